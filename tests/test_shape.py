@@ -53,7 +53,6 @@ SHORT = {
     "proxy/engines/sample_source.py": "an interface",
     "proxy/http/offered_body.py": "a way round what the parser cannot do",
     "proxy/kept/secret.py": "one file, made once",
-    "proxy/engines/engine_switch.py": "what an operator may do to the hosts of an engine",
     "proxy/processes/batch_metrics.py": "a table of metrics",
     "proxy/speech/listening.py": "one rule, which needs the tally and the parts",
     "proxy/storage/costs.py": "the queries of one table",

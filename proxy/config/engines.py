@@ -38,7 +38,7 @@ class CostSection(msgspec.Struct, frozen=True):
 def read_engines(
     reader: Reader, value: object, environ: Mapping[str, str], folder: Path
 ) -> dict[str, EngineSection]:
-    own = {field.key for field in fields.fields_of(EngineSection)} - {"settings", "fault", "pinned"}
+    own = {field.key for field in fields.fields_of(EngineSection)} - {"settings", "fault"}
     engines: dict[str, EngineSection] = {}
     for name, section in reader.table(value, "engines").items():
         key = f"engines.{name}"

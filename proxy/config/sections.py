@@ -13,7 +13,7 @@ from policies.routing import Route
 from proxy.config import addresses
 from proxy.config.consent import ConsentSection
 from speech_engine.device import DeviceName
-from speech_engine.model_files.manifest import ModelManifest, ModelName
+from speech_engine.model_files.manifest import ModelName
 
 _Port = Annotated[
     int, msgspec.Meta(ge=0, le=65535, description="a port number, 0 to 65535 (0: any free one)")
@@ -184,12 +184,12 @@ class EngineSection(msgspec.Struct, frozen=True):
 
     `costs` has the provider's prices by model. "*" stands for all models without a line of their own.
     `credentials` has the settings of each named account at the provider, which differ from the others'.
-    If one of its secrets is missing, `fault` says so. `pinned` is no key: it has the manifest of the model
-    that the hosts were started with, which a later import must not replace in a worker.
+    If one of its secrets is missing, `fault` says so.
     """
 
     plugin: _Text
     model: ModelName = ""
+    default: Switch = False
     hosted: Switch = True
     processes: Annotated[
         Annotated[int, msgspec.Meta(ge=1, le=64)] | None,
@@ -227,7 +227,6 @@ class EngineSection(msgspec.Struct, frozen=True):
         dict[str, dict[str, Any]], msgspec.Meta(description="a table of accounts, each a table of settings")
     ] = {}
     fault: str = ""
-    pinned: tuple[ModelManifest, ...] = ()
     settings: dict[str, Any] = {}
 
     def __repr__(self) -> str:

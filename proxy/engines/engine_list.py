@@ -205,7 +205,7 @@ class _Opening:
         except EngineConfigError as error:
             return self._failed(name, str(error))
         if isinstance(spec, HostedEngineSpec):
-            hosted = HostedEngine(name, self._source, spec.licence)
+            hosted = HostedEngine(name, self._source)
             self._stack.push_async_callback(hosted.close)
             return hosted
         try:

@@ -120,7 +120,6 @@ class Supervisor:
     ) -> None:
         self._config = config
         self._reread = reread
-        self._pinned = {spec.name: (spec.model.manifest,) for spec in specs if spec.model is not None}
         self._revision = 1
         self._http = http
         self._control = control
@@ -250,14 +249,7 @@ class Supervisor:
             raise ConfigError(f"plans: accounts are on {names}; give them another plan first")
 
     def _newest(self) -> Revision:
-        """Return what a worker begins with. Its engines have the models that the hosts have, under the
-        licence that they had then: a worker that begins later would read what was imported since."""
-        engines = {
-            name: msgspec.structs.replace(section, pinned=self._pinned.get(name, ()))
-            for name, section in self._config.engines.items()
-        }
-        config = msgspec.structs.replace(self._config, engines=engines)
-        return Revision(self._revision, msgspec.msgpack.encode(config))
+        return Revision(self._revision, msgspec.msgpack.encode(self._config))
 
     async def _begin_worker(self, number: int) -> Child:
         inherit = [self._http.fileno()]

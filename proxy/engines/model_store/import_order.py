@@ -62,8 +62,9 @@ def chosen_languages(order: ImportOrder, known: tuple[str, ...]) -> tuple[str, .
 
 
 def _found(language: str, known: tuple[str, ...]) -> str:
-    base = language.partition("-")[0]
+    wanted = language.casefold()
     for each in known:
-        if each.casefold() in (language.casefold(), base.casefold()):
+        tag = each.casefold()
+        if tag == wanted or tag == wanted.partition("-")[0] or tag.partition("-")[0] == wanted:
             return each
     raise ModelRefused(f"--language: this model does not speak {language}; it speaks {', '.join(known)}")

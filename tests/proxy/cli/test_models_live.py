@@ -9,12 +9,13 @@ from pathlib import Path
 import httpx2
 
 from tests import server
-from tests.checkpoints import tiny, torch_file
+from tests.checkpoints import tiny, torch_file, write_rest
 from tests.faults.plugin_folders import environ
 from tests.faults.processes import kill, until, worker
 from tests.proxy.cli.test_main import Run, folder, run
 from tests.proxy.cli.test_models import IMPORT, plugins, source
-from tests.server import Server
+from tests.sound import decoded
+from tests.tones import words
 
 __all__ = ["folder", "plugins", "run", "source"]
 
@@ -38,7 +39,7 @@ def test_a_running_server_keeps_its_model_and_lets_others_come(source: Path, plu
     assert run("models", "remove", "bird", "--force").status == 0
 
 
-def test_a_worker_that_begins_later_has_the_model_that_its_hosts_have(
+def test_a_worker_that_begins_later_names_the_licence_of_the_model_that_runs(
     source: Path, plugins: Path, run: Run
 ) -> None:
     run("models", "import", str(source), *IMPORT)
@@ -48,13 +49,7 @@ def test_a_worker_that_begins_later_has_the_model_that_its_hosts_have(
         server.TONE.replace("[server]\n", data) + '[engines.chirp]\nmodel = "bird"\naccept_licence = "CPML"\n'
     )
     with server.running(config.parent, text, environ=environ(plugins)) as running:
-
-        def licence() -> object:
-            with running.client() as client:
-                shown = {each["id"]: each.get("licence") for each in client.get("/v1/models").json()["data"]}
-            return shown.get("chirp/standard")
-
-        assert licence() == "CPML"
+        assert _licence(running) == "CPML"
         torch_file(source / "model.pth", {**tiny(), "more.weight": tiny()["embed.weight"]})
         free = ("--engine", "chirp", "--name", "bird", "--licence", "Apache-2.0", "--change-licence")
         assert running.cli("models", "import", str(source), *free).returncode == 0
@@ -63,10 +58,10 @@ def test_a_worker_that_begins_later_has_the_model_that_its_hosts_have(
         assert running.cli("models", "import", str(source), *free).returncode == 0
         kill(worker(running))
         until(lambda: is_served(running))
-        assert licence() == "CPML"
+        assert _licence(running) == "CPML"
 
 
-def is_served(running: Server) -> bool:
+def is_served(running: server.Server) -> bool:
     try:
         with running.client() as client:
             return client.get("/readyz").status_code == 200
@@ -102,3 +97,47 @@ def test_the_licence_of_an_import_replaces_another(source: Path, plugins: Path, 
             refused = client.post("/v1/audio/speech", json=body)
             assert "chirp/standard" not in client.get("/v1/models").text
         assert (refused.status_code, refused.json()["error"]["code"]) == (403, "paid_use_forbidden")
+
+
+def test_a_restarted_engine_speaks_with_the_version_that_was_imported_last(
+    source: Path, plugins: Path, run: Run
+) -> None:
+    first = run("models", "import", str(source), *IMPORT, "--json").json
+    config = Path(os.environ["VOXGATE_CONFIG"])
+    data = f'[server]\ndata = "{config.parent / "data"}"\n'
+    chirp = '[engines.chirp]\nmodel = "bird"\naccept_licence = "CPML"\n'
+    text = server.TONE.replace("[server]\n", data) + chirp
+    with server.running(config.parent, text, environ=environ(plugins)) as running:
+        assert _said(running) == ["3 well"]
+        write_rest(source, words=5)
+        torch_file(source / "model.pth", tiny(words=5))
+        more = ("--engine", "chirp", "--name", "bird", "--licence", "MIT", "--change-licence")
+        second = json.loads(running.cli("models", "import", str(source), *more, "--json").stdout)
+        assert second["digest"] != first["digest"]
+        assert _said(running) == ["3 well"], "it goes on with what it has loaded"
+        assert running.cli("engines", "restart", "chirp").returncode == 0
+        assert _said(running) == ["5 well"]
+        assert _licence(running) == "MIT"
+        # The old version is free, and the new one is held.
+        assert running.cli("models", "remove", "bird", "--stale").returncode == 0
+        kept = running.cli("models", "remove", "bird", "--force", check=False)
+        assert "a running server speaks with" in kept.stderr
+
+        (config.parent / "data" / "models" / "bird" / second["digest"] / "vocab.json").write_text("{}")
+        refused = running.cli("engines", "restart", "chirp", check=False)
+        assert refused.returncode == 1
+        assert "import the model again" in refused.stderr
+        assert _said(running) == ["5 well"], "it was not ended for nothing"
+
+
+def _said(running: server.Server) -> list[str] | None:
+    body = {"model": "chirp/standard", "voice": "chirp/tone", "response_format": "wav"}
+    answer = running.speech("well", **body)
+    assert answer.status_code == 200, answer.text
+    heard = decoded(answer.content, "wav")
+    return words(heard.samples, heard.sample_rate_hz)
+
+
+def _licence(running: server.Server) -> str:
+    with running.client() as client:
+        return str(client.get("/v1/models/chirp/standard").json()["licence"])
