@@ -14,7 +14,8 @@ from typing import NamedTuple
 
 from bench.fairness import jain
 from bench.listeners import GAP_S, SHARES, Heard, Visit, visits
-from bench.timed_model import CHARACTER_S, CODE_S, RATE_HZ, Row, TimedModel, capacity
+from bench.timed_model import CHARACTER_S, CODE_S, Row, TimedModel, capacity
+from plugins.xtts.model_format import RATE_HZ
 from speech_engine import (
     ANY_LANGUAGE,
     Audio,
@@ -188,14 +189,20 @@ def _job(
 
 
 class Result(NamedTuple):
-    """What listeners had. `smooth` is the part of those with sound that had no gap."""
+    """What listeners had. `smooth` is the part of those with sound that had no gap.
+
+    `least_served` is the part of its answers that the account with the fewest got. `idle` is the part of all
+    sound that work for which nobody waits made.
+    """
 
     served: float
+    least_served: float
     first_audio_p50_s: float
     first_audio_p95_s: float
+    first_audio_max_s: float
     smooth: float
     fairness: float
-    idle_s: float
+    idle: float
     step_width: float
 
 
@@ -226,28 +233,34 @@ def _result(heard: Sequence[Heard], room: Room) -> Result:
         wanted[each.visit.account] += each.visit.length_s * each.visit.parts
         got[each.visit.account] += each.seconds
     return Result(
-        sum(each.is_whole_answer for each in heard) / len(heard),
+        _served(heard),
+        min(_served([each for each in heard if each.visit.account == account]) for account in got),
         firsts[len(firsts) // 2],
         firsts[int(len(firsts) * 0.95)],
+        firsts[-1],
         sum(each.gap_s <= GAP_S and each.is_whole_answer for each in live) / len(live),
         jain(got[account] / wanted[account] for account in got),
-        room.idle_s,
+        room.idle_s / (room.idle_s + sum(got.values())),
         room.batch.figures()["step_width"],
     )
+
+
+def _served(heard: Sequence[Heard]) -> float:
+    return sum(each.is_whole_answer for each in heard) / len(heard)
 
 
 def main() -> None:
     print(
         f"the model makes {capacity(WIDTH):.1f} s of sound a second; {IDLE_SEGMENTS} idle segments beside it"
     )
-    print("load  order  served  first audio p50    p95  no gap  Jain   idle s  width")
+    print("load  order  served  first audio p50    p95  no gap  Jain   idle   width")
     for load in (0.7, 0.9, 1.1):
         for order in ("fifo", "slack"):
             each = play(order, load, 1_000)
             print(
                 f"{load:4.1f}  {order:5}  {each.served:5.1%}  {each.first_audio_p50_s:13.2f} s"
                 f"  {each.first_audio_p95_s:4.2f} s  {each.smooth:5.1%}  {each.fairness:.3f}"
-                f"  {each.idle_s:6.0f}  {each.step_width:5.1f}"
+                f"  {each.idle:5.1%}  {each.step_width:5.1f}"
             )
 
 

@@ -1,24 +1,45 @@
-"""A model for simulations: its steps take as long as on a device, on a clock that the simulation moves on."""
+"""A model for simulations: its steps take as long as on a device, on a clock that the simulation moves on.
+
+Nobody has measured the steps of a full-size model on a card yet (`python -m bench.gpu xtts` does). So the
+times are chosen: a step of one row takes 15.5 ms, three times as fast as it is heard, and one of 16 takes 23.
+What a code is, and when codes become sound, is XTTS's own.
+"""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
 
+from plugins.xtts.model_format import (
+    CODE_SAMPLES,
+    CONTEXT_FRAMES,
+    FIRST_CODES,
+    HOP,
+    NEXT_CODES,
+    RATE_HZ,
+    SAMPLE_HZ,
+    UNSETTLED_FRAMES,
+)
 from speech_engine.host.batch_model import RowSpec, RowStep
 
-RATE_HZ = 24_000
-CODE_SAMPLES = 1_024
-CODE_S = CODE_SAMPLES / RATE_HZ
+CODE_S = CODE_SAMPLES / SAMPLE_HZ
+"""A code is of the rate of the recordings that XTTS has learned from; its sound has another one."""
+
 STEP_FLOOR_S, STEP_ROW_S, JOIN_S, SOUND_S = 0.015, 0.0005, 0.008, 0.001
-LEAST_CODES, PIECE_CODES = 8, 20
+HELD_BACK_SAMPLES = (CONTEXT_FRAMES + UNSETTLED_FRAMES) * HOP
+"""The last frames of what there is can only be made when those after them are there."""
 CHARACTER_S = 0.07
+_LONG_PIECE_CODES = 20
 
 
 class Row:
     def __init__(self, spec: RowSpec[None]) -> None:
         self.codes_wanted = max(1, round(len(spec.spoken) * CHARACTER_S / CODE_S))
-        self.codes = self.given = 0
+        self.codes = self.given = self.samples = 0
+
+    @property
+    def has_sound(self) -> bool:
+        return self.codes - self.given >= (NEXT_CODES if self.given else FIRST_CODES)
 
 
 class TimedModel:
@@ -40,18 +61,23 @@ class TimedModel:
         self.took_s += STEP_FLOOR_S + STEP_ROW_S * len(rows)
         for row in rows:
             row.codes += 1
-        return [RowStep(row.codes - row.given >= LEAST_CODES, row.codes >= row.codes_wanted) for row in rows]
+        return [RowStep(row.has_sound, row.codes >= row.codes_wanted) for row in rows]
 
     def sound(self, row: Row, is_last: bool) -> bytes:
         self.took_s += SOUND_S
-        codes, row.given = row.codes - row.given, row.codes
-        return bytes(2 * CODE_SAMPLES * codes)
+        row.given, before = row.codes, row.samples
+        row.samples = _samples(row.codes) - (0 if is_last else HELD_BACK_SAMPLES)
+        return bytes(2 * max(0, row.samples - before))
 
     def leave(self, row: Row) -> None:
         pass
 
 
+def _samples(codes: int) -> int:
+    return round(codes * CODE_S * RATE_HZ)
+
+
 def capacity(width: int) -> float:
-    """The seconds of sound a second that the model makes with steps of so many rows."""
-    per_code_s = (STEP_FLOOR_S / width + STEP_ROW_S) + SOUND_S / PIECE_CODES + JOIN_S * CODE_S / 3.0
+    """The seconds of sound a second that the model makes at best, with steps of so many rows."""
+    per_code_s = (STEP_FLOOR_S / width + STEP_ROW_S) + SOUND_S / _LONG_PIECE_CODES + JOIN_S * CODE_S / 3.0
     return CODE_S / per_code_s

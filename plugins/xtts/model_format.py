@@ -16,6 +16,11 @@ RATE_HZ = 24_000
 HOP = 256
 CODE_SAMPLES = 1024
 """The samples that one code stands for, at SAMPLE_HZ."""
+FIRST_CODES, NEXT_CODES = 10, 8
+"""The codes that make the first sound of a row, and the fewest that make more of it. With twenty more, a full
+batch is late for what follows the first sound. Who has enough to hear gets longer pieces all the same."""
+CONTEXT_FRAMES, UNSETTLED_FRAMES = 12, 4
+"""Frames on each side that the network hears to make one, and the last ones, which still change."""
 LATENTS = 32
 SPEAKER = 512
 MELS = 80

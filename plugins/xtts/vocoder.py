@@ -11,13 +11,17 @@ from typing import Any
 
 import torch
 
-from plugins.xtts.model_format import CODE_SAMPLES, HOP, RATE_HZ, SAMPLE_HZ
+from plugins.xtts.model_format import (
+    CODE_SAMPLES,
+    CONTEXT_FRAMES,
+    FIRST_CODES,
+    HOP,
+    NEXT_CODES,
+    RATE_HZ,
+    SAMPLE_HZ,
+    UNSETTLED_FRAMES,
+)
 
-FIRST_CODES, NEXT_CODES = 10, 20
-"""The latents that make the first sound of a row, and each further one."""
-
-_CONTEXT = 12
-_UNSETTLED = 4
 _LOUDEST = 32767
 
 
@@ -43,10 +47,10 @@ class SoundWindow:
         self.latents_heard = latents.shape[0]
         frames = stretch(latents)
         count = frames.shape[2]
-        begin, end = self.frames_given, count if is_last else count - _CONTEXT - _UNSETTLED
+        begin, end = self.frames_given, count if is_last else count - CONTEXT_FRAMES - UNSETTLED_FRAMES
         if end <= begin:
             return latents.new_zeros(0)
-        low, high = max(0, begin - _CONTEXT), min(count, end + _CONTEXT)
+        low, high = max(0, begin - CONTEXT_FRAMES), min(count, end + CONTEXT_FRAMES)
         sound = network(frames[:, :, low:high], g=speaker)[0, 0]
         self.frames_given = end
         return sound[(begin - low) * HOP : (end - low) * HOP]

@@ -5,17 +5,21 @@ The imports inside functions are slow, and `voxgate --help` needs none of them.
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from proxy.cli import service_environment
-from proxy.cli.options import PluginName, Printed
+from proxy.cli.options import Form, PluginName, Printed
 from proxy.cli.tables import Grid, Line, Part, print_answer
 from proxy.errors import CommandRefused
 
 if TYPE_CHECKING:
+    from proxy.engines.build_progress import BuildProgress, Say
     from proxy.engines.environments import Environment
     from proxy.engines.registry import Registry
     from speech_engine import Hosted
@@ -48,10 +52,7 @@ def env_build(
     ] = None,
     form: Printed = None,
 ) -> None:
-    """Build a plugin's environment, unless it exists. Downloads are kept, so a second try is quick."""
-    from rich.console import Console
-    from rich.markup import escape
-
+    """Build a plugin's environment, unless it exists. A second try goes on where the first one ended."""
     from proxy.engines import environment_build, environments, plugin_folder, registry
 
     if torch and not index:
@@ -60,10 +61,8 @@ def env_build(
         )
     hosted = _hosted(registry.load(plugin_folder.entries_of(folder) if folder else ()), plugin)
     recipe = environments.recipe(plugin, hosted, torch)
-    with Console(stderr=True, quiet=form is True).status(f"building {escape(recipe.name)}") as status:
-        made, is_new = environment_build.build(
-            recipe, lambda line: status.update(escape(line)), index and index.replace("{torch}", torch)
-        )
+    with _shown(form) as say:
+        made, is_new = environment_build.build(recipe, say, index and index.replace("{torch}", torch))
     print_answer({**_row(made, "current"), "built": is_new}, form, _build_result)
 
 
@@ -110,6 +109,32 @@ def env_remove(
         raise CommandRefused(f"this installation has no environment of {plugin!r}{_LOOK_LIKE}")
     rows = [{"plugin": plugin, "hash": found.recipe.digest, "state": "removed"} for found in gone]
     print_answer({"data": rows}, form, _environments_table)
+
+
+@contextmanager
+def _shown(form: Form) -> Iterator[Say]:
+    """Show progress on stderr: as JSON lines, on one line of a terminal, or as a line for each step."""
+    from rich.console import Console
+    from rich.markup import escape
+
+    console = Console(stderr=True, soft_wrap=True, highlight=False)
+    last: list[BuildProgress] = []
+
+    def print_changes(progress: BuildProgress) -> None:
+        so_far = (
+            progress._replace(line="")
+            if form is True
+            else progress._replace(line="", packages=0, of_packages=0)
+        )
+        if last != [so_far]:
+            last[:] = [so_far]
+            console.print(escape(json.dumps(so_far._asdict()) if form is True else str(so_far)))
+
+    if form is True or not console.is_terminal:
+        yield print_changes
+        return
+    with console.status("building") as status:
+        yield lambda progress: status.update(escape(f"{progress} {progress.line}"[: console.width - 2]))
 
 
 def _listing(loaded: Registry) -> dict[str, Hosted]:

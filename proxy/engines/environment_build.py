@@ -1,13 +1,14 @@
 """The build of an environment: a venv, its packages, a trial import with our code; then its name.
 
-The folder has a hidden name until the build is complete. So a build that was killed is never used. A second
-build is cheap, because pip keeps its downloads.
+The folder has a hidden name until the build is complete. So a build that was killed is never used. The next
+one goes on in that folder: pip keeps its downloads, and the packages that are whole stay.
 """
 
 from __future__ import annotations
 
 import fcntl
 import os
+import select
 import shutil
 import subprocess
 import sys
@@ -20,13 +21,13 @@ from typing import IO
 import msgspec
 
 from proxy.engines import environments
+from proxy.engines.build_progress import BuildProgress, PackageCount, Say, drop_halves
 from proxy.engines.environments import MANIFEST, Environment, EnvironmentRefused, Recipe
 
-Say = Callable[[str], None]
-"""Called with each line that says what the build does."""
-
 _LAST_LINES = 12
+_LOOK_EVERY_S = 0.5
 _BUILDING = ".building-"
+_REMOVED = ".removed-"
 _TRIAL = "import importlib, sys\nfor name in sys.argv[1:]: importlib.import_module(name)"
 _TORCH_TRIAL = """
 import sys, torch
@@ -66,10 +67,25 @@ def remove(plugin: str, unless: Callable[[Environment], bool]) -> list[Environme
         gone = [found for found in named if found.is_ours and not unless(found)]
         for found in gone:
             # Hidden first: a host that starts must not find a half of an environment.
-            hidden = found.folder.rename(found.folder.with_name(_BUILDING + found.folder.name))
+            hidden = found.folder.rename(found.folder.with_name(_REMOVED + found.folder.name))
             shutil.rmtree(hidden)
             _log_file(found.recipe).unlink(missing_ok=True)
+        if gone:
+            _forget_unfinished(gone[0].recipe)
         return gone
+
+
+def _forget_unfinished(like: Recipe, keep: str = "") -> None:
+    """Delete what was left half done: removals, and builds of this plugin, except the folder to `keep`.
+
+    We hold the lock, so nobody works on them.
+    """
+    plugin = like.name.rpartition("-")[0]
+    for left in environments.root().glob(f"{_BUILDING}*"):
+        if left.name != keep and left.name.removeprefix(_BUILDING).rpartition("-")[0] == plugin:
+            shutil.rmtree(left)
+    for left in environments.root().glob(f"{_REMOVED}*"):
+        shutil.rmtree(left)
 
 
 def _log_file(recipe: Recipe) -> Path:
@@ -85,7 +101,7 @@ def _locked(say: Say) -> Iterator[int]:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            say("another build is under way; waiting for it")
+            say(BuildProgress("another build is under way; waiting for it"))
             fcntl.flock(descriptor, fcntl.LOCK_EX)
         yield descriptor
     finally:
@@ -99,26 +115,46 @@ class _Building:
         self._lock = lock
         self._folder = environments.root() / f"{_BUILDING}{recipe.name}"
         self._python = str(self._folder / "bin" / "python")
+        self._steps = 3 + bool(recipe.bare) + bool(recipe.torch)
+        self._done = 0
 
     def run(self, index: str | None) -> Environment:
-        for left in environments.root().glob(f"{_BUILDING}*"):
-            shutil.rmtree(left)  # of a build that was killed: we hold the lock, so nobody works on it
-        try:
-            with open(_log_file(self._recipe), "w", opener=_private) as log:
-                venv = ("-I", "-m", "venv", "--without-pip", str(self._folder))
-                self._step("making the venv", log, sys.executable, *venv)
-                self._step("installing the packages", log, *self._pip(index, self._recipe.packages))
-                if self._recipe.bare:
-                    bare = self._pip(index, self._recipe.bare, "--no-deps")
-                    self._step("installing the bare packages", log, *bare)
-                self._refuse_copies()
-                python = environments.view(Environment(self._recipe, self._folder), self._recipe.links)
-                self._step("trying the imports", log, python, "-I", "-c", _TRIAL, *self._recipe.imports)
-                if self._recipe.torch:
-                    self._step("trying torch", log, python, "-I", "-c", _TORCH_TRIAL, self._recipe.torch)
-            return self._name()
-        finally:
+        _forget_unfinished(self._recipe, keep=self._folder.name)
+        if not os.access(self._python, os.X_OK):
             shutil.rmtree(self._folder, ignore_errors=True)
+        with open(_log_file(self._recipe), "w", opener=_private) as log:
+            venv = ("-I", "-m", "venv", "--without-pip", str(self._folder))
+            self._step("making the venv", log, sys.executable, *venv)
+            drop_halves(self._site)
+            try:
+                self._install(log, index)
+            finally:
+                if not PackageCount(self._folder).now:
+                    shutil.rmtree(self._folder)  # there is nothing to go on with
+            try:
+                self._try(log)
+                return self._name()
+            except EnvironmentRefused:
+                shutil.rmtree(self._folder)  # it is complete, and does not work
+                raise
+
+    def _install(self, log: IO[str], index: str | None) -> None:
+        self._step("installing the packages", log, *self._pip(index, self._recipe.packages))
+        if self._recipe.bare:
+            bare = self._pip(index, self._recipe.bare, "--no-deps")
+            self._step("installing the bare packages", log, *bare)
+
+    def _try(self, log: IO[str]) -> None:
+        self._refuse_copies()
+        python = environments.view(Environment(self._recipe, self._folder), self._recipe.links)
+        self._step("trying the imports", log, python, "-I", "-c", _TRIAL, *self._recipe.imports)
+        if self._recipe.torch:
+            self._step("trying torch", log, python, "-I", "-c", _TORCH_TRIAL, self._recipe.torch)
+
+    @property
+    def _site(self) -> Path:
+        (site,) = self._folder.glob("lib/python*/site-packages")
+        return site
 
     def _pip(self, index: str | None, packages: tuple[str, ...], *options: str) -> tuple[str, ...]:
         constraints = self._folder / "constraints.txt"
@@ -133,9 +169,8 @@ class _Building:
 
     def _refuse_copies(self) -> None:
         """Refuse a package that brings modules with the names of ours: nobody would know which ones run."""
-        (site,) = self._folder.glob("lib/python*/site-packages")
         for name, place in self._recipe.links.items():
-            copy = site / (name if Path(place).is_dir() else Path(place).name)
+            copy = self._site / (name if Path(place).is_dir() else Path(place).name)
             if copy.exists():
                 raise EnvironmentRefused(
                     f"{self._recipe.plugin}: one of its packages brings a {copy.name} of its own"
@@ -149,8 +184,10 @@ class _Building:
         return Environment(recipe, self._folder.rename(final))
 
     def _step(self, what: str, log: IO[str], *command: str) -> None:
-        self._say(what)
+        self._done += 1
+        self._say(BuildProgress(what, self._done, self._steps))
         last: deque[str] = deque(maxlen=_LAST_LINES)
+        count = PackageCount(self._folder)
         # The lock goes along: while a pip whose voxgate was killed is still at work, nobody else builds.
         with subprocess.Popen(
             command,
@@ -160,15 +197,18 @@ class _Building:
             stderr=subprocess.STDOUT,
             # What lies on our own path would count as installed there.
             env={name: value for name, value in os.environ.items() if not name.startswith("PYTHON")},
-            text=True,
-            errors="replace",
             pass_fds=(self._lock,),
         ) as process:
             try:
-                for line in process.stdout or ():
-                    log.write(line)
-                    last.append(line.rstrip())
-                    self._say(f"{what}: {line.strip()}")
+                for line in _lines(process.stdout):
+                    if line:
+                        log.write(f"{line}\n")
+                        last.append(line.rstrip())
+                        count.read(line)
+                    progress = BuildProgress(
+                        what, self._done, self._steps, count.now, count.total, line.strip()
+                    )
+                    self._say(progress)
             except BaseException:
                 process.kill()
                 raise
@@ -177,6 +217,23 @@ class _Building:
             raise EnvironmentRefused(
                 "\n  ".join([f"{self._recipe.plugin}: {what} failed; all of it is in {log.name}", *last])
             )
+
+
+def _lines(output: IO[bytes] | None) -> Iterator[str]:
+    """Yield the lines of a process, and "" now and then while it is silent: pip installs without a word."""
+    assert output is not None
+    rest = b""
+    while True:
+        if not select.select((output,), (), (), _LOOK_EVERY_S)[0]:
+            yield ""
+            continue
+        data = os.read(output.fileno(), 65_536)
+        *lines, rest = (rest + data).split(b"\n")
+        yield from (line.decode(errors="replace") for line in lines)
+        if not data:
+            break
+    if rest:
+        yield rest.decode(errors="replace")
 
 
 def _private(path: str, flags: int) -> int:

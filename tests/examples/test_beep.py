@@ -34,6 +34,8 @@ def built(installed: dict[str, str]) -> dict[str, Any]:
     assert (before["plugin"], before["state"]) == ("beep", "missing")
     done = voxgate(installed, "env", "build", "beep", "--json")
     assert done.returncode == 0, done.stderr
+    progress = [json.loads(line) for line in done.stderr.splitlines()]
+    assert [(said["step"], said["of_steps"]) for said in (progress[0], progress[-1])] == [(1, 3), (3, 3)]
     row: dict[str, Any] = json.loads(done.stdout)
     return row
 

@@ -13,6 +13,7 @@ import msgspec
 import pytest
 
 from proxy.engines import environment_build, environments
+from proxy.engines.build_progress import BuildProgress
 from proxy.engines.environments import Environment, EnvironmentRefused, Recipe
 from tests.proxy.engines.wheels import only, wheel
 
@@ -48,17 +49,22 @@ def recipe(place: Path) -> Recipe:
     return msgspec.structs.replace(RECIPE, constraints="v_bell<2\n", links=links)
 
 
-@pytest.fixture(scope="module")
-def built(recipe: Recipe) -> Environment:
-    """By the second of two builds: the first was killed while pip was at work."""
+def _kill_build(recipe: Recipe, step: str) -> None:
+    """Build, and be killed as soon as a step begins."""
     command = [sys.executable, "-c", _BUILD, msgspec.json.encode(recipe).decode()]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as killed:
         for line in killed.stdout or ():
-            if line.startswith("installing"):
+            if step in line:
                 killed.send_signal(signal.SIGKILL)
     assert killed.returncode == -signal.SIGKILL
-    assert list(environments.every()) == []
     assert environments.find_built(recipe) is None
+
+
+@pytest.fixture(scope="module")
+def built(recipe: Recipe) -> Environment:
+    """By the second of two builds: the first was killed while pip was at work."""
+    _kill_build(recipe, "installing the packages")
+    assert list(environments.every()) == []
     with ThreadPoolExecutor() as builders:
         both = [builders.submit(environment_build.build, recipe, _nobody_hears) for _ in range(2)]
     (one, one_is_new), (other, other_is_new) = (building.result() for building in both)
@@ -67,7 +73,7 @@ def built(recipe: Recipe) -> Environment:
     return one
 
 
-def _nobody_hears(said: str) -> None:
+def _nobody_hears(said: BuildProgress) -> None:
     """For builds whose progress is of no interest."""
 
 
@@ -97,9 +103,37 @@ def test_an_environment_is_found_as_it_was_built_and_nothing_else_is_left(
 
 
 def test_building_it_again_finds_it_there(built: Environment, recipe: Recipe) -> None:
-    heard: list[str] = []
+    heard: list[BuildProgress] = []
     assert environment_build.build(recipe, heard.append) == (built, False)
     assert heard == []
+
+
+def test_a_build_goes_on_where_the_last_one_was_killed(recipe: Recipe, place: Path) -> None:
+    changed = {"packages": ("v_peal", "v_chime"), "bare": ("v_toll",), "imports": ("v_peal", "v_chime")}
+    wanted = msgspec.structs.replace(recipe, plugin="peal", **changed)
+    for name in ("v_peal", "v_chime"):
+        wheel(place / "wheels", name, "")
+    _kill_build(wanted, "installing the bare packages")
+    environment_build.remove("nobody", lambda _found: True)  # returns when its pip has ended too
+    # One package is whole, and cannot be had again. Another one is as a pip leaves it that was killed.
+    (place / "wheels" / "v_peal-1.0-py3-none-any.whl").unlink()
+    (site,) = _unfinished()[0].glob("lib/python*/site-packages")
+    (site / "v_chime-1.0.dist-info" / "RECORD").unlink()
+    (site / "v_chime.py").write_text("cut sh")
+    (site / "v_stray.py").touch()
+    wheel(place / "wheels", "v_toll", "")
+    heard: list[BuildProgress] = []
+    made, is_new = environment_build.build(wanted, heard.append)
+    assert is_new
+    assert sorted(path.name for path in made.folder.glob("lib/python*/site-packages/*.py")) == [
+        "v_chime.py",
+        "v_peal.py",
+        "v_toll.py",
+    ]
+    assert {(said.step, said.of_steps) for said in heard} == {(step, 4) for step in range(1, 5)}
+    installing = [said for said in heard if said.of_packages]
+    assert [(said.packages, said.of_packages) for said in (installing[0], installing[-1])] == [(1, 2), (3, 3)]
+    assert _unfinished() == []
 
 
 def test_a_bare_package_comes_without_what_it_asks_for(built: Environment, recipe: Recipe) -> None:

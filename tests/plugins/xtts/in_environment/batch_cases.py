@@ -9,7 +9,7 @@ from contextlib import aclosing
 
 from plugins.xtts.conditioning import VoiceMaker, XttsVoice
 from plugins.xtts.model import STEP_S, XttsModel, XttsRow
-from plugins.xtts.vocoder import FIRST_CODES
+from plugins.xtts.model_format import FIRST_CODES
 from speech_engine import Audio, Context, EngineVoice, Segment, SpeechJob
 from speech_engine.host.batch_loop import BatchLoop
 from speech_engine.host.batch_model import RowStep

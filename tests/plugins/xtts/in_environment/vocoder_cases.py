@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from plugins.xtts.vocoder import FIRST_CODES, NEXT_CODES, SoundWindow, pcm_of
+from plugins.xtts.model_format import FIRST_CODES, NEXT_CODES
+from plugins.xtts.vocoder import SoundWindow, pcm_of
 from tests.plugins.xtts.in_environment.rig import TEXTS, rig, upstream
 
 # isort: split
