@@ -96,7 +96,7 @@ def test_the_figures_of_a_batch_are_on_the_metrics_page_and_with_the_engines(
 def test_those_who_wait_for_a_killed_host_finish_in_its_next_life(
     folder: Path, found: dict[str, str]
 ) -> None:
-    # Not by slack: on a busy machine its gate may send one of the listeners elsewhere.
+    # Not by slack: whom its gate lets in depends on how busy this machine is, and all shall wait here.
     slow = f'slots = {RUNNING}\nstep_s = 0.005\norder = "fifo"'
     with running(folder, config(folder, more=slow), environ=found) as server, ExitStack() as stack:
         answers = _kill_under_load(server, stack)
