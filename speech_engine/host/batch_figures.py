@@ -13,8 +13,14 @@ _KEEPS = 0.98
 """The weight of the past in a mean: fifty steps, a second or two."""
 
 
-_MEANS = ("step_width", "step_seconds")
-"""These are no sums: an engine's processes have a mean of them."""
+_MEANS = (
+    "step_width",
+    "step_seconds",
+    "device_memory_used_bytes",
+    "device_memory_total_bytes",
+    "device_utilisation",
+)
+"""These are no sums: an engine's processes have a mean of them, and each sees its whole card."""
 
 
 def add_figures(figures: Sequence[Mapping[str, float]]) -> dict[str, float]:
