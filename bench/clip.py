@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 
 import msgspec
 
+from proxy.audio.formats import USUAL_FORMS
 from proxy.audio.sound import Sound
 from speech_engine import (
     ANY_LANGUAGE,
@@ -35,7 +36,7 @@ class ClipSettings(msgspec.Struct, frozen=True):
 def clip() -> bytes:
     """48 KB of MP3: six seconds of a tone at 64 kb/s."""
     samples = (round(8000 * math.sin(index / 8)) for index in range(RATE_HZ * CLIP_SECONDS))
-    sound = Sound(RATE_HZ, "mp3")
+    sound = Sound(RATE_HZ, USUAL_FORMS["mp3"])
     try:
         return sound.feed(array("h", samples).tobytes()).data + sound.flush().data
     finally:

@@ -99,6 +99,8 @@ async def _serve(config: Path, data: Path) -> dict[str, Counter[str]]:
                     lifespan="off",
                     access_log=False,
                     log_config=None,
+                    # Fewer threads than connections ask, so one may wait for its turn.
+                    timeout_keep_alive=600,
                 )
             )
             serving = asyncio.create_task(server.serve(sockets=[listening]))

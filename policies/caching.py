@@ -17,6 +17,7 @@ class SpeakerUse(msgspec.Struct, frozen=True, array_like=True, kw_only=True):
 
     `revision` is the voice's, `checkpoint` is the model's, `engine_voice` is what the engine gets. `lexicon`
     stands for the entries in force, and `settings` for the configuration. `pause_s` is the silence after it.
+    `instructions` and `extra` are empty if the model follows none.
     """
 
     start: int
@@ -33,6 +34,8 @@ class SpeakerUse(msgspec.Struct, frozen=True, array_like=True, kw_only=True):
     lexicon: str
     settings: tuple[str, ...] = ()
     pause_s: float = 0.0
+    instructions: str = ""
+    extra: tuple[tuple[str, str], ...] = ()
 
 
 def uses_cache(requested: bool | None, planned: bool, configured: bool) -> bool:

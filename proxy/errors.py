@@ -258,6 +258,7 @@ class VoiceErased(EngineError):
 _REQUEST_FAULTS: dict[type, tuple[str, str]] = {
     engine_errors.UnsupportedLanguage: ("unsupported_language", "language"),
     engine_errors.UnsupportedText: ("unsupported_text", "input"),
+    engine_errors.UnsupportedInstructions: ("string_above_max_length", "instructions"),
     engine_errors.VoiceNotFound: ("voice_not_found", "voice"),
     engine_errors.ContentRefused: ("content_refused", "input"),
     engine_errors.UnusableSample: ("unusable_sample", "voice"),

@@ -30,6 +30,7 @@ from speech_engine.errors import (
     EngineUnauthorized,
     EngineUnavailable,
     NoCloneRoom,
+    UnsupportedInstructions,
     UnsupportedLanguage,
     UnsupportedText,
     UnusableSample,
@@ -41,6 +42,7 @@ from speech_engine.events import (
     Encoded,
     Event,
     Finished,
+    ProviderCount,
     Started,
     VoiceMade,
     Word,
@@ -48,10 +50,11 @@ from speech_engine.events import (
 )
 from speech_engine.front_end import FrontEnd
 from speech_engine.http import HttpAnswer, HttpClient, HttpFile, HttpForm, HttpRequest
-from speech_engine.mark import Mark, MarkStream
+from speech_engine.mark import Detection, Mark, MarkKey, MarkStream
 from speech_engine.models import ANY_LANGUAGE, Language, ModelInfo, VoiceInfo
 from speech_engine.plugin import Context, Hosted, Plugin
 from speech_engine.samples import SampleReader
+from speech_engine.sockets import HandshakeRefused, Socket, SocketClient, SocketRequest
 from speech_engine.values import (
     Alphabet,
     EngineVoice,
@@ -87,6 +90,7 @@ __all__ = [
     "Context",
     "Convert",
     "DeleteVoice",
+    "Detection",
     "Detector",
     "Encoded",
     "Engine",
@@ -111,6 +115,7 @@ __all__ = [
     "FindClone",
     "Finished",
     "FrontEnd",
+    "HandshakeRefused",
     "Hosted",
     "HttpAnswer",
     "HttpClient",
@@ -120,22 +125,28 @@ __all__ = [
     "Language",
     "ListClones",
     "Mark",
+    "MarkKey",
     "MarkStream",
     "Mix",
     "ModelInfo",
     "NoCloneRoom",
     "Plugin",
     "Pronunciation",
+    "ProviderCount",
     "RankingDetector",
     "Rewritten",
     "Sample",
     "SampleReader",
     "Samples",
     "Segment",
+    "Socket",
+    "SocketClient",
+    "SocketRequest",
     "Speak",
     "SpeakerScale",
     "SpeechJob",
     "Started",
+    "UnsupportedInstructions",
     "UnsupportedLanguage",
     "UnsupportedText",
     "UnusableSample",

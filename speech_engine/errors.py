@@ -83,6 +83,10 @@ class UnsupportedText(EngineError):
     """The text has something that this engine cannot speak; another engine might."""
 
 
+class UnsupportedInstructions(EngineError):
+    """The instructions are more than this model takes; another model might."""
+
+
 class VoiceNotFound(EngineError):
     """The engine does not know the voice of the job."""
 
@@ -121,6 +125,7 @@ _BY_NAME: dict[str, type[EngineError]] = {
         EngineTimeout,
         UnsupportedLanguage,
         UnsupportedText,
+        UnsupportedInstructions,
         VoiceNotFound,
         NoCloneRoom,
         CloneNameUsed,

@@ -61,10 +61,16 @@ class ClonesListed(msgspec.Struct, frozen=True, tag="clones_listed"):
     listed: CloneList
 
 
+class ProviderCount(msgspec.Struct, frozen=True, tag="provider_count"):
+    """The provider's count up to now. It counts also if the answer is refused or ends early."""
+
+    units: float
+
+
 class Finished(msgspec.Struct, frozen=True, tag="finished"):
     """The end of a whole answer. `units` is the provider's count (characters, tokens), if there is one."""
 
     units: float | None = None
 
 
-Event = Started | Audio | Encoded | Words | VoiceMade | ClonesListed | Finished
+Event = Started | Audio | Encoded | Words | ProviderCount | VoiceMade | ClonesListed | Finished

@@ -1,8 +1,43 @@
-"""The Mark protocol: adds a sign to the audio that nobody hears, after speed and before encoding."""
+"""The Mark protocol: writes a sign into the audio that nobody hears, and finds it again."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Protocol
+
+import msgspec
+
+PAYLOAD_BITS = 32
+"""The bits that a mark carries beside the fact that it is there."""
+
+FALSE_RATE = 1e-6
+"""The most that a mark may be found by chance in a sound without one, for all keys that are tried at once."""
+
+
+class MarkKey(msgspec.Struct, frozen=True):
+    """A key: without its secret, nobody can find its marks or make some. The secret has 16 bytes or more."""
+
+    id: str
+    secret: bytes
+
+    def __repr__(self) -> str:
+        return f"<MarkKey {self.id}>"
+
+
+class Detection(msgspec.Struct, frozen=True):
+    """What a detector found. Without a mark, `key` is None, and the score is the best of all keys.
+
+    A mark is there if the score reaches the threshold, which chance does at most with `FALSE_RATE`. `payload`
+    is None if the mark is too weak to read. It was found in `seconds` of sound, `begin_s` after the sound's
+    begin; there may be more of it.
+    """
+
+    score: float
+    threshold: float
+    key: str | None = None
+    payload: int | None = None
+    begin_s: float = 0.0
+    seconds: float = 0.0
 
 
 class MarkStream(Protocol):
@@ -14,4 +49,16 @@ class MarkStream(Protocol):
 
 
 class Mark(Protocol):
-    def open(self, sample_rate_hz: int) -> MarkStream: ...
+    """Sound is 16-bit mono PCM at 8 to 48 kHz. All methods are synchronous, and callable from any thread."""
+
+    def open(self, sample_rate_hz: int, key: MarkKey, payload: int) -> MarkStream:
+        """Open a stream, which comes after speed and before encoding. `payload` has `PAYLOAD_BITS`.
+
+        The first byte comes at most 20 ms of sound later. Digital silence stays as it is.
+        Raise ValueError for a rate or a payload that cannot be.
+        """
+        ...
+
+    def detect(self, pcm: bytes, sample_rate_hz: int, keys: Sequence[MarkKey]) -> Detection:
+        """Look for the marks of some keys. Takes seconds. Raise ValueError for a rate that cannot be."""
+        ...

@@ -13,6 +13,15 @@ ANY_LANGUAGE = "*"
 
 Quality = Literal["good", "fair", "poor"]
 
+NEVER_PASSED = frozenset(
+    {
+        *("ref_audio", "ref_audio_url", "reference_audio", "references"),
+        *("audio", "audio_path", "audio_url", "url", "path"),
+    }
+)
+"""Fields that name a recording by its address. The engine's server would fetch it, so any client could reach
+what only that server may: its files and its network. Recordings go as `Samples`."""
+
 
 class Language(msgspec.Struct, frozen=True):
     """A language of a model (a BCP 47 tag) and its quality. A `poor` language is refused by name."""
@@ -29,6 +38,11 @@ class ModelInfo(msgspec.Struct, frozen=True, kw_only=True):
     If a model needs longer, `first_audio_s` raises the server's time limit to first audio. If the text
     leaves the operator's machines, `is_local` is false: some plans do without such models.
     `shutdown_date` is the day, such as 2027-01-06, from which the provider serves the model no more.
+    `encoded_hz` is the rate of its own `formats`, 0 if that is not known: a client that names a rate gets
+    their bytes only if they surely have it.
+    It follows `instructions` of up to `max_instructions` characters; 0 is for a model that has none. A client
+    may set the `client_fields`, which only this engine knows: they come as the job's `extra`, and never are
+    any of `NEVER_PASSED`.
     `digest` stands for the checkpoint of a local model: another one sounds different under the same id.
     `phonemes` are the alphabets in which a job may say how a word sounds. If `reads_numbers` is false,
     the front-end of the language prepares the texts. If the operator `must_accept_licence`, the model
@@ -39,6 +53,9 @@ class ModelInfo(msgspec.Struct, frozen=True, kw_only=True):
     ones are cut. If a provider deletes clones that do not speak, `unused_clone_s` is after how long.
     If it `needs_sample_text`, each must come with its
     words. A model that `mixes` blends up to `most_mixed` voices (`Mix`).
+
+    `substitutes` has a pair for each listed voice that the provider lacks: its id, and the voice that the
+    engine speaks with instead. A header of the answer names that one.
     """
 
     id: str
@@ -47,8 +64,11 @@ class ModelInfo(msgspec.Struct, frozen=True, kw_only=True):
     digest: str = ""
     shutdown_date: str = ""
     formats: tuple[str, ...] = ()
+    encoded_hz: int = 0
     max_characters: int = 4096
     joins_segments: bool = False
+    max_instructions: int = 0
+    client_fields: tuple[str, ...] = ()
     speed: tuple[float, float] = (1.0, 1.0)
     pitch: tuple[float, float] = (0.0, 0.0)
     emotions: tuple[str, ...] = ()
@@ -72,6 +92,7 @@ class ModelInfo(msgspec.Struct, frozen=True, kw_only=True):
     needs_sample_text: bool = False
     mixes: bool = False
     most_mixed: int = 8
+    substitutes: tuple[tuple[str, str], ...] = ()
 
 
 class VoiceInfo(msgspec.Struct, frozen=True, kw_only=True):

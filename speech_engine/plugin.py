@@ -15,6 +15,7 @@ from speech_engine.device import CPU, Device, DeviceKind
 from speech_engine.http import NO_NETWORK, HttpClient
 from speech_engine.model_files.declarations import ModelFormat
 from speech_engine.samples import NO_SAMPLES, SampleReader
+from speech_engine.sockets import NO_SOCKETS, SocketClient
 
 Need = Literal["network", "programs"]
 """What a host may do only if its engine says so."""
@@ -50,8 +51,9 @@ class Context(msgspec.Struct, frozen=True):
 
     Call `tick`, from any thread, whenever a unit of work is done. If a host has work but neither ticks
     nor yields an event for `tick_s` seconds, the host counts as frozen and is killed.
-    `http` is for cloud engines, which run in the server; a host has no client. `samples` has the recordings
-    of the jobs that run now, for models that speak from recordings. `device` is the one to compute on.
+    `http` and `sockets` are for cloud engines, which run in the server; a host has no client. `samples` has
+    the recordings of the jobs that run now, for models that speak from recordings. `device` is the one to
+    compute on.
 
     While an engine loads, it may call `progress` with the part that is done, from 0 to 1, and with words for
     what it does. `give_up` ends the host at once, with a reason that the operator reads: the device is
@@ -65,6 +67,7 @@ class Context(msgspec.Struct, frozen=True):
     progress: Callable[[float, str], None] = _nobody_watches
     give_up: Callable[[str], None] = _nobody_ends
     device: Device = CPU
+    sockets: SocketClient = NO_SOCKETS
 
 
 class Hosted(msgspec.Struct, frozen=True):
@@ -111,6 +114,15 @@ class KnowsShutdowns(Protocol):
 
     def shutdown_date(self, model: str) -> str:
         """Return the day, such as 2027-01-06, or an empty text. Starts nothing."""
+        ...
+
+
+@runtime_checkable
+class Cautious(Protocol):
+    """Settings that allow what an operator should know of. `voxgate check` shows it."""
+
+    def cautions(self) -> tuple[str, ...]:
+        """Return sentences without a full stop, or nothing. Starts nothing."""
         ...
 
 

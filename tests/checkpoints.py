@@ -51,12 +51,33 @@ def voxgate_register():
     hosted = Hosted("v_chirp_worker")
     return (Plugin(kind="engine", name="chirp", settings=Settings, create=hosted, model_format=FORMAT),)
 """
-"""An engine that speaks tones, and wants a model for it."""
+"""An engine that speaks tones, and wants a model for it. Its first word is the size of the vocabulary."""
 
 _WORKER = """
-from plugins.tone.worker import create
+import json
+from contextlib import aclosing, asynccontextmanager
+from pathlib import Path
+
+import msgspec
+from plugins.tone.worker import ToneEngine
 from speech_engine import Plugin
 from v_chirp import Settings
+
+class Chirp(ToneEngine):
+    def __init__(self, name, settings, context):
+        super().__init__(name, settings, context)
+        self.words = len(json.loads((Path(settings.model_path) / "vocab.json").read_text()))
+
+    async def speak(self, job):
+        first, *rest = job.segments
+        first = msgspec.structs.replace(first, spoken=f"{self.words} {first.spoken}")
+        async with aclosing(super().speak(msgspec.structs.replace(job, segments=(first, *rest)))) as events:
+            async for event in events:
+                yield event
+
+@asynccontextmanager
+async def create(name, settings, context):
+    yield Chirp(name, settings, context)
 
 def voxgate_register():
     return (Plugin(kind="engine", name="chirp", settings=Settings, create=create),)

@@ -12,7 +12,10 @@ from numpy.typing import NDArray
 
 from proxy.audio.formats import OUTPUT_RATE_HZ
 
-PADDING_S = {"mp3": 0.1, "aac": 0.1, "opus": 0.002, "flac": 0.0, "wav": 0.0, "pcm": 0.0}
+PADDING_S = {"mp3": 0.1, "aac": 0.1, "opus": 0.002, "flac": 0.0, "wav": 0.0, "pcm": 0.0} | {
+    "g711_ulaw": 0.0,
+    "g711_alaw": 0.0,
+}
 """How much longer than what was spoken a decoded answer may be: two formats cannot say where it ends."""
 
 
@@ -48,15 +51,38 @@ def tone(pitch_hz: float, seconds: float, sample_rate_hz: int = OUTPUT_RATE_HZ) 
     return (np.sin(2 * np.pi * pitch_hz * times) * 11_000).astype("<i2").tobytes()
 
 
-def decoded(data: bytes, audio_format: str) -> Heard:
-    """What a listener gets of these bytes, which may be cut short. Headerless `pcm` is taken as 24 kHz."""
+def decoded(data: bytes, audio_format: str, pcm_rate_hz: int = OUTPUT_RATE_HZ) -> Heard:
+    """What a listener gets of these bytes, which may be cut short. Headerless `pcm` has `pcm_rate_hz`."""
     if audio_format == "pcm":
         whole = data[: len(data) // 2 * 2]
-        return Heard(np.frombuffer(whole, "<i2").astype(np.float32) / np.float32(32_768), OUTPUT_RATE_HZ)
+        return Heard(_floats(np.frombuffer(whole, "<i2")), pcm_rate_hz)
+    if audio_format.startswith("g711"):
+        expand = mu_law_samples if audio_format == "g711_ulaw" else a_law_samples
+        return Heard(_floats(expand(data)), 8_000)
     if audio_format == "wav":
         channels, sample_rate_hz = soundfile.read(io.BytesIO(data), dtype="float32", always_2d=True)
         return Heard(channels.mean(axis=1).astype(np.float32), sample_rate_hz)
     return _libav_decoded(data)
+
+
+def mu_law_samples(data: bytes) -> NDArray[np.int16]:
+    """The samples of G.711 µ-law, by the standard's own rule: sign, eight steps of three bits, four bits."""
+    code = ~np.frombuffer(data, np.uint8)
+    sizes = (((code & 0x0F).astype(np.int32) << 3) + 0x84 << ((code & 0x70) >> 4)) - 0x84
+    return np.where(code & 0x80, -sizes, sizes).astype(np.int16)
+
+
+def a_law_samples(data: bytes) -> NDArray[np.int16]:
+    """The samples of G.711 A-law: every second bit is turned, and the lowest step is as wide as the next."""
+    code = np.frombuffer(data, np.uint8) ^ 0x55
+    steps = ((code & 0x70) >> 4).astype(np.int32)
+    low = ((code & 0x0F).astype(np.int32) << 4) + 8
+    sizes = np.where(steps > 0, low + 0x100 << np.maximum(steps - 1, 0), low)
+    return np.where(code & 0x80, sizes, -sizes).astype(np.int16)
+
+
+def _floats(samples: NDArray[np.int16]) -> NDArray[np.float32]:
+    return samples.astype(np.float32) / np.float32(32_768)
 
 
 def _libav_decoded(data: bytes) -> Heard:

@@ -48,6 +48,7 @@ class ListedModel(msgspec.Struct, frozen=True):
             languages=tuple(Language(tag) for tag in tags),
             sample_rate_hz=SAMPLE_RATE_HZ,
             formats=("mp3",),
+            encoded_hz=settings.mp3_hz,
             max_characters=max(1, self.maximum_text_length_per_request or DEFAULT_MAX_CHARACTERS),
             joins_segments=True,
             speed=SPEEDS,

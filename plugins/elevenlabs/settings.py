@@ -49,5 +49,9 @@ class ElevenLabsSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True
         return f"<ElevenLabsSettings {self.base_url}>"
 
     @property
+    def mp3_hz(self) -> int:
+        return int(self.mp3.split("_")[1])
+
+    @property
     def mp3_bits_per_s(self) -> int:
         return int(self.mp3.rpartition("_")[2]) * 1000

@@ -43,6 +43,7 @@ def _model(id_: str, emotions: tuple[str, ...]) -> ModelInfo:
         languages=tuple(Language(tag) for tag in TAGS),
         sample_rate_hz=SAMPLE_RATE_HZ,
         formats=(MP3,),
+        encoded_hz=SAMPLE_RATE_HZ,
         max_characters=MOST_CHARACTERS,
         joins_segments=True,
         speed=(LOWEST_SPEED, HIGHEST_SPEED),

@@ -111,12 +111,15 @@ class OpenAIEngine:
     def _request(self, job: SpeechJob, call: Call, format_: Format) -> HttpRequest:
         body: dict[str, Any] = {
             **self._settings.extra,
+            **job.extra,
             "model": self._settings.sent_model(job.model, job.language),
             "input": call.text,
             "response_format": format_,
         }
         if not isinstance(job.voice, Samples):
             body["voice"] = _voice_id(job)
+        if job.instructions:
+            body["instructions"] = job.instructions
         if job.speed != 1.0:
             body["speed"] = job.speed
         if (language := self._settings.language_field(job.model, job.language)) is not None:

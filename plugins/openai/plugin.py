@@ -1,7 +1,4 @@
-"""Declare the openai plugin: an engine for any server with OpenAI's speech API.
-
-The server may be OpenAI itself or another voxgate.
-"""
+"""Declare two engines: one for servers with OpenAI's speech API, one for Realtime APIs."""
 
 from __future__ import annotations
 
@@ -9,6 +6,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from plugins.openai.engine import OpenAIEngine
+from plugins.openai.realtime import engine as realtime
+from plugins.openai.realtime.settings import RealtimeSettings
 from plugins.openai.settings import OpenAISettings
 from speech_engine import Context, Plugin
 
@@ -18,5 +17,8 @@ async def create(_name: str, settings: OpenAISettings, context: Context) -> Asyn
     yield OpenAIEngine(settings, context.http, context.samples)
 
 
-def voxgate_register() -> tuple[Plugin[OpenAISettings], ...]:
-    return (Plugin(kind="engine", name="openai", settings=OpenAISettings, create=create),)
+def voxgate_register() -> tuple[Plugin[OpenAISettings] | Plugin[RealtimeSettings], ...]:
+    return (
+        Plugin(kind="engine", name="openai", settings=OpenAISettings, create=create),
+        Plugin(kind="engine", name="openai-realtime", settings=RealtimeSettings, create=realtime.create),
+    )

@@ -87,6 +87,9 @@ _VLLM_OMNI = Preset(
         "extra": {"stream_format": "audio"},
         "speed": (1.0, 1.0),
         "recordings": "json",
+        # Its other models do not look at them, and it refuses longer ones.
+        "instructions": ("Qwen/Qwen3-TTS-12Hz-*-CustomVoice", "Qwen/Qwen3-TTS-12Hz-*-VoiceDesign"),
+        "max_instructions": 500,
         "billed_on_submit": False,
     },
     {

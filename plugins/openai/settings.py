@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fnmatch import fnmatchcase
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -11,11 +12,17 @@ from plugins.openai.presets import PRESETS, Preset, PresetModel, PresetName, Pre
 from plugins.openai.shutdowns import shutdown_day
 from speech_engine import ANY_LANGUAGE, Language, ModelInfo
 from speech_engine.licences import with_licence
+from speech_engine.models import NEVER_PASSED
 
 _Name = Annotated[str, Meta(min_length=1, max_length=256)]
 _Factor = Annotated[float, Meta(gt=0, le=10)]
 _Seconds = Annotated[float, Meta(gt=0, le=300)]
 _Names = tuple[_Name, ...]
+_OWN_FIELDS = {
+    *("model", "input", "voice", "instructions", "response_format", "stream_format", "speed", "language"),
+}
+_NO_CLIENT_FIELD = "|".join(sorted(NEVER_PASSED | _OWN_FIELDS))
+_ClientField = Annotated[str, Meta(pattern=rf"^(?!(?:{_NO_CLIENT_FIELD})\Z)[A-Za-z][A-Za-z0-9_]{{0,63}}\Z")]
 
 SAMPLE_HZ = 24_000
 _RATE_HZ = 24_000
@@ -61,6 +68,20 @@ class OpenAISettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
     ] = _RATE_HZ
     stream: Annotated[Literal["audio", "sse"], Meta(description='"audio" or "sse"')] = "audio"
     extra: Annotated[dict[str, Any], Meta(description="a table of further fields of a request")] = {}
+    client_fields: Annotated[
+        tuple[_ClientField, ...],
+        Meta(
+            max_length=32,
+            description='a list of fields such as ["task_type"]; none that the plugin sets, and none that '
+            "names a recording",
+        ),
+    ] = ()
+    instructions: Annotated[_Names, Meta(description='a list of patterns such as ["gpt-4o-mini-tts*"]')] = (
+        "*gpt-4o-mini-tts*",
+    )
+    max_instructions: Annotated[int, Meta(ge=1, le=4096, description="a number of characters, 1 to 4096")] = (
+        4096
+    )
     send_language: Annotated[bool, Meta(description="true or false")] = False
     max_characters: Annotated[
         int, Meta(ge=1, le=1_000_000, description="a number of characters, 1 to 1000000")
@@ -128,6 +149,9 @@ class OpenAISettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
         version = f"{'&' if '?' in path else '?'}api-version={self.api_version}" if self.api_version else ""
         return f"{self.base_url.rstrip('/')}{path}{version}"
 
+    def follows_instructions(self, id_: str) -> bool:
+        return any(fnmatchcase(id_, pattern) for pattern in self.instructions)
+
     def rate_hz(self, id_: str) -> int:
         """Return the rate of a model's `pcm`."""
         known = self.known_model(id_)
@@ -161,6 +185,8 @@ class OpenAISettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
             formats=tuple(each for each in PASSED_ON if each in self.formats),
             max_characters=own_length or self.max_characters,
             joins_segments=True,
+            max_instructions=self.max_instructions if self.follows_instructions(id_) else 0,
+            client_fields=self.client_fields,
             speed=self.speed,
             billed_on_submit=self.billed_on_submit,
             is_local=self.is_local,

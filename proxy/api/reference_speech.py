@@ -19,6 +19,7 @@ from proxy.http.form import MOST_FILE_BYTES, RequestForm, read_form
 from proxy.http.replies import encode_json
 from proxy.ledger import Ledger, Payer
 from proxy.speech import speech_request
+from proxy.speech.client_fields import FOREIGN_FIELDS
 from proxy.speech.loudness_levels import LoudnessLevels
 from proxy.speech.one_shot import LentRecording, OneShotSamples
 from proxy.speech.speech_request import SpeechBody, SpeechRequest
@@ -28,7 +29,7 @@ from speech_engine import Sample
 AUDIO, TEXT, CONSENT = "reference_audio", "reference_text", "consent"
 _STATED = "true"
 """The consent of a request that only states that the speaker agrees."""
-_JSON_VALUES = ("speed", "pitch", "seed", "cache")
+_JSON_VALUES = ("speed", "pitch", "seed", "cache", "sample_rate", "bitrate")
 _MOST_TEXT = 1000
 _TEXT_FIELDS = frozenset((*SpeechBody.__struct_fields__, TEXT, CONSENT))
 
@@ -96,7 +97,12 @@ class ReferenceSpeech:
         return f"<ReferenceSpeech {self._samples!r}>"
 
     async def read(
-        self, connection: Connection, caller: Caller, terms: Terms, defaults: speech_request.Defaults
+        self,
+        connection: Connection,
+        caller: Caller,
+        terms: Terms,
+        defaults: speech_request.Defaults,
+        client_fields: frozenset[str],
     ) -> SentReference:
         """Read the form. Raises InvalidRequest, NotAllowed if the plan allows no such requests, and
         QuotaExceeded or RateLimited: to decode for an account that cannot speak would cost the others."""
@@ -114,8 +120,10 @@ class ReferenceSpeech:
             )
         payer = Payer(account=caller.account, key=caller.key, anchor=caller.anchor, terms=terms)
         await self._ledger.check(payer)
-        form = await read_form(connection, files={AUDIO: MOST_FILE_BYTES}, fields=_TEXT_FIELDS)
-        return _sent(form, defaults, needs_consent=terms.consent == "required")
+        form = await read_form(
+            connection, files={AUDIO: MOST_FILE_BYTES}, fields=_TEXT_FIELDS | FOREIGN_FIELDS | client_fields
+        )
+        return _sent(form, defaults, client_fields, needs_consent=terms.consent == "required")
 
     @asynccontextmanager
     async def voice(self, account: str, sent: SentReference) -> AsyncIterator[Voice]:
@@ -145,7 +153,13 @@ def _voice(account: str, sample: Sample, providers: tuple[str, ...] | None) -> V
     return Voice(id=AUDIO, name=AUDIO, samples=(sample,), providers=providers, account=account)
 
 
-def _sent(form: RequestForm, defaults: speech_request.Defaults, *, needs_consent: bool) -> SentReference:
+def _sent(
+    form: RequestForm,
+    defaults: speech_request.Defaults,
+    client_fields: frozenset[str],
+    *,
+    needs_consent: bool,
+) -> SentReference:
     values = {name: _one(name, texts) for name, texts in form.fields.items()}
     text = values.pop(TEXT, "").strip()
     consent = values.pop(CONSENT, "").strip()
@@ -159,13 +173,16 @@ def _sent(form: RequestForm, defaults: speech_request.Defaults, *, needs_consent
         raise InvalidRequest(
             f"Invalid value for '{TEXT}': it must have up to {_MOST_TEXT} characters.", param=TEXT
         )
-    body: dict[str, Any] = {name: _value(name, value) for name, value in values.items() if value}
+    body: dict[str, Any] = {
+        name: _value(name, value, is_foreign=name in client_fields) for name, value in values.items() if value
+    }
     if body.get("cache"):
         raise InvalidRequest(
             "Nothing of a request with reference_audio is kept: 'cache' can only be false.", param="cache"
         )
     raw = encode_json({**body, "voice": AUDIO, "cache": False})
-    return SentReference(speech_request.parse_speech(raw, defaults), file.data, text, consent)
+    request = speech_request.parse_speech(raw, defaults, lambda: client_fields)
+    return SentReference(request, file.data, text, consent)
 
 
 def _one(name: str, texts: list[str]) -> str:
@@ -174,9 +191,10 @@ def _one(name: str, texts: list[str]) -> str:
     return texts[0]
 
 
-def _value(name: str, text: str) -> object:
-    """Return a field of the form as JSON would have it. What is no number stays a text, and is refused."""
-    if name not in _JSON_VALUES and not (name == "lexicon" and text.startswith("{")):
+def _value(name: str, text: str, *, is_foreign: bool) -> object:
+    """Return a field of the form as JSON would have it. What is no JSON stays a text."""
+    is_json = is_foreign or name in _JSON_VALUES or (name == "lexicon" and text.startswith("{"))
+    if not is_json:
         return text
     try:
         return msgspec.json.decode(text)

@@ -108,7 +108,7 @@ class SpeechEndpoint:
             await self._speak_reference(state, admitted.terms, connection)
             return
         body = await connection.body(speech_request.MAX_BODY_BYTES)
-        request = speech_request.parse_speech(body, self._defaults)
+        request = speech_request.parse_speech(body, self._defaults, self._plans.client_fields)
         key = self._idempotency.key(connection)
         speak = partial(self._speak, state, request, admitted.terms)
         if key is None:
@@ -127,7 +127,8 @@ class SpeechEndpoint:
     async def _speak_reference(self, state: dict[str, Any], terms: Terms, connection: Connection) -> None:
         """Speak with the voice of a recording that comes with the request."""
         caller: Caller = state["caller"]
-        sent = await self._reference.read(connection, caller, terms, self._defaults)
+        fields = self._plans.client_fields()
+        sent = await self._reference.read(connection, caller, terms, self._defaults, fields)
         try:
             async with self._reference.voice(caller.account, sent) as voice:
                 await self._speak(state, sent.request, terms, connection, voice)
@@ -214,13 +215,13 @@ def routes(endpoint: SpeechEndpoint) -> list[Endpoint]:
 
 def _is_whole_wav(connection: Connection, call: SpeechCall) -> bool:
     request = call.request
-    if request.format != "wav" or request.answer != "audio" or call.plan.estimated_s > BUFFERED_WAV_S:
+    if request.form.format != "wav" or request.answer != "audio" or call.plan.estimated_s > BUFFERED_WAV_S:
         return False
     return connection.header(b"x-stainless-raw-response") != "stream"
 
 
 async def _write_audio(connection: Connection, answer: Answer) -> None:
-    connection.set_head(200, answer_headers(answer, MEDIA_TYPES[answer.call.request.format]))
+    connection.set_head(200, answer_headers(answer, MEDIA_TYPES[answer.call.request.form.format]))
     while (data := await answer.next_chunk()) is not None:
         await connection.send(data, answer.run_ahead)
     await connection.end(answer.last(), answer.settle)
@@ -277,9 +278,10 @@ async def _at_live_pace(write: _Write, connection: Connection, answer: Answer) -
 
 async def _whole(answer: Answer) -> bytes:
     audio = await answer.whole()
-    if answer.call.request.format == "wav":
+    if answer.call.request.form.format == "wav":
         # It began as a stream of unknown length; now the sizes are known, and players trust them.
-        audio = wav_header(answer.samples) + audio[len(wav_header(None)) :]
+        header = wav_header(answer.samples, answer.speech.sample_rate_hz)
+        audio = header + audio[len(header) :]
     return audio
 
 

@@ -78,7 +78,7 @@ def spoken_answer(answer: Answer, audio: bytes) -> SpokenAnswer:
     call = answer.call
     return SpokenAnswer(
         audio_base64=base64.b64encode(audio).decode(),
-        audio_format=call.request.format,
+        audio_format=call.request.form.format,
         duration_seconds=round(answer.seconds, 3),
         sample_rate=answer.speech.sample_rate_hz,
         voice_used=call.plan.voice.id,

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from bisect import bisect_right
+from collections.abc import Iterator
 from functools import lru_cache
 from itertools import accumulate
 from urllib.parse import quote
 
+from policies.routing import Candidate
 from proxy.http.connection import RawHeader
 from proxy.speech.answer import Answer
+from proxy.speech.client_fields import find_ignored
+from speech_engine import EngineVoice
 
 _MOST_IN_A_HEADER = 1000
 """Characters of a voice's name. A cast has a long one, and proxies take a few thousand for all headers."""
@@ -22,6 +26,9 @@ ANSWER_HEADERS = {
     "it; `off`: the cache was not asked.",
 }
 SOME_ANSWER_HEADERS = {
+    "x-voxgate-substitute": "The engine's voice that spoke, if the engine lacks the one that was asked for.",
+    "x-voxgate-ignored": "The fields of the request that a model which spoke does not follow: "
+    "`instructions`, and known fields of other servers.",
     "x-voxgate-replayed": "`true` on an answer from before, given once more to its Idempotency-Key.",
     "x-voxgate-route": "For keys of the role `admin`: the language, where it is known from, the route that "
     "matched, and the candidates in order; failures after routing have it too.",
@@ -36,7 +43,40 @@ def answer_headers(answer: Answer, media_type: str) -> tuple[RawHeader, ...]:
     """Return the headers of a good answer."""
     speech, call = answer.speech, answer.call
     voice, language = call.plan.voice.id, call.plan.language
-    return _raw_headers(media_type, speech.engine, voice, language, speech.sample_rate_hz, call.tally.cache)
+    headers = _raw_headers(
+        media_type, speech.engine, voice, language, speech.sample_rate_hz, call.tally.cache
+    )
+    return (*headers, *_some_headers(answer)) if _may_have_more(answer) else headers
+
+
+def _may_have_more(answer: Answer) -> bool:
+    """Return whether to look further, which most answers need not."""
+    call = answer.call
+    candidates = (candidate for part in call.plan.parts for candidate in part.candidates)
+    asks_for_more = call.request.instructions or call.request.extra or call.request.ignored
+    return bool(asks_for_more) or any(candidate.model.info.substitutes for candidate in candidates)
+
+
+def _some_headers(answer: Answer) -> Iterator[RawHeader]:
+    """Yield what the speakers did otherwise: fields that they do not follow, voices that they lack."""
+    names, request = set(answer.speech.engine.split(", ")), answer.call.request
+    speakers = [
+        candidate
+        for part in answer.call.plan.parts
+        for candidate in part.candidates
+        if candidate.model.name in names
+    ]
+    infos = [candidate.model.info for candidate in speakers]
+    if ignored := find_ignored(request.ignored, request.instructions, request.extra, infos):
+        yield b"x-voxgate-ignored", ", ".join(ignored).encode()
+    if voices := [*dict.fromkeys(filter(None, map(_substitute, speakers)))]:
+        yield b"x-voxgate-substitute", _in_a_header(", ".join(voices)).encode()
+
+
+def _substitute(speaker: Candidate) -> str:
+    """Return the voice that stands for the one that was asked for, if there is one."""
+    voice = speaker.voice
+    return dict(speaker.model.info.substitutes).get(voice.id, "") if isinstance(voice, EngineVoice) else ""
 
 
 @lru_cache(maxsize=1024)

@@ -8,7 +8,7 @@ from fractions import Fraction
 
 import av
 
-from proxy.audio.formats import OUTPUT_RATE_HZ, SAMPLE_BYTES, Chunk, Codec, silence
+from proxy.audio.formats import SAMPLE_BYTES, Chunk, Codec, OutputForm, silence
 from proxy.audio.frames_ogg import last_granule
 from proxy.audio.libav import Sink, audio_frame
 from proxy.audio.steps import SoundFailed
@@ -16,14 +16,15 @@ from proxy.audio.steps import SoundFailed
 # Ogg counts Opus samples at this rate, whatever the rate of the input is.
 _OPUS_CLOCK_HZ = 48_000
 
-_EMPTY_ANSWER_SAMPLES = OUTPUT_RATE_HZ // 10
+_EMPTY_ANSWER_S = 0.1
 
 
 class CompressedEncoder:
     """A libav encoder and muxer. The bytes that the muxer has written show which samples are covered."""
 
-    def __init__(self, codec: Codec) -> None:
+    def __init__(self, codec: Codec, form: OutputForm) -> None:
         self._codec = codec
+        self._rate_hz = form.sample_rate_hz
         self._sink = Sink()
         self._fed = 0
         self._covered = 0
@@ -36,11 +37,12 @@ class CompressedEncoder:
             encoding = {**codec.encoding, "threads": "1"}
             self._container = av.open(self._sink, "w", format=codec.container, options=muxing)
             stream = self._container.add_stream(
-                codec.name, rate=OUTPUT_RATE_HZ, layout="mono", options=encoding
+                codec.name, rate=self._rate_hz, layout="mono", options=encoding
             )
         assert isinstance(stream, av.AudioStream)
-        if codec.bit_rate is not None:
-            stream.bit_rate = codec.bit_rate
+        kbit_s = form.kbit_s or codec.kbits.get(self._rate_hz)
+        if kbit_s is not None:
+            stream.bit_rate = kbit_s * 1000
         self._stream = stream
 
     def __repr__(self) -> str:
@@ -48,20 +50,20 @@ class CompressedEncoder:
 
     def feed(self, pcm: bytes) -> Chunk:
         if pcm:
-            self._encode(audio_frame(pcm, self._fed))
+            self._encode(audio_frame(pcm, self._rate_hz, self._fed))
             self._fed += len(pcm) // SAMPLE_BYTES
         data = self._sink.take()
-        return Chunk(data, self._advance(self._end_of(data)))
+        return Chunk(data, self._advance(self._end_of(data)), self._rate_hz)
 
     def flush(self) -> Chunk:
         if not self._fed:
             # An empty body is no valid file in these formats. The moment of silence costs nothing.
-            self._encode(audio_frame(silence(_EMPTY_ANSWER_SAMPLES)))
+            self._encode(audio_frame(silence(round(_EMPTY_ANSWER_S * self._rate_hz)), self._rate_hz))
         self._encode(None)
         self._closed = True
         with self._faults():
             self._container.close()
-        return Chunk(self._sink.take(), self._advance(self._fed))
+        return Chunk(self._sink.take(), self._advance(self._fed), self._rate_hz)
 
     def close(self) -> None:
         if self._closed:
@@ -92,7 +94,7 @@ class CompressedEncoder:
         """Note where a packet ends. Position 0 is the first sample: the encoder's delay is before it."""
         if packet.pts is None or packet.time_base is None:
             return
-        clock: Fraction = packet.time_base * OUTPUT_RATE_HZ
+        clock: Fraction = packet.time_base * self._rate_hz
         self._muxed_end = int((packet.pts + (packet.duration or 0)) * clock)
         self._delay = max(self._delay, int(-packet.pts * clock))
 
@@ -102,7 +104,7 @@ class CompressedEncoder:
         if self._codec.container != "ogg":
             return self._muxed_end
         granule = last_granule(data) or 0
-        return granule * OUTPUT_RATE_HZ // _OPUS_CLOCK_HZ - self._delay
+        return granule * self._rate_hz // _OPUS_CLOCK_HZ - self._delay
 
     def _advance(self, end: int) -> int:
         end = max(self._covered, min(end, self._fed))

@@ -1,4 +1,4 @@
-"""Encoders from 24 kHz PCM to a client's format: each one gives one valid stream, piece by piece.
+"""Encoders from PCM to a client's format: each one gives one valid stream, piece by piece.
 
 An encoder is synchronous and belongs to one request. Its owner may close it at any point.
 """
@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from proxy.audio.formats import AUDIO_FORMATS, SAMPLE_BYTES, Chunk, wav_header
+from proxy.audio.formats import AUDIO_FORMATS, SAMPLE_BYTES, Chunk, OutputForm, wav_header
 from proxy.audio.steps import SoundFailed
 
 
@@ -21,22 +21,24 @@ class Encoder(Protocol):
     def close(self) -> None: ...
 
 
-def open_encoder(audio_format: str) -> Encoder:
-    """Open an encoder for one answer, whose length is not known yet."""
-    codec = AUDIO_FORMATS[audio_format].codec
+def open_encoder(form: OutputForm) -> Encoder:
+    """Open an encoder for one answer, whose length is not known yet. It takes PCM at the form's rate."""
+    codec = AUDIO_FORMATS[form.format].codec
     if codec is None:
-        return _Plain(wav_header(None) if audio_format == "wav" else b"")
+        rate_hz = form.sample_rate_hz
+        return _Plain(wav_header(None, rate_hz) if form.format == "wav" else b"", rate_hz)
     # Imported here: see proxy/audio/libraries.py.
     from proxy.audio.compressed import CompressedEncoder
 
-    return CompressedEncoder(codec)
+    return CompressedEncoder(codec, form)
 
 
 class _Plain:
     """The samples themselves, with or without a header before them."""
 
-    def __init__(self, header: bytes) -> None:
+    def __init__(self, header: bytes, rate_hz: int) -> None:
         self._header = header
+        self._rate_hz = rate_hz
         self._fed = 0
         self._closed = False
 
@@ -49,7 +51,7 @@ class _Plain:
         samples = len(pcm) // SAMPLE_BYTES
         self._fed += samples
         header, self._header = self._header, b""
-        return Chunk(header + pcm, samples)
+        return Chunk(header + pcm, samples, self._rate_hz)
 
     def flush(self) -> Chunk:
         return self.feed(b"")

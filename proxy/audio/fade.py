@@ -7,10 +7,11 @@ import struct
 
 from proxy.audio.formats import OUTPUT_RATE_HZ, SAMPLE_BYTES
 
-FADE_SAMPLES = OUTPUT_RATE_HZ // 200
-"""5 ms: longer than a click, and shorter than any sound of speech."""
+_FADES_A_SECOND = 200
+"""A fade has 5 ms: longer than a click, and shorter than any sound of speech."""
 
-_FADE_BYTES = FADE_SAMPLES * SAMPLE_BYTES
+FADE_SAMPLES = OUTPUT_RATE_HZ // _FADES_A_SECOND
+"""At the usual rate."""
 
 
 class FadeOut:
@@ -20,12 +21,13 @@ class FadeOut:
     works on few samples, without numpy: see proxy/audio/libraries.py.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, rate_hz: int = OUTPUT_RATE_HZ) -> None:
+        self._bytes = rate_hz // _FADES_A_SECOND * SAMPLE_BYTES
         self._held = b""
 
     def feed(self, pcm: bytes) -> bytes:
         whole = self._held + pcm
-        at = max(0, len(whole) - _FADE_BYTES)
+        at = max(0, len(whole) - self._bytes)
         self._held = whole[at:]
         return whole[:at]
 

@@ -1,4 +1,4 @@
-"""The six formats of answers, their one sample rate, chunks of them, and a WAV's header.
+"""The formats of answers with their rates, chunks of them, and a WAV's header.
 
 This module imports no codec, so that parsing a request does not load one.
 """
@@ -6,13 +6,16 @@ This module imports no codec, so that parsing a request does not load one.
 from __future__ import annotations
 
 import struct
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import msgspec
 
 OUTPUT_RATE_HZ = 24_000
-"""Every answer is mono at this rate, whatever the engine's own: clients of `pcm` never look at headers."""
+"""The usual rate of every mono answer, whatever the engine's own: clients of `pcm` never look at headers."""
+
+RATES_HZ = (8_000, 16_000, 22_050, 24_000, 44_100, 48_000)
+"""The rates that a request may name."""
 
 SAMPLE_BYTES = 2
 
@@ -22,21 +25,41 @@ _WAV_HEADER = struct.Struct("<4sI4s4sIHHIIHH4sI")
 _RIFF_REST = _WAV_HEADER.size - 8
 
 
+_MPEG_1 = (32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320)
+# From 16 kbit/s on, a player takes twice the bytes that `least_bytes_per_s` asks of a slow client. Ogg has
+# pages around an Opus of 8.
+_MPEG_2 = (16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160)
+_MP3_KBITS = {
+    8_000: _MPEG_2[:7],
+    **dict.fromkeys((16_000, 22_050, 24_000), _MPEG_2),
+    **dict.fromkeys((44_100, 48_000), _MPEG_1),
+}
+_OPUS_KBITS = dict.fromkeys((8_000, 16_000, 24_000, 48_000), range(8, 257))
+# An AAC frame has at most 6 bits for a sample, and the encoder does not reach that.
+_AAC_KBITS = {rate: range(16, rate * 5 // 1000 + 1) for rate in RATES_HZ}
+_KBITS = {8_000: 32, 16_000: 48, 22_050: 64, 24_000: 64, 44_100: 96, 48_000: 96}
+
+
 class Codec(NamedTuple):
-    """How libav makes a format: its container and codec, with their options."""
+    """How libav makes a format: its container and codec, with their options, and the usual kbit/s by rate."""
 
     container: str
     name: str
-    bit_rate: int | None
+    kbits: Mapping[int, int]
     muxing: Mapping[str, str]
     encoding: Mapping[str, str]
 
 
 class AudioFormat(NamedTuple):
-    """One format of answers. Without a codec it is the samples themselves."""
+    """One format of answers. Without a codec it is the samples themselves.
+
+    `rates_hz` are those that it can have, the usual one first. `kbits` are the allowed kbit/s by rate.
+    """
 
     media_type: str
     codec: Codec | None = None
+    rates_hz: Sequence[int] = (OUTPUT_RATE_HZ, *RATES_HZ)
+    kbits: Mapping[int, Sequence[int]] = {}
 
 
 # Every option here serves the first bytes: by default each encoder gathers far more before it gives any.
@@ -49,26 +72,90 @@ AUDIO_FORMATS: dict[str, AudioFormat] = {
         Codec(
             "mp3",
             "libmp3lame",
-            64_000,
+            _KBITS,
             {"write_xing": "0", "id3v2_version": "0"},
             {"compression_level": "7", "reservoir": "0"},
         ),
+        kbits=_MP3_KBITS,
     ),
     # A page is out one packet after it is full. Half the length would cost a quarter more bytes.
     "opus": AudioFormat(
-        "audio/ogg", Codec("ogg", "libopus", 32_000, {"page_duration": "40000"}, {"application": "voip"})
+        "audio/ogg",
+        Codec(
+            "ogg",
+            "libopus",
+            {8_000: 24, 16_000: 24, 24_000: 32, 48_000: 64},
+            {"page_duration": "40000"},
+            {"application": "voip"},
+        ),
+        (OUTPUT_RATE_HZ, *_OPUS_KBITS),
+        _OPUS_KBITS,
     ),
-    "aac": AudioFormat("audio/aac", Codec("adts", "aac", 64_000, {}, {"aac_coder": "fast"})),
+    "aac": AudioFormat(
+        "audio/aac", Codec("adts", "aac", _KBITS, {}, {"aac_coder": "fast"}), kbits=_AAC_KBITS
+    ),
     "flac": AudioFormat(
-        "audio/flac", Codec("flac", "flac", None, {"metadata_header_padding": "0"}, {"frame_size": "1152"})
+        "audio/flac", Codec("flac", "flac", {}, {"metadata_header_padding": "0"}, {"frame_size": "1152"})
     ),
     "wav": AudioFormat("audio/wav"),
     "pcm": AudioFormat("audio/pcm"),
+    # What telephones speak: a byte for each sample, without a header.
+    "g711_ulaw": AudioFormat("audio/PCMU", Codec("mulaw", "pcm_mulaw", {}, {}, {}), (8_000,)),
+    "g711_alaw": AudioFormat("audio/PCMA", Codec("alaw", "pcm_alaw", {}, {}, {}), (8_000,)),
 }
 """A format is added here, and in the table of docs/http.md."""
 
 FORMATS: tuple[str, ...] = tuple(AUDIO_FORMATS)
 MEDIA_TYPES: dict[str, str] = {name: format_.media_type for name, format_ in AUDIO_FORMATS.items()}
+
+
+class OutputForm(msgspec.Struct, frozen=True):
+    """The form of an answer's sound. `kbit_s` is None for the usual number of the format at this rate.
+
+    `is_usual` means that the client named no rate and no bits: then what an engine encoded itself may have
+    others.
+    """
+
+    format: str
+    sample_rate_hz: int = OUTPUT_RATE_HZ
+    kbit_s: int | None = None
+    is_usual: bool = True
+
+
+USUAL_FORMS: dict[str, OutputForm] = {
+    name: OutputForm(name, format_.rates_hz[0]) for name, format_ in AUDIO_FORMATS.items()
+}
+
+
+class FormFault(ValueError):
+    """A format cannot have what the `field` of a request wants. `expected` says what it can have."""
+
+    def __init__(self, field: str, expected: str) -> None:
+        super().__init__(f"{field} must be {expected}")
+        self.field = field
+        self.expected = expected
+
+
+def form_of(format_: str, rate_hz: int | None, kbit_s: int | None) -> OutputForm:
+    """Return the form of an answer whose request names a rate, or the kbit/s. Raises FormFault."""
+    known, usual = AUDIO_FORMATS[format_], USUAL_FORMS[format_]
+    rate_hz = rate_hz or usual.sample_rate_hz
+    if rate_hz not in known.rates_hz:
+        raise FormFault("sample_rate", f"{_listed(sorted(set(known.rates_hz)))} for {format_}")
+    if kbit_s is None:
+        # Samples without a codec of several bit rates are the same at the usual rate, named or not.
+        is_usual = rate_hz == usual.sample_rate_hz and not known.kbits
+        return usual if is_usual else OutputForm(format_, rate_hz, is_usual=False)
+    if not known.kbits:
+        raise FormFault("bitrate", f"left out: {format_} has no choice of it")
+    if kbit_s not in (allowed := known.kbits[rate_hz]):
+        shown = f"{allowed[0]} to {allowed[-1]}" if isinstance(allowed, range) else _listed(allowed)
+        raise FormFault("bitrate", f"{shown} for {format_} at {rate_hz} Hz")
+    return OutputForm(format_, rate_hz, kbit_s, is_usual=False)
+
+
+def _listed(numbers: Sequence[int]) -> str:
+    return ("one of " if len(numbers) > 1 else "") + ", ".join(map(str, numbers))
 
 
 class Chunk(msgspec.Struct, frozen=True):

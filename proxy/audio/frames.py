@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from proxy.audio.formats import OUTPUT_RATE_HZ, SAMPLE_BYTES, Chunk
+from proxy.audio.formats import OUTPUT_RATE_HZ, SAMPLE_BYTES, Chunk, OutputForm
 from proxy.audio.frames_mp3 import Mp3Frames
 from proxy.audio.frames_ogg import OpusPages
 from speech_engine import EngineFailed
@@ -32,12 +32,12 @@ class Frames(Protocol):
     def flush(self) -> Chunk: ...
 
 
-def open_frames(audio_format: str) -> Frames | None:
-    """Return the frames of a format, or None if the server has to encode again.
+def open_frames(form: OutputForm) -> Frames | None:
+    """Return the frames of a form, or None if the server has to encode again.
 
     It must encode FLAC, whose frames do not say how long they are, and WAV, whose sizes have to be true.
     """
-    match audio_format:
+    match form.format:
         case "mp3":
             return Mp3Frames()
         case "aac":
@@ -45,24 +45,28 @@ def open_frames(audio_format: str) -> Frames | None:
         case "opus":
             return OpusPages()
         case "pcm":
-            return PcmFrames()
+            return RawFrames(form.sample_rate_hz, SAMPLE_BYTES)
+        case "g711_ulaw" | "g711_alaw":
+            return RawFrames(form.sample_rate_hz, 1)
     return None
 
 
-class PcmFrames:
-    """16-bit mono at 24 kHz: the only PCM that may pass unchanged."""
+class RawFrames:
+    """Samples of one or two bytes without a header, at the rate that the engine is known to give."""
 
-    def __init__(self) -> None:
+    def __init__(self, rate_hz: int, sample_bytes: int) -> None:
+        self._rate_hz = rate_hz
+        self._sample_bytes = sample_bytes
         self._half = b""
 
     def feed(self, data: bytes) -> Chunk:
         data = self._half + data
-        whole = len(data) - len(data) % SAMPLE_BYTES
+        whole = len(data) - len(data) % self._sample_bytes
         self._half = data[whole:]
-        return Chunk(data[:whole], whole // SAMPLE_BYTES)
+        return Chunk(data[:whole], whole // self._sample_bytes, self._rate_hz)
 
     def flush(self) -> Chunk:
-        return Chunk()
+        return Chunk(sample_rate_hz=self._rate_hz)
 
 
 class AdtsFrames:

@@ -7,15 +7,13 @@ from fractions import Fraction
 import av
 import numpy as np
 
-from proxy.audio.formats import OUTPUT_RATE_HZ
 
-
-def audio_frame(pcm: bytes, position: int = 0) -> av.AudioFrame:
-    """Make one frame of 24 kHz mono. `position` is the place of its first sample in the stream."""
+def audio_frame(pcm: bytes, rate_hz: int, position: int = 0) -> av.AudioFrame:
+    """Make one mono frame. `position` is the place of its first sample in the stream."""
     samples = np.frombuffer(pcm, "<i2").astype(np.int16, copy=False)
     frame = av.AudioFrame.from_ndarray(samples.reshape(1, -1), format="s16", layout="mono")
-    frame.sample_rate = OUTPUT_RATE_HZ
-    frame.time_base = Fraction(1, OUTPUT_RATE_HZ)
+    frame.sample_rate = rate_hz
+    frame.time_base = Fraction(1, rate_hz)
     frame.pts = position
     return frame
 

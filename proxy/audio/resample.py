@@ -1,4 +1,4 @@
-"""The step from an engine's sample rate to the sample rate of every answer."""
+"""The step from an engine's sample rate to that of the answer."""
 
 from __future__ import annotations
 
@@ -15,13 +15,14 @@ _PEAK = np.float32(32767)
 
 
 class Resample:
-    """A `Step`. After the flush, n samples have become n x 24000 / rate, rounded.
+    """A `Step`. After the flush, n samples have become n x target / source, rounded.
 
-    It works on floats: soxr adds dither to 16-bit samples, and silence would not stay silent.
+    It works on floats: soxr adds dither to 16-bit samples, and silence would not stay silent. To a lower rate
+    it also filters out what that rate cannot have.
     """
 
-    def __init__(self, source_rate_hz: int) -> None:
-        self._stream = soxr.ResampleStream(source_rate_hz, OUTPUT_RATE_HZ, 1, dtype="float32", quality="HQ")
+    def __init__(self, source_rate_hz: int, target_rate_hz: int = OUTPUT_RATE_HZ) -> None:
+        self._stream = soxr.ResampleStream(source_rate_hz, target_rate_hz, 1, dtype="float32", quality="HQ")
 
     def feed(self, pcm: bytes) -> bytes:
         return self._resampled(pcm, last=False)

@@ -1,4 +1,4 @@
-"""The path of one answer's sound: an engine's PCM → 24 kHz → its speed → marks → a soft end → its format.
+"""The path of one answer's sound: an engine's PCM → its rate → its speed → marks → a soft end → its format.
 
 The code is synchronous, and the event loop may run it: 100 ms of an engine's sound cost about a millisecond.
 At a quarter of the speed these become 400 ms, and cost up to four milliseconds.
@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from proxy.audio.encode import open_encoder
 from proxy.audio.fade import FadeOut
-from proxy.audio.formats import OUTPUT_RATE_HZ, SAMPLE_BYTES, Chunk
+from proxy.audio.formats import SAMPLE_BYTES, Chunk, OutputForm
 from proxy.audio.steps import Step, feed_through, flush_through
 from speech_engine import EngineFailed
 
@@ -28,7 +28,7 @@ class Sound:
     def __init__(
         self,
         source_rate_hz: int,
-        audio_format: str,
+        form: OutputForm,
         *,
         factor: float = 1.0,
         marks: Sequence[Step] = (),
@@ -41,9 +41,13 @@ class Sound:
             )
         self._source_rate_hz = source_rate_hz
         self._factor = factor
-        self._steps = (*_fitting(source_rate_hz, factor), *marks, FadeOut())
+        self._steps = (
+            *_fitting(source_rate_hz, form.sample_rate_hz, factor),
+            *marks,
+            FadeOut(form.sample_rate_hz),
+        )
         self._half = b""
-        self._encoder = open_encoder(audio_format)
+        self._encoder = open_encoder(form)
 
     def __repr__(self) -> str:
         return f"<Sound from {self._source_rate_hz} Hz, speed {self._factor:g}, {self._encoder!r}>"
@@ -62,16 +66,16 @@ class Sound:
         self._encoder.close()
 
 
-def _fitting(source_rate_hz: int, factor: float) -> list[Step]:
+def _fitting(source_rate_hz: int, rate_hz: int, factor: float) -> list[Step]:
     # The imports stand here for the reason that proxy/audio/libraries.py gives.
     steps: list[Step] = []
-    if source_rate_hz != OUTPUT_RATE_HZ:
+    if source_rate_hz != rate_hz:
         from proxy.audio.resample import Resample
 
-        steps.append(Resample(source_rate_hz))
+        steps.append(Resample(source_rate_hz, rate_hz))
     # The rounding error of 1.1 / 1.1 must not cost a filter.
     if not math.isclose(factor, 1.0, rel_tol=1e-6):
         from proxy.audio.speed import Speed
 
-        steps.append(Speed(factor))
+        steps.append(Speed(factor, rate_hz))
     return steps

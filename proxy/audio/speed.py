@@ -14,7 +14,7 @@ from proxy.audio.steps import SoundFailed
 
 SLOWEST, FASTEST = 0.25, 4.0
 
-# The filter's window at 24 kHz. The slowest chain never held back nearly as many windows as this.
+# The filter's window at 24 kHz or less. The slowest chain never held back nearly as many windows as this.
 _WINDOW = 2048
 _MOST_WINDOWS = 32
 
@@ -22,13 +22,15 @@ _MOST_WINDOWS = 32
 class Speed:
     """A `Step`. After the flush, n samples have become n / factor, rounded; before it, never more."""
 
-    def __init__(self, factor: float) -> None:
+    def __init__(self, factor: float, rate_hz: int = OUTPUT_RATE_HZ) -> None:
         if not SLOWEST <= factor <= FASTEST:
             raise ValueError(f"a speed of {factor} was asked for; it can be {SLOWEST} to {FASTEST}")
         self._factor = factor
         self._fed = 0
         self._given = 0
-        self._graph = _tempo_graph(factor)
+        self._rate_hz = rate_hz
+        self._window = _WINDOW * math.ceil(rate_hz / OUTPUT_RATE_HZ)
+        self._graph = _tempo_graph(factor, rate_hz)
 
     def feed(self, pcm: bytes) -> bytes:
         self._fed += len(pcm) // SAMPLE_BYTES
@@ -40,7 +42,7 @@ class Speed:
         for _ in range(_MOST_WINDOWS):
             if self._missing() <= 0:
                 break
-            tail += self._pushed(silence(_WINDOW))
+            tail += self._pushed(silence(self._window))
         return tail
 
     def _missing(self) -> int:
@@ -50,7 +52,7 @@ class Speed:
         if not pcm:
             return b""
         try:
-            self._graph.push(audio_frame(pcm))
+            self._graph.push(audio_frame(pcm, self._rate_hz))
             pulled = b"".join(self._pulled())[: self._missing() * SAMPLE_BYTES]
         except av.error.FFmpegError as error:
             raise SoundFailed(f"fitting the speed failed: {error}") from error
@@ -75,11 +77,11 @@ def _stages(factor: float) -> tuple[float, ...]:
     return (min(2.0, max(0.5, factor ** (1 / count))),) * count
 
 
-def _tempo_graph(factor: float) -> av.filter.Graph:
+def _tempo_graph(factor: float, rate_hz: int) -> av.filter.Graph:
     graph = av.filter.Graph()
     # By default each graph starts a thread for every core, and each answer has a graph.
     graph.threads = 1
-    source = graph.add_abuffer(sample_rate=OUTPUT_RATE_HZ, format="s16", layout="mono")
+    source = graph.add_abuffer(sample_rate=rate_hz, format="s16", layout="mono")
     tempos = [graph.add("atempo", str(stage)) for stage in _stages(factor)]
     graph.link_nodes(source, *tempos, graph.add("abuffersink")).configure()
     return graph

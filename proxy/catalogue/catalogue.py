@@ -26,6 +26,7 @@ from proxy.config.reader import hint, nearest, possible
 from proxy.engines.engine_list import Engines
 from proxy.errors import InvalidRequest, NotFound, UpstreamFailed
 from speech_engine import EngineVoice
+from speech_engine.models import NEVER_PASSED
 
 _NO_VOICES: Mapping[str, Voice] = {}
 
@@ -71,6 +72,11 @@ class Catalogue:
 
     def models(self) -> list[Model]:
         return [Model(name, info) for name, engine in self._engines.items() for info in engine.models()]
+
+    def client_fields(self) -> frozenset[str]:
+        """Return the fields beyond ours that clients may set for some model."""
+        names = [model.info.client_fields for model in self.models()]
+        return frozenset[str]().union(*names) - NEVER_PASSED
 
     def needs_text(self, providers: Container[str] | None, *, is_local_only: bool) -> bool:
         """Tell whether all models that could speak with a recording must know its words.

@@ -102,10 +102,10 @@ def models_remove(
     from proxy.engines.model_store.store import StoredModel, remove
 
     config = config_toml.load(config_file)
-    users = _users(config, name)
+    users = _namers(config, name)
     if users and not stale and not force:
         raise CommandRefused(
-            f"[engines.{users[0]}] has model = {name!r}: change the configuration first, or add --force"
+            f"[engines.{users[0]}] names {name!r}: change the configuration first, or add --force"
         )
     with _changing(config, form) as (store, _progress):
         chosen = [
@@ -176,7 +176,29 @@ def _shown(form: Form) -> Iterator[Progress]:
 
 
 def _users(config: Config, name: str) -> list[str]:
-    return [engine for engine, section in config.engines.items() if section.model == name]
+    """Return the engines that speak with a model."""
+    from proxy.engines import registry
+    from proxy.engines.model_store.store import model_names
+
+    plugins = registry.load().plugins("engine")
+    formats = {name: plugin.model_format for name, plugin in plugins.items()}
+    return [
+        engine
+        for engine, section in config.engines.items()
+        if name in model_names(section, formats.get(section.plugin), config.data)
+    ]
+
+
+def _namers(config: Config, name: str) -> list[str]:
+    """Return the engines whose section names a model. An engine that takes all that there are names none."""
+    return [
+        engine
+        for engine in _users(config, name)
+        if config.engines[engine].model == name
+        or any(
+            isinstance(value, list) and name in value for value in config.engines[engine].settings.values()
+        )
+    ]
 
 
 def _row(config: Config, model: StoredModel | BrokenModel) -> dict[str, Any]:
@@ -236,4 +258,7 @@ def _import_result(row: dict[str, Any]) -> list[Part]:
         lines.append(Line(f"{row['licence']}: {terms.says}.", "yellow"))
     if not row["engines"]:
         lines.append(Line(f'An engine speaks with it after model = "{row["name"]}" in its section.'))
+    elif row["is_new"]:
+        restarts = ", ".join(f"voxgate engines restart {engine}" for engine in row["engines"])
+        lines.append(Line(f"A running server speaks with it after: {restarts}"))
     return lines

@@ -17,7 +17,7 @@ import msgspec
 
 from proxy.config.engines import read_engines, read_plugins
 from proxy.config.lexicons import read_lexicons
-from proxy.config.model_names import read_models, shipped_models
+from proxy.config.model_names import put_defaults_first, read_models, shipped_models
 from proxy.config.plans import read_plans
 from proxy.config.reader import ConfigError, Reader
 from proxy.config.routes import read_routes, shipped_routes
@@ -148,8 +148,13 @@ def _read(reader: Reader, raw: Mapping[str, Any], environ: Mapping[str, str], fo
         consent=read_consent(reader, raw.get("consent", {})),
         plans=read_plans(reader, raw.get("plans", shipped["plans"]), engines),
         engines=engines,
-        models=_beside(
-            read_models(reader, raw.get("models", {}), engines), shipped_models(shipped["models"], engines)
+        models=put_defaults_first(
+            _beside(
+                read_models(reader, raw.get("models", {}), engines),
+                shipped_models(shipped["models"], engines),
+            ),
+            shipped["models"],
+            engines,
         ),
         routes=read_routes(reader, raw.get("routes", []), engines, shipped_routes(shipped["routes"])),
         front_ends=read_plugins(reader, raw.get("front_ends", {}), "front_ends", environ, folder),

@@ -13,6 +13,10 @@ Known = Mapping[str, Sequence[str]]
 """An engine's models, for each engine that can say which it has."""
 
 
+STANDARD = "standard"
+"""The model of an engine that has only one, whatever voices it has."""
+
+
 class ModelNameFault(NamedTuple):
     """A model's name that is wrong. `where` is an alias, or the key of a route, a cost or a price."""
 
@@ -43,6 +47,22 @@ def read_models(reader: Reader, value: object, engines: Engines) -> dict[str, tu
 def shipped_models(value: Mapping[str, Any], engines: Engines) -> dict[str, tuple[str, ...]]:
     """Return the built-in aliases whose engine is configured."""
     return read_models(Reader("defaults"), dict(value), engines)
+
+
+def put_defaults_first(
+    models: Mapping[str, tuple[str, ...]], shipped: Mapping[str, Sequence[str]], engines: Engines
+) -> dict[str, tuple[str, ...]]:
+    """Put the engines with `default = true` first in each built-in alias that nobody has changed."""
+    first = tuple(f"{name}/{STANDARD}" for name, section in engines.items() if section.default)
+    unchanged = {
+        alias: names
+        for alias, listed in shipped.items()
+        if models.get(alias, ()) == (names := tuple(n for n in listed if n.partition("/")[0] in engines))
+    }
+    return {
+        **models,
+        **{alias: tuple(dict.fromkeys(first + names)) for alias, names in unchanged.items() if first},
+    }
 
 
 def _check_model(reader: Reader, key: str, name: str, engines: Engines) -> None:

@@ -189,6 +189,7 @@ class EngineSection(msgspec.Struct, frozen=True):
 
     plugin: _Text
     model: ModelName = ""
+    default: Switch = False
     hosted: Switch = True
     processes: Annotated[
         Annotated[int, msgspec.Meta(ge=1, le=64)] | None,

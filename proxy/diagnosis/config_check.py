@@ -20,6 +20,7 @@ from proxy.engines.environments import EnvironmentRefused, interpreter
 from proxy.engines.registry import EngineConfigError, HostedEngineSpec, InstanceKind, Registry
 from speech_engine import Hosted
 from speech_engine.licences import terms_of
+from speech_engine.plugin import Cautious
 
 
 def check_config(config: Config, registry: Registry, results: ProbeResults = NO_RESULTS) -> list[Finding]:
@@ -118,30 +119,36 @@ def _engine(config: Config, registry: Registry, name: str) -> Iterator[Finding]:
     except (EngineConfigError, EnvironmentRefused) as refused:
         yield wrong("engine", str(refused), name=name)
         return
-    model = f", model {section.model}" if spec.model else ""
+    names = ", ".join(model.manifest.name for model in spec.models)
+    model = f", {'model' if len(spec.models) == 1 else 'models'} {names}" if names else ""
     if isinstance(spec, HostedEngineSpec):
         yield ok("engine", f"{section.plugin}, in {spec.processes} host process(es){model}", name=name)
     else:
         credentials = dict.fromkeys(spec.credentials)
         named = f", credentials {', '.join(credentials)}" if section.credentials else ""
         yield ok("engine", f"{section.plugin}, in the server{named}{model}", name=name)
+        settings = spec.settings[0]
+        for caution in settings.cautions() if isinstance(settings, Cautious) else ():
+            yield note("engine", caution, name=name)
     if spec.licence:
-        yield _licence(config, name, spec.licence)
+        yield _licence(config, name, spec.licence, names)
 
 
-def _licence(config: Config, name: str, licence: str) -> Finding:
-    """Say what the licence of an imported model forbids, and what would allow it."""
+def _licence(config: Config, name: str, licence: str, models: str) -> Finding:
+    """Say what the licence of imported models forbids, and what would allow it."""
     terms, section = terms_of(licence), config.engines[name]
-    found = f"{section.model} is under {licence}: {terms.says}"
+    found = f"{models} is under {licence}: {terms.says}"
+    is_sold = config.server.commercial and any(plan.price for plan in config.plans.values())
+    is_forbidden = is_sold and not terms.paid_use
+    lacking = f"plans with a price do not have it; name what allows it in engines.{name}.paid_use_basis"
     if terms.must_accept and section.accept_licence.casefold() != licence.casefold():
         accept = f'it speaks for nobody before engines.{name}.accept_licence = "{licence}"'
-        return wrong("licence", f"{found}; {accept}", name=name)
-    is_sold = config.server.commercial and any(plan.price for plan in config.plans.values())
-    if terms.paid_use or not is_sold:
+        also = f"; {lacking}" if is_forbidden and not section.paid_use_basis else ""
+        return wrong("licence", f"{found}; {accept}{also}", name=name)
+    if not is_forbidden:
         return ok("licence", found, name=name)
     if section.paid_use_basis:
         return ok("licence", f"{found}; paid plans have it by your paid_use_basis", name=name)
-    lacking = f"plans with a price do not have it; name what allows it in engines.{name}.paid_use_basis"
     return note("licence", f"{found}; {lacking}", name=name)
 
 

@@ -99,7 +99,7 @@ async def _check_in_process(
     """Try the engine of each key, with the HTTP client of a server."""
     found: list[RuleVerdict] = []
     async with open_http(upstream) as http:
-        context = Context(structlog.get_logger(), http=http, samples=EngineContract.recordings)
+        context = Context(structlog.get_logger(), http=http, samples=EngineContract.recordings, sockets=http)
         for number, create in enumerate(spec.creators(context), 1):
             of_key = f" (key {number})" if len(spec.settings) > 1 else ""
             async for verdict in verdicts(partial(_open_refreshed, create), voice):

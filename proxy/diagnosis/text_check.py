@@ -7,6 +7,7 @@ from policies.language import base
 from policies.lexicon import Words
 from policies.routing import Route
 from proxy.config.config_toml import Config
+from proxy.config.model_names import STANDARD
 from proxy.config.reader import hint
 from proxy.config.routes import missing_engines
 from proxy.config.sections import Remark, VoiceSection
@@ -97,15 +98,19 @@ def _fault(config: Config, registry: Registry, results: ProbeResults, full: str,
     engine, _, name = full.partition("/")
     if engine not in config.engines:
         return f"no [engines.{engine}] for {full}"
+    section = config.engines[engine]
     try:
-        model = registry.engine(engine, config.engines[engine], config.data).model
+        models = registry.engine(engine, section, config.data).models
     except EngineConfigError:
         return f"{engine}, for {full}, cannot run"
     infos = results.models.get(engine)
-    if infos is None and model is not None:
-        # Nobody can be asked, but an engine with an imported model has this one alone.
-        tags = model.manifest.languages
-        infos = (ModelInfo(id=model.manifest.name, languages=tuple(map(Language, tags)), sample_rate_hz=1),)
+    if infos is None and models:
+        # Nobody can be asked, but an engine with imported models has these alone.
+        format_ = registry.plugins("engine")[section.plugin].model_format
+        is_one = format_ is not None and not format_.listed_in
+        tags = dict.fromkeys(tag for each in models for tag in each.manifest.languages)
+        id_ = models[0].manifest.name if is_one else STANDARD
+        infos = (ModelInfo(id=id_, languages=tuple(map(Language, tags)), sample_rate_hz=1),)
     if infos is None:
         return ""
     info = next((info for info in infos if info.id == name), None)

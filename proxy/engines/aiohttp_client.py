@@ -16,7 +16,7 @@ from speech_engine.http import MOST_BYTES, HttpForm, HttpRequest
 
 _IDLE_S = 15.0
 _PIECE_BYTES = 64 * 1024
-_NOBODY_REACHED = (
+NOBODY_REACHED = (
     aiohttp.ClientConnectorError,
     aiohttp.ClientHttpProxyError,
     aiohttp.InvalidURL,
@@ -118,8 +118,8 @@ class AiohttpExchange:
                     raise
         except TimeoutError:
             raise EngineTimeout("The provider did not answer in time.") from None
-        except _NOBODY_REACHED as error:
-            raise EngineUnavailable(f"The provider cannot be reached: {_reason(error)}.") from None
+        except NOBODY_REACHED as error:
+            raise EngineUnavailable(f"The provider cannot be reached: {reason_of(error)}.") from None
         except (aiohttp.ClientError, OSError) as error:
             raise EngineFailed(f"The provider broke off: {type(error).__name__}.") from None
         return AiohttpAnswer(self._response, self._request.silence_s)
@@ -156,7 +156,7 @@ def _form(form: HttpForm) -> aiohttp.FormData:
     return data
 
 
-def _reason(error: Exception) -> str:
+def reason_of(error: Exception) -> str:
     """Return the reason without the address, which may hold a key."""
     cause = error.__cause__ or error
     return getattr(cause, "strerror", None) or type(cause).__name__

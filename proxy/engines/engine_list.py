@@ -24,9 +24,9 @@ from proxy.engines.provider_pace import ProviderPace
 from proxy.engines.refreshing import keep_refreshed
 from proxy.engines.registry import EngineConfigError, HostedEngineSpec, InProcessSpec, Registry
 from proxy.engines.sample_source import NO_SOURCE, SampleSource
-from proxy.engines.upstream_http import open_http
+from proxy.engines.upstream_http import UpstreamClient, open_http
 from proxy.telemetry.metrics import EngineMetrics
-from speech_engine import Context, Engine, HttpClient
+from speech_engine import Context, Engine
 from speech_engine.host.messages import introduction
 from speech_engine.host.pipe_messages import (
     HostState,
@@ -186,7 +186,7 @@ class _Opening:
         self,
         stack: AsyncExitStack,
         registry: Registry,
-        http: HttpClient,
+        http: UpstreamClient,
         metrics: EngineMetrics,
         config: Config,
         source: SampleSource,
@@ -205,7 +205,7 @@ class _Opening:
         except EngineConfigError as error:
             return self._failed(name, str(error))
         if isinstance(spec, HostedEngineSpec):
-            hosted = HostedEngine(name, self._source, spec.licence)
+            hosted = HostedEngine(name, self._source)
             self._stack.push_async_callback(hosted.close)
             return hosted
         try:
@@ -218,7 +218,9 @@ class _Opening:
         """Create a local engine as it is, and a cloud engine once for each of its keys, behind a guard."""
         samples = LocalSamples(self._source)
         self._stack.push_async_callback(samples.close)
-        context = Context(_log.bind(engine=spec.name), http=self._http, samples=samples.shelf)
+        context = Context(
+            _log.bind(engine=spec.name), http=self._http, samples=samples.shelf, sockets=self._http
+        )
         created = [await self._stack.enter_async_context(create()) for create in spec.creators(context)]
         if not spec.is_guarded:
             return InProcessEngine(created[0], section.queue, samples, spec.licence)

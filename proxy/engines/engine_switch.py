@@ -1,4 +1,7 @@
-"""Loads, unloads and restarts engines while the server runs, as an operator asks."""
+"""Loads, unloads and restarts engines while the server runs, as an operator asks.
+
+What starts anew speaks with the version of its model that is in use now. What crashed goes on with its own.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,8 @@ import asyncio
 
 import structlog
 
-from proxy.engines.hosts import Host, Hosts
+from proxy.engines.host import Host
+from proxy.engines.hosts import Hosts
 from speech_engine.host.pipe_messages import EngineAction
 
 STOP_S = 2.0
@@ -27,6 +31,10 @@ class EngineSwitch:
         hosts = self._hosts.of(engine)
         async with self._switching:
             if refusal := _refusal(engine, action, hosts, breaks_off=breaks_off):
+                return refusal
+            starts_anew = action == "restart" or not any(host.is_kept for host in hosts)
+            # Before anything ends: an engine whose new model is unusable goes on with the old one.
+            if starts_anew and (refusal := self._hosts.take_current_model(engine)):
                 return refusal
             _log.info("engine.switch.started", engine=engine, action=action)
             if action != "load":

@@ -7,7 +7,7 @@ from typing import Any, get_args
 
 import msgspec
 
-from proxy.engines.model_store.store import MODEL_PATH
+from proxy.engines.model_store.store import MODEL_PATH, MODEL_PATHS
 from speech_engine import Hosted, Plugin
 from speech_engine.plugin import Kind
 
@@ -40,7 +40,9 @@ def _judge_plugin(plugin: Any) -> None:
         raise Nonsense(f"the name of a plugin must be a text, not {plugin.name!r}")
     if not (isinstance(plugin.settings, type) and issubclass(plugin.settings, msgspec.Struct)):
         raise Nonsense(f"the settings of {plugin.name!r} must be a msgspec struct")
-    if plugin.model_format is not None and MODEL_PATH not in plugin.settings.__struct_fields__:
-        raise Nonsense(f"the settings of {plugin.name!r} need a field model_path for its imported model")
+    if plugin.model_format is not None:
+        field = MODEL_PATHS if plugin.model_format.listed_in else MODEL_PATH
+        if field not in plugin.settings.__struct_fields__:
+            raise Nonsense(f"the settings of {plugin.name!r} need a field {field} for what is imported")
     if not isinstance(plugin.create, Hosted) and not callable(plugin.create):
         raise Nonsense(f"the create of {plugin.name!r} must be a function or Hosted")

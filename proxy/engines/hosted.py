@@ -40,14 +40,10 @@ _log = structlog.get_logger()
 
 
 class HostedEngine:
-    """A `speech_engine.Engine` that speaks through its ready hosts. `update_host` keeps it informed.
+    """A `speech_engine.Engine` that speaks through its ready hosts. `update_host` keeps it informed."""
 
-    A `licence` replaces that of its models.
-    """
-
-    def __init__(self, name: str, source: SampleSource = NO_SOURCE, licence: str = "") -> None:
+    def __init__(self, name: str, source: SampleSource = NO_SOURCE) -> None:
         self.name = name
-        self._licence = licence
         self._delivery = SampleDelivery(source)
         self.states: dict[int, HostState] = {}
         self._processes: dict[int, HostProcess] = {}
@@ -248,7 +244,7 @@ class HostedEngine:
             # gRPC gives None for an answer that cannot be decoded.
             theirs = welcome.api_version if welcome else "unknown"
             if welcome and theirs == API_VERSION:
-                models = with_licence(welcome.models, self._licence)
+                models = with_licence(welcome.models, state.licence)
                 self._welcome = msgspec.structs.replace(welcome, models=models)
                 self.revision += 1
                 return True

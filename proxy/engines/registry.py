@@ -24,9 +24,9 @@ from proxy.config.engines import DEFAULT_CREDENTIAL, settings_by_key
 from proxy.config.reader import hint
 from proxy.config.sections import PluginSection
 from proxy.engines.hook_answers import judge
-from proxy.engines.model_store.store import StoredModel, with_model
+from proxy.engines.model_store.store import StoredModel, strictest_licence, with_models
 from speech_engine import Context, Engine, Hosted, Plugin
-from speech_engine.model_files import UnusableModel
+from speech_engine.model_files import ModelFormat, UnusableModel
 from speech_engine.plugin import Create, Missing, S
 from speech_engine.worker_module import worker_engine
 
@@ -34,7 +34,7 @@ GROUP = "voxgate"
 _Key = tuple[str, str]
 """A plugin's kind and name."""
 
-InstanceKind = Literal["front_end", "detector", "comparer"]
+InstanceKind = Literal["front_end", "detector", "comparer", "mark"]
 """The kinds that are opened once, under their own names, with the settings of [front_ends] and the like."""
 
 _log = structlog.get_logger()
@@ -49,17 +49,18 @@ class PluginFault(NamedTuple):
 
 
 class HostedEngineSpec(NamedTuple):
-    """An engine for the supervisor to run: its worker, its section, and the imported model."""
+    """An engine for the supervisor to run: its worker, its section, and the models imported into `data`."""
 
     name: str
     hosted: Hosted
     section: EngineSection
-    model: StoredModel | None = None
+    models: tuple[StoredModel, ...] = ()
+    model_format: ModelFormat | None = None
+    data: str = ""
 
     @property
     def licence(self) -> str:
-        """The licence of the imported model, or "" if the plugin says its own."""
-        return self.model.manifest.licence if self.model else ""
+        return strictest_licence(self.models)
 
     @property
     def module(self) -> str:
@@ -68,7 +69,7 @@ class HostedEngineSpec(NamedTuple):
     @property
     def memory_gb(self) -> float | None:
         """What a process needs on its device: what the section says, else the estimate for its model."""
-        estimate = self.model.manifest.memory_gb if self.model else None
+        estimate = max((model.manifest.memory_gb for model in self.models), default=None)
         return self.section.memory_gb or estimate or None
 
     @property
@@ -88,12 +89,11 @@ class InProcessSpec(NamedTuple, Generic[S]):
     settings: tuple[S, ...]
     is_guarded: bool
     credentials: tuple[str, ...] = (DEFAULT_CREDENTIAL,)
-    model: StoredModel | None = None
+    models: tuple[StoredModel, ...] = ()
 
     @property
     def licence(self) -> str:
-        """The licence of the imported model, or "" if the plugin says its own."""
-        return self.model.manifest.licence if self.model else ""
+        return strictest_licence(self.models)
 
     def creators(self, context: Context) -> list[Callable[[], AbstractAsyncContextManager[Engine]]]:
         """Return one function for each key. It creates the engine that speaks with this key."""
@@ -157,14 +157,16 @@ class Registry:
         if section.fault:
             raise EngineConfigError(section.fault)
         try:
-            section, model = with_model(section, plugin.model_format, data)
+            section, models = with_models(section, plugin.model_format, data)
         except UnusableModel as fault:
             raise EngineConfigError(f"engines.{name}.model: {fault}") from None
         if not isinstance(plugin.create, Hosted):
             keys = settings_by_key(plugin.settings, section)
             each = tuple(_settings(f"engines.{name}{key.where}", plugin.settings, key.raw) for key in keys)
             labels = tuple(key.credential for key in keys)
-            return InProcessSpec(name, plugin.create, each, is_guarded=True, credentials=labels, model=model)
+            return InProcessSpec(
+                name, plugin.create, each, is_guarded=True, credentials=labels, models=models
+            )
         if section.credentials:
             raise EngineConfigError(
                 f"engines.{name}.credentials: {section.plugin} has no provider; remove it"
@@ -175,13 +177,13 @@ class Registry:
             able = ", ".join(plugin.create.devices)
             raise EngineConfigError(f"engines.{name}.device: {section.plugin} can use {able}, not {kind}")
         if section.hosted:
-            return HostedEngineSpec(name, plugin.create, section, model)
+            return HostedEngineSpec(name, plugin.create, section, models, plugin.model_format, data)
         if not plugin.create.in_process:
             raise EngineConfigError(
                 f"engines.{name}.hosted: {section.plugin} runs only in a host; remove the line"
             )
         create = _create_of(name, plugin.create.module)
-        return InProcessSpec(name, create, (settings,), is_guarded=False, model=model)
+        return InProcessSpec(name, create, (settings,), is_guarded=False, models=models)
 
     def missing(self, name: str, section: EngineSection) -> tuple[Missing, ...]:
         """Return what a configured engine lacks on this machine. Raise EngineConfigError."""

@@ -1,4 +1,4 @@
-"""The HTTP client of all cloud engines: a lean one for plain requests, aiohttp for the others."""
+"""The client of all cloud engines: a lean one for plain requests, aiohttp for the others and for sockets."""
 
 from __future__ import annotations
 
@@ -18,13 +18,15 @@ from proxy.config.sections import Upstream
 from proxy.engines.http1 import ConnectionPool, Http1Exchange
 from proxy.engines.http1_request import request_head
 from speech_engine.http import HttpAnswer, HttpForm, HttpRequest
+from speech_engine.sockets import Socket, SocketRequest
 
 if TYPE_CHECKING:
     from proxy.engines.aiohttp_client import AiohttpClient, AiohttpExchange
+    from proxy.engines.aiohttp_sockets import SocketConnection, SocketSession
 
 
 class UpstreamClient:
-    """A `speech_engine.HttpClient`. Use `open_http`."""
+    """A `speech_engine.HttpClient` and a `SocketClient`. Use `open_http`."""
 
     def __init__(self, upstream: Upstream, proxy_of: Callable[[str], str | None]) -> None:
         self._connections = upstream.connections
@@ -35,6 +37,7 @@ class UpstreamClient:
         self._pool = ConnectionPool(self._places, upstream.connections, self._trust)
         self._proxy_of = proxy_of
         self._aiohttp: AiohttpClient | None = None
+        self._sockets: SocketSession | None = None
 
     def __repr__(self) -> str:
         return f"<UpstreamClient {self._pool!r}>"
@@ -46,6 +49,22 @@ class UpstreamClient:
         if head is None or proxy is not None or isinstance(request.body, HttpForm):
             return _OtherExchange(self, request, proxy)
         return Http1Exchange(self._pool, head, request.body, request.within_s, request.silence_s)
+
+    def connect(self, request: SocketRequest) -> AbstractAsyncContextManager[Socket]:
+        """Return the connection, for `async with`."""
+        # The variables of the environment know http and https alone.
+        proxy = self._proxy_of(f"http{request.url.removeprefix('ws')}")
+        return _OpenedSocket(self, request, proxy)
+
+    async def sockets(self) -> SocketSession:
+        """Return the client of sockets, which most workers never need either."""
+        if self._sockets is None:
+            await asyncio.to_thread(importlib.import_module, "proxy.engines.aiohttp_sockets")
+            from proxy.engines.aiohttp_sockets import SocketSession
+
+            if self._sockets is None:
+                self._sockets = SocketSession(self._connections, self._trust)
+        return self._sockets
 
     async def aiohttp(self) -> AiohttpClient:
         """Return the other client: ten MiB that most workers never need. A thread reads its code, so that no
@@ -62,6 +81,8 @@ class UpstreamClient:
         await self._pool.close()
         if self._aiohttp is not None:
             await self._aiohttp.close()
+        if self._sockets is not None:
+            await self._sockets.close()
 
 
 class _OtherExchange:
@@ -79,6 +100,23 @@ class _OtherExchange:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self._exchange.__aexit__(kind, error, trace)
+
+
+class _OpenedSocket:
+    def __init__(self, client: UpstreamClient, request: SocketRequest, proxy: str | None) -> None:
+        self._client = client
+        self._request = request
+        self._proxy = proxy
+        self._connection: SocketConnection
+
+    async def __aenter__(self) -> Socket:
+        self._connection = (await self._client.sockets()).connect(self._request, self._proxy)
+        return await self._connection.__aenter__()
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._connection.__aexit__(kind, error, trace)
 
 
 @asynccontextmanager

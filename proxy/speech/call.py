@@ -13,7 +13,7 @@ from policies.costs import Rate
 from policies.plans import Terms
 from policies.routing import Candidate, Model
 from proxy.access.callers import Caller
-from proxy.audio.formats import OUTPUT_RATE_HZ, Chunk
+from proxy.audio.formats import OUTPUT_RATE_HZ, Chunk, OutputForm
 from proxy.ledger import Spent, SpentAttempt, SpentPart
 from proxy.speech.planning import Part, SpeechPlan
 from proxy.speech.speech_request import SpeechRequest
@@ -176,7 +176,7 @@ class Tally:
         self.began = 0.0
         self.attempts: list[Attempt] = []
         self.samples = 0
-        self.sample_rate_hz = OUTPUT_RATE_HZ
+        self.sample_rate_hz = request.form.sample_rate_hz
         self.first_byte_ms: int | None = None
         self.error: str | None = None
         self.cache = "off"
@@ -225,7 +225,7 @@ class Tally:
             model=model,
             voice=self._plan.voice.id,
             language=self._plan.language,
-            format=self._request.format,
+            format=self._request.form.format,
             characters=self.characters,
             samples=self.samples,
             sample_rate_hz=self.sample_rate_hz,
@@ -279,6 +279,10 @@ class SpeechCall(NamedTuple):
         return self.plan.terms
 
     @property
-    def part_format(self) -> str:
-        """The format that each part is made in: several parts meet as PCM, and are encoded as one."""
-        return self.request.format if len(self.plan.parts) == 1 else "pcm"
+    def part_form(self) -> OutputForm:
+        """The form that each part is made in: several parts meet as PCM, and are encoded as one."""
+        form = self.request.form
+        if len(self.plan.parts) == 1:
+            return form
+        rate_hz = form.sample_rate_hz
+        return OutputForm("pcm", rate_hz, is_usual=rate_hz == OUTPUT_RATE_HZ)

@@ -13,12 +13,14 @@ from policies import estimate, provider_waits, segments
 from policies.lexicon import find_pronunciations
 from policies.routing import Candidate
 from proxy.audio import libraries
+from proxy.audio.formats import OutputForm
 from proxy.audio.frames import open_frames
 from proxy.catalogue.catalogue import Catalogue
 from proxy.engines.engine_list import Engines
 from proxy.ledger.budgets import Budgets
 from proxy.speech.call import Attempt, PartRun, SpeechCall
 from proxy.speech.candidate_stream import CandidateStream
+from proxy.speech.client_fields import decoded, extra_of
 from proxy.speech.deadline import Deadline
 from proxy.speech.listening import listening_to
 from proxy.speech.planning import Part
@@ -27,8 +29,10 @@ from speech_engine import (
     EngineError,
     EngineFailed,
     EngineTimeout,
+    ModelInfo,
     Speak,
     SpeechJob,
+    UnsupportedInstructions,
 )
 from speech_engine.host.engine_stream import run_to_end
 
@@ -97,7 +101,7 @@ class FirstAudio:
                     await libraries.ensure_loaded()
                 places = WordPlaces(run.text, job.segments, run.part.start)
                 factor = call.request.speed / job.speed
-                stream = CandidateStream(candidate, job, places, factor, call.part_format, deadline)
+                stream = CandidateStream(candidate, job, places, factor, call.part_form, deadline)
                 await self._begin(stream, self._attempt_of(call, run, stream), moment)
                 return stream
         finally:
@@ -111,8 +115,10 @@ class FirstAudio:
             events = engine.open(Speak(job), attempt.note_dispatch)
             await stream.begin(events)
         except EngineError as error:
-            # If an engine refused a text, it has not begun the job, and no provider bills for it.
-            attempt.was_dispatched &= isinstance(error, (EngineFailed, EngineTimeout))
+            # If an engine refused a text, it has not begun the job, and no provider bills for it, unless the
+            # provider has counted something.
+            has_begun = isinstance(error, (EngineFailed, EngineTimeout)) or stream.units is not None
+            attempt.was_dispatched &= has_begun
             raise
         finally:
             if not stream.has_begun:
@@ -123,7 +129,8 @@ class FirstAudio:
         attempt = Attempt(
             part=run.number,
             model=model,
-            characters=run.text_for(stream.candidate).spoken_characters,
+            # A provider that follows instructions bills them as text. The account does not pay for them.
+            characters=run.text_for(stream.candidate).spoken_characters + len(stream.job.instructions),
             output=stream,
             rate=self._catalogue.rate(model),
         )
@@ -238,12 +245,22 @@ def error_details(id_: str, model: str, error: EngineError) -> dict[str, str]:
 
 
 def _job(call: SpeechCall, run: PartRun, candidate: Candidate) -> SpeechJob:
-    request, part, format_, text = call.request, run.part, call.part_format, run.text_for(candidate)
+    request, part, form, text = call.request, run.part, call.part_form, run.text_for(candidate)
     info = candidate.model.info
     native_speed = min(max(request.speed, info.speed[0]), info.speed[1])
     factor = request.speed / native_speed
     listening = listening_to(call, run, candidate, time.monotonic())
-    can_pass_through = factor == 1.0 and format_ in info.formats and open_frames(format_) is not None
+    instructions = request.instructions if info.max_instructions else ""
+    if len(instructions) > info.max_instructions:
+        raise UnsupportedInstructions(
+            f"Invalid 'instructions': this model takes up to {info.max_instructions} characters of them."
+        )
+    can_pass_through = (
+        factor == 1.0
+        and form.format in info.formats
+        and (form.is_usual or _is_given(form, info))
+        and open_frames(form) is not None
+    )
     return SpeechJob(
         id=call.id,
         tenant=call.caller.account,
@@ -257,7 +274,7 @@ def _job(call: SpeechCall, run: PartRun, candidate: Candidate) -> SpeechJob:
         pitch=request.pitch,
         emotion=request.emotion,
         seed=request.seed,
-        formats=(format_,) if can_pass_through else (),
+        formats=(form.format,) if can_pass_through else (),
         # The cap is on the sound that a listener hears. If that is slowed down later, the engine makes less.
         max_samples=round(estimate.cap_seconds(text.estimated_s) * info.sample_rate_hz * factor),
         pronunciations=find_pronunciations(part.lexicon, info.phonemes, text.segments),
@@ -266,4 +283,11 @@ def _job(call: SpeechCall, run: PartRun, candidate: Candidate) -> SpeechJob:
         plays_in_s=listening.plays_in_s,
         plays_rate=factor,
         follows_s=listening.follows_s,
+        instructions=instructions,
+        extra=decoded(extra_of(request.extra, info)) if request.extra else {},
     )
+
+
+def _is_given(form: OutputForm, info: ModelInfo) -> bool:
+    """Tell whether a model's own encoding surely is what the client named. Nobody knows its bits."""
+    return form.kbit_s is None and form.sample_rate_hz == info.encoded_hz

@@ -11,7 +11,7 @@ from math import inf
 import msgspec
 
 from policies.routing import Candidate
-from proxy.audio.formats import OUTPUT_RATE_HZ, SAMPLE_BYTES, Chunk, Tail, silence
+from proxy.audio.formats import SAMPLE_BYTES, Chunk, OutputForm, Tail, silence
 from proxy.audio.frames import Frames, open_frames
 from proxy.audio.sound import Sound
 from proxy.speech.deadline import Deadline
@@ -23,6 +23,7 @@ from speech_engine import (
     EngineTimeout,
     Event,
     Finished,
+    ProviderCount,
     SpeechJob,
     Started,
     UnsupportedText,
@@ -63,19 +64,19 @@ class CandidateStream:
         job: SpeechJob,
         places: WordPlaces,
         factor: float,
-        format_: str,
+        form: OutputForm,
         deadline: Deadline,
     ) -> None:
         self.candidate = candidate
         self.job = job
         self.has_begun = False
-        self.sample_rate_hz = OUTPUT_RATE_HZ
+        self.sample_rate_hz = form.sample_rate_hz
         self.seconds = 0.0
         self.units: float | None = None
         self._places = places
         self._words: list[SpokenWord] = []
         self._factor = factor
-        self._format = format_
+        self._form = form
         self._out: Sound | Frames | None = None
         self._rate_hz = 0
         self._tail = Tail()
@@ -88,7 +89,7 @@ class CandidateStream:
         self._cap_s = inf if cap is None else cap / stated_hz
 
     def __repr__(self) -> str:
-        return f"<CandidateStream {self.job!r} as {self._format}>"
+        return f"<CandidateStream {self.job!r} as {self._form.format}>"
 
     @property
     def engine(self) -> str:
@@ -136,8 +137,8 @@ class CandidateStream:
         """Return the flushed end of the sound, which is never empty. Call it after the other chunks."""
         if self._out is None:
             # The text has no sound, as in ".". A short silence is a valid file, and an empty answer is not.
-            self._out = Sound(OUTPUT_RATE_HZ, self._format)
-            self._tail.rest = self._out.feed(silence(OUTPUT_RATE_HZ // 10))
+            self._out = Sound(self.sample_rate_hz, self._form)
+            self._tail.rest = self._out.feed(silence(self.sample_rate_hz // 10))
         return self._tail.rest + self._out.flush()
 
     async def close(self) -> None:
@@ -156,7 +157,8 @@ class CandidateStream:
         if event is None:
             raise EngineFailed("The engine ended without finishing.")
         if isinstance(event, Finished):
-            self._finished, self.units = True, event.units
+            self._finished = True
+            self.units = self.units if event.units is None else event.units
             await self._events.close()
             return Chunk()
         return self._convert(event)
@@ -169,6 +171,8 @@ class CandidateStream:
                 return self._pcm(segment, pcm)
             case Encoded(format=format_, data=data):
                 return self._encoded(format_, data)
+            case ProviderCount(units=units):
+                self.units = units
             case Words():
                 self._add_words(event)
         return Chunk()
@@ -179,7 +183,7 @@ class CandidateStream:
         self._segment = segment
         self._count(len(pcm) // SAMPLE_BYTES, self._rate_hz)
         if self._out is None:
-            self._out = Sound(self._rate_hz, self._format, factor=self._factor)
+            self._out = Sound(self._rate_hz, self._form, factor=self._factor)
         elif not isinstance(self._out, Sound):
             raise EngineFailed("The engine mixed PCM with encoded audio.")
         return self._tail.push(self._out.feed(pcm))
@@ -188,7 +192,7 @@ class CandidateStream:
         if format_ not in self.job.formats:
             raise EngineFailed(f"The engine gave {format_}, which was not requested.")
         if self._out is None:
-            self._out = open_frames(format_)
+            self._out = open_frames(self._form)
         if self._out is None or isinstance(self._out, Sound):
             raise EngineFailed("The engine mixed PCM with encoded audio.")
         chunk = self._out.feed(data)

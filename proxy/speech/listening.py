@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from policies.routing import Candidate
-from proxy.audio.formats import OUTPUT_RATE_HZ
 from proxy.speech.call import PartRun, SpeechCall
 from speech_engine import Urgency
 
@@ -34,9 +33,9 @@ def _heard_from(call: SpeechCall, run: PartRun, now: float) -> float:
     tally = call.tally
     began = now if tally.first_byte_ms is None else tally.began + tally.first_byte_ms / 1000
     if run.begins is not None:
-        return began + run.begins / OUTPUT_RATE_HZ
+        return began + run.begins / tally.sample_rate_hz
     before = tally.parts[run.number - 1]
-    return began + (before.begins or 0) / OUTPUT_RATE_HZ + before.estimated_s + before.part.pause_s
+    return began + (before.begins or 0) / tally.sample_rate_hz + before.estimated_s + before.part.pause_s
 
 
 def _is_likely_by(run: PartRun, engine: str) -> bool:

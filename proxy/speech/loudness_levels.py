@@ -8,7 +8,7 @@ from collections.abc import Collection
 from typing import TYPE_CHECKING
 
 from policies.routing import Candidate
-from proxy.audio.formats import OUTPUT_RATE_HZ, SAMPLE_BYTES
+from proxy.audio.formats import SAMPLE_BYTES
 from proxy.audio.silence import STEP_S, is_sound
 from proxy.speech.speech_stream import PcmReader
 from proxy.voices.erased_voices import ErasedVoices
@@ -31,7 +31,7 @@ _MOST_S = 30.0
 _MOST_VOICES = 4096
 
 _PATIENCE_S = 1.0
-_MOST_BYTES = round(2 * _ENOUGH_S * OUTPUT_RATE_HZ) * SAMPLE_BYTES
+_MOST_MEASURED_S = 2 * _ENOUGH_S
 
 
 class LoudnessLevel:
@@ -48,12 +48,15 @@ class LoudnessLevel:
         sound_s = sum(map(is_sound, self._powers)) * STEP_S
         return sound_s >= _ENOUGH_S or len(self._powers) * STEP_S >= _MOST_S
 
-    def meter(self) -> Meter:
-        """Return a meter for a stream of the voice. Feed it until the level is known."""
+    def meter(self, rate_hz: int) -> Meter:
+        """Return a meter for a stream of the voice. Feed it until the level is known.
+
+        A voice is measured once for all rates: what a low rate leaves out is hardly heard as loudness.
+        """
         # Imported here, as below: see proxy/audio/libraries.py.
         from proxy.audio.loudness import Meter
 
-        return Meter(powers=self._powers)
+        return Meter(rate_hz, self._powers)
 
     def gain(self) -> Gain:
         """Return the gain that follows from the measurements so far."""
@@ -102,10 +105,11 @@ class LoudnessLevels:
 class LevelSound:
     """The sound of a part at one gain throughout, as PCM."""
 
-    def __init__(self, sound: PcmReader, level: LoudnessLevel) -> None:
+    def __init__(self, sound: PcmReader, level: LoudnessLevel, rate_hz: int) -> None:
         self._sound = sound
         self._level = level
-        self._meter = level.meter()
+        self._meter = level.meter(rate_hz)
+        self._most_bytes = round(_MOST_MEASURED_S * rate_hz) * SAMPLE_BYTES
         self._gain: Gain | None = None
         self._first: deque[bytes] = deque()
 
@@ -127,7 +131,7 @@ class LevelSound:
         size = 0
         try:
             async with asyncio.timeout(_PATIENCE_S):
-                while not self._level.is_known and size < _MOST_BYTES:
+                while not self._level.is_known and size < self._most_bytes:
                     if (pcm := await self._sound.next_pcm()) is None:
                         break
                     self._meter.feed(pcm)

@@ -23,13 +23,17 @@ _PLAN_CHARACTERS = 2000
 
 
 class _RecentPlan(NamedTuple):
-    """A plan, and everything that it was made of besides the request and the account."""
+    """A plan, and everything that it was made of besides the request and the account.
+
+    `more_characters` are those of the request that are no text to speak.
+    """
 
     terms: Terms
     own: AccountLibrary
     revision: int
     plan: SpeechPlan
     clip: str
+    more_characters: int
 
     def is_for(self, terms: Terms, own: AccountLibrary, revision: int) -> bool:
         return self.terms is terms and self.own is own and self.revision == revision
@@ -54,6 +58,10 @@ class RecentPlans:
 
     def __repr__(self) -> str:
         return f"<RecentPlans {len(self._plans)} kept>"
+
+    def client_fields(self) -> frozenset[str]:
+        """Return the fields beyond ours that a request may have for some model."""
+        return self._catalogue.client_fields()
 
     def forget_voice(self, voice: str, digests: Collection[str]) -> None:
         """Forget the plans with this voice."""
@@ -85,8 +93,10 @@ class RecentPlans:
         revision = self._catalogue.revision
         plan = await self._planner.plan_in_thread(request, terms, own)
         clip = self._cache.path(CacheQuestion(caller.account, request, plan))
-        return _RecentPlan(terms, own, revision, plan, clip)
+        more = len(request.instructions) + sum(len(value) for _, value in request.extra)
+        return _RecentPlan(terms, own, revision, plan, clip, more)
 
 
 def _size(recent: _RecentPlan) -> int:
-    return _PLAN_CHARACTERS * len(recent.plan.parts) + recent.plan.parts[-1].end
+    parts = recent.plan.parts
+    return _PLAN_CHARACTERS * len(parts) + parts[-1].end + recent.more_characters

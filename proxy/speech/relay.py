@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from proxy.audio.encode import open_encoder
 from proxy.audio.fade import FadeOut
-from proxy.audio.formats import OUTPUT_RATE_HZ, SAMPLE_BYTES, Chunk, Tail, silence
+from proxy.audio.formats import SAMPLE_BYTES, Chunk, Tail, silence
 from proxy.speech.call import SpeechCall
 from proxy.speech.candidate_race import FirstAudio
 from proxy.speech.candidate_stream import CandidateStream
@@ -47,7 +47,6 @@ async def begin_speech(
 class Relay:
     """A speech of several parts. While one part is spoken, only the next one is read ahead."""
 
-    sample_rate_hz = OUTPUT_RATE_HZ
     holds_engine = False
     """Its parts are read ahead."""
 
@@ -70,9 +69,11 @@ class Relay:
         self._prefetches: list[Prefetch[CandidateStream]] = []
         self._number = 0
         self._part: PcmReader | LevelSound | None = None
-        self._fade = FadeOut()
+        form = call.request.form
+        self.sample_rate_hz = form.sample_rate_hz
+        self._fade = FadeOut(self.sample_rate_hz)
         self._fed = 0
-        self._encoder = open_encoder(call.request.format)
+        self._encoder = open_encoder(form)
         self._tail = Tail()
         self._first = Chunk()
 
@@ -94,7 +95,7 @@ class Relay:
         ]
         if not timed:
             return None
-        return [_shift_word(word, begins) for begins, words in timed for word in words]
+        return [_shift_word(word, begins / self.sample_rate_hz) for begins, words in timed for word in words]
 
     async def begin(self) -> None:
         self._first = await self._next() or self._first
@@ -141,7 +142,7 @@ class Relay:
         """
         pause_s = self._runs[self._number].part.pause_s
         self._number, self._part = self._number + 1, None
-        return self._fade.flush() + silence(round(pause_s * OUTPUT_RATE_HZ))
+        return self._fade.flush() + silence(round(pause_s * self.sample_rate_hz))
 
     async def _begin_turn(self, number: int) -> PcmReader | LevelSound:
         """Begin the turn of a part: its sound at the common level. Now the next part may be prefetched."""
@@ -154,7 +155,8 @@ class Relay:
     def _leveled(self, sound: PcmReader, stream: CandidateStream) -> PcmReader | LevelSound:
         if self._levels is None:
             return sound
-        return LevelSound(sound, self._levels.find(stream.candidate, self._call.plan.own_voices))
+        level = self._levels.find(stream.candidate, self._call.plan.own_voices)
+        return LevelSound(sound, level, self.sample_rate_hz)
 
     async def _begin_part(self, number: int) -> tuple[Prefetch[CandidateStream], CandidateStream]:
         """Wait for the first sound of a part. If it failed during the part before it, try it once more.
@@ -194,5 +196,5 @@ def _has_several_voices(plan: SpeechPlan) -> bool:
     return len(voices) > 1
 
 
-def _shift_word(word: SpokenWord, samples: int) -> SpokenWord:
-    return replace(word, start_seconds=round(word.start_seconds + samples / OUTPUT_RATE_HZ, 3))
+def _shift_word(word: SpokenWord, seconds: float) -> SpokenWord:
+    return replace(word, start_seconds=round(word.start_seconds + seconds, 3))

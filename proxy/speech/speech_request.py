@@ -5,6 +5,7 @@ A field's description is also the text of its 400. The OpenAPI document comes fr
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -12,9 +13,10 @@ from msgspec import Meta
 
 from policies import language, lexicon
 from policies.lexicon import MOST_INLINE, NONE_BY_NAME, Words
-from proxy.audio.formats import FORMATS
+from proxy.audio.formats import FORMATS, RATES_HZ, USUAL_FORMS, FormFault, OutputForm, form_of
 from proxy.config import fields
 from proxy.errors import InvalidRequest
+from proxy.speech.client_fields import NOTHING, Extra, read_extra
 from proxy.speech.voice_reference import ONE_OF, VoiceName, VoiceReference, sent_voice
 
 MAX_INPUT = 4096
@@ -52,6 +54,14 @@ class SpeechBody(msgspec.Struct, frozen=True, kw_only=True):
     audio_format: Annotated[
         str, Meta(description=f"one of {', '.join(FORMATS)}", extra_json_schema={"enum": [*FORMATS]})
     ] = "mp3"
+    sample_rate: (
+        Annotated[
+            Literal[8000, 16000, 22050, 24000, 44100, 48000],
+            Meta(description=f"one of {', '.join(map(str, RATES_HZ))}"),
+        ]
+        | None
+    ) = None
+    bitrate: Annotated[int, Meta(ge=8, le=320, description="an integer of kbit/s, 8 to 320")] | None = None
     speed: Annotated[float, Meta(ge=0.25, le=4.0, description="a number from 0.25 to 4.0")] = 1.0
     stream_format: Annotated[Literal["audio", "sse"], Meta(description="one of audio, sse")] = "audio"
     language: Annotated[
@@ -84,15 +94,14 @@ class SpeechBody(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SpeechRequest(msgspec.Struct, frozen=True, kw_only=True):
-    """A request for the pipeline. `voice` is empty when a `cast` or a `mix` speaks.
-
-    With `by_sentence`, each sentence is spoken in its own language.
+    """A request for the pipeline. `voice` is empty when a `cast` or a `mix` speaks. With `by_sentence`, each
+    sentence is spoken in its own language. `extra` are fields that some models take, and none the `ignored`.
     """
 
     model: str
     text: str
     voice: str
-    format: str
+    form: OutputForm
     answer: Literal["audio", "sse", "json"]
     speed: float
     language: str | None
@@ -104,9 +113,12 @@ class SpeechRequest(msgspec.Struct, frozen=True, kw_only=True):
     cast: tuple[tuple[str, str], ...] = ()
     mix: tuple[tuple[str, float], ...] = ()
     by_sentence: bool = False
+    instructions: str = ""
+    extra: Extra = ()
+    ignored: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
-        return f"<SpeechRequest {self.model} {self.voice} {len(self.text)} characters as {self.format}>"
+        return f"<SpeechRequest {self.model} {self.voice} {len(self.text)} characters as {self.form.format}>"
 
 
 class Defaults(msgspec.Struct, frozen=True):
@@ -118,10 +130,15 @@ class Defaults(msgspec.Struct, frozen=True):
 
 _decode_speech = msgspec.json.Decoder(SpeechBody).decode
 _decode_object = msgspec.json.Decoder(dict[str, Any]).decode
+_decode_values = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
+_OWN_FIELDS = frozenset(SpeechBody.__struct_fields__)
 
 
-def parse_speech(body: bytes, defaults: Defaults) -> SpeechRequest:
-    """Parse a body. Raises InvalidRequest with the first field that is wrong."""
+def parse_speech(
+    body: bytes, defaults: Defaults, client_fields: Callable[[], frozenset[str]] = frozenset
+) -> SpeechRequest:
+    """Parse a body. Raises InvalidRequest with the first field that is wrong. `client_fields` is asked which
+    fields models take beyond ours, if one was sent."""
     parsed = _speech_body(body, defaults)
     _check_text(parsed)
     format_ = _format(parsed.response_format, "response_format", _FORMAT_NAMES)
@@ -135,13 +152,23 @@ def parse_speech(body: bytes, defaults: Defaults) -> SpeechRequest:
         answer, format_ = "json", _format(parsed.audio_format, "audio_format", FORMATS)
     elif answer == "sse" and parsed.model in _NO_SSE:
         answer = "audio"  # OpenAI has no SSE for these two, and clients know how to read bytes instead
+    form = USUAL_FORMS[format_]
+    if parsed.sample_rate or parsed.bitrate:
+        form = _form(format_, parsed)
+    extra, ignored = NOTHING
+    try:
+        sent = _decode_values(body)
+    except UnicodeDecodeError:
+        sent = {}  # only the name of an unknown field can be no text
+    if not sent.keys() <= _OWN_FIELDS:
+        extra, ignored = read_extra(sent, client_fields() - _OWN_FIELDS)
     tag = parsed.language
     voice, cast, mix = sent_voice(parsed.voice)
     return SpeechRequest(
         model=parsed.model,
         text=parsed.input,
         voice=voice,
-        format=format_,
+        form=form,
         answer=answer,
         speed=parsed.speed,
         language=None if tag.lower() in ("", "auto") else language.usual(tag),
@@ -153,6 +180,9 @@ def parse_speech(body: bytes, defaults: Defaults) -> SpeechRequest:
         mix=mix,
         by_sentence=tag.lower() == "auto",
         cache=parsed.cache,
+        instructions=(parsed.instructions or "").strip(),
+        extra=extra,
+        ignored=ignored,
     )
 
 
@@ -259,3 +289,11 @@ def _format(name: str, field: str, known: tuple[str, ...]) -> str:
             f"Invalid value for '{field}': it must be one of {', '.join(known)}.", param=field
         )
     return lowered
+
+
+def _form(format_: str, body: SpeechBody) -> OutputForm:
+    try:
+        return form_of(format_, body.sample_rate, body.bitrate)
+    except FormFault as fault:
+        wrong = fields.FieldFault(fault.field, "wrong", fault.expected, getattr(body, fault.field))
+        raise _invalid(wrong) from None

@@ -74,7 +74,7 @@ class HostState(msgspec.Struct, frozen=True, tag="host_state"):
     before it took `loads_s` to get ready, 0 if that is not known.
 
     If a life has just ended, `begun` has the calls that the engine had begun and not ended, and `killer`
-    is the one that certainly ended it.
+    is the one that certainly ended it. A life that is ready has the `licence` of its imported model, if any.
     """
 
     engine: str
@@ -87,6 +87,7 @@ class HostState(msgspec.Struct, frozen=True, tag="host_state"):
     killer: str = ""
     loaded: float = 0.0
     loads_s: float = 0.0
+    licence: str = ""
 
 
 class Tick(msgspec.Struct, frozen=True, tag="tick"):

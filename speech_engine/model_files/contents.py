@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import mmap
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,9 +12,11 @@ from speech_engine.model_files.declarations import (
     ModelFacts,
     ModelFile,
     ModelFormat,
+    OnnxGraph,
     TensorInfo,
     UnusableModel,
 )
+from speech_engine.model_files.onnx import read_graph
 from speech_engine.model_files.safetensors import read_header
 
 MOST_TEXT_BYTES = 16 * 1024 * 1024
@@ -29,6 +32,7 @@ class FolderContents:
         self._files = {file.role: file for file in files}
         self._folder = folder
         self._tensors: dict[str, Mapping[str, TensorInfo]] = {}
+        self._graphs: dict[str, OnnxGraph] = {}
         self._json: dict[str, Any] = {}
 
     def __repr__(self) -> str:
@@ -77,7 +81,24 @@ class FolderContents:
             raise self._fault(role, f"{path} must be a list of texts")
         return tuple(value)
 
+    def graph(self, role: str) -> OnnxGraph:
+        if role not in self._graphs:
+            try:
+                with self._path(role).open("rb") as file:
+                    # Mapped, as most of it are weights, which nobody reads here.
+                    data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+                self._graphs[role] = read_graph(memoryview(data))
+            except ValueError:
+                raise self._fault(role, "it is empty") from None
+            except OSError as error:
+                raise self._fault(role, f"it cannot be read: {error.strerror}") from None
+            except UnusableModel as fault:
+                raise self._fault(role, str(fault)) from None
+        return self._graphs[role]
+
     def tensors(self, role: str) -> Mapping[str, TensorInfo]:
+        if self._files[role].kind == "onnx":
+            return self.graph(role).tensors
         if role not in self._tensors:
             path = self._path(role)
             try:
@@ -119,7 +140,7 @@ def check_model(format_: ModelFormat, folder: Path) -> ModelFacts:
         if not contents.has(file.role):
             if not file.is_optional:
                 raise UnusableModel(f"{file.name} is missing")
-        elif file.kind == "tensors":
+        elif file.kind in ("tensors", "onnx"):
             contents.tensors(file.role)
         elif file.kind == "json":
             contents.json(file.role)

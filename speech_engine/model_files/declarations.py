@@ -8,7 +8,7 @@ from typing import Any, Literal, NamedTuple, Protocol
 
 import msgspec
 
-FileKind = Literal["tensors", "json", "text", "bytes"]
+FileKind = Literal["tensors", "onnx", "json", "text", "bytes"]
 
 
 WIDTHS = (
@@ -40,10 +40,36 @@ class TensorInfo(NamedTuple):
         return self.numbers * WIDTHS[self.dtype]
 
 
+class OnnxValue(NamedTuple):
+    """An input or an output. A dimension without a number is None."""
+
+    dtype: str
+    shape: tuple[int | None, ...] | None
+
+
+class OnnxNode(NamedTuple):
+    operator: str
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+
+
+class OnnxGraph(NamedTuple):
+    """What is known of a file. `tensors` are the weights; `nodes` are those of the outermost graph."""
+
+    inputs: Mapping[str, OnnxValue]
+    outputs: Mapping[str, OnnxValue]
+    tensors: Mapping[str, TensorInfo]
+    nodes: tuple[OnnxNode, ...]
+
+    def __repr__(self) -> str:
+        return f"<OnnxGraph of {len(self.nodes)} nodes and {len(self.tensors)} tensors>"
+
+
 class ModelFile(msgspec.Struct, frozen=True, kw_only=True):
     """One file of a model. It is stored as `name`, whatever its source was called.
 
-    `sources` are the names under which it may come, best first; `*` stands for any letters. `tensors` come as
+    `sources` are the names under which it may come, best first; `*` stands for any letters, and `{main}` for
+    the name of the first file. `tensors` come as
     safetensors or as a pickle of torch (.pth, .pt), and are stored as safetensors. Of a pickle, `roots` says
     where the tensors are: the first of these keys that it has, "" for the pickle itself. `strip` are
     beginnings that are taken from the tensors' names; tensors whose names begin with one of `ignore` are left
@@ -99,6 +125,10 @@ class ModelContents(Protocol):
 
     def tensors(self, role: str) -> Mapping[str, TensorInfo]: ...
 
+    def graph(self, role: str) -> OnnxGraph:
+        """Return what an ONNX file says of itself."""
+        ...
+
     def expect(self, role: str, tensor: str, shape: tuple[int | None, ...]) -> TensorInfo:
         """Return a tensor that must have this shape. None stands for any number."""
         ...
@@ -114,7 +144,11 @@ class ModelFormat(msgspec.Struct, frozen=True, kw_only=True):
     `check` looks at sizes before anything is built: numbers of the configuration within bounds, and the
     shapes of tensors that follow from them. It raises UnusableModel. It runs where the model is imported and
     where it is loaded, so it needs nothing but the standard library.
+
+    If `listed_in` names a setting, an engine speaks with several models at once: those that this setting
+    lists, or else all that were imported for its plugin. Their folders are in the setting `model_paths`.
     """
 
     files: tuple[ModelFile, ...]
+    listed_in: str = ""
     check: Callable[[ModelContents], ModelFacts] = _nothing_to_check

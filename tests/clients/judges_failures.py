@@ -51,7 +51,8 @@ def errors_have_their_class(visit: Visit) -> None:
         assert (error["code"], error["param"]) == _CODES[status]
         assert error["request_id"].startswith("req_")
         if visit.client != "livekit":
-            assert (error.get("retry_after") or "") == ("2" if status == "503" else "")
+            # How long depends on the engine, and row 16 is about that.
+            assert bool(error.get("retry_after")) == (status == "503")
 
 
 def failure_before_audio_is_a_status(visit: Visit) -> None:

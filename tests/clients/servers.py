@@ -33,7 +33,7 @@ cors_origins = ["{ORIGIN}"]
 """
 # Every engine here speaks in tones. `tone16k` alone has a voice whose name is unique; `doomed` is there
 # to be killed without taking the others along.
-_ENGINES = """
+_TONES = """
 [engines.tone]
 [engines.tone16k]
 plugin = "tone"
@@ -44,6 +44,8 @@ plugin = "tone"
 sample_rate_hz = 44100
 [engines.doomed]
 plugin = "tone"
+"""
+_MODELS = """
 [models]
 "tts-1" = ["tone/standard"]
 "tts-1-hd" = ["tone44k/standard"]
@@ -94,10 +96,11 @@ class Servers:
 
 
 @contextmanager
-def servers_in(folder: Path) -> Iterator[Servers]:
+def servers_in(folder: Path, engines: str = _TONES) -> Iterator[Servers]:
+    """Start them with other engines than those that speak in tones, if these have the same names."""
     with ExitStack() as stack:
-        shut = stack.enter_context(_front(folder / "shut", ""))
-        open_ = stack.enter_context(_front(folder / "open", _OPEN))
+        shut = stack.enter_context(_front(folder / "shut", "", engines))
+        open_ = stack.enter_context(_front(folder / "open", _OPEN, engines))
         yield Servers(
             shut,
             open_,
@@ -106,9 +109,9 @@ def servers_in(folder: Path) -> Iterator[Servers]:
         )
 
 
-def _front(folder: Path, switches: str) -> AbstractContextManager[Front]:
-    folder.mkdir()
-    config = f"[server]{switches}{_ENGINES}{_VOICES}"
+def _front(folder: Path, switches: str, engines: str) -> AbstractContextManager[Front]:
+    folder.mkdir(parents=True)
+    config = f"[server]{switches}{engines}{_MODELS}{_VOICES}"
     return _reached(running(folder, config, command=("make", "serve", "PORT=0"), cwd=_REPOSITORY))
 
 

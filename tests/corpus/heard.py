@@ -19,8 +19,11 @@ _FORMATS = {
     "audio/flac": "flac",
     "audio/wav": "wav",
     "audio/pcm": "pcm",
+    "audio/PCMU": "g711_ulaw",
+    "audio/PCMA": "g711_alaw",
 }
-_EXACT = ("pcm", "wav", "flac")
+_WITHOUT_HEADER = ("pcm", "g711_ulaw", "g711_alaw")
+_EXACT = (*_WITHOUT_HEADER, "wav", "flac")
 
 
 def format_of(media_type: str) -> str | None:
@@ -56,7 +59,7 @@ def _words(heard: Heard, speed: float) -> list[str] | None:
 
 
 def _channels(data: bytes, audio_format: str) -> int:
-    if audio_format == "pcm":
+    if audio_format in _WITHOUT_HEADER:
         return 1
     with av.open(io.BytesIO(data), "r", metadata_errors="replace") as container:
         return container.streams.audio[0].channels

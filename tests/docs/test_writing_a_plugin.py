@@ -17,6 +17,7 @@ from speech_engine import (
     EngineVoices,
     FrontEnd,
     Hosted,
+    Mark,
     RankingDetector,
 )
 from tests.docs import pages
@@ -25,7 +26,7 @@ from tests.server import VOXGATE
 
 _PAGE = ROOT / "docs" / "writing-a-plugin.md"
 _PARTS = re.findall(r"^<!-- from (\S+) -->\n```\w+\n(.*?)^```$", _PAGE.read_text(), re.MULTILINE | re.DOTALL)
-_CALLED = (Engine, EngineRefreshes, EngineVoices, FrontEnd, Detector, RankingDetector, Comparer)
+_CALLED = (Engine, EngineRefreshes, EngineVoices, FrontEnd, Detector, RankingDetector, Comparer, Mark)
 
 
 @pytest.mark.parametrize(("path", "shown"), _PARTS, ids=lambda part: part.split("\n")[0])

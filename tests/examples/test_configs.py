@@ -18,6 +18,8 @@ from tests.sound import decoded
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 FAKES = {"openai": 8197, "minimax": 8198, "elevenlabs": 8199}
+NOT_BUILT = {"config.tiers.toml": {"piper", "xtts"}}
+"""Engines that need an environment and a model of the operator's own first; the example says so."""
 KEYS = ("MINIMAX_API_KEY", "ELEVENLABS_API_KEY")
 
 
@@ -25,7 +27,9 @@ KEYS = ("MINIMAX_API_KEY", "ELEVENLABS_API_KEY")
 def test_an_example_has_no_fault_and_nothing_that_has_no_effect(file: Path) -> None:
     loaded = config_toml.load(file, dict.fromkeys(KEYS, "a secret"))
     findings = check_config(loaded, registry.load())
-    assert [finding.found for finding in findings if finding.verdict == "wrong"] == []
+    allowed = NOT_BUILT.get(file.name, set())
+    wrong = [each.found for each in findings if each.verdict == "wrong" and each.name not in allowed]
+    assert wrong == []
     assert loaded.warnings == ()
 
 
@@ -75,7 +79,8 @@ def test_the_cast_of_the_languages_is_spoken(languages: Server) -> None:
 
 
 @contextmanager
-def _fake(name: str) -> Iterator[str]:
+def fake(name: str) -> Iterator[str]:
+    """Start the fake of a provider, and give its address."""
     command = [sys.executable, "-m", f"fakes.{name}", "--port", "0"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         try:
@@ -90,7 +95,7 @@ def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     text = (EXAMPLES / "config.cloud.toml").read_text()
     with ExitStack() as stack:
         for name, port in FAKES.items():
-            url = stack.enter_context(_fake(name))
+            url = stack.enter_context(fake(name))
             assert f"http://127.0.0.1:{port}" in text
             text = text.replace(f"http://127.0.0.1:{port}", url)
         yield stack.enter_context(running(tmp_path_factory.mktemp("cloud"), _here(text)))
@@ -105,7 +110,7 @@ def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         ("minimax/speech-2.8-hd", "minimax/speech-2.8-hd"),
     ],
 )
-def test_every_cloud_engine_speaks_through_its_fake(cloud: Server, model: str, engine: str) -> None:
+def test_every_cloud_engine_speaks_through_itsfake(cloud: Server, model: str, engine: str) -> None:
     answer = cloud.speech("Hello from SQLite.", model=model, voice="alloy", response_format="wav")
     assert answer.status_code == 200, answer.text
     assert answer.headers["x-voxgate-engine"] == engine

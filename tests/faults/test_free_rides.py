@@ -33,7 +33,7 @@ from tests.sound import PADDING_S, decoded
 SITUATIONS = ("plain", "cast", "auto", "lexicon", "cap", "leave", "slow", "idempotency", "cache")
 """`plain` is passed through for the upstream: its formats are the client's."""
 ENGINES = ("espeak", "tone", "upstream")
-FORMS = ("mp3", "opus", "aac", "flac", "wav", "pcm", "sse")
+FORMS = ("mp3", "opus", "aac", "flac", "wav", "pcm", "g711_ulaw", "sse")
 
 RECEIVE_BUFFER = 16 * 1024
 IN_SOCKETS_BYTES = 128 * 1024
@@ -313,7 +313,7 @@ def rows_of(server: Server, key: str) -> dict[str, dict[str, Any]]:
 def seconds_of(audio: bytes, format_: str, *, is_whole: bool) -> float:
     if format_ == "pcm" or (format_ == "wav" and not is_whole):
         return max(0, len(audio) - (44 if format_ == "wav" else 0)) / (OUTPUT_RATE_HZ * SAMPLE_BYTES)
-    if is_whole:
+    if is_whole or format_ == "g711_ulaw":
         return decoded(audio, format_).seconds
     samples = 0
     with suppress(av.error.FFmpegError), av.open(io.BytesIO(audio), "r") as container:

@@ -49,7 +49,7 @@ def _warm_up() -> None:
     container = av.open(sink, "w", format="flac")
     stream = container.add_stream("flac", rate=24_000, layout="mono")
     pcm = np.zeros(4800, np.int16).tobytes()
-    for packet in (*stream.encode(audio_frame(pcm)), *stream.encode(None)):
+    for packet in (*stream.encode(audio_frame(pcm, 24_000)), *stream.encode(None)):
         container.mux(packet)
     container.close()
     whole = sink.take()

@@ -7,6 +7,7 @@ before it has a name. So nothing that happens to the source later matters.
 from __future__ import annotations
 
 import fnmatch
+import glob
 import os
 import re
 import shutil
@@ -111,16 +112,18 @@ def _sources(path: Path, format_: ModelFormat) -> list[_Source]:
         raise ModelRefused(f"{folder}: {error.strerror}") from None
     if named is not None and named.name not in names:
         raise ModelRefused(f"{path}: there is no such file or folder")
-    found = []
+    found: list[_Source] = []
     for number, file in enumerate(format_.files):
-        name = named.name if named is not None and number == 0 else _choose(folder, names, file)
+        main = found[0].path.name if found else ""
+        name = named.name if named is not None and number == 0 else _choose(folder, names, file, main)
         if name is not None:
             found.append(_Source(file, folder / name))
     return found
 
 
-def _choose(folder: Path, names: list[str], file: ModelFile) -> str | None:
-    for pattern in file.patterns:
+def _choose(folder: Path, names: list[str], file: ModelFile, main: str) -> str | None:
+    patterns = [pattern.replace("{main}", glob.escape(main)) for pattern in file.patterns]
+    for pattern in patterns:
         fitting = fnmatch.filter(names, pattern)
         if len(fitting) > 1:
             raise ModelRefused(
@@ -130,7 +133,7 @@ def _choose(folder: Path, names: list[str], file: ModelFile) -> str | None:
             return fitting[0]
     if file.is_optional:
         return None
-    raise ModelRefused(f"{folder}: its {file.role} is missing; it is called {' or '.join(file.patterns)}")
+    raise ModelRefused(f"{folder}: its {file.role} is missing; it is called {' or '.join(patterns)}")
 
 
 def _judge_room(store: ModelStore, sources: list[_Source]) -> None:
@@ -188,7 +191,7 @@ def _created(path: Path) -> Iterator[BinaryIO]:
 
 
 def _copy(source: BinaryIO, target: BinaryIO, file: ModelFile) -> None:
-    most = file.most_bytes if file.kind == "bytes" else min(file.most_bytes, MOST_TEXT_BYTES)
+    most = file.most_bytes if file.kind in ("onnx", "bytes") else min(file.most_bytes, MOST_TEXT_BYTES)
     done = 0
     while piece := source.read(_PIECE):
         done += len(piece)
@@ -210,10 +213,10 @@ def _manifest(
         name = file.name
         sha256, size = hash_file(making / name, partial(progress, f"{name}, checked"))
         entries.append(ModelFileEntry(name=name, role=file.role, bytes=size, sha256=sha256))
-        if file.kind == "tensors":
+        if file.kind in ("tensors", "onnx"):
             for info in contents.tensors(file.role).values():
                 numbers[info.dtype] += info.numbers
-        if file.kind in ("tensors", "bytes"):
+        if file.kind in ("tensors", "onnx", "bytes"):
             weights += size
     return ModelManifest(
         name=order.name,

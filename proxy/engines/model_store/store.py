@@ -12,7 +12,7 @@ import hashlib
 import os
 import re
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -22,6 +22,7 @@ import msgspec
 
 from proxy.config.sections import EngineSection
 from proxy.errors import CommandRefused
+from speech_engine.licences import terms_of
 from speech_engine.model_files import ModelFormat, ModelManifest, UnusableModel, read_manifest
 
 FOLDER = "models"
@@ -29,8 +30,8 @@ CURRENT = "current"
 HIDDEN = ".import-"
 """What a folder is called before it is whole, and before its files are deleted."""
 
-MODEL_PATH = "model_path"
-"""The setting of a plugin that gets the folder of its imported model."""
+MODEL_PATH, MODEL_PATHS = "model_path", "model_paths"
+"""The setting of a plugin that gets the folder of its imported model, or the folders of several."""
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 _DIGEST = re.compile(r"[0-9a-f]{32}")
@@ -115,27 +116,58 @@ class ModelStore:
         return digest if _DIGEST.fullmatch(digest) else None
 
 
-def with_model(
+def with_models(
     section: EngineSection, format_: ModelFormat | None, data: str
-) -> tuple[EngineSection, StoredModel | None]:
-    """Return a section whose settings have the folder of the model that it names, and that model.
+) -> tuple[EngineSection, tuple[StoredModel, ...]]:
+    """Return a section whose settings have the folders of its models, and those models.
 
     `data` is the server's folder, which has the imported models. Raise UnusableModel with what to mend.
     """
-    if not section.model:
-        return section, None
-    if format_ is None:
+    if section.model and format_ is None:
         raise UnusableModel(f"{section.plugin} takes no imported model; remove the line")
-    model = ModelStore(data).find(section.model)
-    if model is None:
-        command = f"voxgate models import PATH --engine {section.plugin} --name {section.model}"
-        raise UnusableModel(f"no model called {section.model} has been imported; run: {command} --licence …")
-    if model.manifest.engine != section.plugin:
+    models = tuple(_find_for(section, name, data) for name in model_names(section, format_, data))
+    if format_ is None or not models:
+        return section, ()
+    strictest_licence(models)  # raises, too
+    folders = [str(model.folder) for model in models]
+    chosen = {MODEL_PATHS: folders} if format_.listed_in else {MODEL_PATH: folders[0]}
+    return msgspec.structs.replace(section, settings={**section.settings, **chosen}), models
+
+
+def model_names(section: EngineSection, format_: ModelFormat | None, data: str) -> list[str]:
+    """Return the names of the models that an engine speaks with. A plugin of several takes all of its own."""
+    if section.model or format_ is None or not format_.listed_in:
+        return [section.model] if section.model else []
+    listed = section.settings.get(format_.listed_in)
+    if isinstance(listed, list) and listed:
+        return list(dict.fromkeys(name for name in listed if isinstance(name, str)))
+    stored = (model for model in ModelStore(data).every() if isinstance(model, StoredModel))
+    own = (model for model in stored if model.is_current and model.manifest.engine == section.plugin)
+    return [model.manifest.name for model in own]
+
+
+def strictest_licence(models: Iterable[StoredModel]) -> str:
+    """Return the licence that an engine with these models keeps to, or "" without any. Raise UnusableModel.
+
+    An operator can accept one licence an engine, so two that must be accepted cannot stand together.
+    """
+    by_name = {model.manifest.licence.casefold(): model.manifest.licence for model in models}
+    binding = [licence for licence in by_name.values() if terms_of(licence).must_accept]
+    if len(binding) > 1:
         raise UnusableModel(
-            f"{section.model} was imported for {model.manifest.engine}, not for {section.plugin}"
+            f"its models are under {binding[0]} and {binding[1]}; give each licence an engine of its own"
         )
-    settings = {**section.settings, MODEL_PATH: str(model.folder)}
-    return msgspec.structs.replace(section, settings=settings), model
+    return next(iter([*binding, *by_name.values()]), "")
+
+
+def _find_for(section: EngineSection, name: str, data: str) -> StoredModel:
+    model = ModelStore(data).find(name)
+    if model is None:
+        command = f"voxgate models import PATH --engine {section.plugin} --name {name}"
+        raise UnusableModel(f"no model called {name} has been imported; run: {command} --licence …")
+    if model.manifest.engine != section.plugin:
+        raise UnusableModel(f"{name} was imported for {model.manifest.engine}, not for {section.plugin}")
+    return model
 
 
 def verify(model: StoredModel, progress: Progress) -> str:

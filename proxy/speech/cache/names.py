@@ -11,19 +11,25 @@ import proxy
 from policies import caching
 from policies.caching import SpeakerUse
 from proxy.config.sections import Config
+from proxy.speech.client_fields import extra_of
 from proxy.speech.planning import Part, SpeechPlan
 from proxy.speech.speech_request import SpeechRequest
 
 RESOLVED = frozenset({"model", "voice", "cast", "mix", "language", "by_sentence", "lexicon"})
 """Fields of a request that the plan makes exact. The parts of the plan stand for them in the name."""
 
-UNHEARD = frozenset({"answer", "cache"})
+OF_SPEAKERS = frozenset({"instructions", "extra"})
+"""Fields that only some models follow. They are in the name of what such a model speaks."""
+
+UNHEARD = frozenset({"answer", "cache", "ignored"})
 """Fields that change the form of an answer, but not its sound."""
 
 UNHEARD_OF_PART = frozenset({"estimated_s", "characters", "source", "route"})
 """Fields of a part that are for routing and for the bill."""
 
-_HEARD = tuple(field for field in SpeechRequest.__struct_fields__ if field not in RESOLVED | UNHEARD)
+_HEARD = tuple(
+    field for field in SpeechRequest.__struct_fields__ if field not in RESOLVED | OF_SPEAKERS | UNHEARD
+)
 
 _TAG_DIGITS = 24
 
@@ -81,7 +87,7 @@ class Names:
     def clip_name(self, question: CacheQuestion, speakers: Sequence[str]) -> str:
         """Return the clip's name if these speakers speak the parts. A speaker is an `engine/model`."""
         request, parts = question.request, question.plan.parts
-        voiced = [self._voiced(part, speaker) for part, speaker in zip(parts, speakers, strict=True)]
+        voiced = [self._voiced(request, part, speaker) for part, speaker in zip(parts, speakers, strict=True)]
         # Another version of the server may cut, fit or encode in another way.
         sound = [proxy.__version__, *(getattr(request, field) for field in _HEARD)]
         return caching.name(self._secret, question.account, sound, voiced)
@@ -89,7 +95,7 @@ class Names:
     def _tag(self, kind: str, data: bytes) -> str:
         return caching.tag(self._secret, kind.encode() + b"\0" + data)[:_TAG_DIGITS]
 
-    def _voiced(self, part: Part, speaker: str) -> SpeakerUse:
+    def _voiced(self, request: SpeechRequest, part: Part, speaker: str) -> SpeakerUse:
         candidate = next(each for each in part.candidates if each.model.name == speaker)
         model = candidate.model
         return SpeakerUse(
@@ -110,4 +116,6 @@ class Names:
             ),
             lexicon=part.lexicon.digest,
             pause_s=part.pause_s,
+            instructions=request.instructions if model.info.max_instructions else "",
+            extra=extra_of(request.extra, model.info) if request.extra else (),
         )

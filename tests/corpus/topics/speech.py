@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tests.corpus.steps import Step, Topic, account, get, speak
 
-_FORMATS = ("mp3", "opus", "aac", "flac", "wav", "pcm")
+_FORMATS = ("mp3", "opus", "aac", "flac", "wav", "pcm", "g711_ulaw", "g711_alaw")
 _STREAMED = {"x-stainless-raw-response": "stream"}
 _LONG = "This sentence is said again and again until a minute is over. " * 18
 
@@ -39,6 +39,10 @@ _formats = (
     speak("WAV as a stream", "Hello, world.", response_format="wav", step={"headers": _STREAMED}),
     speak("a long WAV", _LONG, response_format="wav", step={"key": "formats"}),
     speak("WAV at another rate", "Hello.", model="spare/standard", response_format="wav"),
+    speak("WAV at 8 kHz", "Hello.", response_format="wav", sample_rate=8_000, step={"key": "formats"}),
+    speak("MP3 of many bits", "Hello.", sample_rate=44_100, bitrate=192, step={"key": "formats"}),
+    speak("Opus at a rate it has not", "Hello.", response_format="opus", sample_rate=44_100),
+    speak("more bits than MP3 has at 24 kHz", "Hello.", bitrate=320),
     speak("espeak as WAV", "Hello, world.", model="small", response_format="wav"),
     speak("espeak with times", "Hello, world.", model="small", response_format="json"),
 )

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from proxy.audio.formats import OUTPUT_RATE_HZ
+from proxy.audio.formats import OUTPUT_RATE_HZ, USUAL_FORMS
 from proxy.audio.sound import Sound
 from speech_engine import Engine
 from tests.plugins.espeak.heard import SAMPLE_RATE_HZ, hear, said
@@ -26,7 +26,7 @@ async def spoken(engine: Engine, texts: tuple[str, ...], speed: float) -> NDArra
     slowest, fastest = engine.models()[0].speed
     native = min(max(speed, slowest), fastest)
     heard = await hear(engine, said(*texts, speed=native))
-    sound = Sound(SAMPLE_RATE_HZ, "pcm", factor=speed / native)
+    sound = Sound(SAMPLE_RATE_HZ, USUAL_FORMS["pcm"], factor=speed / native)
     pcm = sound.feed(heard.pcm).data + sound.flush().data
     return np.frombuffer(pcm, "<i2") / 32768
 

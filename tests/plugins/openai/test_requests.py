@@ -70,6 +70,26 @@ async def test_other_servers_get_the_keys_they_know() -> None:
     ]
 
 
+async def test_instructions_and_the_clients_fields_are_sent_and_replace_no_key() -> None:
+    extra = {"task_type": "CustomVoice", "model": "not this one", "lang_code": "a"}
+    sent = await _sent(
+        _job(model="kokoro", voice=EngineVoice("af_heart"), instructions="Whisper.", extra=extra),
+        "kokoro",
+        extra={"lang_code": "p", "volume": 2},
+    )
+    assert sent == [
+        {
+            **PLAIN,
+            "model": "kokoro",
+            "voice": "af_heart",
+            "instructions": "Whisper.",
+            "task_type": "CustomVoice",
+            "lang_code": "a",
+            "volume": 2,
+        }
+    ]
+
+
 async def test_a_text_that_is_too_long_for_one_call_is_several() -> None:
     sent = await _sent(_job(), max_characters=6)
     assert sent == [{**PLAIN, "input": "One."}, {**PLAIN, "input": "Two."}]

@@ -53,6 +53,12 @@ def test_the_readme_has_every_setting_with_its_default() -> None:
         {"speed": [1.0]},
         {"first_audio_s": 0},
         {"instructions": "Whisper."},
+        {"max_instructions": 0},
+        {"client_fields": ["ref_audio"]},
+        {"client_fields": ["audio_path"]},
+        {"client_fields": ["input"]},
+        {"client_fields": ["task type"]},
+        {"client_fields": ["task_type\n"]},
     ],
 )
 def test_wrong_settings_are_refused_by_their_name(wrong: dict[str, Any]) -> None:
@@ -91,6 +97,24 @@ def test_a_model_is_what_the_settings_say() -> None:
     assert model.joins_segments
     assert OpenAISettings().model("tts-1").formats == ("mp3",)
     assert not OpenAISettings().model("tts-1").is_local
+
+
+@pytest.mark.parametrize(
+    ("model", "given", "most"),
+    [
+        ("gpt-4o-mini-tts", {}, 4096),
+        ("gpt-4o-mini-tts-2025-12-15", {}, 4096),
+        ("openai/gpt-4o-mini-tts", {}, 4096),
+        ("tts-1", {}, 0),
+        ("tts-1-hd", {}, 0),
+        ("kokoro", {"instructions": ("*",), "max_instructions": 100}, 100),
+        ("Qwen/Qwen3-TTS-12Hz-1.7B-CustomVoice", {"preset": "vllm-omni"}, 500),
+        ("Qwen/Qwen3-TTS-12Hz-1.7B-Base", {"preset": "vllm-omni"}, 0),
+        ("openbmb/VoxCPM2", {"preset": "vllm-omni"}, 0),
+    ],
+)
+def test_which_models_follow_instructions(model: str, given: dict[str, Any], most: int) -> None:
+    assert OpenAISettings(**given).model(model).max_instructions == most
 
 
 def test_the_front_loads_no_library() -> None:

@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from proxy.audio.encode import open_encoder
-from proxy.audio.formats import Chunk
-from proxy.audio.frames import AdtsFrames, PcmFrames, open_frames
+from proxy.audio.formats import USUAL_FORMS, Chunk
+from proxy.audio.frames import AdtsFrames, RawFrames, open_frames
 from proxy.audio.frames_mp3 import Mp3Frames, frame_header
 from proxy.audio.frames_ogg import OpusPages
 from speech_engine import EngineFailed
@@ -93,7 +93,7 @@ def test_an_id3_tag_with_a_footer_is_as_long_as_it_says() -> None:
 
 
 def test_the_output_of_our_own_encoder_passes_unchanged() -> None:
-    data = body(encoded(open_encoder("mp3"), cut(tone(440, 1.0), [4_800])))
+    data = body(encoded(open_encoder(USUAL_FORMS["mp3"]), cut(tone(440, 1.0), [4_800])))
     assert body(read(data, [333])) == data
 
 
@@ -151,7 +151,7 @@ def test_an_empty_stream_is_empty() -> None:
 
 @given(data=st.binary(max_size=100), sizes=st.lists(st.integers(1, 9), min_size=1))
 def test_pcm_passes_in_whole_samples(data: bytes, sizes: list[int]) -> None:
-    frames = PcmFrames()
+    frames = RawFrames(24_000, 2)
     chunks = [*(frames.feed(piece) for piece in cut(data, sizes)), frames.flush()]
     assert body(chunks) == data[: len(data) // 2 * 2]
     assert sum(chunk.samples for chunk in chunks) == len(data) // 2
@@ -170,8 +170,8 @@ def test_no_bytes_break_the_reader_otherwise(data: bytes) -> None:
 
 
 def test_only_mp3_and_pcm_pass_through() -> None:
-    assert isinstance(open_frames("mp3"), Mp3Frames)
-    assert isinstance(open_frames("pcm"), PcmFrames)
-    assert isinstance(open_frames("aac"), AdtsFrames)
-    assert isinstance(open_frames("opus"), OpusPages)
-    assert [open_frames(other) for other in ("flac", "wav")] == [None] * 2
+    assert isinstance(open_frames(USUAL_FORMS["mp3"]), Mp3Frames)
+    assert isinstance(open_frames(USUAL_FORMS["pcm"]), RawFrames)
+    assert isinstance(open_frames(USUAL_FORMS["aac"]), AdtsFrames)
+    assert isinstance(open_frames(USUAL_FORMS["opus"]), OpusPages)
+    assert [open_frames(USUAL_FORMS[other]) for other in ("flac", "wav")] == [None] * 2

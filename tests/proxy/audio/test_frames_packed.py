@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from proxy.audio.formats import USUAL_FORMS
 from proxy.audio.frames import open_frames
 from proxy.audio.sound import Sound
 from speech_engine import EngineFailed
@@ -21,7 +22,7 @@ LONGEST_PRIMING_S = 0.1
 
 def _encoded(format_: str, seconds: float = SECONDS) -> bytes:
     samples = array("h", (round(8000 * math.sin(at / 8)) for at in range(round(RATE_HZ * seconds))))
-    sound = Sound(RATE_HZ, format_)
+    sound = Sound(RATE_HZ, USUAL_FORMS[format_])
     try:
         return sound.feed(samples.tobytes()).data + sound.flush().data
     finally:
@@ -33,7 +34,7 @@ WHOLE = {format_: _encoded(format_) for format_ in ("aac", "opus")}
 
 def _passed(format_: str, parts: list[bytes]) -> tuple[bytes, float]:
     """What came out, and the seconds that were counted."""
-    frames = open_frames(format_)
+    frames = open_frames(USUAL_FORMS[format_])
     assert frames is not None
     chunks = [*(frames.feed(part) for part in parts), frames.flush()]
     # Exact: a sum of many floats may fall short of the whole by its rounding.

@@ -168,6 +168,25 @@ def test_wrong_options_are_refused_by_name(
     assert "no model called 'owl'" in refused(run("models", "remove", "owl"))
 
 
+def test_files_beyond_their_limits_are_refused(run: Run, folder: Path, source: Path) -> None:
+    with (source / "notes.txt").open("wb") as notes:
+        notes.truncate(16 * 1024 * 1024 + 1)
+    assert "it has more than 16,777,216 bytes" in refused(run("models", "import", str(source), *IMPORT))
+    (source / "notes.txt").unlink()
+    with (source / "model.pth").open("r+b") as weights:
+        weights.truncate(64 * 1024 * 1024 + 1)
+    assert "67,108,864 are allowed" in refused(run("models", "import", str(source), *IMPORT))
+    assert sorted(each.name for each in _models(folder).iterdir()) == ["lock"]
+
+
+def test_a_model_of_another_engine_is_refused_by_name(run: Run, folder: Path, source: Path) -> None:
+    run("models", "import", str(source), *IMPORT)
+    _config(folder, '[engines.mine]\nplugin = "xtts"\nmodel = "bird"\n')
+    checked = run("check")
+    assert checked.status == 1
+    assert "bird was imported for chirp, not for xtts" in checked.out
+
+
 def test_a_changed_byte_is_found_and_an_import_mends_it(run: Run, folder: Path, source: Path) -> None:
     row = run("models", "import", str(source), *IMPORT, "--json").json
     file = Path(row["folder"]) / "model.safetensors"
@@ -198,7 +217,7 @@ def test_a_model_that_the_configuration_names_is_kept_unless_forced(
 ) -> None:
     run("models", "import", str(source), *IMPORT)
     _config(folder, '[engines.mine]\nplugin = "chirp"\nmodel = "bird"\n')
-    assert "[engines.mine] has model = 'bird'" in refused(run("models", "remove", "bird"))
+    assert "[engines.mine] names 'bird'" in refused(run("models", "remove", "bird"))
     assert run("models", "list", "--json").json["data"][0]["engines"] == ["mine"]
     assert run("models", "remove", "bird", "--force").status == 0
     found = run("check").out
@@ -233,6 +252,7 @@ def test_a_kill_in_mid_import_leaves_no_half_model(run: Run, folder: Path, sourc
     [
         ("", 1, "CPML: it forbids paid use of the model and of what it says, and the company that sold"),
         ("", 1, 'before engines.mine.accept_licence = "CPML"'),
+        ("", 1, "name what allows it in engines.mine.paid_use_basis"),
         ('accept_licence = "cpml"\n', 0, "name what allows it in engines.mine.paid_use_basis"),
         (
             'accept_licence = "CPML"\npaid_use_basis = "a contract"\n',

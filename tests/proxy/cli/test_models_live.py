@@ -7,9 +7,12 @@ import os
 from pathlib import Path
 
 from tests import server
+from tests.checkpoints import tiny, torch_file, write_rest
 from tests.faults.plugin_folders import environ
 from tests.proxy.cli.test_main import Run, folder, run
 from tests.proxy.cli.test_models import IMPORT, plugins, source
+from tests.sound import decoded
+from tests.tones import words
 
 __all__ = ["folder", "plugins", "run", "source"]
 
@@ -61,3 +64,47 @@ def test_the_licence_of_an_import_replaces_another(source: Path, plugins: Path, 
             refused = client.post("/v1/audio/speech", json=body)
             assert "chirp/standard" not in client.get("/v1/models").text
         assert (refused.status_code, refused.json()["error"]["code"]) == (403, "paid_use_forbidden")
+
+
+def test_a_restarted_engine_speaks_with_the_version_that_was_imported_last(
+    source: Path, plugins: Path, run: Run
+) -> None:
+    first = run("models", "import", str(source), *IMPORT, "--json").json
+    config = Path(os.environ["VOXGATE_CONFIG"])
+    data = f'[server]\ndata = "{config.parent / "data"}"\n'
+    chirp = '[engines.chirp]\nmodel = "bird"\naccept_licence = "CPML"\n'
+    text = server.TONE.replace("[server]\n", data) + chirp
+    with server.running(config.parent, text, environ=environ(plugins)) as running:
+        assert _said(running) == ["3 well"]
+        write_rest(source, words=5)
+        torch_file(source / "model.pth", tiny(words=5))
+        more = ("--engine", "chirp", "--name", "bird", "--licence", "MIT")
+        second = json.loads(running.cli("models", "import", str(source), *more, "--json").stdout)
+        assert second["digest"] != first["digest"]
+        assert _said(running) == ["3 well"], "it goes on with what it has loaded"
+        assert running.cli("engines", "restart", "chirp").returncode == 0
+        assert _said(running) == ["5 well"]
+        assert _licence(running) == "MIT"
+        # The old version is free, and the new one is held.
+        assert running.cli("models", "remove", "bird", "--stale").returncode == 0
+        kept = running.cli("models", "remove", "bird", "--force", check=False)
+        assert "a running server speaks with" in kept.stderr
+
+        (config.parent / "data" / "models" / "bird" / second["digest"] / "vocab.json").write_text("{}")
+        refused = running.cli("engines", "restart", "chirp", check=False)
+        assert refused.returncode == 1
+        assert "import the model again" in refused.stderr
+        assert _said(running) == ["5 well"], "it was not ended for nothing"
+
+
+def _said(running: server.Server) -> list[str] | None:
+    body = {"model": "chirp/standard", "voice": "chirp/tone", "response_format": "wav"}
+    answer = running.speech("well", **body)
+    assert answer.status_code == 200, answer.text
+    heard = decoded(answer.content, "wav")
+    return words(heard.samples, heard.sample_rate_hz)
+
+
+def _licence(running: server.Server) -> str:
+    with running.client() as client:
+        return str(client.get("/v1/models/chirp/standard").json()["licence"])

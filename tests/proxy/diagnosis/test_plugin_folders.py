@@ -19,6 +19,8 @@ CLOUDS: tuple[Plugin, ...] = ("elevenlabs", "minimax", "openai")
 ENGINES = ("espeak", "tone")
 OTHERS = ("latin", "plain", "py3langid", "pycld2", "pythainlp", "resemblyzer")
 WITH_MODELS = ("xtts",)
+SHADOWED = ("piper",)
+"""As a folder of its own, it hides the library of the same name that its worker needs."""
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +41,7 @@ def check(folder: str, *more: str, **environ: str) -> list[dict[str, Any]]:
 
 def test_each_plugin_of_the_repository_is_checked_here() -> None:
     folders = {file.parent.name for file in (ROOT / "plugins").glob("*/plugin.py")}
-    assert folders == {*CLOUDS, *ENGINES, *OTHERS, *WITH_MODELS}
+    assert folders == {*CLOUDS, *ENGINES, *OTHERS, *WITH_MODELS, *SHADOWED}
 
 
 @pytest.mark.parametrize("plugin", ENGINES)
@@ -82,6 +84,12 @@ def test_an_engine_for_imported_models_says_that_it_needs_one(plugin: str) -> No
     assert (first["state"], first["name"]) == ("ok", plugin)
     assert last["state"] == "wrong"
     assert "names no model: import one" in last["found"] or "env build" in last["found"]
+
+
+@pytest.mark.parametrize("plugin", SHADOWED)
+def test_the_front_of_a_shadowed_plugin_is_checked(plugin: str) -> None:
+    first, *_ = check(f"plugins/{plugin}")
+    assert (first["state"], first["name"]) == ("ok", plugin)
 
 
 def test_the_smallest_example_speaks_and_is_told_what_it_lacks() -> None:

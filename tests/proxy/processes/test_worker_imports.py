@@ -17,11 +17,12 @@ def test_a_worker_that_passes_frames_on_loads_no_large_library() -> None:
     _run(f"""
 import sys
 import proxy.processes.worker
+from proxy.audio.formats import USUAL_FORMS
 from proxy.audio.frames import open_frames
 from proxy.audio.sound import Sound
 
-open_frames("mp3").feed(bytes.fromhex("fff384c4") + bytes(188))
-sound = Sound(24_000, "wav")
+open_frames(USUAL_FORMS["mp3"]).feed(bytes.fromhex("fff384c4") + bytes(188))
+sound = Sound(24_000, USUAL_FORMS["wav"])
 assert (sound.feed(bytes(480)) + sound.flush()).samples == 240
 sound.close()
 assert not {_LARGE} & sys.modules.keys(), {_LARGE} & sys.modules.keys()
@@ -39,7 +40,7 @@ async def main():
     before = {"av", "numpy", "soxr"} & sys.modules.keys()
     assert len(before) == 3, before
     loaded = set(sys.modules)
-    sound = Sound(16_000, "mp3", factor=1.5)
+    sound = Sound(16_000, USUAL_FORMS["mp3"], factor=1.5)
     sound.feed(bytes(3_200))
     sound.close()
     own = {name for name in set(sys.modules) - loaded if name.startswith("proxy.")}

@@ -14,7 +14,7 @@ from policies import estimate
 from proxy.speech.candidate_race import FirstAudio
 from proxy.speech.candidate_stream import CandidateStream
 from proxy.storage.costs import Cost
-from speech_engine import Finished, Started, errors
+from speech_engine import Finished, ProviderCount, Started, errors
 from tests.proxy.api.inside import Inside, envelope, inside
 from tests.proxy.api.scripted import RATE_HZ, Scripted, Step, sound, spoken
 from tests.proxy.engines.keys import SILENT
@@ -256,6 +256,26 @@ async def test_the_units_that_a_provider_counted_are_what_an_attempt_costs(tmp_p
         await ask(server)
         (cost,) = await costs(server)
     assert (cost.units, cost.micro_usd) == (40.0, 400_000)
+
+
+@pytest.mark.parametrize(
+    ("script", "units"),
+    [
+        ([Started(RATE_HZ), ProviderCount(5.0), ProviderCount(7.0), errors.UnsupportedText("x")], 7.0),
+        ([Started(RATE_HZ), ProviderCount(5.0), *sound(0.5), errors.EngineFailed("x")], 5.0),
+        ([Started(RATE_HZ), ProviderCount(5.0), *sound(0.5), Finished()], 5.0),
+        ([Started(RATE_HZ), ProviderCount(5.0), *sound(0.5), Finished(6.0)], 6.0),
+    ],
+    ids=["refused", "broken", "finished", "counted at last"],
+)
+async def test_what_a_provider_has_counted_costs_however_the_answer_ends(
+    tmp_path: Path, script: list[Step], units: float
+) -> None:
+    priced = UNHEDGED.replace('0.001, per = "character"', '0.01, per = "unit"')
+    async with inside(tmp_path, priced, engines(script, WELL, WELL)) as server:
+        await server.raw_speech(BODY)
+        cost = (await costs(server))[0]
+    assert (cost.engine, cost.units, cost.micro_usd) == ("one", units, units * 10_000)
 
 
 @pytest.mark.parametrize(

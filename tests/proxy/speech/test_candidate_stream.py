@@ -12,6 +12,7 @@ import av
 import pytest
 
 from policies.routing import Candidate, Model
+from proxy.audio.formats import USUAL_FORMS
 from proxy.audio.libav import audio_frame
 from proxy.audio.steps import SoundFailed
 from proxy.speech.candidate_stream import CandidateStream
@@ -48,7 +49,7 @@ def mp3(seconds: float, *, tags: bool) -> bytes:
         if tags:
             container.metadata["title"] = "a tag"
         stream = container.add_stream("libmp3lame", rate=RATE_HZ, layout="mono")
-        container.mux(stream.encode(audio_frame(tone(440, seconds))))
+        container.mux(stream.encode(audio_frame(tone(440, seconds), 24_000)))
         container.mux(stream.encode(None))
     return sink.getvalue()
 
@@ -86,6 +87,50 @@ async def test_audio_that_has_to_be_changed_is_asked_for_as_pcm(
         answer = await server.ask("POST", "/v1/audio/speech", body={**BODY, **more})
     assert answer.status_code == 200
     assert engine.jobs[0].formats == ()
+
+
+@pytest.mark.parametrize(
+    ("more", "encoded_hz", "formats"),
+    [
+        ({}, 0, ("mp3",)),
+        ({}, 44_100, ("mp3",)),
+        ({"sample_rate": RATE_HZ}, 0, ()),
+        ({"sample_rate": RATE_HZ}, RATE_HZ, ("mp3",)),
+        ({"sample_rate": 44_100}, RATE_HZ, ()),
+        ({"sample_rate": RATE_HZ, "bitrate": 64}, RATE_HZ, ()),
+    ],
+)
+async def test_an_engines_mp3_passes_only_at_the_rate_that_the_client_named(
+    tmp_path: Path, more: dict[str, int], encoded_hz: int, formats: tuple[str, ...]
+) -> None:
+    events = passed(mp3(1.0, tags=False), 4096) if formats else spoken(1.0)
+    engine = Scripted(*events, formats=("mp3",), encoded_hz=encoded_hz)
+    async with inside(tmp_path, CONFIG, {"one": engine}) as server:
+        answer = await server.ask("POST", "/v1/audio/speech", body={**BODY, **more})
+        (row,) = await server.usage()
+    assert engine.jobs[0].formats == formats
+    expected_hz = more.get("sample_rate", RATE_HZ)
+    assert answer.headers["x-voxgate-sample-rate"] == str(expected_hz)
+    assert row.sample_rate_hz == expected_hz == decoded(answer.content, "mp3").sample_rate_hz
+    assert row.samples / row.sample_rate_hz == pytest.approx(1.0, abs=0.1)
+
+
+@pytest.mark.parametrize(
+    ("format_", "more", "sample_bytes", "rate_hz"),
+    [("g711_ulaw", {}, 1, 8_000), ("g711_alaw", {}, 1, 8_000), ("pcm", {"sample_rate": 16_000}, 2, 16_000)],
+)
+async def test_an_engines_own_samples_pass_and_are_counted_at_their_rate(
+    tmp_path: Path, format_: str, more: dict[str, int], sample_bytes: int, rate_hz: int
+) -> None:
+    data = bytes(range(1, 251)) * (rate_hz * sample_bytes // 250)
+    pieces = [Encoded(format_, data[at : at + 333]) for at in range(0, len(data), 333)]
+    engine = Scripted(Started(rate_hz), *pieces, Finished(), formats=(format_,), encoded_hz=rate_hz)
+    async with inside(tmp_path, CONFIG, {"one": engine}) as server:
+        body = {**BODY, "response_format": format_, **more}
+        answer = await server.ask("POST", "/v1/audio/speech", body=body)
+        (row,) = await server.usage()
+    assert answer.content == data
+    assert (row.samples, row.sample_rate_hz) == (rate_hz, rate_hz)
 
 
 async def test_an_engine_asked_for_mp3_may_still_answer_with_pcm(tmp_path: Path) -> None:
@@ -142,7 +187,7 @@ async def test_a_stream_that_is_closed_midway_has_freed_its_encoder() -> None:
         Model("one", ModelInfo(id="m", languages=(), sample_rate_hz=RATE_HZ)), EngineVoice("v")
     )
     job = SpeechJob(id="req_1", tenant="acc", model="m", voice=EngineVoice("v"), segments=(), language="en")
-    stream = CandidateStream(candidate, job, WordPlaces("", ()), 1.0, "mp3", Deadline())
+    stream = CandidateStream(candidate, job, WordPlaces("", ()), 1.0, USUAL_FORMS["mp3"], Deadline())
     await stream.begin(EngineAnswer(FakeEngine(speak), Speak(job), FakeLog()))
     await stream.close()
     with pytest.raises(SoundFailed, match="the encoder is closed"):

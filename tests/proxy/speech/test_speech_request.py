@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from proxy.audio.formats import FORMATS
+from proxy.audio.formats import FORMATS, USUAL_FORMS, OutputForm
 from proxy.errors import InvalidRequest
 from proxy.speech import speech_request
 from proxy.speech.speech_request import Defaults, SpeechRequest
@@ -32,7 +33,7 @@ def refused(body: object) -> InvalidRequest:
 def test_three_fields_are_enough() -> None:
     request = parse(WHOLE)
     assert (request.model, request.text, request.voice) == ("gpt-4o-mini-tts", "Hello.", "alloy")
-    assert (request.format, request.answer, request.speed, request.pitch) == ("mp3", "audio", 1.0, 0.0)
+    assert (request.form.format, request.answer, request.speed, request.pitch) == ("mp3", "audio", 1.0, 0.0)
     assert (request.language, request.emotion, request.seed) == (None, None, None)
 
 
@@ -64,17 +65,22 @@ def test_the_repr_does_not_show_the_text() -> None:
         ("language", "PT-br", "pt-BR"),
         ("language", "es-419", "es-419"),
         ("language", "zh-Hant-TW", "zh-Hant-TW"),
-        ("response_format", None, "mp3"),
-        *((("response_format", name, name)) for name in FORMATS),
-        ("response_format", "OPUS", "opus"),
-        ("response_format", "Wav", "wav"),
+        ("response_format", None, USUAL_FORMS["mp3"]),
+        *((("response_format", name, USUAL_FORMS[name])) for name in FORMATS),
+        ("response_format", "OPUS", USUAL_FORMS["opus"]),
+        ("response_format", "Wav", USUAL_FORMS["wav"]),
+        ("sample_rate", 48_000, OutputForm("mp3", 48_000, is_usual=False)),
+        ("sample_rate", None, USUAL_FORMS["mp3"]),
+        ("bitrate", 160, OutputForm("mp3", 24_000, 160, is_usual=False)),
         ("stream_format", None, "audio"),
         ("stream_format", "sse", "sse"),
     ],
 )
 def test_a_value_within_the_limits_is_taken(field: str, value: object, read_as: object) -> None:
     request = parse({**WHOLE, field: value})
-    seen = {"input": "text", "response_format": "format", "stream_format": "answer"}
+    seen = {"input": "text", "stream_format": "answer"} | dict.fromkeys(
+        ("response_format", "sample_rate", "bitrate"), "form"
+    )
     assert getattr(request, seen.get(field, field)) == read_as
 
 
@@ -119,6 +125,11 @@ def test_a_value_within_the_limits_is_taken(field: str, value: object, read_as: 
         ("response_format", "ogg", "invalid_value"),
         ("response_format", "", "invalid_value"),
         ("response_format", 3, "invalid_value"),
+        ("sample_rate", 32_000, "invalid_value"),
+        ("sample_rate", "16000", "invalid_value"),
+        ("bitrate", 7, "invalid_value"),
+        ("bitrate", 321, "invalid_value"),
+        ("bitrate", 64.5, "invalid_value"),
         ("stream_format", "SSE", "invalid_value"),
         ("stream_format", "", "invalid_value"),
     ],
@@ -172,13 +183,20 @@ def test_a_missing_field_is_named(field: str) -> None:
 
 
 def test_keys_nobody_knows_are_ignored() -> None:
-    assert parse({**WHOLE, "stream": True, "volume_multiplier": 2, "": None, "ref_audio": [1]}) == parse(
-        WHOLE
-    )
+    assert parse({**WHOLE, "zzz": True, "": None, "stream": None}) == parse(WHOLE)
+    body = json.dumps(WHOLE).encode()
+    assert speech_request.parse_speech(body[:-1] + b', "\xff": 1}', Defaults()) == parse(WHOLE)
 
 
-def test_instructions_are_taken_and_ignored() -> None:
-    for text in ("", "x" * 4096, None):
+def test_fields_of_other_servers_are_told_as_ignored() -> None:
+    request = parse({**WHOLE, "stream": True, "volume_multiplier": 2, "zzz": 1, "ref_audio": [1]})
+    assert request.ignored == ("ref_audio", "stream", "volume_multiplier")
+    assert msgspec.structs.replace(request, ignored=()) == parse(WHOLE)
+
+
+def test_instructions_are_kept_and_blank_ones_are_none() -> None:
+    assert parse({**WHOLE, "instructions": "x" * 4096}).instructions == "x" * 4096
+    for text in ("", "  ", None):
         assert parse({**WHOLE, "instructions": text}) == parse(WHOLE)
 
 
@@ -190,8 +208,8 @@ def test_the_last_of_a_key_sent_twice_counts() -> None:
 
 def test_json_answers_take_their_own_audio_format() -> None:
     assert (parse({**WHOLE, "response_format": "JSON"}).answer) == "json"
-    assert parse({**WHOLE, "response_format": "json"}).format == "mp3"
-    assert parse({**WHOLE, "response_format": "json", "audio_format": "FLAC"}).format == "flac"
+    assert parse({**WHOLE, "response_format": "json"}).form.format == "mp3"
+    assert parse({**WHOLE, "response_format": "json", "audio_format": "FLAC"}).form.format == "flac"
     for wrong in ("json", "ogg", 1):
         failure = refused({**WHOLE, "response_format": "json", "audio_format": wrong})
         assert failure.param == "audio_format"
@@ -275,7 +293,7 @@ def never_breaks(body: bytes) -> None:
         assert SECRET not in failure.message  # noqa: PT017
         return
     assert 1 <= len(request.text) <= speech_request.MAX_INPUT
-    assert request.format in FORMATS
+    assert request.form.format in FORMATS
     assert 0.25 <= request.speed <= 4.0
     assert request.language is None or request.language.replace("-", "").isalnum()
 

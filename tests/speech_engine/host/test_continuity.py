@@ -7,7 +7,7 @@ from typing import NamedTuple
 import pytest
 
 from bench.listeners import visits
-from speech_engine.host.continuity import CUSHION_S, IDLE_SHARE, Listener, StepOrder
+from speech_engine.host.continuity import CUSHION_S, IDLE_SHARE, WHOLE_S, Listener, StepOrder
 from speech_engine.host.no_gap import Capacity, Demand, demand_of, fits_in_s
 from speech_engine.host.step_times import StepTimes
 from speech_engine.values import Urgency
@@ -48,7 +48,10 @@ def test_steps_are_predicted_for_any_number_of_rows() -> None:
 
 def test_a_new_listener_is_due_at_once_and_a_prefetched_part_when_its_turn_comes() -> None:
     assert listener().due_at() == 0.3
-    assert listener("ahead", plays_in_s=5.0).due_at() == 5.0
+    ahead = listener("ahead", plays_in_s=5.0)
+    assert ahead.due_at() == 5.0
+    ahead.note_sound(0, 1.0, now=0.1)
+    assert ahead.due_at() == 6.0
 
 
 def test_sound_that_was_made_is_heard_at_the_listeners_speed() -> None:
@@ -68,6 +71,14 @@ def test_a_gap_is_counted_and_the_rest_is_heard_later() -> None:
     late.note_sound(0, 1.0, now=1.5)
     assert late.dry_s == pytest.approx(0.5)
     assert late.due_at() == pytest.approx(2.5)
+
+
+def test_an_answer_in_one_piece_is_due_later_and_nobody_hears_its_gaps() -> None:
+    whole = listener("whole")
+    assert whole.due_at() == WHOLE_S
+    whole.note_sound(0, 1.0, now=0.0)
+    whole.note_sound(0, 1.0, now=60.0)
+    assert whole.dry_s == 0.0
 
 
 def test_those_who_run_dry_first_go_first_and_idle_work_takes_what_is_left() -> None:
@@ -115,6 +126,15 @@ def test_the_first_listener_always_fits_and_idle_work_wants_nothing() -> None:
     slow = Capacity(times(floor_s=0.5), width=4, rows=8, has_idle=False)
     assert fits_in_s(Demand(0.3, 60.0, 1.0), [], slow) == 0.0
     assert demand_of(listener("idle"), 0.0) is None
+
+
+def test_what_follows_a_part_is_wanted_once_and_nothing_before_its_time() -> None:
+    part = listener(follows_s=3.0)
+    assert [demand_of(part, 0.0, is_last=last) for last in (True, False)] == [
+        Demand(0.3, 11.0, 1.0),
+        Demand(0.3, 8.0, 1.0),
+    ]
+    assert Demand(5.0, 10.0, 1.0).until(1.0) == 0.0
 
 
 @pytest.mark.parametrize("load", [0.7, 0.9, 1.1])

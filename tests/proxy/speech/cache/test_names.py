@@ -14,8 +14,9 @@ import proxy
 from policies.lexicon import Lexicon
 from policies.plans import UNLIMITED, terms
 from policies.routing import Binding, Candidate, Model, Voice
+from proxy.audio.formats import USUAL_FORMS, OutputForm
 from proxy.config.sections import Config, EngineSection, PluginSection
-from proxy.speech.cache.names import RESOLVED, UNHEARD, UNHEARD_OF_PART, CacheQuestion, Names
+from proxy.speech.cache.names import OF_SPEAKERS, RESOLVED, UNHEARD, UNHEARD_OF_PART, CacheQuestion, Names
 from proxy.speech.planning import Part, SpeechPlan
 from proxy.speech.speech_request import SpeechRequest
 from speech_engine import EngineVoice, ModelInfo
@@ -26,7 +27,7 @@ REQUEST = SpeechRequest(
     model="tts-1",
     text=TEXT,
     voice="ana",
-    format="mp3",
+    form=USUAL_FORMS["mp3"],
     answer="audio",
     speed=1.0,
     language=None,
@@ -38,7 +39,7 @@ OTHERWISE: dict[str, Any] = {
     "model": "one/m",
     "text": "Hello, there.",
     "voice": "ben",
-    "format": "wav",
+    "form": OutputForm("mp3", 24_000, is_usual=False),
     "answer": "sse",
     "speed": 1.01,
     "language": "en-GB",
@@ -50,6 +51,9 @@ OTHERWISE: dict[str, Any] = {
     "mix": (("nova", 1.0),),
     "by_sentence": True,
     "cache": True,
+    "instructions": "Whisper.",
+    "extra": (("task_type", '"Base"'),),
+    "ignored": ("provider",),
 }
 """For each field of a request a value that differs from the one above."""
 
@@ -101,7 +105,7 @@ def _name(
 
 def test_every_field_of_a_request_is_looked_at_here() -> None:
     assert set(OTHERWISE) == set(SpeechRequest.__struct_fields__)
-    assert set(SpeechRequest.__struct_fields__) >= RESOLVED | UNHEARD
+    assert set(SpeechRequest.__struct_fields__) >= RESOLVED | OF_SPEAKERS | UNHEARD
 
 
 def test_every_field_of_a_part_is_looked_at_here() -> None:
@@ -112,7 +116,18 @@ def test_every_field_of_a_part_is_looked_at_here() -> None:
 @pytest.mark.parametrize("field", SpeechRequest.__struct_fields__)
 def test_a_request_has_another_name_when_it_sounds_otherwise(field: str) -> None:
     other = msgspec.structs.replace(REQUEST, **{field: OTHERWISE[field]})
-    assert (_name(other) == _name()) is (field in RESOLVED | UNHEARD)
+    assert (_name(other) == _name()) is (field in RESOLVED | OF_SPEAKERS | UNHEARD)
+
+
+@pytest.mark.parametrize("field", sorted(OF_SPEAKERS))
+def test_a_field_that_only_some_models_follow_names_what_they_speak(field: str) -> None:
+    """The part's speaker takes the field, and no other that was sent."""
+    follows = _candidate(max_instructions=500, client_fields=("task_type",))
+    part = msgspec.structs.replace(PART, candidates=(follows,))
+    other = msgspec.structs.replace(REQUEST, **{field: OTHERWISE[field]})
+    assert _name(other, part) != _name(REQUEST, part)
+    foreign = msgspec.structs.replace(REQUEST, extra=(("lang_code", '"a"'),))
+    assert _name(foreign, part) == _name(REQUEST, part)
 
 
 @pytest.mark.parametrize("field", Part.__struct_fields__)
@@ -182,7 +197,7 @@ _REQUESTS = st.builds(
     model=st.just("tts-1"),
     text=st.text(min_size=1, max_size=6),
     voice=st.just("ana"),
-    format=st.sampled_from(["mp3", "wav"]),
+    form=st.sampled_from([USUAL_FORMS["mp3"], USUAL_FORMS["wav"], OutputForm("wav", 8_000, is_usual=False)]),
     answer=st.sampled_from(["audio", "sse", "json"]),
     speed=st.sampled_from([1.0, 1.5, 4.0]),
     language=st.none(),

@@ -17,7 +17,7 @@ def candidate(engine: str, voice: str) -> Candidate:
 
 
 def heard(level: LoudnessLevel, seconds: float, decibels: float) -> None:
-    level.meter().feed(pcm(sine(seconds, decibels=decibels)))
+    level.meter(24_000).feed(pcm(sine(seconds, decibels=decibels)))
 
 
 def moved(level: LoudnessLevel, decibels: float) -> float | None:
@@ -50,7 +50,7 @@ def test_a_soft_passage_of_a_voice_stays_softer() -> None:
 
 def test_silence_before_the_first_word_does_not_count() -> None:
     level = LoudnessLevel()
-    level.meter().feed(bytes(4 * 48_000))
+    level.meter(24_000).feed(bytes(4 * 48_000))
     was_known = level.is_known
     heard(level, 3.1, -20)
     assert (was_known, level.is_known) == (False, True)
@@ -59,13 +59,13 @@ def test_silence_before_the_first_word_does_not_count() -> None:
 
 def test_silence_is_not_listened_to_for_ever() -> None:
     level = LoudnessLevel()
-    level.meter().feed(bytes(31 * 48_000))
+    level.meter(24_000).feed(bytes(31 * 48_000))
     assert level.is_known
 
 
 def test_silence_teaches_nothing_and_noise_is_not_made_speech() -> None:
     silent, hissing = LoudnessLevel(), LoudnessLevel()
-    silent.meter().feed(bytes(48_000))
+    silent.meter(24_000).feed(bytes(48_000))
     assert moved(silent, -20) == pytest.approx(-23, abs=0.1)
     heard(hissing, 3.1, -60)
     assert moved(hissing, -60) == pytest.approx(-63 + 15, abs=0.2)

@@ -13,6 +13,7 @@ import pytest
 
 from policies.routing import Candidate, Model
 from proxy.audio.fade import FADE_SAMPLES
+from proxy.audio.formats import USUAL_FORMS
 from proxy.errors import ReaderTooSlow
 from proxy.speech.candidate_stream import CandidateStream
 from proxy.speech.deadline import Deadline
@@ -53,7 +54,7 @@ class Endless:
         self._chunk = chunk
 
     async def begin(self) -> CandidateStream:
-        speaking = CandidateStream(CANDIDATE, JOB, WordPlaces("", ()), 1.0, "pcm", Deadline())
+        speaking = CandidateStream(CANDIDATE, JOB, WordPlaces("", ()), 1.0, USUAL_FORMS["pcm"], Deadline())
         events = EngineAnswer(FakeEngine(self._events), Speak(JOB), FakeLog())
         await speaking.begin(events)
         return speaking

@@ -1,0 +1,212 @@
+"""An engine for a Realtime API. Each sentence is one response, whose transcript is compared with the text."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import asynccontextmanager
+
+from plugins.openai import lists
+from plugins.openai.realtime.messages import RateLimit, SessionKey
+from plugins.openai.realtime.sentence import Sentence, Terms
+from plugins.openai.realtime.session import Session
+from plugins.openai.realtime.session_pool import SessionPool
+from plugins.openai.realtime.settings import RATE_HZ, RealtimeSettings
+from plugins.openai.realtime.transcript import Reader, words_of
+from plugins.openai.refusals import refusal
+from speech_engine import (
+    Audio,
+    Context,
+    EngineError,
+    EngineFailed,
+    EngineLimited,
+    EngineVoice,
+    Event,
+    Finished,
+    HttpRequest,
+    ModelInfo,
+    ProviderCount,
+    SpeechJob,
+    Started,
+    UnsupportedText,
+    VoiceInfo,
+    VoiceNotFound,
+)
+from speech_engine.pcm import PcmPieces
+from speech_engine.text.cleaning import is_speech
+
+_LIST_S = 8.0
+_LONGEST_WAIT_S = 60.0
+_NO_LIST = (403, 404, 405, 501)
+"""The list does not exist, or this key may not read it. The key may speak all the same."""
+
+
+class RealtimeEngine:
+    # Voices that no list names are not tried: a session of its own would be opened for each wrong one.
+    unlisted_voices = ()
+
+    def __init__(self, settings: RealtimeSettings, context: Context) -> None:
+        self.slots = settings.sessions
+        self._settings = settings
+        self._context = context
+        self._shutdown_dates: dict[str, str] = {}
+        self._limited_until: dict[str, float] = {}
+        self._pool = SessionPool(
+            lambda key, on_idle: Session(key, settings, context.sockets, self._note_limits, on_idle),
+            settings.sessions,
+            settings.idle_s,
+        )
+
+    def __repr__(self) -> str:
+        return f"<RealtimeEngine {self._pool!r}>"
+
+    def models(self) -> tuple[ModelInfo, ...]:
+        dates = self._shutdown_dates
+        return tuple(self._settings.model(id_, dates.get(id_, "")) for id_ in self._settings.models)
+
+    def voices(self) -> tuple[VoiceInfo, ...]:
+        return self._settings.voice_infos()
+
+    async def refresh(self) -> None:
+        """Ask for the models' last days. The request also shows that the provider is up."""
+        headers = {**self._settings.headers, "accept-encoding": "identity", "user-agent": "voxgate"}
+        url = self._settings.list_url
+        request = HttpRequest(method="GET", url=url, headers=headers, within_s=_LIST_S)
+        async with self._context.http.send(request) as answer:
+            if answer.status == 200:
+                self._shutdown_dates = lists.shutdown_dates(lists.decoded(await answer.read()))
+            elif answer.status not in _NO_LIST:
+                raise refusal(answer.status, answer.headers, await answer.read())
+
+    async def speak(self, job: SpeechJob) -> AsyncGenerator[Event, None]:
+        self._check(job)
+        recitation = Recitation(job, self._settings, self._pool, self._context)
+        pieces = PcmPieces(RATE_HZ, job.max_samples)
+        yield Started(RATE_HZ)
+        try:
+            while (sentence := await recitation.next_sentence()) is not None:
+                pieces.begin()
+                while pcm := await sentence.next_audio():
+                    yield ProviderCount(recitation.tokens)
+                    for piece in pieces.feed(pcm):
+                        yield Audio(sentence.segment, piece)
+                    if pieces.is_full:
+                        break
+                if pieces.is_full:
+                    break
+        except EngineError:
+            # What was made for nobody has its price, too.
+            if recitation.tokens:
+                yield ProviderCount(recitation.tokens)
+            raise
+        finally:
+            recitation.leave()
+        yield Finished(recitation.tokens)
+
+    async def close(self) -> None:
+        await self._pool.close()
+
+    def _check(self, job: SpeechJob) -> None:
+        """Refuse what can be refused before anybody is asked."""
+        if job.model not in self._settings.models:
+            raise EngineFailed("The engine has no such model.")
+        if not isinstance(job.voice, EngineVoice) or job.voice.id not in {each.id for each in self.voices()}:
+            raise VoiceNotFound("The provider has no such voice.")
+        spoken = [segment.spoken for segment in job.segments]
+        if any(map(is_speech, spoken)) and not any(words_of(text).tokens for text in spoken):
+            raise UnsupportedText("The text has no words to read.")
+        left_s = self._limited_until.get(job.model, 0.0) - time.monotonic()
+        if left_s > 0:
+            raise EngineLimited("The provider allows no more requests just now.", retry_after_s=left_s)
+
+    def _note_limits(self, key: SessionKey, limits: list[RateLimit]) -> None:
+        """Remember until when nothing is left, so that nobody asks in vain."""
+        waits = [
+            each.reset_seconds or 0.0 for each in limits if each.remaining is not None and each.remaining <= 0
+        ]
+        self._limited_until[key.model] = time.monotonic() + min(max(waits, default=0.0), _LONGEST_WAIT_S)
+
+
+class Recitation:
+    """The sentences of one job. A few are asked for before the one that is heard has ended."""
+
+    def __init__(
+        self, job: SpeechJob, settings: RealtimeSettings, pool: SessionPool, context: Context
+    ) -> None:
+        self._job = job
+        self._settings = settings
+        self._pool = pool
+        self._context = context
+        self._session: Session | None = None
+        self._sentences: list[Sentence] = []
+        self._asked: deque[Sentence] = deque()
+        self._current: Sentence | None = None
+        texts = [(number, segment.spoken) for number, segment in enumerate(job.segments)]
+        self._left = deque((number, text) for number, text in texts if words_of(text).tokens)
+        self._deadline: float | None = time.monotonic() + job.deadline_s
+        self._terms = Terms(
+            reader=Reader(job.language, contractions=settings.contractions),
+            check=settings.check,
+            instructions=f"{settings.instructions} {job.instructions}".strip(),
+            session=self._take_session,
+            flag=self._flag if settings.on_mismatch == "flag" and settings.check == "fast" else None,
+            silence_s=settings.silence_s,
+        )
+
+    def __repr__(self) -> str:
+        return f"<Recitation of {self._job!r}, {len(self._left)} sentences left>"
+
+    @property
+    def tokens(self) -> float:
+        """What all responses cost, also those that nobody heard."""
+        weights = self._settings.token_weights
+        return sum(each.tokens(weights) for sentence in self._sentences for each in sentence.responses)
+
+    async def next_sentence(self) -> Sentence | None:
+        """Return the next sentence, with those after it asked for, or None at the end."""
+        while self._left and len(self._asked) <= self._settings.ahead:
+            number, text = self._left.popleft()
+            sentence = Sentence(text, number, self._terms, self._deadline)
+            self._deadline = None
+            self._sentences.append(sentence)
+            self._asked.append(sentence)
+            await sentence.begin()
+        return self._asked.popleft() if self._asked else None
+
+    def leave(self) -> None:
+        for sentence in self._sentences:
+            sentence.leave()
+        if self._session is not None:
+            self._pool.give_back(self._session)
+            self._session = None
+
+    async def _take_session(self, within_s: float) -> Session:
+        """Return the job's session, or another one if it has ended or is too old."""
+        if self._session is not None and self._session.is_fresh:
+            return self._session
+        if self._session is not None:
+            self._pool.give_back(self._session)
+            self._session = None
+        key = SessionKey(self._job.model, self._voice(), self._job.speed)
+        self._session = await self._pool.take(key, within_s)
+        return self._session
+
+    def _voice(self) -> str:
+        voice = self._job.voice
+        assert isinstance(voice, EngineVoice)
+        if voice.id in self._settings.voices:
+            return voice.id
+        return self._settings.substitutes.get(voice.id, voice.id)
+
+    def _flag(self) -> None:
+        self._context.log.warning("engine.text.reworded", job=self._job.id, model=self._job.model)
+
+
+@asynccontextmanager
+async def create(_name: str, settings: RealtimeSettings, context: Context) -> AsyncIterator[RealtimeEngine]:
+    engine = RealtimeEngine(settings, context)
+    try:
+        yield engine
+    finally:
+        await engine.close()

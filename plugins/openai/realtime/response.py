@@ -1,0 +1,122 @@
+"""One response of a session: what came of one sentence so far. The session fills it, and a job reads it."""
+
+from __future__ import annotations
+
+import asyncio
+import binascii
+from collections import deque
+from collections.abc import Mapping
+from typing import Any
+
+from plugins.openai.realtime.messages import (
+    ResponseBody,
+    TokenUsage,
+    TranscriptDelta,
+    estimate_tokens,
+)
+from plugins.openai.refusals import RefusalDetail, in_band
+from speech_engine import ContentRefused, EngineError, EngineFailed
+
+_CHARACTER_S = 0.5
+_LEAST_S = 10.0
+_SECOND_BYTES = 48_000
+_MOST_LETTERS = 64 * 1024
+
+
+class Response:
+    """What came so far. `is_done` says that nothing more comes, `is_complete` that nothing was left out."""
+
+    def __init__(self, number: int, text: str, speed: float) -> None:
+        self.number = number
+        self.id = ""
+        self.is_done = False
+        self.is_complete = False
+        self.is_abandoned = False
+        self.is_too_long = False
+        self.pcm_bytes = 0
+        self.failure: EngineError | None = None
+        self._most_bytes = int((_LEAST_S + _CHARACTER_S * len(text)) / speed) * _SECOND_BYTES
+        self._audio: deque[bytes] = deque()
+        self._transcripts: dict[tuple[int, int], str] = {}
+        self._usage: TokenUsage | None = None
+        self._changed = asyncio.Event()
+
+    def __repr__(self) -> str:
+        return f"<Response {self.number}, {self.pcm_bytes} bytes, {'done' if self.is_done else 'going on'}>"
+
+    @property
+    def transcript(self) -> str:
+        """The words so far, of all parts of the answer in their order."""
+        return " ".join(self._transcripts[place] for place in sorted(self._transcripts))
+
+    def tokens(self, weights: Mapping[Any, float]) -> float:
+        """Return the tokens that it cost: as the provider counts them, or else by the audio that came."""
+        return estimate_tokens(self.pcm_bytes) if self._usage is None else self._usage.weighed(weights)
+
+    async def change(self) -> None:
+        """Wait until something has come since the last call."""
+        await self._changed.wait()
+        self._changed.clear()
+
+    def take_audio(self) -> bytes:
+        audio = b"".join(self._audio)
+        self._audio.clear()
+        return audio
+
+    def add_audio(self, encoded: str) -> None:
+        try:
+            data = binascii.a2b_base64(encoded, strict_mode=True)
+        except (binascii.Error, ValueError):
+            raise EngineFailed("The provider sent an event whose audio is not Base64.") from None
+        self.pcm_bytes += len(data)
+        # A model that talks on and on must not fill the memory.
+        self.is_too_long = self.is_too_long or self.pcm_bytes > self._most_bytes
+        if not self.is_abandoned and not self.is_too_long:
+            self._audio.append(data)
+        self._changed.set()
+
+    def add_words(self, event: TranscriptDelta) -> None:
+        if self.is_abandoned or self.is_too_long:
+            return
+        place = (event.output_index, event.content_index)
+        before = self._transcripts.get(place, "")
+        self._transcripts[place] = before + event.delta if event.transcript is None else event.transcript
+        self.is_too_long = sum(map(len, self._transcripts.values())) > _MOST_LETTERS
+        self._changed.set()
+
+    def finish(self, body: ResponseBody) -> None:
+        self._usage = body.usage
+        self.failure = _failure(body)
+        self.is_complete = body.status == "completed"
+        self._end()
+
+    def fail(self, failure: EngineError) -> None:
+        if not self.is_done:
+            self.failure = failure
+            self._end()
+
+    def abandon(self) -> None:
+        """Drop what came: nobody reads it."""
+        self.is_abandoned = True
+        self._audio.clear()
+
+    def _end(self) -> None:
+        self.is_done = True
+        self._changed.set()
+
+
+def _failure(body: ResponseBody) -> EngineError | None:
+    """Return why an answer is none. One that only ran out of room is judged by its words."""
+    details = body.status_details
+    reason = details.reason if details else None
+    match body.status:
+        case "completed":
+            return None
+        case "incomplete" if reason == "content_filter":
+            return ContentRefused("The provider's moderation refuses this text.", detail="content_filter")
+        case "incomplete":
+            return None
+        case "failed":
+            error = details.error if details else None
+            return in_band(RefusalDetail(code=(error.code or error.type or "") if error else ""))
+    return EngineFailed("The provider broke off its answer.")

@@ -1,0 +1,139 @@
+"""One sentence of a job: it is asked for, checked, and asked for once more. Only then it has failed."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from typing import Literal, NamedTuple
+
+from plugins.openai.realtime.response import Response
+from plugins.openai.realtime.session import Session, SessionEnded
+from plugins.openai.realtime.transcript import Reader
+from speech_engine import EngineError, EngineFailed, EngineTimeout, UnsupportedText
+
+Check = Literal["strict", "fast", "off"]
+
+
+class TextReworded(UnsupportedText):
+    """The model said something else than the text, twice. What was heard before is right, and is charged."""
+
+    def __init__(self) -> None:
+        super().__init__("The provider's model does not read this text word for word.")
+
+
+class Terms(NamedTuple):
+    """How the sentences of a job are asked for and judged.
+
+    `session` gives a session, in the given time, and `flag` notes that other words were let through.
+    """
+
+    reader: Reader
+    check: Check
+    instructions: str
+    session: Callable[[float], Awaitable[Session]]
+    flag: Callable[[], None] | None
+    silence_s: float
+
+
+class Sentence:
+    """One sentence on its way. `deadline`, of `time.monotonic`, is for its first audio, if there is one."""
+
+    def __init__(self, text: str, segment: int, terms: Terms, deadline: float | None) -> None:
+        self.segment = segment
+        self.responses: list[Response] = []
+        self._text = text
+        self._terms = terms
+        self._deadline = deadline
+        self._session: Session | None = None
+        self._failure: EngineError | None = None
+        self._may_ask_again = True
+        self._has_begun = False
+        self._is_flagged = False
+
+    def __repr__(self) -> str:
+        return f"<Sentence of segment {self.segment}, asked for {len(self.responses)} times>"
+
+    async def begin(self) -> None:
+        """Ask for it. If that fails, its turn will tell: the sentence before it may be heard to its end."""
+        try:
+            await self._ask()
+        except EngineError as error:
+            self._failure = error
+
+    async def next_audio(self) -> bytes:
+        """Return the next audio that may be heard, or b"" at the end. Raises EngineError."""
+        while self._failure is None:
+            response = self.responses[-1]
+            if response.failure is not None:
+                await self._ask_after(response)
+            elif not self._is_right(response):
+                await self._ask_after_other_words(response)
+            elif (audio := self._released(response)) or (self._has_begun and response.is_done):
+                self._has_begun = True
+                return audio
+            elif response.is_done:
+                raise EngineFailed("The provider answered without any audio.")
+            else:
+                await self._wait(response)
+        raise self._failure
+
+    def leave(self) -> None:
+        """Cancel what nobody will hear."""
+        if self._session is not None:
+            for response in self.responses:
+                self._session.leave(response)
+
+    @property
+    def _left_s(self) -> float:
+        if self._deadline is None or self._has_begun:
+            return self._terms.silence_s
+        return max(0.0, self._deadline - time.monotonic())
+
+    def _is_right(self, response: Response) -> bool:
+        """Return whether the words so far are those of the text: all of them, if it has ended."""
+        if response.is_too_long:
+            return False
+        if self._terms.check == "off" or self._is_flagged:
+            return True
+        if response.is_done:
+            said_all = self._terms.reader.says_all(self._text, response.transcript)
+            return response.is_complete and said_all
+        return self._terms.reader.says_so_far(self._text, response.transcript)
+
+    def _released(self, response: Response) -> bytes:
+        if self._terms.check == "strict" and not response.is_done:
+            return b""
+        return response.take_audio()
+
+    async def _wait(self, response: Response) -> None:
+        try:
+            async with asyncio.timeout(self._left_s):
+                await response.change()
+        except TimeoutError:
+            raise EngineTimeout("The provider fell silent.") from None
+
+    async def _ask_after(self, response: Response) -> None:
+        """Ask once more if the session has ended under the sentence. Any other failure is raised."""
+        assert response.failure is not None
+        if self._has_begun or not self._may_ask_again or not isinstance(response.failure, SessionEnded):
+            raise response.failure
+        await self._again()
+
+    async def _ask_after_other_words(self, response: Response) -> None:
+        if self._may_ask_again and not self._has_begun:
+            self.leave()
+            await self._again()
+        elif self._terms.flag is not None and not response.is_too_long:
+            self._is_flagged = True
+            self._terms.flag()
+        else:
+            raise TextReworded
+
+    async def _again(self) -> None:
+        self._may_ask_again = False
+        await self._ask()
+
+    async def _ask(self) -> None:
+        self._session = await self._terms.session(self._left_s)
+        self.responses.append(await self._session.ask(self._text, self._terms.instructions))

@@ -1,0 +1,285 @@
+"""One session: a connection with a voice and a speed. It asks for sentences, several at once, and hears them.
+
+One task owns the connection from the handshake to the close, so nothing of it is left when that task ends.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+
+from plugins.openai.realtime import messages
+from plugins.openai.realtime.messages import (
+    AudioDelta,
+    ErrorBody,
+    ErrorEvent,
+    Event,
+    LimitsEvent,
+    RateLimit,
+    ResponseBody,
+    ResponseEvent,
+    SessionEvent,
+    SessionKey,
+    TranscriptDelta,
+)
+from plugins.openai.realtime.response import Response
+from plugins.openai.realtime.settings import RATE_HZ, RealtimeSettings
+from plugins.openai.refusals import RefusalDetail, in_band, refusal
+from speech_engine import (
+    EngineError,
+    EngineFailed,
+    EngineTimeout,
+    HandshakeRefused,
+    Socket,
+    SocketClient,
+    SocketRequest,
+)
+
+_MARGIN_S = 60.0
+"""A session is not used for another sentence so shortly before its provider ends it."""
+_CANCEL_S = 5.0
+"""How long a cancelled answer may take to end. A session that goes on talking is closed."""
+
+OnLimits = Callable[[SessionKey, list[RateLimit]], None]
+
+
+class SessionEnded(EngineFailed):
+    """The session ended under a sentence, which may be asked for once more in another one."""
+
+
+class Session:
+    """A session. `on_idle` is called whenever it has nothing more under way, and when it ends."""
+
+    def __init__(
+        self,
+        key: SessionKey,
+        settings: RealtimeSettings,
+        sockets: SocketClient,
+        on_limits: OnLimits,
+        on_idle: Callable[[Session], None],
+    ) -> None:
+        self.key = key
+        self.has_ended = False
+        self._settings = settings
+        self._sockets = sockets
+        self._on_limits = on_limits
+        self._on_idle = on_idle
+        self._ends_at = time.monotonic() + settings.session_s
+        self._numbers = 0
+        self._open: dict[int, Response] = {}
+        self._by_id: dict[str, Response] = {}
+        self._ready: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._socket: Socket | None = None
+        self._running: asyncio.Task[None] | None = None
+        self._sending: set[asyncio.Task[None]] = set()
+
+    def __repr__(self) -> str:
+        return f"<Session {'ended' if self.has_ended else 'open'}, {len(self._open)} under way>"
+
+    @property
+    def is_fresh(self) -> bool:
+        """Whether another sentence may be asked for."""
+        return not self.has_ended and time.monotonic() < self._ends_at
+
+    @property
+    def is_idle(self) -> bool:
+        return not self._open
+
+    async def begin(self, within_s: float) -> None:
+        """Open the connection. Raises EngineError if there is no session in time."""
+        self._running = asyncio.create_task(self._run(within_s), name="realtime session")
+        await asyncio.shield(self._ready)
+
+    async def ask(self, text: str, instructions: str) -> Response:
+        """Ask for one sentence. Raises SessionEnded if the session has ended."""
+        if self._socket is None or self.has_ended:
+            raise SessionEnded("The provider's session has ended.")
+        self._numbers += 1
+        response = self._open[self._numbers] = Response(self._numbers, text, self.key.speed)
+        try:
+            await self._socket.send(messages.response_create(response.number, self.key, text, instructions))
+        except EngineFailed:
+            self._end(SessionEnded("The provider's session has ended."))
+        except BaseException:
+            # Nobody will hear of this response, so nobody else would cancel it.
+            self.leave(response)
+            raise
+        return response
+
+    def leave(self, response: Response) -> None:
+        """Cancel a response that nobody reads any more. It takes until the provider confirms that."""
+        if response.is_done or response.is_abandoned:
+            return
+        response.abandon()
+        if response.id:
+            self._cancel(response)
+        asyncio.get_running_loop().call_later(_CANCEL_S, self._give_up, response)
+
+    async def close(self) -> None:
+        """End the connection, and wait until nothing of it is left."""
+        self._end(SessionEnded("The session was closed."))
+        tasks = [task for task in (self._running, *self._sending) if task is not None]
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks)
+
+    async def _run(self, within_s: float) -> None:
+        failure: EngineError = EngineFailed("The session broke.")
+        try:
+            async with self._sockets.connect(self._request(within_s)) as socket:
+                # The responses hear of an end before the connection is closed, which takes time.
+                self._end(await self._serve(socket, within_s))
+        except HandshakeRefused as refused:
+            failure = refusal(refused.status, refused.headers, refused.body)
+        except EngineError as error:
+            failure = error
+        finally:
+            # Whatever ended it: nobody may wait for it for ever.
+            self._end(failure)
+
+    async def _serve(self, socket: Socket, within_s: float) -> EngineError:
+        """Hear the session to its end, and return why it ended."""
+        try:
+            async with asyncio.timeout(within_s):
+                await self._greet(socket)
+            self._socket = socket
+            self._ready.set_result(None)
+            while True:
+                await self._next(socket)
+        except TimeoutError:
+            return EngineTimeout("The provider opened a connection, and no session.")
+        except EngineError as error:
+            return error
+
+    def _request(self, within_s: float) -> SocketRequest:
+        url = self._settings.url(self.key.model)
+        return SocketRequest(url=url, headers=self._settings.headers, within_s=within_s)
+
+    async def _greet(self, socket: Socket) -> None:
+        """Wait for the session, tell it how to speak, and see that it does so."""
+        await self._until(socket, "session.created")
+        settings = self._settings
+        await socket.send(messages.session_update(self.key, settings.instructions, settings.effort))
+        body = await self._until(socket, "session.updated")
+        if body.session.rate_hz != RATE_HZ:
+            raise EngineFailed(f"The provider speaks at {body.session.rate_hz} Hz, which was not asked for.")
+
+    async def _until(self, socket: Socket, wanted: str) -> SessionEvent:
+        while True:
+            kind, event = await self._read(socket)
+            if isinstance(event, ErrorEvent):
+                raise _error(event.error)
+            if isinstance(event, SessionEvent):
+                if event.session.expires_at is not None:
+                    left_s = event.session.expires_at - time.time() - _MARGIN_S
+                    self._ends_at = min(self._ends_at, time.monotonic() + left_s)
+                if kind == wanted:
+                    return event
+
+    async def _read(self, socket: Socket) -> tuple[str, Event | None]:
+        message = await socket.next_message()
+        if message is None:
+            raise SessionEnded("The provider closed the session.", detail=f"close {socket.close_code}")
+        return messages.read(message)
+
+    async def _next(self, socket: Socket) -> None:
+        kind, event = await self._read(socket)
+        match event:
+            case ResponseEvent(response=body) if kind == "response.created":
+                self._begin(body)
+            case ResponseEvent(response=body):
+                self._finish(body)
+            case AudioDelta(response_id=id_, delta=audio):
+                if (response := self._by_id.get(id_)) is not None:
+                    response.add_audio(audio)
+            case TranscriptDelta(response_id=id_):
+                if (response := self._by_id.get(id_)) is not None:
+                    response.add_words(event)
+            case LimitsEvent(rate_limits=limits):
+                self._on_limits(self.key, limits)
+            case ErrorEvent(error=error):
+                self._note_error(error)
+
+    def _begin(self, body: ResponseBody) -> None:
+        response = self._named(body)
+        if response is None:
+            return
+        response.id = body.id
+        self._by_id[body.id] = response
+        if response.is_abandoned:
+            self._cancel(response)
+
+    def _named(self, body: ResponseBody) -> Response | None:
+        """Return the response that a provider means. One that gives no metadata back keeps the order."""
+        if body.metadata and (named := body.metadata.get("sentence")) is not None:
+            return self._numbered(str(named))
+        return next((each for each in self._open.values() if not each.id), None)
+
+    def _numbered(self, number: str) -> Response | None:
+        return next((each for each in self._open.values() if str(each.number) == number), None)
+
+    def _finish(self, body: ResponseBody) -> None:
+        response = self._by_id.pop(body.id, None) or self._named(body)
+        if response is not None and self._open.pop(response.number, None) is not None:
+            response.finish(body)
+            self._note_idle()
+
+    def _note_error(self, error: ErrorBody) -> None:
+        """Most errors concern one message, and the session goes on."""
+        if error.code == "session_expired":
+            raise SessionEnded("The provider's session has ended.", detail="session_expired")
+        what, _, number = (error.event_id or "").partition("-")
+        response = self._numbered(number) if what == "create" else None
+        if response is not None:
+            del self._open[response.number]
+            response.fail(_error(error))
+            self._note_idle()
+
+    def _cancel(self, response: Response) -> None:
+        self._send(messages.response_cancel(response.number, response.id))
+
+    def _send(self, message: str) -> None:
+        """Send without waiting: a listener who leaves waits for nobody."""
+        if self._socket is None or self.has_ended:
+            return
+        task = asyncio.create_task(_sent(self._socket, message))
+        self._sending.add(task)
+        task.add_done_callback(self._sending.discard)
+
+    def _give_up(self, response: Response) -> None:
+        if not response.is_done:
+            self._end(SessionEnded("The provider did not stop."))
+
+    def _note_idle(self) -> None:
+        if self.is_idle and not self.has_ended:
+            self._on_idle(self)
+
+    def _end(self, failure: EngineError) -> None:
+        if self.has_ended:
+            return
+        self.has_ended = True
+        if not self._ready.done():
+            self._ready.set_exception(failure)
+            # If nobody waits for it any more, nobody needs to hear of it.
+            self._ready.exception()
+        for response in self._open.values():
+            response.fail(failure)
+        self._open.clear()
+        self._by_id.clear()
+        if self._running is not None and self._running is not asyncio.current_task():
+            self._running.cancel()
+        self._on_idle(self)
+
+
+async def _sent(socket: Socket, message: str) -> None:
+    try:
+        await socket.send(message)
+    except EngineError:
+        # A connection that is gone has cancelled everything.
+        return
+
+
+def _error(error: ErrorBody) -> EngineError:
+    return in_band(RefusalDetail(code=error.code or error.type or "", field=error.param or ""))

@@ -1,0 +1,114 @@
+"""The sessions of one key of a provider: who has none takes an idle one, or opens one if there is room."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+from plugins.openai.realtime.messages import SessionKey
+from plugins.openai.realtime.session import Session
+from speech_engine import EngineBusy
+
+Make = Callable[[SessionKey, Callable[[Session], None]], Session]
+
+
+class SessionPool:
+    """All sessions. A session that is taken has one owner, who gives it back, also if it has ended."""
+
+    def __init__(self, make: Make, most: int, idle_s: float) -> None:
+        self._make = make
+        self._most = most
+        self._idle_s = idle_s
+        self._all: set[Session] = set()
+        # The longest idle one is the first.
+        self._idle: dict[Session, asyncio.TimerHandle] = {}
+        self._taken: set[Session] = set()
+        self._closing: set[asyncio.Task[None]] = set()
+        self._changed = asyncio.Event()
+
+    def __repr__(self) -> str:
+        return f"<SessionPool {len(self._all)} of {self._most}, {len(self._idle)} idle>"
+
+    async def take(self, key: SessionKey, within_s: float) -> Session:
+        """Return a session. Raises EngineBusy if none is free in time, or EngineError if none opens."""
+        try:
+            async with asyncio.timeout(within_s):
+                while True:
+                    session = self._find(key)
+                    if session is not None:
+                        return session
+                    if len(self._all) < self._most or self._evict():
+                        break
+                    self._changed.clear()
+                    await self._changed.wait()
+        except TimeoutError:
+            raise EngineBusy("All sessions with the provider are in use.") from None
+        return await self._opened(key, within_s)
+
+    def give_back(self, session: Session) -> None:
+        """Give a session back. It is used again when what it still says has ended."""
+        self._taken.discard(session)
+        self._settle(session)
+
+    async def close(self) -> None:
+        for session in tuple(self._all):
+            self._drop(session)
+        if self._closing:
+            await asyncio.wait(tuple(self._closing))
+
+    def _find(self, key: SessionKey) -> Session | None:
+        """Return the session of this key that was used last. Those that are too old are closed."""
+        for session in reversed(tuple(self._idle)):
+            if not session.is_fresh:
+                self._drop(session)
+            elif session.key == key:
+                self._idle.pop(session).cancel()
+                self._taken.add(session)
+                return session
+        return None
+
+    def _evict(self) -> bool:
+        oldest = next(iter(self._idle), None)
+        if oldest is not None:
+            self._drop(oldest)
+        return oldest is not None
+
+    async def _opened(self, key: SessionKey, within_s: float) -> Session:
+        session = self._make(key, self._settle)
+        self._all.add(session)
+        self._taken.add(session)
+        try:
+            await session.begin(within_s)
+        except BaseException:
+            self._taken.discard(session)
+            self._drop(session)
+            raise
+        return session
+
+    def _settle(self, session: Session) -> None:
+        """Keep a session that nobody has and that says nothing more, or close it."""
+        if session not in self._all or session in self._idle:
+            if session.has_ended:
+                self._drop(session)
+            return
+        if session.has_ended:
+            self._drop(session)
+        elif session not in self._taken and session.is_idle:
+            if session.is_fresh:
+                later = asyncio.get_running_loop().call_later
+                self._idle[session] = later(self._idle_s, self._drop, session)
+                self._changed.set()
+            else:
+                self._drop(session)
+
+    def _drop(self, session: Session) -> None:
+        """Close a session. Its place is free at once."""
+        if session not in self._all:
+            return
+        self._all.discard(session)
+        if (timer := self._idle.pop(session, None)) is not None:
+            timer.cancel()
+        task = asyncio.create_task(session.close())
+        self._closing.add(task)
+        task.add_done_callback(self._closing.discard)
+        self._changed.set()

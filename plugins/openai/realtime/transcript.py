@@ -1,0 +1,139 @@
+"""Judge whether a transcript says the words of a text, as far as it has come.
+
+A transcript is the model's own text. Equal words do not prove that the sound has them.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterator, Sequence
+from functools import lru_cache
+from typing import NamedTuple
+
+from plugins.openai.realtime.english import readings
+
+_APOSTROPHES = str.maketrans("\u2019\u2018\u02bc\u00b4`", "'''''")
+_UNSAID = dict.fromkeys(map(ord, "\u2122\u2120\u00ae\u00a9"), " ")
+"""Signs of trade: their letters are no words."""
+_CURRENCIES = "".join(filter(lambda each: unicodedata.category(each) == "Sc", map(chr, range(0x20D0))))
+_SAID = f"%\u2030+=&@\u00b0\u2212{_CURRENCIES}"
+"""Signs that a reader says aloud. All other signs, and punctuation, are silent."""
+_LETTER = rf"[^\s0-9.,'{re.escape(_SAID)}]"
+_TOKEN = re.compile(rf"[0-9]+(?:[.,][0-9]+)*|[{re.escape(_SAID)}]|{_LETTER}+(?:'{_LETTER}+)*")
+_MINUS = re.compile(r"(?<![^\s(])[-\u2013](?=[0-9])")
+
+
+class Words(NamedTuple):
+    """The words of a text, without case, accents apart from their letters, and signs that nobody says."""
+
+    tokens: tuple[str, ...]
+
+    def __repr__(self) -> str:
+        return f"<Words {len(self.tokens)}>"
+
+    @property
+    def joined(self) -> str:
+        """The words without what is between them: "re-enter" is "reenter". Only two numbers stay apart."""
+        text = ""
+        for token in self.tokens:
+            text += f" {token}" if _meet_as_digits(text, token) else token
+        return text
+
+
+class Reader:
+    """A judge of transcripts in one language. With `contractions`, "I'm" and "I am" are the same."""
+
+    def __init__(self, language: str, *, contractions: bool = False) -> None:
+        self._is_english = language.partition("-")[0].lower() == "en"
+        self._contractions = contractions
+
+    def __repr__(self) -> str:
+        return f"<Reader of {'English' if self._is_english else 'another language'}>"
+
+    def says_all(self, text: str, transcript: str) -> bool:
+        """Return whether the transcript has the words of the text, all of them, and no others."""
+        written, said = words_of(text), words_of(transcript)
+        if written.tokens == said.tokens or written.joined == said.joined:
+            return True
+        return self._reads(written, said) or self._reads(said, written)
+
+    def says_so_far(self, text: str, transcript: str) -> bool:
+        """Return whether the transcript may be the beginning of the text. Its last word may be unfinished."""
+        written, said = words_of(text), words_of(transcript)
+        if written.joined.startswith(said.joined):
+            return True
+        # A number may still grow, so it is not judged before the next word.
+        tokens = said.tokens[:-1] if said.tokens[-1][0].isdigit() else said.tokens
+        return self._reads(written, said, is_whole=False) or self._begins(Words(tokens), written)
+
+    def _readings(self, written: Words) -> Sequence[Sequence[str]]:
+        """Return for each word the ways in which it may be read."""
+        if not self._is_english:
+            return [(token,) for token in written.tokens]
+        return readings(written.tokens, contractions=self._contractions)
+
+    def _reads(self, written: Words, said: Words, *, is_whole: bool = True) -> bool:
+        """Return whether a reading of `written` is `said`, or begins with `said` if that is not whole."""
+        heard = said.joined
+        places = {0}
+        for options in self._readings(written):
+            after: set[int] = set()
+            for place in places:
+                if not is_whole and any(_is_cut_off(heard, place, option) for option in options):
+                    return True
+                after |= set(_ends(heard, place, options))
+            places = after
+        return len(heard) in places
+
+    def _begins(self, said: Words, written: Words) -> bool:
+        """Return whether a reading of `said`, all of it, begins `written`."""
+        text, places = written.joined, {0}
+        for options in self._readings(said)[:-1]:
+            places = {end for place in places for end in _ends(text, place, options)}
+        last = self._readings(said)[-1:]
+        return not last or any(text.startswith(option, place) for place in places for option in last[0])
+
+
+def words_of(text: str) -> Words:
+    # "5\u00b2" is no 52, and "1\u00bd" no 11.
+    apart = "".join(f" {each} " if unicodedata.category(each) == "No" else each for each in text)
+    signed = _MINUS.sub("\u2212", apart.translate(_UNSAID).translate(_APOSTROPHES))
+    # Apart from their letters, accents that have not come yet do not change a letter that has.
+    plain = unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", signed).casefold())
+    return Words(tuple(_TOKEN.findall("".join(map(_shown, plain)))))
+
+
+@lru_cache(maxsize=4096)
+def _shown(character: str) -> str:
+    """Return a character as it is compared: digits as ASCII, a blank for what nobody says.
+
+    Marks count as letters, which `\\w` does not: vowel signs of Thai and Indic scripts are marks.
+    """
+    category = unicodedata.category(character)
+    if category == "Nd":
+        return str(unicodedata.digit(character))
+    if category == "Cf":
+        return ""
+    is_word = category[0] in "LMN" or character in _SAID or character in "'.,"
+    return character if is_word else " "
+
+
+def _meet_as_digits(text: str, token: str) -> bool:
+    return bool(text) and text[-1].isdigit() and token[0].isdigit()
+
+
+def _ends(heard: str, place: int, options: Sequence[str]) -> Iterator[int]:
+    """Yield the places after each option that stands at this place. A number ends where its digits do."""
+    if heard[place : place + 1] == " ":
+        place += 1
+    for option in options:
+        end = place + len(option)
+        is_cut = option[-1:].isdigit() and heard[end : end + 1].isdigit()
+        if heard.startswith(option, place) and not is_cut:
+            yield end
+
+
+def _is_cut_off(heard: str, place: int, option: str) -> bool:
+    """Return whether the rest of what was heard is the beginning of this option."""
+    return option.startswith(heard[place:].lstrip(" "))

@@ -1,0 +1,185 @@
+"""What a voice of Piper consists of, and the check of both files before a runtime sees them.
+
+Nothing here needs onnxruntime: the check runs where a voice is imported, too.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from speech_engine.model_files import (
+    ModelContents,
+    ModelFacts,
+    ModelFile,
+    ModelFormat,
+    OnnxGraph,
+    UnusableModel,
+)
+
+INPUT, LENGTHS, SCALES, SPEAKER, OUTPUT = "input", "input_lengths", "scales", "sid", "output"
+BEGIN, PAD, END = "^", "_", "$"
+
+_RATES = (8_000, 48_000)
+_MOST_SYMBOLS = 4_096
+_MOST_SPEAKERS = 10_000
+_MOST_HOP = 4_096
+_MOST_CLUSTERS = 256
+_TAG = re.compile(r"[a-z]{2,3}([_-][A-Za-z0-9]{1,8}){0,4}")
+_SPEAKER_NAME = re.compile(r"[\w .()+-]{1,80}")
+_READINGS = ("espeak", "text")
+_UNREAD = {"th": "Thai", "zh": "Chinese", "cmn": "Chinese", "ja": "Japanese", "he": "Hebrew", "ar": "Arabic"}
+"""Languages that need a reader of their own, which the environment has not."""
+
+
+class VoiceConfig(NamedTuple):
+    """The configuration of a voice. `speakers` are names in the order of their numbers."""
+
+    rate_hz: int
+    language: str
+    espeak_voice: str
+    is_spelled: bool
+    symbols: Mapping[str, tuple[int, ...]]
+    speakers: tuple[str, ...]
+    clusters: frozenset[tuple[str, ...]]
+    noise: float
+    length: float
+    rhythm: float
+    hop: int
+
+    def __repr__(self) -> str:
+        return f"<VoiceConfig {self.language}, {self.rate_hz} Hz, {len(self.speakers)} speakers>"
+
+
+def read_config(model: ModelContents) -> VoiceConfig:
+    """Return the configuration of a voice. Raise UnusableModel with what is wrong."""
+    reading = model.value("config", "phoneme_type") or "espeak"
+    espeak_voice = model.value("config", "espeak.voice")
+    if not isinstance(espeak_voice, str) or not _TAG.fullmatch(espeak_voice):
+        raise _fault("espeak.voice is no voice of espeak, such as en-us")
+    unread = _UNREAD.get(re.split("[_-]", espeak_voice)[0])
+    if unread or reading not in _READINGS:
+        what = unread or f"the phoneme_type {str(reading)[:20]!r}"
+        raise _fault(f"it is a voice for {what}, which this engine cannot read; it reads by espeak-ng")
+    count = model.number("config", "num_speakers", 1, _MOST_SPEAKERS)
+    return VoiceConfig(
+        rate_hz=model.number("config", "audio.sample_rate", *_RATES),
+        language=_language(model, espeak_voice),
+        espeak_voice=espeak_voice,
+        is_spelled=reading == "text",
+        symbols=_symbols(model),
+        speakers=_speakers(model, count),
+        clusters=_clusters(model),
+        noise=_scale(model, "noise_scale", 0.667),
+        length=_scale(model, "length_scale", 1.0) or 1.0,
+        rhythm=_scale(model, "noise_w", 0.8),
+        hop=model.number("config", "hop_length", 1, _MOST_HOP) if _has(model, "hop_length") else 256,
+    )
+
+
+def check_piper(model: ModelContents) -> ModelFacts:
+    """Compare the graph's inputs and outputs with the configuration. Raise UnusableModel."""
+    config = read_config(model)
+    graph = model.graph("voice")
+    needed = {INPUT: ("I64", 2), LENGTHS: ("I64", 1), SCALES: ("F32", 1)}
+    if len(config.speakers) > 1:
+        needed[SPEAKER] = ("I64", 1)
+    for name in graph.inputs.keys() - {*needed, SPEAKER}:
+        raise UnusableModel(f"voice.onnx: it has an input {name[:80]!r}, which no voice of Piper has")
+    for name, (dtype, rank) in needed.items():
+        found = graph.inputs.get(name)
+        if found is None or found.dtype != dtype or found.shape is None or len(found.shape) != rank:
+            raise UnusableModel(f"voice.onnx: its input {name!r} is missing or has another type or shape")
+    sound = graph.outputs.get(OUTPUT)
+    if sound is None or sound.dtype != "F32" or (sound.shape is not None and not 1 <= len(sound.shape) <= 4):
+        raise UnusableModel(f"voice.onnx: its output {OUTPUT!r} is missing or is no sound")
+    _judge_embeddings(graph, config)
+    return ModelFacts(languages=(config.language,), extra_gb=0.2)
+
+
+def _judge_embeddings(graph: OnnxGraph, config: VoiceConfig) -> None:
+    """Refuse a table with fewer rows than the configuration has symbols or speakers."""
+    most = max(number for numbers in config.symbols.values() for number in numbers)
+    for tensor, rows in (("enc_p.emb.weight", most + 1), ("emb_g.weight", len(config.speakers))):
+        info = graph.tensors.get(tensor)
+        if info is not None and info.shape and info.shape[0] < rows:
+            raise UnusableModel(f"voice.onnx: its table {tensor} has {info.shape[0]} rows; {rows} are needed")
+
+
+def _symbols(model: ModelContents) -> dict[str, tuple[int, ...]]:
+    most = model.number("config", "num_symbols", 1, _MOST_SYMBOLS) - 1
+    table = model.value("config", "phoneme_id_map")
+    if not isinstance(table, dict) or not 0 < len(table) <= _MOST_SYMBOLS:
+        raise _fault("phoneme_id_map must be a table of symbols")
+    found: dict[str, tuple[int, ...]] = {}
+    for symbol, numbers in table.items():
+        if not 0 < len(symbol) <= 16 or not isinstance(numbers, list) or not 0 < len(numbers) <= 16:
+            raise _fault("phoneme_id_map must have a short list of numbers for each symbol")
+        if not all(type(number) is int and 0 <= number <= most for number in numbers):
+            raise _fault(f"phoneme_id_map has numbers that are not from 0 to {most}")
+        found[symbol] = tuple(numbers)
+    for symbol in (BEGIN, PAD, END):
+        if symbol not in found:
+            raise _fault(f"phoneme_id_map has no {symbol!r}")
+    return found
+
+
+def _speakers(model: ModelContents, count: int) -> tuple[str, ...]:
+    table = model.value("config", "speaker_id_map") or {}
+    if not isinstance(table, dict) or len(table) > count:
+        raise _fault("speaker_id_map must be a table with at most num_speakers names")
+    names = {number: name for name, number in table.items() if type(number) is int}
+    if len(names) != len(table) or not all(0 <= number < count for number in names):
+        raise _fault(f"speaker_id_map must give each name a number of its own, below {count}")
+    if not all(_SPEAKER_NAME.fullmatch(name) for name in table):
+        raise _fault("speaker_id_map has a name that is too long or not printable")
+    return tuple(names.get(number, str(number)) for number in range(count))
+
+
+def _clusters(model: ModelContents) -> frozenset[tuple[str, ...]]:
+    listed = model.value("config", "vowel_clusters") or []
+    if not isinstance(listed, list) or len(listed) > _MOST_CLUSTERS:
+        raise _fault("vowel_clusters must be a list of lists")
+    for each in listed:
+        is_short = isinstance(each, list) and 1 < len(each) <= 8
+        if not is_short or not all(isinstance(part, str) and 0 < len(part) <= 8 for part in each):
+            raise _fault("vowel_clusters must be a list of lists of symbols")
+    return frozenset(tuple(each) for each in listed)
+
+
+def _language(model: ModelContents, espeak_voice: str) -> str:
+    code = model.value("config", "language.code") or espeak_voice
+    if not isinstance(code, str) or not _TAG.fullmatch(code):
+        raise _fault("language.code is no language, such as en_US")
+    base, *rest = re.split("[_-]", code)
+    return "-".join((base, *(part.upper() if len(part) == 2 else part for part in rest)))
+
+
+def _scale(model: ModelContents, name: str, usual: float) -> float:
+    value = model.value("config", f"inference.{name}")
+    if value is None:
+        return usual
+    if type(value) not in (int, float) or not 0.0 <= value <= 4.0:
+        raise _fault(f"inference.{name} must be a number from 0 to 4")
+    return float(value)
+
+
+def _has(model: ModelContents, path: str) -> bool:
+    return model.value("config", path) is not None
+
+
+def _fault(what: str) -> UnusableModel:
+    return UnusableModel(f"voice.json: {what}")
+
+
+MODEL_FORMAT = ModelFormat(
+    files=(
+        ModelFile(
+            role="voice", kind="onnx", name="voice.onnx", sources=("*.onnx",), most_bytes=512 * 1024 * 1024
+        ),
+        ModelFile(role="config", kind="json", name="voice.json", sources=("{main}.json",)),
+    ),
+    listed_in="voices",
+    check=check_piper,
+)

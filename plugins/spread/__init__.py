@@ -1,0 +1,1 @@
+"""The spread plugin. See README.md in this folder."""

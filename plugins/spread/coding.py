@@ -1,0 +1,82 @@
+"""The payload as bits that outlive errors: a check of 16 bits, then a convolutional code of rate 1/3.
+
+The code's memory is 8 bits, and its end is joined to its begin, so that no bit is spent on an end.
+"""
+
+from __future__ import annotations
+
+from binascii import crc_hqx
+from functools import cache
+from typing import Final
+
+import numpy as np
+
+from plugins.spread.grid import Floats
+from speech_engine.mark import PAYLOAD_BITS
+
+_BITS: Final = PAYLOAD_BITS + 16
+_POLYNOMIALS: Final = (0o557, 0o663, 0o711)
+_MEMORY: Final = 8
+_STATES: Final = 1 << _MEMORY
+CODED_BITS: Final = _BITS * len(_POLYNOMIALS)
+
+
+def encode(payload: int) -> Floats:
+    """Return the coded bits of a payload, each -1 or 1. Raise ValueError if it has more than 32 bits."""
+    if not 0 <= payload < 1 << PAYLOAD_BITS:
+        raise ValueError(f"a payload is a number from 0 to 2**{PAYLOAD_BITS} - 1")
+    whole = payload << 16 | _check(payload)
+    bits = [whole >> shift & 1 for shift in reversed(range(_BITS))]
+    state = sum(bit << back for back, bit in enumerate(reversed(bits[-_MEMORY:])))
+    outputs = _outputs()
+    coded = []
+    for bit in bits:
+        coded.append(outputs[bit, state])
+        state = (state << 1 | bit) % _STATES
+    return np.concatenate(coded)
+
+
+def decode(soft: Floats) -> int | None:
+    """Return the payload of coded bits, each larger the surer it is. Return None if the check fails."""
+    steps = soft.reshape(_BITS, len(_POLYNOMIALS))
+    # The state at the begin is unknown. A turn before and one after make it no matter.
+    bits = _likeliest(np.concatenate([steps, steps, steps]))[_BITS : 2 * _BITS]
+    whole = int("".join(map(str, bits)), 2)
+    payload, check = whole >> 16, whole & 0xFFFF
+    return payload if check == _check(payload) else None
+
+
+def _likeliest(steps: Floats) -> list[int]:
+    """Return the likeliest bits (Viterbi's way)."""
+    outputs = _outputs()
+    after = np.arange(_STATES)
+    bit = after & 1
+    before = np.stack([after >> 1, after >> 1 | _STATES >> 1])
+    scores = np.zeros(_STATES, np.float32)
+    came_from = np.zeros((len(steps), _STATES), np.intp)
+    for number, step in enumerate(steps):
+        gains = scores[before] + outputs[bit, before] @ step
+        better = gains.argmax(axis=0)
+        came_from[number] = before[better, after]
+        scores = gains[better, after]
+    state = int(scores.argmax())
+    bits = []
+    for row in came_from[::-1]:
+        bits.append(state & 1)
+        state = int(row[state])
+    return bits[::-1]
+
+
+@cache
+def _outputs() -> Floats:
+    """Return what the code says, by the next bit and the state."""
+    table = np.zeros((2, _STATES, len(_POLYNOMIALS)), np.float32)
+    for bit in (0, 1):
+        for state in range(_STATES):
+            seen = state << 1 | bit
+            table[bit, state] = [1 - 2 * ((seen & taps).bit_count() & 1) for taps in _POLYNOMIALS]
+    return table
+
+
+def _check(payload: int) -> int:
+    return crc_hqx(payload.to_bytes(PAYLOAD_BITS // 8, "big"), 0xFFFF)

@@ -1,0 +1,140 @@
+"""Finds a key's mark in a recording, and reads its payload.
+
+The score is a sum of the tiles, each with the sign that the key gives it, over the root of the sum of their
+squares. Without the mark, those signs are as good as thrown by a coin, whatever the recording is. So
+Hoeffding's bound holds: a score of `s` comes by chance once in `exp(s * s / 2)` trials at most. Every place,
+part, speed and key is a trial, and the threshold rises with their number.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Final, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from plugins.spread.chips import Chips, chips_of, is_pilot
+from plugins.spread.coding import CODED_BITS, decode
+from plugins.spread.grid import (
+    FRAMES_A_SECOND,
+    FRAMES_A_TILE,
+    PERIOD_TILES,
+    Floats,
+    Grid,
+    require_rate,
+)
+from plugins.spread.residual import PHASES, alignments
+from speech_engine.mark import FALSE_RATE
+
+PERIOD_S: Final = PERIOD_TILES * FRAMES_A_TILE / FRAMES_A_SECOND
+_PARTS: Final = (3, 12, 48)
+"""The lengths of parts, in periods, that are looked at beside the whole: there may be several marks."""
+
+_LEAST_S: Final = 0.5
+_SCANNED_S: Final = 8
+_SPEEDS: Final = tuple(round(0.9 + step / 200, 3) for step in range(41) if step != 20)
+
+
+class Match(NamedTuple):
+    """The best place of a key's mark."""
+
+    score: float
+    trials: int
+    key: int
+    payload: int | None
+    begin_s: float
+    seconds: float
+
+    @property
+    def threshold(self) -> float:
+        return float(np.sqrt(2 * np.log(self.trials / (FALSE_RATE / 2))))
+
+    @property
+    def is_found(self) -> bool:
+        return self.score >= self.threshold
+
+
+def find(pcm: bytes, sample_rate_hz: int, secrets: Sequence[bytes], is_patient: bool = True) -> Match:
+    """Return the best match. If it is none and the detector `is_patient`, it looks at other speeds too.
+
+    Half of the false rate is for the true speed, and half for all others. Raise ValueError for a rate that no
+    mark can have.
+    """
+    require_rate(sample_rate_hz)
+    samples = np.frombuffer(pcm, "<i2", count=len(pcm) // 2).astype(np.float32)
+    chips = [chips_of(secret) for secret in secrets]
+    if len(samples) < _LEAST_S * sample_rate_hz or not chips:
+        return Match(0.0, max(1, len(chips)), 0, None, 0.0, len(samples) / sample_rate_hz)
+    match = _best(samples, Grid(sample_rate_hz), chips)
+    if match.is_found or not is_patient:
+        return match
+    part = samples[: _SCANNED_S * sample_rate_hz]
+    others = [_best(part, grid, chips, PHASES // 2) for grid in _other_speeds(sample_rate_hz)]
+    best = max(others, key=lambda each: each.score)
+    best = best._replace(trials=sum(each.trials for each in others))
+    return best if best.is_found else match
+
+
+def _other_speeds(rate_hz: int) -> Iterator[Grid]:
+    """Yield the grids of a sound that was made faster or slower: with its pitch, and without."""
+    for speed in _SPEEDS:
+        yield Grid(rate_hz / speed)
+        yield Grid(rate_hz / speed, pitch=1 / speed)
+
+
+class _Place(NamedTuple):
+    """Where the best score is: the tiles of its alignment, the part of them, and the shift of the period."""
+
+    tiles: Floats
+    first: int
+    last: int
+    shift: int
+
+
+def _best(samples: Floats, grid: Grid, chips: Sequence[Chips], phases: int = PHASES) -> Match:
+    pilots = is_pilot(grid.bands)
+    wanted = np.fft.rfft(np.stack([each.signs[:, : grid.bands][:, pilots] for each in chips]), axis=1)
+    best, place, parts = Match(-1.0, 1, 0, None, 0.0, 0.0), None, 1
+    for begin_s, tiles in alignments(samples, grid, phases):
+        seen = tiles[:, :, pilots]
+        spectra = np.fft.rfft(seen, axis=1).conj()
+        ranges = list(_parts(len(tiles)))
+        parts = max(parts, len(ranges))
+        for first, last in ranges:
+            folded = seen[first:last].sum(axis=0)
+            scale = np.sqrt(np.vdot(folded, folded)) or 1.0
+            sums = (spectra[first:last].sum(axis=0) * wanted).sum(axis=2)
+            scores = np.fft.irfft(sums, PERIOD_TILES, axis=1) / scale
+            top = int(scores.argmax())
+            if scores.flat[top] > best.score:
+                key, shift = divmod(top, PERIOD_TILES)
+                place = _Place(tiles, first, last, shift)
+                at_s = begin_s + first * PERIOD_S
+                seconds = min((last - first) * PERIOD_S, len(samples) / grid.rate_hz - at_s)
+                best = Match(float(scores.flat[top]), 1, key, None, at_s, seconds)
+    best = best._replace(trials=phases * FRAMES_A_TILE * PERIOD_TILES * parts * len(chips))
+    if place is None or not best.is_found:
+        return best
+    return best._replace(payload=_payload(place, chips[best.key], ~pilots))
+
+
+def _parts(periods: int) -> Iterator[tuple[int, int]]:
+    """Yield the whole, and parts of some lengths, each one beginning in the middle of another."""
+    yield 0, periods
+    for length in _PARTS:
+        for first in range(0, periods - length + 1, max(1, length // 2)) if length < periods else ():
+            yield first, first + length
+
+
+def _payload(place: _Place, chips: Chips, carries: NDArray[np.bool_]) -> int | None:
+    """Return the payload of the part, or else of the whole, if its check is right."""
+    bands = len(carries)
+    signs = chips.signs[:, :bands][:, carries]
+    numbers = chips.bit_numbers[:, :bands][:, carries].reshape(-1)
+    for seen in (place.tiles[place.first : place.last], place.tiles):
+        folded = np.roll(seen.sum(axis=0)[:, carries], place.shift, axis=0) * signs
+        payload = decode(np.bincount(numbers, folded.reshape(-1), CODED_BITS).astype(np.float32))
+        if payload is not None:
+            return payload
+    return None

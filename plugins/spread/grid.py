@@ -1,0 +1,85 @@
+"""The grid of tiles that a mark is written on: 20 ms in time and 100 Hz in frequency, at any sample rate.
+
+A frame lasts 20 ms, and one begins every 10 ms. A tile is two frames: the mark raises the first and lowers
+the second, or the other way round. Speech changes little in 10 ms, so the difference shows the mark.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float32]
+
+FRAMES_A_SECOND: Final = 100
+FRAMES_A_TILE: Final = 2
+PERIOD_TILES: Final = 64
+"""After 1.28 seconds the mark begins again, so that any part of a clip has it."""
+
+BIN_HZ: Final = 50
+_BAND_BINS: Final = 2
+_LOWEST_BIN, _HIGHEST_BIN = 6, 160
+BANDS: Final = (_HIGHEST_BIN - _LOWEST_BIN) // _BAND_BINS
+"""From 300 Hz to 8 kHz. Telephones and old formats keep half of them."""
+
+_LEAST_RATE_HZ: Final = 8_000
+_MOST_RATE_HZ: Final = 48_000
+
+_ROWS_AT_ONCE: Final = 2048
+
+
+def require_rate(sample_rate_hz: int) -> None:
+    """Raise ValueError for a rate that no marked sound has."""
+    if not _LEAST_RATE_HZ <= sample_rate_hz <= _MOST_RATE_HZ:
+        raise ValueError(f"a marked sound has {_LEAST_RATE_HZ} to {_MOST_RATE_HZ} samples a second")
+
+
+class Grid:
+    """The tiles of a sound at one rate. A rate need not be whole: a sound may have been sped up a little."""
+
+    def __init__(self, rate_hz: float, pitch: float = 1.0) -> None:
+        """`pitch` is how much higher each tone is than the rate says."""
+        self.rate_hz = rate_hz
+        self.length = int(rate_hz * 2 / FRAMES_A_SECOND)
+        """Samples of a frame."""
+        bin_hz = rate_hz / self.length / pitch
+        fits = int(rate_hz / pitch / 2 - BIN_HZ) // (BIN_HZ * _BAND_BINS) - _LOWEST_BIN // _BAND_BINS
+        self.bands = min(BANDS, fits)
+        edges = (_LOWEST_BIN + _BAND_BINS * np.arange(self.bands + 1)) * BIN_HZ
+        self.edges: NDArray[np.intp] = np.rint(edges / bin_hz).astype(np.intp)
+        """The bins where bands begin, and the end of the last."""
+        self.band_of_bin: NDArray[np.intp] = np.repeat(np.arange(self.bands), np.diff(self.edges))
+        self._samples = np.arange(self.length)
+        self.window: Floats = np.sin(np.pi * (np.arange(self.length) + 0.5) / self.length).astype(np.float32)
+
+    def begin(self, frame: int) -> int:
+        """Return the sample at which a frame begins."""
+        return int(frame * (self.rate_hz / FRAMES_A_SECOND))
+
+    def begins(self, first: int, count: int) -> NDArray[np.intp]:
+        """Return the samples at which frames begin."""
+        return (np.arange(first, first + count) * (self.rate_hz / FRAMES_A_SECOND)).astype(np.intp)
+
+    def spectra(self, samples: Floats, begins: NDArray[np.intp]) -> NDArray[np.complex64]:
+        """Return the spectrum of each frame."""
+        frames = samples[begins[:, None] + self._samples] * self.window
+        return np.fft.rfft(frames, axis=1).astype(np.complex64, copy=False)
+
+    def energies(self, spectra: NDArray[np.complex64]) -> Floats:
+        """Return the energy of each frame in each band."""
+        used = spectra[:, : self.edges[-1]]
+        power = used.real**2 + used.imag**2
+        return np.add.reduceat(power, self.edges[:-1], axis=1)
+
+    def all_energies(self, samples: Floats, skipped: float) -> Floats:
+        """Return the energies of all frames of a recording, the first `skipped` samples after its begin."""
+        room = len(samples) - self.length - skipped
+        count = max(0, int(room * FRAMES_A_SECOND / self.rate_hz) + 1) if room >= 0 else 0
+        begins = self.begins(0, count) + int(skipped)
+        rows = [
+            self.energies(self.spectra(samples, begins[at : at + _ROWS_AT_ONCE]))
+            for at in range(0, count, _ROWS_AT_ONCE)
+        ]
+        return np.concatenate(rows) if rows else np.zeros((0, self.bands), np.float32)

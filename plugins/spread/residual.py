@@ -1,0 +1,83 @@
+"""What a recording may say of a mark: for each tile, how much louder its first half is than expected."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final, NamedTuple
+
+import numpy as np
+
+from plugins.spread.grid import FRAMES_A_SECOND, FRAMES_A_TILE, PERIOD_TILES, Floats, Grid
+
+PHASES: Final = 4
+"""The begins of a frame that are tried, since it is unknown: each 2.5 ms."""
+
+_FLOOR: Final = 3e-6
+"""Energies below this part of a loud frame's say nothing: 55 dB."""
+
+_ROUNDING: Final = 0.04
+"""The energy of rounding to 16 bits, for each bin and sample of a frame."""
+
+_NOISE: Final = 4.0
+"""The energy that says something, over that of a band's quietest frames: these have the recording's noise."""
+
+_FRAMES_NEAR, _BANDS_NEAR = 3, 15
+"""The neighbours that say what to expect of a tile."""
+
+_MOST: Final = 1.5
+"""Where a sound begins, the surprise is great and says little."""
+
+
+class Alignment(NamedTuple):
+    """The tiles of a recording if one begins at `begin_s`, folded by periods: (period, tile, band)."""
+
+    begin_s: float
+    tiles: Floats
+
+
+def alignments(samples: Floats, grid: Grid, phases: int = PHASES) -> Iterator[Alignment]:
+    """Yield the tiles of a recording for every place where a tile may begin."""
+    for phase in range(phases):
+        skipped = phase * grid.rate_hz / FRAMES_A_SECOND / phases
+        energies = grid.all_energies(samples, skipped)
+        if len(energies) < FRAMES_A_TILE:
+            continue
+        surprise = _surprise(energies, grid)
+        for frame in range(FRAMES_A_TILE):
+            pairs = surprise[frame : frame + (len(surprise) - frame) // 2 * 2]
+            tiles = pairs[::2] - pairs[1::2]
+            periods = -(-len(tiles) // PERIOD_TILES)
+            folded = np.zeros((periods * PERIOD_TILES, grid.bands), np.float32)
+            folded[: len(tiles)] = tiles
+            begin_s = skipped / grid.rate_hz + frame / FRAMES_A_SECOND
+            yield Alignment(begin_s, folded.reshape(periods, PERIOD_TILES, grid.bands))
+
+
+def _surprise(energies: Floats, grid: Grid) -> Floats:
+    """Return how each frame's level in each band differs from its neighbours', weighed and bounded."""
+    frames = energies.sum(axis=1)
+    heard = energies[frames > 0] if frames.any() else energies
+    least = np.percentile(frames, 95) * _FLOOR + _ROUNDING * grid.length * np.diff(grid.edges).mean()
+    floor = np.maximum(least, _NOISE * np.percentile(heard, 10, axis=0)).astype(np.float32)
+    weight = energies / (energies + floor)
+    level = np.log(energies + np.float32(0.3) * floor)
+    level -= _mean_near(level, weight, _FRAMES_NEAR, axis=0)
+    level -= _mean_near(level, weight, _BANDS_NEAR, axis=1)
+    power = float(np.vdot(weight, level**2)) / (float(weight.sum()) or 1.0)
+    scaled = level / np.float32(np.sqrt(power) or 1.0)
+    return np.asarray(np.clip(scaled, -_MOST, _MOST) * weight, np.float32)
+
+
+def _mean_near(values: Floats, weight: Floats, width: int, axis: int) -> Floats:
+    total = _sum_near(weight, width, axis) + np.float32(1e-6)
+    return _sum_near(values * weight, width, axis) / total
+
+
+def _sum_near(values: Floats, width: int, axis: int) -> Floats:
+    """Return the sum of each value and its neighbours along an axis."""
+    moved = np.moveaxis(values, axis, 0)
+    sums = np.cumsum(np.concatenate([np.zeros((1, *moved.shape[1:])), moved]), axis=0)
+    at = np.arange(len(moved))
+    upto = np.minimum(at + width // 2 + 1, len(moved))
+    near = sums[upto] - sums[np.maximum(at - width // 2, 0)]
+    return np.asarray(np.moveaxis(near, 0, axis), np.float32)

@@ -1,0 +1,33 @@
+"""The mark as the server asks for it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from plugins.spread.chips import pattern_of
+from plugins.spread.detection import find
+from plugins.spread.stream import SpreadStream
+from speech_engine.mark import Detection, MarkKey
+
+
+class SpreadMark:
+    def __repr__(self) -> str:
+        return "<SpreadMark>"
+
+    def open(self, sample_rate_hz: int, key: MarkKey, payload: int) -> SpreadStream:
+        """Open a stream as `Mark.open` says."""
+        return SpreadStream(sample_rate_hz, pattern_of(key.secret, payload))
+
+    def detect(self, pcm: bytes, sample_rate_hz: int, keys: Sequence[MarkKey]) -> Detection:
+        """Look for marks as `Mark.detect` says: first as the sound is, then at other speeds."""
+        match = find(pcm, sample_rate_hz, [key.secret for key in keys])
+        if not match.is_found:
+            return Detection(match.score, match.threshold)
+        return Detection(
+            match.score,
+            match.threshold,
+            keys[match.key].id,
+            match.payload,
+            match.begin_s,
+            match.seconds,
+        )

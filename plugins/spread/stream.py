@@ -1,0 +1,113 @@
+"""A sound being marked, as it comes: a frame is changed as soon as it is there, 20 ms after its begin."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+
+from plugins.spread.grid import FRAMES_A_SECOND, Floats, Grid, require_rate
+from plugins.spread.shaping import Shaping
+
+_GUARDS_A_SECOND: Final = 400
+_MOST: Final = np.float32(0.5)
+"""The most that the mark may have of the sound's amplitude in any 2.5 ms. So nothing is heard before an
+onset, and nothing is added to digital silence."""
+
+_BATCH_S: Final = 0.2
+"""The first bytes come at once. Later, frames are computed together, which takes half of the time."""
+
+_TINY: Final = np.float32(1e-9)
+_LOWEST, _HIGHEST = -32768, 32767
+
+
+class SpreadStream:
+    """The mark of one stream, see `speech_engine.MarkStream`.
+
+    The mark is added in the time domain, so what it does not touch keeps its bits.
+    """
+
+    def __init__(self, sample_rate_hz: int, pattern: Floats) -> None:
+        require_rate(sample_rate_hz)
+        self._grid = Grid(sample_rate_hz)
+        self._shaping = Shaping(self._grid)
+        self._pattern = pattern[:, : self._grid.bands]
+        self._guard = sample_rate_hz // _GUARDS_A_SECOND
+        self._fade: Floats = (np.arange(self._guard) / self._guard).astype(np.float32)
+        self._batch = round(_BATCH_S * sample_rate_hz) * 2
+        self._waiting = b""
+        """What was not looked at yet."""
+        self._sound = np.zeros(0, np.float32)
+        """The samples that are not out yet."""
+        self._added = np.zeros(0, np.float32)
+        """What the frames so far add to them."""
+        self._out = 0
+        self._frames = 0
+        self._gain = np.ones(1, np.float32)
+        """The guard's gain in the block that went out last."""
+
+    def __repr__(self) -> str:
+        return f"<SpreadStream {self._grid.rate_hz} Hz, {self._out} samples out>"
+
+    def feed(self, pcm: bytes) -> bytes:
+        self._waiting += pcm
+        if self._out and len(self._waiting) < self._batch:
+            return b""
+        self._take_waiting()
+        return self._give(len(self._sound))
+
+    def flush(self) -> bytes:
+        self._take_waiting()
+        rest = len(self._sound)
+        self._take(np.zeros(2 * self._grid.length, np.float32))
+        last = self._give(rest)
+        self._sound = self._added = np.zeros(0, np.float32)
+        return last
+
+    def _take_waiting(self) -> None:
+        self._take(np.frombuffer(self._waiting, "<i2").astype(np.float32))
+        self._waiting = b""
+
+    def _take(self, samples: Floats) -> None:
+        """Take samples, and change every frame that is whole now."""
+        grid = self._grid
+        self._sound = np.concatenate([self._sound, samples])
+        self._added = np.concatenate([self._added, np.zeros(len(samples), np.float32)])
+        there = self._out + len(self._sound) - grid.length
+        most = len(self._sound) * FRAMES_A_SECOND // int(grid.rate_hz) + 2
+        begins = grid.begins(self._frames, most)
+        begins = begins[begins <= there] - self._out
+        if not len(begins):
+            return
+        spectra = grid.spectra(self._sound, begins)
+        at = np.arange(self._frames, self._frames + len(begins)) % len(self._pattern)
+        changes = self._shaping.changes(grid.energies(spectra), self._pattern[at])
+        first, last = grid.edges[0], grid.edges[-1]
+        added = np.zeros_like(spectra)
+        added[:, first:last] = spectra[:, first:last] * changes[:, grid.band_of_bin]
+        waves = np.fft.irfft(added, grid.length, axis=1) * grid.window
+        for begin, wave in zip(begins.tolist(), waves, strict=True):
+            self._added[begin : begin + grid.length] += wave
+        self._frames += len(begins)
+
+    def _give(self, most: int) -> bytes:
+        """Return the samples, `most` at most, that no later frame and no later block changes."""
+        guard = self._guard
+        settled = self._grid.begin(self._frames) - self._out
+        blocks = min(settled // guard - 1, -(-most // guard))
+        if blocks <= 0:
+            return b""
+        size = blocks * guard
+        sound, added = (
+            each[: size + guard].reshape(blocks + 1, guard) for each in (self._sound, self._added)
+        )
+        loud = np.sqrt(np.einsum("ij,ij->i", sound, sound))
+        marks = np.sqrt(np.einsum("ij,ij->i", added, added))
+        gains = np.minimum(1, _MOST * loud / (marks + _TINY)).astype(np.float32)
+        edges = np.minimum(np.concatenate([self._gain, gains[:-1]]), gains)[:, None]
+        ramp = edges[:-1] + (edges[1:] - edges[:-1]) * self._fade
+        marked = np.rint(sound[:-1] + added[:-1] * ramp).reshape(-1)[:most]
+        self._gain = gains[-2:-1]
+        self._sound, self._added = self._sound[size:], self._added[size:]
+        self._out += size
+        return bytes(np.clip(marked, _LOWEST, _HIGHEST).astype("<i2"))

@@ -1,0 +1,198 @@
+"""One process of one engine, as the supervisor keeps it: its lives, its loading, its signs of work."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+import msgspec
+import structlog
+
+from policies.host_health import is_frozen
+from proxy.engines.children import Child, Keeper
+from proxy.engines.engine_suspects import EngineSuspects
+from proxy.engines.registry import HostedEngineSpec
+from speech_engine.host.pipe_messages import BeginHost, HostState, Loading, Message, TextVerdicts, Tick
+
+_ENDED = ("restarting", "failed", "unloaded")
+
+_log = structlog.get_logger()
+
+
+class Python(NamedTuple):
+    """The interpreter that runs a host, and the environment variables that it gets."""
+
+    interpreter: str
+    environ: Mapping[str, str]
+
+    def __repr__(self) -> str:
+        return f"<Python {self.interpreter}>"
+
+
+class Host:
+    """One process of one engine: kept alive, and killed when it has work but shows no progress."""
+
+    def __init__(
+        self,
+        spec: HostedEngineSpec,
+        process: int,
+        python: Python,
+        runtime: Path,
+        on_state: Callable[[HostState], None],
+        suspects: EngineSuspects,
+    ) -> None:
+        self.spec = spec
+        self._suspects = suspects
+        self._python = python
+        self._process = process
+        self._runtime = runtime
+        self._on_state = on_state
+        self._address = ""
+        self._working = 0
+        self._last_sign = 0.0
+        self._begun: dict[str, bytes] = {}
+        self.figures: dict[str, float] = {}
+        self._licence = ""
+        self._started_at = 0.0
+        self._loads_s = 0.0
+        self._loading = Loading(0.0, "")
+        self._keeping: asyncio.Task[None] | None = None
+        name = f"{spec.name}.{process}"
+        self.keeper = Keeper(name, self._begin, self._changed, self._said, lambda: bool(self._begun))
+
+    def __repr__(self) -> str:
+        return f"<Host {self.keeper!r}, {self._working} in work>"
+
+    @property
+    def is_kept(self) -> bool:
+        """Whether a process lives, or will be started again."""
+        return self._keeping is not None and not self._keeping.done()
+
+    @property
+    def jobs(self) -> int:
+        return len(self._begun)
+
+    def keep(self, keeping: asyncio.TaskGroup) -> None:
+        """Start a process, and keep it alive from now on."""
+        self.keeper.revive()
+        self._keeping = keeping.create_task(self.keeper.run())
+
+    async def unload(self, within_s: float) -> None:
+        """End the process, and do not start it again."""
+        if self._keeping is None or not self.is_kept:
+            return
+        await self.keeper.stop(within_s)
+        await asyncio.wait([self._keeping])
+        self.keeper.state = "unloaded"
+        self._changed("unloaded", self.keeper.generation, "")
+
+    @property
+    def labels(self) -> tuple[str, str]:
+        return self.spec.name, str(self._process)
+
+    def kill_if_frozen(self, now: float) -> None:
+        load_s = self.spec.section.load_s
+        if self.keeper.state == "starting" and self._started_at and now - self._started_at > load_s:
+            self._end(f"loading took longer than load_s = {load_s:g}")
+        if not is_frozen(self._working, self._last_sign, now, self.spec.section.tick_s):
+            return
+        self._working = 0  # one kill for one freeze, however long dying takes
+        self._end(f"frozen: no sign of work for {self.spec.section.tick_s:g} s")
+
+    def _end(self, reason: str) -> None:
+        _log.warning("host.kill.started", child=self.keeper.name, reason=reason)
+        self._started_at = 0.0
+        self.keeper.kill(reason)
+
+    def tell(self, verdicts: TextVerdicts) -> None:
+        if self.keeper.child is not None:
+            self.keeper.child.send(verdicts)
+
+    async def _begin(self) -> Child:
+        # Every life has a socket name of its own: a dying host may still unlink the last one.
+        self._address = str(self._runtime / f"{self.keeper.name}.{self.keeper.generation}.sock")
+        self._working = 0
+        self._begun.clear()
+        self.figures = {}
+        self._licence = self.spec.licence
+        self._started_at, self._loading = time.monotonic(), Loading(0.0, "")
+        interpreter, environ = self._python
+        child = await Child.start("speech_engine.host", interpreter=interpreter, environ=environ)
+        section = self.spec.section
+        child.send(
+            BeginHost(
+                engine=self.spec.name,
+                module=self.spec.module,
+                settings=msgspec.json.encode(section.settings),
+                address=self._address,
+                queue=section.queue,
+                digest_key=self._suspects.key,
+                needs=self.spec.hosted.needs,
+                memory_mb=self.spec.hosted.memory_mb,
+                device=section.device,
+                devices=self.spec.hosted.devices,
+                memory_gb=self.spec.memory_gb,
+            )
+        )
+        child.send(self._suspects.verdicts)
+        return child
+
+    def _changed(self, state: str, generation: int, reason: str) -> None:
+        if state == "ready":
+            self._loads_s = time.monotonic() - self._started_at
+        if state in _ENDED:
+            # A process that was killed could not unlink its own socket.
+            Path(self._address).unlink(missing_ok=True)
+        # Its pipe has ended by then, so nothing that it said is missing.
+        begun = dict(self._begun) if state in _ENDED else {}
+        if state == "unloaded":
+            self._begun.clear()  # broken off by an operator: no text has killed it
+        killer = self._suspects.note_death(begun) if state != "unloaded" else ""
+        self._on_state(
+            HostState(
+                engine=self.spec.name,
+                process=self._process,
+                generation=generation,
+                state=state,
+                reason=reason,
+                address=self._address,
+                begun=tuple(begun),
+                killer=killer,
+                loads_s=self._loads_s,
+                licence=self._licence,
+            )
+        )
+
+    def _said(self, message: Message) -> None:
+        if isinstance(message, Loading) and self.keeper.state == "starting":
+            self._note_loading(message)
+        if isinstance(message, Tick):
+            self.figures = message.figures or self.figures
+            self._working, self._last_sign = message.working, time.monotonic()
+            if message.begun:
+                self._begun[message.begun] = message.digest
+            if message.ended:
+                self._begun.pop(message.ended, None)
+                if message.is_whole:
+                    self._suspects.note_whole(message.digest)
+
+    def _note_loading(self, said: Loading) -> None:
+        """Tell of each whole percent alone: a loader may call for each of a million tensors."""
+        if said.what == self._loading.what and said.fraction - self._loading.fraction < 0.01:
+            return
+        self._loading = said
+        self._on_state(
+            HostState(
+                engine=self.spec.name,
+                process=self._process,
+                generation=self.keeper.generation,
+                state="starting",
+                reason=said.what,
+                address=self._address,
+                loaded=said.fraction,
+                loads_s=self._loads_s,
+            )
+        )

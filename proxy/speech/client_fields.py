@@ -1,0 +1,99 @@
+"""Fields of a request that only some engines know: taken where a model allows them, else told as ignored.
+
+Any other field is not looked at, and no answer repeats its name.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from typing import Any
+
+import msgspec
+
+from proxy.errors import InvalidRequest
+from speech_engine.models import NEVER_PASSED, ModelInfo
+
+MOST_FIELD_BYTES = 4096
+MOST_DEPTH = 4
+
+FOREIGN_FIELDS = NEVER_PASSED | {
+    # vLLM-Omni
+    *("task_type", "ref_text", "speaker_embedding", "x_vector_only_mode", "max_new_tokens", "extra_params"),
+    *("word_timestamps", "temperature", "top_p", "top_k", "repetition_penalty"),
+    # Kokoro-FastAPI, Speaches, OpenRouter
+    *("lang_code", "volume_multiplier", "normalization_options", "return_download_link", "provider"),
+    "stream",
+}
+"""Fields of known servers. An answer may name them: the names are these, and no text of a client's."""
+
+_ADDRESS = re.compile(r"://|^\s*(?:(?:data|file|blob|https?|ftp|[a-z]):[^ ]|[/\\~])", re.IGNORECASE)
+
+Extra = tuple[tuple[str, str], ...]
+"""Names with their values as JSON, in the order of the names: equal fields are equal values."""
+
+NOTHING: tuple[Extra, tuple[str, ...]] = ((), ())
+"""What most requests have beyond our own fields."""
+
+
+def read_extra(sent: Mapping[str, msgspec.Raw], taken: Collection[str]) -> tuple[Extra, tuple[str, ...]]:
+    """Return the fields that some model takes, and the names of known ones that none does.
+
+    Raises InvalidRequest for a value that is too large or that may be an address.
+    """
+    present = {name for name, value in sent.items() if bytes(value) != b"null"}
+    extra = tuple((name, _checked(name, sent[name])) for name in sorted(present & {*taken}))
+    return extra, tuple(sorted((present & FOREIGN_FIELDS) - {*taken}))
+
+
+def extra_of(extra: Extra, info: ModelInfo) -> Extra:
+    """Return the fields that this model takes."""
+    return tuple((name, value) for name, value in extra if name in info.client_fields)
+
+
+def decoded(extra: Extra) -> dict[str, Any]:
+    return {name: msgspec.json.decode(value) for name, value in extra}
+
+
+def find_ignored(
+    ignored: tuple[str, ...], instructions: str, extra: Extra, models: Iterable[ModelInfo]
+) -> tuple[str, ...]:
+    """Return the names of the fields that at least one of the models that spoke does not follow."""
+    infos = tuple(models)
+    names = {*ignored, *(name for name, _ in extra if any(name not in info.client_fields for info in infos))}
+    if instructions and not all(info.max_instructions for info in infos):
+        names.add("instructions")
+    return tuple(sorted(names))
+
+
+def _checked(name: str, value: msgspec.Raw) -> str:
+    if len(bytes(value)) > MOST_FIELD_BYTES:
+        raise _wrong(name, f"at most {MOST_FIELD_BYTES} bytes long")
+    try:
+        found = msgspec.json.decode(value)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        raise _wrong(name, f"JSON in UTF-8, at most {MOST_DEPTH} levels deep") from None
+    for text in _texts(name, found, MOST_DEPTH):
+        if _ADDRESS.search(text):
+            raise _wrong(name, "without an address or a path: nothing is fetched for a client")
+    return msgspec.json.encode(found, order="deterministic").decode()
+
+
+def _texts(name: str, value: object, depth: int) -> Iterator[str]:
+    """Yield all texts in a value. Raises InvalidRequest if it is too deep, or names what is never passed."""
+    if isinstance(value, str):
+        yield value
+    if not isinstance(value, dict | list):
+        return
+    if depth == 0:
+        raise _wrong(name, f"at most {MOST_DEPTH} levels deep")
+    if isinstance(value, dict):
+        if NEVER_PASSED & value.keys():
+            raise _wrong(name, "without a field that names a recording: nothing is fetched for a client")
+        yield from value
+    for each in value.values() if isinstance(value, dict) else value:
+        yield from _texts(name, each, depth - 1)
+
+
+def _wrong(name: str, expected: str) -> InvalidRequest:
+    return InvalidRequest(f"Invalid value for '{name}': it must be {expected}.", param=name)

@@ -1,0 +1,102 @@
+"""Rows of the checklist once more, where a realtime model reads aloud what `tts-1` is asked to say."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import httpx2
+import pytest
+
+from plugins.tone.decode import DamagedFrame
+from tests.clients.checklist import ROWS
+from tests.clients.environments import Absent
+from tests.clients.runs import Programs, programs_of
+from tests.clients.servers import Servers, servers_in
+from tests.clients.visits import Visit
+from tests.plugins.openai.realtime.programs import running_fake
+
+_ROWS = (*range(1, 11), 12, 13, 17, 18, 20, 22, 23, 26, 27, 28, *range(32, 37))
+# Row 11 listens to the speed 4. A session does less, and what voxgate stretches has no tones any more.
+_CLIENTS = ("py3", "js7")
+_JUDGED = [(row, client) for client in _CLIENTS for row in (*_ROWS, 11) if client in ROWS[row].judged]
+_PROVEN = [(row, client) for row in _ROWS for client in ROWS[row].proven]
+_FOR_EVER = 1_000_000
+# The voices of trouble that clients ask for are voices of the provider, which does as it was told.
+_TROUBLE = {
+    "fail": ("ash", "fail"),
+    "bug": ("ballad", "fail"),
+    "busy": ("coral", "fail"),
+    "unavailable": ("shimmer", "fail"),
+    "fail-late": ("echo", "drop"),
+    "slow": ("sage", "slow"),
+}
+_SUBSTITUTES = ", ".join(f'{name} = "{voice}"' for name, (voice, _) in _TROUBLE.items())
+_ENGINES = """
+[engines.tone]
+%s
+[engines.tone44k]
+%s
+[engines.tone16k]
+plugin = "tone"
+sample_rate_hz = 16000
+voices = ["tone", "only-here"]
+[engines.doomed]
+plugin = "tone"
+"""
+_REALTIME = f"""
+plugin = "openai-realtime"
+base_url = "{{url}}/v1"
+api_key = "sk-good"
+models = ["standard"]
+check = "fast"
+first_audio_s = 60
+max_characters = 4096
+substitutes = {{{{ {_SUBSTITUTES}, tone = "marin" }}}}
+"""
+
+
+@pytest.fixture(scope="module")
+def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
+    with running_fake("--model", "standard") as fake:
+        fake.script([{"do": do, "voice": voice, "count": _FOR_EVER} for voice, do in _TROUBLE.values()])
+        section = _REALTIME.format(url=fake.url)
+        with servers_in(tmp_path_factory.mktemp("realtime"), _ENGINES % (section, section)) as running:
+            yield running
+
+
+@pytest.fixture(scope="module")
+def programs(tmp_path_factory: pytest.TempPathFactory, servers: Servers) -> Iterator[Programs]:
+    with programs_of(tmp_path_factory.mktemp("programs"), servers.shut.server) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def admin(servers: Servers) -> Iterator[httpx2.Client]:
+    server = servers.shut.server
+    with server.client(server.mint_key(role="admin").secret) as client:
+        yield client
+
+
+def _ids(cells: list[tuple[int, str]]) -> list[str]:
+    return [f"row-{row}-{client}" for row, client in cells]
+
+
+@pytest.mark.parametrize(("row", "client"), _JUDGED, ids=_ids(_JUDGED))
+def test_a_client_sees_what_it_saw(
+    servers: Servers, programs: Programs, admin: httpx2.Client, row: int, client: str
+) -> None:
+    try:
+        program = programs.of(client)
+    except Absent as absent:
+        pytest.skip(str(absent))
+    visit = Visit(client, row, program, servers, admin)
+    if row != 11:
+        ROWS[row].judged[client](visit)
+        return
+    with pytest.raises(DamagedFrame):
+        ROWS[row].judged[client](visit)
+
+
+@pytest.mark.parametrize(("row", "client"), _PROVEN, ids=_ids(_PROVEN))
+def test_a_client_is_served_as_it_was(servers: Servers, row: int, client: str) -> None:
+    ROWS[row].proven[client](servers)

@@ -1,0 +1,169 @@
+"""What is heard of tiny voices: the right sounds, speakers and times; and how a long piece is cancelled."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from contextlib import aclosing
+from typing import Any
+
+import pytest
+
+from plugins.piper.worker import phonemizer
+from speech_engine import Audio, EngineError
+from tests.plugins.piper import tiny
+from tests.plugins.piper.in_environment.rig import job, opened, spoken
+
+TEXT = "The boat is on the lake."
+PATIENCE_S = 60.0
+
+
+def sounds_of(text: str, voice: str) -> str:
+    """What a listener should hear of a text, by piper's own reading."""
+    sentences = phonemizer().phonemize(voice, text)
+    return "".join(f"^{''.join(each)}$" for each in sentences)
+
+
+def test_the_sounds_are_those_that_piper_reads() -> None:
+    async def run() -> None:
+        async with opened({"amy": {}}) as engine:
+            (sound,) = await spoken(engine, job(TEXT))
+            assert tiny.heard(sound) == sounds_of(TEXT, "en-us")
+
+    asyncio.run(run())
+
+
+def test_each_voice_reads_in_its_language_and_at_its_pitch() -> None:
+    async def run() -> None:
+        brazilian = {"language": "pt_BR", "espeak_voice": "pt-br", "base_hz": 1_200.0, "rate_hz": 16_000}
+        async with opened({"amy": {}, "bia": brazilian}) as engine:
+            (sound,) = await spoken(engine, job("Bom dia.", language="pt"))
+            # Resampled to the rate of the better voice.
+            assert tiny.heard(sound, base_hz=1_200.0) == sounds_of("Bom dia.", "pt-br")
+
+    asyncio.run(run())
+
+
+def test_speakers_of_a_file_are_told_apart() -> None:
+    async def run() -> None:
+        async with opened({"crew": {"speakers": ("ana", "ben", "cem")}}) as engine:
+            pitches = [
+                tiny.pitch((await spoken(engine, job("a", voice=f"crew:{name}")))[0])
+                for name in ("ana", "ben", "cem")
+            ]
+            steps = [round((pitch - pitches[0]) / tiny.SPEAKER_HZ) for pitch in pitches]
+            assert steps == [0, 1, 2]
+
+    asyncio.run(run())
+
+
+def test_speed_changes_the_times_and_not_the_pitch() -> None:
+    async def run() -> None:
+        async with opened({"amy": {}}) as engine:
+            (usual,) = await spoken(engine, job(TEXT))
+            for speed in (0.5, 2.0):
+                (sound,) = await spoken(engine, job(TEXT, speed=speed))
+                assert abs(len(sound) * speed / len(usual) - 1) < 0.01
+                assert tiny.heard(sound, speed=speed) == sounds_of(TEXT, "en-us")
+
+    asyncio.run(run())
+
+
+def test_sentences_are_parted_by_a_pause_and_the_last_one_is_not_followed_by_one() -> None:
+    async def run() -> None:
+        async with opened({"amy": {}}, pause_ms=300) as engine:
+            first, last = await spoken(engine, job("a", "a"))
+            assert len(first) - len(last) == tiny.RATE_HZ * 300 // 1000 * 2
+
+    asyncio.run(run())
+
+
+def test_a_sentence_is_heard_before_the_next_one_is_made() -> None:
+    async def run() -> None:
+        async with opened({"amy": {}}) as engine:
+            runs, seen = 0, []
+            async with engine.shelf.lend(engine._voices.voices[0]) as network:
+                speak = network.speak
+
+                def counted(*given: Any) -> Any:
+                    nonlocal runs
+                    runs += 1
+                    return speak(*given)
+
+                network.speak = counted  # type: ignore[method-assign, assignment]
+                async with aclosing(engine.speak(job("one", "two", "three"))) as events:
+                    async for event in events:
+                        if isinstance(event, Audio):
+                            seen.append((event.segment, runs))
+            assert {runs for segment, runs in seen if segment == 0} == {1}
+            assert {runs for segment, runs in seen if segment == 1} == {2}
+
+    asyncio.run(run())
+
+
+def test_a_cancelled_piece_ends_between_two_operators() -> None:
+    """Most of the network's work is left undone: it reports that it was stopped, and the engine speaks on."""
+
+    async def run() -> None:
+        async with opened({"slow": {"work": 400}, "amy": {}}) as engine:
+            begun = threading.Event()
+            ends: list[object] = []
+            async with engine.shelf.lend(engine._voices.voices[0]) as network:
+                speak = network.speak
+
+                def watched(*given: Any) -> Any:
+                    begun.set()
+                    try:
+                        sound = speak(*given)
+                    except EngineError as stopped:
+                        ends.append(stopped)
+                        raise
+                    ends.append(sound)
+                    return sound
+
+                network.speak = watched  # type: ignore[method-assign, assignment]
+                long = job("one two three four five six " * 10, voice="slow", speed=0.5)
+                speaking = asyncio.create_task(spoken(engine, long))
+                await asyncio.to_thread(begun.wait)
+                asked = time.perf_counter()
+                speaking.cancel()
+                await asyncio.wait((speaking,))
+                print(f"cancelled within {(time.perf_counter() - asked) * 1000:.1f} ms")
+            assert speaking.cancelled()
+            assert [type(end).__name__ for end in ends] == ["EngineFailed"]
+            async with asyncio.timeout(PATIENCE_S):
+                for _ in range(engine.slots + 1):
+                    await spoken(engine, job("a", voice="amy"))
+
+    asyncio.run(run())
+
+
+def test_five_voices_share_room_for_two_under_load() -> None:
+    async def run() -> None:
+        voices = {f"v{number}": {"base_hz": 800.0 + 100 * number, "weight": 300_000} for number in range(6)}
+        async with opened(voices, voices_mb=2, slots=2) as engine:
+
+            async def listener(number: int) -> None:
+                for turn in range(6):
+                    which = (number + turn * (number + 1)) % len(voices)
+                    (sound,) = await spoken(engine, job("a lake", voice=f"v{which}"))
+                    assert tiny.heard(sound, base_hz=800.0 + 100 * which) == sounds_of("a lake", "en-us")
+                    assert engine.shelf.bytes <= 2 * 2**20
+
+            async with asyncio.timeout(PATIENCE_S), asyncio.TaskGroup() as group:
+                for number in range(4):
+                    group.create_task(listener(number))
+            assert len(engine.shelf.names()) == 3
+
+    asyncio.run(run())
+
+
+def test_a_network_that_fails_or_makes_an_absurd_sound_fails_alone() -> None:
+    async def run() -> None:
+        async with opened({"amy": {}}, rhythm=0.0) as engine:
+            with pytest.raises(EngineError, match="more than 300 seconds"):
+                await spoken(engine, job(TEXT, speed=0.005))
+            assert tiny.heard((await spoken(engine, job(TEXT)))[0]) == sounds_of(TEXT, "en-us")
+
+    asyncio.run(run())

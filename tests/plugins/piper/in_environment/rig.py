@@ -1,0 +1,59 @@
+"""An engine over tiny voices, with the real reader and the real runtime."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import AsyncIterator, Mapping
+from contextlib import aclosing, asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from plugins.piper.engine import PiperEngine
+from plugins.piper.plugin import PiperSettings
+from plugins.piper.worker import voxgate_register
+from speech_engine import Audio, Context, EngineVoice, Segment, SpeechJob
+from speech_engine.host.log import HostLogger
+from tests.plugins.piper import tiny
+
+
+@asynccontextmanager
+async def opened(voices: Mapping[str, Mapping[str, Any]], **settings: Any) -> AsyncIterator[PiperEngine]:
+    """Open an engine with these voices, by name; each has what `tiny.voice` takes."""
+    with tempfile.TemporaryDirectory(prefix="piper-") as folder:
+        paths = [stored(Path(folder) / name, **voice) for name, voice in voices.items()]
+        made = msgspec.convert({"model_paths": paths, **settings}, PiperSettings)
+        (plugin,) = voxgate_register()
+        assert callable(plugin.create)
+        async with plugin.create("piper", made, Context(HostLogger("piper"))) as engine:
+            yield engine
+
+
+def stored(folder: Path, **voice: Any) -> str:
+    path = tiny.voice(folder, **voice)
+    path.with_name(f"{path.name}.json").rename(folder / "voice.json")
+    path.rename(folder / "voice.onnx")
+    return str(folder)
+
+
+def job(*texts: str, voice: str = "alloy", language: str = "en", speed: float = 1.0) -> SpeechJob:
+    return SpeechJob(
+        id="job",
+        tenant="acc_1",
+        model="standard",
+        voice=EngineVoice(voice),
+        segments=tuple(Segment(text, 0, len(text)) for text in texts),
+        language=language,
+        speed=speed,
+    )
+
+
+async def spoken(engine: PiperEngine, asked: SpeechJob) -> list[bytes]:
+    """Return the sound of each segment."""
+    sounds = [b"" for _ in asked.segments]
+    async with aclosing(engine.speak(asked)) as events:
+        async for event in events:
+            if isinstance(event, Audio):
+                sounds[event.segment] += event.pcm
+    return sounds

@@ -1,0 +1,166 @@
+"""Piper in a whole server: imported by command, spoken at a port, with the names that clients know."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from plugins.piper.voices import NAMES
+from tests import onnx_bytes as onnx
+from tests import server
+from tests.faults.processes import until
+from tests.plugins.piper import tiny
+from tests.plugins.piper.environment import interpreter
+from tests.server import Server
+
+LOADED_S = 120.0
+RATE_HZ = 24_000
+TEXT = "the boat is on the lake."
+BASES = {"amy": 1_000.0, "bia": 1_300.0, "crew": 1_600.0}
+CONFIG = """
+[server]
+first_audio_s = 60
+[engines.espeak]
+processes = 1
+[engines.piper]
+default = true
+pause_ms = 0
+voices_mb = 2
+"""
+
+
+def put(folder: Path, config: Path, name: str, **voice: Any) -> str:
+    """Import a voice. Return what the command shows."""
+    file = tiny.voice(folder / name, name, **voice)
+    named = ("--engine", "piper", "--name", name, "--licence", "CC0-1.0")
+    return server.command(config, "models", "import", str(file), *named).stdout
+
+
+def piper_row(live: Server) -> dict[str, Any]:
+    """Return what an operator sees of the engine."""
+    with live.control() as control:
+        (row,) = (row for row in control.get("/admin/engines").json()["data"] if row["name"] == "piper")
+        return dict(row)
+
+
+def wait_until_loaded(live: Server) -> None:
+    until(lambda: piper_row(live)["state"] == "ready", LOADED_S)
+
+
+@pytest.fixture(scope="module")
+def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    interpreter()
+    folder = tmp_path_factory.mktemp("served")
+    config = folder / "config.toml"
+    config.write_text(CONFIG)
+    assert "CC0-1.0" in put(folder, config, "amy", reading="text", base_hz=BASES["amy"])
+    put(folder, config, "bia", language="pt_BR", espeak_voice="pt-br", reading="text", base_hz=BASES["bia"])
+    put(
+        folder, config, "crew", speakers=("ana", "ben"), reading="text", base_hz=BASES["crew"], weight=600_000
+    )
+    put(folder, config, "slow", language="de_DE", espeak_voice="de", reading="text", work=300)
+    with server.running(folder, CONFIG) as running:
+        wait_until_loaded(running)
+        yield running
+
+
+def said(live: Server, text: str, **more: object) -> bytes:
+    """Return what Piper answers, as PCM."""
+    answer = live.speech(text, response_format="pcm", **more)
+    assert answer.status_code == 200, answer.text
+    assert answer.headers["x-voxgate-engine"] == "piper/standard"
+    return answer.content
+
+
+def test_the_check_finds_nothing_wrong_and_shows_the_voices(live: Server) -> None:
+    checked = live.cli("check")
+    assert "models amy, bia, crew, slow" in " ".join(checked.stdout.split())
+
+
+def test_tts_1_speaks_with_the_default_voice(live: Server) -> None:
+    assert tiny.heard(said(live, TEXT), RATE_HZ) == f"^{TEXT}$"
+
+
+def test_all_thirteen_names_speak_and_share_the_speakers(live: Server) -> None:
+    pitches = {name: tiny.pitch(said(live, "a", voice=name), RATE_HZ) for name in NAMES}
+    first = tiny.STEP_HZ * tiny.SYMBOLS.index("^")
+    own = [BASES["amy"], BASES["crew"], BASES["crew"] + tiny.SPEAKER_HZ]
+    assert {min(range(3), key=lambda at: abs(pitch - first - own[at])) for pitch in pitches.values()} == {
+        0,
+        1,
+        2,
+    }
+    assert all(min(abs(pitch - first - each) for each in own) < 5 for pitch in pitches.values())
+
+
+def test_a_speaker_may_be_named_and_is_in_the_list(live: Server) -> None:
+    with live.client() as client:
+        listed = {each["id"] for each in client.get("/v1/audio/voices").json()["data"]}
+    assert {"piper/amy", "piper/bia", "piper/crew:ana", "piper/crew:ben"} <= listed
+    one, other = (tiny.pitch(said(live, "a", voice=f"piper/crew:{name}"), RATE_HZ) for name in ("ana", "ben"))
+    assert abs(other - one - tiny.SPEAKER_HZ) < 5
+
+
+def test_a_language_is_spoken_by_its_own_voice(live: Server) -> None:
+    sound = said(live, "bom dia.", language="pt-BR")
+    assert tiny.heard(sound, RATE_HZ, base_hz=BASES["bia"]) == "^bom dia.$"
+
+
+def test_speed_changes_the_time_of_each_sound(live: Server) -> None:
+    assert tiny.heard(said(live, TEXT, speed=2.0), RATE_HZ, 2.0) == f"^{TEXT}$"
+    assert tiny.heard(said(live, TEXT, speed=0.5), RATE_HZ, 0.5) == f"^{TEXT}$"
+
+
+def test_a_language_without_a_voice_goes_to_the_next_model(live: Server) -> None:
+    answer = live.speech("Le chat dort.", language="fr", response_format="pcm")
+    assert answer.headers["x-voxgate-engine"] == "espeak/standard"
+
+
+def test_thai_is_refused_by_name(live: Server) -> None:
+    answer = live.speech("\u0e2a\u0e27\u0e31\u0e2a\u0e14\u0e35", model="piper/standard", language="th")
+    assert answer.status_code == 400
+    assert "'th'" in answer.json()["error"]["message"]
+
+
+def long_answer(live: Server) -> dict[str, object]:
+    text = " ".join(["eins zwei drei vier acht."] * 60)
+    return {"model": "tts-1", "voice": "piper/slow", "input": text, "response_format": "pcm"}
+
+
+def test_the_first_sound_comes_while_the_rest_is_made_and_a_client_who_leaves_ends_it(live: Server) -> None:
+    with live.client(timeout=LOADED_S) as client:
+        with client.stream("POST", "/v1/audio/speech", json=long_answer(live)) as answer:
+            assert answer.status_code == 200
+            pieces = answer.iter_bytes()
+            assert next(pieces)
+            until(lambda: piper_row(live)["running"] == 1, LOADED_S)
+    until(lambda: piper_row(live)["running"] == 0, LOADED_S)
+    assert tiny.heard(said(live, TEXT), RATE_HZ) == f"^{TEXT}$"
+
+
+def test_many_clients_with_more_voices_than_there_is_room_for_hear_their_own(live: Server) -> None:
+    wanted = [
+        ("piper/amy", "amy", 0.0),
+        ("piper/crew:ben", "crew", tiny.SPEAKER_HZ),
+        ("piper/bia", "bia", 0.0),
+    ] * 4
+    with ThreadPoolExecutor(len(wanted)) as clients:
+        sounds = clients.map(lambda each: said(live, "so it is", voice=each[0]), wanted)
+    for (_, name, higher), sound in zip(wanted, sounds, strict=True):
+        assert tiny.heard(sound, RATE_HZ, base_hz=BASES[name] + higher) == "^so it is$"
+
+
+def test_an_evil_file_is_refused_at_the_import_by_name(live: Server, tmp_path: Path) -> None:
+    file = tiny.voice(tmp_path, "evil")
+    shell = onnx.node("Shell", "input", "x", domain="com.example")
+    file.write_bytes(tiny.network(more=[shell]))
+    named = ("--engine", "piper", "--name", "evil", "--licence", "MIT")
+    refused = live.cli("models", "import", str(file), *named, check=False)
+    assert refused.returncode == 1
+    assert "voice.onnx: it needs operators of another library ('com.example')" in " ".join(
+        refused.stderr.split()
+    )

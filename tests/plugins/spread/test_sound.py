@@ -1,0 +1,59 @@
+"""What a listener gets of a marked clip: nearly the same sound, at the same loudness."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from plugins.spread.coding import CODED_BITS, decode, encode
+from plugins.spread.spread_mark import SpreadMark
+from proxy.audio.loudness import Meter, lufs
+from tests.plugins.spread.clips import KEY, PAYLOAD, RATE_HZ, Clip, marked, spoken
+
+
+def loudness_lufs(clip: Clip) -> float:
+    meter = Meter(RATE_HZ)
+    meter.feed(clip.tobytes())
+    found = lufs(meter.powers)
+    assert found is not None
+    return found
+
+
+def test_the_loudness_stays() -> None:
+    for clip in spoken(2):
+        assert abs(loudness_lufs(marked(clip)) - loudness_lufs(clip)) <= 0.1
+
+
+def test_the_mark_is_far_below_the_sound() -> None:
+    for clip in spoken(2):
+        sound = clip.astype(np.float64)
+        added = marked(clip) - sound
+        assert 10 * np.log10(np.sum(sound**2) / np.sum(added**2)) > 18
+
+
+def test_digital_silence_between_words_keeps_its_bits() -> None:
+    clip = spoken(1)[0]
+    pause = np.zeros(RATE_HZ // 2, np.int16)
+    both = marked(np.concatenate([clip, pause, clip]))
+    assert not both[len(clip) : len(clip) + len(pause)].any()
+
+
+def test_chunks_of_any_length_give_the_same_sound() -> None:
+    """Up to the rounding of sums, which have another order."""
+    pcm = spoken(1)[0].tobytes()
+    heard = []
+    for chunk in (480, 4800, len(pcm)):
+        stream = SpreadMark().open(RATE_HZ, KEY, PAYLOAD)
+        parts = [stream.feed(pcm[at : at + chunk]) for at in range(0, len(pcm), chunk)]
+        heard.append(np.frombuffer(b"".join(parts) + stream.flush(), "<i2").astype(int))
+    assert all(np.abs(each - heard[0]).max() <= 1 for each in heard)
+
+
+def test_the_code_mends_errors_and_its_check_finds_what_is_left() -> None:
+    random = np.random.default_rng(1)
+    for payload in (0, 1, PAYLOAD, 2**32 - 1):
+        coded = encode(payload)
+        flipped = coded.copy()
+        flipped[:: CODED_BITS // 12] *= -1
+        assert decode(flipped) == payload
+    noise = [decode(random.standard_normal(CODED_BITS).astype(np.float32)) for _ in range(40)]
+    assert noise.count(None) == len(noise)

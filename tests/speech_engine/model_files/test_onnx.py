@@ -1,0 +1,181 @@
+"""What an ONNX file says of itself, and the files that would harm whoever runs them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from speech_engine.model_files import OnnxGraph, OnnxNode, OnnxValue, TensorInfo, UnusableModel
+from speech_engine.model_files.onnx import MOST_MADE, MOST_NODES, read_graph
+from tests import onnx_bytes as onnx
+
+INPUTS = [onnx.value("input", onnx.INT64, 1, "count")]
+OUTPUTS = [onnx.value("output", onnx.FLOAT, 1, "time")]
+
+
+def read(data: bytes) -> OnnxGraph:
+    return read_graph(memoryview(data))
+
+
+def graph(nodes: Sequence[bytes] = (), tensors: Sequence[bytes] = ()) -> bytes:
+    own = [onnx.node("Gather", "weights input", "output"), *nodes]
+    return onnx.graph(own, [onnx.floats("weights", [0.5, 1.5]), *tensors], INPUTS, OUTPUTS)
+
+
+def with_node(*nodes: bytes, tensors: Sequence[bytes] = ()) -> bytes:
+    return onnx.model(graph(nodes, tensors))
+
+
+def nested(depth: int) -> bytes:
+    inner = onnx.graph([onnx.node("Identity", "weights", "inside")], [], [], [])
+    for _ in range(depth):
+        branch = onnx.part(1, "then_branch") + onnx.part(6, inner) + onnx.number(20, 5)
+        inner = onnx.graph([onnx.node("If", "weights", "inside", branch)], [], [], [])
+    return onnx.part(1, "then_branch") + onnx.part(6, inner) + onnx.number(20, 5)
+
+
+def test_it_says_what_goes_in_and_out_and_what_lies_between() -> None:
+    found = read(onnx.model(graph([onnx.node("Ceil", "weights", "up")], [onnx.ints("places", [1, 2, 3])])))
+    assert found.inputs == {"input": OnnxValue("I64", (1, None))}
+    assert found.outputs == {"output": OnnxValue("F32", (1, None))}
+    assert found.tensors == {"weights": TensorInfo("F32", (2,)), "places": TensorInfo("I64", (3,))}
+    assert found.nodes == (
+        OnnxNode("Gather", ("weights", "input"), ("output",)),
+        OnnxNode("Ceil", ("weights",), ("up",)),
+    )
+
+
+def test_numbers_may_lie_in_typed_fields_packed_or_not() -> None:
+    packed = onnx.number(1, 2) + onnx.number(2, onnx.FLOAT) + onnx.part(8, "a") + onnx.part(4, bytes(8))
+    single = onnx.number(2, onnx.INT64) + onnx.number(7, 300) + onnx.part(8, "b")
+    listed = (
+        onnx.number(1, 2) + onnx.number(2, onnx.INT64) + onnx.part(7, b"\x01\xac\x02") + onnx.part(8, "c")
+    )
+    found = read(with_node(tensors=[packed, single, listed]))
+    assert {name: found.tensors[name].numbers for name in "abc"} == {"a": 2, "b": 1, "c": 2}
+
+
+def test_a_condition_may_choose_between_two_small_graphs() -> None:
+    assert read(with_node(onnx.node("If", "weights", "chosen", nested(0)))).nodes[-1].operator == "If"
+
+
+def test_a_set_of_operators_that_nobody_uses_does_no_harm() -> None:
+    unused = onnx.part(8, onnx.part(1, "com.example") + onnx.number(2, 1))
+    assert read(onnx.model(graph(), unused)).inputs
+
+
+def _tensor(shape: Sequence[int], *more: bytes, type_: int = onnx.FLOAT) -> bytes:
+    dims = b"".join(onnx.number(1, size) for size in shape)
+    return dims + onnx.number(2, type_) + onnx.part(8, "bomb") + b"".join(more)
+
+
+EVIL = {
+    "nothing": (b"", "no ONNX model"),
+    "words": (b"this is a letter, not a network", "no protobuf"),
+    "a graph cut off": (onnx.model(graph())[:-12], "cut off"),
+    "two graphs, which others would merge": (
+        onnx.part(7, graph()) + onnx.model(graph()),
+        "its graph twice",
+    ),
+    "an unknown field": (onnx.model(graph(), onnx.part(99, "new")), "field 99"),
+    "groups": (onnx.model(graph(), bytes([14 << 3 | 3])), "groups"),
+    "operators of tomorrow": (onnx.model(graph(), version=999), "version 999"),
+    "functions": (onnx.model(graph(), onnx.part(25, b"")), "functions"),
+    "training": (onnx.model(graph(), onnx.part(20, b"")), "training"),
+    "an operator of somebody": (
+        with_node(onnx.node("Shell", "weights", "run", domain="com.example")),
+        "another library ('com.example')",
+    ),
+    "a loop": (with_node(onnx.node("Loop", "weights", "again")), "without a bound"),
+    "a scan": (with_node(onnx.node("Scan", "weights", "again")), "without a bound"),
+    "a graph where none belongs": (
+        with_node(onnx.node("Add", "weights weights", "x", nested(0))),
+        "of its own",
+    ),
+    "graphs in graphs in graphs": (with_node(onnx.node("If", "weights", "x", nested(40))), "deep"),
+    "too many operators": (
+        with_node(*[onnx.node("Identity", "weights", "x")] * (MOST_NODES + 1)),
+        "more than 10,000 operators",
+    ),
+    "a huge tensor without numbers": (
+        with_node(tensors=[_tensor((1 << 20, 1 << 10))]),
+        "not as many numbers",
+    ),
+    "a tensor of absurd size": (with_node(tensors=[_tensor((1 << 40,))]), "absurd shape"),
+    "a tensor of negative size": (with_node(tensors=[_tensor((-1,))]), "absurd shape"),
+    "a tensor of many dimensions": (
+        with_node(tensors=[_tensor((1,) * 9, onnx.part(9, bytes(4)))]),
+        "absurd shape",
+    ),
+    "a tensor in another file": (
+        with_node(
+            tensors=[_tensor((2,), onnx.part(13, onnx.part(1, "location") + onnx.part(2, "/etc/passwd")))]
+        ),
+        "not in the file",
+    ),
+    "a tensor that is said to lie elsewhere": (
+        with_node(tensors=[_tensor((0,), onnx.number(14, 1))]),
+        "not in the file",
+    ),
+    "a tensor of texts": (with_node(tensors=[_tensor((1,), onnx.part(6, "x"), type_=8)]), "no numbers"),
+    "a tensor of an unknown type": (
+        with_node(tensors=[_tensor((1,), onnx.part(9, bytes(8)), type_=14)]),
+        "a type",
+    ),
+    "a tensor in two places": (
+        with_node(tensors=[_tensor((1,), onnx.part(9, bytes(4)), onnx.part(4, bytes(4)))]),
+        "two places",
+    ),
+    "sparse tensors": (onnx.model(graph() + onnx.part(15, b"")), "sparse"),
+    "an operator that makes a terabyte": (
+        with_node(
+            onnx.node("ConstantOfShape", "size", "zeros"), tensors=[onnx.ints("size", [1 << 20, 1 << 20])]
+        ),
+        "makes more than",
+    ),
+    "the same, with its size in an attribute": (
+        with_node(
+            onnx.node("Constant", "", "size", onnx.attribute("value", onnx.ints("", [MOST_MADE + 1]))),
+            onnx.node("Expand", "weights size", "wide"),
+        ),
+        "makes more than",
+    ),
+    "a list without end": (
+        with_node(
+            onnx.node("Range", "zero much one", "long"),
+            tensors=[onnx.int_scalar("zero", 0), onnx.int_scalar("much", 1 << 50), onnx.int_scalar("one", 1)],
+        ),
+        "makes more than",
+    ),
+    "a long name": (with_node(onnx.node("A" * 1000, "weights", "x")), "a name of 1,000 bytes"),
+    "a name that is no text": (with_node(onnx.part(4, b"\xff\xfe")), "no UTF-8"),
+    "an endless number": (onnx.number(1, 8)[:1] + b"\xff" * 11, "cut off"),
+}
+
+
+@pytest.mark.parametrize("name", EVIL)
+def test_an_evil_file_is_refused(name: str) -> None:
+    data, reason = EVIL[name]
+    with pytest.raises(UnusableModel, match=reason.replace("(", r"\(").replace(")", r"\)")):
+        read(data)
+
+
+@given(st.binary(max_size=300))
+def test_any_bytes_are_read_or_refused(data: bytes) -> None:
+    try:
+        read(data)
+    except UnusableModel:
+        return
+
+
+@given(st.integers(min_value=0), st.integers(min_value=0, max_value=255))
+def test_a_file_with_one_changed_byte_is_read_or_refused(place: int, byte: int) -> None:
+    data = bytearray(with_node(onnx.node("If", "weights", "x", nested(1)), tensors=[onnx.ints("n", [1, 2])]))
+    data[place % len(data)] = byte
+    try:
+        read(bytes(data))
+    except UnusableModel:
+        return
