@@ -224,19 +224,24 @@ class RowTable(Generic[V, R]):
     def _next_speech(self, taken: int, order: Order) -> BatchJob[V, R] | None:
         if taken >= self._limit:
             return None
+        idle = None if order == "fifo" else self._rowless_idle()
+        # One row is for idle work, which is owed a part of all steps and can take it only with a row.
+        room = self._limit if idle is None else self._limit - 1
         free = [
             speech
             for speech in self.speeches
-            if speech.has_next and (taken < self._limit - self._reserved or _is_new(speech))
+            if speech.has_next
+            and (speech is idle or taken < (room if _is_new(speech) else self._limit - self._reserved))
         ]
         if order == "fifo":
             return next(iter(free), None)
-        if self._limit > 1 and not any(row.listener.is_idle for row in self.live):
-            # Idle work is owed a part of all steps, which it can only take with a row in the model.
-            idle = next((each for each in self.speeches if each.has_next and each.listener.is_idle), None)
-            if idle is not None:
-                return idle
         return min(free, key=_joins_at, default=None)
+
+    def _rowless_idle(self) -> BatchJob[V, R] | None:
+        """Return the idle job that is to have a row, if none has."""
+        if self._limit == 1 or any(row.listener.is_idle for row in self.live):
+            return None
+        return next((each for each in self.speeches if each.has_next and each.listener.is_idle), None)
 
     def _leave(self, row: BatchRow[V, R]) -> None:
         row.is_joined = False
