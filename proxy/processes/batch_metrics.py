@@ -55,9 +55,9 @@ def batch_metrics(figures: Figures) -> Iterable[Metric]:
     """Return the metrics of all batched models and cards. A host has those that it told."""
     rows = GaugeMetricFamily("voxgate_batch_rows", "Rows in the model.", labels=(*_LABELS, "urgency"))
     for labels, values in figures.items():
-        for urgency in get_args(Urgency):
-            if (count := values.get(f"rows_{urgency}")) is not None:
-                rows.add_metric((*labels, urgency), count)
+        if "rows_live" in values:
+            for urgency in get_args(Urgency):
+                rows.add_metric((*labels, urgency), values.get(f"rows_{urgency}", 0.0))
     yield rows
     for key, (kind, name, help_) in _METRICS.items():
         metric = kind(name, help_, labels=_LABELS)

@@ -36,7 +36,6 @@ def test_a_card_is_on_the_page_with_its_memory_and_how_busy_it_is() -> None:
 
 def test_a_batch_on_a_processor_has_no_card() -> None:
     lines = page({("xtts", "0"): {"rows_live": 2.0, "steps": 7.0}})
-    assert lines == [
-        'voxgate_batch_rows{engine="xtts",process="0",urgency="live"} 2.0',
-        'voxgate_batch_steps_total{engine="xtts",process="0"} 7.0',
-    ]
+    assert 'voxgate_batch_rows{engine="xtts",process="0",urgency="live"} 2.0' in lines
+    assert 'voxgate_batch_steps_total{engine="xtts",process="0"} 7.0' in lines
+    assert "device" not in "".join(lines)
