@@ -135,7 +135,7 @@ class Batched:
         settings = BatchSettings(slots=clients, rows=clients, width=self._options.width)
         async with BatchLoop(self._model, settings, Context(HostLogger("xtts")), CODE_S) as batch:
             # For the thread of this loop, which is a new one.
-            await batch.call(lambda: self._model.warm_up(self._options.threads))
+            await batch.warm_up(lambda count: self._model.warm_up_rows(count, self._options.threads))
             self._batch = batch
             yield
 

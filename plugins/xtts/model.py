@@ -19,8 +19,6 @@ from speech_engine.values import SpeechJob
 STEP_S = CODE_SAMPLES / SAMPLE_HZ
 """The seconds of sound that one code stands for."""
 
-_WARM_UP_CODES = 12
-
 
 class XttsRow:
     """One segment on its way from text to sound."""
@@ -80,15 +78,11 @@ class XttsModel:
     def leave(self, row: XttsRow) -> None:
         self._decoder.leave(row.decoding)
 
-    def warm_up(self, threads: int) -> None:
-        """Speak a little with a voice of noise, so that the first listener need not wait for it."""
+    def warm_up_rows(self, count: int, threads: int) -> list[XttsRow]:
+        """Return rows with a voice of noise, so that the first listener need not wait for a cold model."""
         torch.set_num_threads(threads)  # counts for the thread that says it
         noise = torch.randint(-3000, 3000, (SAMPLE_HZ,), dtype=torch.int16).numpy().tobytes()
         voice = self._voices.make([noise])
-        row = XttsRow(self._decoder.join([0, 0], voice.latents, 1), voice.speaker)
-        try:
-            for _ in range(_WARM_UP_CODES):
-                self.step([row])
-            self.sound(row, is_last=True)
-        finally:
-            self.leave(row)
+        return [
+            XttsRow(self._decoder.join([0, 0], voice.latents, seed), voice.speaker) for seed in range(count)
+        ]

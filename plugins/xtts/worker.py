@@ -144,7 +144,7 @@ async def _create(name: str, settings: XttsSettings, context: Context) -> AsyncI
     _, model, info = await asyncio.to_thread(_load, settings, context, folder)
     async with BatchLoop(model, settings, context, STEP_S) as batch:
         context.progress(0.9, "warming up")
-        await batch.call(lambda: model.warm_up(settings.threads))
+        await batch.warm_up(lambda count: model.warm_up_rows(count, settings.threads))
         yield XttsEngine(settings, context, info, model, batch)
 
 
