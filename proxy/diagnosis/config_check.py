@@ -114,10 +114,20 @@ def _engine(config: Config, registry: Registry, name: str) -> Iterator[Finding]:
     section = config.engines[name]
     try:
         spec = registry.engine(name, section, config.data)
-        if isinstance(spec, HostedEngineSpec):
+        lacking = [
+            wrong("engine", lack.what, lack.do, name=name)
+            for lack in registry.missing(name, section, config.data)
+        ]
+    except EngineConfigError as error:
+        yield wrong("engine", str(error), name=name)
+        return
+    if isinstance(spec, HostedEngineSpec):
+        try:
             interpreter(section.plugin, spec.hosted)
-    except (EngineConfigError, EnvironmentRefused) as refused:
-        yield wrong("engine", str(refused), name=name)
+        except EnvironmentRefused as refused:
+            lacking.insert(0, wrong("engine", str(refused), name=name))
+    if lacking:
+        yield from lacking
         return
     names = ", ".join(model.manifest.name for model in spec.models)
     model = f", {'model' if len(spec.models) == 1 else 'models'} {names}" if names else ""
