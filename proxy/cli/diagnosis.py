@@ -55,7 +55,7 @@ def check(
 
             spoken, models = asyncio.run(check_live(loaded, plugins))
             results = msgspec.structs.replace(results, models={**results.models, **models})
-        findings = check_config(loaded, plugins, results) + missing_plans(loaded) + spoken
+        findings = [*check_config(loaded, plugins, results), *missing_plans(loaded), *spoken]
     print_findings(findings, form)
     if _has_faults(findings):
         sys.exit(1)
