@@ -18,7 +18,7 @@ ROOT = Path(__file__).parents[3]
 CLOUDS: tuple[Plugin, ...] = ("elevenlabs", "minimax", "openai")
 ENGINES = ("espeak", "tone")
 OTHERS = ("latin", "plain", "py3langid", "pycld2", "pythainlp", "resemblyzer")
-WITH_MODELS = ("xtts",)
+WITH_MODELS = ("kokoro", "xtts")
 SHADOWED = ("piper",)
 """As a folder of its own, it hides the library of the same name that its worker needs."""
 
