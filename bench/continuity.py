@@ -46,16 +46,18 @@ IDLE_SEGMENTS = 1_000
 class Room:
     """One model with its slots and its listeners, in simulated time."""
 
-    def __init__(self, order: Order) -> None:
+    def __init__(
+        self, order: Order, model: TimedModel | None = None, settings: BatchSettings | None = None
+    ) -> None:
         self._is_ranked = order == "slack"
-        self._model = TimedModel()
-        settings = BatchSettings(slots=SLOTS, rows=ROWS, width=WIDTH, order=order)
+        self._model = model or TimedModel()
+        settings = settings or BatchSettings(slots=SLOTS, rows=ROWS, width=WIDTH, order=order)
         self.batch: BatchLoop[None, Row] = BatchLoop(
             self._model, settings, Context(FakeLog()), CODE_S, self._model.now
         )
-        self._slots = Slots(SLOTS, 1_000, self.batch)
+        self._slots = Slots(settings.slots, 1_000, self.batch)
         self._came = asyncio.Event()
-        self.slots = SLOTS
+        self.slots = settings.slots
         self.idle_s = 0.0
 
     def models(self) -> tuple[ModelInfo, ...]:
@@ -75,6 +77,10 @@ class Room:
             await ending
 
     async def run_device(self) -> None:
+        warming = asyncio.create_task(self.batch.warm_up(self._model.warm_up_rows))
+        await asyncio.sleep(0)
+        self.batch.turn()
+        await warming
         while True:
             self._came.clear()
             while self.batch.is_working:

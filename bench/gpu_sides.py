@@ -120,7 +120,7 @@ class Batched:
     def __init__(self, folder: Path, device: str, options: Options) -> None:
         self.checkpoint = load_checkpoint(folder, device, lambda _part, _what: None)
         languages = readable_languages(self.checkpoint.languages)
-        reader = TextReader(self.checkpoint.vocabulary, languages, self.checkpoint.sizes.most_text)
+        reader = TextReader(self.checkpoint.vocabulary, languages, self.checkpoint.sizes)
         precision = getattr(torch, options.precision)
         decoder = BatchedDecoder(self.checkpoint, precision, fixed_codes=self.checkpoint.sizes.most_codes)
         self.maker = VoiceMaker(self.checkpoint, device)
@@ -135,7 +135,7 @@ class Batched:
         settings = BatchSettings(slots=clients, rows=clients, width=self._options.width)
         async with BatchLoop(self._model, settings, Context(HostLogger("xtts")), CODE_S) as batch:
             # For the thread of this loop, which is a new one.
-            await batch.call(lambda: self._model.warm_up(self._options.threads))
+            await batch.warm_up(lambda count: self._model.warm_up_rows(count, self._options.threads))
             self._batch = batch
             yield
 

@@ -32,9 +32,12 @@ CHARACTER_S = 0.07
 _LONG_PIECE_CODES = 20
 
 
+_WARM_UP_CHARACTERS = 60
+
+
 class Row:
-    def __init__(self, spec: RowSpec[None]) -> None:
-        self.codes_wanted = max(1, round(len(spec.spoken) * CHARACTER_S / CODE_S))
+    def __init__(self, characters: int) -> None:
+        self.codes_wanted = max(1, round(characters * CHARACTER_S / CODE_S))
         self.codes = self.given = self.samples = 0
 
     @property
@@ -47,18 +50,23 @@ class TimedModel:
 
     rate_hz = RATE_HZ
 
-    def __init__(self) -> None:
+    def __init__(self, floor_s: float | None = None, row_s: float | None = None) -> None:
         self.took_s = 0.0
+        self._floor_s = STEP_FLOOR_S if floor_s is None else floor_s
+        self._row_s = STEP_ROW_S if row_s is None else row_s
 
     def now(self) -> float:
         return asyncio.get_running_loop().time() + self.took_s
 
     def join(self, spec: RowSpec[None]) -> Row:
         self.took_s += JOIN_S
-        return Row(spec)
+        return Row(len(spec.spoken))
+
+    def warm_up_rows(self, count: int) -> list[Row]:
+        return [Row(_WARM_UP_CHARACTERS) for _ in range(count)]
 
     def step(self, rows: Sequence[Row]) -> list[RowStep]:
-        self.took_s += STEP_FLOOR_S + STEP_ROW_S * len(rows)
+        self.took_s += self._floor_s + self._row_s * len(rows)
         for row in rows:
             row.codes += 1
         return [RowStep(row.has_sound, row.codes >= row.codes_wanted) for row in rows]

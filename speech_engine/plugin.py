@@ -88,8 +88,9 @@ class Hosted(msgspec.Struct, frozen=True):
 
     When the engine has loaded, its host may no longer start programs, use a network, or look into other
     processes. `needs` lists what a worker must still do: "network", "programs". `memory_mb` is the most
-    address space that it may have; an engine on a GPU sets none. If a process speaks one job at a time on
-    one core, `keeps_one_core`: the default is then a process for each core but one, and at least two.
+    address space that it may have, while it loads, too; an engine on a GPU sets none. If a process speaks one
+    job at a time on one core, `keeps_one_core`: the default is then a process for each core but one, and at
+    least two.
     """
 
     module: str
@@ -102,6 +103,11 @@ class Hosted(msgspec.Struct, frozen=True):
     memory_mb: int | None = None
     keeps_one_core: bool = False
     devices: tuple[DeviceKind, ...] = ("cpu",)
+
+    @property
+    def has_environment(self) -> bool:
+        """Whether its hosts run in an environment of their own, and not under the server's Python."""
+        return bool(self.packages or self.bare)
 
 
 Create = Callable[[str, S, Context], AbstractAsyncContextManager[Any]]

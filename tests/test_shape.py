@@ -53,7 +53,6 @@ SHORT = {
     "proxy/engines/sample_source.py": "an interface",
     "proxy/http/offered_body.py": "a way round what the parser cannot do",
     "proxy/kept/secret.py": "one file, made once",
-    "proxy/processes/batch_metrics.py": "a table of metrics",
     "proxy/speech/listening.py": "one rule, which needs the tally and the parts",
     "proxy/storage/costs.py": "the queries of one table",
     "proxy/storage/postgres_sql.py": "one translation, with its table of cases",

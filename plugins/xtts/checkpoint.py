@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -17,14 +16,12 @@ from TTS.encoder.models.resnet import ResNetSpeakerEncoder
 from TTS.tts.layers.xtts.gpt import GPT
 from TTS.tts.layers.xtts.hifigan_decoder import HifiDecoder
 
+from plugins.xtts.decoder_sizes import SPEAKER, DecoderSizes, read_decoder_sizes
 from plugins.xtts.model_format import MODEL_FORMAT, SAMPLE_HZ, Sizes, read_sizes, spoken_languages
 from speech_engine.model_files import FolderContents, ModelContents, UnusableModel, check_model
 
 Progress = Callable[[float, str], None]
 
-_DECODER = "hifigan_decoder.waveform_decoder."
-_SPEAKER = "hifigan_decoder.speaker_encoder."
-_UPSAMPLINGS = 4
 _KNOWN_EXTRAS = ("gpt.gpt_inference.", "gpt.gpt.wte.")
 """Second names for tensors that stand in the file already."""
 
@@ -66,9 +63,8 @@ def load_checkpoint(folder: Path, device: str, progress: Progress) -> Checkpoint
     check_model(MODEL_FORMAT, folder)
     contents = FolderContents(MODEL_FORMAT.files, folder)
     sizes = read_sizes(contents)
-    shapes = {name: info.shape for name, info in contents.tensors("weights").items()}
     progress(0.1, "building the networks")
-    gpt, decoder = _language_model(sizes), _decoder(sizes, shapes)
+    gpt, decoder = _language_model(sizes), _decoder(sizes.dim, read_decoder_sizes(contents, sizes.dim))
     progress(0.4, "reading the weights")
     tensors = _read_tensors(folder / "model.safetensors")
     _fill(gpt, tensors, "gpt.")
@@ -105,47 +101,23 @@ def _language_model(sizes: Sizes) -> Any:
     )
 
 
-def _decoder(sizes: Sizes, shapes: Mapping[str, tuple[int, ...]]) -> Any:
-    """Build the vocoder and the speaker encoder. No configuration names their sizes, but the tensors do."""
-    blocks = 1 + max(_numbers(shapes, rf"{re.escape(_DECODER)}resblocks\.(\d+)\."), default=0)
-    kernels = [_kernel(shapes, number) for number in range(blocks // _UPSAMPLINGS)]
+def _decoder(dim: int, sizes: DecoderSizes) -> Any:
     decoder = HifiDecoder(
-        decoder_input_dim=sizes.dim,
-        resblock_kernel_sizes_decoder=kernels,
-        resblock_dilation_sizes_decoder=[[1, 3, 5] for _ in kernels],
-        upsample_initial_channel_decoder=shapes[f"{_DECODER}conv_pre.weight"][0],
+        decoder_input_dim=dim,
+        resblock_kernel_sizes_decoder=list(sizes.kernels),
+        resblock_dilation_sizes_decoder=[[1, 3, 5] for _ in sizes.kernels],
+        upsample_initial_channel_decoder=sizes.channels,
     )
-    layers = [
-        1 + max(_numbers(shapes, rf"{re.escape(_SPEAKER)}layer{layer}\.(\d+)\."), default=0)
-        for layer in range(1, 5)
-    ]
-    try:
-        filters = [shapes[f"{_SPEAKER}layer{layer}.0.conv1.weight"][0] for layer in range(1, 5)]
-    except KeyError as missing:
-        raise UnusableModel(f"model.safetensors: it has no tensor {missing.args[0]}") from None
     decoder.speaker_encoder = ResNetSpeakerEncoder(
         input_dim=64,
-        proj_dim=512,
+        proj_dim=SPEAKER,
         log_input=True,
         use_torch_spec=True,
         audio_config=decoder.speaker_encoder_audio_config,
-        layers=layers,
-        num_filters=filters,
+        layers=list(sizes.blocks),
+        num_filters=list(sizes.filters),
     )
     return decoder
-
-
-def _numbers(shapes: Mapping[str, tuple[int, ...]], pattern: str) -> list[int]:
-    found = (re.match(pattern, name) for name in shapes)
-    return [int(each.group(1)) for each in found if each and len(each.group(1)) < 4]
-
-
-def _kernel(shapes: Mapping[str, tuple[int, ...]], number: int) -> int:
-    prefix = f"{_DECODER}resblocks.{number}.convs1.0."
-    for name in ("parametrizations.weight.original1", "weight_v"):
-        if prefix + name in shapes:
-            return shapes[prefix + name][-1]
-    raise UnusableModel(f"model.safetensors: it has no tensor {prefix}parametrizations.weight.original1")
 
 
 def _read_tensors(file: Path) -> dict[str, Any]:

@@ -76,8 +76,8 @@ class BatchedDecoder:
             with torch.inference_mode():
                 hidden, memory = self._read(self._prefix(tokens, latents))
                 latent = self._latent(hidden)[0]
-        except torch.OutOfMemoryError:
-            raise OutOfMemory from None
+        except torch.OutOfMemoryError as error:
+            raise out_of_memory(error) from None
         seen = torch.zeros(self._sizes.codes, dtype=torch.bool, device=self._device)
         seen[[_ALWAYS_SEEN, self._sizes.start_code]] = True
         return DecodingRow(RowMemory(memory), latent, seen, seed)
@@ -85,13 +85,16 @@ class BatchedDecoder:
     def step(self, rows: Sequence[DecodingRow]) -> None:
         """Give each row one code more. Raise OutOfMemory before any row has changed."""
         try:
-            with torch.inference_mode():
-                pack = self._packed_for(rows)
-                codes = self._draw(rows)
-                latents = self._next_latents(rows, codes, pack)
-                numbers = codes.tolist()
-        except torch.OutOfMemoryError:
-            raise OutOfMemory from None
+            self._take_step(rows)
+        except torch.OutOfMemoryError as error:
+            raise out_of_memory(error) from None
+
+    def _take_step(self, rows: Sequence[DecodingRow]) -> None:
+        with torch.inference_mode():
+            pack = self._packed_for(rows)
+            codes = self._draw(rows)
+            latents = self._next_latents(rows, codes, pack)
+            numbers = codes.tolist()
         pack.advance()
         for row, code, latent in zip(rows, numbers, latents, strict=True):
             row.take(code, latent)
@@ -100,6 +103,7 @@ class BatchedDecoder:
     def leave(self, row: DecodingRow) -> None:
         """Forget a row. Its place in the pack stays until the next step, which has other rows."""
         row.is_gone = True
+        row.memory.forget()
         if all(each.is_gone for each in self._packed):
             self._pack, self._packed = None, ()
 
@@ -157,16 +161,34 @@ class BatchedDecoder:
     def _packed_for(self, rows: Sequence[DecodingRow]) -> Pack:
         wanted = tuple(rows)
         if self._pack is None or wanted != self._packed or self._pack.is_full:
-            # The old pack stays until the new one is there: memory may not be enough for both.
-            pack = Pack([row.memory for row in rows])
-            for row in self._packed:
-                if not row.is_gone and row not in wanted:
-                    row.memory.move_out()
-            for place, row in enumerate(rows):
+            pack = self._pack_beside(wanted) or self._pack_instead(wanted)
+            for place, row in enumerate(wanted):
                 row.memory.move_into(pack, place)
             self._pack, self._packed = pack, wanted
             self.packings += 1
         return self._pack
+
+    def _pack_beside(self, wanted: tuple[DecodingRow, ...]) -> Pack | None:
+        """Return a new pack beside the old one, or None if the device has no memory for both.
+
+        None, and no exception: that would hold what was allocated in vain.
+        """
+        try:
+            pack = Pack([row.memory for row in wanted], self._device)
+            for row in self._packed:
+                if not row.is_gone and row not in wanted:
+                    row.memory.move_out()
+        except torch.OutOfMemoryError:
+            return None
+        return pack
+
+    def _pack_instead(self, wanted: tuple[DecodingRow, ...]) -> Pack:
+        """Return a new pack in the place of the old one, whose rows wait in main memory."""
+        for row in dict.fromkeys((*self._packed, *wanted)):
+            if not row.is_gone:
+                row.memory.leave_device()
+        self._pack, self._packed = None, ()
+        return Pack([row.memory for row in wanted], self._device)
 
     def _draw(self, rows: Sequence[DecodingRow]) -> Any:
         """Return the next code of each row."""
@@ -176,6 +198,12 @@ class BatchedDecoder:
         if self._fixed_codes is not None:
             logits[:, self._sizes.stop_code] = -torch.inf
         return draw_codes(logits, seen, uniform, self._sampling)
+
+
+def out_of_memory(error: BaseException) -> OutOfMemory:
+    """Return what the loop is told, without the error's frames, which hold what was allocated."""
+    error.__traceback__ = None
+    return OutOfMemory()
 
 
 def draw_codes(logits: Any, seen: Any, uniform: Any, sampling: Sampling) -> Any:

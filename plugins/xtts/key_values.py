@@ -38,17 +38,25 @@ class RowMemory:
         if self._pack is not None:
             self._values, self._pack = self.values.clone(), None
 
+    def leave_device(self) -> None:
+        """Live in main memory until the next pack: the device lacks memory."""
+        self._values, self._pack = self.values.to("cpu", copy=True), None
+
+    def forget(self) -> None:
+        self._values, self._pack = None, None
+
 
 class Pack:
     """The rows of a step. `buffer` is (layers, 2, rows, heads, columns, width of a head)."""
 
-    def __init__(self, rows: Sequence[RowMemory]) -> None:
+    def __init__(self, rows: Sequence[RowMemory], device: Any) -> None:
         values = [row.values for row in rows]
         longest = max(each.shape[3] for each in values)
         layers, pair, heads, _, width = values[0].shape
         self.column = longest
-        self.buffer = values[0].new_zeros((layers, pair, len(rows), heads, longest + GROWTH, width))
-        self.mask = torch.zeros((len(rows), longest + GROWTH), dtype=torch.bool, device=values[0].device)
+        shape = (layers, pair, len(rows), heads, longest + GROWTH, width)
+        self.buffer = torch.zeros(shape, dtype=values[0].dtype, device=device)
+        self.mask = torch.zeros((len(rows), longest + GROWTH), dtype=torch.bool, device=device)
         self._begins = [longest - each.shape[3] for each in values]
         for place, (each, begin) in enumerate(zip(values, self._begins, strict=True)):
             self.buffer[:, :, place, :, begin:longest] = each

@@ -9,16 +9,15 @@ import torch
 
 from plugins.xtts.checkpoint import Checkpoint
 from plugins.xtts.conditioning import VoiceMaker, XttsVoice
-from plugins.xtts.decoding import BatchedDecoder, DecodingRow
+from plugins.xtts.decoding import BatchedDecoder, DecodingRow, out_of_memory
 from plugins.xtts.model_format import CODE_SAMPLES, RATE_HZ, SAMPLE_HZ
 from plugins.xtts.text import TextReader
 from plugins.xtts.vocoder import SoundWindow, pcm_of
-from speech_engine.host.batch_model import OutOfMemory, RowSpec, RowStep
+from speech_engine.host.batch_model import RowSpec, RowStep
+from speech_engine.values import SpeechJob
 
 STEP_S = CODE_SAMPLES / SAMPLE_HZ
 """The seconds of sound that one code stands for."""
-
-_WARM_UP_CODES = 12
 
 
 class XttsRow:
@@ -49,6 +48,14 @@ class XttsModel:
     def __repr__(self) -> str:
         return f"<XttsModel {self._decoder!r}>"
 
+    def judge(self, job: SpeechJob) -> None:
+        """Read all texts of a job, so that a bad one is refused before the first is spoken.
+
+        Raise UnsupportedLanguage or UnsupportedText.
+        """
+        for segment in job.segments:
+            self._reader.tokens(segment.spoken, job.language)
+
     def make_voice(self, recordings: Sequence[bytes]) -> XttsVoice:
         return self._voices.make(recordings)
 
@@ -65,21 +72,17 @@ class XttsModel:
             with torch.inference_mode():
                 latents = torch.stack(row.decoding.latents)
                 return pcm_of(row.window.next_piece(self._vocoder, latents, row.speaker, is_last))
-        except torch.OutOfMemoryError:
-            raise OutOfMemory from None
+        except torch.OutOfMemoryError as error:
+            raise out_of_memory(error) from None
 
     def leave(self, row: XttsRow) -> None:
         self._decoder.leave(row.decoding)
 
-    def warm_up(self, threads: int) -> None:
-        """Speak a little with a voice of noise, so that the first listener need not wait for it."""
+    def warm_up_rows(self, count: int, threads: int) -> list[XttsRow]:
+        """Return rows with a voice of noise, so that the first listener need not wait for a cold model."""
         torch.set_num_threads(threads)  # counts for the thread that says it
         noise = torch.randint(-3000, 3000, (SAMPLE_HZ,), dtype=torch.int16).numpy().tobytes()
         voice = self._voices.make([noise])
-        row = XttsRow(self._decoder.join([0, 0], voice.latents, 1), voice.speaker)
-        try:
-            for _ in range(_WARM_UP_CODES):
-                self.step([row])
-            self.sound(row, is_last=True)
-        finally:
-            self.leave(row)
+        return [
+            XttsRow(self._decoder.join([0, 0], voice.latents, seed), voice.speaker) for seed in range(count)
+        ]

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+from plugins.xtts.decoder_sizes import SPEAKER, read_decoder_sizes
 from speech_engine.model_files import ModelContents, ModelFacts, ModelFile, ModelFormat, UnusableModel
 
 SAMPLE_HZ = 22_050
@@ -19,14 +20,23 @@ CODE_SAMPLES = 1024
 FIRST_CODES, NEXT_CODES = 10, 8
 """The codes that make the first sound of a row, and the fewest that make more of it. With twenty more, a full
 batch is late for what follows the first sound. Who has enough to hear gets longer pieces all the same."""
-CONTEXT_FRAMES, UNSETTLED_FRAMES = 12, 4
+CONTEXT_FRAMES, UNSETTLED_FRAMES = 13, 4
 """Frames on each side that the network hears to make one, and the last ones, which still change."""
 LATENTS = 32
-SPEAKER = 512
 MELS = 80
 
 _LETTERS = {"th": "ก", "ar": "ا", "ru": "а", "hi": "क"}
 """A letter without which a vocabulary does not know a language, whatever the configuration says."""
+
+
+_READING: Mapping[str, tuple[str, ...]] = {
+    "normalizer": ("NFC", "NFD", "NFKC", "NFKD", "Lowercase", "Strip", "StripAccents"),
+    "pre_tokenizer": ("Whitespace", "WhitespaceSplit", "BertPreTokenizer", "Punctuation", "Digits"),
+    "post_processor": (),
+    "padding": (),
+    "truncation": (),
+}
+"""What a vocabulary may do with a text. Others run endless patterns, or add tokens that nobody knows."""
 
 
 class Sizes(NamedTuple):
@@ -44,6 +54,7 @@ class Sizes(NamedTuple):
     vocabulary: int
     start_text: int
     stop_text: int
+    space: int
 
 
 def read_sizes(model: ModelContents) -> Sizes:
@@ -56,7 +67,7 @@ def read_sizes(model: ModelContents) -> Sizes:
     codes = number("num_audio_tokens", 3, 1 << 16)
     sizes = Sizes(
         layers=number("layers", 1, 128),
-        dim=number("n_model_channels", 8, 8192),
+        dim=number("n_model_channels", 8, 4096),
         heads=number("n_heads", 1, 128),
         most_codes=number("max_audio_tokens", 16, 8192),
         most_text=number("max_text_tokens", 16, 8192),
@@ -67,6 +78,7 @@ def read_sizes(model: ModelContents) -> Sizes:
         vocabulary=max(vocabulary.values()) + 1,
         start_text=_token(vocabulary, "[START]"),
         stop_text=_token(vocabulary, "[STOP]"),
+        space=_token(vocabulary, "[SPACE]"),
     )
     if sizes.dim % sizes.heads:
         raise UnusableModel("config.json: gpt_n_model_channels cannot be divided by gpt_n_heads")
@@ -110,14 +122,12 @@ def check_xtts(model: ModelContents) -> ModelFacts:
     ):
         model.number("config", f"model_args.{name}", wanted, wanted)
     sizes = read_sizes(model)
+    _check_reading(model)
     languages = spoken_languages(model)
     if not languages:
         raise UnusableModel("vocab.json: it knows none of the languages in config.json")
     _check_language_model(model, sizes)
-    decoder = "hifigan_decoder.waveform_decoder"
-    width = model.expect("weights", f"{decoder}.conv_pre.weight", (None, sizes.dim, 7)).shape[0]
-    model.expect("weights", f"{decoder}.cond_layer.weight", (width, SPEAKER, 1))
-    model.expect("weights", "hifigan_decoder.speaker_encoder.fc.weight", (SPEAKER, None))
+    read_decoder_sizes(model, sizes.dim)
     model.expect("weights", "mel_stats", (MELS,))
     tags = tuple(bcp47_of(language) for language in languages)
     # 32 rows of a thousand positions, and what one step needs.
@@ -142,11 +152,38 @@ def _check_language_model(model: ModelContents, sizes: Sizes) -> None:
         "conditioning_perceiver.latents": (LATENTS, dim),
         "final_norm.weight": (dim,),
         **{f"gpt.h.{layer}.attn.c_attn.weight": (dim, 3 * dim) for layer in range(sizes.layers)},
+        **{f"gpt.h.{layer}.mlp.c_fc.weight": (dim, 4 * dim) for layer in range(sizes.layers)},
+        **{f"conditioning_encoder.attn.{layer}.qkv.weight": (3 * dim, dim, 1) for layer in range(6)},
+        "conditioning_encoder.init.weight": (dim, MELS, 1),
     }
     for name, shape in shapes.items():
         model.expect("weights", f"gpt.{name}", shape)
     if f"gpt.gpt.h.{sizes.layers}.attn.c_attn.weight" in model.tensors("weights"):
         raise UnusableModel(f"config.json: gpt_layers is {sizes.layers}, but model.safetensors has more")
+
+
+def _check_reading(model: ModelContents) -> None:
+    """Raise UnusableModel for a vocabulary that does more with a text than those of XTTS do."""
+    content = model.json("vocabulary")
+    for part, known in _READING.items():
+        for type_ in _types_in(content.get(part)):
+            if type_ not in known:
+                wanted = f"be {' or '.join(known)}" if known else "not be there"
+                raise UnusableModel(f"vocab.json: its {part} must {wanted}; it is {str(type_)[:40]!r}")
+    if content["model"].get("type", "BPE") != "BPE" or content["model"].get("dropout"):
+        raise UnusableModel("vocab.json: its model must be BPE, without dropout")
+
+
+def _types_in(part: Any) -> list[Any]:
+    """Return the types of a part of a vocabulary, or of all in its sequence."""
+    if part is None:
+        return []
+    if not isinstance(part, dict):
+        return [part]
+    members = part.get("normalizers", part.get("pretokenizers")) if part.get("type") == "Sequence" else None
+    if not isinstance(members, list):
+        return [part.get("type")]
+    return [each.get("type") if isinstance(each, dict) else each for each in members]
 
 
 def _token(vocabulary: Mapping[str, int], token: str) -> int:

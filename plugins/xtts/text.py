@@ -6,6 +6,7 @@ cleaning follows, as in its training, and what its vocabulary lacks is refused b
 
 from __future__ import annotations
 
+import json
 import re
 import unicodedata
 from importlib.util import find_spec
@@ -17,9 +18,11 @@ import plugins.xtts.boot  # noqa: F401 - before TTS
 # isort: split
 from TTS.tts.layers.xtts.tokenizer import VoiceBpeTokenizer
 
+from plugins.xtts.model_format import Sizes
 from speech_engine.errors import UnsupportedLanguage, UnsupportedText
 
 _UNKNOWN = "[UNK]"
+_MARK = re.compile(r"\[[^\[\]\s]+\]")
 _SPACES = re.compile(r"\s+")
 _NEEDS = {"zh-cn": "pypinyin", "ja": "cutlet"}
 """The package that turns a language's characters into the sounds that the model learned."""
@@ -37,12 +40,11 @@ def readable_languages(languages: tuple[str, ...]) -> tuple[str, ...]:
 class TextReader:
     """Reads texts into tokens. `languages` are as the model calls them."""
 
-    def __init__(self, vocabulary: Path, languages: tuple[str, ...], most_tokens: int) -> None:
+    def __init__(self, vocabulary: Path, languages: tuple[str, ...], sizes: Sizes) -> None:
         self._cleaner = VoiceBpeTokenizer()
-        # From a text, not from a path: the library would say no more of a wrong file than its place.
-        self._cleaner.tokenizer = self._tokenizer = _tokenizer(vocabulary)
+        self._tokenizer = _tokenizer(vocabulary)
         self._languages = languages
-        self._most_tokens = most_tokens
+        self._sizes = sizes
         self._unknown = self._tokenizer.token_to_id(_UNKNOWN)
 
     def __repr__(self) -> str:
@@ -52,17 +54,19 @@ class TextReader:
         """Return the tokens of a text. Raise UnsupportedLanguage or UnsupportedText."""
         name = self._name_of(language)
         clean = self._clean(text, name)
-        spelled = self._spell(clean, name)
-        if self._unknown is not None and self._unknown in spelled.ids:
-            spelled = self._spell(self._without_unknown(clean, name), name)
-        ids: list[int] = spelled.ids
-        if len(ids) < 2:
+        spelled = self._spell(clean)
+        if self._unknown is not None and self._unknown in spelled:
+            spelled = self._spell(self._without_unknown(clean))
+        if set(spelled) <= {self._sizes.space}:
             raise UnsupportedText("The text has nothing that this model can speak.")
+        ids = [self._tokenizer.token_to_id(f"[{name}]"), *spelled]
         # Two more mark the beginning and the end.
-        if len(ids) + 2 > self._most_tokens:
-            raise UnsupportedText(
-                f"A sentence has {len(ids)} tokens; this model reads {self._most_tokens - 2}."
-            )
+        most = self._sizes.most_text - 2
+        if len(ids) > most:
+            raise UnsupportedText(f"A sentence has {len(ids)} tokens; this model reads {most}.")
+        # A GPU that is asked for a number beyond its table fails for all listeners.
+        if max(ids) >= self._sizes.vocabulary:
+            raise UnsupportedText("The text has a token that this model has not learned.")
         return ids
 
     def _name_of(self, language: str) -> str:
@@ -76,17 +80,27 @@ class TextReader:
         if name == "th":
             # PyThaiNLP has prepared it. The model's own cleaning does not know the language.
             return _SPACES.sub(" ", text.lower()).strip()
-        clean: str = self._cleaner.preprocess_text(text.strip().lower(), name.split("-")[0])
+        try:
+            clean: str = self._cleaner.preprocess_text(text.strip().lower(), name.split("-")[0])
+        except Exception:  # noqa: BLE001 - the seam around num2words: each of its languages raises otherwise
+            raise UnsupportedText(
+                f"This model cannot read a number or a sign in this text as {name!r}; write it in words."
+            ) from None
         return clean
 
-    def _spell(self, clean: str, name: str) -> Any:
-        return self._tokenizer.encode(f"[{name}]{clean}".replace(" ", "[SPACE]"))
+    def _spell(self, clean: str) -> list[int]:
+        """Return the tokens of a clean text. A mark such as [es] in it is spelled, and means nothing."""
+        ids: list[int] = []
+        for number, word in enumerate(clean.split(" ")):
+            ids += [self._sizes.space] if number else []
+            ids += self._tokenizer.encode(word, add_special_tokens=False).ids
+        return ids
 
-    def _without_unknown(self, clean: str, name: str) -> str:
+    def _without_unknown(self, clean: str) -> str:
         """Leave out marks and symbols that the vocabulary lacks. Raise UnsupportedText for a letter."""
         kept = []
         for character in clean:
-            if character == " " or self._unknown not in self._spell(character, name).ids:
+            if character == " " or self._unknown not in self._spell(character):
                 kept.append(character)
             elif unicodedata.category(character)[0] in "LMN":
                 called = unicodedata.name(character, f"U+{ord(character):04X}")
@@ -97,6 +111,15 @@ class TextReader:
 
 
 def _tokenizer(vocabulary: Path) -> Any:
+    """Read a vocabulary whose parts were checked. No text can name its marks, such as [es] or [STOP]."""
     from tokenizers import Tokenizer
 
-    return Tokenizer.from_str(vocabulary.read_text(encoding="utf-8"))
+    content = json.loads(vocabulary.read_text(encoding="utf-8"))
+    content["added_tokens"] = [
+        each | {"special": each.get("special") or bool(_MARK.fullmatch(each["content"]))}
+        for each in content.get("added_tokens", ())
+    ]
+    # From a text, not from a path: the library would say no more of a wrong file than its place.
+    made = Tokenizer.from_str(json.dumps(content | {"decoder": None}))
+    made.encode_special_tokens = True
+    return made

@@ -1,6 +1,6 @@
 """Sound from latents, piece by piece: each piece is what the whole would have at that place.
 
-A latent becomes about 4.35 frames, a frame 256 samples. The network hears 12 frames on each side of the frame
+A latent becomes about 4.35 frames, a frame 256 samples. The network hears 13 frames on each side of the frame
 that it makes; the last frames are interpolated towards a latent that is not there yet. So a piece ends
 before those, and begins with the frames that were only heard before.
 """

@@ -73,12 +73,22 @@ class XttsEngine:
         if not isinstance(job.voice, Samples) or not job.voice.samples:
             raise VoiceNotFound("XTTS has no voices of its own; it speaks with recordings.")
         samples: Sequence[Sample] = job.voice.samples
-        voice = await self.batch.call(
-            lambda: self._context.samples.derived(job, samples, self._model.make_voice)
-        )
+
+        def prepare() -> XttsVoice:
+            self._model.judge(job)
+            return self._context.samples.derived(job, samples, self._model.make_voice)
+
+        voice = await self.batch.call(prepare)
         async with aclosing(self.batch.speak(job, voice)) as events:
             async for event in events:
                 yield event
+
+
+def imported_languages(languages: tuple[str, ...], manifest: ModelManifest | None) -> tuple[str, ...]:
+    """Return those of a model's languages for which it was imported."""
+    if manifest is None or not manifest.languages:
+        return languages
+    return tuple(language for language in languages if bcp47_of(language) in manifest.languages)
 
 
 def model_info(folder: Path, languages: tuple[str, ...], manifest: ModelManifest | None) -> ModelInfo:
@@ -102,26 +112,28 @@ def model_info(folder: Path, languages: tuple[str, ...], manifest: ModelManifest
 
 
 def _digest_of(folder: Path) -> str:
-    """Name a folder that was not imported by its small files and the beginning of its large one."""
+    """Name a folder that was not imported by all of its files: the audio cache must tell models apart."""
     digest = hashlib.sha256()
     for name in ("config.json", "vocab.json", "model.safetensors"):
         with (folder / name).open("rb") as file:
-            digest.update(file.read(16 * 1024 * 1024))
+            digest.update(hashlib.file_digest(file, "sha256").digest())
     return digest.hexdigest()[:32]
 
 
 def _load(settings: XttsSettings, context: Context, folder: Path) -> tuple[Checkpoint, XttsModel, ModelInfo]:
     device = context.device.torch
     checkpoint = load_checkpoint(folder, device, context.progress)
-    languages = readable_languages(checkpoint.languages)
-    for missing in set(checkpoint.languages) - set(languages):
+    manifest = find_manifest(folder)
+    imported = imported_languages(checkpoint.languages, manifest)
+    languages = readable_languages(imported)
+    for missing in set(imported) - set(languages):
         context.log.warning("xtts.language.unreadable", language=missing)
     if not languages:
         raise UnusableModel("config.json: this environment can read none of the model's languages")
-    reader = TextReader(checkpoint.vocabulary, languages, checkpoint.sizes.most_text)
+    reader = TextReader(checkpoint.vocabulary, languages, checkpoint.sizes)
     decoder = BatchedDecoder(checkpoint, getattr(torch, settings.precision))
     model = XttsModel(checkpoint, reader, decoder, VoiceMaker(checkpoint, device))
-    return checkpoint, model, model_info(folder, languages, find_manifest(folder))
+    return checkpoint, model, model_info(folder, languages, manifest)
 
 
 @asynccontextmanager
@@ -132,7 +144,7 @@ async def _create(name: str, settings: XttsSettings, context: Context) -> AsyncI
     _, model, info = await asyncio.to_thread(_load, settings, context, folder)
     async with BatchLoop(model, settings, context, STEP_S) as batch:
         context.progress(0.9, "warming up")
-        await batch.call(lambda: model.warm_up(settings.threads))
+        await batch.warm_up(lambda count: model.warm_up_rows(count, settings.threads))
         yield XttsEngine(settings, context, info, model, batch)
 
 

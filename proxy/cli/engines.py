@@ -87,13 +87,14 @@ def engine_table(answer: dict[str, Any]) -> list[Part]:
         state = row["state"] if loaded is None else f"{row['state']} {loaded:.0%}"
         cells = (row["name"], state, load, str(row["waiting"]), models, spent)
         memory = f"{row['memory_gb']:.1f} GB on {row['device']}" if row["device"] else ""
-        rows.append((*cells, row["reason"], licences, memory, row["plugin"], credentials))
+        card = _card(row["figures"])
+        rows.append((*cells, row["reason"], licences, memory, card, row["plugin"], credentials))
     faults = [
         Line(f"plugin {f['plugin']} failed at {f['stage']}: {f['reason']}", "red") for f in answer["faults"]
     ]
     columns = ("engine", "state", "running", "waiting", "models", "spent", "reason")
-    wide = ("licence", "memory", "plugin")
-    grid = Grid((*columns, "licence", "memory", "plugin", "credentials"), rows, wide)
+    wide = ("licence", "memory", "card", "plugin")
+    grid = Grid((*columns, *wide, "credentials"), rows, wide)
     return [grid, *_batches(answer["data"]), *faults]
 
 
@@ -108,9 +109,18 @@ def _batches(engines: list[dict[str, Any]]) -> list[Part]:
             f"{figures['dry_listeners']:.0f}",
         )
         for engine in engines
-        if (figures := engine["figures"])
+        if "step_width" in (figures := engine["figures"])
     ]
     return [Grid(("batch", "rows a step", "step", "real time", "listeners dry"), rows)] if rows else []
+
+
+def _card(figures: dict[str, float]) -> str:
+    """Show the card's memory in use, by anybody, and how busy it is, as far as it says so."""
+    if "device_memory_total_bytes" not in figures:
+        return ""
+    used, total = (figures[f"device_memory_{name}_bytes"] / 1024**3 for name in ("used", "total"))
+    busy = figures.get("device_utilisation")
+    return f"{used:.1f} of {total:.1f} GB" + ("" if busy is None else f", {busy:.0%} busy")
 
 
 def _usd(value: float) -> str:

@@ -145,7 +145,7 @@ def _listing(loaded: Registry) -> dict[str, Hosted]:
         name: plugin.create
         for kind in ("engine", "comparer")
         for name, plugin in loaded.plugins(kind).items()
-        if isinstance(plugin.create, Hosted) and plugin.create.packages
+        if isinstance(plugin.create, Hosted) and plugin.create.has_environment
     }
 
 

@@ -34,18 +34,22 @@ def models_import(
     name: Annotated[str, typer.Option(help="What the configuration will call it.")],
     licence: Annotated[str, typer.Option(help="The name of its licence: CPML, Apache-2.0, ….")],
     language: Annotated[
-        list[str] | None, typer.Option(help="A language that it speaks; may be repeated.")
+        list[str] | None, typer.Option(help="Only this language of it; may be repeated.")
     ] = None,
+    change_licence: Annotated[
+        bool, typer.Option("--change-licence", help="The name's model has another licence now.")
+    ] = False,
     config_file: ConfigFile = None,
     form: Printed = None,
 ) -> None:
     """Import a model. Its files are checked, and pickles converted."""
     from proxy.config import config_toml
-    from proxy.engines.model_store.importing import ImportOrder, import_model
+    from proxy.engines.model_store.import_order import ImportOrder
+    from proxy.engines.model_store.importing import import_model
 
     config = config_toml.load(config_file)
     plugin, format_ = _format(config, engine)
-    order = ImportOrder(path, plugin, name, licence, tuple(language or ()))
+    order = ImportOrder(path, plugin, name, licence, tuple(language or ()), change_licence)
     with _changing(config, form) as (store, progress):
         made = import_model(store, format_, order, progress)
         stored = store.find(name)

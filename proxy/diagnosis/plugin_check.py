@@ -42,15 +42,20 @@ def check_plugin(folder: Path, config: Config | None, voice: str | None) -> Iter
         plugins = loaded.plugins_of(entry.name)
         given = ", ".join(f"{plugin.kind} {plugin.name}" for plugin in plugins) or "nothing"
         yield ok("plugin", f"gives {given}", name=entry.name)
-        for plugin in plugins:
-            if plugin.kind == "engine":
+        engines = [plugin for plugin in plugins if plugin.kind == "engine"]
+        configured = [plugin for plugin in engines if _sections(plugin, config)]
+        for plugin in engines:
+            if configured and plugin not in configured:
+                # Of several engines in a folder, an author tries those that the configuration has.
+                yield ok("engine", "not tried: the configuration has no section of it", name=plugin.name)
+            else:
                 yield from _check_engine(folder, loaded, plugin, config, voice)
 
 
 def _check_engine(
     folder: Path, loaded: Registry, plugin: Plugin[Any], config: Config | None, voice: str | None
 ) -> Iterator[Finding]:
-    name, section = _section(plugin, config)
+    name, section = next(iter(_sections(plugin, config)), (plugin.name, EngineSection(plugin.name)))
     try:
         spec = loaded.engine(name, section, config.data if config else Config().data)
     except EngineConfigError as error:
@@ -63,10 +68,9 @@ def _check_engine(
     yield from _findings(asyncio.run(_check_in_process(spec, upstream, voice)))
 
 
-def _section(plugin: Plugin[Any], config: Config | None) -> tuple[str, EngineSection]:
+def _sections(plugin: Plugin[Any], config: Config | None) -> list[tuple[str, EngineSection]]:
     sections = config.engines.items() if config else ()
-    fitting = (pair for pair in sections if pair[1].plugin == plugin.name)
-    return next(fitting, (plugin.name, EngineSection(plugin.name)))
+    return [pair for pair in sections if pair[1].plugin == plugin.name]
 
 
 def _check_hosted(folder: Path, spec: HostedEngineSpec, voice: str | None) -> Iterator[Finding]:

@@ -42,7 +42,7 @@ LiveEngine = HostedEngine | InProcessEngine | CloudEngine
 class EngineStatus(msgspec.Struct, frozen=True):
     """What `voxgate engines` says of one engine. `credentials` are the labels of its accounts, no secrets.
     `memory_gb` is the most that its hosts have used on their `device`. `figures` are those of a batched
-    model, none for others. `loaded` is the part of a starting engine that is in memory, null if that is not
+    model and of a card. `loaded` is the part of a starting engine that is in memory, null if that is not
     known."""
 
     name: str

@@ -180,7 +180,7 @@ def every() -> Iterator[Environment]:
 
 def interpreter(plugin: str, hosted: Hosted) -> str:
     """Return the Python for a plugin's hosts. Raise EnvironmentRefused while there is none."""
-    if not hosted.packages:
+    if not hosted.has_environment:
         return sys.executable
     wanted = recipe(plugin, hosted)
     found = find_built(wanted)

@@ -6,11 +6,13 @@ import asyncio
 import os
 import signal
 import sys
+from contextlib import suppress
 from typing import NoReturn
 
 import msgspec
 
-from speech_engine.host.confinement import confine
+from speech_engine.host.confinement import confine, limit_memory
+from speech_engine.host.device_figures import DeviceFigures
 from speech_engine.host.devices import DeviceLacking, choose_device
 from speech_engine.host.log import HostLogger
 from speech_engine.host.pipe import ParentPipe, remove_socket, tell
@@ -32,6 +34,8 @@ from speech_engine.host.suspects import Suspects
 from speech_engine.plugin import Context
 from speech_engine.worker_module import WorkerModuleError, worker_engine
 
+IDLE_FIGURES_S = 5.0
+
 
 async def _serve(pipe: ParentPipe, begin: BeginHost, log: HostLogger) -> None:
     loop, draining = asyncio.get_running_loop(), asyncio.Event()
@@ -49,6 +53,8 @@ async def _serve(pipe: ParentPipe, begin: BeginHost, log: HostLogger) -> None:
                 tell(loop, draining.set)
 
     pipe.watch(on_message, lambda: remove_socket(begin.address))
+    # Before the worker reads a model: a file may be made to take any amount.
+    limit_memory(begin.memory_mb)
     settings_type, create = worker_engine(begin.module)
     settings = msgspec.json.decode(begin.settings, type=settings_type)
     # In a thread: to import torch takes seconds, and the supervisor may want to stop us meanwhile.
@@ -65,17 +71,21 @@ async def _serve(pipe: ParentPipe, begin: BeginHost, log: HostLogger) -> None:
 
     context = Context(log, pulse.tick, samples=shelf, device=device, progress=progress, give_up=give_up)
     async with create(begin.engine, settings, context) as engine:
-        batch = batch_of(engine)
-        if batch is not None:
-            pulse.figures = batch.figures
+        batch, card = batch_of(engine), DeviceFigures(device)
+        pulse.figures = lambda: {**(batch.figures() if batch else {}), **card.values()}
         slots = Slots(engine.slots, begin.queue, batch)
         server = HostServer(engine, slots, log, pulse, suspects, shelf, device)
         async with serving(server, begin.address) as transport:
             # Only now: to load a model may take what speaking never needs.
-            for lack in confine(begin.needs, begin.memory_mb):
+            for lack in confine(begin.needs):
                 log.warning("host.confinement.missing", what=lack)
             pipe.send(Ready())
             log.info("host.start.complete", slots=engine.slots, device=str(device))
+            while card.has_card and not draining.is_set():
+                # An idle card is not as busy as it was when its last work ended.
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(draining.wait(), IDLE_FIGURES_S)
+                pulse.tell_idle()
             await draining.wait()
             await transport.stop(grace_s)
     log.info("host.stop.complete")

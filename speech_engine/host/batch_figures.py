@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import get_args
 
+from speech_engine.host.batch_width import StepWidth
 from speech_engine.host.continuity import Row
 from speech_engine.values import Urgency
 
@@ -12,8 +13,14 @@ _KEEPS = 0.98
 """The weight of the past in a mean: fifty steps, a second or two."""
 
 
-_MEANS = ("step_width", "step_seconds")
-"""These are no sums: an engine's processes have a mean of them."""
+_MEANS = (
+    "step_width",
+    "step_seconds",
+    "device_memory_used_bytes",
+    "device_memory_total_bytes",
+    "device_utilisation",
+)
+"""These are no sums: an engine's processes have a mean of them, and each sees its whole card."""
 
 
 def add_figures(figures: Sequence[Mapping[str, float]]) -> dict[str, float]:
@@ -29,24 +36,26 @@ class BatchFigures:
     """Counts what a batch does. Counters grow for ever; means are of the last seconds of work."""
 
     def __init__(self) -> None:
-        self.halvings = 0
         self.dry_listeners = 0
         self._steps = 0
-        self._weight = self._rows = self._seconds = 0.0
-        self._sound_s = 0.0
+        self._weight = self._rows = self._step_seconds = 0.0
+        self._worked_s = self._sound_s = 0.0
 
     def __repr__(self) -> str:
         return f"<BatchFigures of {self._steps} steps, {self.dry_listeners} dry listeners>"
 
-    def note_step(self, rows: int, seconds: float, sound_s: float) -> None:
-        """Note a step of so many rows; it made `sound_s` seconds of each."""
+    def note_step(self, rows: int, step_seconds: float, worked_s: float, sound_s: float) -> None:
+        """Note a step of so many rows, and with it `worked_s` in all. It made `sound_s` seconds of each."""
+        if not rows:
+            return
         self._steps += 1
         self._weight = self._weight * _KEEPS + 1.0
         self._rows = self._rows * _KEEPS + rows
-        self._seconds = self._seconds * _KEEPS + seconds
+        self._step_seconds = self._step_seconds * _KEEPS + step_seconds
+        self._worked_s = self._worked_s * _KEEPS + worked_s
         self._sound_s = self._sound_s * _KEEPS + rows * sound_s
 
-    def values(self, live: Sequence[Row], width_limit: int) -> dict[str, float]:
+    def values(self, live: Sequence[Row], width: StepWidth) -> dict[str, float]:
         """Return all figures by name. The server's metrics page says what each means."""
         weight = self._weight or 1.0
         rows = {f"rows_{urgency}": 0.0 for urgency in get_args(Urgency)}
@@ -56,9 +65,9 @@ class BatchFigures:
             **rows,
             "steps": self._steps,
             "step_width": self._rows / weight,
-            "step_width_limit": width_limit,
-            "step_seconds": self._seconds / weight,
-            "realtime_factor": self._sound_s / self._seconds if self._seconds else 0.0,
+            "step_width_limit": width.rows,
+            "step_seconds": self._step_seconds / weight,
+            "realtime_factor": self._sound_s / self._worked_s if self._worked_s else 0.0,
             "dry_listeners": self.dry_listeners,
-            "width_halvings": self.halvings,
+            "width_halvings": width.halvings,
         }

@@ -9,28 +9,28 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections import deque
-from collections.abc import AsyncGenerator, Callable
-from concurrent.futures import Future
+from collections.abc import AsyncGenerator, Callable, Sequence
+from functools import partial
 from types import TracebackType
-from typing import Any, Generic, Self, TypeVar
+from typing import Generic, Self, TypeVar, cast
 
 from speech_engine.errors import EngineBusy, EngineUnavailable
 from speech_engine.events import Audio, Event, Finished, Started
 from speech_engine.host.batch_figures import BatchFigures
-from speech_engine.host.batch_model import BatchModel, OutOfMemory, R, RowStep, V
+from speech_engine.host.batch_gate import AdmittedAnswers, waits_s
+from speech_engine.host.batch_model import BatchModel, OutOfMemory, R, V
 from speech_engine.host.batch_rows import BatchJob, BatchRow, RowTable
 from speech_engine.host.batch_settings import BatchSettings, listener_of
-from speech_engine.host.continuity import StepOrder, wants_sound
+from speech_engine.host.batch_warm_up import WarmUp
+from speech_engine.host.batch_width import StepWidth
+from speech_engine.host.continuity import StepOrder
 from speech_engine.host.engine_stream import places_of
-from speech_engine.host.no_gap import Capacity, demand_of, fits_in_s
+from speech_engine.host.model_calls import ModelCalls, ordinary
+from speech_engine.host.sound_pieces import SoundPieces
 from speech_engine.host.step_times import StepTimes
 from speech_engine.pcm import PcmPieces
 from speech_engine.plugin import Context
 from speech_engine.values import SpeechJob
-
-RECOVERY_STEPS = 500
-"""The number of good steps after which a width that was halved for lack of memory grows by one row."""
 
 T = TypeVar("T")
 
@@ -51,21 +51,23 @@ class BatchLoop(Generic[V, R]):
         self._context = context
         self._step_s = step_s
         self._clock = clock
-        self._times = StepTimes()
+        self._times = StepTimes(step_s)
         self._order = StepOrder(settings.order, self._times)
+        self._pieces = SoundPieces(step_s)
         self._figures = BatchFigures()
         self._changed = threading.Condition()
         self._table: RowTable[V, R] = RowTable(settings.rows)
-        self._calls: deque[tuple[Callable[[], Any], Future[Any]]] = deque()
+        self._calls = ModelCalls()
+        self._answers = AdmittedAnswers()
         self._group: list[BatchRow[V, R]] = []
-        self._width = settings.width
-        self._good_steps = 0
+        # A step can be no wider than the rows in memory.
+        self._width = StepWidth(min(settings.width, settings.rows), context.log)
+        self._turn_s = 0.0
         self._is_closed = False
-        self._fault: str | None = None
         self._thread = threading.Thread(target=self._run, name="model", daemon=True)
 
     def __repr__(self) -> str:
-        return f"<BatchLoop {self._table!r}, width {self._width}>"
+        return f"<BatchLoop {self._table!r}, {self._width!r}>"
 
     @property
     def is_working(self) -> bool:
@@ -87,12 +89,21 @@ class BatchLoop(Generic[V, R]):
 
     async def call(self, work: Callable[[], T]) -> T:
         """Run `work` on the model thread, between two steps. Raises what it raises."""
-        result: Future[T] = Future()
+        return await self._call(work)
+
+    async def warm_up(self, make_rows: Callable[[int], Sequence[R]]) -> None:
+        """Learn what steps take, before the first listener comes. `make_rows` runs on the model thread, and
+        gives so many rows of any text."""
+        warm_up = WarmUp(self._model, self._width, self._times, self._pieces)
+        run = partial(warm_up.run, clock=self._clock, tick=self._context.tick)
+        await self._call(lambda: run(make_rows(self._width.rows)), is_counted=False)
+
+    async def _call(self, work: Callable[[], T], *, is_counted: bool = True) -> T:
         with self._changed:
             self._raise_if_over()
-            self._calls.append((work, result))
+            result = self._calls.add(work, is_counted=is_counted)
             self._changed.notify()
-        return await asyncio.wrap_future(result)
+        return cast(T, await asyncio.wrap_future(result))
 
     async def speak(self, job: SpeechJob, voice: V) -> AsyncGenerator[Event, None]:
         """Speak a job with a voice, as `Engine.speak` does. At its end, the model has none of its rows."""
@@ -101,6 +112,7 @@ class BatchLoop(Generic[V, R]):
         with self._changed:
             self._raise_if_over()
             self._table.add(speech)
+            self._answers.note(job, self._clock())
             self._changed.notify()
         try:
             yield Started(self._model.rate_hz)
@@ -122,26 +134,17 @@ class BatchLoop(Generic[V, R]):
 
         `admitted` have a slot already, and have not come here yet.
         """
-        if self._settings.order == "fifo":
-            return 0.0
-        now = self._clock()
-        newcomer = demand_of(listener_of(job, self._settings, self._clock()), now)
-        if newcomer is None:
-            return 0.0
         with self._changed:
-            jobs = [(speech.job.id, speech.listener) for speech in self._table.speeches]
-            jobs += [(each.id, listener_of(each, self._settings, now)) for each in admitted]
-            width = self._width
-        last = dict(jobs)
-        if job.urgency == "ahead" or job.id in last:
-            return 0.0  # whoever hears a part already was admitted with the rest
-        demands = [
-            demand
-            for id_, each in jobs
-            if (demand := demand_of(each, now, is_last=last[id_] is each)) is not None
-        ]
-        has_idle = any(each.is_idle for _, each in jobs)
-        return fits_in_s(newcomer, demands, Capacity(self._times, width, self._step_s, has_idle))
+            if self._settings.order == "fifo" or self._answers.goes_on(job):
+                return 0.0
+            present = [(speech.job.id, speech.listener) for speech in self._table.speeches]
+            width = self._width.rows
+        return waits_s(job, present, admitted, self._settings, self._times, width, self._clock())
+
+    def goes_on(self, job: SpeechJob) -> bool:
+        """Tell whether a job is a further part of an answer that was let in here, with all that follows."""
+        with self._changed:
+            return self._answers.goes_on(job)
 
     def figures(self) -> dict[str, float]:
         """Return the figures of this moment, by the names that `batch_figures` explains."""
@@ -151,9 +154,10 @@ class BatchLoop(Generic[V, R]):
     async def _next_sound(self, speech: BatchJob[V, R]) -> tuple[int, bytes] | None:
         while True:
             with self._changed:
-                was_full = speech.is_full
+                was_full, read = speech.is_full, speech.reads
                 sound = speech.take()
-                if sound is not None and was_full:
+                # Either may let a row go on that had to pause.
+                if (sound is not None and was_full) or speech.reads != read:
                     self._changed.notify()
                 if sound is None and speech.is_over:
                     if speech.error is not None:
@@ -165,7 +169,7 @@ class BatchLoop(Generic[V, R]):
             await speech.changed.wait()
 
     def _raise_if_over(self) -> None:
-        if self._is_closed or self._fault is not None:
+        if self._is_closed:
             raise EngineUnavailable("The engine's model has stopped.", retry_after_s=1.0)
 
     def _run(self) -> None:
@@ -174,12 +178,11 @@ class BatchLoop(Generic[V, R]):
             while self._wait_for_work():
                 self.turn()
         except BaseException as error:  # noqa: BLE001 - the seam around a plugin: the host ends, and says why
-            self._fault = f"the model failed: {type(error).__name__}"
             self._context.log.warning("batch.step.failed", error=type(error).__name__, where=places_of(error))
+            # In a host this does not return. Jobs that learned of the end before would not run again.
+            self._context.give_up(f"the model failed: {type(error).__name__}")
         finally:
             self._end_all()
-        if self._fault is not None:
-            self._context.give_up(self._fault)
 
     def _wait_for_work(self) -> bool:
         with self._changed:
@@ -188,45 +191,37 @@ class BatchLoop(Generic[V, R]):
             return not self._is_closed
 
     def _end_all(self) -> None:
+        reason = EngineUnavailable("The engine's model has stopped.", retry_after_s=1.0)
         with self._changed:
             self._is_closed = True
-            calls = list(self._calls)
+            self._calls.refuse_all(reason)
             for speech in self._table.clear():
-                speech.fail(EngineUnavailable("The engine's model has stopped.", retry_after_s=1.0))
-        for _, result in calls:
-            if result.set_running_or_notify_cancel():
-                result.set_exception(EngineUnavailable("The engine's model has stopped."))
+                speech.fail(reason)
 
     def turn(self) -> None:
-        """Do what was asked for, drop and join rows, and take one step. Only the model thread calls it."""
+        """Answer a call, drop and join rows, and take one step. Only the model thread calls it."""
         began = self._clock()
-        self._do_calls()
+        self._answer_call()
         self._drop()
+        self._join_rows()
         with self._changed:
-            joining = self._table.next_rows(self._settings.joins_per_step, self._settings.order)
-        for row in joining:
-            self._join(row)
-        with self._changed:
-            ready = self._table.ready
-            self._group = self._order.choose(ready, self._group, self._width, self._clock())
+            ready, width = self._table.ready, self._width.rows
+        self._group = self._order.choose(ready, self._group, width, self._clock())
         if not self._group:
             return
-        steps = self._step()
-        for row, step in zip(self._group, steps, strict=True):
-            self._hear(row, step)
-        self._times.learn(len(self._group), self._clock() - began)
-        self._figures.note_step(len(self._group), self._clock() - began, self._step_s)
+        step_s = self._step()
+        self._turn_s = self._clock() - began
+        self._figures.note_step(len(self._group), step_s, self._turn_s, self._step_s)
+        # A row that has left may have a voice that is to be forgotten.
+        self._group = [row for row in self._group if row.is_joined]
         self._context.tick()
 
-    def _do_calls(self) -> None:
-        while self._calls:
-            work, result = self._calls.popleft()
-            if not result.set_running_or_notify_cancel():
-                continue
-            try:
-                result.set_result(work())
-            except BaseException as error:  # noqa: BLE001 - the seam around a plugin: raised again in the caller
-                result.set_exception(error)
+    def _answer_call(self) -> None:
+        now = self._clock()
+        with self._changed:
+            call = self._calls.next_due(self._table.slack_s(now), now) if self._calls else None
+        if call is not None:
+            self._times.beside.note_call(self._calls.run(call, self._clock))
             self._context.tick()
 
     def _drop(self) -> None:
@@ -237,58 +232,69 @@ class BatchLoop(Generic[V, R]):
         with self._changed:
             self._table.forget_ended()
 
+    def _join_rows(self) -> None:
+        for _ in range(self._settings.joins_per_step):
+            with self._changed:
+                row = self._table.next_row(self._settings.order)
+            if row is None:
+                return
+            began = self._clock()
+            self._join(row)
+            self._times.beside.note_join(self._clock() - began, row.listener.estimated_s(row.segment))
+
     def _join(self, row: BatchRow[V, R]) -> None:
         try:
             handle = self._model.join(row.spec)
         except OutOfMemory:
             self._fail(row, EngineBusy("The engine has no memory for one more text.", retry_after_s=1.0))
-        except Exception as error:  # noqa: BLE001 - the seam around a plugin: it ends this job alone
+        except BaseException as error:  # noqa: BLE001 - the seam around a plugin: it ends this job alone
             self._fail(row, error)
         else:
             with self._changed:
                 self._table.joined(row, handle)
 
-    def _step(self) -> list[RowStep]:
-        """Take one step with the group, or with half of it if the device lacks memory for all."""
+    def _step(self) -> float:
+        """Take a step with the group, and hear it. Return the time of the step alone."""
         try:
-            steps = list(self._model.step([row.handle for row in self._group]))
+            taken = self._width.step(self._model, [row.handle for row in self._group], self._clock)
         except OutOfMemory:
-            if len(self._group) == 1:
-                self._fail(self._group[0], EngineBusy("The engine has no memory for this text."))
-                self._group = []
-                return []
-            self._width, self._good_steps = len(self._group) // 2, 0
-            self._figures.halvings += 1
-            self._context.log.warning("batch.width.halved", width=self._width)
-            self._group = self._group[: self._width]
-            steps = list(self._model.step([row.handle for row in self._group]))
-        self._good_steps += 1
-        if self._width < self._settings.width and self._good_steps % RECOVERY_STEPS == 0:
-            self._width += 1
-        return steps
+            if len(self._group) > 1:
+                raise
+            self._fail(self._group.pop(), EngineBusy("The engine has no memory for this text."))
+            return 0.0
+        # If memory lacked, only the first of them took part.
+        self._group = self._group[: len(taken.states)]
+        self._times.learn(len(self._group), taken.seconds)
+        turn_s = max(self._turn_s, self._times.turn_s(len(self._group)))
+        for row, state in zip(self._group, taken.states, strict=True):
+            row.unheard_s += self._step_s
+            wants = state.has_sound and self._pieces.wants(row, turn_s, self._clock())
+            if state.is_over or wants:
+                self._hear(row, is_over=state.is_over)
+        return taken.seconds
 
-    def _hear(self, row: BatchRow[V, R], step: RowStep) -> None:
-        """Take a row's new sound if it is time, and let the row leave if it is over."""
-        row.unheard_s += self._step_s
-        if not step.is_over and not (step.has_sound and wants_sound(row, row.unheard_s, self._clock())):
-            return
-        row.unheard_s = 0.0
+    def _hear(self, row: BatchRow[V, R], *, is_over: bool) -> None:
+        """Take a row's new sound, and let the row leave if it is over."""
+        began = self._clock()
         try:
-            pcm = self._model.sound(row.handle, step.is_over)
-        except Exception as error:  # noqa: BLE001 - the seam around a plugin: it ends this job alone
+            pcm = self._model.sound(row.handle, is_over)
+        except BaseException as error:  # noqa: BLE001 - the seam around a plugin: it ends this job alone
             self._fail(row, error)
             return
-        if step.is_over:
-            self._model.leave(row.handle)
         seconds = len(pcm) / 2 / self._model.rate_hz
+        self._times.beside.note_sound(self._clock() - began, seconds)
+        if is_over:
+            self._model.leave(row.handle)
+        else:
+            self._pieces.note(row, seconds)
         with self._changed:
             was_dry = row.listener.dry_s > 0.0
-            self._table.heard(row, pcm, seconds, self._clock(), is_over=step.is_over)
+            self._table.heard(row, pcm, seconds, self._clock(), is_over=is_over)
             self._figures.dry_listeners += row.listener.dry_s > 0.0 and not was_dry
 
-    def _fail(self, row: BatchRow[V, R], error: Exception) -> None:
+    def _fail(self, row: BatchRow[V, R], error: BaseException) -> None:
         """End the job of a row. Its other rows leave before the next step."""
         if row.is_joined:
             self._model.leave(row.handle)
         with self._changed:
-            self._table.failed(row, error)
+            self._table.failed(row, ordinary(error))

@@ -20,7 +20,7 @@ UNREAD_BYTES = 1024 * 1024
 """What a job may have made that nobody has taken yet: its reader's spool is full, so its rows pause."""
 
 RESERVED_PART = 4
-"""One row in so many is kept for new listeners: further segments and idle work take none of these."""
+"""One row in so many is kept for new listeners: further segments and more idle work take none of these."""
 
 
 class BatchJob(Generic[V, R]):
@@ -40,7 +40,7 @@ class BatchJob(Generic[V, R]):
         self._seed = secrets.randbits(63) if job.seed is None else job.seed
         self._loop = loop
         self._sounds: list[deque[bytes]] = [deque() for _ in job.segments]
-        self._reads = 0
+        self.reads = 0
         self._unread_bytes = 0
         self._unread_now = 0
 
@@ -49,7 +49,7 @@ class BatchJob(Generic[V, R]):
 
     @property
     def is_over(self) -> bool:
-        return self.error is not None or self._reads == len(self.over)
+        return self.error is not None or self.reads == len(self.over)
 
     @property
     def has_next(self) -> bool:
@@ -65,7 +65,7 @@ class BatchJob(Generic[V, R]):
 
     def may_step(self, segment: int) -> bool:
         """Tell whether a row may make more. The one that is heard next must not wait for those after it."""
-        if segment == self._reads:
+        if segment == self.reads:
             return self._unread_now <= UNREAD_BYTES
         return not self.is_full
 
@@ -79,25 +79,25 @@ class BatchJob(Generic[V, R]):
 
     def take(self) -> tuple[int, bytes] | None:
         """Return the sound that comes next, with its segment, if it is there."""
-        while self._reads < len(self.over):
-            sounds = self._sounds[self._reads]
+        while self.reads < len(self.over):
+            sounds = self._sounds[self.reads]
             if sounds:
                 pcm = sounds.popleft()
                 self._unread_bytes -= len(pcm)
                 self._unread_now -= len(pcm)
-                return self._reads, pcm
-            if not self.over[self._reads]:
+                return self.reads, pcm
+            if not self.over[self.reads]:
                 return None
-            self._reads += 1
-            if self._reads < len(self.over):
-                self._unread_now = sum(map(len, self._sounds[self._reads]))
+            self.reads += 1
+            if self.reads < len(self.over):
+                self._unread_now = sum(map(len, self._sounds[self.reads]))
         return None
 
     def put(self, segment: int, pcm: bytes) -> None:
         if pcm:
             self._sounds[segment].append(pcm)
             self._unread_bytes += len(pcm)
-            if segment == self._reads:
+            if segment == self.reads:
                 self._unread_now += len(pcm)
         tell(self._loop, self.changed.set)
 
@@ -118,6 +118,7 @@ class BatchRow(Generic[V, R]):
         self.spec = spec
         self.is_joined = False
         self.unheard_s = 0.0
+        self.has_sounded = False
         self.handle: R
 
     def __repr__(self) -> str:
@@ -149,6 +150,8 @@ class RowTable(Generic[V, R]):
         """Whether a turn of the loop would change anything."""
         if any(speech.is_ending for speech in self.speeches) or self.ready:
             return True
+        if any(row.speech.is_ending for row in self.live):
+            return True
         return self._next_speech(len(self.live), "fifo") is not None
 
     @property
@@ -156,16 +159,22 @@ class RowTable(Generic[V, R]):
         """The rows that may take a step."""
         return [row for row in self.live if not row.speech.is_ending and row.speech.may_step(row.segment)]
 
+    def slack_s(self, now: float) -> float:
+        """Return how long all who hear something still can, if no step is taken."""
+        listeners = {row.listener: None for row in self.ready if row.listener.is_heard_as_it_comes}
+        return min((each.due_at() - now for each in listeners if each.has_heard), default=float("inf"))
+
     def add(self, speech: BatchJob[V, R]) -> None:
         self.speeches[speech] = None
 
-    def next_rows(self, most: int, order: Order) -> list[BatchRow[V, R]]:
-        """Return the segments that join now. The segment that is due first goes first."""
-        rows: list[BatchRow[V, R]] = []
-        while len(rows) < most and (speech := self._next_speech(len(self.live) + len(rows), order)):
-            rows.append(BatchRow(speech, speech.spec()))
-            speech.next_segment += 1
-        return rows
+    def next_row(self, order: Order) -> BatchRow[V, R] | None:
+        """Return the segment that joins now: the one that is due first."""
+        speech = self._next_speech(len(self.live), order)
+        if speech is None:
+            return None
+        row = BatchRow(speech, speech.spec())
+        speech.next_segment += 1
+        return row
 
     def joined(self, row: BatchRow[V, R], handle: R) -> None:
         row.handle, row.is_joined = handle, True
@@ -215,16 +224,27 @@ class RowTable(Generic[V, R]):
     def _next_speech(self, taken: int, order: Order) -> BatchJob[V, R] | None:
         if taken >= self._limit:
             return None
+        idle = None if order == "fifo" else self._rowless_idle()
+        # One row is for idle work, which is owed a part of all steps and can take it only with a row.
+        room = self._limit if idle is None else self._limit - 1
         free = [
             speech
             for speech in self.speeches
-            if speech.has_next and (taken < self._limit - self._reserved or _is_new(speech))
+            if speech.has_next
+            and (speech is idle or taken < (room if _is_new(speech) else self._limit - self._reserved))
         ]
         if order == "fifo":
             return next(iter(free), None)
         return min(free, key=_joins_at, default=None)
 
+    def _rowless_idle(self) -> BatchJob[V, R] | None:
+        """Return the idle job that is to have a row, if none has."""
+        if self._limit == 1 or any(row.listener.is_idle for row in self.live):
+            return None
+        return next((each for each in self.speeches if each.has_next and each.listener.is_idle), None)
+
     def _leave(self, row: BatchRow[V, R]) -> None:
+        row.is_joined = False
         self.live.remove(row)
         row.speech.live -= 1
 

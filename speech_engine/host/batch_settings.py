@@ -16,8 +16,8 @@ class BatchSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
     """What an operator may set of a batch; an engine's own settings inherit it.
 
     `slots` listeners are admitted, `rows` segments are in the model's memory, and `width` of them take part
-    in a step. `first_audio_s` is the time in which a new listener should hear something. The `order` of
-    steps is by slack; `fifo` is there to compare.
+    in a step: never more than `rows`. `first_audio_s` is the time in which a new listener should hear
+    something. The `order` of steps is by slack; `fifo` is there to compare.
     """
 
     slots: _Count = 24

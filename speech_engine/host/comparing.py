@@ -21,7 +21,7 @@ from speech_engine.host.comparer_messages import (
     ComparisonQuestion,
     ComparisonScore,
 )
-from speech_engine.host.confinement import confine
+from speech_engine.host.confinement import confine, limit_memory
 from speech_engine.host.log import HostLogger
 from speech_engine.host.pipe import ParentPipe, tell
 from speech_engine.host.pipe_messages import (
@@ -40,10 +40,11 @@ async def _serve(pipe: ParentPipe, begin: BeginComparer, log: HostLogger) -> Non
             tell(loop, questions.put_nowait, message)
 
     pipe.watch(on_message, lambda: None)
+    limit_memory(begin.memory_mb)
     settings_type, create = worker_plugin(begin.module, "comparer")
     settings = msgspec.json.decode(begin.settings, type=settings_type)
     async with create(begin.name, settings, Context(log)) as comparer:
-        for lack in confine(begin.needs, begin.memory_mb):
+        for lack in confine(begin.needs):
             log.warning("host.confinement.missing", what=lack)
         pipe.send(ComparerReady(comparer.scale.same, comparer.scale.other))
         # Libraries prepare themselves anew in every thread that they are called from.

@@ -108,9 +108,14 @@ def confine(
     can kill. No limit of the system holds root to that.
     """
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a dump would have texts and voices in it
+    limit_memory(memory_mb)
+    return tuple(_confine_calls(frozenset(needs), is_alone))
+
+
+def limit_memory(memory_mb: int | None) -> None:
+    """Limit the address space of this process for ever, unless that is None."""
     if memory_mb is not None:
         resource.setrlimit(resource.RLIMIT_AS, (memory_mb * 2**20, memory_mb * 2**20))
-    return tuple(_confine_calls(frozenset(needs), is_alone))
 
 
 def die_with_parent() -> None:

@@ -17,12 +17,6 @@ Order = Literal["slack", "fifo"]
 CUSHION_S = 2.0
 """The slack beyond which a listener yields to others. It covers a second's wait for the device, twice."""
 
-PIECE_S = 0.8
-"""To make sound of much at once is cheaper: each piece repeats some work at its edges."""
-
-SOON_S = 1.0
-"""A listener with less than this to hear gets smaller pieces, as soon as they can be made."""
-
 WHOLE_S = 2.0
 """How much later a client needs an answer that it takes in one piece: it hears nothing before the end."""
 
@@ -73,6 +67,9 @@ class Listener:
     @property
     def is_heard_as_it_comes(self) -> bool:
         return self.urgency in ("live", "ahead")
+
+    def estimated_s(self, segment: int) -> float:
+        return self._estimated_s[segment]
 
     @property
     def left_s(self) -> float:
@@ -125,14 +122,6 @@ def due_at(row: Row) -> float:
     return row.listener.due_at(row.segment)
 
 
-def wants_sound(row: Row, unheard_s: float, now: float) -> bool:
-    """Tell whether to make sound of what a row has: at once while its listener is short of it."""
-    if unheard_s >= PIECE_S:
-        return True
-    listener = row.listener
-    return listener.is_heard_as_it_comes and (not listener.has_heard or due_at(row) - now < SOON_S)
-
-
 class StepOrder:
     """The choice of rows for each step."""
 
@@ -140,6 +129,7 @@ class StepOrder:
         self._order = order
         self._times = times
         self._idle_places = 0.0
+        self._seen: frozenset[int] = frozenset()
         self._age = 0
 
     def __repr__(self) -> str:
@@ -149,15 +139,13 @@ class StepOrder:
         """Return the rows of the next step, out of those that can take one. `last` took the last step."""
         if self._order == "fifo":
             return list(rows[:width])
-        present = set(map(id, rows))
-        stays = [row for row in last if id(row) in present]
+        present = frozenset(map(id, rows))
         self._age += 1
-        has_changed = len(stays) < len(last) or (len(stays) < min(width, len(rows)))
-        if stays and not has_changed and self._age < REGROUP_STEPS and len(stays) <= width:
-            self._count_idle(rows, stays, width)
-            return stays
-        self._age = 0
-        chosen = self._by_slack(rows, width, now)
+        if last and present == self._seen and self._age < REGROUP_STEPS and len(last) <= width:
+            chosen = list(last)
+        else:
+            self._seen, self._age = present, 0
+            chosen = self._by_slack(rows, width, now)
         self._count_idle(rows, chosen, width)
         return chosen
 
@@ -165,6 +153,9 @@ class StepOrder:
         waited = sorted((row for row in rows if not row.listener.is_idle), key=due_at)
         idle = sorted((row for row in rows if row.listener.is_idle), key=lambda row: row.listener.asked_at)
         needy = [row for row in waited if due_at(row) - now <= CUSHION_S]
+        # In a wider step they would run dry, whatever it makes for all of them together.
+        rates = (row.listener.rate for row in needy if row.listener.is_heard_as_it_comes)
+        width = self._times.widest(rates, width)
         owed = idle[:1] if self._idle_places >= 1.0 else []
         chosen = (needy[: width - len(owed)] + owed)[:width]
         spare = waited[len(needy) :] + [row for row in idle if row not in owed]

@@ -3,6 +3,7 @@
 Only the rule, without a clock. Each listener is a demand for sound over time: nothing until its slack is
 over, then a steady flow until its text ends. The device makes sound at one rate for all together. If all
 demands up to any moment fit into what is made until then, nobody runs dry while the least slack goes first.
+Only steps count that are quick enough for each row in them.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from speech_engine.host.continuity import IDLE_SHARE, Listener
-from speech_engine.host.step_times import StepTimes
+from speech_engine.host.step_times import MARGIN, StepTimes
 
 LEAST_PIECE_S = 0.4
 """Sound comes in pieces: this much is made before any of it is heard."""
@@ -20,17 +21,15 @@ LEAST_PIECE_S = 0.4
 LEAST_LEFT_S = 0.5
 """A text that is longer than its estimate may go on for as much again."""
 
-MARGIN = 0.95
-"""The part of the measured speed that is promised: estimates of lengths are too low now and then."""
-
 
 class Demand(NamedTuple):
     """The sound that a listener wants: `left_s` seconds in all, a first piece at `from_s`, and then `rate` a
-    second."""
+    second. If it `is_paced`, somebody hears it as it comes."""
 
     from_s: float
     left_s: float
     rate: float
+    is_paced: bool = True
 
     @property
     def to_s(self) -> float:
@@ -50,30 +49,32 @@ def demand_of(listener: Listener, now: float, *, is_last: bool = True) -> Demand
     if listener.is_idle:
         return None
     left_s = max(LEAST_LEFT_S, listener.left_s) + (listener.follows_s if is_last else 0.0)
-    return Demand(max(0.0, listener.due_at() - now), left_s, listener.rate)
+    return Demand(max(0.0, listener.due_at() - now), left_s, listener.rate, listener.is_heard_as_it_comes)
 
 
 class Capacity(NamedTuple):
-    """What the device makes: `step_s` seconds of a row's sound in each step, of `width` rows at most."""
+    """What the device makes in steps of `width` rows at most. It has memory for `rows` of them."""
 
     times: StepTimes
     width: int
-    step_s: float
+    rows: int
     has_idle: bool
 
-    def speed(self, rows: int) -> float:
-        """Return the seconds of sound a second that so many rows get together."""
-        rows = max(1, min(rows, self.width))
-        step_takes_s = max(1e-9, self.times.seconds(rows))
+    def speed(self, demands: Sequence[Demand]) -> float:
+        """Return the seconds of sound a second that so many get together."""
+        rates = [each.rate for each in demands if each.is_paced]
+        rows = max(1, min(len(demands), self.times.widest(rates, self.width)))
         idle = IDLE_SHARE if self.has_idle else 0.0
-        return rows * self.step_s / step_takes_s * MARGIN * (1.0 - idle)
+        return rows * self.times.step_s / self.times.turn_s(rows) * MARGIN * (1.0 - idle)
 
 
 def fits(demands: Sequence[Demand], capacity: Capacity) -> bool:
     """Tell whether all these demands can be met in time. A newcomer alone always fits."""
     if len(demands) <= 1 or not capacity.times.is_known:
         return True
-    speed = capacity.speed(len(demands))
+    if sum(each.is_paced for each in demands) > capacity.rows:
+        return False  # a row stays for its whole segment, so somebody would have none for too long
+    speed = capacity.speed(demands)
     # What is wanted grows fastest before one of these moments, so only there it can be too much.
     moments = {each.from_s for each in demands} | {each.to_s for each in demands}
     return all(sum(each.until(at) for each in demands) <= speed * at + _FREE_S for at in moments)
@@ -83,20 +84,26 @@ _FREE_S = 0.05
 """A moment ahead, everything is late: less than a step's sound is no gap."""
 
 
+_SOON_S = (0.25, 0.5, 1.0, 2.0, 4.0)
+
+
 def fits_in_s(newcomer: Demand, others: Iterable[Demand], capacity: Capacity) -> float:
     """Return 0 if the newcomer fits now, else after how long it will, if nobody else comes."""
     present = list(others)
     if fits([newcomer, *present], capacity):
         return 0.0
-    speed = capacity.speed(len(present))
+    speed = capacity.speed(present)
     wanted = sum(each.rate for each in present)
     # Until then each gets its part of the speed, so they end in the order of what they want at their rates.
-    ends = sorted(each.left_s / each.rate * wanted / speed for each in present)
+    ends = [each.left_s / each.rate * wanted / speed for each in present]
+    all_end_s = max(ends)
+    # In a burst, others soon have their first pieces.
+    moments = sorted([*ends, *(each for each in _SOON_S if each < all_end_s)])
     # The longer it waits, the better it fits.
     first = bisect_left(
-        ends[:-1], True, key=lambda end: fits([newcomer, *_after(present, end, speed, wanted)], capacity)
+        moments[:-1], True, key=lambda at: fits([newcomer, *_after(present, at, speed, wanted)], capacity)
     )
-    return ends[first]
+    return moments[first]
 
 
 def _after(demands: Sequence[Demand], later_s: float, speed: float, wanted: float) -> list[Demand]:
@@ -106,5 +113,5 @@ def _after(demands: Sequence[Demand], later_s: float, speed: float, wanted: floa
         left_s = each.left_s - made_s
         if left_s > 1e-9:
             from_s = max(0.0, each.from_s + made_s / each.rate - later_s)
-            after.append(Demand(from_s, left_s, each.rate))
+            after.append(Demand(from_s, left_s, each.rate, each.is_paced))
     return after

@@ -64,6 +64,11 @@ class Pulse:
         if self._clock() - self._told_at >= TELL_EVERY_S:
             self._change(0, figures=self.figures())
 
+    def tell_idle(self) -> None:
+        """Tell the figures of a host without work. Such a host needs no sign of life."""
+        if not self._begun:
+            self._change(0, figures=self.figures())
+
     def _change(self, by: int, **call: Any) -> None:
         with self._changing:
             self._working += by

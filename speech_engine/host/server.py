@@ -19,7 +19,6 @@ from speech_engine.host.messages import Begin, Failed, MissingSamples, Pcm
 from speech_engine.host.pulse import Pulse
 from speech_engine.host.sample_shelf import DROPPED, SampleLoan, SampleShelf
 from speech_engine.host.slot_stream import SlotStream
-from speech_engine.host.slot_turn import batch_of
 from speech_engine.host.slots import Slots
 from speech_engine.host.spool import Spool, SpoolRoom
 from speech_engine.host.suspects import Suspects
@@ -61,12 +60,11 @@ class HostServer:
         return self._welcome
 
     async def health(self, _question: messages.HealthQuestion, _call: Any) -> messages.HealthReport:
-        batch = batch_of(self._engine)
         return msgspec.structs.replace(
             self._slots.health(),
             device=str(self._device),
             memory_gb=round(peak_gb(self._device), 3),
-            figures=batch.figures() if batch else {},
+            figures=self._pulse.figures(),
         )
 
     async def put(self, sample: messages.PutSample, _call: Any) -> messages.PutReply:

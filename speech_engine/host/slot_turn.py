@@ -6,7 +6,7 @@ import asyncio
 from typing import Protocol, runtime_checkable
 
 from speech_engine.host.fair import Ticket
-from speech_engine.values import SpeechJob
+from speech_engine.values import SpeechJob, Urgency
 
 
 class Gate(Protocol):
@@ -14,6 +14,10 @@ class Gate(Protocol):
 
     def fits_in_s(self, job: SpeechJob, admitted: tuple[SpeechJob, ...]) -> float:
         """Return 0 if the job may begin, else after how long it may. `admitted` begin just now."""
+        ...
+
+    def goes_on(self, job: SpeechJob) -> bool:
+        """Tell whether a job is a further part of an answer that has begun here."""
         ...
 
 
@@ -28,8 +32,9 @@ class SlotTurn(Ticket):
         share: float,
         runs_alone: bool,
         job: SpeechJob | None = None,
+        urgency: Urgency = "live",
     ) -> None:
-        super().__init__(tenant, estimated_s, share, "live" if job is None else job.urgency)
+        super().__init__(tenant, estimated_s, share, urgency)
         self.job = job
         self.deadline_at = deadline_at
         self.runs_alone = runs_alone

@@ -90,7 +90,8 @@ class Slots:
         EngineTimeout past the deadline.
         """
         deadline_at = asyncio.get_running_loop().time() + deadline_s
-        turn = SlotTurn(tenant, deadline_at, estimated_s, share, runs_alone, job)
+        urgency = self._urgency_of(job)
+        turn = SlotTurn(tenant, deadline_at, estimated_s, share, runs_alone, job, urgency)
         self._order.push(turn)
         self._let_in()
         if turn not in self._running:
@@ -121,6 +122,16 @@ class Slots:
     def end_answer(self) -> None:
         self._answers -= 1
         self._let_in()
+
+    def _urgency_of(self, job: SpeechJob | None) -> Urgency:
+        """Return a job's urgency here. A part of an answer that began on another engine is a newcomer."""
+        if job is None:
+            return "live"
+        if self._gate is None or job.urgency == "idle":
+            return job.urgency
+        if self._gate.goes_on(job):
+            return "ahead"
+        return "live" if job.urgency == "ahead" else job.urgency
 
     async def _wait(self, turn: SlotTurn) -> None:
         turn.place = asyncio.get_running_loop().create_future()

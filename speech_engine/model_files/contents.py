@@ -99,11 +99,16 @@ class FolderContents:
             path = self._path(role)
             try:
                 with path.open("rb") as file:
-                    self._tensors[role] = read_header(file, path.stat().st_size)
+                    tensors = read_header(file, path.stat().st_size)
             except OSError as error:
                 raise self._fault(role, f"it cannot be read: {error.strerror}") from None
             except UnusableModel as fault:
                 raise self._fault(role, str(fault)) from None
+            # One without numbers would need no bytes for any shape, and a loader builds what shapes say.
+            empty = next((name for name, info in tensors.items() if not info.numbers), None)
+            if empty is not None:
+                raise self._fault(role, f"its tensor {empty[:200]} is empty")
+            self._tensors[role] = tensors
         return self._tensors[role]
 
     def expect(self, role: str, tensor: str, shape: tuple[int | None, ...]) -> TensorInfo:

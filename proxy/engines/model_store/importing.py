@@ -9,7 +9,6 @@ from __future__ import annotations
 import fnmatch
 import glob
 import os
-import re
 import shutil
 import stat
 import tempfile
@@ -24,6 +23,7 @@ from typing import BinaryIO, NamedTuple
 import msgspec
 
 from proxy.engines.model_store.conversion import convert_apart
+from proxy.engines.model_store.import_order import ImportOrder, chosen_languages, judge_licence, judge_names
 from proxy.engines.model_store.store import CURRENT, HIDDEN, ModelRefused, ModelStore, Progress, hash_file
 from speech_engine.model_files import (
     FolderContents,
@@ -38,21 +38,9 @@ from speech_engine.model_files import (
 from speech_engine.model_files.contents import MOST_TEXT_BYTES
 from speech_engine.model_files.manifest import MANIFEST, digest_of
 
-_LICENCE = re.compile(r"[^\W_][\w .,()+/-]{0,99}")
-_LANGUAGE = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8}){0,3}")
 _SPARE_BYTES = 64 * 1024 * 1024
 _PIECE = 4 * 1024 * 1024
 _GB = 1024**3
-
-
-class ImportOrder(NamedTuple):
-    """What an operator asks for: where the files are, and what the model is to be."""
-
-    source: Path
-    engine: str
-    name: str
-    licence: str
-    languages: tuple[str, ...] = ()
 
 
 class Imported(NamedTuple):
@@ -67,7 +55,8 @@ class Imported(NamedTuple):
 def import_model(store: ModelStore, format_: ModelFormat, order: ImportOrder, progress: Progress) -> Imported:
     """Import a model. The caller holds the store's lock. Raise ModelRefused with what is wrong."""
     home = store.home(order.name)
-    _judge(order)
+    judge_names(order)
+    judge_licence(store, order)
     sources = _sources(order.source, format_)
     _judge_room(store, sources)
     making = Path(tempfile.mkdtemp(prefix=HIDDEN, dir=store.folder))
@@ -78,6 +67,7 @@ def import_model(store: ModelStore, format_: ModelFormat, order: ImportOrder, pr
         except UnusableModel as fault:
             raise ModelRefused(f"{order.source}: {fault}") from None
         manifest = _manifest(order, format_, facts, making, progress)
+        judge_licence(store, order, manifest.digest)
         (making / MANIFEST).write_bytes(msgspec.json.format(msgspec.json.encode(manifest)))
         is_new = _place(making, home, manifest.digest)
     except OSError as error:
@@ -85,14 +75,6 @@ def import_model(store: ModelStore, format_: ModelFormat, order: ImportOrder, pr
     finally:
         shutil.rmtree(making, ignore_errors=True)
     return Imported(manifest, home / manifest.digest, is_new, lacks)
-
-
-def _judge(order: ImportOrder) -> None:
-    if not _LICENCE.fullmatch(order.licence):
-        raise ModelRefused(f"--licence: {order.licence[:80]!r} is no name of a licence, such as CPML")
-    for language in order.languages:
-        if not _LANGUAGE.fullmatch(language):
-            raise ModelRefused(f"--language: {language[:40]!r} is no language tag, such as th or pt-BR")
 
 
 class _Source(NamedTuple):
@@ -166,14 +148,11 @@ def _copy_all(sources: list[_Source], making: Path, progress: Progress) -> tuple
 
 @contextmanager
 def _opened(path: Path) -> Iterator[BinaryIO]:
-    """Open a plain file. A link could lead anywhere, and a device never ends. Raise UnusableModel."""
+    """Open a plain file, or one behind a link, as caches of models have them. Raise UnusableModel."""
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+        # Else the open of a pipe would wait for somebody who writes.
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
     except OSError as error:
-        if path.is_symlink():
-            raise UnusableModel(
-                f"it is a link; name the folder with the file itself ({path.resolve()})"
-            ) from None
         raise UnusableModel(f"it cannot be read: {error.strerror}") from None
     with os.fdopen(descriptor, "rb") as file:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
@@ -224,7 +203,7 @@ def _manifest(
         digest=digest_of(order.engine, entries),
         files=tuple(entries),
         licence=order.licence,
-        languages=order.languages or facts.languages,
+        languages=chosen_languages(order, facts.languages),
         imported_at=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
         parameters=sum(numbers.values()),
         dtype=max(numbers, key=lambda dtype: numbers[dtype], default=""),

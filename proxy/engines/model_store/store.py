@@ -27,6 +27,8 @@ from speech_engine.model_files import ModelFormat, ModelManifest, UnusableModel,
 
 FOLDER = "models"
 CURRENT = "current"
+LOCK = ".lock"
+"""No model can have this name."""
 HIDDEN = ".import-"
 """What a folder is called before it is whole, and before its files are deleted."""
 
@@ -225,7 +227,7 @@ def locked(store: ModelStore, wait: Callable[[], None]) -> Iterator[None]:
     try:
         store.folder.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         store.folder.mkdir(exist_ok=True, mode=0o700)
-        descriptor = os.open(store.folder / "lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+        descriptor = os.open(store.folder / LOCK, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
     except OSError as error:
         raise ModelRefused(f"{store.folder} cannot be written: {error.strerror}") from None
     try:

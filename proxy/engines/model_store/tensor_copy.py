@@ -74,7 +74,7 @@ def _renamed(tensors: Mapping[str, StoredTensor], file: ModelFile) -> Iterator[t
 
 def _pieces(source: BinaryIO, stored: StoredTensor) -> Iterator[bytes]:
     info = stored.info
-    if stored.strides is not None:
+    if stored.strides is not None and info.numbers:
         yield _gathered(source, stored, stored.strides)
         return
     source.seek(info.begin)

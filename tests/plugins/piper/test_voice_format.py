@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from plugins.piper.voice_format import MODEL_FORMAT
-from proxy.engines.model_store.importing import ImportOrder, import_model
+from proxy.engines.model_store.import_order import ImportOrder
+from proxy.engines.model_store.importing import import_model
 from proxy.engines.model_store.store import ModelRefused, ModelStore, locked
 from speech_engine.model_files import ModelManifest
 from tests import onnx_bytes as onnx
@@ -29,7 +30,7 @@ def imported(folder: Path, source: Path) -> ModelManifest:
 def refusal(folder: Path, source: Path) -> str:
     with pytest.raises(ModelRefused) as refused:
         imported(folder, source)
-    assert list((folder / "data" / "models").iterdir()) == [folder / "data" / "models" / "lock"]
+    assert list((folder / "data" / "models").iterdir()) == [folder / "data" / "models" / ".lock"]
     return str(refused.value)
 
 

@@ -57,7 +57,7 @@ class ModelSize(NamedTuple):
     speaker_filters: tuple[int, ...]
 
 
-TINY = ModelSize(2, 64, 2, 66, 120, 202, 0, (3,), 32, (1, 1, 1, 1), (4, 8, 8, 16))
+TINY = ModelSize(2, 64, 2, 66, 120, 202, 0, (3,), 32, (1, 1, 1, 1), (8, 8, 8, 16))
 FULL = ModelSize(30, 1024, 16, 1026, 605, 402, 6681, (3, 7, 11), 512, (3, 4, 6, 3), (32, 64, 128, 256))
 """The sizes of the published XTTS-v2: its language model has 441 million numbers."""
 

@@ -35,6 +35,9 @@ FIGURES = {
 }
 
 
+CARD = {"device_memory_used_bytes": 3 * 1024**3, "device_memory_total_bytes": 8 * 1024**3}
+
+
 def shown(capsys: pytest.CaptureFixture[str], **more: Any) -> str:
     print_answer({"data": [{**ENGINE, **more}], "faults": []}, None, engine_table)
     return capsys.readouterr().out
@@ -52,3 +55,18 @@ def test_a_batched_model_shows_its_steps_its_speed_and_who_ran_dry(
         assert figure in text
     assert "listeners dry" in text
     assert "listeners dry" not in shown(capsys)
+
+
+def test_a_card_shows_its_memory_and_how_busy_it_is_as_far_as_it_says_so(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def wide(**figures: float) -> str:
+        print_answer({"data": [{**ENGINE, "figures": figures}], "faults": []}, False, engine_table)
+        return " ".join(capsys.readouterr().out.split())
+
+    assert "3.0 of 8.0 GB, 63% busy" in wide(**CARD, device_utilisation=0.63)
+    busy_unknown = wide(**CARD)
+    assert "3.0 of 8.0 GB" in busy_unknown
+    assert "busy" not in busy_unknown
+    # It is no batch, which would have steps.
+    assert "listeners dry" not in busy_unknown

@@ -6,9 +6,12 @@ import json
 import os
 from pathlib import Path
 
+import httpx2
+
 from tests import server
 from tests.checkpoints import tiny, torch_file, write_rest
 from tests.faults.plugin_folders import environ
+from tests.faults.processes import kill, until, worker
 from tests.proxy.cli.test_main import Run, folder, run
 from tests.proxy.cli.test_models import IMPORT, plugins, source
 from tests.sound import decoded
@@ -34,6 +37,36 @@ def test_a_running_server_keeps_its_model_and_lets_others_come(source: Path, plu
         assert running.cli("models", "import", str(source), *more).returncode == 0
         assert running.cli("models", "remove", "owl").returncode == 0
     assert run("models", "remove", "bird", "--force").status == 0
+
+
+def test_a_worker_that_begins_later_names_the_licence_of_the_model_that_runs(
+    source: Path, plugins: Path, run: Run
+) -> None:
+    run("models", "import", str(source), *IMPORT)
+    config = Path(os.environ["VOXGATE_CONFIG"])
+    data = f"[server]\ndata = {json.dumps(str(config.parent / 'data'))}\n"
+    text = (
+        server.TONE.replace("[server]\n", data) + '[engines.chirp]\nmodel = "bird"\naccept_licence = "CPML"\n'
+    )
+    with server.running(config.parent, text, environ=environ(plugins)) as running:
+        assert _licence(running) == "CPML"
+        torch_file(source / "model.pth", {**tiny(), "more.weight": tiny()["embed.weight"]})
+        free = ("--engine", "chirp", "--name", "bird", "--licence", "Apache-2.0", "--change-licence")
+        assert running.cli("models", "import", str(source), *free).returncode == 0
+        # The same files, too: their manifest is written anew.
+        torch_file(source / "model.pth", tiny())
+        assert running.cli("models", "import", str(source), *free).returncode == 0
+        kill(worker(running))
+        until(lambda: is_served(running))
+        assert _licence(running) == "CPML"
+
+
+def is_served(running: server.Server) -> bool:
+    try:
+        with running.client() as client:
+            return client.get("/readyz").status_code == 200
+    except httpx2.HTTPError:
+        return False
 
 
 def test_the_licence_of_an_import_replaces_another(source: Path, plugins: Path, run: Run) -> None:
@@ -78,7 +111,7 @@ def test_a_restarted_engine_speaks_with_the_version_that_was_imported_last(
         assert _said(running) == ["3 well"]
         write_rest(source, words=5)
         torch_file(source / "model.pth", tiny(words=5))
-        more = ("--engine", "chirp", "--name", "bird", "--licence", "MIT")
+        more = ("--engine", "chirp", "--name", "bird", "--licence", "MIT", "--change-licence")
         second = json.loads(running.cli("models", "import", str(source), *more, "--json").stdout)
         assert second["digest"] != first["digest"]
         assert _said(running) == ["3 well"], "it goes on with what it has loaded"

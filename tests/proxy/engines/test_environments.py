@@ -36,6 +36,8 @@ def made(root: Path, recipe: Recipe) -> Path:
 
 def test_a_plugin_that_lists_nothing_runs_under_our_own_python() -> None:
     assert environments.interpreter("tone", Hosted("plugins.tone.worker")) == sys.executable
+    with pytest.raises(EnvironmentRefused, match="voxgate env build tone"):
+        environments.interpreter("tone", Hosted("plugins.tone.worker", bare=("bell==1.0",)))
 
 
 def test_a_missing_environment_is_refused_with_the_command_that_makes_it() -> None:

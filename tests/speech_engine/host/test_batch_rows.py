@@ -10,9 +10,10 @@ from typing import Any
 import msgspec
 import pytest
 
-from speech_engine.host.batch_loop import RECOVERY_STEPS, BatchLoop
+from speech_engine.host.batch_loop import BatchLoop
 from speech_engine.host.batch_rows import UNREAD_BYTES, BatchJob, RowTable
 from speech_engine.host.batch_settings import BatchSettings, listener_of
+from speech_engine.host.batch_width import RECOVERY_STEPS
 from tests.speech_engine.host.batches import Batch, Host, hear, job
 from tests.speech_engine.host.toy_model import STEP_S, ToyModel, ToyRow
 
@@ -61,6 +62,15 @@ def speech(id_: str, *texts: str, asked_at: float = 0.0, **more: Any) -> BatchJo
     return BatchJob(order, "anyone", listener, asyncio.get_running_loop())
 
 
+def join(table: RowTable[str, ToyRow], most: int = 100) -> list[str]:
+    """Let rows join, and return the jobs whose they are."""
+    joined: list[str] = []
+    while len(joined) < most and (row := table.next_row("slack")) is not None:
+        table.joined(row, ToyRow(row.spec))
+        joined.append(row.spec.job.id)
+    return joined
+
+
 async def test_the_segment_that_is_heard_next_never_waits_for_those_after_it() -> None:
     reading = speech("reading", "first", "second")
     reading.put(1, bytes(UNREAD_BYTES + 2))
@@ -96,23 +106,28 @@ async def test_the_first_fault_of_a_job_is_the_one_that_is_told() -> None:
     assert str(failing.error) == "first"
 
 
-async def test_some_rows_are_kept_for_new_listeners() -> None:
+async def test_some_rows_are_kept_for_new_listeners_and_one_for_idle_work() -> None:
     table: RowTable[str, ToyRow] = RowTable(8)
     table.add(speech("long", *"abcdefghijkl"))
+    assert join(table) == ["long"] * 6
+    for number in range(4):
+        table.add(speech(f"new {number}", "x"))
     table.add(speech("idle", *"abcdefghijkl", urgency="idle"))
-    for row in table.next_rows(100, "slack"):
-        table.joined(row, ToyRow(row.spec))
-    assert [row.spec.job.id for row in table.live] == ["long"] * 6
-    assert not table.next_rows(100, "slack")
-    table.add(speech("new", "x", "y"))
-    assert [row.spec.job.id for row in table.next_rows(100, "slack")] == ["new"]
+    assert join(table) == ["new 0", "idle"]
+
+
+async def test_the_only_row_is_no_place_for_idle_work_while_somebody_listens() -> None:
+    table: RowTable[str, ToyRow] = RowTable(1)
+    table.add(speech("idle", "x", urgency="idle"))
+    table.add(speech("live", "x"))
+    assert join(table) == ["live"]
 
 
 async def test_work_that_nobody_waits_for_joins_after_all_others() -> None:
     table: RowTable[str, ToyRow] = RowTable(8)
     table.add(speech("idle", "x", urgency="idle"))
     table.add(speech("live", "x", asked_at=60.0))
-    assert [row.spec.job.id for row in table.next_rows(2, "slack")] == ["live", "idle"]
+    assert join(table, 2) == ["live", "idle"]
 
 
 async def test_each_segment_is_as_long_as_its_part_of_the_text() -> None:
@@ -126,11 +141,11 @@ async def test_each_segment_is_as_long_as_its_part_of_the_text() -> None:
 async def test_what_is_heard_already_goes_on_where_a_new_listener_has_to_wait() -> None:
     model = CountedModel(takes_s=2 * STEP_S)  # not even one listener hears it without a gap
     async with looped(model) as loop:
-        heard = asyncio.create_task(hear(loop, job("heard", "x" * 300)))
+        heard = asyncio.create_task(hear(loop, job("heard", "x" * 300, follows_s=3.0)))
         await run_turns(loop, most=50)
         assert loop.fits_in_s(job("new", "x" * 300)) > 0.0
-        assert loop.fits_in_s(job("heard", "x" * 300)) == 0.0
-        assert loop.fits_in_s(job("next part", "x" * 300, urgency="ahead")) == 0.0
+        assert loop.fits_in_s(job("heard", "x" * 300, urgency="ahead")) == 0.0
+        assert loop.fits_in_s(job("begun elsewhere", "x" * 300, urgency="ahead")) > 0.0
         assert loop.fits_in_s(job("later", "x" * 300, urgency="idle")) == 0.0
         await run_turns(loop)
         assert await heard
@@ -188,14 +203,14 @@ async def test_a_job_that_is_over_gets_no_further_row(how: str) -> None:
     table: RowTable[str, ToyRow] = RowTable(8)
     ending = speech("ending", "first", "second")
     table.add(ending)
-    (row,) = table.next_rows(1, "slack")
-    table.joined(row, ToyRow(row.spec))
+    assert join(table, 1) == ["ending"]
+    (row,) = table.live
     if how == "failed":
         table.failed(row, ValueError())
     else:
         ending.is_dropped = True
         assert table.dropped() == [row]
-    assert not table.next_rows(8, "slack")
+    assert not join(table)
     table.forget_ended()
     assert not table.has_work
     assert not table.speeches

@@ -29,8 +29,8 @@ def listener(urgency: Urgency = "live", asked_at: float = 0.0, **more: float) ->
     return Listener(urgency, asked_at, 0.3, [4.0, 4.0], **more)
 
 
-def times(floor_s: float = 0.02, row_s: float = 0.001) -> StepTimes:
-    measured = StepTimes()
+def times(floor_s: float = 0.02, row_s: float = 0.001, step_s: float = 0.04) -> StepTimes:
+    measured = StepTimes(step_s)
     for step in range(50):
         rows = 1 + step % 16
         measured.learn(rows, floor_s + row_s * rows)
@@ -40,7 +40,7 @@ def times(floor_s: float = 0.02, row_s: float = 0.001) -> StepTimes:
 def test_steps_are_predicted_for_any_number_of_rows() -> None:
     assert times().seconds(1) == pytest.approx(0.021)
     assert times().seconds(32) == pytest.approx(0.052)
-    alike = StepTimes()
+    alike = StepTimes(0.04)
     for _ in range(20):
         alike.learn(4, 0.02)
     assert alike.seconds(8) == pytest.approx(0.02)
@@ -113,7 +113,7 @@ def test_idle_work_gets_its_share_of_places_however_much_others_want() -> None:
 
 
 def test_a_listener_who_would_leave_others_dry_waits_until_that_is_over() -> None:
-    capacity = Capacity(times(floor_s=0.04, row_s=0.0), width=4, step_s=0.04, has_idle=False)
+    capacity = Capacity(times(floor_s=0.04, row_s=0.0), width=4, rows=8, has_idle=False)
     # The model makes nearly four seconds a second.
     three = [Demand(1.0, 10.0, 1.0) for _ in range(3)]
     assert fits_in_s(Demand(0.3, 4.0, 1.0), three[:2], capacity) == 0.0
@@ -123,7 +123,7 @@ def test_a_listener_who_would_leave_others_dry_waits_until_that_is_over() -> Non
 
 
 def test_the_first_listener_always_fits_and_idle_work_wants_nothing() -> None:
-    slow = Capacity(times(floor_s=0.5), width=4, step_s=0.04, has_idle=False)
+    slow = Capacity(times(floor_s=0.5), width=4, rows=8, has_idle=False)
     assert fits_in_s(Demand(0.3, 60.0, 1.0), [], slow) == 0.0
     assert demand_of(listener("idle"), 0.0) is None
 

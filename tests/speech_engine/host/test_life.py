@@ -22,6 +22,7 @@ _THREAD = "import threading\nthreading.Thread(target=threading.Event().wait).sta
     [
         (_THREAD + "import no_such_library", Broken("ModuleNotFoundError: …", lasting=True)),
         (_THREAD + "raise SystemExit('no graphics card')", Broken("SystemExit: no graphics card")),
+        ("held = bytearray(4 * 2**30)", Broken("MemoryError: while it loads, too")),
     ],
 )
 async def test_a_broken_host_ends_by_itself_though_a_thread_lives_on(
@@ -30,7 +31,7 @@ async def test_a_broken_host_ends_by_itself_though_a_thread_lives_on(
     (tmp_path / "stuck_worker.py").write_text(module)
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     child = await Child.start("speech_engine.host")
-    child.send(BeginHost("stuck", "stuck_worker", b"{}", str(tmp_path / "s"), 1))
+    child.send(BeginHost("stuck", "stuck_worker", b"{}", str(tmp_path / "s"), 1, memory_mb=2048))
     try:
         async with asyncio.timeout(20.0):
             said = [message async for message in child.messages()]

@@ -19,6 +19,10 @@ class Door:
     def __init__(self) -> None:
         self.shut_s: dict[str, float] = {}
         self.admitted: tuple[str, ...] = ()
+        self.begun: set[str] = set()
+
+    def goes_on(self, job: SpeechJob) -> bool:
+        return job.id in self.begun
 
     def fits_in_s(self, job: SpeechJob, admitted: tuple[SpeechJob, ...]) -> float:
         self.admitted = tuple(each.id for each in admitted)
@@ -78,6 +82,7 @@ def test_what_goes_on_and_what_nobody_waits_for_pass_a_job_that_does_not_fit() -
     async def play() -> None:
         door = Door()
         door.shut_s["late"] = 5.0
+        door.begun.add("ahead")
         slots = Slots(4, 8, door)
         late = comes(slots, "late", "one")
         await settle()
@@ -91,6 +96,27 @@ def test_what_goes_on_and_what_nobody_waits_for_pass_a_job_that_does_not_fit() -
         assert not live.done()  # between accounts the order stands
         door.shut_s.clear()
         for task in (late, ahead, idle, live):
+            slots.leave(await task)
+
+    simulated_time.run(play())
+
+
+def test_a_part_of_an_answer_that_began_elsewhere_waits_as_newcomers_do() -> None:
+    async def play() -> None:
+        door = Door()
+        door.shut_s["stranger"] = 5.0
+        door.begun |= {"one of ours", "a whole one of ours"}
+        slots = Slots(4, 8, door)
+        stranger = comes(slots, "stranger", "one", urgency="ahead")
+        await settle()
+        assert not stranger.done()
+        ours = comes(slots, "one of ours", "two", urgency="ahead")
+        whole = comes(slots, "a whole one of ours", "three", urgency="whole")
+        await settle()
+        assert ours.done()
+        assert whole.done()
+        door.shut_s.clear()
+        for task in (stranger, ours, whole):
             slots.leave(await task)
 
     simulated_time.run(play())

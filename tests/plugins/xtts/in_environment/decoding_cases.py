@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from plugins.xtts import key_values
 from plugins.xtts.decoding import BatchedDecoder, DecodingRow
 from speech_engine.host.batch_model import OutOfMemory
 from tests.plugins.xtts.in_environment.rig import TEXTS, rig, upstream
 
 # isort: split
 import torch
+from torch.multiprocessing.reductions import StorageWeakRef
+from torch.utils._python_dispatch import TorchDispatchMode
 
 MOST_LATENT_ERROR = 1e-5
+_GROWTH = 8
+"""A pack of the tests is full after so few steps."""
 
 
 def difference(one: list[Any], other: list[Any]) -> float:
@@ -165,6 +171,95 @@ def test_a_step_without_memory_changes_no_row() -> None:
         gpt.final_norm = whole
     for text, row in enumerate(rows):
         assert row.codes == tiny.alone(tiny.decoder(), text, 40 + text).codes[:6]
+
+
+class _SmallDevice(TorchDispatchMode):  # type: ignore[misc]
+    """A device of so many bytes: an operation that makes more fails. Copies to main memory are not there."""
+
+    def __init__(self, room: float = math.inf) -> None:
+        super().__init__()
+        self.room = room
+        self.most = 0
+        self._there: dict[int, tuple[StorageWeakRef, int]] = {}
+
+    @property
+    def used(self) -> int:
+        self._there = {place: each for place, each in self._there.items() if not each[0].expired()}
+        return sum(size for _, size in self._there.values())
+
+    def __torch_dispatch__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        made = function(*args, **(kwargs or {}))
+        leaves = bool((kwargs or {}).get("copy"))
+        for tensor in (made,) if isinstance(made, torch.Tensor) else ():
+            if not leaves:
+                storage = tensor.untyped_storage()
+                self._there[storage._cdata] = StorageWeakRef(storage), storage.nbytes()
+        self.most = max(self.most, self.used)
+        if self.used > self.room:
+            del made, tensor, storage
+            raise torch.OutOfMemoryError("the device is full")
+        return made
+
+
+def _halved(decoder: BatchedDecoder, rows: list[DecodingRow]) -> None:
+    """Take a step as the loop does: again with half of the rows if memory lacks, then with the others."""
+    try:
+        decoder.step(rows)
+    except OutOfMemory:
+        decoder.step(rows[: len(rows) // 2])
+        decoder.step(rows[len(rows) // 2 :])
+
+
+def _full_pack(decoder: BatchedDecoder) -> list[DecodingRow]:
+    """Return rows whose next step needs a new pack."""
+    rows = [rig().join(decoder, 0, 60 + number) for number in range(8)]
+    for _ in range(_GROWTH):
+        decoder.step(rows)
+    return rows
+
+
+@pytest.mark.parametrize("lacking", [0.1, 0.3, 0.6, 0.9])
+def test_a_step_goes_on_where_the_device_has_no_memory_for_a_second_pack(
+    monkeypatch: pytest.MonkeyPatch, lacking: float
+) -> None:
+    monkeypatch.setattr(key_values, "GROWTH", _GROWTH)
+    tiny = rig()
+    with _SmallDevice() as device:
+        decoder = BatchedDecoder(tiny.checkpoint, torch.float32, fixed_codes=100)
+        rows = _full_pack(decoder)
+        before, device.most = device.used, 0
+        decoder.step(rows)
+        needed = device.most - before
+    with _SmallDevice() as device:
+        decoder = BatchedDecoder(tiny.checkpoint, torch.float32, fixed_codes=100)
+        rows = _full_pack(decoder)
+        device.room = before + needed * (1 - lacking)
+        for _ in range(3):
+            _halved(decoder, rows)
+    for number, row in enumerate(rows):
+        alone = tiny.join(BatchedDecoder(tiny.checkpoint, torch.float32, fixed_codes=100), 0, 60 + number)
+        reader = BatchedDecoder(tiny.checkpoint, torch.float32, fixed_codes=100)
+        while len(alone.codes) < len(row.codes):
+            reader.step([alone])
+        assert row.codes == alone.codes
+
+
+def test_half_of_a_step_needs_no_more_memory_than_the_step_held() -> None:
+    tiny = rig()
+    whole = tiny.checkpoint.gpt.final_norm
+    with _SmallDevice() as device:
+        decoder = BatchedDecoder(tiny.checkpoint, torch.float32, fixed_codes=100)
+        rows = [rig().join(decoder, 0, 60 + number) for number in range(8)]
+        decoder.step(rows)
+        device.most = 0
+        decoder.step(rows)
+        tiny.checkpoint.gpt.final_norm = _NarrowNorm(whole, 4)
+        try:
+            device.room = device.most
+            _halved(decoder, rows)
+        finally:
+            tiny.checkpoint.gpt.final_norm = whole
+    assert {len(row.codes) for row in rows} == {3}
 
 
 def test_no_memory_is_kept_for_rows_that_have_left() -> None:

@@ -69,9 +69,7 @@ def rig(*, is_thai: bool = False) -> Rig:
 
 def load_rig(folder: Path) -> Rig:
     checkpoint = load_checkpoint(folder, "cpu", lambda _part, _what: None)
-    reader = TextReader(
-        checkpoint.vocabulary, readable_languages(checkpoint.languages), checkpoint.sizes.most_text
-    )
+    reader = TextReader(checkpoint.vocabulary, readable_languages(checkpoint.languages), checkpoint.sizes)
     maker = VoiceMaker(checkpoint, "cpu")
     return Rig(folder, checkpoint, reader, tuple(maker.make([recording(each)]) for each in range(4)))
 

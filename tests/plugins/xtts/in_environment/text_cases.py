@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
 import pytest
 
+from plugins.xtts.text import TextReader
 from speech_engine.errors import UnsupportedLanguage, UnsupportedText
 from tests.plugins.xtts.in_environment.rig import TEXTS, rig, upstream
 
@@ -55,3 +59,46 @@ def test_a_text_of_which_nothing_is_left_is_refused(text: str) -> None:
 def test_a_text_beyond_the_models_length_is_refused_with_the_length() -> None:
     with pytest.raises(UnsupportedText, match="reads 200"):
         rig().reader.tokens("word " * 100, "en")
+
+
+LONG = "9" * 70
+
+
+@pytest.mark.parametrize("mark", ["[ES]", "[es]", "[STOP]", "[SPACE]", "[START]"])
+def test_a_mark_in_a_text_is_spelled_and_means_nothing(mark: str) -> None:
+    tokens = rig().reader.tokens(f"say {mark} now", "en")
+    vocabulary = json.loads((rig().folder / "vocab.json").read_text())["model"]["vocab"]
+    spelled = [vocabulary[each] for each in mark.lower()]
+    space = [vocabulary["[SPACE]"]]
+    say, now = ([vocabulary[each] for each in word] for word in ("say", "now"))
+    assert tokens == [vocabulary["[en]"], *say, *space, *spelled, *space, *now]
+
+
+def test_a_mark_that_its_vocabulary_does_not_call_special_is_spelled_too(tmp_path: Path) -> None:
+    tiny = rig()
+    content = json.loads((tiny.folder / "vocab.json").read_text())
+    content["added_tokens"] = [each | {"special": False} for each in content["added_tokens"]]
+    (tmp_path / "vocab.json").write_text(json.dumps(content))
+    reader = TextReader(tmp_path / "vocab.json", ("en",), tiny.checkpoint.sizes)
+    assert reader.tokens("say [es] now", "en") == tiny.reader.tokens("say [es] now", "en")
+
+
+def test_a_token_beyond_the_models_table_is_refused() -> None:
+    tiny = rig()
+    reader = TextReader(tiny.checkpoint.vocabulary, ("en",), tiny.checkpoint.sizes._replace(vocabulary=60))
+    with pytest.raises(UnsupportedText, match="has not learned"):
+        reader.tokens("hello", "en")
+
+
+@pytest.mark.parametrize(
+    ("text", "language"),
+    [
+        *((f"hello {LONG} there", language) for language in ("tr", "pl", "cs", "it")),
+        ("hello €" + "9" * 60 + ".5", "hu"),
+    ],
+)
+def test_a_number_that_upstreams_cleaning_cannot_read_is_the_texts_fault(text: str, language: str) -> None:
+    with pytest.raises(UnsupportedText, match=f"number or a sign in this text as '{language}'") as refused:
+        rig().reader.tokens(text, language)
+    assert "999" not in str(refused.value)
+    assert refused.value.__cause__ is None

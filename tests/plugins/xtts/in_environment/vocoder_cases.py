@@ -8,13 +8,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from plugins.xtts.model_format import FIRST_CODES, NEXT_CODES
+from plugins.xtts.model_format import CONTEXT_FRAMES, FIRST_CODES, HOP, NEXT_CODES
 from plugins.xtts.vocoder import SoundWindow, pcm_of
 from tests.plugins.xtts.in_environment.rig import TEXTS, rig, upstream
 
 # isort: split
 import numpy as np
 import torch
+from torch.nn.utils.parametrize import is_parametrized
+from TTS.tts.layers.xtts.hifigan_decoder import HifiDecoder
 
 MOST_LSB = 2
 
@@ -45,6 +47,28 @@ def test_sound_in_pieces_equals_the_whole(count: int, ends: list[int], seed: int
     made = samples(b"".join(pieces))
     assert made.shape == whole.shape
     assert np.abs(made - whole).max() <= MOST_LSB
+
+
+def test_a_network_with_the_published_kernels_hears_no_further_than_a_window_reaches() -> None:
+    torch.manual_seed(0)
+    network = HifiDecoder(
+        decoder_input_dim=64,
+        resblock_kernel_sizes_decoder=[3, 7, 11],
+        resblock_dilation_sizes_decoder=[[1, 3, 5]] * 3,
+        upsample_initial_channel_decoder=64,
+    ).waveform_decoder.eval()
+    with torch.inference_mode():
+        for module in network.modules():
+            if is_parametrized(module, "weight"):
+                module.parametrizations.weight.original0.mul_(3)  # loud, as after training
+        frames = torch.randn((1, 64, 61))
+        speaker = torch.zeros((1, 512, 1))
+        plain = network(frames, g=speaker)[0, 0]
+        for away in (-CONTEXT_FRAMES - 1, CONTEXT_FRAMES + 1):
+            other = frames.clone()
+            other[:, :, 30 + away] += 1.0
+            changed = network(other, g=speaker)[0, 0]
+            assert torch.equal(changed[30 * HOP : 31 * HOP], plain[30 * HOP : 31 * HOP]), away
 
 
 def test_the_first_piece_comes_early_and_each_has_something() -> None:

@@ -25,6 +25,7 @@ made = collections.OrderedDict(
     truth=torch.tensor([True, False]),
     single=torch.tensor(3.5),
     empty=torch.zeros(0, 4),
+    hollow=torch.as_strided(torch.zeros(1000).double(), (0, 5), (100, 2)),
 )
 torch.save({"model": made, "config": {"lr": 0.1, "size": torch.Size([1, 2])}}, sys.argv[1])
 shown = {}

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from proxy.config.sections import EngineSection
-from proxy.engines.model_store.importing import Imported, ImportOrder, import_model
+from proxy.engines.model_store.import_order import ImportOrder
+from proxy.engines.model_store.importing import Imported, import_model
 from proxy.engines.model_store.store import (
     ModelRefused,
     ModelStore,
