@@ -52,9 +52,13 @@ def _check_engines(reader: Reader, table: Mapping[str, Any], key: str, engines: 
 
 
 def shipped_voices(value: Mapping[str, Any], engines: Engines) -> dict[str, VoiceSection]:
-    """Return the shipped voices of the configured engines."""
+    """Return the shipped voices of the configured engines. They are those of the plugins of these names.
+
+    A section may be called as one plugin and have another, which knows other voices.
+    """
     reader = Reader("defaults")
-    voices = {name: _voice(reader, table, f"voices.{name}", engines) for name, table in value.items()}
+    known = {name: section for name, section in engines.items() if section.plugin == name}
+    voices = {name: _voice(reader, table, f"voices.{name}", known) for name, table in value.items()}
     return {name: voice for name, voice in voices.items() if voice.bindings}
 
 
