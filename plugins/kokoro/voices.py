@@ -28,10 +28,14 @@ MOST_CHARACTERS = 400
 
 
 class VoiceList:
-    """The voices that can be spoken with, and the reasons why others cannot."""
+    """The voices that can be spoken with, and the reasons why others cannot.
 
-    def __init__(self, voices: Sequence[StyleVoice], digest: str) -> None:
-        self.voices = tuple(voice for voice in voices if voice.reading.espeak)
+    `languages` are those that the operator chose at the import.
+    """
+
+    def __init__(self, voices: Sequence[StyleVoice], digest: str, languages: Sequence[str] = ()) -> None:
+        chosen = [voice for voice in voices if not languages or voice.reading.tag in languages]
+        self.voices = tuple(voice for voice in chosen if voice.reading.espeak)
         self._unread = {voice.name: voice for voice in voices if not voice.reading.espeak}
         self._by_name = {voice.name: voice for voice in self.voices}
         self._digest = digest

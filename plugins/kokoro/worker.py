@@ -54,7 +54,8 @@ def _read(folder: Path) -> tuple[KokoroModel, VoiceList]:
     check_model(MODEL_FORMAT, folder)
     manifest = find_manifest(folder)
     model = read_model(FolderContents(MODEL_FORMAT.files, folder))
-    voices = VoiceList(model.voices, manifest.digest if manifest else folder.name)
+    digest, languages = (manifest.digest, manifest.languages) if manifest else (folder.name, ())
+    voices = VoiceList(model.voices, digest, languages)
     # Of a language that it cannot read, the operator hears now, and not the first listener.
     for language in {voice.reading.espeak for voice in voices.voices}:
         phonemize("a", language)

@@ -14,8 +14,8 @@ def voice(name: str) -> StyleVoice:
     return StyleVoice(name, "female" if name[1] == "f" else "male", READINGS[name[0]], 510, 0)
 
 
-HERE = ("af_heart", "af_nova", "am_adam", "am_onyx", "bm_lewis", "pf_dora", "zf_xiaobei")
-VOICES = VoiceList([voice(name) for name in HERE], "digest")
+NAMED = ("af_heart", "af_nova", "am_adam", "am_onyx", "bm_lewis", "pf_dora", "zf_xiaobei")
+VOICES = VoiceList([voice(name) for name in NAMED], "digest")
 
 
 def found(id_: str, language: str = "en-US") -> str:
@@ -32,6 +32,14 @@ def test_voices_are_listed_with_language_and_gender_if_they_can_be_read() -> Non
         ("pf_dora", "pt-BR", "female"),
     ]
     assert [each.tag for each in VOICES.model().languages] == ["en-US", "en-GB", "pt-BR", "en", "pt"]
+
+
+def test_only_the_languages_that_the_operator_chose_are_spoken() -> None:
+    chosen = VoiceList([voice(name) for name in NAMED], "digest", ("pt-BR",))
+    assert [info.id for info in chosen.infos()] == ["pf_dora"]
+    assert [each.tag for each in chosen.model().languages] == ["pt-BR", "pt"]
+    with pytest.raises(VoiceNotFound):
+        chosen.find(EngineVoice("af_heart"), "en-US")
 
 
 def test_a_known_name_means_its_namesake_or_one_of_its_gender() -> None:
