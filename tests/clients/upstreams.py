@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from fakes.openai.habits import HABITS
+from plugins.openai.presets import PRESETS
 from tests.server import Server, running, stop
 
 _COMMAND = (sys.executable, "-m", "tests.plugins.openai.tone_fake")
@@ -29,7 +30,8 @@ def upstreams_in(folder: Path) -> Iterator[Server]:
     folder.mkdir()
     with _fake() as url:
         engines = (_engine(name, url) for name in KINDS)
-        with running(folder, f'[server]\ndefault_model = "{KINDS[0]}"\n{"".join(engines)}') as server:
+        config = f'[server]\ndefault_model = "{KINDS[0]}"\n{"".join(engines)}'
+        with running(folder, config, environ={"HOST_KEY": "sk-good"}) as server:
             yield server
 
 
@@ -39,7 +41,12 @@ def names(kind: str) -> tuple[str, str]:
 
 
 def _engine(kind: str, url: str) -> str:
-    manner = 'preset = "vllm-omni"' if HABITS[kind].streams_samples_only else 'stream = "sse"'
+    manner = 'stream = "sse"'
+    if HABITS[kind].streams_samples_only:
+        manner = 'preset = "vllm-omni"'
+    elif kind in PRESETS and kind != "kokoro":
+        voice = HABITS[kind].voices[0]
+        manner = f'preset = "{kind}"\napi_key = "env:HOST_KEY"\nvoices = ["{voice}"]'
     return _ENGINE.format(name=kind, url=url, model=_model(kind), manner=manner)
 
 

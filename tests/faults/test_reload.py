@@ -51,7 +51,7 @@ def test_streams_under_way_outlive_a_reload_and_new_requests_have_the_new_voice(
     [
         ("[server\n", "not valid TOML"),
         (_SLOTS + "[voices.alloy2]\ntoen = 'x'\n", "voices.alloy2.toen"),
-        (_SLOTS.replace("[server]", "[server]\nfirst_audio_s = 0"), "server.first_audio_s"),
+        (_SLOTS.replace("[server]", "[server]\ndrain_s = 0"), "server.drain_s"),
     ],
 )
 def test_a_bad_file_changes_nothing_and_says_what_is_wrong(server: Server, text: str, reason: str) -> None:
