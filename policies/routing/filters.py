@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from typing import Literal, NamedTuple
 
@@ -18,6 +19,7 @@ Name = Literal[
 """`language`, `pitch` and `emotion` are about what a model can do. Only `ready` changes while one waits."""
 _READY_AGAIN_S = 5.0
 _MOST_LISTED = 12
+_WORD = re.compile(r"[\w-]{1,32}")
 _KNOWN_FROM = {
     "script": "was detected in the text",
     "detected": "was detected in the text",
@@ -168,6 +170,11 @@ def remark_on_guess(query: RoutingQuery) -> str:
     known_from = _KNOWN_FROM.get(query.source)
     if known_from is None:
         return ""
+    if query.by_sentence:
+        return (
+            f" The language '{query.language}' {known_from}. In place of 'auto', name one language of the "
+            f"text; or this server needs a route for '{query.language}' with 'sentences = true'."
+        )
     return f" The language '{query.language}' {known_from}; 'language' in the request decides."
 
 
@@ -195,7 +202,12 @@ def _has_emotion(model: Model, inputs: FilterInput) -> bool:
 
 def _no_emotion(models: Sequence[Model], inputs: FilterInput) -> NoCandidate:
     known = ", ".join(models[0].info.emotions) or "none"
-    message = f"'emotion' is not one that {models[0].name} can express; it knows: {known}."
+    emotion, name = inputs.query.emotion or "", models[0].name
+    # A word is repeated. Anything else might be a text that was to be spoken.
+    if _WORD.fullmatch(emotion):
+        message = f"'emotion' is '{emotion}', which {name} cannot express; it knows: {known}."
+    else:
+        message = f"'emotion' is not one that {name} can express; it knows: {known}."
     return NoCandidate("emotion", "unsupported_value", message)
 
 

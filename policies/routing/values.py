@@ -123,12 +123,16 @@ class Routes:
 
 
 class RoutingQuery(msgspec.Struct, frozen=True, kw_only=True):
-    """What a request needs from its candidates. `source` is where its language is known from."""
+    """What a request needs from its candidates. `source` is where its language is known from.
+
+    With `by_sentence`, the request said `auto` in the place of a language.
+    """
 
     language: str
     source: Source = "request"
     pitch: float = 0.0
     emotion: str | None = None
+    by_sentence: bool = False
 
 
 class Candidate(msgspec.Struct, frozen=True):

@@ -92,7 +92,7 @@ def engine_table(answer: dict[str, Any]) -> list[Part]:
     faults = [
         Line(f"plugin {f['plugin']} failed at {f['stage']}: {f['reason']}", "red") for f in answer["faults"]
     ]
-    columns = ("engine", "state", "running", "waiting", "models", "spent", "reason")
+    columns = ("engine", "state", "jobs", "waiting", "models", "spent", "reason")
     wide = ("licence", "memory", "card", "plugin")
     grid = Grid((*columns, *wide, "credentials"), rows, wide)
     return [grid, *_batches(answer["data"]), *faults]

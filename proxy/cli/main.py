@@ -6,6 +6,7 @@ The imports inside functions are slow, and `voxgate --help` needs none of them.
 from __future__ import annotations
 
 import logging
+import shlex
 import sys
 from pathlib import Path
 from typing import Annotated, Any
@@ -33,7 +34,8 @@ from proxy.errors import CommandRefused
 
 _SERVING = """\
 voxgate serves on {base}/v1
-Clients need a key. To make one: voxgate accounts create NAME, then voxgate keys create --account NAME"""
+Clients need a key. To make one: voxgate accounts create{config} NAME, then \
+voxgate keys create{config} --account NAME"""
 
 _TRY = """\
 voxgate serves on {base}/v1
@@ -128,7 +130,7 @@ def serve(
         return replace(read, warnings=(*read.warnings, *front_end_remarks(read, plugins)))
 
     def announce(base_url: str, dev_key: str | None) -> None:
-        print(banner(base_url, dev_key), flush=True)  # noqa: T201 - printed for a person
+        print(banner(base_url, dev_key, config_file), flush=True)  # noqa: T201 - printed for a person
 
     sys.exit(supervisor.serve(read(), read, plugins, announce))
 
@@ -170,7 +172,11 @@ for name, group in {
     app.add_typer(group, name=name)
 
 
-def banner(base: str, key: str | None) -> str:
-    """Return the text for a server that serves. With a key, its lines can be copied and run."""
+def banner(base: str, key: str | None, config_file: Path | None = None) -> str:
+    """Return the text for a server that serves. Its lines can be copied and run.
+
+    `config_file` is what `--config` named: without it, the commands would use the books of another server.
+    """
+    config = "" if config_file is None else f" --config {shlex.quote(str(config_file))}"
     reachable = base.replace("//0.0.0.0:", "//127.0.0.1:").replace("//[::]:", "//[::1]:")
-    return (_SERVING if key is None else _TRY).format(base=reachable, key=key)
+    return (_SERVING if key is None else _TRY).format(base=reachable, key=key, config=config)

@@ -8,11 +8,13 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from proxy.cli.model_use import namers, next_steps, users
 from proxy.cli.options import ConfigFile, Form, Printed
 from proxy.cli.tables import Grid, Line, Part, print_answer
 from proxy.errors import CommandRefused
@@ -56,7 +58,7 @@ def models_import(
         assert stored is not None
     if made.lacks:
         print(f"note: this machine could not confine the reader: {', '.join(made.lacks)}", file=sys.stderr)  # noqa: T201
-    print_answer({**_row(config, stored), "is_new": made.is_new}, form, _import_result)
+    print_answer({**_row(config, stored), "is_new": made.is_new}, form, partial(_import_result, config))
 
 
 @models.command("list")
@@ -106,10 +108,10 @@ def models_remove(
     from proxy.engines.model_store.store import StoredModel, remove
 
     config = config_toml.load(config_file)
-    users = _namers(config, name)
-    if users and not stale and not force:
+    named_by = namers(config, name)
+    if named_by and not stale and not force:
         raise CommandRefused(
-            f"[engines.{users[0]}] names {name!r}: change the configuration first, or add --force"
+            f"[engines.{named_by[0]}] names {name!r}: change the configuration first, or add --force"
         )
     with _changing(config, form) as (store, _progress):
         chosen = [
@@ -179,32 +181,6 @@ def _shown(form: Form) -> Iterator[Progress]:
         yield show
 
 
-def _users(config: Config, name: str) -> list[str]:
-    """Return the engines that speak with a model."""
-    from proxy.engines import registry
-    from proxy.engines.model_store.store import model_names
-
-    plugins = registry.load().plugins("engine")
-    formats = {name: plugin.model_format for name, plugin in plugins.items()}
-    return [
-        engine
-        for engine, section in config.engines.items()
-        if name in model_names(section, formats.get(section.plugin), config.data)
-    ]
-
-
-def _namers(config: Config, name: str) -> list[str]:
-    """Return the engines whose section names a model. An engine that takes all that there are names none."""
-    return [
-        engine
-        for engine in _users(config, name)
-        if config.engines[engine].model == name
-        or any(
-            isinstance(value, list) and name in value for value in config.engines[engine].settings.values()
-        )
-    ]
-
-
 def _row(config: Config, model: StoredModel | BrokenModel) -> dict[str, Any]:
     from proxy.engines.model_store.store import BrokenModel
 
@@ -221,7 +197,7 @@ def _row(config: Config, model: StoredModel | BrokenModel) -> dict[str, Any]:
         "parameters": manifest.parameters,
         "dtype": manifest.dtype,
         "memory_gb": manifest.memory_gb,
-        "engines": _users(config, manifest.name) if model.is_current else [],
+        "engines": users(config, manifest.name) if model.is_current else [],
         "imported_at": manifest.imported_at,
         "digest": manifest.digest,
         "folder": str(model.folder),
@@ -252,7 +228,7 @@ def _models_table(answer: dict[str, Any]) -> list[Part]:
     return [Grid((*columns, "imported", "digest", "folder"), rows, wide), *faults]
 
 
-def _import_result(row: dict[str, Any]) -> list[Part]:
+def _import_result(config: Config, row: dict[str, Any]) -> list[Part]:
     from speech_engine.licences import terms_of
 
     text = "Imported." if row["is_new"] else "These files were there already."
@@ -260,9 +236,4 @@ def _import_result(row: dict[str, Any]) -> list[Part]:
     terms = terms_of(row["licence"])
     if terms.must_accept:
         lines.append(Line(f"{row['licence']}: {terms.says}.", "yellow"))
-    if not row["engines"]:
-        lines.append(Line(f'An engine speaks with it after model = "{row["name"]}" in its section.'))
-    elif row["is_new"]:
-        restarts = ", ".join(f"voxgate engines restart {engine}" for engine in row["engines"])
-        lines.append(Line(f"A running server speaks with it after: {restarts}"))
-    return lines
+    return [*lines, *next_steps(config, row["plugin"], row["name"], row["licence"], row["is_new"])]

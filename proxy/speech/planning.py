@@ -206,13 +206,18 @@ class Planner:
     def _decide_in(
         self, chosen: LanguageChoice, request: SpeechRequest, terms: Terms | None, span: Span
     ) -> Decision:
-        names = (request.model, span.voice.id, chosen, request.pitch, request.emotion, id(terms))
+        asked = (request.pitch, request.emotion, request.by_sentence)
+        names = (request.model, span.voice.id, chosen, *asked, id(terms))
         revision = self._catalogue.revision
         known = self._decisions.get(names)
         if known is not None and known.is_for(span.voice, terms, revision):
             return known.decision
         query = RoutingQuery(
-            language=chosen.tag, source=chosen.source, pitch=request.pitch, emotion=request.emotion
+            language=chosen.tag,
+            source=chosen.source,
+            pitch=request.pitch,
+            emotion=request.emotion,
+            by_sentence=request.by_sentence,
         )
         offer = self._catalogue.offer(request.model, chosen.tag)
         decision = routing.decide(offer, span.voice, query, terms, self._rules)

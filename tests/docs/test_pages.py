@@ -71,7 +71,7 @@ def test_each_dependency_has_its_reason_and_no_other_has_one() -> None:
 def test_the_readme_shows_what_make_serve_prints() -> None:
     shown = pages.blocks(ROOT / "README.md", "console")[0].text
     printed = banner("http://127.0.0.1:8000", "sk-vg-…")
-    assert shown == "$ make serve\n" + "".join(printed.splitlines(keepends=True)[:2])
+    assert shown == "$ make serve\n…\n" + "".join(printed.splitlines(keepends=True)[:2]) + "…\n"
 
 
 def test_the_first_screen_holds_a_request_and_its_answer() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tomllib
 from collections.abc import Iterator
 
 import pytest
@@ -44,16 +45,24 @@ def ready(live: Server) -> set[str]:
     return {row["name"] for row in rows if row["state"] == "ready"}
 
 
+@pytest.mark.parametrize("model", ["tts-1", "tts-1-hd", "gpt-4o-mini-tts"])
 @pytest.mark.parametrize(
     ("plan", "engine"),
     [("free", "piper/standard"), ("trained", "piper/standard"), ("premium", "elevenlabs/eleven_v3")],
 )
-def test_each_plan_hears_its_step_of_the_ladder(live: Server, plan: str, engine: str) -> None:
-    with live.client(live.mint_key(f"on {plan}", plan=plan).secret) as client:
-        answer = client.post("/v1/audio/speech", json=ASKED)
+def test_each_plan_hears_its_step_of_the_ladder(live: Server, plan: str, engine: str, model: str) -> None:
+    with live.client(live.mint_key(f"on {plan}, {model}", plan=plan).secret) as client:
+        answer = client.post("/v1/audio/speech", json={**ASKED, "model": model})
     assert answer.status_code == 200, answer.text
     assert answer.headers["x-voxgate-engine"] == engine
     assert (tiny.heard(answer.content, 24_000) == f"^{TEXT}$") is (engine == "piper/standard")
+
+
+def test_a_dearer_plan_has_at_least_what_a_cheaper_one_has() -> None:
+    plans = tomllib.loads((EXAMPLES / "config.tiers.toml").read_text())["plans"]
+    for limit in ("allowance", "rpm", "streams", "voices", "max_characters"):
+        offered = [plans[name][limit] for name in ("free", "trained", "premium")]
+        assert offered == sorted(offered), limit
 
 
 def test_a_plan_cannot_reach_above_its_step(live: Server) -> None:

@@ -43,6 +43,11 @@ def shown(capsys: pytest.CaptureFixture[str], **more: Any) -> str:
     return capsys.readouterr().out
 
 
+def test_what_runs_of_all_slots_is_called_jobs(capsys: pytest.CaptureFixture[str]) -> None:
+    columns, row = (line.split() for line in shown(capsys).splitlines())
+    assert dict(zip(columns, row, strict=False))["jobs"] == "3/24"
+
+
 def test_an_engine_that_loads_shows_how_far_it_is(capsys: pytest.CaptureFixture[str]) -> None:
     assert "starting 40%" in shown(capsys, state="starting", loaded=0.4, reason="reading the weights")
 

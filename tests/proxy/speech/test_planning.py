@@ -175,6 +175,30 @@ def test_a_refusal_says_that_nobody_named_the_language_and_who_may(
     )
 
 
+def test_a_refusal_of_auto_says_what_would_help() -> None:
+    planned = planner(Route(language="th", candidates=("two/m",)))
+    for language, helps in (("", "'language' in the request decides."), ("auto", "'sentences = true'.")):
+        with pytest.raises(InvalidRequest) as caught:
+            planned.plan(request("สวัสดี", voice="alone", language=language), FREE)
+        assert caught.value.message.endswith(helps)
+    assert "In place of 'auto', name one language of the text" in caught.value.message
+
+
+@pytest.mark.parametrize(
+    ("emotion", "says"),
+    [
+        ("happy", "'emotion' is 'happy', which one/m cannot express; it knows: none."),
+        ("a secret; text", "'emotion' is not one that one/m can express; it knows: none."),
+        ("h" * 33, "'emotion' is not one that one/m can express; it knows: none."),
+        ("\u202ehappy", "'emotion' is not one that one/m can express; it knows: none."),
+    ],
+)
+def test_a_refusal_of_an_emotion_repeats_it_if_it_is_a_short_word(emotion: str, says: str) -> None:
+    with pytest.raises(InvalidRequest) as caught:
+        planner().plan(request(emotion=emotion), FREE)
+    assert caught.value.message == says
+
+
 def test_a_refusal_of_a_named_language_or_of_a_voice_without_a_route_says_nothing_of_guesses() -> None:
     with pytest.raises(InvalidRequest) as caught:
         planner().plan(request(language="fr"), FREE)

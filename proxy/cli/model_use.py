@@ -1,0 +1,113 @@
+"""Which engines speak with an imported model, and what an operator writes so that one does.
+
+The imports inside functions are slow, and `voxgate --help` needs none of them.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from proxy.cli.tables import Line
+
+if TYPE_CHECKING:
+    from proxy.config.sections import Config
+    from speech_engine.model_files import ModelFormat
+
+
+def users(config: Config, name: str) -> list[str]:
+    """Return the engines that speak with a model."""
+    from proxy.engines.model_store.store import model_names
+
+    formats = _formats()
+    return [
+        engine
+        for engine, section in config.engines.items()
+        if name in model_names(section, formats.get(section.plugin), config.data)
+    ]
+
+
+def namers(config: Config, name: str) -> list[str]:
+    """Return the engines whose section names a model. An engine that takes all that there are names none."""
+    return [
+        engine
+        for engine in users(config, name)
+        if config.engines[engine].model == name
+        or any(
+            isinstance(value, list) and name in value for value in config.engines[engine].settings.values()
+        )
+    ]
+
+
+def next_steps(config: Config, plugin: str, name: str, licence: str, is_new: bool) -> list[Line]:
+    """Say what is left to do until an engine speaks with a model that was just imported."""
+    engines = users(config, name)
+    if not engines:
+        return list(_section_to_write(config, plugin, name, licence))
+    warnings = [line for engine in engines for line in _licence_warnings(config, engine, plugin)]
+    if is_new and not warnings:
+        restarts = ", ".join(f"voxgate engines restart {engine}" for engine in engines)
+        return [Line(f"A running server speaks with it after: {restarts}")]
+    return warnings
+
+
+def _section_to_write(config: Config, plugin: str, name: str, licence: str) -> Iterator[Line]:
+    from speech_engine.licences import terms_of
+
+    format_ = _formats().get(plugin)
+    listed_in = format_.listed_in if format_ else ""
+    sections = [engine for engine, section in config.engines.items() if section.plugin == plugin]
+    if sections:
+        there = config.engines[sections[0]].settings.get(listed_in)
+        listed = [*there, name] if isinstance(there, list) else [name]
+        yield Line(f"An engine speaks with it after this in [engines.{sections[0]}]:")
+        yield Line(f"{listed_in} = {json.dumps(listed)}" if listed_in else f'model = "{name}"')
+    else:
+        yield Line("An engine speaks with it after these lines in the configuration:")
+        yield Line(f"[engines.{plugin}]")
+        yield Line("default = true" if listed_in else f'model = "{name}"')
+    if terms_of(licence).must_accept:
+        yield Line(f'accept_licence = "{licence}"  # after you have read it')
+
+
+def _licence_warnings(config: Config, engine: str, plugin: str) -> Iterator[Line]:
+    """Warn if an engine is silent from its next start: the strictest licence of its models counts for all."""
+    from proxy.engines.model_store.store import strictest_licence, with_models
+    from speech_engine.licences import terms_of
+    from speech_engine.model_files import UnusableModel
+
+    section, format_ = config.engines[engine], _formats().get(plugin)
+    try:
+        _, models = with_models(section, format_, config.data)
+        licence = strictest_licence(models)
+    except UnusableModel as fault:
+        yield Line(f"{engine} cannot start again: {fault}.", "yellow")
+        return
+    if not terms_of(licence).must_accept or section.accept_licence.casefold() == licence.casefold():
+        return
+    licences = {model.manifest.name: model.manifest.licence for model in models}
+    bound = [name for name, each in licences.items() if each.casefold() == licence.casefold()]
+    free = [name for name in licences if name not in bound]
+    yield Line(
+        f"{engine} speaks for nobody after its next start: {', '.join(bound)} is under {licence}, and that "
+        "counts for all its models.",
+        "yellow",
+    )
+    accept = f'accept_licence = "{licence}"  # after you have read it'
+    yield Line(f"Write this in [engines.{engine}]:")
+    yield Line(accept)
+    if free and format_ is not None:
+        yield Line(f"Or keep {', '.join(bound)} apart:")
+        yield Line(f"[engines.{engine}]")
+        yield Line(f"{format_.listed_in} = {json.dumps(free)}")
+        yield Line(f"[engines.{engine}-{bound[0]}]")
+        yield Line(f'plugin = "{plugin}"')
+        yield Line(f"{format_.listed_in} = {json.dumps(bound)}")
+        yield Line(accept)
+
+
+def _formats() -> dict[str, ModelFormat | None]:
+    from proxy.engines import registry
+
+    return {name: plugin.model_format for name, plugin in registry.load().plugins("engine").items()}
