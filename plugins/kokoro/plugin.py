@@ -7,7 +7,7 @@ from typing import Annotated
 import msgspec
 
 from plugins.kokoro.model_format import MODEL_FORMAT
-from speech_engine.plugin import Hosted, Plugin
+from speech_engine.plugin import Hosted, Missing, Plugin
 
 
 class KokoroSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -35,6 +35,12 @@ HOSTED = Hosted(
 )
 
 
+def missing(settings: KokoroSettings) -> tuple[Missing, ...]:
+    """Return the want of a model, if the section names none."""
+    do = 'voxgate models import PATH --engine kokoro --name NAME --licence Apache-2.0, then model = "NAME"'
+    return () if settings.model_path else (Missing("the section names no model", do),)
+
+
 def voxgate_register() -> tuple[Plugin[KokoroSettings], ...]:
     return (
         Plugin(
@@ -42,6 +48,7 @@ def voxgate_register() -> tuple[Plugin[KokoroSettings], ...]:
             name="kokoro",
             settings=KokoroSettings,
             create=HOSTED,
+            missing=missing,
             model_format=MODEL_FORMAT,
         ),
     )

@@ -15,6 +15,7 @@ from proxy.engines import registry
 from tests.proxy.config.files import load
 
 PIPER = "[engines.espeak]\n[engines.piper]\ndefault = true\n"
+KOKORO = "[engines.espeak]\n[engines.kokoro]\n"
 XTTS = "[engines.espeak]\n[engines.xtts]\naccept_licence = 'CPML'\n"
 
 
@@ -27,6 +28,7 @@ def findings(config: Config, kind: str, asked: ProbeResults = NO_RESULTS) -> dic
     ("text", "name", "lack", "step"),
     [
         (PIPER, "piper", "no voice has been imported", "voxgate models import FILE.onnx --engine piper"),
+        (KOKORO, "kokoro", "the section names no model", "voxgate models import PATH --engine kokoro"),
         (XTTS, "xtts", "the section names no model", "voxgate models import FOLDER --engine xtts"),
     ],
 )
