@@ -134,7 +134,10 @@ HABITS: dict[str, Habits] = {
     "azure": Habits(models=("my-speech",), key_header="api-key"),
     "groq": Habits(
         models=("llama-3.3-70b", "canopylabs/orpheus-v1-english", "canopylabs/orpheus-arabic-saudi"),
-        voices=("autumn", "troy", "noura"),
+        voices=(
+            *("autumn", "diana", "hannah", "austin", "daniel", "troy"),
+            *("abdullah", "fahad", "sultan", "lulwa", "noura", "aisha"),
+        ),
         formats=("wav",),
         default_format="wav",
         longest=200,

@@ -5,7 +5,6 @@ It knows espeak-ng only as a function that tells sounds; `worker.py` has that fu
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncGenerator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
@@ -26,10 +25,7 @@ from speech_engine import (
     Started,
     VoiceInfo,
 )
-
-_LOOK_EVERY_S = 1.0
-_MOST_LOOKS = 120
-"""What a piece may take, in looks: on a very slow processor, half a minute of sound may take this long."""
+from speech_engine.host.stoppable import run_stoppable
 
 T = TypeVar("T")
 
@@ -118,23 +114,7 @@ class PiperEngine:
         return await self._run(lambda: Network(voice.folder, self._settings.threads), StopSwitch())
 
     async def _run(self, work: Callable[[], T], stop: StopSwitch) -> T:
-        """Do some work in a thread, and say meanwhile that the engine lives. If it hangs, it is stopped.
-
-        When this is cancelled, the work is stopped, and its thread is free when this ends.
-        """
-        done = asyncio.wrap_future(self._threads.submit(work))
-        try:
-            for _ in range(_MOST_LOOKS):
-                await asyncio.wait((done,), timeout=_LOOK_EVERY_S)
-                if done.done():
-                    return done.result()
-                self._tick()
-            raise EngineFailed("The voice's network takes too long.")
-        finally:
-            stop.stop()
-            await asyncio.wait((done,))
-            if not done.cancelled():
-                done.exception()  # without this call, the loop reports a forgotten error
+        return await run_stoppable(self._threads, work, stop.stop, self._tick)
 
     def _chunks(self, pcm: bytes) -> Iterator[bytes]:
         size = self._info.sample_rate_hz // 10 * 2

@@ -7,27 +7,20 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import NamedTuple
 
 from plugins.piper.voice_format import BEGIN, END, PAD, VoiceConfig
 from speech_engine import UnsupportedLanguage, UnsupportedText
+from speech_engine.text.sounds import cut_sounds, safe_text
 
 Phonemize = Callable[[str, VoiceConfig], list[list[str]]]
 """A function that takes a text and returns the sounds of each of its sentences."""
 
 MOST_SOUNDS = 150
 """Of one piece, about ten seconds: a listener waits for all of it, and nothing stops one operator."""
-_CLAUSE_ENDS = ",;:"
 
 _THAI = re.compile(r"[\u0e00-\u0e7f]")
-# A NUL would end the text. Brackets open espeak-ng's own notation, and a backtick may end some voices.
-_UNSAFE = re.compile(r"[\x00`\[\]]")
-# Arrows, boxes, emoji and letters of rare scripts: espeak-ng would spell their names.
-_UNREAD = re.compile(r"[\u2190-\u2bff\ua000-\uabff\ue000-\uf8ff\U00010000-\U0010ffff]")
-# espeak-ng collects a word, or letters with dots, in a buffer of fixed size.
-_LONG = re.compile(r"(\S{60})\S")
-_DOTTED = re.compile(r"(?:[^\s.]{1,6}\.\s{0,2}){9,}")
 
 
 class Piece(NamedTuple):
@@ -49,7 +42,7 @@ def read_text(text: str, config: VoiceConfig, phonemize: Phonemize) -> list[Piec
         _piece(part, config)
         for sentence in sentences
         if _is_heard(sentence, config)
-        for part in _parts(sentence)
+        for part in cut_sounds(sentence, MOST_SOUNDS)
         if _is_heard(part, config)
     ]
     if not pieces:
@@ -57,26 +50,8 @@ def read_text(text: str, config: VoiceConfig, phonemize: Phonemize) -> list[Piec
     return pieces
 
 
-def safe_text(text: str) -> str:
-    """Return a text that cannot harm espeak-ng. What is replaced becomes one blank."""
-    plain = _UNREAD.sub(" ", _UNSAFE.sub(" ", text))
-    plain = _DOTTED.sub(lambda found: found[0].replace(".", " "), plain)
-    return _LONG.sub(r"\1 ", plain)
-
-
 def _is_heard(sounds: list[str], config: VoiceConfig) -> bool:
     return any(sound in config.symbols and any(map(str.isalnum, sound)) for sound in sounds)
-
-
-def _parts(sounds: list[str]) -> Iterator[list[str]]:
-    """Cut a long sentence after a comma, else between two words, or anywhere if a word is that long."""
-    while len(sounds) > MOST_SOUNDS:
-        gaps = [at for at in range(MOST_SOUNDS // 3, MOST_SOUNDS) if sounds[at] == " "]
-        clauses = [at for at in gaps if sounds[at - 1] in _CLAUSE_ENDS]
-        end = max(clauses or gaps, default=MOST_SOUNDS)
-        yield sounds[:end]
-        sounds = sounds[end:]
-    yield sounds
 
 
 def _piece(sounds: list[str], config: VoiceConfig) -> Piece:

@@ -14,6 +14,9 @@ from proxy.config.reader import Reader, nearest
 from proxy.config.sections import EngineSection, VoiceSection
 
 Engines = Mapping[str, EngineSection]
+_ONE_PLUGIN = ("kokoro",)
+"""Sections of this name may have another plugin, for a server that knows other voices."""
+
 _OWN = [field.key for field in fields.fields_of(VoiceSection) if field.key != "bindings"]
 
 
@@ -54,7 +57,12 @@ def _check_engines(reader: Reader, table: Mapping[str, Any], key: str, engines: 
 def shipped_voices(value: Mapping[str, Any], engines: Engines) -> dict[str, VoiceSection]:
     """Return the shipped voices of the configured engines."""
     reader = Reader("defaults")
-    voices = {name: _voice(reader, table, f"voices.{name}", engines) for name, table in value.items()}
+    known = {
+        name: section
+        for name, section in engines.items()
+        if name not in _ONE_PLUGIN or section.plugin == name
+    }
+    voices = {name: _voice(reader, table, f"voices.{name}", known) for name, table in value.items()}
     return {name: voice for name, voice in voices.items() if voice.bindings}
 
 

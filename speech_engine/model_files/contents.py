@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 import mmap
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from speech_engine.model_files.declarations import (
     ModelFacts,
@@ -16,6 +16,7 @@ from speech_engine.model_files.declarations import (
     TensorInfo,
     UnusableModel,
 )
+from speech_engine.model_files.npz import read_arrays
 from speech_engine.model_files.onnx import read_graph
 from speech_engine.model_files.safetensors import read_header
 
@@ -23,6 +24,8 @@ MOST_TEXT_BYTES = 16 * 1024 * 1024
 """The largest JSON or text of a model: it is read into memory."""
 
 _MOST_TEXTS = 1_000
+
+T = TypeVar("T")
 
 
 class FolderContents:
@@ -83,22 +86,15 @@ class FolderContents:
 
     def graph(self, role: str) -> OnnxGraph:
         if role not in self._graphs:
-            try:
-                with self._path(role).open("rb") as file:
-                    # Mapped, as most of it are weights, which nobody reads here.
-                    data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-                self._graphs[role] = read_graph(memoryview(data))
-            except ValueError:
-                raise self._fault(role, "it is empty") from None
-            except OSError as error:
-                raise self._fault(role, f"it cannot be read: {error.strerror}") from None
-            except UnusableModel as fault:
-                raise self._fault(role, str(fault)) from None
+            may_repeat = self._files[role].may_repeat
+            self._graphs[role] = self._read(role, lambda data: read_graph(data, may_repeat=may_repeat))
         return self._graphs[role]
 
     def tensors(self, role: str) -> Mapping[str, TensorInfo]:
         if self._files[role].kind == "onnx":
             return self.graph(role).tensors
+        if role not in self._tensors and self._files[role].kind == "npz":
+            self._tensors[role] = self._read(role, read_arrays)
         if role not in self._tensors:
             path = self._path(role)
             try:
@@ -128,6 +124,19 @@ class FolderContents:
             raise self._fault(role, f"its tensor {tensor} has the shape ({has}); it should be ({wanted})")
         return found
 
+    def _read(self, role: str, reader: Callable[[memoryview], T]) -> T:
+        try:
+            with self._path(role).open("rb") as file:
+                # Mapped, as most of it are weights, which nobody reads here.
+                data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+            return reader(memoryview(data))
+        except ValueError:
+            raise self._fault(role, "it is empty") from None
+        except OSError as error:
+            raise self._fault(role, f"it cannot be read: {error.strerror}") from None
+        except UnusableModel as fault:
+            raise self._fault(role, str(fault)) from None
+
     def _path(self, role: str) -> Path:
         return self._folder / self._files[role].name
 
@@ -145,7 +154,7 @@ def check_model(format_: ModelFormat, folder: Path) -> ModelFacts:
         if not contents.has(file.role):
             if not file.is_optional:
                 raise UnusableModel(f"{file.name} is missing")
-        elif file.kind in ("tensors", "onnx"):
+        elif file.kind in ("tensors", "onnx", "npz"):
             contents.tensors(file.role)
         elif file.kind == "json":
             contents.json(file.role)

@@ -8,7 +8,7 @@ from typing import Any, Literal, NamedTuple, Protocol
 
 import msgspec
 
-FileKind = Literal["tensors", "onnx", "json", "text", "bytes"]
+FileKind = Literal["tensors", "onnx", "npz", "json", "text", "bytes"]
 
 
 WIDTHS = (
@@ -75,6 +75,8 @@ class ModelFile(msgspec.Struct, frozen=True, kw_only=True):
     beginnings that are taken from the tensors' names; tensors whose names begin with one of `ignore` are left
     out. `stand_ins` are classes that the pickle may name ("package.module.Class", or "package.*" for all of
     them); they are read as nothing.
+    An `onnx` file may have operators that repeat a graph (Loop) only if it `may_repeat`: then whoever runs it
+    must be able to stop it, and bounds its memory.
     """
 
     role: str
@@ -83,6 +85,7 @@ class ModelFile(msgspec.Struct, frozen=True, kw_only=True):
     sources: tuple[str, ...] = ()
     most_bytes: int = 16 * 1024**3
     is_optional: bool = False
+    may_repeat: bool = False
     roots: tuple[str, ...] = ("",)
     strip: tuple[str, ...] = ()
     ignore: tuple[str, ...] = ()

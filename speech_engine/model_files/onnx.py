@@ -54,18 +54,21 @@ _OPERATOR_VERSIONS = range(7, 31)
 _STANDARD = ("", "ai.onnx")
 _REPEATING = ("Loop", "Scan", "SequenceMap")
 _WITH_GRAPHS = ("If",)
+_MAY_REPEAT = ("Loop",)
+"""What a network may have that is stopped from outside: onnxruntime looks at its switch at each turn."""
 _SHAPE_INPUT = {"ConstantOfShape": 0, "Expand": 1, "Tile": 1}
 """Operators that make as many numbers as one of their inputs says, and which input that is."""
 
 
-def read_graph(data: memoryview) -> OnnxGraph:
+def read_graph(data: memoryview, *, may_repeat: bool = False) -> OnnxGraph:
     """Return the graph of a whole file. Raise UnusableModel with what is wrong."""
-    return _GraphReader(data).model()
+    return _GraphReader(data, _MAY_REPEAT if may_repeat else ()).model()
 
 
 class _GraphReader:
-    def __init__(self, data: memoryview) -> None:
+    def __init__(self, data: memoryview, repeating: tuple[str, ...]) -> None:
         self._data = data
+        self._repeating = repeating
         self._messages = MessageReader()
         self._nodes = self._tensors = 0
 
@@ -137,7 +140,7 @@ class _GraphReader:
                 texts.setdefault(name, []).append(text_of(value))
         operator = "".join(texts.get("operator", ()))
         _refuse_domain("".join(texts.get("domain", ())))
-        if operator in _REPEATING or texts.get("overload"):
+        if operator in set(_REPEATING) - set(self._repeating) or texts.get("overload"):
             raise UnusableModel(f"it has the operator {operator[:40]}, which repeats a graph without a bound")
         node = OnnxNode(operator, tuple(texts.get("input", ())), tuple(texts.get("output", ())))
         for numbers in [self._attribute(each, operator, depth) for each in attributes]:
@@ -154,7 +157,7 @@ class _GraphReader:
             elif name == "ints":
                 found += numbers_of(value, MOST_TENSORS)
             elif name == "graph":
-                if operator not in _WITH_GRAPHS:
+                if operator not in (*_WITH_GRAPHS, *self._repeating):
                     raise UnusableModel(f"its operator {operator[:40]} has a graph of its own")
                 self._graph(bytes_of(value), depth + 1)
             elif name == "other":
@@ -196,7 +199,9 @@ class _GraphReader:
     def _type(self, message: memoryview) -> OnnxValue:
         dtype, shape = "", None
         for kind, tensor in self._messages.fields(message, TYPE, "a type"):
-            if kind == "denotation":
+            if kind == "sequence" and not self._repeating:
+                raise UnusableModel("it has an input or output that is a list of tensors")
+            if kind != "tensor":
                 continue
             for name, value in self._messages.fields(bytes_of(tensor), TENSOR_TYPE, "a type"):
                 if name == "type":

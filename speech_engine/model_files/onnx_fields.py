@@ -92,7 +92,7 @@ VALUE_INFO: Fields = {
     3: ("description", "one"),
     4: ("metadata", "many"),
 }
-TYPE: Fields = {1: ("tensor", "one"), 6: ("denotation", "one")}
+TYPE: Fields = {1: ("tensor", "one"), 4: ("sequence", "one"), 6: ("denotation", "one")}
 TENSOR_TYPE: Fields = {1: ("type", "one"), 2: ("shape", "one")}
 SHAPE: Fields = {1: ("dimension", "many")}
 DIMENSION: Fields = {1: ("value", "one"), 2: ("parameter", "one"), 3: ("denotation", "one")}

@@ -170,7 +170,7 @@ def _created(path: Path) -> Iterator[BinaryIO]:
 
 
 def _copy(source: BinaryIO, target: BinaryIO, file: ModelFile) -> None:
-    most = file.most_bytes if file.kind in ("onnx", "bytes") else min(file.most_bytes, MOST_TEXT_BYTES)
+    most = file.most_bytes if file.kind in ("onnx", "npz", "bytes") else min(file.most_bytes, MOST_TEXT_BYTES)
     done = 0
     while piece := source.read(_PIECE):
         done += len(piece)
@@ -192,10 +192,10 @@ def _manifest(
         name = file.name
         sha256, size = hash_file(making / name, partial(progress, f"{name}, checked"))
         entries.append(ModelFileEntry(name=name, role=file.role, bytes=size, sha256=sha256))
-        if file.kind in ("tensors", "onnx"):
+        if file.kind in ("tensors", "onnx", "npz"):
             for info in contents.tensors(file.role).values():
                 numbers[info.dtype] += info.numbers
-        if file.kind in ("tensors", "onnx", "bytes"):
+        if file.kind in ("tensors", "onnx", "npz", "bytes"):
             weights += size
     return ModelManifest(
         name=order.name,

@@ -1,4 +1,4 @@
-"""The environment of Piper. It is small, so CI builds it apart from the one that has torch."""
+"""The environments of Piper and Kokoro. Both are small, and CI builds them apart from that with torch."""
 
 from __future__ import annotations
 
@@ -9,31 +9,34 @@ from pathlib import Path
 
 import pytest
 
-from plugins.piper.plugin import HOSTED
+from plugins.kokoro import plugin as kokoro
+from plugins.piper import plugin as piper
 from proxy.config.secret import environ_for_hosts
 from proxy.engines import environment_build, environments
 
-NAME = "piper"
+PLUGINS = {"piper": piper.HOSTED, "kokoro": kokoro.HOSTED}
 ROOT = Path(__file__).parents[3]
 
 
 @cache
-def interpreter() -> str:
+def interpreter(name: str = "piper") -> str:
     """The Python that has onnxruntime and piper-tts. Skips the test where it is absent, but never in CI."""
-    recipe = environments.recipe(NAME, HOSTED)
+    recipe = environments.recipe(name, PLUGINS[name])
     found = environments.find_built(recipe)
     if found is None and not os.environ.get("CI"):
-        pytest.skip(f"{NAME}: its environment is not built: voxgate env build {NAME}")
+        pytest.skip(f"{name}: its environment is not built: voxgate env build {name}")
     if found is None:
         found, _ = environment_build.build(recipe, print)
     return environments.view(found, recipe.links)
 
 
-def run(*arguments: str, stdin: str = "", path: tuple[Path, ...] = ()) -> subprocess.CompletedProcess[str]:
+def run(
+    *arguments: str, stdin: str = "", path: tuple[Path, ...] = (), name: str = "piper"
+) -> subprocess.CompletedProcess[str]:
     """Run a module in that Python, with nothing of this one's packages."""
     paths = os.pathsep.join(map(str, (ROOT, *path)))
     return subprocess.run(
-        [interpreter(), "-P", "-m", *arguments],
+        [interpreter(name), "-P", "-m", *arguments],
         input=stdin,
         cwd=ROOT,
         env=environ_for_hosts(os.environ, ()) | {"PYTHONPATH": paths},

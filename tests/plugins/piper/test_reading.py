@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from plugins.piper.reading import MOST_SOUNDS, read_text, safe_text
+from plugins.piper.reading import MOST_SOUNDS, read_text
 from plugins.piper.voice_format import VoiceConfig
 from speech_engine import UnsupportedLanguage, UnsupportedText
+from speech_engine.text.sounds import safe_text
 
 SYMBOLS = {"^": (1,), "$": (2,), "_": (0,), " ": (3,), ".": (4,), "a": (5,), "b": (6, 7)}
 CONFIG = VoiceConfig(22_050, "en-US", "en-us", False, SYMBOLS, ("0",), frozenset(), 0.6, 1.0, 0.8, 256)

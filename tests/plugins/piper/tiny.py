@@ -130,14 +130,21 @@ def _again(number: int) -> bytes:
     return onnx.node("Sin", f"sound_{number}", f"sound_{number + 1}")
 
 
-def heard(pcm: bytes, rate_hz: int = RATE_HZ, speed: float = 1.0, base_hz: float = BASE_HZ) -> str:
+def heard(
+    pcm: bytes,
+    rate_hz: int = RATE_HZ,
+    speed: float = 1.0,
+    base_hz: float = BASE_HZ,
+    symbols: str = SYMBOLS,
+) -> str:
     """Return the symbols of an answer without its pads. A pitch that is not the voice's own is `#`."""
     sound = np.frombuffer(pcm, "<i2").astype(np.float64)
     size = TONE_SAMPLES / speed * rate_hz / RATE_HZ
     found = []
     for at in range(round(len(sound) / size)):
         piece = sound[round(at * size) : round((at + 1) * size)]
-        found.append(_symbol(_pitch(piece, rate_hz), base_hz) if np.abs(piece).max(initial=0) > 1000 else "")
+        is_loud = np.abs(piece).max(initial=0) > 1000
+        found.append(_symbol(_pitch(piece, rate_hz), base_hz, symbols) if is_loud else "")
     return "".join(found).replace("_", "")
 
 
@@ -152,7 +159,7 @@ def _pitch(piece: NDArray[np.float64], rate_hz: int) -> float:
     return float(np.argmax(spectrum) * rate_hz / (1 << 16))
 
 
-def _symbol(pitch_hz: float, base_hz: float) -> str:
+def _symbol(pitch_hz: float, base_hz: float, symbols: str) -> str:
     number = (pitch_hz - base_hz) / STEP_HZ
     nearest = round(number)
-    return SYMBOLS[nearest] if 0 <= nearest < len(SYMBOLS) and abs(number - nearest) < 0.15 else "#"
+    return symbols[nearest] if 0 <= nearest < len(symbols) and abs(number - nearest) < 0.15 else "#"

@@ -45,3 +45,10 @@ def test_the_thirteen_names_are_bound_to_it(tmp_path: Path) -> None:
     bound = {name: voice.bindings["piper"] for name, voice in voices.items() if voice.bindings}
     assert len(bound) == VOICES
     assert all(name == id_ for name, id_ in bound.items())
+
+
+def test_a_section_of_another_plugin_has_none_of_the_shipped_voices(tmp_path: Path) -> None:
+    section = '[engines.kokoro]\nplugin = "openai"\npreset = "kokoro"\n'
+    (tmp_path / "config.toml").write_text(f'{section}[voices.ana]\nkokoro = "af_heart"\n')
+    voices = config_toml.load(tmp_path / "config.toml", {}).voices
+    assert {name: voice.bindings for name, voice in voices.items()} == {"ana": {"kokoro": "af_heart"}}

@@ -51,3 +51,22 @@ def test_their_tags_are_the_words_of_the_readme(tmp_path: Path) -> None:
         assert voices[name].on("espeak") == Binding("espeak", EngineVoice(espeak))
         assert all(tag in words for tag in voices[name].tags), name
         assert voices[name].tags
+
+
+@pytest.mark.parametrize(
+    ("name", "section"),
+    [
+        ("openai", ""),
+        ("realtime", 'plugin = "openai-realtime"'),
+        ("azure", 'plugin = "openai"\npreset = "azure"'),
+        ("assemblyai", 'plugin = "openai"\npreset = "assemblyai"'),
+        ("piper", ""),
+    ],
+)
+def test_engines_that_know_the_names_need_no_binding(tmp_path: Path, name: str, section: str) -> None:
+    config = load(tmp_path, f"[engines.{name}]\n{section}\n[engines.espeak]\n")
+    voices = {voice.id: voice for voice in Catalogue(config, Engines({}, {})).voices()}
+    assert len(voices) == 13
+    for each in voices.values():
+        assert each.on(name) == Binding(name, EngineVoice(each.id))
+        assert each.on("espeak") is not None

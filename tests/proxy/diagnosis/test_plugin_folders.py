@@ -19,8 +19,8 @@ CLOUDS: tuple[Plugin, ...] = ("elevenlabs", "minimax", "openai")
 ENGINES = ("espeak", "tone")
 OTHERS = ("latin", "plain", "py3langid", "pycld2", "pythainlp", "resemblyzer", "spread")
 WITH_MODELS = ("xtts",)
-SHADOWED = ("piper",)
-"""As a folder of its own, it hides the library of the same name that its worker needs."""
+SHADOWED = ("kokoro", "piper")
+"""With these folders on the path, that of Piper hides the library of the same name, which both need."""
 
 
 @pytest.fixture(scope="module")

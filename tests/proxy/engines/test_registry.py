@@ -17,7 +17,7 @@ REGISTER = """
 def voxgate_register():
     return ({plugins},)
 """
-OURS = {"elevenlabs", "espeak", "minimax", "openai", "openai-realtime", "piper", "tone", "xtts"}
+OURS = {"elevenlabs", "espeak", "kokoro", "minimax", "openai", "openai-realtime", "piper", "tone", "xtts"}
 
 PLUGIN = "Plugin(kind='engine', name='bell', settings=Settings, create=create)"
 

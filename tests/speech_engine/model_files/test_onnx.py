@@ -163,6 +163,36 @@ def test_an_evil_file_is_refused(name: str) -> None:
         read(data)
 
 
+def loop(depth: int = 1) -> bytes:
+    """A Loop that gathers tensors in a list, as exports of torch have it, perhaps around others."""
+    listed = onnx.part(1, "list") + onnx.part(2, onnx.part(4, onnx.part(1, onnx.part(1, onnx.number(1, 1)))))
+    inner = [onnx.node("SequenceInsert", "list weights", "longer")]
+    for _ in range(depth):
+        body = onnx.graph(inner, [], [listed], [])
+        attribute = onnx.part(1, "body") + onnx.part(6, body) + onnx.number(20, 5)
+        inner = [onnx.node("Loop", "turns go list", "gathered", attribute)]
+    return inner[0]
+
+
+def test_a_loop_is_read_only_where_whoever_runs_it_can_stop_it() -> None:
+    data = memoryview(with_node(loop()))
+    assert [node.operator for node in read_graph(data, may_repeat=True).nodes] == ["Gather", "Loop"]
+    with pytest.raises(UnusableModel, match="the operator Loop"):
+        read_graph(data)
+
+
+def test_loops_are_bounded_as_all_else_is() -> None:
+    shell = onnx.node("Shell", "weights", "x", domain="evil")
+    body = onnx.part(1, "body") + onnx.part(6, onnx.graph([shell], [], [], [])) + onnx.number(20, 5)
+    for evil, reason in (
+        (loop(4), "more than 3 deep"),
+        (onnx.node("Loop", "weights", "x", body), "of another library"),
+        (onnx.node("Scan", "weights", "x", body), "the operator Scan"),
+    ):
+        with pytest.raises(UnusableModel, match=reason):
+            read_graph(memoryview(with_node(evil)), may_repeat=True)
+
+
 @given(st.binary(max_size=300))
 def test_any_bytes_are_read_or_refused(data: bytes) -> None:
     try:

@@ -1,0 +1,1 @@
+"""Kokoro: many natural voices of one small network, on the processor, with the files of the operator."""

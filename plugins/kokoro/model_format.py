@@ -1,0 +1,148 @@
+"""What a model of Kokoro consists of, and the check of its three files before a runtime sees them.
+
+Nothing here needs onnxruntime: the check runs where a model is imported, too.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from speech_engine.model_files import (
+    ModelContents,
+    ModelFacts,
+    ModelFile,
+    ModelFormat,
+    OnnxGraph,
+    UnusableModel,
+)
+
+TOKENS, STYLE, SPEED = ("tokens", "input_ids"), "style", "speed"
+STYLE_SIZE = 256
+MOST_TOKENS = 510
+"""Of one piece, without the pad at either end. A voice has a style for each length up to this one."""
+
+_MOST_SYMBOLS = 4_096
+_VOICE = re.compile(r"([a-z])([fm])(_[a-z0-9]{1,40})?")
+
+
+class Reading(NamedTuple):
+    """A language of Kokoro's voices, and espeak-ng's name of it; without that, it has no reader here."""
+
+    tag: str
+    name: str
+    espeak: str = ""
+
+
+READINGS: Mapping[str, Reading] = {
+    "a": Reading("en-US", "American English", "en-us"),
+    "b": Reading("en-GB", "British English", "en-gb-x-rp"),
+    "e": Reading("es", "Spanish", "es"),
+    "f": Reading("fr-FR", "French", "fr-fr"),
+    "h": Reading("hi", "Hindi", "hi"),
+    "i": Reading("it", "Italian", "it"),
+    "p": Reading("pt-BR", "Brazilian Portuguese", "pt-br"),
+    "j": Reading("ja", "Japanese"),
+    "z": Reading("zh", "Mandarin"),
+}
+"""By the first letter of a voice's name. The second one is its gender."""
+
+
+class StyleVoice(NamedTuple):
+    """A voice: its styles lie in the file from `begin`, one of each length after the other."""
+
+    name: str
+    gender: str
+    reading: Reading
+    styles: int
+    begin: int
+
+
+class KokoroModel(NamedTuple):
+    symbols: Mapping[str, int]
+    voices: tuple[StyleVoice, ...]
+    tokens_input: str
+    output: str
+
+    def __repr__(self) -> str:
+        return f"<KokoroModel of {len(self.voices)} voices>"
+
+
+def read_model(model: ModelContents) -> KokoroModel:
+    """Return what the files say of one another. Raise UnusableModel with what is wrong."""
+    symbols = _symbols(model)
+    voices = tuple(_voice(model, name) for name in model.tensors("voices"))
+    if not any(voice.reading.espeak for voice in voices):
+        raise UnusableModel("voices.npz: it has no voice of a language that this engine can read")
+    return KokoroModel(symbols, voices, *_ends(model.graph("model")))
+
+
+def check_kokoro(model: ModelContents) -> ModelFacts:
+    made = read_model(model)
+    tags = dict.fromkeys(voice.reading.tag for voice in made.voices if voice.reading.espeak)
+    return ModelFacts(languages=tuple(tags), extra_gb=0.5)
+
+
+def _symbols(model: ModelContents) -> dict[str, int]:
+    count = model.number("config", "n_token", 2, _MOST_SYMBOLS)
+    table = model.value("config", "vocab")
+    if not isinstance(table, dict) or not 0 < len(table) <= count:
+        raise UnusableModel("config.json: vocab must be a table of at most n_token symbols")
+    for symbol, number in table.items():
+        if len(symbol) != 1 or type(number) is not int or not 0 < number < count:
+            raise UnusableModel("config.json: vocab must give single symbols numbers from 1, below n_token")
+    return table
+
+
+def _voice(model: ModelContents, name: str) -> StyleVoice:
+    parts = _VOICE.fullmatch(name)
+    reading = READINGS.get(parts[1]) if parts else None
+    if parts is None or reading is None:
+        raise UnusableModel(f"voices.npz: {name[:80]} is no name of a voice, such as af_heart")
+    info = model.expect("voices", name, (None, 1, STYLE_SIZE))
+    if info.dtype != "F32" or not 1 <= info.shape[0] <= MOST_TOKENS + 1:
+        raise UnusableModel(f"voices.npz: {name} must have up to {MOST_TOKENS + 1} styles of 32-bit floats")
+    gender = "female" if parts[2] == "f" else "male"
+    return StyleVoice(name, gender, reading, info.shape[0], info.begin)
+
+
+def _ends(graph: OnnxGraph) -> tuple[str, str]:
+    """Return the names of the input for tokens and of the output for sound. They differ between exports."""
+    tokens = next((name for name in TOKENS if name in graph.inputs), TOKENS[0])
+    needed = {tokens: ("I64", 2), STYLE: ("F32", 2), SPEED: ("F32", 1)}
+    for name in graph.inputs.keys() - needed.keys():
+        raise UnusableModel(f"model.onnx: it has an input {name[:80]!r}, which Kokoro does not have")
+    for name, (dtype, rank) in needed.items():
+        found = graph.inputs.get(name)
+        if found is None or found.dtype != dtype or found.shape is None or len(found.shape) != rank:
+            raise UnusableModel(f"model.onnx: its input {name!r} is missing or has another type or shape")
+    output = next(iter(graph.outputs), "")
+    sound = graph.outputs.get(output)
+    if sound is None or sound.dtype != "F32" or (sound.shape is not None and not 1 <= len(sound.shape) <= 3):
+        raise UnusableModel("model.onnx: its first output is missing or is no sound")
+    return tokens, output
+
+
+MODEL_FORMAT = ModelFormat(
+    files=(
+        ModelFile(
+            role="model",
+            kind="onnx",
+            name="model.onnx",
+            sources=("model.onnx", "kokoro*.onnx", "*.onnx"),
+            most_bytes=1024 * 1024 * 1024,
+            # torch writes the stretching of each sound to its length as a Loop.
+            may_repeat=True,
+        ),
+        ModelFile(
+            role="voices",
+            kind="npz",
+            name="voices.npz",
+            sources=("voices*.npz", "voices*.bin"),
+            most_bytes=256 * 1024 * 1024,
+        ),
+        ModelFile(role="config", kind="json", name="config.json"),
+    ),
+    check=check_kokoro,
+)

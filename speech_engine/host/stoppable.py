@@ -1,0 +1,42 @@
+"""Work in a thread that can be stopped: a run of a network, which no task can cancel."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+from speech_engine.errors import EngineFailed
+
+LOOK_EVERY_S = 1.0
+MOST_LOOKS = 120
+"""What a run may take, in looks: on a very slow processor, half a minute of sound may take this long."""
+
+T = TypeVar("T")
+
+
+async def run_stoppable(
+    threads: ThreadPoolExecutor,
+    work: Callable[[], T],
+    stop: Callable[[], None],
+    tick: Callable[[], None],
+    most_looks: int = MOST_LOOKS,
+) -> T:
+    """Do some work in a thread, and say meanwhile that the engine lives. If it hangs, it is stopped.
+
+    When this is cancelled, the work is stopped, and its thread is free when this ends. Raise EngineFailed.
+    """
+    done = asyncio.wrap_future(threads.submit(work))
+    try:
+        for _ in range(most_looks):
+            await asyncio.wait((done,), timeout=LOOK_EVERY_S)
+            if done.done():
+                return done.result()
+            tick()
+        raise EngineFailed("The voice's network takes too long.")
+    finally:
+        stop()
+        await asyncio.wait((done,))
+        if not done.cancelled():
+            done.exception()  # without this call, the loop reports a forgotten error

@@ -1,0 +1,146 @@
+"""What is heard of a tiny model: the right sounds, voices, styles and times; and how a piece is cancelled."""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+import threading
+from collections.abc import AsyncIterator
+from contextlib import aclosing, asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+import pytest
+
+from plugins.kokoro.engine import KokoroEngine
+from plugins.kokoro.model_format import READINGS
+from plugins.kokoro.plugin import KokoroSettings
+from plugins.kokoro.reading import own_alphabet
+from plugins.kokoro.worker import phonemize, voxgate_register
+from speech_engine import Audio, Context, EngineVoice, Segment, SpeechJob, UnsupportedLanguage
+from speech_engine.host.log import HostLogger
+from tests.plugins.kokoro import tiny
+from tests.plugins.piper.tiny import BASE_HZ
+
+TEXT = "The boat is on the lake."
+WRITTEN = "\u00f0\u0259 b\u02c8Ot \u026az \u0254n\u00f0\u0259 l\u02c8Ak."
+
+
+@asynccontextmanager
+async def opened(settings: dict[str, Any] | None = None, **model: Any) -> AsyncIterator[KokoroEngine]:
+    with tempfile.TemporaryDirectory(prefix="kokoro-") as folder:
+        path = str(tiny.stored(Path(folder) / "tiny", **model))
+        made = msgspec.convert({"model_path": path, **(settings or {})}, KokoroSettings)
+        (plugin,) = voxgate_register()
+        assert callable(plugin.create)
+        async with plugin.create("kokoro", made, Context(HostLogger("kokoro"))) as engine:
+            yield engine
+
+
+def job(*texts: str, voice: str = "alloy", language: str = "en", speed: float = 1.0) -> SpeechJob:
+    return SpeechJob(
+        id="job",
+        tenant="acc_1",
+        model="standard",
+        voice=EngineVoice(voice),
+        segments=tuple(Segment(text, 0, len(text)) for text in texts),
+        language=language,
+        speed=speed,
+    )
+
+
+async def spoken(engine: KokoroEngine, asked: SpeechJob) -> list[bytes]:
+    """Return the sound of each segment."""
+    sounds = [b"" for _ in asked.segments]
+    async with aclosing(engine.speak(asked)) as events:
+        async for event in events:
+            if isinstance(event, Audio):
+                sounds[event.segment] += event.pcm
+    return sounds
+
+
+def sounds_of(text: str, letter: str) -> str:
+    """What a listener should hear of a text."""
+    reading = READINGS[letter]
+    written = "".join("".join(sentence) for sentence in phonemize(text, reading.espeak))
+    return "".join(sound for sound in own_alphabet(written, reading) if sound in tiny.SYMBOLS)
+
+
+def test_the_sounds_are_those_of_the_models_alphabet() -> None:
+    async def run() -> None:
+        async with opened() as engine:
+            (sound,) = await spoken(engine, job(TEXT))
+            assert tiny.heard(sound) == sounds_of(TEXT, "a") == WRITTEN
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize(
+    ("voice", "letter", "language", "text"),
+    [("am_echo", "a", "en-US", TEXT), ("bf_emma", "b", "en-GB", TEXT), ("pf_dora", "p", "pt-BR", "Bom dia.")],
+)
+def test_each_voice_reads_in_its_language_with_its_style(
+    voice: str, letter: str, language: str, text: str
+) -> None:
+    async def run() -> None:
+        async with opened(tokens="input_ids") as engine:
+            (sound,) = await spoken(engine, job(text, voice=voice, language=language))
+            assert tiny.heard(sound, base_hz=BASE_HZ + tiny.VOICES[voice]) == sounds_of(text, letter)
+
+    asyncio.run(run())
+
+
+def test_the_style_is_that_of_the_pieces_length() -> None:
+    def by_length(_higher: float) -> np.ndarray[tuple[int, ...], np.dtype[np.float32]]:
+        made = np.zeros((510, 1, 256), np.float32)
+        made[:, 0, 0] = 10 * np.arange(1, 511)
+        return made
+
+    async def run() -> None:
+        async with opened(styles=by_length) as engine:
+            (sound,) = await spoken(engine, job("a"))
+            assert round(tiny.pitch(sound) / 10) == len(sounds_of("a", "a"))
+
+    asyncio.run(run())
+
+
+def test_speed_changes_the_times_and_not_the_pitch() -> None:
+    async def run() -> None:
+        async with opened() as engine:
+            for speed in (0.5, 2.0):
+                (sound,) = await spoken(engine, job(TEXT, speed=speed))
+                assert tiny.heard(sound, speed=speed) == sounds_of(TEXT, "a")
+
+    asyncio.run(run())
+
+
+def test_a_voice_that_cannot_be_read_is_refused_by_name() -> None:
+    async def run() -> None:
+        async with opened() as engine:
+            with pytest.raises(UnsupportedLanguage, match="a voice for Japanese"):
+                await spoken(engine, job("a", voice="jf_alpha", language="ja"))
+
+    asyncio.run(run())
+
+
+def test_a_loop_without_end_is_stopped_when_its_listener_leaves() -> None:
+    async def run() -> None:
+        async with opened({"slots": 1}, turns=tiny.FOR_EVER) as engine:
+            for _ in range(2):  # the one thread is free again
+                begun = threading.Event()
+                speak = engine.network.speak
+
+                def watched(*given: Any, begun: threading.Event = begun, speak: Any = speak) -> Any:
+                    begun.set()
+                    return speak(*given)
+
+                engine.network.speak = watched  # type: ignore[method-assign, assignment]
+                speaking = asyncio.create_task(spoken(engine, job(TEXT)))
+                await asyncio.to_thread(begun.wait)
+                speaking.cancel()
+                await asyncio.wait((speaking,))
+                assert speaking.cancelled()
+
+    asyncio.run(run())

@@ -1,0 +1,94 @@
+"""Kokoro in a whole server: imported by command, spoken at a port, with the names that clients know."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from plugins.kokoro.voices import NAMES
+from tests import server
+from tests.faults.processes import until
+from tests.plugins.kokoro import tiny
+from tests.plugins.piper.environment import interpreter
+from tests.plugins.piper.tiny import BASE_HZ
+from tests.server import Server
+
+LOADED_S = 120.0
+TEXT = "Go to bed."
+CONFIG = """
+[server]
+first_audio_s = 60
+[engines.espeak]
+processes = 1
+[engines.kokoro]
+default = true
+model = "mine"
+pause_ms = 0
+"""
+
+
+def is_ready(live: Server) -> bool:
+    with live.control() as control:
+        rows = {row["name"]: row["state"] for row in control.get("/admin/engines").json()["data"]}
+    return bool(rows["kokoro"] == "ready")
+
+
+@pytest.fixture(scope="module")
+def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    interpreter("kokoro")
+    folder = tmp_path_factory.mktemp("served")
+    config = folder / "config.toml"
+    config.write_text(CONFIG)
+    source = tiny.model(folder / "source")
+    named = ("--engine", "kokoro", "--name", "mine", "--licence", "Apache-2.0")
+    assert "Apache-2.0" in server.command(config, "models", "import", str(source), *named).stdout
+    with server.running(folder, CONFIG) as running:
+        until(lambda: is_ready(running), LOADED_S)
+        yield running
+
+
+def said(live: Server, text: str, **more: object) -> bytes:
+    """Return what Kokoro answers, as PCM."""
+    answer = live.speech(text, response_format="pcm", **more)
+    assert answer.status_code == 200, answer.text
+    assert answer.headers["x-voxgate-engine"] == "kokoro/standard"
+    return answer.content
+
+
+def test_tts_1_speaks_with_the_default_voice(live: Server) -> None:
+    assert tiny.heard(said(live, TEXT, language="en-US")) == "\u0261\u02ccO t\u0259 b\u02c8\u025bd."
+
+
+def test_all_thirteen_names_speak_with_voices_of_their_gender(live: Server) -> None:
+    for name, gender in NAMES.items():
+        higher = tiny.pitch(said(live, "a", voice=name, language="en-US"))
+        assert abs(higher - tiny.VOICES["af_heart" if gender == "female" else "am_echo"]) < 5
+
+
+def test_voices_are_listed_and_spoken_with_in_their_language(live: Server) -> None:
+    with live.client() as client:
+        listed = {each["id"]: each for each in client.get("/v1/audio/voices").json()["data"]}
+    ours = {id_: (each["language"], each["gender"]) for id_, each in listed.items() if "kokoro/" in id_}
+    assert ours == {
+        "kokoro/af_heart": ("en-US", "female"),
+        "kokoro/am_echo": ("en-US", "male"),
+        "kokoro/bf_emma": ("en-GB", "female"),
+        "kokoro/pf_dora": ("pt-BR", "female"),
+    }
+    sound = said(live, "bom dia.", voice="kokoro/pf_dora", language="pt-BR")
+    assert tiny.heard(sound, base_hz=BASE_HZ + tiny.VOICES["pf_dora"]).startswith("b")
+
+
+def test_speed_changes_the_time_of_each_sound(live: Server) -> None:
+    usual = tiny.heard(said(live, TEXT, language="en"))
+    for speed in (0.5, 2.0):
+        assert tiny.heard(said(live, TEXT, speed=speed, language="en"), speed=speed) == usual
+
+
+def test_a_language_without_a_reader_goes_to_the_next_model_or_is_refused(live: Server) -> None:
+    answer = live.speech("Guten Tag.", language="de", response_format="pcm")
+    assert answer.headers["x-voxgate-engine"] == "espeak/standard"
+    refused = live.speech("\u3042", model="kokoro/standard", language="ja")
+    assert refused.status_code == 400
+    assert "'ja'" in refused.json()["error"]["message"]

@@ -1,0 +1,129 @@
+"""A tiny model of Kokoro's layout that speaks in tones, as Piper's tiny voices do.
+
+The first number of a style raises all tones, so that a voice is known by its pitch. As in the real files,
+what was made passes a Loop.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Mapping
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from tests import onnx_bytes as onnx
+from tests.plugins.piper import tiny as piper_tiny
+
+RATE_HZ = 24_000
+SYMBOLS = (
+    "_ ;:,.!?abcdefhijklmnopqrstuvwxyzAIOQTWY"
+    "\u00e6\u00f0\u014b\u0251\u0254\u0259\u025b\u025c\u0261\u026a\u0279\u027e"
+    "\u0283\u028a\u028c\u0292\u02c8\u02cc\u02d0\u03b8\u02a4\u02a7\u0303"
+)
+"""The first one is the pad, which no text has."""
+VOICES = {"af_heart": 0.0, "am_echo": 100.0, "bf_emma": 200.0, "pf_dora": 300.0, "jf_alpha": 400.0}
+"""How much higher each voice is."""
+FOR_EVER = 1 << 40
+BOOL = 9
+
+heard = partial(piper_tiny.heard, rate_hz=RATE_HZ, symbols=SYMBOLS)
+
+
+def pitch(pcm: bytes) -> float:
+    """Return how much higher than the default voice an answer is, by its first pad."""
+    return piper_tiny.pitch(pcm, RATE_HZ) - piper_tiny.BASE_HZ
+
+
+def model(
+    folder: Path,
+    voices: Mapping[str, float] = VOICES,
+    *,
+    turns: int = 1,
+    tokens: str = "tokens",
+    styles: Callable[[float], np.ndarray[tuple[int, ...], np.dtype[np.float32]]] | None = None,
+) -> Path:
+    """Write a model as it is downloaded, and return its folder."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "kokoro-v1.0.onnx").write_bytes(network(turns, tokens))
+    (folder / "config.json").write_text(json.dumps(config()))
+    made = {name: (styles or _styles)(higher) for name, higher in voices.items()}
+    with (folder / "voices-v1.0.bin").open("wb") as file:
+        np.savez(file, **made)  # type: ignore[arg-type]
+    return folder
+
+
+def stored(folder: Path, **more: object) -> Path:
+    """Write a model as it is stored."""
+    model(folder, **more)  # type: ignore[arg-type]
+    (folder / "kokoro-v1.0.onnx").rename(folder / "model.onnx")
+    (folder / "voices-v1.0.bin").rename(folder / "voices.npz")
+    return folder
+
+
+def config() -> dict[str, object]:
+    return {
+        "n_token": len(SYMBOLS),
+        "vocab": {symbol: number for number, symbol in enumerate(SYMBOLS) if number},
+    }
+
+
+def network(turns: int = 1, tokens: str = "tokens") -> bytes:
+    """A model whose sound is sin(2 pi f t) for each symbol. After `turns`, its Loop lets the sound go on."""
+    turn = 2 * math.pi / RATE_HZ
+    nodes = [
+        onnx.node("Gather", f"pitches {tokens}", "steps"),  # [1, N]
+        onnx.node("Gather", "style first", "higher", onnx.attribute("axis", 1)),  # [1, 1]
+        onnx.node("Mul", "higher turn", "shift"),
+        onnx.node("Add", "steps shift", "pitch"),
+        onnx.node("Unsqueeze", "pitch last", "pitch_column"),  # [1, N, 1]
+        onnx.node("Div", "samples speed", "length"),
+        onnx.node("Squeeze", "length", "stretched"),
+        onnx.node("Range", "zero stretched one", "times"),  # [S]
+        onnx.node("Mul", "pitch_column times", "phases"),  # [1, N, S]
+        onnx.node("Sin", "phases", "sound"),
+        onnx.node("Loop", "turns go sound", "looped", _body()),
+        onnx.node("Mul", "looped loudness", "quiet"),
+        onnx.node("Reshape", "quiet whole", "audio"),
+    ]
+    tensors = [
+        onnx.floats(
+            "pitches",
+            [turn * (piper_tiny.BASE_HZ + piper_tiny.STEP_HZ * number) for number in range(len(SYMBOLS))],
+        ),
+        onnx.scalar("turn", turn),
+        onnx.ints("first", [0]),
+        onnx.scalar("samples", piper_tiny.TONE_SAMPLES * RATE_HZ / piper_tiny.RATE_HZ),
+        onnx.scalar("zero", 0.0),
+        onnx.scalar("one", 1.0),
+        onnx.scalar("loudness", 0.3),
+        onnx.int_scalar("turns", turns),
+        onnx.tensor("go", BOOL, (), b"\x01"),
+        onnx.ints("last", [2]),
+        onnx.ints("whole", [-1]),
+    ]
+    inputs = [
+        onnx.value(tokens, onnx.INT64, 1, "length"),
+        onnx.value("style", onnx.FLOAT, 1, 256),
+        onnx.value("speed", onnx.FLOAT, 1),
+    ]
+    return onnx.model(onnx.graph(nodes, tensors, inputs, [onnx.value("audio", onnx.FLOAT, "time")]))
+
+
+def _body() -> bytes:
+    kept = [onnx.node("Identity", "goes", "goes_on"), onnx.node("Identity", "kept", "keeps")]
+    inputs = [
+        onnx.value("turn_number", onnx.INT64),
+        onnx.value("goes", BOOL),
+        onnx.value("kept", onnx.FLOAT, "a", "b", "c"),
+    ]
+    outputs = [onnx.value("goes_on", BOOL), onnx.value("keeps", onnx.FLOAT, "a", "b", "c")]
+    return onnx.part(1, "body") + onnx.part(6, onnx.graph(kept, [], inputs, outputs)) + onnx.number(20, 5)
+
+
+def _styles(higher: float) -> np.ndarray[tuple[int, ...], np.dtype[np.float32]]:
+    made = np.zeros((510, 1, 256), np.float32)
+    made[:, 0, 0] = higher
+    return made

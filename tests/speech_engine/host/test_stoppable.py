@@ -1,0 +1,54 @@
+"""Work in a thread: its result, its error, and its end when nobody waits for it any more."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from speech_engine import EngineFailed
+from speech_engine.host.stoppable import run_stoppable
+
+
+@pytest.fixture
+def threads() -> Iterator[ThreadPoolExecutor]:
+    """One thread, so that the next work shows that the last one ended."""
+    with ThreadPoolExecutor(1) as pool:
+        yield pool
+
+
+def nothing() -> None:
+    pass
+
+
+async def test_it_gives_the_result_or_the_error(threads: ThreadPoolExecutor) -> None:
+    assert await run_stoppable(threads, lambda: 7, nothing, nothing) == 7
+    with pytest.raises(ZeroDivisionError):
+        await run_stoppable(threads, lambda: 1 // 0, nothing, nothing)
+
+
+async def test_work_that_nobody_waits_for_is_stopped_and_its_thread_is_free(
+    threads: ThreadPoolExecutor,
+) -> None:
+    begun, stop = threading.Event(), threading.Event()
+
+    def work() -> bool:
+        begun.set()
+        return stop.wait()
+
+    waiting = asyncio.create_task(run_stoppable(threads, work, stop.set, nothing))
+    await asyncio.to_thread(begun.wait)
+    waiting.cancel()
+    await asyncio.wait((waiting,))
+    assert waiting.cancelled()
+    assert await run_stoppable(threads, lambda: 7, nothing, nothing) == 7
+
+
+async def test_work_without_end_is_stopped_and_fails(threads: ThreadPoolExecutor) -> None:
+    stop, ticks = threading.Event(), []
+    with pytest.raises(EngineFailed, match="takes too long"):
+        await run_stoppable(threads, stop.wait, stop.set, lambda: ticks.append(1), most_looks=1)
+    assert ticks == [1]
