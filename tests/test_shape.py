@@ -47,7 +47,6 @@ SHORT = {
     "proxy/storage/clone_uses.py": "what speech tells of clones; their states have a page of their own",
     "proxy/voices/derived_things.py": "interfaces",
     "proxy/diagnosis/finding.py": "a value that all of diagnosis gives",
-    "proxy/engines/hook_answers.py": "the judgement of one answer, made for the registry alone",
     "proxy/engines/plugin_instances.py": "one way to open a plugin, used by three rooms",
     "proxy/engines/provider_pace.py": "the clock of a key, which knows nothing of engines",
     "proxy/engines/sample_source.py": "an interface",

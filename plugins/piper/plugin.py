@@ -7,7 +7,7 @@ from typing import Annotated
 import msgspec
 
 from plugins.piper.voice_format import MODEL_FORMAT
-from speech_engine.plugin import Hosted, Plugin
+from speech_engine.plugin import Hosted, Missing, Plugin
 
 _Scale = Annotated[float, msgspec.Meta(ge=0.0, le=2.0)] | None
 
@@ -43,6 +43,12 @@ HOSTED = Hosted(
 )
 
 
+def missing(settings: PiperSettings) -> tuple[Missing, ...]:
+    """Return the want of a voice, if none has been imported."""
+    do = "voxgate models import FILE.onnx --engine piper --name NAME --licence LICENCE"
+    return () if settings.model_paths else (Missing("no voice has been imported", do),)
+
+
 def voxgate_register() -> tuple[Plugin[PiperSettings], ...]:
     return (
         Plugin(
@@ -50,6 +56,7 @@ def voxgate_register() -> tuple[Plugin[PiperSettings], ...]:
             name="piper",
             settings=PiperSettings,
             create=HOSTED,
+            missing=missing,
             model_format=MODEL_FORMAT,
         ),
     )

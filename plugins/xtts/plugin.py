@@ -8,7 +8,7 @@ import msgspec
 
 from plugins.xtts.model_format import MODEL_FORMAT
 from speech_engine.host.batch_settings import BatchSettings
-from speech_engine.plugin import Hosted, Plugin
+from speech_engine.plugin import Hosted, Missing, Plugin
 
 Precision = Literal["float32", "bfloat16", "float16"]
 
@@ -68,6 +68,12 @@ HOSTED = Hosted(
 )
 
 
+def missing(settings: XttsSettings) -> tuple[Missing, ...]:
+    """Return the want of a model, if the section names none."""
+    do = 'voxgate models import FOLDER --engine xtts --name NAME --licence CPML, then model = "NAME"'
+    return () if settings.model_path else (Missing("the section names no model", do),)
+
+
 def voxgate_register() -> tuple[Plugin[XttsSettings], ...]:
     return (
         Plugin(
@@ -75,6 +81,7 @@ def voxgate_register() -> tuple[Plugin[XttsSettings], ...]:
             name="xtts",
             settings=XttsSettings,
             create=HOSTED,
+            missing=missing,
             model_format=MODEL_FORMAT,
         ),
     )

@@ -33,6 +33,8 @@ def check(
     """Check the configuration, or a plugin. Nothing is started."""
     import asyncio
 
+    import msgspec
+
     from proxy.config import config_toml
     from proxy.diagnosis import probes
     from proxy.diagnosis.config_check import check_config
@@ -46,11 +48,14 @@ def check(
         findings = list(check_plugin(plugin, given, voice))
     else:
         loaded, plugins = config_toml.load(config_file), registry.load()
-        findings = check_config(loaded, plugins, probes.ask(loaded, plugins)) + missing_plans(loaded)
+        results = probes.ask(loaded, plugins)
+        spoken: list[Finding] = []
         if live:
             from proxy.diagnosis.live_check import check_live
 
-            findings += asyncio.run(check_live(loaded, plugins))
+            spoken, models = asyncio.run(check_live(loaded, plugins))
+            results = msgspec.structs.replace(results, models={**results.models, **models})
+        findings = [*check_config(loaded, plugins, results), *missing_plans(loaded), *spoken]
     print_findings(findings, form)
     if _has_faults(findings):
         sys.exit(1)

@@ -8,12 +8,13 @@ from typing import Any
 from policies.limits import AGREEABLE
 from policies.plans import Plan
 from policies.price import Price, in_credits
-from proxy.config import addresses, model_names
+from proxy.config import addresses
 from proxy.config.config_toml import Config
 from proxy.config.credits import shown_limits
 from proxy.config.sections import PluginSection
 from proxy.diagnosis import text_check
 from proxy.diagnosis.finding import Finding, note, ok, wrong
+from proxy.diagnosis.model_check import models
 from proxy.diagnosis.probes import NO_RESULTS, ProbeResults
 from proxy.diagnosis.retirement_check import retirements
 from proxy.engines.environments import EnvironmentRefused, interpreter
@@ -31,15 +32,17 @@ def check_config(config: Config, registry: Registry, results: ProbeResults = NO_
         wrong("plugin", f"failed at {fault.stage}: {fault.reason}", name=fault.name)
         for fault in registry.faults
     ]
-    findings += [finding for name in config.engines for finding in _engine(config, registry, name)]
+    engines = [finding for name in config.engines for finding in _engine(config, registry, name)]
+    findings += engines
+    sick = {each.name for each in engines if (each.what, each.verdict) == ("engine", "wrong")}
     findings += [ok("plan", _plan(plan), name=plan.name) for plan in config.plans.values()]
     findings += [
         note("plan", remark.text, name=remark.key)
         for remark in config.warnings
         if remark.key.startswith("plans.")
     ]
-    findings += _models(config, results)
-    findings += text_check.routes(config, registry, results)
+    findings += models(config, registry, results, sick)
+    findings += text_check.routes(config, registry, results, sick)
     findings += retirements(config, registry, results.models)
     findings += _settings(config, registry)
     findings += [_default(config.models, "default_model", config.server.default_model)]
@@ -59,18 +62,6 @@ def _server(config: Config, running_at: str) -> list[Finding]:
         ok("storage", kept, name=addresses.show_storage(config.storage.url)),
         ok("limits", "where requests are counted", name=addresses.show_limits(config.limits.url)),
         ok("metrics", "Prometheus text" if server.metrics else "", name=server.metrics or "none"),
-    ]
-
-
-def _models(config: Config, results: ProbeResults) -> list[Finding]:
-    """Judge the models that sections list or engines named. The models of other engines stand in /readyz."""
-    named = {engine: [info.id for info in infos] for engine, infos in results.models.items()}
-    known = {**named, **model_names.listed_models(config)}
-    faults = [*model_names.find_misnamed(config, known), *model_names.find_without_cost(config, known)]
-    faulty = {fault.where for fault in faults}
-    return [
-        *(ok("model", ", ".join(n), name=alias) for alias, n in config.models.items() if alias not in faulty),
-        *(wrong("model", fault.reason, name=fault.where) for fault in faults),
     ]
 
 
@@ -114,10 +105,20 @@ def _engine(config: Config, registry: Registry, name: str) -> Iterator[Finding]:
     section = config.engines[name]
     try:
         spec = registry.engine(name, section, config.data)
-        if isinstance(spec, HostedEngineSpec):
+        lacking = [
+            wrong("engine", lack.what, lack.do, name=name)
+            for lack in registry.missing(name, section, config.data)
+        ]
+    except EngineConfigError as error:
+        yield wrong("engine", str(error), name=name)
+        return
+    if isinstance(spec, HostedEngineSpec):
+        try:
             interpreter(section.plugin, spec.hosted)
-    except (EngineConfigError, EnvironmentRefused) as refused:
-        yield wrong("engine", str(refused), name=name)
+        except EnvironmentRefused as refused:
+            lacking.insert(0, wrong("engine", str(refused), name=name))
+    if lacking:
+        yield from lacking
         return
     names = ", ".join(model.manifest.name for model in spec.models)
     model = f", {'model' if len(spec.models) == 1 else 'models'} {names}" if names else ""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from typing import NamedTuple
 
 import structlog
 from msgspec.structs import replace
@@ -41,19 +42,29 @@ _SENTENCE = "Hello, this is a test."
 _IN_ANY_LANGUAGE = "1, 2, 3."
 
 
-async def check_live(config: Config, registry: Registry) -> list[Finding]:
-    """Return one finding for each key. The providers' charge is in no account's usage."""
+class LiveResults(NamedTuple):
+    """One finding for each key, and the models that the engines named."""
+
+    findings: list[Finding]
+    models: dict[str, tuple[ModelInfo, ...]]
+
+
+async def check_live(config: Config, registry: Registry) -> LiveResults:
+    """Let each key speak. The providers' charge is in no account's usage."""
     cloud = {name: section for name, section in config.engines.items() if _is_cloud(config, registry, name)}
     only = replace(config, engines=cloud)
     findings: list[Finding] = []
+    models: dict[str, tuple[ModelInfo, ...]] = {}
     async with open_engines(registry, only, Metrics().engines) as engines:
         catalogue = Catalogue(only, engines)
         for name, engine in engines.items():
             if isinstance(engine, CloudEngine) and engine.keys:
                 findings += [await _try(catalogue, engine, key) for key in engine.keys]
+                models[name] = engine.models()
             else:
                 findings.append(wrong("live", engine.reason, name=name))
-    return findings or [ok("live", "no engine of the cloud is configured", name="none")]
+    none = [ok("live", "no engine of the cloud is configured", name="none")]
+    return LiveResults(findings or none, {name: known for name, known in models.items() if known})
 
 
 def _is_cloud(config: Config, registry: Registry, name: str) -> bool:

@@ -1,9 +1,10 @@
-"""`voxgate check`: plans that accounts have and the configuration lacks."""
+"""`voxgate check` and `doctor`: plans that accounts have and the configuration lacks."""
 
 from __future__ import annotations
 
 import asyncio
 import sqlite3
+from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -16,18 +17,19 @@ from proxy.processes import runtime
 from proxy.storage import accounts
 from proxy.storage.store import StorageFailed
 
+_MOVE = "move them: voxgate accounts set-plan ACCOUNT PLAN"
 
-def missing_plans(config: Config) -> list[Finding]:
-    """Return one finding for each missing plan. If neither a server nor the database answers, return none."""
+
+def missing_plans(config: Config) -> Iterator[Finding]:
+    """Yield one finding for each missing plan. If neither a server nor the database answers, yield none."""
     try:
         counts = _count(config)
     except (CommandRefused, StorageFailed, sqlite3.Error):
-        return []
-    return [
-        wrong("plan", f"{count} account(s) are on it, and it is not configured: they are refused", name=name)
-        for name, count in counts.items()
-        if count and name not in config.plans
-    ]
+        return
+    for name, count in counts.items():
+        if count and name not in config.plans:
+            found = f"{count} account(s) are on it, and it is not configured: they are refused"
+            yield wrong("plan", found, f"add [plans.{name}], or {_MOVE}", name=name)
 
 
 def _count(config: Config) -> dict[str, int]:

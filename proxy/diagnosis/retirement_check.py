@@ -8,7 +8,7 @@ from datetime import UTC, date, datetime
 from policies.retirement import Retirement, find_retirement, parse_day
 from proxy.config.config_toml import Config
 from proxy.diagnosis.finding import Finding, note, wrong
-from proxy.engines.registry import EngineConfigError, InProcessSpec, Registry
+from proxy.engines.registry import EngineConfigError, Registry
 from speech_engine import ModelInfo
 from speech_engine.plugin import KnowsShutdowns
 
@@ -23,7 +23,10 @@ def retirements(
     models: Mapping[str, tuple[ModelInfo, ...]],
     today: date | None = None,
 ) -> Iterator[Finding]:
-    """Yield a finding for each list that has a model that ends soon, or has ended."""
+    """Yield a finding for each list with a model that ends soon, or has ended, and for who cannot say.
+
+    A missing secret hides no day: the address and the preset tell the provider.
+    """
     today = today or datetime.now(UTC).date()
     lists = {
         **{f"alias {alias}": names for alias, names in config.models.items()},
@@ -33,6 +36,10 @@ def retirements(
         days = {full: _last_day(config, registry, models, full) for full in full_names}
         if (retirement := find_retirement(days, today)) is not None:
             yield _finding(name, retirement, today)
+    named = dict.fromkeys(full.partition("/")[0] for full_names in lists.values() for full in full_names)
+    for engine in named:
+        if engine not in models and _is_unreadable(config, registry, engine):
+            yield note(WHAT, "not checked: its settings have a fault", "mend its section", name=engine)
 
 
 def _finding(name: str, retirement: Retirement, today: date) -> Finding:
@@ -60,8 +67,20 @@ def _day_by_settings(config: Config, registry: Registry, engine: str, model: str
     if section is None:
         return ""
     try:
-        spec = registry.engine(engine, section, config.data)
+        settings = registry.first_settings(engine, section, config.data)
     except EngineConfigError:
-        return ""  # another finding says so
-    settings = spec.settings[0] if isinstance(spec, InProcessSpec) else None
+        return ""  # _is_unreadable tells of it
     return settings.shutdown_date(model) if isinstance(settings, KnowsShutdowns) else ""
+
+
+def _is_unreadable(config: Config, registry: Registry, engine: str) -> bool:
+    """Tell whether an engine would know the last days of its models, but its settings have a fault."""
+    section = config.engines.get(engine)
+    plugin = registry.plugins("engine").get(section.plugin) if section is not None else None
+    if section is None or plugin is None or not issubclass(plugin.settings, KnowsShutdowns):
+        return False
+    try:
+        registry.first_settings(engine, section, config.data)
+    except EngineConfigError:
+        return True
+    return False

@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from policies import lexicon, routing
 from policies.language import base
 from policies.lexicon import Words
 from policies.routing import Route
 from proxy.config.config_toml import Config
-from proxy.config.model_names import STANDARD
 from proxy.config.reader import hint
 from proxy.config.routes import missing_engines
 from proxy.config.sections import Remark, VoiceSection
 from proxy.diagnosis.finding import Finding, note, ok
+from proxy.diagnosis.model_check import imported_infos
 from proxy.diagnosis.probes import ProbeResults
-from proxy.engines.registry import EngineConfigError, Registry
-from speech_engine import Language, ModelInfo
+from proxy.engines.registry import Registry
 
 
-def routes(config: Config, registry: Registry, results: ProbeResults) -> list[Finding]:
-    return [_route(config, registry, results, route) for route in config.routes]
+def routes(config: Config, registry: Registry, results: ProbeResults, sick: Collection[str]) -> list[Finding]:
+    """Judge the routes. `sick` are the engines that cannot run."""
+    return [_route(config, registry, results, sick, route) for route in config.routes]
 
 
 def voices(config: Config, results: ProbeResults) -> list[Finding]:
@@ -76,9 +78,13 @@ def front_end_remarks(config: Config, registry: Registry) -> tuple[Remark, ...]:
     )
 
 
-def _route(config: Config, registry: Registry, results: ProbeResults, route: Route) -> Finding:
+def _route(
+    config: Config, registry: Registry, results: ProbeResults, sick: Collection[str], route: Route
+) -> Finding:
     """Judge a route. A fault is only a note, because requests skip what is missing."""
-    faults = {full: _fault(config, registry, results, full, route.language) for full in route.candidates}
+    faults = {
+        full: _fault(config, registry, results, sick, full, route.language) for full in route.candidates
+    }
     warnings = [fault for fault in faults.values() if fault]
     there = [full for full, fault in faults.items() if not fault]
     if faults and not there:
@@ -93,25 +99,18 @@ def _route(config: Config, registry: Registry, results: ProbeResults, route: Rou
     return (note if warnings else ok)("route", "; ".join((*notes, *warnings)), name=route.language)
 
 
-def _fault(config: Config, registry: Registry, results: ProbeResults, full: str, tag: str) -> str:
+def _fault(
+    config: Config, registry: Registry, results: ProbeResults, sick: Collection[str], full: str, tag: str
+) -> str:
     """Return why a candidate would not speak, or "" if no reason is known."""
     engine, _, name = full.partition("/")
     if engine not in config.engines:
         return f"no [engines.{engine}] for {full}"
-    section = config.engines[engine]
-    try:
-        models = registry.engine(engine, section, config.data).models
-    except EngineConfigError:
+    if engine in sick:
         return f"{engine}, for {full}, cannot run"
-    infos = results.models.get(engine)
-    if infos is None and models:
-        # Nobody can be asked, but an engine with imported models has these alone.
-        format_ = registry.plugins("engine")[section.plugin].model_format
-        is_one = format_ is not None and not format_.listed_in
-        tags = dict.fromkeys(tag for each in models for tag in each.manifest.languages)
-        id_ = models[0].manifest.name if is_one else STANDARD
-        infos = (ModelInfo(id=id_, languages=tuple(map(Language, tags)), sample_rate_hz=1),)
-    if infos is None:
+    # Nobody can be asked without a server, but imported models are known.
+    infos = results.models.get(engine) or imported_infos(config, registry, engine)
+    if not infos:
         return ""
     info = next((info for info in infos if info.id == name), None)
     if info is None:

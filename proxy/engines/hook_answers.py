@@ -1,4 +1,4 @@
-"""The judgement of what a plugin's hook answers: types are not checked by anybody else."""
+"""The hook of a plugin's module, and the judgement of its answer: types are not checked by anybody else."""
 
 from __future__ import annotations
 
@@ -6,14 +6,35 @@ from collections.abc import Mapping
 from typing import Any, get_args
 
 import msgspec
+import pluggy
 
 from proxy.engines.model_store.store import MODEL_PATH, MODEL_PATHS
 from speech_engine import Hosted, Plugin
 from speech_engine.plugin import Kind
 
+GROUP = "voxgate"
+
 
 class Nonsense(Exception):
     """An answer of a hook that breaks the hook's promise."""
+
+
+class Hooks:
+    @pluggy.HookspecMarker(GROUP)
+    def voxgate_register(self) -> tuple[Plugin[Any], ...]:
+        """Give the plugins of a module. It is called once, at start."""
+        raise NotImplementedError
+
+
+class Manager(pluggy.PluginManager):
+    """A manager that knows a hook by its name: so a plugin needs no marker, and its environment no pluggy."""
+
+    def parse_hookimpl_opts(self, plugin: object, name: str) -> pluggy.HookimplOpts | None:
+        if not name.startswith("voxgate_") or not callable(getattr(plugin, name, None)):
+            return None
+        return pluggy.HookimplOpts(
+            wrapper=False, hookwrapper=False, optionalhook=False, tryfirst=False, trylast=False, specname=None
+        )
 
 
 def judge(answers: list[Any], found: Mapping[tuple[str, str], Plugin[Any]]) -> tuple[Plugin[Any], ...]:

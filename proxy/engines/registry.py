@@ -15,7 +15,6 @@ from importlib.metadata import EntryPoint, entry_points
 from typing import Any, Generic, Literal, NamedTuple
 
 import msgspec
-import pluggy
 import structlog
 
 from proxy.config import fields
@@ -23,14 +22,13 @@ from proxy.config.config_toml import EngineSection
 from proxy.config.engines import DEFAULT_CREDENTIAL, settings_by_key
 from proxy.config.reader import hint
 from proxy.config.sections import PluginSection
-from proxy.engines.hook_answers import judge
+from proxy.engines.hook_answers import GROUP, Hooks, Manager, judge
 from proxy.engines.model_store.store import StoredModel, strictest_licence, with_models
 from speech_engine import Context, Engine, Hosted, Plugin
 from speech_engine.model_files import ModelFormat, UnusableModel
 from speech_engine.plugin import Create, Missing, S
 from speech_engine.worker_module import worker_engine
 
-GROUP = "voxgate"
 _Key = tuple[str, str]
 """A plugin's kind and name."""
 
@@ -103,24 +101,6 @@ class InProcessSpec(NamedTuple, Generic[S]):
         return f"<InProcessSpec {self.name}>"  # settings may hold an engine's key
 
 
-class _Hooks:
-    @pluggy.HookspecMarker(GROUP)
-    def voxgate_register(self) -> tuple[Plugin[Any], ...]:
-        """Give the plugins of a module. It is called once, at start."""
-        raise NotImplementedError
-
-
-class _Manager(pluggy.PluginManager):
-    """A manager that knows a hook by its name: so a plugin needs no marker, and its environment no pluggy."""
-
-    def parse_hookimpl_opts(self, plugin: object, name: str) -> pluggy.HookimplOpts | None:
-        if not name.startswith("voxgate_") or not callable(getattr(plugin, name, None)):
-            return None
-        return pluggy.HookimplOpts(
-            wrapper=False, hookwrapper=False, optionalhook=False, tryfirst=False, trylast=False, specname=None
-        )
-
-
 class Registry:
     """The plugins that `load` found, by kind and name, and the faults of the others."""
 
@@ -151,15 +131,10 @@ class Registry:
 
         Raise EngineConfigError with what to mend.
         """
-        plugin = self._plugins.get(("engine", section.plugin))
-        if plugin is None:
-            raise EngineConfigError(self._why_missing(name, section.plugin))
+        plugin = self._plugin_of(name, section)
         if section.fault:
             raise EngineConfigError(section.fault)
-        try:
-            section, models = with_models(section, plugin.model_format, data)
-        except UnusableModel as fault:
-            raise EngineConfigError(f"engines.{name}.model: {fault}") from None
+        section, models = _with_models(name, section, plugin, data)
         if not isinstance(plugin.create, Hosted):
             keys = settings_by_key(plugin.settings, section)
             each = tuple(_settings(f"engines.{name}{key.where}", plugin.settings, key.raw) for key in keys)
@@ -185,13 +160,16 @@ class Registry:
         create = _create_of(name, plugin.create.module)
         return InProcessSpec(name, create, (settings,), is_guarded=False, models=models)
 
-    def missing(self, name: str, section: EngineSection) -> tuple[Missing, ...]:
-        """Return what a configured engine lacks on this machine. Raise EngineConfigError."""
-        plugin = self._plugins.get(("engine", section.plugin))
-        if plugin is None:
-            raise EngineConfigError(self._why_missing(name, section.plugin))
+    def first_settings(self, name: str, section: EngineSection, data: str) -> msgspec.Struct:
+        """Return an engine's settings with its first key, secret or not. Raise EngineConfigError."""
+        plugin = self._plugin_of(name, section)
+        section, _ = _with_models(name, section, plugin, data)
         first = settings_by_key(plugin.settings, section)[0]
-        settings = _settings(f"engines.{name}{first.where}", plugin.settings, first.raw)
+        return _settings(f"engines.{name}{first.where}", plugin.settings, first.raw)
+
+    def missing(self, name: str, section: EngineSection, data: str) -> tuple[Missing, ...]:
+        """Return what a configured engine lacks on this machine. Raise EngineConfigError."""
+        plugin, settings = self._plugin_of(name, section), self.first_settings(name, section, data)
         try:
             return msgspec.convert(plugin.missing(settings), tuple[Missing, ...])
         except Exception as error:  # noqa: BLE001 - the seam around a plugin: reported as its fault
@@ -208,6 +186,12 @@ class Registry:
         if section.fault:
             raise EngineConfigError(section.fault)
         return _settings(key, plugin.settings, section.settings)
+
+    def _plugin_of(self, name: str, section: EngineSection) -> Plugin[Any]:
+        plugin = self._plugins.get(("engine", section.plugin))
+        if plugin is None:
+            raise EngineConfigError(self._why_missing(name, section.plugin))
+        return plugin
 
     def _why_missing(self, name: str, plugin: str) -> str:
         for fault in self.faults:
@@ -226,8 +210,8 @@ def load(more: Iterable[EntryPoint] = ()) -> Registry:
 
     `more` come after the installed ones, and replace those of the same name.
     """
-    manager = _Manager(GROUP)
-    manager.add_hookspecs(_Hooks)
+    manager = Manager(GROUP)
+    manager.add_hookspecs(Hooks)
     faults: list[PluginFault] = []
     found: dict[_Key, Plugin[Any]] = {}
     entries: dict[_Key, str] = {}
@@ -252,7 +236,7 @@ def _import(entry: EntryPoint, faults: list[PluginFault]) -> object | None:
 
 
 def _register(
-    manager: _Manager,
+    manager: Manager,
     name: str,
     module: object,
     found: dict[_Key, Plugin[Any]],
@@ -272,6 +256,15 @@ def _register(
         _fault(faults, name, stage, error)
         return
     found.update({(plugin.kind, plugin.name): plugin for plugin in plugins})
+
+
+def _with_models(
+    name: str, section: EngineSection, plugin: Plugin[Any], data: str
+) -> tuple[EngineSection, tuple[StoredModel, ...]]:
+    try:
+        return with_models(section, plugin.model_format, data)
+    except UnusableModel as fault:
+        raise EngineConfigError(f"engines.{name}.model: {fault}") from None
 
 
 def _create_of(name: str, module: str) -> Create[Any]:

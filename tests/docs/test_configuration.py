@@ -28,7 +28,7 @@ _TOML = [block for page in (*PAGES, *PLUGIN_PAGES) for block in pages.blocks(pag
 
 # What a struct collects under a name of its own, or is told by the reader, is no key of the file.
 _COLLECTED = ("settings", "bindings", "fault")
-_STEPS = ("run: voxgate env build", "has been imported; run: voxgate models import")
+_STEPS = ("run: voxgate env build", "has been imported", "names no model")
 _NO_VALUE = ("none", "needed", "the section's name")
 
 

@@ -13,6 +13,7 @@ from proxy.config import config_toml
 from proxy.config.config_toml import Config, ConfigError
 from proxy.diagnosis.doctor import databases, installation, machine, server, vault
 from proxy.diagnosis.finding import Finding, note, ok, wrong
+from proxy.diagnosis.plans_in_use import missing_plans
 
 DEADLINE_S = 15.0
 
@@ -47,6 +48,7 @@ _OF_THE_CONFIG = (
     ConfigCheck("sqlite", databases.sqlite_version),
     ConfigCheck("database", databases.database),
     ConfigCheck("vault", vault.vault),
+    ConfigCheck("plans", missing_plans),
     ConfigCheck("limits", databases.limits),
     ConfigCheck("engines", installation.engines),
     ConfigCheck("models", installation.models),

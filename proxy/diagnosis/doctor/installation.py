@@ -21,7 +21,6 @@ from proxy.diagnosis.retirement_check import WHAT as RETIREMENT
 from proxy.diagnosis.retirement_check import retirements
 from proxy.engines import registry
 from proxy.engines.model_store.store import ModelStore, StoredModel, model_names, verify
-from proxy.engines.registry import EngineConfigError, Registry
 from speech_engine.model_files import UnusableModel
 
 DISTRIBUTION = "voxgate"
@@ -121,11 +120,9 @@ def engines(config: Config) -> Iterator[Finding]:
     ]
     for each in bad:
         found = each.found if each.name in each.found else f"{each.name}: {each.found}"
-        yield wrong(each.what, found, _DO.get(each.what, ""))
+        yield wrong(each.what, found, each.do or _DO.get(each.what, ""))
     sick = {finding.name for finding in bad if finding.what == "engine"}
-    for name in config.engines:
-        if name not in sick:
-            yield from _missing(config, loaded, name)
+    yield from (ok("engine", f"{name}: nothing is missing") for name in config.engines if name not in sick)
 
 
 def ending_models(config: Config) -> Iterator[Finding]:
@@ -175,15 +172,3 @@ def _model(model: StoredModel, patience: _Patience) -> Finding:
     if fault:
         return wrong("model", fault, "import the model again: voxgate models import")
     return ok("model", f"{name}: all its files are whole")
-
-
-def _missing(config: Config, loaded: Registry, name: str) -> Iterator[Finding]:
-    section = config.engines[name]
-    try:
-        missing = loaded.missing(name, section)
-    except EngineConfigError as error:
-        yield wrong("engine", str(error), _DO["engine"])
-        return
-    yield from (wrong("engine", f"{name}: {lack.what}", lack.do) for lack in missing)
-    if not missing:
-        yield ok("engine", f"{name}: nothing is missing")

@@ -257,6 +257,8 @@ def test_check_names_plans_that_accounts_are_on_and_the_file_lacks(run: Run, fol
     (bad,) = (finding for finding in json.loads(ran.out)["data"] if finding["state"] == "wrong")
     assert (ran.status, bad["check"], bad["name"]) == (1, "plan", "old")
     assert "2 account(s) are on it" in bad["found"]
+    (told,) = (row for row in json.loads(run("doctor", "--json").out)["data"] if row["check"] == "plan")
+    assert told == bad
     assert run("plans", "--json").json["missing"] == {"old": 2}
 
 

@@ -35,7 +35,7 @@ def unconfigured_logs(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 async def found(folder: Path, engine: Scripted, text: str = ONE) -> list[Finding]:
-    return await check_live(load(folder, text), with_engines({"cloud": engine}))
+    return (await check_live(load(folder, text), with_engines({"cloud": engine}))).findings
 
 
 async def test_a_live_check_tells_what_was_heard_and_what_it_costs(tmp_path: Path) -> None:
@@ -83,7 +83,8 @@ async def test_a_live_check_that_went_wrong_is_told_in_words(
 
 
 async def test_engines_of_this_machine_are_left_alone(tmp_path: Path) -> None:
-    (finding,) = await check_live(load(tmp_path, "[engines.tone]\nhosted = false"), with_engines({}))
+    results = await check_live(load(tmp_path, "[engines.tone]\nhosted = false"), with_engines({}))
+    (finding,) = results.findings
     assert (finding.verdict, finding.found) == ("ok", "no engine of the cloud is configured")
 
 
@@ -101,6 +102,24 @@ def test_the_commands_status_is_1_where_one_fails(
     names = [row["name"] for row in json.loads(live.output)["data"] if row["check"] == "live"]
     assert names == ["cloud"]
     assert '"live"' not in plain.output
+
+
+def test_a_model_that_its_provider_lacks_is_wrong_with_live_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plugins = with_engines({"cloud": Scripted(*WELL)})
+    monkeypatch.setattr("proxy.engines.registry.load", lambda: plugins)
+    file = tmp_path / "config.toml"
+    file.write_text(ONE + '[models]\ntts-1 = ["cloud/gone", "tone/standard"]\n[voices.alloy]\ntone = "tone"')
+    told = []
+    for more in ([], ["--live"]):
+        shown = CliRunner().invoke(app, ["check", "--config", str(file), "--json", *more])
+        (row,) = (row for row in json.loads(shown.output)["data"] if row["check"] == "model")
+        told.append((shown.exit_code, row["state"], row["found"]))
+    assert told == [
+        (0, "note", "cloud/gone, tone/standard; not checked: whether there is cloud/gone"),
+        (1, "wrong", "cloud has no model of 'cloud/gone'; known: m"),
+    ]
 
 
 def test_the_help_says_who_pays() -> None:

@@ -73,3 +73,20 @@ def test_doctor_says_it_too(tmp_path: Path) -> None:
     assert not [each for each in installation.engines(config) if each.what == WHAT]
     (none,) = installation.ending_models(load(tmp_path, "[engines.tone]\n"))
     assert none.verdict == "ok"
+
+
+def test_a_missing_key_hides_no_day(tmp_path: Path) -> None:
+    text = '[engines.openai]\napi_key = "env:NO_SUCH_KEY"\n[models]\n"tts-1" = ["openai/tts-1"]\n'
+    told = {each.name: each.found for each in installation.ending_models(load(tmp_path, text))}
+    assert told["alias tts-1"].startswith("openai/tts-1 end")
+
+
+def test_an_engine_whose_settings_have_a_fault_was_not_checked(tmp_path: Path) -> None:
+    text = '[engines.azure]\nplugin = "openai"\npreset = "azure"\n[models]\n"tts-1" = ["azure/tts-1"]\n'
+    config = load(tmp_path, f"[engines.tone]\n{text}")
+    (found,) = installation.ending_models(config)
+    assert (found.verdict, found.name) == ("note", "azure")
+    assert found.found == "not checked: its settings have a fault"
+    # An engine that nothing names ends nothing.
+    (none,) = installation.ending_models(load(tmp_path, f"[engines.tone]\n{text.partition('[models]')[0]}"))
+    assert none.verdict == "ok"

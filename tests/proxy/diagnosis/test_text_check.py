@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from proxy.config.config_toml import Config
-from proxy.diagnosis import probes
+from proxy.diagnosis import probes, text_check
 from proxy.diagnosis.config_check import check_config
 from proxy.diagnosis.finding import Finding
 from proxy.diagnosis.probes import NO_RESULTS, ProbeResults
@@ -189,5 +189,5 @@ def test_a_route_is_judged_by_an_imported_model_when_nobody_can_be_asked(
     (folder / "current").write_text(digest)
     text = f'[server]\ndata = "{tmp_path}/data"\n[engines.xtts]\nmodel = "mine"\n'
     text += f'[[routes]]\nlanguage = "{tag}"\ncandidates = ["{candidate}"]\n'
-    found = findings(load(tmp_path, text), "route", NO_RESULTS)[tag]
-    assert found.found == says
+    judged = text_check.routes(load(tmp_path, text), registry.load(), NO_RESULTS, ())
+    assert {each.name: each.found for each in judged}[tag] == says

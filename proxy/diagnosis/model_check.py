@@ -1,0 +1,94 @@
+"""`voxgate check`: the models that aliases name, as far as the models of their engines are known."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+
+from proxy.config import model_names
+from proxy.config.config_toml import Config
+from proxy.config.model_names import STANDARD
+from proxy.config.sections import EngineSection
+from proxy.diagnosis.finding import Finding, note, ok, wrong
+from proxy.diagnosis.probes import ProbeResults
+from proxy.engines.registry import EngineConfigError, Registry
+from speech_engine import Hosted, Language, ModelInfo
+
+_HOW = "start the server and check again, or let the engine answer with check --live"
+
+
+def models(
+    config: Config, registry: Registry, results: ProbeResults, sick: Collection[str]
+) -> Iterator[Finding]:
+    """Yield a finding for each alias, and each wrong name of a model. `sick` are engines that cannot run."""
+    known = _known(config, registry, results)
+    faults = [*model_names.find_misnamed(config, known), *model_names.find_without_cost(config, known)]
+    faulty = {fault.where for fault in faults}
+    for alias, names in config.models.items():
+        if alias not in faulty:
+            yield _alias(config, registry, known, sick, alias, names)
+    yield from (wrong("model", fault.reason, name=fault.where) for fault in faults)
+
+
+def imported_infos(config: Config, registry: Registry, engine: str) -> tuple[ModelInfo, ...]:
+    """Return what an engine with imported models speaks with: it has no others. Raise EngineConfigError."""
+    section = config.engines[engine]
+    imported = registry.engine(engine, section, config.data).models
+    if not imported:
+        return ()
+    format_ = registry.plugins("engine")[section.plugin].model_format
+    is_one = format_ is not None and not format_.listed_in
+    tags = dict.fromkeys(tag for each in imported for tag in each.manifest.languages)
+    id_ = imported[0].manifest.name if is_one else STANDARD
+    return (ModelInfo(id=id_, languages=tuple(map(Language, tags)), sample_rate_hz=1),)
+
+
+def _known(config: Config, registry: Registry, results: ProbeResults) -> dict[str, Sequence[str]]:
+    """Return the models of engines whose settings list them, that answered, or that have imported ones."""
+    listed = model_names.listed_models(config)
+    found: dict[str, Sequence[str]] = {}
+    for name, section in config.engines.items():
+        named = [info.id for info in results.models.get(name, ())]
+        try:
+            settings = registry.first_settings(name, section, config.data)
+            # A preset lists models, too. It stands in the settings, and not in the file.
+            by_settings = getattr(settings, "models", None)
+            imported = [info.id for info in imported_infos(config, registry, name)]
+        except EngineConfigError:
+            by_settings, imported = None, []  # the finding of the engine says so
+        of_settings = list(by_settings) if isinstance(by_settings, tuple | list) else []
+        if models := listed.get(name) or of_settings or named or imported:
+            found[name] = models
+    return found
+
+
+def _alias(
+    config: Config,
+    registry: Registry,
+    known: Mapping[str, Sequence[str]],
+    sick: Collection[str],
+    alias: str,
+    names: tuple[str, ...],
+) -> Finding:
+    engines = {full: full.partition("/")[0] for full in names}
+    there = [full for full, engine in engines.items() if engine not in sick]
+    lacking = [f"{engine}, for {full}, cannot run" for full, engine in engines.items() if engine in sick]
+    if not there:
+        return note("model", f"nothing speaks it: {', '.join(lacking)}", name=alias)
+    unknown = [full for full in there if engines[full] not in known and _may_be_wrong(config, registry, full)]
+    if unknown:
+        lacking.append(f"not checked: whether there is {', '.join(unknown)}")
+    found = "; ".join((", ".join(there), *lacking))
+    return (
+        note("model", found, _HOW if unknown else "", name=alias)
+        if lacking
+        else ok("model", found, name=alias)
+    )
+
+
+def _may_be_wrong(config: Config, registry: Registry, full: str) -> bool:
+    """Tell whether a name needs its engine's answer. `standard` is the model of engines with only one."""
+    engine, _, model = full.partition("/")
+    section: EngineSection = config.engines[engine]
+    plugin = registry.plugins("engine").get(section.plugin)
+    is_cloud = plugin is not None and not isinstance(plugin.create, Hosted)
+    return is_cloud or model != STANDARD

@@ -1,0 +1,90 @@
+"""`voxgate check` and `doctor`: they call `ok` only what they know, and say what they did not look at."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from proxy.config.config_toml import Config
+from proxy.diagnosis.config_check import check_config
+from proxy.diagnosis.doctor import installation
+from proxy.diagnosis.finding import Finding
+from proxy.diagnosis.probes import NO_RESULTS, ProbeResults
+from proxy.engines import registry
+from tests.proxy.config.files import load
+
+PIPER = "[engines.espeak]\n[engines.piper]\ndefault = true\n"
+XTTS = "[engines.espeak]\n[engines.xtts]\naccept_licence = 'CPML'\n"
+
+
+def findings(config: Config, kind: str, asked: ProbeResults = NO_RESULTS) -> dict[str, Finding]:
+    """Return the findings of a kind by name; of several with one name, the last."""
+    return {each.name: each for each in check_config(config, registry.load(), asked) if each.what == kind}
+
+
+@pytest.mark.parametrize(
+    ("text", "name", "lack", "step"),
+    [
+        (PIPER, "piper", "no voice has been imported", "voxgate models import FILE.onnx --engine piper"),
+        (XTTS, "xtts", "the section names no model", "voxgate models import FOLDER --engine xtts"),
+    ],
+)
+def test_an_engine_without_any_model_is_wrong_for_check_and_doctor(
+    tmp_path: Path, text: str, name: str, lack: str, step: str
+) -> None:
+    config = load(tmp_path, f'[server]\ndata = "{tmp_path}/data"\n{text}')
+    found = findings(config, "engine")
+    assert (found[name].verdict, found[name].found) == ("wrong", lack)
+    assert found[name].do.startswith(step)
+    assert found["espeak"].verdict == "ok"
+    told = {each.found: each for each in installation.engines(config) if each.what == "engine"}
+    assert told[f"{name}: {lack}"].do == found[name].do
+    assert f"{name}: nothing is missing" not in told
+    assert told["espeak: nothing is missing"].verdict == "ok"
+
+
+GROQ = '[engines.tone]\n[engines.groq]\nplugin = "openai"\npreset = "groq"\napi_key = "k"\n'
+OPENAI = '[engines.tone]\n[engines.openai]\napi_key = "env:NO_SUCH_KEY"\n'
+
+
+@pytest.mark.parametrize(
+    ("text", "names", "verdict", "says"),
+    [
+        (
+            GROQ,
+            '"groq/orpheus", "tone/standard"',
+            "wrong",
+            "groq has no model of 'groq/orpheus'; known: canopy",
+        ),
+        (GROQ, '"groq/canopylabs/orpheus-v1-english"', "ok", "groq/canopylabs/orpheus-v1-english"),
+        (OPENAI, '"openai/tts-1-hd"', "note", "nothing speaks it: openai, for openai/tts-1-hd, cannot run"),
+        (
+            OPENAI,
+            '"openai/tts-1-hd", "tone/standard"',
+            "note",
+            "tone/standard; openai, for openai/tts-1-hd, cannot run",
+        ),
+        (
+            OPENAI.replace("env:NO_SUCH_KEY", "k"),
+            '"openai/tts-9", "tone/standard"',
+            "note",
+            "openai/tts-9, tone/standard; not checked: whether there is openai/tts-9",
+        ),
+        (OPENAI, '"tone/standard"', "ok", "tone/standard"),
+        (OPENAI, '"tone/standrad"', "note", "tone/standrad; not checked: whether there is tone/standrad"),
+    ],
+)
+def test_an_alias_is_ok_only_if_its_models_are_known(
+    tmp_path: Path, text: str, names: str, verdict: str, says: str
+) -> None:
+    found = findings(load(tmp_path, f"{text}[models]\nmine = [{names}]\n"), "model")["mine"]
+    assert found.verdict == verdict
+    assert found.found.startswith(says) if verdict == "wrong" else found.found == says
+
+
+def test_a_route_does_not_count_on_an_engine_without_a_voice(tmp_path: Path) -> None:
+    routes = '[[routes]]\nlanguage = "de"\ncandidates = ["piper/standard"]'
+    text = f'[server]\ndata = "{tmp_path}/data"\n{PIPER}{routes}'
+    found = findings(load(tmp_path, text), "route")["de"]
+    assert (found.verdict, found.found) == ("note", "not used: piper, for piper/standard, cannot run")
