@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Collection, Iterator
 
 from policies.limits import AGREEABLE
 from policies.plans import Plan
@@ -11,6 +10,7 @@ from policies.price import Price, in_credits
 from proxy.config import addresses
 from proxy.config.config_toml import Config
 from proxy.config.credits import shown_limits
+from proxy.config.reader import nearest
 from proxy.config.sections import PluginSection
 from proxy.diagnosis import text_check
 from proxy.diagnosis.finding import Finding, note, ok, wrong
@@ -45,7 +45,7 @@ def check_config(config: Config, registry: Registry, results: ProbeResults = NO_
     findings += text_check.routes(config, registry, results, sick)
     findings += retirements(config, registry, results.models)
     findings += _settings(config, registry)
-    findings += [_default(config.models, "default_model", config.server.default_model)]
+    findings += [_default_model(config)]
     findings += [_default_voice(config, results)]
     findings += text_check.voices(config, results)
     findings += [*text_check.lexicons(config), text_check.cache(config)]
@@ -179,10 +179,23 @@ def _default_voice(config: Config, results: ProbeResults) -> Finding:
     if section is not None and text_check.is_silent(section, results):
         found = f"server.default_voice: no engine has {name!r}; /readyz says unready"
         return wrong("default", found, name="default_voice")
-    return _default(config.voices, "default_voice", name)
+    why = f"no engine here has a line in [voices.{name}]"
+    do = (
+        f'write [voices.{name}] with {next(iter(config.engines), "ENGINE")} = "VOICE", a voice of that engine'
+    )
+    return _default(config.voices, "default_voice", name, why, do)
 
 
-def _default(known: Any, key: str, name: str) -> Finding:
+def _default_model(config: Config) -> Finding:
+    name = config.server.default_model
+    why = f"no line {name!r} in [models] names a model of an engine here"
+    do = f'write "{name}" = ["{next(iter(config.engines), "ENGINE")}/MODEL"] in [models]'
+    return _default(config.models, "default_model", name, why, do)
+
+
+def _default(known: Collection[str], key: str, name: str, why: str, do: str) -> Finding:
     if name in known or "/" in name:
         return ok("default", name, name=key)
-    return wrong("default", f"server.{key}: {name!r} is not configured; /readyz will say unready", name=key)
+    near = nearest(name, known)
+    found = f"server.{key}: {name!r} is not configured: {why}; /readyz will say unready"
+    return wrong("default", found, f"did you mean {near}? Else {do}" if near else do, name=key)

@@ -282,12 +282,12 @@ def _fault(faults: list[PluginFault], name: str, stage: str, error: BaseExceptio
 
 
 def _settings(section: str, type_: type[msgspec.Struct], raw: Mapping[str, Any]) -> msgspec.Struct:
-    faults = [f"{section}.{key}: no such key" for key in fields.unknown(type_, raw)]
+    known = [field.key for field in fields.fields_of(type_)]
+    faults = [f"{section}.{key}: no such key; {hint(key, known)}" for key in fields.unknown(type_, raw)]
     try:
         settings = fields.read(type_, raw)
     except fields.FieldFaults as error:
         faults += [f"{section}.{fault.field}: must be {fault.expected}" for fault in error.faults]
     if faults:
-        known = ", ".join(field.key for field in fields.fields_of(type_))
-        raise EngineConfigError(f"{'; '.join(faults)} (the settings of this plugin: {known or 'none'})")
+        raise EngineConfigError("; ".join(faults))
     return settings

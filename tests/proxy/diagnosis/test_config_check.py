@@ -88,3 +88,22 @@ def test_a_route_does_not_count_on_an_engine_without_a_voice(tmp_path: Path) -> 
     text = f'[server]\ndata = "{tmp_path}/data"\n{PIPER}{routes}'
     found = findings(load(tmp_path, text), "route")["de"]
     assert (found.verdict, found.found) == ("note", "not used: piper, for piper/standard, cannot run")
+
+
+def test_a_default_that_no_engine_has_says_why_and_what_to_write(tmp_path: Path) -> None:
+    only = "[engines.openrouter]\nplugin = 'openai'\npreset = 'openrouter'\napi_key = 'k'\n"
+    found = findings(load(tmp_path, only), "default")
+    voice, model = found["default_voice"], found["default_model"]
+    assert (voice.verdict, model.verdict) == ("wrong", "wrong")
+    assert "'alloy' is not configured: no engine here has a line in [voices.alloy]" in voice.found
+    assert voice.do == 'write [voices.alloy] with openrouter = "VOICE", a voice of that engine'
+    assert model.do == 'write "tts-1" = ["openrouter/MODEL"] in [models]'
+    # What the advice says is enough.
+    mended = f'{only}[voices.alloy]\nopenrouter = "VOICE"\n[models]\n"tts-1" = ["openrouter/MODEL"]\n'
+    assert {each.verdict for each in findings(load(tmp_path, mended), "default").values()} == {"ok"}
+
+
+def test_a_misspelt_default_is_answered_with_the_name_like_it(tmp_path: Path) -> None:
+    text = '[server]\ndefault_voice = "aloy"\n[engines.tone]\n[voices.alloy]\ntone = "tone"\n'
+    found = findings(load(tmp_path, text), "default")["default_voice"]
+    assert found.do.startswith("did you mean alloy? Else write [voices.aloy] with ")

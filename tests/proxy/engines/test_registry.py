@@ -106,7 +106,7 @@ def test_a_section_gives_a_host_or_an_engine_in_the_server() -> None:
         (EngineSection("tune"), "no plugin called tune is installed; did you mean tone?"),
         (EngineSection("zzz"), f"known: {', '.join(sorted(OURS))}"),
         (EngineSection("tone", settings={"slots": 0}), "engines.mine.slots: must be"),
-        (EngineSection("tone", settings={"slot": 2}), "engines.mine.slot: no such key"),
+        (EngineSection("tone", settings={"slot": 2}), "engines.mine.slot: no such key; did you mean slots?"),
         (EngineSection("espeak", hosted=False), "engines.mine.hosted: espeak runs only in a host"),
     ],
 )
@@ -114,6 +114,16 @@ def test_a_section_that_cannot_be_used_says_what_to_mend(section: EngineSection,
     with pytest.raises(EngineConfigError) as error:
         registry.load().engine("mine", section, "")
     assert message in str(error.value)
+
+
+def test_only_an_unknown_key_is_answered_with_all_keys() -> None:
+    found = registry.load()
+    with pytest.raises(EngineConfigError) as caught:
+        found.engine("mine", EngineSection("openai", settings={"preset": "grok"}), "")
+    assert str(caught.value).startswith("engines.mine.preset: must be one of openrouter, ")
+    assert "base_url" not in str(caught.value)
+    with pytest.raises(EngineConfigError, match="no such key; known: preset, base_url, "):
+        found.engine("mine", EngineSection("openai", settings={"zzz": 1}), "")
 
 
 def test_a_section_of_a_broken_plugin_says_how_that_failed(folder: Path) -> None:
