@@ -61,10 +61,10 @@ def _section_to_write(config: Config, plugin: str, name: str, licence: str) -> I
     if sections:
         there = config.engines[sections[0]].settings.get(listed_in)
         listed = [*there, name] if isinstance(there, list) else [name]
-        yield Line(f"An engine speaks with it after this in [engines.{sections[0]}]:")
+        yield Line(f"An engine speaks with it after a restart, and this in [engines.{sections[0]}]:")
         yield Line(f"{listed_in} = {json.dumps(listed)}" if listed_in else f'model = "{name}"')
     else:
-        yield Line("An engine speaks with it after these lines in the configuration:")
+        yield Line("An engine speaks with it after a restart, and these lines in the configuration:")
         yield Line(f"[engines.{plugin}]")
         yield Line("default = true" if listed_in else f'model = "{name}"')
     if terms_of(licence).must_accept:
