@@ -81,7 +81,8 @@ def test_env_list_has_it_as_missing(server: Server, plugins: dict[str, str]) -> 
         (("build", "tone"), "tone lists no packages of its own"),
         (
             ("build", "toon"),
-            "no plugin called 'toon' is installed. The plugins with packages are: bell, xtts, resemblyzer.",
+            "no plugin called 'toon' is installed. The plugins with packages are: "
+            "kokoro, piper, bell, xtts, resemblyzer.",
         ),
         (("build", "bell", "--torch", "cpu"), "--torch cpu: name the index that has it"),
         (("remove", "bell"), "this installation has no environment of 'bell'"),

@@ -33,6 +33,7 @@ def test_what_is_loaded_in_a_thread_serves_every_kind_of_sound() -> None:
     _run("""
 import asyncio, sys
 from proxy.audio import libraries
+from proxy.audio.formats import USUAL_FORMS
 from proxy.audio.sound import Sound
 
 async def main():
