@@ -80,7 +80,12 @@ class Session:
     @property
     def is_fresh(self) -> bool:
         """Whether another sentence may be asked for."""
-        return not self.has_ended and time.monotonic() < self._ends_at
+        return not self.has_ended and self.left_s > 0
+
+    @property
+    def left_s(self) -> float:
+        """How much longer it may be used."""
+        return self._ends_at - time.monotonic()
 
     @property
     def is_idle(self) -> bool:

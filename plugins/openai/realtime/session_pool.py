@@ -96,7 +96,8 @@ class SessionPool:
         elif session not in self._taken and session.is_idle:
             if session.is_fresh:
                 later = asyncio.get_running_loop().call_later
-                self._idle[session] = later(self._idle_s, self._drop, session)
+                # One that grows too old meanwhile would be closed by nobody.
+                self._idle[session] = later(min(self._idle_s, session.left_s), self._drop, session)
                 self._changed.set()
             else:
                 self._drop(session)

@@ -89,6 +89,12 @@ async def test_a_session_is_not_used_until_it_ends(by: str) -> None:
         await both.fake.until(lambda: both.fake.open == 0)
 
 
+async def test_an_idle_session_that_grows_too_old_is_closed() -> None:
+    async with pair(session_s=1.0, idle_s=3600.0) as both:
+        await collect(both.engine, job_of(TEXT))
+        await both.fake.until(lambda: both.fake.open == 0)
+
+
 async def test_an_idle_session_that_the_provider_closes_is_forgotten() -> None:
     async with pair() as both:
         await collect(both.engine, job_of(TEXT))
