@@ -9,7 +9,7 @@ from collections.abc import AsyncGenerator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 from plugins.kokoro.model_format import KokoroModel, StyleVoice
-from plugins.kokoro.network import Network, StopSwitch
+from plugins.kokoro.network import Network
 from plugins.kokoro.plugin import KokoroSettings
 from plugins.kokoro.reading import Phonemize, Piece, read_text
 from plugins.kokoro.voices import MODEL, RATE_HZ, VoiceList
@@ -24,6 +24,7 @@ from speech_engine import (
     Started,
     VoiceInfo,
 )
+from speech_engine.host.onnx_network import StopSwitch
 from speech_engine.host.stoppable import run_stoppable
 
 _CHUNK_BYTES = RATE_HZ // 10 * 2

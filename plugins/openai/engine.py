@@ -126,7 +126,7 @@ class OpenAIEngine:
             body["language"] = language
         if self._settings.stream == "sse":
             body["stream_format"] = "sse"
-        headers = self._headers()
+        headers = self._settings.http_headers
         encoded = self._encoded(body, job)
         if isinstance(encoded, bytes):
             headers["content-type"] = "application/json"
@@ -155,20 +155,14 @@ class OpenAIEngine:
                 return format_
         return self._settings.uncompressed
 
-    def _headers(self) -> dict[str, str]:
-        # HTTP compression does not make audio smaller, and it delivers the bytes in lumps.
-        headers = {"accept-encoding": "identity", "user-agent": "voxgate"}
-        if self._settings.api_key:
-            is_bearer = self._settings.key_header == "authorization"
-            key = self._settings.api_key
-            headers[self._settings.key_header] = f"Bearer {key}" if is_bearer else key
-        return headers
-
     async def _listed(self, *paths: str) -> Any:
         """Return the first of these lists that the server has, or None if it has none."""
         for path in paths:
             request = HttpRequest(
-                method="GET", url=self._settings.url(path), headers=self._headers(), within_s=_LIST_S
+                method="GET",
+                url=self._settings.url(path),
+                headers=self._settings.http_headers,
+                within_s=_LIST_S,
             )
             async with self._http.send(request) as answer:
                 if answer.status == 200:

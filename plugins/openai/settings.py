@@ -9,7 +9,7 @@ import msgspec
 from msgspec import Meta
 
 from plugins.openai.presets import PRESETS, Preset, PresetModel, PresetName, PresetVoice
-from plugins.openai.shutdowns import shutdown_day
+from plugins.openai.server import ServerSettings
 from speech_engine import ANY_LANGUAGE, Language, ModelInfo
 from speech_engine.licences import with_licence
 from speech_engine.models import NEVER_PASSED
@@ -35,7 +35,7 @@ PASSED_ON = ("mp3", "opus", "aac")
 Format = Literal["mp3", "opus", "aac", "pcm", "wav"]
 
 
-class OpenAISettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class OpenAISettings(ServerSettings, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """The settings of one server. Each instance (a section with `plugin = "openai"`) is another server.
 
     A setting that is left at its default has the value of the preset, if the preset has one.
@@ -43,17 +43,6 @@ class OpenAISettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
 
     preset: Annotated[
         PresetName, Meta(description=f"one of {', '.join(PRESETS)}, or an empty text for none")
-    ] = ""
-    base_url: Annotated[
-        str,
-        Meta(pattern=r"^https?://[^\s?#]+\Z", description="an address such as https://api.openai.com/v1"),
-    ] = "https://api.openai.com/v1"
-    api_key: str = ""
-    key_header: Annotated[
-        Literal["authorization", "api-key"], Meta(description='"authorization" or "api-key"')
-    ] = "authorization"
-    api_version: Annotated[
-        str, Meta(pattern=r"^[A-Za-z0-9.-]{0,64}\Z", description="a version such as 2025-04-01-preview")
     ] = ""
     models: Annotated[_Names, Meta(description='a list of model names, such as ["tts-1"]')] = ()
     voices: Annotated[_Names, Meta(description='a list of voice ids, such as ["alloy"]')] = ()
@@ -67,7 +56,9 @@ class OpenAISettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
         int, Meta(ge=8_000, le=48_000, description="a number of samples a second, 8000 to 48000")
     ] = _RATE_HZ
     stream: Annotated[Literal["audio", "sse"], Meta(description='"audio" or "sse"')] = "audio"
-    extra: Annotated[dict[str, Any], Meta(description="a table of further fields of a request")] = {}
+    extra: Annotated[dict[str, Any], Meta(description="a table of further fields of a request")] = (
+        msgspec.field(default_factory=dict)
+    )
     client_fields: Annotated[
         tuple[_ClientField, ...],
         Meta(
@@ -145,10 +136,6 @@ class OpenAISettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
             return id_
         return known.by_language.format(language.partition("-")[0])
 
-    def url(self, path: str) -> str:
-        version = f"{'&' if '?' in path else '?'}api-version={self.api_version}" if self.api_version else ""
-        return f"{self.base_url.rstrip('/')}{path}{version}"
-
     def follows_instructions(self, id_: str) -> bool:
         return any(fnmatchcase(id_, pattern) for pattern in self.instructions)
 
@@ -168,9 +155,6 @@ class OpenAISettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
     def uncompressed(self) -> Literal["pcm", "wav"]:
         """Return the format to request if voxgate encodes the answer itself."""
         return "wav" if "wav" in self.formats and "pcm" not in self.formats else "pcm"
-
-    def shutdown_date(self, model: str) -> str:
-        return shutdown_day(self.base_url, model)
 
     def model(self, id_: str, shutdown_date: str = "") -> ModelInfo:
         known = self.known_model(id_)

@@ -9,7 +9,7 @@ from collections.abc import AsyncGenerator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
-from plugins.piper.network import Network, StopSwitch, pcm_of
+from plugins.piper.network import Network, pcm_of
 from plugins.piper.plugin import PiperSettings
 from plugins.piper.reading import Phonemize, Piece, read_text
 from plugins.piper.shelf import VoiceShelf
@@ -25,6 +25,7 @@ from speech_engine import (
     Started,
     VoiceInfo,
 )
+from speech_engine.host.onnx_network import StopSwitch
 from speech_engine.host.stoppable import run_stoppable
 
 T = TypeVar("T")

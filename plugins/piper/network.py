@@ -1,4 +1,4 @@
-"""A voice's network in onnxruntime: numbers in, sound out."""
+"""A voice's network: numbers in, sound out."""
 
 from __future__ import annotations
 
@@ -6,59 +6,24 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnxruntime
 from numpy.typing import NDArray
-from onnxruntime.capi import onnxruntime_pybind11_state as faults
 
 from plugins.piper.reading import Piece
 from plugins.piper.voice_format import INPUT, LENGTHS, OUTPUT, SCALES, SPEAKER
 from speech_engine import EngineFailed
+from speech_engine.host.onnx_network import OnnxNetwork, StopSwitch
 
 MOST_S = 300
 """The longest sound of one piece. A voice that makes more of it is broken, or made to harm."""
 
-_FAULTS = tuple(
-    each for each in vars(faults).values() if isinstance(each, type) and issubclass(each, Exception)
-)
-"""The runtime's errors have no class in common."""
 _PEAK = 32767.0
-_NOT_TOLD = 4
-"""The level of onnxruntime's log that tells nothing but its end: a message could quote what is spoken."""
-
-
-class StopSwitch:
-    """Ends a run of a network, from another thread. The network stops after the operator that it computes."""
-
-    def __init__(self) -> None:
-        self.options = onnxruntime.RunOptions()
-
-    def __repr__(self) -> str:
-        return f"<StopSwitch {'on' if self.options.terminate else 'off'}>"
-
-    def stop(self) -> None:
-        self.options.terminate = True
 
 
 class Network:
     """One loaded voice. Several threads may speak with it."""
 
     def __init__(self, folder: Path, threads: int) -> None:
-        options = onnxruntime.SessionOptions()
-        # A number of our own: with its default, it would bind threads to cores, which a host may not.
-        options.intra_op_num_threads = threads
-        options.inter_op_num_threads = 1
-        options.log_severity_level = _NOT_TOLD
-        # Texts differ in length. What it keeps for the longest one so far would never be given back.
-        options.enable_cpu_mem_arena = False
-        options.enable_mem_pattern = False
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        # From memory: so no path in the file can lead anywhere.
-        data = (folder / "voice.onnx").read_bytes()
-        try:
-            self._session = onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
-        except _FAULTS as error:
-            raise EngineFailed("onnxruntime does not take the voice.", detail=str(error)[:300]) from None
-        self._takes_speaker = any(each.name == SPEAKER for each in self._session.get_inputs())
+        self._network = OnnxNetwork(folder / "voice.onnx", threads)
 
     def __repr__(self) -> str:
         return "<Network>"
@@ -72,12 +37,9 @@ class Network:
             LENGTHS: np.array([len(piece.numbers)], np.int64),
             SCALES: np.array(scales, np.float32),
         }
-        if self._takes_speaker:
+        if SPEAKER in self._network.inputs:
             values[SPEAKER] = np.array([speaker], np.int64)
-        try:
-            sound = self._session.run([OUTPUT], values, stop.options)[0]
-        except _FAULTS as error:
-            raise EngineFailed(f"The voice's network failed: {type(error).__name__}.") from None
+        sound = self._network.run(OUTPUT, values, stop)
         return np.asarray(sound, np.float32).reshape(-1)
 
 

@@ -51,10 +51,15 @@ def answer_headers(answer: Answer, media_type: str) -> tuple[RawHeader, ...]:
 
 def _may_have_more(answer: Answer) -> bool:
     """Return whether to look further, which most answers need not."""
-    call = answer.call
-    candidates = (candidate for part in call.plan.parts for candidate in part.candidates)
-    asks_for_more = call.request.instructions or call.request.extra or call.request.ignored
-    return bool(asks_for_more) or any(candidate.model.info.substitutes for candidate in candidates)
+    request, parts = answer.call.request, answer.call.plan.parts
+    if request.instructions or request.extra or request.ignored:
+        return True
+    # Loops, since every answer comes here: a generator would be resumed for each candidate.
+    for part in parts:
+        for candidate in part.candidates:
+            if candidate.model.info.substitutes:
+                return True
+    return False
 
 
 def _some_headers(answer: Answer) -> Iterator[RawHeader]:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import io
 import ssl
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from types import TracebackType
+from typing import TypeVar
 
 import aiohttp
 
@@ -14,9 +15,11 @@ from proxy.engines.http1_request import DEFAULTS
 from speech_engine import EngineFailed, EngineTimeout, EngineUnavailable
 from speech_engine.http import MOST_BYTES, HttpForm, HttpRequest
 
+Begun = TypeVar("Begun")
+
 _IDLE_S = 15.0
 _PIECE_BYTES = 64 * 1024
-NOBODY_REACHED = (
+_NOBODY_REACHED = (
     aiohttp.ClientConnectorError,
     aiohttp.ClientHttpProxyError,
     aiohttp.InvalidURL,
@@ -108,20 +111,7 @@ class AiohttpExchange:
         return "<AiohttpExchange>"
 
     async def __aenter__(self) -> AiohttpAnswer:
-        try:
-            async with asyncio.timeout(self._request.within_s):
-                await self._places.acquire()
-                try:
-                    self._response = await self._begin()
-                except BaseException:
-                    self._places.release()
-                    raise
-        except TimeoutError:
-            raise EngineTimeout("The provider did not answer in time.") from None
-        except NOBODY_REACHED as error:
-            raise EngineUnavailable(f"The provider cannot be reached: {reason_of(error)}.") from None
-        except (aiohttp.ClientError, OSError) as error:
-            raise EngineFailed(f"The provider broke off: {type(error).__name__}.") from None
+        self._response = await begin_at_place(self._places, self._request.within_s, self._begin)
         return AiohttpAnswer(self._response, self._request.silence_s)
 
     async def __aexit__(
@@ -145,6 +135,26 @@ class AiohttpExchange:
         )
 
 
+async def begin_at_place(
+    places: asyncio.Semaphore, within_s: float, begin: Callable[[], Awaitable[Begun]]
+) -> Begun:
+    """Take a place and begin an exchange, which keeps the place. Raises EngineError, and then has none."""
+    try:
+        async with asyncio.timeout(within_s):
+            await places.acquire()
+            try:
+                return await begin()
+            except BaseException:
+                places.release()
+                raise
+    except TimeoutError:
+        raise EngineTimeout("The provider did not answer in time.") from None
+    except _NOBODY_REACHED as error:
+        raise EngineUnavailable(f"The provider cannot be reached: {_reason_of(error)}.") from None
+    except (aiohttp.ClientError, OSError) as error:
+        raise EngineFailed(f"The provider broke off: {type(error).__name__}.") from None
+
+
 def _form(form: HttpForm) -> aiohttp.FormData:
     data = aiohttp.FormData()
     for name, value in form.fields:
@@ -156,7 +166,7 @@ def _form(form: HttpForm) -> aiohttp.FormData:
     return data
 
 
-def reason_of(error: Exception) -> str:
+def _reason_of(error: Exception) -> str:
     """Return the reason without the address, which may hold a key."""
     cause = error.__cause__ or error
     return getattr(cause, "strerror", None) or type(cause).__name__

@@ -8,8 +8,8 @@ from types import TracebackType
 
 import aiohttp
 
-from proxy.engines.aiohttp_client import NOBODY_REACHED, reason_of
-from speech_engine import EngineFailed, EngineTimeout, EngineUnavailable
+from proxy.engines.aiohttp_client import begin_at_place
+from speech_engine import EngineFailed
 from speech_engine.sockets import HandshakeRefused, SocketRequest
 
 _REFUSAL_BYTES = 64 * 1024
@@ -92,20 +92,7 @@ class SocketConnection:
         return "<SocketConnection>"
 
     async def __aenter__(self) -> AiohttpSocket:
-        try:
-            async with asyncio.timeout(self._request.within_s):
-                await self._places.acquire()
-                try:
-                    self._socket = await self._open()
-                except BaseException:
-                    self._places.release()
-                    raise
-        except TimeoutError:
-            raise EngineTimeout("The provider did not answer in time.") from None
-        except NOBODY_REACHED as error:
-            raise EngineUnavailable(f"The provider cannot be reached: {reason_of(error)}.") from None
-        except (aiohttp.ClientError, OSError) as error:
-            raise EngineFailed(f"The provider broke off: {type(error).__name__}.") from None
+        self._socket = await begin_at_place(self._places, self._request.within_s, self._open)
         return AiohttpSocket(self._socket)
 
     async def __aexit__(

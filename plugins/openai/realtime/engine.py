@@ -70,9 +70,10 @@ class RealtimeEngine:
 
     async def refresh(self) -> None:
         """Ask for the models' last days. The request also shows that the provider is up."""
-        headers = {**self._settings.headers, "accept-encoding": "identity", "user-agent": "voxgate"}
-        url = self._settings.list_url
-        request = HttpRequest(method="GET", url=url, headers=headers, within_s=_LIST_S)
+        settings = self._settings
+        request = HttpRequest(
+            method="GET", url=settings.url("/models"), headers=settings.http_headers, within_s=_LIST_S
+        )
         async with self._context.http.send(request) as answer:
             if answer.status == 200:
                 self._shutdown_dates = lists.shutdown_dates(lists.decoded(await answer.read()))

@@ -159,8 +159,8 @@ class Session:
             return error
 
     def _request(self, within_s: float) -> SocketRequest:
-        url = self._settings.url(self.key.model)
-        return SocketRequest(url=url, headers=self._settings.headers, within_s=within_s)
+        url = self._settings.session_url(self.key.model)
+        return SocketRequest(url=url, headers=self._settings.key_headers, within_s=within_s)
 
     async def _greet(self, socket: Socket) -> None:
         """Wait for the session, tell it how to speak, and see that it does so."""

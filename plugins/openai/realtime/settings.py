@@ -8,7 +8,7 @@ from urllib.parse import quote
 import msgspec
 from msgspec import Meta
 
-from plugins.openai.shutdowns import shutdown_day
+from plugins.openai.server import ServerSettings
 from speech_engine import ANY_LANGUAGE, Language, ModelInfo, VoiceInfo
 
 _Name = Annotated[str, Meta(min_length=1, max_length=256)]
@@ -32,20 +32,9 @@ _READ = (
 _LONGEST = 4096
 
 
-class RealtimeSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class RealtimeSettings(ServerSettings, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """The settings of one Realtime API. Each instance (a section with this plugin) is another account."""
 
-    base_url: Annotated[
-        str,
-        Meta(pattern=r"^https?://[^\s?#]+\Z", description="an address such as https://api.openai.com/v1"),
-    ] = "https://api.openai.com/v1"
-    api_key: str = ""
-    key_header: Annotated[
-        Literal["authorization", "api-key"], Meta(description='"authorization", or "api-key" for Azure')
-    ] = "authorization"
-    api_version: Annotated[
-        str, Meta(max_length=64, description="the date of Azure's older address, or nothing")
-    ] = ""
     models: Annotated[_Names, Meta(description="a list of model or deployment names")] = (
         "gpt-realtime-2.1-mini",
     )
@@ -90,9 +79,6 @@ class RealtimeSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, 
     def __repr__(self) -> str:
         return f"<RealtimeSettings {len(self.models)} models, check {self.check}>"
 
-    def shutdown_date(self, model: str) -> str:
-        return shutdown_day(self.base_url, model)
-
     def cautions(self) -> tuple[str, ...]:
         """Return what `voxgate check` says of these settings."""
         if self.check == "off":
@@ -101,27 +87,11 @@ class RealtimeSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, 
             return ("on_mismatch is flag: other words than those of the text are heard, and only logged",)
         return ()
 
-    def url(self, model: str) -> str:
-        """Return the address of a session with a model, in one of Azure's two forms or in OpenAI's."""
-        base = f"ws{self.base_url.rstrip('/').removeprefix('http')}/realtime"
-        if self.api_version:
-            return f"{base}?api-version={quote(self.api_version, safe='')}&deployment={quote(model, safe='')}"
-        return f"{base}?model={quote(model, safe='')}"
-
-    @property
-    def list_url(self) -> str:
-        """The address of the list of models, which a program that only speaks may not have."""
-        version = f"?api-version={quote(self.api_version, safe='')}" if self.api_version else ""
-        return f"{self.base_url.rstrip('/')}/models{version}"
-
-    @property
-    def headers(self) -> dict[str, str]:
-        if not self.api_key:
-            return {}
-        # Azure's older address takes no other header.
-        if self.api_version or self.key_header == "api-key":
-            return {"api-key": self.api_key}
-        return {"authorization": f"Bearer {self.api_key}"}
+    def session_url(self, model: str) -> str:
+        """Return the address of a session with a model."""
+        name = "deployment" if self.api_version else "model"
+        address = self.url(f"/realtime?{name}={quote(model, safe='')}")
+        return f"ws{address.removeprefix('http')}"
 
     def voice_infos(self) -> tuple[VoiceInfo, ...]:
         names = dict.fromkeys((*self.voices, *self.substitutes))

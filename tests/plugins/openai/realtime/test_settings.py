@@ -82,7 +82,7 @@ def test_wrong_settings_are_refused_by_their_name(wrong: dict[str, Any]) -> None
         ),
         (
             {"base_url": AZURE, "api_version": "2025-04-01-preview"},
-            f"wss://name.openai.azure.com/openai/realtime?api-version=2025-04-01-preview&deployment={MODEL}",
+            f"wss://name.openai.azure.com/openai/realtime?deployment={MODEL}&api-version=2025-04-01-preview",
             {"api-key": "sk"},
         ),
         ({"base_url": "http://h:1/v1", "api_key": ""}, f"ws://h:1/v1/realtime?model={MODEL}", {}),
@@ -92,7 +92,7 @@ def test_an_address_has_one_of_three_forms(
     settings: dict[str, Any], url: str, headers: dict[str, str]
 ) -> None:
     made = RealtimeSettings(**{"api_key": "sk", **settings})
-    assert (made.url(MODEL), made.headers) == (url, headers)
+    assert (made.session_url(MODEL), made.key_headers) == (url, headers)
 
 
 def test_our_voices_are_theirs_and_the_thirteen_names_are_all_listed() -> None:
