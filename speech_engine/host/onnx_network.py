@@ -1,4 +1,4 @@
-"""A network in onnxruntime, and the switch that ends its runs. Only workers that have that library import this."""
+"""A network in onnxruntime, and the switch that ends its runs. Workers that have that library import this."""
 
 from __future__ import annotations
 
