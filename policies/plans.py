@@ -37,7 +37,7 @@ class Plan(PlanLimits[int | Agreed], frozen=True, kw_only=True):
     speak. If `local_only`, only engines that send the text to no other company may. `share` is the part of a
     busy engine that its accounts get, compared with other plans. With `one_shot`, a request may bring the
     recording of the voice that it wants. Voices from recordings that did not speak for `voices_unused_days`
-    are erased.
+    are erased. `marking` says whether its answers are marked, None leaves that to the engines.
     """
 
     name: str
@@ -50,6 +50,7 @@ class Plan(PlanLimits[int | Agreed], frozen=True, kw_only=True):
     consent: ConsentRule = "required"
     voices_unused_days: int | None = None
     one_shot: bool = False
+    marking: bool | None = None
 
 
 UNLIMITED = Plan(name="unlimited", one_shot=True)
@@ -77,6 +78,7 @@ class Terms(PlanLimits[int], frozen=True, kw_only=True):
     local_only: bool
     share: float
     one_shot: bool = False
+    marking: bool | None = None
     key: Caps = Caps()
     consent: ConsentRule = "required"
     voices_unused_days: int | None = None
@@ -116,6 +118,7 @@ def terms(plan: Plan, agreed: Overrides = Overrides(), caps: Caps = Caps()) -> T
         local_only=plan.local_only,
         share=plan.share,
         one_shot=plan.one_shot,
+        marking=plan.marking,
         key=caps,
         consent=plan.consent,
         voices_unused_days=plan.voices_unused_days,

@@ -31,6 +31,7 @@ from proxy.kept import KeptAnswers, open_answers
 from proxy.kept.vault import Vault, open_vault
 from proxy.ledger import Ledger, open_ledger
 from proxy.ledger.budgets import Budgets
+from proxy.provenance.marker import Marker, open_marker
 from proxy.speech.cache import Cache, open_cache
 from proxy.speech.candidate_race import FirstAudio
 from proxy.speech.front_ends import FrontEnds, open_front_ends, routed_front_ends
@@ -69,6 +70,7 @@ class WorkerResources(NamedTuple):
     front_ends: FrontEnds
     detector: LanguageDetection
     cache: Cache
+    marker: Marker
     metrics: Metrics
 
 
@@ -154,7 +156,12 @@ class Worker:
         first_audio = FirstAudio(catalogue, self.engines, budgets, server.first_audio_s)
         self.admission = Admission(plans, resources.limits)
         self.planner = Planner(
-            catalogue, front_ends.names, resources.detector, server.default_language, server.turn_pause_ms
+            catalogue,
+            front_ends.names,
+            resources.detector,
+            server.default_language,
+            server.turn_pause_ms,
+            resources.marker.rules,
         )
         plans_of_calls = RecentPlans(self.planner, catalogue, self.cache)
         texts = TextPreparation(front_ends)
@@ -167,6 +174,7 @@ class Worker:
             self.metrics,
             self._spill_room,
             self.erasure.erased,
+            resources.marker,
         )
         self.erasure.things = DerivedThings(
             memories=(library, plans_of_calls, self._levels, self.cache, resources.voice_work.samples),
@@ -201,6 +209,7 @@ class Worker:
         self._spill_room.bound(server.spill_mb)
         resources.answers.bound(server.idempotency_mb)
         resources.vault.revise(config.vault)
+        resources.marker.revise(config)
 
     def _readiness(self, dependencies: health.Dependencies, config: Config) -> health.HealthEndpoints:
         return health.HealthEndpoints(
@@ -249,6 +258,7 @@ async def open_worker(
         open_front_ends(registry, config.front_ends, routed_front_ends(config)) as front_ends,
         open_detector(registry, detector_name, detector_section) as detector,
         open_cache(config, store, front_ends.revision, metrics) as cache,
+        open_marker(registry, config, store) as marker,
     ):
         resources = WorkerResources(
             store=store,
@@ -264,6 +274,7 @@ async def open_worker(
             front_ends=front_ends,
             detector=detector,
             cache=cache,
+            marker=marker,
             metrics=metrics,
         )
         yield Worker(config, registry, resources, link)

@@ -54,6 +54,8 @@ class ModelInfo(msgspec.Struct, frozen=True, kw_only=True):
     If it `needs_sample_text`, each must come with its
     words. A model that `mixes` blends up to `most_mixed` voices (`Mix`).
 
+    Without `is_speech`, nothing is said (a test's tones), and nobody needs to know that a machine made it.
+
     `substitutes` has a pair for each listed voice that the provider lacks: its id, and the voice that the
     engine speaks with instead. A header of the answer names that one.
     """
@@ -92,6 +94,7 @@ class ModelInfo(msgspec.Struct, frozen=True, kw_only=True):
     needs_sample_text: bool = False
     mixes: bool = False
     most_mixed: int = 8
+    is_speech: bool = True
     substitutes: tuple[tuple[str, str], ...] = ()
 
 

@@ -49,6 +49,7 @@ class ToneEngine:
         return (
             ModelInfo(
                 id=MODEL,
+                is_speech=False,
                 languages=(Language(ANY_LANGUAGE),),
                 sample_rate_hz=self._settings.sample_rate_hz,
                 speed=(0.25, 4.0),

@@ -8,6 +8,7 @@ from functools import lru_cache
 from itertools import accumulate
 from urllib.parse import quote
 
+from policies.marking import Marking
 from policies.routing import Candidate
 from proxy.http.connection import RawHeader
 from proxy.speech.answer import Answer
@@ -26,6 +27,7 @@ ANSWER_HEADERS = {
     "it; `off`: the cache was not asked.",
 }
 SOME_ANSWER_HEADERS = {
+    "x-voxgate-mark": "The inaudible mark in the sound: `spread; key=3f2a91c0`. Without it, there is none.",
     "x-voxgate-substitute": "The engine's voice that spoke, if the engine lacks the one that was asked for.",
     "x-voxgate-ignored": "The fields of the request that a model which spoke does not follow: "
     "`instructions`, and known fields of other servers.",
@@ -44,7 +46,7 @@ def answer_headers(answer: Answer, media_type: str) -> tuple[RawHeader, ...]:
     speech, call = answer.speech, answer.call
     voice, language = call.plan.voice.id, call.plan.language
     headers = _raw_headers(
-        media_type, speech.engine, voice, language, speech.sample_rate_hz, call.tally.cache
+        media_type, speech.engine, voice, language, speech.sample_rate_hz, call.tally.cache, call.plan.marking
     )
     return (*headers, *_some_headers(answer)) if _may_have_more(answer) else headers
 
@@ -86,8 +88,15 @@ def _substitute(speaker: Candidate) -> str:
 
 @lru_cache(maxsize=1024)
 def _raw_headers(
-    media_type: str, engine: str, voice: str, language: str, sample_rate_hz: int, cache: str
+    media_type: str,
+    engine: str,
+    voice: str,
+    language: str,
+    sample_rate_hz: int,
+    cache: str,
+    marking: Marking | None,
 ) -> tuple[RawHeader, ...]:
+    mark = None if marking is None else marking.mark
     headers = (
         ("content-type", media_type),
         *_NEVER_STORE,
@@ -96,6 +105,7 @@ def _raw_headers(
         ("x-voxgate-language", language),
         ("x-voxgate-sample-rate", str(sample_rate_hz)),
         ("x-voxgate-cache", cache),
+        *([] if mark is None else [("x-voxgate-mark", f"{mark.plugin}; key={mark.key}")]),
     )
     return tuple((name.encode(), value.encode("latin-1", "replace")) for name, value in headers)
 

@@ -1,4 +1,4 @@
-"""The path of one answer's sound: an engine's PCM → its rate → its speed → marks → a soft end → its format.
+"""The path of one answer's sound: an engine's PCM → its rate → its speed → a soft end → its format.
 
 The code is synchronous, and the event loop may run it: 100 ms of an engine's sound cost about a millisecond.
 At a quarter of the speed these become 400 ms, and cost up to four milliseconds.
@@ -7,7 +7,6 @@ At a quarter of the speed these become 400 ms, and cost up to four milliseconds.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 
 from proxy.audio.encode import open_encoder
 from proxy.audio.fade import FadeOut
@@ -31,7 +30,6 @@ class Sound:
         form: OutputForm,
         *,
         factor: float = 1.0,
-        marks: Sequence[Step] = (),
     ) -> None:
         if not _LOWEST_RATE_HZ <= source_rate_hz <= _HIGHEST_RATE_HZ:
             # At 1 Hz a small answer would become hours.
@@ -43,7 +41,6 @@ class Sound:
         self._factor = factor
         self._steps = (
             *_fitting(source_rate_hz, form.sample_rate_hz, factor),
-            *marks,
             FadeOut(form.sample_rate_hz),
         )
         self._half = b""

@@ -17,6 +17,7 @@ import msgspec
 
 from proxy.config.engines import read_engines, read_plugins
 from proxy.config.lexicons import read_lexicons
+from proxy.config.marking import read_marking
 from proxy.config.model_names import put_defaults_first, read_models, shipped_models
 from proxy.config.plans import read_plans
 from proxy.config.reader import ConfigError, Reader
@@ -43,10 +44,12 @@ T = TypeVar("T")
 
 _SECTIONS = (
     *("server", "storage", "limits", "upstream", "cache", "vault", "plans", "engines", "models", "routes"),
-    *("voices", "consent", "lexicons", "front_ends", "detectors", "comparers"),
+    *("voices", "consent", "marking", "lexicons", "front_ends", "detectors", "comparers", "marks"),
 )
-_FROM_ENVIRONMENT = ("server", "storage", "limits", "upstream", "cache", "vault", "consent", "engines")
-_LATER = ("marks", "runners")
+_FROM_ENVIRONMENT = (
+    *("server", "storage", "limits", "upstream", "cache", "vault", "consent", "marking", "engines"),
+)
+_LATER = ("runners",)
 
 
 def load(
@@ -146,6 +149,7 @@ def _read(reader: Reader, raw: Mapping[str, Any], environ: Mapping[str, str], fo
         cache=read_cache(reader, raw.get("cache", {})),
         vault=read_vault(reader, raw.get("vault", {}), environ, folder),
         consent=read_consent(reader, raw.get("consent", {})),
+        marking=read_marking(reader, raw.get("marking", {}), environ, folder),
         plans=read_plans(reader, raw.get("plans", shipped["plans"]), engines),
         engines=engines,
         models=put_defaults_first(
@@ -160,6 +164,7 @@ def _read(reader: Reader, raw: Mapping[str, Any], environ: Mapping[str, str], fo
         front_ends=read_plugins(reader, raw.get("front_ends", {}), "front_ends", environ, folder),
         detectors=read_plugins(reader, raw.get("detectors", {}), "detectors", environ, folder),
         comparers=read_plugins(reader, raw.get("comparers", {}), "comparers", environ, folder),
+        marks=read_plugins(reader, raw.get("marks", {}), "marks", environ, folder),
         lexicons=read_lexicons(reader, raw.get("lexicons", {})),
         voices=voices,
         warnings=reader.warnings,

@@ -49,6 +49,9 @@ class PlanSection(msgspec.Struct, frozen=True):
     cache: Switch = False
     local_only: Switch = False
     one_shot: Switch = False
+    marking: Annotated[
+        bool | None, msgspec.Meta(description="true or false; without it, the engines decide")
+    ] = None
     share: Annotated[float, msgspec.Meta(ge=0.01, le=100, description="a number, 0.01 to 100")] = 1.0
     consent: Annotated[ConsentRule, msgspec.Meta(description='"required" or "waived"')] = "required"
     voices_unused_days: (
@@ -101,6 +104,7 @@ def _plan(reader: Reader, name: str, section: PlanSection, engines: Engines) -> 
         cache=section.cache,
         local_only=section.local_only,
         one_shot=section.one_shot,
+        marking=section.marking,
         share=section.share,
         consent=section.consent,
         voices_unused_days=section.voices_unused_days,

@@ -13,7 +13,9 @@ NEEDS_RESTART = (
 )
 """The keys of [server] that count only at the start. All keys of `_OPENED_ONCE` do, too."""
 
-_OPENED_ONCE = ("storage", "limits", "upstream", "consent", "engines", "front_ends", "detectors", "comparers")
+_OPENED_ONCE = (
+    *("storage", "limits", "upstream", "consent", "engines", "front_ends", "detectors", "comparers", "marks"),
+)
 
 
 class Reload(NamedTuple):
@@ -41,7 +43,17 @@ def merge(running: Config, read: Config) -> Reload:
     )
     differs = [
         name
-        for name in (*_OPENED_ONCE, "cache", "vault", "plans", "models", "routes", "voices", "lexicons")
+        for name in (
+            *_OPENED_ONCE,
+            "cache",
+            "vault",
+            "marking",
+            "plans",
+            "models",
+            "routes",
+            "voices",
+            "lexicons",
+        )
         if getattr(running, name) != getattr(read, name)
     ]
     applied = [name for name in differs if name not in old_sections]

@@ -179,6 +179,35 @@ class VaultSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return f"<VaultSection, {len(self.old_master_keys)} old keys>"
 
 
+class MarkingSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """[marking]: what tells that a machine spoke. Keys and certificates are resolved, as in [vault].
+
+    `keys` and `receipt_keys` hold the newest key first. An empty one stands for a file in the data folder.
+    """
+
+    mark: Annotated[str, msgspec.Meta(description='the name of a mark, or "" for none')] = "spread"
+    keys: Annotated[
+        str, msgspec.Meta(description='"env:NAME" or "file:PATH", or "" for a file in the data folder')
+    ] = ""
+    manifests: Switch = True
+    certificate: Annotated[
+        str, msgspec.Meta(description='"env:NAME" or "file:PATH", or "" for a test certificate')
+    ] = ""
+    certificate_key: Annotated[
+        str, msgspec.Meta(description='"env:NAME" or "file:PATH", or "" for a test certificate')
+    ] = ""
+    timestamp_url: Annotated[
+        str, msgspec.Meta(pattern=r"^\Z|^https?://", description='"https://…", or "" for no time stamps')
+    ] = ""
+    receipts: Switch = True
+    receipt_keys: Annotated[
+        str, msgspec.Meta(description='"env:NAME" or "file:PATH", or "" for a file in the data folder')
+    ] = ""
+
+    def __repr__(self) -> str:
+        return f"<MarkingSection {self.mark or 'without a mark'}>"
+
+
 class EngineSection(msgspec.Struct, frozen=True):
     """[engines.NAME]: these keys are the server's. All others are the plugin's own settings.
 
@@ -222,6 +251,9 @@ class EngineSection(msgspec.Struct, frozen=True):
     paid_use_basis: Annotated[
         str, msgspec.Meta(max_length=500, description="a text of up to 500 characters")
     ] = ""
+    marking: Annotated[
+        bool | None, msgspec.Meta(description="true or false; without it, local engines are marked")
+    ] = None
     costs: dict[str, Rate] = {}
     credentials: Annotated[
         dict[str, dict[str, Any]], msgspec.Meta(description="a table of accounts, each a table of settings")
@@ -234,7 +266,7 @@ class EngineSection(msgspec.Struct, frozen=True):
 
 
 class PluginSection(msgspec.Struct, frozen=True):
-    """[front_ends.NAME], [detectors.NAME] and [comparers.NAME]: all keys are the plugin's own settings."""
+    """[front_ends.NAME], [detectors.NAME], [comparers.NAME] and [marks.NAME]: the plugin's own settings."""
 
     fault: str = ""
     settings: dict[str, Any] = {}
@@ -281,6 +313,7 @@ class Config(msgspec.Struct, frozen=True):
     cache: CacheSection = CacheSection()
     vault: VaultSection = VaultSection()
     consent: ConsentSection = ConsentSection()
+    marking: MarkingSection = MarkingSection()
     plans: dict[str, Plan] = {}
     engines: dict[str, EngineSection] = {}
     models: dict[str, tuple[str, ...]] = {}
@@ -288,6 +321,7 @@ class Config(msgspec.Struct, frozen=True):
     front_ends: dict[str, PluginSection] = {}
     detectors: dict[str, PluginSection] = {}
     comparers: dict[str, PluginSection] = {}
+    marks: dict[str, PluginSection] = {}
     voices: dict[str, VoiceSection] = {}
     lexicons: dict[str, Words] = {}
     warnings: tuple[Remark, ...] = ()

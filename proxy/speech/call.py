@@ -279,10 +279,17 @@ class SpeechCall(NamedTuple):
         return self.plan.terms
 
     @property
+    def sound_form(self) -> OutputForm:
+        """The form that the speech is made in: PCM if it gets a mark, which comes before encoding."""
+        form, marking = self.request.form, self.plan.marking
+        return form if marking is None or marking.mark is None else _pcm(form)
+
+    @property
     def part_form(self) -> OutputForm:
         """The form that each part is made in: several parts meet as PCM, and are encoded as one."""
-        form = self.request.form
-        if len(self.plan.parts) == 1:
-            return form
-        rate_hz = form.sample_rate_hz
-        return OutputForm("pcm", rate_hz, is_usual=rate_hz == OUTPUT_RATE_HZ)
+        return self.sound_form if len(self.plan.parts) == 1 else _pcm(self.request.form)
+
+
+def _pcm(form: OutputForm) -> OutputForm:
+    rate_hz = form.sample_rate_hz
+    return OutputForm("pcm", rate_hz, is_usual=rate_hz == OUTPUT_RATE_HZ)

@@ -12,11 +12,13 @@ import structlog
 from policies import price
 from proxy.errors import from_engine
 from proxy.ledger import Hold, HoldRequest, Ledger
+from proxy.provenance.marker import Marker
 from proxy.speech.answer import Answer
 from proxy.speech.cache import Cache, CacheLookup, Clip
 from proxy.speech.call import SpeechCall
 from proxy.speech.candidate_race import FirstAudio, error_details
 from proxy.speech.loudness_levels import LoudnessLevels
+from proxy.speech.marked_speech import MarkedSpeech
 from proxy.speech.relay import begin_speech
 from proxy.speech.sound_queue import SpillRoom
 from proxy.speech.speech_stream import Speech
@@ -50,7 +52,9 @@ class Pipeline:
         metrics: Metrics,
         room: SpillRoom,
         erased: ErasedVoices,
+        marker: Marker,
     ) -> None:
+        self._marker = marker
         self._erased = erased
         self._texts = texts
         self._first_audio = first_audio
@@ -129,11 +133,27 @@ class Pipeline:
             call.tally.names = lookup.clip.about.engine, lookup.clip.about.model
             return self._cache.replay(lookup)
         began = time.monotonic()
-        speech = await begin_speech(
-            self._first_audio, self._levels, self._room, call, began - call.tally.began
-        )
+        speech = await self._begin_marked(call, began - call.tally.began)
         self._metrics.first_audio(call.tally.current_part.speaker, time.monotonic() - began)
         return speech
+
+    async def _begin_marked(self, call: SpeechCall, waited_s: float) -> Speech:
+        """Begin to speak, with a mark if one is due. It is opened first: nothing due is spoken without."""
+        marking = call.plan.marking
+        if marking is None or marking.mark is None:
+            return await begin_speech(self._first_audio, self._levels, self._room, call, waited_s)
+        mark = await self._marker.open(marking.mark, call.sound_form.sample_rate_hz)
+        marked: MarkedSpeech | None = None
+        has_begun = False
+        try:
+            speech = await begin_speech(self._first_audio, self._levels, self._room, call, waited_s)
+            marked = MarkedSpeech(speech, mark, call.request.form)
+            await marked.begin()
+            has_begun = True
+            return marked
+        finally:
+            if not has_begun:
+                await (marked or mark).close()
 
 
 def _hold_request(call: SpeechCall, clip: Clip | None) -> HoldRequest:

@@ -12,6 +12,7 @@ import msgspec
 from policies import estimate, language, routing
 from policies.language import Detect, LanguageChoice, Source
 from policies.lexicon import EMPTY, Lexicon
+from policies.marking import Marking, MarkingRules
 from policies.plans import Terms
 from policies.routing import Candidate, Decision, FrontEndNames, Route, RoutingQuery, Rules, Voice
 from proxy.catalogue.catalogue import Catalogue
@@ -62,7 +63,7 @@ class SpeechPlan(msgspec.Struct, frozen=True):
     Most plans have one part. The parts are in the order of the text, and their characters add up to it.
     `voice` and `language` are those that the answer names. `voices` has the ids of all that are heard and of
     the requested one: a cast goes with its members. `own_voices` are those of them that somebody saved, and
-    may erase.
+    may erase. `marking` says what tells that a machine spoke, None if nothing has to.
     """
 
     voice: Voice
@@ -72,6 +73,7 @@ class SpeechPlan(msgspec.Struct, frozen=True):
     terms: Terms
     voices: frozenset[str]
     own_voices: frozenset[str]
+    marking: Marking | None = None
 
     @property
     def description(self) -> str:
@@ -103,11 +105,13 @@ class Planner:
         detect: Detect | None = None,
         default_language: str = language.DEFAULT,
         pause_ms: int = 0,
+        marking: MarkingRules = MarkingRules(),  # noqa: B008 - frozen
     ) -> None:
         self._catalogue = catalogue
         self._rules = Rules(catalogue.licences, front_ends)
         self._splitter = TextSplitter(catalogue, detect, default_language)
         self._pause_s = pause_ms / 1000
+        self._marking = marking
         # The choice of the speaker does not depend on the text, and most requests ask for the same few
         # voices. A plain dict, because threads plan as well.
         self._decisions: dict[object, _KnownDecision] = {}
@@ -128,7 +132,30 @@ class Planner:
         if len(parts) > 1 and self._pause_s:
             pause_s = self._pause_s / request.speed
             parts[:-1] = [msgspec.structs.replace(part, pause_s=pause_s) for part in parts[:-1]]
-        return _build_plan(voice, request, terms, parts, own)
+        return self._build_plan(voice, request, terms, parts, own)
+
+    def _build_plan(
+        self,
+        voice: Voice,
+        request: SpeechRequest,
+        terms: Terms,
+        plain_parts: Sequence[Part],
+        own: AccountLibrary,
+    ) -> SpeechPlan:
+        parts = [_with_lexicon(part, own.lexicon(request.lexicon, part.language)) for part in plain_parts]
+        voices = {voice.id, *(part.voice.id for part in parts)}
+        voices.update(member.id for part in parts for member in part.voice.members)
+        models = [candidate.model for part in parts for candidate in part.candidates]
+        return SpeechPlan(
+            voice=voice,
+            language=_main_language(parts),
+            parts=tuple(parts),
+            estimated_s=sum(part.estimated_s + part.pause_s for part in parts),
+            terms=terms,
+            voices=frozenset(voices),
+            own_voices=frozenset(id_ for id_ in voices if id_.startswith(OWN_VOICE)),
+            marking=self._marking.decide(models, terms.marking),
+        )
 
     async def plan_in_thread(self, request: SpeechRequest, terms: Terms, own: AccountLibrary) -> SpeechPlan:
         """Plan a request. Splitting a long text into sentences takes milliseconds, so a thread does it."""
@@ -241,23 +268,6 @@ class Planner:
             return UpstreamFailed("The engine is not available right now.", retry_after_s=2.0)
         failure = NotAllowed if error.is_forbidden else InvalidRequest
         return failure(error.message, param=error.field, code=error.code)
-
-
-def _build_plan(
-    voice: Voice, request: SpeechRequest, terms: Terms, plain_parts: Sequence[Part], own: AccountLibrary
-) -> SpeechPlan:
-    parts = [_with_lexicon(part, own.lexicon(request.lexicon, part.language)) for part in plain_parts]
-    voices = {voice.id, *(part.voice.id for part in parts)}
-    voices.update(member.id for part in parts for member in part.voice.members)
-    return SpeechPlan(
-        voice=voice,
-        language=_main_language(parts),
-        parts=tuple(parts),
-        estimated_s=sum(part.estimated_s + part.pause_s for part in parts),
-        terms=terms,
-        voices=frozenset(voices),
-        own_voices=frozenset(id_ for id_ in voices if id_.startswith(OWN_VOICE)),
-    )
 
 
 def _main_language(parts: Sequence[Part]) -> str:

@@ -69,7 +69,7 @@ class Relay:
         self._prefetches: list[Prefetch[CandidateStream]] = []
         self._number = 0
         self._part: PcmReader | LevelSound | None = None
-        form = call.request.form
+        form = call.sound_form
         self.sample_rate_hz = form.sample_rate_hz
         self._fade = FadeOut(self.sample_rate_hz)
         self._fed = 0

@@ -88,8 +88,11 @@ class Names:
         """Return the clip's name if these speakers speak the parts. A speaker is an `engine/model`."""
         request, parts = question.request, question.plan.parts
         voiced = [self._voiced(request, part, speaker) for part, speaker in zip(parts, speakers, strict=True)]
-        # Another version of the server may cut, fit or encode in another way.
+        # Another version of the server may cut, fit, mark or encode in another way.
         sound = [proxy.__version__, *(getattr(request, field) for field in _HEARD)]
+        marking = question.plan.marking
+        if marking is not None and marking.mark is not None:
+            sound.append(marking.mark)
         return caching.name(self._secret, question.account, sound, voiced)
 
     def _tag(self, kind: str, data: bytes) -> str:

@@ -1,0 +1,92 @@
+"""The keys of marks and receipts: the newest makes new ones, and older ones still find or prove."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from base64 import b64decode, b64encode
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from proxy.kept import secret
+
+KEY_BYTES = 32
+_ID_DIGITS = 8
+
+
+class RingKey(NamedTuple):
+    """One key. Its id tells it from others, and nothing about the secret."""
+
+    id: str
+    secret: bytes
+
+    def __repr__(self) -> str:
+        return f"<RingKey {self.id}>"
+
+
+class UnusableKeys(ValueError):
+    """The text holds no keys. The message says what is wrong, and never repeats the text."""
+
+
+class KeyRing:
+    """Some keys, the newest first."""
+
+    def __init__(self, keys: tuple[RingKey, ...]) -> None:
+        self._keys = keys
+
+    def __repr__(self) -> str:
+        return f"<KeyRing {', '.join(key.id for key in self._keys)}>"
+
+    def __iter__(self) -> Iterator[RingKey]:
+        return iter(self._keys)
+
+    @property
+    def newest(self) -> RingKey:
+        return self._keys[0]
+
+    def get(self, id_: str) -> RingKey | None:
+        return next((key for key in self._keys if key.id == id_), None)
+
+
+def parse_keys(text: str, where: str) -> KeyRing:
+    """Read keys of 32 bytes in base64, separated by blanks or lines. Raises UnusableKeys."""
+    try:
+        secrets = [b64decode(word, validate=True) for word in text.split()]
+    except ValueError:
+        secrets = []
+    if not secrets or any(len(each) != KEY_BYTES for each in secrets):
+        raise UnusableKeys(
+            f"{where} must hold keys of 32 bytes in base64, the newest first; "
+            "openssl rand -base64 32 makes one"
+        )
+    return KeyRing(tuple(RingKey(_id(each), each) for each in dict.fromkeys(secrets)))
+
+
+def ensure_keys(file: Path) -> KeyRing:
+    """Read the keys in a file, and make it with one key on the first day. Waits for the disk.
+
+    Raises OSError and UnusableKeys.
+    """
+    return parse_keys(secret.ensure(file, _new_line).decode("ascii", "replace"), str(file))
+
+
+def add_key(file: Path) -> KeyRing:
+    """Put a new key before the others of a file. Raises OSError and UnusableKeys."""
+    ring = ensure_keys(file)
+    lines = _new_line() + b"".join(b64encode(key.secret) + b"\n" for key in ring)
+    part = file.with_name(f"{file.name}.part")
+    with open(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as new:
+        new.write(lines)
+        new.flush()
+        os.fsync(new.fileno())
+    part.replace(file)
+    return parse_keys(lines.decode(), str(file))
+
+
+def _new_line() -> bytes:
+    return b64encode(secret.for_now()) + b"\n"
+
+
+def _id(key: bytes) -> str:
+    return hashlib.sha256(b"voxgate/key-id/v1\0" + key).hexdigest()[:_ID_DIGITS]
