@@ -1,4 +1,4 @@
-"""Marking: which answers tell that a machine spoke them. That is decided for a whole answer, before it begins."""
+"""Marking: which answers tell that a machine spoke them. Each is decided as a whole, before its first byte."""
 
 from __future__ import annotations
 
