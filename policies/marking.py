@@ -1,4 +1,4 @@
-"""Marking: which answers tell that a machine spoke them. Each is decided as a whole, before its first byte."""
+"""Marking: which answers tell that a machine spoke them. It is decided before the first byte of an answer."""
 
 from __future__ import annotations
 
