@@ -253,8 +253,7 @@ class Tally:
 class SpeechCall(NamedTuple):
     """A request that was admitted and planned. Only its tally changes: it counts what came out so far.
 
-    `clip` is the path of its clip in the audio cache, None if the cache is not used. An answer that
-    `goes_whole` is heard only when all of it is there.
+    `clip` is its path in the audio cache, None without one. One that `goes_whole` is heard when all is there.
     """
 
     id: str
