@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from base64 import b64encode
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -26,10 +27,12 @@ base_url = "https://api.example.org"
 TONES = ModelInfo(id="standard", languages=(), sample_rate_hz=24_000, is_speech=False)
 
 
-def findings(folder: Path, text: str, results: ProbeResults = NO_RESULTS, **environ: str) -> list[Finding]:
+def findings(
+    folder: Path, text: str, results: ProbeResults = NO_RESULTS, environ: Mapping[str, str] | None = None
+) -> list[Finding]:
     file = folder / "config.toml"
     file.write_text(text)
-    return [*marking(config_toml.load(file, environ), registry.load(), results)]
+    return [*marking(config_toml.load(file, environ or {}), registry.load(), results)]
 
 
 def test_it_says_whose_speech_is_marked_and_whose_is_left(tmp_path: Path) -> None:
@@ -71,7 +74,7 @@ def test_what_is_wrong_is_named(
     tmp_path: Path, text: str, environ: dict[str, str], verdict: str, found: str
 ) -> None:
     assert any(
-        each.verdict == verdict and found in each.found for each in findings(tmp_path, text, **environ)
+        each.verdict == verdict and found in each.found for each in findings(tmp_path, text, environ=environ)
     )
 
 
