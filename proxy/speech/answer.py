@@ -5,25 +5,32 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from math import ceil
 
+import msgspec
+
 from proxy.audio.formats import Chunk, OutputForm, wav_header
-from proxy.ledger import Hold
+from proxy.ledger import Hold, Spent
 from proxy.provenance.clip_digest import ClipDigest
 from proxy.speech.cache import CacheLookup
 from proxy.speech.call import SpeechCall
+from proxy.speech.clip_facts import clip_facts
 from proxy.speech.live_pace import PacedStream
 from proxy.speech.prefetch import Prefetch
 from proxy.speech.sound_queue import ReaderPace, SpillRoom
 from proxy.speech.speech_stream import Speech, SpeechStream
+from proxy.storage.receipts import ManifestPlace
 from proxy.voices.erased_voices import ErasedVoices
 
 Finish = Callable[[bytes, OutputForm, int, int], Awaitable[bytes]]
-"""Makes the file that is sent of a whole one, its form, its samples and their rate in Hz."""
+"""Makes the file that is sent of a whole one, its form, its samples and their rate in Hz.
+
+It gives the same bytes back if it embeds no manifest.
+"""
 
 
 class Answer:
     """An answer that has begun: its first bytes exist, so its headers may go out.
 
-    Its `digest` is of the audio as the client gets it. Without one, none is taken.
+    Its `digest` is of the audio as the client gets it. Without one, there is no receipt either.
     """
 
     def __init__(
@@ -41,6 +48,8 @@ class Answer:
         self.speech = speech
         self.digest = digest
         self.is_whole = False
+        marking = call.plan.marking
+        self.manifest: ManifestPlace = "sidecar" if marking is not None and marking.has_manifest else ""
         self._finish = finish
         self._hold = hold
         self._lookup = lookup
@@ -97,7 +106,7 @@ class Answer:
         before = tally.samples
         self._count_written()
         try:
-            await self._hold.settle("finished", tally.spent())
+            await self._hold.settle("finished", self._spent())
         except BaseException:
             tally.samples = before
             raise
@@ -162,7 +171,19 @@ class Answer:
             # It began as a stream of unknown length; now the sizes are known, and players trust them.
             header = wav_header(samples, rate_hz)
             sound = header + sound[len(header) :]
-        return sound if self._finish is None else await self._finish(sound, form, samples, rate_hz)
+        if self._finish is None:
+            return sound
+        file = await self._finish(sound, form, samples, rate_hz)
+        if file is not sound:
+            self.manifest = "embedded"
+        return file
+
+    def _spent(self) -> Spent:
+        spent = self.call.tally.spent()
+        if self.digest is None:
+            return spent
+        facts = clip_facts(self.call, self.speech, self.digest, spent.samples, self.manifest)
+        return msgspec.structs.replace(spent, facts=facts)
 
     def _count_written(self) -> None:
         for chunk in self._unwritten:
