@@ -7,7 +7,7 @@ import time
 from proxy.provenance.clip_digest import ClipDigest
 from proxy.speech.call import SpeechCall
 from proxy.speech.speech_stream import Speech
-from proxy.storage.receipts import ClipFacts, ManifestPlace, Speaker
+from proxy.storage.receipts import ClipFacts, ClipSpeaker, ManifestPlace
 
 _MICRO = 1_000_000
 
@@ -34,13 +34,13 @@ def clip_facts(
     )
 
 
-def _speakers(call: SpeechCall, speech: Speech) -> tuple[Speaker, ...]:
+def _speakers(call: SpeechCall, speech: Speech) -> tuple[ClipSpeaker, ...]:
     """Return the models that spoke. A kept clip names them, and they were candidates of this plan as well."""
     models = {
         candidate.model.name: candidate.model for part in call.plan.parts for candidate in part.candidates
     }
     names = dict.fromkeys(speech.engine.split(", "))
-    return tuple(Speaker(name, models[name].info.licence if name in models else "") for name in names)
+    return tuple(ClipSpeaker(name, models[name].info.licence if name in models else "") for name in names)
 
 
 def _consents(call: SpeechCall) -> tuple[str, ...]:
