@@ -15,7 +15,7 @@ from proxy.access.callers import Callers
 from proxy.access.limits import Limits, open_limits
 from proxy.access.logins import Logins
 from proxy.access.usage_throttle import UsageThrottle
-from proxy.api import consents, health, lexicons, me, models, speech, usage, voice_routes, welcome
+from proxy.api import consents, health, lexicons, marks, me, models, speech, usage, voice_routes, welcome
 from proxy.api.reference_speech import ReferenceSpeech
 from proxy.api.voices import VoiceTools
 from proxy.catalogue.catalogue import Catalogue
@@ -31,6 +31,7 @@ from proxy.kept import KeptAnswers, open_answers
 from proxy.kept.vault import Vault, open_vault
 from proxy.ledger import Ledger, open_ledger
 from proxy.ledger.budgets import Budgets
+from proxy.provenance.checker import ProvenanceChecker, open_checker
 from proxy.provenance.marker import Marker, open_marker
 from proxy.speech.cache import Cache, open_cache
 from proxy.speech.candidate_race import FirstAudio
@@ -71,6 +72,7 @@ class WorkerResources(NamedTuple):
     detector: LanguageDetection
     cache: Cache
     marker: Marker
+    checker: ProvenanceChecker
     metrics: Metrics
 
 
@@ -129,7 +131,7 @@ class Worker:
         readiness = self._readiness(dependencies, config)
         admin_tools = self._admin_tools(config)
         admin_routes = [
-            *api_admin.record_routes(admin_tools, owned),
+            *api_admin.record_routes(admin_tools, owned, resources.checker),
             *api_admin.engine_routes(admin_tools, dependencies, self.planner, library),
         ]
         client_routes = [
@@ -137,6 +139,7 @@ class Worker:
             *models.routes(catalogue, plans),
             *voice_routes.routes(voice_tools, speech_endpoint, server.default_model, owned.export),
             *consents.routes(owned.consents, catalogue, config.consent),
+            *marks.routes(resources.checker),
             *lexicons.routes(library_editor, config.lexicons),
             *me.routes(self.ledger, plans),
             *usage.routes(self.store, self._usage_throttle),
@@ -210,6 +213,7 @@ class Worker:
         resources.answers.bound(server.idempotency_mb)
         resources.vault.revise(config.vault)
         resources.marker.revise(config)
+        resources.checker.revise(config)
 
     def _readiness(self, dependencies: health.Dependencies, config: Config) -> health.HealthEndpoints:
         return health.HealthEndpoints(
@@ -259,6 +263,7 @@ async def open_worker(
         open_detector(registry, detector_name, detector_section) as detector,
         open_cache(config, store, front_ends.revision, metrics) as cache,
         open_marker(registry, config, store) as marker,
+        open_checker(voice_work.decoder, store, config) as checker,
     ):
         resources = WorkerResources(
             store=store,
@@ -275,6 +280,7 @@ async def open_worker(
             detector=detector,
             cache=cache,
             marker=marker,
+            checker=checker,
             metrics=metrics,
         )
         yield Worker(config, registry, resources, link)

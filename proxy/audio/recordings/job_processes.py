@@ -46,9 +46,9 @@ class JobProcesses:
         return self._ready.exception() is None and not self._ready.result().is_dead
 
     async def run(self, job: bytes) -> bytes:
-        """Return what a process makes of a job: nothing if it died. If it is cancelled, the process is killed.
+        """Return what a process makes of a job: nothing if it died.
 
-        Raises TimeoutError and JobLost.
+        If this is cancelled, the process is killed. Raises TimeoutError and JobLost.
         """
         starting = self._take_ready()
         try:
