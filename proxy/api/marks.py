@@ -86,10 +86,9 @@ class DetectedMarks(msgspec.Struct, frozen=True, kw_only=True):
     c2pa: DetectedManifest | None
 
 
-class C2paResult(msgspec.Struct, frozen=True, kw_only=True):
+class C2paResult(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="c2pa"):
     """A signed manifest, as in OpenAI's API."""
 
-    type: Literal["c2pa"] = "c2pa"
     outcome: Outcome
     validation_state: ManifestState
     issuer: str | None
@@ -97,10 +96,9 @@ class C2paResult(msgspec.Struct, frozen=True, kw_only=True):
     model: str | None
 
 
-class MarkResult(msgspec.Struct, frozen=True, kw_only=True):
+class MarkResult(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="voxgate_mark"):
     """An inaudible mark of this server's. OpenAI's API has no such type."""
 
-    type: Literal["voxgate_mark"] = "voxgate_mark"
     outcome: Outcome
     plugin: str
     key: str | None

@@ -27,21 +27,17 @@ function manifestReason(manifest) {
 
 function tellVerdict({ found, marks, c2pa, is_cut: isCut, seconds }) {
   const isOnlyOthers = found && !c2pa?.signed_by_us && marks.every((mark) => !mark.found || mark.is_ours === false);
-  at("verdict-title").textContent = isOnlyOthers
+  const title = document.createElement("h3");
+  title.textContent = isOnlyOthers
     ? "Yes, by another server that shares the key."
     : found ? "Yes. It was spoken here." : "Nothing shows that it was spoken here.";
   const reasons = [...marks.map(markReason), manifestReason(c2pa)];
   if (!marks.length) reasons.unshift("This server has no key, so it has made no marks yet.");
   if (isCut) reasons.push(`Only its first ${Math.round(seconds)} seconds were looked at.`);
-  at("verdict-reasons").replaceChildren(
-    ...reasons.map((reason) => {
-      const item = document.createElement("li");
-      item.textContent = reason;
-      return item;
-    }),
-  );
-  at("verdict").hidden = false;
-  at("check-status").textContent = at("verdict-title").textContent;
+  const list = document.createElement("ul");
+  for (const reason of reasons) list.append(Object.assign(document.createElement("li"), { textContent: reason }));
+  at("verdict").replaceChildren(title, list);
+  at("check-status").textContent = "";
 }
 
 async function check() {
@@ -50,7 +46,7 @@ async function check() {
   const [manifest] = at("check-manifest").files;
   forgive();
   endCheck();
-  at("verdict").hidden = true;
+  at("verdict").replaceChildren();
   if (!key) return fail({ message: "A key is missing.", code: "invalid_api_key" }, checkForm);
   if (!file) return fail({ message: "Choose a recording first.", param: "file" }, checkForm);
   // The server would end the connection in the middle of it, and could not say why.
@@ -103,7 +99,7 @@ at("check").addEventListener("drop", (event) => {
 // The verdict is on the file that was chosen before.
 for (const id of ["check-file", "check-manifest"]) {
   at(id).addEventListener("change", () => {
-    at("verdict").hidden = true;
+    at("verdict").replaceChildren();
     at("check-status").textContent = "";
   });
 }
