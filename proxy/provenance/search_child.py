@@ -29,7 +29,7 @@ from speech_engine.host.confinement import confine, die_with_parent
 from speech_engine.mark import Mark, MarkKey
 
 MOST_CPU_S = 60
-_MEMORY_MB = 1024
+_MEMORY_MB = 768
 _MOST_RATE_HZ = 48_000
 
 

@@ -96,6 +96,10 @@ at("check").addEventListener("drop", (event) => {
   at("check-file").files = event.dataTransfer.files;
   check();
 });
+// A file that misses the card would take the place of the page, and of the key in it.
+for (const kind of ["dragover", "drop"]) {
+  addEventListener(kind, (event) => event.dataTransfer?.types.includes("Files") && event.preventDefault());
+}
 // The verdict is on the file that was chosen before.
 for (const id of ["check-file", "check-manifest"]) {
   at(id).addEventListener("change", () => {
