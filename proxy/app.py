@@ -15,7 +15,19 @@ from proxy.access.callers import Callers
 from proxy.access.limits import Limits, open_limits
 from proxy.access.logins import Logins
 from proxy.access.usage_throttle import UsageThrottle
-from proxy.api import consents, health, lexicons, marks, me, models, speech, usage, voice_routes, welcome
+from proxy.api import (
+    consents,
+    health,
+    lexicons,
+    marks,
+    me,
+    models,
+    receipts,
+    speech,
+    usage,
+    voice_routes,
+    welcome,
+)
 from proxy.api.reference_speech import ReferenceSpeech
 from proxy.api.voices import VoiceTools
 from proxy.catalogue.catalogue import Catalogue
@@ -33,6 +45,7 @@ from proxy.ledger import Ledger, open_ledger
 from proxy.ledger.budgets import Budgets
 from proxy.provenance.checker import ProvenanceChecker, open_checker
 from proxy.provenance.marker import Marker, open_marker
+from proxy.provenance.receipt_keys import read_receipt_keys
 from proxy.speech.cache import Cache, open_cache
 from proxy.speech.candidate_race import FirstAudio
 from proxy.speech.front_ends import FrontEnds, open_front_ends, routed_front_ends
@@ -129,10 +142,12 @@ class Worker:
         speech_endpoint = self._wire_speech(config, catalogue, plans, budgets, owned)
         dependencies = health.Dependencies(catalogue, self.engines, self._registry, budgets)
         readiness = self._readiness(dependencies, config)
+        receipts_ = self._receipts(config)
         admin_tools = self._admin_tools(config)
         admin_routes = [
             *api_admin.record_routes(admin_tools, owned, resources.checker),
             *api_admin.engine_routes(admin_tools, dependencies, self.planner, library),
+            *api_admin.receipts.routes(receipts_),
         ]
         client_routes = [
             *speech.routes(speech_endpoint),
@@ -143,6 +158,7 @@ class Worker:
             *lexicons.routes(library_editor, config.lexicons),
             *me.routes(self.ledger, plans),
             *usage.routes(self.store, self._usage_throttle),
+            *receipts.routes(receipts_),
             *health.routes(readiness),
             *welcome.routes(),
         ]
@@ -178,6 +194,7 @@ class Worker:
             self._spill_room,
             self.erasure.erased,
             resources.marker,
+            has_receipts=config.marking.receipts,
         )
         self.erasure.things = DerivedThings(
             memories=(library, plans_of_calls, self._levels, self.cache, resources.voice_work.samples),
@@ -224,6 +241,11 @@ class Worker:
             config.server.default_voice,
             self.server_state,
         )
+
+    def _receipts(self, config: Config) -> receipts.Receipts:
+        is_on = config.marking.receipts
+        keys = read_receipt_keys(config) if is_on else None
+        return receipts.Receipts(self.store, keys, config.consent.operator, is_on=is_on)
 
     def _admin_tools(self, config: Config) -> api_admin.AdminTools:
         return api_admin.AdminTools(

@@ -15,6 +15,7 @@ from proxy.api_admin import (
     marks,
     money,
     plans,
+    receipts,
     route,
     usage,
     vault,
@@ -29,7 +30,7 @@ from proxy.provenance.checker import ProvenanceChecker
 from proxy.speech.planning import Planner
 from proxy.voices.owned_voices import OwnedVoices
 
-__all__ = ["AdminTools", "ServerLink", "engine_routes", "record_routes", "server_routes"]
+__all__ = ["AdminTools", "ServerLink", "engine_routes", "receipts", "record_routes", "server_routes"]
 
 
 def record_routes(admin_tools: AdminTools, owned: OwnedVoices, checker: ProvenanceChecker) -> list[Endpoint]:

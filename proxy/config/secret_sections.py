@@ -37,8 +37,8 @@ class MarkingSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """[marking]: what tells that a machine spoke. Keys and certificates are resolved, as in [vault].
 
     `mark` is the inaudible mark in the sound, whose `keys` hold the newest one first. `manifests` are signed
-    with the certificate, and stamped by `timestamp_url`. `receipts` are for all clips, marked or not. An empty
-    key stands for a file in the data folder.
+    with the certificate, and stamped by `timestamp_url`. `receipts` are for all clips, marked or not. An
+    empty key stands for a file in the data folder.
     """
 
     mark: Annotated[str, msgspec.Meta(description='the name of a mark, or "" for none')] = "spread"
