@@ -15,19 +15,8 @@ from proxy.access.callers import Callers
 from proxy.access.limits import Limits, open_limits
 from proxy.access.logins import Logins
 from proxy.access.usage_throttle import UsageThrottle
-from proxy.api import (
-    consents,
-    health,
-    lexicons,
-    marks,
-    me,
-    models,
-    receipts,
-    speech,
-    usage,
-    voice_routes,
-    welcome,
-)
+from proxy.api import consents, health, lexicons, me, models, receipts, speech, usage, voice_routes, welcome
+from proxy.api.marks import mark_routes
 from proxy.api.reference_speech import ReferenceSpeech
 from proxy.api.voices import VoiceTools
 from proxy.catalogue.catalogue import Catalogue
@@ -154,7 +143,7 @@ class Worker:
             *models.routes(catalogue, plans),
             *voice_routes.routes(voice_tools, speech_endpoint, server.default_model, owned.export),
             *consents.routes(owned.consents, catalogue, config.consent),
-            *marks.routes(resources.checker),
+            *mark_routes(resources.checker),
             *lexicons.routes(library_editor, config.lexicons),
             *me.routes(self.ledger, plans),
             *usage.routes(self.store, self._usage_throttle),

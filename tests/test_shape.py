@@ -37,7 +37,7 @@ SHORT = {
     "proxy/audio/libav.py": "what the encoder and the speed step share",
     "proxy/audio/libraries.py": "when the large libraries are loaded",
     "proxy/audio/recordings/account_turns.py": "turns, which know nothing of what they are for",
-    "proxy/audio/recordings/job_confinement.py": "what all processes that read strangers' files have in common",
+    "proxy/audio/recordings/job_confinement.py": "what all readers of strangers' files have in common",
     "proxy/audio/resample.py": "one step of the sound",
     "proxy/audio/silence.py": "what needs no large library",
     "proxy/audio/steps.py": "an interface",

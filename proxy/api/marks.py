@@ -220,7 +220,7 @@ def _manifest(found: ManifestFinding) -> DetectedManifest:
     )
 
 
-def routes(checker: ProvenanceChecker) -> list[Endpoint]:
+def mark_routes(checker: ProvenanceChecker) -> list[Endpoint]:
     handlers = MarkDetection(checker)
     failures = (*BODY_FAILURES, DecoderBusy)
     return [
