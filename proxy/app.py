@@ -16,6 +16,7 @@ from proxy.access.limits import Limits, open_limits
 from proxy.access.logins import Logins
 from proxy.access.usage_throttle import UsageThrottle
 from proxy.api import consents, health, lexicons, me, models, receipts, speech, usage, voice_routes, welcome
+from proxy.api.marks import mark_routes
 from proxy.api.reference_speech import ReferenceSpeech
 from proxy.api.voices import VoiceTools
 from proxy.catalogue.catalogue import Catalogue
@@ -31,6 +32,7 @@ from proxy.kept import KeptAnswers, open_answers
 from proxy.kept.vault import Vault, open_vault
 from proxy.ledger import Ledger, open_ledger
 from proxy.ledger.budgets import Budgets
+from proxy.provenance.checker import ProvenanceChecker, open_checker
 from proxy.provenance.marker import Marker, open_marker
 from proxy.provenance.receipt_keys import read_receipt_keys
 from proxy.speech.cache import Cache, open_cache
@@ -72,6 +74,7 @@ class WorkerResources(NamedTuple):
     detector: LanguageDetection
     cache: Cache
     marker: Marker
+    checker: ProvenanceChecker
     metrics: Metrics
 
 
@@ -131,7 +134,7 @@ class Worker:
         receipts_ = self._receipts(config)
         admin_tools = self._admin_tools(config)
         admin_routes = [
-            *api_admin.record_routes(admin_tools, owned),
+            *api_admin.record_routes(admin_tools, owned, resources.checker),
             *api_admin.engine_routes(admin_tools, dependencies, self.planner, library),
             *api_admin.receipts.routes(receipts_),
         ]
@@ -140,6 +143,7 @@ class Worker:
             *models.routes(catalogue, plans),
             *voice_routes.routes(voice_tools, speech_endpoint, server.default_model, owned.export),
             *consents.routes(owned.consents, catalogue, config.consent),
+            *mark_routes(resources.checker),
             *lexicons.routes(library_editor, config.lexicons),
             *me.routes(self.ledger, plans),
             *usage.routes(self.store, self._usage_throttle),
@@ -215,6 +219,7 @@ class Worker:
         resources.answers.bound(server.idempotency_mb)
         resources.vault.revise(config.vault)
         resources.marker.revise(config)
+        resources.checker.revise(config)
 
     def _readiness(self, dependencies: health.Dependencies, config: Config) -> health.HealthEndpoints:
         return health.HealthEndpoints(
@@ -269,6 +274,7 @@ async def open_worker(
         open_detector(registry, detector_name, detector_section) as detector,
         open_cache(config, store, front_ends.revision, metrics) as cache,
         open_marker(registry, config, store) as marker,
+        open_checker(voice_work.decoder, store, config) as checker,
     ):
         resources = WorkerResources(
             store=store,
@@ -285,6 +291,7 @@ async def open_worker(
             detector=detector,
             cache=cache,
             marker=marker,
+            checker=checker,
             metrics=metrics,
         )
         yield Worker(config, registry, resources, link)
