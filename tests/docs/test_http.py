@@ -68,7 +68,7 @@ def test_a_wav_inside_json_has_true_sizes(shipped: Server) -> None:
     audio = base64.b64decode(answer["audio_base64"])
     assert int.from_bytes(audio[4:8], "little") == len(audio) - 8
     with wave.open(io.BytesIO(audio)) as file:
-        assert file.getnframes() == round(answer["duration_seconds"] * file.getframerate())
+        assert round(file.getnframes() / file.getframerate(), 3) == answer["duration_seconds"]
         assert len(file.readframes(file.getnframes())) == 2 * file.getnframes()
 
 
