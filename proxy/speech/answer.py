@@ -7,7 +7,7 @@ from math import ceil
 
 import msgspec
 
-from proxy.audio.formats import Chunk, OutputForm, wav_header
+from proxy.audio.formats import Chunk, OutputForm, whole_wav
 from proxy.ledger import Hold, Spent
 from proxy.provenance.clip_digest import ClipDigest
 from proxy.speech.cache import CacheLookup
@@ -166,11 +166,10 @@ class Answer:
         return chunk.data
 
     async def _file(self, sound: bytes) -> bytes:
-        form, samples, rate_hz = self.call.request.form, self.samples, self.speech.sample_rate_hz
+        form, samples, rate_hz = self.call.form, self.samples, self.speech.sample_rate_hz
         if form.format == "wav":
             # It began as a stream of unknown length; now the sizes are known, and players trust them.
-            header = wav_header(samples, rate_hz)
-            sound = header + sound[len(header) :]
+            sound = whole_wav(sound, rate_hz, is_tagged=form.is_tagged)
         if self._finish is None:
             return sound
         file = await self._finish(sound, form, samples, rate_hz)
