@@ -324,7 +324,10 @@ def test_an_answer_given_once_more_is_as_described(shared: server.Server, docume
             for sent in ("once", "once", "o" * 256)
         )
     assert faults(document, speech, first) == faults(document, speech, again) == []
-    assert {name for name in again.headers if name not in first.headers} == {"x-voxgate-replayed"}
+    assert {name for name in again.headers if name not in first.headers} == {
+        "x-voxgate-replayed",
+        "x-voxgate-replay-of",
+    }
     assert "x-voxgate-replayed" in headers.keys() - described.always(document, headers)
     assert (refused.status_code, refused.json()["error"]["param"]) == (400, key["name"])
     assert re.fullmatch(key["schema"]["pattern"], "o" * 256) is None
