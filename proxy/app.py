@@ -175,6 +175,7 @@ class Worker:
             self._spill_room,
             self.erasure.erased,
             resources.marker,
+            has_receipts=config.marking.receipts,
         )
         self.erasure.things = DerivedThings(
             memories=(library, plans_of_calls, self._levels, self.cache, resources.voice_work.samples),
