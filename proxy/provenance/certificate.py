@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import msgspec
 from cryptography import x509
@@ -11,9 +10,6 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
-
-from proxy.config.sections import MarkingSection
-from proxy.kept import secret
 
 TEST_FILE = "manifest-test-certificate.pem"
 """The file in the data folder: the leaf, its root, and the leaf's key."""
@@ -42,21 +38,8 @@ class SigningCertificate(msgspec.Struct, frozen=True):
         return f"<SigningCertificate of {self.subject!r}, {self.algorithm}>"
 
 
-def ensure_certificate(section: MarkingSection, data: Path) -> SigningCertificate:
-    """Return the operator's certificate, or the test certificate, which is made at the first need.
-
-    Waits for the disk. Raises OSError and UnusableCertificate.
-    """
-    if section.certificate:
-        return read_certificate(section.certificate, section.certificate_key)
-    return _test_certificate(secret.ensure(data / TEST_FILE, _make_test_pem), str(data / TEST_FILE))
-
-
-def make_test_certificate() -> SigningCertificate:
-    return _test_certificate(_make_test_pem(), TEST_FILE)
-
-
-def _test_certificate(pem: bytes, where: str) -> SigningCertificate:
+def read_test_certificate(pem: bytes, where: str = TEST_FILE) -> SigningCertificate:
+    """Read what `make_test_pem` made. Raises UnusableCertificate."""
     chain, mark, key = pem.decode("ascii", "replace").partition(_KEY_MARK)
     return read_certificate(chain, mark + key, where, is_test=True)
 
@@ -141,7 +124,7 @@ def _common_name(certificate: x509.Certificate) -> str:
     return str(names[0].value) if names else certificate.subject.rfc4514_string()
 
 
-def _make_test_pem() -> bytes:
+def make_test_pem() -> bytes:
     """Make a leaf and its root. The root's key is thrown away: nothing else can be made under it."""
     now = datetime.now(UTC)
     root_key, key = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())

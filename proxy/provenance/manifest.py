@@ -11,25 +11,18 @@ from typing import Any
 import msgspec
 
 from proxy import __version__
+from proxy.provenance.signing import PARENT
+from proxy.storage.receipts import Speaker
 
 _SOURCES = "http://cv.iptc.org/newscodes/digitalsourcetype/"
 TRAINED, RULES = _SOURCES + "trainedAlgorithmicMedia", _SOURCES + "algorithmicMedia"
-PARENT = "parent"
-"""The label under which a manifest names the provider's own one."""
-
-
-class SpeakingModel(msgspec.Struct, frozen=True):
-    """A model that spoke, as `engine/model`. Rules made its sound if it was not trained."""
-
-    name: str
-    is_trained: bool = True
 
 
 class ManifestFacts(msgspec.Struct, frozen=True):
     """What a manifest is made of. `made` is in microseconds of Unix time, `mark` a plugin and a key's id."""
 
     made: int
-    speakers: tuple[SpeakingModel, ...]
+    speakers: tuple[Speaker, ...]
     mark: tuple[str, str] | None = None
 
 
@@ -49,11 +42,11 @@ def definition(facts: ManifestFacts, *, has_parent: bool = False) -> str:
     return msgspec.json.encode({"claim_generator_info": generator, "assertions": assertions}).decode()
 
 
-def _created(facts: ManifestFacts, speaker: SpeakingModel) -> dict[str, Any]:
+def _created(facts: ManifestFacts, speaker: Speaker) -> dict[str, Any]:
     return {
         "action": "c2pa.created",
         "when": _when(facts.made),
-        "softwareAgent": {"name": speaker.name},
+        "softwareAgent": {"name": speaker.model},
         "digitalSourceType": TRAINED if speaker.is_trained else RULES,
     }
 

@@ -7,12 +7,9 @@ a request, the next one gets that request once more.
 from __future__ import annotations
 
 import asyncio
-import os
-import signal
-import sys
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import NamedTuple
 
@@ -20,18 +17,18 @@ import msgspec
 import structlog
 
 from proxy.config.sections import Config, MarkingSection
-from proxy.provenance.certificate import SigningCertificate, UnusableCertificate, ensure_certificate
-from proxy.provenance.manifest import ManifestFacts, definition
-from proxy.provenance.signing import (
-    HEAD_BYTES,
-    MOST_BODY_BYTES,
-    Signed,
-    SignRequest,
-    Unsigned,
-    decode_answer,
-    frame,
-    length,
+from proxy.kept import secret
+from proxy.provenance.certificate import (
+    TEST_FILE,
+    SigningCertificate,
+    UnusableCertificate,
+    make_test_pem,
+    read_certificate,
+    read_test_certificate,
 )
+from proxy.provenance.manifest import ManifestFacts, definition
+from proxy.provenance.signing import MOST_BODY_BYTES, Signed, SignRequest, Unsigned
+from proxy.provenance.signing_process import SigningProcess
 from proxy.telemetry.metrics import ManifestMetrics
 
 MOST_WAITING = 32
@@ -42,8 +39,6 @@ STAMP_REST_S = 60.0
 """A stamper that did not answer is left alone so long: nobody else waits for it."""
 IDLE_S = 120.0
 
-_CHILD = "proxy.provenance.signing_child"
-_INHERITED = ("LD_LIBRARY_PATH", "PYTHONPATH", "SSL_CERT_FILE", "SSL_CERT_DIR")
 _MOST_LIVES = 2
 
 _log = structlog.get_logger()
@@ -77,7 +72,7 @@ class Signer:
         self._section = MarkingSection()
         self._data = Path()
         self._certificate: SigningCertificate | None = None
-        self._child: _Child | None = None
+        self._child: SigningProcess | None = None
         self._idle: asyncio.TimerHandle | None = None
         self._ending: set[asyncio.Task[None]] = set()
         self._stamper_rests_until = 0.0
@@ -189,13 +184,13 @@ class Signer:
                 return answer
         return Unsigned("the signing process died twice")
 
-    async def _ready_child(self, has_network: bool) -> _Child:
+    async def _ready_child(self, has_network: bool) -> SigningProcess:
         child = self._child
         if child is not None and (child.is_dead or child.has_network != has_network):
             self._drop_child()
             child = None
         if child is None:
-            self._child = child = await _Child.start(has_network)
+            self._child = child = await SigningProcess.start(has_network)
         if self._idle is not None:
             self._idle.cancel()
         self._idle = asyncio.get_running_loop().call_later(IDLE_S, self._drop_idle_child)
@@ -233,52 +228,15 @@ class Signer:
         return is_news
 
 
-class _Child:
-    """The process that signs."""
+def ensure_certificate(section: MarkingSection, data: Path) -> SigningCertificate:
+    """Return the operator's certificate, or the test certificate, which is made at the first need.
 
-    def __init__(self, process: asyncio.subprocess.Process, has_network: bool) -> None:
-        self.has_network = has_network
-        self._process = process
-
-    def __repr__(self) -> str:
-        return f"<_Child pid {self._process.pid}>"
-
-    @classmethod
-    async def start(cls, has_network: bool) -> _Child:
-        process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-P", "-m", _CHILD, *(["network"] if has_network else [])),
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.DEVNULL,
-            env={name: os.environ[name] for name in _INHERITED if name in os.environ},
-            start_new_session=True,
-        )
-        return cls(process, has_network)
-
-    @property
-    def is_dead(self) -> bool:
-        return self._process.returncode is not None
-
-    async def ask(self, request: SignRequest) -> Signed | Unsigned | None:
-        """Return the answer, None if the process died or talks nonsense."""
-        stdin, stdout = self._process.stdin, self._process.stdout
-        assert stdin is not None
-        assert stdout is not None
-        try:
-            stdin.write(frame(request))
-            await stdin.drain()
-            head = await stdout.readexactly(HEAD_BYTES)
-            return decode_answer(await stdout.readexactly(length(head)))
-        except (ConnectionError, asyncio.IncompleteReadError, ValueError):
-            return None  # msgspec's errors are ValueErrors, too
-
-    async def end(self) -> None:
-        if not self.is_dead:
-            with suppress(ProcessLookupError):
-                os.killpg(self._process.pid, signal.SIGKILL)
-        if self._process.stdin is not None:
-            self._process.stdin.close()
-        await self._process.wait()
+    Waits for the disk. Raises OSError and UnusableCertificate.
+    """
+    if section.certificate:
+        return read_certificate(section.certificate, section.certificate_key)
+    file = data / TEST_FILE
+    return read_test_certificate(secret.ensure(file, make_test_pem), str(file))
 
 
 def _reason(error: OSError | UnusableCertificate) -> str:

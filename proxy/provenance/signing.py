@@ -13,6 +13,9 @@ MOST_BODY_BYTES = 32 * 2**20
 """The largest file that gets an embedded manifest: the library needs five times its size."""
 MOST_FRAME_BYTES = 3 * MOST_BODY_BYTES
 
+PARENT = "parent"
+"""The label under which a manifest names the provider's own one."""
+
 _LENGTH = struct.Struct("<I")
 HEAD_BYTES = _LENGTH.size
 

@@ -17,11 +17,11 @@ from pathlib import Path
 
 import msgspec
 
-from proxy.provenance.certificate import make_test_certificate
-from proxy.provenance.manifest import ManifestFacts, SpeakingModel, definition
+from proxy.provenance.certificate import make_test_pem, read_test_certificate
 from proxy.provenance.signing import (
     HEAD_BYTES,
     MOST_BODY_BYTES,
+    PARENT,
     Signed,
     SignRequest,
     Unsigned,
@@ -33,6 +33,7 @@ from proxy.provenance.signing_library import SigningFailed, sign
 from speech_engine.host.confinement import confine, die_with_parent
 from speech_engine.host.landlock import forbid_files
 
+_SOURCE = "http://cv.iptc.org/newscodes/digitalsourcetype/algorithmicMedia"
 _MEMORY_MB = 128 + 8 * MOST_BODY_BYTES // 2**20
 """Beyond what the process has when it is ready: the library holds several copies of a file."""
 
@@ -85,9 +86,9 @@ def _sign_within(request: SignRequest, within_s: float) -> tuple[bytes | None, b
 def _warm_up() -> None:
     """Use all that signing needs. Python and the library load parts of themselves at the first use, and at
     the first error; once the process is confined, they cannot."""
-    certificate = make_test_certificate()
+    certificate = read_test_certificate(make_test_pem())
     request = SignRequest(
-        definition=definition(ManifestFacts(0, (SpeakingModel("warm/up"),))),
+        definition=_definition({"action": "c2pa.created", "digitalSourceType": _SOURCE}),
         chain=certificate.chain,
         key=certificate.key,
         algorithm="es256",
@@ -98,7 +99,7 @@ def _warm_up() -> None:
     sign(
         msgspec.structs.replace(
             request,
-            definition=definition(ManifestFacts(0, (SpeakingModel("warm/up"),)), has_parent=True),
+            definition=_definition({"action": "c2pa.opened", "parameters": {"ingredientIds": [PARENT]}}),
             body=_wav(),
             media_type="audio/wav",
             parent=embedded,
@@ -114,6 +115,13 @@ def _warm_up() -> None:
             sign(broken, "")
         except SigningFailed:
             pass  # it was meant to
+
+
+def _definition(action: dict[str, object]) -> str:
+    actions = {"label": "c2pa.actions.v2", "data": {"actions": [action]}}
+    return msgspec.json.encode(
+        {"claim_generator_info": [{"name": "warm-up"}], "assertions": [actions]}
+    ).decode()
 
 
 def _wav() -> bytes:

@@ -11,8 +11,7 @@ from typing import Any
 import c2pa
 from c2pa import c2pa as binding
 
-from proxy.provenance.manifest import PARENT
-from proxy.provenance.signing import SignRequest
+from proxy.provenance.signing import PARENT, SignRequest
 
 _SIDECAR = b"application/c2pa"
 _HASH_NAME = "jumbf manifest"
