@@ -43,7 +43,6 @@ SHORT = {
     "proxy/config/credits.py": "numbers of credits at every edge, asked from four rooms",
     "proxy/config/lexicons.py": "the reader of one section",
     "proxy/config/upstream.py": "the reader of one section",
-    "proxy/config/vault.py": "the reader of one section",
     "proxy/storage/clone_uses.py": "what speech tells of clones; their states have a page of their own",
     "proxy/voices/derived_things.py": "interfaces",
     "proxy/diagnosis/finding.py": "a value that all of diagnosis gives",

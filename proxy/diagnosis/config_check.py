@@ -14,6 +14,7 @@ from proxy.config.reader import nearest
 from proxy.config.sections import PluginSection
 from proxy.diagnosis import text_check
 from proxy.diagnosis.finding import Finding, note, ok, wrong
+from proxy.diagnosis.marking_check import marking
 from proxy.diagnosis.model_check import models
 from proxy.diagnosis.probes import NO_RESULTS, ProbeResults
 from proxy.diagnosis.retirement_check import retirements
@@ -45,6 +46,7 @@ def check_config(config: Config, registry: Registry, results: ProbeResults = NO_
     findings += text_check.routes(config, registry, results, sick)
     findings += retirements(config, registry, results.models)
     findings += _settings(config, registry)
+    findings += marking(config, registry, results)
     findings += [_default_model(config)]
     findings += [_default_voice(config, results)]
     findings += text_check.voices(config, results)
@@ -66,12 +68,13 @@ def _server(config: Config, running_at: str) -> list[Finding]:
 
 
 def _settings(config: Config, registry: Registry) -> list[Finding]:
-    """Judge the settings and the names in [front_ends], [detectors] and [comparers]."""
+    """Judge the settings and the names in [front_ends], [detectors], [comparers] and [marks]."""
     findings = []
     sections: list[tuple[InstanceKind, str, PluginSection]] = [
         *(("front_end", name, section) for name, section in config.front_ends.items()),
         *(("detector", name, section) for name, section in config.detectors.items()),
         *(("comparer", name, section) for name, section in config.comparers.items()),
+        *(("mark", name, section) for name, section in config.marks.items()),
     ]
     for kind, name, section in sections:
         try:

@@ -17,7 +17,8 @@ import structlog
 from policies.marking import Marking, MarkingRules, MarkUse
 from proxy.audio import libraries
 from proxy.audio.steps import SoundFailed
-from proxy.config.sections import Config, MarkingSection, PluginSection
+from proxy.config.secret_sections import MarkingSection
+from proxy.config.sections import Config, PluginSection
 from proxy.engines.plugin_instances import PluginRequest, open_plugin
 from proxy.engines.registry import Registry
 from proxy.provenance.key_ring import KeyRing, UnusableKeys, ensure_keys, parse_keys

@@ -152,7 +152,7 @@ class Pipeline:
         has_begun = False
         try:
             speech = await begin_speech(self._first_audio, self._levels, self._room, call, waited_s)
-            marked = MarkedSpeech(speech, mark, call.request.form)
+            marked = MarkedSpeech(speech, mark, call.form)
             await marked.begin()
             has_begun = True
             return marked
