@@ -15,7 +15,7 @@ from proxy.access.callers import Callers
 from proxy.access.limits import Limits, open_limits
 from proxy.access.logins import Logins
 from proxy.access.usage_throttle import UsageThrottle
-from proxy.api import consents, health, lexicons, me, models, speech, usage, voice_routes, welcome
+from proxy.api import consents, health, lexicons, manifests, me, models, speech, usage, voice_routes, welcome
 from proxy.api.reference_speech import ReferenceSpeech
 from proxy.api.voices import VoiceTools
 from proxy.catalogue.catalogue import Catalogue
@@ -31,6 +31,7 @@ from proxy.kept import KeptAnswers, open_answers
 from proxy.kept.vault import Vault, open_vault
 from proxy.ledger import Ledger, open_ledger
 from proxy.ledger.budgets import Budgets
+from proxy.provenance.manifests import Manifests, open_manifests
 from proxy.provenance.marker import Marker, open_marker
 from proxy.speech.cache import Cache, open_cache
 from proxy.speech.candidate_race import FirstAudio
@@ -71,6 +72,7 @@ class WorkerResources(NamedTuple):
     detector: LanguageDetection
     cache: Cache
     marker: Marker
+    manifests: Manifests
     metrics: Metrics
 
 
@@ -90,6 +92,7 @@ class Worker:
         self.erasure, self.voice_use = resources.erasure, resources.voice_work.use
         self.binding_maker = resources.binding_maker
         self.engines, self.cache, self.metrics = resources.engines, resources.cache, resources.metrics
+        self.manifests = resources.manifests
         self.server_state = health.ServerState()
         self._resources = resources
         self._registry = registry
@@ -139,6 +142,7 @@ class Worker:
             *consents.routes(owned.consents, catalogue, config.consent),
             *lexicons.routes(library_editor, config.lexicons),
             *me.routes(self.ledger, plans),
+            *manifests.routes(resources.manifests),
             *usage.routes(self.store, self._usage_throttle),
             *health.routes(readiness),
             *welcome.routes(),
@@ -175,6 +179,7 @@ class Worker:
             self._spill_room,
             self.erasure.erased,
             resources.marker,
+            resources.manifests,
             has_receipts=config.marking.receipts,
         )
         self.erasure.things = DerivedThings(
@@ -211,6 +216,7 @@ class Worker:
         resources.answers.bound(server.idempotency_mb)
         resources.vault.revise(config.vault)
         resources.marker.revise(config)
+        resources.manifests.revise(config)
 
     def _readiness(self, dependencies: health.Dependencies, config: Config) -> health.HealthEndpoints:
         return health.HealthEndpoints(
@@ -260,6 +266,7 @@ async def open_worker(
         open_detector(registry, detector_name, detector_section) as detector,
         open_cache(config, store, front_ends.revision, metrics) as cache,
         open_marker(registry, config, store) as marker,
+        open_manifests(config, store, metrics) as manifest_signing,
     ):
         resources = WorkerResources(
             store=store,
@@ -276,6 +283,7 @@ async def open_worker(
             detector=detector,
             cache=cache,
             marker=marker,
+            manifests=manifest_signing,
             metrics=metrics,
         )
         yield Worker(config, registry, resources, link)

@@ -46,7 +46,8 @@ class Manifests:
 
     def revise(self, config: Config) -> None:
         """Take a revision of the configuration, and read the keys again."""
-        self._keys = read_mark_keys(config.marking, Path(config.data))
+        section = config.marking
+        self._keys = read_mark_keys(section, Path(config.data)) if section.manifests else None
         self.signer.revise(config)
 
     def id_of(self, request: str) -> str:

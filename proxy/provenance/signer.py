@@ -16,7 +16,8 @@ from typing import NamedTuple
 import msgspec
 import structlog
 
-from proxy.config.sections import Config, MarkingSection
+from proxy.config.secret_sections import MarkingSection
+from proxy.config.sections import Config
 from proxy.kept import secret
 from proxy.provenance.certificate import (
     TEST_FILE,
@@ -64,8 +65,8 @@ class Signer:
     def __init__(
         self, metrics: ManifestMetrics, *, within_s: float = WITHIN_S, stamp_within_s: float = STAMP_WITHIN_S
     ) -> None:
+        self.within_s = within_s
         self._metrics = metrics
-        self._within_s = within_s
         self._stamp_within_s = stamp_within_s
         self._turn = asyncio.Lock()
         self._waiting = 0
@@ -75,6 +76,7 @@ class Signer:
         self._child: SigningProcess | None = None
         self._idle: asyncio.TimerHandle | None = None
         self._ending: set[asyncio.Task[None]] = set()
+        self._under_way: set[asyncio.Task[Signed]] = set()
         self._stamper_rests_until = 0.0
         self._logged: set[str] = set()
 
@@ -123,18 +125,34 @@ class Signer:
             return await self.embed(facts, file)
 
     async def close(self) -> None:
-        """End the process. Nobody may be signing any more."""
+        """End the process, and whatever it still signs."""
+        for task in self._under_way:
+            task.cancel()
+        if self._under_way:
+            await asyncio.wait(self._under_way)
         self._drop_child()
         while self._ending:
             await asyncio.wait(self._ending)
 
     async def _sign(self, request: SignRequest) -> Signed:
+        """Sign in a task of its own. If its caller goes, the process can still be asked by others."""
+        task = asyncio.create_task(self._sign_in_turn(request))
+        self._under_way.add(task)
+        task.add_done_callback(self._note_end)
+        return await asyncio.shield(task)
+
+    def _note_end(self, task: asyncio.Task[Signed]) -> None:
+        self._under_way.discard(task)
+        if not task.cancelled():
+            task.exception()  # its caller has it, if there still is one
+
+    async def _sign_in_turn(self, request: SignRequest) -> Signed:
         if self._waiting >= MOST_WAITING:
             self._metrics.signed("failed")
             raise SignerUnavailable
         self._waiting += 1
         try:
-            async with asyncio.timeout(2 * self._within_s + self._stamp_within_s), self._turn:
+            async with asyncio.timeout(2 * self.within_s + self._stamp_within_s), self._turn:
                 answer = await self._signed(await self._keyed(request))
         except (OSError, UnusableCertificate) as error:
             answer = Unsigned(_reason(error))
@@ -170,12 +188,12 @@ class Signer:
         for _ in range(_MOST_LIVES):
             child, answer = await self._ready_child(bool(self._section.timestamp_url)), None
             try:
-                async with asyncio.timeout(self._within_s + request.timestamp_s):
+                async with asyncio.timeout(self.within_s + request.timestamp_s):
                     answer = await child.ask(request)
             except TimeoutError:
                 return Unsigned("the signing process did not answer in time")
             finally:
-                # Whoever was cancelled leaves an answer in the pipe, which is nobody's.
+                # What was cancelled or late leaves an answer in the pipe, which is nobody's.
                 if answer is None:
                     self._drop_child()
             if answer is not None:

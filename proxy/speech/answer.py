@@ -50,6 +50,8 @@ class Answer:
         self.is_whole = False
         marking = call.plan.marking
         self.manifest: ManifestPlace = "sidecar" if marking is not None and marking.has_manifest else ""
+        # Under which a manifest beside the clip can be had.
+        self.manifest_id = ""
         self._finish = finish
         self._hold = hold
         self._lookup = lookup

@@ -16,7 +16,7 @@ from proxy.app import open_worker
 from proxy.audio.formats import MEDIA_TYPES
 from proxy.config.config_toml import Config
 from proxy.engines.registry import Registry
-from proxy.speech.speech_request import SpeechBody
+from proxy.speech.speech_body import SpeechBody
 from tests.docs import pages
 from tests.server import Server
 

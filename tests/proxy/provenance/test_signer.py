@@ -16,7 +16,8 @@ import psutil
 import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 
-from proxy.config.sections import Config, MarkingSection
+from proxy.config.secret_sections import MarkingSection
+from proxy.config.sections import Config
 from proxy.provenance.certificate import TEST_FILE
 from proxy.provenance.manifest import ManifestFacts
 from proxy.provenance.signer import Signer, SignerUnavailable, SoundFile
@@ -171,7 +172,7 @@ async def test_a_process_killed_while_it_signs_is_started_again(rig: Rig) -> Non
     assert children() != [child]
 
 
-async def test_a_caller_that_leaves_takes_the_process_with_it_and_the_next_is_served(rig: Rig) -> None:
+async def test_a_caller_that_leaves_is_nobody_elses_trouble(rig: Rig) -> None:
     child = await rig.child()
     child.suspend()
     signing = asyncio.create_task(rig.signer.sign_digest(FACTS, bytes(32)))
@@ -179,7 +180,30 @@ async def test_a_caller_that_leaves_takes_the_process_with_it_and_the_next_is_se
     signing.cancel()
     with pytest.raises(asyncio.CancelledError):
         await signing
+    child.resume()
     assert (await rig.signer.sign_digest(FACTS, bytes(32))).data
+    assert children() == [child]
+
+
+async def test_a_process_that_hangs_is_killed_and_the_next_request_is_served(rig: Rig) -> None:
+    child = await rig.child()
+    child.suspend()
+    rig.signer.within_s = 0.1
+    with pytest.raises(SignerUnavailable):
+        await rig.signer.sign_digest(FACTS, bytes(32))
+    rig.signer.within_s = 60.0
+    assert (await rig.signer.sign_digest(FACTS, bytes(32))).data
+    assert children() != [child]
+
+
+async def test_an_end_in_mid_work_leaves_nothing(rig: Rig) -> None:
+    child = await rig.child()
+    child.suspend()
+    signing = asyncio.create_task(rig.signer.sign_digest(FACTS, bytes(32)))
+    await asyncio.sleep(0)
+    await rig.signer.close()
+    with pytest.raises(asyncio.CancelledError):
+        await signing
     assert not child.is_running()
 
 
