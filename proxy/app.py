@@ -15,14 +15,26 @@ from proxy.access.callers import Callers
 from proxy.access.limits import Limits, open_limits
 from proxy.access.logins import Logins
 from proxy.access.usage_throttle import UsageThrottle
-from proxy.api import consents, health, lexicons, manifests, me, models, speech, usage, voice_routes, welcome
+from proxy.api import (
+    consents,
+    health,
+    lexicons,
+    manifests,
+    me,
+    models,
+    receipts,
+    speech,
+    usage,
+    voice_routes,
+    welcome,
+)
 from proxy.api.reference_speech import ReferenceSpeech
 from proxy.api.voices import VoiceTools
 from proxy.catalogue.catalogue import Catalogue
 from proxy.catalogue.library import Library
 from proxy.catalogue.library_editor import LibraryEditor
 from proxy.config.config_toml import Config
-from proxy.config.sections import PluginSection
+from proxy.config.sections import PluginSection, Server
 from proxy.engines.engine_list import Engines, open_engines
 from proxy.engines.registry import Registry
 from proxy.http import layers
@@ -33,6 +45,7 @@ from proxy.ledger import Ledger, open_ledger
 from proxy.ledger.budgets import Budgets
 from proxy.provenance.manifests import Manifests, open_manifests
 from proxy.provenance.marker import Marker, open_marker
+from proxy.provenance.receipt_keys import read_receipt_keys
 from proxy.speech.cache import Cache, open_cache
 from proxy.speech.candidate_race import FirstAudio
 from proxy.speech.front_ends import FrontEnds, open_front_ends, routed_front_ends
@@ -129,11 +142,13 @@ class Worker:
         voice_tools = VoiceTools(catalogue, library_editor, owned.maker, plans, owned.erasure)
         speech_endpoint = self._wire_speech(config, catalogue, plans, budgets, owned)
         dependencies = health.Dependencies(catalogue, self.engines, self._registry, budgets)
-        readiness = self._readiness(dependencies, config)
+        readiness = self._readiness(dependencies, server)
+        receipts_ = self._receipts(config)
         admin_tools = self._admin_tools(config)
         admin_routes = [
             *api_admin.record_routes(admin_tools, owned),
             *api_admin.engine_routes(admin_tools, dependencies, self.planner, library),
+            *api_admin.receipts.routes(receipts_),
         ]
         client_routes = [
             *speech.routes(speech_endpoint),
@@ -144,6 +159,7 @@ class Worker:
             *me.routes(self.ledger, plans),
             *manifests.routes(resources.manifests),
             *usage.routes(self.store, self._usage_throttle),
+            *receipts.routes(receipts_),
             *health.routes(readiness),
             *welcome.routes(),
         ]
@@ -159,13 +175,14 @@ class Worker:
         front_ends = resources.front_ends
         first_audio = FirstAudio(catalogue, self.engines, budgets, server.first_audio_s)
         self.admission = Admission(plans, resources.limits)
+        marking = resources.marker.rules
         self.planner = Planner(
             catalogue,
             front_ends.names,
             resources.detector,
             server.default_language,
             server.turn_pause_ms,
-            resources.marker.rules,
+            marking,
         )
         plans_of_calls = RecentPlans(self.planner, catalogue, self.cache)
         texts = TextPreparation(front_ends)
@@ -189,14 +206,8 @@ class Worker:
             wait_for_providers=resources.binding_maker.wait_until_gone,
         )
         idempotency = Idempotency(resources.answers, self.metrics)
-        reference = ReferenceSpeech(
-            resources.voice_work.intake,
-            resources.samples,
-            self.engines,
-            self._levels,
-            owned.consents,
-            self.ledger,
-        )
+        intake, samples = resources.voice_work.intake, resources.samples
+        reference = ReferenceSpeech(intake, samples, self.engines, self._levels, owned.consents, self.ledger)
         return speech.SpeechEndpoint(
             self.admission,
             library,
@@ -218,15 +229,15 @@ class Worker:
         resources.marker.revise(config)
         resources.manifests.revise(config)
 
-    def _readiness(self, dependencies: health.Dependencies, config: Config) -> health.HealthEndpoints:
-        return health.HealthEndpoints(
-            self.store,
-            self._resources.limits,
-            dependencies,
-            config.server.default_model,
-            config.server.default_voice,
-            self.server_state,
-        )
+    def _readiness(self, dependencies: health.Dependencies, server: Server) -> health.HealthEndpoints:
+        model, voice = server.default_model, server.default_voice
+        limits, state = self._resources.limits, self.server_state
+        return health.HealthEndpoints(self.store, limits, dependencies, model, voice, state)
+
+    def _receipts(self, config: Config) -> receipts.Receipts:
+        is_on = config.marking.receipts
+        keys = read_receipt_keys(config) if is_on else None
+        return receipts.Receipts(self.store, keys, config.consent.operator, is_on=is_on)
 
     def _admin_tools(self, config: Config) -> api_admin.AdminTools:
         return api_admin.AdminTools(

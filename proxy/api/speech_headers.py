@@ -31,6 +31,8 @@ SOME_ANSWER_HEADERS = {
     "x-voxgate-mark": "The inaudible mark in the sound: `spread; key=3f2a91c0`. Without it, there is none.",
     "link": "Where the signed manifest of a marked answer can be had, once the answer is whole, with "
     '`rel="c2pa-manifest"`; not if the manifest is in the file.',
+    "x-voxgate-receipt": "The id of the receipt, which is there when the answer is whole. A replay names the "
+    "first answer's.",
     "x-voxgate-substitute": "The engine's voice that spoke, if the engine lacks the one that was asked for.",
     "x-voxgate-ignored": "The fields of the request that a model which spoke does not follow: "
     "`instructions`, and known fields of other servers.",
@@ -53,6 +55,8 @@ def answer_headers(answer: Answer, media_type: str) -> tuple[RawHeader, ...]:
     )
     if answer.manifest == "sidecar" and answer.manifest_id:
         headers = (*headers, (b"link", f'<{MANIFESTS}/{answer.manifest_id}>; rel="c2pa-manifest"'.encode()))
+    if answer.has_receipt:
+        headers = (*headers, (b"x-voxgate-receipt", call.id.encode()))
     return (*headers, *_some_headers(answer)) if _may_have_more(answer) else headers
 
 

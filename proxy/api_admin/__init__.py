@@ -14,6 +14,7 @@ from proxy.api_admin import (
     lexicons,
     money,
     plans,
+    receipts,
     route,
     usage,
     vault,
@@ -27,7 +28,7 @@ from proxy.http.endpoint import Endpoint
 from proxy.speech.planning import Planner
 from proxy.voices.owned_voices import OwnedVoices
 
-__all__ = ["AdminTools", "ServerLink", "engine_routes", "record_routes", "server_routes"]
+__all__ = ["AdminTools", "ServerLink", "engine_routes", "receipts", "record_routes", "server_routes"]
 
 
 def record_routes(admin_tools: AdminTools, owned: OwnedVoices) -> list[Endpoint]:

@@ -225,6 +225,25 @@ def silence(samples: int) -> bytes:
     return bytes(samples * SAMPLE_BYTES)
 
 
+def whole_wav(streamed: bytes, rate_hz: int, *, is_tagged: bool) -> bytes:
+    """Return a WAV that was streamed, with true sizes. A tag comes after its samples: see `wav_header`."""
+    data_bytes = len(streamed) - _WAV_HEADER.size
+    if data_bytes > _UNKNOWN - _RIFF_REST - len(_WAV_TAG) or not is_tagged:
+        return wav_header(data_bytes // SAMPLE_BYTES, rate_hz) + streamed[_WAV_HEADER.size :]
+    header = bytearray(wav_header(data_bytes // SAMPLE_BYTES, rate_hz))
+    header[4:8] = (data_bytes + _RIFF_REST + len(_WAV_TAG)).to_bytes(4, "little")
+    return b"".join((header, streamed[_WAV_HEADER.size :], _WAV_TAG))
+
+
+def _info_chunk(comment: str) -> bytes:
+    text = comment.encode() + b"\0"
+    body = b"INFOICMT" + len(text).to_bytes(4, "little") + text + b"\0" * (len(text) % 2)
+    return b"LIST" + len(body).to_bytes(4, "little") + body
+
+
+_WAV_TAG = _info_chunk(MACHINE_TAGS["comment"])
+
+
 def wav_header(frames: int | None, rate_hz: int = OUTPUT_RATE_HZ, sample_bytes: int = SAMPLE_BYTES) -> bytes:
     """Return the 44 bytes before a WAV's samples, without a `LIST` chunk, which breaks simple clients.
 

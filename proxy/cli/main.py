@@ -27,6 +27,7 @@ from proxy.cli.ledger import ledger
 from proxy.cli.lexicons import lexicons
 from proxy.cli.models import models
 from proxy.cli.options import ConfigFile, Printed
+from proxy.cli.receipts import receipt
 from proxy.cli.reports import audit, plans, usage
 from proxy.cli.route import route
 from proxy.cli.tables import Line, Part
@@ -168,6 +169,7 @@ for name, group in {
     "route": route,
     "env": env,
     "models": models,
+    "receipt": receipt,
 }.items():
     app.add_typer(group, name=name)
 

@@ -12,7 +12,7 @@ import msgspec
 
 from proxy import __version__
 from proxy.provenance.signing import PARENT
-from proxy.storage.receipts import Speaker
+from proxy.storage.receipts import ClipSpeaker
 
 _SOURCES = "http://cv.iptc.org/newscodes/digitalsourcetype/"
 TRAINED, RULES = _SOURCES + "trainedAlgorithmicMedia", _SOURCES + "algorithmicMedia"
@@ -22,7 +22,7 @@ class ManifestFacts(msgspec.Struct, frozen=True):
     """What a manifest is made of. `made` is in microseconds of Unix time, `mark` a plugin and a key's id."""
 
     made: int
-    speakers: tuple[Speaker, ...]
+    speakers: tuple[ClipSpeaker, ...]
     mark: tuple[str, str] | None = None
 
 
@@ -42,7 +42,7 @@ def definition(facts: ManifestFacts, *, has_parent: bool = False) -> str:
     return msgspec.json.encode({"claim_generator_info": generator, "assertions": assertions}).decode()
 
 
-def _created(facts: ManifestFacts, speaker: Speaker) -> dict[str, Any]:
+def _created(facts: ManifestFacts, speaker: ClipSpeaker) -> dict[str, Any]:
     return {
         "action": "c2pa.created",
         "when": _when(facts.made),

@@ -7,7 +7,7 @@ from math import ceil
 
 import msgspec
 
-from proxy.audio.formats import Chunk, OutputForm, wav_header
+from proxy.audio.formats import Chunk, OutputForm, whole_wav
 from proxy.ledger import Hold, Spent
 from proxy.provenance.clip_digest import ClipDigest
 from proxy.speech.cache import CacheLookup
@@ -30,7 +30,7 @@ It gives the same bytes back if it embeds no manifest.
 class Answer:
     """An answer that has begun: its first bytes exist, so its headers may go out.
 
-    Its `digest` is of the audio as the client gets it. Without one, there is no receipt either.
+    Its `digest` is of the audio as the client gets it: receipts and manifests beside the clip need it.
     """
 
     def __init__(
@@ -52,6 +52,7 @@ class Answer:
         self.manifest: ManifestPlace = "sidecar" if marking is not None and marking.has_manifest else ""
         # Under which a manifest beside the clip can be had.
         self.manifest_id = ""
+        self.has_receipt = False
         self._finish = finish
         self._hold = hold
         self._lookup = lookup
@@ -168,11 +169,10 @@ class Answer:
         return chunk.data
 
     async def _file(self, sound: bytes) -> bytes:
-        form, samples, rate_hz = self.call.request.form, self.samples, self.speech.sample_rate_hz
+        form, samples, rate_hz = self.call.form, self.samples, self.speech.sample_rate_hz
         if form.format == "wav":
             # It began as a stream of unknown length; now the sizes are known, and players trust them.
-            header = wav_header(samples, rate_hz)
-            sound = header + sound[len(header) :]
+            sound = whole_wav(sound, rate_hz, is_tagged=form.is_tagged)
         if self._finish is None:
             return sound
         file = await self._finish(sound, form, samples, rate_hz)

@@ -7,7 +7,7 @@ import time
 from proxy.provenance.clip_digest import ClipDigest
 from proxy.speech.call import SpeechCall
 from proxy.speech.speech_stream import Speech
-from proxy.storage.receipts import ClipFacts, ManifestPlace, Speaker
+from proxy.storage.receipts import ClipFacts, ClipSpeaker, ManifestPlace
 
 _MICRO = 1_000_000
 
@@ -34,7 +34,7 @@ def clip_facts(
     )
 
 
-def speakers_of(call: SpeechCall, speech: Speech) -> tuple[Speaker, ...]:
+def speakers_of(call: SpeechCall, speech: Speech) -> tuple[ClipSpeaker, ...]:
     """Return the models that spoke. A kept clip names them, and they were candidates of this plan as well."""
     infos = {
         candidate.model.name: candidate.model.info
@@ -43,7 +43,9 @@ def speakers_of(call: SpeechCall, speech: Speech) -> tuple[Speaker, ...]:
     }
     names = dict.fromkeys(speech.engine.split(", "))
     return tuple(
-        Speaker(name, infos[name].licence, infos[name].is_trained) if name in infos else Speaker(name, "")
+        ClipSpeaker(name, infos[name].licence, infos[name].is_trained)
+        if name in infos
+        else ClipSpeaker(name, "")
         for name in names
     )
 

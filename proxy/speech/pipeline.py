@@ -142,11 +142,13 @@ class Pipeline:
         # A manifest beside the clip is signed later, and of the clip no more is known then than its digest.
         digest = ClipDigest() if self._has_receipts or has_manifest else None
         if not has_manifest and request.provenance is None:
-            return Answer(call, speech, hold, lookup, self._room, self._erased, digest)
-        embedding = ManifestEmbedding.of(self._manifests, call, speech)
-        finish = None if embedding is None else embedding.finish
-        answer = Answer(call, speech, hold, lookup, self._room, self._erased, digest, finish)
-        answer.manifest_id = self._manifests.id_of(call.id) if has_manifest else ""
+            answer = Answer(call, speech, hold, lookup, self._room, self._erased, digest)
+        else:
+            embedding = ManifestEmbedding.of(self._manifests, call, speech)
+            finish = None if embedding is None else embedding.finish
+            answer = Answer(call, speech, hold, lookup, self._room, self._erased, digest, finish)
+            answer.manifest_id = self._manifests.id_of(call.id) if has_manifest else ""
+        answer.has_receipt = self._has_receipts
         return answer
 
     async def _begin(self, call: SpeechCall, lookup: CacheLookup) -> Speech:

@@ -17,7 +17,7 @@ ManifestPlace = Literal["embedded", "sidecar", ""]
 """Where the clip's signed manifest is; "" if it has none."""
 
 
-class Speaker(msgspec.Struct, frozen=True):
+class ClipSpeaker(msgspec.Struct, frozen=True):
     """A model that spoke, as `engine/model`, and its licence, "" if that is the provider's own matter.
 
     Rules made its sound if it was not trained.
@@ -40,7 +40,7 @@ class ClipFacts(msgspec.Struct, frozen=True, kw_only=True):
     format: str
     samples: int
     sample_rate_hz: int
-    speakers: tuple[Speaker, ...]
+    speakers: tuple[ClipSpeaker, ...]
     language: str
     consents: tuple[str, ...] = ()
     mark: str = ""

@@ -257,17 +257,17 @@ async def test_a_manifest_goes_with_its_usage(tmp_path: Path) -> None:
         assert row["kept"] == 0
 
 
-@pytest.mark.parametrize("signer", [NoSigner, SlowSigner])
+@pytest.mark.parametrize("signer", [NoSigner(), SlowSigner()], ids=["none", "slow"])
 async def test_a_wav_goes_out_without_when_nothing_signs(
-    tmp_path: Path, signer: type[Signer], monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, signer: NoSigner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("proxy.speech.manifest_embedding.DUE_WITHIN_S", 0.1)
     async with serving(tmp_path) as server:
         manifests = server.worker.manifests
-        real, manifests.signer = manifests.signer, signer()
+        real, manifests.signer = manifests.signer, signer
         answer = await ask(server, response_format="wav")
         assert read("wav", answer.content).state == "None"
-        if signer is NoSigner:
+        if not isinstance(signer, SlowSigner):
             failed = await sidecar(server, answer)
             assert (failed.status_code, envelope(failed)["code"]) == (503, "manifest_unavailable")
             assert int(failed.headers["retry-after"]) > 0

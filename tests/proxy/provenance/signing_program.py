@@ -11,13 +11,13 @@ from prometheus_client import CollectorRegistry
 from proxy.config.sections import Config
 from proxy.provenance.manifest import ManifestFacts
 from proxy.provenance.signer import open_signer
-from proxy.storage.receipts import Speaker
+from proxy.storage.receipts import ClipSpeaker
 from proxy.telemetry.metrics import ManifestMetrics
 
 
 async def main(data: str) -> None:
     async with open_signer(Config(data=data), ManifestMetrics(CollectorRegistry())) as signer:
-        await signer.sign_digest(ManifestFacts(0, (Speaker("xtts/en", ""),)), bytes(32))
+        await signer.sign_digest(ManifestFacts(0, (ClipSpeaker("xtts/en", ""),)), bytes(32))
         (child,) = psutil.Process().children()
         print("child", child.pid, flush=True)
         await asyncio.Event().wait()

@@ -21,7 +21,7 @@ from proxy.config.sections import Config
 from proxy.provenance.certificate import TEST_FILE
 from proxy.provenance.manifest import ManifestFacts
 from proxy.provenance.signer import Signer, SignerUnavailable, SoundFile
-from proxy.storage.receipts import Speaker
+from proxy.storage.receipts import ClipSpeaker
 from proxy.telemetry.metrics import ManifestMetrics
 from speech_engine.host.confinement import has_call_filter
 from speech_engine.host.landlock import has_landlock
@@ -29,7 +29,7 @@ from tests.proxy.audio.recordings.clips import KINDS, encoded, sine, wav
 from tests.proxy.provenance.manifests import read
 from tests.sound import tone
 
-FACTS = ManifestFacts(1_790_000_000_000_000, (Speaker("xtts/en", ""),), ("spread", "3f2a91c0"))
+FACTS = ManifestFacts(1_790_000_000_000_000, (ClipSpeaker("xtts/en", ""),), ("spread", "3f2a91c0"))
 WAV = wav(tone(440, 1.0))
 CHILD = "proxy.provenance.signing_child"
 WAIT_S = 120.0
@@ -105,7 +105,9 @@ async def test_a_manifest_says_what_made_the_sound_and_nothing_of_its_user(rig: 
 
 
 async def test_rules_are_no_trained_model_and_all_who_spoke_are_named(rig: Rig) -> None:
-    facts = ManifestFacts(0, (Speaker("espeak/standard", "", is_trained=False), Speaker("xtts/en", "")))
+    facts = ManifestFacts(
+        0, (ClipSpeaker("espeak/standard", "", is_trained=False), ClipSpeaker("xtts/en", ""))
+    )
     reading = read("pcm", b"x", (await rig.signer.sign_digest(facts, hashlib.sha256(b"x").digest())).data)
     assert reading.state == "Valid"
     assert [each["softwareAgent"]["name"] for each in reading.actions] == ["espeak/standard", "xtts/en"]

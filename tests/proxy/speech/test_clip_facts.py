@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import base64
 import hashlib
-import json
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +11,11 @@ import httpx2
 import pytest
 
 from proxy.storage import receipts
-from proxy.storage.receipts import ClipFacts, Speaker
+from proxy.storage.receipts import ClipFacts, ClipSpeaker
 from speech_engine import Encoded, Finished, Started, errors
 from tests import speech_clips
 from tests.proxy.api.inside import TONE, Inside, inside
+from tests.proxy.api.receipted import ANSWERS, saved
 from tests.proxy.api.scripted import RATE_HZ, Scripted, spoken
 
 CACHED = TONE + '[cache]\non = true\n[plans.waived]\nconsent = "waived"\n'
@@ -37,33 +36,14 @@ async def facts_of(server: Inside, answer: httpx2.Response) -> ClipFacts:
     return found.facts
 
 
-def audio(answer: httpx2.Response) -> bytes:
-    """The audio of an answer of any kind, as its client saves it."""
-    kind = answer.headers["content-type"].partition(";")[0]
-    if kind == "application/json":
-        return base64.b64decode(answer.json()["audio_base64"])
-    if kind != "text/event-stream":
-        return answer.content
-    events = [json.loads(line[6:]) for line in answer.text.splitlines() if line.startswith("data: ")]
-    return b"".join(base64.b64decode(event["audio"]) for event in events if "audio" in event)
-
-
-ANSWERS: dict[str, dict[str, Any]] = {
-    "stream": {"response_format": "mp3"},
-    "whole wav": {"response_format": "wav"},
-    "events": {"response_format": "wav", "stream_format": "sse"},
-    "json": {"response_format": "json"},
-}
-
-
 @pytest.mark.parametrize("kind", ANSWERS)
 async def test_the_digest_is_of_the_file_that_the_client_saves(tmp_path: Path, kind: str) -> None:
     async with inside(tmp_path, CACHED) as server:
         for _ in ("spoken", "from the cache"):
             answer = await server.speech("A short text. " * 4, **ANSWERS[kind])
-            facts, body = await facts_of(server, answer), audio(answer)
+            facts, body = await facts_of(server, answer), saved(answer)
             assert (facts.sha256, facts.bytes) == (hashlib.sha256(body).hexdigest(), len(body))
-            assert facts.speakers == (Speaker("tone/standard", "Apache-2.0"),)
+            assert facts.speakers == (ClipSpeaker("tone/standard", "Apache-2.0"),)
             assert (facts.language, facts.consents, facts.mark, facts.manifest) == ("en", (), "", "")
         rows = await server.usage()
     assert [row.cache for row in rows] == ["hit", "miss"]
@@ -80,7 +60,7 @@ async def test_what_an_engine_encoded_passes_through_and_has_its_own_digest(tmp_
         facts = await facts_of(server, answer)
     assert answer.content == mp3
     assert (facts.sha256, facts.bytes) == (hashlib.sha256(mp3).hexdigest(), len(mp3))
-    assert facts.speakers == (Speaker("one/m", ""),)
+    assert facts.speakers == (ClipSpeaker("one/m", ""),)
 
 
 async def test_a_marked_clip_names_its_mark_and_its_manifest(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from proxy.storage import costs, entries, receipts, usage
 from proxy.storage.batch_writer import ITEMS_A_BATCH, UnitWrite
 from proxy.storage.costs import Cost
 from proxy.storage.entries import GRANTED, Entry
-from proxy.storage.receipts import ClipFacts, FoundReceipt, ReceiptRow, Speaker
+from proxy.storage.receipts import ClipFacts, ClipSpeaker, FoundReceipt, ReceiptRow
 from proxy.storage.settlements import End
 from proxy.storage.sqlite import SqliteStore
 from proxy.storage.store import AlreadyExists, Statement, StorageFailed, Store, WriteOutcome
@@ -25,7 +25,7 @@ FACTS = ClipFacts(
     format="mp3",
     samples=240,
     sample_rate_hz=24_000,
-    speakers=(Speaker("tone/standard", "Apache-2.0"),),
+    speakers=(ClipSpeaker("tone/standard", "Apache-2.0"),),
     language="en",
     consents=("1" * 64,),
     mark="spread",
