@@ -99,6 +99,7 @@ EXCHANGES = (
     Exchange("delete_voice_consent", "DELETE", "/v1/audio/voice_consents/{consent}", status=404),
     Exchange("put_lexicon", "PUT", "/v1/lexicons/pt-BR", {"words": {"Ana": "Âna"}}),
     Exchange("put_lexicon", "PUT", "/v1/lexicons/pt-BR", {"words": {"": "x"}}, 400),
+    Exchange("get_manifest", "GET", "/v1/audio/manifests/req_1-0", status=404),
     Exchange("list_lexicons", "GET", "/v1/lexicons"),
     Exchange("get_lexicon", "GET", "/v1/lexicons/pt-BR"),
     Exchange("delete_lexicon", "DELETE", "/v1/lexicons/pt-BR"),
