@@ -51,7 +51,7 @@ class Endpoint(NamedTuple):
     `answers` has the structs of a good answer by media type. It has no struct if the answer is bytes, or a
     document that describes itself. `unready` is the body of a 503 that is no error. `headers` are on each
     good answer of this endpoint, `some_headers` only on some; both map names to meanings. `form` has the
-    fields of a body in multipart/form-data, and `files` its files. A direct endpoint
+    texts of a body in multipart/form-data, and `files` its files. A direct endpoint
     is found without the router, which costs time: its path has no parameters.
     """
 
@@ -109,7 +109,19 @@ def is_admin_path(path: str) -> bool:
     return path.startswith(ADMIN_ROOT)
 
 
-def open_paths(endpoints: Iterable[Endpoint], public_catalogue: bool) -> frozenset[str]:
-    """Return the paths that a GET reaches without a key."""
-    keyless = {"open", "catalogue"} if public_catalogue else {"open"}
-    return frozenset(endpoint.path for endpoint in endpoints if endpoint.access in keyless)
+class OpenPaths:
+    """The paths that a GET reaches without a key."""
+
+    def __init__(self, endpoints: Iterable[Endpoint], public_catalogue: bool) -> None:
+        keyless = {"open", "catalogue"} if public_catalogue else {"open"}
+        paths = [endpoint.path for endpoint in endpoints if endpoint.access in keyless]
+        self._plain = frozenset(path for path in paths if "{" not in path)
+        self._patterns = tuple(compile_path(path)[0] for path in paths if "{" in path)
+
+    def __repr__(self) -> str:
+        return f"<OpenPaths, {len(self._plain) + len(self._patterns)}>"
+
+    def __contains__(self, path: object) -> bool:
+        if not isinstance(path, str):
+            return False
+        return path in self._plain or any(pattern.match(path) for pattern in self._patterns)

@@ -16,7 +16,7 @@ from proxy.app import open_worker
 from proxy.audio.formats import MEDIA_TYPES
 from proxy.config.config_toml import Config
 from proxy.engines.registry import Registry
-from proxy.speech.speech_request import SpeechBody
+from proxy.speech.speech_body import SpeechBody
 from tests.docs import pages
 from tests.server import Server
 
@@ -66,8 +66,12 @@ def test_every_header_of_our_own_is_documented(shipped: Server) -> None:
 def test_a_wav_inside_json_has_true_sizes(shipped: Server) -> None:
     answer = shipped.speech("Hello.", response_format="json", audio_format="wav").json()
     audio = base64.b64decode(answer["audio_base64"])
+    assert int.from_bytes(audio[4:8], "little") == len(audio) - 8
     with wave.open(io.BytesIO(audio)) as file:
-        assert file.getnframes() == (len(audio) - 44) // 2
+        samples = file.readframes(file.getnframes())
+    # A tag and a signed manifest follow the samples, and the sizes of all three are true.
+    assert audio[44:].startswith(samples)
+    assert audio[44 + len(samples) :].startswith(b"LIST")
 
 
 def _meant(code: str) -> Iterator[str]:
