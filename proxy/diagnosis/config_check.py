@@ -66,16 +66,17 @@ def _server(config: Config, running_at: str) -> list[Finding]:
 
 
 def _settings(config: Config, registry: Registry) -> list[Finding]:
-    """Judge the settings and the names in [front_ends], [detectors] and [comparers]."""
+    """Judge the settings and the names in [front_ends], [detectors], [comparers] and [marks]."""
     findings = []
     sections: list[tuple[InstanceKind, str, PluginSection]] = [
         *(("front_end", name, section) for name, section in config.front_ends.items()),
         *(("detector", name, section) for name, section in config.detectors.items()),
         *(("comparer", name, section) for name, section in config.comparers.items()),
+        *(("mark", name, section) for name, section in config.marks.items()),
     ]
     for kind, name, section in sections:
         try:
-            registry.settings(kind, name, section)
+            registry.settings(kind, name, section, config.data)
             findings.append(ok(kind, f"{len(section.settings)} setting(s)", name=name))
         except EngineConfigError as error:
             findings.append(wrong(kind, str(error), name=name))
