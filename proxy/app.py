@@ -15,7 +15,8 @@ from proxy.access.callers import Callers
 from proxy.access.limits import Limits, open_limits
 from proxy.access.logins import Logins
 from proxy.access.usage_throttle import UsageThrottle
-from proxy.api import consents, health, lexicons, me, models, speech, usage, voice_routes, welcome
+from proxy.api import consents, health, lexicons, me, models, receipts, speech, usage, voice_routes, welcome
+from proxy.api.marks import mark_routes
 from proxy.api.reference_speech import ReferenceSpeech
 from proxy.api.voices import VoiceTools
 from proxy.catalogue.catalogue import Catalogue
@@ -31,7 +32,9 @@ from proxy.kept import KeptAnswers, open_answers
 from proxy.kept.vault import Vault, open_vault
 from proxy.ledger import Ledger, open_ledger
 from proxy.ledger.budgets import Budgets
+from proxy.provenance.checker import ProvenanceChecker, open_checker
 from proxy.provenance.marker import Marker, open_marker
+from proxy.provenance.receipt_keys import read_receipt_keys
 from proxy.speech.cache import Cache, open_cache
 from proxy.speech.candidate_race import FirstAudio
 from proxy.speech.front_ends import FrontEnds, open_front_ends, routed_front_ends
@@ -71,6 +74,7 @@ class WorkerResources(NamedTuple):
     detector: LanguageDetection
     cache: Cache
     marker: Marker
+    checker: ProvenanceChecker
     metrics: Metrics
 
 
@@ -127,19 +131,23 @@ class Worker:
         speech_endpoint = self._wire_speech(config, catalogue, plans, budgets, owned)
         dependencies = health.Dependencies(catalogue, self.engines, self._registry, budgets)
         readiness = self._readiness(dependencies, config)
+        receipts_ = self._receipts(config)
         admin_tools = self._admin_tools(config)
         admin_routes = [
-            *api_admin.record_routes(admin_tools, owned),
+            *api_admin.record_routes(admin_tools, owned, resources.checker),
             *api_admin.engine_routes(admin_tools, dependencies, self.planner, library),
+            *api_admin.receipts.routes(receipts_),
         ]
         client_routes = [
             *speech.routes(speech_endpoint),
             *models.routes(catalogue, plans),
             *voice_routes.routes(voice_tools, speech_endpoint, server.default_model, owned.export),
             *consents.routes(owned.consents, catalogue, config.consent),
+            *mark_routes(resources.checker),
             *lexicons.routes(library_editor, config.lexicons),
             *me.routes(self.ledger, plans),
             *usage.routes(self.store, self._usage_throttle),
+            *receipts.routes(receipts_),
             *health.routes(readiness),
             *welcome.routes(),
         ]
@@ -175,6 +183,7 @@ class Worker:
             self._spill_room,
             self.erasure.erased,
             resources.marker,
+            has_receipts=config.marking.receipts,
         )
         self.erasure.things = DerivedThings(
             memories=(library, plans_of_calls, self._levels, self.cache, resources.voice_work.samples),
@@ -210,6 +219,7 @@ class Worker:
         resources.answers.bound(server.idempotency_mb)
         resources.vault.revise(config.vault)
         resources.marker.revise(config)
+        resources.checker.revise(config)
 
     def _readiness(self, dependencies: health.Dependencies, config: Config) -> health.HealthEndpoints:
         return health.HealthEndpoints(
@@ -220,6 +230,11 @@ class Worker:
             config.server.default_voice,
             self.server_state,
         )
+
+    def _receipts(self, config: Config) -> receipts.Receipts:
+        is_on = config.marking.receipts
+        keys = read_receipt_keys(config) if is_on else None
+        return receipts.Receipts(self.store, keys, config.consent.operator, is_on=is_on)
 
     def _admin_tools(self, config: Config) -> api_admin.AdminTools:
         return api_admin.AdminTools(
@@ -259,6 +274,7 @@ async def open_worker(
         open_detector(registry, detector_name, detector_section) as detector,
         open_cache(config, store, front_ends.revision, metrics) as cache,
         open_marker(registry, config, store) as marker,
+        open_checker(voice_work.decoder, store, config) as checker,
     ):
         resources = WorkerResources(
             store=store,
@@ -275,6 +291,7 @@ async def open_worker(
             detector=detector,
             cache=cache,
             marker=marker,
+            checker=checker,
             metrics=metrics,
         )
         yield Worker(config, registry, resources, link)

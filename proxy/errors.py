@@ -195,6 +195,17 @@ class VaultUnavailable(RequestFailed):
         )
 
 
+class ReceiptsUnavailable(RequestFailed):
+    """503: there is no key that signs receipts. The log says why."""
+
+    status, default_code = 503, "receipts_unavailable"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "The server has no key to sign receipts with; its operator has to look.", retry_after_s=30.0
+        )
+
+
 class LimitsUnavailable(RequestFailed):
     """503: requests a minute cannot be counted now, and requests that are not counted are refused."""
 

@@ -33,7 +33,8 @@ class Voice(msgspec.Struct, frozen=True, kw_only=True):
     A `cast` has no bindings: it has names, and the voice that each name speaks with. `samples` are
     recordings: each model that speaks samples has this voice without a binding. Of the engines that are not
     local, only `providers` may receive it; None is all. A `mix` has the ids of voices and their weights.
-    Before it is routed, `members` has those voices. `account` is the owner.
+    Before it is routed, `members` has those voices. `account` is the owner. `consent` is the digest of the
+    record by which its speaker agreed, "" without one.
     """
 
     id: str
@@ -52,6 +53,7 @@ class Voice(msgspec.Struct, frozen=True, kw_only=True):
     mix: tuple[tuple[str, float], ...] = ()
     members: tuple[Voice, ...] = ()
     account: str | None = None
+    consent: str = ""
 
     def on(self, engine: str) -> Binding | None:
         """Return the binding on an engine. One that can speak now comes first."""

@@ -23,6 +23,7 @@ from proxy.speech.client_fields import FOREIGN_FIELDS
 from proxy.speech.loudness_levels import LoudnessLevels
 from proxy.speech.one_shot import LentRecording, OneShotSamples
 from proxy.speech.speech_request import SpeechBody, SpeechRequest
+from proxy.storage.consents import ConsentRecord, record_digest
 from proxy.voices.recording_intake import RecordingIntake
 from speech_engine import Sample
 
@@ -66,11 +67,11 @@ class SentReference(NamedTuple):
         return f"<SentReference {self.request!r}, {len(self.audio)} bytes>"
 
 
-class ConsentedProviders(Protocol):
+class ConsentRecords(Protocol):
     """The consents of accounts, as this needs them."""
 
-    async def providers(self, account: str, id_: str, param: str) -> tuple[str, ...] | None:
-        """Return which providers may receive the voice, None for all. Raises NotFound."""
+    async def record(self, account: str, id_: str, param: str) -> ConsentRecord:
+        """Return a consent as it is kept. Raises NotFound."""
         ...
 
 
@@ -83,7 +84,7 @@ class ReferenceSpeech:
         samples: OneShotSamples,
         engines: Engines,
         levels: LoudnessLevels,
-        consents: ConsentedProviders,
+        consents: ConsentRecords,
         ledger: Ledger,
     ) -> None:
         self._intake = intake
@@ -128,19 +129,19 @@ class ReferenceSpeech:
     @asynccontextmanager
     async def voice(self, account: str, sent: SentReference) -> AsyncIterator[Voice]:
         """Give the voice of a request, until the block is left. Raises InvalidRequest and NotFound."""
-        providers = await self._providers(account, sent.consent)
+        consent = await self._consent(account, sent.consent)
         async with self._intake.taken(account, sent.audio, AUDIO) as taken:
             lent, seconds = LentRecording(taken.master, taken.quality), taken.seconds
         async with self._samples.lend(account, lent, self._engines) as digest:
             try:
-                yield _voice(account, Sample(digest, sent.text, seconds=seconds), providers)
+                yield _voice(account, Sample(digest, sent.text, seconds=seconds), consent)
             finally:
                 self._levels.forget_samples([digest])
 
-    async def _providers(self, account: str, consent: str) -> tuple[str, ...] | None:
+    async def _consent(self, account: str, consent: str) -> ConsentRecord | None:
         if consent in (_STATED, ""):
             return None
-        return await self._consents.providers(account, consent, CONSENT)
+        return await self._consents.record(account, consent, CONSENT)
 
 
 def blame_recording(failure: InvalidRequest | NotAllowed) -> None:
@@ -149,8 +150,15 @@ def blame_recording(failure: InvalidRequest | NotAllowed) -> None:
         failure.param = TEXT if failure.code == "reference_text_required" else AUDIO
 
 
-def _voice(account: str, sample: Sample, providers: tuple[str, ...] | None) -> Voice:
-    return Voice(id=AUDIO, name=AUDIO, samples=(sample,), providers=providers, account=account)
+def _voice(account: str, sample: Sample, consent: ConsentRecord | None) -> Voice:
+    return Voice(
+        id=AUDIO,
+        name=AUDIO,
+        samples=(sample,),
+        providers=None if consent is None else consent.providers,
+        account=account,
+        consent=record_digest(consent),
+    )
 
 
 def _sent(

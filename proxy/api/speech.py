@@ -23,7 +23,7 @@ from proxy.api.speech_answers import (
     spoken_answer,
 )
 from proxy.api.speech_headers import ANSWER_HEADERS, SOME_ANSWER_HEADERS, answer_headers
-from proxy.audio.formats import MEDIA_TYPES, wav_header
+from proxy.audio.formats import MEDIA_TYPES
 from proxy.catalogue.library import SAVED_THINGS, AccountLibrary, Library
 from proxy.config.sections import Server
 from proxy.errors import (
@@ -228,11 +228,11 @@ async def _write_audio(connection: Connection, answer: Answer) -> None:
 
 
 async def _write_wav(connection: Connection, answer: Answer) -> None:
-    await _send_whole(connection, answer, MEDIA_TYPES["wav"], await _whole(answer))
+    await _send_whole(connection, answer, MEDIA_TYPES["wav"], await answer.whole())
 
 
 async def _write_json(connection: Connection, answer: Answer) -> None:
-    audio = await _whole(answer)
+    audio = await answer.whole()
     body = encode_json(spoken_answer(answer, audio))
     await _send_whole(connection, answer, "application/json", body)
 
@@ -274,15 +274,6 @@ async def _deliver(write: _Write, connection: Connection, answer: Answer) -> Non
 async def _at_live_pace(write: _Write, connection: Connection, answer: Answer) -> None:
     answer.keep_live_pace(lambda: connection.is_hurried)
     await write(connection, answer)
-
-
-async def _whole(answer: Answer) -> bytes:
-    audio = await answer.whole()
-    if answer.call.request.form.format == "wav":
-        # It began as a stream of unknown length; now the sizes are known, and players trust them.
-        header = wav_header(answer.samples, answer.speech.sample_rate_hz)
-        audio = header + audio[len(header) :]
-    return audio
 
 
 async def _send_whole(connection: Connection, answer: Answer, media_type: str, body: bytes) -> None:

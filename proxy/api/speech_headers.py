@@ -28,6 +28,8 @@ ANSWER_HEADERS = {
 }
 SOME_ANSWER_HEADERS = {
     "x-voxgate-mark": "The inaudible mark in the sound: `spread; key=3f2a91c0`. Without it, there is none.",
+    "x-voxgate-receipt": "The id of the receipt, which is there when the answer is whole. A replay names the "
+    "first answer's.",
     "x-voxgate-substitute": "The engine's voice that spoke, if the engine lacks the one that was asked for.",
     "x-voxgate-ignored": "The fields of the request that a model which spoke does not follow: "
     "`instructions`, and known fields of other servers.",
@@ -48,6 +50,8 @@ def answer_headers(answer: Answer, media_type: str) -> tuple[RawHeader, ...]:
     headers = _raw_headers(
         media_type, speech.engine, voice, language, speech.sample_rate_hz, call.tally.cache, call.plan.marking
     )
+    if answer.digest is not None:
+        headers = (*headers, (b"x-voxgate-receipt", call.id.encode()))
     return (*headers, *_some_headers(answer)) if _may_have_more(answer) else headers
 
 

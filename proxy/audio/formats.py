@@ -41,13 +41,17 @@ _KBITS = {8_000: 32, 16_000: 48, 22_050: 64, 24_000: 64, 44_100: 96, 48_000: 96}
 
 
 class Codec(NamedTuple):
-    """How libav makes a format: its container and codec, with their options, and the usual kbit/s by rate."""
+    """How libav makes a format: its container and codec, with their options, and the usual kbit/s by rate.
+
+    A container `takes_tags` if they harm no player. MP3 and AAC would get ID3 in front of their first frame.
+    """
 
     container: str
     name: str
     kbits: Mapping[int, int]
     muxing: Mapping[str, str]
     encoding: Mapping[str, str]
+    takes_tags: bool = False
 
 
 class AudioFormat(NamedTuple):
@@ -87,6 +91,7 @@ AUDIO_FORMATS: dict[str, AudioFormat] = {
             {8_000: 24, 16_000: 24, 24_000: 32, 48_000: 64},
             {"page_duration": "40000"},
             {"application": "voip"},
+            takes_tags=True,
         ),
         (OUTPUT_RATE_HZ, *_OPUS_KBITS),
         _OPUS_KBITS,
@@ -95,7 +100,15 @@ AUDIO_FORMATS: dict[str, AudioFormat] = {
         "audio/aac", Codec("adts", "aac", _KBITS, {}, {"aac_coder": "fast"}), kbits=_AAC_KBITS
     ),
     "flac": AudioFormat(
-        "audio/flac", Codec("flac", "flac", {}, {"metadata_header_padding": "0"}, {"frame_size": "1152"})
+        "audio/flac",
+        Codec(
+            "flac",
+            "flac",
+            {},
+            {"metadata_header_padding": "0"},
+            {"frame_size": "1152"},
+            takes_tags=True,
+        ),
     ),
     "wav": AudioFormat("audio/wav"),
     "pcm": AudioFormat("audio/pcm"),
@@ -113,13 +126,21 @@ class OutputForm(msgspec.Struct, frozen=True):
     """The form of an answer's sound. `kbit_s` is None for the usual number of the format at this rate.
 
     `is_usual` means that the client named no rate and no bits: then what an engine encoded itself may have
-    others.
+    others. If it `is_tagged`, a container with room for it says that a machine spoke.
     """
 
     format: str
     sample_rate_hz: int = OUTPUT_RATE_HZ
     kbit_s: int | None = None
     is_usual: bool = True
+    is_tagged: bool = False
+
+
+MACHINE_TAGS = {
+    "comment": "Spoken by a machine (AI-generated speech).",
+    "DIGITALSOURCETYPE": "http://cv.iptc.org/newscodes/digitalsourcetype/trainedAlgorithmicMedia",
+}
+"""What a tagged container says, for people and for tools that know IPTC's words."""
 
 
 USUAL_FORMS: dict[str, OutputForm] = {
@@ -202,6 +223,25 @@ class Tail:
 
 def silence(samples: int) -> bytes:
     return bytes(samples * SAMPLE_BYTES)
+
+
+def whole_wav(streamed: bytes, rate_hz: int, *, is_tagged: bool) -> bytes:
+    """Return a WAV that was streamed, with true sizes. A tag comes after its samples: see `wav_header`."""
+    data_bytes = len(streamed) - _WAV_HEADER.size
+    if data_bytes > _UNKNOWN - _RIFF_REST - len(_WAV_TAG) or not is_tagged:
+        return wav_header(data_bytes // SAMPLE_BYTES, rate_hz) + streamed[_WAV_HEADER.size :]
+    header = bytearray(wav_header(data_bytes // SAMPLE_BYTES, rate_hz))
+    header[4:8] = (data_bytes + _RIFF_REST + len(_WAV_TAG)).to_bytes(4, "little")
+    return b"".join((header, streamed[_WAV_HEADER.size :], _WAV_TAG))
+
+
+def _info_chunk(comment: str) -> bytes:
+    text = comment.encode() + b"\0"
+    body = b"INFOICMT" + len(text).to_bytes(4, "little") + text + b"\0" * (len(text) % 2)
+    return b"LIST" + len(body).to_bytes(4, "little") + body
+
+
+_WAV_TAG = _info_chunk(MACHINE_TAGS["comment"])
 
 
 def wav_header(frames: int | None, rate_hz: int = OUTPUT_RATE_HZ, sample_bytes: int = SAMPLE_BYTES) -> bytes:

@@ -13,7 +13,7 @@ class SoundFailed(Exception):
 class Step(Protocol):
     """Takes and returns PCM, in order and in whole samples. A step may keep some sound back until `flush`.
 
-    After `flush`, a step takes no more. A `speech_engine.MarkStream` is a step too.
+    After `flush`, a step takes no more.
     """
 
     def feed(self, pcm: bytes) -> bytes: ...

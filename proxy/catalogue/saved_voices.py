@@ -31,12 +31,16 @@ class SavedClone(NamedTuple):
 
 
 class VoiceParts(NamedTuple):
-    """What a voice has in other tables. Only `providers` may receive it, if the consent names some."""
+    """What a voice has in other tables. Only `providers` may receive it, if the consent names some.
+
+    `consent` is the digest of the consent's record.
+    """
 
     samples: Sequence[SampleRecord] = ()
     bindings: Sequence[Binding] = ()
     providers: tuple[str, ...] | None = None
     clones: Sequence[SavedClone] = ()
+    consent: str = ""
 
 
 _OBSTACLES: Mapping[State, str] = {
@@ -88,6 +92,7 @@ async def _read_parts(store: Store, account: str, rows: Sequence[VoiceRecord]) -
             tuple(filter(None, map(_binding, cloned.get(row.id, ())))),
             consents.allowed_providers(row.consent, agreed.get(row.consent or "")),
             tuple(SavedClone(each.engine, each.state, each.error) for each in cloned.get(row.id, ())),
+            consents.record_digest(agreed.get(row.consent or "")),
         )
     return parts
 
@@ -129,6 +134,7 @@ def voice_of(record: VoiceRecord, parts: VoiceParts = NO_PARTS) -> Voice:
         providers=parts.providers,
         mix=tuple(record.mix.items()),
         account=record.account,
+        consent=parts.consent,
     )
 
 

@@ -11,11 +11,16 @@ from proxy.cli import tables
 from proxy.cli.admin_requests import ask, ask_all, path
 from proxy.cli.limit_options import limit_options
 from proxy.cli.options import ConfigFile, Key, OfAccount, Printed, span_s
-from proxy.cli.rotation import keys_rotate_master
+from proxy.cli.rotation import keys_rotate_mark, keys_rotate_master, keys_rotate_receipt
 from proxy.cli.tables import Line, Part
 
-keys = typer.Typer(help="Keys: the credentials of an account; the master key.", no_args_is_help=True)
+keys = typer.Typer(
+    help="Keys: the credentials of an account; the master key; those of marks and receipts.",
+    no_args_is_help=True,
+)
 keys.command("rotate-master")(keys_rotate_master)
+keys.command("rotate-mark")(keys_rotate_mark)
+keys.command("rotate-receipt")(keys_rotate_receipt)
 
 
 @keys.command("create")

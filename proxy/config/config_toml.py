@@ -17,7 +17,6 @@ import msgspec
 
 from proxy.config.engines import read_engines, read_plugins
 from proxy.config.lexicons import read_lexicons
-from proxy.config.marking import read_marking
 from proxy.config.model_names import put_defaults_first, read_models, shipped_models
 from proxy.config.plans import read_plans
 from proxy.config.reader import ConfigError, Reader
@@ -26,7 +25,7 @@ from proxy.config.secret import variables
 from proxy.config.sections import Config, EngineSection, Server, Storage, VoiceSection
 from proxy.config.stores import check_shared, read_cache, read_limits, read_server, read_storage
 from proxy.config.upstream import read_upstream
-from proxy.config.vault import read_vault
+from proxy.config.vault import read_marking, read_vault
 from proxy.config.voices import check_casts, read_consent, read_voices, shipped_voices
 
 __all__ = [

@@ -12,6 +12,7 @@ from policies.plans import Plan
 from policies.routing import Route
 from proxy.config import addresses
 from proxy.config.consent import ConsentSection
+from proxy.config.secret_sections import MarkingSection, VaultSection
 from speech_engine.device import DeviceName
 from speech_engine.model_files.manifest import ModelName
 
@@ -156,56 +157,6 @@ class CacheSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     days: Annotated[
         float, msgspec.Meta(gt=0, le=3650, description="a number of days, above 0 and up to 3650")
     ] = 30.0
-
-
-class VaultSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """[vault]: the keys that seal what people own, and where it lies. The keys are resolved, in base64.
-
-    Without `master_key`, the key is a file in the data folder.
-    """
-
-    master_key: Annotated[
-        str, msgspec.Meta(description='"env:NAME" or "file:PATH", or "" for a file in the data folder')
-    ] = ""
-    old_master_keys: Annotated[
-        tuple[str, ...], msgspec.Meta(description='a list such as ["env:NAME", "file:PATH"]')
-    ] = ()
-    folder: Annotated[
-        str,
-        msgspec.Meta(description='a folder, relative to the config file, or "" for one in the data folder'),
-    ] = ""
-
-    def __repr__(self) -> str:
-        return f"<VaultSection, {len(self.old_master_keys)} old keys>"
-
-
-class MarkingSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """[marking]: what tells that a machine spoke. Keys and certificates are resolved, as in [vault].
-
-    `keys` and `receipt_keys` hold the newest key first. An empty one stands for a file in the data folder.
-    """
-
-    mark: Annotated[str, msgspec.Meta(description='the name of a mark, or "" for none')] = "spread"
-    keys: Annotated[
-        str, msgspec.Meta(description='"env:NAME" or "file:PATH", or "" for a file in the data folder')
-    ] = ""
-    manifests: Switch = True
-    certificate: Annotated[
-        str, msgspec.Meta(description='"env:NAME" or "file:PATH", or "" for a test certificate')
-    ] = ""
-    certificate_key: Annotated[
-        str, msgspec.Meta(description='"env:NAME" or "file:PATH", or "" for a test certificate')
-    ] = ""
-    timestamp_url: Annotated[
-        str, msgspec.Meta(pattern=r"^\Z|^https?://", description='"https://…", or "" for no time stamps')
-    ] = ""
-    receipts: Switch = True
-    receipt_keys: Annotated[
-        str, msgspec.Meta(description='"env:NAME" or "file:PATH", or "" for a file in the data folder')
-    ] = ""
-
-    def __repr__(self) -> str:
-        return f"<MarkingSection {self.mark or 'without a mark'}>"
 
 
 class EngineSection(msgspec.Struct, frozen=True):

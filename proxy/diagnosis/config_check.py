@@ -14,6 +14,7 @@ from proxy.config.reader import nearest
 from proxy.config.sections import PluginSection
 from proxy.diagnosis import text_check
 from proxy.diagnosis.finding import Finding, note, ok, wrong
+from proxy.diagnosis.marking_check import marking
 from proxy.diagnosis.model_check import models
 from proxy.diagnosis.probes import NO_RESULTS, ProbeResults
 from proxy.diagnosis.retirement_check import retirements
@@ -45,6 +46,7 @@ def check_config(config: Config, registry: Registry, results: ProbeResults = NO_
     findings += text_check.routes(config, registry, results, sick)
     findings += retirements(config, registry, results.models)
     findings += _settings(config, registry)
+    findings += marking(config, registry, results)
     findings += [_default_model(config)]
     findings += [_default_voice(config, results)]
     findings += text_check.voices(config, results)
@@ -160,6 +162,7 @@ def _plan(plan: Plan) -> str:
         plan.price or "free",
         *(f"{name} {_limit(limit)}" for name, limit in shown_limits(plan, AGREEABLE).items()),
         *(f"{what} {_price(price)}" for what, price in prices.items()),
+        *([] if plan.marking is None else [f"marked {'always' if plan.marking else 'never'}"]),
     ]
     return ", ".join(parts)
 

@@ -11,6 +11,7 @@ from policies.costs import Rate
 from policies.plans import Prices
 from policies.price import FREE, Price, PricedPart
 from proxy.errors import REQUEST_FAULT_CODES
+from proxy.storage.receipts import ClipFacts
 from proxy.storage.usage import Outcome
 
 
@@ -47,7 +48,10 @@ class SpentAttempt(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Spent(msgspec.Struct, frozen=True, kw_only=True):
-    """The sound, characters and attempts of a request. A plus joins the names of several engines."""
+    """The sound, characters and attempts of a request. A plus joins the names of several engines.
+
+    `facts` are for the receipt of an answer that is whole.
+    """
 
     engine: str = ""
     model: str = ""
@@ -62,6 +66,7 @@ class Spent(msgspec.Struct, frozen=True, kw_only=True):
     cache: str = "off"
     parts: tuple[SpentPart, ...] = ()
     attempts: tuple[SpentAttempt, ...] = ()
+    facts: ClipFacts | None = None
 
 
 class Charge(NamedTuple):

@@ -11,6 +11,7 @@ from proxy.ledger.settlement import End, Settlement
 from proxy.storage import entries
 from proxy.storage.costs import Cost
 from proxy.storage.entries import GRANTED, Entry
+from proxy.storage.receipts import ReceiptRow
 from proxy.storage.store import StorageFailed, StorageUnreachable
 from proxy.storage.usage import Outcome, UsageRow
 
@@ -92,7 +93,10 @@ class Hold:
             units=sum(attempt.units or 0.0 for attempt in spent.attempts) or None,
             micro_usd=sum(cost.micro_usd for cost in costs),
         )
-        return End(outcome, row, self._build_entries(charge.amount), costs)
+        receipt = None
+        if spent.facts is not None and outcome == "finished":
+            receipt = ReceiptRow.of(row.id, row.account, spent.facts)
+        return End(outcome, row, self._build_entries(charge.amount), costs, receipt)
 
     def _build_entries(self, charge: int) -> list[Entry]:
         hold_request, at = self.hold_request, self._held.at

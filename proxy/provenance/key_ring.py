@@ -72,11 +72,14 @@ def ensure_keys(file: Path) -> KeyRing:
 
 
 def add_key(file: Path) -> KeyRing:
-    """Put a new key before the others of a file. Raises OSError and UnusableKeys."""
-    ring = ensure_keys(file)
+    """Put a new key before the others of a file, whose owner stays. Raises OSError and UnusableKeys."""
+    ring, before = ensure_keys(file), file.stat()
     lines = _new_line() + b"".join(b64encode(key.secret) + b"\n" for key in ring)
     part = file.with_name(f"{file.name}.part")
     with open(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as new:
+        if os.geteuid() == 0:
+            # The server may be somebody else, who has to read the file.
+            os.fchown(new.fileno(), before.st_uid, before.st_gid)
         new.write(lines)
         new.flush()
         os.fsync(new.fileno())

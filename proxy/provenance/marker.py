@@ -17,7 +17,8 @@ import structlog
 from policies.marking import Marking, MarkingRules, MarkUse
 from proxy.audio import libraries
 from proxy.config.secret import environ_for_hosts
-from proxy.config.sections import Config, MarkingSection, PluginSection
+from proxy.config.secret_sections import MarkingSection
+from proxy.config.sections import Config, PluginSection
 from proxy.engines.hosted_mark import HostedMark, MarkUnusable
 from proxy.engines.marks import AnswerMark, MarkRequest, UsableMark, open_mark
 from proxy.engines.registry import Registry

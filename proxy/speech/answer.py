@@ -2,22 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from math import ceil
 
-from proxy.audio.formats import Chunk
-from proxy.ledger import Hold
+import msgspec
+
+from proxy.audio.formats import Chunk, OutputForm, whole_wav
+from proxy.ledger import Hold, Spent
+from proxy.provenance.clip_digest import ClipDigest
 from proxy.speech.cache import CacheLookup
 from proxy.speech.call import SpeechCall
+from proxy.speech.clip_facts import clip_facts
 from proxy.speech.live_pace import PacedStream
 from proxy.speech.prefetch import Prefetch
 from proxy.speech.sound_queue import ReaderPace, SpillRoom
 from proxy.speech.speech_stream import Speech, SpeechStream
+from proxy.storage.receipts import ManifestPlace
 from proxy.voices.erased_voices import ErasedVoices
+
+Finish = Callable[[bytes, OutputForm, int, int], Awaitable[bytes]]
+"""Makes the file that is sent of a whole one, its form, its samples and their rate in Hz.
+
+It gives the same bytes back if it embeds no manifest.
+"""
 
 
 class Answer:
-    """An answer that has begun: its first bytes exist, so its headers may go out."""
+    """An answer that has begun: its first bytes exist, so its headers may go out.
+
+    Its `digest` is of the audio as the client gets it. Without one, there is no receipt either.
+    """
 
     def __init__(
         self,
@@ -27,10 +41,16 @@ class Answer:
         lookup: CacheLookup,
         room: SpillRoom,
         erased: ErasedVoices,
+        digest: ClipDigest | None = None,
+        finish: Finish | None = None,
     ) -> None:
         self.call = call
         self.speech = speech
+        self.digest = digest
         self.is_whole = False
+        marking = call.plan.marking
+        self.manifest: ManifestPlace = "sidecar" if marking is not None and marking.has_manifest else ""
+        self._finish = finish
         self._hold = hold
         self._lookup = lookup
         self._room = room
@@ -57,15 +77,16 @@ class Answer:
             return None
         self._lookup.record(chunk.data)
         self._unwritten.append(chunk)
+        if self.digest is not None:
+            self.digest.add(chunk.data)
         return chunk.data
 
     def last(self) -> bytes:
         """Return the end of the sound, which is never empty. Send it only after `settle`."""
-        chunk = self._sound.last_chunk()
-        self._lookup.record(chunk.data)
-        self._unwritten.append(chunk)
-        self.is_whole = True
-        return chunk.data
+        data = self._take_last()
+        if self.digest is not None:
+            self.digest.add(data)
+        return data
 
     @property
     def samples(self) -> int:
@@ -85,21 +106,24 @@ class Answer:
         before = tally.samples
         self._count_written()
         try:
-            await self._hold.settle("finished", tally.spent())
+            await self._hold.settle("finished", self._spent())
         except BaseException:
             tally.samples = before
             raise
 
     async def whole(self) -> bytes:
-        """Return the whole sound, for an answer in one piece. It counts as written at `settle`."""
+        """Return the file as it is sent, for an answer in one piece. It counts as written at `settle`."""
         while (chunk := await self._sound.next_chunk()) is not None:
             self._erased.check(self._own_voices)
             self._lookup.record(chunk.data)
             self._lookup.resume()
             self._unwritten.append(chunk)
         self._erased.check(self._own_voices)
-        self.last()
-        return b"".join(chunk.data for chunk in self._unwritten)
+        self._take_last()
+        body = await self._file(b"".join(chunk.data for chunk in self._unwritten))
+        if self.digest is not None:
+            self.digest.add(body)
+        return body
 
     def run_ahead(self) -> None:
         """Read the rest in a task of its own, because the client is slow: the engine must not wait for it."""
@@ -133,6 +157,32 @@ class Answer:
         if self._prefetch is not None:
             await self._prefetch.close()
         await self.speech.close()
+
+    def _take_last(self) -> bytes:
+        chunk = self._sound.last_chunk()
+        self._lookup.record(chunk.data)
+        self._unwritten.append(chunk)
+        self.is_whole = True
+        return chunk.data
+
+    async def _file(self, sound: bytes) -> bytes:
+        form, samples, rate_hz = self.call.form, self.samples, self.speech.sample_rate_hz
+        if form.format == "wav":
+            # It began as a stream of unknown length; now the sizes are known, and players trust them.
+            sound = whole_wav(sound, rate_hz, is_tagged=form.is_tagged)
+        if self._finish is None:
+            return sound
+        file = await self._finish(sound, form, samples, rate_hz)
+        if file is not sound:
+            self.manifest = "embedded"
+        return file
+
+    def _spent(self) -> Spent:
+        spent = self.call.tally.spent()
+        if self.digest is None:
+            return spent
+        facts = clip_facts(self.call, self.speech, self.digest, spent.samples, self.manifest)
+        return msgspec.structs.replace(spent, facts=facts)
 
     def _count_written(self) -> None:
         for chunk in self._unwritten:

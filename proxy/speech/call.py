@@ -253,8 +253,7 @@ class Tally:
 class SpeechCall(NamedTuple):
     """A request that was admitted and planned. Only its tally changes: it counts what came out so far.
 
-    `clip` is the path of its clip in the audio cache, None if the cache is not used. An answer that
-    `goes_whole` is heard only when all of it is there.
+    `clip` is its path in the audio cache, None without one. One that `goes_whole` is heard when all is there.
     """
 
     id: str
@@ -279,10 +278,16 @@ class SpeechCall(NamedTuple):
         return self.plan.terms
 
     @property
+    def form(self) -> OutputForm:
+        """The form of the answer."""
+        form = self.request.form
+        return form if self.plan.marking is None else msgspec.structs.replace(form, is_tagged=True)
+
+    @property
     def sound_form(self) -> OutputForm:
         """The form that the speech is made in: PCM if it gets a mark, which comes before encoding."""
-        form, marking = self.request.form, self.plan.marking
-        return form if marking is None or marking.mark is None else _pcm(form)
+        marking = self.plan.marking
+        return self.form if marking is None or marking.mark is None else _pcm(self.form)
 
     @property
     def part_form(self) -> OutputForm:

@@ -12,6 +12,7 @@ import structlog
 from policies import price
 from proxy.errors import from_engine
 from proxy.ledger import Hold, HoldRequest, Ledger
+from proxy.provenance.clip_digest import ClipDigest
 from proxy.provenance.marker import Marker
 from proxy.speech.answer import Answer
 from proxy.speech.cache import Cache, CacheLookup, Clip
@@ -53,8 +54,11 @@ class Pipeline:
         room: SpillRoom,
         erased: ErasedVoices,
         marker: Marker,
+        *,
+        has_receipts: bool = False,
     ) -> None:
         self._marker = marker
+        self._has_receipts = has_receipts
         self._erased = erased
         self._texts = texts
         self._first_audio = first_audio
@@ -96,7 +100,8 @@ class Pipeline:
         tally.cache = lookup.state
         try:
             speech = await self._begin(call, lookup)
-            answer = Answer(call, speech, hold, lookup, self._room, self._erased)
+            digest = ClipDigest() if self._has_receipts else None
+            answer = Answer(call, speech, hold, lookup, self._room, self._erased, digest)
             tally.first_byte_ms = round((time.monotonic() - tally.began) * 1000)
             await delivery.write(answer)
             if answer.is_whole:
@@ -147,7 +152,7 @@ class Pipeline:
         has_begun = False
         try:
             speech = await begin_speech(self._first_audio, self._levels, self._room, call, waited_s)
-            marked = MarkedSpeech(speech, mark, call.request.form)
+            marked = MarkedSpeech(speech, mark, call.form)
             await marked.begin()
             has_begun = True
             return marked

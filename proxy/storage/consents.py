@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 from typing import Literal
 
@@ -99,6 +100,14 @@ def allowed_providers(id_: str | None, consent: ConsentRecord | None) -> tuple[s
     if id_ is None:
         return None
     return () if consent is None else consent.providers
+
+
+def record_digest(consent: ConsentRecord | None) -> str:
+    """Return the digest by which receipts name a consent, "" without one. It tells nothing of the speaker."""
+    if consent is None:
+        return ""
+    facts = ("voxgate/consent/v1", consent.kind, consent.id, str(consent.created), consent.digest or "")
+    return hashlib.sha256("\n".join(facts).encode()).hexdigest()
 
 
 async def count(store: Store, account: str) -> int:

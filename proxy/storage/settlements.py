@@ -13,6 +13,7 @@ import msgspec
 
 from proxy.storage.costs import Cost
 from proxy.storage.entries import Entry
+from proxy.storage.receipts import ReceiptRow
 from proxy.storage.rows import columns
 from proxy.storage.store import Value
 from proxy.storage.usage import Outcome, UsageRow
@@ -21,12 +22,13 @@ _Row = tuple[Value, ...]
 
 
 class End(msgspec.Struct, frozen=True):
-    """The end of a request: its usage row, its entries, and what its attempts cost."""
+    """The end of a request: its usage row, its entries, what its attempts cost, and its receipt."""
 
     outcome: Outcome
     usage: UsageRow
     entries: Sequence[Entry] = ()
     costs: Sequence[Cost] = ()
+    receipt: ReceiptRow | None = None
 
 
 class SettlementRows(NamedTuple):
@@ -35,6 +37,7 @@ class SettlementRows(NamedTuple):
     usage: list[_Row]
     entries: list[_Row]
     costs: list[_Row]
+    receipts: list[_Row]
     moves: list[_Row]
 
 
@@ -54,7 +57,8 @@ def rows_of(ends: Sequence[End]) -> SettlementRows:
             sums[place] = sums.get(place, 0) + entry.amount
         costs.extend(map(astuple, end.costs))
     moves: list[_Row] = [(account, -pool, amount) for (account, pool), amount in sorted(sums.items())]
-    return SettlementRows([astuple(end.usage) for end in ends], entries, costs, moves)
+    receipts: list[_Row] = [astuple(end.receipt) for end in ends if end.receipt is not None]
+    return SettlementRows([astuple(end.usage) for end in ends], entries, costs, receipts, moves)
 
 
 def _insert(table: str, type_: type[msgspec.Struct]) -> str:
@@ -65,6 +69,7 @@ def _insert(table: str, type_: type[msgspec.Struct]) -> str:
 INSERT_USAGE = _insert("usage", UsageRow)
 INSERT_ENTRY = _insert("entries", Entry)
 INSERT_COST = _insert("costs", Cost)
+INSERT_RECEIPT = _insert("receipts", ReceiptRow)
 _ADD = "ON CONFLICT (account, pool) DO UPDATE SET amount = balances.amount + excluded.amount"
 MOVE_BALANCE = f"INSERT INTO balances (account, pool, amount) VALUES (?, ?, ?) {_ADD}"
 
@@ -83,16 +88,17 @@ def _insert_many(table: str, type_: type[msgspec.Struct], first: int) -> str:
     return f"INSERT INTO {table} ({columns(type_)}) SELECT * FROM unnest({arrays})"
 
 
-_WIDTHS = [len(type_.__struct_fields__) for type_ in (UsageRow, Entry, Cost)] + [3]
+_WIDTHS = [len(type_.__struct_fields__) for type_ in (UsageRow, Entry, Cost, ReceiptRow)] + [3]
 _STARTS = [1 + sum(_WIDTHS[:number]) for number in range(len(_WIDTHS))]
 # All of it in one statement, which is one round trip. $1 has the ids of the requests, whose holds end here.
 POSTGRES_SETTLE = f"""
 WITH ended AS (DELETE FROM holds WHERE request = ANY ($1::text[])),
 spoken AS ({_insert_many("usage", UsageRow, _STARTS[0])}),
 moved AS ({_insert_many("entries", Entry, _STARTS[1])}),
-charged AS ({_insert_many("costs", Cost, _STARTS[2])})
+charged AS ({_insert_many("costs", Cost, _STARTS[2])}),
+receipted AS ({_insert_many("receipts", ReceiptRow, _STARTS[3])})
 INSERT INTO balances (account, pool, amount)
-SELECT * FROM unnest(${_STARTS[3]}::text[], ${_STARTS[3] + 1}::bigint[], ${_STARTS[3] + 2}::bigint[]) {_ADD}
+SELECT * FROM unnest(${_STARTS[4]}::text[], ${_STARTS[4] + 1}::bigint[], ${_STARTS[4] + 2}::bigint[]) {_ADD}
 """
 
 

@@ -94,6 +94,7 @@ def _settle(connection: sqlite3.Connection, ends: Sequence[End]) -> None:
         (settlements.INSERT_USAGE, rows.usage),
         (settlements.INSERT_ENTRY, rows.entries),
         (settlements.INSERT_COST, rows.costs),
+        (settlements.INSERT_RECEIPT, rows.receipts),
         (settlements.MOVE_BALANCE, rows.moves),
     ):
         if rows_of_table:

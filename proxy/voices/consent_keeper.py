@@ -147,17 +147,14 @@ class ConsentKeeper:
 
     async def find(self, account: str | None, id_: str, param: str | None = None) -> OpenedConsent:
         """Return a consent of this account, or of any account (None). Raises NotFound."""
-        return self.open(await self._record(account, id_, param))
+        return self.open(await self.record(account, id_, param))
 
-    async def _record(self, account: str | None, id_: str, param: str | None = None) -> ConsentRecord:
+    async def record(self, account: str | None, id_: str, param: str | None = None) -> ConsentRecord:
+        """Return a consent as it is kept, with its texts sealed. Raises NotFound."""
         record = await consents.get(self.store, account, id_) if id_.isprintable() else None
         if record is None:
             raise no_consent(id_, param)
         return record
-
-    async def providers(self, account: str, id_: str, param: str) -> tuple[str, ...] | None:
-        """Return which providers may receive the voice, None for all. Raises NotFound."""
-        return (await self.find(account, id_, param)).record.providers
 
     def open(self, record: ConsentRecord) -> OpenedConsent:
         """Open a consent. If that is impossible, it has no name and no statement."""
@@ -174,7 +171,7 @@ class ConsentKeeper:
     async def rename(self, account: str, id_: str, name: str) -> OpenedConsent:
         """Give a consent another name. Raises NotFound."""
         for _ in range(_TRIES):
-            record = await self._record(account, id_)
+            record = await self.record(account, id_)
             # What cannot be opened is not written over.
             texts = msgspec.structs.replace(self._texts(record), name=name)
             sealed = await self._vault.seal_record(account, id_, texts)

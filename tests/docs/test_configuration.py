@@ -17,7 +17,8 @@ from proxy.config.consent import ConsentSection
 from proxy.config.engines import CostSection
 from proxy.config.plans import PlanSection, PriceSection
 from proxy.config.routes import RouteSection
-from proxy.config.sections import CacheSection, LimitsStore, Upstream, VaultSection
+from proxy.config.secret_sections import MarkingSection, VaultSection
+from proxy.config.sections import CacheSection, LimitsStore, Upstream
 from proxy.diagnosis.config_check import check_config
 from proxy.engines import registry
 from tests.docs import pages
@@ -41,6 +42,7 @@ _NO_VALUE = ("none", "needed", "the section's name")
         ("[cache]", CacheSection),
         ("[vault]", VaultSection),
         ("[consent]", ConsentSection),
+        ("[marking]", MarkingSection),
         ("[upstream]", Upstream),
         ("[plans.NAME]", PlanSection),
         ("[plans.NAME.prices]", PriceSection),
@@ -74,7 +76,7 @@ def test_the_sections_refused_for_now_are_the_documented_ones(tmp_path: Path) ->
 def test_the_shown_error_is_the_real_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     shown = pages.blocks(pages.ROOT / "docs" / _PAGE, "console")[0].text
     monkeypatch.chdir(tmp_path)
-    Path("config.toml").write_text('[server]\nprot = 1\nport = "x"\n[plans.free]\nrpm = 0\n[marks]\n')
+    Path("config.toml").write_text('[server]\nprot = 1\nport = "x"\n[plans.free]\nrpm = 0\n[runners]\n')
     with pytest.raises(config_toml.ConfigError) as raised:
         config_toml.load(None, {})
     assert shown == f"$ voxgate check\n{raised.value}\n"

@@ -66,8 +66,10 @@ def test_every_header_of_our_own_is_documented(shipped: Server) -> None:
 def test_a_wav_inside_json_has_true_sizes(shipped: Server) -> None:
     answer = shipped.speech("Hello.", response_format="json", audio_format="wav").json()
     audio = base64.b64decode(answer["audio_base64"])
+    assert int.from_bytes(audio[4:8], "little") == len(audio) - 8
     with wave.open(io.BytesIO(audio)) as file:
-        assert file.getnframes() == (len(audio) - 44) // 2
+        assert round(file.getnframes() / file.getframerate(), 3) == answer["duration_seconds"]
+        assert len(file.readframes(file.getnframes())) == 2 * file.getnframes()
 
 
 def _meant(code: str) -> Iterator[str]:

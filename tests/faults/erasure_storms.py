@@ -220,8 +220,8 @@ class _Wave:
 
     def _are_charged(self, heard: set[str]) -> bool:
         """Tell whether each stream is on record, broken by the erasure, with the sound that was heard."""
-        with self._client() as client:
-            rows = client.get("/v1/usage?limit=1000").raise_for_status().json()["data"]
+        with self._server.control() as control:  # an account may not ask as often as a slow database needs
+            rows = control.get("/admin/usage?limit=1000").raise_for_status().json()["data"]
         found = [row for row in rows if row["id"] in heard]
         assert {(row["outcome"], row["error"]) for row in found} <= {("failed", "voice_not_found")}
         return len(found) == len(heard) and all(row["audio_ms"] > 0 for row in found)

@@ -90,8 +90,7 @@ class Names:
         voiced = [self._voiced(request, part, speaker) for part, speaker in zip(parts, speakers, strict=True)]
         # Another version of the server may cut, fit, mark or encode in another way.
         sound = [proxy.__version__, *(getattr(request, field) for field in _HEARD)]
-        marking = question.plan.marking
-        if marking is not None and marking.mark is not None:
+        if (marking := question.plan.marking) is not None:
             sound.append(marking.mark)
         return caching.name(self._secret, question.account, sound, voiced)
 

@@ -63,6 +63,7 @@ ACTIONS = {
     "rename consent": Action("POST", f"{_CONSENTS}/{{id}}", {"name": "x"}, ("consent",)),
     "page behind consent": Action("GET", f"{_CONSENTS}?after={{id}}", objects=("consent",)),
     "page behind usage": Action("GET", "/v1/usage?after={id}", objects=("request",)),
+    "read receipt": Action("GET", "/v1/audio/receipts/{id}", objects=("request",)),
     "read lexicon": Action("GET", "/v1/lexicons/{id}", objects=("lexicon",)),
     "speak": Action("POST", _SPEECH, _SAY, ("voice", "cast")),
     "speak from the cache": Action("POST", _SPEECH, {**_SAY, "input": TEXT, "cache": True}, ("voice",)),

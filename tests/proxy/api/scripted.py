@@ -32,7 +32,10 @@ class Scripted:
         self.jobs: list[SpeechJob] = []
         self.open = 0
         self._script = script
-        plain = ModelInfo(id="m", languages=(Language(ANY_LANGUAGE),), sample_rate_hz=RATE_HZ)
+        # Tones: no mark is due, so what was written down arrives as it is.
+        plain = ModelInfo(
+            id="m", languages=(Language(ANY_LANGUAGE),), sample_rate_hz=RATE_HZ, is_speech=False
+        )
         self._model = replace(plain, **model)
 
     def models(self) -> tuple[ModelInfo, ...]:

@@ -6,10 +6,21 @@ import io
 import struct
 import wave
 
+import av
+import msgspec
 import pytest
 import soundfile
 
-from proxy.audio.formats import MEDIA_TYPES, Chunk, silence, wav_header
+from proxy.audio.encode import open_encoder
+from proxy.audio.formats import (
+    MACHINE_TAGS,
+    MEDIA_TYPES,
+    USUAL_FORMS,
+    Chunk,
+    silence,
+    wav_header,
+    whole_wav,
+)
 from tests.sound import tone
 
 
@@ -64,3 +75,34 @@ def test_the_samples_follow_44_bytes_with_no_chunk_between(frames: int | None) -
 
 def test_a_wav_too_long_for_its_size_fields_says_unknown() -> None:
     assert wav_header(2**31) == wav_header(None)
+
+
+def test_a_tagged_wav_says_behind_its_samples_that_a_machine_spoke() -> None:
+    pcm = tone(440, 0.1)
+    plain = whole_wav(wav_header(None) + pcm, 24_000, is_tagged=False)
+    tagged = whole_wav(wav_header(None) + pcm, 24_000, is_tagged=True)
+    assert plain == wav_header(len(pcm) // 2) + pcm
+    assert tagged[44 : 44 + len(pcm)] == pcm, "and the head has 44 bytes as ever"
+    assert int.from_bytes(tagged[4:8], "little") == len(tagged) - 8
+    with wave.open(io.BytesIO(tagged)) as file:
+        assert file.readframes(file.getnframes()) == pcm
+    with av.open(io.BytesIO(tagged)) as container:
+        assert container.metadata["comment"] == MACHINE_TAGS["comment"]
+
+
+@pytest.mark.parametrize("audio_format", ["opus", "flac"])
+def test_containers_with_room_say_that_a_machine_spoke(audio_format: str) -> None:
+    with av.open(io.BytesIO(_encoded(audio_format))) as container:
+        said = {**container.metadata, **container.streams.audio[0].metadata}
+    assert {**said, **MACHINE_TAGS} == said
+
+
+@pytest.mark.parametrize("audio_format", ["mp3", "aac", "wav", "pcm", "g711_ulaw"])
+def test_nothing_stands_before_the_first_frame_of_a_stream(audio_format: str) -> None:
+    assert _encoded(audio_format) == _encoded(audio_format, is_tagged=False)
+
+
+def _encoded(audio_format: str, *, is_tagged: bool = True) -> bytes:
+    encoder = open_encoder(msgspec.structs.replace(USUAL_FORMS[audio_format], is_tagged=is_tagged))
+    rate_hz = USUAL_FORMS[audio_format].sample_rate_hz
+    return encoder.feed(tone(440, 0.2, rate_hz)).data + encoder.flush().data

@@ -66,35 +66,6 @@ def test_a_chunk_may_end_inside_a_sample() -> None:
     assert ragged == body(encoded(Sound(22_050, USUAL_FORMS["wav"], factor=1.5), cut(pcm, [1_000])))
 
 
-class Louder:
-    """A mark that can be heard: it holds one chunk back, as a real one holds its window."""
-
-    def __init__(self) -> None:
-        self._held = b""
-
-    def feed(self, pcm: bytes) -> bytes:
-        given, self._held = self._held, pcm
-        return self._marked(given)
-
-    def flush(self) -> bytes:
-        return self._marked(self._held)
-
-    def _marked(self, pcm: bytes) -> bytes:
-        return (np.frombuffer(pcm, "<i2") * 2).astype("<i2").tobytes()
-
-
-@pytest.mark.parametrize(("rate_hz", "factor"), [(24_000, 1.0), (22_050, 1.0), (22_050, 0.5)])
-def test_marks_see_every_sample_once_and_what_they_hold_back_is_not_lost(rate_hz: int, factor: float) -> None:
-    pcm = tone(440, 0.5, rate_hz)
-    plain = decoded(
-        body(encoded(Sound(rate_hz, USUAL_FORMS["pcm"], factor=factor), cut(pcm, [2_000]))), "pcm"
-    )
-    marked = Sound(rate_hz, USUAL_FORMS["pcm"], factor=factor, marks=[Louder()])
-    heard = decoded(body(encoded(marked, cut(pcm, [2_000]))), "pcm")
-    assert np.array_equal(heard.samples[:-FADED], plain.samples[:-FADED] * 2)
-    assert heard.samples == pytest.approx(plain.samples * 2, abs=2 / 32768)
-
-
 @pytest.mark.parametrize("rate_hz", [0, 1, 7_999, 192_001])
 def test_an_engine_with_an_absurd_rate_has_failed(rate_hz: int) -> None:
     with pytest.raises(EngineFailed, match=f"at {rate_hz} Hz"):

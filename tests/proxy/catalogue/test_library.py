@@ -10,7 +10,7 @@ import pytest
 
 from policies.lexicon import EMPTY
 from proxy.catalogue.library import NOTHING, Library
-from proxy.config.sections import VaultSection
+from proxy.config.secret_sections import VaultSection
 from proxy.errors import InvalidRequest
 from proxy.kept.vault import Vault
 from proxy.storage import accounts, lexicons, open_store, voices

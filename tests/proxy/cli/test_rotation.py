@@ -6,7 +6,7 @@ import asyncio
 import json
 from pathlib import Path
 
-from proxy.config.sections import VaultSection
+from proxy.config.secret_sections import VaultSection
 from proxy.kept.vault import Vault
 from proxy.storage import open_store
 from tests import server

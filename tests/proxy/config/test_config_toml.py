@@ -70,7 +70,7 @@ def test_the_shipped_file_is_good(monkeypatch: pytest.MonkeyPatch) -> None:
         ("server = 5", "server", "must be a table, [server]"),
         ("[storage]\nurl = 'mysql'", "storage.url", '"sqlite"'),
         ("[storge]\nurl = 'sqlite'", "storge", "did you mean storage?"),
-        ("[marks]\na = 1", "marks", "does not enforce this section yet"),
+        ("[runners]\na = 1", "runners", "does not enforce this section yet"),
         ("engines = []", "engines", "must be a table"),
         ("[engines]\ntone = 1", "engines.tone", "must be a table, [engines.tone]"),
         ("[engines.Tone]", "engines.Tone", "lower case"),

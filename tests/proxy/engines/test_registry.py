@@ -122,7 +122,7 @@ def test_only_an_unknown_key_is_answered_with_all_keys() -> None:
         found.engine("mine", EngineSection("openai", settings={"preset": "grok"}), "")
     assert str(caught.value).startswith("engines.mine.preset: must be one of openrouter, ")
     assert "base_url" not in str(caught.value)
-    with pytest.raises(EngineConfigError, match="no such key; known: preset, base_url, "):
+    with pytest.raises(EngineConfigError, match=r"no such key; known: base_url, .*preset, "):
         found.engine("mine", EngineSection("openai", settings={"zzz": 1}), "")
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from proxy.config.sections import VaultSection
+from proxy.config.secret_sections import VaultSection
 from proxy.kept import sealing
 from proxy.kept.vault import SealedRecord, Vault, VaultFailed, open_vault
 from proxy.storage import blobs, erasures

@@ -11,6 +11,7 @@ _EXPECTED = {
     "usage": {"usage_by_account", "usage_by_time"},
     "entries": {"entries_by_account", "entries_by_reference"},
     "costs": {"costs_by_account", "costs_by_engine"},
+    "receipts": set[str](),
     "holds": {"holds_by_account"},
     "balances": set[str](),
 }
@@ -52,6 +53,9 @@ async def test_each_index_serves_its_query(store: Store, index: str, sql: str) -
 
 
 @pytest.mark.parametrize("store_url", ["sqlite"], indirect=True)
-async def test_costs_are_deleted_by_their_key(store: Store) -> None:
-    plan = await store.read(f"EXPLAIN QUERY PLAN {usage._DELETE_COSTS}", {"before": 1, "most": 1})
-    assert any("SEARCH costs USING" in row["detail"] for row in plan), plan
+@pytest.mark.parametrize(
+    ("table", "sql"), [("costs", usage._DELETE_COSTS), ("receipts", usage._DELETE_RECEIPTS)]
+)
+async def test_costs_and_receipts_are_deleted_by_their_key(store: Store, table: str, sql: str) -> None:
+    plan = await store.read(f"EXPLAIN QUERY PLAN {sql}", {"before": 1, "most": 1})
+    assert any(f"SEARCH {table} USING" in row["detail"] for row in plan), plan

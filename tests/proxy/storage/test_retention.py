@@ -20,6 +20,7 @@ from tests.proxy.storage.test_usage import ROW
 
 _DAY = 86_400_000_000
 _COUNT = "SELECT count(*) AS n FROM costs"
+_RECEIPT = "INSERT INTO receipts (request, account, facts) VALUES (:request, :account, '{}')"
 
 
 async def used(store: Store, number: int, started: int) -> list[Statement]:
@@ -41,7 +42,9 @@ async def used(store: Store, number: int, started: int) -> list[Statement]:
     entry = Entry(
         id=f"{id_}:granted", account=ROW.account, pool=0, amount=-24, kind="spend", at=started, request=id_
     )
-    return [usage.insert_statement(row), costs.insert_statement(cost), *entries.insert_statements(entry)]
+    receipt = Statement(_RECEIPT, {"request": id_, "account": ROW.account})
+    row_and_cost = [usage.insert_statement(row), costs.insert_statement(cost)]
+    return [*row_and_cost, receipt, *entries.insert_statements(entry)]
 
 
 @contextmanager
@@ -80,6 +83,8 @@ async def test_usage_that_is_too_old_goes_in_batches_and_the_books_stay(
     after = await verify(store)
     assert (after.is_clean, after.requests, after.entries) == (True, 2, 10)
     assert {row.id for row in await usage.list_(store)} == {"req_8", "req_9"}
+    left = await store.read("SELECT request FROM receipts")
+    assert {row["request"] for row in left} == {"req_8", "req_9"}
 
 
 async def test_without_a_number_of_days_everything_stays(store: Store) -> None:

@@ -8,16 +8,31 @@ from typing import Any
 import msgspec
 import pytest
 
-from proxy.storage import costs, entries, usage
+from proxy.storage import costs, entries, receipts, usage
 from proxy.storage.batch_writer import ITEMS_A_BATCH, UnitWrite
 from proxy.storage.costs import Cost
 from proxy.storage.entries import GRANTED, Entry
+from proxy.storage.receipts import ClipFacts, ClipSpeaker, FoundReceipt, ReceiptRow
 from proxy.storage.settlements import End
 from proxy.storage.sqlite import SqliteStore
 from proxy.storage.store import AlreadyExists, Statement, StorageFailed, Store, WriteOutcome
 from tests.proxy.storage.test_usage import ROW
 
 _POOL = 86_400_000_000
+FACTS = ClipFacts(
+    sha256="0" * 64,
+    bytes=480,
+    format="mp3",
+    samples=240,
+    sample_rate_hz=24_000,
+    speakers=(ClipSpeaker("tone/standard", "Apache-2.0"),),
+    language="en",
+    consents=("1" * 64,),
+    mark="spread",
+    mark_key="3f2a91c0",
+    manifest="sidecar",
+    made=1_700_000_000_000_000,
+)
 
 
 def end(request: str, *amounts: int, account: str = "acc_ada", **changed: Any) -> End:
@@ -59,6 +74,35 @@ async def test_the_ends_of_many_requests_are_all_there_and_balances_are_their_su
     assert await entries.pools(store, "acc_ben") == {_POOL: -3}
     assert await entries.spent(store, "req_7") == list(ends[7].entries)
     assert await costs.total(store, "acc_ada", 0, is_account=True) == 40 * 7
+
+
+def receipted(request: str, account: str = "acc_ada") -> End:
+    """An end with a receipt."""
+    row = ReceiptRow.of(request, account, FACTS)
+    return msgspec.structs.replace(end(request, 10, account=account, credits=10), receipt=row)
+
+
+async def test_receipts_come_with_their_ends_and_each_account_finds_its_own(store: Store) -> None:
+    ends = [receipted("req_1"), end("req_2", 10), receipted("req_3", "acc_ben")]
+    assert await settle(store, *ends) == [[]] * 3
+    found = FoundReceipt("req_1", FACTS, 10)
+    assert (
+        await receipts.find(store, "req_1", "acc_ada") == await receipts.find(store, "req_1", None) == found
+    )
+    for request, account in (("req_1", "acc_ben"), ("req_3", "acc_ada"), ("req_2", "acc_ada")):
+        assert await receipts.find(store, request, account) is None
+    assert await receipts.find(store, "req_2", None) is None
+    assert await store.read("SELECT request FROM receipts ORDER BY request") == [
+        {"request": "req_1"},
+        {"request": "req_3"},
+    ]
+
+
+async def test_an_end_that_is_refused_leaves_no_receipt(store: Store) -> None:
+    assert await settle(store, end("req_1", 10)) == [[]]
+    (outcome,) = await settle(store, receipted("req_1"))
+    assert isinstance(outcome, AlreadyExists)
+    assert await receipts.find(store, "req_1", None) is None
 
 
 async def test_the_end_of_a_free_request_moves_nothing(store: Store) -> None:

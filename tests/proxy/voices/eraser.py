@@ -14,7 +14,7 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import NoReturn
 
-from proxy.config.sections import VaultSection
+from proxy.config.secret_sections import VaultSection
 from proxy.kept.vault import Vault
 from proxy.storage.erasures import Tombstone
 from proxy.storage.sqlite import SqliteStore

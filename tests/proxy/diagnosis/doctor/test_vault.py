@@ -10,7 +10,7 @@ import pytest
 
 from proxy.config import config_toml
 from proxy.config.config_toml import Config
-from proxy.config.sections import VaultSection
+from proxy.config.secret_sections import VaultSection
 from proxy.diagnosis.doctor.vault import vault
 from proxy.kept.master_keys import MasterKeySource
 from proxy.kept.master_rotation import rotate_some

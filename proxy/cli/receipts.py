@@ -1,0 +1,61 @@
+"""`voxgate receipt …`: receipts of clips. To verify one, neither a server nor its configuration is needed.
+
+The imports inside functions are slow, and `voxgate --help` needs none of them.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from proxy.cli.options import Printed
+from proxy.cli.tables import Line, Part, print_answer
+from proxy.errors import CommandRefused
+
+receipt = typer.Typer(
+    help="Receipts: what was said of a clip by the server that made it.", no_args_is_help=True
+)
+
+
+@receipt.callback()
+def receipts_root() -> None:
+    """Receipts: what was said of a clip by the server that made it."""
+
+
+@receipt.command("verify")
+def receipt_verify(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="The audio, as the server sent it.")],
+    receipt_file: Annotated[
+        Path, typer.Argument(metavar="RECEIPT", help="The answer of /v1/audio/receipts/ID, or its jws.")
+    ],
+    keys: Annotated[
+        Path | None,
+        typer.Option(help="The server's keys, from /v1/audio/receipts/keys; else the receipt's own."),
+    ] = None,
+    form: Printed = None,
+) -> None:
+    """Verify a clip by its receipt. If a line does not hold, the status is 1."""
+    from proxy.provenance.receipt_check import UnreadableReceipt, check_receipt
+
+    try:
+        findings = check_receipt(file, receipt_file, keys)
+    except UnreadableReceipt as error:
+        raise CommandRefused(str(error)) from None
+    except OSError as error:
+        raise CommandRefused(f"{error.filename}: {error.strerror}") from None
+    is_verified = all(finding.is_good for finding in findings)
+    lines = [finding._asdict() for finding in findings]
+    print_answer({"is_verified": is_verified, "lines": lines}, form, _result)
+    if not is_verified:
+        sys.exit(1)
+
+
+def _result(answer: dict[str, Any]) -> list[Part]:
+    parts: list[Part] = [
+        Line(f"{line['line']}: {line['found']}", "" if line["is_good"] else "red") for line in answer["lines"]
+    ]
+    is_verified = answer["is_verified"]
+    return [*parts, Line("Verified." if is_verified else "Not verified.", "green" if is_verified else "red")]

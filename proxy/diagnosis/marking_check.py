@@ -1,0 +1,88 @@
+"""`voxgate check`: what tells that a machine spoke, of which engines, and what is left to their providers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from policies.marking import MarkingRules
+from policies.routing import Model
+from proxy.config import addresses
+from proxy.config.config_toml import Config
+from proxy.diagnosis.finding import Finding, note, ok, wrong
+from proxy.diagnosis.probes import ProbeResults
+from proxy.engines.registry import Registry
+from proxy.provenance.key_ring import UnusableKeys, parse_keys
+from proxy.provenance.marker import KEYS_FILE
+from speech_engine import Hosted
+
+_WHAT = "marking"
+
+
+def marking(config: Config, registry: Registry, results: ProbeResults) -> Iterator[Finding]:
+    section = config.marking
+    yield from _mark(config, registry)
+    yield from _keys(config)
+    marked = [name for name in config.engines if _is_marked(config, registry, results, name)]
+    if section.mark or section.manifests:
+        yield ok(_WHAT, f"speech of {', '.join(marked) or 'no engine here'} is marked", name=section.mark)
+    if left := [name for name in config.engines if name not in marked and _is_left(config, registry, name)]:
+        found = f"speech of {', '.join(left)} is left as it comes: its provider may mark it, or not"
+        do = "marking = true in its section marks it here; encoding it anew loses a provider's own manifest"
+        yield note(_WHAT, found, do)
+
+
+def _mark(config: Config, registry: Registry) -> Iterator[Finding]:
+    name = config.marking.mark
+    if name and name not in registry.plugins("mark"):
+        known = ", ".join(registry.plugins("mark")) or "none"
+        found = f"marking.mark: {name} is not installed, so nothing due is spoken; known: {known}"
+        yield wrong(_WHAT, found, name=name)
+    elif not name:
+        yield note(_WHAT, 'marking.mark = "": no sound has an inaudible mark')
+    for other in config.marks:
+        if other != name:
+            yield note(_WHAT, f"[marks.{other}] has no effect: marking.mark is {name!r}", name=other)
+
+
+def _keys(config: Config) -> Iterator[Finding]:
+    """Judge the keys, as far as that makes no file."""
+    section, file = config.marking, Path(config.data) / KEYS_FILE
+    for key, text in (("keys", section.keys), ("receipt_keys", section.receipt_keys)):
+        if text:
+            yield from _text(f"marking.{key}", text)
+    if section.mark and not section.keys:
+        if file.exists():
+            yield from _text(str(file), file.read_text("ascii", "replace"))
+        if addresses.is_postgres(config.storage.url):
+            found = f"the keys of marks are in {file}; another machine with this database would have its own"
+            yield note(_WHAT, found, "give all machines the same marking.keys and marking.receipt_keys")
+
+
+def _text(where: str, text: str) -> Iterator[Finding]:
+    try:
+        ring = parse_keys(text, where)
+    except UnusableKeys as error:
+        yield wrong(_WHAT, str(error), name=where)
+    else:
+        yield ok(_WHAT, f"newest key {ring.newest.id}, {len([*ring]) - 1} older", name=where)
+
+
+def _is_marked(config: Config, registry: Registry, results: ProbeResults, name: str) -> bool:
+    """Tell whether an engine's speech is marked. If it does not run, what is hosted counts as speech."""
+    said = config.engines[name].marking
+    if said is not None:
+        return said
+    models = results.models.get(name, ())
+    return any(map(MarkingRules().is_due, (Model(name, info) for info in models))) or (
+        not models and _is_hosted(config, registry, name)
+    )
+
+
+def _is_left(config: Config, registry: Registry, name: str) -> bool:
+    return config.engines[name].marking is None and not _is_hosted(config, registry, name)
+
+
+def _is_hosted(config: Config, registry: Registry, name: str) -> bool:
+    plugin = registry.plugins("engine").get(config.engines[name].plugin)
+    return plugin is not None and isinstance(plugin.create, Hosted)

@@ -1,0 +1,132 @@
+"""Signatures that other tools verify: compact JWS (RFC 7515) by Ed25519 (RFC 8037), with keys as JWK."""
+
+from __future__ import annotations
+
+import hashlib
+from base64 import b64decode, urlsafe_b64encode
+from typing import Any, Literal, NamedTuple
+
+import msgspec
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+
+_KEY_BYTES = 32
+_URL_SAFE = b"-_"
+
+
+class BadJws(ValueError):
+    """The text is no JWS of this kind, or its signature is not by the key. The message says which."""
+
+
+class Jwk(msgspec.Struct, frozen=True, kw_only=True):
+    """A public key. `kid` is its thumbprint (RFC 7638), so nobody can give it to another key."""
+
+    kty: Literal["OKP"] = "OKP"
+    crv: Literal["Ed25519"] = "Ed25519"
+    x: str
+    kid: str
+    use: Literal["sig"] = "sig"
+    alg: Literal["EdDSA"] = "EdDSA"
+
+
+class JwkSet(msgspec.Struct, frozen=True):
+    """Public keys, the newest first."""
+
+    keys: list[Jwk]
+
+
+class _Header(msgspec.Struct, frozen=True):
+    """The header of a JWS. A `crit` names what a reader must understand, and this one knows nothing more."""
+
+    alg: str
+    kid: str = ""
+    crit: list[str] | None = None
+
+
+class SignedText(NamedTuple):
+    """A JWS that was taken apart. Nothing of it is verified yet."""
+
+    kid: str
+    payload: bytes
+    signed: bytes
+    signature: bytes
+
+
+class SigningKey:
+    """A private key, from a seed of 32 bytes."""
+
+    def __init__(self, seed: bytes) -> None:
+        self._private = Ed25519PrivateKey.from_private_bytes(seed)
+        self.jwk = jwk_of(self._private.public_key().public_bytes_raw())
+
+    def __repr__(self) -> str:
+        return f"<SigningKey {self.jwk.kid}>"
+
+    def sign(self, payload: bytes, type_: str) -> str:
+        """Return a compact JWS of a payload."""
+        header = msgspec.json.encode({"alg": "EdDSA", "kid": self.jwk.kid, "typ": type_})
+        signed = f"{_encode(header)}.{_encode(payload)}"
+        return f"{signed}.{_encode(self._private.sign(signed.encode()))}"
+
+
+def jwk_of(public: bytes) -> Jwk:
+    x = _encode(public)
+    return Jwk(x=x, kid=_thumbprint(x))
+
+
+def read_jwk(value: Any) -> Jwk:
+    """Read a public key, whose `kid` is computed and not believed. Raises BadJws."""
+    try:
+        x = msgspec.convert(value, _SentJwk).x
+        public = _decode(x)
+    except (msgspec.ValidationError, ValueError):
+        raise BadJws("a key is no JWK of Ed25519") from None
+    if len(public) != _KEY_BYTES:
+        raise BadJws("a key of Ed25519 has 32 bytes")
+    return jwk_of(public)
+
+
+def parse_jws(text: str) -> SignedText:
+    """Take a compact JWS apart. Raises BadJws."""
+    parts = text.strip().split(".")
+    try:
+        header, payload, signature = map(_decode, parts)
+        head = msgspec.json.decode(header, type=_Header)
+    except (msgspec.DecodeError, ValueError):
+        raise BadJws("this is no JWS") from None
+    if head.alg != "EdDSA" or head.crit is not None:
+        raise BadJws("this JWS is of another kind: a receipt's alg is EdDSA, without crit")
+    return SignedText(head.kid, payload, ".".join(parts[:2]).encode(), signature)
+
+
+def is_signed_by(text: SignedText, key: Jwk) -> bool:
+    try:
+        Ed25519PublicKey.from_public_bytes(_decode(key.x)).verify(text.signature, text.signed)
+    except InvalidSignature:
+        return False
+    return True
+
+
+class _SentJwk(msgspec.Struct, frozen=True):
+    """The fields that make a key."""
+
+    kty: Literal["OKP"]
+    crv: Literal["Ed25519"]
+    x: str
+
+
+def _thumbprint(x: str) -> str:
+    members = f'{{"crv":"Ed25519","kty":"OKP","x":"{x}"}}'
+    return _encode(hashlib.sha256(members.encode()).digest())
+
+
+def _encode(data: bytes) -> str:
+    return urlsafe_b64encode(data).rstrip(b"=").decode()
+
+
+def _decode(text: str) -> bytes:
+    """Decode base64url as JOSE writes it: without padding. Raises ValueError for anything else."""
+    data = b64decode(text + "=" * (-len(text) % 4), altchars=_URL_SAFE, validate=True)
+    if _encode(data) != text:
+        raise ValueError("not in the one form that these bytes have")
+    return data

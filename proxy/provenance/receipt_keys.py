@@ -1,0 +1,46 @@
+"""The keys that sign receipts: the newest signs, and the public halves of all are published."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import structlog
+
+from proxy.config.sections import Config
+from proxy.provenance.jws import JwkSet, SigningKey
+from proxy.provenance.key_ring import KeyRing, UnusableKeys, ensure_keys, parse_keys
+
+KEYS_FILE = "receipt-keys"
+"""The file in the data folder, if `[marking] receipt_keys` names no other keys."""
+
+_log = structlog.get_logger()
+
+
+class ReceiptKeys:
+    """The keys of a server, the newest first. There is at least one."""
+
+    def __init__(self, ring: KeyRing) -> None:
+        self._keys = [SigningKey(key.secret) for key in ring]
+
+    def __repr__(self) -> str:
+        return f"<ReceiptKeys {self._keys!r}>"
+
+    @property
+    def newest(self) -> SigningKey:
+        return self._keys[0]
+
+    @property
+    def jwks(self) -> JwkSet:
+        return JwkSet([key.jwk for key in self._keys])
+
+
+def read_receipt_keys(config: Config) -> ReceiptKeys | None:
+    """Return the keys of a configuration, None if there are none that can be used. Waits for the disk."""
+    section, file = config.marking, Path(config.data) / KEYS_FILE
+    try:
+        if section.receipt_keys:
+            return ReceiptKeys(parse_keys(section.receipt_keys, "marking.receipt_keys"))
+        return ReceiptKeys(ensure_keys(file))
+    except (OSError, UnusableKeys) as error:
+        _log.error("receipt.keys.failed", reason=error.strerror if isinstance(error, OSError) else str(error))
+        return None

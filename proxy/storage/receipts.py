@@ -1,0 +1,83 @@
+"""Receipts: what is known of a finished clip. Its row is written with its usage row, and goes with it.
+
+A row has digests, and nothing that names a person. So it stays when a voice is erased or an account is
+closed, as the usage row does: it proves what was made, and under which consent.
+"""
+
+from __future__ import annotations
+
+from typing import Literal, NamedTuple
+
+import msgspec
+
+from proxy.storage.rows import encode_json
+from proxy.storage.store import Store
+
+ManifestPlace = Literal["embedded", "sidecar", ""]
+"""Where the clip's signed manifest is; "" if it has none."""
+
+
+class ClipSpeaker(msgspec.Struct, frozen=True):
+    """A model that spoke, as `engine/model`, and its licence, "" if that is the provider's own matter."""
+
+    model: str
+    licence: str
+
+
+class ClipFacts(msgspec.Struct, frozen=True, kw_only=True):
+    """What is known of a clip when it is whole. `sha256` and `bytes` are of the audio as its client got it.
+
+    `consents` are digests of the consent records of the voices that were heard. `mark` is the plugin of the
+    inaudible mark, `mark_key` the id of its key. `made` is the moment of the last byte, in microseconds.
+    """
+
+    sha256: str
+    bytes: int
+    format: str
+    samples: int
+    sample_rate_hz: int
+    speakers: tuple[ClipSpeaker, ...]
+    language: str
+    consents: tuple[str, ...] = ()
+    mark: str = ""
+    mark_key: str = ""
+    manifest: ManifestPlace = ""
+    made: int
+
+
+class ReceiptRow(msgspec.Struct, frozen=True):
+    """The facts of a request as JSON, which an operator can read."""
+
+    request: str
+    account: str
+    facts: str
+
+    @classmethod
+    def of(cls, request: str, account: str, facts: ClipFacts) -> ReceiptRow:
+        return cls(request, account, encode_json(facts))
+
+
+class FoundReceipt(NamedTuple):
+    """The facts of a clip, and the micro-credits that it took."""
+
+    request: str
+    facts: ClipFacts
+    credits: int
+
+
+_FIND = """
+SELECT receipts.request, receipts.facts, usage.credits
+FROM receipts JOIN usage ON usage.id = receipts.request WHERE receipts.request = :request
+"""
+_FIND_OF_ACCOUNT = f"{_FIND} AND receipts.account = :account"
+
+
+async def find(store: Store, request: str, account: str | None) -> FoundReceipt | None:
+    """Find the receipt of a request of this account, or of any account (None)."""
+    sql = _FIND if account is None else _FIND_OF_ACCOUNT
+    rows = await store.read(sql, {"request": request, "account": account})
+    if not rows:
+        return None
+    (row,) = rows
+    facts = msgspec.json.decode(row["facts"], type=ClipFacts)
+    return FoundReceipt(row["request"], facts, row["credits"])

@@ -1,0 +1,87 @@
+"""`voxgate check` on marks: whose speech is marked, whose is left to its provider, and keys that are none."""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from proxy.config import config_toml
+from proxy.diagnosis.finding import Finding
+from proxy.diagnosis.marking_check import marking
+from proxy.diagnosis.probes import NO_RESULTS, ProbeResults
+from proxy.engines import registry
+from speech_engine import ModelInfo
+
+KEY = b64encode(bytes(32)).decode()
+ENGINES = """
+[engines.espeak]
+[engines.tone]
+[engines.cloud]
+plugin = "openai"
+api_key = "key"
+base_url = "https://api.example.org"
+"""
+TONES = ModelInfo(id="standard", languages=(), sample_rate_hz=24_000, is_speech=False)
+
+
+def findings(
+    folder: Path, text: str, results: ProbeResults = NO_RESULTS, environ: Mapping[str, str] | None = None
+) -> list[Finding]:
+    file = folder / "config.toml"
+    file.write_text(text)
+    return [*marking(config_toml.load(file, environ or {}), registry.load(), results)]
+
+
+def test_it_says_whose_speech_is_marked_and_whose_is_left(tmp_path: Path) -> None:
+    marked, left = findings(tmp_path, ENGINES, ProbeResults({"tone": (TONES,)}))
+    assert (marked.verdict, marked.name, marked.found) == ("ok", "spread", "speech of espeak is marked")
+    assert (left.verdict, left.found) == (
+        "note",
+        "speech of cloud is left as it comes: its provider may mark it, or not",
+    )
+    assert "loses a provider's own manifest" in left.do
+
+
+def test_the_operators_word_counts(tmp_path: Path) -> None:
+    text = ENGINES.replace("[engines.espeak]", "[engines.espeak]\nmarking = false").replace(
+        '"key"', '"key"\nmarking = true'
+    )
+    (only,) = findings(tmp_path, text, ProbeResults({"tone": (TONES,)}))
+    assert only.found == "speech of cloud is marked"
+
+
+@pytest.mark.parametrize(
+    ("text", "environ", "verdict", "found"),
+    [
+        (
+            '[marking]\nmark = "none such"',
+            {},
+            "wrong",
+            "none such is not installed, so nothing due is spoken",
+        ),
+        ('[marking]\nmark = ""\n[marks.spread]', {}, "note", 'mark = "": no sound has an inaudible mark'),
+        ('[marking]\nmark = ""\n[marks.spread]', {}, "note", "[marks.spread] has no effect"),
+        ('[marking]\nkeys = "env:K"', {"K": "none"}, "wrong", "marking.keys must hold keys of 32 bytes"),
+        ('[marking]\nkeys = "env:K"', {"K": f"{KEY} {KEY}"}, "ok", "0 older"),
+        ('[marking]\nreceipt_keys = "env:K"', {"K": "none"}, "wrong", "marking.receipt_keys must hold"),
+        ('[storage]\nurl = "postgresql://u@h/d"', {}, "note", "another machine with this database"),
+    ],
+)
+def test_what_is_wrong_is_named(
+    tmp_path: Path, text: str, environ: dict[str, str], verdict: str, found: str
+) -> None:
+    assert any(
+        each.verdict == verdict and found in each.found for each in findings(tmp_path, text, environ=environ)
+    )
+
+
+def test_a_spoilt_file_of_keys_is_named(tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "mark-keys").write_text("spoilt")
+    assert any(
+        each.verdict == "wrong" and "mark-keys must hold keys" in each.found
+        for each in findings(tmp_path, "")
+    )
