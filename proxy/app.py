@@ -274,7 +274,7 @@ async def open_worker(
         open_detector(registry, detector_name, detector_section) as detector,
         open_cache(config, store, front_ends.revision, metrics) as cache,
         open_marker(registry, config, store) as marker,
-        open_checker(voice_work.decoder, store, config) as checker,
+        open_checker(voice_work.decoder, store, config, marker) as checker,
     ):
         resources = WorkerResources(
             store=store,

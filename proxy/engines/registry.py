@@ -163,8 +163,7 @@ class Registry:
     def first_settings(self, name: str, section: EngineSection, data: str) -> msgspec.Struct:
         """Return an engine's settings with its first key, secret or not. Raise EngineConfigError."""
         plugin = self._plugin_of(name, section)
-        section, _ = _with_models(name, section, plugin, data)
-        first = settings_by_key(plugin.settings, section)[0]
+        first = settings_by_key(plugin.settings, _with_models(name, section, plugin, data)[0])[0]
         return _settings(f"engines.{name}{first.where}", plugin.settings, first.raw)
 
     def missing(self, name: str, section: EngineSection, data: str) -> tuple[Missing, ...]:
@@ -177,9 +176,9 @@ class Registry:
         raise EngineConfigError(f"engines.{name}: its plugin cannot say what is missing: {reason}")
 
     def settings(self, kind: InstanceKind, name: str, section: PluginSection, data: str = "") -> Any:
-        """Return the settings of a plugin that is opened once. Raise EngineConfigError.
+        """Return the settings of a plugin that is opened once. `data` has the imported models.
 
-        `data` is the folder that has the imported models, for a mark that takes one.
+        Raise EngineConfigError.
         """
         key = f"{kind}s.{name}"
         plugin = self._plugins.get((kind, name))

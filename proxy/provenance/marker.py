@@ -25,7 +25,7 @@ from proxy.engines.registry import Registry
 from proxy.provenance.key_ring import KeyRing, UnusableKeys, ensure_keys, parse_keys
 from proxy.storage import bindings
 from proxy.storage.store import Store
-from speech_engine import EngineUnavailable
+from speech_engine import EngineUnavailable, Hosted
 from speech_engine.mark import MarkKey
 
 KEYS_FILE = "mark-keys"
@@ -99,6 +99,9 @@ class Marker:
 
     async def hosted(self, plugin: str) -> HostedMark | None:
         """Return a mark that has a process of its own, which also looks for it. None for any other."""
+        found = self._registry.plugins("mark").get(plugin)
+        if found is None or not isinstance(found.create, Hosted):
+            return None
         mark = await self._mark(plugin)
         return mark if isinstance(mark, HostedMark) else None
 

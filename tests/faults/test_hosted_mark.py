@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx2
 import psutil
@@ -11,7 +12,9 @@ import pytest
 
 from tests.faults.plugin_folders import environ, install
 from tests.faults.processes import until
+from tests.proxy.audio.recordings.clips import wav
 from tests.server import Server, running
+from tests.sound import tone
 
 FRONT = """
 import msgspec
@@ -29,6 +32,7 @@ import time
 from contextlib import asynccontextmanager
 import msgspec
 from speech_engine import Plugin
+from speech_engine.mark import Detection
 
 class Settings(msgspec.Struct):
     pass
@@ -44,6 +48,11 @@ class Stream:
 class Odd:
     def open(self, sample_rate_hz, key, payload):
         return Stream()
+
+    def detect(self, pcm, sample_rate_hz, keys):
+        if len(pcm) > 480_000:
+            raise ValueError("too long for this one")
+        return Detection(0.9, 0.5, "", 300, 0.0, 0.5, payload_bits=16)
 
 @asynccontextmanager
 async def create(name, settings, context):
@@ -103,6 +112,28 @@ def test_an_answer_that_is_due_is_marked_and_no_other(server: Server) -> None:
     wanted = bytes(byte | 1 if place % 2 == 0 else byte for place, byte in enumerate(plain.content))
     assert marked.content == wanted
     assert len(marks_of(server)) == 1
+
+
+def looked_for(server: Server, seconds: float) -> dict[str, Any]:
+    files = {"file": ("clip.wav", wav(tone(440, seconds)), "audio/wav")}
+    with server.client() as client:
+        answer = client.post("/v1/audio/marks/detect", files=files)
+    assert answer.status_code == 200, answer.text
+    found: dict[str, Any] = answer.json()
+    return found
+
+
+def test_it_is_looked_for_in_its_process_and_without_a_key_it_proves_nothing(server: Server) -> None:
+    spoken(server, "Now there are keys.", "tone")
+    found = looked_for(server, 1.0)
+    (mark,) = (each for each in found["marks"] if each["plugin"] == "odd")
+    assert (mark["found"], mark["key"], mark["is_ours"], mark["day"]) == (True, None, None, "2026-10-28")
+    assert (found["found"], found["techniques"]) == (False, [])
+    assert len(marks_of(server)) == 1
+
+
+def test_its_fault_hides_no_other_mark(server: Server) -> None:
+    assert [each["plugin"] for each in looked_for(server, 30.0)["marks"]] == ["spread"]
 
 
 def last_usage(server: Server) -> dict[str, object]:
