@@ -15,7 +15,19 @@ from proxy.access.callers import Callers
 from proxy.access.limits import Limits, open_limits
 from proxy.access.logins import Logins
 from proxy.access.usage_throttle import UsageThrottle
-from proxy.api import consents, health, lexicons, me, models, receipts, speech, usage, voice_routes, welcome
+from proxy.api import (
+    consents,
+    health,
+    lexicons,
+    manifests,
+    me,
+    models,
+    receipts,
+    speech,
+    usage,
+    voice_routes,
+    welcome,
+)
 from proxy.api.marks import mark_routes
 from proxy.api.reference_speech import ReferenceSpeech
 from proxy.api.voices import VoiceTools
@@ -23,7 +35,7 @@ from proxy.catalogue.catalogue import Catalogue
 from proxy.catalogue.library import Library
 from proxy.catalogue.library_editor import LibraryEditor
 from proxy.config.config_toml import Config
-from proxy.config.sections import PluginSection
+from proxy.config.sections import PluginSection, Server
 from proxy.engines.engine_list import Engines, open_engines
 from proxy.engines.registry import Registry
 from proxy.http import layers
@@ -33,6 +45,7 @@ from proxy.kept.vault import Vault, open_vault
 from proxy.ledger import Ledger, open_ledger
 from proxy.ledger.budgets import Budgets
 from proxy.provenance.checker import ProvenanceChecker, open_checker
+from proxy.provenance.manifests import Manifests, open_manifests
 from proxy.provenance.marker import Marker, open_marker
 from proxy.provenance.receipt_keys import read_receipt_keys
 from proxy.speech.cache import Cache, open_cache
@@ -75,6 +88,7 @@ class WorkerResources(NamedTuple):
     cache: Cache
     marker: Marker
     checker: ProvenanceChecker
+    manifests: Manifests
     metrics: Metrics
 
 
@@ -94,6 +108,7 @@ class Worker:
         self.erasure, self.voice_use = resources.erasure, resources.voice_work.use
         self.binding_maker = resources.binding_maker
         self.engines, self.cache, self.metrics = resources.engines, resources.cache, resources.metrics
+        self.manifests = resources.manifests
         self.server_state = health.ServerState()
         self._resources = resources
         self._registry = registry
@@ -130,7 +145,7 @@ class Worker:
         voice_tools = VoiceTools(catalogue, library_editor, owned.maker, plans, owned.erasure)
         speech_endpoint = self._wire_speech(config, catalogue, plans, budgets, owned)
         dependencies = health.Dependencies(catalogue, self.engines, self._registry, budgets)
-        readiness = self._readiness(dependencies, config)
+        readiness = self._readiness(dependencies, server)
         receipts_ = self._receipts(config)
         admin_tools = self._admin_tools(config)
         admin_routes = [
@@ -146,6 +161,7 @@ class Worker:
             *mark_routes(resources.checker),
             *lexicons.routes(library_editor, config.lexicons),
             *me.routes(self.ledger, plans),
+            *manifests.routes(resources.manifests),
             *usage.routes(self.store, self._usage_throttle),
             *receipts.routes(receipts_),
             *health.routes(readiness),
@@ -163,13 +179,14 @@ class Worker:
         front_ends = resources.front_ends
         first_audio = FirstAudio(catalogue, self.engines, budgets, server.first_audio_s)
         self.admission = Admission(plans, resources.limits)
+        marking = resources.marker.rules
         self.planner = Planner(
             catalogue,
             front_ends.names,
             resources.detector,
             server.default_language,
             server.turn_pause_ms,
-            resources.marker.rules,
+            marking,
         )
         plans_of_calls = RecentPlans(self.planner, catalogue, self.cache)
         texts = TextPreparation(front_ends)
@@ -183,6 +200,7 @@ class Worker:
             self._spill_room,
             self.erasure.erased,
             resources.marker,
+            resources.manifests,
             has_receipts=config.marking.receipts,
         )
         self.erasure.things = DerivedThings(
@@ -192,14 +210,8 @@ class Worker:
             wait_for_providers=resources.binding_maker.wait_until_gone,
         )
         idempotency = Idempotency(resources.answers, self.metrics)
-        reference = ReferenceSpeech(
-            resources.voice_work.intake,
-            resources.samples,
-            self.engines,
-            self._levels,
-            owned.consents,
-            self.ledger,
-        )
+        intake, samples = resources.voice_work.intake, resources.samples
+        reference = ReferenceSpeech(intake, samples, self.engines, self._levels, owned.consents, self.ledger)
         return speech.SpeechEndpoint(
             self.admission,
             library,
@@ -220,16 +232,12 @@ class Worker:
         resources.vault.revise(config.vault)
         resources.marker.revise(config)
         resources.checker.revise(config)
+        resources.manifests.revise(config)
 
-    def _readiness(self, dependencies: health.Dependencies, config: Config) -> health.HealthEndpoints:
-        return health.HealthEndpoints(
-            self.store,
-            self._resources.limits,
-            dependencies,
-            config.server.default_model,
-            config.server.default_voice,
-            self.server_state,
-        )
+    def _readiness(self, dependencies: health.Dependencies, server: Server) -> health.HealthEndpoints:
+        model, voice = server.default_model, server.default_voice
+        limits, state = self._resources.limits, self.server_state
+        return health.HealthEndpoints(self.store, limits, dependencies, model, voice, state)
 
     def _receipts(self, config: Config) -> receipts.Receipts:
         is_on = config.marking.receipts
@@ -275,6 +283,7 @@ async def open_worker(
         open_cache(config, store, front_ends.revision, metrics) as cache,
         open_marker(registry, config, store) as marker,
         open_checker(voice_work.decoder, store, config, marker) as checker,
+        open_manifests(config, store, metrics) as manifest_signing,
     ):
         resources = WorkerResources(
             store=store,
@@ -292,6 +301,7 @@ async def open_worker(
             cache=cache,
             marker=marker,
             checker=checker,
+            manifests=manifest_signing,
             metrics=metrics,
         )
         yield Worker(config, registry, resources, link)

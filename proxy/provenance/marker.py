@@ -69,7 +69,7 @@ class Marker:
     def revise(self, config: Config) -> None:
         """Take a revision of the configuration, and read the keys again."""
         section = config.marking
-        self._keys = _read_keys(section, Path(config.data)) if section.mark else None
+        self._keys = read_mark_keys(section, Path(config.data)) if section.mark else None
         # An answer may end in the revision before this one, so keys are added, and none is taken away.
         self._known_keys |= {key.id: key.secret for key in self._keys or ()}
         engines = {name: each.marking for name, each in config.engines.items() if each.marking is not None}
@@ -137,7 +137,7 @@ def day_of(payload: int) -> int:
     return ((payload & 0xFFFF) + _FIRST_DAY) * _DAY_S
 
 
-def _read_keys(section: MarkingSection, data: Path) -> KeyRing | None:
+def read_mark_keys(section: MarkingSection, data: Path) -> KeyRing | None:
     try:
         return parse_keys(section.keys, "marking.keys") if section.keys else ensure_keys(data / KEYS_FILE)
     except (OSError, UnusableKeys) as error:

@@ -30,7 +30,7 @@ It gives the same bytes back if it embeds no manifest.
 class Answer:
     """An answer that has begun: its first bytes exist, so its headers may go out.
 
-    Its `digest` is of the audio as the client gets it. Without one, there is no receipt either.
+    Its `digest` is of the audio as the client gets it: receipts and manifests beside the clip need it.
     """
 
     def __init__(
@@ -50,6 +50,9 @@ class Answer:
         self.is_whole = False
         marking = call.plan.marking
         self.manifest: ManifestPlace = "sidecar" if marking is not None and marking.has_manifest else ""
+        # Under which a manifest beside the clip can be had.
+        self.manifest_id = ""
+        self.has_receipt = False
         self._finish = finish
         self._hold = hold
         self._lookup = lookup
