@@ -19,7 +19,7 @@ from proxy.engines.model_store.store import MODEL_PATH, hold
 from proxy.engines.plugin_instances import PluginRequest, open_plugin
 from proxy.engines.plugin_process import PluginLauncher
 from proxy.engines.registry import EngineConfigError, Registry
-from speech_engine import Hosted, Plugin
+from speech_engine import Hosted
 from speech_engine.host.pipe_messages import BeginPlugin
 from speech_engine.mark import Mark, MarkKey, MarkStream
 
@@ -99,7 +99,7 @@ async def open_mark(stack: AsyncExitStack, registry: Registry, request: MarkRequ
     """Open a mark until the stack ends. If it cannot be used, log why, and return None."""
     plugin = registry.plugins("mark").get(request.name)
     if plugin is not None and isinstance(plugin.create, Hosted):
-        hosted = _hosted(stack, registry, request, plugin, plugin.create)
+        hosted = _hosted(stack, registry, request, plugin.create)
         if hosted is not None:
             stack.push_async_callback(hosted.close)
         return hosted
@@ -108,26 +108,38 @@ async def open_mark(stack: AsyncExitStack, registry: Registry, request: MarkRequ
     return None if mark is None else _LocalMark(request.name, mark)
 
 
+class HostedParts(NamedTuple):
+    """What the process of a mark is started with. `model` is the folder of its model, if it has one."""
+
+    settings: msgspec.Struct
+    interpreter: str
+    model: Path | None
+
+
+def hosted_parts(registry: Registry, request: MarkRequest, hosted: Hosted) -> HostedParts:
+    """Return what a mark's process needs. Raise EngineConfigError and EnvironmentRefused. Starts nothing."""
+    name = request.name
+    plugin = registry.plugins("mark")[name]
+    settings = registry.settings("mark", name, request.section, request.data)
+    interpreter = environments.interpreter(name, hosted)
+    if lacking := plugin.missing(settings):
+        raise EngineConfigError("; ".join(f"{name}: {each.what}: {each.do}" for each in lacking))
+    model = Path(getattr(settings, MODEL_PATH)) if plugin.model_format is not None else None
+    return HostedParts(settings, interpreter, model)
+
+
 def _hosted(
-    stack: ExitStack | AsyncExitStack,
-    registry: Registry,
-    request: MarkRequest,
-    plugin: Plugin[msgspec.Struct],
-    hosted: Hosted,
+    stack: ExitStack | AsyncExitStack, registry: Registry, request: MarkRequest, hosted: Hosted
 ) -> HostedMark | None:
     name = request.name
     try:
-        settings = registry.settings("mark", name, request.section, request.data)
-        interpreter = environments.interpreter(name, hosted)
-        if lacking := plugin.missing(settings):
-            raise EngineConfigError("; ".join(f"{each.what}: {each.do}" for each in lacking))
-        if plugin.model_format is not None:
+        parts = hosted_parts(registry, request, hosted)
+        if parts.model is not None:
             # `voxgate models remove` must not take it from the next process.
-            stack.enter_context(hold(Path(getattr(settings, MODEL_PATH))))
+            stack.enter_context(hold(parts.model))
     except (EngineConfigError, EnvironmentRefused, OSError) as error:
         _log.warning("plugin.start.refused", kind="mark", plugin=name, reason=str(error))
         return None
-    begin = BeginPlugin(
-        name, hosted.module, msgspec.json.encode(settings), needs=hosted.needs, memory_mb=hosted.memory_mb
-    )
-    return HostedMark(name, PluginLauncher(HOST_MODULE, begin, interpreter, request.environ))
+    settings = msgspec.json.encode(parts.settings)
+    begin = BeginPlugin(name, hosted.module, settings, needs=hosted.needs, memory_mb=hosted.memory_mb)
+    return HostedMark(name, PluginLauncher(HOST_MODULE, begin, parts.interpreter, request.environ))
