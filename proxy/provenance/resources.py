@@ -35,6 +35,6 @@ async def open_provenance(
     async with (
         open_marker(registry, config, store) as marker,
         open_manifests(config, store, metrics) as manifests,
-        open_checker(decoder, store, config) as checker,
+        open_checker(decoder, store, config, marker) as checker,
     ):
         yield Provenance(marker, manifests, checker)
