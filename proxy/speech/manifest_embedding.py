@@ -46,7 +46,7 @@ class ManifestEmbedding:
         file = SoundFile(body, MEDIA_TYPES[form.format])
         try:
             async with asyncio.timeout(None if is_asked_for else DUE_WITHIN_S):
-                return (await self._manifests.signer.embed(self._facts(), file)).data
+                signed = await self._manifests.signer.embed(self._facts(), file, self._parent())
         except (SignerUnavailable, TimeoutError):
             if not is_asked_for:
                 return body
@@ -57,6 +57,18 @@ class ManifestEmbedding:
                 code="manifest_unavailable",
                 retry_after_s=_RETRY_S,
             ) from None
+        self._call.tally.keeps_manifest = signed.has_parent
+        return signed.data
+
+    def _parent(self) -> SoundFile | None:
+        """Return the file of the provider that spoke, if it was signed and its frames pass."""
+        names = self._speech.engine.split(", ")
+        signed = [
+            attempt.output.original
+            for attempt in self._call.tally.attempts
+            if attempt.output.has_manifest and attempt.model.name in names
+        ]
+        return SoundFile(signed[-1], MEDIA_TYPES["mp3"]) if signed and signed[-1] else None
 
     def _facts(self) -> ManifestFacts:
         marking = self._call.plan.marking

@@ -12,16 +12,22 @@ from typing import Any
 
 import httpx2
 import pytest
+from prometheus_client import CollectorRegistry
 from starlette.types import Message
 
 from proxy.config import config_toml
+from proxy.config.sections import Config
 from proxy.provenance import key_ring
-from proxy.provenance.signer import Signer, SignerUnavailable
+from proxy.provenance.manifest import ManifestFacts
+from proxy.provenance.signer import Signer, SignerUnavailable, SoundFile, open_signer
 from proxy.storage import usage
-from speech_engine import errors
+from proxy.storage.receipts import ClipSpeaker
+from proxy.telemetry.metrics import ManifestMetrics
+from speech_engine import Encoded, Finished, Started, errors
 from tests.proxy.api.inside import Inside, envelope, inside
 from tests.proxy.api.scripted import Scripted, Step, spoken
 from tests.proxy.provenance.manifests import MEDIA_TYPES, read
+from tests.proxy.speech.test_candidate_stream import mp3
 from tests.sound import decoded
 
 CONFIG = """
@@ -304,3 +310,32 @@ async def test_a_new_key_of_the_mark_keeps_old_addresses(tmp_path: Path) -> None
         server.worker.revise(config_toml.load(tmp_path / "config.toml", {}))
         assert (await sidecar(server, answer)).is_success
         assert (await ask(server)).headers["link"] != answer.headers["link"]
+
+
+async def signed_mp3(folder: Path) -> bytes:
+    """A clip as a provider that signs its sound gives it."""
+    async with open_signer(Config(data=str(folder)), ManifestMetrics(CollectorRegistry())) as signer:
+        facts = ManifestFacts(0, (ClipSpeaker("their/model", ""),))
+        return (await signer.embed(facts, SoundFile(mp3(1.0, tags=True), "audio/mpeg"))).data
+
+
+@pytest.mark.parametrize("piece", [100, 1_000_000])
+async def test_the_manifest_of_a_provider_is_in_ours_if_somebody_asks(tmp_path: Path, piece: int) -> None:
+    theirs = await signed_mp3(tmp_path)
+    pieces = [Encoded("mp3", theirs[at : at + piece]) for at in range(0, len(theirs), piece)]
+    engine = Scripted(Started(24_000), *pieces, Finished(), is_local=False, is_speech=True, formats=("mp3",))
+    async with inside(tmp_path, CONFIG + 'mark = ""', {"one": engine, "tones": Scripted()}) as server:
+        signed = await ask(server, response_format="mp3", provenance="c2pa", cache=False)
+        reading = read("mp3", signed.content)
+        assert reading.state == "Valid"
+        assert len(reading.store["manifests"]) == 2
+        (parent,) = reading.active["ingredients"]
+        assert parent["relationship"] == "parentOf"
+        assert read("mp3", theirs).active["label"] == parent["active_manifest"]
+        assert [each["action"] for each in reading.actions] == ["c2pa.opened", "c2pa.edited"]
+        lost = 'voxgate_manifests_lost_total{engine="one"}'
+        assert lost not in server.worker.metrics.text()
+        plain = await ask(server, response_format="mp3", cache=False)
+        assert read("mp3", plain.content).state == "None"
+        assert plain.content in signed.content
+        assert f"{lost} 1.0" in server.worker.metrics.text()
