@@ -27,6 +27,7 @@ from speech_engine import Encoded, Finished, Started, errors
 from tests.proxy.api.inside import Inside, envelope, inside
 from tests.proxy.api.scripted import Scripted, Step, spoken
 from tests.proxy.provenance.manifests import MEDIA_TYPES, read
+from tests.proxy.provenance.time_stamper import time_stamper
 from tests.proxy.speech.test_candidate_stream import mp3
 from tests.sound import decoded
 
@@ -301,6 +302,27 @@ async def test_the_inaudible_mark_is_named_in_the_manifest(tmp_path: Path) -> No
         answer = await ask(server, response_format="wav")
     plugin, _, key = answer.headers["x-voxgate-mark"].partition("; key=")
     assert read("wav", answer.content).assertion("org.voxgate.mark") == {"plugin": plugin, "key": key}
+
+
+async def test_a_manifest_without_a_time_stamp_is_signed_again_later(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("proxy.provenance.signer.STAMP_REST_S", 0.0)
+    with time_stamper() as stamper:
+        more = f'mark = ""\ntimestamp_url = "{stamper.url}"'
+        async with serving(tmp_path, more=more) as server:
+            stamper.is_refusing = True
+            answer = await ask(server)
+            plain = await sidecar(server, answer)
+            assert "time" not in read("mp3", answer.content, plain.content).active["signature_info"]
+            stamper.is_refusing = False
+            assert (await sidecar(server, answer)).content == plain.content
+            monkeypatch.setattr("proxy.provenance.manifests.AGAIN_AFTER", 0)
+            stamped = await sidecar(server, answer)
+            reading = read("mp3", answer.content, stamped.content)
+            assert (reading.state, "time" in reading.active["signature_info"]) == ("Valid", True)
+            assert (await sidecar(server, answer)).content == stamped.content
+            assert stamper.asked == 2
 
 
 async def test_a_new_key_of_the_mark_keeps_old_addresses(tmp_path: Path) -> None:
