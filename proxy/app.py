@@ -28,6 +28,7 @@ from proxy.api import (
     voice_routes,
     welcome,
 )
+from proxy.api.marks import mark_routes
 from proxy.api.reference_speech import ReferenceSpeech
 from proxy.api.voices import VoiceTools
 from proxy.catalogue.catalogue import Catalogue
@@ -43,6 +44,7 @@ from proxy.kept import KeptAnswers, open_answers
 from proxy.kept.vault import Vault, open_vault
 from proxy.ledger import Ledger, open_ledger
 from proxy.ledger.budgets import Budgets
+from proxy.provenance.checker import ProvenanceChecker, open_checker
 from proxy.provenance.manifests import Manifests, open_manifests
 from proxy.provenance.marker import Marker, open_marker
 from proxy.provenance.receipt_keys import read_receipt_keys
@@ -85,6 +87,7 @@ class WorkerResources(NamedTuple):
     detector: LanguageDetection
     cache: Cache
     marker: Marker
+    checker: ProvenanceChecker
     manifests: Manifests
     metrics: Metrics
 
@@ -146,7 +149,7 @@ class Worker:
         receipts_ = self._receipts(config)
         admin_tools = self._admin_tools(config)
         admin_routes = [
-            *api_admin.record_routes(admin_tools, owned),
+            *api_admin.record_routes(admin_tools, owned, resources.checker),
             *api_admin.engine_routes(admin_tools, dependencies, self.planner, library),
             *api_admin.receipts.routes(receipts_),
         ]
@@ -155,6 +158,7 @@ class Worker:
             *models.routes(catalogue, plans),
             *voice_routes.routes(voice_tools, speech_endpoint, server.default_model, owned.export),
             *consents.routes(owned.consents, catalogue, config.consent),
+            *mark_routes(resources.checker),
             *lexicons.routes(library_editor, config.lexicons),
             *me.routes(self.ledger, plans),
             *manifests.routes(resources.manifests),
@@ -227,6 +231,7 @@ class Worker:
         resources.answers.bound(server.idempotency_mb)
         resources.vault.revise(config.vault)
         resources.marker.revise(config)
+        resources.checker.revise(config)
         resources.manifests.revise(config)
 
     def _readiness(self, dependencies: health.Dependencies, server: Server) -> health.HealthEndpoints:
@@ -277,6 +282,7 @@ async def open_worker(
         open_detector(registry, detector_name, detector_section) as detector,
         open_cache(config, store, front_ends.revision, metrics) as cache,
         open_marker(registry, config, store) as marker,
+        open_checker(voice_work.decoder, store, config) as checker,
         open_manifests(config, store, metrics) as manifest_signing,
     ):
         resources = WorkerResources(
@@ -294,6 +300,7 @@ async def open_worker(
             detector=detector,
             cache=cache,
             marker=marker,
+            checker=checker,
             manifests=manifest_signing,
             metrics=metrics,
         )

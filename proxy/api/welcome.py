@@ -23,7 +23,17 @@ from proxy.http.openapi import document
 from proxy.http.replies import encode_json, reply
 
 _PAGE = Path(__file__).with_name("page")
-_SCRIPTS = ("server", "choices", "sound", "take", "recorder", "own_voices", "new_voice", "speech")
+_SCRIPTS = (
+    "server",
+    "choices",
+    "sound",
+    "take",
+    "recorder",
+    "own_voices",
+    "new_voice",
+    "speech",
+    "detection",
+)
 """The files of the page's one script, in their order."""
 
 

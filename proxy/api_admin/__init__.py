@@ -12,6 +12,7 @@ from proxy.api_admin import (
     engines,
     keys,
     lexicons,
+    marks,
     money,
     plans,
     receipts,
@@ -25,13 +26,14 @@ from proxy.api_admin.server import ServerLink
 from proxy.api_admin.server import routes as server_routes
 from proxy.catalogue.library import Library
 from proxy.http.endpoint import Endpoint
+from proxy.provenance.checker import ProvenanceChecker
 from proxy.speech.planning import Planner
 from proxy.voices.owned_voices import OwnedVoices
 
 __all__ = ["AdminTools", "ServerLink", "engine_routes", "receipts", "record_routes", "server_routes"]
 
 
-def record_routes(admin_tools: AdminTools, owned: OwnedVoices) -> list[Endpoint]:
+def record_routes(admin_tools: AdminTools, owned: OwnedVoices, checker: ProvenanceChecker) -> list[Endpoint]:
     """Return the routes that need only the database; the CLI also uses them without a server."""
     return [
         # Before the accounts, whose names may have slashes in them.
@@ -46,6 +48,7 @@ def record_routes(admin_tools: AdminTools, owned: OwnedVoices) -> list[Endpoint]
         *voices.routes(admin_tools, owned),
         *clones.routes(admin_tools, owned),
         *consents.routes(admin_tools, owned.consents),
+        *marks.routes(checker),
     ]
 
 

@@ -66,10 +66,21 @@ def send_file(
     name: str,
     file: Path,
 ) -> Any:
-    """Send a file with fields; those that are None or empty are left out. Print the answer, and return it.
+    """Send a file with fields; those that are None or empty are left out. Print the answer, and return it."""
+    given = {key: value for key, value in fields.items() if value}
+    found = send_files(config_file, path, given, {name: file}, "it is decoded, measured and sealed")
+    print_answer(found, form, show)
+    return found
 
-    While a person waits, stderr says for what.
-    """
+
+def send_files(
+    config_file: Path | None,
+    path: str,
+    fields: Mapping[str, str | Sequence[str]],
+    files: Mapping[str, Path],
+    work: str,
+) -> Any:
+    """Send files with fields, and return the answer. While a person waits, stderr says for what `work`."""
     import asyncio
 
     from rich.console import Console
@@ -77,19 +88,19 @@ def send_file(
     from proxy.config import config_toml
     from proxy.processes.admin_client import admin_client
 
-    try:
-        data = file.read_bytes()
-    except OSError as error:
-        raise CommandRefused(f"{file}: {error.strerror}") from None
+    data = {}
+    for name, file in files.items():
+        try:
+            data[name] = file.read_bytes()
+        except OSError as error:
+            raise CommandRefused(f"{file}: {error.strerror}") from None
 
     async def request() -> Any:
         async with admin_client(config_toml.load(config_file), _LONG_S) as client:
-            return await client.send(path, {key: value for key, value in fields.items() if value}, name, data)
+            return await client.send(path, fields, data)
 
-    with Console(stderr=True).status(f"{file.name}: it is decoded, measured and sealed …"):
-        found = asyncio.run(request())
-    print_answer(found, form, show)
-    return found
+    with Console(stderr=True).status(f"{next(iter(files.values())).name}: {work} …"):
+        return asyncio.run(request())
 
 
 def save(config_file: Path | None, path: str, file: Path, **query: str | int | None) -> int:
@@ -187,3 +198,11 @@ def path(kind: str, name: str, *behind: str) -> str:
         listing = "usage" if kind == "requests" else f"{kind} list"
         raise CommandRefused(f"{name!r} names none of the {kind}; give an id, see voxgate {listing}")
     return "/".join((kind, quote(name, safe=""), *behind))
+
+
+def failures() -> tuple[type[Exception], ...]:
+    """Return what a command may fail with, in one line for the person who typed it."""
+    from proxy.config.config_toml import ConfigError
+    from proxy.storage.store import StorageFailed
+
+    return (ConfigError, CommandRefused, StorageFailed)

@@ -15,10 +15,11 @@ import typer
 
 from proxy import __version__
 from proxy.cli.accounts import accounts
-from proxy.cli.admin_requests import ask
+from proxy.cli.admin_requests import ask, failures
 from proxy.cli.backup import backup, restore
 from proxy.cli.clones import voices
 from proxy.cli.consents import consents
+from proxy.cli.detect import detect
 from proxy.cli.diagnosis import check, doctor
 from proxy.cli.engines import engines
 from proxy.cli.env import env
@@ -88,18 +89,11 @@ def main() -> None:
         app()
     except SystemExit:
         raise
-    except _failures() as error:
+    except failures() as error:
         from rich.console import Console
 
         Console(stderr=True).print(str(error), style="red", markup=False, highlight=False, soft_wrap=True)
         sys.exit(1)
-
-
-def _failures() -> tuple[type[Exception], ...]:
-    from proxy.config.config_toml import ConfigError
-    from proxy.storage.store import StorageFailed
-
-    return (ConfigError, CommandRefused, StorageFailed)
 
 
 def serve(
@@ -156,7 +150,7 @@ def _reload_result(answer: dict[str, Any]) -> list[Part]:
 
 
 # In the order of the help: first what a new operator needs.
-for command in (serve, reload, check, doctor, plans, usage, audit, backup, restore):
+for command in (serve, reload, check, doctor, plans, usage, audit, detect, backup, restore):
     app.command()(command)
 for name, group in {
     "engines": engines,

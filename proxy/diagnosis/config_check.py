@@ -163,6 +163,7 @@ def _plan(plan: Plan) -> str:
         plan.price or "free",
         *(f"{name} {_limit(limit)}" for name, limit in shown_limits(plan, AGREEABLE).items()),
         *(f"{what} {_price(price)}" for what, price in prices.items()),
+        *([] if plan.marking is None else [f"marked {'always' if plan.marking else 'never'}"]),
     ]
     return ", ".join(parts)
 

@@ -51,7 +51,7 @@ class Endpoint(NamedTuple):
     `answers` has the structs of a good answer by media type. It has no struct if the answer is bytes, or a
     document that describes itself. `unready` is the body of a 503 that is no error. `headers` are on each
     good answer of this endpoint, `some_headers` only on some; both map names to meanings. `form` has the
-    fields of a body in multipart/form-data, and `files` its files. A direct endpoint
+    texts of a body in multipart/form-data, and `files` its files. A direct endpoint
     is found without the router, which costs time: its path has no parameters.
     """
 

@@ -98,9 +98,10 @@ def _contents(endpoint: Endpoint) -> dict[str, Any]:
     contents: dict[str, Any] = {}
     if endpoint.body is not None:
         contents[JSON] = {"schema": _ref(endpoint.body)}
-    if endpoint.form is not None:
+    if endpoint.files:
         files = {"type": "object", "properties": dict.fromkeys(endpoint.files, _BINARY)}
-        contents["multipart/form-data"] = {"schema": {"allOf": [_ref(endpoint.form), files]}}
+        schema = files if endpoint.form is None else {"allOf": [_ref(endpoint.form), files]}
+        contents["multipart/form-data"] = {"schema": schema}
     return contents
 
 

@@ -32,11 +32,13 @@ class AdminClient:
         """Return the answer's JSON. Raise CommandRefused."""
         return await self._json(self._http.request(method, f"/admin/{path}", json=body, params=_given(query)))
 
-    async def send(self, path: str, fields: Mapping[str, str | Sequence[str]], name: str, data: bytes) -> Any:
-        """Send a form with a file, and return the answer's JSON. Raise CommandRefused."""
-        # The file's own name stays here: nobody needs it.
-        files = {name: ("recording", data, "application/octet-stream")}
-        return await self._json(self._http.post(f"/admin/{path}", data=dict(fields), files=files))
+    async def send(
+        self, path: str, fields: Mapping[str, str | Sequence[str]], files: Mapping[str, bytes]
+    ) -> Any:
+        """Send a form with files, and return the answer's JSON. Raise CommandRefused."""
+        # The files' own names stay here: nobody needs them.
+        sent = {name: ("recording", data, "application/octet-stream") for name, data in files.items()}
+        return await self._json(self._http.post(f"/admin/{path}", data=dict(fields), files=sent))
 
     async def parts(self, path: str, **query: str | int | None) -> AsyncGenerator[bytes, None]:
         """Yield an answer that is no JSON, as it comes. Raise CommandRefused."""

@@ -22,6 +22,7 @@ from proxy.kept import open_answers
 from proxy.kept.vault import Vault, open_vault
 from proxy.ledger import open_ledger
 from proxy.processes import runtime
+from proxy.provenance.checker import open_checker
 from proxy.speech.cache import Cache, open_cache
 from proxy.storage import bindings, open_store
 from proxy.storage.store import Store
@@ -46,6 +47,7 @@ async def direct_transport(config: Config) -> AsyncIterator[httpx2.AsyncBaseTran
                 open_vault(store, data, config.vault, metrics) as vault,
                 _open_erasure(config, store, vault, cache, metrics) as erasure,
                 open_voice_work(store, vault, _comparers(config), config, metrics) as voice_work,
+                open_checker(voice_work.decoder, store, config) as checker,
             ):
                 admin_tools = api_admin.AdminTools(
                     store, ledger, Callers(store), config, UsageThrottle(), cache, vault, erasure
@@ -53,7 +55,7 @@ async def direct_transport(config: Config) -> AsyncIterator[httpx2.AsyncBaseTran
                 library = Library(store, vault, config.lexicons)
                 library_editor = LibraryEditor(store, vault, library, cache, config.voices)
                 owned = wire_voices(library_editor, voice_work, erasure, CloneOrders(store))
-                endpoints = api_admin.record_routes(admin_tools, owned)
+                endpoints = api_admin.record_routes(admin_tools, owned, checker)
                 yield httpx2.ASGITransport(app=control_app(endpoints, metrics))
 
 

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import NamedTuple
 
-from proxy.audio.recordings.decoder import open_decoder
+from proxy.audio.recordings.decoder import Decoder, open_decoder
 from proxy.catalogue.library_editor import LibraryEditor
 from proxy.config.sections import Config
 from proxy.engines.registry import Registry
@@ -28,6 +28,7 @@ class VoiceWork(NamedTuple):
     """What works for voices as long as a worker lives, over every revision of the configuration."""
 
     vault: Vault
+    decoder: Decoder
     intake: RecordingIntake
     comparison: SpeakerComparison
     samples: SampleStore
@@ -54,7 +55,7 @@ async def open_voice_work(
         open_comparison(registry, config) as comparison,
         open_voice_use(store, metrics) as use,
     ):
-        yield VoiceWork(vault, RecordingIntake(decoder), comparison, SampleStore(store, vault), use)
+        yield VoiceWork(vault, decoder, RecordingIntake(decoder), comparison, SampleStore(store, vault), use)
 
 
 def wire_voices(editor: LibraryEditor, work: VoiceWork, erasure: Erasure, clones: CloneOrders) -> OwnedVoices:

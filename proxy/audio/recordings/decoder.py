@@ -1,21 +1,16 @@
-"""The server's side of decoding: a process for each file, at most a few at once, and one kept ready.
-
-A process that decoded one stranger's file never sees another's. To start one takes a third of a second, so
-the next one is started as soon as one is used, and goes away when nobody needs it for a while.
-"""
+"""The server's side of decoding: a process for each file, and at most a few at once."""
 
 from __future__ import annotations
 
 import asyncio
-import os
-import signal
-import sys
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 import msgspec
 import structlog
 
+from proxy.audio.recordings.account_turns import AccountTurns
+from proxy.audio.recordings.job_processes import JobLost, JobProcesses
 from proxy.audio.recordings.recording import (
     LEAST_RATE_HZ,
     MOST_CHANNELS,
@@ -26,7 +21,6 @@ from proxy.audio.recordings.recording import (
     Undecoded,
     UnusableRecording,
 )
-from proxy.errors import DecoderBusy
 
 MOST_AT_ONCE = 2
 """Each of them may have a recording of 43 MB in memory, and what is made of it."""
@@ -36,12 +30,9 @@ MOST_OF_ACCOUNT = 3
 """One account has one turn, and so many uploads with those that wait: it keeps no others out."""
 
 WITHIN_S = 30.0
-"""The processor's time is limited in the child. This is for one that waits for something else."""
-IDLE_S = 120.0
 
 _CHILD = "proxy.audio.recordings.decoding_child"
 _MOST_ANSWER_BYTES = 3 * MOST_SAMPLES + 4096
-_INHERITED = ("LD_LIBRARY_PATH", "PYTHONPATH")
 
 _log = structlog.get_logger()
 _decode_answer = msgspec.msgpack.Decoder(Decoded | Undecoded).decode
@@ -53,187 +44,50 @@ class Decoder:
     def __init__(
         self, *, at_once: int = MOST_AT_ONCE, waiting: int = MOST_WAITING, within_s: float = WITHIN_S
     ) -> None:
-        self._turns = asyncio.Semaphore(at_once)
-        self._most = at_once + waiting
-        self._within_s = within_s
-        self._begun = 0
-        self._of_account: dict[str, _AccountTurn] = {}
-        self._ready: asyncio.Task[_Child] | None = None
-        self._idle: asyncio.TimerHandle | None = None
-        self._ending: set[asyncio.Task[None]] = set()
-        self._is_closed = False
+        self._turns = AccountTurns(at_once, waiting, MOST_OF_ACCOUNT)
+        self._processes = JobProcesses(_CHILD, within_s, _MOST_ANSWER_BYTES, keeps_one=True)
         self._has_warned = False
 
     def __repr__(self) -> str:
-        return f"<Decoder, {self._begun} begun, {'one' if self._is_one_ready else 'none'} ready>"
+        ready = "one" if self._processes.is_one_ready else "none"
+        return f"<Decoder, {self._turns.begun} begun, {ready} ready>"
 
-    @property
-    def _is_one_ready(self) -> bool:
-        """Whether a process waits for a file, or is being started."""
-        if self._ready is None or not self._ready.done():
-            return self._ready is not None
-        return self._ready.exception() is None and not self._ready.result().is_dead
-
-    @asynccontextmanager
-    async def turn(self, account: str) -> AsyncIterator[None]:
-        """Wait for a turn, and have it until the recording needs no more memory.
-
-        Raises DecoderBusy if too many wait, of this account or of all.
-        """
-        own = self._of_account.get(account) or _AccountTurn()
-        if self._begun >= self._most or own.begun >= MOST_OF_ACCOUNT:
-            raise DecoderBusy
-        self._of_account[account] = own
-        self._begun += 1
-        own.begun += 1
-        try:
-            async with own.lock, self._turns:
-                yield
-        finally:
-            self._begun -= 1
-            own.begun -= 1
-            if not own.begun:
-                del self._of_account[account]
+    def turn(self, account: str) -> AbstractAsyncContextManager[None]:
+        """Wait for a turn, and have it until the recording needs no more memory. Raises DecoderBusy."""
+        return self._turns.turn(account)
 
     async def decode(self, data: bytes) -> SpeechRecording:
         """Decode an upload, within a turn. Raises UnusableRecording.
 
         If it is cancelled, the process is killed.
         """
+        return await asyncio.to_thread(_recording, await self.decode_samples(data))
+
+    async def decode_samples(self, data: bytes) -> Decoded:
+        """Decode an upload to bare samples, as `decode` does."""
         made = await self._decoded(data)
         if isinstance(made, Undecoded):
             raise UnusableRecording.of(made.fault)
         self._warn_of(made.lacks)
-        return await asyncio.to_thread(_recording, made)
+        return made
 
     async def close(self) -> None:
         """End all processes. Nobody may be decoding any more."""
-        self._is_closed = True
-        self._drop_ready()
-        while self._ending:
-            await asyncio.wait(self._ending)
+        await self._processes.close()
 
     async def _decoded(self, data: bytes) -> Decoded | Undecoded:
-        starting = self._take_ready()
         try:
-            async with asyncio.timeout(self._within_s):
-                child = await asyncio.shield(starting)
-                self._keep_one_ready()
-                return await child.answer(data)
+            return _checked(await self._processes.run(data))
         except TimeoutError:
             return Undecoded("time")
-        except OSError:
+        except JobLost:
             _log.warning("decoder.child.failed", what="start")
             return Undecoded("lost")
-        finally:
-            self._end(starting)
-
-    def _take_ready(self) -> asyncio.Task[_Child]:
-        is_ready = self._is_one_ready
-        starting, self._ready = self._ready, None
-        if starting is not None and is_ready:
-            return starting
-        if starting is not None:
-            # It died before it had a file, so nobody's file is at fault.
-            self._end(starting)
-        return asyncio.create_task(_Child.start())
-
-    def _keep_one_ready(self) -> None:
-        if self._ready is None and not self._is_closed:
-            self._ready = asyncio.create_task(_Child.start())
-        if self._idle is not None:
-            self._idle.cancel()
-        self._idle = asyncio.get_running_loop().call_later(IDLE_S, self._drop_ready)
-
-    def _drop_ready(self) -> None:
-        if self._idle is not None:
-            self._idle.cancel()
-            self._idle = None
-        if self._ready is not None:
-            starting, self._ready = self._ready, None
-            self._end(starting)
-
-    def _end(self, starting: asyncio.Task[_Child]) -> None:
-        """End a child in the background: nobody waits for that, and a caller may have been cancelled."""
-        ending = asyncio.create_task(_end(starting))
-        self._ending.add(ending)
-        ending.add_done_callback(self._ending.discard)
 
     def _warn_of(self, lacks: tuple[str, ...]) -> None:
         if lacks and not self._has_warned:
             self._has_warned = True
             _log.warning("decoder.confinement.missing", what=[lack[:40] for lack in lacks[:5]])
-
-
-class _AccountTurn:
-    """The turn of one account, and how many of its uploads have it or wait for it."""
-
-    def __init__(self) -> None:
-        self.lock = asyncio.Lock()
-        self.begun = 0
-
-
-class _Child:
-    """One process, for one file."""
-
-    def __init__(self, process: asyncio.subprocess.Process) -> None:
-        self._process = process
-
-    def __repr__(self) -> str:
-        return f"<_Child pid {self._process.pid}>"
-
-    @classmethod
-    async def start(cls) -> _Child:
-        environ = {name: os.environ[name] for name in _INHERITED if name in os.environ}
-        process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-P", "-m", _CHILD),
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.DEVNULL,
-            # A pool of threads for algebra, which nobody needs here, would take most of its memory.
-            env={**environ, "OPENBLAS_NUM_THREADS": "1"},
-            start_new_session=True,
-        )
-        return cls(process)
-
-    @property
-    def is_dead(self) -> bool:
-        return self._process.returncode is not None
-
-    async def answer(self, data: bytes) -> Decoded | Undecoded:
-        """Give it the file, and return what it makes of it."""
-        stdin, stdout = self._process.stdin, self._process.stdout
-        assert stdin is not None
-        assert stdout is not None
-        try:
-            stdin.write(data)
-            await stdin.drain()
-            stdin.close()
-        except ConnectionError:
-            pass  # it is dead, and its answer, which is empty, says so
-        answer = bytearray()
-        while part := await stdout.read(1 << 20):
-            answer += part
-            if len(answer) > _MOST_ANSWER_BYTES:
-                return Undecoded("lost")
-        return _checked(bytes(answer))
-
-    async def end(self) -> None:
-        if not self.is_dead:
-            # It leads a group of its own. Whatever a hostile file started there goes too.
-            with suppress(ProcessLookupError):
-                os.killpg(self._process.pid, signal.SIGKILL)
-        if self._process.stdin is not None:
-            self._process.stdin.close()
-        await self._process.wait()
-
-
-async def _end(starting: asyncio.Task[_Child]) -> None:
-    try:
-        child = await starting
-    except OSError:
-        return  # it never began
-    await child.end()
 
 
 def _checked(answer: bytes) -> Decoded | Undecoded:

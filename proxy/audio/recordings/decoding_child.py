@@ -7,9 +7,7 @@ byte is read, this process has given up files, programs and the network, and it 
 
 from __future__ import annotations
 
-import resource
 import sys
-from pathlib import Path
 
 import av
 import msgspec
@@ -17,9 +15,9 @@ import numpy as np
 
 from proxy.audio.libav import Sink, audio_frame
 from proxy.audio.recordings.decoding import decode
+from proxy.audio.recordings.job_confinement import confine_job
 from proxy.audio.recordings.recording import Decoded, Undecoded
-from speech_engine.host.confinement import confine, die_with_parent
-from speech_engine.host.landlock import forbid_files
+from speech_engine.host.confinement import die_with_parent
 
 MOST_CPU_S = 10
 _MEMORY_MB = 256
@@ -60,16 +58,7 @@ def _warm_up() -> None:
 
 
 def _confine(most_cpu_s: int = MOST_CPU_S) -> tuple[str, ...]:
-    pages = int(Path("/proc/self/statm").read_text().split()[0]) if sys.platform == "linux" else 0
-    used_mb = pages * resource.getpagesize() // 2**20
-    files = ("landlock",) if not forbid_files() else ()
-    resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
-    resource.setrlimit(resource.RLIMIT_CPU, (most_cpu_s, most_cpu_s + 1))
-    # Neither processes nor threads. Root is not bound by this; the filter for system calls binds root too.
-    resource.setrlimit(resource.RLIMIT_NPROC, (0, 0))
-    # No file that would be opened gets a number: 0, 1 and 2 are taken.
-    resource.setrlimit(resource.RLIMIT_NOFILE, (3, 3))
-    return (*files, *confine((), used_mb + _MEMORY_MB, is_alone=True))
+    return confine_job(most_cpu_s, _MEMORY_MB)
 
 
 if __name__ == "__main__":

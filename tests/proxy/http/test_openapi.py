@@ -19,8 +19,10 @@ from proxy.engines.registry import Registry
 from proxy.errors import RequestFailed
 from tests import server
 from tests.proxy.api.inside import inside
+from tests.proxy.audio.recordings.clips import wav
 from tests.proxy.http import described
 from tests.proxy.http.described import Document, faults, operation, operations, violations
+from tests.sound import tone
 
 _SPEECH = {"model": "tts-1", "voice": "alloy", "input": "Hello there."}
 _CAST = {"name": "stage", "cast": {"Ana": "alloy", "Ben": "tone/slow"}}
@@ -35,10 +37,12 @@ class Exchange(NamedTuple):
     path: str
     body: Any = None
     status: int = 200
+    file: bytes | None = None
 
 
 # In this order on one server: `{key}`, `{voice}` and `{request}` are what was made before.
 _MIX = {"name": "blend", "mix": [{"id": "alloy"}, {"id": "tone/slow", "weight": 2}]}
+_TONE = wav(tone(440, 1.0))
 _CONSENT = {"name": "Ana", "language": "pt-BR", "statement": "Ana agreed on paper."}
 EXCHANGES = (
     *(
@@ -101,6 +105,18 @@ EXCHANGES = (
     Exchange("delete_lexicon", "DELETE", "/v1/lexicons/pt-BR"),
     Exchange("delete_lexicon", "DELETE", "/v1/lexicons/pt-BR", status=404),
     Exchange("list_voices_by_short_path", "GET", "/v1/voices"),
+    *(
+        exchange
+        for name, path in (
+            ("detect_marks", "/v1/audio/marks/detect"),
+            ("check_content_provenance", "/v1/content_provenance_checks"),
+            ("admin_detect_marks", "/admin/marks/detect"),
+        )
+        for exchange in (
+            Exchange(name, "POST", path, file=_TONE),
+            Exchange(name, "POST", path, file=b"no recording", status=400),
+        )
+    ),
     Exchange("get_voice_by_short_path", "GET", "/v1/voices/alloy"),
     Exchange("welcome", "GET", "/"),
     Exchange("welcome_v1", "GET", "/v1"),
@@ -249,7 +265,8 @@ def test_answers_of_a_running_server_are_as_described(shared: server.Server, doc
         for exchange in EXCHANGES:
             path = exchange.path.replace("{key}", last_key).replace("{request}", last_request)
             path = path.replace("{voice}", last_voice).replace("{consent}", last_consent)
-            answer = client.request(exchange.method, path, json=exchange.body)
+            files = None if exchange.file is None else {"file": exchange.file}
+            answer = client.request(exchange.method, path, json=exchange.body, files=files)
             assert answer.status_code == exchange.status, (exchange, answer.text)
             assert faults(document, operation(document, exchange.operation), answer) == [], exchange
             seen.add(exchange.operation)
@@ -308,7 +325,10 @@ def test_an_answer_given_once_more_is_as_described(shared: server.Server, docume
             for sent in ("once", "once", "o" * 256)
         )
     assert faults(document, speech, first) == faults(document, speech, again) == []
-    assert {name for name in again.headers if name not in first.headers} == {"x-voxgate-replayed"}
+    assert {name for name in again.headers if name not in first.headers} == {
+        "x-voxgate-replayed",
+        "x-voxgate-replay-of",
+    }
     assert "x-voxgate-replayed" in headers.keys() - described.always(document, headers)
     assert (refused.status_code, refused.json()["error"]["param"]) == (400, key["name"])
     assert re.fullmatch(key["schema"]["pattern"], "o" * 256) is None

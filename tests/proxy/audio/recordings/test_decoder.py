@@ -96,7 +96,7 @@ async def test_a_process_that_died_while_it_waited_fails_nobody(decoder: Decoder
 async def test_a_process_that_hangs_is_ended(decoder: Decoder) -> None:
     child = await ready_child(decoder)
     child.suspend()
-    decoder._within_s = 0.2
+    decoder._processes.within_s = 0.2
     with pytest.raises(UnusableRecording, match="too long"):
         await decoder.decode(WAV)
     await until(lambda: not child.is_running())

@@ -1,0 +1,70 @@
+"""`voxgate detect`: was this recording spoken here?"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from proxy.cli.admin_requests import failures, send_files
+from proxy.cli.options import ConfigFile, Printed
+from proxy.cli.tables import Line, Part, print_answer
+
+NOT_FOUND, UNUSABLE = 1, 2
+"""The status of a command that found nothing, and of one that could not look."""
+
+_MANIFESTS = {
+    "trusted": "signed by this server, and it fits the file",
+    "valid": "it fits the file, but this server did not sign it; signed in the name of",
+    "invalid": "it does not fit the file, or is damaged",
+}
+
+
+def detect(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A recording.")],
+    manifest: Annotated[Path | None, typer.Option(help="The C2PA manifest that came beside it.")] = None,
+    config_file: ConfigFile = None,
+    form: Printed = None,
+) -> None:
+    """Tell whether this server spoke a recording. The status is 0 for yes, 1 for no, 2 for a failure."""
+    files = {"file": file} if manifest is None else {"file": file, "manifest": manifest}
+    try:
+        answer = send_files(config_file, "marks/detect", {}, files, "marks are looked for")
+    except failures() as error:
+        # Status 1 is an answer here, so a failure has another one.
+        typer.secho(str(error), fg="red", err=True)
+        raise typer.Exit(UNUSABLE) from None
+    print_answer(answer, form, _verdict)
+    raise typer.Exit(0 if answer["found"] else NOT_FOUND)
+
+
+def _verdict(answer: dict[str, Any]) -> list[Part]:
+    found, seconds = answer["found"], answer["seconds"]
+    first = "Spoken here." if found else "Nothing shows that this was spoken here."
+    rest = " Only that part of the recording was looked at." if answer["is_cut"] else ""
+    return [
+        Line(first, "green" if found else "yellow"),
+        *[Line(f"inaudible mark ({mark['plugin']}): {_mark(mark)}") for mark in answer["marks"]],
+        *([] if answer["marks"] else [Line("inaudible mark: not looked for, as there is no key here")]),
+        Line(f"signed manifest (C2PA): {_manifest(answer['c2pa'])}"),
+        Line(f"Looked at: {seconds:.1f} s.{rest}"),
+    ]
+
+
+def _mark(mark: dict[str, Any]) -> str:
+    figures = f"score {mark['score']:.1f}, found from {mark['threshold']:.1f} on"
+    if not mark["found"]:
+        return f"not found ({figures})"
+    day = "on a day that cannot be read" if mark["day"] is None else f"made on {mark['day']}"
+    whose = " by another installation" if mark["is_ours"] is False else ""
+    return f"found, {day}{whose} with the key {mark['key']} ({figures})"
+
+
+def _manifest(manifest: dict[str, Any] | None) -> str:
+    if manifest is None:
+        return "none"
+    words = _MANIFESTS[manifest["validation_state"]]
+    if manifest["validation_state"] == "valid":
+        return f"{words} {manifest['issuer'] or 'nobody'}"
+    return f"{words}, {manifest['generated_at']}" if manifest["generated_at"] else words

@@ -1,0 +1,171 @@
+"""The checker of a worker: it looks for marks and manifests in recordings that people send.
+
+A recording is decoded in one process, its manifest is read in a second one, and marks are looked for in a
+third one, which alone has keys. All end with the recording, or when its sender leaves.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import msgspec
+import structlog
+
+from proxy.audio.recordings.account_turns import AccountTurns
+from proxy.audio.recordings.decoder import Decoder
+from proxy.audio.recordings.job_processes import JobLost, JobProcesses
+from proxy.audio.recordings.recording import Decoded
+from proxy.config.sections import Config
+from proxy.errors import DecoderBusy
+from proxy.provenance.findings import (
+    Examination,
+    ManifestFinding,
+    ManifestJob,
+    MarkFinding,
+    SearchJob,
+)
+from proxy.provenance.key_ring import KeyRing, UnusableKeys, parse_keys
+from proxy.provenance.marker import KEYS_FILE, installation_bits
+from proxy.storage import bindings
+from proxy.storage.store import Store
+
+MOST_AT_ONCE = 1
+"""A search keeps one processor busy: for half a second, and without a mark for four."""
+MOST_WAITING = 8
+"""Each of them keeps an upload of 10 MiB in memory."""
+MOST_OF_ACCOUNT = 3
+
+SEARCH_WITHIN_S = 90.0
+MANIFEST_WITHIN_S = 30.0
+
+TEST_CERTIFICATE_FILE = "manifest-test-certificate.pem"
+_END_OF_CERTIFICATE = "-----END CERTIFICATE-----"
+_INSTALLATION_BITS = 16
+_MOST_ANSWER_BYTES = 1 << 16
+
+_log = structlog.get_logger()
+_decode_findings = msgspec.msgpack.Decoder(tuple[MarkFinding, ...]).decode
+_decode_manifest = msgspec.msgpack.Decoder(ManifestFinding).decode
+
+
+class ProvenanceChecker:
+    """Checks uploads. Close it: `open_checker` does."""
+
+    def __init__(self, decoder: Decoder, store: Store, config: Config) -> None:
+        self._decoder = decoder
+        self._store = store
+        self._config = config
+        self._turns = AccountTurns(MOST_AT_ONCE, MOST_WAITING, MOST_OF_ACCOUNT)
+        self._searches = _processes("search_child", SEARCH_WITHIN_S)
+        self._readers = _processes("manifest_child", MANIFEST_WITHIN_S)
+        self._has_warned = False
+
+    def __repr__(self) -> str:
+        return f"<ProvenanceChecker, {self._turns.begun} begun>"
+
+    def revise(self, config: Config) -> None:
+        """Take a revision of the configuration."""
+        self._config = config
+
+    async def examine(self, account: str, data: bytes, manifest: bytes | None = None) -> Examination:
+        """Look for marks and a manifest in an upload; `manifest` is the one that came beside it.
+
+        Raises UnusableRecording, and DecoderBusy if too many wait. If it is cancelled, its processes end.
+        """
+        async with self._turns.turn(account):
+            async with self._decoder.turn(account):
+                decoded = await self._decoder.decode_samples(data)
+            config = self._config
+            keys, certificate = await asyncio.to_thread(_known, config)
+            found = await self._read_manifest(ManifestJob(data, manifest, certificate))
+            marks = await self._search(decoded, keys, config) if keys is not None else ()
+        seconds = len(decoded.pcm) / decoded.sample_bytes / decoded.rate_hz
+        return Examination(marks, found, seconds, decoded.is_cut)
+
+    async def is_ours(self, payload: int) -> bool:
+        """Tell whether a mark names this installation."""
+        id_ = await bindings.installation_id(self._store, secrets.token_hex(4))
+        return payload >> _INSTALLATION_BITS == installation_bits(id_)
+
+    async def close(self) -> None:
+        """End all processes. Nobody may be waiting for one any more."""
+        await self._searches.close()
+        await self._readers.close()
+
+    async def _search(self, decoded: Decoded, keys: KeyRing, config: Config) -> tuple[MarkFinding, ...]:
+        job = SearchJob(
+            decoded.pcm,
+            decoded.rate_hz,
+            decoded.sample_bytes,
+            {name: section.settings for name, section in config.marks.items()},
+            tuple(keys),
+        )
+        try:
+            marks = _decode_findings(await self._searches.run(msgspec.msgpack.encode(job)))
+        except (TimeoutError, JobLost, msgspec.MsgspecError) as error:
+            # A search is bounded by what is decoded, so the machine is at fault and not the file.
+            _log.warning("marks.search.failed", error=type(error).__name__)
+            raise DecoderBusy from None
+        for failed in (mark for mark in marks if mark.fault):
+            _log.warning("marks.search.failed", plugin=failed.plugin, error=failed.fault)
+        return tuple(mark for mark in marks if not mark.fault)
+
+    async def _read_manifest(self, job: ManifestJob) -> ManifestFinding:
+        try:
+            found = _decode_manifest(await self._readers.run(msgspec.msgpack.encode(job)))
+        except (TimeoutError, JobLost, msgspec.MsgspecError) as error:
+            # The process died of the file, or was in its hands. What cannot be read proves nothing.
+            _log.warning("manifest.read.failed", error=type(error).__name__)
+            return ManifestFinding("invalid")
+        if found.lacks and not self._has_warned:
+            self._has_warned = True
+            _log.warning("decoder.confinement.missing", what=[lack[:40] for lack in found.lacks[:5]])
+        return found
+
+
+def _processes(module: str, within_s: float) -> JobProcesses:
+    return JobProcesses(f"proxy.provenance.{module}", within_s, _MOST_ANSWER_BYTES, keeps_one=False)
+
+
+def _known(config: Config) -> tuple[KeyRing | None, bytes | None]:
+    """Read the keys and our certificate. They are read anew each time, so a new key needs no restart."""
+    return _known_keys(config), _certificate(config)
+
+
+def _known_keys(config: Config) -> KeyRing | None:
+    """Return all keys, the old ones too. A server that marks nothing any more still finds its marks."""
+    section, file = config.marking, Path(config.data) / KEYS_FILE
+    try:
+        if section.keys:
+            return parse_keys(section.keys, "marking.keys")
+        return parse_keys(file.read_text("ascii", "replace"), str(file))
+    except FileNotFoundError:
+        return None
+    except (OSError, UnusableKeys) as error:
+        _log.error("mark.keys.failed", reason=error.strerror if isinstance(error, OSError) else str(error))
+        return None
+
+
+def _certificate(config: Config) -> bytes | None:
+    """Return the certificate that signs here, without its chain and its key."""
+    text = config.marking.certificate
+    if not text:
+        try:
+            text = (Path(config.data) / TEST_CERTIFICATE_FILE).read_text("ascii", "replace")
+        except OSError:
+            return None
+    first, end, _ = text.partition(_END_OF_CERTIFICATE)
+    return (first + end + "\n").encode() if end else None
+
+
+@asynccontextmanager
+async def open_checker(decoder: Decoder, store: Store, config: Config) -> AsyncIterator[ProvenanceChecker]:
+    checker = ProvenanceChecker(decoder, store, config)
+    try:
+        yield checker
+    finally:
+        await checker.close()

@@ -1,0 +1,137 @@
+"""Tells whose key signed a C2PA claim.
+
+The library says that a manifest is valid, whoever signed it. The name in a certificate proves nothing,
+because anybody can write one. So the signature is verified once more, with the key of our own certificate.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa, utils
+from cryptography.hazmat.primitives.hashes import SHA256, SHA384, SHA512, HashAlgorithm
+from cryptography.x509 import load_pem_x509_certificate
+
+_HEAD = 8
+_SUPERBOX, _DESCRIPTION, _CBOR = b"jumb", b"jumd", b"cbor"
+_TYPE_BYTES = 16
+_HAS_LABEL = 2
+_SIGN_1 = b"\xd2\x84"
+"""A COSE_Sign1 begins with its tag, and with an array of four."""
+_BYTES, _SHORT = 0x40, 24
+
+
+def is_signed_with(store: bytes, manifest: str, certificate: bytes) -> bool:
+    """Tell whether the key of a certificate (PEM) signed the claim of a manifest in a C2PA store."""
+    try:
+        claim, signature = _claim_and_signature(store, manifest)
+        return _is_verified(certificate, claim, signature)
+    except (ValueError, IndexError, InvalidSignature):
+        return False
+
+
+def _claim_and_signature(store: bytes, manifest: str) -> tuple[bytes, bytes]:
+    """Return both as CBOR. Raise ValueError if there are two of one: nobody knows which was checked."""
+    _, whole = _only(list(_boxes(store)))
+    _, inside = _only([box for box in _labelled(whole) if box[0] == manifest])
+    boxes = _labelled(inside)
+    _, claim = _only([box for box in boxes if box[0].startswith("c2pa.claim")])
+    _, signature = _only([box for box in boxes if box[0].startswith("c2pa.signature")])
+    return _content(claim), _content(signature)
+
+
+def _only(boxes: list[tuple[str, bytes]]) -> tuple[str, bytes]:
+    [box] = boxes
+    return box
+
+
+def _labelled(content: bytes) -> list[tuple[str, bytes]]:
+    """Return the labels of the superboxes in a superbox, with their contents."""
+    return [(_label(inside), inside) for kind, inside in _boxes(content) if kind == _SUPERBOX.decode()]
+
+
+def _boxes(data: bytes) -> Iterator[tuple[str, bytes]]:
+    at = 0
+    while at < len(data):
+        size = int.from_bytes(data[at : at + 4])
+        if not _HEAD <= size <= len(data) - at:
+            raise ValueError("a box is not whole")
+        yield data[at + 4 : at + _HEAD].decode("latin-1"), data[at + _HEAD : at + size]
+        at += size
+
+
+def _label(content: bytes) -> str:
+    kind, described = next(_boxes(content), ("", b""))
+    if kind != _DESCRIPTION.decode() or not described[_TYPE_BYTES] & _HAS_LABEL:
+        return ""
+    return described[_TYPE_BYTES + 1 :].partition(b"\0")[0].decode("utf-8", "replace")
+
+
+def _content(superbox: bytes) -> bytes:
+    _, content = _only([box for box in _boxes(superbox) if box[0] == _CBOR.decode()])
+    return content
+
+
+def _is_verified(certificate: bytes, claim: bytes, cose: bytes) -> bool:
+    """Verify a COSE_Sign1 without a payload: it signs the claim beside it."""
+    if not cose.startswith(_SIGN_1):
+        return False
+    protected, _ = _bytes_at(cose, len(_SIGN_1))
+    signed = b"\x84\x6aSignature1" + _as_bytes(protected) + _as_bytes(b"") + _as_bytes(claim)
+    key = load_pem_x509_certificate(certificate).public_key()
+    if isinstance(key, ec.EllipticCurvePublicKey):
+        size = (key.key_size + 7) // 8
+        # The signature is the last of the four, so the map before it need not be read.
+        raw = _last_bytes(cose, 2 * size)
+        r, s = int.from_bytes(raw[:size]), int.from_bytes(raw[size:])
+        key.verify(utils.encode_dss_signature(r, s), signed, ec.ECDSA(_hash_of(key.key_size)))
+        return True
+    if isinstance(key, ed25519.Ed25519PublicKey):
+        key.verify(_last_bytes(cose, 64), signed)
+        return True
+    if isinstance(key, rsa.RSAPublicKey):
+        return any(_is_verified_by_rsa(key, cose, signed, hash_) for hash_ in (SHA256(), SHA384(), SHA512()))
+    return False
+
+
+def _is_verified_by_rsa(key: rsa.RSAPublicKey, cose: bytes, signed: bytes, hash_: HashAlgorithm) -> bool:
+    way = padding.PSS(padding.MGF1(hash_), hash_.digest_size)
+    try:
+        key.verify(_last_bytes(cose, key.key_size // 8), signed, way, hash_)
+    except InvalidSignature:
+        return False
+    return True
+
+
+def _hash_of(bits: int) -> HashAlgorithm:
+    return SHA256() if bits <= 256 else SHA384() if bits <= 384 else SHA512()
+
+
+def _bytes_at(data: bytes, at: int) -> tuple[bytes, int]:
+    """Read a byte string of CBOR. Return it, and where the next item begins."""
+    more = data[at] - _BYTES
+    if not 0 <= more < _SHORT + 4:
+        raise ValueError("no byte string stands there")
+    width = 0 if more < _SHORT else 1 << (more - _SHORT)
+    begin = at + 1 + width
+    size = int.from_bytes(data[at + 1 : begin]) if width else more
+    if size > len(data) - begin:
+        raise ValueError("a byte string is not whole")
+    return data[begin : begin + size], begin + size
+
+
+def _as_bytes(data: bytes) -> bytes:
+    size = len(data)
+    if size < _SHORT:
+        return bytes([_BYTES + size]) + data
+    step = next(step for step in range(4) if size < 1 << (8 << step))
+    return bytes([_BYTES + _SHORT + step]) + size.to_bytes(1 << step) + data
+
+
+def _last_bytes(cose: bytes, size: int) -> bytes:
+    """Return the byte string of this size at the end. Raise ValueError if another one is there."""
+    last = cose[-size:]
+    if not cose.endswith(_as_bytes(last)):
+        raise ValueError("the signature has another size")
+    return last

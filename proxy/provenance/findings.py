@@ -1,0 +1,76 @@
+"""What was found of marks and manifests in a recording, and the jobs of the processes that look for them."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import msgspec
+
+ManifestState = Literal["trusted", "valid", "invalid", "not_present"]
+"""`trusted` is signed by this server. `valid` fits the file, whoever signed it. `invalid` proves nothing."""
+
+
+class MarkFinding(msgspec.Struct, frozen=True):
+    """What the detector of one mark says of a recording. `fault` is the class of its error, if it failed."""
+
+    plugin: str
+    score: float = 0.0
+    threshold: float = 0.0
+    key: str | None = None
+    payload: int | None = None
+    begin_s: float = 0.0
+    seconds: float = 0.0
+    fault: str = ""
+
+    @property
+    def is_found(self) -> bool:
+        return self.key is not None
+
+
+class ManifestFinding(msgspec.Struct, frozen=True):
+    """What a C2PA manifest says, if it is valid. Anybody can sign one, so only `signed_by_us` proves a name.
+
+    `issuer` is the organisation in the certificate, and `model` is what made the sound. `source_type` is the
+    last word of IPTC's digital source type, such as `trainedAlgorithmicMedia`.
+    """
+
+    state: ManifestState = "not_present"
+    issuer: str | None = None
+    generated_at: str | None = None
+    model: str | None = None
+    source_type: str | None = None
+    signed_by_us: bool = False
+    lacks: tuple[str, ...] = ()
+
+
+class Examination(msgspec.Struct, frozen=True):
+    """All that was found. `seconds` were looked at; `is_cut` if the recording is longer."""
+
+    marks: tuple[MarkFinding, ...]
+    manifest: ManifestFinding
+    seconds: float
+    is_cut: bool
+
+
+class SearchJob(msgspec.Struct, frozen=True):
+    """A search for marks: bare samples, the settings of marks by name, and the keys with their ids."""
+
+    pcm: bytes
+    rate_hz: int
+    sample_bytes: int
+    settings: dict[str, dict[str, Any]]
+    keys: tuple[tuple[str, bytes], ...]
+
+    def __repr__(self) -> str:
+        return f"<SearchJob of {len(self.pcm)} bytes for {len(self.keys)} keys>"
+
+
+class ManifestJob(msgspec.Struct, frozen=True):
+    """A file, and the manifest that came beside it. `certificate` is our own, in PEM."""
+
+    data: bytes
+    manifest: bytes | None
+    certificate: bytes | None
+
+    def __repr__(self) -> str:
+        return f"<ManifestJob of {len(self.data)} bytes>"

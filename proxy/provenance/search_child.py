@@ -1,0 +1,103 @@
+"""The process that looks for marks in bare samples: `python -m proxy.provenance.search_child`.
+
+It reads a `SearchJob` from its standard input and writes a list of `MarkFinding`. A search keeps a processor
+busy for seconds, so it is never in the server's own process. It looks for every mark that is installed and
+needs no process of its own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import resource
+import sys
+from collections.abc import Sequence
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import soxr  # type: ignore[import-untyped]
+
+from proxy.config.sections import PluginSection
+from proxy.engines import registry
+from proxy.engines.plugin_instances import PluginRequest, open_plugin
+from proxy.provenance.findings import MarkFinding, SearchJob
+from proxy.telemetry import logs
+from speech_engine import Hosted
+from speech_engine.host.confinement import confine, die_with_parent
+from speech_engine.mark import Mark, MarkKey
+
+MOST_CPU_S = 60
+_MEMORY_MB = 768
+_MOST_RATE_HZ = 48_000
+
+
+def main() -> None:
+    die_with_parent()
+    # Standard output is for the answer alone.
+    logs.configure_logs("search", logging.WARNING)
+    job = msgspec.msgpack.decode(sys.stdin.buffer.read(), type=SearchJob)
+    sys.stdout.buffer.write(msgspec.msgpack.encode(asyncio.run(search(job))))
+    sys.stdout.buffer.flush()
+
+
+async def search(job: SearchJob) -> list[MarkFinding]:
+    async with AsyncExitStack() as stack:
+        marks = await _open_marks(stack, job)
+        pcm, rate_hz = samples_of(job)
+        _confine()
+        keys = [MarkKey(id_, secret) for id_, secret in job.keys]
+        return [_detect(name, mark, pcm, rate_hz, keys) for name, mark in marks]
+
+
+def samples_of(job: SearchJob) -> tuple[bytes, int]:
+    """Return the samples with 16 bits, and at a rate that every mark can have."""
+    pcm = job.pcm
+    if job.sample_bytes == 3:
+        pcm = np.frombuffer(pcm, np.uint8).reshape(-1, 3)[:, 1:].tobytes()
+    if job.rate_hz <= _MOST_RATE_HZ:
+        return pcm, job.rate_hz
+    samples = soxr.resample(np.frombuffer(pcm, "<i2"), job.rate_hz, _MOST_RATE_HZ)
+    return np.asarray(samples, "<i2").tobytes(), _MOST_RATE_HZ
+
+
+async def _open_marks(stack: AsyncExitStack, job: SearchJob) -> list[tuple[str, Mark]]:
+    plugins = registry.load()
+    marks: list[tuple[str, Mark]] = []
+    for name, plugin in plugins.plugins("mark").items():
+        if isinstance(plugin.create, Hosted):
+            continue
+        section = PluginSection(settings=job.settings.get(name, {}))
+        request = PluginRequest("mark", name, section, is_asked_for=False)
+        mark: Mark | None = await open_plugin(stack, plugins, request)
+        if mark is not None:
+            marks.append((name, mark))
+    return marks
+
+
+def _confine() -> None:
+    """Bound the search. It has keys and no file of a stranger's, so what it could still open is no danger."""
+    pages = int(Path("/proc/self/statm").read_text().split()[0]) if sys.platform == "linux" else 0
+    resource.setrlimit(resource.RLIMIT_CPU, (MOST_CPU_S, MOST_CPU_S + 1))
+    confine((), pages * resource.getpagesize() // 2**20 + _MEMORY_MB)
+
+
+def _detect(name: str, mark: Mark, pcm: bytes, rate_hz: int, keys: Sequence[MarkKey]) -> MarkFinding:
+    try:
+        found = mark.detect(pcm, rate_hz, keys)
+    except Exception as error:  # noqa: BLE001 - the seam around a plugin: its class only
+        return MarkFinding(name, fault=type(error).__name__)
+    return MarkFinding(
+        name,
+        found.score,
+        found.threshold,
+        found.key,
+        found.payload,
+        found.begin_s,
+        found.seconds,
+    )
+
+
+if __name__ == "__main__":
+    main()

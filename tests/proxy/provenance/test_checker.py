@@ -1,0 +1,181 @@
+"""The checker: its turns, its time, and the processes that end when nobody waits for them."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+from collections.abc import AsyncIterator
+from contextlib import suppress
+from pathlib import Path
+
+import numpy as np
+import psutil
+import pytest
+import soxr  # type: ignore[import-untyped]
+from msgspec.structs import replace
+
+from plugins.spread.spread_mark import SpreadMark
+from proxy.audio.recordings.decoder import Decoder
+from proxy.audio.recordings.recording import UnusableRecording
+from proxy.config.secret_sections import MarkingSection
+from proxy.config.sections import Config
+from proxy.errors import DecoderBusy
+from proxy.provenance.checker import MOST_OF_ACCOUNT, MOST_WAITING, ProvenanceChecker
+from proxy.provenance.findings import Examination, SearchJob
+from proxy.provenance.key_ring import RingKey, add_key, ensure_keys
+from proxy.provenance.marker import KEYS_FILE
+from proxy.provenance.search_child import samples_of
+from proxy.storage import open_store
+from speech_engine.mark import MarkKey
+from tests import speech_clips
+from tests.proxy.audio.recordings.clips import KINDS, encoded, wav
+from tests.sound import decoded, tone
+from tests.speech_engine.host.fakes import until
+
+_SEARCH = "proxy.provenance.search_child"
+_PAYLOAD = 7 << 16 | 300
+SHORT = wav(tone(440, 0.6))
+
+
+@pytest.fixture
+async def checker(tmp_path: Path) -> AsyncIterator[ProvenanceChecker]:
+    decoder = Decoder()
+    config = Config(data=str(tmp_path))
+    ensure_keys(tmp_path / KEYS_FILE)
+    try:
+        async with open_store("sqlite", tmp_path) as store:
+            checker = ProvenanceChecker(decoder, store, config)
+            yield checker
+            await checker.close()
+    finally:
+        await decoder.close()
+    assert not _children("proxy.provenance")
+
+
+def _children(module: str) -> list[psutil.Process]:
+    found = []
+    for child in psutil.Process().children():
+        with suppress(psutil.Error):
+            if any(module in word for word in child.cmdline()):
+                found.append(child)
+    return found
+
+
+def _marked(key: RingKey) -> bytes:
+    heard = decoded(speech_clips.wav(), "wav")
+    pcm = (heard.samples * 32767).astype("<i2").tobytes()
+    stream = SpreadMark().open(heard.sample_rate_hz, MarkKey(key.id, key.secret), _PAYLOAD)
+    return wav(stream.feed(pcm) + stream.flush(), heard.sample_rate_hz)
+
+
+async def test_keys_of_before_a_rotation_find_their_marks(checker: ProvenanceChecker, tmp_path: Path) -> None:
+    file = tmp_path / KEYS_FILE
+    old = ensure_keys(file).newest
+    clip = _marked(old)
+    assert add_key(file).newest != old
+    (mark,) = (await checker.examine("acc", clip)).marks
+    assert (mark.plugin, mark.key, mark.payload) == ("spread", old.id, _PAYLOAD)
+    assert mark.score >= mark.threshold
+
+
+async def test_marks_are_found_when_no_more_are_made(checker: ProvenanceChecker, tmp_path: Path) -> None:
+    """Whoever switches marks off still has marked clips about."""
+    checker.revise(Config(data=str(tmp_path), marking=MarkingSection(mark="")))
+    assert (await checker.examine("acc", _marked(ensure_keys(tmp_path / KEYS_FILE).newest))).marks[0].is_found
+
+
+async def test_without_keys_no_mark_is_looked_for(checker: ProvenanceChecker, tmp_path: Path) -> None:
+    shutil.rmtree(tmp_path, ignore_errors=True)
+    examined = await checker.examine("acc", speech_clips.wav())
+    assert examined.marks == ()
+    assert not _children(_SEARCH)
+
+
+async def test_what_is_no_recording_is_refused_before_any_search(checker: ProvenanceChecker) -> None:
+    with pytest.raises(UnusableRecording, match="cannot be read"):
+        await checker.examine("acc", b"no recording")
+    assert repr(checker) == "<ProvenanceChecker, 0 begun>"
+
+
+async def test_a_caller_that_leaves_ends_its_search(checker: ProvenanceChecker) -> None:
+    checking = asyncio.create_task(checker.examine("acc", speech_clips.wav()))
+    await until(lambda: len(_children(_SEARCH)) == 1)
+    (child,) = _children(_SEARCH)
+    child.suspend()
+    checking.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await checking
+    await until(lambda: not child.is_running())
+    assert repr(checker) == "<ProvenanceChecker, 0 begun>"
+    assert (await checker.examine("acc", speech_clips.wav())).marks
+
+
+async def test_a_search_that_dies_or_hangs_is_the_servers_fault(checker: ProvenanceChecker) -> None:
+    for ends in ("kill", "suspend"):
+        checking = asyncio.create_task(checker.examine("acc", speech_clips.wav()))
+        await until(lambda: len(_children(_SEARCH)) == 1)
+        if ends == "suspend":
+            checking.cancel()
+            await asyncio.wait([checking])
+            checker._searches.within_s = 0.01
+            checking = asyncio.create_task(checker.examine("acc", speech_clips.wav()))
+        else:
+            _children(_SEARCH)[0].kill()
+        with pytest.raises(DecoderBusy):
+            await checking
+        await until(lambda: not _children(_SEARCH))
+
+
+async def test_one_search_at_a_time_and_a_bounded_queue(checker: ProvenanceChecker) -> None:
+    """One account keeps no others out, and the server takes no more than it can hold."""
+
+    async def examine(account: str) -> Examination:
+        return await checker.examine(account, speech_clips.wav())
+
+    first = asyncio.create_task(examine("acc_many"))
+    await until(lambda: len(_children(_SEARCH)) == 1)
+    (child,) = _children(_SEARCH)
+    child.suspend()
+    own = [asyncio.create_task(examine("acc_many")) for _ in range(MOST_OF_ACCOUNT - 1)]
+    others = [asyncio.create_task(examine(f"acc_{number}")) for number in range(MOST_WAITING - len(own))]
+    await until(lambda: repr(checker) == f"<ProvenanceChecker, {1 + MOST_WAITING} begun>")
+    for account in ("acc_many", "acc_new"):
+        with pytest.raises(DecoderBusy):
+            await examine(account)
+    assert _children(_SEARCH) == [child]
+    for waiting in (*own, *others):
+        waiting.cancel()
+    await asyncio.wait([*own, *others])
+    child.resume()
+    assert (await first).marks
+    assert repr(checker) == "<ProvenanceChecker, 0 begun>"
+
+
+async def test_one_account_has_few_turns_and_others_still_get_in(checker: ProvenanceChecker) -> None:
+    own = [asyncio.create_task(checker.examine("acc_many", SHORT)) for _ in range(3)]
+    await until(lambda: repr(checker) == "<ProvenanceChecker, 3 begun>")
+    with pytest.raises(DecoderBusy):
+        await checker.examine("acc_many", SHORT)
+    assert (await checker.examine("acc_other", SHORT)).marks
+    assert len(await asyncio.gather(*own)) == 3
+
+
+def test_a_recording_of_another_form_is_made_fit_for_marks() -> None:
+    pcm = np.array([1, -2, 3], "<i4")
+    packed = pcm.view(np.uint8).reshape(-1, 4)[:, :3].tobytes()
+    job = SearchJob(packed, 24_000, 3, {}, ())
+    assert samples_of(job) == (np.array([0, -1, 0], "<i2").tobytes(), 24_000)
+    tall = replace(job, pcm=bytes(2 * 96_000), rate_hz=96_000, sample_bytes=2)
+    samples, rate_hz = samples_of(tall)
+    assert (len(samples), rate_hz) == (2 * 48_000, 48_000)
+
+
+@pytest.mark.parametrize("kind", ["flac 24 bit", "m4a", "webm opus"])
+async def test_a_mark_outlives_other_peoples_formats(
+    kind: str, checker: ProvenanceChecker, tmp_path: Path
+) -> None:
+    form = KINDS[kind]
+    heard = decoded(_marked(ensure_keys(tmp_path / KEYS_FILE).newest), "wav")
+    samples = soxr.resample(heard.samples.astype(np.float64), heard.sample_rate_hz, form.rate_hz)
+    (mark,) = (await checker.examine("acc", encoded(form, samples))).marks
+    assert (mark.is_found, mark.payload) == (True, _PAYLOAD)
