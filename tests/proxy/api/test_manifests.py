@@ -44,6 +44,12 @@ LINK = re.compile(r'<(/v1/audio/manifests/(req_\w+)-[0-9a-f]{32})>; rel="c2pa-ma
 WAIT_S = 60.0
 
 
+@pytest.fixture(autouse=True)
+def a_slow_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A signer that starts late is not what these tests are about."""
+    monkeypatch.setattr("proxy.speech.manifest_embedding.DUE_WITHIN_S", WAIT_S)
+
+
 def serving(folder: Path, *script: Step, more: str = 'mark = ""') -> AbstractAsyncContextManager[Inside]:
     script = script or tuple(spoken(1.0))
     engines = {"one": Scripted(*script, is_speech=True), "tones": Scripted(*script)}
@@ -66,8 +72,11 @@ async def sidecar(server: Inside, answer: httpx2.Response) -> httpx2.Response:
 class NoSigner(Signer):
     """One that never signs."""
 
-    def __init__(self) -> None:  # it needs nothing
-        pass
+    def __init__(self) -> None:
+        super().__init__(ManifestMetrics(CollectorRegistry()))
+
+    def prepare(self) -> None:
+        """It needs no process."""
 
     async def sign_digest(self, facts: object, digest: object) -> Any:
         del facts, digest
@@ -187,6 +196,15 @@ async def test_what_has_no_place_for_a_manifest_is_refused(tmp_path: Path) -> No
             assert "Link" in envelope(answer)["message"]
         answer = await server.ask("POST", "/v1/audio/speech", body={**BODY, "provenance": "synthid"})
         assert (answer.status_code, envelope(answer)["param"]) == (400, "provenance")
+
+
+async def test_what_is_too_long_for_one_file_is_refused_before_it_is_spoken(tmp_path: Path) -> None:
+    async with serving(tmp_path) as server:
+        text = "word " * 800
+        sent = {**BODY, "input": text, "provenance": "c2pa", "sample_rate": 48_000, "speed": 0.25}
+        answer = await server.ask("POST", "/v1/audio/speech", body=sent)
+        assert (answer.status_code, envelope(answer)["param"]) == (400, "provenance")
+        assert not await server.usage()
 
 
 async def test_a_server_without_manifests_signs_none(tmp_path: Path) -> None:
