@@ -48,6 +48,7 @@ SHORT = {
     "proxy/config/lexicons.py": "the reader of one section",
     "proxy/config/upstream.py": "the reader of one section",
     "proxy/api/manifests.py": "one path",
+    "proxy/diagnosis/certificate_check.py": "one certificate",
     "proxy/provenance/manifest.py": "what a manifest says, in one place",
     "proxy/storage/manifests.py": "the queries of one table",
     "proxy/storage/clone_uses.py": "what speech tells of clones; their states have a page of their own",

@@ -63,6 +63,7 @@ class Pipeline:
         self._marker = marker
         self._manifests = manifests
         self._has_receipts = has_receipts
+        self._unkept_manifests: set[str] = set()
         self._erased = erased
         self._texts = texts
         self._first_audio = first_audio
@@ -132,9 +133,20 @@ class Pipeline:
         finally:
             if answer is not None:
                 await answer.close()
+                self._note_lost_manifests(call)
             for part, samples in tally.written_parts():
                 if part.engine:
                     self._metrics.spoken(part.engine, part.model_id, samples / tally.sample_rate_hz)
+
+    def _note_lost_manifests(self, call: SpeechCall) -> None:
+        """Count the answers of providers who had signed the sound, where ours do not say so."""
+        if call.tally.keeps_manifest:
+            return
+        for engine in {each.model.engine for each in call.tally.attempts if each.output.has_manifest}:
+            self._metrics.manifests.lost(engine)
+            if engine not in self._unkept_manifests:
+                self._unkept_manifests.add(engine)
+                _log.warning("manifest.provider.lost", engine=engine)
 
     def _open_answer(self, call: SpeechCall, speech: Speech, hold: Hold, lookup: CacheLookup) -> Answer:
         marking, request = call.plan.marking, call.request
