@@ -172,7 +172,7 @@ class Answer:
         form, samples, rate_hz = self.call.form, self.samples, self.speech.sample_rate_hz
         if form.format == "wav":
             # It began as a stream of unknown length; now the sizes are known, and players trust them.
-            sound = whole_wav(sound, rate_hz, is_tagged=form.is_tagged)
+            sound = whole_wav(sound, rate_hz, is_tagged=bool(form.source))
         if self._finish is None:
             return sound
         file = await self._finish(sound, form, samples, rate_hz)
