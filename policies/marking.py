@@ -30,6 +30,11 @@ class MarkingRules(msgspec.Struct, frozen=True):
     marking: Marking | None = None
     engines: Mapping[str, bool] = {}
 
+    @property
+    def has_manifests(self) -> bool:
+        """Whether manifests are signed at all."""
+        return self.marking is not None and self.marking.has_manifest
+
     def decide(self, models: Iterable[Model], of_plan: bool | None) -> Marking | None:
         """Return the marking of an answer that some of these models may speak. None: it is not marked.
 

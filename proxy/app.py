@@ -15,7 +15,19 @@ from proxy.access.callers import Callers
 from proxy.access.limits import Limits, open_limits
 from proxy.access.logins import Logins
 from proxy.access.usage_throttle import UsageThrottle
-from proxy.api import consents, health, lexicons, me, models, receipts, speech, usage, voice_routes, welcome
+from proxy.api import (
+    consents,
+    health,
+    lexicons,
+    manifests,
+    me,
+    models,
+    receipts,
+    speech,
+    usage,
+    voice_routes,
+    welcome,
+)
 from proxy.api.marks import mark_routes
 from proxy.api.reference_speech import ReferenceSpeech
 from proxy.api.voices import VoiceTools
@@ -23,7 +35,7 @@ from proxy.catalogue.catalogue import Catalogue
 from proxy.catalogue.library import Library
 from proxy.catalogue.library_editor import LibraryEditor
 from proxy.config.config_toml import Config
-from proxy.config.sections import PluginSection
+from proxy.config.sections import PluginSection, Server
 from proxy.engines.engine_list import Engines, open_engines
 from proxy.engines.registry import Registry
 from proxy.http import layers
@@ -32,9 +44,8 @@ from proxy.kept import KeptAnswers, open_answers
 from proxy.kept.vault import Vault, open_vault
 from proxy.ledger import Ledger, open_ledger
 from proxy.ledger.budgets import Budgets
-from proxy.provenance.checker import ProvenanceChecker, open_checker
-from proxy.provenance.marker import Marker, open_marker
 from proxy.provenance.receipt_keys import read_receipt_keys
+from proxy.provenance.resources import Provenance, open_provenance
 from proxy.speech.cache import Cache, open_cache
 from proxy.speech.candidate_race import FirstAudio
 from proxy.speech.front_ends import FrontEnds, open_front_ends, routed_front_ends
@@ -73,8 +84,7 @@ class WorkerResources(NamedTuple):
     front_ends: FrontEnds
     detector: LanguageDetection
     cache: Cache
-    marker: Marker
-    checker: ProvenanceChecker
+    provenance: Provenance
     metrics: Metrics
 
 
@@ -94,6 +104,7 @@ class Worker:
         self.erasure, self.voice_use = resources.erasure, resources.voice_work.use
         self.binding_maker = resources.binding_maker
         self.engines, self.cache, self.metrics = resources.engines, resources.cache, resources.metrics
+        self.manifests = resources.provenance.manifests
         self.server_state = health.ServerState()
         self._resources = resources
         self._registry = registry
@@ -130,11 +141,11 @@ class Worker:
         voice_tools = VoiceTools(catalogue, library_editor, owned.maker, plans, owned.erasure)
         speech_endpoint = self._wire_speech(config, catalogue, plans, budgets, owned)
         dependencies = health.Dependencies(catalogue, self.engines, self._registry, budgets)
-        readiness = self._readiness(dependencies, config)
+        readiness = self._readiness(dependencies, server)
         receipts_ = self._receipts(config)
         admin_tools = self._admin_tools(config)
         admin_routes = [
-            *api_admin.record_routes(admin_tools, owned, resources.checker),
+            *api_admin.record_routes(admin_tools, owned, resources.provenance.checker),
             *api_admin.engine_routes(admin_tools, dependencies, self.planner, library),
             *api_admin.receipts.routes(receipts_),
         ]
@@ -143,9 +154,10 @@ class Worker:
             *models.routes(catalogue, plans),
             *voice_routes.routes(voice_tools, speech_endpoint, server.default_model, owned.export),
             *consents.routes(owned.consents, catalogue, config.consent),
-            *mark_routes(resources.checker),
+            *mark_routes(resources.provenance.checker),
             *lexicons.routes(library_editor, config.lexicons),
             *me.routes(self.ledger, plans),
+            *manifests.routes(resources.provenance.manifests),
             *usage.routes(self.store, self._usage_throttle),
             *receipts.routes(receipts_),
             *health.routes(readiness),
@@ -163,13 +175,14 @@ class Worker:
         front_ends = resources.front_ends
         first_audio = FirstAudio(catalogue, self.engines, budgets, server.first_audio_s)
         self.admission = Admission(plans, resources.limits)
+        marking = resources.provenance.marker.rules
         self.planner = Planner(
             catalogue,
             front_ends.names,
             resources.detector,
             server.default_language,
             server.turn_pause_ms,
-            resources.marker.rules,
+            marking,
         )
         plans_of_calls = RecentPlans(self.planner, catalogue, self.cache)
         texts = TextPreparation(front_ends)
@@ -182,7 +195,8 @@ class Worker:
             self.metrics,
             self._spill_room,
             self.erasure.erased,
-            resources.marker,
+            resources.provenance.marker,
+            resources.provenance.manifests,
             has_receipts=config.marking.receipts,
         )
         self.erasure.things = DerivedThings(
@@ -192,14 +206,8 @@ class Worker:
             wait_for_providers=resources.binding_maker.wait_until_gone,
         )
         idempotency = Idempotency(resources.answers, self.metrics)
-        reference = ReferenceSpeech(
-            resources.voice_work.intake,
-            resources.samples,
-            self.engines,
-            self._levels,
-            owned.consents,
-            self.ledger,
-        )
+        intake, samples = resources.voice_work.intake, resources.samples
+        reference = ReferenceSpeech(intake, samples, self.engines, self._levels, owned.consents, self.ledger)
         return speech.SpeechEndpoint(
             self.admission,
             library,
@@ -218,18 +226,12 @@ class Worker:
         self._spill_room.bound(server.spill_mb)
         resources.answers.bound(server.idempotency_mb)
         resources.vault.revise(config.vault)
-        resources.marker.revise(config)
-        resources.checker.revise(config)
+        resources.provenance.revise(config)
 
-    def _readiness(self, dependencies: health.Dependencies, config: Config) -> health.HealthEndpoints:
-        return health.HealthEndpoints(
-            self.store,
-            self._resources.limits,
-            dependencies,
-            config.server.default_model,
-            config.server.default_voice,
-            self.server_state,
-        )
+    def _readiness(self, dependencies: health.Dependencies, server: Server) -> health.HealthEndpoints:
+        model, voice = server.default_model, server.default_voice
+        limits, state = self._resources.limits, self.server_state
+        return health.HealthEndpoints(self.store, limits, dependencies, model, voice, state)
 
     def _receipts(self, config: Config) -> receipts.Receipts:
         is_on = config.marking.receipts
@@ -273,8 +275,7 @@ async def open_worker(
         open_front_ends(registry, config.front_ends, routed_front_ends(config)) as front_ends,
         open_detector(registry, detector_name, detector_section) as detector,
         open_cache(config, store, front_ends.revision, metrics) as cache,
-        open_marker(registry, config, store) as marker,
-        open_checker(voice_work.decoder, store, config) as checker,
+        open_provenance(registry, config, store, voice_work.decoder, metrics) as provenance,
     ):
         resources = WorkerResources(
             store=store,
@@ -290,8 +291,7 @@ async def open_worker(
             front_ends=front_ends,
             detector=detector,
             cache=cache,
-            marker=marker,
-            checker=checker,
+            provenance=provenance,
             metrics=metrics,
         )
         yield Worker(config, registry, resources, link)

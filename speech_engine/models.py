@@ -54,6 +54,7 @@ class ModelInfo(msgspec.Struct, frozen=True, kw_only=True):
     If it `needs_sample_text`, each must come with its
     words. A model that `mixes` blends up to `most_mixed` voices (`Mix`).
 
+    A model that follows rules, and learnt from no recordings, is not `is_trained`: signed manifests say so.
     Without `is_speech`, nothing is said (a test's tones), and nobody needs to know that a machine made it.
 
     `substitutes` has a pair for each listed voice that the provider lacks: its id, and the voice that the
@@ -95,6 +96,7 @@ class ModelInfo(msgspec.Struct, frozen=True, kw_only=True):
     mixes: bool = False
     most_mixed: int = 8
     is_speech: bool = True
+    is_trained: bool = True
     substitutes: tuple[tuple[str, str], ...] = ()
 
 

@@ -46,6 +46,7 @@ _STANDARD = ModelInfo(
     speed=(SLOWEST_RATE / NORMAL_RATE, _FASTEST),
     pitch=(-12.0, 12.0),
     times_words=True,
+    is_trained=False,
     # It reads digits, but it reads neither "R$ 1.234,50" nor "20/11" as people do.
     reads_numbers=False,
     licence="GPL-3.0-or-later",

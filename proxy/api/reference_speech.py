@@ -22,7 +22,8 @@ from proxy.speech import speech_request
 from proxy.speech.client_fields import FOREIGN_FIELDS
 from proxy.speech.loudness_levels import LoudnessLevels
 from proxy.speech.one_shot import LentRecording, OneShotSamples
-from proxy.speech.speech_request import SpeechBody, SpeechRequest
+from proxy.speech.speech_body import SpeechBody
+from proxy.speech.speech_request import SpeechRequest
 from proxy.storage.consents import ConsentRecord, record_digest
 from proxy.voices.recording_intake import RecordingIntake
 from speech_engine import Sample

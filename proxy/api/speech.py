@@ -51,7 +51,8 @@ from proxy.speech.answer import Answer
 from proxy.speech.call import SpeechCall
 from proxy.speech.pipeline import Delivery, Pipeline
 from proxy.speech.recent_plans import RecentPlans
-from proxy.speech.speech_request import SpeechBody, SpeechRequest
+from proxy.speech.speech_body import SpeechBody
+from proxy.speech.speech_request import SpeechRequest
 from proxy.voices.retention import VoiceUse
 from speech_engine import EngineError
 
@@ -150,10 +151,10 @@ class SpeechEndpoint:
             state["route"] = call.plan.description
         if connection.recording is not None:
             connection.recording.voices = tuple(sorted(call.plan.own_voices))
-        write = _write_wav if _is_whole_wav(connection, call) else _WRITERS[request.answer]
+        write = _write_file if _is_whole_file(connection, call) else _WRITERS[request.answer]
         if _is_live(connection, caller) and write in _STREAMS:
             write = partial(_at_live_pace, write)
-        call = call._replace(goes_whole=write in (_write_wav, _write_json))
+        call = call._replace(goes_whole=write in (_write_file, _write_json))
         with connection.stop_when_client_leaves():
             delivery = Delivery(partial(_deliver, write, connection), lambda: connection.sent_share)
             try:
@@ -213,8 +214,10 @@ def routes(endpoint: SpeechEndpoint) -> list[Endpoint]:
     ]
 
 
-def _is_whole_wav(connection: Connection, call: SpeechCall) -> bool:
+def _is_whole_file(connection: Connection, call: SpeechCall) -> bool:
     request = call.request
+    if request.provenance is not None and request.answer == "audio":
+        return True
     if request.form.format != "wav" or request.answer != "audio" or call.plan.estimated_s > BUFFERED_WAV_S:
         return False
     return connection.header(b"x-stainless-raw-response") != "stream"
@@ -227,8 +230,9 @@ async def _write_audio(connection: Connection, answer: Answer) -> None:
     await connection.end(answer.last(), answer.settle)
 
 
-async def _write_wav(connection: Connection, answer: Answer) -> None:
-    await _send_whole(connection, answer, MEDIA_TYPES["wav"], await answer.whole())
+async def _write_file(connection: Connection, answer: Answer) -> None:
+    media_type = MEDIA_TYPES[answer.call.request.form.format]
+    await _send_whole(connection, answer, media_type, await answer.whole())
 
 
 async def _write_json(connection: Connection, answer: Answer) -> None:

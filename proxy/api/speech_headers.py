@@ -11,6 +11,7 @@ from urllib.parse import quote
 from policies.marking import Marking
 from policies.routing import Candidate
 from proxy.http.connection import RawHeader
+from proxy.provenance.manifests import ROOT as MANIFESTS
 from proxy.speech.answer import Answer
 from proxy.speech.client_fields import find_ignored
 from speech_engine import EngineVoice
@@ -28,12 +29,13 @@ ANSWER_HEADERS = {
 }
 SOME_ANSWER_HEADERS = {
     "x-voxgate-mark": "The inaudible mark in the sound: `spread; key=3f2a91c0`. Without it, there is none.",
-    "x-voxgate-receipt": "The id of the receipt, which is there when the answer is whole. A replay names the "
-    "first answer's.",
+    "link": "Where the signed manifest of a marked answer can be had, once the answer is whole, with "
+    '`rel="c2pa-manifest"`; not if the manifest is in the file.',
     "x-voxgate-substitute": "The engine's voice that spoke, if the engine lacks the one that was asked for.",
     "x-voxgate-ignored": "The fields of the request that a model which spoke does not follow: "
     "`instructions`, and known fields of other servers.",
     "x-voxgate-replayed": "`true` on an answer from before, given once more to its Idempotency-Key.",
+    "x-voxgate-replay-of": "The request that was spoken, on a replay: usage and receipt have its id.",
     "x-voxgate-route": "For keys of the role `admin`: the language, where it is known from, the route that "
     "matched, and the candidates in order; failures after routing have it too.",
     "x-ratelimit-limit-requests": "Requests a minute that are allowed, if there is a limit.",
@@ -50,8 +52,8 @@ def answer_headers(answer: Answer, media_type: str) -> tuple[RawHeader, ...]:
     headers = _raw_headers(
         media_type, speech.engine, voice, language, speech.sample_rate_hz, call.tally.cache, call.plan.marking
     )
-    if answer.digest is not None:
-        headers = (*headers, (b"x-voxgate-receipt", call.id.encode()))
+    if answer.manifest == "sidecar" and answer.manifest_id:
+        headers = (*headers, (b"link", f'<{MANIFESTS}/{answer.manifest_id}>; rel="c2pa-manifest"'.encode()))
     return (*headers, *_some_headers(answer)) if _may_have_more(answer) else headers
 
 

@@ -14,10 +14,7 @@ from proxy.cli.options import ConfigFile, Key, OfAccount, Printed, span_s
 from proxy.cli.rotation import keys_rotate_mark, keys_rotate_master, keys_rotate_receipt
 from proxy.cli.tables import Line, Part
 
-keys = typer.Typer(
-    help="Keys: the credentials of an account; the master key; those of marks and receipts.",
-    no_args_is_help=True,
-)
+keys = typer.Typer(help="Keys: the credentials of an account; the server's own.", no_args_is_help=True)
 keys.command("rotate-master")(keys_rotate_master)
 keys.command("rotate-mark")(keys_rotate_mark)
 keys.command("rotate-receipt")(keys_rotate_receipt)

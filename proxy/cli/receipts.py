@@ -20,11 +20,6 @@ receipt = typer.Typer(
 )
 
 
-@receipt.callback()
-def receipts_root() -> None:
-    """Receipts: what was said of a clip by the server that made it."""
-
-
 @receipt.command("verify")
 def receipt_verify(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="The audio, as the server sent it.")],

@@ -13,6 +13,7 @@ from proxy.config.credits import shown_limits
 from proxy.config.reader import nearest
 from proxy.config.sections import PluginSection
 from proxy.diagnosis import text_check
+from proxy.diagnosis.certificate_check import certificate
 from proxy.diagnosis.finding import Finding, note, ok, wrong
 from proxy.diagnosis.marking_check import marking
 from proxy.diagnosis.model_check import models
@@ -46,7 +47,7 @@ def check_config(config: Config, registry: Registry, results: ProbeResults = NO_
     findings += text_check.routes(config, registry, results, sick)
     findings += retirements(config, registry, results.models)
     findings += _settings(config, registry)
-    findings += marking(config, registry, results)
+    findings += [*marking(config, registry, results), *certificate(config)]
     findings += [_default_model(config)]
     findings += [_default_voice(config, results)]
     findings += text_check.voices(config, results)
@@ -78,7 +79,7 @@ def _settings(config: Config, registry: Registry) -> list[Finding]:
     ]
     for kind, name, section in sections:
         try:
-            registry.settings(kind, name, section)
+            registry.settings(kind, name, section, config.data)
             findings.append(ok(kind, f"{len(section.settings)} setting(s)", name=name))
         except EngineConfigError as error:
             findings.append(wrong(kind, str(error), name=name))

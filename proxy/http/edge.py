@@ -6,7 +6,7 @@ import asyncio
 import itertools
 import secrets
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Mapping
 
 import structlog
 from starlette.routing import Route
@@ -112,7 +112,7 @@ class KeyCheck:
     With `hosts`, the name under which the request came is checked before its key.
     """
 
-    def __init__(self, logins: Logins, open_paths: frozenset[str], hosts: KnownHosts | None = None) -> None:
+    def __init__(self, logins: Logins, open_paths: Container[str], hosts: KnownHosts | None = None) -> None:
         self._logins = logins
         self._open_paths = open_paths
         self._hosts = hosts

@@ -109,7 +109,19 @@ def is_admin_path(path: str) -> bool:
     return path.startswith(ADMIN_ROOT)
 
 
-def open_paths(endpoints: Iterable[Endpoint], public_catalogue: bool) -> frozenset[str]:
-    """Return the paths that a GET reaches without a key."""
-    keyless = {"open", "catalogue"} if public_catalogue else {"open"}
-    return frozenset(endpoint.path for endpoint in endpoints if endpoint.access in keyless)
+class OpenPaths:
+    """The paths that a GET reaches without a key."""
+
+    def __init__(self, endpoints: Iterable[Endpoint], public_catalogue: bool) -> None:
+        keyless = {"open", "catalogue"} if public_catalogue else {"open"}
+        paths = [endpoint.path for endpoint in endpoints if endpoint.access in keyless]
+        self._plain = frozenset(path for path in paths if "{" not in path)
+        self._patterns = tuple(compile_path(path)[0] for path in paths if "{" in path)
+
+    def __repr__(self) -> str:
+        return f"<OpenPaths, {len(self._plain) + len(self._patterns)}>"
+
+    def __contains__(self, path: object) -> bool:
+        if not isinstance(path, str):
+            return False
+        return path in self._plain or any(pattern.match(path) for pattern in self._patterns)

@@ -62,7 +62,8 @@ def sent_key(values: Sequence[str]) -> str | None:
 async def _replay(connection: Connection, kept: KeptAnswer) -> None:
     with connection.stop_when_client_leaves():
         headers = [(name.encode(), value.encode("latin-1")) for name, value in kept.headers]
-        connection.set_head(200, [*headers, (b"x-voxgate-replayed", b"true")])
+        spoken = (b"x-voxgate-replay-of", kept.request.encode())
+        connection.set_head(200, [*headers, (b"x-voxgate-replayed", b"true"), spoken])
         while data := await kept.next_chunk():
             await connection.send(data)
         await connection.end(b"")

@@ -24,7 +24,7 @@ from proxy.access.request_classes import RequestClass, RequestCounter
 from proxy.config.sections import Server
 from proxy.errors import InvalidRequest, MethodNotAllowed, NotFound
 from proxy.http.edge import Edge, KeyCheck
-from proxy.http.endpoint import Endpoint, open_paths
+from proxy.http.endpoint import Endpoint, OpenPaths
 from proxy.http.hosts import KnownHosts
 from proxy.http.replies import failure_reply
 from proxy.telemetry.metrics import Metrics
@@ -42,7 +42,7 @@ def public_app(
     edge = Edge(
         _router((_counted_route(endpoint, counter) for endpoint in endpoints), counter),
         metrics,
-        KeyCheck(logins, open_paths(endpoints, server.public_catalogue), known_hosts),
+        KeyCheck(logins, OpenPaths(endpoints, server.public_catalogue), known_hosts),
         {(each.method, each.path): _counted_route(each, counter) for each in endpoints if each.is_direct},
         _cors(endpoints, server.cors_origins) if server.cors_origins else None,
     )

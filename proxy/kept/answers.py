@@ -86,10 +86,11 @@ class StoredAnswer(NamedTuple):
 
 
 class KeptAnswer:
-    """A whole answer from before. Its owner closes it."""
+    """A whole answer from before, to this request. Its owner closes it."""
 
     def __init__(self, stored: StoredAnswer, folder: KeptFolder) -> None:
         self.headers = stored.head.headers
+        self.request = stored.head.request
         self._file = stored.file
         self._folder = folder
 

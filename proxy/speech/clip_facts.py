@@ -24,7 +24,7 @@ def clip_facts(
         format=call.request.form.format,
         samples=samples,
         sample_rate_hz=speech.sample_rate_hz,
-        speakers=_speakers(call, speech),
+        speakers=speakers_of(call, speech),
         language=call.plan.language,
         consents=_consents(call),
         mark="" if mark is None else mark.plugin,
@@ -34,13 +34,20 @@ def clip_facts(
     )
 
 
-def _speakers(call: SpeechCall, speech: Speech) -> tuple[ClipSpeaker, ...]:
+def speakers_of(call: SpeechCall, speech: Speech) -> tuple[ClipSpeaker, ...]:
     """Return the models that spoke. A kept clip names them, and they were candidates of this plan as well."""
-    models = {
-        candidate.model.name: candidate.model for part in call.plan.parts for candidate in part.candidates
+    infos = {
+        candidate.model.name: candidate.model.info
+        for part in call.plan.parts
+        for candidate in part.candidates
     }
     names = dict.fromkeys(speech.engine.split(", "))
-    return tuple(ClipSpeaker(name, models[name].info.licence if name in models else "") for name in names)
+    return tuple(
+        ClipSpeaker(name, infos[name].licence, infos[name].is_trained)
+        if name in infos
+        else ClipSpeaker(name, "")
+        for name in names
+    )
 
 
 def _consents(call: SpeechCall) -> tuple[str, ...]:

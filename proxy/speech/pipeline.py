@@ -13,12 +13,14 @@ from policies import price
 from proxy.errors import from_engine
 from proxy.ledger import Hold, HoldRequest, Ledger
 from proxy.provenance.clip_digest import ClipDigest
+from proxy.provenance.manifests import Manifests
 from proxy.provenance.marker import Marker
 from proxy.speech.answer import Answer
 from proxy.speech.cache import Cache, CacheLookup, Clip
 from proxy.speech.call import SpeechCall
 from proxy.speech.candidate_race import FirstAudio, error_details
 from proxy.speech.loudness_levels import LoudnessLevels
+from proxy.speech.manifest_embedding import ManifestEmbedding
 from proxy.speech.marked_speech import MarkedSpeech
 from proxy.speech.relay import begin_speech
 from proxy.speech.sound_queue import SpillRoom
@@ -54,10 +56,12 @@ class Pipeline:
         room: SpillRoom,
         erased: ErasedVoices,
         marker: Marker,
+        manifests: Manifests,
         *,
         has_receipts: bool = False,
     ) -> None:
         self._marker = marker
+        self._manifests = manifests
         self._has_receipts = has_receipts
         self._erased = erased
         self._texts = texts
@@ -100,8 +104,7 @@ class Pipeline:
         tally.cache = lookup.state
         try:
             speech = await self._begin(call, lookup)
-            digest = ClipDigest() if self._has_receipts else None
-            answer = Answer(call, speech, hold, lookup, self._room, self._erased, digest)
+            answer = self._open_answer(call, speech, hold, lookup)
             tally.first_byte_ms = round((time.monotonic() - tally.began) * 1000)
             await delivery.write(answer)
             if answer.is_whole:
@@ -132,6 +135,21 @@ class Pipeline:
             for part, samples in tally.written_parts():
                 if part.engine:
                     self._metrics.spoken(part.engine, part.model_id, samples / tally.sample_rate_hz)
+
+    def _open_answer(self, call: SpeechCall, speech: Speech, hold: Hold, lookup: CacheLookup) -> Answer:
+        marking, request = call.plan.marking, call.request
+        has_manifest = marking is not None and marking.has_manifest
+        # A manifest beside the clip is signed later, and of the clip no more is known then than its digest.
+        digest = ClipDigest() if self._has_receipts or has_manifest else None
+        if not has_manifest and request.provenance is None:
+            answer = Answer(call, speech, hold, lookup, self._room, self._erased, digest)
+        else:
+            embedding = ManifestEmbedding.of(self._manifests, call, speech)
+            finish = None if embedding is None else embedding.finish
+            answer = Answer(call, speech, hold, lookup, self._room, self._erased, digest, finish)
+            answer.manifest_id = self._manifests.id_of(call.id) if has_manifest else ""
+        answer.has_receipt = self._has_receipts
+        return answer
 
     async def _begin(self, call: SpeechCall, lookup: CacheLookup) -> Speech:
         if lookup.clip is not None:

@@ -127,6 +127,10 @@ class Planner:
         been up, so that its voices are not known.
         """
         _check_length(request, terms)
+        if request.provenance is not None and not self._marking.has_manifests:
+            raise InvalidRequest(
+                "'provenance' cannot be c2pa here: this server signs no manifests.", param="provenance"
+            )
         voice, spans = self._spans(request, terms, own)
         parts = [self.part(request, terms, span) for span in spans]
         if len(parts) > 1 and self._pause_s:

@@ -6,96 +6,29 @@ A field's description is also the text of its 400. The OpenAPI document comes fr
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 import msgspec
-from msgspec import Meta
 
 from policies import language, lexicon
 from policies.lexicon import MOST_INLINE, NONE_BY_NAME, Words
-from proxy.audio.formats import FORMATS, RATES_HZ, USUAL_FORMS, FormFault, OutputForm, form_of
+from proxy.audio.formats import FORMATS, USUAL_FORMS, FormFault, OutputForm, form_of
 from proxy.config import fields
 from proxy.errors import InvalidRequest
 from proxy.speech.client_fields import NOTHING, Extra, read_extra
-from proxy.speech.voice_reference import ONE_OF, VoiceName, VoiceReference, sent_voice
+from proxy.speech.speech_body import FORMAT_NAMES, MAX_INPUT, SpeechBody
+from proxy.speech.voice_reference import sent_voice
 
-MAX_INPUT = 4096
 MAX_BODY_BYTES = 256 * 1024
-_FORMAT_NAMES = (*FORMATS, "json")
+MANIFEST_FORMATS = ("wav", "mp3", "flac")
+"""The formats whose files can hold a signed manifest."""
 _NO_SSE = ("tts-1", "tts-1-hd")
-_LENGTH = {"maxLength": MAX_INPUT}
-"""For the OpenAPI document. A longer text is refused later, in OpenAI's own words and code."""
-
-
-class SpeechBody(msgspec.Struct, frozen=True, kw_only=True):
-    """The body of POST /v1/audio/speech. Keys that are not listed are ignored."""
-
-    model: Annotated[VoiceName, Meta(description="the id of a model, see GET /v1/models")]
-    input: Annotated[
-        str,
-        Meta(min_length=1, description=f"a text of 1 to {MAX_INPUT} characters", extra_json_schema=_LENGTH),
-    ]
-    voice: Annotated[
-        VoiceName | VoiceReference,
-        Meta(
-            description='the id or name of a voice, or {"id": "…"}, see GET /v1/audio/voices, or a cast: '
-            '{"cast": {"Ana": "nova", "Ben": "onyx"}}, or a mix: '
-            '{"mix": [{"id": "nova", "weight": 2}, {"id": "onyx", "weight": 1}]}',
-            extra_json_schema=ONE_OF,
-        ),
-    ]
-    instructions: (
-        Annotated[str, Meta(description="a text of up to 4096 characters", extra_json_schema=_LENGTH)] | None
-    ) = None
-    response_format: Annotated[
-        str,
-        Meta(description=f"one of {', '.join(_FORMAT_NAMES)}", extra_json_schema={"enum": [*_FORMAT_NAMES]}),
-    ] = "mp3"
-    audio_format: Annotated[
-        str, Meta(description=f"one of {', '.join(FORMATS)}", extra_json_schema={"enum": [*FORMATS]})
-    ] = "mp3"
-    sample_rate: (
-        Annotated[
-            Literal[8000, 16000, 22050, 24000, 44100, 48000],
-            Meta(description=f"one of {', '.join(map(str, RATES_HZ))}"),
-        ]
-        | None
-    ) = None
-    bitrate: Annotated[int, Meta(ge=8, le=320, description="an integer of kbit/s, 8 to 320")] | None = None
-    speed: Annotated[float, Meta(ge=0.25, le=4.0, description="a number from 0.25 to 4.0")] = 1.0
-    stream_format: Annotated[Literal["audio", "sse"], Meta(description="one of audio, sse")] = "audio"
-    language: Annotated[
-        str,
-        Meta(
-            # Not `$`, which lets a line feed through: the tag goes into a header of the answer.
-            pattern=r"^([A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*|[Aa][Uu][Tt][Oo]|)\Z",
-            max_length=35,
-            description="a language tag such as en, pt-BR or es-419, or auto",
-        ),
-    ] = ""
-    pitch: Annotated[float, Meta(ge=-12, le=12, description="a number of semitones from -12 to 12")] = 0.0
-    emotion: (
-        Annotated[str, Meta(min_length=1, max_length=64, description="a text of 1 to 64 characters")] | None
-    ) = None
-    seed: Annotated[int, Meta(ge=0, le=2**32 - 1, description="an integer from 0 to 4294967295")] | None = (
-        None
-    )
-    lexicon: (
-        Annotated[
-            str | dict[str, str],
-            Meta(description=f'a lexicon\'s name, none, or up to {MOST_INLINE} entries {{"word": "spoken"}}'),
-        ]
-        | None
-    ) = None
-    cache: Annotated[bool, Meta(description="true or false")] | None = None
-
-    def __repr__(self) -> str:
-        return f"<SpeechBody {self.model} {len(self.input)} characters>"
 
 
 class SpeechRequest(msgspec.Struct, frozen=True, kw_only=True):
     """A request for the pipeline. `voice` is empty when a `cast` or a `mix` speaks. With `by_sentence`, each
     sentence is spoken in its own language. `extra` are fields that some models take, and none the `ignored`.
+    If its `provenance` is wanted, the answer is a whole file with a signed manifest in it.
     """
 
     model: str
@@ -116,6 +49,7 @@ class SpeechRequest(msgspec.Struct, frozen=True, kw_only=True):
     instructions: str = ""
     extra: Extra = ()
     ignored: tuple[str, ...] = ()
+    provenance: Literal["c2pa"] | None = None
 
     def __repr__(self) -> str:
         return f"<SpeechRequest {self.model} {self.voice} {len(self.text)} characters as {self.form.format}>"
@@ -141,7 +75,7 @@ def parse_speech(
     fields models take beyond ours, if one was sent."""
     parsed = _speech_body(body, defaults)
     _check_text(parsed)
-    format_ = _format(parsed.response_format, "response_format", _FORMAT_NAMES)
+    format_ = _format(parsed.response_format, "response_format", FORMAT_NAMES)
     answer: Literal["audio", "sse", "json"] = parsed.stream_format
     if format_ == "json":
         if answer == "sse":
@@ -152,6 +86,8 @@ def parse_speech(
         answer, format_ = "json", _format(parsed.audio_format, "audio_format", FORMATS)
     elif answer == "sse" and parsed.model in _NO_SSE:
         answer = "audio"  # OpenAI has no SSE for these two, and clients know how to read bytes instead
+    if parsed.provenance is not None:
+        _check_provenance(answer, format_)
     form = USUAL_FORMS[format_]
     if parsed.sample_rate or parsed.bitrate:
         form = _form(format_, parsed)
@@ -183,6 +119,7 @@ def parse_speech(
         instructions=(parsed.instructions or "").strip(),
         extra=extra,
         ignored=ignored,
+        provenance=parsed.provenance,
     )
 
 
@@ -280,6 +217,21 @@ def _check_text(body: SpeechBody) -> None:
         raise InvalidRequest(
             "Invalid 'input': it must have something to say, not only blanks.", param="input"
         )
+
+
+def _check_provenance(answer: str, format_: str) -> None:
+    """Refuse what has no place for a manifest. Raises InvalidRequest."""
+    if answer == "sse":
+        what = "stream_format sse: a file has its manifest only when it is whole"
+    elif format_ not in MANIFEST_FORMATS:
+        what = f"{format_}, but with {', '.join(MANIFEST_FORMATS)}"
+    else:
+        return
+    raise InvalidRequest(
+        f"'provenance' cannot be c2pa with {what}. The header Link of marked answers names a manifest beside "
+        "the audio.",
+        param="provenance",
+    )
 
 
 def _format(name: str, field: str, known: tuple[str, ...]) -> str:

@@ -18,10 +18,14 @@ ManifestPlace = Literal["embedded", "sidecar", ""]
 
 
 class ClipSpeaker(msgspec.Struct, frozen=True):
-    """A model that spoke, as `engine/model`, and its licence, "" if that is the provider's own matter."""
+    """A model that spoke, as `engine/model`, and its licence, "" if that is the provider's own matter.
+
+    Rules made its sound if it was not trained.
+    """
 
     model: str
     licence: str
+    is_trained: bool = True
 
 
 class ClipFacts(msgspec.Struct, frozen=True, kw_only=True):

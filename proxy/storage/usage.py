@@ -62,9 +62,10 @@ _LIST_OF_ACCOUNT = f"SELECT {_COLUMNS} FROM usage WHERE {IN_PERIOD_OF_ACCOUNT} A
 _PLACE = "SELECT started FROM usage WHERE id = :id"
 _PLACE_OF_ACCOUNT = f"{_PLACE} AND account = :account"
 _OLDEST = "SELECT id FROM usage WHERE started < :before ORDER BY started, id LIMIT :most"
-# Costs and receipts are written with the row of their request, so they go with it and need no index by time.
+# Costs, receipts and manifests go with the row of their request, so they need no index by time.
 _DELETE_COSTS = f"DELETE FROM costs WHERE request IN ({_OLDEST}) RETURNING attempt"
 _DELETE_RECEIPTS = f"DELETE FROM receipts WHERE request IN ({_OLDEST})"
+_DELETE_MANIFESTS = f"DELETE FROM manifests WHERE request IN ({_OLDEST})"
 _DELETE = f"DELETE FROM usage WHERE id IN ({_OLDEST}) RETURNING id"
 _REFUNDED = "UPDATE usage SET refunded = :amount WHERE id = :id"
 _FINISHED = "SELECT started FROM usage WHERE id = :id AND account = :account AND outcome = 'finished'"
@@ -116,9 +117,8 @@ async def find_finished(store: Store, id_: str, account: str) -> int | None:
 
 
 async def delete(store: Store, before: int, most: int) -> tuple[int, int]:
-    """Delete the oldest rows from before then with their costs and receipts, and count rows and costs."""
+    """Delete the oldest rows from before then and what belongs to them, and count rows and costs."""
     batch: Params = {"before": before, "most": most}
-    costs, _, rows = await store.write(
-        Statement(_DELETE_COSTS, batch), Statement(_DELETE_RECEIPTS, batch), Statement(_DELETE, batch)
-    )
+    deletions = (_DELETE_COSTS, _DELETE_RECEIPTS, _DELETE_MANIFESTS, _DELETE)
+    costs, _, _, rows = await store.write(*(Statement(sql, batch) for sql in deletions))
     return len(rows), len(costs)

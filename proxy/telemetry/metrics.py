@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 from prometheus_client import (
     CollectorRegistry,
@@ -115,6 +115,30 @@ class CacheMetrics:
         self._failures.inc()
 
 
+class ManifestMetrics:
+    """The metrics of signed manifests."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._signatures = Counter(
+            "voxgate_manifests",
+            "Manifests signed: `stamped` or `plain`, `unstamped` if the time-stamper failed, or `failed`.",
+            ["result"],
+            registry=registry,
+        )
+        self._lost = Counter(
+            "voxgate_manifests_lost",
+            "Answers without the manifest that their provider had put into the sound.",
+            ["engine"],
+            registry=registry,
+        )
+
+    def signed(self, result: Literal["stamped", "plain", "unstamped", "failed"]) -> None:
+        self._signatures.labels(result).inc()
+
+    def lost(self, engine: str) -> None:
+        self._lost.labels(engine).inc()
+
+
 class ConnectionMetrics:
     """The metrics of the port. `count_open` is asked for the open connections when somebody looks."""
 
@@ -184,6 +208,7 @@ class Metrics:
         )
         self.engines = EngineMetrics(self._registry)
         self.cache = CacheMetrics(self._registry)
+        self.manifests = ManifestMetrics(self._registry)
         self.connections = ConnectionMetrics(self._registry)
 
     def request_began(self) -> None:

@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from proxy.config import config_toml
 from proxy.config.config_toml import Config, ConfigError
+from proxy.diagnosis.certificate_check import certificate
 from proxy.diagnosis.doctor import databases, installation, machine, server, vault
 from proxy.diagnosis.finding import Finding, note, ok, wrong
 from proxy.diagnosis.plans_in_use import missing_plans
@@ -48,6 +49,7 @@ _OF_THE_CONFIG = (
     ConfigCheck("sqlite", databases.sqlite_version),
     ConfigCheck("database", databases.database),
     ConfigCheck("vault", vault.vault),
+    ConfigCheck("certificate", certificate),
     ConfigCheck("plans", missing_plans),
     ConfigCheck("limits", databases.limits),
     ConfigCheck("engines", installation.engines),

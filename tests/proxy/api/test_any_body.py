@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from proxy.access.request_classes import MOST_A_MINUTE
 from proxy.audio.formats import FORMATS
-from proxy.speech import speech_request
+from proxy.speech import speech_body
 from tests.proxy.api.inside import TONE, Inside, envelope, inside
 
 SECRET = "the cat sat on seventeen mats"
@@ -41,7 +41,7 @@ likely = {
 }
 fields = {
     name: st.one_of(likely.get(name, json_values), json_values)
-    for name in speech_request.SpeechBody.__struct_fields__
+    for name in speech_body.SpeechBody.__struct_fields__
 }
 bodies = st.fixed_dictionaries({}, optional=fields)
 whole_bodies = st.fixed_dictionaries(
@@ -70,7 +70,7 @@ async def check(server: Inside, content: bytes) -> int:
         return answer.status_code
     assert answer.status_code in (400, 404)
     assert error["type"] == "invalid_request_error"
-    assert error["param"] is None or error["param"] in speech_request.SpeechBody.__struct_fields__
+    assert error["param"] is None or error["param"] in speech_body.SpeechBody.__struct_fields__
     return answer.status_code
 
 

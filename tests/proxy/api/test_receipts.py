@@ -27,8 +27,7 @@ async def receipt_of(server: Inside, id_: str, key: str | None = None) -> dict[s
 async def test_a_receipt_says_what_is_signed_and_what_usage_says(tmp_path: Path) -> None:
     async with inside(tmp_path, _PRICED, plan="paid") as server:
         spoken = await server.speech("A text of some length.", response_format="opus")
-        assert spoken.headers["x-voxgate-receipt"] == spoken.headers["x-request-id"]
-        receipt = await receipt_of(server, spoken.headers["x-voxgate-receipt"])
+        receipt = await receipt_of(server, spoken.headers["x-request-id"])
         keys = (await server.ask("GET", f"{_RECEIPTS}/keys", key="")).json()["keys"]
         (row,) = await server.usage()
     claims, signed = receipt["claims"], parse_jws(receipt["jws"])
@@ -40,7 +39,7 @@ async def test_a_receipt_says_what_is_signed_and_what_usage_says(tmp_path: Path)
     assert "d" not in keys[0]
     assert (claims["request"], claims["samples"], claims["format"]) == (row.id, row.samples, row.format)
     assert claims["credits"] * 1_000_000 == row.credits > 0
-    assert claims["speakers"] == [{"model": "tone/standard", "licence": "Apache-2.0"}]
+    assert claims["speakers"] == [{"model": "tone/standard", "licence": "Apache-2.0", "is_trained": False}]
     assert (claims["iss"], claims["media_type"], claims["mark"]) == ("voxgate", "audio/ogg", None)
 
 
@@ -76,8 +75,9 @@ async def test_a_replay_names_the_receipt_of_the_first_answer(tmp_path: Path) ->
             for _ in range(2)
         ]
         assert again.headers["x-voxgate-replayed"] == "true"
-        assert again.headers["x-voxgate-receipt"] == first.headers["x-request-id"]
-        assert (await receipt_of(server, again.headers["x-voxgate-receipt"]))["claims"]["bytes"] == len(
+        assert again.headers["x-voxgate-replay-of"] == first.headers["x-request-id"]
+        assert "x-voxgate-replay-of" not in first.headers
+        assert (await receipt_of(server, again.headers["x-voxgate-replay-of"]))["claims"]["bytes"] == len(
             again.content
         )
 
@@ -85,7 +85,6 @@ async def test_a_replay_names_the_receipt_of_the_first_answer(tmp_path: Path) ->
 async def test_receipts_that_are_off_say_so(tmp_path: Path) -> None:
     async with inside(tmp_path, TONE + "[marking]\nreceipts = false\n") as server:
         spoken = await server.speech()
-        assert "x-voxgate-receipt" not in spoken.headers
         for path in (spoken.headers["x-request-id"], "keys"):
             answer = await server.ask("GET", f"{_RECEIPTS}/{path}")
             assert (answer.status_code, envelope(answer)["code"]) == (404, "receipts_off")

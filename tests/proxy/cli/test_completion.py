@@ -37,7 +37,10 @@ end
 """,
 }
 _OFFERED: tuple[dict[str, list[str]], ...] = (
-    {"voxgate ke": ["keys"], "voxgate keys r": ["revoke", "rotate", "rotate-master"]},
+    {
+        "voxgate ke": ["keys"],
+        "voxgate keys r": ["revoke", "rotate", "rotate-mark", "rotate-master", "rotate-receipt"],
+    },
     {"voxgate doctor --js": ["--json"], "voxgate nothing-like-it": []},
 )
 

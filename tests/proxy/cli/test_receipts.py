@@ -45,7 +45,7 @@ def ask(live: server.Server, path: str) -> bytes:
 def keep(live: server.Server, folder: Path, answer: httpx2.Response) -> bytes:
     """Saves the clip, its receipt and the server's keys, as a client would."""
     assert answer.status_code == 200, answer.text
-    receipt = ask(live, answer.headers["x-voxgate-receipt"])
+    receipt = ask(live, answer.headers["x-request-id"])
     (folder / "clip").write_bytes(saved(answer))
     (folder / "receipt.json").write_bytes(receipt)
     (folder / "keys.json").write_bytes(ask(live, "keys"))

@@ -19,7 +19,7 @@ from proxy.config.engines import CostSection
 from proxy.config.fields import FieldFault, FieldFaults
 from proxy.config.plans import PlanSection, PriceSection
 from proxy.config.sections import EngineSection, LimitsStore, Server, Storage, VoiceSection
-from proxy.speech.speech_request import SpeechBody
+from proxy.speech.speech_body import SpeechBody
 
 
 class Cake(msgspec.Struct, frozen=True):

@@ -99,6 +99,7 @@ EXCHANGES = (
     Exchange("delete_voice_consent", "DELETE", "/v1/audio/voice_consents/{consent}", status=404),
     Exchange("put_lexicon", "PUT", "/v1/lexicons/pt-BR", {"words": {"Ana": "Âna"}}),
     Exchange("put_lexicon", "PUT", "/v1/lexicons/pt-BR", {"words": {"": "x"}}, 400),
+    Exchange("get_manifest", "GET", "/v1/audio/manifests/req_1-0", status=404),
     Exchange("list_lexicons", "GET", "/v1/lexicons"),
     Exchange("get_lexicon", "GET", "/v1/lexicons/pt-BR"),
     Exchange("delete_lexicon", "DELETE", "/v1/lexicons/pt-BR"),
@@ -324,7 +325,10 @@ def test_an_answer_given_once_more_is_as_described(shared: server.Server, docume
             for sent in ("once", "once", "o" * 256)
         )
     assert faults(document, speech, first) == faults(document, speech, again) == []
-    assert {name for name in again.headers if name not in first.headers} == {"x-voxgate-replayed"}
+    assert {name for name in again.headers if name not in first.headers} == {
+        "x-voxgate-replayed",
+        "x-voxgate-replay-of",
+    }
     assert "x-voxgate-replayed" in headers.keys() - described.always(document, headers)
     assert (refused.status_code, refused.json()["error"]["param"]) == (400, key["name"])
     assert re.fullmatch(key["schema"]["pattern"], "o" * 256) is None

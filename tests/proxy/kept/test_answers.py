@@ -33,7 +33,7 @@ def _of_ours(answer: httpx2.Response) -> dict[str, str]:
     return {
         name: value
         for name, value in answer.headers.items()
-        if name in shared or (name.startswith("x-voxgate-") and name != "x-voxgate-replayed")
+        if name in shared or (name.startswith("x-voxgate-") and not name.startswith("x-voxgate-replay"))
     }
 
 

@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 
 from proxy.audio.formats import FORMATS, USUAL_FORMS, OutputForm
 from proxy.errors import InvalidRequest
-from proxy.speech import speech_request
+from proxy.speech import speech_body, speech_request
 from proxy.speech.speech_request import Defaults, SpeechRequest
 
-NAMES = speech_request.SpeechBody.__struct_fields__
+NAMES = speech_body.SpeechBody.__struct_fields__
 SECRET = "the cat sat on seventeen mats"
 WHOLE: dict[str, Any] = {"model": "gpt-4o-mini-tts", "input": "Hello.", "voice": "alloy"}
 
@@ -292,7 +292,7 @@ def never_breaks(body: bytes) -> None:
         assert failure.param is None or failure.param in NAMES  # noqa: PT017 - either way out is right
         assert SECRET not in failure.message  # noqa: PT017
         return
-    assert 1 <= len(request.text) <= speech_request.MAX_INPUT
+    assert 1 <= len(request.text) <= speech_body.MAX_INPUT
     assert request.form.format in FORMATS
     assert 0.25 <= request.speed <= 4.0
     assert request.language is None or request.language.replace("-", "").isalnum()

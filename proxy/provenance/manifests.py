@@ -1,0 +1,116 @@
+"""Signed manifests of answers: inside their files, or beside them under an address that nobody can guess.
+
+A manifest beside a clip is signed when it is first asked for, from the digest that the clip left: nothing
+is signed while somebody waits for a speech, unless its file has to hold the manifest.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import hmac
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from proxy.config.sections import Config
+from proxy.provenance.key_ring import KeyRing
+from proxy.provenance.manifest import ManifestFacts
+from proxy.provenance.marker import read_mark_keys
+from proxy.provenance.signer import Signer, SignerUnavailable, open_signer
+from proxy.storage import manifests, receipts
+from proxy.storage.manifests import KeptManifest
+from proxy.storage.receipts import ClipFacts
+from proxy.storage.store import Store
+from proxy.telemetry.metrics import Metrics
+
+ROOT = "/v1/audio/manifests"
+
+_ID_DIGITS = 32
+_AGAIN_AFTER = 300_000_000
+"""Microseconds after which a manifest without a time stamp is signed again, if somebody asks for it."""
+
+
+class Manifests:
+    """Finds and signs the manifests of clips. All workers, on all machines with the same keys of the mark,
+    make the same addresses."""
+
+    def __init__(self, store: Store, signer: Signer) -> None:
+        self.signer = signer
+        self._store = store
+        self._keys: KeyRing | None = None
+        self._signing = asyncio.Lock()
+
+    def __repr__(self) -> str:
+        return f"<Manifests by {self.signer!r}>"
+
+    def revise(self, config: Config) -> None:
+        """Take a revision of the configuration, and read the keys again."""
+        section = config.marking
+        self._keys = read_mark_keys(section, Path(config.data)) if section.manifests else None
+        self.signer.revise(config)
+
+    def id_of(self, request: str) -> str:
+        """Return the id of a request's manifest: requests are counted, so theirs alone could be guessed.
+
+        Without keys there is none: "".
+        """
+        return "" if self._keys is None else f"{request}-{_proof(self._keys.newest.secret, request)}"
+
+    async def find(self, id_: str) -> bytes | None:
+        """Return the manifest, None if there is none under this id. Raises SignerUnavailable."""
+        request, _, proof = id_.rpartition("-")
+        if not self._is_proof(request, proof):
+            return None
+        kept = await manifests.find(self._store, request)
+        if kept is not None and not await self._is_due_again(kept):
+            return kept.data
+        found = await receipts.find(self._store, request, None)
+        if found is None or found.facts.manifest != "sidecar":
+            return None
+        try:
+            return await self._sign(request, found.facts, kept)
+        except SignerUnavailable:
+            if kept is None:
+                raise
+            return kept.data
+
+    async def _sign(self, request: str, facts: ClipFacts, kept: KeptManifest | None) -> bytes:
+        # One after the other: whoever asks twice at the same time gets the same manifest.
+        async with self._signing:
+            newest = await manifests.find(self._store, request)
+            if newest is not None and newest != kept:
+                return newest.data
+            signed = await self.signer.sign_digest(_facts(facts), bytes.fromhex(facts.sha256))
+            made = KeptManifest(signed.data, await self._store.now(), signed.is_stamped)
+            await manifests.save(self._store, request, made)
+            return made.data
+
+    async def _is_due_again(self, kept: KeptManifest) -> bool:
+        if kept.is_stamped or not self.signer.stamps:
+            return False
+        return await self._store.now() - kept.tried > _AGAIN_AFTER
+
+    def _is_proof(self, request: str, proof: str) -> bool:
+        if not request or len(proof) != _ID_DIGITS or not proof.isascii() or not request.isascii():
+            return False
+        return any(hmac.compare_digest(_proof(key.secret, request), proof) for key in self._keys or ())
+
+
+def _facts(facts: ClipFacts) -> ManifestFacts:
+    mark = (facts.mark, facts.mark_key) if facts.mark else None
+    return ManifestFacts(facts.made, facts.speakers, mark)
+
+
+def _proof(key: bytes, request: str) -> str:
+    return hmac.new(key, f"voxgate/manifest-id/v1\0{request}".encode(), hashlib.sha256).hexdigest()[
+        :_ID_DIGITS
+    ]
+
+
+@asynccontextmanager
+async def open_manifests(config: Config, store: Store, metrics: Metrics) -> AsyncIterator[Manifests]:
+    async with open_signer(config, metrics.manifests) as signer:
+        opened = Manifests(store, signer)
+        await asyncio.to_thread(opened.revise, config)
+        yield opened

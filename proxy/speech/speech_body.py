@@ -1,0 +1,87 @@
+"""The body of a speech request, as clients write it: its fields, and what each may be.
+
+A field's description is also the text of its 400. The OpenAPI document comes from the same struct.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta
+
+from policies.lexicon import MOST_INLINE
+from proxy.audio.formats import FORMATS, RATES_HZ
+from proxy.speech.voice_reference import ONE_OF, VoiceName, VoiceReference
+
+MAX_INPUT = 4096
+FORMAT_NAMES = (*FORMATS, "json")
+_LENGTH = {"maxLength": MAX_INPUT}
+"""For the OpenAPI document. A longer text is refused later, in OpenAI's own words and code."""
+
+
+class SpeechBody(msgspec.Struct, frozen=True, kw_only=True):
+    """The body of POST /v1/audio/speech. Keys that are not listed are ignored."""
+
+    model: Annotated[VoiceName, Meta(description="the id of a model, see GET /v1/models")]
+    input: Annotated[
+        str,
+        Meta(min_length=1, description=f"a text of 1 to {MAX_INPUT} characters", extra_json_schema=_LENGTH),
+    ]
+    voice: Annotated[
+        VoiceName | VoiceReference,
+        Meta(
+            description='the id or name of a voice, or {"id": "…"}, see GET /v1/audio/voices, or a cast: '
+            '{"cast": {"Ana": "nova", "Ben": "onyx"}}, or a mix: '
+            '{"mix": [{"id": "nova", "weight": 2}, {"id": "onyx", "weight": 1}]}',
+            extra_json_schema=ONE_OF,
+        ),
+    ]
+    instructions: (
+        Annotated[str, Meta(description="a text of up to 4096 characters", extra_json_schema=_LENGTH)] | None
+    ) = None
+    response_format: Annotated[
+        str,
+        Meta(description=f"one of {', '.join(FORMAT_NAMES)}", extra_json_schema={"enum": [*FORMAT_NAMES]}),
+    ] = "mp3"
+    audio_format: Annotated[
+        str, Meta(description=f"one of {', '.join(FORMATS)}", extra_json_schema={"enum": [*FORMATS]})
+    ] = "mp3"
+    sample_rate: (
+        Annotated[
+            Literal[8000, 16000, 22050, 24000, 44100, 48000],
+            Meta(description=f"one of {', '.join(map(str, RATES_HZ))}"),
+        ]
+        | None
+    ) = None
+    bitrate: Annotated[int, Meta(ge=8, le=320, description="an integer of kbit/s, 8 to 320")] | None = None
+    speed: Annotated[float, Meta(ge=0.25, le=4.0, description="a number from 0.25 to 4.0")] = 1.0
+    stream_format: Annotated[Literal["audio", "sse"], Meta(description="one of audio, sse")] = "audio"
+    language: Annotated[
+        str,
+        Meta(
+            # Not `$`, which lets a line feed through: the tag goes into a header of the answer.
+            pattern=r"^([A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*|[Aa][Uu][Tt][Oo]|)\Z",
+            max_length=35,
+            description="a language tag such as en, pt-BR or es-419, or auto",
+        ),
+    ] = ""
+    pitch: Annotated[float, Meta(ge=-12, le=12, description="a number of semitones from -12 to 12")] = 0.0
+    emotion: (
+        Annotated[str, Meta(min_length=1, max_length=64, description="a text of 1 to 64 characters")] | None
+    ) = None
+    seed: Annotated[int, Meta(ge=0, le=2**32 - 1, description="an integer from 0 to 4294967295")] | None = (
+        None
+    )
+    lexicon: (
+        Annotated[
+            str | dict[str, str],
+            Meta(description=f'a lexicon\'s name, none, or up to {MOST_INLINE} entries {{"word": "spoken"}}'),
+        ]
+        | None
+    ) = None
+    cache: Annotated[bool, Meta(description="true or false")] | None = None
+    provenance: Annotated[Literal["c2pa"], Meta(description="c2pa")] | None = None
+
+    def __repr__(self) -> str:
+        return f"<SpeechBody {self.model} {len(self.input)} characters>"

@@ -1,0 +1,306 @@
+"""Signed manifests of answers: beside a stream, inside a whole file, and what becomes of both."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+import re
+from contextlib import AbstractAsyncContextManager
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import pytest
+from starlette.types import Message
+
+from proxy.config import config_toml
+from proxy.provenance import key_ring
+from proxy.provenance.signer import Signer, SignerUnavailable
+from proxy.storage import usage
+from speech_engine import errors
+from tests.proxy.api.inside import Inside, envelope, inside
+from tests.proxy.api.scripted import Scripted, Step, spoken
+from tests.proxy.provenance.manifests import MEDIA_TYPES, read
+from tests.sound import decoded
+
+CONFIG = """
+[engines.one]
+[engines.tones]
+[cache]
+on = true
+[marking]
+"""
+BODY = {"model": "one", "voice": "one/v", "input": "Hello there."}
+TONES = {"model": "tones", "voice": "tones/v"}
+LINK = re.compile(r'<(/v1/audio/manifests/(req_\w+)-[0-9a-f]{32})>; rel="c2pa-manifest"')
+WAIT_S = 60.0
+
+
+def serving(folder: Path, *script: Step, more: str = 'mark = ""') -> AbstractAsyncContextManager[Inside]:
+    script = script or tuple(spoken(1.0))
+    engines = {"one": Scripted(*script, is_speech=True), "tones": Scripted(*script)}
+    return inside(folder, CONFIG + more, engines)
+
+
+async def ask(server: Inside, **more: object) -> httpx2.Response:
+    answer = await server.ask("POST", "/v1/audio/speech", body={**BODY, **more})
+    assert answer.is_success, answer.text
+    return answer
+
+
+async def sidecar(server: Inside, answer: httpx2.Response) -> httpx2.Response:
+    """What its header names, asked for without a key."""
+    match = LINK.fullmatch(answer.headers["link"])
+    assert match is not None
+    return await server.ask("GET", match[1], key="")
+
+
+class NoSigner(Signer):
+    """One that never signs."""
+
+    def __init__(self) -> None:  # it needs nothing
+        pass
+
+    async def sign_digest(self, facts: object, digest: object) -> Any:
+        del facts, digest
+        raise SignerUnavailable
+
+    async def embed(self, facts: object, file: object, parent: object = None) -> Any:
+        del facts, file, parent
+        raise SignerUnavailable
+
+
+class SlowSigner(NoSigner):
+    """One that never ends."""
+
+    async def embed(self, facts: object, file: object, parent: object = None) -> Any:
+        del facts, file, parent
+        await asyncio.Event().wait()
+
+
+@pytest.mark.parametrize("format_", ["mp3", "opus", "aac", "flac", "pcm"])
+async def test_a_stream_has_its_manifest_beside_it(tmp_path: Path, format_: str) -> None:
+    async with serving(tmp_path) as server:
+        answer = await ask(server, response_format=format_)
+        found = await sidecar(server, answer)
+        assert (found.status_code, found.headers["content-type"]) == (200, "application/c2pa")
+        again = await sidecar(server, answer)
+    assert found.content == again.content
+    reading = read(format_, answer.content, found.content)
+    assert reading.state == "Valid"
+    assert reading.actions[0]["softwareAgent"] == {"name": "one/m"}
+    assert read(format_, answer.content + b"x", found.content).state == "Invalid"
+
+
+async def test_a_wav_that_streams_has_its_manifest_beside_it(tmp_path: Path) -> None:
+    async with serving(tmp_path) as server:
+        headers = {"x-stainless-raw-response": "stream"}
+        body = {**BODY, "response_format": "wav"}
+        answer = await server.ask("POST", "/v1/audio/speech", body=body, **headers)
+        found = await sidecar(server, answer)
+    assert read("wav", answer.content, found.content).state == "Valid"
+    assert read("wav", answer.content[:-2], found.content).state == "Invalid"
+
+
+async def test_events_and_json_have_the_manifest_of_their_audio(tmp_path: Path) -> None:
+    async with serving(tmp_path) as server:
+        events = await ask(server, response_format="mp3", stream_format="sse")
+        lines = [json.loads(line[6:]) for line in events.text.splitlines() if line.startswith("data: ")]
+        streamed = b"".join(base64.b64decode(each["audio"]) for each in lines if "audio" in each)
+        assert read("mp3", streamed, (await sidecar(server, events)).content).state == "Valid"
+        whole = await ask(server, response_format="json", audio_format="opus")
+        audio = base64.b64decode(whole.json()["audio_base64"])
+        assert read("opus", audio, (await sidecar(server, whole)).content).state == "Valid"
+
+
+async def test_a_clip_of_the_cache_has_a_manifest_of_its_own(tmp_path: Path) -> None:
+    async with serving(tmp_path) as server:
+        first = await ask(server, response_format="mp3")
+        for _ in range(200):
+            second = await ask(server, response_format="mp3")
+            if second.headers["x-voxgate-cache"] == "hit":
+                break
+        assert second.headers["x-voxgate-cache"] == "hit"
+        assert second.headers["link"] != first.headers["link"]
+        assert read("mp3", second.content, (await sidecar(server, second)).content).state == "Valid"
+
+
+async def test_a_whole_wav_has_its_manifest_inside_and_plays_as_before(tmp_path: Path) -> None:
+    async with serving(tmp_path) as server:
+        answer = await ask(server, response_format="wav")
+        in_json = await ask(server, response_format="json", audio_format="wav")
+    assert "link" not in answer.headers
+    assert int(answer.headers["content-length"]) == len(answer.content)
+    assert read("wav", answer.content).state == "Valid"
+    assert read("wav", answer.content).assertion("org.voxgate.mark") is None
+    assert decoded(answer.content, "wav").seconds == pytest.approx(1.0, abs=0.001)
+    assert read("wav", base64.b64decode(in_json.json()["audio_base64"])).state == "Valid"
+
+
+@pytest.mark.parametrize("format_", ["wav", "mp3", "flac"])
+async def test_who_asks_for_provenance_gets_a_whole_file_with_it(tmp_path: Path, format_: str) -> None:
+    async with serving(tmp_path) as server:
+        for body in ({}, TONES, {**TONES, "sample_rate": 16_000}):
+            answer = await ask(server, response_format=format_, provenance="c2pa", **body)
+            assert "link" not in answer.headers
+            assert int(answer.headers["content-length"]) == len(answer.content)
+            assert answer.headers["content-type"] == MEDIA_TYPES[format_]
+            assert read(format_, answer.content).state == "Valid"
+            assert decoded(answer.content, format_).seconds == pytest.approx(1.0, abs=0.1)
+        in_json = await ask(server, response_format="json", audio_format=format_, provenance="c2pa")
+        assert read(format_, base64.b64decode(in_json.json()["audio_base64"])).state == "Valid"
+
+
+async def test_a_manifest_in_a_file_is_in_no_clip_of_the_cache(tmp_path: Path) -> None:
+    async with serving(tmp_path) as server:
+        await ask(server, response_format="mp3", provenance="c2pa")
+        for _ in range(200):
+            plain = await ask(server, response_format="mp3")
+            if plain.headers["x-voxgate-cache"] == "hit":
+                break
+        assert plain.headers["x-voxgate-cache"] == "hit"
+        signed = await ask(server, response_format="mp3", provenance="c2pa")
+    assert plain.content[:1] == b"\xff"
+    assert plain.content in signed.content
+    assert decoded(plain.content * 3, "mp3").seconds == pytest.approx(3.0, abs=0.2)
+
+
+async def test_what_has_no_place_for_a_manifest_is_refused(tmp_path: Path) -> None:
+    async with serving(tmp_path) as server:
+        for body in (
+            {"response_format": "opus"},
+            {"response_format": "pcm"},
+            {"response_format": "json", "audio_format": "aac"},
+            {"response_format": "mp3", "stream_format": "sse"},
+        ):
+            sent = {**BODY, "provenance": "c2pa", **body}
+            answer = await server.ask("POST", "/v1/audio/speech", body=sent)
+            assert (answer.status_code, envelope(answer)["param"]) == (400, "provenance")
+            assert "Link" in envelope(answer)["message"]
+        answer = await server.ask("POST", "/v1/audio/speech", body={**BODY, "provenance": "synthid"})
+        assert (answer.status_code, envelope(answer)["param"]) == (400, "provenance")
+
+
+async def test_a_server_without_manifests_signs_none(tmp_path: Path) -> None:
+    async with serving(tmp_path, more='mark = ""\nmanifests = false') as server:
+        answer = await ask(server, response_format="wav")
+        assert "link" not in answer.headers
+        assert read("wav", answer.content).state == "None"
+        sent = {**BODY, "provenance": "c2pa"}
+        refused = await server.ask("POST", "/v1/audio/speech", body=sent)
+        assert (refused.status_code, envelope(refused)["param"]) == (400, "provenance")
+        gone = await server.ask("GET", f"/v1/audio/manifests/req_1-{'0' * 32}", key="")
+        assert gone.status_code == 404
+
+
+async def test_what_is_due_for_no_mark_has_no_manifest(tmp_path: Path) -> None:
+    async with serving(tmp_path) as server:
+        answer = await ask(server, **TONES)
+        assert "link" not in answer.headers
+        assert read("wav", (await ask(server, **TONES, response_format="wav")).content).state == "None"
+
+
+async def test_manifests_need_no_receipts(tmp_path: Path) -> None:
+    async with serving(tmp_path, more='mark = ""\nreceipts = false') as server:
+        answer = await ask(server, response_format="mp3")
+        assert read("mp3", answer.content, (await sidecar(server, answer)).content).state == "Valid"
+
+
+async def test_nobody_finds_a_manifest_by_guessing(tmp_path: Path) -> None:
+    async with serving(tmp_path) as server:
+        answer = await ask(server)
+        match = LINK.fullmatch(answer.headers["link"])
+        assert match is not None
+        path, request = match[1], match[2]
+        other = "0" if path[-1] != "0" else "1"
+        for wrong in (request, f"{request}-", f"{request}-{'0' * 32}", path[-32:], f"é-{'é' * 32}", "a/b"):
+            found = await server.ask("GET", f"/v1/audio/manifests/{wrong}", key="")
+            assert found.status_code in (401, 404), wrong
+        found = await server.ask("GET", path[:-1] + other, key="")
+        assert (found.status_code, envelope(found)["code"]) == (404, "not_found")
+        assert (await server.ask("GET", path, key="")).is_success
+        assert (await server.ask("GET", path)).is_success
+
+
+async def test_there_is_no_manifest_before_the_end_and_none_of_what_failed(tmp_path: Path) -> None:
+    waits = asyncio.Event()
+    async with serving(tmp_path, *spoken(0.5)[:-1], waits.wait, errors.EngineFailed("x")) as server:
+        heads: list[Message] = []
+        begun = asyncio.Event()
+
+        async def on_sent(message: Message) -> None:
+            heads.append(message)
+            if message["type"] == "http.response.body":
+                begun.set()
+
+        speaking = asyncio.create_task(server.raw_speech({**BODY, "response_format": "pcm"}, on_sent=on_sent))
+        async with asyncio.timeout(WAIT_S):
+            await begun.wait()
+        match = LINK.fullmatch(dict(heads[0]["headers"])[b"link"].decode())
+        assert match is not None
+        assert (await server.ask("GET", match[1], key="")).status_code == 404
+        waits.set()
+        await asyncio.wait([speaking])
+        assert (await server.ask("GET", match[1], key="")).status_code == 404
+        (row,) = await server.usage()
+        assert row.outcome == "failed"
+
+
+async def test_a_manifest_goes_with_its_usage(tmp_path: Path) -> None:
+    async with serving(tmp_path) as server:
+        answer = await ask(server)
+        assert (await sidecar(server, answer)).is_success
+        await usage.delete(server.worker.store, await server.worker.store.now() + 1, 10)
+        assert (await sidecar(server, answer)).status_code == 404
+        (row,) = await server.worker.store.read("SELECT count(*) AS kept FROM manifests")
+        assert row["kept"] == 0
+
+
+@pytest.mark.parametrize("signer", [NoSigner(), SlowSigner()], ids=["none", "slow"])
+async def test_a_wav_goes_out_without_when_nothing_signs(
+    tmp_path: Path, signer: NoSigner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("proxy.speech.manifest_embedding.DUE_WITHIN_S", 0.1)
+    async with serving(tmp_path) as server:
+        manifests = server.worker.manifests
+        real, manifests.signer = manifests.signer, signer
+        answer = await ask(server, response_format="wav")
+        assert read("wav", answer.content).state == "None"
+        if not isinstance(signer, SlowSigner):
+            failed = await sidecar(server, answer)
+            assert (failed.status_code, envelope(failed)["code"]) == (503, "manifest_unavailable")
+            assert int(failed.headers["retry-after"]) > 0
+        manifests.signer = real
+        assert read("wav", answer.content, (await sidecar(server, answer)).content).state == "Valid"
+
+
+async def test_who_asked_for_provenance_and_cannot_have_it_pays_nothing(tmp_path: Path) -> None:
+    async with serving(tmp_path) as server:
+        server.worker.manifests.signer = NoSigner()
+        sent = {**BODY, "provenance": "c2pa", "response_format": "mp3"}
+        answer = await server.ask("POST", "/v1/audio/speech", body=sent)
+        error = envelope(answer)
+        assert (answer.status_code, error["code"], error["param"]) == (
+            503,
+            "manifest_unavailable",
+            "provenance",
+        )
+        (row,) = await server.usage()
+    assert (row.outcome, row.error, row.credits) == ("failed", "manifest_unavailable", 0)
+
+
+async def test_the_inaudible_mark_is_named_in_the_manifest(tmp_path: Path) -> None:
+    async with serving(tmp_path, *[*spoken(3.0)], more='mark = "spread"') as server:
+        answer = await ask(server, response_format="wav")
+    plugin, _, key = answer.headers["x-voxgate-mark"].partition("; key=")
+    assert read("wav", answer.content).assertion("org.voxgate.mark") == {"plugin": plugin, "key": key}
+
+
+async def test_a_new_key_of_the_mark_keeps_old_addresses(tmp_path: Path) -> None:
+    async with serving(tmp_path) as server:
+        answer = await ask(server)
+        key_ring.add_key(tmp_path / "data" / "mark-keys")
+        server.worker.revise(config_toml.load(tmp_path / "config.toml", {}))
+        assert (await sidecar(server, answer)).is_success
+        assert (await ask(server)).headers["link"] != answer.headers["link"]
