@@ -39,7 +39,11 @@ class AnswerCycle(RequestResponseCycle):
     async def receive(self) -> ASGIReceiveEvent:
         if self.waiting_for_100_continue and not self.transport.is_closing():
             self.written_before = _CONTINUE_BYTES
-        return await super().receive()
+        message = await super().receive()
+        if not self.more_body:
+            # Reading pauses while a long body is taken. If it did not go on, nobody would see a client leave.
+            self.flow.resume_reading()
+        return message
 
     async def send(self, message: ASGISendEvent) -> None:
         if self.flow.write_paused and not self.disconnected:

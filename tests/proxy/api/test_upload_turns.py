@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
+import httpx2
+import psutil
 import pytest
 
 from proxy.kept import locked_files
@@ -60,3 +62,30 @@ async def test_an_equal_request_under_way_is_not_decoded_again(server: Inside, t
     (made,) = (each for each in await asyncio.gather(*sent) if each.status_code == 200)
     again = await send(server, fields, once="try-1")
     assert (again.content, again.headers["x-voxgate-replayed"]) == (made.content, "true")
+
+
+async def test_checks_for_marks_wait_in_a_queue_of_their_own(server: Inside) -> None:
+    """A search takes seconds. Meanwhile further checks wait or are refused, and hold up no voice."""
+
+    def searches() -> list[psutil.Process]:
+        found = []
+        for child in psutil.Process().children():
+            with suppress(psutil.Error):
+                if "proxy.provenance.search_child" in child.cmdline():
+                    found.append(child)
+        return found
+
+    async def check() -> httpx2.Response:
+        return await send(server, {}, path="/v1/audio/marks/detect", file="file")
+
+    checks = [asyncio.create_task(check())]
+    await until(lambda: bool(searches()))
+    searches()[0].suspend()
+    checks += [asyncio.create_task(check()) for _ in range(3)]
+    await until(lambda: any(each.done() for each in checks))
+    (refused,) = (each.result() for each in checks if each.done())
+    assert (refused.status_code, refused.json()["error"]["code"]) == (503, "server_busy")
+    assert refused.headers["retry-after"]
+    assert (await clone(server))["id"]
+    searches()[0].resume()
+    assert sorted([each.status_code for each in await asyncio.gather(*checks)]) == [200] * 3 + [503]

@@ -10,6 +10,8 @@ from contextlib import asynccontextmanager
 import pytest
 from starlette.types import Receive, Scope, Send
 
+from proxy.errors import ClientLeft
+from proxy.http.connection import Connection
 from proxy.http.server_protocol import ServerProtocol
 from tests.proxy.http.sockets import Address, serving
 
@@ -131,3 +133,28 @@ async def test_a_client_that_pauses_and_then_reads_on_is_not_cut_off() -> None:
         for _ in range(5):
             await asyncio.sleep(STALL_S * 0.7)  # as a player pauses
             assert await _received(client, len(LONG) // 20) >= len(LONG) // 20
+
+
+@pytest.mark.parametrize("size", [0, 1000, 100_000, 600_000])
+async def test_a_client_that_leaves_is_noticed_whatever_it_sent(size: int) -> None:
+    """A long body makes the server pause its reading, and a pause hides the client's end."""
+    has_left, has_begun = asyncio.Event(), asyncio.Event()
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        connection = Connection(scope, receive, send)
+        assert len(await connection.body(size)) == size
+        try:
+            with connection.stop_when_client_leaves():
+                has_begun.set()
+                await asyncio.Event().wait()
+        except ClientLeft:
+            has_left.set()
+
+    async with serving(app, ServerProtocol) as (host, port), asyncio.timeout(60):
+        _, writer = await asyncio.open_connection(host, port)
+        head = f"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: {size}\r\n\r\n"
+        writer.write(head.encode() + bytes(size))
+        await writer.drain()
+        await has_begun.wait()
+        writer.close()
+        await has_left.wait()
