@@ -10,11 +10,13 @@ from typing import NamedTuple
 import structlog
 
 from policies import price
+from policies.marking import MarkUse
+from proxy.engines.marks import AnswerMark
 from proxy.errors import from_engine
 from proxy.ledger import Hold, HoldRequest, Ledger
 from proxy.provenance.clip_digest import ClipDigest
 from proxy.provenance.manifests import Manifests
-from proxy.provenance.marker import Marker
+from proxy.provenance.marker import RETRY_S, Marker
 from proxy.speech.answer import Answer
 from proxy.speech.cache import Cache, CacheLookup, Clip
 from proxy.speech.call import SpeechCall
@@ -28,7 +30,7 @@ from proxy.speech.speech_stream import Speech
 from proxy.speech.text_preparation import TextPreparation
 from proxy.telemetry.metrics import Metrics
 from proxy.voices.erased_voices import ErasedVoices
-from speech_engine import EngineError
+from speech_engine import EngineError, EngineUnavailable
 
 _log = structlog.get_logger()
 
@@ -177,7 +179,8 @@ class Pipeline:
         marking = call.plan.marking
         if marking is None or marking.mark is None:
             return await begin_speech(self._first_audio, self._levels, self._room, call, waited_s)
-        mark = await self._marker.open(marking.mark, call.sound_form.sample_rate_hz)
+        mark = await self._open_mark(call, marking.mark, waited_s)
+        waited_s = time.monotonic() - call.tally.began
         marked: MarkedSpeech | None = None
         has_begun = False
         try:
@@ -189,6 +192,16 @@ class Pipeline:
         finally:
             if not has_begun:
                 await (marked or mark).close()
+
+    async def _open_mark(self, call: SpeechCall, use: MarkUse, waited_s: float) -> AnswerMark:
+        """Open the mark in the time for the first audio: its process may have to load."""
+        left_s = self._first_audio.budget_s(call.plan.parts[0]) - waited_s
+        try:
+            async with asyncio.timeout(left_s):
+                return await self._marker.open(use, call.sound_form.sample_rate_hz)
+        except TimeoutError:
+            message = f"The mark {use.plugin} is not ready yet."
+            raise EngineUnavailable(message, retry_after_s=RETRY_S) from None
 
 
 def _hold_request(call: SpeechCall, clip: Clip | None) -> HoldRequest:
