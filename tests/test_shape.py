@@ -53,7 +53,6 @@ SHORT = {
     "proxy/storage/manifests.py": "the queries of one table",
     "proxy/storage/clone_uses.py": "what speech tells of clones; their states have a page of their own",
     "proxy/voices/derived_things.py": "interfaces",
-    "proxy/diagnosis/certificate_check.py": "asked by both `check` and `doctor`",
     "proxy/provenance/resources.py": "what one room opens, for the page that wires a worker",
     "proxy/diagnosis/finding.py": "a value that all of diagnosis gives",
     "proxy/engines/plugin_instances.py": "one way to open a plugin, used by three rooms",
