@@ -49,6 +49,7 @@ from proxy.kept import KeyedRequest
 from proxy.speech import speech_request
 from proxy.speech.answer import Answer
 from proxy.speech.call import SpeechCall
+from proxy.speech.manifest_embedding import check_length
 from proxy.speech.pipeline import Delivery, Pipeline
 from proxy.speech.recent_plans import RecentPlans
 from proxy.speech.speech_body import SpeechBody
@@ -147,6 +148,7 @@ class SpeechEndpoint:
     ) -> None:
         caller: Caller = state["caller"]
         call = await self._planned(state["request_id"], caller, request, terms, lent)
+        check_length(call)
         if caller.role == "admin":
             state["route"] = call.plan.description
         if connection.recording is not None:

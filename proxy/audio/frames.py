@@ -32,14 +32,14 @@ class Frames(Protocol):
     def flush(self) -> Chunk: ...
 
 
-def open_frames(form: OutputForm) -> Frames | None:
+def open_frames(form: OutputForm, *, keeps_original: bool = False) -> Frames | None:
     """Return the frames of a form, or None if the server has to encode again.
 
     It must encode FLAC, whose frames do not say how long they are, and WAV, whose sizes have to be true.
     """
     match form.format:
         case "mp3":
-            return Mp3Frames()
+            return Mp3Frames(keeps_original=keeps_original)
         case "aac":
             return AdtsFrames()
         case "opus":

@@ -27,6 +27,8 @@ _ID3V2_HEADER_BYTES = 10
 _VBRI_AT = 36
 _INDEX_MARKS = (b"Xing", b"Info")
 _VBRI_MARKS = (b"VBRI",)
+_MANIFEST_MARK = b"jumdc2pa"
+"""The description of a C2PA store, as a tag has it."""
 # By (MPEG 1, mono).
 _SIDE_INFO_BYTES = {(True, True): 17, (True, False): 32, (False, True): 9, (False, False): 17}
 
@@ -55,9 +57,17 @@ def frame_header(data: bytes) -> FrameHeader | None:
 
 
 class Mp3Frames:
-    """MPEG 1, 2 and 2.5 layer III at any bit rate. Several files that follow each other are one stream."""
+    """MPEG 1, 2 and 2.5 layer III at any bit rate. Several files that follow each other are one stream.
 
-    def __init__(self) -> None:
+    `has_manifest` tells that a tag held a signed manifest. It is for the file as it came, which is in
+    `original` if this `keeps_original`.
+    """
+
+    def __init__(self, *, keeps_original: bool = False) -> None:
+        self.has_manifest = False
+        self._keeps_original = keeps_original
+        self._original: list[bytes] = []
+        self._tag_end = b""
         # What is not read yet begins at `_at`.
         self._held = b""
         self._at = 0
@@ -70,7 +80,13 @@ class Mp3Frames:
         self._run: re.Pattern[bytes] | None = None
         self._sample_rate_hz = OUTPUT_RATE_HZ
 
+    @property
+    def original(self) -> bytes:
+        return b"".join(self._original)
+
     def feed(self, data: bytes) -> Chunk:
+        if self._keeps_original:
+            self._original.append(bytes(data))
         self._held = self._held + data if self._held else bytes(data)
         taken: list[tuple[int, int]] = []
         samples = 0
@@ -103,6 +119,9 @@ class Mp3Frames:
 
     def _drop_skipped(self) -> None:
         dropped = min(self._skip, len(self._held) - self._at)
+        tag = self._tag_end + self._held[self._at : self._at + dropped]
+        self.has_manifest = self.has_manifest or _MANIFEST_MARK in tag
+        self._tag_end = tag[-len(_MANIFEST_MARK) :]
         self._at += dropped
         self._skip -= dropped
 

@@ -27,7 +27,7 @@ from proxy.telemetry.metrics import Metrics
 ROOT = "/v1/audio/manifests"
 
 _ID_DIGITS = 32
-_AGAIN_AFTER = 300_000_000
+AGAIN_AFTER = 300_000_000
 """Microseconds after which a manifest without a time stamp is signed again, if somebody asks for it."""
 
 
@@ -89,7 +89,7 @@ class Manifests:
     async def _is_due_again(self, kept: KeptManifest) -> bool:
         if kept.is_stamped or not self.signer.stamps:
             return False
-        return await self._store.now() - kept.tried > _AGAIN_AFTER
+        return await self._store.now() - kept.tried > AGAIN_AFTER
 
     def _is_proof(self, request: str, proof: str) -> bool:
         if not request or len(proof) != _ID_DIGITS or not proof.isascii() or not request.isascii():

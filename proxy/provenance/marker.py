@@ -36,7 +36,7 @@ _FIRST_DAY = 20_454
 _DAY_S = 86_400
 _HALF = 16
 _SETTINGS_DIGITS = 12
-_RETRY_S = 10.0
+RETRY_S = 10.0
 
 _log = structlog.get_logger()
 
@@ -80,13 +80,13 @@ class Marker:
         secret = self._known_keys.get(use.key)
         mark = await self._mark(use.plugin) if secret is not None else None
         if mark is None or secret is None:
-            raise EngineUnavailable(f"The mark {use.plugin} cannot be made.", retry_after_s=_RETRY_S)
+            raise EngineUnavailable(f"The mark {use.plugin} cannot be made.", retry_after_s=RETRY_S)
         payload = await self._payload()
         try:
             return await mark.open(sample_rate_hz, MarkKey(use.key, secret), payload)
         except MarkUnusable as unusable:
             _log.warning("mark.open.failed", plugin=use.plugin, reason=str(unusable))
-            raise EngineUnavailable(f"The mark {use.plugin} failed.", retry_after_s=_RETRY_S) from None
+            raise EngineUnavailable(f"The mark {use.plugin} failed.", retry_after_s=RETRY_S) from None
 
     def _marking(self, section: MarkingSection) -> Marking | None:
         if not section.mark:

@@ -77,6 +77,7 @@ class Signer:
         self._idle: asyncio.TimerHandle | None = None
         self._ending: set[asyncio.Task[None]] = set()
         self._under_way: set[asyncio.Task[Signed]] = set()
+        self._preparing: asyncio.Task[None] | None = None
         self._stamper_rests_until = 0.0
         self._logged: set[str] = set()
 
@@ -94,6 +95,11 @@ class Signer:
             self._stamper_rests_until = 0.0
         self._section, self._data, self._certificate = config.marking, Path(config.data), None
         self._logged.clear()
+
+    def prepare(self) -> None:
+        """Start the process beside a speech whose file will need it, if there is none."""
+        if self._child is None and not self._waiting and self._preparing is None:
+            self._preparing = asyncio.create_task(self._prepare())
 
     async def sign_digest(self, facts: ManifestFacts, digest: bytes) -> Signed:
         """Sign a manifest for any file with this SHA-256. Raises SignerUnavailable."""
@@ -126,10 +132,11 @@ class Signer:
 
     async def close(self) -> None:
         """End the process, and whatever it still signs."""
-        for task in self._under_way:
+        under_way = {*self._under_way, *filter(None, [self._preparing])}
+        for task in under_way:
             task.cancel()
-        if self._under_way:
-            await asyncio.wait(self._under_way)
+        if under_way:
+            await asyncio.wait(under_way)
         self._drop_child()
         while self._ending:
             await asyncio.wait(self._ending)
@@ -201,6 +208,15 @@ class Signer:
                     self._stamper_rests_until = time.monotonic() + STAMP_REST_S
                 return answer
         return Unsigned("the signing process died twice")
+
+    async def _prepare(self) -> None:
+        try:
+            async with self._turn:
+                await self._ready_child(bool(self._section.timestamp_url))
+        except OSError:
+            pass  # the signature tries again, and says what is wrong
+        finally:
+            self._preparing = None
 
     async def _ready_child(self, has_network: bool) -> SigningProcess:
         child = self._child

@@ -19,7 +19,11 @@ from proxy.provenance.signing import (
 )
 
 _MODULE = "proxy.provenance.signing_child"
-_INHERITED = ("LD_LIBRARY_PATH", "PYTHONPATH", "SSL_CERT_FILE", "SSL_CERT_DIR")
+_INHERITED = ("LD_LIBRARY_PATH", "PYTHONPATH")
+_OF_NETWORKS = (
+    *("SSL_CERT_FILE", "SSL_CERT_DIR", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"),
+    *("http_proxy", "https_proxy", "all_proxy", "no_proxy"),
+)
 
 
 class SigningProcess:
@@ -34,12 +38,13 @@ class SigningProcess:
 
     @classmethod
     async def start(cls, has_network: bool) -> SigningProcess:
+        names = (*_INHERITED, *(_OF_NETWORKS if has_network else ()))
         process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-P", "-m", _MODULE, *(["network"] if has_network else [])),
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.DEVNULL,
-            env={name: os.environ[name] for name in _INHERITED if name in os.environ},
+            env={name: os.environ[name] for name in names if name in os.environ},
             start_new_session=True,
         )
         return cls(process, has_network)

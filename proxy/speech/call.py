@@ -4,63 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import zip_longest
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 import msgspec
 
 from policies import price
-from policies.costs import Rate
 from policies.plans import Terms
 from policies.routing import Candidate, Model
 from proxy.access.callers import Caller
 from proxy.audio.formats import OUTPUT_RATE_HZ, RULES, TRAINED, Chunk, OutputForm
-from proxy.ledger import Spent, SpentAttempt, SpentPart
+from proxy.ledger import Spent, SpentPart
+from proxy.speech.attempt import Attempt
 from proxy.speech.planning import Part, SpeechPlan
 from proxy.speech.speech_request import SpeechRequest
 from speech_engine import EngineError, Segment
-
-
-class AttemptOutput(Protocol):
-    """The output of one attempt so far, as its stream counts it."""
-
-    @property
-    def seconds(self) -> float: ...
-
-    @property
-    def units(self) -> float | None: ...
-
-
-class Attempt(msgspec.Struct, kw_only=True):
-    """One try of one engine, for the part with this number.
-
-    `was_dispatched` is true when the engine has the job and has not said that it did nothing. Before that,
-    the job waits in the server's own queue, and no provider bills for it.
-    """
-
-    part: int
-    model: Model
-    characters: int
-    output: AttemptOutput
-    rate: Rate | None = None
-    was_dispatched: bool = False
-
-    def note_dispatch(self, is_dispatched: bool) -> None:
-        self.was_dispatched = is_dispatched
-
-    @property
-    def was_submitted(self) -> bool:
-        """Whether the engine has the text, and bills from that moment on."""
-        return self.was_dispatched and self.model.info.billed_on_submit
-
-    def spent(self) -> SpentAttempt:
-        return SpentAttempt(
-            engine=self.model.engine,
-            model=self.model.info.id,
-            characters=self.characters,
-            seconds=self.output.seconds,
-            units=self.output.units,
-            rate=self.rate if self.was_dispatched else None,
-        )
 
 
 class PreparedText(msgspec.Struct, frozen=True):
@@ -162,7 +119,8 @@ class Tally:
 
     `began` is the moment of `time.monotonic` since which the client waits for the first audio.
     `cache` is the state of the audio cache for this request. A clip `names` the engine and the model that
-    spoke it; otherwise they follow from the parts, joined by a plus.
+    spoke it; otherwise they follow from the parts, joined by a plus. The answer `keeps_manifest` if its own
+    has the provider's in it.
     """
 
     def __init__(self, request: SpeechRequest, plan: SpeechPlan) -> None:
@@ -181,6 +139,7 @@ class Tally:
         self.error: str | None = None
         self.cache = "off"
         self.names: tuple[str, str] | None = None
+        self.keeps_manifest = False
         self._request = request
         self._plan = plan
 

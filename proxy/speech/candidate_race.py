@@ -18,7 +18,8 @@ from proxy.audio.frames import open_frames
 from proxy.catalogue.catalogue import Catalogue
 from proxy.engines.engine_list import Engines
 from proxy.ledger.budgets import Budgets
-from proxy.speech.call import Attempt, PartRun, SpeechCall
+from proxy.speech.attempt import Attempt
+from proxy.speech.call import PartRun, SpeechCall
 from proxy.speech.candidate_stream import CandidateStream
 from proxy.speech.client_fields import decoded, extra_of
 from proxy.speech.deadline import Deadline
@@ -101,7 +102,10 @@ class FirstAudio:
                     await libraries.ensure_loaded()
                 places = WordPlaces(run.text, job.segments, run.part.start)
                 factor = call.request.speed / job.speed
-                stream = CandidateStream(candidate, job, places, factor, call.part_form, deadline)
+                stream = CandidateStream(
+                    *(candidate, job, places, factor, call.part_form, deadline),
+                    keeps_original=call.request.provenance is not None,
+                )
                 await self._begin(stream, self._attempt_of(call, run, stream), moment)
                 return stream
         finally:

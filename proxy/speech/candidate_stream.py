@@ -13,6 +13,7 @@ import msgspec
 from policies.routing import Candidate
 from proxy.audio.formats import SAMPLE_BYTES, Chunk, OutputForm, Tail, silence
 from proxy.audio.frames import Frames, open_frames
+from proxy.audio.frames_mp3 import Mp3Frames
 from proxy.audio.sound import Sound
 from proxy.speech.deadline import Deadline
 from proxy.speech.word_times import SpokenWord, WordPlaces
@@ -66,7 +67,10 @@ class CandidateStream:
         factor: float,
         form: OutputForm,
         deadline: Deadline,
+        *,
+        keeps_original: bool = False,
     ) -> None:
+        self._keeps_original = keeps_original
         self.candidate = candidate
         self.job = job
         self.has_begun = False
@@ -98,6 +102,14 @@ class CandidateStream:
     @property
     def words(self) -> Sequence[SpokenWord] | None:
         return self._words if self.candidate.model.info.times_words else None
+
+    @property
+    def has_manifest(self) -> bool:
+        return isinstance(self._out, Mp3Frames) and self._out.has_manifest
+
+    @property
+    def original(self) -> bytes:
+        return self._out.original if isinstance(self._out, Mp3Frames) else b""
 
     def job_with_deadline(self, left_s: float) -> SpeechJob:
         """Return the job for the engine, with the time that is left, and with room to pass the cap."""
@@ -192,7 +204,7 @@ class CandidateStream:
         if format_ not in self.job.formats:
             raise EngineFailed(f"The engine gave {format_}, which was not requested.")
         if self._out is None:
-            self._out = open_frames(self._form)
+            self._out = open_frames(self._form, keeps_original=self._keeps_original)
         if self._out is None or isinstance(self._out, Sound):
             raise EngineFailed("The engine mixed PCM with encoded audio.")
         chunk = self._out.feed(data)

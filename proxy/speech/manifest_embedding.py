@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import time
 
-from proxy.audio.formats import MEDIA_TYPES, OutputForm
-from proxy.errors import UpstreamFailed
+from proxy.audio.formats import MEDIA_TYPES, SAMPLE_BYTES, OutputForm
+from proxy.errors import InvalidRequest, UpstreamFailed
 from proxy.provenance.manifest import ManifestFacts
 from proxy.provenance.manifests import Manifests
 from proxy.provenance.signer import SignerUnavailable, SoundFile
+from proxy.provenance.signing import MOST_BODY_BYTES
 from proxy.speech.call import SpeechCall
 from proxy.speech.clip_facts import speakers_of
 from proxy.speech.speech_stream import Speech
@@ -19,6 +20,17 @@ DUE_WITHIN_S = 3.0
 
 _MICRO = 1_000_000
 _RETRY_S = 5.0
+
+
+def check_length(call: SpeechCall) -> None:
+    """Refuse an answer that would be too long for a manifest in its file. Raises InvalidRequest."""
+    request = call.request
+    most_s = MOST_BODY_BYTES / (SAMPLE_BYTES * request.form.sample_rate_hz)
+    if request.provenance is not None and call.plan.estimated_s > most_s:
+        raise InvalidRequest(
+            f"'provenance' cannot be c2pa for more than about {most_s:.0f} seconds; send a shorter text.",
+            param="provenance",
+        )
 
 
 class ManifestEmbedding:
@@ -37,7 +49,10 @@ class ManifestEmbedding:
         """Return None for an answer whose file gets no manifest."""
         marking, request = call.plan.marking, call.request
         is_due = marking is not None and marking.has_manifest and request.form.format == "wav"
-        return cls(manifests, call, speech) if is_due or request.provenance is not None else None
+        if not is_due and request.provenance is None:
+            return None
+        manifests.signer.prepare()
+        return cls(manifests, call, speech)
 
     async def finish(self, body: bytes, form: OutputForm, samples: int, rate_hz: int) -> bytes:
         """Return the file with its manifest, or the same bytes. Raises UpstreamFailed if it must have one."""
@@ -46,7 +61,7 @@ class ManifestEmbedding:
         file = SoundFile(body, MEDIA_TYPES[form.format])
         try:
             async with asyncio.timeout(None if is_asked_for else DUE_WITHIN_S):
-                return (await self._manifests.signer.embed(self._facts(), file)).data
+                signed = await self._manifests.signer.embed(self._facts(), file, self._parent())
         except (SignerUnavailable, TimeoutError):
             if not is_asked_for:
                 return body
@@ -57,6 +72,18 @@ class ManifestEmbedding:
                 code="manifest_unavailable",
                 retry_after_s=_RETRY_S,
             ) from None
+        self._call.tally.keeps_manifest = signed.has_parent
+        return signed.data
+
+    def _parent(self) -> SoundFile | None:
+        """Return the file of the provider that spoke, if it was signed and its frames pass."""
+        names = self._speech.engine.split(", ")
+        signed = [
+            attempt.output.original
+            for attempt in self._call.tally.attempts
+            if attempt.output.has_manifest and attempt.model.name in names
+        ]
+        return SoundFile(signed[-1], MEDIA_TYPES["mp3"]) if signed and signed[-1] else None
 
     def _facts(self) -> ManifestFacts:
         marking = self._call.plan.marking

@@ -10,11 +10,13 @@ from typing import NamedTuple
 import structlog
 
 from policies import price
+from policies.marking import MarkUse
+from proxy.engines.marks import AnswerMark
 from proxy.errors import from_engine
 from proxy.ledger import Hold, HoldRequest, Ledger
 from proxy.provenance.clip_digest import ClipDigest
 from proxy.provenance.manifests import Manifests
-from proxy.provenance.marker import Marker
+from proxy.provenance.marker import RETRY_S, Marker
 from proxy.speech.answer import Answer
 from proxy.speech.cache import Cache, CacheLookup, Clip
 from proxy.speech.call import SpeechCall
@@ -28,7 +30,7 @@ from proxy.speech.speech_stream import Speech
 from proxy.speech.text_preparation import TextPreparation
 from proxy.telemetry.metrics import Metrics
 from proxy.voices.erased_voices import ErasedVoices
-from speech_engine import EngineError
+from speech_engine import EngineError, EngineUnavailable
 
 _log = structlog.get_logger()
 
@@ -63,6 +65,7 @@ class Pipeline:
         self._marker = marker
         self._manifests = manifests
         self._has_receipts = has_receipts
+        self._unkept_manifests: set[str] = set()
         self._erased = erased
         self._texts = texts
         self._first_audio = first_audio
@@ -132,9 +135,20 @@ class Pipeline:
         finally:
             if answer is not None:
                 await answer.close()
+                self._note_lost_manifests(call)
             for part, samples in tally.written_parts():
                 if part.engine:
                     self._metrics.spoken(part.engine, part.model_id, samples / tally.sample_rate_hz)
+
+    def _note_lost_manifests(self, call: SpeechCall) -> None:
+        """Count the answers of providers who had signed the sound, where ours do not say so."""
+        if call.tally.keeps_manifest:
+            return
+        for engine in {each.model.engine for each in call.tally.attempts if each.output.has_manifest}:
+            self._metrics.manifests.lost(engine)
+            if engine not in self._unkept_manifests:
+                self._unkept_manifests.add(engine)
+                _log.warning("manifest.provider.lost", engine=engine)
 
     def _open_answer(self, call: SpeechCall, speech: Speech, hold: Hold, lookup: CacheLookup) -> Answer:
         marking, request = call.plan.marking, call.request
@@ -165,7 +179,8 @@ class Pipeline:
         marking = call.plan.marking
         if marking is None or marking.mark is None:
             return await begin_speech(self._first_audio, self._levels, self._room, call, waited_s)
-        mark = await self._marker.open(marking.mark, call.sound_form.sample_rate_hz)
+        mark = await self._open_mark(call, marking.mark, waited_s)
+        waited_s = time.monotonic() - call.tally.began
         marked: MarkedSpeech | None = None
         has_begun = False
         try:
@@ -177,6 +192,16 @@ class Pipeline:
         finally:
             if not has_begun:
                 await (marked or mark).close()
+
+    async def _open_mark(self, call: SpeechCall, use: MarkUse, waited_s: float) -> AnswerMark:
+        """Open the mark in the time for the first audio: its process may have to load."""
+        left_s = self._first_audio.budget_s(call.plan.parts[0]) - waited_s
+        try:
+            async with asyncio.timeout(left_s):
+                return await self._marker.open(use, call.sound_form.sample_rate_hz)
+        except TimeoutError:
+            message = f"The mark {use.plugin} is not ready yet."
+            raise EngineUnavailable(message, retry_after_s=RETRY_S) from None
 
 
 def _hold_request(call: SpeechCall, clip: Clip | None) -> HoldRequest:

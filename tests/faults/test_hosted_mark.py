@@ -169,13 +169,25 @@ def test_a_client_who_leaves_ends_its_stream_and_the_next_is_served(server: Serv
     assert len(marks_of(server)) == 1
 
 
-def test_a_mark_that_cannot_be_loaded_keeps_what_is_due_silent(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("worker", "first_audio_s"),
+    [
+        ("raise RuntimeError('torn')", 60),
+        ("import threading; threading.Event().wait()", 1),
+    ],
+    ids=["torn", "loads without end"],
+)
+def test_a_mark_that_cannot_be_loaded_keeps_what_is_due_silent(
+    tmp_path: Path, worker: str, first_audio_s: int
+) -> None:
     plugins = tmp_path / "plugins"
     plugins.mkdir()
     install(plugins, "v_odd", FRONT)
-    (plugins / "v_odd_worker.py").write_text("raise RuntimeError('torn')")
-    with running(tmp_path, CONFIG, environ=environ(plugins)) as server:
+    (plugins / "v_odd_worker.py").write_text(worker)
+    config = CONFIG.replace("first_audio_s = 60", f"first_audio_s = {first_audio_s}")
+    with running(tmp_path, config, environ=environ(plugins)) as server:
         refused = server.speech("Not without.", model="tone/standard")
         assert refused.status_code == 503, refused.text
         assert refused.headers["retry-after"]
-        spoken(server, "Nothing is due here.", "plain")
+        if first_audio_s > 1:
+            spoken(server, "Nothing is due here.", "plain")

@@ -12,16 +12,23 @@ from typing import Any
 
 import httpx2
 import pytest
+from prometheus_client import CollectorRegistry
 from starlette.types import Message
 
 from proxy.config import config_toml
+from proxy.config.sections import Config
 from proxy.provenance import key_ring
-from proxy.provenance.signer import Signer, SignerUnavailable
+from proxy.provenance.manifest import ManifestFacts
+from proxy.provenance.signer import Signer, SignerUnavailable, SoundFile, open_signer
 from proxy.storage import usage
-from speech_engine import errors
+from proxy.storage.receipts import ClipSpeaker
+from proxy.telemetry.metrics import ManifestMetrics
+from speech_engine import Encoded, Finished, Started, errors
 from tests.proxy.api.inside import Inside, envelope, inside
 from tests.proxy.api.scripted import Scripted, Step, spoken
 from tests.proxy.provenance.manifests import MEDIA_TYPES, read
+from tests.proxy.provenance.time_stamper import time_stamper
+from tests.proxy.speech.test_candidate_stream import mp3
 from tests.sound import decoded
 
 CONFIG = """
@@ -35,6 +42,12 @@ BODY = {"model": "one", "voice": "one/v", "input": "Hello there."}
 TONES = {"model": "tones", "voice": "tones/v"}
 LINK = re.compile(r'<(/v1/audio/manifests/(req_\w+)-[0-9a-f]{32})>; rel="c2pa-manifest"')
 WAIT_S = 60.0
+
+
+@pytest.fixture(autouse=True)
+def a_slow_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A signer that starts late is not what these tests are about."""
+    monkeypatch.setattr("proxy.speech.manifest_embedding.DUE_WITHIN_S", WAIT_S)
 
 
 def serving(folder: Path, *script: Step, more: str = 'mark = ""') -> AbstractAsyncContextManager[Inside]:
@@ -59,8 +72,11 @@ async def sidecar(server: Inside, answer: httpx2.Response) -> httpx2.Response:
 class NoSigner(Signer):
     """One that never signs."""
 
-    def __init__(self) -> None:  # it needs nothing
-        pass
+    def __init__(self) -> None:
+        super().__init__(ManifestMetrics(CollectorRegistry()))
+
+    def prepare(self) -> None:
+        """It needs no process."""
 
     async def sign_digest(self, facts: object, digest: object) -> Any:
         del facts, digest
@@ -182,6 +198,15 @@ async def test_what_has_no_place_for_a_manifest_is_refused(tmp_path: Path) -> No
         assert (answer.status_code, envelope(answer)["param"]) == (400, "provenance")
 
 
+async def test_what_is_too_long_for_one_file_is_refused_before_it_is_spoken(tmp_path: Path) -> None:
+    async with serving(tmp_path) as server:
+        text = "word " * 800
+        sent = {**BODY, "input": text, "provenance": "c2pa", "sample_rate": 48_000, "speed": 0.25}
+        answer = await server.ask("POST", "/v1/audio/speech", body=sent)
+        assert (answer.status_code, envelope(answer)["param"]) == (400, "provenance")
+        assert not await server.usage()
+
+
 async def test_a_server_without_manifests_signs_none(tmp_path: Path) -> None:
     async with serving(tmp_path, more='mark = ""\nmanifests = false') as server:
         answer = await ask(server, response_format="wav")
@@ -297,6 +322,27 @@ async def test_the_inaudible_mark_is_named_in_the_manifest(tmp_path: Path) -> No
     assert read("wav", answer.content).assertion("org.voxgate.mark") == {"plugin": plugin, "key": key}
 
 
+async def test_a_manifest_without_a_time_stamp_is_signed_again_later(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("proxy.provenance.signer.STAMP_REST_S", 0.0)
+    with time_stamper() as stamper:
+        more = f'mark = ""\ntimestamp_url = "{stamper.url}"'
+        async with serving(tmp_path, more=more) as server:
+            stamper.is_refusing = True
+            answer = await ask(server)
+            plain = await sidecar(server, answer)
+            assert "time" not in read("mp3", answer.content, plain.content).active["signature_info"]
+            stamper.is_refusing = False
+            assert (await sidecar(server, answer)).content == plain.content
+            monkeypatch.setattr("proxy.provenance.manifests.AGAIN_AFTER", 0)
+            stamped = await sidecar(server, answer)
+            reading = read("mp3", answer.content, stamped.content)
+            assert (reading.state, "time" in reading.active["signature_info"]) == ("Valid", True)
+            assert (await sidecar(server, answer)).content == stamped.content
+            assert stamper.asked == 2
+
+
 async def test_a_new_key_of_the_mark_keeps_old_addresses(tmp_path: Path) -> None:
     async with serving(tmp_path) as server:
         answer = await ask(server)
@@ -304,3 +350,32 @@ async def test_a_new_key_of_the_mark_keeps_old_addresses(tmp_path: Path) -> None
         server.worker.revise(config_toml.load(tmp_path / "config.toml", {}))
         assert (await sidecar(server, answer)).is_success
         assert (await ask(server)).headers["link"] != answer.headers["link"]
+
+
+async def signed_mp3(folder: Path) -> bytes:
+    """A clip as a provider that signs its sound gives it."""
+    async with open_signer(Config(data=str(folder)), ManifestMetrics(CollectorRegistry())) as signer:
+        facts = ManifestFacts(0, (ClipSpeaker("their/model", ""),))
+        return (await signer.embed(facts, SoundFile(mp3(1.0, tags=True), "audio/mpeg"))).data
+
+
+@pytest.mark.parametrize("piece", [100, 1_000_000])
+async def test_the_manifest_of_a_provider_is_in_ours_if_somebody_asks(tmp_path: Path, piece: int) -> None:
+    theirs = await signed_mp3(tmp_path)
+    pieces = [Encoded("mp3", theirs[at : at + piece]) for at in range(0, len(theirs), piece)]
+    engine = Scripted(Started(24_000), *pieces, Finished(), is_local=False, is_speech=True, formats=("mp3",))
+    async with inside(tmp_path, CONFIG + 'mark = ""', {"one": engine, "tones": Scripted()}) as server:
+        signed = await ask(server, response_format="mp3", provenance="c2pa", cache=False)
+        reading = read("mp3", signed.content)
+        assert reading.state == "Valid"
+        assert len(reading.store["manifests"]) == 2
+        (parent,) = reading.active["ingredients"]
+        assert parent["relationship"] == "parentOf"
+        assert read("mp3", theirs).active["label"] == parent["active_manifest"]
+        assert [each["action"] for each in reading.actions] == ["c2pa.opened", "c2pa.edited"]
+        lost = 'voxgate_manifests_lost_total{engine="one"}'
+        assert lost not in server.worker.metrics.text()
+        plain = await ask(server, response_format="mp3", cache=False)
+        assert read("mp3", plain.content).state == "None"
+        assert plain.content in signed.content
+        assert f"{lost} 1.0" in server.worker.metrics.text()

@@ -59,7 +59,12 @@ EXCHANGES = (
             {"stream_format": "sse", "model": "tone"},
         )
     ),
+    Exchange("get_receipt", "GET", "/v1/audio/receipts/{request}"),
+    Exchange("get_any_receipt", "GET", "/admin/receipts/{request}"),
     Exchange("create_speech", "POST", "/v1/audio/speech", {"model": "tts-1"}, 400),
+    Exchange("get_receipt", "GET", "/v1/audio/receipts/{request}", status=404),
+    Exchange("get_any_receipt", "GET", "/admin/receipts/{request}", status=404),
+    Exchange("list_receipt_keys", "GET", "/v1/audio/receipts/keys"),
     Exchange("create_speech", "POST", "/v1/audio/speech", _SPEECH | {"model": "gone"}, 404),
     Exchange("create_speech", "POST", "/v1/audio/speech", _SPEECH | {"voice": "tone/fail"}, 503),
     Exchange("list_models", "GET", "/v1/models"),

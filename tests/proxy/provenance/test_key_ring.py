@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import stat
 from base64 import b64encode
 from pathlib import Path
@@ -54,6 +55,15 @@ def test_a_new_key_stands_before_those_that_were_there(tmp_path: Path) -> None:
     assert [*ensure_keys(file)] == after
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
     assert [path.name for path in tmp_path.iterdir()] == ["mark-keys"]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may give a file to somebody")
+def test_a_key_that_root_adds_leaves_the_file_to_the_servers_user(tmp_path: Path) -> None:
+    file = tmp_path / "receipt-keys"
+    ensure_keys(file)
+    os.chown(file, 4321, 4322)
+    add_key(file)
+    assert (file.stat().st_uid, file.stat().st_gid) == (4321, 4322)
 
 
 def test_a_spoilt_file_is_not_overwritten(tmp_path: Path) -> None:

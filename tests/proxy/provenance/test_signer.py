@@ -10,6 +10,7 @@ import subprocess
 import sys
 from collections.abc import AsyncIterator
 from contextlib import suppress
+from datetime import UTC, datetime
 from pathlib import Path
 
 import psutil
@@ -27,6 +28,7 @@ from speech_engine.host.confinement import has_call_filter
 from speech_engine.host.landlock import has_landlock
 from tests.proxy.audio.recordings.clips import KINDS, encoded, sine, wav
 from tests.proxy.provenance.manifests import read
+from tests.proxy.provenance.time_stamper import time_stamper
 from tests.sound import tone
 
 FACTS = ManifestFacts(1_790_000_000_000_000, (ClipSpeaker("xtts/en", ""),), ("spread", "3f2a91c0"))
@@ -270,3 +272,27 @@ def test_the_library_stays_in_the_process_which_ends_with_its_worker(
         worker.kill()
     _, alive = psutil.wait_procs([child], timeout=WAIT_S)
     assert not alive
+
+
+async def test_a_time_stamper_proves_when_it_was_signed(rig: Rig) -> None:
+    with time_stamper() as stamper:
+        rig.revise(MarkingSection(timestamp_url=stamper.url))
+        signed = await rig.signer.sign_digest(FACTS, hashlib.sha256(b"x").digest())
+        inside = await rig.signer.embed(FACTS, SoundFile(WAV, "audio/wav"))
+    assert signed.is_stamped
+    assert inside.is_stamped
+    for reading in (read("pcm", b"x", signed.data), read("wav", inside.data)):
+        assert reading.state == "Valid"
+        assert datetime.fromisoformat(reading.active["signature_info"]["time"]) > datetime(
+            2026, 1, 1, tzinfo=UTC
+        )
+    assert 'voxgate_manifests_total{result="stamped"} 2.0' in rig.metrics
+    assert 'voxgate_manifests_total{result="plain"}' not in rig.metrics
+
+
+async def test_a_time_stamper_that_refuses_costs_its_stamp_alone(rig: Rig) -> None:
+    with time_stamper() as stamper:
+        stamper.is_refusing = True
+        rig.revise(MarkingSection(timestamp_url=stamper.url))
+        assert not (await rig.signer.sign_digest(FACTS, bytes(32))).is_stamped
+        assert stamper.asked == 1

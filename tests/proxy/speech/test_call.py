@@ -13,7 +13,8 @@ from policies.routing import Candidate, Model, Voice
 from proxy.audio.formats import Chunk
 from proxy.http.replies import encode_json
 from proxy.ledger import SpentAttempt
-from proxy.speech.call import Attempt, Tally
+from proxy.speech.attempt import Attempt
+from proxy.speech.call import Tally
 from proxy.speech.planning import Part, SpeechPlan
 from proxy.speech.speech_request import Defaults, parse_speech
 from speech_engine import EngineVoice, ModelInfo
@@ -28,6 +29,8 @@ class Output(NamedTuple):
 
     seconds: float = 0.0
     units: float | None = None
+    has_manifest: bool = False
+    original: bytes = b""
 
 
 def model(engine: str, *, billed_on_submit: bool = False) -> Model:
@@ -113,6 +116,8 @@ def test_the_output_of_an_attempt_is_what_it_is_when_it_is_settled() -> None:
     class Growing:
         seconds = 0.0
         units: float | None = None
+        has_manifest = False
+        original = b""
 
     growing, counted = Growing(), tally(1)
     counted.attempts.append(

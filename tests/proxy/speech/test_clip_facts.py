@@ -43,7 +43,7 @@ async def test_the_digest_is_of_the_file_that_the_client_saves(tmp_path: Path, k
             answer = await server.speech("A short text. " * 4, **ANSWERS[kind])
             facts, body = await facts_of(server, answer), saved(answer)
             assert (facts.sha256, facts.bytes) == (hashlib.sha256(body).hexdigest(), len(body))
-            assert facts.speakers == (ClipSpeaker("tone/standard", "Apache-2.0"),)
+            assert facts.speakers == (ClipSpeaker("tone/standard", "Apache-2.0", is_trained=False),)
             assert (facts.language, facts.consents, facts.mark, facts.manifest) == ("en", (), "", "")
         rows = await server.usage()
     assert [row.cache for row in rows] == ["hit", "miss"]
@@ -61,6 +61,21 @@ async def test_what_an_engine_encoded_passes_through_and_has_its_own_digest(tmp_
     assert answer.content == mp3
     assert (facts.sha256, facts.bytes) == (hashlib.sha256(mp3).hexdigest(), len(mp3))
     assert facts.speakers == (ClipSpeaker("one/m", ""),)
+
+
+async def test_all_who_spoke_are_named_with_their_licences(tmp_path: Path) -> None:
+    two = PROVIDER.replace("[models]", "[engines.two]\n[models]").replace('["one/m"]', '["one/m", "two/m"]')
+    config = two + '[voices.ben]\ntwo = "v"\n'
+    speakers = {
+        "one": Scripted(*spoken(0.5), licence="CPML"),
+        "two": Scripted(*spoken(0.5), licence="MIT", is_trained=False),
+    }
+    async with inside(tmp_path, config, speakers) as server:
+        voice = {"cast": {"Ana": "ana", "Ben": "ben"}}
+        text = "[Ben] One. [Ana] Two. [Ben] Three."
+        answer = await server.speech(text, model="pair", voice=voice)
+        facts = await facts_of(server, answer)
+    assert facts.speakers == (ClipSpeaker("two/m", "MIT", is_trained=False), ClipSpeaker("one/m", "CPML"))
 
 
 async def test_a_marked_clip_names_its_mark_and_its_manifest(tmp_path: Path) -> None:

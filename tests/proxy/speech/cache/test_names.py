@@ -54,6 +54,7 @@ OTHERWISE: dict[str, Any] = {
     "instructions": "Whisper.",
     "extra": (("task_type", '"Base"'),),
     "ignored": ("provider",),
+    "provenance": "c2pa",
 }
 """For each field of a request a value that differs from the one above."""
 
