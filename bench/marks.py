@@ -1,8 +1,9 @@
-"""What the mark `spread` is worth: `python -m bench.marks [found] [short] [sound] [chance] [speeds]`.
+"""What the mark `spread` is worth: `python -m bench.marks [NAME]`, with these names:
 
 `found` shows how many clips of the embedded voices are found after what may happen to them, and how many
 payloads are read; `short` the shortest part of a clip that will do. `sound` says what a listener gets of it,
-and what it costs. `chance` tries keys that marked nothing, and `speeds` other speeds.
+and what it costs, and `strengths` the same at other strengths. `chance` tries keys that marked nothing, and
+`speeds` other speeds.
 """
 
 from __future__ import annotations
@@ -41,6 +42,8 @@ EACH: Final = 7
 """Texts of each language and voice: seventy clips."""
 
 LENGTHS_S: Final = (0.75, 1.0, 1.25, 1.5, 2.0, 2.5, 3.0)
+STRENGTHS: Final = (0.5, 1.0, 2.0)
+STRENGTHS_AFTER: Final = ("pcm", "opus 32k", "20 dB noise")
 SPEEDS: Final = (0.9, 0.97, 1.05, 1.1)
 OTHER: Final = b"a key that marked nothing"
 
@@ -101,8 +104,7 @@ def segments_db(clip: Clip, ready: Clip) -> float:
     return float(np.mean(np.clip(10 * np.log10(power[heard] / (noise[heard] + 1e-9)), -10, 35)))
 
 
-def show_sound(clips: Sequence[Clip]) -> None:
-    ready = [marked(clip) for clip in clips]
+def show_heard(clips: Sequence[Clip], ready: Sequence[Clip]) -> None:
     louder = [loudness_lufs(after) - loudness_lufs(clip) for clip, after in zip(clips, ready, strict=True)]
     print(f"loudness changes by {np.min(louder):+.3f} to {np.max(louder):+.3f} LU")
     segments = [segments_db(clip, after) for clip, after in zip(clips, ready, strict=True)]
@@ -113,11 +115,24 @@ def show_sound(clips: Sequence[Clip]) -> None:
     print(
         f"below the masking threshold: median {middle:.1f} dB, 5 % under {low:.1f} dB, above it {share:.1%}"
     )
+
+
+def show_sound(clips: Sequence[Clip]) -> None:
+    show_heard(clips, [marked(clip) for clip in clips])
     silence = np.zeros(RATE_HZ, np.int16)
     print(f"silence stays silence: {not marked(silence).any()}")
     print(f"first byte after {_first_ms(clips[0])} ms of sound")
     for chunk_ms in (20, 100, 1000):
         print(f"in chunks of {chunk_ms} ms: {_cost_ms(clips, chunk_ms):.2f} ms of CPU for a second of sound")
+
+
+def show_strengths(clips: Sequence[Clip]) -> None:
+    for strength in STRENGTHS:
+        print(f"strength {strength:g}")
+        ready = [marked(clip, strength=strength) for clip in clips]
+        show_heard(clips, ready)
+        for name in STRENGTHS_AFTER:
+            print(line(name, [found(CHANGES[name](clip)) for clip in ready[::3]]), flush=True)
 
 
 def _first_ms(clip: Clip) -> int:
@@ -170,6 +185,7 @@ SHOWN: Final = {
     "found": show_found,
     "short": show_short,
     "sound": show_sound,
+    "strengths": show_strengths,
     "chance": show_chance,
     "speeds": show_speeds,
 }

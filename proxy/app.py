@@ -44,10 +44,8 @@ from proxy.kept import KeptAnswers, open_answers
 from proxy.kept.vault import Vault, open_vault
 from proxy.ledger import Ledger, open_ledger
 from proxy.ledger.budgets import Budgets
-from proxy.provenance.checker import ProvenanceChecker, open_checker
-from proxy.provenance.manifests import Manifests, open_manifests
-from proxy.provenance.marker import Marker, open_marker
 from proxy.provenance.receipt_keys import read_receipt_keys
+from proxy.provenance.resources import Provenance, open_provenance
 from proxy.speech.cache import Cache, open_cache
 from proxy.speech.candidate_race import FirstAudio
 from proxy.speech.front_ends import FrontEnds, open_front_ends, routed_front_ends
@@ -86,9 +84,7 @@ class WorkerResources(NamedTuple):
     front_ends: FrontEnds
     detector: LanguageDetection
     cache: Cache
-    marker: Marker
-    checker: ProvenanceChecker
-    manifests: Manifests
+    provenance: Provenance
     metrics: Metrics
 
 
@@ -108,7 +104,7 @@ class Worker:
         self.erasure, self.voice_use = resources.erasure, resources.voice_work.use
         self.binding_maker = resources.binding_maker
         self.engines, self.cache, self.metrics = resources.engines, resources.cache, resources.metrics
-        self.manifests = resources.manifests
+        self.manifests = resources.provenance.manifests
         self.server_state = health.ServerState()
         self._resources = resources
         self._registry = registry
@@ -149,7 +145,7 @@ class Worker:
         receipts_ = self._receipts(config)
         admin_tools = self._admin_tools(config)
         admin_routes = [
-            *api_admin.record_routes(admin_tools, owned, resources.checker),
+            *api_admin.record_routes(admin_tools, owned, resources.provenance.checker),
             *api_admin.engine_routes(admin_tools, dependencies, self.planner, library),
             *api_admin.receipts.routes(receipts_),
         ]
@@ -158,10 +154,10 @@ class Worker:
             *models.routes(catalogue, plans),
             *voice_routes.routes(voice_tools, speech_endpoint, server.default_model, owned.export),
             *consents.routes(owned.consents, catalogue, config.consent),
-            *mark_routes(resources.checker),
+            *mark_routes(resources.provenance.checker),
             *lexicons.routes(library_editor, config.lexicons),
             *me.routes(self.ledger, plans),
-            *manifests.routes(resources.manifests),
+            *manifests.routes(resources.provenance.manifests),
             *usage.routes(self.store, self._usage_throttle),
             *receipts.routes(receipts_),
             *health.routes(readiness),
@@ -179,7 +175,7 @@ class Worker:
         front_ends = resources.front_ends
         first_audio = FirstAudio(catalogue, self.engines, budgets, server.first_audio_s)
         self.admission = Admission(plans, resources.limits)
-        marking = resources.marker.rules
+        marking = resources.provenance.marker.rules
         self.planner = Planner(
             catalogue,
             front_ends.names,
@@ -199,8 +195,8 @@ class Worker:
             self.metrics,
             self._spill_room,
             self.erasure.erased,
-            resources.marker,
-            resources.manifests,
+            resources.provenance.marker,
+            resources.provenance.manifests,
             has_receipts=config.marking.receipts,
         )
         self.erasure.things = DerivedThings(
@@ -230,9 +226,7 @@ class Worker:
         self._spill_room.bound(server.spill_mb)
         resources.answers.bound(server.idempotency_mb)
         resources.vault.revise(config.vault)
-        resources.marker.revise(config)
-        resources.checker.revise(config)
-        resources.manifests.revise(config)
+        resources.provenance.revise(config)
 
     def _readiness(self, dependencies: health.Dependencies, server: Server) -> health.HealthEndpoints:
         model, voice = server.default_model, server.default_voice
@@ -281,9 +275,7 @@ async def open_worker(
         open_front_ends(registry, config.front_ends, routed_front_ends(config)) as front_ends,
         open_detector(registry, detector_name, detector_section) as detector,
         open_cache(config, store, front_ends.revision, metrics) as cache,
-        open_marker(registry, config, store) as marker,
-        open_checker(voice_work.decoder, store, config) as checker,
-        open_manifests(config, store, metrics) as manifest_signing,
+        open_provenance(registry, config, store, voice_work.decoder, metrics) as provenance,
     ):
         resources = WorkerResources(
             store=store,
@@ -299,9 +291,7 @@ async def open_worker(
             front_ends=front_ends,
             detector=detector,
             cache=cache,
-            marker=marker,
-            checker=checker,
-            manifests=manifest_signing,
+            provenance=provenance,
             metrics=metrics,
         )
         yield Worker(config, registry, resources, link)

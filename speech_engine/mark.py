@@ -30,6 +30,9 @@ class Detection(msgspec.Struct, frozen=True):
     A mark is there if the score reaches the threshold, which chance does at most with `FALSE_RATE`. `payload`
     is None if the mark is too weak to read. It was found in `seconds` of sound, `begin_s` after the sound's
     begin; there may be more of it.
+
+    A mark that has no keys is found with the key "": it says that a machine spoke, and not whose. Some marks
+    carry only the lowest `payload_bits` of a payload.
     """
 
     score: float
@@ -38,6 +41,7 @@ class Detection(msgspec.Struct, frozen=True):
     payload: int | None = None
     begin_s: float = 0.0
     seconds: float = 0.0
+    payload_bits: int = PAYLOAD_BITS
 
 
 class MarkStream(Protocol):

@@ -52,6 +52,9 @@ class Grid:
         """The bins where bands begin, and the end of the last."""
         self.band_of_bin: NDArray[np.intp] = np.repeat(np.arange(self.bands), np.diff(self.edges))
         self._samples = np.arange(self.length)
+        self._has_pairs = bool((np.diff(self.edges) == _BAND_BINS).all())
+        self.hop: int | None = self.length // 2 if rate_hz % FRAMES_A_SECOND == 0 else None
+        """The samples from one frame to the next, if that is always the same number."""
         self.window: Floats = np.sin(np.pi * (np.arange(self.length) + 0.5) / self.length).astype(np.float32)
 
     def begin(self, frame: int) -> int:
@@ -69,9 +72,11 @@ class Grid:
 
     def energies(self, spectra: NDArray[np.complex64]) -> Floats:
         """Return the energy of each frame in each band."""
-        used = spectra[:, : self.edges[-1]]
+        used = spectra[:, self.edges[0] : self.edges[-1]]
         power = used.real**2 + used.imag**2
-        return np.add.reduceat(power, self.edges[:-1], axis=1)
+        if self._has_pairs:
+            return np.asarray(power[:, ::2] + power[:, 1::2])
+        return np.add.reduceat(power, self.edges[:-1] - self.edges[0], axis=1)
 
     def all_energies(self, samples: Floats, skipped: float) -> Floats:
         """Return the energies of all frames of a recording, the first `skipped` samples after its begin."""

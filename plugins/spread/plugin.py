@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import msgspec
 
@@ -15,7 +15,9 @@ if TYPE_CHECKING:
 
 
 class SpreadSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """There is nothing to set."""
+    """`strength` scales the mark: 2 doubles its amplitude, which is easier to find, and to hear."""
+
+    strength: Annotated[float, msgspec.Meta(ge=0.5, le=2.0)] = 1.0
 
 
 @asynccontextmanager
@@ -23,7 +25,7 @@ async def create(name: str, settings: SpreadSettings, context: Context) -> Async
     # The import is here because registering a plugin must not load numpy.
     from plugins.spread.spread_mark import SpreadMark
 
-    yield SpreadMark()
+    yield SpreadMark(settings.strength)
 
 
 def voxgate_register() -> tuple[Plugin[SpreadSettings], ...]:

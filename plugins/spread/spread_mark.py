@@ -11,12 +11,17 @@ from speech_engine.mark import Detection, MarkKey
 
 
 class SpreadMark:
+    """The mark at one strength. Its detector finds it at any."""
+
+    def __init__(self, strength: float = 1.0) -> None:
+        self._strength = strength
+
     def __repr__(self) -> str:
-        return "<SpreadMark>"
+        return f"<SpreadMark of strength {self._strength:g}>"
 
     def open(self, sample_rate_hz: int, key: MarkKey, payload: int) -> SpreadStream:
         """Open a stream as `Mark.open` says."""
-        return SpreadStream(sample_rate_hz, pattern_of(key.secret, payload))
+        return SpreadStream(sample_rate_hz, pattern_of(key.secret, payload), self._strength)
 
     def detect(self, pcm: bytes, sample_rate_hz: int, keys: Sequence[MarkKey]) -> Detection:
         """Look for marks as `Mark.detect` says: first as the sound is, then at other speeds."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from plugins.spread.grid import FRAMES_A_SECOND, Floats, Grid, require_rate
 from plugins.spread.shaping import Shaping
@@ -27,10 +28,10 @@ class SpreadStream:
     The mark is added in the time domain, so what it does not touch keeps its bits.
     """
 
-    def __init__(self, sample_rate_hz: int, pattern: Floats) -> None:
+    def __init__(self, sample_rate_hz: int, pattern: Floats, strength: float = 1.0) -> None:
         require_rate(sample_rate_hz)
         self._grid = Grid(sample_rate_hz)
-        self._shaping = Shaping(self._grid)
+        self._shaping = Shaping(self._grid, strength)
         self._pattern = pattern[:, : self._grid.bands]
         self._guard = sample_rate_hz // _GUARDS_A_SECOND
         self._fade: Floats = (np.arange(self._guard) / self._guard).astype(np.float32)
@@ -65,8 +66,10 @@ class SpreadStream:
         return last
 
     def _take_waiting(self) -> None:
-        self._take(np.frombuffer(self._waiting, "<i2").astype(np.float32))
-        self._waiting = b""
+        waiting, self._waiting = self._waiting, b""
+        # In pieces, which stay in the processor's cache.
+        for at in range(0, len(waiting), self._batch):
+            self._take(np.frombuffer(waiting[at : at + self._batch], "<i2").astype(np.float32))
 
     def _take(self, samples: Floats) -> None:
         """Take samples, and change every frame that is whole now."""
@@ -83,12 +86,23 @@ class SpreadStream:
         at = np.arange(self._frames, self._frames + len(begins)) % len(self._pattern)
         changes = self._shaping.changes(grid.energies(spectra), self._pattern[at])
         first, last = grid.edges[0], grid.edges[-1]
-        added = np.zeros_like(spectra)
-        added[:, first:last] = spectra[:, first:last] * changes[:, grid.band_of_bin]
-        waves = np.fft.irfft(added, grid.length, axis=1) * grid.window
-        for begin, wave in zip(begins.tolist(), waves, strict=True):
-            self._added[begin : begin + grid.length] += wave
+        spectra[:, first:last] *= changes[:, grid.band_of_bin]
+        spectra[:, :first] = spectra[:, last:] = 0
+        waves: Floats = np.fft.irfft(spectra, grid.length, axis=1).astype(np.float32, copy=False)
+        waves *= grid.window
+        self._overlap(begins, waves)
         self._frames += len(begins)
+
+    def _overlap(self, begins: NDArray[np.intp], waves: Floats) -> None:
+        """Add each frame where it begins. Every other one begins where one ends, so they go in one piece."""
+        if self._grid.hop is not None:
+            for first in (0, 1):
+                run = waves[first::2].reshape(-1)
+                begin = int(begins[0]) + first * self._grid.hop
+                self._added[begin : begin + len(run)] += run
+            return
+        for begin, wave in zip(begins.tolist(), waves, strict=True):
+            self._added[begin : begin + self._grid.length] += wave
 
     def _give(self, most: int) -> bytes:
         """Return the samples, `most` at most, that no later frame and no later block changes."""

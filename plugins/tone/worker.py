@@ -50,6 +50,7 @@ class ToneEngine:
             ModelInfo(
                 id=MODEL,
                 is_speech=False,
+                is_trained=False,
                 languages=(Language(ANY_LANGUAGE),),
                 sample_rate_hz=self._settings.sample_rate_hz,
                 speed=(0.25, 4.0),

@@ -24,6 +24,7 @@ from proxy.http.replies import reply
 from proxy.provenance.checker import ProvenanceChecker
 from proxy.provenance.findings import Examination, ManifestFinding, ManifestState, MarkFinding
 from proxy.provenance.marker import day_of
+from speech_engine.mark import PAYLOAD_BITS
 
 MOST_MANIFEST_BYTES = 1024 * 1024
 FILES: Mapping[str, int] = {"file": MOST_FILE_BYTES, "manifest": MOST_MANIFEST_BYTES}
@@ -38,7 +39,7 @@ class DetectedMark(msgspec.Struct, frozen=True, kw_only=True):
     A mark is there if the score reaches the threshold, which chance does once in a million recordings at
     most. It was found in `seconds` of sound from `begins_s` on. `key` is the id of its key, `day` when it was
     made, in UTC, and `is_ours` tells whether this installation made it. The last two are null if it is too
-    weak to read.
+    weak to read. A mark that has no keys may be anybody's: `key` and `is_ours` are null.
     """
 
     technique: Literal["inaudible_mark"] = "inaudible_mark"
@@ -155,7 +156,9 @@ class MarkDetection:
         examined = await self._examined(request, account)
         marks = await self._marks(examined)
         manifest = _manifest(examined.manifest)
-        techniques: list[Technique] = ["inaudible_mark"] if any(mark.found for mark in marks) else []
+        techniques: list[Technique] = (
+            ["inaudible_mark"] if any(mark.is_proof for mark in examined.marks) else []
+        )
         if manifest.signed_by_us:
             techniques.append("c2pa")
         return DetectedMarks(
@@ -191,11 +194,12 @@ class MarkDetection:
 
     async def _mark(self, mark: MarkFinding) -> DetectedMark:
         payload = mark.payload if mark.is_found else None
+        names_maker = mark.payload_bits == PAYLOAD_BITS
         return DetectedMark(
             plugin=mark.plugin,
             found=mark.is_found,
-            key=mark.key,
-            is_ours=None if payload is None else await self._checker.is_ours(payload),
+            key=mark.key or None,
+            is_ours=await self._checker.is_ours(payload) if payload is not None and names_maker else None,
             day=None if payload is None else _day(payload),
             score=round(mark.score, 2),
             threshold=round(mark.threshold, 2),

@@ -38,8 +38,9 @@ class ReceiptMark(msgspec.Struct, frozen=True):
 class ReceiptClaims(msgspec.Struct, frozen=True, kw_only=True):
     """What is signed. `sha256` and `bytes` are of the audio as it was sent, decoded from events or JSON.
 
-    `iss` is the operator's name. `speakers` are the models that spoke, with their licences. `consents` are
-    digests of the consents of the voices that were heard. `credits` were charged. `made` is in UTC.
+    `iss` is the operator's name. `speakers` are the models that spoke, with their licences. `consents` name
+    the consents of the voices that were heard: each is the SHA-256 of the lines `voxgate/consent/v1`, kind,
+    id, created_at and digest. `credits` were charged. `made` is in UTC.
     """
 
     iss: str

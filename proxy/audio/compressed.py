@@ -8,7 +8,7 @@ from fractions import Fraction
 
 import av
 
-from proxy.audio.formats import MACHINE_TAGS, SAMPLE_BYTES, Chunk, Codec, OutputForm, silence
+from proxy.audio.formats import SAMPLE_BYTES, Chunk, Codec, OutputForm, machine_tags, silence
 from proxy.audio.frames_ogg import last_granule
 from proxy.audio.libav import Sink, audio_frame
 from proxy.audio.steps import SoundFailed
@@ -36,8 +36,8 @@ class CompressedEncoder:
             # Threads for each answer would cost more time than they save.
             encoding = {**codec.encoding, "threads": "1"}
             self._container = av.open(self._sink, "w", format=codec.container, options=muxing)
-            if form.is_tagged and codec.takes_tags:
-                self._container.metadata.update(MACHINE_TAGS)
+            if form.source and codec.takes_tags:
+                self._container.metadata.update(machine_tags(form.source))
             stream = self._container.add_stream(
                 codec.name, rate=self._rate_hz, layout="mono", options=encoding
             )

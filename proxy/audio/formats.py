@@ -126,21 +126,26 @@ class OutputForm(msgspec.Struct, frozen=True):
     """The form of an answer's sound. `kbit_s` is None for the usual number of the format at this rate.
 
     `is_usual` means that the client named no rate and no bits: then what an engine encoded itself may have
-    others. If it `is_tagged`, a container with room for it says that a machine spoke.
+    others. With a `source`, a container with room for it says that a machine spoke, and IPTC's word for it.
     """
 
     format: str
     sample_rate_hz: int = OUTPUT_RATE_HZ
     kbit_s: int | None = None
     is_usual: bool = True
-    is_tagged: bool = False
+    source: str = ""
 
 
-MACHINE_TAGS = {
-    "comment": "Spoken by a machine (AI-generated speech).",
-    "DIGITALSOURCETYPE": "http://cv.iptc.org/newscodes/digitalsourcetype/trainedAlgorithmicMedia",
-}
-"""What a tagged container says, for people and for tools that know IPTC's words."""
+TRAINED = "http://cv.iptc.org/newscodes/digitalsourcetype/trainedAlgorithmicMedia"
+RULES = "http://cv.iptc.org/newscodes/digitalsourcetype/algorithmicMedia"
+"""IPTC's words for what a trained model made, and for what a program made by rules."""
+
+COMMENT = "Spoken by a machine (AI-generated speech)."
+
+
+def machine_tags(source: str) -> dict[str, str]:
+    """Return what a tagged container says, for people and for tools."""
+    return {"comment": COMMENT, "DIGITALSOURCETYPE": source}
 
 
 USUAL_FORMS: dict[str, OutputForm] = {
@@ -241,7 +246,7 @@ def _info_chunk(comment: str) -> bytes:
     return b"LIST" + len(body).to_bytes(4, "little") + body
 
 
-_WAV_TAG = _info_chunk(MACHINE_TAGS["comment"])
+_WAV_TAG = _info_chunk(COMMENT)
 
 
 def wav_header(frames: int | None, rate_hz: int = OUTPUT_RATE_HZ, sample_bytes: int = SAMPLE_BYTES) -> bytes:

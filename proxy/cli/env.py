@@ -143,7 +143,7 @@ def _listing(loaded: Registry) -> dict[str, Hosted]:
 
     return {
         name: plugin.create
-        for kind in ("engine", "comparer")
+        for kind in ("engine", "comparer", "mark")
         for name, plugin in loaded.plugins(kind).items()
         if isinstance(plugin.create, Hosted) and plugin.create.has_environment
     }

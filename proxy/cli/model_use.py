@@ -17,10 +17,27 @@ if TYPE_CHECKING:
 
 
 def users(config: Config, name: str) -> list[str]:
-    """Return the engines that speak with a model."""
+    """Return the engines that speak with a model, and the marks that are made with it."""
+    return [*_engines(config, name), *_marks(config, name)]
+
+
+def namers(config: Config, name: str) -> list[str]:
+    """Return the sections that name a model. An engine that takes all that there are names none."""
+    engines = [
+        f"engines.{engine}"
+        for engine in _engines(config, name)
+        if config.engines[engine].model == name
+        or any(
+            isinstance(value, list) and name in value for value in config.engines[engine].settings.values()
+        )
+    ]
+    return [*engines, *(f"marks.{mark}" for mark in _marks(config, name))]
+
+
+def _engines(config: Config, name: str) -> list[str]:
     from proxy.engines.model_store.store import model_names
 
-    formats = _formats()
+    formats = _formats("engine")
     return [
         engine
         for engine, section in config.engines.items()
@@ -28,21 +45,17 @@ def users(config: Config, name: str) -> list[str]:
     ]
 
 
-def namers(config: Config, name: str) -> list[str]:
-    """Return the engines whose section names a model. An engine that takes all that there are names none."""
-    return [
-        engine
-        for engine in users(config, name)
-        if config.engines[engine].model == name
-        or any(
-            isinstance(value, list) and name in value for value in config.engines[engine].settings.values()
-        )
-    ]
+def _marks(config: Config, name: str) -> list[str]:
+    from proxy.engines.model_store.store import MODEL
+
+    return [mark for mark, section in config.marks.items() if section.settings.get(MODEL) == name]
 
 
 def next_steps(config: Config, plugin: str, name: str, licence: str, is_new: bool) -> list[Line]:
-    """Say what is left to do until an engine speaks with a model that was just imported."""
-    engines = users(config, name)
+    """Say what is left to do until a model is used that was just imported."""
+    if plugin in _formats("mark"):
+        return [] if _marks(config, name) else list(_mark_to_write(plugin, name))
+    engines = _engines(config, name)
     if not engines:
         return list(_section_to_write(config, plugin, name, licence))
     warnings = [line for engine in engines for line in _licence_warnings(config, engine, plugin)]
@@ -52,10 +65,15 @@ def next_steps(config: Config, plugin: str, name: str, licence: str, is_new: boo
     return warnings
 
 
+def _mark_to_write(plugin: str, name: str) -> Iterator[Line]:
+    yield Line("Answers are marked with it after a restart, and these lines in the configuration:")
+    yield from map(Line, (f"[marks.{plugin}]", f'model = "{name}"', "[marking]", f'mark = "{plugin}"'))
+
+
 def _section_to_write(config: Config, plugin: str, name: str, licence: str) -> Iterator[Line]:
     from speech_engine.licences import terms_of
 
-    format_ = _formats().get(plugin)
+    format_ = _formats("engine").get(plugin)
     listed_in = format_.listed_in if format_ else ""
     sections = [engine for engine, section in config.engines.items() if section.plugin == plugin]
     if sections:
@@ -77,7 +95,7 @@ def _licence_warnings(config: Config, engine: str, plugin: str) -> Iterator[Line
     from speech_engine.licences import terms_of
     from speech_engine.model_files import UnusableModel
 
-    section, format_ = config.engines[engine], _formats().get(plugin)
+    section, format_ = config.engines[engine], _formats("engine").get(plugin)
     try:
         _, models = with_models(section, format_, config.data)
         licence = strictest_licence(models)
@@ -107,7 +125,7 @@ def _licence_warnings(config: Config, engine: str, plugin: str) -> Iterator[Line
         yield Line(accept)
 
 
-def _formats() -> dict[str, ModelFormat | None]:
+def _formats(kind: str) -> dict[str, ModelFormat | None]:
     from proxy.engines import registry
 
-    return {name: plugin.model_format for name, plugin in registry.load().plugins("engine").items()}
+    return {name: plugin.model_format for name, plugin in registry.load().plugins(kind).items()}

@@ -32,7 +32,7 @@ ModelName = Annotated[str, typer.Argument(metavar="NAME", help="The model's name
 @models.command("import")
 def models_import(
     path: Annotated[Path, typer.Argument(metavar="PATH", help="A folder with the files, or its main file.")],
-    engine: Annotated[str, typer.Option(help="The engine that will speak with it, or its plugin.")],
+    engine: Annotated[str, typer.Option(help="The engine or mark that will use it, or its plugin.")],
     name: Annotated[str, typer.Option(help="What the configuration will call it.")],
     licence: Annotated[str, typer.Option(help="The name of its licence: CPML, Apache-2.0, ….")],
     language: Annotated[
@@ -111,7 +111,7 @@ def models_remove(
     named_by = namers(config, name)
     if named_by and not stale and not force:
         raise CommandRefused(
-            f"[engines.{named_by[0]}] names {name!r}: change the configuration first, or add --force"
+            f"[{named_by[0]}] names {name!r}: change the configuration first, or add --force"
         )
     with _changing(config, form) as (store, _progress):
         chosen = [
@@ -131,9 +131,11 @@ def _format(config: Config, engine: str) -> tuple[str, ModelFormat]:
     from proxy.engines import registry
 
     plugin = config.engines[engine].plugin if engine in config.engines else engine
+    loaded = registry.load()
     formats = {
         name: found.model_format
-        for name, found in registry.load().plugins("engine").items()
+        for kind in ("engine", "mark")
+        for name, found in loaded.plugins(kind).items()
         if found.model_format is not None
     }
     if plugin not in formats:

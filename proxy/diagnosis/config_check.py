@@ -79,7 +79,7 @@ def _settings(config: Config, registry: Registry) -> list[Finding]:
     ]
     for kind, name, section in sections:
         try:
-            registry.settings(kind, name, section)
+            registry.settings(kind, name, section, config.data)
             findings.append(ok(kind, f"{len(section.settings)} setting(s)", name=name))
         except EngineConfigError as error:
             findings.append(wrong(kind, str(error), name=name))

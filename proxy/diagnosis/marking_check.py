@@ -9,9 +9,12 @@ from policies.marking import MarkingRules
 from policies.routing import Model
 from proxy.config import addresses
 from proxy.config.config_toml import Config
+from proxy.config.sections import PluginSection
 from proxy.diagnosis.finding import Finding, note, ok, wrong
 from proxy.diagnosis.probes import ProbeResults
-from proxy.engines.registry import Registry
+from proxy.engines.environments import EnvironmentRefused
+from proxy.engines.marks import MarkRequest, hosted_parts
+from proxy.engines.registry import EngineConfigError, Registry
 from proxy.provenance.key_ring import UnusableKeys, parse_keys
 from proxy.provenance.marker import KEYS_FILE
 from speech_engine import Hosted
@@ -40,9 +43,24 @@ def _mark(config: Config, registry: Registry) -> Iterator[Finding]:
         yield wrong(_WHAT, found, name=name)
     elif not name:
         yield note(_WHAT, 'marking.mark = "": no sound has an inaudible mark')
+    else:
+        yield from _process(config, registry, name)
     for other in config.marks:
         if other != name:
             yield note(_WHAT, f"[marks.{other}] has no effect: marking.mark is {name!r}", name=other)
+
+
+def _process(config: Config, registry: Registry, name: str) -> Iterator[Finding]:
+    """Judge what the process of a mark needs, if it has one."""
+    hosted = registry.plugins("mark")[name].create
+    if not isinstance(hosted, Hosted):
+        return
+    try:
+        hosted_parts(
+            registry, MarkRequest(name, config.marks.get(name, PluginSection()), {}, config.data), hosted
+        )
+    except (EngineConfigError, EnvironmentRefused) as refused:
+        yield wrong(_WHAT, f"nothing due is spoken: {refused}", name=name)
 
 
 def _keys(config: Config) -> Iterator[Finding]:

@@ -7,9 +7,9 @@ question, and ends when nobody has asked for some minutes.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AsyncExitStack, aclosing, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import NamedTuple, Protocol
 
 import msgspec
@@ -17,22 +17,15 @@ import structlog
 
 from proxy.config.sections import PluginSection
 from proxy.engines import environments
-from proxy.engines.children import Child
 from proxy.engines.environments import EnvironmentRefused
 from proxy.engines.plugin_instances import PluginRequest, open_plugin
+from proxy.engines.plugin_process import PluginLauncher, PluginProcess, PluginProcessFailed
 from proxy.engines.registry import EngineConfigError, Registry
 from speech_engine import Comparer, Hosted, SpeakerScale
-from speech_engine.host.comparer_messages import (
-    BeginComparer,
-    ComparerReady,
-    ComparisonQuestion,
-    ComparisonScore,
-)
-from speech_engine.host.pipe_messages import (
-    Broken,
-    Message,
-)
+from speech_engine.host.comparer_messages import ComparerReady, ComparisonQuestion, ComparisonScore
+from speech_engine.host.pipe_messages import BeginPlugin
 
+HOST_MODULE = "speech_engine.host.comparing"
 WITHIN_S = 60.0
 """The time for one answer, the wait for its turn and the start of the process included."""
 IDLE_S = 300.0
@@ -83,25 +76,16 @@ class HostedComparer:
     """A comparer in a process of its own. Close it."""
 
     def __init__(
-        self,
-        begin: BeginComparer,
-        interpreter: str,
-        environ: Mapping[str, str],
-        *,
-        within_s: float = WITHIN_S,
-        idle_s: float = IDLE_S,
+        self, name: str, launcher: PluginLauncher, *, within_s: float = WITHIN_S, idle_s: float = IDLE_S
     ) -> None:
-        self.name = begin.name
-        self._begin = begin
-        self._interpreter = interpreter
-        self._environ = environ
+        self.name = name
+        self._launcher = launcher
         self._within_s = within_s
         self._idle_s = idle_s
         self._turn = asyncio.Lock()
         self._waiting = 0
-        self._running: _Running | None = None
+        self._running: PluginProcess | None = None
         self._idle: asyncio.TimerHandle | None = None
-        self._ending: set[asyncio.Task[None]] = set()
 
     def __repr__(self) -> str:
         return f"<HostedComparer {self.name}, {'started' if self._running else 'not started'}>"
@@ -120,8 +104,7 @@ class HostedComparer:
 
     async def close(self) -> None:
         self._drop()
-        while self._ending:
-            await asyncio.wait(self._ending)
+        await self._launcher.close()
 
     async def _scored(self, one: bytes, other: bytes) -> SpeakerScore:
         if self._idle is not None:
@@ -129,33 +112,23 @@ class HostedComparer:
         is_whole = False
         try:
             if self._running is None:
-                self._running = await self._start()
-            answer = await self._running.ask(ComparisonQuestion(one, other))
+                self._running = await self._launcher.start()
+            scale = _scale_of(self._running)
+            self._running.child.send(ComparisonQuestion(one, other))
+            answer = await anext(self._running.messages, None)
             is_whole = True
+        except PluginProcessFailed as failed:
+            raise ComparerFailed(str(failed)) from None
         finally:
             if not is_whole:
                 self._drop()  # whatever it says later would be the answer to another question
+        if not isinstance(answer, ComparisonScore):
+            self._drop()
+            raise ComparerFailed(f"{self.name} ended while it compared")
         self._idle = asyncio.get_running_loop().call_later(self._idle_s, self._drop)
         if answer.failure:
             raise ComparerFailed(f"{self.name} failed: {answer.failure}")
-        return SpeakerScore(answer.score, self._running.scale)
-
-    async def _start(self) -> _Running:
-        module = "speech_engine.host.comparing"
-        try:
-            child = await Child.start(module, interpreter=self._interpreter, environ=self._environ)
-        except OSError as error:
-            raise ComparerFailed(f"{self.name} cannot be started: {error.strerror}") from None
-        messages = child.messages()
-        is_ready = False
-        try:
-            child.send(self._begin)
-            running = await _Running.of(self.name, child, messages)
-            is_ready = True
-            return running
-        finally:
-            if not is_ready:
-                self._end(child, messages)
+        return SpeakerScore(answer.score, scale)
 
     def _drop(self) -> None:
         if self._idle is not None:
@@ -163,43 +136,14 @@ class HostedComparer:
             self._idle = None
         if self._running is not None:
             running, self._running = self._running, None
-            self._end(running.child, running.messages)
-
-    def _end(self, child: Child, messages: AsyncGenerator[Message, None]) -> None:
-        ending = asyncio.create_task(_end(child, messages))
-        self._ending.add(ending)
-        ending.add_done_callback(self._ending.discard)
+            self._launcher.end(running.child, running.messages)
 
 
-class _Running(NamedTuple):
-    """A process that has loaded the comparer."""
-
-    name: str
-    child: Child
-    messages: AsyncGenerator[Message, None]
-    scale: SpeakerScale
-
-    @classmethod
-    async def of(cls, name: str, child: Child, messages: AsyncGenerator[Message, None]) -> _Running:
-        match await anext(messages, None):
-            case ComparerReady(same, other):
-                return cls(name, child, messages, SpeakerScale(same, other))
-            case Broken(reason):
-                raise ComparerFailed(f"{name} cannot be used: {reason}")
-        raise ComparerFailed(f"{name} ended while it started")
-
-    async def ask(self, question: ComparisonQuestion) -> ComparisonScore:
-        self.child.send(question)
-        answer = await anext(self.messages, None)
-        if not isinstance(answer, ComparisonScore):
-            raise ComparerFailed(f"{self.name} ended while it compared")
-        return answer
-
-
-async def _end(child: Child, messages: AsyncGenerator[Message, None]) -> None:
-    async with aclosing(messages):
-        child.kill()
-    await child.wait_for_end()
+def _scale_of(process: PluginProcess) -> SpeakerScale:
+    match process.ready:
+        case ComparerReady(same, other):
+            return SpeakerScale(same, other)
+    raise PluginProcessFailed("its process is no comparer's")
 
 
 @asynccontextmanager
@@ -236,7 +180,7 @@ def _hosted(
     except (EngineConfigError, EnvironmentRefused) as error:
         _log.warning("plugin.start.refused", kind="comparer", plugin=name, reason=str(error))
         return None
-    begin = BeginComparer(
+    begin = BeginPlugin(
         name, hosted.module, msgspec.json.encode(settings), needs=hosted.needs, memory_mb=hosted.memory_mb
     )
-    return HostedComparer(begin, interpreter, environ)
+    return HostedComparer(name, PluginLauncher(HOST_MODULE, begin, interpreter, environ))

@@ -23,7 +23,7 @@ from proxy.config.engines import DEFAULT_CREDENTIAL, settings_by_key
 from proxy.config.reader import hint
 from proxy.config.sections import PluginSection
 from proxy.engines.hook_answers import GROUP, Hooks, Manager, judge
-from proxy.engines.model_store.store import StoredModel, strictest_licence, with_models
+from proxy.engines.model_store.store import StoredModel, strictest_licence, with_model_of_mark, with_models
 from speech_engine import Context, Engine, Hosted, Plugin
 from speech_engine.model_files import ModelFormat, UnusableModel
 from speech_engine.plugin import Create, Missing, S
@@ -163,8 +163,7 @@ class Registry:
     def first_settings(self, name: str, section: EngineSection, data: str) -> msgspec.Struct:
         """Return an engine's settings with its first key, secret or not. Raise EngineConfigError."""
         plugin = self._plugin_of(name, section)
-        section, _ = _with_models(name, section, plugin, data)
-        first = settings_by_key(plugin.settings, section)[0]
+        first = settings_by_key(plugin.settings, _with_models(name, section, plugin, data)[0])[0]
         return _settings(f"engines.{name}{first.where}", plugin.settings, first.raw)
 
     def missing(self, name: str, section: EngineSection, data: str) -> tuple[Missing, ...]:
@@ -176,8 +175,11 @@ class Registry:
             reason = type(error).__name__
         raise EngineConfigError(f"engines.{name}: its plugin cannot say what is missing: {reason}")
 
-    def settings(self, kind: InstanceKind, name: str, section: PluginSection) -> Any:
-        """Return the settings of a plugin that is opened once. Raise EngineConfigError."""
+    def settings(self, kind: InstanceKind, name: str, section: PluginSection, data: str = "") -> Any:
+        """Return the settings of a plugin that is opened once. `data` has the imported models.
+
+        Raise EngineConfigError.
+        """
         key = f"{kind}s.{name}"
         plugin = self._plugins.get((kind, name))
         if plugin is None:
@@ -185,6 +187,11 @@ class Registry:
             raise EngineConfigError(f"{key}: no {kind} called {name} is installed; {hint(name, known)}")
         if section.fault:
             raise EngineConfigError(section.fault)
+        if plugin.model_format is not None:
+            try:
+                section = with_model_of_mark(name, section, data)
+            except UnusableModel as fault:
+                raise EngineConfigError(f"{key}.model: {fault}") from None
         return _settings(key, plugin.settings, section.settings)
 
     def _plugin_of(self, name: str, section: EngineSection) -> Plugin[Any]:

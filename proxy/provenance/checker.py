@@ -20,6 +20,7 @@ from proxy.audio.recordings.decoder import Decoder
 from proxy.audio.recordings.job_processes import JobLost, JobProcesses
 from proxy.audio.recordings.recording import Decoded
 from proxy.config.sections import Config
+from proxy.engines.hosted_mark import MarkUnusable
 from proxy.errors import DecoderBusy
 from proxy.provenance.findings import (
     Examination,
@@ -29,9 +30,10 @@ from proxy.provenance.findings import (
     SearchJob,
 )
 from proxy.provenance.key_ring import KeyRing, UnusableKeys, parse_keys
-from proxy.provenance.marker import KEYS_FILE, installation_bits
+from proxy.provenance.marker import KEYS_FILE, Marker, installation_bits
 from proxy.storage import bindings
 from proxy.storage.store import Store
+from speech_engine.mark import MarkKey
 
 MOST_AT_ONCE = 1
 """A search keeps one processor busy: for half a second, and without a mark for four."""
@@ -55,8 +57,10 @@ _decode_manifest = msgspec.msgpack.Decoder(ManifestFinding).decode
 class ProvenanceChecker:
     """Checks uploads. Close it: `open_checker` does."""
 
-    def __init__(self, decoder: Decoder, store: Store, config: Config) -> None:
+    def __init__(self, decoder: Decoder, store: Store, config: Config, marker: Marker | None = None) -> None:
+        """`marker` has the marks that run in processes of their own. Without it, nobody looks for these."""
         self._decoder = decoder
+        self._marker = marker
         self._store = store
         self._config = config
         self._turns = AccountTurns(MOST_AT_ONCE, MOST_WAITING, MOST_OF_ACCOUNT)
@@ -110,9 +114,30 @@ class ProvenanceChecker:
             # A search is bounded by what is decoded, so the machine is at fault and not the file.
             _log.warning("marks.search.failed", error=type(error).__name__)
             raise DecoderBusy from None
+        marks += await self._ask_hosted(job, config)
         for failed in (mark for mark in marks if mark.fault):
             _log.warning("marks.search.failed", plugin=failed.plugin, error=failed.fault)
         return tuple(mark for mark in marks if not mark.fault)
+
+    async def _ask_hosted(self, job: SearchJob, config: Config) -> tuple[MarkFinding, ...]:
+        """Ask the marks that the configuration names and that have processes of their own."""
+        if self._marker is None:
+            return ()
+        keys = [MarkKey(id_, secret) for id_, secret in job.keys]
+        found: list[MarkFinding] = []
+        for name in sorted({config.marking.mark, *config.marks} - {""}):
+            mark = await self._marker.hosted(name)
+            if mark is None:
+                continue
+            # It loads numpy, which a worker does only where it is needed.
+            from proxy.provenance.search_child import samples_of
+
+            pcm, rate_hz = await asyncio.to_thread(samples_of, job)
+            try:
+                found.append(MarkFinding.of(name, await mark.detect(pcm, rate_hz, keys)))
+            except MarkUnusable as unusable:
+                found.append(MarkFinding(name, fault=str(unusable)))
+        return tuple(found)
 
     async def _read_manifest(self, job: ManifestJob) -> ManifestFinding:
         try:
@@ -163,8 +188,10 @@ def _certificate(config: Config) -> bytes | None:
 
 
 @asynccontextmanager
-async def open_checker(decoder: Decoder, store: Store, config: Config) -> AsyncIterator[ProvenanceChecker]:
-    checker = ProvenanceChecker(decoder, store, config)
+async def open_checker(
+    decoder: Decoder, store: Store, config: Config, marker: Marker | None = None
+) -> AsyncIterator[ProvenanceChecker]:
+    checker = ProvenanceChecker(decoder, store, config, marker)
     try:
         yield checker
     finally:

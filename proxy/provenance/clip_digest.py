@@ -15,6 +15,12 @@ class ClipDigest:
     def __repr__(self) -> str:
         return f"<ClipDigest of {self.bytes} bytes>"
 
+    @classmethod
+    def of(cls, data: bytes) -> ClipDigest:
+        digest = cls()
+        digest.add(data)
+        return digest
+
     @property
     def sha256(self) -> str:
         return self._hash.hexdigest()

@@ -6,6 +6,8 @@ from typing import Any, Literal
 
 import msgspec
 
+from speech_engine.mark import PAYLOAD_BITS, Detection
+
 ManifestState = Literal["trusted", "valid", "invalid", "not_present"]
 """`trusted` is signed by this server. `valid` fits the file, whoever signed it. `invalid` proves nothing."""
 
@@ -21,10 +23,29 @@ class MarkFinding(msgspec.Struct, frozen=True):
     begin_s: float = 0.0
     seconds: float = 0.0
     fault: str = ""
+    payload_bits: int = PAYLOAD_BITS
+
+    @classmethod
+    def of(cls, plugin: str, found: Detection) -> MarkFinding:
+        return cls(
+            plugin,
+            found.score,
+            found.threshold,
+            found.key,
+            found.payload,
+            found.begin_s,
+            found.seconds,
+            payload_bits=found.payload_bits,
+        )
 
     @property
     def is_found(self) -> bool:
         return self.key is not None
+
+    @property
+    def is_proof(self) -> bool:
+        """Whether one of our keys made it. What has no key may be anybody's."""
+        return bool(self.key)
 
 
 class ManifestFinding(msgspec.Struct, frozen=True):

@@ -11,11 +11,9 @@ from typing import Any
 import msgspec
 
 from proxy import __version__
+from proxy.audio.formats import RULES, TRAINED
 from proxy.provenance.signing import PARENT
 from proxy.storage.receipts import ClipSpeaker
-
-_SOURCES = "http://cv.iptc.org/newscodes/digitalsourcetype/"
-TRAINED, RULES = _SOURCES + "trainedAlgorithmicMedia", _SOURCES + "algorithmicMedia"
 
 
 class ManifestFacts(msgspec.Struct, frozen=True):

@@ -4,28 +4,29 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import os
 import secrets
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
-from typing import Protocol
 
 import msgspec
 import structlog
 
 from policies.marking import Marking, MarkingRules, MarkUse
 from proxy.audio import libraries
-from proxy.audio.steps import SoundFailed
+from proxy.config.secret import environ_for_hosts
 from proxy.config.secret_sections import MarkingSection
 from proxy.config.sections import Config, PluginSection
-from proxy.engines.plugin_instances import PluginRequest, open_plugin
+from proxy.engines.hosted_mark import HostedMark, MarkUnusable
+from proxy.engines.marks import AnswerMark, MarkRequest, UsableMark, open_mark
 from proxy.engines.registry import Registry
 from proxy.provenance.key_ring import KeyRing, UnusableKeys, ensure_keys, parse_keys
 from proxy.storage import bindings
 from proxy.storage.store import Store
-from speech_engine import EngineUnavailable
-from speech_engine.mark import Mark, MarkKey, MarkStream
+from speech_engine import EngineUnavailable, Hosted
+from speech_engine.mark import MarkKey
 
 KEYS_FILE = "mark-keys"
 """The file in the data folder, if `[marking] keys` names no other keys."""
@@ -40,27 +41,17 @@ _RETRY_S = 10.0
 _log = structlog.get_logger()
 
 
-class AnswerMark(Protocol):
-    """The mark of one answer. What comes out is as long as what went in, after `flush`. Close it."""
-
-    async def feed(self, pcm: bytes) -> bytes: ...
-
-    async def flush(self) -> bytes: ...
-
-    async def close(self) -> None: ...
-
-
 class Marker:
     """Opens marks. The plugin is opened by the first answer that is due: it loads large libraries."""
 
-    def __init__(
-        self, registry: Registry, sections: Mapping[str, PluginSection], store: Store, stack: AsyncExitStack
-    ) -> None:
+    def __init__(self, registry: Registry, config: Config, store: Store, stack: AsyncExitStack) -> None:
         self._registry = registry
-        self._sections = sections
+        self._sections = config.marks
+        self._environ = environ_for_hosts(os.environ, config.secrets)
+        self._data = config.data
         self._store = store
         self._stack = stack
-        self._opened: dict[str, Mark] = {}
+        self._opened: dict[str, UsableMark] = {}
         self._opening = asyncio.Lock()
         self._installation: int | None = None
         self._keys: KeyRing | None = None
@@ -92,9 +83,9 @@ class Marker:
             raise EngineUnavailable(f"The mark {use.plugin} cannot be made.", retry_after_s=_RETRY_S)
         payload = await self._payload()
         try:
-            return _LocalMark(use.plugin, mark.open(sample_rate_hz, MarkKey(use.key, secret), payload))
-        except Exception as error:  # noqa: BLE001 - the seam around a plugin: its class only
-            _log.warning("mark.open.failed", plugin=use.plugin, error=type(error).__name__)
+            return await mark.open(sample_rate_hz, MarkKey(use.key, secret), payload)
+        except MarkUnusable as unusable:
+            _log.warning("mark.open.failed", plugin=use.plugin, reason=str(unusable))
             raise EngineUnavailable(f"The mark {use.plugin} failed.", retry_after_s=_RETRY_S) from None
 
     def _marking(self, section: MarkingSection) -> Marking | None:
@@ -106,15 +97,23 @@ class Marker:
         key = "" if self._keys is None else self._keys.newest.id
         return Marking(MarkUse(section.mark, digest, key), section.manifests)
 
-    async def _mark(self, name: str) -> Mark | None:
+    async def hosted(self, plugin: str) -> HostedMark | None:
+        """Return a mark that has a process of its own, which also looks for it. None for any other."""
+        found = self._registry.plugins("mark").get(plugin)
+        if found is None or not isinstance(found.create, Hosted):
+            return None
+        mark = await self._mark(plugin)
+        return mark if isinstance(mark, HostedMark) else None
+
+    async def _mark(self, name: str) -> UsableMark | None:
         if name in self._opened:
             return self._opened[name]
         async with self._opening:
             if name not in self._opened:
                 await libraries.ensure_loaded()
                 section = self._sections.get(name, PluginSection())
-                request = PluginRequest("mark", name, section, is_asked_for=True)
-                mark: Mark | None = await open_plugin(self._stack, self._registry, request)
+                request = MarkRequest(name, section, self._environ, self._data)
+                mark = await open_mark(self._stack, self._registry, request)
                 if mark is None:
                     return None
                 self._opened[name] = mark
@@ -126,32 +125,6 @@ class Marker:
             id_ = await bindings.installation_id(self._store, secrets.token_hex(4))
             self._installation = installation_bits(id_)
         return self._installation << _HALF | (int(time.time()) // _DAY_S - _FIRST_DAY) & 0xFFFF
-
-
-class _LocalMark:
-    """A mark in the worker itself: a hundred milliseconds of sound take a fifth of a millisecond."""
-
-    def __init__(self, plugin: str, stream: MarkStream) -> None:
-        self._plugin = plugin
-        self._stream = stream
-
-    def __repr__(self) -> str:
-        return f"<_LocalMark {self._plugin}>"
-
-    async def feed(self, pcm: bytes) -> bytes:
-        try:
-            return self._stream.feed(pcm)
-        except Exception as error:  # noqa: BLE001 - the seam around a plugin: its class only
-            raise SoundFailed(f"the mark {self._plugin} failed: {type(error).__name__}") from None
-
-    async def flush(self) -> bytes:
-        try:
-            return self._stream.flush()
-        except Exception as error:  # noqa: BLE001 - the seam around a plugin: its class only
-            raise SoundFailed(f"the mark {self._plugin} failed: {type(error).__name__}") from None
-
-    async def close(self) -> None:
-        """Do nothing: the stream is only memory."""
 
 
 def installation_bits(id_: str) -> int:
@@ -176,6 +149,6 @@ def read_mark_keys(section: MarkingSection, data: Path) -> KeyRing | None:
 @asynccontextmanager
 async def open_marker(registry: Registry, config: Config, store: Store) -> AsyncIterator[Marker]:
     async with AsyncExitStack() as stack:
-        marker = Marker(registry, config.marks, store, stack)
+        marker = Marker(registry, config, store, stack)
         await asyncio.to_thread(marker.revise, config)
         yield marker

@@ -88,15 +88,7 @@ def _detect(name: str, mark: Mark, pcm: bytes, rate_hz: int, keys: Sequence[Mark
         found = mark.detect(pcm, rate_hz, keys)
     except Exception as error:  # noqa: BLE001 - the seam around a plugin: its class only
         return MarkFinding(name, fault=type(error).__name__)
-    return MarkFinding(
-        name,
-        found.score,
-        found.threshold,
-        found.key,
-        found.payload,
-        found.begin_s,
-        found.seconds,
-    )
+    return MarkFinding.of(name, found)
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ from math import ceil
 import msgspec
 
 from proxy.audio.formats import Chunk, OutputForm, whole_wav
-from proxy.ledger import Hold, Spent
+from proxy.ledger import Hold
 from proxy.provenance.clip_digest import ClipDigest
 from proxy.speech.cache import CacheLookup
 from proxy.speech.call import SpeechCall
@@ -86,10 +86,13 @@ class Answer:
 
     def last(self) -> bytes:
         """Return the end of the sound, which is never empty. Send it only after `settle`."""
-        data = self._take_last()
+        chunk = self._sound.last_chunk()
+        self._lookup.record(chunk.data)
+        self._unwritten.append(chunk)
+        self.is_whole = True
         if self.digest is not None:
-            self.digest.add(data)
-        return data
+            self.digest.add(chunk.data)
+        return chunk.data
 
     @property
     def samples(self) -> int:
@@ -109,7 +112,11 @@ class Answer:
         before = tally.samples
         self._count_written()
         try:
-            await self._hold.settle("finished", self._spent())
+            spent = tally.spent()
+            if self.digest is not None:
+                facts = clip_facts(self.call, self.speech, self.digest, spent.samples, self.manifest)
+                spent = msgspec.structs.replace(spent, facts=facts)
+            await self._hold.settle("finished", spent)
         except BaseException:
             tally.samples = before
             raise
@@ -122,10 +129,10 @@ class Answer:
             self._lookup.resume()
             self._unwritten.append(chunk)
         self._erased.check(self._own_voices)
-        self._take_last()
+        self.last()
         body = await self._file(b"".join(chunk.data for chunk in self._unwritten))
         if self.digest is not None:
-            self.digest.add(body)
+            self.digest = ClipDigest.of(body)
         return body
 
     def run_ahead(self) -> None:
@@ -161,31 +168,17 @@ class Answer:
             await self._prefetch.close()
         await self.speech.close()
 
-    def _take_last(self) -> bytes:
-        chunk = self._sound.last_chunk()
-        self._lookup.record(chunk.data)
-        self._unwritten.append(chunk)
-        self.is_whole = True
-        return chunk.data
-
     async def _file(self, sound: bytes) -> bytes:
         form, samples, rate_hz = self.call.form, self.samples, self.speech.sample_rate_hz
         if form.format == "wav":
             # It began as a stream of unknown length; now the sizes are known, and players trust them.
-            sound = whole_wav(sound, rate_hz, is_tagged=form.is_tagged)
+            sound = whole_wav(sound, rate_hz, is_tagged=bool(form.source))
         if self._finish is None:
             return sound
         file = await self._finish(sound, form, samples, rate_hz)
         if file is not sound:
             self.manifest = "embedded"
         return file
-
-    def _spent(self) -> Spent:
-        spent = self.call.tally.spent()
-        if self.digest is None:
-            return spent
-        facts = clip_facts(self.call, self.speech, self.digest, spent.samples, self.manifest)
-        return msgspec.structs.replace(spent, facts=facts)
 
     def _count_written(self) -> None:
         for chunk in self._unwritten:

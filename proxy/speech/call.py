@@ -12,7 +12,7 @@ from policies import price
 from policies.plans import Terms
 from policies.routing import Candidate, Model
 from proxy.access.callers import Caller
-from proxy.audio.formats import OUTPUT_RATE_HZ, Chunk, OutputForm
+from proxy.audio.formats import OUTPUT_RATE_HZ, RULES, TRAINED, Chunk, OutputForm
 from proxy.ledger import Spent, SpentPart
 from proxy.speech.attempt import Attempt
 from proxy.speech.planning import Part, SpeechPlan
@@ -240,7 +240,11 @@ class SpeechCall(NamedTuple):
     def form(self) -> OutputForm:
         """The form of the answer."""
         form = self.request.form
-        return form if self.plan.marking is None else msgspec.structs.replace(form, is_tagged=True)
+        if self.plan.marking is None:
+            return form
+        models = [candidate.model.info for part in self.plan.parts for candidate in part.candidates]
+        source = TRAINED if any(info.is_trained for info in models) else RULES
+        return msgspec.structs.replace(form, source=source)
 
     @property
     def sound_form(self) -> OutputForm:

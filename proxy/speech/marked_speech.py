@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from proxy.audio.encode import open_encoder
 from proxy.audio.formats import Chunk, OutputForm, Tail
-from proxy.provenance.marker import AnswerMark
+from proxy.engines.marks import AnswerMark
 from proxy.speech.speech_stream import PcmReader, Speech
 from proxy.speech.word_times import SpokenWord
 

@@ -41,6 +41,7 @@ class ConsentRecord(msgspec.Struct, frozen=True, kw_only=True):
 
 
 _COLUMNS = columns(ConsentRecord)
+_SECOND = 1_000_000
 # An account that closes at this moment gets no consent any more, and a recording is there to stay.
 _HOLD = "UPDATE accounts SET id = id WHERE id = :account"
 _INSERT = f"""
@@ -103,10 +104,20 @@ def allowed_providers(id_: str | None, consent: ConsentRecord | None) -> tuple[s
 
 
 def record_digest(consent: ConsentRecord | None) -> str:
-    """Return the digest by which receipts name a consent, "" without one. It tells nothing of the speaker."""
+    """Return the digest by which receipts name a consent, "" without one. It tells nothing of the speaker.
+
+    Its owner can make it of what the API shows: a first line, `kind`, `id`, `created_at` and `digest`, joined
+    by line feeds.
+    """
     if consent is None:
         return ""
-    facts = ("voxgate/consent/v1", consent.kind, consent.id, str(consent.created), consent.digest or "")
+    facts = (
+        "voxgate/consent/v1",
+        consent.kind,
+        consent.id,
+        str(consent.created // _SECOND),
+        consent.digest or "",
+    )
     return hashlib.sha256("\n".join(facts).encode()).hexdigest()
 
 

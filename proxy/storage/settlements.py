@@ -50,14 +50,16 @@ def rows_of(ends: Sequence[End]) -> SettlementRows:
     sums: dict[tuple[str, int], int] = {}
     entries: list[_Row] = []
     costs: list[_Row] = []
+    receipts: list[_Row] = []
     for end in ends:
         for entry in end.entries:
             entries.append(astuple(entry))
             place = (entry.account, -entry.pool)
             sums[place] = sums.get(place, 0) + entry.amount
         costs.extend(map(astuple, end.costs))
+        if end.receipt is not None:
+            receipts.append(astuple(end.receipt))
     moves: list[_Row] = [(account, -pool, amount) for (account, pool), amount in sorted(sums.items())]
-    receipts: list[_Row] = [astuple(end.receipt) for end in ends if end.receipt is not None]
     return SettlementRows([astuple(end.usage) for end in ends], entries, costs, receipts, moves)
 
 

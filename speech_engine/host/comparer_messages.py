@@ -5,19 +5,6 @@ from __future__ import annotations
 import msgspec
 
 
-class BeginComparer(msgspec.Struct, frozen=True, tag="begin_comparer"):
-    """A worker's first message to the process of a comparer."""
-
-    name: str
-    module: str
-    settings: bytes
-    needs: tuple[str, ...] = ()
-    memory_mb: int | None = None
-
-    def __repr__(self) -> str:
-        return f"<BeginComparer {self.name} {self.module}>"
-
-
 class ComparerReady(msgspec.Struct, frozen=True, tag="comparer_ready"):
     """The comparer has loaded. Its scale says how to read its scores."""
 

@@ -1,38 +1,20 @@
-"""The process of a comparer: `python -m speech_engine.host.comparing PIPE_FD`, started by a worker.
-
-It loads the comparer, gives up programs and the network, and answers one question after the other.
-"""
+"""The process of a comparer, see `plugin_process`. It answers one question after the other."""
 
 from __future__ import annotations
 
 import asyncio
 import math
-import os
-import signal
-import sys
 from concurrent.futures import ThreadPoolExecutor
 
-import msgspec
-
 from speech_engine.comparer import Comparer
-from speech_engine.host.comparer_messages import (
-    BeginComparer,
-    ComparerReady,
-    ComparisonQuestion,
-    ComparisonScore,
-)
-from speech_engine.host.confinement import confine, limit_memory
+from speech_engine.host import plugin_process
+from speech_engine.host.comparer_messages import ComparerReady, ComparisonQuestion, ComparisonScore
 from speech_engine.host.log import HostLogger
 from speech_engine.host.pipe import ParentPipe, tell
-from speech_engine.host.pipe_messages import (
-    Broken,
-    Message,
-)
-from speech_engine.plugin import Context
-from speech_engine.worker_module import worker_plugin
+from speech_engine.host.pipe_messages import BeginPlugin, Message
 
 
-async def _serve(pipe: ParentPipe, begin: BeginComparer, log: HostLogger) -> None:
+async def _serve(pipe: ParentPipe, begin: BeginPlugin, log: HostLogger) -> None:
     loop, questions = asyncio.get_running_loop(), asyncio.Queue[ComparisonQuestion]()
 
     def on_message(message: Message) -> None:
@@ -40,12 +22,7 @@ async def _serve(pipe: ParentPipe, begin: BeginComparer, log: HostLogger) -> Non
             tell(loop, questions.put_nowait, message)
 
     pipe.watch(on_message, lambda: None)
-    limit_memory(begin.memory_mb)
-    settings_type, create = worker_plugin(begin.module, "comparer")
-    settings = msgspec.json.decode(begin.settings, type=settings_type)
-    async with create(begin.name, settings, Context(log)) as comparer:
-        for lack in confine(begin.needs):
-            log.warning("host.confinement.missing", what=lack)
+    async with plugin_process.open_confined("comparer", begin, log) as comparer:
         pipe.send(ComparerReady(comparer.scale.same, comparer.scale.other))
         # Libraries prepare themselves anew in every thread that they are called from.
         with ThreadPoolExecutor(1) as thread:
@@ -63,22 +40,5 @@ def _compared(comparer: Comparer, question: ComparisonQuestion, log: HostLogger)
     return ComparisonScore(score) if math.isfinite(score) else ComparisonScore(failure="it is no number")
 
 
-async def _life(pipe: ParentPipe, begin: BeginComparer, log: HostLogger) -> None:
-    try:
-        await _serve(pipe, begin, log)
-    except (Exception, SystemExit) as error:  # noqa: BLE001 - the seam around a plugin: the worker is told why
-        pipe.send(Broken(f"{type(error).__name__}: {error}"))
-
-
-def main() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    pipe = ParentPipe(int(sys.argv[1]))
-    begin = pipe.receive()
-    if isinstance(begin, BeginComparer):
-        asyncio.run(_life(pipe, begin, HostLogger(begin.name)))
-    # A library's threads must not keep the process.
-    os._exit(1)
-
-
 if __name__ == "__main__":
-    main()
+    plugin_process.run(_serve)

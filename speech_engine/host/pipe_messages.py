@@ -7,11 +7,15 @@ from typing import Literal
 import msgspec
 
 from speech_engine.device import DeviceKind
-from speech_engine.host.comparer_messages import (
-    BeginComparer,
-    ComparerReady,
-    ComparisonQuestion,
-    ComparisonScore,
+from speech_engine.host.comparer_messages import ComparerReady, ComparisonQuestion, ComparisonScore
+from speech_engine.host.mark_messages import (
+    CloseMarkStream,
+    MarkAnswer,
+    MarkedSound,
+    MarkQuestion,
+    MarkReady,
+    MarkSound,
+    OpenMarkStream,
 )
 
 
@@ -32,6 +36,19 @@ class BeginHost(msgspec.Struct, frozen=True, tag="begin_host"):
 
     def __repr__(self) -> str:
         return f"<BeginHost {self.engine} {self.module}>"
+
+
+class BeginPlugin(msgspec.Struct, frozen=True, tag="begin_plugin"):
+    """A worker's first message to the process of a comparer or a mark."""
+
+    name: str
+    module: str
+    settings: bytes
+    needs: tuple[str, ...] = ()
+    memory_mb: int | None = None
+
+    def __repr__(self) -> str:
+        return f"<BeginPlugin {self.name} {self.module}>"
 
 
 class Revision(msgspec.Struct, frozen=True, tag="revision"):
@@ -217,7 +234,8 @@ Reply = MetricsReport | PlansInUse | VoiceForgotten
 WorkerQuestion = ReloadQuestion | ErasureQuestion | EngineQuestion
 SupervisorAnswer = ReloadResult | ErasureSpread | EngineSwitched
 _ToWorker = Revision | HostState | WorkerGivenUp | Question | SupervisorAnswer
-_ToComparer = BeginComparer | ComparisonQuestion
-_ToChild = BeginHost | TextVerdicts | _ToWorker | _ToComparer | Drain
-_ToSupervisor = Ready | Broken | Loading | Tick | Reply | WorkerQuestion | ComparerReady | ComparisonScore
+_ToPlugin = BeginPlugin | ComparisonQuestion | OpenMarkStream | MarkSound | CloseMarkStream | MarkQuestion
+_OfPlugin = ComparerReady | ComparisonScore | MarkReady | MarkedSound | MarkAnswer
+_ToChild = BeginHost | TextVerdicts | _ToWorker | _ToPlugin | Drain
+_ToSupervisor = Ready | Broken | Loading | Tick | Reply | WorkerQuestion | _OfPlugin
 Message = _ToChild | _ToSupervisor

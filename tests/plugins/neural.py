@@ -5,20 +5,29 @@ CI builds one for all, which saves it a gigabyte and two minutes a plugin. An op
 
 from __future__ import annotations
 
+import importlib.util
 import os
+import subprocess
 from functools import cache
+from pathlib import Path
 
 import msgspec
 import pytest
 
+from plugins.audioseal import plugin as audioseal
 from plugins.resemblyzer import plugin as resemblyzer
 from plugins.xtts import plugin as xtts
+from proxy.config.secret import environ_for_hosts
 from proxy.engines import environment_build, environments
 from proxy.engines.environments import MANIFEST, Environment, EnvironmentRefused, Recipe
 from speech_engine import Hosted
 
-PLUGINS = {"resemblyzer": resemblyzer.HOSTED, "xtts": xtts.HOSTED}
+PLUGINS = {"audioseal": audioseal.HOSTED, "resemblyzer": resemblyzer.HOSTED, "xtts": xtts.HOSTED}
 SHARED = "neural"
+ROOT = Path(__file__).parents[2]
+TOOLS = ("pytest", "_pytest", "py", "pluggy", "iniconfig", "hypothesis", "sortedcontainers")
+MORE_TOOLS = ("packaging", "pygments", "_hypothesis_ftz_detector", "_hypothesis_globals")
+"""What runs cases in an environment, which has nothing of ours."""
 
 
 @cache
@@ -62,6 +71,38 @@ def lend(plugin: str) -> None:
         link.unlink(missing_ok=True)
         link.symlink_to(shared.folder / part)
     (folder / MANIFEST).write_bytes(msgspec.json.encode(recipe.shared))
+
+
+def environ(*paths: Path) -> dict[str, str]:
+    return environ_for_hosts(os.environ, ()) | {"PYTHONPATH": os.pathsep.join(map(str, paths))}
+
+
+def run_cases(plugin: str, cases: Path, tools: Path) -> None:
+    """Run a folder of cases in a plugin's environment. `tools` is an empty folder."""
+    for name in (*TOOLS, *MORE_TOOLS):
+        spec = importlib.util.find_spec(name)
+        assert spec is not None, name
+        assert spec.origin is not None, name
+        place = Path(spec.origin)
+        place = place.parent if spec.submodule_search_locations else place
+        (tools / place.name).symlink_to(place)
+    command = [interpreter(plugin), "-m", "pytest", "-c", str(cases / "pytest.ini"), "--rootdir", str(cases)]
+    done = subprocess.run(
+        [*command, "--confcutdir", str(cases), "-q", "-s", str(cases)],
+        cwd=ROOT,
+        env=environ(ROOT, tools),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    print(done.stdout)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def run_module(plugin: str, module: str, *arguments: str) -> None:
+    """Run a module of ours in a plugin's environment."""
+    command = [interpreter(plugin), "-m", module, *arguments]
+    subprocess.run(command, cwd=ROOT, env=environ(ROOT), check=True, capture_output=True)
 
 
 def _of_all(plugins: tuple[tuple[str, Hosted], ...]) -> Recipe:

@@ -20,7 +20,7 @@ from proxy.diagnosis.finding import Finding, note, ok, wrong
 from proxy.diagnosis.retirement_check import WHAT as RETIREMENT
 from proxy.diagnosis.retirement_check import retirements
 from proxy.engines import registry
-from proxy.engines.model_store.store import ModelStore, StoredModel, model_names, verify
+from proxy.engines.model_store.store import MODEL, ModelStore, StoredModel, model_names, verify
 from speech_engine.model_files import UnusableModel
 
 DISTRIBUTION = "voxgate"
@@ -132,12 +132,14 @@ def ending_models(config: Config) -> Iterator[Finding]:
 
 
 def models(config: Config) -> Iterator[Finding]:
-    """Read the imported models that engines name, and compare them with what was imported."""
+    """Read the imported models that engines and marks name, and compare them with what was imported."""
     store, plugins = ModelStore(config.data), registry.load().plugins("engine")
     names: dict[str, None] = {}
     for section in config.engines.values():
         format_ = plugins[section.plugin].model_format if section.plugin in plugins else None
         names.update(dict.fromkeys(model_names(section, format_, config.data)))
+    named = (section.settings.get(MODEL) for section in config.marks.values())
+    names.update(dict.fromkeys(name for name in named if isinstance(name, str)))
     for name in names:
         try:
             model = store.find(name)

@@ -20,7 +20,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from proxy.config.sections import EngineSection
+from proxy.config.sections import EngineSection, PluginSection
 from proxy.errors import CommandRefused
 from speech_engine.licences import terms_of
 from speech_engine.model_files import ModelFormat, ModelManifest, UnusableModel, read_manifest
@@ -32,8 +32,8 @@ LOCK = ".lock"
 HIDDEN = ".import-"
 """What a folder is called before it is whole, and before its files are deleted."""
 
-MODEL_PATH, MODEL_PATHS = "model_path", "model_paths"
-"""The setting of a plugin that gets the folder of its imported model, or the folders of several."""
+MODEL, MODEL_PATH, MODEL_PATHS = "model", "model_path", "model_paths"
+"""The name of an imported model; the setting of a plugin that gets its folder, or the folders of several."""
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 _DIGEST = re.compile(r"[0-9a-f]{32}")
@@ -127,13 +127,25 @@ def with_models(
     """
     if section.model and format_ is None:
         raise UnusableModel(f"{section.plugin} takes no imported model; remove the line")
-    models = tuple(_find_for(section, name, data) for name in model_names(section, format_, data))
+    models = tuple(_find_for(section.plugin, name, data) for name in model_names(section, format_, data))
     if format_ is None or not models:
         return section, ()
     strictest_licence(models)  # raises, too
     folders = [str(model.folder) for model in models]
     chosen = {MODEL_PATHS: folders} if format_.listed_in else {MODEL_PATH: folders[0]}
     return msgspec.structs.replace(section, settings={**section.settings, **chosen}), models
+
+
+def with_model_of_mark(name: str, section: PluginSection, data: str) -> PluginSection:
+    """Return a mark's section whose settings have the folder of its model. Raise UnusableModel."""
+    settings = dict(section.settings)
+    model = settings.pop(MODEL, None)
+    if model is None:
+        return section
+    if not isinstance(model, str):
+        raise UnusableModel("must be the name of an imported model")
+    settings[MODEL_PATH] = str(_find_for(name, model, data).folder)
+    return msgspec.structs.replace(section, settings=settings)
 
 
 def model_names(section: EngineSection, format_: ModelFormat | None, data: str) -> list[str]:
@@ -162,13 +174,13 @@ def strictest_licence(models: Iterable[StoredModel]) -> str:
     return next(iter([*binding, *by_name.values()]), "")
 
 
-def _find_for(section: EngineSection, name: str, data: str) -> StoredModel:
+def _find_for(plugin: str, name: str, data: str) -> StoredModel:
     model = ModelStore(data).find(name)
     if model is None:
-        command = f"voxgate models import PATH --engine {section.plugin} --name {name}"
+        command = f"voxgate models import PATH --engine {plugin} --name {name}"
         raise UnusableModel(f"no model called {name} has been imported; run: {command} --licence …")
-    if model.manifest.engine != section.plugin:
-        raise UnusableModel(f"{name} was imported for {model.manifest.engine}, not for {section.plugin}")
+    if model.manifest.engine != plugin:
+        raise UnusableModel(f"{name} was imported for {model.manifest.engine}, not for {plugin}")
     return model
 
 

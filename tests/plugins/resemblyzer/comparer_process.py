@@ -12,13 +12,9 @@ import msgspec
 from plugins.resemblyzer.plugin import HOSTED, ResemblyzerSettings
 from proxy.config.secret import environ_for_hosts
 from speech_engine import SpeakerScale
-from speech_engine.host.comparer_messages import (
-    BeginComparer,
-    ComparerReady,
-    ComparisonQuestion,
-    ComparisonScore,
-)
+from speech_engine.host.comparer_messages import ComparerReady, ComparisonQuestion, ComparisonScore
 from speech_engine.host.pipe import ParentPipe
+from speech_engine.host.pipe_messages import BeginPlugin
 from tests.plugins.resemblyzer.environment import NAME, interpreter
 
 
@@ -34,7 +30,7 @@ class ComparerProcess:
         )
         theirs.close()
         self._pipe = ParentPipe(ours.detach())
-        self._pipe.send(BeginComparer(NAME, HOSTED.module, msgspec.json.encode(ResemblyzerSettings())))
+        self._pipe.send(BeginPlugin(NAME, HOSTED.module, msgspec.json.encode(ResemblyzerSettings())))
         ready = self._pipe.receive()
         assert isinstance(ready, ComparerReady), ready
         self.scale = SpeakerScale(ready.same, ready.other)

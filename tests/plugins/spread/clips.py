@@ -57,9 +57,11 @@ def whole(sound: NDArray[np.floating]) -> Clip:
     return np.asarray(np.clip(np.rint(sound), -32768, 32767), np.int16)
 
 
-def marked(clip: Clip, payload: int = PAYLOAD, key: MarkKey = KEY, rate_hz: int = RATE_HZ) -> Clip:
+def marked(
+    clip: Clip, payload: int = PAYLOAD, key: MarkKey = KEY, rate_hz: int = RATE_HZ, strength: float = 1.0
+) -> Clip:
     """Mark a clip as a stream in chunks of 100 ms."""
-    stream = SpreadMark().open(rate_hz, key, payload)
+    stream = SpreadMark(strength).open(rate_hz, key, payload)
     pcm, chunk = clip.tobytes(), rate_hz // 10 * 2
     chunks = [stream.feed(pcm[at : at + chunk]) for at in range(0, len(pcm), chunk)]
     return np.frombuffer(b"".join(chunks) + stream.flush(), np.int16)

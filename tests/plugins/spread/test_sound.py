@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import msgspec
 import numpy as np
+import pytest
 
 from plugins.spread.coding import CODED_BITS, decode, encode
+from plugins.spread.plugin import SpreadSettings
 from plugins.spread.spread_mark import SpreadMark
 from proxy.audio.loudness import Meter, lufs
 from tests.plugins.spread.clips import KEY, PAYLOAD, RATE_HZ, Clip, marked, spoken
@@ -28,6 +31,23 @@ def test_the_mark_is_far_below_the_sound() -> None:
         sound = clip.astype(np.float64)
         added = marked(clip) - sound
         assert 10 * np.log10(np.sum(sound**2) / np.sum(added**2)) > 18
+
+
+def test_the_strength_scales_the_mark_and_keeps_the_loudness() -> None:
+    (clip,) = spoken(1)[:1]
+    sound = clip.astype(np.float64)
+    added = {strength: marked(clip, strength=strength) - sound for strength in (0.5, 1.0, 2.0)}
+    powers = [float(np.sum(each**2)) for each in added.values()]
+    assert 4.5 < 10 * np.log10(powers[1] / powers[0]) < 6.5
+    assert 4 < 10 * np.log10(powers[2] / powers[1]) < 6.5
+    for strength, most_lu in ((0.5, 0.1), (1.0, 0.1), (2.0, 0.15)):
+        assert abs(loudness_lufs(marked(clip, strength=strength)) - loudness_lufs(clip)) <= most_lu
+
+
+def test_a_strength_out_of_its_range_is_refused() -> None:
+    for strength in (0.4, 2.1):
+        with pytest.raises(msgspec.ValidationError):
+            msgspec.convert({"strength": strength}, SpreadSettings)
 
 
 def test_digital_silence_between_words_keeps_its_bits() -> None:

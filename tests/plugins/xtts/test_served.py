@@ -14,7 +14,7 @@ import pytest
 from tests import server, speech_clips
 from tests.faults.processes import until
 from tests.faults.test_owned_voices import agree, form
-from tests.plugins.neural import interpreter, lend
+from tests.plugins.neural import lend
 from tests.plugins.xtts.test_in_environment import tiny_model
 from tests.server import Server
 
@@ -67,7 +67,7 @@ def clone(live: Server, name: str, by: str) -> str:
 @pytest.fixture(scope="module")
 def rig(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rig]:
     folder = tmp_path_factory.mktemp("served")
-    model = tiny_model(interpreter("xtts"), folder / "tiny")
+    model = tiny_model(folder / "tiny")
     lend("xtts")
     with server.running(folder, CONFIG.format(model=model, key="model_path", name="tiny")) as live:
         wait_until_loaded(live)
@@ -134,7 +134,7 @@ def test_a_text_that_cannot_be_read_at_its_end_is_refused_before_its_first_sound
 
 
 def test_thai_is_spoken_with_a_thai_model_that_was_imported(tmp_path: Path) -> None:
-    model = tiny_model(interpreter("xtts"), tmp_path / "of my own", "thai")
+    model = tiny_model(tmp_path / "of my own", "thai")
     lend("xtts")
     config = tmp_path / "config.toml"
     config.write_text('[engines.xtts]\naccept_licence = "CPML"\n')

@@ -39,7 +39,7 @@ async def test_a_receipt_says_what_is_signed_and_what_usage_says(tmp_path: Path)
     assert "d" not in keys[0]
     assert (claims["request"], claims["samples"], claims["format"]) == (row.id, row.samples, row.format)
     assert claims["credits"] * 1_000_000 == row.credits > 0
-    assert claims["speakers"] == [{"model": "tone/standard", "licence": "Apache-2.0"}]
+    assert claims["speakers"] == [{"model": "tone/standard", "licence": "Apache-2.0", "is_trained": False}]
     assert (claims["iss"], claims["media_type"], claims["mark"]) == ("voxgate", "audio/ogg", None)
 
 

@@ -18,6 +18,7 @@ from proxy.audio.recordings.derivation import SampleSpec, derive
 from proxy.audio.recordings.measures import rate_master
 from proxy.engines.in_process import InProcessEngine
 from proxy.http.form import MOST_FILE_BYTES
+from proxy.storage import consents, receipts
 from tests.proxy.api.inside import Inside, LeavingPeer, envelope, inside
 from tests.sound import decoded
 from tests.speech_clips import wav
@@ -216,7 +217,12 @@ async def test_a_consent_says_which_providers_may_receive_the_recording(tmp_path
         consent = made.json()["id"]
         refused = await sent(server, model="cloud/tts-1", consent=consent)
         assert (refused.status_code, envelope(refused)["code"]) == (403, "consent_not_given")
-        assert (await sent(server, consent=consent)).status_code == 200
+        spoken = await sent(server, consent=consent)
+        assert spoken.status_code == 200
+        receipt = await receipts.find(server.worker.store, spoken.headers["x-request-id"], None)
+        record = await consents.get(server.worker.store, None, consent)
+    assert receipt is not None
+    assert receipt.facts.consents == (consents.record_digest(record),)
 
 
 async def test_nothing_of_it_is_cached_or_written_down(server: Inside, tmp_path: Path) -> None:

@@ -13,10 +13,12 @@ import soundfile
 
 from proxy.audio.encode import open_encoder
 from proxy.audio.formats import (
-    MACHINE_TAGS,
+    COMMENT,
     MEDIA_TYPES,
+    RULES,
     USUAL_FORMS,
     Chunk,
+    machine_tags,
     silence,
     wav_header,
     whole_wav,
@@ -87,22 +89,22 @@ def test_a_tagged_wav_says_behind_its_samples_that_a_machine_spoke() -> None:
     with wave.open(io.BytesIO(tagged)) as file:
         assert file.readframes(file.getnframes()) == pcm
     with av.open(io.BytesIO(tagged)) as container:
-        assert container.metadata["comment"] == MACHINE_TAGS["comment"]
+        assert container.metadata["comment"] == COMMENT
 
 
 @pytest.mark.parametrize("audio_format", ["opus", "flac"])
 def test_containers_with_room_say_that_a_machine_spoke(audio_format: str) -> None:
     with av.open(io.BytesIO(_encoded(audio_format))) as container:
         said = {**container.metadata, **container.streams.audio[0].metadata}
-    assert {**said, **MACHINE_TAGS} == said
+    assert {**said, **machine_tags(RULES)} == said
 
 
 @pytest.mark.parametrize("audio_format", ["mp3", "aac", "wav", "pcm", "g711_ulaw"])
 def test_nothing_stands_before_the_first_frame_of_a_stream(audio_format: str) -> None:
-    assert _encoded(audio_format) == _encoded(audio_format, is_tagged=False)
+    assert _encoded(audio_format) == _encoded(audio_format, source="")
 
 
-def _encoded(audio_format: str, *, is_tagged: bool = True) -> bytes:
-    encoder = open_encoder(msgspec.structs.replace(USUAL_FORMS[audio_format], is_tagged=is_tagged))
+def _encoded(audio_format: str, *, source: str = RULES) -> bytes:
+    encoder = open_encoder(msgspec.structs.replace(USUAL_FORMS[audio_format], source=source))
     rate_hz = USUAL_FORMS[audio_format].sample_rate_hz
     return encoder.feed(tone(440, 0.2, rate_hz)).data + encoder.flush().data

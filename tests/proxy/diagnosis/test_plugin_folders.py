@@ -17,7 +17,7 @@ from tests.server import VOXGATE
 ROOT = Path(__file__).parents[3]
 CLOUDS: tuple[Plugin, ...] = ("elevenlabs", "minimax", "openai")
 ENGINES = ("espeak", "tone")
-OTHERS = ("latin", "plain", "py3langid", "pycld2", "pythainlp", "resemblyzer", "spread")
+OTHERS = ("audioseal", "latin", "plain", "py3langid", "pycld2", "pythainlp", "resemblyzer", "spread")
 WITH_MODELS = ("xtts",)
 SHADOWED = ("kokoro", "piper")
 """With these folders on the path, that of Piper hides the library of the same name, which both need."""

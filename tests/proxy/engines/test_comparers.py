@@ -13,12 +13,19 @@ import psutil
 import pytest
 
 from proxy.config.sections import PluginSection
-from proxy.engines.comparers import MOST_WAITING, ComparerFailed, HostedComparer, open_comparer
+from proxy.engines.comparers import (
+    HOST_MODULE,
+    MOST_WAITING,
+    ComparerFailed,
+    HostedComparer,
+    open_comparer,
+)
+from proxy.engines.plugin_process import PluginLauncher
 from proxy.engines.registry import Registry
 from speech_engine import Hosted, SpeakerScale
 from speech_engine.comparer import COMPARED_RATE_HZ
-from speech_engine.host.comparer_messages import BeginComparer
 from speech_engine.host.confinement import has_call_filter
+from speech_engine.host.pipe_messages import BeginPlugin
 from tests.proxy.engines import pitch_comparer
 from tests.proxy.engines.pitch_comparer import DEADLY, ENDLESS, HARMFUL, NO_NUMBER, OUTWARD, PitchSettings
 from tests.sound import tone
@@ -31,8 +38,8 @@ ENVIRON: Mapping[str, str] = {**os.environ, "PYTHONPATH": str(ROOT)}
 
 
 def comparer_of(settings: PitchSettings | None = None, idle_s: float = 60.0) -> HostedComparer:
-    written = msgspec.json.encode(settings or PitchSettings())
-    return HostedComparer(BeginComparer("pitch", MODULE, written), sys.executable, ENVIRON, idle_s=idle_s)
+    begin = BeginPlugin("pitch", MODULE, msgspec.json.encode(settings or PitchSettings()))
+    return HostedComparer("pitch", PluginLauncher(HOST_MODULE, begin, sys.executable, ENVIRON), idle_s=idle_s)
 
 
 @pytest.fixture

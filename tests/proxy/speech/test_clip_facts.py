@@ -75,7 +75,8 @@ async def test_a_marked_clip_names_its_mark_and_its_manifest(tmp_path: Path) -> 
 async def test_an_own_voice_names_the_consent_of_its_speaker_by_a_digest(tmp_path: Path) -> None:
     async with inside(tmp_path, CACHED, plan="waived") as server:
         agreed = {"name": "Ana", "language": "en", "statement": "Ana agreed on paper."}
-        consent = (await server.ask("POST", "/v1/audio/voice_consents", body=agreed)).json()["id"]
+        made = await server.ask("POST", "/v1/audio/voice_consents", body=agreed)
+        shown, consent = made.json(), made.json()["id"]
         files = {"audio_sample": ("a.wav", speech_clips.wav(), "audio/wav")}
         async with server.client() as client:
             made = await client.post(
@@ -88,8 +89,8 @@ async def test_an_own_voice_names_the_consent_of_its_speaker_by_a_digest(tmp_pat
         }
         other = (await facts_of(server, await server.speech(voice="alloy"))).consents
     ((digest,),) = digests
-    assert len(digest) == 64
-    assert consent not in digest
+    lines = ("voxgate/consent/v1", shown["kind"], consent, str(shown["created_at"]), shown["digest"] or "")
+    assert digest == hashlib.sha256("\n".join(lines).encode()).hexdigest()
     assert other == ()
 
 

@@ -1,0 +1,122 @@
+"""What an AudioSeal model consists of, and the check of its sizes before anything is built from it.
+
+Nothing here needs torch: the check runs where a model is imported, too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final, NamedTuple
+
+from speech_engine.model_files import ModelContents, ModelFacts, ModelFile, ModelFormat, UnusableModel
+
+RATE_HZ: Final = 16_000
+"""The rate of the networks."""
+HOP: Final = 320
+"""The samples that the networks take at a time: 20 ms."""
+BITS: Final = 16
+DETECTOR_CHANNELS: Final = 32
+
+FIXED: Final[Mapping[str, Any]] = {
+    "channels": 1,
+    "n_residual_layers": 1,
+    "ratios": [8, 5, 4, 2],
+    "activation": "ELU",
+    "kernel_size": 7,
+    "last_kernel_size": 7,
+    "residual_kernel_size": 3,
+    "dilation_base": 2,
+    "causal": True,
+    "pad_mode": "constant",
+    "true_skip": True,
+    "compress": 2,
+    "disable_norm_outer_blocks": 0,
+}
+"""What all streaming models have in common. Those that hear the future cannot mark a stream."""
+
+
+class NetworkSizes(NamedTuple):
+    """The sizes in which models may differ. These are the published model's."""
+
+    dimension: int = 128
+    filters: int = 32
+    lstm: int = 2
+
+
+def read_network_sizes(model: ModelContents) -> NetworkSizes:
+    """Return the sizes that the card names; without a card, the published model's. Raise UnusableModel."""
+    if not model.has("card"):
+        return NetworkSizes()
+    model.number("card", "nbits", BITS, BITS)
+    for name, wanted in FIXED.items():
+        found = model.value("card", f"seanet.{name}")
+        if found != wanted and (found is not None or name == "causal"):
+            raise UnusableModel(f"card.json: seanet.{name} must be {wanted}")
+    return NetworkSizes(
+        model.number("card", "seanet.dimension", 1, 1024),
+        model.number("card", "seanet.n_filters", 2, 256),
+        model.number("card", "seanet.lstm", 1, 8),
+    )
+
+
+def check_audioseal(model: ModelContents) -> ModelFacts:
+    """Compare the tensors' shapes with the card. Raise UnusableModel."""
+    sizes = read_network_sizes(model)
+    width = 16 * sizes.filters
+    generator: dict[str, tuple[int, ...]] = {
+        "msg_processor.msg_processor.weight": (2 * BITS, sizes.dimension)
+    }
+    detector: dict[str, tuple[int, ...]] = {
+        "detector.0.reverse_convolution.weight": (sizes.dimension, DETECTOR_CHANNELS, HOP),
+        "detector.1.weight": (2 + BITS, DETECTOR_CHANNELS, 1),
+    }
+    for layer in range(sizes.lstm):
+        shape = (4 * width, width)
+        generator[f"encoder.model.13.lstm.weight_ih_l{layer}"] = shape
+        generator[f"decoder.model.1.lstm.weight_ih_l{layer}"] = shape
+        detector[f"detector.0.model.13.lstm.weight_ih_l{layer}"] = shape
+    try:
+        for role, shapes in (("generator", generator), ("detector", detector)):
+            for name, wanted in shapes.items():
+                model.expect(role, name, wanted)
+    except UnusableModel as fault:
+        if model.has("card"):
+            raise
+        raise UnusableModel(
+            f"{fault}; a model of other sizes than the published one needs its card.json"
+        ) from None
+    return ModelFacts(extra_gb=0.3)
+
+
+_STAND_INS: Final = (
+    "omegaconf.*",
+    "typing.Any",
+    *(f"builtins.{name}" for name in ("str", "float", "bool")),
+    *(f"__builtin__.{name}" for name in ("unicode", "long", "float", "bool")),
+)
+"""The checkpoints keep their makers' settings beside the tensors, with the types of their values."""
+
+MODEL_FORMAT: Final = ModelFormat(
+    files=(
+        ModelFile(
+            role="generator",
+            kind="tensors",
+            name="generator.safetensors",
+            sources=("generator.safetensors", "generator_streaming.pth", "generator.pth"),
+            roots=("best_state", "model", ""),
+            strip=("model.",),
+            stand_ins=_STAND_INS,
+        ),
+        ModelFile(
+            role="detector",
+            kind="tensors",
+            name="detector.safetensors",
+            sources=("detector.safetensors", "detector_streaming.pth", "detector.pth"),
+            roots=("best_state", "model", ""),
+            strip=("model.",),
+            stand_ins=_STAND_INS,
+        ),
+        ModelFile(role="card", kind="json", name="card.json", is_optional=True),
+    ),
+    check=check_audioseal,
+)

@@ -1,0 +1,176 @@
+"""AudioSeal's two networks, built from a model's folder: only after their sizes were checked."""
+
+from __future__ import annotations
+
+import os
+import re
+import threading
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+# Else each network is compiled anew for each length of sound, for minutes.
+os.environ.setdefault("NO_TORCH_COMPILE", "1")
+
+# isort: split
+import numpy as np
+import torch
+from audioseal.builder import (
+    AudioSealDetectorConfig,
+    AudioSealWMConfig,
+    DecoderConfig,
+    SEANetConfig,
+    create_detector,
+    create_generator,
+)
+from audioseal.libs.moshi.modules.streaming import StreamingModule
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+
+from plugins.audioseal.model_format import BITS, FIXED, HOP, MODEL_FORMAT, NetworkSizes, read_network_sizes
+from plugins.audioseal.resampling import Floats
+from speech_engine.model_files import FolderContents, UnusableModel, check_model
+
+_OLD_NAME: Final = re.compile(r"(?<=\.)(conv\.conv|convtr\.convtr)\.(?!inner_conv\.)")
+"""Published checkpoints are older than a part of the names."""
+_NORMS: Final = (
+    (".weight_g", ".weight_v"),
+    (".parametrizations.weight.original0", ".parametrizations.weight.original1"),
+)
+"""The names of a weight's lengths and directions, of older and newer versions of torch."""
+
+_PIECE: Final = 10 * 16_000
+"""The samples that the detector hears at once: more would take gigabytes."""
+
+
+class Hearing(NamedTuple):
+    """What the detector says of each sample: how surely it is marked, and each bit, above zero for a one."""
+
+    sure: Floats
+    bits: Floats
+
+
+class Networks:
+    """The generator, which marks streams, and the detector. Any thread may call both."""
+
+    def __init__(self, generator: Any, detector: Any, threads: int) -> None:
+        self._generator = generator
+        self._detector = detector
+        self._threads = threads
+        self._lock = threading.Lock()
+        # The package's own `streaming` reaches none of them, since they stand in containers of torch.
+        self._parts = [part for part in generator.modules() if isinstance(part, StreamingModule)]
+
+    def __repr__(self) -> str:
+        return "<Networks>"
+
+    def open_stream(self, payload: int) -> MarkedStream:
+        return MarkedStream(self, payload)
+
+    def new_states(self) -> list[Any]:
+        """Return the states of a stream that has heard nothing."""
+        # The package has no other way to keep more than one stream.
+        states = [part._init_streaming_state(1) for part in self._parts]  # noqa: SLF001
+        for state in states:
+            state.init_stream()
+        return states
+
+    def mark(self, samples: Floats, message: torch.Tensor, states: list[Any]) -> Floats:
+        """Return what is to be added to whole hops of a stream. Its states go on."""
+        torch.set_num_threads(self._threads)  # counts for the thread that says it
+        sound = torch.from_numpy(samples)[None, None]
+        with self._lock, torch.inference_mode():
+            for part, state in zip(self._parts, states, strict=True):
+                part._streaming_state = state  # noqa: SLF001
+            hidden = self._generator.msg_processor(self._generator.encoder(sound), message)
+            added = self._generator.decoder(hidden)
+        return np.asarray(added[0, 0].numpy(), np.float32)
+
+    def hear(self, samples: Floats) -> Hearing:
+        """Return what the detector says of a sound."""
+        torch.set_num_threads(self._threads)
+        pieces = [samples[at : at + _PIECE] for at in range(0, len(samples), _PIECE)]
+        with torch.inference_mode():
+            heard = [self._hear(np.pad(piece, (0, -len(piece) % HOP)))[:, : len(piece)] for piece in pieces]
+        whole = np.concatenate(heard, axis=1) if heard else np.zeros((2 + BITS, 0), np.float32)
+        sure = 1 / (1 + np.exp(whole[0] - whole[1]))
+        return Hearing(np.asarray(sure, np.float32), whole[2:])
+
+    def _hear(self, piece: Floats) -> Floats:
+        said = self._detector.detector(torch.from_numpy(piece)[None, None])
+        return np.asarray(said[0].numpy(), np.float32)
+
+
+class MarkedStream:
+    """One stream in the generator."""
+
+    def __init__(self, networks: Networks, payload: int) -> None:
+        self._networks = networks
+        bits = [payload >> place & 1 for place in range(BITS)]
+        self._message = torch.tensor([bits])
+        self._states = networks.new_states()
+
+    def __repr__(self) -> str:
+        return "<MarkedStream>"
+
+    def add_mark(self, samples: Floats) -> Floats:
+        return self._networks.mark(samples, self._message, self._states)
+
+
+def load_networks(folder: Path, threads: int) -> Networks:
+    """Read a model. Raise UnusableModel with what is wrong with its files."""
+    check_model(MODEL_FORMAT, folder)
+    # It packs the weights anew at each call, which makes the first sound three times as late.
+    torch.backends.mkldnn.enabled = False
+    sizes = read_network_sizes(FolderContents(MODEL_FORMAT.files, folder))
+    generator, detector = build(sizes)
+    for network, name in ((generator, "generator.safetensors"), (detector, "detector.safetensors")):
+        _fill(network, folder / name)
+    networks = Networks(generator, detector, threads)
+    networks.open_stream(0).add_mark(np.zeros(HOP, np.float32))
+    return networks
+
+
+def build(sizes: NetworkSizes) -> tuple[Any, Any]:
+    """Return a generator and a detector of these sizes, with random weights."""
+    seanet = SEANetConfig(
+        dimension=sizes.dimension,
+        n_filters=sizes.filters,
+        lstm=sizes.lstm,
+        activation_params={"alpha": 1.0},
+        norm="none",
+        norm_params={},
+        **FIXED,
+    )
+    decoder = DecoderConfig(final_activation=None, final_activation_params=None, trim_right_ratio=1.0)
+    generator = create_generator(AudioSealWMConfig(nbits=BITS, seanet=seanet, decoder=decoder))
+    detector = create_detector(AudioSealDetectorConfig(nbits=BITS, seanet=seanet))
+    return generator.eval().requires_grad_(False), detector.eval().requires_grad_(False)
+
+
+def _fill(network: Any, file: Path) -> None:
+    try:
+        tensors: dict[str, Any] = load_file(file)
+    except (OSError, SafetensorError) as error:
+        raise UnusableModel(f"{file.name}: it cannot be read: {error}") from None
+    try:
+        network.load_state_dict(_plain(tensors))
+    except (RuntimeError, KeyError) as error:
+        said = str(error).split("\n")
+        raise UnusableModel(f"{file.name}: {said[min(1, len(said) - 1)].strip()}") from None
+
+
+def _plain(tensors: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the tensors under their present names, with the norms of weights multiplied in."""
+    named = {
+        _OLD_NAME.sub(r"\1.inner_conv.", name): tensor.float() if tensor.is_floating_point() else tensor
+        for name, tensor in tensors.items()
+    }
+    for length, direction in _NORMS:
+        for name in [name for name in named if name.endswith(length)]:
+            stem = name.removesuffix(length)
+            sizes, directions = named.pop(name), named.pop(stem + direction)
+            others = tuple(range(1, directions.ndim))
+            norms = directions.norm(dim=others, keepdim=True)
+            named[f"{stem}.weight"] = directions * (sizes / norms.clamp_min(1e-12))
+    return named

@@ -1,0 +1,76 @@
+"""A resampler that moves nothing: each sound is at the same time in the input and in the output."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from math import ceil, gcd
+from typing import Final
+
+import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float32]
+
+_CROSSINGS: Final = 16
+"""The half width of the filter, in samples of the lower rate: a millisecond or two."""
+_PASSED: Final = 0.92
+"""The part of the band that is kept."""
+
+
+class Resampler:
+    """Takes a stream at one whole rate, and gives it at another."""
+
+    def __init__(self, from_hz: int, to_hz: int) -> None:
+        divisor = gcd(from_hz, to_hz)
+        self._up, self._down = to_hz // divisor, from_hz // divisor
+        self.half = 0 if from_hz == to_hz else ceil(_CROSSINGS * from_hz / min(from_hz, to_hz))
+        """The samples of the input after a time that the output at that time needs."""
+        self._filters = _filters(from_hz, to_hz, self.half) if self.half else None
+        self._kept = np.zeros(max(0, self.half - 1), np.float32)
+        self._begin = -len(self._kept)
+        self._next = 0
+
+    def __repr__(self) -> str:
+        return f"<Resampler {self._down} to {self._up}, {self._next} samples out>"
+
+    def feed(self, samples: Floats) -> Floats:
+        """Return all that is known now."""
+        if self._filters is None:
+            return samples
+        sound = np.concatenate([self._kept, samples])
+        end = self._begin + len(sound)
+        stop = max(self._next, -(-(end - self.half) * self._up // self._down))
+        places = np.arange(self._next, stop) * self._down
+        first = places // self._up - self.half + 1
+        width = 2 * self.half
+        if len(places):
+            windows = sliding_window_view(sound, width)[first - self._begin]
+            made = np.einsum("ij,ij->i", windows, self._filters[places % self._up])
+        else:
+            made = np.zeros(0, np.float32)
+        self._next = stop
+        still_needed = stop * self._down // self._up - self.half + 1
+        self._kept = sound[max(0, still_needed - self._begin) :]
+        self._begin = end - len(self._kept)
+        return np.asarray(made, np.float32)
+
+
+@lru_cache(8)
+def _filters(from_hz: int, to_hz: int, half: int) -> Floats:
+    """Return a filter for each place that an output may have between two inputs."""
+    up = to_hz // gcd(from_hz, to_hz)
+    places = np.arange(up)[:, None] / up
+    distances = np.arange(-half + 1, half + 1)[None, :] - places
+    band = _PASSED * min(from_hz, to_hz) / from_hz
+    window = np.cos(np.pi / 2 * np.clip(distances / half, -1, 1)) ** 2
+    filters = np.sinc(band * distances) * window
+    return np.asarray(filters / filters.sum(axis=1, keepdims=True), np.float32)
+
+
+def resampled(samples: Floats, from_hz: int, to_hz: int) -> Floats:
+    """Return a whole sound at another rate."""
+    resampler = Resampler(from_hz, to_hz)
+    wanted = len(samples) * to_hz // from_hz
+    made = [resampler.feed(samples), resampler.feed(np.zeros(resampler.half + 1, np.float32))]
+    return np.concatenate(made)[:wanted]

@@ -1,0 +1,87 @@
+"""A sound being marked, as it comes. Only what the network adds is resampled, so the sound keeps its band."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+import numpy as np
+
+from plugins.audioseal.model_format import HOP, RATE_HZ
+from plugins.audioseal.resampling import Floats, Resampler
+
+LEAST_RATE_HZ, MOST_RATE_HZ = 8_000, 48_000
+
+AddMark = Callable[[Floats], Floats]
+"""Takes whole hops of sound, and returns what is to be added to them."""
+
+_BATCH: Final = 10 * HOP
+"""The first bytes come at once. Later, hops are computed together, which takes a quarter of the time."""
+_FULL: Final = np.float32(32768)
+
+
+class SealStream:
+    """The mark of one stream, see `speech_engine.MarkStream`."""
+
+    def __init__(self, sample_rate_hz: int, add_mark: AddMark, strength: float = 1.0) -> None:
+        require_rate(sample_rate_hz)
+        self._add_mark = add_mark
+        self._strength = np.float32(strength)
+        self._down, self._up = Resampler(sample_rate_hz, RATE_HZ), Resampler(RATE_HZ, sample_rate_hz)
+        self._tail = np.zeros(sample_rate_hz // 10, np.float32)
+        self._low = np.zeros(0, np.float32)
+        """The sound that the network has not heard."""
+        self._sound = np.zeros(0, np.float32)
+        """The samples that are not out yet."""
+        # The resamplers look ahead. So that the first byte is not late, the first milliseconds have no mark.
+        self._lead = self._down.half + self._up.half * sample_rate_hz // RATE_HZ + 2 if self._up.half else 0
+        self._skipped = 0
+        self._mark = np.zeros(self._lead, np.float32)
+        """What is to be added to them, as far as it is known."""
+        self._has_begun = False
+
+    def __repr__(self) -> str:
+        return f"<SealStream, {len(self._sound)} samples waiting>"
+
+    def feed(self, pcm: bytes) -> bytes:
+        self._take(np.frombuffer(pcm, "<i2").astype(np.float32))
+        if self._has_begun and len(self._low) < _BATCH:
+            return b""
+        self._hear(len(self._low) // HOP * HOP)
+        return self._give()
+
+    def flush(self) -> bytes:
+        rest = len(self._sound)
+        self._low = np.concatenate([self._low, self._down.feed(self._tail)])
+        self._hear(len(self._low) // HOP * HOP)
+        self._sound = self._sound[:rest]
+        return self._give()
+
+    def _take(self, samples: Floats) -> None:
+        self._sound = np.concatenate([self._sound, samples])
+        self._low = np.concatenate([self._low, self._down.feed(samples / _FULL)])
+
+    def _hear(self, count: int) -> None:
+        """Let the network hear so much of the sound."""
+        if not count:
+            return
+        self._has_begun = True
+        added = self._up.feed(self._add_mark(self._low[:count]))
+        self._low = self._low[count:]
+        unmarked = min(self._lead - self._skipped, len(added))
+        self._skipped += unmarked
+        self._mark = np.concatenate([self._mark, added[unmarked:] * (self._strength * _FULL)])
+
+    def _give(self) -> bytes:
+        count = min(len(self._sound), len(self._mark))
+        sound, mark = self._sound[:count], self._mark[:count]
+        self._sound, self._mark = self._sound[count:], self._mark[count:]
+        # The network marks silence, too.
+        marked = np.where(sound == 0, sound, np.rint(sound + mark))
+        return bytes(np.clip(marked, -_FULL, _FULL - 1).astype("<i2"))
+
+
+def require_rate(sample_rate_hz: int) -> None:
+    """Raise ValueError for a rate that no marked sound has."""
+    if not LEAST_RATE_HZ <= sample_rate_hz <= MOST_RATE_HZ:
+        raise ValueError(f"a marked sound has {LEAST_RATE_HZ} to {MOST_RATE_HZ} samples a second")

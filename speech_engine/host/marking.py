@@ -1,0 +1,107 @@
+"""The process of a mark, see `plugin_process`. It marks many streams, and looks for marks beside.
+
+A stream asks for its next step when it has the answer to the last one. So what waits here is bounded by the
+number of streams, and each gets its turn.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+from speech_engine.host import plugin_process
+from speech_engine.host.log import HostLogger
+from speech_engine.host.mark_messages import (
+    CloseMarkStream,
+    MarkAnswer,
+    MarkedSound,
+    MarkQuestion,
+    MarkReady,
+    MarkSound,
+    OpenMarkStream,
+)
+from speech_engine.host.pipe import ParentPipe, tell
+from speech_engine.host.pipe_messages import BeginPlugin, Message
+from speech_engine.mark import Mark, MarkStream
+
+_Step = OpenMarkStream | MarkSound | CloseMarkStream
+_Work = TypeVar("_Work")
+
+
+class _Marking:
+    """The open streams of a mark. It is used in one thread."""
+
+    def __init__(self, mark: Mark, log: HostLogger) -> None:
+        self._mark = mark
+        self._log = log
+        self._streams: dict[int, MarkStream] = {}
+
+    def __repr__(self) -> str:
+        return f"<_Marking {len(self._streams)} streams>"
+
+    def take(self, step: _Step) -> MarkedSound | None:
+        number = step.number
+        if isinstance(step, CloseMarkStream):
+            self._streams.pop(number, None)
+            return None
+        try:
+            return MarkedSound(number, self._marked(step))
+        except Exception as error:  # noqa: BLE001 - the seam around a plugin: its class only, it may quote the sound
+            self._log.warning("mark.sound.failed", error=type(error).__name__)
+            self._streams.pop(number, None)
+            return MarkedSound(number, failure=type(error).__name__)
+
+    def _marked(self, step: OpenMarkStream | MarkSound) -> bytes:
+        if isinstance(step, OpenMarkStream):
+            self._streams[step.number] = self._mark.open(step.sample_rate_hz, step.key, step.payload)
+            return b""
+        stream = self._streams[step.number]
+        marked = stream.feed(step.pcm) if step.pcm else b""
+        return marked + stream.flush() if step.is_last else marked
+
+
+def _found(mark: Mark, question: MarkQuestion, log: HostLogger) -> MarkAnswer:
+    try:
+        found = mark.detect(question.pcm, question.sample_rate_hz, question.keys)
+    except Exception as error:  # noqa: BLE001 - the seam around a plugin: its class only, it may quote the sound
+        log.warning("mark.detect.failed", error=type(error).__name__)
+        return MarkAnswer(question.number, failure=type(error).__name__)
+    return MarkAnswer(question.number, found)
+
+
+async def _work(
+    work: asyncio.Queue[_Work], do: Callable[[_Work], MarkedSound | MarkAnswer | None], pipe: ParentPipe
+) -> None:
+    # Libraries prepare themselves anew in every thread that they are called from.
+    with ThreadPoolExecutor(1) as thread:
+        while True:
+            step = await work.get()
+            answer = await asyncio.get_running_loop().run_in_executor(thread, do, step)
+            if answer is not None:
+                pipe.send(answer)
+
+
+async def _serve(pipe: ParentPipe, begin: BeginPlugin, log: HostLogger) -> None:
+    loop = asyncio.get_running_loop()
+    steps, questions = asyncio.Queue[_Step](), asyncio.Queue[MarkQuestion]()
+
+    def on_message(message: Message) -> None:
+        if isinstance(message, MarkQuestion):
+            tell(loop, questions.put_nowait, message)
+        elif isinstance(message, _Step):
+            tell(loop, steps.put_nowait, message)
+
+    pipe.watch(on_message, lambda: None)
+    async with plugin_process.open_confined("mark", begin, log) as mark:
+        marking = _Marking(mark, log)
+        pipe.send(MarkReady())
+        async with asyncio.TaskGroup() as group:
+            group.create_task(_work(steps, marking.take, pipe))
+            # A detection takes seconds, and no answer should wait for it.
+            group.create_task(_work(questions, lambda question: _found(mark, question, log), pipe))
+
+
+if __name__ == "__main__":
+    plugin_process.run(_serve)
