@@ -42,6 +42,8 @@ def detect(
 def _verdict(answer: dict[str, Any]) -> list[Part]:
     found, seconds = answer["found"], answer["seconds"]
     first = "Spoken here." if found else "Nothing shows that this was spoken here."
+    if not found and any(mark["found"] for mark in answer["marks"]):
+        first = "Spoken by a machine. Its mark does not say whose."
     rest = " Only that part of the recording was looked at." if answer["is_cut"] else ""
     return [
         Line(first, "green" if found else "yellow"),
@@ -58,7 +60,8 @@ def _mark(mark: dict[str, Any]) -> str:
         return f"not found ({figures})"
     day = "on a day that cannot be read" if mark["day"] is None else f"made on {mark['day']}"
     whose = " by another installation" if mark["is_ours"] is False else ""
-    return f"found, {day}{whose} with the key {mark['key']} ({figures})"
+    key = f" with the key {mark['key']}" if mark["key"] else ", without a key"
+    return f"found, {day}{whose}{key} ({figures})"
 
 
 def _manifest(manifest: dict[str, Any] | None) -> str:

@@ -22,6 +22,7 @@ from proxy.audio.recordings.recording import Decoded
 from proxy.config.sections import Config
 from proxy.engines.hosted_mark import MarkUnusable
 from proxy.errors import DecoderBusy
+from proxy.provenance.certificate import TEST_FILE
 from proxy.provenance.findings import (
     Examination,
     ManifestFinding,
@@ -44,7 +45,6 @@ MOST_OF_ACCOUNT = 3
 SEARCH_WITHIN_S = 90.0
 MANIFEST_WITHIN_S = 30.0
 
-TEST_CERTIFICATE_FILE = "manifest-test-certificate.pem"
 _END_OF_CERTIFICATE = "-----END CERTIFICATE-----"
 _INSTALLATION_BITS = 16
 _MOST_ANSWER_BYTES = 1 << 16
@@ -180,7 +180,7 @@ def _certificate(config: Config) -> bytes | None:
     text = config.marking.certificate
     if not text:
         try:
-            text = (Path(config.data) / TEST_CERTIFICATE_FILE).read_text("ascii", "replace")
+            text = (Path(config.data) / TEST_FILE).read_text("ascii", "replace")
         except OSError:
             return None
     first, end, _ = text.partition(_END_OF_CERTIFICATE)

@@ -55,6 +55,7 @@ _PATTERNS = (
     (re.compile(r"\b(acc|key|ent|aud|voice)_[0-9a-f]{24}\b"), r"<\1>"),
     (re.compile(r"\breq_[0-9a-f]{24}\b"), "<req>"),
     (re.compile(r"\bkey=[0-9a-f]{8}\b"), "key=<key>"),
+    (re.compile(r"<req>-[0-9a-f]{32}\b"), "<req>-<proof>"),
     (re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|\+00:00)"), "<time>"),
     (re.compile(r"^20\d\d-\d\d-\d\d$"), "<day>"),
     (re.compile(r"^20\d\d-\d\d$"), "<month>"),

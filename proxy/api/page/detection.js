@@ -14,6 +14,7 @@ let checking = null;
 function markReason({ found, key, day, is_ours: isOurs }) {
   if (!found) return "No mark was found in the sound. A short, noisy or changed recording may have lost it.";
   const made = day === null ? "on a day that cannot be read" : `on ${day}`;
+  if (key === null) return `The sound has a mark without a key, made ${made}. Any machine may make such a mark.`;
   const whose = isOurs === false ? "another server that shares the key" : "this server";
   return `The sound has a mark of ${whose}, made ${made} with the key ${key}.`;
 }
@@ -26,11 +27,12 @@ function manifestReason(manifest) {
 }
 
 function tellVerdict({ found, marks, c2pa, is_cut: isCut, seconds }) {
-  const isOnlyOthers = found && !c2pa?.signed_by_us && marks.every((mark) => !mark.found || mark.is_ours === false);
+  const isOnlyOthers = found && !c2pa?.signed_by_us && marks.every((mark) => !mark.key || mark.is_ours === false);
   const title = document.createElement("h3");
   title.textContent = isOnlyOthers
     ? "Yes, by another server that shares the key."
     : found ? "Yes. It was spoken here." : "Nothing shows that it was spoken here.";
+  if (!found && marks.some((mark) => mark.found)) title.textContent = "A machine spoke it. Its mark does not say whose.";
   const reasons = [...marks.map(markReason), manifestReason(c2pa)];
   if (!marks.length) reasons.unshift("This server has no key, so it has made no marks yet.");
   if (isCut) reasons.push(`Only its first ${Math.round(seconds)} seconds were looked at.`);

@@ -174,6 +174,17 @@ def _with_manifests(by: Signatory) -> Iterator[tuple[bytes, bytes | None]]:
     yield plain, beside(plain, by)
 
 
+def test_the_manifest_that_an_answer_names_is_ours(server: Server) -> None:
+    body = {"model": "espeak/standard", "voice": "alloy", "input": "Two signs.", "response_format": "mp3"}
+    with server.client(timeout=120.0) as client:
+        spoken = client.post("/v1/audio/speech", json=body)
+        manifest = client.get(spoken.links["c2pa-manifest"]["url"])
+    assert manifest.status_code == 200, manifest.text
+    found = verdict(server, spoken.content, manifest.content)
+    assert found["techniques"][-1] == "c2pa"
+    assert (found["c2pa"]["validation_state"], found["c2pa"]["signed_by_us"]) == ("trusted", True)
+
+
 def test_a_strangers_manifest_is_told_and_proves_nothing(server: Server) -> None:
     for sound, manifest in _with_manifests(signatory("voxgate")):
         found = verdict(server, sound, manifest)

@@ -71,14 +71,14 @@ def test_a_file_with_its_manifest_is_valid_and_plays(live: Server, format_: str)
 
 
 def test_the_library_stays_out_of_the_server_and_its_memory(live: Server) -> None:
-    assert live.speech("One.", response_format="wav").is_success
+    assert live.speech("One.", response_format="wav", provenance="c2pa").is_success
     for process in [live.process.pid, *(child.pid for child in psutil.Process(live.process.pid).children())]:
         assert "libc2pa" not in Path(f"/proc/{process}/maps").read_text()
     assert len(signers(live)) == 1
 
 
 def test_the_signer_is_started_anew_after_a_kill(live: Server) -> None:
-    assert live.speech("One.", response_format="wav").is_success
+    assert live.speech("One.", response_format="wav", provenance="c2pa").is_success
     (child,) = signers(live)
     child.kill()
     signed = live.speech("Two.", response_format="wav", provenance="c2pa")
@@ -88,7 +88,7 @@ def test_the_signer_is_started_anew_after_a_kill(live: Server) -> None:
 
 def test_a_killed_server_leaves_no_signer(tmp_path: Path) -> None:
     with running(tmp_path, CONFIG) as server:
-        assert server.speech("One.", response_format="wav").is_success
+        assert server.speech("One.", response_format="wav", provenance="c2pa").is_success
         children = signers(server)
         assert len(children) == 1
         for process in [*psutil.Process(server.process.pid).children(recursive=True)]:
