@@ -39,7 +39,9 @@ def certificate(config: Config) -> Iterator[Finding]:
     except OSError as error:
         yield wrong(_WHAT, f"{file}: {error.strerror}")
         return
-    yield note(_WHAT, "manifests are signed with a test certificate, which nobody trusts", _NAME_ONE)
+    yield note(
+        _WHAT, "manifests are signed with a test certificate, which nobody trusts", _NAME_ONE, name="test"
+    )
 
 
 def _own(found: SigningCertificate) -> Finding:

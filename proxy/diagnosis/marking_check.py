@@ -32,7 +32,7 @@ def marking(config: Config, registry: Registry, results: ProbeResults) -> Iterat
     if left := [name for name in config.engines if name not in marked and _is_left(config, registry, name)]:
         found = f"speech of {', '.join(left)} is left as it comes: its provider may mark it, or not"
         do = "marking = true in its section marks it here; encoding it anew loses a provider's own manifest"
-        yield note(_WHAT, found, do)
+        yield note(_WHAT, found, do, name="providers")
 
 
 def _mark(config: Config, registry: Registry) -> Iterator[Finding]:
@@ -42,7 +42,7 @@ def _mark(config: Config, registry: Registry) -> Iterator[Finding]:
         found = f"marking.mark: {name} is not installed, so nothing due is spoken; known: {known}"
         yield wrong(_WHAT, found, name=name)
     elif not name:
-        yield note(_WHAT, 'marking.mark = "": no sound has an inaudible mark')
+        yield note(_WHAT, 'marking.mark = "": no sound has an inaudible mark', name="none")
     else:
         yield from _process(config, registry, name)
     for other in config.marks:
