@@ -15,6 +15,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 from starlette.types import Message
 
+from proxy.app import open_worker
 from proxy.config import config_toml
 from proxy.config.sections import Config
 from proxy.provenance import key_ring
@@ -24,7 +25,7 @@ from proxy.storage import usage
 from proxy.storage.receipts import ClipSpeaker
 from proxy.telemetry.metrics import ManifestMetrics
 from speech_engine import Encoded, Finished, Started, errors
-from tests.proxy.api.inside import Inside, envelope, inside
+from tests.proxy.api.inside import Inside, envelope, inside, with_engines
 from tests.proxy.api.scripted import Scripted, Step, spoken
 from tests.proxy.provenance.manifests import MEDIA_TYPES, read
 from tests.proxy.provenance.time_stamper import time_stamper
@@ -350,6 +351,32 @@ async def test_a_new_key_of_the_mark_keeps_old_addresses(tmp_path: Path) -> None
         server.worker.revise(config_toml.load(tmp_path / "config.toml", {}))
         assert (await sidecar(server, answer)).is_success
         assert (await ask(server)).headers["link"] != answer.headers["link"]
+
+
+@pytest.mark.parametrize("left", [None, "", "spoilt"])
+async def test_lost_keys_are_not_replaced_and_old_addresses_stay(tmp_path: Path, left: str | None) -> None:
+    async with serving(tmp_path, more='mark = "spread"') as server:
+        answer = await ask(server)
+        keys = tmp_path / "data" / "mark-keys"
+        kept = keys.read_text()
+        keys.unlink() if left is None else keys.write_text(left)
+        server.worker.revise(config_toml.load(tmp_path / "config.toml", {}))
+        assert (await server.ask("POST", "/v1/audio/speech", body=BODY)).status_code == 503
+        assert (await sidecar(server, answer)).is_success
+        assert (keys.read_text() if keys.exists() else None) == left
+        keys.write_text(kept)
+        server.worker.revise(config_toml.load(tmp_path / "config.toml", {}))
+        assert (await ask(server)).headers["x-voxgate-mark"] == answer.headers["x-voxgate-mark"]
+
+
+async def test_without_keys_from_the_start_an_old_address_is_not_said_to_be_wrong(tmp_path: Path) -> None:
+    async with serving(tmp_path) as server:
+        answer = await ask(server)
+    (tmp_path / "data" / "mark-keys").write_text("")
+    engines = with_engines({"one": Scripted(), "tones": Scripted()})
+    async with open_worker(config_toml.load(tmp_path / "config.toml", {}), engines) as worker:
+        found = await sidecar(server._replace(worker=worker), answer)
+        assert (found.status_code, envelope(found)["code"]) == (503, "manifest_unavailable")
 
 
 async def signed_mp3(folder: Path) -> bytes:
