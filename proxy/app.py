@@ -235,9 +235,8 @@ class Worker:
         return health.HealthEndpoints(self.store, limits, dependencies, model, voice, state)
 
     def _receipts(self, config: Config) -> receipts.Receipts:
-        is_on = config.marking.receipts
-        keys = read_receipt_keys(self._receipt_source, config) if is_on else None
-        return receipts.Receipts(self.store, keys, config.consent.operator, is_on=is_on)
+        keys = read_receipt_keys(self._receipt_source, config)
+        return receipts.Receipts(self.store, keys, config.consent.operator, is_on=config.marking.receipts)
 
     def _admin_tools(self, config: Config) -> api_admin.AdminTools:
         return api_admin.AdminTools(

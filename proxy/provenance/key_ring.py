@@ -64,14 +64,20 @@ class RingSource:
     def __repr__(self) -> str:
         return f"<RingSource of marking.{self._setting}>"
 
-    def read(self, config: Config) -> KeyRing:
-        """Return the keys. Waits for the disk; raises OSError and UnusableKeys."""
+    def read(self, config: Config, *, may_make: bool) -> KeyRing | None:
+        """Return the keys, None if there never were any. Waits for the disk.
+
+        A server that makes nothing new needs its old keys, yet no new file. Raises OSError and UnusableKeys.
+        """
         text: str = getattr(config.marking, self._setting)
         if text:
             return parse_keys(text, f"marking.{self._setting}")
         file = Path(config.data) / self._file_name
-        if self._has_read_file and not file.exists():
-            raise UnusableKeys(f"{file} is gone: put it back from a backup, then run voxgate reload")
+        if not file.exists():
+            if self._has_read_file:
+                raise UnusableKeys(f"{file} is gone: put it back from a backup, then run voxgate reload")
+            if not may_make:
+                return None
         ring = ensure_keys(file)
         self._has_read_file = True
         return ring

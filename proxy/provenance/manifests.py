@@ -49,7 +49,8 @@ class Manifests:
     def revise(self, config: Config) -> None:
         """Take a revision of the configuration, and read the keys again."""
         self._is_on = config.marking.manifests
-        self._keys = read_mark_keys(self._source, config) if self._is_on else None
+        # A server that makes no manifests any more still has those whose addresses it gave.
+        self._keys = read_mark_keys(self._source, config, may_make=self._is_on)
         # Keys that are lost since the last revision still find what they have made.
         self._known = self._keys or self._known
         self.signer.revise(config)

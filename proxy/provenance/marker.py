@@ -69,7 +69,7 @@ class Marker:
     def revise(self, config: Config) -> None:
         """Take a revision of the configuration, and read the keys again."""
         section = config.marking
-        self._keys = read_mark_keys(self._source, config) if section.mark else None
+        self._keys = read_mark_keys(self._source, config, may_make=True) if section.mark else None
         # An answer may end in the revision before this one, so keys are added, and none is taken away.
         self._known_keys |= {key.id: key.secret for key in self._keys or ()}
         engines = {name: each.marking for name, each in config.engines.items() if each.marking is not None}
@@ -141,10 +141,10 @@ def mark_key_source() -> RingSource:
     return RingSource("keys", KEYS_FILE)
 
 
-def read_mark_keys(source: RingSource, config: Config) -> KeyRing | None:
+def read_mark_keys(source: RingSource, config: Config, *, may_make: bool) -> KeyRing | None:
     """Return the keys, None if they are unusable: the log says why. Waits for the disk."""
     try:
-        return source.read(config)
+        return source.read(config, may_make=may_make)
     except (OSError, UnusableKeys) as error:
         reason = error.strerror if isinstance(error, OSError) else str(error)
         _log.error("mark.keys.failed", reason=reason)

@@ -39,7 +39,8 @@ def receipt_key_source() -> RingSource:
 def read_receipt_keys(source: RingSource, config: Config) -> ReceiptKeys | None:
     """Return the keys of a configuration, None if there are none that can be used. Waits for the disk."""
     try:
-        return ReceiptKeys(source.read(config))
+        ring = source.read(config, may_make=config.marking.receipts)
+        return None if ring is None else ReceiptKeys(ring)
     except (OSError, UnusableKeys) as error:
         _log.error("receipt.keys.failed", reason=error.strerror if isinstance(error, OSError) else str(error))
         return None

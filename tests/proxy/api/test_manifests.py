@@ -218,6 +218,18 @@ async def test_a_server_without_manifests_signs_none(tmp_path: Path) -> None:
         assert (refused.status_code, envelope(refused)["param"]) == (400, "provenance")
         gone = await server.ask("GET", f"/v1/audio/manifests/req_1-{'0' * 32}", key="")
         assert gone.status_code == 404
+    assert not (tmp_path / "data" / "mark-keys").exists()
+
+
+async def test_old_addresses_stay_when_no_new_manifests_are_made(tmp_path: Path) -> None:
+    async with serving(tmp_path) as server:
+        read_before, unread = await ask(server), await ask(server)
+        manifest = (await sidecar(server, read_before)).content
+        (tmp_path / "config.toml").write_text(CONFIG + 'mark = ""\nmanifests = false')
+        server.worker.revise(config_toml.load(tmp_path / "config.toml", {}))
+        assert (await sidecar(server, read_before)).content == manifest
+        assert read("mp3", unread.content, (await sidecar(server, unread)).content).state == "Valid"
+        assert "link" not in (await ask(server)).headers
 
 
 async def test_what_is_due_for_no_mark_has_no_manifest(tmp_path: Path) -> None:
