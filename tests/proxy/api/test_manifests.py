@@ -76,23 +76,27 @@ class NoSigner(Signer):
     def __init__(self) -> None:
         super().__init__(ManifestMetrics(CollectorRegistry()))
 
-    def prepare(self) -> None:
+    def prepare(self, *, has_stamp: bool = True) -> None:
         """It needs no process."""
 
     async def sign_digest(self, facts: object, digest: object) -> Any:
         del facts, digest
         raise SignerUnavailable
 
-    async def embed(self, facts: object, file: object, parent: object = None) -> Any:
-        del facts, file, parent
+    async def embed(
+        self, facts: object, file: object, parent: object = None, *, has_stamp: bool = True
+    ) -> Any:
+        del facts, file, parent, has_stamp
         raise SignerUnavailable
 
 
 class SlowSigner(NoSigner):
     """One that never ends."""
 
-    async def embed(self, facts: object, file: object, parent: object = None) -> Any:
-        del facts, file, parent
+    async def embed(
+        self, facts: object, file: object, parent: object = None, *, has_stamp: bool = True
+    ) -> Any:
+        del facts, file, parent, has_stamp
         await asyncio.Event().wait()
 
 
@@ -354,6 +358,17 @@ async def test_a_manifest_without_a_time_stamp_is_signed_again_later(
             assert (reading.state, "time" in reading.active["signature_info"]) == ("Valid", True)
             assert (await sidecar(server, answer)).content == stamped.content
             assert stamper.asked == 2
+
+
+async def test_a_wav_that_nobody_asked_a_manifest_for_waits_for_no_time_stamper(tmp_path: Path) -> None:
+    with time_stamper() as stamper:
+        more = f'mark = ""\ntimestamp_url = "{stamper.url}"'
+        async with serving(tmp_path, more=more) as server:
+            unasked = await ask(server, response_format="wav")
+            assert stamper.asked == 0
+            asked = await ask(server, response_format="wav", provenance="c2pa")
+    times = ["time" in read("wav", each.content).active["signature_info"] for each in (unasked, asked)]
+    assert times == [False, True]
 
 
 async def test_a_new_key_of_the_mark_keeps_old_addresses(tmp_path: Path) -> None:

@@ -252,6 +252,23 @@ async def test_a_time_stamper_that_never_answers_is_asked_once_and_left_alone(ri
             silent.accept()
 
 
+async def test_nobody_else_waits_for_a_time_stamper(rig: Rig) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        rig.revise(MarkingSection(timestamp_url=f"http://127.0.0.1:{silent.getsockname()[1]}/"))
+        stamping = asyncio.create_task(rig.signer.sign_digest(FACTS, bytes(32)))
+        query, _ = await asyncio.to_thread(silent.accept)
+        with query:
+            for child in children():
+                child.suspend()  # so it stays in its wait, whatever the machine does meanwhile
+            signed = await rig.signer.embed(FACTS, SoundFile(WAV, "audio/wav"), has_stamp=False)
+            assert not stamping.done()
+            assert read("wav", signed.data).state == "Valid"
+            assert 'voxgate_manifests_total{result="plain"} 1.0' in rig.metrics
+            for child in children():
+                child.resume()
+            assert not (await stamping).is_stamped
+
+
 async def test_the_process_has_no_files_no_programs_and_no_network(rig: Rig) -> None:
     if not (has_landlock() and has_call_filter()):
         pytest.skip("this kernel has no landlock or no seccomp")
