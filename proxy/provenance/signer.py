@@ -19,6 +19,7 @@ import structlog
 
 from proxy.config.secret_sections import MarkingSection
 from proxy.config.sections import Config
+from proxy.errors import DecoderBusy
 from proxy.kept import secret
 from proxy.provenance.certificate import (
     TEST_FILE,
@@ -30,10 +31,9 @@ from proxy.provenance.certificate import (
 )
 from proxy.provenance.manifest import ManifestFacts, definition
 from proxy.provenance.signing import MOST_BODY_BYTES, Signed, SignRequest, Unsigned
-from proxy.provenance.signing_lane import SigningLane
+from proxy.provenance.signing_lane import MOST_WAITING, SigningLane
 from proxy.telemetry.metrics import ManifestMetrics
 
-MOST_WAITING = 32
 WITHIN_S = 10.0
 """From the turn to the answer, without the time stamp. A process takes half a second to start."""
 STAMP_WITHIN_S = 1.5
@@ -105,9 +105,10 @@ class Signer:
         file: SoundFile,
         parent: SoundFile | None = None,
         *,
+        account: str = "",
         has_stamp: bool = True,
     ) -> Signed:
-        """Return the file with a manifest in it. Raises SignerUnavailable.
+        """Return the file with a manifest in it, when it is the account's turn. Raises SignerUnavailable.
 
         `parent` is the provider's own file, whose manifest this one then has in it. Without `has_stamp`, no
         time stamp is asked for: its server is slower than what nobody asked for may be.
@@ -124,13 +125,13 @@ class Signer:
             parent_type=parent.media_type if parent else "",
         )
         try:
-            return await self._sign(request, has_stamp=has_stamp)
+            return await self._sign(request, account, has_stamp=has_stamp)
         except SignerUnavailable:
             if parent is None:
                 raise
             # Its manifest may be broken: then it cannot be kept.
             _log.warning("manifest.parent.failed")
-            return await self.embed(facts, file, has_stamp=has_stamp)
+            return await self.embed(facts, file, account=account, has_stamp=has_stamp)
 
     async def close(self) -> None:
         """End the processes, and whatever they still sign."""
@@ -145,9 +146,11 @@ class Signer:
     def _lane(self, has_stamp: bool) -> SigningLane:
         return self._stamped if has_stamp and self.stamps else self._plain
 
-    async def _sign(self, request: SignRequest, *, has_stamp: bool = True) -> Signed:
+    async def _sign(
+        self, request: SignRequest, account: str | None = None, *, has_stamp: bool = True
+    ) -> Signed:
         """Sign in a task of its own. If its caller goes, the process can still be asked by others."""
-        task = asyncio.create_task(self._sign_in_turn(request, has_stamp))
+        task = asyncio.create_task(self._sign_in_turn(request, account, has_stamp))
         self._under_way.add(task)
         task.add_done_callback(self._note_end)
         return await asyncio.shield(task)
@@ -157,19 +160,23 @@ class Signer:
         if not task.cancelled():
             task.exception()  # its caller has it, if there still is one
 
-    async def _sign_in_turn(self, request: SignRequest, has_stamp: bool) -> Signed:
+    async def _sign_in_turn(self, request: SignRequest, account: str | None, has_stamp: bool) -> Signed:
         if self._waiting >= MOST_WAITING:
             self._metrics.signed("failed")
             raise SignerUnavailable
         self._waiting += 1
         lane = self._lane(has_stamp)
+        turn = lane.turn(account, len(request.body) + len(request.parent))
         try:
-            async with asyncio.timeout(2 * self.within_s + self._stamp_within_s), lane.turn:
+            async with asyncio.timeout(2 * self.within_s + self._stamp_within_s), turn:
                 # The stamper may have failed those before this one.
                 keyed = await self._keyed(request, has_stamp and lane is self._stamped and self.stamps)
                 answer = await lane.ask(keyed, self.within_s + keyed.timestamp_s)
                 if keyed.timestamp_url and isinstance(answer, Signed) and not answer.is_stamped:
                     self._stamper_rests_until = time.monotonic() + STAMP_REST_S
+        except DecoderBusy:
+            self._metrics.signed("failed")
+            raise SignerUnavailable from None
         except (OSError, UnusableCertificate) as error:
             answer = Unsigned(_reason(error))
         finally:

@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
 
+from proxy.audio.recordings.account_turns import AccountTurns
 from proxy.provenance.signing import Signed, SignRequest, Unsigned
 from proxy.provenance.signing_process import SigningProcess
 
+MOST_WAITING = 32
+MOST_OF_ACCOUNT = 16
+LARGE_BYTES = 2 * 2**20
+"""Above, a file takes the process for longer than ten others."""
 IDLE_S = 120.0
 
 _MOST_LIVES = 2
@@ -16,7 +23,9 @@ class SigningLane:
     """Signs requests one by one. With `has_network`, its process may ask for time stamps."""
 
     def __init__(self, *, has_network: bool) -> None:
-        self.turn = asyncio.Lock()
+        self._turn = asyncio.Lock()
+        self._large = asyncio.Lock()
+        self._of_accounts = AccountTurns(MOST_WAITING, 0, MOST_OF_ACCOUNT)
         self._has_network = has_network
         self._child: SigningProcess | None = None
         self._idle: asyncio.TimerHandle | None = None
@@ -28,8 +37,23 @@ class SigningLane:
 
     def prepare(self) -> None:
         """Start the process beside a speech whose file will need it, if there is none."""
-        if self._child is None and not self.turn.locked() and self._preparing is None:
+        if self._child is None and not self._turn.locked() and self._preparing is None:
             self._preparing = asyncio.create_task(self._prepare())
+
+    @asynccontextmanager
+    async def turn(self, account: str | None, size: int) -> AsyncIterator[None]:
+        """Wait for the turn to `ask` about so many bytes, for an account (None: for nobody), and have it.
+
+        Files of one account go one by one. One large file at a time waits with the small ones, so these
+        wait for one of them at most. Raises DecoderBusy if too many files of the account wait.
+        """
+        async with AsyncExitStack() as turns:
+            if account is not None:
+                await turns.enter_async_context(self._of_accounts.turn(account))
+            if size > LARGE_BYTES:
+                await turns.enter_async_context(self._large)
+            await turns.enter_async_context(self._turn)
+            yield
 
     async def ask(self, request: SignRequest, within_s: float) -> Signed | Unsigned:
         """Ask the process, and a second one if the first dies. The caller has the turn. Raises OSError."""
@@ -59,7 +83,7 @@ class SigningLane:
 
     async def _prepare(self) -> None:
         try:
-            async with self.turn:
+            async with self._turn:
                 await self._ready_child()
         except OSError:
             pass  # the signature tries again, and says what is wrong
@@ -79,7 +103,7 @@ class SigningLane:
         return child
 
     def _drop_idle_child(self) -> None:
-        if not self.turn.locked():
+        if not self._turn.locked():
             self._drop_child()
 
     def _drop_child(self) -> None:

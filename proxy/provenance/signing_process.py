@@ -59,10 +59,13 @@ class SigningProcess:
         assert stdin is not None
         assert stdout is not None
         try:
-            stdin.write(frame(request))
-            await stdin.drain()
+            for piece in frame(request):
+                stdin.write(piece)
+                await stdin.drain()
             head = await stdout.readexactly(HEAD_BYTES)
-            return decode_answer(await stdout.readexactly(length(head)))
+            answer = await stdout.readexactly(length(head))
+            await asyncio.sleep(0)  # others have the loop between two copies of a large file
+            return decode_answer(answer)
         except (ConnectionError, asyncio.IncompleteReadError, ValueError):
             return None  # msgspec's errors are ValueErrors, too
 

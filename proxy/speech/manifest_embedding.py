@@ -62,7 +62,11 @@ class ManifestEmbedding:
         try:
             async with asyncio.timeout(None if is_asked_for else DUE_WITHIN_S):
                 signed = await self._manifests.signer.embed(
-                    self._facts(), file, self._parent(), has_stamp=is_asked_for
+                    self._facts(),
+                    file,
+                    self._parent(),
+                    account=self._call.caller.account,
+                    has_stamp=is_asked_for,
                 )
         except (SignerUnavailable, TimeoutError):
             if not is_asked_for:

@@ -84,9 +84,9 @@ class NoSigner(Signer):
         raise SignerUnavailable
 
     async def embed(
-        self, facts: object, file: object, parent: object = None, *, has_stamp: bool = True
+        self, facts: object, file: object, parent: object = None, *, account: str = "", has_stamp: bool = True
     ) -> Any:
-        del facts, file, parent, has_stamp
+        del facts, file, parent, account, has_stamp
         raise SignerUnavailable
 
 
@@ -94,9 +94,9 @@ class SlowSigner(NoSigner):
     """One that never ends."""
 
     async def embed(
-        self, facts: object, file: object, parent: object = None, *, has_stamp: bool = True
+        self, facts: object, file: object, parent: object = None, *, account: str = "", has_stamp: bool = True
     ) -> Any:
-        del facts, file, parent, has_stamp
+        del facts, file, parent, account, has_stamp
         await asyncio.Event().wait()
 
 
