@@ -73,7 +73,7 @@ class Receipt(msgspec.Struct, frozen=True, kw_only=True):
 class Receipts:
     """The receipts of a server; `keys` is None if there are none that can be used.
 
-    If it keeps no receipts, `is_on` is false.
+    If it makes none any more, `is_on` is false: those of earlier clips are still there.
     """
 
     def __init__(self, store: Store, keys: ReceiptKeys | None, operator: str, *, is_on: bool) -> None:
@@ -98,18 +98,16 @@ class Receipts:
         return reply(self._usable_keys().jwks)
 
     def _usable_keys(self) -> ReceiptKeys:
-        if not self._is_on:
-            raise NotFound(
-                "This server keeps no receipts: receipts = false is in its [marking].", code="receipts_off"
-            )
         if self._keys is None:
-            raise ReceiptsUnavailable
+            raise ReceiptsUnavailable if self._is_on else _off()
         return self._keys
 
     async def _answer(self, id_: str, account: str | None) -> Response:
         key = self._usable_keys().newest
         found = await receipts.find(self._store, id_, account) if id_.isprintable() else None
-        if found is None:
+        if found is None or not found.facts.has_receipt:
+            if not self._is_on:
+                raise _off()
             raise NotFound(f"The receipt '{id_[:80]}' does not exist.", code="receipt_not_found")
         claims = _claims(found, self._operator)
         jws = key.sign(encode_json(claims), RECEIPT_TYPE)
@@ -140,6 +138,12 @@ def routes(handlers: Receipts) -> list[Endpoint]:
             failures=(NotFound, ReceiptsUnavailable),
         ),
     ]
+
+
+def _off() -> NotFound:
+    return NotFound(
+        "This server keeps no receipts: receipts = false is in its [marking].", code="receipts_off"
+    )
 
 
 def _claims(found: FoundReceipt, operator: str) -> ReceiptClaims:
