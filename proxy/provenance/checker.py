@@ -20,7 +20,7 @@ from proxy.audio.recordings.decoder import Decoder
 from proxy.audio.recordings.job_processes import JobLost, JobProcesses
 from proxy.audio.recordings.recording import Decoded
 from proxy.config.sections import Config
-from proxy.engines.hosted_mark import MarkUnusable
+from proxy.engines.hosted_mark import MarkBusy, MarkUnusable
 from proxy.errors import DecoderBusy
 from proxy.provenance.certificate import TEST_FILE
 from proxy.provenance.findings import (
@@ -135,6 +135,8 @@ class ProvenanceChecker:
             pcm, rate_hz = await asyncio.to_thread(samples_of, job)
             try:
                 found.append(MarkFinding.of(name, await mark.detect(pcm, rate_hz, keys)))
+            except MarkBusy:
+                raise DecoderBusy from None
             except MarkUnusable as unusable:
                 found.append(MarkFinding(name, fault=str(unusable)))
         return tuple(found)

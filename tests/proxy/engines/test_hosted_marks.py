@@ -16,7 +16,14 @@ import pytest
 from proxy.audio.steps import SoundFailed
 from proxy.config.sections import PluginSection
 from proxy.engines import hosted_mark
-from proxy.engines.hosted_mark import MOST_QUESTIONS, PIECE_BYTES, HostedMark, HostedMarkStream, MarkUnusable
+from proxy.engines.hosted_mark import (
+    MOST_QUESTIONS,
+    PIECE_BYTES,
+    HostedMark,
+    HostedMarkStream,
+    MarkBusy,
+    MarkUnusable,
+)
 from proxy.engines.marks import HOST_MODULE, MarkRequest, open_mark
 from proxy.engines.plugin_process import PluginLauncher
 from proxy.engines.registry import Registry
@@ -207,14 +214,30 @@ async def test_a_question_without_an_answer_ends_the_process_after_its_streams()
         await mark.close()
 
 
-async def test_so_many_questions_may_wait_also_of_askers_who_have_left(mark: HostedMark) -> None:
+async def test_so_many_questions_may_wait(mark: HostedMark) -> None:
     asking = [asyncio.create_task(mark.detect(ENDLESS, 24_000, [KEY])) for _ in range(MOST_QUESTIONS)]
     await until(lambda: len(mark._questions) == MOST_QUESTIONS)
+    with pytest.raises(MarkBusy, match="busy"):
+        await mark.detect(SOUND, 24_000, [KEY])
     for task in asking:
         task.cancel()
     await asyncio.wait(asking)
-    with pytest.raises(MarkUnusable, match="busy"):
-        await mark.detect(SOUND, 24_000, [KEY])
+
+
+async def test_what_nobody_has_begun_to_look_at_leaves_with_its_asker(mark: HostedMark) -> None:
+    first = asyncio.create_task(mark.detect(ENDLESS, 24_000, [KEY]))
+    await until(lambda: len(processes()) == 1 and mark._asked > 0)
+    asking = [asyncio.create_task(mark.detect(ENDLESS, 24_000, [KEY])) for _ in range(MOST_QUESTIONS - 1)]
+    await until(lambda: len(mark._questions) == MOST_QUESTIONS)
+    for task in (first, *asking):
+        task.cancel()
+    await asyncio.wait([first, *asking])
+    await until(lambda: len(mark._questions) == 1)
+    ninth = asyncio.create_task(mark.detect(SOUND, 24_000, [KEY]))
+    await until(lambda: len(mark._questions) == 2 or ninth.done())
+    # The first question keeps the process until it ends.
+    processes()[0].kill()
+    assert (await ninth).key == "key_a"
 
 
 async def test_so_many_streams_may_be_open(mark: HostedMark, monkeypatch: pytest.MonkeyPatch) -> None:

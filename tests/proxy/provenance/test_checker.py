@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import shutil
 from collections.abc import AsyncIterator
-from contextlib import suppress
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 import numpy as np
@@ -18,17 +18,21 @@ from plugins.spread.spread_mark import SpreadMark
 from proxy.audio.recordings.decoder import Decoder
 from proxy.audio.recordings.recording import UnusableRecording
 from proxy.config.secret_sections import MarkingSection
-from proxy.config.sections import Config
+from proxy.config.sections import Config, PluginSection
+from proxy.engines import hosted_mark
+from proxy.engines.registry import Registry
 from proxy.errors import DecoderBusy
 from proxy.provenance.checker import MOST_OF_ACCOUNT, MOST_WAITING, ProvenanceChecker
 from proxy.provenance.findings import Examination, SearchJob
 from proxy.provenance.key_ring import RingKey, add_key, ensure_keys
-from proxy.provenance.marker import KEYS_FILE
+from proxy.provenance.marker import KEYS_FILE, open_marker
 from proxy.provenance.search_child import samples_of
 from proxy.storage import open_store
+from speech_engine import Hosted
 from speech_engine.mark import MarkKey
 from tests import speech_clips
 from tests.proxy.audio.recordings.clips import KINDS, encoded, wav
+from tests.proxy.engines import odd_mark
 from tests.sound import decoded, tone
 from tests.speech_engine.host.fakes import until
 
@@ -66,6 +70,21 @@ def _marked(key: RingKey) -> bytes:
     pcm = (heard.samples * 32767).astype("<i2").tobytes()
     stream = SpreadMark().open(heard.sample_rate_hz, MarkKey(key.id, key.secret), _PAYLOAD)
     return wav(stream.feed(pcm) + stream.flush(), heard.sample_rate_hz)
+
+
+@asynccontextmanager
+async def _with_odd(
+    checker: ProvenanceChecker, folder: Path, hosted: Hosted | None = None, **settings: object
+) -> AsyncIterator[None]:
+    """Let the checker have the mark `odd`, in a process of its own."""
+    (plugin,) = odd_mark.voxgate_register()
+    plugin = replace(plugin, create=hosted or Hosted(odd_mark.__name__))
+    sections = {"odd": PluginSection(settings=settings)}
+    config = Config(data=str(folder), marking=MarkingSection(mark="odd"), marks=sections)
+    checker.revise(config)
+    async with open_marker(Registry({("mark", "odd"): plugin}, ()), config, checker._store) as marker:
+        checker._marker = marker
+        yield
 
 
 async def test_keys_of_before_a_rotation_find_their_marks(checker: ProvenanceChecker, tmp_path: Path) -> None:
@@ -158,6 +177,16 @@ async def test_one_account_has_few_turns_and_others_still_get_in(checker: Proven
         await checker.examine("acc_many", SHORT)
     assert (await checker.examine("acc_other", SHORT)).marks
     assert len(await asyncio.gather(*own)) == 3
+
+
+async def test_a_mark_s_process_that_others_keep_busy_is_no_verdict(
+    checker: ProvenanceChecker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody has looked for that mark, so its absence would be untrue."""
+    monkeypatch.setattr(hosted_mark, "MOST_QUESTIONS", 0)
+    async with _with_odd(checker, tmp_path):
+        with pytest.raises(DecoderBusy):
+            await checker.examine("acc", SHORT)
 
 
 def test_a_recording_of_another_form_is_made_fit_for_marks() -> None:
