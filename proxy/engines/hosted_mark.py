@@ -216,7 +216,11 @@ class HostedMarkStream:
         return b"".join([await self.step(MarkSound(self.number, piece)) for piece in pieces])
 
     async def flush(self) -> bytes:
-        return await self.step(MarkSound(self.number, is_last=True))
+        try:
+            return await self.step(MarkSound(self.number, is_last=True))
+        finally:
+            # Its listener may take minutes to hear the rest, and others need the place.
+            await self.close()
 
     async def close(self) -> None:
         """Let the process forget the stream."""
