@@ -16,7 +16,7 @@ from starlette.responses import Response
 
 from proxy.access.callers import caller_of
 from proxy.audio.recordings.recording import UnusableRecording
-from proxy.errors import DecoderBusy, InvalidRequest
+from proxy.errors import DecoderBusy, InvalidRequest, MarksUnavailable
 from proxy.http.body import BODY_FAILURES, open_body
 from proxy.http.endpoint import Endpoint, json
 from proxy.http.form import MOST_FILE_BYTES, read_form
@@ -226,7 +226,7 @@ def _manifest(found: ManifestFinding) -> DetectedManifest:
 
 def mark_routes(checker: ProvenanceChecker) -> list[Endpoint]:
     handlers = MarkDetection(checker)
-    failures = (*BODY_FAILURES, DecoderBusy)
+    failures = (*BODY_FAILURES, DecoderBusy, MarksUnavailable)
     return [
         Endpoint(
             "POST",

@@ -13,7 +13,7 @@ ManifestState = Literal["trusted", "valid", "invalid", "not_present"]
 
 
 class MarkFinding(msgspec.Struct, frozen=True):
-    """What the detector of one mark says of a recording. `fault` is the class of its error, if it failed."""
+    """What the detector of one mark says of a recording. `fault` is its error, if it failed."""
 
     plugin: str
     score: float = 0.0
@@ -74,7 +74,10 @@ class Examination(msgspec.Struct, frozen=True):
 
 
 class SearchJob(msgspec.Struct, frozen=True):
-    """A search for marks: bare samples, the settings of marks by name, and the keys with their ids."""
+    """A search for marks: bare samples, the settings of marks by name, and the keys with their ids.
+
+    `settings` names every mark that must be looked for. Others that are installed are looked for, too.
+    """
 
     pcm: bytes
     rate_hz: int

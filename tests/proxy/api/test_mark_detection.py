@@ -160,6 +160,24 @@ def test_a_new_key_needs_no_restart_and_old_marks_stay_found(server: Server, cli
     assert verdict(server, clips["mp3"])["marks"][0]["key"] == before
 
 
+def test_a_file_of_keys_that_is_spoilt_is_no_verdict(server: Server, tmp_path: Path) -> None:
+    """Whoever asks would else believe that somebody looked."""
+    file, clip = server.data / KEYS_FILE, tmp_path / "clip.wav"
+    clip.write_bytes(PLAIN)
+    keys = file.read_bytes()
+    file.write_bytes(b"spoilt\n")
+    try:
+        for path in (DETECT, CHECK):
+            answer = send(server, PLAIN, path=path)
+            assert (answer.status_code, answer.json()["error"]["code"]) == (503, "marks_unavailable")
+            assert int(answer.headers["retry-after"]) > 0
+        told = server.cli("detect", str(clip), check=False)
+        assert (told.returncode, told.stdout) == (2, "")
+        assert "the keys of marks cannot be read" in told.stderr
+    finally:
+        file.write_bytes(keys)
+
+
 def test_a_manifest_of_ours_is_proof_without_a_mark(server: Server, us: Signatory) -> None:
     for sound, manifest in _with_manifests(us):
         found = verdict(server, sound, manifest)
