@@ -31,7 +31,7 @@ def routes(checker: ProvenanceChecker) -> list[Endpoint]:
             "/admin/marks/detect",
             OperatorDetection(checker).detect,
             "admin_detect_marks",
-            "Tell whether this server spoke a recording",
+            "Tell whether a recording has this server's inaudible mark or C2PA manifest",
             json(DetectedMarks),
             files=tuple(FILES),
             failures=(*BODY_FAILURES, DecoderBusy, MarksUnavailable),

@@ -43,8 +43,8 @@ class MarkFinding(msgspec.Struct, frozen=True):
         return self.key is not None
 
     @property
-    def is_proof(self) -> bool:
-        """Whether one of our keys made it. What has no key may be anybody's."""
+    def has_our_key(self) -> bool:
+        """Whether it is a mark of our keys, though maybe a copied one. What has no key may be anybody's."""
         return bool(self.key)
 
 
