@@ -206,6 +206,18 @@ class ReceiptsUnavailable(RequestFailed):
         )
 
 
+class MarksUnavailable(RequestFailed):
+    """503: a mark that the configuration names could not be looked for. The log says why."""
+
+    status, default_code = 503, "marks_unavailable"
+
+    def __init__(self, what: str) -> None:
+        super().__init__(
+            f"No verdict: {what}, so marks were not looked for. The server's operator has to look.",
+            retry_after_s=10.0,
+        )
+
+
 class LimitsUnavailable(RequestFailed):
     """503: requests a minute cannot be counted now, and requests that are not counted are refused."""
 

@@ -15,7 +15,10 @@ FALSE_RATE = 1e-6
 
 
 class MarkKey(msgspec.Struct, frozen=True):
-    """A key: without its secret, nobody can find its marks or make some. The secret has 16 bytes or more."""
+    """A key, which the detector needs to find its marks. The secret has 16 bytes or more.
+
+    It does not keep a mark from being copied: some marks can be learned from marked clips, without the key.
+    """
 
     id: str
     secret: bytes

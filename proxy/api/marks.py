@@ -1,4 +1,4 @@
-"""POST /v1/audio/marks/detect and /v1/content_provenance_checks: was this recording spoken here?
+"""POST /v1/audio/marks/detect and /v1/content_provenance_checks: what do marks tell of a recording?
 
 Every key may ask. The answer says which installation's key and which day a mark has, and nothing of accounts.
 """
@@ -16,7 +16,7 @@ from starlette.responses import Response
 
 from proxy.access.callers import caller_of
 from proxy.audio.recordings.recording import UnusableRecording
-from proxy.errors import DecoderBusy, InvalidRequest
+from proxy.errors import DecoderBusy, InvalidRequest, MarksUnavailable
 from proxy.http.body import BODY_FAILURES, open_body
 from proxy.http.endpoint import Endpoint, json
 from proxy.http.form import MOST_FILE_BYTES, read_form
@@ -72,7 +72,10 @@ class DetectedManifest(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class DetectedMarks(msgspec.Struct, frozen=True, kw_only=True):
-    """Whether this server spoke a recording. `found` rests on `techniques`: a mark, or a manifest of ours.
+    """Whether a recording has a mark of this server's keys, or its manifest: `found` rests on `techniques`.
+
+    A mark alone is a hint that helps to find honest copies, as it can be copied onto another sound. The proof
+    that this server spoke is a manifest of ours (`signed_by_us`), or a receipt.
 
     `seconds` were looked at, and `is_cut` is true if the recording is longer. `c2pa` is null without a
     manifest.
@@ -98,7 +101,7 @@ class C2paResult(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", ta
 
 
 class MarkResult(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="voxgate_mark"):
-    """An inaudible mark of this server's. OpenAI's API has no such type."""
+    """An inaudible mark. OpenAI's API has no such type. Without a `key`, it may be anybody's."""
 
     outcome: Outcome
     plugin: str
@@ -157,7 +160,7 @@ class MarkDetection:
         marks = await self._marks(examined)
         manifest = _manifest(examined.manifest)
         techniques: list[Technique] = (
-            ["inaudible_mark"] if any(mark.is_proof for mark in examined.marks) else []
+            ["inaudible_mark"] if any(mark.has_our_key for mark in examined.marks) else []
         )
         if manifest.signed_by_us:
             techniques.append("c2pa")
@@ -226,14 +229,14 @@ def _manifest(found: ManifestFinding) -> DetectedManifest:
 
 def mark_routes(checker: ProvenanceChecker) -> list[Endpoint]:
     handlers = MarkDetection(checker)
-    failures = (*BODY_FAILURES, DecoderBusy)
+    failures = (*BODY_FAILURES, DecoderBusy, MarksUnavailable)
     return [
         Endpoint(
             "POST",
             "/v1/audio/marks/detect",
             handlers.detect,
             "detect_marks",
-            "Tell whether this server spoke a recording: by its inaudible mark, and by its C2PA manifest",
+            "Tell whether a recording has this server's inaudible mark or C2PA manifest",
             json(DetectedMarks),
             files=tuple(FILES),
             failures=failures,

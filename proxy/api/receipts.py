@@ -18,14 +18,13 @@ from proxy.errors import NotFound, ReceiptsUnavailable
 from proxy.http.endpoint import Endpoint, json
 from proxy.http.lists import iso
 from proxy.http.replies import encode_json, reply
-from proxy.provenance.jws import Jwk, JwkSet
+from proxy.provenance.jws import RECEIPT_TYPE, Jwk, JwkSet
 from proxy.provenance.receipt_keys import ReceiptKeys
 from proxy.storage import receipts
 from proxy.storage.receipts import ClipSpeaker, FoundReceipt, ManifestPlace
 from proxy.storage.store import Store
 
 _ROOT = "/v1/audio/receipts"
-_TYPE = "voxgate-receipt+jws"
 
 
 class ReceiptMark(msgspec.Struct, frozen=True):
@@ -40,7 +39,7 @@ class ReceiptClaims(msgspec.Struct, frozen=True, kw_only=True):
 
     `iss` is the operator's name. `speakers` are the models that spoke, with their licences. `consents` name
     the consents of the voices that were heard: each is the SHA-256 of the lines `voxgate/consent/v1`, kind,
-    id, created_at and digest. `credits` were charged. `made` is in UTC.
+    id, created_at and digest. `credits` were charged, before any refund. `made` is in UTC.
     """
 
     iss: str
@@ -111,7 +110,7 @@ class Receipts:
                 raise _off()
             raise NotFound(f"The receipt '{id_[:80]}' does not exist.", code="receipt_not_found")
         claims = _claims(found, self._operator)
-        jws = key.sign(encode_json(claims), _TYPE)
+        jws = key.sign(encode_json(claims), RECEIPT_TYPE)
         return reply(Receipt(id=found.request, claims=claims, jws=jws, jwk=key.jwk))
 
 

@@ -7,7 +7,7 @@ from starlette.responses import Response
 
 from proxy.api.marks import FILES, DetectedMarks, MarkDetection
 from proxy.api_admin.admin_tools import CONTROL
-from proxy.errors import DecoderBusy
+from proxy.errors import DecoderBusy, MarksUnavailable
 from proxy.http.body import BODY_FAILURES
 from proxy.http.endpoint import Endpoint, json
 from proxy.http.replies import reply
@@ -31,9 +31,9 @@ def routes(checker: ProvenanceChecker) -> list[Endpoint]:
             "/admin/marks/detect",
             OperatorDetection(checker).detect,
             "admin_detect_marks",
-            "Tell whether this server spoke a recording",
+            "Tell whether a recording has this server's inaudible mark or C2PA manifest",
             json(DetectedMarks),
             files=tuple(FILES),
-            failures=(*BODY_FAILURES, DecoderBusy),
+            failures=(*BODY_FAILURES, DecoderBusy, MarksUnavailable),
         )
     ]

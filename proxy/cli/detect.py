@@ -21,13 +21,22 @@ _MANIFESTS = {
 }
 
 
+_OURS = "It carries this server's mark."
+_SHARED = "It carries the mark of another server that shares the key."
+_ANYBODYS = "It carries a mark of machines that speak, which does not say whose."
+_HINT = "A mark can be copied onto another sound. Only a manifest or a receipt proves who spoke it."
+
+
 def detect(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="A recording.")],
     manifest: Annotated[Path | None, typer.Option(help="The C2PA manifest that came beside it.")] = None,
     config_file: ConfigFile = None,
     form: Printed = None,
 ) -> None:
-    """Tell whether this server spoke a recording. The status is 0 for yes, 1 for no, 2 for a failure."""
+    """Tell whether a recording has this server's mark or manifest.
+
+    The status is 0 for yes, 1 for no, 2 for a failure.
+    """
     files = {"file": file} if manifest is None else {"file": file, "manifest": manifest}
     try:
         answer = send_files(config_file, "marks/detect", {}, files, "marks are looked for")
@@ -40,18 +49,27 @@ def detect(
 
 
 def _verdict(answer: dict[str, Any]) -> list[Part]:
-    found, seconds = answer["found"], answer["seconds"]
-    first = "Spoken here." if found else "Nothing shows that this was spoken here."
-    if not found and any(mark["found"] for mark in answer["marks"]):
-        first = "Spoken by a machine. Its mark does not say whose."
+    found, seconds, first = answer["found"], answer["seconds"], _first(answer)
+    is_hint = first in (_OURS, _SHARED)
     rest = " Only that part of the recording was looked at." if answer["is_cut"] else ""
     return [
-        Line(first, "green" if found else "yellow"),
+        Line(first, "green" if found and not is_hint else "yellow"),
+        *([Line(_HINT)] if is_hint else []),
         *[Line(f"inaudible mark ({mark['plugin']}): {_mark(mark)}") for mark in answer["marks"]],
         *([] if answer["marks"] else [Line("inaudible mark: not looked for, as there is no key here")]),
         Line(f"signed manifest (C2PA): {_manifest(answer['c2pa'])}"),
         Line(f"Looked at: {seconds:.1f} s.{rest}"),
     ]
+
+
+def _first(answer: dict[str, Any]) -> str:
+    if answer["c2pa"] is not None and answer["c2pa"]["signed_by_us"]:
+        return "Spoken here."
+    found = [mark for mark in answer["marks"] if mark["found"]]
+    keyed = [mark for mark in found if mark["key"]]
+    if keyed:
+        return _SHARED if all(mark["is_ours"] is False for mark in keyed) else _OURS
+    return _ANYBODYS if found else "Nothing shows that this was spoken here."
 
 
 def _mark(mark: dict[str, Any]) -> str:

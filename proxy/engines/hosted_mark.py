@@ -42,6 +42,10 @@ class MarkUnusable(Exception):
     """The mark cannot be made or looked for now. The message is for the operator."""
 
 
+class MarkBusy(MarkUnusable):
+    """Too many use the mark now."""
+
+
 class HostedMark:
     """The mark as the server asks for it. Close it."""
 
@@ -67,6 +71,8 @@ class HostedMark:
         self._lives: set[asyncio.Task[None]] = set()
         self._turn = asyncio.Lock()
         self._questions: set[asyncio.Task[MarkAnswer]] = set()
+        self._asked = 0
+        """The number of the question that the process has, or had last."""
 
     def __repr__(self) -> str:
         return f"<HostedMark {self.name}, {self._running!r}>"
@@ -75,7 +81,7 @@ class HostedMark:
         """Open a stream. Raise MarkUnusable."""
         running = await self._ready()
         if len(running.users) >= MOST_STREAMS:
-            raise MarkUnusable(f"the mark {self.name} is busy")
+            raise MarkBusy(f"the mark {self.name} is busy")
         stream = HostedMarkStream(self, running, next(self._numbers))
         is_open = False
         try:
@@ -89,15 +95,23 @@ class HostedMark:
         return stream
 
     async def detect(self, pcm: bytes, sample_rate_hz: int, keys: Sequence[MarkKey]) -> Detection:
-        """Look for marks. A question waits for others, and no stream waits for it. Raise MarkUnusable."""
+        """Look for marks. A question waits for others, and no stream waits for it.
+
+        Raise MarkBusy if too many questions wait, and MarkUnusable.
+        """
         if len(self._questions) >= MOST_QUESTIONS:
-            raise MarkUnusable(f"the mark {self.name} is busy")
+            raise MarkBusy(f"the mark {self.name} is busy")
         question = MarkQuestion(next(self._numbers), pcm, sample_rate_hz, tuple(keys))
-        # A question cannot be taken back. So it keeps its turn to the end, also if its asker has left.
         asking = asyncio.create_task(self._answer(question))
         self._questions.add(asking)
         asking.add_done_callback(self._questions.discard)
-        answer = await asyncio.shield(asking)
+        try:
+            answer = await asyncio.shield(asking)
+        except asyncio.CancelledError:
+            # A question that the process has cannot be taken back, and keeps its turn to the end.
+            if self._asked != question.number:
+                asking.cancel()
+            raise
         if answer.detection is None:
             raise MarkUnusable(f"the mark {self.name} failed: {answer.failure}")
         return answer.detection
@@ -125,6 +139,7 @@ class HostedMark:
             except MarkUnusable as unusable:
                 return MarkAnswer(question.number, failure=str(unusable))
             running.enter(question.number)
+            self._asked = question.number
             try:
                 answer = await running.ask(question.number, question, self._detect_s)
             except MarkProcessEnded:
@@ -201,7 +216,11 @@ class HostedMarkStream:
         return b"".join([await self.step(MarkSound(self.number, piece)) for piece in pieces])
 
     async def flush(self) -> bytes:
-        return await self.step(MarkSound(self.number, is_last=True))
+        try:
+            return await self.step(MarkSound(self.number, is_last=True))
+        finally:
+            # Its listener may take minutes to hear the rest, and others need the place.
+            await self.close()
 
     async def close(self) -> None:
         """Let the process forget the stream."""

@@ -20,8 +20,8 @@ from proxy.audio.recordings.decoder import Decoder
 from proxy.audio.recordings.job_processes import JobLost, JobProcesses
 from proxy.audio.recordings.recording import Decoded
 from proxy.config.sections import Config
-from proxy.engines.hosted_mark import MarkUnusable
-from proxy.errors import DecoderBusy
+from proxy.engines.hosted_mark import MarkBusy, MarkUnusable
+from proxy.errors import DecoderBusy, MarksUnavailable
 from proxy.provenance.certificate import TEST_FILE
 from proxy.provenance.findings import (
     Examination,
@@ -78,7 +78,8 @@ class ProvenanceChecker:
     async def examine(self, account: str, data: bytes, manifest: bytes | None = None) -> Examination:
         """Look for marks and a manifest in an upload; `manifest` is the one that came beside it.
 
-        Raises UnusableRecording, and DecoderBusy if too many wait. If it is cancelled, its processes end.
+        Raises UnusableRecording, DecoderBusy if too many wait, and MarksUnavailable: what nobody could look
+        for is not "not found". If it is cancelled, its processes end.
         """
         async with self._turns.turn(account):
             async with self._decoder.turn(account):
@@ -101,40 +102,46 @@ class ProvenanceChecker:
         await self._readers.close()
 
     async def _search(self, decoded: Decoded, keys: KeyRing, config: Config) -> tuple[MarkFinding, ...]:
-        job = SearchJob(
-            decoded.pcm,
-            decoded.rate_hz,
-            decoded.sample_bytes,
-            {name: section.settings for name, section in config.marks.items()},
-            tuple(keys),
-        )
+        settings = {name: section.settings for name, section in config.marks.items()}
+        if config.marking.mark:
+            settings.setdefault(config.marking.mark, {})
+        job = SearchJob(decoded.pcm, decoded.rate_hz, decoded.sample_bytes, settings, tuple(keys))
         try:
             marks = _decode_findings(await self._searches.run(msgspec.msgpack.encode(job)))
         except (TimeoutError, JobLost, msgspec.MsgspecError) as error:
             # A search is bounded by what is decoded, so the machine is at fault and not the file.
             _log.warning("marks.search.failed", error=type(error).__name__)
             raise DecoderBusy from None
-        marks += await self._ask_hosted(job, config)
-        for failed in (mark for mark in marks if mark.fault):
+        marks += await self._ask_hosted(job)
+        mark = config.marking.mark
+        if mark and mark not in {each.plugin for each in marks}:
+            if self._marker is None:
+                raise MarksUnavailable(f"only a running server can look for the mark {mark}")
+            marks += (MarkFinding(mark, fault="it is not installed"),)
+        for failed in (each for each in marks if each.fault):
             _log.warning("marks.search.failed", plugin=failed.plugin, error=failed.fault)
-        return tuple(mark for mark in marks if not mark.fault)
+            if failed.plugin in settings:
+                raise MarksUnavailable(f"the mark {failed.plugin} cannot be used")
+        return tuple(each for each in marks if not each.fault)
 
-    async def _ask_hosted(self, job: SearchJob, config: Config) -> tuple[MarkFinding, ...]:
+    async def _ask_hosted(self, job: SearchJob) -> tuple[MarkFinding, ...]:
         """Ask the marks that the configuration names and that have processes of their own."""
         if self._marker is None:
             return ()
         keys = [MarkKey(id_, secret) for id_, secret in job.keys]
         found: list[MarkFinding] = []
-        for name in sorted({config.marking.mark, *config.marks} - {""}):
-            mark = await self._marker.hosted(name)
-            if mark is None:
-                continue
+        for name in sorted(job.settings):
             # It loads numpy, which a worker does only where it is needed.
             from proxy.provenance.search_child import samples_of
 
-            pcm, rate_hz = await asyncio.to_thread(samples_of, job)
             try:
+                mark = await self._marker.hosted(name)
+                if mark is None:
+                    continue
+                pcm, rate_hz = await asyncio.to_thread(samples_of, job)
                 found.append(MarkFinding.of(name, await mark.detect(pcm, rate_hz, keys)))
+            except MarkBusy:
+                raise DecoderBusy from None
             except MarkUnusable as unusable:
                 found.append(MarkFinding(name, fault=str(unusable)))
         return tuple(found)
@@ -162,7 +169,10 @@ def _known(config: Config) -> tuple[KeyRing | None, bytes | None]:
 
 
 def _known_keys(config: Config) -> KeyRing | None:
-    """Return all keys, the old ones too. A server that marks nothing any more still finds its marks."""
+    """Return all keys, the old ones too. A server that marks nothing any more still finds its marks.
+
+    None if there is no file, so it has marked nothing yet. Raises MarksUnavailable.
+    """
     section, file = config.marking, Path(config.data) / KEYS_FILE
     try:
         if section.keys:
@@ -172,7 +182,7 @@ def _known_keys(config: Config) -> KeyRing | None:
         return None
     except (OSError, UnusableKeys) as error:
         _log.error("mark.keys.failed", reason=error.strerror if isinstance(error, OSError) else str(error))
-        return None
+        raise MarksUnavailable("the keys of marks cannot be read") from None
 
 
 def _certificate(config: Config) -> bytes | None:

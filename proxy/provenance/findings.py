@@ -13,7 +13,7 @@ ManifestState = Literal["trusted", "valid", "invalid", "not_present"]
 
 
 class MarkFinding(msgspec.Struct, frozen=True):
-    """What the detector of one mark says of a recording. `fault` is the class of its error, if it failed."""
+    """What the detector of one mark says of a recording. `fault` is its error, if it failed."""
 
     plugin: str
     score: float = 0.0
@@ -43,8 +43,8 @@ class MarkFinding(msgspec.Struct, frozen=True):
         return self.key is not None
 
     @property
-    def is_proof(self) -> bool:
-        """Whether one of our keys made it. What has no key may be anybody's."""
+    def has_our_key(self) -> bool:
+        """Whether it is a mark of our keys, though maybe a copied one. What has no key may be anybody's."""
         return bool(self.key)
 
 
@@ -74,7 +74,10 @@ class Examination(msgspec.Struct, frozen=True):
 
 
 class SearchJob(msgspec.Struct, frozen=True):
-    """A search for marks: bare samples, the settings of marks by name, and the keys with their ids."""
+    """A search for marks: bare samples, the settings of marks by name, and the keys with their ids.
+
+    `settings` names every mark that must be looked for. Others that are installed are looked for, too.
+    """
 
     pcm: bytes
     rate_hz: int

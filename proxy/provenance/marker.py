@@ -98,12 +98,17 @@ class Marker:
         return Marking(MarkUse(section.mark, digest, key), section.manifests)
 
     async def hosted(self, plugin: str) -> HostedMark | None:
-        """Return a mark that has a process of its own, which also looks for it. None for any other."""
+        """Return a mark that has a process of its own, which also looks for it. None for any other.
+
+        Raises MarkUnusable.
+        """
         found = self._registry.plugins("mark").get(plugin)
         if found is None or not isinstance(found.create, Hosted):
             return None
         mark = await self._mark(plugin)
-        return mark if isinstance(mark, HostedMark) else None
+        if not isinstance(mark, HostedMark):
+            raise MarkUnusable(f"the mark {plugin} cannot be started")
+        return mark
 
     async def _mark(self, name: str) -> UsableMark | None:
         if name in self._opened:

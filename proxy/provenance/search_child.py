@@ -48,7 +48,7 @@ async def search(job: SearchJob) -> list[MarkFinding]:
         pcm, rate_hz = samples_of(job)
         _confine()
         keys = [MarkKey(id_, secret) for id_, secret in job.keys]
-        return [_detect(name, mark, pcm, rate_hz, keys) for name, mark in marks]
+        return [_detect(name, mark, pcm, rate_hz, keys) for name, mark in marks.items()]
 
 
 def samples_of(job: SearchJob) -> tuple[bytes, int]:
@@ -62,17 +62,18 @@ def samples_of(job: SearchJob) -> tuple[bytes, int]:
     return np.asarray(samples, "<i2").tobytes(), _MOST_RATE_HZ
 
 
-async def _open_marks(stack: AsyncExitStack, job: SearchJob) -> list[tuple[str, Mark]]:
+async def _open_marks(stack: AsyncExitStack, job: SearchJob) -> dict[str, Mark | None]:
+    """Open the installed marks. One that the job names is None if it cannot be opened."""
     plugins = registry.load()
-    marks: list[tuple[str, Mark]] = []
+    marks: dict[str, Mark | None] = {}
     for name, plugin in plugins.plugins("mark").items():
         if isinstance(plugin.create, Hosted):
             continue
+        is_named = name in job.settings
         section = PluginSection(settings=job.settings.get(name, {}))
-        request = PluginRequest("mark", name, section, is_asked_for=False)
-        mark: Mark | None = await open_plugin(stack, plugins, request)
-        if mark is not None:
-            marks.append((name, mark))
+        mark: Mark | None = await open_plugin(stack, plugins, PluginRequest("mark", name, section, is_named))
+        if is_named or mark is not None:
+            marks[name] = mark
     return marks
 
 
@@ -83,7 +84,9 @@ def _confine() -> None:
     confine((), pages * resource.getpagesize() // 2**20 + _MEMORY_MB)
 
 
-def _detect(name: str, mark: Mark, pcm: bytes, rate_hz: int, keys: Sequence[MarkKey]) -> MarkFinding:
+def _detect(name: str, mark: Mark | None, pcm: bytes, rate_hz: int, keys: Sequence[MarkKey]) -> MarkFinding:
+    if mark is None:
+        return MarkFinding(name, fault="it cannot be opened")
     try:
         found = mark.detect(pcm, rate_hz, keys)
     except Exception as error:  # noqa: BLE001 - the seam around a plugin: its class only

@@ -9,6 +9,7 @@ const MANIFESTS = {
   trusted: "Its signed manifest is of this server and fits the recording.",
   invalid: "Its manifest is damaged, or belongs to another recording.",
 };
+const HINT = "A mark can be copied onto another sound. Only a manifest or a receipt proves who spoke it.";
 let checking = null;
 
 function markReason({ found, key, day, is_ours: isOurs }) {
@@ -26,14 +27,22 @@ function manifestReason(manifest) {
   return `Its manifest fits the recording, but this server did not sign it. It names ${issuer ?? "nobody"}; anybody can do so.`;
 }
 
-function tellVerdict({ found, marks, c2pa, is_cut: isCut, seconds }) {
-  const isOnlyOthers = found && !c2pa?.signed_by_us && marks.every((mark) => !mark.key || mark.is_ours === false);
+function verdict(marks, c2pa) {
+  if (c2pa?.signed_by_us) return "Yes. It was spoken here.";
+  const found = marks.filter((mark) => mark.found);
+  const keyed = found.filter((mark) => mark.key);
+  if (keyed.some((mark) => mark.is_ours !== false)) return "It carries this server's mark.";
+  if (keyed.length) return "It carries the mark of another server that shares the key.";
+  return found.length
+    ? "It carries a mark of machines that speak, which does not say whose."
+    : "Nothing shows that it was spoken here.";
+}
+
+function tellVerdict({ marks, c2pa, is_cut: isCut, seconds }) {
   const title = document.createElement("h3");
-  title.textContent = isOnlyOthers
-    ? "Yes, by another server that shares the key."
-    : found ? "Yes. It was spoken here." : "Nothing shows that it was spoken here.";
-  if (!found && marks.some((mark) => mark.found)) title.textContent = "A machine spoke it. Its mark does not say whose.";
+  title.textContent = verdict(marks, c2pa);
   const reasons = [...marks.map(markReason), manifestReason(c2pa)];
+  if (marks.some((mark) => mark.found) && !c2pa?.signed_by_us) reasons.unshift(HINT);
   if (!marks.length) reasons.unshift("This server has no key, so it has made no marks yet.");
   if (isCut) reasons.push(`Only its first ${Math.round(seconds)} seconds were looked at.`);
   const list = document.createElement("ul");

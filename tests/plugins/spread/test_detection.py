@@ -7,6 +7,9 @@ import pytest
 import soxr  # type: ignore[import-untyped]
 
 from plugins.spread.detection import Match, find
+from plugins.spread.grid import PERIOD_TILES, Grid
+from plugins.spread.residual import alignments
+from plugins.spread.stream import SpreadStream
 from speech_engine.mark import FALSE_RATE
 from tests.plugins.spread.clips import (
     CHANGES,
@@ -84,3 +87,19 @@ def test_a_mark_is_found_at_another_rate_than_it_was_made_at(rate_hz: int) -> No
     clip = marked(soxr.resample(clips()[0], RATE_HZ, rate_hz), rate_hz=rate_hz)
     assert find(clip.tobytes(), rate_hz, [KEY.secret]).payload == PAYLOAD
     assert found(soxr.resample(clip, rate_hz, RATE_HZ), KEY.secret).payload == PAYLOAD
+
+
+def test_its_limit_a_mark_can_be_learned_from_a_few_clips_and_copied_without_the_key() -> None:
+    """The tiles of clips, added up, show the pattern of their day. So a mark alone proves nothing."""
+    grid = Grid(RATE_HZ)
+    tiles = np.zeros((PERIOD_TILES, grid.bands), np.float32)
+    for clip in clips()[:5]:
+        first = next(iter(alignments(marked(clip).astype(np.float32), grid)))
+        tiles += first.tiles.sum(axis=0)
+    pattern = np.repeat(np.where(tiles < 0, np.float32(-1), np.float32(1)), 2, axis=0)
+    pattern[1::2] *= -1
+    for foreign in clips()[5:8]:
+        copied = SpreadStream(RATE_HZ, pattern)
+        match = found(np.frombuffer(copied.feed(foreign.tobytes()) + copied.flush(), np.int16))
+        assert match.score >= match.threshold
+        assert (match.key, match.payload) == (1, PAYLOAD)

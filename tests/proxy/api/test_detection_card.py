@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -80,7 +81,8 @@ def test_a_recording_of_this_server_is_known(
     _choose(page, tmp_path, spoken)
     page.run("at('check-start').click()")
     words = _verdict(page)
-    assert words.startswith("Yes. It was spoken here.")
+    assert words.startswith("It carries this server's mark.")
+    assert "Only a manifest or a receipt proves who spoke it." in words
     assert "a mark of this server, made on 20" in words
     assert page.run("[at('check-stop').hidden, at('check-progress').hidden]") == [True, True]
     assert not page.complaints
@@ -89,7 +91,7 @@ def test_a_recording_of_this_server_is_known(
 
 def test_a_dropped_recording_is_judged_at_once(page: Tab, spoken: bytes) -> None:
     _drop(page, spoken)
-    assert _verdict(page).startswith("Yes. It was spoken here.")
+    assert _verdict(page).startswith("It carries this server's mark.")
     assert not page.run("at('check').classList.contains('over')")
     _drop(page, PLAIN)
     page.wait("at('verdict').innerText.startsWith('Nothing shows')")
@@ -103,6 +105,41 @@ def test_a_manifest_that_fits_nothing_is_told(page: Tab, tmp_path: Path) -> None
     assert "Its manifest is damaged, or belongs to another recording." in _verdict(page)
     _choose(page, tmp_path, PLAIN + b"other")
     assert page.run(_IS_JUDGED) == 0, "a verdict is on the file that was judged"
+
+
+_MARK = {
+    "found": True,
+    "key": "k1",
+    "is_ours": True,
+    "day": "2026-11-21",
+    "score": 9.0,
+    "threshold": 6.6,
+}
+_OURS = {"validation_state": "trusted", "signed_by_us": True, "issuer": "voxgate"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "c2pa", "title"),
+    [
+        ({}, _OURS, "Yes. It was spoken here."),
+        ({"found": False}, _OURS, "Yes. It was spoken here."),
+        ({"is_ours": None, "day": None}, None, "It carries this server's mark."),
+        ({"is_ours": False}, None, "It carries the mark of another server that shares the key."),
+        (
+            {"key": None, "is_ours": None},
+            None,
+            "It carries a mark of machines that speak, which does not say whose.",
+        ),
+    ],
+)
+def test_the_verdict_claims_no_more_than_its_signs(
+    page: Tab, changes: dict[str, object], c2pa: dict[str, object] | None, title: str
+) -> None:
+    answer = json.dumps({"marks": [{**_MARK, **changes}], "c2pa": c2pa, "is_cut": False, "seconds": 3})
+    words = str(page.run(f"(tellVerdict({answer}), at('verdict').innerText)"))
+    assert words.startswith(title)
+    assert ("Only a manifest or a receipt" in words) == (c2pa is None)
+    assert "null" not in words
 
 
 def test_what_the_server_refuses_is_told_in_its_words_beside_the_file(page: Tab, tmp_path: Path) -> None:

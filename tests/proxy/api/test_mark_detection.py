@@ -16,6 +16,8 @@ import psutil
 import pytest
 
 from plugins.spread.spread_mark import SpreadMark
+from proxy.cli.detect import _verdict
+from proxy.cli.tables import print_answer
 from proxy.provenance.key_ring import add_key, ensure_keys
 from proxy.provenance.marker import KEYS_FILE
 from speech_engine.mark import MarkKey
@@ -160,6 +162,24 @@ def test_a_new_key_needs_no_restart_and_old_marks_stay_found(server: Server, cli
     assert verdict(server, clips["mp3"])["marks"][0]["key"] == before
 
 
+def test_a_file_of_keys_that_is_spoilt_is_no_verdict(server: Server, tmp_path: Path) -> None:
+    """Whoever asks would else believe that somebody looked."""
+    file, clip = server.data / KEYS_FILE, tmp_path / "clip.wav"
+    clip.write_bytes(PLAIN)
+    keys = file.read_bytes()
+    file.write_bytes(b"spoilt\n")
+    try:
+        for path in (DETECT, CHECK):
+            answer = send(server, PLAIN, path=path)
+            assert (answer.status_code, answer.json()["error"]["code"]) == (503, "marks_unavailable")
+            assert int(answer.headers["retry-after"]) > 0
+        told = server.cli("detect", str(clip), check=False)
+        assert (told.returncode, told.stdout) == (2, "")
+        assert "the keys of marks cannot be read" in told.stderr
+    finally:
+        file.write_bytes(keys)
+
+
 def test_a_manifest_of_ours_is_proof_without_a_mark(server: Server, us: Signatory) -> None:
     for sound, manifest in _with_manifests(us):
         found = verdict(server, sound, manifest)
@@ -294,7 +314,8 @@ def test_the_command_tells_the_same(
     plain.write_bytes(PLAIN)
     manifest.write_bytes(beside(plain.read_bytes(), us))
     found = server.cli("detect", str(spoken), check=False)
-    assert (found.returncode, found.stdout.splitlines()[0]) == (0, "Spoken here.")
+    assert (found.returncode, found.stdout.splitlines()[0]) == (0, "It carries this server's mark.")
+    assert "Only a manifest or a receipt proves who spoke it." in found.stdout
     assert "with the key" in found.stdout
     missing = server.cli("detect", str(plain), check=False)
     assert (missing.returncode, missing.stdout.splitlines()[0]) == (
@@ -304,6 +325,33 @@ def test_the_command_tells_the_same(
     proven = server.cli("detect", str(plain), "--manifest", str(manifest), "--json", check=False)
     assert proven.returncode == 0
     assert '"techniques": [\n    "c2pa"\n  ]' in proven.stdout
+
+
+def test_the_command_claims_no_more_than_marks_say(capsys: pytest.CaptureFixture[str]) -> None:
+    mark = {
+        "plugin": "spread",
+        "found": True,
+        "key": "k1",
+        "is_ours": True,
+        "day": "2026-11-21",
+        "score": 9.0,
+        "threshold": 6.6,
+    }
+    for changes, first in (
+        ({}, "It carries this server's mark."),
+        ({"is_ours": None, "day": None}, "It carries this server's mark."),
+        ({"is_ours": False}, "It carries the mark of another server that shares the key."),
+        (
+            {"key": None, "is_ours": None},
+            "It carries a mark of machines that speak, which does not say whose.",
+        ),
+    ):
+        marks = [{**mark, **changes}]
+        answer = {"found": True, "marks": marks, "c2pa": None, "seconds": 3.0, "is_cut": False}
+        print_answer(answer, None, _verdict)
+        printed = capsys.readouterr().out
+        assert printed.splitlines()[0] == first
+        assert "None" not in printed
 
 
 def test_the_command_needs_no_server(clips: dict[str, bytes], server: Server, tmp_path: Path) -> None:

@@ -16,7 +16,14 @@ import pytest
 from proxy.audio.steps import SoundFailed
 from proxy.config.sections import PluginSection
 from proxy.engines import hosted_mark
-from proxy.engines.hosted_mark import MOST_QUESTIONS, PIECE_BYTES, HostedMark, HostedMarkStream, MarkUnusable
+from proxy.engines.hosted_mark import (
+    MOST_QUESTIONS,
+    PIECE_BYTES,
+    HostedMark,
+    HostedMarkStream,
+    MarkBusy,
+    MarkUnusable,
+)
 from proxy.engines.marks import HOST_MODULE, MarkRequest, open_mark
 from proxy.engines.plugin_process import PluginLauncher
 from proxy.engines.registry import Registry
@@ -140,8 +147,8 @@ async def test_a_crash_ends_every_stream_and_the_next_one_gets_a_new_process(mar
     await one.close()
     await other.close()
     again = await opened(mark)
-    assert await again.feed(SOUND) + await again.flush() == marked(SOUND)
     assert await streams_in(mark) == 1
+    assert await again.feed(SOUND) + await again.flush() == marked(SOUND)
 
 
 async def test_a_question_that_kills_is_answered_with_its_reason(mark: HostedMark) -> None:
@@ -176,8 +183,8 @@ async def test_a_listener_who_leaves_in_a_step_takes_nothing_from_the_others(mar
     with pytest.raises(SoundFailed, match="has ended"):
         await one.feed(SOUND)
     await one.close()
-    assert await other.feed(SOUND) + await other.flush() == marked(SOUND)
     assert await streams_in(mark) == 1
+    assert await other.feed(SOUND) + await other.flush() == marked(SOUND)
 
 
 async def test_one_who_leaves_while_it_starts_takes_nothing_from_the_others(mark: HostedMark) -> None:
@@ -197,24 +204,40 @@ async def test_a_question_without_an_answer_ends_the_process_after_its_streams()
         (process,) = processes()
         with pytest.raises(MarkUnusable, match=r"no answer within 0\.2 s"):
             await mark.detect(ENDLESS, 24_000, [KEY])
-        assert await stream.feed(SOUND) + await stream.flush() == marked(SOUND)
+        heard = await stream.feed(SOUND)
         another = await opened(mark)
         assert len(processes()) == 2
-        await stream.close()
+        assert heard + await stream.flush() == marked(SOUND)
         await until(lambda: not process.is_running())
         assert await another.feed(SOUND) + await another.flush() == marked(SOUND)
     finally:
         await mark.close()
 
 
-async def test_so_many_questions_may_wait_also_of_askers_who_have_left(mark: HostedMark) -> None:
+async def test_so_many_questions_may_wait(mark: HostedMark) -> None:
     asking = [asyncio.create_task(mark.detect(ENDLESS, 24_000, [KEY])) for _ in range(MOST_QUESTIONS)]
     await until(lambda: len(mark._questions) == MOST_QUESTIONS)
+    with pytest.raises(MarkBusy, match="busy"):
+        await mark.detect(SOUND, 24_000, [KEY])
     for task in asking:
         task.cancel()
     await asyncio.wait(asking)
-    with pytest.raises(MarkUnusable, match="busy"):
-        await mark.detect(SOUND, 24_000, [KEY])
+
+
+async def test_what_nobody_has_begun_to_look_at_leaves_with_its_asker(mark: HostedMark) -> None:
+    first = asyncio.create_task(mark.detect(ENDLESS, 24_000, [KEY]))
+    await until(lambda: len(processes()) == 1 and mark._asked > 0)
+    asking = [asyncio.create_task(mark.detect(ENDLESS, 24_000, [KEY])) for _ in range(MOST_QUESTIONS - 1)]
+    await until(lambda: len(mark._questions) == MOST_QUESTIONS)
+    for task in (first, *asking):
+        task.cancel()
+    await asyncio.wait([first, *asking])
+    await until(lambda: len(mark._questions) == 1)
+    ninth = asyncio.create_task(mark.detect(SOUND, 24_000, [KEY]))
+    await until(lambda: len(mark._questions) == 2 or ninth.done())
+    # The first question keeps the process until it ends.
+    processes()[0].kill()
+    assert (await ninth).key == "key_a"
 
 
 async def test_so_many_streams_may_be_open(mark: HostedMark, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -224,6 +247,18 @@ async def test_so_many_streams_may_be_open(mark: HostedMark, monkeypatch: pytest
         await opened(mark)
     await one.close()
     await opened(mark)
+
+
+async def test_a_stream_whose_sound_is_all_marked_takes_no_place(
+    mark: HostedMark, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its answer may still have a listener who is slow to take it."""
+    monkeypatch.setattr(hosted_mark, "MOST_STREAMS", 1)
+    for _ in range(2):
+        stream = await opened(mark)
+        assert await stream.feed(SOUND) + await stream.flush() == marked(SOUND)
+    monkeypatch.undo()
+    assert await streams_in(mark) == 0
 
 
 async def test_an_idle_process_ends_and_comes_back() -> None:
@@ -266,6 +301,8 @@ async def test_it_runs_where_its_plugin_says() -> None:
             assert mark is not None
             stream = await mark.open(24_000, KEY, 7)
             assert await stream.feed(SOUND) + await stream.flush() == marked(SOUND)
+            await stream.close()
+            stream = await mark.open(24_000, KEY, 7)
             with pytest.raises(SoundFailed, match="the mark odd failed: ValueError"):
                 await stream.feed(HARMFUL)
             with pytest.raises(MarkUnusable, match="ValueError"):

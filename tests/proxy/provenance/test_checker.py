@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import shutil
 from collections.abc import AsyncIterator
-from contextlib import suppress
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import psutil
@@ -18,17 +19,22 @@ from plugins.spread.spread_mark import SpreadMark
 from proxy.audio.recordings.decoder import Decoder
 from proxy.audio.recordings.recording import UnusableRecording
 from proxy.config.secret_sections import MarkingSection
-from proxy.config.sections import Config
-from proxy.errors import DecoderBusy
+from proxy.config.sections import Config, PluginSection
+from proxy.engines import hosted_mark
+from proxy.engines.registry import Registry
+from proxy.errors import DecoderBusy, MarksUnavailable
 from proxy.provenance.checker import MOST_OF_ACCOUNT, MOST_WAITING, ProvenanceChecker
 from proxy.provenance.findings import Examination, SearchJob
 from proxy.provenance.key_ring import RingKey, add_key, ensure_keys
-from proxy.provenance.marker import KEYS_FILE
+from proxy.provenance.marker import KEYS_FILE, open_marker
 from proxy.provenance.search_child import samples_of
 from proxy.storage import open_store
+from speech_engine import Hosted
 from speech_engine.mark import MarkKey
 from tests import speech_clips
 from tests.proxy.audio.recordings.clips import KINDS, encoded, wav
+from tests.proxy.engines import odd_mark
+from tests.proxy.engines.odd_mark import HARMFUL
 from tests.sound import decoded, tone
 from tests.speech_engine.host.fakes import until
 
@@ -66,6 +72,23 @@ def _marked(key: RingKey) -> bytes:
     pcm = (heard.samples * 32767).astype("<i2").tobytes()
     stream = SpreadMark().open(heard.sample_rate_hz, MarkKey(key.id, key.secret), _PAYLOAD)
     return wav(stream.feed(pcm) + stream.flush(), heard.sample_rate_hz)
+
+
+@asynccontextmanager
+async def _with_odd(
+    checker: ProvenanceChecker, folder: Path, hosted: Hosted | None = None, **settings: object
+) -> AsyncIterator[None]:
+    """Let the checker have the mark `odd`, in a process of its own."""
+    (plugin,) = odd_mark.voxgate_register()
+    plugin = replace(plugin, create=hosted or Hosted(odd_mark.__name__))
+    sections = {"odd": PluginSection(settings=settings)}
+    config = Config(data=str(folder), marking=MarkingSection(mark="odd"), marks=sections)
+    checker.revise(config)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTHONPATH", str(Path(__file__).parents[3]))
+        async with open_marker(Registry({("mark", "odd"): plugin}, ()), config, checker._store) as marker:
+            checker._marker = marker
+            yield
 
 
 async def test_keys_of_before_a_rotation_find_their_marks(checker: ProvenanceChecker, tmp_path: Path) -> None:
@@ -158,6 +181,74 @@ async def test_one_account_has_few_turns_and_others_still_get_in(checker: Proven
         await checker.examine("acc_many", SHORT)
     assert (await checker.examine("acc_other", SHORT)).marks
     assert len(await asyncio.gather(*own)) == 3
+
+
+async def test_a_mark_s_process_that_others_keep_busy_is_no_verdict(
+    checker: ProvenanceChecker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody has looked for that mark, so its absence would be untrue."""
+    async with _with_odd(checker, tmp_path):
+        assert [mark.plugin for mark in (await checker.examine("acc", SHORT)).marks] == ["spread", "odd"]
+        monkeypatch.setattr(hosted_mark, "MOST_QUESTIONS", 0)
+        with pytest.raises(DecoderBusy):
+            await checker.examine("acc", SHORT)
+
+
+@pytest.mark.parametrize("text", [b"spoilt", b"", None], ids=["spoilt", "empty", "folder"])
+async def test_keys_that_cannot_be_read_are_no_verdict(
+    text: bytes | None, checker: ProvenanceChecker, tmp_path: Path
+) -> None:
+    file = tmp_path / KEYS_FILE
+    file.unlink()
+    if text is None:
+        file.mkdir()
+    else:
+        file.write_bytes(text)
+    with pytest.raises(MarksUnavailable, match="the keys of marks cannot be read") as refused:
+        await checker.examine("acc", SHORT)
+    assert (refused.value.status, refused.value.code) == (503, "marks_unavailable")
+    assert refused.value.retry_after_s
+
+
+@pytest.mark.parametrize(
+    ("mark", "settings"),
+    [("spread", {"strength": 9.0}), ("none such", {})],
+    ids=["settings", "not installed"],
+)
+async def test_a_mark_that_cannot_be_opened_is_no_verdict(
+    mark: str, settings: dict[str, Any], checker: ProvenanceChecker, tmp_path: Path
+) -> None:
+    sections = {mark: PluginSection(settings=settings)}
+    config = Config(data=str(tmp_path), marking=MarkingSection(mark=mark), marks=sections)
+    checker.revise(config)
+    async with open_marker(Registry({}, ()), config, checker._store) as checker._marker:
+        with pytest.raises(MarksUnavailable, match=f"the mark {mark} cannot be used"):
+            await checker.examine("acc", SHORT)
+
+
+@pytest.mark.parametrize(
+    ("hosted", "settings", "sound"),
+    [
+        (None, {}, HARMFUL),
+        (None, {"is_broken": True}, bytes(8)),
+        (Hosted(odd_mark.__name__, packages=("v_nowhere>=1",)), {}, bytes(8)),
+    ],
+    ids=["a fault", "does not load", "no environment"],
+)
+async def test_a_mark_whose_process_fails_is_no_verdict(
+    hosted: Hosted | None, settings: dict[str, Any], sound: bytes, checker: ProvenanceChecker, tmp_path: Path
+) -> None:
+    async with _with_odd(checker, tmp_path, hosted, **settings):
+        with pytest.raises(MarksUnavailable, match="the mark odd cannot be used"):
+            await checker.examine("acc", wav(sound))
+
+
+async def test_a_mark_that_needs_a_server_is_no_verdict_without_one(
+    checker: ProvenanceChecker, tmp_path: Path
+) -> None:
+    checker.revise(Config(data=str(tmp_path), marking=MarkingSection(mark="audioseal")))
+    with pytest.raises(MarksUnavailable, match="only a running server can look for the mark audioseal"):
+        await checker.examine("acc", SHORT)
 
 
 def test_a_recording_of_another_form_is_made_fit_for_marks() -> None:
