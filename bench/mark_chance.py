@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from plugins.spread.chips import chips_of, is_pilot
+from plugins.spread.detection import fold
 from plugins.spread.grid import BANDS, FRAMES_A_TILE, PERIOD_TILES, Grid
 from plugins.spread.residual import PHASES, alignments
 from speech_engine.mark import FALSE_RATE
@@ -29,7 +30,7 @@ class Chance:
         grid = Grid(RATE_HZ)
         best = np.zeros(len(self._wanted))
         for _, tiles in alignments(clip.astype(np.float32), grid):
-            folded = tiles[:, :, is_pilot(grid.bands)].sum(axis=0)
+            folded = fold(tiles[:, :, is_pilot(grid.bands)], 0, len(tiles))
             sums = (np.fft.rfft(folded, axis=0).conj() * self._wanted).sum(axis=2)
             scores = np.fft.irfft(sums, PERIOD_TILES, axis=1) / np.linalg.norm(folded)
             self._counts += np.histogram(scores, _EDGES)[0]

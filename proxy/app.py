@@ -44,7 +44,7 @@ from proxy.kept import KeptAnswers, open_answers
 from proxy.kept.vault import Vault, open_vault
 from proxy.ledger import Ledger, open_ledger
 from proxy.ledger.budgets import Budgets
-from proxy.provenance.receipt_keys import read_receipt_keys
+from proxy.provenance.receipt_keys import read_receipt_keys, receipt_key_source
 from proxy.provenance.resources import Provenance, open_provenance
 from proxy.speech.cache import Cache, open_cache
 from proxy.speech.candidate_race import FirstAudio
@@ -111,6 +111,7 @@ class Worker:
         self._callers = Callers(self.store)
         self._logins = Logins(self._callers, resources.limits)
         self._usage_throttle = UsageThrottle()
+        self._receipt_source = receipt_key_source()
         self._levels = LoudnessLevels(self.erasure.erased)
         self._spill_room = SpillRoom(Path(config.data), config.server.spill_mb)
         self.revise(config)
@@ -234,9 +235,8 @@ class Worker:
         return health.HealthEndpoints(self.store, limits, dependencies, model, voice, state)
 
     def _receipts(self, config: Config) -> receipts.Receipts:
-        is_on = config.marking.receipts
-        keys = read_receipt_keys(config) if is_on else None
-        return receipts.Receipts(self.store, keys, config.consent.operator, is_on=is_on)
+        keys = read_receipt_keys(self._receipt_source, config)
+        return receipts.Receipts(self.store, keys, config.consent.operator, is_on=config.marking.receipts)
 
     def _admin_tools(self, config: Config) -> api_admin.AdminTools:
         return api_admin.AdminTools(

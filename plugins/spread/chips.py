@@ -40,7 +40,7 @@ def is_pilot(bands: int) -> NDArray[np.bool_]:
 @lru_cache(maxsize=64)
 def chips_of(secret: bytes) -> Chips:
     """Return the chips of a key."""
-    stream = shake_256(b"voxgate spread mark 1\0" + secret).digest(_TILES * (1 + _WORD))
+    stream = shake_256(b"voxgate spread mark 2\0" + secret).digest(_TILES * (1 + _WORD))
     signs = np.frombuffer(stream[:_TILES], np.uint8) % 2 * np.float32(2) - np.float32(1)
     order = np.frombuffer(stream[_TILES:], "<u8").argsort(kind="stable")
     numbers = np.empty(_TILES, np.intp)
@@ -49,6 +49,7 @@ def chips_of(secret: bytes) -> Chips:
     return Chips(signs.reshape(shape), numbers.reshape(shape))
 
 
+@lru_cache(maxsize=4)
 def pattern_of(secret: bytes, payload: int) -> Floats:
     """Return the sign of each frame of a period in each band. Raise ValueError as `encode` does."""
     chips = chips_of(secret)

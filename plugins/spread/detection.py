@@ -24,12 +24,13 @@ from plugins.spread.grid import (
     Grid,
     require_rate,
 )
-from plugins.spread.residual import PHASES, alignments
+from plugins.spread.residual import BLOCK_TILES, PHASES, alignments
 from speech_engine.mark import FALSE_RATE
 
-PERIOD_S: Final = PERIOD_TILES * FRAMES_A_TILE / FRAMES_A_SECOND
+BLOCK_S: Final = BLOCK_TILES * FRAMES_A_TILE / FRAMES_A_SECOND
+_BLOCKS_A_PERIOD: Final = PERIOD_TILES // BLOCK_TILES
 _PARTS: Final = (3, 12, 48)
-"""The lengths of parts, in periods, that are looked at beside the whole: there may be several marks."""
+"""The lengths of parts, in blocks, that are looked at beside the whole: there may be several marks."""
 
 _LEAST_S: Final = 0.5
 _SCANNED_S: Final = 8
@@ -98,11 +99,11 @@ def _best(samples: Floats, grid: Grid, chips: Sequence[Chips], phases: int = PHA
     best, place, parts = Match(-1.0, 1, 0, None, 0.0, 0.0), None, 1
     for begin_s, tiles in alignments(samples, grid, phases):
         seen = tiles[:, :, pilots]
-        spectra = np.fft.rfft(seen, axis=1).conj()
+        spectra = _spectra(seen)
         ranges = list(_parts(len(tiles)))
         parts = max(parts, len(ranges))
         for first, last in ranges:
-            folded = seen[first:last].sum(axis=0)
+            folded = fold(seen, first, last)
             scale = np.sqrt(np.vdot(folded, folded)) or 1.0
             sums = (spectra[first:last].sum(axis=0) * wanted).sum(axis=2)
             scores = np.fft.irfft(sums, PERIOD_TILES, axis=1) / scale
@@ -110,8 +111,8 @@ def _best(samples: Floats, grid: Grid, chips: Sequence[Chips], phases: int = PHA
             if scores.flat[top] > best.score:
                 key, shift = divmod(top, PERIOD_TILES)
                 place = _Place(tiles, first, last, shift)
-                at_s = begin_s + first * PERIOD_S
-                seconds = min((last - first) * PERIOD_S, len(samples) / grid.rate_hz - at_s)
+                at_s = begin_s + first * BLOCK_S
+                seconds = min((last - first) * BLOCK_S, len(samples) / grid.rate_hz - at_s)
                 best = Match(float(scores.flat[top]), 1, key, None, at_s, seconds)
     best = best._replace(trials=phases * FRAMES_A_TILE * PERIOD_TILES * parts * len(chips))
     if place is None or not best.is_found:
@@ -119,11 +120,28 @@ def _best(samples: Floats, grid: Grid, chips: Sequence[Chips], phases: int = PHA
     return best._replace(payload=_payload(place, chips[best.key], ~pilots))
 
 
-def _parts(periods: int) -> Iterator[tuple[int, int]]:
+def _spectra(blocks: Floats) -> NDArray[np.complex64]:
+    """Return the spectrum of each block at its place in the period. Those of a part add up."""
+    spectra = np.fft.rfft(blocks, PERIOD_TILES, axis=1).conj()
+    places = np.arange(len(blocks)) % _BLOCKS_A_PERIOD
+    turns = np.exp(2j * np.pi / _BLOCKS_A_PERIOD * np.outer(places, np.arange(spectra.shape[1])))
+    return np.asarray(spectra * turns[:, :, None], np.complex64)
+
+
+def fold(blocks: Floats, first: int, last: int) -> Floats:
+    """Return the sum of a part's tiles at each place in the period."""
+    folded = np.zeros((_BLOCKS_A_PERIOD, *blocks.shape[1:]), np.float32)
+    for place in range(min(_BLOCKS_A_PERIOD, last - first)):
+        at = first + place
+        folded[at % _BLOCKS_A_PERIOD] = blocks[at:last:_BLOCKS_A_PERIOD].sum(axis=0)
+    return folded.reshape(PERIOD_TILES, -1)
+
+
+def _parts(blocks: int) -> Iterator[tuple[int, int]]:
     """Yield the whole, and parts of some lengths, each one beginning in the middle of another."""
-    yield 0, periods
+    yield 0, blocks
     for length in _PARTS:
-        for first in range(0, periods - length + 1, max(1, length // 2)) if length < periods else ():
+        for first in range(0, blocks - length + 1, max(1, length // 2)) if length < blocks else ():
             yield first, first + length
 
 
@@ -132,8 +150,8 @@ def _payload(place: _Place, chips: Chips, carries: NDArray[np.bool_]) -> int | N
     bands = len(carries)
     signs = chips.signs[:, :bands][:, carries]
     numbers = chips.bit_numbers[:, :bands][:, carries].reshape(-1)
-    for seen in (place.tiles[place.first : place.last], place.tiles):
-        folded = np.roll(seen.sum(axis=0)[:, carries], place.shift, axis=0) * signs
+    for first, last in ((place.first, place.last), (0, len(place.tiles))):
+        folded = np.roll(fold(place.tiles[:, :, carries], first, last), place.shift, axis=0) * signs
         payload = decode(np.bincount(numbers, folded.reshape(-1), CODED_BITS).astype(np.float32))
         if payload is not None:
             return payload

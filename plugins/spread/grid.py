@@ -15,8 +15,9 @@ Floats = NDArray[np.float32]
 
 FRAMES_A_SECOND: Final = 100
 FRAMES_A_TILE: Final = 2
-PERIOD_TILES: Final = 64
-"""After 1.28 seconds the mark begins again, so that any part of a clip has it."""
+PERIOD_TILES: Final = 1024
+"""After 20 seconds the mark begins again. An answer begins anywhere in it, so few answers show a sign twice:
+who knows the signs can forge a mark, or remove it. Any part of a clip has enough of them to be found."""
 
 BIN_HZ: Final = 50
 _BAND_BINS: Final = 2

@@ -7,7 +7,7 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from plugins.spread.grid import FRAMES_A_SECOND, FRAMES_A_TILE, PERIOD_TILES, Floats, Grid
+from plugins.spread.grid import FRAMES_A_SECOND, FRAMES_A_TILE, Floats, Grid
 
 PHASES: Final = 4
 """The begins of a frame that are tried, since it is unknown: each 2.5 ms."""
@@ -28,8 +28,12 @@ _MOST: Final = 1.5
 """Where a sound begins, the surprise is great and says little."""
 
 
+BLOCK_TILES: Final = 64
+"""A recording is looked at in blocks of 1.28 seconds: it may be cut or joined anywhere."""
+
+
 class Alignment(NamedTuple):
-    """The tiles of a recording if one begins at `begin_s`, folded by periods: (period, tile, band)."""
+    """The tiles of a recording if one begins at `begin_s`, in blocks: (block, tile, band)."""
 
     begin_s: float
     tiles: Floats
@@ -46,11 +50,11 @@ def alignments(samples: Floats, grid: Grid, phases: int = PHASES) -> Iterator[Al
         for frame in range(FRAMES_A_TILE):
             pairs = surprise[frame : frame + (len(surprise) - frame) // 2 * 2]
             tiles = pairs[::2] - pairs[1::2]
-            periods = -(-len(tiles) // PERIOD_TILES)
-            folded = np.zeros((periods * PERIOD_TILES, grid.bands), np.float32)
-            folded[: len(tiles)] = tiles
+            count = -(-len(tiles) // BLOCK_TILES)
+            whole = np.zeros((count * BLOCK_TILES, grid.bands), np.float32)
+            whole[: len(tiles)] = tiles
             begin_s = skipped / grid.rate_hz + frame / FRAMES_A_SECOND
-            yield Alignment(begin_s, folded.reshape(periods, PERIOD_TILES, grid.bands))
+            yield Alignment(begin_s, whole.reshape(count, BLOCK_TILES, grid.bands))
 
 
 def _surprise(energies: Floats, grid: Grid) -> Floats:

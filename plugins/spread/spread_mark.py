@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Sequence
 
 from plugins.spread.chips import pattern_of
 from plugins.spread.detection import find
+from plugins.spread.grid import FRAMES_A_TILE, PERIOD_TILES
 from plugins.spread.stream import SpreadStream
 from speech_engine.mark import Detection, MarkKey
 
@@ -21,7 +23,8 @@ class SpreadMark:
 
     def open(self, sample_rate_hz: int, key: MarkKey, payload: int) -> SpreadStream:
         """Open a stream as `Mark.open` says."""
-        return SpreadStream(sample_rate_hz, pattern_of(key.secret, payload), self._strength)
+        begin = secrets.randbelow(PERIOD_TILES) * FRAMES_A_TILE
+        return SpreadStream(sample_rate_hz, pattern_of(key.secret, payload), begin, self._strength)
 
     def detect(self, pcm: bytes, sample_rate_hz: int, keys: Sequence[MarkKey]) -> Detection:
         """Look for marks as `Mark.detect` says: first as the sound is, then at other speeds."""

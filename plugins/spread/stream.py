@@ -28,11 +28,13 @@ class SpreadStream:
     The mark is added in the time domain, so what it does not touch keeps its bits.
     """
 
-    def __init__(self, sample_rate_hz: int, pattern: Floats, strength: float = 1.0) -> None:
+    def __init__(self, sample_rate_hz: int, pattern: Floats, begin: int = 0, strength: float = 1.0) -> None:
+        """`begin` is the frame of the pattern that comes first."""
         require_rate(sample_rate_hz)
         self._grid = Grid(sample_rate_hz)
         self._shaping = Shaping(self._grid, strength)
         self._pattern = pattern[:, : self._grid.bands]
+        self._begin = begin
         self._guard = sample_rate_hz // _GUARDS_A_SECOND
         self._fade: Floats = (np.arange(self._guard) / self._guard).astype(np.float32)
         self._batch = round(_BATCH_S * sample_rate_hz) * 2
@@ -83,7 +85,8 @@ class SpreadStream:
         if not len(begins):
             return
         spectra = grid.spectra(self._sound, begins)
-        at = np.arange(self._frames, self._frames + len(begins)) % len(self._pattern)
+        first_frame = self._begin + self._frames
+        at = np.arange(first_frame, first_frame + len(begins)) % len(self._pattern)
         changes = self._shaping.changes(grid.energies(spectra), self._pattern[at])
         first, last = grid.edges[0], grid.edges[-1]
         spectra[:, first:last] *= changes[:, grid.band_of_bin]

@@ -18,14 +18,13 @@ from proxy.errors import NotFound, ReceiptsUnavailable
 from proxy.http.endpoint import Endpoint, json
 from proxy.http.lists import iso
 from proxy.http.replies import encode_json, reply
-from proxy.provenance.jws import Jwk, JwkSet
+from proxy.provenance.jws import RECEIPT_TYPE, Jwk, JwkSet
 from proxy.provenance.receipt_keys import ReceiptKeys
 from proxy.storage import receipts
 from proxy.storage.receipts import ClipSpeaker, FoundReceipt, ManifestPlace
 from proxy.storage.store import Store
 
 _ROOT = "/v1/audio/receipts"
-_TYPE = "voxgate-receipt+jws"
 
 
 class ReceiptMark(msgspec.Struct, frozen=True):
@@ -40,7 +39,7 @@ class ReceiptClaims(msgspec.Struct, frozen=True, kw_only=True):
 
     `iss` is the operator's name. `speakers` are the models that spoke, with their licences. `consents` name
     the consents of the voices that were heard: each is the SHA-256 of the lines `voxgate/consent/v1`, kind,
-    id, created_at and digest. `credits` were charged. `made` is in UTC.
+    id, created_at and digest. `credits` were charged, before any refund. `made` is in UTC.
     """
 
     iss: str
@@ -74,7 +73,7 @@ class Receipt(msgspec.Struct, frozen=True, kw_only=True):
 class Receipts:
     """The receipts of a server; `keys` is None if there are none that can be used.
 
-    If it keeps no receipts, `is_on` is false.
+    If it makes none any more, `is_on` is false: those of earlier clips are still there.
     """
 
     def __init__(self, store: Store, keys: ReceiptKeys | None, operator: str, *, is_on: bool) -> None:
@@ -99,21 +98,19 @@ class Receipts:
         return reply(self._usable_keys().jwks)
 
     def _usable_keys(self) -> ReceiptKeys:
-        if not self._is_on:
-            raise NotFound(
-                "This server keeps no receipts: receipts = false is in its [marking].", code="receipts_off"
-            )
         if self._keys is None:
-            raise ReceiptsUnavailable
+            raise ReceiptsUnavailable if self._is_on else _off()
         return self._keys
 
     async def _answer(self, id_: str, account: str | None) -> Response:
         key = self._usable_keys().newest
         found = await receipts.find(self._store, id_, account) if id_.isprintable() else None
-        if found is None:
+        if found is None or not found.facts.has_receipt:
+            if not self._is_on:
+                raise _off()
             raise NotFound(f"The receipt '{id_[:80]}' does not exist.", code="receipt_not_found")
         claims = _claims(found, self._operator)
-        jws = key.sign(encode_json(claims), _TYPE)
+        jws = key.sign(encode_json(claims), RECEIPT_TYPE)
         return reply(Receipt(id=found.request, claims=claims, jws=jws, jwk=key.jwk))
 
 
@@ -141,6 +138,12 @@ def routes(handlers: Receipts) -> list[Endpoint]:
             failures=(NotFound, ReceiptsUnavailable),
         ),
     ]
+
+
+def _off() -> NotFound:
+    return NotFound(
+        "This server keeps no receipts: receipts = false is in its [marking].", code="receipts_off"
+    )
 
 
 def _claims(found: FoundReceipt, operator: str) -> ReceiptClaims:

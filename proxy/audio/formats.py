@@ -140,7 +140,7 @@ TRAINED = "http://cv.iptc.org/newscodes/digitalsourcetype/trainedAlgorithmicMedi
 RULES = "http://cv.iptc.org/newscodes/digitalsourcetype/algorithmicMedia"
 """IPTC's words for what a trained model made, and for what a program made by rules."""
 
-COMMENT = "Spoken by a machine (AI-generated speech)."
+COMMENT = "Spoken by a machine (synthetic speech)."
 
 
 def machine_tags(source: str) -> dict[str, str]:

@@ -143,7 +143,9 @@ def reload(config_file: ConfigFile = None, form: Printed = None) -> None:
 
 def _reload_result(answer: dict[str, Any]) -> list[Part]:
     changed, waiting = ", ".join(answer["changed"]), ", ".join(answer["needs_restart"])
-    lines = [Line(f"Changed: {changed}." if changed else "Nothing has changed.")]
+    lines = [
+        Line(f"Changed: {changed}." if changed else "Nothing has changed. Keys in files were read again.")
+    ]
     if waiting:
         lines.append(Line(f"These wait for a restart: {waiting}.", "yellow"))
     return [*lines]

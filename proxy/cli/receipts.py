@@ -13,7 +13,8 @@ import typer
 
 from proxy.cli.options import Printed
 from proxy.cli.tables import Line, Part, print_answer
-from proxy.errors import CommandRefused
+
+UNUSABLE = 2
 
 receipt = typer.Typer(
     help="Receipts: what was said of a clip by the server that made it.", no_args_is_help=True
@@ -28,19 +29,22 @@ def receipt_verify(
     ],
     keys: Annotated[
         Path | None,
-        typer.Option(help="The server's keys, from /v1/audio/receipts/keys; else the receipt's own."),
+        typer.Option(
+            help="The server's keys, from /v1/audio/receipts/keys; else the receipt's own, which a jws lacks."
+        ),
     ] = None,
     form: Printed = None,
 ) -> None:
-    """Verify a clip by its receipt. If a line does not hold, the status is 1."""
+    """Verify a clip by its receipt. The status is 0 for yes, 1 for no, 2 for a failure."""
     from proxy.provenance.receipt_check import UnreadableReceipt, check_receipt
 
     try:
         findings = check_receipt(file, receipt_file, keys)
-    except UnreadableReceipt as error:
-        raise CommandRefused(str(error)) from None
-    except OSError as error:
-        raise CommandRefused(f"{error.filename}: {error.strerror}") from None
+    except (UnreadableReceipt, OSError) as error:
+        told = f"{error.filename}: {error.strerror}" if isinstance(error, OSError) else str(error)
+        # Status 1 is an answer here, so a failure has another one.
+        typer.secho(told, fg="red", err=True)
+        raise typer.Exit(UNUSABLE) from None
     is_verified = all(finding.is_good for finding in findings)
     lines = [finding._asdict() for finding in findings]
     print_answer({"is_verified": is_verified, "lines": lines}, form, _result)

@@ -56,9 +56,19 @@ def read_marking(reader: Reader, value: object, environ: Mapping[str, str], fold
         missing = "certificate_key" if section.certificate else "certificate"
         reader.fault(f"marking.{missing}", "a certificate and its key come together; name both or none")
     named = {name: getattr(section, name) for name in _MARKING_SECRETS if getattr(section, name)}
-    return replace(
-        section, **{name: _secret(reader, text, name, environ, folder) for name, text in named.items()}
-    )
+    secrets = {name: _secret(reader, text, name, environ, folder) for name, text in named.items()}
+    for name in ("keys", "receipt_keys"):
+        if secrets.get(name) and not _are_keys(secrets[name]):
+            reader.fault(f"marking.{name}", f"{named[name]} {_RIGHT}; the newest comes first")
+    return replace(section, **secrets)
+
+
+def _are_keys(text: str) -> bool:
+    """Tell whether a text has keys as `proxy.provenance.key_ring` reads them."""
+    try:
+        return all(len(b64decode(word, validate=True)) == _KEY_BYTES for word in text.split())
+    except ValueError:
+        return False
 
 
 def _secret(reader: Reader, written: str, name: str, environ: Mapping[str, str], folder: Path) -> str:

@@ -19,15 +19,21 @@ def for_now() -> bytes:
     return secrets.token_bytes(_BYTES)
 
 
-def ensure(file: Path, make: Callable[[], bytes] = for_now) -> bytes:
-    """Return the secret in the file, and make it on the first day. Waits for the disk; raises OSError."""
-    while len(kept := _read(file)) < _BYTES:
+def ensure(file: Path, make: Callable[[], bytes] = for_now, *, is_cheap: bool = False) -> bytes:
+    """Return what is in the file, and make it where there is none. Waits for the disk; raises OSError.
+
+    A file that is too short for a secret is made anew only if the secret `is_cheap`: if nothing is lost
+    that cannot be made again.
+    """
+    least = _BYTES if is_cheap else 0
+    while (kept := _read(file)) is None or len(kept) < least:
         lock = locked_files.take(file)
         if lock is None:
             time.sleep(_LOOK_AGAIN_S)  # another worker is making it
             continue
         try:
-            if len(_read(file)) < _BYTES:
+            now = _read(file)
+            if now is None or len(now) < least:
                 with lock.create_part() as part:
                     part.write(make())
                     lock.complete_part(part, lock.name)
@@ -36,5 +42,10 @@ def ensure(file: Path, make: Callable[[], bytes] = for_now) -> bytes:
     return kept
 
 
-def _read(file: Path) -> bytes:
-    return file.read_bytes() if file.exists() else b""
+def _read(file: Path) -> bytes | None:
+    try:
+        return file.read_bytes()
+    except FileNotFoundError:
+        if file.is_symlink():
+            raise  # what it leads to is away, and may come back
+        return None

@@ -14,6 +14,10 @@ _KEY_BYTES = 32
 _URL_SAFE = b"-_"
 
 
+RECEIPT_TYPE = "voxgate-receipt+jws"
+"""Nothing else that the same key may sign some day passes for a receipt (RFC 8725, 3.11)."""
+
+
 class BadJws(ValueError):
     """The text is no JWS of this kind, or its signature is not by the key. The message says which."""
 
@@ -40,13 +44,15 @@ class _Header(msgspec.Struct, frozen=True):
 
     alg: str
     kid: str = ""
+    typ: str = ""
     crit: list[str] | None = None
 
 
 class SignedText(NamedTuple):
-    """A JWS that was taken apart. Nothing of it is verified yet."""
+    """A JWS that was taken apart. Nothing of it is verified yet. `type` is what it says that it is."""
 
     kid: str
+    type: str
     payload: bytes
     signed: bytes
     signature: bytes
@@ -92,11 +98,11 @@ def parse_jws(text: str) -> SignedText:
     try:
         header, payload, signature = map(_decode, parts)
         head = msgspec.json.decode(header, type=_Header)
-    except (msgspec.DecodeError, ValueError):
+    except (ValueError, RecursionError):
         raise BadJws("this is no JWS") from None
     if head.alg != "EdDSA" or head.crit is not None:
         raise BadJws("this JWS is of another kind: a receipt's alg is EdDSA, without crit")
-    return SignedText(head.kid, payload, ".".join(parts[:2]).encode(), signature)
+    return SignedText(head.kid, head.typ, payload, ".".join(parts[:2]).encode(), signature)
 
 
 def is_signed_by(text: SignedText, key: Jwk) -> bool:

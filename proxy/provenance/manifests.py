@@ -11,12 +11,11 @@ import hashlib
 import hmac
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from pathlib import Path
 
 from proxy.config.sections import Config
 from proxy.provenance.key_ring import KeyRing
 from proxy.provenance.manifest import ManifestFacts
-from proxy.provenance.marker import read_mark_keys
+from proxy.provenance.marker import mark_key_source, read_mark_keys
 from proxy.provenance.signer import Signer, SignerUnavailable, open_signer
 from proxy.storage import manifests, receipts
 from proxy.storage.manifests import KeptManifest
@@ -38,7 +37,10 @@ class Manifests:
     def __init__(self, store: Store, signer: Signer) -> None:
         self.signer = signer
         self._store = store
+        self._source = mark_key_source()
         self._keys: KeyRing | None = None
+        self._known: KeyRing | None = None
+        self._is_on = False
         self._signing = asyncio.Lock()
 
     def __repr__(self) -> str:
@@ -46,8 +48,11 @@ class Manifests:
 
     def revise(self, config: Config) -> None:
         """Take a revision of the configuration, and read the keys again."""
-        section = config.marking
-        self._keys = read_mark_keys(section, Path(config.data)) if section.manifests else None
+        self._is_on = config.marking.manifests
+        # A server that makes no manifests any more still has those whose addresses it gave.
+        self._keys = read_mark_keys(self._source, config, may_make=self._is_on)
+        # Keys that are lost since the last revision still find what they have made.
+        self._known = self._keys or self._known
         self.signer.revise(config)
 
     def id_of(self, request: str) -> str:
@@ -59,6 +64,8 @@ class Manifests:
 
     async def find(self, id_: str) -> bytes | None:
         """Return the manifest, None if there is none under this id. Raises SignerUnavailable."""
+        if self._known is None and self._is_on:
+            raise SignerUnavailable  # without keys, nobody knows whose address it is
         request, _, proof = id_.rpartition("-")
         if not self._is_proof(request, proof):
             return None
@@ -94,7 +101,7 @@ class Manifests:
     def _is_proof(self, request: str, proof: str) -> bool:
         if not request or len(proof) != _ID_DIGITS or not proof.isascii() or not request.isascii():
             return False
-        return any(hmac.compare_digest(_proof(key.secret, request), proof) for key in self._keys or ())
+        return any(hmac.compare_digest(_proof(key.secret, request), proof) for key in self._known or ())
 
 
 def _facts(facts: ClipFacts) -> ManifestFacts:

@@ -9,7 +9,6 @@ import secrets
 import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from pathlib import Path
 
 import msgspec
 import structlog
@@ -22,7 +21,7 @@ from proxy.config.sections import Config, PluginSection
 from proxy.engines.hosted_mark import HostedMark, MarkUnusable
 from proxy.engines.marks import AnswerMark, MarkRequest, UsableMark, open_mark
 from proxy.engines.registry import Registry
-from proxy.provenance.key_ring import KeyRing, UnusableKeys, ensure_keys, parse_keys
+from proxy.provenance.key_ring import KeyRing, RingSource, UnusableKeys
 from proxy.storage import bindings
 from proxy.storage.store import Store
 from speech_engine import EngineUnavailable, Hosted
@@ -54,6 +53,7 @@ class Marker:
         self._opened: dict[str, UsableMark] = {}
         self._opening = asyncio.Lock()
         self._installation: int | None = None
+        self._source = mark_key_source()
         self._keys: KeyRing | None = None
         self._known_keys: dict[str, bytes] = {}
         self.rules = MarkingRules()
@@ -69,7 +69,7 @@ class Marker:
     def revise(self, config: Config) -> None:
         """Take a revision of the configuration, and read the keys again."""
         section = config.marking
-        self._keys = read_mark_keys(section, Path(config.data)) if section.mark else None
+        self._keys = read_mark_keys(self._source, config, may_make=True) if section.mark else None
         # An answer may end in the revision before this one, so keys are added, and none is taken away.
         self._known_keys |= {key.id: key.secret for key in self._keys or ()}
         engines = {name: each.marking for name, each in config.engines.items() if each.marking is not None}
@@ -142,9 +142,14 @@ def day_of(payload: int) -> int:
     return ((payload & 0xFFFF) + _FIRST_DAY) * _DAY_S
 
 
-def read_mark_keys(section: MarkingSection, data: Path) -> KeyRing | None:
+def mark_key_source() -> RingSource:
+    return RingSource("keys", KEYS_FILE)
+
+
+def read_mark_keys(source: RingSource, config: Config, *, may_make: bool) -> KeyRing | None:
+    """Return the keys, None if they are unusable: the log says why. Waits for the disk."""
     try:
-        return parse_keys(section.keys, "marking.keys") if section.keys else ensure_keys(data / KEYS_FILE)
+        return source.read(config, may_make=may_make)
     except (OSError, UnusableKeys) as error:
         reason = error.strerror if isinstance(error, OSError) else str(error)
         _log.error("mark.keys.failed", reason=reason)

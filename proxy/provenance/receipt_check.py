@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import msgspec
 
-from proxy.provenance.jws import BadJws, Jwk, SignedText, is_signed_by, parse_jws, read_jwk
+from proxy.provenance.jws import RECEIPT_TYPE, BadJws, Jwk, SignedText, is_signed_by, parse_jws, read_jwk
 
 _MOST_BYTES = 1024 * 1024
-_ABSENT = object()
+_NO_CLAIM = b"none"
 
 
 class UnreadableReceipt(ValueError):
@@ -31,7 +32,16 @@ class SentReceipt(msgspec.Struct, frozen=True):
 
     jws: str
     jwk: Any = None
+    id: str | None = None
     claims: dict[str, Any] | None = None
+
+
+class _ClipClaims(msgspec.Struct, frozen=True):
+    """The claims that a check needs."""
+
+    request: str
+    sha256: str
+    bytes: int
 
 
 class _KeySet(msgspec.Struct, frozen=True):
@@ -48,13 +58,12 @@ def check_receipt(file: Path, receipt: Path, keys: Path | None) -> list[CheckLin
     sent = _read_receipt(receipt)
     try:
         signed = parse_jws(sent.jws)
-        claims: Any = msgspec.json.decode(signed.payload)
-    except (BadJws, msgspec.DecodeError) as error:
-        raise UnreadableReceipt(f"{receipt}: {error}") from None
-    if not isinstance(claims, dict) or not {"sha256", "bytes"} <= claims.keys():
-        raise UnreadableReceipt(f"{receipt}: this is no receipt of a clip")
+        claims = _decode_once(signed.payload)
+        clip = msgspec.convert(claims, _ClipClaims)
+    except (BadJws, ValueError) as error:
+        raise UnreadableReceipt(f"{receipt}: this is no receipt of a clip: {error}") from None
     by_key = _check_key(signed, sent.jwk, keys)
-    return [*by_key, _check_claims(claims, sent.claims), _check_file(claims, file)]
+    return [*by_key, _check_claims(claims, sent), _check_file(clip, file)]
 
 
 def _check_key(signed: SignedText, own: Any, keys: Path | None) -> list[CheckLine]:
@@ -67,31 +76,66 @@ def _check_key(signed: SignedText, own: Any, keys: Path | None) -> list[CheckLin
         else:
             known = next((each for each in _read_keys(keys) if each.kid == signed.kid), None)
             if known is None:
-                return [CheckLine("key", False, f"unknown: {signed.kid[:64] or 'without an id'}")]
+                named = _printable(signed.kid[:64]) or "without an id"
+                return [CheckLine("key", False, f"unknown: {named}")]
             key, line = known, CheckLine("key", True, f"known: {known.kid}")
     except BadJws as error:
         return [CheckLine("key", False, str(error))]
+    if signed.type != RECEIPT_TYPE:
+        return [line, CheckLine("signature", False, "of something else than a receipt")]
     if is_signed_by(signed, key):
         return [line, CheckLine("signature", True, "good")]
     return [line, CheckLine("signature", False, "wrong: the receipt was changed, or another key signed it")]
 
 
-def _check_claims(signed: dict[str, Any], shown: dict[str, Any] | None) -> CheckLine:
-    """Compare the claims that a person reads with those that are signed."""
-    if shown is None or shown == signed:
-        return CheckLine("claims", True, "as signed")
+def _check_claims(signed: dict[str, Any], sent: SentReceipt) -> CheckLine:
+    """Compare what a person reads with what is signed. `true` is not 1 here, and 1 is not 1.0."""
+    shown = signed if sent.claims is None else sent.claims
     names = [*signed, *(name for name in shown if name not in signed)]
-    wrong = [name for name in names if signed.get(name, _ABSENT) != shown.get(name, _ABSENT)]
-    return CheckLine("claims", False, f"not as signed: {', '.join(wrong)}")
+    wrong = [name for name in names if _written(signed, name) != _written(shown, name)]
+    if sent.id is not None and sent.id != signed["request"]:
+        wrong.insert(0, "id")
+    if not wrong:
+        return CheckLine("claims", True, "as signed")
+    return CheckLine("claims", False, f"not as signed: {_printable(', '.join(wrong))}")
 
 
-def _check_file(claims: dict[str, Any], file: Path) -> CheckLine:
+def _written(claims: dict[str, Any], name: str) -> bytes:
+    return msgspec.json.encode(claims[name], order="deterministic") if name in claims else _NO_CLAIM
+
+
+def _check_file(claims: _ClipClaims, file: Path) -> CheckLine:
     with file.open("rb") as opened:
         digest = hashlib.file_digest(opened, "sha256").hexdigest()
     size = file.stat().st_size
-    if digest == claims["sha256"]:
+    if digest == claims.sha256:
         return CheckLine("file", True, f"the one of the receipt, {size} bytes")
-    return CheckLine("file", False, f"another one: it has {size} bytes, the receipt is for {claims['bytes']}")
+    if size == claims.bytes:
+        return CheckLine("file", False, f"it was changed: {size} bytes, but another SHA-256")
+    return CheckLine("file", False, f"another one: it has {size} bytes, the receipt is for {claims.bytes}")
+
+
+def _printable(text: str) -> str:
+    """Return a text whose letters cannot steer a terminal: a stranger may have written it."""
+    return "".join(letter if letter.isprintable() else "?" for letter in text)
+
+
+def _decode_once(text: str | bytes) -> Any:
+    """Decode JSON whose objects name nothing twice: readers would differ in which one counts.
+
+    Raises ValueError.
+    """
+
+    def pairs(members: list[tuple[str, Any]]) -> dict[str, Any]:
+        names = [name for name, _ in members]
+        if len(set(names)) < len(names):
+            raise ValueError("a name stands twice in it")
+        return dict(members)
+
+    try:
+        return json.loads(text, object_pairs_hook=pairs)
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
 
 
 def _read_receipt(file: Path) -> SentReceipt:
@@ -99,8 +143,8 @@ def _read_receipt(file: Path) -> SentReceipt:
     if not text.lstrip().startswith("{"):
         return SentReceipt(text)
     try:
-        return msgspec.json.decode(text, type=SentReceipt)
-    except msgspec.DecodeError as error:
+        return msgspec.convert(_decode_once(text), SentReceipt)
+    except ValueError as error:
         raise UnreadableReceipt(f"{file}: this is no receipt: {error}") from None
 
 

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import structlog
 
 from proxy.config.sections import Config
 from proxy.provenance.jws import JwkSet, SigningKey
-from proxy.provenance.key_ring import KeyRing, UnusableKeys, ensure_keys, parse_keys
+from proxy.provenance.key_ring import KeyRing, RingSource, UnusableKeys
 
 KEYS_FILE = "receipt-keys"
 """The file in the data folder, if `[marking] receipt_keys` names no other keys."""
@@ -34,13 +32,15 @@ class ReceiptKeys:
         return JwkSet([key.jwk for key in self._keys])
 
 
-def read_receipt_keys(config: Config) -> ReceiptKeys | None:
+def receipt_key_source() -> RingSource:
+    return RingSource("receipt_keys", KEYS_FILE)
+
+
+def read_receipt_keys(source: RingSource, config: Config) -> ReceiptKeys | None:
     """Return the keys of a configuration, None if there are none that can be used. Waits for the disk."""
-    section, file = config.marking, Path(config.data) / KEYS_FILE
     try:
-        if section.receipt_keys:
-            return ReceiptKeys(parse_keys(section.receipt_keys, "marking.receipt_keys"))
-        return ReceiptKeys(ensure_keys(file))
+        ring = source.read(config, may_make=config.marking.receipts)
+        return None if ring is None else ReceiptKeys(ring)
     except (OSError, UnusableKeys) as error:
         _log.error("receipt.keys.failed", reason=error.strerror if isinstance(error, OSError) else str(error))
         return None

@@ -1,7 +1,8 @@
-"""The worker's side of signing: one process beside it that has the C2PA library, and signs one by one.
+"""The worker's side of signing: processes beside it that have the C2PA library, and sign one by one.
 
-It is started at the first need, and goes away when nobody needs it for a while. If it dies in the middle of
-a request, the next one gets that request once more.
+One signs without a network, and another one what gets a time stamp: nobody else waits for the stamper. They
+are started at the first need, and go away when nobody needs them for a while. If one dies in the middle of a
+request, the next one gets that request once more.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import structlog
 
 from proxy.config.secret_sections import MarkingSection
 from proxy.config.sections import Config
+from proxy.errors import DecoderBusy
 from proxy.kept import secret
 from proxy.provenance.certificate import (
     TEST_FILE,
@@ -29,18 +31,14 @@ from proxy.provenance.certificate import (
 )
 from proxy.provenance.manifest import ManifestFacts, definition
 from proxy.provenance.signing import MOST_BODY_BYTES, Signed, SignRequest, Unsigned
-from proxy.provenance.signing_process import SigningProcess
+from proxy.provenance.signing_lane import MOST_WAITING, SigningLane
 from proxy.telemetry.metrics import ManifestMetrics
 
-MOST_WAITING = 32
 WITHIN_S = 10.0
 """From the turn to the answer, without the time stamp. A process takes half a second to start."""
 STAMP_WITHIN_S = 1.5
 STAMP_REST_S = 60.0
 """A stamper that did not answer is left alone so long: nobody else waits for it."""
-IDLE_S = 120.0
-
-_MOST_LIVES = 2
 
 _log = structlog.get_logger()
 
@@ -68,21 +66,18 @@ class Signer:
         self.within_s = within_s
         self._metrics = metrics
         self._stamp_within_s = stamp_within_s
-        self._turn = asyncio.Lock()
+        self._plain = SigningLane(has_network=False)
+        self._stamped = SigningLane(has_network=True)
         self._waiting = 0
         self._section = MarkingSection()
         self._data = Path()
         self._certificate: SigningCertificate | None = None
-        self._child: SigningProcess | None = None
-        self._idle: asyncio.TimerHandle | None = None
-        self._ending: set[asyncio.Task[None]] = set()
         self._under_way: set[asyncio.Task[Signed]] = set()
-        self._preparing: asyncio.Task[None] | None = None
         self._stamper_rests_until = 0.0
         self._logged: set[str] = set()
 
     def __repr__(self) -> str:
-        return f"<Signer, {self._waiting} under way, {self._child!r}>"
+        return f"<Signer, {self._waiting} under way>"
 
     @property
     def stamps(self) -> bool:
@@ -96,19 +91,27 @@ class Signer:
         self._section, self._data, self._certificate = config.marking, Path(config.data), None
         self._logged.clear()
 
-    def prepare(self) -> None:
+    def prepare(self, *, has_stamp: bool = True) -> None:
         """Start the process beside a speech whose file will need it, if there is none."""
-        if self._child is None and not self._waiting and self._preparing is None:
-            self._preparing = asyncio.create_task(self._prepare())
+        self._lane(has_stamp).prepare()
 
     async def sign_digest(self, facts: ManifestFacts, digest: bytes) -> Signed:
         """Sign a manifest for any file with this SHA-256. Raises SignerUnavailable."""
         return await self._sign(SignRequest(definition=definition(facts), digest=digest))
 
-    async def embed(self, facts: ManifestFacts, file: SoundFile, parent: SoundFile | None = None) -> Signed:
-        """Return the file with a manifest in it. Raises SignerUnavailable.
+    async def embed(
+        self,
+        facts: ManifestFacts,
+        file: SoundFile,
+        parent: SoundFile | None = None,
+        *,
+        account: str = "",
+        has_stamp: bool = True,
+    ) -> Signed:
+        """Return the file with a manifest in it, when it is the account's turn. Raises SignerUnavailable.
 
-        `parent` is the provider's own file, whose manifest this one then has in it.
+        `parent` is the provider's own file, whose manifest this one then has in it. Without `has_stamp`, no
+        time stamp is asked for: its server is slower than what nobody asked for may be.
         """
         if len(file.body) + (len(parent.body) if parent else 0) > MOST_BODY_BYTES:
             _log.warning("manifest.embed.failed", reason="the sound is too long")
@@ -122,28 +125,32 @@ class Signer:
             parent_type=parent.media_type if parent else "",
         )
         try:
-            return await self._sign(request)
+            return await self._sign(request, account, has_stamp=has_stamp)
         except SignerUnavailable:
             if parent is None:
                 raise
             # Its manifest may be broken: then it cannot be kept.
             _log.warning("manifest.parent.failed")
-            return await self.embed(facts, file)
+            return await self.embed(facts, file, account=account, has_stamp=has_stamp)
 
     async def close(self) -> None:
-        """End the process, and whatever it still signs."""
-        under_way = {*self._under_way, *filter(None, [self._preparing])}
+        """End the processes, and whatever they still sign."""
+        under_way = set(self._under_way)
         for task in under_way:
             task.cancel()
         if under_way:
             await asyncio.wait(under_way)
-        self._drop_child()
-        while self._ending:
-            await asyncio.wait(self._ending)
+        await self._plain.close()
+        await self._stamped.close()
 
-    async def _sign(self, request: SignRequest) -> Signed:
+    def _lane(self, has_stamp: bool) -> SigningLane:
+        return self._stamped if has_stamp and self.stamps else self._plain
+
+    async def _sign(
+        self, request: SignRequest, account: str | None = None, *, has_stamp: bool = True
+    ) -> Signed:
         """Sign in a task of its own. If its caller goes, the process can still be asked by others."""
-        task = asyncio.create_task(self._sign_in_turn(request))
+        task = asyncio.create_task(self._sign_in_turn(request, account, has_stamp))
         self._under_way.add(task)
         task.add_done_callback(self._note_end)
         return await asyncio.shield(task)
@@ -153,14 +160,23 @@ class Signer:
         if not task.cancelled():
             task.exception()  # its caller has it, if there still is one
 
-    async def _sign_in_turn(self, request: SignRequest) -> Signed:
+    async def _sign_in_turn(self, request: SignRequest, account: str | None, has_stamp: bool) -> Signed:
         if self._waiting >= MOST_WAITING:
             self._metrics.signed("failed")
             raise SignerUnavailable
         self._waiting += 1
+        lane = self._lane(has_stamp)
+        turn = lane.turn(account, len(request.body) + len(request.parent))
         try:
-            async with asyncio.timeout(2 * self.within_s + self._stamp_within_s), self._turn:
-                answer = await self._signed(await self._keyed(request))
+            async with asyncio.timeout(2 * self.within_s + self._stamp_within_s), turn:
+                # The stamper may have failed those before this one.
+                keyed = await self._keyed(request, has_stamp and lane is self._stamped and self.stamps)
+                answer = await lane.ask(keyed, self.within_s + keyed.timestamp_s)
+                if keyed.timestamp_url and isinstance(answer, Signed) and not answer.is_stamped:
+                    self._stamper_rests_until = time.monotonic() + STAMP_REST_S
+        except DecoderBusy:
+            self._metrics.signed("failed")
+            raise SignerUnavailable from None
         except (OSError, UnusableCertificate) as error:
             answer = Unsigned(_reason(error))
         finally:
@@ -170,10 +186,10 @@ class Signer:
             if self._is_news(answer.reason):
                 _log.error("manifest.sign.failed", reason=answer.reason)
             raise SignerUnavailable
-        self._note(answer)
+        self._note(answer, has_stamp=has_stamp and bool(self._section.timestamp_url))
         return answer
 
-    async def _keyed(self, request: SignRequest) -> SignRequest:
+    async def _keyed(self, request: SignRequest, has_stamp: bool) -> SignRequest:
         """Return the request with the certificate. Raises OSError and UnusableCertificate."""
         certificate = self._certificate
         if certificate is None:
@@ -186,67 +202,12 @@ class Signer:
             chain=certificate.chain,
             key=certificate.key,
             algorithm=certificate.algorithm,
-            timestamp_url=self._section.timestamp_url if self.stamps else "",
-            timestamp_s=self._stamp_within_s,
+            timestamp_url=self._section.timestamp_url if has_stamp else "",
+            timestamp_s=self._stamp_within_s if has_stamp else 0.0,
         )
 
-    async def _signed(self, request: SignRequest) -> Signed | Unsigned:
-        """Ask the process, and a second one if the first dies. Raises OSError."""
-        for _ in range(_MOST_LIVES):
-            child, answer = await self._ready_child(bool(self._section.timestamp_url)), None
-            try:
-                async with asyncio.timeout(self.within_s + request.timestamp_s):
-                    answer = await child.ask(request)
-            except TimeoutError:
-                return Unsigned("the signing process did not answer in time")
-            finally:
-                # What was cancelled or late leaves an answer in the pipe, which is nobody's.
-                if answer is None:
-                    self._drop_child()
-            if answer is not None:
-                if request.timestamp_url and isinstance(answer, Signed) and not answer.is_stamped:
-                    self._stamper_rests_until = time.monotonic() + STAMP_REST_S
-                return answer
-        return Unsigned("the signing process died twice")
-
-    async def _prepare(self) -> None:
-        try:
-            async with self._turn:
-                await self._ready_child(bool(self._section.timestamp_url))
-        except OSError:
-            pass  # the signature tries again, and says what is wrong
-        finally:
-            self._preparing = None
-
-    async def _ready_child(self, has_network: bool) -> SigningProcess:
-        child = self._child
-        if child is not None and (child.is_dead or child.has_network != has_network):
-            self._drop_child()
-            child = None
-        if child is None:
-            self._child = child = await SigningProcess.start(has_network)
-        if self._idle is not None:
-            self._idle.cancel()
-        self._idle = asyncio.get_running_loop().call_later(IDLE_S, self._drop_idle_child)
-        return child
-
-    def _drop_idle_child(self) -> None:
-        if not self._waiting:
-            self._drop_child()
-
-    def _drop_child(self) -> None:
-        """End the process in the background: nobody waits for that, and a caller may be cancelled."""
-        if self._idle is not None:
-            self._idle.cancel()
-            self._idle = None
-        child, self._child = self._child, None
-        if child is not None:
-            ending = asyncio.create_task(child.end())
-            self._ending.add(ending)
-            ending.add_done_callback(self._ending.discard)
-
-    def _note(self, answer: Signed) -> None:
-        if answer.is_stamped or not self._section.timestamp_url:
+    def _note(self, answer: Signed, *, has_stamp: bool) -> None:
+        if answer.is_stamped or not has_stamp:
             self._metrics.signed("stamped" if answer.is_stamped else "plain")
         else:
             self._metrics.signed("unstamped")

@@ -6,6 +6,7 @@ A frame is its length and a msgpack message. Keys go this way alone, never in a 
 from __future__ import annotations
 
 import struct
+from collections.abc import Iterator
 
 import msgspec
 
@@ -16,6 +17,7 @@ MOST_FRAME_BYTES = 3 * MOST_BODY_BYTES
 PARENT = "parent"
 """The label under which a manifest names the provider's own one."""
 
+_PIECE_BYTES = 256 * 1024
 _LENGTH = struct.Struct("<I")
 HEAD_BYTES = _LENGTH.size
 
@@ -66,9 +68,12 @@ _answers: msgspec.msgpack.Decoder[SignAnswer] = msgspec.msgpack.Decoder(Signed |
 _requests = msgspec.msgpack.Decoder(SignRequest)
 
 
-def frame(message: SignRequest | SignAnswer) -> bytes:
+def frame(message: SignRequest | SignAnswer) -> Iterator[bytes | memoryview]:
+    """Return a frame in pieces, of which each is written at once."""
     body = msgspec.msgpack.encode(message)
-    return _LENGTH.pack(len(body)) + body
+    yield _LENGTH.pack(len(body))
+    for begin in range(0, len(body), _PIECE_BYTES):
+        yield memoryview(body)[begin : begin + _PIECE_BYTES]
 
 
 def decode_request(data: bytes) -> SignRequest:

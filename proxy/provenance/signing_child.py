@@ -47,7 +47,7 @@ def main() -> None:
     while len(head := source.read(HEAD_BYTES)) == HEAD_BYTES:
         request = decode_request(source.read(length(head)))
         answer, is_worn = _answer(request, lacks)
-        sink.write(frame(answer))
+        sink.writelines(frame(answer))
         sink.flush()
         if is_worn:
             # A thread still waits for the time stamp, and nothing can end it but this.

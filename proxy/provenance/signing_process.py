@@ -27,10 +27,9 @@ _OF_NETWORKS = (
 
 
 class SigningProcess:
-    """The process, for one request at a time. With `has_network`, it may ask for time stamps."""
+    """The process, for one request at a time."""
 
-    def __init__(self, process: asyncio.subprocess.Process, has_network: bool) -> None:
-        self.has_network = has_network
+    def __init__(self, process: asyncio.subprocess.Process) -> None:
         self._process = process
 
     def __repr__(self) -> str:
@@ -38,6 +37,7 @@ class SigningProcess:
 
     @classmethod
     async def start(cls, has_network: bool) -> SigningProcess:
+        """Start it. With `has_network`, it may ask for time stamps."""
         names = (*_INHERITED, *(_OF_NETWORKS if has_network else ()))
         process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-P", "-m", _MODULE, *(["network"] if has_network else [])),
@@ -47,7 +47,7 @@ class SigningProcess:
             env={name: os.environ[name] for name in names if name in os.environ},
             start_new_session=True,
         )
-        return cls(process, has_network)
+        return cls(process)
 
     @property
     def is_dead(self) -> bool:
@@ -59,10 +59,13 @@ class SigningProcess:
         assert stdin is not None
         assert stdout is not None
         try:
-            stdin.write(frame(request))
-            await stdin.drain()
+            for piece in frame(request):
+                stdin.write(piece)
+                await stdin.drain()
             head = await stdout.readexactly(HEAD_BYTES)
-            return decode_answer(await stdout.readexactly(length(head)))
+            answer = await stdout.readexactly(length(head))
+            await asyncio.sleep(0)  # others have the loop between two copies of a large file
+            return decode_answer(answer)
         except (ConnectionError, asyncio.IncompleteReadError, ValueError):
             return None  # msgspec's errors are ValueErrors, too
 

@@ -115,6 +115,7 @@ class Answer:
             spent = tally.spent()
             if self.digest is not None:
                 facts = clip_facts(self.call, self.speech, self.digest, spent.samples, self.manifest)
+                facts = msgspec.structs.replace(facts, has_receipt=self.has_receipt)
                 spent = msgspec.structs.replace(spent, facts=facts)
             await self._hold.settle("finished", spent)
         except BaseException:

@@ -51,7 +51,7 @@ class ManifestEmbedding:
         is_due = marking is not None and marking.has_manifest and request.form.format == "wav"
         if not is_due and request.provenance is None:
             return None
-        manifests.signer.prepare()
+        manifests.signer.prepare(has_stamp=request.provenance is not None)
         return cls(manifests, call, speech)
 
     async def finish(self, body: bytes, form: OutputForm, samples: int, rate_hz: int) -> bytes:
@@ -61,7 +61,13 @@ class ManifestEmbedding:
         file = SoundFile(body, MEDIA_TYPES[form.format])
         try:
             async with asyncio.timeout(None if is_asked_for else DUE_WITHIN_S):
-                signed = await self._manifests.signer.embed(self._facts(), file, self._parent())
+                signed = await self._manifests.signer.embed(
+                    self._facts(),
+                    file,
+                    self._parent(),
+                    account=self._call.caller.account,
+                    has_stamp=is_asked_for,
+                )
         except (SignerUnavailable, TimeoutError):
             if not is_asked_for:
                 return body

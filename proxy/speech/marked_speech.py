@@ -6,9 +6,11 @@ from collections.abc import Sequence
 
 from proxy.audio.encode import open_encoder
 from proxy.audio.formats import Chunk, OutputForm, Tail
+from proxy.audio.steps import SoundFailed
 from proxy.engines.marks import AnswerMark
 from proxy.speech.speech_stream import PcmReader, Speech
 from proxy.speech.word_times import SpokenWord
+from speech_engine import EngineUnavailable
 
 
 class MarkedSpeech:
@@ -69,8 +71,17 @@ class MarkedSpeech:
         while not self._is_over:
             pcm = await self._pcm.next_pcm()
             self._is_over = pcm is None
-            marked = await self._mark.flush() if pcm is None else await self._mark.feed(pcm)
-            chunk = self._tail.push(self._encoder.feed(marked))
+            chunk = self._tail.push(self._encoder.feed(await self._marked(pcm)))
             if chunk.data:
                 return chunk
         return None
+
+    async def _marked(self, pcm: bytes | None) -> bytes:
+        """Return what the mark gives for some sound, or for its end. Raises EngineUnavailable.
+
+        A plugin made the mark, perhaps in a process of its own. It fails as an engine does.
+        """
+        try:
+            return await self._mark.flush() if pcm is None else await self._mark.feed(pcm)
+        except SoundFailed as failure:
+            raise EngineUnavailable(f"The sound could not be marked: {failure}", retry_after_s=2.0) from None

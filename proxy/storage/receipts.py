@@ -33,6 +33,7 @@ class ClipFacts(msgspec.Struct, frozen=True, kw_only=True):
 
     `consents` are digests of the consent records of the voices that were heard. `mark` is the plugin of the
     inaudible mark, `mark_key` the id of its key. `made` is the moment of the last byte, in microseconds.
+    Without `has_receipt`, they are kept for the manifest alone.
     """
 
     sha256: str
@@ -47,6 +48,7 @@ class ClipFacts(msgspec.Struct, frozen=True, kw_only=True):
     mark_key: str = ""
     manifest: ManifestPlace = ""
     made: int
+    has_receipt: bool = True
 
 
 class ReceiptRow(msgspec.Struct, frozen=True):

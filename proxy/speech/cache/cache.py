@@ -282,7 +282,7 @@ async def open_cache(
 
 async def _secret(file: Path) -> bytes:
     try:
-        return await asyncio.to_thread(secret.ensure, file)
+        return await asyncio.to_thread(secret.ensure, file, is_cheap=True)
     except OSError as error:
         _log.warning("cache.secret.failed", reason=error.strerror)
         return secret.for_now()

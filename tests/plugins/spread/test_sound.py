@@ -6,9 +6,11 @@ import msgspec
 import numpy as np
 import pytest
 
+from plugins.spread.chips import pattern_of
 from plugins.spread.coding import CODED_BITS, decode, encode
 from plugins.spread.plugin import SpreadSettings
 from plugins.spread.spread_mark import SpreadMark
+from plugins.spread.stream import SpreadStream
 from proxy.audio.loudness import Meter, lufs
 from tests.plugins.spread.clips import KEY, PAYLOAD, RATE_HZ, Clip, marked, spoken
 
@@ -62,10 +64,20 @@ def test_chunks_of_any_length_give_the_same_sound() -> None:
     pcm = spoken(1)[0].tobytes()
     heard = []
     for chunk in (480, 4800, len(pcm)):
-        stream = SpreadMark().open(RATE_HZ, KEY, PAYLOAD)
+        stream = SpreadStream(RATE_HZ, pattern_of(KEY.secret, PAYLOAD), 77)
         parts = [stream.feed(pcm[at : at + chunk]) for at in range(0, len(pcm), chunk)]
         heard.append(np.frombuffer(b"".join(parts) + stream.flush(), "<i2").astype(int))
     assert all(np.abs(each - heard[0]).max() <= 1 for each in heard)
+
+
+def test_no_two_answers_begin_at_the_same_place_of_the_pattern() -> None:
+    """Laid over one another, they would show its signs to everybody."""
+    pcm = spoken(1)[0].tobytes()
+    heard = set()
+    for _ in range(4):
+        stream = SpreadMark().open(RATE_HZ, KEY, PAYLOAD)
+        heard.add(stream.feed(pcm) + stream.flush())
+    assert len(heard) > 1
 
 
 def test_the_code_mends_errors_and_its_check_finds_what_is_left() -> None:

@@ -15,6 +15,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 from starlette.types import Message
 
+from proxy.app import open_worker
 from proxy.config import config_toml
 from proxy.config.sections import Config
 from proxy.provenance import key_ring
@@ -24,7 +25,7 @@ from proxy.storage import usage
 from proxy.storage.receipts import ClipSpeaker
 from proxy.telemetry.metrics import ManifestMetrics
 from speech_engine import Encoded, Finished, Started, errors
-from tests.proxy.api.inside import Inside, envelope, inside
+from tests.proxy.api.inside import Inside, envelope, inside, with_engines
 from tests.proxy.api.scripted import Scripted, Step, spoken
 from tests.proxy.provenance.manifests import MEDIA_TYPES, read
 from tests.proxy.provenance.time_stamper import time_stamper
@@ -75,23 +76,27 @@ class NoSigner(Signer):
     def __init__(self) -> None:
         super().__init__(ManifestMetrics(CollectorRegistry()))
 
-    def prepare(self) -> None:
+    def prepare(self, *, has_stamp: bool = True) -> None:
         """It needs no process."""
 
     async def sign_digest(self, facts: object, digest: object) -> Any:
         del facts, digest
         raise SignerUnavailable
 
-    async def embed(self, facts: object, file: object, parent: object = None) -> Any:
-        del facts, file, parent
+    async def embed(
+        self, facts: object, file: object, parent: object = None, *, account: str = "", has_stamp: bool = True
+    ) -> Any:
+        del facts, file, parent, account, has_stamp
         raise SignerUnavailable
 
 
 class SlowSigner(NoSigner):
     """One that never ends."""
 
-    async def embed(self, facts: object, file: object, parent: object = None) -> Any:
-        del facts, file, parent
+    async def embed(
+        self, facts: object, file: object, parent: object = None, *, account: str = "", has_stamp: bool = True
+    ) -> Any:
+        del facts, file, parent, account, has_stamp
         await asyncio.Event().wait()
 
 
@@ -217,6 +222,18 @@ async def test_a_server_without_manifests_signs_none(tmp_path: Path) -> None:
         assert (refused.status_code, envelope(refused)["param"]) == (400, "provenance")
         gone = await server.ask("GET", f"/v1/audio/manifests/req_1-{'0' * 32}", key="")
         assert gone.status_code == 404
+    assert not (tmp_path / "data" / "mark-keys").exists()
+
+
+async def test_old_addresses_stay_when_no_new_manifests_are_made(tmp_path: Path) -> None:
+    async with serving(tmp_path) as server:
+        read_before, unread = await ask(server), await ask(server)
+        manifest = (await sidecar(server, read_before)).content
+        (tmp_path / "config.toml").write_text(CONFIG + 'mark = ""\nmanifests = false')
+        server.worker.revise(config_toml.load(tmp_path / "config.toml", {}))
+        assert (await sidecar(server, read_before)).content == manifest
+        assert read("mp3", unread.content, (await sidecar(server, unread)).content).state == "Valid"
+        assert "link" not in (await ask(server)).headers
 
 
 async def test_what_is_due_for_no_mark_has_no_manifest(tmp_path: Path) -> None:
@@ -343,6 +360,17 @@ async def test_a_manifest_without_a_time_stamp_is_signed_again_later(
             assert stamper.asked == 2
 
 
+async def test_a_wav_that_nobody_asked_a_manifest_for_waits_for_no_time_stamper(tmp_path: Path) -> None:
+    with time_stamper() as stamper:
+        more = f'mark = ""\ntimestamp_url = "{stamper.url}"'
+        async with serving(tmp_path, more=more) as server:
+            unasked = await ask(server, response_format="wav")
+            assert stamper.asked == 0
+            asked = await ask(server, response_format="wav", provenance="c2pa")
+    times = ["time" in read("wav", each.content).active["signature_info"] for each in (unasked, asked)]
+    assert times == [False, True]
+
+
 async def test_a_new_key_of_the_mark_keeps_old_addresses(tmp_path: Path) -> None:
     async with serving(tmp_path) as server:
         answer = await ask(server)
@@ -350,6 +378,32 @@ async def test_a_new_key_of_the_mark_keeps_old_addresses(tmp_path: Path) -> None
         server.worker.revise(config_toml.load(tmp_path / "config.toml", {}))
         assert (await sidecar(server, answer)).is_success
         assert (await ask(server)).headers["link"] != answer.headers["link"]
+
+
+@pytest.mark.parametrize("left", [None, "", "spoilt"])
+async def test_lost_keys_are_not_replaced_and_old_addresses_stay(tmp_path: Path, left: str | None) -> None:
+    async with serving(tmp_path, more='mark = "spread"') as server:
+        answer = await ask(server)
+        keys = tmp_path / "data" / "mark-keys"
+        kept = keys.read_text()
+        keys.unlink() if left is None else keys.write_text(left)
+        server.worker.revise(config_toml.load(tmp_path / "config.toml", {}))
+        assert (await server.ask("POST", "/v1/audio/speech", body=BODY)).status_code == 503
+        assert (await sidecar(server, answer)).is_success
+        assert (keys.read_text() if keys.exists() else None) == left
+        keys.write_text(kept)
+        server.worker.revise(config_toml.load(tmp_path / "config.toml", {}))
+        assert (await ask(server)).headers["x-voxgate-mark"] == answer.headers["x-voxgate-mark"]
+
+
+async def test_without_keys_from_the_start_an_old_address_is_not_said_to_be_wrong(tmp_path: Path) -> None:
+    async with serving(tmp_path) as server:
+        answer = await ask(server)
+    (tmp_path / "data" / "mark-keys").write_text("")
+    engines = with_engines({"one": Scripted(), "tones": Scripted()})
+    async with open_worker(config_toml.load(tmp_path / "config.toml", {}), engines) as worker:
+        found = await sidecar(server._replace(worker=worker), answer)
+        assert (found.status_code, envelope(found)["code"]) == (503, "manifest_unavailable")
 
 
 async def signed_mp3(folder: Path) -> bytes:

@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from proxy.config import config_toml
 from proxy.provenance.jws import is_signed_by, parse_jws, read_jwk
 from tests.proxy.api.inside import TONE, Inside, envelope, inside
 from tests.proxy.api.owning import new_key
@@ -89,6 +90,22 @@ async def test_receipts_that_are_off_say_so(tmp_path: Path) -> None:
             answer = await server.ask("GET", f"{_RECEIPTS}/{path}")
             assert (answer.status_code, envelope(answer)["code"]) == (404, "receipts_off")
     assert not (tmp_path / "data" / "receipt-keys").exists()
+
+
+async def test_old_receipts_stay_when_no_new_ones_are_made(tmp_path: Path) -> None:
+    text = TONE.replace("hosted = false", "hosted = false\nmarking = true")
+    async with inside(tmp_path, text) as server:
+        before = (await server.speech()).headers["x-request-id"]
+        receipt = await receipt_of(server, before)
+        keys = await server.ask("GET", f"{_RECEIPTS}/keys", key="")
+        (tmp_path / "config.toml").write_text(text + "[marking]\nreceipts = false\n")
+        server.worker.revise(config_toml.load(tmp_path / "config.toml", {}))
+        assert await receipt_of(server, before) == receipt
+        assert (await server.ask("GET", f"{_RECEIPTS}/keys", key="")).json() == keys.json()
+        after = await server.speech()
+        assert "link" in after.headers
+        answer = await server.ask("GET", f"{_RECEIPTS}/{after.headers['x-request-id']}")
+        assert (answer.status_code, envelope(answer)["code"]) == (404, "receipts_off")
 
 
 async def test_without_a_usable_key_speech_goes_on(tmp_path: Path) -> None:

@@ -8,12 +8,15 @@ import subprocess
 import sys
 from base64 import urlsafe_b64encode
 from collections.abc import Iterator
+from hashlib import sha256
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import httpx2
+import msgspec
 import pytest
 
+from proxy.provenance.jws import SigningKey
 from tests import server
 from tests.faults.clouds import ENVIRON, clouds
 from tests.proxy.api.receipted import ANSWERS, saved
@@ -98,10 +101,10 @@ def test_a_changed_clip_another_clip_and_changed_claims_are_told(live: server.Se
         (tmp_path / "clip").write_bytes(body)
         verdict = verify(tmp_path)
         assert verdict.status == 1
-        assert verdict.lines["file"] == (
-            False,
-            f"another one: it has {len(body)} bytes, the receipt is for {len(clip)}",
-        )
+        said = f"another one: it has {len(body)} bytes, the receipt is for {len(clip)}"
+        if len(body) == len(clip):
+            said = f"it was changed: {len(clip)} bytes, but another SHA-256"
+        assert verdict.lines["file"] == (False, said)
         assert [line for line, (is_good, _) in verdict.lines.items() if not is_good] == ["file"]
     (tmp_path / "clip").write_bytes(clip)
     sent = json.loads(receipt)
@@ -151,6 +154,38 @@ def test_a_new_key_signs_and_receipts_by_the_old_one_stay_good(live: server.Serv
     assert kids[:2] == [new["jwk"]["kid"], old["jwk"]["kid"]]
 
 
+def signed(payload: bytes, type_: str = "voxgate-receipt+jws") -> str:
+    return SigningKey(bytes(32)).sign(payload, type_)
+
+
+def by_hand(folder: Path, claims: str, type_: str = "voxgate-receipt+jws", **more: Any) -> Verdict:
+    """The verdict on a receipt that is signed by its own key, with what a forger shows beside it."""
+    sound = b"sound"
+    truth = {"request": "req_1", "sha256": sha256(sound).hexdigest(), "bytes": len(sound), "credits": 1.0}
+    jws = signed(json.dumps(truth).encode(), type_)
+    (folder / "clip").write_bytes(sound)
+    jwk = msgspec.json.encode(SigningKey(bytes(32)).jwk).decode()
+    rest = "".join(f', "{name}": {json.dumps(value)}' for name, value in more.items())
+    (folder / "receipt.json").write_text(f'{{"jws": "{jws}", "jwk": {jwk}{rest}{claims}}}')
+    return verify(folder)
+
+
+def test_claims_that_only_look_like_the_signed_ones_are_told(tmp_path: Path) -> None:
+    digest = sha256(b"sound").hexdigest()
+    same = f'"request": "req_1", "sha256": "{digest}", "bytes": 5'
+    assert by_hand(tmp_path, f', "claims": {{{same}, "credits": 1.0}}', id="req_1").status == 0
+    told = by_hand(tmp_path, f', "claims": {{{same}, "credits": true}}')
+    assert told.lines["claims"] == (False, "not as signed: credits")
+    told = by_hand(tmp_path, f', "claims": {{{same}, "credits": 1.0, "a\\u001b[2K": 1}}', id="req_2")
+    assert told.lines["claims"] == (False, "not as signed: id, a?[2K")
+    assert told.status == 1
+
+
+def test_what_the_same_key_signed_for_another_end_is_no_receipt(tmp_path: Path) -> None:
+    told = by_hand(tmp_path, "", "JWT")
+    assert (told.status, told.lines["signature"]) == (1, (False, "of something else than a receipt"))
+
+
 @pytest.mark.parametrize(
     ("receipt", "keys", "says"),
     [
@@ -158,6 +193,12 @@ def test_a_new_key_signs_and_receipts_by_the_old_one_stay_good(live: server.Serv
         ('{"jwk": {}}', None, "this is no receipt"),
         ("\udcff", None, "neither a receipt nor a set of keys"),
         ("a.b.c", "[]", "this is no JWS"),
+        ('{"jws": "a.b.c", "jws": "d.e.f"}', None, "a name stands twice in it"),
+        ("[" * 100_000, None, "this is no JWS"),
+        ('{"jws": "a.b.c", "claims": ' + '{"a":' * 100_000, None, "it is nested too deeply"),
+        (signed(b'{"request": "r", "sha256": "", "bytes": "3\\u001b[2K"}'), None, "`$.bytes`"),
+        (signed(b"[" * 100_000), None, "it is nested too deeply"),
+        (signed(b'{"request": "r", "sha256": "", "bytes": 3, "bytes": 4}'), None, "a name stands twice"),
         (None, None, "No such file or directory"),
     ],
 )
@@ -171,7 +212,8 @@ def test_what_cannot_be_read_is_one_line(
         (folder / "keys.json").write_text(keys)
     more = () if keys is None else ("--keys", str(folder / "keys.json"))
     ran = run("receipt", "verify", str(folder / "clip"), str(folder / "receipt.json"), *more)
-    assert says in refused(ran)
+    assert (ran.status, ran.out, ran.err.count("\n")) == (2, "", 1)
+    assert says in ran.err
 
 
 def test_keys_that_the_configuration_names_are_rotated_there(run: Run, folder: Path) -> None:

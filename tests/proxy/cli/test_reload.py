@@ -34,7 +34,7 @@ def test_what_changed_is_said_and_counts_at_once(running: server.Server) -> None
     running.config.write_text(_CONFIG + '[voices.narrator]\ntone = "tone"\n')
     assert running.cli("reload").stdout == "Changed: voices.\n"
     assert running.speech("In time.", voice="narrator").status_code == 200
-    assert running.cli("reload").stdout == "Nothing has changed.\n"
+    assert running.cli("reload").stdout == "Nothing has changed. Keys in files were read again.\n"
 
 
 def test_what_waits_for_a_restart_is_said(running: server.Server) -> None:

@@ -64,9 +64,7 @@ def test_the_operators_word_counts(tmp_path: Path) -> None:
         ),
         ('[marking]\nmark = ""\n[marks.spread]', {}, "note", 'mark = "": no sound has an inaudible mark'),
         ('[marking]\nmark = ""\n[marks.spread]', {}, "note", "[marks.spread] has no effect"),
-        ('[marking]\nkeys = "env:K"', {"K": "none"}, "wrong", "marking.keys must hold keys of 32 bytes"),
         ('[marking]\nkeys = "env:K"', {"K": f"{KEY} {KEY}"}, "ok", "0 older"),
-        ('[marking]\nreceipt_keys = "env:K"', {"K": "none"}, "wrong", "marking.receipt_keys must hold"),
         ('[storage]\nurl = "postgresql://u@h/d"', {}, "note", "another machine with this database"),
     ],
 )

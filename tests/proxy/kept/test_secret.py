@@ -33,11 +33,21 @@ def test_the_secret_is_made_once_and_is_nobody_elses_to_read(tmp_path: Path) -> 
     assert [path.name for path in tmp_path.iterdir()] == ["cache-key"]
 
 
-def test_a_secret_that_was_cut_short_is_made_anew(tmp_path: Path) -> None:
+@pytest.mark.parametrize("left", [b"", b"short"])
+def test_what_was_cut_short_is_made_anew_only_if_it_is_cheap(tmp_path: Path, left: bytes) -> None:
     file = tmp_path / "cache-key"
-    file.write_bytes(b"short")
-    assert len(secret.ensure(file)) == 32
-    assert secret.ensure(file) == secret.ensure(file)
+    file.write_bytes(left)
+    assert secret.ensure(file) == file.read_bytes() == left
+    assert len(made := secret.ensure(file, is_cheap=True)) == 32
+    assert secret.ensure(file) == secret.ensure(file, is_cheap=True) == made
+
+
+def test_nothing_is_made_in_place_of_a_link_whose_end_is_away(tmp_path: Path) -> None:
+    file = tmp_path / "mark-keys"
+    file.symlink_to(tmp_path / "not mounted" / "mark-keys")
+    with pytest.raises(FileNotFoundError):
+        secret.ensure(file)
+    assert file.is_symlink()
 
 
 def test_a_secret_that_another_worker_made_meanwhile_is_taken(

@@ -66,10 +66,11 @@ def test_a_key_that_root_adds_leaves_the_file_to_the_servers_user(tmp_path: Path
     assert (file.stat().st_uid, file.stat().st_gid) == (4321, 4322)
 
 
-def test_a_spoilt_file_is_not_overwritten(tmp_path: Path) -> None:
+@pytest.mark.parametrize("left", ["somebody wrote a poem here, longer than any key", "", "\n", "x", ONE[:20]])
+def test_a_spoilt_file_is_not_overwritten(tmp_path: Path, left: str) -> None:
     file = tmp_path / "mark-keys"
-    file.write_text("somebody wrote a poem here, which is longer than any key")
+    file.write_text(left)
     for change in (ensure_keys, add_key):
         with pytest.raises(UnusableKeys, match="mark-keys must hold"):
             change(file)
-    assert file.read_text().startswith("somebody")
+    assert file.read_text() == left

@@ -22,6 +22,8 @@ from proxy.config.sections import Config
 from proxy.provenance.certificate import TEST_FILE
 from proxy.provenance.manifest import ManifestFacts
 from proxy.provenance.signer import Signer, SignerUnavailable, SoundFile
+from proxy.provenance.signing import HEAD_BYTES, Signed, decode_answer, frame
+from proxy.provenance.signing_lane import LARGE_BYTES, MOST_OF_ACCOUNT
 from proxy.storage.receipts import ClipSpeaker
 from proxy.telemetry.metrics import ManifestMetrics
 from speech_engine.host.confinement import has_call_filter
@@ -222,6 +224,58 @@ async def test_no_more_wait_than_there_is_room_for(rig: Rig) -> None:
     assert len(await asyncio.gather(*waiting)) == 32
 
 
+async def test_a_small_file_waits_for_one_large_one_at_most(rig: Rig) -> None:
+    child = await rig.child()
+    child.suspend()
+    large = wav(bytes(LARGE_BYTES + 2))
+    ended = []
+
+    async def embed(account: str, body: bytes) -> None:
+        await rig.signer.embed(FACTS, SoundFile(body, "audio/wav"), account=account)
+        ended.append(account)
+
+    bodies = {"one": large, "two": large, "three": large, "small": WAV}
+    signing = []
+    for account, body in bodies.items():
+        signing.append(asyncio.create_task(embed(account, body)))
+        await asyncio.sleep(0)
+    child.resume()
+    await asyncio.gather(*signing)
+    assert ended == ["one", "small", "two", "three"]
+
+
+async def test_an_account_with_many_files_keeps_nobody_out(rig: Rig) -> None:
+    child = await rig.child()
+    child.suspend()
+    file = SoundFile(WAV, "audio/wav")
+    ended = []
+
+    async def embed(account: str) -> None:
+        await rig.signer.embed(FACTS, file, account=account)
+        ended.append(account)
+
+    signing = []
+    for _ in range(MOST_OF_ACCOUNT):
+        signing.append(asyncio.create_task(embed("busy")))
+        await asyncio.sleep(0)
+    with pytest.raises(SignerUnavailable):
+        await rig.signer.embed(FACTS, file, account="busy")
+    signing.append(asyncio.create_task(embed("other")))
+    await asyncio.sleep(0)
+    child.resume()
+    await asyncio.gather(*signing)
+    assert ended.index("other") <= 1
+    await embed("busy")
+
+
+@pytest.mark.parametrize("size", [0, 300_000, 3 * 2**20])
+def test_a_large_file_is_written_in_small_pieces(size: int) -> None:
+    answer = Signed(os.urandom(size))
+    pieces = [*frame(answer)]
+    assert max(map(len, pieces)) <= 2**18
+    assert decode_answer(b"".join(pieces)[HEAD_BYTES:]) == answer
+
+
 async def test_nothing_is_signed_with_a_certificate_that_is_none(rig: Rig) -> None:
     rig.revise(MarkingSection(certificate="nonsense", certificate_key="nonsense"))
     with pytest.raises(SignerUnavailable):
@@ -250,6 +304,23 @@ async def test_a_time_stamper_that_never_answers_is_asked_once_and_left_alone(ri
         silent.accept()[0].close()
         with pytest.raises(BlockingIOError):
             silent.accept()
+
+
+async def test_nobody_else_waits_for_a_time_stamper(rig: Rig) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        rig.revise(MarkingSection(timestamp_url=f"http://127.0.0.1:{silent.getsockname()[1]}/"))
+        stamping = asyncio.create_task(rig.signer.sign_digest(FACTS, bytes(32)))
+        query, _ = await asyncio.to_thread(silent.accept)
+        with query:
+            for child in children():
+                child.suspend()  # so it stays in its wait, whatever the machine does meanwhile
+            signed = await rig.signer.embed(FACTS, SoundFile(WAV, "audio/wav"), has_stamp=False)
+            assert not stamping.done()
+            assert read("wav", signed.data).state == "Valid"
+            assert 'voxgate_manifests_total{result="plain"} 1.0' in rig.metrics
+            for child in children():
+                child.resume()
+            assert not (await stamping).is_stamped
 
 
 async def test_the_process_has_no_files_no_programs_and_no_network(rig: Rig) -> None:

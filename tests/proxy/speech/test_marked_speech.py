@@ -89,7 +89,19 @@ async def test_an_answer_whose_mark_breaks_is_broken_off_and_costs_nothing(tmp_p
         (row,) = await server.usage()
     assert sum(len(message.get("body", b"")) for message in sent) > RATE_HZ, "it had begun"
     assert all(message.get("more_body", True) for message in sent), "and has no clean end"
-    assert (row.outcome, row.credits) == ("failed", 0)
+    assert (row.outcome, row.credits, row.error) == ("failed", 0, "engine_unavailable")
+
+
+async def test_before_the_first_byte_and_in_events_the_failure_of_a_mark_is_that_of_an_engine(
+    tmp_path: Path,
+) -> None:
+    text = f"{CONFIG}[marks.hum]\nfails_after_s = 1.0\n"
+    async with serving(tmp_path, *spoken(3.0), text=text) as server:
+        whole = await ask(server, response_format="wav")
+        events = await server.raw_speech({**BODY, "stream_format": "sse"})
+    assert (whole.status_code, envelope(whole)["code"]) == (503, "engine_unavailable")
+    assert "retry-after" in whole.headers
+    assert b'"code":"engine_unavailable"' in b"".join(message.get("body", b"") for message in events)
 
 
 @pytest.mark.parametrize(
