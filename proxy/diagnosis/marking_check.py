@@ -15,6 +15,7 @@ from proxy.diagnosis.probes import ProbeResults
 from proxy.engines.environments import EnvironmentRefused
 from proxy.engines.marks import MarkRequest, hosted_parts
 from proxy.engines.registry import EngineConfigError, Registry
+from proxy.provenance import receipt_keys
 from proxy.provenance.key_ring import UnusableKeys, parse_keys
 from proxy.provenance.marker import KEYS_FILE
 from speech_engine import Hosted
@@ -66,15 +67,28 @@ def _process(config: Config, registry: Registry, name: str) -> Iterator[Finding]
 def _keys(config: Config) -> Iterator[Finding]:
     """Judge the keys, as far as that makes no file."""
     section, file = config.marking, Path(config.data) / KEYS_FILE
-    for key, text in (("keys", section.keys), ("receipt_keys", section.receipt_keys)):
-        if text:
-            yield from _text(f"marking.{key}", text)
-    if section.mark and not section.keys:
-        if file.exists():
-            yield from _text(str(file), file.read_text("ascii", "replace"))
-        if addresses.is_postgres(config.storage.url):
-            found = f"the keys of marks are in {file}; another machine with this database would have its own"
-            yield note(_WHAT, found, "give all machines the same marking.keys and marking.receipt_keys")
+    receipt_file = Path(config.data) / receipt_keys.KEYS_FILE
+    for key, text, kept in (
+        ("keys", section.keys, file),
+        ("receipt_keys", section.receipt_keys, receipt_file),
+    ):
+        yield from _text(f"marking.{key}", text) if text else _file(kept)
+    if section.mark and not section.keys and addresses.is_postgres(config.storage.url):
+        found = f"the keys of marks are in {file}; another machine with this database would have its own"
+        yield note(_WHAT, found, "give all machines the same marking.keys and marking.receipt_keys")
+
+
+def _file(file: Path) -> Iterator[Finding]:
+    """Judge a file that the first start makes."""
+    try:
+        text = file.read_text("ascii", "replace")
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        found = f"{file} cannot be read: {error.strerror}"
+        yield wrong(_WHAT, found, "let the server's user read it", name=str(file))
+    else:
+        yield from _text(str(file), text)
 
 
 def _text(where: str, text: str) -> Iterator[Finding]:

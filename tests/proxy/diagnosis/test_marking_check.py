@@ -76,13 +76,29 @@ def test_what_is_wrong_is_named(
     )
 
 
-def test_a_spoilt_file_of_keys_is_named(tmp_path: Path) -> None:
-    (tmp_path / "data").mkdir()
-    (tmp_path / "data" / "mark-keys").write_text("spoilt")
-    assert any(
-        each.verdict == "wrong" and "mark-keys must hold keys" in each.found
-        for each in findings(tmp_path, "")
-    )
+@pytest.mark.parametrize("name", ["mark-keys", "receipt-keys"])
+def test_a_file_of_keys_is_judged(tmp_path: Path, name: str) -> None:
+    file = tmp_path / "data" / name
+    file.parent.mkdir()
+
+    def verdicts() -> list[tuple[str, str]]:
+        return [(each.verdict, each.found) for each in findings(tmp_path, "") if each.name == str(file)]
+
+    assert verdicts() == []
+    file.write_text("spoilt")
+    ((verdict, found),) = verdicts()
+    assert (verdict, f"{name} must hold keys" in found) == ("wrong", True)
+    file.write_text(KEY)
+    ((verdict, found),) = verdicts()
+    assert (verdict, found.endswith("0 older")) == ("ok", True)
+    file.unlink()
+    file.mkdir()
+    assert verdicts() == [("wrong", f"{file} cannot be read: Is a directory")]
+    file.rmdir()
+    # Root may read everything, so a loop of links stands for what the user may not read.
+    file.symlink_to(file)
+    ((verdict, found),) = verdicts()
+    assert (verdict, "cannot be read" in found) == ("wrong", True)
 
 
 def test_a_mark_whose_process_cannot_start_is_wrong_and_says_what_to_do(
