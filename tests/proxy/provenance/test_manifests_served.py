@@ -91,9 +91,10 @@ def test_a_killed_server_leaves_no_signer(tmp_path: Path) -> None:
         assert server.speech("One.", response_format="wav", provenance="c2pa").is_success
         children = signers(server)
         assert len(children) == 1
-        for process in [*psutil.Process(server.process.pid).children(recursive=True)]:
-            if "worker" in " ".join(process.cmdline()):
-                process.kill()
+        family = psutil.Process(server.process.pid).children(recursive=True)
+        # All are found before the first is killed: what is dead has no command line.
+        for process in [process for process in family if "worker" in " ".join(process.cmdline())]:
+            process.kill()
         _, alive = psutil.wait_procs(children, timeout=WAIT_S)
         assert not alive
 
