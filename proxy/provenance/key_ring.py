@@ -75,7 +75,9 @@ class RingSource:
         file = Path(config.data) / self._file_name
         if not file.exists():
             if self._has_read_file:
-                raise UnusableKeys(f"{file} is gone: put it back from a backup, then run voxgate reload")
+                raise UnusableKeys(
+                    f"{file} is gone: put it back, or rotate the keys; then run voxgate reload"
+                )
             if not may_make:
                 return None
         ring = ensure_keys(file)

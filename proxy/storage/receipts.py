@@ -76,6 +76,10 @@ SELECT receipts.request, receipts.facts, usage.credits
 FROM receipts JOIN usage ON usage.id = receipts.request WHERE receipts.request = :request
 """
 _FIND_OF_ACCOUNT = f"{_FIND} AND receipts.account = :account"
+_HAS_KEYED = """
+SELECT 1 AS is_there FROM receipts
+WHERE facts NOT LIKE '%"mark_key":""%' OR facts LIKE '%"manifest":"sidecar"%' LIMIT 1
+"""
 
 
 async def find(store: Store, request: str, account: str | None) -> FoundReceipt | None:
@@ -87,3 +91,8 @@ async def find(store: Store, request: str, account: str | None) -> FoundReceipt 
     (row,) = rows
     facts = msgspec.json.decode(row["facts"], type=ClipFacts)
     return FoundReceipt(row["request"], facts, row["credits"])
+
+
+async def has_keyed(store: Store) -> bool:
+    """Tell whether a clip was made that needs the keys of the mark. It may read all receipts."""
+    return bool(await store.read(_HAS_KEYED))

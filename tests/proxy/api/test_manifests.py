@@ -14,6 +14,7 @@ import httpx2
 import pytest
 from prometheus_client import CollectorRegistry
 from starlette.types import Message
+from structlog.testing import capture_logs
 
 from proxy.app import open_worker
 from proxy.config import config_toml
@@ -404,6 +405,21 @@ async def test_without_keys_from_the_start_an_old_address_is_not_said_to_be_wron
     async with open_worker(config_toml.load(tmp_path / "config.toml", {}), engines) as worker:
         found = await sidecar(server._replace(worker=worker), answer)
         assert (found.status_code, envelope(found)["code"]) == (503, "manifest_unavailable")
+
+
+@pytest.mark.parametrize("more", ['mark = ""', 'mark = "spread"'])
+async def test_a_start_without_the_keys_of_earlier_clips_is_logged(tmp_path: Path, more: str) -> None:
+    async with serving(tmp_path, more=more) as server:
+        await ask(server)
+    (tmp_path / "data" / "mark-keys").unlink()
+    engines = with_engines({"one": Scripted(), "tones": Scripted()})
+    config = config_toml.load(tmp_path / "config.toml", {})
+    with capture_logs() as logs:
+        async with open_worker(config, engines):
+            pass
+        async with open_worker(config, engines):
+            pass
+    assert [each["log_level"] for each in logs if each["event"] == "mark.keys.gone"] == ["error"]
 
 
 async def test_a_receipt_names_no_manifest_that_cannot_be_had(tmp_path: Path) -> None:

@@ -76,9 +76,9 @@ async def test_the_ends_of_many_requests_are_all_there_and_balances_are_their_su
     assert await costs.total(store, "acc_ada", 0, is_account=True) == 40 * 7
 
 
-def receipted(request: str, account: str = "acc_ada") -> End:
+def receipted(request: str, account: str = "acc_ada", facts: ClipFacts = FACTS) -> End:
     """An end with a receipt."""
-    row = ReceiptRow.of(request, account, FACTS)
+    row = ReceiptRow.of(request, account, facts)
     return msgspec.structs.replace(end(request, 10, account=account, credits=10), receipt=row)
 
 
@@ -96,6 +96,23 @@ async def test_receipts_come_with_their_ends_and_each_account_finds_its_own(stor
         {"request": "req_1"},
         {"request": "req_3"},
     ]
+
+
+@pytest.mark.parametrize(
+    ("changed", "needs_keys"),
+    [
+        ({"mark": "", "mark_key": "", "manifest": "embedded"}, False),
+        ({"mark": "", "mark_key": ""}, True),
+        ({"manifest": ""}, True),
+    ],
+)
+async def test_clips_that_need_keys_are_known(
+    store: Store, changed: dict[str, str], needs_keys: bool
+) -> None:
+    assert not await receipts.has_keyed(store)
+    facts = msgspec.structs.replace(FACTS, **changed)
+    assert await settle(store, receipted("req_1", facts=facts)) == [[]]
+    assert await receipts.has_keyed(store) == needs_keys
 
 
 async def test_an_end_that_is_refused_leaves_no_receipt(store: Store) -> None:
