@@ -189,10 +189,7 @@ class VaultUnavailable(RequestFailed):
     status, default_code = 503, "vault_unavailable"
 
     def __init__(self) -> None:
-        super().__init__(
-            "The server cannot open or keep what is sealed there; its operator has to look.",
-            retry_after_s=30.0,
-        )
+        super().__init__("The server cannot open what is sealed; ask its operator.", retry_after_s=30.0)
 
 
 class ReceiptsUnavailable(RequestFailed):
@@ -201,9 +198,7 @@ class ReceiptsUnavailable(RequestFailed):
     status, default_code = 503, "receipts_unavailable"
 
     def __init__(self) -> None:
-        super().__init__(
-            "The server has no key to sign receipts with; its operator has to look.", retry_after_s=30.0
-        )
+        super().__init__("The server has no key that signs receipts; ask its operator.", retry_after_s=30.0)
 
 
 class MarksUnavailable(RequestFailed):
@@ -212,10 +207,7 @@ class MarksUnavailable(RequestFailed):
     status, default_code = 503, "marks_unavailable"
 
     def __init__(self, what: str) -> None:
-        super().__init__(
-            f"No verdict: {what}, so marks were not looked for. The server's operator has to look.",
-            retry_after_s=10.0,
-        )
+        super().__init__(f"No verdict, as {what}; ask the server's operator.", retry_after_s=10.0)
 
 
 class LimitsUnavailable(RequestFailed):
@@ -242,9 +234,7 @@ class DecoderBusy(RequestFailed):
     status, default_code = 503, "server_busy"
 
     def __init__(self) -> None:
-        super().__init__(
-            "The server has too many uploads to decode. Please try again later.", retry_after_s=2.0
-        )
+        super().__init__("There are too many uploads to decode. Please try again later.", retry_after_s=2.0)
 
 
 class UpstreamFailed(RequestFailed):

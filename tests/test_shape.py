@@ -42,7 +42,6 @@ SHORT = {
     "proxy/audio/silence.py": "what needs no large library",
     "proxy/audio/steps.py": "an interface",
     "proxy/cli/limit_options.py": "made of the table of limits",
-    "proxy/cli/receipts.py": "one command, which needs no server",
     "proxy/config/consent.py": "one section",
     "proxy/config/credits.py": "numbers of credits at every edge, asked from four rooms",
     "proxy/config/lexicons.py": "the reader of one section",

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from proxy.kept import locked_files
+from proxy.kept.locked_files import Lock
 
 _BYTES = 32
 _LOOK_AGAIN_S = 0.01
@@ -27,19 +28,23 @@ def ensure(file: Path, make: Callable[[], bytes] = for_now, *, is_cheap: bool = 
     """
     least = _BYTES if is_cheap else 0
     while (kept := _read(file)) is None or len(kept) < least:
-        lock = locked_files.take(file)
-        if lock is None:
-            time.sleep(_LOOK_AGAIN_S)  # another worker is making it
-            continue
+        held = lock(file)
         try:
             now = _read(file)
             if now is None or len(now) < least:
-                with lock.create_part() as part:
+                with held.create_part() as part:
                     part.write(make())
-                    lock.complete_part(part, lock.name)
+                    held.complete_part(part, held.name)
         finally:
-            lock.release()
+            held.release()
     return kept
+
+
+def lock(file: Path) -> Lock:
+    """Take the lock of a file, when another worker or command has released it. Raises OSError."""
+    while (taken := locked_files.take(file)) is None:
+        time.sleep(_LOOK_AGAIN_S)
+    return taken
 
 
 def _read(file: Path) -> bytes | None:

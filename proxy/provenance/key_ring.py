@@ -106,18 +106,24 @@ def ensure_keys(file: Path) -> KeyRing:
 
 
 def add_key(file: Path) -> KeyRing:
-    """Put a new key before the others of a file, whose owner stays. Raises OSError and UnusableKeys."""
-    ring, before = ensure_keys(file), file.stat()
-    lines = _new_line() + b"".join(b64encode(key.secret) + b"\n" for key in ring)
-    part = file.with_name(f"{file.name}.part")
-    with open(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as new:
-        if os.geteuid() == 0:
-            # The server may be somebody else, who has to read the file.
-            os.fchown(new.fileno(), before.st_uid, before.st_gid)
-        new.write(lines)
-        new.flush()
-        os.fsync(new.fileno())
-    part.replace(file)
+    """Put a new key before the others of a file, whose owner stays. Raises OSError and UnusableKeys.
+
+    Two that add a key at the same time both have theirs in the file.
+    """
+    ensure_keys(file)
+    # A link stays one: its file is replaced, where it is.
+    lock = secret.lock(file.resolve())
+    try:
+        ring, before = ensure_keys(file), file.stat()
+        lines = _new_line() + b"".join(b64encode(key.secret) + b"\n" for key in ring)
+        with lock.create_part() as part:
+            if os.geteuid() == 0:
+                # The server may be somebody else, who has to read the file.
+                os.fchown(part.fileno(), before.st_uid, before.st_gid)
+            part.write(lines)
+            lock.complete_part(part, lock.name)
+    finally:
+        lock.release()
     return parse_keys(lines.decode(), str(file))
 
 

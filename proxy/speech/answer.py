@@ -48,8 +48,7 @@ class Answer:
         self.speech = speech
         self.digest = digest
         self.is_whole = False
-        marking = call.plan.marking
-        self.manifest: ManifestPlace = "sidecar" if marking is not None and marking.has_manifest else ""
+        self.manifest: ManifestPlace = ""
         # Under which a manifest beside the clip can be had.
         self.manifest_id = ""
         self.has_receipt = False
@@ -68,6 +67,11 @@ class Answer:
 
     def __repr__(self) -> str:
         return f"<Answer {self.speech!r}, {self._hold!r}>"
+
+    def note_manifest(self, id_: str) -> None:
+        """Note the id of the manifest beside the clip. Without one, there is none."""
+        self.manifest_id = id_
+        self.manifest = "sidecar" if id_ else ""
 
     async def next_chunk(self) -> bytes | None:
         """Return the next bytes, or None before the last ones. They count as written at the next call."""

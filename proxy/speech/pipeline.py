@@ -161,7 +161,7 @@ class Pipeline:
             embedding = ManifestEmbedding.of(self._manifests, call, speech)
             finish = None if embedding is None else embedding.finish
             answer = Answer(call, speech, hold, lookup, self._room, self._erased, digest, finish)
-            answer.manifest_id = self._manifests.id_of(call.id) if has_manifest else ""
+            answer.note_manifest(self._manifests.id_of(call.id) if has_manifest else "")
         answer.has_receipt = self._has_receipts
         return answer
 

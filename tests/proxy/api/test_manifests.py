@@ -406,6 +406,17 @@ async def test_without_keys_from_the_start_an_old_address_is_not_said_to_be_wron
         assert (found.status_code, envelope(found)["code"]) == (503, "manifest_unavailable")
 
 
+async def test_a_receipt_names_no_manifest_that_cannot_be_had(tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "mark-keys").write_text("no key of thirty-two bytes in base64 at all")
+    async with serving(tmp_path) as server:
+        for format_, place in (("mp3", ""), ("wav", "embedded")):
+            answer = await ask(server, response_format=format_)
+            assert "link" not in answer.headers
+            receipt = await server.ask("GET", f"/v1/audio/receipts/{answer.headers['x-request-id']}")
+            assert receipt.json()["claims"]["manifest"] == place
+
+
 async def signed_mp3(folder: Path) -> bytes:
     """A clip as a provider that signs its sound gives it."""
     async with open_signer(Config(data=str(folder)), ManifestMetrics(CollectorRegistry())) as signer:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
+import threading
 from base64 import b64encode
 from pathlib import Path
 
@@ -55,6 +56,37 @@ def test_a_new_key_stands_before_those_that_were_there(tmp_path: Path) -> None:
     assert [*ensure_keys(file)] == after
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
     assert [path.name for path in tmp_path.iterdir()] == ["mark-keys"]
+
+
+def test_keys_that_are_added_at_the_same_time_are_all_kept(tmp_path: Path) -> None:
+    file = tmp_path / "mark-keys"
+    before = [*ensure_keys(file)]
+    starting, made = threading.Barrier(8), []
+
+    def add() -> None:
+        starting.wait()
+        for _ in range(10):
+            made.append(add_key(file).newest)
+
+    threads = [threading.Thread(target=add) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert {*ensure_keys(file)} == {*made, *before}
+    assert len(made) == 80
+    assert [path.name for path in tmp_path.iterdir()] == ["mark-keys"]
+
+
+def test_a_file_behind_a_link_gets_the_new_key(tmp_path: Path) -> None:
+    (tmp_path / "volume").mkdir()
+    file, real = tmp_path / "mark-keys", tmp_path / "volume" / "keys"
+    ensure_keys(real)
+    file.symlink_to(real)
+    ring = add_key(file)
+    assert file.is_symlink()
+    assert [*ensure_keys(real)] == [*ring]
+    assert len([*ring]) == 2
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root may give a file to somebody")
