@@ -33,12 +33,14 @@ class ShownEngine(EngineStatus, frozen=True, kw_only=True):
     """An engine with the languages and the licence of each model, and the ids of its voices.
 
     `unlisted_voices` are those that clients do not see; null if it may have others. `budgets` shows its cost
-    in each period with a budget. From `shutdown_dates` on, the provider serves a model no more.
+    in each period with a budget. From `shutdown_dates` on, the provider serves a model no more. `own_speech`
+    are the models that speak on the operator's machines, so their speech is marked unless a setting decides.
     """
 
     languages: dict[str, list[SpokenLanguage]]
     licences: dict[str, str]
     shutdown_dates: dict[str, str]
+    own_speech: list[str]
     voices: list[str]
     unlisted_voices: tuple[str, ...] | None
     budgets: tuple[Spend, ...]
@@ -77,6 +79,9 @@ class EngineList:
                 for info in engine.models()
                 if info.shutdown_date
             },
+            own_speech=[
+                f"{status.name}/{info.id}" for info in engine.models() if info.is_local and info.is_speech
+            ],
             voices=[voice.id for voice in engine.voices()],
             unlisted_voices=engine.unlisted_voices,
             budgets=await self._budgets.spends(status.name),

@@ -27,9 +27,14 @@ def marking(config: Config, registry: Registry, results: ProbeResults) -> Iterat
     section = config.marking
     yield from _mark(config, registry)
     yield from _keys(config)
-    marked = [name for name in config.engines if _is_marked(config, registry, results, name)]
+    marked = [name for name in config.engines if _is_marked(config, results, name)]
+    unknown = [name for name in config.engines if _is_unknown(config, registry, results, name)]
     if section.mark or section.manifests:
-        yield ok(_WHAT, f"speech of {', '.join(marked) or 'no engine here'} is marked", name=section.mark)
+        if marked or not unknown:
+            yield ok(_WHAT, f"speech of {', '.join(marked) or 'no engine here'} is marked", name=section.mark)
+        if unknown:
+            found = f"what {', '.join(unknown)} say is marked if it is speech, which they tell when they run"
+            yield ok(_WHAT, found, name="unknown")
     if left := [name for name in config.engines if name not in marked and _is_left(config, registry, name)]:
         found = f"speech of {', '.join(left)} is left as it comes: its provider may mark it, or not"
         do = "marking = true in its section marks it here; encoding it anew loses a provider's own manifest"
@@ -79,10 +84,10 @@ def _keys(config: Config) -> Iterator[Finding]:
 
 
 def _file(file: Path) -> Iterator[Finding]:
-    """Judge a file that the first start makes."""
+    """Judge a file that the first start makes. The folder is judged elsewhere."""
     try:
         text = file.read_text("ascii", "replace")
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return
     except OSError as error:
         found = f"{file} cannot be read: {error.strerror}"
@@ -100,15 +105,18 @@ def _text(where: str, text: str) -> Iterator[Finding]:
         yield ok(_WHAT, f"newest key {ring.newest.id}, {len([*ring]) - 1} older", name=where)
 
 
-def _is_marked(config: Config, registry: Registry, results: ProbeResults, name: str) -> bool:
-    """Tell whether an engine's speech is marked. If it does not run, what is hosted counts as speech."""
+def _is_marked(config: Config, results: ProbeResults, name: str) -> bool:
+    """Tell whether an engine's speech is marked, as far as that is known."""
     said = config.engines[name].marking
     if said is not None:
         return said
-    models = results.models.get(name, ())
-    return any(map(MarkingRules().is_due, (Model(name, info) for info in models))) or (
-        not models and _is_hosted(config, registry, name)
-    )
+    return any(MarkingRules().is_due(Model(name, info)) for info in results.models.get(name, ()))
+
+
+def _is_unknown(config: Config, registry: Registry, results: ProbeResults, name: str) -> bool:
+    """Tell whether an engine is on this machine, and does not run: nobody knows if its sound is speech."""
+    is_told = config.engines[name].marking is not None or name in results.models
+    return not is_told and _is_hosted(config, registry, name)
 
 
 def _is_left(config: Config, registry: Registry, name: str) -> bool:

@@ -66,13 +66,17 @@ def _is_same(config: Config, row: Mapping[str, Any]) -> bool:
 
 
 def _models(row: Mapping[str, Any]) -> tuple[ModelInfo, ...]:
-    """Return models with their languages and last days: the check reads nothing else."""
+    """Return models with their languages, their last days and whether they are due for marks: the check reads
+    nothing else."""
+    # A server of before an update does not tell.
+    own_speech = row.get("own_speech", row["languages"])
     return tuple(
         ModelInfo(
             id=name.partition("/")[2],
             languages=tuple(Language(**each) for each in languages),
             sample_rate_hz=0,
             shutdown_date=row["shutdown_dates"].get(name, ""),
+            is_speech=name in own_speech,
         )
         for name, languages in row["languages"].items()
     )

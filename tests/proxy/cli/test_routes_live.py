@@ -48,6 +48,14 @@ def explained(running: server.Server, text: str, **fields: str) -> dict[str, Any
     return {**answer, **part}
 
 
+def test_check_asks_the_engines_whether_they_speak(running: server.Server) -> None:
+    """Tones are no speech, so nothing of the engine tone is marked."""
+    findings = json.loads(running.cli("check", "--json", check=False).stdout)["data"]
+    found = [finding["found"] for finding in findings if finding["check"] == "marking"]
+    assert "speech of espeak is marked" in found
+    assert not any("tone" in each for each in found)
+
+
 def test_a_name_that_is_not_configured_is_told_at_start_and_the_rest_serves(running: server.Server) -> None:
     lines = [json.loads(line) for line in running.log.read_text().splitlines()]
     warnings = {line["key"]: line["reason"] for line in lines if line["event"] == "config.read.warned"}

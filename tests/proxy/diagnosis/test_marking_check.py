@@ -24,6 +24,7 @@ plugin = "openai"
 api_key = "key"
 base_url = "https://api.example.org"
 """
+SPEECH = ModelInfo(id="standard", languages=(), sample_rate_hz=24_000)
 TONES = ModelInfo(id="standard", languages=(), sample_rate_hz=24_000, is_speech=False)
 
 
@@ -36,13 +37,24 @@ def findings(
 
 
 def test_it_says_whose_speech_is_marked_and_whose_is_left(tmp_path: Path) -> None:
-    marked, left = findings(tmp_path, ENGINES, ProbeResults({"tone": (TONES,)}))
+    marked, left = findings(tmp_path, ENGINES, ProbeResults({"tone": (TONES,), "espeak": (SPEECH,)}))
     assert (marked.verdict, marked.name, marked.found) == ("ok", "spread", "speech of espeak is marked")
     assert (left.verdict, left.found) == (
         "note",
         "speech of cloud is left as it comes: its provider may mark it, or not",
     )
     assert "loses a provider's own manifest" in left.do
+
+
+def test_what_does_not_run_is_not_known_to_be_speech(tmp_path: Path) -> None:
+    unknown, _left = findings(tmp_path, ENGINES)
+    assert (unknown.verdict, unknown.name) == ("ok", "unknown")
+    assert unknown.found == "what espeak, tone say is marked if it is speech, which they tell when they run"
+    marked, unknown, _left = findings(tmp_path, ENGINES, ProbeResults({"espeak": (SPEECH,)}))
+    assert marked.found == "speech of espeak is marked"
+    assert unknown.found.startswith("what tone say")
+    nobody, _left = findings(tmp_path, ENGINES, ProbeResults({"tone": (TONES,), "espeak": (TONES,)}))
+    assert nobody.found == "speech of no engine here is marked"
 
 
 def test_the_operators_word_counts(tmp_path: Path) -> None:
