@@ -25,11 +25,13 @@ _WHAT = "marking"
 
 def marking(config: Config, registry: Registry, results: ProbeResults) -> Iterator[Finding]:
     section = config.marking
-    yield from _mark(config, registry)
-    yield from _keys(config)
+    of_mark = [*_mark(config, registry), *_keys(config)]
+    yield from of_mark
+    # Where the mark is off or cannot be made, nobody's speech is said to have it.
+    is_made = bool(section.mark) and not any(each.verdict == "wrong" for each in of_mark)
     marked = [name for name in config.engines if _is_marked(config, results, name)]
     unknown = [name for name in config.engines if _is_unknown(config, registry, results, name)]
-    if section.mark or section.manifests:
+    if is_made:
         if marked or not unknown:
             yield ok(_WHAT, f"speech of {', '.join(marked) or 'no engine here'} is marked", name=section.mark)
         if unknown:
