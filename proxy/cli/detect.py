@@ -45,7 +45,10 @@ def detect(
         typer.secho(str(error), fg="red", err=True)
         raise typer.Exit(UNUSABLE) from None
     print_answer(answer, form, _verdict)
-    raise typer.Exit(0 if answer["found"] else NOT_FOUND)
+    if answer["found"]:
+        raise typer.Exit(0)
+    # Without a key nobody has looked, perhaps as this is not the folder of the server.
+    raise typer.Exit(NOT_FOUND if answer["marks"] else UNUSABLE)
 
 
 def _verdict(answer: dict[str, Any]) -> list[Part]:
@@ -56,7 +59,6 @@ def _verdict(answer: dict[str, Any]) -> list[Part]:
         Line(first, "green" if found and not is_hint else "yellow"),
         *([Line(_HINT)] if is_hint else []),
         *[Line(f"inaudible mark ({mark['plugin']}): {_mark(mark)}") for mark in answer["marks"]],
-        *([] if answer["marks"] else [Line("inaudible mark: not looked for, as there is no key here")]),
         Line(f"signed manifest (C2PA): {_manifest(answer['c2pa'])}"),
         Line(f"Looked at: {seconds:.1f} s.{rest}"),
     ]
@@ -69,6 +71,8 @@ def _first(answer: dict[str, Any]) -> str:
     keyed = [mark for mark in found if mark["key"]]
     if keyed:
         return _SHARED if all(mark["is_ours"] is False for mark in keyed) else _OURS
+    if not answer["marks"]:
+        return "No mark was looked for: this data folder has no keys of marks."
     return _ANYBODYS if found else "Nothing shows that this was spoken here."
 
 

@@ -365,6 +365,12 @@ def test_the_command_needs_no_server(clips: dict[str, bytes], server: Server, tm
     found = command(config, "detect", str(clip), check=False)
     assert found.returncode == 0, found.stderr
     assert "by another installation" in found.stdout
+    (tmp_path / "data" / KEYS_FILE).rename(tmp_path / "data" / "elsewhere")
+    blind = command(config, "detect", str(clip), check=False)
+    assert (blind.returncode, blind.stdout.splitlines()[0]) == (
+        2,
+        "No mark was looked for: this data folder has no keys of marks.",
+    )
     clip.write_bytes(b"no recording")
     refused = command(config, "detect", str(clip), check=False)
     assert (refused.returncode, refused.stdout) == (2, "")
