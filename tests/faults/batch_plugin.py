@@ -42,7 +42,17 @@ class Toy:
 
     def models(self):
         language = Language(ANY_LANGUAGE)
-        return (ModelInfo(id="m", languages=(language,), sample_rate_hz=RATE_HZ, licence="none", seeds=True),)
+        # Its sound is none of a voice's, so no mark makes two answers differ.
+        return (
+            ModelInfo(
+                id="m",
+                languages=(language,),
+                sample_rate_hz=RATE_HZ,
+                licence="none",
+                seeds=True,
+                is_speech=False,
+            ),
+        )
 
     def voices(self):
         return (VoiceInfo(id="v", name="V"),)
