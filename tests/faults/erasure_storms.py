@@ -220,8 +220,14 @@ class _Wave:
 
     def _are_charged(self, heard: set[str]) -> bool:
         """Tell whether each stream is on record, broken by the erasure, with the sound that was heard."""
+        rows: list[dict[str, Any]] = []
         with self._server.control() as control:  # an account may not ask as often as a slow database needs
-            rows = control.get("/admin/usage?limit=1000").raise_for_status().json()["data"]
+            page: dict[str, Any] = {"has_more": True}
+            while page["has_more"]:
+                # The streams began first, and thousands of requests may have come after them.
+                after = {"after": rows[-1]["id"]} if rows else {}
+                page = control.get("/admin/usage", params={"limit": 1000, **after}).raise_for_status().json()
+                rows += page["data"]
         found = [row for row in rows if row["id"] in heard]
         assert {(row["outcome"], row["error"]) for row in found} <= {("failed", "voice_not_found")}
         return len(found) == len(heard) and all(row["audio_ms"] > 0 for row in found)

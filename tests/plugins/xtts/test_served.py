@@ -33,6 +33,8 @@ first_audio_s = 60
 plugin = "xtts"
 {key} = "{model}"
 accept_licence = "CPML"
+# Each answer has a mark of its own, and here they are compared.
+marking = false
 [models]
 "xtts" = ["xtts/{name}"]
 [[routes]]
