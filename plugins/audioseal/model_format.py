@@ -96,26 +96,23 @@ _STAND_INS: Final = (
 )
 """The checkpoints keep their makers' settings beside the tensors, with the types of their values."""
 
+
+def _network(role: str) -> ModelFile:
+    return ModelFile(
+        role=role,
+        kind="tensors",
+        name=f"{role}.safetensors",
+        sources=(f"{role}.safetensors", f"{role}_streaming.pth", f"{role}.pth"),
+        roots=("best_state", "model", ""),
+        strip=("model.",),
+        stand_ins=_STAND_INS,
+    )
+
+
 MODEL_FORMAT: Final = ModelFormat(
     files=(
-        ModelFile(
-            role="generator",
-            kind="tensors",
-            name="generator.safetensors",
-            sources=("generator.safetensors", "generator_streaming.pth", "generator.pth"),
-            roots=("best_state", "model", ""),
-            strip=("model.",),
-            stand_ins=_STAND_INS,
-        ),
-        ModelFile(
-            role="detector",
-            kind="tensors",
-            name="detector.safetensors",
-            sources=("detector.safetensors", "detector_streaming.pth", "detector.pth"),
-            roots=("best_state", "model", ""),
-            strip=("model.",),
-            stand_ins=_STAND_INS,
-        ),
+        _network("generator"),
+        _network("detector"),
         ModelFile(role="card", kind="json", name="card.json", is_optional=True),
     ),
     check=check_audioseal,

@@ -96,7 +96,7 @@ class SigningLane:
             self._drop_child()
             child = None
         if child is None:
-            self._child = child = await SigningProcess.start(self._has_network)
+            self._child = child = await SigningProcess.begin(has_network=self._has_network)
         if self._idle is not None:
             self._idle.cancel()
         self._idle = asyncio.get_running_loop().call_later(IDLE_S, self._drop_idle_child)

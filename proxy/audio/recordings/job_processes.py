@@ -7,14 +7,10 @@ next one can be started as soon as one is used. It goes away when nobody needs i
 from __future__ import annotations
 
 import asyncio
-import os
-import signal
-import sys
-from contextlib import suppress
+
+from proxy.audio.recordings.piped_process import PipedProcess
 
 IDLE_S = 120.0
-
-_INHERITED = ("LD_LIBRARY_PATH", "PYTHONPATH")
 
 
 class JobLost(Exception):
@@ -103,59 +99,23 @@ class JobProcesses:
         ending.add_done_callback(self._ending.discard)
 
 
-class _Process:
+class _Process(PipedProcess):
     """One process, for one job."""
-
-    def __init__(self, process: asyncio.subprocess.Process) -> None:
-        self._process = process
-
-    def __repr__(self) -> str:
-        return f"<_Process pid {self._process.pid}>"
-
-    @classmethod
-    async def start(cls, module: str) -> _Process:
-        environ = {name: os.environ[name] for name in _INHERITED if name in os.environ}
-        process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-P", "-m", module),
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.DEVNULL,
-            # A pool of threads for algebra, which nobody needs here, would take most of its memory.
-            env={**environ, "OPENBLAS_NUM_THREADS": "1"},
-            start_new_session=True,
-        )
-        return cls(process)
-
-    @property
-    def is_dead(self) -> bool:
-        return self._process.returncode is not None
 
     async def answer(self, job: bytes, most_bytes: int) -> bytes:
         """Give it the job, and return what it makes of it."""
-        stdin, stdout = self._process.stdin, self._process.stdout
-        assert stdin is not None
-        assert stdout is not None
         try:
-            stdin.write(job)
-            await stdin.drain()
-            stdin.close()
+            self.stdin.write(job)
+            await self.stdin.drain()
+            self.stdin.close()
         except ConnectionError:
             pass  # it is dead, and its answer, which is empty, says so
         answer = bytearray()
-        while part := await stdout.read(1 << 20):
+        while part := await self.stdout.read(1 << 20):
             answer += part
             if len(answer) > most_bytes:
                 raise JobLost
         return bytes(answer)
-
-    async def end(self) -> None:
-        if not self.is_dead:
-            # It leads a group of its own. Whatever a hostile file started there goes too.
-            with suppress(ProcessLookupError):
-                os.killpg(self._process.pid, signal.SIGKILL)
-        if self._process.stdin is not None:
-            self._process.stdin.close()
-        await self._process.wait()
 
 
 async def _end(starting: asyncio.Task[_Process]) -> None:
