@@ -4,23 +4,32 @@ PYTHON ?= python3.11
 VENV := .venv
 BIN := $(VENV)/bin
 # How many processes the tests run in. A file stays in one of them, so that its tests share what they start.
-JOBS ?= 2
+# One more than the usual two cores: a test waits for processes as long as it computes.
+JOBS ?= 3
 PARALLEL := -n $(JOBS) --dist loadfile --no-loadscope-reorder
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
+# Else each process that is started here would compile again what it imports.
+unexport PYTHONDONTWRITEBYTECODE
+# What the types were found to be, by the hash of each file: another clone needs no minute for them.
+export MYPY_CACHE_DIR := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/voxgate/mypy
 
 # `make serve PORT=8001`: only what is written there wins over the configuration, not what a shell exports.
 given = $(if $(filter command line,$(origin $(1))),$(2) $($(1)))
 
 .PHONY: serve test unit soak install check lock clean FORCE
 
+# Natural voices are fetched once. `make serve VOICES=plain` does without; so does a machine without an index.
 serve: install
+	$(if $(filter plain,$(VOICES)),,-$(BIN)/voxgate voices natural --at-start)
 	VOXGATE_SERVER__DEV_KEY=$(if $(call given,HOST,x),false,true) exec $(BIN)/voxgate serve $(call given,HOST,--host) $(call given,PORT,--port)
 
 install: $(VENV)/.serve-stamp
 
+# The types take a minute of one core the first time, beside the tests.
 test: $(VENV)/.test-stamp
-	scripts/check
-	$(BIN)/pytest $(PARALLEL)
+	scripts/check quick
+	$(BIN)/mypy & types=$$!; $(BIN)/pytest $(PARALLEL); tests=$$?; \
+	wait $$types || { echo "mypy has found errors, see above: make check" >&2; exit 1; }; exit $$tests
 
 # No process, no port, no database.
 unit: $(VENV)/.test-stamp

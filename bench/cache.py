@@ -1,8 +1,9 @@
 """Answers from the audio cache beside others: `python -m bench.cache`. Needs wrk and nginx.
 
-One sentence, asked for again and again: of Starlette with a fixed body; of the same behind what every request
-goes through, its settlement included; of voxgate's cache; of voxgate before a local provider with the same
-48 KB clip; of espeak-ng. Every target runs in each round: whatever else the machine does is shared out.
+Another sentence each time, of the cache the next of those that it keeps: of Starlette with a fixed body; of
+the same behind what every request goes through, its settlement included; of voxgate's cache; of voxgate
+before a local provider with the same 48 KB clip; of espeak-ng. Every target runs in each round: whatever else
+the machine does is shared out.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from bench.load import BODY, Measured, Target, measured, show
+from bench.load import ALL_OTHERS, BODY, KEPT_TEXTS, Measured, Target, measured, show
 from bench.shipped import shipped
 from bench.upstream import VOXGATE, nginx, process
 
@@ -33,7 +34,8 @@ def main() -> None:
             for name, rounds in found.items():
                 folder = Path(top) / f"{name}{number}"
                 with _target(name, folder, upstream) as target:
-                    rounds.append(measured(target, folder, _AGAIN if name == HIT else BODY))
+                    asked = (_AGAIN, KEPT_TEXTS) if name == HIT else (BODY, ALL_OTHERS)
+                    rounds.append(measured(target, folder, *asked))
     show(found, next(iter(found)))
 
 

@@ -31,9 +31,9 @@ from speech_engine import (
     Urgency,
 )
 from speech_engine.host.batch_loop import BatchLoop
-from speech_engine.host.batch_settings import BatchSettings
+from speech_engine.host.batch_model import BatchSettings
 from speech_engine.host.continuity import Order
-from speech_engine.host.slot_stream import SlotStream
+from speech_engine.host.engine_stream import SlotStream
 from speech_engine.host.slots import Slots
 from tests.speech_engine.host import simulated_time
 from tests.speech_engine.host.fakes import FakeLog

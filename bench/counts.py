@@ -1,8 +1,9 @@
 """What one request does, counted and not timed: `python -m bench.counts`. Needs nginx.
 
 A worker serves on a port inside this process, on asyncio's own loop, which can be watched. Threads ask, each
-one request after the other. Tasks and timers are uvicorn's own as well: one task a request, and one timer for
-the connection that is kept. Calls are of functions written in Python.
+one request after the other: for another text each time, and of kept clips for the next of those that fit into
+the memory of the cache. Tasks and timers are uvicorn's own as well: one task a request, and one timer for the
+connection that is kept. Calls are of functions written in Python.
 """
 
 from __future__ import annotations
@@ -15,15 +16,16 @@ import socket
 import sys
 import tempfile
 from collections import Counter
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
 from contextlib import ExitStack
+from itertools import count, cycle
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
 import uvicorn
 
-from bench.load import BODY, post
+from bench.load import BODY, KEPT_TEXTS, another_text, post
 from bench.upstream import VOXGATE, nginx
 from proxy.access import dev_key
 from proxy.app import open_worker
@@ -34,8 +36,13 @@ from proxy.http.server_protocol import server_protocol
 from proxy.telemetry import logs
 
 CONNECTIONS = 8
-WARM, COUNTED = 80, 800
-KINDS = {"gateway": BODY, "hit": json.dumps({**json.loads(BODY), "cache": True})}
+WARM, COUNTED = KEPT_TEXTS, 10 * KEPT_TEXTS
+_CACHED = json.dumps({**json.loads(BODY), "cache": True})
+KINDS: dict[str, Iterator[str]] = {
+    "gateway": (another_text(BODY, number) for number in count()),
+    # The warm-up asks for each of them once.
+    "hit": cycle([another_text(_CACHED, number) for number in range(KEPT_TEXTS)]),
+}
 ROWS = (
     *("tasks", "timers", "futures", "turns of the loop"),
     *("async generators", "finalizers", "Python calls", "files with calls"),
@@ -99,13 +106,14 @@ async def _serve(config: Path, data: Path) -> dict[str, Counter[str]]:
                     lifespan="off",
                     access_log=False,
                     log_config=None,
+                    proxy_headers=False,  # as processes/worker.py has it
                     # Fewer threads than connections ask, so one may wait for its turn.
                     timeout_keep_alive=600,
                 )
             )
             serving = asyncio.create_task(server.serve(sockets=[listening]))
             asking = _Asking(listening.getsockname()[1], key)
-            found = {kind: await asking.count(body) for kind, body in KINDS.items()}
+            found = {kind: await asking.count(bodies) for kind, bodies in KINDS.items()}
             server.should_exit = True
             await serving
     return found
@@ -116,18 +124,18 @@ class _Asking:
         self._connections = [http.client.HTTPConnection("127.0.0.1", port) for _ in range(CONNECTIONS)]
         self._key = key
 
-    async def count(self, body: str) -> Counter[str]:
-        await self._ask(body, WARM)
-        return await _counted(lambda: self._ask(body, COUNTED))
+    async def count(self, bodies: Iterator[str]) -> Counter[str]:
+        await self._ask(bodies, WARM)
+        return await _counted(lambda: self._ask(bodies, COUNTED))
 
-    async def _ask(self, body: str, times: int) -> None:
-        each = times // CONNECTIONS
+    async def _ask(self, bodies: Iterator[str], times: int) -> None:
+        each = [[next(bodies) for _ in range(times // CONNECTIONS)] for _ in self._connections]
         await asyncio.gather(
-            *(asyncio.to_thread(self._ask_over, one, body, each) for one in self._connections)
+            *(asyncio.to_thread(self._ask_over, *one) for one in zip(self._connections, each, strict=True))
         )
 
-    def _ask_over(self, connection: http.client.HTTPConnection, body: str, times: int) -> None:
-        for _ in range(times):
+    def _ask_over(self, connection: http.client.HTTPConnection, bodies: list[str]) -> None:
+        for body in bodies:
             answer = post(connection, self._key, body)
             assert answer.status == 200, answer.read()
             answer.read()

@@ -19,8 +19,7 @@ from plugins.xtts.model_format import RATE_HZ
 from plugins.xtts.text import TextReader, readable_languages
 from speech_engine import Audio, Context, EngineVoice, Segment, SpeechJob
 from speech_engine.host.batch_loop import BatchLoop
-from speech_engine.host.batch_model import RowSpec, RowStep
-from speech_engine.host.batch_settings import BatchSettings
+from speech_engine.host.batch_model import BatchSettings, RowSpec, RowStep
 from speech_engine.host.log import HostLogger
 from tests.plugins.xtts.in_environment.rig import upstream_over
 

@@ -21,13 +21,21 @@ SECONDS = 4
 CONNECTIONS = 16
 PACED_PER_S = 50
 BODY = '{"model": "tts-1", "voice": "alloy", "input": "Hello from the bench, said in one sentence."}'
+KEPT_TEXTS = 80
+"""So many texts come again where clips are kept: their clips fit into the memory of the cache."""
+ALL_OTHERS = 10**9
+"""No text comes again."""
 
 _ROW = "{:10} {:>8} {:>10} {:>8} {:>8} {:>8} {:>10} {:>12}"
 _LUA = """
 wrk.method = "POST"
 wrk.headers["Authorization"] = "Bearer {key}"
 wrk.headers["Content-Type"] = "application/json"
-wrk.body = '{body}'
+local number = 0
+request = function()
+  number = (number + 1) % {texts}
+  return wrk.format(nil, nil, nil, (string.gsub('{body}', "one sentence", "sentence " .. number)))
+end
 done = function(summary, latency, requests)
   local errors = summary.errors.status + summary.errors.read + summary.errors.connect + summary.errors.timeout
   io.write(string.format("RESULT %d %d %d %f %f\\n", summary.requests, summary.duration, errors,
@@ -53,20 +61,24 @@ class Measured(NamedTuple):
     paced_first_ms: float
 
 
-def measured(target: Target, folder: Path, body: str = BODY) -> Measured:
-    """Once it is warm."""
+def measured(target: Target, folder: Path, body: str = BODY, texts: int = ALL_OTHERS) -> Measured:
+    """Once it is warm. So many texts are asked for, one after the other."""
     lua = folder / "post.lua"
-    lua.write_text(script(target.key, body))
-    _load(target.port, lua, 1, CONNECTIONS)
+    lua.write_text(script(target.key, body, texts))
+    wrk(target.port, lua, 1, CONNECTIONS)
     before = cpu_seconds(target.pid)
-    requests, seconds, p50_ms, p99_ms = _load(target.port, lua, SECONDS, CONNECTIONS)
+    requests, seconds, p50_ms, p99_ms = wrk(target.port, lua, SECONDS, CONNECTIONS)
     cpu_s = cpu_seconds(target.pid) - before
     return Measured(requests / seconds, cpu_s / requests * 1000, p50_ms, p99_ms, *_paced(target, body))
 
 
-def script(key: str, body: str) -> str:
-    """wrk's program for one request, again and again."""
-    return _LUA.format(key=key, body=body)
+def script(key: str, body: str, texts: int = ALL_OTHERS) -> str:
+    """wrk's program for one request again and again, with the next of so many texts each time."""
+    return _LUA.format(key=key, body=body, texts=texts)
+
+
+def another_text(body: str, number: int) -> str:
+    return body.replace("one sentence", f"sentence {number}")
 
 
 def show(found: Mapping[str, list[Measured]], against: str) -> None:
@@ -115,7 +127,7 @@ def _paced(target: Target, body: str) -> tuple[float, float]:
     return statistics.median(whole) * 1000, statistics.median(first) * 1000
 
 
-def _load(port: int, script: Path, seconds: int, connections: int) -> tuple[int, float, float, float]:
+def wrk(port: int, script: Path, seconds: int, connections: int) -> tuple[int, float, float, float]:
     url = f"http://127.0.0.1:{port}/v1/audio/speech"
     command = ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "-s", str(script), url]
     printed = subprocess.run(command, capture_output=True, text=True, check=True).stdout

@@ -41,6 +41,8 @@ VOICES: Final = ("m3", "f2")
 EACH: Final = 7
 """Texts of each language and voice: seventy clips."""
 
+CHUNKS_MS: Final = (20, 100, 1000)
+COST_ROUNDS: Final = 15
 LENGTHS_S: Final = (0.75, 1.0, 1.25, 1.5, 2.0, 2.5, 3.0)
 STRENGTHS: Final = (0.5, 1.0, 2.0)
 STRENGTHS_AFTER: Final = ("pcm", "opus 32k", "20 dB noise")
@@ -122,8 +124,14 @@ def show_sound(clips: Sequence[Clip]) -> None:
     silence = np.zeros(RATE_HZ, np.int16)
     print(f"silence stays silence: {not marked(silence).any()}")
     print(f"first byte after {_first_ms(clips[0])} ms of sound")
-    for chunk_ms in (20, 100, 1000):
-        print(f"in chunks of {chunk_ms} ms: {_cost_ms(clips, chunk_ms):.2f} ms of CPU for a second of sound")
+    # In turn, so that whatever else the machine does is shared out.
+    costs = [[_cost_ms(clips, chunk_ms) for chunk_ms in CHUNKS_MS] for _ in range(COST_ROUNDS)]
+    for chunk_ms, of_chunk in zip(CHUNKS_MS, zip(*costs, strict=True), strict=True):
+        middle, least, most = np.median(of_chunk), min(of_chunk), max(of_chunk)
+        print(
+            f"in chunks of {chunk_ms} ms: {middle:.2f} ms of CPU for a second of sound, "
+            f"{least:.2f} to {most:.2f} in {COST_ROUNDS} rounds"
+        )
 
 
 def show_strengths(clips: Sequence[Clip]) -> None:
@@ -142,18 +150,14 @@ def _first_ms(clip: Clip) -> int:
 
 
 def _cost_ms(clips: Sequence[Clip], chunk_ms: int) -> float:
-    """Return the least of several measurements, since other programs share the processor's caches."""
     pcm = np.concatenate(clips[:5]).tobytes()
     size = RATE_HZ * chunk_ms // 1000 * 2
-    costs = []
-    for _ in range(7):
-        stream = SpreadMark().open(RATE_HZ, KEY, PAYLOAD)
-        begun = time.process_time()
-        for at in range(0, len(pcm), size):
-            stream.feed(pcm[at : at + size])
-        stream.flush()
-        costs.append((time.process_time() - begun) * 1000 / (len(pcm) / 2 / RATE_HZ))
-    return min(costs)
+    stream = SpreadMark().open(RATE_HZ, KEY, PAYLOAD)
+    begun = time.process_time()
+    for at in range(0, len(pcm), size):
+        stream.feed(pcm[at : at + size])
+    stream.flush()
+    return (time.process_time() - begun) * 1000 / (len(pcm) / 2 / RATE_HZ)
 
 
 def show_chance(clips: Sequence[Clip]) -> None:

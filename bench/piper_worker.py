@@ -8,6 +8,7 @@ import statistics
 import sys
 import time
 from contextlib import aclosing
+from pathlib import Path
 
 import msgspec
 
@@ -26,7 +27,7 @@ ROUNDS = 3
 
 def job(*texts: str) -> SpeechJob:
     segments = tuple(Segment(text, 0, len(text)) for text in texts)
-    voice = EngineVoice("alloy")
+    voice = EngineVoice(Path(sys.argv[1]).name)
     return SpeechJob(id="job", tenant="t", model="standard", voice=voice, segments=segments, language="en")
 
 

@@ -22,7 +22,8 @@ from pathlib import Path
 
 import msgspec
 
-from proxy.storage import accounts, api_key, entries, key_records, open_store, usage
+from proxy.features import open_store
+from proxy.storage import accounts, api_key, entries, key_records, usage
 from proxy.storage.api_key import ApiKey
 from proxy.storage.batch_writer import UnitWrite
 from proxy.storage.settlements import End

@@ -1,47 +1,67 @@
-"""A circuit breaker: closed, open for a while, or half open with one try.
+"""A circuit breaker: closed, open for a while, or half open with one try of each account.
 
 There is one for each key of each engine, so that a key without credit does not stop the others.
+
+One account may have texts at which a provider fails. So it takes two witnesses to call a provider faulty: two
+accounts, or an account and a call of our own. Whoever finds nobody at the address is believed alone.
 """
 
 from __future__ import annotations
 
+from math import inf
 from typing import Literal
 
 import msgspec
 
-Outcome = Literal["well", "faulty", "refused"]
-"""What an answer says of its provider. `faulty`: the provider failed. `refused`: it does not take our key or
-our credit, and no second try mends that. A refusal of the request itself is `well`: the provider answered."""
+Outcome = Literal["well", "faulty", "unreached", "refused"]
+"""What an answer says of its provider. `well`: it spoke. `faulty`: it failed, perhaps at this text alone.
+`unreached`: there was no connection, which no text can cause. `refused`: it does not take our key or our
+credit, and no second try mends that. A refusal of the request itself says nothing."""
+
+OURS = ""
+"""The witness in place of an account, where no text can be the cause."""
 
 FAULTS = 5
 """So many faults in a row open the breaker."""
 FIRST_S = 5.0
 LONGEST_S = 300.0
+QUIET_S = 10.0
+"""While the provider spoke for anybody so shortly before, accounts alone do not open the breaker: two that
+send their texts together could silence it for all others."""
 
 
 class Breaker(msgspec.Struct, frozen=True):
     """The state of one breaker. `faults` counts those in a row. It is open for `open_s` from `since`.
 
-    While the breaker is half open, one try may be under way (`is_probing`). If `is_refused`, a refusal
+    `witnesses` are those of the faults, since it opened if it is open: two at most are kept. While the
+    breaker is half open, each account may have one try under way: `probing`. If `is_refused`, a refusal
     opened it, not faults.
     """
 
     faults: int = 0
     open_s: float = 0.0
     since: float = 0.0
-    is_probing: bool = False
+    witnesses: frozenset[str] = frozenset()
+    probing: frozenset[str] = frozenset()
     is_refused: bool = False
 
     @property
     def is_closed(self) -> bool:
         return self.open_s == 0.0
 
+    @property
+    def is_doubtful(self) -> bool:
+        """Whether one account alone has seen enough faults: a call of our own should tell what is true."""
+        return self.is_closed and self.faults >= FAULTS and not _is_believed(self.witnesses)
+
 
 CLOSED = Breaker()
 
 
-def may_try(breaker: Breaker, now: float) -> bool:
-    return breaker.is_closed or (now >= breaker.since + breaker.open_s and not breaker.is_probing)
+def may_try(breaker: Breaker, account: str, now: float) -> bool:
+    if breaker.is_closed:
+        return True
+    return now >= breaker.since + breaker.open_s and account not in breaker.probing
 
 
 def wait_s(breaker: Breaker, now: float) -> float:
@@ -49,40 +69,67 @@ def wait_s(breaker: Breaker, now: float) -> float:
     return 0.0 if breaker.is_closed else max(0.0, breaker.since + breaker.open_s - now)
 
 
-def start_try(breaker: Breaker) -> Breaker:
-    """Note that a try begins. If the breaker is open, this try is the only one: the probe."""
-    return breaker if breaker.is_closed else msgspec.structs.replace(breaker, is_probing=True)
+def start_try(breaker: Breaker, account: str) -> Breaker:
+    """Note that a try begins. If the breaker is open, this try is the account's only one: a probe."""
+    if breaker.is_closed:
+        return breaker
+    return msgspec.structs.replace(breaker, probing=breaker.probing | {account})
 
 
-def abandon_try(breaker: Breaker) -> Breaker:
-    """Note that a try ended without an answer, because its client left."""
-    return msgspec.structs.replace(breaker, is_probing=False) if breaker.is_probing else breaker
+def abandon_try(breaker: Breaker, account: str) -> Breaker:
+    """Note that a probe ended without an answer that says anything of the provider."""
+    return msgspec.structs.replace(breaker, probing=breaker.probing - {account})
 
 
-def end_try(breaker: Breaker, outcome: Outcome, now: float, *, is_probe: bool) -> Breaker:
-    """Note the outcome of a try.
+def end_try(
+    breaker: Breaker, outcome: Outcome, account: str, now: float, *, is_probe: bool, quiet_s: float = inf
+) -> Breaker:
+    """Note the outcome of a try. `quiet_s` is how long ago the provider spoke last.
 
-    While the breaker is open, only the probe counts. Otherwise twenty tries that fail together would double
-    the time twenty times. A refusal always counts.
+    While the breaker is open, only probes count. Otherwise twenty tries that fail together would double the
+    time twenty times. A refusal always counts.
     """
     if not breaker.is_closed and not is_probe and (outcome != "refused" or breaker.is_refused):
         return breaker
     if outcome == "well":
         return CLOSED
-    faults = breaker.faults + 1
     if outcome == "refused":
-        return Breaker(faults, LONGEST_S, now, is_refused=True)
-    if not breaker.is_closed:
-        return Breaker(faults, min(LONGEST_S, breaker.open_s * 2), now)
-    return Breaker(faults, FIRST_S, now) if faults >= FAULTS else Breaker(faults)
+        return Breaker(breaker.faults + 1, LONGEST_S, now, is_refused=True)
+    after = _with_fault(breaker, OURS if outcome == "unreached" else account)
+    if breaker.is_closed:
+        is_due = after.faults >= FAULTS and (quiet_s >= QUIET_S or OURS in after.witnesses)
+        return Breaker(after.faults, FIRST_S, now) if is_due and _is_believed(after.witnesses) else after
+    if _is_believed(after.witnesses):
+        return _open_longer(after, now)
+    return abandon_try(after, account)
 
 
 def end_other_call(breaker: Breaker, outcome: Outcome, now: float) -> Breaker:
-    """Note the outcome of a call that was not for speech.
+    """Note the outcome of a call of our own that was not for speech.
 
-    A good answer ends faults, but says nothing about credit. A bad answer does not keep an open breaker open
-    for longer.
+    A good answer ends faults, and the doubts of one account, but says nothing about credit. A bad answer does
+    not keep an open breaker open for longer, unless a probe of an account has failed as well.
     """
-    if not breaker.is_closed:
-        return CLOSED if outcome == "well" and not breaker.is_refused else breaker
-    return breaker if outcome == "well" else end_try(breaker, outcome, now, is_probe=False)
+    if outcome == "well":
+        ends = breaker.is_doubtful if breaker.is_closed else not breaker.is_refused
+        return CLOSED if ends else breaker
+    if breaker.is_closed:
+        return end_try(breaker, outcome, OURS, now, is_probe=False)
+    if outcome == "refused":
+        return breaker
+    after = _with_fault(breaker, OURS)
+    return _open_longer(after, now) if breaker.witnesses - {OURS} else after
+
+
+def _with_fault(breaker: Breaker, witness: str) -> Breaker:
+    seen = breaker.witnesses
+    witnesses = seen if len(seen) > 1 and witness != OURS else seen | {witness}
+    return msgspec.structs.replace(breaker, faults=breaker.faults + 1, witnesses=witnesses)
+
+
+def _is_believed(witnesses: frozenset[str]) -> bool:
+    return OURS in witnesses or len(witnesses) > 1
+
+
+def _open_longer(breaker: Breaker, now: float) -> Breaker:
+    return Breaker(breaker.faults, min(LONGEST_S, breaker.open_s * 2), now)

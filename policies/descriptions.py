@@ -121,12 +121,20 @@ def _people() -> dict[str, str]:
     }
 
 
+_TAGS = {plain(word): tag for tag, words in _LANGUAGE.items() for word in words.split()}
+
+
+def language_named(word: str) -> str:
+    """Return the tag of a language by its name, such as French or francês, or "" for another word."""
+    return _TAGS.get(plain(word), "")
+
+
 VOCABULARY = WordFinder(
     {
         **dict.fromkeys(map(plain, _EMPTY.split()), ""),
         **_words("quality", _QUALITY),
         **_words("age", _AGE),
-        **{plain(word): f"language:{tag}" for tag, words in _LANGUAGE.items() for word in words.split()},
+        **{word: f"language:{tag}" for word, tag in _TAGS.items()},
         **_people(),
     }
 )

@@ -21,8 +21,9 @@ CAP_FACTOR = 4.0
 
 def seconds(text: str, speed: float) -> float:
     """Return a generous estimate: characters by script, divided by the speed, and a fifth more."""
-    short = _count_short(text)
-    pace = _CHARACTERS_A_SECOND.get(by_script(text) or "", _ALPHABETIC)
+    short = len(_SHORT.findall(text))
+    script = None if text.isascii() else by_script(text)
+    pace = _CHARACTERS_A_SECOND.get(script, _ALPHABETIC) if script else _ALPHABETIC
     # A number takes about as long in every script: where characters are slow, its words have fewer of them.
     plain_s = (len(text) - short) / pace + short * _CHARACTERS_OF_SHORT / _ALPHABETIC
     return plain_s / speed * _MARGIN
@@ -30,13 +31,9 @@ def seconds(text: str, speed: float) -> float:
 
 def written_length(text: str) -> int:
     """Return the characters of a text once its numbers are written out, by the same estimate."""
-    return len(text) + (_CHARACTERS_OF_SHORT - 1) * _count_short(text)
+    return len(text) + (_CHARACTERS_OF_SHORT - 1) * len(_SHORT.findall(text))
 
 
 def cap_seconds(estimated_s: float) -> float:
     """Return how much audio an engine may make before we stop it: an engine that never ends costs money."""
     return max(_SHORTEST_CAP_S, CAP_FACTOR * estimated_s)
-
-
-def _count_short(text: str) -> int:
-    return len(_SHORT.findall(text))

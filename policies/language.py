@@ -9,6 +9,7 @@ import re
 from bisect import bisect_right
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import lru_cache
 from itertools import groupby, pairwise
 from typing import Literal, NamedTuple
 
@@ -63,7 +64,7 @@ _ALSO_HAN = frozenset(("ja", "ko"))
 
 _DETECTED_LENGTH = 2000
 _ADDRESS = re.compile(r"(?:https?://|www\.)[!-~]*|[\w.+-]{1,64}@[\w.-]+")
-_HINTS = ("://", "www.", "@")
+_HINT = re.compile(r"://|www\.|@")
 _OPENING = re.compile(r"(?<=\s)\S*$")
 _LATIN = re.compile("[A-Za-zªºÀ-\u036f\u1e00-\u1eff\u2c60-\u2c7f\ua720-\ua7ff\uff21-\uff5a]")
 
@@ -92,6 +93,7 @@ class LanguageSpan(NamedTuple):
     tag: str
 
 
+@lru_cache(1024)
 def base(tag: str) -> str:
     """Return the base language of a tag: `pt` for `pt-BR`."""
     return tag.split("-", 1)[0].lower()
@@ -155,7 +157,7 @@ def alternatives(
     """
     if choice.source != "detected":
         return
-    prose = _without_addresses(text)
+    prose = _ADDRESS.sub(" ", text)
     script = by_script(prose)
     if script is None and not _is_mostly_latin(prose):
         return
@@ -170,29 +172,26 @@ def _read_from(text: str, detect: Detect | None, usual: str) -> LanguageChoice |
 
     If it shows the base language of the `usual` one, it is the usual one, with its region.
     """
-    prose = _without_addresses(text)
-    script = by_script(prose)
+    # The search for addresses costs more than all the rest, and few texts have any.
+    prose = _ADDRESS.sub(" ", text) if _HINT.search(text) else text
+    script = None if prose.isascii() else by_script(prose)
     if script and script not in _SHARED:
         return LanguageChoice(_with_region(script, usual), "script")
-    if (guess := next(_guesses(prose, script, detect, usual), None)) is not None:
-        return LanguageChoice(guess, "detected")
+    if guesses := _guesses(prose, script, detect, usual):
+        return LanguageChoice(guesses[0], "detected")
     if script and base(usual) in _SHARED[script]:
         return LanguageChoice(usual, "default")
     return LanguageChoice(_with_region(script, usual), "script") if script else None
 
 
-def _without_addresses(text: str) -> str:
-    # The search for addresses costs more than all the rest, and few texts have any.
-    return _ADDRESS.sub(" ", text) if any(hint in text for hint in _HINTS) else text
-
-
-def _guesses(prose: str, script: str | None, detect: Detect | None, usual: str) -> Iterator[str]:
-    """Yield the detected languages that are written in this script, or, without one, in Latin letters."""
-    base_usual = base(usual)
+def _guesses(prose: str, script: str | None, detect: Detect | None, usual: str) -> list[str]:
+    """Return the detected languages that are written in this script, or, without one, in Latin letters."""
+    base_usual, found = base(usual), []
     for guess in detect(prose[:_DETECTED_LENGTH], base_usual) if detect is not None else ():
         tag = base(guess)
         if tag == script or (tag in _SHARED[script] if script else tag not in _NEVER_LATIN):
-            yield usual if tag == base_usual else tag
+            found.append(usual if tag == base_usual else tag)
+    return found
 
 
 def _with_region(tag: str, usual: str) -> str:

@@ -78,6 +78,11 @@ class Lexicons:
     def names(self) -> list[str]:
         return sorted({name for owner in self._owners for name in owner})
 
+    @property
+    def has_own(self) -> bool:
+        """Tell whether the account has any."""
+        return bool(self._owners[0])
+
     def for_text(self, requested: str | Words | None, tag: str) -> Lexicon:
         """Return the lexicon for a text. Raises UnknownLexicon.
 
@@ -154,8 +159,14 @@ def count_added(words: Words, text: str) -> int:
     """Count the characters that entries add to a text. IPA counts by its sounds, pinyin by syllables."""
     if not words:
         return 0
-    found = words_of(words).find(cleaning.cleaned(text)[0])
-    return sum(max(0, _spoken_length(word.spoken) - (word.end - word.start)) for word in found)
+    lengths: dict[str, int] = {}
+    added = 0
+    for found in words_of(words).find(cleaning.cleaned_text(text)):
+        length = lengths.get(found.spoken)
+        if length is None:
+            length = lengths[found.spoken] = _spoken_length(found.spoken)
+        added += max(0, length - (found.end - found.start))
+    return added
 
 
 def sounding_length(lexicon: Lexicon, spoken: str) -> int:
@@ -181,17 +192,19 @@ def find_pronunciations(
     lexicon: Lexicon, alphabets: Sequence[Alphabet], segments: Iterable[Segment]
 ) -> tuple[Pronunciation, ...]:
     """Return the sounds of the words in these segments, in the alphabets that a model takes."""
-    by_word = {each.word: each for each in lexicon.sounds if each.alphabet in alphabets}
-    if not by_word:
+    sounds = [each for each in lexicon.sounds if each.alphabet in alphabets]
+    if not sounds:
         return ()
-    words = words_of({word: word for word in by_word})
-    spoken = [
-        segment.spoken[match.start : match.end]
-        for segment in segments
-        for match in words.find(segment.spoken)
-    ]
-    sounds = ((word, by_word.get(word) or by_word[word.lower()]) for word in dict.fromkeys(spoken))
-    return tuple(Pronunciation(word, each.alphabet, each.sounds) for word, each in sounds)
+    # A word may stand in the text in other letters than in the lexicon: its number is what is found.
+    words = words_of({each.word: str(number) for number, each in enumerate(sounds)})
+    numbers: dict[str, int] = {}
+    for segment in segments:
+        for match in words.find(segment.spoken):
+            numbers.setdefault(segment.spoken[match.start : match.end], int(match.spoken))
+    return tuple(
+        Pronunciation(word, sounds[number].alphabet, sounds[number].sounds)
+        for word, number in numbers.items()
+    )
 
 
 def sound_of(word: str, spoken: str) -> Pronunciation | None:
@@ -257,7 +270,7 @@ def _is_spoken(spoken: str) -> bool:
 
 
 def _usual(text: str) -> str:
-    return " ".join(cleaning.cleaned(text)[0].split())
+    return " ".join(cleaning.cleaned_text(text).split())
 
 
 def _chain(tag: str) -> list[str]:

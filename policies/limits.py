@@ -59,6 +59,7 @@ class PlanLimits(msgspec.Struct, Generic[N], frozen=True, kw_only=True):
     rpm: Annotated[N | None, LimitRow("requests a minute")] = None
     streams: Annotated[N | None, LimitRow("requests at the same time")] = None
     voices: Annotated[N | None, LimitRow("saved voices", least=0)] = None
+    clones: Annotated[N | None, LimitRow("clones at providers a cycle", least=0)] = None
     max_characters: Annotated[N | None, LimitRow("characters a request", per_request=True)] = None
     budget_usd_day: Annotated[float | None, _USD] = None
     budget_usd_month: Annotated[float | None, _USD] = None

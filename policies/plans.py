@@ -17,13 +17,14 @@ ConsentRule = Literal["required", "waived"]
 
 
 class Prices(msgspec.Struct, frozen=True, kw_only=True):
-    """The prices of each kind of work. `models` has other prices for some models.
+    """The prices of each kind of work; `clone` is for a voice at a provider.
 
-    Its keys are `engine/model`, or the name of an engine.
+    `models` has other prices for some models. Its keys are `engine/model`, or the name of an engine.
     """
 
     speech: Price = FREE
     cached: Price = FREE
+    clone: Price = FREE
     models: Mapping[str, Price] = {}
 
     def of_model(self, engine: str, model: str) -> Price:

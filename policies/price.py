@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Literal, NamedTuple
+from typing import Literal
 
 import msgspec
 
@@ -30,7 +30,7 @@ def in_credits(micro: int) -> str:
     return f"-{text}" if micro < 0 else text
 
 
-class PricedPart(NamedTuple):
+class PricedPart(msgspec.Struct, frozen=True):
     """A part of an answer: its price, the samples that were written, and the characters that it speaks.
 
     With `at_least_s`, at least that much time is charged.
@@ -53,16 +53,16 @@ def charge(price: Price, *, samples: int, rate_hz: int, characters: int) -> int:
 def total(pieces: Iterable[PricedPart], rate_hz: int) -> int:
     """Return the charge for all parts of an answer, each by its own price. Only the sum is rounded."""
     by_time = others = 0
-    for price, samples, characters, at_least_s in pieces:
-        length = samples * MICRO
-        if at_least_s is not None:
-            length = max(length, _estimated(at_least_s) * rate_hz)
+    for piece in pieces:
+        length, price = piece.samples * MICRO, piece.price
+        if piece.at_least_s is not None:
+            length = max(length, _estimated(piece.at_least_s) * rate_hz)
         if length <= 0:
             continue
         if price.per == "minute":
             by_time += length * price.micro
         else:
-            others += price.micro * (characters if price.per == "character" else 1)
+            others += price.micro * (piece.characters if price.per == "character" else 1)
     return others - (-by_time // (60 * rate_hz * MICRO))
 
 

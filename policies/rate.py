@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 
 import msgspec
 
@@ -19,7 +20,11 @@ class Window(msgspec.Struct, frozen=True):
 
 def tightest(windows: list[Window]) -> Window | None:
     """Return the window that will refuse first: the account's or the key's."""
-    return min(windows, key=lambda window: (window.remaining, window.limit), default=None)
+    first = windows[0] if windows else None
+    for window in windows[1:]:
+        if first is None or (window.remaining, window.limit) < (first.remaining, first.limit):
+            first = window
+    return first
 
 
 def retry_after_s(seconds: float) -> int:
@@ -27,6 +32,7 @@ def retry_after_s(seconds: float) -> int:
     return math.ceil(min(60.0, max(1.0, seconds)))
 
 
+@lru_cache(256)
 def duration(seconds: float) -> str:
     """Write a duration as Go does, which is the form of OpenAI's headers: `12ms`, `1s`, `6m0s`."""
     millis = max(0, math.ceil(seconds * 1000))

@@ -14,6 +14,8 @@ Rating = Literal["low", "medium", "high"]
 LEAST_SPEECH_S = 3.0
 """No engine makes a voice of less."""
 
+_MARGIN_S = 0.15
+"""Kept before and after the speech: a word begins before it is loud."""
 _SILENT_DB = -55.0
 _LEAST_CHANGE_DB = 4.0
 _NOT_HEARD = "nobody speaks in it: it is silent, or its level is far too low"
@@ -50,6 +52,11 @@ class SampleQuality(msgspec.Struct, frozen=True, kw_only=True):
     clipped: float = 0.0
     starts_s: float = 0.0
     ends_s: float = 0.0
+
+
+def stretch_s(quality: SampleQuality, seconds: float) -> tuple[float, float]:
+    """Return where the speech of a recording begins and ends, with margins: an engine gets only this."""
+    return max(0.0, quality.starts_s - _MARGIN_S), min(seconds, quality.ends_s + _MARGIN_S)
 
 
 class _Rule(msgspec.Struct, frozen=True):

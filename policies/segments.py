@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable
 
 import msgspec
@@ -21,13 +22,14 @@ def fit(segments: Iterable[Segment], limit: int) -> tuple[Segment, ...]:
     Marks, and the vowels of Thai and Lao, stay with their letter. The source ranges of the pieces cover the
     range of the whole.
     """
-    return tuple(piece for segment in segments for piece in _cut(segment, limit))
+    pieces: list[Segment] = []
+    for segment in segments:
+        pieces += [segment] if len(segment.spoken) <= limit else _cut(segment, limit)
+    return tuple(pieces)
 
 
 def _cut(segment: Segment, limit: int) -> list[Segment]:
     spoken, total = segment.spoken, len(segment.spoken)
-    if total <= limit:
-        return [segment]
     pieces: list[Segment] = []
     begin = 0
     start = segment.source_start
@@ -49,15 +51,16 @@ def _cut(segment: Segment, limit: int) -> list[Segment]:
 
 def _source_of(segment: Segment, at: int) -> int:
     """Return the source of a place in `spoken`. It is exact outside text that was rewritten or collapsed."""
+    rewritten = segment.rewritten
+    number = bisect_right(rewritten, at, key=lambda one: one.spoken_end)
     spoken_from, source_from = 0, segment.source_start
-    for one in segment.rewritten:
-        if at <= one.spoken_start:
-            break
-        if at < one.spoken_end:
-            return _between(at, one)
-        spoken_from, source_from = one.spoken_end, one.source_end
-    else:
+    if number:
+        spoken_from, source_from = rewritten[number - 1].spoken_end, rewritten[number - 1].source_end
+    if number == len(rewritten):
         return _between(at, Rewritten(spoken_from, len(segment.spoken), source_from, segment.source_end))
+    one = rewritten[number]
+    if at > one.spoken_start:
+        return _between(at, one)
     return _between(at, Rewritten(spoken_from, one.spoken_start, source_from, one.source_start))
 
 
@@ -68,6 +71,8 @@ def _between(at: int, one: Rewritten) -> int:
 
 def _rewritten_within(segment: Segment, begin: int, end: int) -> tuple[Rewritten, ...]:
     """Return what was rewritten in a piece. If an expansion is cut, both pieces have its whole source."""
+    first = bisect_right(segment.rewritten, begin, key=lambda one: one.spoken_end)
+    last = bisect_left(segment.rewritten, end, key=lambda one: one.spoken_start)
     return tuple(
         Rewritten(
             max(one.spoken_start, begin) - begin,
@@ -75,8 +80,7 @@ def _rewritten_within(segment: Segment, begin: int, end: int) -> tuple[Rewritten
             one.source_start,
             one.source_end,
         )
-        for one in segment.rewritten
-        if one.spoken_start < end and one.spoken_end > begin
+        for one in segment.rewritten[first:last]
     )
 
 

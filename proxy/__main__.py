@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 
 
 def main() -> None:
+    # While hundreds of modules are read, it would only search them again and again.
+    gc.disable()
     try:
         from proxy.cli import main
     except ModuleNotFoundError as error:
@@ -15,6 +18,8 @@ def main() -> None:
             f"voxgate is not installed whole: there is no module {error.name}; install it again: "
             "make install, or pip install --upgrade voxgate"
         )
+    gc.freeze()
+    gc.enable()
     main.main()
 
 

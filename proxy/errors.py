@@ -228,19 +228,25 @@ class ServerBusy(RequestFailed):
         super().__init__("The server has too many connections. Please try again later.", retry_after_s=1.0)
 
 
-class DecoderBusy(RequestFailed):
-    """503: too many uploads wait to be decoded."""
+class NoPlace(RequestFailed):
+    """503: all places for something costly are taken, or those that are kept for accounts without one."""
 
     status, default_code = 503, "server_busy"
 
-    def __init__(self) -> None:
-        super().__init__("There are too many uploads to decode. Please try again later.", retry_after_s=2.0)
+    def __init__(self, what: str) -> None:
+        super().__init__(f"There are too many {what} now. Please try again later.", retry_after_s=2.0)
 
 
 class UpstreamFailed(RequestFailed):
     """503: the engine failed, is busy, late or not available. Another try may succeed."""
 
     status, default_code = 503, "engine_unavailable"
+
+
+class NoRoom(EngineError):
+    """There is no room on the disk to collect a whole answer."""
+
+    may_fall_back = False
 
 
 _ENGINE_FAULTS: dict[type, tuple[str, str]] = {
@@ -252,12 +258,20 @@ _ENGINE_FAULTS: dict[type, tuple[str, str]] = {
     engine_errors.EngineLimited: ("engine_unavailable", "The engine's provider is at its limit now."),
     engine_errors.EngineUnauthorized: ("engine_unavailable", "The engine is not available right now."),
     engine_errors.EngineExhausted: ("engine_unavailable", "The engine is not available right now."),
+    engine_errors.UnsupportedRequest: ("engine_unavailable", "The engine does not take this request."),
     engine_errors.EngineTimeout: ("engine_timeout", "The engine gave no audio in time."),
+    NoRoom: ("server_busy", "The server has no room to collect a whole answer now."),
 }
 
 
 class ReaderTooSlow(EngineError):
     """A client took its answer too slowly. It breaks a stream as an engine's error does."""
+
+    may_fall_back = False
+
+
+class TooLongToSign(EngineError):
+    """A file became longer than any that is signed. It was spoken as it was asked for, so it is charged."""
 
     may_fall_back = False
 
@@ -276,6 +290,7 @@ _REQUEST_FAULTS: dict[type, tuple[str, str]] = {
     engine_errors.ContentRefused: ("content_refused", "input"),
     engine_errors.UnusableSample: ("unusable_sample", "voice"),
     ReaderTooSlow: ("client_too_slow", ""),
+    TooLongToSign: ("too_long_to_sign", "provenance"),
     VoiceErased: ("voice_not_found", "voice"),
 }
 

@@ -24,6 +24,7 @@ from speech_engine.errors import (
     EngineError,
     EngineExhausted,
     EngineFailed,
+    EngineForbidden,
     EngineLimited,
     EngineStumbled,
     EngineTimeout,
@@ -32,6 +33,7 @@ from speech_engine.errors import (
     NoCloneRoom,
     UnsupportedInstructions,
     UnsupportedLanguage,
+    UnsupportedRequest,
     UnsupportedText,
     UnusableSample,
     VoiceNotFound,
@@ -52,6 +54,7 @@ from speech_engine.front_end import FrontEnd
 from speech_engine.http import HttpAnswer, HttpClient, HttpFile, HttpForm, HttpRequest
 from speech_engine.mark import Detection, Mark, MarkKey, MarkStream
 from speech_engine.models import ANY_LANGUAGE, Language, ModelInfo, VoiceInfo
+from speech_engine.names import KnownName, Names, as_they_are, share_voices
 from speech_engine.plugin import Context, Hosted, Plugin
 from speech_engine.samples import SampleReader
 from speech_engine.sockets import HandshakeRefused, Socket, SocketClient, SocketRequest
@@ -103,6 +106,7 @@ __all__ = [
     "EngineExhausted",
     "EngineFailed",
     "EngineFindsClones",
+    "EngineForbidden",
     "EngineLimited",
     "EngineRefreshes",
     "EngineStumbled",
@@ -122,6 +126,7 @@ __all__ = [
     "HttpFile",
     "HttpForm",
     "HttpRequest",
+    "KnownName",
     "Language",
     "ListClones",
     "Mark",
@@ -129,6 +134,7 @@ __all__ = [
     "MarkStream",
     "Mix",
     "ModelInfo",
+    "Names",
     "NoCloneRoom",
     "Plugin",
     "Pronunciation",
@@ -148,6 +154,7 @@ __all__ = [
     "Started",
     "UnsupportedInstructions",
     "UnsupportedLanguage",
+    "UnsupportedRequest",
     "UnsupportedText",
     "UnusableSample",
     "Urgency",
@@ -158,4 +165,6 @@ __all__ = [
     "Word",
     "Words",
     "Work",
+    "as_they_are",
+    "share_voices",
 ]

@@ -67,6 +67,11 @@ class EngineUnauthorized(EngineError):
     """The provider does not accept the key or its permissions. The operator must correct this."""
 
 
+class EngineForbidden(EngineUnauthorized):
+    """The provider takes the key, and does not let it do this: a 403. The key may lack a permission, or the
+    provider may not like this text. So it counts like a fault, and the next key is asked."""
+
+
 class EngineExhausted(EngineError):
     """The provider's account has no credit left, or its plan is used up. The operator must act."""
 
@@ -85,6 +90,13 @@ class UnsupportedText(EngineError):
 
 class UnsupportedInstructions(EngineError):
     """The instructions are more than this model takes; another model might."""
+
+
+class UnsupportedRequest(EngineError):
+    """The provider does not take this request, and does not say what is wrong with it; another one might.
+
+    It says nothing of the provider's health, and the provider bills nothing for it.
+    """
 
 
 class VoiceNotFound(EngineError):
@@ -121,11 +133,13 @@ _BY_NAME: dict[str, type[EngineError]] = {
         EngineStumbled,
         EngineLimited,
         EngineUnauthorized,
+        EngineForbidden,
         EngineExhausted,
         EngineTimeout,
         UnsupportedLanguage,
         UnsupportedText,
         UnsupportedInstructions,
+        UnsupportedRequest,
         VoiceNotFound,
         NoCloneRoom,
         CloneNameUsed,

@@ -26,6 +26,12 @@ _CPML = LicenceTerms(
     True,
     "it forbids paid use of the model and of what it says, and the company that sold other licences is gone",
 )
+_BLIZZARD = LicenceTerms(
+    False,
+    True,
+    "its recordings are for research alone, and whether that reaches what was trained from them is disputed: "
+    "nobody may pay for what the model says",
+)
 _UNKNOWN = LicenceTerms(
     False,
     True,
@@ -34,9 +40,10 @@ _UNKNOWN = LicenceTerms(
 
 _KNOWN = {
     **dict.fromkeys(("apache-2.0", "mit", "bsd-2-clause", "bsd-3-clause", "isc", "cc0-1.0"), _FREE),
-    **dict.fromkeys(("cc-by-3.0", "cc-by-4.0", "cc-by-sa-4.0", "unlicense"), _FREE),
+    **dict.fromkeys(("cc-by-3.0", "cc-by-4.0", "cc-by-sa-4.0", "unlicense", "public-domain"), _FREE),
     **dict.fromkeys(("cc-by-nc-3.0", "cc-by-nc-4.0", "cc-by-nc-sa-4.0", "cc-by-nc-nd-4.0"), _NOT_PAID),
     "cpml": _CPML,
+    "blizzard-2013": _BLIZZARD,
 }
 """By the licence's name in small letters, as SPDX has it where it does."""
 
@@ -44,6 +51,22 @@ _KNOWN = {
 def terms_of(licence: str) -> LicenceTerms:
     """Return what a licence allows. Of an unknown one, the careful answer."""
     return _KNOWN.get(licence.casefold(), _UNKNOWN)
+
+
+def bound_by(licence: str, basis: str) -> str:
+    """Return which of two licences a model keeps to: the stricter one, its own if they are alike.
+
+    `basis` is the licence of what the model was made from, or "". One that is known to forbid paid use is
+    stricter than one that nobody knows: an operator may have a reason why the latter allows it.
+    """
+    return max((licence, basis), key=_strictness) if basis else licence
+
+
+def _strictness(licence: str) -> int:
+    terms = terms_of(licence)
+    if terms.paid_use:
+        return 0
+    return 1 if terms is _UNKNOWN else 2
 
 
 def with_licence(models: Iterable[ModelInfo], licence: str) -> tuple[ModelInfo, ...]:

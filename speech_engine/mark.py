@@ -13,6 +13,8 @@ PAYLOAD_BITS = 32
 FALSE_RATE = 1e-6
 """The most that a mark may be found by chance in a sound without one, for all keys that are tried at once."""
 
+_LEAST_RATE_HZ, _MOST_RATE_HZ = 8_000, 48_000
+
 
 class MarkKey(msgspec.Struct, frozen=True):
     """A key, which the detector needs to find its marks. The secret has 16 bytes or more.
@@ -69,3 +71,9 @@ class Mark(Protocol):
     def detect(self, pcm: bytes, sample_rate_hz: int, keys: Sequence[MarkKey]) -> Detection:
         """Look for the marks of some keys. Takes seconds. Raise ValueError for a rate that cannot be."""
         ...
+
+
+def require_rate(sample_rate_hz: int) -> None:
+    """Raise ValueError for a rate that no marked sound has."""
+    if not _LEAST_RATE_HZ <= sample_rate_hz <= _MOST_RATE_HZ:
+        raise ValueError(f"a marked sound has {_LEAST_RATE_HZ} to {_MOST_RATE_HZ} samples a second")

@@ -1,20 +1,32 @@
-"""Cuts a provider's PCM for `Audio`: whole samples, 100 ms at most, no more than the job allows."""
+"""PCM, 16-bit mono: a provider's is cut for `Audio` into whole samples, 100 ms at most, no more than the job
+allows.
+"""
 
 from __future__ import annotations
 
+import io
+import wave
 from array import array
 from collections.abc import Iterator
 
+from speech_engine.errors import EngineFailed
+
 _SAMPLE_BYTES = 2
+_ENCODED = (b"ID3", b"OggS", b"RIFF", b"fLaC")
 
 
 class PcmPieces:
-    """The pieces of one job. At most half a sample is held back, so that no audio waits."""
+    """The pieces of one job. At most half a sample is held back, so that no audio waits.
 
-    def __init__(self, sample_rate_hz: int, most_samples: int | None = None) -> None:
+    With a `fault`, a stream that begins like an encoded file is refused: an EngineFailed with that message.
+    """
+
+    def __init__(self, sample_rate_hz: int, most_samples: int | None = None, fault: str = "") -> None:
         self._piece_bytes = _SAMPLE_BYTES * (sample_rate_hz // 10)
         self._left = None if most_samples is None else _SAMPLE_BYTES * most_samples
         self._half = b""
+        self._fault = fault
+        self._is_new = bool(fault)
 
     def __repr__(self) -> str:
         return f"<PcmPieces of {self._piece_bytes} bytes>"
@@ -27,8 +39,13 @@ class PcmPieces:
     def begin(self) -> None:
         """Starts another stream: half a sample at the end of the last one is dropped."""
         self._half = b""
+        self._is_new = bool(self._fault)
 
     def feed(self, data: bytes) -> Iterator[bytes]:
+        if self._is_new and data:
+            self._is_new = False
+            if is_encoded(data):
+                raise EngineFailed(self._fault)
         data = self._half + data
         whole = len(data) - len(data) % _SAMPLE_BYTES
         self._half = data[whole:]
@@ -37,6 +54,25 @@ class PcmPieces:
             self._left -= end
         for start in range(0, end, self._piece_bytes):
             yield data[start : min(start + self._piece_bytes, end)]
+
+
+def is_encoded(head: bytes) -> bool:
+    """Tell whether an encoded file begins like this. Played as samples, it would be noise at full volume.
+
+    There is no test for a bare MPEG frame, because its first two bytes can also be a sample.
+    """
+    return head.startswith(_ENCODED)
+
+
+def wav_file(pcm: bytes | bytearray, rate_hz: int) -> bytes:
+    """Return a WAV file of 16-bit mono samples."""
+    file = io.BytesIO()
+    with wave.open(file, "wb") as writer:
+        writer.setnchannels(1)
+        writer.setsampwidth(_SAMPLE_BYTES)
+        writer.setframerate(rate_hz)
+        writer.writeframes(pcm)
+    return file.getvalue()
 
 
 def nearest_samples(pcm: bytes, from_hz: int, to_hz: int) -> bytes:

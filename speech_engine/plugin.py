@@ -5,8 +5,9 @@ The registry finds the hook by its name, so that an engine's environment never n
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import AbstractAsyncContextManager
+import importlib
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any, Generic, Literal, Protocol, TypeVar, runtime_checkable
 
 import msgspec
@@ -14,6 +15,7 @@ import msgspec
 from speech_engine.device import CPU, Device, DeviceKind
 from speech_engine.http import NO_NETWORK, HttpClient
 from speech_engine.model_files.declarations import ModelFormat
+from speech_engine.names import Names, no_names
 from speech_engine.samples import NO_SAMPLES, SampleReader
 from speech_engine.sockets import NO_SOCKETS, SocketClient
 
@@ -34,16 +36,8 @@ class Logger(Protocol):
     def warning(self, event: str, **fields: Any) -> Any: ...
 
 
-def _nobody_counts() -> None:
-    """Does nothing: the server keeps no heartbeat for an engine in its own process."""
-
-
-def _nobody_watches(_fraction: float, _what: str) -> None:
-    """Does nothing: the server waits for an engine in its own process."""
-
-
-def _nobody_ends(_reason: str) -> None:
-    """Does nothing: the server does not end for an engine in its own process."""
+def _nothing(*_told: Any) -> None:
+    """Does nothing: for an engine in its own process the server keeps no heartbeat, waits, and never ends."""
 
 
 class Context(msgspec.Struct, frozen=True):
@@ -61,11 +55,11 @@ class Context(msgspec.Struct, frozen=True):
     """
 
     log: Logger
-    tick: Callable[[], None] = _nobody_counts
+    tick: Callable[[], None] = _nothing
     http: HttpClient = NO_NETWORK
     samples: SampleReader = NO_SAMPLES
-    progress: Callable[[float, str], None] = _nobody_watches
-    give_up: Callable[[str], None] = _nobody_ends
+    progress: Callable[[float, str], None] = _nothing
+    give_up: Callable[[str], None] = _nothing
     device: Device = CPU
     sockets: SocketClient = NO_SOCKETS
 
@@ -114,6 +108,21 @@ Create = Callable[[str, S, Context], AbstractAsyncContextManager[Any]]
 """(name, settings, context) → an async context manager of what the kind asks for, e.g. an `Engine`."""
 
 
+def created_late(module: str, name: str = "create") -> Create[Any]:
+    """Return a `create` that is another module's, which is imported only when it is called.
+
+    Registering a plugin must be quick, and loads no engine.
+    """
+
+    @asynccontextmanager
+    async def create(plugin: str, settings: Any, context: Context) -> AsyncIterator[Any]:
+        made: Create[Any] = getattr(importlib.import_module(module), name)
+        async with made(plugin, settings, context) as opened:
+            yield opened
+
+    return create
+
+
 @runtime_checkable
 class KnowsShutdowns(Protocol):
     """Settings that know when their provider switches a model off. `voxgate check` and `doctor` ask them."""
@@ -143,15 +152,26 @@ def _nothing_missing(_settings: Any) -> tuple[Missing, ...]:
     return ()
 
 
+def missing_model(
+    do: str, setting: str = "model_path", what: str = "the section names no model"
+) -> Callable[[Any], tuple[Missing, ...]]:
+    """Return a `missing` that tells the want of a model: the setting with its folder is empty."""
+    return lambda settings: () if getattr(settings, setting) else (Missing(what, do),)
+
+
 class Plugin(msgspec.Struct, Generic[S], frozen=True, kw_only=True):
     """One plugin of a module. `settings` is a msgspec struct that forbids unknown fields;
-    `create` and `missing` take such a struct.
+    `create`, `missing` and `names` take such a struct.
 
     `missing` lists what the machine lacks for these settings: a library, a folder of data, a variable.
     `voxgate doctor` calls `missing`, which may look at files, starts nothing and tells no secret.
 
+    `names` says what an engine knows of the voices' names that clients have from OpenAI: nothing, its own
+    voice behind each, or that its voices are to be shared among them.
+
     With a `model_format`, operators import models for it, and name one as `model` in the engine's section.
-    Its folder is then in the setting `model_path`, a text. The engine only reads it.
+    Its folder is then in the setting `model_path`, a text. The engine only reads it. `gallery` is the path of
+    gallery.toml beside the plugin's module: it lists models that can be had for it.
     """
 
     kind: Kind
@@ -160,3 +180,5 @@ class Plugin(msgspec.Struct, Generic[S], frozen=True, kw_only=True):
     create: Create[S] | Hosted
     missing: Callable[[S], tuple[Missing, ...]] = _nothing_missing
     model_format: ModelFormat | None = None
+    gallery: str = ""
+    names: Callable[[S], Names] = no_names

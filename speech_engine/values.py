@@ -50,13 +50,15 @@ class EngineVoice(msgspec.Struct, frozen=True, tag="engine_voice"):
 class Sample(msgspec.Struct, frozen=True):
     """A recording of the wanted voice, named by its digest; the bytes travel apart from the job.
 
-    `text` has its words, or is empty if nobody knows them. `seconds` is its length, 0 if that is not known.
+    `text` has its words, or is empty if nobody knows them. `seconds` is its length, and `speech_s` the length
+    of the speech in it, 0 if that is not known.
     """
 
     digest: str
     text: str = ""
     tag: str = ""
     seconds: float = 0.0
+    speech_s: float = 0.0
 
     def __repr__(self) -> str:
         return f"<Sample {self.digest[:12]}>"

@@ -16,8 +16,6 @@ from speech_engine.values import SpeechJob, find_samples
 class _JobWork(msgspec.Struct, frozen=True):
     job: SpeechJob
 
-    has_listener: ClassVar[bool] = True
-
     @property
     def id(self) -> str:
         return self.job.id
@@ -62,7 +60,6 @@ class _VoiceWork(msgspec.Struct, frozen=True, kw_only=True):
     deadline_s: float
     credential: str = ""
 
-    has_listener: ClassVar[bool] = False
     estimated_s: ClassVar[float] = 0.0
     share: ClassVar[float] = 1.0
 
@@ -101,8 +98,7 @@ def job_of(work: Work) -> SpeechJob | None:
 
 def job_with_samples(work: Work) -> SpeechJob | None:
     """Return the job of this work if it needs recordings."""
-    job = job_of(work)
-    return job if job is not None and find_samples(job.voice) else None
+    return work.job if isinstance(work, (Speak, Convert)) and find_samples(work.job.voice) else None
 
 
 def with_deadline(work: Work, deadline_s: float) -> Work:

@@ -14,12 +14,7 @@ class WorkerModuleError(Exception):
     """The module named by `Hosted` does not give a plugin of the kind that it stands for."""
 
 
-def worker_engine(module: str) -> tuple[type[msgspec.Struct], Create[Any]]:
-    """Import a worker module, and return the settings and the `create` of its engine."""
-    return worker_plugin(module, "engine")
-
-
-def worker_plugin(module: str, kind: Kind) -> tuple[type[msgspec.Struct], Create[Any]]:
+def worker_plugin(module: str, kind: Kind = "engine") -> tuple[type[msgspec.Struct], Create[Any]]:
     """Import a worker module, and return the settings and the `create` of its plugin of this kind."""
     register = getattr(importlib.import_module(module), "voxgate_register", None)
     plugins = register() if callable(register) else ()

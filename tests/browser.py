@@ -21,6 +21,12 @@ _FLAGS = (
     "--remote-debugging-port=0",
     "--no-first-run",
     "--disable-background-networking",
+    "--disable-extensions",
+    "--disable-component-extensions-with-background-pages",
+    "--disable-default-apps",
+    "--disable-breakpad",
+    "--disable-gpu",
+    "--disable-software-rasterizer",
     "--disable-component-update",
     "--disable-sync",
     "--hide-scrollbars",
@@ -44,7 +50,7 @@ class Tab:
         self._session = session
         self._number = 0
         self._saving = ""
-        for domain in ("Page", "Runtime", "Network", "Log", "Accessibility"):
+        for domain in ("Page", "Runtime", "Network", "Log"):
             self.call(f"{domain}.enable")
 
     def open(self, url: str) -> None:
@@ -73,10 +79,10 @@ class Tab:
         return answer["result"].get("value")
 
     def wait(self, condition: str) -> None:
-        """Returns when the condition holds, looked at with each frame that the browser draws."""
+        """Returns when the condition holds. Looking with each frame would make the browser draw each."""
         self.run(
             "new Promise(resolve => { const look = () =>"
-            f" ({condition}) ? resolve() : requestAnimationFrame(look); look(); }})"
+            f" ({condition}) ? resolve() : setTimeout(look, 10); look(); }})"
         )
 
     def press(self, key: str, *, ctrl: bool = False) -> None:
@@ -99,8 +105,10 @@ class Tab:
         """The window's size, and the colours that the reader prefers."""
         size = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 600}
         self.call("Emulation.setDeviceMetricsOverride", **size)
-        preference = [{"name": "prefers-color-scheme", "value": scheme}]
-        self.call("Emulation.setEmulatedMedia", features=preference)
+        # With motion, a colour would take its time to change.
+        preferences = {"prefers-color-scheme": scheme, "prefers-reduced-motion": "reduce"}
+        features = [{"name": name, "value": value} for name, value in preferences.items()]
+        self.call("Emulation.setEmulatedMedia", features=features)
 
     def picture(self, file: Path) -> None:
         taken = self.call("Page.captureScreenshot", format="png", captureBeyondViewport=True)

@@ -33,6 +33,7 @@ def check(model):
     return ModelFacts(languages=model.strings("config", "languages"), extra_gb=0.5)
 
 FORMAT = ModelFormat(
+    names_models=True,
     files=(
         ModelFile(
             role="weights", kind="tensors", name="model.safetensors",

@@ -3,39 +3,58 @@
 from __future__ import annotations
 
 import os
+import sys
 
 import hypothesis
 import pytest
+import structlog
 
-from tests.databases import shared_postgres, store, store_url
+from tests.databases import new_store_url, shared_postgres, store, store_url
 from tests.leaks import leaks, leaves_holds, loop_leaks
 from tests.redis_server import shared_redis
-from tests.suite import memory
+from tests.suite import memory, once
 from tests.suite.budget import Budget
+from tests.suite.collecting import Collecting
 from tests.suite.folders import Folders
 from tests.suite.guard import Guard
+from tests.suite.not_run import NotRun
 
-__all__ = ["leaks", "leaves_holds", "loop_leaks", "shared_postgres", "shared_redis", "store", "store_url"]
+__all__ = [
+    "leaks",
+    "leaves_holds",
+    "loop_leaks",
+    "new_store_url",
+    "shared_postgres",
+    "shared_redis",
+    "store",
+    "store_url",
+]
 
-# Servers that tests start would otherwise compile all of the code again, each of them.
+# Else each server that tests start would compile all of the code again, and each process of a run the tests.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
+# Else each product of matrices wakes threads that spin on cores which other tests need: four times the work.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+# Its own way to show a failure colours the code, which takes longer than any step of the server.
+_plain = structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
+structlog.configure(processors=[*structlog.get_config()["processors"][:-1], _plain])
 memory.use(memory.choose())
-hypothesis.settings.register_profile("soak", max_examples=3000, deadline=None)
-
-
-def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption(
-        "--keep-file-seconds",
-        action="store_true",
-        help="write what each file took into tests/suite/file_seconds.txt, for the order of later runs",
-    )
+once.share()
+# A machine may be busy: no example fails by the clock.
+_PATIENT = hypothesis.settings(deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
+hypothesis.settings.register_profile("patient", _PATIENT)
+hypothesis.settings.register_profile("soak", _PATIENT, max_examples=3000)
+hypothesis.settings.load_profile("patient")
 
 
 def pytest_configure(config: pytest.Config) -> None:
     parts = {
         "folders": Folders(),
         "guard": Guard(),
-        "budget": Budget(config.getoption("keep_file_seconds")),
+        "not run": NotRun(),
+        "budget": Budget(),
+        "collecting": Collecting(),
     }
     for name, part in parts.items():
         config.pluginmanager.register(part, name)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import struct
 from collections.abc import Sequence
 
-FLOAT, INT64 = 1, 7
+FLOAT, UINT8, INT8, INT32, INT64, BOOL, DOUBLE = 1, 2, 3, 6, 7, 9, 11
+WIDTHS = {FLOAT: 4, UINT8: 1, INT8: 1, BOOL: 1, INT32: 4, INT64: 8, DOUBLE: 8}
 _BYTES, _VARINT, _FIXED32 = 2, 0, 5
 
 
@@ -41,8 +43,14 @@ def tensor(name: str, type_: int, shape: Sequence[int], raw: bytes) -> bytes:
     return dims + number(2, type_) + part(8, name) + part(9, raw)
 
 
-def attribute(name: str, value: int | float | bytes | Sequence[int]) -> bytes:
-    """A whole number, a float, a list of whole numbers, or the bytes of a tensor."""
+def zeros(name: str, type_: int, *shape: int) -> bytes:
+    return tensor(name, type_, shape, bytes(math.prod(shape) * WIDTHS[type_]))
+
+
+def attribute(name: str, value: int | float | str | bytes | Sequence[int]) -> bytes:
+    """A whole number, a float, a text, a list of whole numbers, or the bytes of a tensor."""
+    if isinstance(value, str):
+        return part(1, name) + part(4, value) + number(20, 3)
     if not isinstance(value, int | float | bytes):
         return part(1, name) + b"".join(number(8, each) for each in value) + number(20, 7)
     if isinstance(value, bytes):
@@ -52,11 +60,18 @@ def attribute(name: str, value: int | float | bytes | Sequence[int]) -> bytes:
     return part(1, name) + number(3, value) + number(20, 2)
 
 
-def node(operator: str, inputs: str, output: str, *attributes: bytes, domain: str = "") -> bytes:
-    """`inputs` are names with blanks between them."""
+def branch(name: str, graph_: bytes) -> bytes:
+    """An attribute that is a graph."""
+    return part(1, name) + part(6, graph_) + number(20, 5)
+
+
+def node(
+    operator: str, inputs: str | Sequence[str], output: str, *attributes: bytes, domain: str = ""
+) -> bytes:
+    """`inputs` are names with blanks between them, or a list with empty names for what is left out."""
     return b"".join(
         (
-            *(part(1, each) for each in inputs.split()),
+            *(part(1, each) for each in (inputs.split() if isinstance(inputs, str) else inputs)),
             part(2, output),
             part(3, f"{operator}_{output}"),
             part(4, operator),
@@ -87,7 +102,12 @@ def graph(
 
 
 def model(graph_: bytes, *more: bytes, version: int = 15) -> bytes:
-    return number(1, 8) + part(7, graph_) + part(8, part(1, "") + number(2, version)) + b"".join(more)
+    return number(1, 8) + part(7, graph_) + operators("", version) + b"".join(more)
+
+
+def operators(domain: str, version: int) -> bytes:
+    """A set of operators that a model needs."""
+    return part(8, part(1, domain) + number(2, version))
 
 
 def _varint(value: int) -> bytes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import selectors
@@ -17,11 +18,17 @@ from typing import NamedTuple
 
 import httpx2
 
+from tests.commands import command as command
+
 VOXGATE = Path(sys.executable).parent / "voxgate"
 START_S = 60.0
 FIRST_AUDIO_S = 25.0
 """What a test's server waits for first audio, where its config does not say: a busy machine may need long."""
 STOP_S = 40.0
+MOST_HELD_S = 0.15
+"""What a step may hold a worker's loop, by CPU time. Beside other processes, the same work takes more."""
+MOST_KEPT_S = 0.6
+"""By another thread: what a busy machine keeps from both is not told apart from that."""
 
 TONE = """
 [server]
@@ -37,6 +44,8 @@ tone = "tone"
 espeak = "f3"
 """
 """A config whose default engine says in tones what it was asked to say; see plugins/tone/README.md."""
+ALONE = TONE.replace("[engines.espeak]\nprocesses = 1\n", "").replace('espeak = "f3"\n', "")
+"""That engine alone: each host is a process."""
 
 
 class MintedKey(NamedTuple):
@@ -60,7 +69,7 @@ class Server(NamedTuple):
         return httpx2.Client(base_url=self.url, headers=headers, timeout=timeout)
 
     def cli(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
-        """`voxgate …` beside the running server."""
+        """`voxgate …` beside the running server, inside this process."""
         return command(self.config, *arguments, check=check)
 
     def control(self) -> httpx2.Client:
@@ -85,8 +94,8 @@ class Server(NamedTuple):
             return client.post("/v1/audio/speech", json=body)
 
 
-def command(config: Path, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
-    """`voxgate …` with this config file."""
+def command_process(config: Path, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+    """`voxgate …` with this config file, as a process of its own."""
     environ = {**os.environ, "VOXGATE_CONFIG": str(config)}
     return subprocess.run(
         [VOXGATE, *arguments], env=environ, capture_output=True, text=True, timeout=60, check=check
@@ -96,13 +105,18 @@ def command(config: Path, *arguments: str, check: bool = True) -> subprocess.Com
 @contextmanager
 def running(
     folder: Path,
-    config: str = TONE,
+    config: str = ALONE,
     *,
     environ: Mapping[str, str] | None = None,
     command: tuple[str, ...] = (),
     cwd: Path | None = None,
+    start_s: float = START_S,
+    may_hold: str = "",
 ) -> Iterator[Server]:
-    """Starts one on a free port, waits until it says that it serves, and ends it with SIGTERM."""
+    """Starts one on a free port, waits until it says that it serves, and ends it with SIGTERM.
+
+    At its end nothing may have held the loop of a worker: `may_hold` says why something does.
+    """
     file, log = folder / "config.toml", folder / "server.log"
     file.write_text(config)
     metrics = f"127.0.0.1:{free_port()}"
@@ -124,10 +138,21 @@ def running(
             stderr=stderr,
         )
     try:
-        url, key = _wait(process, log)
+        url, key = _wait(process, log, start_s)
         yield Server(process, url, key, file, folder / "data", f"http://{metrics}/metrics", log)
     finally:
         stop(process)
+    held = loop_holds(log)
+    assert may_hold or not held, held
+
+
+_MOST_HELD_MS = {"loop": MOST_HELD_S * 1000, "another": MOST_KEPT_S * 1000}
+
+
+def loop_holds(log: Path) -> list[str]:
+    """The lines about steps that held the loop of a worker for too long."""
+    lines = [json.loads(line) for line in log.read_bytes().splitlines() if b'"loop.held"' in line]
+    return [str(line) for line in lines if line["held_ms"] >= _MOST_HELD_MS[line["thread"]]]
 
 
 def stop(process: subprocess.Popen[bytes], number: int = signal.SIGTERM) -> int:
@@ -151,9 +176,9 @@ def free_port() -> int:
         return port
 
 
-def _wait(process: subprocess.Popen[bytes], log: Path) -> tuple[str, str]:
+def _wait(process: subprocess.Popen[bytes], log: Path, start_s: float) -> tuple[str, str]:
     assert process.stdout is not None
-    printed, deadline = b"", time.monotonic() + START_S
+    printed, deadline = b"", time.monotonic() + start_s
     with selectors.DefaultSelector() as selector:
         selector.register(process.stdout, selectors.EVENT_READ)
         while b"Ctrl-C stops it." not in printed:

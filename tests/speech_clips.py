@@ -14,10 +14,14 @@ from tests.proxy.audio.recordings.speech import SENTENCES, master_of, speech
 TEXT = " ".join(SENTENCES)
 
 
-@cache
 def wav(voice: str = "m3") -> bytes:
-    """A WAV file of about twelve seconds, by a voice of espeak."""
-    # In a thread: it may be asked for where a loop runs already.
+    """A WAV file of about twelve seconds, by a voice of espeak: the same bytes each time."""
+    return _wav(voice)
+
+
+@cache
+def _wav(voice: str) -> bytes:
+    # The library does not say the same twice. In a thread: it may be asked for where a loop runs already.
     with ThreadPoolExecutor(1) as thread:
         return master_of(thread.submit(lambda: asyncio.run(speech(voice))).result())
 

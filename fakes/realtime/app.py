@@ -28,6 +28,7 @@ class RealtimeFake:
 
     def __init__(self, manner: Manner | None = None, models: Sequence[str] = ()) -> None:
         self.manner = manner or Manner()
+        self.may_list = True
         # Azure's deployments have names of their own.
         self.models = {**MODELS, **dict.fromkeys(models)}
         self.script = Script()
@@ -104,6 +105,8 @@ class RealtimeFake:
     async def _models(self, request: web.Request) -> web.Response:
         if _is_wrong(request):
             return _error(401, "invalid_api_key")
+        if not self.may_list:
+            return _error(403, "missing_scope")
         data = [{"id": id_, "object": "model", "shutdown_date": day} for id_, day in self.models.items()]
         return web.json_response({"object": "list", "data": data})
 

@@ -7,7 +7,7 @@ from typing import Annotated
 import msgspec
 
 from plugins.audioseal.model_format import MODEL_FORMAT
-from speech_engine.plugin import Hosted, Missing, Plugin
+from speech_engine.plugin import Hosted, Plugin, missing_model
 
 
 class AudioSealSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -35,10 +35,9 @@ HOSTED = Hosted(
 )
 
 
-def missing(settings: AudioSealSettings) -> tuple[Missing, ...]:
-    """Return the want of a model, if the section names none."""
-    do = 'voxgate models import FOLDER --engine audioseal --name NAME --licence MIT, then model = "NAME"'
-    return () if settings.model_path else (Missing("the section names no model", do),)
+missing = missing_model(
+    'voxgate models import FOLDER --engine audioseal --name NAME --licence MIT, then model = "NAME"'
+)
 
 
 def voxgate_register() -> tuple[Plugin[AudioSealSettings], ...]:

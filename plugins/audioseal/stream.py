@@ -9,8 +9,7 @@ import numpy as np
 
 from plugins.audioseal.model_format import HOP, RATE_HZ
 from plugins.audioseal.resampling import Floats, Resampler
-
-LEAST_RATE_HZ, MOST_RATE_HZ = 8_000, 48_000
+from speech_engine.mark import require_rate
 
 AddMark = Callable[[Floats], Floats]
 """Takes whole hops of sound, and returns what is to be added to them."""
@@ -79,9 +78,3 @@ class SealStream:
         # The network marks silence, too.
         marked = np.where(sound == 0, sound, np.rint(sound + mark))
         return bytes(np.clip(marked, -_FULL, _FULL - 1).astype("<i2"))
-
-
-def require_rate(sample_rate_hz: int) -> None:
-    """Raise ValueError for a rate that no marked sound has."""
-    if not LEAST_RATE_HZ <= sample_rate_hz <= MOST_RATE_HZ:
-        raise ValueError(f"a marked sound has {LEAST_RATE_HZ} to {MOST_RATE_HZ} samples a second")

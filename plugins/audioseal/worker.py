@@ -14,9 +14,9 @@ from plugins.audioseal.model_format import BITS, RATE_HZ
 from plugins.audioseal.networks import Hearing, Networks, load_networks
 from plugins.audioseal.plugin import AudioSealSettings
 from plugins.audioseal.resampling import resampled
-from plugins.audioseal.stream import SealStream, require_rate
+from plugins.audioseal.stream import SealStream
 from speech_engine import Context, Plugin
-from speech_engine.mark import PAYLOAD_BITS, Detection, MarkKey
+from speech_engine.mark import PAYLOAD_BITS, Detection, MarkKey, require_rate
 from speech_engine.model_files import UnusableModel
 
 THRESHOLD: Final = 0.5

@@ -6,22 +6,20 @@ import re
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import TypeVar
-from urllib.parse import urlencode
 
 import msgspec
 
 from plugins.elevenlabs import refusals
-from speech_engine.errors import EngineError, EngineFailed, VoiceNotFound
+from speech_engine import cloud
+from speech_engine.errors import EngineError, VoiceNotFound
 from speech_engine.http import HttpAnswer, HttpClient, HttpForm, HttpRequest
 from speech_engine.plugin import Logger
 from speech_engine.values import EngineVoice, Voice
 
 T = TypeVar("T")
 
-_JSON = {"content-type": "application/json"}
 _VOICE_ID = re.compile(r"[A-Za-z0-9_-]{1,128}")
 _LISTS_S = 9.0
-_MOST_REFUSAL_BYTES = 256 * 1024
 
 
 def voice_id(voice: Voice) -> str:
@@ -79,12 +77,7 @@ class Api:
 
     async def refused(self, answer: HttpAnswer) -> EngineError:
         """Return the error for an answer whose body is a refusal, with any status."""
-        try:
-            body = await answer.read(_MOST_REFUSAL_BYTES)
-        except EngineError:
-            # The body could not be read, so the status alone must be enough.
-            body = b""
-        return self.refusal(answer, refusals.read(body))
+        return self.refusal(answer, refusals.read(await cloud.refusal_body(answer)))
 
     def refusal(self, answer: HttpAnswer, refusal: refusals.Refusal) -> EngineError:
         """Log a refusal and return its error. ElevenLabs' support asks for the request id in the log."""
@@ -104,13 +97,8 @@ class Api:
         body: msgspec.Struct | HttpForm | None,
         within_s: float,
     ) -> HttpRequest:
-        return HttpRequest(
-            method=method,
-            url=f"{self._base_url}{path}" + (f"?{urlencode(query)}" if query else ""),
-            headers=self._headers if isinstance(body, HttpForm | None) else self._headers | _JSON,
-            body=_encoded(body),
-            within_s=within_s,
-        )
+        address = f"{self._base_url}{path}"
+        return cloud.request(method, address, self._headers, within_s, query=query, body=body)
 
     def _note(self, headers: Mapping[str, str]) -> None:
         most = headers.get("maximum-concurrent-requests", "")
@@ -120,14 +108,4 @@ class Api:
 
 
 def decoded(type_: type[T], body: bytes) -> T:
-    try:
-        return msgspec.json.decode(body, type=type_)
-    except msgspec.DecodeError:
-        # `from None`, and no word of the body in the message, because the body may hold anything.
-        raise EngineFailed("ElevenLabs' answer is not what its documentation says.") from None
-
-
-def _encoded(body: msgspec.Struct | HttpForm | None) -> bytes | HttpForm:
-    if body is None or isinstance(body, HttpForm):
-        return body or b""
-    return msgspec.json.encode(body)
+    return cloud.decoded(type_, body, "ElevenLabs' answer is not what its documentation says.")

@@ -28,62 +28,65 @@ class _Added(msgspec.Struct, frozen=True):
     requires_verification: bool = False
 
 
-async def add(api: Api, request: CloneRequest) -> str:
-    """Add a voice and return its id. There is only one try: a second could leave a voice twice."""
-    try:
-        async with api.ask("POST", "/v1/voices/add", body=_form(request), within_s=_UPLOAD_S) as answer:
-            added = decoded(_Added, await answer.read())
-    except UnsupportedText as error:
-        raise UnusableSample(error.message, detail=error.detail) from None
-    except EngineStumbled as error:
-        raise EngineFailed(error.message, detail=error.detail) from None
-    try:
-        found = voice_id(EngineVoice(added.voice_id))
-    except VoiceNotFound:
-        raise EngineFailed("ElevenLabs gave a new voice an id that cannot be one.") from None
-    if added.requires_verification:
-        await delete(api, found)
-        raise UnusableSample(_UNVERIFIED)
-    return found
+class Cloner:
+    """The voices of one account that are made of recordings."""
 
+    def __init__(self, api: Api) -> None:
+        self._api = api
 
-async def find(api: Api, name: str) -> str | None:
-    """Return the id of the voice with this name. ElevenLabs makes ids itself, so only the name is ours."""
-    for listed in await _search(api, name):
-        if listed.name == name:
-            if listed.voice_verification is not None and listed.voice_verification.requires_verification:
-                await delete(api, listed.voice_id)
-                raise UnusableSample(_UNVERIFIED)
-            return listed.voice_id
-    return None
+    async def clone(self, request: CloneRequest) -> str:
+        """Add a voice and return its id. There is only one try: a second could leave a voice twice."""
+        asked = self._api.ask("POST", "/v1/voices/add", body=_form(request), within_s=_UPLOAD_S)
+        try:
+            async with asked as answer:
+                added = decoded(_Added, await answer.read())
+        except UnsupportedText as error:
+            raise UnusableSample(error.message, detail=error.detail) from None
+        except EngineStumbled as error:
+            raise EngineFailed(error.message, detail=error.detail) from None
+        try:
+            found = voice_id(EngineVoice(added.voice_id))
+        except VoiceNotFound:
+            raise EngineFailed("ElevenLabs gave a new voice an id that cannot be one.") from None
+        if added.requires_verification:
+            await self.delete_voice(found)
+            raise UnusableSample(_UNVERIFIED)
+        return found
 
+    async def find_clone(self, name: str) -> str | None:
+        """Return the id of the voice with this name. Only the name is ours: ElevenLabs makes ids itself."""
+        for listed in await self._search(name):
+            if listed.name == name:
+                if listed.voice_verification is not None and listed.voice_verification.requires_verification:
+                    await self.delete_voice(listed.voice_id)
+                    raise UnusableSample(_UNVERIFIED)
+                return listed.voice_id
+        return None
 
-async def list_(api: Api, prefix: str) -> CloneList:
-    """List our clones, and count the room that the account has left."""
-    found = tuple(
-        CloneInfo(each.voice_id, each.name)
-        for each in await _search(api, prefix)
-        if each.name is not None and each.name.startswith(prefix)
-    )
-    subscription = await api.look(listings.Subscription, "/v1/user/subscription")
-    if subscription is None:
-        return CloneList(found)
-    return CloneList(found, subscription.slots_left, subscription.additions_left)
+    async def list_clones(self, prefix: str) -> CloneList:
+        """List our clones, and count the room that the account has left."""
+        found = tuple(
+            CloneInfo(each.voice_id, each.name)
+            for each in await self._search(prefix)
+            if each.name is not None and each.name.startswith(prefix)
+        )
+        subscription = await self._api.look(listings.Subscription, "/v1/user/subscription")
+        if subscription is None:
+            return CloneList(found)
+        return CloneList(found, subscription.slots_left, subscription.additions_left)
 
+    async def delete_voice(self, id: str) -> None:
+        async with self._api.ask("DELETE", f"/v1/voices/{voice_id(EngineVoice(id))}") as answer:
+            await answer.read()
 
-async def _search(api: Api, text: str) -> tuple[listings.ListedVoice, ...]:
-    """Return the cloned voices that a search for a name finds. The search also looks at other fields."""
-    found, is_whole = await listings.pages(api, {"search": text, "category": "cloned"})
-    if found is None:
-        raise EngineCannot("The ElevenLabs key may not list voices, so its clones cannot be found.")
-    if not is_whole:
-        raise EngineFailed("ElevenLabs has more voices than can be looked through.")
-    return found
-
-
-async def delete(api: Api, voice: str) -> None:
-    async with api.ask("DELETE", f"/v1/voices/{voice_id(EngineVoice(voice))}") as answer:
-        await answer.read()
+    async def _search(self, text: str) -> tuple[listings.ListedVoice, ...]:
+        """Return the cloned voices that a search for a name finds. The search also looks at other fields."""
+        found, is_whole = await listings.pages(self._api, {"search": text, "category": "cloned"})
+        if found is None:
+            raise EngineCannot("The ElevenLabs key may not list voices, so its clones cannot be found.")
+        if not is_whole:
+            raise EngineFailed("ElevenLabs has more voices than can be looked through.")
+        return found
 
 
 def _form(request: CloneRequest) -> HttpForm:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import io
-import wave
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
 
@@ -18,6 +16,7 @@ from plugins.elevenlabs.speech import credits_told, expect_sound, open_sound, qu
 from speech_engine.errors import EngineFailed, UnsupportedText, UnusableSample
 from speech_engine.events import Event, Finished, Started
 from speech_engine.http import HttpFile, HttpForm
+from speech_engine.pcm import wav_file
 from speech_engine.values import SpeechJob
 
 _MOST_BYTES = 50 * 1024 * 1024
@@ -92,17 +91,9 @@ async def _gathered(pcm: AsyncIterator[bytes]) -> bytes:
 
     ElevenLabs takes bare samples only at 16 kHz, and it takes a form only as a whole.
     """
-    whole = io.BytesIO()
-    size = 0
-    with wave.open(whole, "wb") as file:
-        file.setnchannels(1)
-        file.setsampwidth(2)
-        file.setframerate(SAMPLE_RATE_HZ)
-        async for piece in pcm:
-            size += len(piece)
-            if size > _MOST_BYTES:
-                raise UnusableSample("ElevenLabs takes recordings of up to 50 MB.")
-            file.writeframesraw(piece)
-        # This corrects the sizes in the header, which is possible only before the file is closed.
-        file.writeframes(b"")
-    return whole.getvalue()
+    whole = bytearray()
+    async for piece in pcm:
+        whole += piece
+        if len(whole) > _MOST_BYTES:
+            raise UnusableSample("ElevenLabs takes recordings of up to 50 MB.")
+    return wav_file(whole, SAMPLE_RATE_HZ)

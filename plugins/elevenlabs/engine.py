@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing, asynccontextmanager
 
-from plugins.elevenlabs import cloning, listings, phonemes
+from plugins.elevenlabs import listings, phonemes
 from plugins.elevenlabs.api import Api, voice_id
+from plugins.elevenlabs.cloning import Cloner
 from plugins.elevenlabs.conversion import Converter
 from plugins.elevenlabs.settings import ElevenLabsSettings
 from plugins.elevenlabs.speech import Speech
-from speech_engine.cloning import CloneList, CloneRequest
 from speech_engine.errors import EngineExhausted
 from speech_engine.events import Event
 from speech_engine.models import ModelInfo, VoiceInfo
@@ -25,7 +25,7 @@ An operator with a larger plan sets `concurrency` in the engine's section.
 """
 
 
-class ElevenLabsEngine:
+class ElevenLabsEngine(Cloner):
     """An engine of one account. It has no model and no voice until the first `refresh` succeeds."""
 
     slots = _SLOTS
@@ -33,7 +33,7 @@ class ElevenLabsEngine:
     def __init__(self, name: str, settings: ElevenLabsSettings, api: Api) -> None:
         self._name = name
         self._settings = settings
-        self._api = api
+        super().__init__(api)
         self._converter = Converter(api, settings)
         self._models: tuple[ModelInfo, ...] = ()
         self._voices: tuple[VoiceInfo, ...] = ()
@@ -77,18 +77,6 @@ class ElevenLabsEngine:
         async with aclosing(self._converter.events(job, voice_id(job.voice), pcm)) as events:
             async for event in events:
                 yield event
-
-    async def clone(self, request: CloneRequest) -> str:
-        return await cloning.add(self._api, request)
-
-    async def find_clone(self, name: str) -> str | None:
-        return await cloning.find(self._api, name)
-
-    async def list_clones(self, prefix: str) -> CloneList:
-        return await cloning.list_(self._api, prefix)
-
-    async def delete_voice(self, id: str) -> None:
-        await cloning.delete(self._api, id)
 
     def _most_characters(self, model: str) -> int:
         known = (each.max_characters for each in self._models if each.id == model)

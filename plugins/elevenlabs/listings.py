@@ -10,6 +10,7 @@ import msgspec
 from plugins.elevenlabs import phonemes
 from plugins.elevenlabs.api import Api, voice_id
 from plugins.elevenlabs.settings import ElevenLabsSettings
+from speech_engine.cloud import OURS
 from speech_engine.errors import EngineExhausted, EngineUnauthorized, VoiceNotFound
 from speech_engine.models import Language, ModelInfo, VoiceInfo
 from speech_engine.values import EngineVoice
@@ -22,9 +23,6 @@ DEFAULT_MAX_CHARACTERS = 5_000
 
 SAMPLE_S = (3.0, 120.0)
 """ElevenLabs names no bounds. It says that more than two minutes of a voice make it no better."""
-
-OURS = "voxgate-"
-"""The beginning of the names of voices that were cloned through this server. Each has an owner."""
 
 _PAGE = "100"
 _MOST_PAGES = 20

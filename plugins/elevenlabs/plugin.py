@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from plugins.elevenlabs.engine import create
 from plugins.elevenlabs.settings import ElevenLabsSettings
-from speech_engine.plugin import Plugin
+from speech_engine.plugin import Plugin, created_late
 
 
 def voxgate_register() -> tuple[Plugin[ElevenLabsSettings], ...]:
+    create = created_late("plugins.elevenlabs.engine")
     return (Plugin(kind="engine", name="elevenlabs", settings=ElevenLabsSettings, create=create),)

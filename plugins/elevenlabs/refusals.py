@@ -12,16 +12,19 @@ from typing import Any
 
 import msgspec
 
+from speech_engine import cloud
 from speech_engine.errors import (
     EngineError,
     EngineExhausted,
     EngineFailed,
+    EngineForbidden,
     EngineLimited,
     EngineStumbled,
     EngineTimeout,
     EngineUnauthorized,
     NoCloneRoom,
     UnsupportedLanguage,
+    UnsupportedRequest,
     UnsupportedText,
     VoiceNotFound,
 )
@@ -30,7 +33,7 @@ MISSING_PERMISSIONS = "missing_permissions"
 """The name of the refusal if the key is valid but lacks this permission. The key may still speak."""
 
 
-class NoSuchPath(EngineFailed):
+class NoSuchPath(UnsupportedRequest):
     """Raised if the address itself does not exist, for any voice and model."""
 
 
@@ -40,8 +43,8 @@ _BY_NAME: dict[str, type[EngineError]] = {
     "quota_exceeded": EngineExhausted,
     "voice_limit_reached": NoCloneRoom,
     "voice_not_found": VoiceNotFound,
-    # The request is not at fault. The list of models is out of date, and the engine reads it again.
-    "model_not_found": EngineFailed,
+    # The list of models is out of date, and the engine reads it again.
+    "model_not_found": UnsupportedRequest,
     "max_character_limit_exceeded": UnsupportedText,
     "text_too_long": UnsupportedText,
     "invalid_parameters": UnsupportedText,
@@ -52,32 +55,27 @@ _BY_NAME: dict[str, type[EngineError]] = {
     "system_busy": EngineLimited,
 }
 _BY_STATUS: dict[int, type[EngineError]] = {
-    400: UnsupportedText,
-    401: EngineUnauthorized,
-    402: EngineExhausted,
-    403: EngineUnauthorized,
-    # ElevenLabs does not say how much work it did, or whether it bills that. So there is no second try.
-    408: EngineTimeout,
-    413: UnsupportedText,
-    422: UnsupportedText,
-    429: EngineLimited,
-    504: EngineTimeout,
+    **cloud.STATUSES,
+    **dict.fromkeys((400, 413, 422), UnsupportedText),
+    403: EngineForbidden,
+    404: UnsupportedRequest,
 }
 _SENTENCES: dict[type[EngineError], str] = {
-    EngineUnauthorized: "ElevenLabs does not accept the key, or does not let it do this",
-    EngineExhausted: "The ElevenLabs account has nothing left",
-    NoCloneRoom: "The ElevenLabs account has no room for another voice",
-    EngineLimited: "ElevenLabs allows no more requests just now",
-    EngineStumbled: "ElevenLabs failed for a moment",
-    EngineTimeout: "ElevenLabs ran out of time",
-    NoSuchPath: "ElevenLabs has nothing at this address",
-    EngineFailed: "ElevenLabs did not do what it was asked",
-    VoiceNotFound: "ElevenLabs has no such voice",
-    UnsupportedText: "ElevenLabs does not take this text with these parameters",
-    UnsupportedLanguage: "This ElevenLabs model does not speak the language",
+    EngineUnauthorized: "ElevenLabs does not accept the key, or it lacks a permission.",
+    EngineForbidden: "ElevenLabs does not let the key do this.",
+    EngineExhausted: "The ElevenLabs account has nothing left.",
+    NoCloneRoom: "The ElevenLabs account has no room for another voice.",
+    EngineLimited: "ElevenLabs allows no more requests just now.",
+    EngineStumbled: "ElevenLabs failed for a moment.",
+    EngineTimeout: "ElevenLabs ran out of time.",
+    NoSuchPath: "ElevenLabs has nothing at this address.",
+    EngineFailed: "ElevenLabs did not do what it was asked.",
+    UnsupportedRequest: "ElevenLabs does not take this request.",
+    VoiceNotFound: "ElevenLabs has no such voice.",
+    UnsupportedText: "ElevenLabs does not take this text with these parameters.",
+    UnsupportedLanguage: "This ElevenLabs model does not speak the language.",
 }
 _NAME = re.compile(r"[a-z0-9_]{1,64}")
-_SECONDS = re.compile(r"\d{1,6}(\.\d+)?")
 
 
 class Refusal(msgspec.Struct, frozen=True):
@@ -100,11 +98,8 @@ def read(body: bytes) -> Refusal:
 
     This never raises.
     """
-    try:
-        decoded = msgspec.json.decode(body)
-    except msgspec.DecodeError:
-        return Refusal()
-    return told(decoded.get("detail") if isinstance(decoded, dict) else None)
+    said = cloud.said(body)
+    return told(said.get("detail") if isinstance(said, dict) else None)
 
 
 def told(detail: Any) -> Refusal:
@@ -121,11 +116,8 @@ def error(refusal: Refusal, http_status: int, headers: Mapping[str, str]) -> Eng
 
     Its detail has the names that an operator can look up. The provider's prose is in neither.
     """
-    kind = _kind(refusal, http_status)
     about = f"HTTP {http_status}" + (f", {refusal.name}" if refusal.name else "")
-    wait = headers.get("retry-after", "")
-    seconds = float(wait) if _SECONDS.fullmatch(wait) else None
-    return kind(f"{_SENTENCES[kind]}.", detail=about, retry_after_s=seconds)
+    return cloud.refusal(_kind(refusal, http_status), _SENTENCES, http_status, headers, about)
 
 
 def _kind(refusal: Refusal, http_status: int) -> type[EngineError]:

@@ -8,13 +8,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Protocol
 
-from speech_engine.errors import EngineFailed
 from speech_engine.events import Audio, Encoded
 from speech_engine.pcm import PcmPieces
 
 _SAMPLE_BYTES = 2
-_ENCODED = (b"ID3", b"OggS", b"RIFF", b"fLaC")
-"""The first bytes of encoded files. Played as samples, a file would be noise at full volume."""
 
 
 class Sound(Protocol):
@@ -36,8 +33,8 @@ class Sound(Protocol):
 class PcmSound:
     def __init__(self, sample_rate_hz: int, most_samples: int | None) -> None:
         self.samples = 0
-        self._pieces = PcmPieces(sample_rate_hz, most_samples)
-        self._is_new = True
+        fault = "ElevenLabs was asked for PCM and gave something else."
+        self._pieces = PcmPieces(sample_rate_hz, most_samples, fault)
 
     def __repr__(self) -> str:
         return f"<PcmSound {self.samples} samples>"
@@ -47,17 +44,12 @@ class PcmSound:
         return self._pieces.is_full
 
     def feed(self, segment: int, data: bytes) -> Iterator[Audio]:
-        # There is no test for a bare MPEG frame, because its first two bytes can also be a sample.
-        if self._is_new and data.startswith(_ENCODED):
-            raise EngineFailed("ElevenLabs was asked for PCM and gave something else.")
-        self._is_new = self._is_new and not data
         for pcm in self._pieces.feed(data):
             self.samples += len(pcm) // _SAMPLE_BYTES
             yield Audio(segment, pcm)
 
     def end_of_call(self) -> None:
         self._pieces.begin()
-        self._is_new = True
 
 
 class Mp3Sound:

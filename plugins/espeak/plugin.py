@@ -8,6 +8,7 @@ from typing import Annotated
 
 import msgspec
 
+from plugins.espeak.names import NAMES
 from speech_engine import Hosted, Plugin
 from speech_engine.plugin import Missing
 
@@ -50,5 +51,6 @@ def voxgate_register() -> tuple[Plugin[EspeakSettings], ...]:
             settings=EspeakSettings,
             create=Hosted("plugins.espeak.worker", memory_mb=2048, keeps_one_core=True),
             missing=missing,
+            names=lambda _settings: NAMES,
         ),
     )

@@ -1,37 +1,39 @@
-"""Kokoro as an Engine: texts become pieces, and each piece's sound goes out as soon as it is made.
+"""Kokoro as an engine over a network: what a text's pieces are, and how each sounds with a voice's style.
 
 It knows espeak-ng only as a function that tells sounds; `worker.py` has that function.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractAsyncContextManager, nullcontext
+from pathlib import Path
 
-from plugins.kokoro.model_format import KokoroModel, StyleVoice
-from plugins.kokoro.network import Network
+import numpy as np
+from numpy.typing import NDArray
+
+from plugins.kokoro.model_format import SPEED, STYLE, STYLE_SIZE, KokoroModel, StyleVoice
 from plugins.kokoro.plugin import KokoroSettings
-from plugins.kokoro.reading import Phonemize, Piece, read_text
-from plugins.kokoro.voices import MODEL, RATE_HZ, VoiceList
-from speech_engine import (
-    Audio,
-    Context,
-    EngineFailed,
-    Event,
-    Finished,
-    ModelInfo,
-    SpeechJob,
-    Started,
-    VoiceInfo,
-)
-from speech_engine.host.onnx_network import StopSwitch
-from speech_engine.host.stoppable import run_stoppable
+from plugins.kokoro.reading import read_text
+from plugins.kokoro.voices import RATE_HZ, VoiceList
+from speech_engine import Context, EngineFailed
+from speech_engine.host.onnx_engine import OnnxEngine, OnnxNetwork, StopSwitch
+from speech_engine.text.sounds import Phonemize, Piece
 
-_CHUNK_BYTES = RATE_HZ // 10 * 2
+MOST_S = 300
+"""The longest sound of one piece. A model that makes more of it is broken, or made to harm."""
+
+_PEAK = 32767.0
+_SILENT = 0.01
+"""Of a piece's peak. Kokoro's own silence is a thousand times quieter."""
+_BREATH_MS = 40
+"""What stays before the first sound of a piece that goes on with a sentence."""
 
 
-class KokoroEngine:
-    """Speaks with one model, `slots` texts at once."""
+class KokoroEngine(OnnxEngine[StyleVoice]):
+    """Speaks with one model."""
+
+    title = "Kokoro"
 
     def __init__(
         self,
@@ -39,69 +41,57 @@ class KokoroEngine:
         context: Context,
         model: KokoroModel,
         voices: VoiceList,
-        network: Network,
+        network: OnnxNetwork,
         phonemize: Phonemize,
         threads: ThreadPoolExecutor,
     ) -> None:
-        self._settings = settings
-        self._tick = context.tick
+        super().__init__(settings.slots, settings.pause_ms, context, voices, threads)
         self._model = model
-        self._voices = voices
+        self._network = network
         self._phonemize = phonemize
-        self._threads = threads
-        self.network = network
+        self._styles = Path(settings.model_path) / "voices.npz"
 
-    def __repr__(self) -> str:
-        return f"<KokoroEngine, {self._voices!r}>"
+    def read(self, text: str, voice: StyleVoice, said: int) -> list[Piece]:
+        return read_text(text, voice.reading, self._model.symbols, self._phonemize, said)
 
-    @property
-    def slots(self) -> int:
-        return self._settings.slots
+    def lend(self, voice: StyleVoice) -> AbstractAsyncContextManager[OnnxNetwork]:
+        return nullcontext(self._network)
 
-    @property
-    def unlisted_voices(self) -> tuple[str, ...]:
-        return self._voices.unlisted()
-
-    def models(self) -> tuple[ModelInfo, ...]:
-        return (self._voices.model(),)
-
-    def voices(self) -> tuple[VoiceInfo, ...]:
-        return self._voices.infos()
-
-    async def speak(self, job: SpeechJob) -> AsyncGenerator[Event, None]:
-        if job.model != MODEL:
-            raise EngineFailed(f"Kokoro has one model, {MODEL!r}, and was asked for {job.model!r}")
-        voice = self._voices.find(job.voice, job.language)
-        # All texts first: what cannot be spoken is refused before anybody hears a part.
-        read = await run_stoppable(
-            self._threads, lambda: self._pieces(job, voice), StopSwitch().stop, self._tick
+    def sound(
+        self, network: OnnxNetwork, piece: Piece, voice: StyleVoice, speed: float, stop: StopSwitch
+    ) -> bytes:
+        # A voice has a style for each number of sounds, the pads not counted, from one on.
+        row = min(piece.sounds, voice.styles) - 1
+        style = np.fromfile(
+            self._styles, "<f4", STYLE_SIZE, offset=voice.begin + row * STYLE_SIZE * np.dtype("<f4").itemsize
         )
-        left = job.max_samples
-        yield Started(RATE_HZ)
-        for number, (segment, piece) in enumerate(read):
-            pcm = await self._sound(piece, voice, job.speed)
-            if number + 1 < len(read):
-                pcm += bytes(RATE_HZ * self._settings.pause_ms // 1000 * 2)
-            pcm = pcm if left is None else pcm[: left * 2]
-            for chunk in _chunks(pcm):
-                yield Audio(segment, chunk)
-            if left is not None and (left := left - len(pcm) // 2) <= 0:
-                break
-        yield Finished()
-
-    def _pieces(self, job: SpeechJob, voice: StyleVoice) -> list[tuple[int, Piece]]:
-        return [
-            (number, piece)
-            for number, segment in enumerate(job.segments)
-            for piece in read_text(segment.spoken, voice.reading, self._model.symbols, self._phonemize)
-        ]
-
-    async def _sound(self, piece: Piece, voice: StyleVoice, speed: float) -> bytes:
-        stop = StopSwitch()
-        return await run_stoppable(
-            self._threads, lambda: self.network.speak(piece, voice, speed, stop), stop.stop, self._tick
-        )
+        values = {
+            self._model.tokens_input: np.array([piece.numbers], np.int64),
+            STYLE: style[np.newaxis],
+            SPEED: np.array([speed], np.float32),
+        }
+        sound = network.run(self._model.output, values, stop)
+        return _pcm_of(joinable(np.asarray(sound, np.float32).reshape(-1), piece, speed))
 
 
-def _chunks(pcm: bytes) -> Iterator[bytes]:
-    return (pcm[at : at + _CHUNK_BYTES] for at in range(0, len(pcm), _CHUNK_BYTES))
+def joinable(sound: NDArray[np.float32], piece: Piece, speed: float) -> NDArray[np.float32]:
+    """Return a sound with no more silence than fits, where its sentence was cut.
+
+    The network begins and ends each piece with the silence of a sentence: together about a second.
+    """
+    heard = np.flatnonzero(np.abs(sound) > _SILENT * np.max(np.abs(sound), initial=0.0))
+    if not len(heard):
+        return sound
+    begin, end = 0, len(sound)
+    if piece.follows:
+        begin = max(0, heard[0] - _BREATH_MS * RATE_HZ // 1000)
+    if piece.rest_ms is not None:
+        end = min(end, heard[-1] + 1 + round(piece.rest_ms * RATE_HZ / 1000 / speed))
+    return sound[begin:end]
+
+
+def _pcm_of(sound: NDArray[np.float32]) -> bytes:
+    if len(sound) > MOST_S * RATE_HZ:
+        raise EngineFailed(f"The model's network made more than {MOST_S} seconds of one sentence.")
+    clean = np.nan_to_num(np.clip(sound, -1.0, 1.0))
+    return (clean * _PEAK).astype("<i2").tobytes()

@@ -23,16 +23,26 @@ STYLE_SIZE = 256
 MOST_TOKENS = 510
 """Of one piece, without the pad at either end. A voice has a style for each length up to this one."""
 
+OPERATORS = tuple(
+    ("com.microsoft", name)
+    for name in ("DynamicQuantizeLSTM", "FastGelu", "SkipLayerNormalization", "FusedMatMul")
+)
+"""What onnxruntime makes of Kokoro's network when it shrinks that to whole numbers."""
+
 _MOST_SYMBOLS = 4_096
 _VOICE = re.compile(r"([a-z])([fm])(_[a-z0-9]{1,40})?")
 
 
 class Reading(NamedTuple):
-    """A language of Kokoro's voices, and espeak-ng's name of it; without that, it has no reader here."""
+    """A language of Kokoro's voices, and espeak-ng's name of it; without that, it has no reader here.
+
+    `native` is the language that the voices learned, if they read another one here.
+    """
 
     tag: str
     name: str
     espeak: str = ""
+    native: str = ""
 
 
 READINGS: Mapping[str, Reading] = {
@@ -43,7 +53,7 @@ READINGS: Mapping[str, Reading] = {
     "h": Reading("hi", "Hindi", "hi"),
     "i": Reading("it", "Italian", "it"),
     "p": Reading("pt-BR", "Brazilian Portuguese", "pt-br"),
-    "j": Reading("ja", "Japanese"),
+    "j": Reading("en-US", "American English", "en-us", native="Japanese"),
     "z": Reading("zh", "Mandarin"),
 }
 """By the first letter of a voice's name. The second one is its gender."""
@@ -85,7 +95,9 @@ def check_kokoro(model: ModelContents) -> ModelFacts:
 
 
 def _symbols(model: ModelContents) -> dict[str, int]:
-    count = model.number("config", "n_token", 2, _MOST_SYMBOLS)
+    # Files with the alphabet alone have no n_token. A number that the network does not have ends its run.
+    has_count = model.value("config", "n_token") is not None
+    count = model.number("config", "n_token", 2, _MOST_SYMBOLS) if has_count else _MOST_SYMBOLS
     table = model.value("config", "vocab")
     if not isinstance(table, dict) or not 0 < len(table) <= count:
         raise UnusableModel("config.json: vocab must be a table of at most n_token symbols")
@@ -134,6 +146,7 @@ MODEL_FORMAT = ModelFormat(
             most_bytes=1024 * 1024 * 1024,
             # torch writes the stretching of each sound to its length as a Loop.
             may_repeat=True,
+            operators=OPERATORS,
         ),
         ModelFile(
             role="voices",
@@ -142,7 +155,7 @@ MODEL_FORMAT = ModelFormat(
             sources=("voices*.npz", "voices*.bin"),
             most_bytes=256 * 1024 * 1024,
         ),
-        ModelFile(role="config", kind="json", name="config.json"),
+        ModelFile(role="config", kind="json", name="config.json", sources=("config.json", "vocab.json")),
     ),
     check=check_kokoro,
 )

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import msgspec
 
 from plugins.kokoro.model_format import MODEL_FORMAT
-from speech_engine.plugin import Hosted, Missing, Plugin
+from speech_engine.names import share_voices
+from speech_engine.plugin import Hosted, Plugin, missing_model
 
 
 class KokoroSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -25,7 +27,7 @@ class KokoroSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
 
 HOSTED = Hosted(
     module="plugins.kokoro.worker",
-    packages=("onnxruntime>=1.20,<2", "numpy>=2,<3"),
+    packages=("onnxruntime>=1.31.1,<2", "numpy>=2,<3"),
     # Only its reading of texts is used. What else it asks for serves its commands.
     bare=("piper-tts==1.8.0",),
     constraints="constraints.txt",
@@ -35,10 +37,9 @@ HOSTED = Hosted(
 )
 
 
-def missing(settings: KokoroSettings) -> tuple[Missing, ...]:
-    """Return the want of a model, if the section names none."""
-    do = 'voxgate models import PATH --engine kokoro --name NAME --licence Apache-2.0, then model = "NAME"'
-    return () if settings.model_path else (Missing("the section names no model", do),)
+missing = missing_model(
+    'voxgate models pull kokoro-int8, then model = "kokoro-int8"; or models import for files of yours'
+)
 
 
 def voxgate_register() -> tuple[Plugin[KokoroSettings], ...]:
@@ -50,5 +51,7 @@ def voxgate_register() -> tuple[Plugin[KokoroSettings], ...]:
             create=HOSTED,
             missing=missing,
             model_format=MODEL_FORMAT,
+            gallery=str(Path(__file__).with_name("gallery.toml")),
+            names=share_voices,
         ),
     )

@@ -6,18 +6,21 @@ How a text sounds is told by a function of the worker, which alone knows espeak-
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Callable, Iterator, Mapping
-from typing import NamedTuple
+from collections.abc import Iterator, Mapping
 
 from plugins.kokoro.model_format import Reading
 from speech_engine import UnsupportedText
-from speech_engine.text.sounds import cut_sounds, safe_text
+from speech_engine.text.sounds import Phonemize, Piece, after_cut, cut_place, ends_clause, safe_text
 
-Phonemize = Callable[[str, str], list[list[str]]]
-"""A function that takes a text and a language of espeak-ng, and returns the sounds of each sentence."""
+MOST_SOUNDS = 120
+"""Of one piece, some seven seconds: a listener waits for all of it, and an engine that is silent for twenty
+seconds is taken for dead. The model would take 510."""
+FIRST_SOUNDS = 40
+"""Of the first piece, some two seconds. A later one may be longer by half of what was said before it: so it
+is made while that is heard, if the model needs less than two thirds of the time that its sound lasts."""
 
-MOST_SOUNDS = 200
-"""Of one piece, some twelve seconds: a listener waits for all of it. The model would take 510."""
+CLAUSE_REST_MS, WORD_REST_MS = 380, 40
+"""The silence after a piece whose sentence goes on, as the model itself has it inside a sentence."""
 
 _PAD = 0
 
@@ -31,22 +34,19 @@ _ALPHABETS = {"en-US": (_PAIRS, _AMERICAN, _NEAREST), "en-GB": (_PAIRS, _BRITISH
 _ELSEWHERE = (_PAIRS, {"dz": "ʣ", "ts": "ʦ", "oʊ": "O", "əʊ": "Q", "c\u0327": "\u00e7"})
 
 
-class Piece(NamedTuple):
-    """Numbers for the network, with a pad at either end: one sentence, or a part of a long one."""
+def read_text(
+    text: str, reading: Reading, symbols: Mapping[str, int], phonemize: Phonemize, said: int = 0
+) -> list[Piece]:
+    """Return the pieces of a text, after `said` sounds of others; each has a pad at either end.
 
-    numbers: tuple[int, ...]
-
-    def __repr__(self) -> str:
-        return f"<Piece of {len(self.numbers)} numbers>"
-
-
-def read_text(text: str, reading: Reading, symbols: Mapping[str, int], phonemize: Phonemize) -> list[Piece]:
-    """Return the pieces of a text. Raise UnsupportedText."""
-    pieces = [
-        piece
-        for sentence in phonemize(safe_text(text), reading.espeak)
-        for piece in _pieces(own_alphabet("".join(sentence), reading), symbols)
-    ]
+    Raise UnsupportedText.
+    """
+    pieces: list[Piece] = []
+    for sentence in phonemize(safe_text(text), reading.espeak, ()):
+        known = [sound for sound in own_alphabet("".join(sentence), reading) if sound in symbols]
+        for piece in _pieces(known, symbols, said):
+            pieces.append(piece)
+            said += piece.sounds
     if not pieces:
         raise UnsupportedText("The text has nothing that this voice can speak.")
     return pieces
@@ -61,8 +61,14 @@ def own_alphabet(sounds: str, reading: Reading) -> str:
     return written
 
 
-def _pieces(sounds: str, symbols: Mapping[str, int]) -> Iterator[Piece]:
-    known = [sound for sound in sounds if sound in symbols]
-    for part in cut_sounds(known, MOST_SOUNDS):
+def _pieces(sounds: list[str], symbols: Mapping[str, int], said: int) -> Iterator[Piece]:
+    follows = False
+    while any(map(str.isalpha, sounds)):
+        wanted = min(FIRST_SOUNDS + said // 2, MOST_SOUNDS)
+        end = cut_place(sounds, wanted, MOST_SOUNDS) if len(sounds) > wanted else len(sounds)
+        part, sounds = sounds[:end], after_cut(sounds, end)
+        rest_ms = (CLAUSE_REST_MS if ends_clause(part) else WORD_REST_MS) if sounds else None
         if any(map(str.isalpha, part)):
-            yield Piece((_PAD, *(symbols[sound] for sound in part), _PAD))
+            numbers = (_PAD, *(symbols[sound] for sound in part), _PAD)
+            yield Piece(numbers, len(part), follows, rest_ms)
+        said, follows = said + len(part), True

@@ -4,11 +4,13 @@ abbreviations in words."""
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from functools import cache
 
 from plugins.latin.english.language import english
 from plugins.latin.language import Language, Rule
+from plugins.latin.plugin import LatinSettings
 from plugins.latin.portuguese.language import portuguese
 from plugins.latin.rules import (
     abbreviations,
@@ -22,6 +24,7 @@ from plugins.latin.rules import (
     times,
 )
 from plugins.latin.spanish.language import spanish
+from speech_engine.plugin import Context
 from speech_engine.text.draft import MASK, Draft
 from speech_engine.text.sentences import sentence_ends
 from speech_engine.text.verbatim import keep_addresses
@@ -115,3 +118,8 @@ def _sentences_of(draft: Draft) -> str:
         return f"{initial[1]}q" if _BEFORE_A_NAME.search(before) else initial[0]
 
     return _INITIAL.sub(unstopped, _DECIDED.sub(as_word, draft.open))
+
+
+@asynccontextmanager
+async def create(_name: str, _settings: LatinSettings, _context: Context) -> AsyncIterator[LatinFrontEnd]:
+    yield LatinFrontEnd()

@@ -2,23 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-
 import msgspec
 
-from plugins.latin.front_end import LatinFrontEnd
-from speech_engine.plugin import Context, Plugin
+from speech_engine.plugin import Plugin, created_late
 
 
 class LatinSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """There is nothing to set."""
 
 
-@asynccontextmanager
-async def create(name: str, settings: LatinSettings, context: Context) -> AsyncIterator[LatinFrontEnd]:
-    yield LatinFrontEnd()
-
-
 def voxgate_register() -> tuple[Plugin[LatinSettings], ...]:
+    # Late, because registering a plugin must not compile its rules.
+    create = created_late("plugins.latin.front_end")
     return (Plugin(kind="front_end", name="latin", settings=LatinSettings, create=create),)

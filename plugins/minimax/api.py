@@ -8,19 +8,15 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import NamedTuple, TypeVar
-from urllib.parse import urlencode
 
 import msgspec
 
 from plugins.minimax import faults
 from plugins.minimax.settings import MinimaxSettings
-from plugins.minimax.wire import Answer, BaseResp
-from speech_engine import Context, EngineError, EngineFailed, HttpAnswer, HttpForm, HttpRequest
+from plugins.minimax.wire import Answer
+from speech_engine import Context, EngineError, EngineFailed, HttpAnswer, HttpForm, HttpRequest, cloud
 
 T = TypeVar("T", bound=Answer)
-
-_ERROR_BYTES = 64 * 1024
-_ANSWER = msgspec.json.Decoder(Answer)
 
 
 class Query(NamedTuple):
@@ -50,7 +46,7 @@ class Exchange:
 
     async def read(self, type_: type[T]) -> T:
         """Return the whole answer. Raises the error that the answer reports, if any."""
-        answer = decoded(await self._answer.read(), msgspec.json.Decoder(type_))
+        answer = decoded(type_, await self._answer.read())
         self.judge(answer)
         return answer
 
@@ -65,18 +61,13 @@ class Exchange:
         """Raise the error for a status other than 200. If the body has a code, the code is more exact."""
         if self.status == 200:
             return
-        base = await self._base_resp()
-        if base is not None and base.status_code != 0:
-            self.code = base.status_code
-            raise faults.of_code(base)
-        raise faults.of_status(self.status, self._answer.headers)
-
-    async def _base_resp(self) -> BaseResp | None:
         try:
-            return _ANSWER.decode(await self._answer.read(_ERROR_BYTES)).base_resp
-        except (EngineError, msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            answer = decoded(Answer, await cloud.refusal_body(self._answer))
+        except EngineFailed:
             # The body is a gateway's page, or a part of one. The status must be enough.
-            return None
+            answer = Answer()
+        self.judge(answer)
+        raise faults.of_status(self.status, self._answer.headers)
 
 
 class Api:
@@ -121,28 +112,17 @@ class Api:
             return await exchange.read(type_)
 
     def _request(self, path: str, body: msgspec.Struct | HttpForm | Query, within_s: float) -> HttpRequest:
-        headers = {"authorization": f"Bearer {self._settings.api_key}"}
-        query = self._query | (body.fields if isinstance(body, Query) else {})
-        if isinstance(body, Query):
-            content: bytes | HttpForm = b""
-        elif isinstance(body, HttpForm):
-            content = body
-        else:
-            headers["content-type"] = "application/json"
-            content = msgspec.json.encode(body)
-        return HttpRequest(
-            method="GET" if isinstance(body, Query) else "POST",
-            url=f"{self._root}{path}" + (f"?{urlencode(query)}" if query else ""),
-            headers=headers,
-            body=content,
-            within_s=within_s,
+        asked = body if isinstance(body, Query) else None
+        return cloud.request(
+            "GET" if asked else "POST",
+            f"{self._root}{path}",
+            {"authorization": f"Bearer {self._settings.api_key}"},
+            within_s,
+            query=self._query | (asked.fields if asked else {}),
+            body=None if isinstance(body, Query) else body,
             silence_s=self._settings.silence_s,
         )
 
 
-def decoded(data: bytes, decoder: msgspec.json.Decoder[T]) -> T:
-    try:
-        return decoder.decode(data)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        # `from None`, because the original error may quote the answer.
-        raise EngineFailed("MiniMax's answer is not what it promises.") from None
+def decoded(type_: type[T], data: bytes) -> T:
+    return cloud.decoded(type_, data, "MiniMax's answer is not what it promises.")

@@ -14,8 +14,6 @@ from plugins.minimax.reading import SpeechReader
 from plugins.minimax.request import speech_body
 from plugins.minimax.settings import MinimaxSettings
 from speech_engine import (
-    CloneList,
-    CloneRequest,
     Context,
     EngineError,
     EngineFailed,
@@ -33,7 +31,7 @@ _END_S = 0.25
 _SPEECH = "/v1/t2a_v2"
 
 
-class MinimaxEngine:
+class MinimaxEngine(voices.Cloner):
     slots = _SLOTS
     # MiniMax lists a new voice of the account only after its first use.
     tries_unknown_voices = True
@@ -41,7 +39,7 @@ class MinimaxEngine:
     def __init__(self, name: str, settings: MinimaxSettings, context: Context) -> None:
         self._name = name
         self._settings = settings
-        self._api = Api(settings, context)
+        super().__init__(Api(settings, context))
         self._voices: tuple[VoiceInfo, ...] = ()
         self.unlisted_voices: tuple[str, ...] | None = None
 
@@ -59,18 +57,6 @@ class MinimaxEngine:
         self._voices = known.listed(with_own=self._settings.own_voices)
         shown = {voice.id for voice in self._voices}
         self.unlisted_voices = tuple(id_ for id_ in known.ids if id_ not in shown)
-
-    async def clone(self, request: CloneRequest) -> str:
-        return await voices.cloned(self._api, request)
-
-    async def find_clone(self, name: str) -> str | None:
-        return await voices.found(self._api, name)
-
-    async def list_clones(self, prefix: str) -> CloneList:
-        return await voices.listed(self._api, prefix)
-
-    async def delete_voice(self, id: str) -> None:
-        await voices.deleted(self._api, id)
 
     async def speak(self, job: SpeechJob) -> AsyncGenerator[Event, None]:
         if all(job.model != model.id for model in MODELS):

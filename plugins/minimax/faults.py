@@ -15,13 +15,16 @@ from speech_engine import (
     EngineError,
     EngineExhausted,
     EngineFailed,
+    EngineForbidden,
     EngineLimited,
     EngineStumbled,
     EngineTimeout,
     EngineUnauthorized,
+    UnsupportedRequest,
     UnsupportedText,
     UnusableSample,
     VoiceNotFound,
+    cloud,
 )
 
 _INVALID = 2013
@@ -34,8 +37,10 @@ class IdTaken(EngineFailed):
 _KEY = (EngineUnauthorized, "MiniMax does not accept the key; look at the key and at base_url")
 _CREDIT = (EngineExhausted, "The MiniMax account has no credit left, or its plan is used up")
 _PACE = (EngineLimited, "MiniMax allows no more requests just now")
+_FAILURE = (EngineFailed, "MiniMax failed")
 _STUMBLE = (EngineStumbled, "MiniMax failed inside")
 _REFUSAL = (ContentRefused, "The provider's moderation refuses this text")
+_REQUEST = (UnsupportedRequest, "MiniMax finds the request invalid")
 _VOICE = (VoiceNotFound, "MiniMax has no such voice")
 
 _BY_CODE: dict[int, tuple[type[EngineError], str]] = {
@@ -56,8 +61,10 @@ _BY_CODE: dict[int, tuple[type[EngineError], str]] = {
 }
 
 _BY_STATUS: dict[int, tuple[type[EngineError], str]] = {
-    **dict.fromkeys((401, 403), _KEY),
+    401: _KEY,
     402: _CREDIT,
+    403: (EngineForbidden, "MiniMax does not let the key do this"),
+    **dict.fromkeys((400, 404, 413, 422), _REQUEST),
     429: _PACE,
     **dict.fromkeys((502, 503), (EngineStumbled, "MiniMax cannot be reached behind its own gateway")),
     # A gateway that stops waiting does not know how far the work behind it is, nor who pays for it.
@@ -66,17 +73,16 @@ _BY_STATUS: dict[int, tuple[type[EngineError], str]] = {
 
 
 def of_code(base: BaseResp) -> EngineError:
-    kind, message = _BY_CODE.get(base.status_code, (EngineFailed, "MiniMax failed"))
+    kind, message = _BY_CODE.get(base.status_code, _FAILURE)
     if base.status_code == _INVALID:
         kind, message = _invalid(base.status_msg)
     return kind(f"{message}.", detail=f"code {base.status_code}")
 
 
 def of_status(status: int, headers: Mapping[str, str]) -> EngineError:
-    kind, message = _BY_STATUS.get(status, (EngineFailed, "MiniMax failed"))
-    wait = headers.get("retry-after", "")
-    seconds = float(wait) if wait.isdecimal() else None
-    return kind(f"{message}.", detail=f"HTTP {status}", retry_after_s=seconds)
+    kind, message = _BY_STATUS.get(status, _FAILURE)
+    sentences = {each: f"{sentence}." for each, sentence in (_FAILURE, (kind, message))}
+    return cloud.refusal(kind, sentences, status, headers, f"HTTP {status}")
 
 
 def _invalid(message: str) -> tuple[type[EngineError], str]:
@@ -84,4 +90,4 @@ def _invalid(message: str) -> tuple[type[EngineError], str]:
     # its pause marks. So if the message does not name the text, the fault is ours.
     if "text" in message.lower():
         return UnsupportedText, "Invalid 'input': MiniMax cannot speak it as it is; look at its pause marks"
-    return EngineFailed, "MiniMax finds the request invalid"
+    return _REQUEST

@@ -6,11 +6,10 @@ from collections.abc import Iterator
 from typing import Protocol
 
 from plugins.minimax.models import MP3, PCM, SAMPLE_RATE_HZ
-from speech_engine import Audio, Encoded, EngineFailed, Event, SpeechJob
+from speech_engine import Audio, Encoded, Event, SpeechJob
 from speech_engine.pcm import PcmPieces
 
 _PIECE_BYTES = 16 * 1024
-_OTHER_FORMATS = (b"ID3", b"RIFF", b"fLaC", b"OggS")
 
 
 class Output(Protocol):
@@ -37,8 +36,8 @@ class PcmOutput:
     format = PCM
 
     def __init__(self, job: SpeechJob) -> None:
-        self._pieces = PcmPieces(SAMPLE_RATE_HZ, job.max_samples)
-        self._is_new = True
+        fault = "MiniMax sent another format than PCM."
+        self._pieces = PcmPieces(SAMPLE_RATE_HZ, job.max_samples, fault)
 
     @property
     def is_full(self) -> bool:
@@ -46,13 +45,8 @@ class PcmOutput:
 
     def begin(self) -> None:
         self._pieces.begin()
-        self._is_new = True
 
     def events(self, segment: int, audio: bytes) -> Iterator[Event]:
-        if self._is_new and audio.startswith(_OTHER_FORMATS):
-            # If it were played as PCM, it would be noise at full volume.
-            raise EngineFailed("MiniMax sent another format than PCM.")
-        self._is_new = False
         for pcm in self._pieces.feed(audio):
             yield Audio(segment, pcm)
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from plugins.minimax.engine import create
 from plugins.minimax.settings import MinimaxSettings
-from speech_engine import Plugin
+from speech_engine.plugin import Plugin, created_late
 
 
 def voxgate_register() -> tuple[Plugin[MinimaxSettings], ...]:
+    create = created_late("plugins.minimax.engine")
     return (Plugin(kind="engine", name="minimax", settings=MinimaxSettings, create=create),)

@@ -9,14 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-import msgspec
-
 from plugins.minimax.api import decoded
 from plugins.minimax.wire import SpeechAnswer
 from speech_engine import EngineFailed, EngineStumbled
 from speech_engine.event_stream import EventStream
 
-_SPEECH = msgspec.json.Decoder(SpeechAnswer)
 _MOST_BYTES = 256 * 1024 * 1024
 """The limit of an answer in one piece. Ten thousand characters may last half an hour."""
 _END = 2
@@ -76,7 +73,7 @@ class SpeechReader:
                 yield from self._event(event)
 
     def _event(self, data: bytes, *, is_whole: bool = False) -> Iterator[bytes]:
-        answer = decoded(data, _SPEECH)
+        answer = decoded(SpeechAnswer, data)
         if is_whole and answer.base_resp is None:
             raise EngineFailed("MiniMax's answer is not what it promises.")
         self._judge(answer)

@@ -41,8 +41,8 @@ from speech_engine import (
     VoiceInfo,
     VoiceNotFound,
 )
+from speech_engine.cloud import OURS
 
-_OURS = "voxgate-"
 _CLONE = "/v1/voice_clone"
 _FILES = "/v1/files/list"
 _PURPOSE = "voice_clone"
@@ -81,7 +81,7 @@ class KnownVoices(NamedTuple):
         are never listed, because each has an owner.
         """
         rows = (*self.system, *(self.own if with_own else ()))
-        by_id = {row.voice_id: _voice(row) for row in rows if not row.voice_id.startswith(_OURS)}
+        by_id = {row.voice_id: _voice(row) for row in rows if not row.voice_id.startswith(OURS)}
         return tuple(by_id.values())
 
 
@@ -91,105 +91,106 @@ async def known(api: Api) -> KnownVoices:
     return KnownVoices((*(found.system_voice or ()),), own)
 
 
-async def cloned(api: Api, request: CloneRequest) -> str:
-    """Make a voice from one recording under the request's name, let it speak once, and return its id.
+class Cloner:
+    """The voices of one account that are made of recordings."""
 
-    MiniMax deletes a clone that has not spoken for a week, and lists it only after its first speech.
-    """
-    if len(request.samples) != 1:
-        raise UnusableSample("MiniMax makes a voice of exactly one recording, of 10 seconds to 5 minutes.")
-    if not _VOICE_ID.fullmatch(request.name):
-        raise EngineFailed("The name of a new voice is no id for MiniMax.")
-    file_id = await _uploaded(api, request.name, request.samples[0])
-    body = CloneBody(
-        file_id=file_id,
-        voice_id=request.name,
-        language_boost=UNSET if request.language is None else languages.boost(request.language),
-        need_noise_reduction=request.denoise,
-    )
-    is_taken = False
-    try:
-        await api.ask(_CLONE, body, Answer, _CLONE_S)
-    except faults.IdTaken:
-        # Only we use this id, so our own earlier request has made the voice, and its answer was lost.
-        is_taken = True
-    finally:
-        # If this fails, the recording has the clone's name, and goes when somebody asks for the clone.
-        with suppress(EngineError):
-            await _forget(api, file_id)
-    if not await _speaks(api, body.voice_id):
-        if is_taken:
-            raise CloneNameUsed("MiniMax had a voice of this id, and never gives an id twice.")
-        raise EngineFailed("MiniMax does not know the voice that it has just made.")
-    return body.voice_id
+    def __init__(self, api: Api) -> None:
+        self._api = api
 
+    async def clone(self, request: CloneRequest) -> str:
+        """Make a voice from one recording under the request's name, let it speak once, and return its id.
 
-async def found(api: Api, name: str) -> str | None:
-    """Return the id of the clone, or None. A clone that has not spoken yet is on no list: let it speak.
+        MiniMax deletes a clone that has not spoken for a week, and lists it only after its first speech.
+        """
+        if len(request.samples) != 1:
+            raise UnusableSample(
+                "MiniMax makes a voice of exactly one recording, of 10 seconds to 5 minutes."
+            )
+        if not _VOICE_ID.fullmatch(request.name):
+            raise EngineFailed("The name of a new voice is no id for MiniMax.")
+        file_id = await self._uploaded(request.name, request.samples[0])
+        body = CloneBody(
+            file_id=file_id,
+            voice_id=request.name,
+            language_boost=UNSET if request.language is None else languages.boost(request.language),
+            need_noise_reduction=request.denoise,
+        )
+        is_taken = False
+        try:
+            await self._api.ask(_CLONE, body, Answer, _CLONE_S)
+        except faults.IdTaken:
+            # Only we use this id, so our own earlier request has made the voice, and its answer was lost.
+            is_taken = True
+        finally:
+            # If this fails, the recording has the clone's name, and goes when somebody asks for the clone.
+            with suppress(EngineError):
+                await self._forget(file_id)
+        if not await self._speaks(body.voice_id):
+            if is_taken:
+                raise CloneNameUsed("MiniMax had a voice of this id, and never gives an id twice.")
+            raise EngineFailed("MiniMax does not know the voice that it has just made.")
+        return body.voice_id
 
-    A recording that was uploaded for it, and is still there, is deleted: nobody needs it any more.
-    """
-    for file in await _recordings(api, f"{name}."):
-        await _forget(api, file.file_id)
-    return name if await _speaks(api, name) else None
+    async def find_clone(self, name: str) -> str | None:
+        """Return the id of the clone, or None. A clone that has not spoken yet is on no list: let it speak.
 
+        A recording that was uploaded for it, and is still there, is deleted: nobody needs it any more.
+        """
+        for file in await self._recordings(f"{name}."):
+            await self._forget(file.file_id)
+        return name if await self._speaks(name) else None
 
-async def listed(api: Api, prefix: str) -> CloneList:
-    """List the clones that have spoken, and uploaded recordings. MiniMax sets no limit to their number."""
-    answer = await api.ask("/v1/get_voice", VoicesBody("voice_cloning"), VoicesAnswer, _ANSWER_S)
-    ids = [row.voice_id for row in answer.voice_cloning or ()]
-    return CloneList(
-        tuple(CloneInfo(id_, id_) for id_ in ids if id_.startswith(prefix)),
-        recordings=tuple(
-            CloneInfo(str(file.file_id), file.filename.partition(".")[0])
-            for file in await _recordings(api, prefix)
-        ),
-    )
+    async def list_clones(self, prefix: str) -> CloneList:
+        """List the clones that have spoken, and uploaded recordings. MiniMax limits the number of neither."""
+        answer = await self._api.ask("/v1/get_voice", VoicesBody("voice_cloning"), VoicesAnswer, _ANSWER_S)
+        ids = [row.voice_id for row in answer.voice_cloning or ()]
+        return CloneList(
+            tuple(CloneInfo(id_, id_) for id_ in ids if id_.startswith(prefix)),
+            recordings=tuple(
+                CloneInfo(str(file.file_id), file.filename.partition(".")[0])
+                for file in await self._recordings(prefix)
+            ),
+        )
 
+    async def _speaks(self, id_: str) -> bool:
+        """Let a voice speak one short word, and tell whether the account has the voice."""
+        body = SpeechBody(
+            model=FIRST_USE_MODEL,
+            text="Hi.",
+            stream=False,
+            voice_setting=VoiceSetting(speed=1.0, vol=1.0, pitch=0, voice_id=id_),
+            audio_setting=AudioSetting(sample_rate=SAMPLE_RATE_HZ, format=MP3, bitrate=_LOWEST_BITRATE),
+            language_boost="auto",
+        )
+        try:
+            await self._api.ask(_SPEECH, body, SpeechAnswer, _CLONE_S)
+        except VoiceNotFound:
+            return False
+        return True
 
-async def _speaks(api: Api, id_: str) -> bool:
-    """Let a voice speak one short word, and tell whether the account has the voice."""
-    body = SpeechBody(
-        model=FIRST_USE_MODEL,
-        text="Hi.",
-        stream=False,
-        voice_setting=VoiceSetting(speed=1.0, vol=1.0, pitch=0, voice_id=id_),
-        audio_setting=AudioSetting(sample_rate=SAMPLE_RATE_HZ, format=MP3, bitrate=_LOWEST_BITRATE),
-        language_boost="auto",
-    )
-    try:
-        await api.ask(_SPEECH, body, SpeechAnswer, _CLONE_S)
-    except VoiceNotFound:
-        return False
-    return True
+    async def delete_voice(self, id: str) -> None:
+        await self._api.ask("/v1/delete_voice", DeleteBody(id), Answer, _ANSWER_S)
 
+    async def _uploaded(self, name: str, sample: CloneSample) -> int:
+        suffix = _SUFFIXES.get(sample.media_type.partition(";")[0].strip().lower())
+        if suffix is None:
+            raise UnusableSample("MiniMax takes recordings as MP3, M4A or WAV.")
+        if len(sample.data) > _MOST_BYTES:
+            raise UnusableSample("MiniMax takes recordings of at most 20 MB.")
+        file = HttpFile("file", f"{name}.{suffix}", sample.data, sample.media_type)
+        form = HttpForm((("purpose", _PURPOSE),), (file,))
+        answer = await self._api.ask("/v1/files/upload", form, UploadAnswer, _CLONE_S)
+        if answer.file is None:
+            raise EngineFailed("MiniMax took a file without saying what it is called.")
+        return answer.file.file_id
 
-async def deleted(api: Api, id_: str) -> None:
-    await api.ask("/v1/delete_voice", DeleteBody(id_), Answer, _ANSWER_S)
+    async def _recordings(self, prefix: str) -> list[ListedFile]:
+        """Return the uploaded recordings whose names begin like this."""
+        answer = await self._api.ask(_FILES, Query({"purpose": _PURPOSE}), FilesAnswer, _ANSWER_S)
+        return [file for file in answer.files or () if file.filename.startswith(prefix)]
 
-
-async def _uploaded(api: Api, name: str, sample: CloneSample) -> int:
-    suffix = _SUFFIXES.get(sample.media_type.partition(";")[0].strip().lower())
-    if suffix is None:
-        raise UnusableSample("MiniMax takes recordings as MP3, M4A or WAV.")
-    if len(sample.data) > _MOST_BYTES:
-        raise UnusableSample("MiniMax takes recordings of at most 20 MB.")
-    file = HttpFile("file", f"{name}.{suffix}", sample.data, sample.media_type)
-    form = HttpForm((("purpose", _PURPOSE),), (file,))
-    answer = await api.ask("/v1/files/upload", form, UploadAnswer, _CLONE_S)
-    if answer.file is None:
-        raise EngineFailed("MiniMax took a file without saying what it is called.")
-    return answer.file.file_id
-
-
-async def _recordings(api: Api, prefix: str) -> list[ListedFile]:
-    """Return the uploaded recordings whose names begin like this."""
-    answer = await api.ask(_FILES, Query({"purpose": _PURPOSE}), FilesAnswer, _ANSWER_S)
-    return [file for file in answer.files or () if file.filename.startswith(prefix)]
-
-
-async def _forget(api: Api, file_id: int) -> None:
-    await api.ask("/v1/files/delete", FileBody(file_id), Answer, _ANSWER_S)
+    async def _forget(self, file_id: int) -> None:
+        await self._api.ask("/v1/files/delete", FileBody(file_id), Answer, _ANSWER_S)
 
 
 def _voice(row: VoiceRow) -> VoiceInfo:

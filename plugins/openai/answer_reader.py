@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
 
 from plugins.openai import kinds
 from plugins.openai.refusals import in_band, read
-from plugins.openai.settings import Format
+from plugins.openai.settings import PASSED_ON, Format
 from plugins.openai.wav import LEAST_HZ, MOST_HZ, WavBody
 from speech_engine import Audio, Encoded, EngineFailed, Event, SpeechJob, Started
 from speech_engine.pcm import PcmPieces
@@ -21,24 +20,21 @@ class AnswerReader:
     """A reader of one job's answers. Each call is one `begin`, a `feed` for each piece, and one `end`."""
 
     def __init__(self, job: SpeechJob, format_: Format, stated_hz: int) -> None:
+        self.is_full = False
+        """Whether the job has all samples that it may get. The rest of the answer need not come."""
         self._format = format_
         self._most_samples = job.max_samples
         self._stated_hz = stated_hz
         self._pcm_hz = stated_hz
         self._started_hz = 0
-        self._pieces = PcmPieces(stated_hz)
+        self._pieces: PcmPieces | None = None
         self._segment = 0
         self._head = b""
         self._kind = ""
-        self._wav = WavBody()
+        self._wav: WavBody | None = None
 
     def __repr__(self) -> str:
         return f"<AnswerReader {self._kind or 'nothing'} of {self._format}>"
-
-    @property
-    def is_full(self) -> bool:
-        """Return whether the job has all samples that it may get. The rest of the answer need not come."""
-        return self._pieces.is_full
 
     def state_rate(self, content_type: str) -> None:
         """Take the rate of `pcm` from a label that has one, such as `audio/pcm;rate=24000;channels=1`."""
@@ -54,11 +50,12 @@ class AnswerReader:
 
     def begin(self, segment: int) -> None:
         self._segment = segment
-        self._head, self._kind, self._wav = b"", "", WavBody()
-        self._pieces.begin()
+        self._head, self._kind, self._wav = b"", "", None
+        if self._pieces is not None:
+            self._pieces.begin()
 
-    def feed(self, data: bytes) -> Iterator[Event]:
-        """Yield the events that these bytes complete.
+    def feed(self, data: bytes) -> list[Event]:
+        """Return the events that these bytes complete.
 
         If the answer is not audio, this raises EngineFailed, or the error that a refusal names. It does so
         before any event of the call.
@@ -66,28 +63,23 @@ class AnswerReader:
         if self._kind == "":
             self._head += data
             if len(self._head) < kinds.HEAD_BYTES:
-                return
+                return []
             data = self._decide_kind()
-        yield from self._events(data)
+        return self._events(data)
 
-    def feed_all(self, audio: Iterable[bytes]) -> Iterator[Event]:
-        """Feed one part after the other, until the reader is full."""
-        for data in audio:
-            yield from self.feed(data)
-            if self.is_full:
-                return
-
-    def end(self) -> Iterator[Event]:
+    def end(self) -> list[Event]:
+        events: list[Event] = []
         if self.is_full:
-            return
+            return events
         if self._kind == "":
             if not self._head:
                 raise EngineFailed("The provider answered without any audio.")
-            yield from self._events(self._decide_kind())
+            events = self._events(self._decide_kind())
         if self._kind == "text":
             raise in_band(read(self._head))
-        if self._kind == "wav" and not self._wav.has_begun:
+        if self._wav is not None and not self._wav.has_begun:
             raise EngineFailed("The provider's WAV ended in its header.")
+        return events
 
     def _decide_kind(self) -> bytes:
         """Decide what kind of answer this is, and return the bytes that decided it."""
@@ -105,34 +97,40 @@ class AnswerReader:
             return "pcm"
         raise EngineFailed(f"The provider was asked for {self._format}, and answered with something else.")
 
-    def _events(self, data: bytes) -> Iterator[Event]:
-        match self._kind:
-            case "text":
-                self._head += data
-                if len(self._head) > _LONGEST_REFUSAL:
-                    raise in_band(read(b""))
-            case "mp3" | "opus" | "aac":
-                yield from self._start(self._stated_hz)
-                if data:
-                    yield Encoded(self._kind, data)
-            case "pcm":
-                yield from self._pcm(data, self._pcm_hz)
-            case "wav":
-                pcm = self._wav.feed(data)
-                if self._wav.has_begun:
-                    yield from self._pcm(pcm, self._wav.sample_rate_hz)
+    def _events(self, data: bytes) -> list[Event]:
+        if self._kind in PASSED_ON:
+            events = self._start(self._stated_hz)
+            if data:
+                events.append(Encoded(self._kind, data))
+            return events
+        if self._kind == "text":
+            self._head += data
+            if len(self._head) > _LONGEST_REFUSAL:
+                raise in_band(read(b""))
+            return []
+        if self._kind == "pcm":
+            return self._pcm(data, self._pcm_hz)
+        if self._wav is None:
+            self._wav = WavBody()
+        pcm = self._wav.feed(data)
+        return self._pcm(pcm, self._wav.sample_rate_hz) if self._wav.has_begun else []
 
-    def _pcm(self, pcm: bytes, rate_hz: int) -> Iterator[Event]:
-        yield from self._start(rate_hz)
-        for piece in self._pieces.feed(pcm):
-            yield Audio(self._segment, piece)
+    def _pcm(self, pcm: bytes, rate_hz: int) -> list[Event]:
+        events = self._start(rate_hz)
+        if self._pieces is not None:
+            events += [Audio(self._segment, piece) for piece in self._pieces.feed(pcm)]
+            self.is_full = self._pieces.is_full
+        return events
 
-    def _start(self, rate_hz: int) -> Iterator[Event]:
-        if self._started_hz == 0:
-            # The limit counts samples at the stated rate. A WAV may have another rate.
-            most = self._most_samples
-            limit = None if most is None else most * rate_hz // self._stated_hz
-            self._started_hz, self._pieces = rate_hz, PcmPieces(rate_hz, limit)
-            yield Started(rate_hz)
-        elif rate_hz != self._started_hz:
+    def _start(self, rate_hz: int) -> list[Event]:
+        """Return the event that begins the job, once. No later call may have another rate."""
+        if self._started_hz == rate_hz:
+            return []
+        if self._started_hz:
             raise EngineFailed(f"The provider's audio changes from {self._started_hz} to {rate_hz} Hz.")
+        # The limit counts samples at the stated rate. A WAV may have another rate.
+        most = self._most_samples
+        limit = None if most is None else most * rate_hz // self._stated_hz
+        self._started_hz, self._pieces = rate_hz, PcmPieces(rate_hz, limit)
+        self.is_full = limit == 0
+        return [Started(rate_hz)]

@@ -10,11 +10,10 @@ from collections.abc import Iterable, Iterator
 from itertools import chain
 from typing import Any
 
-import msgspec
-
 from plugins.openai import kinds
 from plugins.openai.refusals import detail_of, in_band
 from speech_engine import EngineError, EngineFailed, HttpAnswer
+from speech_engine.cloud import decoded
 from speech_engine.event_stream import EventStream
 
 _DONE = b"[DONE]"
@@ -48,7 +47,7 @@ class Deltas:
         if data == _DONE:
             self.is_done = True
             return
-        event = _decoded(data)
+        event = decoded(dict[str, Any], data, "The provider sent an event that is not JSON.")
         kind = str(event.get("type", ""))
         if event.get("error") or kind.endswith("error"):
             raise in_band(detail_of(event))
@@ -82,7 +81,13 @@ class AudioBody:
 
     async def next_audio(self) -> Iterable[bytes]:
         """Return the audio in the next bytes, to be read before the next call."""
-        piece = await self._next_piece()
+        try:
+            piece = await self._answer.next_piece()
+        except EngineError:
+            # Some servers cut the connection after their last event.
+            if self._deltas is None or not self._deltas.is_done:
+                raise
+            piece = b""
         self.is_over = not piece
         if not self._is_known:
             self._head += piece
@@ -97,28 +102,12 @@ class AudioBody:
         audio = self._deltas.feed(piece)
         return chain(audio, self._deltas.end()) if self.is_over else audio
 
-    async def _next_piece(self) -> bytes:
-        try:
-            return await self._answer.next_piece()
-        except EngineError:
-            # Some servers cut the connection after their last event.
-            if self._deltas is None or not self._deltas.is_done:
-                raise
-            return b""
-
 
 def _are_events(answer: HttpAnswer, head: bytes) -> bool:
     """Return whether the bytes are events. The label counts only if the bytes leave it open."""
     if "event-stream" in answer.headers.get("content-type", ""):
         return not kinds.is_audio(head)
     return kinds.is_events(head)
-
-
-def _decoded(data: bytes) -> dict[str, Any]:
-    try:
-        return msgspec.json.decode(data, type=dict[str, Any])
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        raise EngineFailed("The provider sent an event that is not JSON.") from None
 
 
 def _bytes(audio: object) -> bytes:

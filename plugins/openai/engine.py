@@ -5,7 +5,8 @@ A job is one call, or several calls if its text is long. The bytes are passed on
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 
 import msgspec
@@ -13,15 +14,15 @@ import msgspec
 from plugins.openai import lists
 from plugins.openai.answer_reader import AnswerReader
 from plugins.openai.deltas import AudioBody
+from plugins.openai.lists import Lists
 from plugins.openai.recordings import form_body, json_body
-from plugins.openai.refusals import refusal
+from plugins.openai.refusals import refused
 from plugins.openai.settings import PASSED_ON, SAMPLE_HZ, Format, OpenAISettings
 from speech_engine import (
-    EngineError,
+    Context,
     EngineVoice,
     Event,
     Finished,
-    HttpAnswer,
     HttpClient,
     HttpForm,
     HttpRequest,
@@ -35,13 +36,9 @@ from speech_engine import (
 from speech_engine.samples import NO_SAMPLES
 from speech_engine.text.joining import Call, joined
 
-_LIST_S = 8.0
-"""The longest wait for a list. A whole refresh has ten seconds."""
+_OTHER_VOICES = "This engine speaks with the voices its server has, and with no others."
 _LATER_S = 20.0
 """The longest wait for a later call of a long text. The job's deadline is only for the first audio."""
-_LONGEST_REFUSAL = 64 * 1024
-_NO_LIST = (403, 404, 405, 501)
-"""The list does not exist, or this key may not read it. Some keys may only speak."""
 
 
 class OpenAIEngine:
@@ -55,8 +52,12 @@ class OpenAIEngine:
         self._settings = settings
         self._http = http
         self._samples = samples
+        self._speech_url = settings.url("/audio/speech")
+        self._headers = settings.http_headers
+        self._json_headers = {**self._headers, "content-type": "application/json"}
         self._models = settings.models
         self._shutdown_dates: dict[str, str] = {}
+        self._lists = Lists(settings, http)
         self._voices = tuple(self._named(id_) for id_ in settings.first_voices)
 
     def __repr__(self) -> str:
@@ -74,37 +75,41 @@ class OpenAIEngine:
 
     async def refresh(self) -> None:
         # The settings may name all models and voices. The request still shows that the server is up.
-        listed = await self._listed(self._settings.model_list or "/audio/models")
+        listed = await self._lists.first(self._settings.model_list or "/audio/models")
         ids = lists.model_ids(listed)
         if not ids:
-            listed = await self._listed("/models")
+            listed = await self._lists.first("/models")
             ids = lists.for_speech(lists.model_ids(listed))
         self._shutdown_dates = lists.shutdown_dates(listed)
         if not self._settings.models:
             self._models = ids or self._models
         if not self._settings.voices:
-            voices = lists.voices(await self._listed("/audio/voices", "/voices"))
+            voices = lists.voices(await self._lists.first("/audio/voices", "/voices"))
             self._voices = tuple(self._with_known(voice) for voice in voices) or self._voices
 
     async def speak(self, job: SpeechJob) -> AsyncGenerator[Event, None]:
         format_ = self._format(job)
         reader = AnswerReader(job, format_, self._settings.rate_hz(job.model))
         units: list[float] = []
+        is_full = False
         for call in joined(job.segments, self._settings.max_characters):
             reader.begin(call.segment)
             async with self._http.send(self._request(job, call, format_)) as answer:
                 if answer.status != 200:
-                    raise await _refusal(answer)
+                    raise await refused(answer)
                 reader.state_rate(answer.headers.get("content-type", ""))
                 body = AudioBody(answer)
-                while not body.is_over and not reader.is_full:
-                    for event in reader.feed_all(await body.next_audio()):
-                        yield event
+                while not body.is_over and not is_full:
+                    for data in await body.next_audio():
+                        for event in reader.feed(data):
+                            yield event
+                        if is_full := reader.is_full:
+                            break
                 for event in reader.end():
                     yield event
             if body.units is not None:
                 units.append(body.units)
-            if reader.is_full:
+            if is_full:
                 break
         yield Finished(sum(units) if units else None)
 
@@ -116,8 +121,10 @@ class OpenAIEngine:
             "input": call.text,
             "response_format": format_,
         }
-        if not isinstance(job.voice, Samples):
-            body["voice"] = _voice_id(job)
+        if isinstance(job.voice, EngineVoice):
+            body["voice"] = job.voice.id
+        elif not isinstance(job.voice, Samples):
+            raise VoiceNotFound(_OTHER_VOICES)
         if job.instructions:
             body["instructions"] = job.instructions
         if job.speed != 1.0:
@@ -126,25 +133,24 @@ class OpenAIEngine:
             body["language"] = language
         if self._settings.stream == "sse":
             body["stream_format"] = "sse"
-        headers = self._settings.http_headers
-        encoded = self._encoded(body, job)
-        if isinstance(encoded, bytes):
-            headers["content-type"] = "application/json"
+        sent: dict[str, Any] | HttpForm = body
+        if isinstance(job.voice, Samples):
+            sent = self._with_recording(body, job, job.voice)
         return HttpRequest(
             method="POST",
-            url=self._settings.url("/audio/speech"),
-            headers=headers,
-            body=encoded,
+            url=self._speech_url,
+            headers=self._headers if isinstance(sent, HttpForm) else self._json_headers,
+            body=sent if isinstance(sent, HttpForm) else msgspec.json.encode(sent),
             within_s=job.deadline_s if call.segment == 0 else _LATER_S,
         )
 
-    def _encoded(self, body: dict[str, Any], job: SpeechJob) -> bytes | HttpForm:
-        """Return the body as the server takes it. A voice of recordings is sent with its longest one."""
-        if not isinstance(job.voice, Samples):
-            return msgspec.json.encode(body)
-        if self._settings.recordings == "none" or not job.voice.samples:
-            raise VoiceNotFound("This engine speaks with the voices its server has, and with no others.")
-        sample = max(job.voice.samples, key=lambda each: each.seconds)
+    def _with_recording(
+        self, body: dict[str, Any], job: SpeechJob, voice: Samples
+    ) -> dict[str, Any] | HttpForm:
+        """Return the body with the voice's longest recording, as the server takes it."""
+        if self._settings.recordings == "none" or not voice.samples:
+            raise VoiceNotFound(_OTHER_VOICES)
+        sample = max(voice.samples, key=lambda each: each.seconds)
         write = json_body if self._settings.recordings == "json" else form_body
         return write(body, self._samples.pcm(job, sample), SAMPLE_HZ, sample)
 
@@ -154,22 +160,6 @@ class OpenAIEngine:
             if format_ in PASSED_ON and format_ in job.formats:
                 return format_
         return self._settings.uncompressed
-
-    async def _listed(self, *paths: str) -> Any:
-        """Return the first of these lists that the server has, or None if it has none."""
-        for path in paths:
-            request = HttpRequest(
-                method="GET",
-                url=self._settings.url(path),
-                headers=self._settings.http_headers,
-                within_s=_LIST_S,
-            )
-            async with self._http.send(request) as answer:
-                if answer.status == 200:
-                    return lists.decoded(await answer.read())
-                if answer.status not in _NO_LIST:
-                    raise await _refusal(answer)
-        return None
 
     def _named(self, id_: str) -> VoiceInfo:
         return self._with_known(lists.named(id_))
@@ -184,18 +174,6 @@ class OpenAIEngine:
         )
 
 
-def _voice_id(job: SpeechJob) -> str:
-    if not isinstance(job.voice, EngineVoice):
-        raise VoiceNotFound("This engine speaks with the voices its server has, and with no others.")
-    return job.voice.id
-
-
-async def _refusal(answer: HttpAnswer) -> EngineError:
-    body = b""
-    try:
-        while len(body) <= _LONGEST_REFUSAL and (piece := await answer.next_piece()):
-            body += piece
-    except EngineError:
-        # The body could not be read, so the status alone must be enough.
-        body = b""
-    return refusal(answer.status, answer.headers, body)
+@asynccontextmanager
+async def create(_name: str, settings: OpenAISettings, context: Context) -> AsyncIterator[OpenAIEngine]:
+    yield OpenAIEngine(settings, context.http, context.samples)

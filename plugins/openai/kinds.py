@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from speech_engine.pcm import is_encoded
+
 HEAD_BYTES = 16
 """This many bytes are enough to tell all kinds apart."""
 _PRINTABLE = frozenset(range(0x20, 0x7F)) | {0x09, 0x0A, 0x0D}
@@ -13,11 +15,11 @@ def is_text(head: bytes) -> bool:
 
     No codec begins with text. PCM that did would be noise near full scale from its first sample.
     """
-    return bool(head) and not is_wav(head) and _PRINTABLE.issuperset(head[:HEAD_BYTES])
+    return bool(head) and _PRINTABLE.issuperset(head[:HEAD_BYTES]) and not is_wav(head)
 
 
 def is_events(head: bytes) -> bool:
-    return is_text(head) and head.lstrip().startswith(_BEGINNINGS)
+    return head.lstrip().startswith(_BEGINNINGS) and is_text(head)
 
 
 def is_wav(head: bytes) -> bool:
@@ -57,4 +59,4 @@ def may_be_pcm(head: bytes) -> bool:
 
     The first samples may look like the header of a frame, but hardly like one of these words.
     """
-    return not is_text(head) and head[:3] != b"ID3" and head[:4] not in (b"OggS", b"fLaC", b"RIFF")
+    return not is_text(head) and not is_encoded(head)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-import msgspec
-
-from speech_engine import EngineFailed, VoiceInfo
+from plugins.openai.refusals import refused
+from plugins.openai.server import ServerSettings
+from speech_engine import HttpClient, VoiceInfo
+from speech_engine.cloud import decoded, request
 
 BUILT_IN = (
     *("alloy", "ash", "ballad", "cedar", "coral", "echo", "fable"),
@@ -15,11 +16,35 @@ BUILT_IN = (
 """OpenAI's own thirteen voices. OpenAI lists them nowhere."""
 
 
-def decoded(body: bytes) -> Any:
-    try:
-        return msgspec.json.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        raise EngineFailed("The provider's list is not JSON.") from None
+_LIST_S = 8.0
+"""The longest wait for a list. A whole refresh has ten seconds."""
+_NO_LIST = (403, 404, 405, 501)
+"""The list does not exist, or this key may not read it. Some keys may only speak. A 403 for a list that the
+key could read before is a failure all the same."""
+
+
+class Lists:
+    """The lists of one server, and which of them its key has read."""
+
+    def __init__(self, settings: ServerSettings, http: HttpClient) -> None:
+        self._settings = settings
+        self._http = http
+        self._readable: set[str] = set()
+
+    def __repr__(self) -> str:
+        return f"<Lists, {len(self._readable)} read>"
+
+    async def first(self, *paths: str) -> Any:
+        """Return the first of these lists that the server has, or None if it has none."""
+        for path in paths:
+            asked = request("GET", self._settings.url(path), self._settings.http_headers, _LIST_S)
+            async with self._http.send(asked) as answer:
+                if answer.status == 200:
+                    self._readable.add(path)
+                    return decoded(Any, await answer.read(), "The provider's list is not JSON.")
+                if answer.status not in _NO_LIST or (answer.status == 403 and path in self._readable):
+                    raise await refused(answer)
+        return None
 
 
 def model_ids(answer: Any) -> tuple[str, ...]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from fnmatch import fnmatchcase
+from functools import lru_cache
 from typing import Any, Literal, NamedTuple
 
 from plugins.openai.lists import BUILT_IN
@@ -45,7 +46,8 @@ class Preset(NamedTuple):
 
     `required` are the settings that nobody can know but the operator, each with what it must be.
     `model_list` is the path of the list of models, if the server has a better one than the usual paths.
-    `unlisted` are the voices of a server that has no list of them.
+    `unlisted` are the voices of a server that has no list of them. If it `knows_names`, it
+    takes OpenAI's names as they are.
     """
 
     settings: Mapping[str, Any]
@@ -54,6 +56,7 @@ class Preset(NamedTuple):
     required: Mapping[str, str] = {}
     model_list: str = ""
     unlisted: tuple[str, ...] = BUILT_IN
+    knows_names: bool = False
 
     def model(self, id_: str) -> PresetModel | None:
         return next((found for pattern, found in self.models.items() if fnmatchcase(id_, pattern)), None)
@@ -125,6 +128,8 @@ _KOKORO = Preset(
         for letter, language in _KOKORO_LANGUAGES.items()
         for sex, gender in (("f", "female"), ("m", "male"))
     },
+    # It has voices of its own behind them, and lists only its own.
+    knows_names=True,
 )
 
 _OPENROUTER = Preset(
@@ -159,6 +164,7 @@ _ASSEMBLYAI = Preset(
         "assemblyai-tts-1": PresetModel(_ASSEMBLYAI_LANGUAGES, by_language="assemblyai-tts-{}"),
         **{f"assemblyai-tts-{tag}": PresetModel((tag,)) for tag in _ASSEMBLYAI_LANGUAGES},
     },
+    knows_names=True,
 )
 
 _AZURE = Preset(
@@ -167,6 +173,7 @@ _AZURE = Preset(
         "base_url": "your resource's address, such as https://NAME.openai.azure.com/openai/v1",
         "models": "a list of your deployments' names, which Azure lists nowhere",
     },
+    knows_names=True,
 )
 
 _ORPHEUS_ENGLISH = ("autumn", "diana", "hannah", "austin", "daniel", "troy")
@@ -199,3 +206,9 @@ PRESETS: Mapping[str, Preset] = {
     "vllm-omni": _VLLM_OMNI,
     "kokoro": _KOKORO,
 }
+
+
+@lru_cache(1024)
+def preset_model(preset: PresetName, id_: str) -> PresetModel | None:
+    """Return what a preset knows of a model, if it knows it. Without a preset, nothing is known."""
+    return PRESETS[preset].model(id_) if preset else None

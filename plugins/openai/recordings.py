@@ -6,26 +6,25 @@ vLLM-Omni takes `ref_audio` and `ref_text` in its JSON; another voxgate takes a 
 from __future__ import annotations
 
 import base64
-import io
-import wave
 from typing import Any
 
 import msgspec
 
 from speech_engine import HttpFile, HttpForm, Sample
+from speech_engine.pcm import wav_file
 
 _WAV = "audio/wav"
 _CONSENT = "true"
 """This server has the speaker's consent, or its operator waives it; the other one only gets the statement."""
 
 
-def json_body(fields: dict[str, Any], pcm: bytes, rate_hz: int, sample: Sample) -> bytes:
+def json_body(fields: dict[str, Any], pcm: bytes, rate_hz: int, sample: Sample) -> dict[str, Any]:
     """Return a body with the recording as a data URL."""
-    audio = base64.b64encode(_wav(pcm, rate_hz)).decode()
+    audio = base64.b64encode(wav_file(pcm, rate_hz)).decode()
     body = {**fields, "ref_audio": f"data:{_WAV};base64,{audio}"}
     if sample.text:
         body["ref_text"] = sample.text
-    return msgspec.json.encode(body)
+    return body
 
 
 def form_body(fields: dict[str, Any], pcm: bytes, rate_hz: int, sample: Sample) -> HttpForm:
@@ -34,19 +33,9 @@ def form_body(fields: dict[str, Any], pcm: bytes, rate_hz: int, sample: Sample) 
     texts.append(("consent", _CONSENT))
     if sample.text:
         texts.append(("reference_text", sample.text))
-    file = HttpFile("reference_audio", "recording.wav", _wav(pcm, rate_hz), _WAV)
+    file = HttpFile("reference_audio", "recording.wav", wav_file(pcm, rate_hz), _WAV)
     return HttpForm(tuple(texts), (file,))
 
 
 def _text(value: Any) -> str:
     return value if isinstance(value, str) else msgspec.json.encode(value).decode()
-
-
-def _wav(pcm: bytes, rate_hz: int) -> bytes:
-    file = io.BytesIO()
-    with wave.open(file, "wb") as writer:
-        writer.setnchannels(1)
-        writer.setsampwidth(2)
-        writer.setframerate(rate_hz)
-        writer.writeframes(pcm)
-    return file.getvalue()

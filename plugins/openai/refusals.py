@@ -5,26 +5,27 @@ The message of a refusal is not passed on, because it may quote the text. Its co
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Mapping
 from typing import Any, NamedTuple
-
-import msgspec
 
 from speech_engine import (
     ContentRefused,
     EngineError,
     EngineExhausted,
     EngineFailed,
+    EngineForbidden,
     EngineLimited,
     EngineStumbled,
     EngineTimeout,
     EngineUnauthorized,
+    HttpAnswer,
     UnsupportedLanguage,
+    UnsupportedRequest,
     UnsupportedText,
     UnusableSample,
     VoiceNotFound,
+    cloud,
 )
 
 _CODES: dict[str, type[EngineError]] = {
@@ -50,23 +51,19 @@ _FIELDS: dict[str, type[EngineError]] = {
     "ref_text": UnusableSample,
 }
 _STATUSES: dict[int, type[EngineError]] = {
-    401: EngineUnauthorized,
-    402: EngineExhausted,
-    403: EngineUnauthorized,
-    408: EngineTimeout,
-    429: EngineLimited,
+    **cloud.STATUSES,
     502: EngineStumbled,
     503: EngineStumbled,
-    # A gateway that stops waiting does not know how far the work behind it is, nor who pays for it.
-    504: EngineTimeout,
 }
 _SENTENCES: dict[type[EngineError], str] = {
-    EngineUnauthorized: "The provider does not accept the key, or does not let it do this.",
+    EngineUnauthorized: "The provider does not accept the key.",
+    EngineForbidden: "The provider does not let the key do this.",
     EngineExhausted: "The provider's account has nothing left.",
     EngineLimited: "The provider allows no more requests just now.",
     EngineStumbled: "The provider failed for a moment.",
     EngineTimeout: "The provider ran out of time.",
     EngineFailed: "The provider did not do what it was asked.",
+    UnsupportedRequest: "The provider does not take this request.",
     VoiceNotFound: "The provider has no such voice.",
     UnsupportedText: "The provider does not take this text.",
     UnusableSample: "The provider cannot use this recording of the voice.",
@@ -74,6 +71,8 @@ _SENTENCES: dict[type[EngineError], str] = {
     ContentRefused: "The provider's moderation refuses this text.",
 }
 _OF_THE_REQUEST = (400, 404, 413, 422)
+# OpenAI's own checks name the field in the message alone, before anything that was sent.
+_CHECKED = re.compile(r"\[\{'type': '[a-z_.]{1,64}', 'loc': \('body', '([a-z_]{1,64})'")
 _CODE = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 
 
@@ -92,9 +91,12 @@ class RefusalDetail(NamedTuple):
 def refusal(status: int, headers: Mapping[str, str], body: bytes) -> EngineError:
     """Return the error for an answer whose status is not 200."""
     detail = read(body)
-    cls = _class(status, detail)
     shown = f"HTTP {status} {detail.shown}".strip()
-    return cls(_SENTENCES[cls], detail=shown, retry_after_s=_retry_after_s(headers))
+    return cloud.refusal(_class(status, detail), _SENTENCES, status, headers, shown)
+
+
+async def refused(answer: HttpAnswer) -> EngineError:
+    return refusal(answer.status, answer.headers, await cloud.refusal_body(answer))
 
 
 def in_band(detail: RefusalDetail) -> EngineError:
@@ -109,11 +111,7 @@ def read(body: bytes) -> RefusalDetail:
 
     Any other body gives an empty detail.
     """
-    try:
-        answer = msgspec.json.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return RefusalDetail()
-    return detail_of(answer)
+    return detail_of(cloud.said(body))
 
 
 def detail_of(answer: object) -> RefusalDetail:
@@ -128,28 +126,25 @@ def detail_of(answer: object) -> RefusalDetail:
         return RefusalDetail()
     codes = [_text(inner.get(key)) for key in ("code", "type", "error")]
     known = next((code for code in codes if code in _CODES), None)
-    return RefusalDetail(known or next(filter(None, codes), ""), _text(inner.get("param")))
+    field = _text(inner.get("param")) or _checked_field(_text(inner.get("message")))
+    return RefusalDetail(known or next(filter(None, codes), ""), field)
 
 
 def _class(status: int, detail: RefusalDetail) -> type[EngineError]:
     if status in _OF_THE_REQUEST:
-        return _CODES.get(detail.code) or _FIELDS.get(detail.field) or EngineFailed
+        return _CODES.get(detail.code) or _FIELDS.get(detail.field) or UnsupportedRequest
     if status == 429 and _CODES.get(detail.code) is EngineExhausted:
         return EngineExhausted
+    if status == 403:
+        return _CODES.get(detail.code, EngineForbidden)
     return _STATUSES.get(status, EngineFailed)
+
+
+def _checked_field(message: str) -> str:
+    found = _CHECKED.match(message)
+    return found[1] if found else ""
 
 
 def _text(value: Any) -> str:
     """Return a code as text. The codes of vLLM-Omni are numbers."""
     return str(value) if isinstance(value, (str, int)) and not isinstance(value, bool) else ""
-
-
-def _retry_after_s(headers: Mapping[str, str]) -> float | None:
-    for name, factor in (("retry-after-ms", 0.001), ("retry-after", 1.0)):
-        try:
-            seconds = float(headers.get(name, "")) * factor
-        except ValueError:  # The header is missing, or it is a date. No server of this kind sends dates.
-            continue
-        if math.isfinite(seconds) and seconds >= 0:
-            return seconds
-    return None

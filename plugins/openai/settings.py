@@ -8,9 +8,10 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta
 
-from plugins.openai.presets import PRESETS, Preset, PresetModel, PresetName, PresetVoice
+from plugins.openai.lists import BUILT_IN
+from plugins.openai.presets import PRESETS, Preset, PresetName, PresetVoice, preset_model
 from plugins.openai.server import ServerSettings
-from speech_engine import ANY_LANGUAGE, Language, ModelInfo
+from speech_engine import ANY_LANGUAGE, Language, ModelInfo, Names, as_they_are
 from speech_engine.licences import with_licence
 from speech_engine.models import NEVER_PASSED
 
@@ -27,7 +28,7 @@ _ClientField = Annotated[str, Meta(pattern=rf"^(?!(?:{_NO_CLIENT_FIELD})\Z)[A-Za
 SAMPLE_HZ = 24_000
 _RATE_HZ = 24_000
 _LONGEST = 4096
-_NO_PRESET = Preset({})
+_NO_PRESET = Preset({}, knows_names=True)
 
 PASSED_ON = ("mp3", "opus", "aac")
 """The formats that voxgate can pass on as they came."""
@@ -112,10 +113,6 @@ class OpenAISettings(ServerSettings, frozen=True, forbid_unknown_fields=True, kw
     def _preset(self) -> Preset:
         return PRESETS[self.preset] if self.preset else _NO_PRESET
 
-    def known_model(self, id_: str) -> PresetModel | None:
-        """Return what the preset knows of a model, if it knows it."""
-        return self._preset.model(id_)
-
     def known_voice(self, id_: str) -> PresetVoice | None:
         return self._preset.voice(id_)
 
@@ -129,9 +126,13 @@ class OpenAISettings(ServerSettings, frozen=True, forbid_unknown_fields=True, kw
         """Return the voices to offer until the server has listed its own."""
         return self.voices or self._preset.unlisted
 
+    def names(self) -> Names:
+        """Return what the server knows of OpenAI's names: whatever it lists, it may know them all."""
+        return as_they_are((*BUILT_IN, *self.voices) if self._preset.knows_names else ())
+
     def sent_model(self, id_: str, language: str) -> str:
         """Return the name by which a request asks for a model."""
-        known = self.known_model(id_)
+        known = preset_model(self.preset, id_)
         if known is None or not known.by_language:
             return id_
         return known.by_language.format(language.partition("-")[0])
@@ -141,12 +142,12 @@ class OpenAISettings(ServerSettings, frozen=True, forbid_unknown_fields=True, kw
 
     def rate_hz(self, id_: str) -> int:
         """Return the rate of a model's `pcm`."""
-        known = self.known_model(id_)
+        known = preset_model(self.preset, id_)
         return known.sample_rate_hz if known and self.sample_rate_hz == _RATE_HZ else self.sample_rate_hz
 
     def language_field(self, id_: str, tag: str) -> str | None:
         """Return what a request says as its `language`, or None if it has no such field."""
-        known = self.known_model(id_)
+        known = preset_model(self.preset, id_)
         if known and known.language_names:
             return known.language_names.get(tag.partition("-")[0])
         return tag if self.send_language else None
@@ -157,7 +158,7 @@ class OpenAISettings(ServerSettings, frozen=True, forbid_unknown_fields=True, kw
         return "wav" if "wav" in self.formats and "pcm" not in self.formats else "pcm"
 
     def model(self, id_: str, shutdown_date: str = "") -> ModelInfo:
-        known = self.known_model(id_)
+        known = preset_model(self.preset, id_)
         is_any = self.languages == (ANY_LANGUAGE,)
         tags = known.languages if known and known.languages and is_any else self.languages
         own_length = known.max_characters if known and self.max_characters == _LONGEST else None

@@ -1,38 +1,36 @@
-"""Piper as an Engine: texts become pieces, and each piece's sound goes out as soon as it is made.
+"""Piper as an engine over networks: what a text's pieces are, and how each sounds by a speaker.
 
 It knows espeak-ng only as a function that tells sounds; `worker.py` has that function.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import TypeVar
+from contextlib import AbstractAsyncContextManager
+from typing import Any
 
-from plugins.piper.network import Network, pcm_of
+import numpy as np
+from numpy.typing import NDArray
+
 from plugins.piper.plugin import PiperSettings
-from plugins.piper.reading import Phonemize, Piece, read_text
-from plugins.piper.shelf import VoiceShelf
-from plugins.piper.voices import MODEL, ImportedVoice, Speaker, VoiceList
-from speech_engine import (
-    Audio,
-    Context,
-    EngineFailed,
-    Event,
-    Finished,
-    ModelInfo,
-    SpeechJob,
-    Started,
-    VoiceInfo,
-)
-from speech_engine.host.onnx_network import StopSwitch
-from speech_engine.host.stoppable import run_stoppable
+from plugins.piper.reading import read_text
+from plugins.piper.voice_format import INPUT, LENGTHS, OUTPUT, SCALES, SPEAKER
+from plugins.piper.voices import ImportedVoice, Speaker, VoiceList
+from speech_engine import Context, EngineFailed
+from speech_engine.host.model_shelf import ModelShelf
+from speech_engine.host.onnx_engine import OnnxEngine, OnnxNetwork, StopSwitch
+from speech_engine.text.sounds import Phonemize, Piece
 
-T = TypeVar("T")
+MOST_S = 300
+"""The longest sound of one piece. A voice that makes more of it is broken, or made to harm."""
+
+_PEAK = 32767.0
 
 
-class PiperEngine:
-    """Speaks with imported voices, `slots` texts at once."""
+class PiperEngine(OnnxEngine[Speaker]):
+    """Speaks with imported voices."""
+
+    title = "Piper"
 
     def __init__(
         self,
@@ -42,81 +40,58 @@ class PiperEngine:
         phonemize: Phonemize,
         threads: ThreadPoolExecutor,
     ) -> None:
+        super().__init__(settings.slots, settings.pause_ms, context, voices, threads)
         self._settings = settings
-        self._tick = context.tick
-        self._voices = voices
         self._phonemize = phonemize
-        self._threads = threads
-        self._info = voices.model()
-        self.shelf: VoiceShelf[Network] = VoiceShelf(settings.voices_mb * 2**20, self._load)
+        self.unlisted_voices = voices.unlisted()
+        self.shelf: ModelShelf[ImportedVoice, OnnxNetwork] = ModelShelf(
+            settings.voices_mb * 2**20, self._load
+        )
 
     def __repr__(self) -> str:
         return f"<PiperEngine, {self.shelf!r}>"
 
-    @property
-    def slots(self) -> int:
-        return self._settings.slots
+    def read(self, text: str, voice: Speaker, said: int) -> list[Piece]:
+        return read_text(text, voice.voice.config, self._phonemize)
 
-    @property
-    def unlisted_voices(self) -> tuple[str, ...]:
-        return self._voices.unlisted()
+    def lend(self, voice: Speaker) -> AbstractAsyncContextManager[OnnxNetwork]:
+        return self.shelf.lend(voice.voice)
 
-    def models(self) -> tuple[ModelInfo, ...]:
-        return (self._info,)
+    async def _load(self, voice: ImportedVoice) -> OnnxNetwork:
+        return await self.run(lambda _stop: OnnxNetwork(voice.folder / "voice.onnx", self._settings.threads))
 
-    def voices(self) -> tuple[VoiceInfo, ...]:
-        return self._voices.infos()
-
-    async def warm_up(self) -> None:
-        """Load the default voice, so that the first listener need not wait for it."""
-        async with self.shelf.lend(self._voices.voices[0]):
-            pass
-
-    async def speak(self, job: SpeechJob) -> AsyncGenerator[Event, None]:
-        if job.model != MODEL:
-            raise EngineFailed(f"Piper has one model, {MODEL!r}, and was asked for {job.model!r}")
-        speaker = self._voices.find(job.voice, job.language)
-        # All texts first: what cannot be spoken is refused before anybody hears a part.
-        read = await self._run(lambda: self._pieces(job, speaker), StopSwitch())
-        left = job.max_samples
-        async with self.shelf.lend(speaker.voice) as network:
-            yield Started(self._info.sample_rate_hz)
-            for number, (segment, piece) in enumerate(read):
-                pcm = await self._sound(network, speaker, piece, job.speed)
-                if number + 1 < len(read):
-                    pcm += bytes(self._info.sample_rate_hz * self._settings.pause_ms // 1000 * 2)
-                pcm = pcm if left is None else pcm[: left * 2]
-                for chunk in self._chunks(pcm):
-                    yield Audio(segment, chunk)
-                if left is not None and (left := left - len(pcm) // 2) <= 0:
-                    break
-        yield Finished()
-
-    def _pieces(self, job: SpeechJob, speaker: Speaker) -> list[tuple[int, Piece]]:
-        return [
-            (number, piece)
-            for number, segment in enumerate(job.segments)
-            for piece in read_text(segment.spoken, speaker.voice.config, self._phonemize)
-        ]
-
-    async def _sound(self, network: Network, speaker: Speaker, piece: Piece, speed: float) -> bytes:
-        config, stop = speaker.voice.config, StopSwitch()
+    def sound(
+        self, network: OnnxNetwork, piece: Piece, voice: Speaker, speed: float, stop: StopSwitch
+    ) -> bytes:
+        config = voice.voice.config
         noise = config.noise if self._settings.noise is None else self._settings.noise
         rhythm = config.rhythm if self._settings.rhythm is None else self._settings.rhythm
-        scales = (noise, config.length / speed, rhythm)
+        values: dict[str, Any] = {
+            INPUT: np.array([piece.numbers], np.int64),
+            LENGTHS: np.array([len(piece.numbers)], np.int64),
+            # A made speaker is spoken slower and played faster.
+            SCALES: np.array((noise, config.length * voice.faster / speed, rhythm), np.float32),
+        }
+        if SPEAKER in network.inputs:
+            values[SPEAKER] = np.array([voice.number], np.int64)
+        sound = np.asarray(network.run(OUTPUT, values, stop), np.float32).reshape(-1)
+        return pcm_of(sound, config.rate_hz * voice.faster, self._info.sample_rate_hz)
 
-        def make() -> bytes:
-            sound = network.speak(piece, speaker.number, scales, stop)
-            return pcm_of(sound, config.rate_hz, self._info.sample_rate_hz)
 
-        return await self._run(make, stop)
+def pcm_of(sound: NDArray[np.float32], rate_hz: float, wanted_hz: int) -> bytes:
+    """Return a sound as 16-bit samples at another rate. Raise EngineFailed if it is absurd."""
+    if len(sound) > MOST_S * rate_hz:
+        raise EngineFailed(f"The voice's network made more than {MOST_S} seconds of one sentence.")
+    fitted = _resample(sound, rate_hz, wanted_hz) if rate_hz != wanted_hz else sound
+    clean = np.nan_to_num(np.clip(fitted, -1.0, 1.0))
+    return (clean * _PEAK).astype("<i2").tobytes()
 
-    async def _load(self, voice: ImportedVoice) -> Network:
-        return await self._run(lambda: Network(voice.folder, self._settings.threads), StopSwitch())
 
-    async def _run(self, work: Callable[[], T], stop: StopSwitch) -> T:
-        return await run_stoppable(self._threads, work, stop.stop, self._tick)
-
-    def _chunks(self, pcm: bytes) -> Iterator[bytes]:
-        size = self._info.sample_rate_hz // 10 * 2
-        return (pcm[at : at + size] for at in range(0, len(pcm), size))
+def _resample(sound: NDArray[np.float32], rate_hz: float, wanted_hz: int) -> NDArray[np.float32]:
+    """Resample a whole piece by its spectrum. Its ends are quiet, so that they may meet."""
+    spectrum = np.fft.rfft(sound)
+    length = round(len(sound) * wanted_hz / rate_hz)
+    fitted = np.zeros(length // 2 + 1, spectrum.dtype)
+    kept = min(len(fitted), len(spectrum))
+    fitted[:kept] = spectrum[:kept]
+    return np.asarray(np.fft.irfft(fitted, length) * (wanted_hz / rate_hz), np.float32)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import msgspec
 
 from plugins.piper.voice_format import MODEL_FORMAT
-from speech_engine.plugin import Hosted, Missing, Plugin
+from speech_engine.names import share_voices
+from speech_engine.plugin import Hosted, Plugin, missing_model
 
+_Shifts = Annotated[tuple[Annotated[float, msgspec.Meta(gt=0.0, le=6.0)], ...], msgspec.Meta(max_length=2)]
 _Scale = Annotated[float, msgspec.Meta(ge=0.0, le=2.0)] | None
 
 
@@ -18,7 +21,8 @@ class PiperSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
     `model_paths` are their folders; the server fills them in. `slots` texts are spoken at once, each with
     `threads` of the processor. Voices are loaded when they are needed, into `voices_mb` megabytes at most.
     `noise` and `rhythm` replace the voices' own scales of chance: if both are 0, a text always sounds alike.
-    `pause_ms` is the pause after a sentence.
+    `pause_ms` is the pause after a sentence. `shift` makes more speakers of one: by the semitones that each
+    voice gets. Without a line, one that is alone of its gender in its language gets two; false is for none.
     """
 
     voices: tuple[str, ...] = ()
@@ -29,11 +33,17 @@ class PiperSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
     noise: _Scale = None
     rhythm: _Scale = None
     pause_ms: Annotated[int, msgspec.Meta(ge=0, le=2000)] = 200
+    shift: Annotated[
+        bool | dict[str, _Shifts],
+        msgspec.Meta(
+            description="true, false, or a table of voices, each with up to two shifts: { joe = [2.6, 5.3] }"
+        ),
+    ] = True
 
 
 HOSTED = Hosted(
     module="plugins.piper.worker",
-    packages=("onnxruntime>=1.20,<2", "numpy>=2,<3"),
+    packages=("onnxruntime>=1.31.1,<2", "numpy>=2,<3"),
     # Only its reading of texts is used. What else it asks for serves its commands.
     bare=("piper-tts==1.8.0",),
     constraints="constraints.txt",
@@ -43,10 +53,11 @@ HOSTED = Hosted(
 )
 
 
-def missing(settings: PiperSettings) -> tuple[Missing, ...]:
-    """Return the want of a voice, if none has been imported."""
-    do = "voxgate models import FILE.onnx --engine piper --name NAME --licence LICENCE"
-    return () if settings.model_paths else (Missing("no voice has been imported", do),)
+missing = missing_model(
+    "voxgate models pull kristin, or another of voxgate models search; or models import for your own",
+    "model_paths",
+    "no voice has been imported",
+)
 
 
 def voxgate_register() -> tuple[Plugin[PiperSettings], ...]:
@@ -58,5 +69,7 @@ def voxgate_register() -> tuple[Plugin[PiperSettings], ...]:
             create=HOSTED,
             missing=missing,
             model_format=MODEL_FORMAT,
+            gallery=str(Path(__file__).with_name("gallery.toml")),
+            names=share_voices,
         ),
     )

@@ -7,15 +7,10 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Callable
-from typing import NamedTuple
 
 from plugins.piper.voice_format import BEGIN, END, PAD, VoiceConfig
 from speech_engine import UnsupportedLanguage, UnsupportedText
-from speech_engine.text.sounds import cut_sounds, safe_text
-
-Phonemize = Callable[[str, VoiceConfig], list[list[str]]]
-"""A function that takes a text and returns the sounds of each of its sentences."""
+from speech_engine.text.sounds import Phonemize, Piece, cut_sounds, safe_text
 
 MOST_SOUNDS = 150
 """Of one piece, about ten seconds: a listener waits for all of it, and nothing stops one operator."""
@@ -23,21 +18,15 @@ MOST_SOUNDS = 150
 _THAI = re.compile(r"[\u0e00-\u0e7f]")
 
 
-class Piece(NamedTuple):
-    """Numbers for the network: one sentence, or a part of a long one."""
-
-    numbers: tuple[int, ...]
-
-    def __repr__(self) -> str:
-        return f"<Piece of {len(self.numbers)} numbers>"
-
-
 def read_text(text: str, config: VoiceConfig, phonemize: Phonemize) -> list[Piece]:
     """Return the pieces of a text. Raise UnsupportedLanguage or UnsupportedText."""
     if _THAI.search(text):
         raise UnsupportedLanguage("Piper does not speak Thai: it has no reader for it.")
     safe = safe_text(text)
-    sentences = [list(unicodedata.normalize("NFD", safe))] if config.is_spelled else phonemize(safe, config)
+    if config.is_spelled:
+        sentences = [list(unicodedata.normalize("NFD", safe))]
+    else:
+        sentences = phonemize(safe, config.espeak_voice, config.clusters)
     pieces = [
         _piece(part, config)
         for sentence in sentences
@@ -61,4 +50,4 @@ def _piece(sounds: list[str], config: VoiceConfig) -> Piece:
     for sound in sounds:
         if sound in config.symbols:
             numbers += [*config.symbols[sound], *pad]
-    return Piece((*numbers, *config.symbols[END]))
+    return Piece((*numbers, *config.symbols[END]), len(sounds))

@@ -1,41 +1,36 @@
-"""The voices of the engine: each imported file, each of its speakers, and OpenAI's thirteen names."""
+"""The voices of the engine: each imported file, each of its speakers, and those that are made of others."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import NamedTuple
 
 from plugins.piper.voice_format import MODEL_FORMAT, VoiceConfig, read_config
 from speech_engine import (
     EngineFailed,
-    EngineVoice,
-    Language,
     ModelInfo,
-    UnsupportedLanguage,
     VoiceInfo,
-    VoiceNotFound,
 )
+from speech_engine.imported_voices import find_voice, one_model
 from speech_engine.model_files import FolderContents, check_model, find_manifest
 from speech_engine.values import Voice
 
-MODEL = "standard"
-NAMES = (
-    *("alloy", "ash", "ballad", "cedar", "coral", "echo", "fable", "marin", "nova", "onyx", "sage"),
-    *("shimmer", "verse"),
-)
-"""The names that clients know. The first one is the default voice; the others share what else there is."""
-
-MOST_CHARACTERS = 400
-"""Of a sentence: about half a minute, which the network makes in one piece."""
+SHIFTS = (2.6, 5.3)
+"""Semitones that make two more speakers of one, whom a comparer tells apart. Downwards, words suffer."""
 
 _MOST_LISTED = 32
 """Of one file's speakers. Some files have a thousand; clients may name the others all the same."""
 
 
 class ImportedVoice(NamedTuple):
-    """One imported file. `bytes` is the memory that it needs once it is loaded, as an estimate."""
+    """One imported file. `bytes` is the memory that it needs once it is loaded, as an estimate.
+
+    `genders` is by speaker, "" for the only one.
+    """
 
     name: str
     folder: Path
@@ -43,101 +38,120 @@ class ImportedVoice(NamedTuple):
     languages: tuple[str, ...]
     config: VoiceConfig
     bytes: int
+    genders: Mapping[str, str] = MappingProxyType({})
 
     def __repr__(self) -> str:
         return f"<ImportedVoice {self.name}>"
 
 
 class Speaker(NamedTuple):
-    """One speaker of a file."""
+    """One speaker of a file, or another one that is made of it: `semitones` higher in pitch and formants."""
 
     voice: ImportedVoice
     number: int
+    semitones: float = 0.0
+
+    @property
+    def faster(self) -> float:
+        """How much faster the sound is played. It was spoken as much slower, so its length stays."""
+        return float(2.0 ** (self.semitones / 12.0))
+
+    @property
+    def gender(self) -> str | None:
+        genders, name = self.voice.genders, self.voice.config.speakers[self.number]
+        return genders.get(name) or (genders.get("") if len(self.voice.config.speakers) == 1 else None)
 
 
 class VoiceList:
-    """All voices, the default one first."""
+    """All voices, the default one first. `shift` has the shifts of speakers by their ids.
 
-    def __init__(self, voices: Sequence[ImportedVoice]) -> None:
+    A speaker has two, unless `shift` says otherwise; False is none for all. Clients see those that it says,
+    and those of a speaker who is the only one of a gender in a language. The others are known all the same:
+    a voice that clients use stays when another one is imported.
+    """
+
+    def __init__(
+        self, voices: Sequence[ImportedVoice], shift: bool | Mapping[str, tuple[float, ...]] = True
+    ) -> None:
         self.voices = tuple(voices)
         self._by_id = {
-            self._id(voice, number): Speaker(voice, number)
+            _id(voice, number): Speaker(voice, number)
             for voice in voices
             for number in range(len(voice.config.speakers))
+        }
+        told = {} if isinstance(shift, bool) else shift
+        shifted = {} if shift is False else self._shifted(told)
+        kinds = Counter(map(_kind, self._by_id.values()))
+        made = {
+            id_: speaker
+            for id_, speaker in shifted.items()
+            if kinds[_kind(speaker)] == 1 or _id(speaker.voice, speaker.number) in told
         }
         # A file's plain name is its first speaker.
         self._by_id |= {voice.name: Speaker(voice, 0) for voice in voices}
         self._shown = {
             id_: speaker
             for id_, speaker in self._by_id.items()
-            if speaker.number < _MOST_LISTED and id_ == self._id(*speaker)
+            if speaker.number < _MOST_LISTED and id_ == _id(speaker.voice, speaker.number)
         }
+        # What is made comes last: names that are shared out go to real speakers first.
+        self._shown |= made
+        self._by_id = {**shifted, **self._by_id}
 
     def __repr__(self) -> str:
         return f"<VoiceList of {len(self.voices)} files>"
 
+    def _shifted(self, told: Mapping[str, tuple[float, ...]]) -> dict[str, Speaker]:
+        """Return the speakers that are made of others. Raise EngineFailed if there is no such other one."""
+        for id_ in told.keys() - self._by_id.keys():
+            known = ", ".join(self._by_id)[:400]
+            raise EngineFailed(f"shift: there is no voice {id_[:80]!r}; known: {known}")
+        shifted = {
+            f"{id_}:up{semitones:g}": speaker._replace(semitones=semitones)
+            for id_, speaker in self._by_id.items()
+            for semitones in told.get(id_, SHIFTS if speaker.number < _MOST_LISTED else ())
+        }
+        return {id_: speaker for id_, speaker in shifted.items() if id_ not in self._by_id}
+
     def infos(self) -> tuple[VoiceInfo, ...]:
         return tuple(
-            VoiceInfo(id=id_, name=id_, language=speaker.voice.languages[0])
+            VoiceInfo(
+                id=id_,
+                name=id_,
+                language=speaker.voice.languages[0],
+                gender=speaker.gender,
+                description=_description(speaker),
+            )
             for id_, speaker in self._shown.items()
         )
 
     def unlisted(self) -> tuple[str, ...]:
-        return (*NAMES, *(id_ for id_ in self._by_id if id_ not in self._shown and id_ not in NAMES))
+        return tuple(id_ for id_ in self._by_id if id_ not in self._shown)
 
     def model(self) -> ModelInfo:
-        """Describe all voices as one model: so clients choose between voices, as they do elsewhere."""
-        tags = dict.fromkeys(tag for voice in self.voices for tag in voice.languages)
-        bases = dict.fromkeys(tag.partition("-")[0] for tag in tags)
         digest = hashlib.sha256("\n".join(f"{each.name} {each.digest}" for each in self.voices).encode())
-        return ModelInfo(
-            id=MODEL,
-            languages=tuple(Language(tag) for tag in dict.fromkeys((*tags, *bases))),
-            sample_rate_hz=max(voice.config.rate_hz for voice in self.voices),
-            digest=digest.hexdigest()[:32],
-            max_characters=MOST_CHARACTERS,
-            speed=(0.5, 2.0),
-            times_words=False,
-            # It reads digits, but it reads neither "R$ 1.234,50" nor "20/11" as people do.
-            reads_numbers=False,
-        )
+        tags = (tag for voice in self.voices for tag in voice.languages)
+        return one_model(tags, max(voice.config.rate_hz for voice in self.voices), digest.hexdigest()[:32])
 
     def find(self, wanted: Voice, language: str) -> Speaker:
         """Return the speaker that a voice means. Raise VoiceNotFound or UnsupportedLanguage."""
-        id_ = wanted.id if isinstance(wanted, EngineVoice) else ""
-        if id_ not in self._by_id and id_ not in NAMES:
-            raise VoiceNotFound(
-                f"Piper has no voice {id_[:80]!r}." if id_ else "Piper has only voices of its own."
-            )
-        chosen = self._by_id.get(id_)
-        able = speaking(self.voices, language)
-        if not able or (chosen is not None and not speaking((chosen.voice,), language)):
-            raise UnsupportedLanguage(f"This voice of Piper does not speak the language {language!r}.")
-        if chosen is not None:
-            return chosen
-        # First one speaker of each file, then the second ones: so that names sound as different as can be.
-        most = max(len(voice.config.speakers) for voice in able)
-        each = [
-            Speaker(voice, number)
-            for number in range(min(most, len(NAMES)))
-            for voice in able
-            if number < len(voice.config.speakers)
-        ]
-        return each[NAMES.index(id_) % len(each)]
-
-    @staticmethod
-    def _id(voice: ImportedVoice, number: int) -> str:
-        speakers = voice.config.speakers
-        return voice.name if len(speakers) == 1 else f"{voice.name}:{speakers[number]}"
+        return find_voice("Piper", self._by_id, lambda speaker: speaker.voice.languages, wanted, language)
 
 
-def speaking(voices: Sequence[ImportedVoice], language: str) -> list[ImportedVoice]:
-    """Return the voices of a language: of its region if there are any, else of any region."""
-    exact = [voice for voice in voices if language.lower() in map(str.lower, voice.languages)]
-    base = language.partition("-")[0].lower()
-    return exact or [
-        voice for voice in voices if base in (tag.partition("-")[0].lower() for tag in voice.languages)
-    ]
+def _id(voice: ImportedVoice, number: int) -> str:
+    speakers = voice.config.speakers
+    return voice.name if len(speakers) == 1 else f"{voice.name}:{speakers[number]}"
+
+
+def _kind(speaker: Speaker) -> tuple[str, str | None]:
+    return speaker.voice.languages[0], speaker.gender
+
+
+def _description(speaker: Speaker) -> str:
+    if not speaker.semitones:
+        return ""
+    made_of = _id(speaker.voice, speaker.number)
+    return f"Made of {made_of}: its pitch and formants are {speaker.semitones:g} semitones higher."
 
 
 def read_voices(folders: Sequence[str], most_bytes: int) -> list[ImportedVoice]:
@@ -155,6 +169,7 @@ def read_voices(folders: Sequence[str], most_bytes: int) -> list[ImportedVoice]:
             languages=(manifest.languages if manifest else ()) or (config.language,),
             config=config,
             bytes=size * 2,
+            genders=manifest.genders if manifest else {},
         )
         if voice.bytes > most_bytes:
             raise EngineFailed(

@@ -78,7 +78,9 @@ class Cld2Detector:
         language is taken for another one; with it, one in a hundred.
         """
         # CLD2 refuses control characters, surrogates and characters that Unicode has not assigned.
-        prose = "".join(character if character.isprintable() else " " for character in text[:_LOOKED_AT])
+        prose = text[:_LOOKED_AT]
+        if not prose.isprintable():
+            prose = "".join([character if character.isprintable() else " " for character in prose])
         letters = sum(map(str.isalpha, prose))
         if letters < _FEWEST_LETTERS:
             return ()

@@ -22,10 +22,10 @@ from plugins.spread.grid import (
     PERIOD_TILES,
     Floats,
     Grid,
-    require_rate,
+    Kept,
 )
 from plugins.spread.residual import BLOCK_TILES, PHASES, alignments
-from speech_engine.mark import FALSE_RATE
+from speech_engine.mark import FALSE_RATE, require_rate
 
 BLOCK_S: Final = BLOCK_TILES * FRAMES_A_TILE / FRAMES_A_SECOND
 _BLOCKS_A_PERIOD: Final = PERIOD_TILES // BLOCK_TILES
@@ -71,17 +71,19 @@ def find(pcm: bytes, sample_rate_hz: int, secrets: Sequence[bytes], is_patient: 
     if match.is_found or not is_patient:
         return match
     part = samples[: _SCANNED_S * sample_rate_hz]
-    others = [_best(part, grid, chips, PHASES // 2) for grid in _other_speeds(sample_rate_hz)]
+    others = [_best(part, grid, chips, PHASES // 2, kept) for grid, kept in _other_speeds(sample_rate_hz)]
     best = max(others, key=lambda each: each.score)
     best = best._replace(trials=sum(each.trials for each in others))
     return best if best.is_found else match
 
 
-def _other_speeds(rate_hz: int) -> Iterator[Grid]:
-    """Yield the grids of a sound that was made faster or slower: with its pitch, and without."""
+def _other_speeds(rate_hz: int) -> Iterator[tuple[Grid, Kept]]:
+    """Yield the grids of a sound that was made faster or slower: with its pitch, and without. They share
+    their spectra."""
     for speed in _SPEEDS:
-        yield Grid(rate_hz / speed)
-        yield Grid(rate_hz / speed, pitch=1 / speed)
+        kept: Kept = {}
+        yield Grid(rate_hz / speed, is_quick=True), kept
+        yield Grid(rate_hz / speed, pitch=1 / speed, is_quick=True), kept
 
 
 class _Place(NamedTuple):
@@ -93,11 +95,13 @@ class _Place(NamedTuple):
     shift: int
 
 
-def _best(samples: Floats, grid: Grid, chips: Sequence[Chips], phases: int = PHASES) -> Match:
+def _best(
+    samples: Floats, grid: Grid, chips: Sequence[Chips], phases: int = PHASES, kept: Kept | None = None
+) -> Match:
     pilots = is_pilot(grid.bands)
     wanted = np.fft.rfft(np.stack([each.signs[:, : grid.bands][:, pilots] for each in chips]), axis=1)
     best, place, parts = Match(-1.0, 1, 0, None, 0.0, 0.0), None, 1
-    for begin_s, tiles in alignments(samples, grid, phases):
+    for begin_s, tiles in alignments(samples, grid, phases, kept):
         seen = tiles[:, :, pilots]
         spectra = _spectra(seen)
         ranges = list(_parts(len(tiles)))

@@ -6,6 +6,7 @@ the second, or the other way round. Speech changes little in 10 ms, so the diffe
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Final
 
 import numpy as np
@@ -25,25 +26,22 @@ _LOWEST_BIN, _HIGHEST_BIN = 6, 160
 BANDS: Final = (_HIGHEST_BIN - _LOWEST_BIN) // _BAND_BINS
 """From 300 Hz to 8 kHz. Telephones and old formats keep half of them."""
 
-_LEAST_RATE_HZ: Final = 8_000
-_MOST_RATE_HZ: Final = 48_000
 
 _ROWS_AT_ONCE: Final = 2048
 
-
-def require_rate(sample_rate_hz: int) -> None:
-    """Raise ValueError for a rate that no marked sound has."""
-    if not _LEAST_RATE_HZ <= sample_rate_hz <= _MOST_RATE_HZ:
-        raise ValueError(f"a marked sound has {_LEAST_RATE_HZ} to {_MOST_RATE_HZ} samples a second")
+Kept = dict[float, list[NDArray[np.complex64]]]
+"""The spectra of a recording's frames, by the samples that are skipped before them."""
 
 
 class Grid:
     """The tiles of a sound at one rate. A rate need not be whole: a sound may have been sped up a little."""
 
-    def __init__(self, rate_hz: float, pitch: float = 1.0) -> None:
-        """`pitch` is how much higher each tone is than the rate says."""
+    def __init__(self, rate_hz: float, pitch: float = 1.0, *, is_quick: bool = False) -> None:
+        """`pitch` is how much higher each tone is than the rate says. A grid that `is_quick` has frames of a
+        length whose spectrum is soon made, up to 1 % shorter: a prime length takes five times as long."""
         self.rate_hz = rate_hz
-        self.length = int(rate_hz * 2 / FRAMES_A_SECOND)
+        length = int(rate_hz * 2 / FRAMES_A_SECOND)
+        self.length = _quick_length(length) if is_quick else length
         """Samples of a frame."""
         bin_hz = rate_hz / self.length / pitch
         fits = int(rate_hz / pitch / 2 - BIN_HZ) // (BIN_HZ * _BAND_BINS) - _LOWEST_BIN // _BAND_BINS
@@ -79,13 +77,32 @@ class Grid:
             return np.asarray(power[:, ::2] + power[:, 1::2])
         return np.add.reduceat(power, self.edges[:-1] - self.edges[0], axis=1)
 
-    def all_energies(self, samples: Floats, skipped: float) -> Floats:
-        """Return the energies of all frames of a recording, the first `skipped` samples after its begin."""
+    def all_energies(self, samples: Floats, skipped: float, kept: Kept | None = None) -> Floats:
+        """Return the energies of all frames of a recording, the first `skipped` samples after its begin.
+
+        `kept` has the spectra for grids of the same rate, which differ in pitch alone.
+        """
+        if kept is None:
+            spectra = self._all_spectra(samples, skipped)
+        else:
+            if skipped not in kept:
+                kept[skipped] = list(self._all_spectra(samples, skipped))
+            spectra = iter(kept[skipped])
+        rows = map(self.energies, spectra)
+        return np.concatenate([np.zeros((0, self.bands), np.float32), *rows])
+
+    def _all_spectra(self, samples: Floats, skipped: float) -> Iterator[NDArray[np.complex64]]:
         room = len(samples) - self.length - skipped
         count = max(0, int(room * FRAMES_A_SECOND / self.rate_hz) + 1) if room >= 0 else 0
         begins = self.begins(0, count) + int(skipped)
-        rows = [
-            self.energies(self.spectra(samples, begins[at : at + _ROWS_AT_ONCE]))
-            for at in range(0, count, _ROWS_AT_ONCE)
-        ]
-        return np.concatenate(rows) if rows else np.zeros((0, self.bands), np.float32)
+        for at in range(0, count, _ROWS_AT_ONCE):
+            yield self.spectra(samples, begins[at : at + _ROWS_AT_ONCE])
+
+
+def _quick_length(most: int) -> int:
+    """Return the largest length that is a product of small primes."""
+    rest = most
+    for prime in (2, 3, 5, 7):
+        while rest % prime == 0:
+            rest //= prime
+    return most if rest == 1 else _quick_length(most - 1)

@@ -7,7 +7,7 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from plugins.spread.grid import FRAMES_A_SECOND, FRAMES_A_TILE, Floats, Grid
+from plugins.spread.grid import FRAMES_A_SECOND, FRAMES_A_TILE, Floats, Grid, Kept
 
 PHASES: Final = 4
 """The begins of a frame that are tried, since it is unknown: each 2.5 ms."""
@@ -21,8 +21,10 @@ _ROUNDING: Final = 0.04
 _NOISE: Final = 4.0
 """The energy that says something, over that of a band's quietest frames: these have the recording's noise."""
 
-_FRAMES_NEAR, _BANDS_NEAR = 3, 15
-"""The neighbours that say what to expect of a tile."""
+_BANDS_NEAR = 15
+"""The neighbours that say what to expect of a tile, in its own frame. Else they are the frames beside it."""
+
+_TINY: Final = np.float32(1e-6)
 
 _MOST: Final = 1.5
 """Where a sound begins, the surprise is great and says little."""
@@ -39,11 +41,13 @@ class Alignment(NamedTuple):
     tiles: Floats
 
 
-def alignments(samples: Floats, grid: Grid, phases: int = PHASES) -> Iterator[Alignment]:
-    """Yield the tiles of a recording for every place where a tile may begin."""
+def alignments(
+    samples: Floats, grid: Grid, phases: int = PHASES, kept: Kept | None = None
+) -> Iterator[Alignment]:
+    """Yield the tiles of a recording for every place where a tile may begin. `kept` as in `all_energies`."""
     for phase in range(phases):
         skipped = phase * grid.rate_hz / FRAMES_A_SECOND / phases
-        energies = grid.all_energies(samples, skipped)
+        energies = grid.all_energies(samples, skipped, kept)
         if len(energies) < FRAMES_A_TILE:
             continue
         surprise = _surprise(energies, grid)
@@ -65,23 +69,27 @@ def _surprise(energies: Floats, grid: Grid) -> Floats:
     floor = np.maximum(least, _NOISE * np.percentile(heard, 10, axis=0)).astype(np.float32)
     weight = energies / (energies + floor)
     level = np.log(energies + np.float32(0.3) * floor)
-    level -= _mean_near(level, weight, _FRAMES_NEAR, axis=0)
-    level -= _mean_near(level, weight, _BANDS_NEAR, axis=1)
+    level -= _near_frames(level * weight) / (_near_frames(weight) + _TINY)
+    level -= _near_bands(level * weight) / (_near_bands(weight) + _TINY)
     power = float(np.vdot(weight, level**2)) / (float(weight.sum()) or 1.0)
     scaled = level / np.float32(np.sqrt(power) or 1.0)
     return np.asarray(np.clip(scaled, -_MOST, _MOST) * weight, np.float32)
 
 
-def _mean_near(values: Floats, weight: Floats, width: int, axis: int) -> Floats:
-    total = _sum_near(weight, width, axis) + np.float32(1e-6)
-    return _sum_near(values * weight, width, axis) / total
+def _near_frames(values: Floats) -> Floats:
+    """Return the sum of each frame and the ones beside it."""
+    sums = values.copy()
+    sums[1:] += values[:-1]
+    sums[:-1] += values[1:]
+    return sums
 
 
-def _sum_near(values: Floats, width: int, axis: int) -> Floats:
-    """Return the sum of each value and its neighbours along an axis."""
-    moved = np.moveaxis(values, axis, 0)
-    sums = np.cumsum(np.concatenate([np.zeros((1, *moved.shape[1:])), moved]), axis=0)
-    at = np.arange(len(moved))
-    upto = np.minimum(at + width // 2 + 1, len(moved))
-    near = sums[upto] - sums[np.maximum(at - width // 2, 0)]
-    return np.asarray(np.moveaxis(near, 0, axis), np.float32)
+def _near_bands(values: Floats) -> Floats:
+    """Return the sum of each band and its neighbours. There are more bands than neighbours."""
+    beside = _BANDS_NEAR // 2
+    sums = np.cumsum(values, axis=1)
+    near = np.empty_like(values)
+    near[:, : beside + 1] = sums[:, beside:_BANDS_NEAR]
+    near[:, beside + 1 : -beside] = sums[:, _BANDS_NEAR:] - sums[:, :-_BANDS_NEAR]
+    near[:, -beside:] = sums[:, -1:] - sums[:, -_BANDS_NEAR : -beside - 1]
+    return near

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 
 from plugins.spread.chips import pattern_of
 from plugins.spread.detection import find
 from plugins.spread.grid import FRAMES_A_TILE, PERIOD_TILES
+from plugins.spread.plugin import SpreadSettings
 from plugins.spread.stream import SpreadStream
 from speech_engine.mark import Detection, MarkKey
+from speech_engine.plugin import Context
 
 
 class SpreadMark:
@@ -39,3 +42,8 @@ class SpreadMark:
             match.begin_s,
             match.seconds,
         )
+
+
+@asynccontextmanager
+async def create(_name: str, settings: SpreadSettings, _context: Context) -> AsyncIterator[SpreadMark]:
+    yield SpreadMark(settings.strength)

@@ -7,8 +7,9 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from plugins.spread.grid import FRAMES_A_SECOND, Floats, Grid, require_rate
+from plugins.spread.grid import FRAMES_A_SECOND, Floats, Grid
 from plugins.spread.shaping import Shaping
+from speech_engine.mark import require_rate
 
 _GUARDS_A_SECOND: Final = 400
 _MOST: Final = np.float32(0.5)

@@ -27,16 +27,10 @@ class ToneSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
     speaks_samples: bool = True
     needs_sample_text: bool = False
     mixes: bool = True
+    clones: bool = True
 
     def behaviour(self) -> Behaviour:
-        return Behaviour(
-            delay_s=self.delay_s,
-            pace=self.pace,
-            fail=self.fail,
-            fail_at_s=self.fail_at_s,
-            level_db=self.level_db,
-            says_voice=self.says_voice,
-        )
+        return msgspec.convert(self, Behaviour, from_attributes=True)
 
 
 def voxgate_register() -> tuple[Plugin[ToneSettings], ...]:

@@ -55,7 +55,7 @@ class ToneEngine:
                 sample_rate_hz=self._settings.sample_rate_hz,
                 speed=(0.25, 4.0),
                 times_words=True,
-                clones=True,
+                clones=self._settings.clones,
                 converts=True,
                 speaks_samples=self._settings.speaks_samples,
                 sample_s=(1.0, 30.0),

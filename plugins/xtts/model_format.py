@@ -205,6 +205,9 @@ MODEL_FORMAT = ModelFormat(
             ignore=("dvae.", "torch_mel_spectrogram_", "gpt.gpt_inference.", "gpt.gpt.wte."),
             stand_ins=(
                 "TTS.tts.configs.xtts_config.XttsConfig",
+                "TTS.tts.configs.xtts_config.XttsArgs",
+                "TTS.tts.configs.xtts_config.XttsAudioConfig",
+                # Where earlier releases had them.
                 "TTS.tts.models.xtts.XttsArgs",
                 "TTS.tts.models.xtts.XttsAudioConfig",
                 "TTS.config.shared_configs.BaseDatasetConfig",
@@ -213,5 +216,6 @@ MODEL_FORMAT = ModelFormat(
         ModelFile(role="config", kind="json", name="config.json"),
         ModelFile(role="vocabulary", kind="json", name="vocab.json"),
     ),
+    names_models=True,
     check=check_xtts,
 )

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Literal
 
 import msgspec
 
 from plugins.xtts.model_format import MODEL_FORMAT
-from speech_engine.host.batch_settings import BatchSettings
-from speech_engine.plugin import Hosted, Missing, Plugin
+from speech_engine.host.batch_model import BatchSettings
+from speech_engine.plugin import Hosted, Plugin, missing_model
 
 Precision = Literal["float32", "bfloat16", "float16"]
 
@@ -68,10 +69,9 @@ HOSTED = Hosted(
 )
 
 
-def missing(settings: XttsSettings) -> tuple[Missing, ...]:
-    """Return the want of a model, if the section names none."""
-    do = 'voxgate models import FOLDER --engine xtts --name NAME --licence CPML, then model = "NAME"'
-    return () if settings.model_path else (Missing("the section names no model", do),)
+missing = missing_model(
+    'voxgate models pull xtts-v2, then model = "xtts-v2"; or models import for files of yours'
+)
 
 
 def voxgate_register() -> tuple[Plugin[XttsSettings], ...]:
@@ -83,5 +83,6 @@ def voxgate_register() -> tuple[Plugin[XttsSettings], ...]:
             create=HOSTED,
             missing=missing,
             model_format=MODEL_FORMAT,
+            gallery=str(Path(__file__).with_name("gallery.toml")),
         ),
     )

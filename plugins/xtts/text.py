@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import re
-import unicodedata
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -20,6 +19,7 @@ from TTS.tts.layers.xtts.tokenizer import VoiceBpeTokenizer
 
 from plugins.xtts.model_format import Sizes
 from speech_engine.errors import UnsupportedLanguage, UnsupportedText
+from speech_engine.text.vocabulary import without_unknown
 
 _UNKNOWN = "[UNK]"
 _MARK = re.compile(r"\[[^\[\]\s]+\]")
@@ -56,7 +56,7 @@ class TextReader:
         clean = self._clean(text, name)
         spelled = self._spell(clean)
         if self._unknown is not None and self._unknown in spelled:
-            spelled = self._spell(self._without_unknown(clean))
+            spelled = self._spell(without_unknown(clean, self._is_known))
         if set(spelled) <= {self._sizes.space}:
             raise UnsupportedText("The text has nothing that this model can speak.")
         ids = [self._tokenizer.token_to_id(f"[{name}]"), *spelled]
@@ -96,18 +96,8 @@ class TextReader:
             ids += self._tokenizer.encode(word, add_special_tokens=False).ids
         return ids
 
-    def _without_unknown(self, clean: str) -> str:
-        """Leave out marks and symbols that the vocabulary lacks. Raise UnsupportedText for a letter."""
-        kept = []
-        for character in clean:
-            if character == " " or self._unknown not in self._spell(character):
-                kept.append(character)
-            elif unicodedata.category(character)[0] in "LMN":
-                called = unicodedata.name(character, f"U+{ord(character):04X}")
-                raise UnsupportedText(f"This model cannot read the character {called}.")
-            else:
-                kept.append(" ")
-        return _SPACES.sub(" ", "".join(kept)).strip()
+    def _is_known(self, character: str) -> bool:
+        return character == " " or self._unknown not in self._spell(character)
 
 
 def _tokenizer(vocabulary: Path) -> Any:

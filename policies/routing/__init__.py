@@ -12,6 +12,7 @@ from policies.routing.decision import (
     decide,
 )
 from policies.routing.filters import find_language, is_allowed, is_open, speaks
+from policies.routing.name_owners import NameOwners, find_owners
 from policies.routing.speakers import Speaker, find_speaker, is_cloned_for, may_receive, needs_text
 from policies.routing.values import (
     PLAIN,
@@ -33,6 +34,7 @@ __all__ = [
     "Decision",
     "FrontEndNames",
     "Model",
+    "NameOwners",
     "NoCandidate",
     "Offer",
     "Route",
@@ -45,6 +47,7 @@ __all__ = [
     "Voice",
     "decide",
     "find_language",
+    "find_owners",
     "find_speaker",
     "is_allowed",
     "is_cloned_for",

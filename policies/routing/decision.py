@@ -77,23 +77,37 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True):
 def decide(offer: Offer, voice: Voice, query: RoutingQuery, terms: Terms | None, rules: Rules) -> Decision:
     """Apply the filters in their order. Without terms, the plan refuses nothing.
 
-    Raises nothing: the error is in the decision.
+    A model that has no voice of the voice's gender comes after those that have one. Raises nothing: the error
+    is in the decision.
     """
     inputs = FilterInput(voice, query, terms, rules.licences)
     route = None if offer.routed is None else offer.routed.route
     judged = [(model, _first_refusal(model, inputs)) for model in offer.in_order]
-    candidates = [
-        Candidate(model, speaker.voice, _front_end(model.info, route, query, rules), speaker.credential)
+    able = [
+        (model, speaker)
         for model, refuser in judged
-        if refuser is None and (speaker := find_speaker(voice, model)) is not None
+        if refuser is None and (speaker := find_speaker(voice, model, query.language)) is not None
     ]
+    if len(able) > 1:
+        able.sort(key=lambda each: not each[1].is_of_gender)
     return Decision(
         voice=voice,
         query=query,
         route=route,
         verdicts=tuple([_verdict(model, refuser, inputs) for model, refuser in judged]),
-        candidates=tuple(candidates),
-        error=None if candidates else _last_refusal(judged, inputs, route),
+        candidates=tuple(
+            [
+                Candidate(
+                    model,
+                    speaker.voice,
+                    _front_end(model.info, route, query, rules),
+                    speaker.credential,
+                    speaker.share,
+                )
+                for model, speaker in able
+            ]
+        ),
+        error=None if able else _last_refusal(judged, inputs, route),
     )
 
 

@@ -76,43 +76,63 @@ def find_language(info: ModelInfo, tag: str) -> Language | None:
 
 
 def _has_voice(model: Model, inputs: FilterInput) -> bool:
-    return find_speaker(inputs.voice, model) is not None
+    return find_speaker(inputs.voice, model, inputs.query.language) is not None
 
 
 def _no_voice(models: Sequence[Model], inputs: FilterInput) -> NoCandidate:
     voice = inputs.voice
     if voice.members:
-        message = f"{_names(models)} cannot speak with all voices of the mix '{voice.id}' together."
+        message = f"{_names(models)} cannot speak with all voices of the mix '{voice.label}' together."
         return NoCandidate("voice", "voice_not_available", message)
     engines = sorted({binding.engine for binding in voice.bindings})
-    where = ", ".join(engines) or ("engines that speak from recordings" if voice.samples else "no engine")
-    message = f"The voice '{voice.id}' is on {where}, not on {_names(models)}."
+    if voice.samples and not engines:
+        message = f"{_names(models)} cannot speak with '{voice.label}', which is a voice of recordings."
+        return NoCandidate("voice", "voice_not_available", message)
+    where = ", ".join(engines) or "no engine"
+    message = f"The voice '{voice.label}' is on {where}, not on {_names(models)}."
     return NoCandidate("voice", "voice_not_available", message)
 
 
 def _can_mix(model: Model, inputs: FilterInput) -> bool:
-    return can_mix(inputs.voice, model.info)
+    if not inputs.voice.members:
+        return True
+    speaker = find_speaker(inputs.voice, model, inputs.query.language)
+    return can_mix(inputs.voice, model.info) and (speaker is None or speaker.is_distinct)
 
 
 def _no_mix(models: Sequence[Model], inputs: FilterInput) -> NoCandidate:
+    if alike := [model for model in models if can_mix(inputs.voice, model.info)]:
+        message = (
+            f"{_names(alike)} has one and the same voice for several members of the mix: mix voices that are "
+            "not each other's aliases."
+        )
+        return NoCandidate("voice.mix", "unsupported_value", message)
     most = max(model.info.most_mixed if model.info.mixes else 0 for model in models)
     able = f"mixes at most {most} voices" if most else "cannot mix voices"
     return NoCandidate("voice.mix", "unsupported_value", f"{_names(models)} {able}.")
 
 
 def _has_samples(model: Model, inputs: FilterInput) -> bool:
-    speaker = find_speaker(inputs.voice, model)
+    speaker = find_speaker(inputs.voice, model, inputs.query.language)
     return speaker is None or not speaker.lack
 
 
 def _no_samples(models: Sequence[Model], inputs: FilterInput) -> NoCandidate:
     first = models[0]
-    speaker = find_speaker(inputs.voice, first)
+    speaker = find_speaker(inputs.voice, first, inputs.query.language)
     if speaker is not None and speaker.lack == "text":
-        message = f"{first.name} must know the words of the recording of '{inputs.voice.id}': give its text."
+        message = (
+            f"{first.name} must know the words of the recording of '{inputs.voice.label}': give its text."
+        )
         return NoCandidate("voice", "reference_text_required", message)
-    least_s = first.info.sample_s[0]
-    message = f"{first.name} needs a recording of {least_s:g} s or more; '{inputs.voice.id}' has none."
+    least_s, most_s = first.info.sample_s
+    if speaker is not None and speaker.lack == "limit":
+        message = (
+            f"{first.name} takes recordings of up to {most_s:g} s with all their words; that of "
+            f"'{inputs.voice.label}' is longer."
+        )
+        return NoCandidate("voice", "sample_too_long", message)
+    message = f"{first.name} needs a recording of {least_s:g} s or more; '{inputs.voice.label}' has none."
     return NoCandidate("voice", "sample_too_short", message)
 
 
@@ -135,10 +155,10 @@ def _not_licensed(models: Sequence[Model], inputs: FilterInput) -> NoCandidate:
     """Return the error of the first model, which the caller prefers."""
     first = models[0]
     if inputs.licences.obstacle(first.engine, first.info, is_paid=False) is not None:
-        message = f"The operator of this server has not accepted the licence of {first.name}."
+        message = f"The operator of this server has not accepted the {_licence(first)}."
         return NoCandidate("model", "licence_not_accepted", message, is_forbidden=True)
     plan = inputs.terms.plan if inputs.terms else ""
-    message = f"The licence of {first.name} forbids paid use, and your plan '{plan}' is a paid one."
+    message = f"The {_licence(first)} forbids paid use, and your plan '{plan}' is a paid one."
     return NoCandidate("model", "paid_use_forbidden", message, is_forbidden=True)
 
 
@@ -148,12 +168,14 @@ def _may_receive(model: Model, inputs: FilterInput) -> bool:
 
 def _no_consent(models: Sequence[Model], inputs: FilterInput) -> NoCandidate:
     engines = ", ".join(dict.fromkeys(model.engine for model in models))
-    message = f"The consent of the voice '{inputs.voice.id}' does not name {engines}."
+    message = f"The consent of the voice '{inputs.voice.label}' does not name {engines}."
     return NoCandidate("voice", "consent_not_given", message, is_forbidden=True)
 
 
 def _is_spoken(model: Model, inputs: FilterInput) -> bool:
-    return speaks(model.info, inputs.query.language)
+    tag = inputs.query.language
+    speaker = find_speaker(inputs.voice, model, tag)
+    return speaks(model.info, tag) and (speaker is None or speaker.is_able)
 
 
 def _not_spoken(models: Sequence[Model], inputs: FilterInput) -> NoCandidate:
@@ -212,15 +234,20 @@ def _no_emotion(models: Sequence[Model], inputs: FilterInput) -> NoCandidate:
 
 
 def _is_ready(model: Model, inputs: FilterInput) -> bool:
-    speaker = find_speaker(inputs.voice, model)
+    speaker = find_speaker(inputs.voice, model, inputs.query.language)
     return speaker is None or not speaker.obstacle
 
 
 def _not_ready(models: Sequence[Model], inputs: FilterInput) -> NoCandidate:
-    speaker = find_speaker(inputs.voice, models[0])
+    speaker = find_speaker(inputs.voice, models[0], inputs.query.language)
     why = speaker.obstacle if speaker is not None else ""
-    message = f"The voice '{inputs.voice.id}' cannot speak on {models[0].engine} now: {why}."
+    message = f"The voice '{inputs.voice.label}' cannot speak on {models[0].engine} now: {why}."
     return NoCandidate("voice", "voice_not_ready", message, retry_after_s=_READY_AGAIN_S)
+
+
+def _licence(model: Model) -> str:
+    name = f" ({model.info.licence})" if model.info.licence else ""
+    return f"licence of {model.name}{name}"
 
 
 def _names(models: Sequence[Model]) -> str:

@@ -2,36 +2,54 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Literal, NamedTuple
 
+from msgspec.structs import replace
+
 import speech_engine
+from policies import namesakes
+from policies.namesakes import Share
 from policies.routing.values import Model, Voice
 from speech_engine import EngineVoice, Mix, ModelInfo, Sample, Samples
 
-Lack = Literal["", "length", "text"]
-"""What the recordings of a voice lack for a model: they are too short, or nobody has said their words."""
+Lack = Literal["", "length", "text", "limit"]
+"""What the recordings of a voice lack for a model: they are too short, nobody has said their words, or they
+are past its limit. The model gets a part of such a one, and nobody knows the words of that."""
 
 
 class Speaker(NamedTuple):
-    """A voice as one model gets it. With an `obstacle` or a `lack`, the model cannot speak with it."""
+    """A voice as one model gets it. With an `obstacle` or a `lack`, the model cannot speak with it, nor in
+    a text's language unless it `is_able`. `share` is what it has as one of OpenAI's names. A mix is not
+    distinct if shares have made two of its members one."""
 
     voice: speech_engine.Voice
     credential: str = ""
     obstacle: str = ""
     lack: Lack = ""
+    is_able: bool = True
+    share: Share | None = None
+    is_distinct: bool = True
+
+    @property
+    def is_of_gender(self) -> bool:
+        return self.share is None or self.share.is_of_gender
 
 
-def find_speaker(voice: Voice, model: Model) -> Speaker | None:
-    """Return how the model speaks the voice, or None if it does not have the voice at all."""
+def find_speaker(voice: Voice, model: Model, tag: str) -> Speaker | None:
+    """Return how the model speaks the voice in a language, or None if it does not have the voice at all."""
     if voice.members:
-        return _find_mix(voice, model)
+        return _find_mix(voice, model, tag)
     binding = voice.on(model.engine)
     if voice.samples and model.info.speaks_samples and (binding is None or binding.obstacle):
         return _speaker_of_samples(model.info, voice.samples)
     if binding is None:
         return None
-    return Speaker(binding.voice, binding.credential, binding.obstacle)
+    if not binding.shares:
+        return Speaker(binding.voice, binding.credential, binding.obstacle)
+    if (share := namesakes.find(binding.shares, tag)) is None:
+        return Speaker(binding.voice, is_able=False)
+    return Speaker(EngineVoice(share.voice), share=share)
 
 
 def needs_text(infos: Iterable[ModelInfo]) -> bool:
@@ -61,19 +79,21 @@ def can_mix(voice: Voice, info: ModelInfo) -> bool:
 
 
 def _speaker_of_samples(info: ModelInfo, samples: tuple[Sample, ...]) -> Speaker:
-    least_s, _ = info.sample_s
+    least_s, most_s = info.sample_s
     long_enough = tuple(each for each in samples if not each.seconds or each.seconds >= least_s)
     if not long_enough:
         return Speaker(Samples(samples), lack="length")
-    with_text = tuple(each for each in long_enough if each.text)
-    if info.needs_sample_text and not with_text:
-        return Speaker(Samples(long_enough), lack="text")
-    return Speaker(Samples(with_text if info.needs_sample_text else long_enough))
+    heard = tuple(replace(each, text="") if each.speech_s > most_s else each for each in long_enough)
+    if not info.needs_sample_text:
+        return Speaker(Samples(heard))
+    if with_text := tuple(each for each in heard if each.text):
+        return Speaker(Samples(with_text))
+    return Speaker(Samples(heard), lack="limit" if any(each.text for each in long_enough) else "text")
 
 
-def _find_mix(voice: Voice, model: Model) -> Speaker | None:
+def _find_mix(voice: Voice, model: Model, tag: str) -> Speaker | None:
     """Blend the members. All of them must be on the engine, and with one provider account."""
-    speakers = [find_speaker(member, model) for member in voice.members]
+    speakers = [find_speaker(member, model, tag) for member in voice.members]
     found = [speaker for speaker in speakers if speaker is not None]
     if len(found) < len(speakers):
         return None
@@ -90,4 +110,12 @@ def _find_mix(voice: Voice, model: Model) -> Speaker | None:
         next(iter(credentials), ""),
         next((speaker.obstacle for speaker in found if speaker.obstacle), ""),
         next((speaker.lack for speaker in found if speaker.lack), ""),
+        all(speaker.is_able for speaker in found),
+        is_distinct=_are_distinct(found),
     )
+
+
+def _are_distinct(speakers: Sequence[Speaker]) -> bool:
+    """Tell whether no share is a voice that another member is too. What the configuration repeats may be."""
+    voices = [speaker.voice for speaker in speakers]
+    return all(speaker.share is None or voices.count(speaker.voice) == 1 for speaker in speakers)

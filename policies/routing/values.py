@@ -8,6 +8,7 @@ import msgspec
 
 import speech_engine
 from policies.language import Source, base
+from policies.namesakes import Share
 from speech_engine import EngineVoice, ModelInfo, Sample, Samples
 
 PLAIN = "plain"
@@ -18,20 +19,23 @@ class Binding(msgspec.Struct, frozen=True):
     """A voice on one engine, as the engine knows it.
 
     `credential` is the provider account that has the voice; empty is any. An `obstacle` says why the engine
-    cannot speak with it now.
+    cannot speak with it now. With `shares`, the language of the text decides which of the engine's voices it
+    is, and `voice` is the first of them.
     """
 
     engine: str
     voice: speech_engine.Voice
     credential: str = ""
     obstacle: str = ""
+    shares: tuple[Share, ...] = ()
 
 
 class Voice(msgspec.Struct, frozen=True, kw_only=True):
     """A voice as routing sees it, from the configuration, an engine's list or the library.
 
     A `cast` has no bindings: it has names, and the voice that each name speaks with. `samples` are
-    recordings: each model that speaks samples has this voice without a binding. Of the engines that are not
+    recordings: each model that speaks samples has this voice without a binding. Their `language` is only what
+    their speaker said, so it does not overrule what a text shows by itself. Of the engines that are not
     local, only `providers` may receive it; None is all. A `mix` has the ids of voices and their weights.
     Before it is routed, `members` has those voices. `account` is the owner. `consent` is the digest of the
     record by which its speaker agreed, "" without one.
@@ -55,6 +59,16 @@ class Voice(msgspec.Struct, frozen=True, kw_only=True):
     account: str | None = None
     consent: str = ""
 
+    @property
+    def is_recorded(self) -> bool:
+        """Whether it comes of recordings: it has no language of its own, but speaks what its engine can."""
+        return bool(self.samples) or any(member.samples for member in self.members)
+
+    @property
+    def label(self) -> str:
+        """The voice in messages: an account's own by its name, since its id tells a person nothing."""
+        return self.id if self.account is None else self.name
+
     def on(self, engine: str) -> Binding | None:
         """Return the binding on an engine. One that can speak now comes first."""
         found = None
@@ -76,14 +90,14 @@ def voice_text(voice: speech_engine.Voice) -> str:
 
 
 class Model(msgspec.Struct, frozen=True):
-    """A model under its full name, `engine/model`."""
+    """A model under its full `name`, which is `engine/model`."""
 
     engine: str
     info: ModelInfo
+    name: str = ""
 
-    @property
-    def name(self) -> str:
-        return f"{self.engine}/{self.info.id}"
+    def __post_init__(self) -> None:
+        msgspec.structs.force_setattr(self, "name", f"{self.engine}/{self.info.id}")
 
 
 class Route(msgspec.Struct, frozen=True, kw_only=True):
@@ -138,12 +152,18 @@ class RoutingQuery(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Candidate(msgspec.Struct, frozen=True):
-    """One way to speak a request: this model, with this voice of its engine, under this credential."""
+    """One way to speak a request: this model, with this voice of its engine, under this credential.
+
+    `share` is what the voice that was asked for has here as one of OpenAI's names. With `alias_of`, that is
+    only another name for the voice of that name.
+    """
 
     model: Model
     voice: speech_engine.Voice
     front_end: str = PLAIN
     credential: str = ""
+    share: Share | None = None
+    alias_of: str = ""
 
 
 class NoCandidate(Exception):

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import NamedTuple
 
+import msgspec
 from cachetools import LRUCache
 
 from policies.plans import MissingLimits, Plan, Terms, terms
@@ -12,6 +12,7 @@ from policies.rate import Window
 from proxy.access.callers import Caller
 from proxy.access.limits import Limits
 from proxy.errors import NotAllowed
+from proxy.storage.rows import encode_json
 
 _MOST_KEPT = 10_000
 
@@ -23,7 +24,9 @@ class Plans:
         self._plans = plans
         # By key, beside the caller that they were made for. They count for this very caller alone: so there
         # is no time after which they are old, as in a ReadCache.
-        self._kept: LRUCache[str, tuple[Caller, Terms]] = LRUCache(_MOST_KEPT)
+        self._kept: dict[str, tuple[Caller, Terms]] = {}
+        # Callers with whom the same was agreed have the very same terms, and what was decided by them.
+        self._shared: LRUCache[tuple[str, str, str], Terms] = LRUCache(_MOST_KEPT)
 
     def __repr__(self) -> str:
         return f"<Plans {', '.join(self._plans)}>"
@@ -41,6 +44,13 @@ class Plans:
         kept = self._kept.get(caller.key)
         if kept is not None and kept[0] is caller:
             return kept[1]
+        caller_terms = self._terms(caller)
+        if len(self._kept) >= _MOST_KEPT:
+            self._kept.clear()
+        self._kept[caller.key] = (caller, caller_terms)
+        return caller_terms
+
+    def _terms(self, caller: Caller) -> Terms:
         plan = self._plans.get(caller.plan)
         if plan is None:
             raise NotAllowed(
@@ -48,19 +58,20 @@ class Plans:
                 "Ask its operator.",
                 code="plan_not_found",
             )
+        agreed = (plan.name, encode_json(caller.agreed), encode_json(caller.caps))
         try:
-            caller_terms = terms(plan, caller.agreed, caller.caps)
+            if (shared := self._shared.get(agreed)) is None:
+                shared = self._shared[agreed] = terms(plan, caller.agreed, caller.caps)
         except MissingLimits as error:
             raise NotAllowed(
                 f"The plan '{plan.name}' leaves {', '.join(error.missing)} to each account, and nothing was "
                 "agreed with yours yet. Ask the server's operator.",
                 code="plan_not_agreed",
             ) from None
-        self._kept[caller.key] = (caller, caller_terms)
-        return caller_terms
+        return shared
 
 
-class AdmittedRequest(NamedTuple):
+class AdmittedRequest(msgspec.Struct, frozen=True):
     """A request that was counted. `window` is the limit that will refuse first, if there is one."""
 
     terms: Terms

@@ -43,12 +43,10 @@ class Limits:
         if isinstance(left, FullWindow):
             raise _refusal(left, terms.plan)
         # The request that was counted just now leaves its windows last.
-        return rate.tightest(
-            [
-                Window(limit.most, remaining, rate.WINDOW_S)
-                for limit, remaining in zip(limits, left, strict=True)
-            ]
-        )
+        windows: list[Window] = []
+        for limit, remaining in zip(limits, left, strict=True):
+            windows.append(Window(limit.most, remaining, rate.WINDOW_S))
+        return windows[0] if len(windows) == 1 else rate.tightest(windows)
 
     async def take(self, limit: Limit) -> bool:
         """Count one request. Return False if the limit is reached; then nothing is counted."""
@@ -77,20 +75,21 @@ async def open_limits(url: str) -> AsyncIterator[Limits]:
         yield Limits(windows)
 
 
-def rate_headers(window: Window) -> list[tuple[str, str]]:
+def rate_headers(window: Window) -> list[tuple[bytes, bytes]]:
     """Return the headers, named as OpenAI names them, for an answer to a counted request."""
     return [
-        ("x-ratelimit-limit-requests", str(window.limit)),
-        ("x-ratelimit-remaining-requests", str(window.remaining)),
-        ("x-ratelimit-reset-requests", rate.duration(window.reset_s)),
+        (b"x-ratelimit-limit-requests", b"%d" % window.limit),
+        (b"x-ratelimit-remaining-requests", b"%d" % window.remaining),
+        (b"x-ratelimit-reset-requests", rate.duration(window.reset_s).encode()),
     ]
 
 
 def _refusal(full: FullWindow, plan: str) -> RateLimited:
     limit, wait_s = full.limit, rate.retry_after_s(full.wait_s)
+    window = Window(limit.most, 0, min(full.reset_s, rate.WINDOW_S))
     whose = f"your plan '{plan}'" if limit.kind == "account" else "this key"
     return RateLimited(
         f"Rate limit reached for {whose}: {limit.most} requests a minute. Try again in {wait_s} s.",
         retry_after_s=wait_s,
-        headers=dict(rate_headers(Window(limit.most, 0, min(full.reset_s, rate.WINDOW_S)))),
+        headers={name.decode(): value.decode() for name, value in rate_headers(window)},
     )

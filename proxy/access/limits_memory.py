@@ -31,7 +31,10 @@ class MemoryWindows:
         for limit in limits:
             if (full := self._full(limit, now)) is not None:
                 return full
-        return [self._counted(limit, now) for limit in limits]
+        left: list[int] = []
+        for limit in limits:
+            left.append(self._counted(limit, now))
+        return left
 
     async def full(self, limit: Limit) -> FullWindow | None:
         return self._full(limit, self._clock())

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 
+import msgspec
 
-class Limit(NamedTuple):
+
+class Limit(msgspec.Struct, frozen=True):
     """A limit of `most` requests a minute, for a kind (such as "account") and a name within it.
 
     Kind and name alone name the window: a change of `most` keeps the count.

@@ -11,7 +11,7 @@ from policies.plans import Terms
 from proxy.config import credits
 from proxy.http.lists import iso
 from proxy.ledger import Ledger, Payer
-from proxy.storage import entries
+from proxy.storage import durable_holds, entries
 
 
 class ShownCycle(msgspec.Struct, frozen=True):
@@ -39,11 +39,12 @@ class Balance(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class AccountBalance(NamedTuple):
-    """`running` counts the account's requests that have not ended."""
+    """`running` counts the account's requests that have not ended, `clones_used` the clones of its cycle."""
 
     cycle: ShownCycle
     balance: Balance
     running: int
+    clones_used: int
 
 
 async def read_balance(ledger: Ledger, account: str, key: str, anchor: int, terms: Terms) -> AccountBalance:
@@ -59,7 +60,8 @@ async def read_balance(ledger: Ledger, account: str, key: str, anchor: int, term
         granted=credits.number(granted),
         available=_number(position.credits.available),
     )
-    return AccountBalance(ShownCycle(iso(start), iso(end)), balance, position.live.account)
+    clones_used = await durable_holds.clones_used(ledger.store, account, start)
+    return AccountBalance(ShownCycle(iso(start), iso(end)), balance, position.live.account, clones_used)
 
 
 def _number(micro: int | None) -> float | None:

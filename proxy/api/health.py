@@ -1,4 +1,4 @@
-"""GET /healthz: the process answers. GET /readyz: whether the server can serve, and which parts are missing.
+"""GET /healthz, /health: the process answers. GET /readyz: whether the server can serve, and what is missing.
 
 Anyone may read /readyz, so it shows the state of an engine, and never a provider's message.
 """
@@ -182,6 +182,16 @@ def routes(health: HealthEndpoints) -> list[Endpoint]:
             health.live,
             "is_live",
             "200 while the process answers",
+            json(Liveness),
+            access="open",
+            pace="own",
+        ),
+        Endpoint(
+            "GET",
+            "/health",
+            health.live,
+            "is_live_by_other_path",
+            "as /healthz",
             json(Liveness),
             access="open",
             pace="own",

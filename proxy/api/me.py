@@ -51,7 +51,7 @@ class OwnLimits(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class MeAnswer(msgspec.Struct, frozen=True, kw_only=True):
-    """`streams` counts the account's running requests."""
+    """`streams` counts the account's running requests, `clones_used` its clones in this cycle."""
 
     account: OwnAccount
     key: OwnKey
@@ -60,6 +60,7 @@ class MeAnswer(msgspec.Struct, frozen=True, kw_only=True):
     cycle: ShownCycle
     credits: Balance
     streams: int
+    clones_used: int
 
 
 class Me:
@@ -84,6 +85,7 @@ class Me:
                 cycle=account_balance.cycle,
                 credits=account_balance.balance,
                 streams=account_balance.running,
+                clones_used=account_balance.clones_used,
             )
         )
 

@@ -20,7 +20,10 @@ _CREATED = 1_767_225_600
 
 
 class ModelEntry(msgspec.Struct, frozen=True, kw_only=True):
-    """A name that a request may give as its `model`. An alias has no licence: its models have theirs."""
+    """A name that a request may give as its `model`.
+
+    An alias has no licence and no `is_trained`: its models have theirs.
+    """
 
     id: str
     object: Literal["model"] = "model"
@@ -29,6 +32,8 @@ class ModelEntry(msgspec.Struct, frozen=True, kw_only=True):
     shutdown_date: str | None = None
     """The day from which a provider serves a model no more. An alias stays: its operator names another."""
     licence: str | None = None
+    is_trained: bool | None = None
+    """Whether it learned from recordings, or speaks by rules."""
 
 
 class NamedModel(ModelEntry, frozen=True, kw_only=True):
@@ -90,6 +95,7 @@ class Models:
                     owned_by=model.engine,
                     shutdown_date=model.info.shutdown_date or None,
                     licence=model.info.licence or None,
+                    is_trained=model.info.is_trained,
                 )
                 for model in models
             ),

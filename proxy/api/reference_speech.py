@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Annotated, Any, NamedTuple, Protocol
+from typing import Annotated, Any, NamedTuple
 
 import msgspec
 from msgspec import Meta
 
 from policies.plans import Terms
 from policies.routing import Voice
+from policies.sample_quality import stretch_s
 from proxy.access.callers import Caller
+from proxy.audio.recordings.intake import RecordingIntake
+from proxy.catalogue.grants import Grant, Grants
 from proxy.engines.engine_list import Engines
 from proxy.errors import InvalidRequest, NotAllowed
 from proxy.http.connection import Connection
@@ -24,8 +27,6 @@ from proxy.speech.loudness_levels import LoudnessLevels
 from proxy.speech.one_shot import LentRecording, OneShotSamples
 from proxy.speech.speech_body import SpeechBody
 from proxy.speech.speech_request import SpeechRequest
-from proxy.storage.consents import ConsentRecord, record_digest
-from proxy.voices.recording_intake import RecordingIntake
 from speech_engine import Sample
 
 AUDIO, TEXT, CONSENT = "reference_audio", "reference_text", "consent"
@@ -68,14 +69,6 @@ class SentReference(NamedTuple):
         return f"<SentReference {self.request!r}, {len(self.audio)} bytes>"
 
 
-class ConsentRecords(Protocol):
-    """The consents of accounts, as this needs them."""
-
-    async def record(self, account: str, id_: str, param: str) -> ConsentRecord:
-        """Return a consent as it is kept. Raises NotFound."""
-        ...
-
-
 class ReferenceSpeech:
     """The voices of requests that bring their own. They live as long as their request."""
 
@@ -85,14 +78,14 @@ class ReferenceSpeech:
         samples: OneShotSamples,
         engines: Engines,
         levels: LoudnessLevels,
-        consents: ConsentRecords,
+        grants: Grants,
         ledger: Ledger,
     ) -> None:
         self._intake = intake
         self._samples = samples
         self._engines = engines
         self._levels = levels
-        self._consents = consents
+        self._grants = grants
         self._ledger = ledger
 
     def __repr__(self) -> str:
@@ -130,19 +123,21 @@ class ReferenceSpeech:
     @asynccontextmanager
     async def voice(self, account: str, sent: SentReference) -> AsyncIterator[Voice]:
         """Give the voice of a request, until the block is left. Raises InvalidRequest and NotFound."""
-        consent = await self._consent(account, sent.consent)
+        grant = await self._grant(account, sent.consent)
         async with self._intake.taken(account, sent.audio, AUDIO) as taken:
             lent, seconds = LentRecording(taken.master, taken.quality), taken.seconds
+        start_s, end_s = stretch_s(lent.quality, seconds)
         async with self._samples.lend(account, lent, self._engines) as digest:
+            sample = Sample(digest, sent.text, seconds=seconds, speech_s=end_s - start_s)
             try:
-                yield _voice(account, Sample(digest, sent.text, seconds=seconds), consent)
+                yield _voice(account, sample, grant)
             finally:
                 self._levels.forget_samples([digest])
 
-    async def _consent(self, account: str, consent: str) -> ConsentRecord | None:
+    async def _grant(self, account: str, consent: str) -> Grant | None:
         if consent in (_STATED, ""):
             return None
-        return await self._consents.record(account, consent, CONSENT)
+        return await self._grants.find(account, consent, CONSENT)
 
 
 def blame_recording(failure: InvalidRequest | NotAllowed) -> None:
@@ -151,14 +146,14 @@ def blame_recording(failure: InvalidRequest | NotAllowed) -> None:
         failure.param = TEXT if failure.code == "reference_text_required" else AUDIO
 
 
-def _voice(account: str, sample: Sample, consent: ConsentRecord | None) -> Voice:
+def _voice(account: str, sample: Sample, grant: Grant | None) -> Voice:
     return Voice(
         id=AUDIO,
         name=AUDIO,
         samples=(sample,),
-        providers=None if consent is None else consent.providers,
+        providers=None if grant is None else grant.providers,
         account=account,
-        consent=record_digest(consent),
+        consent="" if grant is None else grant.digest,
     )
 
 

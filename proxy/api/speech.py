@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import base64
+from base64 import b64encode
 from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any
 
+from msgspec.structs import replace
 from starlette.types import Receive, Scope, Send
 
 from policies.plans import Terms
@@ -18,19 +19,23 @@ from proxy.api.speech_answers import (
     AudioDelta,
     AudioDone,
     AudioError,
+    AudioWords,
+    JsonFrame,
     SpokenAnswer,
+    WordEvents,
+    delta,
+    event,
     speech_usage,
-    spoken_answer,
 )
 from proxy.api.speech_headers import ANSWER_HEADERS, SOME_ANSWER_HEADERS, answer_headers
 from proxy.audio.formats import MEDIA_TYPES
-from proxy.catalogue.library import SAVED_THINGS, AccountLibrary, Library
+from proxy.catalogue.library import SAVED_THINGS, Library
 from proxy.config.sections import Server
 from proxy.errors import (
-    DecoderBusy,
     IdempotencyKeyReused,
     InvalidRequest,
     LimitsUnavailable,
+    NoPlace,
     NotAllowed,
     NotFound,
     QuotaExceeded,
@@ -44,21 +49,22 @@ from proxy.http.body import BODY_FAILURES
 from proxy.http.connection import Connection
 from proxy.http.endpoint import Endpoint, Header, json
 from proxy.http.idempotency import KEY_HEADER, Idempotency
-from proxy.http.replies import encode_json
 from proxy.kept import KeyedRequest
+from proxy.ledger import Payer
 from proxy.speech import speech_request
 from proxy.speech.answer import Answer
 from proxy.speech.call import SpeechCall
-from proxy.speech.manifest_embedding import check_length
 from proxy.speech.pipeline import Delivery, Pipeline
 from proxy.speech.recent_plans import RecentPlans
 from proxy.speech.speech_body import SpeechBody
 from proxy.speech.speech_request import SpeechRequest
-from proxy.voices.retention import VoiceUse
 from speech_engine import EngineError
 
 BUFFERED_WAV_S = 60.0
 """Up to this estimated length a WAV is sent whole, with true sizes in its header: some players need them."""
+
+MOST_LAST_BYTES = 64 * 1024
+"""The most bytes that go out when a request is settled, and holds no stream of its account any more."""
 
 _PACE_HEADER = "x-voxgate-pace"
 _PACE = Header(
@@ -83,7 +89,6 @@ class SpeechEndpoint:
         pipeline: Pipeline,
         idempotency: Idempotency,
         server: Server,
-        use: VoiceUse,
         reference: ReferenceSpeech,
     ) -> None:
         self._reference = reference
@@ -92,7 +97,6 @@ class SpeechEndpoint:
         self._plans = plans
         self._pipeline = pipeline
         self._idempotency = idempotency
-        self._use = use
         self._defaults = speech_request.Defaults()
         if server.fill_missing:
             self._defaults = speech_request.Defaults(server.default_model, server.default_voice)
@@ -117,7 +121,9 @@ class SpeechEndpoint:
             await speak(connection)
         else:
             keyed = KeyedRequest(state["request_id"], caller.account, key, body)
-            await self._idempotency.answer(connection, keyed, speak)
+            terms = admitted.terms
+            payer = Payer(account=caller.account, key=caller.key, anchor=caller.anchor, terms=terms)
+            await self._idempotency.answer(connection, keyed, payer, speak)
 
     async def speak(self, scope: Scope, connection: Connection, request: SpeechRequest) -> None:
         """Answer a request that was made here, such as a voice's preview. It counts as speech."""
@@ -148,30 +154,29 @@ class SpeechEndpoint:
     ) -> None:
         caller: Caller = state["caller"]
         call = await self._planned(state["request_id"], caller, request, terms, lent)
-        check_length(call)
         if caller.role == "admin":
             state["route"] = call.plan.description
         if connection.recording is not None:
             connection.recording.voices = tuple(sorted(call.plan.own_voices))
         write = _write_file if _is_whole_file(connection, call) else _WRITERS[request.answer]
-        if _is_live(connection, caller) and write in _STREAMS:
+        goes_whole = write in (_write_file, _write_json)
+        is_paced = _is_live(connection, caller) and not goes_whole
+        if is_paced:
             write = partial(_at_live_pace, write)
-        call = call._replace(goes_whole=write in (_write_file, _write_json))
+        call = replace(call, goes_whole=goes_whole, is_paced=is_paced)
         with connection.stop_when_client_leaves():
             delivery = Delivery(partial(_deliver, write, connection), lambda: connection.sent_share)
             try:
                 await self._pipeline.answer(call, delivery)
             finally:
-                # Also if the client left: what is charged is use.
-                for part in call.plan.parts if lent is None and call.tally.samples else ():
-                    self._use.note(part.voice)
+                state["is_recorded"] = call.tally.is_held
 
     async def _planned(
         self, id_: str, caller: Caller, request: SpeechRequest, terms: Terms, lent: Voice | None
     ) -> SpeechCall:
         own = await self._library.get(caller.account)
         try:
-            return await self._plans.call(id_, caller, request, terms, _having(own, lent))
+            return await self._plans.call(id_, caller, request, terms, own, lent)
         except InvalidRequest as failure:
             # Another worker may have saved it a moment ago.
             newer = None
@@ -179,11 +184,7 @@ class SpeechEndpoint:
                 newer = await self._library.read_again(caller.account)
             if newer is None:
                 raise
-            return await self._plans.call(id_, caller, request, terms, _having(newer, lent))
-
-
-def _having(own: AccountLibrary, lent: Voice | None) -> AccountLibrary:
-    return own if lent is None else own.having(lent)
+            return await self._plans.call(id_, caller, request, terms, newer, lent)
 
 
 def routes(endpoint: SpeechEndpoint) -> list[Endpoint]:
@@ -196,7 +197,7 @@ def routes(endpoint: SpeechEndpoint) -> list[Endpoint]:
             "Text to speech: audio as it is spoken, server-sent events, or one JSON object",
             {
                 **dict.fromkeys(MEDIA_TYPES.values(), ()),
-                "text/event-stream": (AudioDelta, AudioDone, AudioError),
+                "text/event-stream": (AudioDelta, AudioWords, AudioDone, AudioError),
                 **json(SpokenAnswer),
             },
             body=SpeechBody,
@@ -204,7 +205,7 @@ def routes(endpoint: SpeechEndpoint) -> list[Endpoint]:
             files=(AUDIO,),
             failures=(
                 *BODY_FAILURES,
-                *(NotFound, RequestUnderWay, UnsupportedMediaType, IdempotencyKeyReused, DecoderBusy),
+                *(NotFound, RequestUnderWay, UnsupportedMediaType, IdempotencyKeyReused, NoPlace),
                 *SPEECH_FAILURES,
             ),
             request_headers=(KEY_HEADER, _PACE),
@@ -233,35 +234,51 @@ async def _write_audio(connection: Connection, answer: Answer) -> None:
 
 
 async def _write_file(connection: Connection, answer: Answer) -> None:
-    media_type = MEDIA_TYPES[answer.call.request.form.format]
-    await _send_whole(connection, answer, media_type, await answer.whole())
+    size = await answer.collect()
+    _set_whole_head(connection, answer, MEDIA_TYPES[answer.call.request.form.format], size)
+    with answer.reading():
+        while (data := await answer.next_chunk()) is not None:
+            await connection.send(data)
+    await connection.end(answer.last(), answer.settle)
 
 
 async def _write_json(connection: Connection, answer: Answer) -> None:
-    audio = await answer.whole()
-    body = encode_json(spoken_answer(answer, audio))
-    await _send_whole(connection, answer, "application/json", body)
+    frame = JsonFrame.of(answer, await answer.collect())
+    _set_whole_head(connection, answer, "application/json", frame.size)
+    before = frame.begin
+    with answer.reading():
+        while (data := await answer.next_chunk()) is not None:
+            await connection.send(before + b64encode(data))
+            before = b""
+    rest = before + b64encode(answer.last()) + frame.end
+    # The times of all words may be long, too.
+    while len(rest) > MOST_LAST_BYTES:
+        await connection.send(rest[:MOST_LAST_BYTES])
+        rest = rest[MOST_LAST_BYTES:]
+    await connection.end(rest, answer.settle)
 
 
 async def _write_events(connection: Connection, answer: Answer) -> None:
+    words = WordEvents(answer) if answer.call.request.answer == "words" else None
     connection.set_head(200, answer_headers(answer, "text/event-stream; charset=utf-8"))
     try:
         while (data := await answer.next_chunk()) is not None:
-            await connection.send(_delta(data), answer.run_ahead)
-        last = _delta(answer.last())
+            news = b"" if words is None else words.next()
+            await connection.send(delta(data) + news, answer.run_ahead)
+        last = delta(answer.last()) + (b"" if words is None else words.next())
     except EngineError as error:
-        await connection.send(_event(AudioError(error=from_engine(error).body().error)))
+        await connection.send(event(AudioError(error=from_engine(error).body().error)))
         raise
-    await connection.end(last + _event(AudioDone(usage=speech_usage(answer))), answer.settle)
-
-
-def _delta(data: bytes) -> bytes:
-    return _event(AudioDelta(audio=base64.b64encode(data).decode()))
+    await connection.end(last + event(AudioDone(usage=speech_usage(answer))), answer.settle)
 
 
 _Write = Callable[[Connection, Answer], Awaitable[None]]
-_WRITERS: dict[str, _Write] = {"audio": _write_audio, "sse": _write_events, "json": _write_json}
-_STREAMS: tuple[_Write, ...] = (_write_audio, _write_events)
+_WRITERS: dict[str, _Write] = {
+    "audio": _write_audio,
+    "sse": _write_events,
+    "words": _write_events,
+    "json": _write_json,
+}
 
 
 def _is_live(connection: Connection, caller: Caller) -> bool:
@@ -272,21 +289,16 @@ def _is_live(connection: Connection, caller: Caller) -> bool:
     return bool(wanted) or caller.caps.pace == "live"
 
 
-async def _deliver(write: _Write, connection: Connection, answer: Answer) -> None:
+def _deliver(write: _Write, connection: Connection, answer: Answer) -> Awaitable[None]:
     connection.on_left = answer.note_departure
-    await write(connection, answer)
+    return write(connection, answer)
 
 
-async def _at_live_pace(write: _Write, connection: Connection, answer: Answer) -> None:
+def _at_live_pace(write: _Write, connection: Connection, answer: Answer) -> Awaitable[None]:
     answer.keep_live_pace(lambda: connection.is_hurried)
-    await write(connection, answer)
+    return write(connection, answer)
 
 
-async def _send_whole(connection: Connection, answer: Answer, media_type: str, body: bytes) -> None:
+def _set_whole_head(connection: Connection, answer: Answer, media_type: str, size: int) -> None:
     headers = answer_headers(answer, media_type)
-    connection.set_head(200, [*headers, (b"content-length", b"%d" % len(body))])
-    await connection.end(body, answer.settle)
-
-
-def _event(value: AudioDelta | AudioDone | AudioError) -> bytes:
-    return b"data: " + encode_json(value) + b"\n\n"
+    connection.set_head(200, [*headers, (b"content-length", b"%d" % size)])

@@ -4,23 +4,29 @@ from __future__ import annotations
 
 import base64
 import math
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import msgspec
+from msgspec import UNSET, UnsetType
 
 from proxy.errors import ErrorDetail
+from proxy.http.replies import encode_json
 from proxy.speech.answer import Answer
 
 _TOKENS_A_SECOND = 20
 
 
 class WordTime(msgspec.Struct, frozen=True):
-    """A word of the text that was sent, its place there, and when it is heard."""
+    """A word of the text that was sent, its place there, and when it is heard.
+
+    `interpolated` is there if the engine did not tell when: it was computed from the words around it.
+    """
 
     word: str
     start_seconds: float
     source_start: int
     source_end: int
+    interpolated: bool | UnsetType = UNSET
 
 
 class SpeechUsage(msgspec.Struct, frozen=True):
@@ -34,7 +40,7 @@ class SpeechUsage(msgspec.Struct, frozen=True):
 
 
 class SpokenAnswer(msgspec.Struct, frozen=True, kw_only=True):
-    """The answer to `response_format: "json"`. `words` is null if the engine times none."""
+    """The answer to `response_format: "json"`. `words` is null if nothing tells when they are heard."""
 
     audio_base64: str
     audio_format: str
@@ -60,6 +66,13 @@ class AudioDelta(msgspec.Struct, frozen=True, kw_only=True):
         return f"<AudioDelta {len(self.audio)} characters of base64>"
 
 
+class AudioWords(msgspec.Struct, frozen=True, kw_only=True):
+    """The `data` of an event of `stream_format: "words"`: the next words whose times are known."""
+
+    type: Literal["speech.audio.words"] = "speech.audio.words"
+    words: list[WordTime]
+
+
 class AudioDone(msgspec.Struct, frozen=True, kw_only=True):
     """The `data` of the last event of an answer that is whole."""
 
@@ -74,19 +87,35 @@ class AudioError(msgspec.Struct, frozen=True, kw_only=True):
     error: ErrorDetail
 
 
-def spoken_answer(answer: Answer, audio: bytes) -> SpokenAnswer:
-    call = answer.call
-    return SpokenAnswer(
-        audio_base64=base64.b64encode(audio).decode(),
-        audio_format=call.request.form.format,
-        duration_seconds=round(answer.seconds, 3),
-        sample_rate=answer.speech.sample_rate_hz,
-        voice_used=call.plan.voice.id,
-        model_used=answer.speech.engine,
-        language=call.plan.language,
-        words=_words(answer),
-        usage=speech_usage(answer),
-    )
+class JsonFrame(NamedTuple):
+    """A `SpokenAnswer` in JSON: what comes before and after its audio, and the size of the whole."""
+
+    begin: bytes
+    end: bytes
+    size: int
+
+    def __repr__(self) -> str:
+        return f"<JsonFrame of {self.size} bytes>"
+
+    @classmethod
+    def of(cls, answer: Answer, audio_bytes: int) -> JsonFrame:
+        """Return the frame of an answer that is collected, with so many bytes of audio."""
+        call = answer.call
+        spoken = SpokenAnswer(
+            audio_base64="",
+            audio_format=call.request.form.format,
+            duration_seconds=round(answer.seconds, 3),
+            sample_rate=answer.speech.sample_rate_hz,
+            voice_used=call.plan.voice.id,
+            model_used=answer.speech.engine,
+            language=call.plan.language,
+            words=_words(answer),
+            usage=speech_usage(answer),
+        )
+        # The audio is the first field.
+        begin, quotes, end = encode_json(spoken).partition(b'""')
+        size = len(begin) + 2 + 4 * -(-audio_bytes // 3) + len(end)
+        return cls(begin + quotes[:1], quotes[1:] + end, size)
 
 
 def speech_usage(answer: Answer) -> SpeechUsage:
@@ -101,7 +130,33 @@ def speech_usage(answer: Answer) -> SpeechUsage:
     )
 
 
-def _words(answer: Answer) -> list[WordTime] | None:
+class WordEvents:
+    """The events that tell the words of an answer as soon as their times are known, each word once."""
+
+    def __init__(self, answer: Answer) -> None:
+        self._answer = answer
+        self._told = 0
+
+    def __repr__(self) -> str:
+        return f"<WordEvents {self._told} told>"
+
+    def next(self) -> bytes:
+        """Return an event with the words since the last one, or nothing if there are none."""
+        words = _words(self._answer, self._told) or []
+        self._told += len(words)
+        return event(AudioWords(words=words)) if words else b""
+
+
+def delta(data: bytes) -> bytes:
+    return event(AudioDelta(audio=base64.b64encode(data).decode()))
+
+
+def event(value: AudioDelta | AudioWords | AudioDone | AudioError) -> bytes:
+    return b"data: " + encode_json(value) + b"\n\n"
+
+
+def _words(answer: Answer, told: int = 0) -> list[WordTime] | None:
+    """Return the words after those that were told, or None without words."""
     words, text = answer.speech.words, answer.call.request.text
     if words is None:
         return None
@@ -111,6 +166,7 @@ def _words(answer: Answer) -> list[WordTime] | None:
             word.start_seconds,
             word.source_start,
             word.source_end,
+            word.is_interpolated or UNSET,
         )
-        for word in words
+        for word in words[told:]
     ]

@@ -8,10 +8,8 @@ from functools import lru_cache
 from itertools import accumulate
 from urllib.parse import quote
 
-from policies.marking import Marking
 from policies.routing import Candidate
 from proxy.http.connection import RawHeader
-from proxy.provenance.manifests import ROOT as MANIFESTS
 from proxy.speech.answer import Answer
 from proxy.speech.client_fields import find_ignored
 from speech_engine import EngineVoice
@@ -31,7 +29,8 @@ SOME_ANSWER_HEADERS = {
     "x-voxgate-mark": "The inaudible mark in the sound: `spread; key=3f2a91c0`. Without it, there is none.",
     "link": "Where the signed manifest of a marked answer can be had, once the answer is whole, with "
     '`rel="c2pa-manifest"`; not if the manifest is in the file.',
-    "x-voxgate-substitute": "The engine's voice that spoke, if the engine lacks the one that was asked for.",
+    "x-voxgate-substitute": "The engine's voice that spoke, if the engine lacks the one that was asked for, "
+    "or has given it another name already.",
     "x-voxgate-ignored": "The fields of the request that a model which spoke does not follow: "
     "`instructions`, and known fields of other servers.",
     "x-voxgate-replayed": "`true` on an answer from before, given once more to its Idempotency-Key.",
@@ -49,11 +48,13 @@ def answer_headers(answer: Answer, media_type: str) -> tuple[RawHeader, ...]:
     """Return the headers of a good answer."""
     speech, call = answer.speech, answer.call
     voice, language = call.plan.voice.id, call.plan.language
-    headers = _raw_headers(
-        media_type, speech.engine, voice, language, speech.sample_rate_hz, call.tally.cache, call.plan.marking
-    )
-    if answer.manifest == "sidecar" and answer.manifest_id:
-        headers = (*headers, (b"link", f'<{MANIFESTS}/{answer.manifest_id}>; rel="c2pa-manifest"'.encode()))
+    engine = speech.engine
+    headers = _raw_headers(media_type, engine, voice, language, speech.sample_rate_hz, call.tally.cache)
+    treatment = call.plan.treatment and call.plan.treatment_of(engine)
+    if treatment is not None and treatment.filter is not None:
+        headers = (*headers, *treatment.filter.headers)
+    for more in answer.taps.headers:
+        headers = (*headers, *more())
     return (*headers, *_some_headers(answer)) if _may_have_more(answer) else headers
 
 
@@ -65,7 +66,7 @@ def _may_have_more(answer: Answer) -> bool:
     # Loops, since every answer comes here: a generator would be resumed for each candidate.
     for part in parts:
         for candidate in part.candidates:
-            if candidate.model.info.substitutes:
+            if candidate.alias_of or candidate.model.info.substitutes:
                 return True
     return False
 
@@ -89,7 +90,9 @@ def _some_headers(answer: Answer) -> Iterator[RawHeader]:
 def _substitute(speaker: Candidate) -> str:
     """Return the voice that stands for the one that was asked for, if there is one."""
     voice = speaker.voice
-    return dict(speaker.model.info.substitutes).get(voice.id, "") if isinstance(voice, EngineVoice) else ""
+    if not isinstance(voice, EngineVoice):
+        return ""
+    return dict(speaker.model.info.substitutes).get(voice.id, voice.id if speaker.alias_of else "")
 
 
 @lru_cache(maxsize=1024)
@@ -100,9 +103,7 @@ def _raw_headers(
     language: str,
     sample_rate_hz: int,
     cache: str,
-    marking: Marking | None,
 ) -> tuple[RawHeader, ...]:
-    mark = None if marking is None else marking.mark
     headers = (
         ("content-type", media_type),
         *_NEVER_STORE,
@@ -111,7 +112,6 @@ def _raw_headers(
         ("x-voxgate-language", language),
         ("x-voxgate-sample-rate", str(sample_rate_hz)),
         ("x-voxgate-cache", cache),
-        *([] if mark is None else [("x-voxgate-mark", f"{mark.plugin}; key={mark.key}")]),
     )
     return tuple((name.encode(), value.encode("latin-1", "replace")) for name, value in headers)
 

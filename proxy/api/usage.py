@@ -25,13 +25,14 @@ from proxy.http.replies import CsvReply, reply
 from proxy.storage import usage, usage_sums
 from proxy.storage.rows import LAST_MOMENT, NEWEST, Place
 from proxy.storage.store import Store
-from proxy.storage.usage import Outcome, Period, UsageRow
+from proxy.storage.usage import Operation, Outcome, Period, UsageRow
 from proxy.storage.usage_sums import SIDES, By, UsageSum
 
 
 class UsageEntry(msgspec.Struct, frozen=True, kw_only=True):
-    """One request. `credits` were charged, at a `price` of so many credits `price_per` minute, character or
-    job. `refunded` of them were given back later. `units` is what providers counted in units of their own."""
+    """One request, or a clone at a provider, as `operation` says. `credits` were charged, at a `price` of so
+    many credits `price_per` minute, character or job. `refunded` of them were given back later. `units` is
+    what providers counted in units of their own."""
 
     id: str
     started: str
@@ -53,6 +54,7 @@ class UsageEntry(msgspec.Struct, frozen=True, kw_only=True):
     outcome: Outcome
     error: str | None
     cache: str
+    operation: Operation
 
 
 class UsageGroup(msgspec.Struct, frozen=True, kw_only=True):
@@ -155,10 +157,10 @@ class Reports:
         self, turn: AbstractContextManager[None], period: Period, by: By, limit: int | None
     ) -> AsyncGenerator[list[msgspec.Struct], None]:
         with turn:
-            groups = await self._sums(period, by, limit or usage_sums.ALL)
-        yield groups[:MOST]
-        for start in range(MOST, len(groups), MOST):
-            yield groups[start : start + MOST]
+            groups = await usage_sums.sums(self._store, period, by, limit or usage_sums.ALL)
+        # An account may have as many voices as requests. There is a first batch, even if it is empty.
+        for start in range(0, max(1, len(groups)), MOST):
+            yield [_shown(self._view.group, _group(each)) for each in groups[start : start + MOST]]
 
     async def _all(
         self, turn: AbstractContextManager[None], period: Period, limit: int | None
@@ -224,6 +226,7 @@ def _entry(row: UsageRow) -> dict[str, Any]:
     return {
         **msgspec.structs.asdict(row),
         "started": iso(row.started),
+        "operation": row.kind,
         "audio_ms": row.samples * 1000 // row.sample_rate_hz,
         "credits": credits.number(row.credits),
         "refunded": credits.number(row.refunded),

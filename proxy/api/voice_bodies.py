@@ -106,14 +106,15 @@ class VoiceForm(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ChangedVoice(msgspec.Struct, frozen=True, kw_only=True):
-    """The changes of a voice. What is left out stays as it is; an empty language or gender is taken away."""
+    """The changes of a voice. What is left out stays as it is; a null or empty language or gender is taken
+    away."""
 
     name: Name | UnsetType = UNSET
     description: ReasonText | UnsetType = UNSET
     tags: Tags | UnsetType = UNSET
     labels: Labels | UnsetType = UNSET
-    language: LanguageTagOrNone | UnsetType = UNSET
-    gender: Label | UnsetType = UNSET
+    language: LanguageTagOrNone | UnsetType | None = UNSET
+    gender: Label | UnsetType | None = UNSET
     cast: Cast | UnsetType = UNSET
     mix: Mix | UnsetType = UNSET
     engines: EngineNames | UnsetType = UNSET

@@ -29,7 +29,7 @@ from proxy.http.form import read_form
 from proxy.http.idempotency import sent_key
 from proxy.http.replies import reply
 from proxy.speech import speech_request
-from proxy.storage import erasures
+from proxy.storage import tombstones
 from proxy.storage.voices import VoiceRecord
 from proxy.voices.voice_maker import VoiceChange
 
@@ -64,17 +64,22 @@ class VoiceEditing:
         record = await self._own(request, request.path_params["id"])
         parts = None if change.mix is UNSET else weights_of(change.mix)
         values = {name: value for name in _PLAIN if (value := getattr(change, name)) is not UNSET}
+        values |= {name: "" for name in ("language", "gender") if values.get(name, UNSET) is None}
         changed = VoiceChange(
             **values,
             members=None if change.cast is UNSET else change.cast,
             mix=parts,
         )
         engines = () if change.engines is UNSET else change.engines
-        terms = self._tools.plans.terms(caller_of(request.scope))
+        caller = caller_of(request.scope)
+        terms = self._tools.plans.terms(caller)
         clones = self._tools.maker.clones
         places = await clones.check_saved(record, engines, terms)
+        await clones.check_bill(caller.account, terms, places, record.id)
         updated = await self._tools.maker.change(record, changed)
-        await clones.order(updated, places)
+        # A provider takes its fee again for a clone that it had deleted, and so does the plan.
+        is_paid = terms.prices.clone.micro > 0
+        await clones.order(updated, places, payer=caller.key, pays_again=is_paid)
         return reply(await self._tools.entry(request, updated.id))
 
     async def _create(self, request: Request, new: NewVoice | VoiceForm, audio: bytes) -> Response:
@@ -120,7 +125,8 @@ class VoiceEditing:
     ) -> VoiceRecord:
         terms = self._tools.plans.terms(caller)
         if isinstance(new, VoiceForm):
-            return await self._tools.maker.make(caller.account, sample_voice(new, audio, id_, digest), terms)
+            sample = sample_voice(new, audio, id_, digest)
+            return await self._tools.maker.make(caller.account, sample, terms, payer=caller.key)
         if new.cast is not None:
             cast = msgspec.structs.replace(new.saved, request=digest)
             return await self._tools.editor.add_cast(caller.account, cast, most=terms.voices, id_=id_)
@@ -131,7 +137,7 @@ class VoiceEditing:
         """Tell whether this request has made its voice before. Raises IdempotencyKeyReused and Conflict."""
         record = await self._tools.editor.find_voice(account, id_)
         if record is None:
-            if await erasures.get(self._tools.editor.store, account, id_) is not None:
+            if await tombstones.get(self._tools.editor.store, account, id_) is not None:
                 raise Conflict(
                     "The voice that this Idempotency-Key made was deleted; a new voice needs a new key.",
                     param="Idempotency-Key",

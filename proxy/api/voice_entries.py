@@ -10,9 +10,10 @@ from msgspec import UNSET, UnsetType
 from policies.matching import Match
 from policies.routing import Voice
 from proxy.catalogue.known_voices import KnownVoices
+from proxy.catalogue.recording_speakers import RecordingSpeakers
 from proxy.catalogue.saved_voices import LibraryVoice
 from proxy.http.lists import iso, iso_or_none
-from proxy.voices.erasure import Receipt
+from proxy.storage.tombstones import Tombstone
 from proxy.voices.retention import ends_at
 
 _CREATED = 1_767_225_600
@@ -56,10 +57,12 @@ class CloneState(msgspec.Struct, frozen=True, kw_only=True):
 
 class VoiceEntry(msgspec.Struct, frozen=True, kw_only=True):
     """A voice, under every name that a known client reads: its id is also `voice_id` and `value`. `cast` says
-    who speaks with which voice, if it is a cast.
+    who speaks with which voice, if it is a cast. With `alias_of`, it is only another name for the voice of
+    that name, where the server's default model and language speak; and its gender is the one that is heard.
 
     Only a voice that the account made of recordings or of other voices has the last fields. `expires_at` is
-    when it is erased, if it does not speak before: there is a limit in the account's plan.
+    when it is erased, if it does not speak before: there is a limit in the account's plan. If nothing here
+    can speak it, `engines` is empty and a `hint` says what helps.
     """
 
     id: str
@@ -77,6 +80,7 @@ class VoiceEntry(msgspec.Struct, frozen=True, kw_only=True):
     description: str
     cast: dict[str, str] | None
     engines: list[str]
+    alias_of: str | UnsetType = UNSET
     labels: dict[str, str] | UnsetType = UNSET
     mix: list[MixPart] | UnsetType = UNSET
     quality: VoiceQuality | UnsetType = UNSET
@@ -84,6 +88,7 @@ class VoiceEntry(msgspec.Struct, frozen=True, kw_only=True):
     speaker: ComparedSpeakers | UnsetType = UNSET
     clones: list[CloneState] | UnsetType = UNSET
     expires_at: int | UnsetType = UNSET
+    hint: str | UnsetType = UNSET
 
 
 class MatchedVoice(VoiceEntry, frozen=True, kw_only=True):
@@ -94,12 +99,16 @@ class MatchedVoice(VoiceEntry, frozen=True, kw_only=True):
 
 
 class VoiceList(msgspec.Struct, frozen=True, kw_only=True):
-    """A list of voices. The next page has the id of the last one as its `after`."""
+    """A list of voices. The next page has the id of the last one as its `after`.
+
+    If nothing here can speak a voice of a recording (in the query's `language`), a `hint` says what helps.
+    """
 
     object: Literal["list"] = "list"
     data: list[VoiceEntry]
     voices: list[VoiceEntry]
     has_more: bool = False
+    hint: str | UnsetType = UNSET
 
 
 class VoiceMatches(msgspec.Struct, frozen=True, kw_only=True):
@@ -139,7 +148,7 @@ class ErasureReceipt(msgspec.Struct, frozen=True, kw_only=True):
     pending: list[str]
 
 
-def erasure_receipt(receipt: Receipt) -> ErasureReceipt:
+def erasure_receipt(receipt: Tombstone) -> ErasureReceipt:
     return ErasureReceipt(
         id=receipt.subject,
         began=iso(receipt.began),
@@ -149,10 +158,19 @@ def erasure_receipt(receipt: Receipt) -> ErasureReceipt:
 
 
 class Entries:
-    """Makes the entries of one caller's voices. `unused_days` is the limit of the caller's plan, if any."""
+    """Makes the entries of one caller's voices. `unused_days` is the limit of the caller's plan, if any.
 
-    def __init__(self, known: KnownVoices, unused_days: int | None = None) -> None:
+    `speakers` are those who speak recordings for this caller.
+    """
+
+    def __init__(
+        self,
+        known: KnownVoices,
+        speakers: RecordingSpeakers,
+        unused_days: int | None = None,
+    ) -> None:
         self.known = known
+        self.speakers = speakers
         self._unused_days = unused_days
 
     def __repr__(self) -> str:
@@ -176,6 +194,7 @@ class Entries:
             description=voice.description,
             cast=dict(voice.cast) or None,
             engines=self.known.engines(voice),
+            alias_of=self.known.alias_of(voice) or UNSET,
         )
         return plain if saved is None or kind == "cast" else self._owned(plain, saved)
 
@@ -199,6 +218,8 @@ class Entries:
                 ],
             )
         if parts.samples:
+            if not whole.engines and (hint := self.speakers.hint(record.language or None)):
+                whole = msgspec.structs.replace(whole, hint=hint)
             quality = msgspec.json.decode(parts.samples[0].quality, type=VoiceQuality)
             whole = msgspec.structs.replace(whole, quality=quality)
         if (compared := record.compared) is not None:

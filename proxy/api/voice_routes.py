@@ -18,9 +18,9 @@ from proxy.api.voices import LIST_QUERIES, Voices, VoiceTools
 from proxy.audio.formats import MEDIA_TYPES
 from proxy.errors import (
     Conflict,
-    DecoderBusy,
     IdempotencyKeyReused,
     InvalidRequest,
+    NoPlace,
     NotAllowed,
     NotFound,
     RequestUnderWay,
@@ -75,7 +75,7 @@ def _library_routes(root: str, suffix: str, tools: VoiceTools) -> list[Endpoint]
             some_headers={"x-voxgate-replayed": "`true` if the same Idempotency-Key made the voice before."},
             failures=(
                 *BODY_FAILURES,
-                *(NotAllowed, NotFound, Conflict, RequestUnderWay, IdempotencyKeyReused, DecoderBusy),
+                *(NotAllowed, NotFound, Conflict, RequestUnderWay, IdempotencyKeyReused, NoPlace),
             ),
         ),
     ]
@@ -101,7 +101,7 @@ def _sound_routes(root: str, suffix: str, preview: Preview, export: Export) -> l
             f"export_voice{suffix}",
             "A voice of the account's own: its recordings, and what is known of them, as a zip file",
             {"application/zip": ()},
-            failures=(NotFound,),
+            failures=(NotFound, NoPlace),
             pace="list",
         ),
     ]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import closing
+
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
@@ -22,6 +24,7 @@ from proxy.voices.voice_export import VoiceExport, ZipStream
 PREVIEW_QUERIES = (
     Query("response_format", "A format of speech; without it, mp3.", tuple(FORMATS)),
     Query("model", "The model that speaks; without it, the server's default."),
+    Query("language", "The language of the sentence, for a voice that has none of its own."),
 )
 
 
@@ -41,11 +44,13 @@ class Preview:
         request = Request(scope, receive)
         query = request.query_params
         entry = await self._tools.entry(request, request.path_params["id"])
-        language = entry.language if entry.language and has_preview_text(entry.language) else None
+        # The language of a voice is its own: another one would not let it be known.
+        tag = entry.language or query.get("language")
+        language = tag if tag and has_preview_text(tag) else None
         raw = {
             "model": query.get("model") or self._default_model,
             "voice": entry.id,
-            "input": _text(entry),
+            "input": _text(entry, tag),
             "response_format": query.get("response_format") or "mp3",
             "language": language,
             "cache": True,
@@ -85,15 +90,15 @@ class ZipReply(Response):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         connection = Connection(scope, receive, send)
-        with connection.stop_when_client_leaves():
+        with closing(self._stream), connection.stop_when_client_leaves():
             connection.set_head(self.status_code, self.raw_headers)
             while (data := await self._stream.next_chunk()) is not None:
                 await connection.send(data)
             await connection.end(b"")
 
 
-def _text(entry: VoiceEntry) -> str:
-    text = preview_text(entry.language)
+def _text(entry: VoiceEntry, tag: str | None) -> str:
+    text = preview_text(tag)
     if not entry.cast:
         return text
     return " ".join(f"[{name}] {text}" for name in list(entry.cast)[:4])

@@ -7,6 +7,7 @@ import asyncio
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from msgspec import UNSET
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -24,19 +25,24 @@ from proxy.api.voice_entries import (
     erasure_receipt,
 )
 from proxy.catalogue.catalogue import Catalogue
+from proxy.catalogue.erasing import Erasing
 from proxy.catalogue.known_voices import KnownVoices
 from proxy.catalogue.library import AccountLibrary
 from proxy.catalogue.library_editor import LibraryEditor, not_own
+from proxy.catalogue.recording_speakers import RecordingSpeakers
 from proxy.errors import InvalidRequest, NotFound
 from proxy.http.endpoint import Query
 from proxy.http.lists import query_limit
 from proxy.http.replies import reply
-from proxy.voices.erasure import Erasure
+from proxy.storage import tombstones
 from proxy.voices.voice_maker import VoiceMaker
 
 _MOST_DESCRIBED = 500
 LIST_QUERIES = (
-    Query("language", "Only voices of this language: `pt` finds `pt-BR` too."),
+    Query(
+        "language",
+        "Voices of this language first, `pt` finds `pt-BR` too; then those that can have any.",
+    ),
     Query("gender", "Only voices of this gender."),
     Query("engine", "Only voices that this engine speaks with."),
     Query("mine", "`true` gives only the voices of the caller's own account.", ("true", "false")),
@@ -54,7 +60,7 @@ class VoiceTools(NamedTuple):
     editor: LibraryEditor
     maker: VoiceMaker
     plans: Plans
-    erasure: Erasure
+    erasing: Erasing
 
     async def entries(self, request: Request) -> Entries:
         """Return the entries of the voices that the caller may name; without a caller, of everybody's."""
@@ -62,8 +68,11 @@ class VoiceTools(NamedTuple):
 
     def _entries(self, request: Request, own: AccountLibrary) -> Entries:
         caller = caller_or_none(request.scope)
-        unused_days = None if caller is None else self.plans.terms(caller).voices_unused_days
-        return Entries(KnownVoices(own, self.catalogue), unused_days)
+        terms = None if caller is None else self.plans.terms(caller)
+        unused_days = None if terms is None else terms.voices_unused_days
+
+        speakers = RecordingSpeakers(self.catalogue, terms)
+        return Entries(KnownVoices(own, self.catalogue, terms), speakers, unused_days)
 
     async def entry(self, request: Request, id_: str) -> VoiceEntry:
         entries = await self.entries(request)
@@ -110,7 +119,8 @@ class Voices:
             matched = [entries.matched(scores[voice.id]) for voice in found]
             return reply(VoiceMatches(data=matched, voices=matched, has_more=has_more))
         listed = [entries.entry(voice) for voice in found]
-        return reply(VoiceList(data=listed, voices=listed, has_more=has_more))
+        hint = entries.speakers.hint(query.get("language") or None) or UNSET
+        return reply(VoiceList(data=listed, voices=listed, has_more=has_more, hint=hint))
 
     async def retrieve(self, request: Request) -> Response:
         return reply(await self._tools.entry(request, request.path_params["id"]))
@@ -118,7 +128,7 @@ class Voices:
     async def receipt(self, request: Request) -> Response:
         """Say how far the erasure of a voice is, that the caller's account had."""
         id_, account = request.path_params["id"], caller_of(request.scope).account
-        found = await self._tools.erasure.receipt(account, id_) if id_.isprintable() else None
+        found = await tombstones.get(self._tools.editor.store, account, id_) if id_.isprintable() else None
         if found is None:
             raise NotFound(f"No erasure of '{id_[:80]}' is known.", param="voice", code="voice_not_found")
         return reply(erasure_receipt(found))

@@ -1,32 +1,35 @@
-"""GET /, /v1 and /openapi.json: the answers for anyone who knows only the address, without a key.
+"""GET /, /v1, /openapi.json and /docs: the answers for anyone who knows only the address, without a key.
 
 A browser that opens / gets a page to try the server; every other client gets JSON.
 """
 
 from __future__ import annotations
 
-import base64
-import hashlib
+import asyncio
 import re
 from collections.abc import Sequence
-from functools import cached_property
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
 from proxy import __version__
+from proxy.api.api_page import api_html
+from proxy.api.html_page import HtmlPage
 from proxy.http.endpoint import Endpoint, json
 from proxy.http.openapi import document
 from proxy.http.replies import encode_json, reply
 
 _PAGE = Path(__file__).with_name("page")
 _SCRIPTS = (
+    "key",
     "server",
     "choices",
     "sound",
+    "previews",
+    "clip",
     "take",
     "recorder",
     "own_voices",
@@ -47,66 +50,51 @@ class WelcomeAnswer(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class TryPage:
-    """The page at /: one answer, which asks nobody but this server.
-
-    A key is typed into it, so nothing may run there but its own script and style, by their hashes. They are
-    written in a file for each idea, and are one text when they go out.
-    """
+    """The page at /. It is written in a file for each idea, and is one text when it goes out."""
 
     def __init__(self) -> None:
         scripts = "\n".join((_PAGE / f"{name}.js").read_text() for name in _SCRIPTS)
         html = (_PAGE / "page.html").read_text()
         html = html.replace("<style></style>", f"<style>\n{(_PAGE / 'look.css').read_text()}</style>")
-        self._html = html.replace("<script></script>", f"<script>\n{scripts}</script>")
-        self._headers = {
-            "content-security-policy": "; ".join(
-                (
-                    "default-src 'none'",
-                    f"script-src '{self._hash('script')}'",
-                    f"style-src '{self._hash('style')}'",
-                    "connect-src 'self'",
-                    "media-src blob:",
-                    "img-src data:",
-                    "base-uri 'none'",
-                    "form-action 'none'",
-                    "frame-ancestors 'none'",
-                    "require-trusted-types-for 'script'",
-                )
-            ),
-            "referrer-policy": "no-referrer",
-            "x-content-type-options": "nosniff",
-            "cross-origin-opener-policy": "same-origin",
-            "permissions-policy": "microphone=(self), camera=(), geolocation=()",
-            "cache-control": "no-cache",
-            "vary": "accept",
-        }
+        self.page = HtmlPage(html.replace("<script></script>", f"<script>\n{scripts}</script>"))
 
     async def welcome(self, request: Request) -> Response:
         if not _prefers_html(request.headers.get("accept", "")):
             return reply(_about(request), headers={"vary": "accept"})
-        return Response(self._html, headers=self._headers, media_type="text/html")
-
-    def _hash(self, tag: str) -> str:
-        [text] = re.findall(rf"<{tag}>(.*?)</{tag}>", self._html, re.DOTALL)
-        return f"sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}"
+        return self.page.answer(vary="accept")
 
 
 class Description:
-    """The OpenAPI document. It is made when somebody first asks for it: on most servers nobody does."""
+    """The OpenAPI document, for programs and for people.
+
+    Each is made when somebody first asks for it: on most servers nobody does.
+    """
 
     def __init__(self, described: Sequence[Endpoint], public_catalogue: bool) -> None:
         self._public_catalogue = public_catalogue
-        self.endpoints = [*described, self._own()]
+        self._encoded: bytes | None = None
+        self._page: HtmlPage | None = None
+        self.endpoints = [*described, *self._own()]
 
     async def show(self, _request: Request) -> Response:
+        if self._encoded is None:
+            self._encoded = await asyncio.to_thread(lambda: encode_json(self._document()))
         return Response(self._encoded, media_type="application/json")
 
-    @cached_property
-    def _encoded(self) -> bytes:
-        return encode_json(document(self.endpoints, self._public_catalogue))
+    async def show_page(self, _request: Request) -> Response:
+        if self._page is None:
+            self._page = await asyncio.to_thread(lambda: HtmlPage(api_html(self._document())))
+        return self._page.answer()
 
-    def _own(self) -> Endpoint:
-        return Endpoint("GET", "/openapi.json", self.show, "openapi", "This document", json(), access="open")
+    def _document(self) -> dict[str, Any]:
+        return document(self.endpoints, self._public_catalogue)
+
+    def _own(self) -> tuple[Endpoint, ...]:
+        html: dict[str, tuple[()]] = {"text/html": ()}
+        return (
+            Endpoint("GET", "/openapi.json", self.show, "openapi", "This document", json(), access="open"),
+            Endpoint("GET", "/docs", self.show_page, "docs", "The same, as a page", html, access="open"),
+        )
 
 
 def routes() -> list[Endpoint]:

@@ -7,15 +7,10 @@ from proxy.api.health import Dependencies
 from proxy.api_admin import (
     accounts,
     audit,
-    clones,
-    consents,
     engines,
     keys,
-    lexicons,
-    marks,
     money,
     plans,
-    receipts,
     route,
     usage,
     vault,
@@ -26,14 +21,13 @@ from proxy.api_admin.server import ServerLink
 from proxy.api_admin.server import routes as server_routes
 from proxy.catalogue.library import Library
 from proxy.http.endpoint import Endpoint
-from proxy.provenance.checker import ProvenanceChecker
 from proxy.speech.planning import Planner
 from proxy.voices.owned_voices import OwnedVoices
 
-__all__ = ["AdminTools", "ServerLink", "engine_routes", "receipts", "record_routes", "server_routes"]
+__all__ = ["AdminTools", "ServerLink", "engine_routes", "record_routes", "server_routes"]
 
 
-def record_routes(admin_tools: AdminTools, owned: OwnedVoices, checker: ProvenanceChecker) -> list[Endpoint]:
+def record_routes(admin_tools: AdminTools, owned: OwnedVoices) -> list[Endpoint]:
     """Return the routes that need only the database; the CLI also uses them without a server."""
     return [
         # Before the accounts, whose names may have slashes in them.
@@ -44,11 +38,7 @@ def record_routes(admin_tools: AdminTools, owned: OwnedVoices, checker: Provenan
         *audit.routes(admin_tools),
         *usage.routes(admin_tools),
         *vault.routes(admin_tools),
-        *lexicons.routes(admin_tools, owned.editor),
         *voices.routes(admin_tools, owned),
-        *clones.routes(admin_tools, owned),
-        *consents.routes(admin_tools, owned.consents),
-        *marks.routes(checker),
     ]
 
 

@@ -47,6 +47,7 @@ class ShownPrices(msgspec.Struct, frozen=True):
 
     speech: ShownPrice
     cached: ShownPrice
+    clone: ShownPrice
     models: dict[str, ShownPrice]
 
 
@@ -107,6 +108,7 @@ def shown_prices(prices: Prices) -> ShownPrices:
     return ShownPrices(
         speech=_price(prices.speech),
         cached=_price(prices.cached),
+        clone=_price(prices.clone),
         models=_models(prices.models),
     )
 

@@ -159,8 +159,8 @@ class Accounts:
         act = await self._admin_tools.audit_row(request, "account.closed", account.id, account.id)
         closed = await accounts.close(self._store, account.id, act)
         self._admin_tools.callers.forget(account.id)
-        await self._admin_tools.cache.purge_account(account.id)
-        await self._admin_tools.erasure.erase_account(account.id)
+        await self._admin_tools.purges.purge_account(account.id)
+        await self._admin_tools.erasing.erase_account(account.id)
         return reply(shown(closed or account))
 
     def _agree(self, before: Overrides, change: AgreedChange | UnsetType, plan: str) -> Overrides:

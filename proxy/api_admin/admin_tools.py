@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 from starlette.requests import Request
@@ -10,6 +11,8 @@ from proxy.access.callers import Callers, caller_or_none
 from proxy.access.usage_throttle import UsageThrottle
 from proxy.api.balance import AccountBalance, read_balance
 from proxy.api_admin import account_overrides
+from proxy.catalogue.erasing import Erasing
+from proxy.catalogue.purges import Purges
 from proxy.config.reader import possible
 from proxy.config.sections import Config
 from proxy.errors import Conflict, NotFound
@@ -18,13 +21,12 @@ from proxy.http.endpoint import Query
 from proxy.http.replies import encode_json
 from proxy.kept.vault import Vault
 from proxy.ledger import Ledger
-from proxy.speech.cache import Cache
 from proxy.storage import accounts
 from proxy.storage.accounts import Account
 from proxy.storage.audit import Act
 from proxy.storage.rows import NEWEST, new_id
 from proxy.storage.store import Store
-from proxy.voices.erasure import Erasure
+from speech_engine import Names
 
 ACCOUNT_QUERY = Query("account", "Only this account's, by its id or name.")
 CONTROL = "control"
@@ -34,16 +36,20 @@ _MOST_NAMED = 200
 
 
 class AdminTools(NamedTuple):
-    """The tools of the handlers. Each revision of the configuration has its own."""
+    """The tools of the handlers. Each revision of the configuration has its own.
+
+    `known_names` returns what the configured engines know of OpenAI's names. It may take a while.
+    """
 
     store: Store
     ledger: Ledger
     callers: Callers
     config: Config
     usage_throttle: UsageThrottle
-    cache: Cache
+    purges: Purges
     vault: Vault
-    erasure: Erasure
+    erasing: Erasing
+    known_names: Callable[[], Mapping[str, Names]]
 
     async def account(self, id_or_name: str) -> Account:
         """Return the account with this id or name. Raises NotFound."""

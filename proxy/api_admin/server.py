@@ -15,7 +15,7 @@ from proxy.errors import InvalidRequest, NotFound
 from proxy.http.body import BODY_FAILURES, body
 from proxy.http.endpoint import Endpoint, json
 from proxy.http.replies import reply
-from proxy.storage.erasures import Tombstone
+from proxy.storage.tombstones import Tombstone
 from speech_engine.host.pipe_messages import EngineAction, EngineSwitched, ReloadResult
 
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
-from msgspec import UNSET, UnsetType
+from msgspec import UNSET, Meta, UnsetType
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -15,6 +15,7 @@ from proxy.api.voice_bodies import (
     MOST_SAMPLE_BYTES,
     NewVoice,
     VoiceForm,
+    check_type,
     form_values,
     sample_voice,
 )
@@ -22,9 +23,11 @@ from proxy.api.voice_entries import DeletedVoice, MixPart, VoiceQuality
 from proxy.api.voice_sound import ZipReply
 from proxy.api_admin import account_overrides
 from proxy.api_admin.admin_tools import ACCOUNT_QUERY, AdminTools, check_open
+from proxy.catalogue.library_editor import LibraryEditor
 from proxy.config.reader import possible
-from proxy.errors import Conflict, DecoderBusy, InvalidRequest, NotFound
-from proxy.http.body import BODY_FAILURES, AccountName, body
+from proxy.engines.engine_names import who_knows
+from proxy.errors import Conflict, InvalidRequest, NoPlace, NotFound, UpstreamFailed
+from proxy.http.body import BODY_FAILURES, AccountName, Name, body
 from proxy.http.endpoint import Endpoint, json
 from proxy.http.form import read_form
 from proxy.http.lists import PAGE, iso, iso_or_none, page
@@ -35,12 +38,46 @@ from proxy.storage.accounts import Account
 from proxy.storage.rows import new_id
 from proxy.storage.voices import Kind, VoiceRecord
 from proxy.voices.owned_voices import OwnedVoices
+from proxy.voices.voice_maker import NewBound
+
+_Bindings = Annotated[
+    dict[str, Name], Meta(min_length=1, max_length=16, description='an object such as {"elevenlabs": "ID"}')
+]
 
 
 class NewSavedVoice(NewVoice, frozen=True, kw_only=True):
-    """A cast or a mix to be saved for one account. Without `account` it is for everybody."""
+    """A cast or a mix to be saved for one account. Without `account` it is for everybody.
+
+    `bindings` are engines with the id of a voice there: they give it a name, for everybody."""
 
     account: AccountName | None = None
+    bindings: _Bindings | None = None
+
+    @property
+    def bound(self) -> NewBound:
+        assert self.bindings is not None
+        return NewBound(
+            name=self.name,
+            bindings=self.bindings,
+            description=self.description,
+            tags=self.tags,
+            labels=self.labels,
+            language=self.language,
+            gender=self.gender,
+        )
+
+    def check(self) -> None:
+        """Raise InvalidRequest unless it is one of a cast, a mix and bindings."""
+        if self.bindings is None:
+            super().check()
+        elif self.cast is not None or self.mix is not None:
+            raise InvalidRequest("Send 'bindings', or a cast, or a mix: one of them.", param="bindings")
+        elif self.account is not None:
+            raise InvalidRequest(
+                "'bindings' name a voice for everybody; leave 'account' out.", param="account"
+            )
+        else:
+            check_type(self.type, ("catalogue",))
 
 
 class SavedVoiceForm(VoiceForm, frozen=True, kw_only=True):
@@ -50,8 +87,9 @@ class SavedVoiceForm(VoiceForm, frozen=True, kw_only=True):
 
 
 class SavedVoice(msgspec.Struct, frozen=True, kw_only=True):
-    """A saved voice. `account` is null if it is everybody's. `cast` has who speaks with which voice. The name
-    is empty if no master key opens it. `reasons` say what a better recording needs, if one was just taken."""
+    """A saved voice. `account` is null if it is everybody's. `cast` has who speaks with which voice, and
+    `bindings` the ids at engines. The name is empty if no master key opens it. `reasons` say what a better
+    recording needs, if one was just taken, or what nobody could try."""
 
     id: str
     account: str | None
@@ -67,6 +105,7 @@ class SavedVoice(msgspec.Struct, frozen=True, kw_only=True):
     quality: str | None
     consent: str | None
     used: str | None
+    bindings: dict[str, str]
     reasons: list[str] | UnsetType = UNSET
 
 
@@ -88,6 +127,36 @@ class SavedVoiceList(msgspec.Struct, frozen=True, kw_only=True):
     configured: list[ConfiguredVoice]
     has_more: bool
     last_id: str | None
+
+
+def terms_of(admin_tools: AdminTools, owner: Account) -> Terms:
+    """Return what the plan of an account allows. Raises Conflict if it is not in force."""
+    terms = account_overrides.in_force(owner.plan, owner.agreed, admin_tools.config)
+    if terms is None:
+        raise Conflict(f"The plan of the account '{owner.name}' is not in force.", param="account")
+    # As with casts, the operator is not held to the room of the plan.
+    return msgspec.structs.replace(terms, voices=None)
+
+
+async def find_voice(admin_tools: AdminTools, editor: LibraryEditor, request: Request) -> VoiceRecord:
+    """Return the saved voice that a request names, of the account that it names. Raises NotFound."""
+    name = request.path_params["id"]
+    account = await admin_tools.query_account(request)
+    record = await editor.find_any_voice(account, name)
+    if record is not None and account in (None, record.account):
+        return record
+    own = await editor.library.get(account or "")
+    saved = possible(name, [voice.name for voice in own.listed], "saved voices")
+    if name in admin_tools.config.voices:
+        why = f"The voice '{name[:80]}' is in the configuration; only what was saved can be deleted."
+    elif account is None:
+        why = (
+            f"No voice '{name[:80]}' was saved for everybody; "
+            f"an account's is named by its id, or with the account. {saved}"
+        )
+    else:
+        why = f"The account has no voice '{name[:80]}'. {saved}"
+    raise NotFound(why, param="voice", code="voice_not_found")
 
 
 class AdminVoices:
@@ -118,10 +187,15 @@ class AdminVoices:
         new.check()
         account = None if new.account is None else (await self._open_account(new.account)).id
         # What names a person is in no audit row: the voice may be erased, and the audit stays.
-        details = {} if new.cast is None else {"name": new.name, "cast": new.cast}
+        told = {"cast": new.cast, "bindings": new.bindings}
+        members = {key: value for key, value in told.items() if value is not None}
+        details = {"name": new.name, **members} if members else {}
         act = await self._admin_tools.audit_row(
             request, "voice.created", new_id("voice"), account or "", **details
         )
+        if new.bindings is not None:
+            record, unsure = await self._owned.maker.bind(new.bound, act)
+            return reply(msgspec.structs.replace(_shown(record), reasons=unsure), 201)
         if new.cast is not None:
             record = await self._owned.editor.add_cast(account, new.saved, act=act)
         else:
@@ -139,20 +213,13 @@ class AdminVoices:
         owner = await self._open_account(new.account)
         act = await self._admin_tools.audit_row(request, "voice.created", new_id("voice"), owner.id)
         sample = sample_voice(new, form.files["audio_sample"].data)
-        record = await self._owned.maker.make(owner.id, sample, self.terms(owner), act)
+        record = await self._owned.maker.make(owner.id, sample, terms_of(self._admin_tools, owner), act)
         (kept,) = await samples.of_voice(self._admin_tools.store, record.id)
         quality = msgspec.json.decode(kept.quality, type=VoiceQuality)
         return reply(msgspec.structs.replace(_shown(record), reasons=quality.reasons), 201)
 
-    def terms(self, owner: Account) -> Terms:
-        terms = account_overrides.in_force(owner.plan, owner.agreed, self._admin_tools.config)
-        if terms is None:
-            raise Conflict(f"The plan of the account '{owner.name}' is not in force.", param="account")
-        # As with casts, the operator is not held to the room of the plan.
-        return msgspec.structs.replace(terms, voices=None)
-
     async def export(self, request: Request) -> Response:
-        record = await self.found(request)
+        record = await find_voice(self._admin_tools, self._owned.editor, request)
         # Before anything is sent: nobody takes a person's recordings unnoticed.
         act = await self._admin_tools.audit_row(request, "voice.exported", record.id, record.account or "")
         await self._admin_tools.store.write(*audit.insert_statements(act))
@@ -160,7 +227,7 @@ class AdminVoices:
         return ZipReply(record.id, await self._owned.export.zip(record, facts))
 
     async def delete(self, request: Request) -> Response:
-        record = await self.found(request)
+        record = await find_voice(self._admin_tools, self._owned.editor, request)
         details = {} if record.is_sealed else {"name": record.name}
         act = await self._admin_tools.audit_row(
             request, "voice.deleted", record.id, record.account or "", **details
@@ -173,38 +240,18 @@ class AdminVoices:
         check_open(owner)
         return owner
 
-    async def found(self, request: Request) -> VoiceRecord:
-        id_or_name = request.path_params["id"]
-        account = await self._admin_tools.query_account(request)
-        record = await self._owned.editor.find_any_voice(account, id_or_name)
-        if record is None or account not in (None, record.account):
-            raise await self._not_saved(id_or_name, account)
-        return record
-
-    async def _not_saved(self, name: str, account: str | None) -> NotFound:
-        own = await self._owned.editor.library.get(account or "")
-        saved = possible(name, [voice.name for voice in own.listed], "saved voices")
-        if name in self._admin_tools.config.voices:
-            why = f"The voice '{name[:80]}' is in the configuration; only what was saved can be deleted."
-        elif account is None:
-            why = (
-                f"No voice '{name[:80]}' was saved for everybody; "
-                f"an account's is named by its id, or with the account. {saved}"
-            )
-        else:
-            why = f"The account has no voice '{name[:80]}'. {saved}"
-        return NotFound(why, param="voice", code="voice_not_found")
-
     def _configured(self) -> list[ConfiguredVoice]:
+        names = self._admin_tools.known_names()
         return [
             ConfiguredVoice(
                 name=name,
                 language=section.language,
                 gender=section.gender,
-                engines=list(section.bindings),
+                engines=engines,
                 cast=dict(section.cast),
             )
             for name, section in self._admin_tools.config.voices.items()
+            if (engines := [*section.bindings] or who_knows(name, names)) or section.cast
         ]
 
 
@@ -226,13 +273,13 @@ def routes(admin_tools: AdminTools, owned: OwnedVoices) -> list[Endpoint]:
             "/admin/voices",
             voices_.create,
             "save_voice",
-            "Save a cast or a mix, for an account or everybody, or make an account's voice of a recording",
+            "Save a cast, a mix or a name for an engine's voice, or make an account's voice of a recording",
             json(SavedVoice),
             status=201,
             body=NewSavedVoice,
             form=SavedVoiceForm,
             files=("audio_sample",),
-            failures=(*BODY_FAILURES, NotFound, Conflict, DecoderBusy),
+            failures=(*BODY_FAILURES, NotFound, Conflict, NoPlace, UpstreamFailed),
         ),
         Endpoint(
             "GET",
@@ -242,7 +289,7 @@ def routes(admin_tools: AdminTools, owned: OwnedVoices) -> list[Endpoint]:
             "A voice's recordings, and what is known of them, as a zip file",
             {"application/zip": ()},
             queries=(ACCOUNT_QUERY,),
-            failures=(NotFound,),
+            failures=(NotFound, NoPlace),
         ),
         Endpoint(
             "DELETE",
@@ -264,7 +311,8 @@ def _shown(record: VoiceRecord) -> SavedVoice:
         name=record.name,
         type=record.kind,
         created=iso(record.created),
-        cast=dict(record.members),
+        cast={} if record.kind == "catalogue" else dict(record.members),
+        bindings=dict(record.members) if record.kind == "catalogue" else {},
         mix=[MixPart(id=id_, weight=weight) for id_, weight in record.mix.items()],
         tags=record.tags,
         description=record.description,

@@ -20,6 +20,8 @@ RATES_HZ = (8_000, 16_000, 22_050, 24_000, 44_100, 48_000)
 SAMPLE_BYTES = 2
 
 _TAIL_BYTES = 64
+_FRAMING_BYTES = 1000
+"""Of a second: the heads of frames and pages."""
 _UNKNOWN = 0xFFFFFFFF
 _WAV_HEADER = struct.Struct("<4sI4s4sIHHIIHH4sI")
 _RIFF_REST = _WAV_HEADER.size - 8
@@ -180,6 +182,16 @@ def form_of(format_: str, rate_hz: int | None, kbit_s: int | None) -> OutputForm
     return OutputForm(format_, rate_hz, kbit_s, is_usual=False)
 
 
+def bytes_a_second(form: OutputForm) -> float:
+    """Return the most bytes of a second of sound in this form, as our encoders make it."""
+    codec = AUDIO_FORMATS[form.format].codec
+    kbit_s = form.kbit_s or (codec.kbits.get(form.sample_rate_hz) if codec else None)
+    if kbit_s is None:
+        return SAMPLE_BYTES * form.sample_rate_hz + _FRAMING_BYTES
+    # Some encoders keep to their bit rate in the mean alone.
+    return kbit_s * 1000 / 8 * 1.25 + _FRAMING_BYTES
+
+
 def _listed(numbers: Sequence[int]) -> str:
     return ("one of " if len(numbers) > 1 else "") + ", ".join(map(str, numbers))
 
@@ -210,18 +222,17 @@ class Chunk(msgspec.Struct, frozen=True):
         )
 
 
-class Tail:
+class Tail(msgspec.Struct):
     """The last bytes of an answer. They are kept back until the settlement.
 
     `rest` is what is kept back now. After the first sound it is never empty, so that there is a last chunk.
     """
 
-    def __init__(self) -> None:
-        self.rest = Chunk()
+    rest: Chunk = Chunk()
 
     def push(self, chunk: Chunk) -> Chunk:
         """Add a chunk, and return the bytes and samples that no longer belong to the tail."""
-        whole = self.rest + chunk
+        whole = self.rest + chunk if self.rest.data or self.rest.samples else chunk
         released, self.rest = whole.split(max(0, len(whole.data) - _TAIL_BYTES))
         return released
 
@@ -230,14 +241,17 @@ def silence(samples: int) -> bytes:
     return bytes(samples * SAMPLE_BYTES)
 
 
-def whole_wav(streamed: bytes, rate_hz: int, *, is_tagged: bool) -> bytes:
-    """Return a WAV that was streamed, with true sizes. A tag comes after its samples: see `wav_header`."""
-    data_bytes = len(streamed) - _WAV_HEADER.size
+def true_wav(streamed_bytes: int, rate_hz: int, *, is_tagged: bool) -> tuple[bytes, bytes]:
+    """Return the true header for a WAV that was streamed, and what comes after its last sample.
+
+    The header is as long as the streamed one. A tag comes after the samples: see `wav_header`.
+    """
+    data_bytes = streamed_bytes - _WAV_HEADER.size
+    header = wav_header(data_bytes // SAMPLE_BYTES, rate_hz)
     if data_bytes > _UNKNOWN - _RIFF_REST - len(_WAV_TAG) or not is_tagged:
-        return wav_header(data_bytes // SAMPLE_BYTES, rate_hz) + streamed[_WAV_HEADER.size :]
-    header = bytearray(wav_header(data_bytes // SAMPLE_BYTES, rate_hz))
-    header[4:8] = (data_bytes + _RIFF_REST + len(_WAV_TAG)).to_bytes(4, "little")
-    return b"".join((header, streamed[_WAV_HEADER.size :], _WAV_TAG))
+        return header, b""
+    riff_bytes = data_bytes + _RIFF_REST + len(_WAV_TAG)
+    return header[:4] + riff_bytes.to_bytes(4, "little") + header[8:], _WAV_TAG
 
 
 def _info_chunk(comment: str) -> bytes:

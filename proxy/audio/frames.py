@@ -32,6 +32,10 @@ class Frames(Protocol):
     def flush(self) -> Chunk: ...
 
 
+COUNTED_FORMATS = frozenset({"mp3", "aac", "opus", "pcm", "g711_ulaw", "g711_alaw"})
+"""Those whose frames pass unchanged. The server encodes the others again."""
+
+
 def open_frames(form: OutputForm, *, keeps_original: bool = False) -> Frames | None:
     """Return the frames of a form, or None if the server has to encode again.
 

@@ -6,8 +6,9 @@ Clients join several answers, and a tag would end up in the middle. A Xing frame
 from __future__ import annotations
 
 import re
-from itertools import pairwise
 from typing import NamedTuple
+
+import msgspec
 
 from proxy.audio.formats import OUTPUT_RATE_HZ, Chunk
 from speech_engine import EngineFailed
@@ -27,13 +28,15 @@ _ID3V2_HEADER_BYTES = 10
 _VBRI_AT = 36
 _INDEX_MARKS = (b"Xing", b"Info")
 _VBRI_MARKS = (b"VBRI",)
+_MOST_TAKEN_OUT = 2**20
+"""The most bytes of manifests, pictures and indexes that are kept of one file."""
 _MANIFEST_MARK = b"jumdc2pa"
 """The description of a C2PA store, as a tag has it."""
 # By (MPEG 1, mono).
 _SIDE_INFO_BYTES = {(True, True): 17, (True, False): 32, (False, True): 9, (False, False): 17}
 
 
-class FrameHeader(NamedTuple):
+class FrameHeader(msgspec.Struct, frozen=True):
     frame_bytes: int
     samples: int
     sample_rate_hz: int
@@ -56,17 +59,35 @@ def frame_header(data: bytes) -> FrameHeader | None:
     return FrameHeader(frame_bytes, samples, sample_rate_hz, _HEADER_BYTES + side_info_bytes)
 
 
+class TakenOut(NamedTuple):
+    """Bytes of a file that are no sound. They stood behind so many bytes of its sound."""
+
+    at: int
+    data: bytes
+
+
+class Original(NamedTuple):
+    """A file as it came: so many bytes of sound, which the answer has, and in between what it has not."""
+
+    sound_bytes: int
+    taken_out: tuple[TakenOut, ...]
+
+    def __repr__(self) -> str:
+        return f"<Original, {self.sound_bytes} bytes of sound>"
+
+
 class Mp3Frames:
     """MPEG 1, 2 and 2.5 layer III at any bit rate. Several files that follow each other are one stream.
 
-    `has_manifest` tells that a tag held a signed manifest. It is for the file as it came, which is in
-    `original` if this `keeps_original`.
+    `has_manifest` tells that a tag held a signed manifest. It is for the file as it came, which can be made
+    again from `original` and the sound if this `keeps_original`.
     """
 
     def __init__(self, *, keeps_original: bool = False) -> None:
         self.has_manifest = False
         self._keeps_original = keeps_original
-        self._original: list[bytes] = []
+        self._taken_out: list[TakenOut] = []
+        self._given_bytes = 0
         self._tag_end = b""
         # What is not read yet begins at `_at`.
         self._held = b""
@@ -81,12 +102,12 @@ class Mp3Frames:
         self._sample_rate_hz = OUTPUT_RATE_HZ
 
     @property
-    def original(self) -> bytes:
-        return b"".join(self._original)
+    def original(self) -> Original | None:
+        if not (self._keeps_original and self.has_manifest):
+            return None
+        return Original(self._given_bytes, (*self._taken_out, TakenOut(self._given_bytes, self._held)))
 
     def feed(self, data: bytes) -> Chunk:
-        if self._keeps_original:
-            self._original.append(bytes(data))
         self._held = self._held + data if self._held else bytes(data)
         taken: list[tuple[int, int]] = []
         samples = 0
@@ -108,6 +129,11 @@ class Mp3Frames:
                 self._frames += 1
                 samples += header.samples
             self._at = end
+        if self._keeps_original and self._frames and not self.has_manifest:
+            # A manifest comes before the first frame.
+            self._forget_original()
+        if self._keeps_original:
+            self._keep_taken_out(taken)
         out = _cut(self._held, taken)
         self._held, self._at = self._held[self._at :], 0
         return Chunk(out, samples, self._sample_rate_hz)
@@ -116,6 +142,21 @@ class Mp3Frames:
         if self._held and not self._frames:
             raise EngineFailed("the engine's MP3 stream ended before its first whole frame")
         return Chunk(sample_rate_hz=self._sample_rate_hz)
+
+    def _keep_taken_out(self, taken: list[tuple[int, int]]) -> None:
+        """Keep what was read and is not taken. A file with more of it than sound has no place in memory."""
+        begin = 0
+        for start, end in (*taken, (self._at, self._at)):
+            if begin < start:
+                self._taken_out.append(TakenOut(self._given_bytes, self._held[begin:start]))
+            self._given_bytes += end - start
+            begin = end
+        if sum(len(each.data) for each in self._taken_out) > _MOST_TAKEN_OUT:
+            self._forget_original()
+
+    def _forget_original(self) -> None:
+        self._keeps_original = False
+        self._taken_out.clear()
 
     def _drop_skipped(self) -> None:
         dropped = min(self._skip, len(self._held) - self._at)
@@ -156,8 +197,8 @@ class Mp3Frames:
     def _note(self, begin: bytes, header: FrameHeader) -> None:
         if begin in self._seen or len(self._seen) == _KINDS:
             return
+        self._shortest = min(self._shortest, header.frame_bytes) if self._seen else header.frame_bytes
         self._seen[begin] = header
-        self._shortest = min(each.frame_bytes for each in self._seen.values())
         # All frames of one sample rate have as many samples.
         self._frame_samples = header.samples
         self._frame = self._run = None
@@ -192,9 +233,12 @@ def _cut(data: bytes, spans: list[tuple[int, int]]) -> bytes:
     """Return what the spans cover. Where they touch, nothing has to be joined."""
     if not spans:
         return b""
-    if all(before[1] == after[0] for before, after in pairwise(spans)):
-        return data[spans[0][0] : spans[-1][1]]
-    return b"".join(data[start:end] for start, end in spans)
+    end = spans[0][0]
+    for span in spans:
+        if span[0] != end:
+            return b"".join([data[start:end] for start, end in spans])
+        end = span[1]
+    return data[spans[0][0] : end]
 
 
 def _equal_frames(held: bytes, at: int, begin: bytes, header: FrameHeader) -> int:

@@ -4,31 +4,44 @@ from __future__ import annotations
 
 from collections.abc import Container, Iterable, Mapping
 
+from msgspec.structs import replace
+
 from policies.costs import Rate
 from policies.licence import AcceptedLicence, Licences
 from policies.plans import Terms
 from policies.routing import (
     Binding,
+    Decision,
     Model,
+    NameOwners,
     Offer,
     Route,
     Routes,
+    RoutingQuery,
     RoutingResult,
+    Rules,
     Voice,
+    decide,
+    find_owners,
     is_open,
     needs_text,
     voice_text,
 )
 from proxy.catalogue.configured_voices import ConfiguredVoices
-from proxy.config.config_toml import Config
+from proxy.config.config_toml import Config, known_names
 from proxy.config.model_names import ModelNameFault, find_misnamed
 from proxy.config.reader import hint, nearest, possible
 from proxy.engines.engine_list import Engines
+from proxy.engines.gallery.listing import NO_GALLERIES, Galleries
 from proxy.errors import InvalidRequest, NotFound, UpstreamFailed
 from speech_engine import EngineVoice
 from speech_engine.models import NEVER_PASSED
 
 _NO_VOICES: Mapping[str, Voice] = {}
+_MOST_OWNERS = 200
+"""Models, languages and callers for which it is known who owns which voice."""
+
+_Caller = tuple[tuple[str, ...] | None, bool, bool] | None
 
 
 class Catalogue:
@@ -37,7 +50,8 @@ class Catalogue:
     Each call reads the engines again: a host that starts later brings its models.
     """
 
-    def __init__(self, config: Config, engines: Engines) -> None:
+    def __init__(self, config: Config, engines: Engines, galleries: Galleries = NO_GALLERIES) -> None:
+        self.galleries = galleries
         self._config = config
         self._aliases = config.models
         self._hedges = {name: section.hedge_s for name, section in config.engines.items()}
@@ -45,6 +59,8 @@ class Catalogue:
         self._engines = engines
         self._own = ConfiguredVoices(config.voices, engines)
         self._routes = Routes(config.routes)
+        self._owners_at = -1
+        self._owners: dict[tuple[str, str, _Caller], NameOwners] = {}
         self.licences = Licences(
             config.server.commercial,
             {
@@ -143,6 +159,11 @@ class Catalogue:
             return f"{engine} is {self._engines[engine].state}, so {full} is not there"
         return f"{engine} has no model of {full!r}; {hint(model, known)}"
 
+    @property
+    def awaits_models(self) -> bool:
+        """Tell whether an engine starts whose models nobody knows yet."""
+        return any(engine.state != "failed" and not engine.models() for _, engine in self._engines.items())
+
     def is_coming(self, name: str, tag: str) -> bool:
         """Tell whether a route for this alias has candidates whose engine is still starting."""
         if name not in self._aliases:
@@ -173,6 +194,31 @@ class Catalogue:
             f"{f'Did you mean {near}? ' if near else ''}GET /v1/models lists those that you may use.",
             param="model",
             code="model_not_found",
+        )
+
+    def check_binding(self, engine: str, voice: str) -> str:
+        """Try an engine's voice against the engine's list. Return what is unsure of it, or "".
+
+        Raises InvalidRequest if there is no such engine or voice, and UpstreamFailed if the engine is not up.
+        """
+        if engine not in self._engines:
+            known = [name for name, _ in self._engines.items()]
+            raise InvalidRequest(
+                f"There is no engine '{engine[:80]}'. {possible(engine, known, 'engines')}", param="bindings"
+            )
+        live = self._engines[engine]
+        if not live.models():
+            raise UpstreamFailed(f"The engine '{engine}' is not available right now.", retry_after_s=5.0)
+        listed, unlisted = [info.id for info in live.voices()], live.unlisted_voices
+        if voice in listed or voice in (unlisted or ()):
+            return ""
+        if unlisted is None:
+            return f"'{engine}' does not list all its voices, and '{voice[:80]}' is not in its list."
+        raise InvalidRequest(
+            f"Invalid value for 'bindings.{engine}': '{engine}' has no voice '{voice[:80]}'. "
+            f"{possible(voice, listed, 'voices')}",
+            param=f"bindings.{engine}",
+            code="voice_not_found",
         )
 
     def _check_known(self, full: str) -> None:
@@ -227,6 +273,46 @@ class Catalogue:
             ids = [*of_account, *(voice.id for voice in voices)]
             message = f"The voice '{name[:80]}' does not exist. {possible(name, ids, 'voices')}"
         raise InvalidRequest(message, param="voice", code="voice_not_found")
+
+    def as_heard(self, voice: Voice, terms: Terms | None) -> tuple[Voice, str]:
+        """Return a voice with the gender that is heard if a request names no model and no language, and the
+        name whose alias it then is, or ""."""
+        server = self._config.server
+        if not any(binding.shares for binding in voice.bindings):
+            return voice, ""
+        try:
+            decision = self._decide(voice, server.default_model, server.default_language, terms)
+        except (NotFound, UpstreamFailed):
+            return voice, ""
+        if not decision.candidates:
+            return voice, ""
+        heard = self.with_aliases(decision, server.default_model, terms).candidates[0]
+        other = heard.share.other_gender if heard.share else ""
+        return (replace(voice, gender=other) if other else voice), heard.alias_of
+
+    def with_aliases(self, decision: Decision, model: str, terms: Terms | None) -> Decision:
+        """Return a decision on a request for `model` that tells whose voices its candidates have."""
+        for candidate in decision.candidates:
+            if candidate.share is not None:
+                return self._name_owners(model, decision.query.language, terms).tell(decision)
+        return decision
+
+    def _name_owners(self, model: str, tag: str, terms: Terms | None) -> NameOwners:
+        """Return who owns the engines' voices. What was found stays until an engine's list changes."""
+        revision = self.revision
+        if self._owners_at != revision or len(self._owners) >= _MOST_OWNERS:
+            self._owners_at, self._owners = revision, {}
+        of_terms = None if terms is None else (terms.engines, terms.local_only, terms.is_paid)
+        key = (model, tag, of_terms)
+        if (known := self._owners.get(key)) is None:
+            voices = [voice for name in known_names() if (voice := self._own.get(name)) is not None]
+            found = find_owners(self._decide(voice, model, tag, terms) for voice in voices)
+            known = self._owners[key] = found
+        return known
+
+    def _decide(self, voice: Voice, model: str, tag: str, terms: Terms | None) -> Decision:
+        query = RoutingQuery(language=tag, source="default")
+        return decide(self.offer(model, tag), voice, query, terms, Rules(self.licences))
 
     def missing_bindings(self, voice: Voice) -> list[str]:
         """Return why a configured voice is not on engines that the configuration binds it to."""

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from itertools import chain
 from typing import NamedTuple
 
 from msgspec.structs import replace
 
+from policies import namesakes
+from policies.namesakes import Share
 from policies.routing import Binding, Voice, voice_text
+from proxy.config.config_toml import known_names
 from proxy.config.sections import VoiceSection
 from proxy.engines.engine_list import Engines
+from proxy.engines.engine_names import who_knows
 from speech_engine import EngineVoice
+
+_Shares = Mapping[str, tuple[Share, ...]] | None
 
 
 class _Bound(NamedTuple):
@@ -31,10 +38,22 @@ class ConfiguredVoices:
     A binding is missing if its engine knows all its voices, and this one is not among them. An engine that is
     not up yet, or that knows only some, may have it. A missing binding is offered to nobody. It is tried all
     the same if the engine may learn a voice by its use.
+
+    OpenAI's names have no bindings in the configuration. They are bound to the engines that know them.
+    A binding to such a name, on an engine whose voices are shared, is to its share.
     """
 
     def __init__(self, sections: Mapping[str, VoiceSection], engines: Engines) -> None:
-        self._written = {name: _voice(name, section) for name, section in sections.items()}
+        self._names = {
+            name
+            for name, section in sections.items()
+            if section.is_known_name and who_knows(name, engines.names)
+        }
+        self._written = {
+            name: _voice(name, section)
+            for name, section in sections.items()
+            if name in self._names or not section.is_known_name
+        }
         self._engines = engines
         self._kept = _Bound(-1, {}, (), frozenset())
 
@@ -67,16 +86,62 @@ class ConfiguredVoices:
         """Return the voices as they are now. A voice stays the same object until an engine's list changes."""
         revision = self._engines.revision
         if self._kept.revision != revision:
-            voices = {name: _keep(voice, self._is_tried) for name, voice in self._written.items()}
-            offered = {name: _keep(voice, self._is_there) for name, voice in self._written.items()}
+            written = self._bind()
+            voices = {name: self._keep(voice, self._is_tried) for name, voice in written.items()}
+            offered = {name: self._keep(voice, self._is_there) for name, voice in written.items()}
             # A voice that has no binding at all is another matter: its engines are not configured.
-            bound = {name for name, voice in self._written.items() if voice.bindings}
+            bound = {name for name, voice in written.items() if voice.bindings or name in self._names}
             hidden = {name for name in bound if not offered[name].bindings}
             hidden |= {name for name, voice in offered.items() if any(who in hidden for _, who in voice.cast)}
             shown = tuple(voice for name, voice in offered.items() if name not in hidden)
             silent = {name for name in hidden if not (voices[name].bindings or voices[name].cast)}
             self._kept = _Bound(revision, voices, shown, frozenset(silent))
         return self._kept
+
+    def _bind(self) -> dict[str, Voice]:
+        """Return the voices with what the engines have for OpenAI's names now."""
+        names = self._engines.names
+        shares = {engine: self._shares(engine) for engine, known in names.items() if known == "shared"}
+        return {
+            name: self._bind_name(voice, shares) if name in self._names else _bind_shares(voice, shares)
+            for name, voice in self._written.items()
+        }
+
+    def _bind_name(self, voice: Voice, shares: Mapping[str, _Shares]) -> Voice:
+        """Return one of the names, with what each engine has for it."""
+        bindings: list[Binding] = []
+        for engine, known in self._engines.names.items():
+            if known == "shared":
+                bindings += _shared(Binding(engine, EngineVoice(voice.name)), shares[engine])
+            elif voice.name in known:
+                bindings.append(Binding(engine, EngineVoice(known[voice.name].voice)))
+        return replace(voice, bindings=tuple(bindings))
+
+    def _keep(self, voice: Voice, is_kept: Callable[[Binding], bool]) -> Voice:
+        """Return a voice with some of its bindings. One of the names has their tags, if all agree."""
+        kept = tuple(binding for binding in voice.bindings if is_kept(binding))
+        if voice.id in self._names:
+            return replace(voice, bindings=kept, tags=self._same_tags(voice.name, kept))
+        return voice if kept == voice.bindings else replace(voice, bindings=kept)
+
+    def _same_tags(self, name: str, bindings: Iterable[Binding]) -> tuple[str, ...]:
+        known = [self._engines.names[binding.engine] for binding in bindings]
+        tags = {() if each == "shared" else each[name].tags for each in known}
+        return tags.pop() if len(tags) == 1 else ()
+
+    def _shares(self, engine: str) -> _Shares:
+        """Return how an engine's voices are shared, or None while it has not been up."""
+        if engine not in self._engines or not self._engines[engine].models():
+            return None
+        written = {
+            each.voice for voice in self._written.values() for each in voice.bindings if each.engine == engine
+        }
+        names = {
+            name: gender
+            for name, gender in known_names().items()
+            if name in self._names or EngineVoice(name) in written
+        }
+        return namesakes.share(names, self._engines[engine].voices())
 
     def _is_there(self, binding: Binding) -> bool:
         return not self._is_missing(binding)
@@ -95,11 +160,6 @@ class ConfiguredVoices:
         return all(info.id != id_ for info in engine.voices())
 
 
-def _keep(voice: Voice, is_kept: Callable[[Binding], bool]) -> Voice:
-    kept = tuple(binding for binding in voice.bindings if is_kept(binding))
-    return voice if kept == voice.bindings else replace(voice, bindings=kept)
-
-
 def _voice(name: str, section: VoiceSection) -> Voice:
     return Voice(
         id=name,
@@ -112,3 +172,23 @@ def _voice(name: str, section: VoiceSection) -> Voice:
         description=section.description,
         cast=tuple(section.cast.items()),
     )
+
+
+def _bind_shares(voice: Voice, shares: Mapping[str, _Shares]) -> Voice:
+    """Return a voice whose bindings to names are to their shares."""
+    bound = [
+        _shared(each, shares[each.engine])
+        if each.engine in shares and voice_text(each.voice) in known_names()
+        else [each]
+        for each in voice.bindings
+    ]
+    return replace(voice, bindings=tuple(chain.from_iterable(bound)))
+
+
+def _shared(binding: Binding, shares: _Shares) -> list[Binding]:
+    """Return the share of a name, or nothing if there is none."""
+    if shares is None:
+        # It may have any voice, once it is up.
+        return [binding]
+    found = shares.get(voice_text(binding.voice), ())
+    return [replace(binding, voice=EngineVoice(found[0].voice), shares=found)] if found else []

@@ -6,6 +6,7 @@ from collections import Counter, defaultdict
 
 from policies import routing
 from policies.language import base
+from policies.plans import Terms
 from policies.routing import Model, Voice, may_receive
 from proxy.catalogue.catalogue import Catalogue
 from proxy.catalogue.library import AccountLibrary
@@ -15,10 +16,12 @@ from speech_engine import ModelInfo
 
 
 class KnownVoices:
-    """The voices of one caller. The caller's own come first."""
+    """The voices of one caller. The caller's own come first. Without terms, the caller is anybody."""
 
-    def __init__(self, own: AccountLibrary, catalogue: Catalogue) -> None:
-        listed = catalogue.voices()
+    def __init__(self, own: AccountLibrary, catalogue: Catalogue, terms: Terms | None = None) -> None:
+        heard = [catalogue.as_heard(voice, terms) for voice in catalogue.voices()]
+        listed = [voice for voice, _ in heard]
+        self._aliases = {voice.id: alias_of for voice, alias_of in heard if alias_of}
         self.voices = [*own.listed, *listed]
         self._own = own
         self._by_id = {voice.id: voice for voice in listed}
@@ -41,8 +44,12 @@ class KnownVoices:
 
     def saved(self, voice: Voice) -> LibraryVoice | None:
         """Return what was saved of a voice, or None if the configuration or an engine has it."""
-        found = self._own.saved.get(voice.id)
+        found = self._own.saved(voice.id)
         return found if found is not None and found.voice is voice else None
+
+    def alias_of(self, voice: Voice) -> str:
+        """Return whose voice it is, if it is only another name for it, else ""."""
+        return self._aliases.get(voice.id, "")
 
     def is_own(self, voice: Voice) -> bool:
         """Tell whether the caller's account has saved the voice, and not the operator."""
@@ -72,15 +79,18 @@ class KnownVoices:
     def in_language(self, tag: str) -> list[Voice]:
         """Return the voices of a language; `pt` finds `pt-BR` too.
 
-        A voice without a language has every language that one of its engines speaks.
+        After them come those that have every language that one of their engines speaks: voices without a
+        language, and those of recordings in another one.
         """
         lower = tag.lower()
-        return [
-            voice
-            for voice in self.voices
-            if (voice.language is None or lower in (voice.language.lower(), base(voice.language)))
-            and self.may_speak(voice, tag)
-        ]
+        of_it: list[Voice] = []
+        of_any: list[Voice] = []
+        for voice in self.voices:
+            if voice.language and lower in (voice.language.lower(), base(voice.language)):
+                of_it.append(voice)
+            elif voice.language is None or (voice.is_recorded and self.engines(voice)):
+                of_any.append(voice)
+        return [voice for voice in (*of_it, *of_any) if self.may_speak(voice, tag)]
 
     def may_speak(self, voice: Voice, tag: str) -> bool:
         """Tell whether an engine of the voice may speak the language, now or when it is up again."""

@@ -1,64 +1,130 @@
-"""The saved voices and lexicons of accounts, beside those of the operator.
+"""The saved voices and lexicons of accounts, over those of the operator.
 
-An account's library is read again after some seconds, so that every worker sees a change after that time.
-The worker that makes a change calls `forget`, so that it sees the change at once. What another worker has
-just saved is found as well: a name that is unknown is looked for once more, by `read_again`.
+The operator's voices are read once for each of their revisions, and every account has the same. An account's
+own are read again when its revision has changed. Revisions are read again after some seconds, those of many
+accounts at once, so that every worker sees a change after that time. The worker that makes a change calls
+`forget`, so that it sees the change at once. What another worker has just saved is found as well: a name that
+is unknown is looked for once more, by `read_again`.
 """
 
 from __future__ import annotations
 
 import asyncio
+import math
 import time
+from collections import ChainMap
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from policies.lexicon import Lexicon, Lexicons, UnknownLexicon, Words
 from policies.routing import Voice
 from proxy.access.callers import KEPT_S
-from proxy.catalogue.saved_voices import NONE, LibraryVoice, read_saved_voices
+from proxy.catalogue.saved_voices import (
+    NONE,
+    Known,
+    LibraryVoice,
+    VoiceTies,
+    read_operators_voices,
+    read_own_voices,
+    weight_of,
+)
+from proxy.catalogue.saved_words import SavedWords, WordRevisions, read_words
 from proxy.config.reader import possible
 from proxy.errors import InvalidRequest
 from proxy.kept.vault import Vault
-from proxy.storage import lexicons
-from proxy.storage.read_cache import ReadCache
+from proxy.storage import library_revisions
+from proxy.storage.library_revisions import OPERATOR
+from proxy.storage.read_cache import MOST_TOGETHER, ReadCache, of_one
 from proxy.storage.store import Store
 
 SAVED_THINGS = ("voice_not_found", "lexicon_not_found")
 """The codes of failures that name something which another worker may have saved a moment ago."""
 
-_MOST_KEPT = 50_000_000
-"""The most characters of all lexicons together. An account without lexicons counts as `_NO_WORDS`."""
-_NO_WORDS = 1000
+_MOST_BYTES = 32_000_000
+"""The most of all libraries together, the operator's among them."""
+_LIBRARY_BYTES = 1000
+"""What a library takes that has nothing of its own."""
+
+
+class _Names:
+    """Voices by id, by name, and by both: an id comes before a name, and an earlier voice before a later."""
+
+    def __init__(self, voices: Sequence[Voice]) -> None:
+        self.by_id = {voice.id: voice for voice in voices}
+        self.by_name = {voice.name: voice for voice in reversed(voices)}
+        self.by_both = self.by_name | self.by_id
+
+    def over(self, others: _Names) -> Mapping[str, Voice]:
+        """Return these names and the others after them. Nothing is copied: there may be very many."""
+        if not others.by_id:
+            return self.by_both
+        if not self.by_id:
+            return others.by_both
+        return ChainMap(self.by_id, others.by_id, self.by_name, others.by_name)
+
+
+class VoiceShelf:
+    """Voices with their names, made once for all libraries that have them. `saved` has what was saved."""
+
+    def __init__(self, listed: tuple[Voice, ...] = (), saved: Known = NONE) -> None:
+        self.listed = listed
+        self.saved = saved
+        self.weight = sum(map(weight_of, saved.values()))
+        self.names = _Names(listed)
+        singles = [voice for voice in listed if not voice.cast]
+        self.singles = self.names if len(singles) == len(listed) else _Names(singles)
+
+    def __repr__(self) -> str:
+        return f"<VoiceShelf {len(self.listed)}>"
+
+    @classmethod
+    def of(cls, saved: Sequence[LibraryVoice]) -> VoiceShelf:
+        return cls(tuple(each.voice for each in saved), {each.row.id: each for each in saved})
+
+    def renewed(self, saved: Sequence[LibraryVoice]) -> VoiceShelf:
+        """Return this shelf if these are its very voices, else one of them."""
+        is_same = len(saved) == len(self.saved) and all(self.saved.get(each.row.id) is each for each in saved)
+        return self if is_same else VoiceShelf.of(saved)
+
+
+_EMPTY = VoiceShelf()
 
 
 class AccountLibrary:
     """The library of one account: its voices and lexicons, and those of the operator after them.
 
     `voices` has the voices by id and by name. An id comes before a name, and the account's own before both.
-    `saved` has what was saved of them, by id.
     """
 
-    def __init__(
-        self,
-        own: tuple[Voice, ...],
-        shared: tuple[Voice, ...],
-        lexicons: Lexicons,
-        saved: Mapping[str, LibraryVoice] = NONE,
-    ) -> None:
-        self.saved = saved
-        self._own, self._shared = own, shared
-        self.listed = (*own, *shared)
-        self.voices = _by_id_and_name(self.listed)
-        self._singles = _by_id_and_name([voice for voice in self.listed if not voice.cast])
-        self._composed = frozenset(voice.id for voice in own if voice.cast or voice.mix)
+    def __init__(self, own: VoiceShelf, shared: VoiceShelf, lexicons: Lexicons) -> None:
+        self.own = own
+        self._shared = shared
+        self.voices = own.names.over(shared.names)
+        self._singles = own.singles.over(shared.singles)
+        self._composed = frozenset(voice.id for voice in own.listed if voice.cast or voice.mix)
         self._lexicons = lexicons
 
     def __repr__(self) -> str:
-        return f"<AccountLibrary {len(self.listed)} voices, {self._lexicons!r}>"
+        count = len(self.own.listed) + len(self._shared.listed)
+        return f"<AccountLibrary {count} voices, {self._lexicons!r}>"
+
+    @property
+    def listed(self) -> tuple[Voice, ...]:
+        return (*self.own.listed, *self._shared.listed) if self.own.listed else self._shared.listed
+
+    def saved(self, id_: str) -> LibraryVoice | None:
+        """Return what was saved of a voice, if it was saved and not configured."""
+        return self.own.saved.get(id_) or self._shared.saved.get(id_)
+
+    @property
+    def has_lexicons(self) -> bool:
+        """Tell whether the account saved lexicons of its own."""
+        return self._lexicons.has_own
 
     def having(self, voice: Voice) -> AccountLibrary:
         """Return a library with one voice more, which comes first."""
-        return AccountLibrary((voice, *self._own), self._shared, self._lexicons)
+        own = VoiceShelf((voice, *self.own.listed), self.own.saved)
+        return AccountLibrary(own, self._shared, self._lexicons)
 
     def members(self, composed: Voice | None = None) -> Mapping[str, Voice]:
         """Return the saved voices that may be members of a cast or a mix, before the catalogue's voices.
@@ -82,11 +148,7 @@ class AccountLibrary:
             ) from None
 
 
-def _by_id_and_name(voices: Sequence[Voice]) -> Mapping[str, Voice]:
-    return {voice.name: voice for voice in reversed(voices)} | {voice.id: voice for voice in voices}
-
-
-NOTHING = AccountLibrary((), (), Lexicons({}))
+NOTHING = AccountLibrary(_EMPTY, _EMPTY, Lexicons({}))
 """The library of a caller without an account, on a server without lexicons."""
 
 
@@ -101,7 +163,7 @@ class _Texts(Mapping[str, Words]):
     def __getitem__(self, name: str) -> Words:
         words = self._parsed.get(name)
         if words is None:
-            words = self._parsed[name] = lexicons.read_words(self._texts[name])
+            words = self._parsed[name] = read_words(self._texts[name])
         return words
 
     def __contains__(self, name: object) -> bool:
@@ -114,17 +176,36 @@ class _Texts(Mapping[str, Words]):
         return len(self._texts)
 
 
-class _AccountLexicons(NamedTuple):
-    """An account's lexicons with their revisions when they were read. `weight` is their size in memory."""
+class _OwnPart(NamedTuple):
+    """What an account has saved itself, when its library had this revision.
 
+    Sealed voices have clones and recordings, which have no revision: they are read each time. `words` are
+    the revisions of its lexicons.
+    """
+
+    revision: int
+    shelf: VoiceShelf
     lexicons: Lexicons
-    revisions: tuple[tuple[str, int, int], ...] = ()
-    weight: int = _NO_WORDS
+    words: WordRevisions = ()
+    characters: int = 0
+
+    def is_as(self, other: _OwnPart) -> bool:
+        """Tell whether the other has the very same things. Its revision may be another."""
+        return self.shelf is other.shelf and self.lexicons is other.lexicons
+
+    @property
+    def is_sealed(self) -> bool:
+        return any(each.row.is_sealed for each in self.shelf.saved.values())
 
 
 class _LibraryRead(NamedTuple):
     library: AccountLibrary
-    lexicons: _AccountLexicons
+    own: _OwnPart
+    shared: VoiceShelf
+
+    @property
+    def weight(self) -> int:
+        return _LIBRARY_BYTES + self.own.shelf.weight + self.own.characters
 
 
 class Library:
@@ -137,23 +218,38 @@ class Library:
         self,
         store: Store,
         vault: Vault,
+        ties: VoiceTies,
+        saved_words: SavedWords,
         shared: Mapping[str, Words],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._store = store
         self._vault = vault
-        self._shared = _AccountLexicons(Lexicons(shared))
+        self._ties, self._saved_words = ties, saved_words
         self._words = shared
+        self._nothing = _OwnPart(0, _EMPTY, Lexicons(shared))
+        self._operators = _EMPTY
+        # By revision: what is read for one is never older than it. Only the last one is kept.
+        self._shelves: ReadCache[int, VoiceShelf] = ReadCache(
+            of_one(self._read_operators), lambda _shelf: math.inf, max_weight=1, clock=clock
+        )
         self._accounts: ReadCache[str, _LibraryRead] = ReadCache(
             self._read,
             lambda _read: KEPT_S,
-            max_weight=_MOST_KEPT,
-            weight=lambda read: read.lexicons.weight,
+            max_weight=_MOST_BYTES,
+            weight=lambda read: read.weight,
+            most_together=MOST_TOGETHER,
             clock=clock,
         )
 
     def __repr__(self) -> str:
-        return f"<Library {len(self._accounts)} accounts kept, {self._shared.lexicons!r}>"
+        kept, words = len(self._accounts), self._nothing.lexicons
+        return f"<Library {kept} accounts kept, {self.weight} bytes, {words!r}>"
+
+    @property
+    def weight(self) -> int:
+        """About how many bytes all libraries take, the operator's among them."""
+        return int(self._accounts.weight) + self._operators.weight
 
     async def get(self, account: str) -> AccountLibrary:
         return (await self._accounts.get(account)).library
@@ -180,28 +276,59 @@ class Library:
         del voice, digests
         self.forget(None)
 
-    async def _read(self, account: str) -> _LibraryRead:
-        before = self._accounts.last_known(account)
-        known = NONE if before is None else before.library.saved
-        saved, revisions = await asyncio.gather(
-            read_saved_voices(self._store, self._vault, account, known),
-            lexicons.revisions(self._store, account),
-        )
-        account_lexicons = await self._lexicons(account, revisions)
-        library = AccountLibrary(
-            tuple(each.voice for each in saved if each.row.account is not None),
-            tuple(each.voice for each in saved if each.row.account is None),
-            account_lexicons.lexicons,
-            {each.row.id: each for each in saved},
-        )
-        return _LibraryRead(library, account_lexicons)
+    async def _read(self, accounts: Sequence[str]) -> dict[str, _LibraryRead]:
+        """Read libraries. One whose revision is as it was stays the same object, with all planned for it."""
+        revisions = await library_revisions.read(self._store, (OPERATOR, *accounts))
+        shared = await self._shelves.get(revisions.get(OPERATOR, 0))
+        found: dict[str, _LibraryRead] = {}
+        for account in accounts:
+            before = self._accounts.last_known(account)
+            if before is not None and before.own.is_sealed and account != accounts[0]:
+                continue  # that takes several queries, for which another account shall not wait
+            own = await self._read_own(account, revisions.get(account, 0), before)
+            if before is not None and before.own.is_as(own) and before.shared is shared:
+                found[account] = before._replace(own=own)  # its revision may be newer
+            else:
+                found[account] = _LibraryRead(AccountLibrary(own.shelf, shared, own.lexicons), own, shared)
+        return found
 
-    async def _lexicons(self, account: str, revisions: tuple[tuple[str, int, int], ...]) -> _AccountLexicons:
-        """Return the account's lexicons. They are read and put together again only if one has changed."""
-        if not revisions:
-            return self._shared
-        before = self._accounts.last_known(account)
-        if before is not None and before.lexicons.revisions == revisions:
-            return before.lexicons
-        texts = _Texts(await lexicons.texts(self._store, account))
-        return _AccountLexicons(Lexicons(self._words, texts), revisions, _NO_WORDS + texts.characters)
+    async def _read_operators(self, revision: int) -> VoiceShelf:
+        if not revision:
+            return _EMPTY
+        saved = await read_operators_voices(self._store, self._operators.saved)
+        shelf = await asyncio.to_thread(VoiceShelf.of, saved)
+        self._operators = shelf
+        # All accounts together have what the operator's leave.
+        self._accounts.max_weight = max(_MOST_BYTES // 4, _MOST_BYTES - shelf.weight)
+        return shelf
+
+    async def _read_own(self, account: str, revision: int, before: _LibraryRead | None) -> _OwnPart:
+        if not revision or account == OPERATOR:
+            return self._nothing
+        known = None if before is None else before.own
+        if known is not None and known.revision == revision and not known.is_sealed:
+            return known
+        saved, words = await asyncio.gather(
+            read_own_voices(
+                self._store,
+                self._vault,
+                self._ties,
+                account,
+                NONE if known is None else known.shelf.saved,
+            ),
+            self._saved_words.revisions(account),
+        )
+        part = await self._with_lexicons(account, words, known)
+        shelf = VoiceShelf.of(saved) if known is None else known.shelf.renewed(saved)
+        if known is not None and shelf is known.shelf and part is known:
+            return known._replace(revision=revision)
+        return part._replace(revision=revision, shelf=shelf)
+
+    async def _with_lexicons(self, account: str, words: WordRevisions, known: _OwnPart | None) -> _OwnPart:
+        """Return a part with the account's lexicons. They are read and put together only if one changed."""
+        if not words:
+            return self._nothing if known is None or known.words else known
+        if known is not None and known.words == words:
+            return known
+        texts = _Texts(await self._saved_words.texts(account))
+        return _OwnPart(0, _EMPTY, Lexicons(self._words, texts), words, texts.characters)

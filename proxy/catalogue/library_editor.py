@@ -1,38 +1,29 @@
-"""Save and delete the lexicons and casts of an account, for the account or for the operator.
+"""Save and delete the casts of an account, for the account or for the operator.
 
-After a change, the cache forgets the speech that used the old lexicon or voice. The rules for names count for
+After a change, the cache forgets the speech that used the old voice. The rules for names count for
 every saved voice.
 """
 
 from __future__ import annotations
 
 from collections.abc import Container, Iterable, Mapping
-from typing import Protocol
 
-from policies import casting, lexicon
-from policies.lexicon import MOST_LEXICONS, Words
+from policies import casting
 from policies.routing import Voice
 from proxy.catalogue.cast_members import check_single, resolve_members
 from proxy.catalogue.catalogue import Catalogue
+from proxy.catalogue.clones import Cloning
 from proxy.catalogue.library import NOTHING, AccountLibrary, Library
+from proxy.catalogue.purges import Purges
 from proxy.catalogue.sealed_voices import open_if_possible, open_voice
 from proxy.config.config_toml import built_in_voices
 from proxy.config.reader import possible
 from proxy.errors import Conflict, InvalidRequest, NotAllowed, NotFound
 from proxy.kept.vault import Vault
-from proxy.storage import blobs, lexicons, voices
+from proxy.storage import blobs, voices
 from proxy.storage.audit import Act
-from proxy.storage.lexicons import LexiconStanding
 from proxy.storage.store import AlreadyExists, Store
 from proxy.storage.voices import NewCast, VoiceRecord
-
-
-class Purges(Protocol):
-    """The part of the cache that the editor needs."""
-
-    async def purge_voice(self, account: str | None, voice_id: str) -> None: ...
-
-    async def purge_lexicon(self, account: str) -> None: ...
 
 
 class LibraryEditor:
@@ -46,49 +37,21 @@ class LibraryEditor:
         store: Store,
         vault: Vault,
         library: Library,
-        cache: Purges,
+        purges: Purges,
+        clones: Cloning,
         configured: Container[str],
         catalogue: Catalogue | None = None,
     ) -> None:
         self.store = store
         self.library = library
         self._vault = vault
-        self._cache = cache
+        self._purges = purges
+        self._clones = clones
         self._configured = configured
         self._catalogue = catalogue
 
     def __repr__(self) -> str:
         return f"<LibraryEditor over {self.library!r}>"
-
-    async def put_lexicon(
-        self, account: str, name: str, words: Words, act: Act | None = None
-    ) -> LexiconStanding:
-        """Save a lexicon, replacing one with this name. Raises InvalidRequest, or NotAllowed at the limit."""
-        if (wrong := lexicon.name_fault(name)) is not None:
-            raise InvalidRequest(f"Invalid value for 'name': it must be {wrong}.", param="name")
-        usual = lexicon.usual_name(name)
-        record = await lexicons.put(self.store, account, usual, words, most=MOST_LEXICONS, act=act)
-        if record is None:
-            raise NotAllowed(
-                f"An account has {MOST_LEXICONS} lexicons at most; delete one, or add the words to another.",
-                param="name",
-                code="too_many_lexicons",
-            )
-        await self._lexicons_changed(account)
-        return record
-
-    async def delete_lexicon(self, account: str, name: str, act: Act | None = None) -> str:
-        """Delete a lexicon and return its usual name. Raises NotFound."""
-        usual = lexicon.usual_name(name)
-        if lexicon.name_fault(usual) is not None or not await lexicons.delete(
-            self.store, account, usual, act
-        ):
-            raise no_lexicon(name, await self._lexicon_names(account))
-        await self._lexicons_changed(account)
-        return usual
-
-    async def _lexicon_names(self, account: str) -> list[str]:
-        return [name for name, *_ in await lexicons.revisions(self.store, account)]
 
     async def add_cast(
         self,
@@ -127,7 +90,7 @@ class LibraryEditor:
                 raise AlreadyExists("voices.name")
             return None
         self.library.forget(now.account)
-        await self._cache.purge_voice(now.account, now.id)
+        await self._purges.purge_voice(now.account, now.id)
         return done
 
     async def _name_digest(self, account: str | None, name: str) -> str | None:
@@ -190,6 +153,22 @@ class LibraryEditor:
             weights[voice.id] = mix[name] / total
         return weights
 
+    async def check_bindings(self, bindings: Mapping[str, str]) -> list[str]:
+        """Try engines' voices against the engines' lists, and return what is unsure of them.
+
+        Raises InvalidRequest, also for the clone of somebody's voice, and UpstreamFailed.
+        """
+        if self._catalogue is None:
+            raise InvalidRequest("Voices can be bound while a server runs.", param="bindings")
+        unsure = [self._catalogue.check_binding(engine, voice) for engine, voice in bindings.items()]
+        for engine, voice in bindings.items():
+            if await self._clones.is_clone(engine, voice):
+                raise InvalidRequest(
+                    f"Invalid value for 'bindings.{engine}': '{voice[:80]}' is a clone of an account.",
+                    param=f"bindings.{engine}",
+                )
+        return [*filter(None, unsure)]
+
     def needs_text(self, providers: Container[str] | None, *, is_local_only: bool) -> bool:
         """Tell whether nobody could speak with a recording whose words are not known."""
         if self._catalogue is None:
@@ -201,11 +180,7 @@ class LibraryEditor:
         if not await voices.delete(self.store, record.id, act):
             raise no_voice(record.id)
         self.library.forget(record.account)
-        await self._cache.purge_voice(record.account, record.id)
-
-    async def _lexicons_changed(self, account: str) -> None:
-        self.library.forget(account)
-        await self._cache.purge_lexicon(account)
+        await self._purges.purge_voice(record.account, record.id)
 
     def check_name(self, name: str) -> None:
         """Refuse names of the server: a saved voice comes first, and would hide the server's voice."""
@@ -239,8 +214,7 @@ class LibraryEditor:
 
 
 def _named(library: AccountLibrary, account: str, name: str) -> VoiceRecord | None:
-    own = (each for each in library.saved.values() if each.row.account == account)
-    return next((each.row for each in own if each.record.name == name), None)
+    return next((each.row for each in library.own.saved.values() if each.record.name == name), None)
 
 
 def name_taken(name: str) -> Conflict:
@@ -263,10 +237,7 @@ def no_voice(id_: str, known: Iterable[str] = ()) -> NotFound:
 
 def not_own(id_: str) -> NotFound:
     """Return the error for a voice that exists, but that the caller has not saved."""
-    message = f"The voice '{id_[:80]}' is the server's, not yours; only what you saved can be deleted."
+    message = (
+        f"The voice '{id_[:80]}' is the server's, not yours; only what you saved can be changed or deleted."
+    )
     return NotFound(message, param="voice", code="voice_not_found")
-
-
-def no_lexicon(name: str, known: Iterable[str]) -> NotFound:
-    message = f"The account has no lexicon '{name[:80]}'. {possible(name, known, 'lexicons')}"
-    return NotFound(message, param="lexicon", code="lexicon_not_found")

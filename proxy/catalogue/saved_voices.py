@@ -10,24 +10,19 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from policies.bindings import State
+import msgspec
+
 from policies.routing import Binding, Voice
+from policies.sample_quality import SampleQuality, stretch_s
+from proxy.catalogue.clones import Cloning, SavedClone
+from proxy.catalogue.grants import Grants, receivers
 from proxy.catalogue.sealed_voices import open_if_possible
 from proxy.kept.vault import Vault
-from proxy.storage import binding_lists, consents, samples, voices
-from proxy.storage.bindings import BindingRecord
-from proxy.storage.samples import SampleRecord
+from proxy.storage import samples, voices
+from proxy.storage.samples import NOT_MEASURED, SampleRecord
 from proxy.storage.store import Store
 from proxy.storage.voices import VoiceRecord
 from speech_engine import EngineVoice, Sample
-
-
-class SavedClone(NamedTuple):
-    """The clone of a voice on an engine, as its owner sees it."""
-
-    engine: str
-    state: State
-    error: str
 
 
 class VoiceParts(NamedTuple):
@@ -37,19 +32,15 @@ class VoiceParts(NamedTuple):
     """
 
     samples: Sequence[SampleRecord] = ()
-    bindings: Sequence[Binding] = ()
     providers: tuple[str, ...] | None = None
     clones: Sequence[SavedClone] = ()
     consent: str = ""
 
 
-_OBSTACLES: Mapping[State, str] = {
-    "wanted": "it is being made there",
-    "making": "it is being made there",
-    "stranded": "the account that has it is not configured",
-}
-
 NO_PARTS = VoiceParts()
+_VOICE_BYTES = 1500
+"""What a voice takes in all the tables of a library, without its members and recordings."""
+_ITEM_BYTES = 200
 
 
 class LibraryVoice(NamedTuple):
@@ -61,48 +52,69 @@ class LibraryVoice(NamedTuple):
     voice: Voice
 
 
+class VoiceTies(NamedTuple):
+    """Who knows what a voice of an account has beside its own rows."""
+
+    grants: Grants
+    clones: Cloning
+
+
 Known = Mapping[str, LibraryVoice]
 NONE: Known = {}
 
 
-async def read_saved_voices(
-    store: Store, vault: Vault, account: str, before: Known = NONE
+async def read_own_voices(
+    store: Store, vault: Vault, ties: VoiceTies, account: str, before: Known = NONE
 ) -> list[LibraryVoice]:
-    """Return the voices that an account may use, the newest first. `before` has those of the last read.
+    """Return the voices of an account, the newest first. `before` has those of the last read.
 
     A voice that cannot be opened has no texts, and its id for a name.
     """
-    rows = await voices.for_account(store, account)
+    rows = await voices.of_account(store, account)
     parts: Mapping[str, VoiceParts] = {}
     if any(row.kind == "sample" for row in rows):
-        parts = await _read_parts(store, account, rows)
+        parts = await _read_parts(store, ties, account, rows)
     return [_open(vault, row, parts.get(row.id, NO_PARTS), before.get(row.id)) for row in rows]
 
 
-async def _read_parts(store: Store, account: str, rows: Sequence[VoiceRecord]) -> dict[str, VoiceParts]:
-    sampled, agreed, cloned = await asyncio.gather(
+async def read_operators_voices(store: Store, before: Known = NONE) -> list[LibraryVoice]:
+    """Return the operator's voices, the newest first. They have nothing in other tables, and no seal."""
+    rows = await voices.of_operator(store)
+    return await asyncio.to_thread(lambda: [_unsealed(row, before.get(row.id)) for row in rows])
+
+
+def weight_of(saved: LibraryVoice) -> int:
+    """Return about how many bytes a voice of a library takes."""
+    record, parts = saved.record, saved.parts
+    texts = (record.name, record.description, record.sealed, *record.tags, *record.texts)
+    lists = (record.members, record.mix, record.labels, parts.samples, parts.clones)
+    return _VOICE_BYTES + _ITEM_BYTES * sum(map(len, lists)) + sum(map(len, texts))
+
+
+def _unsealed(row: VoiceRecord, known: LibraryVoice | None) -> LibraryVoice:
+    if known is not None and known.row == row:
+        return known
+    return LibraryVoice(row, NO_PARTS, row, voice_of(row))
+
+
+async def _read_parts(
+    store: Store, ties: VoiceTies, account: str, rows: Sequence[VoiceRecord]
+) -> dict[str, VoiceParts]:
+    sampled, granted, cloned = await asyncio.gather(
         samples.of_account(store, account),
-        consents.of_account(store, account),
-        binding_lists.list_bindings(store, [row.id for row in rows if row.kind == "sample"]),
+        ties.grants.of_account(account),
+        ties.clones.of_voices([row.id for row in rows if row.kind == "sample"]),
     )
     parts: dict[str, VoiceParts] = {}
     for row in rows:
+        grant = granted.get(row.consent or "")
         parts[row.id] = VoiceParts(
             sampled.get(row.id, ()),
-            tuple(filter(None, map(_binding, cloned.get(row.id, ())))),
-            consents.allowed_providers(row.consent, agreed.get(row.consent or "")),
-            tuple(SavedClone(each.engine, each.state, each.error) for each in cloned.get(row.id, ())),
-            consents.record_digest(agreed.get(row.consent or "")),
+            receivers(row.consent, grant),
+            tuple(cloned.get(row.id, ())),
+            "" if grant is None else grant.digest,
         )
     return parts
-
-
-def _binding(clone: BindingRecord) -> Binding | None:
-    """Return a clone for routing. One that will not speak without somebody's doing is none."""
-    obstacle = "" if clone.state == "ready" else _OBSTACLES.get(clone.state)
-    if obstacle is None:
-        return None
-    return Binding(clone.engine, EngineVoice(clone.engine_voice or clone.name), clone.credential, obstacle)
 
 
 def _open(vault: Vault, row: VoiceRecord, parts: VoiceParts, known: LibraryVoice | None) -> LibraryVoice:
@@ -116,19 +128,22 @@ def _open(vault: Vault, row: VoiceRecord, parts: VoiceParts, known: LibraryVoice
 
 def voice_of(record: VoiceRecord, parts: VoiceParts = NO_PARTS) -> Voice:
     """Return a saved voice as routing has it. The record is an opened one."""
+    members = tuple(record.members.items())
+    is_bound = record.kind == "catalogue"
+    written = [Binding(engine, EngineVoice(voice)) for engine, voice in members] if is_bound else ()
     return Voice(
         id=record.id,
         name=record.name,
-        bindings=tuple(parts.bindings),
+        bindings=(*(each.binding for each in parts.clones if each.binding is not None), *written),
         language=record.language,
         gender=record.gender,
         tags=record.tags,
         description=record.description,
-        cast=tuple(record.members.items()),
+        cast=() if is_bound else members,
         revision=str(record.revision),
         created=record.created,
         samples=tuple(
-            Sample(sample.digest, text, sample.tag, sample.seconds)
+            Sample(sample.digest, text, sample.tag, sample.seconds, _speech_s(sample) if text else 0.0)
             for sample, text in zip(parts.samples, _texts(record, len(parts.samples)), strict=True)
         ),
         providers=parts.providers,
@@ -136,6 +151,13 @@ def voice_of(record: VoiceRecord, parts: VoiceParts = NO_PARTS) -> Voice:
         account=record.account,
         consent=parts.consent,
     )
+
+
+def _speech_s(sample: SampleRecord) -> float:
+    if sample.quality == NOT_MEASURED:
+        return 0.0
+    start_s, end_s = stretch_s(msgspec.json.decode(sample.quality, type=SampleQuality), sample.seconds)
+    return end_s - start_s
 
 
 def _texts(record: VoiceRecord, number: int) -> tuple[str, ...]:

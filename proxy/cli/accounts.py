@@ -11,9 +11,9 @@ import typer
 from policies.limits import AGREEABLE
 from policies.plans import Overrides
 from proxy.cli import tables
-from proxy.cli.admin_requests import ask, ask_all, path
+from proxy.cli.admin_requests import ask, ask_all, be_sure_of, path
 from proxy.cli.limit_options import limit_options
-from proxy.cli.options import Account, ConfigFile, Credits, Printed, credits_of, whole
+from proxy.cli.options import Account, ConfigFile, Credits, Printed, Sure, credits_of, whole
 from proxy.errors import CommandRefused
 
 accounts = typer.Typer(help="Accounts, their plans and credits.", no_args_is_help=True)
@@ -120,9 +120,14 @@ def accounts_correct(
 
 
 @accounts.command("close")
-def accounts_close(account: Account, config_file: ConfigFile = None, form: Printed = None) -> None:
+def accounts_close(
+    account: Account, is_sure: Sure = False, config_file: ConfigFile = None, form: Printed = None
+) -> None:
     """Close an account. Its keys stop working, its voices and lexicons are deleted, its usage stays."""
-    ask(config_file, form, tables.account, "DELETE", path("accounts", account))
+    where = path("accounts", account)
+    question = f"Close the account {account} for good, and delete its voices and lexicons?"
+    be_sure_of(config_file, is_sure, question, where)
+    ask(config_file, form, tables.account, "DELETE", where)
 
 
 def _agreed(file: Path | None, limits: dict[str, str]) -> dict[str, Any] | None:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from proxy.cli.options import Form
+from proxy.cli.options import Form, asks, be_sure
 from proxy.cli.tables import Show, print_answer
 from proxy.errors import CommandRefused
 
@@ -39,6 +39,18 @@ def ask(
     found = ask_once(config_toml.load(config_file), method, path, body, **query)
     print_answer(found, form, show)
     return found
+
+
+def be_sure_of(
+    config_file: Path | None, is_sure: bool, question: str, path: str, **query: str | int | None
+) -> None:
+    """Ask as `be_sure` does, but about nothing that does not exist. Raise CommandRefused."""
+    from proxy.config import config_toml
+    from proxy.processes.admin_client import ask_once
+
+    if asks(is_sure):
+        ask_once(config_toml.load(config_file), "GET", path, **query)
+        be_sure(is_sure, question)
 
 
 def ask_patiently(config_file: Path | None, form: Form, show: Show, path: str) -> Any:

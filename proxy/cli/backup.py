@@ -1,4 +1,4 @@
-"""`voxgate backup` and `voxgate restore`: copies of the SQLite database.
+"""`voxgate backup` and `voxgate restore`: copies of the SQLite database, or of all that is kept.
 
 The imports inside functions are slow, and `voxgate --help` needs none of them.
 """
@@ -12,56 +12,82 @@ import typer
 
 from proxy.cli.options import ConfigFile, Form, Printed
 from proxy.cli.tables import Line, print_answer
-from proxy.errors import CommandRefused, DataHeld
+from proxy.errors import CommandRefused
 
 if TYPE_CHECKING:
     from proxy.config.config_toml import Config
+    from proxy.processes.whole_backup import Whole
     from proxy.storage.sqlite_backup import Copy
 
 _File = Annotated[Path, typer.Argument(metavar="FILE", help="The backup.")]
+_All = Annotated[
+    bool, typer.Option("--all", help="The keys, recordings and configuration too, in one tar file.")
+]
 
 
-def backup(file: _File, config_file: ConfigFile = None, form: Printed = None) -> None:
+def backup(file: _File, is_whole: _All = False, config_file: ConfigFile = None, form: Printed = None) -> None:
     """Back up the database, also while the server runs. An older backup in FILE is replaced."""
-    from proxy.processes import runtime
-    from proxy.storage import sqlite_backup
+    from proxy.config import config_toml
+    from proxy.processes import whole_backup
 
+    if is_whole:
+        _print_whole(whole_backup.back_up(config_toml.load(config_file), file), form)
+        return
     config = _config(config_file, f"pg_dump --format=custom --file={file} ADDRESS")
-    data = Path(config.data)
-    database = data / sqlite_backup.DATABASE
-    if not database.exists():
-        raise CommandRefused(f"there is no database {database} yet")
-    try:
-        # No server may start in the middle: it would bring the schema up to date.
-        with runtime.locked(data):
-            copy = sqlite_backup.back_up(database, file)
-    except DataHeld:
-        copy = sqlite_backup.back_up(database, file)
     _print(
-        copy,
+        whole_backup.back_up_database(Path(config.data), file),
         form,
-        "Keep data/voices, data/erasures.log, the master key, the config file and its secrets, too.",
+        "Keep data/voices, data/erasures.log, the master key, the config file and its secrets, too: "
+        "voxgate backup --all puts them into one file.",
     )
 
 
 def restore(file: _File, config_file: ConfigFile = None, form: Printed = None) -> None:
-    """Put a backup in the place of the database. The server must not run. The old database is kept."""
+    """Put a backup in the place of the data. The server must not run. The old database is kept."""
     import asyncio
 
-    from proxy.processes import runtime
+    from proxy.features import TABLES
+    from proxy.processes import runtime, whole_backup
     from proxy.processes.admin_direct import replay_erasures
     from proxy.storage import sqlite_backup
 
+    if whole_backup.is_whole(file):
+        _restore_whole(file, config_file, form)
+        return
     config = _config(config_file, f"pg_restore --no-owner --dbname=ADDRESS {file}")
     data = Path(config.data)
     with runtime.locked(data):
         is_replaced = (data / sqlite_backup.DATABASE).exists()
-        copy = sqlite_backup.restore(file, data)
+        copy = sqlite_backup.restore(file, data, TABLES)
         # What was erased since the backup must not come back with it.
         replayed = asyncio.run(replay_erasures(config))
-    again = f"Erased since the backup, and erased again: {replayed}. " if replayed else ""
-    kept = f"The old database is {data / sqlite_backup.REPLACED}. " if is_replaced else ""
-    _print(copy, form, f"{again}{kept}Now run voxgate ledger verify.")
+    _print(copy, form, f"{_again(replayed)}{_kept(data, is_replaced)}Now run voxgate ledger verify.")
+
+
+def _restore_whole(file: Path, config_file: Path | None, form: Form) -> None:
+    import asyncio
+
+    from proxy.processes import restored_config, runtime, whole_restore
+    from proxy.processes.admin_direct import replay_erasures
+    from proxy.storage import sqlite_backup
+
+    with restored_config.of(file, config_file) as config:
+        data = Path(config.data)
+        with runtime.locked(data):
+            is_replaced = (data / sqlite_backup.DATABASE).exists()
+            whole = whole_restore.restore(file, config)
+            replayed = asyncio.run(replay_erasures(config))
+    _print_whole(whole, form, f"{_again(replayed)}{_kept(data, is_replaced)}Now run voxgate ledger verify.")
+
+
+def _again(replayed: int) -> str:
+    return f"Erased since the backup, and erased again: {replayed}. " if replayed else ""
+
+
+def _kept(data: Path, is_replaced: bool) -> str:
+    from proxy.storage import sqlite_backup
+
+    return f"The old database is {data / sqlite_backup.REPLACED}. " if is_replaced else ""
 
 
 def _config(config_file: Path | None, instead: str) -> Config:
@@ -80,3 +106,25 @@ def _print(copy: Copy, form: Form, then: str) -> None:
 
     said = f"{copy.file}: {copy.bytes / 1e6:,.2f} MB, schema {copy.schema}."
     print_answer(msgspec.structs.asdict(copy), form, lambda _: [Line(said), Line(then, "dim")])
+
+
+def _print_whole(whole: Whole, form: Form, then: str = "") -> None:
+    import msgspec
+
+    from proxy.kept import master_keys
+
+    lines = [
+        f"{whole.file}: {whole.bytes / 1e6:,.2f} MB, {whole.recordings} recordings, {', '.join(whole.files)}."
+    ]
+    if master_keys.FILE in whole.files and not then:
+        lines.append("Who has this file and its master key can hear every recording: keep it as a secret.")
+    if not whole.schema:
+        lines.append("The database is PostgreSQL's: copy it with pg_dump and pg_restore, before this.")
+    if not then:
+        outside = f"the variables {', '.join(whole.variables)}, " if whole.variables else ""
+        lines.append(f"Not in it: {outside}files that `file:` settings name, models and environments.")
+    lines += [then] if then else []
+    first, *rest = lines
+    print_answer(
+        msgspec.structs.asdict(whole), form, lambda _: [Line(first), *(Line(each, "dim") for each in rest)]
+    )

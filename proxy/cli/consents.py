@@ -7,8 +7,8 @@ from typing import Annotated, Any
 
 import typer
 
-from proxy.cli.admin_requests import ask, ask_all, path, send_file
-from proxy.cli.options import ConfigFile, OfAccount, Printed
+from proxy.cli.admin_requests import ask, ask_all, be_sure_of, path, send_file
+from proxy.cli.options import ConfigFile, OfAccount, Printed, Sure
 from proxy.cli.tables import Grid, Line, Part, account_names
 from proxy.errors import CommandRefused
 
@@ -57,9 +57,13 @@ def consents_show(consent: _Consent, config_file: ConfigFile = None, form: Print
 
 
 @consents.command("delete")
-def consents_delete(consent: _Consent, config_file: ConfigFile = None, form: Printed = None) -> None:
+def consents_delete(
+    consent: _Consent, is_sure: Sure = False, config_file: ConfigFile = None, form: Printed = None
+) -> None:
     """Delete a consent that no voice needs."""
-    ask(config_file, form, _deletion, "DELETE", path("consents", consent))
+    where = path("consents", consent)
+    be_sure_of(config_file, is_sure, f"Delete the consent {consent} for good?", where)
+    ask(config_file, form, _deletion, "DELETE", where)
 
 
 def _list_table(answer: dict[str, Any]) -> list[Part]:

@@ -13,7 +13,7 @@ import typer
 
 from proxy.cli.options import ConfigFile, Form, Printed
 from proxy.cli.tables import Grid, Line, print_answer
-from proxy.diagnosis.finding import Finding
+from proxy.config.finding import Finding
 
 _MARKS = {"ok": Line("ok", "green"), "note": Line("note", "yellow"), "wrong": Line("wrong", "red")}
 

@@ -6,7 +6,7 @@ The imports inside functions are slow, and `voxgate --help` needs none of them.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from proxy.cli import service_environment
-from proxy.cli.options import Form, PluginName, Printed
+from proxy.cli.options import Form, PluginName, Printed, Sure, be_sure
 from proxy.cli.tables import Grid, Line, Part, print_answer
 from proxy.errors import CommandRefused
 
 if TYPE_CHECKING:
     from proxy.engines.build_progress import BuildProgress, Say
-    from proxy.engines.environments import Environment
+    from proxy.engines.environments import Environment, Recipe
     from proxy.engines.registry import Registry
     from speech_engine import Hosted
 
@@ -63,21 +63,21 @@ def env_build(
     recipe = environments.recipe(plugin, hosted, torch)
     with _shown(form) as say:
         made, is_new = environment_build.build(recipe, say, index and index.replace("{torch}", torch))
-    print_answer({**_row(made, "current"), "built": is_new}, form, _build_result)
+    print_answer({**_row(made, "current", plugin), "built": is_new}, form, _build_result)
 
 
 @env.command("list")
 def env_list(form: Printed = None) -> None:
-    """List the environments. No plugin needs stale ones; others are of another installation."""
+    """List the environments, once for each plugin. Nobody needs stale ones; others are elsewhere in use."""
     from proxy.engines import environments, registry
 
     recipes = {name: environments.recipe(name, hosted) for name, hosted in _listing(registry.load()).items()}
     rows = []
     for found in environments.every():
-        recipe = recipes.get(found.recipe.plugin)
-        is_current = recipe is not None and found.is_whole and environments.is_current(found, recipe)
-        state = "current" if is_current else "stale" if found.is_ours else "other"
-        rows.append(_row(found, state))
+        fitting = _fitting(found, recipes)
+        rows += [_row(found, "current", name) for name in fitting]
+        state = "stale" if found.is_ours else "other"
+        rows += [_row(found, state, name) for name in sorted(found.plugins - set(fitting))]
     current = {row["plugin"] for row in rows if row["state"] == "current"}
     rows += [
         {"plugin": name, "hash": recipe.digest, "state": "missing", "bytes": 0, "torch": "", "folder": ""}
@@ -90,25 +90,45 @@ def env_list(form: Printed = None) -> None:
 @env.command("remove")
 def env_remove(
     plugin: PluginName,
-    stale: Annotated[
-        bool, typer.Option("--stale", help="Only those that it does not need any more.")
-    ] = False,
+    stale: Annotated[bool, typer.Option("--stale", help="Only those that no plugin needs any more.")] = False,
+    shared: Annotated[bool, typer.Option("--shared", help="Also one that other plugins run in.")] = False,
+    is_sure: Sure = False,
     form: Printed = None,
 ) -> None:
     """Delete a plugin's environments. A host that runs in one goes on until it is restarted."""
     from proxy.engines import environment_build, environments, registry
 
-    hosted = _listing(registry.load()).get(plugin)
-    recipe = environments.recipe(plugin, hosted) if stale and hosted else None
+    if any(plugin in found.plugins for found in environments.every()):
+        be_sure(is_sure, f"Delete {'stale' if stale else 'the'} environments of {plugin}?")
+    recipes = {name: environments.recipe(name, hosted) for name, hosted in _listing(registry.load()).items()}
+    others: set[str] = set()
 
     def is_needed(found: Environment) -> bool:
-        return recipe is not None and found.is_whole and environments.is_current(found, recipe)
+        fitting = set(_fitting(found, recipes))
+        if stale:
+            return bool(fitting)
+        sharing = fitting & found.plugins - {plugin}
+        others.update(sharing)
+        return bool(sharing) and not shared
 
     gone = environment_build.remove(plugin, is_needed)
+    if not gone and others:
+        raise CommandRefused(
+            f"{', '.join(sorted(others))} runs in the environment of {plugin}, too; add --shared to delete it"
+        )
     if not gone and not stale:
         raise CommandRefused(f"this installation has no environment of {plugin!r}{_LOOK_LIKE}")
     rows = [{"plugin": plugin, "hash": found.recipe.digest, "state": "removed"} for found in gone]
     print_answer({"data": rows}, form, _environments_table)
+
+
+def _fitting(found: Environment, recipes: Mapping[str, Recipe]) -> list[str]:
+    """Return the installed plugins that would run in an environment."""
+    from proxy.engines import environments
+
+    return [
+        name for name, recipe in recipes.items() if found.is_whole and environments.is_current(found, recipe)
+    ]
 
 
 @contextmanager
@@ -166,9 +186,9 @@ def _hosted(loaded: Registry, plugin: str) -> Hosted:
     )
 
 
-def _row(found: Environment, state: str) -> dict[str, Any]:
+def _row(found: Environment, state: str, plugin: str) -> dict[str, Any]:
     return {
-        "plugin": found.recipe.plugin,
+        "plugin": plugin,
         "hash": found.recipe.digest,
         "state": state,
         "bytes": found.size_bytes(),

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import Annotated, Any
 
 import typer
+from typer.core import TyperCommand
 
 from policies.limits import OF_KEYS
 from proxy.cli import tables
 from proxy.cli.admin_requests import ask, ask_all, path
 from proxy.cli.limit_options import limit_options
-from proxy.cli.options import ConfigFile, Key, OfAccount, Printed, span_s
+from proxy.cli.options import ConfigFile, Key, OfAccount, Printed, Sure, be_sure, span_s
 from proxy.cli.rotation import keys_rotate_mark, keys_rotate_master, keys_rotate_receipt
 from proxy.cli.tables import Line, Part
 
@@ -20,7 +22,21 @@ keys.command("rotate-mark")(keys_rotate_mark)
 keys.command("rotate-receipt")(keys_rotate_receipt)
 
 
-@keys.command("create")
+class _OfAnAccount(TyperCommand):
+    """A command that says what to type if the account comes without its option."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        first = args[0] if args and not args[0].startswith("-") else None
+        try:
+            return super().parse_args(ctx, args)
+        except typer.BadParameter:
+            if first is None or "account" in ctx.params:
+                raise
+            typed = f"{ctx.command_path} --account {shlex.quote(first)}"
+            raise typer.BadParameter(f"name the account behind it: {typed}", param_hint="--account") from None
+
+
+@keys.command("create", cls=_OfAnAccount)
 @limit_options(OF_KEYS, int | None, None, lambda row: f"Its own {row.what}, fewer than its account's.")
 def keys_create(
     account: Annotated[str, typer.Option(help="The account, by id or name.")],
@@ -46,9 +62,13 @@ def keys_list(account: OfAccount = None, config_file: ConfigFile = None, form: P
 
 
 @keys.command("revoke")
-def keys_revoke(key: Key, config_file: ConfigFile = None, form: Printed = None) -> None:
+def keys_revoke(
+    key: Key, is_sure: Sure = False, config_file: ConfigFile = None, form: Printed = None
+) -> None:
     """Revoke a key, by its id, for good."""
-    ask(config_file, form, _key_table, "DELETE", path("keys", key))
+    where = path("keys", key)
+    be_sure(is_sure, f"Revoke the key {key} for good?")
+    ask(config_file, form, _key_table, "DELETE", where)
 
 
 @keys.command("rotate")

@@ -11,8 +11,8 @@ from typing import Annotated, Any
 
 import typer
 
-from proxy.cli.admin_requests import ask, path
-from proxy.cli.options import ConfigFile, OfAccount, Printed
+from proxy.cli.admin_requests import ask, be_sure_of, path
+from proxy.cli.options import ConfigFile, OfAccount, Printed, Sure
 from proxy.cli.tables import Grid, Line, Part
 from proxy.errors import CommandRefused
 
@@ -65,11 +65,19 @@ def lexicons_set(
 
 @lexicons.command("delete")
 def lexicons_delete(
-    name: _Name, account: _Account = "", config_file: ConfigFile = None, form: Printed = None
+    name: _Name,
+    account: _Account = "",
+    is_sure: Sure = False,
+    config_file: ConfigFile = None,
+    form: Printed = None,
 ) -> None:
     """Delete an account's lexicon."""
     _check_named(account)
-    ask(config_file, form, _deletion, "DELETE", path("lexicons", name), account=account)
+    where = path("lexicons", name)
+    be_sure_of(
+        config_file, is_sure, f"Delete the lexicon {name} and its words for good?", where, account=account
+    )
+    ask(config_file, form, _deletion, "DELETE", where, account=account)
 
 
 def _check_named(account: str) -> None:

@@ -6,6 +6,7 @@ The imports inside functions are slow, and `voxgate --help` needs none of them.
 from __future__ import annotations
 
 import logging
+import os
 import shlex
 import sys
 from pathlib import Path
@@ -17,31 +18,34 @@ from proxy import __version__
 from proxy.cli.accounts import accounts
 from proxy.cli.admin_requests import ask, failures
 from proxy.cli.backup import backup, restore
-from proxy.cli.clones import voices
 from proxy.cli.consents import consents
 from proxy.cli.detect import detect
 from proxy.cli.diagnosis import check, doctor
 from proxy.cli.engines import engines
 from proxy.cli.env import env
+from proxy.cli.gallery import models
 from proxy.cli.keys import keys
 from proxy.cli.ledger import ledger
 from proxy.cli.lexicons import lexicons
-from proxy.cli.models import models
+from proxy.cli.natural import voices
 from proxy.cli.options import ConfigFile, Printed
 from proxy.cli.receipts import receipt
 from proxy.cli.reports import audit, plans, usage
 from proxy.cli.route import route
+from proxy.cli.say import say
 from proxy.cli.tables import Line, Part
 from proxy.errors import CommandRefused
 
 _SERVING = """\
 voxgate serves on {base}/v1
 Clients need a key. To make one: voxgate accounts create{config} NAME, then \
-voxgate keys create{config} --account NAME"""
+voxgate keys create{config} --account NAME
+Open {base}/ with it"""
 
 _TRY = """\
 voxgate serves on {base}/v1
 key: {key}
+Open {base}/#key={key}
 
 Try it with curl:
 
@@ -56,14 +60,6 @@ client.audio.speech.create(model="tts-1", voice="alloy", input="Hello!").write_t
 
 Ctrl-C stops it."""
 
-app = typer.Typer(
-    name="voxgate",
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-    # Plain help: its lines can be copied, and it starts in half the time.
-    rich_markup_mode=None,
-)
-
 
 def _show_version(is_given: bool) -> None:
     if is_given:
@@ -71,7 +67,6 @@ def _show_version(is_given: bool) -> None:
         raise typer.Exit
 
 
-@app.callback()
 def root(
     version: Annotated[
         bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version.")
@@ -86,7 +81,7 @@ def root(
 def main() -> None:
     """Run the console script. A failure is one line on stderr and a status of 1."""
     try:
-        app()
+        make_app(_asked_for())()
     except SystemExit:
         raise
     except failures() as error:
@@ -152,9 +147,11 @@ def _reload_result(answer: dict[str, Any]) -> list[Part]:
 
 
 # In the order of the help: first what a new operator needs.
-for command in (serve, reload, check, doctor, plans, usage, audit, detect, backup, restore):
-    app.command()(command)
-for name, group in {
+_COMMANDS = {
+    command.__name__: command
+    for command in (serve, say, reload, check, doctor, plans, usage, audit, detect, backup, restore)
+}
+_GROUPS = {
     "engines": engines,
     "accounts": accounts,
     "keys": keys,
@@ -166,14 +163,43 @@ for name, group in {
     "env": env,
     "models": models,
     "receipt": receipt,
-}.items():
-    app.add_typer(group, name=name)
+}
+
+
+def make_app(only: str = "") -> typer.Typer:
+    """Make the app of all commands, or of the one command or group with a name.
+
+    To build all of them takes longer than most of them run.
+    """
+    made = typer.Typer(
+        name="voxgate",
+        no_args_is_help=True,
+        pretty_exceptions_enable=False,
+        # Plain help: its lines can be copied, and it starts in half the time.
+        rich_markup_mode=None,
+    )
+    made.callback()(root)
+    for name, command in _COMMANDS.items():
+        if only in ("", name):
+            made.command()(command)
+    for name, group in _GROUPS.items():
+        if only in ("", name):
+            made.add_typer(group, name=name)
+    return made
+
+
+def _asked_for() -> str:
+    """Return the name of the command or group that is to run; nothing where all of them may be shown."""
+    if "_VOXGATE_COMPLETE" in os.environ or len(sys.argv) < 2:
+        return ""
+    return sys.argv[1] if sys.argv[1] in _COMMANDS.keys() | _GROUPS.keys() else ""
 
 
 def banner(base: str, key: str | None, config_file: Path | None = None) -> str:
     """Return the text for a server that serves. Its lines can be copied and run.
 
     `config_file` is what `--config` named: without it, the commands would use the books of another server.
+    The key of this machine goes into the fragment of the page's address, which a browser sends to nobody.
     """
     config = "" if config_file is None else f" --config {shlex.quote(str(config_file))}"
     reachable = base.replace("//0.0.0.0:", "//127.0.0.1:").replace("//[::]:", "//[::1]:")

@@ -65,6 +65,32 @@ def next_steps(config: Config, plugin: str, name: str, licence: str, is_new: boo
     return warnings
 
 
+def told_before(config: Config, plugin: str, name: str, licence: str) -> Iterator[Line]:
+    """Warn of what a model will do to engines that take all there are: its licence counts for all of them."""
+    from proxy.engines.model_store.store import with_models
+    from speech_engine.licences import terms_of
+    from speech_engine.model_files import UnusableModel
+
+    terms, format_ = terms_of(licence), _formats("engine").get(plugin)
+    if format_ is None or not format_.listed_in or (terms.paid_use and not terms.must_accept):
+        return
+    for engine, section in config.engines.items():
+        if section.plugin != plugin or section.model or section.settings.get(format_.listed_in):
+            continue
+        try:
+            there = [model.manifest for model in with_models(section, format_, config.data)[1]]
+        except UnusableModel:
+            continue  # it does not run now
+        if not there or any(each.bound_by.casefold() == licence.casefold() for each in there):
+            continue
+        names = json.dumps([each.name for each in there])
+        yield Line(
+            f"[engines.{engine}] takes every model of {plugin}, so from its next start {licence} counts for "
+            f"all its voices: {terms.says}. To keep {name} apart, write {format_.listed_in} = {names} there.",
+            "yellow",
+        )
+
+
 def _mark_to_write(plugin: str, name: str) -> Iterator[Line]:
     yield Line("Answers are marked with it after a restart, and these lines in the configuration:")
     yield from map(Line, (f"[marks.{plugin}]", f'model = "{name}"', "[marking]", f'mark = "{plugin}"'))
@@ -104,7 +130,7 @@ def _licence_warnings(config: Config, engine: str, plugin: str) -> Iterator[Line
         return
     if not terms_of(licence).must_accept or section.accept_licence.casefold() == licence.casefold():
         return
-    licences = {model.manifest.name: model.manifest.licence for model in models}
+    licences = {model.manifest.name: model.manifest.bound_by for model in models}
     bound = [name for name, each in licences.items() if each.casefold() == licence.casefold()]
     free = [name for name in licences if name not in bound]
     yield Line(

@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from proxy.cli.model_use import namers, next_steps, users
-from proxy.cli.options import ConfigFile, Form, Printed
+from proxy.cli.model_use import namers, next_steps, told_before, users
+from proxy.cli.natural_file import forget_model
+from proxy.cli.options import ConfigFile, Form, Printed, Sure, be_sure
 from proxy.cli.tables import Grid, Line, Part, print_answer
 from proxy.errors import CommandRefused
 
@@ -24,7 +25,9 @@ if TYPE_CHECKING:
     from proxy.engines.model_store.store import BrokenModel, ModelStore, Progress, StoredModel
     from speech_engine.model_files import ModelFormat
 
-models = typer.Typer(help="Models: files of your own that local engines speak with.", no_args_is_help=True)
+models = typer.Typer(help="Models: files that local engines speak with.", no_args_is_help=True)
+
+_WIDE = ("parameters", "memory", "attribution", "imported", "digest", "folder")
 
 ModelName = Annotated[str, typer.Argument(metavar="NAME", help="The model's name.")]
 
@@ -38,6 +41,14 @@ def models_import(
     language: Annotated[
         list[str] | None, typer.Option(help="Only this language of it; may be repeated.")
     ] = None,
+    basis: Annotated[
+        str, typer.Option(help="The licence of what it was finetuned from, or its recordings' terms.")
+    ] = "",
+    attribution: Annotated[str, typer.Option(help="Whom to name as its maker.")] = "",
+    gender: Annotated[
+        list[str] | None,
+        typer.Option(help="male or female, or SPEAKER=GENDER for one of several; may be repeated."),
+    ] = None,
     change_licence: Annotated[
         bool, typer.Option("--change-licence", help="The name's model has another licence now.")
     ] = False,
@@ -46,19 +57,22 @@ def models_import(
 ) -> None:
     """Import a model. Its files are checked, and pickles converted."""
     from proxy.config import config_toml
-    from proxy.engines.model_store.import_order import ImportOrder
+    from proxy.engines.model_store.import_order import ImportOrder, read_genders
     from proxy.engines.model_store.importing import import_model
 
     config = config_toml.load(config_file)
     plugin, format_ = _format(config, engine)
-    order = ImportOrder(path, plugin, name, licence, tuple(language or ()), change_licence)
-    with _changing(config, form) as (store, progress):
+    languages, genders = tuple(language or ()), read_genders(gender or ())
+    order = ImportOrder(path, plugin, name, licence, languages, change_licence, basis, attribution, genders)
+    for line in told_before(config, plugin, name, order.bound_by):
+        print(line.text, file=sys.stderr)  # noqa: T201 - beside the answer
+    with changing(config, form) as (store, progress):
         made = import_model(store, format_, order, progress)
         stored = store.find(name)
         assert stored is not None
     if made.lacks:
         print(f"note: this machine could not confine the reader: {', '.join(made.lacks)}", file=sys.stderr)  # noqa: T201
-    print_answer({**_row(config, stored), "is_new": made.is_new}, form, partial(_import_result, config))
+    print_answer({**row_of(config, stored), "is_new": made.is_new}, form, partial(import_result, config))
 
 
 @models.command("list")
@@ -68,7 +82,7 @@ def models_list(config_file: ConfigFile = None, form: Printed = None) -> None:
     from proxy.engines.model_store.store import ModelStore
 
     config = config_toml.load(config_file)
-    rows = [_row(config, model) for model in ModelStore(config.data).every()]
+    rows = [row_of(config, model) for model in ModelStore(config.data).every()]
     print_answer({"data": rows}, form, _models_table)
 
 
@@ -89,7 +103,7 @@ def models_verify(
     with _shown(form) as progress:
         for model in found:
             fault = verify(model, progress) if isinstance(model, StoredModel) else model.reason
-            rows.append({**_row(config, model), "state": "damaged" if fault else "whole", "fault": fault})
+            rows.append({**row_of(config, model), "state": "damaged" if fault else "whole", "fault": fault})
     print_answer({"data": rows}, form, _models_table)
     if any(row["fault"] for row in rows):
         sys.exit(1)
@@ -100,28 +114,35 @@ def models_remove(
     name: ModelName,
     stale: Annotated[bool, typer.Option("--stale", help="Only versions that are not in use.")] = False,
     force: Annotated[bool, typer.Option("--force", help="Also one that the configuration names.")] = False,
+    is_sure: Sure = False,
     config_file: ConfigFile = None,
     form: Printed = None,
 ) -> None:
     """Delete a model. One that a running server uses stays."""
     from proxy.config import config_toml
-    from proxy.engines.model_store.store import StoredModel, remove
+    from proxy.engines.model_store.store import ModelStore, StoredModel, remove
 
     config = config_toml.load(config_file)
-    named_by = namers(config, name)
+    # natural.toml is no one's to write: the command takes the name out of it.
+    named_by = [section for section in namers(config, name) if section not in config.natural]
     if named_by and not stale and not force:
         raise CommandRefused(
             f"[{named_by[0]}] names {name!r}: change the configuration first, or add --force"
         )
-    with _changing(config, form) as (store, _progress):
+    _named(ModelStore(config.data), name)
+    what = "what is not in use of the model" if stale else "the model"
+    be_sure(is_sure, f"Delete {what} {name} for good?")
+    with changing(config, form) as (store, _progress):
         chosen = [
             model
             for model in _named(store, name)
             if not (stale and isinstance(model, StoredModel) and model.is_current)
         ]
-        rows = [{**_row(config, model), "state": "removed"} for model in chosen]
+        rows = [{**row_of(config, model), "state": "removed"} for model in chosen]
         for model in chosen:
             remove(model, store)
+        if not stale:
+            forget_model(config, name)
     print_answer({"data": rows}, form, _models_table)
 
 
@@ -154,7 +175,7 @@ def _named(store: ModelStore, name: str) -> list[StoredModel | BrokenModel]:
 
 
 @contextmanager
-def _changing(config: Config, form: Form) -> Iterator[tuple[ModelStore, Progress]]:
+def changing(config: Config, form: Form) -> Iterator[tuple[ModelStore, Progress]]:
     """Be the only one who changes models. What root makes belongs to the data folder's owner in the end."""
     from proxy.engines.model_store.store import ModelStore, locked
     from proxy.processes import runtime
@@ -183,7 +204,7 @@ def _shown(form: Form) -> Iterator[Progress]:
         yield show
 
 
-def _row(config: Config, model: StoredModel | BrokenModel) -> dict[str, Any]:
+def row_of(config: Config, model: StoredModel | BrokenModel) -> dict[str, Any]:
     from proxy.engines.model_store.store import BrokenModel
 
     if isinstance(model, BrokenModel):
@@ -194,6 +215,8 @@ def _row(config: Config, model: StoredModel | BrokenModel) -> dict[str, Any]:
         "state": "current" if model.is_current else "stale",
         "plugin": manifest.engine,
         "licence": manifest.licence,
+        "basis": manifest.basis,
+        "attribution": manifest.attribution,
         "languages": list(manifest.languages),
         "bytes": manifest.bytes,
         "parameters": manifest.parameters,
@@ -207,19 +230,20 @@ def _row(config: Config, model: StoredModel | BrokenModel) -> dict[str, Any]:
 
 
 def _models_table(answer: dict[str, Any]) -> list[Part]:
-    columns = ("name", "state", "plugin", "licence", "languages", "size", "parameters", "memory", "engines")
-    wide = ("parameters", "memory", "imported", "digest", "folder")
+    columns = ("name", "state", "plugin", "licence", "basis", "languages", "size", "engines", *_WIDE)
     rows = [
         (
             row["name"],
             row["state"],
             row.get("plugin", ""),
             row.get("licence", ""),
+            row.get("basis", ""),
             " ".join(row.get("languages", ())),
             f"{row.get('bytes', 0) / 1e6:,.0f} MB",
+            ", ".join(row.get("engines", ())),
             f"{row.get('parameters', 0):,}",
             f"{row.get('memory_gb', 0):g} GB",
-            ", ".join(row.get("engines", ())),
+            row.get("attribution", ""),
             row.get("imported_at", ""),
             row.get("digest", ""),
             row["folder"],
@@ -227,15 +251,17 @@ def _models_table(answer: dict[str, Any]) -> list[Part]:
         for row in answer["data"]
     ]
     faults = [Line(f"{row['name']}: {row['fault']}", "red") for row in answer["data"] if row.get("fault")]
-    return [Grid((*columns, "imported", "digest", "folder"), rows, wide), *faults]
+    return [Grid(columns, rows, _WIDE), *faults]
 
 
-def _import_result(config: Config, row: dict[str, Any]) -> list[Part]:
-    from speech_engine.licences import terms_of
+def import_result(config: Config, row: dict[str, Any], steps: list[Line] | None = None) -> list[Part]:
+    """Say what was imported, and `steps`, or what is left to do until it is used."""
+    from speech_engine.licences import bound_by, terms_of
 
     text = "Imported." if row["is_new"] else "These files were there already."
     lines = [Line(text), *_models_table({"data": [row]})]
-    terms = terms_of(row["licence"])
+    binding = bound_by(row["licence"], row["basis"])
+    terms = terms_of(binding)
     if terms.must_accept:
-        lines.append(Line(f"{row['licence']}: {terms.says}.", "yellow"))
-    return [*lines, *next_steps(config, row["plugin"], row["name"], row["licence"], row["is_new"])]
+        lines.append(Line(f"{binding}: {terms.says}.", "yellow"))
+    return [*lines, *(steps or next_steps(config, row["plugin"], row["name"], binding, row["is_new"]))]

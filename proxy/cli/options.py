@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -29,11 +30,28 @@ Credits = Annotated[str, typer.Argument(metavar="CREDITS", help="Credits, with u
 Key = Annotated[str, typer.Argument(metavar="KEY", help="A key, by its id (key_…).")]
 PluginName = Annotated[str, typer.Argument(metavar="PLUGIN", help="The plugin's name.")]
 OfAccount = Annotated[str | None, typer.Option("--account", help="Only this account, by id or name.")]
+Sure = Annotated[bool, typer.Option("--yes", help="Do not ask first, as on a terminal.")]
 
 _CREDITS = re.compile(r"-?\d{1,10}(\.\d{1,6})?", re.ASCII)
 _WHOLE = re.compile(r"\d{1,10}", re.ASCII)
 _SPAN = re.compile(r"([1-9]\d*)([smhdw])")
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
+
+
+def asks(is_sure: bool) -> bool:
+    """Tell whether a person is there, and did not say that it is sure."""
+    return not is_sure and sys.stdin.isatty() and sys.stderr.isatty()
+
+
+def be_sure(is_sure: bool, question: str) -> None:
+    """Ask about what cannot be undone, on a terminal. Raise CommandRefused if the answer is no.
+
+    A script has no terminal, and is not asked: it says what it means.
+    """
+    if not asks(is_sure):
+        return
+    if not typer.confirm(question, err=True):
+        raise CommandRefused("nothing was changed")
 
 
 def credits_of(text: str, option: str) -> float:

@@ -36,7 +36,7 @@ def receipt_verify(
     form: Printed = None,
 ) -> None:
     """Verify a clip by its receipt. The status is 0 for yes, 1 for no, 2 for a failure."""
-    from proxy.provenance.receipt_check import UnreadableReceipt, check_receipt
+    from proxy.features.marks.receipt_check import UnreadableReceipt, check_receipt
 
     try:
         findings = check_receipt(file, receipt_file, keys)

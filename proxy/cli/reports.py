@@ -21,7 +21,8 @@ def usage(
     by: Annotated[
         str | None,
         typer.Option(
-            help="Sums by day, month, engine, model, voice, language, key, account, outcome or cache."
+            help="Sums by day, month, engine, model, voice, language, key, account, outcome, cache, "
+            "operation or refusal."
         ),
     ] = None,
     as_csv: Annotated[
@@ -69,7 +70,7 @@ def _plans_table(answer: dict[str, Any]) -> list[Part]:
         limits = (tables.limit(row[name]) for name in AGREEABLE)
         rows.append((row["name"], row["price"] or "free", *limits, price, str(row["accounts"])))
     columns = ("name", "price", *AGREEABLE, "speech", "accounts")
-    return [Grid(columns, rows, wide=("voices", "max_characters"))]
+    return [Grid(columns, rows, wide=("voices", "clones", "max_characters"))]
 
 
 def _usage_table(answer: dict[str, Any]) -> list[Part]:

@@ -37,14 +37,14 @@ def keys_rotate_master(config_file: ConfigFile = None, form: Printed = None) -> 
 
 def keys_rotate_mark(config_file: ConfigFile = None, form: Printed = None) -> None:
     """Let a new key make the inaudible marks. Older keys still find theirs."""
-    from proxy.provenance.marker import KEYS_FILE
+    from proxy.features.marks.marker import KEYS_FILE
 
     print_answer(rotate_ring(config_file, "keys", KEYS_FILE), form, _ring_result)
 
 
 def keys_rotate_receipt(config_file: ConfigFile = None, form: Printed = None) -> None:
     """Let a new key sign the receipts. Receipts by older keys stay good."""
-    from proxy.provenance.receipt_keys import KEYS_FILE
+    from proxy.features.marks.receipt_keys import KEYS_FILE
 
     print_answer(rotate_ring(config_file, "receipt_keys", KEYS_FILE), form, _ring_result)
 
@@ -55,8 +55,8 @@ def rotate_ring(config_file: Path | None, setting: str, name: str) -> dict[str, 
     `setting` is the one in [marking] by which the keys may be elsewhere.
     """
     from proxy.config import config_toml
+    from proxy.kept.key_ring import UnusableKeys, add_key
     from proxy.processes import runtime
-    from proxy.provenance.key_ring import UnusableKeys, add_key
 
     config = config_toml.load(config_file)
     if getattr(config.marking, setting):

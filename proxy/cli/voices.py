@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from proxy.cli.admin_requests import ask, ask_all, path, save, send_file
-from proxy.cli.options import ConfigFile, OfAccount, Printed
+from proxy.cli.options import ConfigFile, OfAccount, Printed, Sure, be_sure
 from proxy.cli.tables import Grid, Line, Part, account_names, print_answer
 from proxy.errors import CommandRefused
 
@@ -30,6 +30,7 @@ def voices_add(
     ] = None,
     cast: Annotated[str, typer.Option(help="In place of FILE: names and voices, Ana=nova,Ben=onyx.")] = "",
     mix: Annotated[str, typer.Option(help="In place of FILE: voices and weights, nova=2,onyx=1.")] = "",
+    bind: Annotated[str, typer.Option(help="In place of FILE: engines and voices, elevenlabs=ID.")] = "",
     account: Annotated[str | None, typer.Option(help="The account; else it is everybody's.")] = None,
     consent: Annotated[str | None, typer.Option(help="The speaker's consent (cons_…).")] = None,
     text: Annotated[str, typer.Option(help="The words of the recording.")] = "",
@@ -40,12 +41,12 @@ def voices_add(
     config_file: ConfigFile = None,
     form: Printed = None,
 ) -> None:
-    """Make a voice of a recording, or save a cast or a mix as a voice.
+    """Make a voice of a recording, of others, or of a provider's.
 
     A cast speaks texts such as "[Ana] Hello. [Ben] Hi." with several voices.
     """
-    if sum(map(bool, (file, cast, mix))) != 1:
-        raise CommandRefused("give a FILE, or --cast, or --mix: one of them")
+    if sum(map(bool, (file, cast, mix, bind))) != 1:
+        raise CommandRefused("give a FILE, or --cast, --mix or --bind: one of them")
     words = [tag.strip() for tag in tags.split(",") if tag.strip()]
     beside = {"account": account, "description": description, "language": language, "gender": gender}
     if file is not None:
@@ -57,6 +58,8 @@ def voices_add(
     body: dict[str, Any] = {"name": name, **beside, "tags": words}
     if cast:
         body["cast"] = cast_of(cast)
+    elif bind:
+        body["bindings"] = bindings_of(bind)
     else:
         body["mix"] = mix_of(mix)
     ask(config_file, form, _made, "POST", "voices", body)
@@ -83,11 +86,14 @@ def voices_delete(
     account: Annotated[
         str | None, typer.Option(help="The account of a voice that is named; else it is everybody's.")
     ] = None,
+    is_sure: Sure = False,
     config_file: ConfigFile = None,
     form: Printed = None,
 ) -> None:
     """Delete a saved voice, by its id or its name."""
-    ask(config_file, form, _deletion, "DELETE", path("voices", voice), account=account)
+    where = path("voices", voice)
+    be_sure(is_sure, f"Delete the voice {voice} and its recordings for good?")
+    ask(config_file, form, _deletion, "DELETE", where, account=account)
 
 
 def cast_of(text: str) -> dict[str, str]:
@@ -96,6 +102,14 @@ def cast_of(text: str) -> dict[str, str]:
     if not pairs or not all(who.strip() and voice.strip() for who, _, voice in pairs):
         raise CommandRefused(f"--cast: {text!r} has no name with a voice; write Ana=nova,Ben=onyx")
     return {who.strip(): voice.strip() for who, _, voice in pairs}
+
+
+def bindings_of(text: str) -> dict[str, str]:
+    """Read engines and the ids of their voices. Raise CommandRefused."""
+    pairs = [pair.partition("=") for pair in text.split(",") if pair.strip()]
+    if not pairs or not all(engine.strip() and voice.strip() for engine, _, voice in pairs):
+        raise CommandRefused(f"--bind: {text!r} has no engine with a voice; write elevenlabs=ID")
+    return {engine.strip(): voice.strip() for engine, _, voice in pairs}
 
 
 def mix_of(text: str) -> list[dict[str, Any]]:
@@ -130,7 +144,7 @@ def _list_table(answer: dict[str, Any]) -> list[Part]:
 
 def _saved(row: dict[str, Any], names: Mapping[str, str]) -> tuple[str, ...]:
     whose = names.get(row["account"], row["account"]) if row["account"] else "everybody"
-    speaks = _speakers(row["cast"], [])
+    speaks = _speakers(row["cast"], list(row["bindings"]))
     if row["type"] == "sample":
         speaks = f"a recording, {row['quality']} quality"
     elif row["type"] == "mix":

@@ -5,6 +5,7 @@ A check raises ValueError with what would be right. No message repeats an addres
 
 from __future__ import annotations
 
+import ipaddress
 from urllib.parse import SplitResult, parse_qs, urlsplit
 
 _SQLITE = "sqlite"
@@ -95,4 +96,12 @@ def _is_place(parts: SplitResult) -> bool:
     try:
         return bool(parts.hostname) and "," not in host and parts.port != 0
     except ValueError:  # a port above 65535
+        return False
+
+
+def is_local(host: str) -> bool:
+    """Tell whether only this machine can reach a server on this host."""
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
         return False

@@ -1,20 +1,22 @@
 """Read config.toml into one frozen `Config`. An error names the file, the key, and what would be right.
 
-Precedence: shipped defaults < the file < VOXGATE_SECTION__KEY < the command line. The result is plain
-data: the supervisor reads it once and sends it to every worker.
+Precedence: shipped defaults < natural.toml < the file < VOXGATE_SECTION__KEY < the command line. The result
+is plain data: the supervisor reads it once and sends it to every worker.
 """
 
 from __future__ import annotations
 
 import os
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
 
 import msgspec
 
+from policies.routing import Route
+from proxy.config import natural
 from proxy.config.engines import read_engines, read_plugins
 from proxy.config.lexicons import read_lexicons
 from proxy.config.model_names import put_defaults_first, read_models, shipped_models
@@ -35,7 +37,9 @@ __all__ = [
     "Server",
     "Storage",
     "VoiceSection",
+    "built_in_models",
     "built_in_voices",
+    "known_names",
     "load",
 ]
 
@@ -64,19 +68,55 @@ def load(
     raw = {} if file is None else _parse(file)
     reader = Reader(str(file) if file else "defaults")
     _refuse_other_sections(reader, raw)
+    folder = file.parent if file else Path()
+    layer = _natural(reader, folder / _data(raw, environ, server or {}))
+    counting = natural.lay_beneath(raw, layer, _shipped())
     _merge_environment(raw, environ)
     for key, value in (server or {}).items():
         _put(raw, ["server", key], value)
-    folder = file.parent if file else Path()
-    config = _read(reader, raw, environ, folder)
+    config = _read(reader, raw, environ, folder, natural.above(layer, _shipped()["models"]))
     reader.raise_if_wrong()
     data = str((folder / config.server.data).absolute())
-    return msgspec.structs.replace(config, data=data, source=str(file or config.source))
+    return msgspec.structs.replace(config, data=data, source=str(file or config.source), natural=counting)
 
 
 def built_in_voices() -> frozenset[str]:
     """Return the names of the shipped voices, of all engines."""
     return frozenset(_shipped()["voices"])
+
+
+def built_in_routes() -> tuple[Route, ...]:
+    """Return the shipped routes, of all engines."""
+    return shipped_routes(_shipped()["routes"])
+
+
+def built_in_models() -> dict[str, list[str]]:
+    """Return the aliases that are there without a configuration, each with its candidates."""
+    return {alias: list(names) for alias, names in _shipped()["models"].items()}
+
+
+def _data(raw: Mapping[str, Any], environ: Mapping[str, str], server: Mapping[str, Any]) -> str:
+    """Return the data folder, before the rest is read. A wrong one is reported later."""
+    section = raw.get("server")
+    peek: dict[str, Any] = {"server": dict(section) if isinstance(section, dict) else {}}
+    _merge_environment(peek, environ)
+    data = {**peek["server"], **server}.get("data")
+    return data if isinstance(data, str) and data else Server().data
+
+
+def _natural(reader: Reader, data: Path) -> natural.Layer:
+    try:
+        return natural.read(data) or natural.Layer()
+    except ConfigError as error:
+        reader.warn(natural.FILE, f"it is left out, and with it its voices: {error}")
+        return natural.Layer()
+
+
+@cache
+def known_names() -> Mapping[str, str | None]:
+    """Return OpenAI's names with their genders."""
+    shipped = shipped_voices(_shipped()["voices"], {})
+    return {name: voice.gender for name, voice in shipped.items()}
 
 
 @cache
@@ -128,7 +168,14 @@ def _refuse_other_sections(reader: Reader, raw: Mapping[str, Any]) -> None:
             reader.unknown(section, section, _SECTIONS)
 
 
-def _read(reader: Reader, raw: Mapping[str, Any], environ: Mapping[str, str], folder: Path) -> Config:
+def _read(
+    reader: Reader,
+    raw: Mapping[str, Any],
+    environ: Mapping[str, str],
+    folder: Path,
+    built_in: Mapping[str, Sequence[str]],
+) -> Config:
+    """Read all sections. `built_in` has the aliases that are there without a word of the file."""
     shipped = _shipped()
     server = read_server(reader, raw.get("server", {}))
     storage = read_storage(reader, raw.get("storage", {}), environ, folder)
@@ -154,9 +201,9 @@ def _read(reader: Reader, raw: Mapping[str, Any], environ: Mapping[str, str], fo
         models=put_defaults_first(
             _beside(
                 read_models(reader, raw.get("models", {}), engines),
-                shipped_models(shipped["models"], engines),
+                shipped_models(built_in, engines),
             ),
-            shipped["models"],
+            built_in,
             engines,
         ),
         routes=read_routes(reader, raw.get("routes", []), engines, shipped_routes(shipped["routes"])),

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from policies.consent_phrases import DEFAULT_OPERATOR
+_OPERATOR = "voxgate"
 
 
 class ConsentSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -17,7 +17,7 @@ class ConsentSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         msgspec.Meta(
             max_length=100, pattern=r"^[^\x00-\x1f]+\Z", description="a name of up to 100 characters"
         ),
-    ] = DEFAULT_OPERATOR
+    ] = _OPERATOR
     comparer: Annotated[str, msgspec.Meta(description='the name of a comparer, or "" for none')] = ""
     other_speaker: Annotated[
         Literal["record", "refuse"], msgspec.Meta(description='"record" or "refuse"')

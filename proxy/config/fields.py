@@ -36,17 +36,27 @@ class FieldFaults(Exception):
 
 
 class Field(NamedTuple):
+    """`takes_null` is of a field that may be left out and may be null: the two are not the same."""
+
     name: str
     key: str
     type: Any
     required: bool
     expected: str
+    takes_null: bool
 
 
 @lru_cache
 def fields_of(type_: type[msgspec.Struct]) -> tuple[Field, ...]:
     return tuple(
-        Field(info.name, info.encode_name, info.type, info.required, description(info.type))
+        Field(
+            info.name,
+            info.encode_name,
+            info.type,
+            info.required,
+            description(info.type),
+            info.default is msgspec.UNSET and NoneType in get_args(info.type),
+        )
         for info in msgspec.structs.fields(type_)
     )
 
@@ -68,12 +78,13 @@ def read(type_: type[T], raw: Mapping[str, Any], *, null_is_absent: bool = False
     """Return the struct. Raises FieldFaults.
 
     Unknown keys are ignored here: see `unknown`. If a struct inside this one forbids them, they are faults.
+    With `null_is_absent`, a null counts only for a field that tells it from an absent one.
     """
     values: dict[str, Any] = {}
     faults: list[FieldFault] = []
     for field in fields_of(type_):
         value = raw.get(field.key, msgspec.UNSET)
-        if value is None and null_is_absent:
+        if value is None and null_is_absent and not field.takes_null:
             value = msgspec.UNSET
         if value is msgspec.UNSET:
             if field.required:

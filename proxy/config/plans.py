@@ -17,7 +17,7 @@ from proxy.config.sections import EngineSection, Switch
 
 Engines = Mapping[str, EngineSection]
 
-_KINDS = ("speech", "cached")
+_KINDS = ("speech", "cached", "clone")
 # Keys that earlier versions took and never enforced. This version still warns of them.
 _NOT_ENFORCED = ("conversion", "training")
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
@@ -121,6 +121,8 @@ def read_prices(reader: Reader, key: str, written: Mapping[str, Any], engines: E
     for name in table:
         if name not in (*_KINDS, "models"):
             reader.unknown(f"{key}.{name}", name, (*_KINDS, "models"))
+    if isinstance(clone := table.get("clone"), dict) and clone.get("per") != "job":
+        reader.fault(f"{key}.clone.per", 'must be "job": a clone has one price')
     models = reader.table(table.get("models", {}), f"{key}.models")
     for model in models:
         _check_engine(reader, f"{key}.models", model.partition("/")[0], engines)

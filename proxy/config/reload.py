@@ -36,7 +36,7 @@ def merge(running: Config, read: Config) -> Reload:
     old_values = {field: getattr(running.server, field) for field in NEEDS_RESTART}
     old_sections = {
         name: getattr(running, name)
-        for name in (*_OPENED_ONCE, "data", "secrets", *_waiting_for_engines(running, read))
+        for name in (*_OPENED_ONCE, "data", "natural", "secrets", *_waiting_for_engines(running, read))
     }
     config = msgspec.structs.replace(
         read, server=msgspec.structs.replace(read.server, **old_values), **old_sections

@@ -229,7 +229,8 @@ class PluginSection(msgspec.Struct, frozen=True):
 class VoiceSection(msgspec.Struct, frozen=True):
     """[voices.NAME]: any other key is the name of an engine, with the voice's id on that engine.
 
-    A `cast` has no engines. It has names, and the voice that each name speaks with.
+    A `cast` has no engines. It has names, and the voice that each name speaks with. One of OpenAI's names,
+    which are shipped, has neither: the engines' plugins say how they speak it.
     """
 
     language: _Text | None = None
@@ -243,6 +244,11 @@ class VoiceSection(msgspec.Struct, frozen=True):
     ] = {}
     bindings: dict[str, str] = {}
 
+    @property
+    def is_known_name(self) -> bool:
+        """Whether it is one of OpenAI's names as it was shipped."""
+        return not self.bindings and not self.cast
+
 
 class Remark(NamedTuple):
     """A note for the operator about a key that is no fault."""
@@ -254,7 +260,8 @@ class Remark(NamedTuple):
 class Config(msgspec.Struct, frozen=True):
     """The whole configuration. `secrets` has the names of the environment variables that hold secrets.
 
-    `warnings` has the keys of the file that have no effect.
+    `warnings` has the keys of the file that have no effect, and `natural` the sections of natural.toml that
+    have one.
     """
 
     server: Server = Server()
@@ -277,6 +284,7 @@ class Config(msgspec.Struct, frozen=True):
     lexicons: dict[str, Words] = {}
     warnings: tuple[Remark, ...] = ()
     secrets: tuple[str, ...] = ()
+    natural: tuple[str, ...] = ()
     data: str = "data"
     source: str = "the built-in defaults"
 

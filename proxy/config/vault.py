@@ -64,7 +64,7 @@ def read_marking(reader: Reader, value: object, environ: Mapping[str, str], fold
 
 
 def _are_keys(text: str) -> bool:
-    """Tell whether a text has keys as `proxy.provenance.key_ring` reads them."""
+    """Tell whether a text has keys as `proxy.kept.key_ring` reads them."""
     try:
         return all(len(b64decode(word, validate=True)) == _KEY_BYTES for word in text.split())
     except ValueError:

@@ -14,9 +14,8 @@ from proxy.config.reader import Reader, nearest
 from proxy.config.sections import EngineSection, VoiceSection
 
 Engines = Mapping[str, EngineSection]
-_ONE_PLUGIN = ("kokoro",)
-"""Sections of this name may have another plugin, for a server that knows other voices."""
-
+_ONCE_BOUND = frozenset({"espeak", "piper", "kokoro", "openai", "realtime", "azure", "assemblyai"})
+"""The engines that OpenAI's names were bound to as they were shipped before: files have copies of that."""
 _OWN = [field.key for field in fields.fields_of(VoiceSection) if field.key != "bindings"]
 
 
@@ -32,22 +31,36 @@ def read_voices(
     for name, section in reader.table(value, "voices").items():
         key = f"voices.{name}"
         table = reader.table(section, key)
-        if table != shipped.get(name):
-            _check_engines(reader, table, key, engines)
+        is_copy = table == shipped.get(name)
+        if not is_copy:
+            once_bound = _ONCE_BOUND if _is_known_name(shipped.get(name)) else frozenset[str]()
+            _check_engines(reader, table, key, engines, once_bound)
         voice = _voice(reader, table, key, engines)
         if voice.cast and voice.bindings:
             reader.fault(f"{key}.cast", "a cast has no engines of its own: only its voices have")
-        elif voice.cast or voice.bindings:
+        elif voice.cast or voice.bindings or (is_copy and _is_known_name(table)):
             voices[name] = voice
         elif not table.keys() - {*_OWN}:
             reader.fault(key, 'binds no engine; add a line such as espeak = "f3"')
     return voices
 
 
-def _check_engines(reader: Reader, table: Mapping[str, Any], key: str, engines: Engines) -> None:
-    """Report unknown keys: a misspelt name is a fault, and an engine without a section is a warning."""
+def _is_known_name(table: Mapping[str, Any] | None) -> bool:
+    """Tell whether a shipped voice is one of OpenAI's names: it has no engines."""
+    return table is not None and not table.keys() - {*_OWN}
+
+
+def _check_engines(
+    reader: Reader, table: Mapping[str, Any], key: str, engines: Engines, once_bound: frozenset[str]
+) -> None:
+    """Report unknown keys: a misspelt name is a fault, and an engine without a section is a warning.
+
+    Of those that are `once_bound`, nothing is said.
+    """
     known = [*_OWN, *engines]
     for name in table:
+        if name in once_bound - {*known}:
+            continue
         if name not in known and nearest(name, known):
             reader.unknown(f"{key}.{name}", name, known)
         elif name not in known:
@@ -55,15 +68,10 @@ def _check_engines(reader: Reader, table: Mapping[str, Any], key: str, engines: 
 
 
 def shipped_voices(value: Mapping[str, Any], engines: Engines) -> dict[str, VoiceSection]:
-    """Return the shipped voices of the configured engines."""
+    """Return OpenAI's names, and the shipped voices of the configured engines."""
     reader = Reader("defaults")
-    known = {
-        name: section
-        for name, section in engines.items()
-        if name not in _ONE_PLUGIN or section.plugin == name
-    }
-    voices = {name: _voice(reader, table, f"voices.{name}", known) for name, table in value.items()}
-    return {name: voice for name, voice in voices.items() if voice.bindings}
+    voices = {name: _voice(reader, table, f"voices.{name}", engines) for name, table in value.items()}
+    return {name: voice for name, voice in voices.items() if voice.bindings or _is_known_name(value[name])}
 
 
 def check_casts(

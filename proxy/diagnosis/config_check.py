@@ -3,24 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
+from pathlib import Path
 
 from policies.limits import AGREEABLE
 from policies.plans import Plan
 from policies.price import Price, in_credits
-from proxy.config import addresses
+from proxy.config import addresses, natural
 from proxy.config.config_toml import Config
 from proxy.config.credits import shown_limits
+from proxy.config.finding import NO_RESULTS, Finding, ProbeResults, note, ok, wrong
 from proxy.config.reader import nearest
 from proxy.config.sections import PluginSection
 from proxy.diagnosis import text_check
-from proxy.diagnosis.certificate_check import certificate
-from proxy.diagnosis.finding import Finding, note, ok, wrong
-from proxy.diagnosis.marking_check import marking
 from proxy.diagnosis.model_check import models
-from proxy.diagnosis.probes import NO_RESULTS, ProbeResults
 from proxy.diagnosis.retirement_check import retirements
+from proxy.engines.engine_names import names_of_engines, who_knows
 from proxy.engines.environments import EnvironmentRefused, interpreter
 from proxy.engines.registry import EngineConfigError, HostedEngineSpec, InstanceKind, Registry
+from proxy.features import FEATURES
 from speech_engine import Hosted
 from speech_engine.licences import terms_of
 from speech_engine.plugin import Cautious
@@ -29,6 +29,7 @@ from speech_engine.plugin import Cautious
 def check_config(config: Config, registry: Registry, results: ProbeResults = NO_RESULTS) -> list[Finding]:
     """Return all findings of a configuration. `results` has the models and voices that only engines know."""
     findings = [ok("config", f"data in {config.data}", name=config.source)]
+    findings += _natural(config)
     findings += _server(config, results.address)
     findings += [
         wrong("plugin", f"failed at {fault.stage}: {fault.reason}", name=fault.name)
@@ -43,17 +44,37 @@ def check_config(config: Config, registry: Registry, results: ProbeResults = NO_
         for remark in config.warnings
         if remark.key.startswith("plans.")
     ]
+    for feature in FEATURES:
+        for check in feature.checks:
+            findings += check(config, registry, results)
     findings += models(config, registry, results, sick)
     findings += text_check.routes(config, registry, results, sick)
     findings += retirements(config, registry, results.models)
     findings += _settings(config, registry)
-    findings += [*marking(config, registry, results), *certificate(config)]
     findings += [_default_model(config)]
-    findings += [_default_voice(config, results)]
+    voices = _voices(config, registry)
+    findings += [_default_voice(config, results, voices)]
     findings += text_check.voices(config, results)
     findings += [*text_check.lexicons(config), text_check.cache(config)]
-    count = len(config.voices)
-    return [*findings, ok("voices", ", ".join(config.voices) or "none of our own", name=f"{count}")]
+    return [*findings, ok("voices", ", ".join(voices) or "none of our own", name=f"{len(voices)}")]
+
+
+def _voices(config: Config, registry: Registry) -> list[str]:
+    """Return the voices that an engine is configured for."""
+    names = names_of_engines(registry, config)
+    return [
+        name for name, section in config.voices.items() if not section.is_known_name or who_knows(name, names)
+    ]
+
+
+def _natural(config: Config) -> Iterator[Finding]:
+    """Say which sections come from natural.toml, and which file that is."""
+    for remark in config.warnings:
+        if remark.key == natural.FILE:
+            yield note("config", remark.text, "run voxgate voices natural, or delete it", name=remark.key)
+    if config.natural:
+        file = str(Path(config.data) / natural.FILE)
+        yield ok("config", f"{', '.join(config.natural)}: beneath your own file", name=file)
 
 
 def _server(config: Config, running_at: str) -> list[Finding]:
@@ -152,13 +173,18 @@ def _licence(config: Config, name: str, licence: str, models: str) -> Finding:
         return wrong("licence", f"{found}; {accept}{also}", name=name)
     if not is_forbidden:
         return ok("licence", found, name=name)
+    if f"engines.{name}" in config.natural and not section.paid_use_basis:
+        # Nobody chose it, and others speak to those who pay: there is nothing to do.
+        return ok("licence", f"{found}; plans with a price do not have it", name=name)
     if section.paid_use_basis:
         return ok("licence", f"{found}; paid plans have it by your paid_use_basis", name=name)
     return note("licence", f"{found}; {lacking}", name=name)
 
 
 def _plan(plan: Plan) -> str:
-    prices = {"speech": plan.prices.speech, "cached": plan.prices.cached, **plan.prices.models}
+    prices = {kind: getattr(plan.prices, kind) for kind in ("speech", "cached", "clone")} | dict(
+        plan.prices.models
+    )
     parts = [
         plan.price or "free",
         *(f"{name} {_limit(limit)}" for name, limit in shown_limits(plan, AGREEABLE).items()),
@@ -178,7 +204,7 @@ def _price(price: Price) -> str:
     return f"{in_credits(price.micro)}/{price.per}" if price.micro else "free"
 
 
-def _default_voice(config: Config, results: ProbeResults) -> Finding:
+def _default_voice(config: Config, results: ProbeResults, voices: Collection[str]) -> Finding:
     name = config.server.default_voice
     section = config.voices.get(name)
     if section is not None and text_check.is_silent(section, results):
@@ -188,7 +214,7 @@ def _default_voice(config: Config, results: ProbeResults) -> Finding:
     do = (
         f'write [voices.{name}] with {next(iter(config.engines), "ENGINE")} = "VOICE", a voice of that engine'
     )
-    return _default(config.voices, "default_voice", name, why, do)
+    return _default(voices, "default_voice", name, why, do)
 
 
 def _default_model(config: Config) -> Finding:

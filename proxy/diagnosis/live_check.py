@@ -13,7 +13,7 @@ from policies.language import base
 from policies.routing import Model
 from proxy.catalogue.catalogue import Catalogue
 from proxy.config.config_toml import Config
-from proxy.diagnosis.finding import Finding, ok, wrong
+from proxy.config.finding import Finding, ok, wrong
 from proxy.engines.cloud_engine import CloudEngine
 from proxy.engines.engine_list import open_engines
 from proxy.engines.provider_key import ProviderKey
@@ -34,7 +34,7 @@ from speech_engine import (
     Voice,
     VoiceNotFound,
 )
-from speech_engine.host.slot_stream import SlotStream
+from speech_engine.host.engine_stream import SlotStream
 
 LONGEST_S = 60.0
 _log = structlog.get_logger()

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
 from proxy.config import model_names
 from proxy.config.config_toml import Config
+from proxy.config.finding import Finding, ProbeResults, note, ok, wrong
 from proxy.config.model_names import STANDARD
 from proxy.config.sections import EngineSection
-from proxy.diagnosis.finding import Finding, note, ok, wrong
-from proxy.diagnosis.probes import ProbeResults
 from proxy.engines.registry import EngineConfigError, Registry
 from speech_engine import Hosted, Language, ModelInfo
 
@@ -36,10 +35,13 @@ def imported_infos(config: Config, registry: Registry, engine: str) -> tuple[Mod
     if not imported:
         return ()
     format_ = registry.plugins("engine")[section.plugin].model_format
-    is_one = format_ is not None and not format_.listed_in
-    tags = dict.fromkeys(tag for each in imported for tag in each.manifest.languages)
-    id_ = imported[0].manifest.name if is_one else STANDARD
-    return (ModelInfo(id=id_, languages=tuple(map(Language, tags)), sample_rate_hz=1),)
+    if format_ is not None and format_.names_models:
+        return tuple(_info(each.manifest.name, each.manifest.languages) for each in imported)
+    return (_info(STANDARD, dict.fromkeys(tag for each in imported for tag in each.manifest.languages)),)
+
+
+def _info(id_: str, tags: Iterable[str]) -> ModelInfo:
+    return ModelInfo(id=id_, languages=tuple(map(Language, tags)), sample_rate_hz=1)
 
 
 def _known(config: Config, registry: Registry, results: ProbeResults) -> dict[str, Sequence[str]]:

@@ -10,8 +10,8 @@ from pathlib import Path
 
 from proxy.config.addresses import is_postgres
 from proxy.config.config_toml import Config
+from proxy.config.finding import Finding, wrong
 from proxy.diagnosis.doctor.databases import ANSWER_S, open_to_read
-from proxy.diagnosis.finding import Finding, wrong
 from proxy.errors import CommandRefused
 from proxy.processes import runtime
 from proxy.storage import accounts

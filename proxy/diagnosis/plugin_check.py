@@ -15,8 +15,8 @@ from typing import Any
 import msgspec
 import structlog
 
+from proxy.config.finding import Finding, ok, wrong
 from proxy.config.sections import Config, EngineSection, Upstream
-from proxy.diagnosis.finding import Finding, ok, wrong
 from proxy.engines import environments, plugin_folder, registry
 from proxy.engines.environments import EnvironmentRefused
 from proxy.engines.registry import EngineConfigError, HostedEngineSpec, InProcessSpec, Registry

@@ -8,28 +8,14 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
-import msgspec
-
 from proxy.config.config_toml import Config
+from proxy.config.finding import ProbeResults
 from proxy.config.sections import PluginSection
 from proxy.engines.plugin_instances import PluginRequest, open_plugin
 from proxy.engines.registry import Registry
 from proxy.errors import CommandRefused
 from proxy.processes import runtime
 from speech_engine import Language, ModelInfo
-
-
-class ProbeResults(msgspec.Struct, frozen=True):
-    """The models of the engines that answered, the voices of those that know all theirs, and the
-    languages of the front-ends. `address` is where the running server listens."""
-
-    models: Mapping[str, tuple[ModelInfo, ...]] = {}
-    voices: Mapping[str, frozenset[str]] = {}
-    front_ends: Mapping[str, frozenset[str]] = {}
-    address: str = ""
-
-
-NO_RESULTS = ProbeResults()
 
 
 def ask(config: Config, registry: Registry) -> ProbeResults:

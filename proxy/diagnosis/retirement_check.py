@@ -7,7 +7,7 @@ from datetime import UTC, date, datetime
 
 from policies.retirement import Retirement, find_retirement, parse_day
 from proxy.config.config_toml import Config
-from proxy.diagnosis.finding import Finding, note, wrong
+from proxy.config.finding import Finding, note, wrong
 from proxy.engines.registry import EngineConfigError, Registry
 from speech_engine import ModelInfo
 from speech_engine.plugin import KnowsShutdowns

@@ -2,25 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
+
+import msgspec
 
 from policies import lexicon, routing
 from policies.language import base
 from policies.lexicon import Words
 from policies.routing import Route
+from proxy.config import config_toml
 from proxy.config.config_toml import Config
+from proxy.config.finding import Finding, ProbeResults, note, ok
 from proxy.config.reader import hint
 from proxy.config.routes import missing_engines
 from proxy.config.sections import Remark, VoiceSection
-from proxy.diagnosis.finding import Finding, note, ok
 from proxy.diagnosis.model_check import imported_infos
-from proxy.diagnosis.probes import ProbeResults
 from proxy.engines.registry import Registry
 
 
 def routes(config: Config, registry: Registry, results: ProbeResults, sick: Collection[str]) -> list[Finding]:
     """Judge the routes. `sick` are the engines that cannot run."""
-    return [_route(config, registry, results, sick, route) for route in config.routes]
+    return [_route(config, registry, results, sick, route) for route in _asked_for(config)]
+
+
+def _asked_for(config: Config) -> Iterator[Route]:
+    """Yield the routes, of the built-in ones what the configured engines speak: nobody asked for the rest."""
+    built_in = config_toml.built_in_routes()
+    for route in config.routes:
+        missing = missing_engines(route, config.engines) if route in built_in else {}
+        there = tuple(full for full in route.candidates if full not in missing)
+        if there or not missing:
+            yield msgspec.structs.replace(route, candidates=there)
 
 
 def voices(config: Config, results: ProbeResults) -> list[Finding]:

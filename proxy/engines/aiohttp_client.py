@@ -12,6 +12,7 @@ from typing import TypeVar
 import aiohttp
 
 from proxy.engines.http1_request import DEFAULTS
+from proxy.engines.request_places import Places
 from speech_engine import EngineFailed, EngineTimeout, EngineUnavailable
 from speech_engine.http import MOST_BYTES, HttpForm, HttpRequest
 
@@ -66,7 +67,7 @@ class AiohttpAnswer:
 class AiohttpClient:
     """A client for many requests at once. It has a place among `places` for each."""
 
-    def __init__(self, connections: int, trust: ssl.SSLContext, places: asyncio.Semaphore) -> None:
+    def __init__(self, connections: int, trust: ssl.SSLContext, places: Places) -> None:
         self._places = places
         connector = aiohttp.TCPConnector(
             limit=connections, limit_per_host=connections, keepalive_timeout=_IDLE_S, ssl=trust
@@ -97,7 +98,7 @@ class AiohttpExchange:
     def __init__(
         self,
         session: aiohttp.ClientSession,
-        places: asyncio.Semaphore,
+        places: Places,
         request: HttpRequest,
         proxy: str | None,
     ) -> None:
@@ -135,9 +136,7 @@ class AiohttpExchange:
         )
 
 
-async def begin_at_place(
-    places: asyncio.Semaphore, within_s: float, begin: Callable[[], Awaitable[Begun]]
-) -> Begun:
+async def begin_at_place(places: Places, within_s: float, begin: Callable[[], Awaitable[Begun]]) -> Begun:
     """Take a place and begin an exchange, which keeps the place. Raises EngineError, and then has none."""
     try:
         async with asyncio.timeout(within_s):

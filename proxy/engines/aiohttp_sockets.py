@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 import ssl
 from types import TracebackType
 
 import aiohttp
 
 from proxy.engines.aiohttp_client import begin_at_place
+from proxy.engines.request_places import Places
 from speech_engine import EngineFailed
 from speech_engine.sockets import HandshakeRefused, SocketRequest
 
@@ -53,7 +53,7 @@ class SocketSession:
     """
 
     def __init__(self, connections: int, trust: ssl.SSLContext) -> None:
-        self._places = asyncio.Semaphore(connections)
+        self._places = Places(connections)
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=0, ssl=trust),
             timeout=aiohttp.ClientTimeout(total=None, connect=None, sock_connect=None, sock_read=None),
@@ -78,7 +78,7 @@ class SocketConnection:
     def __init__(
         self,
         session: aiohttp.ClientSession,
-        places: asyncio.Semaphore,
+        places: Places,
         request: SocketRequest,
         proxy: str | None,
     ) -> None:

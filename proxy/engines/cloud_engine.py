@@ -56,12 +56,19 @@ class CloudEngine:
         self.losses: set[tuple[str, str]] = set()
         """Those of which the provider has said since that it does not have them."""
         self.on_loss: Callable[[], None] = _ignore
+        self.on_introduced: Callable[[], None] = _ignore
+        """Called when a key brings other models or voices."""
+        for key in keys:
+            key.on_introduced = self._introduced
         self._metrics = metrics
         self._failure = failure
         self._samples = samples or LocalSamples(NO_SOURCE)
 
     def __repr__(self) -> str:
         return f"<CloudEngine {self.name}: {self.keys!r}>"
+
+    def _introduced(self) -> None:
+        self.on_introduced()
 
     @property
     def state(self) -> str:
@@ -84,11 +91,6 @@ class CloudEngine:
     @property
     def slots(self) -> int:
         return sum(key.slots.count for key in self.keys)
-
-    @property
-    def revision(self) -> int:
-        """A number that changes when a key brings other models or voices."""
-        return sum(key.revision for key in self.keys)
 
     def models(self) -> tuple[ModelInfo, ...]:
         """Return the models of the first key that knows any. A refused key knows none."""
@@ -134,15 +136,17 @@ class CloudEngine:
         """Return the labels of the provider's accounts that have keys here."""
         return tuple(dict.fromkeys(key.credential for key in self.keys))
 
-    def choose(self, credential: str = "") -> ProviderKey:
-        """Return the first key whose breaker allows a try. Raises EngineUnavailable if none does.
+    def choose(self, work: Work, refused_by: Collection[ProviderKey] = ()) -> ProviderKey:
+        """Return the first key whose breaker allows a try, and that has not refused this work. Raises
+        EngineUnavailable if there is none.
 
-        A voice that belongs to one account is unknown to the others, so with a `credential` they are no
-        choice, even while all of its own keys rest.
+        A voice that belongs to one account is unknown to the others, so for work with a `credential` they are
+        no choice, even while all of its own keys rest.
         """
-        keys = self._keys_of(credential)
+        credential = work.credential
+        keys = self._keys_of(credential) if credential else self.keys
         for key in keys:
-            if key.may_try:
+            if key not in refused_by and (key.breaker.is_closed or key.may_try(work.tenant)):
                 return key
         if not self.keys:
             raise EngineUnavailable(f"{self.name} is down: {self.reason}")
@@ -157,12 +161,17 @@ class CloudEngine:
         return [key for key in self.keys if key.credential == credential]
 
     def retry_delay_s(
-        self, error: EngineError, tries: int, left_s: float, credential: str = ""
+        self,
+        error: EngineError,
+        tries: int,
+        left_s: float,
+        work: Work,
+        refused_by: Collection[ProviderKey] = (),
     ) -> float | None:
         """Return how long to wait before the next try, or None if there is none."""
         if isinstance(error, REFUSED):
-            is_other = left_s > 0 and any(key.may_try for key in self._keys_of(credential))
-            return 0.0 if is_other else None
+            keys = [key for key in self._keys_of(work.credential) if key not in refused_by]
+            return 0.0 if left_s > 0 and any(key.may_try(work.tenant) for key in keys) else None
         if not error.may_retry:
             return None
         return provider_waits.retry_delay_s(tries, error.retry_after_s, random.random(), left_s)
@@ -197,6 +206,7 @@ class CloudStream:
         self._pcm = pcm
         self._deadline = _now() + work.deadline_s
         self._tries = 0
+        self._refused_by: tuple[ProviderKey, ...] = ()
         self._key: ProviderKey | None = None
         self._turn: KeyTurn | None = None
         self._answer: EngineAnswer | None = None
@@ -215,7 +225,7 @@ class CloudStream:
                 event = await self._answer.next_event()
             except EngineError as error:
                 has_audio = self._turn is not None and self._turn.has_audio
-                # First the key learns of it: a refused key is no choice any more.
+                # First the key learns of it: a key that has refused this is no choice any more.
                 self._leave(error)
                 delay_s = None if has_audio else self._delay_s(error)
                 if delay_s is None:
@@ -246,7 +256,7 @@ class CloudStream:
             self._leave("left")
 
     async def _try(self) -> tuple[ProviderKey, KeyTurn, EngineAnswer]:
-        key = self._engine.choose(self._work.credential)
+        key = self._engine.choose(self._work, self._refused_by)
         self._tries += 1
         turn = await key.enter(self._work, self._deadline, self._on_dispatch)
         # The time of waiting is gone.
@@ -258,7 +268,7 @@ class CloudStream:
         if not isinstance(self._work, Speak):
             return None
         left_s = self._deadline - _now()
-        return self._engine.retry_delay_s(error, self._tries, left_s, self._work.credential)
+        return self._engine.retry_delay_s(error, self._tries, left_s, self._work, self._refused_by)
 
     def _leave(self, result: Result) -> None:
         self._is_over = True
@@ -266,6 +276,8 @@ class CloudStream:
         self._key = self._turn = self._answer = None
         if key is not None and turn is not None:
             key.leave(turn, result)
+            if isinstance(result, REFUSED):
+                self._refused_by += (key,)
         # A stream that was left after its first sound has used the clone, too.
         has_spoken = result == "finished" or (turn is not None and turn.has_audio)
         if has_spoken and self._work.credential:
@@ -275,7 +287,7 @@ class CloudStream:
 
 
 def _ignore() -> None:
-    """Do nothing: nobody keeps clones."""
+    """Do nothing: nobody keeps clones, or lists."""
 
 
 _now = time.monotonic

@@ -8,7 +8,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
-from typing import Any
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import msgspec
 import structlog
@@ -16,7 +17,7 @@ import structlog
 from proxy.config.config_toml import Config, EngineSection
 from proxy.config.engines import credentials_of
 from proxy.engines.cloud_engine import CloudEngine
-from proxy.engines.hosted import HostedEngine
+from proxy.engines.engine_names import names_of_engines
 from proxy.engines.in_process import InProcessEngine
 from proxy.engines.local_samples import LocalSamples
 from proxy.engines.provider_key import ProviderKey
@@ -26,17 +27,20 @@ from proxy.engines.registry import EngineConfigError, HostedEngineSpec, InProces
 from proxy.engines.sample_source import NO_SOURCE, SampleSource
 from proxy.engines.upstream_http import UpstreamClient, open_http
 from proxy.telemetry.metrics import EngineMetrics
-from speech_engine import Context, Engine
+from speech_engine import Context, Engine, Names
 from speech_engine.host.messages import introduction
 from speech_engine.host.pipe_messages import (
     HostState,
 )
 from speech_engine.host.slots import Slots
 
+if TYPE_CHECKING:
+    from proxy.engines.hosted import HostedEngine
+
+LiveEngine: TypeAlias = "HostedEngine | InProcessEngine | CloudEngine"
+_WITHOUT_HOSTS = (InProcessEngine, CloudEngine)
+
 _log = structlog.get_logger()
-
-
-LiveEngine = HostedEngine | InProcessEngine | CloudEngine
 
 
 class EngineStatus(msgspec.Struct, frozen=True):
@@ -62,9 +66,21 @@ class EngineStatus(msgspec.Struct, frozen=True):
 
 
 class Engines:
-    def __init__(self, live: Mapping[str, LiveEngine], sections: Mapping[str, EngineSection]) -> None:
+    """`names` is what they know of the names that clients have from OpenAI."""
+
+    def __init__(
+        self,
+        live: Mapping[str, LiveEngine],
+        sections: Mapping[str, EngineSection],
+        names: Mapping[str, Names] = MappingProxyType({}),
+    ) -> None:
         self._live = live
         self._sections = sections
+        self.revision = 0
+        """A number that changes when an engine brings other models or voices."""
+        for engine in live.values():
+            engine.on_introduced = self._count_revision
+        self.names = names
 
     def __repr__(self) -> str:
         return f"<Engines {', '.join(f'{name} {engine.state}' for name, engine in self._live.items())}>"
@@ -78,20 +94,18 @@ class Engines:
     def items(self) -> list[tuple[str, LiveEngine]]:
         return list(self._live.items())
 
-    @property
-    def revision(self) -> int:
-        """A number that changes when an engine brings other models or voices."""
-        return sum(engine.revision for engine in self._live.values())
+    def _count_revision(self) -> None:
+        self.revision += 1
 
     def update_host(self, state: HostState) -> None:
         engine = self._live.get(state.engine)
-        if isinstance(engine, HostedEngine):
+        if engine is not None and not isinstance(engine, _WITHOUT_HOSTS):
             engine.update_host(state)
 
     def loaded(self, name: str) -> float | None:
         """Return the part of a starting engine that is in memory, None if that is not known."""
         engine = self._live[name]
-        return engine.loaded if isinstance(engine, HostedEngine) else None
+        return None if isinstance(engine, _WITHOUT_HOSTS) else engine.loaded
 
     def credentials(self, name: str) -> tuple[str, ...]:
         """Return the labels of a cloud engine's provider accounts, also while it is down."""
@@ -136,7 +150,7 @@ class Engines:
         try:
             async with asyncio.timeout(within_s):
                 for engine in self._live.values():
-                    while engine.state == "starting" and isinstance(engine, HostedEngine):
+                    while engine.state == "starting" and not isinstance(engine, _WITHOUT_HOSTS):
                         engine.changed.clear()
                         await engine.changed.wait()
         except TimeoutError:
@@ -172,11 +186,10 @@ async def open_engines(
     """Open all engines of the configuration. `source` has the recordings for those that speak from them."""
     live: dict[str, LiveEngine] = {}
     async with AsyncExitStack() as stack:
-        http = await stack.enter_async_context(open_http(config.upstream))
-        opening = _Opening(stack, registry, http, metrics, config, source)
+        opening = _Opening(stack, registry, metrics, config, source)
         for name, section in config.engines.items():
             live[name] = await opening.open(name, section)
-        yield Engines(live, config.engines)
+        yield Engines(live, config.engines, names_of_engines(registry, config))
 
 
 class _Opening:
@@ -186,14 +199,14 @@ class _Opening:
         self,
         stack: AsyncExitStack,
         registry: Registry,
-        http: UpstreamClient,
         metrics: EngineMetrics,
         config: Config,
         source: SampleSource,
     ) -> None:
         self._stack = stack
         self._registry = registry
-        self._http = http
+        self._http: UpstreamClient | None = None
+        self._upstream = config.upstream
         self._metrics = metrics
         self._workers = config.server.workers
         self._data = config.data
@@ -205,22 +218,28 @@ class _Opening:
         except EngineConfigError as error:
             return self._failed(name, str(error))
         if isinstance(spec, HostedEngineSpec):
+            # Seven MiB of gRPC, which a worker without hosts never needs.
+            from proxy.engines.hosted import HostedEngine
+
             hosted = HostedEngine(name, self._source)
             self._stack.push_async_callback(hosted.close)
             return hosted
+        if self._http is None:
+            # It reads the machine's authorities: a worker whose engines are all processes asks nobody.
+            self._http = await self._stack.enter_async_context(open_http(self._upstream))
         try:
-            return await self._create(spec, section)
+            return await self._create(spec, section, self._http)
         except Exception as error:  # noqa: BLE001 - the seam around a plugin: listed as its reason
             _log.warning("engine.start.failed", engine=name, exc_info=error)
             return self._failed(name, f"{type(error).__name__}: {error}")
 
-    async def _create(self, spec: InProcessSpec[Any], section: EngineSection) -> LiveEngine:
+    async def _create(
+        self, spec: InProcessSpec[Any], section: EngineSection, http: UpstreamClient
+    ) -> LiveEngine:
         """Create a local engine as it is, and a cloud engine once for each of its keys, behind a guard."""
         samples = LocalSamples(self._source)
         self._stack.push_async_callback(samples.close)
-        context = Context(
-            _log.bind(engine=spec.name), http=self._http, samples=samples.shelf, sockets=self._http
-        )
+        context = Context(_log.bind(engine=spec.name), http=http, samples=samples.shelf, sockets=http)
         created = [await self._stack.enter_async_context(create()) for create in spec.creators(context)]
         if not spec.is_guarded:
             return InProcessEngine(created[0], section.queue, samples, spec.licence)

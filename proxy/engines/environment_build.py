@@ -12,9 +12,10 @@ import select
 import shutil
 import subprocess
 import sys
+import time
 from collections import deque
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
@@ -44,13 +45,15 @@ if asked != found:
 def build(recipe: Recipe, say: Say, index: str | None = None) -> tuple[Environment, bool]:
     """Build an environment. Return it, and whether it is new. Raise EnvironmentRefused with the log's end.
 
-    `index` is used beside pip's own. A second build waits for the first, and finds the environment.
+    `index` is used beside pip's own. A second build waits for the first, and finds the environment. One that
+    another plugin built is tried before this plugin shares it.
     """
     try:
         with _locked(say) as lock:
             # `find_built` takes any variant of torch; here it must be this one.
             for found in environments.every():
-                if found.recipe == recipe.shared and found.is_whole:
+                if found.recipe.shared == recipe.shared and found.is_whole:
+                    _Building(recipe, say, lock).share(found)
                     return found, False
             return _Building(recipe, say, lock).run(index), True
     except OSError as error:
@@ -63,33 +66,32 @@ def remove(plugin: str, unless: Callable[[Environment], bool]) -> list[Environme
     Those of another installation stay.
     """
     with _locked(lambda _line: None):
-        named = [found for found in environments.every() if found.recipe.plugin == plugin]
-        gone = [found for found in named if found.is_ours and not unless(found)]
+        gone = [
+            found
+            for found in environments.every()
+            if plugin in found.plugins and found.is_ours and not unless(found)
+        ]
         for found in gone:
             # Hidden first: a host that starts must not find a half of an environment.
             hidden = found.folder.rename(found.folder.with_name(_REMOVED + found.folder.name))
             shutil.rmtree(hidden)
-            _log_file(found.recipe).unlink(missing_ok=True)
+            found.folder.with_name(f"{found.folder.name}.log").unlink(missing_ok=True)
         if gone:
             _forget_unfinished(gone[0].recipe)
         return gone
 
 
 def _forget_unfinished(like: Recipe, keep: str = "") -> None:
-    """Delete what was left half done: removals, and builds of this plugin, except the folder to `keep`.
+    """Delete what was left half done: removals, and builds of the same packages, except the folder to `keep`.
 
     We hold the lock, so nobody works on them.
     """
-    plugin = like.name.rpartition("-")[0]
+    packages = like.name.rpartition("-")[0]
     for left in environments.root().glob(f"{_BUILDING}*"):
-        if left.name != keep and left.name.removeprefix(_BUILDING).rpartition("-")[0] == plugin:
+        if left.name != keep and left.name.removeprefix(_BUILDING).rpartition("-")[0] == packages:
             shutil.rmtree(left)
     for left in environments.root().glob(f"{_REMOVED}*"):
         shutil.rmtree(left)
-
-
-def _log_file(recipe: Recipe) -> Path:
-    return environments.root() / f"{recipe.name}.log"
 
 
 @contextmanager
@@ -101,11 +103,20 @@ def _locked(say: Say) -> Iterator[int]:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            say(BuildProgress("another build is under way; waiting for it"))
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            _wait_for_other(descriptor, say)
         yield descriptor
     finally:
         os.close(descriptor)
+
+
+def _wait_for_other(descriptor: int, say: Say) -> None:
+    """Wait for the lock. `say` is called again and again, and may raise: a build can take many minutes."""
+    while True:
+        say(BuildProgress("another build is under way; waiting for it"))
+        time.sleep(_LOOK_EVERY_S)
+        with suppress(BlockingIOError):
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return
 
 
 class _Building:
@@ -122,7 +133,7 @@ class _Building:
         _forget_unfinished(self._recipe, keep=self._folder.name)
         if not os.access(self._python, os.X_OK):
             shutil.rmtree(self._folder, ignore_errors=True)
-        with open(_log_file(self._recipe), "w", opener=_private) as log:
+        with open(self._log_file, "w", opener=_private) as log:
             venv = ("-I", "-m", "venv", "--without-pip", str(self._folder))
             self._step("making the venv", log, sys.executable, *venv)
             drop_halves(self._site)
@@ -138,6 +149,18 @@ class _Building:
                 shutil.rmtree(self._folder)  # it is complete, and does not work
                 raise
 
+    def share(self, found: Environment) -> None:
+        """Try what this plugin imports in an environment that is there already, unless that was done."""
+        if environments.is_tried(found, self._recipe):
+            return
+        self._folder, self._steps = found.folder, 1
+        with open(self._log_file, "a", opener=_private) as log:
+            self._try_imports(log)
+
+    @property
+    def _log_file(self) -> Path:
+        return environments.root() / f"{self._recipe.name}.log"
+
     def _install(self, log: IO[str], index: str | None) -> None:
         self._step("installing the packages", log, *self._pip(index, self._recipe.packages))
         if self._recipe.bare:
@@ -145,11 +168,18 @@ class _Building:
             self._step("installing the bare packages", log, *bare)
 
     def _try(self, log: IO[str]) -> None:
-        self._refuse_copies()
-        python = environments.view(Environment(self._recipe, self._folder), self._recipe.links)
-        self._step("trying the imports", log, python, "-I", "-c", _TRIAL, *self._recipe.imports)
+        python = self._try_imports(log)
         if self._recipe.torch:
             self._step("trying torch", log, python, "-I", "-c", _TORCH_TRIAL, self._recipe.torch)
+
+    def _try_imports(self, log: IO[str]) -> str:
+        """Try what the plugin imports, beside the code of this installation. Return the Python for it."""
+        self._refuse_copies()
+        made = Environment(self._recipe.shared, self._folder)
+        python = environments.view(made, self._recipe.links)
+        self._step("trying the imports", log, python, "-I", "-c", _TRIAL, *self._recipe.imports)
+        environments.note_guest(made, self._recipe, self._recipe.imports)
+        return python
 
     @property
     def _site(self) -> Path:

@@ -1,7 +1,8 @@
 """Environments: the venvs for the hosts of plugins that list packages of their own.
 
-A folder's name has a digest of everything that it is built from. So an environment either fits the plugin
-exactly, or it is not used. This file finds environments; `environment_build` makes them.
+A folder's name has a digest of everything that it is built from. So an environment either fits a plugin
+exactly, or it is not used; plugins that list the same packages share one. This file finds environments;
+`environment_build` makes them.
 """
 
 from __future__ import annotations
@@ -16,8 +17,10 @@ import sys
 import sysconfig
 import tempfile
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
+from urllib.parse import quote, unquote
 
 import msgspec
 
@@ -31,6 +34,9 @@ _HOST_MODULE = "speech_engine.host.server"
 _OWN = "speech_engine"
 """Every view has a link to it. Its place tells one installation from another."""
 _VIEWS = "installations"
+_GUESTS = "plugins"
+"""In a view: a file for each plugin that runs there, with the imports that were tried for it."""
+_LONGEST_NAME = 60
 _SITE = f"lib/python{sys.version_info.major}.{sys.version_info.minor}/site-packages"
 
 # A name, extras, and a version, an address or a marker. What begins with a hyphen would be an option.
@@ -45,12 +51,13 @@ class EnvironmentRefused(CommandRefused):
 class Recipe(msgspec.Struct, frozen=True, kw_only=True):
     """Everything that an environment is built from. Two recipes with one digest make the same environment.
 
-    `links` are import packages of this installation, by name and place: voxgate's own and the plugin's. They
-    are no part of the environment, so that installations share it: see `view`. `imports` must work in it.
+    `plugin`, `imports` and `links` are what one plugin brings to it, and no part of it: plugins with the same
+    packages share an environment, and so do installations. `imports` must work in it. `links` are import
+    packages of this installation, by name and place: voxgate's own and the plugin's, see `view`.
     """
 
-    plugin: str
     packages: tuple[str, ...]
+    plugin: str = ""
     bare: tuple[str, ...] = ()
     constraints: str = ""
     imports: tuple[str, ...] = ()
@@ -61,8 +68,8 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def shared(self) -> Recipe:
-        """What it is for every installation."""
-        return msgspec.structs.replace(self, links={})
+        """What it is for every plugin and every installation."""
+        return msgspec.structs.replace(self, plugin="", imports=(), links={})
 
     @property
     def digest(self) -> str:
@@ -70,12 +77,14 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def name(self) -> str:
-        """The name of the folder. The digest covers the plugin's name, which may not fit into a path."""
-        return f"{re.sub(r'[^A-Za-z0-9._-]', '_', self.plugin)}-{self.digest}"
+        """The name of the folder: its packages for a reader, and the digest, which alone tells them apart."""
+        named = [_project(package) for package in (*self.packages, *self.bare)]
+        own = [name for name in named if name not in _HOST_NEEDS]
+        return f"{'-'.join(own)[:_LONGEST_NAME] or 'host'}-{self.digest}"
 
 
 class Environment(NamedTuple):
-    """An environment that was built."""
+    """An environment that was built. Its recipe names a plugin if it is of a version that shared none."""
 
     recipe: Recipe
     folder: Path
@@ -98,6 +107,12 @@ class Environment(NamedTuple):
         own = _place(_OWN, _OWN)
         links = self.folder.glob(f"{_VIEWS}/*/{_SITE}/{_OWN}")
         return all(link.readlink() == own for link in links if link.exists())
+
+    @property
+    def plugins(self) -> frozenset[str]:
+        """The plugins that run in it, or did: also those of installations that are gone."""
+        guests = (path.name for path in self.folder.glob(f"{_VIEWS}/*/{_GUESTS}/*"))
+        return frozenset(map(unquote, guests)) | ({self.recipe.plugin} - {""})
 
     def size_bytes(self) -> int:
         """Return the size of its files, without linked ones."""
@@ -164,7 +179,7 @@ def find_built(recipe: Recipe) -> Environment | None:
 
 
 def is_current(found: Environment, recipe: Recipe) -> bool:
-    return msgspec.structs.replace(recipe, torch=found.recipe.torch).shared == found.recipe
+    return msgspec.structs.replace(recipe, torch=found.recipe.torch).shared == found.recipe.shared
 
 
 def every() -> Iterator[Environment]:
@@ -174,8 +189,14 @@ def every() -> Iterator[Environment]:
             made = msgspec.json.decode(manifest.read_bytes(), type=Recipe)
         except (OSError, msgspec.MsgspecError):
             continue  # removed meanwhile, or of a version that wrote other recipes
-        if manifest.parent.name == made.name:
+        if manifest.parent.name == made.name or _is_of_one_plugin(manifest.parent.name, made):
             yield Environment(made, manifest.parent)
+
+
+def _is_of_one_plugin(folder: str, made: Recipe) -> bool:
+    """Tell whether a version built it that gave each plugin an environment of its own. It is as good."""
+    plugin = re.sub(r"[^A-Za-z0-9._-]", "_", made.plugin)
+    return bool(made.plugin) and re.fullmatch(rf"{re.escape(plugin)}-[0-9a-f]{{12}}", folder) is not None
 
 
 def interpreter(plugin: str, hosted: Hosted) -> str:
@@ -186,7 +207,32 @@ def interpreter(plugin: str, hosted: Hosted) -> str:
     found = find_built(wanted)
     if found is None:
         raise EnvironmentRefused(f"run: voxgate env build {plugin}")
-    return view(found, wanted.links)
+    python = view(found, wanted.links)
+    if not _guest_file(found, wanted).exists():
+        with suppress(OSError):  # the folder may belong to somebody who builds for all
+            note_guest(found, wanted, tried=())
+    return python
+
+
+def note_guest(found: Environment, wanted: Recipe, tried: tuple[str, ...]) -> None:
+    """Note in a view that a plugin runs there, and which imports have worked for it."""
+    file = _guest_file(found, wanted)
+    file.parent.mkdir(exist_ok=True)
+    file.write_bytes(msgspec.json.encode(tried))
+
+
+def is_tried(found: Environment, wanted: Recipe) -> bool:
+    """Tell whether a plugin's imports have worked in an environment, with the code of this installation."""
+    try:
+        return _guest_file(found, wanted).read_bytes() == msgspec.json.encode(wanted.imports)
+    except OSError:
+        return False
+
+
+def _guest_file(found: Environment, wanted: Recipe) -> Path:
+    # A name of any letters, without a way out of the folder: a dot is none of those that are quoted.
+    name = quote(wanted.plugin, safe="").replace(".", "%2E")
+    return found.folder / _VIEWS / _digest(wanted.links) / _GUESTS / name
 
 
 def _digest(value: Any) -> str:
@@ -196,7 +242,12 @@ def _digest(value: Any) -> str:
 def _host_packages() -> tuple[str, ...]:
     """Return the packages that the host protocol needs, in the versions for this voxgate."""
     required = importlib.metadata.requires("voxgate") or []
-    return tuple(line for line in required if re.split(r"[^\w.-]", line, maxsplit=1)[0] in _HOST_NEEDS)
+    return tuple(line for line in required if _project(line) in _HOST_NEEDS)
+
+
+def _project(package: str) -> str:
+    """Return the name in a package as pip takes it: letters, digits, dots and hyphens."""
+    return re.split(r"[^\w.-]", package, maxsplit=1, flags=re.ASCII)[0]
 
 
 def _place(plugin: str, name: str) -> Path:

@@ -12,9 +12,10 @@ import msgspec
 import structlog
 
 from policies.host_health import is_frozen
-from proxy.engines.children import Child, Keeper
 from proxy.engines.engine_suspects import EngineSuspects
 from proxy.engines.registry import HostedEngineSpec
+from proxy.helpers.child import HOST_NICENESS, Child
+from proxy.helpers.keeper import Keeper
 from speech_engine.host.pipe_messages import BeginHost, HostState, Loading, Message, TextVerdicts, Tick
 
 _ENDED = ("restarting", "failed", "unloaded")
@@ -120,7 +121,9 @@ class Host:
         self._licence = self.spec.licence
         self._started_at, self._loading = time.monotonic(), Loading(0.0, "")
         interpreter, environ = self._python
-        child = await Child.start("speech_engine.host", interpreter=interpreter, environ=environ)
+        child = await Child.start(
+            "speech_engine.host", interpreter=interpreter, environ=environ, niceness=HOST_NICENESS
+        )
         section = self.spec.section
         child.send(
             BeginHost(

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import os
-from collections.abc import AsyncIterator, Collection, Coroutine
+from collections.abc import AsyncIterator, Callable, Collection, Coroutine
 from contextlib import suppress
 from typing import Any
 
@@ -24,7 +24,7 @@ from proxy.engines.sample_delivery import SampleDelivery, SampleOrder
 from proxy.engines.sample_source import NO_SOURCE, SampleSource
 from speech_engine import API_VERSION, EngineFailed, EngineUnavailable, ModelInfo, SpeechJob, VoiceInfo, Work
 from speech_engine.host import messages
-from speech_engine.host.batch_figures import add_figures
+from speech_engine.host.batch_steps import add_figures
 from speech_engine.host.engine_stream import OnDispatch, ignore_dispatch
 from speech_engine.host.pipe_messages import (
     HostState,
@@ -49,7 +49,8 @@ class HostedEngine:
         self._processes: dict[int, HostProcess] = {}
         self._ready_at: dict[int, float] = {}
         self._choice = ProcessChoice()
-        self.revision = 0
+        self.on_introduced: Callable[[], None] | None = None
+        """Called when a host brings other models or voices."""
         self._welcome = messages.HelloReply(API_VERSION, 0, (), ())
         self.changed = asyncio.Event()
         self._has_room = asyncio.Event()
@@ -246,7 +247,8 @@ class HostedEngine:
             if welcome and theirs == API_VERSION:
                 models = with_licence(welcome.models, state.licence)
                 self._welcome = msgspec.structs.replace(welcome, models=models)
-                self.revision += 1
+                if self.on_introduced is not None:
+                    self.on_introduced()
                 return True
             reason = f"its host's API version is {theirs}, the server's {API_VERSION}: they must be the same"
             _log.warning("host.hello.refused", engine=self.name, reason=reason)

@@ -9,6 +9,7 @@ import asyncio
 import errno
 import socket
 import ssl
+import time
 from types import TracebackType
 
 import aiohappyeyeballs
@@ -16,6 +17,7 @@ import aiohappyeyeballs
 from proxy.engines.http1_answer import Http1Answer
 from proxy.engines.http1_connection import Http1Connection
 from proxy.engines.http1_request import Origin, RequestHead
+from proxy.engines.request_places import Places
 from speech_engine import EngineFailed, EngineTimeout, EngineUnavailable
 
 _NEXT_ADDRESS_S = 0.25
@@ -30,7 +32,7 @@ class ConnectionPool:
     All sockets together are no more than `most`: the one that was idle longest makes room.
     """
 
-    def __init__(self, places: asyncio.Semaphore, most: int, trust: ssl.SSLContext) -> None:
+    def __init__(self, places: Places, most: int, trust: ssl.SSLContext) -> None:
         self._places = places
         self._most = most
         self._trust = trust
@@ -48,15 +50,15 @@ class ConnectionPool:
 
         Raises EngineUnavailable if nobody is reached, EngineTimeout if there is none by `deadline`.
         """
-        if not fresh and not self._places.locked() and (idle := self._take_idle(origin)):
-            # It is free, so this does not wait.
-            await self._places.acquire()
-            return idle
+        if not fresh and self._idle.get(origin) and self._places.take_now():
+            return self._idle[origin].pop()
         try:
             async with asyncio.timeout_at(deadline):
                 await self._places.acquire()
                 try:
-                    return (None if fresh else self._take_idle(origin)) or await self._open(origin)
+                    if not fresh and (idle := self._idle.get(origin)):
+                        return idle.pop()
+                    return await self._open(origin)
                 except BaseException:
                     self._places.release()
                     raise
@@ -90,10 +92,6 @@ class ConnectionPool:
         if sockets:
             # The loop closes a socket some turns after it was told to.
             await asyncio.wait([connection.closed for connection in sockets], timeout=_CLOSING_S)
-
-    def _take_idle(self, origin: Origin) -> Http1Connection | None:
-        idle = self._idle.get(origin)
-        return idle.pop() if idle else None
 
     async def _open(self, origin: Origin) -> Http1Connection:
         self._opening += 1
@@ -140,21 +138,28 @@ class Http1Exchange:
         self._body = body
         self._within_s = within_s
         self._silence_s = silence_s
-        self._connection: Http1Connection
         self._answer: Http1Answer | None = None
 
     def __repr__(self) -> str:
         return f"<Http1Exchange {self._answer!r}>"
 
     async def __aenter__(self) -> Http1Answer:
-        deadline = asyncio.get_running_loop().time() + self._within_s
-        try:
-            return await self._ask(deadline)
-        except EngineFailed:
-            # The connection was closed while it was idle, and nobody had noticed.
-            if not self._head.may_repeat or self._connection.is_fresh or not self._is_untouched:
-                raise
-        return await self._ask(deadline, fresh=True)
+        deadline, head, is_again = _now() + self._within_s, self._head, False
+        data = head.with_body(self._body)
+        while True:
+            connection = await self._pool.take(head.origin, deadline, fresh=is_again)
+            answer = self._answer = connection.begin(data, self._silence_s)
+            try:
+                await answer.wait_for_head(deadline)
+            except BaseException as error:
+                answer.close()
+                # The connection was closed while it was idle, and nobody had noticed.
+                is_stale = not connection.is_fresh and answer.is_untouched
+                if is_again or not is_stale or not head.may_repeat or not isinstance(error, EngineFailed):
+                    raise
+                is_again = True
+            else:
+                return answer
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -162,17 +167,6 @@ class Http1Exchange:
         if self._answer is not None:
             self._answer.close()
 
-    @property
-    def _is_untouched(self) -> bool:
-        return self._answer is not None and self._answer.is_untouched
 
-    async def _ask(self, deadline: float, *, fresh: bool = False) -> Http1Answer:
-        data = self._head.with_body(self._body)
-        connection = self._connection = await self._pool.take(self._head.origin, deadline, fresh=fresh)
-        answer = self._answer = connection.begin(data, self._silence_s)
-        try:
-            await answer.wait_for_head(deadline)
-        except BaseException:
-            answer.close()
-            raise
-        return answer
+_now = time.monotonic
+"""The clock of every event loop. To ask the running loop costs a question to the kernel."""

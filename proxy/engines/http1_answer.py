@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Mapping
 from typing import Protocol
 
@@ -65,20 +66,20 @@ class Http1Answer:
 
     @property
     def is_awaited(self) -> bool:
-        return self._waiter is not None
+        return self._waiter is not None and not self._waiter.done()
 
     async def wait_for_head(self, deadline: float) -> None:
         """Raises EngineTimeout at `deadline`, EngineFailed if the connection ends before the status."""
         while not self.status and (connection := self._connection):
-            await self._wait(connection, deadline)
+            await self._news(connection, deadline)
         if self._error is not None and not self.status:
             raise self._error
 
     async def next_piece(self) -> bytes:
         if not self._pieces and (connection := self._connection):
-            deadline = connection.loop.time() + self._silence_s
+            deadline = time.monotonic() + self._silence_s
             while not self._pieces and self._connection is not None:
-                await self._wait(connection, deadline)
+                await self._news(connection, deadline)
         if not self._pieces:
             if self._error is not None:
                 raise self._error
@@ -124,7 +125,8 @@ class Http1Answer:
         """Nothing more will come: the answer is whole, or `error` says why it is not."""
         self._connection = self._parser = None
         self._error = error
-        self._wake()
+        if self._waiter is not None:
+            self._wake()
 
     # What follows is called by the parser.
 
@@ -164,21 +166,20 @@ class Http1Answer:
         if not self._fault and not self.is_whole:
             self._pieces.append(data)
             self.held_bytes += len(data)
-            self._wake()
+            if self._waiter is not None:
+                self._wake()
 
     def on_message_complete(self) -> None:
         if self.status and not self.is_whole and self._parser is not None:
             self.is_whole = True
             self.keeps_connection = self._parser.should_keep_alive()
 
-    async def _wait(self, connection: AnswerSource, deadline: float) -> None:
-        waiter = self._waiter = connection.loop.create_future()
+    def _news(self, connection: AnswerSource, deadline: float) -> asyncio.Future[None]:
+        self._waiter = connection.loop.create_future()
         connection.expect_by(deadline)
-        try:
-            await waiter
-        finally:
-            self._waiter = None
+        return self._waiter
 
     def _wake(self) -> None:
-        if self._waiter is not None and not self._waiter.done():
-            self._waiter.set_result(None)
+        waiter, self._waiter = self._waiter, None
+        if waiter is not None and not waiter.done():
+            waiter.set_result(None)

@@ -7,6 +7,7 @@ when it fires.
 from __future__ import annotations
 
 import asyncio
+import time
 from typing import Protocol, cast
 
 from proxy.engines.http1_answer import Http1Answer
@@ -63,7 +64,7 @@ class Http1Connection(asyncio.Protocol):
     def rest(self) -> None:
         """Close in a while, unless a request comes before."""
         self.is_fresh = False
-        self.idle_since = self.loop.time()
+        self.idle_since = time.monotonic()
         self.expect_by(self.idle_since + _IDLE_S)
 
     def expect_by(self, deadline: float) -> None:

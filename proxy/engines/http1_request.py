@@ -52,8 +52,9 @@ class RequestHead(NamedTuple):
         return b"%bcontent-length: %d\r\n\r\n%b" % (self.data, len(body), body)
 
 
+@lru_cache(maxsize=256)
 def request_head(method: str, url: str, headers: Headers) -> RequestHead | None:
-    """Return the head of a plain request, or None if aiohttp must send the request.
+    """Return the head of a plain request, or None if aiohttp must send the request. It is made once.
 
     Raises EngineUnavailable for a header that must not be sent: nobody was asked.
     """
@@ -77,7 +78,6 @@ def check_headers(headers: Headers) -> None:
             )
 
 
-@lru_cache(maxsize=256)
 def _place(url: str) -> tuple[Origin, str, str] | None:
     found = _ADDRESS.fullmatch(url)
     if found is None or _DOTS.search(found["path"] or ""):
@@ -90,7 +90,6 @@ def _place(url: str) -> tuple[Origin, str, str] | None:
     return Origin(scheme, host.strip("[]"), port), shown, (found["path"] or "/") + (found["query"] or "")
 
 
-@lru_cache(maxsize=256)
 def _lines(headers: Headers) -> bytes | None:
     check_headers(headers)
     given = {name.lower(): value.strip(" \t") for name, value in headers}

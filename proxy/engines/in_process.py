@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Collection
+from collections.abc import AsyncIterator, Callable, Collection
 
 import structlog
 
 from proxy.engines.local_samples import LocalSamples, find_model
 from proxy.engines.sample_source import NO_SOURCE
 from speech_engine import Engine, ModelInfo, VoiceInfo, Work
-from speech_engine.host.engine_stream import EngineStream, OnDispatch, ignore_dispatch
+from speech_engine.host.engine_stream import EngineStream, OnDispatch, SlotStream, ignore_dispatch
 from speech_engine.host.messages import HealthReport, introduction
-from speech_engine.host.slot_stream import SlotStream
-from speech_engine.host.slot_turn import batch_of
-from speech_engine.host.slots import Slots
+from speech_engine.host.slots import Slots, batch_of
 from speech_engine.licences import with_licence
 from speech_engine.work import job_with_samples
 
@@ -23,7 +21,8 @@ _log = structlog.get_logger()
 class InProcessEngine:
     """An engine in the server, behind the same slots and queue that a host would keep."""
 
-    revision = 0
+    on_introduced: Callable[[], None] | None = None
+    """Never called: it keeps its lists."""
     state = "ready"
     reason = ""
 

@@ -16,7 +16,7 @@ from typing import Protocol, TypeVar
 OTHERS_S = 2.0
 """How long an account counts as one that speaks, after its last job has come."""
 
-PATIENCE_S = 1.0
+PATIENCE_S = 3.0
 """How long a job waits for a place in the processes of its account."""
 
 

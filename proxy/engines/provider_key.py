@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Callable
+from math import inf
 from typing import Literal
 
 import structlog
@@ -15,30 +17,30 @@ from proxy.engines.provider_pace import ProviderPace
 from proxy.telemetry.metrics import EngineMetrics
 from speech_engine import (
     Audio,
+    Convert,
     Encoded,
     Engine,
-    EngineBusy,
+    EngineCannot,
     EngineError,
     EngineExhausted,
     EngineFailed,
+    EngineForbidden,
     EngineLimited,
     EngineStumbled,
     EngineTimeout,
     EngineUnauthorized,
     EngineUnavailable,
     Event,
+    Speak,
     Work,
 )
 from speech_engine.host.engine_stream import OnDispatch
 from speech_engine.host.messages import introduction
-from speech_engine.host.slot_turn import SlotTurn
-from speech_engine.host.slots import Slots
-from speech_engine.work import job_of
+from speech_engine.host.slots import Slots, SlotTurn
 
 REFUSED = (EngineUnauthorized, EngineExhausted)
-_FAULTY = (EngineFailed, EngineStumbled, EngineTimeout, EngineUnavailable)
-_SAYS_NOTHING = (EngineBusy, EngineLimited)
-"""Raised by our own queue and pace, or by a provider that is well but has enough to do."""
+"""The key is refused, and another may be taken. All but EngineForbidden surely mean the key, not the text."""
+_FAULTY = (EngineFailed, EngineForbidden, EngineStumbled, EngineTimeout)
 
 _NEARLY_S = 0.1
 """A try that is cancelled so shortly before its deadline was cancelled because of the deadline."""
@@ -51,36 +53,34 @@ Result = EngineError | Literal["finished", "left"]
 _log = structlog.get_logger()
 
 
-class KeyTurn:
-    """One try of a key: the slot that it holds, and what the key knows of it."""
+class KeyTurn(SlotTurn):
+    """One try of a key: the turn in its slots, and what the key knows of it.
 
-    def __init__(self, deadline: float, *, is_probe: bool) -> None:
-        self.slot: SlotTurn | None = None
-        self.dispatched_at: float | None = None
-        self.has_audio = False
-        self._deadline = deadline
-        self.is_probe = is_probe
-        self.is_reported = False
+    `probes_since` is the moment at which the breaker had opened, if the try is a probe.
+    """
+
+    has_slot = False
+    probes_since: float | None = None
+    dispatched_at: float | None = None
+    has_audio = False
+    is_reported = False
 
     def __repr__(self) -> str:
         return f"<KeyTurn {'with' if self.has_audio else 'without'} audio>"
 
     @property
-    def left_s(self) -> float:
-        return max(0.0, self._deadline - _now())
-
-    @property
     def was_silent(self) -> bool:
         return self.dispatched_at is not None and _now() >= max(
-            self._deadline - _NEARLY_S, self.dispatched_at + _SILENCE_S
+            self.deadline_at - _NEARLY_S, self.dispatched_at + _SILENCE_S
         )
 
 
 class ProviderKey:
     """A key and its breaker. `first_answer` is set when the provider's first refresh has ended.
 
-    `credential` is the label of the provider's account to which the key belongs. `rests` is set while the
-    breaker is open. Each `enter` that returns needs one `leave`.
+    `credential` is the label of the provider's account to which the key belongs. `wants_look` is set while
+    the breaker is open or in doubt: a call of our own may end that. Each `enter` that returns needs one
+    `leave`.
     """
 
     def __init__(
@@ -97,11 +97,12 @@ class ProviderKey:
         self.credential = credential
         self.engine = engine
         self.slots = slots
-        self.revision = 0
+        self.on_introduced: Callable[[], None] = _ignore
         self.breaker: Breaker = CLOSED
         self.reason = ""
         self.first_answer = asyncio.Event()
-        self.rests = asyncio.Event()
+        self.wants_look = asyncio.Event()
+        self._spoke_at = -inf
         self._owner = owner
         self._pace = pace
         self._metrics = metrics
@@ -113,11 +114,10 @@ class ProviderKey:
     def introduce(self) -> None:
         """Read again which models and voices the engine has."""
         self.welcome = introduction(self.engine)
-        self.revision += 1
+        self.on_introduced()
 
-    @property
-    def may_try(self) -> bool:
-        return breaker.may_try(self.breaker, _now())
+    def may_try(self, account: str) -> bool:
+        return breaker.may_try(self.breaker, account, _now())
 
     @property
     def opens_in_s(self) -> float:
@@ -126,17 +126,20 @@ class ProviderKey:
     async def enter(self, work: Work, deadline: float, on_dispatch: OnDispatch) -> KeyTurn:
         """Take a slot, and wait for the pace in it. Raises EngineError like `Slots.enter`, or EngineLimited.
 
-        If the breaker is half open, this try is its probe.
+        If the breaker is half open, this try is a probe.
         """
-        if not work.has_listener:
-            return await self._enter_apart(deadline, on_dispatch)
-        self.breaker = breaker.start_try(self.breaker)
-        turn = KeyTurn(deadline, is_probe=self.breaker.is_probing)
+        if not isinstance(work, (Speak, Convert)):
+            return await self._enter_apart(work, deadline, on_dispatch)
+        job = work.job
+        turn = KeyTurn(job.tenant, deadline, job.estimated_s, job.share, False, job, job.urgency)
+        if not self.breaker.is_closed:
+            turn.probes_since = self.breaker.since
+            self.breaker = breaker.start_try(self.breaker, turn.tenant)
         try:
-            turn.slot = await self.slots.enter(
-                work.tenant, turn.left_s, work.estimated_s, work.share, job=job_of(work)
-            )
-            await self._pace.turn(turn.left_s)
+            if not self.slots.take_now(turn):
+                await self.slots.take(turn)
+            turn.has_slot = True
+            await self._pace.turn(deadline - _now())
         except BaseException:
             self.leave(turn, "left")
             raise
@@ -144,21 +147,21 @@ class ProviderKey:
         on_dispatch(True)
         return turn
 
-    async def _enter_apart(self, deadline: float, on_dispatch: OnDispatch) -> KeyTurn:
+    async def _enter_apart(self, work: Work, deadline: float, on_dispatch: OnDispatch) -> KeyTurn:
         """Wait for the pace alone. The key learns nothing of work on a voice.
 
         Somebody's clones must not take the slots of everybody's speech, and a key that may not clone may
         speak all the same. Who sends this work limits it.
         """
-        turn = KeyTurn(deadline, is_probe=False)
+        turn = KeyTurn(work.tenant, deadline, work.estimated_s, work.share, False)
         await self._pace.turn(turn.left_s)
         on_dispatch(True)
         return turn
 
     def note(self, turn: KeyTurn, event: Event) -> None:
         """Count what came out. The first audio says at once that the provider is well."""
-        if turn.slot is not None:
-            self.slots.note(turn.slot, event)
+        if turn.has_slot:
+            self.slots.note(turn, event)
         if not turn.has_audio and isinstance(event, (Audio, Encoded)):
             turn.has_audio = True
             self._report(turn, None)
@@ -166,28 +169,42 @@ class ProviderKey:
     def leave(self, turn: KeyTurn, result: Result) -> None:
         """Give back the slot and tell the breaker the result.
 
-        A try that stayed in our queue says nothing, nor does work on a voice.
+        A try that stayed in our queue says nothing, nor does work on a voice, nor an end without audio: then
+        the text has nothing to be spoken.
         """
-        if turn.slot is not None:
-            self.slots.leave(turn.slot)
+        if turn.has_slot:
+            self.slots.leave(turn)
         if turn.dispatched_at is not None:
             if isinstance(result, EngineLimited):
                 self._pace.pause(result.retry_after_s)
             if isinstance(result, EngineError):
                 self._report(turn, result)  # a fault after audio is told too
-            elif result == "finished" and not turn.is_reported:
-                self._report(turn, None)
             elif result == "left" and not turn.is_reported and turn.was_silent:
                 self._report(turn, EngineTimeout("It gave no audio in time."))
-        if turn.is_probe and not turn.is_reported:
-            self.breaker = breaker.abandon_try(self.breaker)
+        if turn.probes_since == self.breaker.since and not turn.is_reported:
+            self.breaker = breaker.abandon_try(self.breaker, turn.tenant)
 
     def _report(self, turn: KeyTurn, error: EngineError | None) -> None:
         """Tell the breaker how the provider answered; None means audio. Some errors say nothing about it."""
+        if error is None and self.breaker == CLOSED:
+            turn.is_reported, self._spoke_at = True, _now()
+            return
         outcome = _outcome(error)
         turn.is_reported = outcome is not None
-        if outcome is not None:
-            self._set_breaker(breaker.end_try(self.breaker, outcome, _now(), is_probe=turn.is_probe), error)
+        if outcome is None:
+            return
+        now, before = _now(), self.breaker
+        after = breaker.end_try(
+            before,
+            outcome,
+            turn.tenant,
+            now,
+            is_probe=turn.probes_since == before.since,
+            quiet_s=now - self._spoke_at,
+        )
+        if outcome == "well":
+            self._spoke_at = now
+        self._set_breaker(after, error)
 
     def note_refresh(self, error: EngineError | None) -> None:
         """Note how a refresh ended; None means that the provider answered."""
@@ -202,9 +219,13 @@ class ProviderKey:
             return
         if error is not None and not new.is_closed:
             self.reason = error.reason or type(error).__name__
-        if new.is_refused and error is not None:
+        if isinstance(error, REFUSED) and new.since != before.since:
             self._metrics.alarmed(self._owner, type(error).__name__)
             _log.error("engine.key.refused", engine=self._owner, key=self.number, reason=self.reason)
+        if new.is_closed and not new.is_doubtful:
+            self.wants_look.clear()
+        else:
+            self.wants_look.set()
         if new.is_closed != before.is_closed:
             self._opened_or_closed()
 
@@ -213,19 +234,25 @@ class ProviderKey:
         self._metrics.breaker(self._owner, self.number, is_open)
         fields = {"engine": self._owner, "key": self.number, "reason": self.reason}
         if is_open:
-            self.rests.set()
             _log.warning("engine.breaker.opened", **fields)
         else:
-            self.rests.clear()
             _log.info("engine.breaker.closed", **fields)
 
 
 def _outcome(error: EngineError | None) -> Outcome | None:
-    if isinstance(error, REFUSED):
+    """Return what an error says of the provider. Most say nothing: our own queue and pace were full, or the
+    provider is well and refuses this request."""
+    if error is None:
+        return "well"
+    if isinstance(error, REFUSED) and not isinstance(error, EngineForbidden):
         return "refused"
-    if isinstance(error, _SAYS_NOTHING):
-        return None
-    return "faulty" if isinstance(error, _FAULTY) else "well"
+    if isinstance(error, EngineUnavailable):
+        return "unreached"
+    return "faulty" if isinstance(error, _FAULTY) and not isinstance(error, EngineCannot) else None
+
+
+def _ignore() -> None:
+    """Do nothing: nobody has looked at the lists yet."""
 
 
 _now = time.monotonic

@@ -6,6 +6,7 @@ So the provider has no reason to refuse one.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import deque
 
 from policies import provider_waits
@@ -30,19 +31,22 @@ class ProviderPace:
 
     def pause(self, provider_s: float | None) -> None:
         """Send nothing for the time that the provider names."""
-        now = asyncio.get_running_loop().time()
+        now = time.monotonic()
         pause_s = min(max(provider_s or 0.0, _SHORTEST_PAUSE_S), _LONGEST_PAUSE_S)
         self._paused_until = max(self._paused_until, now + pause_s)
 
     async def turn(self, within_s: float) -> None:
         """Wait until the key may be used. Raise EngineLimited if that is later than `within_s`."""
-        loop = asyncio.get_running_loop()
-        deadline = loop.time() + within_s
-        while (wait_s := self._wait_s(loop.time())) > 0:
-            if loop.time() + wait_s > deadline:
+        now = time.monotonic()
+        if self._most is None and now >= self._paused_until:
+            return
+        deadline = now + within_s
+        while (wait_s := self._wait_s(now)) > 0:
+            if now + wait_s > deadline:
                 raise EngineLimited("The provider allows no more requests in time.", retry_after_s=wait_s)
             await asyncio.sleep(wait_s)
-        self._sent.append(loop.time())
+            now = time.monotonic()
+        self._sent.append(now)
 
     def _wait_s(self, now: float) -> float:
         paused_s = max(0.0, self._paused_until - now)

@@ -6,6 +6,7 @@ The answer also shows whether the provider is there.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -17,7 +18,8 @@ from speech_engine import EngineError, EngineRefreshes, EngineTimeout
 
 REFRESH_S = 300.0
 PROBE_S = 15.0
-"""The interval while a breaker is open. The first good answer closes it, so no request is the probe."""
+"""The interval while a breaker is open: the first good answer closes it, so no request need be the probe. An
+account's faults alone make a call of ours at once, yet no two within this time."""
 ANSWER_S = 10.0
 GREETING_S = 3.0
 """How long a starting server waits for a provider. Then it goes on without an answer."""
@@ -56,13 +58,20 @@ async def _wait_for_answers(cloud: CloudEngine) -> None:
 async def _keep(cloud: CloudEngine, key: ProviderKey, engine: EngineRefreshes) -> None:
     while True:
         await _refresh(cloud, key, engine)
+        refreshed_at = time.monotonic()
         try:
             async with asyncio.timeout(REFRESH_S):
-                await key.rests.wait()
+                await key.wants_look.wait()
         except TimeoutError:
             continue
-        # A refused key is not probed more often: the provider could lock it.
-        await asyncio.sleep(REFRESH_S if key.breaker.is_refused else PROBE_S)
+        await asyncio.sleep(_pause_s(key, refreshed_at))
+
+
+def _pause_s(key: ProviderKey, refreshed_at: float) -> float:
+    if key.breaker.is_doubtful:
+        return max(0.0, refreshed_at + PROBE_S - time.monotonic())
+    # A refused key is not probed more often: the provider could lock it.
+    return REFRESH_S if key.breaker.is_refused else PROBE_S
 
 
 async def _refresh(cloud: CloudEngine, key: ProviderKey, engine: EngineRefreshes) -> None:

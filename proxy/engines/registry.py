@@ -27,7 +27,7 @@ from proxy.engines.model_store.store import StoredModel, strictest_licence, with
 from speech_engine import Context, Engine, Hosted, Plugin
 from speech_engine.model_files import ModelFormat, UnusableModel
 from speech_engine.plugin import Create, Missing, S
-from speech_engine.worker_module import worker_engine
+from speech_engine.worker_module import worker_plugin
 
 _Key = tuple[str, str]
 """A plugin's kind and name."""
@@ -276,7 +276,7 @@ def _with_models(
 
 def _create_of(name: str, module: str) -> Create[Any]:
     try:
-        return worker_engine(module)[1]
+        return worker_plugin(module)[1]
     except (Exception, SystemExit) as error:  # noqa: BLE001 - the seam around a plugin: reported as its fault
         reason = f"{type(error).__name__}: {error}"
     raise EngineConfigError(f"engines.{name}: {module} cannot be used: {reason}")
@@ -294,7 +294,11 @@ def _settings(section: str, type_: type[msgspec.Struct], raw: Mapping[str, Any])
     try:
         settings = fields.read(type_, raw)
     except fields.FieldFaults as error:
-        faults += [f"{section}.{fault.field}: must be {fault.expected}" for fault in error.faults]
+        faults += [f"{section}.{fault.field}: {_said_of(fault)}" for fault in error.faults]
     if faults:
         raise EngineConfigError("; ".join(faults))
     return settings
+
+
+def _said_of(fault: fields.FieldFault) -> str:
+    return "it is missing" if fault.kind == "missing" else f"must be {fault.expected}"

@@ -8,7 +8,7 @@ import ssl
 import urllib.request
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from functools import lru_cache
+from functools import cache, lru_cache
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 from proxy.config.sections import Upstream
 from proxy.engines.http1 import ConnectionPool, Http1Exchange
 from proxy.engines.http1_request import request_head
+from proxy.engines.request_places import Places
 from speech_engine.http import HttpAnswer, HttpForm, HttpRequest
 from speech_engine.sockets import Socket, SocketRequest
 
@@ -28,12 +29,11 @@ if TYPE_CHECKING:
 class UpstreamClient:
     """A `speech_engine.HttpClient` and a `SocketClient`. Use `open_http`."""
 
-    def __init__(self, upstream: Upstream, proxy_of: Callable[[str], str | None]) -> None:
+    def __init__(self, upstream: Upstream, proxy_of: Callable[[str], str | None] | None) -> None:
         self._connections = upstream.connections
-        self._trust = ssl.create_default_context(cafile=Path(upstream.ca_file) if upstream.ca_file else None)
-        self._trust.set_alpn_protocols(["http/1.1"])
+        self._trust = _trust(Path(upstream.ca_file)) if upstream.ca_file else _usual_trust()
         # Both clients together ask no more at once than the section allows.
-        self._places = asyncio.Semaphore(upstream.connections)
+        self._places = Places(upstream.connections)
         self._pool = ConnectionPool(self._places, upstream.connections, self._trust)
         self._proxy_of = proxy_of
         self._aiohttp: AiohttpClient | None = None
@@ -44,7 +44,7 @@ class UpstreamClient:
 
     def send(self, request: HttpRequest) -> AbstractAsyncContextManager[HttpAnswer]:
         """Return the exchange, for `async with`. Raises EngineUnavailable for a header of two lines."""
-        proxy = self._proxy_of(request.url)
+        proxy = None if self._proxy_of is None else self._proxy_of(request.url)
         head = request_head(request.method, request.url, tuple(request.headers.items()))
         if head is None or proxy is not None or isinstance(request.body, HttpForm):
             return _OtherExchange(self, request, proxy)
@@ -53,7 +53,8 @@ class UpstreamClient:
     def connect(self, request: SocketRequest) -> AbstractAsyncContextManager[Socket]:
         """Return the connection, for `async with`."""
         # The variables of the environment know http and https alone.
-        proxy = self._proxy_of(f"http{request.url.removeprefix('ws')}")
+        url = f"http{request.url.removeprefix('ws')}"
+        proxy = None if self._proxy_of is None else self._proxy_of(url)
         return _OpenedSocket(self, request, proxy)
 
     async def sockets(self) -> SocketSession:
@@ -132,11 +133,23 @@ async def open_http(upstream: Upstream) -> AsyncIterator[UpstreamClient]:
         await client.close()
 
 
+@cache
+def _usual_trust() -> ssl.SSLContext:
+    """The machine's own authorities: to read them takes 30 ms."""
+    return _trust(None)
+
+
+def _trust(ca_file: Path | None) -> ssl.SSLContext:
+    context = ssl.create_default_context(cafile=ca_file)
+    context.set_alpn_protocols(["http/1.1"])
+    return context
+
+
 def _always(proxy: str) -> Callable[[str], str | None]:
     return lambda _url: proxy
 
 
-def _proxies_of_environment(proxies: Mapping[str, str]) -> Callable[[str], str | None]:
+def _proxies_of_environment(proxies: Mapping[str, str]) -> Callable[[str], str | None] | None:
     """Read HTTPS_PROXY, NO_PROXY and the like once. aiohttp would read them for each request, in a thread."""
 
     @lru_cache(maxsize=64)
@@ -147,4 +160,4 @@ def _proxies_of_environment(proxies: Mapping[str, str]) -> Callable[[str], str |
         parts = urlsplit(url)
         return of_host(parts.scheme, parts.netloc.rpartition("@")[2])
 
-    return of_url if proxies else lambda _url: None
+    return of_url if proxies else None

@@ -34,16 +34,36 @@ class AnswerCycle(RequestResponseCycle):
 
     written = 0
     written_before = 0
+    is_receiving = False
+    """Whether somebody waits for the event. To set it for nobody would be calls for every request."""
+    _is_told = False
+    """Whether the application knows that the body is whole."""
     _head = b""
 
     async def receive(self) -> ASGIReceiveEvent:
         if self.waiting_for_100_continue and not self.transport.is_closing():
             self.written_before = _CONTINUE_BYTES
-        message = await super().receive()
-        if not self.more_body:
+        is_there = bool(self.body) or not (self.more_body or self._is_told)
+        if not is_there or self.waiting_for_100_continue or self.disconnected or self.response_complete:
+            message = await self._next_message(is_there=is_there)
+        else:
+            message = {"type": "http.request", "body": bytes(self.body), "more_body": self.more_body}
+            self.body = bytearray()
+        if self.flow.read_paused and (is_there or not self.more_body):
             # Reading pauses while a long body is taken. If it did not go on, nobody would see a client leave.
             self.flow.resume_reading()
+        self._is_told = self._is_told or not self.more_body
         return message
+
+    async def _next_message(self, *, is_there: bool) -> ASGIReceiveEvent:
+        """Return the next message in uvicorn's way, which waits for the event."""
+        if is_there:
+            self.message_event.set()
+        self.is_receiving = True
+        try:
+            return await super().receive()
+        finally:
+            self.is_receiving = False
 
     async def send(self, message: ASGISendEvent) -> None:
         if self.flow.write_paused and not self.disconnected:
@@ -76,7 +96,8 @@ class AnswerCycle(RequestResponseCycle):
         self.response_started = True
         self.waiting_for_100_continue = False
         lines = [STATUS_LINE[status]]
-        lines += [b"%b: %b\r\n" % (name, value) for name, value in headers]
+        for name, value in headers:
+            lines.append(b"%b: %b\r\n" % (name, value))
         if b"content-length" in names:
             self.expected_content_length = int(values[names.index(b"content-length")])
             self.chunked_encoding = False
@@ -125,7 +146,8 @@ class AnswerCycle(RequestResponseCycle):
         if self.expected_content_length:
             raise RuntimeError("The answer is shorter than its content-length.")
         self.response_complete = True
-        self.message_event.set()
+        if self.is_receiving:
+            self.message_event.set()
         if not self.keep_alive and not self.more_body:
             self.transport.close()
         self.on_response()

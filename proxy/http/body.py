@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Annotated, Any
 
 from msgspec import Meta
@@ -18,6 +21,8 @@ BODY_FAILURES = (InvalidRequest, RequestTimeout, RequestTooLarge)
 """The failures that any body may cause."""
 
 _MAX_BODY_BYTES = 64 * 1024
+# One at a time: each keeps the interpreter's lock while it is decoded, and the loop would wait for all.
+_LARGE = ThreadPoolExecutor(1, thread_name_prefix="large-body")
 # Control characters are refused: no database keeps a NUL, and no terminal shows the others as they are.
 _PRINTABLE = r"^[^\x00-\x1f\x7f-\x9f]*\Z"
 
@@ -95,7 +100,12 @@ SignedCredits = Annotated[
 
 async def body(request: Request, type_: type[structs.T], most_bytes: int = _MAX_BODY_BYTES) -> structs.T:
     """Read a body into its struct. Raises InvalidRequest, which names the field that is wrong."""
-    return speech_request.parse(type_, await raw_body(request, most_bytes))
+    raw = await raw_body(request, most_bytes)
+    if len(raw) > _MAX_BODY_BYTES:
+        # Large enough to hold the others up.
+        work = partial(speech_request.parse, type_, raw)
+        return await asyncio.get_running_loop().run_in_executor(_LARGE, work)
+    return speech_request.parse(type_, raw)
 
 
 async def raw_body(request: Request, most_bytes: int = _MAX_BODY_BYTES) -> bytes:

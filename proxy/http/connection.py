@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Awaitable, Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable, Sequence
+from types import TracebackType
 from typing import Protocol
 
 from starlette.types import Message, Receive, Scope, Send
@@ -138,7 +138,7 @@ class Connection:
         self._receive = receive
         self._send = send
         self._peer: Peer = scope.get("extensions", {}).get(PEER) or _SteadyPeer()
-        self._block = Deadline()
+        self._block: _Block | None = None
         self._head: Message | None = None
         # Of a field that comes twice, the first one.
         self._fields: dict[bytes, bytes] = dict(reversed(scope["headers"]))
@@ -162,13 +162,15 @@ class Connection:
         return self._fields.get(name, b"").decode("latin-1")
 
     def headers(self, name: bytes) -> list[str]:
+        if name not in self._fields:
+            return []
         return [value.decode("latin-1") for key, value in self._scope["headers"] if key == name]
 
     async def body(self, limit: int) -> bytes:
         """Read the whole body. Raises RequestTooLarge as soon as the body is surely longer than `limit`,
         RateLimited, and what the peer says of a body that does not come whole."""
-        declared = self.header(b"content-length")
-        if declared.isdecimal() and int(declared) > limit:
+        declared = self._fields.get(b"content-length", b"")
+        if declared.isdigit() and int(declared) > limit:
             raise _too_large(limit)
         part, is_last = await self._body_part()
         if len(part) > limit:
@@ -203,25 +205,22 @@ class Connection:
             raise self._peer.body_failure
         return message.get("body", b""), not more
 
-    @contextmanager
-    def stop_when_client_leaves(self) -> Iterator[None]:
+    def stop_when_client_leaves(self) -> _Block:
         """Cancel the block when the client leaves, and raise ClientLeft at its end. Begin after the body."""
         self._has_client_left = self._peer.is_gone
-        if self._is_for_nobody:
+        if self._has_client_left and self._is_for_nobody:
             raise ClientLeft
         self._peer.on_gone = self._note_client_left
-        try:
-            with self._block:
-                try:
-                    yield
-                finally:
-                    if self._peer.on_gone == self._note_client_left:
-                        self._peer.on_gone = None
-        except TimeoutError:
-            if not self.was_cancelled:
-                raise
-        if self._has_client_left:
-            raise ClientLeft
+        block = self._block = _Block()
+        block.connection = self
+        return block
+
+    def end_block(self) -> bool:
+        """Return whether the client has left. From now on, nothing is cancelled."""
+        self._block = None
+        if self._peer.on_gone == self._note_client_left:
+            self._peer.on_gone = None
+        return self._has_client_left
 
     def set_head(self, status: int, headers: Sequence[RawHeader]) -> None:
         """Keep the headers for the first bytes: until those go out, a failure can have its own status."""
@@ -286,7 +285,29 @@ class Connection:
     def _cancel_unless_kept(self) -> None:
         if self._is_for_nobody:
             self.was_cancelled = True
-            self._block.expire()
+            if self._block is not None:
+                self._block.expire()
+
+
+class _Block(Deadline):
+    """What is cancelled when the client leaves."""
+
+    connection: Connection
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        has_client_left, was_cancelled = self.connection.end_block(), self.connection.was_cancelled
+        if self._has_expired:
+            try:
+                super().__exit__(kind, error, trace)
+            except TimeoutError as expired:
+                error = expired
+                if not was_cancelled:
+                    raise
+        is_explained = isinstance(error, TimeoutError) and was_cancelled
+        if has_client_left and (error is None or is_explained):
+            raise ClientLeft
 
 
 def _too_large(limit: int) -> RequestTooLarge:

@@ -8,6 +8,7 @@ import secrets
 import time
 from collections.abc import Callable, Container, Mapping
 
+import msgspec
 import structlog
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -15,10 +16,12 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from policies.rate import Window
 from proxy.access.limits import rate_headers
 from proxy.access.logins import Logins
+from proxy.access.refusals import RefusalTally
 from proxy.errors import (
     ClientLeft,
     InternalError,
     InvalidKey,
+    InvalidRequest,
     NotAllowed,
     RequestFailed,
     StorageUnavailable,
@@ -46,55 +49,49 @@ class Exchange:
 
     `send` replaces the server's own: it adds the headers that every answer has. The other layers keep their
     notes in `scope["state"]`: `request_id`, `caller`, `bodies` (what its key may send at once), `rate` (the
-    window that was counted) and `route` (a description of the plan, for operators).
+    window that was counted), `route` (a description of the plan, for operators) and `is_recorded` (whether
+    usage has a row of it, however it ends).
     """
 
-    __slots__ = ("_began", "_scope", "_send", "is_complete", "status")
+    __slots__ = ("_began", "_scope", "_send", "code", "is_complete", "status")
 
     def __init__(self, scope: Scope, send: Send, id_: str) -> None:
         self.status = 0
         self.is_complete = False
+        self.code: str | msgspec.UnsetType = msgspec.UNSET
         self._began = time.monotonic()
         self._scope = scope
         self._send = send
         scope.setdefault("state", {})["request_id"] = id_
 
-    @property
-    def id(self) -> str:
-        id_: str = self._scope["state"]["request_id"]
-        return id_
-
     async def send(self, message: Message) -> None:
         if message["type"] == "http.response.start":
-            self.status = message["status"]
-            message["headers"] = [*message.get("headers", ()), *self._headers()]
+            self.status, state = message["status"], self._scope["state"]
+            window: Window | None = state.get("rate")
+            description: str | None = state.get("route")
+            headers = [*message.get("headers", ())]
+            if window is not None:
+                headers += rate_headers(window)
+            if description is not None:
+                headers.append((b"x-voxgate-route", description.encode("ascii", "replace")))
+            elapsed_ms = round((time.monotonic() - self._began) * 1000)
+            headers.append((b"x-request-id", state["request_id"].encode()))
+            headers.append((b"openai-processing-ms", b"%d" % elapsed_ms))
+            message["headers"] = headers
         elif not message.get("more_body", False):
             self.is_complete = True
         await self._send(message)
 
-    def _headers(self) -> list[tuple[bytes, bytes]]:
-        state = self._scope["state"]
-        window: Window | None = state.get("rate")
-        description: str | None = state.get("route")
-        headers: list[tuple[bytes, bytes]] = []
-        if window is not None:
-            headers += [(name.encode(), value.encode()) for name, value in rate_headers(window)]
-        if description is not None:
-            headers.append((b"x-voxgate-route", description.encode("ascii", "replace")))
-        elapsed_ms = round((time.monotonic() - self._began) * 1000)
-        headers.append((b"x-request-id", self.id.encode()))
-        headers.append((b"openai-processing-ms", b"%d" % elapsed_ms))
-        return headers
-
     def finish(self, metrics: Metrics) -> None:
         """Write one log line and one count. Call it when the request is over."""
-        # The template of the route, never the path: a path may be long, secret, or different each time.
+        # As `route_of` has it: a call here would be one for every request.
         route = getattr(self._scope.get("route"), "path", "unmatched")
         metrics.request_ended(route, self.status, aborted=self.status != 0 and not self.is_complete)
-        caller = self._scope["state"].get("caller")
+        state = self._scope["state"]
+        caller = state.get("caller")
         log_request(
             RequestLine(
-                request=self.id,
+                request=state["request_id"],
                 method=self._scope["method"],
                 route=route,
                 status=self.status,
@@ -102,6 +99,7 @@ class Exchange:
                 ms=round((time.monotonic() - self._began) * 1000, 1),
                 account=caller.account if caller else None,
                 key=caller.key if caller else None,
+                code=self.code,
             )
         )
 
@@ -127,6 +125,12 @@ class KeyCheck:
         if not secret and scope["method"] in ("GET", "HEAD") and scope["path"] in self._open_paths:
             return
         if not secret:
+            if _is_preflight(scope):
+                raise InvalidRequest(
+                    "No page of another origin may call this server: [server] cors_origins lists none.",
+                    code="cors_refused",
+                    param="Origin",
+                )
             raise InvalidKey(
                 "You didn't provide an API key. Send it in the Authorization header: "
                 "Authorization: Bearer YOUR_KEY."
@@ -135,7 +139,7 @@ class KeyCheck:
         caller = await self._logins.identify(secret, address)
         scope["state"]["caller"] = caller
         scope["state"]["bodies"] = self._bodies
-        if is_admin_path(scope["path"]) and caller.role != "admin":
+        if caller.role != "admin" and is_admin_path(scope["path"]):
             raise NotAllowed("This key has the role 'speech'; /admin needs a key with the role 'admin'.")
 
 
@@ -143,7 +147,7 @@ class Edge:
     """One callable around all endpoints.
 
     `direct` are routes that are reached without the router. Without `keys`, every client may do everything.
-    `around` wraps what answers, inside the id and the log line: CORS.
+    `around` wraps what answers, inside the id and the log line: CORS. `refusals` counts what is refused.
     """
 
     def __init__(
@@ -153,10 +157,12 @@ class Edge:
         keys: KeyCheck | None = None,
         direct: Mapping[Place, Route] | None = None,
         around: Callable[[ASGIApp], ASGIApp] | None = None,
+        refusals: RefusalTally | None = None,
     ) -> None:
         self.routes = routes
         self._metrics = metrics
         self._keys = keys
+        self._refusals = refusals
         self.direct = direct or {}
         self._answer = self._answer_or_fail if around is None else around(self._answer_or_fail)
         # Unique after restarts too, and cheaper than random bytes for each request.
@@ -206,13 +212,35 @@ class Edge:
                 await failure_reply(shutting_down)(scope, receive, send)
             raise
         except StorageFailed as error:
-            _log.error("storage.failed", request=exchange.id, reason=str(error))
+            _log.error("storage.failed", request=scope["state"]["request_id"], reason=str(error))
             failure = VaultUnavailable() if isinstance(error, VaultFailed) else StorageUnavailable()
         except Exception as error:  # noqa: BLE001 - the seam at the top of a request: logged with its id
-            _log.error("request.failed", request=exchange.id, exc_info=without_values(error))
+            _log.error("request.failed", request=scope["state"]["request_id"], exc_info=without_values(error))
             failure = InternalError()
         if not exchange.status:
+            self._note(exchange, failure, scope)
             await failure_reply(failure)(scope, receive, send)
+
+    def _note(self, exchange: Exchange, failure: RequestFailed, scope: Scope) -> None:
+        """Note a refusal for the log, and for the account of a known key unless usage has it."""
+        exchange.code = failure.code
+        state = scope["state"]
+        caller = state.get("caller")
+        if caller is not None and self._refusals is not None and not state.get("is_recorded"):
+            self._refusals.note(caller, route_of(scope), failure)
+
+
+def route_of(scope: Scope) -> str:
+    """Return the template of the route, never the path: a path may be long, secret, or always different."""
+    template: str = getattr(scope.get("route"), "path", "unmatched")
+    return template
+
+
+def _is_preflight(scope: Scope) -> bool:
+    """Tell whether a browser asks for a page. With `cors_origins`, such a request is answered before."""
+    return scope["method"] == "OPTIONS" and any(
+        name == b"access-control-request-method" for name, _ in scope["headers"]
+    )
 
 
 def presented_key(scope: Scope) -> str:

@@ -13,7 +13,7 @@ from starlette.types import Scope
 
 from proxy.errors import UnknownHost
 
-_ALWAYS = ("/healthz", "/readyz")
+_ALWAYS = ("/healthz", "/health", "/readyz")
 """Probes ask by the address, and these paths tell nothing."""
 
 

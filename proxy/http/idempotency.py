@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AbstractAsyncContextManager
 
 from proxy.errors import InvalidRequest
 from proxy.http.connection import Connection
 from proxy.http.endpoint import Header
 from proxy.kept import KeptAnswer, KeptAnswers, KeyedRequest
+from proxy.ledger import Ledger, Payer
 from proxy.telemetry.metrics import Metrics
 
 _KEY = re.compile(r"[ -~]{1,255}")
@@ -24,20 +26,26 @@ Respond = Callable[[Connection], Awaitable[None]]
 
 
 class Idempotency:
-    def __init__(self, answers: KeptAnswers, metrics: Metrics) -> None:
+    def __init__(self, answers: KeptAnswers, metrics: Metrics, ledger: Ledger) -> None:
         self._answers = answers
         self._metrics = metrics
+        self._ledger = ledger
 
     def key(self, connection: Connection) -> str | None:
         """Return the key, or None if there is none or no answers are kept. Raises InvalidRequest."""
-        return sent_key(connection.headers(b"idempotency-key")) if self._answers.are_kept else None
+        sent = connection.headers(b"idempotency-key")
+        return sent_key(sent) if sent and self._answers.are_kept else None
 
-    async def answer(self, connection: Connection, request: KeyedRequest, respond: Respond) -> None:
-        """Send the kept answer. If there is none, call `respond`, and record what it sends."""
+    async def answer(
+        self, connection: Connection, request: KeyedRequest, payer: Payer, respond: Respond
+    ) -> None:
+        """Send the kept answer. If there is none, call `respond`, and record what it sends.
+
+        A replay costs nothing, and is one of the account's streams as any answer. Raises RateLimited.
+        """
         async with self._answers.claim(request) as claim:
             if isinstance(claim, KeptAnswer):
-                self._metrics.replayed()
-                await _replay(connection, claim)
+                await self._replay(connection, claim, self._ledger.stream(request.request, payer))
                 return
             connection.recording = claim
             try:
@@ -45,6 +53,22 @@ class Idempotency:
             finally:
                 if claim.failure is not None:
                     self._metrics.unrecorded()
+
+    async def _replay(
+        self, connection: Connection, kept: KeptAnswer, stream: AbstractAsyncContextManager[None]
+    ) -> None:
+        headers = [(name.encode(), value.encode("latin-1")) for name, value in kept.headers]
+        spoken = (b"x-voxgate-replay-of", kept.request.encode())
+        with connection.stop_when_client_leaves():
+            async with stream:
+                self._metrics.replayed()
+                connection.set_head(200, [*headers, (b"x-voxgate-replayed", b"true"), spoken])
+                data = await kept.next_chunk()
+                while following := await kept.next_chunk():
+                    await connection.send(data)
+                    data = following
+            # As with any answer, the stream has ended when the client has the last bytes.
+            await connection.end(data)
 
 
 def sent_key(values: Sequence[str]) -> str | None:
@@ -57,13 +81,3 @@ def sent_key(values: Sequence[str]) -> str | None:
             param=_NAME,
         )
     return values[0]
-
-
-async def _replay(connection: Connection, kept: KeptAnswer) -> None:
-    with connection.stop_when_client_leaves():
-        headers = [(name.encode(), value.encode("latin-1")) for name, value in kept.headers]
-        spoken = (b"x-voxgate-replay-of", kept.request.encode())
-        connection.set_head(200, [*headers, (b"x-voxgate-replayed", b"true"), spoken])
-        while data := await kept.next_chunk():
-            await connection.send(data)
-        await connection.end(b"")

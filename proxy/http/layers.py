@@ -20,6 +20,7 @@ from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from proxy.access.limits import Limits
 from proxy.access.logins import Logins
+from proxy.access.refusals import RefusalTally
 from proxy.access.request_classes import RequestClass, RequestCounter
 from proxy.config.sections import Server
 from proxy.errors import InvalidRequest, MethodNotAllowed, NotFound
@@ -34,7 +35,12 @@ _EXPOSED = ("x-request-id", "retry-after", "retry-after-ms", "x-should-retry", "
 
 
 def public_app(
-    endpoints: Sequence[Endpoint], server: Server, logins: Logins, limits: Limits, metrics: Metrics
+    endpoints: Sequence[Endpoint],
+    server: Server,
+    logins: Logins,
+    limits: Limits,
+    metrics: Metrics,
+    refusals: RefusalTally | None = None,
 ) -> ASGIApp:
     """Return what the port serves."""
     counter = RequestCounter(limits)
@@ -45,6 +51,7 @@ def public_app(
         KeyCheck(logins, OpenPaths(endpoints, server.public_catalogue), known_hosts),
         {(each.method, each.path): _counted_route(each, counter) for each in endpoints if each.is_direct},
         _cors(endpoints, server.cors_origins) if server.cors_origins else None,
+        refusals,
     )
     if not server.trusted_proxies:
         return edge

@@ -19,7 +19,7 @@ from proxy.errors import RateLimited, RequestFailed
 from proxy.telemetry.metrics import ConnectionMetrics
 
 SPARE = 16
-HEALTH_PATHS = (b"/healthz", b"/readyz")
+HEALTH_PATHS = (b"/healthz", b"/health", b"/readyz")
 OTHER_FILES = 256
 """Open files that a worker needs besides: databases, hosts, providers, logs."""
 

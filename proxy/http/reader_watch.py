@@ -40,36 +40,31 @@ class WatchedReader(Protocol):
 class ReaderWatch(MovingTimer):
     """The watch over one client. It runs from `begin` to `end`, again and again."""
 
-    __slots__ = ("_began", "_reader", "_taken", "_taken_before_window", "_waited_s")
-
     def __init__(self, loop: asyncio.AbstractEventLoop, reader: WatchedReader) -> None:
         super().__init__(loop)
         self._reader = reader
-        self._began: float | None = None
+        self.is_on = False
+        self._began = 0.0
         # At the last look, and when the window began that the rate is taken of.
         self._taken = 0
         self._taken_before_window = 0
         self._waited_s = 0.0
 
-    @property
-    def is_on(self) -> bool:
-        return self._began is not None
-
     def begin(self) -> None:
         """Bytes wait for the client from now on."""
-        self._began = self._loop.time()
+        self.is_on, self._began = True, self._loop.time()
         self._taken = self._reader.count_taken()
         self.at(self._began + self._reader.stall_s)
 
     def end(self) -> None:
         """Nothing waits any more."""
-        if self._began is not None:
+        if self.is_on:
             self._count_time()
             self.forget()
 
     def forget(self) -> None:
         """Stop. Nobody knows since when nothing waits, so this time counts for nothing."""
-        self._began = None
+        self.is_on = False
         self.rest()
 
     def expire(self) -> None:
@@ -81,11 +76,10 @@ class ReaderWatch(MovingTimer):
         else:
             self._taken = taken
             self._count_time()
-            self.within(self._reader.stall_s)
+            self.at(self._began + self._reader.stall_s)
 
     def _count_time(self) -> None:
         """Count the time since `begin`. At the end of a window, cut off a client that was too slow in it."""
-        assert self._began is not None
         now = self._loop.time()
         self._waited_s += now - self._began
         self._began = now

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import csv
 import io
 import secrets
@@ -86,6 +87,7 @@ class CsvReply(Response):
                 await connection.send(_lines([self._names]) + _lines(map(_cells, first)))
                 async for batch in batches:
                     await connection.send(_lines(map(_cells, batch)))
+                    await asyncio.sleep(0)  # a quick client and rows that are there would hold the loop
                 await connection.end(b"")
 
 

@@ -8,6 +8,7 @@ and reaches no endpoint. Answers that are under way go out before the refusal, a
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -110,7 +111,7 @@ class RequestProtocol(HttpToolsProtocol):
             self._failure = _too_large()
         if self._failure is not None:
             self._refuse(self._failure)
-        elif self._phase != self._timed and not (self._phase == _IDLE and self._is_answering):
+        elif self._phase != self._timed and (self._phase != _IDLE or self.cycle.response_complete):
             # While it answers, the clock goes on: it has no say then, and is set anew after the answer.
             self._set_clock()
 
@@ -135,7 +136,8 @@ class RequestProtocol(HttpToolsProtocol):
         self.headers.append((name, value))
 
     def on_headers_complete(self) -> None:
-        if len(self.headers) > HEAD_FIELDS or self._is_head_too_long():
+        may_be_long = self._silent_bytes > HEAD_BYTES or self._chunk_bytes > HEAD_BYTES
+        if len(self.headers) > HEAD_FIELDS or (may_be_long and self._is_head_too_long()):
             self._stop(_too_large())
         if len(self.pipeline) >= SENT_AHEAD:
             self._stop(
@@ -161,7 +163,8 @@ class RequestProtocol(HttpToolsProtocol):
             self.cycle.body += body
             if len(self.cycle.body) > HIGH_WATER_LIMIT:
                 self.flow.pause_reading()
-            self.cycle.message_event.set()
+            if getattr(self.cycle, "is_receiving", False):  # a cycle that waits for its turn has none
+                self.cycle.message_event.set()
 
     def on_message_complete(self) -> None:
         if self._phase == _HEAD or self._offered:
@@ -170,7 +173,8 @@ class RequestProtocol(HttpToolsProtocol):
         self._silent_bytes = 0
         if not self.cycle.response_complete:
             self.cycle.more_body = False
-            self.cycle.message_event.set()
+            if getattr(self.cycle, "is_receiving", False):
+                self.cycle.message_event.set()
 
     def on_response_complete(self) -> None:
         self.server_state.total_requests += 1
@@ -181,15 +185,16 @@ class RequestProtocol(HttpToolsProtocol):
             self._start_asgi_task(cycle, app)
             if self.pipeline:
                 return  # nothing more is read before these are answered
-        self.flow.resume_reading()
-        if self._is_answering:
-            return
+        if self.flow.read_paused:
+            self.flow.resume_reading()
+        if not self.cycle.response_complete:
+            return  # it is the next one
         if self._refusal is not None:
             self._send_refusal(self._refusal)
         elif not self.cycle.keep_alive:
             self._linger()
         elif self._phase == _IDLE:
-            self._clock.within(self.timeout_keep_alive)
+            self._clock.at(time.monotonic() + self.timeout_keep_alive)
 
     @property
     def _is_answering(self) -> bool:
@@ -197,8 +202,6 @@ class RequestProtocol(HttpToolsProtocol):
         return bool(self.cycle) and not self.cycle.response_complete
 
     def _is_head_too_long(self) -> bool:
-        if self._silent_bytes <= HEAD_BYTES and self._chunk_bytes <= HEAD_BYTES:
-            return False
         fields = sum(len(name) + len(value) + 4 for name, value in self.headers)
         return len(self.url) + fields > HEAD_BYTES
 
@@ -275,8 +278,6 @@ class RequestProtocol(HttpToolsProtocol):
 
 class _Clock(MovingTimer):
     """The timer of a connection."""
-
-    __slots__ = ("_on_end",)
 
     def __init__(self, loop: asyncio.AbstractEventLoop, on_end: Callable[[], None]) -> None:
         super().__init__(loop)

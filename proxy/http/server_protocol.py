@@ -79,7 +79,7 @@ class ServerProtocol(RequestProtocol):
 
     def on_message_begin(self) -> None:
         # The next answer adds bytes to the buffer: they must not count as bytes that the client did not take.
-        if not self.flow.write_paused:
+        if self._watch.is_on and not self.flow.write_paused:
             self._watch.forget()
         super().on_message_begin()
         self.scope["extensions"] = {PEER: self}  # type: ignore[dict-item]  # an object, not a dict
@@ -96,7 +96,8 @@ class ServerProtocol(RequestProtocol):
     def on_response_complete(self) -> None:
         """Watch the rest of the answer. The application is done, so it cannot see that the client stalls."""
         super().on_response_complete()
-        self._watch_the_rest()
+        if self.transport.get_write_buffer_size():
+            self._watch_the_rest()
 
     def shutdown(self) -> None:
         self.is_ending = True
@@ -138,16 +139,24 @@ class ServerProtocol(RequestProtocol):
             info = connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _BYTES_SENT_AGAIN_AT + 8)
         except OSError:
             return 1.0
-        if len(info) < _BYTES_SENT_AGAIN_AT + 8:
-            return 1.0
-        sent, sent_again = struct.unpack_from("=QQ", info, _BYTES_SENT_AT)
-        unsent: int = before + written - (sent - sent_again)
-        return min(1.0, max(0.0, 1.0 - unsent / written))
+        return share_sent(info, before, written)
 
     def _watch_the_rest(self) -> None:
         # Not while the connection sends another answer: the bytes of that one come on top.
         if not self._watch.is_on and self.cycle.response_complete and self.count_unsent():
             self._watch.begin()
+
+
+def share_sent(info: bytes, before: int, written: int) -> float:
+    """Return the share of so many written bytes, behind others, that have left by Linux's `tcp_info`.
+
+    What had to be sent again has left once.
+    """
+    if len(info) < _BYTES_SENT_AGAIN_AT + 8:
+        return 1.0
+    sent, sent_again = struct.unpack_from("=QQ", info, _BYTES_SENT_AT)
+    unsent: int = before + written - (sent - sent_again)
+    return min(1.0, max(0.0, 1.0 - unsent / written))
 
 
 class OwnersProtocol(ServerProtocol):

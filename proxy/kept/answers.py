@@ -23,14 +23,14 @@ from proxy.kept import locked_files
 from proxy.kept.folder import KeptFolder
 from proxy.kept.locked_files import LOCK, PART, Lock
 from proxy.kept.recording import Recording
-from proxy.storage import erasures, usage
+from proxy.storage import tombstones, usage
 from proxy.storage.store import StorageFailed, Store
 from proxy.telemetry.background import RepeatingTask
 from proxy.telemetry.metrics import Metrics
 
 KEPT_S = 24 * 60 * 60
 _SWEEP_S = 60 * 60.0
-_READ_BYTES = 256 * 1024
+_READ_BYTES = 64 * 1024
 _MEGABYTE = 1_000_000
 _PREFIX_BYTES = 4
 _MOST_HEAD_BYTES = 64 * 1024
@@ -123,7 +123,7 @@ class AnswerRecording(Recording):
 
     async def _are_voices_there(self) -> bool:
         try:
-            return not await erasures.list_known(self._store, self.voices)
+            return not await tombstones.list_known(self._store, self.voices)
         except StorageFailed:
             return False
 
@@ -175,7 +175,7 @@ class KeptAnswers:
         try:
             await self._folder.sweep()
             voices = await self._folder.run(partial(_voices_in, self._folder.root))
-            if erased := await erasures.list_known(self._store, voices):
+            if erased := await tombstones.list_known(self._store, voices):
                 await self._folder.run(partial(_remove_of, self._folder.root, erased))
         except (OSError, StorageFailed) as error:
             _log.warning("answer.sweep.failed", reason=str(error))
@@ -197,7 +197,7 @@ class KeptAnswers:
             started = await usage.find_finished(self._store, stored.head.request, request.account)
             if started is None or await self._store.now() - started > KEPT_S * 1_000_000:
                 return None
-            if await erasures.list_known(self._store, stored.head.voices):
+            if await tombstones.list_known(self._store, stored.head.voices):
                 return None
             if stored.head.digest != request.head.digest:
                 raise IdempotencyKeyReused(

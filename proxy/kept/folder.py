@@ -10,13 +10,14 @@ from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
-from policies import caching
 from proxy.kept import locked_files
-from proxy.kept.locked_files import LOCK, PART, Lock, SweepResult
+from proxy.kept.locked_files import Lock, SweepResult
+from proxy.storage.disk_names import DiskName, UnsafeName
 
 T = TypeVar("T")
 
 _ROOM_SHARE = 16
+_LARGEST_SHARE = 4
 
 
 class KeptFolder:
@@ -38,8 +39,8 @@ class KeptFolder:
 
     @property
     def largest_bytes(self) -> int:
-        """The most bytes that one file may take of the bound for all."""
-        return caching.largest(self.most_bytes)
+        """The most bytes that one file may take of the bound for all, or it would push out the others."""
+        return self.most_bytes // _LARGEST_SHARE
 
     @property
     def oldest(self) -> float:
@@ -80,21 +81,28 @@ class KeptFolder:
         room = self.most_bytes * (_ROOM_SHARE - 1) // _ROOM_SHARE
         return await self.run(partial(locked_files.sweep, self.root, room, self.oldest, by_use=by_use))
 
-    async def names(self) -> set[str]:
-        """List the whole files."""
+    async def names(self) -> set[DiskName]:
+        """List the whole files that are ours."""
         return await self.run(partial(_whole_files, self.root))
 
-    async def remove(self, names: Collection[str]) -> None:
+    async def remove(self, names: Collection[DiskName]) -> None:
         """Remove files at once. Names that are not there are no error."""
         if names:
             await self.run(partial(_remove, self.root, names))
 
 
-def _whole_files(root: Path) -> set[str]:
-    names = (name for name in locked_files.list_names(root) if not name.endswith((LOCK, PART)))
-    return {name for name in names if (root / name).is_file()}
+def _whole_files(root: Path) -> set[DiskName]:
+    found = set()
+    for text in locked_files.list_names(root):
+        try:
+            name = DiskName(text)
+        except UnsafeName:
+            continue  # a lock, a part, or a file of somebody else's
+        if (root / name).is_file():
+            found.add(name)
+    return found
 
 
-def _remove(root: Path, names: Collection[str]) -> None:
+def _remove(root: Path, names: Collection[DiskName]) -> None:
     for name in names:
         (root / name).unlink(missing_ok=True)

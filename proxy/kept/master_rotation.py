@@ -8,7 +8,7 @@ from __future__ import annotations
 import msgspec
 
 from proxy.kept.master_keys import MasterKeySource
-from proxy.kept.sealing import ACCOUNT_KEY_SUBJECT, MasterKeys, Tampered, row_subject
+from proxy.kept.sealing import ACCOUNT_KEY_SUBJECT, MasterKeys, Tampered, blob_subject, row_subject
 from proxy.storage import wrapped_keys
 from proxy.storage.store import Statement, Store
 from proxy.storage.wrapped_keys import MasterUse, WrappedKey
@@ -58,8 +58,8 @@ async def rotate_some(
 
 
 def _rewrapped(masters: MasterKeys, key: WrappedKey) -> Statement | None:
-    subject = _subject(key)
     try:
+        subject = _subject(key)
         plain = masters.unwrap(key.wrapped, key.owner, subject)
     except Tampered:
         return None
@@ -69,4 +69,4 @@ def _rewrapped(masters: MasterKeys, key: WrappedKey) -> Statement | None:
 def _subject(key: WrappedKey) -> bytes:
     if key.table == "account_keys":
         return ACCOUNT_KEY_SUBJECT
-    return bytes.fromhex(key.row["digest"]) if key.table == "blobs" else row_subject(key.row["id"])
+    return blob_subject(key.row["digest"]) if key.table == "blobs" else row_subject(key.row["id"])

@@ -23,10 +23,18 @@ from proxy.kept import locked_files, sealed_file, sealing, vault_files
 from proxy.kept.locked_files import Lock
 from proxy.kept.master_keys import MasterKeySource, VaultFailed
 from proxy.kept.sealed_file import SealedFileReader, damaged
-from proxy.kept.sealing import ACCOUNT_KEY_SUBJECT, MasterKeys, Tampered, UnknownMaster, row_subject
-from proxy.storage import blobs, erasures, wrapped_keys
+from proxy.kept.sealing import (
+    ACCOUNT_KEY_SUBJECT,
+    MasterKeys,
+    Tampered,
+    UnknownMaster,
+    blob_subject,
+    row_subject,
+)
+from proxy.storage import blobs, tombstones, wrapped_keys
 from proxy.storage.blobs import BlobRow
-from proxy.storage.read_cache import ReadCache
+from proxy.storage.disk_names import OPERATOR, DiskName, UnsafeName, account_name, owner_name
+from proxy.storage.read_cache import ReadCache, of_one
 from proxy.storage.store import StorageFailed, Store
 from proxy.telemetry.background import RepeatingTask
 from proxy.telemetry.metrics import Metrics
@@ -34,7 +42,6 @@ from proxy.telemetry.metrics import Metrics
 __all__ = ["SealedRecord", "Vault", "VaultFailed", "open_vault"]
 
 FOLDER = "voices"
-_OPERATOR = "operator"
 _KEPT_S = 60.0
 _MOST_KEPT = 4096
 _LOOK_AGAIN_S = 0.01
@@ -66,7 +73,7 @@ class Vault:
         self._store = store
         self._data = data
         self._account_keys: ReadCache[str, bytes] = ReadCache(
-            self._read_account_key, lambda _key: _KEPT_S, max_weight=_MOST_KEPT
+            of_one(self._read_account_key), lambda _key: _KEPT_S, max_weight=_MOST_KEPT
         )
         self._under_way: set[asyncio.Task[object]] = set()
         self.revise(section)
@@ -77,7 +84,7 @@ class Vault:
     def revise(self, section: VaultSection) -> None:
         """Take the keys of a new configuration."""
         self.masters = MasterKeySource(section, self._data)
-        self._root = _root(section, self._data)
+        self._root = recordings_folder(section, self._data)
 
     async def put(self, account: str, plain: bytes) -> str:
         """Keep a recording, and return its digest. The same bytes twice in one account are one blob.
@@ -105,9 +112,10 @@ class Vault:
 
     async def drop_account(self, account: str) -> None:
         """Drop the key of an account, and what is left of its files. Its rows have to be gone."""
+        folder = account_name(account)  # before all else; the operator is no account
         await self._store.write(blobs.delete_account_key_statement(account))
         self._account_keys.forget(account)
-        await asyncio.to_thread(vault_files.remove_folder, self._root, account or _OPERATOR)
+        await asyncio.to_thread(vault_files.remove_folder, self._root, folder)
 
     async def seal_record(self, account: str, row_id: str, value: msgspec.Struct) -> SealedRecord:
         """Seal a value for a row, under a new key."""
@@ -149,7 +157,11 @@ class Vault:
         row = await blobs.find(self._store, account, digest)
         if row is None:
             raise VaultFailed(f"there is no recording {digest[:8]}")
-        return self._unwrap(row.wrapped, account, bytes.fromhex(digest), f"recording {digest[:8]}")
+        try:
+            subject = blob_subject(digest)
+        except Tampered:
+            raise damaged(f"recording {digest[:8]}") from None
+        return self._unwrap(row.wrapped, account, subject, f"recording {digest[:8]}")
 
     async def _finish(self, work: Coroutine[None, None, _T]) -> _T:
         """Carry out a change to its end, even if the caller is cancelled: it holds a lock."""
@@ -165,7 +177,7 @@ class Vault:
             if await self._is_kept(account, digest):
                 return
             keys, key = await self._ensure_masters(), sealing.new_key()
-            wrapped = keys.wrap(key, account, bytes.fromhex(digest))
+            wrapped = keys.wrap(key, account, blob_subject(digest))
             blob = await asyncio.to_thread(sealing.seal, plain, key, account, digest)
             await _on_disk(partial(vault_files.write, lock, blob), path)
             try:
@@ -187,8 +199,14 @@ class Vault:
     async def _drop(self, account: str, digests: Sequence[str]) -> None:
         await blobs.delete_unused(self._store, account, digests)
         for digest in digests:
+            try:
+                path = self._path(account, digest)
+            except UnsafeName as unsafe:
+                # It names no file of ours, so there is none to be removed.
+                _log.warning("vault.name.unsafe", reason=str(unsafe))
+                continue
             # Also one whose row was gone: whoever deleted it may have been killed before its file was.
-            if await asyncio.to_thread(self._path(account, digest).exists):
+            if await asyncio.to_thread(path.exists):
                 await self._remove_left_over(account, digest)
 
     async def _remove_left_over(self, account: str, digest: str, after_s: float = 0.0) -> None:
@@ -205,17 +223,17 @@ class Vault:
 
     async def _tidy(self) -> None:
         known = await blobs.list_all(self._store)
-        erased = await erasures.list_digests(self._store)
+        erased = await tombstones.list_digests(self._store)
         # The rows come first: a file that is made meanwhile is looked at once more, under its lock.
         for path in await asyncio.to_thread(vault_files.list_files, self._root):
-            account = "" if path.parent.name == _OPERATOR else path.parent.name
+            account = "" if path.parent.name == OPERATOR else path.parent.name
             name = (account, path.name)
             if path.suffix == vault_files.LEFT:
                 has_row = (account, path.stem) in known
                 await asyncio.to_thread(vault_files.review_mark, path, has_row=has_row)
             elif path.suffix in (locked_files.PART, locked_files.LOCK):
                 await asyncio.to_thread(vault_files.remove_half, path)
-            elif name not in known:
+            elif name not in known and _is_ours(path):
                 await self._finish(self._remove_left_over(*name, 0.0 if name in erased else LEFT_OVER_S))
         before = await self._store.now() - _UNUSED_US
         for account, digest in await blobs.list_unused(self._store, before):
@@ -226,7 +244,7 @@ class Vault:
         if wrapped is None:
             new = (await self._ensure_masters()).wrap(sealing.new_key(), account, ACCOUNT_KEY_SUBJECT)
             wrapped = await blobs.add_account_key(self._store, account, new)
-        return self._unwrap(wrapped, account, ACCOUNT_KEY_SUBJECT, f"the key of {account or _OPERATOR}")
+        return self._unwrap(wrapped, account, ACCOUNT_KEY_SUBJECT, f"the key of {account or OPERATOR}")
 
     async def _ensure_masters(self) -> MasterKeys:
         """Return the master keys. The first one is made only where nothing is sealed yet."""
@@ -266,15 +284,25 @@ async def open_vault(
 
 def recording_path(section: VaultSection, data: Path, account: str, digest: str) -> Path:
     """Return where the sealed file of a recording is."""
-    return _path(_root(section, data), account, digest)
+    return _path(recordings_folder(section, data), account, digest)
 
 
-def _root(section: VaultSection, data: Path) -> Path:
+def recordings_folder(section: VaultSection, data: Path) -> Path:
+    """Return the folder of all recordings."""
     return Path(section.folder) if section.folder else data / FOLDER
 
 
 def _path(root: Path, account: str, digest: str) -> Path:
-    return root / (account or _OPERATOR) / digest
+    return root / owner_name(account) / DiskName(digest)
+
+
+def _is_ours(path: Path) -> bool:
+    """Tell whether a file of the folder can be a recording: people keep notes beside them."""
+    try:
+        DiskName(path.parent.name), DiskName(path.name)
+    except UnsafeName:
+        return False
+    return True
 
 
 async def _take(path: Path) -> Lock:

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from proxy.kept import locked_files
 from proxy.kept.locked_files import Lock
+from proxy.storage.disk_names import DiskName
 
 LEFT = ".left"
 
@@ -70,7 +71,7 @@ def list_files(root: Path) -> list[Path]:
     return [folder / name for folder in folders for name in locked_files.list_names(folder)]
 
 
-def remove_folder(root: Path, account: str) -> None:
+def remove_folder(root: Path, account: DiskName) -> None:
     """Remove all that lies there for an account."""
     shutil.rmtree(root / account, ignore_errors=True)
     if root.exists():

@@ -16,7 +16,7 @@ from policies.cycles import cycle_at, day_at
 from policies.plans import Terms
 from proxy.config.sections import EngineSection
 from proxy.storage import costs
-from proxy.storage.read_cache import ReadCache
+from proxy.storage.read_cache import ReadCache, of_one
 from proxy.storage.store import Store
 from proxy.telemetry.metrics import EngineMetrics
 from speech_engine import EngineUnavailable
@@ -69,7 +69,7 @@ class Budgets:
         self._of_engine = {name: _budgets(name, section) for name, section in sections.items()}
         self._costly = {name for name, section in sections.items() if section.costs}
         self._sums: ReadCache[_Budget, _Sum] = ReadCache(
-            self._read, lambda _sum: KEPT_S, max_weight=_MOST_KEPT
+            of_one(self._read), lambda _sum: KEPT_S, max_weight=_MOST_KEPT
         )
         self._logged: dict[_Budget, tuple[int, str]] = {}
 

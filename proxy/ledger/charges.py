@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import msgspec
 
 from policies import costs, price
@@ -11,7 +9,6 @@ from policies.costs import Rate
 from policies.plans import Prices
 from policies.price import FREE, Price, PricedPart
 from proxy.errors import REQUEST_FAULT_CODES
-from proxy.storage.receipts import ClipFacts
 from proxy.storage.usage import Outcome
 
 
@@ -50,7 +47,7 @@ class SpentAttempt(msgspec.Struct, frozen=True, kw_only=True):
 class Spent(msgspec.Struct, frozen=True, kw_only=True):
     """The sound, characters and attempts of a request. A plus joins the names of several engines.
 
-    `facts` are for the receipt of an answer that is whole.
+    `rows` are of features, to be committed with an answer that is whole.
     """
 
     engine: str = ""
@@ -66,10 +63,10 @@ class Spent(msgspec.Struct, frozen=True, kw_only=True):
     cache: str = "off"
     parts: tuple[SpentPart, ...] = ()
     attempts: tuple[SpentAttempt, ...] = ()
-    facts: ClipFacts | None = None
+    rows: tuple[msgspec.Struct, ...] = ()
 
 
-class Charge(NamedTuple):
+class Charge(msgspec.Struct, frozen=True):
     """An amount, and the price that it follows from."""
 
     amount: int
@@ -83,27 +80,18 @@ def compute_charge(spent: Spent, prices: Prices, outcome: Outcome) -> Charge:
     of the server or an engine costs nothing. A fault of the request's own text does not make free what was
     heard before it: otherwise a last word that nobody can speak would pay for the rest.
     """
+    pieces: list[PricedPart] = []
     if spent.cache == "hit":
-        pieces = [PricedPart(prices.cached, spent.samples, spent.characters)]
+        pieces.append(PricedPart(prices.cached, spent.samples, spent.characters))
     else:
-        pieces = [
-            PricedPart(
-                prices.of_model(part.engine, part.model),
-                part.samples,
-                part.characters,
-                part.estimated_s if outcome == "left" and part.was_submitted else None,
-            )
-            for part in spent.parts
-        ]
-    found = _sum_up(pieces, spent.sample_rate_hz)
-    is_free = outcome == "failed" and spent.error not in REQUEST_FAULT_CODES
-    return Charge(0, found.price) if is_free else found
-
-
-def _sum_up(pieces: list[PricedPart], rate_hz: int) -> Charge:
-    amount = price.total(pieces, rate_hz)
-    first = pieces[0].price if pieces else FREE
-    if len(pieces) > 1 and (first.per == "job" or len({piece.price for piece in pieces}) > 1):
+        for part in spent.parts:
+            at_least_s = part.estimated_s if outcome == "left" and part.was_submitted else None
+            of_model = prices.of_model(part.engine, part.model)
+            pieces.append(PricedPart(of_model, part.samples, part.characters, at_least_s))
+    amount = price.total(pieces, spent.sample_rate_hz)
+    charged = pieces[0].price if pieces else FREE
+    if len(pieces) > 1 and (charged.per == "job" or len({piece.price for piece in pieces}) > 1):
         # This is the one price by which `verify` can prove the charge.
-        return Charge(amount, Price(amount, "job"))
-    return Charge(amount, first)
+        charged = Price(amount, "job")
+    is_free = outcome == "failed" and spent.error not in REQUEST_FAULT_CODES
+    return Charge(0 if is_free else amount, charged)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable
 from contextlib import suppress
 
 from policies import quota
@@ -11,8 +12,7 @@ from proxy.ledger.settlement import End, Settlement
 from proxy.storage import entries
 from proxy.storage.costs import Cost
 from proxy.storage.entries import GRANTED, Entry
-from proxy.storage.receipts import ReceiptRow
-from proxy.storage.store import StorageFailed, StorageUnreachable
+from proxy.storage.store import StorageFailed
 from proxy.storage.usage import Outcome, UsageRow
 
 
@@ -24,51 +24,53 @@ class Hold:
         self._holds = holds
         self._held = held
         self._settlement = Settlement(holds, hold_request)
-        self._settled = False
-        self._is_database_away = False
         self._late_outcome: Outcome = "failed"
 
     def __repr__(self) -> str:
-        return f"<Hold {self.hold_request.request_id} {'settled' if self._settled else 'open'}>"
+        return f"<Hold {self.hold_request.request_id} {'settled' if self.is_settled else 'open'}>"
 
-    async def settle(self, outcome: Outcome, spent: Spent) -> None:
-        """Write the end of the request. It returns after the commit: only then may the last chunk go out."""
-        if self._settled:
-            return
+    def settle(self, outcome: Outcome, spent: Spent) -> Awaitable[None]:
+        """Write the end of the request, and wait for the commit: only then may the last chunk go out."""
+        if self._settlement.is_written:
+            return _nothing()
         # A client that did not get the last chunk has no whole answer, and does not owe for one.
         self._late_outcome = "left" if outcome == "left" else "failed"
-        try:
-            await self._settlement.write(self._end(outcome, spent))
-        except StorageUnreachable:
-            self._is_database_away = True
-            raise
-        self._settled = True
+        return self._settlement.write(self._end(outcome, spent))
 
     async def abandon(self, spent: Spent) -> None:
         """If the caller forgot to settle, settle as failed. Afterwards nothing is held in any case.
 
         When the database does not take the settlement now, it is written later.
         """
-        if self._settled:
+        if self._settlement.is_written:
             return
         try:
             # A caller that has waited for the database once has waited long enough.
-            if not self._is_database_away:
+            if not self._settlement.was_unreachable:
                 with suppress(StorageFailed):
                     await self.settle("failed", spent)
         finally:
-            if not self._settled:
+            if not self._settlement.is_written:
                 self._holds.drop(self.hold_request.request_id, self.hold_request.account)
                 self._settlement.write_later(self._end(self._late_outcome, spent))
 
     @property
+    def held(self) -> HeldCredits:
+        return self._held
+
+    @property
     def is_settled(self) -> bool:
-        return self._settled
+        return self._settlement.is_written
 
     def _end(self, outcome: Outcome, spent: Spent) -> End:
         charge = compute_charge(spent, self.hold_request.terms.prices, outcome)
-        costly = [attempt for attempt in spent.attempts if attempt.rate is not None]
-        costs = [self._cost(number, attempt) for number, attempt in enumerate(costly, 1)]
+        costs: list[Cost] = []
+        units, micro_usd = 0.0, 0
+        for attempt in spent.attempts:
+            units += attempt.units or 0.0
+            if attempt.rate is not None:
+                costs.append(cost := self._cost(len(costs) + 1, attempt))
+                micro_usd += cost.micro_usd
         request = self.hold_request
         row = UsageRow(
             id=request.request_id,
@@ -90,25 +92,20 @@ class Hold:
             credits=charge.amount,
             price_micro=charge.price.micro,
             price_per=charge.price.per,
-            units=sum(attempt.units or 0.0 for attempt in spent.attempts) or None,
-            micro_usd=sum(cost.micro_usd for cost in costs),
+            units=units or None,
+            micro_usd=micro_usd,
         )
-        receipt = None
-        if spent.facts is not None and outcome == "finished":
-            receipt = ReceiptRow.of(row.id, row.account, spent.facts)
-        return End(outcome, row, self._build_entries(charge.amount), costs, receipt)
+        taken = self._entries(charge.amount) if charge.amount else []
+        return End(outcome, row, taken, costs, spent.rows if outcome == "finished" else ())
 
-    def _build_entries(self, charge: int) -> list[Entry]:
-        hold_request, at = self.hold_request, self._held.at
-        split = quota.split_charge(charge, self._held.split)
-        pools = ((self._held.cycle.start, split.allowance), (GRANTED, split.granted))
-        return [
-            entries.spend(
-                hold_request.request_id, hold_request.account, pool, amount, at=at, actor=hold_request.key
-            )
-            for pool, amount in pools
-            if amount
-        ]
+    def _entries(self, charge: int) -> list[Entry]:
+        request, held, found = self.hold_request, self._held, []
+        split = quota.split_charge(charge, held.split)
+        for pool, amount in ((held.cycle.start, split.allowance), (GRANTED, split.granted)):
+            if amount:
+                id_, account, actor = request.request_id, request.account, request.key
+                found.append(entries.spend(id_, account, pool, amount, at=held.at, actor=actor))
+        return found
 
     def _cost(self, number: int, attempt: SpentAttempt) -> Cost:
         return Cost(
@@ -123,3 +120,7 @@ class Hold:
             units=attempt.units,
             micro_usd=attempt.micro_usd,
         )
+
+
+async def _nothing() -> None:
+    """Do nothing: it is written."""

@@ -30,7 +30,10 @@ class Payer(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class HoldRequest(Payer, frozen=True, kw_only=True):
-    """The hold that a request needs: for which account, and the most that it is expected to cost."""
+    """The hold that a request needs: for which account, and the most that it is expected to cost.
+
+    Without a key it is a job's, and no stream.
+    """
 
     request_id: str
     amount: int
@@ -76,6 +79,10 @@ class Holds(Protocol):
         """Take a hold until its settlement or `drop`, or until this process ends. Raises HoldRefused."""
         ...
 
+    def keep(self, request: str) -> None:
+        """Note that a hold is a row that outlives this process. Only its settlement or `drop` ends it."""
+        ...
+
     def begin_settlement(self, hold_request: HoldRequest) -> None:
         """Note that an end of this request is going to be written."""
         ...
@@ -86,6 +93,10 @@ class Holds(Protocol):
 
     def drop(self, request: str, account: str) -> None:
         """End a hold for which nothing could be written. It returns at once."""
+        ...
+
+    async def release(self, request: str, account: str) -> None:
+        """End a hold that owes nothing. It counts no more when this returns."""
         ...
 
     async def move(self, entries: Sequence[Entry], extra_statements: Sequence[Statement] = ()) -> None:

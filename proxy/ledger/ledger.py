@@ -6,6 +6,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 
+import msgspec
+
 from policies.admission import Refusal, admit
 from policies.cycles import Cycle
 from policies.price import MICRO, in_credits
@@ -39,14 +41,31 @@ class Ledger:
             raise _failure(refused.refusal, refused.cycle, hold_request, hold_request.amount) from None
         return Hold(self.holds, hold_request, held)
 
-    async def check(self, payer: Payer) -> None:
-        """Raise what `hold` would surely raise for any speech: before work that nobody would pay for."""
-        prices = payer.terms.prices
-        least = min(price.micro for price in (prices.speech, *prices.models.values()))
+    @asynccontextmanager
+    async def stream(self, request: str, payer: Payer) -> AsyncIterator[None]:
+        """Count as a stream of the account while the block runs, for an answer that is paid for already.
+
+        Raises RateLimited.
+        """
+        fields = msgspec.structs.asdict(payer)
+        await self.hold(HoldRequest(request_id=request, amount=0, **fields))
+        try:
+            yield
+        finally:
+            await self.holds.release(request, payer.account)
+
+    async def check(self, payer: Payer, amount: int | None = None) -> None:
+        """Raise what `hold` would surely raise for this amount: before work that nobody would pay for.
+
+        Without an amount, it is what any speech costs.
+        """
+        if amount is None:
+            prices = payer.terms.prices
+            amount = min(1, *(price.micro for price in (prices.speech, *prices.models.values())))
         position = await self.holds.position(payer)
-        answer = admit(min(least, 1), payer.terms, position.live, position.credits)
+        answer = admit(amount, payer.terms, position.live, position.credits)
         if isinstance(answer, Refusal):
-            raise _failure(answer, position.cycle, payer, min(least, 1))
+            raise _failure(answer, position.cycle, payer, amount)
 
 
 @asynccontextmanager

@@ -11,12 +11,12 @@ from collections.abc import Sequence
 
 from policies.admission import Live, Refusal, admit
 from policies.cycles import Cycle, cycle_at
-from policies.plans import Terms
 from policies.quota import CreditStanding
 from proxy.ledger.holds import HeldCredits, HoldRefused, HoldRequest, Payer, Position
 from proxy.ledger.pending_writes import PendingWrites, WriteDeadlines
-from proxy.storage import entries
+from proxy.storage import durable_holds, entries
 from proxy.storage.batch_writer import UnitWrite
+from proxy.storage.durable_holds import JOB_KEY
 from proxy.storage.entries import GRANTED, Entry
 from proxy.storage.settlements import End
 from proxy.storage.store import Content, Statement, Store, WriteOutcome
@@ -44,23 +44,23 @@ class _Account:
     def is_idle(self) -> bool:
         return not self.live and not self.writing and not self.reading.locked()
 
-    def cycle(self, anchor: int, now: int) -> Cycle:
+    def position(self, payer: Payer, now: int) -> Position:
+        anchor, key, terms = payer.anchor, payer.key, payer.terms
         if anchor != self._anchor or not self._cycle.start <= now < self._cycle.end:
             self._anchor, self._cycle = anchor, cycle_at(anchor, now)
-        return self._cycle
-
-    def position(self, key: str, terms: Terms, cycle: Cycle) -> Position:
-        pools = self.pools or {}
-        allowance, granted, of_key = pools.get(cycle.start, 0), pools.get(GRANTED, 0), 0
+        pools, cycle = self.pools or {}, self._cycle
+        allowance, granted, of_key, jobs = pools.get(cycle.start, 0), pools.get(GRANTED, 0), 0, 0
         # One pass: an account may have hundreds of running requests, and each new one comes here.
         for owner, hold in self.live.values():
             granted -= hold.split.granted
             if hold.cycle.start == cycle.start:
                 allowance -= hold.split.allowance
-            if owner == key:
+            if owner == JOB_KEY:
+                jobs += 1
+            elif owner == key:
                 of_key += 1
         left = None if terms.allowance is None else terms.allowance + allowance
-        return Position(CreditStanding(left, granted), Live(len(self.live), of_key), cycle)
+        return Position(CreditStanding(left, granted), Live(len(self.live) - jobs, of_key), cycle)
 
     def apply(self, new_entries: Sequence[Entry]) -> None:
         if self.pools is not None:
@@ -81,17 +81,22 @@ class MemoryHolds:
 
     async def take(self, hold_request: HoldRequest) -> HeldCredits:
         now = await self.store.now()
-        account = await self._account(hold_request.account)
+        account = self._accounts.get(hold_request.account)
+        if account is None or account.pools is None:
+            account = await self._account(hold_request.account)
+        else:
+            self._accounts.move_to_end(hold_request.account)
         # There is no wait from here on, so that no other hold comes between the check and the hold.
-        position = account.position(
-            hold_request.key, hold_request.terms, account.cycle(hold_request.anchor, now)
-        )
+        position = account.position(hold_request, now)
         split = admit(hold_request.amount, hold_request.terms, position.live, position.credits)
         if isinstance(split, Refusal):
             raise HoldRefused(split, position.cycle)
         held = HeldCredits(split, position.cycle, now)
         account.live[hold_request.request_id] = (hold_request.key, held)
         return held
+
+    def keep(self, request: str) -> None:
+        del request  # it stays here, and is read again after a restart
 
     def begin_settlement(self, hold_request: HoldRequest) -> None:
         account = self._accounts.get(hold_request.account)
@@ -103,12 +108,15 @@ class MemoryHolds:
         account = self._accounts[hold_request.account]
         account.writing -= 1
         account.live.pop(hold_request.request_id, None)
-        if end is not None:
+        if end is not None and end.entries:
             account.apply(end.entries)
 
     def drop(self, request: str, account: str) -> None:
         if account in self._accounts:
             self._accounts[account].live.pop(request, None)
+
+    async def release(self, request: str, account: str) -> None:
+        self.drop(request, account)
 
     async def move(self, new_entries: Sequence[Entry], extra_statements: Sequence[Statement] = ()) -> None:
         # There is no wait between this and the count, so that the account cannot be forgotten in between.
@@ -124,7 +132,7 @@ class MemoryHolds:
     async def position(self, payer: Payer) -> Position:
         now = await self.store.now()
         account = await self._account(payer.account)
-        return account.position(payer.key, payer.terms, account.cycle(payer.anchor, now))
+        return account.position(payer, now)
 
     async def close(self) -> None:
         await self.pending.close()
@@ -146,7 +154,10 @@ class MemoryHolds:
         while (account := self._accounts.setdefault(id_, _Account())).pools is None:
             async with account.reading:
                 if account.pools is None:
-                    account.pools = await entries.pools(self.store, id_)
+                    account.pools, holds = await durable_holds.books(self.store, id_)
+                    for hold in holds:
+                        held = HeldCredits(hold.split, Cycle(hold.pool, hold.pool), hold.pool)
+                        account.live.setdefault(hold.request, (JOB_KEY, held))
         return account
 
     def _forget_idle(self) -> None:

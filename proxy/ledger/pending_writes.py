@@ -7,6 +7,7 @@ When the process ends before they are written, the log has the event that each o
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -28,6 +29,8 @@ _CLOSING_S = 6.0
 
 _log = structlog.get_logger()
 Work = Callable[[], Awaitable[None]]
+_now = time.monotonic
+"""The clock of every event loop. To ask the running loop costs a question to the kernel."""
 
 
 @asynccontextmanager
@@ -51,37 +54,40 @@ class WriteDeadlines:
         self._callers: deque[tuple[float, asyncio.Future[WriteOutcome]]] = deque()
         self._timer: asyncio.TimerHandle | None = None
         self._unanswered = 0
-        self._all_answered = asyncio.Event()
-        self._all_answered.set()
+        self._all_answered: asyncio.Event | None = None
 
     def __repr__(self) -> str:
         return f"<WriteDeadlines of {len(self._callers)} callers, {self._unanswered} unanswered>"
 
     def next(self) -> float:
         """Return the deadline of a caller who begins to wait now, as a time of the event loop."""
-        return self._loop.time() + WITHIN_S
+        return _now() + WITHIN_S
 
-    def add(self, deadline: float, caller: asyncio.Future[WriteOutcome]) -> None:
-        """Answer the caller with StorageUnreachable at the deadline, unless something else did before."""
+    def add(self, caller: asyncio.Future[WriteOutcome]) -> float:
+        """Answer the caller with StorageUnreachable at its deadline, unless something else did before. Return
+        the deadline, a time of the event loop."""
+        deadline = _now() + WITHIN_S
         while self._callers and self._callers[0][1].done():
             self._callers.popleft()
         self._callers.append((deadline, caller))
         if self._timer is None:
             self._timer = self._loop.call_at(deadline, self._break_off)
+        return deadline
 
     def began(self) -> None:
         """Count a write that was submitted."""
         self._unanswered += 1
-        self._all_answered.clear()
 
     def answered(self) -> None:
         self._unanswered -= 1
-        if not self._unanswered:
+        if not self._unanswered and self._all_answered is not None:
             self._all_answered.set()
 
     async def close(self) -> None:
         """Wait until the store has answered every write."""
-        await self._all_answered.wait()
+        if self._unanswered:
+            self._all_answered = asyncio.Event()
+            await self._all_answered.wait()
         if self._timer is not None:
             self._timer.cancel()
 

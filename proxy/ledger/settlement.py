@@ -32,6 +32,10 @@ class Settlement:
     """
 
     def __init__(self, holds: Holds, hold_request: HoldRequest) -> None:
+        self.is_written = False
+        """Whether a `write` has returned."""
+        self.was_unreachable = False
+        """Whether a `write` has waited for the database in vain."""
         self._holds = holds
         self._hold_request = hold_request
         self._end: End | None = None
@@ -51,20 +55,27 @@ class Settlement:
         After StorageUnreachable, or when the caller is cancelled, an end may still be written.
         """
         self._aim_at(end)
-        deadline = self._holds.deadlines.next()
-        if not self._is_on_disk:
+        if self._is_on_disk:
+            deadline = self._holds.deadlines.next()
+        else:
             self._tries_left = _TRIES
             caller = self._caller = asyncio.get_running_loop().create_future()
-            self._holds.deadlines.add(deadline, caller)
+            deadline = self._holds.deadlines.add(caller)
             if not self._is_under_way:
                 self._submit()
             outcome = await caller
             if isinstance(outcome, Exception):
+                self.was_unreachable |= isinstance(outcome, StorageUnreachable)
                 raise outcome
         if self._written is not end:
             # An earlier end was faster. What this one charges less is given back.
-            async with in_time(deadline):
-                await self._refund(end)
+            try:
+                async with in_time(deadline):
+                    await self._refund(end)
+            except StorageUnreachable:
+                self.was_unreachable = True
+                raise
+        self.is_written = True
 
     def write_later(self, end: End) -> None:
         """Write an end as soon as the database takes it. It returns at once."""
@@ -130,7 +141,8 @@ class Settlement:
     def _accept(self, end: End | None) -> None:
         self._is_on_disk, self._written = True, end
         self._holds.end_settlement(self._hold_request, end)
-        self._tell([])
+        if self._caller is not None and not self._caller.done():
+            self._caller.set_result([])
 
     def _tell(self, outcome: WriteOutcome) -> None:
         if self._caller is not None and not self._caller.done():

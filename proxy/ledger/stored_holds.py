@@ -72,6 +72,10 @@ class StoredHolds:
         assert isinstance(refusal, Refusal), "the statement and the policy are the same rule"
         raise HoldRefused(refusal, cycle)
 
+    def keep(self, request: str) -> None:
+        # A renewal would give it an end.
+        self._live.discard(request)
+
     def begin_settlement(self, hold_request: HoldRequest) -> None:
         del hold_request  # nothing is in memory that could be forgotten
 
@@ -84,6 +88,19 @@ class StoredHolds:
         del account
         self._live.discard(request)
         self._drop_later(request)
+
+    async def release(self, request: str, account: str) -> None:
+        self._live.discard(request)
+        is_gone = False
+        try:
+            async with in_time(self.deadlines.next()):
+                await holds.drop(self.store, (request,))
+            is_gone = True
+        except StorageFailed:
+            pass  # it goes later
+        finally:
+            if not is_gone:
+                self.drop(request, account)
 
     async def move(self, new_entries: Sequence[Entry], extra_statements: Sequence[Statement] = ()) -> None:
         unit = (*entries.statements(new_entries), *extra_statements)
@@ -123,7 +140,7 @@ class StoredHolds:
 
     async def _take(self, take: Take) -> Row:
         taking = _Taking(self, take)
-        self.deadlines.add(self.deadlines.next(), taking.answered)
+        self.deadlines.add(taking.answered)
         self.deadlines.began()
         self.store.submit(taking)
         try:

@@ -110,7 +110,8 @@ async def _live_transport(data: Path) -> httpx2.AsyncBaseTransport | None:
     while True:
         address = runtime.control_address(data)
         if address is not None and await _answers(address):
-            return httpx2.AsyncHTTPTransport(uds=address)
+            # To read the machine's authorities takes 30 ms, and there is no TLS in a socket of ours.
+            return httpx2.AsyncHTTPTransport(uds=address, verify=False)
         if not runtime.is_held(data):
             return None
         if asyncio.get_running_loop().time() > deadline:

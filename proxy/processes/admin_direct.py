@@ -4,59 +4,72 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 import httpx2
 
 from proxy import api_admin
 from proxy.access.callers import Callers
 from proxy.access.usage_throttle import UsageThrottle
+from proxy.catalogue.derived_things import DerivedThings, no_hosts, no_providers
+from proxy.catalogue.erased_voices import ErasedVoices
 from proxy.catalogue.library import Library
-from proxy.catalogue.library_editor import LibraryEditor
+from proxy.catalogue.saved_voices import VoiceTies
 from proxy.config.config_toml import Config
 from proxy.engines import registry
+from proxy.engines.engine_names import names_of_engines
 from proxy.engines.registry import Registry
+from proxy.feature import House, HouseRevision, OpenHouse, open_features
+from proxy.features import FEATURES, open_store
 from proxy.http.layers import control_app
 from proxy.kept import open_answers
 from proxy.kept.vault import Vault, open_vault
-from proxy.ledger import open_ledger
+from proxy.ledger import Ledger, open_ledger
 from proxy.processes import runtime
-from proxy.provenance.checker import open_checker
-from proxy.speech.cache import Cache, open_cache
-from proxy.storage import bindings, open_store
 from proxy.storage.store import Store
 from proxy.telemetry.metrics import Metrics
-from proxy.voices.clone_orders import CloneOrders
-from proxy.voices.derived_things import DerivedThings
-from proxy.voices.erasure import Erasure, open_erasure
-from proxy.voices.erasure_journal import ErasureJournal
-from proxy.voices.owned_voices import open_voice_work, wire_voices
+from proxy.voices.owned_voices import VoiceWork, open_voice_work, wire_voices
+
+
+class _Direct(NamedTuple):
+    """What the handlers need where no engine runs."""
+
+    store: Store
+    ledger: Ledger
+    vault: Vault
+    voice_work: VoiceWork
+    open_house: OpenHouse
 
 
 @asynccontextmanager
 async def direct_transport(config: Config) -> AsyncIterator[httpx2.AsyncBaseTransport]:
     """Give a transport to the handlers. Raise DataHeld if a server has the data folder."""
-    data = Path(config.data)
-    with runtime.locked(data):
-        async with open_store(config.storage.url, data) as store:
-            metrics = Metrics()
-            async with (
-                open_ledger(store, metrics) as ledger,
-                open_cache(config, store, _no_revision, metrics) as cache,
-                open_vault(store, data, config.vault, metrics) as vault,
-                _open_erasure(config, store, vault, cache, metrics) as erasure,
-                open_voice_work(store, vault, _comparers(config), config, metrics) as voice_work,
-                open_checker(voice_work.decoder, store, config) as checker,
-            ):
-                admin_tools = api_admin.AdminTools(
-                    store, ledger, Callers(store), config, UsageThrottle(), cache, vault, erasure
-                )
-                library = Library(store, vault, config.lexicons)
-                library_editor = LibraryEditor(store, vault, library, cache, config.voices)
-                owned = wire_voices(library_editor, voice_work, erasure, CloneOrders(store))
-                endpoints = api_admin.record_routes(admin_tools, owned, checker)
-                yield httpx2.ASGITransport(app=control_app(endpoints, metrics))
+    with runtime.locked(Path(config.data)):
+        metrics = Metrics()
+        async with (
+            _open(config, metrics) as direct,
+        ):
+            store, vault, house = direct.store, direct.vault, direct.open_house.house
+            admin_tools = api_admin.AdminTools(
+                store,
+                direct.ledger,
+                Callers(store),
+                config,
+                UsageThrottle(),
+                house.purges,
+                vault,
+                house.erasing,
+                lambda: names_of_engines(registry.load(), config),
+            )
+            library = Library(
+                store, vault, VoiceTies(house.grants, house.clones), house.words, config.lexicons
+            )
+            editor = house.editor(library, config)
+            owned = wire_voices(editor, direct.voice_work, house.grants, house.erasing, house.clones)
+            served = direct.open_house.at(HouseRevision(config, admin_tools, library, house.purges, editor))
+            endpoints = [*api_admin.record_routes(admin_tools, owned), *served.admin]
+            yield httpx2.ASGITransport(app=control_app(endpoints, metrics))
 
 
 async def replay_erasures(config: Config) -> int:
@@ -64,34 +77,44 @@ async def replay_erasures(config: Config) -> int:
 
     The caller holds the data folder. A database that has seen every erasure is not even opened.
     """
-    if not ErasureJournal(Path(config.data)).read():
+    files = [Path(config.data) / each.name for feature in FEATURES for each in feature.backed_up]
+    if not any(file.exists() and file.stat().st_size for file in files):
         return 0
-    metrics = Metrics()
-    async with (
-        open_store(config.storage.url, Path(config.data)) as store,
-        open_cache(config, store, _no_revision, metrics) as cache,
-        open_vault(store, Path(config.data), config.vault, metrics) as vault,
-        _open_erasure(config, store, vault, cache, metrics) as erasure,
-    ):
-        return erasure.replayed
+    async with _open(config, Metrics()) as direct:
+        return direct.open_house.house.erasing.replayed
 
 
 @asynccontextmanager
-async def _open_erasure(
-    config: Config, store: Store, vault: Vault, cache: Cache, metrics: Metrics
-) -> AsyncIterator[Erasure]:
+async def _open(config: Config, metrics: Metrics) -> AsyncIterator[_Direct]:
+    """Open the house without engines, and finish the erasures that a killed server has left."""
     data = Path(config.data)
     async with (
+        open_store(config.storage.url, data) as store,
+        open_ledger(store, metrics) as ledger,
+        open_vault(store, data, config.vault, metrics) as vault,
         open_answers(store, data, config.server, metrics) as answers,
-        open_erasure(store, vault, data, metrics) as erasure,
+        open_voice_work(store, vault, metrics) as voice_work,
+        open_features(
+            House(
+                config=config,
+                registry=_comparers(config),
+                store=store,
+                vault=vault,
+                ledger=ledger,
+                decoder=voice_work.decoder,
+                intake=voice_work.intake,
+                samples=voice_work.samples,
+                engines=None,
+                metrics=metrics,
+                erased=ErasedVoices(),
+                front_end_revision=_no_revision,
+            ),
+            FEATURES,
+        ) as open_house,
     ):
-        erasure.things = DerivedThings(
-            (), (cache, answers), erasure.things.drop, partial(bindings.is_gone, store)
-        )
-        if not store.is_shared:
-            # A killed server may have left some. On a shared database, other servers may be at them.
-            await erasure.finish_left_over()
-        yield erasure
+        open_house.reach(DerivedThings((), (answers,), no_hosts, no_providers))
+        await open_house.catch_up()
+        yield _Direct(store, ledger, vault, voice_work, open_house)
 
 
 def _no_revision(_front_end: str) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import fcntl
-import ipaddress
 import os
 import socket
 import tempfile
@@ -13,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from stat import S_IMODE, S_ISVTX
 
+from proxy.config.addresses import is_local
 from proxy.errors import CannotServe, DataHeld
 
 CONTROL = "control.sock"
@@ -126,14 +126,6 @@ def is_held(data: Path) -> bool:
     finally:
         os.close(descriptor)
     return False
-
-
-def is_local(host: str) -> bool:
-    """Tell whether only this machine can reach a server on this host."""
-    try:
-        return host == "localhost" or ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def check_dev_key(host: str) -> None:

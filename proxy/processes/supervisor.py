@@ -16,11 +16,11 @@ import structlog
 from proxy.config.config_toml import Config, ConfigError
 from proxy.config.reload import Reload, dropped_plans, merge
 from proxy.config.secret import environ_for_hosts
-from proxy.engines.children import Child
 from proxy.engines.engine_switch import EngineSwitch
 from proxy.engines.hosts import Hosts
 from proxy.engines.registry import EngineConfigError, HostedEngineSpec, Registry
 from proxy.errors import CannotServe
+from proxy.helpers.child import Child
 from proxy.processes import runtime
 from proxy.processes.metrics_page import ANSWER_S, MetricsPage
 from proxy.processes.metrics_sum import WorkerMetrics

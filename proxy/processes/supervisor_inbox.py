@@ -14,8 +14,8 @@ from proxy.config.config_toml import Config
 from proxy.http.open_connections import OpenConnections
 from proxy.processes.supervisor_line import SupervisorLine
 from proxy.storage import accounts
-from proxy.storage.erasures import Tombstone
 from proxy.storage.store import StorageFailed
+from proxy.storage.tombstones import Tombstone
 from proxy.telemetry import logs
 from speech_engine.host.pipe import ParentPipe, remove_socket, tell
 from speech_engine.host.pipe_messages import (
@@ -108,7 +108,7 @@ async def _send_reply(pipe: ParentPipe, worker: Worker, question: PlansQuestion 
             await _send_plans(pipe, worker, question)
         case ForgetQuestion(number, subject, digests):
             tombstone = Tombstone(subject=subject, account="", digests=digests, began=0)
-            pipe.send(VoiceForgotten(number, await worker.erasure.forget(tombstone)))
+            pipe.send(VoiceForgotten(number, await worker.erasing.forget(tombstone)))
 
 
 async def _send_plans(pipe: ParentPipe, worker: Worker, question: PlansQuestion) -> None:

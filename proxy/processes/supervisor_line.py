@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from proxy.errors import UpstreamFailed
-from proxy.storage.erasures import Tombstone
+from proxy.storage.tombstones import Tombstone
 from speech_engine.host.pipe import ParentPipe
 from speech_engine.host.pipe_messages import (
     EngineAction,

@@ -24,17 +24,18 @@ from proxy.access import dev_key
 from proxy.api_admin import ServerLink
 from proxy.app import Worker, open_worker
 from proxy.audio import libraries
+from proxy.config.addresses import is_local
 from proxy.config.config_toml import Config
 from proxy.engines import registry
 from proxy.engines.registry import EngineConfigError, HostedEngineSpec, Registry
 from proxy.http.open_connections import OpenConnections, raise_file_limit
 from proxy.http.server_protocol import ServerProtocol, server_protocol
-from proxy.processes.runtime import is_local
 from proxy.processes.supervisor_inbox import SupervisorInbox, drain_seconds, read_config
 from proxy.processes.supervisor_line import SupervisorLine
 from proxy.storage.retention import delete_old_usage
 from proxy.storage.store import StorageFailed, StorageUnreachable
 from proxy.telemetry import logs
+from proxy.telemetry.loop_watch import hold_notes, watch_loop
 from proxy.voices.retention import erase_unused_voices
 from speech_engine.host.confinement import forbid_dumps
 from speech_engine.host.pipe import ParentPipe
@@ -114,6 +115,7 @@ async def _serve(pipe: ParentPipe, config: Config, http: socket.socket, control:
         # Loaded objects stay. Otherwise each full collection would search them, and the loop would wait.
         gc.collect()
         gc.freeze()
+        gc.enable()
         places = OpenConnections(config.server, worker.metrics.connections)
         public = _server(worker.public, server_protocol(config.server, places), drain_seconds(config))
         private = _server(worker.control, server_protocol(config.server), 1)
@@ -126,20 +128,21 @@ async def _serve(pipe: ParentPipe, config: Config, http: socket.socket, control:
             helping.append(
                 asyncio.create_task(delete_old_usage(worker.store, lambda: worker.usage_days, worker.metrics))
             )
-            helping.append(asyncio.create_task(worker.erasure.finish_others(worker.metrics)))
+            helping += [asyncio.create_task(task()) for task in worker.tasks_alone]
             helping.append(
                 asyncio.create_task(
-                    erase_unused_voices(worker.store, lambda: worker.plans, worker.erasure, worker.metrics)
+                    erase_unused_voices(worker.store, lambda: worker.plans, worker.erasing, worker.metrics)
                 )
             )
         for helper in helping:
             helper.add_done_callback(partial(_helped, worker, public))
         answering = asyncio.create_task(private.serve(sockets=control))
         await worker.engines.wait_until_started(_GREETING_S)
-        await public.serve(sockets=[http])
-        if public.server_state.tasks:
-            # Cancelled at the end of the drain: they settle before the store closes.
-            await asyncio.wait(public.server_state.tasks, timeout=SETTLE_S)
+        async with watch_loop(hold_notes(worker.metrics)):
+            await public.serve(sockets=[http])
+            if public.server_state.tasks:
+                # Cancelled at the end of the drain: they settle before the store closes.
+                await asyncio.wait(public.server_state.tasks, timeout=SETTLE_S)
         private.should_exit = True
         await answering
         failures = [helper.exception() for helper in helping if helper.done()]

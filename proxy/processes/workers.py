@@ -9,7 +9,8 @@ from typing import NamedTuple
 
 import structlog
 
-from proxy.engines.children import Child, Keeper
+from proxy.helpers.child import Child
+from proxy.helpers.keeper import Keeper
 from speech_engine.host.pipe_messages import (
     EngineQuestion,
     ErasureQuestion,

@@ -8,6 +8,7 @@ import msgspec
 
 from policies.costs import Rate
 from policies.routing import Model
+from proxy.audio.frames_mp3 import Original
 from proxy.ledger import SpentAttempt
 
 
@@ -26,8 +27,8 @@ class AttemptOutput(Protocol):
         ...
 
     @property
-    def original(self) -> bytes:
-        """That file, if the request asks for provenance."""
+    def original(self) -> Original | None:
+        """What that file has besides the sound, if the request asks for provenance."""
         ...
 
 

@@ -2,29 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from itertools import zip_longest
-from typing import NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import Protocol
 
 import msgspec
 
 from policies import price
+from policies.markdown.reading import Reading
 from policies.plans import Terms
 from policies.routing import Candidate, Model
 from proxy.access.callers import Caller
 from proxy.audio.formats import OUTPUT_RATE_HZ, RULES, TRAINED, Chunk, OutputForm
-from proxy.ledger import Spent, SpentPart
+from proxy.ledger import Spent, SpentAttempt, SpentPart
 from proxy.speech.attempt import Attempt
 from proxy.speech.planning import Part, SpeechPlan
 from proxy.speech.speech_request import SpeechRequest
-from speech_engine import EngineError, Segment
+from proxy.speech.tap import Tap
+from speech_engine import Alphabet, EngineError, Pronunciation, Segment
+from speech_engine.text.cleaning import is_speech
+
+Pronunciations = Mapping[tuple[Alphabet, ...], tuple[Pronunciation, ...]]
 
 
 class PreparedText(msgspec.Struct, frozen=True):
     """A part as one front-end lets it be spoken.
 
     `characters` are the charged ones: those that were sent, and those that the account's own lexicon added.
-    `written_characters` count numbers as if they were written out.
+    `written_characters` count numbers as if they were written out. `pronunciations` has the sounds of the
+    lexicon's words, by the alphabets that a candidate's model takes.
     """
 
     segments: tuple[Segment, ...]
@@ -32,28 +37,30 @@ class PreparedText(msgspec.Struct, frozen=True):
     written_characters: int
     characters: int
     estimated_s: float
+    pronunciations: Pronunciations = {}
 
     def __repr__(self) -> str:
         return f"<PreparedText of {self.spoken_characters} characters>"
 
 
-class PartRun:
+class PartRun(msgspec.Struct, eq=False):
     """One part of a request while it is spoken, and the model that speaks it or tries to.
 
-    `texts` has its text by front-end, or why there is none. `begins` is the sample of the answer at which the
-    part begins, None before its turn.
+    `text` is what is read of it; `places` are those of its characters in the user's text, if marks were left
+    out. `texts` has its text by front-end, or why there is none. `begins` is the sample of the answer at
+    which the part begins, None before its turn.
     """
 
-    __slots__ = ("_front_end", "begins", "model", "number", "part", "text", "texts")
-
-    def __init__(self, number: int, part: Part, text: str) -> None:
-        self.number = number
-        self.part = part
-        self.text = text
-        self.texts: dict[str, PreparedText | EngineError] = {}
-        self.model: Model | None = None
-        self.begins: int | None = None
-        self._front_end: str | None = None
+    number: int
+    part: Part
+    text: str
+    places: Sequence[int] | None = None
+    place_ends: Mapping[int, int] | None = None
+    texts: dict[str, PreparedText | EngineError] = msgspec.field(default_factory=dict)
+    model: Model | None = None
+    begins: int | None = None
+    is_passed_over: bool = False
+    front_end: str = ""
 
     def __repr__(self) -> str:
         return f"<PartRun {self.number} by {self.speaker or 'nobody'}>"
@@ -68,28 +75,33 @@ class PartRun:
         return self.model.engine if self.model is not None else ""
 
     @property
-    def model_id(self) -> str:
-        return self.model.info.id if self.model is not None else ""
-
-    @property
     def candidates(self) -> tuple[Candidate, ...]:
         return self.part.candidates
 
     @property
-    def characters(self) -> int:
-        """The charged characters."""
-        text = self.texts.get(self._front_end or "")
-        return text.characters if isinstance(text, PreparedText) else self.part.characters
+    def measured(self) -> PreparedText | Part:
+        """What has the charged characters and the estimate: the prepared text, or the part without one."""
+        text = self.texts.get(self.front_end)
+        return text if isinstance(text, PreparedText) else self.part
 
     @property
     def estimated_s(self) -> float:
-        text = self.texts.get(self._front_end or "")
-        return text.estimated_s if isinstance(text, PreparedText) else self.part.estimated_s
+        return self.measured.estimated_s
+
+    def leave_out_marks(self, reading: Reading) -> None:
+        """Take the part's text from the reading of the whole, unless only marks would be left out of it."""
+        read = reading.part(self.part.start, self.part.end)
+        if is_speech(read.text):
+            self.text, self.places, self.place_ends = read
+
+    def pass_over(self) -> None:
+        """Note that nobody speaks the part, as nothing in it can be spoken. It costs nothing."""
+        self.model, self.is_passed_over = None, True
 
     def give_to(self, candidate: Candidate) -> None:
         """Note that this candidate speaks the part, or tries to."""
         self.model = candidate.model
-        self._front_end = candidate.front_end
+        self.front_end = candidate.front_end
 
     def text_for(self, candidate: Candidate) -> PreparedText:
         """Return the text that a candidate speaks. Raises EngineError if there is none."""
@@ -119,17 +131,15 @@ class Tally:
 
     `began` is the moment of `time.monotonic` since which the client waits for the first audio.
     `cache` is the state of the audio cache for this request. A clip `names` the engine and the model that
-    spoke it; otherwise they follow from the parts, joined by a plus. The answer `keeps_manifest` if its own
-    has the provider's in it.
+    spoke it; otherwise they follow from the parts, joined by a plus. Once it `is_held`, the request has a row
+    in usage, however it ends.
     """
 
     def __init__(self, request: SpeechRequest, plan: SpeechPlan) -> None:
-        self.parts = tuple(
-            [
-                PartRun(number, part, request.text[part.start : part.end])
-                for number, part in enumerate(plan.parts)
-            ]
-        )
+        parts: list[PartRun] = []
+        for part in plan.parts:
+            parts.append(PartRun(len(parts), part, request.text[part.start : part.end]))
+        self.parts = tuple(parts)
         self.parts[0].begins = 0
         self.began = 0.0
         self.attempts: list[Attempt] = []
@@ -139,7 +149,7 @@ class Tally:
         self.error: str | None = None
         self.cache = "off"
         self.names: tuple[str, str] | None = None
-        self.keeps_manifest = False
+        self.is_held = False
         self._request = request
         self._plan = plan
 
@@ -149,12 +159,10 @@ class Tally:
     @property
     def current_part(self) -> PartRun:
         """The part whose turn it is. When the answer breaks, its engine is to blame."""
-        return next(part for part in reversed(self.parts) if part.begins is not None)
-
-    @property
-    def characters(self) -> int:
-        """The charged characters of all parts."""
-        return sum([run.characters for run in self.parts])
+        for part in reversed(self.parts):
+            if part.begins is not None:
+                return part
+        return self.parts[0]
 
     @property
     def seconds(self) -> float:
@@ -165,54 +173,76 @@ class Tally:
         self.samples += chunk.samples
         self.sample_rate_hz = chunk.sample_rate_hz
 
-    def written_parts(self) -> Iterator[tuple[PartRun, int]]:
-        """Give each part with its written samples. The last ones may end inside a part."""
-        ends = [run.begins for run in self.parts[1:]]
-        for run, end in zip_longest(self.parts, ends):
+    def written_parts(self) -> list[tuple[PartRun, int]]:
+        """Return each part with its written samples. The last ones may end inside a part."""
+        written: list[tuple[PartRun, int]] = []
+        end = self.samples
+        for run in reversed(self.parts):
             begins = self.samples if run.begins is None else run.begins
-            yield run, max(0, min(self.samples, self.samples if end is None else end) - begins)
+            written.append((run, max(0, min(self.samples, end) - begins)))
+            end = begins
+        written.reverse()
+        return written
 
     def spent(self) -> Spent:
         """Return what the ledger settles: frozen, as things stand now."""
-        parts = tuple([self._spent_part(part, samples) for part, samples in self.written_parts()])
-        engine, model = self.names or (
-            "+".join(dict.fromkeys([part.engine for part in parts if part.engine])),
-            "+".join(dict.fromkeys([part.model for part in parts if part.model])),
-        )
+        parts: list[SpentPart] = []
+        engines: dict[str, None] = {}
+        models: dict[str, None] = {}
+        attempts: list[SpentAttempt] = []
+        characters = 0
+        for attempt in self.attempts:
+            attempts.append(attempt.spent())
+        for run, samples in self.written_parts():
+            if run.is_passed_over:
+                continue
+            measured, model, was_submitted = run.measured, run.model, False
+            for attempt in self.attempts:
+                if attempt.part == run.number and attempt.model == model and attempt.was_submitted:
+                    was_submitted = True
+            engine, model_id = ("", "") if model is None else (model.engine, model.info.id)
+            parts.append(
+                SpentPart(
+                    engine=engine,
+                    model=model_id,
+                    characters=measured.characters,
+                    estimated_s=measured.estimated_s,
+                    samples=samples,
+                    was_submitted=was_submitted,
+                )
+            )
+            characters += measured.characters
+            if model is not None:
+                engines[engine] = models[model_id] = None
+        names = self.names or ("+".join(engines), "+".join(models))
         return Spent(
-            engine=engine,
-            model=model,
+            engine=names[0],
+            model=names[1],
             voice=self._plan.voice.id,
             language=self._plan.language,
             format=self._request.form.format,
-            characters=self.characters,
+            characters=characters,
             samples=self.samples,
             sample_rate_hz=self.sample_rate_hz,
             first_byte_ms=self.first_byte_ms,
             error=self.error,
             cache=self.cache,
-            parts=parts,
-            attempts=tuple(attempt.spent() for attempt in self.attempts),
-        )
-
-    def _spent_part(self, run: PartRun, samples: int) -> SpentPart:
-        return SpentPart(
-            engine=run.engine,
-            model=run.model_id,
-            characters=run.characters,
-            estimated_s=run.estimated_s,
-            samples=samples,
-            was_submitted=any(
-                attempt.was_submitted and attempt.part == run.number and attempt.model == run.model
-                for attempt in self.attempts
-            ),
+            parts=tuple(parts),
+            attempts=tuple(attempts),
         )
 
 
-class SpeechCall(NamedTuple):
+class OpenTap(Protocol):
+    """Opens a tap of a call, before anything is looked up or held. It may refuse: RequestFailed."""
+
+    def __call__(self, call: SpeechCall, /) -> Tap: ...
+
+
+class SpeechCall(msgspec.Struct, frozen=True, eq=False):
     """A request that was admitted and planned. Only its tally changes: it counts what came out so far.
 
-    `clip` is its path in the audio cache, None without one. One that `goes_whole` is heard when all is there.
+    `clip` is its path in the audio cache, None without one; `openers` are those of its taps, in order. One
+    that `goes_whole` is heard when all is there, one that `is_paced` takes as long as it is heard.
     """
 
     id: str
@@ -221,16 +251,24 @@ class SpeechCall(NamedTuple):
     plan: SpeechPlan
     tally: Tally
     clip: str | None = None
+    openers: tuple[OpenTap, ...] = ()
     goes_whole: bool = False
+    is_paced: bool = False
 
     def __repr__(self) -> str:
         return f"<SpeechCall {self.id}, {self.tally!r}>"
 
     @classmethod
     def of(
-        cls, id_: str, caller: Caller, request: SpeechRequest, plan: SpeechPlan, clip: str | None = None
+        cls,
+        id_: str,
+        caller: Caller,
+        request: SpeechRequest,
+        plan: SpeechPlan,
+        clip: str | None = None,
+        openers: tuple[OpenTap, ...] = (),
     ) -> SpeechCall:
-        return cls(id_, caller, request, plan, Tally(request, plan), clip)
+        return cls(id_, caller, request, plan, Tally(request, plan), clip, openers)
 
     @property
     def terms(self) -> Terms:
@@ -240,7 +278,7 @@ class SpeechCall(NamedTuple):
     def form(self) -> OutputForm:
         """The form of the answer."""
         form = self.request.form
-        if self.plan.marking is None:
+        if self.plan.treatment is None:
             return form
         models = [candidate.model.info for part in self.plan.parts for candidate in part.candidates]
         source = TRAINED if any(info.is_trained for info in models) else RULES
@@ -248,14 +286,22 @@ class SpeechCall(NamedTuple):
 
     @property
     def sound_form(self) -> OutputForm:
-        """The form that the speech is made in: PCM if it gets a mark, which comes before encoding."""
-        marking = self.plan.marking
-        return self.form if marking is None or marking.mark is None else _pcm(self.form)
+        """The form that the speech is made in: PCM if it is filtered, which comes before encoding."""
+        treatment = self.plan.treatment
+        return self.form if treatment is None or treatment.filter is None else _pcm(self.form)
 
-    @property
-    def part_form(self) -> OutputForm:
-        """The form that each part is made in: several parts meet as PCM, and are encoded as one."""
-        return self.sound_form if len(self.plan.parts) == 1 else _pcm(self.request.form)
+    def part_form(self, candidate: Candidate) -> OutputForm:
+        """Return the form in which a candidate makes a part: several parts meet as PCM, encoded as one.
+
+        One whose speech is left as it is makes the answer itself.
+        """
+        plan, form = self.plan, self.request.form
+        is_whole = len(plan.parts) == 1
+        if plan.treatment is None:
+            return form if is_whole else _pcm(form)
+        if plan.spares(candidate.model.name):
+            return form
+        return self.sound_form if is_whole else _pcm(form)
 
 
 def _pcm(form: OutputForm) -> OutputForm:

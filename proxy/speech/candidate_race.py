@@ -5,16 +5,16 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any
 
 import structlog
 
 from policies import estimate, provider_waits, segments
-from policies.lexicon import find_pronunciations
 from policies.routing import Candidate
 from proxy.audio import libraries
 from proxy.audio.formats import OutputForm
-from proxy.audio.frames import open_frames
+from proxy.audio.frames import COUNTED_FORMATS
 from proxy.catalogue.catalogue import Catalogue
 from proxy.engines.engine_list import Engines
 from proxy.ledger.budgets import Budgets
@@ -62,24 +62,26 @@ class FirstAudio:
     def __repr__(self) -> str:
         return f"<FirstAudio within {self._within_s:g} s of {self._engines!r}>"
 
-    async def begin(
+    def begin(
         self,
         call: SpeechCall,
         run: PartRun,
         waited_s: float = 0.0,
         wait_until_free: WaitUntilFree | None = None,
-    ) -> CandidateStream:
+    ) -> Coroutine[Any, Any, CandidateStream]:
         """Return the stream of the first candidate with audio. One time budget is for all of them.
 
         `waited_s` is subtracted from it. Raises the last candidate's error if none gives audio.
         """
         left_s = self.budget_s(run.part) - waited_s
-        return await CandidateRace(self, call, run, left_s, wait_until_free).first()
+        return CandidateRace(self, call, run, left_s, wait_until_free).first()
 
     def budget_s(self, part: Part) -> float:
         """Compute the time to the first audio of a part, for all its candidates together."""
-        slowest_s = max(candidate.model.info.first_audio_s or 0.0 for candidate in part.candidates)
-        return max(self._within_s, slowest_s)
+        budget_s = self._within_s
+        for candidate in part.candidates:
+            budget_s = max(budget_s, candidate.model.info.first_audio_s or 0.0)
+        return budget_s
 
     def has_one_slot(self, engine: str) -> bool:
         return self._engines[engine].slots == 1
@@ -96,14 +98,15 @@ class FirstAudio:
         stream: CandidateStream | None = None
         try:
             with deadline.at(moment):
-                await self._budgets.check(candidate.model.engine, call.caller.account, call.terms)
-                job = _job(call, run, candidate)
+                await self._budgets.check(candidate.model.engine, call.caller.account, call.plan.terms)
+                form = call.part_form(candidate)
+                job = _job(call, run, candidate, form)
                 if not job.formats:
                     await libraries.ensure_loaded()
-                places = WordPlaces(run.text, job.segments, run.part.start)
+                places = WordPlaces(run.text, job.segments, run.part.start, run.places, run.place_ends)
                 factor = call.request.speed / job.speed
                 stream = CandidateStream(
-                    *(candidate, job, places, factor, call.part_form, deadline),
+                    *(candidate, job, places, factor, form, deadline),
                     keeps_original=call.request.provenance is not None,
                 )
                 await self._begin(stream, self._attempt_of(call, run, stream), moment)
@@ -158,7 +161,7 @@ class CandidateRace:
         self._run = run
         self._wait_for_part_before = wait_until_free
         self._deadline = time.monotonic() + within_s
-        self._left = deque(run.candidates)
+        self._left = deque(run.part.candidates)
         self._failure: EngineError = EngineTimeout("No engine was tried.")
         self._running: dict[asyncio.Task[CandidateStream | None], Candidate] = {}
 
@@ -174,7 +177,11 @@ class CandidateRace:
 
     async def _try_candidate(self, candidate: Candidate) -> CandidateStream | None:
         """Try one candidate. None means: try the next one. `_failure` says why."""
-        await self._wait_until_free(candidate)
+        if self._wait_for_part_before is not None:
+            # An engine may be busy with this request. The deadline moves by the same time.
+            since = time.monotonic()
+            await self._wait_for_part_before(candidate.model.engine)
+            self._deadline += time.monotonic() - since
         self._run.give_to(candidate)
         left_s = provider_waits.first_audio_share_s(self._deadline - time.monotonic(), len(self._left))
         try:
@@ -189,13 +196,6 @@ class CandidateRace:
         )
         self._failure = failure
         return None
-
-    async def _wait_until_free(self, candidate: Candidate) -> None:
-        """Wait for an engine that is busy with this request. The deadline moves by the same time."""
-        if self._wait_for_part_before is not None:
-            since = time.monotonic()
-            await self._wait_for_part_before(candidate.model.engine)
-            self._deadline += time.monotonic() - since
 
     async def _try_with_hedge(self, candidate: Candidate) -> CandidateStream | None:
         winner: CandidateStream | None = None
@@ -248,8 +248,8 @@ def error_details(id_: str, model: str, error: EngineError) -> dict[str, str]:
     return {"request": id_, "model": model, "error": type(error).__name__, "reason": error.reason}
 
 
-def _job(call: SpeechCall, run: PartRun, candidate: Candidate) -> SpeechJob:
-    request, part, form, text = call.request, run.part, call.part_form, run.text_for(candidate)
+def _job(call: SpeechCall, run: PartRun, candidate: Candidate, form: OutputForm) -> SpeechJob:
+    request, part, text = call.request, run.part, run.text_for(candidate)
     info = candidate.model.info
     native_speed = min(max(request.speed, info.speed[0]), info.speed[1])
     factor = request.speed / native_speed
@@ -263,13 +263,13 @@ def _job(call: SpeechCall, run: PartRun, candidate: Candidate) -> SpeechJob:
         factor == 1.0
         and form.format in info.formats
         and (form.is_usual or _is_given(form, info))
-        and open_frames(form) is not None
+        and form.format in COUNTED_FORMATS
     )
     return SpeechJob(
         id=call.id,
         tenant=call.caller.account,
         estimated_s=text.estimated_s,
-        share=call.terms.share,
+        share=call.plan.terms.share,
         model=info.id,
         voice=candidate.voice,
         segments=segments.fit(text.segments, info.max_characters),
@@ -281,7 +281,7 @@ def _job(call: SpeechCall, run: PartRun, candidate: Candidate) -> SpeechJob:
         formats=(form.format,) if can_pass_through else (),
         # The cap is on the sound that a listener hears. If that is slowed down later, the engine makes less.
         max_samples=round(estimate.cap_seconds(text.estimated_s) * info.sample_rate_hz * factor),
-        pronunciations=find_pronunciations(part.lexicon, info.phonemes, text.segments),
+        pronunciations=text.pronunciations.get(info.phonemes, ()),
         credential=candidate.credential,
         urgency=listening.urgency,
         plays_in_s=listening.plays_in_s,

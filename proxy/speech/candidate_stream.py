@@ -5,6 +5,8 @@ If the stream fails before the first audio, another candidate may try. After tha
 
 from __future__ import annotations
 
+import asyncio
+import time
 from collections.abc import Sequence
 from math import inf
 
@@ -13,9 +15,11 @@ import msgspec
 from policies.routing import Candidate
 from proxy.audio.formats import SAMPLE_BYTES, Chunk, OutputForm, Tail, silence
 from proxy.audio.frames import Frames, open_frames
-from proxy.audio.frames_mp3 import Mp3Frames
+from proxy.audio.frames_mp3 import Mp3Frames, Original
 from proxy.audio.sound import Sound
 from proxy.speech.deadline import Deadline
+from proxy.speech.interpolated_words import InterpolatedWords
+from proxy.speech.told_words import ToldWords
 from proxy.speech.word_times import SpokenWord, WordPlaces
 from speech_engine import (
     Audio,
@@ -35,6 +39,8 @@ from speech_engine.text.cleaning import is_speech
 
 STALL_S = 20.0
 """The longest pause between two chunks. Nothing else notices a frozen host."""
+_TURN_S = 2.0
+"""The most sound that is encoded at once, if an engine has it ready. Slow speech becomes more sound."""
 _PAST_CAP_S = 1.0
 """What an engine may make past the cap of an answer. Engines stop by themselves at what they are allowed, so
 only sound past the cap tells that there was more to say."""
@@ -58,6 +64,7 @@ class CandidateStream:
 
     holds_engine = True
     """Of a slow client's answers, a host keeps only what all its spools have room for."""
+    kept = None
 
     def __init__(
         self,
@@ -72,6 +79,7 @@ class CandidateStream:
     ) -> None:
         self._keeps_original = keeps_original
         self.candidate = candidate
+        self.engine = candidate.model.name
         self.job = job
         self.has_begun = False
         self.sample_rate_hz = form.sample_rate_hz
@@ -79,12 +87,18 @@ class CandidateStream:
         self.units: float | None = None
         self._places = places
         self._words: list[SpokenWord] = []
+        # When each segment begins in the answer, and after the last one its end.
+        self._moments: list[tuple[int, float]] = []
+        self._interpolated: InterpolatedWords | None = None
+        self._told: ToldWords | None = None
         self._factor = factor
         self._form = form
         self._out: Sound | Frames | None = None
         self._rate_hz = 0
+        self._turn_s = _TURN_S * min(1.0, factor)
+        self._turn_ends_s = self._turn_s
         self._tail = Tail()
-        self._segment = 0
+        self._segment = -1
         self._first = Chunk()
         self._finished = False
         self._events: EngineStream | None = None
@@ -96,20 +110,26 @@ class CandidateStream:
         return f"<CandidateStream {self.job!r} as {self._form.format}>"
 
     @property
-    def engine(self) -> str:
-        return self.candidate.model.name
-
-    @property
     def words(self) -> Sequence[SpokenWord] | None:
-        return self._words if self.candidate.model.info.times_words else None
+        info = self.candidate.model.info
+        if info.times_words:
+            if self._told is None:
+                self._told = ToldWords(self._places, self._words)
+            return self._told.so_far(self.seconds / self._factor if self._finished else None)
+        # One that joins sentences speaks them together or apart, as they fit: words would come and go.
+        if info.joins_segments or not isinstance(self._out, Sound):
+            return None
+        if self._interpolated is None:
+            self._interpolated = InterpolatedWords(self._places, self._moments)
+        return self._interpolated.so_far()
 
     @property
     def has_manifest(self) -> bool:
         return isinstance(self._out, Mp3Frames) and self._out.has_manifest
 
     @property
-    def original(self) -> bytes:
-        return self._out.original if isinstance(self._out, Mp3Frames) else b""
+    def original(self) -> Original | None:
+        return self._out.original if isinstance(self._out, Mp3Frames) else None
 
     def job_with_deadline(self, left_s: float) -> SpeechJob:
         """Return the job for the engine, with the time that is left, and with room to pass the cap."""
@@ -123,7 +143,9 @@ class CandidateStream:
         """Read events until there are bytes of audio to send. The caller keeps the time."""
         self._events = events
         while not self._finished and not (self._first.data and self.seconds):
-            self._first += await self._read()
+            chunk = await self._read()
+            first = self._first
+            self._first = first + chunk if first.data or first.samples else chunk
         if self._out is not None and not isinstance(self._out, Sound) and not self.seconds:
             raise EngineFailed("The engine gave encoded audio without a single frame.")
         if self._finished and not self.seconds and any(is_speech(each.spoken) for each in self.job.segments):
@@ -137,7 +159,7 @@ class CandidateStream:
             return chunk
         while not self._finished:
             try:
-                with self._deadline.within(STALL_S):
+                with self._deadline.at(time.monotonic() + STALL_S):
                     chunk = await self._read()
             except TimeoutError:
                 raise EngineTimeout("The engine fell silent in the middle.") from None
@@ -170,9 +192,15 @@ class CandidateStream:
             raise EngineFailed("The engine ended without finishing.")
         if isinstance(event, Finished):
             self._finished = True
+            self._moments.append((len(self.job.segments), self.seconds / self._factor))
             self.units = self.units if event.units is None else event.units
             await self._events.close()
             return Chunk()
+        if self.seconds >= self._turn_ends_s:
+            # An engine may have all of its sound ready, and encoding takes time: others get a turn before
+            # more of it. The end needs none, and a short answer has no more.
+            self._turn_ends_s = self.seconds + self._turn_s
+            await asyncio.sleep(0)
         return self._convert(event)
 
     def _convert(self, event: Event) -> Chunk:
@@ -190,9 +218,11 @@ class CandidateStream:
         return Chunk()
 
     def _pcm(self, segment: int, pcm: bytes) -> Chunk:
-        if not self._rate_hz or segment < self._segment:
+        if not self._rate_hz or segment < 0 or segment < self._segment:
             raise EngineFailed("The engine gave audio before it started, or out of order.")
-        self._segment = segment
+        if segment != self._segment:
+            self._segment = segment
+            self._moments.append((segment, self.seconds / self._factor))
         self._count(len(pcm) // SAMPLE_BYTES, self._rate_hz)
         if self._out is None:
             self._out = Sound(self._rate_hz, self._form, factor=self._factor)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+import time
 from types import TracebackType
 from typing import Self
 
@@ -15,16 +16,15 @@ class MovingTimer:
     no timer. Close it at the end.
     """
 
-    __slots__ = ("_loop", "_moment", "_timer", "_timer_at")
+    _moment = math.inf
+    _timer: asyncio.TimerHandle | None = None
+    _timer_at = math.inf
 
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._loop = loop
-        self._moment = math.inf
-        self._timer: asyncio.TimerHandle | None = None
-        self._timer_at = math.inf
+    def __init__(self, loop: asyncio.AbstractEventLoop | None = None) -> None:
+        self._loop = loop or asyncio.get_running_loop()
 
     def __repr__(self) -> str:
-        return f"<{type(self).__name__} in {self._moment - self._loop.time():.3f} s>"
+        return f"<{type(self).__name__} in {self._moment - time.monotonic():.3f} s>"
 
     def at(self, moment: float) -> Self:
         """Set the moment, in the loop's time."""
@@ -37,7 +37,8 @@ class MovingTimer:
         return self
 
     def within(self, seconds: float) -> Self:
-        return self.at(self._loop.time() + seconds)
+        # The clock of every event loop, which would be asked by a call more.
+        return self.at(time.monotonic() + seconds)
 
     def rest(self) -> None:
         """Wait for no moment, until the next one is set."""
@@ -76,13 +77,9 @@ class Deadline(MovingTimer):
     block. If the block's own task calls `expire`, it has to wait for something within the block.
     """
 
-    __slots__ = ("_cancels", "_has_expired", "_task")
-
-    def __init__(self) -> None:
-        super().__init__(asyncio.get_running_loop())
-        self._task: asyncio.Task[object] | None = None
-        self._cancels = 0
-        self._has_expired = False
+    _task: asyncio.Task[object] | None = None
+    _cancels = 0
+    _has_expired = False
 
     def expire(self) -> None:
         """End the block now, if there is one."""

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Collection, Mapping
+from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
+from typing import TypeVar
 
 import structlog
 
-from policies.lexicon import EMPTY, Words
+from policies.lexicon import Words
+from policies.markdown import reading
+from policies.markdown.reading import Markdown, Reading
 from policies.routing import FrontEndNames
 from proxy.config.sections import Config, PluginSection
 from proxy.engines.plugin_instances import PluginRequest, open_plugin
@@ -20,9 +23,14 @@ from speech_engine import EngineError, EngineFailed, EngineTimeout, FrontEnd, Se
 _log = structlog.get_logger()
 
 _NO_SECTIONS: Mapping[str, PluginSection] = {}
-_QUICK_CHARACTERS = 1000
 _THREADS = 8
 """Front-ends have their own threads: one that hangs takes no threads from other work."""
+
+
+T = TypeVar("T")
+
+Prepare = Callable[[str, str, Words], tuple[Segment, ...]]
+"""A front-end's `prepare`: of a text, its language, and a lexicon's words. Raises EngineError only."""
 
 
 class FrontEnds:
@@ -47,33 +55,38 @@ class FrontEnds:
         """Return the revision of a front-end. It changes whenever the segments change."""
         return str(getattr(self._by_name.get(name), "revision", ""))
 
-    async def prepare(
-        self,
-        front_end: str,
-        text: str,
-        language: str,
-        words: Words = EMPTY.words,
-        *,
-        within_s: float | None = None,
-    ) -> tuple[Segment, ...]:
-        """Prepare a text: in a thread, because a front-end may use large dictionaries, unless it is quick.
-
-        `words` are those of the lexicons in force. Raises EngineError only.
-        """
-        chosen = self._by_name[front_end]
-        prepare = partial(chosen.prepare, text, language, words)
-        is_quick = len(text) + len(words) <= _QUICK_CHARACTERS and getattr(chosen, "is_quick", False)
-        limit = asyncio.timeout(None if is_quick else within_s)
+    async def read(self, text: str, markdown: Markdown, within_s: float) -> Reading | None:
+        """Read a text without its marks, in a thread. Return None if it has none. Raises EngineTimeout."""
         try:
-            if is_quick:
-                return prepare()
-            async with limit:
-                return await asyncio.get_running_loop().run_in_executor(self._threads, prepare)
+            async with asyncio.timeout(within_s):
+                work = partial(reading.read, text, markdown)
+                return await asyncio.get_running_loop().run_in_executor(self._threads, work)
+        except TimeoutError:
+            raise EngineTimeout("The text could not be read in time.", retry_after_s=2.0) from None
+
+    async def use(
+        self, front_end: str, work: Callable[[Prepare], T], *, is_short: bool, within_s: float | None = None
+    ) -> T:
+        """Do the work that needs a front-end, in a thread: it may use large dictionaries, and a lexicon may
+        make much of a few characters. Short work with a quick front-end is done at once.
+
+        Raises EngineError, and what `work` itself raises.
+        """
+        prepare = partial(self._prepare, front_end)
+        if is_short and getattr(self._by_name[front_end], "is_quick", False):
+            return work(prepare)
+        try:
+            async with asyncio.timeout(within_s):
+                return await asyncio.get_running_loop().run_in_executor(self._threads, work, prepare)
+        except TimeoutError:
+            raise EngineTimeout(f"The front-end {front_end} took too long.", retry_after_s=2.0) from None
+
+    def _prepare(self, front_end: str, text: str, language: str, words: Words) -> tuple[Segment, ...]:
+        try:
+            return self._by_name[front_end].prepare(text, language, words)
         except EngineError:
             raise
         except Exception as error:  # noqa: BLE001 - the seam around a plugin: its name only, it may quote the text
-            if limit.expired():
-                raise EngineTimeout(f"The front-end {front_end} took too long.", retry_after_s=2.0) from None
             _log.warning("front_end.prepare.failed", front_end=front_end, error=type(error).__name__)
             raise EngineFailed(f"The front-end {front_end} broke.") from None
 

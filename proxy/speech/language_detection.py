@@ -52,7 +52,7 @@ class LanguageDetection:
     def _rank(self, text: str, usual: str) -> tuple[str, ...]:
         tags: Iterable[object] = self._rank_text(text, usual)
         # A tag of another type would break routing far from here, and the detector would be hard to blame.
-        return tuple(tag for tag in tags if isinstance(tag, str) and tag.isascii() and tag)
+        return tuple([tag for tag in tags if isinstance(tag, str) and tag.isascii() and tag])
 
     def _detect_only(self, text: str, _usual: str) -> tuple[object, ...]:
         return (self._detector.detect(text),) if self._detector else ()

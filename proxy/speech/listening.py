@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+import msgspec
 
 from policies.routing import Candidate
 from proxy.speech.call import PartRun, SpeechCall
 from speech_engine import Urgency
 
 
-class Listening(NamedTuple):
+class Listening(msgspec.Struct, frozen=True):
     """The fields of a job that say who waits for it: see `SpeechJob`."""
 
     urgency: Urgency
@@ -19,9 +19,10 @@ class Listening(NamedTuple):
 
 def listening_to(call: SpeechCall, run: PartRun, candidate: Candidate, now: float) -> Listening:
     """Return who waits for a part at `now`, a moment of `time.monotonic`. The lengths are estimates."""
-    engine = candidate.model.engine
-    later = [part for part in call.tally.parts[run.number + 1 :] if _is_likely_by(part, engine)]
-    follows_s = sum([part.estimated_s for part in later])
+    follows_s = 0.0
+    for later in call.tally.parts[run.number + 1 :]:
+        if later.candidates[0].model.engine == candidate.model.engine:  # it is likely to speak that, too
+            follows_s += later.estimated_s
     if call.goes_whole:
         return Listening("whole", 0.0, follows_s)
     if run.number == 0:
@@ -36,7 +37,3 @@ def _heard_from(call: SpeechCall, run: PartRun, now: float) -> float:
         return began + run.begins / tally.sample_rate_hz
     before = tally.parts[run.number - 1]
     return began + (before.begins or 0) / tally.sample_rate_hz + before.estimated_s + before.part.pause_s
-
-
-def _is_likely_by(run: PartRun, engine: str) -> bool:
-    return run.candidates[0].model.engine == engine

@@ -6,8 +6,8 @@ import asyncio
 from collections.abc import Callable
 
 from proxy.audio.formats import Chunk
-from proxy.speech.sound_queue import ReaderPace
 from proxy.speech.speech_stream import SpeechStream
+from proxy.speech.spill import ReaderPace
 
 AHEAD_S = 5.0
 """So much is sent before it is heard, or a slow moment of the network would be a gap."""

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 from policies.routing import Candidate
 from proxy.audio.formats import SAMPLE_BYTES
 from proxy.audio.silence import STEP_S, is_sound
+from proxy.catalogue.erased_voices import ErasedVoices
 from proxy.speech.speech_stream import PcmReader
-from proxy.voices.erased_voices import ErasedVoices
 from speech_engine import Voice
 from speech_engine.values import find_samples
 

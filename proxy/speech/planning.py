@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 import msgspec
@@ -12,12 +12,13 @@ import msgspec
 from policies import estimate, language, routing
 from policies.language import Detect, LanguageChoice, Source
 from policies.lexicon import EMPTY, Lexicon
-from policies.marking import Marking, MarkingRules
 from policies.plans import Terms
 from policies.routing import Candidate, Decision, FrontEndNames, Route, RoutingQuery, Rules, Voice
 from proxy.catalogue.catalogue import Catalogue
 from proxy.catalogue.library import NOTHING, AccountLibrary
+from proxy.catalogue.recording_speakers import advice_for
 from proxy.errors import InvalidRequest, NotAllowed, UpstreamFailed
+from proxy.speech.sound_filter import Treat, Treatment, untreated
 from proxy.speech.speech_request import SpeechRequest
 from proxy.speech.split_text import Span, Spans, TextSplitter
 
@@ -63,7 +64,7 @@ class SpeechPlan(msgspec.Struct, frozen=True):
     Most plans have one part. The parts are in the order of the text, and their characters add up to it.
     `voice` and `language` are those that the answer names. `voices` has the ids of all that are heard and of
     the requested one: a cast goes with its members. `own_voices` are those of them that somebody saved, and
-    may erase. `marking` says what tells that a machine spoke, None if nothing has to.
+    may erase. `treatment` is what is done to the sound, None if nothing is.
     """
 
     voice: Voice
@@ -73,7 +74,15 @@ class SpeechPlan(msgspec.Struct, frozen=True):
     terms: Terms
     voices: frozenset[str]
     own_voices: frozenset[str]
-    marking: Marking | None = None
+    treatment: Treatment | None = None
+
+    def treatment_of(self, speaker: str) -> Treatment | None:
+        """Return what the answer gets if this is its speaker, or if these are, joined by commas."""
+        treatment = self.treatment
+        return None if treatment is None or self.spares(speaker) else treatment
+
+    def spares(self, speaker: str) -> bool:
+        return self.treatment is not None and speaker in self.treatment.spared
 
     @property
     def description(self) -> str:
@@ -92,6 +101,13 @@ class _KnownDecision(NamedTuple):
         return self.decision.voice is voice and self.terms is terms and self.revision == revision
 
 
+def no_proof() -> None:
+    """Refuse a request for a proof of where speech comes from, where nobody makes one."""
+    raise InvalidRequest(
+        "'provenance' cannot be c2pa here: this server signs no manifests.", param="provenance"
+    )
+
+
 class Planner:
     """Makes plans. `detect` and `default_language` are for requests that name no language.
 
@@ -105,13 +121,15 @@ class Planner:
         detect: Detect | None = None,
         default_language: str = language.DEFAULT,
         pause_ms: int = 0,
-        marking: MarkingRules = MarkingRules(),  # noqa: B008 - frozen
+        treat: Treat = untreated,
+        check_provenance: Callable[[], None] = no_proof,
     ) -> None:
         self._catalogue = catalogue
         self._rules = Rules(catalogue.licences, front_ends)
         self._splitter = TextSplitter(catalogue, detect, default_language)
         self._pause_s = pause_ms / 1000
-        self._marking = marking
+        self._treat = treat
+        self._check_provenance = check_provenance
         # The choice of the speaker does not depend on the text, and most requests ask for the same few
         # voices. A plain dict, because threads plan as well.
         self._decisions: dict[object, _KnownDecision] = {}
@@ -126,11 +144,9 @@ class Planner:
         one. It raises NotAllowed when the plan or a licence did, and UpstreamFailed when an engine has never
         been up, so that its voices are not known.
         """
-        _check_length(request, terms)
-        if request.provenance is not None and not self._marking.has_manifests:
-            raise InvalidRequest(
-                "'provenance' cannot be c2pa here: this server signs no manifests.", param="provenance"
-            )
+        check_length(request, terms)
+        if request.provenance is not None:
+            self._check_provenance()
         voice, spans = self._spans(request, terms, own)
         parts = [self.part(request, terms, span) for span in spans]
         if len(parts) > 1 and self._pause_s:
@@ -146,7 +162,12 @@ class Planner:
         plain_parts: Sequence[Part],
         own: AccountLibrary,
     ) -> SpeechPlan:
-        parts = [_with_lexicon(part, own.lexicon(request.lexicon, part.language)) for part in plain_parts]
+        # Merged once a language, since a cast may have many parts.
+        lexicons: dict[str, Lexicon] = {}
+        for part in plain_parts:
+            if part.language not in lexicons:
+                lexicons[part.language] = own.lexicon(request.lexicon, part.language)
+        parts = [_with_lexicon(part, lexicons[part.language]) for part in plain_parts]
         voices = {voice.id, *(part.voice.id for part in parts)}
         voices.update(member.id for part in parts for member in part.voice.members)
         models = [candidate.model for part in parts for candidate in part.candidates]
@@ -158,12 +179,15 @@ class Planner:
             terms=terms,
             voices=frozenset(voices),
             own_voices=frozenset(id_ for id_ in voices if id_.startswith(OWN_VOICE)),
-            marking=self._marking.decide(models, terms.marking),
+            treatment=self._treat(models, terms, has_parts=len(parts) > 1),
         )
 
     async def plan_in_thread(self, request: SpeechRequest, terms: Terms, own: AccountLibrary) -> SpeechPlan:
-        """Plan a request. Splitting a long text into sentences takes milliseconds, so a thread does it."""
-        if request.by_sentence and len(request.text) > _LONG_TEXT_CHARACTERS:
+        """Plan a request. What takes milliseconds is done in a thread: a long text, or lexicons to merge."""
+        is_long = len(request.text) > _LONG_TEXT_CHARACTERS
+        has_parts = request.by_sentence or "[" in request.text  # or turns of a cast
+        is_merged = isinstance(request.lexicon, Mapping) or (request.by_sentence and own.has_lexicons)
+        if is_merged or (is_long and has_parts):
             return await asyncio.to_thread(self.plan, request, terms, own)
         return self.plan(request, terms, own)
 
@@ -205,7 +229,7 @@ class Planner:
         decision = self.decide(request, terms, span)
         query = decision.query
         if (error := decision.error) is not None:
-            raise self.failure(error, request.model, query)
+            raise self.failure(error, request.model, query, advice_for(decision, self._catalogue, terms))
         return Part(
             voice=span.voice,
             language=query.language,
@@ -218,13 +242,18 @@ class Planner:
             route=None if decision.route is None else decision.route.language,
         )
 
+    def choose(self, voice: Voice, request: SpeechRequest) -> LanguageChoice:
+        """Choose the language of a whole text that this voice speaks."""
+        return self._splitter.choose(voice, request.language, "request", request.text)
+
     def decide(self, request: SpeechRequest, terms: Terms | None, span: Span) -> Decision:
         """Decide who speaks a part. The error is in the decision when no candidate is left.
 
         If nobody speaks the language that was detected, somebody may speak another likely one. Raises
         NotFound when the model is unknown, and UpstreamFailed.
         """
-        chosen = self._splitter.choose(span, request.text)
+        text = request.text[span.start : span.end]
+        chosen = self._splitter.choose(span.voice, span.language, span.source, text)
         decision = self._decide_in(chosen, request, terms, span)
         if decision.error is None or self._catalogue.is_coming(request.model, chosen.tag):
             return decision
@@ -251,7 +280,8 @@ class Planner:
             by_sentence=request.by_sentence,
         )
         offer = self._catalogue.offer(request.model, chosen.tag)
-        decision = routing.decide(offer, span.voice, query, terms, self._rules)
+        decided = routing.decide(offer, span.voice, query, terms, self._rules)
+        decision = self._catalogue.with_aliases(decided, request.model, terms)
         if span.voice.account is None and not span.voice.members:
             # What people own is theirs to delete: nothing here outlives a request with it.
             if len(self._decisions) >= _MOST_DECISIONS:
@@ -260,10 +290,10 @@ class Planner:
         return decision
 
     def failure(
-        self, error: routing.NoCandidate, model: str, query: RoutingQuery
+        self, error: routing.NoCandidate, model: str, query: RoutingQuery, advice: str = ""
     ) -> InvalidRequest | NotAllowed | UpstreamFailed:
-        """Make the error for a client. It is no 400 if an engine that starts may have what is missing, or if
-        the voice is not ready yet."""
+        """Make the error, with `advice` at its end. It is no 400 if an engine that starts may have what is
+        missing, or if the voice is not ready yet."""
         if error.retry_after_s is not None:
             return UpstreamFailed(
                 error.message, param=error.field, code=error.code, retry_after_s=error.retry_after_s
@@ -271,7 +301,7 @@ class Planner:
         if not error.is_forbidden and self._catalogue.is_coming(model, query.language):
             return UpstreamFailed("The engine is not available right now.", retry_after_s=2.0)
         failure = NotAllowed if error.is_forbidden else InvalidRequest
-        return failure(error.message, param=error.field, code=error.code)
+        return failure(f"{error.message} {advice}".rstrip(), param=error.field, code=error.code)
 
 
 def _main_language(parts: Sequence[Part]) -> str:
@@ -287,7 +317,8 @@ def _with_lexicon(part: Part, words: Lexicon) -> Part:
     return part if words is EMPTY else msgspec.structs.replace(part, lexicon=words)
 
 
-def _check_length(request: SpeechRequest, terms: Terms) -> None:
+def check_length(request: SpeechRequest, terms: Terms) -> None:
+    """Raise NotAllowed for a text that is longer than the terms allow."""
     if terms.max_characters is None or len(request.text) <= terms.max_characters:
         return
     is_key = terms.key.max_characters is not None and terms.key.max_characters == terms.max_characters

@@ -7,8 +7,9 @@ from collections.abc import Awaitable, Callable
 from typing import Generic, TypeVar
 
 from proxy.audio.formats import Chunk
-from proxy.speech.sound_queue import ReaderPace, SoundQueue, SpillRoom
+from proxy.speech.sound_queue import SoundQueue
 from proxy.speech.speech_stream import SpeechStream
+from proxy.speech.spill import ReaderPace, SpillRoom
 
 S = TypeVar("S", bound=SpeechStream)
 

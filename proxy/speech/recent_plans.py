@@ -1,39 +1,54 @@
-"""The plans of the last cached requests: a request that comes again soon is not planned again."""
+"""The plans of the last requests without their texts: another text is not planned as a whole again."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
-from typing import NamedTuple
+from collections.abc import Callable, Collection, Mapping
 
-from cachetools import LRUCache
+import msgspec
+from msgspec.structs import replace
 
+from policies import estimate
+from policies.language import LanguageChoice
 from policies.plans import Terms
+from policies.routing import Voice
 from proxy.access.callers import Caller
 from proxy.catalogue.catalogue import Catalogue
 from proxy.catalogue.library import AccountLibrary
-from proxy.speech.cache import Cache, CacheQuestion
-from proxy.speech.call import SpeechCall
-from proxy.speech.planning import Planner, SpeechPlan
+from proxy.speech.call import OpenTap, SpeechCall, Tally
+from proxy.speech.planning import Planner, SpeechPlan, check_length
+from proxy.speech.source import Source
 from proxy.speech.speech_request import SpeechRequest
 
-_MOST_CHARACTERS = 4_000_000
-"""Of the texts of all plans that are kept. They are in memory alone."""
-_PLAN_CHARACTERS = 2000
-"""The size of a plan without its text, counted as characters."""
+_MOST_KEPT = 2000
+_MOST_LANGUAGES = 32
+
+Concern = Callable[[SpeechRequest, SpeechPlan], OpenTap | None]
+"""Tells whether an answer of this plan concerns it, and how its tap is opened then."""
 
 
-class _RecentPlan(NamedTuple):
-    """A plan, and everything that it was made of besides the request and the account.
+class _Pattern(msgspec.Struct, frozen=True):
+    """The plan of a text without the text, its taps, and what names its clip besides the text."""
 
-    `more_characters` are those of the request that are no text to speak.
-    """
+    plan: SpeechPlan
+    openers: tuple[OpenTap, ...]
+    clip: bytes | None
+
+    def plan_for(self, request: SpeechRequest) -> SpeechPlan:
+        (part,) = self.plan.parts
+        length, estimated_s = len(request.text), estimate.seconds(request.text, request.speed)
+        spoken = replace(part, end=length, characters=length, estimated_s=estimated_s)
+        return replace(self.plan, parts=(spoken,), estimated_s=estimated_s)
+
+
+class _Recent(msgspec.Struct, frozen=True, eq=False):
+    """What was planned for a request with some texts, by the languages that they show, and everything that it
+    was made of besides the request and the account."""
 
     terms: Terms
     own: AccountLibrary
     revision: int
-    plan: SpeechPlan
-    clip: str
-    more_characters: int
+    voice: Voice
+    patterns: dict[LanguageChoice, _Pattern]
 
     def is_for(self, terms: Terms, own: AccountLibrary, revision: int) -> bool:
         return self.terms is terms and self.own is own and self.revision == revision
@@ -42,22 +57,25 @@ class _RecentPlan(NamedTuple):
 class RecentPlans:
     """Plans calls, for one revision of the configuration.
 
-    A plan is used again only for the same account and request, under the very same terms and library, while
-    the catalogue is the same. Terms and libraries are read every five seconds, so no plan is used for longer:
-    an account that was changed has no use of what it was allowed before. A plan says where a clip would be,
-    and never that there is one.
+    Of most requests, the text changes nothing but the language, the length and the name of the clip. All else
+    is used again, but only for the same account and request, under the very same terms and library, while the
+    catalogue is the same. Terms and libraries are looked up every five seconds, and are other objects if
+    anything has changed: an account that was changed has no use of what it was allowed before. A plan says
+    where a clip would be, and never that there is one.
     """
 
-    def __init__(self, planner: Planner, catalogue: Catalogue, cache: Cache) -> None:
+    def __init__(
+        self, planner: Planner, catalogue: Catalogue, source: Source, concerns: tuple[Concern, ...] = ()
+    ) -> None:
+        self._concerns = concerns
         self._planner = planner
         self._catalogue = catalogue
-        self._cache = cache
-        self._plans: LRUCache[tuple[str, SpeechRequest], _RecentPlan] = LRUCache(
-            _MOST_CHARACTERS, getsizeof=_size
-        )
+        self._source = source
+        # The oldest go first. Texts are never kept.
+        self._recent: dict[tuple[str, SpeechRequest], _Recent] = {}
 
     def __repr__(self) -> str:
-        return f"<RecentPlans {len(self._plans)} kept>"
+        return f"<RecentPlans {len(self._recent)} kept>"
 
     def client_fields(self) -> frozenset[str]:
         """Return the fields beyond ours that a request may have for some model."""
@@ -66,37 +84,67 @@ class RecentPlans:
     def forget_voice(self, voice: str, digests: Collection[str]) -> None:
         """Forget the plans with this voice."""
         del digests
-        for key in [key for key, recent in self._plans.items() if voice in recent.plan.voices]:
-            del self._plans[key]
+        for key, recent in list(self._recent.items()):
+            if any(voice in pattern.plan.voices for pattern in recent.patterns.values()):
+                del self._recent[key]
 
     async def call(
-        self, id_: str, caller: Caller, request: SpeechRequest, terms: Terms, own: AccountLibrary
+        self,
+        id_: str,
+        caller: Caller,
+        request: SpeechRequest,
+        terms: Terms,
+        own: AccountLibrary,
+        lent: Voice | None = None,
     ) -> SpeechCall:
-        """Plan a request, and return its call. Raises what `Planner.plan` raises."""
-        if not self._cache.is_used(request, terms):
+        """Plan a request, and return its call. Raises what `Planner.plan` raises.
+
+        A voice that is `lent` for this request alone leaves nothing behind.
+        """
+        if lent is not None:
+            own = own.having(lent)
+        if lent is not None or request.cast or request.by_sentence or isinstance(request.lexicon, Mapping):
+            # Its parts follow from its text, or its words came with it.
             plan = await self._planner.plan_in_thread(request, terms, own)
-            return SpeechCall.of(id_, caller, request, plan)
-        if isinstance(request.lexicon, Mapping):
-            # Its words came with the request, and are its own.
-            recent = await self._plan(caller, request, terms, own)
-            return SpeechCall.of(id_, caller, request, recent.plan, recent.clip)
-        key = caller.account, request
-        kept = self._plans.get(key)
-        if kept is None or not kept.is_for(terms, own, self._catalogue.revision):
-            kept = self._plans[key] = await self._plan(caller, request, terms, own)
-        return SpeechCall.of(id_, caller, request, kept.plan, kept.clip)
+            pattern = self._pattern(caller.account, request, plan)
+        else:
+            check_length(request, terms)
+            key = caller.account, replace(request, text="")
+            recent, revision = self._recent.get(key), self._catalogue.revision
+            known = None
+            if recent is not None and recent.is_for(terms, own, revision):
+                known = recent.patterns.get(self._planner.choose(recent.voice, request))
+            if known is None:
+                # The revision came first: what changes while a thread plans must not be missed.
+                plan = await self._planner.plan_in_thread(request, terms, own)
+                pattern = self._pattern(caller.account, request, plan)
+                self._keep(key, _Recent(terms, own, revision, plan.voice, {}), pattern, request)
+            else:
+                pattern, plan = known, known.plan_for(request)
+        clip = None if pattern.clip is None else self._source.path(pattern.clip, request.text)
+        return SpeechCall(id_, caller, request, plan, Tally(request, plan), clip, pattern.openers)
 
-    async def _plan(
-        self, caller: Caller, request: SpeechRequest, terms: Terms, own: AccountLibrary
-    ) -> _RecentPlan:
-        # The revision comes first: what changes while a thread plans must not be missed.
-        revision = self._catalogue.revision
-        plan = await self._planner.plan_in_thread(request, terms, own)
-        clip = self._cache.path(CacheQuestion(caller.account, request, plan))
-        more = len(request.instructions) + sum(len(value) for _, value in request.extra)
-        return _RecentPlan(terms, own, revision, plan, clip, more)
+    def _pattern(self, account: str, request: SpeechRequest, plan: SpeechPlan) -> _Pattern:
+        is_used = self._source.is_used(request, plan.terms)
+        clip = self._source.name_without_text(account, request, plan) if is_used else None
+        openers = [opener for concern in self._concerns if (opener := concern(request, plan)) is not None]
+        return _Pattern(plan, tuple(openers), clip)
 
-
-def _size(recent: _RecentPlan) -> int:
-    parts = recent.plan.parts
-    return _PLAN_CHARACTERS * len(parts) + parts[-1].end + recent.more_characters
+    def _keep(
+        self, key: tuple[str, SpeechRequest], planned: _Recent, pattern: _Pattern, request: SpeechRequest
+    ) -> None:
+        """Keep the plan of a whole text in the language that it shows."""
+        plan = pattern.plan
+        part, choice = plan.parts[0], self._planner.choose(plan.voice, request)
+        is_whole = len(plan.parts) == 1 and (part.start, part.characters) == (0, len(request.text))
+        if not is_whole or plan.voice.cast or (part.language, part.source) != (choice.tag, choice.source):
+            return
+        recent = self._recent.pop(key, None)
+        if recent is None or not recent.is_for(planned.terms, planned.own, planned.revision):
+            recent = planned
+        if len(recent.patterns) >= _MOST_LANGUAGES:
+            recent.patterns.clear()
+        recent.patterns[choice] = pattern
+        while len(self._recent) >= _MOST_KEPT:
+            del self._recent[next(iter(self._recent))]
+        self._recent[key] = recent

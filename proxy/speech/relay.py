@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from functools import partial
 
 from msgspec.structs import replace
@@ -11,22 +11,22 @@ from msgspec.structs import replace
 from proxy.audio.encode import open_encoder
 from proxy.audio.fade import FadeOut
 from proxy.audio.formats import SAMPLE_BYTES, Chunk, Tail, silence
-from proxy.speech.call import SpeechCall
+from proxy.speech.call import PartRun, SpeechCall
 from proxy.speech.candidate_race import FirstAudio
-from proxy.speech.candidate_stream import CandidateStream
+from proxy.speech.candidate_stream import CandidateStream, CapReached
 from proxy.speech.loudness_levels import LevelSound, LoudnessLevels
 from proxy.speech.planning import SpeechPlan
 from proxy.speech.prefetch import Prefetch
-from proxy.speech.sound_queue import ReaderPace, SpillRoom
 from proxy.speech.speech_stream import PcmReader, Speech
+from proxy.speech.spill import ReaderPace, SpillRoom
 from proxy.speech.word_times import SpokenWord
-from speech_engine import EngineError
+from speech_engine import EngineError, UnsupportedText
 from speech_engine.host.engine_stream import run_to_end
 
 
-async def begin_speech(
+def begin_speech(
     first_audio: FirstAudio, levels: LoudnessLevels, room: SpillRoom, call: SpeechCall, waited_s: float
-) -> Speech:
+) -> Awaitable[Speech]:
     """Begin to speak a call. Return as soon as there are bytes to send.
 
     This takes no longer than the first part's budget to first audio, less the time that the call has waited.
@@ -34,8 +34,11 @@ async def begin_speech(
     """
     parts = call.tally.parts
     if len(parts) == 1:
-        return await first_audio.begin(call, parts[0], waited_s)
-    relay = Relay(first_audio, levels, room, call, waited_s)
+        return first_audio.begin(call, parts[0], waited_s)
+    return _begun(Relay(first_audio, levels, room, call, waited_s))
+
+
+async def _begun(relay: Relay) -> Relay:
     try:
         await relay.begin()
     finally:
@@ -49,6 +52,7 @@ class Relay:
 
     holds_engine = False
     """Its parts are read ahead."""
+    kept = None
 
     def __init__(
         self,
@@ -62,7 +66,7 @@ class Relay:
         self._first_audio = first_audio
         self._levels = levels if _has_several_voices(call.plan) else None
         self._room = room
-        self._pace = ReaderPace()
+        self._pace = ReaderPace(account=call.caller.account)
         self._call = call
         self._waited_s = waited_s
         self._runs = call.tally.parts
@@ -76,26 +80,34 @@ class Relay:
         self._encoder = open_encoder(form)
         self._tail = Tail()
         self._first = Chunk()
+        self._words: list[SpokenWord] = []
+        # How many words of each part are among them, for those parts whose words have times.
+        self._known_words: dict[int, int] = {}
 
     def __repr__(self) -> str:
         return f"<Relay, {len(self._prefetches)} of {len(self._runs)} parts begun, {self._encoder!r}>"
 
     @property
     def engine(self) -> str:
-        speakers = [run.speaker or run.candidates[0].model.name for run in self._runs]
+        runs = [run for run in self._runs if not run.is_passed_over]
+        speakers = [run.speaker or run.candidates[0].model.name for run in runs]
         return ", ".join(dict.fromkeys(speakers))
 
     @property
     def words(self) -> Sequence[SpokenWord] | None:
-        """The words of those parts whose engines time them."""
-        timed = [
-            (run.begins or 0, prefetch.stream.words)
-            for run, prefetch in zip(self._runs, self._prefetches, strict=False)
-            if run.begins is not None and prefetch.stream is not None and prefetch.stream.words is not None
-        ]
-        if not timed:
-            return None
-        return [_shift_word(word, begins / self.sample_rate_hz) for begins, words in timed for word in words]
+        """The words of those parts whose words have times.
+
+        A part's turn comes when the one before is over, so they only grow.
+        """
+        for number, (run, prefetch) in enumerate(zip(self._runs, self._prefetches, strict=False)):
+            words = None if run.begins is None or prefetch.stream is None else prefetch.stream.words
+            if words is None or run.begins is None:
+                continue
+            known = self._known_words.get(number, 0)
+            begins_s = run.begins / self.sample_rate_hz
+            self._words += [_shift_word(word, begins_s) for word in words[known:]]
+            self._known_words[number] = len(words)
+        return self._words if self._known_words else None
 
     async def begin(self) -> None:
         self._first = await self._next() or self._first
@@ -126,7 +138,12 @@ class Relay:
         while self._number < len(self._runs):
             if self._part is None:
                 self._runs[self._number].begins = self._fed
-                self._part = await self._begin_turn(self._number)
+                try:
+                    self._part = await self._begin_turn(self._number)
+                except UnsupportedText as error:
+                    if not self._passes_over(error):
+                        raise
+                    continue
             pcm = await self._part.next_pcm()
             pcm = self._end_part() if pcm is None else self._fade.feed(pcm)
             self._fed += len(pcm) // SAMPLE_BYTES
@@ -134,6 +151,18 @@ class Relay:
             if chunk.data:
                 return chunk
         return None
+
+    def _passes_over(self, error: EngineError) -> bool:
+        """Go on behind a part of signs alone, such as emojis, if nobody can read them and there is anything
+        else to be heard. Return whether this is done."""
+        run, behind = self._runs[self._number], self._number + 1
+        if _is_mute(run, error) and (self._fed or behind < len(self._runs)):
+            run.pass_over()
+            self._number = behind
+            if behind < len(self._runs):
+                self._prefetch_part(behind)
+            return True
+        return False
 
     def _end_part(self) -> bytes:
         """End the turn of a part, and return its last samples and the pause after it.
@@ -172,7 +201,7 @@ class Relay:
         except EngineError as error:
             waited_s = asyncio.get_running_loop().time() - since
             is_late = waited_s > self._first_audio.budget_s(self._runs[number].part) / 2
-            if number == 0 or is_late or not error.may_fall_back:
+            if number == 0 or is_late or not error.may_fall_back or _is_mute(self._runs[number], error):
                 raise
         self._prefetches.pop()
         second_try = self._prefetch_part(number, waited_s)
@@ -194,6 +223,12 @@ def _has_several_voices(plan: SpeechPlan) -> bool:
     """Tell whether different voices may speak in one answer: one may be louder than another."""
     voices = {(candidate.model.name, candidate.voice) for part in plan.parts for candidate in part.candidates}
     return len(voices) > 1
+
+
+def _is_mute(run: PartRun, error: EngineError) -> bool:
+    """Tell whether there was nothing to say: signs alone, and nobody can read them."""
+    has_words = any(map(str.isalnum, run.text))
+    return isinstance(error, UnsupportedText) and not isinstance(error, CapReached) and not has_words
 
 
 def _shift_word(word: SpokenWord, seconds: float) -> SpokenWord:

@@ -56,7 +56,9 @@ class SpeechBody(msgspec.Struct, frozen=True, kw_only=True):
     ) = None
     bitrate: Annotated[int, Meta(ge=8, le=320, description="an integer of kbit/s, 8 to 320")] | None = None
     speed: Annotated[float, Meta(ge=0.25, le=4.0, description="a number from 0.25 to 4.0")] = 1.0
-    stream_format: Annotated[Literal["audio", "sse"], Meta(description="one of audio, sse")] = "audio"
+    stream_format: Annotated[
+        Literal["audio", "sse", "words"], Meta(description="one of audio, sse, words")
+    ] = "audio"
     language: Annotated[
         str,
         Meta(
@@ -80,6 +82,7 @@ class SpeechBody(msgspec.Struct, frozen=True, kw_only=True):
         ]
         | None
     ) = None
+    markdown: Annotated[Literal["auto", "off", "on"], Meta(description="auto, off or on")] = "auto"
     cache: Annotated[bool, Meta(description="true or false")] | None = None
     provenance: Annotated[Literal["c2pa"], Meta(description="c2pa")] | None = None
 

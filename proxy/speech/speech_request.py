@@ -6,23 +6,30 @@ A field's description is also the text of its 400. The OpenAPI document comes fr
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any, Literal
 
 import msgspec
 
 from policies import language, lexicon
 from policies.lexicon import MOST_INLINE, NONE_BY_NAME, Words
+from policies.markdown.reading import Markdown
 from proxy.audio.formats import FORMATS, USUAL_FORMS, FormFault, OutputForm, form_of
 from proxy.config import fields
 from proxy.errors import InvalidRequest
 from proxy.speech.client_fields import NOTHING, Extra, read_extra
 from proxy.speech.speech_body import FORMAT_NAMES, MAX_INPUT, SpeechBody
-from proxy.speech.voice_reference import sent_voice
+from proxy.speech.voice_reference import SentVoice, sent_voice
 
 MAX_BODY_BYTES = 256 * 1024
 MANIFEST_FORMATS = ("wav", "mp3", "flac")
 """The formats whose files can hold a signed manifest."""
+NEUTRAL = "neutral"
+"""The emotion that is none, in any letter case: no model has to know it."""
 _NO_SSE = ("tts-1", "tts-1-hd")
+
+
+AnswerKind = Literal["audio", "sse", "words", "json"]
 
 
 class SpeechRequest(msgspec.Struct, frozen=True, kw_only=True):
@@ -35,7 +42,7 @@ class SpeechRequest(msgspec.Struct, frozen=True, kw_only=True):
     text: str
     voice: str
     form: OutputForm
-    answer: Literal["audio", "sse", "json"]
+    answer: AnswerKind
     speed: float
     language: str | None
     pitch: float
@@ -46,6 +53,7 @@ class SpeechRequest(msgspec.Struct, frozen=True, kw_only=True):
     cast: tuple[tuple[str, str], ...] = ()
     mix: tuple[tuple[str, float], ...] = ()
     by_sentence: bool = False
+    markdown: Markdown = "auto"
     instructions: str = ""
     extra: Extra = ()
     ignored: tuple[str, ...] = ()
@@ -63,9 +71,9 @@ class Defaults(msgspec.Struct, frozen=True):
 
 
 _decode_speech = msgspec.json.Decoder(SpeechBody).decode
-_decode_object = msgspec.json.Decoder(dict[str, Any]).decode
 _decode_values = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _OWN_FIELDS = frozenset(SpeechBody.__struct_fields__)
+_LARGE_BYTES = 64 * 1024
 
 
 def parse_speech(
@@ -75,12 +83,14 @@ def parse_speech(
     fields models take beyond ours, if one was sent."""
     parsed = _speech_body(body, defaults)
     _check_text(parsed)
-    format_ = _format(parsed.response_format, "response_format", FORMAT_NAMES)
-    answer: Literal["audio", "sse", "json"] = parsed.stream_format
+    format_: str = parsed.response_format
+    if format_ not in FORMAT_NAMES:
+        format_ = _format(format_, "response_format", FORMAT_NAMES)
+    answer: AnswerKind = parsed.stream_format
     if format_ == "json":
-        if answer == "sse":
+        if answer != "audio":
             raise InvalidRequest(
-                "'stream_format' cannot be sse with response_format json: JSON is one whole answer.",
+                f"'stream_format' cannot be {answer} with response_format json: JSON is one whole answer.",
                 param="stream_format",
             )
         answer, format_ = "json", _format(parsed.audio_format, "audio_format", FORMATS)
@@ -99,22 +109,23 @@ def parse_speech(
     if not sent.keys() <= _OWN_FIELDS:
         extra, ignored = read_extra(sent, client_fields() - _OWN_FIELDS)
     tag = parsed.language
-    voice, cast, mix = sent_voice(parsed.voice)
+    sent_as = SentVoice(parsed.voice) if isinstance(parsed.voice, str) else sent_voice(parsed.voice)
     return SpeechRequest(
         model=parsed.model,
         text=parsed.input,
-        voice=voice,
+        voice=sent_as.voice,
         form=form,
         answer=answer,
         speed=parsed.speed,
         language=None if tag.lower() in ("", "auto") else language.usual(tag),
         pitch=parsed.pitch,
-        emotion=parsed.emotion,
+        emotion=None if (parsed.emotion or "").lower() == NEUTRAL else parsed.emotion,
         seed=parsed.seed,
-        lexicon=_lexicon(parsed.lexicon),
-        cast=cast,
-        mix=mix,
+        lexicon=None if parsed.lexicon is None else _lexicon(parsed.lexicon),
+        cast=sent_as.cast,
+        mix=sent_as.mix,
         by_sentence=tag.lower() == "auto",
+        markdown=parsed.markdown,
         cache=parsed.cache,
         instructions=(parsed.instructions or "").strip(),
         extra=extra,
@@ -123,7 +134,7 @@ def parse_speech(
     )
 
 
-def _lexicon(sent: str | dict[str, str] | None) -> str | Words | None:
+def _lexicon(sent: str | dict[str, str]) -> str | Words | None:
     if isinstance(sent, str):
         name = sent.strip()
         return NONE_BY_NAME if name.lower() == NONE_BY_NAME else name or None
@@ -142,23 +153,45 @@ def _speech_body(body: bytes, defaults: Defaults) -> SpeechBody:
         return _decode_speech(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         # A field is missing, null or wrong: read the fields one by one, to fill that field in or to name it.
-        return read(SpeechBody, _fill(_object(body), defaults))
+        return read(SpeechBody, _fill(_sent(SpeechBody, body), defaults))
 
 
 def parse(type_: type[fields.T], body: bytes) -> fields.T:
     """Parse any JSON body as its struct. Raises InvalidRequest with the first field that is wrong."""
-    return read(type_, _object(body))
+    return read(type_, _sent(type_, body))
 
 
-def _object(body: bytes) -> dict[str, Any]:
+def _sent(type_: type[msgspec.Struct], body: bytes) -> dict[str, Any]:
+    """Decode those fields of a body that its struct has. What is not asked for is never built."""
     try:
-        return _decode_object(body)
+        raw = _decoder(type_)(body)
+        found = ((field, getattr(raw, field.name)) for field in fields.fields_of(type_))
+        return {field.key: _value(field, value) for field, value in found if value is not msgspec.UNSET}
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         raise InvalidRequest(
             "We could not parse the JSON body of your request. Expected one JSON object, "
             'such as {"model": "tts-1", "input": "Hello.", "voice": "alloy"} for speech.',
             code="invalid_json",
         ) from None
+
+
+@lru_cache
+def _decoder(type_: type[msgspec.Struct]) -> Callable[[bytes], msgspec.Struct]:
+    """Return what leaves each field of the struct as it was sent, and passes over all others."""
+    known = [
+        (field.name, msgspec.Raw, msgspec.field(default=msgspec.UNSET, name=field.key))
+        for field in fields.fields_of(type_)
+    ]
+    return msgspec.json.Decoder(msgspec.defstruct("Sent", known)).decode
+
+
+def _value(field: fields.Field, sent: msgspec.Raw) -> Any:
+    if len(bytes(sent)) <= _LARGE_BYTES:
+        return msgspec.json.decode(sent)
+    try:
+        return msgspec.json.decode(sent, type=field.type)
+    except msgspec.ValidationError:
+        return sent  # no field takes it as it is: its fault is told as any other
 
 
 def read(type_: type[fields.T], raw: dict[str, Any]) -> fields.T:
@@ -221,8 +254,8 @@ def _check_text(body: SpeechBody) -> None:
 
 def _check_provenance(answer: str, format_: str) -> None:
     """Refuse what has no place for a manifest. Raises InvalidRequest."""
-    if answer == "sse":
-        what = "stream_format sse: a file has its manifest only when it is whole"
+    if answer in ("sse", "words"):
+        what = f"stream_format {answer}: a file has its manifest only when it is whole"
     elif format_ not in MANIFEST_FORMATS:
         what = f"{format_}, but with {', '.join(MANIFEST_FORMATS)}"
     else:

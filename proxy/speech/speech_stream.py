@@ -5,8 +5,43 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
+import msgspec
+
 from proxy.audio.formats import Chunk
 from proxy.speech.word_times import SpokenWord
+
+PIECE_BYTES = 48 * 1024
+"""The most bytes of a chunk of sound that exists as a whole. In base64 they are 64 KiB, without padding."""
+
+
+class WholeBytes(Protocol):
+    """Bytes of which all are there, and their number is known."""
+
+    @property
+    def size(self) -> int: ...
+
+    async def read(self, at: int, count: int) -> bytes:
+        """Return so many bytes from this one on, or what is left. Raises EngineError if they are gone.
+
+        Read pieces: `at` is a multiple of `PIECE_BYTES`, and `count` is that number.
+        """
+        ...
+
+
+class SoundDigest(msgspec.Struct):
+    """The SHA-256 of a whole sound, "" until somebody has needed it."""
+
+    sha256: str = ""
+
+
+class WholeSound(WholeBytes, Protocol):
+    """The bytes of a whole sound, their samples, and their digest."""
+
+    @property
+    def samples(self) -> int: ...
+
+    @property
+    def digest(self) -> SoundDigest: ...
 
 
 class SpeechStream(Protocol):
@@ -52,6 +87,11 @@ class Speech(SpeechStream, Protocol):
 
     @property
     def sample_rate_hz(self) -> int: ...
+
+    @property
+    def kept(self) -> WholeSound | None:
+        """The whole sound, if it is there before anybody reads."""
+        ...
 
 
 class PcmReader:

@@ -58,17 +58,19 @@ class TextSplitter:
     def __repr__(self) -> str:
         return f"<TextSplitter by {self._catalogue.routes!r}>"
 
-    def choose(self, span: Span, text: str) -> LanguageChoice:
-        if span.language is not None:
-            return LanguageChoice(span.language, span.source)
-        spoken_text = text[span.start : span.end]
-        return language.choose(None, span.voice.language, spoken_text, self._detect, self._default)
+    def choose(self, voice: Voice, tag: str | None, source: Source, spoken_text: str) -> LanguageChoice:
+        """Choose the language in which a voice speaks a text. The tag is the one that is known, if any."""
+        if tag is not None:
+            return LanguageChoice(tag, source)
+        if voice.language and voice.is_recorded:
+            return language.choose(None, None, spoken_text, self._detect, voice.language)
+        return language.choose(None, voice.language, spoken_text, self._detect, self._default)
 
     def alternatives(self, choice: LanguageChoice, span: Span, text: str) -> Iterator[LanguageChoice]:
         """Yield the other languages for a span that nobody speaks in the chosen one."""
         if span.language is None:
             spoken_text = text[span.start : span.end]
-            yield from language.alternatives(choice, spoken_text, self._detect, self._default)
+            yield from language.alternatives(choice, spoken_text, self._detect, self._usual(span.voice))
 
     def split(self, request: SpeechRequest, own: AccountLibrary, decide: Decide) -> Spans:
         """Split the text, in its order. The characters of the pieces add up to it.
@@ -118,6 +120,10 @@ class TextSplitter:
         spans = [Span(turn.start, turn.end, members[turn.name], 0, request.language) for turn in turns]
         return voice, self._fill_languages(spans, request.text, decide)
 
+    def _usual(self, voice: Voice) -> str:
+        """Return the language of texts that show none: that of the recording's speaker, if one is known."""
+        return voice.language if voice.language and voice.is_recorded else self._default
+
     def _mixed_voice(self, request: SpeechRequest, own: AccountLibrary) -> Voice:
         id_ = mixing.mixed_id(request.mix)
         mix = Voice(id=id_, name=id_, mix=request.mix)
@@ -129,19 +135,23 @@ class TextSplitter:
     def _fill_languages(self, spans: list[Span], text: str, decide: Decide) -> list[Span]:
         """Give short turns, whose language cannot be detected, the language of the whole dialogue.
 
-        A turn whose voice does not speak that language keeps the default.
+        A turn whose voice does not speak that language keeps the default: of a recording, its speaker's.
         """
         if spans[0].language is not None:
             return spans
         spoken_text = " ".join(text[span.start : span.end] for span in spans)
-        whole = language.choose(None, None, spoken_text, self._detect, self._default)
-        filled = [span._replace(language=whole.tag, source=whole.source) for span in spans]
-        return [
-            like_whole
-            if self.choose(span, text).source == "default" and decide(like_whole).error is None
-            else span
-            for span, like_whole in zip(spans, filled, strict=True)
-        ]
+        wholes = {
+            usual: language.choose(None, None, spoken_text, self._detect, usual)
+            for usual in {self._usual(span.voice): None for span in spans}
+        }
+        filled: list[Span] = []
+        for span in spans:
+            whole = wholes[self._usual(span.voice)]
+            like_whole = span._replace(language=whole.tag, source=whole.source)
+            own = self.choose(span.voice, span.language, span.source, text[span.start : span.end])
+            is_short = own.source == "default"
+            filled.append(like_whole if is_short and decide(like_whole).error is None else span)
+        return filled
 
     def _split_by_sentence(self, spans: Sequence[Span], text: str, decide: Decide) -> Iterator[Span]:
         """Split turns into sentences while there is room for parts. The rest of a turn stays one piece."""
@@ -160,9 +170,8 @@ class TextSplitter:
         """Join sentences that are spoken alike: that makes fewer jobs, and a better melody."""
         spoken_text, main = text[whole.start : whole.end], whole.language or self._default
         is_routed = any(route.sentences for route in self._catalogue.routes.of(main))
-        pieces = language.sentences(
-            spoken_text, sentence_ends(spoken_text, main), main, self._detect, self._default
-        )
+        usual = self._usual(original.voice)
+        pieces = language.sentences(spoken_text, sentence_ends(spoken_text, main), main, self._detect, usual)
         tags = {piece.tag for piece in pieces} - {main}
         others = {tag: original._replace(language=tag, source="detected") for tag in tags}
         spoken = {tag: self._route_other_language(other, is_routed, decide) for tag, other in others.items()}

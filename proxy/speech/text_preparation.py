@@ -7,16 +7,22 @@ become minutes of sound.
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping, Sequence
+from functools import partial
 
 from policies import estimate
-from policies.lexicon import count_added, sounding_length
+from policies.lexicon import count_added, find_pronunciations, sounding_length
+from policies.markdown.reading import MAY_HAVE_MARKS
 from proxy.errors import InvalidRequest, from_engine
-from proxy.speech.call import PartRun, PreparedText, SpeechCall
-from proxy.speech.front_ends import FrontEnds
-from speech_engine import EngineError, Segment, UnsupportedText
+from proxy.speech.call import PartRun, PreparedText, Pronunciations, SpeechCall
+from proxy.speech.front_ends import FrontEnds, Prepare
+from speech_engine import EngineError, EngineTimeout, Segment, UnsupportedText
 
 MOST_SPOKEN_CHARACTERS = 40_000
 """Of all parts together: about ten times the longest text."""
+
+_SHORT_CHARACTERS = 1000
+_SHORT_PARTS = 4
 
 
 class TextPreparation:
@@ -29,53 +35,123 @@ class TextPreparation:
     async def prepare(self, call: SpeechCall, within_s: float) -> None:
         """Prepare each part by each front-end that a candidate of it names.
 
-        Each may take half of the time that is left. Raises RequestFailed if no candidate of a part can have a
-        text, or if the text becomes far too long.
+        Each front-end may take half of the time that is left. Raises RequestFailed if no candidate of a part
+        can have a text, or if the text becomes far too long.
         """
-        written_characters, until = 0, time.monotonic() + within_s
-        for run in call.tally.parts:
-            for name in dict.fromkeys([candidate.front_end for candidate in run.candidates]):
-                left_s = until - time.monotonic()
-                run.texts[name] = await self._prepare_part(name, run, call.request.speed, left_s / 2)
-            texts = [text for text in run.texts.values() if isinstance(text, PreparedText)]
-            if not texts:
-                (*_, last) = run.texts.values()
-                assert isinstance(last, EngineError)
-                raise from_engine(last)
-            written_characters += max([text.written_characters for text in texts])
-        if written_characters > MOST_SPOKEN_CHARACTERS:
-            raise InvalidRequest(
-                f"Invalid 'input': it becomes {written_characters} characters when numbers and the words of "
-                f"lexicons are written out. At most {MOST_SPOKEN_CHARACTERS} can be spoken at once.",
-                param="input",
-                code="unsupported_text",
-            )
+        if MAY_HAVE_MARKS[call.request.markdown](call.request.text):
+            await self._leave_out_marks(call, within_s / 2)
+        runs, until = call.tally.parts, time.monotonic() + within_s
+        is_short = _is_short(runs)
+        for name, asked in _by_front_end(runs).items():
+            work = partial(_prepare_parts, asked, call.request.speed)
+            left_s = until - time.monotonic()
+            try:
+                texts = await self._front_ends.use(name, work, is_short=is_short, within_s=left_s / 2)
+            except EngineError as error:
+                texts = [error] * len(asked)
+            for run, text in zip(asked, texts, strict=True):
+                run.texts[name] = text
+        _check(runs)
 
-    async def _prepare_part(
-        self, front_end: str, run: PartRun, speed: float, within_s: float
-    ) -> PreparedText | EngineError:
-        words = run.part.lexicon.words
+    async def _leave_out_marks(self, call: SpeechCall, within_s: float) -> None:
         try:
-            segments = await self._front_ends.prepare(
-                front_end, run.text, run.part.language, words, within_s=within_s
-            )
+            reading = await self._front_ends.read(call.request.text, call.request.markdown, within_s)
+        except EngineTimeout as error:
+            raise from_engine(error) from None
+        if reading is not None:
+            for run in call.tally.parts:
+                run.leave_out_marks(reading)
+
+
+def _by_front_end(runs: Sequence[PartRun]) -> Mapping[str, Sequence[PartRun]]:
+    """Return the parts that each front-end prepares."""
+    asked: dict[str, list[PartRun]] = {}
+    for run in runs:
+        for candidate in run.part.candidates:
+            its_runs = asked.setdefault(candidate.front_end, [])
+            if not its_runs or its_runs[-1] is not run:
+                its_runs.append(run)
+    return asked
+
+
+def _is_short(runs: Sequence[PartRun]) -> bool:
+    """Tell whether the texts are prepared in no time. Entries of the account's own may add any length."""
+    characters = 0
+    for run in runs:
+        lexicon = run.part.lexicon
+        if lexicon.own:
+            return False
+        characters += len(run.text) + len(lexicon.words)
+    return len(runs) <= _SHORT_PARTS and characters <= _SHORT_CHARACTERS
+
+
+def _check(runs: Sequence[PartRun]) -> None:
+    """Check that each part has a text, and that the longest texts of all parts are not too long together."""
+    written_characters = 0
+    for run in runs:
+        longest, failure = -1, None
+        for text in run.texts.values():
+            if isinstance(text, PreparedText):
+                longest = max(longest, text.written_characters)
+            else:
+                failure = text
+        if longest < 0 and failure is not None:
+            raise from_engine(failure)
+        written_characters += longest
+    if written_characters > MOST_SPOKEN_CHARACTERS:
+        raise _too_long()
+
+
+def _too_long() -> InvalidRequest:
+    return InvalidRequest(
+        f"Invalid 'input': it becomes more than {MOST_SPOKEN_CHARACTERS} characters when numbers and the "
+        "words of lexicons are written out. That is the most that can be spoken at once.",
+        param="input",
+        code="unsupported_text",
+    )
+
+
+def _prepare_parts(
+    runs: Sequence[PartRun], speed: float, prepare: Prepare
+) -> list[PreparedText | EngineError]:
+    """Prepare these parts, in their front-end's thread. Raises InvalidRequest if they become too long."""
+    texts: list[PreparedText | EngineError] = []
+    room = MOST_SPOKEN_CHARACTERS
+    for run in runs:
+        try:
+            segments = prepare(run.text, run.part.language, run.part.lexicon.words)
         except EngineError as error:
-            return error
+            texts.append(error)
+            continue
         if not segments:
-            return UnsupportedText("Invalid 'input': it has nothing that can be spoken.")
-        return _measure(segments, run, speed)
+            texts.append(UnsupportedText("Invalid 'input': it has nothing that can be spoken."))
+            continue
+        text = _measure(segments, run, speed, room)
+        room -= text.written_characters
+        texts.append(text)
+    return texts
 
 
-def _measure(segments: tuple[Segment, ...], run: PartRun, speed: float) -> PreparedText:
+def _measure(segments: tuple[Segment, ...], run: PartRun, speed: float, room: int) -> PreparedText:
+    """Measure a text as it will be spoken. What is longer than `room` is refused first: it may be huge."""
     lexicon = run.part.lexicon
     spoken = segments[0].spoken if len(segments) == 1 else " ".join([each.spoken for each in segments])
-    sounded = sounding_length(lexicon, spoken)
+    if len(spoken) > room or (written_characters := estimate.written_length(spoken)) > room:
+        raise _too_long()
+    sounded = sounding_length(lexicon, spoken) if lexicon.sounds else len(spoken)
     growth = max(0, sounded - len(run.text))
+    added = count_added(lexicon.own, run.text) if lexicon.own else 0
     return PreparedText(
         segments=segments,
         spoken_characters=len(spoken),
-        written_characters=estimate.written_length(spoken),
+        written_characters=written_characters,
         # What a front-end writes out is not charged, and what shrinks the text is not given back.
-        characters=run.part.characters + min(growth, count_added(lexicon.own, run.text)),
+        characters=run.part.characters + min(growth, added),
         estimated_s=estimate.seconds(spoken, speed) * sounded / max(1, len(spoken)),
+        pronunciations=_find_pronunciations(run, segments) if lexicon.sounds else {},
     )
+
+
+def _find_pronunciations(run: PartRun, segments: tuple[Segment, ...]) -> Pronunciations:
+    alphabets = {candidate.model.info.phonemes for candidate in run.candidates}
+    return {each: find_pronunciations(run.part.lexicon, each, segments) for each in alphabets}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated, NamedTuple
+from typing import Annotated
 
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
@@ -35,7 +35,7 @@ class VoiceReference(msgspec.Struct, frozen=True):
     mix: Annotated[list[MixMember], Meta(extra_json_schema=_MIX)] | UnsetType = UNSET
 
 
-class SentVoice(NamedTuple):
+class SentVoice(msgspec.Struct, frozen=True):
     """What a request names as its voice: one of the three."""
 
     voice: str = ""
@@ -43,10 +43,8 @@ class SentVoice(NamedTuple):
     mix: tuple[tuple[str, float], ...] = ()
 
 
-def sent_voice(sent: str | VoiceReference) -> SentVoice:
-    """Return the voice of a body. Raises InvalidRequest."""
-    if isinstance(sent, str):
-        return SentVoice(sent)
+def sent_voice(sent: VoiceReference) -> SentVoice:
+    """Return the voice of a body that is more than a name. Raises InvalidRequest."""
     match (sent.id, sent.cast, sent.mix):
         case (str(id_), msgspec.UNSET, msgspec.UNSET):
             return SentVoice(id_)

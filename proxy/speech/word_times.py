@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from itertools import pairwise
 
@@ -11,12 +12,16 @@ import msgspec
 from speech_engine import Segment, Word
 
 
-class SpokenWord(msgspec.Struct, frozen=True):
-    """A word of the user's text, by its place there, and the moment in the answer at which it begins."""
+class SpokenWord(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A word of the user's text, by its place there, and the moment in the answer at which it begins.
+
+    One `is_interpolated` if no engine told its moment: it was computed from those around it.
+    """
 
     start_seconds: float
     source_start: int
     source_end: int
+    is_interpolated: bool = False
 
     @property
     def place(self) -> tuple[int, int]:
@@ -30,26 +35,43 @@ class WordPlaces:
     """Maps an engine's places within `spoken` to places in the text that the user sent.
 
     A rewritten word maps to the whole that it was made of. Other places are exact when characters were only
-    composed, removed or collapsed, and proportional when not. `text` begins at `begin` of the user's text.
+    composed, removed or collapsed, and proportional when not. `text` begins at `begin` of the user's text; if
+    marks were left out of it, `places` are those of its characters there, and `ends` the ends of longer ones.
     """
 
-    def __init__(self, text: str, segments: tuple[Segment, ...], begin: int = 0) -> None:
-        self._text = text
-        self._segments = segments
+    def __init__(
+        self,
+        text: str,
+        segments: tuple[Segment, ...],
+        begin: int = 0,
+        places: Sequence[int] | None = None,
+        ends: Mapping[int, int] | None = None,
+    ) -> None:
+        self.text = text
+        self.segments = segments
         self._begin = begin
+        self._places = places
+        self._ends = ends or {}
         self._known: dict[int, list[_Range]] = {}
 
     def __repr__(self) -> str:
-        return f"<WordPlaces in {len(self._segments)} segments>"
+        return f"<WordPlaces in {len(self.segments)} segments>"
 
     def locate(self, segment: int, word: Word, seconds: float) -> SpokenWord:
         ranges = self._known.get(segment)
         if ranges is None:
-            ranges = self._known[segment] = self._ranges(self._segments[segment])
+            ranges = self._known[segment] = self._ranges(self.segments[segment])
         first = min(word.spoken_start, len(ranges) - 1)
         last = min(max(word.spoken_end - 1, first), len(ranges) - 1)
-        start, end = ranges[first][0] + self._begin, ranges[last][1] + self._begin
-        return SpokenWord(round(seconds, 3), start, end)
+        return SpokenWord(round(seconds, 3), *self.as_sent(ranges[first][0], ranges[last][1]))
+
+    def as_sent(self, start: int, end: int) -> _Range:
+        """Return the place in the user's text of a piece of `text`, which is not empty."""
+        if self._places is not None:
+            last = len(self._places) - 1
+            final = self._places[min(end - 1, last)]
+            return self._places[min(start, last)], self._ends.get(final, final + 1)
+        return start + self._begin, end + self._begin
 
     def _ranges(self, segment: Segment) -> list[_Range]:
         """List the range in the text for each character of `spoken`."""
@@ -64,7 +86,7 @@ class WordPlaces:
     def _as_written(self, spoken: str, start: int, end: int) -> list[_Range]:
         if not spoken:
             return []
-        source = self._text[start:end]
+        source = self.text[start:end]
         aligned = _aligned(spoken, source)
         if aligned is None:
             # At least one character wide, when there is one.

@@ -14,27 +14,30 @@ from proxy.storage import holds
 from proxy.storage.schema import migrate
 from proxy.storage.sqlite import SqliteStore
 from proxy.storage.store import Store
+from proxy.storage.tables import Tables
 
 __all__ = ["open_store"]
 
 
 @asynccontextmanager
-async def open_store(url: str, folder: Path) -> AsyncIterator[Store]:
+async def open_store(url: str, folder: Path, tables: Tables) -> AsyncIterator[Store]:
     """Open the store of `[storage] url` and bring its schema up to date. It is closed at the end.
+
+    `tables` are all that this version has: without one of them, its recordings would be taken for left over.
 
     Raises ValueError when the url names no database, and StorageFailed when the database cannot be opened
     or belongs to a newer version.
     """
     check_storage(url)
-    store: Store = await (_postgres(url) if is_postgres(url) else _sqlite(folder))
+    store: Store = await (_postgres(url, tables) if is_postgres(url) else _sqlite(folder, tables))
     try:
         yield store
     finally:
         await store.close()
 
 
-async def _sqlite(folder: Path) -> Store:
-    store = await SqliteStore.open(folder / "voxgate.db")
+async def _sqlite(folder: Path, tables: Tables) -> Store:
+    store = await SqliteStore.open(folder / "voxgate.db", tables)
     try:
         await migrate(store)
     except BaseException:
@@ -43,11 +46,11 @@ async def _sqlite(folder: Path) -> Store:
     return store
 
 
-async def _postgres(url: str) -> Store:
+async def _postgres(url: str, tables: Tables) -> Store:
     # Imported here: SQLite does not need it, and it costs 60 ms and some megabytes.
     from proxy.storage.postgres import PostgresStore, migrating
 
     async with migrating(url) as patient:
         await migrate(patient)
         await holds.install(patient)
-    return await PostgresStore.open(url)
+    return await PostgresStore.open(url, tables=tables)

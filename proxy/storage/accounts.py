@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 import msgspec
 
 from policies.plans import Overrides
-from proxy.storage import audit
+from proxy.storage import audit, library_revisions
 from proxy.storage.audit import Act
 from proxy.storage.rows import Place, decode_json, encode_json, new_id
 from proxy.storage.store import Params, Row, Statement, Store
@@ -38,7 +38,7 @@ UPDATE accounts SET plan = :new_plan, agreed = :new_agreed WHERE {_AS_READ} RETU
 _WAS_CLOSED = "EXISTS (SELECT 1 FROM accounts WHERE id = :subject AND closed = :at)"
 BY_PLAN = "SELECT plan, count(*) AS accounts FROM accounts WHERE closed IS NULL GROUP BY plan"
 _CLOSE = f"UPDATE accounts SET closed = coalesce(closed, :closed) WHERE id = :id RETURNING {_COLUMNS}"
-# The other voices are erased, which is more than a row: see proxy/voices/erasure.py.
+# The other voices are erased, which is more than a row: see proxy/features/erasure/erasure.py.
 _TAKE_AWAY = (
     "DELETE FROM lexicons WHERE account = :id",
     "DELETE FROM voices WHERE account = :id AND kind = 'cast'",
@@ -142,7 +142,12 @@ async def close(store: Store, account: str, act: Act | None = None) -> Account |
     """
     row: Params = {"id": account, "closed": act.at if act else await store.now()}
     saved = [Statement(sql, {"id": account}) for sql in _TAKE_AWAY]
-    rows, *_ = await store.write(Statement(_CLOSE, row), *audit.insert_statements(act, _WAS_CLOSED), *saved)
+    rows, *_ = await store.write(
+        Statement(_CLOSE, row),
+        *audit.insert_statements(act, _WAS_CLOSED),
+        *saved,
+        library_revisions.raise_statement(account),
+    )
     return _one(rows)
 
 

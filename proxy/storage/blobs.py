@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import cache
 
 import msgspec
 
 from proxy.storage.store import Params, Statement, Store
+from proxy.storage.tables import Tables
 
 _ACCOUNT_KEY = "SELECT wrapped FROM account_keys WHERE account = :account"
 # The first one stays: a digest must not depend on who came last.
@@ -26,16 +28,6 @@ _TOUCH = """
 UPDATE blobs SET created = :created WHERE account = :account AND digest = :digest RETURNING digest
 """
 _HOLD = "UPDATE blobs SET size = size WHERE account = :account AND digest = :digest"
-_IS_UNUSED = """
-NOT EXISTS (SELECT 1 FROM samples WHERE samples.account = blobs.account AND samples.digest = blobs.digest)
-AND NOT EXISTS (
-    SELECT 1 FROM consents WHERE consents.account = blobs.account AND consents.digest = blobs.digest
-)
-"""
-_DELETE_UNUSED = f"""
-DELETE FROM blobs WHERE account = :account AND digest = :digest AND {_IS_UNUSED} RETURNING digest
-"""
-_LIST_UNUSED = f"SELECT account, digest FROM blobs WHERE created < :before AND {_IS_UNUSED}"
 LIST = "SELECT account, digest FROM blobs"
 
 IS_KEPT = """
@@ -89,27 +81,41 @@ async def touch(store: Store, account: str, digest: str) -> bool:
     return bool(rows)
 
 
+@cache
+def _is_unused(tables: Tables) -> str:
+    """Return SQL for a blob that no row names."""
+    return " AND ".join(
+        f"NOT EXISTS (SELECT 1 FROM {table.name} WHERE {table.name}.account = blobs.account "
+        f"AND {table.name}.{table.recording} = blobs.digest)"
+        for table in tables
+        if table.recording
+    )
+
+
 def hold_statements(account: str | None, digest: str | None) -> tuple[Statement, ...]:
     """Keep a blob, if one is named, from being dropped until the unit of work with them has ended."""
     return () if digest is None else (Statement(_HOLD, {"account": account or "", "digest": digest}),)
 
 
 async def delete_unused(store: Store, account: str, digests: Iterable[str]) -> list[str]:
-    """Delete the rows that no sample and no consent names. Return their digests."""
+    """Delete the rows of recordings that nothing names. Return their digests."""
     wanted: list[Params] = [{"account": account, "digest": digest} for digest in sorted(set(digests))]
     if not wanted:
         return []
     # All are held before the first one is judged, so that a sample that is being added is seen.
-    statements = [Statement(sql, each) for sql in (_HOLD, _DELETE_UNUSED) for each in wanted]
+    delete = f"""
+    DELETE FROM blobs WHERE account = :account AND digest = :digest AND {_is_unused(store.tables)}
+    RETURNING digest
+    """
+    statements = [Statement(sql, each) for sql in (_HOLD, delete) for each in wanted]
     answers = await store.write(*statements)
     return [row["digest"] for rows in answers[len(wanted) :] for row in rows]
 
 
 async def list_unused(store: Store, before: int) -> list[tuple[str, str]]:
     """List account and digest of the blobs from before then that nothing names."""
-    return [
-        (row["account"], row["digest"]) for row in await store.read_long(_LIST_UNUSED, {"before": before})
-    ]
+    unused = f"{LIST} WHERE created < :before AND {_is_unused(store.tables)}"
+    return [(row["account"], row["digest"]) for row in await store.read_long(unused, {"before": before})]
 
 
 async def list_all(store: Store) -> set[tuple[str, str]]:

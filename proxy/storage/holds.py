@@ -1,7 +1,8 @@
 """Holds as rows, on PostgreSQL: several workers or machines see each other's requests by them.
 
 The lock comes before the take, in a statement of its own, so that the take sees every hold that was committed
-before the lock. An expired hold is not counted, so that nothing has to remove it.
+before the lock. An expired hold is not counted, so that nothing has to remove it. A hold without a key is a
+job's, and no stream.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import msgspec
 
 from policies.admission import Live
 from policies.quota import CreditStanding, Split
-from proxy.storage.rows import encode_json
+from proxy.storage.rows import LAST_MOMENT, encode_json
 from proxy.storage.store import Params, Row, Statement, Store, Value
 
 _STANDING = """
@@ -21,7 +22,7 @@ SELECT CAST({allowance} AS BIGINT)
          - coalesce(sum(allowance) FILTER (WHERE pool = {pool}), 0) AS allowance,
        coalesce((SELECT amount FROM balances WHERE account = {account} AND pool = 0), 0)
          - coalesce(sum(granted), 0) AS granted,
-       count(*) AS streams,
+       count(*) FILTER (WHERE key <> '') AS streams,
        count(*) FILTER (WHERE key = {key}) AS key_streams
 FROM holds WHERE account = {account} AND expires > {now}
 """
@@ -30,7 +31,7 @@ _FIND = _STANDING.format(allowance=":allowance", account=":account", pool=":pool
 # because each statement in a function that is VOLATILE sees the database anew. A changed function gets a new
 # number: workers of the version before go on calling theirs.
 _FUNCTION = f"""
-CREATE OR REPLACE FUNCTION voxgate_take_holds_1(
+CREATE OR REPLACE FUNCTION voxgate_take_holds_2(
     requests text[], accounts text[], keys text[], workers text[], pools bigint[], allowances bigint[],
     amounts bigint[], most_streams bigint[], most_key_streams bigint[], moments bigint[], ends bigint[]
 ) RETURNS TABLE (
@@ -70,7 +71,8 @@ END
 $body$
 """
 _NAMED = "IN (SELECT jsonb_array_elements_text(CAST(:requests AS jsonb)))"
-_DROP_ALL = f"DELETE FROM holds WHERE request {_NAMED}"
+# Not one that a job has kept since, under the same name.
+_DROP_ALL = f"DELETE FROM holds WHERE request {_NAMED} AND expires < {LAST_MOMENT}"
 # By name, and not all of the worker's: the row of a take that was given up must not live for ever.
 # A row that is locked is being ended. To wait for it could block a settlement of many requests, which locks
 # its rows in another order.
@@ -109,7 +111,7 @@ _ARRAYS = ", ".join(
     f"${number}::{'text' if field.type is str else 'bigint'}[]"
     for number, field in enumerate(msgspec.structs.fields(Take), 1)
 )
-POSTGRES_TAKE = f"SELECT * FROM voxgate_take_holds_1({_ARRAYS})"
+POSTGRES_TAKE = f"SELECT * FROM voxgate_take_holds_2({_ARRAYS})"
 """Takes holds in order, and gives a row for each. Its arrays are those of `take_values`."""
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal
 
 import msgspec
@@ -11,7 +12,7 @@ from policies.plans import Overrides
 from proxy.storage import audit
 from proxy.storage.api_key import ApiKey
 from proxy.storage.audit import Act
-from proxy.storage.rows import Place, decode_json, encode_json, new_id
+from proxy.storage.rows import Place, any_of, decode_json, encode_json, new_id
 from proxy.storage.store import Params, Row, Statement, Store
 
 Role = Literal["speech", "admin"]
@@ -45,10 +46,10 @@ _REVOKE_REPLACED = """
 UPDATE keys SET revoked = :now WHERE id = :id AND EXISTS (SELECT 1 FROM keys AS made WHERE made.id = :new_id)
 """
 _BY_HASH = """
-SELECT keys.id, keys.account, keys.role, keys.expires, keys.revoked, keys.caps,
+SELECT keys.hash, keys.id, keys.account, keys.role, keys.expires, keys.revoked, keys.caps,
        accounts.plan, accounts.closed, accounts.anchor, accounts.agreed
 FROM keys JOIN accounts ON accounts.id = keys.account
-WHERE keys.hash = :hash
+WHERE keys.hash IN ({hashes})
 """
 
 
@@ -151,10 +152,17 @@ async def rotate(store: Store, old: str, new: ApiKey, act: Act | None = None) ->
 
 
 async def by_hash(store: Store, digest: str) -> KeyStanding | None:
-    rows = await store.read(_BY_HASH, {"hash": digest})
-    if not rows:
-        return None
-    (row,) = rows
+    return (await by_hashes(store, (digest,))).get(digest)
+
+
+async def by_hashes(store: Store, digests: Sequence[str]) -> dict[str, KeyStanding]:
+    """Return the standing of each of these keys that exists, by its digest, in one query."""
+    hashes, params = any_of(digests)
+    rows = await store.read(_BY_HASH.format(hashes=hashes), params)
+    return {row["hash"]: _standing(row) for row in rows}
+
+
+def _standing(row: Row) -> KeyStanding:
     columns = {**row, "caps": decode_json(row["caps"]), "agreed": decode_json(row["agreed"])}
     return msgspec.convert(columns, KeyStanding)
 

@@ -24,7 +24,7 @@ from proxy.storage.holds import POSTGRES_TAKE, Take, take_values
 from proxy.storage.postgres_batches import REFUSALS, PostgresBatches
 from proxy.storage.postgres_calls import PostgresCall, answer_in_time, call_of, carry_out
 from proxy.storage.postgres_faults import DRIVER_FAULTS
-from proxy.storage.settlements import POSTGRES_SETTLE, End, postgres_values
+from proxy.storage.settlements import End, settlements_of
 from proxy.storage.shared_run import SharedRun
 from proxy.storage.store import (
     BatchItem,
@@ -35,6 +35,7 @@ from proxy.storage.store import (
     StorageFailed,
     WriteOutcome,
 )
+from proxy.storage.tables import Tables
 
 READERS = 4
 WRITERS = 8
@@ -45,8 +46,6 @@ LONGER = 3
 """A long read may take this many times as long."""
 MIGRATION_S = 600.0
 VACUUM_S = 600.0
-
-_OWNED_TABLES = ("voices", "samples", "blobs", "consents", "bindings", "account_keys", "clips", "audit")
 
 _READ_ONLY = {"default_transaction_read_only": "on"}
 _CLOCK_S = 1.0
@@ -66,7 +65,9 @@ class PostgresStore:
 
     is_shared = True
 
-    def __init__(self, pools: _Pools, name: str, answer_s: float) -> None:
+    def __init__(self, pools: _Pools, name: str, answer_s: float, tables: Tables) -> None:
+        self.tables = tables
+        self._settlement = settlements_of(tables)
         self._pools = pools
         self._name = name
         self._answer_s = answer_s
@@ -84,14 +85,14 @@ class PostgresStore:
         return f"<PostgresStore {self._name}, {state}>"
 
     @classmethod
-    async def open(cls, url: str, answer_s: float = ANSWER_S) -> PostgresStore:
+    async def open(cls, url: str, answer_s: float = ANSWER_S, tables: Tables = ()) -> PostgresStore:
         """Connect once, so that a wrong address or password is known now. Raises StorageFailed."""
         pools = _Pools(
             readers=await _pool(url, READERS, answer_s, _READ_ONLY),
             writers=await _pool(url, WRITERS, answer_s, {}),
             long_readers=await _pool(url, LONG_READERS, LONGER * answer_s, _READ_ONLY),
         )
-        store = cls(pools, show_storage(url), ANSWER_S)
+        store = cls(pools, show_storage(url), ANSWER_S, tables)
         try:
             await store.now()
         except StorageFailed as error:
@@ -201,9 +202,10 @@ class PostgresStore:
 
     async def _vacuum_owned(self) -> None:
         async with self._pools.writers.acquire() as connection:
+            personal = [table.name for table in self.tables if table.personal]
             await connection.execute(f"SET statement_timeout = {VACUUM_S * 1000:.0f}")
             try:
-                await connection.execute(f"VACUUM {', '.join(_OWNED_TABLES)}")
+                await connection.execute(f"VACUUM {', '.join(personal)}")
                 await connection.execute(f"SET statement_timeout = {self._answer_s * 1000:.0f}")
             except BaseException:
                 # A clean end would wait for the server, and its timeout would stay with the connection.
@@ -212,7 +214,7 @@ class PostgresStore:
 
     async def _settle(self, contents: Sequence[Content]) -> list[list[list[Row]]]:
         ends = [content for content in contents if isinstance(content, End)]
-        call = PostgresCall(POSTGRES_SETTLE, tuple(postgres_values(ends)))
+        call = PostgresCall(self._settlement.postgres, tuple(self._settlement.postgres_values(ends)))
         await answer_in_time(carry_out(self._pools.writers, [call]), self._answer_s)
         return [[] for _ in ends]
 

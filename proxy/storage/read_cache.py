@@ -7,23 +7,43 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
-from typing import Generic, NamedTuple, TypeVar
-
-from cachetools import Cache, LRUCache
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Generic, TypeVar
 
 K = TypeVar("K")
 V = TypeVar("V")
 
+MOST_TOGETHER = 256
+"""So many values may be read at once. More would keep the event loop busy for too long."""
 
-class _Entry(NamedTuple, Generic[V]):
-    value: V
-    until: float
-    weight: float
+_MOST_UNUSED = 10
+"""So often a value is read along that nobody has wanted since: a read of its own costs as much as many."""
+
+
+class _Entry(Generic[V]):
+    """A value, good `until` then. After `due` it is read again along with others.
+
+    `unused` counts the reads since anybody wanted it.
+    """
+
+    __slots__ = ("due", "until", "unused", "value", "weight")
+
+    def __init__(self, value: V, began_at: float, ttl_s: float, weight: float, unused: int) -> None:
+        self.value = value
+        self.until = began_at + ttl_s
+        self.due = began_at + ttl_s / 2
+        self.weight = weight
+        self.unused = unused
 
 
 class ReadCache(Generic[K, V]):
     """A cache that reads the values it does not have. Only one event loop may use it.
+
+    `read` is told the keys whose values are wanted. When a value has to be read again, so are others that
+    have lived half of their time and were wanted within some reads, up to `most_together`: a thousand values
+    in use are a few reads, and not a thousand. The read returns a value for the first key,
+    and may leave out others, which are read alone then.
 
     `ttl_s` says how long a value is cached, counted from the start of its read. If it is 0 or less, only the
     callers that wait get the value. `max_weight` limits the weights of all values together; without `weight`
@@ -33,22 +53,27 @@ class ReadCache(Generic[K, V]):
 
     def __init__(
         self,
-        read: Callable[[K], Awaitable[V]],
+        read: Callable[[Sequence[K]], Awaitable[Mapping[K, V]]],
         ttl_s: Callable[[V], float],
         *,
         max_weight: float,
         weight: Callable[[V], float] = lambda _value: 1,
+        most_together: int = 1,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        self.max_weight = max_weight
         self._read = read
         self._ttl_s = ttl_s
-        self._max_weight = max_weight
-        self._weight = weight
+        self._weigh = weight
+        self._most_together = most_together
         self._clock = clock
-        self._entries: LRUCache[K, _Entry[V]] = LRUCache(max_weight, getsizeof=lambda entry: entry.weight)
-        self._reads: dict[K, asyncio.Task[V]] = {}
+        # The least recently used first. Its keys in the order of their reads are in `_oldest`.
+        self._entries: OrderedDict[K, _Entry[V]] = OrderedDict()
+        self._oldest: dict[K, None] = {}
+        self._weight = 0.0
+        self._reads: dict[K, asyncio.Task[Mapping[K, V]]] = {}
         # The event loop itself would drop a read that nobody awaits any more.
-        self._running_reads: set[asyncio.Task[V]] = set()
+        self._running_reads: set[asyncio.Task[Mapping[K, V]]] = set()
 
     def __repr__(self) -> str:
         return f"<ReadCache {len(self._entries)} cached, {len(self._running_reads)} being read>"
@@ -56,18 +81,26 @@ class ReadCache(Generic[K, V]):
     def __len__(self) -> int:
         return len(self._entries)
 
+    @property
+    def weight(self) -> float:
+        return self._weight
+
     async def get(self, key: K) -> V:
         """Return the value. If it is not cached, read it now. No failure is cached."""
         entry = self._entries.get(key)
         if entry is not None and self._clock() < entry.until:
+            self._entries.move_to_end(key)
+            entry.unused = 0
             return entry.value
-        read = self._reads.get(key)
-        if read is None:
-            read = self._reads[key] = asyncio.create_task(self._read_and_cache(key))
-            self._running_reads.add(read)
-            read.add_done_callback(lambda done: self._end(key, done))
         # Shielded: the first caller may leave while others still wait for the value.
-        return await asyncio.shield(read)
+        joined = self._reads.get(key)
+        if joined is not None and key in (values := await asyncio.shield(joined)):
+            return values[key]
+        read = self._reads.get(key)
+        if read is None or read is joined:
+            # A key that was never good brings nobody else's along: anybody may send it.
+            read = self._begin((key,) if entry is None else (key, *self._due_beside(key)))
+        return (await asyncio.shield(read))[key]
 
     def cached(self, key: K) -> V | None:
         """Return the value if it is still cached, without a read."""
@@ -76,45 +109,88 @@ class ReadCache(Generic[K, V]):
 
     def last_known(self, key: K) -> V | None:
         """Return the value of the last read, however old, if it is still in memory."""
-        entry = self._peek(key)
+        entry = self._entries.get(key)
         return None if entry is None else entry.value
 
     def forget(self, key: K) -> None:
         """Drop a value. A running read may be older than the change: its value is not cached, and no new
         caller waits for it."""
-        self._entries.pop(key, None)
+        self._drop(key)
         self._reads.pop(key, None)
 
     def forget_if(self, concerns: Callable[[V], bool]) -> None:
         """Drop the values that a change concerns. Running reads may be older than the change: none of their
         values is cached, and no new caller waits for them."""
         self._reads.clear()
-        for key in list(self._entries):
-            entry = self._peek(key)
-            if entry is not None and concerns(entry.value):
-                del self._entries[key]
+        for key in [key for key, entry in self._entries.items() if concerns(entry.value)]:
+            self._drop(key)
 
-    def _peek(self, key: K) -> _Entry[V] | None:
-        # `self._entries[key]` would make it the most recently used.
-        return Cache.__getitem__(self._entries, key) if key in self._entries else None
+    def _begin(self, keys: Sequence[K]) -> asyncio.Task[Mapping[K, V]]:
+        read = asyncio.create_task(self._read_and_cache(keys))
+        self._reads.update(dict.fromkeys(keys, read))
+        self._running_reads.add(read)
+        read.add_done_callback(lambda done: self._end(keys, done))
+        return read
 
-    async def _read_and_cache(self, key: K) -> V:
-        # The time before the read: the value was true then, and perhaps not later.
+    def _due_beside(self, key: K) -> list[K]:
+        now, found = self._clock(), list[K]()
+        self._oldest.pop(key, None)
+        while self._oldest and len(found) < self._most_together - 1:
+            oldest = next(iter(self._oldest))
+            entry = self._entries[oldest]
+            if now < entry.due:
+                break
+            # One that nobody wants any more waits for its next caller, and comes back with that read.
+            del self._oldest[oldest]
+            if entry.unused < _MOST_UNUSED and oldest not in self._reads:
+                found.append(oldest)
+        return found
+
+    async def _read_and_cache(self, keys: Sequence[K]) -> Mapping[K, V]:
+        # The time before the read: the values were true then, and perhaps not later.
         began_at = self._clock()
-        value = await self._read(key)
-        if self._reads.get(key) is asyncio.current_task():
-            ttl_s = self._ttl_s(value)
-            if ttl_s > 0:
-                weight = min(self._weight(value), self._max_weight)
-                self._entries[key] = _Entry(value, began_at + ttl_s, weight)
-            else:
-                self._entries.pop(key, None)
-        return value
+        values = await self._read(keys)
+        for key in keys:
+            # Another read, or none, stands for a key that was forgotten meanwhile.
+            if key in values and self._reads.get(key) is asyncio.current_task():
+                self._cache(key, values[key], began_at, is_wanted=key == keys[0])
+        return values
 
-    def _end(self, key: K, read: asyncio.Task[V]) -> None:
+    def _cache(self, key: K, value: V, began_at: float, *, is_wanted: bool) -> None:
+        before = self._entries.get(key)
+        unused = 0 if is_wanted or before is None else before.unused + 1
+        self._drop(key)
+        ttl_s = self._ttl_s(value)
+        if ttl_s <= 0:
+            return
+        entry = _Entry(value, began_at, ttl_s, min(self._weigh(value), self.max_weight), unused)
+        while self._entries and self._weight + entry.weight > self.max_weight:
+            self._drop(next(iter(self._entries)))
+        self._entries[key] = entry
+        self._oldest[key] = None
+        self._weight += entry.weight
+
+    def _drop(self, key: K) -> None:
+        entry = self._entries.pop(key, None)
+        if entry is not None:
+            self._weight -= entry.weight
+            self._oldest.pop(key, None)
+
+    def _end(self, keys: Sequence[K], read: asyncio.Task[Mapping[K, V]]) -> None:
         self._running_reads.discard(read)
-        if self._reads.get(key) is read:
-            del self._reads[key]
+        for key in keys:
+            if self._reads.get(key) is read:
+                del self._reads[key]
         # asyncio would report a failure that nobody waits for. It is read, so that it does not.
         if not read.cancelled():
             read.exception()
+
+
+def of_one(read: Callable[[K], Awaitable[V]]) -> Callable[[Sequence[K]], Awaitable[Mapping[K, V]]]:
+    """Return a read for a cache whose values are not read together."""
+
+    async def read_one(keys: Sequence[K]) -> Mapping[K, V]:
+        (key,) = keys
+        return {key: await read(key)}
+
+    return read_one

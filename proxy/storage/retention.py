@@ -9,13 +9,15 @@ from collections.abc import Callable
 
 import structlog
 
-from proxy.storage import usage
+from proxy.storage import refusals, usage
 from proxy.storage.store import StorageFailed, Store
 from proxy.telemetry.background import repeat
 from proxy.telemetry.metrics import Metrics
 
 BATCH = 5000
 EVERY_S = 3600.0
+REFUSAL_DAYS = 90
+"""Sums of refused requests are kept so long, if usage is kept for good."""
 _DAY = 86_400_000_000
 
 _log = structlog.get_logger()
@@ -24,14 +26,16 @@ _log = structlog.get_logger()
 async def delete_old_usage(
     store: Store, days: Callable[[], int], metrics: Metrics, every_s: float = EVERY_S
 ) -> None:
-    """Delete old usage now and every hour. `days` is called each time, and 0 keeps all."""
+    """Delete old usage now and every hour. `days` is called each time, and 0 keeps all but refusals."""
 
     async def turn() -> None:
-        if days() > 0:
-            try:
-                await _delete_older(store, await store.now() - days() * _DAY)
-            except StorageFailed as error:
-                _log.warning("usage.delete.failed", reason=str(error))
+        try:
+            now = await store.now()
+            if days() > 0:
+                await _delete_older(store, now - days() * _DAY)
+            await refusals.delete(store, now - (days() or REFUSAL_DAYS) * _DAY)
+        except StorageFailed as error:
+            _log.warning("usage.delete.failed", reason=str(error))
 
     await repeat("deletion of old usage", turn, every_s, metrics)
 

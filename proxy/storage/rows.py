@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Sequence
 from typing import Any, Literal, NamedTuple
 
 import msgspec
 
-from proxy.storage.store import Statement
+from proxy.storage.store import Params, Statement
 
 IdPrefix = Literal["acc", "key", "ent", "aud", "voice", "cons", "bind"]
 LAST_MOMENT = 2**63 - 1
@@ -43,6 +44,19 @@ def insert_sql(table: str, type_: type[msgspec.Struct]) -> str:
 
 def insert(sql: str, row: msgspec.Struct) -> Statement:
     return Statement(sql, msgspec.structs.asdict(row))
+
+
+def any_of(values: Sequence[str]) -> tuple[str, Params]:
+    """Return the inside of `IN (…)` for these values, and its parameters.
+
+    The last value fills a list up to a power of four: a driver remembers each text, and there are few.
+    """
+    size = 1
+    while size < len(values):
+        size *= 4
+    filled = [*values, *[values[-1]] * (size - len(values))]
+    params = {f"any{number}": value for number, value in enumerate(filled)}
+    return ", ".join(f":{name}" for name in params), params
 
 
 def encode_json(value: Any) -> str:

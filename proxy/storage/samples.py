@@ -7,6 +7,8 @@ import msgspec
 from proxy.storage.rows import columns
 from proxy.storage.store import Row, Statement, Store
 
+NOT_MEASURED = "{}"
+
 
 class SampleRecord(msgspec.Struct, frozen=True, kw_only=True):
     """A recording of a voice. `quality` is JSON, what was measured. Its words are sealed with the voice."""
@@ -17,7 +19,7 @@ class SampleRecord(msgspec.Struct, frozen=True, kw_only=True):
     digest: str
     tag: str = ""
     seconds: float
-    quality: str = "{}"
+    quality: str = NOT_MEASURED
 
     def __repr__(self) -> str:
         return f"<SampleRecord {self.number} of {self.voice}>"

@@ -1,13 +1,15 @@
 """The schema: numbered SQL files bring a database to this version, and never back.
 
-The files in `migrations/` are valid on SQLite and PostgreSQL alike and are never edited once released.
+The files in `migrations/`, here and in the folders of features, are numbered through. They are valid on
+SQLite and PostgreSQL alike and are never edited once released.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from importlib import resources
+from importlib.resources.abc import Traversable
 
 import msgspec
 
@@ -58,14 +60,27 @@ async def migrate(store: Store, migrations: Sequence[Migration] | None = None) -
 
 def shipped() -> list[Migration]:
     """List the migrations of this version in order, numbered from 1 without a gap."""
-    folder = resources.files(__package__) / "migrations"
-    found = [
-        parse(file.name, file.read_text("utf-8")) for file in folder.iterdir() if file.name.endswith(".sql")
-    ]
+    found = [parse(file.name, file.read_text("utf-8")) for file in _files()]
     found.sort(key=lambda migration: migration.version)
     if [migration.version for migration in found] != list(range(1, len(found) + 1)):
         raise ValueError("the migrations are not numbered 0001, 0002, … without a gap")
     return found
+
+
+def _files() -> Iterator[Traversable]:
+    """Yield the files of the kernel and of all features, also of those that are left out."""
+    proxy = resources.files(__package__.partition(".")[0])
+    folders = [proxy / "storage", *(folder for folder in (proxy / "features").iterdir() if folder.is_dir())]
+    for folder in folders:
+        if (migrations := folder / "migrations").is_dir():
+            yield from (file for file in migrations.iterdir() if file.name.endswith(".sql"))
+
+
+def statements_up_to(version: int) -> Iterator[str]:
+    """Yield what makes the tables of a version in an empty database."""
+    yield _VERSIONS
+    for migration in shipped()[:version]:
+        yield from migration.statements
 
 
 def parse(file_name: str, text: str) -> Migration:

@@ -7,60 +7,29 @@ whole batch fail: then each settlement is written alone.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple, get_args
+from functools import cache
+from typing import get_args
 
 import msgspec
 
 from proxy.storage.costs import Cost
 from proxy.storage.entries import Entry
-from proxy.storage.receipts import ReceiptRow
 from proxy.storage.rows import columns
 from proxy.storage.store import Value
+from proxy.storage.tables import Tables
 from proxy.storage.usage import Outcome, UsageRow
 
 _Row = tuple[Value, ...]
 
 
 class End(msgspec.Struct, frozen=True):
-    """The end of a request: its usage row, its entries, what its attempts cost, and its receipt."""
+    """The end of a request: its usage row, its entries, what its attempts cost, and rows of features."""
 
     outcome: Outcome
     usage: UsageRow
     entries: Sequence[Entry] = ()
     costs: Sequence[Cost] = ()
-    receipt: ReceiptRow | None = None
-
-
-class SettlementRows(NamedTuple):
-    """The rows of some ends, table by table. `moves` has one row for each account and pool."""
-
-    usage: list[_Row]
-    entries: list[_Row]
-    costs: list[_Row]
-    receipts: list[_Row]
-    moves: list[_Row]
-
-
-def rows_of(ends: Sequence[End]) -> SettlementRows:
-    """Turn ends into rows. The moves are in the order in which refunds move, so that none blocks another.
-
-    That order is: by account, and an allowance before the granted credits, whose pool is 0.
-    """
-    astuple = msgspec.structs.astuple
-    sums: dict[tuple[str, int], int] = {}
-    entries: list[_Row] = []
-    costs: list[_Row] = []
-    receipts: list[_Row] = []
-    for end in ends:
-        for entry in end.entries:
-            entries.append(astuple(entry))
-            place = (entry.account, -entry.pool)
-            sums[place] = sums.get(place, 0) + entry.amount
-        costs.extend(map(astuple, end.costs))
-        if end.receipt is not None:
-            receipts.append(astuple(end.receipt))
-    moves: list[_Row] = [(account, -pool, amount) for (account, pool), amount in sorted(sums.items())]
-    return SettlementRows([astuple(end.usage) for end in ends], entries, costs, receipts, moves)
+    rows: Sequence[msgspec.Struct] = ()
 
 
 def _insert(table: str, type_: type[msgspec.Struct]) -> str:
@@ -68,12 +37,7 @@ def _insert(table: str, type_: type[msgspec.Struct]) -> str:
     return f"INSERT INTO {table} ({columns(type_)}) VALUES ({places})"
 
 
-INSERT_USAGE = _insert("usage", UsageRow)
-INSERT_ENTRY = _insert("entries", Entry)
-INSERT_COST = _insert("costs", Cost)
-INSERT_RECEIPT = _insert("receipts", ReceiptRow)
 _ADD = "ON CONFLICT (account, pool) DO UPDATE SET amount = balances.amount + excluded.amount"
-MOVE_BALANCE = f"INSERT INTO balances (account, pool, amount) VALUES (?, ?, ?) {_ADD}"
 
 
 def _array(annotation: object) -> str:
@@ -90,23 +54,78 @@ def _insert_many(table: str, type_: type[msgspec.Struct], first: int) -> str:
     return f"INSERT INTO {table} ({columns(type_)}) SELECT * FROM unnest({arrays})"
 
 
-_WIDTHS = [len(type_.__struct_fields__) for type_ in (UsageRow, Entry, Cost, ReceiptRow)] + [3]
-_STARTS = [1 + sum(_WIDTHS[:number]) for number in range(len(_WIDTHS))]
-# All of it in one statement, which is one round trip. $1 has the ids of the requests, whose holds end here.
-POSTGRES_SETTLE = f"""
-WITH ended AS (DELETE FROM holds WHERE request = ANY ($1::text[])),
-spoken AS ({_insert_many("usage", UsageRow, _STARTS[0])}),
-moved AS ({_insert_many("entries", Entry, _STARTS[1])}),
-charged AS ({_insert_many("costs", Cost, _STARTS[2])}),
-receipted AS ({_insert_many("receipts", ReceiptRow, _STARTS[3])})
-INSERT INTO balances (account, pool, amount)
-SELECT * FROM unnest(${_STARTS[4]}::text[], ${_STARTS[4] + 1}::bigint[], ${_STARTS[4] + 2}::bigint[]) {_ADD}
-"""
+_OWN: tuple[tuple[str, type[msgspec.Struct]], ...] = (
+    ("usage", UsageRow),
+    ("entries", Entry),
+    ("costs", Cost),
+)
 
 
-def postgres_values(ends: Sequence[End]) -> list[Sequence[Value]]:
-    """Return the arrays of `POSTGRES_SETTLE`, one for each column."""
-    arrays: list[Sequence[Value]] = []
-    for rows, width in zip(rows_of(ends), _WIDTHS, strict=True):
-        arrays += zip(*rows, strict=True) if rows else [()] * width
-    return arrays
+class Settlements:
+    """The SQL of settlements for all tables of this version, and what it takes.
+
+    `inserts` has one statement for each table, for single rows; the last one moves the balances.
+    """
+
+    def __init__(self, tables: Tables) -> None:
+        added = [(table.name, table.settles) for table in tables if table.settles is not None]
+        all_ = [*_OWN, *added]
+        self._types = {type_: len(_OWN) + number for number, (_, type_) in enumerate(added)}
+        self._widths = [*(len(type_.__struct_fields__) for _, type_ in all_), 3]
+        self.inserts = (
+            *(_insert(name, type_) for name, type_ in all_),
+            f"INSERT INTO balances (account, pool, amount) VALUES (?, ?, ?) {_ADD}",
+        )
+        self.postgres = self._postgres(all_)
+
+    def _postgres(self, all_: Sequence[tuple[str, type[msgspec.Struct]]]) -> str:
+        """Return all of it in one statement, which is one round trip.
+
+        $1 has the ids of the requests, whose holds end here.
+        """
+        starts = [1 + sum(self._widths[:number]) for number in range(len(self._widths))]
+        written = ",\n".join(
+            f"into_{name} AS ({_insert_many(name, type_, start)})"
+            for (name, type_), start in zip(all_, starts, strict=False)
+        )
+        moves = starts[-1]
+        return f"""
+        WITH ended AS (DELETE FROM holds WHERE request = ANY ($1::text[])),
+        {written}
+        INSERT INTO balances (account, pool, amount)
+        SELECT * FROM unnest(${moves}::text[], ${moves + 1}::bigint[], ${moves + 2}::bigint[]) {_ADD}
+        """
+
+    def rows_of(self, ends: Sequence[End]) -> list[list[_Row]]:
+        """Turn ends into rows, table by table as in `inserts`; the moves have one for each account and pool.
+
+        Those are in the order in which refunds move, so that none blocks another: by account, and an
+        allowance before the granted credits, whose pool is 0.
+        """
+        astuple = msgspec.structs.astuple
+        sums: dict[tuple[str, int], int] = {}
+        rows: list[list[_Row]] = [[] for _ in self._widths]
+        usage, entries, costs = rows[: len(_OWN)]
+        for end in ends:
+            usage.append(astuple(end.usage))
+            for entry in end.entries:
+                entries.append(astuple(entry))
+                place = (entry.account, -entry.pool)
+                sums[place] = sums.get(place, 0) + entry.amount
+            costs.extend(map(astuple, end.costs))
+            for row in end.rows:
+                rows[self._types[type(row)]].append(astuple(row))
+        rows[-1] = [(account, -pool, amount) for (account, pool), amount in sorted(sums.items())]
+        return rows
+
+    def postgres_values(self, ends: Sequence[End]) -> list[Sequence[Value]]:
+        """Return the arrays of `postgres`, one for each column."""
+        arrays: list[Sequence[Value]] = []
+        for rows, width in zip(self.rows_of(ends), self._widths, strict=True):
+            arrays += zip(*rows, strict=True) if rows else [()] * width
+        return arrays
+
+
+@cache
+def settlements_of(tables: Tables) -> Settlements:
+    return Settlements(tables)

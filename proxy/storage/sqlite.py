@@ -21,8 +21,9 @@ import aiosqlite
 import structlog
 
 from proxy.storage.batch_writer import BatchWriter, write_unit
+from proxy.storage.settlements import Settlements, settlements_of
 from proxy.storage.shared_run import SharedRun
-from proxy.storage.sqlite_batch import commit, query
+from proxy.storage.sqlite_batch import SqliteBatches, query
 from proxy.storage.store import (
     BatchItem,
     Content,
@@ -33,6 +34,7 @@ from proxy.storage.store import (
     StorageFailed,
     WriteOutcome,
 )
+from proxy.storage.tables import Tables
 from proxy.telemetry.background import without_values
 
 _BUSY_TIMEOUT_MS = 5000
@@ -48,8 +50,9 @@ class _CommitThread:
     A plain thread: a hop through aiosqlite costs more than the rows of a settlement.
     """
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
+    def __init__(self, connection: sqlite3.Connection, settlements: Settlements) -> None:
         self.connection = connection
+        self._committing = SqliteBatches(connection, settlements)
         self._fault: Exception | None = None
         self.batches = BatchWriter(self._queue_batch)
         self.commits = 0
@@ -72,7 +75,7 @@ class _CommitThread:
     def _run(self) -> None:
         try:
             while (contents := self._queue.get()) is not None:
-                outcomes = commit(self.connection, contents)
+                outcomes = self._committing.commit(contents)
                 self._loop.call_soon_threadsafe(self._answered, outcomes)
         except Exception as error:  # noqa: BLE001 - the seam at the top of the writer's thread: all are told
             _log.error("storage.writer.failed", exc_info=without_values(error))
@@ -81,7 +84,7 @@ class _CommitThread:
             self._loop.call_soon_threadsafe(self._ended)
 
     def _answered(self, outcomes: list[WriteOutcome]) -> None:
-        written = sum(isinstance(outcome, list) for outcome in outcomes)
+        written = sum([isinstance(outcome, list) for outcome in outcomes])
         self.units += written
         self.commits += written > 0
         self.batches.answered(outcomes)
@@ -104,9 +107,11 @@ class SqliteStore:
         writer: sqlite3.Connection,
         reader: aiosqlite.Connection,
         long_reader: aiosqlite.Connection,
+        tables: Tables,
     ) -> None:
+        self.tables = tables
         self._path = path
-        self._writer = _CommitThread(writer)
+        self._writer = _CommitThread(writer, settlements_of(tables))
         self._reader = reader
         self._long_reader = long_reader
         self._is_closed = False
@@ -126,7 +131,7 @@ class SqliteStore:
         return self._writer.units
 
     @classmethod
-    async def open(cls, path: Path) -> Self:
+    async def open(cls, path: Path, tables: Tables = ()) -> Self:
         """Create the file if there is none. Only its owner may read it: it has the customers' records."""
         _create(path)
         # A connection left open keeps its thread, and with it the process, alive.
@@ -139,7 +144,7 @@ class SqliteStore:
                 opened.push_async_callback(reader.close)
                 readers.append(reader)
             opened.pop_all()
-        return cls(path, writer, *readers)
+        return cls(path, writer, readers[0], readers[1], tables)
 
     async def now(self) -> int:
         return time.time_ns() // 1000

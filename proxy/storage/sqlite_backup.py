@@ -8,15 +8,19 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from contextlib import closing, suppress
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 from urllib.parse import quote
 
 import msgspec
 
+from proxy.storage import backup_check
+from proxy.storage.disk_names import UnsafeName
 from proxy.storage.schema import shipped
 from proxy.storage.store import StorageFailed
+from proxy.storage.tables import Tables
 
 DATABASE = "voxgate.db"
 REPLACED = "voxgate.db.before"
@@ -43,26 +47,50 @@ def back_up(database: Path, target: Path) -> Copy:
 
     Only a backup is replaced: never another file, and no file of the database itself.
     """
-    part = _part_of(target)
+    part = part_of(target)
     try:
-        _check_target(database, target)
+        check_target(database, target)
         schema = _copy(database, "rw", part)
-        _put(part, target)
+        put(part, target)
     except OSError as error:
         raise StorageFailed(f"{target} cannot be written: {error.strerror}") from None
     finally:
-        _remove(part)
+        remove(part)
     return Copy(str(target), target.stat().st_size, schema)
 
 
-def restore(backup: Path, folder: Path) -> Copy:
+def restore(backup: Path, folder: Path, tables: Tables) -> Copy:
     """Put a backup in the place of the database of a data folder, and keep the old database as `REPLACED`.
 
     No other process may use the folder. Raises StorageFailed, and changes nothing, if the backup is damaged,
-    of a newer version, or no backup at all.
+    of a newer version, no backup at all, or if a row of it names a file elsewhere.
     """
+    with checked(backup, folder, tables) as copy:
+        return copy.put()
+
+
+class CheckedCopy(NamedTuple):
+    """A copy of a backup beside the database whose place it may take."""
+
+    part: Path
+    database: Path
+    schema: int
+
+    def put(self) -> Copy:
+        """Put it in the place of the database. Raises StorageFailed."""
+        try:
+            _set_aside(self.database.parent)
+            put(self.part, self.database)
+        except OSError as error:
+            raise _unwritable(self.database, error) from None
+        return Copy(str(self.database), self.database.stat().st_size, self.schema)
+
+
+@contextmanager
+def checked(backup: Path, folder: Path, tables: Tables) -> Iterator[CheckedCopy]:
+    """Copy and check a backup, and change nothing yet. Raises StorageFailed."""
     database = folder / DATABASE
-    part = _part_of(database)
+    part = part_of(database)
     try:
         schema = _copy(backup, "ro", part)
         if schema > len(shipped()):
@@ -70,16 +98,33 @@ def restore(backup: Path, folder: Path) -> Copy:
                 f"{backup} has schema {schema}, and this voxgate knows schemas up to {len(shipped())}; "
                 "install the newer voxgate first"
             )
+        _check_rows(backup, part, schema, tables)
         owner = folder.stat()
         if os.geteuid() != owner.st_uid:
             os.chown(part, owner.st_uid, owner.st_gid)  # root restores for the server's user
-        _set_aside(folder)
-        _put(part, database)
+        yield CheckedCopy(part, database, schema)
     except OSError as error:
-        raise StorageFailed(f"{database} cannot be written: {error.strerror}") from None
+        raise _unwritable(database, error) from None
     finally:
-        _remove(part)
-    return Copy(str(database), database.stat().st_size, schema)
+        remove(part)
+
+
+def _unwritable(database: Path, error: OSError) -> StorageFailed:
+    return StorageFailed(f"{database} cannot be written: {error.strerror}")
+
+
+def _check_rows(backup: Path, part: Path, schema: int, tables: Tables) -> None:
+    try:
+        with closing(_open(part, "ro")) as copy:
+            backup_check.check(copy, schema, tables)
+            # `quick_check` compares no index with its table, and a value that is read may come from either.
+            (verdict,) = copy.execute("PRAGMA integrity_check(1)").fetchone()
+            if verdict != "ok":
+                raise UnsafeName(f"it is damaged: {verdict.splitlines()[0]}")
+    except UnsafeName as unsafe:
+        raise UnsafeName(f"{backup} is refused, and nothing was changed: {unsafe}") from None
+    except sqlite3.Error as error:
+        raise StorageFailed(f"{backup} cannot be read: {error}") from None
 
 
 def _copy(source: Path, mode: Literal["ro", "rw"], part: Path) -> int:
@@ -98,34 +143,38 @@ def _copy(source: Path, mode: Literal["ro", "rw"], part: Path) -> int:
         raise StorageFailed(f"{source} cannot be copied: {why}") from None
     if verdict != "ok":
         raise StorageFailed(f"{source} is damaged: {verdict.splitlines()[0]}")
-    return int(schema)
+    if not isinstance(schema, int) or schema < 0:
+        raise StorageFailed(f"{source} has no number of a schema: {ascii(schema)[:100]}")
+    return schema
 
 
 def _open(file: Path, mode: Literal["ro", "rw"]) -> sqlite3.Connection:
     return sqlite3.connect(f"file:{quote(str(file.absolute()))}?mode={mode}", uri=True, timeout=_BUSY_S)
 
 
-def _check_target(database: Path, target: Path) -> None:
-    """Raise StorageFailed for a target that is no backup. Raises OSError."""
+def check_target(database: Path, target: Path, magic: bytes = _MAGIC) -> None:
+    """Raise StorageFailed for a target that is no backup, which begins with `magic`. Raises OSError."""
     names = {"lock", *(f"{name}{end}" for name in (database.name, REPLACED) for end in _ENDS)}
     if target.name in names and target.parent.samefile(database.parent):
         raise StorageFailed(f"{target} belongs to the data folder; give the backup another name")
     if not target.exists():
         return
-    if target.samefile(database):
+    if database.exists() and target.samefile(database):
         raise StorageFailed(f"{target} is the database itself; give the backup another name")
     with target.open("rb") as file:
-        begins = file.read(len(_MAGIC))
-    if begins not in (b"", _MAGIC):
+        begins = file.read(len(magic))
+    if begins not in (b"", magic):
         raise StorageFailed(f"{target} is no backup; it is not replaced")
 
 
-def _remove(part: Path) -> None:
+def remove(part: Path) -> None:
+    """Remove a half copy, if it is there."""
     with suppress(OSError):  # it is not there, or its folder is none: the failure before this one says so
         part.unlink()
 
 
-def _part_of(target: Path) -> Path:
+def part_of(target: Path) -> Path:
+    """Return what a file is called before it is whole."""
     return target.with_name(f".{target.name}.{os.getpid()}")
 
 
@@ -143,7 +192,7 @@ def _set_aside(folder: Path) -> None:
             log.rename(other.with_name(f"{REPLACED}{end}"))
 
 
-def _put(part: Path, target: Path) -> None:
+def put(part: Path, target: Path) -> None:
     """Give the copy its name, and wait until the copy and the name are on the disk."""
     _flush(part)
     part.replace(target)

@@ -8,8 +8,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable, Iterable, Sequence
 
-from proxy.storage import settlements
-from proxy.storage.settlements import End
+from proxy.storage.settlements import End, Settlements
 from proxy.storage.store import (
     UNSTORABLE,
     AlreadyExists,
@@ -26,81 +25,77 @@ from proxy.storage.store import (
 _DUPLICATE = {sqlite3.SQLITE_CONSTRAINT_UNIQUE, sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY}
 
 
-def commit(connection: sqlite3.Connection, contents: Sequence[Content]) -> list[WriteOutcome]:
-    """Commit the contents, and return one outcome for each, in order, after COMMIT has returned.
+class SqliteBatches:
+    """The batches of one connection, which no other thread uses."""
 
-    If one of them fails, only that one is undone. If the transaction itself fails, everything in it has
-    failed: the rows that it returned were never on disk.
-    """
-    try:
-        return _transaction(connection, contents, _write_all)
-    except (sqlite3.Error, ValueError, OverflowError) as error:
-        if getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_BUSY:
-            return [_refused(error) for _ in contents]  # SQLite has waited long enough
-    # One of them is to blame, which is rare. Try again, with a savepoint for each.
-    try:
-        return _transaction(connection, contents, _write_each)
-    except sqlite3.Error as error:
-        return [_refused(error) for _ in contents]
+    def __init__(self, connection: sqlite3.Connection, settlements: Settlements) -> None:
+        self._connection = connection
+        self._settlements = settlements
 
+    def commit(self, contents: Sequence[Content]) -> list[WriteOutcome]:
+        """Commit the contents, and return one outcome for each, in order, after COMMIT has returned.
 
-def _transaction(
-    connection: sqlite3.Connection,
-    contents: Sequence[Content],
-    write: Callable[[sqlite3.Connection, Sequence[Content]], list[WriteOutcome]],
-) -> list[WriteOutcome]:
-    try:
-        connection.execute("BEGIN IMMEDIATE")
-        outcomes = write(connection, contents)
-        connection.execute("COMMIT")
-    finally:
-        # A COMMIT that failed leaves its transaction open, and the next BEGIN would fail with it.
-        if connection.in_transaction:
-            connection.rollback()
-    return outcomes
+        If one of them fails, only that one is undone. If the transaction itself fails, everything in it has
+        failed: the rows that it returned were never on disk.
+        """
+        try:
+            return self._transaction(contents, self._write_all)
+        except (sqlite3.Error, ValueError, OverflowError) as error:
+            if getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_BUSY:
+                return [_refused(error) for _ in contents]  # SQLite has waited long enough
+        # One of them is to blame, which is rare. Try again, with a savepoint for each.
+        try:
+            return self._transaction(contents, self._write_each)
+        except sqlite3.Error as error:
+            return [_refused(error) for _ in contents]
 
+    def _transaction(
+        self, contents: Sequence[Content], write: Callable[[Sequence[Content]], list[WriteOutcome]]
+    ) -> list[WriteOutcome]:
+        try:
+            self._connection.execute("BEGIN IMMEDIATE")
+            outcomes = write(contents)
+            self._connection.execute("COMMIT")
+        finally:
+            # A COMMIT that failed leaves its transaction open, and the next BEGIN would fail with it.
+            if self._connection.in_transaction:
+                self._connection.rollback()
+        return outcomes
 
-def _write_all(connection: sqlite3.Connection, contents: Sequence[Content]) -> list[WriteOutcome]:
-    """Write the settlements together, and each unit. Raises at the first fault."""
-    _settle(connection, [content for content in contents if isinstance(content, End)])
-    return [_fetch_all(connection, content) if isinstance(content, tuple) else [] for content in contents]
+    def _write_all(self, contents: Sequence[Content]) -> list[WriteOutcome]:
+        """Write the settlements together, and each unit. Raises at the first fault."""
+        self._settle([content for content in contents if isinstance(content, End)])
+        return [
+            _fetch_all(self._connection, content) if isinstance(content, tuple) else []
+            for content in contents
+        ]
 
+    def _write_each(self, contents: Sequence[Content]) -> list[WriteOutcome]:
+        return [self._write_one(content) for content in contents]
 
-def _write_each(connection: sqlite3.Connection, contents: Sequence[Content]) -> list[WriteOutcome]:
-    return [_write_one(connection, content) for content in contents]
+    def _write_one(self, content: Content) -> WriteOutcome:
+        self._connection.execute("SAVEPOINT unit")
+        outcome: WriteOutcome
+        try:
+            (outcome,) = self._write_all([content])
+        except (sqlite3.Error, ValueError, OverflowError) as error:
+            # If the disk is full, SQLite rolls back the whole transaction with its savepoints. To go on would
+            # commit the rest of the batch statement by statement.
+            if not self._connection.in_transaction:
+                raise
+            self._connection.execute("ROLLBACK TO unit")
+            outcome = _refusal(error)
+        self._connection.execute("RELEASE unit")
+        return outcome
 
-
-def _write_one(connection: sqlite3.Connection, content: Content) -> WriteOutcome:
-    connection.execute("SAVEPOINT unit")
-    outcome: WriteOutcome
-    try:
-        (outcome,) = _write_all(connection, [content])
-    except (sqlite3.Error, ValueError, OverflowError) as error:
-        # If the disk is full, SQLite rolls back the whole transaction with its savepoints. To go on would
-        # commit the rest of the batch statement by statement.
-        if not connection.in_transaction:
-            raise
-        connection.execute("ROLLBACK TO unit")
-        outcome = _refusal(error)
-    connection.execute("RELEASE unit")
-    return outcome
-
-
-def _settle(connection: sqlite3.Connection, ends: Sequence[End]) -> None:
-    if not ends:
-        return
-    rows = settlements.rows_of(ends)
-    for sql, rows_of_table in (
-        (settlements.INSERT_USAGE, rows.usage),
-        (settlements.INSERT_ENTRY, rows.entries),
-        (settlements.INSERT_COST, rows.costs),
-        (settlements.INSERT_RECEIPT, rows.receipts),
-        (settlements.MOVE_BALANCE, rows.moves),
-    ):
-        if rows_of_table:
-            for row in rows_of_table:
-                _check_text(row)
-            connection.executemany(sql, rows_of_table)
+    def _settle(self, ends: Sequence[End]) -> None:
+        if not ends:
+            return
+        for sql, rows in zip(self._settlements.inserts, self._settlements.rows_of(ends), strict=True):
+            if rows:
+                for row in rows:
+                    _check_text(row)
+                self._connection.executemany(sql, rows)
 
 
 def _fetch_all(connection: sqlite3.Connection, unit: Sequence[Statement]) -> list[list[Row]]:

@@ -6,9 +6,12 @@ It imports no driver. SQL is written once with `:name` parameters; for PostgreSQ
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import msgspec
+
+if TYPE_CHECKING:
+    from proxy.storage.tables import Tables
 
 Value = str | int | float | bytes | None
 Params = Mapping[str, Value]
@@ -25,6 +28,16 @@ class Statement(msgspec.Struct, frozen=True):
     def __repr__(self) -> str:
         return f"<Statement {self.sql!r}, {len(self.params)} parameters>"
 
+
+class Condition(NamedTuple):
+    """What must be true in a commit, as SQL. `held` comes first in it: who would make it untrue waits."""
+
+    sql: str
+    params: Params
+    held: tuple[Statement, ...] = ()
+
+
+ALWAYS = Condition("CAST(1 AS BIGINT) = 1", {})
 
 Content = tuple[Statement, ...] | msgspec.Struct
 """A unit of statements, or a struct that the driver knows: the end of a request, a hold to take."""
@@ -46,10 +59,12 @@ class BatchItem(Protocol):
 class Store(Protocol):
     """A database, shared by everything in one worker. Every method may be called concurrently.
 
-    `is_shared` tells whether other workers may write to it at the same time.
+    `is_shared` tells whether other workers may write to it at the same time. `tables` are all that this
+    version has.
     """
 
     is_shared: bool
+    tables: Tables
 
     async def now(self) -> int:
         """Give the time in microseconds UTC, by the store's own clock. Plans, keys and bills use no other."""

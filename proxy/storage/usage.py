@@ -11,6 +11,7 @@ from proxy.storage.rows import LAST_MOMENT, NEWEST, Place, columns, insert, inse
 from proxy.storage.store import Params, Statement, Store
 
 Outcome = Literal["finished", "left", "failed"]
+Operation = Literal["speech", "clone"]
 
 
 class Period(msgspec.Struct, frozen=True):
@@ -26,6 +27,7 @@ class UsageRow(msgspec.Struct, frozen=True, kw_only=True):
 
     `credits` are micro-credits, at the price of the request's hold. `micro_usd` and `units` are what
     providers charged for all its attempts. `refunded` was given back later. Only `refunded` ever changes.
+    A clone's row has the id of its binding.
     """
 
     id: str
@@ -50,6 +52,7 @@ class UsageRow(msgspec.Struct, frozen=True, kw_only=True):
     micro_usd: int = 0
     cache: str = "off"
     refunded: int = 0
+    kind: Operation = "speech"
 
 
 _COLUMNS = columns(UsageRow)
@@ -62,10 +65,8 @@ _LIST_OF_ACCOUNT = f"SELECT {_COLUMNS} FROM usage WHERE {IN_PERIOD_OF_ACCOUNT} A
 _PLACE = "SELECT started FROM usage WHERE id = :id"
 _PLACE_OF_ACCOUNT = f"{_PLACE} AND account = :account"
 _OLDEST = "SELECT id FROM usage WHERE started < :before ORDER BY started, id LIMIT :most"
-# Costs, receipts and manifests go with the row of their request, so they need no index by time.
+# What belongs to a request goes with its row, so it needs no index by time.
 _DELETE_COSTS = f"DELETE FROM costs WHERE request IN ({_OLDEST}) RETURNING attempt"
-_DELETE_RECEIPTS = f"DELETE FROM receipts WHERE request IN ({_OLDEST})"
-_DELETE_MANIFESTS = f"DELETE FROM manifests WHERE request IN ({_OLDEST})"
 _DELETE = f"DELETE FROM usage WHERE id IN ({_OLDEST}) RETURNING id"
 _REFUNDED = "UPDATE usage SET refunded = :amount WHERE id = :id"
 _FINISHED = "SELECT started FROM usage WHERE id = :id AND account = :account AND outcome = 'finished'"
@@ -116,9 +117,19 @@ async def find_finished(store: Store, id_: str, account: str) -> int | None:
     return int(rows[0]["started"]) if rows else None
 
 
+async def is_there(store: Store, id_: str) -> bool:
+    """Tell whether the end of a request or a clone was written."""
+    return bool(await store.read(_PLACE, {"id": id_}))
+
+
 async def delete(store: Store, before: int, most: int) -> tuple[int, int]:
     """Delete the oldest rows from before then and what belongs to them, and count rows and costs."""
     batch: Params = {"before": before, "most": most}
-    deletions = (_DELETE_COSTS, _DELETE_RECEIPTS, _DELETE_MANIFESTS, _DELETE)
-    costs, _, _, rows = await store.write(*(Statement(sql, batch) for sql in deletions))
+    others = [
+        f"DELETE FROM {table.name} WHERE {table.request} IN ({_OLDEST})"
+        for table in store.tables
+        if table.request
+    ]
+    deletions = (_DELETE_COSTS, *others, _DELETE)
+    costs, *_, rows = await store.write(*(Statement(sql, batch) for sql in deletions))
     return len(rows), len(costs)

@@ -8,10 +8,24 @@ from typing import Literal, get_args
 
 import msgspec
 
+from proxy.storage import refusals
 from proxy.storage.store import Params, Store
 from proxy.storage.usage import IN_PERIOD, IN_PERIOD_OF_ACCOUNT, Period
 
-By = Literal["day", "month", "engine", "model", "voice", "language", "key", "account", "outcome", "cache"]
+By = Literal[
+    "day",
+    "month",
+    "engine",
+    "model",
+    "voice",
+    "language",
+    "key",
+    "account",
+    "outcome",
+    "cache",
+    "operation",
+    "refusal",
+]
 SIDES: tuple[By, ...] = get_args(By)
 
 DAY = 86_400_000_000
@@ -22,6 +36,7 @@ _EXPRESSIONS: dict[By, str] = {
     "day": f"started / {DAY}",
     "month": f"started / {DAY}",
     "model": "engine || '/' || model",
+    "operation": "kind",
 }
 # Cast, because PostgreSQL sums bigints to a numeric. The milliseconds of each row are cut off first, so that
 # the rows of a group add up to the sum of the group.
@@ -51,6 +66,9 @@ class UsageSum(msgspec.Struct, frozen=True):
 
 async def sums(store: Store, period: Period, by: By, most: int = ALL) -> list[UsageSum]:
     """Sum usage, with up to `most` sums: days and months newest first, others by credits, the most first."""
+    if by == "refusal":
+        refused = await refusals.by_reason(store, period, most)
+        return [_uncharged(str(row["name"]), int(row["requests"])) for row in refused]
     expression = _EXPRESSIONS.get(by, by)
     where = IN_PERIOD if period.account is None else IN_PERIOD_OF_ACCOUNT
     is_time = by in ("day", "month")
@@ -62,9 +80,20 @@ async def sums(store: Store, period: Period, by: By, most: int = ALL) -> list[Us
     parameters: Params = {**msgspec.structs.asdict(period), "limit": ALL if by == "month" else most}
     rows = await store.read_long(sql, parameters)
     if not is_time:
-        return msgspec.convert(rows, list[UsageSum])
+        found = msgspec.convert(rows, list[UsageSum])
+        return await _with_refused(store, period, found) if by == "outcome" else found
     days = msgspec.convert([{**row, "name": _day(row["name"])} for row in rows], list[UsageSum])
     return _months(days)[:most] if by == "month" else days
+
+
+async def _with_refused(store: Store, period: Period, outcomes: list[UsageSum]) -> list[UsageSum]:
+    """Add the requests that were refused before they could have another outcome."""
+    refused = await refusals.total(store, period)
+    return [*outcomes, _uncharged("refused", refused)] if refused else outcomes
+
+
+def _uncharged(name: str, requests: int) -> UsageSum:
+    return UsageSum(name, requests, 0, 0, 0, 0, 0)
 
 
 def _day(number: int) -> str:

@@ -5,15 +5,16 @@ What names a person is sealed in the row, and this room cannot open it: `catalog
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 import msgspec
 
-from proxy.storage import audit, blobs, consents
+from proxy.storage import audit, blobs, library_revisions
 from proxy.storage.audit import Act
 from proxy.storage.rows import Place, decode_json, encode_json, new_id
-from proxy.storage.store import AlreadyExists, Params, Row, Statement, Store
+from proxy.storage.store import ALWAYS, AlreadyExists, Condition, Params, Row, Statement, Store
 
 Kind = Literal["sample", "mix", "cast", "catalogue"]
 
@@ -28,7 +29,8 @@ _SELECT = f"SELECT {_COLUMNS} FROM voices WHERE"
 _PAGE = f"{_SELECT} {_BEFORE}"
 _PAGE_OF_ACCOUNT = f"{_SELECT} account = :account AND {_BEFORE}"
 _PLACE = "SELECT created FROM voices WHERE id = :id"
-_FOR_ACCOUNT = f"{_SELECT} (account = :account OR account IS NULL) {_ORDER}"
+_OF_ACCOUNT = f"{_SELECT} account = :account {_ORDER}"
+_OF_OPERATOR = f"{_SELECT} account IS NULL {_ORDER}"
 _GET = f"{_SELECT} id = :id"
 _NAMED = f"{_SELECT} coalesce(account, '') = :account AND name = :name"
 # A voice may have the name of another one's id. Then the id wins.
@@ -49,17 +51,12 @@ _IS_FREE = """
 NOT EXISTS (SELECT 1 FROM voices
     WHERE account = :account AND name = CAST(:other_name AS TEXT))
 """
-_NEEDS = f"""
-(CAST(:consent AS TEXT) IS NULL
-    OR EXISTS (SELECT 1 FROM consents WHERE id = :consent AND account = :account))
-AND {blobs.IS_KEPT}
-"""
 _INSERT = f"""
 INSERT INTO voices ({_COLUMNS})
 SELECT :id, CAST(:account AS TEXT), :name, :kind, 1, :created, :members, :tags, :description,
     CAST(:language AS TEXT), CAST(:gender AS TEXT), :labels, CAST(:quality AS TEXT),
     CAST(:consent AS TEXT), :compared, CAST(NULL AS BIGINT), :wrapped, :sealed, :request
-WHERE {_HAS_ROOM} AND {_IS_FREE} AND {_NEEDS}
+WHERE {_HAS_ROOM} AND {_IS_FREE} AND {blobs.IS_KEPT} AND {{only_if}}
 RETURNING {_COLUMNS}
 """
 _UPDATE = f"""
@@ -143,9 +140,15 @@ async def place_of(store: Store, id_: str) -> Place | None:
     return Place(rows[0]["created"], id_) if rows else None
 
 
-async def for_account(store: Store, account: str) -> list[VoiceRecord]:
-    """List the voices that an account may use: its own and the operator's, the newest first."""
-    return [_record(row) for row in await store.read(_FOR_ACCOUNT, {"account": account})]
+async def of_account(store: Store, account: str) -> list[VoiceRecord]:
+    """List the voices of an account, the newest first."""
+    return [_record(row) for row in await store.read(_OF_ACCOUNT, {"account": account})]
+
+
+async def of_operator(store: Store) -> list[VoiceRecord]:
+    """List the operator's voices, the newest first. There may be very many, so a thread converts them."""
+    rows = await store.read_long(_OF_OPERATOR)
+    return await asyncio.to_thread(lambda: [_record(row) for row in rows])
 
 
 async def get(store: Store, id_: str) -> VoiceRecord | None:
@@ -207,23 +210,33 @@ async def add(
     other_name: str | None = None,
     most: int | None = None,
     digest: str | None = None,
+    only_if: Condition = ALWAYS,
     beside: Sequence[Statement] = (),
     act: Act | None = None,
 ) -> VoiceRecord | None:
     """Add a voice, in one unit with the statements `beside`, which must do nothing if it is not added.
 
-    None means that there is no room for it, that its consent is gone, or that the recording of `digest` is.
-    `other_name` is the other form of its name. Raises AlreadyExists if the name or the id is taken.
+    None means that there is no room for it, that the recording of `digest` is gone, or that `only_if`, which
+    a voice with a consent needs, is untrue. `other_name` is the other form of its name. Raises AlreadyExists
+    if the name or the id is taken.
     """
-    row: Params = {**_values(record), "other_name": other_name, "most": most, "digest": digest}
+    assert record.consent is None or only_if is not ALWAYS, "a voice must not outlive its consent"
+    values = {**_values(record), "other_name": other_name, "most": most, "digest": digest}
+    row: Params = {**only_if.params, **values}
     # What the voice needs is held first: what goes at this moment is gone when the INSERT looks for it.
     held = (
         Statement(_HOLD, {"account": record.account}),
-        *consents.hold_statements(record.consent),
+        *only_if.held,
         *blobs.hold_statements(record.account, digest),
     )
     audited = audit.insert_statements(act, _WAS_MADE)
-    answers = await store.write(*held, Statement(_INSERT, row), *beside, *audited)
+    answers = await store.write(
+        *held,
+        Statement(_INSERT.format(only_if=only_if.sql), row),
+        *beside,
+        *audited,
+        library_revisions.raise_statement(record.account),
+    )
     rows = answers[len(held)]
     if not rows and other_name is not None and await named(store, record.account, other_name) is not None:
         raise AlreadyExists("voices.name")
@@ -247,13 +260,18 @@ async def update(
     rows, *_ = await store.write(
         Statement(_UPDATE, row),
         *audit.insert_statements(act, _WAS_MADE),
+        library_revisions.raise_statement(now.account),
     )
     return _record(rows[0]) if rows else None
 
 
 async def delete(store: Store, id_: str, act: Act | None = None) -> bool:
     """Delete a voice, and tell whether it was there."""
-    *_, rows = await store.write(*audit.insert_statements(act, _WAS_MADE), Statement(_DELETE, {"id": id_}))
+    *_, rows = await store.write(
+        *audit.insert_statements(act, _WAS_MADE),
+        library_revisions.raise_by_voice_statement(id_),
+        Statement(_DELETE, {"id": id_}),
+    )
     return bool(rows)
 
 

@@ -7,37 +7,27 @@ from __future__ import annotations
 
 from base64 import b64decode
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Literal, NamedTuple
+from functools import cache
 
 import msgspec
 
 from proxy.storage.store import Row, Statement, Store
+from proxy.storage.tables import Tables
 
 PREFIX_CHARACTERS = 12
 
-TableName = Literal["account_keys", "blobs", "voices", "consents"]
-
-
-class _Table(NamedTuple):
-    """A table with a column `wrapped`: the columns that name a row, and the column of its owner."""
-
-    name: TableName
-    keys: tuple[str, ...]
-    owner: str = "account"
-
-
-_TABLES = (
-    _Table("account_keys", ("account",)),
-    _Table("blobs", ("account", "digest")),
-    _Table("voices", ("id",), "coalesce(account, '')"),
-    _Table("consents", ("id",)),
-)
 _PREFIX = f"substr(wrapped, 1, {PREFIX_CHARACTERS})"
 _SEALED = "wrapped <> ''"
-MASTERS = " UNION ALL ".join(
-    f"SELECT {_PREFIX} AS prefix, count(*) AS number FROM {table.name} WHERE {_SEALED} GROUP BY {_PREFIX}"
-    for table in _TABLES
-)
+
+
+@cache
+def masters_sql(tables: Tables) -> str:
+    """Return the SQL that counts the rows which hang on each master key, for `sum_masters`."""
+    return " UNION ALL ".join(
+        f"SELECT {_PREFIX} AS prefix, count(*) AS number FROM {table.name} WHERE {_SEALED} GROUP BY {_PREFIX}"
+        for table in tables
+        if table.sealed
+    )
 
 
 class MasterUse(msgspec.Struct, frozen=True):
@@ -54,7 +44,7 @@ class MasterUse(msgspec.Struct, frozen=True):
 class WrappedKey(msgspec.Struct, frozen=True):
     """The wrapped key of one row. `row` has the values of the columns that name it."""
 
-    table: TableName
+    table: str
     owner: str
     row: Mapping[str, str]
     wrapped: str
@@ -65,11 +55,11 @@ class WrappedKey(msgspec.Struct, frozen=True):
 
 async def list_masters(store: Store) -> list[MasterUse]:
     """List the master keys that the database needs, the one with the most rows first."""
-    return sum_masters(await store.read_long(MASTERS))
+    return sum_masters(await store.read_long(masters_sql(store.tables)))
 
 
 def sum_masters(rows: Iterable[Row]) -> list[MasterUse]:
-    """Sum the rows of `MASTERS`."""
+    """Sum the rows that `masters_sql` gives."""
     uses: dict[str, int] = {}
     for row in rows:
         uses[row["prefix"]] = uses.get(row["prefix"], 0) + row["number"]
@@ -80,14 +70,16 @@ async def list_by_masters(store: Store, prefixes: Sequence[str], skip: int, limi
     """List rows whose keys were wrapped by the master keys with these prefixes: `limit` rows after `skip`."""
     names = {f"prefix{number}": prefix for number, prefix in enumerate(prefixes)}
     found: list[WrappedKey] = []
-    for table in _TABLES if names else ():
-        columns, room = ", ".join(table.keys), skip + limit - len(found)
+    for table in store.tables if names else ():
+        if not table.sealed:
+            continue
+        columns, room = ", ".join(table.key), skip + limit - len(found)
         sql = f"""
         SELECT {columns}, {table.owner} AS owner, wrapped FROM {table.name}
         WHERE {_PREFIX} IN (:{", :".join(names)}) ORDER BY {columns} LIMIT :room
         """
         found += [
-            WrappedKey(table.name, row["owner"], {key: row[key] for key in table.keys}, row["wrapped"])
+            WrappedKey(table.name, row["owner"], {key: row[key] for key in table.key}, row["wrapped"])
             for row in await store.read_long(sql, {**names, "room": room})
         ]
     return found[skip:]

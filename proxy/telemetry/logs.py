@@ -15,7 +15,8 @@ from functools import partial
 from typing import Any, BinaryIO
 
 import msgspec
-import structlog
+
+from proxy.telemetry.plain_structlog import structlog
 
 _log = structlog.get_logger()
 
@@ -24,7 +25,10 @@ FLUSH_S = 0.05
 
 
 class RequestLine(msgspec.Struct, tag_field="event", tag="request.finished"):
-    """The line of a request that is over, now. The file adds the names of its process."""
+    """The line of a request that is over, now. The file adds the names of its process.
+
+    One that failed before its answer began has the `code` of its failure.
+    """
 
     request: str
     method: str
@@ -34,6 +38,7 @@ class RequestLine(msgspec.Struct, tag_field="event", tag="request.finished"):
     ms: float
     account: str | None
     key: str | None
+    code: str | msgspec.UnsetType = msgspec.UNSET
     level: str = "info"
     timestamp: datetime = msgspec.field(default_factory=partial(datetime.now, UTC))
     process: str | msgspec.UnsetType = msgspec.UNSET
@@ -41,10 +46,11 @@ class RequestLine(msgspec.Struct, tag_field="event", tag="request.finished"):
 
     def fields(self) -> dict[str, object]:
         """Return what is said of the request itself."""
-        return {name: getattr(self, name) for name in _FIELDS}
+        said = {name: getattr(self, name) for name in _FIELDS}
+        return {name: value for name, value in said.items() if value is not msgspec.UNSET}
 
 
-_FIELDS = ("request", "method", "route", "status", "complete", "ms", "account", "key")
+_FIELDS = ("request", "method", "route", "status", "complete", "ms", "account", "key", "code")
 
 
 class LogFile:

@@ -7,20 +7,18 @@ from contextlib import asynccontextmanager
 from typing import NamedTuple
 
 from proxy.audio.recordings.decoder import Decoder, open_decoder
+from proxy.audio.recordings.intake import RecordingIntake
+from proxy.catalogue.clones import Cloning
+from proxy.catalogue.erasing import Erasing
+from proxy.catalogue.grants import Grants
 from proxy.catalogue.library_editor import LibraryEditor
-from proxy.config.sections import Config
-from proxy.engines.registry import Registry
+from proxy.helpers.places import FairPlaces
 from proxy.kept.vault import Vault
 from proxy.storage.store import Store
 from proxy.telemetry.metrics import Metrics
-from proxy.voices.clone_orders import CloneOrders
-from proxy.voices.comparison import SpeakerComparison, open_comparison
-from proxy.voices.consent_keeper import ConsentKeeper
-from proxy.voices.erasure import Erasure
-from proxy.voices.recording_intake import RecordingIntake
 from proxy.voices.retention import VoiceUse, open_voice_use
 from proxy.voices.sample_store import SampleStore
-from proxy.voices.voice_export import VoiceExport
+from proxy.voices.voice_export import VoiceExport, export_places
 from proxy.voices.voice_maker import VoiceMaker
 
 
@@ -30,9 +28,9 @@ class VoiceWork(NamedTuple):
     vault: Vault
     decoder: Decoder
     intake: RecordingIntake
-    comparison: SpeakerComparison
     samples: SampleStore
     use: VoiceUse
+    exports: FairPlaces
 
 
 class OwnedVoices(NamedTuple):
@@ -40,25 +38,26 @@ class OwnedVoices(NamedTuple):
 
     editor: LibraryEditor
     maker: VoiceMaker
-    consents: ConsentKeeper
     export: VoiceExport
-    erasure: Erasure
-    clones: CloneOrders
+    erasing: Erasing
+    clones: Cloning
 
 
 @asynccontextmanager
-async def open_voice_work(
-    store: Store, vault: Vault, registry: Registry, config: Config, metrics: Metrics
-) -> AsyncIterator[VoiceWork]:
-    async with (
-        open_decoder() as decoder,
-        open_comparison(registry, config) as comparison,
-        open_voice_use(store, metrics) as use,
-    ):
-        yield VoiceWork(vault, decoder, RecordingIntake(decoder), comparison, SampleStore(store, vault), use)
+async def open_voice_work(store: Store, vault: Vault, metrics: Metrics) -> AsyncIterator[VoiceWork]:
+    async with open_decoder() as decoder, open_voice_use(store, metrics) as use:
+        yield VoiceWork(
+            vault,
+            decoder,
+            RecordingIntake(decoder),
+            SampleStore(store, vault),
+            use,
+            export_places(),
+        )
 
 
-def wire_voices(editor: LibraryEditor, work: VoiceWork, erasure: Erasure, clones: CloneOrders) -> OwnedVoices:
-    consents = ConsentKeeper(editor.store, work.vault, work.intake, work.comparison, erasure)
-    maker = VoiceMaker(work.vault, editor, work.intake, consents, erasure, clones)
-    return OwnedVoices(editor, maker, consents, VoiceExport(editor.store, work.vault), erasure, clones)
+def wire_voices(
+    editor: LibraryEditor, work: VoiceWork, grants: Grants, erasing: Erasing, clones: Cloning
+) -> OwnedVoices:
+    maker = VoiceMaker(work.vault, editor, work.intake, grants, erasing, clones)
+    return OwnedVoices(editor, maker, VoiceExport(editor.store, work.vault, work.exports), erasing, clones)

@@ -17,7 +17,7 @@ from proxy.audio.recordings.recording import UnusableRecording
 from proxy.engines.sample_source import SampleUnavailable
 from proxy.kept.vault import Vault
 from proxy.storage import samples
-from proxy.storage.read_cache import ReadCache
+from proxy.storage.read_cache import ReadCache, of_one
 from proxy.storage.store import StorageFailed, Store
 from speech_engine import ModelInfo
 
@@ -46,7 +46,7 @@ class SampleStore:
         self._store = store
         self._vault = vault
         self._derived: ReadCache[_Wanted, _Derived] = ReadCache(
-            self._derive,
+            of_one(self._derive),
             lambda _derived: _KEPT_S,
             max_weight=_MOST_BYTES,
             weight=lambda derived: len(derived.pcm),

@@ -11,11 +11,17 @@ from typing import IO
 
 import msgspec
 
+from proxy.helpers.places import FairPlace, FairPlaces
 from proxy.kept.sealed_file import SealedFileReader
 from proxy.kept.vault import Vault
 from proxy.storage import samples
 from proxy.storage.store import Store
 from proxy.storage.voices import VoiceRecord
+
+MOST_PLACES = 32
+MOST_OF_ACCOUNT = 4
+MOST_AT_ONCE = 2
+"""So many accounts' parts are read and packed at once."""
 
 # Every file of an export is as old as the format: an export of the same voice is the same bytes.
 _DATE = (1980, 1, 1, 0, 0, 0)
@@ -30,16 +36,31 @@ class SampleFacts(msgspec.Struct, frozen=True, kw_only=True):
     quality: msgspec.Raw
 
 
+def export_places() -> FairPlaces:
+    return FairPlaces("exports", places=MOST_PLACES, of_account=MOST_OF_ACCOUNT, at_once=MOST_AT_ONCE)
+
+
 class VoiceExport:
-    def __init__(self, store: Store, vault: Vault) -> None:
+    def __init__(self, store: Store, vault: Vault, places: FairPlaces) -> None:
         self._store = store
         self._vault = vault
+        self._places = places
 
     async def zip(self, record: VoiceRecord, entry: bytes) -> ZipStream:
         """Return a zip of an opened voice: `voice.json` is its `entry`, `samples.json` is about the files.
 
-        Raises VaultFailed if a recording is gone.
+        It has a place until it is closed. Raises VaultFailed if a recording is gone, and NoPlace.
         """
+        place = self._places.take(record.account or "")
+        zip_: ZipStream | None = None
+        try:
+            zip_ = await self._zip(record, entry, place)
+            return zip_
+        finally:
+            if zip_ is None:
+                place.leave()
+
+    async def _zip(self, record: VoiceRecord, entry: bytes, place: FairPlace) -> ZipStream:
         rows = await samples.of_voice(self._store, record.id)
         texts = (*record.texts, *[""] * len(rows))
         facts = [
@@ -53,13 +74,20 @@ class VoiceExport:
         ]
         readers = [await self._vault.reader(row.account, row.digest) for row in rows]
         texts_first = {"voice.json": entry, "samples.json": msgspec.json.encode(facts)}
-        return ZipStream(texts_first, {fact.file: each for fact, each in zip(facts, readers, strict=True)})
+        recordings = {fact.file: each for fact, each in zip(facts, readers, strict=True)}
+        return ZipStream(texts_first, recordings, place)
 
 
 class ZipStream:
-    """A zip file that is made as it is read: `next_chunk` gives some of it, and None at the end."""
+    """A zip file that is made as it is read: `next_chunk` gives some of it, and None at the end. Close it.
 
-    def __init__(self, texts: Mapping[str, bytes], recordings: Mapping[str, SealedFileReader]) -> None:
+    Each chunk has a turn of its own, so a slow reader and a large voice keep nobody waiting.
+    """
+
+    def __init__(
+        self, texts: Mapping[str, bytes], recordings: Mapping[str, SealedFileReader], place: FairPlace
+    ) -> None:
+        self._place = place
         self._made = _Made()
         self._archive = zipfile.ZipFile(self._made, "w")
         for name, text in texts.items():
@@ -67,8 +95,15 @@ class ZipStream:
         self._left = list(recordings.items())
         self._file: IO[bytes] | None = None
 
+    def close(self) -> None:
+        self._place.leave()
+
     async def next_chunk(self) -> bytes | None:
         """Raises VaultFailed if a recording is damaged, or was erased meanwhile."""
+        async with self._place.turn():
+            return await self._next_chunk()
+
+    async def _next_chunk(self) -> bytes | None:
         if not self._left and self._archive.fp is not None:
             self._archive.close()
         elif self._left:

@@ -12,22 +12,20 @@ from collections.abc import Iterable, Mapping, Sequence
 import msgspec
 
 from policies.plans import Terms
+from proxy.audio.recordings.intake import RecordingIntake, TakenRecording
+from proxy.catalogue.clones import CloneRights, Cloning
+from proxy.catalogue.erasing import Erasing
+from proxy.catalogue.grants import Grant, Grants
 from proxy.catalogue.library_editor import LibraryEditor, name_taken, no_room, no_voice
 from proxy.catalogue.sealed_voices import open_voice, seal_voice
 from proxy.errors import Conflict, InvalidRequest
 from proxy.kept.vault import Vault
-from proxy.storage import bindings, samples, voices
+from proxy.storage import samples, voices
 from proxy.storage.audit import Act
-from proxy.storage.bindings import BindingWish
 from proxy.storage.rows import new_id
 from proxy.storage.samples import SampleRecord
-from proxy.storage.store import AlreadyExists
+from proxy.storage.store import ALWAYS, AlreadyExists, Condition, Statement
 from proxy.storage.voices import VoiceRecord
-from proxy.voices.clone_orders import CloneOrders, wishes_of
-from proxy.voices.clone_recordings import CloneRights
-from proxy.voices.consent_keeper import ConsentKeeper, OpenedConsent
-from proxy.voices.erasure import Erasure
-from proxy.voices.recording_intake import RecordingIntake, TakenRecording
 
 _TRIES = 3
 
@@ -80,6 +78,12 @@ class NewMix(NewOwned, frozen=True, kw_only=True):
     mix: Mapping[str, float]
 
 
+class NewBound(NewOwned, frozen=True, kw_only=True):
+    """A name for voices that engines have: their ids there, by engine."""
+
+    bindings: Mapping[str, str]
+
+
 class VoiceChange(msgspec.Struct, frozen=True, kw_only=True):
     """The changes of a voice; None leaves what there is. An empty language or gender is taken away."""
 
@@ -116,33 +120,35 @@ class VoiceMaker:
         vault: Vault,
         editor: LibraryEditor,
         intake: RecordingIntake,
-        consents: ConsentKeeper,
-        erasure: Erasure,
-        clones: CloneOrders,
+        grants: Grants,
+        erasing: Erasing,
+        clones: Cloning,
     ) -> None:
         self._store = editor.store
         self._vault = vault
         self._editor = editor
         self._intake = intake
-        self._consents = consents
-        self._erasure = erasure
+        self._grants = grants
+        self._erasing = erasing
         self.clones = clones
 
     def __repr__(self) -> str:
         return f"<VoiceMaker for {self._editor!r}>"
 
     async def make(
-        self, account: str, new: NewSampleVoice, terms: Terms, act: Act | None = None
+        self, account: str, new: NewSampleVoice, terms: Terms, act: Act | None = None, *, payer: str = ""
     ) -> VoiceRecord:
-        """Make a voice of a recording.
+        """Make a voice of a recording. `payer` is the key whose account pays for its clones.
 
         Raises InvalidRequest for a recording that is no good, NotFound for the consent, Conflict if the name
-        is taken, and NotAllowed if the plan has no room or the comparison refuses.
+        is taken, NotAllowed if the plan has no room or the comparison refuses, and QuotaExceeded.
         """
         await self._check(account, new.name, terms.voices)
         places = self.clones.find_places(new.engines)
-        consent = await self._consent(account, new.consent, terms)
-        rights = CloneRights.under(terms, None if consent is None else consent.record.providers)
+        if payer:
+            await self.clones.check_bill(account, terms, places)
+        grant = await self._grant(account, new.consent, terms)
+        rights = CloneRights.under(terms, None if grant is None else grant.providers)
         if not new.ref_text and self._editor.needs_text(rights.providers, is_local_only=terms.local_only):
             raise InvalidRequest(
                 "Missing required parameter: 'ref_text'. All models that could speak with this voice must "
@@ -155,11 +161,11 @@ class VoiceMaker:
             record = msgspec.structs.replace(
                 new.record(account, "sample", await self._store.now(), act),
                 quality=taken.quality.rating,
-                consent=None if consent is None else consent.id,
-                compared=await self._consents.compare(taken, consent),
+                consent=None if grant is None else grant.id,
+                compared=await self._grants.compare(account, taken, grant),
                 texts=(new.ref_text,),
             )
-            wishes = wishes_of(record, places)
+            wishes = self.clones.statements(record, places, payer)
             made = await self._keep(record, taken, terms.voices, act, wishes)
         if places:
             self.clones.begin(made)
@@ -171,7 +177,7 @@ class VoiceMaker:
         taken: TakenRecording,
         most: int | None,
         act: Act | None,
-        wishes: Sequence[BindingWish],
+        wishes: Sequence[Statement],
     ) -> VoiceRecord:
         """Put the recording of a voice into the vault, and add the voice. Raises what `make` raises."""
         account = record.account
@@ -197,7 +203,7 @@ class VoiceMaker:
             await self._vault.drop(account, [digest])
             await self._check(account, record.name, most)
             if record.consent is not None:
-                await self._consents.find(account, record.consent, "consent")
+                await self._grants.find(account, record.consent, "consent")
         raise Conflict("The account is being changed by others; send it again.")
 
     async def mix(
@@ -211,6 +217,18 @@ class VoiceMaker:
         if made is None:
             raise no_room(most) if most is not None else Conflict("The account is closed.", param="account")
         return made
+
+    async def bind(self, new: NewBound, act: Act | None = None) -> tuple[VoiceRecord, list[str]]:
+        """Save a name for voices of engines, for all accounts, and return what is unsure of them.
+
+        Raises InvalidRequest for an engine or a voice that there is not, and Conflict if the name is taken.
+        """
+        await self._check(None, new.name, None)
+        unsure = await self._editor.check_bindings(new.bindings)
+        record = new.record(None, "catalogue", await self._store.now(), act)
+        made = await self._add(msgspec.structs.replace(record, members=new.bindings), None, act)
+        assert made is not None, "nothing bounds the operator's voices"
+        return made, unsure
 
     async def change(self, record: VoiceRecord, change: VoiceChange) -> VoiceRecord:
         """Change a voice, an opened record. Raises what making it raises, and Conflict if others change it.
@@ -246,7 +264,7 @@ class VoiceMaker:
     async def delete(self, record: VoiceRecord, act: Act | None = None) -> None:
         """Delete a voice. Recordings and all that was derived of them are erased. Raises NotFound."""
         if record.is_sealed:
-            await self._erasure.erase_voice(record, act)
+            await self._erasing.erase_voice(record, act)
             self._editor.library.forget(record.account)
         else:
             await self._editor.delete_voice(record, act)
@@ -257,16 +275,23 @@ class VoiceMaker:
         most: int | None,
         act: Act | None,
         sample: SampleRecord | None = None,
-        wishes: Iterable[BindingWish] = (),
+        wishes: Iterable[Statement] = (),
     ) -> VoiceRecord | None:
         row = record if record.account is None else await seal_voice(self._vault, record)
         beside = [] if sample is None else [samples.insert_statement(sample)]
-        beside += [bindings.want_statement(wish) for wish in wishes]
+        beside += wishes
         other_name = record.name if row.is_sealed else None
         digest = None if sample is None else sample.digest
         try:
             made = await voices.add(
-                self._store, row, other_name=other_name, most=most, digest=digest, beside=beside, act=act
+                self._store,
+                row,
+                other_name=other_name,
+                most=most,
+                digest=digest,
+                beside=beside,
+                only_if=self._needs(row),
+                act=act,
             )
         except AlreadyExists:
             raise name_taken(record.name) from None
@@ -274,6 +299,11 @@ class VoiceMaker:
             return None
         self._editor.library.forget(record.account)
         return open_voice(self._vault, made)
+
+    def _needs(self, row: VoiceRecord) -> Condition:
+        if row.account is None or row.consent is None:
+            return ALWAYS
+        return self._grants.is_there(row.account, row.consent)
 
     async def _check(self, account: str | None, name: str, most: int | None) -> None:
         """Refuse what surely fails, before anything costs. The unit that adds the voice decides."""
@@ -283,9 +313,9 @@ class VoiceMaker:
         if await self._editor.find_row(account, name) is not None:
             raise name_taken(name)
 
-    async def _consent(self, account: str, id_: str | None, terms: Terms) -> OpenedConsent | None:
+    async def _grant(self, account: str, id_: str | None, terms: Terms) -> Grant | None:
         if id_ is not None:
-            return await self._consents.find(account, id_, "consent")
+            return await self._grants.find(account, id_, "consent")
         if terms.consent == "required":
             raise InvalidRequest(
                 "Missing required parameter: 'consent'. The speaker has to agree that a voice is made of "

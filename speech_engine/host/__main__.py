@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import signal
 import sys
@@ -12,8 +13,7 @@ from typing import NoReturn
 import msgspec
 
 from speech_engine.host.confinement import confine, limit_memory
-from speech_engine.host.device_figures import DeviceFigures
-from speech_engine.host.devices import DeviceLacking, choose_device
+from speech_engine.host.devices import DeviceFigures, DeviceLacking, choose_device
 from speech_engine.host.log import HostLogger
 from speech_engine.host.pipe import ParentPipe, remove_socket, tell
 from speech_engine.host.pipe_messages import (
@@ -28,11 +28,10 @@ from speech_engine.host.pipe_messages import (
 from speech_engine.host.pulse import Pulse
 from speech_engine.host.sample_shelf import SampleShelf
 from speech_engine.host.server import HostServer, serving
-from speech_engine.host.slot_turn import batch_of
-from speech_engine.host.slots import Slots
+from speech_engine.host.slots import Slots, batch_of
 from speech_engine.host.suspects import Suspects
 from speech_engine.plugin import Context
-from speech_engine.worker_module import WorkerModuleError, worker_engine
+from speech_engine.worker_module import WorkerModuleError, worker_plugin
 
 IDLE_FIGURES_S = 5.0
 
@@ -55,10 +54,13 @@ async def _serve(pipe: ParentPipe, begin: BeginHost, log: HostLogger) -> None:
     pipe.watch(on_message, lambda: remove_socket(begin.address))
     # Before the worker reads a model: a file may be made to take any amount.
     limit_memory(begin.memory_mb)
-    settings_type, create = worker_engine(begin.module)
+    settings_type, create = worker_plugin(begin.module)
     settings = msgspec.json.decode(begin.settings, type=settings_type)
     # In a thread: to import torch takes seconds, and the supervisor may want to stop us meanwhile.
     device = await asyncio.to_thread(choose_device, begin.device, begin.devices, begin.memory_gb)
+    # What is imported stays: the collector never needs to search it.
+    gc.freeze()
+    gc.enable()
     pulse, shelf = Pulse(pipe.send), SampleShelf()
 
     def give_up(reason: str) -> NoReturn:

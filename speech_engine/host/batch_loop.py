@@ -16,17 +16,12 @@ from typing import Generic, Self, TypeVar, cast
 
 from speech_engine.errors import EngineBusy, EngineUnavailable
 from speech_engine.events import Audio, Event, Finished, Started
-from speech_engine.host.batch_figures import BatchFigures
-from speech_engine.host.batch_gate import AdmittedAnswers, waits_s
-from speech_engine.host.batch_model import BatchModel, OutOfMemory, R, V
-from speech_engine.host.batch_rows import BatchJob, BatchRow, RowTable
-from speech_engine.host.batch_settings import BatchSettings, listener_of
-from speech_engine.host.batch_warm_up import WarmUp
-from speech_engine.host.batch_width import StepWidth
-from speech_engine.host.continuity import StepOrder
+from speech_engine.host.batch_model import BatchModel, BatchSettings, OutOfMemory, R, V, listener_of
+from speech_engine.host.batch_rows import BatchJob, BatchRow, ModelCalls, RowTable, ordinary
+from speech_engine.host.batch_steps import BatchFigures, StepWidth, WarmUp
+from speech_engine.host.continuity import SoundPieces, StepOrder
 from speech_engine.host.engine_stream import places_of
-from speech_engine.host.model_calls import ModelCalls, ordinary
-from speech_engine.host.sound_pieces import SoundPieces
+from speech_engine.host.no_gap import AdmittedAnswers, waits_s
 from speech_engine.host.step_times import StepTimes
 from speech_engine.pcm import PcmPieces
 from speech_engine.plugin import Context

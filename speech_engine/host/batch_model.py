@@ -1,15 +1,17 @@
-"""A model that makes the sound of many texts at once, step by step: what its author writes for `BatchLoop`.
+"""What an engine gives to a `BatchLoop`: a model that makes the sound of many texts at once, step by step,
+and what its operator sets of that.
 
-Every method runs on the one model thread, so a model needs no lock. A row is one segment of one job.
+Every method of a model runs on the one model thread, so it needs no lock. A row is one segment of one job.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Generic, NamedTuple, Protocol, TypeVar
+from typing import Annotated, Generic, NamedTuple, Protocol, TypeVar
 
 import msgspec
 
+from speech_engine.host.continuity import Listener, Order
 from speech_engine.values import SpeechJob
 
 V = TypeVar("V")
@@ -73,3 +75,37 @@ class BatchModel(Protocol[V, R]):
     def leave(self, row: R) -> None:
         """Forget a row. Each one that joined leaves once: at its end, or before it."""
         ...
+
+
+_Count = Annotated[int, msgspec.Meta(ge=1)]
+
+
+class BatchSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What an operator may set of a batch; an engine's own settings inherit it.
+
+    `slots` listeners are admitted, `rows` segments are in the model's memory, and `width` of them take part
+    in a step: never more than `rows`. `first_audio_s` is the time in which a new listener should hear
+    something. The `order` of steps is by slack; `fifo` is there to compare.
+    """
+
+    slots: _Count = 24
+    rows: _Count = 32
+    width: _Count = 16
+    joins_per_step: _Count = 2
+    first_audio_s: Annotated[float, msgspec.Meta(gt=0.0)] = 0.3
+    order: Order = "slack"
+
+
+def listener_of(job: SpeechJob, settings: BatchSettings, now: float) -> Listener:
+    """Return the listener to a job that comes now. Its segments are as long as their texts say."""
+    characters = sum(len(segment.spoken) for segment in job.segments) or 1
+    second_a_character = job.estimated_s / characters
+    return Listener(
+        job.urgency,
+        now,
+        settings.first_audio_s,
+        [len(segment.spoken) * second_a_character for segment in job.segments],
+        job.plays_in_s,
+        job.plays_rate,
+        job.follows_s,
+    )

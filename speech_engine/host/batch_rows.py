@@ -1,4 +1,5 @@
-"""The jobs and rows of a batch: which segments have joined the model, and what waits for their readers.
+"""What waits for the model thread of a batch: jobs with their rows, whose sound waits for its readers, and
+what others ask of the model between two steps.
 
 `BatchLoop` holds its lock around every call here, except where a method says otherwise.
 """
@@ -8,9 +9,12 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections import deque
+from collections.abc import Callable
+from concurrent.futures import Future
 from hashlib import blake2b
-from typing import Any, Generic
+from typing import Any, Generic, NamedTuple
 
+from speech_engine.errors import EngineFailed
 from speech_engine.host.batch_model import R, RowSpec, V
 from speech_engine.host.continuity import Listener, Order
 from speech_engine.host.pipe import tell
@@ -261,3 +265,73 @@ def _is_new(speech: BatchJob[Any, Any]) -> bool:
 
 def _joins_at(speech: BatchJob[Any, Any]) -> tuple[bool, float]:
     return speech.listener.is_idle, speech.listener.due_at(speech.next_segment)
+
+
+LONGEST_WAIT_S = 1.0
+"""A call begins at the latest when steps have had as long as the call before it took, and this at most."""
+
+
+class _Call(NamedTuple):
+    work: Callable[[], Any]
+    result: Future[Any]
+    is_counted: bool
+
+
+class ModelCalls:
+    """Work that others ask of the model thread, such as a voice to make: one at a time, between two steps.
+
+    Nobody can hear anything meanwhile. So a call waits while somebody would run dry, but not for ever. The
+    owner holds a lock around all but `run`.
+    """
+
+    def __init__(self) -> None:
+        self._waiting: deque[_Call] = deque()
+        self._took_s = 0.0
+        self._ended_at = float("-inf")
+
+    def __repr__(self) -> str:
+        return f"<ModelCalls: {len(self)} waiting>"
+
+    def __len__(self) -> int:
+        return len(self._waiting)
+
+    def add(self, work: Callable[[], Any], *, is_counted: bool) -> Future[Any]:
+        result: Future[Any] = Future()
+        self._waiting.append(_Call(work, result, is_counted))
+        return result
+
+    def next_due(self, slack_s: float, now: float) -> _Call | None:
+        """Take out the call that begins now. The first to run dry has `slack_s` seconds to hear."""
+        while self._waiting:
+            if slack_s <= self._took_s and now < self._ended_at + min(self._took_s, LONGEST_WAIT_S):
+                return None
+            call = self._waiting.popleft()
+            if call.result.set_running_or_notify_cancel():
+                return call
+        return None
+
+    def run(self, call: _Call, clock: Callable[[], float]) -> float:
+        """Run a call, and return how long it took as far as it counts."""
+        began = clock()
+        try:
+            result = call.work()
+        except BaseException as error:  # noqa: BLE001 - the seam around a plugin: raised again in the caller
+            call.result.set_exception(ordinary(error))
+        else:
+            call.result.set_result(result)
+        self._ended_at = clock()
+        self._took_s = self._ended_at - began if call.is_counted else 0.0
+        return self._took_s
+
+    def refuse_all(self, reason: Exception) -> None:
+        while self._waiting:
+            call = self._waiting.popleft()
+            if call.result.set_running_or_notify_cancel():
+                call.result.set_exception(reason)
+
+
+def ordinary(error: BaseException) -> Exception:
+    """Return an error that an event loop can raise: libraries raise their own kinds of panic and exit."""
+    if isinstance(error, Exception) and not isinstance(error, StopIteration):
+        return error
+    return EngineFailed(f"The engine broke: {type(error).__name__}.")

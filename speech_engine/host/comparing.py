@@ -8,10 +8,15 @@ from concurrent.futures import ThreadPoolExecutor
 
 from speech_engine.comparer import Comparer
 from speech_engine.host import plugin_process
-from speech_engine.host.comparer_messages import ComparerReady, ComparisonQuestion, ComparisonScore
 from speech_engine.host.log import HostLogger
 from speech_engine.host.pipe import ParentPipe, tell
-from speech_engine.host.pipe_messages import BeginPlugin, Message
+from speech_engine.host.pipe_messages import (
+    BeginPlugin,
+    ComparerReady,
+    ComparisonQuestion,
+    ComparisonScore,
+    Message,
+)
 
 
 async def _serve(pipe: ParentPipe, begin: BeginPlugin, log: HostLogger) -> None:

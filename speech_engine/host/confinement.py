@@ -1,7 +1,8 @@
-"""Takes from a host what no engine needs while it speaks: programs, the network, other processes.
+"""Takes from a process what it does not need: programs, the network, other processes, and files.
 
 A host feeds users' text into libraries in C. If one of them is broken into, little is left to do. Standard
-library only: a filter for system calls is written as the kernel reads it.
+library only: a filter for system calls is written as the kernel reads it. Limits on open files can be lifted
+again by root; what Landlock takes cannot.
 """
 
 from __future__ import annotations
@@ -30,6 +31,14 @@ _NUMBER_AT, _ARCH_AT, _ARGUMENTS_AT = 0, 4, 16
 _UNIX, _STREAM, _SOCKET_KIND = 1, 1, 0xF
 _SET_OWNER = (8, 10, 15)  # F_SETOWN, F_SETSIG, F_SETOWN_EX: the kernel would send a signal for us
 _SET_GROUP = (0x8901, 0x8902)  # FIOSETOWN, SIOCSPGRP: the same for sockets
+
+_CREATE_RULESET, _RESTRICT_SELF = 444, 446
+_GIVE_VERSION = 1
+_FILE_RIGHTS = (1 << 13) - 1
+"""What version 1 of the kernel's interface knows: run, write, read, list, remove and make."""
+_REFER, _TRUNCATE, _DEVICES = 1 << 13, 1 << 14, 1 << 15
+_NETWORK_RIGHTS = 3
+"""From version 4 on: to bind a port, and to connect to one."""
 
 _Line = tuple[int, int, int, int]
 """A code, the distance to jump if true and if false, and a value."""
@@ -138,6 +147,37 @@ def has_call_filter() -> bool:
     return bool(_libc().syscall(machine.seccomp, _SECCOMP_GET_ACTION_AVAIL, 0, ctypes.byref(action)) == 0)
 
 
+def has_landlock() -> bool:
+    """Tell whether the kernel can take files from a process. Changes nothing."""
+    return _landlock_version() >= 1
+
+
+def forbid_files() -> bool:
+    """Take all files from this thread and from what it starts. Return whether that worked.
+
+    What is open stays open. Call it before there are other threads.
+    """
+    version = _landlock_version()
+    if version < 1:
+        return False
+    rights = _FILE_RIGHTS
+    for since, right in ((2, _REFER), (3, _TRUNCATE), (5, _DEVICES)):
+        rights |= right if version >= since else 0
+    fields = [rights] + ([_NETWORK_RIGHTS] if version >= 4 else [])
+    ruleset = struct.pack(f"={len(fields)}Q", *fields)
+    libc = _libc()
+    descriptor = libc.syscall(_CREATE_RULESET, ctypes.c_char_p(ruleset), ctypes.c_size_t(len(ruleset)), 0)
+    if descriptor < 0:
+        return False
+    try:
+        if not _prctl(_PR_SET_NO_NEW_PRIVS, 1):
+            return False
+        # A ruleset without a single rule allows none of the rights that it handles.
+        return bool(libc.syscall(_RESTRICT_SELF, ctypes.c_int(descriptor), 0) == 0)
+    finally:
+        os.close(descriptor)
+
+
 def _confine_calls(needs: frozenset[str], is_alone: bool) -> Iterator[str]:
     if not forbid_dumps():
         yield "not dumpable"
@@ -222,3 +262,9 @@ def _libc() -> ctypes.CDLL:
     libc = ctypes.CDLL(None, use_errno=True)
     libc.syscall.restype = ctypes.c_long
     return libc
+
+
+def _landlock_version() -> int:
+    if platform.machine() not in _MACHINES:
+        return 0
+    return int(_libc().syscall(_CREATE_RULESET, None, ctypes.c_size_t(0), _GIVE_VERSION))

@@ -1,4 +1,5 @@
-"""The seam around an engine: its async generator becomes a stream, and every failure an EngineError.
+"""The seam around an engine: its async generator becomes a stream, in a slot or without one, and every
+failure an EngineError.
 
 Hosts and the server's own engines run all work through here, so both behave alike.
 """
@@ -13,8 +14,19 @@ from typing import Any, Protocol
 from speech_engine.engine import Engine, EngineClones, EngineConverts, EngineDeletesVoices, EngineFindsClones
 from speech_engine.errors import EngineCannot, EngineError, EngineFailed
 from speech_engine.events import ClonesListed, Event, Finished, VoiceMade
+from speech_engine.host.slots import Slots, SlotTurn
 from speech_engine.plugin import Logger
-from speech_engine.work import Clone, Convert, DeleteVoice, FindClone, ListClones, Speak, Work
+from speech_engine.work import (
+    Clone,
+    Convert,
+    DeleteVoice,
+    FindClone,
+    ListClones,
+    Speak,
+    Work,
+    job_of,
+    with_deadline,
+)
 
 OnDispatch = Callable[[bool], None]
 """Called with true when the work leaves our own queues: some providers bill from that moment on. Called with
@@ -163,3 +175,81 @@ def places_of(error: BaseException) -> list[str]:
     """The traceback as places only: its messages could quote the text."""
     frames = traceback.extract_tb(error.__traceback__)
     return [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in frames]
+
+
+class SlotStream:
+    """The stream of an engine that works in this process: it waits for a slot, and counts what comes out.
+
+    `on_dispatch` is called when it has its slot. The slot is free again when Finished or an error comes out,
+    or when the stream is closed. If it `runs_alone`, the engine has no other work meanwhile.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        slots: Slots,
+        work: Work,
+        log: Logger,
+        on_dispatch: OnDispatch = ignore_dispatch,
+        pcm: AsyncIterator[bytes] | None = None,
+    ) -> None:
+        self._engine = engine
+        self._slots = slots
+        self._work = work
+        self._log = log
+        self._on_dispatch = on_dispatch
+        self._pcm = pcm
+        self.runs_alone = False
+        self._turn: SlotTurn | None = None
+        self._answer: EngineAnswer | None = None
+        self._is_over = False
+
+    def __repr__(self) -> str:
+        state = "over" if self._is_over else "begun" if self._turn else "not begun"
+        return f"<SlotStream of {self._work!r}, {state}>"
+
+    async def next_event(self) -> Event | None:
+        if self._is_over:
+            return None
+        try:
+            if self._turn is None or self._answer is None:
+                self._turn, self._answer = await self._begin()
+            event = await self._answer.next_event()
+        except BaseException:
+            self._leave()
+            raise
+        if event is not None:
+            self._slots.note(self._turn, event)
+        if event is None or isinstance(event, Finished):
+            self._leave()
+        return event
+
+    async def close(self) -> None:
+        if self._is_over:
+            return
+        self._is_over = True
+        try:
+            if self._answer is not None:
+                await self._answer.close()
+        finally:
+            self._leave()
+
+    async def _begin(self) -> tuple[SlotTurn, EngineAnswer]:
+        work = self._work
+        turn = await self._slots.enter(
+            work.tenant,
+            work.deadline_s,
+            work.estimated_s,
+            work.share,
+            runs_alone=self.runs_alone,
+            job=job_of(work),
+        )
+        self._on_dispatch(True)
+        # The time of waiting is gone.
+        left = with_deadline(work, turn.left_s)
+        return turn, EngineAnswer(self._engine, left, self._log, self._pcm)
+
+    def _leave(self) -> None:
+        self._is_over = True
+        if self._turn is not None:
+            self._slots.leave(self._turn)

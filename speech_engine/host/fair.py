@@ -1,15 +1,17 @@
-"""Chooses the next job, fair in seconds of audio over each tenant's share: only the rule, without a clock.
+"""Chooses the next job, fair in seconds of audio over each tenant's share, and predicts who begins when: only
+the rules, without a clock.
 
 Start-time fair queueing: each tenant has a virtual time, and the tenant with the earliest time goes next.
 Each job moves its tenant's time on by the job's seconds over the tenant's share. Which of its own jobs goes
-first is a matter of their urgency: it gains a tenant nothing over the others.
+first is a matter of their urgency: it gains a tenant nothing over the others. How long a slot is held for a
+second of audio is learnt from finished jobs.
 """
 
 from __future__ import annotations
 
 import heapq
 import itertools
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from typing import Generic, TypeVar, get_args
 
 from speech_engine.values import Urgency
@@ -33,13 +35,14 @@ class Ticket:
         self.share = share
         self.made_s = 0.0
         self.charged_s = max(estimated_s, LEAST_S)
+        self.cost = self.charged_s / share
 
     def __repr__(self) -> str:
         return f"<Ticket of {self.tenant}, {self.made_s:g} of {self.estimated_s:g} s made>"
 
-    @property
-    def cost(self) -> float:
-        return self.charged_s / self.share
+    def charge(self, seconds: float) -> None:
+        self.charged_s = max(seconds, LEAST_S)
+        self.cost = self.charged_s / self.share
 
 
 T = TypeVar("T", bound=Ticket)
@@ -50,10 +53,7 @@ class _Tickets(Generic[T]):
 
     def __init__(self) -> None:
         self._by_urgency: dict[Urgency, dict[T, None]] = {urgency: {} for urgency in URGENCIES}
-        self._count = 0
-
-    def __len__(self) -> int:
-        return self._count
+        self.count = 0
 
     def __contains__(self, ticket: T) -> bool:
         return ticket in self._by_urgency[ticket.urgency]
@@ -63,11 +63,11 @@ class _Tickets(Generic[T]):
 
     def add(self, ticket: T) -> None:
         self._by_urgency[ticket.urgency][ticket] = None
-        self._count += 1
+        self.count += 1
 
     def remove(self, ticket: T) -> None:
         del self._by_urgency[ticket.urgency][ticket]
-        self._count -= 1
+        self.count -= 1
 
     def first(self, urgencies: Collection[Urgency]) -> T | None:
         for urgency, jobs in self._by_urgency.items():
@@ -91,11 +91,7 @@ class _Line(Generic[T]):
         self.cost = 0.0
 
     def __repr__(self) -> str:
-        return f"<_Line at {self.start:g}: {len(self.tickets)} waiting, {self.running} running>"
-
-    @property
-    def is_idle(self) -> bool:
-        return not self.tickets and not self.running
+        return f"<_Line at {self.start:g}: {self.tickets.count} waiting, {self.running} running>"
 
     @property
     def ahead_of_newest(self) -> float:
@@ -105,12 +101,15 @@ class _Line(Generic[T]):
     def charge(self, ticket: T, seconds: float) -> None:
         """Corrects what a running job costs. Never gives credit for a time without waiting."""
         before = ticket.cost
-        ticket.charged_s = max(seconds, LEAST_S)
+        ticket.charge(seconds)
         self.start = max(self.floor, self.start + ticket.cost - before)
 
 
 class FairOrder(Generic[T]):
-    """Every ticket goes `push` → `pop` → `end`, or `push` → `discard`; a step costs O(tenants)."""
+    """Every ticket goes `push` → `pop` → `end`, or `push` → `discard`; a step costs O(tenants).
+
+    Where nobody waits and a ticket need not, `begin` does what `push` and `pop` do.
+    """
 
     def __init__(self) -> None:
         self.waiting = 0
@@ -124,15 +123,12 @@ class FairOrder(Generic[T]):
     def __repr__(self) -> str:
         return f"<FairOrder of {len(self._lines)} tenants, {self.waiting} waiting>"
 
+    def begin(self, ticket: T) -> None:
+        """Begin a job at once. Nobody waits."""
+        self._start(self._come(ticket), ticket)
+
     def push(self, ticket: T) -> None:
-        line = self._lines.get(ticket.tenant)
-        if line is None:
-            line = self._lines[ticket.tenant] = _Line()
-        self._away.discard(ticket.tenant)
-        if not line.tickets:
-            # A tenant that was away begins beside the others: no credit for idling, no forgiven debts.
-            line.floor, line.start = self._now, max(self._now, line.start)
-            line.number = next(self._numbers)
+        line = self._come(ticket)
         line.tickets.add(ticket)
         line.cost += ticket.cost
         self.waiting += 1
@@ -153,12 +149,7 @@ class FairOrder(Generic[T]):
         assert ticket is not None
         line = self._lines[ticket.tenant]
         self._take_out(line, ticket)
-        line.running += 1
-        self.running += 1
-        self._now = max(self._now, line.start)
-        line.start += ticket.cost
-        line.number = next(self._numbers)
-        self._forget()
+        self._start(line, ticket)
         return ticket
 
     def made(self, ticket: T, seconds: float) -> None:
@@ -205,17 +196,38 @@ class FairOrder(Generic[T]):
         return max(lines, key=lambda line: (line.ahead_of_newest, line is own)).tickets.last()
 
     def _waiting_lines(self) -> list[_Line[T]]:
-        return [line for line in self._lines.values() if line.tickets]
+        return [line for line in self._lines.values() if line.tickets.count]
+
+    def _come(self, ticket: T) -> _Line[T]:
+        """Return the tenant's line, which may get a ticket more."""
+        line = self._lines.get(ticket.tenant)
+        if line is None:
+            line = self._lines[ticket.tenant] = _Line()
+        self._away.discard(ticket.tenant)
+        if not line.tickets.count:
+            # A tenant that was away begins beside the others: no credit for idling, no forgiven debts.
+            line.floor, line.start = self._now, max(self._now, line.start)
+            line.number = next(self._numbers)
+        return line
+
+    def _start(self, line: _Line[T], ticket: T) -> None:
+        line.running += 1
+        self.running += 1
+        self._now = max(self._now, line.start)
+        line.start += ticket.cost
+        line.number = next(self._numbers)
+        if self._away:
+            self._forget()
 
     def _take_out(self, line: _Line[T], ticket: T) -> None:
         line.tickets.remove(ticket)
         self.waiting -= 1
         # Rounding errors must not grow over the days.
-        line.cost = line.cost - ticket.cost if line.tickets else 0.0
+        line.cost = line.cost - ticket.cost if line.tickets.count else 0.0
         self.waiting_s = self.waiting_s - ticket.estimated_s if self.waiting else 0.0
 
     def _leave(self, tenant: str, line: _Line[T]) -> None:
-        if line.is_idle:
+        if not line.running and not line.tickets.count:
             self._away.add(tenant)
             self._forget()
 
@@ -228,3 +240,46 @@ class FairOrder(Generic[T]):
         for tenant in [name for name in self._away if self._lines[name].start <= self._now]:
             self._away.remove(tenant)
             del self._lines[tenant]
+
+
+_KEEPS = 0.9
+"""The weight of the past: a tenth less for each job, so that about twenty jobs hide a cold start."""
+
+_LEAST_SPOKEN_S = 5.0
+"""Short texts alone tell nothing: they take hardly longer to speak than to start, and by their pace a long
+text would seem to wait in vain."""
+
+
+class Pace:
+    """The pace. `value` is seconds of a slot per estimated second; None before enough was spoken."""
+
+    def __init__(self) -> None:
+        self._held_s = 0.0
+        self._estimated_s = 0.0
+
+    def __repr__(self) -> str:
+        return f"<Pace {self.value}>"
+
+    @property
+    def value(self) -> float | None:
+        return self._held_s / self._estimated_s if self._estimated_s >= _LEAST_SPOKEN_S else None
+
+    def learn(self, held_s: float, estimated_s: float) -> None:
+        """A sum over a sum, not a mean of ratios: many short jobs must not outweigh a long one."""
+        if estimated_s > 0.0:
+            self._held_s = self._held_s * _KEEPS + held_s
+            self._estimated_s = self._estimated_s * _KEEPS + estimated_s
+
+
+def forecast(
+    order: Iterable[T], free_in_s: Iterable[float], pace: float, waits: Callable[[T], bool]
+) -> Iterator[tuple[T, float]]:
+    """Yield when each ticket begins, from the times when slots are free; never before the ticket ahead.
+    `waits` is asked again after a ticket's entry: a ticket that was sent away takes no slot from others."""
+    slots = list(free_in_s)
+    heapq.heapify(slots)
+    for ticket in order:
+        if waits(ticket):
+            yield ticket, slots[0]
+            if waits(ticket):
+                heapq.heapreplace(slots, slots[0] + ticket.estimated_s * pace)

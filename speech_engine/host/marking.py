@@ -13,17 +13,18 @@ from typing import TypeVar
 
 from speech_engine.host import plugin_process
 from speech_engine.host.log import HostLogger
-from speech_engine.host.mark_messages import (
+from speech_engine.host.pipe import ParentPipe, tell
+from speech_engine.host.pipe_messages import (
+    BeginPlugin,
     CloseMarkStream,
     MarkAnswer,
     MarkedSound,
     MarkQuestion,
     MarkReady,
     MarkSound,
+    Message,
     OpenMarkStream,
 )
-from speech_engine.host.pipe import ParentPipe, tell
-from speech_engine.host.pipe_messages import BeginPlugin, Message
 from speech_engine.mark import Mark, MarkStream
 
 _Step = OpenMarkStream | MarkSound | CloseMarkStream

@@ -84,13 +84,12 @@ class Failed(msgspec.Struct, frozen=True, tag="failed"):
 
     error: str
     message: str
-    may_fall_back: bool
     retry_after_s: float | None = None
     detail: str = ""
 
     @classmethod
     def of(cls, error: EngineError) -> Failed:
-        return cls(name_of(error), error.message, error.may_fall_back, error.retry_after_s, error.detail)
+        return cls(name_of(error), error.message, error.retry_after_s, error.detail)
 
     def to_error(self) -> EngineError:
         return error_named(self.error, self.message, detail=self.detail, retry_after_s=self.retry_after_s)

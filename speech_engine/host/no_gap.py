@@ -1,9 +1,10 @@
-"""Admits a listener only if nobody's sound will pause, by the measured times of steps.
+"""Admits a listener only if nobody's sound will pause, by the measured times of steps: first the rule, then
+the jobs as they come to it.
 
-Only the rule, without a clock. Each listener is a demand for sound over time: nothing until its slack is
-over, then a steady flow until its text ends. The device makes sound at one rate for all together. If all
-demands up to any moment fit into what is made until then, nobody runs dry while the least slack goes first.
-Only steps count that are quick enough for each row in them.
+Without a clock. Each listener is a demand for sound over time: nothing until its slack is over, then a steady
+flow until its text ends. The device makes sound at one rate for all together. If all demands up to any moment
+fit into what is made until then, nobody runs dry while the least slack goes first. Only steps count that are
+quick enough for each row in them.
 """
 
 from __future__ import annotations
@@ -12,8 +13,10 @@ from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
+from speech_engine.host.batch_model import BatchSettings, listener_of
 from speech_engine.host.continuity import IDLE_SHARE, Listener
 from speech_engine.host.step_times import MARGIN, StepTimes
+from speech_engine.values import SpeechJob
 
 LEAST_PIECE_S = 0.4
 """Sound comes in pieces: this much is made before any of it is heard."""
@@ -115,3 +118,56 @@ def _after(demands: Sequence[Demand], later_s: float, speed: float, wanted: floa
             from_s = max(0.0, each.from_s + made_s / each.rate - later_s)
             after.append(Demand(from_s, left_s, each.rate, each.is_paced))
     return after
+
+
+REMEMBERED_S = 600.0
+"""A part is asked for while the one before it is heard, and a client may read slowly."""
+
+
+class AdmittedAnswers:
+    """The answers that were let in while more of their parts were expected. What follows a part was counted
+    with it, so the next part is no newcomer."""
+
+    def __init__(self) -> None:
+        self._until: dict[tuple[str, str], float] = {}
+
+    def __repr__(self) -> str:
+        return f"<AdmittedAnswers: {len(self._until)}>"
+
+    def note(self, job: SpeechJob, now: float) -> None:
+        """Note a part that begins. An answer ends here with the last part that is expected."""
+        self._until = {key: until for key, until in self._until.items() if until > now}
+        self._until.pop((job.tenant, job.id), None)
+        if job.follows_s > 0.0:
+            heard_s = job.plays_in_s + job.estimated_s / job.plays_rate
+            self._until[job.tenant, job.id] = now + heard_s + REMEMBERED_S
+
+    def goes_on(self, job: SpeechJob) -> bool:
+        return (job.tenant, job.id) in self._until
+
+
+def waits_s(
+    job: SpeechJob,
+    present: Iterable[tuple[str, Listener]],
+    admitted: Iterable[SpeechJob],
+    settings: BatchSettings,
+    times: StepTimes,
+    width: int,
+    now: float,
+) -> float:
+    """Return 0 if a newcomer can be heard without a gap for anybody, else after how long it can.
+
+    `present` are the jobs in the batch by their ids, and `admitted` those that have not come there yet.
+    """
+    newcomer = demand_of(listener_of(job, settings, now), now)
+    if newcomer is None:
+        return 0.0
+    jobs = [*present, *((each.id, listener_of(each, settings, now)) for each in admitted)]
+    last = dict(jobs)
+    demands = [
+        demand
+        for id_, each in jobs
+        if (demand := demand_of(each, now, is_last=last[id_] is each)) is not None
+    ]
+    has_idle = any(each.is_idle for _, each in jobs)
+    return fits_in_s(newcomer, demands, Capacity(times, width, settings.rows, has_idle))

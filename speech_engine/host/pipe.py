@@ -7,37 +7,49 @@ so that a killed supervisor leaves nothing behind. Frames are a length and a msg
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
+import select
 import socket
 import struct
+import sys
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from typing import NoReturn
 
 import msgspec
 
+from speech_engine.host.confinement import die_with_parent
 from speech_engine.host.pipe_messages import Message
 
 _LENGTH = struct.Struct("<I")
-_encode = msgspec.msgpack.Encoder().encode
+HEAD_BYTES = _LENGTH.size
+_encoder = msgspec.msgpack.Encoder()
 _decoder: msgspec.msgpack.Decoder[Message] = msgspec.msgpack.Decoder(Message)
 
 
+def encode(message: Message) -> bytes:
+    return _encoder.encode(message)
+
+
 def pack(message: Message) -> bytes:
-    body = _encode(message)
-    return _LENGTH.pack(len(body)) + body
+    frame = encode(message)
+    return head(frame) + frame
 
 
-def unpack(body: bytes) -> Message:
-    return _decoder.decode(body)
+def unpack(frame: bytes) -> Message:
+    return _decoder.decode(frame)
+
+
+def head(frame: bytes) -> bytes:
+    """What goes before a frame: its length."""
+    return _LENGTH.pack(len(frame))
 
 
 def length(head: bytes) -> int:
     size: int = _LENGTH.unpack(head)[0]
     return size
-
-
-HEAD_BYTES = _LENGTH.size
 
 
 class ParentPipe:
@@ -52,17 +64,25 @@ class ParentPipe:
         return f"<ParentPipe fd {self._socket.fileno()}>"
 
     def send(self, message: Message) -> None:
-        with self._sending:
-            try:
-                self._socket.sendall(pack(message))
-            except OSError:
-                pass  # the supervisor is gone: the reading thread sees the end and exits for us
+        """Sends a message, unless the parent is gone: whoever reads sees its end, and exits for us."""
+        with self._sending, suppress(OSError):
+            self._socket.sendall(pack(message))
+
+    def write(self, frame: bytes) -> None:
+        """Sends a frame, which may be large, as `send` does."""
+        with self._sending, suppress(OSError):
+            self._socket.sendall(head(frame))
+            self._socket.sendall(frame)
 
     def receive(self) -> Message | None:
         """Returns the next message, or None at the end of the pipe. Blocks."""
+        frame = self.read()
+        return None if frame is None else unpack(frame)
+
+    def read(self) -> bytes | None:
+        """Returns the next frame, or None at the end of the pipe. Blocks."""
         head = self._exactly(HEAD_BYTES)
-        body = None if head is None else self._exactly(length(head))
-        return None if body is None else unpack(body)
+        return None if head is None else self._exactly(length(head))
 
     def watch(self, on_message: Callable[[Message], None], on_end: Callable[[], None]) -> None:
         """Hands every message to `on_message` in a thread of its own; at the end calls `on_end` and exits."""
@@ -89,6 +109,21 @@ class ParentPipe:
             parts.append(part)
             count -= len(part)
         return b"".join(parts)
+
+
+def pipe_of_one_thread() -> ParentPipe:
+    """Returns the pipe of a child without a thread that reads, so that the kernel has to end it.
+
+    The parent may have ended before this: then its question is still in the pipe, and nobody waits for it.
+    """
+    die_with_parent()
+    gc.enable()  # the room that the child is of may have put it off, while modules were read
+    fd = int(sys.argv[1])
+    poll = select.poll()
+    poll.register(fd, select.POLLHUP)
+    if poll.poll(0):
+        sys.exit(0)
+    return ParentPipe(fd)
 
 
 def tell(loop: asyncio.AbstractEventLoop, listener: Callable[..., object], *said: object) -> None:

@@ -1,4 +1,8 @@
-"""The messages between the supervisor and its children: what each of them says, and what is answered."""
+"""The messages between a process and its children: what each of them says, and what is answered.
+
+Supervisor, workers and hosts talk so, and a worker with the processes of comparers and marks. Each stream of
+a mark and each question to it has a number, so many of them share one pipe.
+"""
 
 from __future__ import annotations
 
@@ -7,16 +11,92 @@ from typing import Literal
 import msgspec
 
 from speech_engine.device import DeviceKind
-from speech_engine.host.comparer_messages import ComparerReady, ComparisonQuestion, ComparisonScore
-from speech_engine.host.mark_messages import (
-    CloseMarkStream,
-    MarkAnswer,
-    MarkedSound,
-    MarkQuestion,
-    MarkReady,
-    MarkSound,
-    OpenMarkStream,
-)
+from speech_engine.mark import Detection, MarkKey
+
+
+class ComparerReady(msgspec.Struct, frozen=True, tag="comparer_ready"):
+    """The comparer has loaded. Its scale says how to read its scores."""
+
+    same: float
+    other: float
+
+
+class ComparisonQuestion(msgspec.Struct, frozen=True, tag="comparison_asked"):
+    """A question to a comparer: are these two recordings of one speaker?"""
+
+    one: bytes
+    other: bytes
+
+    def __repr__(self) -> str:
+        return f"<ComparisonQuestion {len(self.one)} and {len(self.other)} bytes>"
+
+
+class ComparisonScore(msgspec.Struct, frozen=True, tag="comparison"):
+    """The answer. With a `failure`, the class of what the comparer raised, there is no score."""
+
+    score: float = 0.0
+    failure: str = ""
+
+
+class MarkReady(msgspec.Struct, frozen=True, tag="mark_ready"):
+    """The mark has loaded."""
+
+
+class OpenMarkStream(msgspec.Struct, frozen=True, tag="mark_opened"):
+    """Open a stream. The answer is a `MarkedSound` without sound."""
+
+    number: int
+    sample_rate_hz: int
+    key: MarkKey
+    payload: int
+
+
+class MarkSound(msgspec.Struct, frozen=True, tag="mark_sound"):
+    """The next sound of a stream, or its end. The answer is a `MarkedSound`."""
+
+    number: int
+    pcm: bytes = b""
+    is_last: bool = False
+
+    def __repr__(self) -> str:
+        return f"<MarkSound {self.number}, {len(self.pcm)} bytes>"
+
+
+class CloseMarkStream(msgspec.Struct, frozen=True, tag="mark_closed"):
+    """Forget a stream. Nobody answers."""
+
+    number: int
+
+
+class MarkedSound(msgspec.Struct, frozen=True, tag="marked_sound"):
+    """What came out. With a `failure`, the class of what the mark raised, the stream is over."""
+
+    number: int
+    pcm: bytes = b""
+    failure: str = ""
+
+    def __repr__(self) -> str:
+        return f"<MarkedSound {self.number}, {len(self.pcm)} bytes{self.failure and ', ' + self.failure}>"
+
+
+class MarkQuestion(msgspec.Struct, frozen=True, tag="mark_asked"):
+    """A question to a mark: is one of these keys in this sound?"""
+
+    number: int
+    pcm: bytes
+    sample_rate_hz: int
+    keys: tuple[MarkKey, ...]
+
+    def __repr__(self) -> str:
+        return f"<MarkQuestion {self.number}, {len(self.pcm)} bytes>"
+
+
+class MarkAnswer(msgspec.Struct, frozen=True, tag="mark_answer"):
+    """The answer. With a `failure`, there is no detection."""
+
+    number: int
+    detection: Detection | None = None
+    failure: str = ""
 
 
 class BeginHost(msgspec.Struct, frozen=True, tag="begin_host"):

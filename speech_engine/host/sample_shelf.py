@@ -21,7 +21,11 @@ SHELF_BYTES = 128 * 1024 * 1024
 """About ninety recordings of 30 seconds."""
 
 _MOST_DERIVED = 512
-"""Several for each recording: other words of one make another. What was derived longest ago goes first."""
+"""Several for each recording: other words of one make another. What was used longest ago goes first."""
+
+DERIVED_BYTES = 1024 * 1024 * 1024
+"""What was derived and tells its size (`nbytes`) has this much together:
+a large model's states take megabytes each."""
 
 DROPPED = "The voice was deleted."
 
@@ -66,11 +70,12 @@ class SampleLoan:
 class SampleShelf:
     """A `SampleReader`. Engines read in any thread; all else is for the event loop of the shelf's owner."""
 
-    def __init__(self, limit_bytes: int = SHELF_BYTES) -> None:
+    def __init__(self, limit_bytes: int = SHELF_BYTES, derived_bytes: int = DERIVED_BYTES) -> None:
         self._limit = limit_bytes
+        self._derived_limit = derived_bytes
         self._bytes = 0
         self._recordings: OrderedDict[_Name, bytes] = OrderedDict()
-        self._derived: dict[_DerivedKey, Any] = {}
+        self._derived: OrderedDict[_DerivedKey, Any] = OrderedDict()
         self._loans: set[SampleLoan] = set()
         self._lock = Lock()
 
@@ -141,6 +146,8 @@ class SampleShelf:
         recordings = [self.pcm(job, sample) for sample in samples]
         with self._lock:
             known: T | None = self._derived.get(key)
+            if known is not None:
+                self._derived.move_to_end(key)
         if known is not None:
             return known
         made = make(recordings)
@@ -148,9 +155,12 @@ class SampleShelf:
             # A recording that was dropped in the meantime must leave nothing behind.
             if all(name in self._recordings for name in names):
                 self._derived[key] = made
-            if len(self._derived) > _MOST_DERIVED:
-                del self._derived[next(iter(self._derived))]
+            while len(self._derived) > _MOST_DERIVED or self._derived_bytes() > self._derived_limit:
+                self._derived.popitem(last=False)
         return made
+
+    def _derived_bytes(self) -> int:
+        return sum(getattr(each, "nbytes", 0) for each in self._derived.values())
 
     def _remove(self, name: _Name) -> None:
         self._bytes -= len(self._recordings.pop(name))

@@ -15,10 +15,10 @@ from speech_engine.device import CPU, Device
 from speech_engine.errors import EngineError, EngineFailed, VoiceNotFound
 from speech_engine.host import messages
 from speech_engine.host.devices import peak_gb
+from speech_engine.host.engine_stream import SlotStream
 from speech_engine.host.messages import Begin, Failed, MissingSamples, Pcm
 from speech_engine.host.pulse import Pulse
 from speech_engine.host.sample_shelf import DROPPED, SampleLoan, SampleShelf
-from speech_engine.host.slot_stream import SlotStream
 from speech_engine.host.slots import Slots
 from speech_engine.host.spool import Spool, SpoolRoom
 from speech_engine.host.suspects import Suspects

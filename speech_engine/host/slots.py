@@ -1,23 +1,88 @@
 """An engine's slots and the queue for them: bounded, fair between tenants in seconds of audio.
 
-`fair` chooses the next job and `pace` predicts the time. Jobs wait here, and a job that would wait in vain
-is told early. When the queue is full, the tenant with the longest line loses its newest waiter, so that
-one account's flood cannot shut the others out.
+`fair` chooses the next job and predicts the time. Jobs wait here, and a job that would wait in vain is told
+early. When the queue is full, the tenant with the longest line loses its newest waiter, so that one account's
+flood cannot shut the others out. An engine may say what room it has beside the jobs that it has.
 """
 
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Iterator
 from itertools import islice
+from typing import Protocol, runtime_checkable
 
 from speech_engine.errors import EngineBusy, EngineTimeout
 from speech_engine.events import Audio, Encoded, Event, Finished, Started
-from speech_engine.host.fair import FairOrder
+from speech_engine.host.fair import FairOrder, Pace, Ticket, forecast
 from speech_engine.host.messages import HealthReport
-from speech_engine.host.pace import Pace, forecast
-from speech_engine.host.slot_turn import Gate, SlotTurn
 from speech_engine.values import SpeechJob, Urgency
+
+
+class Gate(Protocol):
+    """What an engine knows of the room beside the jobs that it has."""
+
+    def fits_in_s(self, job: SpeechJob, admitted: tuple[SpeechJob, ...]) -> float:
+        """Return 0 if the job may begin, else after how long it may. `admitted` begin just now."""
+        ...
+
+    def goes_on(self, job: SpeechJob) -> bool:
+        """Tell whether a job is a further part of an answer that has begun here."""
+        ...
+
+
+class SlotTurn(Ticket):
+    """A job's turn, from its arrival to the moment when it leaves its slot. `place` is there if it waits."""
+
+    place: asyncio.Future[None] | None = None
+    began_at = 0.0
+    rate_hz = 0
+    has_finished = False
+
+    def __init__(
+        self,
+        tenant: str,
+        deadline_at: float,
+        estimated_s: float,
+        share: float,
+        runs_alone: bool,
+        job: SpeechJob | None = None,
+        urgency: Urgency = "live",
+    ) -> None:
+        super().__init__(tenant, estimated_s, share, urgency)
+        self.job = job
+        self.deadline_at = deadline_at
+        self.runs_alone = runs_alone
+
+    @property
+    def is_waiting(self) -> bool:
+        return self.place is None or not self.place.done()
+
+    @property
+    def left_s(self) -> float:
+        return max(0.0, self.deadline_at - time.monotonic())
+
+
+class Batch(Gate, Protocol):
+    """What the host asks of an engine's `BatchLoop`."""
+
+    def figures(self) -> dict[str, float]:
+        """Return the figures of this moment by their names."""
+        ...
+
+
+@runtime_checkable
+class EngineBatches(Protocol):
+    """An engine that speaks many jobs in one model."""
+
+    @property
+    def batch(self) -> Batch: ...
+
+
+def batch_of(engine: object) -> Batch | None:
+    return engine.batch if isinstance(engine, EngineBatches) else None
+
 
 SHORTEST_RETRY_S = 1.0
 LONGEST_RETRY_S = 60.0
@@ -89,14 +154,35 @@ class Slots:
         Raises EngineBusy as soon as there is no room to wait, or the wait would be too long. Raises
         EngineTimeout past the deadline.
         """
-        deadline_at = asyncio.get_running_loop().time() + deadline_s
         urgency = self._urgency_of(job)
-        turn = SlotTurn(tenant, deadline_at, estimated_s, share, runs_alone, job, urgency)
+        turn = SlotTurn(tenant, time.monotonic() + deadline_s, estimated_s, share, runs_alone, job, urgency)
+        if not self.take_now(turn):
+            await self.take(turn)
+        return turn
+
+    def take_now(self, turn: SlotTurn) -> bool:
+        """Take a slot if one is free, nobody waits, and the turn is like any other."""
+        if (
+            self._order.waiting
+            or self._next_alone is not None
+            or self._has_lone_turn
+            or len(self._running) >= self.count
+            or self._gate is not None
+            or turn.runs_alone
+            or turn.urgency == "idle"
+        ):
+            return False
+        self._order.begin(turn)
+        turn.began_at = time.monotonic()
+        self._running.add(turn)
+        return True
+
+    async def take(self, turn: SlotTurn) -> None:
+        """Take a slot, in the line of those who wait for one. Raises what `enter` raises."""
         self._order.push(turn)
         self._let_in()
         if turn not in self._running:
             await self._wait(turn)
-        return turn
 
     def note(self, turn: SlotTurn, event: Event) -> None:
         """Count the audio that came out of the slot, and its end."""
@@ -178,9 +264,10 @@ class Slots:
             self._has_lone_turn = False
         self._order.end(turn, cost_s)
         if turn.has_finished:
-            self._pace.learn(asyncio.get_running_loop().time() - turn.began_at, turn.estimated_s)
-        self._let_in()
-        self._review()
+            self._pace.learn(time.monotonic() - turn.began_at, turn.estimated_s)
+        if self._order.waiting or self._next_alone is not None:
+            self._let_in()
+            self._review()
 
     def _let_in(self) -> None:
         while (turn := self._next_turn()) is not None:
@@ -190,7 +277,7 @@ class Slots:
             if turn.runs_alone and not self._is_empty:
                 self._next_alone = turn
                 return
-            turn.began_at = asyncio.get_running_loop().time()
+            turn.began_at = time.monotonic()
             self._running.add(turn)
             self._has_lone_turn = turn.runs_alone
             if turn.place is not None:
@@ -248,14 +335,15 @@ class Slots:
 
     def _review(self) -> None:
         """Sends away jobs whose deadlines cannot be met: the pace has changed, or others were first."""
-        now = asyncio.get_running_loop().time()
-        if not self.waiting or now < self._review_at:
+        now = time.monotonic()
+        if now < self._review_at:
             return
         self._review_at = now + REVIEW_EVERY_S
         late = []
         for turn, starts_in_s in self._forecast():
-            if starts_in_s > turn.left_s * CLEARLY_LATE:
-                _tell(turn, _TOO_LONG, starts_in_s - turn.left_s)
+            left_s = turn.left_s
+            if starts_in_s > left_s * CLEARLY_LATE:
+                _tell(turn, _TOO_LONG, starts_in_s - left_s)
                 late.append(turn)
         for turn in late:
             self._order.discard(turn)
@@ -280,7 +368,7 @@ class Slots:
 
     def _free_in_s(self, pace: float) -> list[float]:
         """Returns when the slots become free. A slot whose job takes too long may be free at any moment."""
-        now = asyncio.get_running_loop().time()
+        now = time.monotonic()
         busy = [max(0.0, turn.estimated_s * pace - (now - turn.began_at)) for turn in self._running]
         # Slots are kept free for a turn that runs alone, but soon they are there for others.
         return busy + [0.0] * (self.count - self.running)

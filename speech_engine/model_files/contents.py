@@ -86,8 +86,10 @@ class FolderContents:
 
     def graph(self, role: str) -> OnnxGraph:
         if role not in self._graphs:
-            may_repeat = self._files[role].may_repeat
-            self._graphs[role] = self._read(role, lambda data: read_graph(data, may_repeat=may_repeat))
+            file = self._files[role]
+            self._graphs[role] = self._read(
+                role, lambda data: read_graph(data, may_repeat=file.may_repeat, operators=file.operators)
+            )
         return self._graphs[role]
 
     def tensors(self, role: str) -> Mapping[str, TensorInfo]:
@@ -156,6 +158,6 @@ def check_model(format_: ModelFormat, folder: Path) -> ModelFacts:
                 raise UnusableModel(f"{file.name} is missing")
         elif file.kind in ("tensors", "onnx", "npz"):
             contents.tensors(file.role)
-        elif file.kind == "json":
+        elif file.kind in ("json", "tokenizer"):
             contents.json(file.role)
     return format_.check(contents)

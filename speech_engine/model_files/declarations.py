@@ -8,7 +8,7 @@ from typing import Any, Literal, NamedTuple, Protocol
 
 import msgspec
 
-FileKind = Literal["tensors", "onnx", "npz", "json", "text", "bytes"]
+FileKind = Literal["tensors", "onnx", "npz", "json", "tokenizer", "text", "bytes"]
 
 
 WIDTHS = (
@@ -75,8 +75,11 @@ class ModelFile(msgspec.Struct, frozen=True, kw_only=True):
     beginnings that are taken from the tensors' names; tensors whose names begin with one of `ignore` are left
     out. `stand_ins` are classes that the pickle may name ("package.module.Class", or "package.*" for all of
     them); they are read as nothing.
+    A `tokenizer` comes as the JSON of the tokenizers library or as a sentencepiece model (Unigram), and is
+    stored as JSON.
     An `onnx` file may have operators that repeat a graph (Loop) only if it `may_repeat`: then whoever runs it
-    must be able to stop it, and bounds its memory.
+    must be able to stop it, and bounds its memory. `operators` are those beside ONNX's own that it may have,
+    as (domain, operator): such whose inputs `onnx_rules` knows how to check.
     """
 
     role: str
@@ -86,6 +89,7 @@ class ModelFile(msgspec.Struct, frozen=True, kw_only=True):
     most_bytes: int = 16 * 1024**3
     is_optional: bool = False
     may_repeat: bool = False
+    operators: tuple[tuple[str, str], ...] = ()
     roots: tuple[str, ...] = ("",)
     strip: tuple[str, ...] = ()
     ignore: tuple[str, ...] = ()
@@ -150,8 +154,12 @@ class ModelFormat(msgspec.Struct, frozen=True, kw_only=True):
 
     If `listed_in` names a setting, an engine speaks with several models at once: those that this setting
     lists, or else all that were imported for its plugin. Their folders are in the setting `model_paths`.
+
+    If it `names_models`, each imported model is a model of the engine, under its own name. Else the engine
+    has one model, `standard`, whatever was imported.
     """
 
     files: tuple[ModelFile, ...]
     listed_in: str = ""
+    names_models: bool = False
     check: Callable[[ModelContents], ModelFacts] = _nothing_to_check

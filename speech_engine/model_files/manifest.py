@@ -9,6 +9,7 @@ from typing import Annotated
 
 import msgspec
 
+from speech_engine.licences import bound_by
 from speech_engine.model_files.declarations import UnusableModel
 
 MANIFEST = "manifest.json"
@@ -37,6 +38,8 @@ class ModelManifest(msgspec.Struct, frozen=True, kw_only=True):
 
     `digest` covers the files alone: the same files have the same digest, whenever they were imported.
     `memory_gb` is an estimate: the weights, and what the format adds for speaking.
+    `basis` is the licence of what the model was finetuned from, or the terms of its recordings; `attribution`
+    is whom to name. `genders` is by voice or speaker, "" for the only one: "male" or "female".
     """
 
     name: str
@@ -44,6 +47,9 @@ class ModelManifest(msgspec.Struct, frozen=True, kw_only=True):
     digest: str
     files: tuple[ModelFileEntry, ...]
     licence: str
+    basis: str = ""
+    attribution: str = ""
+    genders: dict[str, str] = {}
     languages: tuple[str, ...] = ()
     imported_at: str = ""
     parameters: int = 0
@@ -53,6 +59,11 @@ class ModelManifest(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def bytes(self) -> int:
         return sum(file.bytes for file in self.files)
+
+    @property
+    def bound_by(self) -> str:
+        """The licence that counts: the stricter one of its own and its basis."""
+        return bound_by(self.licence, self.basis)
 
 
 def digest_of(engine: str, files: Iterable[ModelFileEntry]) -> str:

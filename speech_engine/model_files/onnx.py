@@ -6,19 +6,12 @@ libraries, files elsewhere, tensors that declare more than they have, and graphs
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Sequence
 
-from speech_engine.model_files.declarations import (
-    WIDTHS,
-    OnnxGraph,
-    OnnxNode,
-    OnnxValue,
-    TensorInfo,
-    UnusableModel,
-)
+from speech_engine.model_files.declarations import OnnxGraph, OnnxNode, OnnxValue, TensorInfo, UnusableModel
 from speech_engine.model_files.onnx_fields import (
     ATTRIBUTE,
+    ATTRIBUTE_VALUES,
     DIMENSION,
     DTYPES,
     GRAPH,
@@ -32,6 +25,17 @@ from speech_engine.model_files.onnx_fields import (
     TYPED,
     VALUE_INFO,
 )
+from speech_engine.model_files.onnx_parts import (
+    MOST_DIMENSIONS,
+    AttributeValue,
+    GraphPart,
+    NodePart,
+    OnnxTensor,
+    few_numbers,
+    fixed_numbers,
+    judge_tensor,
+)
+from speech_engine.model_files.onnx_rules import MOST_MADE, judge_graph
 from speech_engine.model_files.protobuf import (
     MessageReader,
     Value,
@@ -41,38 +45,53 @@ from speech_engine.model_files.protobuf import (
     text_of,
 )
 
+__all__ = ["MOST_MADE", "MOST_NODES", "MOST_TENSORS", "read_graph"]
+
 MOST_NODES = 10_000
 MOST_TENSORS = 20_000
-MOST_MADE = 1 << 26
-"""The most numbers that one operator may be told to make."""
 
 _MOST_DEPTH = 3
-_MOST_DIMENSIONS = 8
-_MOST_SMALL = 16
-_MOST_TYPED_BYTES = 1 << 20
+_MOST_TEXT = 64
+_MOST_LISTED = 20_000
 _OPERATOR_VERSIONS = range(7, 31)
+_OTHER_VERSION = 1
+"""Of the operators beside ONNX's own that a format may allow. They have never had another one."""
 _STANDARD = ("", "ai.onnx")
 _REPEATING = ("Loop", "Scan", "SequenceMap")
 _WITH_GRAPHS = ("If",)
 _MAY_REPEAT = ("Loop",)
 """What a network may have that is stopped from outside: onnxruntime looks at its switch at each turn."""
-_SHAPE_INPUT = {"ConstantOfShape": 0, "Expand": 1, "Tile": 1}
-"""Operators that make as many numbers as one of their inputs says, and which input that is."""
 
 
-def read_graph(data: memoryview, *, may_repeat: bool = False) -> OnnxGraph:
-    """Return the graph of a whole file. Raise UnusableModel with what is wrong."""
-    return _GraphReader(data, _MAY_REPEAT if may_repeat else ()).model()
+def read_graph(
+    data: memoryview, *, may_repeat: bool = False, operators: Sequence[tuple[str, str]] = ()
+) -> OnnxGraph:
+    """Return the graph of a whole file. Raise UnusableModel with what is wrong.
+
+    `operators` are those beside ONNX's own that it may have, as (domain, operator).
+    """
+    graph = _GraphReader(data, _MAY_REPEAT if may_repeat else (), operators).model()
+    judge_graph(graph)
+    return OnnxGraph(
+        # Old exports list the weights as inputs, too.
+        {name: kind for name, kind in graph.inputs.items() if name not in graph.tensors},
+        graph.outputs,
+        {name: stored.info for name, stored in graph.tensors.items()},
+        tuple(OnnxNode(node.operator, node.inputs, node.outputs) for node in graph.nodes),
+    )
 
 
 class _GraphReader:
-    def __init__(self, data: memoryview, repeating: tuple[str, ...]) -> None:
+    def __init__(
+        self, data: memoryview, repeating: tuple[str, ...], operators: Sequence[tuple[str, str]]
+    ) -> None:
         self._data = data
         self._repeating = repeating
+        self._allowed = frozenset(operators)
         self._messages = MessageReader()
         self._nodes = self._tensors = 0
 
-    def model(self) -> OnnxGraph:
+    def model(self) -> GraphPart:
         graph: memoryview | None = None
         has_operators = False
         for name, value in self._messages.fields(self._data, MODEL, "the model"):
@@ -96,76 +115,94 @@ class _GraphReader:
                 version = number_of(value)
         if domain in _STANDARD and version not in _OPERATOR_VERSIONS:
             raise UnusableModel(f"it needs version {version} of the operators, which voxgate does not know")
+        if domain in {each for each, _ in self._allowed} and version != _OTHER_VERSION:
+            raise UnusableModel(f"it needs version {version} of {domain}, which voxgate does not know")
         return domain in _STANDARD
 
-    def _graph(self, message: memoryview, depth: int) -> OnnxGraph:
+    def _graph(self, message: memoryview, depth: int) -> GraphPart:
         if depth > _MOST_DEPTH:
             raise UnusableModel(f"its graphs lie in one another more than {_MOST_DEPTH} deep")
         inputs: dict[str, OnnxValue] = {}
         outputs: dict[str, OnnxValue] = {}
-        tensors: dict[str, TensorInfo] = {}
-        small: dict[str, tuple[int, ...]] = {}
-        nodes: list[OnnxNode] = []
+        tensors: dict[str, OnnxTensor] = {}
+        nodes: list[NodePart] = []
         for name, value in self._messages.fields(message, GRAPH, "a graph"):
             if name == "node":
-                nodes.append(self._node(bytes_of(value), small, depth))
+                nodes.append(self._node(bytes_of(value), depth))
             elif name == "initializer":
-                called, info, numbers = self._tensor(bytes_of(value))
-                tensors[called] = info
-                small |= {called: numbers} if numbers else {}
+                called, stored = self._tensor(bytes_of(value))
+                if called in tensors:
+                    raise UnusableModel(f"it has two tensors called {called[:80]!r}")
+                tensors[called] = stored
             elif name in ("input", "output"):
                 called, kind = self._value_info(bytes_of(value))
                 (inputs if name == "input" else outputs)[called] = kind
             elif name == "sparse":
                 raise UnusableModel("it has sparse tensors")
-        _judge_made(nodes, small)
-        # Old exports list the weights as inputs, too.
-        return OnnxGraph(
-            {name: kind for name, kind in inputs.items() if name not in tensors},
-            outputs,
-            tensors,
-            tuple(nodes),
-        )
+        return GraphPart(inputs, outputs, tensors, tuple(nodes))
 
-    def _node(self, message: memoryview, small: dict[str, tuple[int, ...]], depth: int) -> OnnxNode:
+    def _node(self, message: memoryview, depth: int) -> NodePart:
         self._nodes += 1
         if self._nodes > MOST_NODES:
             raise UnusableModel(f"it has more than {MOST_NODES:,} operators")
         texts: dict[str, list[str]] = {}
-        attributes: list[memoryview] = []
+        messages: list[memoryview] = []
         for name, value in self._messages.fields(message, NODE, "an operator"):
             if name == "attribute":
-                attributes.append(bytes_of(value))
+                messages.append(bytes_of(value))
             elif name in ("input", "output", "operator", "domain", "overload"):
                 texts.setdefault(name, []).append(text_of(value))
-        operator = "".join(texts.get("operator", ()))
-        _refuse_domain("".join(texts.get("domain", ())))
+        operator, domain = ("".join(texts.get(name, ())) for name in ("operator", "domain"))
+        if domain not in _STANDARD and (domain, operator) not in self._allowed:
+            raise UnusableModel(
+                f"it needs operators of another library ({domain[:80]!r}); only ONNX's own are run"
+            )
         if operator in set(_REPEATING) - set(self._repeating) or texts.get("overload"):
             raise UnusableModel(f"it has the operator {operator[:40]}, which repeats a graph without a bound")
-        node = OnnxNode(operator, tuple(texts.get("input", ())), tuple(texts.get("output", ())))
-        for numbers in [self._attribute(each, operator, depth) for each in attributes]:
-            if operator == "Constant" and numbers and node.outputs:
-                small[node.outputs[0]] = numbers
-        return node
+        attributes: dict[str, AttributeValue] = {}
+        for name, found in (self._attribute(each, operator, depth) for each in messages):
+            if name in attributes:
+                raise UnusableModel(f"its operator {operator[:40]} has two attributes called {name[:40]!r}")
+            attributes[name] = found
+        own, taken = tuple(texts.get("output", ())), tuple(texts.get("input", ()))
+        return NodePart(domain if domain not in _STANDARD else "", operator, taken, own, attributes)
 
-    def _attribute(self, message: memoryview, operator: str, depth: int) -> tuple[int, ...]:
-        """Check an attribute. Return its few whole numbers, if it has some."""
-        found: tuple[int, ...] = ()
+    def _attribute(self, message: memoryview, operator: str, depth: int) -> tuple[str, AttributeValue]:
+        """Check an attribute. Return its name, and its value if that is a small one or a graph."""
+        called, kinds = "", set[str]()
+        found: AttributeValue = None
+        listed: list[float] = []
         for name, value in self._messages.fields(message, ATTRIBUTE, f"an attribute of {operator[:40]}"):
-            if name == "tensor":
-                found = self._tensor(bytes_of(value))[2]
-            elif name == "ints":
-                found += numbers_of(value, MOST_TENSORS)
-            elif name == "graph":
-                if operator not in (*_WITH_GRAPHS, *self._repeating):
-                    raise UnusableModel(f"its operator {operator[:40]} has a graph of its own")
-                self._graph(bytes_of(value), depth + 1)
+            if name == "name":
+                called = text_of(value)
             elif name == "other":
                 raise UnusableModel(f"its operator {operator[:40]} has an attribute of a rare kind")
-        return found if len(found) <= _MOST_SMALL else ()
+            elif name in ATTRIBUTE_VALUES:
+                kinds.add(name)
+            if name == "ints":
+                listed += numbers_of(value, _MOST_LISTED)
+            elif name in ("float", "floats"):
+                listed += fixed_numbers("F32", bytes_of(value)[: 4 * _MOST_LISTED])
+            elif name in ATTRIBUTE_VALUES:
+                found = self._value(name, value, operator, depth)
+        if len(kinds) > 1 or len(listed) > _MOST_LISTED:
+            raise UnusableModel(f"its operator {operator[:40]} has an attribute of two kinds, or a long list")
+        return called, tuple(listed) if found is None else found
 
-    def _tensor(self, message: memoryview) -> tuple[str, TensorInfo, tuple[int, ...]]:
-        """Return the name of a tensor, what it is, and its numbers if it has a few whole ones."""
+    def _value(self, kind: str, value: Value, operator: str, depth: int) -> AttributeValue:
+        """Return the value of an attribute that is not a list."""
+        if kind == "tensor":
+            return self._tensor(bytes_of(value))[1]
+        if kind == "graph":
+            if operator not in (*_WITH_GRAPHS, *self._repeating):
+                raise UnusableModel(f"its operator {operator[:40]} has a graph of its own")
+            return self._graph(bytes_of(value), depth + 1)
+        if kind == "int":
+            return number_of(value)
+        return str(bytes_of(value)[:_MOST_TEXT], "utf-8", "replace") if kind == "text" else None
+
+    def _tensor(self, message: memoryview) -> tuple[str, OnnxTensor]:
+        """Return the name of a tensor, what it is, and its numbers if it has a few."""
         self._tensors += 1
         if self._tensors > MOST_TENSORS:
             raise UnusableModel(f"it has more than {MOST_TENSORS:,} tensors")
@@ -176,7 +213,7 @@ class _GraphReader:
             if name == "name":
                 called = text_of(value)
             elif name == "dims":
-                shape += numbers_of(value, _MOST_DIMENSIONS)
+                shape += numbers_of(value, MOST_DIMENSIONS)
             elif name == "type":
                 dtype = DTYPES.get(number_of(value), "")
             elif name in ("segment", "external", "strings") or (name == "location" and number_of(value)):
@@ -184,8 +221,8 @@ class _GraphReader:
             elif name in TYPED or name == "raw":
                 stored.setdefault(name, []).append(value)
         info = TensorInfo(dtype, shape)
-        _judge_tensor(repr(called[:80]), info, stored)
-        return called, info, _small_numbers(stored, info)
+        judge_tensor(repr(called[:80]), info, stored)
+        return called, OnnxTensor(info, few_numbers(stored, info))
 
     def _value_info(self, message: memoryview) -> tuple[str, OnnxValue]:
         called, kind = "", OnnxValue("", None)
@@ -212,74 +249,9 @@ class _GraphReader:
 
     def _dimensions(self, message: memoryview) -> Iterator[int | None]:
         for number, (_, dimension) in enumerate(self._messages.fields(message, SHAPE, "a shape")):
-            if number == _MOST_DIMENSIONS:
+            if number == MOST_DIMENSIONS:
                 raise UnusableModel("it has an input or output with an absurd shape")
             size = None
             for name, value in self._messages.fields(bytes_of(dimension), DIMENSION, "a shape"):
                 size = number_of(value) if name == "value" else size
             yield size
-
-
-def _judge_tensor(shown: str, info: TensorInfo, stored: Mapping[str, list[Value]]) -> None:
-    if info.dtype not in WIDTHS:
-        raise UnusableModel(f"its tensor {shown} has a type that voxgate does not know")
-    if len(info.shape) > _MOST_DIMENSIONS or not all(0 <= size < 1 << 31 for size in info.shape):
-        raise UnusableModel(f"its tensor {shown} has an absurd shape")
-    if _stored_numbers(stored, info.dtype) != info.numbers:
-        raise UnusableModel(f"its tensor {shown} has not as many numbers as its shape says")
-
-
-def _stored_numbers(stored: Mapping[str, list[Value]], dtype: str) -> int:
-    """Count the numbers that a tensor really has. Raise UnusableModel if they lie in two places."""
-    if not stored:
-        return 0
-    if len(stored) > 1:
-        raise UnusableModel("it has a tensor with its numbers in two places")
-    ((name, values),) = stored.items()
-    if name == "raw":
-        count, rest = divmod(len(bytes_of(values[0])), WIDTHS[dtype])
-        return -1 if rest else count
-    if dtype not in TYPED[name]:
-        raise UnusableModel("it has a tensor with numbers of another type")
-    width = {"floats": 4, "doubles": 8}.get(name)
-    count = 0
-    for value in values:
-        if isinstance(value, int):
-            count += 1
-        elif width:
-            count += len(value) // width
-        elif len(value) > _MOST_TYPED_BYTES:
-            raise UnusableModel("it has a large tensor in a form that takes long to read")
-        else:
-            count += sum(byte < 0x80 for byte in value)
-    return count
-
-
-def _small_numbers(stored: Mapping[str, list[Value]], info: TensorInfo) -> tuple[int, ...]:
-    if info.dtype != "I64" or not 0 < info.numbers <= _MOST_SMALL:
-        return ()
-    ((name, values),) = stored.items()
-    if name == "raw":
-        data = bytes_of(values[0])
-        return tuple(
-            int.from_bytes(data[at : at + 8], "little", signed=True) for at in range(0, len(data) & ~7, 8)
-        )
-    return tuple(number for value in values for number in numbers_of(value, _MOST_SMALL))
-
-
-def _judge_made(nodes: list[OnnxNode], small: Mapping[str, tuple[int, ...]]) -> None:
-    """Refuse an operator that is told, by a constant, to make more numbers than any voice has."""
-    for node in nodes:
-        place = _SHAPE_INPUT.get(node.operator, -1)
-        asked = small.get(node.inputs[place], ()) if 0 <= place < len(node.inputs) else ()
-        if node.operator == "Range":
-            asked = small.get(node.inputs[1], ()) if len(node.inputs) > 1 else ()
-        if math.prod(max(1, size) for size in asked) > MOST_MADE:
-            raise UnusableModel(f"its operator {node.operator} makes more than {MOST_MADE:,} numbers")
-
-
-def _refuse_domain(domain: str) -> None:
-    if domain not in _STANDARD:
-        raise UnusableModel(
-            f"it needs operators of another library ({domain[:80]!r}); only ONNX's own are run"
-        )

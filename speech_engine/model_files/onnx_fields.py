@@ -69,6 +69,8 @@ ATTRIBUTE: Fields = {
     22: ("other", "one"),
     23: ("other", "many"),
 }
+ATTRIBUTE_VALUES = frozenset(("float", "int", "text", "tensor", "graph", "floats", "ints", "texts"))
+"""An attribute has one of these. Its type says which, and readers differ about what they believe."""
 TENSOR: Fields = {
     1: ("dims", "many"),
     2: ("type", "one"),

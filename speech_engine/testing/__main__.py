@@ -16,7 +16,7 @@ from speech_engine.host.log import HostLogger
 from speech_engine.plugin import Context
 from speech_engine.testing.contract import EngineContract
 from speech_engine.testing.verdicts import RuleVerdict, verdicts
-from speech_engine.worker_module import worker_engine
+from speech_engine.worker_module import worker_plugin
 
 
 async def _try(module: str, name: str, voice: str | None, answers: int) -> None:
@@ -25,7 +25,7 @@ async def _try(module: str, name: str, voice: str | None, answers: int) -> None:
 
     rule = "its worker can be imported, and takes the settings"
     try:
-        settings_type, create = worker_engine(module)
+        settings_type, create = worker_plugin(module)
         settings = msgspec.json.decode(sys.stdin.buffer.read(), type=settings_type)
     except (Exception, SystemExit) as error:  # noqa: BLE001 - the seam around a plugin: it becomes the verdict
         answer(RuleVerdict(rule, f"{type(error).__name__}: {error}".split("\n", 1)[0]))

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import io
 import math
-import wave
 from array import array
 from collections.abc import AsyncIterator, Sequence
 from contextlib import aclosing
@@ -13,7 +11,7 @@ from speech_engine.engine import EngineConverts
 from speech_engine.events import Audio, Event, Started
 from speech_engine.host.sample_shelf import SampleShelf
 from speech_engine.models import ModelInfo
-from speech_engine.pcm import nearest_samples
+from speech_engine.pcm import nearest_samples, wav_file
 from speech_engine.values import Sample, SpeechJob
 
 CLONE_S = 12.0
@@ -28,13 +26,7 @@ _PIECE_BYTES = 4_801
 def wav_of(spoken: Sequence[Event], least_s: float) -> bytes:
     """Return the speech as a WAV file, repeated until it is long enough."""
     pcm, rate_hz = _sound(spoken)
-    file = io.BytesIO()
-    with wave.open(file, "wb") as writer:
-        writer.setnchannels(1)
-        writer.setsampwidth(2)
-        writer.setframerate(rate_hz)
-        writer.writeframes(pcm * (1 + int(2 * rate_hz * least_s / max(1, len(pcm)))))
-    return file.getvalue()
+    return wav_file(pcm * (1 + int(2 * rate_hz * least_s / max(1, len(pcm)))), rate_hz)
 
 
 def put_recording(shelf: SampleShelf, model: ModelInfo, tenant: str, spoken: Sequence[Event]) -> Sample:

@@ -100,7 +100,7 @@ class Draft:
     def _add(self, found: Iterable[_Decided]) -> None:
         pieces, at = [], 0
         for start, end, spoken in found:
-            insort(self._decided, _Decided(start, end, cleaning.cleaned(spoken)[0]))
+            insort(self._decided, _Decided(start, end, cleaning.cleaned_text(spoken)))
             pieces += [self._open[at:start], MASK * (end - start)]
             at = end
         self._open = "".join((*pieces, self._open[at:]))
@@ -150,7 +150,7 @@ class Draft:
 
     def _spoken(self, start: int, end: int) -> tuple[str, tuple[Rewritten, ...]]:
         """Return the spoken form of a range, and which parts of it replace which parts of the source."""
-        decided = self._within(start, end)
+        decided = self._within(start, end) if self._decided else []
         if not decided:
             return " ".join(self.text[start:end].split()), ()
         speech = _Speech()

@@ -25,5 +25,5 @@ def sentence_ends(text: str, language: str) -> list[int]:
 
 
 def base_language(tag: str) -> str:
-    base = re.split("[-_]", tag, maxsplit=1)[0].lower()
+    base = tag.replace("_", "-").partition("-")[0].lower()
     return base if base.isascii() and base.isalpha() else _DEFAULT_LANGUAGE

@@ -1,11 +1,19 @@
-"""What engines share that read texts by espeak-ng: texts that cannot harm it, and sounds in short pieces."""
+"""What engines share that read texts by espeak-ng: safe texts, their sounds, and short pieces of them."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Collection, Iterator
+from functools import cached_property
+from typing import Any, NamedTuple
 
-_CLAUSE_ENDS = ",;:"
+from speech_engine.errors import EngineFailed
+
+_CLAUSE_ENDS = ",;:\u2014\u2026"
+_STRESS = "\u02c8"
+"""Words that lean on the next one, such as "the" and "of", have none."""
+_LONGEST_WORD = 80
 
 # A NUL would end the text. Brackets open espeak-ng's own notation, and a backtick may end some voices.
 _UNSAFE = re.compile(r"[\x00`\[\]]")
@@ -16,6 +24,54 @@ _LONG = re.compile(r"(\S{60})\S")
 _DOTTED = re.compile(r"(?:[^\s.]{1,6}\.\s{0,2}){9,}")
 
 
+class Piece(NamedTuple):
+    """Numbers for a network: one sentence of so many sounds, or a part of a long one.
+
+    If it `follows`, it is not its sentence's first part; if it has a rest, it is not the last one.
+    """
+
+    numbers: tuple[int, ...]
+    sounds: int
+    follows: bool = False
+    rest_ms: int | None = None
+
+    def __repr__(self) -> str:
+        return f"<Piece of {len(self.numbers)} numbers>"
+
+
+class EspeakReader:
+    """Tells how texts sound, in any language of espeak-ng.
+
+    `make` makes piper-tts's phonemizer: only a plugin's worker loads that library. espeak-ng keeps its
+    language in globals of the process, so one text is read at a time.
+    """
+
+    def __init__(self, make: Callable[[], Any]) -> None:
+        self._make = make
+        self._alone = threading.Lock()
+
+    @cached_property
+    def phonemizer(self) -> Any:
+        """The one of this process: after a second start, espeak-ng may read a text in another language."""
+        return self._make()
+
+    def read(self, text: str, language: str, clusters: Collection[tuple[str, ...]] = ()) -> list[list[str]]:
+        """Return the sounds of each sentence. What is in `clusters` is one sound. Raise EngineFailed."""
+        # A lone surrogate cannot be written as UTF-8.
+        clean = text.encode(errors="replace").decode()
+        with self._alone:
+            phonemizer = self.phonemizer
+            try:
+                sounds: list[list[str]] = phonemizer.phonemize(language, clean, set(clusters) or None)
+            except RuntimeError as error:
+                raise EngineFailed(f"espeak-ng has no voice {language}") from error
+        return sounds
+
+
+Phonemize = Callable[[str, str, Collection[tuple[str, ...]]], list[list[str]]]
+"""`EspeakReader.read`, or what stands for it in a test."""
+
+
 def safe_text(text: str) -> str:
     """Return a text that cannot harm espeak-ng. What is replaced becomes one blank."""
     plain = _UNREAD.sub(" ", _UNSAFE.sub(" ", text))
@@ -24,11 +80,40 @@ def safe_text(text: str) -> str:
 
 
 def cut_sounds(sounds: list[str], most: int) -> Iterator[list[str]]:
-    """Cut a long sentence after a comma, else between two words, or anywhere if a word is that long."""
+    """Cut a long sentence where a speaker might pause, else between two words, or anywhere in a long word."""
     while len(sounds) > most:
-        gaps = [at for at in range(most // 3, most) if sounds[at] == " "]
-        clauses = [at for at in gaps if sounds[at - 1] in _CLAUSE_ENDS]
-        end = max(clauses or gaps, default=most)
+        end = cut_place(sounds, most, most)
         yield sounds[:end]
-        sounds = sounds[end:]
+        sounds = after_cut(sounds, end)
     yield sounds
+
+
+def cut_place(sounds: list[str], wanted: int, most: int) -> int:
+    """Return how many of a sentence's sounds make a first part: `wanted` ones or fewer, if a word ends there.
+
+    If the words are longer than that, it is cut after the first one, or at `most`.
+    """
+    gaps = [at for at in range(wanted // 3, min(wanted + 1, len(sounds))) if sounds[at] == " "]
+    if not gaps:
+        return next((at for at in range(wanted, min(most, len(sounds))) if sounds[at] == " "), most)
+    # A rest of a few sounds would be heard alone.
+    goal = min(wanted, len(sounds) // 2) if len(sounds) <= 2 * wanted else wanted
+    return max(gaps, key=lambda at: (_pause(sounds, at), -abs(at - goal)))
+
+
+def after_cut(sounds: list[str], end: int) -> list[str]:
+    """Return the sounds after a cut, without the blank that was there."""
+    return sounds[end + (sounds[end : end + 1] == [" "]) :]
+
+
+def ends_clause(sounds: list[str]) -> bool:
+    return bool(sounds) and sounds[-1] in _CLAUSE_ENDS
+
+
+def _pause(sounds: list[str], at: int) -> int:
+    """Tell how well a pause fits between two words: best after a comma, then as before "in" or "of"."""
+    if ends_clause(sounds[at - 1 : at]):
+        return 3
+    before = "".join(sounds[max(0, at - _LONGEST_WORD) : at]).rpartition(" ")[2]
+    after = "".join(sounds[at + 1 : at + 1 + _LONGEST_WORD]).partition(" ")[0]
+    return (_STRESS in before) + (_STRESS in before and _STRESS not in after)

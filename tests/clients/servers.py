@@ -26,6 +26,7 @@ BUILT_IN = (
 )
 
 _REPOSITORY = Path(__file__).parent.parent.parent
+_MAKE = ("make", "serve", "PORT=0", "VOICES=plain")
 _OPEN = f"""
 public_catalogue = true
 fill_missing = true
@@ -75,23 +76,28 @@ class Servers:
     def __init__(
         self,
         shut: Front,
-        open_: Front,
+        start_open: Callable[[], Front],
         start_limited: Callable[[], Limited],
         start_upstreams: Callable[[], Front],
     ) -> None:
         self.shut = shut
-        self.open = open_
+        self._start_open = start_open
         self._start_limited = start_limited
         self._start_upstreams = start_upstreams
 
     @cached_property
+    def open(self) -> Front:
+        """Started by the first row that asks for it, as are the next two."""
+        return self._start_open()
+
+    @cached_property
     def limited(self) -> Limited:
-        """Started by the first row that asks for it: it needs a Redis, which a machine may lack."""
+        """It needs a Redis, which a machine may lack."""
         return self._start_limited()
 
     @cached_property
     def upstreams(self) -> Front:
-        """In front of other people's servers; started by the row that asks for it."""
+        """In front of other people's servers."""
         return self._start_upstreams()
 
 
@@ -100,10 +106,9 @@ def servers_in(folder: Path, engines: str = _TONES) -> Iterator[Servers]:
     """Start them with other engines than those that speak in tones, if these have the same names."""
     with ExitStack() as stack:
         shut = stack.enter_context(_front(folder / "shut", "", engines))
-        open_ = stack.enter_context(_front(folder / "open", _OPEN, engines))
         yield Servers(
             shut,
-            open_,
+            lambda: stack.enter_context(_front(folder / "open", _OPEN, engines)),
             lambda: stack.enter_context(limited_in(folder / "limited")),
             lambda: stack.enter_context(_reached(upstreams_in(folder / "upstreams"))),
         )
@@ -112,7 +117,7 @@ def servers_in(folder: Path, engines: str = _TONES) -> Iterator[Servers]:
 def _front(folder: Path, switches: str, engines: str) -> AbstractContextManager[Front]:
     folder.mkdir(parents=True)
     config = f"[server]{switches}{engines}{_MODELS}{_VOICES}"
-    return _reached(running(folder, config, command=("make", "serve", "PORT=0"), cwd=_REPOSITORY))
+    return _reached(running(folder, config, command=_MAKE, cwd=_REPOSITORY))
 
 
 @contextmanager

@@ -51,6 +51,10 @@ def test_the_printed_curl_line_leaves_an_mp3(first: Start, tmp_path: Path) -> No
     _assert_speech(tmp_path / "hello.mp3")
 
 
+def test_the_printed_link_opens_the_page_with_the_key(first: Start) -> None:
+    assert re.search(rf"^Open http://127\.0\.0\.1:\d+/#key={first.key}$", first.banner, re.MULTILINE)
+
+
 def test_the_printed_python_lines_leave_an_mp3(first: Start, tmp_path: Path) -> None:
     _, begin, rest = first.banner.partition("from openai import OpenAI\n")
     program, _, _ = (begin + rest).partition("\n\n")
@@ -87,7 +91,7 @@ def _made(folder: Path) -> Iterator[Start]:
     printed, log = folder / "printed.txt", folder / "server.log"
     deadline = time.monotonic() + START_S
     with printed.open("wb") as out, log.open("ab") as err:
-        command = ("make", "--silent", "serve", "PORT=0")
+        command = ("make", "--silent", "serve", "PORT=0", "VOICES=plain")
         process = subprocess.Popen(command, cwd=_REPOSITORY, env=environ, stdout=out, stderr=err)
     try:
         while _LAST_LINE not in printed.read_text():

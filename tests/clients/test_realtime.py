@@ -15,10 +15,12 @@ from tests.clients.servers import Servers, servers_in
 from tests.clients.visits import Visit
 from tests.plugins.openai.realtime.programs import running_fake
 
-_ROWS = (*range(1, 11), 12, 13, 17, 18, 20, 22, 23, 26, 27, 28, *range(32, 37))
+_ROWS = (*range(1, 11), 13, 17, 18, 20, 22, 23, 26, 27)
+OF_THE_PORT = (12, 28, *range(32, 37))
+"""Whatever engine is behind it: `soak` has them here too."""
 # Row 11 listens to the speed 4. A session does less, and what voxgate stretches has no tones any more.
-_CLIENTS = ("py3", "js7")
-_JUDGED = [(row, client) for client in _CLIENTS for row in (*_ROWS, 11) if client in ROWS[row].judged]
+_JUDGED = [row for row in (*_ROWS, 11) if "py3" in ROWS[row].judged]
+JUDGED_JS7 = [row for row in (*_ROWS, 11, *OF_THE_PORT) if "js7" in ROWS[row].judged]
 _PROVEN = [(row, client) for row in _ROWS for client in ROWS[row].proven]
 _FOR_EVER = 1_000_000
 # The voices of trouble that clients ask for are voices of the provider, which does as it was told.
@@ -81,8 +83,14 @@ def _ids(cells: list[tuple[int, str]]) -> list[str]:
     return [f"row-{row}-{client}" for row, client in cells]
 
 
-@pytest.mark.parametrize(("row", "client"), _JUDGED, ids=_ids(_JUDGED))
+@pytest.mark.parametrize("row", _JUDGED)
 def test_a_client_sees_what_it_saw(
+    servers: Servers, programs: Programs, admin: httpx2.Client, row: int
+) -> None:
+    expect_what_it_saw(servers, programs, admin, row, "py3")
+
+
+def expect_what_it_saw(
     servers: Servers, programs: Programs, admin: httpx2.Client, row: int, client: str
 ) -> None:
     try:

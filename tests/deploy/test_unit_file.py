@@ -53,3 +53,13 @@ def test_little_is_left_open_to_the_service(tmp_path: Path) -> None:
 def test_a_stop_leaves_time_to_drain() -> None:
     [seconds] = re.findall(r"^TimeoutStopSec=(\d+)$", UNIT.read_text(), re.MULTILINE)
     assert int(seconds) >= tomllib.loads((ROOT / "config.toml").read_text())["server"]["drain_s"] + 15
+
+
+def test_commands_beside_the_service_are_typed_with_its_environment() -> None:
+    """Else an environment that a command builds lies where the service never looks."""
+    page = (ROOT / "docs" / "production.md").read_text()
+    typed = re.search(r"^\$ sudo -u voxgate (.*?)voxgate doctor$", page, re.MULTILINE | re.DOTALL)
+    assert typed
+    variables = re.findall(r"^Environment=(\S+)$", UNIT.read_text(), re.MULTILINE)
+    assert len(variables) == 4
+    assert set(variables) <= set(typed[1].split())

@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import subprocess
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 from tests.docs.pages import ROOT
@@ -44,16 +46,17 @@ _PLAIN = (
 )
 
 
-def record(server: Server) -> str:
-    """Return the session. Ids, keys and times are always the same in it."""
-    environ = {**os.environ, "VOXGATE_CONFIG": str(server.config), "COLUMNS": str(WIDTH)}
-    environ["PATH"] = f"{VOXGATE.parent}{os.pathsep}{environ['PATH']}"
+def record(run: Callable[[list[str]], str]) -> str:
+    """Return the session; `run` gives what a command prints. Ids, keys and times are always the same."""
     lines: list[str] = []
     for command in COMMANDS:
-        done = subprocess.run(command, shell=True, env=environ, capture_output=True, text=True, check=False)
-        shown = [line.rstrip() for line in (done.stdout + done.stderr).splitlines()]
+        shown = [line.rstrip() for line in run(shlex.split(command)).splitlines()]
         lines += [f"$ {command}", *shown, ""]
     return _plain("\n".join(lines))
+
+
+def environ(server: Server) -> dict[str, str]:
+    return {"VOXGATE_CONFIG": str(server.config), "COLUMNS": str(WIDTH)}
 
 
 def _plain(text: str) -> str:
@@ -65,7 +68,14 @@ def _plain(text: str) -> str:
 def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         with running(Path(folder), (ROOT / "config.toml").read_text()) as server:
-            FILE.write_text(record(server))
+            everything = {**os.environ, **environ(server)}
+
+            def run(command: list[str]) -> str:
+                asked = [str(VOXGATE.with_name(command[0])), *command[1:]]
+                done = subprocess.run(asked, env=everything, capture_output=True, text=True, check=False)
+                return done.stdout + done.stderr
+
+            FILE.write_text(record(run))
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ import httpx2
 import typer.main
 from typer.core import TyperGroup
 
-from proxy.cli.main import app
+from proxy.cli.main import make_app
 from tests.docs import pages
 from tests.docs.pages import ROOT
 from tests.server import Server
@@ -20,7 +20,7 @@ _STATES = ("starting", "ready", "restarting", "failed")
 
 def test_every_command_is_documented() -> None:
     documented = [code for row in pages.rows(pages.doc("commands.md")) for code in pages.codes(row[0])]
-    assert sorted(documented) == sorted(_commands(typer.main.get_command(app), "voxgate"))
+    assert sorted(documented) == sorted(_commands(typer.main.get_command(make_app()), "voxgate"))
 
 
 def test_every_metric_is_documented_with_its_kind(shipped: Server) -> None:

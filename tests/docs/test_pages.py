@@ -14,7 +14,7 @@ from tests.docs import pages
 from tests.docs.pages import PAGES, PLUGIN_PAGES, ROOT
 
 _TWO_SCREENS = 100
-MOST_WORDS = 16_000
+MOST_WORDS = 18_000
 """In docs/ and the README together; a sign alone is no word. Code and recorded output are not counted."""
 
 _BLOCK = re.compile(r"^```.*?^```", re.MULTILINE | re.DOTALL)
@@ -71,7 +71,7 @@ def test_each_dependency_has_its_reason_and_no_other_has_one() -> None:
 def test_the_readme_shows_what_make_serve_prints() -> None:
     shown = pages.blocks(ROOT / "README.md", "console")[0].text
     printed = banner("http://127.0.0.1:8000", "sk-vg-…")
-    assert shown == "$ make serve\n…\n" + "".join(printed.splitlines(keepends=True)[:2]) + "…\n"
+    assert shown == "$ make serve\n…\n" + "".join(printed.splitlines(keepends=True)[:3]) + "…\n"
 
 
 def test_the_first_screen_holds_a_request_and_its_answer() -> None:

@@ -52,7 +52,7 @@ def test_the_plans_are_the_shipped_ones() -> None:
             f"`{plan.name}`",
             plan.price or "none",
             in_credits(plan.allowance) if isinstance(plan.allowance, int) else shown(plan.allowance),
-            *map(shown, (plan.rpm, plan.streams, plan.voices)),
+            *map(shown, (plan.rpm, plan.streams, plan.voices, plan.clones)),
         ]
         for plan in shipped.values()
     ] == table("Choose a plan")

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests import server
+from tests.commands import command
 from tests.examples.test_configs import EXAMPLES, fake
 from tests.faults.processes import until
 from tests.plugins.piper import tiny
@@ -33,9 +34,9 @@ def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         config.write_text(text)
         voice = tiny.voice(folder / "mine", reading="text")
         named = ("--engine", "piper", "--name", "amy", "--licence", "CC0-1.0")
-        server.command(config, "models", "import", str(voice), *named)
+        command(config, "models", "import", str(voice), *named)
         with server.running(folder, text) as running:
-            until(lambda: {"piper", "elevenlabs"} <= ready(running), LOADED_S)
+            until(lambda: {"piper", "elevenlabs"} <= ready(running), LOADED_S, 0.1)
             yield running
 
 

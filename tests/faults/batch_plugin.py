@@ -11,7 +11,7 @@ ROOT = Path(__file__).parent.parent.parent
 
 _FRONT = """
 from speech_engine import Hosted, Plugin
-from speech_engine.host.batch_settings import BatchSettings
+from speech_engine.host.batch_model import BatchSettings
 
 class Settings(BatchSettings, frozen=True, kw_only=True):
     folder: str

@@ -6,8 +6,9 @@ import asyncio
 from pathlib import Path
 from typing import NamedTuple
 
+from proxy.features import open_store
 from proxy.ledger.verify import VerifyResult, verify
-from proxy.storage import open_store, usage
+from proxy.storage import usage
 from proxy.storage.usage import UsageRow
 
 _SPENT = """

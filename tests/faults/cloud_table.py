@@ -95,6 +95,13 @@ def _alarms(plugin: Plugin, case: str, faults: tuple[ScriptedFault, ...], error:
     return Row(plugin, case, faults, UNAVAILABLE, OTHER, took=False, error=error, is_alarm=True)
 
 
+def _refused(
+    plugin: Plugin, case: str, faults: tuple[ScriptedFault, ...], error: str = "UnsupportedRequest"
+) -> Row:
+    """Something of the request is not taken, and nobody knows what: no alarm, and no cost."""
+    return Row(plugin, case, faults, UNAVAILABLE, OTHER, took=False, error=error)
+
+
 def _whole(plugin: Plugin, case: str, faults: tuple[ScriptedFault, ...] = (), **more: Any) -> Row:
     return Row(plugin, case, faults, WHOLE, WHOLE, **more)
 
@@ -136,8 +143,9 @@ OPENAI = [
     _failed("openai", "error midstream at once", _is("error_midstream"), settings=_SSE, format="pcm"),
     _breaks("openai", "error midstream", _is("error_midstream", after_bytes=FEW_BYTES), settings=_SSE),
     _breaks("openai", "429 later", _HARMLESS + _is("429"), _LIMITED, settings=_SHORT_CALLS, asked=2),
+    *(_refused("openai", f"{status}", _is("5xx", status=status)) for status in (400, 404, 413, 422)),
     _alarms("openai", "key refused", _is("5xx", status=401, code="invalid_api_key"), _UNAUTHORIZED),
-    _alarms("openai", "forbidden", _is("5xx", status=403), _UNAUTHORIZED),
+    _refused("openai", "forbidden", _is("5xx", status=403), "EngineForbidden"),
     _alarms("openai", "no credit", _is("429", code="insufficient_quota"), _EXHAUSTED),
     _alarms("openai", "no credit in 200", _is("error_in_200", code="insufficient_quota"), _EXHAUSTED),
     Row(
@@ -184,6 +192,7 @@ ELEVENLABS = [
     _failed("elevenlabs", "empty 200", _is("error_in_200", code="empty")),
     _breaks("elevenlabs", "error midstream", _is("error_midstream")),
     _breaks("elevenlabs", "error midstream in lines", _is("error_midstream"), _LIMITED, settings=_TIMES),
+    _refused("elevenlabs", "no model", _is("5xx", status=404, code="model_not_found")),
     _alarms("elevenlabs", "key refused", _is("5xx", status=401, code="invalid_api_key"), _UNAUTHORIZED),
     _alarms("elevenlabs", "forbidden", _is("5xx", status=403, code="missing_permissions"), _UNAUTHORIZED),
     _alarms("elevenlabs", "no credit", _is("5xx", status=401, code="quota_exceeded"), _EXHAUSTED),
@@ -223,8 +232,10 @@ MINIMAX = [
     _breaks(
         "minimax", "error midstream", _is("error_midstream", after_bytes=SOME_BYTES, code="1033"), _STUMBLED
     ),
+    _refused("minimax", "400", _is("5xx", status=400)),
+    _refused("minimax", "2013", _is("error_in_200", code="2013")),
     _alarms("minimax", "key refused", _is("error_in_200", code="1004"), _UNAUTHORIZED),
-    _alarms("minimax", "forbidden", _is("5xx", status=403), _UNAUTHORIZED),
+    _failed("minimax", "firewall", _is("5xx", status=403)),
     _alarms("minimax", "no credit", _is("error_in_200", code="1008"), _EXHAUSTED),
     _alarms("minimax", "plan used up", _is("error_in_200", code="2056"), _EXHAUSTED),
     Row(

@@ -9,14 +9,14 @@ import pytest
 
 from tests.faults.kills import place
 from tests.faults.leaving import scene
-from tests.server import Server, running
+from tests.server import TONE, Server, running
 
 __all__ = ["folder", "place", "scene", "server"]
 
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    with running(tmp_path_factory.mktemp("server")) as started:
+    with running(tmp_path_factory.mktemp("server"), TONE) as started:
         yield started
 
 

@@ -24,16 +24,15 @@ from fakes.elevenlabs import KEY as ELEVENLABS_KEY
 from tests import speech_clips
 from tests.databases import Postgres, postgres
 from tests.faults.processes import until
-from tests.proxy.voices.clone_rig import MINIMAX_KEY, Clouds, clouds
+from tests.features.clones.clone_rig import MINIMAX_KEY, Clouds, clouds
 from tests.redis_server import redis_server
-from tests.server import TONE, Server, running
+from tests.server import ALONE, Server, running
 
 ENGINES = ("minimax", "elevenlabs")
 CLONE_MODEL = "minimax/speech-2.8-hd"
 LONG_TEXT = "The quick brown fox jumps over the lazy dog. " * 40
 VOICES = 4
 """The voices of one wave. The first one has a stream on every worker, each other one has one stream."""
-WORKERS = {"sqlite": 1, "postgresql": 4}
 _STREAMS_AT_ONCE, _MOST_STREAMS = 4, 60
 _PSEUDONYMS = {"erasures", "usage", "audit"}
 """The tables that may still have the id of an erased voice, which is a pseudonym."""
@@ -47,7 +46,7 @@ _WHOLE_S = 30.0
 
 def config(clouds: Clouds) -> str:
     return (
-        TONE.replace("[engines.espeak]\nprocesses = 1\n", "").replace('espeak = "f3"\n', "")
+        ALONE
         + '[cache]\non = true\n[plans.creator]\nconsent = "waived"\nvoices = 1000\nstreams = 1000\n'
         + f'[engines.minimax]\napi_key = "{MINIMAX_KEY}"\nbase_url = "{clouds.urls["minimax"]}"\n'
         + f'[engines.elevenlabs]\napi_key = "{ELEVENLABS_KEY}"\nbase_url = "{clouds.urls["elevenlabs"]}"\n'
@@ -92,9 +91,11 @@ class Storm(NamedTuple):
 
     def _postgres_rows(self) -> Iterator[tuple[str, str]]:
         assert self.postgres is not None
-        for table in self.postgres.psql("SELECT tablename FROM pg_tables WHERE schemaname = 'public'"):
-            for row in self.postgres.psql(f"SELECT t::text FROM {table} AS t"):
-                yield table, row
+        tables = self.postgres.psql("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")
+        rows = (f"SELECT '{table} ' || replace(t::text, E'\\n', ' ') FROM {table} AS t" for table in tables)
+        for line in self.postgres.psql(" UNION ALL ".join(rows)):
+            table, _, row = line.partition(" ")
+            yield table, row
 
 
 class _Wave:
@@ -266,19 +267,19 @@ def _said(client: httpx2.Client, voice: str, text: str, key: str, model: str = "
     return client.post("/v1/audio/speech", json=body, headers=headers)
 
 
-async def expect_nothing_kept(folder: Path, database: str, waves: int) -> None:
+async def expect_nothing_kept(folder: Path, workers: int, waves: int) -> None:
     """Erase voices on a server of its own. What blocks runs in a thread: the providers answer meanwhile."""
-    environ = {"VOXGATE_SERVER__WORKERS": str(WORKERS[database])}
+    environ = {"VOXGATE_SERVER__WORKERS": str(workers)}
     with ExitStack() as stack:
         kept = None
-        if database == "postgresql":
+        if workers > 1:
             kept = stack.enter_context(postgres())
             environ["VOXGATE_STORAGE__URL"] = kept.url()
             environ["VOXGATE_LIMITS__URL"] = stack.enter_context(redis_server()).url
         async with clouds() as at:
             at.elevenlabs.voice_slots = at.elevenlabs.most_additions = at.elevenlabs.most_at_once = 10_000
             running_ = running(folder, config(at), environ=environ)
-            storm = Storm(await asyncio.to_thread(running_.__enter__), at, WORKERS[database], kept)
+            storm = Storm(await asyncio.to_thread(running_.__enter__), at, workers, kept)
             try:
                 voices = await asyncio.to_thread(storm.erase_all, waves)
                 await asyncio.to_thread(storm.expect_nothing_kept, voices)

@@ -9,7 +9,6 @@ import subprocess
 import threading
 import time
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -19,7 +18,6 @@ import psutil
 from tests.faults.processes import until, usage_rows
 from tests.server import VOXGATE, Server, stop
 
-AT_ONCE = 2
 LOADERS = 3
 DEAD_S = 5.0
 _STOP_POINTS = str(Path(__file__).parent / "stop_points")
@@ -68,8 +66,8 @@ def _life_of_a_key(server: Server, number: int) -> tuple[str, str]:
 def expect_keys_to_come_and_go(server: Server, keys: int) -> None:
     """Make and revoke so many keys by the command line, while a stopped command holds its connection."""
     load = _Load(server)
-    with load.going(), ThreadPoolExecutor(AT_ONCE) as commands:
-        lives = list(commands.map(lambda number: _life_of_a_key(server, number), range(keys)))
+    with load.going():
+        lives = [_life_of_a_key(server, number) for number in range(keys)]
         revoked = time.monotonic()
         with _stopped_command(server):
             # It holds a socket, never the database: the server's writes go on.
@@ -88,8 +86,8 @@ def _stopped_command(server: Server) -> Iterator[None]:
     """One that has connected to the server, and stands still; it ends well when it may go on."""
     environ = {**os.environ, "VOXGATE_CONFIG": str(server.config), "PYTHONPATH": _STOP_POINTS}
     with subprocess.Popen([VOXGATE, "keys", "list"], env=environ, stdout=subprocess.DEVNULL) as command:
-        process = psutil.Process(command.pid)
-        until(lambda: process.status() == psutil.STATUS_STOPPED, within_s=30.0)
+        stopped = psutil.Process(command.pid)
+        until(lambda: stopped.status() == psutil.STATUS_STOPPED, within_s=30.0)
         try:
             yield
         finally:

@@ -1,4 +1,4 @@
-"""Clients that ask without a pause until they are told to stop, and remember what became of each answer."""
+"""Clients that ask again and again until they are told to stop, and remember what became of each answer."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from typing import NamedTuple
 
 import httpx2
 
-_PAUSE_S = 0.05
+_PAUSE_S = 0.1
+_BREATH_S = 0.02
 
 
 class Told(NamedTuple):
@@ -55,8 +56,8 @@ class Load:
             while not self._stopping.is_set():
                 told = ask(client, self._text)
                 self.told.append(told)
-                if told.status != 200 or not told.complete:
-                    time.sleep(_PAUSE_S)  # whoever is being restarted is not helped by a hammer
+                # Whoever is being restarted is not helped by a hammer.
+                time.sleep(_BREATH_S if told.status == 200 and told.complete else _PAUSE_S)
 
 
 def ask(client: httpx2.Client, text: str, **more: object) -> Told:

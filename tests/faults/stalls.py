@@ -10,7 +10,10 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 
 from tests.faults.processes import state, until, worker
-from tests.server import Server
+from tests.server import ALONE, Server
+
+CONFIG = ALONE.replace("[engines.tone]", "[engines.tone]\nslots = 1")
+"""One slot, so that an answer that holds it is seen."""
 
 CLIENTS = 8
 CLOUD_CLIENTS = 3
@@ -37,7 +40,7 @@ def requested(server: Server, text: str, **more: object) -> Iterator[socket.sock
 
 @contextmanager
 def stalled(
-    server: Server, count: int, model: str = "espeak/standard", speed: float = 1.0, text: str = LONG
+    server: Server, count: int, model: str = "tone/standard", speed: float = 1.0, text: str = LONG
 ) -> Iterator[list[socket.socket]]:
     """Connections that have asked for minutes of PCM, taken the first bytes, and then nothing more."""
     clients = []
@@ -63,33 +66,33 @@ def _is_over(client: socket.socket) -> bool:
     return True
 
 
-def expect_stalled_clients_to_be_cut_off(server: Server, stall_s: float) -> None:
-    """Eight clients that take no bytes hold no slot, little memory, and end once `stall_s` is over."""
+def expect_stalled_clients_to_be_cut_off(server: Server, stall_s: float, count: int = CLIENTS) -> None:
+    """Clients that take no bytes hold no slot, little memory, and end once `stall_s` is over."""
     process = worker(server)
     before = process.memory_info().rss
     began = time.monotonic()
-    with stalled(server, CLIENTS) as clients:
-        # Eight clips of minutes through one slot, with nobody reading: each is made, and makes room.
+    with stalled(server, count) as clients:
+        # Clips of minutes through one slot, with nobody reading: each is made, and makes room.
         until(lambda: _running(server) == 0, within_s=20.0)
-        assert server.speech("Next, please.", model="espeak/standard").status_code == 200
+        assert server.speech("Next, please.", model="tone/standard").status_code == 200
         # 8 MB of audio each were made; what the worker holds of them is its write buffers.
         assert process.memory_info().rss - before < 32 * 1024 * 1024
-        until(lambda: len(_answers(server)) == CLIENTS + 1, within_s=stall_s + 20.0)
+        until(lambda: len(_answers(server)) == count + 1, within_s=stall_s + 20.0)
         assert time.monotonic() - began >= stall_s
-        with ThreadPoolExecutor(CLIENTS) as reading:
-            assert list(reading.map(_is_over, clients)) == [True] * CLIENTS
-    assert sum(not line["complete"] for line in _answers(server)) == CLIENTS
+        with ThreadPoolExecutor(count) as reading:
+            assert list(reading.map(_is_over, clients)) == [True] * count
+    assert sum(not line["complete"] for line in _answers(server)) == count
 
 
 def expect_an_endless_answer_that_nobody_reads_to_hold_no_slot(server: Server) -> None:
     """Far more sound than a host keeps, or a worker keeps in memory: it goes to the disk."""
     process = worker(server)
-    assert server.speech("The libraries are loaded.", model="espeak/standard").status_code == 200
+    assert server.speech("The libraries are loaded.", model="tone/standard").status_code == 200
     before = process.memory_info().rss
     with stalled(server, 2, speed=0.25):
         until(lambda: _running(server) == 0, within_s=60.0)
         assert len(_answers(server)) == 1, "they are not over yet"
-        assert server.speech("Next, please.", model="espeak/standard").status_code == 200
+        assert server.speech("Next, please.", model="tone/standard").status_code == 200
         assert process.memory_info().rss - before < 48 * 1024 * 1024
 
 
@@ -106,7 +109,7 @@ def expect_stalled_clients_of_a_provider_to_hold_no_slot(server: Server, engine:
         assert worker(server).memory_info().rss - before < most
 
 
-def _running(server: Server, engine: str = "espeak") -> int:
+def _running(server: Server, engine: str = "tone") -> int:
     return int(state(server, engine)["running"])
 
 

@@ -26,15 +26,17 @@ TEXT = ("word " * 820)[:4_096].strip()
 
 ANSWER_BYTES = round(len(TEXT) * 0.01 / SLOW_SPEED) * 48_000
 OURS = {"model": "toy/m", "voice": "ana", "seed": 5}
-MORE = 'slots = 8\nwidth = 1\nstep_s = {step_s}\norder = "slack"'
+MORE = 'slots = 8\nwidth = 1\nstep_s = 0.001\norder = "slack"'
 
 
-@pytest.fixture
-def found(folder: Path) -> dict[str, str]:
-    plugin = folder / "plugin"
-    plugin.mkdir()
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    folder, plugin = tmp_path_factory.mktemp("server"), tmp_path_factory.mktemp("plugin")
     # Nobody is cut off here: a stalled reader comes back.
-    return {**environ(plugin), "VOXGATE_SERVER__STALL_S": "3600"}
+    more = {**environ(plugin), "VOXGATE_SERVER__STALL_S": "3600"}
+    with running(folder, config(folder, 60.0, MORE), environ=more) as started:
+        until(lambda: state(started, "toy")["state"] == "ready")
+        yield started
 
 
 @contextmanager
@@ -63,24 +65,20 @@ def _running(server: Server) -> int:
     return int(state(server, "toy")["running"])
 
 
-def test_a_stalled_reader_yields_its_steps_to_others(folder: Path, found: dict[str, str]) -> None:
-    settings = config(folder, 60.0, MORE.format(step_s=0.001))
-    with running(folder, settings, environ=found) as server:
-        until(lambda: state(server, "toy")["state"] == "ready")
-        with _begun(server, TEXT):
-            # One row a step: nobody else would be heard before its end, if the first to come went first.
-            others = [server.speech(f"This is number {n}.", **OURS) for n in range(3)]
-            assert [other.status_code for other in others] == [200] * 3
-            assert _running(server) == 1
+def test_a_stalled_reader_yields_its_steps_to_others(server: Server) -> None:
+    with _begun(server, TEXT):
+        # One row a step: nobody else would be heard before its end, if the first to come went first.
+        others = [server.speech(f"This is number {n}.", **OURS) for n in range(3)]
+        assert [other.status_code for other in others] == [200] * 3
+        assert _running(server) == 1
+    until(lambda: _running(server) == 0)
 
 
 def test_what_stalled_readers_do_not_take_waits_in_files_and_is_whole_when_they_read_again(
-    folder: Path, found: dict[str, str]
+    server: Server,
 ) -> None:
-    settings = config(folder, 60.0, MORE.format(step_s=0.0))
     slow = {"speed": SLOW_SPEED}
-    with running(folder, settings, environ=found) as server, ExitStack() as stack:
-        until(lambda: state(server, "toy")["state"] == "ready")
+    with ExitStack() as stack:
         whole = server.speech(TEXT, response_format="pcm", **OURS, **slow).content
         assert len(whole) > 0.9 * ANSWER_BYTES
         processes = (worker(server), host(server, "toy"))

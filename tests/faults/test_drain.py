@@ -15,7 +15,6 @@ from tests.faults.processes import children, is_over, runtime_folder, until, usa
 from tests.faults.streams import stream
 from tests.server import Server, running, stop
 
-SIGNALS = pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 TEXT = "This goes on to its end."
 
 
@@ -24,10 +23,15 @@ def _refuses(server: Server) -> bool:
         return client.connect_ex(("127.0.0.1", int(server.url.rpartition(":")[2]))) != 0
 
 
-@SIGNALS
+# By SIGTERM: tests/faults/test_drain_many.py.
+@pytest.mark.parametrize("number", [signal.SIGINT])
 def test_a_stream_under_way_finishes_whole_while_new_clients_are_refused(
     folder: Path, number: signal.Signals
 ) -> None:
+    expect_a_stream_to_finish_while_new_clients_are_refused(folder, number)
+
+
+def expect_a_stream_to_finish_while_new_clients_are_refused(folder: Path, number: signal.Signals) -> None:
     with running(folder) as server:
         family, run = children(server), runtime_folder(server)
         with stream(server, "tone/slow", TEXT) as speech:
@@ -46,10 +50,14 @@ def test_a_stream_under_way_finishes_whole_while_new_clients_are_refused(
     assert decode(np.frombuffer(speech.pcm, "<i2"), 24_000) == (TEXT,)
 
 
-@SIGNALS
+@pytest.mark.parametrize("number", [signal.SIGTERM])
 def test_a_stream_longer_than_the_drain_is_broken_off_and_on_record_as_failed(
     folder: Path, number: signal.Signals
 ) -> None:
+    expect_a_stream_longer_than_the_drain_to_be_broken_off(folder, number)
+
+
+def expect_a_stream_longer_than_the_drain_to_be_broken_off(folder: Path, number: signal.Signals) -> None:
     with running(folder, environ={"VOXGATE_SERVER__DRAIN_S": "1"}) as server:
         with stream(server, "tone/slow") as speech, stream(server, "tone/hang-late") as stuck:
             speech.read(4_800)

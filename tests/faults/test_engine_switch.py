@@ -8,9 +8,10 @@ from pathlib import Path
 import psutil
 import pytest
 
+from tests.commands import command
 from tests.faults.processes import host, is_over, state, until
 from tests.faults.streams import stream
-from tests.server import TONE, Server, command, running
+from tests.server import TONE, Server, running
 
 CONFIG = TONE + '[engines.inside]\nplugin = "tone"\nhosted = false\n'
 

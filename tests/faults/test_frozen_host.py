@@ -6,18 +6,34 @@ import json
 import os
 import signal
 import threading
+from collections.abc import Iterator
 from contextlib import ExitStack
-from pathlib import Path
 
 import httpx2
 import pytest
 
 from tests.faults.processes import AGAIN_S, host, state, until
 from tests.faults.streams import stream
-from tests.server import TONE, Server, running
+from tests.server import ALONE, Server, running
 
 STREAMS = 16
-_CONFIG = TONE.replace("[engines.tone]", "[engines.tone]\nslots = 16\n[engines.other]\nplugin = 'tone'")
+_CONFIG = (
+    ALONE.replace("[engines.tone]", "[engines.tone]\nslots = 16\ntick_s = 2")
+    + """
+[engines.other]
+plugin = "tone"
+[engines.late]
+plugin = "tone"
+tick_s = 2
+delay_s = 5
+"""
+)
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    with running(tmp_path_factory.mktemp("server"), _CONFIG) as started:
+        yield started
 
 
 def _kills(server: Server) -> list[dict[str, str]]:
@@ -27,8 +43,26 @@ def _kills(server: Server) -> list[dict[str, str]]:
     return [line for line in lines if line["event"] == "host.kill.started"]
 
 
-def test_a_frozen_host_under_many_streams_is_killed_once(folder: Path) -> None:
-    with running(folder, _CONFIG) as server, ExitStack() as stack:
+def test_a_host_with_nothing_to_do_is_left_alone(server: Server) -> None:
+    idle = host(server, "tone")
+    os.kill(idle.pid, signal.SIGSTOP)
+    # Another engine works for more than twice the limit meanwhile.
+    with stream(server, "other/slow", model="other/standard") as speech:
+        speech.read(240_000)
+    os.kill(idle.pid, signal.SIGCONT)
+    assert server.speech("Hello.").status_code == 200
+    assert _kills(server) == []
+    assert host(server, "tone").pid == idle.pid
+
+
+def test_slow_work_that_ticks_is_not_frozen(server: Server) -> None:
+    late = server.speech("Late, but well.", model="late/standard", voice="late/tone")
+    assert late.status_code == 200, late.text
+    assert _kills(server) == []
+
+
+def test_a_frozen_host_under_many_streams_is_killed_once(server: Server) -> None:
+    with ExitStack() as stack:
         frozen = host(server, "tone")
         other = stack.enter_context(stream(server, "other/slow", model="other/standard"))
         streams = [stack.enter_context(stream(server, "tone/slow")) for _ in range(STREAMS)]
@@ -58,24 +92,3 @@ def test_a_frozen_host_under_many_streams_is_killed_once(folder: Path) -> None:
         other.read(48_000)
         assert other.heard > heard
         assert server.speech("Hello again.").status_code == 200
-
-
-def test_a_host_with_nothing_to_do_is_left_alone(folder: Path) -> None:
-    config = TONE.replace("[engines.tone]", "[engines.tone]\ntick_s = 1\n[engines.other]\nplugin = 'tone'")
-    with running(folder, config) as server:
-        idle = host(server, "tone")
-        os.kill(idle.pid, signal.SIGSTOP)
-        # Another engine works for more than twice the limit meanwhile.
-        with stream(server, "other/slow", model="other/standard") as speech:
-            speech.read(120_000)
-        os.kill(idle.pid, signal.SIGCONT)
-        assert server.speech("Hello.").status_code == 200
-        assert _kills(server) == []
-        assert host(server, "tone").pid == idle.pid
-
-
-def test_slow_work_that_ticks_is_not_frozen(folder: Path) -> None:
-    config = TONE.replace("[engines.tone]", "[engines.tone]\ntick_s = 1\ndelay_s = 3")
-    with running(folder, config) as server:
-        assert server.speech("Late, but well.").status_code == 200
-        assert _kills(server) == []

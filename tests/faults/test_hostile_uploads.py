@@ -1,6 +1,6 @@
 """Hostile recordings and forms on a real server: each is refused by its field, and nothing is left of it.
 
-Each file costs a process, so this has every eighth one; all of them: tests/soak/test_hostile_uploads.py.
+Each file costs a process, so this has some of them; all of them: tests/soak/test_hostile_uploads.py.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from tests.faults import hostile_uploads
 from tests.faults.hostile_uploads import CONFIG, MOST_CHILD_MB, MOST_GROWTH_MB
 from tests.server import Server, running
 
-EVERY, CHANGES, SEED = 8, 60, 5
+EVERY, CHANGES, SEED = 37, 50, 5
 
 
 @pytest.fixture(scope="module")
@@ -22,10 +22,10 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         yield started
 
 
-def test_hundreds_of_hostile_uploads_are_refused_and_leave_nothing(server: Server) -> None:
+def test_many_hostile_uploads_are_refused_and_leave_nothing(server: Server) -> None:
     files = hostile_uploads.send_recordings(server, hostile_uploads.recordings(EVERY))
     forms = hostile_uploads.send_forms(server, CHANGES, SEED)
-    assert files.statuses.total() + forms.statuses.total() >= 300
+    assert files.statuses.total() + forms.statuses.total() >= 150
     assert max(files.child_mb, forms.child_mb) < MOST_CHILD_MB
     assert max(files.growth_mb, forms.growth_mb) < MOST_GROWTH_MB
     hostile_uploads.expect_nothing_left(server)
@@ -38,5 +38,5 @@ def test_the_largest_file_is_looked_at_and_a_larger_one_is_not(server: Server) -
 def test_a_playlist_opens_no_address_and_no_file(server: Server) -> None:
     with hostile_uploads.listener() as (address, was_called):
         lures = hostile_uploads.lures(address, server.config)
-        hostile_uploads.send_recordings(server, lures[::3])
+        hostile_uploads.send_recordings(server, lures[::7])
         assert not was_called()

@@ -1,26 +1,26 @@
-"""An Idempotency-Key on a real server: clients that hang up, workers that are killed, and restarts."""
+"""An Idempotency-Key on a real server: clients that hang up, workers that are killed, and restarts.
+
+Over several workers: test_kept_by_workers.py.
+"""
 
 from __future__ import annotations
 
 import json
 import sqlite3
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
-from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import httpx2
+import pytest
 
 from plugins.tone.decode import decode
-from proxy.storage.usage import UsageRow
-from tests.databases import Postgres
-from tests.faults.processes import kill, until, usage_rows, worker
-from tests.redis_server import RedisServer
-from tests.server import Server, running
+from tests.faults.clusters import metric
+from tests.faults.processes import kill, until, worker
+from tests.server import Server, running, stop
 from tests.sound import decoded
 
-KEY = {"idempotency-key": "quokka-key"}
+KEY = "quokka-key"
 TEXT = "Said once, by the numbat."
 
 
@@ -28,14 +28,14 @@ def _body(voice: str, text: str = TEXT) -> dict[str, Any]:
     return {"model": "tts-1", "voice": voice, "input": text, "response_format": "pcm"}
 
 
-def _ask(server: Server, voice: str) -> httpx2.Response:
+def ask(server: Server, voice: str) -> httpx2.Response:
     """As the SDKs do it: as long as it is under way, again."""
     answers: list[httpx2.Response] = []
 
     def is_answered() -> bool:
         with server.client() as client:
             # A connection of its own each time, so that any worker may get it.
-            headers = {**KEY, "connection": "close"}
+            headers = {"idempotency-key": KEY, "connection": "close"}
             answers.append(client.post("/v1/audio/speech", json=_body(voice), headers=headers))
         return answers[-1].status_code != 409
 
@@ -48,13 +48,15 @@ def _ask(server: Server, voice: str) -> httpx2.Response:
 def _hung_up(server: Server, voice: str) -> Iterator[bytes]:
     """The first bytes of an answer whose client has gone."""
     with server.client() as client:
-        with client.stream("POST", "/v1/audio/speech", json=_body(voice), headers=KEY) as response:
+        with client.stream(
+            "POST", "/v1/audio/speech", json=_body(voice), headers={"idempotency-key": KEY}
+        ) as response:
             assert response.status_code == 200
             first = next(response.iter_raw())
     yield first
 
 
-def _is_replay(answer: httpx2.Response) -> bool:
+def is_replay(answer: httpx2.Response) -> bool:
     return answer.headers.get("x-voxgate-replayed") == "true"
 
 
@@ -62,107 +64,119 @@ def _heard(answer: httpx2.Response) -> str:
     return " ".join(decode(*decoded(answer.content, "pcm")))
 
 
-def _finished(server: Server) -> list[UsageRow]:
-    return [row for row in usage_rows(server).values() if row.outcome == "finished"]
+def _folder(server: Server) -> list[str]:
+    return sorted(path.suffix or "whole" for path in (server.data / "idempotency").iterdir())
 
 
-def _folder(server: Server) -> set[str]:
-    return {path.suffix or "whole" for path in (server.data / "idempotency").iterdir()}
+class Row(NamedTuple):
+    request: str
+    outcome: str
+    samples: int
 
 
-def _settled(server: Server) -> int:
-    with closing(sqlite3.connect(f"file:{server.data / 'voxgate.db'}?mode=ro", uri=True)) as database:
-        (count,) = database.execute("SELECT count(*) FROM usage WHERE outcome = 'finished'").fetchone()
-    return int(count)
+class Caller(NamedTuple):
+    """The server as an account of its own meets it."""
+
+    server: Server
+    key_id: str
+
+    def rows(self) -> list[Row]:
+        """What it is charged for, or was refused."""
+        sql = "SELECT id, outcome, samples FROM usage WHERE key = ?"
+        address = f"file:{self.server.data / 'voxgate.db'}?mode=ro"
+        with closing(sqlite3.connect(address, uri=True)) as database:
+            return [Row(*row) for row in database.execute(sql, (self.key_id,))]
+
+    def finished(self) -> int:
+        return sum(row.outcome == "finished" for row in self.rows())
 
 
-def test_a_client_who_hung_up_in_the_middle_gets_the_whole_answer_and_pays_once(folder: Path) -> None:
-    with running(folder) as server:
-        with _hung_up(server, "tone/slow") as first:
-            answer = _ask(server, "tone/slow")
-        metrics = httpx2.get(server.metrics).text
-        names = " ".join(path.name for path in (server.data / "idempotency").iterdir())
-    log = server.log.read_text()
-    assert _is_replay(answer)
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """Three tests kill its worker, which is fewer than it is given up for; the last one ends it."""
+    with running(tmp_path_factory.mktemp("server")) as started:
+        yield started
+
+
+@pytest.fixture
+def caller(server: Server, request: pytest.FixtureRequest) -> Caller:
+    made = server.mint_key(request.node.name, plan="unlimited")
+    return Caller(server._replace(key=made.secret), made.id)
+
+
+def test_a_client_who_hung_up_in_the_middle_gets_the_whole_answer_and_pays_once(caller: Caller) -> None:
+    server, _ = caller
+    before = metric(server, "voxgate_answers_replayed_total")
+    with _hung_up(server, "tone/slow") as first:
+        answer = ask(server, "tone/slow")
+    assert is_replay(answer)
     assert _heard(answer) == TEXT
     assert answer.content.startswith(first)
-    (row,) = usage_rows(server).values()
+    until(lambda: bool(caller.rows()))
+    (row,) = caller.rows()
     assert (row.outcome, 2 * row.samples) == ("finished", len(answer.content))
-    assert "voxgate_answers_replayed_total 1.0" in metrics
+    assert metric(server, "voxgate_answers_replayed_total") == before + 1
+    lines = _lines_of(server, row)
+    assert [line["complete"] for line in lines] == [False]
+
+
+def _lines_of(server: Server, row: Row) -> list[dict[str, Any]]:
+    lines = [json.loads(line) for line in server.log.read_text().splitlines()]
+    return [line for line in lines if line.get("request") == row.request]
+
+
+def test_a_worker_killed_while_it_speaks_leaves_no_key_stuck(caller: Caller) -> None:
+    server, _ = caller
+    before = len(_folder(server))
+    with _hung_up(server, "tone/slow"):
+        kill(worker(server))
+    answer = ask(server, "tone/slow")
+    assert _folder(server) == ["whole"] * (before + 1)
+    assert not is_replay(answer)
+    assert _heard(answer) == TEXT
+    until(lambda: caller.finished() == 1)
+
+
+def test_killed_between_the_file_and_the_commit_nothing_is_charged_or_replayed(caller: Caller) -> None:
+    server, _ = caller
+    victim, before = worker(server), _folder(server).count("whole")
+    # Whoever holds the database's write lock keeps the settlement from committing.
+    with closing(sqlite3.connect(server.data / "voxgate.db", isolation_level=None)) as database:
+        database.execute("BEGIN IMMEDIATE")
+        with _hung_up(server, "tone/tone"):
+            until(lambda: _folder(server).count("whole") > before)
+            kill(victim)
+        database.execute("ROLLBACK")
+    assert caller.finished() == 0
+    answer = ask(server, "tone/tone")
+    again = ask(server, "tone/tone")
+    assert [is_replay(answer), is_replay(again)] == [False, True]
+    assert _heard(again) == TEXT
+    until(lambda: caller.finished() == 1)
+
+
+def test_killed_after_the_commit_what_was_chargedis_replayed(caller: Caller) -> None:
+    server, _ = caller
+    with _hung_up(server, "tone/slow"):
+        until(lambda: caller.finished() == 1)
+        kill(worker(server))
+    answer = ask(server, "tone/slow")
+    assert is_replay(answer)
+    assert _heard(answer) == TEXT
+    assert len(caller.rows()) == 1
+
+
+def test_a_restart_keeps_what_may_be_asked_for_again_and_nothing_is_told_of_it(caller: Caller) -> None:
+    server, _ = caller
+    first = ask(server, "tone/tone")
+    stop(server.process)
+    with running(server.config.parent) as restarted:
+        again = ask(restarted._replace(key=server.key), "tone/tone")
+        names = " ".join(path.name for path in (server.data / "idempotency").iterdir())
+    assert [is_replay(first), is_replay(again)] == [False, True]
+    assert first.content == again.content
+    assert len(caller.rows()) == 1
+    log = server.log.read_text()
     for canary in ("quokka", "numbat"):
         assert canary not in log
         assert canary not in names
-    lines = [json.loads(line) for line in log.splitlines()]
-    completes = [line["complete"] for line in lines if line.get("request") == row.id]
-    assert completes == [False]
-
-
-def test_a_worker_killed_while_it_speaks_leaves_no_key_stuck(folder: Path) -> None:
-    with running(folder) as server:
-        with _hung_up(server, "tone/slow"):
-            kill(worker(server))
-        answer = _ask(server, "tone/slow")
-        assert _folder(server) == {"whole"}
-    assert not _is_replay(answer)
-    assert _heard(answer) == TEXT
-    assert len(_finished(server)) == 1
-
-
-def test_killed_between_the_file_and_the_commit_nothing_is_charged_or_replayed(folder: Path) -> None:
-    with running(folder) as server:
-        victim = worker(server)
-        # Whoever holds the database's write lock keeps the settlement from committing.
-        with closing(sqlite3.connect(server.data / "voxgate.db", isolation_level=None)) as database:
-            database.execute("BEGIN IMMEDIATE")
-            with _hung_up(server, "tone/tone"):
-                until(lambda: "whole" in _folder(server))
-                kill(victim)
-            database.execute("ROLLBACK")
-        assert _settled(server) == 0
-        answer = _ask(server, "tone/tone")
-        again = _ask(server, "tone/tone")
-    assert [_is_replay(answer), _is_replay(again)] == [False, True]
-    assert _heard(again) == TEXT
-    assert len(_finished(server)) == 1
-
-
-def test_killed_after_the_commit_what_was_charged_is_replayed(folder: Path) -> None:
-    with running(folder) as server:
-        with _hung_up(server, "tone/slow"):
-            until(lambda: _settled(server) == 1, within_s=30.0)
-            kill(worker(server))
-        answer = _ask(server, "tone/slow")
-    assert _is_replay(answer)
-    assert _heard(answer) == TEXT
-    assert len(usage_rows(server)) == 1
-
-
-def test_a_restart_keeps_what_may_be_asked_for_again(folder: Path) -> None:
-    with running(folder) as server:
-        first = _ask(server, "tone/tone")
-    with running(folder) as server:
-        again = _ask(server, "tone/tone")
-    assert [_is_replay(first), _is_replay(again)] == [False, True]
-    assert first.content == again.content
-    assert len(usage_rows(server)) == 1
-
-
-def test_several_workers_speak_it_once_and_each_has_it(
-    folder: Path, shared_postgres: Postgres, shared_redis: RedisServer
-) -> None:
-    schema = shared_postgres.new_schema()
-    environ = {
-        "VOXGATE_STORAGE__URL": shared_postgres.url(search_path=schema),
-        "VOXGATE_LIMITS__URL": shared_redis.url,
-        "VOXGATE_SERVER__WORKERS": "3",
-    }
-    with running(folder, environ=environ) as server:
-        with ThreadPoolExecutor(12) as asking:
-            answers = list(asking.map(lambda _: _ask(server, "tone/late"), range(12)))
-    lines = [json.loads(line) for line in server.log.read_text().splitlines()]
-    asked = {line["worker"] for line in lines if line.get("route") == "/v1/audio/speech"}
-    assert sorted(map(_is_replay, answers)) == [False] + [True] * 11
-    assert len({answer.content for answer in answers}) == 1
-    assert len(asked) > 1
-    outcomes = shared_postgres.psql(f"SELECT outcome FROM {schema}.usage")
-    assert outcomes == ["finished"]

@@ -7,7 +7,7 @@ from pathlib import Path
 from tests.faults.key_lives import expect_keys_to_come_and_go
 from tests.server import running
 
-KEYS = 6
+KEYS = 1
 
 
 def test_keys_come_and_go_beside_a_saturated_server(folder: Path) -> None:

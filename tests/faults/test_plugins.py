@@ -6,7 +6,6 @@ import json
 import os
 import subprocess
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import httpx2
@@ -38,6 +37,9 @@ REASONS = {
 """Of two plugins that give the same engine, either may be the one that is refused."""
 
 
+CONFIG = TONE + "[engines.bell]\nplugin = 'v_no_import'\n"
+
+
 @pytest.fixture(scope="module")
 def plugins(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     folder = tmp_path_factory.mktemp("plugins")
@@ -49,7 +51,7 @@ def plugins(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
 
 @pytest.fixture(scope="module")
 def server(plugins: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    with running(tmp_path_factory.mktemp("server"), environ=plugins) as started:
+    with running(tmp_path_factory.mktemp("server"), CONFIG, environ=plugins) as started:
         yield started
 
 
@@ -76,12 +78,15 @@ def test_readyz_names_each_as_degraded_and_stays_ready(server: Server) -> None:
     answer = httpx2.get(f"{server.url}/readyz")
     assert answer.status_code == 200
     degraded: list[dict[str, Any]] = answer.json()["degraded"]
-    _assert_all_named({each["plugin"]: (each["stage"], each["reason"]) for each in degraded})
+    _assert_all_named(
+        {each["plugin"]: (each["stage"], each["reason"]) for each in degraded if "plugin" in each}
+    )
 
 
-def test_engines_names_each(server: Server, plugins: dict[str, str]) -> None:
-    listed = json.loads(_voxgate(server, plugins, "engines", "--json").stdout)
-    assert {each["name"]: each["state"] for each in listed["data"]} == {"tone": "ready", "espeak": "ready"}
+def test_engines_names_each(server: Server) -> None:
+    listed = json.loads(server.cli("engines", "--json").stdout)
+    states = {each["name"]: each["state"] for each in listed["data"]}
+    assert states == {"tone": "ready", "espeak": "ready", "bell": "failed"}
     _assert_all_named({each["plugin"]: (each["stage"], each["reason"]) for each in listed["faults"]})
 
 
@@ -94,19 +99,12 @@ def test_check_names_each_and_fails(server: Server, plugins: dict[str, str]) -> 
     _assert_all_named({name: (stage, reason) for name, (stage, _, reason) in notes})
 
 
-def test_a_configured_engine_of_a_broken_plugin_says_what_broke(
-    plugins: dict[str, str], folder: Path
-) -> None:
-    config = TONE + "[engines.bell]\nplugin = 'v_no_import'\n"
-    with running(folder, config, environ=plugins) as server:
-        assert server.speech("Served.").status_code == 200
-        degraded = {
-            each.get("engine"): each for each in httpx2.get(f"{server.url}/readyz").json()["degraded"]
-        }
-        assert degraded["bell"]["state"] == "failed"
-        assert degraded["bell"]["reason"] == "failed: see voxgate engines"
-        listed = json.loads(_voxgate(server, plugins, "engines", "--json").stdout)["data"]
-        assert "newer soundbox" in {each["name"]: each["reason"] for each in listed}["bell"]
-        refused = server.speech("Served?", model="bell/standard", voice="tone/tone")
-        assert refused.status_code == 503
-        assert "soundbox" not in refused.text
+def test_a_configured_engine_of_a_broken_plugin_says_what_broke(server: Server) -> None:
+    degraded = {each.get("engine"): each for each in httpx2.get(f"{server.url}/readyz").json()["degraded"]}
+    assert degraded["bell"]["state"] == "failed"
+    assert degraded["bell"]["reason"] == "failed: see voxgate engines"
+    listed = json.loads(server.cli("engines", "--json").stdout)["data"]
+    assert "newer soundbox" in {each["name"]: each["reason"] for each in listed}["bell"]
+    refused = server.speech("Served?", model="bell/standard", voice="tone/tone")
+    assert refused.status_code == 503
+    assert "soundbox" not in refused.text

@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.processes import children, until
-from tests.server import TONE, VOXGATE, Server, free_port, running
+from tests.commands import command
+from tests.faults.processes import children
+from tests.server import TONE, VOXGATE, Server, free_port, running, stop
 
 
 @pytest.fixture
@@ -28,8 +29,8 @@ def _refused(folder: Path, config: str = TONE, port: int = 0, **more: str) -> st
     file.write_text(config)
     metrics = f"127.0.0.1:{free_port()}"
     env = {**os.environ, "VOXGATE_CONFIG": str(file), "VOXGATE_SERVER__METRICS": metrics, **more}
-    command = [str(VOXGATE), "serve", "--port", str(port)]
-    done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=30)
+    words = [str(VOXGATE), "serve", "--port", str(port)]
+    done = subprocess.run(words, env=env, capture_output=True, text=True, timeout=30)
     assert done.returncode == 1, done.stderr
     assert not done.stdout
     (line,) = done.stderr.splitlines()
@@ -82,8 +83,7 @@ def test_a_config_error_names_the_file_and_the_key(folder: Path, config: str, ke
     port = [] if "port" in key else ["--port", "0"]
     file = folder / "wrong.toml"
     file.write_text(config)
-    command = [str(VOXGATE), "serve", "--config", str(file), *port]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=30)
+    done = command(file, "serve", *port, check=False)
     assert done.returncode == 1
     assert f"{file}: {key}: " in done.stderr
     assert "Traceback" not in done.stderr
@@ -95,15 +95,16 @@ def test_a_database_that_cannot_be_opened_ends_the_start_with_its_reason(folder:
     (folder / "config.toml").write_text(TONE)
     env = {**os.environ, "VOXGATE_CONFIG": str(folder / "config.toml")}
     env["VOXGATE_SERVER__METRICS"] = ""
-    command = [str(VOXGATE), "serve", "--port", "0"]
-    done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=30)
+    words = [str(VOXGATE), "serve", "--port", "0"]
+    done = subprocess.run(words, env=env, capture_output=True, text=True, timeout=30)
     assert done.returncode == 1
     assert "not a database" in done.stderr
     assert "Ctrl-C stops it." not in done.stdout
 
 
-def test_the_lock_is_free_again_as_soon_as_the_server_is_gone(folder: Path) -> None:
-    for _ in range(2):
-        with running(folder) as server:
-            assert len(children(server)) == 3
-        until(lambda: server.process.returncode == 0)
+def test_the_lock_is_free_again_as_soon_as_the_server_is_gone(server: Server) -> None:
+    """The last test, which ends the server of the others."""
+    assert stop(server.process) == 0
+    with running(server.config.parent) as again:
+        assert len(children(again)) == 2
+    assert again.process.returncode == 0

@@ -1,4 +1,4 @@
-"""Three workers on PostgreSQL and Redis: one count, one page of metrics, and each may die or be cut off."""
+"""Workers on PostgreSQL and Redis: one count, one page of metrics, and each may die or be cut off."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from tests.databases import Postgres, postgres
 from tests.faults.clusters import Asker, answered_by, metric, readiness, workers
 from tests.faults.processes import AGAIN_S, kill, until
 from tests.redis_server import RedisServer, redis_server
-from tests.server import TONE, Server, running
+from tests.server import ALONE, Server, running
 
-WORKERS = 3
+WORKERS = 2
 RPM = 60
 DEAD_S = 5.0
 LATE_S = 10.0
 """For an outage to be seen, or to be over: a database is waited for, and a worker is restarted."""
 
-_CONFIG = TONE.replace("[server]", '[server]\ntrusted_proxies = ["127.0.0.1"]\ndrain_s = 20')
+_CONFIG = ALONE.replace("[server]", '[server]\ntrusted_proxies = ["127.0.0.1"]\ndrain_s = 20')
 _CONFIG += f"[plans.counted]\nrpm = {RPM}\n[plans.spare]\n"
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from tests.faults.clouds import ENVIRON, KINDS, clouds
 from tests.faults.stalls import (
+    CONFIG,
     expect_an_endless_answer_that_nobody_reads_to_hold_no_slot,
     expect_stalled_clients_of_a_provider_to_hold_no_slot,
     expect_stalled_clients_to_be_cut_off,
@@ -13,16 +14,18 @@ from tests.faults.stalls import (
 from tests.server import running
 
 STALL_S = 3.0
+FEW = 5
+"""With more sound than the worker's memory may grow by."""
 
 
 def test_a_stalled_client_holds_no_slot_little_memory_and_is_cut_off(folder: Path) -> None:
-    with running(folder, environ={"VOXGATE_SERVER__STALL_S": str(STALL_S)}) as server:
-        expect_stalled_clients_to_be_cut_off(server, STALL_S)
+    with running(folder, CONFIG, environ={"VOXGATE_SERVER__STALL_S": str(STALL_S)}) as server:
+        expect_stalled_clients_to_be_cut_off(server, STALL_S, FEW)
 
 
 def test_an_answer_that_fits_no_memory_holds_no_slot_either(folder: Path) -> None:
     # The second one waits while a quarter of an hour of sound is made for the first.
-    with running(folder, environ={"VOXGATE_SERVER__FIRST_AUDIO_S": "60"}) as server:
+    with running(folder, CONFIG, environ={"VOXGATE_SERVER__FIRST_AUDIO_S": "60"}) as server:
         expect_an_endless_answer_that_nobody_reads_to_hold_no_slot(server)
 
 

@@ -19,7 +19,7 @@ NOTHING_LEFT_S = 10.0
 
 def _kill_supervisor(server: Server) -> None:
     family, run = children(server), runtime_folder(server)
-    assert len(family) == 3
+    assert len(family) == 2
     assert list(run.iterdir())
     os.kill(server.process.pid, signal.SIGKILL)
     until(lambda: all(is_over(child) for child in family), NOTHING_LEFT_S)

@@ -13,11 +13,11 @@ from plugins.tone.decode import decode
 from tests.faults.processes import host, kill, state, until, usage_rows
 from tests.faults.stalls import SHORT, requested, stalled
 from tests.faults.streams import stream
-from tests.server import TONE, Server, running
+from tests.server import ALONE, Server, running
 from tests.sound import decoded
 
 NEIGHBOURS = 4
-CONFIG = TONE.replace("[server]", "[server]\nfirst_audio_s = 40").replace(
+CONFIG = ALONE.replace("[server]", "[server]\nfirst_audio_s = 40").replace(
     "[engines.tone]", "[engines.tone]\nslots = 8\nprocesses = 1"
 )
 DYING = """
@@ -31,9 +31,10 @@ prices.speech = { credits = 1, per = "second" }
 """
 
 
-@pytest.fixture
-def server(tmp_path: Path) -> Iterator[Server]:
-    with running(tmp_path, CONFIG + DYING) as started:
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """The last test ends it."""
+    with running(tmp_path_factory.mktemp("server"), CONFIG + DYING) as started:
         yield started
 
 
@@ -65,7 +66,7 @@ def test_neighbours_that_waited_for_their_first_audio_are_served_and_the_killer_
 
 def test_a_client_that_stops_reading_does_not_hold_up_a_text_that_runs_alone(tmp_path: Path) -> None:
     with running(
-        tmp_path, TONE.replace("[engines.tone]", "[engines.tone]\npace = 0\nprocesses = 1")
+        tmp_path, ALONE.replace("[engines.tone]", "[engines.tone]\npace = 0\nprocesses = 1")
     ) as server:
         with requested(server, "The suspect.", voice="tone/late"):
             until(lambda: int(state(server, "tone")["running"]) == 1)
@@ -78,7 +79,7 @@ def test_a_client_that_stops_reading_does_not_hold_up_a_text_that_runs_alone(tmp
 
 
 def test_sound_before_a_death_is_charged_once_the_text_is_known_for_it(server: Server) -> None:
-    ids = []
+    ids, before = [], _deaths(server)
     paying = server._replace(key=server.mint_key("payer", plan="paid").secret)
     for _ in range(2):
         with stream(paying, "dying/tone", "These words kill late.", model="dying/standard") as speech:
@@ -89,7 +90,7 @@ def test_sound_before_a_death_is_charged_once_the_text_is_known_for_it(server: S
         until(lambda: state(server, "dying")["state"] == "ready")
     third = paying.speech("These words kill late.", voice="dying/tone", model="dying/standard")
     assert third.status_code == 400, third.text
-    assert _deaths(server) == 2
+    assert _deaths(server) == before + 2
     server.process.terminate()
     server.process.wait()
     rows = usage_rows(server)

@@ -15,12 +15,12 @@ from tests.faults.clusters import metric, workers
 from tests.faults.processes import kill, until
 from tests.faults.streams import stream
 from tests.redis_server import RedisServer
-from tests.server import TONE, Server, running, stop
+from tests.server import ALONE, Server, running, stop
 
 WORKERS = 2
 CRASHES = 5
 TEXT = "Each of these is heard to its end."
-_CONFIG = TONE.replace("[server]", f"[server]\nworkers = {WORKERS}\ndrain_s = 20").replace(
+_CONFIG = ALONE.replace("[server]", f"[server]\nworkers = {WORKERS}\ndrain_s = 20").replace(
     "[engines.tone]", "[engines.tone]\nslots = 16"
 )
 
@@ -37,8 +37,8 @@ def server(
         yield started
 
 
-def _crash_for_good(server: Server, number: int) -> None:
-    for _ in range(CRASHES):
+def _crash(server: Server, number: int, times: int) -> None:
+    for _ in range(times):
         until(lambda: number in workers(server))
         kill(workers(server)[number])
 
@@ -49,7 +49,7 @@ def _events(server: Server, event: str) -> list[dict[str, object]]:
 
 
 def test_a_worker_given_up_is_reported_and_the_others_serve_until_they_fail_too(server: Server) -> None:
-    _crash_for_good(server, 1)
+    _crash(server, 1, CRASHES)
     until(lambda: bool(_events(server, "server.worker.failed")))
     (line,) = _events(server, "server.worker.failed")
     assert (line["worker"], line["level"]) == (1, "error")
@@ -58,15 +58,16 @@ def test_a_worker_given_up_is_reported_and_the_others_serve_until_they_fail_too(
     ready = httpx2.get(f"{server.url}/readyz")
     (degraded,) = ready.json()["degraded"]
     assert (ready.status_code, degraded["worker"], degraded["state"]) == (200, 1, "failed")
-    _crash_for_good(server, 0)
+    _a_worker_started_later_knows_who_was_given_up(server)
+    _crash(server, 0, CRASHES - 1)
     assert server.process.wait(20) == 1
 
 
-def test_a_worker_started_later_knows_who_was_given_up(server: Server) -> None:
-    _crash_for_good(server, 1)
+def _a_worker_started_later_knows_who_was_given_up(server: Server) -> None:
     before = workers(server)[0]
     kill(before)
     until(lambda: workers(server).get(0, before).pid != before.pid)
+    until(lambda: metric(server, "voxgate_workers_ready") == 1)
     assert httpx2.get(f"{server.url}/readyz").json()["degraded"][0]["worker"] == 1
 
 

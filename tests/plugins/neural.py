@@ -15,14 +15,21 @@ import msgspec
 import pytest
 
 from plugins.audioseal import plugin as audioseal
+from plugins.pocket import plugin as pocket
 from plugins.resemblyzer import plugin as resemblyzer
 from plugins.xtts import plugin as xtts
 from proxy.config.secret import environ_for_hosts
 from proxy.engines import environment_build, environments
 from proxy.engines.environments import MANIFEST, Environment, EnvironmentRefused, Recipe
 from speech_engine import Hosted
+from tests.clients.environments import built
 
-PLUGINS = {"audioseal": audioseal.HOSTED, "resemblyzer": resemblyzer.HOSTED, "xtts": xtts.HOSTED}
+PLUGINS = {
+    "audioseal": audioseal.HOSTED,
+    "pocket": pocket.HOSTED,
+    "resemblyzer": resemblyzer.HOSTED,
+    "xtts": xtts.HOSTED,
+}
 SHARED = "neural"
 ROOT = Path(__file__).parents[2]
 TOOLS = ("pytest", "_pytest", "py", "pluggy", "iniconfig", "hypothesis", "sortedcontainers")
@@ -77,8 +84,12 @@ def environ(*paths: Path) -> dict[str, str]:
     return environ_for_hosts(os.environ, ()) | {"PYTHONPATH": os.pathsep.join(map(str, paths))}
 
 
-def run_cases(plugin: str, cases: Path, tools: Path) -> None:
-    """Run a folder of cases in a plugin's environment. `tools` is an empty folder."""
+CASES_S = 1_200.0
+"""The longest that a plugin's cases may take: what stands still is a failure."""
+
+
+def run_cases(plugin: str, cases: Path, tools: Path, which: str = "not soak") -> None:
+    """Run a folder of cases in a plugin's environment, those of a marker. `tools` is an empty folder."""
     for name in (*TOOLS, *MORE_TOOLS):
         spec = importlib.util.find_spec(name)
         assert spec is not None, name
@@ -88,15 +99,28 @@ def run_cases(plugin: str, cases: Path, tools: Path) -> None:
         (tools / place.name).symlink_to(place)
     command = [interpreter(plugin), "-m", "pytest", "-c", str(cases / "pytest.ini"), "--rootdir", str(cases)]
     done = subprocess.run(
-        [*command, "--confcutdir", str(cases), "-q", "-s", str(cases)],
+        [*command, "--confcutdir", str(cases), "-q", "-s", "-m", which, str(cases)],
         cwd=ROOT,
         env=environ(ROOT, tools),
         capture_output=True,
         text=True,
         check=False,
+        timeout=CASES_S,
     )
     print(done.stdout)
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+def kept_model(plugin: str, *kinds: str) -> Path:
+    """The tiny model of a plugin's tests, made once and kept in the user's cache. Nobody writes into it."""
+    python = interpreter(plugin)
+    made_by = (f"plugins/{plugin}/*.py", f"tests/plugins/{plugin}/tiny.py", "speech_engine/model_files/*.py")
+    sources = [file.read_text() for pattern in made_by for file in sorted(ROOT.glob(pattern))]
+
+    def make(folder: Path) -> None:
+        run_module(plugin, f"tests.plugins.{plugin}.tiny", str(folder), *kinds)
+
+    return built("-".join(("tiny", plugin, *kinds)), [python, *sources], make)
 
 
 def run_module(plugin: str, module: str, *arguments: str) -> None:

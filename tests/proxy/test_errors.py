@@ -23,7 +23,9 @@ def test_every_engine_error_has_a_place(kind: type[EngineError]) -> None:
         # The user's to mend: the engine's message is for them, and asking again would not help.
         assert failure.message == "The engine's own words."
         is_of_a_field = kind is not ReaderTooSlow
-        assert failure.param in (("input", "instructions", "language", "voice") if is_of_a_field else (None,))
+        assert failure.param in (
+            ("input", "instructions", "language", "voice", "provenance") if is_of_a_field else (None,)
+        )
         assert failure.retry_after_s is None
     else:
         assert isinstance(failure, UpstreamFailed)

@@ -1,4 +1,4 @@
-"""A thousand listeners to one batched model at each load: the short twin has a third of them."""
+"""A thousand listeners to one batched model at each load: the short twin has a fifth of them."""
 
 from __future__ import annotations
 

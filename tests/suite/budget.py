@@ -13,7 +13,7 @@ from tests.suite.folders import is_soak
 FILE_S = 15.0
 TEST_S = 5.0
 KEPT = Path(__file__).parent / "file_seconds.txt"
-"""Seconds by file, longest first, from an earlier run: with these the long files begin first."""
+"""Seconds by file, longest first. Each whole run writes it; in the next, the long files begin first."""
 
 _WORTH_KEEPING_S = 1.0
 
@@ -21,8 +21,7 @@ _WORTH_KEEPING_S = 1.0
 class Budget:
     """Adds up what each test took, in every process of the run, and starts the long files first."""
 
-    def __init__(self, keep: bool) -> None:
-        self._keep = keep
+    def __init__(self) -> None:
         self._tests: defaultdict[str, float] = defaultdict(float)
 
     @pytest.hookimpl(trylast=True)
@@ -34,10 +33,12 @@ class Budget:
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         self._tests[report.nodeid] += report.duration
 
-    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+    def pytest_terminal_summary(
+        self, terminalreporter: pytest.TerminalReporter, config: pytest.Config
+    ) -> None:
         tests = {name: spent for name, spent in self._tests.items() if not _is_soak(name)}
         files = by_file(tests)
-        if self._keep:
+        if files and is_whole(config):
             KEPT.write_text(lines_of(files))
         over = [*over_budget(files, FILE_S), *over_budget(tests, TEST_S)]
         terminalreporter.section("budget")
@@ -47,6 +48,13 @@ class Budget:
             f"budget: a file {FILE_S:.0f} s, a test {TEST_S:.0f} s; over it: {len(over)} of "
             f"{len(files)} files and {len(tests)} tests"
         )
+
+
+def is_whole(config: pytest.Config) -> bool:
+    """Whether this run takes all that `make test` runs: a part knows too little of what the whole takes."""
+    is_narrowed = config.option.keyword or config.option.maxfail or config.getoption("lf", False)
+    is_all = config.args_source is pytest.Config.ArgsSource.TESTPATHS
+    return is_all and not is_narrowed and config.option.markexpr == "not soak"
 
 
 def by_file(tests: Mapping[str, float]) -> dict[str, float]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path, PurePath
 
 import pytest
@@ -46,11 +47,8 @@ class Folders:
     @pytest.hookimpl(tryfirst=True)
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
         for item in items:
-            path = _in_tests(item.path)
-            if is_soak(path):
-                item.add_marker(pytest.mark.soak)
-            elif is_unit(path):
-                item.add_marker(pytest.mark.unit)
+            if mark := _mark_of(item.path):
+                item.add_marker(mark)
 
     def pytest_ignore_collect(self, collection_path: Path, config: pytest.Config) -> bool | None:
         path, is_folder = _in_tests(collection_path), collection_path.is_dir()
@@ -62,6 +60,14 @@ class Folders:
             case _:
                 wanted = True
         return None if wanted else True
+
+
+@cache
+def _mark_of(file: Path) -> pytest.MarkDecorator | None:
+    path = _in_tests(file)
+    if is_soak(path):
+        return pytest.mark.soak
+    return pytest.mark.unit if is_unit(path) else None
 
 
 def is_soak(path: PurePath) -> bool:

@@ -13,8 +13,10 @@ import pytest
 
 from tests.suite import memory
 from tests.suite.budget import by_file, lines_of, over_budget, seconds_by_file
+from tests.suite.collecting import import_tests
 from tests.suite.folders import NOT_UNIT, TESTS, UNIT, is_soak, is_unit
 from tests.suite.guard import Guard
+from tests.suite.not_run import MAY_BE_SKIPPED, NotRun
 
 
 @pytest.mark.parametrize("path", [*UNIT, *NOT_UNIT])
@@ -71,7 +73,63 @@ def test_the_seconds_of_files_are_kept_and_read_again() -> None:
     }
 
 
+@pytest.mark.parametrize(
+    ("ci", "nodeid", "outcome"),
+    [
+        ("", "tests/faults/test_confined.py::test_a", "skipped"),
+        ("false", "tests/faults/test_confined.py::test_a", "skipped"),
+        ("true", "tests/faults/test_confined.py::test_a", "failed"),
+        ("true", next(iter(MAY_BE_SKIPPED)) + "[row-1]", "skipped"),
+    ],
+)
+def test_what_a_machine_lacks_fails_by_its_name_in_ci(
+    monkeypatch: pytest.MonkeyPatch, ci: str, nodeid: str, outcome: str
+) -> None:
+    monkeypatch.setenv("CI", ci)
+    because = ("a.py", 1, "Skipped: no seccomp")
+    report = pytest.TestReport(nodeid, ("a.py", 1, "a"), {}, "skipped", because, "setup")
+    making = NotRun().pytest_runtest_makereport()
+    next(making)
+    with pytest.raises(StopIteration) as made:
+        making.send(report)
+    assert made.value.value.outcome == outcome
+    assert "no seccomp" in str(made.value.value.longrepr)
+
+
+@pytest.mark.parametrize("nodeid", MAY_BE_SKIPPED)
+def test_what_may_be_skipped_is_there(nodeid: str) -> None:
+    file, _, name = nodeid.partition("::")
+    assert f"def {name}(" in (TESTS.parent / file).read_text()
+
+
 def test_no_folder_in_memory_is_chosen_without_room(tmp_path: Path) -> None:
     assert memory.choose(tmp_path, room=0) == tmp_path
     assert memory.choose(tmp_path, room=2**80) is None
     assert memory.choose(tmp_path / "absent", room=0) is None
+
+
+@pytest.mark.parametrize(("start", "order"), [(0, "abcd"), (1 / 3, "bcda"), (2 / 3, "cdab")])
+def test_each_process_reads_the_tests_from_another_file_on(
+    start: float, order: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[str] = []
+    monkeypatch.setattr(sys, "seen_by_a_test", seen, raising=False)
+    monkeypatch.syspath_prepend(tmp_path)
+    folder = tmp_path / f"shared_{order}"
+    folder.mkdir()
+    for name in ("__init__", "conftest", *(f"test_{each}" for each in "dcba")):
+        (folder / f"{name}.py").write_text("import sys\nsys.seen_by_a_test.append(__name__)\n")
+    import_tests(folder, start)
+    names = [name.partition(".")[2] for name in seen]
+    assert names == ["", "conftest", *(f"test_{each}" for each in order)]
+
+
+def test_a_test_that_cannot_be_read_is_left_to_pytest(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(tmp_path)
+    folder = tmp_path / "broken"
+    folder.mkdir()
+    (folder / "__init__.py").touch()
+    (folder / "test_a.py").write_text("raise ValueError")
+    import_tests(folder, 0)

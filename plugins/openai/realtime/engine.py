@@ -14,7 +14,6 @@ from plugins.openai.realtime.session import Session
 from plugins.openai.realtime.session_pool import SessionPool
 from plugins.openai.realtime.settings import RATE_HZ, RealtimeSettings
 from plugins.openai.realtime.transcript import Reader, words_of
-from plugins.openai.refusals import refusal
 from speech_engine import (
     Audio,
     Context,
@@ -24,7 +23,6 @@ from speech_engine import (
     EngineVoice,
     Event,
     Finished,
-    HttpRequest,
     ModelInfo,
     ProviderCount,
     SpeechJob,
@@ -36,10 +34,7 @@ from speech_engine import (
 from speech_engine.pcm import PcmPieces
 from speech_engine.text.cleaning import is_speech
 
-_LIST_S = 8.0
 _LONGEST_WAIT_S = 60.0
-_NO_LIST = (403, 404, 405, 501)
-"""The list does not exist, or this key may not read it. The key may speak all the same."""
 
 
 class RealtimeEngine:
@@ -51,6 +46,7 @@ class RealtimeEngine:
         self._settings = settings
         self._context = context
         self._shutdown_dates: dict[str, str] = {}
+        self._lists = lists.Lists(settings, context.http)
         self._limited_until: dict[str, float] = {}
         self._pool = SessionPool(
             lambda key, on_idle: Session(key, settings, context.sockets, self._note_limits, on_idle),
@@ -70,15 +66,8 @@ class RealtimeEngine:
 
     async def refresh(self) -> None:
         """Ask for the models' last days. The request also shows that the provider is up."""
-        settings = self._settings
-        request = HttpRequest(
-            method="GET", url=settings.url("/models"), headers=settings.http_headers, within_s=_LIST_S
-        )
-        async with self._context.http.send(request) as answer:
-            if answer.status == 200:
-                self._shutdown_dates = lists.shutdown_dates(lists.decoded(await answer.read()))
-            elif answer.status not in _NO_LIST:
-                raise refusal(answer.status, answer.headers, await answer.read())
+        if (listed := await self._lists.first("/models")) is not None:
+            self._shutdown_dates = lists.shutdown_dates(listed)
 
     async def speak(self, job: SpeechJob) -> AsyncGenerator[Event, None]:
         self._check(job)

@@ -9,7 +9,7 @@ import msgspec
 from msgspec import Meta
 
 from plugins.openai.server import ServerSettings
-from speech_engine import ANY_LANGUAGE, Language, ModelInfo, VoiceInfo
+from speech_engine import ANY_LANGUAGE, Language, ModelInfo, Names, VoiceInfo, as_they_are
 
 _Name = Annotated[str, Meta(min_length=1, max_length=256)]
 _Names = Annotated[tuple[_Name, ...], Meta(min_length=1)]
@@ -96,6 +96,10 @@ class RealtimeSettings(ServerSettings, frozen=True, forbid_unknown_fields=True, 
     def voice_infos(self) -> tuple[VoiceInfo, ...]:
         names = dict.fromkeys((*self.voices, *self.substitutes))
         return tuple(VoiceInfo(id=name, name=name) for name in names)
+
+    def names(self) -> Names:
+        """Return what the API knows of OpenAI's names."""
+        return as_they_are(info.id for info in self.voice_infos())
 
     def model(self, id_: str, shutdown_date: str = "") -> ModelInfo:
         return ModelInfo(

@@ -52,7 +52,7 @@ async function openMaker() {
     showLanguages(told.languages);
     showConsents(consents.data);
     allowWay("none", me.plan.consent === "waived");
-    await showPhrase();
+    await Promise.all([showHint(), showPhrase()]);
   } catch (failure) {
     if (own === mine) fail(failure, makerForm);
   }
@@ -62,8 +62,9 @@ function showLanguages(spoken) {
   const preferred = navigator.languages.filter((tag) => tag.includes("-") || spoken.includes(tag));
   const tags = [...new Set([...spoken, ...preferred, ...voices.map(({ language }) => language).filter(Boolean)])];
   const named = tags.map((tag) => option(tag, languageName(tag)));
-  at("own-language").replaceChildren(...named.sort((a, b) => a.text.localeCompare(b.text, "en")));
-  at("own-language").value = preferred[0] ?? "en";
+  // Nobody guesses: a wrong language would stay with the voice.
+  const asked = option("", "What do you speak?");
+  at("own-language").replaceChildren(asked, ...named.sort((a, b) => a.text.localeCompare(b.text, "en")));
 }
 
 function showConsents(kept) {
@@ -75,11 +76,26 @@ function showConsents(kept) {
   allowWay("kept", kept.length > 0);
 }
 
+// Whether anything here can speak a recording in this language: told before there is one.
+async function showHint() {
+  const [language, mine] = [at("own-language").value, own];
+  const query = new URLSearchParams({ mine: true, limit: 1, ...(language && { language }) });
+  const { hint = "" } = await (await ask(`audio/voices?${query}`, mine.key)).json();
+  if (own !== mine || at("own-language").value !== language) return;
+  at("maker-hint").textContent = hint;
+  at("maker-hint").hidden = !hint;
+}
+
 // Some languages have no sentence. Then the server's words say what to do.
 async function showPhrase() {
   const [language, mine] = [at("own-language").value, own];
   const place = at("phrase");
   let text;
+  if (!language) {
+    place.lang = "en";
+    place.textContent = "Choose a language above, and the sentence is here.";
+    return;
+  }
   try {
     text = (await (await ask(`audio/voice_consents/phrases?language=${language}`, mine.key)).json()).phrase;
     place.lang = language;
@@ -160,6 +176,7 @@ async function create() {
   forgive();
   const turn = (making = {});
   try {
+    if (!at("own-language").value) throw { message: "Choose the language that is spoken in the recording.", param: "language" };
     if (!sample.take) throw { message: "Record the voice, or choose a file.", param: "audio_sample" };
     const consent = await keepConsent(mine.key);
     if (making !== turn) return;
@@ -208,7 +225,10 @@ async function forgetConsent() {
 at("own-new").addEventListener("click", openMaker);
 at("cancel").addEventListener("click", cancel);
 at("own-forget").addEventListener("click", forgetConsent);
-at("own-language").addEventListener("change", showPhrase);
+at("own-language").addEventListener("change", () => {
+  showPhrase();
+  showHint().catch((failure) => fail(failure, makerForm));
+});
 at("ways").addEventListener("change", showWay);
 at("maker").addEventListener("submit", (event) => {
   event.preventDefault();

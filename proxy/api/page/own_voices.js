@@ -7,17 +7,7 @@ const WITHOUT_KEY = "Enter a key above, and the voices that you made are here.";
 const ERASED = "The recording, and all that was made of it, is erased here and at providers. Nobody can bring it back.";
 const ownForm = { fields: {}, end: at("own-end"), status: at("own-status") };
 const kinds = { audio_sample: "recording", mix: "mix", cast: "cast" };
-const languages = new Intl.DisplayNames("en", { type: "language" });
 let own = { key: null, voices: [] };
-let preview = null;
-
-function languageName(tag) {
-  try {
-    return languages.of(tag);
-  } catch {
-    return tag;
-  }
-}
 
 function closeOwn() {
   own = { key: null, voices: [] };
@@ -65,14 +55,13 @@ function showOwn() {
   at("own-list").hidden = !own.voices.length;
   at("own-about").hidden = own.voices.length > 0;
   at("own-about").textContent = own.key ? "There is none yet. Record one, or choose a file." : WITHOUT_KEY;
+  // Before anything is recorded: a voice that nothing here can speak is a recording given for nothing.
+  at("own-hint").textContent = own.key ? recordingHint : "";
+  at("own-hint").hidden = !at("own-hint").textContent;
 }
 
 function day(seconds) {
   return new Date(seconds * 1000).toLocaleDateString("en-GB", { dateStyle: "medium" });
-}
-
-function element(name, text, more = {}) {
-  return Object.assign(document.createElement(name), { textContent: text, ...more });
 }
 
 function row(voice) {
@@ -84,8 +73,8 @@ function row(voice) {
   about.append(name, element("p", facts.filter(Boolean).join(" · "), { className: "hint" }), ...remarks(voice));
   const buttons = element("div", "", { className: "buttons" });
   for (const [word, act] of [["Play", play], ["Use", use], ["Delete", doom]]) {
-    const button = element("button", "", { type: "button" });
-    label(button, word, voice);
+    const button = element("button", "", { type: "button", disabled: word !== "Delete" && !voice.engines.length });
+    setAction(button, word, voice);
     button.addEventListener("click", () => act(voice, button));
     buttons.append(button);
   }
@@ -93,61 +82,18 @@ function row(voice) {
   return made;
 }
 
-// In a list, "Delete" alone does not tell whom.
-function label(button, word, voice) {
-  button.textContent = word;
-  button.setAttribute("aria-label", `${word} ${voice.name}`);
-}
-
 function remarks(voice) {
   const { quality, speaker, clones = [], engines, expires_at: ends } = voice;
   const all = (quality?.reasons ?? []).map((reason) => `${reason[0].toUpperCase()}${reason.slice(1)}.`);
   if (speaker?.answer === "other") all.push("Another speaker seems to have given the consent.");
   for (const { engine, state, error } of clones) if (state !== "ready") all.push(`${engine}: ${state}${error && `, ${error}`}.`);
-  if (!engines.length) all.push("No engine here can speak it yet.");
+  if (!engines.length) all.push(voice.hint ?? "No engine here can speak it yet.");
   if (ends) all.push(`It is erased on ${day(ends)} if it does not speak before.`);
   return all.map((text) => element("p", text, { className: "hint" }));
 }
 
-function stopPreview() {
-  preview?.aborter.abort();
-  endPreview();
-  at("own-audio").pause();
-  URL.revokeObjectURL(at("own-audio").src);
-  at("own-audio").removeAttribute("src");
-  at("own-audio").hidden = true;
-}
-
-// The same button stops what it began.
-async function play(voice, button) {
-  const isStop = preview?.button === button;
-  stopPreview();
-  forgive();
-  at("own-status").textContent = isStop ? "Stopped." : `Asking for ${voice.name}…`;
-  if (isStop) return;
-  const mine = (preview = { voice, button, aborter: new AbortController() });
-  label(button, "Stop", voice);
-  try {
-    const query = new URLSearchParams({ model: modelOf(voice), response_format: "wav" });
-    const path = `audio/voices/${encodeURIComponent(voice.id)}/preview?${query}`;
-    const sound = await (await ask(path, own.key, { signal: mine.aborter.signal })).blob();
-    if (preview !== mine) return;
-    at("own-audio").src = URL.createObjectURL(sound);
-    at("own-audio").hidden = false;
-    at("own-status").textContent = `${voice.name} speaks.`;
-    // A browser may want another click, if the sound came late: its own button is there.
-    await at("own-audio").play().catch(() => preview === mine && endPreview());
-  } catch (failure) {
-    if (preview !== mine) return;
-    stopPreview();
-    fail(failure, ownForm);
-  }
-}
-
-function endPreview() {
-  if (preview) label(preview.button, "Play", preview.voice);
-  preview = null;
-  at("own-status").textContent = "";
+function play(voice, button) {
+  return hearPreview(voice, button, ownForm);
 }
 
 function use(voice) {
@@ -223,4 +169,3 @@ function tellErased(voice, left, consent) {
 }
 
 at("own-more").addEventListener("click", showNext);
-at("own-audio").addEventListener("ended", endPreview);

@@ -1,4 +1,3 @@
-"use strict";
 // What the whole page shares: its elements, its server, and how a failure is told.
 
 const at = (id) => document.getElementById(id);
@@ -6,12 +5,16 @@ const root = new URL("v1", location.origin + location.pathname.replace(/[^/]*$/,
 
 // Failures name a field of the API. A form says which of its elements that is, where else to tell it, and its status.
 function fail({ message, param, code }, { fields, end, status }) {
-  const named = code === "invalid_api_key" ? at("key") : fields[param];
+  const isKey = code === "invalid_api_key";
+  if (isKey) showDoor(true);
+  const named = isKey ? at("key") : fields[param];
   // A field that is not shown can neither have the focus nor the words beside it.
   const field = named?.offsetParent ? named : null;
   // Beside its field: on a phone the end of the form is out of sight.
   if (field) field.closest("fieldset, div").append(at("alert"));
   else end.before(at("alert"));
+  // The words of a field are told where it can be seen.
+  field?.closest("details")?.setAttribute("open", "");
   at("alert").textContent = message;
   at("alert").hidden = false;
   status.textContent = "";

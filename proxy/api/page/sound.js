@@ -53,8 +53,17 @@ class Player {
     this.until += buffer.duration;
   }
 
+  get samples() {
+    return this.parts.reduce((sum, part) => sum + part.length, 0) / 2;
+  }
+
   get seconds() {
-    return this.parts.reduce((sum, part) => sum + part.length, 0) / 2 / RATE;
+    return this.samples / RATE;
+  }
+
+  // What is heard now. A gap, in which the server is late, moves the end and not the place.
+  get position() {
+    return Math.max(0, this.seconds - Math.max(0, this.until - this.context.currentTime));
   }
 
   // A closed context ends nothing, so a stop has to be told.

@@ -9,8 +9,6 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 import msgspec
 import structlog
 
-from proxy.audio.recordings.account_turns import AccountTurns
-from proxy.audio.recordings.job_processes import JobLost, JobProcesses
 from proxy.audio.recordings.recording import (
     LEAST_RATE_HZ,
     MOST_CHANNELS,
@@ -21,18 +19,23 @@ from proxy.audio.recordings.recording import (
     Undecoded,
     UnusableRecording,
 )
+from proxy.helpers.helper import Helper, HelperDied, HelperFailed, HelperSpec
+from proxy.helpers.places import FairPlaces
 
 MOST_AT_ONCE = 2
 """Each of them may have a recording of 43 MB in memory, and what is made of it."""
 MOST_WAITING = 8
 """Each of them keeps an upload of 10 MiB in memory."""
 MOST_OF_ACCOUNT = 3
-"""One account has one turn, and so many uploads with those that wait: it keeps no others out."""
 
 WITHIN_S = 30.0
 
-_CHILD = "proxy.audio.recordings.decoding_child"
-_MOST_ANSWER_BYTES = 3 * MOST_SAMPLES + 4096
+_SPEC = HelperSpec(
+    module="proxy.audio.recordings.decoding_child",
+    is_for_one=True,
+    keeps_spare=True,
+    most_answer_bytes=3 * MOST_SAMPLES + 4096,
+)
 
 _log = structlog.get_logger()
 _decode_answer = msgspec.msgpack.Decoder(Decoded | Undecoded).decode
@@ -44,17 +47,21 @@ class Decoder:
     def __init__(
         self, *, at_once: int = MOST_AT_ONCE, waiting: int = MOST_WAITING, within_s: float = WITHIN_S
     ) -> None:
-        self._turns = AccountTurns(at_once, waiting, MOST_OF_ACCOUNT)
-        self._processes = JobProcesses(_CHILD, within_s, _MOST_ANSWER_BYTES, keeps_one=True)
+        """The process limits the processor's time. `within_s` is for one that waits for something else."""
+        self._places = FairPlaces(
+            "uploads to decode", places=at_once + waiting, of_account=MOST_OF_ACCOUNT, at_once=at_once
+        )
+        self._within_s = within_s
+        self._helper = Helper(_SPEC)
         self._has_warned = False
 
     def __repr__(self) -> str:
-        ready = "one" if self._processes.is_one_ready else "none"
-        return f"<Decoder, {self._turns.begun} begun, {ready} ready>"
+        ready = "one" if self._helper.is_ready else "none"
+        return f"<Decoder, {self._places.taken} begun, {ready} ready>"
 
     def turn(self, account: str) -> AbstractAsyncContextManager[None]:
-        """Wait for a turn, and have it until the recording needs no more memory. Raises DecoderBusy."""
-        return self._turns.turn(account)
+        """Wait for a turn, and have it until the recording needs no more memory. Raises NoPlace."""
+        return self._places.turn(account)
 
     async def decode(self, data: bytes) -> SpeechRecording:
         """Decode an upload, within a turn. Raises UnusableRecording.
@@ -73,14 +80,16 @@ class Decoder:
 
     async def close(self) -> None:
         """End all processes. Nobody may be decoding any more."""
-        await self._processes.close()
+        await self._helper.close()
 
     async def _decoded(self, data: bytes) -> Decoded | Undecoded:
         try:
-            return _checked(await self._processes.run(data))
+            return _checked(await self._helper.ask(data, within_s=self._within_s))
         except TimeoutError:
             return Undecoded("time")
-        except JobLost:
+        except HelperDied:
+            return Undecoded("lost")
+        except HelperFailed:
             _log.warning("decoder.child.failed", what="start")
             return Undecoded("lost")
 

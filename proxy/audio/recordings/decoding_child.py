@@ -1,13 +1,11 @@
 """The process that decodes one upload: `python -m proxy.audio.recordings.decoding_child`.
 
-It reads the file from its standard input, writes a `Decoded` or an `Undecoded` to its standard output, and
-ends. A decoder of a dozen formats, written in C, is where a hostile file gets a hold. So before the first
-byte is read, this process has given up files, programs and the network, and it has nobody else's data.
+It reads the file from its pipe, answers with a `Decoded` or an `Undecoded`, and ends. A decoder of a dozen
+formats, written in C, is where a hostile file gets a hold. So before the first byte is read, this process has
+given up files, programs and the network, and it has nobody else's data.
 """
 
 from __future__ import annotations
-
-import sys
 
 import av
 import msgspec
@@ -15,9 +13,9 @@ import numpy as np
 
 from proxy.audio.libav import Sink, audio_frame
 from proxy.audio.recordings.decoding import decode
-from proxy.audio.recordings.job_confinement import confine_job
 from proxy.audio.recordings.recording import Decoded, Undecoded
-from speech_engine.host.confinement import die_with_parent
+from proxy.helpers.job_confinement import confine_job
+from speech_engine.host.pipe import pipe_of_one_thread
 
 MOST_CPU_S = 10
 _MEMORY_MB = 256
@@ -25,10 +23,10 @@ _MEMORY_MB = 256
 
 
 def main() -> None:
-    die_with_parent()
+    pipe = pipe_of_one_thread()
     _warm_up()
     lacks = _confine()
-    data = sys.stdin.buffer.read()
+    data = pipe.read() or b""
     try:
         made = decode(data)
         if isinstance(made, Decoded):
@@ -36,8 +34,7 @@ def main() -> None:
         answer = msgspec.msgpack.encode(made)
     except MemoryError:
         answer = msgspec.msgpack.encode(Undecoded("memory"))
-    sys.stdout.buffer.write(answer)
-    sys.stdout.buffer.flush()
+    pipe.write(answer)
 
 
 def _warm_up() -> None:

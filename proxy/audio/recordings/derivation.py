@@ -11,7 +11,7 @@ import numpy as np
 # It ships no types.
 import soxr  # type: ignore[import-untyped]
 
-from policies.sample_quality import SampleQuality
+from policies.sample_quality import SampleQuality, stretch_s
 from proxy.audio.fade import FadeOut
 from proxy.audio.loudness import Gain, Meter, lufs
 from proxy.audio.recordings.master import Floats, Master
@@ -21,8 +21,6 @@ LEVEL_LUFS = -20.0
 """As loud as the recordings that models are trained on. Peaks keep some room."""
 
 _MOST_GAIN_DB = 35.0
-_MARGIN_S = 0.15
-"""Kept before and after the speech: a word begins before it is loud."""
 _CUT_WITHIN = 0.3
 """The share of the longest length in which the best place for a cut is looked for."""
 _STEP_S = 0.02
@@ -57,8 +55,7 @@ def derive(master: bytes, quality: SampleQuality, spec: SampleSpec) -> bytes:
 
 def _stretch(whole: Master, quality: SampleQuality, spec: SampleSpec) -> tuple[int, int]:
     """Return the speech and its margins. If that is too short, the silence around it helps."""
-    start = max(0.0, quality.starts_s - _MARGIN_S)
-    end = min(whole.seconds, quality.ends_s + _MARGIN_S)
+    start, end = stretch_s(quality, whole.seconds)
     if end - start < spec.least_s:
         if whole.seconds < spec.least_s:
             raise UnusableRecording(

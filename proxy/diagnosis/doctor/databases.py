@@ -12,7 +12,7 @@ from urllib.parse import quote
 
 from proxy.config import addresses
 from proxy.config.config_toml import Config
-from proxy.diagnosis.finding import Finding, note, ok, wrong
+from proxy.config.finding import Finding, note, ok, wrong
 from proxy.storage.schema import shipped
 from proxy.storage.store import StorageFailed
 

@@ -11,10 +11,10 @@ from typing import NamedTuple
 
 from proxy.config import config_toml
 from proxy.config.config_toml import Config, ConfigError
-from proxy.diagnosis.certificate_check import certificate
+from proxy.config.finding import Finding, note, ok, wrong
 from proxy.diagnosis.doctor import databases, installation, machine, server, vault
-from proxy.diagnosis.finding import Finding, note, ok, wrong
 from proxy.diagnosis.plans_in_use import missing_plans
+from proxy.features import FEATURES
 
 DEADLINE_S = 15.0
 
@@ -49,11 +49,12 @@ _OF_THE_CONFIG = (
     ConfigCheck("sqlite", databases.sqlite_version),
     ConfigCheck("database", databases.database),
     ConfigCheck("vault", vault.vault),
-    ConfigCheck("certificate", certificate),
+    *(ConfigCheck(name, look) for feature in FEATURES for name, look in feature.doctor),
     ConfigCheck("plans", missing_plans),
     ConfigCheck("limits", databases.limits),
     ConfigCheck("engines", installation.engines),
     ConfigCheck("models", installation.models),
+    ConfigCheck("licences", installation.licences),
     ConfigCheck("retirements", installation.ending_models),
 )
 

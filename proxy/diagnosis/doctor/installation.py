@@ -15,13 +15,14 @@ from typing import NamedTuple
 
 from policies.retirement import WARNED_DAYS
 from proxy.config.config_toml import Config
+from proxy.config.finding import Finding, note, ok, wrong
 from proxy.diagnosis.config_check import check_config
-from proxy.diagnosis.finding import Finding, note, ok, wrong
 from proxy.diagnosis.retirement_check import WHAT as RETIREMENT
 from proxy.diagnosis.retirement_check import retirements
 from proxy.engines import registry
 from proxy.engines.model_store.store import MODEL, ModelStore, StoredModel, model_names, verify
-from speech_engine.model_files import UnusableModel
+from speech_engine.licences import terms_of
+from speech_engine.model_files import ModelManifest, UnusableModel
 
 DISTRIBUTION = "voxgate"
 _READ_S = 8.0
@@ -133,11 +134,7 @@ def ending_models(config: Config) -> Iterator[Finding]:
 
 def models(config: Config) -> Iterator[Finding]:
     """Read the imported models that engines and marks name, and compare them with what was imported."""
-    store, plugins = ModelStore(config.data), registry.load().plugins("engine")
-    names: dict[str, None] = {}
-    for section in config.engines.values():
-        format_ = plugins[section.plugin].model_format if section.plugin in plugins else None
-        names.update(dict.fromkeys(model_names(section, format_, config.data)))
+    store, names = ModelStore(config.data), dict.fromkeys(_speaking(config))
     named = (section.settings.get(MODEL) for section in config.marks.values())
     names.update(dict.fromkeys(name for name in named if isinstance(name, str)))
     for name in names:
@@ -147,6 +144,47 @@ def models(config: Config) -> Iterator[Finding]:
             continue  # the check of the engines says so
         if model is not None:
             yield _model(model, _Patience(time.monotonic() + _READ_S))
+
+
+def licences(config: Config) -> Iterator[Finding]:
+    """Name the imported models that nobody may be paid for, whether an engine speaks with them or not.
+
+    Nothing is to do for those that an engine has a basis for, and for those of natural.toml alone: others
+    speak to those who pay.
+    """
+    stored = (model for model in ModelStore(config.data).every() if isinstance(model, StoredModel))
+    found = [model.manifest for model in stored if model.is_current]
+    unpaid = [each for each in found if not terms_of(each.bound_by).paid_use]
+    speaking = _speaking(config)
+    open_ = [each for each in unpaid if not _is_settled(config, speaking.get(each.name, []))]
+    if open_:
+        do = "sell with other models (voxgate models search --paid), or say why you may: paid_use_basis"
+        yield note("licence", f"what these models say is not for sale: {_bound(open_)}", do)
+    elif unpaid:
+        yield ok("licence", f"nobody pays for these models, or you said why they may: {_bound(unpaid)}")
+    elif found:
+        yield ok("licence", "what the imported models say may be sold")
+
+
+def _is_settled(config: Config, engines: list[str]) -> bool:
+    return bool(engines) and all(
+        config.engines[name].paid_use_basis or f"engines.{name}" in config.natural for name in engines
+    )
+
+
+def _bound(manifests: list[ModelManifest]) -> str:
+    return ", ".join(f"{each.name} ({each.bound_by})" for each in manifests)
+
+
+def _speaking(config: Config) -> dict[str, list[str]]:
+    """Return the imported models that engines name, each with its engines."""
+    plugins = registry.load().plugins("engine")
+    speaking: dict[str, list[str]] = {}
+    for engine, section in config.engines.items():
+        format_ = plugins[section.plugin].model_format if section.plugin in plugins else None
+        for name in model_names(section, format_, config.data):
+            speaking.setdefault(name, []).append(engine)
+    return speaking
 
 
 class _TooSlow(Exception):

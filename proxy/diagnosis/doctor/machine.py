@@ -11,10 +11,9 @@ from typing import Protocol
 
 from proxy.config.addresses import is_postgres
 from proxy.config.config_toml import Config
-from proxy.diagnosis.finding import Finding, note, ok, wrong
+from proxy.config.finding import Finding, note, ok, wrong
 from proxy.processes import runtime
-from speech_engine.host.confinement import has_call_filter
-from speech_engine.host.landlock import has_landlock
+from speech_engine.host.confinement import has_call_filter, has_landlock
 
 FEWEST_FILES = 512
 ENOUGH_FILES = 4096

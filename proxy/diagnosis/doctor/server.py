@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from proxy.config.config_toml import Config
-from proxy.diagnosis.finding import Finding, note, ok, wrong
+from proxy.config.finding import Finding, note, ok, wrong
 from proxy.processes import runtime
 
 ANSWER_S = 4.0
@@ -90,6 +90,8 @@ def port(config: Config) -> Iterator[Finding]:
     if (running := _running(config)) is not None:
         where = f"{running['host']}:{running['port']}"
         yield _of_running("port", where, f"{server.host}:{server.port}")
+        if server.port not in (0, running["port"]):
+            yield from _at_next_start("port", server.host, server.port, "--port")
         return
     do = "stop that program, or choose another port with [server] port or --port"
     yield _look("port", server.host, server.port, "/v1", b'"name":"voxgate"', config, do)
@@ -99,11 +101,23 @@ def metrics_port(config: Config) -> Iterator[Finding]:
     if (running := _running(config)) is not None:
         if running["metrics"]:
             yield _of_running("metrics port", running["metrics"], config.server.metrics or "none")
+        if config.server.metrics and running["metrics"] != config.server.metrics:
+            host, _, number = config.server.metrics.rpartition(":")
+            yield from _at_next_start("metrics port", host, int(number), "VOXGATE_SERVER__METRICS")
         return
     if config.server.metrics:
         host, _, number = config.server.metrics.rpartition(":")
         do = 'stop that program, or choose another port with [server] metrics, or "" for no page'
         yield _look("metrics port", host, int(number), "/metrics", b"voxgate_", config, do)
+
+
+def _at_next_start(check: str, host: str, number: int, moved_by: str) -> Iterator[Finding]:
+    """Look at the place that the configuration names, while the running server listens elsewhere."""
+    if (refused := _refused(host, number)) is not None:
+        taken = refused.errno == errno.EADDRINUSE
+        why = "is taken by another program" if taken else f"cannot be used: {refused.strerror or refused}"
+        do = f"keep {moved_by} for the next start, or mend the configuration"
+        yield note(check, f"{host}:{number}, which the configuration names, {why}", do)
 
 
 def _look(check: str, host: str, number: int, path: str, mark: bytes, config: Config, do: str) -> Finding:

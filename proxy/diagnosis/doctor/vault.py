@@ -11,12 +11,14 @@ from typing import Any
 
 from proxy.config import addresses
 from proxy.config.config_toml import Config
+from proxy.config.finding import Finding, note, ok, wrong
 from proxy.diagnosis.doctor.databases import ANSWER_S, open_to_read
-from proxy.diagnosis.finding import Finding, note, ok, wrong
+from proxy.features import TABLES
 from proxy.kept.master_keys import FILE, MasterKeySource, VaultFailed
 from proxy.kept.sealing import MasterKeys
 from proxy.kept.vault import recording_path
 from proxy.storage import blobs, wrapped_keys
+from proxy.storage.disk_names import UnsafeName
 from proxy.storage.sqlite_backup import DATABASE
 from proxy.storage.store import StorageFailed
 from proxy.storage.wrapped_keys import MasterUse
@@ -27,7 +29,7 @@ _BRING = "bring that key back: name it in [vault] old_master_keys, or put it int
 
 def vault(config: Config) -> Iterator[Finding]:
     try:
-        uses = wrapped_keys.sum_masters(_read(config, wrapped_keys.MASTERS))
+        uses = wrapped_keys.sum_masters(_read(config, wrapped_keys.masters_sql(TABLES)))
         source = MasterKeySource(config.vault, Path(config.data))
         masters = source.read_if_any()
     except VaultFailed as error:
@@ -66,7 +68,12 @@ def _of_masters(uses: list[MasterUse], masters: MasterKeys | None) -> Iterator[F
 
 def _of_files(config: Config) -> Iterator[Finding]:
     names = [(row["account"], row["digest"]) for row in _read(config, blobs.LIST)]
-    missing = sum(not recording_path(config.vault, Path(config.data), *name).exists() for name in names)
+    try:
+        missing = sum(not recording_path(config.vault, Path(config.data), *name).exists() for name in names)
+    except UnsafeName as unsafe:
+        do = "somebody else wrote that row: restore a backup that you made yourself"
+        yield wrong(_WHAT, f"a row of the table blobs names no recording: {unsafe}", do)
+        return
     if missing:
         do = "copy the folder of the recordings back from where it was kept"
         yield wrong(_WHAT, f"the files of {missing} of {len(names)} recordings are missing", do)

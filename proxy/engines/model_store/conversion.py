@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-import os
-import signal
-import subprocess
-import sys
+import asyncio
 from collections.abc import Callable
-from contextlib import suppress
-from typing import IO, BinaryIO
+from typing import BinaryIO
 
 import msgspec
 
 from proxy.engines.model_store.conversion_child import Said
+from proxy.helpers.helper import Helper, HelperFailed, HelperSpec
 from speech_engine.model_files import ModelFile, UnusableModel
 
-_CHILD = "proxy.engines.model_store.conversion_child"
-_INHERITED = ("LD_LIBRARY_PATH", "PYTHONPATH")
-_LONGEST_LINE = 4096
+_LONGEST_SAID = 4096
 _LONGEST_REASON = 300
 
 Progress = Callable[[int, int], None]
@@ -29,40 +24,37 @@ def convert_apart(source: BinaryIO, target: BinaryIO, file: ModelFile, progress:
 
     Return what this machine could not take from that process. Raise UnusableModel with what is wrong.
     """
-    environ = {name: os.environ[name] for name in _INHERITED if name in os.environ}
-    with subprocess.Popen(
-        (sys.executable, "-P", "-m", _CHILD, msgspec.json.encode(file).decode()),
-        stdin=source,
-        stdout=target,
-        stderr=subprocess.PIPE,
-        env={**environ, "OPENBLAS_NUM_THREADS": "1"},
-        start_new_session=True,
-    ) as child:
-        try:
-            assert child.stderr is not None
-            said = _last_said(child.stderr, progress)
-        finally:
-            # It leads a group of its own. Whatever a hostile file started there goes too.
-            with suppress(ProcessLookupError):
-                os.killpg(child.pid, signal.SIGKILL)
-    if said is None:
-        raise UnusableModel("the process that read it ended before its time: it is damaged, or made to harm")
+    try:
+        said = asyncio.run(_last_said(source, target, file, progress))
+    except (HelperFailed, msgspec.MsgspecError):
+        raise UnusableModel(
+            "the process that read it ended before its time: it is damaged, or made to harm"
+        ) from None
     if said.refused:
         raise UnusableModel(_printable(said.refused))
     return said.lacks
 
 
-def _last_said(lines: IO[bytes], progress: Progress) -> Said | None:
-    """Return the line that ends the conversion, or None if the process went without one."""
-    while line := lines.readline(_LONGEST_LINE):
-        try:
-            said = _decode(line)
-        except msgspec.MsgspecError:
-            continue  # a library's warning
-        if said.is_over:
+async def _last_said(source: BinaryIO, target: BinaryIO, file: ModelFile, progress: Progress) -> Said:
+    """Convert, and return what ends the conversion."""
+    helper = Helper(
+        HelperSpec(
+            module="proxy.engines.model_store.conversion_child",
+            inherit=(source.fileno(), target.fileno()),
+            niceness=0,
+            is_for_one=True,
+            most_answer_bytes=_LONGEST_SAID,
+        )
+    )
+    try:
+        async with helper.use() as life:
+            said = _decode(await life.ask(msgspec.json.encode(file)))
+            while not said.is_over:
+                progress(said.done, said.of)
+                said = _decode(await life.receive())
             return said
-        progress(said.done, said.of)
-    return None
+    finally:
+        await helper.close()
 
 
 def _printable(reason: str) -> str:

@@ -1,25 +1,23 @@
-"""The process that reads one file of tensors: `python -m proxy.engines.model_store.conversion_child RULES`.
+"""The process that reads one file of tensors: `python -m …model_store.conversion_child PIPE SOURCE TARGET`.
 
-It gets the file as its standard input and the new file as its standard output, both open. Before it reads
-the first byte it gives up all other files, programs and the network. Its lines on standard error are `Said`.
+It gets the file and the new file as the numbers of open files, and the rules over its pipe. Before it reads
+the first byte it gives up all other files, programs and the network. It answers with `Said` until it is over.
 """
 
 from __future__ import annotations
 
 import os
-import resource
 import sys
 import time
 import zipfile
 from io import BytesIO
-from pathlib import Path
 
 import msgspec
 import numpy as np
 
 from proxy.engines.model_store.tensor_copy import convert
-from speech_engine.host.confinement import confine
-from speech_engine.host.landlock import forbid_files
+from proxy.helpers.job_confinement import confine_job
+from speech_engine.host.pipe import ParentPipe, pipe_of_one_thread
 from speech_engine.model_files import ModelFile, UnusableModel
 from speech_engine.model_files.safetensors import header_of
 
@@ -31,7 +29,7 @@ _SAY_EVERY_S = 0.2
 
 
 class Said(msgspec.Struct, frozen=True, omit_defaults=True):
-    """One line: how far it is, or how it ended. `lacks` is what this machine could not take away."""
+    """How far it is, or how it ended. `lacks` is what this machine could not take away."""
 
     done: int = 0
     of: int = 0
@@ -41,20 +39,22 @@ class Said(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 def main() -> None:
-    file = msgspec.json.decode(sys.argv[1], type=ModelFile)
-    source, target = sys.stdin.buffer, os.fdopen(1, "wb", buffering=0)
-    size = os.fstat(0).st_size
+    pipe = pipe_of_one_thread()
+    source, target = os.fdopen(int(sys.argv[2]), "rb"), os.fdopen(int(sys.argv[3]), "wb", buffering=0)
+    file = msgspec.json.decode(pipe.read() or b"", type=ModelFile)
+    size = os.fstat(source.fileno()).st_size
     _warm_up(file)
     lacks = _confine(size, file.most_bytes)
     try:
-        written = convert(source, size, target, file, _Progress())
-        _say(Said(done=written, of=written, is_over=True, lacks=lacks))
+        written = convert(source, size, target, file, _Progress(pipe))
+        said = Said(done=written, of=written, is_over=True, lacks=lacks)
     except UnusableModel as fault:
-        _say(Said(is_over=True, refused=str(fault)))
+        said = Said(is_over=True, refused=str(fault))
     except MemoryError:
-        _say(Said(is_over=True, refused="to read it takes more memory than any such model needs"))
+        said = Said(is_over=True, refused="to read it takes more memory than any such model needs")
     except OSError as error:
-        _say(Said(is_over=True, refused=f"the copy failed: {error.strerror}"))
+        said = Said(is_over=True, refused=f"the copy failed: {error.strerror}")
+    pipe.write(msgspec.json.encode(said))
 
 
 def _warm_up(file: ModelFile) -> None:
@@ -73,31 +73,21 @@ def _warm_up(file: ModelFile) -> None:
 
 
 class _Progress:
-    """Says how far the copy is, now and then. It also ends this process when nobody listens any more."""
+    """Says how far the copy is, now and then."""
 
-    def __init__(self) -> None:
+    def __init__(self, pipe: ParentPipe) -> None:
+        self._pipe = pipe
         self._next = 0.0
 
     def __call__(self, done: int, of: int) -> None:
         if time.monotonic() >= self._next:
             self._next = time.monotonic() + _SAY_EVERY_S
-            _say(Said(done=done, of=of))
-
-
-def _say(said: Said) -> None:
-    os.write(2, msgspec.json.encode(said) + b"\n")
+            self._pipe.write(msgspec.json.encode(Said(done=done, of=of)))
 
 
 def _confine(size: int, most_bytes: int) -> tuple[str, ...]:
-    pages = int(Path("/proc/self/statm").read_text().split()[0]) if sys.platform == "linux" else 0
-    used_mb = pages * resource.getpagesize() // 2**20
-    files = ("landlock",) if not forbid_files() else ()
     cpu_s = _LEAST_CPU_S + size // _BYTES_A_S
-    resource.setrlimit(resource.RLIMIT_FSIZE, (most_bytes, most_bytes))
-    resource.setrlimit(resource.RLIMIT_CPU, (cpu_s, cpu_s + 1))
-    resource.setrlimit(resource.RLIMIT_NPROC, (0, 0))
-    resource.setrlimit(resource.RLIMIT_NOFILE, (3, 3))
-    return (*files, *confine((), used_mb + _MEMORY_MB))
+    return confine_job(cpu_s, _MEMORY_MB, most_file_bytes=most_bytes, is_alone=False)
 
 
 if __name__ == "__main__":

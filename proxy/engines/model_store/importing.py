@@ -37,10 +37,14 @@ from speech_engine.model_files import (
 )
 from speech_engine.model_files.contents import MOST_TEXT_BYTES
 from speech_engine.model_files.manifest import MANIFEST, digest_of
+from speech_engine.model_files.sentencepiece import tokenizer_json
 
 _SPARE_BYTES = 64 * 1024 * 1024
 _PIECE = 4 * 1024 * 1024
 _GB = 1024**3
+
+CONVERTED = ("tensors", "tokenizer")
+"""The kinds of files that are stored in another form than they came in."""
 
 
 class Imported(NamedTuple):
@@ -97,13 +101,17 @@ def _sources(path: Path, format_: ModelFormat) -> list[_Source]:
     found: list[_Source] = []
     for number, file in enumerate(format_.files):
         main = found[0].path.name if found else ""
-        name = named.name if named is not None and number == 0 else _choose(folder, names, file, main)
+        name = named.name if named is not None and number == 0 else choose_file(folder, names, file, main)
         if name is not None:
             found.append(_Source(file, folder / name))
     return found
 
 
-def _choose(folder: Path, names: list[str], file: ModelFile, main: str) -> str | None:
+def choose_file(folder: Path, names: list[str], file: ModelFile, main: str) -> str | None:
+    """Return which of a folder's names a file of a format has, or None. `main` is the first file's.
+
+    Raise ModelRefused.
+    """
     patterns = [pattern.replace("{main}", glob.escape(main)) for pattern in file.patterns]
     for pattern in patterns:
         fitting = fnmatch.filter(names, pattern)
@@ -139,6 +147,8 @@ def _copy_all(sources: list[_Source], making: Path, progress: Progress) -> tuple
                         raise UnusableModel(f"it has {size:,} bytes; {file.most_bytes:,} are allowed")
                     found = convert_apart(source, target, file, partial(progress, file.name))
                     lacks.update(dict.fromkeys(found))
+                elif file.kind == "tokenizer":
+                    target.write(_tokenizer(source))
                 else:
                     _copy(source, target, file)
         except UnusableModel as fault:
@@ -179,6 +189,14 @@ def _copy(source: BinaryIO, target: BinaryIO, file: ModelFile) -> None:
         target.write(piece)
 
 
+def _tokenizer(source: BinaryIO) -> bytes:
+    data = source.read(MOST_TEXT_BYTES + 1)
+    if len(data) > MOST_TEXT_BYTES:
+        raise UnusableModel(f"it has more than {MOST_TEXT_BYTES:,} bytes")
+    # No message of protobuf's begins like an object of JSON: it would be one with groups.
+    return data if data.lstrip()[:1] == b"{" else tokenizer_json(memoryview(data))
+
+
 def _manifest(
     order: ImportOrder, format_: ModelFormat, facts: ModelFacts, making: Path, progress: Progress
 ) -> ModelManifest:
@@ -203,6 +221,9 @@ def _manifest(
         digest=digest_of(order.engine, entries),
         files=tuple(entries),
         licence=order.licence,
+        basis=order.basis,
+        attribution=order.attribution,
+        genders=dict(order.genders),
         languages=chosen_languages(order, facts.languages),
         imported_at=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
         parameters=sum(numbers.values()),

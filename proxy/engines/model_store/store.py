@@ -165,7 +165,7 @@ def strictest_licence(models: Iterable[StoredModel]) -> str:
 
     An operator can accept one licence an engine, so two that must be accepted cannot stand together.
     """
-    by_name = {model.manifest.licence.casefold(): model.manifest.licence for model in models}
+    by_name = {model.manifest.bound_by.casefold(): model.manifest.bound_by for model in models}
     binding = [licence for licence in by_name.values() if terms_of(licence).must_accept]
     if len(binding) > 1:
         raise UnusableModel(

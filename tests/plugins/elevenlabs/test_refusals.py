@@ -11,11 +11,13 @@ from speech_engine import (
     EngineError,
     EngineExhausted,
     EngineFailed,
+    EngineForbidden,
     EngineLimited,
     EngineStumbled,
     EngineTimeout,
     EngineUnauthorized,
     UnsupportedLanguage,
+    UnsupportedRequest,
     UnsupportedText,
     VoiceNotFound,
 )
@@ -27,7 +29,7 @@ NAMES: dict[str, type[EngineError]] = {
     "missing_permissions": EngineUnauthorized,
     "quota_exceeded": EngineExhausted,
     "voice_not_found": VoiceNotFound,
-    "model_not_found": EngineFailed,
+    "model_not_found": UnsupportedRequest,
     "max_character_limit_exceeded": UnsupportedText,
     "text_too_long": UnsupportedText,
     "invalid_parameters": UnsupportedText,
@@ -40,8 +42,8 @@ STATUSES: dict[int, type[EngineError]] = {
     400: UnsupportedText,
     401: EngineUnauthorized,
     402: EngineExhausted,
-    403: EngineUnauthorized,
-    404: EngineFailed,
+    403: EngineForbidden,
+    404: UnsupportedRequest,
     405: EngineFailed,
     408: EngineTimeout,
     422: UnsupportedText,
@@ -194,3 +196,11 @@ async def test_used_up_credits_are_told_and_end_when_there_are_some_again() -> N
         made.provider.reset()
         await made.engine.refresh()
         assert not any("subscription" in seen.path for seen in made.provider.seen)
+
+
+@pytest.mark.parametrize(
+    ("media_type", "cls"), [("text/html", EngineFailed), ("application/json", EngineForbidden)]
+)
+def test_a_firewalls_page_says_nothing_of_the_key(media_type: str, cls: type[EngineError]) -> None:
+    error = refusals.error(refusals.read(b"<html>"), 403, {"content-type": media_type})
+    assert type(error) is cls

@@ -84,7 +84,7 @@ def _start() -> subprocess.Popen[str]:
     )
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def speaker() -> Iterator[Speaker]:
     speaker = Speaker()
     yield speaker
@@ -132,7 +132,7 @@ def expect_all_to_survive(speaker: Speaker, seed: int, texts: int) -> None:
 
 
 def test_wild_texts_in_every_language_end_no_process(speaker: Speaker) -> None:
-    expect_all_to_survive(speaker, 20, 400)
+    expect_all_to_survive(speaker, 20, 200)
 
 
 @pytest.mark.soak

@@ -8,6 +8,8 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from plugins.kokoro import plugin as kokoro
+from plugins.piper import plugin as piper
 from speech_engine.testing.verdicts import RuleVerdict
 from tests.plugins.kokoro import tiny
 from tests.plugins.piper.environment import run
@@ -25,7 +27,15 @@ def test_the_cases_hold_where_the_runtime_is(tools: Path) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-@pytest.mark.parametrize("voice", ["alloy", "am_echo"])
+def test_one_environment_does_for_piper_and_kokoro() -> None:
+    for part in ("packages", "bare", "imports"):
+        assert getattr(kokoro.HOSTED, part) == getattr(piper.HOSTED, part)
+    pins = [Path(str(plugin.__file__)).with_name("constraints.txt").read_text() for plugin in (kokoro, piper)]
+    assert pins[0] == pins[1]
+    assert "onnxruntime==1.31.1" in pins[0]
+
+
+@pytest.mark.parametrize("voice", ["af_heart", "am_echo"])
 def test_it_keeps_the_contract_of_engines(tmp_path: Path, voice: str) -> None:
     settings = json.dumps({"model_path": str(tiny.stored(tmp_path / "tiny"))})
     done = run("speech_engine.testing", "plugins.kokoro.worker", voice, stdin=settings, name="kokoro")

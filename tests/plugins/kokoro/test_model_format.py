@@ -16,7 +16,7 @@ from proxy.engines.model_store.importing import import_model
 from proxy.engines.model_store.store import ModelRefused, ModelStore, locked
 from speech_engine.model_files import ModelManifest
 from tests import onnx_bytes as onnx
-from tests.plugins.kokoro import tiny
+from tests.plugins.kokoro import hostile, tiny
 
 Change = Callable[[Path], object]
 
@@ -37,6 +37,16 @@ def test_a_folder_as_it_is_downloaded_is_imported_with_its_languages(tmp_path: P
 
 def test_other_exports_call_the_tokens_otherwise(tmp_path: Path) -> None:
     assert imported(tmp_path, tiny.model(tmp_path / "mine", tokens="input_ids")).licence == "Apache-2.0"
+
+
+def test_the_parts_of_the_whole_number_network_are_taken_under_their_own_names(tmp_path: Path) -> None:
+    source = tiny.model(tmp_path / "mine", {"jf_alpha": 0.0, "jm_kumo": 100.0})
+    (source / "kokoro-v1.0.onnx").write_bytes(hostile.RIGHT["an LSTM"])
+    (source / "kokoro-v1.0.onnx").rename(source / "joined.onnx")
+    (source / "voices-v1.0.bin").rename(source / "voices_ja.npz")
+    (source / "config.json").unlink()
+    (source / "vocab.json").write_text(json.dumps({"vocab": tiny.config()["vocab"]}))
+    assert imported(tmp_path, source).languages == ("en-US",)
 
 
 def config(**changes: object) -> Change:
@@ -72,12 +82,13 @@ EVIL: dict[str, tuple[Change, str]] = {
     "no table of symbols": (config(vocab=[]), "vocab must be a table"),
     "a symbol of two letters": (config(vocab={"ab": 1}), "single symbols"),
     "a number beyond the table": (config(vocab={"a": 10**9}), "below n_token"),
+    "a number that no table has": (config(n_token=None, vocab={"a": 1 << 20}), "below n_token"),
     "very many symbols": (config(n_token=10**9), "n_token is 1000000000"),
     "styles of another size": (voices(af=np.zeros((510, 1, 128), np.float32)), "the shape (510, 1, 128)"),
     "too many styles": (voices(af=np.zeros((600, 1, 256), np.float32)), "up to 511 styles"),
     "styles of another type": (voices(af=np.zeros((5, 1, 256))), "32-bit floats"),
     "a voice of no known kind": (voices(af=STYLES, wizard=STYLES), "wizard is no name of a voice"),
-    "no voice that can be read": (voices(jf_alpha=STYLES), "no voice of a language that this engine"),
+    "no voice that can be read": (voices(zf_xiaobei=STYLES), "no voice of a language that this engine"),
     "an array of pickles": (voices(af=np.array([{}], object)), "not made of plain numbers"),
     "a network that is none": (network(b"\x80\x04K\x01."), "model.onnx"),
     "tokens of another type": (graph(onnx.FLOAT), "its input 'tokens' is missing or has another type"),

@@ -5,13 +5,13 @@ from __future__ import annotations
 import pytest
 
 from plugins.kokoro.model_format import READINGS
-from plugins.kokoro.reading import MOST_SOUNDS, own_alphabet, read_text
+from plugins.kokoro.reading import FIRST_SOUNDS, MOST_SOUNDS, WORD_REST_MS, own_alphabet, read_text
 from speech_engine import UnsupportedText
 
 SYMBOLS = {" ": 1, ",": 2, ".": 3, "a": 4}
 
 
-def letters(text: str, _language: str) -> list[list[str]]:
+def letters(text: str, _language: str, _clusters: object) -> list[list[str]]:
     """A reader to whom each letter is a sound, and each full stop the end of a sentence."""
     return [list(f"{part}.") for part in text.split(".") if part.strip()]
 
@@ -45,6 +45,23 @@ def test_a_long_sentence_is_cut_between_words() -> None:
     assert len(pieces) > 1
     assert all(len(piece) <= MOST_SOUNDS + 2 for piece in pieces)
     assert sum(piece.count(4) for piece in pieces) == 800
+
+
+def test_the_first_piece_is_short_and_later_ones_are_longer() -> None:
+    pieces = read_text(" ".join(["\u02c8aaaa"] * 200), READINGS["a"], SYMBOLS, letters)
+    sizes = [piece.sounds for piece in pieces]
+    assert sizes[0] <= FIRST_SOUNDS < sizes[1] < sizes[2]
+    assert max(sizes) > MOST_SOUNDS - 5
+    for number, size in enumerate(sizes):
+        assert size <= FIRST_SOUNDS + sum(sizes[:number]) // 2
+    assert [piece.follows for piece in pieces] == [False, *[True] * (len(pieces) - 1)]
+    assert [piece.rest_ms for piece in pieces] == [*[WORD_REST_MS] * (len(pieces) - 1), None]
+
+
+def test_what_was_said_before_lets_a_piece_be_longer() -> None:
+    text = " ".join(["aaaa"] * 16)
+    assert len(read_text(text, READINGS["a"], SYMBOLS, letters)) > 1
+    assert len(read_text(text, READINGS["a"], SYMBOLS, letters, said=100)) == 1
 
 
 @pytest.mark.parametrize("text", ["", "...", "XYZ", "\U0001f600"])

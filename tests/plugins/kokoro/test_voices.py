@@ -1,11 +1,11 @@
-"""Which voice is meant: the model's own, and the names that clients know."""
+"""Which voice of the model is meant."""
 
 from __future__ import annotations
 
 import pytest
 
 from plugins.kokoro.model_format import READINGS, StyleVoice
-from plugins.kokoro.voices import NAMES, VoiceList
+from plugins.kokoro.voices import VoiceList
 from speech_engine import EngineVoice, UnsupportedLanguage, VoiceNotFound
 from speech_engine.values import Samples, Voice
 
@@ -34,6 +34,18 @@ def test_voices_are_listed_with_language_and_gender_if_they_can_be_read() -> Non
     assert [each.tag for each in VOICES.model().languages] == ["en-US", "en-GB", "pt-BR", "en", "pt"]
 
 
+def test_japanese_voices_read_english_and_take_no_name_from_those_who_learned_it() -> None:
+    both = VoiceList([voice(name) for name in ("jf_alpha", "jm_kumo", "af_heart")], "digest")
+    assert [(info.id, info.language, info.description) for info in both.infos()] == [
+        ("af_heart", "en-US", ""),
+        ("jf_alpha", "en-US", "A Japanese voice. It reads American English."),
+        ("jm_kumo", "en-US", "A Japanese voice. It reads American English."),
+    ]
+    assert both.find(EngineVoice("jm_kumo"), "en-US").name == "jm_kumo"
+    with pytest.raises(UnsupportedLanguage, match="'ja'"):
+        both.find(EngineVoice("jm_kumo"), "ja")
+
+
 def test_only_the_languages_that_the_operator_chose_are_spoken() -> None:
     chosen = VoiceList([voice(name) for name in NAMED], "digest", ("pt-BR",))
     assert [info.id for info in chosen.infos()] == ["pf_dora"]
@@ -42,19 +54,12 @@ def test_only_the_languages_that_the_operator_chose_are_spoken() -> None:
         chosen.find(EngineVoice("af_heart"), "en-US")
 
 
-def test_a_known_name_means_its_namesake_or_one_of_its_gender() -> None:
-    assert (found("nova"), found("onyx"), found("alloy")) == ("af_nova", "am_onyx", "af_heart")
-    assert {found(name)[1] for name, gender in NAMES.items() if gender == "male"} == {"m"}
-    assert {found(name, "pt") for name in NAMES} == {"pf_dora"}
-    assert {found(name, "en-GB") for name in NAMES} == {"bm_lewis"}
-
-
 def test_a_voice_speaks_its_own_language_alone() -> None:
     assert found("bm_lewis", "en") == "bm_lewis"
     with pytest.raises(UnsupportedLanguage, match="'pt-BR'"):
         found("af_heart", "pt-BR")
     with pytest.raises(UnsupportedLanguage, match="'ja'"):
-        found("alloy", "ja")
+        found("bm_lewis", "ja")
 
 
 def test_a_voice_of_a_language_without_a_reader_is_refused_by_name() -> None:
@@ -62,7 +67,7 @@ def test_a_voice_of_a_language_without_a_reader_is_refused_by_name() -> None:
         found("zf_xiaobei", "zh")
 
 
-@pytest.mark.parametrize("wanted", [EngineVoice("af_nobody"), Samples(())])
+@pytest.mark.parametrize("wanted", [EngineVoice("af_nobody"), EngineVoice("nova"), Samples(())])
 def test_other_voices_are_not_found(wanted: Voice) -> None:
     with pytest.raises(VoiceNotFound):
         VOICES.find(wanted, "en")

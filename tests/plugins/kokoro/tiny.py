@@ -27,7 +27,6 @@ SYMBOLS = (
 VOICES = {"af_heart": 0.0, "am_echo": 100.0, "bf_emma": 200.0, "pf_dora": 300.0, "jf_alpha": 400.0}
 """How much higher each voice is."""
 FOR_EVER = 1 << 40
-BOOL = 9
 
 heard = partial(piper_tiny.heard, rate_hz=RATE_HZ, symbols=SYMBOLS)
 
@@ -100,7 +99,7 @@ def network(turns: int = 1, tokens: str = "tokens") -> bytes:
         onnx.scalar("one", 1.0),
         onnx.scalar("loudness", 0.3),
         onnx.int_scalar("turns", turns),
-        onnx.tensor("go", BOOL, (), b"\x01"),
+        onnx.tensor("go", onnx.BOOL, (), b"\x01"),
         onnx.ints("last", [2]),
         onnx.ints("whole", [-1]),
     ]
@@ -116,10 +115,10 @@ def _body() -> bytes:
     kept = [onnx.node("Identity", "goes", "goes_on"), onnx.node("Identity", "kept", "keeps")]
     inputs = [
         onnx.value("turn_number", onnx.INT64),
-        onnx.value("goes", BOOL),
+        onnx.value("goes", onnx.BOOL),
         onnx.value("kept", onnx.FLOAT, "a", "b", "c"),
     ]
-    outputs = [onnx.value("goes_on", BOOL), onnx.value("keeps", onnx.FLOAT, "a", "b", "c")]
+    outputs = [onnx.value("goes_on", onnx.BOOL), onnx.value("keeps", onnx.FLOAT, "a", "b", "c")]
     return onnx.part(1, "body") + onnx.part(6, onnx.graph(kept, [], inputs, outputs)) + onnx.number(20, 5)
 
 

@@ -17,11 +17,13 @@ from speech_engine import (
     EngineError,
     EngineExhausted,
     EngineFailed,
+    EngineForbidden,
     EngineLimited,
     EngineStumbled,
     EngineTimeout,
     EngineUnauthorized,
     Event,
+    UnsupportedRequest,
     UnsupportedText,
     UnusableSample,
     VoiceNotFound,
@@ -46,7 +48,7 @@ CODES: dict[int, type[EngineError]] = {
     1042: UnsupportedText,
     1043: UnusableSample,
     1044: UnusableSample,
-    2013: EngineFailed,
+    2013: UnsupportedRequest,
     2037: UnusableSample,
     2038: EngineCannot,
     2039: faults.IdTaken,
@@ -110,17 +112,17 @@ async def test_a_text_that_breaks_its_rules_is_the_users(
 
 async def test_a_field_that_breaks_its_rules_is_our_own_fault() -> None:
     async with rig() as running:
-        assert type(await error_of(running.engine, speech_job(TEXT, emotion="neutral"))) is EngineFailed
+        assert type(await error_of(running.engine, speech_job(TEXT, emotion="neutral"))) is UnsupportedRequest
 
 
 @pytest.mark.parametrize(
     ("status", "expected"),
     [
-        (400, EngineFailed),
+        (400, UnsupportedRequest),
         (401, EngineUnauthorized),
         (402, EngineExhausted),
-        (403, EngineUnauthorized),
-        (404, EngineFailed),
+        (403, EngineFailed),
+        (404, UnsupportedRequest),
         (429, EngineLimited),
         (500, EngineFailed),
         (502, EngineStumbled),
@@ -251,3 +253,10 @@ async def test_a_failure_is_logged_with_the_providers_trace_and_nothing_of_the_u
         "code": code,
         "trace": "04ece790375f3ca2edbb44e8c4c200bf",
     }
+
+
+@pytest.mark.parametrize(
+    ("media_type", "cls"), [("text/html", EngineFailed), ("application/json", EngineForbidden)]
+)
+def test_a_firewalls_page_says_nothing_of_the_key(media_type: str, cls: type[EngineError]) -> None:
+    assert type(faults.of_status(403, {"content-type": media_type})) is cls

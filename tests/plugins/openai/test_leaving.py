@@ -11,7 +11,7 @@ import psutil
 import structlog
 
 from fakes.openai.app import provider
-from plugins.openai.plugin import create
+from plugins.openai.engine import create
 from plugins.openai.settings import OpenAISettings
 from proxy.config.sections import Upstream
 from proxy.engines.upstream_http import open_http

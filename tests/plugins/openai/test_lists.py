@@ -8,7 +8,7 @@ import pytest
 
 from fakes.openai import habits
 from plugins.openai import lists
-from speech_engine import EngineFailed, EngineStumbled, VoiceInfo
+from speech_engine import EngineFailed, EngineForbidden, EngineStumbled, VoiceInfo
 from tests.plugins.openai.upstream import pair
 
 JOE = VoiceInfo(id="joe", name="joe")
@@ -55,9 +55,11 @@ def test_where_some_models_say_that_they_speak_the_others_do_not() -> None:
     assert lists.for_speech(("kokoro", "f5")) == ("kokoro", "f5")
 
 
-def test_a_body_that_is_no_json_is_no_list() -> None:
-    with pytest.raises(EngineFailed):
-        lists.decoded(b"<html>")
+async def test_a_body_that_is_no_json_is_no_list() -> None:
+    async with pair("kokoro") as (engine, provider):
+        provider.fail("garbage", path="/models", count=2)
+        with pytest.raises(EngineFailed, match="not JSON"):
+            await engine.refresh()
 
 
 @pytest.mark.parametrize(
@@ -104,15 +106,26 @@ async def test_a_known_list_stays_known_while_the_server_is_down() -> None:
         assert (engine.models(), engine.voices()) == known
 
 
-@pytest.mark.parametrize("status", [403, 404])
-async def test_a_key_that_may_list_nothing_may_still_speak(status: int) -> None:
+@pytest.mark.parametrize(("status", "was_listed"), [(403, False), (404, False), (404, True)])
+async def test_a_key_that_may_list_nothing_may_still_speak(status: int, was_listed: bool) -> None:
     async with pair("kokoro") as (engine, provider):
-        await engine.refresh()
+        if was_listed:
+            await engine.refresh()
         known = (engine.models(), engine.voices())
         provider.fail("5xx", status=status, path="/models", count=2)
         provider.fail("5xx", status=status, path="/voices", count=2)
         await engine.refresh()
         assert [seen.status for seen in provider.seen[-4:]] == [404, status, status, 404]
+        assert (engine.models(), engine.voices()) == known
+
+
+async def test_a_key_that_may_list_no_more_says_so() -> None:
+    async with pair("kokoro") as (engine, provider):
+        await engine.refresh()
+        known = (engine.models(), engine.voices())
+        provider.fail("5xx", status=403, path="/models", count=2)
+        with pytest.raises(EngineForbidden):
+            await engine.refresh()
         assert (engine.models(), engine.voices()) == known
 
 

@@ -19,16 +19,16 @@ from plugins.openai.answer_reader import AnswerReader
 from plugins.openai.presets import PRESETS, PresetName
 from plugins.openai.settings import OpenAISettings
 from plugins.tone.decode import decode
-from speech_engine import EngineFailed, Sample, Samples, Started
+from speech_engine import EngineFailed, Sample, Samples, Started, UnsupportedRequest
 from speech_engine.host.sample_shelf import SampleShelf
 from speech_engine.models import Language
 from speech_engine.testing import collect, job
 from speech_engine.testing.serving import served
+from tests.commands import command
 from tests.plugins.openai.upstream import mp3_of, pair, pcm_of, until_it_fails
 from tests.plugins.tone.clips import clip
 from tests.proxy.api import owning
 from tests.proxy.api.inside import inside
-from tests.server import command
 from tests.tones import tones
 
 VOXCPM2, BASE = "openbmb/VoxCPM2", "Qwen/Qwen3-TTS-12Hz-1.7B-Base"
@@ -185,7 +185,7 @@ def test_a_hosts_longest_text_is_known(preset: PresetName, longest: int) -> None
 async def test_assemblyai_refuses_openais_names_and_an_alias_gives_its_own(tmp_path: Path) -> None:
     async with pair("assemblyai", preset="assemblyai") as (engine, _):
         _, error = await until_it_fails(engine, job("One.", model="tts-1", voice="nova"))
-        assert isinstance(error, EngineFailed)
+        assert isinstance(error, UnsupportedRequest)
         assert error.detail == "HTTP 400 model_not_found"
     config = _HOST.format(url="{url}", preset="assemblyai", model="assemblyai-tts-1", voice="nova")
     async with served(provider(tones)) as fake, inside(tmp_path, config.format(url=fake.url)) as server:

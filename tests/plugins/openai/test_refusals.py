@@ -13,11 +13,13 @@ from speech_engine import (
     EngineError,
     EngineExhausted,
     EngineFailed,
+    EngineForbidden,
     EngineLimited,
     EngineStumbled,
     EngineTimeout,
     EngineUnauthorized,
     UnsupportedLanguage,
+    UnsupportedRequest,
     UnsupportedText,
     VoiceNotFound,
 )
@@ -29,11 +31,32 @@ def _openai(code: str | int | None, param: str | None = None, kind: str = "inval
     return {"error": {"message": f"No: {TEXT}", "type": kind, "param": param, "code": code}}
 
 
+def _checked(*places: str) -> Any:
+    """OpenAI's own answer to wrong fields: neither `param` nor `code` names one."""
+    faults = ", ".join(
+        f"{{'type': 'enum', 'loc': ({place}), 'msg': 'Input should be ...', 'input': '{TEXT}'}}"
+        for place in places
+    )
+    kind = "invalid_request_error"
+    return {"error": {"message": f"[{faults}]", "type": kind, "param": None, "code": None}}
+
+
 @pytest.mark.parametrize(
     ("status", "body", "cls"),
     [
+        (400, _checked("'body', 'voice'"), VoiceNotFound),
+        (400, _checked("'body', 'input'"), UnsupportedText),
+        (400, _checked("'body', 'voice'", "'body', 'model'"), VoiceNotFound),
+        (400, _checked("'body', 'response_format'"), UnsupportedRequest),
+        (400, _checked("'query', 'voice'"), UnsupportedRequest),
+        (400, {"error": {"message": "no: [{'type': 'enum', 'loc': ('body', 'voice')"}}, UnsupportedRequest),
+        (400, {"error": {"message": ["'loc': ('body', 'voice')"]}}, UnsupportedRequest),
         (401, _openai("invalid_api_key"), EngineUnauthorized),
-        (403, _openai("model_not_allowed"), EngineUnauthorized),
+        (403, _openai("model_not_allowed"), EngineForbidden),
+        (403, _openai("invalid_value", "input"), EngineForbidden),
+        (403, _openai("invalid_api_key"), EngineUnauthorized),
+        (403, _openai("insufficient_quota"), EngineExhausted),
+        (403, _openai("content_policy_violation"), ContentRefused),
         (402, {}, EngineExhausted),
         (429, _openai("insufficient_quota", kind="insufficient_quota"), EngineExhausted),
         (429, _openai(None, kind="insufficient_quota"), EngineExhausted),
@@ -47,16 +70,16 @@ def _openai(code: str | int | None, param: str | None = None, kind: str = "inval
         (413, _openai("invalid_value", "input"), UnsupportedText),
         (400, _openai("unsupported_language", "language"), UnsupportedLanguage),
         (400, _openai("content_policy_violation"), ContentRefused),
-        (400, _openai("invalid_value", "response_format"), EngineFailed),
-        (400, _openai(400, None), EngineFailed),
-        (404, _openai("model_not_found", "model"), EngineFailed),
-        (404, "<html>", EngineFailed),
+        (400, _openai("invalid_value", "response_format"), UnsupportedRequest),
+        (400, _openai(400, None), UnsupportedRequest),
+        (404, _openai("model_not_found", "model"), UnsupportedRequest),
+        (404, "<html>", UnsupportedRequest),
         (422, {"detail": [{"loc": ["body", "voice"], "msg": "no"}]}, VoiceNotFound),
         (422, {"detail": [{"loc": ["body", "input"], "msg": "no"}]}, UnsupportedText),
-        (422, {"detail": "no"}, EngineFailed),
+        (422, {"detail": "no"}, UnsupportedRequest),
         (400, {"detail": {"error": "voice_not_found", "message": "no"}}, VoiceNotFound),
         (400, {"message": "no", "code": "voice_not_found"}, VoiceNotFound),
-        (400, {"message": "no", "code": 400}, EngineFailed),
+        (400, {"message": "no", "code": 400}, UnsupportedRequest),
         (408, {}, EngineTimeout),
         (500, _openai("internal_error", kind="server_error"), EngineFailed),
         (500, _openai("insufficient_quota"), EngineFailed),
@@ -84,7 +107,7 @@ def test_a_code_that_is_none_is_not_passed_on(code: str) -> None:
 def test_a_code_is_passed_on_to_the_operator() -> None:
     body = msgspec.json.encode(_openai("model_not_found", "model"))
     assert refusal(404, {}, body).reason == (
-        "The provider did not do what it was asked (HTTP 404 model_not_found)."
+        "The provider does not take this request (HTTP 404 model_not_found)."
     )
 
 
@@ -122,5 +145,21 @@ def test_a_refusal_in_place_of_audio_says_as_much(body: Any, cls: type[EngineErr
     assert TEXT not in error.reason
 
 
+@pytest.mark.parametrize(
+    ("status", "media_type", "cls"),
+    [
+        (403, "text/html; charset=UTF-8", EngineFailed),
+        (403, "application/json", EngineForbidden),
+        (403, "", EngineForbidden),
+        (401, "text/html", EngineUnauthorized),
+        (400, "text/html", UnsupportedRequest),
+    ],
+)
+def test_a_firewalls_page_says_nothing_of_the_key(
+    status: int, media_type: str, cls: type[EngineError]
+) -> None:
+    assert type(refusal(status, {"content-type": media_type}, b"<html>")) is cls
+
+
 def test_json_too_deep_to_be_read_tells_nothing() -> None:
-    assert type(refusal(400, {}, b"[" * 100_000)) is EngineFailed
+    assert type(refusal(400, {}, b"[" * 100_000)) is UnsupportedRequest

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, get_args
 
 import httpx2
 import openai
@@ -52,6 +52,7 @@ events = "alloy"
 """
 
 Format = Literal["mp3", "opus", "aac", "flac", "wav", "pcm"]
+FORMATS: tuple[Format, ...] = get_args(Format)
 
 
 class Chain(NamedTuple):
@@ -84,14 +85,16 @@ def _said(data: bytes, format_: str) -> tuple[str, ...]:
     return decode(sound.samples, sound.sample_rate_hz)
 
 
-@pytest.mark.parametrize("model", ["tts-1", "gpt-4o-mini-tts"], ids=["bytes", "events"])
-@pytest.mark.parametrize("format_", ["mp3", "opus", "aac", "flac", "wav", "pcm"])
+@pytest.mark.parametrize(("format_", "model"), [*zip(FORMATS, ("tts-1", "gpt-4o-mini-tts") * 3, strict=True)])
 def test_every_word_comes_through_in_every_format(chain: Chain, model: str, format_: Format) -> None:
+    expect_every_word(chain, model, format_)
+
+
+def expect_every_word(chain: Chain, model: str, format_: Format) -> None:
     assert _said(chain.spoken(model, format_), format_) == SENTENCES
 
 
-@pytest.mark.parametrize("model", ["tts-1", "gpt-4o-mini-tts"], ids=["bytes", "events"])
-@pytest.mark.parametrize("format_", ["mp3", "aac"])
+@pytest.mark.parametrize(("format_", "model"), [("mp3", "gpt-4o-mini-tts"), ("aac", "tts-1")])
 def test_an_answer_that_is_passed_on_comes_through_byte_for_byte(
     chain: Chain, model: str, format_: Format
 ) -> None:
@@ -148,8 +151,12 @@ def test_the_first_speaks_with_a_voice_that_only_the_second_knows(chain: Chain) 
     assert _said(known.content, "mp3") == SENTENCES
 
 
-@pytest.mark.parametrize("format_", ["mp3", "opus", "aac", "flac", "wav", "pcm"])
-def test_a_voice_of_a_recording_comes_through_in_every_format(chain: Chain, format_: Format) -> None:
+@pytest.mark.parametrize("format_", ["opus", "wav"])
+def test_a_voice_of_a_recording_comes_through(chain: Chain, format_: Format) -> None:
+    expect_the_voice_of_a_recording(chain, format_)
+
+
+def expect_the_voice_of_a_recording(chain: Chain, format_: Format) -> None:
     direct, through = (_lent(server, model, format_) for server, model in _lenders(chain))
     assert direct.pitch_hz == pytest.approx(through.pitch_hz, rel=0.03)
     assert direct.seconds == pytest.approx(through.seconds, abs=0.5)

@@ -9,8 +9,7 @@ from typing import Any, NamedTuple
 import structlog
 
 from fakes.openai.app import provider
-from plugins.openai.engine import OpenAIEngine
-from plugins.openai.plugin import create
+from plugins.openai.engine import OpenAIEngine, create
 from plugins.openai.settings import OpenAISettings
 from proxy.config.sections import Upstream
 from proxy.engines.upstream_http import open_http

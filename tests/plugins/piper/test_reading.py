@@ -14,7 +14,7 @@ CONFIG = VoiceConfig(22_050, "en-US", "en-us", False, SYMBOLS, ("0",), frozenset
 SPELLED = CONFIG._replace(is_spelled=True)
 
 
-def letters(text: str, _config: VoiceConfig) -> list[list[str]]:
+def letters(text: str, _language: str, _clusters: object) -> list[list[str]]:
     """A reader to whom each letter is a sound, and each full stop the end of a sentence."""
     return [list(f"{part}.") for part in text.split(".") if part.strip()]
 

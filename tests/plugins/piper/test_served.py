@@ -9,9 +9,10 @@ from typing import Any
 
 import pytest
 
-from plugins.piper.voices import NAMES
+from plugins.openai.lists import BUILT_IN
 from tests import onnx_bytes as onnx
 from tests import server
+from tests.commands import command
 from tests.faults.processes import until
 from tests.plugins.piper import tiny
 from tests.plugins.piper.environment import interpreter
@@ -33,11 +34,11 @@ voices_mb = 2
 """
 
 
-def put(folder: Path, config: Path, name: str, **voice: Any) -> str:
+def put(folder: Path, config: Path, name: str, *more: str, **voice: Any) -> str:
     """Import a voice. Return what the command shows."""
     file = tiny.voice(folder / name, name, **voice)
-    named = ("--engine", "piper", "--name", name, "--licence", "CC0-1.0")
-    return server.command(config, "models", "import", str(file), *named).stdout
+    named = ("--engine", "piper", "--name", name, "--licence", "CC0-1.0", *more)
+    return command(config, "models", "import", str(file), *named).stdout
 
 
 def piper_row(live: Server) -> dict[str, Any]:
@@ -48,7 +49,7 @@ def piper_row(live: Server) -> dict[str, Any]:
 
 
 def wait_until_loaded(live: Server) -> None:
-    until(lambda: piper_row(live)["state"] == "ready", LOADED_S)
+    until(lambda: piper_row(live)["state"] == "ready", LOADED_S, 0.1)
 
 
 @pytest.fixture(scope="module")
@@ -58,7 +59,8 @@ def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     config = folder / "config.toml"
     config.write_text(CONFIG)
     assert "CC0-1.0" in put(folder, config, "amy", reading="text", base_hz=BASES["amy"])
-    put(folder, config, "bia", language="pt_BR", espeak_voice="pt-br", reading="text", base_hz=BASES["bia"])
+    brazilian: dict[str, Any] = {"language": "pt_BR", "espeak_voice": "pt-br"}
+    put(folder, config, "bia", "--gender", "male", reading="text", base_hz=BASES["bia"], **brazilian)
     put(
         folder, config, "crew", speakers=("ana", "ben"), reading="text", base_hz=BASES["crew"], weight=600_000
     )
@@ -85,8 +87,22 @@ def test_tts_1_speaks_with_the_default_voice(live: Server) -> None:
     assert tiny.heard(said(live, TEXT), RATE_HZ) == f"^{TEXT}$"
 
 
+def test_its_words_have_times_by_sentence_and_say_that_they_are_interpolated(live: Server) -> None:
+    text = "the boat is on the lake. it is late."
+    answer = live.speech(text, response_format="json", audio_format="pcm").json()
+    # The sentences of a tiny voice are as long as their letters.
+    lake, late = len(said(live, "the boat is on the lake.")), len(said(live, "it is late."))
+    starts = {word["word"]: word["start_seconds"] for word in answer["words"] if word["interpolated"]}
+    assert list(starts) == ["the", "boat", "is", "on", "lake", "it", "late"]
+    begins = answer["words"][6]
+    assert begins["word"] == "it"
+    assert begins["start_seconds"] == pytest.approx(
+        answer["duration_seconds"] * lake / (lake + late), rel=0.1
+    )
+
+
 def test_all_thirteen_names_speak_and_share_the_speakers(live: Server) -> None:
-    pitches = {name: tiny.pitch(said(live, "a", voice=name), RATE_HZ) for name in NAMES}
+    pitches = {name: tiny.pitch(said(live, "a", voice=name), RATE_HZ) for name in BUILT_IN}
     first = tiny.STEP_HZ * tiny.SYMBOLS.index("^")
     own = [BASES["amy"], BASES["crew"], BASES["crew"] + tiny.SPEAKER_HZ]
     assert {min(range(3), key=lambda at: abs(pitch - first - own[at])) for pitch in pitches.values()} == {
@@ -108,6 +124,49 @@ def test_a_speaker_may_be_named_and_is_in_the_list(live: Server) -> None:
 def test_a_language_is_spoken_by_its_own_voice(live: Server) -> None:
     sound = said(live, "bom dia.", language="pt-BR")
     assert tiny.heard(sound, RATE_HZ, base_hz=BASES["bia"]) == "^bom dia.$"
+
+
+@pytest.mark.parametrize(
+    ("name", "speaker", "higher", "told"),
+    [
+        ("alloy", "bia", 0.0, None),
+        ("ash", "bia:up2.6", 2.6, None),
+        ("ballad", "bia:up5.3", 5.3, None),
+        ("cedar", "bia", 0.0, "bia"),
+        ("fable", "bia:up5.3", 5.3, "bia:up5.3"),
+    ],
+)
+def test_one_voice_is_three_speakers_and_further_names_are_told(
+    live: Server, name: str, speaker: str, higher: float, told: str | None
+) -> None:
+    asked: dict[str, Any] = {"language": "pt-BR", "response_format": "pcm"}
+    answer = live.speech("a", voice=name, **asked)
+    own = said(live, "a", voice=f"piper/{speaker}", language="pt-BR")
+    assert answer.headers["x-voxgate-engine"] == "piper/standard"
+    assert answer.headers.get("x-voxgate-substitute") == told
+    first = (BASES["bia"] + tiny.STEP_HZ * tiny.SYMBOLS.index("^")) * 2 ** (higher / 12)
+    for sound in (answer.content, own):
+        assert abs(tiny.pitch(sound, RATE_HZ) - first) < 5
+    usual = said(live, "a", voice="piper/bia", language="pt-BR")
+    assert abs(len(own) - len(usual)) <= 4
+
+
+def test_a_woman_is_none_of_a_mans_voices_unless_nobody_else_is(live: Server) -> None:
+    asked: dict[str, Any] = {"voice": "nova", "language": "pt-BR", "response_format": "pcm"}
+    other = live.speech("a", **asked)
+    assert other.headers["x-voxgate-engine"] == "espeak/standard"
+    assert "x-voxgate-substitute" not in other.headers
+    pinned = live.speech("a", model="piper/standard", **asked)
+    assert pinned.headers["x-voxgate-engine"] == "piper/standard"
+    assert pinned.headers["x-voxgate-substitute"] == "bia:up2.6"
+
+
+def test_the_explanation_names_the_speaker(live: Server) -> None:
+    question = {"model": "tts-1", "voice": "ash", "language": "pt-BR", "input": "a"}
+    with live.control() as control:
+        (part,) = control.post("/admin/route/explain", json=question).json()["parts"]
+    voices = {each["model"]: each["voice"] for each in part["candidates"]}
+    assert voices == {"piper/standard": "bia:up2.6", "espeak/standard": "travis"}
 
 
 def test_speed_changes_the_time_of_each_sound(live: Server) -> None:

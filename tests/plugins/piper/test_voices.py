@@ -1,12 +1,14 @@
-"""Which speaker a voice means: files, their speakers, and the names that clients know."""
+"""Which speaker a voice means: files, their speakers, and those that are made of others."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
+import msgspec
 import pytest
 
-from plugins.piper.voices import NAMES, VoiceList, read_voices, speaking
+from plugins.piper.plugin import PiperSettings
+from plugins.piper.voices import ImportedVoice, VoiceList, read_voices
 from speech_engine import EngineFailed, EngineVoice, UnsupportedLanguage, VoiceNotFound
 from speech_engine.model_files import UnusableModel
 from speech_engine.values import Samples
@@ -30,7 +32,7 @@ def voices(tmp_path: Path) -> VoiceList:
         folder(tmp_path, "bia", "pt_BR", rate_hz=16_000),
         folder(tmp_path, "crew", "en_GB", "ana", "ben", "cem"),
     ]
-    return VoiceList(read_voices(folders, MUCH))
+    return VoiceList(read_voices(folders, MUCH), shift=False)
 
 
 def found(voices: VoiceList, id_: str, language: str) -> tuple[str, int]:
@@ -46,7 +48,7 @@ def test_clients_see_files_and_their_speakers_with_their_languages(voices: Voice
         ("crew:ben", "en-GB"),
         ("crew:cem", "en-GB"),
     ]
-    assert {*NAMES, "crew"} == set(voices.unlisted())
+    assert voices.unlisted() == ("crew",)
 
 
 def test_the_model_speaks_every_language_of_its_voices_at_the_best_rate(voices: VoiceList) -> None:
@@ -61,19 +63,7 @@ def test_a_name_of_a_file_or_a_speaker_means_just_this(voices: VoiceList) -> Non
     assert found(voices, "amy", "en-NG") == ("amy", 0)
 
 
-def test_names_that_clients_know_share_out_the_speakers_of_a_language(voices: VoiceList) -> None:
-    assert found(voices, "alloy", "en") == ("amy", 0)
-    assert {found(voices, name, "en") for name in NAMES} == {
-        ("amy", 0),
-        ("crew", 0),
-        ("crew", 1),
-        ("crew", 2),
-    }
-    assert {found(voices, name, "en-GB") for name in NAMES} == {("crew", number) for number in range(3)}
-    assert {found(voices, name, "pt") for name in NAMES} == {("bia", 0)}
-
-
-@pytest.mark.parametrize("id_", ["nobody", "", "crew:dan", "amy:0", "../amy"])
+@pytest.mark.parametrize("id_", ["nobody", "", "crew:dan", "amy:0", "amy:up2.6", "alloy", "../amy"])
 def test_an_unknown_voice_is_not_found(voices: VoiceList, id_: str) -> None:
     with pytest.raises(VoiceNotFound):
         voices.find(EngineVoice(id_), "en")
@@ -84,7 +74,7 @@ def test_a_recording_is_no_voice_of_its_own(voices: VoiceList) -> None:
         voices.find(Samples(()), "en")
 
 
-@pytest.mark.parametrize(("id_", "language"), [("amy", "pt"), ("alloy", "fr"), ("bia", "th")])
+@pytest.mark.parametrize(("id_", "language"), [("amy", "pt"), ("crew:ana", "fr"), ("bia", "th")])
 def test_a_language_that_a_voice_does_not_speak_is_refused_by_name(
     voices: VoiceList, id_: str, language: str
 ) -> None:
@@ -92,9 +82,68 @@ def test_a_language_that_a_voice_does_not_speak_is_refused_by_name(
         voices.find(EngineVoice(id_), language)
 
 
-def test_a_region_comes_before_its_language(voices: VoiceList) -> None:
-    assert [voice.name for voice in speaking(voices.voices, "en-GB")] == ["crew"]
-    assert [voice.name for voice in speaking(voices.voices, "en-AU")] == ["amy", "crew"]
+def gendered(folders: list[str], *genders: dict[str, str]) -> list[ImportedVoice]:
+    """The voices as if their manifests told genders."""
+    read = read_voices(folders, MUCH)
+    return [voice._replace(genders=told) for voice, told in zip(read, genders, strict=True)]
+
+
+def shown(voices: VoiceList) -> list[tuple[str, str | None, str | None]]:
+    return [(info.id, info.language, info.gender) for info in voices.infos()]
+
+
+def test_one_that_is_alone_of_its_gender_in_its_language_makes_three(tmp_path: Path) -> None:
+    folders = [
+        folder(tmp_path, "joe", "en_US"),
+        folder(tmp_path, "crew", "en_US", "ana", "bea"),
+        folder(tmp_path, "bia", "pt_BR"),
+    ]
+    women = {"ana": "female", "bea": "female"}
+    voices = VoiceList(gendered(folders, {"": "male"}, women, {"bia": "female"}))
+    assert shown(voices) == [
+        ("joe", "en-US", "male"),
+        ("crew:ana", "en-US", "female"),
+        ("crew:bea", "en-US", "female"),
+        ("bia", "pt-BR", None),
+        ("joe:up2.6", "en-US", "male"),
+        ("joe:up5.3", "en-US", "male"),
+        ("bia:up2.6", "pt-BR", None),
+        ("bia:up5.3", "pt-BR", None),
+    ]
+    made = voices.find(EngineVoice("joe:up5.3"), "en")
+    assert (made.voice.name, made.semitones, round(made.faster, 2)) == ("joe", 5.3, 1.36)
+    assert voices.infos()[4].description == "Made of joe: its pitch and formants are 2.6 semitones higher."
+
+
+def test_a_second_voice_of_a_gender_takes_no_made_speaker_away(tmp_path: Path) -> None:
+    folders = [folder(tmp_path, "joe", "en_US"), folder(tmp_path, "bob", "en_US")]
+    voices = VoiceList(gendered(folders, {"": "male"}, {"": "male"}))
+    assert [id_ for id_, _, _ in shown(voices)] == ["joe", "bob"]
+    assert voices.unlisted() == ("joe:up2.6", "joe:up5.3", "bob:up2.6", "bob:up5.3")
+    assert voices.find(EngineVoice("joe:up2.6"), "en").semitones == 2.6
+    with pytest.raises(VoiceNotFound):
+        VoiceList(voices.voices, {"joe": ()}).find(EngineVoice("joe:up2.6"), "en")
+
+
+def test_an_operator_says_who_makes_how_many(tmp_path: Path) -> None:
+    folders = [folder(tmp_path, "joe", "en_US"), folder(tmp_path, "crew", "en_US", "ana", "ben")]
+    read = gendered(folders, {"": "male"}, {"ana": "female", "ben": "male"})
+    made = [id_ for id_, _, _ in shown(VoiceList(read, {"crew:ben": (3.0,), "crew:ana": ()}))]
+    assert made == ["joe", "crew:ana", "crew:ben", "crew:ben:up3"]
+    assert len(shown(VoiceList(read, shift=False))) == 3
+
+
+@pytest.mark.parametrize("name", ["nobody", "crew", "joe:up2.6"])
+def test_a_shift_of_a_voice_that_is_not_there_is_named(tmp_path: Path, name: str) -> None:
+    folders = [folder(tmp_path, "joe", "en_US"), folder(tmp_path, "crew", "en_US", "ana", "ben")]
+    with pytest.raises(EngineFailed, match=f"shift: there is no voice '{name}'; known: joe, crew:ana"):
+        VoiceList(read_voices(folders, MUCH), {name: (2.6,)})
+
+
+@pytest.mark.parametrize("shift", [{"joe": [-2.6]}, {"joe": [0.0]}, {"joe": [1, 2, 3]}, {"joe": 2.6}, "up"])
+def test_a_shift_goes_up_and_makes_two_at_most(shift: object) -> None:
+    with pytest.raises(msgspec.ValidationError):
+        msgspec.convert({"shift": shift}, PiperSettings)
 
 
 def test_a_file_with_a_thousand_speakers_is_no_list_of_a_thousand(tmp_path: Path) -> None:

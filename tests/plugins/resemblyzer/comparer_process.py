@@ -12,9 +12,8 @@ import msgspec
 from plugins.resemblyzer.plugin import HOSTED, ResemblyzerSettings
 from proxy.config.secret import environ_for_hosts
 from speech_engine import SpeakerScale
-from speech_engine.host.comparer_messages import ComparerReady, ComparisonQuestion, ComparisonScore
 from speech_engine.host.pipe import ParentPipe
-from speech_engine.host.pipe_messages import BeginPlugin
+from speech_engine.host.pipe_messages import BeginPlugin, ComparerReady, ComparisonQuestion, ComparisonScore
 from tests.plugins.resemblyzer.environment import NAME, interpreter
 
 

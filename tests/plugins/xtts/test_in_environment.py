@@ -2,47 +2,22 @@
 
 from __future__ import annotations
 
-import json
-import subprocess
 from pathlib import Path
 
-import msgspec
-import pytest
-
-from speech_engine.testing.verdicts import RuleVerdict
-from tests.plugins.neural import ROOT, environ, interpreter, run_cases, run_module
+from plugins.xtts.model_format import MODEL_FORMAT
+from tests.plugins.neural import kept_model, run_cases
+from tests.proxy.engines.model_store.test_conversion import apart
 
 CASES = Path(__file__).parent / "in_environment"
-
-
-@pytest.fixture(scope="module")
-def python() -> str:
-    return interpreter("xtts")
 
 
 def test_the_cases_hold_where_torch_is(tmp_path: Path) -> None:
     run_cases("xtts", CASES, tmp_path)
 
 
-@pytest.fixture(scope="module")
-def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tiny_model(tmp_path_factory.mktemp("models") / "tiny")
-
-
-def tiny_model(folder: Path, *kinds: str) -> Path:
-    run_module("xtts", "tests.plugins.xtts.tiny", str(folder), *kinds)
-    return folder
-
-
-def test_it_keeps_the_contract_of_engines(python: str, model: Path) -> None:
-    done = subprocess.run(
-        [python, "-P", "-m", "speech_engine.testing", "plugins.xtts.worker", "xtts"],
-        input=json.dumps({"model_path": str(model)}),
-        env=environ(ROOT),
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    verdicts = [msgspec.json.decode(line, type=RuleVerdict) for line in done.stdout.splitlines()]
-    assert len(verdicts) > 15
-    assert [verdict for verdict in verdicts if verdict.broken] == []
+def test_a_checkpoint_that_coqui_pickled_with_its_configuration_is_read() -> None:
+    model = kept_model("xtts", "pickled")
+    (weights,) = (file for file in MODEL_FORMAT.files if file.role == "weights")
+    wanted, found = apart(model / "model.safetensors", weights), apart(model / "model.pth", weights)
+    assert found == wanted
+    assert len(found) > 100

@@ -1,4 +1,4 @@
-"""An XTTS model with random weights: `python -m tests.plugins.xtts.tiny FOLDER [thai]`, where torch is.
+"""An XTTS model with random weights: `python -m tests.plugins.xtts.tiny FOLDER [thai] [pickled]` with torch.
 
 The tiny one has every part of a real one, in 3 MB. What it says is noise. Benches make one of full size.
 """
@@ -15,7 +15,9 @@ import plugins.xtts.boot  # noqa: F401 - before TTS
 # isort: split
 import torch
 from safetensors.torch import save_file
+from TTS.config.shared_configs import BaseDatasetConfig
 from TTS.encoder.models.resnet import ResNetSpeakerEncoder
+from TTS.tts.configs.xtts_config import XttsConfig
 from TTS.tts.layers.xtts.gpt import GPT
 from TTS.tts.layers.xtts.hifigan_decoder import HifiDecoder
 
@@ -62,8 +64,10 @@ FULL = ModelSize(30, 1024, 16, 1026, 605, 402, 6681, (3, 7, 11), 512, (3, 4, 6, 
 """The sizes of the published XTTS-v2: its language model has 441 million numbers."""
 
 
-def write_model(folder: Path, *, is_thai: bool = False, size: ModelSize = TINY) -> Path:
-    """Write a model of this size, and return its folder."""
+def write_model(
+    folder: Path, *, is_thai: bool = False, is_pickled: bool = False, size: ModelSize = TINY
+) -> Path:
+    """Write a model of this size, and return its folder; also as coqui-tts pickles one, if `is_pickled`."""
     folder.mkdir(parents=True, exist_ok=True)
     languages = [*LANGUAGES, "th"] if is_thai else LANGUAGES
     vocabulary = _vocabulary(languages, THAI if is_thai else "", size.tokens)
@@ -90,8 +94,17 @@ def write_model(folder: Path, *, is_thai: bool = False, size: ModelSize = TINY) 
     config |= {"temperature": 0.75, "repetition_penalty": 10.0, "gpt_cond_len": 12, "gpt_cond_chunk_len": 4}
     (folder / "config.json").write_text(json.dumps(config))
     (folder / "vocab.json").write_text(json.dumps(vocabulary, ensure_ascii=False))
-    save_file(_tensors(tokens, size), folder / "model.safetensors")
+    tensors = _tensors(tokens, size)
+    save_file(tensors, folder / "model.safetensors")
+    if is_pickled:
+        torch.save({"config": _coqui_config(folder), "model": tensors, "step": 1}, folder / "model.pth")
     return folder
+
+
+def _coqui_config(folder: Path) -> XttsConfig:
+    config = XttsConfig(datasets=[BaseDatasetConfig(formatter="coqui")])
+    config.load_json(str(folder / "config.json"))
+    return config
 
 
 def _vocabulary(languages: list[str], more: str, least: int) -> dict[str, Any]:
@@ -156,4 +169,4 @@ def _tensors(tokens: dict[str, int], size: ModelSize) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    write_model(Path(sys.argv[1]), is_thai="thai" in sys.argv[2:])
+    write_model(Path(sys.argv[1]), is_thai="thai" in sys.argv[2:], is_pickled="pickled" in sys.argv[2:])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 from hypothesis import given
 
@@ -243,6 +244,31 @@ def test_texts_are_prepared_as_the_route_says_or_as_the_model_needs(
     offer = Offer(models=(model,), is_pinned=is_pinned, routed=routed)
     found = decide(offer, voice("red"), RoutingQuery(language=tag), ANYONE, Rules(front_ends=names))
     assert [candidate.front_end for candidate in found.candidates] == [front_end]
+
+
+@pytest.mark.parametrize(
+    ("licence", "terms", "message"),
+    [
+        ("CPML", plan(), "The operator of this server has not accepted the licence of red/m (CPML)."),
+        (
+            "Blizzard-2013",
+            plan(price="$9"),
+            "The licence of red/m (Blizzard-2013) forbids paid use, and your plan 'some' is a paid one.",
+        ),
+        ("", plan(price="$9"), "The licence of red/m forbids paid use, and your plan 'some' is a paid one."),
+    ],
+)
+def test_an_error_of_a_licence_names_it(licence: str, terms: Terms, message: str) -> None:
+    model = info("en", licence=licence, paid_use=False, must_accept_licence=not terms.is_paid)
+    assert error(decided(model, voice("red"), ENGLISH, terms)).message == message
+
+
+def test_an_own_voice_is_called_by_its_name_and_any_other_by_its_id() -> None:
+    own = Voice(id="voice_0123", name="Ana", account="acc_1", bindings=voice("blue").bindings)
+    refused = decided(info("en"), own, ENGLISH, ANYONE)
+    assert error(refused).message == "The voice 'Ana' is on blue, not on red/m."
+    of_engine = msgspec.structs.replace(own, id="blue/ana", account=None)
+    assert "'blue/ana'" in error(decided(info("en"), of_engine, ENGLISH, ANYONE)).message
 
 
 def test_a_decision_of_the_operator_opens_a_model() -> None:

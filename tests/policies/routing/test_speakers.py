@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from msgspec.structs import replace
 
+from policies.namesakes import Share
 from policies.plans import Terms
 from policies.routing import Binding, Decision, Model, Offer, RoutingQuery, Voice, decide, voice_text
 from speech_engine import EngineVoice, Mix, ModelInfo, Sample, Samples
@@ -105,6 +106,19 @@ def test_a_model_that_needs_the_words_gets_those_recordings_that_have_them() -> 
     assert (field, code) == ("voice", "reference_text_required")
 
 
+def test_the_words_of_a_recording_that_is_cut_are_not_given_to_a_model() -> None:
+    cut = Sample("c", "Hello, and much more.", seconds=70.0, speech_s=31.0)
+    trimmed = replace(cut, speech_s=30.0)
+    reading = replace(CLONING, sample_s=(3.0, 30.0), needs_sample_text=True)
+    by = replace(OWNED, samples=(cut,))
+    field, code, message, _ = refused(by, Model("red", reading))
+    assert (field, code) == ("voice", "sample_too_long")
+    assert "up to 30 s" in message
+    assert spoken(by, CLONING) == Samples((replace(cut, text=""),))
+    assert spoken(replace(OWNED, samples=(cut, READ)), reading) == Samples((READ,))
+    assert spoken(replace(OWNED, samples=(trimmed,)), reading) == Samples((trimmed,))
+
+
 @pytest.mark.parametrize(("providers", "is_let"), [(None, True), (("red", "blue"), True), ((), False)])
 def test_only_providers_that_the_consent_names_may_receive_a_voice(
     providers: tuple[str, ...] | None, is_let: bool
@@ -158,3 +172,22 @@ def test_a_mix_waits_for_the_member_that_is_not_ready() -> None:
     making = Voice(id="w", name="w", bindings=(Binding("red", EngineVoice(""), obstacle="it is being made"),))
     mixing = Model("red", replace(info("en"), mixes=True))
     assert refused(mixed(voice("red"), making), mixing)[:2] == ("voice", "voice_not_ready")
+
+
+def test_a_mix_of_names_that_are_one_voice_is_refused_where_nobody_has_them_apart() -> None:
+    def name(id_: str, red: str, blue: str) -> Voice:
+        bindings = [
+            Binding(engine, EngineVoice(by), shares=(Share("en", id_, by),))
+            for engine, by in (("red", red), ("blue", blue))
+        ]
+        return Voice(id=id_, name=id_, bindings=tuple(bindings))
+
+    blend = mixed(name("nova", "joe", "eva"), name("coral", "joe", "bia"))
+    mixing = info("en", mixes=True, most_mixed=4)
+    found = decided(blend, Model("red", mixing), Model("blue", mixing))
+    assert [voice_text(each.voice) for each in found.candidates] == ["mix:eva*0.5+bia*0.5"]
+    field, code, message, _ = refused(blend, Model("red", mixing))
+    assert (field, code) == ("voice.mix", "unsupported_value")
+    assert message.startswith("red/m has one and the same voice for several members of the mix")
+    plain = Voice(id="own", name="own", bindings=(Binding("red", EngineVoice("joe")),))
+    assert refused(mixed(name("nova", "joe", "eva"), plain), Model("red", mixing))[0] == "voice.mix"

@@ -13,7 +13,8 @@ from policies.plans import Overrides
 from proxy.access import callers as callers_module
 from proxy.access.callers import Caller, Callers
 from proxy.errors import InvalidKey
-from proxy.storage import accounts, api_key, key_records, open_store
+from proxy.features import open_store
+from proxy.storage import accounts, api_key, key_records
 from proxy.storage.accounts import Account
 from proxy.storage.api_key import ApiKey
 from proxy.storage.key_records import KeyRecord, NewKeyRecord
@@ -277,3 +278,33 @@ async def test_nothing_here_shows_a_secret(callers: Callers, key: ApiKey, record
     assert caller.key in shown
     assert key.reveal()[6:-4] not in shown
     assert key.digest not in shown
+
+
+async def test_a_thousand_keys_in_use_are_a_few_queries_and_each_stays_the_same_caller(
+    callers: Callers, store: WatchedStore, ada: Account
+) -> None:
+    keys = [api_key.mint() for _ in range(300)]
+    for key in keys:
+        await key_records.create(store, key, NewKeyRecord(account=ada.id))
+    for store.seconds in (0.0, 1.0):
+        before = [await callers.identify(key.reveal()) for key in keys]
+    store.seconds, reads = 5.0, store.reads
+    after = [await callers.identify(key.reveal()) for key in keys]
+    assert store.reads - reads == 2
+    # The terms and the plans that were made for a caller are good as long as it is the same.
+    assert all(one is other for one, other in zip(before, after, strict=True))
+
+
+async def test_a_revoked_key_among_many_that_are_read_together_is_dead_within_five_seconds(
+    callers: Callers, store: WatchedStore, ada: Account
+) -> None:
+    keys = [api_key.mint() for _ in range(3)]
+    records = [await key_records.create(store, key, NewKeyRecord(account=ada.id)) for key in keys]
+    for store.seconds in (0.0, 1.0):
+        for key in keys:
+            await callers.identify(key.reveal())
+    await key_records.revoke(store, records[1].id)
+    store.seconds = 5.0
+    await callers.identify(keys[0].reveal())
+    assert "revoked" in await refused(callers, keys[1].reveal())
+    await callers.identify(keys[2].reveal())

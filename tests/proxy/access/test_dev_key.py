@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from proxy.access import dev_key
-from proxy.storage import accounts, api_key, key_records, open_store
+from proxy.features import open_store
+from proxy.storage import accounts, api_key, key_records
 
 
 async def test_a_closed_account_gets_a_successor_and_no_dead_key(tmp_path: Path) -> None:

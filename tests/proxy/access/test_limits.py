@@ -352,7 +352,7 @@ async def test_a_wrong_password_is_unavailable_too() -> None:
 
 def test_headers_are_openais() -> None:
     assert rate_headers(Window(30, 7, 59.2)) == [
-        ("x-ratelimit-limit-requests", "30"),
-        ("x-ratelimit-remaining-requests", "7"),
-        ("x-ratelimit-reset-requests", "59.2s"),
+        (b"x-ratelimit-limit-requests", b"30"),
+        (b"x-ratelimit-remaining-requests", b"7"),
+        (b"x-ratelimit-reset-requests", b"59.2s"),
     ]

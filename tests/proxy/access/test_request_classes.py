@@ -102,7 +102,7 @@ async def test_without_a_key_an_address_is_counted(few: Inside) -> None:
     assert (await few.ask("GET", "/v1/models")).status_code == 200
 
 
-@pytest.mark.parametrize("path", ["/healthz", "/readyz"])
+@pytest.mark.parametrize("path", ["/healthz", "/health", "/readyz"])
 async def test_health_has_no_limit(few: Inside, path: str) -> None:
     for _ in range(5):
         assert (await few.ask("GET", path, key="")).status_code == 200

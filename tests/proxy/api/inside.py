@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple, get_args
 
@@ -18,14 +21,18 @@ from proxy.config import config_toml
 from proxy.engines import registry
 from proxy.engines.registry import Registry
 from proxy.errors import RequestFailed
+from proxy.features import FEATURES
 from proxy.http.connection import PEER
 from proxy.http.replies import encode_json
 from proxy.storage import accounts, api_key, key_records, usage
 from proxy.storage.accounts import Account
 from proxy.storage.key_records import NewKeyRecord, Role
 from proxy.storage.usage import UsageRow
+from proxy.telemetry.loop_watch import LoopHold, watch_loop
 from speech_engine import Context, Engine, Plugin
 from speech_engine.plugin import Kind
+from tests.proxy.jobs_inside import jobs_inside
+from tests.server import MOST_HELD_S, MOST_KEPT_S
 
 TONE = """
 [server]
@@ -39,6 +46,32 @@ gpt-4o-mini-tts = ["tone/standard"]
 [voices.alloy]
 tone = "tone"
 """
+
+
+_NOT_OURS = ("tests.", "httpx2.", "conftest", "structlog._output")
+"""What is no server: tests and their clients share its loop here, and what it prints is kept by pytest."""
+
+
+class _Holds:
+    """The long holds of the loop by the server. The garbage of a process of tests is no work of its own."""
+
+    def __init__(self) -> None:
+        self.long: list[LoopHold] = []
+        self._collected_s = 0.0
+        self._began = 0.0
+
+    def collect(self, phase: str, _info: dict[str, int]) -> None:
+        if phase == "start":
+            self._began = time.thread_time()
+        else:
+            self._collected_s += time.thread_time() - self._began
+
+    def note(self, hold: LoopHold) -> None:
+        held_s, self._collected_s = hold.held_s - self._collected_s, 0.0
+        is_ours = not any(name.startswith(_NOT_OURS) for name in hold.step.split(" < "))
+        # Pytest and the test's own objects share this process.
+        if held_s >= (MOST_KEPT_S if hold.is_elsewhere else 2 * MOST_HELD_S) and is_ours:
+            self.long.append(hold)
 
 
 class NoSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -152,21 +185,43 @@ async def inside(
     engines: Mapping[str, Engine] | None = None,
     plan: str = UNLIMITED.name,
     more: Mapping[tuple[Kind, str], Plugin[Any]] | None = None,
+    may_hold: str = "",
+    has_processes: bool = False,
+    left_out: str = "",
+    name: str = "ada",
 ) -> AsyncIterator[Inside]:
-    """Opens a worker on this config; `engines` are plugins of the test's own, by name, `more` are others."""
+    """Opens a worker on this config; `engines` are plugins of the test's own, by name, `more` are others.
+    With `has_processes`, each upload is decoded in a process of its own, as a server does it. `left_out` is a
+    feature that does not open, and `name` that of the account.
+
+    At its end nothing may have held the loop: `may_hold` says why something does.
+    """
     file = folder / "config.toml"
     file.write_text(text)
-    async with open_worker(config_toml.load(file, {}), with_engines(engines or {}, more)) as worker:
-        account = await accounts.create(worker.store, name="ada", plan=plan)
+    async with AsyncExitStack() as stack:
+        if not has_processes:
+            stack.enter_context(jobs_inside())
+        plugins = with_engines(engines or {}, more)
+        features = [feature for feature in FEATURES if feature.name != left_out]
+        opening = open_worker(config_toml.load(file, {}), plugins, features=features)
+        worker = await stack.enter_async_context(opening)
+        account = await accounts.create(worker.store, name=name, plan=plan)
         secrets = [await _key(worker, account, role) for role in ("speech", "admin")]
-        yield Inside(worker, account, *secrets)
+        holds = _Holds()
+        gc.callbacks.append(holds.collect)
+        try:
+            async with watch_loop(holds.note):
+                yield Inside(worker, account, *secrets)
+        finally:
+            gc.callbacks.remove(holds.collect)
+    assert may_hold or not holds.long, holds.long
 
 
 def with_engines(
     engines: Mapping[str, Engine], more: Mapping[tuple[Kind, str], Plugin[Any]] | None = None
 ) -> Registry:
     """The installed plugins, and one more for each of these engines."""
-    installed = registry.load()
+    installed = _installed()
     plugins = {
         (kind, name): plugin for kind in get_args(Kind) for name, plugin in installed.plugins(kind).items()
     }
@@ -174,6 +229,11 @@ def with_engines(
         ("engine", name): _plugin(name, engine) for name, engine in engines.items()
     }
     return Registry({**plugins, **own, **dict((more or {}).items())}, list(installed.faults))
+
+
+@cache
+def _installed() -> Registry:
+    return registry.load()
 
 
 def envelope(answer: httpx2.Response) -> dict[str, Any]:

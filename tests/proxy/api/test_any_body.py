@@ -20,7 +20,12 @@ from tests.proxy.api.inside import TONE, Inside, envelope, inside
 SECRET = "the cat sat on seventeen mats"
 
 # One worker serves all examples of a test: nothing that one sends may change what the next one gets.
-many = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+# Each is a request, so there are fewer of them than usual; the long run has thousands here, too.
+many = settings(
+    max_examples=settings().max_examples // 2,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
 
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=8),
@@ -72,6 +77,15 @@ async def check(server: Inside, content: bytes) -> int:
     assert error["type"] == "invalid_request_error"
     assert error["param"] is None or error["param"] in speech_body.SpeechBody.__struct_fields__
     return answer.status_code
+
+
+DRAWN = "between two examples the loop stands still, and hypothesis draws"
+
+
+@pytest.fixture
+async def server(tmp_path: Path) -> AsyncIterator[Inside]:
+    async with inside(tmp_path, may_hold=DRAWN) as opened:
+        yield opened
 
 
 @given(st.one_of(bodies, whole_bodies))
@@ -178,7 +192,7 @@ pieces = st.one_of(
 
 @pytest.fixture
 async def routed(tmp_path: Path) -> AsyncIterator[Inside]:
-    async with inside(tmp_path, ROUTED) as opened:
+    async with inside(tmp_path, ROUTED, may_hold=DRAWN) as opened:
         yield opened
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from proxy.storage.store import Statement
+from tests.features.erasure.erasing import erasure_of
 from tests.proxy.api.inside import Inside, envelope, inside
 from tests.proxy.api.owning import agree, clone
 
@@ -25,7 +26,7 @@ async def damage(server: Inside, table: str, id_: str) -> None:
     await server.worker.store.write(
         Statement(f"UPDATE {table} SET sealed = 'AAAA' WHERE id = :id", {"id": id_})
     )
-    server.worker.erasure.things.memories[0].forget_voice("", ())
+    erasure_of(server.worker).things.memories[0].forget_voice("", ())
 
 
 async def test_a_damaged_voice_is_listed_without_its_texts(server: Inside) -> None:

@@ -107,6 +107,20 @@ async def test_voices_are_filtered_by_language_and_gender(
     assert own == found
 
 
+async def test_voices_of_the_language_come_before_those_of_any(tmp_path: Path) -> None:
+    async with inside(tmp_path, TONE + VOICES) as server:
+        listed = [
+            voice["language"] for voice in (await server.ask("GET", "/v1/voices?language=pt")).json()["data"]
+        ]
+        pages, after = [], ""
+        for _ in listed:
+            page = (await server.ask("GET", f"/v1/voices?language=pt&limit=1{after}")).json()["data"]
+            pages += [voice["language"] for voice in page]
+            after = f"&after={page[0]['id']}"
+    assert listed == pages == sorted(listed, key=lambda tag: tag is None)
+    assert None in listed
+
+
 @pytest.mark.parametrize("path", ["/v1/models", "/v1/audio/models", "/v1/voices", "/v1/audio/voices"])
 async def test_a_public_catalogue_is_listed_without_a_key(tmp_path: Path, path: str) -> None:
     public = TONE.replace("[server]", "[server]\npublic_catalogue = true")

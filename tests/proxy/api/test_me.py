@@ -21,9 +21,17 @@ async def test_the_answer_says_whose_key_it_is_and_what_is_left(priced: Inside) 
         "account": {"id": priced.account.id, "name": "ada"},
         "key": {"id": made["id"], "name": "bot", "role": "speech", "hint": made["hint"], "caps": caps},
         "plan": {"name": "free", "price": "", "consent": "required"},
-        "limits": {"rpm": 1000, "streams": None, "voices": 3, "max_characters": 50, "engines": ["tone"]},
+        "limits": {
+            "rpm": 1000,
+            "streams": None,
+            "voices": 3,
+            "clones": None,
+            "max_characters": 50,
+            "engines": ["tone"],
+        },
         "credits": {"allowance": 100, "used": 2.5, "left": 97.5, "granted": 0.25, "available": 97.75},
         "streams": 0,
+        "clones_used": 0,
     }
     assert cycle == (await priced.administer("GET", "accounts/ada")).json()["cycle"]
 

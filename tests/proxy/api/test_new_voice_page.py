@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import count
+from itertools import count, cycle
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +15,12 @@ from plugins.tone.decode import decode_timbres
 from tests import speech_clips
 from tests.browser import Tab
 from tests.proxy.api.try_page import (
+    IN_TURN,
+    IS_HEARD,
     MICROPHONE_IS_FREE,
+    NARROW,
+    WIDE,
+    Looks,
     assert_readable,
     create,
     fill,
@@ -23,11 +28,13 @@ from tests.proxy.api.try_page import (
     open_maker,
     part,
     record,
+    speak,
     speaking_browser,
+    speaks,
     state,
     told,
 )
-from tests.server import TONE, Server, running
+from tests.server import ALONE, Server, running
 from tests.sound import decoded
 
 _RATE_HZ = 24_000
@@ -55,7 +62,7 @@ _names = count()
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    named = TONE.replace("[server]", '[server]\nhosts = ["voices.test", "127.0.0.1"]')
+    named = ALONE.replace("[server]", '[server]\nhosts = ["voices.test", "127.0.0.1"]')
     with running(tmp_path_factory.mktemp("server"), named + _WAIVED) as opened:
         yield opened
 
@@ -97,7 +104,7 @@ def test_a_voice_is_recorded_agreed_to_made_heard_and_deleted(
     fill(page, "own-name", "Ana")
     assert record(page, "sample", 6.5).endswith("Its length and level are good.")
     assert "I consent to voxgate" in str(page.run("at('phrase').textContent"))
-    record(page, "reading", 5)
+    record(page, "reading", 3.5)
     assert page.run(MICROPHONE_IS_FREE)
     assert create(page).startswith("Ana is made. Its quality is ")
     assert page.run("document.activeElement.querySelector('h3').textContent") == "Ana"
@@ -107,7 +114,7 @@ def test_a_voice_is_recorded_agreed_to_made_heard_and_deleted(
         assert (voice["name"], voice["language"], consent["kind"]) == ("Ana", "en-US", "recording")
         assert voice["quality"]["rating"] in page.run("at('own-list').textContent")
         page.run("document.querySelector('[aria-label=\"Use Ana\"]').click()")
-        assert page.run("[at('voice').value, document.activeElement.id]") == [voice["id"], "input"]
+        assert page.run("[chosen, document.activeElement.id]") == [voice["id"], "input"]
         _assert_heard(page, tmp_path, 6.0)
         page.run("document.querySelector('[aria-label=\"Delete Ana\"]').click()")
         page.run("(at('doom-both').click(), at('doom-delete').click())")
@@ -125,8 +132,8 @@ def test_a_voice_is_recorded_agreed_to_made_heard_and_deleted(
 def _assert_heard(page: Tab, folder: Path, least_s: float) -> None:
     """Speak with the chosen voice: the answer says of what recording the voice was made."""
     fill(page, "input", "Hello.")
-    page.run("at('speak').click()")
-    page.wait("!at('heard').hidden")
+    speak(page)
+    page.wait(IS_HEARD)
     kept = decoded(page.downloaded(folder, "at('save').click()"), "wav")
     [timbre] = decode_timbres(kept.samples, kept.sample_rate_hz)
     assert timbre.seconds > least_s
@@ -272,8 +279,7 @@ def test_the_keyboard_is_enough_to_record(page: Tab) -> None:
 
 
 def test_the_sentence_is_in_the_language_of_the_voice(page: Tab) -> None:
-    page.run("(at('own-language').value = 'pt', at('own-language').dispatchEvent(new Event('change')))")
-    page.wait("at('phrase').lang === 'pt'")
+    speaks(page, "pt")
     assert "Eu sou o propriet" in str(page.run("at('phrase').textContent"))
 
 
@@ -295,12 +301,47 @@ def test_a_consent_serves_several_voices_and_can_be_deleted_without_them(page: T
     page.run("document.querySelector('[name=way][value=kept]').click()")
     fill(page, "own-name", "Bea")
     _choose(page, "sample", speech_clips.wav_file())
+    # The page asks for the language, and guesses none.
+    assert create(page) == "Choose the language that is spoken in the recording."
+    assert page.run("document.activeElement.id") == "own-language"
+    speaks(page, "en-US")
     assert create(page).startswith("Bea is made.")
     page.run("at('own-new').click()")
     page.wait("at('own-consent').length")
     page.run("(document.querySelector('[name=way][value=kept]').click(), at('own-forget').click())")
     page.wait("!at('alert').hidden")
     assert "needs this consent" in str(page.run("at('alert').textContent"))
+
+
+@pytest.fixture(scope="module")
+def deaf_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """None of its engines speaks recordings."""
+    deaf = ALONE.replace("[engines.tone]", "[engines.tone]\nspeaks_samples = false\nclones = false")
+    with running(tmp_path_factory.mktemp("deaf"), deaf) as opened:
+        yield opened
+
+
+def test_a_server_that_cannot_speak_a_recording_says_so_before_there_is_one(
+    browser: Tab, deaf_server: Server
+) -> None:
+    browser.show(width=1280)
+    open_maker(browser, deaf_server, deaf_server.mint_key(f"new-{next(_names)}", plan="unlimited").secret)
+    load_axe(browser)
+    told = "Nothing on this server can speak a voice of a recording"
+    assert str(browser.run("at('own-hint').textContent")).startswith(f"{told}. The operator of this server")
+    browser.run("(at('own-language').value = 'en', at('own-language').dispatchEvent(new Event('change')))")
+    browser.wait(f"at('maker-hint').textContent.startsWith(\"{told} in the language 'en'\")")
+    # Before the recorder, in the order of reading.
+    assert browser.run("at('maker-hint').compareDocumentPosition(at('sample')) & 4") == 4
+    assert_readable(browser, NARROW, "#own")
+    state(browser, "Ana")
+    _choose(browser, "sample", speech_clips.wav_file())
+    assert create(browser).startswith("Ana is made.")
+    buttons = "[...document.querySelectorAll('#own-list button')].map(({ disabled }) => disabled)"
+    assert browser.run(buttons) == [True, True, False]
+    assert "voxgate models pull" in browser.run("at('own-list').textContent")
+    assert browser.run("at('voice').querySelector('[value^=voice_]').disabled")
+    assert_readable(browser, WIDE, "#own")
 
 
 @pytest.fixture(scope="module")
@@ -330,25 +371,24 @@ def _refusal(page: Tab) -> str:
     return str(page.run(f"{part('sample', 'said')}.textContent"))
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [375, 1280])
+@pytest.mark.parametrize("looks", [IN_TURN])
 def test_everybody_can_read_it(
-    browser: Tab, server: Server, key: str, tmp_path: Path, scheme: str, width: int
+    browser: Tab, server: Server, key: str, tmp_path: Path, looks: tuple[Looks, ...]
 ) -> None:
-    page = browser
-    page.show(width=width, scheme=scheme)
+    page, turns = browser, cycle(looks)
+    page.show(width=1280)
     open_maker(page, server, key)
     load_axe(page)
     _choose(page, "sample", _file(tmp_path, np.zeros(8 * _RATE_HZ)))
     page.run(f"{part('reading', 'record')}.click()")
     page.wait(f"!{part('reading', 'stop')}.hidden")
-    assert_readable(page, width)
+    assert_readable(page, next(turns), "#own")
     state(page, "A name that is long " * 4)
     create(page)
-    assert_readable(page, width)
+    assert_readable(page, next(turns), "#own")
     _choose(page, "sample", speech_clips.wav_file())
     create(page)
-    assert_readable(page, width)
+    assert_readable(page, next(turns), "#own")
     page.run("document.querySelectorAll('#own-list button')[2].click()")
-    assert_readable(page, width)
+    assert_readable(page, next(turns))
     page.run("at('doom-keep').click()")

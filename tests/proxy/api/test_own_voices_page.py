@@ -11,8 +11,8 @@ import pytest
 from plugins.tone.decode import decode_timbres
 from tests import speech_clips
 from tests.browser import Tab
-from tests.proxy.api.try_page import enter_key, fill, speaking_browser
-from tests.server import TONE, Server, running
+from tests.proxy.api.try_page import HAS_VOICES, enter_key, fill, open_page, speaking_browser
+from tests.server import ALONE, Server, running
 
 _RATE_HZ = 24_000
 _names = count()
@@ -20,7 +20,7 @@ _names = count()
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    with running(tmp_path_factory.mktemp("server"), TONE) as opened:
+    with running(tmp_path_factory.mktemp("server"), ALONE) as opened:
         yield opened
 
 
@@ -36,15 +36,16 @@ def key(server: Server) -> str:
     return server.mint_key(f"own-{next(_names)}", plan="unlimited").secret
 
 
-def _make_mixes(server: Server, key: str, number: int) -> None:
+def _make_mix(server: Server, key: str, name: str) -> str:
     mix = [{"id": "tone/tone"}, {"id": "tone/slow"}]
     with server.client(key) as client:
-        for each in range(number):
-            made = client.post("/v1/audio/voices", json={"name": f"blend {each}", "mix": mix})
-            assert made.is_success, made.text
+        made = client.post("/v1/audio/voices", json={"name": name, "mix": mix})
+    assert made.is_success, made.text
+    return str(made.json()["id"])
 
 
 def _make_recording(server: Server, key: str, name: str) -> str:
+    """Its processes take ten times as long as a mix."""
     with server.client(key) as client:
         said = {"name": name, "language": "en", "statement": "Agreed on paper."}
         consent = client.post("/v1/audio/voice_consents", json=said).json()["id"]
@@ -59,7 +60,7 @@ def _make_recording(server: Server, key: str, name: str) -> str:
 
 def _open(browser: Tab, server: Server, key: str) -> Tab:
     browser.show(width=1280)
-    browser.open(f"{server.url}/")
+    open_page(browser, server)
     browser.complaints.clear()
     enter_key(browser, key)
     browser.wait("at('own-list').children.length")
@@ -67,11 +68,12 @@ def _open(browser: Tab, server: Server, key: str) -> Tab:
 
 
 def _press(page: Tab, button: str) -> None:
-    page.run(f"document.querySelector('[aria-label=\"{button}\"]').click()")
+    page.run(f"document.querySelector('#own-list [aria-label=\"{button}\"]').click()")
 
 
 def test_the_list_has_pages_and_the_focus_stays_in_it(browser: Tab, server: Server, key: str) -> None:
-    _make_mixes(server, key, 12)
+    for number in range(12):
+        _make_mix(server, key, f"blend {number}")
     page = _open(browser, server, key)
     assert page.run("at('own-list').children.length") == 10
     page.run("(at('own-more').focus(), at('own-more').click())")
@@ -89,15 +91,15 @@ def test_a_preview_is_heard_and_can_be_stopped(browser: Tab, server: Server, key
     _make_recording(server, key, "Ana")
     page = _open(browser, server, key)
     _press(page, "Play Ana")
-    page.wait("!at('own-audio').hidden")
-    assert page.run("at('own-status').textContent") == "Ana speaks."
+    page.wait("at('own-status').textContent === 'Ana speaks.'")
     wav = page.run("sounds.at(-1).arrayBuffer().then((bytes) => [...new Int16Array(bytes.slice(44))])")
     [timbre] = decode_timbres(np.array(wav) / 32768, _RATE_HZ)
     assert timbre.seconds > 8
     _press(page, "Stop Ana")
-    assert page.run("[at('own-audio').hidden, at('own-status').textContent]") == [True, "Stopped."]
+    assert page.run("[at('preview').paused, at('own-status').textContent]") == [True, "Stopped."]
     _press(page, "Play Ana")
-    page.wait("!at('own-audio').hidden && !preview")
+    page.wait("preview")
+    page.wait("!preview")
     assert page.run("document.querySelector('#own-list button').textContent") == "Play"
     assert not page.complaints
 
@@ -110,7 +112,7 @@ def test_a_preview_that_is_stopped_early_is_not_heard(browser: Tab, server: Serv
     )
     assert page.run("[at('own-status').textContent, preview]") == ["Stopped.", None]
     _press(page, "Play Ana")
-    page.wait("at('own-audio').src")
+    page.wait("at('preview').src")
     assert page.run("sounds.length") == 1
 
 
@@ -118,14 +120,15 @@ def test_a_voice_is_used_with_a_model_that_can_speak_it(browser: Tab, server: Se
     id_ = _make_recording(server, key, "Ana")
     page = _open(browser, server, key)
     page.run("(at('model').value = 'espeak/standard', at('find').value = 'nobody', showVoices())")
+    assert page.run("at('voices-about').textContent") == "No voice is like that."
     _press(page, "Use Ana")
-    assert page.run("[at('voice').value, at('model').value]") == [id_, "tone/standard"]
+    assert page.run("[chosen, at('model').value]") == [id_, "tone/standard"]
     assert id_ in page.run("at('curl').textContent")
 
 
 @pytest.mark.parametrize("leave", ["key", "button"])
 def test_nothing_is_deleted_without_a_yes(browser: Tab, server: Server, key: str, leave: str) -> None:
-    id_ = _make_recording(server, key, "Ana")
+    id_ = _make_mix(server, key, "Ana")
     page = _open(browser, server, key)
     page.run("document.querySelector('[aria-label=\"Delete Ana\"]').focus()")
     page.press("Enter")
@@ -155,17 +158,21 @@ def test_a_consent_that_another_voice_needs_is_kept(browser: Tab, server: Server
 
 
 def test_another_key_shows_nothing_of_the_one_before(browser: Tab, server: Server, key: str) -> None:
-    _make_recording(server, key, "Ana")
+    _make_mix(server, key, "Ana")
     page = _open(browser, server, key)
     other = server.mint_key(f"own-{next(_names)}", plan="unlimited").secret
+    page.run("at('key-change').click()")
     fill(page, "key", other)
     page.press("Tab")
     page.wait("at('own-about').textContent.startsWith('There is none')")
     assert "Ana" not in page.run("at('own-list').textContent + at('voice').textContent")
+    page.open(f"{server.url}/")
+    page.wait(HAS_VOICES)
+    assert page.run("own.key") == other
 
 
 def test_a_voice_that_is_gone_is_told_when_it_is_deleted(browser: Tab, server: Server, key: str) -> None:
-    id_ = _make_recording(server, key, "Ana")
+    id_ = _make_mix(server, key, "Ana")
     page = _open(browser, server, key)
     with server.client(key) as client:
         assert client.delete(f"/v1/audio/voices/{id_}").is_success

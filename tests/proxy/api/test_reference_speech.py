@@ -17,8 +17,9 @@ from proxy.audio.formats import FORMATS
 from proxy.audio.recordings.derivation import SampleSpec, derive
 from proxy.audio.recordings.measures import rate_master
 from proxy.engines.in_process import InProcessEngine
+from proxy.features.consents import records as consents
+from proxy.features.marks import receipt_records as receipts
 from proxy.http.form import MOST_FILE_BYTES
-from proxy.storage import consents, receipts
 from tests.proxy.api.inside import Inside, LeavingPeer, envelope, inside
 from tests.sound import decoded
 from tests.speech_clips import wav
@@ -221,6 +222,7 @@ async def test_a_consent_says_which_providers_may_receive_the_recording(tmp_path
         assert spoken.status_code == 200
         receipt = await receipts.find(server.worker.store, spoken.headers["x-request-id"], None)
         record = await consents.get(server.worker.store, None, consent)
+        assert record is not None
     assert receipt is not None
     assert receipt.facts.consents == (consents.record_digest(record),)
 

@@ -219,3 +219,15 @@ async def test_events_of_a_failure_tell_it_before_they_break_off(server: Inside)
     assert (last["type"], last["error"]["code"]) == ("error", "engine_unavailable")
     assert len(sent) > 2
     assert all(message["more_body"] for message in sent[1:])
+
+
+@pytest.mark.parametrize("model", ["tts-1", "gpt-4o-mini-tts"])
+async def test_events_of_words_tell_each_word_once_beside_the_same_audio(server: Inside, model: str) -> None:
+    answer = await server.speech(TEXT, model=model, stream_format="words", response_format="pcm")
+    events = [json.loads(line.removeprefix("data: ")) for line in answer.text.split("\n\n") if line]
+    assert [each["type"] for each in events][-1] == "speech.audio.done"
+    audio = b"".join(base64.b64decode(each["audio"]) for each in events if "audio" in each)
+    assert audio == (await server.speech(TEXT, response_format="pcm")).content
+    words = [word for each in events for word in each.get("words", ())]
+    whole = await server.speech(TEXT, response_format="json")
+    assert words == whole.json()["words"]

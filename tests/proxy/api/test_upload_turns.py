@@ -14,13 +14,21 @@ import pytest
 from proxy.kept import locked_files
 from tests.proxy.api.inside import TONE, Inside, inside
 from tests.proxy.api.owning import agree, clone, new_key, send
+from tests.proxy.audio.recordings.clips import wav
+from tests.proxy.jobs_inside import jobs_inside
+from tests.sound import tone
 from tests.speech_engine.host.fakes import until
+
+SEARCH = "proxy.features.marks.search_child"
+SHORT = wav(tone(440, 0.6))
 
 
 @pytest.fixture
 async def server(tmp_path: Path) -> AsyncIterator[Inside]:
-    async with inside(tmp_path, TONE) as opened:
-        yield opened
+    """Searches alone have processes, since a test stops one of them."""
+    with jobs_inside(but=SEARCH):
+        async with inside(tmp_path, TONE, has_processes=True) as opened:
+            yield opened
 
 
 @asynccontextmanager
@@ -71,12 +79,12 @@ async def test_checks_for_marks_wait_in_a_queue_of_their_own(server: Inside) -> 
         found = []
         for child in psutil.Process().children():
             with suppress(psutil.Error):
-                if "proxy.provenance.search_child" in child.cmdline():
+                if SEARCH in child.cmdline():
                     found.append(child)
         return found
 
     async def check() -> httpx2.Response:
-        return await send(server, {}, path="/v1/audio/marks/detect", file="file")
+        return await send(server, {}, SHORT, path="/v1/audio/marks/detect", file="file")
 
     checks = [asyncio.create_task(check())]
     await until(lambda: bool(searches()))

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import zipfile
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 from starlette.types import Message
 
+from proxy.voices.voice_export import MOST_OF_ACCOUNT
 from tests import speech_clips
 from tests.proxy.api.inside import TONE, Inside, inside
 from tests.proxy.api.owning import agree, send
@@ -53,6 +56,35 @@ async def test_an_export_whose_recording_goes_meanwhile_is_broken_off(
 
     parts, is_whole = await exported(server, voice, interfere)
     assert (len(parts) >= 1, is_whole) == (True, False)
+
+
+async def test_an_export_has_a_place_until_its_end_however_it_ends(server: Inside, tmp_path: Path) -> None:
+    """An account that downloads many at once is told to come back, and an early end gives the place back."""
+    voice, places = await long_voice(server), server.worker._resources.voice_work.exports
+    first_parts, goes_on = asyncio.Event(), asyncio.Event()
+
+    async def wait() -> None:
+        if places.taken == MOST_OF_ACCOUNT:
+            first_parts.set()
+        await goes_on.wait()
+
+    async def leave() -> None:
+        raise ConnectionResetError
+
+    downloads = [asyncio.create_task(exported(server, voice, wait)) for _ in range(MOST_OF_ACCOUNT)]
+    await first_parts.wait()
+    refused = await server.ask("GET", f"/v1/audio/voices/{voice}/export")
+    assert (refused.status_code, refused.json()["error"]["code"]) == (503, "server_busy")
+    assert refused.headers["retry-after"]
+    goes_on.set()
+    assert all(is_whole for _, is_whole in await asyncio.gather(*downloads))
+    with suppress(ConnectionResetError):
+        await exported(server, voice, leave)
+    assert places.taken == 0
+    (sealed,) = (path for path in (tmp_path / "data" / "voices").rglob("*") if path.is_file())
+    sealed.unlink()
+    assert not (await server.ask("GET", f"/v1/audio/voices/{voice}/export")).is_success
+    assert places.taken == 0
 
 
 async def exported(

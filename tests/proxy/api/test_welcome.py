@@ -17,7 +17,7 @@ CHROMIUM = "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,ima
 async def test_a_browser_gets_the_page(server: Inside, accept: str) -> None:
     answer = await server.ask("GET", "/", key="", accept=accept)
     assert answer.headers["content-type"] == "text/html; charset=utf-8"
-    assert "<h1>voxgate</h1>" in answer.text
+    assert "<h1>What shall be said?</h1>" in answer.text
     assert answer.headers["vary"] == "accept"
 
 

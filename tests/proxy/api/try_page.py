@@ -31,8 +31,15 @@ if (open) navigator.mediaDevices.getUserMedia = async (wanted) => {
   window.tracks.push(...stream.getTracks());
   return stream;
 };
+window.requestAnimationFrame = (draw) => setTimeout(() => draw(performance.now()), 50);
+window.cancelAnimationFrame = clearTimeout;
 """
-"""Notes what the page took of the microphone, and the sounds that it can play."""
+"""Notes what the page took of the microphone, and the sounds that it can play. It draws as often as a test
+looks: without a screen, sixty frames a second are work for nobody."""
+
+HAS_VOICES = "!at('model').disabled"
+IS_HEARD = "!at('heard').hidden && !at('play').disabled"
+"""The clip is whole, was heard, and can be heard again."""
 
 MICROPHONE_IS_FREE = "tracks.length && tracks.every(({ readyState }) => readyState === 'ended')"
 
@@ -73,11 +80,18 @@ def record(page: Tab, recorder: str, seconds: float) -> str:
 
 def open_maker(page: Tab, server: Server, key: str) -> None:
     """Open the form for a new voice, as a new reader does."""
-    page.open(f"{server.url}/")
+    open_page(page, server)
     enter_key(page, key)
     page.wait("!at('own-new').hidden")
     page.run("at('own-new').click()")
-    page.wait("at('phrase').textContent")
+    page.wait("at('own-language').options.length")
+    speaks(page, "en-US")
+
+
+def speaks(page: Tab, tag: str) -> None:
+    """Choose the language of the recording, and wait for its sentence."""
+    page.run(f"(at('own-language').value = '{tag}', at('own-language').dispatchEvent(new Event('change')))")
+    page.wait(f"at('phrase').lang === '{tag}'")
 
 
 def state(page: Tab, name: str) -> None:
@@ -99,10 +113,23 @@ def fill(page: Tab, field: str, text: str) -> None:
     page.type(text)
 
 
+def open_page(page: Tab, server: Server) -> None:
+    """Open the page as somebody who has not been there: nothing is left of the reader before."""
+    if page.run("location.protocol") != "about:":
+        page.run("sessionStorage.clear()")
+    page.open(f"{server.url}/")
+
+
 def enter_key(page: Tab, key: str) -> None:
     fill(page, "key", key)
     page.press("Tab")
-    page.wait("!at('voice').disabled")
+    page.wait(HAS_VOICES)
+
+
+def speak(page: Tab) -> None:
+    """Press the button as a hand does: what no key or click has asked for, a browser does not let sound."""
+    page.run("at('speak').focus()")
+    page.press("Enter")
 
 
 def load_axe(page: Tab) -> None:
@@ -111,10 +138,22 @@ def load_axe(page: Tab) -> None:
     page.run(f"(() => {{ {axe} }})()")
 
 
-def assert_readable(page: Tab, width: int) -> None:
-    found = page.run(
-        "axe.run().then(({ violations }) =>"
-        " violations.map(({ id, nodes }) => [id, nodes.map(({ html }) => html)]))"
-    )
-    assert found == []
-    assert page.run("document.documentElement.scrollWidth") <= width
+Looks = tuple[tuple[int, str], ...]
+NARROW: Looks = ((375, "light"),)
+WIDE: Looks = ((1280, "dark"),)
+IN_TURN = (NARROW, WIDE)
+"""For the states of a page by turns. A look takes axe seconds: `tests/soak` has all four of each state."""
+
+ALL_LOOKS: tuple[Looks, ...] = ((*NARROW, *WIDE, (375, "dark"), (1280, "light")),)
+
+
+def assert_readable(page: Tab, looks: Looks, part: str = "html") -> None:
+    """In each of these looks. To look at a part takes a third of the time."""
+    for width, scheme in looks:
+        page.show(width=width, scheme=scheme)
+        found = page.run(
+            f"axe.run('{part}').then(({{ violations }}) =>"
+            " violations.map(({ id, nodes }) => [id, nodes.map(({ html }) => html)]))"
+        )
+        assert found == []
+        assert page.run("document.documentElement.scrollWidth") <= width

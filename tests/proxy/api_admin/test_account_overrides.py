@@ -16,6 +16,7 @@ _NOTHING = {
     "rpm": None,
     "streams": None,
     "voices": None,
+    "clones": None,
     "max_characters": None,
     "engines": None,
     "prices": None,

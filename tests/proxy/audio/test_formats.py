@@ -20,8 +20,8 @@ from proxy.audio.formats import (
     Chunk,
     machine_tags,
     silence,
+    true_wav,
     wav_header,
-    whole_wav,
 )
 from tests.sound import tone
 
@@ -81,10 +81,10 @@ def test_a_wav_too_long_for_its_size_fields_says_unknown() -> None:
 
 def test_a_tagged_wav_says_behind_its_samples_that_a_machine_spoke() -> None:
     pcm = tone(440, 0.1)
-    plain = whole_wav(wav_header(None) + pcm, 24_000, is_tagged=False)
-    tagged = whole_wav(wav_header(None) + pcm, 24_000, is_tagged=True)
-    assert plain == wav_header(len(pcm) // 2) + pcm
-    assert tagged[44 : 44 + len(pcm)] == pcm, "and the head has 44 bytes as ever"
+    assert true_wav(44 + len(pcm), 24_000, is_tagged=False) == (wav_header(len(pcm) // 2), b"")
+    head, tag = true_wav(44 + len(pcm), 24_000, is_tagged=True)
+    tagged = head + pcm + tag
+    assert len(head) == 44, "as ever"
     assert int.from_bytes(tagged[4:8], "little") == len(tagged) - 8
     with wave.open(io.BytesIO(tagged)) as file:
         assert file.readframes(file.getnframes()) == pcm

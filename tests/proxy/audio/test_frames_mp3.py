@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from itertools import pairwise
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from bench.clip import clip
 from proxy.audio.formats import Chunk
-from proxy.audio.frames_mp3 import Mp3Frames, frame_header
+from proxy.audio.frames_mp3 import Mp3Frames, Original, frame_header
 from speech_engine import EngineFailed
 from tests.proxy.audio.mp3_reference import ReferenceFrames
 
@@ -90,3 +91,39 @@ def test_any_stream_in_any_pieces_is_read_as_frame_after_frame(
 def test_a_real_clip_in_pieces_is_read_as_frame_after_frame(size: int, start: int) -> None:
     pieces = [_CLIP[at : at + size] for at in range(start, len(_CLIP), size)]
     assert _given(Mp3Frames(), pieces) == _given(ReferenceFrames(), pieces)
+
+
+SIGNED_TAG = b"ID3\x03\x00\x00\x00\x00\x00\x08jumdc2pa"
+_END = b"TAG" + bytes(125)
+
+
+def made_again(sound: bytes, original: Original) -> bytes:
+    assert original.sound_bytes == len(sound)
+    parts, at = [], 0
+    for place, data in original.taken_out:
+        parts += [sound[at:place], data]
+        at = place
+    return b"".join([*parts, sound[at:]])
+
+
+@pytest.mark.parametrize("size", [1, 7, 1000, 10**6])
+@pytest.mark.parametrize(
+    "whole",
+    [SIGNED_TAG + _CLIP, SIGNED_TAG + _CLIP + _END + SIGNED_TAG + _CLIP, SIGNED_TAG + _CLIP[:-5]],
+    ids=["a file", "two", "a broken frame at its end"],
+)
+def test_a_signed_file_can_be_made_again_from_its_sound_and_little_else(whole: bytes, size: int) -> None:
+    frames = Mp3Frames(keeps_original=True)
+    sound = b"".join(frames.feed(whole[at : at + size]).data for at in range(0, len(whole), size))
+    original = frames.original
+    assert original is not None
+    assert made_again(sound, original) == whole
+    assert sum(len(each.data) for each in original.taken_out) < 2000
+
+
+def test_of_other_files_and_of_long_tags_nothing_is_kept() -> None:
+    long = SIGNED_TAG[:6] + bytes([0, 64, 0, 0]) + SIGNED_TAG[10:] + bytes(2**20 - 8) + _CLIP
+    for whole, keeps in ((_CLIP, True), (SIGNED_TAG + _CLIP, False), (long, True)):
+        frames = Mp3Frames(keeps_original=keeps)
+        frames.feed(whole)
+        assert frames.original is None

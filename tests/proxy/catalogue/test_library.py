@@ -9,19 +9,27 @@ from pathlib import Path
 import pytest
 
 from policies.lexicon import EMPTY
+from proxy.catalogue.clones import NoClones
+from proxy.catalogue.grants import NoGrants
 from proxy.catalogue.library import NOTHING, Library
+from proxy.catalogue.saved_voices import VoiceTies
 from proxy.config.secret_sections import VaultSection
 from proxy.errors import InvalidRequest
+from proxy.features import open_store
+from proxy.features.lexicons import records as lexicons
+from proxy.features.lexicons.records import AccountWords
 from proxy.kept.vault import Vault
-from proxy.storage import accounts, lexicons, open_store, voices
+from proxy.storage import accounts, voices
 from proxy.storage.accounts import Account
 from proxy.storage.store import StorageFailed
 from proxy.storage.voices import NewCast
 from tests.proxy.storage.watched import WatchedStore
 
 SHARED = {"pt": {"Ana": "shared", "Rui": "shared"}}
-A_LOOK = 2
-"""How many queries it takes: voices, and lexicons."""
+A_LOOK = 1
+"""How many queries it takes: the revisions alone, if nothing was saved."""
+
+TIES = VoiceTies(NoGrants(), NoClones())
 
 
 @pytest.fixture
@@ -42,7 +50,7 @@ def vault(store: WatchedStore, tmp_path: Path) -> Vault:
 
 @pytest.fixture
 def library(store: WatchedStore, vault: Vault) -> Library:
-    return Library(store, vault, SHARED, store.monotonic)
+    return Library(store, vault, TIES, AccountWords(store), SHARED, store.monotonic)
 
 
 async def add(store: WatchedStore, account: str | None, name: str) -> str:
@@ -177,8 +185,8 @@ async def test_words_are_put_together_again_only_where_one_has_changed(
 async def test_no_more_is_kept_than_there_is_room_for_and_the_oldest_goes_first(
     store: WatchedStore, ada: Account, vault: Vault, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("proxy.catalogue.library._MOST_KEPT", 5000)
-    library = Library(store, vault, {}, store.monotonic)
+    monkeypatch.setattr("proxy.catalogue.library._MOST_BYTES", 5500)
+    library = Library(store, vault, TIES, AccountWords(store), {}, store.monotonic)
     await lexicons.put(store, ada.id, "pt", {"Ana": "x" * 3500}, most=9)
     kept = await library.get(ada.id)
     for nobody in ("1", "2"):
@@ -191,7 +199,100 @@ async def test_no_more_is_kept_than_there_is_room_for_and_the_oldest_goes_first(
     assert (await library.get(ada.id)).lexicon(None, "pt").words["Ana"] == "x" * 3500
     assert repr(library).startswith("<Library 1 ")
     # One that is larger than all the room there is is kept all the same.
-    monkeypatch.setattr("proxy.catalogue.library._MOST_KEPT", 1)
-    library = Library(store, vault, {}, store.monotonic)
+    monkeypatch.setattr("proxy.catalogue.library._MOST_BYTES", 1)
+    library = Library(store, vault, TIES, AccountWords(store), {}, store.monotonic)
     kept = await library.get(ada.id)
     assert await library.get(ada.id) is kept
+
+
+async def test_the_operators_voices_are_read_once_for_all_accounts(
+    store: WatchedStore, ada: Account, library: Library
+) -> None:
+    for number in range(50):
+        await add(store, None, f"stage {number}")
+    store.long_reads = 0
+    libraries = [await library.get(account) for account in (ada.id, "1", "2", "3")]
+    assert store.long_reads == 1
+    assert len({id(each.voices) for each in libraries}) == 1
+    weight_of_four = library.weight
+    for number in range(20):
+        await library.get(f"other {number}")
+    # What each account adds is its own part, and not the operator's once more.
+    assert library.weight - weight_of_four < 50 * 20 * 100
+    for store.seconds in (5.0, 10.0):
+        assert [await library.get(account) for account in (ada.id, "1", "2", "3")] == libraries
+    assert store.long_reads == 1
+    await add(store, None, "new")
+    store.seconds = 15.0
+    assert len((await library.get(ada.id)).listed) == 51
+    assert store.long_reads == 2
+
+
+async def test_a_voice_of_the_operator_that_did_not_change_stays_the_same_object(
+    store: WatchedStore, ada: Account, library: Library
+) -> None:
+    stage = await add(store, None, "stage")
+    before = (await library.get(ada.id)).voices[stage]
+    await add(store, None, "another")
+    store.seconds = 5.0
+    assert (await library.get(ada.id)).voices[stage] is before
+
+
+async def test_many_accounts_in_use_cost_few_queries_and_each_sees_changes_in_time(
+    store: WatchedStore, ada: Account, library: Library
+) -> None:
+    others = [str(number) for number in range(200)]
+    for store.seconds in (0.0, 1.0):
+        libraries = [await library.get(account) for account in (ada.id, *others)]
+    reads = store.reads
+    await add(store, ada.id, "mine")
+    store.seconds = 5.0
+    again = [await library.get(account) for account in (*others, ada.id)]
+    # The revisions of all in one query, and the voices and lexicons of the one that changed.
+    assert store.reads == reads + 3
+    assert again[:-1] == libraries[1:]
+    assert [voice.name for voice in again[-1].listed] == ["mine"]
+
+
+async def test_the_own_come_before_very_many_of_the_operators_without_a_copy_of_them(
+    store: WatchedStore, ada: Account, library: Library
+) -> None:
+    for number in range(30):
+        await add(store, None, f"stage {number}")
+    own = await add(store, ada.id, "stage 7")
+    found = await library.get(ada.id)
+    assert found.voices["stage 7"].id == own
+    assert found.voices["stage 8"].account is None
+    assert "nobody" not in found.voices
+    assert found.saved(own) is not None
+    more = found.having(found.voices["stage 8"])
+    assert more.listed[0].name == "stage 8"
+    assert len(more.own.listed) == 2
+
+
+async def test_an_operator_with_more_than_the_bound_leaves_room_for_accounts(
+    store: WatchedStore, ada: Account, vault: Vault, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("proxy.catalogue.library._MOST_BYTES", 8000)
+    library = Library(store, vault, TIES, AccountWords(store), {}, store.monotonic)
+    for number in range(20):
+        await add(store, None, f"stage {number}")
+    for account in ("1", "2", "3"):
+        assert len((await library.get(account)).listed) == 20
+    assert repr(library).startswith("<Library 2 accounts kept")
+
+
+async def test_a_voice_that_came_and_went_between_two_looks_costs_one_look(
+    store: WatchedStore, ada: Account, library: Library
+) -> None:
+    await add(store, ada.id, "mine")
+    before = await library.get(ada.id)
+    gone = await add(store, ada.id, "gone")
+    await voices.delete(store, gone)
+    looks = []
+    for _ in range(3):
+        store.seconds += 6.0
+        reads = store.reads
+        assert await library.get(ada.id) is before
+        looks.append(store.reads - reads)
+    assert looks == [3, 1, 1]

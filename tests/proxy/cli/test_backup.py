@@ -16,6 +16,7 @@ import pytest
 from proxy.processes import runtime
 from proxy.storage.sqlite_backup import DATABASE, REPLACED
 from tests import server
+from tests.commands import command
 from tests.proxy.cli.test_main import Run, folder, refused, run
 
 __all__ = ["folder", "run"]
@@ -63,9 +64,9 @@ def test_a_live_server_is_backed_up_again_and_again_and_its_backup_serves(tmp_pa
     assert copy["file"] == str(file)
     assert (S_IMODE(file.stat().st_mode), [*file.parent.iterdir()]) == (0o600, [file])
     (new / "config.toml").write_text(server.TONE)
-    restored = server.command(new / "config.toml", "restore", str(file))
+    restored = command(new / "config.toml", "restore", str(file))
     assert "Now run voxgate ledger verify." in restored.stdout
-    assert "The books agree" in server.command(new / "config.toml", "ledger", "verify").stdout
+    assert "The books agree" in command(new / "config.toml", "ledger", "verify").stdout
     with server.running(new) as again:
         assert len(json.loads(again.cli("usage", "--limit", "1000", "--json").stdout)["data"]) == spoken
         with again.client(minted.secret) as client:

@@ -13,9 +13,9 @@ import pytest
 from fakes.minimax.app import KEY, FakeMinimax
 from speech_engine.testing.serving import served
 from tests import server, speech_clips
+from tests.commands import command
 from tests.faults.processes import until
 from tests.proxy.cli.test_main import Run, folder, refused, run
-from tests.server import VOXGATE
 
 __all__ = ["folder", "run"]
 
@@ -36,14 +36,7 @@ class Commands:
         self._started = started
 
     def __call__(self, *arguments: str, typed: str = "") -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [str(VOXGATE), *arguments, "--config", str(self._started.config)],
-            capture_output=True,
-            text=True,
-            input=typed,
-            timeout=60,
-            check=False,
-        )
+        return command(self._started.config, *arguments, check=False, typed=typed)
 
     def json(self, *arguments: str) -> dict[str, Any]:
         done = self(*arguments, "--json")

@@ -13,8 +13,9 @@ import pytest
 import typer.main
 from typer.core import TyperCommand, TyperGroup
 
-from proxy.cli.main import app
+from proxy.cli.main import make_app
 from tests import programs
+from tests.commands import run
 from tests.server import VOXGATE
 
 # The generated code is read once, then each line is completed. A line with `==` ends each answer.
@@ -36,13 +37,11 @@ while read line
 end
 """,
 }
-_OFFERED: tuple[dict[str, list[str]], ...] = (
-    {
-        "voxgate ke": ["keys"],
-        "voxgate keys r": ["revoke", "rotate", "rotate-mark", "rotate-master", "rotate-receipt"],
-    },
-    {"voxgate doctor --js": ["--json"], "voxgate nothing-like-it": []},
-)
+_WORDS: dict[str, list[str]] = {
+    "voxgate ke": ["keys"],
+    "voxgate keys r": ["revoke", "rotate", "rotate-mark", "rotate-master", "rotate-receipt"],
+}
+_OPTIONS: dict[str, list[str]] = {"voxgate doctor --js": ["--json"], "voxgate nothing-like-it": []}
 
 
 def commands(command: object, name: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], TyperCommand]]:
@@ -54,11 +53,17 @@ def commands(command: object, name: tuple[str, ...] = ()) -> Iterator[tuple[tupl
         yield name, command
 
 
-ALL = dict(commands(typer.main.get_command(app)))
+ALL = dict(commands(typer.main.get_command(make_app())))
 
 
 def test_there_are_commands_to_look_at() -> None:
     assert {("serve",), ("doctor",), ("keys", "create"), ("env", "build")} <= ALL.keys()
+
+
+@pytest.mark.parametrize("first", sorted({name[0] for name in ALL}))
+def test_a_run_builds_what_it_was_asked_for_alone(first: str) -> None:
+    built = dict(commands(typer.main.get_command(make_app(first))))
+    assert built.keys() == {name for name in ALL if name[0] == first}
 
 
 @pytest.mark.parametrize("name", ALL, ids=" ".join)
@@ -73,19 +78,12 @@ def test_every_command_but_serve_takes_json_and_every_one_says_what_it_does(name
     "arguments", ["doctor", "check", "engines", "accounts list", "keys list", "env list", "accounts create x"]
 )
 def test_with_json_a_program_reads_all_of_stdout(tmp_path: Path, arguments: str) -> None:
-    done = subprocess.run(
-        [VOXGATE, *arguments.split(), "--json"],
-        cwd=tmp_path,
-        env=environ(tmp_path),
-        capture_output=True,
-        check=False,
-    )
+    done = run(*arguments.split(), "--json", environ=environ(tmp_path), folder=tmp_path)
     # An object has room for more than a list has.
     assert isinstance(json.loads(done.stdout), dict)
 
 
-@pytest.mark.parametrize("shell", _COMPLETE)
-@pytest.mark.parametrize("offered", _OFFERED, ids=["words", "options"])
+@pytest.mark.parametrize(("shell", "offered"), [("bash", _WORDS | _OPTIONS), ("fish", _OPTIONS)])
 def test_the_generated_completion_works_in_a_real_shell(
     tmp_path: Path, shell: str, offered: dict[str, list[str]]
 ) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
+import re
 import subprocess
 import sys
 import threading
@@ -13,14 +15,13 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
-import structlog
 
 from proxy import __version__
 from proxy.cli import main
-from proxy.http import edge
+from proxy.cli.main import banner
 from proxy.processes import runtime
 from proxy.storage import api_key
-from proxy.telemetry import logs
+from tests.commands import quiet
 from tests.proxy.api.inside import TONE
 from tests.server import VOXGATE
 
@@ -48,11 +49,8 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def run(folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
-    # It would hand this test's stderr to every logger of the process, for good.
-    monkeypatch.setattr(logs, "configure_logs", lambda *_arguments: None)
+    quiet(monkeypatch)
     monkeypatch.delenv("COLUMNS", raising=False)
-    for module in (edge, logs):
-        monkeypatch.setattr(module, "_log", structlog.wrap_logger(structlog.ReturnLogger()))
 
     def ran(*arguments: str) -> Ran:
         monkeypatch.setattr(sys, "argv", ["voxgate", *arguments])
@@ -83,7 +81,7 @@ def test_an_account_is_made_found_changed_and_closed(run: Run) -> None:
 
 
 def test_the_command_itself_prints_json_and_nothing_else(folder: Path) -> None:
-    for arguments in (("accounts", "create", "ada"), ("accounts", "show", "ada"), ("check",), ("engines",)):
+    for arguments in (("accounts", "create", "ada"), ("engines",)):
         done = subprocess.run([VOXGATE, *arguments, "--json"], capture_output=True, text=True, check=True)
         assert json.loads(done.stdout)
         assert done.stderr == ""
@@ -107,6 +105,84 @@ def test_a_key_is_made_listed_rotated_and_revoked(run: Run) -> None:
     assert [row["revoked"] is None for row in listed.json["data"]] == [True, False]
     assert new["key"] not in listed.out
     assert run("keys", "revoke", new["id"], "--json").json["revoked"] is not None
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def at_a_terminal(run: Run, monkeypatch: pytest.MonkeyPatch, answer: str, *arguments: str) -> Ran:
+    """Run a command for a person, who answers with this line."""
+    shown = Terminal()
+    with monkeypatch.context() as there:
+        there.setattr(sys, "stdin", Terminal(answer))
+        there.setattr(sys, "stderr", shown)
+        ran = run(*arguments)
+    return ran._replace(err=shown.getvalue())
+
+
+def test_a_person_is_asked_before_what_cannot_be_undone(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    ada = run("accounts", "create", "ada", "--json").json["id"]
+    key = run("keys", "create", "--account", "ada", "--json").json["id"]
+    run("voices", "add", "stage", "--cast", "Ana=nova,Ben=onyx", "--account", ada)
+    consent = ("consents", "add", "Ana", "--account", ada, "--statement", "on paper", "--json")
+    stated = run(*consent).json["id"]
+    run("lexicons", "set", "de", "nginx=engine x", "--account", "ada")
+    for question, command in {
+        "Delete the lexicon de and its words for good?": ("lexicons", "delete", "de", "--account", "ada"),
+        f"Revoke the key {key} for good?": ("keys", "revoke", key),
+        "Delete the voice stage and its recordings for good?": (
+            "voices",
+            "delete",
+            "stage",
+            "--account",
+            ada,
+        ),
+        f"Delete the consent {stated} for good?": ("consents", "delete", stated),
+        "Close the account ada for good, and delete its voices and lexicons?": ("accounts", "close", "ada"),
+    }.items():
+        for refusal in ("n\n", "\n"):
+            asked = at_a_terminal(run, monkeypatch, refusal, *command)
+            assert (asked.status, asked.out.strip()) == (1, "")
+            assert question in asked.err
+            assert "nothing was changed" in asked.err
+        sure = at_a_terminal(run, monkeypatch, "n\n", *command, "--yes")
+        assert (sure.status, question in sure.err) == (0, False)
+    assert run("accounts", "show", "ada", "--json").json["closed"] is not None
+
+
+def test_a_person_who_says_yes_is_obeyed(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    run("accounts", "create", "ada")
+    assert at_a_terminal(run, monkeypatch, "y\n", "accounts", "close", "ada").status == 0
+    assert run("accounts", "show", "ada", "--json").json["closed"] is not None
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("accounts", "close", ".."),
+        ("accounts", "close", "nobody"),
+        ("consents", "delete", "cons_0"),
+        ("lexicons", "delete", "de", "--account", "ada"),
+        ("models", "remove", "owl"),
+        ("env", "remove", "owl"),
+    ],
+)
+def test_nobody_is_asked_about_what_is_not_there(
+    run: Run, monkeypatch: pytest.MonkeyPatch, command: tuple[str, ...]
+) -> None:
+    run("accounts", "create", "ada")
+    refusal = at_a_terminal(run, monkeypatch, "y\n", *command)
+    assert (refusal.status, refusal.out) == (1, "")
+    assert "?" not in refusal.err
+
+
+def test_an_account_in_the_wrong_place_is_told_its_place(run: Run) -> None:
+    ran = run("keys", "create", "50/50 bots")
+    assert (ran.status, ran.out) == (2, "")
+    assert "voxgate keys create --account '50/50 bots'" in ran.err
+    assert "Missing option '--account'" in run("keys", "create", "--role", "admin").err
 
 
 def test_a_key_is_shown_to_a_person_once_and_whole(run: Run) -> None:
@@ -197,8 +273,8 @@ def test_check_prints_what_would_be_served_and_starts_nothing(run: Run, folder: 
             "price = '$19'\nallowance = 0.5\nrpm = 30\nstreams = 'account'\n"
             "prices.speech = { credits = 1, per = 'second' }\n"
             "prices.models.tone = { credits = 0.25, per = 'character' }",
-            "$19, allowance 0.5, rpm 30, streams per account, voices unlimited, max_characters unlimited, "
-            "speech 60/minute, cached free, tone 0.25/character",
+            "$19, allowance 0.5, rpm 30, streams per account, voices unlimited, clones unlimited, "
+            "max_characters unlimited, speech 60/minute, cached free, clone free, tone 0.25/character",
         ),
     ],
 )
@@ -277,11 +353,19 @@ def test_a_start_without_a_dev_key_says_how_a_key_is_made(folder: Path) -> None:
     with subprocess.Popen(command, env=environ, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as serving:
         assert serving.stdout is not None
         try:
-            serves, hint = (serving.stdout.readline().decode() for _ in range(2))
+            serves, hint, link = (serving.stdout.readline().decode() for _ in range(3))
         finally:
             serving.terminate()
     assert serves.startswith("voxgate serves on http://127.0.0.1:")
     assert "voxgate accounts create NAME, then voxgate keys create --account NAME" in hint
+    assert re.fullmatch(r"Open http://127\.0\.0\.1:\d+/ with it\n", link)
+
+
+@pytest.mark.parametrize("base", ["http://0.0.0.0:8000", "http://[::]:8000"])
+def test_others_who_reach_the_server_get_a_link_without_a_key(base: str) -> None:
+    local = base.replace("0.0.0.0", "127.0.0.1").replace("[::]", "[::1]")
+    assert f"Open {local}/ with it" in banner(base, None).splitlines()
+    assert "#key=" not in banner(base, None)
 
 
 def test_a_data_folder_that_somebody_holds_is_not_touched(run: Run, folder: Path) -> None:

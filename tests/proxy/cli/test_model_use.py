@@ -57,3 +57,15 @@ def test_two_licences_that_must_be_accepted_are_told_before_the_engine_fails(run
     _config(folder, '[engines.piper]\naccept_licence = "CPML"\n')
     assert "speaks for nobody" not in _import(run, folder, "owned", "CPML")
     assert "piper cannot start again: its models are under" in _import(run, folder, "strict", "CC-BY-NC-4.0")
+
+
+def test_a_stricter_model_is_told_of_before_it_comes(run: Run, folder: Path) -> None:
+    _config(folder, "[engines.piper]\n")
+    _import(run, folder, "amy")
+    file = voice(folder / "strict", "strict", base_hz=1_900.0)
+    command = ("models", "import", str(file), "--engine", "piper", "--name", "strict", "--licence")
+    said = run(*command, "CC-BY-NC-4.0").err
+    assert "[engines.piper] takes every model of piper, so from its next start CC-BY-NC-4.0 counts" in said
+    assert 'write voices = ["amy"] there' in said
+    assert "takes every model" not in run(*command, "CC-BY-NC-4.0").err, "it is bound by that already"
+    assert "takes every model" not in run(*command, "MIT", "--change-licence").err

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
+import time
 import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -16,7 +18,7 @@ import pytest
 from proxy.diagnosis.doctor import installation
 from tests.checkpoints import Called, archive, install_chirp, safetensors, tiny, torch_file, write_rest
 from tests.faults.plugin_folders import environ
-from tests.proxy.cli.test_main import Run, folder, refused, run
+from tests.proxy.cli.test_main import Run, at_a_terminal, folder, refused, run
 from tests.server import VOXGATE
 
 __all__ = ["folder", "run"]
@@ -41,6 +43,21 @@ def source(folder: Path, plugins: Path) -> Path:
     made = write_rest(folder / "source")
     torch_file(made / "model.pth", tiny())
     return made
+
+
+@pytest.fixture(scope="module")
+def stored(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("stored") / "data"
+
+
+@pytest.fixture
+def bird(run: Run, folder: Path, source: Path, stored: Path) -> None:
+    """The model is there. It is imported once: an import has a process of its own."""
+    if stored.exists():
+        shutil.copytree(stored, folder / "data")
+    else:
+        assert run("models", "import", str(source), *IMPORT).status == 0
+        shutil.copytree(folder / "data", stored)
 
 
 def _config(folder: Path, text: str) -> None:
@@ -84,7 +101,9 @@ def test_the_same_files_have_the_same_digest_whatever_they_come_as(
     assert len(run("models", "list", "--json").json["data"]) == 1
 
 
-def test_a_second_version_is_used_and_the_first_can_be_removed(run: Run, folder: Path, source: Path) -> None:
+def test_a_second_version_is_used_and_the_first_can_be_removed(
+    run: Run, folder: Path, source: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     old = run("models", "import", str(source), *IMPORT, "--json").json["digest"]
     torch_file(source / "model.pth", {**tiny(), "more.weight": tiny()["embed.weight"]})
     new = run("models", "import", str(source), *IMPORT, "--json").json["digest"]
@@ -92,6 +111,8 @@ def test_a_second_version_is_used_and_the_first_can_be_removed(run: Run, folder:
     assert {row["digest"]: row["state"] for row in rows} == {old: "stale", new: "current"}
     (gone,) = run("models", "remove", "bird", "--stale", "--json").json["data"]
     assert gone["digest"] == old
+    asked = at_a_terminal(run, monkeypatch, "n\n", "models", "remove", "bird")
+    assert (asked.status, "Delete the model bird for good?" in asked.err) == (1, True)
     assert run("models", "remove", "bird").status == 0
     assert run("models", "list", "--json").json["data"] == []
     assert sorted(each.name for each in _models(folder).iterdir()) == [".lock"]
@@ -219,16 +240,17 @@ def test_files_beyond_their_limits_are_refused(run: Run, folder: Path, source: P
     assert sorted(each.name for each in _models(folder).iterdir()) == [".lock"]
 
 
-def test_a_model_of_another_engine_is_refused_by_name(run: Run, folder: Path, source: Path) -> None:
-    run("models", "import", str(source), *IMPORT)
+@pytest.mark.usefixtures("bird")
+def test_a_model_of_another_engine_is_refused_by_name(run: Run, folder: Path) -> None:
     _config(folder, '[engines.mine]\nplugin = "xtts"\nmodel = "bird"\n')
     checked = run("check")
     assert checked.status == 1
     assert "bird was imported for chirp, not for xtts" in checked.out
 
 
+@pytest.mark.usefixtures("bird")
 def test_a_changed_byte_is_found_and_an_import_mends_it(run: Run, folder: Path, source: Path) -> None:
-    row = run("models", "import", str(source), *IMPORT, "--json").json
+    (row,) = run("models", "list", "--json").json["data"]
     file = Path(row["folder"]) / "model.safetensors"
     data = bytearray(file.read_bytes())
     data[-1] ^= 1
@@ -243,19 +265,17 @@ def test_a_changed_byte_is_found_and_an_import_mends_it(run: Run, folder: Path, 
     assert "has changed" not in run("doctor").out
 
 
+@pytest.mark.usefixtures("bird")
 def test_the_doctor_does_not_wait_for_a_slow_disk(
-    run: Run, folder: Path, source: Path, monkeypatch: pytest.MonkeyPatch
+    run: Run, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    run("models", "import", str(source), *IMPORT)
     _config(folder, '[engines.chirp]\nmodel = "bird"\n')
     monkeypatch.setattr(installation, "_READ_S", -1.0)
     assert "bird: too large to be read whole here" in run("doctor").out
 
 
-def test_a_model_that_the_configuration_names_is_kept_unless_forced(
-    run: Run, folder: Path, source: Path
-) -> None:
-    run("models", "import", str(source), *IMPORT)
+@pytest.mark.usefixtures("bird")
+def test_a_model_that_the_configuration_names_is_kept_unless_forced(run: Run, folder: Path) -> None:
     _config(folder, '[engines.mine]\nplugin = "chirp"\nmodel = "bird"\n')
     assert "[engines.mine] names 'bird'" in refused(run("models", "remove", "bird"))
     assert run("models", "list", "--json").json["data"][0]["engines"] == ["mine"]
@@ -264,8 +284,9 @@ def test_a_model_that_the_configuration_names_is_kept_unless_forced(
     assert "engines.mine.model: no model called bird has been imported" in found
 
 
-def test_a_damaged_manifest_is_shown_and_can_be_removed(run: Run, folder: Path, source: Path) -> None:
-    row = run("models", "import", str(source), *IMPORT, "--json").json
+@pytest.mark.usefixtures("bird")
+def test_a_damaged_manifest_is_shown_and_can_be_removed(run: Run) -> None:
+    (row,) = run("models", "list", "--json").json["data"]
     manifest = Path(row["folder"]) / "manifest.json"
     manifest.write_text(manifest.read_text().replace("model.safetensors", "../../../secret"))
     assert run("models", "list", "--json").json["data"][0]["state"] == "broken"
@@ -279,7 +300,7 @@ def test_a_kill_in_mid_import_leaves_no_half_model(run: Run, folder: Path, sourc
     command = [str(VOXGATE), "models", "import", str(source), *IMPORT]
     with subprocess.Popen(command, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL) as importing:
         while not list(_models(folder).glob(moment)) and importing.poll() is None:
-            pass
+            time.sleep(0.001)
         importing.send_signal(signal.SIGKILL)
     assert run("models", "verify").status == 0
     assert run("models", "import", str(source), *IMPORT).status == 0
@@ -287,6 +308,7 @@ def test_a_kill_in_mid_import_leaves_no_half_model(run: Run, folder: Path, sourc
     assert sorted(each.name for each in _models(folder).iterdir()) == [".lock", "bird"]
 
 
+@pytest.mark.usefixtures("bird")
 @pytest.mark.parametrize(
     ("section", "status", "says"),
     [
@@ -302,9 +324,8 @@ def test_a_kill_in_mid_import_leaves_no_half_model(run: Run, folder: Path, sourc
     ],
 )
 def test_check_says_what_the_licence_forbids_and_what_would_allow_it(
-    run: Run, folder: Path, source: Path, section: str, status: int, says: str
+    run: Run, folder: Path, section: str, status: int, says: str
 ) -> None:
-    run("models", "import", str(source), *IMPORT)
     _config(
         folder, f'[engines.mine]\nplugin = "chirp"\nmodel = "bird"\n{section}[plans.sold]\nprice = "$9"\n'
     )

@@ -20,45 +20,61 @@ from tests.tones import words
 __all__ = ["folder", "plugins", "run", "source"]
 
 
-def test_a_running_server_keeps_its_model_and_lets_others_come(source: Path, plugins: Path, run: Run) -> None:
-    run("models", "import", str(source), *IMPORT)
-    config = Path(os.environ["VOXGATE_CONFIG"])
-    data = f"[server]\ndata = {str(config.parent / 'data')!r}\n".replace("'", '"')
-    text = (
-        server.TONE.replace("[server]\n", data) + '[engines.chirp]\nmodel = "bird"\naccept_licence = "CPML"\n'
-    )
-    with server.running(config.parent, text, environ=environ(plugins)) as running:
-        spoken = running.speech("It speaks.", model="chirp/standard", voice="chirp/tone")
-        assert spoken.status_code == 200, spoken.text
-        kept = running.cli("models", "remove", "bird", "--force", check=False)
-        assert kept.returncode == 1
-        assert "a running server speaks with" in kept.stderr
-        more = ("--engine", "chirp", "--name", "owl", "--licence", "MIT")
-        assert running.cli("models", "import", str(source), *more).returncode == 0
-        assert running.cli("models", "remove", "owl").returncode == 0
-    assert run("models", "remove", "bird", "--force").status == 0
-
-
-def test_a_worker_that_begins_later_names_the_licence_of_the_model_that_runs(
-    source: Path, plugins: Path, run: Run
-) -> None:
+def test_models_that_a_running_server_speaks_with(source: Path, plugins: Path, run: Run) -> None:
     run("models", "import", str(source), *IMPORT)
     config = Path(os.environ["VOXGATE_CONFIG"])
     data = f"[server]\ndata = {json.dumps(str(config.parent / 'data'))}\n"
-    text = (
-        server.TONE.replace("[server]\n", data) + '[engines.chirp]\nmodel = "bird"\naccept_licence = "CPML"\n'
+    text = server.ALONE.replace("[server]\n", data) + (
+        '[engines.chirp]\nmodel = "bird"\naccept_licence = "CPML"\n'
+        '[plans.free]\n[plans.sold]\nprice = "$19"\n'
     )
     with server.running(config.parent, text, environ=environ(plugins)) as running:
-        assert _licence(running) == "CPML"
-        torch_file(source / "model.pth", {**tiny(), "more.weight": tiny()["embed.weight"]})
-        free = ("--engine", "chirp", "--name", "bird", "--licence", "Apache-2.0", "--change-licence")
-        assert running.cli("models", "import", str(source), *free).returncode == 0
-        # The same files, too: their manifest is written anew.
-        torch_file(source / "model.pth", tiny())
-        assert running.cli("models", "import", str(source), *free).returncode == 0
-        kill(worker(running))
-        until(lambda: is_served(running))
-        assert _licence(running) == "CPML"
+        _assert_the_licence_of_an_import_replaces_another(running)
+        _assert_it_keeps_its_model_and_lets_others_come(running, source)
+        _assert_a_worker_that_begins_later_names_the_licence_of_the_model_that_runs(running, source)
+    assert run("models", "remove", "bird", "--force").status == 0
+
+
+def _assert_the_licence_of_an_import_replaces_another(running: server.Server) -> None:
+    with running.client() as client:
+        shown = {each["id"]: each.get("licence") for each in client.get("/v1/models").json()["data"]}
+    assert (shown["chirp/standard"], shown["tone/standard"], shown["tts-1"]) == ("CPML", "Apache-2.0", None)
+    (row,) = (
+        row for row in json.loads(running.cli("engines", "--json").stdout)["data"] if row["name"] == "chirp"
+    )
+    assert row["licences"] == {"chirp/standard": "CPML"}
+    sold = running.mint_key("buyer", plan="sold").secret
+    body = {"model": "chirp/standard", "voice": "chirp/tone", "input": "Not for money."}
+    with running.client(sold) as client:
+        refused = client.post("/v1/audio/speech", json=body)
+        assert "chirp/standard" not in client.get("/v1/models").text
+    assert (refused.status_code, refused.json()["error"]["code"]) == (403, "paid_use_forbidden")
+
+
+def _assert_it_keeps_its_model_and_lets_others_come(running: server.Server, source: Path) -> None:
+    spoken = running.speech("It speaks.", model="chirp/standard", voice="chirp/tone")
+    assert spoken.status_code == 200, spoken.text
+    kept = running.cli("models", "remove", "bird", "--force", check=False)
+    assert kept.returncode == 1
+    assert "a running server speaks with" in kept.stderr
+    more = ("--engine", "chirp", "--name", "owl", "--licence", "MIT")
+    assert running.cli("models", "import", str(source), *more).returncode == 0
+    assert running.cli("models", "remove", "owl").returncode == 0
+
+
+def _assert_a_worker_that_begins_later_names_the_licence_of_the_model_that_runs(
+    running: server.Server, source: Path
+) -> None:
+    assert _licence(running) == "CPML"
+    torch_file(source / "model.pth", {**tiny(), "more.weight": tiny()["embed.weight"]})
+    free = ("--engine", "chirp", "--name", "bird", "--licence", "Apache-2.0", "--change-licence")
+    assert running.cli("models", "import", str(source), *free).returncode == 0
+    # The same files, too: their manifest is written anew.
+    torch_file(source / "model.pth", tiny())
+    assert running.cli("models", "import", str(source), *free).returncode == 0
+    kill(worker(running))
+    until(lambda: is_served(running))
+    assert _licence(running) == "CPML"
 
 
 def is_served(running: server.Server) -> bool:
@@ -69,36 +85,6 @@ def is_served(running: server.Server) -> bool:
         return False
 
 
-def test_the_licence_of_an_import_replaces_another(source: Path, plugins: Path, run: Run) -> None:
-    run("models", "import", str(source), *IMPORT)
-    config = Path(os.environ["VOXGATE_CONFIG"])
-    data = f'[server]\ndata = "{config.parent / "data"}"\n'
-    text = server.TONE.replace("[server]\n", data) + (
-        '[engines.chirp]\nmodel = "bird"\naccept_licence = "CPML"\n'
-        '[plans.free]\n[plans.sold]\nprice = "$19"\n'
-    )
-    with server.running(config.parent, text, environ=environ(plugins)) as running:
-        with running.client() as client:
-            shown = {each["id"]: each.get("licence") for each in client.get("/v1/models").json()["data"]}
-        assert (shown["chirp/standard"], shown["tone/standard"], shown["tts-1"]) == (
-            "CPML",
-            "Apache-2.0",
-            None,
-        )
-        (row,) = (
-            row
-            for row in json.loads(running.cli("engines", "--json").stdout)["data"]
-            if row["name"] == "chirp"
-        )
-        assert row["licences"] == {"chirp/standard": "CPML"}
-        sold = running.mint_key("buyer", plan="sold").secret
-        body = {"model": "chirp/standard", "voice": "chirp/tone", "input": "Not for money."}
-        with running.client(sold) as client:
-            refused = client.post("/v1/audio/speech", json=body)
-            assert "chirp/standard" not in client.get("/v1/models").text
-        assert (refused.status_code, refused.json()["error"]["code"]) == (403, "paid_use_forbidden")
-
-
 def test_a_restarted_engine_speaks_with_the_version_that_was_imported_last(
     source: Path, plugins: Path, run: Run
 ) -> None:
@@ -106,7 +92,7 @@ def test_a_restarted_engine_speaks_with_the_version_that_was_imported_last(
     config = Path(os.environ["VOXGATE_CONFIG"])
     data = f'[server]\ndata = "{config.parent / "data"}"\n'
     chirp = '[engines.chirp]\nmodel = "bird"\naccept_licence = "CPML"\n'
-    text = server.TONE.replace("[server]\n", data) + chirp
+    text = server.ALONE.replace("[server]\n", data) + chirp
     with server.running(config.parent, text, environ=environ(plugins)) as running:
         assert _said(running) == ["3 well"]
         write_rest(source, words=5)

@@ -11,7 +11,8 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from proxy.storage import entries, open_store, usage
+from proxy.features import open_store
+from proxy.storage import entries, usage
 from proxy.storage.store import Statement
 from tests.proxy.cli.test_main import Run, folder, refused, run
 from tests.proxy.storage.test_usage import ROW

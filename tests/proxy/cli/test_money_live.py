@@ -12,7 +12,8 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from proxy.storage import open_store, usage
+from proxy.features import open_store
+from proxy.storage import usage
 from tests import server
 from tests.proxy.storage.test_usage import ROW
 

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 import structlog
 
+from proxy.features.erasure import erasure
 from proxy.kept import vault
-from proxy.voices import erasure
 from tests import server, speech_clips
 from tests.proxy.cli.test_main import Run, folder, refused, run
 
@@ -79,7 +79,7 @@ def test_a_voice_is_made_listed_exported_and_deleted(
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (("voices", "add", "Ana"), "give a FILE, or --cast, or --mix: one of them"),
+        (("voices", "add", "Ana"), "give a FILE, or --cast, --mix or --bind: one of them"),
         (("voices", "add", "Ana", "no.wav"), "--account: a voice of a recording belongs to an account"),
         (("voices", "add", "Ana", "no.wav", "--account", "ada"), "no.wav: No such file or directory"),
         (("voices", "add", "Ana", "--mix", "a=much,b"), "--mix: 'a=much' is no voice with a weight"),

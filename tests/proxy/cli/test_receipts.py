@@ -16,10 +16,11 @@ import httpx2
 import msgspec
 import pytest
 
-from proxy.provenance.jws import SigningKey
+from proxy.features.marks.jws import SigningKey
 from tests import server
+from tests.commands import run as command
 from tests.faults.clouds import ENVIRON, clouds
-from tests.proxy.api.receipted import ANSWERS, saved
+from tests.features.marks.receipted import ANSWERS, saved
 from tests.proxy.cli.test_main import Run, folder, refused, run
 
 __all__ = ["folder", "run"]
@@ -56,13 +57,10 @@ def keep(live: server.Server, folder: Path, answer: httpx2.Response) -> bytes:
 
 
 def verify(folder: Path, *more: str) -> Verdict:
-    """As a program of its own, with nothing but the files."""
-    command = [str(server.VOXGATE), "receipt", "verify", "clip", "receipt.json", *more, "--json"]
-    environ = {"PATH": os.environ["PATH"], "HOME": str(folder)}
-    done = subprocess.run(
-        command, cwd=folder, env=environ, capture_output=True, text=True, timeout=60, check=False
-    )
-    assert done.stderr == ""
+    """With nothing but the files: no configuration, and no server."""
+    alone = {"VOXGATE_CONFIG": "", "HOME": str(folder)}
+    done = command("receipt", "verify", "clip", "receipt.json", *more, "--json", environ=alone, folder=folder)
+    assert done.stderr == b""
     told = json.loads(done.stdout)
     assert told["is_verified"] == (done.returncode == 0)
     return Verdict(
@@ -226,9 +224,17 @@ def test_keys_that_the_configuration_names_are_rotated_there(run: Run, folder: P
     assert ((folder / "data" / "mark-keys").stat().st_mode & 0o777) == 0o600
 
 
+def test_a_program_of_its_own_verifies(live: server.Server, tmp_path: Path) -> None:
+    keep(live, tmp_path, live.speech("By a program."))
+    words = [str(server.VOXGATE), "receipt", "verify", "clip", "receipt.json"]
+    environ = {"PATH": os.environ["PATH"], "HOME": str(tmp_path)}
+    done = subprocess.run(words, cwd=tmp_path, env=environ, capture_output=True, timeout=60, check=False)
+    assert (done.returncode, done.stderr) == (0, b"")
+
+
 def test_to_verify_loads_nothing_of_the_server() -> None:
     program = (
-        "import sys; import proxy.cli.main; import proxy.provenance.receipt_check; "
+        "import sys; import proxy.cli.main; import proxy.features.marks.receipt_check; "
         "print(*sorted({name.partition('.')[0] for name in sys.modules} & "
         "{'aiohttp', 'aiosqlite', 'asyncpg', 'av', 'grpc', 'numpy', 'starlette', 'uvicorn'}))"
     )

@@ -10,6 +10,7 @@ import pytest
 
 from proxy.processes import runtime
 from tests import server
+from tests.commands import command
 from tests.proxy.cli.test_main import Run, folder, refused, run
 
 __all__ = ["folder", "run"]
@@ -68,7 +69,7 @@ def test_a_fault_that_only_the_server_sees_is_told(running: server.Server, tmp_p
     file = tmp_path / "config.toml"
     file.write_text(f'[server]\ndata = "{running.data}"\n')
     running.config.write_text(_CONFIG + "[voices.alloy2]\ntoen = 'x'\n")
-    done = server.command(file, "reload", check=False)
+    done = command(file, "reload", check=False)
     assert (done.returncode, done.stdout) == (1, "")
     assert f"{running.config}: voices.alloy2.toen: no such key" in done.stderr
 

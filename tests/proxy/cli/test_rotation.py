@@ -7,8 +7,8 @@ import json
 from pathlib import Path
 
 from proxy.config.secret_sections import VaultSection
+from proxy.features import open_store
 from proxy.kept.vault import Vault
-from proxy.storage import open_store
 from tests import server
 from tests.proxy.cli.test_main import Run, folder, run
 from tests.proxy.kept.vaults import Sealed, check, fill, key_text

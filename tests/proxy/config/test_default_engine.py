@@ -7,7 +7,6 @@ from pathlib import Path
 from proxy.config import config_toml
 
 PIPER = "[engines.piper]\ndefault = true\n"
-VOICES = 13
 
 
 def models(folder: Path, text: str) -> dict[str, tuple[str, ...]]:
@@ -37,18 +36,3 @@ def test_an_alias_that_somebody_wrote_stays_as_it_is(tmp_path: Path) -> None:
 def test_without_it_an_engine_stands_beside_the_others(tmp_path: Path) -> None:
     found = models(tmp_path, "[engines.espeak]\n[engines.piper]\n")
     assert found["tts-1"] == ("espeak/standard",)
-
-
-def test_the_thirteen_names_are_bound_to_it(tmp_path: Path) -> None:
-    (tmp_path / "config.toml").write_text(PIPER)
-    voices = config_toml.load(tmp_path / "config.toml", {}).voices
-    bound = {name: voice.bindings["piper"] for name, voice in voices.items() if voice.bindings}
-    assert len(bound) == VOICES
-    assert all(name == id_ for name, id_ in bound.items())
-
-
-def test_a_section_of_another_plugin_has_none_of_the_shipped_voices(tmp_path: Path) -> None:
-    section = '[engines.kokoro]\nplugin = "openai"\npreset = "kokoro"\n'
-    (tmp_path / "config.toml").write_text(f'{section}[voices.ana]\nkokoro = "af_heart"\n')
-    voices = config_toml.load(tmp_path / "config.toml", {}).voices
-    assert {name: voice.bindings for name, voice in voices.items()} == {"ana": {"kokoro": "af_heart"}}

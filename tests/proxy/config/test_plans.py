@@ -19,6 +19,8 @@ from tests.proxy.config.files import faults, load
 ROOT = Path(__file__).parents[3]
 SECOND = Price(60 * MICRO, "minute")
 TO_PEOPLE = Prices(speech=SECOND)
+A_CLONE = Price(300 * MICRO, "job")
+WITH_CLONES = Prices(speech=SECOND, clone=A_CLONE)
 
 
 def of(folder: Path, plan: str) -> Plan:
@@ -27,9 +29,9 @@ def of(folder: Path, plan: str) -> Plan:
 
 def test_the_shipped_plans_are_the_published_ones(tmp_path: Path) -> None:
     shipped = [
-        ("free", "", 600, 10, 1, 5),
-        ("basic", "$19", 3_600, 30, 2, 20),
-        ("pro", "$70", 14_400, 60, 5, 100),
+        ("free", "", 600, 10, 1, 5, 0),
+        ("basic", "$19", 3_600, 30, 2, 20, 3),
+        ("pro", "$70", 14_400, 60, 5, 100, 20),
     ]
     expected = {
         name: Plan(
@@ -39,10 +41,11 @@ def test_the_shipped_plans_are_the_published_ones(tmp_path: Path) -> None:
             rpm=rpm,
             streams=streams,
             voices=voices,
+            clones=clones,
             max_characters=4096,
-            prices=TO_PEOPLE,
+            prices=WITH_CLONES if clones else TO_PEOPLE,
         )
-        for name, price, seconds, rpm, streams, voices in shipped
+        for name, price, seconds, rpm, streams, voices, clones in shipped
     }
     expected["enterprise"] = Plan(
         name="enterprise",
@@ -52,7 +55,7 @@ def test_the_shipped_plans_are_the_published_ones(tmp_path: Path) -> None:
         streams="account",
         voices="account",
         max_characters=4096,
-        prices=TO_PEOPLE,
+        prices=WITH_CLONES,
     )
     assert load(tmp_path, "").plans == {**expected, "unlimited": UNLIMITED}
 
@@ -70,8 +73,15 @@ def test_the_example_for_creators_loads_and_charges_by_the_minute() -> None:
         ("pro", "R$99.90", 5_000 * MICRO),
         ("unlimited", "", None),
     ]
-    for name in ("free", "basic", "pro"):
-        assert plans[name].prices == Prices(speech=Price(10 * MICRO, "minute"))
+    assert [plans[name].clones for name in ("free", "basic", "pro")] == [0, 3, 20]
+    for name, clone in (("free", FREE), ("basic", A_CLONE), ("pro", A_CLONE)):
+        assert plans[name].prices == Prices(speech=Price(10 * MICRO, "minute"), clone=clone)
+
+
+@pytest.mark.parametrize("per", ["second", "minute", "character"])
+def test_a_clone_has_one_price(tmp_path: Path, per: str) -> None:
+    (fault,) = faults(tmp_path, f'[plans.mine]\nprices.clone = {{ credits = 300, per = "{per}" }}')
+    assert 'prices.clone.per: must be "job"' in str(fault)
 
 
 def test_the_files_plans_replace_the_shipped_ones_but_for_unlimited(tmp_path: Path) -> None:

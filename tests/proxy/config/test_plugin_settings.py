@@ -66,7 +66,7 @@ BAD = {
 @pytest.mark.parametrize(("sections", "said"), [({}, "nothing"), ({"b": GOOD}, "something")])
 async def test_settings_reach_a_front_end(sections: dict[str, PluginSection], said: str) -> None:
     async with open_front_ends(INSTALLED, sections) as front_ends:
-        (segment,) = await front_ends.prepare("b", "Hi.", "en")
+        (segment,) = await front_ends.use("b", lambda prepare: prepare("Hi.", "en", {}), is_short=True)
     assert segment.spoken == said
 
 

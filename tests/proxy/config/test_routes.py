@@ -8,10 +8,11 @@ from typing import Any
 import pytest
 
 from policies.routing import Route
+from proxy.config import config_toml
 from proxy.config.config_toml import Config
+from proxy.config.finding import Finding
 from proxy.config.sections import PluginSection, Remark
 from proxy.diagnosis.config_check import check_config
-from proxy.diagnosis.finding import Finding
 from proxy.engines import registry
 from tests.proxy.config.files import faults, load
 
@@ -129,8 +130,8 @@ def test_the_shipped_voices_are_there_as_soon_as_their_engine_is(tmp_path: Path)
     ("text", "note", "is_warning"),
     [
         (
-            _THAI,
-            "not used: no [engines.xtts] for xtts/thai, no [engines.elevenlabs] for elevenlabs/eleven_v3",
+            '[[routes]]\nlanguage = "th"\ncandidates = ["gone/a", "away/b"]',
+            "not used: no [engines.gone] for gone/a, no [engines.away] for away/b",
             True,
         ),
         (
@@ -161,6 +162,19 @@ def test_check_says_who_speaks_and_warns_of_the_rest(
 ) -> None:
     finding = found(load(tmp_path, text), "route")["th"]
     assert (finding.found, finding.verdict) == (note, "note" if is_warning else "ok")
+
+
+@pytest.mark.parametrize("text", ["", _THAI])
+def test_of_built_in_routes_check_tells_what_the_engines_here_speak(tmp_path: Path, text: str) -> None:
+    assert found(load(tmp_path, text), "route") == {}
+    routes = found(load(tmp_path, text + "\n[engines.elevenlabs]"), "route")
+    assert routes.keys() == {"th"}
+    assert "xtts" not in routes["th"].found
+
+
+def test_check_asks_for_nothing_where_the_file_is_as_it_is_shipped() -> None:
+    shipped = config_toml.load(Path(__file__).parents[3] / "config.toml", {})
+    assert [each for each in check_config(shipped, registry.load()) if each.verdict != "ok"] == []
 
 
 def test_check_warns_of_voices_and_of_a_detector_that_are_not_there(tmp_path: Path) -> None:

@@ -11,16 +11,20 @@ from policies.matching import match
 from policies.routing import Binding, Voice
 from proxy.catalogue.catalogue import Catalogue
 from proxy.config import config_toml
+from proxy.engines import registry
 from proxy.engines.engine_list import Engines
+from proxy.engines.engine_names import names_of_engines
 from speech_engine import EngineVoice
 from tests.proxy.config.files import load
 
 README = Path(__file__).parents[3] / "plugins/espeak/README.md"
 
 
-def shipped(folder: Path) -> dict[str, Voice]:
-    found = Catalogue(load(folder, ""), Engines({}, {})).voices()
-    return {voice.id: voice for voice in found}
+def shipped(folder: Path, text: str = "") -> dict[str, Voice]:
+    """Return the voices of a server whose engines have not been up yet."""
+    config = load(folder, text)
+    names = names_of_engines(registry.load(), config)
+    return {voice.id: voice for voice in Catalogue(config, Engines({}, {}, names)).voices()}
 
 
 @pytest.mark.parametrize(
@@ -57,16 +61,28 @@ def test_their_tags_are_the_words_of_the_readme(tmp_path: Path) -> None:
     ("name", "section"),
     [
         ("openai", ""),
+        ("mine", 'plugin = "openai"'),
         ("realtime", 'plugin = "openai-realtime"'),
-        ("azure", 'plugin = "openai"\npreset = "azure"'),
+        ("azure", 'plugin = "openai"\npreset = "azure"\nbase_url = "https://a.example"\nmodels = ["m"]'),
         ("assemblyai", 'plugin = "openai"\npreset = "assemblyai"'),
         ("piper", ""),
     ],
 )
 def test_engines_that_know_the_names_need_no_binding(tmp_path: Path, name: str, section: str) -> None:
-    config = load(tmp_path, f"[engines.{name}]\n{section}\n[engines.espeak]\n")
-    voices = {voice.id: voice for voice in Catalogue(config, Engines({}, {})).voices()}
+    voices = shipped(tmp_path, f"[engines.{name}]\n{section}\n[engines.espeak]\n")
     assert len(voices) == 13
     for each in voices.values():
         assert each.on(name) == Binding(name, EngineVoice(each.id))
         assert each.on("espeak") is not None
+        # They are true of espeak's voices alone.
+        assert not each.tags
+
+
+@pytest.mark.parametrize(
+    "section",
+    ['plugin = "openai"\npreset = "vllm-omni"', 'plugin = "openai"\npreset = "groq"', 'plugin = "tone"', ""],
+)
+def test_the_plugin_and_not_the_sections_name_says_who_knows_the_names(tmp_path: Path, section: str) -> None:
+    voices = shipped(tmp_path, f"[engines.kokoro]\n{section}\n[voices.ana]\nkokoro = 'af_heart'\n")
+    assert len(voices) == (1 if section else 14)
+    assert voices["ana"].bindings == (Binding("kokoro", EngineVoice("af_heart")),)

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import json
+import tomllib
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 
+from proxy.config import voices
 from tests.proxy.config.files import faults, load
 
 TONE = """
@@ -55,3 +59,39 @@ def test_a_member_that_cannot_speak_today_is_no_fault(tmp_path: Path) -> None:
 def test_a_fault_is_told_by_its_place(tmp_path: Path, text: str, fault: str) -> None:
     messages = faults(tmp_path, f"{TONE}[voices.duo]\n{text}")
     assert messages[0].startswith(fault)
+
+
+SHIPPED = tomllib.loads(Path(voices.__file__).with_name("defaults.toml").read_text())["voices"]
+FORMER = ("espeak", "piper", "kokoro", "openai", "realtime", "azure", "assemblyai")
+
+
+def written(tables: Mapping[str, Mapping[str, str]]) -> str:
+    lines = (
+        f"{name} = {{ {', '.join(f'{key} = {json.dumps(value)}' for key, value in table.items())} }}"
+        for name, table in tables.items()
+    )
+    return "\n".join(("[voices]", *lines, ""))
+
+
+def test_a_copy_of_the_shipped_voices_is_what_is_shipped(tmp_path: Path) -> None:
+    copied = load(tmp_path, "[engines.tone]\n" + written(SHIPPED))
+    assert copied.voices == load(tmp_path, "[engines.tone]\n").voices
+    assert len(copied.voices) == 13
+    assert not copied.warnings
+
+
+@pytest.mark.parametrize("engine", ["espeak", "kokoro", "kokoro2"])
+def test_a_copy_of_formerly_shipped_voices_gives_no_warnings(tmp_path: Path, engine: str) -> None:
+    names = [name for name in SHIPPED if "-" not in name]
+    former = {name: dict.fromkeys(FORMER, name) | SHIPPED[name] for name in names}
+    config = load(tmp_path, f'[engines.{engine}]\nplugin = "tone"\n' + written(former))
+    assert not config.warnings
+    assert config.voices.keys() == {*names}
+    assert config.voices["nova"].bindings == ({engine: "nova"} if engine in FORMER else {})
+
+
+def test_a_name_bound_to_another_engine_that_is_not_there_is_told(tmp_path: Path) -> None:
+    config = load(tmp_path, '[engines.tone]\n[voices]\nnova = { minimax = "x" }\n')
+    assert [warning.key for warning in config.warnings] == ["voices.nova.minimax"]
+    assert faults(tmp_path, '[engines.tone]\n[voices]\nnova = { tonne = "x" }\n')
+    assert faults(tmp_path, "[engines.tone]\n[voices]\nnova = { }\n")[0].startswith("voices.nova: binds no")

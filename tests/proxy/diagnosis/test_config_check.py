@@ -7,10 +7,9 @@ from pathlib import Path
 import pytest
 
 from proxy.config.config_toml import Config
+from proxy.config.finding import NO_RESULTS, Finding, ProbeResults
 from proxy.diagnosis.config_check import check_config
 from proxy.diagnosis.doctor import installation
-from proxy.diagnosis.finding import Finding
-from proxy.diagnosis.probes import NO_RESULTS, ProbeResults
 from proxy.engines import registry
 from tests.proxy.config.files import load
 
@@ -27,9 +26,9 @@ def findings(config: Config, kind: str, asked: ProbeResults = NO_RESULTS) -> dic
 @pytest.mark.parametrize(
     ("text", "name", "lack", "step"),
     [
-        (PIPER, "piper", "no voice has been imported", "voxgate models import FILE.onnx --engine piper"),
-        (KOKORO, "kokoro", "the section names no model", "voxgate models import PATH --engine kokoro"),
-        (XTTS, "xtts", "the section names no model", "voxgate models import FOLDER --engine xtts"),
+        (PIPER, "piper", "no voice has been imported", "voxgate models pull kristin"),
+        (KOKORO, "kokoro", "the section names no model", "voxgate models pull kokoro-int8"),
+        (XTTS, "xtts", "the section names no model", "voxgate models pull xtts-v2"),
     ],
 )
 def test_an_engine_without_any_model_is_wrong_for_check_and_doctor(
@@ -109,3 +108,31 @@ def test_a_misspelt_default_is_answered_with_the_name_like_it(tmp_path: Path) ->
     text = '[server]\ndefault_voice = "aloy"\n[engines.tone]\n[voices.alloy]\ntone = "tone"\n'
     found = findings(load(tmp_path, text), "default")["default_voice"]
     assert found.do.startswith("did you mean alloy? Else write [voices.aloy] with ")
+
+
+MINIMAX = '[engines.minimax]\napi_key = "k"\n'
+FEE = 'costs = { clone = { usd = 1.5, per = "job" } }\n'
+BOUNDED = "budget_usd_day = 10\n"
+A_PLAN = "[plans.basic]\nclones = 3\n"
+PRICED = '[plans.basic.prices]\nclone = { credits = 300, per = "job" }\n'
+
+
+@pytest.mark.parametrize(
+    ("text", "is_told"),
+    [
+        (MINIMAX + FEE + A_PLAN, True),
+        (MINIMAX + FEE + BOUNDED + A_PLAN, False),
+        (MINIMAX + FEE + A_PLAN + PRICED, False),
+        (MINIMAX + FEE + A_PLAN + BOUNDED, False),
+        (MINIMAX + FEE + "[plans.basic]\nclones = 0\n", False),
+        (MINIMAX + FEE + "[plans.basic]\nlocal_only = true\n", False),
+        (MINIMAX + FEE + "[plans.basic]\nengines = []\n", False),
+        (MINIMAX + A_PLAN, False),
+    ],
+)
+def test_a_fee_that_nobody_pays_is_told(tmp_path: Path, text: str, is_told: bool) -> None:
+    found = findings(load(tmp_path, text), "clone")
+    assert bool(found) == is_told
+    if is_told:
+        assert found["minimax"].verdict == "note"
+        assert found["minimax"].found == "a clone costs you $1.5, and basic has no price or budget for it"

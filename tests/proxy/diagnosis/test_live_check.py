@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from proxy.cli.main import app
+from proxy.cli.main import make_app
+from proxy.config.finding import Finding, wrong
 from proxy.diagnosis import live_check
-from proxy.diagnosis.finding import Finding, wrong
 from proxy.diagnosis.live_check import check_live
 from proxy.telemetry import logs
 from speech_engine import EngineUnauthorized, Finished, Language, Started
@@ -96,8 +96,8 @@ def test_the_commands_status_is_1_where_one_fails(
     monkeypatch.setattr("proxy.engines.registry.load", lambda: plugins)
     file = tmp_path / "config.toml"
     file.write_text(ONE + '[models]\ntts-1 = ["tone/standard"]\n[voices.alloy]\ntone = "tone"')
-    plain = CliRunner().invoke(app, ["check", "--config", str(file), "--json"])
-    live = CliRunner().invoke(app, ["check", "--config", str(file), "--json", "--live"])
+    plain = CliRunner().invoke(make_app("check"), ["check", "--config", str(file), "--json"])
+    live = CliRunner().invoke(make_app("check"), ["check", "--config", str(file), "--json", "--live"])
     assert (plain.exit_code, live.exit_code) == (0, status)
     names = [row["name"] for row in json.loads(live.output)["data"] if row["check"] == "live"]
     assert names == ["cloud"]
@@ -113,7 +113,7 @@ def test_a_model_that_its_provider_lacks_is_wrong_with_live_alone(
     file.write_text(ONE + '[models]\ntts-1 = ["cloud/gone", "tone/standard"]\n[voices.alloy]\ntone = "tone"')
     told = []
     for more in ([], ["--live"]):
-        shown = CliRunner().invoke(app, ["check", "--config", str(file), "--json", *more])
+        shown = CliRunner().invoke(make_app("check"), ["check", "--config", str(file), "--json", *more])
         (row,) = (row for row in json.loads(shown.output)["data"] if row["check"] == "model")
         told.append((shown.exit_code, row["state"], row["found"]))
     assert told == [
@@ -123,5 +123,7 @@ def test_a_model_that_its_provider_lacks_is_wrong_with_live_alone(
 
 
 def test_the_help_says_who_pays() -> None:
-    shown = CliRunner().invoke(app, ["check", "--help"], env={"COLUMNS": "300", "TERMINAL_WIDTH": "300"})
+    shown = CliRunner().invoke(
+        make_app("check"), ["check", "--help"], env={"COLUMNS": "300", "TERMINAL_WIDTH": "300"}
+    )
     assert "The providers bill you" in " ".join(shown.output.split())

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import json
-import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.faults.plugin_folders import IDLE
-from tests.server import VOXGATE
+from tests.proxy.cli.test_main import Run, folder, refused, run
+from tests.proxy.diagnosis.checking import check, findings
+
+__all__ = ["folder", "run"]
 
 ROOT = Path(__file__).parents[3]
 BELL = (
@@ -39,15 +40,8 @@ def voxgate_register():
 """
 
 
-def checked(folder: Path, *more: str) -> tuple[int, list[dict[str, Any]]]:
-    command = [str(VOXGATE), "check", "--plugin", str(folder), "--json", *more]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
-    assert "Traceback" not in done.stderr, done.stderr
-    return done.returncode, json.loads(done.stdout)["data"]
-
-
-def broken(findings: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    return [finding for finding in findings if finding["state"] == "wrong"]
+def broken(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [finding for finding in rows if finding["state"] == "wrong"]
 
 
 def written(folder: Path, files: dict[str, str]) -> Path:
@@ -68,11 +62,11 @@ def written(folder: Path, files: dict[str, str]) -> Path:
     ],
     ids=["a project", "a project with src", "a bare module", "a package"],
 )
-def test_a_plugin_is_found_in_a_folder_of_any_shape(tmp_path: Path, files: dict[str, str]) -> None:
-    _, findings = checked(written(tmp_path / "v_bell", files))
-    assert (findings[0]["check"], findings[0]["name"]) == ("plugin", "v_bell")
-    assert findings[0]["found"] == "gives engine v_bell"
-    assert len(findings) >= 15
+def test_a_plugin_is_found_in_a_folder_of_any_shape(run: Run, tmp_path: Path, files: dict[str, str]) -> None:
+    _, rows = findings(run, written(tmp_path / "v_bell", files))
+    assert (rows[0]["check"], rows[0]["name"]) == ("plugin", "v_bell")
+    assert rows[0]["found"] == "gives engine v_bell"
+    assert len(rows) >= 15
 
 
 @pytest.mark.parametrize(
@@ -84,31 +78,29 @@ def test_a_plugin_is_found_in_a_folder_of_any_shape(tmp_path: Path, files: dict[
         ({"pyproject.toml": "[project"}, "has no [project.entry-points.voxgate]"),
     ],
 )
-def test_a_folder_without_a_plugin_is_refused(tmp_path: Path, files: dict[str, str], says: str) -> None:
-    command = [str(VOXGATE), "check", "--plugin", str(written(tmp_path, files))]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
-    assert (done.returncode, done.stdout) == (1, "")
-    assert says in done.stderr
-    assert done.stderr.count("\n") == 1
+def test_a_folder_without_a_plugin_is_refused(
+    run: Run, tmp_path: Path, files: dict[str, str], says: str
+) -> None:
+    assert says in refused(check(run, written(tmp_path, files)))
 
 
-def test_our_own_engine_keeps_every_rule_in_a_process_of_its_own() -> None:
-    status, findings = checked(ROOT / "plugins" / "tone")
-    assert (status, broken(findings)) == (0, [])
-    assert len([finding for finding in findings if finding["check"] == "rule"]) >= 15
+def test_our_own_engine_keeps_every_rule_in_a_process_of_its_own(run: Run) -> None:
+    status, rows = findings(run, ROOT / "plugins" / "tone")
+    assert (status, broken(rows)) == (0, [])
+    assert len([finding for finding in rows if finding["check"] == "rule"]) >= 15
 
 
-def test_the_voice_to_speak_with_can_be_named() -> None:
-    status, findings = checked(ROOT / "plugins" / "tone", "--voice", "silent")
+def test_the_voice_to_speak_with_can_be_named(run: Run) -> None:
+    status, rows = findings(run, ROOT / "plugins" / "tone", "--voice", "silent")
     assert status == 1
-    assert any("every segment is heard" in finding["found"] for finding in broken(findings))
+    assert any("every segment is heard" in finding["found"] for finding in broken(rows))
 
 
-def test_a_rule_that_is_broken_is_named_with_what_came_instead(tmp_path: Path) -> None:
+def test_a_rule_that_is_broken_is_named_with_what_came_instead(run: Run, tmp_path: Path) -> None:
     mute = BELL.replace("yield se.Finished()", "return")
-    status, findings = checked(written(tmp_path, {"v_bell.py": mute}))
+    status, rows = findings(run, written(tmp_path, {"v_bell.py": mute}))
     assert status == 1
-    by_rule = {finding["name"]: finding["found"] for finding in broken(findings)}
+    by_rule = {finding["name"]: finding["found"] for finding in broken(rows)}
     assert by_rule["one segment is enough"] == "the last event is Finished"
     assert "its voices are well formed" not in by_rule
 
@@ -126,21 +118,19 @@ def test_a_rule_that_is_broken_is_named_with_what_came_instead(tmp_path: Path) -
     ],
 )
 def test_a_plugin_that_breaks_is_told_as_the_registry_tells_it(
-    tmp_path: Path, module: str, says: str
+    run: Run, tmp_path: Path, module: str, says: str
 ) -> None:
-    command = [str(VOXGATE), "check", "--plugin", str(written(tmp_path, {"v_bell.py": module})), "--json"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
-    (finding,) = json.loads(done.stdout)["data"]
-    assert (done.returncode, finding["name"], finding["state"] != "wrong") == (1, "v_bell", False)
+    status, (finding,) = findings(run, written(tmp_path, {"v_bell.py": module}))
+    assert (status, finding["name"], finding["state"] != "wrong") == (1, "v_bell", False)
     assert says in finding["found"]
 
 
-def test_an_engine_that_cannot_be_created_is_one_broken_rule(tmp_path: Path) -> None:
+def test_an_engine_that_cannot_be_created_is_one_broken_rule(run: Run, tmp_path: Path) -> None:
     idle = IDLE + "def voxgate_register():\n"
     idle += "    return (Plugin(kind='engine', name='v_bell', settings=Settings, create=create),)"
-    status, findings = checked(written(tmp_path, {"v_bell.py": idle}))
+    status, rows = findings(run, written(tmp_path, {"v_bell.py": idle}))
     assert status == 1
-    assert [finding["found"] for finding in broken(findings)] == ["RuntimeError: the model file is torn"]
+    assert [finding["found"] for finding in broken(rows)] == ["RuntimeError: the model file is torn"]
 
 
 @pytest.mark.parametrize(
@@ -152,23 +142,23 @@ def test_an_engine_that_cannot_be_created_is_one_broken_rule(tmp_path: Path) -> 
     ],
 )
 def test_a_worker_that_breaks_is_told_and_does_not_take_the_command_along(
-    tmp_path: Path, first: str, then: str, says: str
+    run: Run, tmp_path: Path, first: str, then: str, says: str
 ) -> None:
     files = {
         "v_bell.py": HOSTED.format(default=" = 1"),
         "v_bell_worker.py": WORKER.format(first=first, then=then),
     }
-    status, findings = checked(written(tmp_path, files))
+    status, rows = findings(run, written(tmp_path, files))
     assert status == 1
-    (finding,) = broken(findings)
+    (finding,) = broken(rows)
     assert says in finding["found"]
 
 
-def test_settings_come_from_a_config_that_is_named(tmp_path: Path) -> None:
+def test_settings_come_from_a_config_that_is_named(run: Run, tmp_path: Path) -> None:
     written(tmp_path, {"v_bell.py": HOSTED.format(default="")})
     files = {"config.toml": "[engines.big]\nplugin = 'v_bell'\nring = 'x'\n"}
     written(tmp_path / "etc", files)
-    _, findings = checked(tmp_path)
-    assert "engines.v_bell.ring" in broken(findings)[0]["found"]
-    _, findings = checked(tmp_path, "--config", str(tmp_path / "etc" / "config.toml"))
-    assert "engines.big.ring: must be" in broken(findings)[0]["found"]
+    _, rows = findings(run, tmp_path)
+    assert "engines.v_bell.ring" in broken(rows)[0]["found"]
+    _, rows = findings(run, tmp_path, "--config", str(tmp_path / "etc" / "config.toml"))
+    assert "engines.big.ring: must be" in broken(rows)[0]["found"]

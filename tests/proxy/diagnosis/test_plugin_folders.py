@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.faults.clouds import ENVIRON, KINDS, Clouds, Plugin, clouds
-from tests.server import VOXGATE
+from tests.proxy.cli.test_main import Run, folder, run
+from tests.proxy.diagnosis.checking import findings
 
+__all__ = ["folder", "run"]
+
+Check = Callable[..., list[dict[str, Any]]]
 ROOT = Path(__file__).parents[3]
 CLOUDS: tuple[Plugin, ...] = ("elevenlabs", "minimax", "openai")
 ENGINES = ("espeak", "tone")
 OTHERS = ("audioseal", "latin", "plain", "py3langid", "pycld2", "pythainlp", "resemblyzer", "spread")
-WITH_MODELS = ("xtts",)
+WITH_MODELS = ("pocket", "xtts")
 SHADOWED = ("kokoro", "piper")
 """With these folders on the path, that of Piper hides the library of the same name, which both need."""
 
@@ -29,13 +30,17 @@ def fakes() -> Iterator[Clouds]:
         yield fakes
 
 
-def check(folder: str, *more: str, **environ: str) -> list[dict[str, Any]]:
-    """The rows of the command. It runs in a process of its own, since it puts the folder on the path."""
-    command = [str(VOXGATE), "check", "--plugin", str(ROOT / folder), "--json", *more]
-    environ = {**os.environ, **ENVIRON, **environ}
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False, env=environ)
-    rows: list[dict[str, Any]] = json.loads(done.stdout)["data"]
-    assert done.returncode == (0 if all(row["state"] != "wrong" for row in rows) else 1), done.stderr
+@pytest.fixture
+def check(run: Run, monkeypatch: pytest.MonkeyPatch) -> Check:
+    """Gives the rows of the command."""
+
+    def rows(folder: str, *more: str, **environ: str) -> list[dict[str, Any]]:
+        for name, value in {**ENVIRON, **environ}.items():
+            monkeypatch.setenv(name, value)
+        status, found = findings(run, ROOT / folder, *more)
+        assert status == (0 if all(row["state"] != "wrong" for row in found) else 1)
+        return found
+
     return rows
 
 
@@ -45,14 +50,16 @@ def test_each_plugin_of_the_repository_is_checked_here() -> None:
 
 
 @pytest.mark.parametrize("plugin", ENGINES)
-def test_a_local_engine_keeps_every_rule(plugin: str) -> None:
+def test_a_local_engine_keeps_every_rule(check: Check, plugin: str) -> None:
     rows = check(f"plugins/{plugin}")
     assert [row for row in rows if row["state"] == "wrong"] == []
     assert sum(row["check"] == "rule" for row in rows) >= 14
 
 
 @pytest.mark.parametrize("plugin", CLOUDS)
-def test_an_engine_of_the_cloud_keeps_every_rule(tmp_path: Path, fakes: Clouds, plugin: Plugin) -> None:
+def test_an_engine_of_the_cloud_keeps_every_rule(
+    check: Check, tmp_path: Path, fakes: Clouds, plugin: Plugin
+) -> None:
     config = tmp_path / "config.toml"
     config.write_text(fakes.engine(f"checked_{plugin}", plugin))
     rows = check(f"plugins/{plugin}", "--config", str(config))
@@ -60,7 +67,7 @@ def test_an_engine_of_the_cloud_keeps_every_rule(tmp_path: Path, fakes: Clouds, 
     assert sum(row["check"] == "rule" for row in rows) >= 14
 
 
-def test_each_key_of_an_engine_is_tried(tmp_path: Path, fakes: Clouds) -> None:
+def test_each_key_of_an_engine_is_tried(check: Check, tmp_path: Path, fakes: Clouds) -> None:
     key = '"env:FAKE_ELEVENLABS_KEY"'
     config = tmp_path / "config.toml"
     config.write_text(fakes.engine("two_keys", "elevenlabs").replace(key, f'[{key}, "env:REVOKED"]'))
@@ -73,32 +80,32 @@ def test_each_key_of_an_engine_is_tried(tmp_path: Path, fakes: Clouds) -> None:
 
 
 @pytest.mark.parametrize("plugin", OTHERS)
-def test_a_plugin_without_an_engine_is_loaded(plugin: str) -> None:
+def test_a_plugin_without_an_engine_is_loaded(check: Check, plugin: str) -> None:
     (row,) = check(f"plugins/{plugin}")
     assert (row["state"], row["name"]) == ("ok", plugin)
 
 
 @pytest.mark.parametrize("plugin", WITH_MODELS)
-def test_an_engine_for_imported_models_says_that_it_needs_one(plugin: str) -> None:
-    first, *_, last = check(f"plugins/{plugin}")
+def test_an_engine_in_an_environment_says_how_to_build_it(check: Check, plugin: str, tmp_path: Path) -> None:
+    first, *_, last = check(f"plugins/{plugin}", XDG_CACHE_HOME=str(tmp_path))
     assert (first["state"], first["name"]) == ("ok", plugin)
     assert last["state"] == "wrong"
-    assert "names no model: import one" in last["found"] or "env build" in last["found"]
+    assert "env build" in last["found"]
 
 
 @pytest.mark.parametrize("plugin", SHADOWED)
-def test_the_front_of_a_shadowed_plugin_is_checked(plugin: str) -> None:
+def test_the_front_of_a_shadowed_plugin_is_checked(check: Check, plugin: str) -> None:
     first, *_ = check(f"plugins/{plugin}")
     assert (first["state"], first["name"]) == ("ok", plugin)
 
 
-def test_the_smallest_example_speaks_and_is_told_what_it_lacks() -> None:
+def test_the_smallest_example_speaks_and_is_told_what_it_lacks(check: Check) -> None:
     ok = {row["name"]: row["state"] != "wrong" for row in check("examples/beep/first")}
     assert ok["it speaks every segment in order and says when it is done"]
     assert not ok["it stops at the most samples allowed"]
 
 
-def test_an_example_whose_environment_is_not_built_says_how_to_build_it(tmp_path: Path) -> None:
+def test_an_example_whose_environment_is_not_built_says_how_to_build_it(check: Check, tmp_path: Path) -> None:
     _, rule = check("examples/beep", XDG_CACHE_HOME=str(tmp_path))
     assert rule["state"] == "wrong"
     assert "voxgate env build beep" in rule["found"]

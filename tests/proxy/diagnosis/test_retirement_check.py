@@ -5,10 +5,9 @@ from __future__ import annotations
 from datetime import date
 from pathlib import Path
 
+from proxy.config.finding import Finding, ProbeResults
 from proxy.diagnosis.config_check import check_config
 from proxy.diagnosis.doctor import installation
-from proxy.diagnosis.finding import Finding
-from proxy.diagnosis.probes import ProbeResults
 from proxy.diagnosis.retirement_check import WHAT, retirements
 from proxy.engines import registry
 from speech_engine import ModelInfo

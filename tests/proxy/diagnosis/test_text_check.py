@@ -8,10 +8,9 @@ import msgspec
 import pytest
 
 from proxy.config.config_toml import Config
+from proxy.config.finding import NO_RESULTS, Finding, ProbeResults
 from proxy.diagnosis import probes, text_check
 from proxy.diagnosis.config_check import check_config
-from proxy.diagnosis.finding import Finding
-from proxy.diagnosis.probes import NO_RESULTS, ProbeResults
 from proxy.engines import registry
 from speech_engine import Language, ModelInfo
 from speech_engine.model_files.manifest import MANIFEST, ModelManifest, digest_of

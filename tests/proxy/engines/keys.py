@@ -13,7 +13,7 @@ from proxy.engines.cloud_engine import CloudEngine
 from proxy.engines.provider_key import ProviderKey
 from proxy.engines.provider_pace import ProviderPace
 from proxy.telemetry.metrics import EngineMetrics
-from speech_engine import Audio, EngineVoice, Event, ModelInfo, Segment, Speak, SpeechJob, VoiceInfo
+from speech_engine import Audio, Engine, EngineVoice, Event, ModelInfo, Segment, Speak, SpeechJob, VoiceInfo
 from speech_engine.host.engine_stream import EngineStream
 from speech_engine.host.slots import Slots
 from tests.proxy.api.scripted import Scripted, Step, spoken
@@ -84,7 +84,7 @@ class RecordedMetrics(EngineMetrics):
 
 
 def cloud_engine(
-    *engines: Turns,
+    *engines: Engine,
     metrics: RecordedMetrics | None = None,
     queue: int = 64,
     rpm: int | None = None,
@@ -129,4 +129,6 @@ async def count_audio(engine: CloudEngine, request: SpeechJob | None = None) -> 
 def later(engine: CloudEngine, seconds: float = 1000.0) -> None:
     """As if so much time had gone by since its breakers opened."""
     for key in engine.keys:
+        if key.breaker.is_closed:
+            continue
         key.breaker = msgspec.structs.replace(key.breaker, since=key.breaker.since - seconds)

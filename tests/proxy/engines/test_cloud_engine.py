@@ -12,15 +12,18 @@ from speech_engine import (
     Audio,
     ContentRefused,
     EngineBusy,
+    EngineCannot,
     EngineError,
     EngineExhausted,
     EngineFailed,
+    EngineForbidden,
     EngineLimited,
     EngineStumbled,
     EngineTimeout,
     EngineUnauthorized,
     EngineUnavailable,
     Started,
+    UnsupportedRequest,
     UnsupportedText,
     VoiceNotFound,
 )
@@ -42,9 +45,10 @@ WHOLE = RATE_HZ // 10 * 2
 
 
 async def fail(engine: CloudEngine, times: int = 1) -> None:
-    for _ in range(times):
+    """Fail with the texts of two accounts in turn."""
+    for number in range(times):
         with pytest.raises(EngineError):
-            await count_audio(engine)
+            await count_audio(engine, job(tenant=f"acc_{number % 2}"))
 
 
 def shorten(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -167,7 +171,7 @@ async def test_one_probe_goes_through_and_closes_it() -> None:
     assert (engine.state, engine.reason) == ("ready", "")
     assert len(cloud.jobs) == FAULTS + 1
     assert metrics.resting == [(1, True), (1, False)]
-    assert not engine.keys[0].rests.is_set(), "its provider would be asked every few seconds for ever"
+    assert not engine.keys[0].wants_look.is_set(), "its provider would be asked every few seconds for ever"
     assert await count_audio(engine) == WHOLE
 
 
@@ -175,14 +179,15 @@ async def test_a_failed_probe_rests_twice_as_long() -> None:
     engine = cloud_engine(Turns(FAULTY))
     await fail(engine, FAULTS)
     later(engine)
-    await fail(engine)
+    await fail(engine, 2)
     assert engine.keys[0].breaker.open_s == 10.0
 
 
 async def test_many_that_fail_together_are_one_reason_to_rest() -> None:
     cloud = Turns([lambda: asyncio.sleep(0.01), *FAULTY], slots=30)
     engine = cloud_engine(cloud)
-    await asyncio.gather(*(count_audio(engine) for _ in range(30)), return_exceptions=True)
+    jobs = [job(tenant=f"acc_{number % 2}") for number in range(30)]
+    await asyncio.gather(*(count_audio(engine, each) for each in jobs), return_exceptions=True)
     assert len(cloud.jobs) == 30
     assert engine.keys[0].breaker.open_s == 5.0
 
@@ -196,7 +201,7 @@ async def test_a_probe_that_tells_nothing_leaves_it_to_the_next(error: EngineErr
     with pytest.raises(type(error)):
         await count_audio(engine, job(deadline_s=2.0))
     assert engine.state == "resting"
-    assert engine.keys[0].may_try
+    assert engine.keys[0].may_try("acc_1")
 
 
 async def test_a_client_that_leaves_its_probe_leaves_it_to_the_next() -> None:
@@ -297,6 +302,22 @@ async def test_a_key_that_is_refused_gives_way_to_the_next_at_once(error: Engine
     assert engine.keys[0].breaker.open_s == LONGEST_S
 
 
+async def test_a_key_that_is_forbidden_a_text_gives_way_for_this_text_alone() -> None:
+    one, two = Turns([EngineForbidden("no")], WELL), Turns(WELL)
+    engine = cloud_engine(one, two)
+    assert [await count_audio(engine) for _ in range(2)] == [WHOLE] * 2
+    assert (len(one.jobs), len(two.jobs)) == (2, 1)
+
+
+async def test_a_text_that_every_key_is_forbidden_is_tried_on_each_once() -> None:
+    one, two, metrics = Turns([EngineForbidden("no")]), Turns([EngineForbidden("neither")]), RecordedMetrics()
+    engine = cloud_engine(one, two, metrics=metrics)
+    with pytest.raises(EngineForbidden, match="neither"):
+        await count_audio(engine)
+    assert (len(one.jobs), len(two.jobs)) == (1, 1)
+    assert (engine.state, metrics.alarms) == ("ready", [])
+
+
 async def test_when_all_keys_are_refused_it_rests_with_all_reasons() -> None:
     metrics = RecordedMetrics()
     engine = cloud_engine(
@@ -321,12 +342,22 @@ async def test_one_alarm_is_enough_for_many_that_are_refused_together() -> None:
     assert metrics.alarms == ["cloud EngineExhausted"]
 
 
-async def test_refusals_of_the_request_say_that_somebody_is_there() -> None:
-    engine = cloud_engine(Turns(*[FAULTY] * (FAULTS - 1), [UnsupportedText("x")], FAULTY))
-    await fail(engine, FAULTS + FAULTS - 1)
+@pytest.mark.parametrize(
+    "kind", [UnsupportedText, UnsupportedRequest, VoiceNotFound, ContentRefused, EngineCannot]
+)
+async def test_refusals_of_the_request_say_nothing_of_the_provider(kind: type[EngineError]) -> None:
+    error = [kind("x")]
+    scripts = [*[error] * FAULTS, *[FAULTY] * (FAULTS - 1), error, FAULTY, error, WELL]
+    engine = cloud_engine(Turns(*scripts))
+    await fail(engine, FAULTS + FAULTS)
     assert engine.state == "ready"
     await fail(engine)
     assert engine.state == "resting"
+    later(engine)
+    await fail(engine)
+    assert engine.state == "resting"
+    assert await count_audio(engine) == WHOLE
+    assert engine.state == "ready"
 
 
 async def test_its_models_are_those_of_a_key_that_knows_any() -> None:

@@ -125,18 +125,18 @@ async def test_a_job_that_waits_for_its_pace_is_cancelled_without_a_word_to_the_
 async def test_a_probe_that_is_cancelled_leaves_the_next_one_to_another_job() -> None:
     turns = Turns(*[[EngineFailed("x")]] * FAULTS, SILENT, WELL, slots=1)
     engine = cloud_engine(turns)
-    for _ in range(FAULTS):
+    for number in range(FAULTS):
         with pytest.raises(EngineFailed):
-            await count_audio(engine)
+            await count_audio(engine, job(tenant=f"acc_{number % 2}"))
     later(engine)
     turns.asked.clear()
     speech = engine.open(Speak(job()))
     listening = asyncio.create_task(first_audio(speech))
     await turns.asked.wait()
-    assert engine.keys[0].breaker.is_probing
+    assert engine.keys[0].breaker.probing
     listening.cancel()
     await asyncio.wait([listening])
     await speech.close()
-    assert engine.keys[0].may_try
+    assert engine.keys[0].may_try("acc_1")
     assert await count_audio(engine)
     assert engine.keys[0].breaker.is_closed

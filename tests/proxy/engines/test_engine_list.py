@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import subprocess
+import sys
 from collections.abc import Mapping
 
 import pytest
@@ -89,3 +91,8 @@ async def test_an_engine_in_the_server_has_slots_and_a_queue_too() -> None:
 
 async def _end(engines: Engines, job: SpeechJob) -> object:
     return (await read(engines["tone"].open(Speak(job))))[-1]
+
+
+def test_a_worker_loads_no_grpc_before_it_has_an_engine_in_a_host() -> None:
+    program = "import sys, proxy.processes.worker; sys.exit('grpc' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", program], timeout=60, check=False).returncode == 0

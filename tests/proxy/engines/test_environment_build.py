@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import signal
 import subprocess
 import sys
@@ -77,6 +78,10 @@ def _nobody_hears(said: BuildProgress) -> None:
     """For builds whose progress is of no interest."""
 
 
+def _fail(said: BuildProgress) -> None:
+    pytest.fail(f"it was tried again: {said}")
+
+
 def _unfinished() -> list[Path]:
     return list(environments.root().glob(".building*"))
 
@@ -142,21 +147,15 @@ def test_a_bare_package_comes_without_what_it_asks_for(built: Environment, recip
     assert is_new
     assert environments.find_built(bare) == made
     asked_for = msgspec.structs.replace(recipe, packages=("v_spire",))
-    with pytest.raises(EnvironmentRefused, match="v_none"):
+    with pytest.raises(EnvironmentRefused, match="No matching distribution found for v_none"):
         environment_build.build(asked_for, _nobody_hears)
+    assert environments.find_built(asked_for) is None
+    assert _unfinished() == []
 
 
 @pytest.mark.parametrize(
     ("asked", "cuda", "hip", "found"),
-    [
-        ("cpu", None, None, ""),
-        ("cu126", "12.6", None, ""),
-        ("rocm6.4", None, "6.4.43482-0f2d60242", ""),
-        ("cu126", None, None, "cpu"),
-        ("cpu", "12.6", None, "cu126"),
-        ("cu128", "12.6", None, "cu126"),
-        ("rocm6.4", "12.6", None, "cu126"),
-    ],
+    [("rocm6.4", None, "6.4.43482-0f2d60242", ""), ("cu126", None, None, "cpu")],
 )
 def test_another_variant_of_torch_than_was_asked_for_is_refused(
     place: Path, recipe: Recipe, asked: str, cuda: str | None, hip: str | None, found: str
@@ -166,9 +165,8 @@ def test_another_variant_of_torch_than_was_asked_for_is_refused(
     (place / name).mkdir(exist_ok=True)
     module = place / name / "torch.py"
     module.write_text(source)
-    wanted = msgspec.structs.replace(
-        recipe, plugin=name, torch=asked, imports=("torch",), links={"torch": str(module)}
-    )
+    changed = {"plugin": name, "constraints": f"# {name}", "imports": ("torch",)}
+    wanted = msgspec.structs.replace(recipe, torch=asked, links={"torch": str(module)}, **changed)
     if not found:
         made, _ = environment_build.build(wanted, _nobody_hears)
         assert made.recipe.torch == asked
@@ -179,26 +177,39 @@ def test_another_variant_of_torch_than_was_asked_for_is_refused(
     assert environments.find_built(wanted) is None
 
 
-@pytest.mark.parametrize(
-    ("changed", "says"),
-    [
-        ({"packages": ("v_none",)}, "No matching distribution found for v_none"),
-        ({"links": {"v_bell": "v_bell.py"}, "imports": ()}, "brings a v_bell.py of its own"),
-    ],
-    ids=["a package that is not there", "our own module among its packages"],
-)
-def test_a_build_that_fails_leaves_nothing_that_is_used(
-    recipe: Recipe, changed: dict[str, object], says: str
-) -> None:
+def test_a_build_that_fails_leaves_nothing_that_is_used(recipe: Recipe) -> None:
+    """It is complete, and one of its packages brings our own module."""
+    changed = {"constraints": "v_bell<1.5", "links": {"v_bell": "v_bell.py"}}
     wanted = msgspec.structs.replace(recipe, **changed)
-    with pytest.raises(EnvironmentRefused, match=says):
+    with pytest.raises(EnvironmentRefused, match=r"brings a v_bell\.py of its own"):
         environment_build.build(wanted, _nobody_hears)
     assert environments.find_built(wanted) is None
     assert _unfinished() == []
 
 
+def test_a_plugin_that_shares_an_environment_is_tried_once_in_it(built: Environment, recipe: Recipe) -> None:
+    toll = msgspec.structs.replace(recipe, plugin="toll", imports=("v_tower",))
+    heard: list[BuildProgress] = []
+    assert environment_build.build(toll, heard.append) == (built, False)
+    assert [said.what for said in heard][:1] == ["trying the imports"]
+    assert built.plugins == {"bell", "toll"}
+    assert environment_build.build(toll, _fail) == (built, False)
+
+
+def test_a_plugin_that_does_not_work_in_a_shared_environment_leaves_it_to_the_others(
+    built: Environment, recipe: Recipe
+) -> None:
+    mute = msgspec.structs.replace(recipe, plugin="mute", imports=("v_bell", "v_none"))
+    for _ in range(2):
+        with pytest.raises(EnvironmentRefused, match="No module named 'v_none'"):
+            environment_build.build(mute, _nobody_hears)
+    assert environments.find_built(recipe) == built
+    assert "mute" not in built.plugins
+
+
+@pytest.mark.usefixtures("built")
 def test_the_log_is_named_with_its_last_lines(recipe: Recipe) -> None:
-    wanted = msgspec.structs.replace(recipe, plugin="mute", links={}, imports=("v_one", "v_two"))
+    wanted = msgspec.structs.replace(recipe, plugin="mute", imports=("v_one", "v_two"))
     with pytest.raises(EnvironmentRefused) as refused:
         environment_build.build(wanted, _nobody_hears)
     first, *last = str(refused.value).splitlines()
@@ -220,3 +231,19 @@ def test_only_that_plugins_are_removed_and_those_that_are_to_stay_stay(
     assert not built.folder.exists()
     assert environments.find_built(recipe) is None
     assert _unfinished() == []
+
+
+def test_who_waits_for_another_build_can_be_interrupted(place: Path, recipe: Recipe) -> None:
+    said: list[BuildProgress] = []
+
+    def interrupt(progress: BuildProgress) -> None:
+        said.append(progress)
+        if len(said) == 3:
+            raise KeyboardInterrupt
+
+    environments.root().mkdir(parents=True, exist_ok=True)
+    with (environments.root() / "lock").open("w") as other:
+        fcntl.flock(other, fcntl.LOCK_EX)
+        with pytest.raises(KeyboardInterrupt):
+            environment_build.build(recipe, interrupt)
+    assert {each.what for each in said} == {"another build is under way; waiting for it"}

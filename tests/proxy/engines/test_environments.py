@@ -11,8 +11,10 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from plugins.kokoro.plugin import HOSTED as KOKORO
+from plugins.piper.plugin import HOSTED as PIPER
 from proxy.engines import environment_build, environments
-from proxy.engines.environments import MANIFEST, EnvironmentRefused, Recipe
+from proxy.engines.environments import MANIFEST, Environment, EnvironmentRefused, Recipe
 from speech_engine import Hosted
 
 HOSTED = Hosted("plugins.tone.worker", packages=("bell>=1",), imports=("bell",))
@@ -76,10 +78,9 @@ def test_another_installation_builds_nothing_anew_and_runs_its_own_code(root: Pa
 @pytest.mark.parametrize(
     "changed",
     [
-        {"plugin": "bells"},
         {"packages": ("bell>=2",)},
+        {"bare": ("bell-tower==1.0",)},
         {"constraints": "bell==1.0"},
-        {"imports": ()},
         {"voxgate": "99.0"},
         {"python": "cpython-99"},
     ],
@@ -91,6 +92,45 @@ def test_every_part_of_a_recipe_has_a_part_in_its_name(root: Path, changed: dict
     assert other.name != recipe.name
     made(root, other)
     assert environments.find_built(recipe) is None
+
+
+def test_plugins_with_the_same_packages_share_an_environment(root: Path) -> None:
+    bell = environments.recipe("bell", HOSTED)
+    folder = made(root, bell)
+    chime = environments.recipe("chime", msgspec.structs.replace(HOSTED, imports=("chime",)))
+    assert chime.digest == bell.digest
+    (found,) = environments.every()
+    assert environments.is_current(found, chime)
+    assert Path(environments.interpreter("chime", HOSTED)).is_relative_to(folder)
+    assert found.plugins == {"chime"}
+    assert not environments.is_tried(found, chime)
+
+
+def test_the_engines_of_onnx_voices_share_one() -> None:
+    recipes = [environments.recipe(name, hosted) for name, hosted in (("piper", PIPER), ("kokoro", KOKORO))]
+    assert len({recipe.name for recipe in recipes}) == 1
+    assert recipes[0].name.startswith("onnxruntime-numpy-piper-tts-")
+
+
+def test_an_environment_of_before_they_were_shared_is_used_and_removed(root: Path) -> None:
+    recipe = environments.recipe("bell", HOSTED)
+    folder = made(root, recipe).rename(root / "bell-0123456789ab")
+    whole = msgspec.structs.replace(recipe, links={})
+    (folder / MANIFEST).write_bytes(msgspec.json.encode(whole))
+    (found,) = environments.every()
+    assert found.plugins == {"bell"}
+    for plugin in ("bell", "chime"):
+        assert Path(environments.interpreter(plugin, HOSTED)).is_relative_to(folder)
+    older = root / "bell-ba9876543210"
+    older.mkdir()
+    (older / MANIFEST).write_bytes(msgspec.json.encode(msgspec.structs.replace(whole, voxgate="0.0.1")))
+    assert [each.folder for each in environments.every()] == [folder, older]
+
+    def is_needed(each: Environment) -> bool:
+        return environments.is_current(each, recipe)
+
+    assert [each.folder for each in environment_build.remove("bell", is_needed)] == [older]
+    assert [each.folder for each in environment_build.remove("chime", lambda _found: False)] == [folder]
 
 
 def test_any_variant_of_torch_serves_and_the_newest_is_taken(root: Path) -> None:
@@ -182,17 +222,28 @@ def test_an_environment_stays_while_another_installation_uses_it(
     (found,) = environments.every()
     links = recipe.links if whose == "ours" else {**recipe.links, "speech_engine": str(other)}
     environments.view(found, links)
+    environments.note_guest(found, msgspec.structs.replace(recipe, links=links), tried=())
     assert found.is_ours == is_ours
     gone = environment_build.remove("bell", lambda _found: False)
     assert ([each.folder for each in gone], folder.exists()) == ([folder] if is_ours else [], not is_ours)
 
 
-@pytest.mark.parametrize("name", ["../../evil", "/etc", "a b", "ümläut", "."])
-def test_no_name_leads_out_of_the_folder(name: str) -> None:
-    folder = environments.recipe(name, HOSTED).name
-    assert "/" not in folder
-    assert folder not in (".", "..")
+@pytest.mark.parametrize("name", ["../../evil", "/etc", "a b", "ümläut", ".", ".."])
+def test_no_name_of_a_plugin_leads_out_of_the_folder(root: Path, name: str) -> None:
+    folder = made(root, environments.recipe("bell", HOSTED))
+    environments.interpreter(name, HOSTED)
+    (found,) = environments.every()
+    assert found.plugins == {name}
+    assert {path for path in root.parent.rglob("*") if path.is_file() and folder not in path.parents} == set()
+
+
+@pytest.mark.parametrize("package", ["b.e-l_l==1", "b" * 300, "bell @ https://x.test/b.whl", "béll==1"])
+def test_the_name_of_a_folder_is_that_of_its_packages(package: str) -> None:
+    folder = environments.recipe("x", msgspec.structs.replace(HOSTED, packages=(package,))).name
+    assert folder[0] == "b"
     assert folder.isascii()
+    assert "/" not in folder
+    assert len(folder) < 100
 
 
 def test_constraints_lie_beside_the_worker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

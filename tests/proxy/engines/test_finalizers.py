@@ -49,7 +49,7 @@ async def opened(place: str, speak: SpeakFunction) -> AsyncIterator[Open]:
         engine = InProcessEngine(FakeEngine(speak), 4)
         yield lambda: engine.open(Speak(job()))
     elif place == "cloud":
-        cloud = cloud_engine(Cloud(speak))  # type: ignore[arg-type] # it needs only what a key asks
+        cloud = cloud_engine(Cloud(speak))
         yield lambda: cloud.open(Speak(job()))
     else:
         with short_folder() as folder:

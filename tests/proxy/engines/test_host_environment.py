@@ -8,6 +8,7 @@ import psutil
 import pytest
 
 from proxy.config.secret import environ_for_hosts, variables
+from proxy.helpers.child import HOST_NICENESS
 from tests.server import TONE, Server, running
 
 SECRET = "sk-never-to-be-told"
@@ -39,6 +40,7 @@ def test_a_host_inherits_what_it_needs_and_no_secret(server: Server) -> None:
         assert environ["OMP_NUM_THREADS"] == "2"
         assert SECRET not in environ.values()
         assert "CLOUD_KEY" not in environ
+        assert host.nice() == min(psutil.Process().nice() + HOST_NICENESS, 19)
     assert server.speech("Hello.").status_code == 200
 
 

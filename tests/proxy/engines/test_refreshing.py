@@ -19,7 +19,7 @@ from speech_engine import (
     EngineUnavailable,
     ModelInfo,
 )
-from tests.proxy.engines.keys import WELL, RecordedMetrics, Turns, cloud_engine, count_audio
+from tests.proxy.engines.keys import WELL, RecordedMetrics, Turns, cloud_engine, count_audio, job
 
 
 class Asked(Turns):
@@ -142,9 +142,9 @@ async def test_an_engine_that_requests_found_broken_is_looked_at_soon(
     engine, metrics = Asked("m", speaks=EngineFailed("x")), RecordedMetrics()
     cloud, block = opened(engine, metrics=metrics)
     async with block:
-        for _ in range(FAULTS):
+        for number in range(FAULTS):
             with pytest.raises(EngineFailed):
-                await count_audio(cloud)
+                await count_audio(cloud, job(tenant=f"acc_{number % 2}"))
         assert cloud.state == "resting"
         await asyncio.wait_for(metrics.woke.wait(), 5.0)
         assert (cloud.state, engine.looks) == ("ready", 2)

@@ -17,7 +17,10 @@ REGISTER = """
 def voxgate_register():
     return ({plugins},)
 """
-OURS = {"elevenlabs", "espeak", "kokoro", "minimax", "openai", "openai-realtime", "piper", "tone", "xtts"}
+OURS = {
+    *("elevenlabs", "espeak", "kokoro", "minimax", "openai", "openai-realtime", "piper", "pocket", "tone"),
+    "xtts",
+}
 
 PLUGIN = "Plugin(kind='engine', name='bell', settings=Settings, create=create)"
 
@@ -106,6 +109,9 @@ def test_a_section_gives_a_host_or_an_engine_in_the_server() -> None:
         (EngineSection("tune"), "no plugin called tune is installed; did you mean tone?"),
         (EngineSection("zzz"), f"known: {', '.join(sorted(OURS))}"),
         (EngineSection("tone", settings={"slots": 0}), "engines.mine.slots: must be"),
+        (EngineSection("elevenlabs"), "engines.mine.api_key: it is missing"),
+        (EngineSection("minimax", settings={"stream": 1}), "engines.mine.api_key: it is missing; engines"),
+        (EngineSection("minimax", settings={"api_key": 5}), "engines.mine.api_key: must be of type str"),
         (EngineSection("tone", settings={"slot": 2}), "engines.mine.slot: no such key; did you mean slots?"),
         (EngineSection("espeak", hosted=False), "engines.mine.hosted: espeak runs only in a host"),
     ],

@@ -10,8 +10,8 @@ from typing import NamedTuple
 
 import pytest
 
-from proxy.api.lexicons import MAX_BODY_BYTES
 from proxy.errors import RateLimited
+from proxy.features.lexicons.endpoints import MAX_BODY_BYTES
 from proxy.http.connection import MOST_BODY_BYTES, BodyShare
 from proxy.http.server_protocol import ServerProtocol
 from tests.proxy.api.inside import inside

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 
 import pytest
 from starlette.types import Message, Scope
 
 from proxy.errors import ClientLeft, RequestTooLarge
+from proxy.features import open_store
 from proxy.http.connection import PEER, Connection
+from proxy.kept.answers import AnswerRecording, Head
 from tests.proxy.api.inside import LeavingPeer
 
 
@@ -41,6 +44,28 @@ async def test_a_client_that_leaves_ends_the_block() -> None:
     assert client.was_cancelled
 
 
+@pytest.mark.parametrize(("has_begun", "share"), [(False, 0.0), (True, 0.7)])
+async def test_of_an_answer_that_never_began_nothing_was_sent_whatever_the_peer_took_before(
+    has_begun: bool, share: float
+) -> None:
+    peer = LeavingPeer()
+    peer.sent_share = 0.7
+    client, _ = connection(peer)
+
+    async def answer() -> None:
+        with client.stop_when_client_leaves():
+            client.set_head(200, [])
+            if has_begun:
+                await client.send(b"some")
+            peer.leave()
+            await forever()
+
+    assert client.sent_share is None
+    with pytest.raises(ClientLeft):
+        await answer()
+    assert client.sent_share == share
+
+
 async def test_a_client_that_had_left_before_ends_the_block_at_its_first_wait() -> None:
     peer = LeavingPeer()
     peer.leave()
@@ -60,6 +85,26 @@ async def test_a_client_that_leaves_after_the_whole_answer_has_not_left() -> Non
         await asyncio.sleep(0)
     assert [message["type"] for message in sent] == ["http.response.start", "http.response.body"]
     assert not client.was_cancelled
+
+
+async def test_an_answer_that_cannot_be_kept_is_not_settled_for_who_has_left(tmp_path: Path) -> None:
+    peer, settled = LeavingPeer(), list[bool]()
+    client, sent = connection(peer)
+
+    async def settle() -> None:
+        settled.append(True)
+
+    async def leave_and_end() -> None:
+        client.set_head(200, [])
+        peer.leave()
+        await client.end(bytes(2000), settle)
+
+    async with open_store("sqlite", tmp_path) as store:
+        client.recording = AnswerRecording(None, Head("req_1", b""), 1000, store)
+        with pytest.raises(ClientLeft):
+            with client.stop_when_client_leaves():
+                await leave_and_end()
+    assert (client.was_cancelled, settled, sent) == (True, [], [])
 
 
 async def test_a_connection_that_is_lost_after_the_block_cancels_nobody() -> None:

@@ -96,7 +96,7 @@ async def test_head_answers_what_get_would_without_a_body(server: Inside, path: 
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD"])
-@pytest.mark.parametrize("path", ["/", "/v1", "/v1/", "/healthz", "/readyz", "/healthz/"])
+@pytest.mark.parametrize("path", ["/", "/v1", "/v1/", "/healthz", "/health", "/readyz", "/healthz/"])
 async def test_some_paths_are_open_to_all(server: Inside, method: str, path: str) -> None:
     assert (await server.ask(method, path, key="")).status_code == 200
 
@@ -219,8 +219,12 @@ async def preflight(opened: Inside, origin: str) -> httpx2.Response:
 
 async def test_browsers_are_refused_as_shipped(server: Inside) -> None:
     answer = await preflight(server, "https://app.example")
-    assert answer.status_code == 401
+    assert (answer.status_code, envelope(answer)["code"]) == (400, "cors_refused")
+    assert "[server] cors_origins lists none" in envelope(answer)["message"]
     assert "access-control-allow-origin" not in answer.headers
+    # What is no preflight lacks a key, as before.
+    for headers in ({}, {"origin": "https://app.example"}):
+        assert (await server.ask("OPTIONS", SPEECH, key="", **headers)).status_code == 401
 
 
 async def test_browsers_of_a_configured_origin_may_ask(tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ from starlette.types import Receive, Scope, Send
 
 from proxy.config.sections import Server
 from proxy.http.connection import PEER, Peer
-from proxy.http.server_protocol import ServerProtocol, server_protocol
+from proxy.http.server_protocol import ServerProtocol, server_protocol, share_sent
 from tests.proxy.http.sockets import serving
 
 PIECE = bytes(64 * 1024)
@@ -92,6 +92,24 @@ async def test_what_lies_in_our_buffers_has_not_been_sent(whole_answers: int) ->
 async def test_with_a_close_look_little_more_is_written_than_sent() -> None:
     close, loose = Answers(is_close=True), Answers(is_close=False)
     assert await _leave(close, 0) * 2 < await _leave(loose, 0)
+
+
+@pytest.mark.parametrize(
+    ("sent", "sent_again", "before", "share"),
+    [
+        pytest.param(100, 0, 0, 1.0, id="all"),
+        pytest.param(25, 0, 0, 0.25, id="a part"),
+        pytest.param(1025, 0, 1000, 0.25, id="behind an answer"),
+        pytest.param(75, 50, 0, 0.25, id="half of it again, on a bad line"),
+        pytest.param(1060, 1000, 0, 0.6, id="most of it again and again"),
+        pytest.param(900, 0, 1000, 0.0, id="not even the answer before"),
+        pytest.param(5000, 0, 0, 1.0, id="more than was written"),
+    ],
+)
+def test_what_is_sent_again_has_left_once(sent: int, sent_again: int, before: int, share: float) -> None:
+    info = bytes(200) + struct.pack("=QQ", sent, sent_again)
+    assert share_sent(info, before, 100) == pytest.approx(share)
+    assert share_sent(info[:-1], before, 100) == 1.0
 
 
 EXPECTING = b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nExpect: 100-continue\r\n\r\n"

@@ -140,6 +140,20 @@ def test_the_first_to_go_are_the_too_old_then_the_oldest_or_longest_unused(
     assert sorted(path.name for path in tmp_path.iterdir()) == left
 
 
+def test_what_is_too_old_goes_even_where_there_is_room_for_it(tmp_path: Path) -> None:
+    for name, written in (("old", 999), ("young", 1_001)):
+        _keep(tmp_path / name, bytes(100))
+        os.utime(tmp_path / name, (9_000, written))
+    assert locked_files.sweep(tmp_path, 10_000, 1_000.0) == (1, 100)
+    assert [path.name for path in tmp_path.iterdir()] == ["young"]
+
+
+def test_a_half_that_a_killed_worker_left_is_in_no_file(tmp_path: Path) -> None:
+    (tmp_path / "name.part").write_bytes(b"half of something long")
+    _keep(tmp_path / "name", b"whole")
+    assert (tmp_path / "name").read_bytes() == b"whole"
+
+
 def _keep(path: Path, data: bytes) -> None:
     lock = locked_files.take(path)
     assert lock is not None

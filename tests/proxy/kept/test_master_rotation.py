@@ -10,10 +10,11 @@ from pathlib import Path
 import pytest
 
 from proxy.config.secret_sections import VaultSection
+from proxy.features import open_store
 from proxy.kept.master_keys import MasterKeySource
 from proxy.kept.master_rotation import RotationStep, rotate_some
 from proxy.kept.vault import Vault, VaultFailed
-from proxy.storage import open_store, wrapped_keys
+from proxy.storage import wrapped_keys
 from proxy.storage.store import Statement, Store
 from tests.proxy.kept.vaults import BOTH, NEW, OLD, check, fill, key_text
 
@@ -69,9 +70,10 @@ async def test_a_damaged_row_stays_and_stops_nobody(store: Store, tmp_path: Path
 async def test_a_key_that_is_not_configured_is_named(store: Store, tmp_path: Path) -> None:
     await fill(store, Vault(store, OLD, tmp_path), 1)
     other = VaultSection(key_text(3), (key_text(2),))
-    (step,) = await rotate(store, tmp_path, other)
+    step = await rotate_some(store, MasterKeySource(other, tmp_path))
+    assert step is not None
     (missing,) = step.missing
-    assert (step.rewrapped, missing.rows) == (0, 5)
+    assert (step.rewrapped, step.left, missing.rows) == (0, 0, 5)
 
 
 @pytest.mark.parametrize("moment", ["before", "after"])

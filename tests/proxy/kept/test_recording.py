@@ -152,6 +152,23 @@ async def test_the_adder_never_waits_and_who_keeps_up_does(
     assert (tmp_path / "name").stat().st_size == 17 * BLOCK_BYTES
 
 
+async def test_a_disk_that_is_far_behind_loses_the_recording_and_not_the_answer(tmp_path: Path) -> None:
+    held = threading.Event()
+    with ThreadPoolExecutor(1) as threads:
+        threads.submit(held.wait)
+        recording = Recording(locked_files.take(tmp_path / "name"), MOST, threads)
+        recording.add(bytes(BLOCK_BYTES))
+        await asyncio.sleep(0)
+        for _ in range(17):
+            recording.add(bytes(BLOCK_BYTES))
+        before = recording.is_given_up
+        recording.add(b"one more")
+        held.set()
+        await recording.close(keep=True)
+    assert (before, "slower than the speech" in str(recording.failure)) == (False, True)
+    assert names(tmp_path) == []
+
+
 async def test_a_close_that_is_cancelled_early_still_frees_the_name(
     tmp_path: Path,
 ) -> None:

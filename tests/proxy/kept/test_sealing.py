@@ -26,6 +26,8 @@ WRAPPED = (
     "5246ac14d7a3332eff58f92eb3f5fc"
 )
 
+SEALED_VALUE = "AQABAgMEBQYHCAkKCydwM8YnUMnWnritpwQOMIluF+R0FPV3d8p0fg+ivg=="
+
 
 class Said(msgspec.Struct, frozen=True):
     name: str
@@ -155,6 +157,16 @@ def test_a_sealed_value_opens_in_its_own_row_alone() -> None:
     ):
         with pytest.raises(Tampered):
             sealing.open_value(text, DATA_KEY, owner, row)
+
+
+def test_a_sealed_value_is_these_bytes() -> None:
+    nonce = b64decode(SEALED_VALUE)[1:13]
+    assert nonce == bytes(range(12))
+    assert sealing.open_value(SEALED_VALUE, DATA_KEY, ACCOUNT, "voice_1") == b'{"name":"Ada"}'
+    again = sealing.seal_value(Said("Ada"), DATA_KEY, ACCOUNT, "voice_1")
+    assert len(again) == len(SEALED_VALUE)
+    assert b64decode(again)[0] == b64decode(SEALED_VALUE)[0]
+    assert b64decode(again)[1:13] != nonce
 
 
 def test_no_repr_has_a_key() -> None:

@@ -9,16 +9,20 @@ import stat
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from proxy.config.secret_sections import VaultSection
+from proxy.features import TABLES
 from proxy.kept import sealing
 from proxy.kept.vault import SealedRecord, Vault, VaultFailed, open_vault
-from proxy.storage import blobs, erasures
+from proxy.storage import blobs, tombstones
 from proxy.storage.blobs import BlobRow
-from proxy.storage.erasures import Tombstone
-from proxy.storage.store import Statement, Store
+from proxy.storage.schema import migrate
+from proxy.storage.sqlite import SqliteStore
+from proxy.storage.store import Row, Statement, StorageFailed, Store
+from proxy.storage.tombstones import Tombstone
 from proxy.telemetry.metrics import Metrics
 from tests.proxy.kept.owned import add_consent, add_voice
 from tests.proxy.kept.vaults import Said, key_text
@@ -123,6 +127,70 @@ async def test_a_put_is_finished_when_its_caller_leaves(vault: Vault, tmp_path: 
     assert await vault.open("acc_a", digest) == PLAIN
 
 
+class GatedStore(SqliteStore):
+    """A store whose rows of recordings wait, or fail."""
+
+    fails = False
+
+    def __init__(self, *arguments: Any) -> None:
+        super().__init__(*arguments)
+        self.waits = asyncio.Event()
+        self.may_go_on = asyncio.Event()
+
+    async def write(self, *statements: Statement) -> list[list[Row]]:
+        if any("INTO blobs" in each.sql for each in statements):
+            self.waits.set()
+            await self.may_go_on.wait()
+            if self.fails:
+                raise StorageFailed("the disk is full")
+        return await super().write(*statements)
+
+
+@pytest.fixture
+async def gated(tmp_path: Path) -> AsyncIterator[GatedStore]:
+    opened = await GatedStore.open(tmp_path / "gated.db", TABLES)
+    assert isinstance(opened, GatedStore)
+    await migrate(opened)
+    yield opened
+    await opened.close()
+
+
+async def test_a_caller_that_leaves_before_the_row_is_written_does_not_undo_it(
+    gated: GatedStore, tmp_path: Path
+) -> None:
+    vault = Vault(gated, VaultSection(), tmp_path)
+    putting = asyncio.create_task(vault.put("acc_a", PLAIN))
+    await gated.waits.wait()
+    putting.cancel()
+    await asyncio.wait([putting])
+    asyncio.get_running_loop().call_later(0.01, gated.may_go_on.set)
+    await vault.close()
+    (row,) = await gated.read("SELECT digest FROM blobs")
+    assert await vault.open("acc_a", row["digest"]) == PLAIN
+
+
+async def test_a_recording_whose_row_cannot_be_written_leaves_no_file(
+    gated: GatedStore, tmp_path: Path
+) -> None:
+    gated.fails = True
+    gated.may_go_on.set()
+    with pytest.raises(StorageFailed):
+        await Vault(gated, VaultSection(), tmp_path).put("acc_a", PLAIN)
+    assert files(tmp_path) == []
+
+
+async def test_a_recording_that_is_cut_while_it_is_read_does_not_just_end(
+    vault: Vault, tmp_path: Path
+) -> None:
+    digest = await vault.put("acc_a", PLAIN * 3)
+    reader = await vault.reader("acc_a", digest)
+    assert await reader.next_part() == (PLAIN * 3)[: 4 * sealing.FRAME_BYTES]
+    (file,) = files(tmp_path)
+    os.truncate(file, sealing.HEAD_BYTES + 4 * sealing.SEALED_FRAME_BYTES)
+    with pytest.raises(VaultFailed, match="damaged"):
+        await reader.next_part()
+
+
 async def test_what_a_kill_left_is_tidied_away(vault: Vault, store: Store, tmp_path: Path) -> None:
     kept = await vault.put("acc_a", PLAIN)
     await add_voice(store, "acc_a", kept)
@@ -167,7 +235,7 @@ async def test_a_recording_of_what_was_erased_is_removed_at_once(
         await vault.drop("acc_a", [digest])
     else:
         tombstone = Tombstone(subject="voice_1", account="acc_a", digests=(digest,), began=1)
-        assert await erasures.erase(store, tombstone, (), None)
+        assert await tombstones.erase(store, tombstone)
         await vault.tidy()
     assert files(tmp_path) == []
 
@@ -209,6 +277,8 @@ async def test_the_first_key_is_made_when_it_is_needed_and_is_nobody_elses_to_re
     assert stat.S_IMODE((tmp_path / "master-key").stat().st_mode) == 0o600
     again = Vault(store, VaultSection(), tmp_path)
     assert await again.open("acc_a", digest) == PLAIN
+    again = Vault(store, VaultSection(), tmp_path)
+    assert await again.put("acc_b", PLAIN) != digest
 
 
 async def test_a_lost_key_is_told_and_never_replaced(vault: Vault, store: Store, tmp_path: Path) -> None:
@@ -236,7 +306,7 @@ async def test_an_old_key_opens_and_the_new_one_seals(store: Store, tmp_path: Pa
     assert not (tmp_path / "master-key").exists()
 
 
-@pytest.mark.parametrize("content", ["", "short", key_text()[:-4], "ÄÖÜ"])
+@pytest.mark.parametrize("content", ["", "short", key_text()[:-4], key_text() + "!", "ÄÖÜ"])
 async def test_a_damaged_key_file_is_told_and_never_replaced(
     vault: Vault, tmp_path: Path, content: str
 ) -> None:

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from proxy.config.secret_sections import VaultSection
+from proxy.features import open_store
 from proxy.kept.vault import Vault
-from proxy.storage import open_store
 
 CANARY = "the canary sings in the vault; "
 

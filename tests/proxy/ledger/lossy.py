@@ -37,7 +37,7 @@ class LossyStore:
     """`fates` are those of the next writes, in order; the others go well."""
 
     def __init__(self, store: Store) -> None:
-        self.is_shared = store.is_shared
+        self.is_shared, self.tables = store.is_shared, store.tables
         self.fates: list[Fate] = []
         self.writes = 0
         self.was_asked = asyncio.Event()

@@ -11,10 +11,11 @@ import pytest
 
 from policies.price import MICRO
 from proxy.errors import QuotaExceeded, RateLimited, RequestFailed
-from proxy.ledger import Hold, HoldRequest, Ledger, movements, open_ledger
+from proxy.features import open_store
+from proxy.ledger import Hold, HoldRequest, Ledger, Payer, movements, open_ledger
 from proxy.ledger.movements import Reason
 from proxy.ledger.verify import verify
-from proxy.storage import open_store, usage
+from proxy.storage import usage
 from proxy.storage.store import Store
 from proxy.telemetry.metrics import Metrics
 from tests.proxy.ledger.asking import Account, Held, heard, holding, moved, speak, stands, terms, wanted
@@ -97,6 +98,32 @@ async def test_five_streams_are_never_followed_by_a_sixth(ledger: Ledger) -> Non
     # All are free again.
     again = await all_at_once([ledger], [wanted(f"again_{n}", under=under) for n in range(6)])
     assert len(again.holds) == 5
+
+
+@pytest.mark.parametrize("end", ["whole", "broken", "cancelled"])
+async def test_an_answer_that_is_paid_for_is_a_stream_until_its_end(ledger: Ledger, end: str) -> None:
+    request = wanted(under=terms(0, streams=1))
+    payer = Payer(account=request.account, key=request.key, anchor=request.anchor, terms=request.terms)
+    is_streaming, may_end = asyncio.Event(), asyncio.Event()
+
+    async def replay(name: str) -> None:
+        async with ledger.stream(name, payer):
+            is_streaming.set()
+            await may_end.wait()
+            if end == "broken":
+                raise ConnectionError
+
+    replaying = asyncio.create_task(replay("req_1"))
+    await is_streaming.wait()
+    with pytest.raises(RateLimited):
+        await replay("req_2")
+    assert await stands(ledger, request) == Account(0, 0, 1)
+    may_end.set()
+    if end == "cancelled":
+        replaying.cancel()
+    await asyncio.wait((replaying,))
+    await ledger.holds.pending.all_written.wait()
+    assert await stands(ledger, request) == Account(0, 0, 0)
 
 
 async def test_under_way_there_are_never_more_than_allowed_while_some_end_and_others_begin(

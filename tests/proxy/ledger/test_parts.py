@@ -123,3 +123,13 @@ async def test_a_client_who_leaves_late_pays_for_all_that_was_heard_of_a_submitt
         submitted(hold)
         await hold.settle("left")
     assert await moved(store) == [("spend", False, -3)]
+
+
+async def test_a_client_who_stays_pays_for_what_was_heard_of_a_submitted_part(
+    ledger: Ledger, store: Store
+) -> None:
+    async with holding(ledger, wanted(credits=100, under=priced())) as hold:
+        heard_in_parts(hold, part("tone", 5, 7, 0), samples=3 * RATE_HZ)
+        submitted(hold)
+        await hold.settle("finished")
+    assert await moved(store) == [("spend", False, -3)]

@@ -15,10 +15,10 @@ from policies.limits import Caps
 from policies.plans import Plan, Prices, Terms
 from policies.plans import terms as terms_of
 from policies.price import MICRO, Price
+from proxy.features import open_store
 from proxy.ledger import Ledger
 from proxy.ledger.memory_holds import MemoryHolds
 from proxy.ledger.stored_holds import StoredHolds
-from proxy.storage import open_store
 from proxy.telemetry.metrics import Metrics
 from tests.proxy.ledger.asking import ANCHOR, Held, open_accounts
 from tests.proxy.ledger.books import Books

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from proxy.features.cache.metrics import CacheMetrics
 from proxy.processes.metrics_sum import MetricsSum, WorkerMetrics
 from proxy.telemetry.metrics import Metrics
 
@@ -68,7 +69,7 @@ def test_a_metric_that_has_no_figure_yet_is_on_the_page() -> None:
 def test_a_folder_that_all_share_is_reported_whole_by_each() -> None:
     def report(worker: int, evicted: int, left_bytes: int) -> WorkerMetrics:
         metrics = Metrics()
-        metrics.cache.swept(evicted, left_bytes)
+        CacheMetrics(metrics.registry).swept(evicted, left_bytes)
         return WorkerMetrics(worker, 1, metrics.text())
 
     page = _page(MetricsSum(), report(0, 2, 5_000), report(1, 3, 4_000))

@@ -14,9 +14,10 @@ import pytest
 from proxy.access import dev_key
 from proxy.config.config_toml import Config, Storage
 from proxy.config.sections import Server
-from proxy.engines.children import Child
+from proxy.features import open_store
+from proxy.helpers.child import Child
 from proxy.processes import runtime
-from proxy.storage import api_key, key_records, open_store
+from proxy.storage import api_key, key_records
 from speech_engine.host.pipe_messages import (
     Broken,
     Ready,

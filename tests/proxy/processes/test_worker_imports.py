@@ -1,11 +1,23 @@
-"""The large libraries of sound: a worker that passes on what engines encoded has none of them."""
+"""The large libraries: a worker that passes on what engines encoded has none of them."""
 
 from __future__ import annotations
 
+import inspect
+import re
 import subprocess
 import sys
+from pathlib import Path
 
-_LARGE = '{"av", "numpy", "soxr", "redis", "asyncpg", "pycld2", "pythainlp"}'
+import pytest
+
+from speech_engine.host.pipe import pipe_of_one_thread
+
+_ROOT = Path(__file__).parents[3]
+_BEGUN = [
+    _ROOT / "speech_engine" / "host" / "__main__.py",
+    *(file for file in (_ROOT / "proxy").rglob("*.py") if '__name__ == "__main__"' in file.read_text()),
+]
+_LARGE = '{"av", "numpy", "soxr", "redis", "asyncpg", "pycld2", "pythainlp", "rich"}'
 
 
 def _run(program: str) -> None:
@@ -16,6 +28,7 @@ def _run(program: str) -> None:
 def test_a_worker_that_passes_frames_on_loads_no_large_library() -> None:
     _run(f"""
 import sys
+import proxy.processes.supervisor
 import proxy.processes.worker
 from proxy.audio.formats import USUAL_FORMS
 from proxy.audio.frames import open_frames
@@ -49,3 +62,17 @@ async def main():
 
 asyncio.run(main())
 """)
+
+
+@pytest.mark.parametrize("file", _BEGUN, ids=lambda file: str(file.relative_to(_ROOT)))
+def test_what_is_imported_without_the_collector_runs_with_it(file: Path) -> None:
+    assert re.search(r"^    .*(gc\.enable|pipe_of_one_thread)\(\)", file.read_text(), re.MULTILINE)
+    assert "gc.enable()" in inspect.getsource(pipe_of_one_thread)
+
+
+def test_a_process_of_ours_is_read_without_the_collector() -> None:
+    asked = "import gc, proxy; print(gc.isenabled())"
+    for argv in ("-m", "voxgate"):
+        program = f"import sys; sys.argv[0] = {argv!r}; {asked}"
+        ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)
+        assert ran.stdout == f"{argv != '-m'}\n", ran.stderr

@@ -10,7 +10,7 @@ from typing import Protocol
 
 import pytest
 
-from proxy.engines.children import Child
+from proxy.helpers.child import Child
 from proxy.processes.workers import Workers
 from speech_engine.host.pipe_messages import (
     Broken,

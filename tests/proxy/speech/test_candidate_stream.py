@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import io
 import re
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from pathlib import Path
 
 import av
@@ -38,6 +38,7 @@ from tests.sound import decoded, tone
 from tests.speech_engine.host.fakes import FakeEngine, FakeLog
 
 CONFIG = "[engines.one]\n"
+JOB = SpeechJob(id="req_1", tenant="acc", model="m", voice=EngineVoice("v"), segments=(), language="en")
 BODY = {"model": "one", "voice": "one/v", "input": "Hello there.", "response_format": "mp3"}
 
 
@@ -177,18 +178,75 @@ async def test_the_words_of_one_expansion_are_one_word_of_the_text(tmp_path: Pat
     assert [round(word["start_seconds"] * RATE_HZ / 1000) for word in words] == [0, 1, 2, 7]
 
 
-async def test_a_stream_that_is_closed_midway_has_freed_its_encoder() -> None:
+class Borrowing(EngineAnswer):
+    """Has recordings until it is closed."""
+
+    def __init__(self, speak: Callable[[SpeechJob], AsyncGenerator[Event, None]]) -> None:
+        super().__init__(FakeEngine(speak), Speak(JOB), FakeLog())
+        self.closings = 0
+
+    async def close(self) -> None:
+        self.closings += 1
+        await super().close()
+
+
+async def begun(events: Borrowing, deadline: Deadline | None = None) -> CandidateStream:
+    model = Model("one", ModelInfo(id="m", languages=(), sample_rate_hz=RATE_HZ))
+    places, form = WordPlaces("", ()), USUAL_FORMS["mp3"]
+    stream = CandidateStream(Candidate(model, JOB.voice), JOB, places, 1.0, form, deadline or Deadline())
+    await stream.begin(events)
+    return stream
+
+
+@pytest.mark.parametrize(("seconds", "turns"), [((3.0,), 0), ((3.0, 3.0), 1), ((1.0,) * 9, 4)])
+async def test_sound_that_is_ready_leaves_others_their_turns_and_a_short_answer_pays_for_none(
+    seconds: tuple[float, ...], turns: int
+) -> None:
+    async def speak(_job: SpeechJob) -> AsyncGenerator[Event, None]:
+        yield Started(RATE_HZ)
+        for each in seconds:
+            yield Audio(0, tone(440, each))
+        yield Finished()
+
+    had = 0
+
+    def take_a_turn() -> None:
+        nonlocal had
+        had += 1
+        loop.call_soon(take_a_turn)
+
+    loop = asyncio.get_running_loop()
+    loop.call_soon(take_a_turn)
+    stream = await begun(Borrowing(speak))
+    while await stream.next_chunk() is not None:
+        pass
+    assert had == turns
+    await stream.close()
+
+
+async def test_an_engine_that_has_finished_gives_back_what_it_has_before_the_client_has_all() -> None:
+    async def speak(_job: SpeechJob) -> AsyncGenerator[Event, None]:
+        for event in spoken(1.0):
+            yield event
+
+    events = Borrowing(speak)
+    stream = await begun(events)
+    assert events.closings == 0
+    while await stream.next_chunk() is not None:
+        pass
+    assert events.closings == 1
+    await stream.close()
+
+
+async def test_a_stream_that_is_closed_midway_has_freed_its_encoder_and_its_timer() -> None:
     async def speak(_job: SpeechJob) -> AsyncGenerator[Event, None]:
         yield Started(RATE_HZ)
         yield Audio(0, tone(440, 1.0))
         await asyncio.get_running_loop().create_future()
 
-    candidate = Candidate(
-        Model("one", ModelInfo(id="m", languages=(), sample_rate_hz=RATE_HZ)), EngineVoice("v")
-    )
-    job = SpeechJob(id="req_1", tenant="acc", model="m", voice=EngineVoice("v"), segments=(), language="en")
-    stream = CandidateStream(candidate, job, WordPlaces("", ()), 1.0, USUAL_FORMS["mp3"], Deadline())
-    await stream.begin(EngineAnswer(FakeEngine(speak), Speak(job), FakeLog()))
+    deadline = Deadline().within(600.0)
+    stream = await begun(Borrowing(speak), deadline)
     await stream.close()
+    assert deadline._timer is None
     with pytest.raises(SoundFailed, match="the encoder is closed"):
         stream.last_chunk()

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import sys
-import time
+import threading
 from collections.abc import AsyncGenerator
 from pathlib import Path
 from typing import Any
@@ -12,10 +13,11 @@ from typing import Any
 import pytest
 from starlette.types import Message
 
+from policies.price import MICRO
 from proxy.ledger.settlement import Settlement
-from proxy.storage import sqlite_batch
 from proxy.storage.settlements import End
-from speech_engine import Event, SpeechJob, Started
+from proxy.storage.sqlite_batch import SqliteBatches
+from speech_engine import Event, Finished, SpeechJob, Started
 from tests.proxy.api.inside import TONE, Inside, LeavingPeer, inside
 from tests.proxy.api.scripted import RATE_HZ, Scripted, sound
 from tests.proxy.speech.test_pipeline import BODY, PAIR
@@ -33,29 +35,64 @@ async def pay(server: Inside) -> int:
     return -int(row["spent"])
 
 
-@pytest.mark.parametrize("more", WHOLE, ids=["json", "wav"])
-async def test_a_client_that_leaves_while_its_whole_answer_is_settled_pays_nothing(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, more: dict[str, str]
-) -> None:
-    peer, commit, write = LeavingPeer(), sqlite_batch.commit, Settlement.write
+@pytest.fixture
+def settled(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The outcomes by which requests were to be settled, in their order."""
+    outcomes, write = list[str](), Settlement.write
 
-    def commit_slowly(connection: Any, contents: Any) -> Any:
-        if any(isinstance(content, End) for content in contents):
-            time.sleep(0.1)
-        return commit(connection, contents)
-
-    async def leave_in_the_middle(self: Settlement, end: End) -> None:
-        if end.outcome == "finished":
-            asyncio.get_running_loop().call_later(0.02, peer.leave)
+    async def note(self: Settlement, end: End) -> None:
+        outcomes.append(end.outcome)
         await write(self, end)
 
-    monkeypatch.setattr("proxy.storage.sqlite.commit", commit_slowly)
-    monkeypatch.setattr(Settlement, "write", leave_in_the_middle)
+    monkeypatch.setattr(Settlement, "write", note)
+    return outcomes
+
+
+@pytest.fixture
+async def late_leaver(settled: list[str], monkeypatch: pytest.MonkeyPatch) -> LeavingPeer:
+    """A client that leaves while its whole request is being settled, which ends when that is known."""
+    peer, has_left, loop = LeavingPeer(), threading.Event(), asyncio.get_running_loop()
+    commit, write = SqliteBatches.commit, Settlement.write
+
+    def commit_late(self: SqliteBatches, contents: Any) -> Any:
+        if any(isinstance(content, End) and content.outcome == "finished" for content in contents):
+            loop.call_soon_threadsafe(peer.leave)
+            has_left.wait(10.0)
+        return commit(self, contents)
+
+    async def tell(self: Settlement, end: End) -> None:
+        if end.outcome == "left":
+            has_left.set()
+        await write(self, end)
+
+    monkeypatch.setattr(SqliteBatches, "commit", commit_late)
+    monkeypatch.setattr(Settlement, "write", tell)
+    return peer
+
+
+@pytest.mark.parametrize("more", WHOLE, ids=["json", "wav"])
+async def test_a_client_that_leaves_while_its_whole_answer_is_settled_pays_nothing(
+    tmp_path: Path, late_leaver: LeavingPeer, more: dict[str, str]
+) -> None:
     async with inside(tmp_path, PRICED, plan="paid") as server:
-        body = {"model": "tts-1", "voice": "alloy", "input": "Hello there, my friend.", **more}
-        assert await server.raw_speech(body, peer=peer) == []
+        body = {"model": "tts-1", "voice": "alloy", "input": "Hi.", **more}
+        assert await server.raw_speech(body, peer=late_leaver) == []
         assert await pay(server) == 0
         assert "0 live" in repr(server.worker.ledger)
+
+
+async def test_a_client_that_leaves_while_the_end_of_a_stream_is_settled_pays_for_what_it_got(
+    tmp_path: Path, late_leaver: LeavingPeer, settled: list[str]
+) -> None:
+    engine = Scripted(Started(RATE_HZ), *sound(1.0), Finished())
+    config = PAIR + PRICED.removeprefix(TONE)
+    async with inside(tmp_path, config, {"one": engine, "two": Scripted()}, plan="paid") as server:
+        sent = await server.raw_speech(BODY, peer=late_leaver)
+        paid = await pay(server)
+    got = sum(len(message.get("body", b"")) for message in sent) // 2
+    assert settled == ["finished", "left"]
+    assert 0 < got < RATE_HZ
+    assert paid == math.ceil(got / RATE_HZ * MICRO)
 
 
 async def test_a_client_whose_answer_can_not_be_kept_pays_nothing_for_the_try_it_left(tmp_path: Path) -> None:

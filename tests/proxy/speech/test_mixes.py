@@ -13,7 +13,7 @@ from plugins.tone.timbre import nominal_timbre
 from policies.plans import UNLIMITED, terms
 from policies.routing import Voice
 from proxy.audio.formats import FORMATS
-from proxy.catalogue.library import NOTHING, AccountLibrary
+from proxy.catalogue.library import NOTHING, AccountLibrary, VoiceShelf
 from proxy.errors import InvalidRequest
 from proxy.http.replies import encode_json
 from proxy.speech import speech_request
@@ -51,14 +51,18 @@ def saved(*members: tuple[str, float]) -> Voice:
 
 
 def planned(
-    planner: Planner, voice: object, own: AccountLibrary = NOTHING, model: str = "tts-1"
+    planner: Planner,
+    voice: object,
+    own: AccountLibrary = NOTHING,
+    model: str = "tts-1",
+    text: str = "Hello there.",
 ) -> SpeechPlan:
-    body = {"model": model, "voice": voice, "input": "Hello there."}
+    body = {"model": model, "voice": voice, "input": text}
     return planner.plan(speech_request.parse_speech(encode_json(body), Defaults()), terms(UNLIMITED), own)
 
 
 def library(*own: Voice, shared: tuple[Voice, ...] = ()) -> AccountLibrary:
-    return AccountLibrary(own, shared, NOTHING._lexicons)
+    return AccountLibrary(VoiceShelf(own), VoiceShelf(shared), NOTHING._lexicons)
 
 
 @pytest.mark.parametrize("audio_format", FORMATS)
@@ -168,12 +172,20 @@ async def test_the_revision_of_a_mix_follows_its_members(tmp_path: Path) -> None
     assert before.voice.revision != after.voice.revision
 
 
-async def test_a_mix_of_one_language_is_in_that_language(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("members", "text", "language"),
+    [
+        (("mine", "other"), "Hm.", "pt-BR"),
+        (("mine", "anna"), "Hm.", "en"),
+        # Recordings speak the language of the text.
+        (("mine", "other"), "Hello there, how are you today?", "en"),
+    ],
+)
+async def test_a_mix_of_one_language_is_in_that_language_where_the_text_tells_none(
+    tmp_path: Path, members: tuple[str, str], text: str, language: str
+) -> None:
     other = replace(MINE, id="voice_2", name="other", language="pt-BR")
     own = library(replace(MINE, language="pt-BR"), other)
+    mix = {"mix": [{"id": member} for member in members]}
     async with inside(tmp_path, CONFIG) as server:
-        assert (
-            planned(server.worker.planner, {"mix": [{"id": "mine"}, {"id": "other"}]}, own).language
-            == "pt-BR"
-        )
-        assert planned(server.worker.planner, {"mix": [{"id": "mine"}, {"id": "anna"}]}, own).language == "en"
+        assert planned(server.worker.planner, mix, own, text=text).language == language

@@ -52,6 +52,23 @@ async def test_a_leaver_is_charged_for_the_share_that_left_this_machine(tmp_path
     assert share * 7.0 <= row.samples / RATE_HZ <= share * 8.0
 
 
+async def test_an_answer_that_the_server_breaks_off_costs_nothing(tmp_path: Path) -> None:
+    has_spoken = asyncio.Event()
+
+    async def linger() -> None:
+        has_spoken.set()
+        await asyncio.Event().wait()
+
+    engine = Scripted(Started(RATE_HZ), *sound(2.0), linger)
+    async with inside(tmp_path, PAIR, {"one": engine, "two": Scripted()}) as server:
+        asked = asyncio.create_task(server.raw_speech(BODY))
+        await has_spoken.wait()
+        asked.cancel()
+        await asyncio.wait([asked])
+        (row,) = await server.usage()
+    assert (row.outcome, row.credits, engine.open) == ("failed", 0, 0)
+
+
 async def test_a_disconnect_after_a_whole_answer_is_no_departure(tmp_path: Path) -> None:
     class Lingering(Scripted):
         """Has something to put away, as an engine over HTTP has."""

@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 
 from proxy.audio.formats import Chunk
 from proxy.errors import ReaderTooSlow
-from proxy.speech import sound_queue
-from proxy.speech.sound_queue import BLOCK_BYTES, MEMORY_BYTES, ReaderPace, SoundQueue, SpillRoom
+from proxy.speech import sound_queue, spill
+from proxy.speech.sound_queue import BLOCK_BYTES, MEMORY_BYTES, SoundQueue
+from proxy.speech.spill import ReaderPace, SpillRoom
 
 BLOCK = Chunk(bytes(BLOCK_BYTES), 7, 22_050)
 IN_MEMORY = MEMORY_BYTES // BLOCK_BYTES
@@ -214,7 +215,7 @@ async def test_a_thread_that_still_writes_keeps_the_file_open(
         goes_on.wait(20.0)
         is_open.append(not file.closed)
 
-    monkeypatch.setattr(sound_queue, "_write_all", write)
+    monkeypatch.setattr(spill, "_write_all", write)
     queue = SoundQueue(SpillRoom(tmp_path, 64), ignore)
     filling = asyncio.create_task(fill(queue, IN_MEMORY + 1))
     assert await asyncio.to_thread(has_begun.wait, 20.0)

@@ -161,7 +161,7 @@ async def test_a_front_end_that_hangs_or_breaks_leaves_time_for_another() -> Non
     with preparation(hung=Hung(), broken=Broken(), good=Words("Hi.")) as texts:
         for bad in ("hung", "broken"):
             made = call("Hi.", bad, "good")
-            await texts.prepare(made, 0.3)
+            await texts.prepare(made, 1.0)
             (run,) = made.tally.parts
             assert isinstance(run.texts["good"], PreparedText)
             with pytest.raises(EngineError):

@@ -21,8 +21,8 @@ async def sqlite(tmp_path: Path) -> AsyncIterator[SqliteStore]:
 
 
 @pytest.fixture
-async def bare(store_url: str, tmp_path: Path) -> AsyncIterator[Store]:
+async def bare(new_store_url: str, tmp_path: Path) -> AsyncIterator[Store]:
     """Any store before its migrations."""
-    opened = await open_bare(store_url, tmp_path)
+    opened = await open_bare(new_store_url, tmp_path)
     yield opened
     await opened.close()

@@ -7,7 +7,8 @@ import asyncio
 import msgspec
 import pytest
 
-from proxy.storage import accounts, audit, lexicons, voices
+from proxy.features.lexicons import records as lexicons
+from proxy.storage import accounts, audit, voices
 from proxy.storage.accounts import Account, Change
 from proxy.storage.audit import Act
 from proxy.storage.rows import NEWEST, Place, new_id
@@ -153,9 +154,9 @@ async def test_a_closed_account_loses_what_it_saved_and_others_lose_nothing(stor
     await voices.add_cast(store, None, NewCast(name="stage", members={"Ana": "nova"}))
     await accounts.close(store, ada.id)
     assert await lexicons.of_account(store, ada.id) == []
-    assert [voice.name for voice in await voices.for_account(store, ada.id)] == ["stage"]
+    assert [voice.name for voice in await voices.of_account(store, ada.id)] == []
     assert [lexicon.name for lexicon in await lexicons.of_account(store, bob.id)] == ["en"]
-    assert [voice.name for voice in await voices.for_account(store, bob.id)] == ["stage", "talk"]
+    assert [voice.name for voice in await voices.of_account(store, bob.id)] == ["talk"]
 
 
 async def test_an_account_that_does_not_exist_is_none(store: Store) -> None:

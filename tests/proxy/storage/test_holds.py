@@ -13,7 +13,8 @@ from policies.admission import Live, Refusal, admit
 from policies.limits import Caps
 from policies.plans import Plan, terms
 from policies.quota import CreditStanding, Split
-from proxy.storage import entries, holds, open_store
+from proxy.features import open_store
+from proxy.storage import entries, holds
 from proxy.storage.batch_writer import UnitWrite
 from proxy.storage.entries import GRANTED, Entry
 from proxy.storage.holds import Take

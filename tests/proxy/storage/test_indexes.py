@@ -54,7 +54,11 @@ async def test_each_index_serves_its_query(store: Store, index: str, sql: str) -
 
 @pytest.mark.parametrize("store_url", ["sqlite"], indirect=True)
 @pytest.mark.parametrize(
-    ("table", "sql"), [("costs", usage._DELETE_COSTS), ("receipts", usage._DELETE_RECEIPTS)]
+    ("table", "sql"),
+    [
+        ("costs", usage._DELETE_COSTS),
+        ("receipts", f"DELETE FROM receipts WHERE request IN ({usage._OLDEST})"),
+    ],
 )
 async def test_costs_and_receipts_are_deleted_by_their_key(store: Store, table: str, sql: str) -> None:
     plan = await store.read(f"EXPLAIN QUERY PLAN {sql}", {"before": 1, "most": 1})

@@ -12,13 +12,15 @@ from typing import Any
 
 import pytest
 
-from proxy.storage import accounts, blobs, consents, erasures, open_store, samples, voices
+from proxy.features import open_store
+from proxy.features.consents import records as consents
+from proxy.features.consents.records import ConsentRecord
+from proxy.storage import accounts, blobs, samples, tombstones, voices
 from proxy.storage.blobs import BlobRow
-from proxy.storage.consents import ConsentRecord
-from proxy.storage.erasures import Tombstone
 from proxy.storage.rows import new_id
 from proxy.storage.samples import SampleRecord
 from proxy.storage.store import Row, Statement, Store
+from proxy.storage.tombstones import Tombstone
 from proxy.storage.voices import VoiceRecord
 from tests.databases import Postgres
 
@@ -92,14 +94,15 @@ class Race:
         )
         sample = SampleRecord(voice=record.id, number=0, account=self.account, digest=DIGEST, seconds=9.0)
         beside = [samples.insert_statement(sample)]
-        return await voices.add(store, record, digest=DIGEST, beside=beside) is not None
+        needs = consents.is_there(self.account, CONSENT)
+        return await voices.add(store, record, digest=DIGEST, only_if=needs, beside=beside) is not None
 
     async def _agree(self, store: Any) -> bool:
         return await consents.add(store, consent(self.account, new_id("cons"), DIGEST), 9)
 
     async def _erase(self, store: Any) -> bool:
         tombstone = Tombstone(subject=CONSENT, account=self.account, digests=(), began=9)
-        return await erasures.erase(store, tombstone, (), None)
+        return await tombstones.erase(store, tombstone)
 
 
 def consent(account: str, id_: str, digest: str | None = None) -> ConsentRecord:

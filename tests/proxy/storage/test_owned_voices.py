@@ -7,10 +7,11 @@ import asyncio
 import msgspec
 import pytest
 
-from proxy.storage import accounts, blobs, consents, samples, voices
+from proxy.features.consents import records as consents
+from proxy.features.consents.records import ConsentRecord
+from proxy.storage import accounts, blobs, samples, voices
 from proxy.storage.accounts import Account
 from proxy.storage.blobs import BlobRow
-from proxy.storage.consents import ConsentRecord
 from proxy.storage.rows import NEWEST
 from proxy.storage.samples import SampleRecord
 from proxy.storage.store import AlreadyExists, Store
@@ -50,6 +51,8 @@ def sample_of(voice: VoiceRecord, digest: str = DIGEST) -> SampleRecord:
 async def add(store: Store, voice: VoiceRecord, **more: object) -> VoiceRecord | None:
     beside = [samples.insert_statement(sample_of(voice))]
     given = {"digest": DIGEST, "beside": beside, **more}
+    if voice.account is not None and voice.consent is not None:
+        given["only_if"] = consents.is_there(voice.account, voice.consent)
     return await voices.add(store, voice, **given)  # type: ignore[arg-type]  # as they come
 
 
@@ -198,6 +201,15 @@ async def test_recorded_consents_have_a_length_together(store: Store, ada: Accou
     # A statement takes no seconds.
     assert await consents.add(store, consent_of(ada, "cons_said"), 99, most_s=160.0)
     assert not await consents.add(store, recorded(10), 99, most_s=160.0)
+
+
+async def test_the_consents_of_others_take_no_place_of_an_account(store: Store, ada: Account) -> None:
+    bob = await accounts.create(store, name="bob", plan="free")
+    for number in range(3):
+        assert await consents.add(store, consent_of(bob, f"cons_b{number}", seconds=50.0), 9)
+    assert await consents.add(store, consent_of(ada, seconds=10.0), 1, most_s=10.0)
+    assert not await consents.add(store, consent_of(ada, "cons_2"), 1, most_s=10.0)
+    assert await consents.count(store, ada.id) == 1
 
 
 async def test_a_consent_is_sealed_anew_if_it_is_as_it_was(store: Store, ada: Account) -> None:

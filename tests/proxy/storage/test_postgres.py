@@ -7,16 +7,24 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from proxy.features import TABLES
 from proxy.storage.postgres import READERS, WRITERS, PostgresStore, migrating
 from proxy.storage.schema import Migration, migrate
-from proxy.storage.store import MissingReference, Statement, StorageFailed, StorageUnreachable
+from proxy.storage.store import MissingReference, Row, Statement, StorageFailed, StorageUnreachable
 from tests.databases import Postgres
+from tests.proxy.kept.owned import add_voice
 from tests.proxy.storage.notes import NOTES, note
 
 IMPATIENT_S = 0.3
 """So long may an answer take in tests that wait for one in vain."""
 
 NAP = Statement("SELECT pg_sleep(0.1)")
+
+_WITHOUT_DEAD_ROWS = """
+SELECT relname FROM pg_class WHERE relnamespace = current_schema()::regnamespace AND relkind = 'r'
+AND reltuples >= 0
+"""
+_TIMEOUT = Statement("SELECT current_setting('statement_timeout') AS timeout, pg_sleep(0.1)")
 
 
 @pytest.fixture
@@ -178,6 +186,37 @@ async def test_a_store_that_cannot_connect_says_where_and_why_but_no_password(
     assert "hunter2" not in str(caught.value)
     assert "swordfish" not in str(caught.value)
     assert caught.value.__suppress_context__
+
+
+async def test_what_people_owned_leaves_the_tables_when_it_is_forgotten(schema_url: str) -> None:
+    async with migrating(schema_url) as migrated:
+        await migrate(migrated)
+    store = await PostgresStore.open(schema_url, tables=TABLES)
+    try:
+        await add_voice(store, "acc_a", "d1")
+        await store.write(Statement("DELETE FROM samples"), Statement("DELETE FROM voices"))
+        assert not await store.read(_WITHOUT_DEAD_ROWS)
+        timeouts = {row["timeout"] for row in await _of_each_writer(store)}
+        assert await store.forget_deleted()
+        assert {row["relname"] for row in await store.read(_WITHOUT_DEAD_ROWS)} == {
+            "voices",
+            "samples",
+            "blobs",
+            "consents",
+            "bindings",
+            "account_keys",
+            "clips",
+            "audit",
+        }
+        # Deletions may take minutes, and what comes after them may not.
+        assert {row["timeout"] for row in await _of_each_writer(store)} == timeouts
+    finally:
+        await store.close()
+
+
+async def _of_each_writer(store: PostgresStore) -> list[Row]:
+    answers = await asyncio.gather(*(store.write(_TIMEOUT) for _ in range(WRITERS)))
+    return [row for ((row,),) in answers]
 
 
 async def test_a_repr_shows_where_and_how_much_but_no_password(notes: PostgresStore) -> None:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 
 import pytest
 
-from proxy.storage.read_cache import ReadCache
+from proxy.storage.read_cache import MOST_TOGETHER, ReadCache, of_one
 
 
 class Source:
@@ -39,7 +40,7 @@ def source() -> Source:
 def cache_of(source: Source, most: float = 10, ttl_s: float = 5.0) -> ReadCache[str, int]:
     """Values weigh what they are."""
     return ReadCache(
-        source.read, lambda _: ttl_s, max_weight=most, weight=lambda value: value, clock=source.clock
+        of_one(source.read), lambda _: ttl_s, max_weight=most, weight=lambda value: value, clock=source.clock
     )
 
 
@@ -69,7 +70,7 @@ async def test_its_time_counts_from_before_the_read(source: Source) -> None:
 
 async def test_a_value_without_time_is_given_and_replaces_an_older_one_by_nothing(source: Source) -> None:
     cache: ReadCache[str, int] = ReadCache(
-        source.read, lambda value: 5.0 if value == 1 else 0.0, max_weight=9, clock=source.clock
+        of_one(source.read), lambda value: 5.0 if value == 1 else 0.0, max_weight=9, clock=source.clock
     )
     await cache.get("a")
     source.seconds, source.values["a"] = 5.0, 9
@@ -137,3 +138,97 @@ async def test_a_failure_is_not_kept(source: Source) -> None:
         await cache.get("a")
     source.values["a"] = 6
     assert await cache.get("a") == 6
+
+
+class Table:
+    """Many values that one query reads, and which keys each query asked for."""
+
+    def __init__(self) -> None:
+        self.queries: list[list[str]] = []
+        self.left_out = ""
+        self.seconds = 0.0
+
+    def clock(self) -> float:
+        return self.seconds
+
+    async def read(self, keys: Sequence[str]) -> dict[str, float]:
+        self.queries.append([*keys])
+        await asyncio.sleep(0)
+        return {key: self.seconds for key in keys if key != self.left_out or key == keys[0]}
+
+
+@pytest.fixture
+def table() -> Table:
+    return Table()
+
+
+def polled(table: Table, most: float = 10_000) -> ReadCache[str, float]:
+    return ReadCache(
+        table.read, lambda _: 5.0, max_weight=most, most_together=MOST_TOGETHER, clock=table.clock
+    )
+
+
+async def test_a_thousand_values_in_use_are_a_few_queries_and_none_is_ever_older(table: Table) -> None:
+    cache, keys = polled(table), [str(number) for number in range(1000)]
+    for table.seconds in range(60):
+        for key in keys:
+            assert table.seconds - await cache.get(key) < 5
+    first, later = table.queries[:1000], table.queries[1000:]
+    assert all(len(query) == 1 for query in first)
+    # A query for each 256, every five seconds at most, and one more where some have become old before.
+    assert len(later) <= 5 * 60 / 5
+    assert max(map(len, later)) == MOST_TOGETHER
+
+
+async def test_what_nobody_wants_any_more_is_read_along_ten_times(table: Table) -> None:
+    cache = polled(table)
+    await cache.get("b")
+    for turn in range(12):
+        table.seconds = turn * 5
+        await cache.get("a")
+    assert table.queries == [["b"], ["a"], *[["a", "b"]] * 10, ["a"]]
+    await cache.get("b")
+    table.seconds += 5
+    await cache.get("a")
+    assert table.queries[-2:] == [["b"], ["a", "b"]]
+
+
+async def test_a_key_that_was_never_good_brings_no_others_along(table: Table) -> None:
+    cache = polled(table)
+    for _ in range(2):
+        await cache.get("a")
+    table.seconds = 4
+    await cache.get("guess")
+    assert table.queries == [["a"], ["guess"]]
+
+
+async def test_a_value_that_a_read_leaves_out_is_read_alone_when_it_is_wanted(table: Table) -> None:
+    cache = polled(table)
+    for key in ("a", "b", "a", "b"):
+        await cache.get(key)
+    table.seconds, table.left_out = 5, "b"
+    # The second waits for the first one's read, which has nothing for it.
+    assert [*await asyncio.gather(cache.get("a"), cache.get("b"))] == [5, 5]
+    assert table.queries[2:] == [["a", "b"], ["b"]]
+
+
+async def test_a_value_forgotten_while_it_is_read_along_is_not_cached(table: Table) -> None:
+    cache = polled(table)
+    for key in ("a", "b", "a", "b"):
+        await cache.get(key)
+    table.seconds = 5
+    reading = asyncio.create_task(cache.get("a"))
+    await asyncio.sleep(0)
+    cache.forget("b")
+    await reading
+    assert (cache.cached("a"), cache.cached("b")) == (5, None)
+
+
+async def test_no_more_is_cached_than_there_is_room_for_and_its_weight_is_known(table: Table) -> None:
+    cache = polled(table, most=3)
+    for key in "abcdef":
+        await cache.get(key)
+    assert (len(cache), cache.weight) == (3, 3)
+    cache.forget("f")
+    cache.forget_if(lambda _: True)
+    assert (len(cache), cache.weight) == (0, 0)

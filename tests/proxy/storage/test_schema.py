@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from proxy.storage import open_store
+from proxy.features import TABLES, open_store
+from proxy.storage import schema
 from proxy.storage.schema import Migration, migrate, parse, shipped
 from proxy.storage.store import Statement, StorageFailed, Store
 from tests.proxy.storage.notes import names_in
@@ -81,3 +82,22 @@ async def test_an_unknown_url_is_refused_before_anything_is_created(url: str, tm
             pytest.fail("it opened")
     assert "hunter2" not in str(caught.value)
     assert names_in(tmp_path) == []
+
+
+async def test_each_table_says_what_others_must_know_of_it(tmp_path: Path) -> None:
+    async with open_store("sqlite", tmp_path) as store:
+        rows = await store.read("SELECT name FROM sqlite_schema WHERE type = 'table'")
+    named = [table.name for table in TABLES]
+    assert sorted(row["name"] for row in rows if not row["name"].startswith("sqlite_")) == sorted(named)
+
+
+def test_migrations_of_features_are_numbered_with_those_of_the_kernel(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "storage" / "migrations").mkdir(parents=True)
+    (tmp_path / "storage" / "migrations" / "0001_one.sql").write_text("CREATE TABLE one (id TEXT);")
+    (tmp_path / "features" / "two" / "migrations").mkdir(parents=True)
+    (tmp_path / "features" / "two" / "migrations" / "0002_two.sql").write_text("CREATE TABLE two (id TEXT);")
+    (tmp_path / "features" / "none").mkdir()
+    monkeypatch.setattr("proxy.storage.schema.resources.files", lambda _package: tmp_path)
+    assert [file.name for file in schema._files()] == ["0001_one.sql", "0002_two.sql"]

@@ -8,11 +8,13 @@ from typing import Any
 import msgspec
 import pytest
 
-from proxy.storage import costs, entries, receipts, usage
+from proxy.features.marks import receipt_records as receipts
+from proxy.features.marks.receipt_records import ClipFacts, ClipSpeaker, FoundReceipt, ReceiptRow
+from proxy.storage import costs, entries, usage
 from proxy.storage.batch_writer import ITEMS_A_BATCH, UnitWrite
 from proxy.storage.costs import Cost
 from proxy.storage.entries import GRANTED, Entry
-from proxy.storage.receipts import ClipFacts, ClipSpeaker, FoundReceipt, ReceiptRow
+from proxy.storage.rows import encode_json
 from proxy.storage.settlements import End
 from proxy.storage.sqlite import SqliteStore
 from proxy.storage.store import AlreadyExists, Statement, StorageFailed, Store, WriteOutcome
@@ -78,14 +80,14 @@ async def test_the_ends_of_many_requests_are_all_there_and_balances_are_their_su
 
 def receipted(request: str, account: str = "acc_ada", facts: ClipFacts = FACTS) -> End:
     """An end with a receipt."""
-    row = ReceiptRow.of(request, account, facts)
-    return msgspec.structs.replace(end(request, 10, account=account, credits=10), receipt=row)
+    row = ReceiptRow(request, account, encode_json(facts))
+    return msgspec.structs.replace(end(request, 10, account=account, credits=10), rows=(row,))
 
 
 async def test_receipts_come_with_their_ends_and_each_account_finds_its_own(store: Store) -> None:
     ends = [receipted("req_1"), end("req_2", 10), receipted("req_3", "acc_ben")]
     assert await settle(store, *ends) == [[]] * 3
-    found = FoundReceipt("req_1", FACTS, 10)
+    found = FoundReceipt("req_1", "acc_ada", FACTS, 10)
     assert (
         await receipts.find(store, "req_1", "acc_ada") == await receipts.find(store, "req_1", None) == found
     )

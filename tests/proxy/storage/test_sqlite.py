@@ -70,7 +70,7 @@ async def test_when_writing_stops_for_good_nobody_waits_and_the_store_says_so(
     sqlite: SqliteStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # A fault of ours in the thread, whatever it may be.
-    monkeypatch.setattr("proxy.storage.sqlite.commit", None)
+    monkeypatch.setattr("proxy.storage.sqlite_batch.SqliteBatches.commit", None)
     writes = (sqlite.write(note(str(number))) for number in range(ITEMS_A_BATCH + 9))
     answers = await asyncio.gather(*writes, return_exceptions=True)
     assert {type(answer) for answer in answers} == {StorageFailed}

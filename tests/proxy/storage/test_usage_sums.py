@@ -39,6 +39,7 @@ def rows() -> list[UsageRow]:
             credits=n * 7,
             refunded=n * 3,
             micro_usd=2**40 + n,
+            kind=("speech", "clone")[n % 2],
         )
         for n in range(90)
     ]
@@ -50,7 +51,7 @@ def side(row: UsageRow, by: By) -> str:
         return f"{day:%Y-%m-%d}" if by == "day" else f"{day:%Y-%m}"
     if by == "model":
         return f"{row.engine}/{row.model}"
-    return str(getattr(row, by))
+    return str(getattr(row, "kind" if by == "operation" else by))
 
 
 def by_hand(among: list[UsageRow], by: By) -> dict[str, tuple[int, ...]]:
@@ -77,7 +78,7 @@ async def among(store: Store) -> list[UsageRow]:
     return made
 
 
-@pytest.mark.parametrize("by", SIDES)
+@pytest.mark.parametrize("by", [by for by in SIDES if by != "refusal"])
 async def test_sums_are_those_of_the_rows(store: Store, among: list[UsageRow], by: By) -> None:
     found = await sums(store, Period(), by)
     assert {row.name: msgspec.structs.astuple(row)[1:] for row in found} == by_hand(among, by)

@@ -14,12 +14,13 @@ class WatchedStore:
 
     def __init__(self, store: Store, start: int) -> None:
         self.reads = 0
+        self.long_reads = 0
         self.seconds = 0.0
         self.is_broken = False
         self.may_answer = asyncio.Event()
         self.may_answer.set()
         self.was_asked = asyncio.Event()
-        self.is_shared = store.is_shared
+        self.is_shared, self.tables = store.is_shared, store.tables
         self._store = store
         self._start = start
 
@@ -39,6 +40,7 @@ class WatchedStore:
         return rows
 
     async def read_long(self, sql: str, params: Params | None = None) -> list[Row]:
+        self.long_reads += 1
         return await self._store.read_long(sql, params)
 
     async def write(self, *statements: Statement) -> list[list[Row]]:

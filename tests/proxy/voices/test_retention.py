@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 
 from proxy.config import config_toml
-from proxy.storage import accounts, blobs, erasures, voices
+from proxy.storage import accounts, blobs, tombstones, voices
 from proxy.storage.store import Params, Statement
 from proxy.voices.retention import DAY_US, ends_at, erase_unused
+from tests.features.erasure.erasing import erasure_of
 from tests.proxy.api.inside import TONE, Inside, LeavingPeer, inside
 from tests.proxy.api.owning import clone
 from tests.proxy.kept.owned import Owned
@@ -34,7 +35,7 @@ async def age(server: Inside, id_: str, days: int) -> None:
 
 async def erase(server: Inside, tmp_path: Path) -> int:
     plans = config_toml.load(tmp_path / "config.toml", {}).plans
-    return await erase_unused(server.worker.store, plans, server.worker.erasure)
+    return await erase_unused(server.worker.store, plans, erasure_of(server.worker))
 
 
 async def test_a_voice_that_nobody_uses_ends_with_its_plan(server: Inside, tmp_path: Path) -> None:
@@ -120,14 +121,14 @@ async def test_what_a_closed_account_still_has_is_erased(server: Inside, tmp_pat
     store, account = server.worker.store, server.account.id
     voice = await clone(server)
     if left == "key":
-        await server.worker.erasure.erase_voice(Owned(voice["id"], account))
-        await server.worker.erasure.erase_consent(Owned(voice["consent"], account))
+        await erasure_of(server.worker).erase_voice(Owned(voice["id"], account))
+        await erasure_of(server.worker).erase(Owned(voice["consent"], account))
     await accounts.close(store, account)
     assert await erase(server, tmp_path) == 0
-    assert await erasures.list_of_account(store, account) == []
+    assert await tombstones.list_of_account(store, account) == []
     assert await blobs.account_key(store, account) is None
     assert not (tmp_path / "data" / "voices" / account).exists()
-    receipt = await server.worker.erasure.receipt(account, voice["id"])
+    receipt = await erasure_of(server.worker).receipt(account, voice["id"])
     assert receipt is not None
     assert receipt.completed is not None
-    assert await erasures.list_closed_owners(store) == []
+    assert await tombstones.list_closed_owners(store) == []

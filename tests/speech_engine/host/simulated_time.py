@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import selectors
+import time
 from collections.abc import Coroutine
 from typing import Any
+
+import pytest
 
 
 class _Jumping(selectors.SelectSelector):
@@ -29,5 +32,7 @@ class _Loop(asyncio.SelectorEventLoop):
 
 
 def run(play: Coroutine[Any, Any, None]) -> None:
-    with asyncio.Runner(loop_factory=_Loop) as runner:
+    """Run it by this clock, which is the only one: `time.monotonic` is that of every event loop."""
+    with asyncio.Runner(loop_factory=_Loop) as runner, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(time, "monotonic", runner.get_loop().time)
         runner.run(play)

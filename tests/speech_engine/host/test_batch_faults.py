@@ -12,8 +12,7 @@ import pytest
 
 from speech_engine import Audio, Context, EngineBusy, EngineFailed, EngineUnavailable, SpeechJob, Started
 from speech_engine.host.batch_loop import BatchLoop
-from speech_engine.host.batch_model import RowSpec, RowStep
-from speech_engine.host.batch_settings import BatchSettings
+from speech_engine.host.batch_model import BatchSettings, RowSpec, RowStep
 from tests.speech_engine.host.batches import Batch, Host, batch, hear, job
 from tests.speech_engine.host.fakes import FakeLog, until
 from tests.speech_engine.host.toy_model import CODE_SAMPLES, STEP_S, ToyFault, ToyModel, ToyRow
@@ -170,6 +169,7 @@ async def test_texts_that_lack_memory_teach_nothing_about_steps() -> None:
         for number in range(10):
             with pytest.raises(EngineBusy):
                 await hear(loop, job(f"greedy {number}", "x"))
+        assert loop.figures()["steps"] == 0
         model.room = 1
         assert await hear(loop, job("later", "x" * 50))
         assert loop.fits_in_s(job("another", "x"), (job("present", "x"),)) >= 0.0

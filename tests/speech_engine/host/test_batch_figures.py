@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from speech_engine.host.batch_figures import add_figures
+from speech_engine.host.batch_steps import add_figures
 from tests.speech_engine.host.batches import StepGate, batch, hear, job
 from tests.speech_engine.host.fakes import until
 from tests.speech_engine.host.toy_model import ToyModel

@@ -188,18 +188,18 @@ async def test_a_step_without_memory_is_taken_again_with_half_the_rows() -> None
 
 
 async def test_a_second_lack_of_memory_ends_the_host() -> None:
-    model, host = ToyModel(), Host()
-    model.room = 0
     gate = StepGate()
-    model.before_step = gate
-    async with batch(model, host, joins_per_step=2) as loop:
+    model, host = ToyModel(gate), Host()
+    async with batch(model, host) as loop:
         tasks = [asyncio.create_task(hear(loop, job(f"job_{number}", "x" * 50))) for number in range(2)]
-        await asyncio.sleep(0)
+        await until(lambda: len(model.present) >= 1)
+        gate.allow(1)
+        await until(lambda: len(model.present) == 2)
+        model.room = 0
         gate.open()
         ends = await asyncio.gather(*tasks, return_exceptions=True)
-    # They may have come one by one: a row that lacks memory alone ends alone.
-    assert all(isinstance(end, (EngineUnavailable, EngineBusy)) for end in ends)
-    assert host.ended == (["the model failed: OutOfMemory"] if EngineUnavailable in map(type, ends) else [])
+    assert all(isinstance(end, EngineUnavailable) for end in ends)
+    assert host.ended == ["the model failed: OutOfMemory"]
 
 
 async def test_a_row_that_lacks_memory_alone_ends_alone() -> None:

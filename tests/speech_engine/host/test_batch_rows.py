@@ -11,9 +11,9 @@ import msgspec
 import pytest
 
 from speech_engine.host.batch_loop import BatchLoop
+from speech_engine.host.batch_model import BatchSettings, OutOfMemory, listener_of
 from speech_engine.host.batch_rows import UNREAD_BYTES, BatchJob, RowTable
-from speech_engine.host.batch_settings import BatchSettings, listener_of
-from speech_engine.host.batch_width import RECOVERY_STEPS
+from speech_engine.host.batch_steps import RECOVERY_STEPS
 from tests.speech_engine.host.batches import Batch, Host, hear, job
 from tests.speech_engine.host.toy_model import STEP_S, ToyModel, ToyRow
 
@@ -164,6 +164,36 @@ async def test_a_width_that_was_halved_grows_again() -> None:
         assert loop.figures()["step_width_limit"] == 2
         await run_turns(loop)
         assert all(await asyncio.gather(*tasks))
+
+
+async def test_a_step_that_lacks_memory_for_half_of_its_rows_too_is_no_fault_of_a_row() -> None:
+    model = CountedModel()
+    async with looped(model, joins_per_step=2) as loop:
+        tasks = [asyncio.create_task(hear(loop, job(id_, "x" * 20))) for id_ in "ab"]
+        await run_turns(loop, most=1)
+        model.room = 0
+        with pytest.raises(OutOfMemory):
+            loop.turn()
+        model.room = 2
+        await run_turns(loop)
+        assert all(await asyncio.gather(*tasks))
+
+
+class PricedByRow(CountedModel):
+    """Each row of a step takes two milliseconds."""
+
+    def _pass_time(self, rows: Sequence[ToyRow]) -> None:
+        self.now += 0.002 * len(rows)
+
+
+async def test_what_a_step_takes_is_learned_for_its_rows() -> None:
+    async with looped(PricedByRow(), joins_per_step=2) as loop:
+        tasks = [
+            asyncio.create_task(hear(loop, job(id_, "x" * length))) for id_, length in (("a", 60), ("b", 30))
+        ]
+        await run_turns(loop)
+        assert all(await asyncio.gather(*tasks))
+        assert [loop._times.seconds(rows) for rows in (1, 2)] == pytest.approx([0.002, 0.004])
 
 
 async def test_every_step_is_a_sign_of_life() -> None:

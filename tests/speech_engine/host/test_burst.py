@@ -16,7 +16,7 @@ from bench.continuity import Room, _job, _segments
 from bench.listeners import GAP_S, Heard, Visit
 from bench.timed_model import TimedModel
 from speech_engine import EngineError, Urgency
-from speech_engine.host.batch_settings import BatchSettings
+from speech_engine.host.batch_model import BatchSettings
 from tests.speech_engine.host import simulated_time
 
 QUICK = (0.015, 0.0005)

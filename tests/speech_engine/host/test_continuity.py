@@ -16,8 +16,8 @@ from tests.speech_engine.host.listening_rooms import (
     expect_no_gaps,
 )
 
-ENOUGH = 350
-"""Three loads make a thousand listeners and more."""
+ENOUGH = 200
+"""`soak` has a thousand, and a lower load too."""
 
 
 class Row(NamedTuple):
@@ -95,7 +95,7 @@ def test_those_who_run_dry_first_go_first_and_idle_work_takes_what_is_left() -> 
 def test_rows_that_nobody_needs_yet_stay_out_of_a_step_that_they_would_slow_down() -> None:
     rich, new = listener(), listener(asked_at=1.0)
     rich.note_sound(0, 3.9, now=0.0)
-    order = StepOrder("slack", times(floor_s=0.0, row_s=0.02))
+    order = StepOrder("slack", times(floor_s=0.0, row_s=0.01))
     assert order.choose([Row(rich), Row(new)], [], 4, now=1.0) == [Row(new)]
 
 
@@ -137,7 +137,7 @@ def test_what_follows_a_part_is_wanted_once_and_nothing_before_its_time() -> Non
     assert Demand(5.0, 10.0, 1.0).until(1.0) == 0.0
 
 
-@pytest.mark.parametrize("load", [0.7, 0.9, 1.1])
+@pytest.mark.parametrize("load", [0.9, 1.1])
 def test_what_is_admitted_is_heard_without_a_gap_fairly_and_by_all(load: float) -> None:
     expect_no_gaps(load, ENOUGH)
 

@@ -11,13 +11,12 @@ import pytest
 from speech_engine import Audio, EngineBusy, Event, Finished, Speak, SpeechJob, Started
 from speech_engine.errors import EngineFailed
 from speech_engine.host import messages
-from speech_engine.host.engine_stream import EngineAnswer
+from speech_engine.host.engine_stream import EngineAnswer, SlotStream
 from speech_engine.host.pipe_messages import (
     Tick,
 )
 from speech_engine.host.pulse import Pulse
 from speech_engine.host.server import HostServer
-from speech_engine.host.slot_stream import SlotStream
 from speech_engine.host.slots import Slots
 from speech_engine.host.spool import SPOOL_BYTES
 from tests.speech_engine.host.fakes import (

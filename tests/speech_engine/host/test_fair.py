@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from bench import fairness
 from bench.simulated_host import Job, SimulatedHost
@@ -81,6 +83,29 @@ def test_a_false_estimate_gains_nothing(claimed_s: float) -> None:
         host.comes(Job("other", 10.0, estimated_s=claimed_s))
     host.run(2000.0)
     assert served_s(host, "other") <= served_s(host, "honest") + 2 * 10.0
+
+
+@given(st.lists(st.tuples(st.sampled_from("abc"), st.floats(0.0, 60.0), st.booleans()), max_size=30))
+def test_a_job_that_need_not_wait_counts_as_one_that_came_and_went(
+    jobs: list[tuple[str, float, bool]],
+) -> None:
+    """By the order in which jobs of these tenants go afterwards."""
+    orders: list[list[str]] = []
+    for begins_at_once in (False, True):
+        order: FairOrder[Ticket] = FairOrder()
+        for tenant, seconds, ends in jobs:
+            ticket = Ticket(tenant, seconds)
+            if begins_at_once:
+                order.begin(ticket)
+            else:
+                order.push(ticket)
+                order.pop()
+            if ends:
+                order.end(ticket, seconds / 2)
+        for tenant in "abcabcabc":
+            order.push(Ticket(tenant, 5.0))
+        orders.append([order.pop().tenant for _ in range(9)])
+    assert orders[0] == orders[1]
 
 
 def test_seconds_beyond_the_estimate_count_while_they_are_made() -> None:

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bench.simulated_host import Job, SimulatedHost
-from speech_engine.host.pace import forecast
+from speech_engine.host.fair import forecast
 
 
 class Arrival(NamedTuple):

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from proxy.engines.children import Child
+from proxy.helpers.child import Child
 from speech_engine.host.pipe import tell
 from speech_engine.host.pipe_messages import (
     BeginHost,

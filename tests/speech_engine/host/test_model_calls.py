@@ -10,8 +10,8 @@ import pytest
 from bench.timed_model import CODE_S, TimedModel
 from speech_engine import Audio, Context, SpeechJob
 from speech_engine.host.batch_loop import BatchLoop
-from speech_engine.host.batch_settings import BatchSettings
-from speech_engine.host.model_calls import LONGEST_WAIT_S, ModelCalls
+from speech_engine.host.batch_model import BatchSettings
+from speech_engine.host.batch_rows import LONGEST_WAIT_S, ModelCalls
 from tests.speech_engine.host import simulated_time
 from tests.speech_engine.host.batches import job
 from tests.speech_engine.host.fakes import FakeLog

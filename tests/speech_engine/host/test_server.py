@@ -142,18 +142,21 @@ async def test_an_answer_is_the_engines_events(address: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("speak", "failed"),
+    ("speak", "failed", "may_fall_back"),
     [
-        (refuse, Failed("ContentRefused", "Not this.", may_fall_back=False)),
-        (refuse_in_its_own_words, Failed("ContentRefused", "Not this.", may_fall_back=False)),
-        (have_a_bug, Failed("EngineFailed", "The engine broke while speaking.", may_fall_back=True)),
-        (just_end, Failed("EngineFailed", "The engine ended without finishing.", may_fall_back=True)),
+        (refuse, Failed("ContentRefused", "Not this."), False),
+        (refuse_in_its_own_words, Failed("ContentRefused", "Not this."), False),
+        (have_a_bug, Failed("EngineFailed", "The engine broke while speaking."), True),
+        (just_end, Failed("EngineFailed", "The engine ended without finishing."), True),
     ],
 )
-async def test_a_failure_is_the_last_frame(address: Path, speak: Any, failed: Failed) -> None:
+async def test_a_failure_is_the_last_frame(
+    address: Path, speak: Any, failed: Failed, may_fall_back: bool
+) -> None:
     async with host(FakeEngine(speak), address), caller(address) as server:
         frames = [frame async for frame in server.speak(job())]
         assert frames[-1] == failed
+        assert failed.to_error().may_fall_back == may_fall_back
         assert await server.health() == HealthReport(slots=2, running=0, waiting=0)
 
 

@@ -7,8 +7,7 @@ import asyncio
 import pytest
 
 from speech_engine import EngineBusy, SpeechJob, Urgency
-from speech_engine.host.slot_turn import SlotTurn
-from speech_engine.host.slots import Slots
+from speech_engine.host.slots import Slots, SlotTurn
 from speech_engine.values import EngineVoice
 from tests.speech_engine.host import simulated_time
 

@@ -11,7 +11,7 @@ import pytest
 from speech_engine import Audio, Encoded, Event, Finished, SpeechJob, Started
 from speech_engine import Speak as SpeakWork
 from speech_engine.errors import EngineFailed
-from speech_engine.host.slot_stream import SlotStream
+from speech_engine.host.engine_stream import SlotStream
 from speech_engine.host.slots import Slots
 from tests.speech_engine.host.fakes import RATE_HZ, FakeEngine, FakeLog, Speak, job, read, until
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import struct
 from collections.abc import Sequence
 
 import pytest
@@ -32,9 +34,9 @@ def with_node(*nodes: bytes, tensors: Sequence[bytes] = ()) -> bytes:
 def nested(depth: int) -> bytes:
     inner = onnx.graph([onnx.node("Identity", "weights", "inside")], [], [], [])
     for _ in range(depth):
-        branch = onnx.part(1, "then_branch") + onnx.part(6, inner) + onnx.number(20, 5)
+        branch = onnx.branch("then_branch", inner)
         inner = onnx.graph([onnx.node("If", "weights", "inside", branch)], [], [], [])
-    return onnx.part(1, "then_branch") + onnx.part(6, inner) + onnx.number(20, 5)
+    return onnx.branch("then_branch", inner)
 
 
 def test_it_says_what_goes_in_and_out_and_what_lies_between() -> None:
@@ -62,6 +64,20 @@ def test_a_condition_may_choose_between_two_small_graphs() -> None:
     assert read(with_node(onnx.node("If", "weights", "chosen", nested(0)))).nodes[-1].operator == "If"
 
 
+def test_a_name_inside_a_branch_means_what_lies_nearest() -> None:
+    outside = [onnx.ints("size", [MOST_MADE + 1])]
+    wide = onnx.node("Expand", "weights size", "wide")
+    assert read(in_branch(wide, tensors=[onnx.ints("size", [2])], outside=outside))
+    assert read(in_branch(onnx.node("Shape", "weights", "size"), wide, outside=outside))
+
+
+@pytest.mark.parametrize(
+    "given", [(0.0, 100.0, 1.0), (math.nan, math.nan, 1.0), (1e9, 1e9 + 64, 1.0), (0.0, 1e12, 1e9)]
+)
+def test_a_list_of_bounded_length_is_read(given: tuple[float, float, float]) -> None:
+    assert read(with_node(RANGE, tensors=listing(*given)))
+
+
 def test_a_set_of_operators_that_nobody_uses_does_no_harm() -> None:
     unused = onnx.part(8, onnx.part(1, "com.example") + onnx.number(2, 1))
     assert read(onnx.model(graph(), unused)).inputs
@@ -72,6 +88,27 @@ def _tensor(shape: Sequence[int], *more: bytes, type_: int = onnx.FLOAT) -> byte
     return dims + onnx.number(2, type_) + onnx.part(8, "bomb") + b"".join(more)
 
 
+def in_branch(*nodes: bytes, tensors: Sequence[bytes] = (), outside: Sequence[bytes] = ()) -> bytes:
+    """A network with a branch in a branch that has these operators. `outside` are tensors around both."""
+    inner = onnx.graph(list(nodes), tensors, [], [])
+    around = onnx.graph([onnx.node("If", "weights", "out", onnx.branch("then_branch", inner))], [], [], [])
+    choice = onnx.node("If", "weights", "chosen", onnx.branch("else_branch", around))
+    return with_node(choice, tensors=outside)
+
+
+def constant(name: str, value: int | float | Sequence[int]) -> bytes:
+    """An operator that gives a number, as exporters write it beside tensors."""
+    called = {int: "value_int", float: "value_float"}.get(type(value), "value_ints")
+    return onnx.node("Constant", "", name, onnx.attribute(called, value))
+
+
+def listing(begin: float, end: float, step: float) -> list[bytes]:
+    """The inputs of a Range in floats. What is NaN is not known before the network runs."""
+    given = {"begin": begin, "end": end, "step": step}
+    return [onnx.scalar(name, value) for name, value in given.items() if not math.isnan(value)]
+
+
+RANGE = onnx.node("Range", "begin end step", "long")
 EVIL = {
     "nothing": (b"", "no ONNX model"),
     "words": (b"this is a letter, not a network", "no protobuf"),
@@ -136,6 +173,13 @@ EVIL = {
         ),
         "makes more than",
     ),
+    "the same, in more dimensions than there are": (
+        with_node(
+            onnx.node("ConstantOfShape", "size", "zeros"),
+            tensors=[onnx.ints("size", [1 << 20] * 2 + [1] * 15)],
+        ),
+        "makes more than 8 dimensions",
+    ),
     "the same, with its size in an attribute": (
         with_node(
             onnx.node("Constant", "", "size", onnx.attribute("value", onnx.ints("", [MOST_MADE + 1]))),
@@ -149,6 +193,52 @@ EVIL = {
             tensors=[onnx.int_scalar("zero", 0), onnx.int_scalar("much", 1 << 50), onnx.int_scalar("one", 1)],
         ),
         "makes more than",
+    ),
+    "a list without end, from below": (
+        with_node(RANGE, tensors=[onnx.int_scalar("begin", -1 << 50), onnx.int_scalar("step", 1)]),
+        "makes more than",
+    ),
+    "a list of tiny steps": (with_node(RANGE, tensors=listing(math.nan, math.nan, 1e-30)), "makes more than"),
+    "a list backwards": (with_node(RANGE, tensors=listing(math.nan, -1e30, -1.0)), "makes more than"),
+    "a list without steps": (with_node(RANGE, tensors=listing(0.0, 5.0, 0.0)), "makes more than"),
+    "a list to no number": (with_node(RANGE, tensors=listing(math.inf, math.inf, 1.0)), "makes more than"),
+    "a list of a single number's attribute": (
+        with_node(constant("end", 1 << 50), RANGE, tensors=[onnx.int_scalar("begin", 0)]),
+        "makes more than",
+    ),
+    "the same in a float": (with_node(constant("step", 1e-30), RANGE), "makes more than"),
+    "the same in doubles": (
+        with_node(RANGE, tensors=[onnx.tensor("end", onnx.DOUBLE, (), struct.pack("<d", 1e300))]),
+        "makes more than",
+    ),
+    "a branch that makes a terabyte": (
+        in_branch(
+            onnx.node("ConstantOfShape", "size", "zeros"), tensors=[onnx.ints("size", [1 << 20, 1 << 20])]
+        ),
+        "makes more than",
+    ),
+    "a branch whose size lies around it": (
+        in_branch(onnx.node("Expand", "weights size", "wide"), outside=[onnx.ints("size", [MOST_MADE + 1])]),
+        "makes more than",
+    ),
+    "a branch with a list without end": (
+        in_branch(RANGE, outside=[onnx.int_scalar("begin", 1 << 50)]),
+        "makes more than",
+    ),
+    "a tensor twice": (with_node(tensors=[onnx.ints("a", [1]), onnx.ints("a", [1 << 40])]), "two tensors"),
+    "a tensor that an operator makes, too": (
+        with_node(onnx.node("Identity", "weights", "a"), tensors=[onnx.ints("a", [1])]),
+        "makes 'a' twice",
+    ),
+    "an attribute twice": (
+        with_node(
+            onnx.node("Gather", "weights input", "x", onnx.attribute("axis", 0), onnx.attribute("axis", 1))
+        ),
+        "two attributes called 'axis'",
+    ),
+    "an attribute of two kinds": (
+        with_node(onnx.node("Gather", "weights input", "x", onnx.attribute("axis", 0) + onnx.part(4, "0"))),
+        "two kinds",
     ),
     "a long name": (with_node(onnx.node("A" * 1000, "weights", "x")), "a name of 1,000 bytes"),
     "a name that is no text": (with_node(onnx.part(4, b"\xff\xfe")), "no UTF-8"),
@@ -179,6 +269,18 @@ def test_a_loop_is_read_only_where_whoever_runs_it_can_stop_it() -> None:
     assert [node.operator for node in read_graph(data, may_repeat=True).nodes] == ["Gather", "Loop"]
     with pytest.raises(UnusableModel, match="the operator Loop"):
         read_graph(data)
+
+
+def test_a_loops_own_names_hide_those_around_it() -> None:
+    wide = onnx.node("Expand", "weights size", "wide")
+    for inputs, is_hidden in (([], False), ([onnx.value("size", onnx.INT64, 1)], True)):
+        body = onnx.branch("body", onnx.graph([wide], [], inputs, []))
+        data = with_node(onnx.node("Loop", "weights", "x", body), tensors=[onnx.ints("size", [1 << 40])])
+        if is_hidden:
+            assert read_graph(memoryview(data), may_repeat=True)
+        else:
+            with pytest.raises(UnusableModel, match="makes more than"):
+                read_graph(memoryview(data), may_repeat=True)
 
 
 def test_loops_are_bounded_as_all_else_is() -> None:

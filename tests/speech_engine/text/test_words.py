@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import re
+import time
 from itertools import pairwise
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from speech_engine.text.words import WordFinder, words_of
+from speech_engine.text import cleaning, words
+from speech_engine.text.words import FoundWord, WordFinder, words_of
 
 
 @pytest.mark.parametrize(
-    ("text", "words", "said"),
+    ("text", "lexicon", "said"),
     [
         ("nginx and NGINX.", {"nginx": "X"}, "X and X."),
         ("SQL, sql, Sql", {"SQL": "X"}, "X, sql, Sql"),
@@ -42,8 +44,8 @@ from speech_engine.text.words import WordFinder, words_of
         ("", {"a": "X"}, ""),
     ],
 )
-def test_whole_words_are_found_the_longest_first(text: str, words: dict[str, str], said: str) -> None:
-    assert WordFinder(words).replaced(text) == said
+def test_whole_words_are_found_the_longest_first(text: str, lexicon: dict[str, str], said: str) -> None:
+    assert WordFinder(lexicon).replaced(text) == said
 
 
 def test_a_word_that_stands_for_itself_keeps_its_capitals() -> None:
@@ -52,14 +54,62 @@ def test_a_word_that_stands_for_itself_keeps_its_capitals() -> None:
 
 
 def test_with_boundaries_a_word_is_what_lies_between_two_of_them() -> None:
-    words = WordFinder({"ตาก": "X", "ตา": "Y"})
-    assert [tuple(found) for found in words.find("ตากลม", {0, 2, 5})] == [(0, 2, "Y")]
-    assert [tuple(found) for found in words.find("ตากลม", {0, 3, 5})] == [(0, 3, "X")]
-    assert list(words.find("ตากลม", {1, 5})) == []
+    finder = WordFinder({"ตาก": "X", "ตา": "Y"})
+    assert [tuple(found) for found in finder.find("ตากลม", {0, 2, 5})] == [(0, 2, "Y")]
+    assert [tuple(found) for found in finder.find("ตากลม", {0, 3, 5})] == [(0, 3, "X")]
+    assert list(finder.find("ตากลม", {1, 5})) == []
 
 
 def test_no_repr_shows_a_word() -> None:
     assert repr(WordFinder({"canary": "x"})) == "<WordFinder 1>"
+
+
+SIGNS = "aAb .ไก\u0301éİΣσς09,$"
+
+
+def found_plainly(lexicon: dict[str, str], text: str, places: set[int] | None) -> list[FoundWord]:
+    """What is to be found, by definition: at each place every length is tried, the longest first."""
+    known = {cleaning.cleaned(word)[0]: spoken for word, spoken in lexicon.items()}
+    lowered, found, at = words._lowered(text), [], 0
+    starts = {match.start() for match in words._START.finditer(lowered)} if places is None else places
+    for start in range(len(text)):
+        for end in range(len(text), start, -1):
+            word = next((each for each in (text[start:end], lowered[start:end]) if each in known), None)
+            if word is None or start < at or start not in starts or not words._ends(text, end, places):
+                continue
+            before = text[max(0, start - 2) : start]
+            if text[start].isdigit() and words._MORE_DIGITS_BEFORE.search(before):
+                continue
+            if text[end - 1].isdigit() and words._MORE_DIGITS.match(text, end):
+                continue
+            found.append(FoundWord(start, end, text[start:end] if known[word] == word else known[word]))
+            at = end
+    return found
+
+
+@given(
+    st.text(SIGNS, max_size=16),
+    st.dictionaries(st.text(SIGNS, min_size=1, max_size=4), st.sampled_from(("X", "a", "A", "ไ"))),
+    st.none() | st.sets(st.integers(0, 16)),
+)
+def test_a_search_finds_what_trying_every_length_at_every_place_would(
+    text: str, lexicon: dict[str, str], places: set[int] | None
+) -> None:
+    text, _ = cleaning.cleaned(text)
+    assert list(WordFinder(lexicon).find(text, places)) == found_plainly(lexicon, text, places)
+
+
+def test_many_words_that_begin_alike_are_no_more_work_than_one() -> None:
+    text = "ก" * 20_000
+    spent = []
+    for lexicon in ({"กข": "x"}, {"ก" * length + "ข": "x" for length in range(1, 100)}):
+        finder = WordFinder(lexicon)
+        begun = time.thread_time()
+        assert list(finder.find(text)) == []
+        spent.append(time.thread_time() - begun)
+    one, many = spent
+    # Trying each length would take fifty times as long.
+    assert many < 8 * one
 
 
 ALPHABET = st.text(st.sampled_from("aAbB .ไท\u0301é"), max_size=12)

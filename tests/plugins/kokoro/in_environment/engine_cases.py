@@ -14,17 +14,22 @@ import msgspec
 import numpy as np
 import pytest
 
-from plugins.kokoro.engine import KokoroEngine
+from plugins.kokoro.engine import KokoroEngine, joinable
 from plugins.kokoro.model_format import READINGS
 from plugins.kokoro.plugin import KokoroSettings
-from plugins.kokoro.reading import own_alphabet
-from plugins.kokoro.worker import phonemize, voxgate_register
+from plugins.kokoro.reading import CLAUSE_REST_MS, FIRST_SOUNDS, MOST_SOUNDS, own_alphabet
+from plugins.kokoro.worker import reader, voxgate_register
 from speech_engine import Audio, Context, EngineVoice, Segment, SpeechJob, UnsupportedLanguage
 from speech_engine.host.log import HostLogger
+from speech_engine.text.sounds import Piece
 from tests.plugins.kokoro import tiny
 from tests.plugins.piper.tiny import BASE_HZ
 
 TEXT = "The boat is on the lake."
+LONG = (
+    "The morning train was late again, so we stood on the platform and talked about the weather of the last "
+    "weeks while the sun came up behind the old mill on the other bank of the river."
+)
 WRITTEN = "\u00f0\u0259 b\u02c8Ot \u026az \u0254n\u00f0\u0259 l\u02c8Ak."
 
 
@@ -39,7 +44,7 @@ async def opened(settings: dict[str, Any] | None = None, **model: Any) -> AsyncI
             yield engine
 
 
-def job(*texts: str, voice: str = "alloy", language: str = "en", speed: float = 1.0) -> SpeechJob:
+def job(*texts: str, voice: str = "af_heart", language: str = "en", speed: float = 1.0) -> SpeechJob:
     return SpeechJob(
         id="job",
         tenant="acc_1",
@@ -64,7 +69,7 @@ async def spoken(engine: KokoroEngine, asked: SpeechJob) -> list[bytes]:
 def sounds_of(text: str, letter: str) -> str:
     """What a listener should hear of a text."""
     reading = READINGS[letter]
-    written = "".join("".join(sentence) for sentence in phonemize(text, reading.espeak))
+    written = "".join("".join(sentence) for sentence in reader.read(text, reading.espeak))
     return "".join(sound for sound in own_alphabet(written, reading) if sound in tiny.SYMBOLS)
 
 
@@ -79,7 +84,12 @@ def test_the_sounds_are_those_of_the_models_alphabet() -> None:
 
 @pytest.mark.parametrize(
     ("voice", "letter", "language", "text"),
-    [("am_echo", "a", "en-US", TEXT), ("bf_emma", "b", "en-GB", TEXT), ("pf_dora", "p", "pt-BR", "Bom dia.")],
+    [
+        ("am_echo", "a", "en-US", TEXT),
+        ("jf_alpha", "a", "en-US", TEXT),
+        ("bf_emma", "b", "en-GB", TEXT),
+        ("pf_dora", "p", "pt-BR", "Bom dia."),
+    ],
 )
 def test_each_voice_reads_in_its_language_with_its_style(
     voice: str, letter: str, language: str, text: str
@@ -116,11 +126,49 @@ def test_speed_changes_the_times_and_not_the_pitch() -> None:
     asyncio.run(run())
 
 
-def test_a_voice_that_cannot_be_read_is_refused_by_name() -> None:
+@pytest.mark.parametrize(
+    ("voice", "language", "reason"),
+    [("jf_alpha", "ja", "'ja'"), ("zf_xiaobei", "zh", "a voice for Mandarin")],
+)
+def test_texts_of_languages_without_a_reader_are_refused(voice: str, language: str, reason: str) -> None:
     async def run() -> None:
-        async with opened() as engine:
-            with pytest.raises(UnsupportedLanguage, match="a voice for Japanese"):
-                await spoken(engine, job("a", voice="jf_alpha", language="ja"))
+        async with opened(voices={"jf_alpha": 0.0, "zf_xiaobei": 0.0}) as engine:
+            with pytest.raises(UnsupportedLanguage, match=reason):
+                await spoken(engine, job("a", voice=voice, language=language))
+
+    asyncio.run(run())
+
+
+def test_where_a_sentence_was_cut_little_silence_stays() -> None:
+    def piece(follows: bool, rest_ms: int | None) -> Piece:
+        return Piece((0, 1, 0), 1, follows, rest_ms)
+
+    quiet, loud = np.full(12_000, 1e-5, np.float32), np.full(2_400, 0.5, np.float32)
+    sound = np.concatenate((quiet, loud, quiet))
+    assert len(joinable(sound, piece(False, None), 1.0)) == len(sound)
+    assert len(joinable(sound, piece(True, None), 1.0)) == 960 + 2_400 + 12_000
+    assert len(joinable(sound, piece(False, 100), 1.0)) == 12_000 + 2_400 + 2_400
+    assert len(joinable(sound, piece(True, 100), 2.0)) == 960 + 2_400 + 1_200
+    assert len(joinable(sound, piece(False, 5_000), 1.0)) == len(sound)
+    assert len(joinable(np.zeros(100, np.float32), piece(True, 0), 1.0)) == 100
+
+
+def test_a_long_text_is_heard_whole_and_begins_with_a_short_piece() -> None:
+    async def run() -> None:
+        async with opened({"pause_ms": 0}) as engine:
+            given: list[tuple[int, bool, int | None]] = []
+            make = engine.sound
+
+            def watched(network: Any, piece: Piece, *more: Any) -> bytes:
+                given.append((piece.sounds, piece.follows, piece.rest_ms))
+                return make(network, piece, *more)
+
+            engine.sound = watched  # type: ignore[method-assign, assignment]
+            await spoken(engine, job(LONG, "And again."))
+        assert given[0][0] <= FIRST_SOUNDS < given[-2][0] <= MOST_SOUNDS
+        assert [follows for _, follows, _ in given] == [False, *[True] * (len(given) - 2), False]
+        assert given[0][2] == CLAUSE_REST_MS
+        assert [rest_ms for *_, rest_ms in given[-2:]] == [None, None]
 
     asyncio.run(run())
 
@@ -130,13 +178,13 @@ def test_a_loop_without_end_is_stopped_when_its_listener_leaves() -> None:
         async with opened({"slots": 1}, turns=tiny.FOR_EVER) as engine:
             for _ in range(2):  # the one thread is free again
                 begun = threading.Event()
-                speak = engine.network.speak
+                make = engine.sound
 
-                def watched(*given: Any, begun: threading.Event = begun, speak: Any = speak) -> Any:
+                def watched(*given: Any, begun: threading.Event = begun, make: Any = make) -> Any:
                     begun.set()
-                    return speak(*given)
+                    return make(*given)
 
-                engine.network.speak = watched  # type: ignore[method-assign, assignment]
+                engine.sound = watched  # type: ignore[method-assign, assignment]
                 speaking = asyncio.create_task(spoken(engine, job(TEXT)))
                 await asyncio.to_thread(begun.wait)
                 speaking.cancel()

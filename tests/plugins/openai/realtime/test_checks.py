@@ -128,6 +128,13 @@ async def test_what_was_counted_is_told_before_any_sound() -> None:
     assert [type(event) for event in events[:3]] == [Started, ProviderCount, Audio]
 
 
+async def test_a_text_that_is_speech_and_has_no_words_is_refused_before_anybody_is_asked() -> None:
+    async with pair() as both:
+        _, error = await until_it_fails(both.engine, job_of("\N{MUSICAL SYMBOL G CLEF}"))
+        assert isinstance(error, UnsupportedText)
+        assert both.fake.sessions == []
+
+
 async def test_sentences_without_words_are_not_asked_for() -> None:
     async with pair() as both:
         assert heard(await collect(both.engine, job_of("…", TEXT, "\U0001f600"))) == [TEXT]

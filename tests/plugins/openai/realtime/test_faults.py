@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import msgspec
@@ -18,6 +19,7 @@ from speech_engine import (
     EngineUnauthorized,
     Finished,
     ProviderCount,
+    UnsupportedRequest,
     UnsupportedText,
 )
 from speech_engine.testing import collect
@@ -98,8 +100,8 @@ async def test_two_sessions_that_end_are_a_failure(end: dict[str, Any]) -> None:
         ({"do": "bad_audio"}, EngineFailed),
         ({"do": "handshake", "status": 401, "code": "invalid_api_key"}, EngineUnauthorized),
         ({"do": "handshake", "status": 429, "code": "insufficient_quota"}, EngineExhausted),
-        ({"do": "handshake", "status": 404, "code": "model_not_found"}, EngineFailed),
-        ({"do": "handshake", "status": 400, "code": "OpperationNotSupported"}, EngineFailed),
+        ({"do": "handshake", "status": 404, "code": "model_not_found"}, UnsupportedRequest),
+        ({"do": "handshake", "status": 400, "code": "OpperationNotSupported"}, UnsupportedRequest),
         ({"do": "handshake", "status": 503}, EngineStumbled),
         ({"do": "wrong_session_rate"}, EngineFailed),
     ],
@@ -137,7 +139,8 @@ async def test_silence_ends_at_the_deadline(do: str) -> None:
 async def test_silence_in_a_later_sentence_ends_too() -> None:
     async with pair(silence_s=1.0) as both:
         both.fake.will("stall", "And you")
-        events, error = await until_it_fails(both.engine, job_of(TEXT, "And you?"))
+        async with asyncio.timeout(30):
+            events, error = await until_it_fails(both.engine, job_of(TEXT, "And you?"))
         assert (heard(events), type(error)) == ([TEXT], EngineTimeout)
         await expect_clean(both)
 
@@ -165,15 +168,18 @@ async def test_a_sound_that_differs_from_its_transcript_is_not_noticed() -> None
         assert heard(await collect(both.engine, job_of(TEXT)), rate_hz=22_050) == [TEXT]
 
 
-async def test_a_provider_without_room_is_not_asked_before_there_is_room() -> None:
+@pytest.mark.parametrize(("reset_s", "wait_s"), [(30.0, 30.0), (9_000.0, 60.0)])
+async def test_a_provider_without_room_is_not_asked_before_there_is_room(
+    reset_s: float, wait_s: float
+) -> None:
     async with pair() as both:
-        both.fake.will("no_room", reset_s=30.0)
+        both.fake.will("no_room", reset_s=reset_s)
         assert heard(await collect(both.engine, job_of(TEXT))) == [TEXT]
         asked = len(both.fake.frames("response.create"))
         _, error = await until_it_fails(both.engine, job_of(TEXT))
         assert isinstance(error, EngineLimited)
         assert error.retry_after_s is not None
-        assert 0 < error.retry_after_s <= 30
+        assert 0 < error.retry_after_s <= wait_s
         assert len(both.fake.frames("response.create")) == asked
 
 

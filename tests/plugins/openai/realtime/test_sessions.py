@@ -81,11 +81,11 @@ async def test_a_session_that_is_idle_for_long_is_closed() -> None:
 
 @pytest.mark.parametrize("by", ["ours", "theirs"])
 async def test_a_session_is_not_used_until_it_ends(by: str) -> None:
-    async with pair(session_s=0.01 if by == "ours" else 3000.0) as both:
+    async with pair(session_s=1e-6 if by == "ours" else 3000.0) as both:
         both.fake.manner.expires_s = 30.0 if by == "theirs" else 3600.0
         for _ in range(2):
             assert heard(await collect(both.engine, job_of(TEXT, "And you?"))) == [TEXT, "And you?"]
-        assert len(both.fake.sessions) >= 2
+        assert len(both.fake.sessions) == 4
         await both.fake.until(lambda: both.fake.open == 0)
 
 
@@ -165,6 +165,9 @@ async def test_enough_samples_are_enough() -> None:
         job = job_of(TEXT, "And you?", max_samples=4_800)
         events = await collect(both.engine, job)
         assert sum(len(event.pcm) for event in events if isinstance(event, Audio)) == 9_600
+        # Nothing more is asked for, either.
+        await collect(both.engine, job_of(*["And on."] * 9, max_samples=4_800))
+        assert len(both.fake.frames("response.create")) == 4
 
 
 async def test_the_end_of_the_engine_closes_all() -> None:

@@ -17,7 +17,7 @@ from fakes.realtime.rules import VOICES as THEIRS
 from plugins.openai import realtime
 from plugins.openai.realtime.settings import VOICES, RealtimeSettings
 from proxy.config import fields
-from speech_engine import EngineFailed, EngineUnauthorized, Mix, VoiceNotFound
+from speech_engine import EngineForbidden, EngineUnauthorized, Mix, UnsupportedRequest, VoiceNotFound
 from speech_engine.plugin import Cautious, KnowsShutdowns
 from speech_engine.testing import collect
 from tests.plugins.openai.realtime.rig import MODEL, job_of, pair, until_it_fails
@@ -179,7 +179,7 @@ async def test_a_wrong_key_a_wrong_model_and_a_mix_are_refused() -> None:
             await both.engine.refresh()
     async with pair(models=(MODEL, "gpt-9")) as both:
         _, error = await until_it_fails(both.engine, job_of("Hello.", model="gpt-9"))
-        assert type(error) is EngineFailed
+        assert type(error) is UnsupportedRequest
         assert "model_not_found" in error.detail
         _, error = await until_it_fails(both.engine, job_of("Hello.", voice=Mix(())))
         assert type(error) is VoiceNotFound
@@ -190,6 +190,27 @@ async def test_a_list_tells_the_last_days() -> None:
         await both.engine.refresh()
         days = {info.id: info.shutdown_date for info in both.engine.models()}
     assert days == {id_: day or "" for id_, day in MODELS.items()}
+
+
+async def test_a_key_that_may_list_no_more_says_so_and_one_that_never_might_does_not() -> None:
+    async with pair() as both:
+        both.fake.may_list = False
+        await both.engine.refresh()
+        both.fake.may_list = True
+        await both.engine.refresh()
+        both.fake.may_list = False
+        with pytest.raises(EngineForbidden):
+            await both.engine.refresh()
+
+
+async def test_a_provider_without_a_list_speaks_all_the_same() -> None:
+    async with pair() as both:
+        settings = both.engine._settings
+        there = settings.base_url
+        msgspec.structs.force_setattr(settings, "base_url", f"{there}/elsewhere")
+        await both.engine.refresh()
+        msgspec.structs.force_setattr(settings, "base_url", there)
+        assert await collect(both.engine, job_of("Hello."))
 
 
 def test_the_fake_is_a_program() -> None:

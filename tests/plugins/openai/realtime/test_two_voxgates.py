@@ -13,9 +13,10 @@ import openai
 import pytest
 
 from fakes.realtime.script import OtherWords
+from tests.commands import command
 from tests.plugins.openai.realtime.programs import ENVIRON, FakeProgram, running_fake
 from tests.plugins.openai.realtime.texts import LINES, ORDERS, Line
-from tests.server import Server, command, running
+from tests.server import Server, running
 from tests.sound import decoded
 from tests.tones import words
 
@@ -51,6 +52,7 @@ models = ["tts-1"]
 up = "alloy"
 """
 Format = Literal["mp3", "opus", "aac", "flac", "wav", "pcm"]
+FORMATS: tuple[Format, ...] = get_args(Format)
 
 
 class Chain(NamedTuple):
@@ -131,8 +133,12 @@ async def test_strict_never_lets_other_words_be_heard(chain: Chain) -> None:
     assert Counter(outcome.code for outcome in outcomes) == {"": 180, "unsupported_text": 20}
 
 
-@pytest.mark.parametrize("format_", get_args(Format))
-def test_every_word_comes_through_two_voxgates_in_every_format(chain: Chain, format_: Format) -> None:
+@pytest.mark.parametrize("format_", ["mp3", "wav"])
+def test_every_word_comes_through_two_voxgates(chain: Chain, format_: Format) -> None:
+    expect_every_word(chain, format_)
+
+
+def expect_every_word(chain: Chain, format_: Format) -> None:
     with openai.OpenAI(base_url=f"{chain.front.url}/v1", api_key=chain.front.key, max_retries=0) as sdk:
         answer = sdk.audio.speech.create(
             model="tts-1", voice="alloy", input="Hello there. Who are you?", response_format=format_

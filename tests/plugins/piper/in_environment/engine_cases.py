@@ -8,10 +8,13 @@ import time
 from contextlib import aclosing
 from typing import Any
 
+import msgspec
+import numpy as np
 import pytest
 
-from plugins.piper.worker import phonemizer
-from speech_engine import Audio, EngineError
+from plugins.piper.engine import pcm_of
+from plugins.piper.worker import reader
+from speech_engine import Audio, EngineError, EngineVoice
 from tests.plugins.piper import tiny
 from tests.plugins.piper.in_environment.rig import job, opened, spoken
 
@@ -21,7 +24,7 @@ PATIENCE_S = 60.0
 
 def sounds_of(text: str, voice: str) -> str:
     """What a listener should hear of a text, by piper's own reading."""
-    sentences = phonemizer().phonemize(voice, text)
+    sentences = reader.phonemizer.phonemize(voice, text)
     return "".join(f"^{''.join(each)}$" for each in sentences)
 
 
@@ -38,7 +41,7 @@ def test_each_voice_reads_in_its_language_and_at_its_pitch() -> None:
     async def run() -> None:
         brazilian = {"language": "pt_BR", "espeak_voice": "pt-br", "base_hz": 1_200.0, "rate_hz": 16_000}
         async with opened({"amy": {}, "bia": brazilian}) as engine:
-            (sound,) = await spoken(engine, job("Bom dia.", language="pt"))
+            (sound,) = await spoken(engine, job("Bom dia.", voice="bia", language="pt"))
             # Resampled to the rate of the better voice.
             assert tiny.heard(sound, base_hz=1_200.0) == sounds_of("Bom dia.", "pt-br")
 
@@ -70,6 +73,38 @@ def test_speed_changes_the_times_and_not_the_pitch() -> None:
     asyncio.run(run())
 
 
+def test_a_made_speaker_is_higher_and_takes_as_long() -> None:
+    async def run() -> None:
+        for rate_hz in (tiny.RATE_HZ, 16_000):
+            async with opened({"amy": {"rate_hz": rate_hz}}, shift={"amy": [2.6, 5.3]}) as engine:
+                for speed in (1.0, 0.5, 2.0):
+                    (usual,) = await spoken(engine, job(TEXT, speed=speed))
+                    for id_, higher in (("amy:up2.6", 2.6), ("amy:up5.3", 5.3)):
+                        (sound,) = await spoken(engine, job(TEXT, voice=id_, speed=speed))
+                        assert abs(len(sound) / len(usual) - 1) < 0.01
+                        lower = lowered(sound, higher)
+                        assert tiny.heard(lower, rate_hz, speed * len(usual) / len(lower)) == sounds_of(
+                            TEXT, "en-us"
+                        )
+
+    asyncio.run(run())
+
+
+def lowered(pcm: bytes, semitones: float) -> bytes:
+    """The same waves as slow as those of the voice that the speaker was made of, and so longer."""
+    sound = np.asarray(np.frombuffer(pcm, "<i2") / 32768, np.float32)
+    return pcm_of(sound, 24_000, round(24_000 * 2 ** (semitones / 12)))
+
+
+def test_a_made_speaker_ends_where_it_is_to_end() -> None:
+    async def run() -> None:
+        async with opened({"amy": {}}, pause_ms=0) as engine:
+            asked = msgspec.structs.replace(job(TEXT, TEXT, voice="amy:up5.3"), max_samples=12_345)
+            assert sum(map(len, await spoken(engine, asked))) == 2 * 12_345
+
+    asyncio.run(run())
+
+
 def test_sentences_are_parted_by_a_pause_and_the_last_one_is_not_followed_by_one() -> None:
     async def run() -> None:
         async with opened({"amy": {}}, pause_ms=300) as engine:
@@ -83,15 +118,15 @@ def test_a_sentence_is_heard_before_the_next_one_is_made() -> None:
     async def run() -> None:
         async with opened({"amy": {}}) as engine:
             runs, seen = 0, []
-            async with engine.shelf.lend(engine._voices.voices[0]) as network:
-                speak = network.speak
+            async with engine.lend(engine._voices.find(EngineVoice("amy"), "en")) as network:
+                run_whole = network.run
 
                 def counted(*given: Any) -> Any:
                     nonlocal runs
                     runs += 1
-                    return speak(*given)
+                    return run_whole(*given)
 
-                network.speak = counted  # type: ignore[method-assign, assignment]
+                network.run = counted  # type: ignore[method-assign, assignment]
                 async with aclosing(engine.speak(job("one", "two", "three"))) as events:
                     async for event in events:
                         if isinstance(event, Audio):
@@ -109,20 +144,20 @@ def test_a_cancelled_piece_ends_between_two_operators() -> None:
         async with opened({"slow": {"work": 400}, "amy": {}}) as engine:
             begun = threading.Event()
             ends: list[object] = []
-            async with engine.shelf.lend(engine._voices.voices[0]) as network:
-                speak = network.speak
+            async with engine.lend(engine._voices.find(EngineVoice("slow"), "en")) as network:
+                run_whole = network.run
 
                 def watched(*given: Any) -> Any:
                     begun.set()
                     try:
-                        sound = speak(*given)
+                        sound = run_whole(*given)
                     except EngineError as stopped:
                         ends.append(stopped)
                         raise
                     ends.append(sound)
                     return sound
 
-                network.speak = watched  # type: ignore[method-assign, assignment]
+                network.run = watched  # type: ignore[method-assign, assignment]
                 long = job("one two three four five six " * 10, voice="slow", speed=0.5)
                 speaking = asyncio.create_task(spoken(engine, long))
                 await asyncio.to_thread(begun.wait)

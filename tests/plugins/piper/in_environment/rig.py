@@ -37,7 +37,7 @@ def stored(folder: Path, **voice: Any) -> str:
     return str(folder)
 
 
-def job(*texts: str, voice: str = "alloy", language: str = "en", speed: float = 1.0) -> SpeechJob:
+def job(*texts: str, voice: str = "amy", language: str = "en", speed: float = 1.0) -> SpeechJob:
     return SpeechJob(
         id="job",
         tenant="acc_1",

@@ -7,13 +7,14 @@ import threading
 from collections.abc import Sequence
 from contextlib import aclosing
 
+import pytest
+
 from plugins.xtts.conditioning import VoiceMaker, XttsVoice
 from plugins.xtts.model import STEP_S, XttsModel, XttsRow
 from plugins.xtts.model_format import FIRST_CODES
 from speech_engine import Audio, Context, EngineVoice, Segment, SpeechJob
 from speech_engine.host.batch_loop import BatchLoop
-from speech_engine.host.batch_model import RowStep
-from speech_engine.host.batch_settings import BatchSettings
+from speech_engine.host.batch_model import BatchSettings, RowStep
 from speech_engine.host.log import HostLogger
 from tests.plugins.xtts.in_environment.rig import TEXTS, rig
 
@@ -71,8 +72,9 @@ def difference(one: bytes, other: bytes) -> int:
     return int(np.abs(left - right).max())
 
 
-def test_many_at_once_sound_as_each_alone_in_the_steps_of_the_longest() -> None:
-    jobs = [job(number, TEXTS[number % 4]) for number in range(LISTENERS)]
+@pytest.mark.parametrize("listeners", [3, pytest.param(LISTENERS, marks=pytest.mark.soak)])
+def test_many_at_once_sound_as_each_alone_in_the_steps_of_the_longest(listeners: int) -> None:
+    jobs = [job(number, TEXTS[number % 4]) for number in range(listeners)]
     alone, steps = [], []
     for number, each in enumerate(jobs):
         # Each keeps its voice: it is chosen by its place.
@@ -82,7 +84,7 @@ def test_many_at_once_sound_as_each_alone_in_the_steps_of_the_longest() -> None:
     sounds, took = asyncio.run(together(jobs))
     for one, other in zip(sounds, alone, strict=True):
         assert difference(one, other) <= MOST_LSB
-    print(f"{LISTENERS} at once: {took:.0f} steps; alone: {[int(each) for each in steps]}")
+    print(f"{listeners} at once: {took:.0f} steps; alone: {[int(each) for each in steps]}")
     assert took <= MOST_STEPS * max(steps)
 
 

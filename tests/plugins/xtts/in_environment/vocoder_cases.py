@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from plugins.xtts.model_format import CONTEXT_FRAMES, FIRST_CODES, HOP, NEXT_CODES
 from plugins.xtts.vocoder import SoundWindow, pcm_of
+from tests.plugins.xtts.in_environment.decoding_cases import A_TEXT
 from tests.plugins.xtts.in_environment.rig import TEXTS, rig, upstream
 
 # isort: split
@@ -37,14 +38,30 @@ def sound_in_pieces(latents: Any, speaker: Any, ends: list[int]) -> list[bytes]:
         return [*pieces, pcm_of(window.next_piece(network, latents, speaker, True))]
 
 
-@settings(max_examples=25, deadline=None, derandomize=True)
-@given(count=st.integers(1, 120), ends=st.lists(st.integers(1, 119), max_size=6), seed=st.integers(0, 99))
+pieces = given(
+    count=st.integers(1, 120), ends=st.lists(st.integers(1, 119), max_size=6), seed=st.integers(0, 99)
+)
+
+
+@settings(max_examples=4, deadline=None, derandomize=True)
+@pieces
 def test_sound_in_pieces_equals_the_whole(count: int, ends: list[int], seed: int) -> None:
+    _expect_the_whole(count, ends, seed)
+
+
+@pytest.mark.soak
+@settings(max_examples=40, deadline=None, derandomize=True)
+@pieces
+def test_sound_in_many_pieces_equals_the_whole(count: int, ends: list[int], seed: int) -> None:
+    _expect_the_whole(count, ends, seed)
+
+
+def _expect_the_whole(count: int, ends: list[int], seed: int) -> None:
     latents = torch.randn((count, 64), generator=torch.Generator().manual_seed(seed))
     speaker = rig().voices[0].speaker
-    pieces = sound_in_pieces(latents, speaker, sorted(end for end in ends if end < count))
+    made_of = sound_in_pieces(latents, speaker, sorted(end for end in ends if end < count))
     whole = samples(whole_sound(latents, speaker))
-    made = samples(b"".join(pieces))
+    made = samples(b"".join(made_of))
     assert made.shape == whole.shape
     assert np.abs(made - whole).max() <= MOST_LSB
 
@@ -85,7 +102,7 @@ def test_the_first_piece_comes_early_and_each_has_something() -> None:
     assert all(length > 0 for _, length in heard)
 
 
-@pytest.mark.parametrize("text", range(len(TEXTS)))
+@pytest.mark.parametrize("text", A_TEXT)
 def test_the_sound_of_the_same_codes_is_upstreams(text: int) -> None:
     model, tiny = upstream(), rig()
     voice = tiny.voices[text]

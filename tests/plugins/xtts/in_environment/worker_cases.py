@@ -1,12 +1,15 @@
-"""The engine as its host creates it: what it says of its model."""
+"""The engine as its host creates it: what it says of its model, and the contract of engines."""
 
 from __future__ import annotations
 
 import asyncio
 import shutil
+from contextlib import AbstractAsyncContextManager, nullcontext
 from pathlib import Path
+from typing import Any
 
 import msgspec
+import pytest
 
 from plugins.xtts.plugin import XttsSettings
 from plugins.xtts.worker import model_info
@@ -14,13 +17,15 @@ from speech_engine import Context, ModelInfo
 from speech_engine.host.log import HostLogger
 from speech_engine.model_files import ModelManifest
 from speech_engine.model_files.manifest import MANIFEST, digest_of
-from speech_engine.worker_module import worker_engine
+from speech_engine.testing.contract import EngineContract
+from speech_engine.testing.verdicts import RuleVerdict, verdicts
+from speech_engine.worker_module import worker_plugin
 from tests.plugins.xtts.in_environment.rig import rig
 
 
 async def _described(folder: Path) -> ModelInfo:
     settings = XttsSettings(model_path=str(folder))
-    _, create = worker_engine("plugins.xtts.worker")
+    _, create = worker_plugin("plugins.xtts.worker")
     async with create("xtts", settings, Context(HostLogger("xtts"))) as engine:
         info: ModelInfo = engine.models()[0]
         return info
@@ -53,3 +58,24 @@ def test_models_that_differ_only_at_their_end_have_other_digests(tmp_path: Path)
         (folder / "model.safetensors").write_bytes(bytes(20 * 2**20) + bytes([number]))
         digests.add(model_info(folder, ("en",), None).digest)
     assert len(digests) == 2
+
+
+@pytest.mark.parametrize("is_fresh", [False, pytest.param(True, marks=pytest.mark.soak)])
+def test_it_keeps_the_contract_of_engines(is_fresh: bool) -> None:
+    found = asyncio.run(_verdicts(rig().folder, is_fresh=is_fresh))
+    assert len(found) > 15
+    assert [verdict for verdict in found if verdict.broken] == []
+
+
+async def _verdicts(model: Path, *, is_fresh: bool) -> list[RuleVerdict]:
+    """Of an engine that all rules share, or of one for each rule."""
+    _, create = worker_plugin("plugins.xtts.worker")
+    # Fewer rows are warmed up sooner.
+    settings = XttsSettings(model_path=str(model), slots=4, rows=4, width=4)
+    context = Context(HostLogger("xtts"), samples=EngineContract.recordings)
+    async with create("xtts", settings, context) as shared:
+
+        def opened() -> AbstractAsyncContextManager[Any]:
+            return create("xtts", settings, context) if is_fresh else nullcontext(shared)
+
+        return [verdict async for verdict in verdicts(opened)]

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from proxy.config import config_toml
 from proxy.config.config_toml import Config
-from proxy.diagnosis.finding import Finding
+from proxy.config.finding import Finding
 
 
 def configured(folder: Path, text: str = "[engines.tone]\n") -> Config:

@@ -12,9 +12,10 @@ from pathlib import Path
 import pytest
 
 from proxy.config.config_toml import Config
+from proxy.config.finding import Finding
 from proxy.diagnosis.doctor import databases, examination
-from proxy.diagnosis.finding import Finding
-from proxy.storage import open_store, postgres
+from proxy.features import open_store
+from proxy.storage import postgres
 from proxy.storage.schema import shipped
 from proxy.storage.store import Statement
 from tests.databases import Postgres

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from proxy.config.finding import Finding, ok
 from proxy.diagnosis.doctor.examination import Check, within
-from proxy.diagnosis.finding import Finding, ok
 from tests.proxy.diagnosis.doctor.checks import only
 from tests.server import VOXGATE, free_port
 

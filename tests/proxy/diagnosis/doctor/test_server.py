@@ -7,7 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -18,8 +18,13 @@ from proxy.config import config_toml
 from proxy.diagnosis.doctor import server as doctor_server
 from proxy.diagnosis.doctor.server import metrics_port, port, server
 from proxy.processes import runtime
+from tests.proxy.cli.test_main import Run, folder, run
 from tests.proxy.diagnosis.doctor.checks import configured, only
 from tests.server import TONE, VOXGATE, Server, free_port, running
+
+__all__ = ["folder", "run"]
+
+Said = Callable[[Server, str], dict[str, list[dict[str, Any]]]]
 
 
 @contextmanager
@@ -54,15 +59,23 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         yield server
 
 
-def examined(server: Server) -> dict[str, list[dict[str, Any]]]:
-    found: dict[str, list[dict[str, Any]]] = {}
-    for row in json.loads(server.cli("doctor", "--json", check=False).stdout)["data"]:
-        found.setdefault(row["check"], []).append(row)
-    return found
+@pytest.fixture
+def said(run: Run, monkeypatch: pytest.MonkeyPatch) -> Said:
+    """What a command says beside a server, by the kind of check."""
+
+    def by_check(server: Server, command: str) -> dict[str, list[dict[str, Any]]]:
+        monkeypatch.setenv("VOXGATE_CONFIG", str(server.config))
+        rows = run(command, "--json").out
+        found: dict[str, list[dict[str, Any]]] = {}
+        for row in json.loads(rows[rows.index("{\n") :])["data"]:
+            found.setdefault(row["check"], []).append(row)
+        return found
+
+    return by_check
 
 
-def test_beside_its_running_server_the_taken_ports_are_fine(shared: Server) -> None:
-    found = examined(shared)
+def test_beside_its_running_server_the_taken_ports_are_fine(shared: Server, said: Said) -> None:
+    found = said(shared, "doctor")
     for check in ("server", "port", "metrics port", "database", "data folder"):
         (row,) = found[check]
         assert row["state"] == "ok", row
@@ -71,16 +84,17 @@ def test_beside_its_running_server_the_taken_ports_are_fine(shared: Server) -> N
     assert "of the running server" in found["metrics port"][0]["found"]
 
 
-def test_a_server_on_another_port_than_the_file_says_is_asked_where_it_is(tmp_path: Path) -> None:
+def test_a_server_on_another_port_than_the_file_says_is_asked_where_it_is(tmp_path: Path, said: Said) -> None:
     taken = free_port()
     with listening(taken), running(tmp_path, TONE.replace("[server]", f"[server]\nport = {taken}")) as moved:
-        found = examined(moved)
-        checked = json.loads(moved.cli("check", "--json").stdout)["data"]
-        (address,) = (row for row in checked if row["check"] == "address")
+        found = said(moved, "doctor")
+        (address,) = said(moved, "check")["address"]
     here = moved.url.removeprefix("http://")
     named = f"127.0.0.1:{taken}"
-    (of_port,), (of_metrics,) = found["port"], found["metrics port"]
-    assert (of_port["state"], of_metrics["state"]) == ("ok", "ok")
+    (of_port, next_start), (of_metrics, *_) = found["port"], found["metrics port"]
+    assert (of_port["state"], next_start["state"], of_metrics["state"]) == ("ok", "note", "ok")
+    assert next_start["found"] == f"{named}, which the configuration names, is taken by another program"
+    assert "--port" in next_start["do"]
     assert of_port["found"] == f"{here}, of the running server; the configuration names {named}"
     assert moved.metrics == f"http://{of_metrics['found'].partition(',')[0]}/metrics"
     assert (address["name"], address["found"]) == (
@@ -89,8 +103,8 @@ def test_a_server_on_another_port_than_the_file_says_is_asked_where_it_is(tmp_pa
     )
 
 
-def test_an_engine_that_failed_in_the_running_server_is_named(shared: Server) -> None:
-    (failed,) = (row for row in examined(shared)["engine"] if row["found"].startswith("broken failed"))
+def test_an_engine_that_failed_in_the_running_server_is_named(shared: Server, said: Said) -> None:
+    (failed,) = (row for row in said(shared, "doctor")["engine"] if row["found"].startswith("broken failed"))
     assert failed["state"] == "wrong"
     assert "engines.broken.fail: must be" in failed["found"]
 
@@ -160,7 +174,7 @@ def test_a_process_that_holds_the_folder_and_does_not_answer_is_wrong(
 
 
 def test_a_killed_server_is_told_by_what_it_left(tmp_path: Path) -> None:
-    with running(tmp_path) as killed:
+    with running(tmp_path, "[server]\n") as killed:
         killed.process.send_signal(signal.SIGKILL)
         killed.process.wait()
         result = only(server(config_toml.load(killed.config, {})))

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 from base64 import b64encode
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -12,10 +14,11 @@ from proxy.config import config_toml
 from proxy.config.config_toml import Config
 from proxy.config.secret_sections import VaultSection
 from proxy.diagnosis.doctor.vault import vault
+from proxy.features import open_store
 from proxy.kept.master_keys import MasterKeySource
 from proxy.kept.master_rotation import rotate_some
 from proxy.kept.vault import Vault
-from proxy.storage import open_store
+from proxy.storage.sqlite_backup import DATABASE
 from tests.proxy.kept.vaults import BOTH, NEW, OLD, fill
 
 KEYS = {f"KEY{number}": b64encode(bytes([number]) * 32).decode() for number in (1, 2, 3)}
@@ -80,3 +83,14 @@ def test_missing_recordings_are_counted(tmp_path: Path) -> None:
     next((tmp_path / "data" / "voices" / "acc_0").iterdir()).unlink()
     verdicts = found(configured(tmp_path, "sqlite", 'master_key = "env:KEY1"'))
     assert verdicts["the files of 1 of 4 recordings are missing"] == "wrong"
+
+
+def test_a_row_that_names_a_file_elsewhere_is_wrong(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    asyncio.run(seal("sqlite", data, VaultSection()))
+    with closing(sqlite3.connect(data / DATABASE)) as database:
+        database.execute("UPDATE blobs SET digest = '../../file' WHERE rowid = 1")
+        database.commit()
+    verdicts = found(configured(tmp_path, "sqlite"))
+    (told,) = (each for each, verdict in verdicts.items() if verdict == "wrong")
+    assert told == "a row of the table blobs names no recording: '../../file' cannot name a file"

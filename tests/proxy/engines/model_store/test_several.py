@@ -18,6 +18,7 @@ from proxy.engines.model_store.store import (
     with_models,
 )
 from speech_engine.model_files import ModelFile, ModelFormat, UnusableModel
+from tests.onnx_bytes import number, part
 
 FORMAT = ModelFormat(
     files=(
@@ -85,3 +86,25 @@ def test_the_strictest_licence_counts_and_two_strict_ones_do_not_mix(tmp_path: P
     assert [kept("owl"), kept("owl", "rook")] == ["MIT", "CC-BY-NC-4.0"]
     with pytest.raises(UnusableModel, match=r"under CC-BY-NC-4.0 and CPML; give each licence an engine"):
         kept("rook", "owl", "wren")
+
+
+def test_a_vocabulary_of_sentencepiece_is_stored_as_json_and_one_of_json_as_it_is(tmp_path: Path) -> None:
+    format_ = ModelFormat(
+        files=(ModelFile(role="words", kind="tokenizer", name="words.json", sources=("*.json", "*.model")),)
+    )
+
+    def stored(source: Path, name: str) -> bytes:
+        order, store = ImportOrder(source, "chirp", name, "MIT"), ModelStore(tmp_path)
+        with locked(store, lambda: None):
+            made = import_model(store, format_, order, lambda *_: None)
+        return (made.folder / "words.json").read_bytes()
+
+    own = tmp_path / "own.json"
+    own.write_text('{"a": 1}')
+    assert stored(own, "own") == own.read_bytes()
+    pieces = tmp_path / "words.model"
+    pieces.write_bytes(part(1, part(1, "<unk>") + number(3, 2)) + part(1, part(1, "▁a")))
+    assert json.loads(stored(pieces, "pieces"))["model"]["vocab"] == [["\uffff0", 0.0], ["▁a", 0.0]]
+    (tmp_path / "evil.model").write_bytes(b"\x80\x02}q\x00.")
+    with pytest.raises(ModelRefused, match=r"evil\.model"):
+        stored(tmp_path / "evil.model", "evil")

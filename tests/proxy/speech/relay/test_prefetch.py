@@ -18,7 +18,8 @@ from proxy.errors import ReaderTooSlow
 from proxy.speech.candidate_stream import CandidateStream
 from proxy.speech.deadline import Deadline
 from proxy.speech.prefetch import Prefetch
-from proxy.speech.sound_queue import MEMORY_BYTES, SpillRoom
+from proxy.speech.sound_queue import MEMORY_BYTES
+from proxy.speech.spill import SpillRoom
 from proxy.speech.word_times import WordPlaces
 from speech_engine import (
     Audio,
@@ -152,6 +153,15 @@ async def test_a_failure_waits_for_what_was_made_before_it() -> None:
         for _ in range(2):
             with pytest.raises(EngineFailed):
                 await ahead.next_chunk()
+
+
+async def test_a_part_that_is_closed_midway_has_freed_its_engine() -> None:
+    engine = Endless(1_000_000)
+    async with reading(engine) as ahead:
+        await ahead.wait_begun()
+        assert not engine.is_closed
+    assert ahead.finished.is_set()
+    assert engine.is_closed
 
 
 async def test_a_part_that_nobody_heard_ends_quietly() -> None:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from pathlib import Path
 
 import pytest
 from starlette.types import Message
 from structlog.testing import capture_logs
 
-from speech_engine import Finished, Started, Word, Words, errors
+from policies.price import MICRO
+from proxy.ledger.verify import verify
+from speech_engine import Audio, Finished, Started, Word, Words, errors
 from tests.proxy.api.inside import envelope
 from tests.proxy.api.scripted import RATE_HZ, Scripted, Step, sound, spoken
 from tests.proxy.speech.relay.voices import CONFIG, PAUSE_S, body, hear, said, speech, stage, telling
@@ -61,6 +64,7 @@ async def test_an_engine_with_one_slot_is_asked_when_it_has_made_the_part_before
             content = await hear(server, "[Ana] Um. [Ana] Dois. [Ana] Três.")
     assert "engine.speak.refused" not in {line["event"] for line in logs}
     assert [said(job) for job in one.jobs] == ["Um.", "Dois.", "Três."]
+    assert all(job.deadline_s > 0.0 for job in one.jobs)
     assert len(content) == round((0.9 + 2 * PAUSE_S) * RATE_HZ) * 2
 
 
@@ -122,6 +126,85 @@ async def test_the_first_part_that_cannot_be_spoken_is_an_http_error(tmp_path: P
     assert (answer.status_code, envelope(answer)["code"]) == (503, "engine_unavailable")
     assert not two.jobs
     assert (row.engine, row.outcome) == ("one", "failed")
+
+
+MUTE = errors.UnsupportedText("Invalid 'input': this language has no way to read any of it.")
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds", "turns"),
+    [
+        pytest.param("[Ana] Olá. [Ben] \N{PARTY POPPER} [Ana] Tchau.", 2.0 + PAUSE_S, 2, id="between"),
+        pytest.param("[Ben] \N{PARTY POPPER} [Ana] Olá.", 1.0, 1, id="first"),
+        pytest.param("[Ana] Olá. [Ben] \N{RIGHTWARDS ARROW}", 1.0 + PAUSE_S, 1, id="last"),
+        pytest.param("[Ben] ^ [Ben] = [Ana] Olá. [Ben] ^ [Ben] ^ [Ana] Oi.", 2.0 + PAUSE_S, 2, id="many"),
+    ],
+)
+async def test_a_turn_of_signs_that_nobody_can_read_is_passed_over(
+    tmp_path: Path, text: str, seconds: float, turns: int
+) -> None:
+    one, two = Scripted(*spoken(1.0)), Scripted(MUTE)
+    async with stage(tmp_path, one, two) as server:
+        content = await hear(server, text)
+        (row,) = await server.usage()
+    assert len(content) == seconds * SECOND
+    assert (row.engine, row.outcome) == ("one", "finished")
+    assert (len(one.jobs), len(two.jobs)) == (turns, text.count("[Ben]"))
+
+
+@pytest.mark.parametrize(("per", "credits"), [("job", 2), ("character", len("[Ana] Olá. [Ana] Oi. "))])
+@pytest.mark.parametrize("text", ["[Ana] Olá. [Ben] ^^ [Ana] Oi. ", "[Ben] ^^ [Ana] Olá. [Ana] Oi. "])
+async def test_a_turn_that_was_passed_over_costs_nothing(
+    tmp_path: Path, text: str, per: str, credits: int
+) -> None:
+    config = f"{CONFIG}[plans.paid]\nprices.speech = {{ credits = 1, per = '{per}' }}"
+    one, two = Scripted(*spoken(1.0)), Scripted(MUTE)
+    async with stage(tmp_path, one, two, config=config, plan="paid") as server:
+        await hear(server, text)
+        (row,) = await server.usage()
+        found = await verify(server.worker.store)
+    assert (row.credits, row.characters) == (credits * MICRO, len(text) - len("[Ben] ^^ "))
+    assert found.is_clean
+
+
+async def test_an_answer_with_a_turn_that_was_passed_over_is_kept(tmp_path: Path) -> None:
+    one, two = Scripted(*spoken(1.0)), Scripted(MUTE)
+    asked = body("[Ana] Olá. [Ben] \N{PARTY POPPER} [Ana] Tchau.", cache=True)
+    async with stage(tmp_path, one, two, config=f"[cache]\non = true\n{CONFIG}") as server:
+        answers = [await server.ask("POST", "/v1/audio/speech", body=asked) for _ in range(2)]
+    assert [answer.headers["x-voxgate-cache"] for answer in answers] == ["miss", "hit"]
+    assert answers[1].headers["x-voxgate-engine"] == "one/m"
+    assert answers[0].content == answers[1].content
+
+
+async def test_a_cast_that_has_nothing_but_signs_that_nobody_can_read_is_refused(tmp_path: Path) -> None:
+    one, two = Scripted(MUTE), Scripted(MUTE)
+    async with stage(tmp_path, one, two) as server:
+        asked = body("[Ana] \N{PARTY POPPER} [Ben] \N{RIGHTWARDS ARROW}")
+        answer = await server.ask("POST", "/v1/audio/speech", body=asked)
+        (row,) = await server.usage()
+    assert (answer.status_code, envelope(answer)["code"]) == (400, "unsupported_text")
+    assert (len(one.jobs), len(two.jobs)) == (1, 1)
+    assert (row.outcome, row.samples) == ("failed", 0)
+
+
+@pytest.mark.parametrize(
+    ("said_by_ben", "script"),
+    [
+        pytest.param("\N{EGYPTIAN HIEROGLYPH A001}", [MUTE], id="a letter"),
+        pytest.param("7", [MUTE], id="a digit"),
+        pytest.param("\N{PARTY POPPER}", [errors.EngineFailed("x")], id="a fault"),
+        pytest.param("\N{PARTY POPPER}", [Started(RATE_HZ), Audio(0, bytes(60 * SECOND))], id="no end"),
+    ],
+)
+async def test_no_letter_is_passed_over_and_no_fault(
+    tmp_path: Path, said_by_ben: str, script: list[Step]
+) -> None:
+    async with stage(tmp_path, Scripted(*spoken(1.0)), Scripted(*script)) as server:
+        sent = await server.raw_speech(body(f"[Ana] Olá. [Ben] {said_by_ben} [Ana] Oi."))
+        (row,) = await server.usage()
+    assert all(message["more_body"] for message in sent[1:])
+    assert row.outcome == "failed"
 
 
 @pytest.mark.parametrize("audio_format", ["json", "wav"])
@@ -217,9 +300,27 @@ async def test_words_of_all_parts_point_into_the_text_and_into_the_sound(tmp_pat
     async with stage(tmp_path, one, Scripted(*spoken(0.5)), three) as server:
         answer = await server.ask("POST", "/v1/audio/speech", body=body(text, response_format="json"))
     found = [(word["word"], word["start_seconds"]) for word in answer.json()["words"]]
-    assert found == [("Olá", 0.1), ("Oi", 1.6 + 2 * PAUSE_S)]
+    assert found == [("Olá", 0.1), ("Hi", 1.0 + PAUSE_S), ("Oi", 1.6 + 2 * PAUSE_S)]
+    assert [word.get("interpolated", False) for word in answer.json()["words"]] == [False, True, False]
     for word in answer.json()["words"]:
         assert text[word["source_start"] : word["source_end"]] == word["word"]
+
+
+async def test_events_tell_the_words_of_each_part_once(tmp_path: Path) -> None:
+    text = "[Ana] Olá tia. [Ben] Hi. [Cid] Oi."
+    async with stage(tmp_path, *(Scripted(*spoken(1.0)) for _ in range(3))) as server:
+        asked = body(text, stream_format="words", response_format="pcm")
+        answer = await server.ask("POST", "/v1/audio/speech", body=asked)
+    events = [json.loads(each.removeprefix("data: ")) for each in answer.text.split("\n\n") if each]
+    told = [event["words"] for event in events if event["type"] == "speech.audio.words"]
+    found = [(word["word"], word["start_seconds"]) for words in told for word in words]
+    assert found == [
+        ("Olá", 0.0),
+        ("tia", 0.5),
+        ("Hi", 1.0 + PAUSE_S),
+        ("Oi", 2.0 + 2 * PAUSE_S),
+    ]
+    assert len(told) > 1
 
 
 async def test_a_dialogue_of_one_turn_is_as_direct_as_any_other_speech(tmp_path: Path) -> None:

@@ -1,0 +1,75 @@
+"""The front of the Pocket engine: its settings, and where its worker runs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+
+from plugins.pocket.model_format import MODEL_FORMAT
+from speech_engine.host.batch_model import BatchSettings
+from speech_engine.plugin import Hosted, Plugin, missing_model
+
+_Count = Annotated[int, msgspec.Meta(ge=1, le=256)]
+
+
+class PocketSettings(BatchSettings, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """`models` are the imported ones to speak with, the first one by default. Without any, all of them speak.
+
+    `model_paths` are their folders; the server fills them in. They are loaded when they are needed, into
+    `models_mb` megabytes at most. `threads` of the processor may work on one step.
+    """
+
+    models: tuple[str, ...] = ()
+    model_paths: tuple[str, ...] = ()
+    models_mb: Annotated[int, msgspec.Meta(ge=1, le=65_536)] = 4096
+    threads: Annotated[int, msgspec.Meta(ge=1, le=64)] = 1
+    slots: _Count = 16
+    rows: _Count = 16
+    width: _Count = 8
+
+
+HOSTED = Hosted(
+    module="plugins.pocket.worker",
+    packages=(
+        "torch==2.13.0",
+        "numpy>=2,<3",
+        "scipy>=1.17,<2",
+        "safetensors>=0.8,<1",
+        "tokenizers>=0.23,<0.24",
+        "sentencepiece>=0.2.1,<0.3",
+        "huggingface_hub>=2,<3",
+        "pydantic>=2,<3",
+        "requests>=2.32,<3",
+        "PyYAML>=6,<7",
+        "typing-extensions>=4.10",
+        "einops>=0.8,<1",
+    ),
+    # It asks for a web server and a command line, too, and it forgets PyYAML.
+    bare=("pocket-tts==4.0.1",),
+    constraints="constraints.txt",
+    # A recording that asks for absurd amounts of memory fails alone, and not the machine.
+    memory_mb=32_768,
+)
+
+
+missing = missing_model(
+    "voxgate models pull pocket-en, or another of voxgate models search pocket",
+    "model_paths",
+    "no model has been imported",
+)
+
+
+def voxgate_register() -> tuple[Plugin[PocketSettings], ...]:
+    return (
+        Plugin(
+            kind="engine",
+            name="pocket",
+            settings=PocketSettings,
+            create=HOSTED,
+            missing=missing,
+            model_format=MODEL_FORMAT,
+            gallery=str(Path(__file__).with_name("gallery.toml")),
+        ),
+    )

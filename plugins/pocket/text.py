@@ -1,0 +1,92 @@
+"""Text as the model reads it: chunks of at most fifty tokens, made as the package makes them.
+
+The server's front-ends have written numbers as words and cut the text into sentences. What the model's
+vocabulary lacks is refused by name.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final, NamedTuple
+
+from pocket_tts.models.text_chunking import prepare_text_prompt, split_into_best_sentences
+
+from plugins.pocket.languages import Preparation
+from plugins.pocket.networks import Networks
+from speech_engine.errors import UnsupportedText
+from speech_engine.text.vocabulary import without_unknown
+
+CHUNK_TOKENS: Final = 50
+MOST_TOKENS: Final = 200
+"""A chunk that has no mark where it could be cut may be longer, and skip words, but not without end."""
+_MORE_FRAMES: Final = 2
+_NOTHING: Final = "The text has nothing that this model can speak."
+
+
+class Chunk(NamedTuple):
+    """What is spoken at once. After the model's end come `frames_after` frames."""
+
+    tokens: tuple[int, ...]
+    frames_after: int
+
+    def __repr__(self) -> str:
+        return f"<Chunk of {len(self.tokens)} tokens>"
+
+
+class TextReader:
+    """Reads texts for one model."""
+
+    def __init__(self, networks: Networks, preparation: Preparation) -> None:
+        self._tokenizer = networks.tokenizer
+        self._most = networks.sizes.tokens
+        self._translation = str.maketrans(dict(preparation.replaces))
+        self._how: dict[str, Any] = {
+            "pad_with_spaces_for_short_inputs": networks.sizes.pads_short,
+            "remove_semicolons": preparation.removes_semicolons,
+            "replace_characters": dict(preparation.replaces),
+        }
+        self._unknown = unknown_token(self._tokenizer)
+
+    def __repr__(self) -> str:
+        return "<TextReader>"
+
+    def chunks(self, text: str) -> tuple[Chunk, ...]:
+        """Return the chunks of a text. Raise UnsupportedText."""
+        # Half of a character cannot be written as UTF-8, and this one begins the names of marks.
+        clean = text.encode(errors="replace").decode().replace("\uffff", " ")
+        try:
+            prepared, _ = prepare_text_prompt(clean, **self._how)
+            if self._unknown is not None and self._unknown in self._tokenizer.encode(prepared):
+                clean = without_unknown(clean, self._is_known)
+                if not any(map(str.isalnum, clean)):
+                    raise UnsupportedText(_NOTHING)
+            parts = split_into_best_sentences(self._tokenizer, clean, CHUNK_TOKENS, **self._how)
+            return tuple(self._chunk(part) for part in parts)
+        except (ValueError, IndexError):
+            # Without a letter, the package has nothing to begin with.
+            raise UnsupportedText(_NOTHING) from None
+        except BaseException as error:  # the seam around a library in Rust, whose panics are no Exception
+            if type(error).__name__ != "PanicException":
+                raise
+            raise UnsupportedText("This model's vocabulary cannot read this text.") from None
+
+    def _chunk(self, part: str) -> Chunk:
+        prepared, more = prepare_text_prompt(part, **self._how)
+        tokens = tuple(self._tokenizer.encode(prepared))
+        if not tokens:
+            raise UnsupportedText(_NOTHING)
+        if len(tokens) > MOST_TOKENS:
+            raise UnsupportedText(f"A sentence has {len(tokens)} tokens; this model reads {MOST_TOKENS}.")
+        if max(tokens) >= self._most:
+            raise UnsupportedText("The text has a token that this model has not learned.")
+        return Chunk(tokens, more + _MORE_FRAMES)
+
+    def _is_known(self, character: str) -> bool:
+        read = character.translate(self._translation)
+        return not read.strip() or self._unknown not in self._tokenizer.encode(read)
+
+
+def unknown_token(tokenizer: Any) -> int | None:
+    """Return the number that stands for what a vocabulary lacks, or None if it spells everything in bytes."""
+    # The library tells no other way: it is what no vocabulary has.
+    found = tokenizer.encode("\U0010fffd")
+    return found[-1] if 0 < len(found) <= 2 else None

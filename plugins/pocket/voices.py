@@ -1,0 +1,58 @@
+"""A voice as the model knows it, derived from recordings. It is biometric: it stays in memory alone.
+
+The host keeps it under the recordings' digests and the model's name, and forgets it with them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+import torch
+from pocket_tts.data.audio_utils import end_on_pause
+
+from plugins.pocket.codec import latents_of
+from plugins.pocket.decoding import BatchedDecoder
+from plugins.pocket.networks import Networks
+from plugins.pocket.sizes import RATE_HZ
+from speech_engine.errors import UnusableSample
+
+SAMPLE_S: Final = (5.0, 20.0)
+LEAST_S: Final = 0.5
+_QUIETEST: Final = 1e-4
+
+
+class PocketVoice(NamedTuple):
+    """What the language model remembers after a voice: (layers, 2, heads, positions, width)."""
+
+    state: Any
+
+    def __repr__(self) -> str:
+        return f"<PocketVoice of {self.state.shape[3]} positions>"
+
+    @property
+    def nbytes(self) -> int:
+        return int(self.state.nbytes)
+
+
+def make_voice(
+    networks: Networks, recordings: Sequence[bytes], tick: Callable[[], None] = lambda: None
+) -> PocketVoice:
+    """Make a voice of recordings, 16-bit mono at RATE_HZ. Raise UnusableSample for too little of it.
+
+    `tick` is called after each second of it.
+    """
+    pcm = np.concatenate([np.frombuffer(each, "<i2") for each in recordings])
+    sound = torch.from_numpy(pcm.astype(np.float32) / 32768.0)[: int(SAMPLE_S[1] * RATE_HZ)]
+    if len(sound) < LEAST_S * RATE_HZ:
+        raise UnusableSample(f"The recordings are shorter than {LEAST_S} seconds.")
+    if float(sound.abs().max()) < _QUIETEST:
+        raise UnusableSample("The recordings are silent.")
+    model = networks.language_model
+    heard = latents_of(networks, end_on_pause(sound[None], RATE_HZ)[0], tick)
+    with torch.inference_mode():
+        prompt = torch.nn.functional.linear(heard, model.speaker_proj_weight)
+        if networks.sizes.has_start:
+            prompt = torch.cat([model.bos_before_voice, prompt], dim=1)
+        return PocketVoice(BatchedDecoder(networks).remember(prompt).clone())

@@ -1,0 +1,190 @@
+"""The worker of Pocket TTS: its models in a batch, in the environment that has torch."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from contextlib import aclosing, asynccontextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+
+from plugins.pocket.decoding import BatchedDecoder
+from plugins.pocket.languages import preparation_of
+from plugins.pocket.model import STEP_S, LoadedModel, PocketModel, PocketRow, Spoken
+from plugins.pocket.model_format import MODEL_FORMAT, find_sizes
+from plugins.pocket.networks import load_networks
+from plugins.pocket.plugin import PocketSettings
+from plugins.pocket.sizes import RATE_HZ, PocketSizes
+from plugins.pocket.text import TextReader
+from plugins.pocket.voices import SAMPLE_S, PocketVoice, make_voice
+from speech_engine import (
+    Context,
+    EngineFailed,
+    Event,
+    Language,
+    ModelInfo,
+    Plugin,
+    Samples,
+    SpeechJob,
+    UnsupportedLanguage,
+    VoiceNotFound,
+)
+from speech_engine.host.batch_loop import BatchLoop
+from speech_engine.host.model_shelf import ModelShelf
+from speech_engine.model_files import FolderContents, ModelManifest, UnusableModel, read_manifest
+
+MOST_CHARACTERS = 300
+"""A few chunks: a longer segment would come late where it is the next one to be heard."""
+_BYTES_A_NUMBER = 4
+
+
+class ImportedModel(NamedTuple):
+    """A model as it was imported. `bytes` is the memory that it needs once it is loaded."""
+
+    folder: Path
+    manifest: ModelManifest
+    sizes: PocketSizes
+
+    def __repr__(self) -> str:
+        return f"<ImportedModel {self.name}>"
+
+    @property
+    def name(self) -> str:
+        return self.manifest.name
+
+    @property
+    def bytes(self) -> int:
+        return self.manifest.parameters * _BYTES_A_NUMBER
+
+    @property
+    def language(self) -> str:
+        return self.manifest.languages[0]
+
+    @property
+    def info(self) -> ModelInfo:
+        return ModelInfo(
+            id=self.name,
+            languages=(Language(self.language),),
+            sample_rate_hz=RATE_HZ,
+            digest=self.manifest.digest,
+            max_characters=MOST_CHARACTERS,
+            seeds=True,
+            reads_numbers=False,
+            licence=self.manifest.licence,
+            speaks_samples=True,
+            sample_s=SAMPLE_S,
+            sample_hz=RATE_HZ,
+        )
+
+
+class PocketEngine:
+    """Speaks with recordings of any voice."""
+
+    def __init__(
+        self,
+        settings: PocketSettings,
+        context: Context,
+        models: Sequence[ImportedModel],
+        batch: BatchLoop[Spoken, PocketRow],
+    ) -> None:
+        self._settings = settings
+        self._context = context
+        self._models = {model.name: model for model in models}
+        self._one_voice = threading.Lock()
+        self.batch = batch
+        self.shelf: ModelShelf[ImportedModel, LoadedModel] = ModelShelf(settings.models_mb * 2**20, _load)
+
+    def __repr__(self) -> str:
+        return f"<PocketEngine, {self.shelf!r}, {self.batch!r}>"
+
+    @property
+    def slots(self) -> int:
+        return self._settings.slots
+
+    def models(self) -> tuple[ModelInfo, ...]:
+        return tuple(model.info for model in self._models.values())
+
+    async def speak(self, job: SpeechJob) -> AsyncGenerator[Event, None]:
+        imported = self._models.get(job.model)
+        if imported is None:
+            raise EngineFailed(f"Pocket has no model {job.model!r}.")
+        if not isinstance(job.voice, Samples) or not job.voice.samples:
+            raise VoiceNotFound("Pocket TTS has no voices of its own here; it speaks with recordings.")
+        if job.language.split("-")[0].lower() != imported.language.split("-")[0].lower():
+            raise UnsupportedLanguage(f"This model does not speak the language {job.language!r}.")
+        samples = job.voice
+        async with self.shelf.lend(imported) as model:
+            voice = await asyncio.to_thread(self._prepare, job, samples, model)
+            async with aclosing(self.batch.speak(job, Spoken(model, voice))) as events:
+                async for event in events:
+                    yield event
+
+    def _prepare(self, job: SpeechJob, voice: Samples, model: LoadedModel) -> PocketVoice:
+        """Read all texts, so that a bad one is refused before the first is spoken, and make the voice.
+
+        Beside the steps: a voice takes seconds, in which everybody else must hear on.
+        """
+        for segment in job.segments:
+            model.reader.chunks(segment.spoken)
+        derived = self._context.samples.derived
+
+        def make(recordings: Sequence[bytes]) -> PocketVoice:
+            torch.set_num_threads(1)  # counts for the thread that says it
+            return make_voice(model.networks, recordings, self._context.tick)
+
+        def make_alone(_recordings: Sequence[bytes]) -> PocketVoice:
+            # One at a time, for its memory. Whoever waited finds what another made of the same recordings.
+            with self._one_voice:
+                return derived(job, voice.samples, make)
+
+        return derived(job, voice.samples, make_alone)
+
+
+async def _load(model: ImportedModel) -> LoadedModel:
+    return await asyncio.to_thread(load, model)
+
+
+def load(model: ImportedModel) -> LoadedModel:
+    """Read a model into memory. Raise UnusableModel."""
+    networks = load_networks(model.folder)
+    reader = TextReader(networks, preparation_of(model.language, model.sizes))
+    return LoadedModel(networks, reader, BatchedDecoder(networks))
+
+
+def read_model(folder: Path) -> ImportedModel:
+    """Return what is known of an imported model. Raise UnusableModel."""
+    manifest = read_manifest(folder)
+    sizes = find_sizes(FolderContents(MODEL_FORMAT.files, folder))
+    if len(manifest.languages) != 1:
+        raise UnusableModel(f"{manifest.name}: import it again, with its one language: --language en")
+    return ImportedModel(folder, manifest, sizes)
+
+
+@asynccontextmanager
+async def _create(name: str, settings: PocketSettings, context: Context) -> AsyncIterator[PocketEngine]:
+    if not settings.model_paths:
+        raise UnusableModel(
+            f"[engines.{name}] names no model: import one, or run voxgate models pull pocket-en"
+        )
+    models = [read_model(Path(path)) for path in settings.model_paths]
+    too_large = next((each for each in models if each.bytes > settings.models_mb * 2**20), None)
+    if too_large is not None:
+        raise UnusableModel(f"{too_large.name} needs {too_large.bytes >> 20} MB: raise models_mb")
+    model = PocketModel(settings.threads)
+    async with BatchLoop(model, settings, context, STEP_S) as batch:
+        engine = PocketEngine(settings, context, models, batch)
+        try:
+            context.progress(0.2, "loading the first model")
+            async with engine.shelf.lend(models[0]) as first:
+                context.progress(0.8, "warming up")
+                await batch.warm_up(lambda count: model.warm_up_rows(first, count))
+            yield engine
+        finally:
+            await engine.shelf.close()
+
+
+def voxgate_register() -> tuple[Plugin[PocketSettings], ...]:
+    return (Plugin(kind="engine", name="pocket", settings=PocketSettings, create=_create),)

@@ -1,0 +1,201 @@
+"""The marks of Markdown that nobody writes for anything else, found in time that grows with the text.
+
+They are paired `**`, `__` and backticks; `# `, `- ` and `* ` that begin a line; and links with a text. What
+may mean something stays: `2 * 3`, `2**3`, `(a)**2`, `C#`, `-5`, `- 5`, `snake_case`, `obj.__init__()`,
+`f[0](x.y)`.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterator
+
+from policies.markdown import links
+
+# A digit, or a letter that is part of a longer word where a letter stands beside it. Other letters may stand
+# before a mark: there are no blanks between words (Thai, Lao, Burmese, Khmer, Japanese, Chinese), or small
+# words are written with the next or the last one (Hebrew, Arabic, Korean).
+_WORD = re.compile(
+    r"\d|[^\W_\u0590-\u08ff\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff"
+    r"\uac00-\ud7a3\uf900-\ufaff\U00020000-\U0002fa1f]"
+)
+_FENCE = re.compile(r"^[ \t]*(`{3,})([^`\n]*)$", re.MULTILINE)
+_BLOCK_BEGINS = re.compile(r"\n(?=[ \t]*(?:\n|(?:#{1,6}|[-*+]|\d{1,9}[.)])[ \t]|>|```))")
+_BACKTICKS = re.compile("`+")
+_PAIRED = re.compile(r"\*+|_+")
+# Behind a word: `a**2`, `b**-1`.
+_POWER = re.compile(r"[-+(]?\d")
+# Behind a sign: `(a)**b`, `(a)**(b)`, `5%**-c`.
+_OPERAND = re.compile(rf"(?:{_WORD.pattern})|[-+.(\[{{]")
+_LINE_MARK = re.compile(r"^[ \t]*((?:#{1,6}|[-*])[ \t]+)(?=\S)", re.MULTILINE)
+# After a `- `: "- 5 °C" and "- US$ 50" may be less than nothing.
+_AMOUNT = re.compile(r"(?:[A-Z]{0,3}[$\u00a2-\u00a5\u0e3f\u20a0-\u20cf] ?)?[.,]?\d")
+# Without brackets in its address, so that no search begins twice at one place; and what was found is not
+# given back, so that none tries each of many blanks again.
+_LINK = re.compile(
+    r"!?\[([^\[\]\n]*)\]\([ \t]*+<?((?:[^\s()<>\[\]]|\([^\s()<>\[\]]*\))*+)>?"
+    r"(?:[ \t]++(?:\"[^\"\n\[]*\"|'[^'\n\[]*'))?+[ \t]*+\)"
+)
+# What no remark in brackets is: `[they](she/her)`, `[3 stars](4.5/5)`, `[note](v1.2)`.
+_ADDRESS = re.compile(
+    r"\A(?:[a-z][a-z0-9+.-]*://|mailto:|www\.|\.{0,2}/(?!\d+\Z)|#(?!\d+\Z))."
+    r"|\.[^\W\d_]{2,}\d?(?:[/?#:]|\Z)",
+    re.IGNORECASE,
+)
+
+_Span = tuple[int, int]
+
+
+def kept(text: str) -> list[int]:
+    """Return the places of a text that are no marks, in order."""
+    marks = _Marks(text)
+    marks.find_fences()
+    for start, end in _blocks(text):
+        marks.find_code(start, end)
+        marks.find_pairs(start, end)
+    marks.find_line_marks()
+    marks.find_links()
+    return [place for place, is_gone in enumerate(marks.gone) if not is_gone]
+
+
+class _Marks:
+    """The marks of one text so far. What is `verbatim` is code: its signs are no marks."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        self.gone = bytearray(len(text))
+        self.verbatim = bytearray(len(text))
+
+    def __repr__(self) -> str:
+        return f"<Marks of {len(self.text)} characters>"
+
+    def leave_out(self, start: int, end: int) -> None:
+        self.gone[start:end] = b"\1" * (end - start)
+
+    def find_fences(self) -> None:
+        """Leave out the lines around a block of code. One that does not end is none."""
+        opened: re.Match[str] | None = None
+        for line in _FENCE.finditer(self.text):
+            if opened is None:
+                opened = line
+            elif len(line[1]) >= len(opened[1]) and not line[2].strip():
+                self._set_verbatim(opened.start(), line.end())
+                self.leave_out(*opened.span())
+                self.leave_out(*line.span())
+                opened = None
+
+    def find_code(self, start: int, end: int) -> None:
+        """Leave out backticks around code: as many behind it as before it."""
+        runs = [run.span() for run in self._signs(_BACKTICKS, start, end)]
+        following: dict[int, int] = {}
+        partners: list[int | None] = []
+        for number in range(len(runs) - 1, -1, -1):
+            length = runs[number][1] - runs[number][0]
+            partners.append(following.get(length))
+            following[length] = number
+        partners.reverse()
+        at = 0
+        while at < len(runs):
+            partner = partners[at]
+            if (
+                partner is not None
+                and not self._is_apostrophe(*runs[at])
+                and not self.text[runs[at][1] : runs[partner][0]].isspace()
+            ):
+                self._set_verbatim(runs[at][0], runs[partner][1])
+                self.leave_out(*runs[at])
+                self.leave_out(*runs[partner])
+                at = partner
+            at += 1
+
+    def find_pairs(self, start: int, end: int) -> None:
+        """Leave out two or three `*` or `_` before words, with as many behind them."""
+        opened: dict[str, _Span] = {}
+        for run in self._signs(_PAIRED, start, end):
+            if not 2 <= len(run[0]) <= 3:
+                continue
+            before = self.text[run.start() - 1] if run.start() > start else " "
+            after = self.text[run.end()] if run.end() < end else " "
+            is_name = run[0][0] == "_" and self._is_in_name(run, before, after)
+            if is_name or before == after == "/":
+                continue
+            if run[0] in opened and self._may_close(run, before, after):
+                self.leave_out(*opened.pop(run[0]))
+                self.leave_out(*run.span())
+            elif self._may_open(run, before, after):
+                opened[run[0]] = run.span()
+
+    def find_line_marks(self) -> None:
+        """Leave out the marks of titles and lists. A `- ` before a number is one only beside others."""
+        found = [each for each in _LINE_MARK.finditer(self.text) if not self.verbatim[each.start(1)]]
+        is_beside = False
+        for number, mark in enumerate(found):
+            was_beside = is_beside
+            is_beside = number + 1 < len(found) and self._is_one_list(mark, found[number + 1])
+            may_be_minus = mark[1][0] == "-" and _AMOUNT.match(self.text, mark.end())
+            if not may_be_minus or was_beside or is_beside:
+                self.leave_out(*mark.span(1))
+
+    def find_links(self) -> None:
+        """Leave out the address behind a text. Without a text, the host is read."""
+        for link in _LINK.finditer(self.text):
+            before = self.text[max(0, link.start() - 1) : link.start()]
+            if self.verbatim[link.start()] or before == "]" or _WORD.match(before):
+                # `f[0](x.y)` calls something.
+                continue
+            if not _ADDRESS.search(link[2]):
+                continue
+            read = range(*link.span(1))
+            if not any(map(str.isalnum, link[1])):
+                read = links.host_of(self.text, *link.span(2))
+            if read:
+                self.leave_out(link.start(), read.start)
+                self.leave_out(read.stop, link.end())
+
+    def _may_open(self, run: re.Match[str], before: str, after: str) -> bool:
+        is_raised = before in ")]}%" and _OPERAND.match(self.text, run.end()) is not None
+        return not after.isspace() and not _WORD.match(before) and not is_raised
+
+    def _may_close(self, run: re.Match[str], before: str, after: str) -> bool:
+        """Tell whether signs may end a pair: what may be a power of something does not."""
+        if before.isspace():
+            return False
+        if _WORD.match(before):
+            return not _POWER.match(self.text, run.end())
+        if unicodedata.category(before)[0] not in "PS":
+            return True
+        return not (_WORD.match(after) or (before in ")]}%" and _OPERAND.match(self.text, run.end())))
+
+    def _is_apostrophe(self, start: int, end: int) -> bool:
+        """Tell whether a backtick stands for an apostrophe, or for minutes: "don`t", "5`"."""
+        return end - start == 1 and _WORD.match(self.text[start - 1 : start]) is not None
+
+    def _is_one_list(self, mark: re.Match[str], following: re.Match[str]) -> bool:
+        """Tell whether two marks belong to bullets of which one is behind the other."""
+        lines = self.text[mark.end() : following.start()].split("\n")[1:-1]
+        are_bullets = mark[1][0] in "-*" and following[1][0] in "-*"
+        # What is indented belongs to the first.
+        return are_bullets and all(line[:1] in " \t\r" for line in lines)
+
+    def _is_in_name(self, run: re.Match[str], before: str, after: str) -> bool:
+        """Tell whether underscores belong to a name of a program, as in `a__b` or `obj.__init__()`."""
+        follows = self.text[run.end() + 1 : run.end() + 2]
+        is_between = _WORD.match(before) is not None and _WORD.match(after) is not None
+        is_called = not before.isspace() and (after == "(" or (after == "." and follows.isalnum()))
+        return is_between or is_called or (before == "." and after.isalpha())
+
+    def _signs(self, pattern: re.Pattern[str], start: int, end: int) -> Iterator[re.Match[str]]:
+        return (run for run in pattern.finditer(self.text, start, end) if not self.verbatim[run.start()])
+
+    def _set_verbatim(self, start: int, end: int) -> None:
+        self.verbatim[start:end] = b"\1" * (end - start)
+
+
+def _blocks(text: str) -> Iterator[_Span]:
+    """Yield the paragraphs, list items and titles: no pair reaches over the end of one."""
+    start = 0
+    for end in _BLOCK_BEGINS.finditer(text):
+        yield start, end.start()
+        start = end.start()
+    yield start, len(text)

@@ -1,0 +1,79 @@
+"""A text as it is read: without its marks, and with the place of each character in the text that was sent.
+
+Nothing is put in, so a text only becomes shorter. What is charged, and what has a limit, is the text that was
+sent.
+"""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_left
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import Literal, NamedTuple
+
+from policies.markdown import links, marks
+from speech_engine.text.cleaning import is_speech
+
+Markdown = Literal["auto", "off", "on"]
+
+_ENTITY = re.compile(r"&(?:#[0-9]{1,7}|#x[0-9a-f]{1,6}|[a-z][a-z0-9]{1,31});", re.IGNORECASE)
+_NO_ENDS: Mapping[int, int] = MappingProxyType({})
+_PERHAPS = re.compile(r"[*_`#/\]]|-[ \t]").search
+_ALWAYS, _NEVER = re.compile("").search, re.compile("(?!)").search
+MAY_HAVE_MARKS: Mapping[Markdown, Callable[[str], object]] = {
+    "auto": _PERHAPS,
+    "off": _NEVER,
+    "on": _ALWAYS,
+}
+"""A quick look at a text: most have no marks, and need no reading."""
+
+
+class Reading(NamedTuple):
+    """What is read of a text, and the place of each of its characters there.
+
+    `ends` has where those end that are longer in the text: they are written as an entity.
+    """
+
+    text: str
+    places: tuple[int, ...]
+    ends: Mapping[int, int] = _NO_ENDS
+
+    def __repr__(self) -> str:
+        return f"<Reading of {len(self.text)} characters>"
+
+    def part(self, start: int, end: int) -> Reading:
+        """Return what is read of a part of the text that was sent."""
+        first, last = bisect_left(self.places, start), bisect_left(self.places, end)
+        return Reading(self.text[first:last], self.places[first:last], self.ends)
+
+
+def read(text: str, markdown: Markdown) -> Reading | None:
+    """Return the reading of a text, or None if it is read as it is written.
+
+    It takes milliseconds, of a hostile text as well: call it in a thread.
+    """
+    if not MAY_HAVE_MARKS[markdown](text):
+        return None
+    if markdown == "on":
+        # Imported here: most servers never need it.
+        from policies.markdown.commonmark import without_marks
+
+        kept = without_marks(text)
+    else:
+        kept = {place: text[place] for place in marks.kept(text)}
+    for place in links.unread(text):
+        kept.pop(place, None)
+    if len(kept) == len(text) or not is_speech("".join(kept.values())):
+        return None
+    places = sorted(kept)
+    ends = _NO_ENDS if markdown != "on" else _ends_of_entities(text, kept)
+    return Reading("".join([kept[place] for place in places]), tuple(places), ends)
+
+
+def _ends_of_entities(text: str, kept: Mapping[int, str]) -> Mapping[int, int]:
+    """Of an entity only its first place is kept."""
+    found = _ENTITY.finditer(text)
+    return {
+        each.start(): each.end() for each in found if each.start() in kept and each.start() + 1 not in kept
+    }

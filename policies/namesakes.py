@@ -1,0 +1,125 @@
+"""The names that clients know, shared among an engine's voices: one each, as long as there are enough."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+
+import msgspec
+
+from policies import language
+from speech_engine import ANY_LANGUAGE, VoiceInfo
+
+_WORD = re.compile(r"[a-z]+")
+_GENDERS = ("female", "male")
+"""A voice of neither, or of which nobody knows it, may be of any."""
+
+Names = Mapping[str, str | None]
+"""The names in their order, each with its gender if it has one."""
+
+
+class Share(msgspec.Struct, frozen=True):
+    """The voice behind a name in texts of one language, whose tag is in small letters.
+
+    If all voices of this language are of another gender than the name, it has the voice's, `other_gender`.
+    """
+
+    language: str
+    name: str
+    voice: str
+    other_gender: str = ""
+
+    @property
+    def is_of_gender(self) -> bool:
+        return not self.other_gender
+
+
+def share(names: Names, voices: Sequence[VoiceInfo]) -> dict[str, tuple[Share, ...]]:
+    """Return the shares of each name, one for each language and each region that the voices are for.
+
+    A name goes to its namesake, or to a voice of its gender, of the region if there is one, else of the
+    language. Earlier names and earlier voices come first.
+    """
+    shares: dict[str, list[Share]] = {name: [] for name in names}
+    for tag in _tags(voices):
+        for name, found in _Sharing(tag, names, voices).share().items():
+            shares[name].append(found)
+    return {name: tuple(found) for name, found in shares.items() if found}
+
+
+def find(shares: Sequence[Share], tag: str) -> Share | None:
+    """Return the share for a text: of its region, else of its language, or None if no voice speaks it."""
+    by_language = {each.language: each for each in shares}
+    exact = by_language.get(tag.lower()) or by_language.get(language.base(tag))
+    return exact or by_language.get(ANY_LANGUAGE)
+
+
+def _tags(voices: Sequence[VoiceInfo]) -> list[str]:
+    """Return the regions and languages of voices, and ANY_LANGUAGE if one speaks all."""
+    spoken = [(voice.language or ANY_LANGUAGE).lower() for voice in voices]
+    return list(dict.fromkeys((*spoken, *map(language.base, spoken))))
+
+
+class _Sharing:
+    """The sharing in one region or language. `near` are the voices of the region, `all` of the language."""
+
+    def __init__(self, tag: str, names: Names, voices: Sequence[VoiceInfo]) -> None:
+        self._tag = tag
+        self._names = names
+        self._all = [voice for voice in voices if _speaks(voice, language.base(tag))]
+        self._near = [voice for voice in self._all if _speaks(voice, tag)]
+        # Who is of none may be of any.
+        self._genders = {voice.id: _gender(voice) or "" for voice in self._all}
+        self._bearers: dict[str, list[str]] = {voice.id: [] for voice in self._all}
+        self._found: dict[str, Share] = {}
+
+    def __repr__(self) -> str:
+        return f"<_Sharing in {self._tag}, {len(self._found)} names>"
+
+    def share(self) -> dict[str, Share]:
+        for name in self._names:
+            own = _namesake(name, self._near)
+            if own is not None and not self._bearers[own]:
+                self._give(name, own)
+        pools = {name: self._pool(gender) for name, gender in self._names.items() if name not in self._found}
+        for name, pool in pools.items():
+            if (free := next((voice for voice in pool if not self._bearers[voice]), None)) is not None:
+                self._give(name, free)
+        # What is left are aliases, as evenly as can be; those of a gender that nobody has come last.
+        for name, pool in sorted(pools.items(), key=lambda each: not each[1]):
+            if name not in self._found:
+                voice = min(pool or self._borne(), key=lambda each: len(self._bearers[each]))
+                self._give(name, voice, "" if pool else self._genders[voice])
+        return self._found
+
+    def _give(self, name: str, voice: str, other_gender: str = "") -> None:
+        self._found[name] = Share(self._tag, name, voice, other_gender)
+        self._bearers[voice].append(name)
+
+    def _pool(self, gender: str | None) -> list[str]:
+        """Return the voices of a gender, else those that may be of it, or none."""
+        if gender is None:
+            return [voice.id for voice in self._near]
+        for wanted in (gender.lower(), None):
+            for voices in (self._near, self._all):
+                if of_it := [voice.id for voice in voices if _gender(voice) == wanted]:
+                    return of_it
+        return []
+
+    def _borne(self) -> list[str]:
+        near = [voice.id for voice in self._near]
+        return [id_ for id_ in near if self._bearers[id_]] or near
+
+
+def _speaks(voice: VoiceInfo, tag: str) -> bool:
+    return voice.language is None or tag in (voice.language.lower(), language.base(voice.language))
+
+
+def _gender(voice: VoiceInfo) -> str | None:
+    return gender if (gender := (voice.gender or "").lower()) in _GENDERS else None
+
+
+def _namesake(name: str, voices: Sequence[VoiceInfo]) -> str | None:
+    """Return the voice that has the name, or a name such as `af_nova`."""
+    exact = next((voice.id for voice in voices if voice.id.lower() == name), None)
+    return exact or next((voice.id for voice in voices if name in _WORD.findall(voice.id.lower())), None)

@@ -1,0 +1,66 @@
+"""The tally of refused requests: counted in memory, and added to the database's sums every few seconds.
+
+So a flood of refusals costs no commit each, and no row that is not there already. What a killed worker had
+not written yet is lost; its log has a line of every request.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+
+from proxy.access.callers import Caller
+from proxy.errors import RequestFailed
+from proxy.storage import refusals
+from proxy.storage.refusals import RefusalKind
+from proxy.storage.store import StorageFailed, Store
+from proxy.telemetry.background import RepeatingTask
+from proxy.telemetry.metrics import Metrics
+
+EVERY_S = 5.0
+MOST = 5000
+"""So many kinds of refusals are kept until they are written. Others are only in the log."""
+
+
+class RefusalTally:
+    """The refusals of one worker that are not written yet."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._counts: Counter[RefusalKind] = Counter()
+
+    def __repr__(self) -> str:
+        return f"<RefusalTally of {len(self._counts)} kinds>"
+
+    def note(self, caller: Caller, route: str, failure: RequestFailed) -> None:
+        """Count a refusal. Who was charged, or has a row in usage, was not refused: do not note it."""
+        kind = RefusalKind(caller.account, caller.key, route, failure.status, failure.code)
+        if kind in self._counts or len(self._counts) < MOST:
+            self._counts[kind] += 1
+
+    async def write(self) -> None:
+        """Write what was counted. If the database is away, it is written later."""
+        if not self._counts:
+            return
+        # The time first: a cancel while we wait for it loses nothing, and a write that began is carried out.
+        now = await self._store.now()
+        counts, self._counts = self._counts, Counter()
+        try:
+            await refusals.add(self._store, counts, now)
+        except StorageFailed:
+            self._counts.update(counts)
+            raise
+
+
+@asynccontextmanager
+async def open_refusals(store: Store, metrics: Metrics) -> AsyncIterator[RefusalTally]:
+    """Write what is refused until the end of the block, every few seconds."""
+    tally = RefusalTally(store)
+    writing = RepeatingTask("refusals", tally.write, EVERY_S, metrics)
+    try:
+        yield tally
+    finally:
+        await writing.close()
+        with suppress(StorageFailed):
+            await tally.write()

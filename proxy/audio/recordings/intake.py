@@ -1,0 +1,68 @@
+"""The way of an upload into the vault: decoded in a child process, measured, and refused or kept."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import NamedTuple
+
+import msgspec
+
+from policies.sample_quality import SampleQuality
+from proxy.audio.recordings.decoder import Decoder
+from proxy.audio.recordings.recording import MOST_S, UnusableRecording
+from proxy.errors import InvalidRequest
+
+_CUT = f"It is long: only its first {MOST_S / 60:g} minutes are kept."
+
+
+class TakenRecording(NamedTuple):
+    """A recording that can be kept. `master` is lossless, at its own rate."""
+
+    master: bytes
+    seconds: float
+    quality: SampleQuality
+
+    def __repr__(self) -> str:
+        return f"<TakenRecording {self.seconds:.1f} s, {self.quality.rating}>"
+
+    @property
+    def quality_json(self) -> str:
+        return msgspec.json.encode(self.quality).decode()
+
+
+class RecordingIntake:
+    """The intake of a worker."""
+
+    def __init__(self, decoder: Decoder) -> None:
+        self._decoder = decoder
+
+    def __repr__(self) -> str:
+        return f"<RecordingIntake by {self._decoder!r}>"
+
+    @asynccontextmanager
+    async def taken(self, account: str, data: bytes, param: str) -> AsyncIterator[TakenRecording]:
+        """Decode and measure an upload, and give it until the block is left.
+
+        The account has its turn for so long: so there are never more than a few recordings in memory. Raises
+        InvalidRequest, which names the field `param`, and NoPlace.
+        """
+        # The large libraries of sound are loaded with it: by the first upload, and not at the start.
+        from proxy.audio.recordings.measures import rate
+
+        async with self._decoder.turn(account):
+            try:
+                recording = await self._decoder.decode(data)
+            except UnusableRecording as error:
+                raise invalid_audio(str(error), param) from None
+            quality = await rate(recording)
+            if quality.refusal:
+                raise invalid_audio(quality.refusal, param)
+            if recording.is_cut:
+                quality = msgspec.structs.replace(quality, reasons=(*quality.reasons, _CUT))
+            yield TakenRecording(recording.master, recording.seconds, quality)
+
+
+def invalid_audio(reason: str, param: str) -> InvalidRequest:
+    """Return the error for a recording that no voice can be made of."""
+    return InvalidRequest(f"Invalid '{param}': {reason}.", param=param, code="invalid_audio")

@@ -1,0 +1,164 @@
+"""Clones at providers, as libraries and the makers of voices ask for them: who has them made is a feature."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import NamedTuple, Protocol
+
+from policies.plans import Terms
+from policies.routing import Binding
+from proxy.errors import InvalidRequest, NotAllowed
+from proxy.storage.store import Statement
+from proxy.storage.voices import VoiceRecord
+from speech_engine import ModelInfo
+
+PARAM = "engines"
+"""The field of a request that names engines for clones."""
+
+
+class SavedClone(NamedTuple):
+    """The clone of a voice on an engine, as its owner sees it; for routing, if it speaks or will speak."""
+
+    engine: str
+    state: str
+    error: str
+    binding: Binding | None
+
+
+class ClonePlace(NamedTuple):
+    """An account at a provider. `info` is a model of the engine that clones."""
+
+    engine: str
+    credential: str
+    info: ModelInfo
+
+
+class CloneRights(NamedTuple):
+    """What decides where a voice may be cloned.
+
+    `engines` are those of the plan, `providers` those that the consent names; None is all.
+    """
+
+    providers: tuple[str, ...] | None = None
+    engines: tuple[str, ...] | None = None
+    is_local_only: bool = False
+
+    @classmethod
+    def under(cls, terms: Terms, providers: tuple[str, ...] | None) -> CloneRights:
+        return cls(providers, terms.engines, terms.local_only)
+
+    def check(self, place: ClonePlace) -> None:
+        """Raise NotAllowed if the voice may not be cloned there. A recording stays with a local engine."""
+        if self.engines is not None and place.engine not in self.engines:
+            raise NotAllowed(
+                f"Your plan does not have '{place.engine}'.", param=PARAM, code="model_not_allowed"
+            )
+        if place.info.is_local:
+            return
+        if self.is_local_only:
+            raise NotAllowed(
+                f"Your plan keeps recordings on this server, and '{place.engine}' is elsewhere.",
+                param=PARAM,
+                code="plan_is_local_only",
+            )
+        if self.providers is not None and place.engine not in self.providers:
+            raise NotAllowed(
+                f"The consent of the voice does not name '{place.engine}'.",
+                param=PARAM,
+                code="consent_not_given",
+            )
+
+
+class Cloning(Protocol):
+    """The clones of all voices."""
+
+    async def of_voices(self, voices: Collection[str]) -> Mapping[str, Sequence[SavedClone]]:
+        """Return the clones of voices by voice."""
+        ...
+
+    async def is_clone(self, engine: str, voice: str) -> bool:
+        """Tell whether an engine's voice is a clone of somebody's."""
+        ...
+
+    def find_places(self, engines: Iterable[str], credential: str = "") -> list[ClonePlace]:
+        """Return where to clone. Raises InvalidRequest, and UpstreamFailed while an engine is starting."""
+        ...
+
+    def check(self, places: Iterable[ClonePlace], seconds: Sequence[float], rights: CloneRights) -> None:
+        """Refuse places that may not have the recordings, or could not use them.
+
+        Raises NotAllowed and InvalidRequest.
+        """
+        ...
+
+    async def check_bill(
+        self, account: str, terms: Terms, places: Iterable[ClonePlace], voice: str | None = None
+    ) -> None:
+        """Refuse clones that an account cannot pay for. What a saved `voice` has already costs nothing.
+
+        Raises NotAllowed and QuotaExceeded.
+        """
+        ...
+
+    async def check_saved(
+        self, record: VoiceRecord, engines: Iterable[str], terms: Terms | None, *, credential: str = ""
+    ) -> list[ClonePlace]:
+        """Return where to clone a saved voice, after the same checks. A voice of nobody has no `terms`."""
+        ...
+
+    def statements(
+        self, record: VoiceRecord, places: Iterable[ClonePlace], payer: str
+    ) -> Sequence[Statement]:
+        """Return the wishes for clones, for the commit of their voice. They do nothing without the voice."""
+        ...
+
+    def begin(self, record: VoiceRecord) -> None:
+        """Begin the clones of a voice whose wishes were committed with it."""
+        ...
+
+    async def order(
+        self, record: VoiceRecord, places: Iterable[ClonePlace], *, payer: str = "", pays_again: bool = False
+    ) -> object:
+        """Have a saved voice cloned at places that were checked. Raises NotFound if it is gone."""
+        ...
+
+
+class NoClones:
+    """Where nobody has clones made."""
+
+    async def of_voices(self, voices: Collection[str]) -> Mapping[str, Sequence[SavedClone]]:
+        return {}
+
+    async def is_clone(self, engine: str, voice: str) -> bool:
+        return False
+
+    def find_places(self, engines: Iterable[str], credential: str = "") -> list[ClonePlace]:
+        if [*engines]:
+            raise InvalidRequest("This server makes no clones.", param=PARAM)
+        return []
+
+    def check(self, places: Iterable[ClonePlace], seconds: Sequence[float], rights: CloneRights) -> None:
+        return
+
+    async def check_bill(
+        self, account: str, terms: Terms, places: Iterable[ClonePlace], voice: str | None = None
+    ) -> None:
+        return
+
+    async def check_saved(
+        self, record: VoiceRecord, engines: Iterable[str], terms: Terms | None, *, credential: str = ""
+    ) -> list[ClonePlace]:
+        return self.find_places(engines)
+
+    def statements(
+        self, record: VoiceRecord, places: Iterable[ClonePlace], payer: str
+    ) -> Sequence[Statement]:
+        return ()
+
+    def begin(self, record: VoiceRecord) -> None:
+        return
+
+    async def order(
+        self, record: VoiceRecord, places: Iterable[ClonePlace], *, payer: str = "", pays_again: bool = False
+    ) -> object:
+        return None

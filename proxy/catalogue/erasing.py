@@ -1,0 +1,54 @@
+"""Who erases what is somebody's, as its owners' handlers ask: who carries it out is a feature."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Protocol
+
+from proxy.catalogue.derived_things import OwnedRecord
+from proxy.errors import Conflict
+from proxy.storage.audit import Act
+from proxy.storage.tombstones import Tombstone
+
+Spread = Callable[[Tombstone], Awaitable[bool]]
+"""Lets every worker of this server forget, and returns whether all did."""
+
+
+class Erasing(Protocol):
+    """The erasures of one worker. `replayed` counts those that a backup had taken back when it opened."""
+
+    replayed: int
+
+    async def erase(self, record: OwnedRecord, act: Act | None = None) -> Tombstone | None:
+        """Erase something of somebody's. None: it is gone already, or something needs it."""
+        ...
+
+    async def erase_voice(self, record: OwnedRecord, act: Act | None = None) -> Tombstone:
+        """Erase a voice: nobody can use it when this returns. Raises NotFound if it is gone already."""
+        ...
+
+    async def erase_account(self, account: str) -> None:
+        """Erase all that an account has which is closed."""
+        ...
+
+    async def forget(self, tombstone: Tombstone) -> bool:
+        """Forget in this worker what any worker of this server erases, and tell whether nothing uses it."""
+        ...
+
+
+class NothingErased:
+    """Where nobody erases: then nothing of somebody's can be deleted."""
+
+    replayed = 0
+
+    async def erase(self, record: OwnedRecord, act: Act | None = None) -> Tombstone | None:
+        raise Conflict("This server erases nothing.")
+
+    async def erase_voice(self, record: OwnedRecord, act: Act | None = None) -> Tombstone:
+        raise Conflict("This server erases nothing.")
+
+    async def erase_account(self, account: str) -> None:
+        return
+
+    async def forget(self, tombstone: Tombstone) -> bool:
+        return True

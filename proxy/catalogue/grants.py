@@ -1,0 +1,78 @@
+"""What speakers have granted, as those ask who make, lend and clone voices: who keeps it is a feature.
+
+Without that feature nobody has granted anything: a voice that names a grant goes to no provider.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple, Protocol
+
+from proxy.audio.recordings.intake import TakenRecording
+from proxy.errors import InvalidRequest
+from proxy.storage.store import Condition
+from proxy.storage.voices import Compared
+
+
+class Grant(NamedTuple):
+    """What a speaker has agreed to. Only `providers` may receive the voice, None for all engines.
+
+    Receipts name it by its `digest`, which tells nothing of the speaker.
+    """
+
+    id: str
+    providers: tuple[str, ...] | None
+    digest: str
+
+
+class Grants(Protocol):
+    """The grants of all accounts."""
+
+    async def find(self, account: str, id_: str, param: str) -> Grant:
+        """Return a grant of this account. Raises NotFound, which names the parameter."""
+        ...
+
+    async def get(self, account: str, id_: str | None) -> Grant | None:
+        """Return a grant of this account, if it is there."""
+        ...
+
+    async def of_account(self, account: str) -> Mapping[str, Grant]:
+        """Return the grants of an account by id."""
+        ...
+
+    async def compare(self, account: str, taken: TakenRecording, grant: Grant | None) -> Compared | None:
+        """Compare the speaker of a recording with who has granted. None: nobody compares.
+
+        Raises NotAllowed if the operator refuses other speakers.
+        """
+        ...
+
+    def is_there(self, account: str, id_: str) -> Condition:
+        """What must be true in the commit that adds a voice by this grant."""
+        ...
+
+
+class NoGrants:
+    """Where nobody keeps grants."""
+
+    async def find(self, account: str, id_: str, param: str) -> Grant:
+        raise InvalidRequest("This server keeps no consents.", param=param)
+
+    async def get(self, account: str, id_: str | None) -> Grant | None:
+        return None
+
+    async def of_account(self, account: str) -> Mapping[str, Grant]:
+        return {}
+
+    async def compare(self, account: str, taken: TakenRecording, grant: Grant | None) -> Compared | None:
+        return None
+
+    def is_there(self, account: str, id_: str) -> Condition:
+        return Condition("1 = 0", {})
+
+
+def receivers(id_: str | None, grant: Grant | None) -> tuple[str, ...] | None:
+    """Return who may receive a voice by the grant `id_`, None for all: nobody, if the grant is gone."""
+    if id_ is None:
+        return None
+    return () if grant is None else grant.providers

@@ -1,0 +1,91 @@
+"""Who can speak a voice of a recording here, and what helps if nobody can.
+
+It is asked before anybody records anything: a voice that nothing speaks is a recording given for nothing.
+"""
+
+from __future__ import annotations
+
+from policies import routing
+from policies.plans import Terms
+from policies.routing import Decision, Model, Offer, Rules, decide, is_cloned_for
+from proxy.catalogue.catalogue import Catalogue
+from proxy.engines.gallery.listing import Galleries
+from speech_engine.licences import terms_of
+
+_HELPED = frozenset({"voice_not_available", "unsupported_language"})
+"""The refusals of a recording that another model would not make."""
+_OPERATOR = "The operator of this server can add it with:"
+
+
+class RecordingSpeakers:
+    """The models that a caller may use with a recording. Without terms, the caller is anybody."""
+
+    def __init__(self, catalogue: Catalogue, terms: Terms | None) -> None:
+        self._models = catalogue.list_models(terms)[1]
+        self._is_complete = not catalogue.awaits_models
+        self._galleries = catalogue.galleries
+        self._is_paid = terms is not None and terms.is_paid
+
+    def __repr__(self) -> str:
+        return f"<RecordingSpeakers {len(self.able(None))} of {len(self._models)} models>"
+
+    def hint(self, tag: str | None = None) -> str:
+        """Return what helps, if nobody can speak a recording in this language, or in any; else "".
+
+        It is "" too while an engine starts: nobody knows its models yet.
+        """
+        if not self._is_complete or self.able(tag):
+            return ""
+        where = f" in the language '{tag}'" if tag else ""
+        said = f"Nothing on this server can speak a voice of a recording{where}."
+        if places := self._places(tag):
+            return f"{said} A provider's clone of it can: name {' or '.join(places)} in 'engines'."
+        command = what_helps(self._galleries, tag, is_paid=self._is_paid)
+        if not command:
+            return f"{said} No model is known that the operator could add for it."
+        return f"{said} {_OPERATOR} {command}"
+
+    def able(self, tag: str | None) -> list[str]:
+        """Return the names of the models that speak recordings in this language, or in any."""
+        return [each.name for each in self.models(tag)]
+
+    def models(self, tag: str | None) -> list[Model]:
+        return [each for each in self._speaking(tag) if each.info.speaks_samples]
+
+    def _places(self, tag: str | None) -> list[str]:
+        return sorted({each.engine for each in self._speaking(tag) if is_cloned_for(each.info)})
+
+    def _speaking(self, tag: str | None) -> list[Model]:
+        return [each for each in self._models if tag is None or routing.speaks(each.info, tag)]
+
+
+def advice_for(decision: Decision, catalogue: Catalogue, terms: Terms | None) -> str:
+    """Return what helps, if a voice of recordings was refused: another model here, or one to be added."""
+    error = decision.error
+    if error is None or not decision.voice.samples or error.code not in _HELPED:
+        return ""
+    speakers = RecordingSpeakers(catalogue, terms)
+    asked = {verdict.model.name for verdict in decision.verdicts}
+    others = [each for each in speakers.models(decision.query.language) if each.name not in asked]
+    # They may not receive it, or need a longer one, or its words.
+    rules = Rules(catalogue.licences)
+    found = (
+        decide(Offer(models=tuple(others)), decision.voice, decision.query, terms, rules) if others else None
+    )
+    if found is not None and found.candidates:
+        return f"{', '.join(each.model.name for each in found.candidates)} can."
+    return speakers.hint(decision.query.language)
+
+
+def what_helps(galleries: Galleries, tag: str | None, *, is_paid: bool) -> str:
+    """Return the command that lets the server speak recordings in this language, or "" if none is known.
+
+    Without a language, it is for the one that most ask for first. The first of a gallery is its best, and one
+    that may speak for money goes before one that may not.
+    """
+    found = galleries.search(language=tag or "en", is_paid=is_paid)
+    able = sorted(
+        (each for each in found if each.entry.speaks_samples),
+        key=lambda each: not terms_of(each.entry.bound_by).paid_use,
+    )
+    return able[0].command if able else ""

@@ -1,0 +1,39 @@
+"""The words that accounts have saved, as their libraries ask for them: who keeps them is a feature."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Protocol
+
+from policies.lexicon import Words
+from proxy.storage.rows import decode_json
+
+WordRevisions = tuple[tuple[str, int, int], ...]
+"""Name, revision and time of each lexicon of an account. It differs after every change."""
+
+
+class SavedWords(Protocol):
+    """The lexicons of all accounts."""
+
+    async def revisions(self, account: str) -> WordRevisions:
+        """List what says whether a lexicon has changed. Empty: the account has none."""
+        ...
+
+    async def texts(self, account: str) -> Mapping[str, str]:
+        """Return each lexicon as the text that `read_words` reads: an account may have very many."""
+        ...
+
+
+class NoWords:
+    """Where nobody keeps words."""
+
+    async def revisions(self, account: str) -> WordRevisions:
+        return ()
+
+    async def texts(self, account: str) -> Mapping[str, str]:
+        return {}
+
+
+def read_words(text: str) -> Words:
+    words: dict[str, str] = decode_json(text)
+    return words

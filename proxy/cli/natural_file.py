@@ -1,0 +1,108 @@
+"""natural.toml as commands change it: the operator's own configuration is never written.
+
+The imports inside functions are slow, and `voxgate --help` needs none of them.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from proxy.cli.model_use import users
+from proxy.cli.tables import Line
+
+if TYPE_CHECKING:
+    from proxy.config.natural import Layer
+    from proxy.config.sections import Config
+    from proxy.engines.gallery.listing import Listed
+
+
+def own_sections(config: Config, plugin: str) -> list[str]:
+    """Return the operator's own engines of a plugin: nothing of natural.toml may change who hears them."""
+    return [
+        name
+        for name, section in config.engines.items()
+        if section.plugin == plugin and f"engines.{name}" not in config.natural
+    ]
+
+
+def use_model(config: Config, listed: Listed) -> list[Line]:
+    """Let the server speak with a model of an engine from its next start, and return what to say of that.
+
+    Return nothing if it speaks already, or if the operator has sections of that plugin: they decide there.
+    """
+    from proxy.config import config_toml, natural
+    from proxy.engines.gallery import natural_voices
+
+    if own_sections(config, listed.plugin) or users(config, listed.name):
+        return []
+    with changing_layer(config):
+        layer, model = natural_voices.with_speech(read_layer(config), listed, config_toml.built_in_models())
+        file = write_layer(config, layer)
+    engine = model.partition("/")[0]
+    return [
+        Line(f"{file} has these lines now, beneath your own configuration:"),
+        *map(Line, natural.text(natural.Layer({engine: layer.engines[engine]})).splitlines()),
+        Line(f"Restart the server: it then speaks with {model}."),
+    ]
+
+
+def forget_model(config: Config, name: str) -> None:
+    """Take a model that is gone out of natural.toml. The caller holds the store's lock."""
+    from proxy.config import config_toml
+    from proxy.engines.gallery import natural_voices
+
+    before = read_layer(config)
+    layer = natural_voices.without_model(before, name, config_toml.built_in_models())
+    if layer != before:
+        write_layer(config, layer)
+
+
+@contextmanager
+def changing_layer(config: Config) -> Iterator[None]:
+    """Be the only one who reads natural.toml, changes it and writes it. It goes with the models' lock."""
+    from proxy.engines.model_store.store import ModelStore, locked
+
+    def wait() -> None:
+        print("another command changes models; waiting for it", file=sys.stderr, flush=True)  # noqa: T201
+
+    with owned(config), locked(ModelStore(config.data), wait):
+        yield
+
+
+def read_layer(config: Config) -> Layer:
+    from proxy.config import natural
+    from proxy.config.reader import ConfigError
+
+    try:
+        return natural.read(Path(config.data)) or natural.Layer()
+    except ConfigError:
+        return natural.Layer()  # it counted for nothing
+
+
+def write_layer(config: Config, layer: Layer, remark: str = "") -> Path:
+    """Write natural.toml. Raise CommandRefused."""
+    from proxy.config import natural
+    from proxy.errors import CommandRefused
+
+    try:
+        with owned(config):
+            return natural.write(Path(config.data), layer, remark)
+    except OSError as error:
+        raise CommandRefused(f"{config.data}: {natural.FILE} cannot be written: {error.strerror}") from None
+
+
+@contextmanager
+def owned(config: Config) -> Iterator[None]:
+    """Give what root makes in the data folder to the owner of that folder."""
+    from proxy.processes import runtime
+
+    data = Path(config.data)
+    try:
+        yield
+    finally:
+        if data.exists():
+            runtime.give_to_owner(data, data.stat())

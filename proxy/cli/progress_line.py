@@ -1,0 +1,52 @@
+"""How far a build and a fetch are, side by side: on one line of a terminal, or with a line for each phase."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from proxy.cli.options import Form
+
+if TYPE_CHECKING:
+    from proxy.engines.build_progress import BuildProgress
+
+
+class ProgressLine:
+    """`build` and `fetch` are called from threads of their own, whenever there is something new."""
+
+    def __init__(self, show: Callable[[str], None], is_alive: bool) -> None:
+        self._show = show
+        self._is_alive = is_alive
+        self._said = {"fetch": "", "build": ""}
+        self._one = threading.Lock()
+
+    def build(self, progress: BuildProgress) -> None:
+        still = progress._replace(packages=0, of_packages=0)
+        self._tell("build", str(progress if self._is_alive else still))
+
+    def fetch(self, what: str, done: int, of: int) -> None:
+        megabytes = f"{done / 1e6:,.0f} of {of / 1e6:,.0f} MB" if self._is_alive else f"{of / 1e6:,.0f} MB"
+        self._tell("fetch", f"{what}: {megabytes}" if of else what)
+
+    def _tell(self, lane: str, text: str) -> None:
+        with self._one:
+            if self._said[lane] == text:
+                return
+            self._said[lane] = text
+            self._show(" · ".join(filter(None, self._said.values())) if self._is_alive else text)
+
+
+@contextmanager
+def progress_line(form: Form) -> Iterator[ProgressLine]:
+    """Show progress on stderr. With --json there is none."""
+    from rich.console import Console
+    from rich.markup import escape
+
+    console = Console(stderr=True, soft_wrap=True, highlight=False, quiet=form is True)
+    if not console.is_terminal:
+        yield ProgressLine(lambda text: console.print(escape(text)), is_alive=False)
+        return
+    with console.status("") as status:
+        yield ProgressLine(lambda text: status.update(escape(text[: console.width - 4])), is_alive=True)

@@ -1,0 +1,48 @@
+"""The finding: one line of the result of `voxgate check` and `voxgate doctor`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Literal
+
+import msgspec
+
+from speech_engine import ModelInfo
+
+
+class Finding(msgspec.Struct, frozen=True):
+    """The thing that was checked, the verdict, and what to do. Only the verdict `wrong` makes a command fail.
+
+    `name` tells things of one kind apart: engines, plans, rules. A `note` needs no action.
+    """
+
+    what: str
+    verdict: Literal["ok", "note", "wrong"]
+    found: str
+    do: str = ""
+    name: str = ""
+
+
+def ok(what: str, found: str, *, name: str = "") -> Finding:
+    return Finding(what, "ok", found, name=name)
+
+
+def note(what: str, found: str, do: str = "", *, name: str = "") -> Finding:
+    return Finding(what, "note", found, do, name)
+
+
+def wrong(what: str, found: str, do: str = "", *, name: str = "") -> Finding:
+    return Finding(what, "wrong", found, do, name)
+
+
+class ProbeResults(msgspec.Struct, frozen=True):
+    """The models of the engines that answered, the voices of those that know all theirs, and the
+    languages of the front-ends. `address` is where the running server listens."""
+
+    models: Mapping[str, tuple[ModelInfo, ...]] = {}
+    voices: Mapping[str, frozenset[str]] = {}
+    front_ends: Mapping[str, frozenset[str]] = {}
+    address: str = ""
+
+
+NO_RESULTS = ProbeResults()

@@ -1,0 +1,79 @@
+"""Which addresses a file may come from: https, or http on this machine alone.
+
+The names of hosts are judged, and not what they resolve to: a name that somebody gave to a number inside a
+network is as good as any other. Behind a redirect, TLS is what keeps such a service from answering.
+"""
+
+from __future__ import annotations
+
+import re
+import socket
+from ipaddress import IPv4Address, IPv6Address, ip_address
+from typing import NamedTuple
+from urllib.parse import urlsplit
+
+_PORTS = {"https": 443, "http": 80}
+_HOST = re.compile(r"[a-z0-9._:-]+")
+"""Other letters have spellings that mean a number."""
+_LOCALHOST = "localhost"
+_LOCAL_NAMES = {_LOCALHOST, "localhost.localdomain", "localhost6", "ip6-localhost", "ip6-loopback"}
+
+
+class UnsafeAddress(Exception):
+    """An address from which nothing is fetched. The message says why."""
+
+
+class Address(NamedTuple):
+    """An address that may be asked. Its `origin` is what credentials belong to."""
+
+    url: str
+    origin: tuple[str, str, int]
+    is_local: bool
+
+    @property
+    def host(self) -> str:
+        return self.origin[1]
+
+
+def parse_address(url: str, came_from: Address | None = None) -> Address:
+    """Return an address. `came_from` is the one that redirects to it. Raise UnsafeAddress.
+
+    From elsewhere, no redirect leads to this machine, or to a number of a network that is not the internet.
+    """
+    try:
+        parts = urlsplit(url)
+        host, port = (parts.hostname or "").casefold(), parts.port
+    except ValueError:
+        raise UnsafeAddress(f"{url[:200]!r} is no address") from None
+    if not _HOST.fullmatch(host) or parts.scheme not in _PORTS or not url.isprintable() or " " in url:
+        raise UnsafeAddress(f"{url[:200]!r} is no address that begins with https://")
+    if parts.username is not None or parts.password is not None:
+        raise UnsafeAddress(f"the address of {host} has a password in it")
+    number = _number_of(host)
+    is_local = number.is_loopback if number else host.rstrip(".") == _LOCALHOST
+    if came_from is not None and not came_from.is_local and came_from.host != host:
+        if is_local or _is_local_name(host.rstrip(".")):
+            raise UnsafeAddress(f"{came_from.host} leads to this machine itself")
+        if number and not number.is_global:
+            raise UnsafeAddress(f"{came_from.host} leads to {host}, which is not in the internet")
+    if parts.scheme == "http" and not is_local:
+        raise UnsafeAddress(f"http://{host} is not encrypted; use https://")
+    return Address(url, (parts.scheme, host, port or _PORTS[parts.scheme]), is_local)
+
+
+def _is_local_name(name: str) -> bool:
+    return name in _LOCAL_NAMES or name.endswith(f".{_LOCALHOST}")
+
+
+def _number_of(host: str) -> IPv4Address | IPv6Address | None:
+    """Return the number that a host is written as, in any form that a system takes for one."""
+    try:
+        number = ip_address(host)
+    except ValueError:
+        try:
+            return IPv4Address(socket.inet_aton(host.rstrip(".")))  # 127.1, 2130706433, 0x7f.1
+        except OSError:
+            return None
+    if isinstance(number, IPv6Address):
+        return number.ipv4_mapped or number.sixtofour or number
+    return number

@@ -1,0 +1,79 @@
+"""What has come of a file: its bytes in a `.part`, beside what its server told of it.
+
+Only the same file of the same server is gone on with. So what was told is written before the first byte.
+No link is followed: root may pull into a folder that the server's user can write.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO
+
+import msgspec
+
+_MOST_TOLD_BYTES = 64 * 1024
+
+
+class Told(msgspec.Struct, frozen=True):
+    """What a server told of a file. Only one with an `etag` can be gone on with."""
+
+    url: str = ""
+    etag: str = ""
+    size: int = 0
+    digest: str = ""
+
+
+@contextmanager
+def opened_anew(path: Path) -> Iterator[IO[bytes]]:
+    """Create a file in place of whatever has its name. In the end it is on disk."""
+    path.unlink(missing_ok=True)
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        yield file
+        file.flush()
+        os.fsync(descriptor)
+
+
+class PartFile:
+    def __init__(self, folder: Path, name: str) -> None:
+        self.path = folder / f"{name}.part"
+        self._told = folder / f"{name}.told"
+
+    def __repr__(self) -> str:
+        return f"<PartFile {self.path.name}, {self.size:,} bytes>"
+
+    @property
+    def size(self) -> int:
+        try:
+            return self.path.lstat().st_size
+        except FileNotFoundError:
+            return 0
+
+    def told(self) -> Told:
+        try:
+            # Else the open of a pipe would wait for somebody who writes.
+            descriptor = os.open(self._told, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+            with os.fdopen(descriptor, "rb") as file:
+                return msgspec.json.decode(file.read(_MOST_TOLD_BYTES), type=Told)
+        except (OSError, msgspec.MsgspecError):
+            return Told()
+
+    @contextmanager
+    def open(self, begin: int, told: Told) -> Iterator[IO[bytes]]:
+        """Open the part to write on from a place. What lay behind it is gone. In the end it is on disk."""
+        descriptor = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+        with os.fdopen(descriptor, "wb") as file:
+            os.ftruncate(descriptor, begin)
+            with opened_anew(self._told) as beside:
+                beside.write(msgspec.json.encode(told))
+            file.seek(begin)
+            yield file
+            file.flush()
+            os.fsync(descriptor)
+
+    def forget(self) -> None:
+        for path in (self.path, self._told):
+            path.unlink(missing_ok=True)

@@ -1,0 +1,233 @@
+"""What a feature is: a folder that app.py opens with the rest of the server in its hands.
+
+A feature knows the kernel and no other feature. What others may ask of it has a protocol in the kernel, with
+a stand-in for a server that leaves it out. `proxy/features/__init__.py` is the list of all, in the order in
+which they open: who is asked opens first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Iterator, Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+from proxy.api_admin.admin_tools import AdminTools
+from proxy.audio.recordings.decoder import Decoder
+from proxy.audio.recordings.intake import RecordingIntake
+from proxy.catalogue.catalogue import Catalogue
+from proxy.catalogue.clones import Cloning, NoClones
+from proxy.catalogue.derived_things import DerivedThings, VoiceFiles, VoiceMemory
+from proxy.catalogue.erased_voices import ErasedVoices
+from proxy.catalogue.erasing import Erasing, NothingErased, Spread
+from proxy.catalogue.grants import Grants, NoGrants
+from proxy.catalogue.library import Library
+from proxy.catalogue.library_editor import LibraryEditor
+from proxy.catalogue.purges import NoPurges, Purges
+from proxy.catalogue.saved_voices import VoiceTies
+from proxy.catalogue.saved_words import NoWords, SavedWords
+from proxy.config.config_toml import Config
+from proxy.config.finding import Finding, ProbeResults
+from proxy.engines.engine_list import Engines
+from proxy.engines.registry import Registry
+from proxy.engines.sample_source import SampleSource
+from proxy.http.endpoint import Endpoint
+from proxy.kept.vault import Vault
+from proxy.ledger import Ledger
+from proxy.ledger.budgets import Budgets
+from proxy.speech.call import SpeechCall
+from proxy.speech.recent_plans import Concern
+from proxy.speech.sound_filter import Treat
+from proxy.speech.source import NothingKept, Source
+from proxy.storage.store import Store
+from proxy.storage.tables import Tables
+from proxy.telemetry.metrics import Metrics
+
+
+class House(NamedTuple):
+    """What a feature finds when it opens: the kernel, and what the features before it give.
+
+    `spread` lets every worker of this server forget something. A command has no other worker.
+    """
+
+    config: Config
+    registry: Registry
+    store: Store
+    vault: Vault
+    ledger: Ledger
+    decoder: Decoder
+    intake: RecordingIntake
+    samples: SampleSource
+    engines: Engines | None
+    metrics: Metrics
+    erased: ErasedVoices
+    front_end_revision: Callable[[str], str]
+    spread: Spread | None = None
+    erasing: Erasing = NothingErased()
+    grants: Grants = NoGrants()
+    clones: Cloning = NoClones()
+    words: SavedWords = NoWords()
+    source: Source = NothingKept()
+    purges: Purges = NoPurges()
+
+    @property
+    def ties(self) -> VoiceTies:
+        return VoiceTies(self.grants, self.clones)
+
+    def library(self, config: Config) -> Library:
+        return Library(self.store, self.vault, self.ties, self.words, config.lexicons)
+
+    def editor(self, library: Library, config: Config, catalogue: Catalogue | None = None) -> LibraryEditor:
+        return LibraryEditor(
+            self.store, self.vault, library, self.purges, self.clones, config.voices, catalogue
+        )
+
+
+class Served(NamedTuple):
+    """What a feature adds to one revision of the configuration: endpoints for clients and operators, and what
+    listens to answers. `treat` says what is done to their sound, `check_provenance` refuses requests for a
+    proof, and `ended` is told of each answer."""
+
+    client: Sequence[Endpoint] = ()
+    admin: Sequence[Endpoint] = ()
+    concerns: Sequence[Concern] = ()
+    treat: Treat | None = None
+    check_provenance: Callable[[], None] | None = None
+    ended: Sequence[Callable[[SpeechCall], None]] = ()
+
+
+class HouseRevision(NamedTuple):
+    """What a feature finds in each revision of the configuration. Without engines, nobody has budgets."""
+
+    config: Config
+    admin_tools: AdminTools
+    library: Library
+    purges: Purges
+    editor: LibraryEditor
+    budgets: Budgets | None = None
+
+
+def nothing_served(_revision: HouseRevision) -> Served:
+    return Served()
+
+
+async def nothing_left() -> None:
+    """Finish nothing."""
+
+
+async def nothing_elsewhere(_voice: str) -> bool:
+    """Say that nothing of a voice is elsewhere."""
+    return True
+
+
+def nothing_reached(_things: DerivedThings) -> None:
+    """Have no use of what is derived of voices."""
+
+
+class Opened(NamedTuple):
+    """An open feature, and what it gives. An erasure reaches its `memories` and `files`.
+
+    `reach` is told of all that is derived of voices, at each revision, and `is_gone` tells whether nothing of
+    an erased voice is left elsewhere, after a moment. A command waits until `catch_up` has
+    finished what a killed server left; in a server, worker number 0 alone runs `alone` to its end.
+    """
+
+    at: Callable[[HouseRevision], Served] = nothing_served
+    reach: Callable[[DerivedThings], None] = nothing_reached
+    catch_up: Callable[[], Awaitable[None]] = nothing_left
+    alone: Sequence[Callable[[], Coroutine[None, None, None]]] = ()
+    is_gone: Callable[[str], Awaitable[bool]] = nothing_elsewhere
+    erasing: Erasing | None = None
+    grants: Grants | None = None
+    clones: Cloning | None = None
+    words: SavedWords | None = None
+    source: Source | None = None
+    purges: Purges | None = None
+    memories: Sequence[VoiceMemory] = ()
+    files: Sequence[VoiceFiles] = ()
+
+
+Check = Callable[[Config, Registry, ProbeResults], Iterable[Finding]]
+"""What `voxgate check` says of a configuration."""
+
+
+class BackedUp(NamedTuple):
+    """A file of the data folder that a whole backup has.
+
+    `check` raises for content that would do harm. `merge` puts that of a backup beside what there is, and the
+    backup has it after all else; without, it takes the place of the other.
+    """
+
+    name: str
+    most_bytes: int
+    check: Callable[[bytes, str], object] | None = None
+    merge: Callable[[Path, Path], None] | None = None
+
+
+class Feature(NamedTuple):
+    """A feature as the list has it. To read it loads nothing heavy: `open` imports what it needs.
+
+    Its tables are there even where it does not open.
+    """
+
+    name: str
+    open: Callable[[House], AbstractAsyncContextManager[Opened]]
+    tables: Tables = ()
+    backed_up: tuple[BackedUp, ...] = ()
+    checks: tuple[Check, ...] = ()
+    doctor: tuple[tuple[str, Callable[[Config], Iterator[Finding]]], ...] = ()
+
+
+class OpenHouse(NamedTuple):
+    """The house with all that its features give, and the features."""
+
+    house: House
+    features: tuple[Opened, ...]
+
+    def reach(self, things: DerivedThings) -> None:
+        """Tell all features what is derived of voices: the kernel's things, and their own."""
+        memories = [memory for feature in self.features for memory in feature.memories]
+        files = [each for feature in self.features for each in feature.files]
+        whole = DerivedThings(
+            (*things.memories, *memories), (*things.files, *files), things.drop, self._is_gone
+        )
+        for feature in self.features:
+            feature.reach(whole)
+
+    async def _is_gone(self, voice: str) -> bool:
+        return all([await feature.is_gone(voice) for feature in self.features])
+
+    async def catch_up(self) -> None:
+        """Finish what a killed server has left."""
+        for feature in self.features:
+            await feature.catch_up()
+
+    def at(self, revision: HouseRevision) -> Served:
+        """Return what all features add to a revision of the configuration."""
+        served = [feature.at(revision) for feature in self.features]
+        return Served(
+            client=[endpoint for each in served for endpoint in each.client],
+            admin=[endpoint for each in served for endpoint in each.admin],
+            concerns=[concern for each in served for concern in each.concerns],
+            treat=next((each.treat for each in served if each.treat is not None), None),
+            check_provenance=next((each.check_provenance for each in served if each.check_provenance), None),
+            ended=[note for each in served for note in each.ended],
+        )
+
+
+@asynccontextmanager
+async def open_features(house: House, features: Sequence[Feature]) -> AsyncIterator[OpenHouse]:
+    """Open features, each with what those before it give. They close in the opposite order."""
+    opened = []
+    async with AsyncExitStack() as stack:
+        for feature in features:
+            opened.append(each := await stack.enter_async_context(feature.open(house)))
+            house = house._replace(
+                erasing=each.erasing or house.erasing,
+                grants=each.grants or house.grants,
+                clones=each.clones or house.clones,
+                words=each.words or house.words,
+                source=each.source or house.source,
+                purges=each.purges or house.purges,
+            )
+        yield OpenHouse(house, tuple(opened))

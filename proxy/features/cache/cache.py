@@ -1,0 +1,303 @@
+"""The audio cache: an account gets the same clip again, and no engine speaks.
+
+Of equal requests one is spoken, and the others wait for it. A lock on the disk does the same for the workers
+of one machine.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Coroutine
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import structlog
+
+from policies.plans import Terms
+from proxy.config.sections import Config
+from proxy.errors import RequestFailed
+from proxy.features.cache import records as clips
+from proxy.features.cache import rules as caching
+from proxy.features.cache.flights import Flights, Landing
+from proxy.features.cache.lookup import CacheSearch, CacheTap
+from proxy.features.cache.metrics import CacheMetrics
+from proxy.features.cache.names import CacheQuestion, ClipOwner, Names
+from proxy.features.cache.replay import Replay
+from proxy.features.cache.shelf import ClipRecording, Shelf
+from proxy.kept import secret
+from proxy.speech.call import SpeechCall
+from proxy.speech.planning import SpeechPlan
+from proxy.speech.source import LookUp
+from proxy.speech.speech_request import SpeechRequest
+from proxy.storage.disk_names import DiskName
+from proxy.storage.store import StorageFailed, Store
+from proxy.telemetry.background import RepeatingTask
+from proxy.telemetry.metrics import Metrics
+
+_MEGABYTE = 1_000_000
+_DAY_S = 24 * 60 * 60.0
+_SWEEP_S = 60 * 60.0
+_END_S = 5.0
+_KNOWN_S = 10.0
+"""After this time every worker knows that a voice or a word is gone: it reads them every five seconds."""
+
+_NOTHING = LookUp()
+
+_log = structlog.get_logger()
+
+_Purge = Callable[[Store], Awaitable[set[DiskName]]]
+
+
+class Cache:
+    """The cache of one worker. If the disk or the index fails, requests are spoken as if there were no cache.
+
+    That failure is logged once, until the cache works again.
+    """
+
+    def __init__(self, shelf: Shelf, names: Names, metrics: CacheMetrics) -> None:
+        self._shelf = shelf
+        self._names = names
+        self._metrics = metrics
+        self._flights = Flights()
+        self._ending: set[asyncio.Task[None]] = set()
+        self._later: set[asyncio.Task[None]] = set()
+        self._is_on = False
+        self._is_failing = False
+
+    def __repr__(self) -> str:
+        return f"<Cache of {self._shelf!r}, {self._flights!r}>"
+
+    def revise(self, config: Config) -> None:
+        section = config.cache
+        self._names.revise(config)
+        self._is_on = section.on
+        self._shelf.folder.most_bytes = section.megabytes * _MEGABYTE
+        self._shelf.folder.kept_s = section.days * _DAY_S
+
+    def is_used(self, request: SpeechRequest, terms: Terms) -> bool:
+        """Tell whether this request may be answered from the cache, and kept there."""
+        if not self._shelf.folder.most_bytes:
+            return False
+        return caching.uses_cache(request.cache, terms.cache, self._is_on)
+
+    def name_without_text(self, account: str, request: SpeechRequest, plan: SpeechPlan) -> bytes:
+        """Return what names the clip besides its text, if the first candidates speak."""
+        speakers = [part.candidates[0].model.name for part in plan.parts]
+        return self._names.without_text(CacheQuestion(account, request, plan), speakers)
+
+    def path(self, name_without_text: bytes, text: str) -> str:
+        """Return where the clip is."""
+        return self._shelf.path(self._names.with_text(name_without_text, text))
+
+    async def look_up(self, call: SpeechCall, first_audio_s: float) -> LookUp:
+        """Look up the clip of a call. The sound of an answer that its tap hears to the end is kept.
+
+        If an equal request is being spoken, this one waits for it, unless that one waits for its own client.
+        """
+        if call.clip is None:
+            return _NOTHING
+        if (clip := self._shelf.find_in_memory(call.clip)) is not None:
+            self._metrics.hit()
+            return LookUp(Replay(clip, self._shelf.threads), None, "hit")
+        question = CacheQuestion(call.caller.account, call.request, call.plan)
+        return await self._search(call, question, caching.patience_s(first_audio_s))
+
+    async def purge_voice(self, account: str | None, voice_id: str) -> None:
+        """Delete the clips by this voice. Speech that is under way is not kept either.
+
+        Without an account this is for the clips of all accounts.
+        """
+        await self._purge_twice(lambda store: clips.purge_voice(store, account, voice_id))
+
+    def forget_voice(self, voice: str, digests: Collection[str]) -> None:
+        """Forget the clips in memory: an erasure is rare, and they are read again."""
+        del voice, digests
+        self._shelf.forget_memory()
+
+    async def remove_voice(self, voice: str, *, is_late: bool) -> None:
+        """Remove all clips of an erased voice. What is being recorded is not kept: see storage/clips.py.
+
+        If it `is_late`, the rows may be gone, and their files still be there. Raises OSError, StorageFailed.
+        """
+        await self._shelf.purge(lambda store: clips.purge_voice(store, None, voice))
+        if is_late:
+            await self._shelf.tidy()
+
+    async def purge_lexicon(self, account: str) -> None:
+        """Delete the clips of the account that were spoken with a lexicon."""
+        await self._purge_twice(lambda store: clips.purge_lexicons(store, account))
+
+    async def purge_account(self, account: str) -> None:
+        """Delete the clips of this account."""
+        await self._purge_twice(lambda store: clips.purge_account(store, account))
+
+    async def sweep(self) -> None:
+        """Remove the clips that are too old, and make room for new ones."""
+        try:
+            swept = await self._shelf.folder.sweep(by_use=True)
+        except OSError as error:
+            self._tell(error)
+        else:
+            self._metrics.swept(swept.removed, swept.left_bytes)
+
+    async def tidy(self) -> None:
+        """Sweep, and remove files without rows and rows without files."""
+        await self.sweep()
+        try:
+            await self._shelf.tidy()
+        except (OSError, StorageFailed) as error:
+            self._tell(error)
+
+    async def close(self) -> None:
+        for task in self._later:
+            task.cancel()
+        if self._ending or self._later:
+            await asyncio.wait(self._ending | self._later, timeout=_END_S)
+        self._shelf.close()
+
+    async def _search(self, call: SpeechCall, question: CacheQuestion, patience_s: float) -> LookUp:
+        search = CacheSearch(self._shelf, self._flights, Path(call.clip or ""), patience_s)
+        began = time.monotonic()
+        try:
+            await self._run(search)
+            recording = self._record(search, question)
+        except BaseException:
+            self._leave(search, None, question)
+            raise
+        # A request that waited longer still has half of the time to first audio left.
+        waited_s = min(time.monotonic() - began, patience_s)
+
+        def end(tap: CacheTap, error: BaseException | None) -> None:
+            flight = search.flight
+            is_failure = isinstance(error, RequestFailed | StorageFailed)
+            if is_failure and flight is not None and flight.age_s > patience_s:
+                # A slow failure would come to each of the others in turn.
+                flight.land("alone")
+            self._leave(search, tap, question)
+
+        (self._metrics.missed if search.clip is None else self._metrics.hit)()
+        tap = CacheTap(call, recording, search.flight, end)
+        if search.clip is not None:
+            return LookUp(Replay(search.clip, self._shelf.threads), tap, "hit", waited_s)
+        return LookUp(None, tap, "off" if recording is None else "miss", waited_s)
+
+    def _leave(self, search: CacheSearch, tap: CacheTap | None, question: CacheQuestion) -> None:
+        if search.clip is not None:
+            search.clip.close()
+        if search.flight is not None:
+            # Nobody waits for this: not the client's last bytes, and not a request that is cancelled.
+            self._start(self._ending, self._land(search, tap, question))
+
+    async def _run(self, search: CacheSearch) -> None:
+        try:
+            await search.run()
+        except TimeoutError:
+            pass
+        except OSError as error:
+            self._tell(error)
+        if search.flight is not None and search.lock is None:
+            search.flight.land("again")
+
+    def _record(self, search: CacheSearch, question: CacheQuestion) -> ClipRecording | None:
+        lock, flight = search.lock, search.flight
+        if search.clip is not None or lock is None or flight is None:
+            return None
+
+        def stop_recording(error: OSError | None) -> None:
+            flight.land("alone")
+            if error is not None:
+                self._tell(error)
+
+        return self._shelf.record(lock, ClipOwner.of(question), stop_recording)
+
+    async def _land(self, search: CacheSearch, tap: CacheTap | None, question: CacheQuestion) -> None:
+        landing: Landing = "again"
+        recording = None if tap is None else tap.recording
+        try:
+            if tap is not None and recording is not None:
+                landing = await self._end(recording, tap, search.path, question)
+            elif search.lock is not None:
+                await self._shelf.release(search.lock)
+        except (OSError, StorageFailed) as error:
+            self._tell(error)
+        finally:
+            assert search.flight is not None
+            search.flight.land(landing)
+        if recording is not None and recording.is_kept and self._shelf.folder.count(recording.size):
+            await self.sweep()
+
+    async def _end(
+        self, recording: ClipRecording, tap: CacheTap, path: Path, question: CacheQuestion
+    ) -> Landing:
+        """Keep the clip under the name of the real speakers. The requests that wait take it as well."""
+        if tap.about is None:
+            await self._shelf.drop(recording)
+            return "again"
+        path = path.with_name(self._names.clip_name(question, tap.speakers))
+        if not await self._shelf.keep(recording, tap.about, path):
+            return "again"
+        self._is_failing = False
+        self._metrics.stored()
+        return path
+
+    async def _purge_twice(self, purge: _Purge) -> None:
+        await self._purge(purge)
+        self._start(self._later, self._purge_again(purge))
+
+    async def _purge_again(self, purge: _Purge) -> None:
+        await asyncio.sleep(_KNOWN_S)
+        await self._purge(purge)
+
+    async def _purge(self, purge: _Purge) -> None:
+        try:
+            await self._shelf.purge(purge)
+        except (OSError, StorageFailed) as error:
+            _log.error("cache.purge.failed", reason=_reason(error))
+
+    def _start(self, tasks: set[asyncio.Task[None]], work: Coroutine[None, None, None]) -> None:
+        task = asyncio.create_task(work)
+        tasks.add(task)
+        task.add_done_callback(tasks.discard)
+
+    def _tell(self, error: OSError | StorageFailed) -> None:
+        self._metrics.failed()
+        if not self._is_failing:
+            self._is_failing = True
+            _log.warning("cache.keep.failed", reason=_reason(error))
+
+
+@asynccontextmanager
+async def open_cache(
+    config: Config,
+    store: Store,
+    front_end_revision: Callable[[str], str],
+    metrics: Metrics,
+) -> AsyncIterator[Cache]:
+    data = Path(config.data)
+    names = Names(await _secret(data / "cache-key"), front_end_revision)
+    cache = Cache(
+        Shelf(data / "cache", store, names.folder_id, config.server.workers),
+        names,
+        CacheMetrics(metrics.registry),
+    )
+    cache.revise(config)
+    # At once, and every hour: without requests, too, no clip stays for longer than it may.
+    sweeping = RepeatingTask("sweep of the audio cache", cache.tidy, _SWEEP_S, metrics)
+    try:
+        yield cache
+    finally:
+        await sweeping.close()
+        await cache.close()
+
+
+async def _secret(file: Path) -> bytes:
+    try:
+        return await asyncio.to_thread(secret.ensure, file, is_cheap=True)
+    except OSError as error:
+        _log.warning("cache.secret.failed", reason=error.strerror)
+        return secret.for_now()
+
+
+def _reason(error: OSError | StorageFailed) -> str | None:
+    return error.strerror if isinstance(error, OSError) else str(error)

@@ -1,0 +1,147 @@
+"""The look-up of one request: how it is done, and what it finds.
+
+It finds a kept clip, the clip that an equal request makes just now, the right to make a clip, or nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from proxy.features.cache.clips import About, Clip
+from proxy.features.cache.flights import Flight, Flights
+from proxy.features.cache.shelf import ClipRecording, Shelf
+from proxy.kept.locked_files import Lock
+from proxy.ledger import Spent
+from proxy.speech.call import SpeechCall
+from proxy.speech.speech_stream import Speech
+from proxy.speech.tap import Tap
+
+_LOOK_AGAIN_S = 0.05
+"""The pause while another worker speaks: workers share nothing but the folder."""
+
+
+class CacheTap(Tap):
+    """Records an answer that is to be kept, and tells the search when its request is over.
+
+    `about` and `speakers` (one for each part) are there once the sound is whole.
+    """
+
+    def __init__(
+        self,
+        call: SpeechCall,
+        recording: ClipRecording | None,
+        flight: Flight | None,
+        on_end: Callable[[CacheTap, BaseException | None], None],
+    ) -> None:
+        self.recording = recording
+        self.about: About | None = None
+        self.speakers: tuple[str, ...] = ()
+        self._call = call
+        self._flight = flight
+        self._on_end = on_end
+        self._is_finished = False
+        self._speech: Speech | None = None
+
+    def __repr__(self) -> str:
+        return f"<CacheTap of {self.recording!r}>"
+
+    def begin(self, speech: Speech) -> None:
+        self._speech = speech
+        if self._flight is not None and self._call.is_paced:
+            # It takes as long as it is heard: equal requests speak for themselves.
+            self._flight.land("alone")
+
+    def chunk(self, data: bytes) -> None:
+        """From now on the flight waits for this client."""
+        if self.recording is not None and self._flight is not None:
+            self.recording.add(data)
+            self._flight.hold_up()
+
+    def taken(self) -> None:
+        if self._flight is not None:
+            self._flight.resume()
+
+    def settle(self, spent: Spent) -> Spent:
+        speech = self._speech
+        if self.recording is not None and speech is not None:
+            words = speech.words
+            # A part that was passed over has the name that the search will give it.
+            parts = self._call.tally.parts
+            self.speakers = tuple(run.speaker or run.candidates[0].model.name for run in parts)
+            self.about = About(
+                spoken_by=speech.engine,
+                engine=spent.engine,
+                model=spent.model,
+                samples=spent.samples,
+                sample_rate_hz=speech.sample_rate_hz,
+                words=None if words is None else tuple(words),
+                audio_bytes=self.recording.size,
+            )
+        return spent
+
+    def finish(self) -> None:
+        self._is_finished = True
+
+    def end(self, error: BaseException | None) -> None:
+        if not self._is_finished:
+            self.about = None
+        self._on_end(self, error)
+
+
+class CacheSearch:
+    """One search. It ends with `clip`, or with `flight` and mostly `lock`, or with nothing.
+
+    In the last case the request is spoken as if there were no cache. If the search is cancelled, its caller
+    releases what the search holds.
+    """
+
+    def __init__(self, shelf: Shelf, flights: Flights, path: Path, patience_s: float) -> None:
+        self.path = path
+        self.clip: Clip | None = None
+        self.flight: Flight | None = None
+        self.lock: Lock | None = None
+        self._shelf = shelf
+        self._flights = flights
+        self._patience_s = patience_s
+
+    async def run(self) -> None:
+        """Search for at most `patience_s` in each step. Raise OSError if the disk fails or is slow.
+
+        The steps are those of the disk, the wait for an equal request, and the wait for another worker.
+        """
+        self.clip = await self._find(self.path)
+        while self.clip is None:
+            other = self._flights.of(self.path)
+            landing = None if other is None else await other.wait(self._patience_s)
+            if landing == "alone":
+                return
+            if landing is not None:
+                self.clip = await self._find(self.path if landing == "again" else landing)
+            elif self._flights.of(self.path) is other:
+                self.flight = self._flights.begin(self.path)
+                await self._take_lock(is_held=other is not None)
+                return
+
+    async def _take_lock(self, is_held: bool) -> None:
+        """Take the lock of the name, or a lock of another name if the right one is held for too long.
+
+        Those who wait in this worker then wait for us, and do not all speak at once.
+        """
+        path, ends = self.path, time.monotonic() + self._patience_s
+        while self.lock is None and self.clip is None:
+            if is_held or time.monotonic() > ends:
+                path = self.path.with_name(f"{self.path.name}-{secrets.token_hex(4)}")
+            async with asyncio.timeout(self._patience_s):
+                self.lock = await self._shelf.folder.take(path)
+            # The last owner of the lock may have kept an answer since our last search.
+            self.clip = await self._find(self.path)
+            if self.lock is None and self.clip is None:
+                await asyncio.sleep(_LOOK_AGAIN_S)
+
+    async def _find(self, path: Path) -> Clip | None:
+        async with asyncio.timeout(self._patience_s):
+            return await self._shelf.find(path)

@@ -1,0 +1,132 @@
+"""The name of a clip, made of everything that changes its sound, and the owner of the clip."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import msgspec
+
+import proxy
+from proxy.config.sections import Config
+from proxy.features.cache import rules as caching
+from proxy.features.cache.rules import SpeakerUse
+from proxy.speech.client_fields import extra_of
+from proxy.speech.planning import Part, SpeechPlan
+from proxy.speech.speech_request import SpeechRequest
+
+RESOLVED = frozenset({"model", "voice", "cast", "mix", "language", "by_sentence", "lexicon"})
+"""Fields of a request that the plan makes exact. The parts of the plan stand for them in the name."""
+
+OF_SPEAKERS = frozenset({"instructions", "extra"})
+"""Fields that only some models follow. They are in the name of what such a model speaks."""
+
+UNHEARD = frozenset({"answer", "cache", "ignored", "provenance"})
+"""Fields that change the form of an answer, but not its sound."""
+
+UNHEARD_OF_PART = frozenset({"estimated_s", "characters", "source", "route"})
+"""Fields of a part that are for routing and for the bill."""
+
+_HEARD = tuple(
+    field
+    for field in SpeechRequest.__struct_fields__
+    if field not in RESOLVED | OF_SPEAKERS | UNHEARD and field != "text"
+)
+
+_TAG_DIGITS = 24
+
+
+class CacheQuestion(NamedTuple):
+    """An account's request and its plan."""
+
+    account: str
+    request: SpeechRequest
+    plan: SpeechPlan
+
+    def __repr__(self) -> str:
+        return f"<CacheQuestion {self.request!r}>"
+
+
+class ClipOwner(NamedTuple):
+    """The account, the voices and the lexicon of a clip. If one of them goes, the clip is purged."""
+
+    account: str
+    voices: frozenset[str]
+    has_lexicon: bool
+
+    @classmethod
+    def of(cls, question: CacheQuestion) -> ClipOwner:
+        plan = question.plan
+        return cls(question.account, plan.voices, any(part.lexicon.digest for part in plan.parts))
+
+
+class Names:
+    """`front_end_revision` gives the revision of a front-end's rules."""
+
+    def __init__(self, secret: bytes, front_end_revision: Callable[[str], str]) -> None:
+        self._secret = secret
+        self._front_end_revision = front_end_revision
+        self._settings: dict[str, str] = {}
+
+    @property
+    def folder_id(self) -> str:
+        """Tells this data folder from those of other machines with the same database."""
+        return self._tag("folder", b"")
+
+    def revise(self, config: Config) -> None:
+        """Take the settings of engines and front-ends into the names: other settings may sound different."""
+        engines = {
+            name: (each.plugin, each.settings, *([each.credentials] if each.credentials else ()))
+            for name, each in config.engines.items()
+        }
+        front_ends = {name: each.settings for name, each in config.front_ends.items()}
+        self._settings = {
+            f"{kind}/{name}": self._tag("settings", msgspec.msgpack.encode(settings, order="deterministic"))
+            for kind, sections in (("engine", engines), ("front-end", front_ends))
+            for name, settings in sections.items()
+        }
+
+    def clip_name(self, question: CacheQuestion, speakers: Sequence[str]) -> str:
+        """Return the clip's name if these speakers speak the parts. A speaker is an `engine/model`."""
+        return self.with_text(self.without_text(question, speakers), question.request.text)
+
+    def with_text(self, name_without_text: bytes, text: str) -> str:
+        return caching.tag(self._secret, name_without_text + msgspec.msgpack.encode(text))
+
+    def without_text(self, question: CacheQuestion, speakers: Sequence[str]) -> bytes:
+        """Return everything of the clip's name but the text, which is the same for the next text."""
+        request, parts = question.request, question.plan.parts
+        voiced = [self._voiced(request, part, speaker) for part, speaker in zip(parts, speakers, strict=True)]
+        # Another version of the server may cut, fit, mark or encode in another way.
+        sound = [proxy.__version__, *(getattr(request, field) for field in _HEARD)]
+        if (treatment := question.plan.treatment_of(speakers[0])) is not None:
+            sound.append(treatment.filter and treatment.filter.key)
+        return caching.name_without_text(question.account, sound, voiced)
+
+    def _tag(self, kind: str, data: bytes) -> str:
+        return caching.tag(self._secret, kind.encode() + b"\0" + data)[:_TAG_DIGITS]
+
+    def _voiced(self, request: SpeechRequest, part: Part, speaker: str) -> SpeakerUse:
+        candidate = next(each for each in part.candidates if each.model.name == speaker)
+        model = candidate.model
+        return SpeakerUse(
+            start=part.start,
+            end=0 if part.end == len(request.text) else part.end,
+            language=part.language,
+            voice=part.voice.id,
+            revision=part.voice.revision,
+            model=model.name,
+            checkpoint=model.info.digest,
+            engine_voice=candidate.voice,
+            credential=candidate.credential,
+            front_end=candidate.front_end,
+            front_end_revision=self._front_end_revision(candidate.front_end),
+            settings=(
+                self._settings.get(f"engine/{model.engine}", ""),
+                self._settings.get(f"front-end/{candidate.front_end}", ""),
+            ),
+            lexicon=part.lexicon.digest,
+            pause_s=part.pause_s,
+            instructions=request.instructions if model.info.max_instructions else "",
+            extra=extra_of(request.extra, model.info) if request.extra else (),
+        )

@@ -1,0 +1,125 @@
+"""The index of the audio cache: which kept file was heard by which account, voices and lexicons.
+
+The files hold the sound. The rows decide what a purge takes away.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+import msgspec
+
+from proxy.storage.disk_names import DiskName, safe_names
+from proxy.storage.store import Params, Statement, Store
+from proxy.storage.tables import PathColumn, Table
+
+_INSERT = """
+INSERT INTO clips (recording, voice, account, has_lexicon, folder, began)
+VALUES (:recording, :voice, :account, :has_lexicon, :folder, :began)
+"""
+# Nothing that an erased voice has spoken is kept: neither a recording that begins after the erasure, nor one
+# that ends after it.
+_IS_ERASED = """
+EXISTS (
+    SELECT 1 FROM clips AS spoken JOIN erasures ON erasures.subject = spoken.voice
+    WHERE spoken.recording = :recording
+)
+"""
+_FORGET_IF_ERASED = f"DELETE FROM clips WHERE recording = :recording AND {_IS_ERASED}"
+_NAME = f"""
+UPDATE clips SET name = :name WHERE recording = :recording AND NOT {_IS_ERASED} RETURNING recording
+"""
+_IS_THERE = f"""
+SELECT 1 AS is_there FROM clips WHERE recording = :recording AND NOT {_IS_ERASED} LIMIT 1
+"""
+_FORGET = "DELETE FROM clips WHERE recording = :recording"
+# All rows of a recording go with one of them.
+_PURGE_VOICE = """
+DELETE FROM clips WHERE recording IN (
+    SELECT recording FROM clips
+    WHERE voice = :voice AND (CAST(:account AS TEXT) IS NULL OR account = :account)
+) RETURNING name
+"""
+_PURGE_LEXICONS = "DELETE FROM clips WHERE account = :account AND has_lexicon = 1 RETURNING name"
+_PURGE_ACCOUNT = "DELETE FROM clips WHERE account = :account RETURNING name"
+_LIST_FOLDER = """
+SELECT recording, name, min(began) AS began FROM clips WHERE folder = :folder GROUP BY recording, name
+"""
+
+_BATCH = 256
+
+TABLE = Table("clips", key=("recording",), personal=True, paths=(PathColumn("name", unless=""),))
+
+
+class NewClip(msgspec.Struct, frozen=True, kw_only=True):
+    """A recording that begins: for which account, and by which voices."""
+
+    recording: str
+    account: str
+    voices: frozenset[str]
+    has_lexicon: bool
+    folder: str
+
+
+class IndexedClip(msgspec.Struct, frozen=True):
+    """What the index says of one recording. Its name is empty while it is under way."""
+
+    recording: str
+    name: str
+    began: int
+
+
+async def add(store: Store, clip: NewClip) -> None:
+    """Add a recording when it begins. A purge from then on is seen by `give_name` and `is_there`."""
+    row: Params = {
+        "recording": clip.recording,
+        "account": clip.account,
+        "has_lexicon": int(clip.has_lexicon),
+        "folder": clip.folder,
+        "began": await store.now(),
+    }
+    inserts = (Statement(_INSERT, {**row, "voice": voice}) for voice in sorted(clip.voices))
+    await store.write(*inserts, Statement(_FORGET_IF_ERASED, {"recording": clip.recording}))
+
+
+async def give_name(store: Store, recording: str, name: str) -> bool:
+    """Say which file the recording will be. False if it was purged, or one of its voices erased."""
+    (rows,) = await store.write(Statement(_NAME, {"recording": recording, "name": name}))
+    return bool(rows)
+
+
+async def is_there(store: Store, recording: str) -> bool:
+    """False if the recording was purged, or one of its voices erased."""
+    return bool(await store.read(_IS_THERE, {"recording": recording}))
+
+
+async def forget(store: Store, recordings: Iterable[str]) -> None:
+    statements = [Statement(_FORGET, {"recording": recording}) for recording in recordings]
+    for first in range(0, len(statements), _BATCH):
+        await store.write(*statements[first : first + _BATCH])
+
+
+async def purge_voice(store: Store, account: str | None, voice: str) -> set[DiskName]:
+    """Delete what this voice spoke for the account, or for all accounts. Return the names of the files."""
+    return await _purge(store, _PURGE_VOICE, {"account": account, "voice": voice})
+
+
+async def purge_lexicons(store: Store, account: str) -> set[DiskName]:
+    """Delete what the account heard by any lexicon. Return the names of the files."""
+    return await _purge(store, _PURGE_LEXICONS, {"account": account})
+
+
+async def purge_account(store: Store, account: str) -> set[DiskName]:
+    """Delete what the account heard. Return the names of the files."""
+    return await _purge(store, _PURGE_ACCOUNT, {"account": account})
+
+
+async def list_folder(store: Store, folder: str) -> list[IndexedClip]:
+    """List what the index has of one data folder."""
+    rows = await store.read_long(_LIST_FOLDER, {"folder": folder})
+    return [msgspec.convert(row, IndexedClip) for row in rows]
+
+
+async def _purge(store: Store, sql: str, params: Mapping[str, str | None]) -> set[DiskName]:
+    (rows,) = await store.write(Statement(sql, params))
+    return {*safe_names({row["name"] for row in rows} - {""})}

@@ -1,0 +1,60 @@
+"""The rules of the cache: who uses it, what may enter, and which requests sound the same."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+
+import msgspec
+
+from speech_engine import Voice
+
+
+class SpeakerUse(msgspec.Struct, frozen=True, array_like=True, kw_only=True):
+    """A part of a text, and everything about its speaker that changes the sound.
+
+    An `end` of 0 is that of the text. `revision` is the voice's, `checkpoint` is the model's, `engine_voice`
+    is what the engine gets. `lexicon` stands for the entries in force, and `settings` for the configuration.
+    `pause_s` is the silence after it. `instructions` and `extra` are empty if the model follows none.
+    """
+
+    start: int
+    end: int
+    language: str
+    voice: str
+    revision: str
+    model: str
+    checkpoint: str
+    engine_voice: Voice
+    credential: str
+    front_end: str
+    front_end_revision: str
+    lexicon: str
+    settings: tuple[str, ...] = ()
+    pause_s: float = 0.0
+    instructions: str = ""
+    extra: tuple[tuple[str, str], ...] = ()
+
+
+def uses_cache(requested: bool | None, planned: bool, configured: bool) -> bool:
+    """Tell whether a request uses the cache. If it does not say, its plan or the configuration decides."""
+    return (planned or configured) if requested is None else requested
+
+
+def patience_s(first_audio_s: float) -> float:
+    """Return how long to wait for a disk or for an equal request. The rest of the time is for speaking."""
+    return first_audio_s / 2
+
+
+def name_without_text(account: str, sound: Sequence[object], parts: Sequence[SpeakerUse]) -> bytes:
+    """Return the name of what an account hears, but for the text: its `tag` with the text is the name.
+
+    Only equal sound has an equal name.
+    """
+    return msgspec.msgpack.encode((account, sound, parts))
+
+
+def tag(secret: bytes, data: bytes) -> str:
+    """Return a text that stands for the data, and from which nobody can read or guess it."""
+    # A keyed hash, not HMAC: HMAC would let other threads of the process go first, even for short data.
+    return hashlib.blake2b(data, key=secret, digest_size=32).hexdigest()

@@ -1,0 +1,193 @@
+"""The shelf of clips: files, their index in the database, and a memory in front of both.
+
+A file is given out without a look at the database. So the rows of the index come before the file, and a purge
+deletes the rows first and the files after them:
+
+- A recording adds its rows when it begins. It gives them its name before the file has that name, and looks
+  once more afterwards. If a purge came in the meantime, the rows are gone, and the file is removed.
+- A kill leaves rows without a file or, in the middle of a purge, a file without rows. `tidy` removes both.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import shutil
+from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from operator import attrgetter
+from pathlib import Path
+
+from proxy.features.cache import clips
+from proxy.features.cache import records as index
+from proxy.features.cache.clips import About, Clip, Identity
+from proxy.features.cache.memory import Memory
+from proxy.features.cache.names import ClipOwner
+from proxy.features.cache.records import NewClip
+from proxy.kept import locked_files
+from proxy.kept.folder import KeptFolder
+from proxy.kept.locked_files import Lock
+from proxy.kept.recording import Recording
+from proxy.storage.disk_names import DiskName
+from proxy.storage.store import StorageFailed, Store
+
+_THREADS = 4
+_MEMORY_BYTES = 8_000_000
+"""Of clips in memory, in each worker. Others come from the disk, which the system keeps in memory itself."""
+_UNDER_WAY_US = 60 * 60 * 1_000_000
+"""For so long the index waits for a file. Microseconds, as the store's clock has them."""
+
+
+class ClipRecording(Recording):
+    """A speech that goes to its client and to the disk. `indexing` ends when the index has its rows."""
+
+    def __init__(
+        self,
+        lock: Lock,
+        folder: KeptFolder,
+        id_: str,
+        indexing: asyncio.Task[None],
+        on_end: Callable[[OSError | None], None],
+    ) -> None:
+        super().__init__(lock, folder.largest_bytes, folder.threads)
+        self.id = id_
+        self.indexing = indexing
+        self._tell_end = on_end
+
+    def on_given_up(self) -> None:
+        self._tell_end(self.failure)
+
+
+class Shelf:
+    """The clips of one machine. `folder_id` is the machine's name in the index.
+
+    Methods that await raise OSError, and StorageFailed where they need the index. A disk that hangs takes the
+    threads of the shelf and no others.
+    """
+
+    def __init__(self, root: Path, store: Store, folder_id: str, workers: int) -> None:
+        self.threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="cache")
+        self.folder = KeptFolder(root, workers, self.threads)
+        self._root = str(root)
+        self._store = store
+        self._folder_id = folder_id
+        self._memory = Memory(_MEMORY_BYTES)
+        self._unremoved: set[DiskName] = set()
+
+    def __repr__(self) -> str:
+        return f"<Shelf {self.folder!r}, {self._memory!r}>"
+
+    def path(self, name: str) -> str:
+        """Return the path as text: most hits need no Path."""
+        return f"{self._root}/{name}"
+
+    def find_in_memory(self, path: str) -> Clip | None:
+        remembered = self._memory.get(path, self.folder.oldest)
+        if remembered is None:
+            return None
+        if remembered.is_due:
+            self.folder.run(partial(clips.touch, path)).add_done_callback(_ignore_failure)
+        return remembered.clip
+
+    async def find(self, path: Path) -> Clip | None:
+        if (clip := self.find_in_memory(str(path))) is not None:
+            return clip
+        clip = await self.folder.fetch(partial(clips.load, path, self.folder.oldest), Clip.close)
+        if clip is not None and clip.rest is None:
+            self._memory.put(str(path), clip)
+        return clip
+
+    def record(self, lock: Lock, owner: ClipOwner, on_end: Callable[[OSError | None], None]) -> ClipRecording:
+        """Begin a recording. The speech does not wait for the index."""
+        entry = NewClip(
+            recording=secrets.token_hex(12),
+            account=owner.account,
+            voices=owner.voices,
+            has_lexicon=owner.has_lexicon,
+            folder=self._folder_id,
+        )
+        indexing = asyncio.create_task(index.add(self._store, entry))
+        return ClipRecording(lock, self.folder, entry.recording, indexing, on_end)
+
+    async def keep(self, recording: ClipRecording, about: About, path: Path) -> bool:
+        """Keep a whole recording. Return False if it was given up, or purged. The lock is free afterwards."""
+        is_kept = False
+        try:
+            await recording.indexing
+            await recording.keep_up()
+            content = recording.content
+            if not recording.is_given_up and await index.give_name(self._store, recording.id, path.name):
+                await recording.complete(about.encoded(), path.name)
+                if recording.stat is not None:
+                    is_kept = await index.is_there(self._store, recording.id)
+                if is_kept and content is not None and recording.stat is not None:
+                    # The requests that waited for the clip ask for it next.
+                    self._memory.put(str(path), Clip(about, content, None, Identity.of(recording.stat)))
+        finally:
+            await recording.close(keep=is_kept)
+            if not is_kept:
+                await self._forget(recording)
+        return is_kept
+
+    async def drop(self, recording: ClipRecording) -> None:
+        """Keep nothing of a recording."""
+        await recording.close()
+        await recording.indexing
+        await self._forget(recording)
+
+    async def release(self, lock: Lock) -> None:
+        await self.folder.run(lock.release)
+
+    async def purge(self, delete_rows: Callable[[Store], Awaitable[set[DiskName]]]) -> None:
+        """Delete rows and their files. The memory of other workers sees it within a second.
+
+        The rows of a file that could not be removed are gone, so the next purge tries it once more.
+        """
+        self._unremoved |= await delete_rows(self._store)
+        names = frozenset(self._unremoved)
+        try:
+            await self.folder.remove(names)
+            self._unremoved -= names
+        finally:
+            # Not before: a request may read a file again while it is being removed.
+            self._memory.forget(map(self.path, names))
+
+    def forget_memory(self) -> None:
+        """Forget what is in memory, and nothing on the disk."""
+        self._memory.clear()
+
+    async def tidy(self) -> None:
+        """Remove files without rows, stale rows, and the folders of versions that had no index."""
+        # The names come first: whatever has a name by now had rows before it.
+        names = await self.folder.names()
+        entries = await index.list_folder(self._store, self._folder_id)
+        await self.folder.remove(names - {entry.name for entry in entries})
+        long_ago = await self._store.now() - _UNDER_WAY_US
+        # A clip that was swept away and recorded again has rows of both recordings.
+        newest = {entry.name: entry for entry in sorted(entries, key=attrgetter("began"))}
+        stale = [entry for entry in entries if entry.name not in names or newest[entry.name] is not entry]
+        await index.forget(self._store, [entry.recording for entry in stale if entry.began < long_ago])
+        await self.folder.run(partial(_remove_old_shelves, self.folder.root))
+
+    def close(self) -> None:
+        self.threads.shutdown(wait=False, cancel_futures=True)
+
+    async def _forget(self, recording: ClipRecording) -> None:
+        try:
+            await index.forget(self._store, [recording.id])
+        except StorageFailed:
+            pass  # `tidy` finds the rows
+
+
+def _ignore_failure(future: asyncio.Future[None]) -> None:
+    """A file that was swept away in the meantime needs no note of its use."""
+    if not future.cancelled():
+        future.exception()
+
+
+def _remove_old_shelves(root: Path) -> None:
+    """Remove the folders `account.voice.kind` and `gone-…` of versions that had no index."""
+    for name in locked_files.list_names(root):
+        if name.count(".") == 2 or name.startswith("gone-"):
+            shutil.rmtree(root / name, ignore_errors=True)

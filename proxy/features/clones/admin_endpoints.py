@@ -1,0 +1,210 @@
+"""/admin/voices/{id}/clones and /admin/clones: voices at providers, and what differs from what is known."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+
+from proxy.api_admin.admin_tools import ACCOUNT_QUERY, AdminTools
+from proxy.api_admin.voices import find_voice, terms_of
+from proxy.catalogue.library_editor import LibraryEditor
+from proxy.errors import Conflict, InvalidRequest, NotAllowed, NotFound, UpstreamFailed
+from proxy.features.clones import lists as binding_lists
+from proxy.features.clones.comparison import CloneDifferences, clone_again, compare_clones
+from proxy.features.clones.orders import CloneOrders
+from proxy.features.clones.records import BindingRecord
+from proxy.features.clones.rules import State
+from proxy.http.body import BODY_FAILURES, body
+from proxy.http.endpoint import Endpoint, json
+from proxy.http.lists import iso, iso_or_none
+from proxy.http.replies import reply
+
+
+class NewClone(msgspec.Struct, frozen=True, kw_only=True):
+    """The engine whose provider is to have the voice. Without `credential`, it is `default` or the first."""
+
+    engine: str
+    credential: str = ""
+
+
+class ShownClone(msgspec.Struct, frozen=True, kw_only=True):
+    """A voice at a provider. `engine_voice` is its id there. `error` says why it failed or has to wait."""
+
+    id: str
+    voice: str
+    account: str
+    engine: str
+    credential: str
+    state: State
+    name: str
+    engine_voice: str
+    tries: int
+    due: str | None
+    made: str | None
+    used: str | None
+    error: str
+
+
+class ShownClones(msgspec.Struct, frozen=True, kw_only=True):
+    object: Literal["list"] = "list"
+    data: list[ShownClone]
+
+
+class UnknownClone(msgspec.Struct, frozen=True, kw_only=True):
+    """A voice or a recording that a provider has under a name of this database, and should not have."""
+
+    id: str
+    name: str
+
+
+class ShownDifferences(msgspec.Struct, frozen=True, kw_only=True):
+    """The differences at one account of a provider.
+
+    `recordings` are uploads that were not deleted. `fee_usd` is what one clone costs, if that is known.
+    """
+
+    engine: str
+    credential: str
+    unknown: list[UnknownClone]
+    lost: list[ShownClone]
+    recordings: list[UnknownClone]
+    fee_usd: float | None
+    error: str
+
+
+class Comparison(msgspec.Struct, frozen=True, kw_only=True):
+    """What providers have, compared with what the database says. `recloned` counts what is made anew."""
+
+    object: Literal["list"] = "list"
+    data: list[ShownDifferences]
+    recloned: int = 0
+
+
+class Recloning(msgspec.Struct, frozen=True, kw_only=True):
+    """To have lost clones made anew costs money, so it must be said: `reclone` has to be true."""
+
+    reclone: bool
+
+
+class AdminClones:
+    def __init__(self, admin_tools: AdminTools, editor: LibraryEditor, orders: CloneOrders) -> None:
+        self._admin_tools = admin_tools
+        self._editor = editor
+        self._orders = orders
+
+    async def list_(self, request: Request) -> Response:
+        record = await find_voice(self._admin_tools, self._editor, request)
+        listed = await binding_lists.list_bindings(self._admin_tools.store, [record.id])
+        return reply(ShownClones(data=[_shown(row) for row in listed.get(record.id, [])]))
+
+    async def create(self, request: Request) -> Response:
+        new = await body(request, NewClone)
+        record = await find_voice(self._admin_tools, self._editor, request)
+        owner = None if record.account is None else await self._admin_tools.account(record.account)
+        terms = None if owner is None else terms_of(self._admin_tools, owner)
+        places = await self._orders.check_saved(record, [new.engine], terms, credential=new.credential)
+        act = await self._admin_tools.audit_row(
+            request,
+            "voice.cloned",
+            record.id,
+            record.account or "",
+            engine=places[0].engine,
+            credential=places[0].credential,
+        )
+        (row,) = await self._orders.order(record, places, act=act, pays_again=True)
+        return reply(_shown(row), 201)
+
+    async def compare(self, _request: Request) -> Response:
+        return reply(Comparison(data=[self._differences(each) for each in await self._compared()]))
+
+    async def reclone(self, request: Request) -> Response:
+        if not (await body(request, Recloning)).reclone:
+            raise InvalidRequest("'reclone' must be true: new clones cost money.", param="reclone")
+        found = await self._compared()
+        lost = [row for each in found for row in each.lost]
+        store, maker = self._admin_tools.store, self._orders.maker
+        recloned = sum([await clone_again(store, maker, row) for row in lost])
+        return reply(Comparison(data=[self._differences(each) for each in found], recloned=recloned))
+
+    async def _compared(self) -> list[CloneDifferences]:
+        return await compare_clones(self._admin_tools.store, self._orders.maker)
+
+    def _differences(self, found: CloneDifferences) -> ShownDifferences:
+        fee = self._orders.maker.fee(found.engine)
+        return ShownDifferences(
+            engine=found.engine,
+            credential=found.credential,
+            unknown=[UnknownClone(id=each.id, name=each.name) for each in found.unknown],
+            lost=[_shown(row) for row in found.lost],
+            recordings=[UnknownClone(id=each.id, name=each.name) for each in found.recordings],
+            fee_usd=None if fee is None else fee / 1e6,
+            error=found.error,
+        )
+
+
+def routes(admin_tools: AdminTools, editor: LibraryEditor, orders: CloneOrders) -> list[Endpoint]:
+    clones = AdminClones(admin_tools, editor, orders)
+    return [
+        Endpoint(
+            "GET",
+            "/admin/voices/{id}/clones",
+            clones.list_,
+            "list_clones",
+            "The clones of a voice at providers",
+            json(ShownClones),
+            queries=(ACCOUNT_QUERY,),
+            failures=(NotFound,),
+        ),
+        Endpoint(
+            "POST",
+            "/admin/voices/{id}/clones",
+            clones.create,
+            "clone_voice",
+            "Have a voice cloned by an engine's provider. That may cost money",
+            json(ShownClone),
+            status=201,
+            body=NewClone,
+            queries=(ACCOUNT_QUERY,),
+            failures=(*BODY_FAILURES, NotAllowed, NotFound, Conflict, UpstreamFailed),
+        ),
+        Endpoint(
+            "GET",
+            "/admin/clones/differences",
+            clones.compare,
+            "compare_clones",
+            "What providers have and the database does not know, and what they have lost",
+            json(Comparison),
+            failures=(Conflict,),
+        ),
+        Endpoint(
+            "POST",
+            "/admin/clones/differences",
+            clones.reclone,
+            "reclone_lost",
+            "Have all lost clones made anew. That costs money",
+            json(Comparison),
+            body=Recloning,
+            failures=(*BODY_FAILURES, Conflict),
+        ),
+    ]
+
+
+def _shown(row: BindingRecord) -> ShownClone:
+    return ShownClone(
+        id=row.id,
+        voice=row.voice,
+        account=row.account,
+        engine=row.engine,
+        credential=row.credential,
+        state=row.state,
+        name=row.name,
+        engine_voice=row.engine_voice,
+        tries=row.tries,
+        due=iso(row.due) if row.due else None,
+        made=iso_or_none(row.made),
+        used=iso_or_none(row.used),
+        error=row.error,
+    )

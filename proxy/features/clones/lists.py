@@ -1,0 +1,86 @@
+"""Lists of clones: all of them, those of a place, those of voices, and those with something to do."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection
+
+from proxy.features.clones.records import COLUMNS, BindingRecord, record_of
+from proxy.storage.store import Store
+
+_ALL = f"SELECT {COLUMNS} FROM bindings ORDER BY engine, credential, id"
+_OF_PLACE = f"SELECT {COLUMNS} FROM bindings WHERE engine = :engine AND credential = :credential"
+_OF_VOICES = f"SELECT {COLUMNS} FROM bindings WHERE state <> 'doomed' AND voice IN ({{names}}) ORDER BY id"
+_IS_CLONE = """
+SELECT 1 AS is_there FROM bindings WHERE engine = :engine AND (engine_voice = :id OR name = :id) LIMIT 1
+"""
+_KIND = "CASE WHEN state = 'doomed' THEN 2 WHEN state IN ('wanted', 'making') THEN 1 ELSE 0 END"
+# Clones of one account, or of one provider, must not hold up the others, nor any deletion.
+_OPEN = f"""
+WITH waiting AS (
+SELECT {COLUMNS}, {_KIND} AS kind,
+    row_number() OVER (PARTITION BY engine, credential, {_KIND}, account ORDER BY due, id) AS turn
+FROM bindings
+WHERE state IN ('wanted', 'making', 'doomed', 'stranded', 'ready') AND due <= :now AND lease <= :now
+    AND (state <> 'ready' OR expires <= :now OR NOT (engine || '/' || credential IN ({{configured}})))
+    AND (state NOT IN ('stranded', 'doomed') OR engine || '/' || credential IN ({{configured}})
+        OR (state = 'doomed' AND name = '' AND engine_voice = ''))
+),
+placed AS (
+SELECT {COLUMNS}, row_number() OVER (PARTITION BY engine, credential, kind ORDER BY turn, due, id) AS place
+FROM waiting
+)
+SELECT {COLUMNS} FROM placed WHERE place <= :limit ORDER BY place, due, id
+"""
+_WAITING = """
+SELECT count(*) AS clones FROM bindings
+WHERE account = :account AND payer <> '' AND state IN ('wanted', 'making')
+    AND NOT EXISTS (SELECT 1 FROM holds WHERE request = bindings.id)
+"""
+
+
+async def count_waiting(store: Store, account: str) -> int:
+    """Count the clones that an account has ordered, and for which nothing is held back yet."""
+    (row,) = await store.read(_WAITING, {"account": account})
+    return int(row["clones"])
+
+
+async def list_all(store: Store) -> list[BindingRecord]:
+    """List all clones, those that have to go too."""
+    return [record_of(row) for row in await store.read_long(_ALL)]
+
+
+async def list_of_place(store: Store, engine: str, credential: str) -> list[BindingRecord]:
+    """List the clones of one account at a provider, those that have to go too."""
+    rows = await store.read_long(_OF_PLACE, {"engine": engine, "credential": credential})
+    return [record_of(row) for row in rows]
+
+
+async def list_bindings(store: Store, voices: Collection[str]) -> dict[str, list[BindingRecord]]:
+    """List the clones of voices, by voice."""
+    found: defaultdict[str, list[BindingRecord]] = defaultdict(list)
+    if voices:
+        names = {f"voice{number}": voice for number, voice in enumerate(sorted(set(voices)))}
+        sql = _OF_VOICES.format(names=", ".join(f":{name}" for name in names))
+        for row in await store.read(sql, names):
+            found[row["voice"]].append(record_of(row))
+    return dict(found)
+
+
+async def is_clone(store: Store, engine: str, id_: str) -> bool:
+    """Tell whether an engine's voice is a clone of ours, or was asked for as one."""
+    return bool(await store.read(_IS_CLONE, {"engine": engine, "id": id_}))
+
+
+async def list_open(
+    store: Store, configured: Collection[tuple[str, str]], now: int, limit: int
+) -> list[BindingRecord]:
+    """List the rows that nobody has a lease of, and with which there may be something to do.
+
+    `configured` are the engines and credentials that there are. Each has `limit` clones to make and as many
+    to delete, of all accounts in turn.
+    """
+    places = {f"place{number}": "/".join(place) for number, place in enumerate(sorted(configured))}
+    names = ", ".join(f":{name}" for name in places) or "''"
+    rows = await store.read(_OPEN.format(configured=names), {**places, "now": now, "limit": limit})
+    return [record_of(row) for row in rows]

@@ -1,0 +1,146 @@
+"""Orders of clones, by owners and operators: what can be refused is refused before anything is made."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+
+from policies.plans import Terms
+from policies.routing import Binding
+from proxy.catalogue.clones import PARAM, ClonePlace, CloneRights, SavedClone
+from proxy.catalogue.grants import Grants, receivers
+from proxy.errors import Conflict, InvalidRequest
+from proxy.features.clones import lists as binding_lists
+from proxy.features.clones import records as bindings
+from proxy.features.clones.maker import BindingMaker
+from proxy.features.clones.recordings import check_seconds
+from proxy.features.clones.records import BindingRecord, BindingWish
+from proxy.features.clones.rules import State
+from proxy.storage import samples
+from proxy.storage.audit import Act
+from proxy.storage.store import Statement, Store
+from proxy.storage.voices import VoiceRecord
+from speech_engine import EngineVoice
+
+_OBSTACLES: Mapping[State, str] = {
+    "wanted": "it is being made there",
+    "making": "it is being made there",
+    "stranded": "the account that has it is not configured",
+}
+
+
+class CloneOrders:
+    """The orders of one worker. Without a `maker`, on the command line without a server, there are none."""
+
+    def __init__(self, store: Store, grants: Grants, maker: BindingMaker | None = None) -> None:
+        self._store = store
+        self._grants = grants
+        self._maker = maker
+
+    def __repr__(self) -> str:
+        return f"<CloneOrders for {self._maker!r}>"
+
+    @property
+    def maker(self) -> BindingMaker:
+        """Return the maker. Raises Conflict without a server."""
+        if self._maker is None:
+            raise Conflict("Only a running server makes clones; start it first.", param=PARAM)
+        return self._maker
+
+    def find_places(self, engines: Iterable[str], credential: str = "") -> list[ClonePlace]:
+        """Return where to clone. Raises InvalidRequest, and UpstreamFailed while an engine is starting."""
+        return [self.maker.places.find(engine, credential) for engine in dict.fromkeys(engines)]
+
+    def check(self, places: Iterable[ClonePlace], seconds: Sequence[float], rights: CloneRights) -> None:
+        """Refuse places that may not have the recordings, or could not use them.
+
+        Raises NotAllowed and InvalidRequest.
+        """
+        for place in places:
+            rights.check(place)
+            check_seconds(place, seconds)
+
+    async def check_bill(
+        self, account: str, terms: Terms, places: Iterable[ClonePlace], voice: str | None = None
+    ) -> None:
+        """Refuse clones that an account cannot pay for. What a saved `voice` has already costs nothing.
+
+        Raises NotAllowed and QuotaExceeded.
+        """
+        billed = {(place.engine, place.credential) for place in places if not place.info.is_local}
+        if voice is not None and billed:
+            rows = (await binding_lists.list_bindings(self._store, [voice])).get(voice, [])
+            billed -= {(row.engine, row.credential) for row in rows if row.state not in ("failed", "expired")}
+        if billed:
+            await self.maker.bills.check(account, terms, len(billed))
+
+    async def check_saved(
+        self, record: VoiceRecord, engines: Iterable[str], terms: Terms | None, *, credential: str = ""
+    ) -> list[ClonePlace]:
+        """Return where to clone a saved voice, after the same checks. A voice of nobody has no `terms`."""
+        places = self.find_places(engines, credential)
+        if places and (record.kind != "sample" or terms is None):
+            raise InvalidRequest("Only a voice of a recording can be cloned.", param=PARAM)
+        if places and terms is not None:
+            recordings = await samples.of_voice(self._store, record.id)
+            grant = await self._grants.get(record.account or "", record.consent)
+            rights = CloneRights.under(terms, receivers(record.consent, grant))
+            self.check(places, [each.seconds for each in recordings], rights)
+        return places
+
+    async def order(
+        self,
+        record: VoiceRecord,
+        places: Iterable[ClonePlace],
+        *,
+        payer: str = "",
+        pays_again: bool = False,
+        act: Act | None = None,
+    ) -> list[BindingRecord]:
+        """Have a voice cloned at places that were checked. Raises NotFound if it is gone.
+
+        `payer` is the key whose account pays. Without one, it is the operator's order.
+        """
+        wishes = wishes_of(record, places, payer)
+        return [await self.maker.want(wish, act, pays_again=pays_again) for wish in wishes]
+
+    def statements(
+        self, record: VoiceRecord, places: Iterable[ClonePlace], payer: str
+    ) -> Sequence[Statement]:
+        """Return the wishes for clones, for the commit of their voice. They do nothing without the voice."""
+        return [bindings.want_statement(wish) for wish in wishes_of(record, places, payer)]
+
+    async def of_voices(self, voices: Collection[str]) -> Mapping[str, Sequence[SavedClone]]:
+        found = await binding_lists.list_bindings(self._store, voices)
+        return {voice: [_saved(row) for row in rows] for voice, rows in found.items()}
+
+    async def is_clone(self, engine: str, voice: str) -> bool:
+        return await binding_lists.is_clone(self._store, engine, voice)
+
+    def begin(self, record: VoiceRecord) -> None:
+        """Begin the clones of a voice whose wishes were committed with it."""
+        self.maker.begin(record.account or "")
+
+
+def _saved(clone: BindingRecord) -> SavedClone:
+    """Return a clone for its owner, and for routing. One that will not speak without help is not for it."""
+    obstacle = "" if clone.state == "ready" else _OBSTACLES.get(clone.state)
+    binding = None
+    if obstacle is not None:
+        voice = EngineVoice(clone.engine_voice or clone.name)
+        binding = Binding(clone.engine, voice, clone.credential, obstacle)
+    return SavedClone(clone.engine, clone.state, clone.error, binding)
+
+
+def wishes_of(record: VoiceRecord, places: Iterable[ClonePlace], payer: str) -> list[BindingWish]:
+    """Return the wishes for a voice at places that were checked. A clone of our own engine is free."""
+    return [
+        BindingWish(
+            voice=record.id,
+            account=record.account or "",
+            revision=record.revision,
+            engine=place.engine,
+            credential=place.credential,
+            payer="" if place.info.is_local else payer,
+        )
+        for place in places
+    ]

@@ -1,0 +1,72 @@
+"""The recordings that a provider gets for a clone, read at the last moment, by the rights of that moment."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from policies.plans import MissingLimits, Plan, Terms, terms
+from proxy.audio.formats import wav_header
+from proxy.catalogue.clones import PARAM, ClonePlace, CloneRights
+from proxy.catalogue.grants import Grants, receivers
+from proxy.engines.sample_source import SampleSource
+from proxy.errors import InvalidRequest
+from proxy.features.clones.records import BindingRecord
+from proxy.storage import accounts, samples, voices
+from proxy.storage.store import Store
+from speech_engine import CloneRequest, CloneSample
+
+
+def check_seconds(place: ClonePlace, seconds: Sequence[float]) -> None:
+    """Raise InvalidRequest if no recording is long enough for this place. Longer ones are cut."""
+    least_s, _ = place.info.sample_s
+    if max(seconds, default=0.0) < least_s:
+        raise InvalidRequest(
+            f"'{place.engine}' needs a recording of {least_s:g} seconds or more to clone a voice.",
+            param=PARAM,
+            code="sample_too_short",
+        )
+
+
+class VoiceGone(Exception):
+    """The voice of a clone is not there any more."""
+
+
+class CloneRecordings:
+    """The recordings of voices, as requests for clones."""
+
+    def __init__(self, store: Store, source: SampleSource, grants: Grants) -> None:
+        self._store = store
+        self._grants = grants
+        self._source = source
+
+    def __repr__(self) -> str:
+        return "<CloneRecordings>"
+
+    async def terms(self, account: str, plans: Mapping[str, Plan]) -> Terms | None:
+        """Return what an account may do now. None: its plan is not in force."""
+        owner = await accounts.get(self._store, account)
+        try:
+            return None if owner is None else terms(plans[owner.plan], owner.agreed)
+        except (KeyError, MissingLimits):
+            return None
+
+    async def request(self, record: BindingRecord, place: ClonePlace, in_force: Terms | None) -> CloneRequest:
+        """Return the request for a clone, under the record's name and the account's terms.
+
+        Raises VoiceGone, SampleUnavailable, and RequestFailed if this place may not have the recording. The
+        consent may have changed since the clone was wanted, and the plan too.
+        """
+        voice = await voices.get(self._store, record.voice)
+        if voice is None:
+            raise VoiceGone
+        grant = await self._grants.get(voice.account or "", voice.consent)
+        providers = receivers(voice.consent, grant)
+        rights = CloneRights(providers) if in_force is None else CloneRights.under(in_force, providers)
+        rights.check(place)
+        recordings = await samples.of_voice(self._store, record.voice)
+        check_seconds(place, [each.seconds for each in recordings])
+        # One provider takes exactly one recording. More of a voice is better for it, so it gets the longest.
+        longest = max(recordings, key=lambda each: each.seconds)
+        pcm = await self._source.pcm(record.account, longest.digest, place.info)
+        sample = CloneSample(wav_header(len(pcm) // 2, place.info.sample_hz) + pcm)
+        return CloneRequest(name=record.name, samples=(sample,), language=voice.language)

@@ -1,0 +1,233 @@
+"""Clones at providers as rows: a voice on an engine that keeps it itself, under one of its credentials.
+
+Who works on a row has its lease, and writes only under the fence that the lease gave: after that, another
+holder has taken the row over. Each write that keeps a clone asks for the voice's tombstone in its own commit.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+from proxy.features.clones.rules import BindingFacts, State
+from proxy.storage import audit
+from proxy.storage.audit import Act
+from proxy.storage.rows import columns, new_id
+from proxy.storage.store import Params, Row, Statement, Store
+from proxy.storage.tables import Table
+from proxy.storage.tombstones import NOT_ERASED
+
+
+class BindingRecord(BindingFacts, frozen=True, kw_only=True):
+    """A voice on one engine. `revision` is the voice's at the wish. `error` is for its owner to read.
+
+    `payer` is the key of the account that ordered it. Without one, the operator pays.
+    """
+
+    id: str
+    voice: str
+    account: str
+    revision: int
+    engine: str
+    credential: str
+    fence: int = 0
+    error: str = ""
+    payer: str = ""
+
+
+class BindingWish(msgspec.Struct, frozen=True, kw_only=True):
+    """A wish for a clone of a voice, for one place. It has the `payer` of the clone."""
+
+    voice: str
+    account: str
+    revision: int
+    engine: str
+    credential: str
+    payer: str = ""
+
+
+COLUMNS = columns(BindingRecord)
+# A lease stays: who makes a clone just now learns of it at the end, and deletes what was made.
+TABLE = Table(
+    "bindings",
+    personal=True,
+    erased_with=(
+        "UPDATE bindings SET state = 'doomed', due = 0, tries = 0, error = '' "
+        "WHERE voice = :subject AND state <> 'doomed'",
+    ),
+)
+_PLACE = "voice = :voice AND engine = :engine AND credential = :credential AND state <> 'doomed'"
+_OURS = "id = :id AND fence = :fence"
+_DOOM = "UPDATE bindings SET state = 'doomed', due = 0, tries = 0, error = '' WHERE"
+# What the provider had once gets another name, and what it has of the old one is deleted.
+_DOOM_EXPIRED = f"{_DOOM} {_PLACE} AND state = 'expired'"
+_TRY_AGAIN = f"""
+UPDATE bindings SET state = CASE WHEN name = '' THEN 'wanted' ELSE 'making' END,
+    due = 0, tries = 0, error = '', payer = :payer
+WHERE {_PLACE} AND state = 'failed'
+"""
+_WANT = f"""
+INSERT INTO bindings (id, voice, account, revision, engine, credential, payer, state)
+SELECT CAST(:id AS TEXT), CAST(:voice AS TEXT), CAST(:account AS TEXT), CAST(:revision AS BIGINT),
+    CAST(:engine AS TEXT), CAST(:credential AS TEXT), CAST(:payer AS TEXT), 'wanted'
+WHERE {NOT_ERASED} AND EXISTS (SELECT 1 FROM voices WHERE id = :voice)
+ON CONFLICT DO NOTHING
+"""
+_IS_WANTED = "EXISTS (SELECT 1 FROM bindings WHERE voice = :subject AND state <> 'doomed')"
+_GET_PLACE = f"SELECT {COLUMNS} FROM bindings WHERE {_PLACE}"
+_GET = f"SELECT {COLUMNS} FROM bindings WHERE id = :id"
+_TAKE = f"""
+UPDATE bindings SET fence = fence + 1, lease = :until WHERE {_OURS} AND state = :state AND lease <= :now
+RETURNING {COLUMNS}
+"""
+_BEGIN = f"""
+UPDATE bindings SET state = 'making', name = :name WHERE {_OURS} AND state IN ('wanted', 'making')
+    AND {NOT_ERASED}
+RETURNING {COLUMNS}
+"""
+_KEEP = f"""
+UPDATE bindings SET state = 'ready', engine_voice = :engine_voice, made = CAST(:now AS BIGINT),
+    used = CAST(:now AS BIGINT), expires = CAST(:expires AS BIGINT), lease = 0, due = 0, tries = 0, error = ''
+WHERE {_OURS} AND state = 'making' AND {NOT_ERASED}
+RETURNING id
+"""
+# The voice was erased while its clone was made: now it is known what there is to delete.
+_KEEP_DOOMED = f"""
+UPDATE bindings SET state = 'doomed', engine_voice = :engine_voice, due = 0, tries = 0 WHERE {_OURS}
+RETURNING id
+"""
+_MOVE = f"UPDATE bindings SET state = :state, due = :due, tries = :tries, error = :error WHERE {_OURS}"
+_GIVE_BACK = f"UPDATE bindings SET lease = 0 WHERE {_OURS}"
+_REMOVE = f"DELETE FROM bindings WHERE {_OURS} AND state = 'doomed'"
+_DOOM_ONE = f"{_DOOM} {_OURS}"
+_GIVE_WAY = f"{_DOOM} id = :id AND state = 'ready' AND lease <= :now RETURNING id"
+_EXPIRED_TWIN = """
+INSERT INTO bindings (id, voice, account, revision, engine, credential, state, error)
+SELECT CAST(:twin AS TEXT), voice, account, revision, engine, credential, 'expired', CAST(:error AS TEXT)
+FROM bindings WHERE id = :id AND state = 'doomed'
+ON CONFLICT DO NOTHING
+"""
+_GONE = "SELECT 1 AS is_there FROM bindings WHERE voice = :voice AND state = 'doomed' LIMIT 1"
+
+
+def want_statement(wish: BindingWish) -> Statement:
+    """Return what adds the row of a clone, for the commit of its voice. It does nothing without the voice."""
+    return Statement(_WANT, {**msgspec.structs.asdict(wish), "id": new_id("bind")})
+
+
+async def want(
+    store: Store, wish: BindingWish, act: Act | None = None, *, replaces_expired: bool = False
+) -> BindingRecord | None:
+    """Note that a clone is wanted, and return its row: there is one for each place.
+
+    One that failed is tried again. One that the provider has no more is made anew if `replaces_expired`:
+    the provider may take its fee again. None: the voice is gone.
+    """
+    place: Params = msgspec.structs.asdict(wish)
+    expired = [Statement(_DOOM_EXPIRED, place)] if replaces_expired else []
+    await store.write(
+        *expired,
+        Statement(_TRY_AGAIN, place),
+        want_statement(wish),
+        *audit.insert_statements(act, _IS_WANTED),
+    )
+    rows = await store.read(_GET_PLACE, place)
+    return record_of(rows[0]) if rows else None
+
+
+async def get(store: Store, id_: str) -> BindingRecord | None:
+    rows = await store.read(_GET, {"id": id_})
+    return record_of(rows[0]) if rows else None
+
+
+async def take(store: Store, record: BindingRecord, lease_us: int) -> BindingRecord | None:
+    """Take the lease of a row as it was read. None: somebody else has it, or the row has changed."""
+    now = await store.now()
+    parameters = {**_ours(record), "state": record.state, "now": now, "until": now + lease_us}
+    (rows,) = await store.write(Statement(_TAKE, parameters))
+    return record_of(rows[0]) if rows else None
+
+
+async def begin(store: Store, record: BindingRecord, name: str) -> BindingRecord | None:
+    """Write the name for which the provider is asked next. None: the voice is erased, or the lease lost."""
+    parameters = {**_ours(record), "name": name, "voice": record.voice}
+    (rows,) = await store.write(Statement(_BEGIN, parameters))
+    return record_of(rows[0]) if rows else None
+
+
+async def keep(
+    store: Store, record: BindingRecord, engine_voice: str, expires: int | None
+) -> Literal["kept", "doomed", "lost"]:
+    """Keep a clone that was made, and paid.
+
+    doomed: its voice was erased meanwhile, and the clone has to go. lost: somebody else has the lease now.
+    """
+    parameters: Params = {
+        **_ours(record),
+        "voice": record.voice,
+        "engine_voice": engine_voice,
+        "now": await store.now(),
+        "expires": expires,
+    }
+    (rows,) = await store.write(Statement(_KEEP, parameters))
+    if rows:
+        return "kept"
+    (rows,) = await store.write(Statement(_KEEP_DOOMED, parameters))
+    return "doomed" if rows else "lost"
+
+
+async def move(
+    store: Store,
+    record: BindingRecord,
+    state: State,
+    *,
+    due: int = 0,
+    tries: int = 0,
+    error: str = "",
+    keeps_lease: bool = False,
+) -> None:
+    """Put a row into another state, or off until it is due, and give its lease back, unless it is kept.
+
+    A row that was doomed in the meantime stays doomed.
+    """
+    moved = {**_ours(record), "state": state, "due": due, "tries": tries, "error": error}
+    only_if = "" if state == "doomed" else " AND state <> 'doomed'"
+    given_back = [] if keeps_lease else [Statement(_GIVE_BACK, _ours(record))]
+    await store.write(Statement(_MOVE + only_if, moved), *given_back)
+
+
+async def doom(store: Store, record: BindingRecord) -> None:
+    """Doom a row of ours. Its lease stays."""
+    await store.write(Statement(_DOOM_ONE, _ours(record)))
+
+
+async def remove(store: Store, record: BindingRecord) -> None:
+    """Delete the row of a clone that the provider does not have any more."""
+    await store.write(Statement(_REMOVE, _ours(record)))
+
+
+async def give_way(store: Store, id_: str, error: str) -> bool:
+    """Doom a clone that gives its slot to another one. Its voice keeps a row that says so.
+
+    False: it is not ready any more.
+    """
+    now = await store.now()
+    rows, _ = await store.write(
+        Statement(_GIVE_WAY, {"id": id_, "now": now}),
+        Statement(_EXPIRED_TWIN, {"id": id_, "twin": new_id("bind"), "error": error}),
+    )
+    return bool(rows)
+
+
+async def is_gone(store: Store, voice: str) -> bool:
+    """Tell whether no provider has a copy of an erased voice any more."""
+    return not await store.read(_GONE, {"voice": voice})
+
+
+def _ours(record: BindingRecord) -> dict[str, str | int]:
+    return {"id": record.id, "fence": record.fence}
+
+
+def record_of(row: Row) -> BindingRecord:
+    return msgspec.convert(dict(row), BindingRecord)

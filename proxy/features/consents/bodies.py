@@ -1,0 +1,134 @@
+"""The bodies of a consent: what keeps one, as JSON or as a form with a recording, and what is shown."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, TypeVar
+
+import msgspec
+from msgspec import Meta
+from starlette.requests import Request
+
+from proxy.api.voice_bodies import MOST_SAMPLE_BYTES, form_values
+from proxy.errors import InvalidRequest
+from proxy.features.consents import phrases
+from proxy.features.consents.keeper import NewConsent, OpenedConsent
+from proxy.http.body import EngineNames, LanguageTag, Name, body
+from proxy.http.form import read_form
+from proxy.speech import speech_request
+
+Statement = Annotated[str, Meta(min_length=1, max_length=2000, description="a text of 1 to 2000 characters")]
+
+
+class ConsentBody(msgspec.Struct, frozen=True, kw_only=True):
+    """A consent to be kept. It has a recording of the phrase, in a form, or a `statement`: who agreed to
+    what, and where the operator can see it. Without `providers`, every engine may receive the voice."""
+
+    name: Name
+    language: LanguageTag
+    statement: Statement | None = None
+    providers: EngineNames | None = None
+
+    def __repr__(self) -> str:
+        return "<ConsentBody>"
+
+
+class ConsentName(msgspec.Struct, frozen=True, kw_only=True):
+    """The new name of a consent."""
+
+    name: Name
+
+
+class ConsentEntry(msgspec.Struct, frozen=True, kw_only=True):
+    """A consent. It was brought by the key `made_by`. `words_checked` is false: nobody has checked that the
+    recording says the phrase."""
+
+    object: Literal["audio.voice_consent"] = "audio.voice_consent"
+    id: str
+    name: str
+    language: str
+    created_at: int
+    kind: Literal["recording", "statement"]
+    statement: str | None
+    digest: str | None
+    duration_seconds: float | None
+    providers: list[str] | None
+    made_by: str
+    words_checked: bool = False
+
+
+class ConsentList(msgspec.Struct, frozen=True, kw_only=True):
+    """Consents, the newest first. The next page has `last_id` as its `after`."""
+
+    object: Literal["list"] = "list"
+    data: list[ConsentEntry]
+    first_id: str | None
+    last_id: str | None
+    has_more: bool
+
+
+class DeletedConsent(msgspec.Struct, frozen=True, kw_only=True):
+    """It is gone."""
+
+    object: Literal["audio.voice_consent"] = "audio.voice_consent"
+    id: str
+    deleted: bool = True
+
+
+class ConsentPhrase(msgspec.Struct, frozen=True, kw_only=True):
+    """The phrase that a speaker reads out. It names the operator of this server. `languages` are all those
+    that have a phrase."""
+
+    object: Literal["audio.voice_consent.phrase"] = "audio.voice_consent.phrase"
+    language: str
+    phrase: str
+    languages: tuple[str, ...] = phrases.LANGUAGES
+
+
+_Body = TypeVar("_Body", bound=ConsentBody)
+
+
+async def read_consent(request: Request, type_: type[_Body]) -> tuple[_Body, bytes | None]:
+    """Read a consent from JSON, or from a form with its recording. Raises InvalidRequest."""
+    if not request.headers.get("content-type", "").lower().startswith("multipart/"):
+        recording = None
+        new = await body(request, type_)
+    else:
+        form = await read_form(
+            request, files={"recording": MOST_SAMPLE_BYTES}, fields=type_.__struct_fields__
+        )
+        new = speech_request.read(type_, form_values(form))
+        recording = form.files["recording"].data if "recording" in form.files else None
+    if recording is None and new.statement is None:
+        raise InvalidRequest(
+            "Missing required parameter: 'recording'. Send a recording of the phrase, or a statement.",
+            param="recording",
+            code="missing_required_parameter",
+        )
+    return new, recording
+
+
+def new_consent(new: ConsentBody, recording: bytes | None, made_by: str) -> NewConsent:
+    return NewConsent(
+        name=new.name,
+        language=new.language,
+        recording=recording,
+        statement=new.statement or "",
+        providers=new.providers,
+        made_by=made_by,
+    )
+
+
+def consent_entry(consent: OpenedConsent) -> ConsentEntry:
+    record = consent.record
+    return ConsentEntry(
+        id=record.id,
+        name=consent.texts.name,
+        language=record.language,
+        created_at=record.created // 1_000_000,
+        kind=record.kind,
+        statement=consent.texts.statement or None,
+        digest=record.digest,
+        duration_seconds=record.seconds,
+        providers=None if record.providers is None else list(record.providers),
+        made_by=record.made_by,
+    )

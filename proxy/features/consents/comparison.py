@@ -1,0 +1,107 @@
+"""Whether the speaker of a consent is the speaker of a sample, as far as the configured comparer can tell.
+
+The answer is recorded. By itself it stops nobody: a comparer errs on voices that are alike, and cannot tell a
+person from a recording. An operator may decide that the answer `other` refuses a voice.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import NamedTuple
+
+import msgspec
+import structlog
+
+from policies.sample_quality import SampleQuality
+from proxy.audio.recordings.recording import UnusableRecording
+from proxy.config.consent import ConsentSection
+from proxy.config.secret import environ_for_hosts
+from proxy.config.sections import Config, PluginSection
+from proxy.engines.registry import Registry
+from proxy.features.consents.comparers import ComparerFailed, SpeakerComparer, open_comparer
+from proxy.features.consents.speaker_match import SpeakerAnswer, judge_speakers
+from speech_engine.comparer import COMPARED_RATE_HZ
+
+_MOST_S = 30.0
+
+_log = structlog.get_logger()
+
+
+class RatedRecording(NamedTuple):
+    """The master of a recording, and its quality."""
+
+    master: bytes
+    quality: SampleQuality
+
+    def __repr__(self) -> str:
+        return f"<RatedRecording {self.quality.rating}>"
+
+
+class SpeakerVerdict(msgspec.Struct, frozen=True):
+    """What a comparison came to, for the record. Without a score, the comparer could not be asked."""
+
+    answer: SpeakerAnswer
+    comparer: str
+    score: float | None = None
+
+
+class SpeakerComparison:
+    """Compares speakers with the configured comparer, if there is one."""
+
+    def __init__(self, section: ConsentSection, comparer: SpeakerComparer | None) -> None:
+        self._section = section
+        self._comparer = comparer
+
+    def __repr__(self) -> str:
+        return f"<SpeakerComparison by {self._section.comparer or 'nobody'}>"
+
+    async def compare(self, one: RatedRecording, other: RatedRecording) -> SpeakerVerdict | None:
+        """Compare two recordings. Return None if the operator names no comparer.
+
+        A comparer that fails, or cannot be used, leaves the answer unsure: nobody is refused for that.
+        """
+        name = self._section.comparer
+        if not name:
+            return None
+        if self._comparer is None:
+            return SpeakerVerdict("unsure", name)
+        try:
+            sounds = [await asyncio.to_thread(_compared_part, each) for each in (one, other)]
+            found = await self._comparer.score(*sounds)
+        except (ComparerFailed, UnusableRecording) as error:
+            _log.warning("consent.compare.failed", comparer=name, reason=str(error))
+            return SpeakerVerdict("unsure", name)
+        ratings = (one.quality.rating, other.quality.rating)
+        return SpeakerVerdict(judge_speakers(found.score, found.scale, ratings), name, round(found.score, 3))
+
+    def refuses(self, comparison: SpeakerVerdict | None) -> bool:
+        """Tell whether the operator wants no voice after this comparison."""
+        return (
+            comparison is not None
+            and comparison.answer == "other"
+            and self._section.other_speaker == "refuse"
+        )
+
+
+def _compared_part(recording: RatedRecording) -> bytes:
+    # It loads numpy, which a worker does only where it is needed.
+    from proxy.audio.recordings.derivation import SampleSpec, derive
+
+    spec = SampleSpec(0.0, _MOST_S, COMPARED_RATE_HZ)
+    return derive(recording.master, recording.quality, spec)
+
+
+@asynccontextmanager
+async def open_comparison(registry: Registry, config: Config) -> AsyncIterator[SpeakerComparison]:
+    """Open the comparer that [consent] names. If it cannot be used, that is logged."""
+    name = config.consent.comparer
+    async with AsyncExitStack() as stack:
+        comparer = None
+        if name:
+            section = config.comparers.get(name, PluginSection())
+            environ = environ_for_hosts(os.environ, config.secrets)
+            comparer = await stack.enter_async_context(open_comparer(registry, name, section, environ))
+        yield SpeakerComparison(config.consent, comparer)

@@ -1,0 +1,171 @@
+"""The journal of erasures: a file beside the database, which a restored backup does not take back.
+
+Each erasure is a line, and is on the disk before its tombstone is committed. At each start, and after a
+restore, what the journal has and the database does not is erased once more.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
+import msgspec
+import structlog
+
+from proxy.storage import tombstones
+from proxy.storage.disk_names import DiskName, UnsafeName, owner_name
+from proxy.storage.store import StorageFailed, Store
+from proxy.storage.tombstones import Tombstone
+
+FILE = "erasures.log"
+MOST_BYTES = 1024 * 1024 * 1024
+"""Of a backup's. More is no journal."""
+_BATCH = 500
+
+
+class JournalLine(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A line: what was erased, and whose it was. It has no name. `is_withdrawn`: what was noted at this
+    moment was refused."""
+
+    at: int
+    subject: str
+    account: str
+    digests: tuple[str, ...] = ()
+    is_withdrawn: bool = False
+
+    def __post_init__(self) -> None:
+        """Raise UnsafeName: what it names is deleted."""
+        owner_name(self.account)
+        for digest in self.digests:
+            DiskName(digest)
+
+
+_decoder = msgspec.json.Decoder(JournalLine)
+_log = structlog.get_logger()
+
+
+class ErasureJournal:
+    """The journal of one data folder. Its methods wait for the disk, and raise OSError."""
+
+    def __init__(self, data: Path) -> None:
+        self._file = data / FILE
+
+    def __repr__(self) -> str:
+        return f"<ErasureJournal {self._file}>"
+
+    def append(self, tombstone: Tombstone, *, is_withdrawn: bool = False) -> None:
+        """Append a line, and wait until it is on the disk."""
+        line = JournalLine(
+            at=tombstone.began,
+            subject=tombstone.subject,
+            account=tombstone.account,
+            digests=tombstone.digests,
+            is_withdrawn=is_withdrawn,
+        )
+        # A killed process may have left half a line: it is ended, and does not hide this one.
+        text = b"\n" * self._is_torn() + msgspec.json.encode(line) + b"\n"
+        is_new = not self._file.exists()
+        descriptor = os.open(self._file, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+        try:
+            # In one piece: several workers append.
+            if os.write(descriptor, text) < len(text):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+        if is_new:
+            _flush(self._file.parent)
+
+    def read(self) -> list[JournalLine]:
+        """Return a line for each subject, without those that a kill cut short, or that were withdrawn."""
+        try:
+            text = self._file.read_bytes()
+        except FileNotFoundError:
+            return []
+        lines = [*_parse(text.split(b"\n"))]
+        withdrawn = {(line.subject, line.at) for line in lines if line.is_withdrawn}
+        return [*{line.subject: line for line in lines if (line.subject, line.at) not in withdrawn}.values()]
+
+    def _is_torn(self) -> bool:
+        try:
+            with self._file.open("rb") as file:
+                file.seek(-1, os.SEEK_END)
+                return file.read(1) != b"\n"
+        except OSError:
+            return False  # there is no file yet, or it is empty
+
+
+async def write_down(journal: ErasureJournal, tombstone: Tombstone, *, is_withdrawn: bool = False) -> None:
+    """Append a line. Raises StorageFailed."""
+    try:
+        await asyncio.to_thread(journal.append, tombstone, is_withdrawn=is_withdrawn)
+    except OSError as error:
+        raise StorageFailed(f"the journal of erasures cannot be written: {error.strerror}") from None
+
+
+async def list_unknown(journal: ErasureJournal, store: Store) -> list[JournalLine]:
+    """List the lines of which this database has no tombstone. Raises StorageFailed."""
+    try:
+        lines = await asyncio.to_thread(journal.read)
+    except OSError as error:
+        # Without it nobody knows whether this database has voices that were erased.
+        raise StorageFailed(f"the journal of erasures cannot be read: {error.strerror}") from None
+    unknown: list[JournalLine] = []
+    for first in range(0, len(lines), _BATCH):
+        batch = lines[first : first + _BATCH]
+        known = await tombstones.list_known(store, [line.subject for line in batch])
+        unknown += [line for line in batch if line.subject not in known]
+    return unknown
+
+
+def merge(backup: Path, journal: Path) -> None:
+    """Put the lines of a backup's journal before our own, which may be newer. Raises OSError."""
+    ours = journal.read_bytes() if journal.exists() else b""
+    known = {*ours.split(b"\n"), b""}
+    older = [line for line in backup.read_bytes().split(b"\n") if line not in known]
+    if not older:
+        return
+    with backup.open("wb") as file:
+        file.write(b"".join(line + b"\n" for line in older) + ours)
+        file.flush()
+        os.fsync(file.fileno())
+    backup.replace(journal)
+
+
+def check(text: bytes, where: str) -> None:
+    """Raise UnsafeName, with the line's number, if a journal from elsewhere names what is no recording."""
+    for number, line in enumerate(text.split(b"\n"), 1):
+        try:
+            _decode(line)
+        except UnsafeName as unsafe:
+            raise UnsafeName(f"{where}, line {number}: {unsafe}") from None
+
+
+def _parse(lines: Iterable[bytes]) -> Iterable[JournalLine]:
+    for number, line in enumerate(lines, 1):
+        try:
+            decoded = _decode(line)
+        except UnsafeName as unsafe:
+            _log.warning("erasure.journal.unsafe", line=number, reason=str(unsafe))
+            continue
+        if decoded is not None:
+            yield decoded
+
+
+def _decode(line: bytes) -> JournalLine | None:
+    """Return a line, or None for one that a kill cut short. Raise UnsafeName."""
+    try:
+        return _decoder.decode(line)
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        return None
+
+
+def _flush(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

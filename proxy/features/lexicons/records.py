@@ -1,0 +1,123 @@
+"""Lexicons as rows: the words of accounts. policies/lexicon.py says what an entry may be."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import msgspec
+
+from proxy.catalogue.saved_words import WordRevisions, read_words
+from proxy.storage import audit, library_revisions
+from proxy.storage.audit import Act
+from proxy.storage.rows import encode_json
+from proxy.storage.store import Params, Statement, Store
+from proxy.storage.tables import Table
+
+_STANDING = "account, name, size, revision, changed"
+_OF_ACCOUNT = f"SELECT {_STANDING} FROM lexicons WHERE account = :account ORDER BY name"
+_TEXTS = "SELECT name, words FROM lexicons WHERE account = :account"
+_GET = f"SELECT {_STANDING}, words FROM lexicons WHERE account = :account AND name = :name"
+# The first statement changes nothing. If a database runs several writes at once, it makes the next write
+# of the same account wait. So two lexicons cannot both take the last free place.
+_HOLD = "UPDATE accounts SET id = id WHERE id = :account"
+_SET = f"""
+INSERT INTO lexicons ({_STANDING}, words)
+SELECT :account, :name, CAST(:size AS BIGINT), 1, :changed, :words
+WHERE (SELECT count(*) FROM lexicons WHERE account = :account AND name <> :name) < :most
+ON CONFLICT (account, name) DO UPDATE
+SET words = excluded.words, size = excluded.size, revision = lexicons.revision + 1, changed = excluded.changed
+RETURNING {_STANDING}
+"""
+_WAS_SET = "EXISTS (SELECT 1 FROM lexicons WHERE account = :of AND name = :name AND changed = :at)"
+_DELETE = "DELETE FROM lexicons WHERE account = :account AND name = :name RETURNING name"
+_IS_THERE = "EXISTS (SELECT 1 FROM lexicons WHERE account = :of AND name = :name)"
+
+
+TABLE = Table("lexicons", key=("account", "name"))
+
+
+class LexiconStanding(msgspec.Struct, frozen=True, kw_only=True):
+    """A lexicon without its words, which `size` counts. `revision` counts its changes, and `changed` is the
+    time of the last one."""
+
+    account: str
+    name: str
+    size: int
+    revision: int
+    changed: int
+
+
+class LexiconRecord(LexiconStanding, frozen=True, kw_only=True):
+    """A lexicon with its words."""
+
+    words: Mapping[str, str]
+
+    def __repr__(self) -> str:
+        return f"<LexiconRecord {self.name} of {self.account}, {len(self.words)} words>"
+
+
+class AccountWords:
+    """The lexicons of all accounts, as their libraries ask for them."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    async def revisions(self, account: str) -> WordRevisions:
+        return await revisions(self._store, account)
+
+    async def texts(self, account: str) -> dict[str, str]:
+        return await texts(self._store, account)
+
+
+async def revisions(store: Store, account: str) -> WordRevisions:
+    """List name, revision and time of each lexicon. The list differs after every change."""
+    return tuple((each.name, each.revision, each.changed) for each in await of_account(store, account))
+
+
+async def texts(store: Store, account: str) -> dict[str, str]:
+    """Read the words of each lexicon as text, for `read_words`: an account may have very many."""
+    return {row["name"]: row["words"] for row in await store.read(_TEXTS, {"account": account})}
+
+
+async def of_account(store: Store, account: str) -> list[LexiconStanding]:
+    """List the lexicons of an account by name, without their words."""
+    return msgspec.convert(await store.read(_OF_ACCOUNT, {"account": account}), list[LexiconStanding])
+
+
+async def get(store: Store, account: str, name: str) -> LexiconRecord | None:
+    rows = await store.read(_GET, {"account": account, "name": name})
+    if not rows:
+        return None
+    return msgspec.convert({**rows[0], "words": read_words(rows[0]["words"])}, LexiconRecord)
+
+
+async def put(
+    store: Store, account: str, name: str, words: Mapping[str, str], *, most: int, act: Act | None = None
+) -> LexiconStanding | None:
+    """Save a lexicon under its name. None means that the account has no room for one more."""
+    row: Params = {
+        "account": account,
+        "name": name,
+        "words": encode_json(words),
+        "size": len(words),
+        "changed": act.at if act else await store.now(),
+        "most": most,
+    }
+    _, rows, *_ = await store.write(
+        Statement(_HOLD, {"account": account}),
+        Statement(_SET, row),
+        *audit.insert_statements(act, _WAS_SET, {"of": account, "name": name}),
+        library_revisions.raise_statement(account),
+    )
+    return msgspec.convert(rows[0], LexiconStanding) if rows else None
+
+
+async def delete(store: Store, account: str, name: str, act: Act | None = None) -> bool:
+    """Delete a lexicon, and tell whether it was there."""
+    acts = audit.insert_statements(act, _IS_THERE, {"of": account, "name": name})
+    *_, rows, _ = await store.write(
+        *acts,
+        Statement(_DELETE, {"account": account, "name": name}),
+        library_revisions.raise_statement(account),
+    )
+    return bool(rows)

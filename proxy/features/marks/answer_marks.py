@@ -1,0 +1,162 @@
+"""Marks as the server asks for them: in the worker, or in a process of their own (`hosted_mark`)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import AsyncExitStack, ExitStack
+from pathlib import Path
+from typing import NamedTuple, Protocol
+
+import msgspec
+import structlog
+
+from proxy.audio.steps import SoundFailed
+from proxy.config.sections import PluginSection
+from proxy.engines import environments
+from proxy.engines.environments import EnvironmentRefused
+from proxy.engines.model_store.store import MODEL_PATH, hold
+from proxy.engines.plugin_instances import PluginRequest, open_plugin
+from proxy.engines.registry import EngineConfigError, Registry
+from proxy.features.marks.hosted_mark import HostedMark, MarkUnusable
+from proxy.helpers.child import HOST_NICENESS
+from proxy.helpers.helper import Helper, HelperSpec
+from speech_engine import Hosted
+from speech_engine.host.pipe_messages import BeginPlugin
+from speech_engine.mark import Mark, MarkKey, MarkStream
+
+HOST_MODULE = "speech_engine.host.marking"
+IDLE_S = 900.0
+
+_log = structlog.get_logger()
+
+
+class AnswerMark(Protocol):
+    """The mark of one answer. What comes out is as long as what went in, after `flush`. Close it."""
+
+    async def feed(self, pcm: bytes) -> bytes:
+        """Return sound that is marked. Raise SoundFailed, after which the mark is over."""
+        ...
+
+    async def flush(self) -> bytes:
+        """Return the rest, after which the mark is over."""
+        ...
+
+    async def close(self) -> None: ...
+
+
+class UsableMark(Protocol):
+    """A mark, wherever it runs."""
+
+    async def open(self, sample_rate_hz: int, key: MarkKey, payload: int) -> AnswerMark:
+        """Open the mark of an answer. Raise MarkUnusable."""
+        ...
+
+
+class MarkRequest(NamedTuple):
+    """A mark to open. `environ` is all that its process inherits; `data` has the imported models."""
+
+    name: str
+    section: PluginSection
+    environ: Mapping[str, str]
+    data: str
+
+
+class _LocalMark:
+    """A mark in the worker itself: a hundred milliseconds of sound take a fifth of a millisecond."""
+
+    def __init__(self, name: str, mark: Mark) -> None:
+        self._name = name
+        self._mark = mark
+
+    async def open(self, sample_rate_hz: int, key: MarkKey, payload: int) -> _LocalAnswerMark:
+        try:
+            return _LocalAnswerMark(self._name, self._mark.open(sample_rate_hz, key, payload))
+        except Exception as error:  # noqa: BLE001 - the seam around a plugin: its class only
+            raise MarkUnusable(f"the mark {self._name} failed: {type(error).__name__}") from None
+
+
+class _LocalAnswerMark:
+    def __init__(self, name: str, stream: MarkStream) -> None:
+        self._name = name
+        self._stream = stream
+
+    def __repr__(self) -> str:
+        return f"<_LocalAnswerMark {self._name}>"
+
+    async def feed(self, pcm: bytes) -> bytes:
+        try:
+            return self._stream.feed(pcm)
+        except Exception as error:  # noqa: BLE001 - the seam around a plugin: its class only
+            raise SoundFailed(f"the mark {self._name} failed: {type(error).__name__}") from None
+
+    async def flush(self) -> bytes:
+        try:
+            return self._stream.flush()
+        except Exception as error:  # noqa: BLE001 - the seam around a plugin: its class only
+            raise SoundFailed(f"the mark {self._name} failed: {type(error).__name__}") from None
+
+    async def close(self) -> None:
+        """Do nothing: the stream is only memory."""
+
+
+async def open_mark(stack: AsyncExitStack, registry: Registry, request: MarkRequest) -> UsableMark | None:
+    """Open a mark until the stack ends. If it cannot be used, log why, and return None."""
+    plugin = registry.plugins("mark").get(request.name)
+    if plugin is not None and isinstance(plugin.create, Hosted):
+        hosted = _hosted(stack, registry, request, plugin.create)
+        if hosted is not None:
+            stack.push_async_callback(hosted.close)
+        return hosted
+    asked = PluginRequest("mark", request.name, request.section, is_asked_for=True)
+    mark: Mark | None = await open_plugin(stack, registry, asked)
+    return None if mark is None else _LocalMark(request.name, mark)
+
+
+class HostedParts(NamedTuple):
+    """What the process of a mark is started with. `model` is the folder of its model, if it has one."""
+
+    settings: msgspec.Struct
+    interpreter: str
+    model: Path | None
+
+
+def hosted_parts(registry: Registry, request: MarkRequest, hosted: Hosted) -> HostedParts:
+    """Return what a mark's process needs. Raise EngineConfigError and EnvironmentRefused. Starts nothing."""
+    name = request.name
+    plugin = registry.plugins("mark")[name]
+    settings = registry.settings("mark", name, request.section, request.data)
+    interpreter = environments.interpreter(name, hosted)
+    if lacking := plugin.missing(settings):
+        raise EngineConfigError("; ".join(f"{name}: {each.what}: {each.do}" for each in lacking))
+    model = Path(getattr(settings, MODEL_PATH)) if plugin.model_format is not None else None
+    return HostedParts(settings, interpreter, model)
+
+
+def _hosted(
+    stack: ExitStack | AsyncExitStack, registry: Registry, request: MarkRequest, hosted: Hosted
+) -> HostedMark | None:
+    name = request.name
+    try:
+        parts = hosted_parts(registry, request, hosted)
+        if parts.model is not None:
+            # `voxgate models remove` must not take it from the next process.
+            stack.enter_context(hold(parts.model))
+    except (EngineConfigError, EnvironmentRefused, OSError) as error:
+        _log.warning("plugin.start.refused", kind="mark", plugin=name, reason=str(error))
+        return None
+    settings = msgspec.json.encode(parts.settings)
+    begin = BeginPlugin(name, hosted.module, settings, needs=hosted.needs, memory_mb=hosted.memory_mb)
+    return HostedMark(
+        Helper(
+            HelperSpec(
+                module=HOST_MODULE,
+                name=name,
+                begin=begin,
+                interpreter=parts.interpreter,
+                environ=request.environ,
+                niceness=HOST_NICENESS,
+                idle_s=IDLE_S,
+                rest_s=10.0,
+            )
+        )
+    )

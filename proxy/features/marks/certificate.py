@@ -1,0 +1,180 @@
+"""The certificate that signs manifests: the operator's, or a test certificate that the server makes."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import msgspec
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
+from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+from proxy.features.marks.files import TEST_CERTIFICATE
+
+TEST_FILE = TEST_CERTIFICATE
+
+_TEST_DAYS = 3650
+_LEAST_RSA_BITS = 2048
+_CURVES = {"secp256r1": "es256", "secp384r1": "es384", "secp521r1": "es512"}
+_KEY_MARK = "-----BEGIN PRIVATE KEY-----"
+
+
+class UnusableCertificate(ValueError):
+    """The certificate cannot sign manifests. The message says why, and never repeats the key."""
+
+
+class SigningCertificate(msgspec.Struct, frozen=True):
+    """A chain in PEM, the leaf first, its private key in PEM (PKCS 8), and what signs: `es256`, `ps256`…"""
+
+    chain: str
+    key: str
+    algorithm: str
+    subject: str
+    expires: datetime
+    is_test: bool
+
+    def __repr__(self) -> str:
+        return f"<SigningCertificate of {self.subject!r}, {self.algorithm}>"
+
+
+def read_test_certificate(pem: bytes, where: str = TEST_FILE) -> SigningCertificate:
+    """Read what `make_test_pem` made. Raises UnusableCertificate."""
+    chain, mark, key = pem.decode("ascii", "replace").partition(_KEY_MARK)
+    return read_certificate(chain, mark + key, where, is_test=True)
+
+
+def read_certificate(
+    chain: str, key: str, where: str = "marking.certificate", *, is_test: bool = False
+) -> SigningCertificate:
+    """Read a chain and its leaf's key. Raises UnusableCertificate with what a validator would refuse."""
+    try:
+        certificates = x509.load_pem_x509_certificates(chain.encode())
+    except ValueError:
+        raise UnusableCertificate(f"{where} must hold certificates in PEM, the signing one first") from None
+    try:
+        private = serialization.load_pem_private_key(key.encode(), None)
+    except (ValueError, TypeError):
+        raise UnusableCertificate(f"{where}: its key must be in PEM, without a password") from None
+    leaf = certificates[0]
+    if faults := _faults(leaf, private, datetime.now(UTC)):
+        raise UnusableCertificate(f"{where}: {'; '.join(faults)}")
+    return SigningCertificate(
+        chain="".join(each.public_bytes(serialization.Encoding.PEM).decode() for each in certificates),
+        key=private.private_bytes(
+            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+        ).decode(),
+        algorithm=_algorithm(private) or "",
+        subject=_common_name(leaf),
+        expires=leaf.not_valid_after_utc,
+        is_test=is_test,
+    )
+
+
+def _faults(leaf: x509.Certificate, key: PrivateKeyTypes, now: datetime) -> list[str]:
+    """Return what the manifest library, or a validator after it, would refuse. Each was tried."""
+    faults = []
+    if leaf.public_key() != key.public_key():
+        faults.append("the key is not the one of the first certificate")
+    if _algorithm(key) is None:
+        faults.append("its key must be of P-256, P-384, P-521, Ed25519, or RSA with 2048 bits and more")
+    if now > leaf.not_valid_after_utc:
+        faults.append(f"it expired on {leaf.not_valid_after_utc:%Y-%m-%d}")
+    if now < leaf.not_valid_before_utc:
+        faults.append(f"it is valid from {leaf.not_valid_before_utc:%Y-%m-%d} on")
+    extensions = _extensions(leaf)
+    basic, usage, extended = (
+        extensions.get(x509.BasicConstraints),
+        extensions.get(x509.KeyUsage),
+        extensions.get(x509.ExtendedKeyUsage),
+    )
+    if isinstance(basic, x509.BasicConstraints) and basic.ca:
+        faults.append("it is a certificate authority's; the signing certificate comes first")
+    if not isinstance(usage, x509.KeyUsage) or not usage.digital_signature or usage.key_cert_sign:
+        faults.append("its key usage must be digitalSignature, without keyCertSign")
+    if not isinstance(extended, x509.ExtendedKeyUsage) or (
+        ExtendedKeyUsageOID.EMAIL_PROTECTION not in extended or ExtendedKeyUsageOID.TIME_STAMPING in extended
+    ):
+        faults.append("its extended key usage must have emailProtection, and no timeStamping")
+    if x509.AuthorityKeyIdentifier not in extensions and leaf.issuer != leaf.subject:
+        faults.append("it has no authority key identifier")
+    return faults
+
+
+def _extensions(leaf: x509.Certificate) -> dict[type[x509.ExtensionType], x509.ExtensionType]:
+    try:
+        return {type(each.value): each.value for each in leaf.extensions}
+    except ValueError:
+        return {}
+
+
+def _algorithm(key: PrivateKeyTypes) -> str | None:
+    match key:
+        case ec.EllipticCurvePrivateKey():
+            return _CURVES.get(key.curve.name)
+        case ed25519.Ed25519PrivateKey():
+            return "ed25519"
+        case rsa.RSAPrivateKey() if key.key_size >= _LEAST_RSA_BITS:
+            return "ps256"
+    return None
+
+
+def _common_name(certificate: x509.Certificate) -> str:
+    names = certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
+    return str(names[0].value) if names else certificate.subject.rfc4514_string()
+
+
+def make_test_pem() -> bytes:
+    """Make a leaf and its root. The root's key is thrown away: nothing else can be made under it."""
+    now = datetime.now(UTC)
+    root_key, key = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
+    root_name, name = _name("voxgate test root"), _name("voxgate test certificate")
+    builder = x509.CertificateBuilder().issuer_name(root_name).not_valid_before(now - timedelta(minutes=5))
+    builder = builder.not_valid_after(now + timedelta(days=_TEST_DAYS))
+    root = (
+        builder.subject_name(root_name)
+        .public_key(root_key.public_key())
+        .serial_number(x509.random_serial_number())
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .add_extension(_usage(key_cert_sign=True), critical=True)
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(root_key.public_key()), critical=False)
+        .sign(root_key, hashes.SHA256())
+    )
+    authority = x509.AuthorityKeyIdentifier.from_issuer_public_key(root_key.public_key())
+    leaf = (
+        builder.subject_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+        .add_extension(_usage(key_cert_sign=False), critical=True)
+        .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.EMAIL_PROTECTION]), critical=False)
+        .add_extension(authority, critical=False)
+        .sign(root_key, hashes.SHA256())
+    )
+    pem = serialization.Encoding.PEM
+    own_key = key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    return leaf.public_bytes(pem) + root.public_bytes(pem) + own_key
+
+
+def _name(common: str) -> x509.Name:
+    return x509.Name(
+        [
+            x509.NameAttribute(NameOID.COMMON_NAME, common),
+            x509.NameAttribute(NameOID.ORGANIZATION_NAME, "voxgate test"),
+        ]
+    )
+
+
+def _usage(*, key_cert_sign: bool) -> x509.KeyUsage:
+    return x509.KeyUsage(
+        digital_signature=not key_cert_sign,
+        content_commitment=False,
+        key_encipherment=False,
+        data_encipherment=False,
+        key_agreement=False,
+        key_cert_sign=key_cert_sign,
+        crl_sign=key_cert_sign,
+        encipher_only=False,
+        decipher_only=False,
+    )

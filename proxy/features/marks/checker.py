@@ -1,0 +1,217 @@
+"""The checker of a worker: it looks for marks and manifests in recordings that people send.
+
+A recording is decoded in one process, its manifest is read in a second one, and marks are looked for in a
+third one, which alone has keys. All end with the recording, or when its sender leaves.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import msgspec
+import structlog
+
+from proxy.audio.recordings.decoder import Decoder
+from proxy.audio.recordings.recording import Decoded
+from proxy.config.sections import Config
+from proxy.errors import MarksUnavailable, NoPlace
+from proxy.features.marks.certificate import TEST_FILE
+from proxy.features.marks.findings import (
+    Examination,
+    ManifestFinding,
+    ManifestJob,
+    MarkFinding,
+    SearchJob,
+)
+from proxy.features.marks.hosted_mark import MarkBusy, MarkUnusable
+from proxy.features.marks.marker import KEYS_FILE, Marker, installation_bits
+from proxy.helpers.helper import Helper, HelperFailed, HelperSpec
+from proxy.helpers.places import FairPlaces
+from proxy.kept.key_ring import KeyRing, UnusableKeys, parse_keys
+from proxy.storage.installation import installation_id
+from proxy.storage.store import Store
+from speech_engine.mark import MarkKey
+
+MOST_AT_ONCE = 2
+"""A search keeps one processor busy: for half a second, and without a mark for two. An account has one of
+the turns, so nobody waits for a search of one account alone."""
+MOST_PLACES = 10
+"""Each of them keeps an upload of 10 MiB in memory."""
+MOST_OF_ACCOUNT = 3
+
+SEARCH_WITHIN_S = 90.0
+MANIFEST_WITHIN_S = 30.0
+
+_END_OF_CERTIFICATE = "-----END CERTIFICATE-----"
+_INSTALLATION_BITS = 16
+_MOST_ANSWER_BYTES = 1 << 16
+
+_log = structlog.get_logger()
+_decode_findings = msgspec.msgpack.Decoder(tuple[MarkFinding, ...]).decode
+_decode_manifest = msgspec.msgpack.Decoder(ManifestFinding).decode
+
+
+class ProvenanceChecker:
+    """Checks uploads. Close it: `open_checker` does."""
+
+    def __init__(self, decoder: Decoder, store: Store, config: Config, marker: Marker | None = None) -> None:
+        """`marker` has the marks that run in processes of their own. Without it, nobody looks for these."""
+        self._decoder = decoder
+        self._marker = marker
+        self._store = store
+        self._config = config
+        self._places = FairPlaces(
+            "recordings to check", places=MOST_PLACES, of_account=MOST_OF_ACCOUNT, at_once=MOST_AT_ONCE
+        )
+        self._searches = _helper("search_child")
+        self._readers = _helper("manifest_child")
+        self._has_warned = False
+
+    def __repr__(self) -> str:
+        return f"<ProvenanceChecker, {self._places.taken} begun>"
+
+    def revise(self, config: Config) -> None:
+        """Take a revision of the configuration."""
+        self._config = config
+
+    async def examine(self, account: str, data: bytes, manifest: bytes | None = None) -> Examination:
+        """Look for marks and a manifest in an upload; `manifest` is the one that came beside it.
+
+        Raises UnusableRecording, NoPlace, and MarksUnavailable: what nobody could look
+        for is not "not found". If it is cancelled, its processes end.
+        """
+        async with self._places.turn(account):
+            async with self._decoder.turn(account):
+                decoded = await self._decoder.decode_samples(data)
+            config = self._config
+            keys, certificate = await asyncio.to_thread(_known, config)
+            found = await self._read_manifest(ManifestJob(data, manifest, certificate))
+            marks = await self._search(decoded, keys, config) if keys is not None else ()
+        seconds = len(decoded.pcm) / decoded.sample_bytes / decoded.rate_hz
+        return Examination(marks, found, seconds, decoded.is_cut)
+
+    async def is_ours(self, payload: int) -> bool:
+        """Tell whether a mark names this installation."""
+        id_ = await installation_id(self._store, secrets.token_hex(4))
+        return payload >> _INSTALLATION_BITS == installation_bits(id_)
+
+    async def close(self) -> None:
+        """End all processes. Nobody may be waiting for one any more."""
+        await self._searches.close()
+        await self._readers.close()
+
+    async def _search(self, decoded: Decoded, keys: KeyRing, config: Config) -> tuple[MarkFinding, ...]:
+        settings = {name: section.settings for name, section in config.marks.items()}
+        if config.marking.mark:
+            settings.setdefault(config.marking.mark, {})
+        job = SearchJob(decoded.pcm, decoded.rate_hz, decoded.sample_bytes, settings, tuple(keys))
+        try:
+            answer = await self._searches.ask(msgspec.msgpack.encode(job), within_s=SEARCH_WITHIN_S)
+            marks = _decode_findings(answer)
+        except (TimeoutError, HelperFailed, msgspec.MsgspecError) as error:
+            # A search is bounded by what is decoded, so the machine is at fault and not the file.
+            _log.warning("marks.search.failed", error=type(error).__name__)
+            raise NoPlace("recordings to check") from None
+        marks += await self._ask_hosted(job)
+        mark = config.marking.mark
+        if mark and mark not in {each.plugin for each in marks}:
+            if self._marker is None:
+                raise MarksUnavailable(f"only a running server can look for the mark {mark}")
+            marks += (MarkFinding(mark, fault="it is not installed"),)
+        for failed in (each for each in marks if each.fault):
+            _log.warning("marks.search.failed", plugin=failed.plugin, error=failed.fault)
+            if failed.plugin in settings:
+                raise MarksUnavailable(f"the mark {failed.plugin} cannot be used")
+        return tuple(each for each in marks if not each.fault)
+
+    async def _ask_hosted(self, job: SearchJob) -> tuple[MarkFinding, ...]:
+        """Ask the marks that the configuration names and that have processes of their own."""
+        if self._marker is None:
+            return ()
+        keys = [MarkKey(id_, secret) for id_, secret in job.keys]
+        found: list[MarkFinding] = []
+        for name in sorted(job.settings):
+            # It loads numpy, which a worker does only where it is needed.
+            from proxy.features.marks.search_child import samples_of
+
+            try:
+                mark = await self._marker.hosted(name)
+                if mark is None:
+                    continue
+                pcm, rate_hz = await asyncio.to_thread(samples_of, job)
+                found.append(MarkFinding.of(name, await mark.detect(pcm, rate_hz, keys)))
+            except MarkBusy:
+                raise NoPlace("recordings to check") from None
+            except MarkUnusable as unusable:
+                found.append(MarkFinding(name, fault=str(unusable)))
+        return tuple(found)
+
+    async def _read_manifest(self, job: ManifestJob) -> ManifestFinding:
+        try:
+            answer = await self._readers.ask(msgspec.msgpack.encode(job), within_s=MANIFEST_WITHIN_S)
+            found = _decode_manifest(answer)
+        except (TimeoutError, HelperFailed, msgspec.MsgspecError) as error:
+            # The process died of the file, or was in its hands. What cannot be read proves nothing.
+            _log.warning("manifest.read.failed", error=type(error).__name__)
+            return ManifestFinding("invalid")
+        if found.lacks and not self._has_warned:
+            self._has_warned = True
+            _log.warning("decoder.confinement.missing", what=[lack[:40] for lack in found.lacks[:5]])
+        return found
+
+
+def _helper(module: str) -> Helper:
+    return Helper(
+        HelperSpec(
+            module=f"proxy.features.marks.{module}", is_for_one=True, most_answer_bytes=_MOST_ANSWER_BYTES
+        )
+    )
+
+
+def _known(config: Config) -> tuple[KeyRing | None, bytes | None]:
+    """Read the keys and our certificate. They are read anew each time, so a new key needs no restart."""
+    return _known_keys(config), _certificate(config)
+
+
+def _known_keys(config: Config) -> KeyRing | None:
+    """Return all keys, the old ones too. A server that marks nothing any more still finds its marks.
+
+    None if there is no file, so it has marked nothing yet. Raises MarksUnavailable.
+    """
+    section, file = config.marking, Path(config.data) / KEYS_FILE
+    try:
+        if section.keys:
+            return parse_keys(section.keys, "marking.keys")
+        return parse_keys(file.read_text("ascii", "replace"), str(file))
+    except FileNotFoundError:
+        return None
+    except (OSError, UnusableKeys) as error:
+        _log.error("mark.keys.failed", reason=error.strerror if isinstance(error, OSError) else str(error))
+        raise MarksUnavailable("the keys of marks cannot be read") from None
+
+
+def _certificate(config: Config) -> bytes | None:
+    """Return the certificate that signs here, without its chain and its key."""
+    text = config.marking.certificate
+    if not text:
+        try:
+            text = (Path(config.data) / TEST_FILE).read_text("ascii", "replace")
+        except OSError:
+            return None
+    first, end, _ = text.partition(_END_OF_CERTIFICATE)
+    return (first + end + "\n").encode() if end else None
+
+
+@asynccontextmanager
+async def open_checker(
+    decoder: Decoder, store: Store, config: Config, marker: Marker | None = None
+) -> AsyncIterator[ProvenanceChecker]:
+    checker = ProvenanceChecker(decoder, store, config, marker)
+    try:
+        yield checker
+    finally:
+        await checker.close()

@@ -1,0 +1,254 @@
+"""POST /v1/audio/marks/detect and /v1/content_provenance_checks: what do marks tell of a recording?
+
+Every key may ask. The answer says which installation's key and which day a mark has, and nothing of accounts.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Literal
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+
+from proxy.access.callers import caller_of
+from proxy.audio.recordings.recording import UnusableRecording
+from proxy.errors import InvalidRequest, MarksUnavailable, NoPlace
+from proxy.features.marks.checker import ProvenanceChecker
+from proxy.features.marks.findings import Examination, ManifestFinding, ManifestState, MarkFinding
+from proxy.features.marks.marker import day_of
+from proxy.http.body import BODY_FAILURES, open_body
+from proxy.http.endpoint import Endpoint, json
+from proxy.http.form import MOST_FILE_BYTES, read_form
+from proxy.http.replies import reply
+from speech_engine.mark import PAYLOAD_BITS
+
+MOST_MANIFEST_BYTES = 1024 * 1024
+FILES: Mapping[str, int] = {"file": MOST_FILE_BYTES, "manifest": MOST_MANIFEST_BYTES}
+
+Technique = Literal["inaudible_mark", "c2pa"]
+Outcome = Literal["detected", "not_detected"]
+
+
+class DetectedMark(msgspec.Struct, frozen=True, kw_only=True):
+    """What the detector of one inaudible mark says.
+
+    A mark is there if the score reaches the threshold, which chance does once in a million recordings at
+    most. It was found in `seconds` of sound from `begins_s` on. `key` is the id of its key, `day` when it was
+    made, in UTC, and `is_ours` tells whether this installation made it. The last two are null if it is too
+    weak to read. A mark that has no keys may be anybody's: `key` and `is_ours` are null.
+    """
+
+    technique: Literal["inaudible_mark"] = "inaudible_mark"
+    plugin: str
+    found: bool
+    key: str | None
+    is_ours: bool | None
+    day: str | None
+    score: float
+    threshold: float
+    begins_s: float | None
+    seconds: float | None
+
+
+class DetectedManifest(msgspec.Struct, frozen=True, kw_only=True):
+    """What a signed C2PA manifest says: of the file, or of `manifest` beside it.
+
+    `trusted` is signed by this server. `valid` fits the file, but anybody may have signed it. If it is
+    `invalid`, nothing in it is told.
+    """
+
+    technique: Literal["c2pa"] = "c2pa"
+    outcome: Outcome
+    validation_state: ManifestState
+    signed_by_us: bool
+    issuer: str | None
+    generated_at: str | None
+    model: str | None
+    source_type: str | None
+
+
+class DetectedMarks(msgspec.Struct, frozen=True, kw_only=True):
+    """Whether a recording has a mark of this server's keys, or its manifest: `found` rests on `techniques`.
+
+    A mark alone is a hint that helps to find honest copies, as it can be copied onto another sound. The proof
+    that this server spoke is a manifest of ours (`signed_by_us`), or a receipt.
+
+    `seconds` were looked at, and `is_cut` is true if the recording is longer. `c2pa` is null without a
+    manifest.
+    """
+
+    object: Literal["audio.marks"] = "audio.marks"
+    found: bool
+    techniques: list[Technique]
+    seconds: float
+    is_cut: bool
+    marks: list[DetectedMark]
+    c2pa: DetectedManifest | None
+
+
+class C2paResult(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="c2pa"):
+    """A signed manifest, as in OpenAI's API."""
+
+    outcome: Outcome
+    validation_state: ManifestState
+    issuer: str | None
+    generated_at: str | None
+    model: str | None
+
+
+class MarkResult(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="voxgate_mark"):
+    """An inaudible mark. OpenAI's API has no such type. Without a `key`, it may be anybody's."""
+
+    outcome: Outcome
+    plugin: str
+    key: str | None
+    is_ours: bool | None
+    day: str | None
+    generated_at: str | None = None
+    model: str | None = None
+
+
+class ContentProvenanceCheck(msgspec.Struct, frozen=True, kw_only=True):
+    """The signals that were looked for in a file, as in OpenAI's API."""
+
+    object: Literal["content_provenance_check"] = "content_provenance_check"
+    created_at: int
+    results: list[C2paResult | MarkResult]
+
+
+class MarkDetection:
+    """The handlers that look for marks and manifests in uploads."""
+
+    def __init__(self, checker: ProvenanceChecker) -> None:
+        self._checker = checker
+
+    async def detect(self, request: Request) -> Response:
+        return reply(await self.detected(request, caller_of(request.scope).account))
+
+    async def check(self, request: Request) -> Response:
+        """Answer as OpenAI does."""
+        examined = await self._examined(request, caller_of(request.scope).account)
+        found = _manifest(examined.manifest)
+        results: list[C2paResult | MarkResult] = [
+            C2paResult(
+                outcome=found.outcome,
+                validation_state=found.validation_state,
+                issuer=found.issuer,
+                generated_at=found.generated_at,
+                model=found.model,
+            )
+        ]
+        for mark in await self._marks(examined):
+            results.append(
+                MarkResult(
+                    outcome="detected" if mark.found else "not_detected",
+                    plugin=mark.plugin,
+                    key=mark.key,
+                    is_ours=mark.is_ours,
+                    day=mark.day,
+                )
+            )
+        return reply(ContentProvenanceCheck(created_at=int(time.time()), results=results))
+
+    async def detected(self, request: Request, account: str) -> DetectedMarks:
+        """Look for marks in the file of a form, in a turn of this account."""
+        examined = await self._examined(request, account)
+        marks = await self._marks(examined)
+        manifest = _manifest(examined.manifest)
+        techniques: list[Technique] = (
+            ["inaudible_mark"] if any(mark.has_our_key for mark in examined.marks) else []
+        )
+        if manifest.signed_by_us:
+            techniques.append("c2pa")
+        return DetectedMarks(
+            found=bool(techniques),
+            techniques=techniques,
+            seconds=round(examined.seconds, 2),
+            is_cut=examined.is_cut,
+            marks=marks,
+            c2pa=None if manifest.validation_state == "not_present" else manifest,
+        )
+
+    async def _examined(self, request: Request, account: str) -> Examination:
+        connection = open_body(request)
+        form = await read_form(connection, files=FILES, fields=())
+        if "file" not in form.files:
+            raise InvalidRequest(
+                "Missing required parameter: 'file'.", param="file", code="missing_required_parameter"
+            )
+        manifest = form.files.get("manifest")
+        # A search takes seconds, and a client that has left needs none.
+        with connection.stop_when_client_leaves():
+            try:
+                return await self._checker.examine(
+                    account, form.files["file"].data, None if manifest is None else manifest.data
+                )
+            except UnusableRecording as error:
+                raise InvalidRequest(
+                    f"Invalid 'file': {error}.", param="file", code="invalid_audio"
+                ) from None
+
+    async def _marks(self, examined: Examination) -> list[DetectedMark]:
+        return [await self._mark(mark) for mark in examined.marks]
+
+    async def _mark(self, mark: MarkFinding) -> DetectedMark:
+        payload = mark.payload if mark.is_found else None
+        names_maker = mark.payload_bits == PAYLOAD_BITS
+        return DetectedMark(
+            plugin=mark.plugin,
+            found=mark.is_found,
+            key=mark.key or None,
+            is_ours=await self._checker.is_ours(payload) if payload is not None and names_maker else None,
+            day=None if payload is None else _day(payload),
+            score=round(mark.score, 2),
+            threshold=round(mark.threshold, 2),
+            begins_s=round(mark.begin_s, 2) if mark.is_found else None,
+            seconds=round(mark.seconds, 2) if mark.is_found else None,
+        )
+
+
+def _day(payload: int) -> str:
+    return datetime.fromtimestamp(day_of(payload), UTC).date().isoformat()
+
+
+def _manifest(found: ManifestFinding) -> DetectedManifest:
+    return DetectedManifest(
+        outcome="detected" if found.state in ("trusted", "valid") else "not_detected",
+        validation_state=found.state,
+        signed_by_us=found.signed_by_us,
+        issuer=found.issuer,
+        generated_at=found.generated_at,
+        model=found.model,
+        source_type=found.source_type,
+    )
+
+
+def mark_routes(checker: ProvenanceChecker) -> list[Endpoint]:
+    handlers = MarkDetection(checker)
+    failures = (*BODY_FAILURES, NoPlace, MarksUnavailable)
+    return [
+        Endpoint(
+            "POST",
+            "/v1/audio/marks/detect",
+            handlers.detect,
+            "detect_marks",
+            "Tell whether a recording has this server's inaudible mark or C2PA manifest",
+            json(DetectedMarks),
+            files=tuple(FILES),
+            failures=failures,
+        ),
+        Endpoint(
+            "POST",
+            "/v1/content_provenance_checks",
+            handlers.check,
+            "check_content_provenance",
+            "The same, as OpenAI's API tells it",
+            json(ContentProvenanceCheck),
+            files=tuple(FILES),
+            failures=failures,
+        ),
+    ]

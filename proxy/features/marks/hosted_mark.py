@@ -1,0 +1,205 @@
+"""A mark in a process of its own, which many answers share. It is started by the first one that needs it."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from collections.abc import Sequence
+
+import structlog
+
+from proxy.audio.steps import SoundFailed
+from proxy.engines.mark_process import MarkProcess
+from proxy.helpers.helper import Helper, HelperDied, HelperRefused
+from speech_engine.host.pipe_messages import (
+    CloseMarkStream,
+    MarkAnswer,
+    MarkedSound,
+    MarkQuestion,
+    MarkSound,
+    OpenMarkStream,
+)
+from speech_engine.mark import Detection, MarkKey
+
+STEP_S = 20.0
+"""The time for one step of a stream, the steps of other streams before it included."""
+DETECT_S = 120.0
+MOST_STREAMS = 256
+MOST_QUESTIONS = 8
+PIECE_BYTES = 96_000
+"""A second of sound, at most. A stream has no more on the way, so the others come soon."""
+
+_log = structlog.get_logger()
+
+
+class MarkUnusable(Exception):
+    """The mark cannot be made or looked for now. The message is for the operator."""
+
+
+class MarkBusy(MarkUnusable):
+    """Too many use the mark now."""
+
+
+class HostedMark:
+    """The mark as the server asks for it. Close it."""
+
+    def __init__(self, helper: Helper, *, step_s: float = STEP_S, detect_s: float = DETECT_S) -> None:
+        self.name = helper.spec.name
+        self.step_s = step_s
+        self.helper = helper
+        self._detect_s = detect_s
+        self._numbers = itertools.count(1)
+        self._process: MarkProcess | None = None
+        self._refusal: HelperRefused | None = None
+        self._reading: set[asyncio.Task[None]] = set()
+        self._questions: set[asyncio.Task[MarkAnswer]] = set()
+        self._asked = 0
+        """The number of the question that the process has, or had last."""
+
+    def __repr__(self) -> str:
+        return f"<HostedMark {self.name}, {self._process!r}>"
+
+    async def open(self, sample_rate_hz: int, key: MarkKey, payload: int) -> HostedMarkStream:
+        """Open a stream. Raise MarkUnusable."""
+        stream = HostedMarkStream(self, await self._taken(), next(self._numbers))
+        is_open = False
+        try:
+            if stream.process.life.users > MOST_STREAMS:
+                raise MarkBusy(f"the mark {self.name} is busy")
+            await stream.step(OpenMarkStream(stream.number, sample_rate_hz, key, payload))
+            is_open = True
+        except SoundFailed as failed:
+            raise MarkUnusable(str(failed)) from None
+        finally:
+            if not is_open:
+                await stream.close()
+        return stream
+
+    async def detect(self, pcm: bytes, sample_rate_hz: int, keys: Sequence[MarkKey]) -> Detection:
+        """Look for marks. A question waits for others, and no stream waits for it.
+
+        Raise MarkBusy if too many questions wait, and MarkUnusable.
+        """
+        if len(self._questions) >= MOST_QUESTIONS:
+            raise MarkBusy(f"the mark {self.name} is busy")
+        question = MarkQuestion(next(self._numbers), pcm, sample_rate_hz, tuple(keys))
+        asking = asyncio.create_task(self._answer(question))
+        self._questions.add(asking)
+        asking.add_done_callback(self._questions.discard)
+        try:
+            answer = await asyncio.shield(asking)
+        except asyncio.CancelledError:
+            # A question that the process has cannot be taken back, and keeps its turn to the end.
+            if self._asked != question.number:
+                asking.cancel()
+            raise
+        if answer.detection is None:
+            raise MarkUnusable(f"the mark {self.name} failed: {answer.failure}")
+        return answer.detection
+
+    async def close(self) -> None:
+        for task in self._questions:
+            task.cancel()
+        while self._questions:
+            await asyncio.wait(self._questions)
+        await self.helper.close()
+        while self._reading:
+            await asyncio.wait(self._reading)
+
+    async def _answer(self, question: MarkQuestion) -> MarkAnswer:
+        async with self.helper.turn:
+            try:
+                process = await self._taken()
+            except MarkUnusable as unusable:
+                return MarkAnswer(question.number, failure=str(unusable))
+            self._asked = question.number
+            try:
+                answer = await process.ask(question.number, question, self._detect_s)
+            except HelperDied:
+                return MarkAnswer(question.number, failure="its process ended")
+            except TimeoutError:
+                # It ends with its last stream: a new one takes what comes.
+                self.helper.retire(process.life)
+                return MarkAnswer(question.number, failure=f"no answer within {self._detect_s:g} s")
+            finally:
+                self.helper.leave(process.life)
+            assert isinstance(answer, MarkAnswer)
+            return answer
+
+    async def _taken(self) -> MarkProcess:
+        """Return the process, with its life taken. Raise MarkUnusable."""
+        try:
+            life = await self.helper.take()
+        except HelperRefused as refused:
+            if refused is not self._refusal:
+                self._refusal = refused
+                _log.warning("mark.process.failed", mark=self.name, reason=str(refused))
+            raise MarkUnusable(str(refused)) from None
+        if self._process is None or self._process.life is not life:
+            self._process = MarkProcess(life)
+            reading = asyncio.create_task(self._read(self._process))
+            self._reading.add(reading)
+            reading.add_done_callback(self._reading.discard)
+        return self._process
+
+    async def _read(self, process: MarkProcess) -> None:
+        await process.read()
+        if process.life.users:
+            _log.warning("mark.process.ended", mark=self.name, answers=process.life.users)
+        self.helper.end(process.life)
+
+
+class HostedMarkStream:
+    """The mark of one answer, see `AnswerMark`. A fault ends it."""
+
+    def __init__(self, mark: HostedMark, process: MarkProcess, number: int) -> None:
+        """The stream has the life of the process, which was taken for it."""
+        self.number = number
+        self.process = process
+        self._mark = mark
+        self._is_broken = False
+        self._is_closed = False
+
+    def __repr__(self) -> str:
+        return f"<HostedMarkStream {self._mark.name} {self.number}>"
+
+    async def feed(self, pcm: bytes) -> bytes:
+        pieces = (pcm[at : at + PIECE_BYTES] for at in range(0, len(pcm), PIECE_BYTES))
+        return b"".join([await self.step(MarkSound(self.number, piece)) for piece in pieces])
+
+    async def flush(self) -> bytes:
+        try:
+            return await self.step(MarkSound(self.number, is_last=True))
+        finally:
+            # Its listener may take minutes to hear the rest, and others need the place.
+            await self.close()
+
+    async def close(self) -> None:
+        """Let the process forget the stream."""
+        self._is_broken = True
+        if not self._is_closed:
+            self._is_closed = True
+            self.process.life.child.send(CloseMarkStream(self.number))
+            self._mark.helper.leave(self.process.life)
+
+    async def step(self, message: OpenMarkStream | MarkSound) -> bytes:
+        """Return the sound that a step gives. Raise SoundFailed."""
+        name = self._mark.name
+        if self._is_broken:
+            raise SoundFailed(f"the mark {name} has ended")
+        # If nobody takes this step's answer, the next step would get it.
+        self._is_broken = True
+        heard = self.process.heard
+        try:
+            answer = await self.process.ask(self.number, message, self._mark.step_s)
+        except HelperDied:
+            raise SoundFailed(f"the process of the mark {name} ended") from None
+        except TimeoutError:
+            if self.process.heard == heard:
+                self._mark.helper.end(self.process.life)  # it is frozen: it answered nobody in this time
+            raise SoundFailed(f"the mark {name} gave no sound within {self._mark.step_s:g} s") from None
+        assert isinstance(answer, MarkedSound)
+        if answer.failure:
+            raise SoundFailed(f"the mark {name} failed: {answer.failure}")
+        self._is_broken = False
+        return answer.pcm

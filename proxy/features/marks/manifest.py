@@ -1,0 +1,57 @@
+"""What a manifest says of an answer: that a machine made it, when, with which model, and which mark is in it.
+
+It names no account, no text and no voice: whoever has the file can read it.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+
+from proxy import __version__
+from proxy.audio.formats import RULES, TRAINED
+from proxy.features.marks.receipt_records import ClipSpeaker
+from proxy.features.marks.signing import PARENT
+
+
+class ManifestFacts(msgspec.Struct, frozen=True):
+    """What a manifest is made of. `made` is in microseconds of Unix time, `mark` a plugin and a key's id."""
+
+    made: int
+    speakers: tuple[ClipSpeaker, ...]
+    mark: tuple[str, str] | None = None
+
+
+def definition(facts: ManifestFacts, *, has_parent: bool = False) -> str:
+    """Write the manifest's definition, as the library reads it."""
+    actions = [_created(facts, speaker) for speaker in facts.speakers]
+    if has_parent:
+        # The standard wants one beginning: a parent is opened, and what was done to it is an edit.
+        actions = [_opened(facts), *({**action, "action": "c2pa.edited"} for action in actions)]
+    elif len(actions) > 1:
+        actions[1:] = [{**action, "action": "c2pa.edited"} for action in actions[1:]]
+    assertions: list[dict[str, Any]] = [{"label": "c2pa.actions.v2", "data": {"actions": actions}}]
+    if facts.mark is not None:
+        plugin, key = facts.mark
+        assertions.append({"label": "org.voxgate.mark", "data": {"plugin": plugin, "key": key}})
+    generator = [{"name": "voxgate", "version": __version__}]
+    return msgspec.json.encode({"claim_generator_info": generator, "assertions": assertions}).decode()
+
+
+def _created(facts: ManifestFacts, speaker: ClipSpeaker) -> dict[str, Any]:
+    return {
+        "action": "c2pa.created",
+        "when": _when(facts.made),
+        "softwareAgent": {"name": speaker.model},
+        "digitalSourceType": TRAINED if speaker.is_trained else RULES,
+    }
+
+
+def _opened(facts: ManifestFacts) -> dict[str, Any]:
+    return {"action": "c2pa.opened", "when": _when(facts.made), "parameters": {"ingredientIds": [PARENT]}}
+
+
+def _when(moment: int) -> str:
+    return f"{datetime.fromtimestamp(moment / 1e6, UTC):%Y-%m-%dT%H:%M:%SZ}"

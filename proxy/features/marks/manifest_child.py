@@ -1,0 +1,136 @@
+"""The process that reads the C2PA manifest of one upload: `python -m proxy.features.marks.manifest_child`.
+
+It reads a `ManifestJob` from its pipe and answers with a `ManifestFinding`. The library parses whatever a
+stranger sends, so this process is confined as the decoder is. It asks no address that a file names.
+"""
+
+from __future__ import annotations
+
+import json
+from io import BytesIO
+from typing import Any
+
+import c2pa
+import msgspec
+from cryptography.hazmat.primitives.asymmetric.ec import ECDSA
+from cryptography.hazmat.primitives.hashes import SHA256
+
+from proxy.features.marks.claim_signature import is_signed_with
+from proxy.features.marks.findings import ManifestFinding, ManifestJob, ManifestState
+from proxy.helpers.job_confinement import confine_job
+from speech_engine.host.pipe import pipe_of_one_thread
+
+MOST_CPU_S = 10
+_MEMORY_MB = 256
+_MOST_TEXT = 200
+_OFFLINE = {"verify": {"remote_manifest_fetch": False, "ocsp_fetch": False}}
+_ANY_TYPE = "application/octet-stream"
+_STATES: dict[str, ManifestState] = {"Valid": "valid", "Trusted": "valid"}
+_MISSING = (c2pa.C2paError.ManifestNotFound, c2pa.C2paError.RemoteManifest, c2pa.C2paError.NotSupported)
+_ELSEWHERE = "Remote:"
+_MAKING = ("c2pa.created", "c2pa.opened")
+
+
+def main() -> None:
+    pipe = pipe_of_one_thread()
+    _warm_up()
+    lacks = confine_job(MOST_CPU_S, _MEMORY_MB)
+    job = msgspec.msgpack.decode(pipe.read() or b"", type=ManifestJob)
+    try:
+        found = msgspec.structs.replace(read_manifest(job), lacks=lacks)
+    except MemoryError:
+        found = ManifestFinding("invalid")
+    pipe.write(msgspec.msgpack.encode(found))
+
+
+def read_manifest(job: ManifestJob) -> ManifestFinding:
+    """Read the manifest beside a file, or else the one in it. A damaged one is invalid."""
+    context = c2pa.Context.from_dict(_OFFLINE)
+    try:
+        with c2pa.Reader(
+            media_type(job.data), BytesIO(job.data), manifest_data=job.manifest, context=context
+        ) as reader:
+            return _finding(reader, job)
+    except c2pa.C2paError as error:
+        # A file may say that its manifest is at an address. Nobody asks there, so it has none.
+        is_missing = isinstance(error, _MISSING) or str(error).startswith(_ELSEWHERE)
+        return ManifestFinding("not_present" if is_missing and job.manifest is None else "invalid")
+    except (ValueError, KeyError, TypeError, AttributeError, IndexError):
+        return ManifestFinding("invalid")  # a manifest that says odd things
+
+
+def media_type(data: bytes) -> str:
+    """Return the media type of a file by its first bytes. A tag may stand before flac and mp3."""
+    if data[:3] == b"ID3" and len(data) > 10:
+        size = sum((byte & 0x7F) << shift for byte, shift in zip(data[6:10], (21, 14, 7, 0), strict=True))
+        return "audio/flac" if data[10 + size : 14 + size] == b"fLaC" else "audio/mpeg"
+    if data[:4] == b"RIFF":
+        return "audio/wav"
+    if data[4:8] == b"ftyp":
+        return "audio/mp4"
+    if data[:4] == b"fLaC":
+        return "audio/flac"
+    is_frame = len(data) > 1 and data[0] == 0xFF and data[1] & 0xE0 == 0xE0
+    # AAC's frames begin as those of mp3 do, with 0 as their layer.
+    return "audio/mpeg" if is_frame and data[1] & 0x06 else _ANY_TYPE
+
+
+def _finding(reader: c2pa.Reader, job: ManifestJob) -> ManifestFinding:
+    state = _STATES.get(str(reader.get_validation_state()), "invalid")
+    if state == "invalid":
+        return ManifestFinding("invalid")
+    said = json.loads(reader.json())
+    label = said["active_manifest"]
+    manifest = said["manifests"][label]
+    signature = manifest.get("signature_info") or {}
+    action = _making(manifest)
+    is_ours = job.certificate is not None and is_signed_with(_store(reader, label), label, job.certificate)
+    return ManifestFinding(
+        "trusted" if is_ours else "valid",
+        issuer=_text(signature.get("issuer")),
+        generated_at=_text(signature.get("time") or action.get("when")),
+        model=_text(_agent(action)),
+        source_type=_text(str(action.get("digitalSourceType") or "").rpartition("/")[2]),
+        signed_by_us=is_ours,
+    )
+
+
+def _making(manifest: dict[str, Any]) -> dict[str, Any]:
+    """Return the action that made the sound."""
+    for assertion in manifest.get("assertions", ()):
+        if str(assertion.get("label", "")).startswith("c2pa.actions"):
+            for action in assertion["data"]["actions"]:
+                if action.get("action") in _MAKING:
+                    return dict(action)
+    return {}
+
+
+def _agent(action: dict[str, Any]) -> object:
+    agent = action.get("softwareAgent")
+    return agent.get("name") if isinstance(agent, dict) else agent
+
+
+def _store(reader: c2pa.Reader, label: str) -> bytes:
+    """Return the whole store: the library gives it for the address of any box in it."""
+    store = BytesIO()
+    reader.resource_to_stream(f"self#jumbf=/c2pa/{label}/c2pa.signature", store)
+    return store.getvalue()
+
+
+def _text(value: object) -> str | None:
+    """Return a short text without control characters, or None if there is none."""
+    if not isinstance(value, str):
+        return None
+    return "".join(letter for letter in value[:_MOST_TEXT] if letter.isprintable()) or None
+
+
+def _warm_up() -> None:
+    """Load what Python loads at the first use and at the first error; once confined, it cannot."""
+    for data in (b"RIFF\0\0\0\0WAVE", b"no recording"):
+        read_manifest(ManifestJob(data, None, None))
+    ECDSA(SHA256())  # it loads more with its first object
+    msgspec.msgpack.encode(ManifestFinding())
+
+
+if __name__ == "__main__":
+    main()

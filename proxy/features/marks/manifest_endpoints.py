@@ -1,0 +1,51 @@
+"""The signed manifests that lie beside answers. Their path is open, as who checks a clip has no key."""
+
+from __future__ import annotations
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from proxy.errors import NotFound, UpstreamFailed
+from proxy.features.marks.manifests import ROOT, Manifests
+from proxy.features.marks.signer import SignerUnavailable
+from proxy.http.endpoint import Endpoint
+
+MEDIA_TYPE = "application/c2pa"
+
+_RETRY_S = 5.0
+# Whoever has the address has the manifest, and a later signature may bring a time stamp.
+_HEADERS = {"cache-control": "public, max-age=300", "access-control-allow-origin": "*"}
+
+
+class ManifestEndpoint:
+    def __init__(self, manifests: Manifests) -> None:
+        self._manifests = manifests
+
+    async def get(self, request: Request) -> Response:
+        id_ = request.path_params["id"]
+        try:
+            manifest = await self._manifests.find(id_)
+        except SignerUnavailable:
+            raise UpstreamFailed(
+                "The manifest cannot be signed right now.",
+                code="manifest_unavailable",
+                retry_after_s=_RETRY_S,
+            ) from None
+        if manifest is None:
+            raise NotFound("There is no manifest under this address, or its answer is not whole yet.")
+        return Response(manifest, headers=_HEADERS, media_type=MEDIA_TYPE)
+
+
+def routes(manifests: Manifests) -> list[Endpoint]:
+    return [
+        Endpoint(
+            "GET",
+            f"{ROOT}/{{id}}",
+            ManifestEndpoint(manifests).get,
+            "get_manifest",
+            "The signed manifest (C2PA) of an answer, from the address in its header Link",
+            {MEDIA_TYPE: ()},
+            access="open",
+            failures=(NotFound, UpstreamFailed),
+        )
+    ]

@@ -1,0 +1,53 @@
+"""Manifests beside clips: signed when they are first asked for, and kept as long as their usage row."""
+
+from __future__ import annotations
+
+from base64 import b64decode, b64encode
+
+import msgspec
+
+from proxy.storage.store import Params, Statement, Store
+from proxy.storage.tables import Table
+
+_FIND = "SELECT manifest, tried, stamped FROM manifests WHERE request = :request"
+# A request whose usage row was deleted in the meantime gets none. A stamped manifest is never replaced.
+_SAVE = """
+INSERT INTO manifests (request, manifest, tried, stamped)
+SELECT :request, :manifest, CAST(:tried AS BIGINT), CAST(:stamped AS BIGINT)
+WHERE EXISTS (SELECT 1 FROM usage WHERE id = :request)
+ON CONFLICT (request) DO UPDATE
+SET manifest = excluded.manifest, tried = excluded.tried, stamped = excluded.stamped
+WHERE manifests.stamped = 0
+"""
+
+
+TABLE = Table("manifests", request="request")
+
+
+class KeptManifest(msgspec.Struct, frozen=True):
+    """A manifest, the moment of its signature in microseconds, and whether that has a time stamp."""
+
+    data: bytes
+    tried: int
+    is_stamped: bool
+
+    def __repr__(self) -> str:
+        return f"<KeptManifest, {len(self.data)} bytes>"
+
+
+async def find(store: Store, request: str) -> KeptManifest | None:
+    rows = await store.read(_FIND, {"request": request})
+    if not rows:
+        return None
+    (row,) = rows
+    return KeptManifest(b64decode(row["manifest"]), row["tried"], bool(row["stamped"]))
+
+
+async def save(store: Store, request: str, manifest: KeptManifest) -> None:
+    row: Params = {
+        "request": request,
+        "manifest": b64encode(manifest.data).decode(),
+        "tried": manifest.tried,
+        "stamped": int(manifest.is_stamped),
+    }
+    await store.write(Statement(_SAVE, row))

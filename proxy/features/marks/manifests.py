@@ -1,0 +1,140 @@
+"""Signed manifests of answers: inside their files, or beside them under an address that nobody can guess.
+
+A manifest beside a clip is signed when it is first asked for, from the digest that the clip left: nothing
+is signed while somebody waits for a speech, unless its file has to hold the manifest.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import hmac
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from proxy.config.sections import Config
+from proxy.errors import NoPlace
+from proxy.features.marks import manifest_records as manifests
+from proxy.features.marks import receipt_records as receipts
+from proxy.features.marks.manifest import ManifestFacts
+from proxy.features.marks.manifest_records import KeptManifest
+from proxy.features.marks.marker import mark_key_source, read_mark_keys
+from proxy.features.marks.metrics import ManifestMetrics
+from proxy.features.marks.receipt_records import ClipFacts, FoundReceipt
+from proxy.features.marks.signer import Signer, SignerUnavailable, open_signer
+from proxy.helpers.places import FairPlaces
+from proxy.kept.key_ring import KeyRing
+from proxy.storage.store import Store
+
+ROOT = "/v1/audio/manifests"
+
+MOST_PLACES = 32
+MOST_OF_ACCOUNT = 8
+MOST_AT_ONCE = 4
+"""They are signed one by one. Whoever has a turn of an account is behind three of other accounts at most."""
+WAIT_S = 10.0
+
+_ID_DIGITS = 32
+AGAIN_AFTER = 300_000_000
+"""Microseconds after which a manifest without a time stamp is signed again, if somebody asks for it."""
+
+
+class Manifests:
+    """Finds and signs the manifests of clips. All workers, on all machines with the same keys of the mark,
+    make the same addresses."""
+
+    def __init__(self, store: Store, signer: Signer) -> None:
+        self.signer = signer
+        self._store = store
+        self._source = mark_key_source()
+        self._keys: KeyRing | None = None
+        self._known: KeyRing | None = None
+        self._is_on = False
+        # An answer is its account's, whoever asks for its manifest.
+        self._places = FairPlaces(
+            "manifests to sign",
+            places=MOST_PLACES,
+            of_account=MOST_OF_ACCOUNT,
+            at_once=MOST_AT_ONCE,
+            wait_s=WAIT_S,
+        )
+
+    def __repr__(self) -> str:
+        return f"<Manifests by {self.signer!r}>"
+
+    def revise(self, config: Config) -> None:
+        """Take a revision of the configuration, and read the keys again."""
+        self._is_on = config.marking.manifests
+        # A server that makes no manifests any more still has those whose addresses it gave.
+        self._keys = read_mark_keys(self._source, config, may_make=self._is_on)
+        # Keys that are lost since the last revision still find what they have made.
+        self._known = self._keys or self._known
+        self.signer.revise(config)
+
+    def id_of(self, request: str) -> str:
+        """Return the id of a request's manifest: requests are counted, so theirs alone could be guessed.
+
+        Without keys there is none: "".
+        """
+        return "" if self._keys is None else f"{request}-{_proof(self._keys.newest.secret, request)}"
+
+    async def find(self, id_: str) -> bytes | None:
+        """Return the manifest, None if there is none under this id. Raises SignerUnavailable."""
+        if self._known is None and self._is_on:
+            raise SignerUnavailable  # without keys, nobody knows whose address it is
+        request, _, proof = id_.rpartition("-")
+        if not self._is_proof(request, proof):
+            return None
+        kept = await manifests.find(self._store, request)
+        if kept is not None and not await self._is_due_again(kept):
+            return kept.data
+        found = await receipts.find(self._store, request, None)
+        if found is None or found.facts.manifest != "sidecar":
+            return None
+        try:
+            return await self._sign(found, kept)
+        except (SignerUnavailable, NoPlace):
+            if kept is None:
+                raise SignerUnavailable from None
+            return kept.data
+
+    async def _sign(self, found: FoundReceipt, kept: KeptManifest | None) -> bytes:
+        # Those of an account one after the other: whoever asks twice at once gets the same manifest.
+        async with self._places.turn(found.account):
+            newest = await manifests.find(self._store, found.request)
+            if newest is not None and newest != kept:
+                return newest.data
+            facts = found.facts
+            signed = await self.signer.sign_digest(_facts(facts), bytes.fromhex(facts.sha256))
+            made = KeptManifest(signed.data, await self._store.now(), signed.is_stamped)
+            await manifests.save(self._store, found.request, made)
+            return made.data
+
+    async def _is_due_again(self, kept: KeptManifest) -> bool:
+        if kept.is_stamped or not self.signer.stamps:
+            return False
+        return await self._store.now() - kept.tried > AGAIN_AFTER
+
+    def _is_proof(self, request: str, proof: str) -> bool:
+        if not request or len(proof) != _ID_DIGITS or not proof.isascii() or not request.isascii():
+            return False
+        return any(hmac.compare_digest(_proof(key.secret, request), proof) for key in self._known or ())
+
+
+def _facts(facts: ClipFacts) -> ManifestFacts:
+    mark = (facts.mark, facts.mark_key) if facts.mark else None
+    return ManifestFacts(facts.made, facts.speakers, mark)
+
+
+def _proof(key: bytes, request: str) -> str:
+    return hmac.new(key, f"voxgate/manifest-id/v1\0{request}".encode(), hashlib.sha256).hexdigest()[
+        :_ID_DIGITS
+    ]
+
+
+@asynccontextmanager
+async def open_manifests(config: Config, store: Store, metrics: ManifestMetrics) -> AsyncIterator[Manifests]:
+    async with open_signer(config, metrics) as signer:
+        opened = Manifests(store, signer)
+        await asyncio.to_thread(opened.revise, config)
+        yield opened

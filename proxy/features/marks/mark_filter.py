@@ -1,0 +1,106 @@
+"""The inaudible mark as a filter of sound: which answers are due for it, and for a signed manifest."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+from policies.plans import Terms
+from policies.routing import Model
+from proxy.audio.steps import SoundFailed
+from proxy.features.marks.answer_marks import AnswerMark
+from proxy.features.marks.marker import RETRY_S, Marker
+from proxy.features.marks.rules import Marking, MarkingRules, MarkUse
+from proxy.speech.planning import SpeechPlan, no_proof
+from proxy.speech.sound_filter import NOBODY, OpenFilter, Treatment
+from speech_engine import EngineUnavailable
+
+
+class MarkTreatment(Treatment, frozen=True, kw_only=True):
+    """What an answer gets that tells that a machine spoke it."""
+
+    marking: Marking
+
+
+class Marks:
+    """Decides by the rules of one revision of the configuration."""
+
+    def __init__(self, marker: Marker) -> None:
+        self._marker = marker
+        self._rules: MarkingRules = marker.rules
+        marking = self._rules.marking
+        use = None if marking is None else marking.mark
+        self._filter = None if use is None else MarkFilter(marker, use)
+
+    def __repr__(self) -> str:
+        return f"<Marks by {self._marker!r}>"
+
+    def treat(self, models: Sequence[Model], terms: Terms, *, has_parts: bool) -> Treatment | None:
+        marking = self._rules.decide(models, terms.marking)
+        if marking is None:
+            return None
+        spared = NOBODY if has_parts else self._rules.spared(models, terms.marking)
+        return MarkTreatment(filter=self._filter, spared=spared, marking=marking)
+
+    def check_provenance(self) -> None:
+        """Refuse to make a manifest where none are signed. Raises InvalidRequest."""
+        if not self._rules.has_manifests:
+            no_proof()
+
+
+def possible_marking(plan: SpeechPlan) -> Marking | None:
+    """Return what the answer gets if a model that is due for it speaks."""
+    treatment = plan.treatment
+    return treatment.marking if isinstance(treatment, MarkTreatment) else None
+
+
+def marking_of(plan: SpeechPlan, speaker: str) -> Marking | None:
+    """Return what an answer gets if this is its speaker, or if these are, joined by commas."""
+    return None if plan.spares(speaker) else possible_marking(plan)
+
+
+class MarkFilter:
+    """A `SoundFilter`."""
+
+    def __init__(self, marker: Marker, use: MarkUse) -> None:
+        self.key = use
+        self.headers = ((b"x-voxgate-mark", f"{use.plugin}; key={use.key}".encode("latin-1", "replace")),)
+        self._marker = marker
+
+    def __repr__(self) -> str:
+        return f"<MarkFilter {self.key.plugin}>"
+
+    async def open(self, sample_rate_hz: int, within_s: float) -> OpenFilter:
+        try:
+            async with asyncio.timeout(within_s):
+                return _OpenMark(await self._marker.open(self.key, sample_rate_hz))
+        except TimeoutError:
+            message = f"The mark {self.key.plugin} is not ready yet."
+            raise EngineUnavailable(message, retry_after_s=RETRY_S) from None
+
+
+class _OpenMark:
+    """A plugin made the mark, perhaps in a process of its own. It fails as an engine does."""
+
+    def __init__(self, mark: AnswerMark) -> None:
+        self._mark = mark
+        self.close = mark.close
+
+    def __repr__(self) -> str:
+        return repr(self._mark)
+
+    async def feed(self, pcm: bytes) -> bytes:
+        try:
+            return await self._mark.feed(pcm)
+        except SoundFailed as failure:
+            raise _unmarked(failure) from None
+
+    async def flush(self) -> bytes:
+        try:
+            return await self._mark.flush()
+        except SoundFailed as failure:
+            raise _unmarked(failure) from None
+
+
+def _unmarked(failure: SoundFailed) -> EngineUnavailable:
+    return EngineUnavailable(f"The sound could not be marked: {failure}", retry_after_s=2.0)

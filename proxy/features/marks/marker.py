@@ -1,0 +1,164 @@
+"""The marker of a worker: it knows which answers get an inaudible mark, and opens the marks."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import os
+import secrets
+import time
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+
+import msgspec
+import structlog
+
+from proxy.audio import libraries
+from proxy.config.secret import environ_for_hosts
+from proxy.config.secret_sections import MarkingSection
+from proxy.config.sections import Config, PluginSection
+from proxy.engines.registry import Registry
+from proxy.features.marks.answer_marks import AnswerMark, MarkRequest, UsableMark, open_mark
+from proxy.features.marks.files import MARK_KEYS
+from proxy.features.marks.hosted_mark import HostedMark, MarkUnusable
+from proxy.features.marks.rules import Marking, MarkingRules, MarkUse
+from proxy.kept.key_ring import KeyRing, RingSource, UnusableKeys
+from proxy.storage.installation import installation_id
+from proxy.storage.store import Store
+from speech_engine import EngineUnavailable, Hosted
+from speech_engine.mark import MarkKey
+
+KEYS_FILE = MARK_KEYS
+
+_FIRST_DAY = 20_454
+"""2026-01-01, in days of Unix time. A mark says the day in 16 bits."""
+_DAY_S = 86_400
+_HALF = 16
+_SETTINGS_DIGITS = 12
+RETRY_S = 10.0
+
+_log = structlog.get_logger()
+
+
+class Marker:
+    """Opens marks. The plugin is opened by the first answer that is due: it loads large libraries."""
+
+    def __init__(self, registry: Registry, config: Config, store: Store, stack: AsyncExitStack) -> None:
+        self._registry = registry
+        self._sections = config.marks
+        self._environ = environ_for_hosts(os.environ, config.secrets)
+        self._data = config.data
+        self._store = store
+        self._stack = stack
+        self._opened: dict[str, UsableMark] = {}
+        self._opening = asyncio.Lock()
+        self._installation: int | None = None
+        self._source = mark_key_source()
+        self._keys: KeyRing | None = None
+        self._known_keys: dict[str, bytes] = {}
+        self.rules = MarkingRules()
+
+    def __repr__(self) -> str:
+        return f"<Marker with {self._keys!r}>"
+
+    @property
+    def keys(self) -> KeyRing | None:
+        """The keys of this revision, None if there are none: then what is due cannot be spoken."""
+        return self._keys
+
+    def revise(self, config: Config) -> None:
+        """Take a revision of the configuration, and read the keys again."""
+        section = config.marking
+        self._keys = read_mark_keys(self._source, config, may_make=True) if section.mark else None
+        # An answer may end in the revision before this one, so keys are added, and none is taken away.
+        self._known_keys |= {key.id: key.secret for key in self._keys or ()}
+        engines = {name: each.marking for name, each in config.engines.items() if each.marking is not None}
+        self.rules = MarkingRules(self._marking(section), engines)
+
+    async def open(self, use: MarkUse, sample_rate_hz: int) -> AnswerMark:
+        """Open the mark of an answer. Raises EngineUnavailable: what is due for a mark never goes without."""
+        secret = self._known_keys.get(use.key)
+        mark = await self._mark(use.plugin) if secret is not None else None
+        if mark is None or secret is None:
+            raise EngineUnavailable(f"The mark {use.plugin} cannot be made.", retry_after_s=RETRY_S)
+        payload = await self._payload()
+        try:
+            return await mark.open(sample_rate_hz, MarkKey(use.key, secret), payload)
+        except MarkUnusable as unusable:
+            _log.warning("mark.open.failed", plugin=use.plugin, reason=str(unusable))
+            raise EngineUnavailable(f"The mark {use.plugin} failed.", retry_after_s=RETRY_S) from None
+
+    def _marking(self, section: MarkingSection) -> Marking | None:
+        if not section.mark:
+            return Marking(None, section.manifests) if section.manifests else None
+        settings = self._sections.get(section.mark, PluginSection()).settings
+        encoded = msgspec.msgpack.encode(settings, order="deterministic")
+        digest = hashlib.sha256(encoded).hexdigest()[:_SETTINGS_DIGITS] if settings else ""
+        key = "" if self._keys is None else self._keys.newest.id
+        return Marking(MarkUse(section.mark, digest, key), section.manifests)
+
+    async def hosted(self, plugin: str) -> HostedMark | None:
+        """Return a mark that has a process of its own, which also looks for it. None for any other.
+
+        Raises MarkUnusable.
+        """
+        found = self._registry.plugins("mark").get(plugin)
+        if found is None or not isinstance(found.create, Hosted):
+            return None
+        mark = await self._mark(plugin)
+        if not isinstance(mark, HostedMark):
+            raise MarkUnusable(f"the mark {plugin} cannot be started")
+        return mark
+
+    async def _mark(self, name: str) -> UsableMark | None:
+        if name in self._opened:
+            return self._opened[name]
+        async with self._opening:
+            if name not in self._opened:
+                await libraries.ensure_loaded()
+                section = self._sections.get(name, PluginSection())
+                request = MarkRequest(name, section, self._environ, self._data)
+                mark = await open_mark(self._stack, self._registry, request)
+                if mark is None:
+                    return None
+                self._opened[name] = mark
+        return self._opened[name]
+
+    async def _payload(self) -> int:
+        """Return what a mark says: this installation, and the day."""
+        if self._installation is None:
+            id_ = await installation_id(self._store, secrets.token_hex(4))
+            self._installation = installation_bits(id_)
+        return self._installation << _HALF | (int(time.time()) // _DAY_S - _FIRST_DAY) & 0xFFFF
+
+
+def installation_bits(id_: str) -> int:
+    """Return the 16 bits that stand for an installation in a mark."""
+    return int.from_bytes(hashlib.sha256(id_.encode()).digest()[:2])
+
+
+def day_of(payload: int) -> int:
+    """Return the day that a mark says, in seconds of Unix time at its begin."""
+    return ((payload & 0xFFFF) + _FIRST_DAY) * _DAY_S
+
+
+def mark_key_source() -> RingSource:
+    return RingSource("keys", KEYS_FILE)
+
+
+def read_mark_keys(source: RingSource, config: Config, *, may_make: bool) -> KeyRing | None:
+    """Return the keys, None if they are unusable: the log says why. Waits for the disk."""
+    try:
+        return source.read(config, may_make=may_make)
+    except (OSError, UnusableKeys) as error:
+        reason = error.strerror if isinstance(error, OSError) else str(error)
+        _log.error("mark.keys.failed", reason=reason)
+        return None
+
+
+@asynccontextmanager
+async def open_marker(registry: Registry, config: Config, store: Store) -> AsyncIterator[Marker]:
+    async with AsyncExitStack() as stack:
+        marker = Marker(registry, config, store, stack)
+        await asyncio.to_thread(marker.revise, config)
+        yield marker

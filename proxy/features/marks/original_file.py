@@ -1,0 +1,36 @@
+"""A provider's own signed file, which is the parent of the manifest in ours."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import AsyncIterator
+
+from proxy.audio.frames_mp3 import Original
+from proxy.features.marks.signing_lane import FileSource
+
+
+class OriginalFile:
+    """A provider's own file, made again from the answer's: nothing of its length is in memory."""
+
+    def __init__(self, file: FileSource, original: Original) -> None:
+        self._file = file
+        self._taken_out = original.taken_out
+
+    def __repr__(self) -> str:
+        return f"<OriginalFile of {self.size} bytes>"
+
+    @property
+    def size(self) -> int:
+        return self._file.size + sum(len(each.data) for each in self._taken_out)
+
+    async def pieces(self) -> AsyncIterator[bytes]:
+        begin, left = 0, deque(self._taken_out)
+        async for piece in self._file.pieces():
+            at, end = begin, begin + len(piece)
+            while left and left[0].at <= end:
+                taken_out = left.popleft()
+                yield piece[at - begin : taken_out.at - begin]
+                yield taken_out.data
+                at = taken_out.at
+            yield piece[at - begin :]
+            begin = end

@@ -1,0 +1,174 @@
+"""The check of a receipt against a file, without a server: line by line, what holds and what does not."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import msgspec
+
+from proxy.features.marks.jws import RECEIPT_TYPE, BadJws, Jwk, SignedText, is_signed_by, parse_jws, read_jwk
+
+_MOST_BYTES = 1024 * 1024
+_NO_CLAIM = b"none"
+
+
+class UnreadableReceipt(ValueError):
+    """The receipt or the keys cannot be read at all. The message says why."""
+
+
+class CheckLine(NamedTuple):
+    """One line of a check."""
+
+    line: str
+    is_good: bool
+    found: str
+
+
+class SentReceipt(msgspec.Struct, frozen=True):
+    """A receipt as a server answers it, or a bare JWS with its claims unrepeated."""
+
+    jws: str
+    jwk: Any = None
+    id: str | None = None
+    claims: dict[str, Any] | None = None
+
+
+class _ClipClaims(msgspec.Struct, frozen=True):
+    """The claims that a check needs."""
+
+    request: str
+    sha256: str
+    bytes: int
+
+
+class _KeySet(msgspec.Struct, frozen=True):
+    """A JWK set, in which others may have keys of other kinds."""
+
+    keys: list[Any]
+
+
+def check_receipt(file: Path, receipt: Path, keys: Path | None) -> list[CheckLine]:
+    """Check a file against its receipt, by the keys in a JWK set or by the receipt's own key.
+
+    Raises OSError and UnreadableReceipt.
+    """
+    sent = _read_receipt(receipt)
+    try:
+        signed = parse_jws(sent.jws)
+        claims = _decode_once(signed.payload)
+        clip = msgspec.convert(claims, _ClipClaims)
+    except (BadJws, ValueError) as error:
+        raise UnreadableReceipt(f"{receipt}: this is no receipt of a clip: {error}") from None
+    by_key = _check_key(signed, sent.jwk, keys)
+    return [*by_key, _check_claims(claims, sent), _check_file(clip, file)]
+
+
+def _check_key(signed: SignedText, own: Any, keys: Path | None) -> list[CheckLine]:
+    try:
+        if keys is None:
+            if own is None:
+                raise UnreadableReceipt("the receipt has no key of its own; name the server's with --keys")
+            key = read_jwk(own)
+            line = CheckLine("key", True, f"the receipt's own, {key.kid}: compare it with the server's")
+        else:
+            known = next((each for each in _read_keys(keys) if each.kid == signed.kid), None)
+            if known is None:
+                named = _printable(signed.kid[:64]) or "without an id"
+                return [CheckLine("key", False, f"unknown: {named}")]
+            key, line = known, CheckLine("key", True, f"known: {known.kid}")
+    except BadJws as error:
+        return [CheckLine("key", False, str(error))]
+    if signed.type != RECEIPT_TYPE:
+        return [line, CheckLine("signature", False, "of something else than a receipt")]
+    if is_signed_by(signed, key):
+        return [line, CheckLine("signature", True, "good")]
+    return [line, CheckLine("signature", False, "wrong: the receipt was changed, or another key signed it")]
+
+
+def _check_claims(signed: dict[str, Any], sent: SentReceipt) -> CheckLine:
+    """Compare what a person reads with what is signed. `true` is not 1 here, and 1 is not 1.0."""
+    shown = signed if sent.claims is None else sent.claims
+    names = [*signed, *(name for name in shown if name not in signed)]
+    wrong = [name for name in names if _written(signed, name) != _written(shown, name)]
+    if sent.id is not None and sent.id != signed["request"]:
+        wrong.insert(0, "id")
+    if not wrong:
+        return CheckLine("claims", True, "as signed")
+    return CheckLine("claims", False, f"not as signed: {_printable(', '.join(wrong))}")
+
+
+def _written(claims: dict[str, Any], name: str) -> bytes:
+    return msgspec.json.encode(claims[name], order="deterministic") if name in claims else _NO_CLAIM
+
+
+def _check_file(claims: _ClipClaims, file: Path) -> CheckLine:
+    with file.open("rb") as opened:
+        digest = hashlib.file_digest(opened, "sha256").hexdigest()
+    size = file.stat().st_size
+    if digest == claims.sha256:
+        return CheckLine("file", True, f"the one of the receipt, {size} bytes")
+    if size == claims.bytes:
+        return CheckLine("file", False, f"it was changed: {size} bytes, but another SHA-256")
+    return CheckLine("file", False, f"another one: it has {size} bytes, the receipt is for {claims.bytes}")
+
+
+def _printable(text: str) -> str:
+    """Return a text whose letters cannot steer a terminal: a stranger may have written it."""
+    return "".join(letter if letter.isprintable() else "?" for letter in text)
+
+
+def _decode_once(text: str | bytes) -> Any:
+    """Decode JSON whose objects name nothing twice: readers would differ in which one counts.
+
+    Raises ValueError.
+    """
+
+    def pairs(members: list[tuple[str, Any]]) -> dict[str, Any]:
+        names = [name for name, _ in members]
+        if len(set(names)) < len(names):
+            raise ValueError("a name stands twice in it")
+        return dict(members)
+
+    try:
+        return json.loads(text, object_pairs_hook=pairs)
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
+
+
+def _read_receipt(file: Path) -> SentReceipt:
+    text = _read_text(file)
+    if not text.lstrip().startswith("{"):
+        return SentReceipt(text)
+    try:
+        return msgspec.convert(_decode_once(text), SentReceipt)
+    except ValueError as error:
+        raise UnreadableReceipt(f"{file}: this is no receipt: {error}") from None
+
+
+def _read_keys(file: Path) -> list[Jwk]:
+    """Return the keys of a set that can sign receipts. Keys of other kinds may be beside them."""
+    try:
+        values = msgspec.json.decode(_read_text(file), type=_KeySet).keys
+    except msgspec.DecodeError as error:
+        raise UnreadableReceipt(f"{file}: this is no JWK set: {error}") from None
+    found: list[Jwk] = []
+    for value in values:
+        try:
+            found.append(read_jwk(value))
+        except BadJws:
+            continue
+    return found
+
+
+def _read_text(file: Path) -> str:
+    with file.open("rb") as opened:
+        data = opened.read(_MOST_BYTES + 1)
+    try:
+        if len(data) <= _MOST_BYTES:
+            return data.decode()
+    except UnicodeDecodeError:
+        pass
+    raise UnreadableReceipt(f"{file}: this is neither a receipt nor a set of keys")

@@ -1,0 +1,168 @@
+"""/v1/audio/receipts: what the server says of a clip that it made, signed, for whoever asked for the clip.
+
+A receipt is signed when it is asked for, so it has the newest key, and a request pays nothing for it.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+
+from proxy.access.callers import caller_of
+from proxy.audio.formats import MEDIA_TYPES
+from proxy.config import credits
+from proxy.errors import NotFound, ReceiptsUnavailable
+from proxy.features.marks import receipt_records as receipts
+from proxy.features.marks.jws import RECEIPT_TYPE, Jwk, JwkSet
+from proxy.features.marks.receipt_keys import ReceiptKeys
+from proxy.features.marks.receipt_records import ClipSpeaker, FoundReceipt, ManifestPlace
+from proxy.http.endpoint import Endpoint, json
+from proxy.http.lists import iso
+from proxy.http.replies import encode_json, reply
+from proxy.storage.store import Store
+
+_ROOT = "/v1/audio/receipts"
+
+
+class ReceiptMark(msgspec.Struct, frozen=True):
+    """The inaudible mark in the sound: its plugin, and the id of its key."""
+
+    plugin: str
+    key: str
+
+
+class ReceiptClaims(msgspec.Struct, frozen=True, kw_only=True):
+    """What is signed. `sha256` and `bytes` are of the audio as it was sent, decoded from events or JSON.
+
+    `iss` is the operator's name. `speakers` are the models that spoke, with their licences. `consents` name
+    the consents of the voices that were heard: each is the SHA-256 of the lines `voxgate/consent/v1`, kind,
+    id, created_at and digest. `credits` were charged, before any refund. `made` is in UTC.
+    """
+
+    iss: str
+    request: str
+    made: str
+    sha256: str
+    bytes: int
+    media_type: str
+    format: str
+    sample_rate_hz: int
+    samples: int
+    duration_seconds: float
+    language: str
+    speakers: tuple[ClipSpeaker, ...]
+    consents: tuple[str, ...]
+    mark: ReceiptMark | None
+    manifest: ManifestPlace
+    credits: float
+
+
+class Receipt(msgspec.Struct, frozen=True, kw_only=True):
+    """A receipt. `jws` has the claims with their signature, by the key `jwk`."""
+
+    object: Literal["audio.receipt"] = "audio.receipt"
+    id: str
+    claims: ReceiptClaims
+    jws: str
+    jwk: Jwk
+
+
+class Receipts:
+    """The receipts of a server; `keys` is None if there are none that can be used.
+
+    If it makes none any more, `is_on` is false: those of earlier clips are still there.
+    """
+
+    def __init__(self, store: Store, keys: ReceiptKeys | None, operator: str, *, is_on: bool) -> None:
+        self._store = store
+        self._keys = keys
+        self._operator = operator
+        self._is_on = is_on
+
+    def __repr__(self) -> str:
+        return f"<Receipts by {self._keys!r}>"
+
+    async def retrieve(self, request: Request) -> Response:
+        """Show a receipt of the caller's account."""
+        return await self._answer(request.path_params["id"], caller_of(request.scope).account)
+
+    async def retrieve_any(self, request: Request) -> Response:
+        """Show a receipt of any account, to an operator."""
+        return await self._answer(request.path_params["id"], None)
+
+    async def list_keys(self, request: Request) -> Response:
+        del request
+        return reply(self._usable_keys().jwks)
+
+    def _usable_keys(self) -> ReceiptKeys:
+        if self._keys is None:
+            raise ReceiptsUnavailable if self._is_on else _off()
+        return self._keys
+
+    async def _answer(self, id_: str, account: str | None) -> Response:
+        key = self._usable_keys().newest
+        found = await receipts.find(self._store, id_, account) if id_.isprintable() else None
+        if found is None or not found.facts.has_receipt:
+            if not self._is_on:
+                raise _off()
+            raise NotFound(f"The receipt '{id_[:80]}' does not exist.", code="receipt_not_found")
+        claims = _claims(found, self._operator)
+        jws = key.sign(encode_json(claims), RECEIPT_TYPE)
+        return reply(Receipt(id=found.request, claims=claims, jws=jws, jwk=key.jwk))
+
+
+def routes(handlers: Receipts) -> list[Endpoint]:
+    return [
+        # Before the ids, which have the same form.
+        Endpoint(
+            "GET",
+            f"{_ROOT}/keys",
+            handlers.list_keys,
+            "list_receipt_keys",
+            "The public keys of receipts, the newest first, as a JWK set",
+            json(JwkSet),
+            access="open",
+            failures=(NotFound, ReceiptsUnavailable),
+            pace="own",
+        ),
+        Endpoint(
+            "GET",
+            f"{_ROOT}/{{id}}",
+            handlers.retrieve,
+            "get_receipt",
+            "The signed receipt of a clip, by the id of its request",
+            json(Receipt),
+            failures=(NotFound, ReceiptsUnavailable),
+        ),
+    ]
+
+
+def _off() -> NotFound:
+    return NotFound(
+        "This server keeps no receipts: receipts = false is in its [marking].", code="receipts_off"
+    )
+
+
+def _claims(found: FoundReceipt, operator: str) -> ReceiptClaims:
+    facts = found.facts
+    return ReceiptClaims(
+        iss=operator,
+        request=found.request,
+        made=iso(facts.made),
+        sha256=facts.sha256,
+        bytes=facts.bytes,
+        media_type=MEDIA_TYPES[facts.format],
+        format=facts.format,
+        sample_rate_hz=facts.sample_rate_hz,
+        samples=facts.samples,
+        duration_seconds=round(facts.samples / facts.sample_rate_hz, 3),
+        language=facts.language,
+        speakers=facts.speakers,
+        consents=facts.consents,
+        mark=ReceiptMark(facts.mark, facts.mark_key) if facts.mark else None,
+        manifest=facts.manifest,
+        credits=credits.number(found.credits),
+    )

@@ -1,0 +1,98 @@
+"""Receipts: what is known of a finished clip. Its row is written with its usage row, and goes with it.
+
+A row has digests, and nothing that names a person. So it stays when a voice is erased or an account is
+closed, as the usage row does: it proves what was made, and under which consent.
+"""
+
+from __future__ import annotations
+
+from typing import Literal, NamedTuple
+
+import msgspec
+
+from proxy.storage.store import Store
+from proxy.storage.tables import Table
+
+ManifestPlace = Literal["embedded", "sidecar", ""]
+"""Where the clip's signed manifest is; "" if it has none."""
+
+
+class ClipSpeaker(msgspec.Struct, frozen=True):
+    """A model that spoke, as `engine/model`, and its licence, "" if that is the provider's own matter.
+
+    Rules made its sound if it was not trained.
+    """
+
+    model: str
+    licence: str
+    is_trained: bool = True
+
+
+class ClipFacts(msgspec.Struct, frozen=True, kw_only=True):
+    """What is known of a clip when it is whole. `sha256` and `bytes` are of the audio as its client got it.
+
+    `consents` are digests of the consent records of the voices that were heard. `mark` is the plugin of the
+    inaudible mark, `mark_key` the id of its key. `made` is the moment of the last byte, in microseconds.
+    Without `has_receipt`, they are kept for the manifest alone.
+    """
+
+    sha256: str
+    bytes: int
+    format: str
+    samples: int
+    sample_rate_hz: int
+    speakers: tuple[ClipSpeaker, ...]
+    language: str
+    consents: tuple[str, ...] = ()
+    mark: str = ""
+    mark_key: str = ""
+    manifest: ManifestPlace = ""
+    made: int
+    has_receipt: bool = True
+
+
+class ReceiptRow(msgspec.Struct, frozen=True):
+    """The facts of a request as JSON, which an operator can read."""
+
+    request: str
+    account: str
+    facts: str
+
+
+TABLE = Table("receipts", settles=ReceiptRow, request="request")
+
+
+class FoundReceipt(NamedTuple):
+    """The facts of a clip, and the micro-credits that it took."""
+
+    request: str
+    account: str
+    facts: ClipFacts
+    credits: int
+
+
+_FIND = """
+SELECT receipts.request, receipts.account, receipts.facts, usage.credits
+FROM receipts JOIN usage ON usage.id = receipts.request WHERE receipts.request = :request
+"""
+_FIND_OF_ACCOUNT = f"{_FIND} AND receipts.account = :account"
+_HAS_KEYED = """
+SELECT 1 AS is_there FROM receipts
+WHERE facts NOT LIKE '%"mark_key":""%' OR facts LIKE '%"manifest":"sidecar"%' LIMIT 1
+"""
+
+
+async def find(store: Store, request: str, account: str | None) -> FoundReceipt | None:
+    """Find the receipt of a request of this account, or of any account (None)."""
+    sql = _FIND if account is None else _FIND_OF_ACCOUNT
+    rows = await store.read(sql, {"request": request, "account": account})
+    if not rows:
+        return None
+    (row,) = rows
+    facts = msgspec.json.decode(row["facts"], type=ClipFacts)
+    return FoundReceipt(row["request"], row["account"], facts, row["credits"])
+
+
+async def has_keyed(store: Store) -> bool:
+    """Tell whether a clip was made that needs the keys of the mark. It may read all receipts."""
+    return bool(await store.read(_HAS_KEYED))

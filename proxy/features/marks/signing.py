@@ -1,0 +1,73 @@
+"""What goes between a worker and its signing process: one request and one answer at a time.
+
+A file follows its message in pieces, so that no worker has it in memory. Keys go this way alone, never in a
+command line.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+MOST_BODY_BYTES = 32 * 2**20
+"""The largest file that gets an embedded manifest: the library needs five times its size."""
+
+PARENT = "parent"
+"""The label under which a manifest names the provider's own one."""
+
+
+class SignRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """A manifest to sign. Without `file_bytes`, it is for any file with this SHA-256. With them, a file of so
+    many bytes follows, in which it is embedded.
+
+    With `parent_bytes`, another file follows. It has a manifest of its own, and this one names it as where
+    the sound comes from.
+    """
+
+    definition: str
+    chain: str = ""
+    key: str = ""
+    algorithm: str = ""
+    timestamp_url: str = ""
+    timestamp_s: float = 0.0
+    digest: bytes = b""
+    media_type: str = ""
+    file_bytes: int = 0
+    parent_bytes: int = 0
+    parent_type: str = ""
+
+    def __repr__(self) -> str:
+        return f"<SignRequest for {self.file_bytes} bytes>"
+
+
+class Signed(msgspec.Struct, frozen=True, tag="signed"):
+    """The manifest, or so many `file_bytes` follow: the file with it.
+
+    `lacks` is what this machine cannot take from the process.
+    """
+
+    data: bytes = b""
+    file_bytes: int = 0
+    is_stamped: bool = False
+    has_parent: bool = False
+    lacks: tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        return f"<Signed, {len(self.data) or self.file_bytes} bytes>"
+
+
+class Unsigned(msgspec.Struct, frozen=True, tag="unsigned"):
+    """The library's reason why it did not sign. It says nothing of the body."""
+
+    reason: str
+
+
+_answers: msgspec.msgpack.Decoder[Signed | Unsigned] = msgspec.msgpack.Decoder(Signed | Unsigned)
+_requests = msgspec.msgpack.Decoder(SignRequest)
+
+
+def decode_request(data: bytes) -> SignRequest:
+    return _requests.decode(data)
+
+
+def decode_answer(data: bytes) -> Signed | Unsigned:
+    return _answers.decode(data)

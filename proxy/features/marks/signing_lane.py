@@ -1,0 +1,167 @@
+"""One signing process as its worker sees it: the turns at it, and the files that go through it in pieces."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Protocol
+
+import msgspec
+
+from proxy.features.marks.signing import Signed, SignRequest, Unsigned, decode_answer
+from proxy.helpers.helper import Helper, HelperDied, HelperFailed, HelperSpec, Life
+from proxy.helpers.places import FairPlace
+from speech_engine import EngineError
+
+LARGE_BYTES = 2 * 2**20
+"""Above, a file takes the process for longer than ten others."""
+
+_PIECE_BYTES = 64 * 1024
+_OF_NETWORKS = (
+    *("SSL_CERT_FILE", "SSL_CERT_DIR", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"),
+    *("http_proxy", "https_proxy", "all_proxy", "no_proxy"),
+)
+
+FILE_GONE = Unsigned("the file was gone")
+"""Its client left while it was sent: nobody waits for the signature."""
+
+
+class FileSource(Protocol):
+    """A whole file that can be read several times."""
+
+    @property
+    def size(self) -> int: ...
+
+    def pieces(self) -> AsyncIterator[bytes]:
+        """Yield all of it. Raises EngineError if it is gone."""
+        ...
+
+
+class FileSink(Protocol):
+    """Where a file goes that has its manifest."""
+
+    async def clear(self) -> None:
+        """Forget what was added: it comes again."""
+        ...
+
+    async def add(self, data: bytes) -> None:
+        """Take the next bytes. Raises EngineError if there is no room."""
+        ...
+
+
+class SigningLane:
+    """Signs requests one by one. With `has_network`, its process may ask for time stamps."""
+
+    def __init__(self, *, has_network: bool) -> None:
+        self._helper = Helper(
+            HelperSpec(
+                module="proxy.features.marks.signing_child",
+                name="the signing process",
+                arguments=("network",) if has_network else (),
+                variables=_OF_NETWORKS if has_network else (),
+                lives=2,
+            )
+        )
+        self._large = asyncio.Lock()
+
+    def __repr__(self) -> str:
+        return f"<SigningLane, {self._helper!r}>"
+
+    def prepare(self) -> None:
+        """Start the process beside a speech whose file will need it, if there is none."""
+        self._helper.warm()
+
+    @asynccontextmanager
+    async def turn(self, place: FairPlace | None, size: int) -> AsyncIterator[None]:
+        """Wait for the turn to `ask` about so many bytes, and have it. A file has a place, and a digest none.
+
+        Files of one account go one by one. One large file at a time waits with the small ones, so these
+        wait for one of them at most.
+        """
+        async with AsyncExitStack() as turns:
+            if place is not None:
+                await turns.enter_async_context(place.turn())
+            if size > LARGE_BYTES:
+                await turns.enter_async_context(self._large)
+            await turns.enter_async_context(self._helper.turn)
+            yield
+
+    async def ask(
+        self,
+        request: SignRequest,
+        within_s: float,
+        source: FileSource | None = None,
+        sink: FileSink | None = None,
+    ) -> Signed | Unsigned:
+        """Ask the process, and a second one if the first dies. The caller has the turn.
+
+        The source gives the file and then its parent. Raises what the sink raises.
+        """
+
+        async def talk(life: Life) -> Signed | Unsigned | EngineError:
+            if sink is not None:
+                await sink.clear()
+            return await _talk(life, request, source, sink)
+
+        try:
+            answer = await self._helper.talk(talk, within_s=within_s)
+        except TimeoutError:
+            return Unsigned("the signing process did not answer in time")
+        except HelperDied:
+            return Unsigned("the signing process died twice")
+        except HelperFailed as failed:
+            return Unsigned(str(failed))
+        if isinstance(answer, EngineError):
+            raise answer
+        return answer
+
+    async def close(self) -> None:
+        """End the process, and whatever it signs."""
+        await self._helper.close()
+
+
+async def _talk(
+    life: Life, request: SignRequest, source: FileSource | None, sink: FileSink | None
+) -> Signed | Unsigned | EngineError:
+    """Return the answer, or the failure of the sink. If that or the source fails, the talk goes on to its
+    end: others need the process."""
+    await life.send(msgspec.msgpack.encode(request))
+    is_sent = source is None or await _send(life, source, request.file_bytes + request.parent_bytes)
+    try:
+        answer = decode_answer(await life.receive())
+    except msgspec.MsgspecError:
+        raise HelperDied("the signing process talks nonsense") from None
+    failure = None
+    if isinstance(answer, Signed) and sink is not None:
+        failure = await _receive(life, answer.file_bytes, sink)
+    return failure or (answer if is_sent else FILE_GONE)
+
+
+async def _send(life: Life, source: FileSource, size: int) -> bool:
+    """Send a file. If it is gone, send as many zeros. Return whether the file was sent."""
+    left = size
+    try:
+        async for piece in source.pieces():
+            left -= len(piece)
+            await life.send(piece)
+    except EngineError:
+        pass  # the zeros tell
+    is_sent = not left
+    while left:
+        left -= (count := min(left, _PIECE_BYTES))
+        await life.send(bytes(count))
+    return is_sent
+
+
+async def _receive(life: Life, size: int, sink: FileSink) -> EngineError | None:
+    failure: EngineError | None = None
+    while size > 0:
+        data = await life.receive()
+        size -= len(data)
+        try:
+            if failure is None:
+                await sink.add(data)
+        except EngineError as error:
+            failure = error
+    return failure

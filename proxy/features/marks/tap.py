@@ -1,0 +1,237 @@
+"""What tells later that a machine spoke an answer: the facts for its receipt, and its signed manifest.
+
+A manifest is inside every marked WAV that goes out whole, and inside any file for which a request asks.
+Beside all other marked answers it can be had, and is signed then.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import time
+from collections.abc import Iterable
+from functools import partial
+
+import msgspec
+
+from proxy.audio.formats import MEDIA_TYPES
+from proxy.errors import TooLongToSign, UpstreamFailed
+from proxy.features.marks.clip_facts import PlannedFacts
+from proxy.features.marks.lost_manifests import LostManifests
+from proxy.features.marks.manifest import ManifestFacts
+from proxy.features.marks.manifests import ROOT, Manifests
+from proxy.features.marks.mark_filter import marking_of, possible_marking
+from proxy.features.marks.original_file import OriginalFile
+from proxy.features.marks.receipt_records import ClipFacts, ManifestPlace, ReceiptRow
+from proxy.features.marks.signer import FileTooLong, FileToSign, ParentFile, SignerUnavailable, SigningPlace
+from proxy.ledger import Spent
+from proxy.speech.call import OpenTap, SpeechCall
+from proxy.speech.planning import SpeechPlan
+from proxy.speech.speech_request import SpeechRequest
+from proxy.speech.speech_stream import SoundDigest, Speech
+from proxy.speech.tap import Tap
+from proxy.speech.whole_file import AnswerFile, SpilledBytes
+from proxy.storage.rows import encode_json
+
+DUE_WITHIN_S = 3.0
+"""A WAV that nobody asked a manifest for waits no longer: its manifest can be had beside it."""
+
+_MICRO = 1_000_000
+_RETRY_S = 5.0
+
+
+class ProvenanceConcern:
+    """Of all answers with receipts, of those that may be marked, and where a request asks for it."""
+
+    def __init__(self, manifests: Manifests, lost: LostManifests, *, has_receipts: bool) -> None:
+        self._manifests = manifests
+        self._lost = lost
+        self._has_receipts = has_receipts
+
+    def opener(self, request: SpeechRequest, plan: SpeechPlan) -> OpenTap | None:
+        marking = possible_marking(plan)
+        has_manifest = marking is not None and marking.has_manifest
+        if not (self._has_receipts or has_manifest or request.provenance is not None):
+            return None
+        return partial(self._open, PlannedFacts(plan))
+
+    def _open(self, planned: PlannedFacts, call: SpeechCall) -> Tap:
+        kind: type[_ProvenanceTap] = _StreamTap
+        if call.goes_whole:
+            marking, request = possible_marking(call.plan), call.request
+            is_due = marking is not None and marking.has_manifest and request.form.format == "wav"
+            kind = _SignedFileTap if is_due or request.provenance is not None else _FileTap
+        return kind(self._manifests, self._lost, call, planned, has_receipt=self._has_receipts)
+
+
+class _ProvenanceTap(Tap):
+    """The facts of the clip, with a digest of the audio as the client gets it."""
+
+    def __init__(
+        self,
+        manifests: Manifests,
+        lost: LostManifests,
+        call: SpeechCall,
+        planned: PlannedFacts,
+        *,
+        has_receipt: bool,
+    ) -> None:
+        self._manifests = manifests
+        self._lost = lost
+        self._call = call
+        self._planned = planned
+        self._has_receipt = has_receipt
+        self._has_manifest = False
+        # The plugin of the mark, and the id of its key.
+        self._mark: tuple[str, str] | None = None
+        self._manifest: ManifestPlace = ""
+        self._manifest_id = ""
+        self._digest = hashlib.sha256()
+        self._known = SoundDigest()
+        self._bytes = 0
+        self._speech: Speech | None = None
+
+    def begin(self, speech: Speech) -> None:
+        self._speech = speech
+        if self._call.plan.treatment is not None:
+            self._note_marking(speech)
+
+    def _note_marking(self, speech: Speech) -> None:
+        marking = marking_of(self._call.plan, speech.engine)
+        if marking is not None and (mark := marking.mark) is not None:
+            self._mark = mark.plugin, mark.key
+        self._has_manifest = marking is not None and marking.has_manifest
+        if self._has_manifest and (id_ := self._manifests.id_of(self._call.id)):
+            self._manifest, self._manifest_id = "sidecar", id_
+
+    def headers(self) -> Iterable[tuple[bytes, bytes]]:
+        if self._manifest != "sidecar":
+            return ()
+        return ((b"link", f'<{ROOT}/{self._manifest_id}>; rel="c2pa-manifest"'.encode()),)
+
+    def settle(self, spent: Spent) -> Spent:
+        # A manifest beside the clip is signed later, and of the clip no more is known then than its digest.
+        call, speech = self._call, self._speech
+        if speech is None or not (self._has_receipt or self._has_manifest):
+            return spent
+        plugin, key = self._mark or ("", "")
+        sha256 = self._known.sha256 = self._known.sha256 or self._digest.hexdigest()
+        facts = ClipFacts(
+            sha256=sha256,
+            bytes=self._bytes,
+            format=call.request.form.format,
+            samples=spent.samples,
+            sample_rate_hz=speech.sample_rate_hz,
+            speakers=self._planned.speakers(speech.engine),
+            language=call.plan.language,
+            consents=self._planned.consents,
+            mark=plugin,
+            mark_key=key,
+            manifest=self._manifest,
+            made=int(time.time() * _MICRO),
+            has_receipt=self._has_receipt,
+        )
+        row = ReceiptRow(call.id, call.caller.account, encode_json(facts))
+        return msgspec.structs.replace(spent, rows=(*spent.rows, row))
+
+
+class _StreamTap(_ProvenanceTap):
+    """The bytes of a kept clip are those from before: its digest is kept with it."""
+
+    def begin(self, speech: Speech) -> None:
+        self._speech = speech
+        if (kept := speech.kept) is not None:
+            self._known = kept.digest
+        if self._call.plan.treatment is not None:
+            self._note_marking(speech)
+
+    def chunk(self, data: bytes) -> None:
+        self._bytes += len(data)
+        if not self._known.sha256:
+            self._digest.update(data)
+
+
+class _FileTap(_ProvenanceTap):
+    def piece(self, data: bytes) -> None:
+        self._bytes += len(data)
+        self._digest.update(data)
+
+
+class _SignedFileTap(_FileTap):
+    """Makes the file of the answer with its manifest inside."""
+
+    _place: SigningPlace | None = None
+    rewrites = True
+
+    def begin(self, speech: Speech) -> None:
+        super().begin(speech)
+        self.rewrites = self._has_manifest or self._call.request.provenance is not None
+
+    async def take_place(self) -> None:
+        """Take the place of a file that must be signed, before anybody speaks."""
+        is_asked_for = self._call.request.provenance is not None
+        self._manifests.signer.prepare(has_stamp=is_asked_for)
+        if not is_asked_for:
+            return
+        try:
+            self._place = await self._manifests.signer.take_place(self._call.caller.account)
+        except SignerUnavailable:
+            raise self._unavailable() from None
+
+    async def whole(self, file: AnswerFile, new: SpilledBytes) -> bool:
+        """Raises UpstreamFailed and TooLongToSign if the file must have a manifest."""
+        is_asked_for = self._call.request.provenance is not None
+        if self._speech is None:
+            return False
+        to_sign = FileToSign(file, new, MEDIA_TYPES[self._call.request.form.format])
+        try:
+            async with asyncio.timeout(None if is_asked_for else DUE_WITHIN_S):
+                answer = await self._manifests.signer.embed(
+                    self._facts(self._speech),
+                    to_sign,
+                    self._parent(file, self._speech),
+                    account=self._call.caller.account,
+                    place=self._place,
+                )
+        except (SignerUnavailable, FileTooLong, TimeoutError) as failure:
+            if not is_asked_for:
+                return False
+            if isinstance(failure, FileTooLong):
+                raise TooLongToSign(
+                    "The audio became too long for a file with the manifest that 'provenance' asks for."
+                ) from None
+            raise self._unavailable() from None
+        if answer.has_parent:
+            self._lost.keep(self._call)
+        self._manifest = "embedded"
+        return True
+
+    def end(self, error: BaseException | None) -> None:
+        """Give the place back, if the file is not being signed."""
+        if self._place is not None:
+            self._place.leave()
+
+    def _unavailable(self) -> UpstreamFailed:
+        self._call.tally.error = "manifest_unavailable"
+        return UpstreamFailed(
+            "The manifest that 'provenance' asks for cannot be signed right now.",
+            param="provenance",
+            code="manifest_unavailable",
+            retry_after_s=_RETRY_S,
+        )
+
+    def _parent(self, file: AnswerFile, speech: Speech) -> ParentFile | None:
+        """Return the file of the provider that spoke, if it was signed and its frames pass."""
+        names = speech.engine.split(", ")
+        signed = [
+            attempt.output.original
+            for attempt in self._call.tally.attempts
+            if attempt.output.has_manifest and attempt.model.name in names
+        ]
+        if not signed or (original := signed[-1]) is None or original.sound_bytes != file.size:
+            return None
+        return ParentFile(OriginalFile(file, original), MEDIA_TYPES["mp3"])
+
+    def _facts(self, speech: Speech) -> ManifestFacts:
+        made = int(time.time() * _MICRO)
+        return ManifestFacts(made, self._planned.speakers(speech.engine), self._mark)

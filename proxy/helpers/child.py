@@ -1,0 +1,167 @@
+"""One life of a process of ours: how it is called, what goes through its pipe, and how it ends.
+
+Workers answer everybody, so engines give way to them, and what works on files gives way to both. A priority
+is counted from that of a supervisor or worker, which nobody lowers: so a restart lowers nothing further.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import signal
+import socket
+import sys
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import suppress
+
+import msgspec
+import structlog
+
+from speech_engine.host import pipe
+from speech_engine.host.pipe_messages import Drain, Message
+
+HOST_NICENESS = 5
+"""Of a plugin's process. Somebody waits for its sound."""
+JOB_NICENESS = 10
+"""Of what decodes, detects or signs."""
+MOST_FRAME_BYTES = 64 << 20
+
+_NICE = shutil.which("nice")
+"""It lowers a process before it begins, so that all its threads are lowered. Without it, all are equal."""
+_LINGER_S = 2.0
+
+_log = structlog.get_logger()
+
+
+class FrameTooLong(Exception):
+    """A child sends more than it may."""
+
+
+class Child:
+    """One life of one process. Its pipe fd travels by inheritance, its first message over the pipe."""
+
+    def __init__(
+        self,
+        process: asyncio.subprocess.Process,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+        most_frame_bytes: int,
+    ) -> None:
+        self.process = process
+        self._reader = reader
+        self._writer = writer
+        self._most_frame_bytes = most_frame_bytes
+
+    def __repr__(self) -> str:
+        return f"<Child pid {self.process.pid}>"
+
+    @classmethod
+    async def start(
+        cls,
+        module: str,
+        *arguments: str,
+        interpreter: str = sys.executable,
+        inherit: tuple[int, ...] = (),
+        environ: Mapping[str, str] | None = None,
+        niceness: int = 0,
+        is_silent: bool = False,
+        most_frame_bytes: int = MOST_FRAME_BYTES,
+    ) -> Child:
+        """Start a process. Its argv: the number of its pipe, the arguments, the numbers of what it inherits.
+
+        Without `environ` it gets our environment. One that `is_silent` writes into no log. Raises OSError.
+        """
+        ours, theirs = socket.socketpair()
+        output = asyncio.subprocess.DEVNULL if is_silent else None
+        try:
+            process = await asyncio.create_subprocess_exec(
+                *_lowered(niceness),
+                *(interpreter, "-P", "-m", module),  # files in the current folder are not its modules
+                *(str(theirs.fileno()), *arguments, *map(str, inherit)),
+                pass_fds=(theirs.fileno(), *inherit),
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                env=environ,
+                start_new_session=True,  # a Ctrl-C in the terminal is for the supervisor alone
+            )
+        except BaseException:
+            ours.close()
+            raise
+        finally:
+            theirs.close()
+        try:
+            reader, writer = await asyncio.open_connection(sock=ours)
+        except BaseException:
+            ours.close()
+            process.kill()
+            await process.wait()
+            raise
+        return cls(process, reader, writer, most_frame_bytes)
+
+    @property
+    def is_dead(self) -> bool:
+        return self.process.returncode is not None
+
+    def send(self, message: Message) -> None:
+        self.write(pipe.encode(message))
+
+    def write(self, frame: bytes) -> None:
+        if not self._writer.is_closing():
+            self._writer.write(pipe.head(frame))
+            self._writer.write(frame)
+
+    async def drain(self) -> None:
+        """Wait until the child has taken most of what was written. Raises ConnectionError."""
+        await self._writer.drain()
+
+    async def read(self) -> bytes | None:
+        """Return the next frame, None if its end of the pipe closed. Raises FrameTooLong."""
+        try:
+            size = pipe.length(await self._reader.readexactly(pipe.HEAD_BYTES))
+            if size > self._most_frame_bytes:
+                raise FrameTooLong
+            return await self._reader.readexactly(size)
+        except (asyncio.IncompleteReadError, ConnectionError):
+            return None
+
+    async def messages(self) -> AsyncGenerator[Message, None]:
+        """Yield the child's messages, until its end of the pipe closes."""
+        try:
+            while (frame := await self.read()) is not None:
+                yield pipe.unpack(frame)
+        except (msgspec.MsgspecError, FrameTooLong):
+            _log.warning("child.message.unreadable", pid=self.process.pid)
+            return  # a child that talks nonsense is over: `wait_for_end` kills it
+
+    async def wait_for_end(self) -> int:
+        """Return its exit status. Call this when the pipe has closed: a child that lingers is killed."""
+        try:
+            async with asyncio.timeout(_LINGER_S):
+                await self.process.wait()
+        except TimeoutError:
+            self.kill()
+        self._writer.close()
+        return await self.process.wait()
+
+    async def stop(self, within_s: float) -> None:
+        """Ask the child to finish. Kill it if it runs longer than the time."""
+        self.send(Drain(within_s))
+        try:
+            async with asyncio.timeout(within_s + _LINGER_S):
+                await self.process.wait()
+        except TimeoutError:
+            self.kill()
+            await self.process.wait()
+        self._writer.close()
+
+    def kill(self) -> None:
+        """Kill it, unless it is dead, with all that it started: it leads a group of its own."""
+        if not self.is_dead:
+            with suppress(ProcessLookupError):
+                os.killpg(self.process.pid, signal.SIGKILL)
+
+
+def _lowered(niceness: int) -> tuple[str, ...]:
+    return (_NICE, "-n", str(niceness)) if niceness and _NICE is not None else ()

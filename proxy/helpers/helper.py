@@ -1,0 +1,327 @@
+"""A helper: a process of ours that is started when somebody needs it, is asked, and ends when nobody does.
+
+One that `is_for_one` has a life for each question: a process that saw one stranger's file never sees
+another's. Any other helper has one life at a time, for whoever asks meanwhile.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager, nullcontext
+from typing import Any, TypeVar
+
+import msgspec
+
+from proxy.helpers.child import JOB_NICENESS, MOST_FRAME_BYTES, Child, FrameTooLong
+from speech_engine.host import pipe
+from speech_engine.host.pipe_messages import Broken, Message
+
+_FIRST_USE_S = 10.0
+"""Those who wait for a start come a moment after it, unless all of them have left."""
+
+_INHERITED = ("LD_LIBRARY_PATH", "PYTHONPATH")
+
+_T = TypeVar("_T")
+
+
+class HelperFailed(Exception):
+    """There is no answer. The message says why."""
+
+
+class HelperRefused(HelperFailed):
+    """The process could not be started, or cannot be used."""
+
+
+class HelperDied(HelperFailed):
+    """The process ended while it was asked."""
+
+
+class HelperSpec(msgspec.Struct, frozen=True, kw_only=True):
+    """A module that is run as `python -m MODULE PIPE_FD ARGUMENTS`, and how it lives.
+
+    A plugin's process has a `begin`: its first message, which it answers with one that says that it is
+    ready. It inherits `environ`, and writes into our log. One of our own has a few of our variables, those in
+    `variables` too, and is asked at once.
+    """
+
+    module: str
+    name: str = ""
+    arguments: tuple[str, ...] = ()
+    inherit: tuple[int, ...] = ()
+    """Open files, whose numbers follow the arguments."""
+    begin: Message | None = None
+    interpreter: str = sys.executable
+    environ: Mapping[str, str] = {}
+    variables: tuple[str, ...] = ()
+    niceness: int = JOB_NICENESS
+    start_s: float = 60.0
+    idle_s: float = 120.0
+    rest_s: float = 0.0
+    """The pause after a start that failed, in which nobody starts it again."""
+    is_for_one: bool = False
+    keeps_spare: bool = False
+    """Start the next life as soon as one is used: the start takes a third of a second."""
+    lives: int = 1
+    """With 2, a question of which the process dies is asked once more."""
+    most_answer_bytes: int = MOST_FRAME_BYTES
+
+    def __repr__(self) -> str:
+        return f"<HelperSpec {self.module}>"
+
+
+class Life:
+    """A process that can be asked. `ready` is the message that said so, if it says that."""
+
+    def __init__(self, child: Child) -> None:
+        self.child = child
+        self.ready: Message | None = None
+        self.users = 0
+        self.is_over = False
+
+    def __repr__(self) -> str:
+        return f"<Life of {self.child!r}, {self.users} users>"
+
+    async def ask(self, question: bytes) -> bytes:
+        """Return the answer. Raises HelperFailed."""
+        await self.send(question)
+        return await self.receive()
+
+    async def send(self, frame: bytes) -> None:
+        """Send a part of a question. Raises HelperDied."""
+        self.child.write(frame)
+        try:
+            await self.child.drain()
+        except ConnectionError:
+            raise HelperDied("the process ended while it was asked") from None
+
+    async def receive(self) -> bytes:
+        """Return the next part of the answer. Raises HelperFailed."""
+        try:
+            frame = await self.child.read()
+        except FrameTooLong:
+            raise HelperFailed("the process answered too much") from None
+        if frame is None:
+            raise HelperDied("the process ended while it was asked")
+        return frame
+
+
+class Helper:
+    """The lives of one process. Close it."""
+
+    def __init__(self, spec: HelperSpec) -> None:
+        self.spec = spec
+        self.turn = asyncio.Lock()
+        """Of whoever asks alone. Lives that are each for one need none."""
+        self._current: asyncio.Task[Life | HelperRefused] | None = None
+        """The life that the next one who asks gets, or its start."""
+        self._idle: asyncio.TimerHandle | None = None
+        self._rests_until = 0.0
+        self._lives: set[Life] = set()
+        self._ending: set[asyncio.Task[Any]] = set()
+        self._is_closed = False
+
+    def __repr__(self) -> str:
+        ready = "one" if self.is_ready else "none"
+        return f"<Helper {self.spec.name or self.spec.module}, {ready} ready, {len(self._lives)} alive>"
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether a process waits for a question, or is being started."""
+        life = self._life
+        return (
+            not life.child.is_dead if isinstance(life, Life) else life is None and self._current is not None
+        )
+
+    @property
+    def _life(self) -> Life | HelperRefused | None:
+        """What has come of the last start, None if that goes on or nobody has asked for one."""
+        return self._current.result() if self._current is not None and self._current.done() else None
+
+    async def ask(self, question: bytes, *, within_s: float) -> bytes:
+        """Return the answer to a question that nobody else asks meanwhile.
+
+        The time includes the wait for that, and for the start. Raises HelperFailed and TimeoutError.
+        """
+        async with asyncio.timeout(within_s), nullcontext() if self.spec.is_for_one else self.turn:
+            return await self.talk(lambda life: life.ask(question))
+
+    async def talk(self, talk: Callable[[Life], Awaitable[_T]], *, within_s: float | None = None) -> _T:
+        """Return what comes of a talk with a life, and with another one if that dies and the spec says so."""
+        for left in reversed(range(self.spec.lives)):
+            try:
+                async with asyncio.timeout(within_s), self.use() as life:
+                    return await talk(life)
+            except HelperDied:
+                if not left:
+                    raise
+        raise AssertionError("it has no lives")
+
+    @asynccontextmanager
+    async def use(self) -> AsyncIterator[Life]:
+        """Have a life until the block is left. If that fails, its life ends with it. Raises HelperRefused."""
+        life = await self.take()
+        is_whole = False
+        try:
+            yield life
+            is_whole = True
+        finally:
+            if not is_whole:
+                self.end(life)  # whatever it says later would be the answer to another question
+            self.leave(life)
+
+    async def take(self) -> Life:
+        """Return a life, which is started if there is none. Leave it in any case. Raises HelperRefused."""
+        starting = self._ensured()
+        if self.spec.is_for_one:
+            self._current = None
+        try:
+            # One start for all who wait for it: whoever leaves meanwhile takes nothing from the others.
+            life = await asyncio.shield(starting)
+        except asyncio.CancelledError:
+            if self.spec.is_for_one:
+                self._abandon(starting)
+            raise
+        if isinstance(life, HelperRefused):
+            raise life.with_traceback(None)
+        life.users += 1
+        if self.spec.keeps_spare and self._current is None and not self._is_closed:
+            self._current = asyncio.create_task(self._start())
+        return life
+
+    def leave(self, life: Life) -> None:
+        """Give a life back. It ends when nobody has used it for a while, or at once if it gets no others."""
+        life.users -= 1
+        if life.users:
+            return
+        if self._life is life:
+            self._end_after(self.spec.idle_s)
+        else:
+            self.end(life)
+
+    def retire(self, life: Life) -> None:
+        """Let a life end with its last user: a new one takes what comes."""
+        if self._life is life:
+            self._current = None
+        if not life.users:
+            self.end(life)
+
+    def end(self, life: Life) -> None:
+        """Kill a life, and leave the rest to the background: a caller may have been cancelled."""
+        if life.is_over:
+            return
+        life.is_over = True
+        self._lives.discard(life)
+        if self._life is life:
+            self._current = None
+        life.child.kill()
+        self._in_background(asyncio.create_task(life.child.wait_for_end()))
+
+    def warm(self) -> None:
+        """Start a life that somebody will need soon, if there is none."""
+        self._ensured()
+
+    async def close(self) -> None:
+        """End all lives, whoever uses them."""
+        self._is_closed = True
+        if self._current is not None:
+            self._abandon(self._current)
+        for life in tuple(self._lives):
+            self.end(life)
+        self._end_after(None)
+        while self._ending:
+            await asyncio.wait(self._ending)
+
+    def _ensured(self) -> asyncio.Task[Life | HelperRefused]:
+        """Return the current life or its start, which begins here if there is none."""
+        life = self._life
+        if isinstance(life, Life) and life.child.is_dead:
+            self.end(life)
+        elif isinstance(life, HelperRefused) and asyncio.get_running_loop().time() >= self._rests_until:
+            self._current = None
+        if self._current is None:
+            self._current = asyncio.create_task(self._start())
+        return self._current
+
+    async def _start(self) -> Life | HelperRefused:
+        name, loop = self.spec.name or self.spec.module, asyncio.get_running_loop()
+        try:
+            async with asyncio.timeout(self.spec.start_s):
+                life = await self._begin(name)
+        except TimeoutError:
+            refused = HelperRefused(f"{name} was not ready within {self.spec.start_s:g} s")
+        except OSError as error:
+            refused = HelperRefused(f"{name} cannot be started: {error.strerror}")
+        except HelperRefused as error:
+            refused = error
+        else:
+            if self._current is asyncio.current_task():
+                self._end_after(max(self.spec.idle_s, _FIRST_USE_S))
+            return life
+        self._rests_until = loop.time() + self.spec.rest_s
+        return refused
+
+    async def _begin(self, name: str) -> Life:
+        spec, is_ours = self.spec, self.spec.begin is None
+        if self._is_closed:
+            raise HelperRefused(f"{name} is closed")
+        child = await Child.start(
+            spec.module,
+            *spec.arguments,
+            interpreter=spec.interpreter,
+            environ=_few(*_INHERITED, *spec.variables) if is_ours else spec.environ,
+            inherit=spec.inherit,
+            niceness=spec.niceness,
+            is_silent=is_ours,
+            most_frame_bytes=spec.most_answer_bytes,
+        )
+        life = Life(child)
+        self._lives.add(life)
+        if spec.begin is None:
+            return life
+        is_begun = False
+        try:
+            child.send(spec.begin)
+            ready = pipe.unpack(await life.receive())
+            is_begun = not isinstance(ready, Broken)
+        except (HelperFailed, msgspec.MsgspecError):
+            raise HelperRefused(f"{name} ended while it started") from None
+        finally:
+            if not is_begun:
+                self.end(life)
+        if isinstance(ready, Broken):
+            raise HelperRefused(f"{name} cannot be used: {ready.reason}")
+        life.ready = ready
+        return life
+
+    def _abandon(self, starting: asyncio.Task[Life | HelperRefused]) -> None:
+        """End a life that nobody will have, or its start."""
+        if self._current is starting:
+            self._current = None
+        if not starting.done():
+            starting.cancel()
+            self._in_background(starting)
+        elif isinstance(life := starting.result(), Life):
+            self.end(life)
+
+    def _end_after(self, seconds: float | None) -> None:
+        """End the current life then, if nobody uses it."""
+        if self._idle is not None:
+            self._idle.cancel()
+        loop = asyncio.get_running_loop()
+        self._idle = None if seconds is None else loop.call_later(seconds, self._end_idle)
+
+    def _end_idle(self) -> None:
+        if isinstance(life := self._life, Life) and not life.users:
+            self.end(life)
+
+    def _in_background(self, ending: asyncio.Task[Any]) -> None:
+        self._ending.add(ending)
+        ending.add_done_callback(self._ending.discard)
+
+
+def _few(*names: str) -> dict[str, str]:
+    # A pool of threads for algebra, which nobody needs there, would take most of its memory.
+    return {name: os.environ[name] for name in names if name in os.environ} | {"OPENBLAS_NUM_THREADS": "1"}

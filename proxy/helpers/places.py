@@ -1,0 +1,116 @@
+"""Places for what is costly: a few work at once, some wait, and some are kept for accounts that have none.
+
+A pool is one worker's. Whoever takes a place leaves it in any case.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Self
+
+from proxy.errors import NoPlace
+
+WAIT_S = 30.0
+"""Nobody waits longer for a turn. Then the answer says to come back."""
+
+
+class FairPlaces:
+    """A pool of places for `what`. `at_once` of their holders have a turn at a time, of each account one.
+
+    An account that holds a place gets another one only while less than half of all are taken, and up to
+    `of_account`. So however many a few accounts ask for, the other half is for those that hold none.
+    """
+
+    def __init__(
+        self, what: str, *, places: int, of_account: int, at_once: int, wait_s: float = WAIT_S
+    ) -> None:
+        self.what = what
+        self.wait_s = wait_s
+        self.taken = 0
+        self.turns = asyncio.Semaphore(at_once)
+        self._places = places
+        self._of_account = of_account
+        self._owners: dict[str, _Owner] = {}
+
+    def __repr__(self) -> str:
+        return f"<FairPlaces for {self.what}, {self.taken} of {self._places} taken>"
+
+    def take(self, account: str) -> FairPlace:
+        """Take a place, or raise NoPlace. Nobody waits here."""
+        owner = self._owners.get(account)
+        most_taken = self._places if owner is None else self._places // 2
+        if self.taken >= most_taken or (owner is not None and owner.taken >= self._of_account):
+            raise NoPlace(self.what)
+        if owner is None:
+            owner = self._owners[account] = _Owner()
+        owner.taken += 1
+        self.taken += 1
+        return FairPlace(self, account, owner)
+
+    @asynccontextmanager
+    async def turn(self, account: str) -> AsyncIterator[None]:
+        """Take a place, wait for its turn, and have both until the block is left.
+
+        Raises NoPlace if there is no place, or no turn within `wait_s`.
+        """
+        with self.take(account) as place:
+            async with place.turn(self.wait_s):
+                yield
+
+    def leave(self, account: str) -> None:
+        """Take back a place. Only `FairPlace` calls it, once for each."""
+        owner = self._owners[account]
+        owner.taken -= 1
+        self.taken -= 1
+        if not owner.taken:
+            del self._owners[account]
+
+
+class FairPlace:
+    """A place that is held until it is left, which may be done twice."""
+
+    def __init__(self, pool: FairPlaces, account: str, owner: _Owner) -> None:
+        self._pool = pool
+        self._account = account
+        self._owner = owner
+        self._is_held = True
+
+    def __repr__(self) -> str:
+        return f"<FairPlace for {self._pool.what}, {'held' if self._is_held else 'left'}>"
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.leave()
+
+    def leave(self) -> None:
+        if self._is_held:
+            self._is_held = False
+            self._pool.leave(self._account)
+
+    @asynccontextmanager
+    async def turn(self, wait_s: float | None = None) -> AsyncIterator[None]:
+        """Wait for a turn, and have it until the block is left. A place may have many turns, one by one.
+
+        Raises NoPlace if none comes within `wait_s`.
+        """
+        async with AsyncExitStack() as held:
+            try:
+                async with asyncio.timeout(wait_s):
+                    # The account's own first: its next one waits behind the others that came meanwhile.
+                    await held.enter_async_context(self._owner.turn)
+                    await held.enter_async_context(self._pool.turns)
+            except TimeoutError:
+                raise NoPlace(self._pool.what) from None
+            yield
+
+
+class _Owner:
+    """An account that holds places: how many, and which of them has the turn."""
+
+    def __init__(self) -> None:
+        self.taken = 0
+        self.turn = asyncio.Lock()

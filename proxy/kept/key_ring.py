@@ -1,0 +1,142 @@
+"""The keys of marks and receipts: the newest makes new ones, and older ones still find or prove."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from base64 import b64decode, b64encode
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+from proxy.config.sections import Config
+from proxy.kept import secret
+
+KEY_BYTES = 32
+_ID_DIGITS = 8
+
+
+class RingKey(NamedTuple):
+    """One key. Its id tells it from others, and nothing about the secret."""
+
+    id: str
+    secret: bytes
+
+    def __repr__(self) -> str:
+        return f"<RingKey {self.id}>"
+
+
+class UnusableKeys(ValueError):
+    """The text holds no keys. The message says what is wrong, and never repeats the text."""
+
+
+class KeyRing:
+    """Some keys, the newest first."""
+
+    def __init__(self, keys: tuple[RingKey, ...]) -> None:
+        self._keys = keys
+
+    def __repr__(self) -> str:
+        return f"<KeyRing {', '.join(key.id for key in self._keys)}>"
+
+    def __iter__(self) -> Iterator[RingKey]:
+        return iter(self._keys)
+
+    @property
+    def newest(self) -> RingKey:
+        return self._keys[0]
+
+    def get(self, id_: str) -> RingKey | None:
+        return next((key for key in self._keys if key.id == id_), None)
+
+
+class RingSource:
+    """Gives one worker the keys of a setting of `[marking]`, at each revision.
+
+    A file that this worker has read is never made anew: old marks and addresses need the lost keys.
+    """
+
+    def __init__(self, setting: Literal["keys", "receipt_keys"], file_name: str) -> None:
+        self._setting = setting
+        self._file_name = file_name
+        self._has_read_file = False
+
+    def __repr__(self) -> str:
+        return f"<RingSource of marking.{self._setting}>"
+
+    def read(self, config: Config, *, may_make: bool) -> KeyRing | None:
+        """Return the keys, None if there never were any. Waits for the disk.
+
+        A server that makes nothing new needs its old keys, yet no new file. Raises OSError and UnusableKeys.
+        """
+        text: str = getattr(config.marking, self._setting)
+        if text:
+            return parse_keys(text, f"marking.{self._setting}")
+        file = Path(config.data) / self._file_name
+        if not file.exists():
+            if self._has_read_file:
+                raise UnusableKeys(
+                    f"{file} is gone: put it back, or rotate the keys; then run voxgate reload"
+                )
+            if not may_make:
+                return None
+        ring = ensure_keys(file)
+        self._has_read_file = True
+        return ring
+
+
+def parse_keys(text: str, where: str) -> KeyRing:
+    """Read keys of 32 bytes in base64, separated by blanks or lines. Raises UnusableKeys."""
+    try:
+        secrets = [b64decode(word, validate=True) for word in text.split()]
+    except ValueError:
+        secrets = []
+    if not secrets or any(len(each) != KEY_BYTES for each in secrets):
+        raise UnusableKeys(
+            f"{where} must hold keys of 32 bytes in base64, the newest first; "
+            "openssl rand -base64 32 makes one"
+        )
+    return KeyRing(tuple(RingKey(_id(each), each) for each in dict.fromkeys(secrets)))
+
+
+def ensure_keys(file: Path) -> KeyRing:
+    """Read the keys in a file, and make it with one key on the first day. Waits for the disk.
+
+    Raises OSError and UnusableKeys.
+    """
+    return parse_keys(secret.ensure(file, _new_line).decode("ascii", "replace"), str(file))
+
+
+def add_key(file: Path) -> KeyRing:
+    """Put a new key before the others of a file, whose owner stays. Raises OSError and UnusableKeys.
+
+    Two that add a key at the same time both have theirs in the file.
+    """
+    ensure_keys(file)
+    # A link stays one: its file is replaced, where it is.
+    lock = secret.lock(file.resolve())
+    try:
+        ring, before = ensure_keys(file), file.stat()
+        lines = _new_line() + b"".join(b64encode(key.secret) + b"\n" for key in ring)
+        with lock.create_part() as part:
+            if os.geteuid() == 0:
+                # The server may be somebody else, who has to read the file.
+                os.fchown(part.fileno(), before.st_uid, before.st_gid)
+            part.write(lines)
+            lock.complete_part(part, lock.name)
+    finally:
+        lock.release()
+    return parse_keys(lines.decode(), str(file))
+
+
+def _new_line() -> bytes:
+    return b64encode(secret.for_now()) + b"\n"
+
+
+def _id(key: bytes) -> str:
+    return hashlib.sha256(b"voxgate/key-id/v1\0" + key).hexdigest()[:_ID_DIGITS]
+
+
+def check(content: bytes, where: str) -> None:
+    """Raise UnusableKeys for content that is no ring of keys."""
+    parse_keys(content.decode("ascii", "replace"), where)

@@ -1,0 +1,110 @@
+"""Tar files of plain files alone: written so that any tar reads them, and read as if a stranger wrote them.
+
+`tarfile` reads links, devices, sparse files and headers of any size; here whatever is no plain file is
+refused by its header. Nothing is compressed, so what comes out is never larger than what was read.
+"""
+
+from __future__ import annotations
+
+import os
+import tarfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import BinaryIO, NamedTuple
+
+from proxy.storage.store import StorageFailed
+
+_BLOCK = 512
+_PIECE = 1024 * 1024
+_MOST_OCTAL = 8**11
+"""Above this, a size is written as GNU's tar does."""
+
+
+class BadArchive(StorageFailed):
+    """A tar that is damaged, or has more in it than plain files."""
+
+
+class ArchivedFile(NamedTuple):
+    """One file of an archive. Its bytes are read before the next member, or passed over."""
+
+    name: str
+    size: int
+    pieces: Iterator[bytes]
+
+    def read(self, most: int) -> bytes:
+        """Return its bytes. Raise BadArchive if there are more than `most`."""
+        if self.size > most:
+            raise BadArchive(f"{self.name} has {self.size} bytes, and at most {most} are right")
+        return b"".join(self.pieces)
+
+
+def first_bytes(name: str) -> bytes:
+    """Return how an archive begins whose first member has this name."""
+    return name.encode().ljust(100, b"\0")
+
+
+def add(archive: BinaryIO, name: str, source: BinaryIO, size: int) -> None:
+    """Add a file of `size` bytes. Raises OSError, and BadArchive if the source has fewer."""
+    header = tarfile.TarInfo(name)
+    header.size, header.mode = size, 0o600
+    is_usual = size < _MOST_OCTAL
+    archive.write(header.tobuf(tarfile.USTAR_FORMAT if is_usual else tarfile.GNU_FORMAT))
+    for piece in _pieces(source.read, size, name):
+        archive.write(piece)
+    archive.write(bytes(-size % _BLOCK))
+
+
+def end(archive: BinaryIO) -> None:
+    archive.write(bytes(2 * _BLOCK))
+
+
+def members(archive: BinaryIO) -> Iterator[ArchivedFile]:
+    """Yield the files of an archive in order. Raises BadArchive, also for a name that is there twice."""
+    seen: set[str] = set()
+    while (header := _header(archive)) is not None:
+        if header.name in seen:
+            raise BadArchive(f"{_shown(header.name)} is there twice")
+        seen.add(header.name)
+        pieces = _pieces(archive.read, header.size, header.name)
+        yield ArchivedFile(header.name, header.size, pieces)
+        for _ in pieces:
+            pass
+        archive.read(-header.size % _BLOCK)
+
+
+def copy(member: ArchivedFile, target: Path, opener: Callable[[str, int], int]) -> None:
+    """Write a member to a new file, and wait until it is on the disk. Raises OSError and BadArchive."""
+    with open(target, "xb", opener=opener) as file:
+        for piece in member.pieces:
+            file.write(piece)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _header(archive: BinaryIO) -> tarfile.TarInfo | None:
+    block = archive.read(_BLOCK)
+    if block == bytes(_BLOCK):
+        return None
+    if len(block) < _BLOCK:
+        raise BadArchive("it is cut short")
+    try:
+        header = tarfile.TarInfo.frombuf(block, "ascii", "strict")
+    except (tarfile.HeaderError, ValueError):
+        raise BadArchive("it is no tar file, or damaged") from None
+    if header.type != tarfile.REGTYPE or header.size < 0:
+        raise BadArchive(f"{_shown(header.name)} is no plain file, and a backup has nothing else")
+    return header
+
+
+def _pieces(read: Callable[[int], bytes], size: int, name: str) -> Iterator[bytes]:
+    left = size
+    while left:
+        piece = read(min(left, _PIECE))
+        if not piece:
+            raise BadArchive(f"{_shown(name)} is cut short")
+        left -= len(piece)
+        yield piece
+
+
+def _shown(name: str) -> str:
+    return ascii(name)[:100]

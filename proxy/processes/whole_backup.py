@@ -1,0 +1,170 @@
+"""A whole installation as one tar file: the database, the sealed recordings, all keys, and the configuration.
+
+What can be had again is not in it: caches, models, environments. The journal of erasures comes last: what is
+erased while the recordings are copied is in it.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO, Literal
+
+import msgspec
+
+from proxy import __version__
+from proxy.config import natural
+from proxy.config.addresses import is_postgres
+from proxy.config.config_toml import Config
+from proxy.errors import DataHeld
+from proxy.features import FEATURES
+from proxy.kept import master_keys, vault_files
+from proxy.kept.vault import recordings_folder
+from proxy.processes import plain_tar, runtime
+from proxy.storage import sqlite_backup
+from proxy.storage.disk_names import DiskName, UnsafeName
+from proxy.storage.store import StorageFailed
+
+ABOUT = "voxgate-backup.json"
+"""The first member. It says what the others are."""
+CONFIG = "config.toml"
+RECORDINGS = "voices"
+FORMAT = 1
+
+
+class BackupFacts(msgspec.Struct, frozen=True):
+    """What is known of a whole backup. `schema` is 0 where the database is PostgreSQL's, and not in it."""
+
+    format: int
+    voxgate: str
+    database: Literal["sqlite", "postgresql"]
+    schema: int
+
+
+class Whole(msgspec.Struct, frozen=True):
+    """A whole backup that was made, or put back. `files` names what is in it, besides `recordings`.
+
+    `variables` are those that the configuration takes secrets from, and no backup has.
+    """
+
+    file: str
+    bytes: int
+    schema: int
+    recordings: int
+    files: tuple[str, ...]
+    variables: tuple[str, ...] = ()
+
+
+def is_whole(file: Path) -> bool:
+    """Tell whether a file is a whole backup, and not one of the database alone."""
+    begins = plain_tar.first_bytes(ABOUT)
+    try:
+        with file.open("rb") as opened:
+            return opened.read(len(begins)) == begins
+    except OSError:
+        return False
+
+
+def back_up(config: Config, target: Path) -> Whole:
+    """Write a whole backup, also while the server runs, in place of an older one. Raise StorageFailed."""
+    data = Path(config.data)
+    part = sqlite_backup.part_of(target)
+    try:
+        sqlite_backup.check_target(data / sqlite_backup.DATABASE, target, plain_tar.first_bytes(ABOUT))
+        with open(part, "xb", opener=private) as archive:
+            made = _write(config, data, target, archive)
+        sqlite_backup.put(part, target)
+    except OSError as error:
+        raise StorageFailed(f"{target} cannot be written: {error.strerror}") from None
+    finally:
+        sqlite_backup.remove(part)
+    return msgspec.structs.replace(made, bytes=target.stat().st_size)
+
+
+def private(name: str, flags: int) -> int:
+    """Open a file that nobody else may read."""
+    return os.open(name, flags, 0o600)
+
+
+def _write(config: Config, data: Path, target: Path, archive: BinaryIO) -> Whole:
+    with _copied_database(config, data, target) as copy:
+        schema = 0 if copy is None else copy.schema
+        about = BackupFacts(FORMAT, __version__, "sqlite" if copy else "postgresql", schema)
+        _add_bytes(archive, ABOUT, msgspec.json.encode(about))
+        source = Path(config.source)
+        # First of all: a restore on an empty machine looks here for its folders.
+        files = [CONFIG] if _add_file(archive, CONFIG, source) else []
+        if copy is not None:
+            files += (
+                [sqlite_backup.DATABASE]
+                if _add_file(archive, sqlite_backup.DATABASE, Path(copy.file))
+                else []
+            )
+    names = (master_keys.FILE, *_files(is_last=False), natural.FILE)
+    files += [name for name in names if _add_file(archive, name, data / name)]
+    recordings = _add_recordings(archive, recordings_folder(config.vault, data))
+    files += [name for name in _files(is_last=True) if _add_file(archive, name, data / name)]
+    plain_tar.end(archive)
+    return Whole(str(target), 0, schema, recordings, tuple(files), config.secrets)
+
+
+@contextmanager
+def _copied_database(config: Config, data: Path, target: Path) -> Iterator[sqlite_backup.Copy | None]:
+    """Give a copy of the database, and remove it afterwards. None: it is PostgreSQL's."""
+    if is_postgres(config.storage.url):
+        yield None
+        return
+    place = target.with_name(f".{target.name}.database.{os.getpid()}")
+    try:
+        yield back_up_database(data, place)
+    finally:
+        sqlite_backup.remove(place)
+
+
+def back_up_database(data: Path, target: Path) -> sqlite_backup.Copy:
+    """Copy the database of a data folder. Raise StorageFailed."""
+    database = data / sqlite_backup.DATABASE
+    if not database.exists():
+        raise StorageFailed(f"there is no database {database} yet")
+    try:
+        # No server may start in the middle: it would bring the schema up to date.
+        with runtime.locked(data):
+            return sqlite_backup.back_up(database, target)
+    except DataHeld:
+        return sqlite_backup.back_up(database, target)
+
+
+def _add_recordings(archive: BinaryIO, root: Path) -> int:
+    """Add the whole files of a vault. Those that an erasure removes meanwhile are in the journal."""
+    added = 0
+    for path in sorted(vault_files.list_files(root)):
+        try:
+            name = f"{RECORDINGS}/{DiskName(path.parent.name)}/{DiskName(path.name)}"
+        except UnsafeName:
+            continue  # a lock, a half file, or somebody's notes
+        added += _add_file(archive, name, path)
+    return added
+
+
+def _add_bytes(archive: BinaryIO, name: str, content: bytes) -> None:
+    plain_tar.add(archive, name, io.BytesIO(content), len(content))
+
+
+def _add_file(archive: BinaryIO, name: str, path: Path) -> bool:
+    """Add a file as it is now, if there is one. What others append meanwhile is left out."""
+    try:
+        source = path.open("rb")
+    except FileNotFoundError:
+        return False
+    with source:
+        plain_tar.add(archive, name, source, os.fstat(source.fileno()).st_size)
+    return True
+
+
+def _files(*, is_last: bool) -> list[str]:
+    """Name the files of features. What is erased meanwhile is in those that come last."""
+    all_ = [each for feature in FEATURES for each in feature.backed_up]
+    return [each.name for each in all_ if (each.merge is not None) is is_last]

@@ -1,0 +1,243 @@
+"""A whole backup put back: unpacked beside its place and checked first; only then, file by file, in place.
+
+The backup may be somebody else's. Each member has a name that is known here or is that of a recording, and a
+bound; anything else refuses all of it. What it replaces stays under its name with `.before`.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
+from typing import NamedTuple
+
+import msgspec
+
+from proxy.config import natural
+from proxy.config.addresses import is_postgres
+from proxy.config.config_toml import Config, ConfigError
+from proxy.features import FEATURES, TABLES
+from proxy.kept import key_ring, master_keys
+from proxy.kept.vault import recordings_folder
+from proxy.processes import plain_tar, runtime
+from proxy.processes.plain_tar import ArchivedFile, BadArchive
+from proxy.processes.whole_backup import (
+    ABOUT,
+    CONFIG,
+    FORMAT,
+    RECORDINGS,
+    BackupFacts,
+    Whole,
+    private,
+)
+from proxy.storage import sqlite_backup
+from proxy.storage.disk_names import DiskName, UnsafeName
+from proxy.storage.sqlite_backup import DATABASE, CheckedCopy
+from proxy.storage.store import StorageFailed
+
+BEFORE = ".before"
+_SMALL = 1024 * 1024
+_STAGE = ".restore-"
+
+
+class Unpacked(NamedTuple):
+    """A backup that was unpacked into folders beside its places, and checked."""
+
+    about: BackupFacts
+    files: tuple[str, ...]
+    recordings: tuple[tuple[DiskName, DiskName], ...]
+    stage: Path
+    sound_stage: Path
+
+
+def read_config(file: Path) -> bytes | None:
+    """Return the configuration in a whole backup, or None. Raise StorageFailed."""
+    with _opened(file) as members:
+        for member in members:
+            if member.name == CONFIG:
+                return member.read(_SMALL)
+            if member.name != ABOUT:
+                return None
+    return None
+
+
+def restore(file: Path, config: Config) -> Whole:
+    """Put a whole backup in the place of what a data folder has. The caller holds the folder.
+
+    Raises StorageFailed, and has changed nothing then, unless a disk failed in the middle: a second restore
+    mends that.
+    """
+    data, sound = Path(config.data), recordings_folder(config.vault, Path(config.data))
+    try:
+        with _stages(data, sound) as (stage, sound_stage), ExitStack() as stack:
+            unpacked = _unpack(file, stage, sound_stage)
+            copy = _check(unpacked, file, config, stack)
+            _put_all(unpacked, data, sound)
+            if copy is not None:
+                copy.put()
+    except OSError as error:
+        raise StorageFailed(f"{file} cannot be put back: {error.filename}: {error.strerror}") from None
+    return Whole(
+        str(file),
+        file.stat().st_size,
+        unpacked.about.schema,
+        len(unpacked.recordings),
+        unpacked.files,
+        config.secrets,
+    )
+
+
+@contextmanager
+def _opened(file: Path) -> Iterator[Iterator[ArchivedFile]]:
+    try:
+        with file.open("rb") as archive:
+            yield plain_tar.members(archive)
+    except (BadArchive, UnsafeName) as error:
+        raise type(error)(f"{file} is refused, and nothing was changed: {error}") from None
+
+
+@contextmanager
+def _stages(data: Path, sound: Path) -> Iterator[tuple[Path, Path]]:
+    """Give two empty folders on the disks of the data and of the recordings, and remove them afterwards."""
+    is_new = not sound.exists()
+    sound.mkdir(mode=0o700, parents=True, exist_ok=True)
+    stages = [folder / f"{_STAGE}{os.getpid()}" for folder in (data, sound)]
+    try:
+        for folder, stage in zip((data, sound), stages, strict=True):
+            for left in folder.glob(f"{_STAGE}*"):  # of a restore that was killed
+                shutil.rmtree(left)
+            stage.mkdir(mode=0o700)
+        yield stages[0], stages[1]
+    finally:
+        for stage in stages:
+            shutil.rmtree(stage, ignore_errors=True)
+        if is_new:
+            with suppress(OSError):  # there are recordings in it
+                sound.rmdir()
+
+
+def _unpack(file: Path, stage: Path, sound_stage: Path) -> Unpacked:
+    files: list[str] = []
+    recordings: list[tuple[DiskName, DiskName]] = []
+    about = None
+    with _opened(file) as members:
+        for member in members:
+            if about is None:
+                about = _about(member)
+            elif member.name in _SINGLE:
+                if member.size > (most := _SINGLE[member.name]):
+                    raise BadArchive(f"{member.name} has {member.size} bytes, and at most {most} are right")
+                plain_tar.copy(member, stage / member.name, private)
+                files.append(member.name)
+            else:
+                owner, digest = recording = _recording(member.name)
+                (sound_stage / owner).mkdir(mode=0o700, exist_ok=True)
+                plain_tar.copy(member, sound_stage / owner / digest, private)
+                recordings.append(recording)
+        if about is None:
+            raise BadArchive("it is empty")
+    return Unpacked(about, tuple(files), tuple(recordings), stage, sound_stage)
+
+
+def _about(member: ArchivedFile) -> BackupFacts:
+    if member.name != ABOUT:
+        raise BadArchive(f"it does not begin with {ABOUT}")
+    try:
+        about = msgspec.json.decode(member.read(_SMALL), type=BackupFacts)
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        raise BadArchive(f"{ABOUT} makes no sense") from None
+    if about.format != FORMAT:
+        raise BadArchive(f"it has format {about.format}, and this voxgate knows {FORMAT}")
+    return about
+
+
+def _recording(name: str) -> tuple[DiskName, DiskName]:
+    """Return owner and digest of a member that is a recording. Raise UnsafeName."""
+    parts = name.split("/")
+    if len(parts) != 3 or parts[0] != RECORDINGS:
+        raise UnsafeName(f"{ascii(name)[:100]} is no file of a backup")
+    try:
+        return DiskName(parts[1]), DiskName(parts[2])
+    except UnsafeName as unsafe:
+        raise UnsafeName(f"{ascii(name)[:100]}: {unsafe}") from None
+
+
+def _check(unpacked: Unpacked, file: Path, config: Config, stack: ExitStack) -> CheckedCopy | None:
+    """Check what was unpacked. Give the database that may be put in place, if it is in the backup."""
+    has = "postgresql" if is_postgres(config.storage.url) else "sqlite"
+    if unpacked.about.database != has:
+        raise StorageFailed(
+            f"{file} is of a server with {unpacked.about.database}, and [storage] url names {has}; "
+            "nothing was changed"
+        )
+    try:
+        for name, look in _CHECKS.items():
+            if name in unpacked.files:
+                look((unpacked.stage / name).read_bytes(), name)
+        if natural.FILE in unpacked.files:
+            natural.read(unpacked.stage)
+    except (UnsafeName, key_ring.UnusableKeys, ConfigError) as error:
+        raise StorageFailed(f"{file} is refused, and nothing was changed: {error}") from None
+    if has == "postgresql":
+        return None
+    if DATABASE not in unpacked.files:
+        raise StorageFailed(f"{file} has no {DATABASE}; nothing was changed")
+    try:
+        return stack.enter_context(
+            sqlite_backup.checked(unpacked.stage / DATABASE, Path(config.data), TABLES)
+        )
+    except StorageFailed as error:
+        # Where it was unpacked is gone when somebody reads this.
+        said = str(error).replace(str(unpacked.stage / DATABASE), f"{DATABASE} in {file}")
+        raise StorageFailed(said) from None
+
+
+_BACKED_UP = [each for feature in FEATURES for each in feature.backed_up]
+_MERGES = {each.name: each.merge for each in _BACKED_UP if each.merge is not None}
+_CHECKS: dict[str, Callable[[bytes, str], object]] = {
+    master_keys.FILE: key_ring.check,
+    **{each.name: each.check for each in _BACKED_UP if each.check is not None},
+}
+_SINGLE = {
+    **dict.fromkeys((master_keys.FILE, natural.FILE, CONFIG), _SMALL),
+    **{each.name: each.most_bytes for each in _BACKED_UP},
+    DATABASE: 2**62,
+}
+"""The members besides recordings, and the most bytes of each. A database is as large as the tar, at most."""
+
+
+def _put_all(unpacked: Unpacked, data: Path, sound: Path) -> None:
+    """Put all in place but the database, which comes last: a second restore mends a kill in between."""
+    owner = data.stat()
+    for account, digest in unpacked.recordings:
+        (sound / account).mkdir(mode=0o700, exist_ok=True)
+        (unpacked.sound_stage / account / digest).replace(sound / account / digest)
+    for account in {account for account, _ in unpacked.recordings}:
+        _flush(sound / account)
+    runtime.give_to_owner(sound, owner)
+    for name in unpacked.files:
+        if name in _MERGES:
+            _MERGES[name](unpacked.stage / name, data / name)
+        elif name not in (DATABASE, CONFIG):
+            _put(unpacked.stage / name, data / name)
+    _flush(sound)
+    _flush(data)
+
+
+def _put(part: Path, target: Path) -> None:
+    """Put a file in its place. Another one that was there stays as `.before`."""
+    if target.exists() and target.read_bytes() == part.read_bytes():
+        return  # a second restore must not lose the first one's `.before`, and a link stays one
+    if target.exists() or target.is_symlink():
+        target.replace(target.with_name(target.name + BEFORE))
+    part.replace(target)
+
+
+def _flush(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

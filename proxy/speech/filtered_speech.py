@@ -1,0 +1,114 @@
+"""A speech whose sound is filtered as a whole, whoever speaks its parts."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Awaitable, Callable, Sequence
+
+from proxy.audio.encode import open_encoder
+from proxy.audio.formats import Chunk, OutputForm, Tail
+from proxy.speech.call import SpeechCall
+from proxy.speech.sound_filter import OpenFilter, SoundFilter
+from proxy.speech.speech_stream import PcmReader, Speech
+from proxy.speech.word_times import SpokenWord
+
+
+async def begin_filtered(
+    call: SpeechCall, filter_: SoundFilter, within_s: float, begin: Callable[[float], Awaitable[Speech]]
+) -> Speech:
+    """Begin a speech through a filter, which is opened first: what it is due for is not spoken without.
+
+    `begin` gets the time that the call has waited. If a model speaks whose sound is left as it is, the filter
+    is closed unused.
+    """
+    opened = await filter_.open(call.sound_form.sample_rate_hz, within_s)
+    filtered: FilteredSpeech | None = None
+    has_begun = False
+    try:
+        speech = await begin(time.monotonic() - call.tally.began)
+        if call.plan.treatment_of(speech.engine) is None:
+            has_begun = True
+            await _close_unused(opened, speech)
+            return speech
+        filtered = FilteredSpeech(speech, opened, call.form)
+        await filtered.begin()
+        has_begun = True
+        return filtered
+    finally:
+        if not has_begun:
+            await (filtered or opened).close()
+
+
+async def _close_unused(filter_: OpenFilter, speech: Speech) -> None:
+    try:
+        await filter_.close()
+    except BaseException:
+        await speech.close()
+        raise
+
+
+class FilteredSpeech:
+    """A `Speech` that filters the PCM of another one, after its levels, pauses and speed, and encodes it.
+
+    A filter may hold sound back, so `begin` reads until there are bytes to send. It counts what went through.
+    """
+
+    kept = None
+
+    def __init__(self, speech: Speech, filter_: OpenFilter, form: OutputForm) -> None:
+        self._speech = speech
+        self._pcm = PcmReader(speech)
+        self._filter = filter_
+        self._encoder = open_encoder(form)
+        self._tail = Tail()
+        self._first = Chunk()
+        self._is_over = False
+
+    def __repr__(self) -> str:
+        return f"<FilteredSpeech {self._speech!r}, {self._filter!r}>"
+
+    @property
+    def holds_engine(self) -> bool:
+        return self._speech.holds_engine
+
+    @property
+    def engine(self) -> str:
+        return self._speech.engine
+
+    @property
+    def words(self) -> Sequence[SpokenWord] | None:
+        return self._speech.words
+
+    @property
+    def sample_rate_hz(self) -> int:
+        return self._speech.sample_rate_hz
+
+    async def begin(self) -> None:
+        """Read until there are bytes to send."""
+        self._first = await self._next() or self._first
+
+    async def next_chunk(self) -> Chunk | None:
+        if self._first.data:
+            chunk, self._first = self._first, Chunk()
+            return chunk
+        return await self._next()
+
+    def last_chunk(self) -> Chunk:
+        return self._tail.rest + self._encoder.flush()
+
+    async def close(self) -> None:
+        try:
+            await self._speech.close()
+        finally:
+            self._encoder.close()
+            await self._filter.close()
+
+    async def _next(self) -> Chunk | None:
+        while not self._is_over:
+            pcm = await self._pcm.next_pcm()
+            self._is_over = pcm is None
+            sound = await self._filter.flush() if pcm is None else await self._filter.feed(pcm)
+            chunk = self._tail.push(self._encoder.feed(sound))
+            if chunk.data:
+                return chunk
+        return None

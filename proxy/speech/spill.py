@@ -1,0 +1,328 @@
+"""Sound on the disk that a client has not taken yet: files without names, and the room that they share.
+
+When the room of a worker is used up, the slowest client's answer breaks off, if it does not keep up with its
+sound. An answer that goes out whole is promised its room before anybody speaks.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import IO, Any, TypeVar
+
+import structlog
+
+from proxy.audio.formats import Chunk
+from proxy.errors import NoRoom, ReaderTooSlow
+
+_MEGABYTE = 1024 * 1024
+
+_CREDIT_S = 2.0
+"""So much sound counts as taken in the first second: a reader that has just begun is not slow yet."""
+
+_KEEPS_UP = 1.0
+"""The pace of somebody who listens: in seconds of sound a second."""
+
+_WHOLE_SHARE = 3 / 4
+"""The most of the room for answers that go out whole. The rest is for streams."""
+
+_MORE_SHARE = 1 / 2
+"""The most of it for an account that has some of it already: others find room for their first."""
+
+T = TypeVar("T")
+
+_log = structlog.get_logger()
+
+
+class ReaderPace:
+    """How quickly a client takes the sound that is ready for it: in seconds of sound a second.
+
+    All files of an answer share one, since the sound of a later part waits for the same client.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic, *, account: str = "") -> None:
+        self.account = account
+        self._clock = clock
+        self._began = clock()
+        self._taken_s = 0.0
+        self._rested_s = 0.0
+        self._rests_since: float | None = None
+
+    def __repr__(self) -> str:
+        return f"<ReaderPace {self.value:.2f}>"
+
+    @property
+    def value(self) -> float:
+        now = self._clock() if self._rests_since is None else self._rests_since
+        return (self._taken_s + _CREDIT_S) / (now - self._began - self._rested_s + 1.0)
+
+    def take(self, chunk: Chunk) -> None:
+        self._taken_s += chunk.samples / chunk.sample_rate_hz
+
+    @contextmanager
+    def resting(self) -> Iterator[None]:
+        """Leave out the time of the block: the client waits for us, or shall not have more yet."""
+        self._rests_since = self._clock()
+        try:
+            yield
+        finally:
+            self._rested_s += self._clock() - self._rests_since
+            self._rests_since = None
+
+
+class RoomPromise:
+    """Room that one whole answer has before it is spoken. Its files fill it; past it, they take more."""
+
+    def __init__(self, room: SpillRoom, account: str, size: int) -> None:
+        self.account = account
+        self._room = room
+        self._promised = size
+        self._used = 0
+
+    def __repr__(self) -> str:
+        return f"<RoomPromise {self._used} of {self._promised} bytes>"
+
+    @property
+    def size(self) -> int:
+        return max(self._promised, self._used)
+
+    def use(self, count: int) -> int:
+        """Note that the files grow by so many bytes, or shrink. Return by how many its size did."""
+        before = self.size
+        self._used += count
+        return self.size - before
+
+    def lacks(self, count: int) -> int:
+        """Return how many of so many more bytes it does not have."""
+        return max(0, self._used + count - self.size)
+
+    def shrink(self) -> int:
+        """Promise no more than what is used. Return by how many bytes the size changed."""
+        before, self._promised = self.size, 0
+        return self.size - before
+
+    def keep_used(self) -> None:
+        """Give back what the files have not filled: all is there."""
+        self._room.release(self)
+
+    def close(self) -> None:
+        """Give back all that no file has."""
+        self._room.release(self, is_over=True)
+
+
+class SpillRoom:
+    """The room on the disk for the sound that clients have not taken yet, for all of one worker.
+
+    The files have no names, so a killed worker leaves none behind.
+    """
+
+    def __init__(self, folder: Path, megabytes: int) -> None:
+        self.bound(megabytes)
+        self._folder = folder
+        self._used = 0
+        self._files: dict[SpillFile, None] = {}
+        self._promises: dict[RoomPromise, None] = {}
+
+    def __repr__(self) -> str:
+        return f"<SpillRoom {self._used} of {self._most_bytes} bytes, {len(self._files)} files>"
+
+    def bound(self, megabytes: int) -> None:
+        self._most_bytes = megabytes * _MEGABYTE
+
+    def open(self) -> IO[bytes]:
+        return tempfile.TemporaryFile(dir=self._folder, buffering=0)
+
+    def promise(self, account: str, count: int) -> RoomPromise:
+        """Promise room to a whole answer. Only clients that do not keep up make it. Raises NoRoom."""
+        has_some = any(each.account == account and each.size for each in self._promises)
+        most = self._most_bytes * (_MORE_SHARE if has_some else _WHOLE_SHARE)
+        while count:
+            of_wholes = sum([each.size for each in self._promises]) + count - most
+            of_all = self._used + count - self._most_bytes
+            if of_wholes <= 0 and of_all <= 0:
+                break
+            late = self._late()
+            late_wholes = [each for each in late if each.promise is not None]
+            if of_wholes > _sizes(late_wholes) or of_all > _sizes(late):
+                # Nobody is broken off in vain.
+                _log.warning("answer.spill.refused", used=self._used, files=len(self._files))
+                raise NoRoom("There is no room for a whole answer.", retry_after_s=5.0)
+            self._break_off(late_wholes if of_wholes > 0 else late)
+        promise = RoomPromise(self, account, count)
+        self._promises[promise] = None
+        self._used += count
+        return promise
+
+    def release(self, promise: RoomPromise, *, is_over: bool = False) -> None:
+        """Take back what was promised and is not used."""
+        self._used += promise.shrink()
+        if is_over:
+            self._promises.pop(promise, None)
+
+    def take(self, file: SpillFile, count: int) -> None:
+        """Take room for so many bytes. Slow clients make it; this one may be among them.
+
+        If all keep up, a whole answer breaks off itself, and never the sound of others. For a stream, the
+        account whose streams have the most makes room.
+        """
+        self._files[file] = None
+        promise = file.promise
+        lacks = count if promise is None else promise.lacks(count)
+        while lacks and self._used + lacks > self._most_bytes and not file.is_broken:
+            self._break_off(self._late() or ([file] if promise is not None else self._largest()))
+        if not file.is_broken:
+            self._used += count if promise is None else promise.use(count)
+
+    def give_back(self, file: SpillFile, count: int) -> None:
+        self._files.pop(file, None)
+        self._used += -count if file.promise is None else file.promise.use(-count)
+
+    def _late(self) -> list[SpillFile]:
+        return [each for each in self._files if each.pace.value < _KEEPS_UP]
+
+    def _largest(self) -> list[SpillFile]:
+        """Return the streams of the account whose streams have the most."""
+        sizes = Counter[str]()
+        streams = [each for each in self._files if each.promise is None]
+        for each in streams:
+            sizes[each.pace.account] += each.size
+        ((largest, _),) = sizes.most_common(1)
+        return [each for each in streams if each.pace.account == largest]
+
+    def _break_off(self, files: list[SpillFile]) -> None:
+        _log.warning("answer.spill.refused", used=self._used, files=len(self._files))
+        min(files, key=lambda each: each.pace.value).break_off()
+
+
+class SpillFile:
+    """Bytes of one answer on the disk, once there are any. `on_broken` is called if the room was needed.
+
+    One caller at a time writes. `close` may come at any time. It `was_cut` if others needed its room.
+    """
+
+    def __init__(
+        self,
+        room: SpillRoom,
+        on_broken: Callable[[], None],
+        pace: ReaderPace | None = None,
+        promise: RoomPromise | None = None,
+    ) -> None:
+        self.is_broken = False
+        self.was_cut = False
+        self.promise = promise
+        self.pace = pace or ReaderPace()
+        self.size = 0
+        self._room = room
+        self._on_broken = on_broken
+        self._file: IO[bytes] | None = None
+        self._at_work: set[asyncio.Future[Any]] = set()
+
+    def __repr__(self) -> str:
+        return f"<SpillFile of {self.size} bytes>"
+
+    async def append(self, data: bytes) -> None:
+        """Add bytes. Raises ReaderTooSlow if there is no room for them, or the disk fails."""
+        self.check()
+        try:
+            if self._file is None:
+                self._file = self._room.open()
+            self._room.take(self, len(data))
+            self.check()
+            file, at = self._file, self.size
+            self.size += len(data)
+            await self._in_thread(lambda: _write_all(file, data, at))
+        except OSError as error:
+            self._fail(error)
+        if self.is_broken:
+            self._shrink()
+        self.check()
+
+    async def read(self, at: int, count: int) -> bytes:
+        """Return these bytes. Raises ReaderTooSlow if they are gone."""
+        self.check()
+        file = self._file
+        assert file is not None
+        try:
+            data = await self._in_thread(lambda: os.pread(file.fileno(), count, at))
+        except OSError as error:
+            self._fail(error)
+        self.check()
+        return data
+
+    def check(self) -> None:
+        """Raise ReaderTooSlow if the file was broken off."""
+        if self.is_broken:
+            raise ReaderTooSlow("The client took its answer too slowly, and there was no room to keep it.")
+
+    def break_off(self) -> None:
+        """Forget all bytes, and give the room back: others need it."""
+        self.was_cut = True
+        self._break()
+
+    async def empty(self) -> None:
+        """Give the room back, for other bytes of this file."""
+        self._forget()
+        if (shrinking := self._shrink()) is not None:
+            await asyncio.shield(shrinking)
+
+    async def close(self) -> None:
+        self.is_broken = True
+        self._forget()
+        if self._at_work:
+            # A thread still has the file.
+            await asyncio.wait(self._at_work)
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+
+    def _fail(self, error: OSError) -> None:
+        _log.warning("answer.spill.failed", error=type(error).__name__)
+        self._break()
+
+    def _break(self) -> None:
+        self.is_broken = True
+        self._forget()
+        self._shrink()
+        self._on_broken()
+
+    def _forget(self) -> None:
+        self._room.give_back(self, self.size)
+        self.size = 0
+
+    def _shrink(self) -> asyncio.Future[None] | None:
+        """Give the disk its bytes back: until the client takes something, the file may stay open for long."""
+        file = self._file
+        return None if file is None else self._begin_work(lambda: _cut_off(file))
+
+    async def _in_thread(self, work: Callable[[], T]) -> T:
+        # If this call is cancelled, the thread goes on, and `close` waits for it.
+        return await asyncio.shield(self._begin_work(work))
+
+    def _begin_work(self, work: Callable[[], T]) -> asyncio.Future[T]:
+        future = asyncio.get_running_loop().run_in_executor(None, work)
+        self._at_work.add(future)
+        future.add_done_callback(self._at_work.discard)
+        return future
+
+
+def _sizes(files: list[SpillFile]) -> int:
+    return sum([file.size for file in files])
+
+
+def _cut_off(file: IO[bytes]) -> None:
+    # A disk that fails even here has said so before.
+    with suppress(OSError):
+        os.ftruncate(file.fileno(), 0)
+
+
+def _write_all(file: IO[bytes], data: bytes, at: int) -> None:
+    rest = memoryview(data)
+    while rest:
+        count = os.pwrite(file.fileno(), rest, at)
+        rest, at = rest[count:], at + count

@@ -1,0 +1,143 @@
+"""The file of an answer that goes out whole: made, kept on the disk, and then given in pieces.
+
+Nothing of its length is ever in memory.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+
+from proxy.audio.formats import Chunk, OutputForm, true_wav
+from proxy.errors import NoRoom, ReaderTooSlow
+from proxy.speech.speech_stream import PIECE_BYTES, WholeBytes
+from proxy.speech.spill import ReaderPace, RoomPromise, SpillFile, SpillRoom
+
+BLOCK_BYTES = 5 * PIECE_BYTES
+"""What is written to the disk at a time. No piece is half in memory."""
+
+
+class SpilledBytes:
+    """Bytes that are collected until all are there: a few in memory, the others in a file. Close it.
+
+    `on_cut` is called if others needed its room.
+    """
+
+    def __init__(
+        self, room: SpillRoom, pace: ReaderPace, promise: RoomPromise | None, on_cut: Callable[[], None]
+    ) -> None:
+        self._file = SpillFile(room, self._break_off, pace, promise)
+        self._newest = bytearray()
+        self._on_cut = on_cut
+
+    def __repr__(self) -> str:
+        return f"<SpilledBytes {self.size}>"
+
+    @property
+    def size(self) -> int:
+        return self._file.size + len(self._newest)
+
+    @property
+    def was_cut(self) -> bool:
+        """Whether others needed its room."""
+        return self._file.was_cut
+
+    async def add(self, data: bytes) -> None:
+        """Add bytes. Raises NoRoom."""
+        try:
+            self._file.check()
+            self._newest += data
+            while len(self._newest) >= BLOCK_BYTES:
+                block = bytes(self._newest[:BLOCK_BYTES])
+                del self._newest[:BLOCK_BYTES]
+                await self._file.append(block)
+        except ReaderTooSlow:
+            raise NoRoom("There is no room for a whole answer.", retry_after_s=5.0) from None
+
+    async def read(self, at: int, count: int) -> bytes:
+        self._file.check()
+        if at < self._file.size:
+            return await self._file.read(at, count)
+        at -= self._file.size
+        return bytes(self._newest[at : at + count])
+
+    async def clear(self) -> None:
+        """Forget all bytes: others come in their place."""
+        self._newest.clear()
+        await self._file.empty()
+
+    async def close(self) -> None:
+        self._newest.clear()
+        await self._file.close()
+
+    def _break_off(self) -> None:
+        self._newest.clear()
+        if self.was_cut:
+            self._on_cut()
+
+
+class AnswerFile:
+    """The whole file of a sound: the streamed bytes with a true beginning, and a tag at their end."""
+
+    def __init__(self, streamed: WholeBytes, form: OutputForm, rate_hz: int) -> None:
+        self._streamed = streamed
+        self._streamed_bytes = streamed.size
+        self._head, self._tag = b"", b""
+        if form.format == "wav":
+            # It began as a stream of unknown length; now the sizes are known, and players trust them.
+            self._head, self._tag = true_wav(streamed.size, rate_hz, is_tagged=bool(form.source))
+
+    def __repr__(self) -> str:
+        return f"<AnswerFile of {self.size} bytes>"
+
+    @property
+    def size(self) -> int:
+        return self._streamed_bytes + len(self._tag)
+
+    async def read(self, at: int, count: int) -> bytes:
+        """The last piece has the tag on top."""
+        data = await self._streamed.read(at, count)
+        if at + len(data) == self._streamed_bytes:
+            data += self._tag
+        return data if at or not self._head else self._head + data[len(self._head) :]
+
+    async def pieces(self) -> AsyncIterator[bytes]:
+        """Yield all pieces of the file."""
+        at = 0
+        while at < self.size:
+            yield (piece := await self.read(at, PIECE_BYTES))
+            at += len(piece)
+
+
+class FileStream:
+    """A whole file as a `SpeechStream`: each piece has its share of the samples."""
+
+    holds_engine = False
+
+    def __init__(self, whole: WholeBytes, samples: int, rate_hz: int, pace: ReaderPace) -> None:
+        self._whole = whole
+        self._samples = samples
+        self._rate_hz = rate_hz
+        self._pace = pace
+        self._at = 0
+        self._last = Chunk()
+
+    def __repr__(self) -> str:
+        return f"<FileStream, {self._at} bytes of {self._whole!r}>"
+
+    async def next_chunk(self) -> Chunk | None:
+        data = await self._whole.read(self._at, PIECE_BYTES)
+        size, before = self._whole.size, self._at
+        self._at += len(data)
+        share = self._samples * self._at // size - self._samples * before // size
+        chunk = Chunk(data, share, self._rate_hz)
+        self._pace.take(chunk)
+        if self._at < size:
+            return chunk
+        self._last = chunk
+        return None
+
+    def last_chunk(self) -> Chunk:
+        return self._last
+
+    async def close(self) -> None:
+        """It holds nothing: the file is its owner's."""

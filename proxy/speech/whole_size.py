@@ -1,0 +1,69 @@
+"""How large a whole answer may become: looked at before anybody speaks, by all that its engines may make."""
+
+from __future__ import annotations
+
+from policies import estimate
+from proxy.audio.formats import bytes_a_second
+from proxy.errors import InvalidRequest
+from proxy.speech.call import PartRun, PreparedText, SpeechCall
+from proxy.speech.source import KeptSpeech
+from proxy.speech.whole_file import BLOCK_BYTES
+
+MOST_SIGNED_BYTES = 32 * 2**20
+"""Of an answer with a manifest inside."""
+MOST_JSON_BYTES = 256 * 2**20
+"""Of an answer in JSON. A client has to have all of it in memory before it can read any."""
+
+_MIB = 2**20
+
+
+def check_size(call: SpeechCall, kept: KeptSpeech | None) -> None:
+    """Refuse a whole answer that may become too large. Raises InvalidRequest.
+
+    An answer from before is as large as it is. Any other answer may become as long as the cap of its text.
+    """
+    request = call.request
+    if request.answer != "json" and request.provenance is None:
+        return
+    most_bytes = kept.size if kept is not None else most_s(call) * bytes_a_second(request.form)
+    if request.provenance is not None and most_bytes > MOST_SIGNED_BYTES:
+        raise _too_large("provenance", "c2pa", most_bytes, MOST_SIGNED_BYTES)
+    if request.answer == "json" and most_bytes * 4 / 3 > MOST_JSON_BYTES:
+        raise _too_large("response_format", "json", most_bytes * 4 / 3, MOST_JSON_BYTES)
+
+
+def most_s(call: SpeechCall) -> float:
+    """Return the most seconds that all parts may take: past its cap, no engine is heard."""
+    return sum([estimate.cap_seconds(_estimated_s(run)) + run.part.pause_s for run in call.tally.parts])
+
+
+def room_bytes(call: SpeechCall, kept: KeptSpeech | None, *, is_rewritten: bool) -> int:
+    """Return the room on the disk for a whole answer: for its sound, and again for a file in its place.
+
+    What a provider has spoken is billed, so all that it may speak has room. What is ours is estimated.
+    """
+    if kept is not None:
+        # It is on the disk, and only read again.
+        sizes = [kept.size] if is_rewritten else []
+    else:
+        models = [candidate.model.info for run in call.tally.parts for candidate in run.candidates]
+        is_billed = any(not info.is_local for info in models)
+        runs = call.tally.parts
+        seconds = most_s(call) if is_billed else sum([_estimated_s(run) + run.part.pause_s for run in runs])
+        sizes = [int(seconds * bytes_a_second(call.request.form))]
+    files = 2 if is_rewritten else 1
+    # The newest bytes of a file are in memory.
+    return files * sum([size // BLOCK_BYTES * BLOCK_BYTES for size in sizes])
+
+
+def _estimated_s(run: PartRun) -> float:
+    return max([text.estimated_s for text in run.texts.values() if isinstance(text, PreparedText)])
+
+
+def _too_large(field: str, value: str, most_bytes: float, allowed_bytes: int) -> InvalidRequest:
+    return InvalidRequest(
+        f"'{field}' cannot be {value} for so long a text: the answer may become {most_bytes / _MIB:.0f} MiB, "
+        f"and at most {allowed_bytes / _MIB:.0f} MiB are allowed. Send a shorter text, or ask for a smaller "
+        "format.",
+        param=field,
+    )

@@ -1,0 +1,66 @@
+"""Texts of rows, of journals and of archives that name files: the one type that lets them.
+
+A database may be anybody's: a backup that was sent by mail, a row that somebody wrote by hand. So whatever
+becomes a path goes through `DiskName`, here when a backup is restored and wherever a path is made.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import Self
+
+import structlog
+
+from proxy.storage.store import StorageFailed
+
+OPERATOR = "operator"
+"""The folder of what belongs to no account. No account can have this id."""
+
+_RIGHT = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,79}", re.ASCII)
+_SHOWN = 100
+
+_log = structlog.get_logger()
+
+
+class UnsafeName(StorageFailed):
+    """A text that cannot name a file here. The message shows it: nobody's secret is a name."""
+
+
+class DiskName(str):
+    """The name of one file or folder: letters, digits, `-` and `_`, so it never leads elsewhere.
+
+    It has no dot either, so it is none of the files that we make beside one: locks, parts and marks.
+    """
+
+    __slots__ = ()
+
+    def __new__(cls, text: object) -> Self:
+        """Raise UnsafeName for all else, whatever type a hostile column has."""
+        if not isinstance(text, str) or not _RIGHT.fullmatch(text):
+            raise UnsafeName(f"{ascii(text)[:_SHOWN]} cannot name a file")
+        return super().__new__(cls, text)
+
+
+def account_name(id_: object) -> DiskName:
+    """Return the id of an account as the name of its folder. Raise UnsafeName."""
+    name = DiskName(id_)
+    if name == OPERATOR:
+        raise UnsafeName(f"{OPERATOR!r} cannot name a file of an account")
+    return name
+
+
+def owner_name(owner: object) -> DiskName:
+    """Return the folder of an account, or that of the operator, who is "". Raise UnsafeName."""
+    return DiskName(OPERATOR) if owner == "" else account_name(owner)
+
+
+def safe_names(texts: Iterable[object]) -> list[DiskName]:
+    """Return the texts that can name a file. The others have none; the log says so."""
+    names = []
+    for text in texts:
+        try:
+            names.append(DiskName(text))
+        except UnsafeName as unsafe:
+            _log.warning("storage.name.unsafe", reason=str(unsafe))
+    return names

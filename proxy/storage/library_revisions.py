@@ -1,0 +1,47 @@
+"""The revisions of libraries as rows: by its number a worker sees that a library is as it was read.
+
+Whatever changes a voice or a lexicon raises the number in its own commit. The clones, recordings and consents
+of an account's voices have no such number.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from proxy.storage.rows import any_of
+from proxy.storage.store import Statement, Store
+
+OPERATOR = ""
+
+_READ = "SELECT account, number FROM library_revisions WHERE account IN ({accounts})"
+_RAISE = """
+INSERT INTO library_revisions (account, number) VALUES (:account, 1)
+ON CONFLICT (account) DO UPDATE SET number = library_revisions.number + 1
+"""
+_RAISE_BY_VOICE = """
+INSERT INTO library_revisions (account, number) SELECT coalesce(account, ''), 1 FROM voices WHERE id = :id
+ON CONFLICT (account) DO UPDATE SET number = library_revisions.number + 1
+"""
+
+
+def raise_statement(account: str | None) -> Statement:
+    """Return what goes into the unit of each change of an account's library, or of the operator's (None).
+
+    It comes last there: its row is locked until the commit.
+    """
+    return Statement(_RAISE, {"account": account or OPERATOR})
+
+
+def raise_by_voice_statement(voice: str) -> Statement:
+    """Return the same for a unit that knows the voice alone. It comes before the voice is deleted."""
+    return Statement(_RAISE_BY_VOICE, {"id": voice})
+
+
+async def read(store: Store, accounts: Sequence[str]) -> dict[str, int]:
+    """Return the numbers of these libraries in one query; an account that has none is left out.
+
+    Read them before the libraries: what is read later may be newer than its number, and never older.
+    """
+    names, params = any_of(accounts)
+    rows = await store.read(_READ.format(accounts=names), params)
+    return {row["account"]: row["number"] for row in rows}

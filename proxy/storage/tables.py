@@ -1,0 +1,131 @@
+"""What the rest of the server must know of a table, said once where the table is.
+
+Whoever works over all tables asks here: the vault which recordings are named, the change of the master key
+what is sealed, the erasure which rows are somebody's, VACUUM what must leave the files, and the check of a
+backup what becomes a path. A feature that is switched off keeps its tables.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+from typing import Any, NamedTuple
+
+import msgspec
+
+from proxy.storage.disk_names import DiskName, UnsafeName, account_name, owner_name
+from proxy.storage.rows import decode_json
+
+
+class PathColumn(NamedTuple):
+    """A column whose values become paths. `check` raises UnsafeName; `unless` is a value of no meaning."""
+
+    name: str
+    check: Callable[[Any], object] = DiskName
+    unless: str | None = None
+
+
+class Erasable(NamedTuple):
+    """How a row goes for good, whose id begins with `prefix`: all in one commit with its tombstone.
+
+    The SQL has the row's id as `:subject`. `digests` selects its recordings. With `only_if`, nothing is
+    deleted unless that is true, and `hold` lets those who would make it untrue wait.
+    """
+
+    prefix: str
+    digests: str
+    deletes: tuple[str, ...]
+    hold: str = ""
+    only_if: str = ""
+
+
+class Table(NamedTuple):
+    """A table. `key` names a row, and `owner` is SQL for its account. If it is `sealed`, it has `wrapped`.
+
+    `recording` is the column with the digest of a recording that it needs. What was deleted in a `personal`
+    table must not stay in the database's files. `erased_with` runs in the commit of each tombstone, which has
+    the id of what is erased as `:subject`. Rows of the type that it `settles` are written with the end of a
+    request. A row goes with the usage of the request that its column `request` names.
+    """
+
+    name: str
+    key: tuple[str, ...] = ("id",)
+    owner: str = "account"
+    sealed: bool = False
+    recording: str = ""
+    personal: bool = False
+    paths: tuple[PathColumn, ...] = ()
+    erasable: Erasable | None = None
+    erased_with: tuple[str, ...] = ()
+    settles: type[msgspec.Struct] | None = None
+    request: str = ""
+
+
+Tables = tuple[Table, ...]
+"""Of things that need one another, the one that is needed comes first."""
+
+
+def _each_digest(text: object) -> None:
+    try:
+        digests = decode_json(text) if isinstance(text, str) else None
+    except ValueError:
+        digests = None
+    if not isinstance(digests, list):
+        raise UnsafeName(f"{ascii(text)[:100]} is no list of digests")
+    for digest in digests:
+        DiskName(digest)
+
+
+_VOICE = Erasable(
+    "voice_",
+    "SELECT digest FROM samples WHERE voice = :subject",
+    ("DELETE FROM samples WHERE voice = :subject", "DELETE FROM voices WHERE id = :subject"),
+)
+
+KERNEL_TABLES: Tables = (
+    *(Table(name) for name in ("schema_version", "entries", "balances", "holds", "usage", "costs")),
+    *(Table(name) for name in ("installation", "clone_counts", "refusals", "library_revisions")),
+    Table("accounts", paths=(PathColumn("id", account_name),)),
+    Table("keys", paths=(PathColumn("account", account_name),)),
+    Table("audit", personal=True),
+    Table(
+        "account_keys",
+        key=("account",),
+        sealed=True,
+        personal=True,
+        paths=(PathColumn("account", owner_name),),
+    ),
+    Table(
+        "blobs",
+        key=("account", "digest"),
+        sealed=True,
+        personal=True,
+        paths=(PathColumn("account", owner_name), PathColumn("digest")),
+    ),
+    Table(
+        "voices",
+        owner="coalesce(account, '')",
+        sealed=True,
+        personal=True,
+        paths=(PathColumn("account", account_name),),
+        erasable=_VOICE,
+    ),
+    Table(
+        "samples",
+        recording="digest",
+        personal=True,
+        paths=(PathColumn("account", owner_name), PathColumn("digest")),
+    ),
+    Table("erasures", paths=(PathColumn("account", owner_name), PathColumn("digests", _each_digest))),
+)
+
+
+@cache
+def erasables(tables: Tables) -> tuple[tuple[Table, Erasable], ...]:
+    """Return the tables with rows that can be erased."""
+    return tuple((table, table.erasable) for table in tables if table.erasable is not None)
+
+
+def erasable_of(tables: Tables, subject: str) -> Erasable | None:
+    """Return how something is erased that has this id."""
+    return next((how for _, how in erasables(tables) if subject.startswith(how.prefix)), None)

@@ -1,0 +1,170 @@
+"""Tombstones as rows: what was erased of what people own, and what is still to be done for each.
+
+Whatever is derived of a voice asks for its tombstone in its own commit, by `NOT_ERASED`, before it is kept.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import cache
+
+import msgspec
+
+from proxy.storage import audit, library_revisions
+from proxy.storage.audit import Act
+from proxy.storage.disk_names import safe_names
+from proxy.storage.rows import decode_json, encode_json
+from proxy.storage.store import ALWAYS, Params, Row, Statement, Store
+from proxy.storage.tables import Erasable, Tables, erasable_of, erasables
+
+NOT_ERASED = "NOT EXISTS (SELECT 1 FROM erasures WHERE subject = :voice)"
+"""SQL for a write that is derived of a voice: true as long as nobody has erased it."""
+
+_COLUMNS = "subject, account, digests, began, completed, pending"
+# The first one stays: its time is that of the erasure.
+_INSERT = f"""
+INSERT INTO erasures ({_COLUMNS})
+SELECT :subject, :account, :digests, CAST(:began AS BIGINT), NULL, :pending WHERE {{only_if}}
+ON CONFLICT (subject) DO NOTHING RETURNING subject
+"""
+_WAS_INSERTED = "EXISTS (SELECT 1 FROM erasures WHERE subject = :subject AND began = :began)"
+_GET = f"SELECT {_COLUMNS} FROM erasures WHERE subject = :subject AND account = :account"
+_ANY = "SELECT subject FROM erasures WHERE subject IN ({names})"
+_PENDING = f"SELECT {_COLUMNS} FROM erasures WHERE completed IS NULL AND began < :before ORDER BY began"
+_DIGESTS = "SELECT account, digests FROM erasures WHERE digests <> '[]'"
+_SINCE = f"SELECT {_COLUMNS} FROM erasures WHERE began >= :since ORDER BY began"
+_NOTE = "UPDATE erasures SET pending = :pending WHERE subject = :subject AND completed IS NULL"
+_COMPLETE = """
+UPDATE erasures SET pending = '[]', completed = :completed WHERE subject = :subject AND completed IS NULL
+"""
+# What was said about it when it was made or changed: its name, for one.
+_SCRUB_AUDIT = "UPDATE audit SET details = '{}' WHERE subject = :subject"
+
+
+class Tombstone(msgspec.Struct, frozen=True, kw_only=True):
+    """The erasure of something. `digests` are its recordings, and `pending` names what is not done."""
+
+    subject: str
+    account: str
+    digests: tuple[str, ...]
+    began: int
+    completed: int | None = None
+    pending: tuple[str, ...] = ()
+
+
+@cache
+def _of_account(tables: Tables) -> str:
+    return " UNION ALL ".join(
+        f"SELECT id, {place} AS place FROM {table.name} WHERE account = :account"
+        for place, (table, _) in enumerate(erasables(tables))
+    )
+
+
+@cache
+def _closed_owners(tables: Tables) -> str:
+    # Its key is the last thing that an account that is closed loses.
+    owning = (*(table.name for table, _ in erasables(tables)), "account_keys")
+    has_one = " OR ".join(f"EXISTS (SELECT 1 FROM {name} WHERE account = accounts.id)" for name in owning)
+    return f"SELECT id FROM accounts WHERE closed IS NOT NULL AND ({has_one}) ORDER BY id"
+
+
+async def digests_of(store: Store, subject: str) -> tuple[str, ...]:
+    """List the recordings of something that can be erased."""
+    how = erasable_of(store.tables, subject)
+    rows = [] if how is None else await store.read(how.digests, {"subject": subject})
+    return tuple(sorted({str(name) for name in safe_names(row["digest"] for row in rows)}))
+
+
+async def erase(store: Store, tombstone: Tombstone, act: Act | None = None) -> bool:
+    """Put a tombstone, and delete what it is for: all in one commit, or nothing.
+
+    Return False if the subject was erased before, or if something needs it.
+    """
+    row: Params = {
+        "subject": tombstone.subject,
+        "account": tombstone.account,
+        "digests": encode_json(tombstone.digests),
+        "began": tombstone.began,
+        "pending": encode_json(tombstone.pending),
+    }
+    subject: Params = {"subject": tombstone.subject, "began": tombstone.began}
+    how = erasable_of(store.tables, tombstone.subject) or Erasable("", "", ())
+    held = (Statement(how.hold, subject),) if how.hold else ()
+    answers = await store.write(
+        *held,
+        Statement(_INSERT.format(only_if=how.only_if or ALWAYS.sql), row),
+        *audit.insert_statements(act, _WAS_INSERTED, {"began": tombstone.began}),
+        Statement(_SCRUB_AUDIT, {"subject": tombstone.subject}),
+        *(Statement(f"{sql} AND {_WAS_INSERTED}" if how.only_if else sql, subject) for sql in how.deletes),
+        *(Statement(sql, subject) for table in store.tables for sql in table.erased_with),
+        library_revisions.raise_statement(tombstone.account),
+    )
+    return bool(answers[len(held)])
+
+
+def may_be_needed(store: Store, subject: str) -> bool:
+    """Tell whether the erasure of this can be refused, because something needs it."""
+    how = erasable_of(store.tables, subject)
+    return how is not None and bool(how.only_if)
+
+
+async def get(store: Store, account: str, subject: str) -> Tombstone | None:
+    """Return the tombstone of something that this account had."""
+    rows = await store.read(_GET, {"subject": subject, "account": account})
+    return _tombstone(rows[0]) if rows else None
+
+
+async def list_known(store: Store, subjects: Iterable[str]) -> set[str]:
+    """List those of these subjects that have a tombstone."""
+    return await _named(store, _ANY, subjects)
+
+
+async def list_digests(store: Store) -> set[tuple[str, str]]:
+    """List account and digest of the recordings of all that was erased."""
+    rows = await store.read_long(_DIGESTS)
+    return {(row["account"], digest) for row in rows for digest in decode_json(row["digests"])}
+
+
+async def list_pending(store: Store, before: int) -> list[Tombstone]:
+    """List the erasures from before then that are not complete, the oldest first."""
+    return [_tombstone(row) for row in await store.read(_PENDING, {"before": before})]
+
+
+async def list_since(store: Store, since: int) -> list[Tombstone]:
+    """List the erasures since then, the oldest first."""
+    return [_tombstone(row) for row in await store.read(_SINCE, {"since": since})]
+
+
+async def list_of_account(store: Store, account: str) -> list[str]:
+    """List the ids of what an account has that can be erased: first what needs the others."""
+    rows = await store.read(_of_account(store.tables), {"account": account})
+    return [row["id"] for row in sorted(rows, key=lambda row: -row["place"])]
+
+
+async def list_closed_owners(store: Store) -> list[str]:
+    """List the closed accounts that still have something that can be erased."""
+    return [row["id"] for row in await store.read_long(_closed_owners(store.tables))]
+
+
+async def note_pending(store: Store, subject: str, pending: Iterable[str]) -> None:
+    """Note what an erasure still waits for."""
+    await store.write(Statement(_NOTE, {"subject": subject, "pending": encode_json(tuple(pending))}))
+
+
+async def complete(store: Store, subject: str) -> None:
+    """Note that an erasure is complete."""
+    await store.write(Statement(_COMPLETE, {"subject": subject, "completed": await store.now()}))
+
+
+async def _named(store: Store, sql: str, subjects: Iterable[str]) -> set[str]:
+    names = {f"subject{number}": subject for number, subject in enumerate(sorted(set(subjects)))}
+    if not names:
+        return set()
+    rows = await store.read(sql.format(names=", ".join(f":{name}" for name in names)), names)
+    return {row["subject"] for row in rows}
+
+
+def _tombstone(row: Row) -> Tombstone:
+    digests = [str(name) for name in safe_names(decode_json(row["digests"]))]
+    lists = {"digests": digests, "pending": decode_json(row["pending"])}
+    return msgspec.convert({**row, **lists}, Tombstone)

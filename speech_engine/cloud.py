@@ -1,0 +1,117 @@
+"""What engines of providers share: how they ask, how they read an answer, and how they judge a refusal."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any, TypeVar
+from urllib.parse import urlencode
+
+import msgspec
+
+from speech_engine.errors import (
+    EngineError,
+    EngineExhausted,
+    EngineFailed,
+    EngineLimited,
+    EngineTimeout,
+    EngineUnauthorized,
+)
+from speech_engine.http import HttpAnswer, HttpForm, HttpRequest
+
+T = TypeVar("T")
+
+OURS = "voxgate-"
+"""The beginning of the names of voices that were cloned through this server. Each has an owner."""
+
+STATUSES: Mapping[int, type[EngineError]] = {
+    401: EngineUnauthorized,
+    402: EngineExhausted,
+    408: EngineTimeout,
+    429: EngineLimited,
+    # A gateway that stops waiting does not know how far the work behind it is, nor who pays for it. So there
+    # is no second try.
+    504: EngineTimeout,
+}
+"""What a status means wherever it comes from."""
+
+_REFUSAL_BYTES = 256 * 1024
+
+
+def request(
+    method: str,
+    address: str,
+    headers: Mapping[str, str],
+    within_s: float,
+    *,
+    query: Mapping[str, str] | None = None,
+    body: msgspec.Struct | dict[str, Any] | HttpForm | None = None,
+    silence_s: float = 20.0,
+) -> HttpRequest:
+    """Return a request. A body that is no form goes as JSON."""
+    if body is None or isinstance(body, HttpForm):
+        content = body or b""
+    else:
+        headers = {**headers, "content-type": "application/json"}
+        content = msgspec.json.encode(body)
+    return HttpRequest(
+        method=method,
+        url=address + (f"?{urlencode(query)}" if query else ""),
+        headers=headers,
+        body=content,
+        within_s=within_s,
+        silence_s=silence_s,
+    )
+
+
+def decoded(type_: type[T], body: bytes, fault: str) -> T:
+    """Return what JSON says. Raise EngineFailed with this message if it is none, or of another shape."""
+    try:
+        return msgspec.json.decode(body, type=type_)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        # `from None`, and no word of the body in the message, because the body may hold anything.
+        raise EngineFailed(fault) from None
+
+
+async def refusal_body(answer: HttpAnswer) -> bytes:
+    """Return the body of a refusal; none if it cannot be read, so that the status alone must be enough."""
+    try:
+        return await answer.read(_REFUSAL_BYTES)
+    except EngineError:
+        return b""
+
+
+def said(body: bytes) -> Any:
+    """Return what a refusal's body says in JSON, or None: it may be a gateway's page, or a part of one."""
+    try:
+        return msgspec.json.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
+
+
+def refusal(
+    kind: type[EngineError],
+    sentences: Mapping[type[EngineError], str],
+    status: int,
+    headers: Mapping[str, str],
+    detail: str,
+) -> EngineError:
+    """Return the error for a refusal that seems to be of this kind, with the provider's sentence for it.
+
+    A 403 with a page for people comes from a firewall in front of a provider, which judges a text, and not
+    the key.
+    """
+    is_page = headers.get("content-type", "").lower().startswith("text/html")
+    judged = EngineFailed if status == 403 and is_page else kind
+    return judged(sentences[judged], detail=detail, retry_after_s=_retry_after_s(headers))
+
+
+def _retry_after_s(headers: Mapping[str, str]) -> float | None:
+    for name, factor in (("retry-after-ms", 0.001), ("retry-after", 1.0)):
+        try:
+            seconds = float(headers.get(name, "")) * factor
+        except ValueError:  # The header is missing, or it is a date, which no provider of ours sends.
+            continue
+        if math.isfinite(seconds) and seconds >= 0:
+            return seconds
+    return None

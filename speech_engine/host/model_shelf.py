@@ -1,0 +1,101 @@
+"""The loaded models: loaded when needed, and forgotten, the longest unused first, when memory is short."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import Generic, Protocol, TypeVar
+
+
+class Shelved(Protocol):
+    """A model that can be loaded. `bytes` is the memory that it needs then, as an estimate."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def bytes(self) -> int: ...
+
+
+M = TypeVar("M", bound=Shelved)
+T = TypeVar("T")
+
+
+class _Place(Generic[T]):
+    """A model that is loaded, or will be soon."""
+
+    def __init__(self, size: int, loading: asyncio.Task[T]) -> None:
+        self.size = size
+        self.loading = loading
+        self.users = 0
+
+    def __repr__(self) -> str:
+        return f"<_Place of {self.size} bytes, {self.users} users>"
+
+
+class ModelShelf(Generic[M, T]):
+    """Lends loaded models. All of them have at most `most_bytes`, also while one comes and one goes."""
+
+    def __init__(self, most_bytes: int, load: Callable[[M], Awaitable[T]]) -> None:
+        self._most_bytes = most_bytes
+        self._load = load
+        self._places: OrderedDict[str, _Place[T]] = OrderedDict()
+        self._changed = asyncio.Event()
+
+    def __repr__(self) -> str:
+        return f"<ModelShelf, {self.names()} of {self.bytes} bytes>"
+
+    @property
+    def bytes(self) -> int:
+        return sum(place.size for place in self._places.values())
+
+    def names(self) -> list[str]:
+        """Return the loaded models, the longest unused first."""
+        return list(self._places)
+
+    @asynccontextmanager
+    async def lend(self, model: M) -> AsyncIterator[T]:
+        """Give a model, once there is room for it. While it is lent, it stays."""
+        while (place := self._place(model)) is None:
+            self._changed.clear()
+            await self._changed.wait()
+        place.users += 1
+        try:
+            # A job that is cancelled leaves the loading to those who come after it.
+            yield await asyncio.shield(place.loading)
+        finally:
+            place.users -= 1
+            self._changed.set()
+
+    def _place(self, model: M) -> _Place[T] | None:
+        """Return the model's place, a new one if need be, or None as long as there is no room."""
+        place = self._places.get(model.name)
+        if place is None:
+            idle = [name for name, each in self._places.items() if not each.users and each.loading.done()]
+            while idle and self.bytes + model.bytes > self._most_bytes:
+                del self._places[idle.pop(0)]
+            if self.bytes + model.bytes > self._most_bytes:
+                return None
+            place = _Place(model.bytes, asyncio.create_task(self._loaded(model)))
+            self._places[model.name] = place
+        self._places.move_to_end(model.name)
+        return place
+
+    async def _loaded(self, model: M) -> T:
+        try:
+            return await self._load(model)
+        except BaseException:
+            # The next job tries again.
+            self._places.pop(model.name, None)
+            raise
+        finally:
+            self._changed.set()
+
+    async def close(self) -> None:
+        """Wait for what is being loaded, and forget all."""
+        loading = [place.loading for place in self._places.values()]
+        if loading:
+            await asyncio.wait(loading)
+        self._places.clear()

@@ -1,0 +1,174 @@
+"""A network in onnxruntime, the switch that ends its runs, and an engine that speaks with such networks.
+
+Texts become pieces, and each piece's sound goes out as soon as it is made. Workers that have onnxruntime
+import this.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import AsyncGenerator, Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractAsyncContextManager
+from functools import partial
+from pathlib import Path
+from typing import Any, ClassVar, Generic, Protocol, TypeVar
+
+import onnxruntime
+from onnxruntime.capi import onnxruntime_pybind11_state as faults
+
+from speech_engine.errors import EngineFailed
+from speech_engine.events import Audio, Event, Finished, Started
+from speech_engine.host.stoppable import run_stoppable
+from speech_engine.imported_voices import MODEL
+from speech_engine.models import ModelInfo, VoiceInfo
+from speech_engine.pcm import PcmPieces
+from speech_engine.plugin import Context
+from speech_engine.text.sounds import Piece
+from speech_engine.values import SpeechJob, Voice
+
+V = TypeVar("V")
+"""A voice, as the engine finds it."""
+V_co = TypeVar("V_co", covariant=True)
+T = TypeVar("T")
+
+_FAULTS = tuple(
+    each for each in vars(faults).values() if isinstance(each, type) and issubclass(each, Exception)
+)
+"""The runtime's errors have no class in common."""
+_NOT_TOLD = 4
+"""The level of onnxruntime's log that tells nothing but its end: a message could quote what is spoken."""
+
+
+class StopSwitch:
+    """Ends a run of a network, from another thread. The network stops after the operator that it computes."""
+
+    def __init__(self) -> None:
+        self.options = onnxruntime.RunOptions()
+
+    def __repr__(self) -> str:
+        return f"<StopSwitch {'on' if self.options.terminate else 'off'}>"
+
+    def stop(self) -> None:
+        self.options.terminate = True
+
+
+class OnnxNetwork:
+    """A loaded network. Several threads may run it. `inputs` are the names of what it takes."""
+
+    def __init__(self, file: Path, threads: int) -> None:
+        """Load a file that was checked at its import. Raise EngineFailed."""
+        options = onnxruntime.SessionOptions()
+        # A number of our own: with its default, it would bind threads to cores, which a host may not.
+        options.intra_op_num_threads = threads
+        options.inter_op_num_threads = 1
+        options.log_severity_level = _NOT_TOLD
+        # Texts differ in length. What it keeps for the longest one so far would never be given back.
+        options.enable_cpu_mem_arena = False
+        options.enable_mem_pattern = False
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        # From memory: so no path in the file can lead anywhere.
+        data = file.read_bytes()
+        try:
+            self._session = onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
+        except _FAULTS as error:
+            raise EngineFailed("onnxruntime does not take the model.", detail=str(error)[:300]) from None
+        self.inputs = frozenset(each.name for each in self._session.get_inputs())
+
+    def __repr__(self) -> str:
+        return f"<OnnxNetwork of {len(self.inputs)} inputs>"
+
+    def run(self, output: str, values: Mapping[str, Any], stop: StopSwitch) -> Any:
+        """Return one output, an array, for these arrays. Raise EngineFailed."""
+        try:
+            return self._session.run([output], values, stop.options)[0]
+        except _FAULTS as error:
+            raise EngineFailed(f"The model's network failed: {type(error).__name__}.") from None
+
+
+class NamedVoices(Protocol[V_co]):
+    """The voices of an engine."""
+
+    def infos(self) -> tuple[VoiceInfo, ...]: ...
+
+    def model(self) -> ModelInfo: ...
+
+    def find(self, wanted: Voice, language: str) -> V_co:
+        """Return the voice that is meant. Raise VoiceNotFound or UnsupportedLanguage."""
+        ...
+
+
+class OnnxEngine(ABC, Generic[V]):
+    """Speaks `slots` texts at once. A plugin's engine says how it reads a text, and how a piece sounds."""
+
+    title: ClassVar[str]
+    """The name by which messages call it."""
+
+    def __init__(
+        self, slots: int, pause_ms: int, context: Context, voices: NamedVoices[V], threads: ThreadPoolExecutor
+    ) -> None:
+        self.slots = slots
+        self._pause_ms = pause_ms
+        self._tick = context.tick
+        self._voices = voices
+        self._threads = threads
+        self._info = voices.model()
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__}, {self._voices!r}>"
+
+    def models(self) -> tuple[ModelInfo, ...]:
+        return (self._info,)
+
+    def voices(self) -> tuple[VoiceInfo, ...]:
+        return self._voices.infos()
+
+    async def speak(self, job: SpeechJob) -> AsyncGenerator[Event, None]:
+        if job.model != MODEL:
+            raise EngineFailed(f"{self.title} has one model, {MODEL!r}, and was asked for {job.model!r}")
+        voice = self._voices.find(job.voice, job.language)
+        # All texts first: what cannot be spoken is refused before anybody hears a part.
+        read = await self.run(lambda _stop: self._pieces(job, voice))
+        rate_hz = self._info.sample_rate_hz
+        async with self.lend(voice) as network:
+            yield Started(rate_hz)
+            sounds = PcmPieces(rate_hz, job.max_samples)
+            for number, (segment, piece) in enumerate(read):
+                pcm = await self.run(partial(self.sound, network, piece, voice, job.speed))
+                if number + 1 < len(read) and piece.rest_ms is None:
+                    pcm += bytes(rate_hz * self._pause_ms // 1000 * 2)
+                for chunk in sounds.feed(pcm):
+                    yield Audio(segment, chunk)
+                if sounds.is_full:
+                    break
+        yield Finished()
+
+    def _pieces(self, job: SpeechJob, voice: V) -> list[tuple[int, Piece]]:
+        pieces: list[tuple[int, Piece]] = []
+        for number, segment in enumerate(job.segments):
+            said = sum(piece.sounds for _, piece in pieces)
+            pieces += ((number, piece) for piece in self.read(segment.spoken, voice, said))
+        return pieces
+
+    async def run(self, work: Callable[[StopSwitch], T]) -> T:
+        """Do some work in a thread, as `run_stoppable` does. The switch stops the network that it runs."""
+        stop = StopSwitch()
+        return await run_stoppable(self._threads, lambda: work(stop), stop.stop, self._tick)
+
+    @abstractmethod
+    def read(self, text: str, voice: V, said: int) -> list[Piece]:
+        """Return the pieces of a text, after `said` sounds of others. It runs in a thread.
+
+        Raise UnsupportedLanguage or UnsupportedText.
+        """
+
+    @abstractmethod
+    def lend(self, voice: V) -> AbstractAsyncContextManager[OnnxNetwork]:
+        """Give the network that a voice speaks with, once it is loaded."""
+
+    @abstractmethod
+    def sound(self, network: OnnxNetwork, piece: Piece, voice: V, speed: float, stop: StopSwitch) -> bytes:
+        """Return the sound of a piece as 16-bit samples at the model's rate. It runs in a thread.
+
+        Raise EngineFailed.
+        """

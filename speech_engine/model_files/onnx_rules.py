@@ -1,0 +1,263 @@
+"""What a graph may ask of a runtime: how much its operators make, and what is given to other libraries' ones.
+
+Only sizes that lie in the file are seen. What is worked out while it speaks, or grows from one operator to
+the next, is bounded by the memory of the host alone (`memory_mb`): these rules tell the usual bomb early.
+Names are looked up as a runtime does it: in the graph itself first, then in those around it.
+
+The operators beside ONNX's own are onnxruntime's, which makes them of ONNX's own when it shrinks a network to
+whole numbers. It has read beyond weights whose shapes did not fit. So weights must lie in the file, in the
+only shapes that fit.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import ChainMap
+from collections.abc import Callable, Mapping
+
+from speech_engine.model_files.declarations import TensorInfo, UnusableModel
+from speech_engine.model_files.onnx_parts import MOST_DIMENSIONS, GraphPart, NodePart, OnnxTensor
+
+MICROSOFT = "com.microsoft"
+MOST_HIDDEN = 4_096
+"""The most cells of a layer with memory. Voices have some hundreds."""
+
+Scope = Mapping[str, OnnxTensor | None]
+"""The stored tensors that an operator can name. None stands for what another operator makes."""
+
+_DIRECTIONS = {"forward": 1, "reverse": 1, "bidirectional": 2}
+_GATES = 4
+_LSTM_INPUTS = (
+    *("sound", "weights", "recurrence", "bias", "lengths", "hidden", "cells", "peepholes"),
+    *("scale of weights", "zero of weights", "scale of recurrence", "zero of recurrence"),
+)
+_WHOLE = ("I8", "U8")
+_SWITCHES = ("transA", "transB")
+_OFF = ("transBatchA", "transBatchB")
+
+
+def judge_other(node: NodePart, known: Scope) -> None:
+    """Refuse an operator that is not given what it must be. Raise UnusableModel."""
+    check = _CHECKS.get((node.domain, node.operator))
+    if check is None:
+        raise UnusableModel(f"nobody knows what {node.operator[:40]} of {node.domain[:80]} must be given")
+    check(_Given(node, known))
+
+
+class _Given:
+    """What an operator is given."""
+
+    def __init__(self, node: NodePart, known: Scope) -> None:
+        self._node = node
+        self._known = known
+
+    def __repr__(self) -> str:
+        return f"<_Given to {self._node.operator}>"
+
+    def fault(self, what: str) -> UnusableModel:
+        return UnusableModel(f"its operator {self._node.operator} {what}")
+
+    def inputs(self, names: tuple[str, ...], least: int) -> dict[str, str]:
+        """Return the tensors that it names, by what they are to it. Those that it leaves out are empty."""
+        given = self._node.inputs
+        if not least <= len(given) <= len(names) or not all(given[:least]):
+            raise self.fault("has too few inputs, or too many")
+        return dict(zip(names, (*given, *("",) * (len(names) - len(given))), strict=True))
+
+    def only(self, *names: str) -> None:
+        for name in self._node.attributes.keys() - set(names):
+            raise self.fault(f"has an attribute {name[:40]!r}, which no voice needs")
+
+    def number(self, name: str, least: int, most: int, usual: int | None = None) -> int:
+        value = self._node.attributes.get(name, usual)
+        if not isinstance(value, int) or not least <= value <= most:
+            raise self.fault(f"must have a {name} from {least} to {most}")
+        return value
+
+    def text(self, name: str, usual: str) -> str:
+        value = self._node.attributes.get(name, usual)
+        return value if isinstance(value, str) else ""
+
+    def found(self, name: str) -> TensorInfo | None:
+        """Return what is known of a stored tensor. None if it is made by another operator, or left out."""
+        stored = self._known.get(name) if name else None
+        return stored.info if stored else None
+
+    def stored(self, what: str, name: str, dtypes: tuple[str, ...], *shapes: tuple[int, ...]) -> TensorInfo:
+        """Return a tensor that must lie in the file, with one of these types and shapes."""
+        info = self.found(name)
+        if info is None:
+            raise self.fault(f"must have its {what} in the file")
+        if info.dtype not in dtypes or info.shape not in shapes:
+            raise self.fault(f"has its {what} in the type {info.dtype} or the shape {info.shape}")
+        return info
+
+    def not_empty(self, what: str, name: str, least: int = 1) -> None:
+        """Refuse a stored tensor where another operator's is usual, if it is empty or has few dimensions."""
+        info = self.found(name)
+        if info and (info.dtype != "F32" or len(info.shape) < least or not info.numbers):
+            raise self.fault(f"has its {what} in the type {info.dtype} or the shape {info.shape}")
+
+
+def _judge_lstm(given: _Given) -> None:
+    given.only("direction", "hidden_size", "input_forget")
+    given.number("input_forget", 0, 0, usual=0)
+    hidden = given.number("hidden_size", 1, MOST_HIDDEN)
+    ways = _DIRECTIONS.get(given.text("direction", "forward"))
+    if ways is None:
+        raise given.fault("has a direction that there is not")
+    names = given.inputs(_LSTM_INPUTS, 3)
+    for unused in ("lengths", "peepholes"):
+        if names[unused]:
+            raise given.fault(f"has {unused}, which no voice needs")
+    size = _input_size(given, names)
+    gates = _GATES * hidden
+    weights = given.stored("weights", names["weights"], _WHOLE, (ways, size, gates))
+    given.stored("recurrence", names["recurrence"], (weights.dtype,), (ways, hidden, gates))
+    for what in ("weights", "recurrence"):
+        scale, zero = f"scale of {what}", f"zero of {what}"
+        scales = given.stored(scale, names[scale], ("F32",), (ways,), (ways, gates))
+        given.stored(zero, names[zero], (weights.dtype,), scales.shape)
+    if names["bias"]:
+        given.stored("bias", names["bias"], ("F32",), (ways, 2 * gates))
+    for what in ("hidden", "cells"):
+        if given.found(names[what]):
+            given.stored(f"first {what}", names[what], ("F32",), (ways, 1, hidden))
+
+
+def _input_size(given: _Given, names: Mapping[str, str]) -> int:
+    """Return the numbers that a step of an LSTM takes, of which its weights have the last word."""
+    weights, sound = given.found(names["weights"]), given.found(names["sound"])
+    size = weights.shape[1] if weights and len(weights.shape) == 3 else 0
+    if not size:
+        raise given.fault("must have its weights in the file, with three dimensions")
+    if sound and (not sound.numbers or len(sound.shape) != 3 or sound.shape[1:] != (1, size)):
+        raise given.fault(f"has its sound in the shape {sound.shape}")
+    return size
+
+
+def _judge_gelu(given: _Given) -> None:
+    given.only()
+    names = given.inputs(("sound", "bias"), 1)
+    given.not_empty("sound", names["sound"])
+    if names["bias"]:
+        _vector(given, "bias", names["bias"])
+
+
+def _judge_norm(given: _Given) -> None:
+    given.only("epsilon")
+    names = given.inputs(("sound", "skipped", "scale", "shift", "bias"), 3)
+    for what in ("sound", "skipped"):
+        given.not_empty(what, names[what])
+    size = _vector(given, "scale", names["scale"])
+    for what in ("shift", "bias"):
+        if names[what]:
+            given.stored(what, names[what], ("F32",), (size,))
+
+
+def _vector(given: _Given, what: str, name: str) -> int:
+    info = given.found(name)
+    size = max(1, info.numbers) if info else 1
+    given.stored(what, name, ("F32",), (size,))
+    return size
+
+
+def _judge_product(given: _Given) -> None:
+    given.only("alpha", *_SWITCHES, *_OFF)
+    for name in _SWITCHES:
+        given.number(name, 0, 1, usual=0)
+    for name in _OFF:
+        given.number(name, 0, 0, usual=0)
+    for what, name in given.inputs(("first factor", "second factor"), 2).items():
+        given.not_empty(what, name, least=2)
+
+
+_CHECKS: Mapping[tuple[str, str], Callable[[_Given], None]] = {
+    (MICROSOFT, "DynamicQuantizeLSTM"): _judge_lstm,
+    (MICROSOFT, "FastGelu"): _judge_gelu,
+    (MICROSOFT, "SkipLayerNormalization"): _judge_norm,
+    (MICROSOFT, "FusedMatMul"): _judge_product,
+}
+
+
+MOST_MADE = 1 << 26
+"""The most numbers that one operator may be told to make, by numbers that lie in the file."""
+
+_SHAPE_INPUT = {"ConstantOfShape": 0, "Expand": 1, "Tile": 1}
+"""Operators that make at least as many numbers as one of their inputs says, and which input that is."""
+_RANGE_INPUTS = 3
+
+_Names = ChainMap[str, OnnxTensor | None]
+
+
+def judge_graph(graph: GraphPart) -> None:
+    """Refuse a graph, or one inside it, that asks for what no voice needs. Raise UnusableModel."""
+    _judge(graph, ChainMap())
+
+
+def _judge(graph: GraphPart, outer: _Names) -> None:
+    known = outer.new_child(_own(graph))
+    for node in graph.nodes:
+        if node.domain:
+            judge_other(node, known)
+        else:
+            _judge_made(node, known)
+        for value in node.attributes.values():
+            if isinstance(value, GraphPart):
+                _judge(value, known)
+
+
+def _own(graph: GraphPart) -> dict[str, OnnxTensor | None]:
+    """Return the names that a graph gives, by which those around it cannot be meant."""
+    own: dict[str, OnnxTensor | None] = dict.fromkeys(graph.inputs)
+    # Old exports list the weights as inputs, too.
+    own |= graph.tensors
+    made: set[str] = set()
+    for node in graph.nodes:
+        for name in filter(None, node.outputs):
+            # Runtimes differ about which of two is meant.
+            if name in made or name in graph.tensors:
+                raise UnusableModel(f"it makes {name[:80]!r} twice")
+            made.add(name)
+            own[name] = _constant(node)
+    return own
+
+
+def _constant(node: NodePart) -> OnnxTensor | None:
+    if node.operator != "Constant" or node.domain:
+        return None
+    for value in node.attributes.values():
+        if isinstance(value, OnnxTensor):
+            return value
+        if isinstance(value, int):
+            return OnnxTensor(TensorInfo("I64", ()), (value,))
+        if not isinstance(value, str | GraphPart | None):
+            return OnnxTensor(TensorInfo("I64", (len(value),)), value)
+    return None
+
+
+def _judge_made(node: NodePart, known: Scope) -> None:
+    """Refuse an operator that is told, by stored tensors, to make more numbers than any voice has."""
+    if node.operator == "Range":
+        made = _length_of_range(node, known)
+    else:
+        place = _SHAPE_INPUT.get(node.operator, -1)
+        asked = known.get(node.inputs[place]) if 0 <= place < len(node.inputs) else None
+        if asked and asked.info.numbers > MOST_DIMENSIONS:
+            raise UnusableModel(f"its operator {node.operator} makes more than {MOST_DIMENSIONS} dimensions")
+        made = math.prod(max(1, size) for size in asked.numbers) if asked else 0
+    # Written so that what is no number at all is refused, too.
+    if not made <= MOST_MADE:
+        raise UnusableModel(f"its operator {node.operator} makes more than {MOST_MADE:,} numbers")
+
+
+def _length_of_range(node: NodePart, known: Scope) -> float:
+    """Return how many numbers a Range makes. What is not known counts as 0, or as steps of 1."""
+    begin, end, step = (
+        found.numbers[0] if found and found.numbers else usual
+        for found, usual in zip(
+            (known.get(name) for name in (*node.inputs, "", "", "")[:_RANGE_INPUTS]), (0, 0, 1), strict=True
+        )
+    )
+    # In this order, as `max` keeps its first argument where that is no number.
+    return max(abs(end - begin), 1) / abs(step) if step else math.inf

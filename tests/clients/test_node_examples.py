@@ -1,0 +1,39 @@
+"""The examples in docs/clients.md for Node, run as they are printed there."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.clients import environments
+from tests.clients.environments import Absent
+from tests.clients.servers import Servers
+from tests.docs import pages
+from tests.sound import decoded
+
+_PAGE = Path(__file__).parents[2] / "docs" / "clients.md"
+_EXAMPLES = dict(zip(("js7", "vercel"), pages.blocks(_PAGE, "js"), strict=True))
+
+
+@pytest.mark.parametrize("client", _EXAMPLES)
+def test_a_printed_example_runs_as_it_stands(client: str, servers: Servers, tmp_path: Path) -> None:
+    try:
+        modules, node = environments.modules(client), environments.node().node
+    except Absent as absent:
+        if os.environ.get("CI"):
+            raise
+        pytest.skip(str(absent))
+    server = servers.shut.server
+    (tmp_path / "node_modules").symlink_to(modules)
+    program = tmp_path / "example.mjs"
+    program.write_text(_EXAMPLES[client].text.replace("http://127.0.0.1:8000", server.url))
+    environ = {**os.environ, "KEY": server.key}
+    done = subprocess.run(
+        [node, str(program)], cwd=tmp_path, env=environ, capture_output=True, text=True, timeout=60
+    )
+    assert done.returncode == 0, done.stderr
+    if "writeFile" in program.read_text():
+        assert decoded((tmp_path / "morning.mp3").read_bytes(), "mp3").seconds > 0.3

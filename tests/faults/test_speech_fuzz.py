@@ -1,0 +1,18 @@
+"""Mixed requests for speech, sent to a real server: each is spoken or refused with a reason."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tests.faults.speech_fuzz import expect_speech_to_stay_in_bounds
+
+COUNT, SEED = 500, 8
+
+
+def test_whatever_is_asked_holds_nobody_up_and_leaves_nothing(folder: Path) -> None:
+    tally = expect_speech_to_stay_in_bounds(folder, COUNT, SEED)
+    # They are as many things as they are meant to be.
+    statuses = {status for status, _ in tally.told}
+    assert {200, 400, 403, 404} <= statuses, tally
+    assert tally.told[200, ""] > COUNT / 3, tally
+    assert tally.told[200, "left"], tally

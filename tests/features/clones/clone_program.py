@@ -1,0 +1,24 @@
+"""A worker that makes clones: `python -m tests.features.clones.clone_program DATA URL URL`.
+
+A test kills it in the middle of a step.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from pathlib import Path
+
+from proxy.features import open_store
+from tests.features.clones.clone_rig import config, opened
+
+
+async def main(data: str, minimax: str, elevenlabs: str) -> None:
+    urls = {"minimax": minimax, "elevenlabs": elevenlabs}
+    async with open_store("sqlite", Path(data)) as store, opened(store, config(urls)) as (_, maker):
+        while True:
+            await maker.turn()
+
+
+if __name__ == "__main__":
+    asyncio.run(main(*sys.argv[1:]))

@@ -1,0 +1,85 @@
+"""Clones of erased voices: whatever was under way, the provider keeps nothing in the end."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import pytest
+
+from proxy.errors import NotFound
+from proxy.features.clones import records as bindings
+from proxy.storage.store import Store
+from tests.features.clones.clone_rig import ADD, DELETE, ENGINES, CloneRig, clone_rig, owned_voice, voices_at
+
+
+@pytest.fixture
+async def rig(store: Store) -> AsyncIterator[CloneRig]:
+    async with clone_rig(store) as opened:
+        yield opened
+
+
+async def test_a_voice_that_is_gone_is_not_wanted(rig: CloneRig) -> None:
+    voice = await owned_voice(rig.store)
+    await rig.erase(voice)
+    with pytest.raises(NotFound):
+        await rig.want(voice)
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+async def test_an_erased_voice_is_deleted_at_its_provider(rig: CloneRig, engine: str) -> None:
+    voice = await owned_voice(rig.store)
+    await rig.want(voice, engine)
+    await rig.step()
+    assert voices_at(rig, engine)
+    await rig.erase(voice)
+    await rig.step()
+    assert voices_at(rig, engine) == []
+    assert await bindings.is_gone(rig.store, voice.id)
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+async def test_while_the_provider_is_away_it_stays_doomed_and_then_is_done(
+    rig: CloneRig, engine: str
+) -> None:
+    voice = await owned_voice(rig.store)
+    id_ = await rig.want(voice, engine)
+    await rig.step()
+    await rig.erase(voice)
+    for _ in range(3):
+        rig.providers[engine].fail("5xx", path=DELETE[engine])
+        await rig.later()
+        assert (await rig.row(id_)).state == "doomed"
+        assert not await bindings.is_gone(rig.store, voice.id)
+    await rig.later()
+    assert voices_at(rig, engine) == []
+    assert await bindings.is_gone(rig.store, voice.id)
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+async def test_a_voice_that_is_erased_while_it_is_cloned_leaves_nothing_behind(
+    rig: CloneRig, engine: str
+) -> None:
+    voice = await owned_voice(rig.store)
+    provider = rig.providers[engine]
+    provider.reset()
+    provider.fail("slow", path=ADD[engine], piece_bytes=1)
+    await rig.want(voice, engine)
+    await rig.maker.look()
+    await provider.until(lambda: any(ADD[engine] in seen.path for seen in provider.seen))
+    await rig.erase(voice)
+    await rig.maker.finish()
+    assert any(ADD[engine] in seen.path and seen.status == 200 for seen in provider.seen), "it was made"
+    assert voices_at(rig, engine) == []
+    assert await bindings.is_gone(rig.store, voice.id)
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+async def test_a_lost_answer_and_an_erasure_leave_nothing_behind(rig: CloneRig, engine: str) -> None:
+    voice = await owned_voice(rig.store)
+    rig.providers[engine].fail("truncated", path=ADD[engine])
+    await rig.want(voice, engine)
+    await rig.step()
+    await rig.erase(voice)
+    await rig.later()
+    assert voices_at(rig, engine) == []
+    assert await bindings.is_gone(rig.store, voice.id)

@@ -1,0 +1,168 @@
+"""Clones at providers: the next step in each state, patience, expiry, and whose slot is given away."""
+
+from __future__ import annotations
+
+from typing import Any, get_args
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from proxy.features.clones import rules as bindings
+from proxy.features.clones.rules import SECOND, BindingFacts, SlotHolder, State, Step, choose_slot, find_step
+
+NOW = 1_000_000 * SECOND
+LATER, BEFORE = NOW + 1, NOW - 1
+MADE = {"name": "voxgate-1", "engine_voice": "v1", "made": BEFORE}
+
+
+@pytest.mark.parametrize(
+    ("facts", "configured", "gone"),
+    [
+        ({"state": "wanted"}, "make", "strand"),
+        ({"state": "wanted", "due": LATER}, "rest", "strand"),
+        ({"state": "wanted", "lease": LATER}, "rest", "rest"),
+        ({"state": "making", "name": "voxgate-1"}, "settle", "strand"),
+        ({"state": "making", "name": "voxgate-1", "due": LATER}, "rest", "strand"),
+        ({"state": "making", "name": "voxgate-1", "lease": LATER}, "rest", "rest"),
+        ({"state": "making"}, "make", "strand"),
+        ({"state": "ready", **MADE}, "rest", "strand"),
+        ({"state": "ready", "expires": LATER, **MADE}, "rest", "strand"),
+        ({"state": "ready", "expires": NOW, **MADE}, "expire", "strand"),
+        ({"state": "failed", "name": "voxgate-1"}, "rest", "rest"),
+        ({"state": "expired", **MADE}, "rest", "rest"),
+        ({"state": "stranded", **MADE}, "restore", "rest"),
+        ({"state": "doomed"}, "remove", "remove"),
+        ({"state": "doomed", "name": "voxgate-1"}, "delete", "rest"),
+        ({"state": "doomed", "due": LATER, **MADE}, "rest", "rest"),
+        ({"state": "doomed", "lease": LATER}, "rest", "rest"),
+    ],
+)
+def test_the_next_step(facts: dict[str, Any], configured: Step, gone: Step) -> None:
+    binding = BindingFacts(**facts)
+    assert find_step(binding, NOW, is_configured=True) == configured
+    assert find_step(binding, NOW, is_configured=False) == gone
+
+
+_times = st.sampled_from([0, BEFORE, NOW, LATER])
+_facts = st.builds(
+    BindingFacts,
+    state=st.sampled_from(get_args(State)),
+    name=st.sampled_from(["", "voxgate-1"]),
+    engine_voice=st.sampled_from(["", "v1"]),
+    lease=_times,
+    due=_times,
+    tries=st.integers(0, 50),
+    made=st.none() | _times,
+    used=st.none() | _times,
+    expires=st.none() | _times,
+)
+
+
+@given(_facts, st.booleans())
+def test_what_always_holds_of_a_step(facts: BindingFacts, is_configured: bool) -> None:
+    step = find_step(facts, NOW, is_configured=is_configured)
+    if facts.lease > NOW:
+        assert step == "rest", "somebody else works on it"
+    if not is_configured:
+        assert step not in ("make", "settle", "delete"), "no other account is asked"
+    if step == "make":
+        assert not facts.name, "what was asked for once is looked for first"
+    if step == "remove":
+        assert not facts.name, "a copy at the provider is not forgotten"
+        assert not facts.engine_voice
+    if facts.state == "doomed":
+        assert step in ("delete", "remove", "rest"), "a doomed voice is never made"
+
+
+@given(_facts)
+def test_a_credential_that_is_back_restores_what_there_was(facts: BindingFacts) -> None:
+    state = bindings.restored_state(facts)
+    assert state in ("wanted", "making", "ready")
+    assert (state == "ready") == bool(facts.engine_voice)
+    assert (state == "wanted") == (not facts.name and not facts.engine_voice)
+
+
+def test_delays_double_up_to_an_hour_and_the_provider_may_ask_for_longer() -> None:
+    assert [bindings.delay_s(tries) for tries in (1, 2, 3, 4)] == [5.0, 10.0, 20.0, 40.0]
+    assert bindings.delay_s(1000) == 3600.0
+    assert bindings.delay_s(1, retry_after_s=60.0) == 60.0
+    assert bindings.delay_s(4, retry_after_s=1.0) == 40.0
+    assert bindings.delay_s(1, retry_after_s=1e9) == 3600.0
+
+
+def test_a_clone_gives_up_and_a_deletion_never_does() -> None:
+    assert not bindings.gives_up(BindingFacts(state="making", tries=10))
+    assert bindings.gives_up(BindingFacts(state="making", tries=11))
+    assert not bindings.gives_up(BindingFacts(state="doomed", tries=1_000_000))
+
+
+def test_a_clone_expires_after_its_last_use_if_its_provider_says_so() -> None:
+    assert bindings.expires_at(NOW, None) is None
+    assert bindings.expires_at(NOW, 168 * 3600.0) == NOW + 168 * 3600 * SECOND
+
+
+_OLD = NOW - 2 * 3600 * SECOND
+
+
+@pytest.mark.parametrize(
+    ("slots", "additions", "holders", "expected"),
+    [
+        (None, None, [], (True, None)),
+        (1, None, [SlotHolder("a", _OLD)], (True, None)),
+        (1, 0, [], (False, None)),
+        (None, 0, [], (False, None)),
+        (0, 5, [], (False, None)),
+        (0, 5, [SlotHolder("a", NOW)], (False, None)),
+        (0, 5, [SlotHolder("a", _OLD), SlotHolder("b", _OLD - 1), SlotHolder("c", NOW)], (True, "b")),
+        (0, None, [SlotHolder("b", _OLD), SlotHolder("a", _OLD)], (True, "a")),
+        (0, 0, [SlotHolder("a", _OLD)], (False, None)),
+    ],
+)
+def test_whose_slot_is_given_away(
+    slots: int | None,
+    additions: int | None,
+    holders: list[SlotHolder],
+    expected: tuple[bool, str | None],
+) -> None:
+    choice = choose_slot(slots, additions, holders, NOW)
+    assert (choice.may_clone, choice.gives_way) == expected
+    assert bool(choice.reason) != choice.may_clone
+
+
+_holders = st.lists(st.builds(SlotHolder, st.text("abc", min_size=1), st.integers(0, NOW)), max_size=6)
+_counts = st.none() | st.integers(0, 3)
+
+
+@given(_counts, _counts, _holders)
+def test_what_always_holds_of_a_slot(
+    slots: int | None, additions: int | None, holders: list[SlotHolder]
+) -> None:
+    choice = choose_slot(slots, additions, holders, NOW)
+    if choice.may_clone:
+        assert additions is None or additions > 0, "each clone spends an addition"
+        assert (choice.gives_way is None) == (slots is None or slots > 0), "room is used before a swap"
+    if choice.gives_way is not None:
+        used = {holder.used for holder in holders if holder.id == choice.gives_way}
+        assert min(used) == min(holder.used for holder in holders), "the one not used for longest"
+        assert min(used) + bindings.SPARED_S * SECOND <= NOW
+
+
+@pytest.mark.parametrize(
+    ("state", "engine_voice", "expires", "is_expected"),
+    [
+        ("ready", "v", None, True),
+        ("ready", "v", NOW - 1, True),
+        ("expired", "v", None, True),
+        ("expired", "v", NOW + 1, True),
+        ("expired", "v", NOW - 1, False),
+        ("expired", "", None, False),
+        ("failed", "v", None, False),
+        ("doomed", "v", None, False),
+    ],
+)
+def test_which_clones_a_provider_should_have(
+    state: bindings.State, engine_voice: str, expires: int | None, is_expected: bool
+) -> None:
+    facts = bindings.BindingFacts(state=state, engine_voice=engine_voice, expires=expires)
+    assert bindings.is_expected(facts, NOW) is is_expected

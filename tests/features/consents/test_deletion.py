@@ -1,0 +1,65 @@
+"""The deletion of a consent that a voice needs, or begins to need at that moment."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from proxy.audio.recordings.decoder import open_decoder
+from proxy.audio.recordings.intake import RecordingIntake
+from proxy.catalogue.derived_things import OwnedRecord
+from proxy.config.consent import ConsentSection
+from proxy.config.secret_sections import VaultSection
+from proxy.errors import Conflict, NotFound
+from proxy.features import open_store
+from proxy.features.consents.comparison import SpeakerComparison
+from proxy.features.consents.keeper import ConsentKeeper
+from proxy.features.erasure.erasure import Erasure
+from proxy.kept.vault import Vault
+from proxy.storage.audit import Act
+from proxy.storage.store import Store
+from tests.proxy.kept.owned import add_consent, add_voice, needs
+
+ACCOUNT = "acc_a"
+
+
+@pytest.fixture
+async def store(tmp_path: Path) -> AsyncIterator[Store]:
+    async with open_store("sqlite", tmp_path) as opened:
+        yield opened
+
+
+@pytest.fixture
+async def keeper(store: Store, tmp_path: Path) -> AsyncIterator[ConsentKeeper]:
+    vault = Vault(store, VaultSection(), tmp_path)
+    comparison = SpeakerComparison(ConsentSection(), None)
+    async with open_decoder() as decoder:
+        erase = Erasure(store, vault, tmp_path).erase
+        yield ConsentKeeper(store, vault, RecordingIntake(decoder), comparison, erase)
+
+
+async def test_a_consent_that_a_voice_needs_is_not_deleted(store: Store, keeper: ConsentKeeper) -> None:
+    id_ = await add_consent(store, ACCOUNT, "d1")
+    voice = await add_voice(store, ACCOUNT)
+    await store.write(needs(voice, id_))
+    consent = await keeper.find(ACCOUNT, id_)
+    with pytest.raises(Conflict, match=voice):
+        await keeper.delete(consent)
+    await store.write(needs(voice, ""))
+    await keeper.delete(consent)
+    with pytest.raises(NotFound, match=id_):
+        await keeper.delete(consent)
+
+
+async def test_a_voice_that_begins_to_need_it_is_named(store: Store, keeper: ConsentKeeper) -> None:
+    id_ = await add_consent(store, ACCOUNT, "d1")
+    voice = await add_voice(store, ACCOUNT)
+
+    async def refused(record: OwnedRecord, act: Act | None = None) -> None:
+        await store.write(needs(voice, record.id))
+
+    keeper._erase = refused
+    with pytest.raises(Conflict, match=voice):
+        await keeper.delete(await keeper.find(ACCOUNT, id_))

@@ -1,0 +1,94 @@
+"""A process that erases a voice, and kills itself at a step: `DATA VOICE STEP`.
+
+STEP is `fsync-1`, `fsync-2` … before that flush; `write-1-before`, `write-1-after` … at that commit; or the
+name of a step of the erasure, before it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import Collection
+from pathlib import Path
+from typing import NoReturn
+
+from proxy.catalogue.derived_things import DerivedThings, no_providers
+from proxy.config.secret_sections import VaultSection
+from proxy.features import TABLES
+from proxy.features.erasure.erasure import Erasure
+from proxy.kept.vault import Vault
+from proxy.storage.sqlite import SqliteStore
+from proxy.storage.store import Row, Statement
+from proxy.storage.tombstones import Tombstone
+from tests.proxy.kept.owned import Owned
+
+STEP = sys.argv[3]
+_flush = os.fsync
+
+
+def _die() -> NoReturn:
+    os.kill(os.getpid(), signal.SIGKILL)
+    raise AssertionError
+
+
+def _die_if(step: str) -> None:
+    if step == STEP:
+        _die()
+
+
+class KilledStore(SqliteStore):
+    written = 0
+    is_armed = False
+
+    async def write(self, *statements: Statement) -> list[list[Row]]:
+        self.written += self.is_armed
+        _die_if(f"write-{self.written}-before")
+        rows = await super().write(*statements)
+        _die_if(f"write-{self.written}-after")
+        return rows
+
+    async def forget_deleted(self) -> bool:
+        _die_if("database")
+        return await super().forget_deleted()
+
+
+class Files:
+    async def remove_voice(self, voice: str, *, is_late: bool) -> None:
+        del voice, is_late
+        _die_if("files")
+
+
+async def drop(digests: Collection[str]) -> None:
+    del digests
+    _die_if("hosts")
+
+
+async def main(data: Path, voice: str) -> None:
+    store = await KilledStore.open(data / "voxgate.db", TABLES)
+    assert isinstance(store, KilledStore)
+
+    async def spread(tombstone: Tombstone) -> bool:
+        _die_if("workers")
+        return await erasure.forget(tombstone)
+
+    erasure = Erasure(store, Vault(store, VaultSection(), data), data, spread)
+    erasure.things = DerivedThings((), (Files(),), drop, no_providers)
+    flushes = 0
+
+    def flush(descriptor: int) -> None:
+        nonlocal flushes
+        flushes += 1
+        _die_if(f"fsync-{flushes}")
+        _flush(descriptor)
+
+    os.fsync = flush  # type: ignore[assignment]  # the real one takes objects with a descriptor, too
+    store.is_armed = True
+    await erasure.erase_voice(Owned(voice, "acc_a"))
+    print(store.written, flushes)
+    await store.close()
+
+
+if __name__ == "__main__":
+    asyncio.run(main(Path(sys.argv[1]), sys.argv[2]))

@@ -1,0 +1,96 @@
+"""An erasure that another worker or another server has begun: this one forgets too, and says when."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Collection
+from pathlib import Path
+
+from proxy.catalogue.derived_things import DerivedThings, no_hosts, no_providers
+from proxy.catalogue.erasing import Spread
+from proxy.features.erasure.erasure import Erasure
+from speech_engine import EngineUnavailable
+from tests.features.erasure.erasing import add_voice, erase, erasure_of, speaking
+from tests.proxy.api.inside import TONE, Inside, inside
+from tests.proxy.api.owning import clone
+from tests.proxy.api.scripted import Scripted, spoken
+from tests.proxy.kept.owned import Owned
+from tests.proxy.voices.test_engines_of_voices import shelf
+
+
+def other_worker(server: Inside, folder: Path, spread: Spread | None = None) -> Erasure:
+    """A worker without engines, which gets the deletion."""
+    erasure = Erasure(server.worker.store, server.worker._resources.vault, folder, spread)
+    erasure.things = DerivedThings((), (), no_hosts, no_providers)
+    return erasure
+
+
+async def test_engines_of_every_worker_have_dropped_the_recording_when_workers_have(tmp_path: Path) -> None:
+    async with inside(tmp_path, TONE) as server:
+        voice = await clone(server)
+        assert (await server.speech(voice=voice["id"], response_format="pcm")).status_code == 200
+        assert shelf(server) == "<SampleShelf 1 recordings, 0 loans>"
+        other = other_worker(server, tmp_path, erasure_of(server.worker).forget)
+        receipt = await other.erase_voice(Owned(voice["id"], server.account.id))
+        assert receipt.completed is not None
+        assert shelf(server) == "<SampleShelf 0 recordings, 0 loans>"
+
+
+async def test_an_engine_that_does_not_drop_it_keeps_the_receipt_open(tmp_path: Path) -> None:
+    async with inside(tmp_path, TONE) as server:
+        voice, erasure = await clone(server), erasure_of(server.worker)
+        things, is_silent = erasure.things, True
+
+        async def drop(digests: Collection[str]) -> None:
+            if is_silent:
+                raise EngineUnavailable("silent")
+            await things.drop(digests)
+
+        erasure.things = things._replace(drop=drop)
+        other = other_worker(server, tmp_path, erasure.forget)
+        receipt = await other.erase_voice(Owned(voice["id"], server.account.id))
+        assert (receipt.pending, receipt.completed) == (("workers",), None)
+        is_silent = False
+        (receipt,) = await other.finish_left_over()
+        assert receipt.completed is not None
+
+
+async def test_what_fails_while_following_another_server_is_tried_until_it_is_done(tmp_path: Path) -> None:
+    tried: list[str] = []
+
+    class Files:
+        async def remove_voice(self, voice: str, *, is_late: bool) -> None:
+            assert is_late
+            tried.append(voice)
+            if len(tried) < 3:
+                raise OSError(5, "the disk is away")
+
+    async with speaking(tmp_path, Scripted(*spoken(0.2))) as server:
+        record = await add_voice(server)
+        assert (await erase(server, record)).completed is not None
+        follower = other_worker(server, tmp_path)
+        follower.things = follower.things._replace(files=(Files(),))
+        for _ in range(5):
+            await follower.follow_others()
+        assert tried == [record.id] * 3
+
+
+async def test_what_waits_for_a_provider_keeps_no_other_waiting(tmp_path: Path) -> None:
+    """Three erasures wait for a provider at the same time, and not one after the other."""
+    async with speaking(tmp_path, Scripted(*spoken(0.2))) as server:
+        is_away, together = True, asyncio.Barrier(3)
+
+        async def wait_for_providers(voice: str) -> bool:
+            if is_away:
+                return False
+            await together.wait()
+            return True
+
+        erasure = erasure_of(server.worker)
+        erasure.things = erasure.things._replace(wait_for_providers=wait_for_providers)
+        for name in ("one", "two", "three"):
+            assert (await erase(server, await add_voice(server, name))).pending == ("providers",)
+        is_away = False
+        async with asyncio.timeout(5):
+            receipts = await erasure.finish_left_over()
+        assert [receipt.pending for receipt in receipts] == [()] * 3

@@ -1,0 +1,54 @@
+"""kill -9 in the middle of an erasure: the next start completes it, whatever the step was."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import sys
+from asyncio.subprocess import PIPE
+from pathlib import Path
+
+import pytest
+
+from proxy.config.secret_sections import VaultSection
+from proxy.features import open_store
+from proxy.features.erasure.erasure import open_erasure
+from proxy.kept.vault import Vault, VaultFailed
+from proxy.storage import tombstones
+from proxy.telemetry.metrics import Metrics
+from tests.proxy.kept.owned import add_voice
+
+STEPS = (
+    *("fsync-1", "write-1-before", "write-1-after", "workers", "hosts", "files"),
+    *("write-2-before", "write-2-after", "fsync-3", "database", "write-3-before", "write-3-after", "none"),
+)
+
+
+@pytest.mark.parametrize("step", STEPS)
+async def test_a_killed_erasure_is_completed_by_the_next_start(tmp_path: Path, step: str) -> None:
+    async with open_store("sqlite", tmp_path) as store:
+        vault = Vault(store, VaultSection(), tmp_path)
+        digest = await vault.put("acc_a", bytes(1000))
+        voice = await add_voice(store, "acc_a", digest)
+    eraser = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "tests.features.erasure.eraser", str(tmp_path), voice, step), stdout=PIPE
+    )
+    said, _ = await eraser.communicate()
+    assert eraser.returncode == (0 if step == "none" else -signal.SIGKILL)
+    if step == "none":
+        assert said.split()[-2:] == [b"3", b"3"], "these are the steps above"
+    async with open_store("sqlite", tmp_path) as store:
+        vault = Vault(store, VaultSection(), tmp_path)
+        async with open_erasure(store, vault, tmp_path, Metrics()) as erasure:
+            # Nobody has been served so far.
+            assert await store.read("SELECT id FROM voices") == []
+            await erasure.finish_left_over()
+            found = await tombstones.get(store, "acc_a", voice)
+            assert found is not None
+            assert found.completed is not None
+        await vault.tidy()
+        for table in ("voices", "samples", "blobs"):
+            assert await store.read(f"SELECT * FROM {table}") == []
+        with pytest.raises(VaultFailed):
+            await vault.open("acc_a", digest)
+    assert not (tmp_path / "voices" / "acc_a" / digest).exists()

@@ -1,0 +1,115 @@
+"""Lexicons as rows: replaced whole, counted, and each account's own."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from proxy.features.lexicons import records as lexicons
+from proxy.storage import accounts, audit, schema
+from proxy.storage.accounts import Account
+from proxy.storage.audit import Act
+from proxy.storage.rows import encode_json
+from proxy.storage.store import MissingReference, Params, Row, Statement, Store
+from tests.proxy.storage.notes import open_bare
+
+
+@pytest.fixture
+async def ada(store: Store) -> Account:
+    return await accounts.create(store, name="ada", plan="free")
+
+
+def act(account: Account, action: str, number: int) -> Act:
+    return Act(id=f"aud_{number}", at=number, actor="x", action=action, subject="pt", account=account.id)
+
+
+async def test_a_lexicon_is_kept_and_replaced_whole(store: Store, ada: Account) -> None:
+    first = await lexicons.put(store, ada.id, "pt", {"Ana": "Âna", "ไทย": "thai"}, most=2)
+    again = await lexicons.put(store, ada.id, "pt", {"Rui": "hui"}, most=1)
+    assert first is not None
+    assert again is not None
+    assert (first.revision, again.revision) == (1, 2)
+    assert (first.size, again.size) == (2, 1)
+    kept = await lexicons.get(store, ada.id, "pt")
+    assert kept is not None
+    assert (kept.words, kept.size, kept.revision) == ({"Rui": "hui"}, 1, 2)
+    assert await lexicons.get(store, ada.id, "PT") is None
+
+
+async def test_an_accounts_lexicons_are_its_own_and_by_name(store: Store, ada: Account) -> None:
+    bob = await accounts.create(store, name="bob", plan="free")
+    for account, name in ((ada, "th"), (ada, "en"), (bob, "en")):
+        await lexicons.put(store, account.id, name, {name: account.name}, most=9)
+    assert [(each.name, each.size) for each in await lexicons.of_account(store, ada.id)] == [
+        ("en", 1),
+        ("th", 1),
+    ]
+    assert await lexicons.delete(store, ada.id, "en")
+    assert not await lexicons.delete(store, ada.id, "en")
+    assert [each.name for each in await lexicons.of_account(store, bob.id)] == ["en"]
+
+
+async def test_an_account_has_no_more_of_them_than_it_may(store: Store, ada: Account) -> None:
+    made = await asyncio.gather(
+        *(lexicons.put(store, ada.id, f"l{number}", {"a": "b"}, most=3) for number in range(8))
+    )
+    assert sum(record is not None for record in made) == 3
+    assert len(await lexicons.of_account(store, ada.id)) == 3
+
+
+async def test_a_lexicon_of_nobody_is_refused(store: Store) -> None:
+    with pytest.raises(MissingReference):
+        await lexicons.put(store, "acc_nobody", "pt", {"a": "b"}, most=1)
+
+
+async def test_an_act_is_written_where_something_was_done(store: Store, ada: Account) -> None:
+    await lexicons.put(store, ada.id, "pt", {"a": "b"}, most=1, act=act(ada, "lexicon.set", 1))
+    assert await lexicons.put(store, ada.id, "th", {"a": "b"}, most=1, act=act(ada, "lexicon.set", 2)) is None
+    await lexicons.delete(store, ada.id, "pt", act(ada, "lexicon.deleted", 3))
+    await lexicons.delete(store, ada.id, "pt", act(ada, "lexicon.deleted", 4))
+    assert [each.id for each in await audit.list_(store, limit=9)] == ["aud_3", "aud_1"]
+
+
+async def test_no_repr_shows_a_word(store: Store, ada: Account) -> None:
+    await lexicons.put(store, ada.id, "pt", {"canary": "kanari"}, most=1)
+    assert "canary" not in repr(await lexicons.get(store, ada.id, "pt"))
+
+
+_OLD = "INSERT INTO lexicons (account, name, words, revision, changed) VALUES (:account, :name, :words, 1, 1)"
+_TOOK = [
+    {"a": "b"},
+    {'"': '"', '":"': '":"', "\\": "\\", '\\":"': "x"},
+    {"ไทย": 'th":"ai', "c": ":", "d": '":"'},
+    {},
+]
+
+
+async def test_the_sizes_of_lexicons_from_before_are_counted(new_store_url: str, tmp_path: Path) -> None:
+    bare = await open_bare(new_store_url, tmp_path)
+    *before, last = [each for each in schema.shipped() if each.version <= 6]
+    await schema.migrate(bare, before)
+    account = await accounts.create(bare, name="ada", plan="free")
+    for number, words in enumerate(_TOOK):
+        row: Params = {"account": account.id, "name": f"l{number}", "words": encode_json(words)}
+        await bare.write(Statement(_OLD, row))
+    await schema.migrate(bare, [*before, last])
+    found = await lexicons.of_account(bare, account.id)
+    assert [each.size for each in found] == [len(words) for words in _TOOK]
+    await bare.close()
+
+
+async def test_a_list_reads_no_words(store: Store, ada: Account, monkeypatch: pytest.MonkeyPatch) -> None:
+    read, rows_read = store.read, list[Row]()
+
+    async def watched(sql: str, params: Params | None = None) -> list[Row]:
+        rows = await read(sql, params)
+        rows_read.extend(rows)
+        return rows
+
+    await lexicons.put(store, ada.id, "pt", {"canary": "kanari" * 30}, most=1)
+    monkeypatch.setattr(store, "read", watched)
+    await lexicons.of_account(store, ada.id)
+    assert rows_read
+    assert "kanari" not in repr([dict(row) for row in rows_read])

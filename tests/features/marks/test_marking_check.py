@@ -1,0 +1,127 @@
+"""`voxgate check` on marks: whose speech is marked, whose is left to its provider, and keys that are none."""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from proxy.config import config_toml
+from proxy.config.finding import NO_RESULTS, Finding, ProbeResults
+from proxy.engines import registry
+from proxy.features.marks.marking_check import marking
+from speech_engine import ModelInfo
+
+KEY = b64encode(bytes(32)).decode()
+ENGINES = """
+[engines.espeak]
+[engines.tone]
+[engines.cloud]
+plugin = "openai"
+api_key = "key"
+base_url = "https://api.example.org"
+"""
+SPEECH = ModelInfo(id="standard", languages=(), sample_rate_hz=24_000)
+TONES = ModelInfo(id="standard", languages=(), sample_rate_hz=24_000, is_speech=False)
+
+
+def findings(
+    folder: Path, text: str, results: ProbeResults = NO_RESULTS, environ: Mapping[str, str] | None = None
+) -> list[Finding]:
+    file = folder / "config.toml"
+    file.write_text(text)
+    return [*marking(config_toml.load(file, environ or {}), registry.load(), results)]
+
+
+def test_it_says_whose_speech_is_marked_and_whose_is_left(tmp_path: Path) -> None:
+    marked, left = findings(tmp_path, ENGINES, ProbeResults({"tone": (TONES,), "espeak": (SPEECH,)}))
+    assert (marked.verdict, marked.name, marked.found) == ("ok", "spread", "speech of espeak is marked")
+    assert (left.verdict, left.found) == (
+        "note",
+        "speech of cloud is left as it comes: its provider may mark it, or not",
+    )
+    assert "loses a provider's own manifest" in left.do
+
+
+def test_what_does_not_run_is_not_known_to_be_speech(tmp_path: Path) -> None:
+    unknown, _left = findings(tmp_path, ENGINES)
+    assert (unknown.verdict, unknown.name) == ("ok", "unknown")
+    assert unknown.found == "what espeak, tone say is marked if it is speech, which they tell when they run"
+    marked, unknown, _left = findings(tmp_path, ENGINES, ProbeResults({"espeak": (SPEECH,)}))
+    assert marked.found == "speech of espeak is marked"
+    assert unknown.found.startswith("what tone say")
+    nobody, _left = findings(tmp_path, ENGINES, ProbeResults({"tone": (TONES,), "espeak": (TONES,)}))
+    assert nobody.found == "speech of no engine here is marked"
+
+
+def test_the_operators_word_counts(tmp_path: Path) -> None:
+    text = ENGINES.replace("[engines.espeak]", "[engines.espeak]\nmarking = false").replace(
+        '"key"', '"key"\nmarking = true'
+    )
+    (only,) = findings(tmp_path, text, ProbeResults({"tone": (TONES,)}))
+    assert only.found == "speech of cloud is marked"
+
+
+@pytest.mark.parametrize(
+    ("text", "environ", "verdict", "found"),
+    [
+        (
+            '[marking]\nmark = "none such"',
+            {},
+            "wrong",
+            "none such is not installed, so nothing due is spoken",
+        ),
+        ('[marking]\nmark = ""\n[marks.spread]', {}, "note", 'mark = "": no sound has an inaudible mark'),
+        ('[marking]\nmark = ""\n[marks.spread]', {}, "note", "[marks.spread] has no effect"),
+        ('[marking]\nkeys = "env:K"', {"K": f"{KEY} {KEY}"}, "ok", "0 older"),
+        ('[storage]\nurl = "postgresql://u@h/d"', {}, "note", "another machine with this database"),
+    ],
+)
+def test_what_is_wrong_is_named(
+    tmp_path: Path, text: str, environ: dict[str, str], verdict: str, found: str
+) -> None:
+    assert any(
+        each.verdict == verdict and found in each.found for each in findings(tmp_path, text, environ=environ)
+    )
+
+
+@pytest.mark.parametrize("name", ["mark-keys", "receipt-keys"])
+def test_a_file_of_keys_is_judged(tmp_path: Path, name: str) -> None:
+    file = tmp_path / "data" / name
+    file.parent.mkdir()
+
+    def verdicts() -> list[tuple[str, str]]:
+        return [(each.verdict, each.found) for each in findings(tmp_path, "") if each.name == str(file)]
+
+    assert verdicts() == []
+    file.write_text("spoilt")
+    ((verdict, found),) = verdicts()
+    assert (verdict, f"{name} must hold keys" in found) == ("wrong", True)
+    file.write_text(KEY)
+    ((verdict, found),) = verdicts()
+    assert (verdict, found.endswith("0 older")) == ("ok", True)
+    file.unlink()
+    file.mkdir()
+    assert verdicts() == [("wrong", f"{file} cannot be read: Is a directory")]
+    file.rmdir()
+    # Root may read everything, so a loop of links stands for what the user may not read.
+    file.symlink_to(file)
+    ((verdict, found),) = verdicts()
+    assert (verdict, "cannot be read" in found) == ("wrong", True)
+
+
+def test_a_mark_whose_process_cannot_start_is_wrong_and_says_what_to_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "empty"))
+    text = ENGINES + '[marking]\nmark = "audioseal"\n'
+    lacks, *_ = findings(tmp_path, text)
+    assert (lacks.verdict, lacks.name) == ("wrong", "audioseal")
+    assert lacks.found == "nothing due is spoken: run: voxgate env build audioseal"
+    monkeypatch.setattr("proxy.engines.environments.interpreter", lambda _name, _hosted: "python")
+    lacks, *_ = findings(tmp_path, text)
+    assert "the section names no model: voxgate models import" in lacks.found
+    lacks, *_ = findings(tmp_path, text + '[marks.audioseal]\nmodel = "seal"\n')
+    assert "marks.audioseal.model: no model called seal has been imported" in lacks.found

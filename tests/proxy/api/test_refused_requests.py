@@ -1,0 +1,160 @@
+"""Requests that were refused: in the log by their code, and in usage as sums; never what failed later."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+import structlog
+
+from proxy.access.callers import Caller
+from proxy.access.refusals import MOST, RefusalTally
+from proxy.errors import RateLimited
+from proxy.speech.pipeline import Pipeline
+from proxy.storage import refusals
+from proxy.storage.store import StorageFailed, Store
+from proxy.storage.usage import Period
+from tests.proxy.api.inside import TONE, Inside, inside
+from tests.proxy.ledger.lossy import LossyStore
+
+POOR = """
+[plans.poor]
+allowance = 0
+rpm = 3
+[plans.poor.prices]
+speech = { credits = 1, per = "second" }
+"""
+
+
+@pytest.fixture
+async def poor(tmp_path: Path) -> AsyncIterator[Inside]:
+    async with inside(tmp_path, TONE + POOR, plan="poor") as opened:
+        yield opened
+
+
+async def sums(server: Inside, by: str) -> dict[str, int]:
+    await server.worker.refusals.write()
+    rows = (await server.administer("GET", f"usage?by={by}")).json()["data"]
+    return {row["name"]: row["requests"] for row in rows}
+
+
+async def test_every_refusal_is_counted_by_its_reason(poor: Inside) -> None:
+    answers = [await poor.speech(), await poor.speech(speed=9.0), await poor.speech(), await poor.speech()]
+    assert [each.status_code for each in answers] == [429, 400, 429, 429]
+    assert await sums(poor, "refusal") == {
+        "429 insufficient_quota": 2,
+        "400 invalid_value": 1,
+        "429 rate_limit_exceeded": 1,
+    }
+    assert await sums(poor, "outcome") == {"refused": 4}
+    (row, *_) = (await poor.ask("GET", "/v1/usage?by=refusal")).json()["data"]
+    assert (row["name"], row["credits"], row["characters"]) == ("429 insufficient_quota", 0, 0)
+    assert await poor.usage() == []
+
+
+async def test_a_refusal_is_found_in_the_log_by_its_code(poor: Inside) -> None:
+    with structlog.testing.capture_logs() as lines:
+        answer = await poor.speech("a secret text")
+        await poor.ask("GET", "/v1/me")
+    refused, fine = [line for line in lines if line["event"] == "request.finished"]
+    assert refused["request"] == answer.headers["x-request-id"]
+    assert (refused["status"], refused["code"]) == (429, "insufficient_quota")
+    assert refused["account"] == poor.account.id
+    assert "code" not in fine
+    assert "secret" not in str(lines)
+
+
+async def test_what_fails_after_it_was_let_in_has_its_row_and_is_not_refused(server: Inside) -> None:
+    answer = await server.speech(voice="tone/fail")
+    assert answer.is_error
+    assert len(await server.usage()) == 1
+    assert await sums(server, "refusal") == {}
+
+
+async def test_what_breaks_after_it_was_let_in_is_counted_once(
+    server: Inside, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def break_down(*_: object) -> None:
+        raise ValueError("a fault of ours")
+
+    monkeypatch.setattr(Pipeline, "_begin", break_down)
+    assert (await server.speech()).status_code == 500
+    assert await sums(server, "outcome") == {"failed": 1}
+    assert await sums(server, "refusal") == {}
+
+
+async def test_without_a_key_nothing_is_counted(server: Inside) -> None:
+    assert (await server.ask("GET", "/v1/me", key="sk-wrong")).status_code == 401
+    assert await sums(server, "refusal") == {}
+
+
+FAILURE = RateLimited("no")
+
+
+async def test_a_flood_is_one_commit_and_one_row(store: Store) -> None:
+    tally = RefusalTally(store)
+    caller = Caller(account="acc_ada", key="key_ada", plan="free", role="speech")
+    for _ in range(3):
+        for _ in range(10_000):
+            tally.note(caller, "/v1/audio/speech", FAILURE)
+        await tally.write()
+    (row,) = await store.read("SELECT account, key, route, status, code, count FROM refusals")
+    assert dict(row) == {
+        "account": "acc_ada",
+        "key": "key_ada",
+        "route": "/v1/audio/speech",
+        "status": 429,
+        "code": "rate_limit_exceeded",
+        "count": 30_000,
+    }
+    assert await refusals.total(store, Period()) == 30_000
+    assert await refusals.total(store, Period("acc_bob")) == 0
+
+
+async def test_no_more_kinds_are_kept_than_fit(store: Store) -> None:
+    tally = RefusalTally(store)
+    for number in range(MOST + 10):
+        caller = Caller(account="acc_ada", key=f"key_{number}", plan="free", role="speech")
+        tally.note(caller, "/v1/audio/speech", FAILURE)
+    assert repr(tally) == f"<RefusalTally of {MOST} kinds>"
+
+
+async def test_while_the_database_is_away_refusals_wait(store: Store) -> None:
+    lossy = LossyStore(store)
+    tally = RefusalTally(lossy)
+    caller = Caller(account="acc_ada", key="key_ada", plan="free", role="speech")
+    tally.note(caller, "/v1/audio/speech", FAILURE)
+    lossy.fates.append("refused")
+    with pytest.raises(StorageFailed):
+        await tally.write()
+    tally.note(caller, "/v1/audio/speech", FAILURE)
+    await tally.write()
+    assert await refusals.total(store, Period()) == 2
+
+
+async def test_a_cancel_loses_no_refusal_and_counts_none_twice(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A worker that ends cancels its writing, at whatever it waits for, and writes once more."""
+    lossy = LossyStore(store)
+    tally = RefusalTally(lossy)
+    tally.note(Caller(account="acc_ada", key="key_ada", plan="free", role="speech"), "/v1/me", FAILURE)
+    with monkeypatch.context() as patched:
+        patched.setattr(lossy, "now", asyncio.Event().wait)
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0):
+                await tally.write()
+    assert repr(tally) == "<RefusalTally of 1 kinds>"
+    lossy.fates.append("held back")
+    writing = asyncio.create_task(tally.write())
+    await lossy.was_asked.wait()
+    writing.cancel()
+    await asyncio.wait([writing])
+    await tally.write()
+    lossy.may_write.set()
+    lossy.may_answer.set()
+    await lossy.was_written.wait()
+    await asyncio.sleep(0)
+    assert await refusals.total(store, Period()) == 1

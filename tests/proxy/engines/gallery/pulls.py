@@ -1,0 +1,39 @@
+"""Pulls of the toy model in the test's process, and what must be true after each."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from proxy.engines.gallery.listing import Listed
+from proxy.engines.gallery.pulling import PullOrder, pull
+from proxy.engines.model_store.importing import Imported
+from proxy.engines.model_store.store import ModelRefused, ModelStore, StoredModel, locked
+from tests.proxy.engines.gallery.toys import CONFIG, QUICK, WEIGHTS
+
+
+def pulled(data: Path, what: Listed, order: PullOrder | None = None) -> Imported:
+    store = ModelStore(data)
+    with locked(store, lambda: None):
+        return pull(store, what, order or PullOrder(hub_patience=QUICK), lambda _what, _done, _of: None)
+
+
+def refusal(data: Path, what: Listed, order: PullOrder | None = None) -> str:
+    """What a pull says when it cannot. Nothing is half there then."""
+    with pytest.raises(ModelRefused) as caught:
+        pulled(data, what, order)
+    assert list(ModelStore(data).every()) == []
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+def only_model(data: Path) -> StoredModel:
+    """The one model that there is. It is whole, and nothing of the pull is left."""
+    (model,) = ModelStore(data).every()
+    assert isinstance(model, StoredModel)
+    assert (model.folder / "weights.bin").read_bytes() == WEIGHTS
+    assert (model.folder / "config.json").read_bytes() == CONFIG
+    assert not list((data / "models").glob(".pull-*"))
+    assert not list((data / "models").glob(".import-*"))
+    return model

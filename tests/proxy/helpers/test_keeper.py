@@ -1,0 +1,205 @@
+"""A child is started, heard, restarted, given up and stopped, whatever it does; real processes throughout."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import pytest
+
+from policies.host_health import Crash
+from proxy.helpers.child import Child
+from proxy.helpers.keeper import Keeper
+from speech_engine.host.pipe_messages import (
+    Drain,
+    Message,
+    MetricsQuestion,
+    MetricsReport,
+    Ready,
+)
+
+BEGIN = """
+import os, signal, sys, time
+from speech_engine.host.pipe import ParentPipe
+from speech_engine.host.pipe_messages import (Broken, Drain, MetricsQuestion, MetricsReport, Ready,)
+pipe = ParentPipe(int(sys.argv[1]))
+"""
+
+SERVES = "pipe.send(Ready())\nwhile not isinstance(pipe.receive(), Drain): pass\n"
+DEAF = "pipe.send(Ready())\nsignal.pause()\n"
+CRASHES = "sys.exit(3)\n"
+TORN = "pipe.send(Broken('it is torn', lasting=True))\nsys.exit(1)\n"
+STUCK = "pipe.send(Broken('it is stuck', lasting=True))\nsignal.pause()\n"
+LINGERS = "os.close(int(sys.argv[1]))\nsignal.pause()\n"
+ASKED = "pipe.send(Ready())\npipe.receive()\npipe.send(MetricsReport(7, 'counted'))\n"
+
+Told = tuple[str, int, str]
+
+
+class Nursery:
+    """Children of one kind, and what their keeper says of them."""
+
+    def __init__(self, module: str) -> None:
+        self.children: list[Child] = []
+        self.told: list[Told] = []
+        self.said: list[Message] = []
+        self.changed = asyncio.Event()
+        self.keeper = Keeper("kept", self.begin, self._on_state, self._on_message)
+        self._module = module
+
+    async def begin(self) -> Child:
+        self.children.append(await Child.start(self._module))
+        return self.children[-1]
+
+    async def until(self, state: str) -> None:
+        async with asyncio.timeout(20.0):
+            while state not in (told[0] for told in self.told):
+                self.changed.clear()
+                await self.changed.wait()
+
+    def _on_state(self, state: str, generation: int, reason: str) -> None:
+        self.told.append((state, generation, reason))
+        self.changed.set()
+
+    def _on_message(self, message: Message) -> None:
+        self.said.append(message)
+        self.changed.set()
+
+
+@pytest.fixture
+def nursery(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Nursery]:
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+
+    def make(body: str) -> Nursery:
+        (tmp_path / "the_child.py").write_text(BEGIN + body)
+        return Nursery("the_child")
+
+    return make
+
+
+Make = Callable[[str], Nursery]
+
+
+async def _in_time(work: Awaitable[object], within_s: float = 20.0) -> None:
+    await asyncio.wait_for(work, within_s)
+
+
+async def test_a_child_that_serves_is_ready_and_ends_when_told(nursery: Make) -> None:
+    kept = nursery(SERVES)
+    running = asyncio.create_task(kept.keeper.run())
+    await kept.until("ready")
+    (child,) = kept.children
+    assert os.getsid(child.process.pid) == child.process.pid  # a Ctrl-C in our terminal is not for it
+    await _in_time(kept.keeper.stop(5.0))
+    await _in_time(running)
+    assert child.process.returncode == 0
+    assert kept.told == [("starting", 1, ""), ("ready", 1, "")]
+    assert kept.said == [Ready()]
+
+
+async def test_a_child_that_heeds_nothing_is_killed(nursery: Make) -> None:
+    kept = nursery(DEAF)
+    running = asyncio.create_task(kept.keeper.run())
+    await kept.until("ready")
+    await _in_time(kept.keeper.stop(0.1))
+    await _in_time(running)
+    assert kept.children[0].process.returncode == -9
+
+
+async def test_a_child_that_closes_its_pipe_but_lingers_is_killed_and_replaced(nursery: Make) -> None:
+    kept = nursery(LINGERS)
+    running = asyncio.create_task(kept.keeper.run())
+    await kept.until("restarting")
+    assert kept.children[0].process.returncode == -9
+    await _in_time(kept.keeper.stop(0.0))
+    await _in_time(running)
+
+
+async def test_a_crash_is_told_with_its_status_and_five_are_the_end(nursery: Make) -> None:
+    kept = nursery(CRASHES)
+    await _in_time(kept.keeper.run())
+    reason = "the process ended with status 3"
+    assert kept.told[:4] == [
+        ("starting", 1, ""),
+        ("restarting", 1, reason),
+        ("starting", 2, reason),
+        ("restarting", 2, reason),
+    ]
+    assert kept.told[-1] == ("failed", 5, reason)
+    assert len(kept.children) == 5
+
+
+async def test_a_child_that_says_it_is_broken_for_good_is_not_started_again(nursery: Make) -> None:
+    kept = nursery(TORN)
+    await _in_time(kept.keeper.run())
+    assert kept.told == [("starting", 1, ""), ("failed", 1, "it is torn")]
+
+
+async def test_messages_of_a_child_are_passed_on(nursery: Make) -> None:
+    kept = nursery(ASKED)
+    running = asyncio.create_task(kept.keeper.run())
+    await kept.until("ready")
+    kept.children[0].send(MetricsQuestion(7))
+    await kept.until("restarting")
+    assert kept.said == [Ready(), MetricsReport(7, "counted")]
+    await _in_time(kept.keeper.stop(0.0))
+    await _in_time(running)
+
+
+async def test_a_stop_that_comes_while_a_child_is_being_started_stops_that_child_too(nursery: Make) -> None:
+    kept, may_begin = nursery(SERVES), asyncio.Event()
+
+    async def begin_late() -> Child:
+        await may_begin.wait()
+        return await kept.begin()
+
+    keeper = Keeper("kept", begin_late, kept._on_state, kept._on_message)
+    running = asyncio.create_task(keeper.run())
+    await kept.until("starting")
+    await keeper.stop(5.0)
+    may_begin.set()
+    await _in_time(running)
+    (child,) = kept.children
+    assert child.process.returncode is not None
+
+
+async def test_a_stop_while_waiting_to_restart_does_not_wait(nursery: Make) -> None:
+    kept = nursery(CRASHES)
+    kept.keeper._crashes += [Crash(time.monotonic())] * 3
+    running = asyncio.create_task(kept.keeper.run())
+    await kept.until("restarting")
+    await kept.keeper.stop(0.0)
+    await _in_time(running, 1.0)  # the back-off would be 1.6 s
+    assert len(kept.children) == 1
+
+
+async def test_a_machine_that_starts_no_process_counts_as_a_crash(nursery: Make) -> None:
+    kept = nursery(SERVES)
+
+    async def fail() -> Child:
+        raise BlockingIOError(11, "Resource temporarily unavailable")
+
+    keeper = Keeper("kept", fail, kept._on_state, kept._on_message)
+    await _in_time(keeper.run())
+    assert kept.told[-1] == (
+        "failed",
+        5,
+        "the process could not be started: Resource temporarily unavailable",
+    )
+
+
+async def test_telling_a_child_that_is_gone_is_not_an_error(nursery: Make) -> None:
+    child = await nursery(CRASHES).begin()
+    assert await child.wait_for_end() == 3
+    child.send(Drain(1.0))
+    assert [message async for message in child.messages()] == []
+
+
+async def test_a_child_that_says_it_is_broken_and_does_not_end_is_ended(nursery: Make) -> None:
+    kept = nursery(STUCK)
+    await _in_time(kept.keeper.run())
+    assert kept.told == [("starting", 1, ""), ("failed", 1, "it is stuck")]
+    assert kept.children[0].process.returncode == -9

@@ -1,0 +1,93 @@
+"""Holds that outlive their worker: a clone's credits are kept back over a restart, and are no stream."""
+
+from __future__ import annotations
+
+import pytest
+from msgspec.structs import replace
+
+from policies.limits import Caps
+from policies.price import MICRO
+from proxy.ledger import HoldRequest, Ledger, open_ledger
+from proxy.ledger.holds import Position
+from proxy.storage import durable_holds
+from proxy.storage.durable_holds import JOB_KEY, DurableHold
+from proxy.storage.store import Statement, Store
+from proxy.telemetry.metrics import Metrics
+from tests.proxy.ledger.asking import ANCHOR, terms
+
+BINDING, ACCOUNT = "bind_1", "acc_ada"
+JOB = HoldRequest(
+    request_id=BINDING,
+    account=ACCOUNT,
+    key=JOB_KEY,
+    anchor=ANCHOR,
+    terms=replace(terms(100, streams=1), streams=None, key=Caps()),
+    amount=30 * MICRO,
+)
+SPEECH = replace(JOB, request_id="req_1", key="key_1", terms=terms(100, streams=1), amount=0)
+_WANTED = """
+INSERT INTO bindings (id, voice, account, revision, engine, credential, fence, state)
+VALUES ('bind_1', 'voice_1', 'acc_ada', 1, 'minimax', 'default', 1, 'wanted')
+"""
+
+
+async def reserve(ledger: Ledger, most: int | None = None) -> bool:
+    held = (await ledger.hold(JOB)).held
+    hold = DurableHold(
+        request=BINDING,
+        account=ACCOUNT,
+        pool=held.cycle.start,
+        allowance=held.split.allowance,
+        granted=held.split.granted,
+    )
+    is_kept = await durable_holds.keep(ledger.store, hold, 1, most)
+    if is_kept:
+        ledger.holds.keep(BINDING)
+    else:
+        await ledger.holds.release(BINDING, ACCOUNT)
+    return is_kept
+
+
+async def position(ledger: Ledger) -> tuple[int | None, int]:
+    found: Position = await ledger.holds.position(SPEECH)
+    left = found.credits.allowance
+    return (None if left is None else left // MICRO, found.live.account)
+
+
+@pytest.mark.usefixtures("leaves_holds")
+async def test_it_is_held_after_a_restart_and_is_no_stream(store: Store) -> None:
+    await store.write(Statement(_WANTED))
+    async with open_ledger(store, Metrics()) as ledger:
+        assert await reserve(ledger)
+        assert await position(ledger) == (70, 0)
+    async with open_ledger(store, Metrics()) as ledger:
+        assert await position(ledger) == (70, 0)
+        hold = await ledger.hold(SPEECH)
+        assert await position(ledger) == (70, 1)
+        ledger.holds.drop(hold.hold_request.request_id, ACCOUNT)
+        await durable_holds.release(store, BINDING)
+        ledger.holds.drop(BINDING, ACCOUNT)
+        await ledger.holds.pending.all_written.wait()
+        assert await position(ledger) == (100, 0)
+
+
+async def test_the_last_clone_of_a_cycle_is_counted_once_and_comes_back_with_its_release(
+    store: Store,
+) -> None:
+    await store.write(Statement(_WANTED))
+    async with open_ledger(store, Metrics()) as ledger:
+        assert not await reserve(ledger, most=0)
+        assert await reserve(ledger, most=1)
+        (row,) = await store.read("SELECT used FROM clone_counts")
+        assert row["used"] == 1
+        for _ in range(2):
+            await durable_holds.release(store, BINDING)
+            (row,) = await store.read("SELECT used FROM clone_counts")
+            assert row["used"] == 0
+        await ledger.holds.release(BINDING, ACCOUNT)
+        await store.write(Statement("UPDATE clone_counts SET used = 1"))
+        assert not await reserve(ledger, most=1)
+        await store.write(Statement("UPDATE bindings SET fence = 2"))
+        assert not await reserve(ledger), "somebody else has the lease"
+        await ledger.holds.pending.all_written.wait()
+        assert await position(ledger) == (100, 0)

@@ -1,0 +1,102 @@
+"""No text keeps a reader of texts long: while a pattern is tried, its thread has the interpreter's lock.
+
+A pattern that begins again at each character of a run takes the square of its length.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+
+import pytest
+
+from plugins.espeak import safe_text
+from plugins.openai.realtime import transcript
+from plugins.pycld2.detector import Cld2Detector
+from policies import casting, estimate, language, lexicon, segments
+from proxy.engines import registry
+from proxy.speech import interpolated_words
+from proxy.speech.front_ends import open_front_ends
+from proxy.speech.speech_body import MAX_INPUT
+from speech_engine import Segment
+from speech_engine.text import cleaning, sounds
+from speech_engine.text.sentences import sentence_ends
+from speech_engine.text.words import words_of
+
+MOST_S = 0.2
+"""Of one reader's CPU time. The slowest takes half of it, a pattern that takes the square of a run twice."""
+TRIES = 3
+"""The fastest of these counts: on a busy machine the same work takes more CPU time, too."""
+
+OF_BLANKS = (" ", "\t", "\n", "a ", ". ", "a. ", "1 ", "½ ", "กๆ ")
+OF_SIGNS = (".", ",", "…", "?!", "...", "-", "[", "(", "\"'", "://", "@", "&", "_", "$", "+", "=", "/")
+OF_LETTERS = ("a", "A", "a.", "A.", "a-", "a@", "a_", "ก", "ก.", "เ", "ๆ", "中", "I", "l'", "[a]", "[a")
+OF_DIGITS = ("1", "1,", "1.", "1-", "1/", "1:", "-1 ", "$1", "12345 ", "1/2 ", "๑", "½", "²", "1st ")
+OF_MARKS = ("\u0301", "e\u0301", "\u0e31", "\u200d", "😀", "\ufdfa")
+UNITS = OF_BLANKS + OF_SIGNS + OF_LETTERS + OF_DIGITS + OF_MARKS
+BEGINNINGS = ("a ", "สวัสดี ")
+TAIL = "x"
+
+WORDS = {"a a": "b", "กก": "b", "a": "/a/", "1 1": "b"} | {"ก" * n: "b" for n in range(3, 60)}
+CAST = ("Ana", "a")
+
+READERS: dict[str, Callable[[str], object]] = {
+    "cleaned": cleaning.cleaned,
+    "composed": cleaning.composed,
+    "sentences": lambda text: sentence_ends(text, "en"),
+    "language": lambda text: language.choose(None, None, text, Cld2Detector().rank, "en"),
+    "languages of sentences": lambda text: language.sentences(
+        text, sentence_ends(text, "en"), "en", Cld2Detector().rank
+    ),
+    "turns": lambda text: casting.turns(text, CAST),
+    "pieces": lambda text: segments.fit((Segment(text, 0, len(text)),), 100),
+    "words of a lexicon": lambda text: list(words_of(WORDS).find(text)),
+    "added by a lexicon": lambda text: lexicon.count_added(WORDS, text),
+    "length": lambda text: estimate.seconds(text, 1.0),
+    "words for times": lambda text: list(interpolated_words.find_words(text, Segment(text, 0, len(text)))),
+    "espeak": lambda text: safe_text.safe(text, "roa/pt"),
+    "sounds": sounds.safe_text,
+    "transcript": lambda text: transcript.Reader("en").says_all(text, f"{text} y"),
+}
+FRONT_ENDS = [("latin", "en"), ("latin", "es"), ("latin", "pt"), ("plain", "ja"), ("pythainlp", "th")]
+
+
+def texts() -> list[str]:
+    return [
+        beginning + (unit * MAX_INPUT)[: MAX_INPUT - len(beginning) - 1] + TAIL
+        for unit in UNITS
+        for beginning in (BEGINNINGS if unit in OF_SIGNS else BEGINNINGS[:1])
+    ]
+
+
+def slow(read: Callable[[str], object]) -> list[tuple[str, float]]:
+    """The texts that take too long, by their beginnings."""
+    found = []
+    for text in texts():
+        took_s = float("inf")
+        for _ in range(TRIES):
+            began = time.thread_time()
+            read(text)
+            took_s = min(took_s, time.thread_time() - began)
+            if took_s < MOST_S:
+                break
+        else:
+            found.append((text[:12], took_s))
+    return found
+
+
+@pytest.mark.parametrize("reader", READERS)
+def test_no_text_takes_the_square_of_its_length(reader: str) -> None:
+    READERS[reader]("Olá. A first use loads what is read once.")
+    assert not slow(READERS[reader])
+
+
+@pytest.mark.parametrize(("name", "tag"), FRONT_ENDS)
+async def test_no_front_end_does(name: str, tag: str) -> None:
+    async with open_front_ends(registry.load()) as front_ends:
+
+        def found(prepare: Callable[[str, str, Mapping[str, str]], object]) -> list[tuple[str, float]]:
+            prepare("Olá.", tag, {})
+            return slow(lambda text: prepare(text, tag, {}))
+
+        assert not await front_ends.use(name, found, is_short=False)

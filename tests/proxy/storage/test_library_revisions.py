@@ -1,0 +1,102 @@
+"""The revision of a library: whatever changes a voice or a lexicon raises it, in its own commit."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from proxy import features, storage
+from proxy.features.lexicons import records as lexicons
+from proxy.storage import accounts, library_revisions, tombstones, voices
+from proxy.storage.store import Store
+from proxy.storage.tombstones import Tombstone
+from proxy.storage.voices import NewCast, VoiceRecord
+
+Change = Callable[[Store, VoiceRecord], Awaitable[object]]
+
+
+async def changed(store: Store, voice: VoiceRecord) -> object:
+    return await voices.update(store, voice, msgspec.structs.replace(voice, description="new"))
+
+
+def tombstone(voice: VoiceRecord) -> Tombstone:
+    return Tombstone(subject=voice.id, account=voice.account or "", digests=(), began=1)
+
+
+CHANGES: dict[str, Change] = {
+    "a voice is added": lambda store, voice: voices.add_cast(
+        store, voice.account, NewCast(name="other", members={"Ana": "nova"})
+    ),
+    "a voice is changed": changed,
+    "a voice is deleted": lambda store, voice: voices.delete(store, voice.id),
+    "a voice is erased": lambda store, voice: tombstones.erase(store, tombstone(voice)),
+}
+OF_ACCOUNTS: dict[str, Change] = {
+    "a lexicon is put": lambda store, voice: lexicons.put(
+        store, voice.account or "", "pt", {"Ana": "one"}, most=9
+    ),
+    "a lexicon is deleted": lambda store, voice: lexicons.delete(store, voice.account or "", "en"),
+    "the account is closed": lambda store, voice: accounts.close(store, voice.account or ""),
+}
+NO_CHANGES: dict[str, Change] = {
+    "it spoke": lambda store, voice: voices.note_used(store, [voice.id], 86_400_000_000),
+}
+
+
+async def cast_of(store: Store, is_operators: bool) -> VoiceRecord:
+    account = await accounts.create(store, name="ada", plan="free")
+    await lexicons.put(store, account.id, "en", {"SQL": "sequel"}, most=9)
+    owner = None if is_operators else account.id
+    made = await voices.add_cast(store, owner, NewCast(name="talk", members={"Ana": "nova"}))
+    assert made is not None
+    return made
+
+
+async def number(store: Store, account: str | None) -> int:
+    owner = account or library_revisions.OPERATOR
+    return (await library_revisions.read(store, [owner, "acc_nobody"])).get(owner, 0)
+
+
+@pytest.mark.parametrize(
+    ("what", "is_operators", "raises"),
+    [
+        *((what, False, True) for what in (*CHANGES, *OF_ACCOUNTS)),
+        *((what, True, True) for what in CHANGES),
+        ("it spoke", False, False),
+        ("it spoke", True, False),
+    ],
+)
+async def test_each_change_raises_the_number_of_its_library(
+    store: Store, what: str, is_operators: bool, raises: bool
+) -> None:
+    voice = await cast_of(store, is_operators)
+    before = await number(store, voice.account)
+    await {**CHANGES, **OF_ACCOUNTS, **NO_CHANGES}[what](store, voice)
+    assert await number(store, voice.account) == before + raises
+
+
+async def test_the_numbers_of_many_libraries_are_one_query_and_nothing_is_no_number(store: Store) -> None:
+    voice = await cast_of(store, is_operators=False)
+    assert voice.account is not None
+    names = [f"acc_{number}" for number in range(300)]
+    assert await library_revisions.read(store, [*names, voice.account]) == {voice.account: 2}
+
+
+def test_whoever_writes_a_voice_or_a_lexicon_raises_the_number() -> None:
+    writes = re.compile(r"(INSERT INTO|UPDATE|DELETE FROM) (voices|lexicons)\b")
+    rooms = [Path(storage.__path__[0]), *Path(features.__path__[0]).iterdir()]
+    texts = {f"{room.name}/{file.name}": file.read_text() for room in rooms for file in room.glob("*.py")}
+    writers = {name for name, text in texts.items() if writes.search(text)}
+    assert writers == {
+        "storage/accounts.py",
+        "lexicons/records.py",
+        "storage/tables.py",
+        "storage/voices.py",
+    }
+    # What a table says of its rows' erasure is carried out there.
+    raising = writers - {"storage/tables.py"} | {"storage/tombstones.py"}
+    assert all("library_revisions.raise_" in texts[name] for name in raising)

@@ -1,0 +1,135 @@
+"""The loaded models: by need, never more than there is memory for, and the longest unused goes first."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from contextlib import AsyncExitStack
+from typing import NamedTuple
+
+import pytest
+
+from speech_engine.host.model_shelf import ModelShelf
+
+
+class Model(NamedTuple):
+    name: str
+    bytes: int = 10
+
+
+class Loader:
+    """Loads a model as its name, and remembers when. `before` may wait or fail."""
+
+    def __init__(self) -> None:
+        self.loaded: list[str] = []
+        self.gate = asyncio.Event()
+        self.gate.set()
+        self.fails = False
+
+    async def load(self, wanted: Model) -> str:
+        self.loaded.append(wanted.name)
+        await self.gate.wait()
+        if self.fails:
+            raise OSError
+        return wanted.name
+
+
+async def used(shelf: ModelShelf[Model, str], *names: str) -> None:
+    for name in names:
+        async with shelf.lend(Model(name)) as lent:
+            assert lent == name
+
+
+async def test_a_model_is_loaded_once_and_the_longest_unused_goes_first() -> None:
+    loader = Loader()
+    shelf = ModelShelf(30, loader.load)
+    await used(shelf, "a", "b", "c", "a", "d")
+    assert shelf.names() == ["c", "a", "d"]
+    assert loader.loaded == ["a", "b", "c", "d"]
+    await used(shelf, "b")
+    assert shelf.names() == ["a", "d", "b"]
+
+
+async def test_a_model_that_speaks_stays_and_another_waits_for_room() -> None:
+    shelf = ModelShelf(20, Loader().load)
+    async with shelf.lend(Model("a")):
+        async with shelf.lend(Model("b")):
+            waiting = asyncio.create_task(used(shelf, "c"))
+            await asyncio.sleep(0)
+            await asyncio.sleep(0)
+            assert shelf.names() == ["a", "b"]
+            assert not waiting.done()
+        await waiting
+        assert shelf.names() == ["a", "c"]
+
+
+async def test_who_waits_for_room_may_leave() -> None:
+    shelf = ModelShelf(10, Loader().load)
+    async with shelf.lend(Model("a")):
+        waiting = asyncio.create_task(used(shelf, "b"))
+        await asyncio.sleep(0)
+        waiting.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await waiting
+    await used(shelf, "c")
+    assert shelf.names() == ["c"]
+
+
+async def test_two_who_want_the_same_model_load_it_once_and_one_may_leave() -> None:
+    loader = Loader()
+    loader.gate.clear()
+    shelf = ModelShelf(10, loader.load)
+    first, second = (asyncio.create_task(used(shelf, "a")) for _ in range(2))
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    first.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await first
+    loader.gate.set()
+    await second
+    assert loader.loaded == ["a"]
+
+
+async def test_a_model_that_could_not_be_loaded_is_tried_again() -> None:
+    loader = Loader()
+    loader.fails = True
+    shelf = ModelShelf(10, loader.load)
+    with pytest.raises(OSError):
+        await used(shelf, "a")
+    assert shelf.bytes == 0
+    loader.fails = False
+    await used(shelf, "a", "b")
+    assert shelf.names() == ["b"]
+
+
+async def test_under_load_there_is_never_more_than_the_bound_and_everybody_is_served() -> None:
+    chance = random.Random(7)
+    most = 0
+    shelf: ModelShelf[Model, str]
+
+    async def load(wanted: Model) -> str:
+        nonlocal most
+        most = max(most, shelf.bytes)
+        await asyncio.sleep(0)
+        return wanted.name
+
+    shelf = ModelShelf(35, load)
+    names = "abcdefg"
+
+    async def listener() -> None:
+        for _ in range(20):
+            name = chance.choice(names)
+            async with AsyncExitStack() as stack:
+                lent = await stack.enter_async_context(
+                    shelf.lend(Model(name, 5 + 5 * names.index(name) // 2))
+                )
+                assert lent == name
+                await asyncio.sleep(0)
+
+    async with asyncio.timeout(60):
+        async with asyncio.TaskGroup() as group:
+            for _ in range(12):
+                group.create_task(listener())
+    assert 0 < most <= 35
+    await shelf.close()
+    assert shelf.bytes == 0

@@ -1,0 +1,42 @@
+"""What stays the same in a run, and is read once: each test would read it again."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import plugins
+from proxy.engines.gallery.entries import GalleryEntry
+
+_OURS = tuple(Path(folder) for folder in plugins.__path__)
+
+
+_OF_WORKERS = (
+    ("starlette.routing", "compile_path"),
+    ("proxy.api.welcome", "TryPage"),
+    ("proxy.storage.schema", "shipped"),
+)
+"""What each worker makes of the same files and paths, and nobody changes: 3 ms for each of 2,000 tests."""
+
+
+def share() -> None:
+    """Share the machine's authorities (30 ms and 0.7 MB for each client) and our galleries (20 ms a worker).
+
+    No client changes its context, and entries are frozen.
+    """
+    for module, name in _OF_WORKERS:
+        holder: Any = importlib.import_module(module)
+        setattr(holder, name, cache(getattr(holder, name)))
+    clients: Any = importlib.import_module("httpx2._transports.default")
+    clients.create_ssl_context = cache(clients.create_ssl_context)
+    listing: Any = importlib.import_module("proxy.engines.gallery.listing")
+    read: Callable[[Path], dict[str, GalleryEntry]]
+    read, read_once = listing.read_gallery, cache(listing.read_gallery)
+
+    def read_gallery(path: Path) -> dict[str, GalleryEntry]:
+        return read_once(path) if any(path.is_relative_to(folder) for folder in _OURS) else read(path)
+
+    listing.read_gallery = read_gallery
