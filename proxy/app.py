@@ -38,7 +38,7 @@ from proxy.engines.engine_list import Engines, open_engines
 from proxy.engines.gallery.listing import open_galleries
 from proxy.engines.registry import Registry
 from proxy.feature import Feature, House, HouseRevision, OpenHouse, Served, open_features
-from proxy.features import FEATURES, open_store
+from proxy.features.all import FEATURES, open_store
 from proxy.http import layers
 from proxy.http.idempotency import Idempotency
 from proxy.kept import KeptAnswers, open_answers

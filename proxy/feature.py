@@ -1,7 +1,7 @@
 """What a feature is: a folder that app.py opens with the rest of the server in its hands.
 
 A feature knows the kernel and no other feature. What others may ask of it has a protocol in the kernel, with
-a stand-in for a server that leaves it out. `proxy/features/__init__.py` is the list of all, in the order in
+a stand-in for a server that leaves it out. `proxy/features/all.py` is the list of all, in the order in
 which they open: who is asked opens first.
 """
 

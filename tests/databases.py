@@ -25,7 +25,7 @@ from typing import Any
 import psutil
 import pytest
 
-from proxy.features import open_store
+from proxy.features.all import open_store
 from proxy.storage.store import Store
 
 ALL_STORES = ("sqlite", "postgresql")

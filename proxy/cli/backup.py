@@ -46,7 +46,7 @@ def restore(file: _File, config_file: ConfigFile = None, form: Printed = None) -
     """Put a backup in the place of the data. The server must not run. The old database is kept."""
     import asyncio
 
-    from proxy.features import TABLES
+    from proxy.features.all import TABLES
     from proxy.processes import runtime, whole_backup
     from proxy.processes.admin_direct import replay_erasures
     from proxy.storage import sqlite_backup

@@ -20,7 +20,7 @@ from proxy.diagnosis.retirement_check import retirements
 from proxy.engines.engine_names import names_of_engines, who_knows
 from proxy.engines.environments import EnvironmentRefused, interpreter
 from proxy.engines.registry import EngineConfigError, HostedEngineSpec, InstanceKind, Registry
-from proxy.features import FEATURES
+from proxy.features.all import FEATURES
 from speech_engine import Hosted
 from speech_engine.licences import terms_of
 from speech_engine.plugin import Cautious

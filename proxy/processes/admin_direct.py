@@ -21,7 +21,7 @@ from proxy.engines import registry
 from proxy.engines.engine_names import names_of_engines
 from proxy.engines.registry import Registry
 from proxy.feature import House, HouseRevision, OpenHouse, open_features
-from proxy.features import FEATURES, open_store
+from proxy.features.all import FEATURES, open_store
 from proxy.http.layers import control_app
 from proxy.kept import open_answers
 from proxy.kept.vault import Vault, open_vault

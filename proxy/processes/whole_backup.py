@@ -20,7 +20,7 @@ from proxy.config import natural
 from proxy.config.addresses import is_postgres
 from proxy.config.config_toml import Config
 from proxy.errors import DataHeld
-from proxy.features import FEATURES
+from proxy.features.all import FEATURES
 from proxy.kept import master_keys, vault_files
 from proxy.kept.vault import recordings_folder
 from proxy.processes import plain_tar, runtime

@@ -18,7 +18,7 @@ import msgspec
 from proxy.config import natural
 from proxy.config.addresses import is_postgres
 from proxy.config.config_toml import Config, ConfigError
-from proxy.features import FEATURES, TABLES
+from proxy.features.all import FEATURES, TABLES
 from proxy.kept import key_ring, master_keys
 from proxy.kept.vault import recordings_folder
 from proxy.processes import plain_tar, runtime

@@ -12,7 +12,7 @@ from typing import Any
 
 import psutil
 
-from proxy.features import open_store
+from proxy.features.all import open_store
 from proxy.storage import usage
 from proxy.storage.usage import UsageRow
 from tests.server import Server

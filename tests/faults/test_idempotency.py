@@ -116,8 +116,8 @@ def test_a_client_who_hung_up_in_the_middle_gets_the_whole_answer_and_pays_once(
     (row,) = caller.rows()
     assert (row.outcome, 2 * row.samples) == ("finished", len(answer.content))
     assert metric(server, "voxgate_answers_replayed_total") == before + 1
-    lines = _lines_of(server, row)
-    assert [line["complete"] for line in lines] == [False]
+    until(lambda: bool(_lines_of(server, row)))
+    assert [line["complete"] for line in _lines_of(server, row)] == [False]
 
 
 def _lines_of(server: Server, row: Row) -> list[dict[str, Any]]:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from proxy.features import FEATURES
+from proxy.features.all import FEATURES
 from tests.proxy.api.inside import Inside, inside
 
 

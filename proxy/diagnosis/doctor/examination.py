@@ -14,7 +14,7 @@ from proxy.config.config_toml import Config, ConfigError
 from proxy.config.finding import Finding, note, ok, wrong
 from proxy.diagnosis.doctor import databases, installation, machine, server, vault
 from proxy.diagnosis.plans_in_use import missing_plans
-from proxy.features import FEATURES
+from proxy.features.all import FEATURES
 
 DEADLINE_S = 15.0
 

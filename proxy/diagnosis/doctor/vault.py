@@ -13,7 +13,7 @@ from proxy.config import addresses
 from proxy.config.config_toml import Config
 from proxy.config.finding import Finding, note, ok, wrong
 from proxy.diagnosis.doctor.databases import ANSWER_S, open_to_read
-from proxy.features import TABLES
+from proxy.features.all import TABLES
 from proxy.kept.master_keys import FILE, MasterKeySource, VaultFailed
 from proxy.kept.sealing import MasterKeys
 from proxy.kept.vault import recording_path

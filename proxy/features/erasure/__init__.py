@@ -3,38 +3,3 @@
 `erasure` carries it out, `journal` keeps it when a backup comes back, and `tap` breaks the answers that speak
 with a voice which goes. That something was erased is the kernel's to know: see storage/tombstones.py.
 """
-
-from __future__ import annotations
-
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from functools import partial
-from pathlib import Path
-
-from proxy.feature import BackedUp, Feature, House, Opened, Served
-from proxy.features.erasure import journal
-
-
-@asynccontextmanager
-async def _open(house: House) -> AsyncIterator[Opened]:
-    from proxy.features.erasure.erasure import open_erasure
-    from proxy.features.erasure.tap import ErasureConcern
-
-    data, concern = Path(house.config.data), ErasureConcern(house.erased)
-    async with open_erasure(
-        house.store, house.vault, data, house.metrics, house.spread, house.erased
-    ) as erasure:
-        yield Opened(
-            at=lambda _revision: Served(concerns=(concern.opener,)),
-            reach=erasure.reach,
-            catch_up=erasure.catch_up,
-            alone=(partial(erasure.finish_others, house.metrics),),
-            erasing=erasure,
-        )
-
-
-FEATURE = Feature(
-    "erasure",
-    _open,
-    backed_up=(BackedUp(journal.FILE, journal.MOST_BYTES, journal.check, journal.merge),),
-)

@@ -3,30 +3,3 @@
 `records` has the table, `keeper` what can be done, `endpoints` and `admin_endpoints` the ways in. What a
 lexicon may have, and how it is used, is in policies/lexicon.py: a request can bring one of its own.
 """
-
-from __future__ import annotations
-
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-
-from proxy.feature import Feature, House, HouseRevision, Opened, Served
-from proxy.features.lexicons.records import TABLE
-
-
-@asynccontextmanager
-async def _open(house: House) -> AsyncIterator[Opened]:
-    from proxy.features.lexicons import admin_endpoints, endpoints
-    from proxy.features.lexicons.keeper import LexiconKeeper
-    from proxy.features.lexicons.records import AccountWords
-
-    def at(revision: HouseRevision) -> Served:
-        keeper = LexiconKeeper(house.store, revision.library, revision.purges)
-        shared = revision.config.lexicons
-        return Served(
-            endpoints.routes(keeper, shared), admin_endpoints.routes(revision.admin_tools, keeper, shared)
-        )
-
-    yield Opened(at=at, words=AccountWords(house.store))
-
-
-FEATURE = Feature("lexicons", _open, tables=(TABLE,))

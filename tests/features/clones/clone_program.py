@@ -9,7 +9,7 @@ import asyncio
 import sys
 from pathlib import Path
 
-from proxy.features import open_store
+from proxy.features.all import open_store
 from tests.features.clones.clone_rig import config, opened
 
 

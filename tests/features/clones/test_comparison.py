@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from proxy.features import open_store
+from proxy.features.all import open_store
 from proxy.features.clones.at_provider import ProviderClones
 from proxy.features.clones.comparison import CloneDifferences, clone_again, compare_clones
 from speech_engine import CloneList

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from policies.price import MICRO
-from proxy.features import open_store
+from proxy.features.all import open_store
 from proxy.features.clones import records as bindings
 from proxy.features.clones.records import BindingWish
 from proxy.ledger.verify import verify

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
-from proxy.features import open_store
+from proxy.features.all import open_store
 from proxy.features.clones import lists as binding_lists
 from tests.features.clones.clone_rig import ENGINES, CloneRig, clone_rig, owned_voice, voices_at
 

@@ -12,7 +12,7 @@ import pytest
 from fakes.minimax.account import UNUSED_S
 from policies.breaker import CLOSED
 from proxy.engines.cloud_engine import CloudEngine
-from proxy.features import open_store
+from proxy.features.all import open_store
 from proxy.features.clones import lists as binding_lists
 from proxy.features.clones import records as bindings
 from proxy.features.clones.maker import BindingMaker

@@ -13,7 +13,7 @@ from proxy.catalogue.derived_things import OwnedRecord
 from proxy.config.consent import ConsentSection
 from proxy.config.secret_sections import VaultSection
 from proxy.errors import Conflict, NotFound
-from proxy.features import open_store
+from proxy.features.all import open_store
 from proxy.features.consents.comparison import SpeakerComparison
 from proxy.features.consents.keeper import ConsentKeeper
 from proxy.features.erasure.erasure import Erasure

@@ -16,7 +16,7 @@ from typing import NoReturn
 
 from proxy.catalogue.derived_things import DerivedThings, no_providers
 from proxy.config.secret_sections import VaultSection
-from proxy.features import TABLES
+from proxy.features.all import TABLES
 from proxy.features.erasure.erasure import Erasure
 from proxy.kept.vault import Vault
 from proxy.storage.sqlite import SqliteStore

@@ -11,7 +11,7 @@ from stat import S_ISDIR
 import pytest
 
 from proxy.config.secret_sections import VaultSection
-from proxy.features import TABLES, open_store
+from proxy.features.all import TABLES, open_store
 from proxy.features.erasure.erasure import open_erasure
 from proxy.features.erasure.journal import FILE, ErasureJournal
 from proxy.kept.vault import Vault, VaultFailed

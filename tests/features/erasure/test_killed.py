@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from proxy.config.secret_sections import VaultSection
-from proxy.features import open_store
+from proxy.features.all import open_store
 from proxy.features.erasure.erasure import open_erasure
 from proxy.kept.vault import Vault, VaultFailed
 from proxy.storage import tombstones

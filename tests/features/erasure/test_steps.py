@@ -10,7 +10,7 @@ import pytest
 
 from proxy.catalogue.derived_things import DerivedThings
 from proxy.config.secret_sections import VaultSection
-from proxy.features import TABLES
+from proxy.features.all import TABLES
 from proxy.features.clones import records as bindings
 from proxy.features.clones.records import BindingWish
 from proxy.features.erasure.erasure import Erasure, open_erasure

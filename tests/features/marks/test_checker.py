@@ -22,7 +22,7 @@ from proxy.config.secret_sections import MarkingSection
 from proxy.config.sections import Config, PluginSection
 from proxy.engines.registry import Registry
 from proxy.errors import MarksUnavailable, NoPlace
-from proxy.features import open_store
+from proxy.features.all import open_store
 from proxy.features.marks import checker as checking_module
 from proxy.features.marks import hosted_mark
 from proxy.features.marks.checker import MOST_OF_ACCOUNT, MOST_PLACES, ProvenanceChecker

@@ -10,7 +10,7 @@ import pytest
 from proxy.config.secret_sections import MarkingSection
 from proxy.config.sections import Config
 from proxy.engines.registry import Registry
-from proxy.features import open_store
+from proxy.features.all import open_store
 from proxy.features.marks.marker import open_marker
 from proxy.features.marks.rules import MarkUse
 from speech_engine import EngineUnavailable

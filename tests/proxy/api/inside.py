@@ -21,7 +21,7 @@ from proxy.config import config_toml
 from proxy.engines import registry
 from proxy.engines.registry import Registry
 from proxy.errors import RequestFailed
-from proxy.features import FEATURES
+from proxy.features.all import FEATURES
 from proxy.http.connection import PEER
 from proxy.http.replies import encode_json
 from proxy.storage import accounts, api_key, key_records, usage

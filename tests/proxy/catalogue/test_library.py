@@ -15,7 +15,7 @@ from proxy.catalogue.library import NOTHING, Library
 from proxy.catalogue.saved_voices import VoiceTies
 from proxy.config.secret_sections import VaultSection
 from proxy.errors import InvalidRequest
-from proxy.features import open_store
+from proxy.features.all import open_store
 from proxy.features.lexicons import records as lexicons
 from proxy.features.lexicons.records import AccountWords
 from proxy.kept.vault import Vault

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from proxy.features import TABLES
+from proxy.features.all import TABLES
 from proxy.storage.schema import shipped, statements_up_to
 from proxy.storage.sqlite_backup import DATABASE, restore
 from tests import server

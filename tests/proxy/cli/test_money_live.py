@@ -12,7 +12,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from proxy.features import open_store
+from proxy.features.all import open_store
 from proxy.storage import usage
 from tests import server
 from tests.proxy.storage.test_usage import ROW

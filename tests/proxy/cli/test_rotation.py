@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 
 from proxy.config.secret_sections import VaultSection
-from proxy.features import open_store
+from proxy.features.all import open_store
 from proxy.kept.vault import Vault
 from tests import server
 from tests.proxy.cli.test_main import Run, folder, run

@@ -17,7 +17,7 @@ import pytest
 
 from proxy.config import config_toml
 from proxy.config.secret_sections import VaultSection
-from proxy.features import open_store
+from proxy.features.all import open_store
 from proxy.features.erasure.erasure import open_erasure
 from proxy.features.erasure.journal import FILE as JOURNAL
 from proxy.kept.vault import Vault, VaultFailed

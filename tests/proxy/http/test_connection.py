@@ -9,7 +9,7 @@ import pytest
 from starlette.types import Message, Scope
 
 from proxy.errors import ClientLeft, RequestTooLarge
-from proxy.features import open_store
+from proxy.features.all import open_store
 from proxy.http.connection import PEER, Connection
 from proxy.kept.answers import AnswerRecording, Head
 from tests.proxy.api.inside import LeavingPeer

@@ -8,7 +8,7 @@ import signal
 import sys
 from pathlib import Path
 
-from proxy.features import TABLES
+from proxy.features.all import TABLES
 from proxy.kept.master_keys import MasterKeySource
 from proxy.kept.master_rotation import rotate_some
 from proxy.storage.sqlite import SqliteStore

@@ -11,7 +11,7 @@ import structlog
 
 from proxy.catalogue.derived_things import DerivedThings, no_hosts, no_providers
 from proxy.config.secret_sections import VaultSection
-from proxy.features import open_store
+from proxy.features.all import open_store
 from proxy.features.cache import records as clips
 from proxy.features.cache.shelf import Shelf
 from proxy.features.erasure.erasure import Erasure, open_erasure

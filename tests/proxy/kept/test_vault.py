@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from proxy.config.secret_sections import VaultSection
-from proxy.features import TABLES
+from proxy.features.all import TABLES
 from proxy.kept import sealing
 from proxy.kept.vault import SealedRecord, Vault, VaultFailed, open_vault
 from proxy.storage import blobs, tombstones

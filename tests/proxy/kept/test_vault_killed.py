@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from proxy.config.secret_sections import VaultSection
-from proxy.features import open_store
+from proxy.features.all import open_store
 from proxy.kept.vault import Vault
 
 CANARY = "the canary sings in the vault; "

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from proxy.config.secret_sections import VaultSection
-from proxy.features import open_store
+from proxy.features.all import open_store
 from proxy.kept.vault import Vault
 from proxy.storage import blobs
 from proxy.storage.blobs import BlobRow

@@ -14,7 +14,7 @@ import pytest
 from proxy.access import dev_key
 from proxy.config.config_toml import Config, Storage
 from proxy.config.sections import Server
-from proxy.features import open_store
+from proxy.features.all import open_store
 from proxy.helpers.child import Child
 from proxy.processes import runtime
 from proxy.storage import api_key, key_records

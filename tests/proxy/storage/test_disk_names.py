@@ -11,7 +11,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from proxy.features import TABLES, open_store
+from proxy.features.all import TABLES, open_store
 from proxy.kept import locked_files, vault_files
 from proxy.storage.disk_names import OPERATOR, DiskName, UnsafeName, account_name, owner_name, safe_names
 from proxy.storage.rows import new_id

@@ -13,7 +13,7 @@ from policies.admission import Live, Refusal, admit
 from policies.limits import Caps
 from policies.plans import Plan, terms
 from policies.quota import CreditStanding, Split
-from proxy.features import open_store
+from proxy.features.all import open_store
 from proxy.storage import entries, holds
 from proxy.storage.batch_writer import UnitWrite
 from proxy.storage.entries import GRANTED, Entry

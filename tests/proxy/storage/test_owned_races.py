@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from proxy.features import open_store
+from proxy.features.all import open_store
 from proxy.features.consents import records as consents
 from proxy.features.consents.records import ConsentRecord
 from proxy.storage import accounts, blobs, samples, tombstones, voices

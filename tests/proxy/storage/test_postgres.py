@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from proxy.features import TABLES
+from proxy.features.all import TABLES
 from proxy.storage.postgres import READERS, WRITERS, PostgresStore, migrating
 from proxy.storage.schema import Migration, migrate
 from proxy.storage.store import MissingReference, Row, Statement, StorageFailed, StorageUnreachable

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from proxy.features import TABLES, open_store
+from proxy.features.all import TABLES, open_store
 from proxy.storage import schema
 from proxy.storage.schema import Migration, migrate, parse, shipped
 from proxy.storage.store import Statement, StorageFailed, Store

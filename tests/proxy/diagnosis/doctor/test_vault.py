@@ -14,7 +14,7 @@ from proxy.config import config_toml
 from proxy.config.config_toml import Config
 from proxy.config.secret_sections import VaultSection
 from proxy.diagnosis.doctor.vault import vault
-from proxy.features import open_store
+from proxy.features.all import open_store
 from proxy.kept.master_keys import MasterKeySource
 from proxy.kept.master_rotation import rotate_some
 from proxy.kept.vault import Vault

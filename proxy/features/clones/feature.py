@@ -1,0 +1,38 @@
+"""The feature clones, as the list of all has it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
+
+from proxy.feature import Feature, House, HouseRevision, Opened, Served
+from proxy.features.clones.check import clones
+from proxy.features.clones.records import TABLE
+
+
+@asynccontextmanager
+async def _open(house: House) -> AsyncIterator[Opened]:
+    from proxy.features.clones import admin_endpoints, records
+    from proxy.features.clones.maker import BindingMaker, open_binding_maker
+    from proxy.features.clones.orders import CloneOrders
+    from proxy.features.clones.recordings import CloneRecordings
+
+    async with AsyncExitStack() as stack:
+        maker: BindingMaker | None = None
+        if house.engines is not None:
+            recordings = CloneRecordings(house.store, house.samples, house.grants)
+            opening = open_binding_maker(house.engines, recordings, house.ledger, house.metrics)
+            maker = await stack.enter_async_context(opening)
+        orders = CloneOrders(house.store, house.grants, maker)
+
+        def at(revision: HouseRevision) -> Served:
+            if maker is not None and revision.budgets is not None:
+                maker.revise(revision.config, revision.budgets, revision.library.forget)
+            return Served(admin=admin_endpoints.routes(revision.admin_tools, revision.editor, orders))
+
+        is_gone = partial(records.is_gone, house.store) if maker is None else maker.wait_until_gone
+        yield Opened(at=at, clones=orders, is_gone=is_gone)
+
+
+FEATURE = Feature("clones", _open, tables=(TABLE,), checks=(clones,))

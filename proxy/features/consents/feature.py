@@ -1,0 +1,30 @@
+"""The feature consents, as the list of all has it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from proxy.feature import Feature, House, Opened, Served
+from proxy.features.consents.records import TABLE
+
+
+@asynccontextmanager
+async def _open(house: House) -> AsyncIterator[Opened]:
+    from proxy.features.consents import admin_endpoints, endpoints
+    from proxy.features.consents.comparison import open_comparison
+    from proxy.features.consents.grants import ConsentGrants
+    from proxy.features.consents.keeper import ConsentKeeper
+
+    async with open_comparison(house.registry, house.config) as comparison:
+        keeper = ConsentKeeper(house.store, house.vault, house.intake, comparison, house.erasing.erase)
+        yield Opened(
+            at=lambda revision: Served(
+                endpoints.routes(keeper, revision.config),
+                admin_endpoints.routes(revision.admin_tools, keeper),
+            ),
+            grants=ConsentGrants(house.store, keeper.compare),
+        )
+
+
+FEATURE = Feature("consents", _open, tables=(TABLE,))

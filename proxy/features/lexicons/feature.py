@@ -1,0 +1,28 @@
+"""The feature lexicons, as the list of all has it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from proxy.feature import Feature, House, HouseRevision, Opened, Served
+from proxy.features.lexicons.records import TABLE
+
+
+@asynccontextmanager
+async def _open(house: House) -> AsyncIterator[Opened]:
+    from proxy.features.lexicons import admin_endpoints, endpoints
+    from proxy.features.lexicons.keeper import LexiconKeeper
+    from proxy.features.lexicons.records import AccountWords
+
+    def at(revision: HouseRevision) -> Served:
+        keeper = LexiconKeeper(house.store, revision.library, revision.purges)
+        shared = revision.config.lexicons
+        return Served(
+            endpoints.routes(keeper, shared), admin_endpoints.routes(revision.admin_tools, keeper, shared)
+        )
+
+    yield Opened(at=at, words=AccountWords(house.store))
+
+
+FEATURE = Feature("lexicons", _open, tables=(TABLE,))

@@ -1,0 +1,95 @@
+"""The feature marks, as the list of all has it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+
+from proxy.config.config_toml import Config
+from proxy.config.finding import Finding, ProbeResults
+from proxy.engines.registry import Registry
+from proxy.feature import BackedUp, Feature, House, HouseRevision, Opened, Served
+from proxy.features.marks import manifest_records, receipt_records
+from proxy.features.marks.files import MARK_KEYS, RECEIPT_KEYS, TEST_CERTIFICATE
+from proxy.kept import key_ring
+
+_SMALL = 1024 * 1024
+
+
+@asynccontextmanager
+async def _open(house: House) -> AsyncIterator[Opened]:
+    from proxy.features.marks import (
+        admin_endpoints,
+        admin_receipts,
+        endpoints,
+        manifest_endpoints,
+        receipt_endpoints,
+    )
+    from proxy.features.marks.checker import open_checker
+    from proxy.features.marks.lost_manifests import LostManifests
+    from proxy.features.marks.mark_filter import Marks
+    from proxy.features.marks.metrics import ManifestMetrics
+    from proxy.features.marks.receipt_keys import read_receipt_keys, receipt_key_source
+    from proxy.features.marks.resources import open_provenance
+    from proxy.features.marks.tap import ProvenanceConcern
+
+    if house.engines is None:
+        # Nothing is spoken here: a command only looks for marks.
+        async with open_checker(house.decoder, house.store, house.config) as checker:
+            yield Opened(at=lambda _revision: Served(admin=admin_endpoints.routes(checker)))
+        return
+    metrics, key_source = ManifestMetrics(house.metrics.registry), receipt_key_source()
+    lost = LostManifests(metrics)
+    async with open_provenance(
+        house.registry, house.config, house.store, house.decoder, metrics
+    ) as provenance:
+
+        def at(revision: HouseRevision) -> Served:
+            config = revision.config
+            provenance.revise(config)
+            keys, has_receipts = read_receipt_keys(key_source, config), config.marking.receipts
+            receipts = receipt_endpoints.Receipts(
+                house.store, keys, config.consent.operator, is_on=has_receipts
+            )
+            marks = Marks(provenance.marker)
+            concern = ProvenanceConcern(provenance.manifests, lost, has_receipts=has_receipts)
+            return Served(
+                client=[
+                    *endpoints.mark_routes(provenance.checker),
+                    *manifest_endpoints.routes(provenance.manifests),
+                    *receipt_endpoints.routes(receipts),
+                ],
+                admin=[*admin_endpoints.routes(provenance.checker), *admin_receipts.routes(receipts)],
+                concerns=(concern.opener,),
+                treat=marks.treat,
+                check_provenance=marks.check_provenance,
+                ended=(lost.note,),
+            )
+
+        yield Opened(at=at)
+
+
+def _check(config: Config, registry: Registry, results: ProbeResults) -> Iterator[Finding]:
+    from proxy.features.marks.marking_check import marking
+
+    yield from marking(config, registry, results)
+    yield from _look(config)
+
+
+def _look(config: Config) -> Iterator[Finding]:
+    from proxy.features.marks.certificate_check import certificate
+
+    yield from certificate(config)
+
+
+FEATURE = Feature(
+    "marks",
+    _open,
+    tables=(receipt_records.TABLE, manifest_records.TABLE),
+    backed_up=(
+        *(BackedUp(name, _SMALL, key_ring.check) for name in (MARK_KEYS, RECEIPT_KEYS)),
+        BackedUp(TEST_CERTIFICATE, _SMALL),
+    ),
+    checks=(_check,),
+    doctor=(("certificate", _look),),
+)
