@@ -58,23 +58,6 @@ async def _lean(url: str) -> AsyncIterator[Ask]:
 
 @asynccontextmanager
 async def _aiohttp(url: str) -> AsyncIterator[Ask]:
-    """The same, with a header that the lean client does not send."""
-    async with open_http(Upstream()) as client:
-
-        async def ask() -> int:
-            headers = HEADERS | {"connection": "keep-alive"}
-            request = HttpRequest(method="POST", url=url, headers=headers, body=BODY.encode())
-            size = 0
-            async with client.send(request) as answer:
-                while piece := await answer.next_piece():
-                    size += len(piece)
-            return size
-
-        yield ask
-
-
-@asynccontextmanager
-async def _aiohttp_bare(url: str) -> AsyncIterator[Ask]:
     async with aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as session:
 
         async def ask() -> int:
@@ -116,12 +99,11 @@ async def _httpx2_aiohttp(url: str) -> AsyncIterator[Ask]:
 
 CLIENTS = {
     "lean": _lean,
-    "aiohttp, wrapped": _aiohttp,
-    "aiohttp, bare": _aiohttp_bare,
+    "aiohttp": _aiohttp,
     "httpx2": _httpx2,
     "httpx2 over aiohttp": _httpx2_aiohttp,
 }
-AGAINST = "aiohttp, wrapped"
+AGAINST = "aiohttp"
 
 
 def main() -> None:

@@ -1,6 +1,5 @@
-"""A lean HTTP/1.1 client for the hot path: plain requests over connections that are kept and used again.
-
-It knows no forms, forward proxies, compressed answers or redirects. `upstream_http.py` decides who sends.
+"""A lean HTTP/1.1 client: requests over connections that are kept and used again, through a forward proxy
+where one is named. It knows no compressed answers and no redirects.
 """
 
 from __future__ import annotations
@@ -10,10 +9,12 @@ import errno
 import socket
 import ssl
 import time
+from collections.abc import Callable
 from types import TracebackType
 
 import aiohappyeyeballs
 
+from proxy.engines.forward_proxy import ForwardProxy, TunnelAnswer
 from proxy.engines.http1_answer import Http1Answer
 from proxy.engines.http1_connection import Http1Connection
 from proxy.engines.http1_request import Origin, RequestHead
@@ -106,19 +107,41 @@ class ConnectionPool:
         return connection
 
     async def _connect(self, origin: Origin) -> Http1Connection:
-        found = await self._loop.getaddrinfo(origin.host, origin.port, type=socket.SOCK_STREAM)
+        connection = Http1Connection(self._loop, self, origin)
+        is_private, via = origin.scheme == "https", origin.via
+        if via is None or not is_private:
+            name = (origin.host if is_private else None) if via is None else via.private_name
+            await self._reach(lambda: connection, via or origin, name)
+            return connection
+        answer = TunnelAnswer()
+        transport = await self._reach(lambda: answer, via, via.private_name)
+        try:
+            transport.write(via.tunnel_to(origin.host, origin.port))
+            await answer.opened
+            private = await self._loop.start_tls(
+                transport, connection, self._trust, server_hostname=origin.host
+            )
+        except BaseException:
+            transport.abort()
+            raise
+        assert private is not None  # only a transport that is closed has none, and then its error was raised
+        connection.connection_made(private)
+        return connection
+
+    async def _reach(
+        self, protocol: Callable[[], asyncio.Protocol], place: Origin | ForwardProxy, private_name: str | None
+    ) -> asyncio.Transport:
+        found = await self._loop.getaddrinfo(place.host, place.port, type=socket.SOCK_STREAM)
         reached = await aiohappyeyeballs.start_connection(
             found, happy_eyeballs_delay=_NEXT_ADDRESS_S, interleave=1, loop=self._loop
         )
-        connection = Http1Connection(self._loop, self, origin)
-        is_private = origin.scheme == "https"
-        await self._loop.create_connection(
-            lambda: connection,
+        transport, _protocol = await self._loop.create_connection(
+            protocol,
             sock=reached,
-            ssl=self._trust if is_private else None,
-            server_hostname=origin.host if is_private else None,
+            ssl=None if private_name is None else self._trust,
+            server_hostname=private_name,
         )
-        return connection
+        return transport
 
     def _make_room(self) -> None:
         idle = [connection for each in self._idle.values() for connection in each]

@@ -5,23 +5,22 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 from typing import NamedTuple
+from urllib.parse import quote, urlsplit
 
+from proxy.engines.forward_proxy import ForwardProxy, basic_of
 from speech_engine import EngineUnavailable
 
 Headers = tuple[tuple[str, str], ...]
 
-_ADDRESS = re.compile(
-    r"(?P<scheme>https?)://"
-    r"(?P<host>[A-Za-z0-9_](?:[A-Za-z0-9_.-]*[A-Za-z0-9_])?|\[[0-9A-Fa-f:.]+\])(?::(?P<port>[0-9]{1,5}))?"
-    r"(?P<path>/[A-Za-z0-9._~!$&'()*+,;=:@%/-]*)?(?P<query>\?[A-Za-z0-9._~!$&'()*+,;=:@%/?-]*)?"
-)
-_DOTS = re.compile(r"/\.\.?(?:/|\Z)")
+_HOST = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_.-]*[A-Za-z0-9_.])?|[0-9A-Fa-f:.]+")
 _METHODS = frozenset({"DELETE", "GET", "PATCH", "POST", "PUT"})
 _NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 _PORTS = {"http": 80, "https": 443}
 _OURS = frozenset({"connection", "content-length", "expect", "host", "te", "transfer-encoding", "upgrade"})
-"""Headers that say how a request is sent. An engine that sets one gets what it asks for, from aiohttp."""
+"""Headers that say how a request is sent, which no engine knows."""
+_KEPT = "!#$%&'()*+,/:;=?@[]~"
+"""What an address may have in its path and its query. All else is quoted."""
 
 DEFAULTS = {"accept": "*/*", "accept-encoding": "identity", "user-agent": "voxgate"}
 """Compressed audio gains nothing, and comes in lumps."""
@@ -33,6 +32,7 @@ class Origin(NamedTuple):
     scheme: str
     host: str
     port: int
+    via: ForwardProxy | None = None
 
 
 class RequestHead(NamedTuple):
@@ -53,20 +53,22 @@ class RequestHead(NamedTuple):
 
 
 @lru_cache(maxsize=256)
-def request_head(method: str, url: str, headers: Headers) -> RequestHead | None:
-    """Return the head of a plain request, or None if aiohttp must send the request. It is made once.
+def request_head(method: str, url: str, headers: Headers, via: ForwardProxy | None = None) -> RequestHead:
+    """Return the head of a request. It is made once.
 
-    Raises EngineUnavailable for a header that must not be sent: nobody was asked.
+    Raises EngineUnavailable for a header or an address that cannot be sent: nobody was asked.
     """
-    lines = _lines(headers)
-    place = _place(url)
-    if lines is None or place is None or method not in _METHODS:
-        return None
-    origin, host, target = place
+    lines = _lines(headers, url)
+    if method not in _METHODS:
+        raise EngineUnavailable(f"The provider cannot be asked: '{method}' is no method of requests.")
+    origin, host, target = _place(url)
+    if via is not None and origin.scheme == "http":
+        # The proxy reads the request, and sends it on.
+        target, lines = f"http://{host}{target}", via.lines.encode() + lines
     first = f"{method} {target} HTTP/1.1\r\nhost: {host}\r\n".encode("ascii")
     # As RFC 9110 has it: a POST may have been charged for, and is never sent twice.
     may_repeat = method in ("DELETE", "GET", "PUT")
-    return RequestHead(origin, first + lines, may_repeat, method not in ("DELETE", "GET"))
+    return RequestHead(origin._replace(via=via), first + lines, may_repeat, method not in ("DELETE", "GET"))
 
 
 def check_headers(headers: Headers) -> None:
@@ -78,22 +80,35 @@ def check_headers(headers: Headers) -> None:
             )
 
 
-def _place(url: str) -> tuple[Origin, str, str] | None:
-    found = _ADDRESS.fullmatch(url)
-    if found is None or _DOTS.search(found["path"] or ""):
-        return None
-    scheme, host = found["scheme"], found["host"].lower()
-    port = int(found["port"] or _PORTS[scheme])
-    if not 0 < port < 65_536:
-        return None
-    shown = host if port == _PORTS[scheme] else f"{host}:{port}"
-    return Origin(scheme, host.strip("[]"), port), shown, (found["path"] or "/") + (found["query"] or "")
+def _place(url: str) -> tuple[Origin, str, str]:
+    try:
+        parts = urlsplit(url)
+        scheme, host = parts.scheme, _host(parts.hostname or "")
+        port = _PORTS[scheme] if parts.port is None else parts.port
+        if port == 0:
+            raise ValueError("no port")
+    except (ValueError, KeyError):
+        raise EngineUnavailable("The provider cannot be reached: its address is none.") from None
+    shown = f"[{host}]" if ":" in host else host
+    path = quote(parts.path, safe=_KEPT) or "/"
+    query = f"?{quote(parts.query, safe=_KEPT)}" if parts.query else ""
+    return Origin(scheme, host, port), shown if port == _PORTS[scheme] else f"{shown}:{port}", path + query
 
 
-def _lines(headers: Headers) -> bytes | None:
+def _host(name: str) -> str:
+    """Return a name as DNS has it. Raises ValueError for one that is none."""
+    host = name if name.isascii() else name.encode("idna").decode()
+    if not _HOST.fullmatch(host):
+        raise ValueError("no name of a host")
+    return host
+
+
+def _lines(headers: Headers, url: str) -> bytes:
     check_headers(headers)
     given = {name.lower(): value.strip(" \t") for name, value in headers}
-    if given.keys() & _OURS or given.get("accept-encoding", "identity") != "identity":
-        return None
-    lines = [f"{name}: {value}\r\n" for name, value in (DEFAULTS | given).items()]
+    if ours := given.keys() & _OURS:
+        raise EngineUnavailable(f"The header '{min(ours)}' cannot be sent: it says how a request is sent.")
+    # A server behind a password has it in its address. A key of the engine's own goes first.
+    always = DEFAULTS | ({"authorization": basic} if "@" in url and (basic := basic_of(url)) else {})
+    lines = [f"{name}: {value}\r\n" for name, value in (always | given).items()]
     return "".join(lines).encode()

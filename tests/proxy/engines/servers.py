@@ -10,9 +10,6 @@ from contextlib import asynccontextmanager
 
 _LENGTH = re.compile(r"content-length: *(\d+)", re.IGNORECASE)
 
-HEADERS: dict[str, dict[str, str]] = {"lean": {}, "aiohttp": {"connection": "keep-alive"}}
-"""For a request to either of our clients: the lean one sends none that says itself how it is sent."""
-
 Act = bytes | float | Callable[[], Awaitable[object]]
 """Bytes to send, seconds to pause, or something to wait for."""
 
@@ -120,3 +117,48 @@ def answer(body: bytes = b"{}", status: str = "200 OK", *headers: str) -> bytes:
 def begun(length: int = 1_000_000) -> bytes:
     """Of an answer whose body is yet to come."""
     return f"HTTP/1.1 200 OK\r\ncontent-length: {length}\r\n\r\n".encode()
+
+
+class TunnelProxy:
+    """A forward proxy for private connections. `asked` has the places, `keys` how its clients named
+    themselves."""
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+        self.keys: list[str] = []
+        self.url = ""
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = (await reader.readuntil(b"\r\n\r\n")).decode()
+        self.asked.append(head.split(" ")[1])
+        self.keys += re.findall("proxy-authorization: *(.*)\r\n", head, re.IGNORECASE)
+        host, _, port = self.asked[-1].rpartition(":")
+        try:
+            there, to_there = await asyncio.open_connection(host, int(port))
+        except OSError:
+            writer.write(b"HTTP/1.1 502 Nobody there\r\n\r\n")
+            writer.close()
+            return
+        writer.write(b"HTTP/1.1 200 Here you are\r\nvia: me\r\n\r\n")
+        await asyncio.gather(_passed_on(reader, to_there), _passed_on(there, writer))
+
+
+async def _passed_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    try:
+        while data := await reader.read(65_536):
+            writer.write(data)
+            await writer.drain()
+    except ConnectionError:
+        pass  # either end may be gone
+    writer.close()
+
+
+@asynccontextmanager
+async def tunnel_proxy(context: ssl.SSLContext | None = None) -> AsyncIterator[TunnelProxy]:
+    proxy = TunnelProxy()
+    server = await asyncio.start_server(proxy.serve, "127.0.0.1", 0, ssl=context)
+    proxy.url = f"{'https' if context else 'http'}://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    try:
+        yield proxy
+    finally:
+        server.close()

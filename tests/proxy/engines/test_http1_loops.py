@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -27,6 +28,9 @@ BODIES = (
     bodies.test_a_certificate_for_another_address_is_nobody_reached,
     more.test_a_thousand_cancelled_requests_leave_every_connection_free,
     more.test_a_slow_drip_is_an_answer_as_long_as_it_drips,
+    partial(more.through_a_tunnel, False),
+    partial(more.through_a_tunnel, True),
+    more.test_a_proxy_that_says_nothing_is_waited_for_no_longer_than_the_provider,
 )
 
 

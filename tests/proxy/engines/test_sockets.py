@@ -12,6 +12,7 @@ from aiohttp import web
 from proxy.config.sections import Upstream
 from proxy.engines.upstream_http import open_http
 from speech_engine import EngineFailed, EngineTimeout, EngineUnavailable, HandshakeRefused, SocketRequest
+from tests.proxy.engines.servers import tunnel_proxy
 from tests.server import free_port
 
 SECRET = "sk-never-to-be-told"
@@ -147,6 +148,15 @@ async def test_a_place_comes_back_after_every_way_out() -> None:
                             pass
             except (HandshakeRefused, EngineTimeout):
                 assert path != "echo"
+
+
+async def test_a_forward_proxy_tunnels_a_connection() -> None:
+    async with served(seen := Seen()) as url, tunnel_proxy() as proxy:
+        async with open_http(Upstream(proxy=proxy.url.replace("//", f"//ada:{SECRET}@"))) as client:
+            async with client.connect(to(f"{url}/echo")) as socket:
+                await socket.send("hello")
+                assert await socket.next_message() == b"HELLO"
+    assert (f"ws://{proxy.asked[0]}", len(proxy.keys), seen.keys) == (url, 1, [SECRET])
 
 
 async def test_no_repr_shows_a_key() -> None:

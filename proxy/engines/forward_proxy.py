@@ -1,0 +1,121 @@
+"""Forward proxies: which one a request goes through, and the tunnel that it opens."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import re
+import urllib.request
+from collections.abc import Callable, Mapping
+from functools import lru_cache
+from typing import NamedTuple
+from urllib.parse import unquote, urlsplit
+
+from speech_engine import EngineUnavailable
+
+_STATUS = re.compile(rb"HTTP/1\.[01] (\d{3})")
+_MOST_HEAD_BYTES = 64 * 1024
+_PORTS = {"http": 80, "https": 443}
+
+
+class ForwardProxy(NamedTuple):
+    """A server that passes requests on. `authorization` is empty where it asks for none.
+
+    `url` is its whole address, for who reads it again.
+    """
+
+    url: str
+    scheme: str
+    host: str
+    port: int
+    authorization: str
+
+    def __repr__(self) -> str:
+        return f"<ForwardProxy {self.host}:{self.port}>"
+
+    @property
+    def lines(self) -> str:
+        """What a request to it has beside its own headers."""
+        return f"proxy-authorization: {self.authorization}\r\n" if self.authorization else ""
+
+    @property
+    def private_name(self) -> str | None:
+        """The name of its certificate, if one speaks to it over TLS."""
+        return self.host if self.scheme == "https" else None
+
+    def tunnel_to(self, host: str, port: int) -> bytes:
+        """The request for a way to a server whose words the proxy does not read."""
+        place = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+        return f"CONNECT {place} HTTP/1.1\r\nhost: {place}\r\n{self.lines}\r\n".encode("ascii")
+
+
+ProxyOf = Callable[[str], ForwardProxy | None]
+"""The proxy for an address, or None where the provider is asked directly."""
+
+
+def forward_proxies(setting: str, environment: Mapping[str, str]) -> ProxyOf | None:
+    """Return what names the proxy of an address: the setting, or else HTTPS_PROXY, NO_PROXY and the like."""
+    if setting:
+        proxy = read_proxy(setting)
+        return lambda _url: proxy
+
+    @lru_cache(maxsize=64)
+    def of_host(scheme: str, host: str) -> ForwardProxy | None:
+        url = None if urllib.request.proxy_bypass(host) else environment.get(scheme)
+        return read_proxy(url) if url else None
+
+    def of_url(url: str) -> ForwardProxy | None:
+        parts = urlsplit(url)
+        return of_host(parts.scheme, parts.netloc.rpartition("@")[2])
+
+    return of_url if environment else None
+
+
+def read_proxy(url: str) -> ForwardProxy:
+    """Read the address of a proxy. Raises EngineUnavailable if it is none, and does not repeat it."""
+    try:
+        # One without a scheme, as some write in HTTPS_PROXY, is plain HTTP.
+        parts = urlsplit(url if "://" in url else f"http://{url}")
+        usual_port = _PORTS[parts.scheme]
+        port = parts.port or usual_port
+    except (ValueError, KeyError):
+        raise EngineUnavailable("The provider cannot be reached: HTTPS_PROXY names no HTTP proxy.") from None
+    return ForwardProxy(parts.geturl(), parts.scheme, parts.hostname or "", port, basic_of(parts.geturl()))
+
+
+def basic_of(url: str) -> str:
+    """Return the `authorization` of the name and password in an address, or "" without them."""
+    parts = urlsplit(url)
+    if not parts.username:
+        return ""
+    pair = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
+    return f"Basic {base64.b64encode(pair.encode()).decode()}"
+
+
+class TunnelAnswer(asyncio.Protocol):
+    """What a proxy answers to CONNECT. `opened` is done once its head has come, or fails with OSError."""
+
+    def __init__(self) -> None:
+        self.opened: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._head = b""
+
+    def __repr__(self) -> str:
+        return f"<TunnelAnswer, {len(self._head)} bytes>"
+
+    def data_received(self, data: bytes) -> None:
+        self._head += data
+        end = self._head.find(b"\r\n\r\n")
+        if self.opened.done() or (end < 0 and len(self._head) <= _MOST_HEAD_BYTES):
+            return
+        found = _STATUS.match(self._head)
+        if found is not None and found[1].startswith(b"2") and end >= 0:
+            self.opened.set_result(None)
+        else:
+            self._fail(f"the forward proxy answered {found[1].decode() if found else 'no HTTP'}")
+
+    def connection_lost(self, error: Exception | None) -> None:
+        if not self.opened.done():
+            self._fail("the forward proxy ended the connection")
+
+    def _fail(self, reason: str) -> None:
+        self.opened.set_exception(ConnectionRefusedError(None, reason))
