@@ -1,8 +1,8 @@
 """Holds as rows, on PostgreSQL: several workers or machines see each other's requests by them.
 
 The lock comes before the take, in a statement of its own, so that the take sees every hold that was committed
-before the lock. An expired hold is not counted, so that nothing has to remove it. A hold without a key is a
-job's, and no stream.
+before the lock. An expired hold is not counted, so that nothing has to remove it. Which holds count for which
+limit, the rows of `policies.admission` say.
 """
 
 from __future__ import annotations
@@ -11,20 +11,26 @@ from collections.abc import Iterable, Sequence
 
 import msgspec
 
-from policies.admission import Live
+from policies.admission import STREAM_LIMITS, Live
 from policies.quota import CreditStanding, Split
 from proxy.storage.rows import LAST_MOMENT, encode_json
 from proxy.storage.store import Params, Row, Statement, Store, Value
 
-_STANDING = """
-SELECT CAST({allowance} AS BIGINT)
-         + coalesce((SELECT amount FROM balances WHERE account = {account} AND pool = {pool}), 0)
-         - coalesce(sum(allowance) FILTER (WHERE pool = {pool}), 0) AS allowance,
-       coalesce((SELECT amount FROM balances WHERE account = {account} AND pool = 0), 0)
+_COUNTS = ",\n       ".join(
+    f"count(*) FILTER (WHERE {limit.counted}) AS {limit.name}" for limit in STREAM_LIMITS
+)
+_ALLOWED = "\n              AND ".join(
+    f"(most_{limit.name}[i] IS NULL OR standing.{limit.name} < most_{limit.name}[i])"
+    for limit in STREAM_LIMITS
+)
+_STANDING = f"""
+SELECT CAST({{allowance}} AS BIGINT)
+         + coalesce((SELECT amount FROM balances WHERE account = {{account}} AND pool = {{pool}}), 0)
+         - coalesce(sum(allowance) FILTER (WHERE pool = {{pool}}), 0) AS allowance,
+       coalesce((SELECT amount FROM balances WHERE account = {{account}} AND pool = 0), 0)
          - coalesce(sum(granted), 0) AS granted,
-       count(*) FILTER (WHERE key <> '') AS streams,
-       count(*) FILTER (WHERE key = {key}) AS key_streams
-FROM holds WHERE account = {account} AND expires > {now}
+       {_COUNTS}
+FROM holds WHERE account = {{account}} AND expires > {{now}}
 """
 _FIND = _STANDING.format(allowance=":allowance", account=":account", pool=":pool", key=":key", now=":now")
 # One function for many holds, so that they are one round trip. It sees what was committed before the lock,
@@ -57,8 +63,7 @@ BEGIN
                 SELECT CAST(CASE WHEN standing.allowance IS NULL THEN amounts[i]
                             ELSE least(amounts[i], greatest(0, standing.allowance)) END AS BIGINT) AS part
             ) AS split
-            WHERE (most_streams[i] IS NULL OR standing.streams < most_streams[i])
-              AND (most_key_streams[i] IS NULL OR standing.key_streams < most_key_streams[i])
+            WHERE {_ALLOWED}
               AND (standing.allowance IS NULL
                    OR amounts[i] <= greatest(0, standing.allowance + standing.granted))
             RETURNING allowance, granted
@@ -133,7 +138,7 @@ def take_values(takes: Sequence[Take]) -> tuple[list[int], tuple[Sequence[Value]
 def decision(row: Row) -> Split | AccountHolds:
     """Return the hold that was taken. If none was, return the account's holds at that moment.
 
-    The SQL repeats the decision of `policies.admission.admit`: only the database sees all workers' holds.
+    The SQL decides as `policies.admission.admit`: only the database sees all workers' holds.
     """
     if row["held_allowance"] is not None:
         return Split(row["held_allowance"], row["held_granted"])
