@@ -44,6 +44,9 @@ _MOST_BYTES = 32_000_000
 """The most of all libraries together, the operator's among them."""
 _LIBRARY_BYTES = 1000
 """What a library takes that has nothing of its own."""
+_BELIEVED_S = 60.0
+"""So long a revision is believed on a shared database. While others are upgraded, a server of a version that
+knows no revisions may use it, too, and changes libraries without raising them."""
 
 
 class _Names:
@@ -180,7 +183,7 @@ class _OwnPart(NamedTuple):
     """What an account has saved itself, when its library had this revision.
 
     Sealed voices have clones and recordings, which have no revision: they are read each time. `words` are
-    the revisions of its lexicons.
+    the revisions of its lexicons. It was read at the time `read_at`.
     """
 
     revision: int
@@ -188,6 +191,7 @@ class _OwnPart(NamedTuple):
     lexicons: Lexicons
     words: WordRevisions = ()
     characters: int = 0
+    read_at: float = 0.0
 
     def is_as(self, other: _OwnPart) -> bool:
         """Tell whether the other has the very same things. Its revision may be another."""
@@ -229,9 +233,11 @@ class Library:
         self._words = shared
         self._nothing = _OwnPart(0, _EMPTY, Lexicons(shared))
         self._operators = _EMPTY
+        self._clock = clock
+        self._believed_s = _BELIEVED_S if store.is_shared else math.inf
         # By revision: what is read for one is never older than it. Only the last one is kept.
         self._shelves: ReadCache[int, VoiceShelf] = ReadCache(
-            of_one(self._read_operators), lambda _shelf: math.inf, max_weight=1, clock=clock
+            of_one(self._read_operators), lambda _shelf: self._believed_s, max_weight=1, clock=clock
         )
         self._accounts: ReadCache[str, _LibraryRead] = ReadCache(
             self._read,
@@ -283,7 +289,7 @@ class Library:
         found: dict[str, _LibraryRead] = {}
         for account in accounts:
             before = self._accounts.last_known(account)
-            if before is not None and before.own.is_sealed and account != accounts[0]:
+            if before is not None and self._is_due(before.own) and account != accounts[0]:
                 continue  # that takes several queries, for which another account shall not wait
             own = await self._read_own(account, revisions.get(account, 0), before)
             if before is not None and before.own.is_as(own) and before.shared is shared:
@@ -292,21 +298,25 @@ class Library:
                 found[account] = _LibraryRead(AccountLibrary(own.shelf, shared, own.lexicons), own, shared)
         return found
 
+    def _is_due(self, own: _OwnPart) -> bool:
+        """Tell whether a part is read again though its revision is as it was."""
+        return own.is_sealed or self._clock() - own.read_at >= self._believed_s
+
     async def _read_operators(self, revision: int) -> VoiceShelf:
-        if not revision:
+        if not revision and not self._store.is_shared:
             return _EMPTY
         saved = await read_operators_voices(self._store, self._operators.saved)
-        shelf = await asyncio.to_thread(VoiceShelf.of, saved)
+        shelf = await asyncio.to_thread(self._operators.renewed, saved)
         self._operators = shelf
         # All accounts together have what the operator's leave.
         self._accounts.max_weight = max(_MOST_BYTES // 4, _MOST_BYTES - shelf.weight)
         return shelf
 
     async def _read_own(self, account: str, revision: int, before: _LibraryRead | None) -> _OwnPart:
-        if not revision or account == OPERATOR:
+        if account == OPERATOR or not (revision or self._store.is_shared):
             return self._nothing
-        known = None if before is None else before.own
-        if known is not None and known.revision == revision and not known.is_sealed:
+        known, now = None if before is None else before.own, self._clock()
+        if known is not None and known.revision == revision and not self._is_due(known):
             return known
         saved, words = await asyncio.gather(
             read_own_voices(
@@ -321,8 +331,8 @@ class Library:
         part = await self._with_lexicons(account, words, known)
         shelf = VoiceShelf.of(saved) if known is None else known.shelf.renewed(saved)
         if known is not None and shelf is known.shelf and part is known:
-            return known._replace(revision=revision)
-        return part._replace(revision=revision, shelf=shelf)
+            return known._replace(revision=revision, read_at=now)
+        return part._replace(revision=revision, shelf=shelf, read_at=now)
 
     async def _with_lexicons(self, account: str, words: WordRevisions, known: _OwnPart | None) -> _OwnPart:
         """Return a part with the account's lexicons. They are read and put together only if one changed."""

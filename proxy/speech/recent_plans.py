@@ -82,10 +82,11 @@ class RecentPlans:
         return self._catalogue.client_fields()
 
     def forget_voice(self, voice: str, digests: Collection[str]) -> None:
-        """Forget the plans with this voice."""
+        """Forget the plans with this voice, and those made of a library that has it: it names a person."""
         del digests
         for key, recent in list(self._recent.items()):
-            if any(voice in pattern.plan.voices for pattern in recent.patterns.values()):
+            is_heard = any(voice in pattern.plan.voices for pattern in recent.patterns.values())
+            if is_heard or recent.own.saved(voice) is not None:
                 del self._recent[key]
 
     async def call(

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cache
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import msgspec
 
@@ -39,6 +39,17 @@ class Erasable(NamedTuple):
     only_if: str = ""
 
 
+class Remains(NamedTuple):
+    """Rows of what is erased that only their feature takes away, with what they stand for elsewhere.
+
+    The `step` of the erasure is not done while the SQL finds one. It has the id of what is erased as
+    `:subject`.
+    """
+
+    step: Literal["files", "providers"]
+    sql: str
+
+
 class Table(NamedTuple):
     """A table. `key` names a row, and `owner` is SQL for its account. If it is `sealed`, it has `wrapped`.
 
@@ -57,6 +68,7 @@ class Table(NamedTuple):
     paths: tuple[PathColumn, ...] = ()
     erasable: Erasable | None = None
     erased_with: tuple[str, ...] = ()
+    remains: Remains | None = None
     settles: type[msgspec.Struct] | None = None
     request: str = ""
 

@@ -108,6 +108,15 @@ def may_be_needed(store: Store, subject: str) -> bool:
     return how is not None and bool(how.only_if)
 
 
+async def is_left(store: Store, subject: str, step: str) -> bool:
+    """Tell whether a step has left something of what is erased, as where its feature is left out."""
+    remains = [table.remains for table in store.tables if table.remains is not None]
+    for sql in [each.sql for each in remains if each.step == step]:
+        if await store.read(sql, {"subject": subject}):
+            return True
+    return False
+
+
 async def get(store: Store, account: str, subject: str) -> Tombstone | None:
     """Return the tombstone of something that this account had."""
     rows = await store.read(_GET, {"subject": subject, "account": account})

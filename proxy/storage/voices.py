@@ -67,6 +67,8 @@ WHERE id = :id AND revision = :was AND sealed = :was_sealed AND {_IS_FREE}
 RETURNING {_COLUMNS}
 """
 _WAS_MADE = "EXISTS (SELECT 1 FROM voices WHERE id = :subject)"
+# Whatever changes a voice locks its row before the revision of its library.
+_HOLD_VOICE = "UPDATE voices SET id = id WHERE id = :id"
 _DELETE = "DELETE FROM voices WHERE id = :id RETURNING id"
 _USED = "UPDATE voices SET used = :day WHERE id = :id AND coalesce(used, 0) < :day"
 # `used` is the beginning of a day, and the voice may have spoken at its end.
@@ -268,6 +270,7 @@ async def update(
 async def delete(store: Store, id_: str, act: Act | None = None) -> bool:
     """Delete a voice, and tell whether it was there."""
     *_, rows = await store.write(
+        Statement(_HOLD_VOICE, {"id": id_}),
         *audit.insert_statements(act, _WAS_MADE),
         library_revisions.raise_by_voice_statement(id_),
         Statement(_DELETE, {"id": id_}),

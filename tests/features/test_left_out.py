@@ -7,7 +7,18 @@ from pathlib import Path
 import pytest
 
 from proxy.features.all import FEATURES
-from tests.proxy.api.inside import Inside, inside
+from proxy.storage import tombstones, voices
+from proxy.storage.store import Statement
+from proxy.storage.voices import VoiceRecord
+from tests.features.erasure.erasing import erasure_of, kept, sound
+from tests.proxy.api.inside import TONE, Inside, inside
+from tests.proxy.api.owning import clone
+
+CACHED = f"{TONE}[cache]\non = true\n"
+_CLONED = """
+INSERT INTO bindings (id, voice, account, revision, engine, credential, state, name, engine_voice)
+SELECT 'bind_1', id, account, 1, 'minimax', 'default', 'ready', 'voxgate-1', 'clone-1' FROM voices
+"""
 
 
 @pytest.mark.parametrize("name", [feature.name for feature in FEATURES])
@@ -27,3 +38,39 @@ async def operations(server: Inside) -> set[str]:
     return {
         operation["operationId"] for methods in document["paths"].values() for operation in methods.values()
     }
+
+
+async def saved(server: Inside, voice: str) -> VoiceRecord:
+    found = await voices.get(server.worker.store, voice)
+    assert found is not None
+    return found
+
+
+async def test_clips_of_an_erased_voice_keep_its_receipt_open_until_the_cache_is_back(tmp_path: Path) -> None:
+    async with inside(tmp_path, CACHED) as server:
+        voice = (await clone(server))["id"]
+        assert (await server.speech(model="tone", voice=voice)).status_code == 200
+        await kept(tmp_path, 1)
+    async with inside(tmp_path, CACHED, left_out="cache", name="bob") as server:
+        erasure = erasure_of(server.worker)
+        receipt = await erasure.erase_voice(await saved(server, voice))
+        assert receipt.pending == ("files",)
+        assert [each.pending for each in await erasure.finish_left_over()] == [("files",)]
+        assert len(sound(tmp_path)) == 1
+    async with inside(tmp_path, CACHED, name="eve") as server:
+        (receipt,) = await erasure_of(server.worker).finish_left_over()
+        assert (receipt.pending, sound(tmp_path)) == ((), [])
+        assert receipt.completed is not None
+
+
+async def test_a_clone_of_an_erased_voice_keeps_its_receipt_open(tmp_path: Path) -> None:
+    async with inside(tmp_path) as server:
+        voice = (await clone(server))["id"]
+        await server.worker.store.write(Statement(_CLONED))
+    async with inside(tmp_path, left_out="clones", name="bob") as server:
+        erasure = erasure_of(server.worker)
+        receipt = await erasure.erase_voice(await saved(server, voice))
+        assert receipt.pending == ("providers",)
+        await server.worker.store.write(Statement("DELETE FROM bindings"))
+        await erasure.finish_left_over()
+        assert not await tombstones.list_pending(server.worker.store, receipt.began + 1)

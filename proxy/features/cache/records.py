@@ -11,7 +11,7 @@ import msgspec
 
 from proxy.storage.disk_names import DiskName, safe_names
 from proxy.storage.store import Params, Statement, Store
-from proxy.storage.tables import PathColumn, Table
+from proxy.storage.tables import PathColumn, Remains, Table
 
 _INSERT = """
 INSERT INTO clips (recording, voice, account, has_lexicon, folder, began)
@@ -48,7 +48,13 @@ SELECT recording, name, min(began) AS began FROM clips WHERE folder = :folder GR
 
 _BATCH = 256
 
-TABLE = Table("clips", key=("recording",), personal=True, paths=(PathColumn("name", unless=""),))
+TABLE = Table(
+    "clips",
+    key=("recording",),
+    personal=True,
+    paths=(PathColumn("name", unless=""),),
+    remains=Remains("files", "SELECT 1 AS is_there FROM clips WHERE voice = :subject LIMIT 1"),
+)
 
 
 class NewClip(msgspec.Struct, frozen=True, kw_only=True):

@@ -15,7 +15,7 @@ from proxy.storage import audit
 from proxy.storage.audit import Act
 from proxy.storage.rows import columns, new_id
 from proxy.storage.store import Params, Row, Statement, Store
-from proxy.storage.tables import Table
+from proxy.storage.tables import Remains, Table
 from proxy.storage.tombstones import NOT_ERASED
 
 
@@ -48,6 +48,7 @@ class BindingWish(msgspec.Struct, frozen=True, kw_only=True):
 
 
 COLUMNS = columns(BindingRecord)
+_DOOMED = "SELECT 1 AS is_there FROM bindings WHERE state = 'doomed' AND"
 # A lease stays: who makes a clone just now learns of it at the end, and deletes what was made.
 TABLE = Table(
     "bindings",
@@ -56,6 +57,7 @@ TABLE = Table(
         "UPDATE bindings SET state = 'doomed', due = 0, tries = 0, error = '' "
         "WHERE voice = :subject AND state <> 'doomed'",
     ),
+    remains=Remains("providers", f"{_DOOMED} voice = :subject LIMIT 1"),
 )
 _PLACE = "voice = :voice AND engine = :engine AND credential = :credential AND state <> 'doomed'"
 _OURS = "id = :id AND fence = :fence"
@@ -108,7 +110,7 @@ SELECT CAST(:twin AS TEXT), voice, account, revision, engine, credential, 'expir
 FROM bindings WHERE id = :id AND state = 'doomed'
 ON CONFLICT DO NOTHING
 """
-_GONE = "SELECT 1 AS is_there FROM bindings WHERE voice = :voice AND state = 'doomed' LIMIT 1"
+_GONE = f"{_DOOMED} voice = :voice LIMIT 1"
 
 
 def want_statement(wish: BindingWish) -> Statement:

@@ -13,6 +13,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -222,13 +223,20 @@ class Erasure:
             "database": self._store.forget_deleted,
             "providers": lambda: self.things.wait_for_providers(tombstone.subject),
         }
-        # What was deleted late is in the database's files again.
-        due = {*tombstone.pending, *(("database",) if {"files", "recordings"} & {*tombstone.pending} else ())}
-        pending = [name for name, step in steps.items() if name in due and not await _try(name, step)]
+        due, pending = {*tombstone.pending}, list[str]()
+        for name, step in steps.items():
+            # What was deleted late is in the database's files again.
+            is_again = name == "database" and bool((due & {"files", "recordings"}) - {*pending})
+            work = partial(self._do, name, step, tombstone.subject)
+            if (name in due or is_again) and not await _try(name, work):
+                pending.append(name)
         if pending:
             _log.warning("erasure.finish.pending", pending=pending)
         if await _try("receipt", lambda: self._note(tombstone, pending)) and not pending:
             _log.info("erasure.finish.complete")
+
+    async def _do(self, name: str, step: Callable[[], Awaitable[bool]], subject: str) -> bool:
+        return await step() and not await tombstones.is_left(self._store, subject, name)
 
     async def _note(self, tombstone: Tombstone, pending: Sequence[str]) -> bool:
         if pending:

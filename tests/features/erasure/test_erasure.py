@@ -10,6 +10,7 @@ import pytest
 from proxy.app import open_worker
 from proxy.config import config_toml
 from proxy.errors import NotFound
+from proxy.speech.recent_plans import RecentPlans
 from proxy.storage import tombstones
 from proxy.storage.store import StorageFailed
 from proxy.storage.tombstones import Tombstone
@@ -242,3 +243,20 @@ async def test_other_servers_on_one_database_follow(shared_postgres: Postgres, t
             assert [(answers(folder), erasing.sound(folder)) for folder in folders] == [([], [])] * 2
             answer = await second.ask("POST", "/v1/audio/speech", body=body(record.id))
             assert envelope(answer)["code"] == "voice_not_found"
+
+
+async def test_no_worker_remembers_a_library_that_has_the_voice(tmp_path: Path) -> None:
+    async with speaking(tmp_path, Scripted(*spoken(0.5))) as server:
+        gone, other = await add_voice(server), await add_voice(server, "another name")
+        for voice in (gone, other):
+            answer = await server.ask("POST", "/v1/audio/speech", body=body(voice.id))
+            assert answer.status_code == 200, answer.text
+        plain = {"model": "gpt-4o-mini-tts", "voice": "ana", "input": "Hello."}
+        assert (await server.ask("POST", "/v1/audio/speech", body=plain)).status_code == 200
+        (plans,) = [
+            memory for memory in erasure_of(server.worker).things.memories if isinstance(memory, RecentPlans)
+        ]
+        libraries = [recent.own for recent in plans._recent.values()]
+        assert any(library.saved(gone.id) for library in libraries)
+        await erase(server, gone)
+        assert not any(recent.own.saved(gone.id) for recent in plans._recent.values())

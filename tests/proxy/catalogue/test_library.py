@@ -21,7 +21,7 @@ from proxy.features.lexicons.records import AccountWords
 from proxy.kept.vault import Vault
 from proxy.storage import accounts, voices
 from proxy.storage.accounts import Account
-from proxy.storage.store import StorageFailed
+from proxy.storage.store import Statement, StorageFailed
 from proxy.storage.voices import NewCast
 from tests.proxy.storage.watched import WatchedStore
 
@@ -296,3 +296,39 @@ async def test_a_voice_that_came_and_went_between_two_looks_costs_one_look(
         assert await library.get(ada.id) is before
         looks.append(store.reads - reads)
     assert looks == [3, 1, 1]
+
+
+async def test_a_change_without_a_revision_is_seen_in_a_minute_on_a_shared_database(
+    store: WatchedStore, ada: Account, vault: Vault
+) -> None:
+    """As a server of a version before revisions makes it, on the database of one that is upgraded already."""
+    store.is_shared = True
+    library = Library(store, vault, TIES, AccountWords(store), {}, store.monotonic)
+    assert not (await library.get(ada.id)).listed
+    await add(store, ada.id, "mine")
+    await add(store, None, "stage")
+    await lexicons.put(store, ada.id, "pt", {"Ana": "one"}, most=1)
+    await store.write(Statement("DELETE FROM library_revisions"))
+    store.seconds = 60.0
+    first = await library.get(ada.id)
+    assert {voice.name for voice in first.listed} == {"mine", "stage"}
+    assert first.lexicon(None, "pt").words == {"Ana": "one"}
+    store.seconds = 120.0
+    assert await library.get(ada.id) is first
+    tables = ("voices", "lexicons")
+    await store.write(*(Statement(f"DELETE FROM {table}") for table in tables))
+    store.seconds = 180.0
+    assert not (await library.get(ada.id)).listed
+    assert not (await library.get(ada.id)).has_lexicons
+
+
+async def test_many_accounts_on_a_shared_database_do_not_wait_for_one_another(
+    store: WatchedStore, vault: Vault
+) -> None:
+    store.is_shared = True
+    library = Library(store, vault, TIES, AccountWords(store), {}, store.monotonic)
+    for number in range(100):
+        await library.get(str(number))
+    store.seconds, reads = 60.0, store.reads
+    await library.get("0")
+    assert store.reads - reads == 3
