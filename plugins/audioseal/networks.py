@@ -61,9 +61,6 @@ class Networks:
         # The package's own `streaming` reaches none of them, since they stand in containers of torch.
         self._parts = [part for part in generator.modules() if isinstance(part, StreamingModule)]
 
-    def __repr__(self) -> str:
-        return "<Networks>"
-
     def open_stream(self, payload: int) -> MarkedStream:
         return MarkedStream(self, payload)
 
@@ -109,9 +106,6 @@ class MarkedStream:
         bits = [payload >> place & 1 for place in range(BITS)]
         self._message = torch.tensor([bits])
         self._states = networks.new_states()
-
-    def __repr__(self) -> str:
-        return "<MarkedStream>"
 
     def add_mark(self, samples: Floats) -> Floats:
         return self._networks.mark(samples, self._message, self._states)

@@ -78,9 +78,6 @@ class Api:
         self._root = settings.base_url.rstrip("/").removesuffix("/v1")
         self._query = {"GroupId": settings.group_id} if settings.group_id else {}
 
-    def __repr__(self) -> str:
-        return "<Api of MiniMax>"
-
     @asynccontextmanager
     async def open(
         self, path: str, body: msgspec.Struct | HttpForm | Query, within_s: float

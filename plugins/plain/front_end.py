@@ -19,9 +19,6 @@ class PlainFrontEnd:
     revision = "1"
     is_quick = True
 
-    def __repr__(self) -> str:
-        return "<PlainFrontEnd>"
-
     def prepare(self, text: str, language: str, lexicon: Mapping[str, str]) -> tuple[Segment, ...]:
         """Prepare a text as `FrontEnd.prepare` says. The lexicon never applies to addresses."""
         draft = Draft(text)

@@ -70,9 +70,6 @@ class PocketModel:
     def __init__(self, threads: int = 1) -> None:
         self._threads = threads
 
-    def __repr__(self) -> str:
-        return "<PocketModel>"
-
     def join(self, spec: RowSpec[Spoken]) -> PocketRow:
         torch.set_num_threads(self._threads)  # counts for the thread that says it
         model, voice = spec.voice

@@ -46,9 +46,6 @@ class TextReader:
         }
         self._unknown = unknown_token(self._tokenizer)
 
-    def __repr__(self) -> str:
-        return "<TextReader>"
-
     def chunks(self, text: str) -> tuple[Chunk, ...]:
         """Return the chunks of a text. Raise UnsupportedText."""
         # Half of a character cannot be written as UTF-8, and this one begins the names of marks.

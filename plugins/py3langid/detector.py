@@ -31,9 +31,6 @@ class LangidDetector:
     def __init__(self, classifier: Classifier) -> None:
         self._classifier = classifier
 
-    def __repr__(self) -> str:
-        return "<LangidDetector>"
-
     def detect(self, text: str) -> str | None:
         """Detect as `Detector.detect` says, in the first 2,000 characters."""
         return next(iter(self.rank(text)), None)

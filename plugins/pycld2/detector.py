@@ -64,9 +64,6 @@ Russian texts for Serbian.
 
 
 class Cld2Detector:
-    def __repr__(self) -> str:
-        return "<Cld2Detector>"
-
     def detect(self, text: str) -> str | None:
         """Detect as `Detector.detect` says, in the first 2,000 characters."""
         return next(iter(self.rank(text)), None)

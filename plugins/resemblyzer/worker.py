@@ -41,9 +41,6 @@ class ResemblyzerComparer:
         self._threads = max(1, threads)
         self._voice_activity = webrtcvad.Vad(_STRICTEST)
 
-    def __repr__(self) -> str:
-        return "<ResemblyzerComparer>"
-
     @property
     def scale(self) -> SpeakerScale:
         return SCALE

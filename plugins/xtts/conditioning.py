@@ -53,9 +53,6 @@ class VoiceMaker:
             norm="slaney",
         )
 
-    def __repr__(self) -> str:
-        return "<VoiceMaker>"
-
     def make(self, recordings: Sequence[bytes]) -> XttsVoice:
         """Make a voice of recordings, 16-bit mono at SAMPLE_HZ. Raise UnusableSample if all are too short."""
         settings = self._checkpoint.conditioning

@@ -93,9 +93,6 @@ class RedisWindows:
         self._bridge = bridge
         self._script = bridge.get_connection().register_script(_QUESTION)
 
-    def __repr__(self) -> str:
-        return "<RedisWindows>"
-
     async def count(self, limits: Sequence[Limit]) -> list[int] | FullWindow:
         return await self._ask("count", limits)
 

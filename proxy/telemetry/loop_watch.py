@@ -64,9 +64,6 @@ class LoopWatch:
         self._begin_beat()
         self._looking.start()
 
-    def __repr__(self) -> str:
-        return "<LoopWatch>"
-
     def close(self) -> None:
         self._ended.set()
         self._timer.cancel()

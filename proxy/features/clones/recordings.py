@@ -39,9 +39,6 @@ class CloneRecordings:
         self._grants = grants
         self._source = source
 
-    def __repr__(self) -> str:
-        return "<CloneRecordings>"
-
     async def terms(self, account: str, plans: Mapping[str, Plan]) -> Terms | None:
         """Return what an account may do now. None: its plan is not in force."""
         owner = await accounts.get(self._store, account)
