@@ -116,7 +116,8 @@ class Answer:
         with pace.resting():
             streamed = await self._streamed(pace)
             rate_hz = self.speech.sample_rate_hz
-            whole = await self._finished(AnswerFile(streamed, self.call.form, rate_hz), pace)
+            form = self.call.form_by(self.speech.engine)
+            whole = await self._finished(AnswerFile(streamed, form, rate_hz), pace)
         if self._promise is not None:
             self._promise.keep_used()
         # The sound was heard. From now on, its file is.

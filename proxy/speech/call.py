@@ -284,6 +284,10 @@ class SpeechCall(msgspec.Struct, frozen=True, eq=False):
         source = TRAINED if any(info.is_trained for info in models) else RULES
         return msgspec.structs.replace(form, source=source)
 
+    def form_by(self, speaker: str) -> OutputForm:
+        """Return the form of the answer if this is its speaker. What is spared gets no tag."""
+        return self.request.form if self.plan.spares(speaker) else self.form
+
     @property
     def sound_form(self) -> OutputForm:
         """The form that the speech is made in: PCM if it is filtered, which comes before encoding."""

@@ -150,11 +150,17 @@ class Pipeline:
             await self._close(call, answer)
 
     async def _close(self, call: SpeechCall, answer: Answer | None) -> None:
+        try:
+            if answer is not None:
+                await answer.close()
+        finally:
+            # Also if the client leaves meanwhile: some count on being told.
+            if call.tally.attempts:
+                self._note_end(call, answer)
+
+    def _note_end(self, call: SpeechCall, answer: Answer | None) -> None:
+        """Count what engines have spoken, and tell those who want to know of each answer."""
         tally = call.tally
-        if answer is not None:
-            await answer.close()
-        if not tally.attempts:
-            return  # no engine was asked
         if answer is not None:
             for note in self._ended:
                 note(call)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
+from functools import partial
+from weakref import ReferenceType, ref
 
 import msgspec
 from msgspec.structs import replace
@@ -20,7 +22,9 @@ from proxy.speech.source import Source
 from proxy.speech.speech_request import SpeechRequest
 
 _MOST_KEPT = 2000
-_MOST_LANGUAGES = 32
+_MOST_LANGUAGES = 8
+_MOST_EXTRA = 4096
+"""The most characters of fields beyond ours in a request whose plan is kept."""
 
 Concern = Callable[[SpeechRequest, SpeechPlan], OpenTap | None]
 """Tells whether an answer of this plan concerns it, and how its tap is opened then."""
@@ -42,16 +46,19 @@ class _Pattern(msgspec.Struct, frozen=True):
 
 class _Recent(msgspec.Struct, frozen=True, eq=False):
     """What was planned for a request with some texts, by the languages that they show, and everything that it
-    was made of besides the request and the account."""
+    was made of besides the request and the account. The library stays nobody's: see `_forget_with`."""
 
     terms: Terms
-    own: AccountLibrary
+    own: ReferenceType[AccountLibrary]
     revision: int
     voice: Voice
     patterns: dict[LanguageChoice, _Pattern]
 
     def is_for(self, terms: Terms, own: AccountLibrary, revision: int) -> bool:
-        return self.terms is terms and self.own is own and self.revision == revision
+        return self.terms is terms and self.own() is own and self.revision == revision
+
+
+_Key = tuple[str, SpeechRequest]
 
 
 class RecentPlans:
@@ -62,6 +69,8 @@ class RecentPlans:
     catalogue is the same. Terms and libraries are looked up every five seconds, and are other objects if
     anything has changed: an account that was changed has no use of what it was allowed before. A plan says
     where a clip would be, and never that there is one.
+
+    A library may be large, and has what was erased since: its plans go with it, and never keep it.
     """
 
     def __init__(
@@ -72,7 +81,7 @@ class RecentPlans:
         self._catalogue = catalogue
         self._source = source
         # The oldest go first. Texts are never kept.
-        self._recent: dict[tuple[str, SpeechRequest], _Recent] = {}
+        self._recent: dict[_Key, _Recent] = {}
 
     def __repr__(self) -> str:
         return f"<RecentPlans {len(self._recent)} kept>"
@@ -104,8 +113,9 @@ class RecentPlans:
         """
         if lent is not None:
             own = own.having(lent)
-        if lent is not None or request.cast or request.by_sentence or isinstance(request.lexicon, Mapping):
-            # Its parts follow from its text, or its words came with it.
+        is_own = lent is not None or isinstance(request.lexicon, Mapping) or _is_large(request)
+        if is_own or request.cast or request.by_sentence:
+            # Its parts follow from its text, or more came with it than is kept.
             plan = await self._planner.plan_in_thread(request, terms, own)
             pattern = self._pattern(caller.account, request, plan)
         else:
@@ -119,7 +129,8 @@ class RecentPlans:
                 # The revision came first: what changes while a thread plans must not be missed.
                 plan = await self._planner.plan_in_thread(request, terms, own)
                 pattern = self._pattern(caller.account, request, plan)
-                self._keep(key, _Recent(terms, own, revision, plan.voice, {}), pattern, request)
+                library = ref(own, partial(_forget_with, self._recent, key))
+                self._keep(key, _Recent(terms, library, revision, plan.voice, {}), pattern, own, request)
             else:
                 pattern, plan = known, known.plan_for(request)
         clip = None if pattern.clip is None else self._source.path(pattern.clip, request.text)
@@ -132,7 +143,7 @@ class RecentPlans:
         return _Pattern(plan, tuple(openers), clip)
 
     def _keep(
-        self, key: tuple[str, SpeechRequest], planned: _Recent, pattern: _Pattern, request: SpeechRequest
+        self, key: _Key, planned: _Recent, pattern: _Pattern, own: AccountLibrary, request: SpeechRequest
     ) -> None:
         """Keep the plan of a whole text in the language that it shows."""
         plan = pattern.plan
@@ -141,11 +152,22 @@ class RecentPlans:
         if not is_whole or plan.voice.cast or (part.language, part.source) != (choice.tag, choice.source):
             return
         recent = self._recent.pop(key, None)
-        if recent is None or not recent.is_for(planned.terms, planned.own, planned.revision):
+        if recent is None or not recent.is_for(planned.terms, own, planned.revision):
             recent = planned
         if len(recent.patterns) >= _MOST_LANGUAGES:
             recent.patterns.clear()
         recent.patterns[choice] = pattern
         while len(self._recent) >= _MOST_KEPT:
-            del self._recent[next(iter(self._recent))]
+            self._recent.pop(next(iter(self._recent)), None)
         self._recent[key] = recent
+
+
+def _forget_with(kept: dict[_Key, _Recent], key: _Key, library: ReferenceType[AccountLibrary]) -> None:
+    """Forget what was planned for a library that nobody has any more."""
+    recent = kept.get(key)
+    if recent is not None and recent.own is library:
+        del kept[key]
+
+
+def _is_large(request: SpeechRequest) -> bool:
+    return bool(request.extra) and sum([len(value) for _, value in request.extra]) > _MOST_EXTRA

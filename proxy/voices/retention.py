@@ -56,11 +56,13 @@ class VoiceUse:
     async def write(self) -> None:
         if not self._ids:
             return
-        ids, self._ids = self._ids, set()
-        now = await self._store.now()
-        day = now - now % DAY_US
-        new = [id_ for id_ in ids if (id_, day) not in self._noted]
+        ids: set[str] = set()
         try:
+            # The time first: if nobody tells it, all that spoke is noted the next time.
+            now = await self._store.now()
+            ids, self._ids = self._ids, set()
+            day = now - now % DAY_US
+            new = [id_ for id_ in ids if (id_, day) not in self._noted]
             await voices.note_used(self._store, new, day)
         except StorageFailed as error:
             self._ids |= ids

@@ -15,7 +15,7 @@ import pytest
 
 from proxy.app import open_worker
 from proxy.audio.encode import open_encoder
-from proxy.audio.formats import OutputForm
+from proxy.audio.formats import COMMENT, OutputForm
 from proxy.config import config_toml
 from speech_engine import Encoded, EngineFailed, Event, Finished, SpeechJob, Started
 from tests.features.marks.marks import hum, hums
@@ -242,3 +242,18 @@ async def test_a_new_key_makes_new_clips(tmp_path: Path) -> None:
         keys.write_text("AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\n" + keys.read_text())
         server.worker.revise(config_toml.load(tmp_path / "config.toml", {}))
         assert await is_marked(server, "mp3", "miss", "one part by one engine")
+
+
+@pytest.mark.parametrize("format_", ["wav", "opus", "flac"])
+async def test_a_tag_is_in_what_is_marked_and_nowhere_else(tmp_path: Path, format_: str) -> None:
+    """In one part, who speaks decides, whoever stands by."""
+    async with serving(tmp_path, Row("cloud", "local", True, False, MARK)) as (server, engines):
+        body = {"model": "m", "voice": "both", "input": "Hello there.", "response_format": format_}
+        for due in (False, True):
+            engines["one"].fails = due
+            for cache in ("miss", "hit"):
+                answer = await server.ask("POST", "/v1/audio/speech", body={**body, "cache": True})
+                assert answer.headers["x-voxgate-cache"] == cache
+                assert ("x-voxgate-mark" in answer.headers) == due
+                assert (COMMENT.encode() in answer.content) == due
+            body["input"] = "Good bye then."

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import gc
 from pathlib import Path
+from typing import TypeVar
+from weakref import ref
 
 import pytest
 
+from proxy.catalogue.library import Library
 from proxy.engines.cloud_engine import CloudEngine
 from proxy.speech.planning import Planner
 from proxy.speech.recent_plans import RecentPlans
@@ -21,6 +25,13 @@ cache = true
 engines = ["two"]
 cache = true
 """
+
+M = TypeVar("M")
+
+
+def memory_of(server: Inside, kind: type[M]) -> M:
+    """Return the worker's memory of this kind, of those that an erasure reaches."""
+    return next(each for each in erasure_of(server.worker).things.memories if isinstance(each, kind))
 
 
 @pytest.fixture
@@ -142,3 +153,29 @@ async def test_a_voice_that_is_forgotten_leaves_no_plan(tmp_path: Path, planned:
         for voice in ("ana", "ben"):
             await ask(server, voice=voice)
     assert len(planned) == 3
+
+
+async def test_a_plan_does_not_keep_the_library_that_it_was_made_for(tmp_path: Path) -> None:
+    """It may be large, and has the names of voices that were erased since."""
+    async with speaking(tmp_path, Scripted(*spoken(0.5))) as server:
+        library, plans = memory_of(server, Library), memory_of(server, RecentPlans)
+        for number in range(3):
+            await ask(server, cache=False, seed=number)
+        own = ref(await library.get(server.account.id))
+        assert repr(plans) == "<RecentPlans 3 kept>"
+        library.forget(server.account.id)
+        gc.collect()
+        assert own() is None
+        assert repr(plans) == "<RecentPlans 0 kept>"
+        await ask(server, cache=False)
+        assert repr(plans) == "<RecentPlans 1 kept>"
+
+
+async def test_a_request_with_large_fields_of_others_leaves_nothing(tmp_path: Path) -> None:
+    names = [f"field{number}" for number in range(3)]
+    engine = Scripted(*spoken(0.5), client_fields=tuple(names))
+    async with speaking(tmp_path, engine) as server:
+        await ask(server, **dict.fromkeys(names, "x" * 3000))
+        assert repr(memory_of(server, RecentPlans)) == "<RecentPlans 0 kept>"
+        await ask(server, **dict.fromkeys(names, "x" * 300))
+        assert repr(memory_of(server, RecentPlans)) == "<RecentPlans 1 kept>"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import AsyncGenerator, Callable, Iterable
 from pathlib import Path
 
 import pytest
@@ -22,7 +22,7 @@ from proxy.speech.call import OpenTap, SpeechCall
 from proxy.speech.pipeline import Delivery
 from proxy.speech.speech_stream import Speech
 from proxy.speech.tap import NO_TAPS, Tap, Taps
-from speech_engine import EngineError, EngineFailed, UnsupportedText
+from speech_engine import EngineError, EngineFailed, Event, SpeechJob, UnsupportedText
 from tests.proxy.api.inside import Inside, inside
 from tests.proxy.api.scripted import Scripted, spoken
 
@@ -189,6 +189,35 @@ async def test_taps_end_when_the_client_leaves(tmp_path: Path) -> None:
         with pytest.raises(asyncio.CancelledError):
             await answer(server, lambda _: Ends(heard), takes=leave)
     assert heard == ["CancelledError"]
+
+
+async def test_an_answer_is_counted_if_its_client_leaves_while_it_is_closed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    closing, told = asyncio.Event(), list[str]()
+
+    class SlowToEnd(Scripted):
+        async def speak(self, job: SpeechJob) -> AsyncGenerator[Event, None]:
+            try:
+                for event in spoken(2.0):
+                    yield event
+            finally:
+                closing.set()
+                await asyncio.sleep(0.05)
+
+    def break_off(_answer: Answer) -> None:
+        raise EngineFailed("enough")
+
+    async with inside(tmp_path, CONFIG, {"one": SlowToEnd()}) as server:
+        monkeypatch.setattr(server.worker.pipeline, "_ended", (lambda call: told.append(call.id),))
+        answering = asyncio.create_task(answer(server, takes=break_off))
+        await closing.wait()
+        answering.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await answering
+        counted = server.worker.metrics.text()
+    assert told == ["req_1"]
+    assert 'voxgate_speech_seconds_total{engine="one",model="m"}' in counted
 
 
 class Ends(Tap):

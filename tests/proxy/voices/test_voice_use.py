@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -17,10 +18,16 @@ from tests.proxy.kept.owned import add_voice
 
 
 class CountedStore(SqliteStore):
-    """A store that counts what is written to it, and fails while it is away."""
+    """A store that counts what is written to it, and fails while it is away, or does not know the time."""
 
     writes = 0
     is_away = False
+    has_clock = True
+
+    async def now(self) -> int:
+        if not self.has_clock:
+            raise StorageFailed("no clock")
+        return await super().now()
 
     async def write(self, *statements: Statement) -> list[list[Row]]:
         if self.is_away:
@@ -74,6 +81,21 @@ async def test_a_voice_is_written_once_a_day_and_what_failed_with_the_next_note(
     use.note(Voice(id="mix", name="mix", mix=((two, 1.0),)))
     await use.write()
     assert (await used(store, two) is not None, store.writes) == (True, 2)
+
+
+async def test_a_voice_that_spoke_is_noted_after_the_database_did_not_tell_the_time(
+    store: CountedStore,
+) -> None:
+    """It would be erased as unused."""
+    one = await add_voice(store, "acc_a")
+    use = VoiceUse(store)
+    use.note(Voice(id="mix", name="mix", mix=((one, 1.0),)))
+    store.has_clock = False
+    with suppress(StorageFailed):
+        await use.write()
+    store.has_clock = True
+    await use.write()
+    assert await used(store, one) is not None
 
 
 async def test_a_voice_ends_so_many_days_after_it_was_made_or_last_spoke(store: CountedStore) -> None:
