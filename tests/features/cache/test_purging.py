@@ -157,7 +157,7 @@ async def test_those_who_wait_are_not_given_what_was_purged(tmp_path: Path) -> N
 async def test_a_worker_that_had_not_heard_of_it_yet_is_purged_once_more(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, what: str
 ) -> None:
-    monkeypatch.setattr("proxy.features.cache.cache._KNOWN_S", 1.5)
+    monkeypatch.setattr("proxy.features.cache.cache._KNOWN_S", 3.0)
     async with speaking(tmp_path, Scripted(*spoken(0.5))) as server:
         await purge(server, what)
         await ask(server, lexicon=WORDS)
@@ -270,7 +270,7 @@ async def test_a_file_that_could_not_be_removed_is_removed_by_the_second_purge(
             raise failures.pop()
         await remove(folder, names)
 
-    monkeypatch.setattr("proxy.features.cache.cache._KNOWN_S", 1.5)
+    monkeypatch.setattr("proxy.features.cache.cache._KNOWN_S", 3.0)
     async with speaking(tmp_path, Scripted(*spoken(0.5))) as server:
         await ask(server)
         await landed(tmp_path)

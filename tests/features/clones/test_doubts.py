@@ -16,8 +16,7 @@ LATE = "fakeCloneLate"
 
 
 @pytest.fixture
-async def rig(store: Store, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[CloneRig]:
-    monkeypatch.setattr("plugins.elevenlabs.cloning._UPLOAD_S", 0.3)
+async def rig(store: Store) -> AsyncIterator[CloneRig]:
     async with clone_rig(store) as opened:
         yield opened
 
@@ -27,7 +26,9 @@ async def wish_without_answer(rig: CloneRig) -> tuple[OwnedVoice, str]:
     rig.providers["elevenlabs"].fail("hang_before", path=ADD["elevenlabs"])
     voice = await owned_voice(rig.store)
     id_ = await rig.want(voice, "elevenlabs")
-    await rig.step()
+    with pytest.MonkeyPatch.context() as impatient:
+        impatient.setattr("plugins.elevenlabs.cloning._UPLOAD_S", 0.3)
+        await rig.step()
     await rig.store.write(Statement("UPDATE bindings SET due = 0"))
     return voice, id_
 

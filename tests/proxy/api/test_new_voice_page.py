@@ -102,7 +102,11 @@ def test_a_voice_is_recorded_agreed_to_made_heard_and_deleted(
     page: Tab, server: Server, key: str, tmp_path: Path
 ) -> None:
     fill(page, "own-name", "Ana")
-    assert record(page, "sample", 6.5).endswith("Its length and level are good.")
+    told = record(page, "sample", 6.5)
+    # A browser that gets no processor loses sound, and the page says so: one speaks again, and longer.
+    while told.endswith("6 to 30 seconds are better."):
+        told = record(page, "sample", 20.0)
+    assert told.endswith("Its length and level are good.")
     assert "I consent to voxgate" in str(page.run("at('phrase').textContent"))
     record(page, "reading", 3.5)
     assert page.run(MICROPHONE_IS_FREE)

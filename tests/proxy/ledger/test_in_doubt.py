@@ -338,9 +338,9 @@ async def test_a_settlement_is_not_waited_for_beyond_its_one_deadline(
     ledger: Ledger, lossy: LossyStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """However many tries there are; and who has waited that long does not wait again on leaving."""
-    monkeypatch.setattr("proxy.ledger.pending_writes.WITHIN_S", 0.2)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(15):
         async with holding(ledger, wanted()) as hold:
+            monkeypatch.setattr("proxy.ledger.pending_writes.WITHIN_S", 0.2)
             heard(hold, 4)
             lossy.fates.append("held back")
             with pytest.raises(StorageUnreachable):
@@ -359,8 +359,8 @@ async def test_a_settlement_is_not_waited_for_beyond_its_one_deadline(
 async def test_an_answer_that_is_lost_after_the_deadline_leaves_no_charge(
     ledger: Ledger, lossy: LossyStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("proxy.ledger.pending_writes.WITHIN_S", 0.2)
     async with holding(ledger, wanted()) as hold:
+        monkeypatch.setattr("proxy.ledger.pending_writes.WITHIN_S", 0.2)
         heard(hold, 4)
         lossy.fates.append("lost late")
         with pytest.raises(StorageUnreachable):
