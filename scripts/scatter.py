@@ -71,7 +71,7 @@ FEATURES = (
         (
             "proxy/api/reference_speech.py",
             "proxy/api/voice*.py",
-            "proxy/api_admin/voices.py",
+            "proxy/api/admin_voices.py",
             "proxy/catalogue/library_editor.py",
             "proxy/catalogue/saved_voices.py",
             "proxy/catalogue/sealed_voices.py",

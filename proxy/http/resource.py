@@ -10,9 +10,11 @@ import inspect
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Literal, TypedDict, TypeVar, Unpack
 
+from starlette.requests import Request
 from starlette.responses import Response
 
-from proxy.http.endpoint import Access, Endpoint, Failure, Header, Pace, Query, Struct, json
+from proxy.access.callers import caller_of
+from proxy.http.endpoint import Access, Endpoint, Failure, Header, Pace, Query, Struct, is_admin_path, json
 
 _DECLARED = "declared"
 
@@ -79,3 +81,8 @@ class Resource:
             for name, method in vars(type(self)).items()
             for declared in getattr(method, _DECLARED, ())
         ]
+
+
+def account_of(request: Request) -> str | None:
+    """Return the caller's account under /v1, and None under /admin, where nothing has to be the caller's."""
+    return None if is_admin_path(request.scope["path"]) else caller_of(request.scope).account
