@@ -86,6 +86,17 @@ class Accounts(Resource):
         self._store = admin_tools.store
         self._config = admin_tools.config
 
+    @answers("GET", "/admin/accounts", AccountList, queries=PAGE, failures=(InvalidRequest,))
+    async def list_accounts(self, request: Request) -> Response:
+        """All accounts, the newest first"""
+        store = self._store
+        listed = await page(
+            request,
+            lambda id_: accounts.place_of(store, id_),
+            lambda place, limit: accounts.page(store, place, limit),
+        )
+        return listed.answer(AccountList, shown)
+
     @answers(
         "POST",
         "/admin/accounts",
@@ -108,17 +119,6 @@ class Accounts(Resource):
         except AlreadyExists:
             raise Conflict(f"There is an account with the name '{new.name}' already.", param="name") from None
         return reply(shown(created), 201)
-
-    @answers("GET", "/admin/accounts", AccountList, queries=PAGE, failures=(InvalidRequest,))
-    async def list_accounts(self, request: Request) -> Response:
-        """All accounts, the newest first"""
-        store = self._store
-        listed = await page(
-            request,
-            lambda id_: accounts.place_of(store, id_),
-            lambda place, limit: accounts.page(store, place, limit),
-        )
-        return listed.answer(AccountList, shown)
 
     @answers("GET", "/admin/accounts/{id:path}", AccountDetails, failures=(NotFound,))
     async def get_account(self, request: Request) -> Response:

@@ -75,6 +75,19 @@ class Keys(Resource):
         self._store = admin_tools.store
         self._callers = admin_tools.callers
 
+    @answers(
+        "GET", "/admin/keys", KeyList, queries=(ACCOUNT_QUERY, *PAGE), failures=(InvalidRequest, NotFound)
+    )
+    async def list_keys(self, request: Request) -> Response:
+        """Keys, without their secrets, the newest first"""
+        account = await self._admin_tools.query_account(request)
+        listed = await page(
+            request,
+            lambda id_: key_records.place_of(self._store, id_, account),
+            lambda place, limit: key_records.page(self._store, account, place, limit),
+        )
+        return listed.answer(KeyList, shown)
+
     @answers("POST", "/admin/keys", MintedKey, status=201, body=NewKey, failures=(*BODY_FAILURES, NotFound))
     async def create_key(self, request: Request) -> Response:
         """Make a key; its secret is shown this once"""
@@ -92,19 +105,6 @@ class Keys(Resource):
         )
         secret = api_key.mint()
         return _minted(await key_records.create(self._store, secret, record, act), secret)
-
-    @answers(
-        "GET", "/admin/keys", KeyList, queries=(ACCOUNT_QUERY, *PAGE), failures=(InvalidRequest, NotFound)
-    )
-    async def list_keys(self, request: Request) -> Response:
-        """Keys, without their secrets, the newest first"""
-        account = await self._admin_tools.query_account(request)
-        listed = await page(
-            request,
-            lambda id_: key_records.place_of(self._store, id_, account),
-            lambda place, limit: key_records.page(self._store, account, place, limit),
-        )
-        return listed.answer(KeyList, shown)
 
     @answers("DELETE", "/admin/keys/{id}", KeyEntry, failures=(NotFound,))
     async def revoke_key(self, request: Request) -> Response:

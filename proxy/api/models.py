@@ -67,15 +67,6 @@ class Models(Resource):
         """The aliases and every engine/model that the caller's plan may use"""
         return reply(ModelList(data=self._all(request)))
 
-    @answers(
-        "GET", "/v1/audio/models", AudioModelList, access="catalogue", failures=(NotAllowed,), pace="list"
-    )
-    async def list_audio_models(self, request: Request) -> Response:
-        """The same models, each with a name"""
-        models = self._all(request)
-        named = [NamedModel(**msgspec.structs.asdict(model), name=model.id) for model in models]
-        return reply(AudioModelList(data=named, models=named))
-
     @answers("GET", "/v1/models/{id:path}", ModelEntry, failures=(NotAllowed, NotFound))
     async def get_model(self, request: Request) -> Response:
         """One model"""
@@ -88,6 +79,15 @@ class Models(Resource):
             param="model",
             code="model_not_found",
         )
+
+    @answers(
+        "GET", "/v1/audio/models", AudioModelList, access="catalogue", failures=(NotAllowed,), pace="list"
+    )
+    async def list_audio_models(self, request: Request) -> Response:
+        """The same models, each with a name"""
+        models = self._all(request)
+        named = [NamedModel(**msgspec.structs.asdict(model), name=model.id) for model in models]
+        return reply(AudioModelList(data=named, models=named))
 
     def _all(self, request: Request) -> list[ModelEntry]:
         """Raise NotAllowed if the caller's plan is not in force."""

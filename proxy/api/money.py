@@ -137,6 +137,24 @@ class Money(Resource):
         return await self._moved(account, await movements.correct(self._ledger, account.id, amount, reason))
 
     @answers(
+        "GET",
+        "/admin/accounts/{id:path}/entries",
+        EntryList,
+        queries=PAGE,
+        failures=(InvalidRequest, NotFound),
+    )
+    async def list_entries(self, request: Request) -> Response:
+        """Every movement of an account's credits, the newest first"""
+        account = (await self._admin_tools.account(request.path_params["id"])).id
+        store = self._ledger.store
+        listed = await page(
+            request,
+            lambda id_: entries.place_of(store, id_, account),
+            lambda place, limit: entries.of_account(store, account, at=place.at, id_=place.id, limit=limit),
+        )
+        return listed.answer(EntryList, _shown)
+
+    @answers(
         "POST",
         "/admin/requests/{id}/refund",
         Refund,
@@ -165,24 +183,6 @@ class Money(Resource):
             balance=await self._balance(account),
         )
         return reply(refund, 201)
-
-    @answers(
-        "GET",
-        "/admin/accounts/{id:path}/entries",
-        EntryList,
-        queries=PAGE,
-        failures=(InvalidRequest, NotFound),
-    )
-    async def list_entries(self, request: Request) -> Response:
-        """Every movement of an account's credits, the newest first"""
-        account = (await self._admin_tools.account(request.path_params["id"])).id
-        store = self._ledger.store
-        listed = await page(
-            request,
-            lambda id_: entries.place_of(store, id_, account),
-            lambda place, limit: entries.of_account(store, account, at=place.at, id_=place.id, limit=limit),
-        )
-        return listed.answer(EntryList, _shown)
 
     @answers("GET", "/admin/ledger", VerifyResult)
     async def verify_ledger(self, _request: Request) -> Response:

@@ -142,6 +142,12 @@ class Lexicons(Resource):
         account, name = caller_of(request.scope).account, request.path_params["name"]
         return reply(_entry(await self._keeper.put(account, name, words)))
 
+    @answers("DELETE", "/v1/lexicons/{name}", DeletedLexicon, failures=(NotFound,))
+    async def delete_lexicon(self, request: Request) -> Response:
+        """Delete a lexicon of the account's own"""
+        account, name = caller_of(request.scope).account, request.path_params["name"]
+        return reply(DeletedLexicon(name=await self._keeper.delete(account, name)))
+
     @answers(
         "PUT",
         "/admin/lexicons/{name}",
@@ -160,12 +166,6 @@ class Lexicons(Resource):
             request, "lexicon.set", name[:64], account.id, words=len(words)
         )
         return reply(_entry(await self._keeper.put(account.id, name, words, act)))
-
-    @answers("DELETE", "/v1/lexicons/{name}", DeletedLexicon, failures=(NotFound,))
-    async def delete_lexicon(self, request: Request) -> Response:
-        """Delete a lexicon of the account's own"""
-        account, name = caller_of(request.scope).account, request.path_params["name"]
-        return reply(DeletedLexicon(name=await self._keeper.delete(account, name)))
 
     @answers(
         "DELETE",
