@@ -36,7 +36,6 @@ FEATURES = (
     Feature(
         "consents",
         (
-            "proxy/cli/consents.py",
             "proxy/config/consent.py",
             "proxy/features/consents/*.py",
         ),
@@ -45,7 +44,6 @@ FEATURES = (
     Feature(
         "lexicons",
         (
-            "proxy/cli/lexicons.py",
             "proxy/config/lexicons.py",
             "proxy/features/lexicons/*.py",
         ),
@@ -58,7 +56,7 @@ FEATURES = (
     ),
     Feature(
         "marks",
-        ("proxy/cli/detect.py", "proxy/cli/receipts.py", "proxy/features/marks/*.py"),
+        ("proxy/features/marks/*.py",),
         r"receipts|manifests|config\.marking|voxgate_manifests\w*|/marks|/content_provenance_checks",
     ),
     Feature(
