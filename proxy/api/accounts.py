@@ -17,9 +17,9 @@ from proxy.api.balance import Balance, ShownCycle
 from proxy.api.keys import KeyEntry
 from proxy.config.sections import Config
 from proxy.errors import Conflict, InvalidRequest, NotFound
-from proxy.http.body import BODY_FAILURES, Name, body
-from proxy.http.lists import MOST, PAGE, Listing, iso, iso_or_none, page
-from proxy.http.replies import reply
+from proxy.http.body import Name, body
+from proxy.http.lists import MOST, PAGE, Listing, iso_or_none, page
+from proxy.http.replies import reply, shown_as
 from proxy.http.resource import Resource, answers
 from proxy.storage import accounts, key_records
 from proxy.storage.accounts import Account, Change, Overtaken
@@ -97,14 +97,7 @@ class Accounts(Resource):
         )
         return listed.answer(AccountList, shown)
 
-    @answers(
-        "POST",
-        "/admin/accounts",
-        AccountEntry,
-        status=201,
-        body=NewAccount,
-        failures=(*BODY_FAILURES, Conflict),
-    )
+    @answers("POST", "/admin/accounts", AccountEntry, status=201, body=NewAccount, failures=(Conflict,))
     async def create_account(self, request: Request) -> Response:
         """Make an account"""
         new = await body(request, NewAccount)
@@ -136,11 +129,7 @@ class Accounts(Resource):
         return reply(whole)
 
     @answers(
-        "POST",
-        "/admin/accounts/{id:path}",
-        AccountEntry,
-        body=AccountChange,
-        failures=(*BODY_FAILURES, NotFound, Conflict),
+        "POST", "/admin/accounts/{id:path}", AccountEntry, body=AccountChange, failures=(NotFound, Conflict)
     )
     async def change_account(self, request: Request) -> Response:
         """Change an account's plan, or what is agreed with it alone"""
@@ -189,15 +178,8 @@ class Accounts(Resource):
 
 
 def shown(account: Account) -> AccountEntry:
-    return AccountEntry(
-        id=account.id,
-        name=account.name,
-        plan=account.plan,
-        created=iso(account.created),
-        closed=iso_or_none(account.closed),
-        anchor=iso(account.anchor),
-        agreed=account_overrides.shown(account.agreed),
-    )
+    times = {name: iso_or_none(getattr(account, name)) for name in ("created", "closed", "anchor")}
+    return shown_as(AccountEntry, account, agreed=account_overrides.shown(account.agreed), **times)
 
 
 def _check_name(name: str) -> None:

@@ -13,7 +13,7 @@ from policies.limits import OF_KEYS, Caps, with_limits
 from proxy.api.admin_tools import ACCOUNT_QUERY, AdminTools
 from proxy.api.balance import ShownCaps
 from proxy.errors import InvalidRequest, NotFound
-from proxy.http.body import BODY_FAILURES, AccountName, Label, body, can_be_named
+from proxy.http.body import AccountName, Label, body, can_be_named
 from proxy.http.lists import PAGE, Listing, iso, iso_or_none, page
 from proxy.http.replies import reply
 from proxy.http.resource import Resource, answers
@@ -88,7 +88,7 @@ class Keys(Resource):
         )
         return listed.answer(KeyList, shown)
 
-    @answers("POST", "/admin/keys", MintedKey, status=201, body=NewKey, failures=(*BODY_FAILURES, NotFound))
+    @answers("POST", "/admin/keys", MintedKey, status=201, body=NewKey, failures=(NotFound,))
     async def create_key(self, request: Request) -> Response:
         """Make a key; its secret is shown this once"""
         new = await body(request, NewKey)
@@ -117,10 +117,7 @@ class Keys(Resource):
 
     @answers("POST", "/admin/keys/{id}/rotate", MintedKey, status=201, failures=(InvalidRequest, NotFound))
     async def rotate_key(self, request: Request) -> Response:
-        """Replace a key by a new one with the same rights
-
-        Make a new key like the old one, and revoke the old one.
-        """
+        """Replace a key by a new one with the same rights"""
         key = await self._get(request.path_params["id"])
         act = await self._admin_tools.audit_row(
             request, "key.rotated", new_id("key"), key.account, replaces=key.id

@@ -14,7 +14,6 @@ from proxy.api.balance import Balance
 from proxy.config import credits
 from proxy.errors import Conflict, InvalidRequest, NotFound
 from proxy.http.body import (
-    BODY_FAILURES,
     Name,
     NeededReason,
     ReasonText,
@@ -25,7 +24,7 @@ from proxy.http.body import (
     micro,
 )
 from proxy.http.lists import PAGE, Listing, iso, page
-from proxy.http.replies import reply
+from proxy.http.replies import reply, shown_as
 from proxy.http.resource import Resource, answers
 from proxy.ledger import movements, verify
 from proxy.ledger.movements import Reason
@@ -105,7 +104,7 @@ class Money(Resource):
         MovedEntry,
         status=201,
         body=NewGrant,
-        failures=(*BODY_FAILURES, NotFound, Conflict),
+        failures=(NotFound, Conflict),
     )
     async def grant_credits(self, request: Request) -> Response:
         """Give an account extra credits. They do not expire."""
@@ -123,7 +122,7 @@ class Money(Resource):
         MovedEntry,
         status=201,
         body=NewCorrection,
-        failures=(*BODY_FAILURES, NotFound, Conflict),
+        failures=(NotFound, Conflict),
     )
     async def correct_credits(self, request: Request) -> Response:
         """Add or remove granted credits to fix a mistake."""
@@ -160,7 +159,7 @@ class Money(Resource):
         Refund,
         status=201,
         body=NewRefund,
-        failures=(*BODY_FAILURES, NotFound, Conflict),
+        failures=(NotFound, Conflict),
     )
     async def refund_request(self, request: Request) -> Response:
         """Refund a request, in full or in part. Only one refund is possible."""
@@ -216,16 +215,11 @@ def _details(amount: int, reason: str) -> dict[str, Any]:
 
 def _shown(entry: Entry) -> ShownEntry:
     is_granted = entry.pool == GRANTED
-    return ShownEntry(
-        id=entry.id,
-        account=entry.account,
+    return shown_as(
+        ShownEntry,
+        entry,
         at=iso(entry.at),
-        kind=entry.kind,
         credits=credits.number(entry.amount),
         pool="granted" if is_granted else "allowance",
         cycle=None if is_granted else iso(entry.pool),
-        request=entry.request,
-        reference=entry.reference,
-        reason=entry.reason,
-        actor=entry.actor,
     )

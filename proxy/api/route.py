@@ -15,7 +15,7 @@ from proxy.api import account_overrides
 from proxy.api.admin_tools import AdminTools
 from proxy.catalogue.library import Library
 from proxy.errors import Conflict, ErrorDetail, NotFound, UpstreamFailed
-from proxy.http.body import BODY_FAILURES, AccountName, raw_body
+from proxy.http.body import AccountName, raw_body
 from proxy.http.replies import reply
 from proxy.http.resource import Resource, answers
 from proxy.speech import speech_request
@@ -113,7 +113,7 @@ class Explanations(Resource):
         "/admin/route/explain",
         RouteAnswer,
         body=RouteQuestion,
-        failures=(*BODY_FAILURES, NotFound, Conflict, UpstreamFailed),
+        failures=(NotFound, Conflict, UpstreamFailed),
     )
     async def explain_route(self, request: Request) -> Response:
         """Show which model would speak a request, and what every filter says. Nothing is spoken."""

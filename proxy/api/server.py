@@ -12,7 +12,7 @@ from starlette.responses import Response
 from proxy import __version__
 from proxy.config.sections import Config
 from proxy.errors import InvalidRequest, NotFound
-from proxy.http.body import BODY_FAILURES, body
+from proxy.http.body import body
 from proxy.http.replies import reply
 from proxy.http.resource import Resource, answers
 from proxy.storage.tombstones import Tombstone
@@ -87,13 +87,7 @@ class ServerEndpoints(Resource):
             raise InvalidRequest(result.refusal, param="config")
         return reply(Reloaded(changed=result.changed, needs_restart=result.needs_restart))
 
-    @answers(
-        "POST",
-        "/admin/engines/{name}/switch",
-        SwitchedEngine,
-        body=SwitchEngine,
-        failures=(*BODY_FAILURES, NotFound),
-    )
+    @answers("POST", "/admin/engines/{name}/switch", SwitchedEngine, body=SwitchEngine, failures=(NotFound,))
     async def switch_engine(self, request: Request) -> Response:
         """Load, unload or restart an engine"""
         name = request.path_params["name"]

@@ -11,7 +11,7 @@ from starlette.responses import Response
 
 from proxy.api.admin_tools import AdminTools
 from proxy.errors import InvalidRequest
-from proxy.http.body import BODY_FAILURES, body
+from proxy.http.body import body
 from proxy.http.replies import reply
 from proxy.http.resource import Resource, answers
 from proxy.kept.master_rotation import RotationStep, rotate_some
@@ -49,9 +49,7 @@ class VaultRotation(Resource):
     def __init__(self, admin_tools: AdminTools) -> None:
         self._admin_tools = admin_tools
 
-    @answers(
-        "POST", "/admin/vault/rotations", Rotation, body=NextRows, failures=(*BODY_FAILURES, InvalidRequest)
-    )
+    @answers("POST", "/admin/vault/rotations", Rotation, body=NextRows, failures=(InvalidRequest,))
     async def rotate_master_key(self, request: Request) -> Response:
         """Wrap some keys anew with the newest master key"""
         asked = await body(request, NextRows)

@@ -15,7 +15,7 @@ import typer
 
 from proxy.cli.admin_requests import answer_to, failures
 from proxy.cli.options import ConfigFile, Printed
-from proxy.commands.command import Command, Group, Told
+from proxy.commands.command import Command, Group, KnownAnswer
 from proxy.commands.tables import Form, print_answer
 
 
@@ -56,7 +56,7 @@ def runner(command: Command) -> Callable[..., None]:
 def _run(command: Command, config_file: Path | None, form: Form, given: dict[str, Any]) -> int:
     """Ask, print the answer, and return the command's status."""
     asked = command.ask(**given)
-    if isinstance(asked, Told):
+    if isinstance(asked, KnownAnswer):
         print_answer(asked.answer, form, command.show)
         return asked.status
     try:

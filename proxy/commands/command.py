@@ -42,14 +42,14 @@ class Ask(NamedTuple):
     failed: int = 1
 
 
-class Told(NamedTuple):
+class KnownAnswer(NamedTuple):
     """An answer for which nobody needs to be asked, and the command's status."""
 
     answer: Any
     status: int = 0
 
 
-Asking = Callable[..., Ask | Told]
+Asking = Callable[..., Ask | KnownAnswer]
 A = TypeVar("A", bound=Asking)
 
 

@@ -14,6 +14,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from proxy.access.callers import caller_of
+from proxy.http.body import BODY_FAILURES
 from proxy.http.endpoint import Access, Endpoint, Failure, Header, Pace, Query, Struct, is_admin_path, json
 
 _DECLARED = "declared"
@@ -48,8 +49,10 @@ def answers(
 ) -> Callable[[Method], Method]:
     """Declare that a method answers this path: with one of the structs as JSON, or with one of the media.
 
-    `name` and `summary` are for a second path of the same method.
+    `name` and `summary` are for a second path of the same method. What a body may fail with needs no word.
     """
+    if details.keys() & {"body", "form", "files"}:
+        details["failures"] = (*BODY_FAILURES, *details.get("failures", ()))
     given = {**(json(*structs) if structs else {}), **dict.fromkeys(media, ())}
 
     def declare(method: Method) -> Method:

@@ -17,9 +17,9 @@ from proxy.features.clones.comparison import CloneDifferences, clone_again, comp
 from proxy.features.clones.orders import CloneOrders
 from proxy.features.clones.records import BindingRecord
 from proxy.features.clones.rules import State
-from proxy.http.body import BODY_FAILURES, body
+from proxy.http.body import body
 from proxy.http.lists import iso, iso_or_none
-from proxy.http.replies import reply
+from proxy.http.replies import reply, shown_as
 from proxy.http.resource import Resource, answers
 
 
@@ -109,7 +109,7 @@ class Clones(Resource):
         status=201,
         body=NewClone,
         queries=(ACCOUNT_QUERY,),
-        failures=(*BODY_FAILURES, NotAllowed, NotFound, Conflict, UpstreamFailed),
+        failures=(NotAllowed, NotFound, Conflict, UpstreamFailed),
     )
     async def clone_voice(self, request: Request) -> Response:
         """Have a voice cloned by an engine's provider. That may cost money"""
@@ -134,9 +134,7 @@ class Clones(Resource):
         """What providers have and the database does not know, and what they have lost"""
         return reply(Comparison(data=[self._differences(each) for each in await self._compared()]))
 
-    @answers(
-        "POST", "/admin/clones/differences", Comparison, body=Recloning, failures=(*BODY_FAILURES, Conflict)
-    )
+    @answers("POST", "/admin/clones/differences", Comparison, body=Recloning, failures=(Conflict,))
     async def reclone_lost(self, request: Request) -> Response:
         """Have all lost clones made anew. That costs money"""
         if not (await body(request, Recloning)).reclone:
@@ -164,18 +162,5 @@ class Clones(Resource):
 
 
 def _shown(row: BindingRecord) -> ShownClone:
-    return ShownClone(
-        id=row.id,
-        voice=row.voice,
-        account=row.account,
-        engine=row.engine,
-        credential=row.credential,
-        state=row.state,
-        name=row.name,
-        engine_voice=row.engine_voice,
-        tries=row.tries,
-        due=iso(row.due) if row.due else None,
-        made=iso_or_none(row.made),
-        used=iso_or_none(row.used),
-        error=row.error,
-    )
+    times = {"made": iso_or_none(row.made), "used": iso_or_none(row.used)}
+    return shown_as(ShownClone, row, due=iso(row.due) if row.due else None, **times)

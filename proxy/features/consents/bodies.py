@@ -15,6 +15,7 @@ from proxy.features.consents.keeper import NewConsent, OpenedConsent
 from proxy.http.body import AccountName, EngineNames, LanguageTag, Name, body
 from proxy.http.form import read_form
 from proxy.http.lists import Listing
+from proxy.http.replies import shown_as
 from proxy.speech import speech_request
 
 Statement = Annotated[str, Meta(min_length=1, max_length=2000, description="a text of 1 to 2000 characters")]
@@ -139,17 +140,14 @@ def new_consent(new: ConsentBody, recording: bytes | None, made_by: str) -> NewC
 
 def consent_entry(consent: OpenedConsent) -> ConsentEntry:
     record = consent.record
-    return ConsentEntry(
-        id=record.id,
+    return shown_as(
+        ConsentEntry,
+        record,
         name=consent.texts.name,
-        language=record.language,
         created_at=record.created // 1_000_000,
-        kind=record.kind,
         statement=consent.texts.statement or None,
-        digest=record.digest,
         duration_seconds=record.seconds,
         providers=None if record.providers is None else list(record.providers),
-        made_by=record.made_by,
     )
 
 

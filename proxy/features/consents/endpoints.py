@@ -29,7 +29,7 @@ from proxy.features.consents.bodies import (
     read_consent,
 )
 from proxy.features.consents.keeper import ConsentKeeper, OpenedConsent, check_providers
-from proxy.http.body import BODY_FAILURES, body
+from proxy.http.body import body
 from proxy.http.endpoint import Query
 from proxy.http.lists import PAGE, page
 from proxy.http.replies import reply
@@ -60,7 +60,7 @@ class Consents(Resource):
         body=ConsentBody,
         form=ConsentBody,
         files=("recording",),
-        failures=(*BODY_FAILURES, NotAllowed, NoPlace),
+        failures=(NotAllowed, NoPlace),
     )
     async def create_voice_consent(self, request: Request) -> Response:
         """Keep a speaker's consent: a recording of the phrase, or a statement"""
@@ -112,13 +112,7 @@ class Consents(Resource):
         """One consent"""
         return reply(consent_entry(await self._found(request)))
 
-    @answers(
-        "POST",
-        f"{_ROOT}/{{id}}",
-        ConsentEntry,
-        body=ConsentName,
-        failures=(*BODY_FAILURES, NotFound, Conflict),
-    )
+    @answers("POST", f"{_ROOT}/{{id}}", ConsentEntry, body=ConsentName, failures=(NotFound, Conflict))
     async def update_voice_consent(self, request: Request) -> Response:
         """Give a consent another name"""
         new, account = await body(request, ConsentName), caller_of(request.scope).account
@@ -156,7 +150,7 @@ class Consents(Resource):
         body=AccountConsentBody,
         form=AccountConsentBody,
         files=("recording",),
-        failures=(*BODY_FAILURES, NotFound, Conflict, NoPlace),
+        failures=(NotFound, Conflict, NoPlace),
     )
     async def create_consent(self, request: Request) -> Response:
         """Keep a consent for an account: a recording of the phrase, or a statement"""

@@ -19,9 +19,9 @@ from proxy.errors import Conflict, InvalidRequest, NotAllowed, NotFound
 from proxy.features.lexicons import records
 from proxy.features.lexicons.keeper import LexiconKeeper, no_lexicon
 from proxy.features.lexicons.records import LexiconStanding
-from proxy.http.body import BODY_FAILURES, AccountName, body
+from proxy.http.body import AccountName, body
 from proxy.http.lists import iso
-from proxy.http.replies import reply
+from proxy.http.replies import reply, shown_as
 from proxy.http.resource import Resource, account_of, answers
 from proxy.speech import speech_request
 
@@ -93,7 +93,7 @@ class DeletedLexicon(msgspec.Struct, frozen=True, kw_only=True):
     deleted: bool = True
 
 
-class Lexicons(Resource):
+class LexiconEndpoints(Resource):
     """The lexicons of accounts. The operator reads and changes those of any account."""
 
     def __init__(self, admin_tools: AdminTools, keeper: LexiconKeeper, shared: Mapping[str, Words]) -> None:
@@ -133,9 +133,7 @@ class Lexicons(Resource):
         account, name = await self._account(request), request.path_params["name"]
         return reply(await self._read(account, name))
 
-    @answers(
-        "PUT", "/v1/lexicons/{name}", LexiconEntry, body=LexiconBody, failures=(*BODY_FAILURES, NotAllowed)
-    )
+    @answers("PUT", "/v1/lexicons/{name}", LexiconEntry, body=LexiconBody, failures=(NotAllowed,))
     async def put_lexicon(self, request: Request) -> Response:
         """Replace the words of the account's lexicon, or make a new one"""
         words = await _read_words((await body(request, LexiconBody, MAX_BODY_BYTES)).words)
@@ -153,7 +151,7 @@ class Lexicons(Resource):
         "/admin/lexicons/{name}",
         LexiconEntry,
         body=NewLexicon,
-        failures=(*BODY_FAILURES, NotAllowed, NotFound, Conflict),
+        failures=(NotAllowed, NotFound, Conflict),
     )
     async def put_lexicon_of(self, request: Request) -> Response:
         """Replace the words of an account's lexicon, or make a new one"""
@@ -207,13 +205,7 @@ async def _read_words(sent: dict[str, str]) -> Words:
 
 
 def _entry(record: LexiconStanding) -> LexiconEntry:
-    return LexiconEntry(
-        name=record.name,
-        owner="account",
-        size=record.size,
-        revision=record.revision,
-        changed_at=iso(record.changed),
-    )
+    return shown_as(LexiconEntry, record, owner="account", changed_at=iso(record.changed))
 
 
 def _shared(name: str, words: Words) -> LexiconEntry:

@@ -21,15 +21,15 @@ from proxy.errors import InvalidRequest, MarksUnavailable, NoPlace
 from proxy.features.marks.checker import ProvenanceChecker
 from proxy.features.marks.findings import Examination, ManifestFinding, ManifestState, MarkFinding
 from proxy.features.marks.marker import day_of
-from proxy.http.body import BODY_FAILURES, open_body
+from proxy.http.body import open_body
 from proxy.http.form import MOST_FILE_BYTES, read_form
-from proxy.http.replies import reply
+from proxy.http.replies import reply, shown_as
 from proxy.http.resource import Resource, account_of, answers
 from speech_engine.mark import PAYLOAD_BITS
 
 MOST_MANIFEST_BYTES = 1024 * 1024
 _FILES: Mapping[str, int] = {"file": MOST_FILE_BYTES, "manifest": MOST_MANIFEST_BYTES}
-_FAILURES = (*BODY_FAILURES, NoPlace, MarksUnavailable)
+_FAILURES = (NoPlace, MarksUnavailable)
 
 Technique = Literal["inaudible_mark", "c2pa"]
 Outcome = Literal["detected", "not_detected"]
@@ -158,25 +158,9 @@ class MarkDetection(Resource):
         """
         examined = await self._examined(request, caller_of(request.scope).account)
         found = _manifest(examined.manifest)
-        results: list[C2paResult | MarkResult] = [
-            C2paResult(
-                outcome=found.outcome,
-                validation_state=found.validation_state,
-                issuer=found.issuer,
-                generated_at=found.generated_at,
-                model=found.model,
-            )
-        ]
+        results: list[C2paResult | MarkResult] = [shown_as(C2paResult, found)]
         for mark in await self._marks(examined):
-            results.append(
-                MarkResult(
-                    outcome="detected" if mark.found else "not_detected",
-                    plugin=mark.plugin,
-                    key=mark.key,
-                    is_ours=mark.is_ours,
-                    day=mark.day,
-                )
-            )
+            results.append(shown_as(MarkResult, mark, outcome="detected" if mark.found else "not_detected"))
         return reply(ContentProvenanceCheck(created_at=int(time.time()), results=results))
 
     async def _detected(self, request: Request, account: str) -> DetectedMarks:
@@ -241,12 +225,5 @@ def _day(payload: int) -> str:
 
 
 def _manifest(found: ManifestFinding) -> DetectedManifest:
-    return DetectedManifest(
-        outcome="detected" if found.state in ("trusted", "valid") else "not_detected",
-        validation_state=found.state,
-        signed_by_us=found.signed_by_us,
-        issuer=found.issuer,
-        generated_at=found.generated_at,
-        model=found.model,
-        source_type=found.source_type,
-    )
+    outcome = "detected" if found.state in ("trusted", "valid") else "not_detected"
+    return shown_as(DetectedManifest, found, outcome=outcome, validation_state=found.state)

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from proxy.commands.command import Group, Told
+from proxy.commands.command import Group, KnownAnswer
 from proxy.commands.tables import Line, Part
 
 UNUSABLE = 2
@@ -38,7 +38,7 @@ def receipt_verify(
             help="The server's keys, from /v1/audio/receipts/keys; else the receipt's own, which a jws lacks."
         ),
     ] = None,
-) -> Told:
+) -> KnownAnswer:
     """Verify a clip by its receipt. The status is 0 for yes, 1 for no, 2 for a failure."""
     from proxy.features.marks.receipt_check import UnreadableReceipt, check_receipt
 
@@ -51,4 +51,4 @@ def receipt_verify(
         raise typer.Exit(UNUSABLE) from None
     is_verified = all(finding.is_good for finding in findings)
     lines = [finding._asdict() for finding in findings]
-    return Told({"is_verified": is_verified, "lines": lines}, status=0 if is_verified else 1)
+    return KnownAnswer({"is_verified": is_verified, "lines": lines}, status=0 if is_verified else 1)

@@ -19,7 +19,7 @@ from proxy.features.marks.jws import RECEIPT_TYPE, Jwk, JwkSet
 from proxy.features.marks.receipt_keys import ReceiptKeys
 from proxy.features.marks.receipt_records import ClipSpeaker, FoundReceipt, ManifestPlace
 from proxy.http.lists import iso
-from proxy.http.replies import encode_json, reply
+from proxy.http.replies import encode_json, reply, shown_as
 from proxy.http.resource import Resource, account_of, answers
 from proxy.storage.store import Store
 
@@ -127,21 +127,14 @@ def _off() -> NotFound:
 
 def _claims(found: FoundReceipt, operator: str) -> ReceiptClaims:
     facts = found.facts
-    return ReceiptClaims(
+    return shown_as(
+        ReceiptClaims,
+        facts,
         iss=operator,
         request=found.request,
         made=iso(facts.made),
-        sha256=facts.sha256,
-        bytes=facts.bytes,
         media_type=MEDIA_TYPES[facts.format],
-        format=facts.format,
-        sample_rate_hz=facts.sample_rate_hz,
-        samples=facts.samples,
         duration_seconds=round(facts.samples / facts.sample_rate_hz, 3),
-        language=facts.language,
-        speakers=facts.speakers,
-        consents=facts.consents,
         mark=ReceiptMark(facts.mark, facts.mark_key) if facts.mark else None,
-        manifest=facts.manifest,
         credits=credits.number(found.credits),
     )
