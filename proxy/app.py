@@ -9,23 +9,19 @@ from typing import NamedTuple
 
 from starlette.types import Receive, Scope, Send
 
-from proxy import api_admin
 from proxy.access.admission import Admission, Plans
 from proxy.access.callers import Callers
 from proxy.access.limits import Limits, open_limits
 from proxy.access.logins import Logins
 from proxy.access.refusals import RefusalTally, open_refusals
 from proxy.access.usage_throttle import UsageThrottle
-from proxy.api import (
-    health,
-    me,
-    models,
-    speech,
-    usage,
-    voice_routes,
-    welcome,
-)
+from proxy.api import admin_resources, health, speech, voice_routes, welcome
+from proxy.api.admin_tools import AdminTools
+from proxy.api.me import Me
+from proxy.api.models import Models
 from proxy.api.reference_speech import ReferenceSpeech
+from proxy.api.server import ServerEndpoints, ServerLink
+from proxy.api.usage import Usage
 from proxy.api.voices import VoiceTools
 from proxy.catalogue.catalogue import Catalogue
 from proxy.catalogue.derived_things import DerivedThings, no_providers
@@ -40,6 +36,7 @@ from proxy.engines.registry import Registry
 from proxy.feature import Feature, House, HouseRevision, OpenHouse, Served, open_features
 from proxy.features.all import FEATURES, open_store
 from proxy.http import layers
+from proxy.http.endpoint import for_admins, for_clients
 from proxy.http.idempotency import Idempotency
 from proxy.kept import KeptAnswers, open_answers
 from proxy.kept.vault import Vault, open_vault
@@ -89,7 +86,7 @@ class Worker:
         config: Config,
         registry: Registry,
         resources: WorkerResources,
-        link: api_admin.ServerLink | None = None,
+        link: ServerLink | None = None,
     ) -> None:
         self._link = link
         self.store, self.ledger = resources.store, resources.ledger
@@ -141,22 +138,22 @@ class Worker:
         dependencies = health.Dependencies(catalogue, self.engines, self._registry, budgets)
         readiness = self._readiness(dependencies, server)
         admin_routes = [
-            *api_admin.record_routes(admin_tools, owned),
-            *api_admin.engine_routes(admin_tools, dependencies, self.planner, library),
-            *served.admin,
+            *admin_resources.record_endpoints(admin_tools, owned),
+            *admin_resources.engine_endpoints(admin_tools, dependencies, self.planner, library),
+            *for_admins(served.endpoints),
         ]
         client_routes = [
             *speech.routes(speech_endpoint),
-            *models.routes(catalogue, plans),
+            *Models(catalogue, plans).endpoints,
             *voice_routes.routes(voice_tools, speech_endpoint, server.default_model, owned.export),
-            *served.client,
-            *me.routes(self.ledger, plans),
-            *usage.routes(self.store, self._usage_throttle),
-            *health.routes(readiness),
+            *for_clients(served.endpoints),
+            *Me(self.ledger, plans).endpoints,
+            *for_clients(Usage(admin_tools).endpoints),
+            *readiness.endpoints,
             *welcome.routes(),
         ]
         self.endpoints = welcome.with_description([*client_routes, *admin_routes], server.public_catalogue)
-        own_routes = [] if self._link is None else api_admin.server_routes(self._link, config)
+        own_routes = [] if self._link is None else ServerEndpoints(self._link, config).endpoints
         self._control_app = layers.control_app([*admin_routes, *own_routes], self.metrics)
         self.app = layers.public_app(
             self.endpoints, server, self._logins, resources.limits, self.metrics, resources.refusals
@@ -233,8 +230,8 @@ class Worker:
         limits, state = self._resources.limits, self.server_state
         return health.HealthEndpoints(self.store, limits, dependencies, model, voice, state)
 
-    def _admin_tools(self, config: Config) -> api_admin.AdminTools:
-        return api_admin.AdminTools(
+    def _admin_tools(self, config: Config) -> AdminTools:
+        return AdminTools(
             self.store,
             self.ledger,
             self._callers,
@@ -251,7 +248,7 @@ class Worker:
 async def open_worker(
     config: Config,
     registry: Registry,
-    link: api_admin.ServerLink | None = None,
+    link: ServerLink | None = None,
     features: Sequence[Feature] = FEATURES,
 ) -> AsyncIterator[Worker]:
     """Open a worker. Without a link, commands can neither reload the server nor ask where it listens."""

@@ -12,7 +12,7 @@ from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontext
 from pathlib import Path
 from typing import NamedTuple
 
-from proxy.api_admin.admin_tools import AdminTools
+from proxy.api.admin_tools import AdminTools
 from proxy.audio.recordings.decoder import Decoder
 from proxy.audio.recordings.intake import RecordingIntake
 from proxy.catalogue.catalogue import Catalogue
@@ -88,8 +88,7 @@ class Served(NamedTuple):
     listens to answers. `treat` says what is done to their sound, `check_provenance` refuses requests for a
     proof, and `ended` is told of each answer."""
 
-    client: Sequence[Endpoint] = ()
-    admin: Sequence[Endpoint] = ()
+    endpoints: Sequence[Endpoint] = ()
     concerns: Sequence[Concern] = ()
     treat: Treat | None = None
     check_provenance: Callable[[], None] | None = None
@@ -206,8 +205,7 @@ class OpenHouse(NamedTuple):
         """Return what all features add to a revision of the configuration."""
         served = [feature.at(revision) for feature in self.features]
         return Served(
-            client=[endpoint for each in served for endpoint in each.client],
-            admin=[endpoint for each in served for endpoint in each.admin],
+            endpoints=[endpoint for each in served for endpoint in each.endpoints],
             concerns=[concern for each in served for concern in each.concerns],
             treat=next((each.treat for each in served if each.treat is not None), None),
             check_provenance=next((each.check_provenance for each in served if each.check_provenance), None),

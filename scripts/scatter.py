@@ -36,7 +36,6 @@ FEATURES = (
     Feature(
         "consents",
         (
-            "proxy/cli/consents.py",
             "proxy/config/consent.py",
             "proxy/features/consents/*.py",
         ),
@@ -45,7 +44,6 @@ FEATURES = (
     Feature(
         "lexicons",
         (
-            "proxy/cli/lexicons.py",
             "proxy/config/lexicons.py",
             "proxy/features/lexicons/*.py",
         ),
@@ -58,7 +56,7 @@ FEATURES = (
     ),
     Feature(
         "marks",
-        ("proxy/cli/detect.py", "proxy/cli/receipts.py", "proxy/features/marks/*.py"),
+        ("proxy/features/marks/*.py",),
         r"receipts|manifests|config\.marking|voxgate_manifests\w*|/marks|/content_provenance_checks",
     ),
     Feature(
@@ -71,7 +69,7 @@ FEATURES = (
         (
             "proxy/api/reference_speech.py",
             "proxy/api/voice*.py",
-            "proxy/api_admin/voices.py",
+            "proxy/api/admin_voices.py",
             "proxy/catalogue/library_editor.py",
             "proxy/catalogue/saved_voices.py",
             "proxy/catalogue/sealed_voices.py",

@@ -18,8 +18,8 @@ from proxy.catalogue.catalogue import Catalogue
 from proxy.engines.engine_list import Engines
 from proxy.engines.registry import Registry
 from proxy.errors import LimitsUnavailable, RequestFailed
-from proxy.http.endpoint import Endpoint, json
 from proxy.http.replies import reply
+from proxy.http.resource import Resource, answers
 from proxy.ledger.budgets import Budgets
 from proxy.storage.store import StorageFailed, Store
 
@@ -108,7 +108,7 @@ class ServerState:
         return f"<ServerState{state} {len(self.given_up)} workers given up>"
 
 
-class HealthEndpoints:
+class HealthEndpoints(Resource):
     def __init__(
         self,
         store: Store,
@@ -125,10 +125,23 @@ class HealthEndpoints:
         self._default_voice = default_voice
         self._server_state = server_state
 
-    async def live(self, _request: Request) -> Response:
+    @answers("GET", "/healthz", Liveness, access="open", pace="own")
+    @answers(
+        "GET",
+        "/health",
+        Liveness,
+        name="is_live_by_other_path",
+        summary="as /healthz",
+        access="open",
+        pace="own",
+    )
+    async def is_live(self, _request: Request) -> Response:
+        """200 while the process answers"""
         return reply(Liveness())
 
-    async def ready(self, _request: Request) -> Response:
+    @answers("GET", "/readyz", Readiness, access="open", pace="own", unready=Readiness)
+    async def is_ready(self, _request: Request) -> Response:
+        """200 if it can serve, else 503"""
         storage, limits = await asyncio.gather(self._storage(), self._counts())
         found = (self._draining(), storage, limits, self._model(), self._voice())
         reasons = [reason for reason in found if reason]
@@ -172,39 +185,3 @@ class HealthEndpoints:
             DegradedPart(worker=number, state="failed", reason=reason)
             for number, reason in self._server_state.given_up.items()
         ]
-
-
-def routes(health: HealthEndpoints) -> list[Endpoint]:
-    return [
-        Endpoint(
-            "GET",
-            "/healthz",
-            health.live,
-            "is_live",
-            "200 while the process answers",
-            json(Liveness),
-            access="open",
-            pace="own",
-        ),
-        Endpoint(
-            "GET",
-            "/health",
-            health.live,
-            "is_live_by_other_path",
-            "as /healthz",
-            json(Liveness),
-            access="open",
-            pace="own",
-        ),
-        Endpoint(
-            "GET",
-            "/readyz",
-            health.ready,
-            "is_ready",
-            "200 if it can serve, else 503",
-            json(Readiness),
-            access="open",
-            pace="own",
-            unready=Readiness,
-        ),
-    ]

@@ -12,8 +12,8 @@ from proxy.access.admission import Plans
 from proxy.access.callers import caller_of
 from proxy.api.balance import Balance, ShownCaps, ShownCycle, read_balance
 from proxy.errors import InvalidKey, NotAllowed
-from proxy.http.endpoint import Endpoint, json
 from proxy.http.replies import reply
+from proxy.http.resource import Resource, answers
 from proxy.ledger import Ledger
 from proxy.storage import accounts, key_records
 from proxy.storage.key_records import KeyRecord, Role
@@ -63,12 +63,14 @@ class MeAnswer(msgspec.Struct, frozen=True, kw_only=True):
     clones_used: int
 
 
-class Me:
+class Me(Resource):
     def __init__(self, ledger: Ledger, plans: Plans) -> None:
         self._ledger = ledger
         self._plans = plans
 
-    async def show(self, request: Request) -> Response:
+    @answers("GET", "/v1/me", MeAnswer, failures=(NotAllowed,))
+    async def get_me(self, request: Request) -> Response:
+        """The account, the key, the plan, its limits, and what is left"""
         caller = caller_of(request.scope)
         terms = self._plans.terms(caller)
         account = await accounts.get(self._ledger.store, caller.account)
@@ -88,20 +90,6 @@ class Me:
                 clones_used=account_balance.clones_used,
             )
         )
-
-
-def routes(ledger: Ledger, plans: Plans) -> list[Endpoint]:
-    return [
-        Endpoint(
-            "GET",
-            "/v1/me",
-            Me(ledger, plans).show,
-            "get_me",
-            "The account, the key, the plan, its limits, and what is left",
-            json(MeAnswer),
-            failures=(NotAllowed,),
-        )
-    ]
 
 
 def _key(key: KeyRecord) -> OwnKey:

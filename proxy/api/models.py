@@ -12,8 +12,8 @@ from proxy.access.admission import Plans
 from proxy.access.callers import caller_or_none
 from proxy.catalogue.catalogue import Catalogue
 from proxy.errors import NotAllowed, NotFound
-from proxy.http.endpoint import Endpoint, json
 from proxy.http.replies import reply
+from proxy.http.resource import Resource, answers
 
 _CREATED = 1_767_225_600
 """The start of 2026. Clients want a number in seconds that stays the same; nothing reads it."""
@@ -55,22 +55,21 @@ class AudioModelList(msgspec.Struct, frozen=True, kw_only=True):
     models: list[NamedModel]
 
 
-class Models:
+class Models(Resource):
     """The models that the caller may use. A model that the plan would refuse is not shown."""
 
     def __init__(self, catalogue: Catalogue, plans: Plans) -> None:
         self._catalogue = catalogue
         self._plans = plans
 
-    async def list_(self, request: Request) -> Response:
+    @answers("GET", "/v1/models", ModelList, access="catalogue", failures=(NotAllowed,), pace="list")
+    async def list_models(self, request: Request) -> Response:
+        """The aliases and every engine/model that the caller's plan may use"""
         return reply(ModelList(data=self._all(request)))
 
-    async def list_audio(self, request: Request) -> Response:
-        models = self._all(request)
-        named = [NamedModel(**msgspec.structs.asdict(model), name=model.id) for model in models]
-        return reply(AudioModelList(data=named, models=named))
-
-    async def retrieve(self, request: Request) -> Response:
+    @answers("GET", "/v1/models/{id:path}", ModelEntry, failures=(NotAllowed, NotFound))
+    async def get_model(self, request: Request) -> Response:
+        """One model"""
         id_ = request.path_params["id"]
         for model in self._all(request):
             if model.id == id_:
@@ -80,6 +79,15 @@ class Models:
             param="model",
             code="model_not_found",
         )
+
+    @answers(
+        "GET", "/v1/audio/models", AudioModelList, access="catalogue", failures=(NotAllowed,), pace="list"
+    )
+    async def list_audio_models(self, request: Request) -> Response:
+        """The same models, each with a name"""
+        models = self._all(request)
+        named = [NamedModel(**msgspec.structs.asdict(model), name=model.id) for model in models]
+        return reply(AudioModelList(data=named, models=named))
 
     def _all(self, request: Request) -> list[ModelEntry]:
         """Raise NotAllowed if the caller's plan is not in force."""
@@ -100,40 +108,3 @@ class Models:
                 for model in models
             ),
         ]
-
-
-def routes(catalogue: Catalogue, plans: Plans) -> list[Endpoint]:
-    models = Models(catalogue, plans)
-    return [
-        Endpoint(
-            "GET",
-            "/v1/models",
-            models.list_,
-            "list_models",
-            "The aliases and every engine/model that the caller's plan may use",
-            json(ModelList),
-            access="catalogue",
-            failures=(NotAllowed,),
-            pace="list",
-        ),
-        Endpoint(
-            "GET",
-            "/v1/models/{id:path}",
-            models.retrieve,
-            "get_model",
-            "One model",
-            json(ModelEntry),
-            failures=(NotAllowed, NotFound),
-        ),
-        Endpoint(
-            "GET",
-            "/v1/audio/models",
-            models.list_audio,
-            "list_audio_models",
-            "The same models, each with a name",
-            json(AudioModelList),
-            access="catalogue",
-            failures=(NotAllowed,),
-            pace="list",
-        ),
-    ]

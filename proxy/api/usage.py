@@ -1,6 +1,6 @@
 """Usage: requests one by one, or sums of them, as pages of JSON or as CSV.
 
-GET /v1/usage shows an account all its requests, with any of its keys. Operators see the requests of all
+/v1/usage shows an account all its requests, with any of its keys. Operators see the requests of all
 accounts, and what providers took for them, under /admin/usage.
 """
 
@@ -17,11 +17,13 @@ from starlette.responses import Response
 from policies.price import Per
 from proxy.access.callers import caller_of, caller_or_none
 from proxy.access.usage_throttle import UsageThrottle
+from proxy.api.admin_tools import ACCOUNT_QUERY, AdminTools
 from proxy.config import credits
-from proxy.errors import InvalidRequest
-from proxy.http.endpoint import Endpoint, Query, json
-from proxy.http.lists import MOST, PAGE, SINCE, UNTIL, iso, page, query_limit, query_time
+from proxy.errors import InvalidRequest, NotFound
+from proxy.http.endpoint import Query
+from proxy.http.lists import MOST, PAGE, SINCE, UNTIL, Listing, iso, page, query_limit, query_time
 from proxy.http.replies import CsvReply, reply
+from proxy.http.resource import Resource, answers
 from proxy.storage import usage, usage_sums
 from proxy.storage.rows import LAST_MOMENT, NEWEST, Place
 from proxy.storage.store import Store
@@ -68,13 +70,10 @@ class UsageGroup(msgspec.Struct, frozen=True, kw_only=True):
     refunded: float
 
 
-class UsageList(msgspec.Struct, frozen=True, kw_only=True):
+class UsageList(Listing, frozen=True, kw_only=True):
     """The newest first."""
 
-    object: Literal["list"] = "list"
     data: list[UsageEntry]
-    has_more: bool
-    last_id: str | None
 
 
 class UsageGroups(msgspec.Struct, frozen=True, kw_only=True):
@@ -85,6 +84,28 @@ class UsageGroups(msgspec.Struct, frozen=True, kw_only=True):
     has_more: bool
 
 
+class AdminUsageEntry(UsageEntry, frozen=True, kw_only=True):
+    """`cost_usd` is for all attempts of the request, also for those that lost a race."""
+
+    cost_usd: float
+
+
+class AdminUsageGroup(UsageGroup, frozen=True, kw_only=True):
+    """A sum, with the money that providers charged."""
+
+    cost_usd: float
+
+
+class AdminUsageList(Listing, frozen=True, kw_only=True):
+    data: list[AdminUsageEntry]
+
+
+class AdminUsageGroups(msgspec.Struct, frozen=True, kw_only=True):
+    object: Literal["list"] = "list"
+    data: list[AdminUsageGroup]
+    has_more: bool
+
+
 class View(NamedTuple):
     """The fields of a request and of a group that a reader may see."""
 
@@ -92,14 +113,15 @@ class View(NamedTuple):
     group: type[UsageGroup]
 
 
-USAGE_QUERIES = (
+_QUERIES = (
     SINCE,
     UNTIL,
     Query("by", "Sums instead of single requests, one for each of these: up to `limit`, not paged.", SIDES),
     Query("format", "`csv` is for spreadsheets: all rows, or the first `limit`.", ("json", "csv")),
     *PAGE,
 )
-OWN = View(UsageEntry, UsageGroup)
+_OWN = View(UsageEntry, UsageGroup)
+_ALL = View(AdminUsageEntry, AdminUsageGroup)
 LOOK_BACK_DAYS = 400
 """Sums without `since` go back so far: a year, and a month to compare it with."""
 
@@ -146,8 +168,7 @@ class Reports:
             lambda id_: usage.place_of(self._store, id_, period.account),
             lambda place, limit: usage.page(self._store, period, place, limit),
         )
-        data = [_shown(self._view.entry, _entry(row)) for row in listed.rows]
-        return reply(UsageList(data=data, has_more=listed.has_more, last_id=listed.last_id))
+        return listed.answer(UsageList, lambda row: _shown(self._view.entry, _entry(row)))
 
     async def _sums(self, period: Period, by: By, most: int) -> list[Any]:
         groups = await usage_sums.sums(self._store, period, by, most)
@@ -176,28 +197,38 @@ class Reports:
                 place = Place(rows[-1].started, rows[-1].id)
 
 
-class OwnUsage:
-    def __init__(self, reports: Reports) -> None:
-        self._reports = reports
+class Usage(Resource):
+    def __init__(self, admin_tools: AdminTools) -> None:
+        self._admin_tools = admin_tools
+        self._own = Reports(admin_tools.store, admin_tools.usage_throttle, _OWN)
+        self._all = Reports(admin_tools.store, admin_tools.usage_throttle, _ALL)
 
-    async def list_(self, request: Request) -> Response:
-        return await self._reports.answer(request, caller_of(request.scope).account)
+    @answers(
+        "GET",
+        "/v1/usage",
+        UsageList,
+        UsageGroups,
+        media=("text/csv",),
+        queries=_QUERIES,
+        failures=(InvalidRequest,),
+        pace="usage",
+    )
+    async def list_usage(self, request: Request) -> Response:
+        """The account's requests with their cost, or sums of them"""
+        return await self._own.answer(request, caller_of(request.scope).account)
 
-
-def routes(store: Store, throttle: UsageThrottle) -> list[Endpoint]:
-    return [
-        Endpoint(
-            "GET",
-            "/v1/usage",
-            OwnUsage(Reports(store, throttle, OWN)).list_,
-            "list_usage",
-            "The account's requests with their cost, or sums of them",
-            {**json(UsageList, UsageGroups), "text/csv": ()},
-            queries=USAGE_QUERIES,
-            failures=(InvalidRequest,),
-            pace="usage",
-        )
-    ]
+    @answers(
+        "GET",
+        "/admin/usage",
+        AdminUsageList,
+        AdminUsageGroups,
+        media=("text/csv",),
+        queries=(ACCOUNT_QUERY, *_QUERIES),
+        failures=(InvalidRequest, NotFound),
+    )
+    async def list_all_usage(self, request: Request) -> Response:
+        """The requests of all accounts with their cost, or sums of them"""
+        return await self._all.answer(request, await self._admin_tools.query_account(request))
 
 
 def _query_by(request: Request) -> By | None:

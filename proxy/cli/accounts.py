@@ -10,13 +10,13 @@ import typer
 
 from policies.limits import AGREEABLE
 from policies.plans import Overrides
-from proxy.cli import tables
-from proxy.cli.admin_requests import ask, ask_all, be_sure_of, path
-from proxy.cli.limit_options import limit_options
-from proxy.cli.options import Account, ConfigFile, Credits, Printed, Sure, credits_of, whole
+from proxy.commands import tables
+from proxy.commands.command import Ask, Group, path
+from proxy.commands.limit_options import limit_options
+from proxy.commands.options import Account, Credits, Sure, credits_of, whole
 from proxy.errors import CommandRefused
 
-accounts = typer.Typer(help="Accounts, their plans and credits.", no_args_is_help=True)
+ACCOUNTS = Group("accounts", "Accounts, their plans and credits.")
 
 # A number below zero must not be read as an option.
 _SIGNED = {"ignore_unknown_options": True}
@@ -34,7 +34,7 @@ _AgreedFile = Annotated[
 ]
 
 
-@accounts.command("create")
+@ACCOUNTS.command("create", tables.account)
 @_of_account
 def accounts_create(
     name: Annotated[str, typer.Argument(metavar="NAME", help="The name of the new account.")],
@@ -42,27 +42,25 @@ def accounts_create(
     *,
     limits: dict[str, str],
     agreed: _AgreedFile = None,
-    config_file: ConfigFile = None,
-    form: Printed = None,
-) -> None:
+) -> Ask:
     """Make an account."""
     body = {"name": name, "plan": plan, "agreed": _agreed(agreed, limits)}
-    ask(config_file, form, tables.account, "POST", "accounts", body)
+    return Ask("POST", "accounts", body)
 
 
-@accounts.command("list")
-def accounts_list(config_file: ConfigFile = None, form: Printed = None) -> None:
+@ACCOUNTS.command("list", tables.accounts)
+def accounts_list() -> Ask:
     """List all accounts, closed ones too."""
-    ask_all(config_file, form, tables.accounts, "accounts")
+    return Ask("GET", "accounts", pages="all")
 
 
-@accounts.command("show")
-def accounts_show(account: Account, config_file: ConfigFile = None, form: Printed = None) -> None:
+@ACCOUNTS.command("show", tables.account)
+def accounts_show(account: Account) -> Ask:
     """Show one account, by id or name, with its balance and its keys."""
-    ask(config_file, form, tables.account, "GET", path("accounts", account))
+    return Ask("GET", path("accounts", account))
 
 
-@accounts.command("set-plan")
+@ACCOUNTS.command("set-plan", tables.account)
 @_of_account
 def accounts_set_plan(
     account: Account,
@@ -73,9 +71,7 @@ def accounts_set_plan(
     *,
     limits: dict[str, str],
     agreed: _AgreedFile = None,
-    config_file: ConfigFile = None,
-    form: Printed = None,
-) -> None:
+) -> Ask:
     """Change an account's plan, or what is agreed. Older agreements stay, unless new ones replace them."""
     if plan is not None and plan_option is not None:
         raise CommandRefused("PLAN: name the plan once")
@@ -84,10 +80,10 @@ def accounts_set_plan(
     if not body:
         options = ", ".join(f"--{name.replace('_', '-')}" for name in AGREEABLE)
         raise CommandRefused(f"PLAN: name a plan, or what is agreed: {options}, --agreed")
-    ask(config_file, form, tables.account, "POST", path("accounts", account), body)
+    return Ask("POST", path("accounts", account), body)
 
 
-@accounts.command("grant", context_settings=_SIGNED)
+@ACCOUNTS.command("grant", tables.entry, context_settings=_SIGNED)
 def accounts_grant(
     account: Account,
     credits: Credits,
@@ -96,38 +92,30 @@ def accounts_grant(
         typer.Option(help="Your name for the payment. A second grant with the same name is not made."),
     ] = None,
     reason: Annotated[str, typer.Option(help="Why, for the entry and the audit.")] = "",
-    config_file: ConfigFile = None,
-    form: Printed = None,
-) -> None:
+) -> Ask:
     """Give credits on top of the allowance. They stay until they are spent."""
     if credits.startswith("-"):
         raise CommandRefused("CREDITS: a grant is above 0; to remove credits, use voxgate accounts correct")
     body = {"credits": credits_of(credits, "CREDITS"), "reference": reference, "reason": reason}
-    ask(config_file, form, tables.entry, "POST", path("accounts", account, "grants"), body)
+    return Ask("POST", path("accounts", account, "grants"), body)
 
 
-@accounts.command("correct", context_settings=_SIGNED)
+@ACCOUNTS.command("correct", tables.entry, context_settings=_SIGNED)
 def accounts_correct(
     account: Account,
     credits: Credits,
     reason: Annotated[str, typer.Option(help="Why, for the entry and the audit.")],
-    config_file: ConfigFile = None,
-    form: Printed = None,
-) -> None:
+) -> Ask:
     """Add credits, or remove some (-5), to correct a mistake."""
     body = {"credits": credits_of(credits, "CREDITS"), "reason": reason}
-    ask(config_file, form, tables.entry, "POST", path("accounts", account, "corrections"), body)
+    return Ask("POST", path("accounts", account, "corrections"), body)
 
 
-@accounts.command("close")
-def accounts_close(
-    account: Account, is_sure: Sure = False, config_file: ConfigFile = None, form: Printed = None
-) -> None:
+@ACCOUNTS.command("close", tables.account)
+def accounts_close(account: Account, is_sure: Sure = False) -> Ask:
     """Close an account. Its keys stop working, its voices and lexicons are deleted, its usage stays."""
-    where = path("accounts", account)
     question = f"Close the account {account} for good, and delete its voices and lexicons?"
-    be_sure_of(config_file, is_sure, question, where)
-    ask(config_file, form, tables.account, "DELETE", where)
+    return Ask("DELETE", path("accounts", account), question="" if is_sure else question)
 
 
 def _agreed(file: Path | None, limits: dict[str, str]) -> dict[str, Any] | None:

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from proxy.cli.options import ConfigFile, Form, Printed
-from proxy.cli.tables import Line, print_answer
+from proxy.cli.options import ConfigFile, Printed
+from proxy.commands.tables import Form, Line, print_answer
 from proxy.errors import CommandRefused
 
 if TYPE_CHECKING:

@@ -6,10 +6,11 @@ from typing import Annotated, Any
 
 import typer
 
-from proxy.cli.admin_requests import ask, path
+from proxy.cli.admin_requests import ask
 from proxy.cli.options import ConfigFile, Printed
-from proxy.cli.tables import Grid, Line, Part
 from proxy.cli.voices import voices
+from proxy.commands.command import path
+from proxy.commands.tables import Grid, Line, Part
 from proxy.errors import CommandRefused
 
 __all__ = ["voices"]

@@ -11,8 +11,8 @@ from typing import Annotated
 
 import typer
 
-from proxy.cli.options import ConfigFile, Form, Printed
-from proxy.cli.tables import Grid, Line, print_answer
+from proxy.cli.options import ConfigFile, Printed
+from proxy.commands.tables import Form, Grid, Line, print_answer
 from proxy.config.finding import Finding
 
 _MARKS = {"ok": Line("ok", "green"), "note": Line("note", "yellow"), "wrong": Line("wrong", "red")}

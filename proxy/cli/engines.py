@@ -12,8 +12,8 @@ import typer
 
 from proxy.cli.admin_requests import ask
 from proxy.cli.diagnosis import print_findings
-from proxy.cli.options import ConfigFile, Form, Printed
-from proxy.cli.tables import Grid, Line, Part, print_answer
+from proxy.cli.options import ConfigFile, Printed
+from proxy.commands.tables import Form, Grid, Line, Part, print_answer
 from proxy.errors import CommandRefused
 
 engines = typer.Typer(help="List the engines with their state and models.", invoke_without_command=True)

@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from proxy.cli import service_environment
-from proxy.cli.options import Form, PluginName, Printed, Sure, be_sure
-from proxy.cli.tables import Grid, Line, Part, print_answer
+from proxy.cli.options import PluginName, Printed, be_sure
+from proxy.commands.options import Sure
+from proxy.commands.tables import Form, Grid, Line, Part, print_answer
 from proxy.errors import CommandRefused
 
 if TYPE_CHECKING:

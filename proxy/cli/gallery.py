@@ -17,9 +17,9 @@ import typer
 from proxy.cli.model_use import told_before
 from proxy.cli.models import ModelName, changing, import_result, models, row_of
 from proxy.cli.natural_file import use_model
-from proxy.cli.options import ConfigFile, Form, Printed
+from proxy.cli.options import ConfigFile, Printed
 from proxy.cli.progress_line import progress_line
-from proxy.cli.tables import Grid, Line, Part, print_answer
+from proxy.commands.tables import Form, Grid, Line, Part, print_answer
 from proxy.errors import CommandRefused
 
 if TYPE_CHECKING:

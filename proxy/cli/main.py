@@ -9,32 +9,32 @@ import logging
 import os
 import shlex
 import sys
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from proxy import __version__
-from proxy.cli.accounts import accounts
+from proxy.cli.accounts import ACCOUNTS
 from proxy.cli.admin_requests import ask, failures
+from proxy.cli.asking import runner, typer_group
 from proxy.cli.backup import backup, restore
-from proxy.cli.consents import consents
-from proxy.cli.detect import detect
 from proxy.cli.diagnosis import check, doctor
 from proxy.cli.engines import engines
 from proxy.cli.env import env
 from proxy.cli.gallery import models
-from proxy.cli.keys import keys
-from proxy.cli.ledger import ledger
-from proxy.cli.lexicons import lexicons
+from proxy.cli.keys import KEYS
+from proxy.cli.ledger import LEDGER
 from proxy.cli.natural import voices
 from proxy.cli.options import ConfigFile, Printed
-from proxy.cli.receipts import receipt
-from proxy.cli.reports import audit, plans, usage
+from proxy.cli.reports import AUDIT, PLANS, usage
 from proxy.cli.route import route
 from proxy.cli.say import say
-from proxy.cli.tables import Line, Part
+from proxy.commands.command import Command, Group
+from proxy.commands.tables import Line, Part
 from proxy.errors import CommandRefused
+from proxy.features.commands import COMMANDS, GROUPS
 
 _SERVING = """\
 voxgate serves on {base}/v1
@@ -146,23 +146,24 @@ def _reload_result(answer: dict[str, Any]) -> list[Part]:
     return [*lines]
 
 
-# In the order of the help: first what a new operator needs.
-_COMMANDS = {
-    command.__name__: command
-    for command in (serve, say, reload, check, doctor, plans, usage, audit, detect, backup, restore)
+# In the order of the help: first what a new operator needs. What is not named here comes last.
+_ORDER = (
+    *("serve", "say", "reload", "check", "doctor", "plans", "usage", "audit", "detect", "backup", "restore"),
+    *("engines", "accounts", "keys", "ledger", "voices", "consents", "lexicons", "route", "env", "models"),
+    "receipt",
+)
+_BY_HAND = (serve, say, reload, check, doctor, usage, backup, restore)
+_COMMANDS: dict[str, Command | Callable[..., None]] = {
+    **{command.__name__: command for command in _BY_HAND},
+    **{command.name: command for command in (PLANS, AUDIT, *COMMANDS)},
 }
-_GROUPS = {
+_GROUPS: dict[str, Group | typer.Typer] = {
     "engines": engines,
-    "accounts": accounts,
-    "keys": keys,
-    "ledger": ledger,
     "voices": voices,
-    "consents": consents,
-    "lexicons": lexicons,
     "route": route,
     "env": env,
     "models": models,
-    "receipt": receipt,
+    **{group.name: group for group in (ACCOUNTS, KEYS, LEDGER, *GROUPS)},
 }
 
 
@@ -179,13 +180,18 @@ def make_app(only: str = "") -> typer.Typer:
         rich_markup_mode=None,
     )
     made.callback()(root)
-    for name, command in _COMMANDS.items():
-        if only in ("", name):
-            made.command()(command)
-    for name, group in _GROUPS.items():
-        if only in ("", name):
-            made.add_typer(group, name=name)
+    for name in _in_order(_COMMANDS, only):
+        command = _COMMANDS[name]
+        made.command(name)(runner(command) if isinstance(command, Command) else command)
+    for name in _in_order(_GROUPS, only):
+        group = _GROUPS[name]
+        made.add_typer(typer_group(group) if isinstance(group, Group) else group, name=name)
     return made
+
+
+def _in_order(names: Iterable[str], only: str) -> list[str]:
+    wanted = [name for name in names if only in ("", name)]
+    return sorted(wanted, key=lambda name: _ORDER.index(name) if name in _ORDER else len(_ORDER))
 
 
 def _asked_for() -> str:

@@ -9,7 +9,7 @@ import json
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from proxy.cli.tables import Line
+from proxy.commands.tables import Line
 
 if TYPE_CHECKING:
     from proxy.config.sections import Config

@@ -16,8 +16,9 @@ import typer
 
 from proxy.cli.model_use import namers, next_steps, told_before, users
 from proxy.cli.natural_file import forget_model
-from proxy.cli.options import ConfigFile, Form, Printed, Sure, be_sure
-from proxy.cli.tables import Grid, Line, Part, print_answer
+from proxy.cli.options import ConfigFile, Printed, be_sure
+from proxy.commands.options import Sure
+from proxy.commands.tables import Form, Grid, Line, Part, print_answer
 from proxy.errors import CommandRefused
 
 if TYPE_CHECKING:

@@ -16,9 +16,9 @@ import typer
 from proxy.cli.clones import voices
 from proxy.cli.gallery import terms
 from proxy.cli.natural_file import changing_layer, own_sections, owned, read_layer, write_layer
-from proxy.cli.options import ConfigFile, Form, Printed
+from proxy.cli.options import ConfigFile, Printed
 from proxy.cli.progress_line import progress_line
-from proxy.cli.tables import Line, Part, print_answer
+from proxy.commands.tables import Form, Line, Part, print_answer
 from proxy.errors import CommandRefused
 
 if TYPE_CHECKING:

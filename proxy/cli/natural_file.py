@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from proxy.cli.model_use import users
-from proxy.cli.tables import Line
+from proxy.commands.tables import Line
 
 if TYPE_CHECKING:
     from proxy.config.natural import Layer

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from proxy.cli.options import Form
+from proxy.commands.tables import Form
 
 if TYPE_CHECKING:
     from proxy.engines.build_progress import BuildProgress

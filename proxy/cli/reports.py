@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Annotated, Any
 
 import typer
 
 from policies.limits import AGREEABLE
-from proxy.cli import tables
-from proxy.cli.admin_requests import ask, ask_named, copy
-from proxy.cli.options import ConfigFile, Limit, OfAccount, Printed, Since
-from proxy.cli.tables import Grid, Line, Part
+from proxy.cli.admin_requests import copy, show_answer
+from proxy.cli.options import ConfigFile, Printed
+from proxy.commands import tables
+from proxy.commands.command import Ask, Command
+from proxy.commands.options import Limit, OfAccount, Since
+from proxy.commands.tables import Columns, Grid, Line, Part
 from proxy.errors import CommandRefused
 
 
@@ -37,28 +40,23 @@ def usage(
     if as_csv and form:
         raise CommandRefused("--csv and --json: use only one of them")
     if as_csv:
-        copy(config_file, "usage", format="csv", **query)
+        copy(config_file, "usage", sys.stdout.buffer.write, format="csv", **query)
+        sys.stdout.flush()
     else:
-        ask_named(config_file, form, _sums_table if by else _usage_table, "usage", **query)
+        asked = Ask("GET", "usage", query=query, pages="named")
+        show_answer(asked, config_file, form, _sums_table if by else _usage_table)
 
 
-def plans(config_file: ConfigFile = None, form: Printed = None) -> None:
+def plans() -> Ask:
     """List the plans, and how many accounts have each."""
-    ask(config_file, form, _plans_table, "GET", "plans")
+    return Ask("GET", "plans")
 
 
-def audit(
-    account: OfAccount = None,
-    since: Since = None,
-    limit: Limit = None,
-    config_file: ConfigFile = None,
-    form: Printed = None,
-) -> None:
+def audit(account: OfAccount = None, since: Since = None, limit: Limit = None) -> Ask:
     """List who changed accounts, keys and credits. The newest is first."""
-    ask_named(config_file, form, _audit_table, "audit", account=account, since=since, limit=limit)
+    return Ask("GET", "audit", query={"account": account, "since": since, "limit": limit}, pages="named")
 
 
-_SUMS = ("credits", "refunded", "cost_usd")
 _MORE = Line("There are more: see --limit and --csv.", "dim")
 
 
@@ -73,55 +71,47 @@ def _plans_table(answer: dict[str, Any]) -> list[Part]:
     return [Grid(columns, rows, wide=("voices", "clones", "max_characters"))]
 
 
+def _seconds(row: dict[str, Any]) -> str:
+    return tables.number(row["audio_ms"] / 1000)
+
+
+_SUMS = {
+    "credits": tables.number_in("credits"),
+    "refunded": tables.number_in("refunded"),
+    "usd": tables.number_in("cost_usd"),
+}
+_USAGE: Columns = {
+    "started": tables.time_in("started"),
+    "account": "account",
+    "model": lambda row: f"{row['engine']}/{row['model']}",
+    "outcome": "outcome",
+    "s": _seconds,
+    **_SUMS,
+    **{name: name for name in ("voice", "cache", "id")},
+}
+_GROUPS: Columns = {**{name: name for name in ("name", "requests", "characters")}, "s": _seconds, **_SUMS}
+_ACTS: Columns = {
+    "at": tables.time_in("at"),
+    "account": "account",
+    "action": "action",
+    "details": lambda row: tables.facts(row["details"]),
+    "actor": "actor",
+    "subject": "subject",
+}
+
+
 def _usage_table(answer: dict[str, Any]) -> list[Part]:
-    names, rows = tables.account_names(answer), []
-    for row in answer["data"]:
-        rows.append(
-            (
-                tables.when(row["started"]),
-                names.get(row["account"], row["account"]),
-                f"{row['engine']}/{row['model']}",
-                row["outcome"],
-                tables.number(row["audio_ms"] / 1000),
-                *(tables.number(row[name]) for name in _SUMS),
-                row["voice"],
-                row["cache"],
-                row["id"],
-            )
-        )
-    columns = ("started", "account", "model", "outcome", "s", "credits", "refunded", "usd")
-    wide = ("voice", "cache", "id")
-    grid = Grid((*columns, *wide), rows, wide=("refunded", *wide))
+    grid = tables.grid(answer, _USAGE, wide=("refunded", "voice", "cache", "id"))
     return [grid, *([_MORE] if answer["has_more"] else [])]
 
 
 def _sums_table(answer: dict[str, Any]) -> list[Part]:
-    rows = [
-        (
-            row["name"],
-            str(row["requests"]),
-            str(row["characters"]),
-            tables.number(row["audio_ms"] / 1000),
-            *(tables.number(row[name]) for name in _SUMS),
-        )
-        for row in answer["data"]
-    ]
-    grid = Grid(("name", "requests", "characters", "s", "credits", "refunded", "usd"), rows)
-    return [grid, *([_MORE] if answer["has_more"] else [])]
+    return [tables.grid(answer, _GROUPS), *([_MORE] if answer["has_more"] else [])]
 
 
 def _audit_table(answer: dict[str, Any]) -> list[Part]:
-    names = tables.account_names(answer)
-    rows = [
-        (
-            tables.when(row["at"]),
-            names.get(row["account"], row["account"]),
-            row["action"],
-            tables.facts(row["details"]),
-            row["actor"],
-            row["subject"],
-        )
-        for row in answer["data"]
-    ]
-    columns = ("at", "account", "action", "details", "actor", "subject")
-    return [Grid(columns, rows, wide=("subject",))]
+    return [tables.grid(answer, _ACTS, wide=("subject",))]
+
+
+PLANS = Command("plans", plans, _plans_table)
+AUDIT = Command("audit", audit, _audit_table)

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from proxy.cli.options import ConfigFile, Printed
-from proxy.cli.tables import Line, Part, print_answer
+from proxy.commands.tables import Line, Part, print_answer
 from proxy.errors import CommandRefused
 
 if TYPE_CHECKING:

@@ -9,8 +9,8 @@ import typer
 
 from proxy.cli.admin_requests import ask
 from proxy.cli.options import ConfigFile, Printed
-from proxy.cli.tables import Grid, Line, Part
 from proxy.cli.voices import cast_of
+from proxy.commands.tables import Grid, Line, Part
 from proxy.errors import CommandRefused
 
 route = typer.Typer(no_args_is_help=True, help="The engines that speak a request.")

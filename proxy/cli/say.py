@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Annotated, Any, BinaryIO, NamedTuple
 import typer
 
 from proxy.cli.options import ConfigFile, Printed
-from proxy.cli.tables import Line, Part, print_answer
+from proxy.commands.tables import Line, Part, print_answer
 from proxy.errors import CommandRefused
 
 if TYPE_CHECKING:

@@ -8,9 +8,11 @@ from typing import Annotated, Any
 
 import typer
 
-from proxy.cli.admin_requests import ask, ask_all, path, save, send_file
-from proxy.cli.options import ConfigFile, OfAccount, Printed, Sure, be_sure
-from proxy.cli.tables import Grid, Line, Part, account_names, print_answer
+from proxy.cli.admin_requests import ask, save, show_answer
+from proxy.cli.options import ConfigFile, Printed, be_sure
+from proxy.commands.command import Ask, path
+from proxy.commands.options import OfAccount, Sure
+from proxy.commands.tables import Grid, Line, Part, account_names, print_answer
 from proxy.errors import CommandRefused
 
 voices = typer.Typer(help="Saved voices.", no_args_is_help=True)
@@ -19,7 +21,8 @@ voices = typer.Typer(help="Saved voices.", no_args_is_help=True)
 @voices.command("list")
 def voices_list(account: OfAccount = None, config_file: ConfigFile = None, form: Printed = None) -> None:
     """List the voices of the configuration, and saved voices."""
-    ask_all(config_file, form, _list_table, "voices", account=account)
+    asked = Ask("GET", "voices", query={"account": account}, pages="all")
+    show_answer(asked, config_file, form, _list_table)
 
 
 @voices.command("add")
@@ -53,7 +56,8 @@ def voices_add(
         if account is None:
             raise CommandRefused("--account: a voice of a recording belongs to an account; name it")
         fields = {"name": name, **beside, "tags[]": words, "consent": consent, "ref_text": text}
-        send_file(config_file, form, _made, "voices", fields, "audio_sample", file)
+        asked = Ask("POST", "voices", fields, files={"audio_sample": file})
+        show_answer(asked, config_file, form, _made)
         return
     body: dict[str, Any] = {"name": name, **beside, "tags": words}
     if cast:

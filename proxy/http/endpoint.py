@@ -105,6 +105,14 @@ def json(*structs: Struct) -> Mapping[str, tuple[Struct, ...]]:
     return {JSON: structs}
 
 
+def for_clients(endpoints: Iterable[Endpoint]) -> list[Endpoint]:
+    return [endpoint for endpoint in endpoints if not endpoint.is_for_admins]
+
+
+def for_admins(endpoints: Iterable[Endpoint]) -> list[Endpoint]:
+    return [endpoint for endpoint in endpoints if endpoint.is_for_admins]
+
+
 def is_admin_path(path: str) -> bool:
     return path.startswith(ADMIN_ROOT)
 

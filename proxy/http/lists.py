@@ -9,13 +9,15 @@ from __future__ import annotations
 import re
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Generic, Protocol, TypeVar
+from typing import Any, Generic, Literal, Protocol, TypeVar
 
 import msgspec
 from starlette.requests import Request
+from starlette.responses import Response
 
 from proxy.errors import InvalidRequest
 from proxy.http.endpoint import Query
+from proxy.http.replies import reply
 from proxy.storage.rows import NEWEST, Place
 
 PAGE = (
@@ -42,6 +44,15 @@ class PlacedRow(Protocol):
 Row = TypeVar("Row", bound=PlacedRow)
 
 
+class Listing(msgspec.Struct, frozen=True, kw_only=True):
+    """A page as an answer. Each kind of row has its own, which says what `data` are."""
+
+    object: Literal["list"] = "list"
+    data: list[Any]
+    has_more: bool
+    last_id: str | None
+
+
 class Page(msgspec.Struct, Generic[Row], frozen=True):
     """One page. The next page has `last_id` as its `after`; an empty page has none."""
 
@@ -51,6 +62,11 @@ class Page(msgspec.Struct, Generic[Row], frozen=True):
     @property
     def last_id(self) -> str | None:
         return self.rows[-1].id if self.rows else None
+
+    def answer(self, listing: type[Listing], shown: Callable[[Row], msgspec.Struct]) -> Response:
+        """Answer with the rows as they are shown."""
+        data = [shown(row) for row in self.rows]
+        return reply(listing(data=data, has_more=self.has_more, last_id=self.last_id))
 
 
 async def page(

@@ -10,7 +10,7 @@ from collections.abc import AsyncGenerator, Iterable, Sequence
 from contextlib import aclosing
 from decimal import Decimal
 from http import HTTPStatus
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 import structlog
@@ -25,12 +25,21 @@ _log = structlog.get_logger()
 
 encode_json = msgspec.json.Encoder().encode
 
+Shown = TypeVar("Shown", bound=msgspec.Struct)
+
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 """If a cell begins with one of these, a spreadsheet runs it as a formula."""
 
 
 def reply(value: Any, status: int = 200, headers: dict[str, str] | None = None) -> Response:
     return Response(encode_json(value), status, headers, media_type="application/json")
+
+
+def shown_as(struct: type[Shown], record: object, **told: Any) -> Shown:
+    """Show a record: a field that is not told is the record's own field of that name, if it has one."""
+    fields = struct.__struct_fields__
+    own = {name: getattr(record, name) for name in fields if name not in told and hasattr(record, name)}
+    return struct(**own, **told)
 
 
 def failure_reply(failure: RequestFailed) -> Response:

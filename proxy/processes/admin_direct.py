@@ -9,9 +9,10 @@ from typing import NamedTuple
 
 import httpx2
 
-from proxy import api_admin
 from proxy.access.callers import Callers
 from proxy.access.usage_throttle import UsageThrottle
+from proxy.api.admin_resources import record_endpoints
+from proxy.api.admin_tools import AdminTools
 from proxy.catalogue.derived_things import DerivedThings, no_hosts, no_providers
 from proxy.catalogue.erased_voices import ErasedVoices
 from proxy.catalogue.library import Library
@@ -22,6 +23,7 @@ from proxy.engines.engine_names import names_of_engines
 from proxy.engines.registry import Registry
 from proxy.feature import House, HouseRevision, OpenHouse, open_features
 from proxy.features.all import FEATURES, open_store
+from proxy.http.endpoint import for_admins
 from proxy.http.layers import control_app
 from proxy.kept import open_answers
 from proxy.kept.vault import Vault, open_vault
@@ -51,7 +53,7 @@ async def direct_transport(config: Config) -> AsyncIterator[httpx2.AsyncBaseTran
             _open(config, metrics) as direct,
         ):
             store, vault, house = direct.store, direct.vault, direct.open_house.house
-            admin_tools = api_admin.AdminTools(
+            admin_tools = AdminTools(
                 store,
                 direct.ledger,
                 Callers(store),
@@ -68,7 +70,7 @@ async def direct_transport(config: Config) -> AsyncIterator[httpx2.AsyncBaseTran
             editor = house.editor(library, config)
             owned = wire_voices(editor, direct.voice_work, house.grants, house.erasing, house.clones)
             served = direct.open_house.at(HouseRevision(config, admin_tools, library, house.purges, editor))
-            endpoints = [*api_admin.record_routes(admin_tools, owned), *served.admin]
+            endpoints = [*record_endpoints(admin_tools, owned), *for_admins(served.endpoints)]
             yield httpx2.ASGITransport(app=control_app(endpoints, metrics))
 
 

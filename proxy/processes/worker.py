@@ -21,7 +21,7 @@ import uvloop
 from starlette.types import ASGIApp
 
 from proxy.access import dev_key
-from proxy.api_admin import ServerLink
+from proxy.api.server import ServerLink
 from proxy.app import Worker, open_worker
 from proxy.audio import libraries
 from proxy.config.addresses import is_local

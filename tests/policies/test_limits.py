@@ -8,10 +8,10 @@ from msgspec import UNSET
 
 from policies.limits import AGREEABLE, COUNTED, LIMITS, OF_KEYS, with_limits
 from policies.plans import Overrides, Plan, Terms
+from proxy.api.account_overrides import AgreedChange, ShownOverrides
+from proxy.api.keys import NewCaps
 from proxy.api.me import OwnLimits
-from proxy.api_admin.account_overrides import AgreedChange, ShownOverrides
-from proxy.api_admin.keys import NewCaps
-from proxy.api_admin.plans import ShownPlan
+from proxy.api.plans import ShownPlan
 from proxy.config.plans import PlanSection
 
 

@@ -13,7 +13,8 @@ from proxy.features.clones.records import TABLE
 
 @asynccontextmanager
 async def _open(house: House) -> AsyncIterator[Opened]:
-    from proxy.features.clones import admin_endpoints, records
+    from proxy.features.clones import records
+    from proxy.features.clones.endpoints import Clones
     from proxy.features.clones.maker import BindingMaker, open_binding_maker
     from proxy.features.clones.orders import CloneOrders
     from proxy.features.clones.recordings import CloneRecordings
@@ -29,7 +30,7 @@ async def _open(house: House) -> AsyncIterator[Opened]:
         def at(revision: HouseRevision) -> Served:
             if maker is not None and revision.budgets is not None:
                 maker.revise(revision.config, revision.budgets, revision.library.forget)
-            return Served(admin=admin_endpoints.routes(revision.admin_tools, revision.editor, orders))
+            return Served(Clones(revision.admin_tools, revision.editor, orders).endpoints)
 
         is_gone = partial(records.is_gone, house.store) if maker is None else maker.wait_until_gone
         yield Opened(at=at, clones=orders, is_gone=is_gone)

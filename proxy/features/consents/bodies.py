@@ -12,8 +12,10 @@ from proxy.api.voice_bodies import MOST_SAMPLE_BYTES, form_values
 from proxy.errors import InvalidRequest
 from proxy.features.consents import phrases
 from proxy.features.consents.keeper import NewConsent, OpenedConsent
-from proxy.http.body import EngineNames, LanguageTag, Name, body
+from proxy.http.body import AccountName, EngineNames, LanguageTag, Name, body
 from proxy.http.form import read_form
+from proxy.http.lists import Listing
+from proxy.http.replies import shown_as
 from proxy.speech import speech_request
 
 Statement = Annotated[str, Meta(min_length=1, max_length=2000, description="a text of 1 to 2000 characters")]
@@ -30,6 +32,12 @@ class ConsentBody(msgspec.Struct, frozen=True, kw_only=True):
 
     def __repr__(self) -> str:
         return "<ConsentBody>"
+
+
+class AccountConsentBody(ConsentBody, frozen=True, kw_only=True):
+    """A consent to be kept for an account."""
+
+    account: AccountName
 
 
 class ConsentName(msgspec.Struct, frozen=True, kw_only=True):
@@ -64,6 +72,18 @@ class ConsentList(msgspec.Struct, frozen=True, kw_only=True):
     first_id: str | None
     last_id: str | None
     has_more: bool
+
+
+class AccountConsent(ConsentEntry, frozen=True, kw_only=True):
+    """A consent, and whose it is."""
+
+    account: str
+
+
+class AccountConsentList(Listing, frozen=True, kw_only=True):
+    """Consents, the newest first."""
+
+    data: list[AccountConsent]
 
 
 class DeletedConsent(msgspec.Struct, frozen=True, kw_only=True):
@@ -120,15 +140,17 @@ def new_consent(new: ConsentBody, recording: bytes | None, made_by: str) -> NewC
 
 def consent_entry(consent: OpenedConsent) -> ConsentEntry:
     record = consent.record
-    return ConsentEntry(
-        id=record.id,
+    return shown_as(
+        ConsentEntry,
+        record,
         name=consent.texts.name,
-        language=record.language,
         created_at=record.created // 1_000_000,
-        kind=record.kind,
         statement=consent.texts.statement or None,
-        digest=record.digest,
         duration_seconds=record.seconds,
         providers=None if record.providers is None else list(record.providers),
-        made_by=record.made_by,
     )
+
+
+def account_consent(consent: OpenedConsent) -> AccountConsent:
+    plain = msgspec.structs.asdict(consent_entry(consent))
+    return AccountConsent(**plain, account=consent.record.account)

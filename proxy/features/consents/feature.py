@@ -11,18 +11,15 @@ from proxy.features.consents.records import TABLE
 
 @asynccontextmanager
 async def _open(house: House) -> AsyncIterator[Opened]:
-    from proxy.features.consents import admin_endpoints, endpoints
     from proxy.features.consents.comparison import open_comparison
+    from proxy.features.consents.endpoints import Consents
     from proxy.features.consents.grants import ConsentGrants
     from proxy.features.consents.keeper import ConsentKeeper
 
     async with open_comparison(house.registry, house.config) as comparison:
         keeper = ConsentKeeper(house.store, house.vault, house.intake, comparison, house.erasing.erase)
         yield Opened(
-            at=lambda revision: Served(
-                endpoints.routes(keeper, revision.config),
-                admin_endpoints.routes(revision.admin_tools, keeper),
-            ),
+            at=lambda revision: Served(Consents(revision.admin_tools, keeper).endpoints),
             grants=ConsentGrants(house.store, keeper.compare),
         )
 

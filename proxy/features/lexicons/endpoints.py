@@ -1,4 +1,4 @@
-"""/v1/lexicons: how an account's words are spoken. The operator's lexicons can be read here too."""
+"""Lexicons: how an account's words are spoken. Those of the configuration can be read here too."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from starlette.responses import Response
 from policies import lexicon
 from policies.lexicon import MOST_SPOKEN, MOST_WORD, MOST_WORDS, Words
 from proxy.access.callers import caller_of
-from proxy.errors import NotAllowed, NotFound
+from proxy.api.admin_tools import ACCOUNT_QUERY, AdminTools, check_open
+from proxy.errors import Conflict, InvalidRequest, NotAllowed, NotFound
 from proxy.features.lexicons import records
 from proxy.features.lexicons.keeper import LexiconKeeper, no_lexicon
 from proxy.features.lexicons.records import LexiconStanding
-from proxy.http.body import BODY_FAILURES, body
-from proxy.http.endpoint import Endpoint, json
+from proxy.http.body import AccountName, body
 from proxy.http.lists import iso
-from proxy.http.replies import reply
+from proxy.http.replies import reply, shown_as
+from proxy.http.resource import Resource, account_of, answers
 from proxy.speech import speech_request
-from proxy.storage.store import Store
 
 MAX_BODY_BYTES = 2 * 1024 * 1024
 """Enough for a thousand words, even if each character is written as an escape."""
@@ -44,6 +44,16 @@ class LexiconBody(msgspec.Struct, frozen=True):
 
     def __repr__(self) -> str:
         return f"<LexiconBody {len(self.words)} words>"
+
+
+class NewLexicon(msgspec.Struct, frozen=True):
+    """The new words of an account's lexicon. They replace all of its words."""
+
+    account: AccountName
+    words: WordsField
+
+    def __repr__(self) -> str:
+        return f"<NewLexicon {len(self.words)} words>"
 
 
 class LexiconEntry(msgspec.Struct, frozen=True, kw_only=True):
@@ -83,109 +93,119 @@ class DeletedLexicon(msgspec.Struct, frozen=True, kw_only=True):
     deleted: bool = True
 
 
-class LexiconEndpoints:
-    def __init__(self, keeper: LexiconKeeper, shared: Mapping[str, Words]) -> None:
+class LexiconEndpoints(Resource):
+    """The lexicons of accounts. The operator reads and changes those of any account."""
+
+    def __init__(self, admin_tools: AdminTools, keeper: LexiconKeeper, shared: Mapping[str, Words]) -> None:
+        self._admin_tools = admin_tools
         self._keeper = keeper
+        self._store = keeper.store
         self._shared = shared
 
-    async def list_(self, request: Request) -> Response:
-        return reply(await list_lexicons(self._keeper.store, caller_of(request.scope).account, self._shared))
+    @answers("GET", "/v1/lexicons", LexiconList, pace="list")
+    @answers(
+        "GET",
+        "/admin/lexicons",
+        LexiconList,
+        name="list_lexicons_of",
+        summary="The operator's lexicons, after those of the account that is named",
+        queries=(ACCOUNT_QUERY,),
+        failures=(NotFound,),
+    )
+    async def list_lexicons(self, request: Request) -> Response:
+        """The account's lexicons, then the operator's, without their words"""
+        account = await self._account(request)
+        own = [] if account is None else await records.of_account(self._store, account)
+        shared = [_shared(name, words) for name, words in self._shared.items()]
+        return reply(LexiconList(data=[*map(_entry, own), *shared]))
 
-    async def show(self, request: Request) -> Response:
-        name = request.path_params["name"]
-        return reply(
-            await read_lexicon(self._keeper.store, caller_of(request.scope).account, name, self._shared)
+    @answers("GET", "/v1/lexicons/{name}", WholeLexicon, failures=(NotFound,))
+    @answers(
+        "GET",
+        "/admin/lexicons/{name}",
+        WholeLexicon,
+        name="get_lexicon_of",
+        queries=(ACCOUNT_QUERY,),
+        failures=(NotFound,),
+    )
+    async def get_lexicon(self, request: Request) -> Response:
+        """One lexicon with its words"""
+        account, name = await self._account(request), request.path_params["name"]
+        return reply(await self._read(account, name))
+
+    @answers("PUT", "/v1/lexicons/{name}", LexiconEntry, body=LexiconBody, failures=(NotAllowed,))
+    async def put_lexicon(self, request: Request) -> Response:
+        """Replace the words of the account's lexicon, or make a new one"""
+        words = await _read_words((await body(request, LexiconBody, MAX_BODY_BYTES)).words)
+        account, name = caller_of(request.scope).account, request.path_params["name"]
+        return reply(_entry(await self._keeper.put(account, name, words)))
+
+    @answers("DELETE", "/v1/lexicons/{name}", DeletedLexicon, failures=(NotFound,))
+    async def delete_lexicon(self, request: Request) -> Response:
+        """Delete a lexicon of the account's own"""
+        account, name = caller_of(request.scope).account, request.path_params["name"]
+        return reply(DeletedLexicon(name=await self._keeper.delete(account, name)))
+
+    @answers(
+        "PUT",
+        "/admin/lexicons/{name}",
+        LexiconEntry,
+        body=NewLexicon,
+        failures=(NotAllowed, NotFound, Conflict),
+    )
+    async def put_lexicon_of(self, request: Request) -> Response:
+        """Replace the words of an account's lexicon, or make a new one"""
+        new = await body(request, NewLexicon, MAX_BODY_BYTES)
+        account = await self._admin_tools.account(new.account)
+        check_open(account)
+        words = await _read_words(new.words)
+        name = lexicon.usual_name(request.path_params["name"])
+        act = await self._admin_tools.audit_row(
+            request, "lexicon.set", name[:64], account.id, words=len(words)
         )
+        return reply(_entry(await self._keeper.put(account.id, name, words, act)))
 
-    async def put(self, request: Request) -> Response:
-        new = await body(request, LexiconBody, MAX_BODY_BYTES)
-        words = await read_words(new.words)
-        record = await self._keeper.put(caller_of(request.scope).account, request.path_params["name"], words)
-        return reply(lexicon_entry(record))
+    @answers(
+        "DELETE",
+        "/admin/lexicons/{name}",
+        DeletedLexicon,
+        queries=(ACCOUNT_QUERY,),
+        failures=(InvalidRequest, NotFound),
+    )
+    async def delete_lexicon_of(self, request: Request) -> Response:
+        """Delete an account's lexicon"""
+        account = await self._admin_tools.query_account(request)
+        if account is None:
+            raise InvalidRequest(
+                "Missing required parameter: 'account'.", param="account", code="missing_required_parameter"
+            )
+        name = lexicon.usual_name(request.path_params["name"])
+        act = await self._admin_tools.audit_row(request, "lexicon.deleted", name[:64], account)
+        return reply(DeletedLexicon(name=await self._keeper.delete(account, name, act)))
 
-    async def delete(self, request: Request) -> Response:
-        name = request.path_params["name"]
-        return reply(DeletedLexicon(name=await self._keeper.delete(caller_of(request.scope).account, name)))
+    async def _account(self, request: Request) -> str | None:
+        return account_of(request) or await self._admin_tools.query_account(request)
+
+    async def _read(self, account: str | None, name: str) -> WholeLexicon:
+        """Return the account's lexicon of this name, else the operator's. Raises NotFound."""
+        usual = lexicon.usual_name(name)
+        if account is not None and lexicon.name_fault(usual) is None:
+            own = await records.get(self._store, account, usual)
+            if own is not None:
+                return _whole(_entry(own), own.words)
+        if usual not in self._shared:
+            known = [] if account is None else await records.revisions(self._store, account)
+            raise no_lexicon(name, [*(each for each, *_ in known), *self._shared])
+        return _whole(_shared(usual, self._shared[usual]), self._shared[usual])
 
 
-async def read_words(sent: dict[str, str]) -> Words:
+async def _read_words(sent: dict[str, str]) -> Words:
     """Check the words of a lexicon, in a thread: there may be many. Raises InvalidRequest."""
     return await asyncio.to_thread(speech_request.words, sent, "words", MOST_WORDS)
 
 
-def routes(keeper: LexiconKeeper, shared: Mapping[str, Words]) -> list[Endpoint]:
-    endpoints = LexiconEndpoints(keeper, shared)
-    return [
-        Endpoint(
-            "GET",
-            "/v1/lexicons",
-            endpoints.list_,
-            "list_lexicons",
-            "The account's lexicons, then the operator's, without their words",
-            json(LexiconList),
-            pace="list",
-        ),
-        Endpoint(
-            "GET",
-            "/v1/lexicons/{name}",
-            endpoints.show,
-            "get_lexicon",
-            "One lexicon with its words",
-            json(WholeLexicon),
-            failures=(NotFound,),
-        ),
-        Endpoint(
-            "PUT",
-            "/v1/lexicons/{name}",
-            endpoints.put,
-            "put_lexicon",
-            "Replace the words of the account's lexicon, or make a new one",
-            json(LexiconEntry),
-            body=LexiconBody,
-            failures=(*BODY_FAILURES, NotAllowed),
-        ),
-        Endpoint(
-            "DELETE",
-            "/v1/lexicons/{name}",
-            endpoints.delete,
-            "delete_lexicon",
-            "Delete a lexicon of the account's own",
-            json(DeletedLexicon),
-            failures=(NotFound,),
-        ),
-    ]
-
-
-async def list_lexicons(store: Store, account: str | None, shared: Mapping[str, Words]) -> LexiconList:
-    own = [] if account is None else await records.of_account(store, account)
-    return LexiconList(
-        data=[*map(lexicon_entry, own), *(_shared(name, words) for name, words in shared.items())]
-    )
-
-
-async def read_lexicon(
-    store: Store, account: str | None, name: str, shared: Mapping[str, Words]
-) -> WholeLexicon:
-    """Return the account's lexicon of this name, else the operator's. Raises NotFound."""
-    usual = lexicon.usual_name(name)
-    if account is not None and lexicon.name_fault(usual) is None:
-        own = await records.get(store, account, usual)
-        if own is not None:
-            return _whole(lexicon_entry(own), own.words)
-    if usual not in shared:
-        own_names = [] if account is None else [each for each, *_ in await records.revisions(store, account)]
-        raise no_lexicon(name, [*own_names, *shared])
-    return _whole(_shared(usual, shared[usual]), shared[usual])
-
-
-def lexicon_entry(record: LexiconStanding) -> LexiconEntry:
-    return LexiconEntry(
-        name=record.name,
-        owner="account",
-        size=record.size,
-        revision=record.revision,
-        changed_at=iso(record.changed),
-    )
+def _entry(record: LexiconStanding) -> LexiconEntry:
+    return shown_as(LexiconEntry, record, owner="account", changed_at=iso(record.changed))
 
 
 def _shared(name: str, words: Words) -> LexiconEntry:

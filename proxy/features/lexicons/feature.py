@@ -11,16 +11,13 @@ from proxy.features.lexicons.records import TABLE
 
 @asynccontextmanager
 async def _open(house: House) -> AsyncIterator[Opened]:
-    from proxy.features.lexicons import admin_endpoints, endpoints
+    from proxy.features.lexicons.endpoints import LexiconEndpoints
     from proxy.features.lexicons.keeper import LexiconKeeper
     from proxy.features.lexicons.records import AccountWords
 
     def at(revision: HouseRevision) -> Served:
         keeper = LexiconKeeper(house.store, revision.library, revision.purges)
-        shared = revision.config.lexicons
-        return Served(
-            endpoints.routes(keeper, shared), admin_endpoints.routes(revision.admin_tools, keeper, shared)
-        )
+        return Served(LexiconEndpoints(revision.admin_tools, keeper, revision.config.lexicons).endpoints)
 
     yield Opened(at=at, words=AccountWords(house.store))
 

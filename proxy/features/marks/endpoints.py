@@ -15,19 +15,21 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from proxy.access.callers import caller_of
+from proxy.api.admin_tools import CONTROL
 from proxy.audio.recordings.recording import UnusableRecording
 from proxy.errors import InvalidRequest, MarksUnavailable, NoPlace
 from proxy.features.marks.checker import ProvenanceChecker
 from proxy.features.marks.findings import Examination, ManifestFinding, ManifestState, MarkFinding
 from proxy.features.marks.marker import day_of
-from proxy.http.body import BODY_FAILURES, open_body
-from proxy.http.endpoint import Endpoint, json
+from proxy.http.body import open_body
 from proxy.http.form import MOST_FILE_BYTES, read_form
-from proxy.http.replies import reply
+from proxy.http.replies import reply, shown_as
+from proxy.http.resource import Resource, account_of, answers
 from speech_engine.mark import PAYLOAD_BITS
 
 MOST_MANIFEST_BYTES = 1024 * 1024
-FILES: Mapping[str, int] = {"file": MOST_FILE_BYTES, "manifest": MOST_MANIFEST_BYTES}
+_FILES: Mapping[str, int] = {"file": MOST_FILE_BYTES, "manifest": MOST_MANIFEST_BYTES}
+_FAILURES = (NoPlace, MarksUnavailable)
 
 Technique = Literal["inaudible_mark", "c2pa"]
 Outcome = Literal["detected", "not_detected"]
@@ -120,41 +122,48 @@ class ContentProvenanceCheck(msgspec.Struct, frozen=True, kw_only=True):
     results: list[C2paResult | MarkResult]
 
 
-class MarkDetection:
+class MarkDetection(Resource):
     """The handlers that look for marks and manifests in uploads."""
 
     def __init__(self, checker: ProvenanceChecker) -> None:
         self._checker = checker
 
-    async def detect(self, request: Request) -> Response:
-        return reply(await self.detected(request, caller_of(request.scope).account))
+    @answers("POST", "/v1/audio/marks/detect", DetectedMarks, files=tuple(_FILES), failures=_FAILURES)
+    @answers(
+        "POST",
+        "/admin/marks/detect",
+        DetectedMarks,
+        name="admin_detect_marks",
+        files=tuple(_FILES),
+        failures=_FAILURES,
+    )
+    async def detect_marks(self, request: Request) -> Response:
+        """Tell whether a recording has this server's inaudible mark or C2PA manifest
 
-    async def check(self, request: Request) -> Response:
-        """Answer as OpenAI does."""
+        The operator's search has a turn of its own. The command line asks for it, server or not.
+        """
+        return reply(await self._detected(request, account_of(request) or CONTROL))
+
+    @answers(
+        "POST",
+        "/v1/content_provenance_checks",
+        ContentProvenanceCheck,
+        files=tuple(_FILES),
+        failures=_FAILURES,
+    )
+    async def check_content_provenance(self, request: Request) -> Response:
+        """The same, as OpenAI's API tells it
+
+        Answer as OpenAI does.
+        """
         examined = await self._examined(request, caller_of(request.scope).account)
         found = _manifest(examined.manifest)
-        results: list[C2paResult | MarkResult] = [
-            C2paResult(
-                outcome=found.outcome,
-                validation_state=found.validation_state,
-                issuer=found.issuer,
-                generated_at=found.generated_at,
-                model=found.model,
-            )
-        ]
+        results: list[C2paResult | MarkResult] = [shown_as(C2paResult, found)]
         for mark in await self._marks(examined):
-            results.append(
-                MarkResult(
-                    outcome="detected" if mark.found else "not_detected",
-                    plugin=mark.plugin,
-                    key=mark.key,
-                    is_ours=mark.is_ours,
-                    day=mark.day,
-                )
-            )
+            results.append(shown_as(MarkResult, mark, outcome="detected" if mark.found else "not_detected"))
         return reply(ContentProvenanceCheck(created_at=int(time.time()), results=results))
 
-    async def detected(self, request: Request, account: str) -> DetectedMarks:
+    async def _detected(self, request: Request, account: str) -> DetectedMarks:
         """Look for marks in the file of a form, in a turn of this account."""
         examined = await self._examined(request, account)
         marks = await self._marks(examined)
@@ -175,7 +184,7 @@ class MarkDetection:
 
     async def _examined(self, request: Request, account: str) -> Examination:
         connection = open_body(request)
-        form = await read_form(connection, files=FILES, fields=())
+        form = await read_form(connection, files=_FILES, fields=())
         if "file" not in form.files:
             raise InvalidRequest(
                 "Missing required parameter: 'file'.", param="file", code="missing_required_parameter"
@@ -216,39 +225,5 @@ def _day(payload: int) -> str:
 
 
 def _manifest(found: ManifestFinding) -> DetectedManifest:
-    return DetectedManifest(
-        outcome="detected" if found.state in ("trusted", "valid") else "not_detected",
-        validation_state=found.state,
-        signed_by_us=found.signed_by_us,
-        issuer=found.issuer,
-        generated_at=found.generated_at,
-        model=found.model,
-        source_type=found.source_type,
-    )
-
-
-def mark_routes(checker: ProvenanceChecker) -> list[Endpoint]:
-    handlers = MarkDetection(checker)
-    failures = (*BODY_FAILURES, NoPlace, MarksUnavailable)
-    return [
-        Endpoint(
-            "POST",
-            "/v1/audio/marks/detect",
-            handlers.detect,
-            "detect_marks",
-            "Tell whether a recording has this server's inaudible mark or C2PA manifest",
-            json(DetectedMarks),
-            files=tuple(FILES),
-            failures=failures,
-        ),
-        Endpoint(
-            "POST",
-            "/v1/content_provenance_checks",
-            handlers.check,
-            "check_content_provenance",
-            "The same, as OpenAI's API tells it",
-            json(ContentProvenanceCheck),
-            files=tuple(FILES),
-            failures=failures,
-        ),
-    ]
+    outcome = "detected" if found.state in ("trusted", "valid") else "not_detected"
+    return shown_as(DetectedManifest, found, outcome=outcome, validation_state=found.state)

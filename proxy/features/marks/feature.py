@@ -18,17 +18,13 @@ _SMALL = 1024 * 1024
 
 @asynccontextmanager
 async def _open(house: House) -> AsyncIterator[Opened]:
-    from proxy.features.marks import (
-        admin_endpoints,
-        admin_receipts,
-        endpoints,
-        manifest_endpoints,
-        receipt_endpoints,
-    )
     from proxy.features.marks.checker import open_checker
+    from proxy.features.marks.endpoints import MarkDetection
     from proxy.features.marks.lost_manifests import LostManifests
+    from proxy.features.marks.manifest_endpoints import ManifestEndpoint
     from proxy.features.marks.mark_filter import Marks
     from proxy.features.marks.metrics import ManifestMetrics
+    from proxy.features.marks.receipt_endpoints import Receipts
     from proxy.features.marks.receipt_keys import read_receipt_keys, receipt_key_source
     from proxy.features.marks.resources import open_provenance
     from proxy.features.marks.tap import ProvenanceConcern
@@ -36,7 +32,7 @@ async def _open(house: House) -> AsyncIterator[Opened]:
     if house.engines is None:
         # Nothing is spoken here: a command only looks for marks.
         async with open_checker(house.decoder, house.store, house.config) as checker:
-            yield Opened(at=lambda _revision: Served(admin=admin_endpoints.routes(checker)))
+            yield Opened(at=lambda _revision: Served(MarkDetection(checker).endpoints))
         return
     metrics, key_source = ManifestMetrics(house.metrics.registry), receipt_key_source()
     lost = LostManifests(metrics)
@@ -48,18 +44,15 @@ async def _open(house: House) -> AsyncIterator[Opened]:
             config = revision.config
             provenance.revise(config)
             keys, has_receipts = read_receipt_keys(key_source, config), config.marking.receipts
-            receipts = receipt_endpoints.Receipts(
-                house.store, keys, config.consent.operator, is_on=has_receipts
-            )
+            receipts = Receipts(house.store, keys, config.consent.operator, is_on=has_receipts)
             marks = Marks(provenance.marker)
             concern = ProvenanceConcern(provenance.manifests, lost, has_receipts=has_receipts)
             return Served(
-                client=[
-                    *endpoints.mark_routes(provenance.checker),
-                    *manifest_endpoints.routes(provenance.manifests),
-                    *receipt_endpoints.routes(receipts),
+                [
+                    *MarkDetection(provenance.checker).endpoints,
+                    *ManifestEndpoint(provenance.manifests).endpoints,
+                    *receipts.endpoints,
                 ],
-                admin=[*admin_endpoints.routes(provenance.checker), *admin_receipts.routes(receipts)],
                 concerns=(concern.opener,),
                 treat=marks.treat,
                 check_provenance=marks.check_provenance,

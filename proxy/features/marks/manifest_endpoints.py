@@ -8,7 +8,7 @@ from starlette.responses import Response
 from proxy.errors import NotFound, UpstreamFailed
 from proxy.features.marks.manifests import ROOT, Manifests
 from proxy.features.marks.signer import SignerUnavailable
-from proxy.http.endpoint import Endpoint
+from proxy.http.resource import Resource, answers
 
 MEDIA_TYPE = "application/c2pa"
 
@@ -17,11 +17,13 @@ _RETRY_S = 5.0
 _HEADERS = {"cache-control": "public, max-age=300", "access-control-allow-origin": "*"}
 
 
-class ManifestEndpoint:
+class ManifestEndpoint(Resource):
     def __init__(self, manifests: Manifests) -> None:
         self._manifests = manifests
 
-    async def get(self, request: Request) -> Response:
+    @answers("GET", f"{ROOT}/{{id}}", media=(MEDIA_TYPE,), access="open", failures=(NotFound, UpstreamFailed))
+    async def get_manifest(self, request: Request) -> Response:
+        """The signed manifest (C2PA) of an answer, from the address in its header Link"""
         id_ = request.path_params["id"]
         try:
             manifest = await self._manifests.find(id_)
@@ -34,18 +36,3 @@ class ManifestEndpoint:
         if manifest is None:
             raise NotFound("There is no manifest under this address, or its answer is not whole yet.")
         return Response(manifest, headers=_HEADERS, media_type=MEDIA_TYPE)
-
-
-def routes(manifests: Manifests) -> list[Endpoint]:
-    return [
-        Endpoint(
-            "GET",
-            f"{ROOT}/{{id}}",
-            ManifestEndpoint(manifests).get,
-            "get_manifest",
-            "The signed manifest (C2PA) of an answer, from the address in its header Link",
-            {MEDIA_TYPE: ()},
-            access="open",
-            failures=(NotFound, UpstreamFailed),
-        )
-    ]

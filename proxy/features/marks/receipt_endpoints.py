@@ -11,7 +11,6 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
-from proxy.access.callers import caller_of
 from proxy.audio.formats import MEDIA_TYPES
 from proxy.config import credits
 from proxy.errors import NotFound, ReceiptsUnavailable
@@ -19,9 +18,9 @@ from proxy.features.marks import receipt_records as receipts
 from proxy.features.marks.jws import RECEIPT_TYPE, Jwk, JwkSet
 from proxy.features.marks.receipt_keys import ReceiptKeys
 from proxy.features.marks.receipt_records import ClipSpeaker, FoundReceipt, ManifestPlace
-from proxy.http.endpoint import Endpoint, json
 from proxy.http.lists import iso
-from proxy.http.replies import encode_json, reply
+from proxy.http.replies import encode_json, reply, shown_as
+from proxy.http.resource import Resource, account_of, answers
 from proxy.storage.store import Store
 
 _ROOT = "/v1/audio/receipts"
@@ -70,7 +69,7 @@ class Receipt(msgspec.Struct, frozen=True, kw_only=True):
     jwk: Jwk
 
 
-class Receipts:
+class Receipts(Resource):
     """The receipts of a server; `keys` is None if there are none that can be used.
 
     If it makes none any more, `is_on` is false: those of earlier clips are still there.
@@ -85,26 +84,27 @@ class Receipts:
     def __repr__(self) -> str:
         return f"<Receipts by {self._keys!r}>"
 
-    async def retrieve(self, request: Request) -> Response:
-        """Show a receipt of the caller's account."""
-        return await self._answer(request.path_params["id"], caller_of(request.scope).account)
-
-    async def retrieve_any(self, request: Request) -> Response:
-        """Show a receipt of any account, to an operator."""
-        return await self._answer(request.path_params["id"], None)
-
-    async def list_keys(self, request: Request) -> Response:
-        del request
+    # Before the ids, which have the same form.
+    @answers(
+        "GET", f"{_ROOT}/keys", JwkSet, access="open", failures=(NotFound, ReceiptsUnavailable), pace="own"
+    )
+    async def list_receipt_keys(self, _request: Request) -> Response:
+        """The public keys of receipts, the newest first, as a JWK set"""
         return reply(self._usable_keys().jwks)
 
-    def _usable_keys(self) -> ReceiptKeys:
-        if self._keys is None:
-            raise ReceiptsUnavailable if self._is_on else _off()
-        return self._keys
-
-    async def _answer(self, id_: str, account: str | None) -> Response:
-        key = self._usable_keys().newest
-        found = await receipts.find(self._store, id_, account) if id_.isprintable() else None
+    @answers("GET", f"{_ROOT}/{{id}}", Receipt, failures=(NotFound, ReceiptsUnavailable))
+    @answers(
+        "GET",
+        "/admin/receipts/{id}",
+        Receipt,
+        name="get_any_receipt",
+        summary="The signed receipt of a clip of any account",
+        failures=(NotFound, ReceiptsUnavailable),
+    )
+    async def get_receipt(self, request: Request) -> Response:
+        """The signed receipt of a clip, by the id of its request"""
+        id_, key = request.path_params["id"], self._usable_keys().newest
+        found = await receipts.find(self._store, id_, account_of(request)) if id_.isprintable() else None
         if found is None or not found.facts.has_receipt:
             if not self._is_on:
                 raise _off()
@@ -113,31 +113,10 @@ class Receipts:
         jws = key.sign(encode_json(claims), RECEIPT_TYPE)
         return reply(Receipt(id=found.request, claims=claims, jws=jws, jwk=key.jwk))
 
-
-def routes(handlers: Receipts) -> list[Endpoint]:
-    return [
-        # Before the ids, which have the same form.
-        Endpoint(
-            "GET",
-            f"{_ROOT}/keys",
-            handlers.list_keys,
-            "list_receipt_keys",
-            "The public keys of receipts, the newest first, as a JWK set",
-            json(JwkSet),
-            access="open",
-            failures=(NotFound, ReceiptsUnavailable),
-            pace="own",
-        ),
-        Endpoint(
-            "GET",
-            f"{_ROOT}/{{id}}",
-            handlers.retrieve,
-            "get_receipt",
-            "The signed receipt of a clip, by the id of its request",
-            json(Receipt),
-            failures=(NotFound, ReceiptsUnavailable),
-        ),
-    ]
+    def _usable_keys(self) -> ReceiptKeys:
+        if self._keys is None:
+            raise ReceiptsUnavailable if self._is_on else _off()
+        return self._keys
 
 
 def _off() -> NotFound:
@@ -148,21 +127,14 @@ def _off() -> NotFound:
 
 def _claims(found: FoundReceipt, operator: str) -> ReceiptClaims:
     facts = found.facts
-    return ReceiptClaims(
+    return shown_as(
+        ReceiptClaims,
+        facts,
         iss=operator,
         request=found.request,
         made=iso(facts.made),
-        sha256=facts.sha256,
-        bytes=facts.bytes,
         media_type=MEDIA_TYPES[facts.format],
-        format=facts.format,
-        sample_rate_hz=facts.sample_rate_hz,
-        samples=facts.samples,
         duration_seconds=round(facts.samples / facts.sample_rate_hz, 3),
-        language=facts.language,
-        speakers=facts.speakers,
-        consents=facts.consents,
         mark=ReceiptMark(facts.mark, facts.mark_key) if facts.mark else None,
-        manifest=facts.manifest,
         credits=credits.number(found.credits),
     )

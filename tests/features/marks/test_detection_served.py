@@ -15,8 +15,8 @@ import openai
 import psutil
 import pytest
 
-from proxy.cli.detect import _verdict
-from proxy.cli.tables import print_answer
+from proxy.commands.tables import print_answer
+from proxy.features.marks.commands import _verdict
 from proxy.features.marks.marker import KEYS_FILE
 from tests import speech_clips
 from tests.commands import command

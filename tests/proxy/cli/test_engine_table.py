@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from proxy.cli.engines import engine_table
-from proxy.cli.tables import print_answer
+from proxy.commands.tables import print_answer
 
 ENGINE = {
     "name": "xtts",

@@ -10,10 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import Meta
 
-from proxy.api_admin.account_overrides import AgreedChange
-from proxy.api_admin.accounts import AccountChange, NewAccount
-from proxy.api_admin.keys import NewCaps, NewKey
-from proxy.api_admin.money import NewCorrection, NewGrant, NewRefund
+from proxy.api.account_overrides import AgreedChange
+from proxy.api.accounts import AccountChange, NewAccount
+from proxy.api.keys import NewCaps, NewKey
+from proxy.api.money import NewCorrection, NewGrant, NewRefund
 from proxy.config import fields
 from proxy.config.engines import CostSection
 from proxy.config.fields import FieldFault, FieldFaults

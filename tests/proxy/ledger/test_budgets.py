@@ -10,7 +10,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from proxy.cli import engines as engine_commands
-from proxy.cli.tables import print_answer
+from proxy.commands.tables import print_answer
 from proxy.config.sections import EngineSection
 from proxy.ledger import budgets as budgets_module
 from proxy.ledger.budgets import Budgets

@@ -10,8 +10,8 @@ from starlette.responses import Response
 
 from proxy.api.health import Dependencies
 from proxy.engines.engine_list import EngineStatus
-from proxy.http.endpoint import Endpoint, json
 from proxy.http.replies import reply
+from proxy.http.resource import Resource, answers
 from proxy.ledger.budgets import Spend
 from speech_engine import ModelInfo
 
@@ -54,13 +54,15 @@ class EngineStatuses(msgspec.Struct, frozen=True, kw_only=True):
     faults: list[FailedPlugin]
 
 
-class EngineList:
+class EngineList(Resource):
     def __init__(self, dependencies: Dependencies) -> None:
         self._engines = dependencies.engines
         self._registry = dependencies.registry
         self._budgets = dependencies.budgets
 
-    async def list_(self, _request: Request) -> Response:
+    @answers("GET", "/admin/engines", EngineStatuses)
+    async def list_engines(self, _request: Request) -> Response:
+        """Engines with their state, and plugins that failed"""
         faults = [FailedPlugin(fault.name, fault.stage, fault.reason) for fault in self._registry.faults]
         shown = [await self._shown(status) for status in await self._engines.statuses()]
         return reply(EngineStatuses(data=tuple(shown), faults=faults))
@@ -90,16 +92,3 @@ class EngineList:
 
 def _spoken(info: ModelInfo) -> list[SpokenLanguage]:
     return [SpokenLanguage(language.tag, language.quality) for language in info.languages]
-
-
-def routes(dependencies: Dependencies) -> list[Endpoint]:
-    return [
-        Endpoint(
-            "GET",
-            "/admin/engines",
-            EngineList(dependencies).list_,
-            "list_engines",
-            "Engines with their state, and plugins that failed",
-            json(EngineStatuses),
-        )
-    ]

@@ -10,11 +10,11 @@ from starlette.responses import Response
 
 from policies.limits import LIMITS, LimitRow, with_limits
 from policies.plans import Agreed, Plan
-from proxy.api_admin.account_overrides import ShownPrices, shown_prices
-from proxy.api_admin.admin_tools import AdminTools
+from proxy.api.account_overrides import ShownPrices, shown_prices
+from proxy.api.admin_tools import AdminTools
 from proxy.config import credits
-from proxy.http.endpoint import Endpoint, json
 from proxy.http.replies import reply
+from proxy.http.resource import Resource, answers
 from proxy.storage import accounts
 
 
@@ -46,29 +46,18 @@ class PlanList(msgspec.Struct, frozen=True, kw_only=True):
     missing: dict[str, int]
 
 
-class PlanPage:
+class PlanPage(Resource):
     def __init__(self, admin_tools: AdminTools) -> None:
         self._admin_tools = admin_tools
 
-    async def list_(self, _request: Request) -> Response:
+    @answers("GET", "/admin/plans", PlanList)
+    async def list_plans(self, _request: Request) -> Response:
+        """The plans of the configuration"""
         account_counts = await accounts.by_plan(self._admin_tools.store)
         plans = self._admin_tools.config.plans
         data = [_shown(plan, account_counts.get(plan.name, 0)) for plan in plans.values()]
         missing = {name: count for name, count in account_counts.items() if name not in plans}
         return reply(PlanList(data=data, missing=missing))
-
-
-def routes(admin_tools: AdminTools) -> list[Endpoint]:
-    return [
-        Endpoint(
-            "GET",
-            "/admin/plans",
-            PlanPage(admin_tools).list_,
-            "list_plans",
-            "The plans of the configuration",
-            json(PlanList),
-        )
-    ]
 
 
 def _shown(plan: Plan, accounts_: int) -> ShownPlan:

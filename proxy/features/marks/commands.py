@@ -7,9 +7,8 @@ from typing import Annotated, Any
 
 import typer
 
-from proxy.cli.admin_requests import failures, send_files
-from proxy.cli.options import ConfigFile, Printed
-from proxy.cli.tables import Line, Part, print_answer
+from proxy.commands.command import Ask, Command
+from proxy.commands.tables import Line, Part
 
 NOT_FOUND, UNUSABLE = 1, 2
 """The status of a command that found nothing, and of one that could not look."""
@@ -30,25 +29,22 @@ _HINT = "A mark can be copied onto another sound. Only a manifest or a receipt p
 def detect(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="A recording.")],
     manifest: Annotated[Path | None, typer.Option(help="The C2PA manifest that came beside it.")] = None,
-    config_file: ConfigFile = None,
-    form: Printed = None,
-) -> None:
+) -> Ask:
     """Tell whether a recording has this server's mark or manifest.
 
     The status is 0 for yes, 1 for no, 2 for a failure.
     """
     files = {"file": file} if manifest is None else {"file": file, "manifest": manifest}
-    try:
-        answer = send_files(config_file, "marks/detect", {}, files, "marks are looked for")
-    except failures() as error:
-        # Status 1 is an answer here, so a failure has another one.
-        typer.secho(str(error), fg="red", err=True)
-        raise typer.Exit(UNUSABLE) from None
-    print_answer(answer, form, _verdict)
+    work = "marks are looked for"
+    # Status 1 is an answer here, so a failure has another one.
+    return Ask("POST", "marks/detect", {}, files=files, work=work, status=_status, failed=UNUSABLE)
+
+
+def _status(answer: dict[str, Any]) -> int:
     if answer["found"]:
-        raise typer.Exit(0)
+        return 0
     # Without a key nobody has looked, perhaps as this is not the folder of the server.
-    raise typer.Exit(NOT_FOUND if answer["marks"] else UNUSABLE)
+    return NOT_FOUND if answer["marks"] else UNUSABLE
 
 
 def _verdict(answer: dict[str, Any]) -> list[Part]:
@@ -93,3 +89,6 @@ def _manifest(manifest: dict[str, Any] | None) -> str:
     if manifest["validation_state"] == "valid":
         return f"{words} {manifest['issuer'] or 'nobody'}"
     return f"{words}, {manifest['generated_at']}" if manifest["generated_at"] else words
+
+
+DETECT = Command("detect", detect, _verdict)

@@ -10,13 +10,13 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from policies.limits import OF_KEYS, Caps, with_limits
+from proxy.api.admin_tools import ACCOUNT_QUERY, AdminTools
 from proxy.api.balance import ShownCaps
-from proxy.api_admin.admin_tools import ACCOUNT_QUERY, AdminTools
 from proxy.errors import InvalidRequest, NotFound
-from proxy.http.body import BODY_FAILURES, AccountName, Label, body, can_be_named
-from proxy.http.endpoint import Endpoint, json
-from proxy.http.lists import PAGE, iso, iso_or_none, page
+from proxy.http.body import AccountName, Label, body, can_be_named
+from proxy.http.lists import PAGE, Listing, iso, iso_or_none, page
 from proxy.http.replies import reply
+from proxy.http.resource import Resource, answers
 from proxy.storage import api_key, key_records
 from proxy.storage.key_records import KeyRecord, Role
 from proxy.storage.rows import new_id
@@ -54,13 +54,10 @@ class KeyEntry(msgspec.Struct, frozen=True, kw_only=True):
     caps: ShownCaps
 
 
-class KeyList(msgspec.Struct, frozen=True, kw_only=True):
+class KeyList(Listing, frozen=True, kw_only=True):
     """The newest first."""
 
-    object: Literal["list"] = "list"
     data: list[KeyEntry]
-    has_more: bool
-    last_id: str | None
 
 
 class MintedKey(KeyEntry, frozen=True, kw_only=True):
@@ -72,13 +69,28 @@ class MintedKey(KeyEntry, frozen=True, kw_only=True):
         return f"<MintedKey {self.id}>"
 
 
-class KeyEndpoints:
+class Keys(Resource):
     def __init__(self, admin_tools: AdminTools) -> None:
         self._admin_tools = admin_tools
         self._store = admin_tools.store
         self._callers = admin_tools.callers
 
-    async def create(self, request: Request) -> Response:
+    @answers(
+        "GET", "/admin/keys", KeyList, queries=(ACCOUNT_QUERY, *PAGE), failures=(InvalidRequest, NotFound)
+    )
+    async def list_keys(self, request: Request) -> Response:
+        """Keys, without their secrets, the newest first"""
+        account = await self._admin_tools.query_account(request)
+        listed = await page(
+            request,
+            lambda id_: key_records.place_of(self._store, id_, account),
+            lambda place, limit: key_records.page(self._store, account, place, limit),
+        )
+        return listed.answer(KeyList, shown)
+
+    @answers("POST", "/admin/keys", MintedKey, status=201, body=NewKey, failures=(NotFound,))
+    async def create_key(self, request: Request) -> Response:
+        """Make a key; its secret is shown this once"""
         new = await body(request, NewKey)
         account = await self._admin_tools.account(new.account)
         if account.closed is not None:
@@ -94,25 +106,18 @@ class KeyEndpoints:
         secret = api_key.mint()
         return _minted(await key_records.create(self._store, secret, record, act), secret)
 
-    async def list_(self, request: Request) -> Response:
-        account = await self._admin_tools.query_account(request)
-        listed = await page(
-            request,
-            lambda id_: key_records.place_of(self._store, id_, account),
-            lambda place, limit: key_records.page(self._store, account, place, limit),
-        )
-        data = [shown(record) for record in listed.rows]
-        return reply(KeyList(data=data, has_more=listed.has_more, last_id=listed.last_id))
-
-    async def revoke(self, request: Request) -> Response:
+    @answers("DELETE", "/admin/keys/{id}", KeyEntry, failures=(NotFound,))
+    async def revoke_key(self, request: Request) -> Response:
+        """End a key"""
         key = await self._get(request.path_params["id"])
         act = await self._admin_tools.audit_row(request, "key.revoked", key.id, key.account)
         revoked = await key_records.revoke(self._store, key.id, act)
         self._callers.forget(key.id)
         return reply(shown(revoked or key))
 
-    async def rotate(self, request: Request) -> Response:
-        """Make a new key like the old one, and revoke the old one."""
+    @answers("POST", "/admin/keys/{id}/rotate", MintedKey, status=201, failures=(InvalidRequest, NotFound))
+    async def rotate_key(self, request: Request) -> Response:
+        """Replace a key by a new one with the same rights"""
         key = await self._get(request.path_params["id"])
         act = await self._admin_tools.audit_row(
             request, "key.rotated", new_id("key"), key.account, replaces=key.id
@@ -132,52 +137,6 @@ class KeyEndpoints:
         if key is None:
             raise NotFound(f"There is no key '{id_[:80]}'; keys are named by their id (key_…).", param="id")
         return key
-
-
-def routes(admin_tools: AdminTools) -> list[Endpoint]:
-    keys = KeyEndpoints(admin_tools)
-    return [
-        Endpoint(
-            "GET",
-            "/admin/keys",
-            keys.list_,
-            "list_keys",
-            "Keys, without their secrets, the newest first",
-            json(KeyList),
-            queries=(ACCOUNT_QUERY, *PAGE),
-            failures=(InvalidRequest, NotFound),
-        ),
-        Endpoint(
-            "POST",
-            "/admin/keys",
-            keys.create,
-            "create_key",
-            "Make a key; its secret is shown this once",
-            json(MintedKey),
-            status=201,
-            body=NewKey,
-            failures=(*BODY_FAILURES, NotFound),
-        ),
-        Endpoint(
-            "DELETE",
-            "/admin/keys/{id}",
-            keys.revoke,
-            "revoke_key",
-            "End a key",
-            json(KeyEntry),
-            failures=(NotFound,),
-        ),
-        Endpoint(
-            "POST",
-            "/admin/keys/{id}/rotate",
-            keys.rotate,
-            "rotate_key",
-            "Replace a key by a new one with the same rights",
-            json(MintedKey),
-            status=201,
-            failures=(InvalidRequest, NotFound),
-        ),
-    ]
 
 
 def shown(record: KeyRecord) -> KeyEntry:

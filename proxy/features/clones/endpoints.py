@@ -8,8 +8,8 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
-from proxy.api_admin.admin_tools import ACCOUNT_QUERY, AdminTools
-from proxy.api_admin.voices import find_voice, terms_of
+from proxy.api.admin_tools import ACCOUNT_QUERY, AdminTools
+from proxy.api.admin_voices import find_voice, terms_of
 from proxy.catalogue.library_editor import LibraryEditor
 from proxy.errors import Conflict, InvalidRequest, NotAllowed, NotFound, UpstreamFailed
 from proxy.features.clones import lists as binding_lists
@@ -17,10 +17,10 @@ from proxy.features.clones.comparison import CloneDifferences, clone_again, comp
 from proxy.features.clones.orders import CloneOrders
 from proxy.features.clones.records import BindingRecord
 from proxy.features.clones.rules import State
-from proxy.http.body import BODY_FAILURES, body
-from proxy.http.endpoint import Endpoint, json
+from proxy.http.body import body
 from proxy.http.lists import iso, iso_or_none
-from proxy.http.replies import reply
+from proxy.http.replies import reply, shown_as
+from proxy.http.resource import Resource, answers
 
 
 class NewClone(msgspec.Struct, frozen=True, kw_only=True):
@@ -89,18 +89,30 @@ class Recloning(msgspec.Struct, frozen=True, kw_only=True):
     reclone: bool
 
 
-class AdminClones:
+class Clones(Resource):
     def __init__(self, admin_tools: AdminTools, editor: LibraryEditor, orders: CloneOrders) -> None:
         self._admin_tools = admin_tools
         self._editor = editor
         self._orders = orders
 
-    async def list_(self, request: Request) -> Response:
+    @answers("GET", "/admin/voices/{id}/clones", ShownClones, queries=(ACCOUNT_QUERY,), failures=(NotFound,))
+    async def list_clones(self, request: Request) -> Response:
+        """The clones of a voice at providers"""
         record = await find_voice(self._admin_tools, self._editor, request)
         listed = await binding_lists.list_bindings(self._admin_tools.store, [record.id])
         return reply(ShownClones(data=[_shown(row) for row in listed.get(record.id, [])]))
 
-    async def create(self, request: Request) -> Response:
+    @answers(
+        "POST",
+        "/admin/voices/{id}/clones",
+        ShownClone,
+        status=201,
+        body=NewClone,
+        queries=(ACCOUNT_QUERY,),
+        failures=(NotAllowed, NotFound, Conflict, UpstreamFailed),
+    )
+    async def clone_voice(self, request: Request) -> Response:
+        """Have a voice cloned by an engine's provider. That may cost money"""
         new = await body(request, NewClone)
         record = await find_voice(self._admin_tools, self._editor, request)
         owner = None if record.account is None else await self._admin_tools.account(record.account)
@@ -117,10 +129,14 @@ class AdminClones:
         (row,) = await self._orders.order(record, places, act=act, pays_again=True)
         return reply(_shown(row), 201)
 
-    async def compare(self, _request: Request) -> Response:
+    @answers("GET", "/admin/clones/differences", Comparison, failures=(Conflict,))
+    async def compare_clones(self, _request: Request) -> Response:
+        """What providers have and the database does not know, and what they have lost"""
         return reply(Comparison(data=[self._differences(each) for each in await self._compared()]))
 
-    async def reclone(self, request: Request) -> Response:
+    @answers("POST", "/admin/clones/differences", Comparison, body=Recloning, failures=(Conflict,))
+    async def reclone_lost(self, request: Request) -> Response:
+        """Have all lost clones made anew. That costs money"""
         if not (await body(request, Recloning)).reclone:
             raise InvalidRequest("'reclone' must be true: new clones cost money.", param="reclone")
         found = await self._compared()
@@ -145,66 +161,6 @@ class AdminClones:
         )
 
 
-def routes(admin_tools: AdminTools, editor: LibraryEditor, orders: CloneOrders) -> list[Endpoint]:
-    clones = AdminClones(admin_tools, editor, orders)
-    return [
-        Endpoint(
-            "GET",
-            "/admin/voices/{id}/clones",
-            clones.list_,
-            "list_clones",
-            "The clones of a voice at providers",
-            json(ShownClones),
-            queries=(ACCOUNT_QUERY,),
-            failures=(NotFound,),
-        ),
-        Endpoint(
-            "POST",
-            "/admin/voices/{id}/clones",
-            clones.create,
-            "clone_voice",
-            "Have a voice cloned by an engine's provider. That may cost money",
-            json(ShownClone),
-            status=201,
-            body=NewClone,
-            queries=(ACCOUNT_QUERY,),
-            failures=(*BODY_FAILURES, NotAllowed, NotFound, Conflict, UpstreamFailed),
-        ),
-        Endpoint(
-            "GET",
-            "/admin/clones/differences",
-            clones.compare,
-            "compare_clones",
-            "What providers have and the database does not know, and what they have lost",
-            json(Comparison),
-            failures=(Conflict,),
-        ),
-        Endpoint(
-            "POST",
-            "/admin/clones/differences",
-            clones.reclone,
-            "reclone_lost",
-            "Have all lost clones made anew. That costs money",
-            json(Comparison),
-            body=Recloning,
-            failures=(*BODY_FAILURES, Conflict),
-        ),
-    ]
-
-
 def _shown(row: BindingRecord) -> ShownClone:
-    return ShownClone(
-        id=row.id,
-        voice=row.voice,
-        account=row.account,
-        engine=row.engine,
-        credential=row.credential,
-        state=row.state,
-        name=row.name,
-        engine_voice=row.engine_voice,
-        tries=row.tries,
-        due=iso(row.due) if row.due else None,
-        made=iso_or_none(row.made),
-        used=iso_or_none(row.used),
-        error=row.error,
-    )
+    times = {"made": iso_or_none(row.made), "used": iso_or_none(row.used)}
+    return shown_as(ShownClone, row, due=iso(row.due) if row.due else None, **times)

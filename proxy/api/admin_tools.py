@@ -9,8 +9,8 @@ from starlette.requests import Request
 
 from proxy.access.callers import Callers, caller_or_none
 from proxy.access.usage_throttle import UsageThrottle
+from proxy.api import account_overrides
 from proxy.api.balance import AccountBalance, read_balance
-from proxy.api_admin import account_overrides
 from proxy.catalogue.erasing import Erasing
 from proxy.catalogue.purges import Purges
 from proxy.config.reader import possible

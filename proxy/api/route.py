@@ -11,13 +11,13 @@ from starlette.responses import Response
 
 from policies.plans import Terms
 from policies.routing import Decision, Verdict, voice_text
-from proxy.api_admin import account_overrides
-from proxy.api_admin.admin_tools import AdminTools
+from proxy.api import account_overrides
+from proxy.api.admin_tools import AdminTools
 from proxy.catalogue.library import Library
 from proxy.errors import Conflict, ErrorDetail, NotFound, UpstreamFailed
-from proxy.http.body import BODY_FAILURES, AccountName, raw_body
-from proxy.http.endpoint import Endpoint, json
+from proxy.http.body import AccountName, raw_body
 from proxy.http.replies import reply
+from proxy.http.resource import Resource, answers
 from proxy.speech import speech_request
 from proxy.speech.planning import Planner
 from proxy.speech.split_text import Span
@@ -102,13 +102,21 @@ class RouteAnswer(msgspec.Struct, frozen=True, kw_only=True):
     parts: list[ExplainedPart]
 
 
-class Explanations:
+class Explanations(Resource):
     def __init__(self, admin_tools: AdminTools, planner: Planner, library: Library) -> None:
         self._admin_tools = admin_tools
         self._planner = planner
         self._library = library
 
-    async def explain(self, request: Request) -> Response:
+    @answers(
+        "POST",
+        "/admin/route/explain",
+        RouteAnswer,
+        body=RouteQuestion,
+        failures=(NotFound, Conflict, UpstreamFailed),
+    )
+    async def explain_route(self, request: Request) -> Response:
+        """Show which model would speak a request, and what every filter says. Nothing is spoken."""
         body = await raw_body(request)
         question = speech_request.parse(RouteQuestion, body)
         server = self._admin_tools.config.server
@@ -163,22 +171,6 @@ class Explanations:
             return None
         failure = self._planner.failure(decision.error, model, decision.query)
         return ShownRefusal(failure.message, failure.kind, failure.param, failure.code, failure.status)
-
-
-def routes(admin_tools: AdminTools, planner: Planner, library: Library) -> list[Endpoint]:
-    explanations = Explanations(admin_tools, planner, library)
-    return [
-        Endpoint(
-            "POST",
-            "/admin/route/explain",
-            explanations.explain,
-            "explain_route",
-            "Show which model would speak a request, and what every filter says. Nothing is spoken.",
-            json(RouteAnswer),
-            body=RouteQuestion,
-            failures=(*BODY_FAILURES, NotFound, Conflict, UpstreamFailed),
-        )
-    ]
 
 
 def _judged(verdict: Verdict) -> JudgedModel:

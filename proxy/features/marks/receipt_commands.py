@@ -5,23 +5,28 @@ The imports inside functions are slow, and `voxgate --help` needs none of them.
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from proxy.cli.options import Printed
-from proxy.cli.tables import Line, Part, print_answer
+from proxy.commands.command import Group, KnownAnswer
+from proxy.commands.tables import Line, Part
 
 UNUSABLE = 2
 
-receipt = typer.Typer(
-    help="Receipts: what was said of a clip by the server that made it.", no_args_is_help=True
-)
+RECEIPT = Group("receipt", "Receipts: what was said of a clip by the server that made it.")
 
 
-@receipt.command("verify")
+def _result(answer: dict[str, Any]) -> list[Part]:
+    parts: list[Part] = [
+        Line(f"{line['line']}: {line['found']}", "" if line["is_good"] else "red") for line in answer["lines"]
+    ]
+    is_verified = answer["is_verified"]
+    return [*parts, Line("Verified." if is_verified else "Not verified.", "green" if is_verified else "red")]
+
+
+@RECEIPT.command("verify", _result, is_alone=True)
 def receipt_verify(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="The audio, as the server sent it.")],
     receipt_file: Annotated[
@@ -33,8 +38,7 @@ def receipt_verify(
             help="The server's keys, from /v1/audio/receipts/keys; else the receipt's own, which a jws lacks."
         ),
     ] = None,
-    form: Printed = None,
-) -> None:
+) -> KnownAnswer:
     """Verify a clip by its receipt. The status is 0 for yes, 1 for no, 2 for a failure."""
     from proxy.features.marks.receipt_check import UnreadableReceipt, check_receipt
 
@@ -47,14 +51,4 @@ def receipt_verify(
         raise typer.Exit(UNUSABLE) from None
     is_verified = all(finding.is_good for finding in findings)
     lines = [finding._asdict() for finding in findings]
-    print_answer({"is_verified": is_verified, "lines": lines}, form, _result)
-    if not is_verified:
-        sys.exit(1)
-
-
-def _result(answer: dict[str, Any]) -> list[Part]:
-    parts: list[Part] = [
-        Line(f"{line['line']}: {line['found']}", "" if line["is_good"] else "red") for line in answer["lines"]
-    ]
-    is_verified = answer["is_verified"]
-    return [*parts, Line("Verified." if is_verified else "Not verified.", "green" if is_verified else "red")]
+    return KnownAnswer({"is_verified": is_verified, "lines": lines}, status=0 if is_verified else 1)

@@ -11,12 +11,12 @@ from typing import Annotated, Any
 
 import typer
 
-from proxy.cli.admin_requests import ask, be_sure_of, path
-from proxy.cli.options import ConfigFile, OfAccount, Printed, Sure
-from proxy.cli.tables import Grid, Line, Part
+from proxy.commands.command import Ask, Group, path
+from proxy.commands.options import OfAccount, Sure
+from proxy.commands.tables import Grid, Line, Part, grid
 from proxy.errors import CommandRefused
 
-lexicons = typer.Typer(help="Lexicons: the pronunciation of words.", no_args_is_help=True)
+LEXICONS = Group("lexicons", "Lexicons: the pronunciation of words.")
 
 _Name = Annotated[str, typer.Argument(metavar="NAME", help="The lexicon: a language, or a name.")]
 _Account = Annotated[str, typer.Option(help="The account, by id or name.")]
@@ -24,19 +24,33 @@ _NOTHING: dict[str, str] = {}
 _CSV_NAMES = ["word", "spoken"]
 
 
-@lexicons.command("list")
+def _list_table(answer: dict[str, Any]) -> list[Part]:
+    """Show lexicons, or the words of one."""
+    if "words" in answer:
+        return [Grid(("word", "spoken"), [*answer["words"].items()])]
+    columns = {"name": "name", "whose": "owner", "words": "size", "revision": "revision"}
+    return [grid(answer, columns)]
+
+
+def _row_table(answer: dict[str, Any]) -> list[Part]:
+    return _list_table({"data": [answer]})
+
+
+def _deletion(answer: dict[str, Any]) -> list[Part]:
+    return [Line(f"{answer['name']} is gone.")]
+
+
+@LEXICONS.command("list", _list_table)
 def lexicons_list(
     name: Annotated[str | None, typer.Argument(metavar="NAME", help="One lexicon, with its words.")] = None,
     account: OfAccount = None,
-    config_file: ConfigFile = None,
-    form: Printed = None,
-) -> None:
+) -> Ask:
     """List the lexicons of an account and of the configuration. With a name, list its words."""
-    resource, show = ("lexicons", _list_table) if name is None else (path("lexicons", name), _words_table)
-    ask(config_file, form, show, "GET", resource, account=account)
+    resource = "lexicons" if name is None else path("lexicons", name)
+    return Ask("GET", resource, query={"account": account})
 
 
-@lexicons.command("set")
+@LEXICONS.command("set", _row_table)
 def lexicons_set(
     name: _Name,
     entries: Annotated[
@@ -47,9 +61,7 @@ def lexicons_set(
         Path | None,
         typer.Option(help="A file with more words: word,spoken in a .csv, or a .toml or .json table."),
     ] = None,
-    config_file: ConfigFile = None,
-    form: Printed = None,
-) -> None:
+) -> Ask:
     """Set the words of an account's lexicon. They replace its old words."""
     _check_named(account)
     words = {**(_read(file) if file else _NOTHING), **dict(map(_entry, entries or ()))}
@@ -60,24 +72,19 @@ def lexicons_set(
 
     if (wrong := lexicon.words_fault(words, is_named=True)) is not None:
         raise CommandRefused(f"the lexicon must have {wrong}")
-    ask(config_file, form, _row_table, "PUT", path("lexicons", name), {"account": account, "words": words})
+    return Ask("PUT", path("lexicons", name), {"account": account, "words": words})
 
 
-@lexicons.command("delete")
+@LEXICONS.command("delete", _deletion)
 def lexicons_delete(
     name: _Name,
     account: _Account = "",
     is_sure: Sure = False,
-    config_file: ConfigFile = None,
-    form: Printed = None,
-) -> None:
+) -> Ask:
     """Delete an account's lexicon."""
     _check_named(account)
-    where = path("lexicons", name)
-    be_sure_of(
-        config_file, is_sure, f"Delete the lexicon {name} and its words for good?", where, account=account
-    )
-    ask(config_file, form, _deletion, "DELETE", where, account=account)
+    question = "" if is_sure else f"Delete the lexicon {name} and its words for good?"
+    return Ask("DELETE", path("lexicons", name), query={"account": account}, question=question)
 
 
 def _check_named(account: str) -> None:
@@ -115,22 +122,3 @@ def _rows(rows: Iterable[list[str]], file: Path) -> dict[str, str]:
         if cells and not (number == 1 and [cell.lower() for cell in cells] == _CSV_NAMES):
             words[cells[0]] = cells[1]
     return words
-
-
-def _list_table(answer: dict[str, Any]) -> list[Part]:
-    rows = [
-        (row["name"], row["owner"], str(row["size"]), str(row["revision"] or "")) for row in answer["data"]
-    ]
-    return [Grid(("name", "whose", "words", "revision"), rows)]
-
-
-def _words_table(answer: dict[str, Any]) -> list[Part]:
-    return [Grid(("word", "spoken"), [*answer["words"].items()])]
-
-
-def _row_table(answer: dict[str, Any]) -> list[Part]:
-    return _list_table({"data": [answer]})
-
-
-def _deletion(answer: dict[str, Any]) -> list[Part]:
-    return [Line(f"{answer['name']} is gone.")]

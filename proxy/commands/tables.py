@@ -11,10 +11,11 @@ import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from proxy.cli.options import Form
-
 if TYPE_CHECKING:
     from rich.table import Table
+
+Form = bool | None
+"""How an answer is printed: True is JSON, False is tables with all columns, None is tables for 80 columns."""
 
 _PIPED_WIDTH = 400
 _NO_NAMES: Mapping[str, str] = {}
@@ -59,6 +60,9 @@ class Grid(NamedTuple):
 Part = Grid | Line
 """What an answer is shown as: tables, and lines between them."""
 Show = Callable[[Any], Iterable[Part]]
+Cell = Callable[[dict[str, Any]], Any]
+"""What reads the text of a cell from a row of an answer."""
+Columns = Mapping[str, str | Cell]
 
 
 def print_answer(value: Any, form: Form, show: Show) -> None:
@@ -79,12 +83,33 @@ def print_answer(value: Any, form: Form, show: Show) -> None:
             console.print(Text(*part), soft_wrap=True)
 
 
+def grid(answer: Mapping[str, Any], columns: Columns, wide: tuple[str, ...] = ()) -> Grid:
+    """Make a table of an answer's rows: each column shows a field, or what a function reads of a row.
+
+    Accounts have their names, if the answer came with them.
+    """
+    names = account_names(answer)
+    named = [{**row, "account": names.get(row.get("account"), row.get("account"))} for row in answer["data"]]
+    rows = [tuple(_cell(row, reader) for reader in columns.values()) for row in named]
+    return Grid(tuple(columns), rows, wide)
+
+
+def _cell(row: dict[str, Any], reader: str | Cell) -> str:
+    value = row[reader] if isinstance(reader, str) else reader(row)
+    return "" if value is None else str(value)
+
+
+def time_in(field: str) -> Cell:
+    return lambda row: when(row[field])
+
+
+def number_in(field: str) -> Cell:
+    return lambda row: number(row[field])
+
+
 def accounts(answer: dict[str, Any]) -> list[Part]:
-    rows = [
-        (row["name"], row["plan"], when(row["created"]), when(row["closed"]), row["id"])
-        for row in answer["data"]
-    ]
-    return [Grid(("name", "plan", "created", "closed", "id"), rows, wide=("id",))]
+    times = {"created": time_in("created"), "closed": time_in("closed")}
+    return [grid(answer, {"name": "name", "plan": "plan", **times, "id": "id"}, wide=("id",))]
 
 
 def account(row: dict[str, Any]) -> list[Part]:
@@ -104,39 +129,23 @@ def _balance(balance: dict[str, Any], beside: dict[str, str]) -> Grid:
 
 
 def keys(answer: dict[str, Any]) -> list[Part]:
-    names = account_names(answer)
-    rows = [
-        (
-            row["name"],
-            names.get(row["account"], row["account"]),
-            row["role"],
-            f"revoked {when(row['revoked'])}" if row["revoked"] else day(row["expires"]),
-            row["id"],
-            row["hint"],
-            when(row["created"]),
-            facts(row["caps"]),
-        )
-        for row in answer["data"]
-    ]
-    columns = ("name", "account", "role", "until", "id", "ends with", "created", "caps")
+    columns: Columns = {
+        **{name: name for name in ("name", "account", "role")},
+        "until": lambda row: f"revoked {when(row['revoked'])}" if row["revoked"] else day(row["expires"]),
+        "id": "id",
+        "ends with": "hint",
+        "created": time_in("created"),
+        "caps": lambda row: facts(row["caps"]),
+    }
     # Without names there are only ids, and who made a key has just named the account.
-    unnamed = () if names else ("account",)
-    return [Grid(columns, rows, wide=(*unnamed, "ends with", "created", "caps"))]
+    unnamed = () if account_names(answer) else ("account",)
+    return [grid(answer, columns, wide=(*unnamed, "ends with", "created", "caps"))]
 
 
 def entries(answer: dict[str, Any]) -> list[Part]:
-    rows = [
-        (
-            when(row["at"]),
-            row["kind"],
-            number(row["credits"]),
-            row["pool"],
-            *(row[name] or "" for name in ("reference", "reason", "request", "actor", "id")),
-        )
-        for row in answer["data"]
-    ]
-    columns = ("at", "kind", "credits", "pool", "reference", "reason", "request", "actor", "id")
-    return [Grid(columns, rows, wide=("request", "actor", "id"))]
+    fields = {name: name for name in ("pool", "reference", "reason", "request", "actor", "id")}
+    columns: Columns = {"at": time_in("at"), "kind": "kind", "credits": number_in("credits"), **fields}
+    return [grid(answer, columns, wide=("request", "actor", "id"))]
 
 
 def entry(row: dict[str, Any]) -> list[Part]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated
 
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
@@ -10,17 +10,17 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from policies.plans import Overrides
+from proxy.api import account_overrides, keys
+from proxy.api.account_overrides import AgreedChange, ShownOverrides
+from proxy.api.admin_tools import AdminTools, check_open
 from proxy.api.balance import Balance, ShownCycle
-from proxy.api_admin import account_overrides, keys
-from proxy.api_admin.account_overrides import AgreedChange, ShownOverrides
-from proxy.api_admin.admin_tools import AdminTools, check_open
-from proxy.api_admin.keys import KeyEntry
+from proxy.api.keys import KeyEntry
 from proxy.config.sections import Config
 from proxy.errors import Conflict, InvalidRequest, NotFound
-from proxy.http.body import BODY_FAILURES, Name, body
-from proxy.http.endpoint import Endpoint, json
-from proxy.http.lists import MOST, PAGE, iso, iso_or_none, page
-from proxy.http.replies import reply
+from proxy.http.body import Name, body
+from proxy.http.lists import MOST, PAGE, Listing, iso_or_none, page
+from proxy.http.replies import reply, shown_as
+from proxy.http.resource import Resource, answers
 from proxy.storage import accounts, key_records
 from proxy.storage.accounts import Account, Change, Overtaken
 from proxy.storage.rows import NEWEST, new_id
@@ -63,13 +63,10 @@ class AccountEntry(msgspec.Struct, frozen=True, kw_only=True):
     agreed: ShownOverrides
 
 
-class AccountList(msgspec.Struct, frozen=True, kw_only=True):
+class AccountList(Listing, frozen=True, kw_only=True):
     """The newest first."""
 
-    object: Literal["list"] = "list"
     data: list[AccountEntry]
-    has_more: bool
-    last_id: str | None
 
 
 class AccountDetails(AccountEntry, frozen=True, kw_only=True):
@@ -83,13 +80,26 @@ class AccountDetails(AccountEntry, frozen=True, kw_only=True):
     keys: list[KeyEntry]
 
 
-class Accounts:
+class Accounts(Resource):
     def __init__(self, admin_tools: AdminTools) -> None:
         self._admin_tools = admin_tools
         self._store = admin_tools.store
         self._config = admin_tools.config
 
-    async def create(self, request: Request) -> Response:
+    @answers("GET", "/admin/accounts", AccountList, queries=PAGE, failures=(InvalidRequest,))
+    async def list_accounts(self, request: Request) -> Response:
+        """All accounts, the newest first"""
+        store = self._store
+        listed = await page(
+            request,
+            lambda id_: accounts.place_of(store, id_),
+            lambda place, limit: accounts.page(store, place, limit),
+        )
+        return listed.answer(AccountList, shown)
+
+    @answers("POST", "/admin/accounts", AccountEntry, status=201, body=NewAccount, failures=(Conflict,))
+    async def create_account(self, request: Request) -> Response:
+        """Make an account"""
         new = await body(request, NewAccount)
         _check_name(new.name)
         plan = new.plan or _default_plan(self._config)
@@ -103,17 +113,9 @@ class Accounts:
             raise Conflict(f"There is an account with the name '{new.name}' already.", param="name") from None
         return reply(shown(created), 201)
 
-    async def list_(self, request: Request) -> Response:
-        store = self._store
-        listed = await page(
-            request,
-            lambda id_: accounts.place_of(store, id_),
-            lambda place, limit: accounts.page(store, place, limit),
-        )
-        data = [shown(account) for account in listed.rows]
-        return reply(AccountList(data=data, has_more=listed.has_more, last_id=listed.last_id))
-
-    async def show(self, request: Request) -> Response:
+    @answers("GET", "/admin/accounts/{id:path}", AccountDetails, failures=(NotFound,))
+    async def get_account(self, request: Request) -> Response:
+        """One account, by id or name, with its balance and its keys"""
         account = await self._admin_tools.account(request.path_params["id"])
         records = await key_records.page(self._store, account.id, NEWEST, MOST)
         account_balance = await self._admin_tools.balance(account)
@@ -126,7 +128,11 @@ class Accounts:
         )
         return reply(whole)
 
-    async def change(self, request: Request) -> Response:
+    @answers(
+        "POST", "/admin/accounts/{id:path}", AccountEntry, body=AccountChange, failures=(NotFound, Conflict)
+    )
+    async def change_account(self, request: Request) -> Response:
+        """Change an account's plan, or what is agreed with it alone"""
         account = await self._admin_tools.account(request.path_params["id"])
         change = await body(request, AccountChange)
         if change.plan is UNSET and change.agreed is UNSET:
@@ -154,7 +160,9 @@ class Accounts:
         self._admin_tools.callers.forget(account.id)
         return reply(shown(changed or account))
 
-    async def close(self, request: Request) -> Response:
+    @answers("DELETE", "/admin/accounts/{id:path}", AccountEntry, failures=(NotFound,))
+    async def close_account(self, request: Request) -> Response:
+        """Close an account: its keys stop working, its usage stays"""
         account = await self._admin_tools.account(request.path_params["id"])
         act = await self._admin_tools.audit_row(request, "account.closed", account.id, account.id)
         closed = await accounts.close(self._store, account.id, act)
@@ -169,71 +177,9 @@ class Accounts:
         return terms
 
 
-def routes(admin_tools: AdminTools) -> list[Endpoint]:
-    endpoints = Accounts(admin_tools)
-    return [
-        Endpoint(
-            "GET",
-            "/admin/accounts",
-            endpoints.list_,
-            "list_accounts",
-            "All accounts, the newest first",
-            json(AccountList),
-            queries=PAGE,
-            failures=(InvalidRequest,),
-        ),
-        Endpoint(
-            "POST",
-            "/admin/accounts",
-            endpoints.create,
-            "create_account",
-            "Make an account",
-            json(AccountEntry),
-            status=201,
-            body=NewAccount,
-            failures=(*BODY_FAILURES, Conflict),
-        ),
-        Endpoint(
-            "GET",
-            "/admin/accounts/{id:path}",
-            endpoints.show,
-            "get_account",
-            "One account, by id or name, with its balance and its keys",
-            json(AccountDetails),
-            failures=(NotFound,),
-        ),
-        Endpoint(
-            "POST",
-            "/admin/accounts/{id:path}",
-            endpoints.change,
-            "change_account",
-            "Change an account's plan, or what is agreed with it alone",
-            json(AccountEntry),
-            body=AccountChange,
-            failures=(*BODY_FAILURES, NotFound, Conflict),
-        ),
-        Endpoint(
-            "DELETE",
-            "/admin/accounts/{id:path}",
-            endpoints.close,
-            "close_account",
-            "Close an account: its keys stop working, its usage stays",
-            json(AccountEntry),
-            failures=(NotFound,),
-        ),
-    ]
-
-
 def shown(account: Account) -> AccountEntry:
-    return AccountEntry(
-        id=account.id,
-        name=account.name,
-        plan=account.plan,
-        created=iso(account.created),
-        closed=iso_or_none(account.closed),
-        anchor=iso(account.anchor),
-        agreed=account_overrides.shown(account.agreed),
-    )
+    times = {name: iso_or_none(getattr(account, name)) for name in ("created", "closed", "anchor")}
+    return shown_as(AccountEntry, account, agreed=account_overrides.shown(account.agreed), **times)
 
 
 def _check_name(name: str) -> None:

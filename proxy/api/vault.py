@@ -9,11 +9,11 @@ from msgspec import Meta
 from starlette.requests import Request
 from starlette.responses import Response
 
-from proxy.api_admin.admin_tools import AdminTools
+from proxy.api.admin_tools import AdminTools
 from proxy.errors import InvalidRequest
-from proxy.http.body import BODY_FAILURES, body
-from proxy.http.endpoint import Endpoint, json
+from proxy.http.body import body
 from proxy.http.replies import reply
+from proxy.http.resource import Resource, answers
 from proxy.kept.master_rotation import RotationStep, rotate_some
 from proxy.storage import audit
 
@@ -45,11 +45,13 @@ class Rotation(msgspec.Struct, frozen=True, kw_only=True):
     missing: list[MissingMaster]
 
 
-class VaultEndpoints:
+class VaultRotation(Resource):
     def __init__(self, admin_tools: AdminTools) -> None:
         self._admin_tools = admin_tools
 
-    async def rotate(self, request: Request) -> Response:
+    @answers("POST", "/admin/vault/rotations", Rotation, body=NextRows, failures=(InvalidRequest,))
+    async def rotate_master_key(self, request: Request) -> Response:
+        """Wrap some keys anew with the newest master key"""
         asked = await body(request, NextRows)
         store = self._admin_tools.store
         step = await rotate_some(store, self._admin_tools.vault.masters, asked.skip)
@@ -59,21 +61,6 @@ class VaultEndpoints:
             act = await self._admin_tools.audit_row(request, "master_key.rotated", step.master, "")
             await store.write(*audit.insert_statements(act))
         return reply(_shown(step))
-
-
-def routes(admin_tools: AdminTools) -> list[Endpoint]:
-    return [
-        Endpoint(
-            "POST",
-            "/admin/vault/rotations",
-            VaultEndpoints(admin_tools).rotate,
-            "rotate_master_key",
-            "Wrap some keys anew with the newest master key",
-            json(Rotation),
-            body=NextRows,
-            failures=(*BODY_FAILURES, InvalidRequest),
-        ),
-    ]
 
 
 def _shown(step: RotationStep) -> Rotation:

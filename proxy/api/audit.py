@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any
 
 import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
-from proxy.api_admin.admin_tools import ACCOUNT_QUERY, AdminTools
+from proxy.api.admin_tools import ACCOUNT_QUERY, AdminTools
 from proxy.errors import InvalidRequest, NotFound
-from proxy.http.endpoint import Endpoint, json
-from proxy.http.lists import PAGE, SINCE, iso, page, query_time
-from proxy.http.replies import reply
+from proxy.http.lists import PAGE, SINCE, Listing, iso, page, query_time
+from proxy.http.resource import Resource, answers
 from proxy.storage import audit
 from proxy.storage.audit import Act
 from proxy.storage.rows import decode_json
@@ -31,18 +30,23 @@ class ShownAct(msgspec.Struct, frozen=True, kw_only=True):
     details: dict[str, Any]
 
 
-class ActList(msgspec.Struct, frozen=True, kw_only=True):
-    object: Literal["list"] = "list"
+class ActList(Listing, frozen=True, kw_only=True):
     data: list[ShownAct]
-    has_more: bool
-    last_id: str | None
 
 
-class Audit:
+class Audit(Resource):
     def __init__(self, admin_tools: AdminTools) -> None:
         self._admin_tools = admin_tools
 
-    async def list_(self, request: Request) -> Response:
+    @answers(
+        "GET",
+        "/admin/audit",
+        ActList,
+        queries=(ACCOUNT_QUERY, SINCE, *PAGE),
+        failures=(InvalidRequest, NotFound),
+    )
+    async def list_audit(self, request: Request) -> Response:
+        """Who changed what, the newest first"""
         account = await self._admin_tools.query_account(request)
         since = query_time(request, "since") or 0
         store = self._admin_tools.store
@@ -51,23 +55,7 @@ class Audit:
             lambda id_: audit.place_of(store, id_),
             lambda place, limit: audit.list_(store, account=account, since=since, place=place, limit=limit),
         )
-        data = [_shown(act) for act in listed.rows]
-        return reply(ActList(data=data, has_more=listed.has_more, last_id=listed.last_id))
-
-
-def routes(admin_tools: AdminTools) -> list[Endpoint]:
-    return [
-        Endpoint(
-            "GET",
-            "/admin/audit",
-            Audit(admin_tools).list_,
-            "list_audit",
-            "Who changed what, the newest first",
-            json(ActList),
-            queries=(ACCOUNT_QUERY, SINCE, *PAGE),
-            failures=(InvalidRequest, NotFound),
-        )
-    ]
+        return listed.answer(ActList, _shown)
 
 
 def _shown(act: Act) -> ShownAct:

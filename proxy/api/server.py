@@ -12,9 +12,9 @@ from starlette.responses import Response
 from proxy import __version__
 from proxy.config.sections import Config
 from proxy.errors import InvalidRequest, NotFound
-from proxy.http.body import BODY_FAILURES, body
-from proxy.http.endpoint import Endpoint, json
+from proxy.http.body import body
 from proxy.http.replies import reply
+from proxy.http.resource import Resource, answers
 from proxy.storage.tombstones import Tombstone
 from speech_engine.host.pipe_messages import EngineAction, EngineSwitched, ReloadResult
 
@@ -59,12 +59,14 @@ class SwitchedEngine(msgspec.Struct, frozen=True, kw_only=True):
     action: EngineAction
 
 
-class ServerEndpoints:
+class ServerEndpoints(Resource):
     def __init__(self, link: ServerLink, config: Config) -> None:
         self._link = link
         self._config = config
 
-    async def show(self, _request: Request) -> Response:
+    @answers("GET", "/admin/server", RunningServer)
+    async def get_server(self, _request: Request) -> Response:
+        """The running server"""
         server = self._config.server
         return reply(
             RunningServer(
@@ -77,13 +79,17 @@ class ServerEndpoints:
             )
         )
 
-    async def reload(self, _request: Request) -> Response:
+    @answers("POST", "/admin/reload", Reloaded, failures=(InvalidRequest,))
+    async def reload_config(self, _request: Request) -> Response:
+        """Read the configuration again"""
         result = await self._link.reload()
         if result.refusal:
             raise InvalidRequest(result.refusal, param="config")
         return reply(Reloaded(changed=result.changed, needs_restart=result.needs_restart))
 
-    async def switch(self, request: Request) -> Response:
+    @answers("POST", "/admin/engines/{name}/switch", SwitchedEngine, body=SwitchEngine, failures=(NotFound,))
+    async def switch_engine(self, request: Request) -> Response:
+        """Load, unload or restart an engine"""
         name = request.path_params["name"]
         asked = await body(request, SwitchEngine)
         if name not in self._config.engines:
@@ -93,31 +99,3 @@ class ServerEndpoints:
         if refusal:
             raise InvalidRequest(refusal, param="name")
         return reply(SwitchedEngine(name=name, action=asked.action))
-
-
-def routes(link: ServerLink, config: Config) -> list[Endpoint]:
-    server = ServerEndpoints(link, config)
-    return [
-        Endpoint(
-            "GET", "/admin/server", server.show, "get_server", "The running server", json(RunningServer)
-        ),
-        Endpoint(
-            "POST",
-            "/admin/reload",
-            server.reload,
-            "reload_config",
-            "Read the configuration again",
-            json(Reloaded),
-            failures=(InvalidRequest,),
-        ),
-        Endpoint(
-            "POST",
-            "/admin/engines/{name}/switch",
-            server.switch,
-            "switch_engine",
-            "Load, unload or restart an engine",
-            json(SwitchedEngine),
-            body=SwitchEngine,
-            failures=(*BODY_FAILURES, NotFound),
-        ),
-    ]

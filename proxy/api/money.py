@@ -9,12 +9,11 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
+from proxy.api.admin_tools import AdminTools, check_open
 from proxy.api.balance import Balance
-from proxy.api_admin.admin_tools import AdminTools, check_open
 from proxy.config import credits
 from proxy.errors import Conflict, InvalidRequest, NotFound
 from proxy.http.body import (
-    BODY_FAILURES,
     Name,
     NeededReason,
     ReasonText,
@@ -24,9 +23,9 @@ from proxy.http.body import (
     can_be_named,
     micro,
 )
-from proxy.http.endpoint import Endpoint, json
-from proxy.http.lists import PAGE, iso, page
-from proxy.http.replies import reply
+from proxy.http.lists import PAGE, Listing, iso, page
+from proxy.http.replies import reply, shown_as
+from proxy.http.resource import Resource, answers
 from proxy.ledger import movements, verify
 from proxy.ledger.movements import Reason
 from proxy.ledger.verify import VerifyResult
@@ -74,8 +73,7 @@ class ShownEntry(msgspec.Struct, frozen=True, kw_only=True):
     actor: str
 
 
-class EntryList(msgspec.Struct, frozen=True, kw_only=True):
-    object: Literal["list"] = "list"
+class EntryList(Listing, frozen=True, kw_only=True):
     data: list[ShownEntry]
     has_more: bool = False
     last_id: str | None = None
@@ -95,12 +93,21 @@ class Refund(EntryList, frozen=True, kw_only=True):
     balance: Balance | None
 
 
-class Money:
+class Money(Resource):
     def __init__(self, admin_tools: AdminTools) -> None:
         self._admin_tools = admin_tools
         self._ledger = admin_tools.ledger
 
-    async def grant(self, request: Request) -> Response:
+    @answers(
+        "POST",
+        "/admin/accounts/{id:path}/grants",
+        MovedEntry,
+        status=201,
+        body=NewGrant,
+        failures=(NotFound, Conflict),
+    )
+    async def grant_credits(self, request: Request) -> Response:
+        """Give an account extra credits. They do not expire."""
         account = await self._open_account(request.path_params["id"])
         new = await body(request, NewGrant)
         amount = micro(new.credits, "credits")
@@ -109,7 +116,16 @@ class Money:
         entry = await movements.grant(self._ledger, account.id, amount, new.reference, reason)
         return await self._moved(account, entry)
 
-    async def correct(self, request: Request) -> Response:
+    @answers(
+        "POST",
+        "/admin/accounts/{id:path}/corrections",
+        MovedEntry,
+        status=201,
+        body=NewCorrection,
+        failures=(NotFound, Conflict),
+    )
+    async def correct_credits(self, request: Request) -> Response:
+        """Add or remove granted credits to fix a mistake."""
         account = await self._open_account(request.path_params["id"])
         new = await body(request, NewCorrection)
         amount = micro(new.credits, "credits")
@@ -119,7 +135,34 @@ class Money:
         reason = await self._reason(request, "credits.corrected", account.id, account.id, details)
         return await self._moved(account, await movements.correct(self._ledger, account.id, amount, reason))
 
-    async def refund(self, request: Request) -> Response:
+    @answers(
+        "GET",
+        "/admin/accounts/{id:path}/entries",
+        EntryList,
+        queries=PAGE,
+        failures=(InvalidRequest, NotFound),
+    )
+    async def list_entries(self, request: Request) -> Response:
+        """Every movement of an account's credits, the newest first"""
+        account = (await self._admin_tools.account(request.path_params["id"])).id
+        store = self._ledger.store
+        listed = await page(
+            request,
+            lambda id_: entries.place_of(store, id_, account),
+            lambda place, limit: entries.of_account(store, account, at=place.at, id_=place.id, limit=limit),
+        )
+        return listed.answer(EntryList, _shown)
+
+    @answers(
+        "POST",
+        "/admin/requests/{id}/refund",
+        Refund,
+        status=201,
+        body=NewRefund,
+        failures=(NotFound, Conflict),
+    )
+    async def refund_request(self, request: Request) -> Response:
+        """Refund a request, in full or in part. Only one refund is possible."""
         id_ = request.path_params["id"]
         new = await body(request, NewRefund)
         amount = None if new.credits is None else micro(new.credits, "credits")
@@ -140,18 +183,9 @@ class Money:
         )
         return reply(refund, 201)
 
-    async def entries(self, request: Request) -> Response:
-        account = (await self._admin_tools.account(request.path_params["id"])).id
-        store = self._ledger.store
-        listed = await page(
-            request,
-            lambda id_: entries.place_of(store, id_, account),
-            lambda place, limit: entries.of_account(store, account, at=place.at, id_=place.id, limit=limit),
-        )
-        data = [_shown(entry) for entry in listed.rows]
-        return reply(EntryList(data=data, has_more=listed.has_more, last_id=listed.last_id))
-
-    async def verify(self, _request: Request) -> Response:
+    @answers("GET", "/admin/ledger", VerifyResult)
+    async def verify_ledger(self, _request: Request) -> Response:
+        """Check that the books agree with each other"""
         return reply(await verify.verify(self._ledger.store))
 
     async def _moved(self, account: Account, entry: Entry) -> Response:
@@ -175,79 +209,17 @@ class Money:
         return Reason(act.actor, details["reason"], audit.insert_statements(act))
 
 
-def routes(admin_tools: AdminTools) -> list[Endpoint]:
-    money = Money(admin_tools)
-    return [
-        Endpoint(
-            "POST",
-            "/admin/accounts/{id:path}/grants",
-            money.grant,
-            "grant_credits",
-            "Give an account extra credits. They do not expire.",
-            json(MovedEntry),
-            status=201,
-            body=NewGrant,
-            failures=(*BODY_FAILURES, NotFound, Conflict),
-        ),
-        Endpoint(
-            "POST",
-            "/admin/accounts/{id:path}/corrections",
-            money.correct,
-            "correct_credits",
-            "Add or remove granted credits to fix a mistake.",
-            json(MovedEntry),
-            status=201,
-            body=NewCorrection,
-            failures=(*BODY_FAILURES, NotFound, Conflict),
-        ),
-        Endpoint(
-            "GET",
-            "/admin/accounts/{id:path}/entries",
-            money.entries,
-            "list_entries",
-            "Every movement of an account's credits, the newest first",
-            json(EntryList),
-            queries=PAGE,
-            failures=(InvalidRequest, NotFound),
-        ),
-        Endpoint(
-            "POST",
-            "/admin/requests/{id}/refund",
-            money.refund,
-            "refund_request",
-            "Refund a request, in full or in part. Only one refund is possible.",
-            json(Refund),
-            status=201,
-            body=NewRefund,
-            failures=(*BODY_FAILURES, NotFound, Conflict),
-        ),
-        Endpoint(
-            "GET",
-            "/admin/ledger",
-            money.verify,
-            "verify_ledger",
-            "Check that the books agree with each other",
-            json(VerifyResult),
-        ),
-    ]
-
-
 def _details(amount: int, reason: str) -> dict[str, Any]:
     return {"credits": credits.number(amount), "reason": reason}
 
 
 def _shown(entry: Entry) -> ShownEntry:
     is_granted = entry.pool == GRANTED
-    return ShownEntry(
-        id=entry.id,
-        account=entry.account,
+    return shown_as(
+        ShownEntry,
+        entry,
         at=iso(entry.at),
-        kind=entry.kind,
         credits=credits.number(entry.amount),
         pool="granted" if is_granted else "allowance",
         cycle=None if is_granted else iso(entry.pool),
-        request=entry.request,
-        reference=entry.reference,
-        reason=entry.reason,
-        actor=entry.actor,
     )

@@ -10,6 +10,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from policies.plans import Terms
+from proxy.api import account_overrides
+from proxy.api.admin_tools import ACCOUNT_QUERY, AdminTools, check_open
 from proxy.api.voice_bodies import (
     FORM_FIELDS,
     MOST_SAMPLE_BYTES,
@@ -21,8 +23,6 @@ from proxy.api.voice_bodies import (
 )
 from proxy.api.voice_entries import DeletedVoice, MixPart, VoiceQuality
 from proxy.api.voice_sound import ZipReply
-from proxy.api_admin import account_overrides
-from proxy.api_admin.admin_tools import ACCOUNT_QUERY, AdminTools, check_open
 from proxy.catalogue.library_editor import LibraryEditor
 from proxy.config.reader import possible
 from proxy.engines.engine_names import who_knows

@@ -11,15 +11,15 @@ import typer
 
 from policies.limits import LimitRow
 
-C = TypeVar("C", bound=Callable[..., None])
+R = TypeVar("R")
 
 
 def limit_options(
     rows: Mapping[str, LimitRow], type_: Any, default: Any, help_: Callable[[LimitRow], str]
-) -> Callable[[C], Callable[..., None]]:
+) -> Callable[[Callable[..., R]], Callable[..., R]]:
     """Give a command an option for each limit. The command gets them all in its parameter `limits`."""
 
-    def extend(command: C) -> Callable[..., None]:
+    def extend(command: Callable[..., R]) -> Callable[..., R]:
         options = [
             inspect.Parameter(
                 name,
@@ -37,9 +37,9 @@ def limit_options(
             parameters += options if is_limits else [own]
 
         @functools.wraps(command)
-        def with_options(**given: Any) -> None:
+        def with_options(**given: Any) -> R:
             limits = {name: given.pop(name) for name in rows}
-            command(limits=limits, **given)
+            return command(limits=limits, **given)
 
         # typer reads the options of a command from both.
         with_options.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]

@@ -1,0 +1,36 @@
+"""/admin/…: all that operators ask for, with a key of the role `admin` or by the CLI over control.sock."""
+
+from __future__ import annotations
+
+from proxy.api import admin_voices
+from proxy.api.accounts import Accounts
+from proxy.api.admin_tools import AdminTools
+from proxy.api.audit import Audit
+from proxy.api.engines import EngineList
+from proxy.api.health import Dependencies
+from proxy.api.keys import Keys
+from proxy.api.money import Money
+from proxy.api.plans import PlanPage
+from proxy.api.route import Explanations
+from proxy.api.usage import Usage
+from proxy.api.vault import VaultRotation
+from proxy.catalogue.library import Library
+from proxy.http.endpoint import Endpoint, for_admins
+from proxy.speech.planning import Planner
+from proxy.voices.owned_voices import OwnedVoices
+
+# Money comes before the accounts, whose names may have slashes in them.
+_RECORDS = (Money, Accounts, Keys, PlanPage, Audit, Usage, VaultRotation)
+
+
+def record_endpoints(admin_tools: AdminTools, owned: OwnedVoices) -> list[Endpoint]:
+    """Return the endpoints that need only the database; the CLI also uses them without a server."""
+    records = [endpoint for resource in _RECORDS for endpoint in resource(admin_tools).endpoints]
+    return [*for_admins(records), *admin_voices.routes(admin_tools, owned)]
+
+
+def engine_endpoints(
+    admin_tools: AdminTools, dependencies: Dependencies, planner: Planner, library: Library
+) -> list[Endpoint]:
+    """Return the endpoints that need running engines."""
+    return [*EngineList(dependencies).endpoints, *Explanations(admin_tools, planner, library).endpoints]

@@ -1,0 +1,70 @@
+"""Commands that ask the handlers under /admin, as commands of typer with the options that all have.
+
+The imports inside functions are slow, and `voxgate --help` needs none of them.
+"""
+
+from __future__ import annotations
+
+import inspect
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import typer
+
+from proxy.cli.admin_requests import answer_to, failures
+from proxy.cli.options import ConfigFile, Printed
+from proxy.commands.command import Command, Group, KnownAnswer
+from proxy.commands.tables import Form, print_answer
+
+
+def typer_group(group: Group) -> typer.Typer:
+    made = typer.Typer(help=group.about, no_args_is_help=True)
+    for name, function in group.by_hand.items():
+        made.command(name)(function)
+    for command in group.commands:
+        made.command(command.name, **command.settings)(runner(command))
+    return made
+
+
+def runner(command: Command) -> Callable[..., None]:
+    """Return a function that asks and prints, with the command's options, `--config` and `--json`."""
+
+    def run(*, form: Form, config_file: Path | None = None, **given: Any) -> None:
+        status = _run(command, config_file, form, given)
+        if status:
+            sys.exit(status)
+
+    own = inspect.signature(command.ask, eval_str=True).parameters.values()
+    shared = {"form": Printed} if command.is_alone else {"config_file": ConfigFile, "form": Printed}
+    keyword = inspect.Parameter.KEYWORD_ONLY
+    parameters = [
+        *(each.replace(kind=keyword) for each in own),
+        *(
+            inspect.Parameter(name, keyword, default=None, annotation=option)
+            for name, option in shared.items()
+        ),
+    ]
+    run.__doc__ = command.ask.__doc__
+    # typer reads the options of a command from both.
+    run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    run.__annotations__ = {each.name: each.annotation for each in parameters}
+    return run
+
+
+def _run(command: Command, config_file: Path | None, form: Form, given: dict[str, Any]) -> int:
+    """Ask, print the answer, and return the command's status."""
+    asked = command.ask(**given)
+    if isinstance(asked, KnownAnswer):
+        print_answer(asked.answer, form, command.show)
+        return asked.status
+    try:
+        answer = answer_to(asked, config_file, form)
+    except failures() as error:
+        if asked.failed == 1:
+            raise
+        typer.secho(str(error), fg="red", err=True)
+        return asked.failed
+    print_answer(answer, form, command.show)
+    return asked.status(answer)

@@ -1,0 +1,94 @@
+"""Commands as values: what each asks of the handlers under /admin, and how the answer is shown.
+
+A command is a function of its arguments and options, as typer reads them, which returns an `Ask`. The command
+line asks it, over control.sock or on the store, and prints the answer as JSON or by `show`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Literal, NamedTuple, TypeVar
+from urllib.parse import quote
+
+from proxy.commands.tables import Show
+from proxy.errors import CommandRefused
+
+
+def no_fault(_answer: Any) -> int:
+    return 0
+
+
+class Ask(NamedTuple):
+    """A request to the handlers under /admin.
+
+    A form with `files` is sent if there are some, while stderr says for what `work`. `pages` are "named" if
+    the rows have ids of accounts, whose names the tables show; "all" are also read to the last one. A person
+    at a terminal is asked `question` first, and `looks` says that the thing is looked for before that.
+    `status` is the command's, by the answer, and `failed` its status if there is none.
+    """
+
+    method: str
+    path: str
+    body: Any = None
+    query: Mapping[str, str | int | None] = {}
+    files: Mapping[str, Path] = {}
+    work: str = "it is decoded, measured and sealed"
+    pages: Literal["", "named", "all"] = ""
+    question: str = ""
+    looks: bool = True
+    is_long: bool = False
+    status: Callable[[Any], int] = no_fault
+    failed: int = 1
+
+
+class KnownAnswer(NamedTuple):
+    """An answer for which nobody needs to be asked, and the command's status."""
+
+    answer: Any
+    status: int = 0
+
+
+Asking = Callable[..., Ask | KnownAnswer]
+A = TypeVar("A", bound=Asking)
+
+
+class Command(NamedTuple):
+    """A command with its name. If it `is_alone`, it reads no configuration. `settings` are typer's."""
+
+    name: str
+    ask: Asking
+    show: Show
+    is_alone: bool = False
+    settings: Mapping[str, Any] = {}
+
+
+class Group:
+    """Commands behind one name: `voxgate consents …`. `by_hand` are those that do more than ask."""
+
+    def __init__(self, name: str, about: str, by_hand: Mapping[str, Callable[..., None]] = {}) -> None:
+        self.name = name
+        self.about = about
+        self.by_hand = by_hand
+        self.commands: list[Command] = []
+
+    def __repr__(self) -> str:
+        return f"<Group {self.name}: {', '.join(command.name for command in self.commands)}>"
+
+    def command(self, name: str, show: Show, *, is_alone: bool = False, **settings: Any) -> Callable[[A], A]:
+        """Add a command of this group."""
+
+        def add(ask: A) -> A:
+            self.commands.append(Command(name, ask, show, is_alone, settings))
+            return ask
+
+        return add
+
+
+def path(kind: str, name: str, *behind: str) -> str:
+    # Quoted: an account may be named "50/50", and "ada?" must not become "ada". A name that a path would
+    # still lose is refused, because the path would mean something else.
+    if not name.strip("./") or name.endswith("/"):
+        listing = "usage" if kind == "requests" else f"{kind} list"
+        raise CommandRefused(f"{name!r} names none of the {kind}; give an id, see voxgate {listing}")
+    return "/".join((kind, quote(name, safe=""), *behind))

@@ -1,0 +1,49 @@
+"""Options and arguments that several commands share, and the readers of numbers and times in them."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated
+
+import typer
+
+from proxy.errors import CommandRefused
+
+Limit = Annotated[int | None, typer.Option(help="How many, 1 to 1000; else 100.")]
+Since = Annotated[str | None, typer.Option(help="From this day or time on, UTC: 2026-01-31.")]
+Account = Annotated[str, typer.Argument(metavar="ACCOUNT", help="An account, by id or name.")]
+Credits = Annotated[str, typer.Argument(metavar="CREDITS", help="Credits, with up to 6 decimals.")]
+Key = Annotated[str, typer.Argument(metavar="KEY", help="A key, by its id (key_…).")]
+OfAccount = Annotated[str | None, typer.Option("--account", help="Only this account, by id or name.")]
+Sure = Annotated[bool, typer.Option("--yes", help="Do not ask first, as on a terminal.")]
+
+_CREDITS = re.compile(r"-?\d{1,10}(\.\d{1,6})?", re.ASCII)
+_WHOLE = re.compile(r"\d{1,10}", re.ASCII)
+_SPAN = re.compile(r"([1-9]\d*)([smhdw])")
+_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
+
+
+def credits_of(text: str, option: str) -> float:
+    """Read credits as a number whose JSON has the same digits. Raise CommandRefused."""
+    if not _CREDITS.fullmatch(text):
+        raise CommandRefused(f"{option}: {text!r} is not a number of credits, with up to 6 decimals")
+    return float(text) if "." in text else int(text)
+
+
+def whole(text: str, option: str) -> int:
+    """Read a whole number. Raise CommandRefused."""
+    if not _WHOLE.fullmatch(text):
+        raise CommandRefused(f"{option}: {text!r} is neither a whole number nor none")
+    return int(text)
+
+
+def span_s(text: str) -> int | None:
+    """Read a time in seconds; "" is None. Raise CommandRefused."""
+    if not text:
+        return None
+    match = _SPAN.fullmatch(text)
+    if match is None:
+        raise CommandRefused(
+            f"--expires: {text!r} is not a time; write a number and s, m, h, d or w, as in 30d"
+        )
+    return int(match[1]) * _SECONDS[match[2]]

@@ -1,0 +1,82 @@
+"""`voxgate consents …`: the consents of speakers whose voices accounts have."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from proxy.commands.command import Ask, Group, path
+from proxy.commands.options import OfAccount, Sure
+from proxy.commands.tables import Line, Part, grid
+from proxy.errors import CommandRefused
+
+CONSENTS = Group("consents", "Consents of speakers.")
+
+_Consent = Annotated[str, typer.Argument(metavar="CONSENT", help="A consent, by its id (cons_…).")]
+
+
+def _list_table(answer: dict[str, Any]) -> list[Part]:
+    fields = {name: name for name in ("name", "account", "language", "kind")}
+    return [grid(answer, {**fields, "providers": _providers, "by": "made_by", "id": "id"}, wide=("by",))]
+
+
+def _providers(row: dict[str, Any]) -> str:
+    return "all" if row["providers"] is None else ", ".join(row["providers"]) or "none"
+
+
+def _table(row: dict[str, Any]) -> list[Part]:
+    parts = _list_table({"data": [row]})
+    if row["statement"]:
+        parts.append(Line(row["statement"]))
+    else:
+        parts.append(Line("That the words were said is not checked.", "dim"))
+    return parts
+
+
+def _deletion(answer: dict[str, Any]) -> list[Part]:
+    return [Line(f"{answer['id']} is gone.")]
+
+
+@CONSENTS.command("add", _table)
+def consents_add(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Who agrees.")],
+    file: Annotated[Path | None, typer.Argument(metavar="[FILE]", help="A recording of the phrase.")] = None,
+    account: Annotated[str, typer.Option(help="The account that makes the voice.")] = "",
+    language: Annotated[str, typer.Option(help="The language of the consent: pt-BR.")] = "en",
+    statement: Annotated[str, typer.Option(help="In place of FILE: what was agreed, and where.")] = "",
+    providers: Annotated[str, typer.Option(help="Engines that may have the voice; else all.")] = "",
+) -> Ask:
+    """Keep a consent: a recording of the phrase, or a statement."""
+    if not account:
+        raise CommandRefused("--account: whose consent is it? Name the account")
+    if (file is None) == (not statement):
+        raise CommandRefused("give a FILE with the phrase, or --statement: one of them")
+    engines = [engine.strip() for engine in providers.split(",") if engine.strip()]
+    if file is not None:
+        fields = {"account": account, "name": name, "language": language, "providers[]": engines}
+        return Ask("POST", "consents", fields, files={"recording": file})
+    body: dict[str, Any] = {"name": name, "language": language, "statement": statement}
+    if engines:
+        body["providers"] = engines
+    return Ask("POST", "consents", {"account": account, **body})
+
+
+@CONSENTS.command("list", _list_table)
+def consents_list(account: OfAccount = None) -> Ask:
+    """List consents, the newest first."""
+    return Ask("GET", "consents", query={"account": account}, pages="all")
+
+
+@CONSENTS.command("show", _table)
+def consents_show(consent: _Consent) -> Ask:
+    """Show a consent with its statement."""
+    return Ask("GET", path("consents", consent))
+
+
+@CONSENTS.command("delete", _deletion)
+def consents_delete(consent: _Consent, is_sure: Sure = False) -> Ask:
+    """Delete a consent that no voice needs."""
+    question = "" if is_sure else f"Delete the consent {consent} for good?"
+    return Ask("DELETE", path("consents", consent), question=question)
