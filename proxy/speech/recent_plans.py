@@ -91,11 +91,10 @@ class RecentPlans:
         return self._catalogue.client_fields()
 
     def forget_voice(self, voice: str, digests: Collection[str]) -> None:
-        """Forget the plans with this voice, and those made of a library that has it: it names a person."""
+        """Forget the plans with this voice. Those made of a library that has it go with the library."""
         del digests
         for key, recent in list(self._recent.items()):
-            is_heard = any(voice in pattern.plan.voices for pattern in recent.patterns.values())
-            if is_heard or recent.own.saved(voice) is not None:
+            if any(voice in pattern.plan.voices for pattern in recent.patterns.values()):
                 del self._recent[key]
 
     async def call(
