@@ -16,22 +16,12 @@ from proxy.access.limits import Limits, open_limits
 from proxy.access.logins import Logins
 from proxy.access.refusals import RefusalTally, open_refusals
 from proxy.access.usage_throttle import UsageThrottle
-from proxy.api import (
-    health,
-    me,
-    models,
-    speech,
-    usage,
-    voice_routes,
-    welcome,
-)
-from proxy.api.reference_speech import ReferenceSpeech
+from proxy.api import health, me, models, speech, usage, welcome
 from proxy.api.voices import VoiceTools
 from proxy.catalogue.catalogue import Catalogue
 from proxy.catalogue.derived_things import DerivedThings, no_providers
 from proxy.catalogue.erased_voices import ErasedVoices
 from proxy.catalogue.library import Library
-from proxy.catalogue.saved_voices import VoiceTies
 from proxy.config.config_toml import Config
 from proxy.config.sections import PluginSection, Server
 from proxy.engines.engine_list import Engines, open_engines
@@ -39,6 +29,11 @@ from proxy.engines.gallery.listing import open_galleries
 from proxy.engines.registry import Registry
 from proxy.feature import Feature, House, HouseRevision, OpenHouse, Served, open_features
 from proxy.features.all import FEATURES, open_store
+from proxy.features.own_voices import endpoints as voice_routes
+from proxy.features.own_voices.feature import OwnedVoices, VoiceWork, open_voice_work, wire_voices
+from proxy.features.own_voices.reference_speech import ReferenceSpeech
+from proxy.features.own_voices.saved_voices import VoiceTies
+from proxy.features.own_voices.tap import VoiceUseConcern
 from proxy.http import layers
 from proxy.http.idempotency import Idempotency
 from proxy.kept import KeptAnswers, open_answers
@@ -56,10 +51,8 @@ from proxy.speech.recent_plans import RecentPlans
 from proxy.speech.sound_filter import untreated
 from proxy.speech.spill import SpillRoom
 from proxy.speech.text_preparation import TextPreparation
-from proxy.speech.voice_use_tap import VoiceUseConcern
 from proxy.storage.store import Store
 from proxy.telemetry.metrics import Metrics
-from proxy.voices.owned_voices import OwnedVoices, VoiceWork, open_voice_work, wire_voices
 
 
 class WorkerResources(NamedTuple):

@@ -22,15 +22,15 @@ from proxy.catalogue.erased_voices import ErasedVoices
 from proxy.catalogue.erasing import Erasing, NothingErased, Spread
 from proxy.catalogue.grants import Grants, NoGrants
 from proxy.catalogue.library import Library
-from proxy.catalogue.library_editor import LibraryEditor
 from proxy.catalogue.purges import NoPurges, Purges
-from proxy.catalogue.saved_voices import VoiceTies
 from proxy.catalogue.saved_words import NoWords, SavedWords
 from proxy.config.config_toml import Config
 from proxy.config.finding import Finding, ProbeResults
 from proxy.engines.engine_list import Engines
 from proxy.engines.registry import Registry
 from proxy.engines.sample_source import SampleSource
+from proxy.features.own_voices.editor import LibraryEditor
+from proxy.features.own_voices.saved_voices import VoiceTies
 from proxy.http.endpoint import Endpoint
 from proxy.kept.vault import Vault
 from proxy.ledger import Ledger

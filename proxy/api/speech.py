@@ -14,7 +14,6 @@ from policies.plans import Terms
 from policies.routing import Voice
 from proxy.access.admission import Admission
 from proxy.access.callers import Caller
-from proxy.api.reference_speech import AUDIO, ReferenceForm, ReferenceSpeech, blame_recording
 from proxy.api.speech_answers import (
     AudioDelta,
     AudioDone,
@@ -45,6 +44,7 @@ from proxy.errors import (
     UpstreamFailed,
     from_engine,
 )
+from proxy.features.own_voices.reference_speech import AUDIO, ReferenceForm, ReferenceSpeech, blame_recording
 from proxy.http.body import BODY_FAILURES
 from proxy.http.connection import Connection
 from proxy.http.endpoint import Endpoint, Header, json

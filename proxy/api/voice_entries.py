@@ -11,10 +11,10 @@ from policies.matching import Match
 from policies.routing import Voice
 from proxy.catalogue.known_voices import KnownVoices
 from proxy.catalogue.recording_speakers import RecordingSpeakers
-from proxy.catalogue.saved_voices import LibraryVoice
+from proxy.features.own_voices.retention import ends_at
+from proxy.features.own_voices.saved_voices import LibraryVoice
 from proxy.http.lists import iso, iso_or_none
 from proxy.storage.tombstones import Tombstone
-from proxy.voices.retention import ends_at
 
 _CREATED = 1_767_225_600
 

@@ -14,12 +14,12 @@ from proxy.api.speech import SpeechEndpoint
 from proxy.api.voice_entries import VoiceEntry
 from proxy.api.voices import VoiceTools
 from proxy.audio.formats import FORMATS
-from proxy.catalogue.library_editor import not_own
+from proxy.features.own_voices.editor import not_own
+from proxy.features.own_voices.export import VoiceExport, ZipStream
 from proxy.http.connection import Connection
 from proxy.http.endpoint import Query
 from proxy.http.replies import encode_json
 from proxy.speech import speech_request
-from proxy.voices.voice_export import VoiceExport, ZipStream
 
 PREVIEW_QUERIES = (
     Query("response_format", "A format of speech; without it, mp3.", tuple(FORMATS)),

@@ -28,14 +28,14 @@ from proxy.catalogue.catalogue import Catalogue
 from proxy.catalogue.erasing import Erasing
 from proxy.catalogue.known_voices import KnownVoices
 from proxy.catalogue.library import AccountLibrary
-from proxy.catalogue.library_editor import LibraryEditor, not_own
 from proxy.catalogue.recording_speakers import RecordingSpeakers
 from proxy.errors import InvalidRequest, NotFound
+from proxy.features.own_voices.editor import LibraryEditor, not_own
+from proxy.features.own_voices.maker import VoiceMaker
 from proxy.http.endpoint import Query
 from proxy.http.lists import query_limit
 from proxy.http.replies import reply
 from proxy.storage import tombstones
-from proxy.voices.voice_maker import VoiceMaker
 
 _MOST_DESCRIBED = 500
 LIST_QUERIES = (

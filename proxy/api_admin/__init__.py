@@ -4,25 +4,15 @@ over control.sock."""
 from __future__ import annotations
 
 from proxy.api.health import Dependencies
-from proxy.api_admin import (
-    accounts,
-    audit,
-    engines,
-    keys,
-    money,
-    plans,
-    route,
-    usage,
-    vault,
-    voices,
-)
+from proxy.api_admin import accounts, audit, engines, keys, money, plans, route, usage, vault
 from proxy.api_admin.admin_tools import AdminTools
 from proxy.api_admin.server import ServerLink
 from proxy.api_admin.server import routes as server_routes
 from proxy.catalogue.library import Library
+from proxy.features.own_voices import admin_endpoints as voices
+from proxy.features.own_voices.feature import OwnedVoices
 from proxy.http.endpoint import Endpoint
 from proxy.speech.planning import Planner
-from proxy.voices.owned_voices import OwnedVoices
 
 __all__ = ["AdminTools", "ServerLink", "engine_routes", "record_routes", "server_routes"]
 

@@ -8,8 +8,8 @@ from typing import NamedTuple, Protocol
 from policies.plans import Terms
 from policies.routing import Binding
 from proxy.errors import InvalidRequest, NotAllowed
+from proxy.features.own_voices.records import VoiceRecord
 from proxy.storage.store import Statement
-from proxy.storage.voices import VoiceRecord
 from speech_engine import ModelInfo
 
 PARAM = "engines"

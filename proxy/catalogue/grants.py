@@ -10,8 +10,8 @@ from typing import NamedTuple, Protocol
 
 from proxy.audio.recordings.intake import TakenRecording
 from proxy.errors import InvalidRequest
+from proxy.features.own_voices.records import Compared
 from proxy.storage.store import Condition
-from proxy.storage.voices import Compared
 
 
 class Grant(NamedTuple):

@@ -10,8 +10,8 @@ from policies.plans import Terms
 from policies.routing import Model, Voice, may_receive
 from proxy.catalogue.catalogue import Catalogue
 from proxy.catalogue.library import AccountLibrary
-from proxy.catalogue.library_editor import no_voice
-from proxy.catalogue.saved_voices import LibraryVoice
+from proxy.features.own_voices.editor import no_voice
+from proxy.features.own_voices.saved_voices import LibraryVoice
 from speech_engine import ModelInfo
 
 

@@ -19,7 +19,10 @@ from typing import NamedTuple
 from policies.lexicon import Lexicon, Lexicons, UnknownLexicon, Words
 from policies.routing import Voice
 from proxy.access.callers import KEPT_S
-from proxy.catalogue.saved_voices import (
+from proxy.catalogue.saved_words import SavedWords, WordRevisions, read_words
+from proxy.config.reader import possible
+from proxy.errors import InvalidRequest
+from proxy.features.own_voices.saved_voices import (
     NONE,
     Known,
     LibraryVoice,
@@ -28,9 +31,6 @@ from proxy.catalogue.saved_voices import (
     read_own_voices,
     weight_of,
 )
-from proxy.catalogue.saved_words import SavedWords, WordRevisions, read_words
-from proxy.config.reader import possible
-from proxy.errors import InvalidRequest
 from proxy.kept.vault import Vault
 from proxy.storage import library_revisions
 from proxy.storage.library_revisions import OPERATOR

@@ -15,13 +15,14 @@ from proxy.access.usage_throttle import UsageThrottle
 from proxy.catalogue.derived_things import DerivedThings, no_hosts, no_providers
 from proxy.catalogue.erased_voices import ErasedVoices
 from proxy.catalogue.library import Library
-from proxy.catalogue.saved_voices import VoiceTies
 from proxy.config.config_toml import Config
 from proxy.engines import registry
 from proxy.engines.engine_names import names_of_engines
 from proxy.engines.registry import Registry
 from proxy.feature import House, HouseRevision, OpenHouse, open_features
 from proxy.features.all import FEATURES, open_store
+from proxy.features.own_voices.feature import VoiceWork, open_voice_work, wire_voices
+from proxy.features.own_voices.saved_voices import VoiceTies
 from proxy.http.layers import control_app
 from proxy.kept import open_answers
 from proxy.kept.vault import Vault, open_vault
@@ -29,7 +30,6 @@ from proxy.ledger import Ledger, open_ledger
 from proxy.processes import runtime
 from proxy.storage.store import Store
 from proxy.telemetry.metrics import Metrics
-from proxy.voices.owned_voices import VoiceWork, open_voice_work, wire_voices
 
 
 class _Direct(NamedTuple):

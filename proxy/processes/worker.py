@@ -28,6 +28,7 @@ from proxy.config.addresses import is_local
 from proxy.config.config_toml import Config
 from proxy.engines import registry
 from proxy.engines.registry import EngineConfigError, HostedEngineSpec, Registry
+from proxy.features.own_voices.retention import erase_unused_voices
 from proxy.http.open_connections import OpenConnections, raise_file_limit
 from proxy.http.server_protocol import ServerProtocol, server_protocol
 from proxy.processes.supervisor_inbox import SupervisorInbox, drain_seconds, read_config
@@ -36,7 +37,6 @@ from proxy.storage.retention import delete_old_usage
 from proxy.storage.store import StorageFailed, StorageUnreachable
 from proxy.telemetry import logs
 from proxy.telemetry.loop_watch import hold_notes, watch_loop
-from proxy.voices.retention import erase_unused_voices
 from speech_engine.host.confinement import forbid_dumps
 from speech_engine.host.pipe import ParentPipe
 from speech_engine.host.pipe_messages import (

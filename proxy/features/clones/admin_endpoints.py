@@ -9,14 +9,14 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from proxy.api_admin.admin_tools import ACCOUNT_QUERY, AdminTools
-from proxy.api_admin.voices import find_voice, terms_of
-from proxy.catalogue.library_editor import LibraryEditor
 from proxy.errors import Conflict, InvalidRequest, NotAllowed, NotFound, UpstreamFailed
 from proxy.features.clones import lists as binding_lists
 from proxy.features.clones.comparison import CloneDifferences, clone_again, compare_clones
 from proxy.features.clones.orders import CloneOrders
 from proxy.features.clones.records import BindingRecord
 from proxy.features.clones.rules import State
+from proxy.features.own_voices.admin_endpoints import find_voice, terms_of
+from proxy.features.own_voices.editor import LibraryEditor
 from proxy.http.body import BODY_FAILURES, body
 from proxy.http.endpoint import Endpoint, json
 from proxy.http.lists import iso, iso_or_none

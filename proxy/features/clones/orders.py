@@ -15,10 +15,10 @@ from proxy.features.clones.maker import BindingMaker
 from proxy.features.clones.recordings import check_seconds
 from proxy.features.clones.records import BindingRecord, BindingWish
 from proxy.features.clones.rules import State
+from proxy.features.own_voices.records import VoiceRecord
 from proxy.storage import samples
 from proxy.storage.audit import Act
 from proxy.storage.store import Statement, Store
-from proxy.storage.voices import VoiceRecord
 from speech_engine import EngineVoice
 
 _OBSTACLES: Mapping[State, str] = {

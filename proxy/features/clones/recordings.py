@@ -11,7 +11,8 @@ from proxy.catalogue.grants import Grants, receivers
 from proxy.engines.sample_source import SampleSource
 from proxy.errors import InvalidRequest
 from proxy.features.clones.records import BindingRecord
-from proxy.storage import accounts, samples, voices
+from proxy.features.own_voices import records as voices
+from proxy.storage import accounts, samples
 from proxy.storage.store import Store
 from speech_engine import CloneRequest, CloneSample
 

@@ -8,10 +8,10 @@ import msgspec
 from msgspec import Meta
 from starlette.requests import Request
 
-from proxy.api.voice_bodies import MOST_SAMPLE_BYTES, form_values
 from proxy.errors import InvalidRequest
 from proxy.features.consents import phrases
 from proxy.features.consents.keeper import NewConsent, OpenedConsent
+from proxy.features.own_voices.bodies import MOST_SAMPLE_BYTES, form_values
 from proxy.http.body import EngineNames, LanguageTag, Name, body
 from proxy.http.form import read_form
 from proxy.speech import speech_request

@@ -9,8 +9,8 @@ from proxy.catalogue.grants import Grant
 from proxy.features.consents import records
 from proxy.features.consents.keeper import find_record
 from proxy.features.consents.records import ConsentRecord, record_digest
+from proxy.features.own_voices.records import Compared
 from proxy.storage.store import Condition, Store
-from proxy.storage.voices import Compared
 
 Compare = Callable[[TakenRecording, ConsentRecord], Awaitable[Compared | None]]
 

@@ -18,11 +18,11 @@ from proxy.errors import Conflict, InvalidRequest, NotAllowed, NotFound
 from proxy.features.consents import records as consents
 from proxy.features.consents.comparison import RatedRecording, SpeakerComparison
 from proxy.features.consents.records import ConsentRecord
+from proxy.features.own_voices.records import Compared
 from proxy.kept.vault import SealedRecord, Vault, VaultFailed
 from proxy.storage.audit import Act
 from proxy.storage.rows import new_id
 from proxy.storage.store import Store
-from proxy.storage.voices import Compared
 
 MOST_CONSENTS = 1000
 MOST_RECORDED_S = 3600.0

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from proxy.catalogue.saved_voices import read_own_voices
+from proxy.features.own_voices.saved_voices import read_own_voices
 from proxy.storage.store import Statement
 from tests import speech_clips
 from tests.proxy.api.inside import Inside, envelope, inside

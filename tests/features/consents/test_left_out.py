@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from proxy.catalogue.saved_voices import read_own_voices
+from proxy.features.own_voices.saved_voices import read_own_voices
 from proxy.storage import accounts
 from tests import speech_clips
 from tests.features.erasure.erasing import erasure_of

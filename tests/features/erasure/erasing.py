@@ -9,8 +9,8 @@ from pathlib import Path
 
 from proxy.app import Worker
 from proxy.features.erasure.erasure import Erasure, Receipt
-from proxy.storage import voices
-from proxy.storage.voices import NewCast, VoiceRecord
+from proxy.features.own_voices import records as voices
+from proxy.features.own_voices.records import NewCast, VoiceRecord
 from tests.proxy.api.inside import Inside, inside
 from tests.proxy.api.scripted import Scripted
 

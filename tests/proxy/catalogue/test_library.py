@@ -12,17 +12,18 @@ from policies.lexicon import EMPTY
 from proxy.catalogue.clones import NoClones
 from proxy.catalogue.grants import NoGrants
 from proxy.catalogue.library import NOTHING, Library
-from proxy.catalogue.saved_voices import VoiceTies
 from proxy.config.secret_sections import VaultSection
 from proxy.errors import InvalidRequest
 from proxy.features.all import open_store
 from proxy.features.lexicons import records as lexicons
 from proxy.features.lexicons.records import AccountWords
+from proxy.features.own_voices import records as voices
+from proxy.features.own_voices.records import NewCast
+from proxy.features.own_voices.saved_voices import VoiceTies
 from proxy.kept.vault import Vault
-from proxy.storage import accounts, voices
+from proxy.storage import accounts
 from proxy.storage.accounts import Account
 from proxy.storage.store import StorageFailed
-from proxy.storage.voices import NewCast
 from tests.proxy.storage.watched import WatchedStore
 
 SHARED = {"pt": {"Ana": "shared", "Rui": "shared"}}

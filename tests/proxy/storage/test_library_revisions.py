@@ -11,10 +11,11 @@ import pytest
 
 from proxy import features, storage
 from proxy.features.lexicons import records as lexicons
-from proxy.storage import accounts, library_revisions, tombstones, voices
+from proxy.features.own_voices import records as voices
+from proxy.features.own_voices.records import NewCast, VoiceRecord
+from proxy.storage import accounts, library_revisions, tombstones
 from proxy.storage.store import Store
 from proxy.storage.tombstones import Tombstone
-from proxy.storage.voices import NewCast, VoiceRecord
 
 Change = Callable[[Store, VoiceRecord], Awaitable[object]]
 
@@ -95,7 +96,7 @@ def test_whoever_writes_a_voice_or_a_lexicon_raises_the_number() -> None:
         "storage/accounts.py",
         "lexicons/records.py",
         "storage/tables.py",
-        "storage/voices.py",
+        "features/own_voices/records.py",
     }
     # What a table says of its rows' erasure is carried out there.
     raising = writers - {"storage/tables.py"} | {"storage/tombstones.py"}

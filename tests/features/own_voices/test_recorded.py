@@ -9,13 +9,14 @@ import pytest
 
 from proxy.features.consents import records as consents
 from proxy.features.consents.records import ConsentRecord
-from proxy.storage import accounts, blobs, samples, voices
+from proxy.features.own_voices import records as voices
+from proxy.features.own_voices.records import Compared, NewCast, VoiceRecord
+from proxy.storage import accounts, blobs, samples
 from proxy.storage.accounts import Account
 from proxy.storage.blobs import BlobRow
 from proxy.storage.rows import NEWEST
 from proxy.storage.samples import SampleRecord
 from proxy.storage.store import AlreadyExists, Store
-from proxy.storage.voices import Compared, NewCast, VoiceRecord
 
 DIGEST = "ab" * 32
 DAY_US = 86_400_000_000

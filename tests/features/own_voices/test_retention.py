@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 
 from proxy.config import config_toml
-from proxy.storage import accounts, blobs, tombstones, voices
+from proxy.features.own_voices import records as voices
+from proxy.features.own_voices.retention import DAY_US, ends_at, erase_unused
+from proxy.storage import accounts, blobs, tombstones
 from proxy.storage.store import Params, Statement
-from proxy.voices.retention import DAY_US, ends_at, erase_unused
 from tests.features.erasure.erasing import erasure_of
 from tests.proxy.api.inside import TONE, Inside, LeavingPeer, inside
 from tests.proxy.api.owning import clone

@@ -11,15 +11,15 @@ from proxy.audio.recordings.intake import RecordingIntake
 from proxy.catalogue.clones import Cloning
 from proxy.catalogue.erasing import Erasing
 from proxy.catalogue.grants import Grants
-from proxy.catalogue.library_editor import LibraryEditor
+from proxy.catalogue.sample_store import SampleStore
+from proxy.features.own_voices.editor import LibraryEditor
+from proxy.features.own_voices.export import VoiceExport, export_places
+from proxy.features.own_voices.maker import VoiceMaker
+from proxy.features.own_voices.retention import VoiceUse, open_voice_use
 from proxy.helpers.places import FairPlaces
 from proxy.kept.vault import Vault
 from proxy.storage.store import Store
 from proxy.telemetry.metrics import Metrics
-from proxy.voices.retention import VoiceUse, open_voice_use
-from proxy.voices.sample_store import SampleStore
-from proxy.voices.voice_export import VoiceExport, export_places
-from proxy.voices.voice_maker import VoiceMaker
 
 
 class VoiceWork(NamedTuple):

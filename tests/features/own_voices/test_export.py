@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from starlette.types import Message
 
-from proxy.voices.voice_export import MOST_OF_ACCOUNT
+from proxy.features.own_voices.export import MOST_OF_ACCOUNT
 from tests import speech_clips
 from tests.proxy.api.inside import TONE, Inside, inside
 from tests.proxy.api.owning import agree, send

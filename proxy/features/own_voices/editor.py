@@ -15,15 +15,16 @@ from proxy.catalogue.catalogue import Catalogue
 from proxy.catalogue.clones import Cloning
 from proxy.catalogue.library import NOTHING, AccountLibrary, Library
 from proxy.catalogue.purges import Purges
-from proxy.catalogue.sealed_voices import open_if_possible, open_voice
 from proxy.config.config_toml import built_in_voices
 from proxy.config.reader import possible
 from proxy.errors import Conflict, InvalidRequest, NotAllowed, NotFound
+from proxy.features.own_voices import records as voices
+from proxy.features.own_voices.records import NewCast, VoiceRecord
+from proxy.features.own_voices.seals import open_if_possible, open_voice
 from proxy.kept.vault import Vault
-from proxy.storage import blobs, voices
+from proxy.storage import blobs
 from proxy.storage.audit import Act
 from proxy.storage.store import AlreadyExists, Store
-from proxy.storage.voices import NewCast, VoiceRecord
 
 
 class LibraryEditor:

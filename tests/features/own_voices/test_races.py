@@ -15,13 +15,14 @@ import pytest
 from proxy.features.all import open_store
 from proxy.features.consents import records as consents
 from proxy.features.consents.records import ConsentRecord
-from proxy.storage import accounts, blobs, samples, tombstones, voices
+from proxy.features.own_voices import records as voices
+from proxy.features.own_voices.records import VoiceRecord
+from proxy.storage import accounts, blobs, samples, tombstones
 from proxy.storage.blobs import BlobRow
 from proxy.storage.rows import new_id
 from proxy.storage.samples import SampleRecord
 from proxy.storage.store import Row, Statement, Store
 from proxy.storage.tombstones import Tombstone
-from proxy.storage.voices import VoiceRecord
 from tests.databases import Postgres
 
 DIGEST = "ab" * 32

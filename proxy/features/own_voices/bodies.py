@@ -9,11 +9,11 @@ from msgspec import UNSET, Meta, UnsetType
 
 from policies import mixing
 from proxy.errors import InvalidRequest
+from proxy.features.own_voices import records as saved
+from proxy.features.own_voices.maker import NewMix, NewSampleVoice
 from proxy.http.body import EngineNames, Label, Labels, LanguageTag, LanguageTagOrNone, Name, ReasonText, Tags
 from proxy.http.form import RequestForm
 from proxy.speech.voice_reference import MixMember, mix_shares
-from proxy.storage import voices as saved
-from proxy.voices.voice_maker import NewMix, NewSampleVoice
 
 MOST_SAMPLE_BYTES = 10 * 1024 * 1024
 

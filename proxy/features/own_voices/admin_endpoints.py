@@ -10,7 +10,15 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from policies.plans import Terms
-from proxy.api.voice_bodies import (
+from proxy.api.voice_entries import DeletedVoice, MixPart, VoiceQuality
+from proxy.api.voice_sound import ZipReply
+from proxy.api_admin import account_overrides
+from proxy.api_admin.admin_tools import ACCOUNT_QUERY, AdminTools, check_open
+from proxy.config.reader import possible
+from proxy.engines.engine_names import who_knows
+from proxy.errors import Conflict, InvalidRequest, NoPlace, NotFound, UpstreamFailed
+from proxy.features.own_voices import records as voices
+from proxy.features.own_voices.bodies import (
     FORM_FIELDS,
     MOST_SAMPLE_BYTES,
     NewVoice,
@@ -19,26 +27,19 @@ from proxy.api.voice_bodies import (
     form_values,
     sample_voice,
 )
-from proxy.api.voice_entries import DeletedVoice, MixPart, VoiceQuality
-from proxy.api.voice_sound import ZipReply
-from proxy.api_admin import account_overrides
-from proxy.api_admin.admin_tools import ACCOUNT_QUERY, AdminTools, check_open
-from proxy.catalogue.library_editor import LibraryEditor
-from proxy.config.reader import possible
-from proxy.engines.engine_names import who_knows
-from proxy.errors import Conflict, InvalidRequest, NoPlace, NotFound, UpstreamFailed
+from proxy.features.own_voices.editor import LibraryEditor
+from proxy.features.own_voices.feature import OwnedVoices
+from proxy.features.own_voices.maker import NewBound
+from proxy.features.own_voices.records import Kind, VoiceRecord
 from proxy.http.body import BODY_FAILURES, AccountName, Name, body
 from proxy.http.endpoint import Endpoint, json
 from proxy.http.form import read_form
 from proxy.http.lists import PAGE, iso, iso_or_none, page
 from proxy.http.replies import encode_json, reply
 from proxy.speech import speech_request
-from proxy.storage import audit, samples, voices
+from proxy.storage import audit, samples
 from proxy.storage.accounts import Account
 from proxy.storage.rows import new_id
-from proxy.storage.voices import Kind, VoiceRecord
-from proxy.voices.owned_voices import OwnedVoices
-from proxy.voices.voice_maker import NewBound
 
 _Bindings = Annotated[
     dict[str, Name], Meta(min_length=1, max_length=16, description='an object such as {"elevenlabs": "ID"}')

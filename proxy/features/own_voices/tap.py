@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from proxy.features.own_voices.retention import VoiceUse
 from proxy.speech.call import OpenTap, SpeechCall
 from proxy.speech.planning import SpeechPlan
 from proxy.speech.speech_request import SpeechRequest
 from proxy.speech.tap import Tap
-from proxy.voices.retention import VoiceUse
 
 
 class VoiceUseConcern:

@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 
 from policies.routing import Voice
-from proxy.storage import voices
+from proxy.features.own_voices import records as voices
+from proxy.features.own_voices.retention import DAY_US, VoiceUse, ends_at
 from proxy.storage.schema import migrate
 from proxy.storage.sqlite import SqliteStore
 from proxy.storage.store import Row, Statement, StorageFailed
-from proxy.voices.retention import DAY_US, VoiceUse, ends_at
 from tests.proxy.kept.owned import add_voice
 
 

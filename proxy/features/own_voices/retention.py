@@ -14,11 +14,12 @@ from policies.plans import Plan
 from policies.routing import Voice
 from proxy.catalogue.erasing import Erasing
 from proxy.errors import NotFound
-from proxy.storage import accounts, tombstones, voices
+from proxy.features.own_voices import records as voices
+from proxy.features.own_voices.records import VoiceRecord
+from proxy.storage import accounts, tombstones
 from proxy.storage.disk_names import UnsafeName
 from proxy.storage.rows import NEWEST, Place
 from proxy.storage.store import StorageFailed, Store
-from proxy.storage.voices import VoiceRecord
 from proxy.telemetry.background import RepeatingTask, repeat
 from proxy.telemetry.metrics import Metrics
 

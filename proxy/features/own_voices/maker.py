@@ -16,16 +16,17 @@ from proxy.audio.recordings.intake import RecordingIntake, TakenRecording
 from proxy.catalogue.clones import CloneRights, Cloning
 from proxy.catalogue.erasing import Erasing
 from proxy.catalogue.grants import Grant, Grants
-from proxy.catalogue.library_editor import LibraryEditor, name_taken, no_room, no_voice
-from proxy.catalogue.sealed_voices import open_voice, seal_voice
 from proxy.errors import Conflict, InvalidRequest
+from proxy.features.own_voices import records as voices
+from proxy.features.own_voices.editor import LibraryEditor, name_taken, no_room, no_voice
+from proxy.features.own_voices.records import VoiceRecord
+from proxy.features.own_voices.seals import open_voice, seal_voice
 from proxy.kept.vault import Vault
-from proxy.storage import samples, voices
+from proxy.storage import samples
 from proxy.storage.audit import Act
 from proxy.storage.rows import new_id
 from proxy.storage.samples import SampleRecord
 from proxy.storage.store import ALWAYS, AlreadyExists, Condition, Statement
-from proxy.storage.voices import VoiceRecord
 
 _TRIES = 3
 

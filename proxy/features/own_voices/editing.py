@@ -11,7 +11,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from proxy.access.callers import Caller, caller_of
-from proxy.api.voice_bodies import (
+from proxy.api.voices import VoiceTools
+from proxy.errors import Conflict, IdempotencyKeyReused, InvalidRequest, RequestUnderWay
+from proxy.features.own_voices.bodies import (
     FORM_FIELDS,
     MOST_SAMPLE_BYTES,
     ChangedVoice,
@@ -21,17 +23,15 @@ from proxy.api.voice_bodies import (
     sample_voice,
     weights_of,
 )
-from proxy.api.voices import VoiceTools
-from proxy.catalogue.library_editor import not_own
-from proxy.errors import Conflict, IdempotencyKeyReused, InvalidRequest, RequestUnderWay
+from proxy.features.own_voices.editor import not_own
+from proxy.features.own_voices.maker import VoiceChange
+from proxy.features.own_voices.records import VoiceRecord
 from proxy.http.body import body
 from proxy.http.form import read_form
 from proxy.http.idempotency import sent_key
 from proxy.http.replies import reply
 from proxy.speech import speech_request
 from proxy.storage import tombstones
-from proxy.storage.voices import VoiceRecord
-from proxy.voices.voice_maker import VoiceChange
 
 
 class VoiceEditing:

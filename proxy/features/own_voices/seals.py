@@ -10,8 +10,8 @@ from collections.abc import Mapping
 import msgspec
 import structlog
 
+from proxy.features.own_voices.records import VoiceRecord
 from proxy.kept.vault import SealedRecord, Vault, VaultFailed
-from proxy.storage.voices import VoiceRecord
 
 _log = structlog.get_logger()
 

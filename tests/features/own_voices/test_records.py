@@ -6,12 +6,13 @@ import asyncio
 
 import pytest
 
-from proxy.storage import accounts, audit, voices
+from proxy.features.own_voices import records as voices
+from proxy.features.own_voices.records import NewCast, VoiceRecord
+from proxy.storage import accounts, audit
 from proxy.storage.accounts import Account
 from proxy.storage.audit import Act
 from proxy.storage.rows import NEWEST, new_id
 from proxy.storage.store import AlreadyExists, MissingReference, Store
-from proxy.storage.voices import NewCast, VoiceRecord
 
 CAST = {"Ben": "onyx", "Ana": "nova"}
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from proxy.api.speech import SPEECH_FAILURES, SpeechEndpoint
-from proxy.api.voice_bodies import ChangedVoice, NewVoice, VoiceForm
-from proxy.api.voice_editing import VoiceEditing
 from proxy.api.voice_entries import (
     DeletedVoice,
     ErasureReceipt,
@@ -25,10 +23,12 @@ from proxy.errors import (
     NotFound,
     RequestUnderWay,
 )
+from proxy.features.own_voices.bodies import ChangedVoice, NewVoice, VoiceForm
+from proxy.features.own_voices.editing import VoiceEditing
+from proxy.features.own_voices.export import VoiceExport
 from proxy.http.body import BODY_FAILURES
 from proxy.http.endpoint import Endpoint, json
 from proxy.http.idempotency import KEY_HEADER
-from proxy.voices.voice_export import VoiceExport
 
 
 def routes(

@@ -1,6 +1,6 @@
 """Saved voices as rows: of an account, or of the operator for all accounts.
 
-What names a person is sealed in the row, and this room cannot open it: `catalogue/sealed_voices.py` does.
+What names a person is sealed in the row, which `seals` opens.
 """
 
 from __future__ import annotations

@@ -11,12 +11,12 @@ from typing import IO
 
 import msgspec
 
+from proxy.features.own_voices.records import VoiceRecord
 from proxy.helpers.places import FairPlace, FairPlaces
 from proxy.kept.sealed_file import SealedFileReader
 from proxy.kept.vault import Vault
 from proxy.storage import samples
 from proxy.storage.store import Store
-from proxy.storage.voices import VoiceRecord
 
 MOST_PLACES = 32
 MOST_OF_ACCOUNT = 4

@@ -16,12 +16,13 @@ from policies.routing import Binding, Voice
 from policies.sample_quality import SampleQuality, stretch_s
 from proxy.catalogue.clones import Cloning, SavedClone
 from proxy.catalogue.grants import Grants, receivers
-from proxy.catalogue.sealed_voices import open_if_possible
+from proxy.features.own_voices import records as voices
+from proxy.features.own_voices.records import VoiceRecord
+from proxy.features.own_voices.seals import open_if_possible
 from proxy.kept.vault import Vault
-from proxy.storage import samples, voices
+from proxy.storage import samples
 from proxy.storage.samples import NOT_MEASURED, SampleRecord
 from proxy.storage.store import Store
-from proxy.storage.voices import VoiceRecord
 from speech_engine import EngineVoice, Sample
 
 
