@@ -16,12 +16,15 @@ from proxy.access.limits import Limits, open_limits
 from proxy.access.logins import Logins
 from proxy.access.refusals import RefusalTally, open_refusals
 from proxy.access.usage_throttle import UsageThrottle
-from proxy.api import health, me, models, speech, usage, welcome
+from proxy.api import health, me, models, speech, usage, voice_routes, welcome
 from proxy.api.voices import VoiceTools
+from proxy.audio.recordings.decoder import Decoder, open_decoder
+from proxy.audio.recordings.intake import RecordingIntake
 from proxy.catalogue.catalogue import Catalogue
 from proxy.catalogue.derived_things import DerivedThings, no_providers
 from proxy.catalogue.erased_voices import ErasedVoices
 from proxy.catalogue.library import Library
+from proxy.catalogue.sample_store import SampleStore
 from proxy.config.config_toml import Config
 from proxy.config.sections import PluginSection, Server
 from proxy.engines.engine_list import Engines, open_engines
@@ -29,11 +32,6 @@ from proxy.engines.gallery.listing import open_galleries
 from proxy.engines.registry import Registry
 from proxy.feature import Feature, House, HouseRevision, OpenHouse, Served, open_features
 from proxy.features.all import FEATURES, open_store
-from proxy.features.own_voices import endpoints as voice_routes
-from proxy.features.own_voices.feature import OwnedVoices, VoiceWork, open_voice_work, wire_voices
-from proxy.features.own_voices.reference_speech import ReferenceSpeech
-from proxy.features.own_voices.saved_voices import VoiceTies
-from proxy.features.own_voices.tap import VoiceUseConcern
 from proxy.http import layers
 from proxy.http.idempotency import Idempotency
 from proxy.kept import KeptAnswers, open_answers
@@ -62,9 +60,9 @@ class WorkerResources(NamedTuple):
     ledger: Ledger
     answers: KeptAnswers
     vault: Vault
-    voice_work: VoiceWork
+    decoder: Decoder
+    kept_samples: SampleStore
     open_house: OpenHouse
-    samples: OneShotSamples
     limits: Limits
     refusals: RefusalTally
     engines: Engines
@@ -86,7 +84,7 @@ class Worker:
     ) -> None:
         self._link = link
         self.store, self.ledger = resources.store, resources.ledger
-        self.erasing, self.voice_use = resources.open_house.house.erasing, resources.voice_work.use
+        self.erasing = resources.open_house.house.erasing
         self.refusals = resources.refusals
         self.engines, self.metrics = resources.engines, resources.metrics
         self.tasks_alone = [task for feature in resources.open_house.features for task in feature.alone]
@@ -97,7 +95,6 @@ class Worker:
         self._callers = Callers(self.store)
         self._logins = Logins(self._callers, resources.limits)
         self._usage_throttle = UsageThrottle()
-        self._levels = LoudnessLevels(resources.open_house.house.erased)
         self._spill_room = SpillRoom(Path(config.data), config.server.spill_mb)
         self.revise(config)
 
@@ -118,30 +115,25 @@ class Worker:
         catalogue = Catalogue(config, self.engines, self._galleries)
         plans = Plans(config.plans)
         budgets = Budgets(self.store, config.engines, self.metrics.engines)
-        vault = resources.vault
         house = resources.open_house.house
-        library = Library(
-            self.store, vault, VoiceTies(house.grants, house.clones), house.words, config.lexicons
-        )
-        library_editor = house.editor(library, config, catalogue)
-        owned = wire_voices(library_editor, resources.voice_work, house.grants, self.erasing, house.clones)
-        voice_tools = VoiceTools(catalogue, library_editor, owned.maker, plans, owned.erasing)
+        library = house.library(config)
+        voices = VoiceTools(catalogue, library, plans)
         admin_tools = self._admin_tools(config)
         served = resources.open_house.at(
-            HouseRevision(config, admin_tools, library, house.purges, library_editor, budgets)
+            HouseRevision(config, admin_tools, library, house.clones, house.purges, voices, budgets)
         )
-        speech_endpoint = self._wire_speech(config, catalogue, plans, budgets, owned, served)
+        speech_endpoint = self._wire_speech(config, catalogue, plans, budgets, library, served)
         dependencies = health.Dependencies(catalogue, self.engines, self._registry, budgets)
         readiness = self._readiness(dependencies, server)
         admin_routes = [
-            *api_admin.record_routes(admin_tools, owned),
+            *api_admin.record_routes(admin_tools),
             *api_admin.engine_routes(admin_tools, dependencies, self.planner, library),
             *served.admin,
         ]
         client_routes = [
-            *speech.routes(speech_endpoint),
+            *speech.routes(speech_endpoint, served.forms),
             *models.routes(catalogue, plans),
-            *voice_routes.routes(voice_tools, speech_endpoint, server.default_model, owned.export),
+            *voice_routes.routes(voices, speech_endpoint, server.default_model),
             *served.client,
             *me.routes(self.ledger, plans),
             *usage.routes(self.store, self._usage_throttle),
@@ -161,10 +153,10 @@ class Worker:
         catalogue: Catalogue,
         plans: Plans,
         budgets: Budgets,
-        owned: OwnedVoices,
+        library: Library,
         served: Served,
     ) -> speech.SpeechEndpoint:
-        server, resources, library = config.server, self._resources, owned.editor.library
+        server, resources = config.server, self._resources
         house = resources.open_house.house
         front_ends = resources.front_ends
         first_audio = FirstAudio(catalogue, self.engines, budgets, server.first_audio_s)
@@ -178,15 +170,11 @@ class Worker:
             served.treat or untreated,
             served.check_provenance or no_proof,
         )
-        all_concerns = (
-            *served.concerns,
-            VoiceUseConcern(self.voice_use).opener,
-        )
-        plans_of_calls = RecentPlans(self.planner, catalogue, house.source, all_concerns)
+        plans_of_calls = RecentPlans(self.planner, catalogue, house.source, tuple(served.concerns))
         self.pipeline = Pipeline(
             TextPreparation(front_ends),
             first_audio,
-            self._levels,
+            house.levels,
             house.source,
             self.ledger,
             self.metrics,
@@ -195,15 +183,13 @@ class Worker:
         )
         resources.open_house.reach(
             DerivedThings(
-                memories=(library, plans_of_calls, self._levels, resources.voice_work.samples),
+                memories=(library, plans_of_calls, house.levels, resources.kept_samples),
                 files=(resources.answers,),
                 drop=self.engines.drop_samples,
                 wait_for_providers=no_providers,
             )
         )
         idempotency = Idempotency(resources.answers, self.metrics, self.ledger)
-        intake, samples = resources.voice_work.intake, resources.samples
-        reference = ReferenceSpeech(intake, samples, self.engines, self._levels, house.grants, self.ledger)
         return speech.SpeechEndpoint(
             self.admission,
             library,
@@ -211,12 +197,12 @@ class Worker:
             self.pipeline,
             idempotency,
             server,
-            reference,
+            served.forms,
         )
 
     def _revise_resources(self, config: Config) -> None:
         server, resources = config.server, self._resources
-        self.usage_days, self.plans = server.usage_days, config.plans
+        self.usage_days = server.usage_days
         self._spill_room.bound(server.spill_mb)
         resources.answers.bound(server.idempotency_mb)
         resources.vault.revise(config.vault)
@@ -255,11 +241,14 @@ async def open_worker(
         open_ledger(store, metrics) as ledger,
         open_answers(store, data, config.server, metrics) as answers,
         open_vault(store, data, config.vault, metrics) as vault,
-        open_voice_work(store, vault, metrics) as voice_work,
+        open_decoder() as decoder,
         open_limits(config.limits.url) as limits,
         open_refusals(store, metrics) as refusals,
         open_engines(
-            registry, config, metrics.engines, samples := OneShotSamples(voice_work.samples)
+            registry,
+            config,
+            metrics.engines,
+            samples := OneShotSamples(kept_samples := SampleStore(store, vault)),
         ) as engines,
         open_front_ends(registry, config.front_ends, routed_front_ends(config)) as front_ends,
         open_detector(registry, detector_name, detector_section) as detector,
@@ -270,12 +259,13 @@ async def open_worker(
                 store=store,
                 vault=vault,
                 ledger=ledger,
-                decoder=voice_work.decoder,
-                intake=voice_work.intake,
-                samples=voice_work.samples,
+                decoder=decoder,
+                intake=RecordingIntake(decoder),
+                samples=samples,
                 engines=engines,
                 metrics=metrics,
-                erased=ErasedVoices(),
+                erased=(erased := ErasedVoices()),
+                levels=LoudnessLevels(erased),
                 spread=link and link.spread,
                 front_end_revision=front_ends.revision,
             ),
@@ -287,9 +277,9 @@ async def open_worker(
             ledger=ledger,
             answers=answers,
             vault=vault,
-            voice_work=voice_work,
+            decoder=decoder,
+            kept_samples=kept_samples,
             open_house=open_house,
-            samples=samples,
             limits=limits,
             refusals=refusals,
             engines=engines,

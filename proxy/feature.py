@@ -12,30 +12,31 @@ from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontext
 from pathlib import Path
 from typing import NamedTuple
 
+from proxy.api.speech_forms import SpeechForms
+from proxy.api.voices import VoiceTools
 from proxy.api_admin.admin_tools import AdminTools
 from proxy.audio.recordings.decoder import Decoder
 from proxy.audio.recordings.intake import RecordingIntake
-from proxy.catalogue.catalogue import Catalogue
 from proxy.catalogue.clones import Cloning, NoClones
 from proxy.catalogue.derived_things import DerivedThings, VoiceFiles, VoiceMemory
 from proxy.catalogue.erased_voices import ErasedVoices
 from proxy.catalogue.erasing import Erasing, NothingErased, Spread
 from proxy.catalogue.grants import Grants, NoGrants
 from proxy.catalogue.library import Library
+from proxy.catalogue.own_voices import NoOwnVoices, OwnVoices
 from proxy.catalogue.purges import NoPurges, Purges
 from proxy.catalogue.saved_words import NoWords, SavedWords
 from proxy.config.config_toml import Config
 from proxy.config.finding import Finding, ProbeResults
 from proxy.engines.engine_list import Engines
 from proxy.engines.registry import Registry
-from proxy.engines.sample_source import SampleSource
-from proxy.features.own_voices.editor import LibraryEditor
-from proxy.features.own_voices.saved_voices import VoiceTies
 from proxy.http.endpoint import Endpoint
 from proxy.kept.vault import Vault
 from proxy.ledger import Ledger
 from proxy.ledger.budgets import Budgets
 from proxy.speech.call import SpeechCall
+from proxy.speech.loudness_levels import LoudnessLevels
+from proxy.speech.one_shot import OneShotSamples
 from proxy.speech.recent_plans import Concern
 from proxy.speech.sound_filter import Treat
 from proxy.speech.source import NothingKept, Source
@@ -57,36 +58,29 @@ class House(NamedTuple):
     ledger: Ledger
     decoder: Decoder
     intake: RecordingIntake
-    samples: SampleSource
+    samples: OneShotSamples
     engines: Engines | None
     metrics: Metrics
     erased: ErasedVoices
+    levels: LoudnessLevels
     front_end_revision: Callable[[str], str]
     spread: Spread | None = None
     erasing: Erasing = NothingErased()
     grants: Grants = NoGrants()
+    own_voices: OwnVoices = NoOwnVoices()
     clones: Cloning = NoClones()
     words: SavedWords = NoWords()
     source: Source = NothingKept()
     purges: Purges = NoPurges()
 
-    @property
-    def ties(self) -> VoiceTies:
-        return VoiceTies(self.grants, self.clones)
-
     def library(self, config: Config) -> Library:
-        return Library(self.store, self.vault, self.ties, self.words, config.lexicons)
-
-    def editor(self, library: Library, config: Config, catalogue: Catalogue | None = None) -> LibraryEditor:
-        return LibraryEditor(
-            self.store, self.vault, library, self.purges, self.clones, config.voices, catalogue
-        )
+        return Library(self.store, self.own_voices, self.clones, self.words, config.lexicons)
 
 
 class Served(NamedTuple):
     """What a feature adds to one revision of the configuration: endpoints for clients and operators, and what
     listens to answers. `treat` says what is done to their sound, `check_provenance` refuses requests for a
-    proof, and `ended` is told of each answer."""
+    proof, and `ended` is told of each answer. `forms` are requests for speech that bring their own voice."""
 
     client: Sequence[Endpoint] = ()
     admin: Sequence[Endpoint] = ()
@@ -94,16 +88,21 @@ class Served(NamedTuple):
     treat: Treat | None = None
     check_provenance: Callable[[], None] | None = None
     ended: Sequence[Callable[[SpeechCall], None]] = ()
+    forms: SpeechForms | None = None
 
 
 class HouseRevision(NamedTuple):
-    """What a feature finds in each revision of the configuration. Without engines, nobody has budgets."""
+    """What a feature finds in each revision of the configuration, with what the features after it give.
+
+    Without engines, nobody has budgets, and nobody lists voices.
+    """
 
     config: Config
     admin_tools: AdminTools
     library: Library
+    clones: Cloning
     purges: Purges
-    editor: LibraryEditor
+    voices: VoiceTools | None = None
     budgets: Budgets | None = None
 
 
@@ -139,6 +138,7 @@ class Opened(NamedTuple):
     is_gone: Callable[[str], Awaitable[bool]] = nothing_elsewhere
     erasing: Erasing | None = None
     grants: Grants | None = None
+    own_voices: OwnVoices | None = None
     clones: Cloning | None = None
     words: SavedWords | None = None
     source: Source | None = None
@@ -212,6 +212,7 @@ class OpenHouse(NamedTuple):
             treat=next((each.treat for each in served if each.treat is not None), None),
             check_provenance=next((each.check_provenance for each in served if each.check_provenance), None),
             ended=[note for each in served for note in each.ended],
+            forms=next((each.forms for each in served if each.forms is not None), None),
         )
 
 
@@ -225,6 +226,7 @@ async def open_features(house: House, features: Sequence[Feature]) -> AsyncItera
             house = house._replace(
                 erasing=each.erasing or house.erasing,
                 grants=each.grants or house.grants,
+                own_voices=each.own_voices or house.own_voices,
                 clones=each.clones or house.clones,
                 words=each.words or house.words,
                 source=each.source or house.source,

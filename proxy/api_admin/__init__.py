@@ -9,15 +9,13 @@ from proxy.api_admin.admin_tools import AdminTools
 from proxy.api_admin.server import ServerLink
 from proxy.api_admin.server import routes as server_routes
 from proxy.catalogue.library import Library
-from proxy.features.own_voices import admin_endpoints as voices
-from proxy.features.own_voices.feature import OwnedVoices
 from proxy.http.endpoint import Endpoint
 from proxy.speech.planning import Planner
 
 __all__ = ["AdminTools", "ServerLink", "engine_routes", "record_routes", "server_routes"]
 
 
-def record_routes(admin_tools: AdminTools, owned: OwnedVoices) -> list[Endpoint]:
+def record_routes(admin_tools: AdminTools) -> list[Endpoint]:
     """Return the routes that need only the database; the CLI also uses them without a server."""
     return [
         # Before the accounts, whose names may have slashes in them.
@@ -28,7 +26,6 @@ def record_routes(admin_tools: AdminTools, owned: OwnedVoices) -> list[Endpoint]
         *audit.routes(admin_tools),
         *usage.routes(admin_tools),
         *vault.routes(admin_tools),
-        *voices.routes(admin_tools, owned),
     ]
 
 

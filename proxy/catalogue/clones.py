@@ -7,8 +7,8 @@ from typing import NamedTuple, Protocol
 
 from policies.plans import Terms
 from policies.routing import Binding
+from proxy.catalogue.voice_records import VoiceRecord
 from proxy.errors import InvalidRequest, NotAllowed
-from proxy.features.own_voices.records import VoiceRecord
 from proxy.storage.store import Statement
 from speech_engine import ModelInfo
 

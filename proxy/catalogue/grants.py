@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from typing import NamedTuple, Protocol
 
 from proxy.audio.recordings.intake import TakenRecording
+from proxy.catalogue.voice_records import Compared
 from proxy.errors import InvalidRequest
-from proxy.features.own_voices.records import Compared
 from proxy.storage.store import Condition
 
 

@@ -16,12 +16,14 @@ from proxy.features.consents import feature as consents
 from proxy.features.erasure import feature as erasure
 from proxy.features.lexicons import feature as lexicons
 from proxy.features.marks import feature as marks
+from proxy.features.own_voices import feature as own_voices
 from proxy.storage.store import Store
 from proxy.storage.tables import KERNEL_TABLES, Tables
 
 FEATURES: tuple[Feature, ...] = (
     erasure.FEATURE,
     consents.FEATURE,
+    own_voices.FEATURE,
     clones.FEATURE,
     lexicons.FEATURE,
     cache.FEATURE,

@@ -12,22 +12,24 @@ import httpx2
 from proxy import api_admin
 from proxy.access.callers import Callers
 from proxy.access.usage_throttle import UsageThrottle
+from proxy.audio.recordings.decoder import open_decoder
+from proxy.audio.recordings.intake import RecordingIntake
 from proxy.catalogue.derived_things import DerivedThings, no_hosts, no_providers
 from proxy.catalogue.erased_voices import ErasedVoices
-from proxy.catalogue.library import Library
+from proxy.catalogue.sample_store import SampleStore
 from proxy.config.config_toml import Config
 from proxy.engines import registry
 from proxy.engines.engine_names import names_of_engines
 from proxy.engines.registry import Registry
 from proxy.feature import House, HouseRevision, OpenHouse, open_features
 from proxy.features.all import FEATURES, open_store
-from proxy.features.own_voices.feature import VoiceWork, open_voice_work, wire_voices
-from proxy.features.own_voices.saved_voices import VoiceTies
 from proxy.http.layers import control_app
 from proxy.kept import open_answers
 from proxy.kept.vault import Vault, open_vault
 from proxy.ledger import Ledger, open_ledger
 from proxy.processes import runtime
+from proxy.speech.loudness_levels import LoudnessLevels
+from proxy.speech.one_shot import OneShotSamples
 from proxy.storage.store import Store
 from proxy.telemetry.metrics import Metrics
 
@@ -38,7 +40,6 @@ class _Direct(NamedTuple):
     store: Store
     ledger: Ledger
     vault: Vault
-    voice_work: VoiceWork
     open_house: OpenHouse
 
 
@@ -62,13 +63,11 @@ async def direct_transport(config: Config) -> AsyncIterator[httpx2.AsyncBaseTran
                 house.erasing,
                 lambda: names_of_engines(registry.load(), config),
             )
-            library = Library(
-                store, vault, VoiceTies(house.grants, house.clones), house.words, config.lexicons
+            library = house.library(config)
+            served = direct.open_house.at(
+                HouseRevision(config, admin_tools, library, house.clones, house.purges)
             )
-            editor = house.editor(library, config)
-            owned = wire_voices(editor, direct.voice_work, house.grants, house.erasing, house.clones)
-            served = direct.open_house.at(HouseRevision(config, admin_tools, library, house.purges, editor))
-            endpoints = [*api_admin.record_routes(admin_tools, owned), *served.admin]
+            endpoints = [*api_admin.record_routes(admin_tools), *served.admin]
             yield httpx2.ASGITransport(app=control_app(endpoints, metrics))
 
 
@@ -93,7 +92,7 @@ async def _open(config: Config, metrics: Metrics) -> AsyncIterator[_Direct]:
         open_ledger(store, metrics) as ledger,
         open_vault(store, data, config.vault, metrics) as vault,
         open_answers(store, data, config.server, metrics) as answers,
-        open_voice_work(store, vault, metrics) as voice_work,
+        open_decoder() as decoder,
         open_features(
             House(
                 config=config,
@@ -101,12 +100,13 @@ async def _open(config: Config, metrics: Metrics) -> AsyncIterator[_Direct]:
                 store=store,
                 vault=vault,
                 ledger=ledger,
-                decoder=voice_work.decoder,
-                intake=voice_work.intake,
-                samples=voice_work.samples,
+                decoder=decoder,
+                intake=RecordingIntake(decoder),
+                samples=OneShotSamples(SampleStore(store, vault)),
                 engines=None,
                 metrics=metrics,
-                erased=ErasedVoices(),
+                erased=(erased := ErasedVoices()),
+                levels=LoudnessLevels(erased),
                 front_end_revision=_no_revision,
             ),
             FEATURES,
@@ -114,7 +114,7 @@ async def _open(config: Config, metrics: Metrics) -> AsyncIterator[_Direct]:
     ):
         open_house.reach(DerivedThings((), (answers,), no_hosts, no_providers))
         await open_house.catch_up()
-        yield _Direct(store, ledger, vault, voice_work, open_house)
+        yield _Direct(store, ledger, vault, open_house)
 
 
 def _no_revision(_front_end: str) -> str:

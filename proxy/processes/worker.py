@@ -28,7 +28,6 @@ from proxy.config.addresses import is_local
 from proxy.config.config_toml import Config
 from proxy.engines import registry
 from proxy.engines.registry import EngineConfigError, HostedEngineSpec, Registry
-from proxy.features.own_voices.retention import erase_unused_voices
 from proxy.http.open_connections import OpenConnections, raise_file_limit
 from proxy.http.server_protocol import ServerProtocol, server_protocol
 from proxy.processes.supervisor_inbox import SupervisorInbox, drain_seconds, read_config
@@ -129,11 +128,6 @@ async def _serve(pipe: ParentPipe, config: Config, http: socket.socket, control:
                 asyncio.create_task(delete_old_usage(worker.store, lambda: worker.usage_days, worker.metrics))
             )
             helping += [asyncio.create_task(task()) for task in worker.tasks_alone]
-            helping.append(
-                asyncio.create_task(
-                    erase_unused_voices(worker.store, lambda: worker.plans, worker.erasing, worker.metrics)
-                )
-            )
         for helper in helping:
             helper.add_done_callback(partial(_helped, worker, public))
         answering = asyncio.create_task(private.serve(sockets=control))

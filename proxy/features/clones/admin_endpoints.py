@@ -9,14 +9,14 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from proxy.api_admin.admin_tools import ACCOUNT_QUERY, AdminTools
+from proxy.api_admin.voices import find_voice, terms_of
+from proxy.catalogue.library import Library
 from proxy.errors import Conflict, InvalidRequest, NotAllowed, NotFound, UpstreamFailed
 from proxy.features.clones import lists as binding_lists
 from proxy.features.clones.comparison import CloneDifferences, clone_again, compare_clones
 from proxy.features.clones.orders import CloneOrders
 from proxy.features.clones.records import BindingRecord
 from proxy.features.clones.rules import State
-from proxy.features.own_voices.admin_endpoints import find_voice, terms_of
-from proxy.features.own_voices.editor import LibraryEditor
 from proxy.http.body import BODY_FAILURES, body
 from proxy.http.endpoint import Endpoint, json
 from proxy.http.lists import iso, iso_or_none
@@ -90,19 +90,19 @@ class Recloning(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class AdminClones:
-    def __init__(self, admin_tools: AdminTools, editor: LibraryEditor, orders: CloneOrders) -> None:
+    def __init__(self, admin_tools: AdminTools, library: Library, orders: CloneOrders) -> None:
         self._admin_tools = admin_tools
-        self._editor = editor
+        self._library = library
         self._orders = orders
 
     async def list_(self, request: Request) -> Response:
-        record = await find_voice(self._admin_tools, self._editor, request)
+        record = await find_voice(self._admin_tools, self._library, request)
         listed = await binding_lists.list_bindings(self._admin_tools.store, [record.id])
         return reply(ShownClones(data=[_shown(row) for row in listed.get(record.id, [])]))
 
     async def create(self, request: Request) -> Response:
         new = await body(request, NewClone)
-        record = await find_voice(self._admin_tools, self._editor, request)
+        record = await find_voice(self._admin_tools, self._library, request)
         owner = None if record.account is None else await self._admin_tools.account(record.account)
         terms = None if owner is None else terms_of(self._admin_tools, owner)
         places = await self._orders.check_saved(record, [new.engine], terms, credential=new.credential)
@@ -145,8 +145,8 @@ class AdminClones:
         )
 
 
-def routes(admin_tools: AdminTools, editor: LibraryEditor, orders: CloneOrders) -> list[Endpoint]:
-    clones = AdminClones(admin_tools, editor, orders)
+def routes(admin_tools: AdminTools, library: Library, orders: CloneOrders) -> list[Endpoint]:
+    clones = AdminClones(admin_tools, library, orders)
     return [
         Endpoint(
             "GET",

@@ -8,6 +8,7 @@ from policies.plans import Terms
 from policies.routing import Binding
 from proxy.catalogue.clones import PARAM, ClonePlace, CloneRights, SavedClone
 from proxy.catalogue.grants import Grants, receivers
+from proxy.catalogue.voice_records import VoiceRecord
 from proxy.errors import Conflict, InvalidRequest
 from proxy.features.clones import lists as binding_lists
 from proxy.features.clones import records as bindings
@@ -15,7 +16,6 @@ from proxy.features.clones.maker import BindingMaker
 from proxy.features.clones.recordings import check_seconds
 from proxy.features.clones.records import BindingRecord, BindingWish
 from proxy.features.clones.rules import State
-from proxy.features.own_voices.records import VoiceRecord
 from proxy.storage import samples
 from proxy.storage.audit import Act
 from proxy.storage.store import Statement, Store

@@ -11,9 +11,9 @@ from starlette.requests import Request
 from proxy.errors import InvalidRequest
 from proxy.features.consents import phrases
 from proxy.features.consents.keeper import NewConsent, OpenedConsent
-from proxy.features.own_voices.bodies import MOST_SAMPLE_BYTES, form_values
 from proxy.http.body import EngineNames, LanguageTag, Name, body
-from proxy.http.form import read_form
+from proxy.http.form import MOST_FILE_BYTES, read_form
+from proxy.http.form_values import form_values
 from proxy.speech import speech_request
 
 Statement = Annotated[str, Meta(min_length=1, max_length=2000, description="a text of 1 to 2000 characters")]
@@ -93,10 +93,8 @@ async def read_consent(request: Request, type_: type[_Body]) -> tuple[_Body, byt
         recording = None
         new = await body(request, type_)
     else:
-        form = await read_form(
-            request, files={"recording": MOST_SAMPLE_BYTES}, fields=type_.__struct_fields__
-        )
-        new = speech_request.read(type_, form_values(form))
+        form = await read_form(request, files={"recording": MOST_FILE_BYTES}, fields=type_.__struct_fields__)
+        new = speech_request.read(type_, form_values(form, lists=("providers",)))
         recording = form.files["recording"].data if "recording" in form.files else None
     if recording is None and new.statement is None:
         raise InvalidRequest(

@@ -9,31 +9,29 @@ from msgspec import UNSET, Meta, UnsetType
 from starlette.requests import Request
 from starlette.responses import Response
 
-from policies.plans import Terms
-from proxy.api.voice_entries import DeletedVoice, MixPart, VoiceQuality
-from proxy.api.voice_sound import ZipReply
-from proxy.api_admin import account_overrides
+from proxy.api.voice_entries import MixPart, VoiceQuality
 from proxy.api_admin.admin_tools import ACCOUNT_QUERY, AdminTools, check_open
-from proxy.config.reader import possible
+from proxy.api_admin.voices import find_voice, terms_of
+from proxy.catalogue.voice_records import Kind, VoiceRecord
 from proxy.engines.engine_names import who_knows
 from proxy.errors import Conflict, InvalidRequest, NoPlace, NotFound, UpstreamFailed
-from proxy.features.own_voices import records as voices
+from proxy.features.own_voices import records
 from proxy.features.own_voices.bodies import (
     FORM_FIELDS,
-    MOST_SAMPLE_BYTES,
+    DeletedVoice,
     NewVoice,
     VoiceForm,
     check_type,
-    form_values,
+    read_values,
     sample_voice,
 )
 from proxy.features.own_voices.editor import LibraryEditor
-from proxy.features.own_voices.feature import OwnedVoices
-from proxy.features.own_voices.maker import NewBound
-from proxy.features.own_voices.records import Kind, VoiceRecord
+from proxy.features.own_voices.export import VoiceExport
+from proxy.features.own_voices.maker import NewBound, VoiceMaker
+from proxy.features.own_voices.zip_reply import ZipReply
 from proxy.http.body import BODY_FAILURES, AccountName, Name, body
 from proxy.http.endpoint import Endpoint, json
-from proxy.http.form import read_form
+from proxy.http.form import MOST_FILE_BYTES, read_form
 from proxy.http.lists import PAGE, iso, iso_or_none, page
 from proxy.http.replies import encode_json, reply
 from proxy.speech import speech_request
@@ -130,51 +128,25 @@ class SavedVoiceList(msgspec.Struct, frozen=True, kw_only=True):
     last_id: str | None
 
 
-def terms_of(admin_tools: AdminTools, owner: Account) -> Terms:
-    """Return what the plan of an account allows. Raises Conflict if it is not in force."""
-    terms = account_overrides.in_force(owner.plan, owner.agreed, admin_tools.config)
-    if terms is None:
-        raise Conflict(f"The plan of the account '{owner.name}' is not in force.", param="account")
-    # As with casts, the operator is not held to the room of the plan.
-    return msgspec.structs.replace(terms, voices=None)
-
-
-async def find_voice(admin_tools: AdminTools, editor: LibraryEditor, request: Request) -> VoiceRecord:
-    """Return the saved voice that a request names, of the account that it names. Raises NotFound."""
-    name = request.path_params["id"]
-    account = await admin_tools.query_account(request)
-    record = await editor.find_any_voice(account, name)
-    if record is not None and account in (None, record.account):
-        return record
-    own = await editor.library.get(account or "")
-    saved = possible(name, [voice.name for voice in own.listed], "saved voices")
-    if name in admin_tools.config.voices:
-        why = f"The voice '{name[:80]}' is in the configuration; only what was saved can be deleted."
-    elif account is None:
-        why = (
-            f"No voice '{name[:80]}' was saved for everybody; "
-            f"an account's is named by its id, or with the account. {saved}"
-        )
-    else:
-        why = f"The account has no voice '{name[:80]}'. {saved}"
-    raise NotFound(why, param="voice", code="voice_not_found")
-
-
 class AdminVoices:
-    def __init__(self, admin_tools: AdminTools, owned: OwnedVoices) -> None:
+    def __init__(
+        self, admin_tools: AdminTools, editor: LibraryEditor, maker: VoiceMaker, export: VoiceExport
+    ) -> None:
         self._admin_tools = admin_tools
-        self._owned = owned
+        self._editor = editor
+        self._maker = maker
+        self._export = export
 
     async def list_(self, request: Request) -> Response:
         account = await self._admin_tools.query_account(request)
         store = self._admin_tools.store
         listed = await page(
             request,
-            lambda id_: voices.place_of(store, id_),
-            lambda place, limit: voices.page(store, account, place, limit),
+            lambda id_: records.place_of(store, id_),
+            lambda place, limit: records.page(store, account, place, limit),
         )
         whole = SavedVoiceList(
-            data=[_shown(self._owned.editor.open(record)) for record in listed.rows],
+            data=[_shown(self._editor.open(record)) for record in listed.rows],
             configured=self._configured(),
             has_more=listed.has_more,
             last_id=listed.last_id,
@@ -195,45 +167,45 @@ class AdminVoices:
             request, "voice.created", new_id("voice"), account or "", **details
         )
         if new.bindings is not None:
-            record, unsure = await self._owned.maker.bind(new.bound, act)
+            record, unsure = await self._maker.bind(new.bound, act)
             return reply(msgspec.structs.replace(_shown(record), reasons=unsure), 201)
         if new.cast is not None:
-            record = await self._owned.editor.add_cast(account, new.saved, act=act)
+            record = await self._editor.add_cast(account, new.saved, act=act)
         else:
-            record = await self._owned.maker.mix(account, new.mixed, act=act)
+            record = await self._maker.mix(account, new.mixed, act=act)
         return reply(_shown(record), 201)
 
     async def _make(self, request: Request) -> Response:
         form = await read_form(
-            request, files={"audio_sample": MOST_SAMPLE_BYTES}, fields=FORM_FIELDS | {"account"}
+            request, files={"audio_sample": MOST_FILE_BYTES}, fields=FORM_FIELDS | {"account"}
         )
-        new = speech_request.read(SavedVoiceForm, form_values(form))
+        new = speech_request.read(SavedVoiceForm, read_values(form))
         new.check()
         if "audio_sample" not in form.files:
             raise InvalidRequest("Missing required parameter: 'audio_sample'.", param="audio_sample")
         owner = await self._open_account(new.account)
         act = await self._admin_tools.audit_row(request, "voice.created", new_id("voice"), owner.id)
         sample = sample_voice(new, form.files["audio_sample"].data)
-        record = await self._owned.maker.make(owner.id, sample, terms_of(self._admin_tools, owner), act)
+        record = await self._maker.make(owner.id, sample, terms_of(self._admin_tools, owner), act)
         (kept,) = await samples.of_voice(self._admin_tools.store, record.id)
         quality = msgspec.json.decode(kept.quality, type=VoiceQuality)
         return reply(msgspec.structs.replace(_shown(record), reasons=quality.reasons), 201)
 
     async def export(self, request: Request) -> Response:
-        record = await find_voice(self._admin_tools, self._owned.editor, request)
+        record = await find_voice(self._admin_tools, self._editor.library, request)
         # Before anything is sent: nobody takes a person's recordings unnoticed.
         act = await self._admin_tools.audit_row(request, "voice.exported", record.id, record.account or "")
         await self._admin_tools.store.write(*audit.insert_statements(act))
         facts = encode_json(_shown(record))
-        return ZipReply(record.id, await self._owned.export.zip(record, facts))
+        return ZipReply(record.id, await self._export.zip(record, facts))
 
     async def delete(self, request: Request) -> Response:
-        record = await find_voice(self._admin_tools, self._owned.editor, request)
+        record = await find_voice(self._admin_tools, self._editor.library, request)
         details = {} if record.is_sealed else {"name": record.name}
         act = await self._admin_tools.audit_row(
             request, "voice.deleted", record.id, record.account or "", **details
         )
-        await self._owned.maker.delete(record, act)
+        await self._maker.delete(record, act)
         return reply(DeletedVoice(id=record.id))
 
     async def _open_account(self, id_or_name: str) -> Account:
@@ -256,13 +228,12 @@ class AdminVoices:
         ]
 
 
-def routes(admin_tools: AdminTools, owned: OwnedVoices) -> list[Endpoint]:
-    voices_ = AdminVoices(admin_tools, owned)
+def routes(voices: AdminVoices) -> list[Endpoint]:
     return [
         Endpoint(
             "GET",
             "/admin/voices",
-            voices_.list_,
+            voices.list_,
             "list_saved_voices",
             "Saved voices, the newest first, and those of the configuration",
             json(SavedVoiceList),
@@ -272,7 +243,7 @@ def routes(admin_tools: AdminTools, owned: OwnedVoices) -> list[Endpoint]:
         Endpoint(
             "POST",
             "/admin/voices",
-            voices_.create,
+            voices.create,
             "save_voice",
             "Save a cast, a mix or a name for an engine's voice, or make an account's voice of a recording",
             json(SavedVoice),
@@ -285,7 +256,7 @@ def routes(admin_tools: AdminTools, owned: OwnedVoices) -> list[Endpoint]:
         Endpoint(
             "GET",
             "/admin/voices/{id}/export",
-            voices_.export,
+            voices.export,
             "export_saved_voice",
             "A voice's recordings, and what is known of them, as a zip file",
             {"application/zip": ()},
@@ -295,7 +266,7 @@ def routes(admin_tools: AdminTools, owned: OwnedVoices) -> list[Endpoint]:
         Endpoint(
             "DELETE",
             "/admin/voices/{id}",
-            voices_.delete,
+            voices.delete,
             "delete_saved_voice",
             "Delete a saved voice by its id, or by its name: the account's, or everybody's",
             json(DeletedVoice),

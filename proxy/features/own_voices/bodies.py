@@ -1,21 +1,22 @@
-"""The bodies that make or change a voice: JSON, or a form with a recording."""
+"""What makes or changes a voice, as JSON or a form with a recording, and what is said of its end."""
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from policies import mixing
 from proxy.errors import InvalidRequest
-from proxy.features.own_voices import records as saved
 from proxy.features.own_voices.maker import NewMix, NewSampleVoice
+from proxy.features.own_voices.records import NewCast
 from proxy.http.body import EngineNames, Label, Labels, LanguageTag, LanguageTagOrNone, Name, ReasonText, Tags
 from proxy.http.form import RequestForm
+from proxy.http.form_values import form_values
+from proxy.http.lists import iso, iso_or_none
 from proxy.speech.voice_reference import MixMember, mix_shares
-
-MOST_SAMPLE_BYTES = 10 * 1024 * 1024
+from proxy.storage.tombstones import Tombstone
 
 Cast = Annotated[
     dict[str, str], Meta(description='an object of names and voices, such as {"Ana": "nova", "Ben": "onyx"}')
@@ -48,9 +49,9 @@ class NewVoice(msgspec.Struct, frozen=True, kw_only=True):
     type: Label | None = None
 
     @property
-    def saved(self) -> saved.NewCast:
+    def saved(self) -> NewCast:
         assert self.cast is not None
-        return saved.NewCast(name=self.name, members=self.cast, tags=self.tags, description=self.description)
+        return NewCast(name=self.name, members=self.cast, tags=self.tags, description=self.description)
 
     @property
     def mixed(self) -> NewMix:
@@ -120,8 +121,41 @@ class ChangedVoice(msgspec.Struct, frozen=True, kw_only=True):
     engines: EngineNames | UnsetType = UNSET
 
 
-_LISTS = ("tags", "engines", "providers")
-FORM_FIELDS = frozenset([*VoiceForm.__struct_fields__, "speaker_description"])
+class DeletedVoice(msgspec.Struct, frozen=True, kw_only=True):
+    """It is gone."""
+
+    object: Literal["audio.voice.deleted"] = "audio.voice.deleted"
+    id: str
+    deleted: bool = True
+
+
+class ErasureReceipt(msgspec.Struct, frozen=True, kw_only=True):
+    """How far the erasure of a voice is. It is complete when nothing is `pending`: then no part of the server
+    has the recording, or anything that was made of it."""
+
+    object: Literal["audio.voice.erasure"] = "audio.voice.erasure"
+    id: str
+    began: str
+    completed: str | None
+    pending: list[str]
+
+
+def erasure_receipt(receipt: Tombstone) -> ErasureReceipt:
+    return ErasureReceipt(
+        id=receipt.subject,
+        began=iso(receipt.began),
+        completed=iso_or_none(receipt.completed),
+        pending=list(receipt.pending),
+    )
+
+
+_ALIASES = {"speaker_description": "description"}
+FORM_FIELDS = frozenset([*VoiceForm.__struct_fields__, *_ALIASES])
+
+
+def read_values(form: RequestForm) -> dict[str, object]:
+    """Return the fields of a form as JSON would have them. Raises InvalidRequest."""
+    return form_values(form, lists=("tags", "engines"), aliases=_ALIASES)
 
 
 def sample_voice(form: VoiceForm, audio: bytes, id_: str | None = None, digest: str = "") -> NewSampleVoice:
@@ -140,34 +174,6 @@ def sample_voice(form: VoiceForm, audio: bytes, id_: str | None = None, digest: 
         id=id_,
         request=digest,
     )
-
-
-def form_values(form: RequestForm) -> dict[str, object]:
-    """Return the fields of a form as JSON would have them. Raises InvalidRequest.
-
-    A list is sent as `tags[]`, once for each entry; labels as `labels[accent]`, or as one field with JSON.
-    """
-    values: dict[str, object] = {}
-    labels: dict[str, str] = {}
-    for name, sent in form.fields.items():
-        if name in _LISTS:
-            values[name] = [*filter(None, sent)]
-        elif len(sent) > 1:
-            raise InvalidRequest(f"Invalid value for '{name}': it must come once.", param=name)
-        elif name.startswith("labels["):
-            labels[name.removeprefix("labels[").removesuffix("]")] = sent[0]
-        elif name == "labels" and sent[0]:
-            values[name] = _labels(sent[0])
-        elif sent[0]:
-            values["description" if name == "speaker_description" else name] = sent[0]
-    return values | ({"labels": labels} if labels else {})
-
-
-def _labels(text: str) -> object:
-    try:
-        return msgspec.json.decode(text)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return text
 
 
 def check_type(type_: str | None, known: tuple[str, ...]) -> None:

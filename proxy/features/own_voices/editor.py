@@ -6,20 +6,21 @@ every saved voice.
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Mapping
+from collections.abc import Container, Mapping
 
 from policies import casting
 from policies.routing import Voice
 from proxy.catalogue.cast_members import check_single, resolve_members
 from proxy.catalogue.catalogue import Catalogue
 from proxy.catalogue.clones import Cloning
-from proxy.catalogue.library import NOTHING, AccountLibrary, Library
+from proxy.catalogue.known_voices import no_voice
+from proxy.catalogue.library import NOTHING, Library
 from proxy.catalogue.purges import Purges
+from proxy.catalogue.voice_records import VoiceRecord
 from proxy.config.config_toml import built_in_voices
-from proxy.config.reader import possible
 from proxy.errors import Conflict, InvalidRequest, NotAllowed, NotFound
-from proxy.features.own_voices import records as voices
-from proxy.features.own_voices.records import NewCast, VoiceRecord
+from proxy.features.own_voices import records
+from proxy.features.own_voices.records import NewCast
 from proxy.features.own_voices.seals import open_if_possible, open_voice
 from proxy.kept.vault import Vault
 from proxy.storage import blobs
@@ -72,7 +73,7 @@ class LibraryEditor:
         await self.check_cast(account, cast.members)
         digest = await self._name_digest(account, cast.name)
         try:
-            record = await voices.add_cast(
+            record = await records.add_cast(
                 self.store, account, cast, most=most, act=act, id_=id_, name_digest=digest
             )
         except AlreadyExists:
@@ -85,9 +86,9 @@ class LibraryEditor:
     async def update(self, was: VoiceRecord, now: VoiceRecord, name: str) -> VoiceRecord | None:
         """Change a voice's row. None means that it is not as it was read. Raises AlreadyExists."""
         other = name if now.is_sealed else await self._name_digest(now.account, name)
-        done = await voices.update(self.store, was, now, other)
+        done = await records.update(self.store, was, now, other)
         if done is None:
-            if other is not None and await voices.named(self.store, now.account, other) is not None:
+            if other is not None and await records.named(self.store, now.account, other) is not None:
                 raise AlreadyExists("voices.name")
             return None
         self.library.forget(now.account)
@@ -105,33 +106,9 @@ class LibraryEditor:
         return await self._vault.name_digest(account, name)
 
     async def find_voice(self, account: str | None, id_or_name: str) -> VoiceRecord | None:
-        """Return a voice of this account (None: the operator) by its id or its name, opened.
-
-        Whether another account has such a voice changes neither the answer nor what is read.
-        """
-        row = await self.find_row(account, id_or_name)
+        """Return a voice of this account (None: the operator) by its id or its name, opened."""
+        row = await self.library.find(account, id_or_name)
         return None if row is None else open_voice(self._vault, row)
-
-    async def find_row(self, account: str | None, id_or_name: str) -> VoiceRecord | None:
-        """Return such a voice as its row has it: what cannot be opened can be erased."""
-        if not id_or_name.isprintable():
-            return None
-        row = await voices.find(self.store, account, id_or_name)
-        if row is not None or account is None:
-            return row
-        # The name of a sealed voice is in no column. Another worker may have saved it a moment ago.
-        row = _named(await self.library.get(account), account, id_or_name)
-        newer = None if row is not None else await self.library.read_again(account)
-        return row if newer is None else _named(newer, account, id_or_name)
-
-    async def find_any_voice(self, account: str | None, id_or_name: str) -> VoiceRecord | None:
-        """Return a voice by its id, of any account, or by its name in this one. It is for operators.
-
-        If its texts cannot be opened, it has none.
-        """
-        row = await voices.get(self.store, id_or_name) if id_or_name.isprintable() else None
-        row = row or await self.find_row(account, id_or_name)
-        return None if row is None else self.open(row)
 
     def open(self, record: VoiceRecord) -> VoiceRecord:
         """Return a voice with its texts, or without them if they cannot be opened."""
@@ -178,7 +155,7 @@ class LibraryEditor:
 
     async def delete_voice(self, record: VoiceRecord, act: Act | None = None) -> None:
         """Delete a voice. Raises NotFound if another request has deleted it."""
-        if not await voices.delete(self.store, record.id, act):
+        if not await records.delete(self.store, record.id, act):
             raise no_voice(record.id)
         self.library.forget(record.account)
         await self._purges.purge_voice(record.account, record.id)
@@ -214,10 +191,6 @@ class LibraryEditor:
             return resolve_members(self._catalogue, members.items(), newer, field)
 
 
-def _named(library: AccountLibrary, account: str, name: str) -> VoiceRecord | None:
-    return next((each.row for each in library.own.saved.values() if each.record.name == name), None)
-
-
 def name_taken(name: str) -> Conflict:
     return Conflict(f"There is a voice with the name '{name[:80]}' already.", param="name")
 
@@ -228,12 +201,6 @@ def no_room(most: int | None) -> NotAllowed:
         param="name",
         code="too_many_voices",
     )
-
-
-def no_voice(id_: str, known: Iterable[str] = ()) -> NotFound:
-    names = [*known]
-    others = f" {possible(id_, names, 'voices')}" if names else ""
-    return NotFound(f"The voice '{id_[:80]}' does not exist.{others}", param="voice", code="voice_not_found")
 
 
 def not_own(id_: str) -> NotFound:

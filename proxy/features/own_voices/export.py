@@ -11,7 +11,7 @@ from typing import IO
 
 import msgspec
 
-from proxy.features.own_voices.records import VoiceRecord
+from proxy.catalogue.voice_records import VoiceRecord
 from proxy.helpers.places import FairPlace, FairPlaces
 from proxy.kept.sealed_file import SealedFileReader
 from proxy.kept.vault import Vault

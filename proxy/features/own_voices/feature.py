@@ -1,63 +1,58 @@
-"""What makes, changes, exports and ends the voices of accounts, wired for a server and for a command."""
+"""The feature own voices, as the list of all has it."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import NamedTuple
 
-from proxy.audio.recordings.decoder import Decoder, open_decoder
-from proxy.audio.recordings.intake import RecordingIntake
-from proxy.catalogue.clones import Cloning
-from proxy.catalogue.erasing import Erasing
-from proxy.catalogue.grants import Grants
-from proxy.catalogue.sample_store import SampleStore
-from proxy.features.own_voices.editor import LibraryEditor
-from proxy.features.own_voices.export import VoiceExport, export_places
-from proxy.features.own_voices.maker import VoiceMaker
-from proxy.features.own_voices.retention import VoiceUse, open_voice_use
-from proxy.helpers.places import FairPlaces
-from proxy.kept.vault import Vault
-from proxy.storage.store import Store
-from proxy.telemetry.metrics import Metrics
-
-
-class VoiceWork(NamedTuple):
-    """What works for voices as long as a worker lives, over every revision of the configuration."""
-
-    vault: Vault
-    decoder: Decoder
-    intake: RecordingIntake
-    samples: SampleStore
-    use: VoiceUse
-    exports: FairPlaces
-
-
-class OwnedVoices(NamedTuple):
-    """The handlers' way to voices of accounts. Each revision of the configuration has its own."""
-
-    editor: LibraryEditor
-    maker: VoiceMaker
-    export: VoiceExport
-    erasing: Erasing
-    clones: Cloning
+from proxy.feature import Feature, House, HouseRevision, Opened, Served
+from proxy.features.own_voices.records import TABLE
 
 
 @asynccontextmanager
-async def open_voice_work(store: Store, vault: Vault, metrics: Metrics) -> AsyncIterator[VoiceWork]:
-    async with open_decoder() as decoder, open_voice_use(store, metrics) as use:
-        yield VoiceWork(
-            vault,
-            decoder,
-            RecordingIntake(decoder),
-            SampleStore(store, vault),
-            use,
-            export_places(),
+async def _open(house: House) -> AsyncIterator[Opened]:
+    from proxy.features.own_voices import admin_endpoints, endpoints
+    from proxy.features.own_voices.editing import VoiceEditing
+    from proxy.features.own_voices.editor import LibraryEditor
+    from proxy.features.own_voices.export import VoiceExport, export_places
+    from proxy.features.own_voices.maker import VoiceMaker
+    from proxy.features.own_voices.reference_speech import ReferenceSpeech
+    from proxy.features.own_voices.retention import Retention, open_voice_use
+    from proxy.features.own_voices.saved_voices import SavedVoices
+    from proxy.features.own_voices.tap import VoiceUseConcern
+
+    forms = None
+    if house.engines is not None:
+        forms = ReferenceSpeech(
+            house.intake, house.samples, house.engines, house.levels, house.grants, house.ledger
         )
+    retention = Retention(house.store, house.config.plans, house.erasing, house.metrics)
+    export = VoiceExport(house.store, house.vault, export_places())
+    async with open_voice_use(house.store, house.metrics) as use:
+
+        def at(revision: HouseRevision) -> Served:
+            retention.plans = revision.config.plans
+            lists, clones = revision.voices, revision.clones
+            editor = LibraryEditor(
+                house.store,
+                house.vault,
+                revision.library,
+                revision.purges,
+                clones,
+                revision.config.voices,
+                None if lists is None else lists.catalogue,
+            )
+            maker = VoiceMaker(house.vault, editor, house.intake, house.grants, house.erasing, clones)
+            admin = admin_endpoints.AdminVoices(revision.admin_tools, editor, maker, export)
+            return Served(
+                client=() if lists is None else endpoints.routes(VoiceEditing(lists, editor, maker, export)),
+                admin=admin_endpoints.routes(admin),
+                concerns=(VoiceUseConcern(use).opener,),
+                forms=forms,
+            )
+
+        saved = SavedVoices(house.store, house.vault, house.grants)
+        yield Opened(at=at, alone=(retention.run,), own_voices=saved)
 
 
-def wire_voices(
-    editor: LibraryEditor, work: VoiceWork, grants: Grants, erasing: Erasing, clones: Cloning
-) -> OwnedVoices:
-    maker = VoiceMaker(work.vault, editor, work.intake, grants, erasing, clones)
-    return OwnedVoices(editor, maker, VoiceExport(editor.store, work.vault, work.exports), erasing, clones)
+FEATURE = Feature("own_voices", _open, tables=(TABLE,))

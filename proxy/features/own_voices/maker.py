@@ -16,13 +16,13 @@ from proxy.audio.recordings.intake import RecordingIntake, TakenRecording
 from proxy.catalogue.clones import CloneRights, Cloning
 from proxy.catalogue.erasing import Erasing
 from proxy.catalogue.grants import Grant, Grants
+from proxy.catalogue.known_voices import no_voice
+from proxy.catalogue.voice_records import Kind, VoiceRecord
 from proxy.errors import Conflict, InvalidRequest
-from proxy.features.own_voices import records as voices
-from proxy.features.own_voices.editor import LibraryEditor, name_taken, no_room, no_voice
-from proxy.features.own_voices.records import VoiceRecord
+from proxy.features.own_voices import records
+from proxy.features.own_voices.editor import LibraryEditor, name_taken, no_room
 from proxy.features.own_voices.seals import open_voice, seal_voice
 from proxy.kept.vault import Vault
-from proxy.storage import samples
 from proxy.storage.audit import Act
 from proxy.storage.rows import new_id
 from proxy.storage.samples import SampleRecord
@@ -46,7 +46,7 @@ class NewOwned(msgspec.Struct, frozen=True, kw_only=True):
     def __repr__(self) -> str:
         return f"<{type(self).__name__}>"
 
-    def record(self, account: str | None, kind: voices.Kind, created: int, act: Act | None) -> VoiceRecord:
+    def record(self, account: str | None, kind: Kind, created: int, act: Act | None) -> VoiceRecord:
         return VoiceRecord(
             id=act.subject if act else self.id or new_id("voice"),
             account=account,
@@ -279,12 +279,12 @@ class VoiceMaker:
         wishes: Iterable[Statement] = (),
     ) -> VoiceRecord | None:
         row = record if record.account is None else await seal_voice(self._vault, record)
-        beside = [] if sample is None else [samples.insert_statement(sample)]
+        beside = [] if sample is None else [records.insert_sample(sample)]
         beside += wishes
         other_name = record.name if row.is_sealed else None
         digest = None if sample is None else sample.digest
         try:
-            made = await voices.add(
+            made = await records.add(
                 self._store,
                 row,
                 other_name=other_name,
@@ -309,9 +309,9 @@ class VoiceMaker:
     async def _check(self, account: str | None, name: str, most: int | None) -> None:
         """Refuse what surely fails, before anything costs. The unit that adds the voice decides."""
         self._editor.check_name(name)
-        if account is not None and most is not None and await voices.count(self._store, account) >= most:
+        if account is not None and most is not None and await records.count(self._store, account) >= most:
             raise no_room(most)
-        if await self._editor.find_row(account, name) is not None:
+        if await self._editor.library.find(account, name) is not None:
             raise name_taken(name)
 
     async def _grant(self, account: str, id_: str | None, terms: Terms) -> Grant | None:

@@ -7,16 +7,33 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from typing import Any
 
 import msgspec
 
+from proxy.catalogue.voice_records import VoiceRecord
 from proxy.storage import audit, blobs, library_revisions
 from proxy.storage.audit import Act
-from proxy.storage.rows import Place, decode_json, encode_json, new_id
+from proxy.storage.disk_names import account_name
+from proxy.storage.rows import Place, columns, decode_json, encode_json, new_id
+from proxy.storage.samples import SampleRecord
 from proxy.storage.store import ALWAYS, AlreadyExists, Condition, Params, Row, Statement, Store
+from proxy.storage.tables import Erasable, PathColumn, Table
 
-Kind = Literal["sample", "mix", "cast", "catalogue"]
+TABLE = Table(
+    "voices",
+    owner="coalesce(account, '')",
+    sealed=True,
+    personal=True,
+    paths=(PathColumn("account", account_name),),
+    erasable=Erasable(
+        "voice_",
+        "SELECT digest FROM samples WHERE voice = :subject",
+        ("DELETE FROM samples WHERE voice = :subject", "DELETE FROM voices WHERE id = :subject"),
+    ),
+    # The other voices are erased, which is more than a row.
+    closed_with=("DELETE FROM voices WHERE account = :id AND kind = 'cast'",),
+)
 
 _JSON = ("members", "tags", "labels", "compared")
 _COLUMNS = (
@@ -66,6 +83,16 @@ UPDATE voices SET name = :name, members = :members, tags = :tags, description = 
 WHERE id = :id AND revision = :was AND sealed = :was_sealed AND {_IS_FREE}
 RETURNING {_COLUMNS}
 """
+# The voice may have been refused in the same unit.
+_INSERT_SAMPLE = f"""
+INSERT INTO samples ({columns(SampleRecord)})
+SELECT :voice, :number, :account, :digest, :tag, CAST(:seconds AS DOUBLE PRECISION), :quality
+WHERE EXISTS (SELECT 1 FROM voices WHERE id = :voice AND account = :account)
+"""
+_RAISE_REVISION = """
+INSERT INTO library_revisions (account, number) SELECT coalesce(account, ''), 1 FROM voices WHERE id = :id
+ON CONFLICT (account) DO UPDATE SET number = library_revisions.number + 1
+"""
 _WAS_MADE = "EXISTS (SELECT 1 FROM voices WHERE id = :subject)"
 _DELETE = "DELETE FROM voices WHERE id = :id RETURNING id"
 _USED = "UPDATE voices SET used = :day WHERE id = :id AND coalesce(used, 0) < :day"
@@ -85,47 +112,6 @@ class NewCast(msgspec.Struct, frozen=True, kw_only=True):
     tags: tuple[str, ...] = ()
     description: str = ""
     request: str = ""
-
-
-class Compared(msgspec.Struct, frozen=True):
-    """The answer to whether a voice's sample and its consent have one speaker, and the score behind it."""
-
-    answer: str
-    score: float | None = None
-    comparer: str = ""
-
-
-class VoiceRecord(NewCast, frozen=True, kw_only=True):
-    """A saved voice. It is the operator's when `account` is None.
-
-    If it is sealed, `name` is a digest, and the other texts are empty until the record is opened. `members`
-    are those of a cast, `mix` those of a mix, each with its weight. `used` is the day when it last spoke.
-    `texts` are the words of its samples; no column has them.
-    """
-
-    id: str
-    account: str | None
-    kind: Kind
-    revision: int
-    created: int
-    mix: Mapping[str, float] = {}
-    language: str | None = None
-    gender: str | None = None
-    labels: Mapping[str, str] = {}
-    quality: str | None = None
-    consent: str | None = None
-    compared: Compared | None = None
-    used: int | None = None
-    wrapped: str = ""
-    sealed: str = ""
-    texts: tuple[str, ...] = ()
-
-    def __repr__(self) -> str:
-        return f"<VoiceRecord {self.id}, a {self.kind} of {self.account}>"
-
-    @property
-    def is_sealed(self) -> bool:
-        return bool(self.sealed)
 
 
 async def page(store: Store, account: str | None, place: Place, limit: int) -> list[VoiceRecord]:
@@ -269,10 +255,15 @@ async def delete(store: Store, id_: str, act: Act | None = None) -> bool:
     """Delete a voice, and tell whether it was there."""
     *_, rows = await store.write(
         *audit.insert_statements(act, _WAS_MADE),
-        library_revisions.raise_by_voice_statement(id_),
+        Statement(_RAISE_REVISION, {"id": id_}),
         Statement(_DELETE, {"id": id_}),
     )
     return bool(rows)
+
+
+def insert_sample(record: SampleRecord) -> Statement:
+    """Write a sample, in one unit of work with its voice."""
+    return Statement(_INSERT_SAMPLE, msgspec.structs.asdict(record))
 
 
 async def note_used(store: Store, ids: Sequence[str], day: int) -> None:

@@ -13,6 +13,7 @@ from policies.plans import Terms
 from policies.routing import Voice
 from policies.sample_quality import stretch_s
 from proxy.access.callers import Caller
+from proxy.api.speech_forms import SpokenForm
 from proxy.audio.recordings.intake import RecordingIntake
 from proxy.catalogue.grants import Grant, Grants
 from proxy.engines.engine_list import Engines
@@ -72,6 +73,9 @@ class SentReference(NamedTuple):
 class ReferenceSpeech:
     """The voices of requests that bring their own. They live as long as their request."""
 
+    form: type[msgspec.Struct] = ReferenceForm
+    files: tuple[str, ...] = (AUDIO,)
+
     def __init__(
         self,
         intake: RecordingIntake,
@@ -90,6 +94,23 @@ class ReferenceSpeech:
 
     def __repr__(self) -> str:
         return f"<ReferenceSpeech {self._samples!r}>"
+
+    @asynccontextmanager
+    async def speaking(
+        self,
+        connection: Connection,
+        caller: Caller,
+        terms: Terms,
+        defaults: speech_request.Defaults,
+        client_fields: frozenset[str],
+    ) -> AsyncIterator[SpokenForm]:
+        sent = await self.read(connection, caller, terms, defaults, client_fields)
+        try:
+            async with self.voice(caller.account, sent) as voice:
+                yield SpokenForm(sent.request, voice)
+        except (InvalidRequest, NotAllowed) as failure:
+            blame_recording(failure)
+            raise
 
     async def read(
         self,

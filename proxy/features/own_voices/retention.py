@@ -5,7 +5,7 @@ What a closed account still has ends, too: the server may have been killed while
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
 
 import structlog
@@ -13,9 +13,9 @@ import structlog
 from policies.plans import Plan
 from policies.routing import Voice
 from proxy.catalogue.erasing import Erasing
+from proxy.catalogue.voice_records import DAY_US
 from proxy.errors import NotFound
-from proxy.features.own_voices import records as voices
-from proxy.features.own_voices.records import VoiceRecord
+from proxy.features.own_voices import records
 from proxy.storage import accounts, tombstones
 from proxy.storage.disk_names import UnsafeName
 from proxy.storage.rows import NEWEST, Place
@@ -23,19 +23,11 @@ from proxy.storage.store import StorageFailed, Store
 from proxy.telemetry.background import RepeatingTask, repeat
 from proxy.telemetry.metrics import Metrics
 
-DAY_US = 86_400_000_000
 EVERY_S = 86_400.0
 _NOTE_EVERY_S = 60.0
 _BATCH = 100
 
 _log = structlog.get_logger()
-
-
-def ends_at(record: VoiceRecord, days: int) -> int:
-    """Return when a voice is erased if it does not speak before, in microseconds UTC."""
-    # It may have spoken at the end of that day.
-    spoke = 0 if record.used is None else record.used + DAY_US
-    return max(record.created, spoke) + days * DAY_US
 
 
 class VoiceUse:
@@ -62,7 +54,7 @@ class VoiceUse:
         day = now - now % DAY_US
         new = [id_ for id_ in ids if (id_, day) not in self._noted]
         try:
-            await voices.note_used(self._store, new, day)
+            await records.note_used(self._store, new, day)
         except StorageFailed as error:
             self._ids |= ids
             _log.warning("voice.use.failed", reason=str(error))
@@ -81,25 +73,30 @@ async def open_voice_use(store: Store, metrics: Metrics) -> AsyncIterator[VoiceU
         await use.write()
 
 
-async def erase_unused_voices(
-    store: Store,
-    plans: Callable[[], Mapping[str, Plan]],
-    erasing: Erasing,
-    metrics: Metrics,
-    every_s: float = EVERY_S,
-) -> None:
-    """Erase what no plan keeps any longer, and what closed accounts have, now and every day.
+class Retention:
+    """The end of what no plan keeps any longer, and of what closed accounts have left.
 
-    `plans` is called each time.
+    `plans` are those in force. Each revision of the configuration sets them.
     """
 
-    async def turn() -> None:
+    def __init__(self, store: Store, plans: Mapping[str, Plan], erasing: Erasing, metrics: Metrics) -> None:
+        self.plans = plans
+        self._store = store
+        self._erasing = erasing
+        self._metrics = metrics
+
+    def __repr__(self) -> str:
+        return f"<Retention by {len(self.plans)} plans>"
+
+    async def run(self) -> None:
+        """Erase now and every day."""
+        await repeat("erasure of unused voices", self._turn, EVERY_S, self._metrics)
+
+    async def _turn(self) -> None:
         try:
-            await erase_unused(store, plans(), erasing)
+            await erase_unused(self._store, self.plans, self._erasing)
         except StorageFailed as error:
             _log.warning("voice.retention.failed", reason=str(error))
-
-    await repeat("erasure of unused voices", turn, every_s, metrics)
 
 
 async def erase_unused(store: Store, plans: Mapping[str, Plan], erasing: Erasing) -> int:
@@ -124,7 +121,7 @@ async def erase_unused(store: Store, plans: Mapping[str, Plan], erasing: Erasing
 async def _erase_of(store: Store, account: str, days: int, erasing: Erasing) -> int:
     before = await store.now() - days * DAY_US
     erased = 0
-    while batch := await voices.unused(store, account, before, _BATCH):
+    while batch := await records.unused(store, account, before, _BATCH):
         for record in batch:
             with suppress(NotFound):  # its owner was quicker
                 await erasing.erase_voice(record, None)

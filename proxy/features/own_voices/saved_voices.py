@@ -8,16 +8,16 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
 
 import msgspec
 
 from policies.routing import Binding, Voice
 from policies.sample_quality import SampleQuality, stretch_s
-from proxy.catalogue.clones import Cloning, SavedClone
+from proxy.catalogue.clones import Cloning
 from proxy.catalogue.grants import Grants, receivers
-from proxy.features.own_voices import records as voices
-from proxy.features.own_voices.records import VoiceRecord
+from proxy.catalogue.own_voices import NO_PARTS, NONE, Known, LibraryVoice, VoiceParts
+from proxy.catalogue.voice_records import VoiceRecord
+from proxy.features.own_voices import records
 from proxy.features.own_voices.seals import open_if_possible
 from proxy.kept.vault import Vault
 from proxy.storage import samples
@@ -26,105 +26,70 @@ from proxy.storage.store import Store
 from speech_engine import EngineVoice, Sample
 
 
-class VoiceParts(NamedTuple):
-    """What a voice has in other tables. Only `providers` may receive it, if the consent names some.
+class SavedVoices:
+    """Those of all accounts, and of the operator. `grants` say who may receive them."""
 
-    `consent` is the digest of the consent's record.
-    """
+    def __init__(self, store: Store, vault: Vault, grants: Grants) -> None:
+        self._store = store
+        self._vault = vault
+        self._grants = grants
 
-    samples: Sequence[SampleRecord] = ()
-    providers: tuple[str, ...] | None = None
-    clones: Sequence[SavedClone] = ()
-    consent: str = ""
+    def __repr__(self) -> str:
+        return f"<SavedVoices by {self._grants!r}>"
 
+    async def of_account(self, account: str, clones: Cloning, before: Known = NONE) -> Sequence[LibraryVoice]:
+        rows = await records.of_account(self._store, account)
+        parts: Mapping[str, VoiceParts] = {}
+        if any(row.kind == "sample" for row in rows):
+            parts = await self._parts(account, clones, rows)
+        return [self._opened(row, parts.get(row.id, NO_PARTS), before.get(row.id)) for row in rows]
 
-NO_PARTS = VoiceParts()
-_VOICE_BYTES = 1500
-"""What a voice takes in all the tables of a library, without its members and recordings."""
-_ITEM_BYTES = 200
+    async def of_operator(self, before: Known = NONE) -> Sequence[LibraryVoice]:
+        """They have nothing in other tables, and no seal."""
+        rows = await records.of_operator(self._store)
+        return await asyncio.to_thread(lambda: [_unsealed(row, before.get(row.id)) for row in rows])
 
+    async def get(self, id_: str) -> VoiceRecord | None:
+        return await records.get(self._store, id_)
 
-class LibraryVoice(NamedTuple):
-    """A voice of a library. `row` is the record as the database has it, `record` is opened."""
+    async def find(self, account: str | None, id_or_name: str) -> VoiceRecord | None:
+        return await records.find(self._store, account, id_or_name)
 
-    row: VoiceRecord
-    parts: VoiceParts
-    record: VoiceRecord
-    voice: Voice
+    def open(self, record: VoiceRecord) -> VoiceRecord:
+        return open_if_possible(self._vault, record)
 
+    async def _parts(
+        self, account: str, clones: Cloning, rows: Sequence[VoiceRecord]
+    ) -> dict[str, VoiceParts]:
+        sampled, granted, cloned = await asyncio.gather(
+            samples.of_account(self._store, account),
+            self._grants.of_account(account),
+            clones.of_voices([row.id for row in rows if row.kind == "sample"]),
+        )
+        parts: dict[str, VoiceParts] = {}
+        for row in rows:
+            grant = granted.get(row.consent or "")
+            parts[row.id] = VoiceParts(
+                sampled.get(row.id, ()),
+                receivers(row.consent, grant),
+                tuple(cloned.get(row.id, ())),
+                "" if grant is None else grant.digest,
+            )
+        return parts
 
-class VoiceTies(NamedTuple):
-    """Who knows what a voice of an account has beside its own rows."""
-
-    grants: Grants
-    clones: Cloning
-
-
-Known = Mapping[str, LibraryVoice]
-NONE: Known = {}
-
-
-async def read_own_voices(
-    store: Store, vault: Vault, ties: VoiceTies, account: str, before: Known = NONE
-) -> list[LibraryVoice]:
-    """Return the voices of an account, the newest first. `before` has those of the last read.
-
-    A voice that cannot be opened has no texts, and its id for a name.
-    """
-    rows = await voices.of_account(store, account)
-    parts: Mapping[str, VoiceParts] = {}
-    if any(row.kind == "sample" for row in rows):
-        parts = await _read_parts(store, ties, account, rows)
-    return [_open(vault, row, parts.get(row.id, NO_PARTS), before.get(row.id)) for row in rows]
-
-
-async def read_operators_voices(store: Store, before: Known = NONE) -> list[LibraryVoice]:
-    """Return the operator's voices, the newest first. They have nothing in other tables, and no seal."""
-    rows = await voices.of_operator(store)
-    return await asyncio.to_thread(lambda: [_unsealed(row, before.get(row.id)) for row in rows])
-
-
-def weight_of(saved: LibraryVoice) -> int:
-    """Return about how many bytes a voice of a library takes."""
-    record, parts = saved.record, saved.parts
-    texts = (record.name, record.description, record.sealed, *record.tags, *record.texts)
-    lists = (record.members, record.mix, record.labels, parts.samples, parts.clones)
-    return _VOICE_BYTES + _ITEM_BYTES * sum(map(len, lists)) + sum(map(len, texts))
+    def _opened(self, row: VoiceRecord, parts: VoiceParts, known: LibraryVoice | None) -> LibraryVoice:
+        # What could not be opened is tried again: a master key may be back.
+        is_known = known is not None and known.row == row and known.record.name != row.id
+        if known is not None and is_known and known.parts == parts:
+            return known
+        record = self.open(row)
+        return LibraryVoice(row, parts, record, voice_of(record, parts))
 
 
 def _unsealed(row: VoiceRecord, known: LibraryVoice | None) -> LibraryVoice:
     if known is not None and known.row == row:
         return known
     return LibraryVoice(row, NO_PARTS, row, voice_of(row))
-
-
-async def _read_parts(
-    store: Store, ties: VoiceTies, account: str, rows: Sequence[VoiceRecord]
-) -> dict[str, VoiceParts]:
-    sampled, granted, cloned = await asyncio.gather(
-        samples.of_account(store, account),
-        ties.grants.of_account(account),
-        ties.clones.of_voices([row.id for row in rows if row.kind == "sample"]),
-    )
-    parts: dict[str, VoiceParts] = {}
-    for row in rows:
-        grant = granted.get(row.consent or "")
-        parts[row.id] = VoiceParts(
-            sampled.get(row.id, ()),
-            receivers(row.consent, grant),
-            tuple(cloned.get(row.id, ())),
-            "" if grant is None else grant.digest,
-        )
-    return parts
-
-
-def _open(vault: Vault, row: VoiceRecord, parts: VoiceParts, known: LibraryVoice | None) -> LibraryVoice:
-    # What could not be opened is tried again: a master key may be back.
-    is_known = known is not None and known.row == row and known.record.name != row.id
-    if known is not None and is_known and known.parts == parts:
-        return known
-    record = open_if_possible(vault, row)
-    return LibraryVoice(row, parts, record, voice_of(record, parts))
 
 
 def voice_of(record: VoiceRecord, parts: VoiceParts = NO_PARTS) -> Voice:

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 import msgspec
 import structlog
 
-from proxy.features.own_voices.records import VoiceRecord
+from proxy.catalogue.voice_records import VoiceRecord
 from proxy.kept.vault import SealedRecord, Vault, VaultFailed
 
 _log = structlog.get_logger()

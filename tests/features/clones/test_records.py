@@ -6,12 +6,13 @@ import asyncio
 
 import pytest
 
+from proxy.catalogue.voice_records import VoiceRecord
 from proxy.features.clones import lists as binding_lists
 from proxy.features.clones import records as bindings
 from proxy.features.clones import uses as clone_uses
 from proxy.features.clones.records import BindingRecord, BindingWish
 from proxy.features.own_voices import records as voices
-from proxy.features.own_voices.records import NewCast, VoiceRecord
+from proxy.features.own_voices.records import NewCast
 from proxy.storage import accounts, tombstones
 from proxy.storage.installation import installation_id
 from proxy.storage.store import Store

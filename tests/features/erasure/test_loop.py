@@ -6,8 +6,8 @@ import asyncio
 import itertools
 from pathlib import Path
 
+from proxy.catalogue.voice_records import VoiceRecord
 from proxy.features.own_voices import records as voices
-from proxy.features.own_voices.records import VoiceRecord
 from tests.features.cache.keeping import cache_of
 from tests.features.erasure import erasing
 from tests.features.erasure.erasing import add_voice, answers, body, erase, speaking

@@ -12,14 +12,24 @@ from pathlib import Path
 import pytest
 from starlette.types import Message
 
+from proxy.features.own_voices import export
 from proxy.features.own_voices.export import MOST_OF_ACCOUNT
+from proxy.helpers.places import FairPlaces
 from tests import speech_clips
 from tests.proxy.api.inside import TONE, Inside, inside
 from tests.proxy.api.owning import agree, send
 
 
 @pytest.fixture
-async def server(tmp_path: Path) -> AsyncIterator[Inside]:
+def places(monkeypatch: pytest.MonkeyPatch) -> FairPlaces:
+    made = export.export_places()
+    monkeypatch.setattr(export, "export_places", lambda: made)
+    return made
+
+
+@pytest.fixture
+async def server(tmp_path: Path, places: FairPlaces) -> AsyncIterator[Inside]:
+    del places
     async with inside(tmp_path, TONE) as opened:
         yield opened
 
@@ -58,9 +68,11 @@ async def test_an_export_whose_recording_goes_meanwhile_is_broken_off(
     assert (len(parts) >= 1, is_whole) == (True, False)
 
 
-async def test_an_export_has_a_place_until_its_end_however_it_ends(server: Inside, tmp_path: Path) -> None:
+async def test_an_export_has_a_place_until_its_end_however_it_ends(
+    server: Inside, places: FairPlaces, tmp_path: Path
+) -> None:
     """An account that downloads many at once is told to come back, and an early end gives the place back."""
-    voice, places = await long_voice(server), server.worker._resources.voice_work.exports
+    voice = await long_voice(server)
     first_parts, goes_on = asyncio.Event(), asyncio.Event()
 
     async def wait() -> None:

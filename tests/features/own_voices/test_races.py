@@ -12,12 +12,12 @@ from typing import Any
 
 import pytest
 
+from proxy.catalogue.voice_records import VoiceRecord
 from proxy.features.all import open_store
 from proxy.features.consents import records as consents
 from proxy.features.consents.records import ConsentRecord
 from proxy.features.own_voices import records as voices
-from proxy.features.own_voices.records import VoiceRecord
-from proxy.storage import accounts, blobs, samples, tombstones
+from proxy.storage import accounts, blobs, tombstones
 from proxy.storage.blobs import BlobRow
 from proxy.storage.rows import new_id
 from proxy.storage.samples import SampleRecord
@@ -94,7 +94,7 @@ class Race:
             sealed="s",
         )
         sample = SampleRecord(voice=record.id, number=0, account=self.account, digest=DIGEST, seconds=9.0)
-        beside = [samples.insert_statement(sample)]
+        beside = [voices.insert_sample(sample)]
         needs = consents.is_there(self.account, CONSENT)
         return await voices.add(store, record, digest=DIGEST, only_if=needs, beside=beside) is not None
 

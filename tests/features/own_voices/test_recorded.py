@@ -7,10 +7,11 @@ import asyncio
 import msgspec
 import pytest
 
+from proxy.catalogue.voice_records import Compared, VoiceRecord
 from proxy.features.consents import records as consents
 from proxy.features.consents.records import ConsentRecord
 from proxy.features.own_voices import records as voices
-from proxy.features.own_voices.records import Compared, NewCast, VoiceRecord
+from proxy.features.own_voices.records import NewCast
 from proxy.storage import accounts, blobs, samples
 from proxy.storage.accounts import Account
 from proxy.storage.blobs import BlobRow
@@ -50,7 +51,7 @@ def sample_of(voice: VoiceRecord, digest: str = DIGEST) -> SampleRecord:
 
 
 async def add(store: Store, voice: VoiceRecord, **more: object) -> VoiceRecord | None:
-    beside = [samples.insert_statement(sample_of(voice))]
+    beside = [voices.insert_sample(sample_of(voice))]
     given = {"digest": DIGEST, "beside": beside, **more}
     if voice.account is not None and voice.consent is not None:
         given["only_if"] = consents.is_there(voice.account, voice.consent)

@@ -6,8 +6,9 @@ import asyncio
 
 import pytest
 
+from proxy.catalogue.voice_records import VoiceRecord
 from proxy.features.own_voices import records as voices
-from proxy.features.own_voices.records import NewCast, VoiceRecord
+from proxy.features.own_voices.records import NewCast
 from proxy.storage import accounts, audit
 from proxy.storage.accounts import Account
 from proxy.storage.audit import Act

@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from policies.routing import Voice
+from proxy.catalogue.voice_records import DAY_US
 from proxy.features.own_voices import records as voices
-from proxy.features.own_voices.retention import DAY_US, VoiceUse, ends_at
+from proxy.features.own_voices.retention import VoiceUse
 from proxy.storage.schema import migrate
 from proxy.storage.sqlite import SqliteStore
 from proxy.storage.store import Row, Statement, StorageFailed
@@ -80,9 +81,9 @@ async def test_a_voice_ends_so_many_days_after_it_was_made_or_last_spoke(store: 
     record = await voices.get(store, await add_voice(store, "acc_a"))
     assert record is not None
     assert (record.created, record.used) == (1, None)
-    assert ends_at(record, 30) == 1 + 30 * DAY_US
+    assert record.ends_at(30) == 1 + 30 * DAY_US
     await store.write(Statement("UPDATE voices SET used = :day, created = 5", {"day": 7 * DAY_US}))
     record = await voices.get(store, record.id)
     assert record is not None
     # It may have spoken at the end of that day.
-    assert ends_at(record, 30) == 38 * DAY_US
+    assert record.ends_at(30) == 38 * DAY_US

@@ -10,27 +10,22 @@ import pytest
 
 from policies.lexicon import EMPTY
 from proxy.catalogue.clones import NoClones
-from proxy.catalogue.grants import NoGrants
 from proxy.catalogue.library import NOTHING, Library
-from proxy.config.secret_sections import VaultSection
 from proxy.errors import InvalidRequest
 from proxy.features.all import open_store
 from proxy.features.lexicons import records as lexicons
 from proxy.features.lexicons.records import AccountWords
 from proxy.features.own_voices import records as voices
 from proxy.features.own_voices.records import NewCast
-from proxy.features.own_voices.saved_voices import VoiceTies
-from proxy.kept.vault import Vault
 from proxy.storage import accounts
 from proxy.storage.accounts import Account
 from proxy.storage.store import StorageFailed
+from tests.features.own_voices.saving import saved
 from tests.proxy.storage.watched import WatchedStore
 
 SHARED = {"pt": {"Ana": "shared", "Rui": "shared"}}
 A_LOOK = 1
 """How many queries it takes: the revisions alone, if nothing was saved."""
-
-TIES = VoiceTies(NoGrants(), NoClones())
 
 
 @pytest.fixture
@@ -45,13 +40,8 @@ async def ada(store: WatchedStore) -> Account:
 
 
 @pytest.fixture
-def vault(store: WatchedStore, tmp_path: Path) -> Vault:
-    return Vault(store, VaultSection(), tmp_path)
-
-
-@pytest.fixture
-def library(store: WatchedStore, vault: Vault) -> Library:
-    return Library(store, vault, TIES, AccountWords(store), SHARED, store.monotonic)
+def library(store: WatchedStore) -> Library:
+    return Library(store, saved(store), NoClones(), AccountWords(store), SHARED, store.monotonic)
 
 
 async def add(store: WatchedStore, account: str | None, name: str) -> str:
@@ -184,10 +174,10 @@ async def test_words_are_put_together_again_only_where_one_has_changed(
 
 
 async def test_no_more_is_kept_than_there_is_room_for_and_the_oldest_goes_first(
-    store: WatchedStore, ada: Account, vault: Vault, monkeypatch: pytest.MonkeyPatch
+    store: WatchedStore, ada: Account, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("proxy.catalogue.library._MOST_BYTES", 5500)
-    library = Library(store, vault, TIES, AccountWords(store), {}, store.monotonic)
+    library = Library(store, saved(store), NoClones(), AccountWords(store), {}, store.monotonic)
     await lexicons.put(store, ada.id, "pt", {"Ana": "x" * 3500}, most=9)
     kept = await library.get(ada.id)
     for nobody in ("1", "2"):
@@ -201,7 +191,7 @@ async def test_no_more_is_kept_than_there_is_room_for_and_the_oldest_goes_first(
     assert repr(library).startswith("<Library 1 ")
     # One that is larger than all the room there is is kept all the same.
     monkeypatch.setattr("proxy.catalogue.library._MOST_BYTES", 1)
-    library = Library(store, vault, TIES, AccountWords(store), {}, store.monotonic)
+    library = Library(store, saved(store), NoClones(), AccountWords(store), {}, store.monotonic)
     kept = await library.get(ada.id)
     assert await library.get(ada.id) is kept
 
@@ -272,10 +262,10 @@ async def test_the_own_come_before_very_many_of_the_operators_without_a_copy_of_
 
 
 async def test_an_operator_with_more_than_the_bound_leaves_room_for_accounts(
-    store: WatchedStore, ada: Account, vault: Vault, monkeypatch: pytest.MonkeyPatch
+    store: WatchedStore, ada: Account, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("proxy.catalogue.library._MOST_BYTES", 8000)
-    library = Library(store, vault, TIES, AccountWords(store), {}, store.monotonic)
+    library = Library(store, saved(store), NoClones(), AccountWords(store), {}, store.monotonic)
     for number in range(20):
         await add(store, None, f"stage {number}")
     for account in ("1", "2", "3"):

@@ -10,9 +10,10 @@ import msgspec
 import pytest
 
 from proxy import features, storage
+from proxy.catalogue.voice_records import VoiceRecord
 from proxy.features.lexicons import records as lexicons
 from proxy.features.own_voices import records as voices
-from proxy.features.own_voices.records import NewCast, VoiceRecord
+from proxy.features.own_voices.records import NewCast
 from proxy.storage import accounts, library_revisions, tombstones
 from proxy.storage.store import Store
 from proxy.storage.tombstones import Tombstone

@@ -1,21 +1,15 @@
-"""A voice as sound: a preview, spoken and charged like any speech, and an export of what it is made of."""
+"""A preview of a voice: a sentence, spoken and charged like any speech."""
 
 from __future__ import annotations
 
-from contextlib import closing
-
 from starlette.requests import Request
-from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from policies.preview_texts import has_preview_text, preview_text
-from proxy.access.callers import caller_of
 from proxy.api.speech import SpeechEndpoint
 from proxy.api.voice_entries import VoiceEntry
 from proxy.api.voices import VoiceTools
 from proxy.audio.formats import FORMATS
-from proxy.features.own_voices.editor import not_own
-from proxy.features.own_voices.export import VoiceExport, ZipStream
 from proxy.http.connection import Connection
 from proxy.http.endpoint import Query
 from proxy.http.replies import encode_json
@@ -57,44 +51,6 @@ class Preview:
         }
         spoken = speech_request.parse_speech(encode_json(raw), speech_request.Defaults())
         await self._speech.speak(scope, Connection(scope, receive, send), spoken)
-
-
-class Export:
-    """The owner's own recordings, and what is known of them, as one zip file."""
-
-    def __init__(self, tools: VoiceTools, export: VoiceExport) -> None:
-        self._tools = tools
-        self._export = export
-
-    async def answer(self, request: Request) -> Response:
-        id_, account = request.path_params["id"], caller_of(request.scope).account
-        record = await self._tools.editor.find_voice(account, id_)
-        if record is None:
-            (await self._tools.entries(request)).known.find(id_)
-            raise not_own(id_)
-        entry = await self._tools.entry(request, record.id)
-        return ZipReply(record.id, await self._export.zip(record, encode_json(entry)))
-
-
-class ZipReply(Response):
-    """A zip file as an answer. A failure in its middle breaks the connection, so nobody takes it as whole."""
-
-    media_type = "application/zip"
-
-    def __init__(self, id_: str, stream: ZipStream) -> None:
-        super().__init__(
-            headers={"content-disposition": f'attachment; filename="{id_}.zip"', "cache-control": "no-store"}
-        )
-        del self.headers["content-length"]
-        self._stream = stream
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        connection = Connection(scope, receive, send)
-        with closing(self._stream), connection.stop_when_client_leaves():
-            connection.set_head(self.status_code, self.raw_headers)
-            while (data := await self._stream.next_chunk()) is not None:
-                await connection.send(data)
-            await connection.end(b"")
 
 
 def _text(entry: VoiceEntry, tag: str | None) -> str:
