@@ -34,11 +34,9 @@ from proxy.http.endpoint import Endpoint
 from proxy.kept.vault import Vault
 from proxy.ledger import Ledger
 from proxy.ledger.budgets import Budgets
-from proxy.speech.call import SpeechCall
 from proxy.speech.loudness_levels import LoudnessLevels
+from proxy.speech.on_the_way import OnTheWay
 from proxy.speech.one_shot import OneShotSamples
-from proxy.speech.recent_plans import Concern
-from proxy.speech.sound_filter import Treat
 from proxy.speech.source import NothingKept, Source
 from proxy.storage.store import Store
 from proxy.storage.tables import Tables
@@ -79,15 +77,11 @@ class House(NamedTuple):
 
 class Served(NamedTuple):
     """What a feature adds to one revision of the configuration: endpoints for clients and operators, and what
-    listens to answers. `treat` says what is done to their sound, `check_provenance` refuses requests for a
-    proof, and `ended` is told of each answer. `forms` are requests for speech that bring their own voice."""
+    it does on the way of a request for speech. `forms` are such requests that bring their own voice."""
 
     client: Sequence[Endpoint] = ()
     admin: Sequence[Endpoint] = ()
-    concerns: Sequence[Concern] = ()
-    treat: Treat | None = None
-    check_provenance: Callable[[], None] | None = None
-    ended: Sequence[Callable[[SpeechCall], None]] = ()
+    on_the_way: OnTheWay = OnTheWay()
     forms: SpeechForms | None = None
 
 
@@ -208,10 +202,7 @@ class OpenHouse(NamedTuple):
         return Served(
             client=[endpoint for each in served for endpoint in each.client],
             admin=[endpoint for each in served for endpoint in each.admin],
-            concerns=[concern for each in served for concern in each.concerns],
-            treat=next((each.treat for each in served if each.treat is not None), None),
-            check_provenance=next((each.check_provenance for each in served if each.check_provenance), None),
-            ended=[note for each in served for note in each.ended],
+            on_the_way=OnTheWay.of_all(each.on_the_way for each in served),
             forms=next((each.forms for each in served if each.forms is not None), None),
         )
 

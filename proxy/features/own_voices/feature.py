@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 
 from proxy.feature import Feature, House, HouseRevision, Opened, Served
 from proxy.features.own_voices.records import TABLE
+from proxy.speech.on_the_way import OnTheWay
 
 
 @asynccontextmanager
@@ -47,7 +48,7 @@ async def _open(house: House) -> AsyncIterator[Opened]:
             return Served(
                 client=() if lists is None else endpoints.routes(VoiceEditing(lists, editor, maker, export)),
                 admin=admin_endpoints.routes(admin),
-                concerns=(VoiceUseConcern(use).opener,),
+                on_the_way=OnTheWay((VoiceUseConcern(use).opener,)),
                 forms=forms,
             )
 

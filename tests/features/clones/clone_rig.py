@@ -244,6 +244,6 @@ def voice_number() -> str:
 
 def maker_of(server: Inside) -> BindingMaker:
     """The maker of clones of a worker."""
-    orders = server.worker._resources.open_house.house.clones
+    orders = server.worker.open_house.house.clones
     assert isinstance(orders, CloneOrders)
     return orders.maker

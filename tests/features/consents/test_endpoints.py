@@ -145,7 +145,7 @@ async def test_a_consent_that_is_gone_names_no_provider(server: Inside) -> None:
     worker = server.worker
     await clone(server)
     await worker.store.write(Statement("DELETE FROM consents"))
-    house = worker._resources.open_house.house
+    house = worker.open_house.house
     (saved,) = await house.own_voices.of_account(server.account.id, house.clones)
     assert saved.voice.providers == ()
 

@@ -20,7 +20,7 @@ from tests.proxy.kept.owned import Owned
 
 def other_worker(server: Inside, folder: Path, spread: Spread | None = None) -> Erasure:
     """A worker without engines, which gets the deletion."""
-    erasure = Erasure(server.worker.store, server.worker._resources.vault, folder, spread)
+    erasure = Erasure(server.worker.store, server.worker.kernel.vault, folder, spread)
     erasure.things = DerivedThings((), (), no_hosts, no_providers)
     return erasure
 
