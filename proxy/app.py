@@ -19,10 +19,10 @@ from proxy.catalogue.derived_things import DerivedThings, no_providers
 from proxy.catalogue.library import Library
 from proxy.config.config_toml import Config
 from proxy.config.sections import Server
-from proxy.engines.gallery.listing import open_galleries
 from proxy.engines.registry import Registry
 from proxy.feature import Feature, HouseRevision, OpenHouse, Served, open_features
 from proxy.features.all import FEATURES, TABLES
+from proxy.features.models.listing import open_galleries
 from proxy.http import layers
 from proxy.http.idempotency import Idempotency
 from proxy.kernel import ServerParts, open_kernel, open_server_parts

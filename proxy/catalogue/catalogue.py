@@ -32,8 +32,8 @@ from proxy.config.config_toml import Config, known_names
 from proxy.config.model_names import ModelNameFault, find_misnamed
 from proxy.config.reader import hint, nearest, possible
 from proxy.engines.engine_list import Engines
-from proxy.engines.gallery.listing import NO_GALLERIES, Galleries
 from proxy.errors import InvalidRequest, NotFound, UpstreamFailed
+from proxy.features.models.listing import NO_GALLERIES, Galleries
 from speech_engine import EngineVoice
 from speech_engine.models import NEVER_PASSED
 

@@ -9,7 +9,7 @@ from policies import routing
 from policies.plans import Terms
 from policies.routing import Decision, Model, Offer, Rules, decide, is_cloned_for
 from proxy.catalogue.catalogue import Catalogue
-from proxy.engines.gallery.listing import Galleries
+from proxy.features.models.listing import Galleries
 from speech_engine.licences import terms_of
 
 _HELPED = frozenset({"voice_not_available", "unsupported_language"})

@@ -9,10 +9,10 @@ from proxy.catalogue.catalogue import Catalogue
 from proxy.catalogue.recording_speakers import RecordingSpeakers, advice_for, what_helps
 from proxy.config.config_toml import Config, EngineSection
 from proxy.engines.engine_list import Engines, LiveEngine
-from proxy.engines.gallery.entries import GalleryEntry, GalleryFile
-from proxy.engines.gallery.listing import Galleries, Listed
 from proxy.engines.hosted import HostedEngine
 from proxy.engines.in_process import InProcessEngine
+from proxy.features.models.entries import GalleryEntry, GalleryFile
+from proxy.features.models.listing import Galleries, Listed
 from speech_engine import Language, Sample
 from speech_engine.model_files import ModelFormat
 from tests.proxy.api.scripted import Scripted

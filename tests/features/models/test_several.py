@@ -8,15 +8,15 @@ from pathlib import Path
 import pytest
 
 from proxy.config.sections import EngineSection
-from proxy.engines.model_store.import_order import ImportOrder
-from proxy.engines.model_store.importing import Imported, import_model
-from proxy.engines.model_store.store import (
+from proxy.engines.stored_models import (
     ModelRefused,
     ModelStore,
     locked,
     strictest_licence,
     with_models,
 )
+from proxy.features.models.import_order import ImportOrder
+from proxy.features.models.importing import Imported, import_model
 from speech_engine.model_files import ModelFile, ModelFormat, UnusableModel
 from tests.onnx_bytes import number, part
 

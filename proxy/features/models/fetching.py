@@ -10,9 +10,9 @@ from typing import NamedTuple
 
 import httpx2
 
-from proxy.engines.gallery.addresses import Address, UnsafeAddress, parse_address
-from proxy.engines.gallery.digests import Count, has_digest, is_digest
-from proxy.engines.gallery.part_file import PartFile, Told
+from proxy.features.models.addresses import Address, UnsafeAddress, parse_address
+from proxy.features.models.digests import Count, has_digest, is_digest
+from proxy.features.models.part_file import PartFile, Told
 
 _MOST_REDIRECTS = 5
 _MOST_TRIES = 5

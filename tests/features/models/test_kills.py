@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from proxy.engines.model_store.store import ModelStore, StoredModel, verify
+from proxy.engines.stored_models import ModelStore, StoredModel, verify
 from tests.faults.processes import until
-from tests.proxy.engines.gallery.hub import Hub, Manner
-from tests.proxy.engines.gallery.puller import pull
-from tests.proxy.engines.gallery.pulls import only_model
-from tests.proxy.engines.gallery.toys import CONFIG, WEIGHTS, wheel
+from tests.features.models.hub import Hub, Manner
+from tests.features.models.puller import pull
+from tests.features.models.pulls import only_model
+from tests.features.models.toys import CONFIG, WEIGHTS, wheel
 from tests.proxy.engines.wheels import only
 
 FEW_POINTS = (
@@ -40,7 +40,7 @@ def index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def _start(data: Path, hub: Hub, index: Path, point: str = "", **more: str) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        (sys.executable, "-m", "tests.proxy.engines.gallery.puller", str(data), hub.url, str(index), point),
+        (sys.executable, "-m", "tests.features.models.puller", str(data), hub.url, str(index), point),
         stdout=subprocess.PIPE,
         text=True,
         env={**os.environ, **more},

@@ -14,11 +14,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from proxy.engines.gallery import pulling, wheels
-from proxy.engines.gallery.listing import Listed
-from proxy.engines.model_store import importing
-from proxy.engines.model_store.store import ModelRefused, ModelStore, locked
-from tests.proxy.engines.gallery.toys import CONFIG, QUICK, WEIGHTS, at, joined, listed, told_of
+from proxy.engines.stored_models import ModelRefused, ModelStore, locked
+from proxy.features.models import importing, pulling, wheels
+from proxy.features.models.listing import Listed
+from tests.features.models.toys import CONFIG, QUICK, WEIGHTS, at, joined, listed, told_of
 
 POINTS = (
     "before the first request",

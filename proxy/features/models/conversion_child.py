@@ -15,7 +15,7 @@ from io import BytesIO
 import msgspec
 import numpy as np
 
-from proxy.engines.model_store.tensor_copy import convert
+from proxy.features.models.tensor_copy import convert
 from proxy.helpers.job_confinement import confine_job
 from speech_engine.host.pipe import ParentPipe, pipe_of_one_thread
 from speech_engine.model_files import ModelFile, UnusableModel

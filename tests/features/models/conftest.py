@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.proxy.engines.gallery.hub import Hub, running_hub
+from tests.features.models.hub import Hub, running_hub
 
 
 @pytest.fixture

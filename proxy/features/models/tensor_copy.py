@@ -11,7 +11,7 @@ from typing import BinaryIO
 
 import numpy as np
 
-from proxy.engines.model_store.torch_archive import StoredTensor, is_archive, read_archive
+from proxy.features.models.torch_archive import StoredTensor, is_archive, read_archive
 from speech_engine.model_files import ModelFile, UnusableModel
 from speech_engine.model_files.declarations import WIDTHS
 from speech_engine.model_files.safetensors import header_of, read_header

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import proxy
 from policies.descriptions import language_named
 from proxy.config.reader import possible
-from proxy.engines.gallery.entries import BrokenGallery, GalleryEntry, read_gallery
-from proxy.engines.model_store.store import ModelRefused
+from proxy.engines.stored_models import ModelRefused
+from proxy.features.models.entries import BrokenGallery, GalleryEntry, read_gallery
 from speech_engine.licences import terms_of
 from speech_engine.model_files import ModelFormat
 

@@ -19,12 +19,12 @@ from proxy.config.model_names import STANDARD
 from proxy.config.natural import Layer
 from proxy.engines import environment_build, environments
 from proxy.engines.build_progress import BuildProgress, Say
-from proxy.engines.gallery.listing import Galleries, Listed
-from proxy.engines.gallery.pulling import PullOrder, is_pulled, pull
-from proxy.engines.gallery.wheels import IndexPatience, WheelRefused, fetch_wheel
-from proxy.engines.model_store.store import ModelRefused, ModelStore, Progress
 from proxy.engines.registry import Registry
+from proxy.engines.stored_models import ModelRefused, ModelStore, Progress
 from proxy.errors import CommandRefused
+from proxy.features.models.listing import Galleries, Listed
+from proxy.features.models.pulling import PullOrder, is_pulled, pull
+from proxy.features.models.wheels import IndexPatience, WheelRefused, fetch_wheel
 from speech_engine import Hosted
 from speech_engine.licences import terms_of
 

@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 from proxy.config import config_toml
 from proxy.config.natural import Layer
 from proxy.engines import registry
-from proxy.engines.gallery import natural_voices
-from proxy.engines.gallery.entries import GalleryEntry, GalleryFile
-from proxy.engines.gallery.listing import Listed, open_galleries
-from proxy.engines.model_store.store import ModelRefused
+from proxy.engines.stored_models import ModelRefused
+from proxy.features.models import natural_voices
+from proxy.features.models.entries import GalleryEntry, GalleryFile
+from proxy.features.models.listing import Listed, open_galleries
 from speech_engine.licences import terms_of
 
 BUILT_IN = {"tts-1": ["espeak/standard"], "tts-1-hd": ["espeak/standard"]}

@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta
 
-from proxy.engines.gallery.addresses import UnsafeAddress, parse_address
+from proxy.features.models.addresses import UnsafeAddress, parse_address
 from speech_engine.licences import bound_by, terms_of
 
 _MOST_BYTES = 1024 * 1024

@@ -22,9 +22,9 @@ from typing import BinaryIO, NamedTuple
 
 import msgspec
 
-from proxy.engines.model_store.conversion import convert_apart
-from proxy.engines.model_store.import_order import ImportOrder, chosen_languages, judge_licence, judge_names
-from proxy.engines.model_store.store import CURRENT, HIDDEN, ModelRefused, ModelStore, Progress, hash_file
+from proxy.engines.stored_models import CURRENT, HIDDEN, ModelRefused, ModelStore, Progress, hash_file
+from proxy.features.models.conversion import convert_apart
+from proxy.features.models.import_order import ImportOrder, chosen_languages, judge_licence, judge_names
 from speech_engine.model_files import (
     FolderContents,
     ModelFacts,

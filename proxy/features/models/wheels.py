@@ -21,9 +21,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, NamedTuple
 
-from proxy.engines.gallery.digests import Count, has_digest
-from proxy.engines.gallery.entries import GalleryFile, Wheel
-from proxy.engines.gallery.part_file import opened_anew
+from proxy.features.models.digests import Count, has_digest
+from proxy.features.models.entries import GalleryFile, Wheel
+from proxy.features.models.part_file import opened_anew
 
 _PIECE = 1024 * 1024
 _SPARE_BYTES = 16 * 1024 * 1024

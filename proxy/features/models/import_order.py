@@ -8,7 +8,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import NamedTuple
 
-from proxy.engines.model_store.store import BrokenModel, ModelRefused, ModelStore
+from proxy.engines.stored_models import BrokenModel, ModelRefused, ModelStore
 from speech_engine.licences import bound_by
 
 _LICENCE = re.compile(r"[^\W_][\w .,()+/-]{0,99}")

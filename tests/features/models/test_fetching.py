@@ -8,11 +8,11 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from proxy.engines.gallery.listing import Listed
-from proxy.engines.gallery.pulling import PullOrder
-from tests.proxy.engines.gallery.hub import Hub, Manner, running_hub
-from tests.proxy.engines.gallery.pulls import only_model, pulled, refusal
-from tests.proxy.engines.gallery.toys import CONFIG, QUICK, WEIGHTS, at, listed, sha256
+from proxy.features.models.listing import Listed
+from proxy.features.models.pulling import PullOrder
+from tests.features.models.hub import Hub, Manner, running_hub
+from tests.features.models.pulls import only_model, pulled, refusal
+from tests.features.models.toys import CONFIG, QUICK, WEIGHTS, at, listed, sha256
 
 
 def _model(hub: Hub, manner: Manner, is_told: bool = True) -> Listed:

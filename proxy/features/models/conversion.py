@@ -8,7 +8,7 @@ from typing import BinaryIO
 
 import msgspec
 
-from proxy.engines.model_store.conversion_child import Said
+from proxy.features.models.conversion_child import Said
 from proxy.helpers.helper import Helper, HelperFailed, HelperSpec
 from speech_engine.model_files import ModelFile, UnusableModel
 
@@ -39,7 +39,7 @@ async def _last_said(source: BinaryIO, target: BinaryIO, file: ModelFile, progre
     """Convert, and return what ends the conversion."""
     helper = Helper(
         HelperSpec(
-            module="proxy.engines.model_store.conversion_child",
+            module="proxy.features.models.conversion_child",
             inherit=(source.fileno(), target.fileno()),
             niceness=0,
             is_for_one=True,

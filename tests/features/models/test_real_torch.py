@@ -6,8 +6,8 @@ import json
 import subprocess
 from pathlib import Path
 
+from tests.features.models.test_conversion import apart
 from tests.plugins.resemblyzer.environment import interpreter
-from tests.proxy.engines.model_store.test_conversion import apart
 
 _SAVE = """
 import collections, json, sys
