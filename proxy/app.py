@@ -22,7 +22,6 @@ from proxy.config.sections import Server
 from proxy.engines.registry import Registry
 from proxy.feature import Feature, HouseRevision, OpenHouse, Served, open_features
 from proxy.features.all import FEATURES, TABLES
-from proxy.features.models.listing import open_galleries
 from proxy.http import layers
 from proxy.http.idempotency import Idempotency
 from proxy.kernel import ServerParts, open_kernel, open_server_parts
@@ -43,7 +42,6 @@ class Worker:
         self.engines, self.refusals, self.erasing = parts.engines, parts.refusals, house.erasing
         self.tasks_alone = [task for feature in open_house.features for task in feature.alone]
         self.server_state, self._link = health.ServerState(), link
-        self._galleries = open_galleries(kernel.registry)
         callers = Callers(self.store)
         self._logins = Logins(callers, parts.limits)
         self._usage_throttle = UsageThrottle()
@@ -75,7 +73,7 @@ class Worker:
         server, house = config.server, self.open_house.house
         self.usage_days = server.usage_days
         self.parts.revise(config)
-        catalogue = Catalogue(config, self.engines, self._galleries)
+        catalogue = Catalogue(config, self.engines, house.addable)
         plans = Plans(config.plans)
         budgets = Budgets(self.store, config.engines, self.metrics.engines)
         library = house.library(config)

@@ -17,6 +17,7 @@ from proxy.api.voices import VoiceTools
 from proxy.api_admin.admin_tools import AdminTools
 from proxy.audio.recordings.decoder import Decoder
 from proxy.audio.recordings.intake import RecordingIntake
+from proxy.catalogue.addable_models import AddableModels, NoAddableModels
 from proxy.catalogue.clones import Cloning, NoClones
 from proxy.catalogue.derived_things import DerivedThings, VoiceFiles, VoiceMemory
 from proxy.catalogue.erased_voices import ErasedVoices
@@ -70,6 +71,7 @@ class House(NamedTuple):
     words: SavedWords = NoWords()
     source: Source = NothingKept()
     purges: Purges = NoPurges()
+    addable: AddableModels = NoAddableModels()
 
     def library(self, config: Config) -> Library:
         return Library(self.store, self.own_voices, self.clones, self.words, config.lexicons)
@@ -137,6 +139,7 @@ class Opened(NamedTuple):
     words: SavedWords | None = None
     source: Source | None = None
     purges: Purges | None = None
+    addable: AddableModels | None = None
     memories: Sequence[VoiceMemory] = ()
     files: Sequence[VoiceFiles] = ()
 
@@ -222,5 +225,6 @@ async def open_features(house: House, features: Sequence[Feature]) -> AsyncItera
                 words=each.words or house.words,
                 source=each.source or house.source,
                 purges=each.purges or house.purges,
+                addable=each.addable or house.addable,
             )
         yield OpenHouse(house, tuple(opened))

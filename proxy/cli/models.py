@@ -120,7 +120,8 @@ def models_remove(
 ) -> None:
     """Delete a model. One that a running server uses stays."""
     from proxy.config import config_toml
-    from proxy.engines.stored_models import ModelStore, StoredModel, remove
+    from proxy.engines.stored_models import ModelStore, StoredModel
+    from proxy.features.models.changes import remove
 
     config = config_toml.load(config_file)
     # natural.toml is no one's to write: the command takes the name out of it.
@@ -177,7 +178,8 @@ def _named(store: ModelStore, name: str) -> list[StoredModel | BrokenModel]:
 @contextmanager
 def changing(config: Config, form: Form) -> Iterator[tuple[ModelStore, Progress]]:
     """Be the only one who changes models. What root makes belongs to the data folder's owner in the end."""
-    from proxy.engines.stored_models import ModelStore, locked
+    from proxy.engines.stored_models import ModelStore
+    from proxy.features.models.changes import locked
     from proxy.processes import runtime
 
     data = Path(config.data)

@@ -221,8 +221,9 @@ def _chosen(config: Config, loaded: Registry, say: Callable[[str], None]) -> lis
 
 
 def _have(config: Config, loaded: Registry, listed: Sequence[Listed], form: Form) -> Had:
-    from proxy.engines.stored_models import ModelStore, locked
+    from proxy.engines.stored_models import ModelStore
     from proxy.features.models import natural_voices
+    from proxy.features.models.changes import locked
 
     store = ModelStore(config.data)
     with progress_line(form) as shown, owned(config):

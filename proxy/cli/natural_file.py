@@ -64,7 +64,8 @@ def forget_model(config: Config, name: str) -> None:
 @contextmanager
 def changing_layer(config: Config) -> Iterator[None]:
     """Be the only one who reads natural.toml, changes it and writes it. It goes with the models' lock."""
-    from proxy.engines.stored_models import ModelStore, locked
+    from proxy.engines.stored_models import ModelStore
+    from proxy.features.models.changes import locked
 
     def wait() -> None:
         print("another command changes models; waiting for it", file=sys.stderr, flush=True)  # noqa: T201

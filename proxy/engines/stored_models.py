@@ -1,4 +1,5 @@
-"""The imported models of a server: `data/models/NAME/DIGEST`, with the files and their manifest.
+"""The imported models of a server: `data/models/NAME/DIGEST`, with the files and their manifest. They are
+only read here; who brings and removes them is a feature.
 
 A folder appears under its name only when it is whole, and its files never change. `NAME/current` says which
 of several versions is in use. A server holds a shared lock on the folders that its hosts read, so nobody
@@ -11,7 +12,6 @@ import fcntl
 import hashlib
 import os
 import re
-import shutil
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -27,10 +27,6 @@ from speech_engine.model_files import ModelFormat, ModelManifest, UnusableModel,
 
 FOLDER = "models"
 CURRENT = "current"
-LOCK = ".lock"
-"""No model can have this name."""
-HIDDEN = ".import-"
-"""What a folder is called before it is whole, and before its files are deleted."""
 
 MODEL, MODEL_PATH, MODEL_PATHS = "model", "model_path", "model_paths"
 """The name of an imported model; the setting of a plugin that gets its folder, or the folders of several."""
@@ -197,66 +193,17 @@ def verify(model: StoredModel, progress: Progress) -> str:
     return ""
 
 
-def remove(model: StoredModel | BrokenModel, store: ModelStore) -> None:
-    """Delete one version of a model. Raise ModelRefused while a server uses it."""
-    with _folder(model.folder) as descriptor:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise ModelRefused(
-                f"a running server speaks with {model.folder}; stop the server first"
-            ) from None
-        home = model.folder.parent
-        if isinstance(model, BrokenModel) or model.is_current:
-            _forget_current(home, model.folder.name)
-        # Hidden first: nobody must find a half of a model.
-        hidden = model.folder.rename(store.folder / f"{HIDDEN}removed-{home.name}-{model.folder.name}")
-        shutil.rmtree(hidden)
-    if not any(home.iterdir()):
-        home.rmdir()
-
-
-def _forget_current(home: Path, digest: str) -> None:
-    path = home / CURRENT
-    if path.is_file() and path.read_text(encoding="ascii", errors="replace").strip() == digest:
-        path.unlink()
-
-
 @contextmanager
 def hold(folder: Path) -> Iterator[None]:
     """Keep a model's folder from being removed, at most until this process ends. Raise OSError."""
-    with _folder(folder) as descriptor:
+    with open_folder(folder) as descriptor:
         fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
         yield
 
 
 @contextmanager
-def locked(store: ModelStore, wait: Callable[[], None]) -> Iterator[None]:
-    """Be the only one who changes models, and remove what an interrupted one left. Raise ModelRefused.
-
-    `wait` is called if somebody else is at work. A running server does not hold this lock.
-    """
-    try:
-        store.folder.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        store.folder.mkdir(exist_ok=True, mode=0o700)
-        descriptor = os.open(store.folder / LOCK, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
-    except OSError as error:
-        raise ModelRefused(f"{store.folder} cannot be written: {error.strerror}") from None
-    try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            wait()
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
-        for left in store.folder.glob(f"{HIDDEN}*"):
-            shutil.rmtree(left)
-        yield
-    finally:
-        os.close(descriptor)
-
-
-@contextmanager
-def _folder(folder: Path) -> Iterator[int]:
+def open_folder(folder: Path) -> Iterator[int]:
+    """Give the descriptor of a model's folder. Raise OSError."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
     try:
         yield descriptor

@@ -22,7 +22,8 @@ from typing import BinaryIO, NamedTuple
 
 import msgspec
 
-from proxy.engines.stored_models import CURRENT, HIDDEN, ModelRefused, ModelStore, Progress, hash_file
+from proxy.engines.stored_models import CURRENT, ModelRefused, ModelStore, Progress, hash_file
+from proxy.features.models.changes import HIDDEN
 from proxy.features.models.conversion import convert_apart
 from proxy.features.models.import_order import ImportOrder, chosen_languages, judge_licence, judge_names
 from speech_engine.model_files import (

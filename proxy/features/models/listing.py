@@ -72,8 +72,19 @@ class Galleries(NamedTuple):
                 continue
             yield each
 
+    def command_for(self, tag: str | None, *, is_paid: bool) -> str:
+        """Return the command that lets a server speak recordings in this language, or "" if none is known.
 
-NO_GALLERIES = Galleries((), ())
+        Without a language, it is for the one that most ask for first. The first of a gallery is its best, and
+        one that may speak for money goes before one that may not.
+        """
+        found = self.search(language=tag or "en", is_paid=is_paid)
+        able = sorted(
+            (each for each in found if each.entry.speaks_samples),
+            key=lambda each: not terms_of(each.entry.bound_by).paid_use,
+        )
+        return able[0].command if able else ""
+
 
 _OWN_PLUGINS = Path(proxy.__file__).parent.with_name("plugins")
 

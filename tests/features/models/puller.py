@@ -14,8 +14,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from proxy.engines.stored_models import ModelRefused, ModelStore, locked
+from proxy.engines.stored_models import ModelRefused, ModelStore
 from proxy.features.models import importing, pulling, wheels
+from proxy.features.models.changes import locked
 from proxy.features.models.listing import Listed
 from tests.features.models.toys import CONFIG, QUICK, WEIGHTS, at, joined, listed, told_of
 

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from proxy.engines.stored_models import ModelRefused, ModelStore, StoredModel, locked
+from proxy.engines.stored_models import ModelRefused, ModelStore, StoredModel
+from proxy.features.models.changes import locked
 from proxy.features.models.importing import Imported
 from proxy.features.models.listing import Listed
 from proxy.features.models.pulling import PullOrder, pull

@@ -8,13 +8,8 @@ from pathlib import Path
 import pytest
 
 from proxy.config.sections import EngineSection
-from proxy.engines.stored_models import (
-    ModelRefused,
-    ModelStore,
-    locked,
-    strictest_licence,
-    with_models,
-)
+from proxy.engines.stored_models import ModelRefused, ModelStore, strictest_licence, with_models
+from proxy.features.models.changes import locked
 from proxy.features.models.import_order import ImportOrder
 from proxy.features.models.importing import Imported, import_model
 from speech_engine.model_files import ModelFile, ModelFormat, UnusableModel

@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from proxy.engines.stored_models import ModelRefused, ModelStore, StoredModel, locked
+from proxy.engines.stored_models import ModelRefused, ModelStore, StoredModel
+from proxy.features.models.changes import locked
 from proxy.features.models.import_order import ImportOrder
 from proxy.features.models.importing import import_model
 from proxy.features.models.listing import Listed

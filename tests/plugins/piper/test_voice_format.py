@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from plugins.piper.voice_format import MODEL_FORMAT
-from proxy.engines.stored_models import ModelRefused, ModelStore, locked
+from proxy.engines.stored_models import ModelRefused, ModelStore
+from proxy.features.models.changes import locked
 from proxy.features.models.import_order import ImportOrder
 from proxy.features.models.importing import import_model
 from speech_engine.model_files import ModelManifest

@@ -15,8 +15,9 @@ from proxy.config import config_toml, natural
 from proxy.config.config_toml import Config
 from proxy.diagnosis.doctor import installation
 from proxy.engines import registry
-from proxy.engines.stored_models import ModelStore, locked
+from proxy.engines.stored_models import ModelStore
 from proxy.features.models import natural_voices
+from proxy.features.models.changes import locked
 from proxy.features.models.listing import open_galleries
 from tests.features.models.conftest import hub
 from tests.proxy.cli.test_gallery import gallery, plugins
