@@ -37,7 +37,7 @@ from proxy.telemetry.metrics import Metrics
 class Kernel(NamedTuple):
     """What lives as long as a worker or a command, in the order in which it is opened.
 
-    `kept_samples` are the recordings of accounts, and `samples` those of requests before them.
+    `kept_samples` are the recordings of accounts. `samples` has those of the requests under way, too.
     """
 
     config: Config
