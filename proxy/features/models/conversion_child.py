@@ -1,4 +1,4 @@
-"""The process that reads one file of tensors: `python -m …model_store.conversion_child PIPE SOURCE TARGET`.
+"""The process that reads one file of tensors: `python -m …models.conversion_child PIPE SOURCE TARGET`.
 
 It gets the file and the new file as the numbers of open files, and the rules over its pipe. Before it reads
 the first byte it gives up all other files, programs and the network. It answers with `Said` until it is over.
