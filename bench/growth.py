@@ -26,11 +26,12 @@ from bench.load import BODY, CONNECTIONS, cpu_seconds, post, wrk
 from bench.shipped import shipped
 from bench.upstream import VOXGATE, nginx
 from proxy.features.all import open_store
-from proxy.storage import accounts, api_key, key_records, usage, voices
+from proxy.features.own_voices import records as voices
+from proxy.features.own_voices.records import NewCast
+from proxy.storage import accounts, api_key, key_records, usage
 from proxy.storage.key_records import NewKeyRecord
 from proxy.storage.store import Statement, Store
 from proxy.storage.usage import UsageRow
-from proxy.storage.voices import NewCast
 
 ROUNDS = 5
 SECONDS = 3

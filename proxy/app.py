@@ -4,106 +4,61 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Sequence
 from contextlib import asynccontextmanager
-from pathlib import Path
-from typing import NamedTuple
 
 from starlette.types import Receive, Scope, Send
 
 from proxy.access.admission import Admission, Plans
 from proxy.access.callers import Callers
-from proxy.access.limits import Limits, open_limits
 from proxy.access.logins import Logins
-from proxy.access.refusals import RefusalTally, open_refusals
 from proxy.access.usage_throttle import UsageThrottle
 from proxy.api import admin_resources, health, speech, voice_routes, welcome
 from proxy.api.admin_tools import AdminTools
 from proxy.api.me import Me
 from proxy.api.models import Models
-from proxy.api.reference_speech import ReferenceSpeech
 from proxy.api.server import ServerEndpoints, ServerLink
 from proxy.api.usage import Usage
 from proxy.api.voices import VoiceTools
 from proxy.catalogue.catalogue import Catalogue
 from proxy.catalogue.derived_things import DerivedThings, no_providers
-from proxy.catalogue.erased_voices import ErasedVoices
 from proxy.catalogue.library import Library
-from proxy.catalogue.saved_voices import VoiceTies
 from proxy.config.config_toml import Config
-from proxy.config.sections import PluginSection, Server
-from proxy.engines.engine_list import Engines, open_engines
-from proxy.engines.gallery.listing import open_galleries
+from proxy.config.sections import Server
 from proxy.engines.registry import Registry
-from proxy.feature import Feature, House, HouseRevision, OpenHouse, Served, open_features
-from proxy.features.all import FEATURES, open_store
+from proxy.feature import Feature, HouseRevision, OpenHouse, Served, open_features
+from proxy.features.all import FEATURES, TABLES
 from proxy.http import layers
 from proxy.http.endpoint import for_admins, for_clients
 from proxy.http.idempotency import Idempotency
-from proxy.kept import KeptAnswers, open_answers
-from proxy.kept.vault import Vault, open_vault
-from proxy.ledger import Ledger, open_ledger
+from proxy.kernel import ServerParts, open_kernel, open_server_parts
 from proxy.ledger.budgets import Budgets
-from proxy.speech.candidate_race import FirstAudio
-from proxy.speech.front_ends import FrontEnds, open_front_ends, routed_front_ends
-from proxy.speech.language_detection import LanguageDetection, open_detector
-from proxy.speech.loudness_levels import LoudnessLevels
-from proxy.speech.one_shot import OneShotSamples
-from proxy.speech.pipeline import Pipeline
-from proxy.speech.planning import Planner, no_proof
-from proxy.speech.recent_plans import RecentPlans
-from proxy.speech.sound_filter import untreated
-from proxy.speech.spill import SpillRoom
-from proxy.speech.text_preparation import TextPreparation
-from proxy.speech.voice_use_tap import VoiceUseConcern
-from proxy.storage.store import Store
-from proxy.telemetry.metrics import Metrics
-from proxy.voices.owned_voices import OwnedVoices, VoiceWork, open_voice_work, wire_voices
-
-
-class WorkerResources(NamedTuple):
-    """What lives as long as the worker, in the order in which it is opened."""
-
-    store: Store
-    ledger: Ledger
-    answers: KeptAnswers
-    vault: Vault
-    voice_work: VoiceWork
-    open_house: OpenHouse
-    samples: OneShotSamples
-    limits: Limits
-    refusals: RefusalTally
-    engines: Engines
-    front_ends: FrontEnds
-    detector: LanguageDetection
-    metrics: Metrics
+from proxy.speech.wiring import wire_speech
 
 
 class Worker:
-    """One worker, wired. Its resources are opened once; the rest is built anew from each revision of the
+    """One worker, wired. What it is given is opened once; the rest is built anew from each revision of the
     configuration, and a request ends in the revision in which it began."""
 
-    def __init__(
-        self,
-        config: Config,
-        registry: Registry,
-        resources: WorkerResources,
-        link: ServerLink | None = None,
-    ) -> None:
-        self._link = link
-        self.store, self.ledger = resources.store, resources.ledger
-        self.erasing, self.voice_use = resources.open_house.house.erasing, resources.voice_work.use
-        self.refusals = resources.refusals
-        self.engines, self.metrics = resources.engines, resources.metrics
-        self.tasks_alone = [task for feature in resources.open_house.features for task in feature.alone]
-        self.server_state = health.ServerState()
-        self._resources = resources
-        self._registry = registry
-        self._galleries = open_galleries(registry)
-        self._callers = Callers(self.store)
-        self._logins = Logins(self._callers, resources.limits)
-        self._usage_throttle = UsageThrottle()
-        self._levels = LoudnessLevels(resources.open_house.house.erased)
-        self._spill_room = SpillRoom(Path(config.data), config.server.spill_mb)
-        self.revise(config)
+    def __init__(self, parts: ServerParts, open_house: OpenHouse, link: ServerLink | None = None) -> None:
+        kernel, house = parts.kernel, open_house.house
+        self.kernel, self.parts, self.open_house = kernel, parts, open_house
+        self.store, self.ledger, self.metrics = kernel.store, kernel.ledger, kernel.metrics
+        self.engines, self.refusals, self.erasing = parts.engines, parts.refusals, house.erasing
+        self.tasks_alone = [task for feature in open_house.features for task in feature.alone]
+        self.server_state, self._link = health.ServerState(), link
+        callers = Callers(self.store)
+        self._logins = Logins(callers, parts.limits)
+        self._admin_tools = AdminTools(
+            self.store,
+            self.ledger,
+            callers,
+            kernel.config,
+            UsageThrottle(),
+            house.purges,
+            kernel.vault,
+            self.erasing,
+            lambda: self.engines.names,
+        )
+        self.revise(kernel.config)
 
     def __repr__(self) -> str:
         return f"<Worker {self.engines!r}{', draining' if self.server_state.is_draining else ''}>"
@@ -117,35 +72,32 @@ class Worker:
         return self._control_app(scope, receive, send)
 
     def revise(self, config: Config) -> None:
-        server, resources = config.server, self._resources
-        self._revise_resources(config)
-        catalogue = Catalogue(config, self.engines, self._galleries)
+        server, house = config.server, self.open_house.house
+        self.usage_days = server.usage_days
+        self.parts.revise(config)
+        catalogue = Catalogue(config, self.engines, house.addable)
         plans = Plans(config.plans)
         budgets = Budgets(self.store, config.engines, self.metrics.engines)
-        vault = resources.vault
-        house = resources.open_house.house
-        library = Library(
-            self.store, vault, VoiceTies(house.grants, house.clones), house.words, config.lexicons
+        library = house.library(config)
+        voices = VoiceTools(catalogue, library, plans)
+        admin_tools = self._admin_tools._replace(config=config)
+        served = self.open_house.at(
+            HouseRevision(config, admin_tools, library, house.clones, house.purges, voices, budgets)
         )
-        library_editor = house.editor(library, config, catalogue)
-        owned = wire_voices(library_editor, resources.voice_work, house.grants, self.erasing, house.clones)
-        voice_tools = VoiceTools(catalogue, library_editor, owned.maker, plans, owned.erasing)
-        admin_tools = self._admin_tools(config)
-        served = resources.open_house.at(
-            HouseRevision(config, admin_tools, library, house.purges, library_editor, budgets)
+        speech_endpoint = self._wire_speech(server, catalogue, budgets, plans, library, served)
+        dependencies = health.Dependencies(catalogue, self.engines, self.kernel.registry, budgets)
+        readiness = health.HealthEndpoints(
+            self.store, self.parts.limits, dependencies, server, self.server_state
         )
-        speech_endpoint = self._wire_speech(config, catalogue, plans, budgets, owned, served)
-        dependencies = health.Dependencies(catalogue, self.engines, self._registry, budgets)
-        readiness = self._readiness(dependencies, server)
         admin_routes = [
-            *admin_resources.record_endpoints(admin_tools, owned),
+            *admin_resources.record_endpoints(admin_tools),
             *admin_resources.engine_endpoints(admin_tools, dependencies, self.planner, library),
             *for_admins(served.endpoints),
         ]
         client_routes = [
-            *speech.routes(speech_endpoint),
+            *speech.routes(speech_endpoint, served.forms),
             *Models(catalogue, plans).endpoints,
-            *voice_routes.routes(voice_tools, speech_endpoint, server.default_model, owned.export),
+            *voice_routes.routes(voices, speech_endpoint, server.default_model),
             *for_clients(served.endpoints),
             *Me(self.ledger, plans).endpoints,
             *for_clients(Usage(admin_tools).endpoints),
@@ -156,91 +108,29 @@ class Worker:
         own_routes = [] if self._link is None else ServerEndpoints(self._link, config).endpoints
         self._control_app = layers.control_app([*admin_routes, *own_routes], self.metrics)
         self.app = layers.public_app(
-            self.endpoints, server, self._logins, resources.limits, self.metrics, resources.refusals
+            self.endpoints, server, self._logins, self.parts.limits, self.metrics, self.refusals
         )
 
     def _wire_speech(
         self,
-        config: Config,
+        server: Server,
         catalogue: Catalogue,
-        plans: Plans,
         budgets: Budgets,
-        owned: OwnedVoices,
+        plans: Plans,
+        library: Library,
         served: Served,
     ) -> speech.SpeechEndpoint:
-        server, resources, library = config.server, self._resources, owned.editor.library
-        house = resources.open_house.house
-        front_ends = resources.front_ends
-        first_audio = FirstAudio(catalogue, self.engines, budgets, server.first_audio_s)
-        self.admission = Admission(plans, resources.limits)
-        self.planner = Planner(
-            catalogue,
-            front_ends.names,
-            resources.detector,
-            server.default_language,
-            server.turn_pause_ms,
-            served.treat or untreated,
-            served.check_provenance or no_proof,
+        house, kernel = self.open_house.house, self.kernel
+        self.admission = Admission(plans, self.parts.limits)
+        path = wire_speech(self.parts.speech_means(house), server, catalogue, budgets, served.on_the_way)
+        self.planner, self.pipeline = path.planner, path.pipeline
+        memories = (library, path.plans, house.levels, kernel.kept_samples)
+        self.open_house.reach(
+            DerivedThings(memories, (kernel.answers,), self.engines.drop_samples, no_providers)
         )
-        all_concerns = (
-            *served.concerns,
-            VoiceUseConcern(self.voice_use).opener,
-        )
-        plans_of_calls = RecentPlans(self.planner, catalogue, house.source, all_concerns)
-        self.pipeline = Pipeline(
-            TextPreparation(front_ends),
-            first_audio,
-            self._levels,
-            house.source,
-            self.ledger,
-            self.metrics,
-            self._spill_room,
-            served.ended,
-        )
-        resources.open_house.reach(
-            DerivedThings(
-                memories=(library, plans_of_calls, self._levels, resources.voice_work.samples),
-                files=(resources.answers,),
-                drop=self.engines.drop_samples,
-                wait_for_providers=no_providers,
-            )
-        )
-        idempotency = Idempotency(resources.answers, self.metrics, self.ledger)
-        intake, samples = resources.voice_work.intake, resources.samples
-        reference = ReferenceSpeech(intake, samples, self.engines, self._levels, house.grants, self.ledger)
+        idempotency = Idempotency(kernel.answers, self.metrics, self.ledger)
         return speech.SpeechEndpoint(
-            self.admission,
-            library,
-            plans_of_calls,
-            self.pipeline,
-            idempotency,
-            server,
-            reference,
-        )
-
-    def _revise_resources(self, config: Config) -> None:
-        server, resources = config.server, self._resources
-        self.usage_days, self.plans = server.usage_days, config.plans
-        self._spill_room.bound(server.spill_mb)
-        resources.answers.bound(server.idempotency_mb)
-        resources.vault.revise(config.vault)
-
-    def _readiness(self, dependencies: health.Dependencies, server: Server) -> health.HealthEndpoints:
-        model, voice = server.default_model, server.default_voice
-        limits, state = self._resources.limits, self.server_state
-        return health.HealthEndpoints(self.store, limits, dependencies, model, voice, state)
-
-    def _admin_tools(self, config: Config) -> AdminTools:
-        return AdminTools(
-            self.store,
-            self.ledger,
-            self._callers,
-            config,
-            self._usage_throttle,
-            self._resources.open_house.house.purges,
-            self._resources.vault,
-            self.erasing,
-            lambda: self.engines.names,
+            self.admission, library, path.plans, self.pipeline, idempotency, server, served.forms
         )
 
 
@@ -252,53 +142,9 @@ async def open_worker(
     features: Sequence[Feature] = FEATURES,
 ) -> AsyncIterator[Worker]:
     """Open a worker. Without a link, commands can neither reload the server nor ask where it listens."""
-    metrics, detector_name, data = Metrics(), config.server.detector, Path(config.data)
-    detector_section = config.detectors.get(detector_name, PluginSection())
     async with (
-        open_store(config.storage.url, data) as store,
-        open_ledger(store, metrics) as ledger,
-        open_answers(store, data, config.server, metrics) as answers,
-        open_vault(store, data, config.vault, metrics) as vault,
-        open_voice_work(store, vault, metrics) as voice_work,
-        open_limits(config.limits.url) as limits,
-        open_refusals(store, metrics) as refusals,
-        open_engines(
-            registry, config, metrics.engines, samples := OneShotSamples(voice_work.samples)
-        ) as engines,
-        open_front_ends(registry, config.front_ends, routed_front_ends(config)) as front_ends,
-        open_detector(registry, detector_name, detector_section) as detector,
-        open_features(
-            House(
-                config=config,
-                registry=registry,
-                store=store,
-                vault=vault,
-                ledger=ledger,
-                decoder=voice_work.decoder,
-                intake=voice_work.intake,
-                samples=voice_work.samples,
-                engines=engines,
-                metrics=metrics,
-                erased=ErasedVoices(),
-                spread=link and link.spread,
-                front_end_revision=front_ends.revision,
-            ),
-            features,
-        ) as open_house,
+        open_kernel(config, registry, TABLES) as kernel,
+        open_server_parts(kernel) as parts,
+        open_features(parts.house(link and link.spread), features) as open_house,
     ):
-        resources = WorkerResources(
-            store=store,
-            ledger=ledger,
-            answers=answers,
-            vault=vault,
-            voice_work=voice_work,
-            open_house=open_house,
-            samples=samples,
-            limits=limits,
-            refusals=refusals,
-            engines=engines,
-            front_ends=front_ends,
-            detector=detector,
-            metrics=metrics,
-        )
-        yield Worker(config, registry, resources, link)
+        yield Worker(parts, open_house, link)

@@ -13,31 +13,31 @@ from pathlib import Path
 from typing import NamedTuple
 
 from proxy.api.admin_tools import AdminTools
+from proxy.api.speech_forms import SpeechForms
+from proxy.api.voices import VoiceTools
 from proxy.audio.recordings.decoder import Decoder
 from proxy.audio.recordings.intake import RecordingIntake
-from proxy.catalogue.catalogue import Catalogue
+from proxy.catalogue.addable_models import AddableModels, NoAddableModels
 from proxy.catalogue.clones import Cloning, NoClones
 from proxy.catalogue.derived_things import DerivedThings, VoiceFiles, VoiceMemory
 from proxy.catalogue.erased_voices import ErasedVoices
 from proxy.catalogue.erasing import Erasing, NothingErased, Spread
 from proxy.catalogue.grants import Grants, NoGrants
 from proxy.catalogue.library import Library
-from proxy.catalogue.library_editor import LibraryEditor
+from proxy.catalogue.own_voices import NoOwnVoices, OwnVoices
 from proxy.catalogue.purges import NoPurges, Purges
-from proxy.catalogue.saved_voices import VoiceTies
 from proxy.catalogue.saved_words import NoWords, SavedWords
 from proxy.config.config_toml import Config
 from proxy.config.finding import Finding, ProbeResults
 from proxy.engines.engine_list import Engines
 from proxy.engines.registry import Registry
-from proxy.engines.sample_source import SampleSource
 from proxy.http.endpoint import Endpoint
 from proxy.kept.vault import Vault
 from proxy.ledger import Ledger
 from proxy.ledger.budgets import Budgets
-from proxy.speech.call import SpeechCall
-from proxy.speech.recent_plans import Concern
-from proxy.speech.sound_filter import Treat
+from proxy.speech.loudness_levels import LoudnessLevels
+from proxy.speech.on_the_way import OnTheWay
+from proxy.speech.one_shot import OneShotSamples
 from proxy.speech.source import NothingKept, Source
 from proxy.storage.store import Store
 from proxy.storage.tables import Tables
@@ -57,52 +57,47 @@ class House(NamedTuple):
     ledger: Ledger
     decoder: Decoder
     intake: RecordingIntake
-    samples: SampleSource
+    samples: OneShotSamples
     engines: Engines | None
     metrics: Metrics
     erased: ErasedVoices
+    levels: LoudnessLevels
     front_end_revision: Callable[[str], str]
     spread: Spread | None = None
     erasing: Erasing = NothingErased()
     grants: Grants = NoGrants()
+    own_voices: OwnVoices = NoOwnVoices()
     clones: Cloning = NoClones()
     words: SavedWords = NoWords()
     source: Source = NothingKept()
     purges: Purges = NoPurges()
-
-    @property
-    def ties(self) -> VoiceTies:
-        return VoiceTies(self.grants, self.clones)
+    addable: AddableModels = NoAddableModels()
 
     def library(self, config: Config) -> Library:
-        return Library(self.store, self.vault, self.ties, self.words, config.lexicons)
-
-    def editor(self, library: Library, config: Config, catalogue: Catalogue | None = None) -> LibraryEditor:
-        return LibraryEditor(
-            self.store, self.vault, library, self.purges, self.clones, config.voices, catalogue
-        )
+        return Library(self.store, self.own_voices, self.clones, self.words, config.lexicons)
 
 
 class Served(NamedTuple):
     """What a feature adds to one revision of the configuration: endpoints for clients and operators, and what
-    listens to answers. `treat` says what is done to their sound, `check_provenance` refuses requests for a
-    proof, and `ended` is told of each answer."""
+    it does on the way of a request for speech. `forms` are such requests that bring their own voice."""
 
     endpoints: Sequence[Endpoint] = ()
-    concerns: Sequence[Concern] = ()
-    treat: Treat | None = None
-    check_provenance: Callable[[], None] | None = None
-    ended: Sequence[Callable[[SpeechCall], None]] = ()
+    on_the_way: OnTheWay = OnTheWay()
+    forms: SpeechForms | None = None
 
 
 class HouseRevision(NamedTuple):
-    """What a feature finds in each revision of the configuration. Without engines, nobody has budgets."""
+    """What a feature finds in each revision of the configuration, with what the features after it give.
+
+    Without engines, nobody has budgets, and nobody lists voices.
+    """
 
     config: Config
     admin_tools: AdminTools
     library: Library
+    clones: Cloning
     purges: Purges
-    editor: LibraryEditor
+    voices: VoiceTools | None = None
     budgets: Budgets | None = None
 
 
@@ -138,10 +133,12 @@ class Opened(NamedTuple):
     is_gone: Callable[[str], Awaitable[bool]] = nothing_elsewhere
     erasing: Erasing | None = None
     grants: Grants | None = None
+    own_voices: OwnVoices | None = None
     clones: Cloning | None = None
     words: SavedWords | None = None
     source: Source | None = None
     purges: Purges | None = None
+    addable: AddableModels | None = None
     memories: Sequence[VoiceMemory] = ()
     files: Sequence[VoiceFiles] = ()
 
@@ -206,10 +203,8 @@ class OpenHouse(NamedTuple):
         served = [feature.at(revision) for feature in self.features]
         return Served(
             endpoints=[endpoint for each in served for endpoint in each.endpoints],
-            concerns=[concern for each in served for concern in each.concerns],
-            treat=next((each.treat for each in served if each.treat is not None), None),
-            check_provenance=next((each.check_provenance for each in served if each.check_provenance), None),
-            ended=[note for each in served for note in each.ended],
+            on_the_way=OnTheWay.of_all(each.on_the_way for each in served),
+            forms=next((each.forms for each in served if each.forms is not None), None),
         )
 
 
@@ -223,9 +218,11 @@ async def open_features(house: House, features: Sequence[Feature]) -> AsyncItera
             house = house._replace(
                 erasing=each.erasing or house.erasing,
                 grants=each.grants or house.grants,
+                own_voices=each.own_voices or house.own_voices,
                 clones=each.clones or house.clones,
                 words=each.words or house.words,
                 source=each.source or house.source,
                 purges=each.purges or house.purges,
+                addable=each.addable or house.addable,
             )
         yield OpenHouse(house, tuple(opened))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from proxy.api import admin_voices
 from proxy.api.accounts import Accounts
 from proxy.api.admin_tools import AdminTools
 from proxy.api.audit import Audit
@@ -17,16 +16,14 @@ from proxy.api.vault import VaultRotation
 from proxy.catalogue.library import Library
 from proxy.http.endpoint import Endpoint, for_admins
 from proxy.speech.planning import Planner
-from proxy.voices.owned_voices import OwnedVoices
 
 # Money comes before the accounts, whose names may have slashes in them.
 _RECORDS = (Money, Accounts, Keys, PlanPage, Audit, Usage, VaultRotation)
 
 
-def record_endpoints(admin_tools: AdminTools, owned: OwnedVoices) -> list[Endpoint]:
+def record_endpoints(admin_tools: AdminTools) -> list[Endpoint]:
     """Return the endpoints that need only the database; the CLI also uses them without a server."""
-    records = [endpoint for resource in _RECORDS for endpoint in resource(admin_tools).endpoints]
-    return [*for_admins(records), *admin_voices.routes(admin_tools, owned)]
+    return for_admins([endpoint for resource in _RECORDS for endpoint in resource(admin_tools).endpoints])
 
 
 def engine_endpoints(

@@ -15,6 +15,7 @@ from starlette.responses import Response
 
 from proxy.access.limits import Limits
 from proxy.catalogue.catalogue import Catalogue
+from proxy.config.sections import Server
 from proxy.engines.engine_list import Engines
 from proxy.engines.registry import Registry
 from proxy.errors import LimitsUnavailable, RequestFailed
@@ -114,15 +115,14 @@ class HealthEndpoints(Resource):
         store: Store,
         limits: Limits,
         dependencies: Dependencies,
-        default_model: str,
-        default_voice: str,
+        server: Server,
         server_state: ServerState,
     ) -> None:
         self._store = store
         self._limits = limits
         self._dependencies = dependencies
-        self._default_model = default_model
-        self._default_voice = default_voice
+        self._default_model = server.default_model
+        self._default_voice = server.default_voice
         self._server_state = server_state
 
     @answers("GET", "/healthz", Liveness, access="open", pace="own")

@@ -14,7 +14,6 @@ from policies.plans import Terms
 from policies.routing import Voice
 from proxy.access.admission import Admission
 from proxy.access.callers import Caller
-from proxy.api.reference_speech import AUDIO, ReferenceForm, ReferenceSpeech, blame_recording
 from proxy.api.speech_answers import (
     AudioDelta,
     AudioDone,
@@ -27,6 +26,7 @@ from proxy.api.speech_answers import (
     event,
     speech_usage,
 )
+from proxy.api.speech_forms import SpeechForms
 from proxy.api.speech_headers import ANSWER_HEADERS, SOME_ANSWER_HEADERS, answer_headers
 from proxy.audio.formats import MEDIA_TYPES
 from proxy.catalogue.library import SAVED_THINGS, Library
@@ -89,9 +89,9 @@ class SpeechEndpoint:
         pipeline: Pipeline,
         idempotency: Idempotency,
         server: Server,
-        reference: ReferenceSpeech,
+        forms: SpeechForms | None = None,
     ) -> None:
-        self._reference = reference
+        self._forms = forms
         self._admission = admission
         self._library = library
         self._plans = plans
@@ -109,9 +109,9 @@ class SpeechEndpoint:
         state["rate"] = admitted.window
         kind = connection.header(b"content-type").lower()
         if kind.startswith("multipart/"):
-            if not kind.startswith("multipart/form-data"):
+            if not kind.startswith("multipart/form-data") or self._forms is None:
                 raise UnsupportedMediaType("Send JSON, with content-type: application/json, or a form.")
-            await self._speak_reference(state, admitted.terms, connection)
+            await self._speak_form(self._forms, state, admitted.terms, connection)
             return
         body = await connection.body(speech_request.MAX_BODY_BYTES)
         request = speech_request.parse_speech(body, self._defaults, self._plans.client_fields)
@@ -132,17 +132,13 @@ class SpeechEndpoint:
         state["rate"] = admitted.window
         await self._speak(state, request, admitted.terms, connection)
 
-    async def _speak_reference(self, state: dict[str, Any], terms: Terms, connection: Connection) -> None:
-        """Speak with the voice of a recording that comes with the request."""
-        caller: Caller = state["caller"]
+    async def _speak_form(
+        self, forms: SpeechForms, state: dict[str, Any], terms: Terms, connection: Connection
+    ) -> None:
+        """Speak with the voice that comes with the request."""
         fields = self._plans.client_fields()
-        sent = await self._reference.read(connection, caller, terms, self._defaults, fields)
-        try:
-            async with self._reference.voice(caller.account, sent) as voice:
-                await self._speak(state, sent.request, terms, connection, voice)
-        except (InvalidRequest, NotAllowed) as failure:
-            blame_recording(failure)
-            raise
+        async with forms.speaking(connection, state["caller"], terms, self._defaults, fields) as sent:
+            await self._speak(state, sent.request, terms, connection, sent.voice)
 
     async def _speak(
         self,
@@ -187,7 +183,7 @@ class SpeechEndpoint:
             return await self._plans.call(id_, caller, request, terms, newer, lent)
 
 
-def routes(endpoint: SpeechEndpoint) -> list[Endpoint]:
+def routes(endpoint: SpeechEndpoint, forms: SpeechForms | None) -> list[Endpoint]:
     return [
         Endpoint(
             "POST",
@@ -201,8 +197,8 @@ def routes(endpoint: SpeechEndpoint) -> list[Endpoint]:
                 **json(SpokenAnswer),
             },
             body=SpeechBody,
-            form=ReferenceForm,
-            files=(AUDIO,),
+            form=None if forms is None else forms.form,
+            files=() if forms is None else forms.files,
             failures=(
                 *BODY_FAILURES,
                 *(NotFound, RequestUnderWay, UnsupportedMediaType, IdempotencyKeyReused, NoPlace),

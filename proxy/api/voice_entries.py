@@ -10,11 +10,8 @@ from msgspec import UNSET, UnsetType
 from policies.matching import Match
 from policies.routing import Voice
 from proxy.catalogue.known_voices import KnownVoices
+from proxy.catalogue.own_voices import LibraryVoice
 from proxy.catalogue.recording_speakers import RecordingSpeakers
-from proxy.catalogue.saved_voices import LibraryVoice
-from proxy.http.lists import iso, iso_or_none
-from proxy.storage.tombstones import Tombstone
-from proxy.voices.retention import ends_at
 
 _CREATED = 1_767_225_600
 
@@ -129,34 +126,6 @@ class VoiceNames(msgspec.Struct, frozen=True, kw_only=True):
     has_more: bool = False
 
 
-class DeletedVoice(msgspec.Struct, frozen=True, kw_only=True):
-    """It is gone."""
-
-    object: Literal["audio.voice.deleted"] = "audio.voice.deleted"
-    id: str
-    deleted: bool = True
-
-
-class ErasureReceipt(msgspec.Struct, frozen=True, kw_only=True):
-    """How far the erasure of a voice is. It is complete when nothing is `pending`: then no part of the server
-    has the recording, or anything that was made of it."""
-
-    object: Literal["audio.voice.erasure"] = "audio.voice.erasure"
-    id: str
-    began: str
-    completed: str | None
-    pending: list[str]
-
-
-def erasure_receipt(receipt: Tombstone) -> ErasureReceipt:
-    return ErasureReceipt(
-        id=receipt.subject,
-        began=iso(receipt.began),
-        completed=iso_or_none(receipt.completed),
-        pending=list(receipt.pending),
-    )
-
-
 class Entries:
     """Makes the entries of one caller's voices. `unused_days` is the limit of the caller's plan, if any.
 
@@ -226,6 +195,6 @@ class Entries:
             speaker = ComparedSpeakers(answer=compared.answer, score=compared.score)
             whole = msgspec.structs.replace(whole, speaker=speaker)
         if self._unused_days is not None and record.account is not None:
-            ends = ends_at(record, self._unused_days) // 1_000_000
+            ends = record.ends_at(self._unused_days) // 1_000_000
             whole = msgspec.structs.replace(whole, expires_at=ends)
         return whole

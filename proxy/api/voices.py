@@ -1,5 +1,5 @@
-"""/v1/audio/voices and /v1/voices: the list, under every key that a known client reads; a search by
-description; and the voices that an account makes, changes and deletes."""
+"""/v1/audio/voices and /v1/voices: the list, under every key that a known client reads, and a search by
+description. Making, changing and deleting voices is a feature."""
 
 from __future__ import annotations
 
@@ -14,28 +14,22 @@ from starlette.responses import Response
 from policies import matching
 from policies.routing import Voice
 from proxy.access.admission import Plans
-from proxy.access.callers import caller_of, caller_or_none
+from proxy.access.callers import caller_or_none
 from proxy.api.voice_entries import (
-    DeletedVoice,
     Entries,
     VoiceEntry,
     VoiceList,
     VoiceMatches,
     VoiceNames,
-    erasure_receipt,
 )
 from proxy.catalogue.catalogue import Catalogue
-from proxy.catalogue.erasing import Erasing
 from proxy.catalogue.known_voices import KnownVoices
-from proxy.catalogue.library import AccountLibrary
-from proxy.catalogue.library_editor import LibraryEditor, not_own
+from proxy.catalogue.library import AccountLibrary, Library
 from proxy.catalogue.recording_speakers import RecordingSpeakers
 from proxy.errors import InvalidRequest, NotFound
 from proxy.http.endpoint import Query
 from proxy.http.lists import query_limit
 from proxy.http.replies import reply
-from proxy.storage import tombstones
-from proxy.voices.voice_maker import VoiceMaker
 
 _MOST_DESCRIBED = 500
 LIST_QUERIES = (
@@ -57,14 +51,12 @@ class VoiceTools(NamedTuple):
     """What the handlers of voices use. Each revision of the configuration has its own."""
 
     catalogue: Catalogue
-    editor: LibraryEditor
-    maker: VoiceMaker
+    library: Library
     plans: Plans
-    erasing: Erasing
 
     async def entries(self, request: Request) -> Entries:
         """Return the entries of the voices that the caller may name; without a caller, of everybody's."""
-        return self._entries(request, await self.editor.library.get(_account(request)))
+        return self._entries(request, await self.library.get(_account(request)))
 
     def _entries(self, request: Request, own: AccountLibrary) -> Entries:
         caller = caller_or_none(request.scope)
@@ -80,7 +72,7 @@ class VoiceTools(NamedTuple):
             return entries.entry(entries.known.find(id_))
         except NotFound:
             # Another worker may have saved it a moment ago.
-            if (newer := await self.editor.library.read_again(_account(request))) is None:
+            if (newer := await self.library.read_again(_account(request))) is None:
                 raise
             entries = self._entries(request, newer)
             return entries.entry(entries.known.find(id_))
@@ -92,7 +84,7 @@ def _account(request: Request) -> str:
 
 
 class Voices:
-    """The list of voices, one voice, and the end of one."""
+    """The list of voices, and one voice."""
 
     def __init__(self, tools: VoiceTools) -> None:
         self._tools = tools
@@ -124,24 +116,6 @@ class Voices:
 
     async def retrieve(self, request: Request) -> Response:
         return reply(await self._tools.entry(request, request.path_params["id"]))
-
-    async def receipt(self, request: Request) -> Response:
-        """Say how far the erasure of a voice is, that the caller's account had."""
-        id_, account = request.path_params["id"], caller_of(request.scope).account
-        found = await tombstones.get(self._tools.editor.store, account, id_) if id_.isprintable() else None
-        if found is None:
-            raise NotFound(f"No erasure of '{id_[:80]}' is known.", param="voice", code="voice_not_found")
-        return reply(erasure_receipt(found))
-
-    async def delete(self, request: Request) -> Response:
-        id_, account = request.path_params["id"], caller_of(request.scope).account
-        record = await self._tools.editor.find_row(account, id_)
-        if record is None or record.account != account:
-            # Raises NotFound if there is no such voice at all.
-            (await self._tools.entries(request)).known.find(id_)
-            raise not_own(id_)
-        await self._tools.maker.delete(record)
-        return reply(DeletedVoice(id=record.id))
 
 
 def _filtered(known: KnownVoices, request: Request) -> list[Voice]:

@@ -27,12 +27,12 @@ from policies.routing import (
     needs_text,
     voice_text,
 )
+from proxy.catalogue.addable_models import AddableModels, NoAddableModels
 from proxy.catalogue.configured_voices import ConfiguredVoices
 from proxy.config.config_toml import Config, known_names
 from proxy.config.model_names import ModelNameFault, find_misnamed
 from proxy.config.reader import hint, nearest, possible
 from proxy.engines.engine_list import Engines
-from proxy.engines.gallery.listing import NO_GALLERIES, Galleries
 from proxy.errors import InvalidRequest, NotFound, UpstreamFailed
 from speech_engine import EngineVoice
 from speech_engine.models import NEVER_PASSED
@@ -43,6 +43,8 @@ _MOST_OWNERS = 200
 
 _Caller = tuple[tuple[str, ...] | None, bool, bool] | None
 
+_NONE_ADDABLE = NoAddableModels()
+
 
 class Catalogue:
     """The catalogue of one revision of the configuration.
@@ -50,8 +52,8 @@ class Catalogue:
     Each call reads the engines again: a host that starts later brings its models.
     """
 
-    def __init__(self, config: Config, engines: Engines, galleries: Galleries = NO_GALLERIES) -> None:
-        self.galleries = galleries
+    def __init__(self, config: Config, engines: Engines, addable: AddableModels = _NONE_ADDABLE) -> None:
+        self.addable = addable
         self._config = config
         self._aliases = config.models
         self._hedges = {name: section.hedge_s for name, section in config.engines.items()}

@@ -7,9 +7,9 @@ from typing import NamedTuple, Protocol
 
 from policies.plans import Terms
 from policies.routing import Binding
+from proxy.catalogue.voice_records import VoiceRecord
 from proxy.errors import InvalidRequest, NotAllowed
 from proxy.storage.store import Statement
-from proxy.storage.voices import VoiceRecord
 from speech_engine import ModelInfo
 
 PARAM = "engines"

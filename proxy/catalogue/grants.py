@@ -9,9 +9,9 @@ from collections.abc import Mapping
 from typing import NamedTuple, Protocol
 
 from proxy.audio.recordings.intake import TakenRecording
+from proxy.catalogue.voice_records import Compared
 from proxy.errors import InvalidRequest
 from proxy.storage.store import Condition
-from proxy.storage.voices import Compared
 
 
 class Grant(NamedTuple):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
+from collections.abc import Iterable
 
 from policies import routing
 from policies.language import base
@@ -10,8 +11,9 @@ from policies.plans import Terms
 from policies.routing import Model, Voice, may_receive
 from proxy.catalogue.catalogue import Catalogue
 from proxy.catalogue.library import AccountLibrary
-from proxy.catalogue.library_editor import no_voice
-from proxy.catalogue.saved_voices import LibraryVoice
+from proxy.catalogue.own_voices import LibraryVoice
+from proxy.config.reader import possible
+from proxy.errors import NotFound
 from speech_engine import ModelInfo
 
 
@@ -114,6 +116,12 @@ class KnownVoices:
 
     def _member(self, voice: Voice, name: str) -> Voice | None:
         return self._own.members(voice).get(name) or self._by_id.get(name) or self._by_name.get(name)
+
+
+def no_voice(id_: str, known: Iterable[str] = ()) -> NotFound:
+    names = [*known]
+    others = f" {possible(id_, names, 'voices')}" if names else ""
+    return NotFound(f"The voice '{id_[:80]}' does not exist.{others}", param="voice", code="voice_not_found")
 
 
 def _mixes(infos: list[ModelInfo]) -> bool:

@@ -19,19 +19,12 @@ from typing import NamedTuple
 from policies.lexicon import Lexicon, Lexicons, UnknownLexicon, Words
 from policies.routing import Voice
 from proxy.access.callers import KEPT_S
-from proxy.catalogue.saved_voices import (
-    NONE,
-    Known,
-    LibraryVoice,
-    VoiceTies,
-    read_operators_voices,
-    read_own_voices,
-    weight_of,
-)
+from proxy.catalogue.clones import Cloning
+from proxy.catalogue.own_voices import NONE, Known, LibraryVoice, OwnVoices
 from proxy.catalogue.saved_words import SavedWords, WordRevisions, read_words
+from proxy.catalogue.voice_records import VoiceRecord
 from proxy.config.reader import possible
 from proxy.errors import InvalidRequest
-from proxy.kept.vault import Vault
 from proxy.storage import library_revisions
 from proxy.storage.library_revisions import OPERATOR
 from proxy.storage.read_cache import MOST_TOGETHER, ReadCache, of_one
@@ -72,7 +65,7 @@ class VoiceShelf:
     def __init__(self, listed: tuple[Voice, ...] = (), saved: Known = NONE) -> None:
         self.listed = listed
         self.saved = saved
-        self.weight = sum(map(weight_of, saved.values()))
+        self.weight = sum(each.weight for each in saved.values())
         self.names = _Names(listed)
         singles = [voice for voice in listed if not voice.cast]
         self.singles = self.names if len(singles) == len(listed) else _Names(singles)
@@ -83,6 +76,10 @@ class VoiceShelf:
     @classmethod
     def of(cls, saved: Sequence[LibraryVoice]) -> VoiceShelf:
         return cls(tuple(each.voice for each in saved), {each.row.id: each for each in saved})
+
+    def row_named(self, name: str) -> VoiceRecord | None:
+        """Return the row of a voice by its name, which the row itself may have sealed."""
+        return next((each.row for each in self.saved.values() if each.record.name == name), None)
 
     def renewed(self, saved: Sequence[LibraryVoice]) -> VoiceShelf:
         """Return this shelf if these are its very voices, else one of them."""
@@ -221,15 +218,15 @@ class Library:
     def __init__(
         self,
         store: Store,
-        vault: Vault,
-        ties: VoiceTies,
+        own_voices: OwnVoices,
+        clones: Cloning,
         saved_words: SavedWords,
         shared: Mapping[str, Words],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._store = store
-        self._vault = vault
-        self._ties, self._saved_words = ties, saved_words
+        self._own_voices, self._clones = own_voices, clones
+        self._saved_words = saved_words
         self._words = shared
         self._nothing = _OwnPart(0, _EMPTY, Lexicons(shared))
         self._operators = _EMPTY
@@ -266,6 +263,30 @@ class Library:
             return None
         self.forget(account)
         return await self.get(account)
+
+    async def find(self, account: str | None, id_or_name: str) -> VoiceRecord | None:
+        """Return a saved voice of this account (None: the operator) by its id or its name, as its row has it.
+
+        Whether another account has such a voice changes neither the answer nor what is read.
+        """
+        if not id_or_name.isprintable():
+            return None
+        row = await self._own_voices.find(account, id_or_name)
+        if row is not None or account is None:
+            return row
+        # The name of a sealed voice is in no column. Another worker may have saved it a moment ago.
+        row = (await self.get(account)).own.row_named(id_or_name)
+        newer = None if row is not None else await self.read_again(account)
+        return row if newer is None else newer.own.row_named(id_or_name)
+
+    async def find_any(self, account: str | None, id_or_name: str) -> VoiceRecord | None:
+        """Return a voice by its id, of any account, or by its name in this one. It is for operators.
+
+        If its texts cannot be opened, it has none.
+        """
+        row = await self._own_voices.get(id_or_name) if id_or_name.isprintable() else None
+        row = row or await self.find(account, id_or_name)
+        return None if row is None else self._own_voices.open(row)
 
     def forget(self, account: str | None) -> None:
         """Forget a library, or all of them (None). Call this after the commit.
@@ -305,7 +326,7 @@ class Library:
     async def _read_operators(self, revision: int) -> VoiceShelf:
         if not revision and not self._store.is_shared:
             return _EMPTY
-        saved = await read_operators_voices(self._store, self._operators.saved)
+        saved = await self._own_voices.of_operator(self._operators.saved)
         shelf = await asyncio.to_thread(self._operators.renewed, saved)
         self._operators = shelf
         # All accounts together have what the operator's leave.
@@ -319,13 +340,7 @@ class Library:
         if known is not None and known.revision == revision and not self._is_due(known):
             return known
         saved, words = await asyncio.gather(
-            read_own_voices(
-                self._store,
-                self._vault,
-                self._ties,
-                account,
-                NONE if known is None else known.shelf.saved,
-            ),
+            self._own_voices.of_account(account, self._clones, NONE if known is None else known.shelf.saved),
             self._saved_words.revisions(account),
         )
         part = await self._with_lexicons(account, words, known)

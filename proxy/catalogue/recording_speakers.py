@@ -9,8 +9,6 @@ from policies import routing
 from policies.plans import Terms
 from policies.routing import Decision, Model, Offer, Rules, decide, is_cloned_for
 from proxy.catalogue.catalogue import Catalogue
-from proxy.engines.gallery.listing import Galleries
-from speech_engine.licences import terms_of
 
 _HELPED = frozenset({"voice_not_available", "unsupported_language"})
 """The refusals of a recording that another model would not make."""
@@ -23,7 +21,7 @@ class RecordingSpeakers:
     def __init__(self, catalogue: Catalogue, terms: Terms | None) -> None:
         self._models = catalogue.list_models(terms)[1]
         self._is_complete = not catalogue.awaits_models
-        self._galleries = catalogue.galleries
+        self._addable = catalogue.addable
         self._is_paid = terms is not None and terms.is_paid
 
     def __repr__(self) -> str:
@@ -40,7 +38,7 @@ class RecordingSpeakers:
         said = f"Nothing on this server can speak a voice of a recording{where}."
         if places := self._places(tag):
             return f"{said} A provider's clone of it can: name {' or '.join(places)} in 'engines'."
-        command = what_helps(self._galleries, tag, is_paid=self._is_paid)
+        command = self._addable.command_for(tag, is_paid=self._is_paid)
         if not command:
             return f"{said} No model is known that the operator could add for it."
         return f"{said} {_OPERATOR} {command}"
@@ -75,17 +73,3 @@ def advice_for(decision: Decision, catalogue: Catalogue, terms: Terms | None) ->
     if found is not None and found.candidates:
         return f"{', '.join(each.model.name for each in found.candidates)} can."
     return speakers.hint(decision.query.language)
-
-
-def what_helps(galleries: Galleries, tag: str | None, *, is_paid: bool) -> str:
-    """Return the command that lets the server speak recordings in this language, or "" if none is known.
-
-    Without a language, it is for the one that most ask for first. The first of a gallery is its best, and one
-    that may speak for money goes before one that may not.
-    """
-    found = galleries.search(language=tag or "en", is_paid=is_paid)
-    able = sorted(
-        (each for each in found if each.entry.speaks_samples),
-        key=lambda each: not terms_of(each.entry.bound_by).paid_use,
-    )
-    return able[0].command if able else ""

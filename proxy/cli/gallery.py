@@ -23,9 +23,9 @@ from proxy.commands.tables import Form, Grid, Line, Part, print_answer
 from proxy.errors import CommandRefused
 
 if TYPE_CHECKING:
-    from proxy.engines.gallery.listing import Galleries, Listed
-    from proxy.engines.model_store.store import ModelStore
     from proxy.engines.registry import Registry
+    from proxy.engines.stored_models import ModelStore
+    from proxy.features.models.listing import Galleries, Listed
 
 
 __all__ = ["models"]
@@ -41,7 +41,7 @@ def models_search(
 ) -> None:
     """Search for models that can be pulled. Nothing is fetched."""
     from proxy.config import config_toml
-    from proxy.engines.model_store.store import ModelStore
+    from proxy.engines.stored_models import ModelStore
 
     store = ModelStore(config_toml.load(config_file).data)
     galleries = _galleries()
@@ -82,8 +82,8 @@ def models_pull(
     """Fetch a model of a gallery, and import it."""
     from proxy.config import config_toml
     from proxy.engines import registry
-    from proxy.engines.gallery.listing import open_galleries
-    from proxy.engines.gallery.pulling import PullOrder, pull
+    from proxy.features.models.listing import open_galleries
+    from proxy.features.models.pulling import PullOrder, pull
 
     config, loaded = config_toml.load(config_file), registry.load()
     listed = open_galleries(loaded).find(name)
@@ -114,7 +114,7 @@ def models_pull(
 
 def _build(loaded: Registry, plugin: str, form: Form) -> str:
     """Build what a plugin runs with, unless it is there. Return why that failed; the model stays."""
-    from proxy.engines.gallery.natural_voices import build_environment
+    from proxy.features.models.natural_voices import build_environment
 
     try:
         with progress_line(form) as shown:
@@ -126,7 +126,7 @@ def _build(loaded: Registry, plugin: str, form: Form) -> str:
 
 def _galleries() -> Galleries:
     from proxy.engines import registry
-    from proxy.engines.gallery.listing import open_galleries
+    from proxy.features.models.listing import open_galleries
 
     return open_galleries(registry.load())
 
@@ -157,7 +157,7 @@ def _accepted(listed: Listed, given: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def _source(source: str) -> str:
-    from proxy.engines.gallery.addresses import UnsafeAddress, parse_address
+    from proxy.features.models.addresses import UnsafeAddress, parse_address
 
     if "://" not in source:
         if source and not Path(source).is_dir():
@@ -170,7 +170,7 @@ def _source(source: str) -> str:
 
 
 def _digests(given: list[str]) -> tuple[str, ...]:
-    from proxy.engines.gallery.digests import is_sha256
+    from proxy.features.models.digests import is_sha256
 
     for digest in given:
         if not is_sha256(digest.lower()):
@@ -195,7 +195,7 @@ def _token(named: str, is_named: bool) -> str:
 
 
 def _found(store: ModelStore, listed: Listed) -> dict[str, Any]:
-    from proxy.engines.gallery.pulling import is_pulled
+    from proxy.features.models.pulling import is_pulled
     from speech_engine.licences import terms_of
 
     entry = listed.entry

@@ -35,7 +35,7 @@ def namers(config: Config, name: str) -> list[str]:
 
 
 def _engines(config: Config, name: str) -> list[str]:
-    from proxy.engines.model_store.store import model_names
+    from proxy.engines.stored_models import model_names
 
     formats = _formats("engine")
     return [
@@ -46,7 +46,7 @@ def _engines(config: Config, name: str) -> list[str]:
 
 
 def _marks(config: Config, name: str) -> list[str]:
-    from proxy.engines.model_store.store import MODEL
+    from proxy.engines.stored_models import MODEL
 
     return [mark for mark, section in config.marks.items() if section.settings.get(MODEL) == name]
 
@@ -67,7 +67,7 @@ def next_steps(config: Config, plugin: str, name: str, licence: str, is_new: boo
 
 def told_before(config: Config, plugin: str, name: str, licence: str) -> Iterator[Line]:
     """Warn of what a model will do to engines that take all there are: its licence counts for all of them."""
-    from proxy.engines.model_store.store import with_models
+    from proxy.engines.stored_models import with_models
     from speech_engine.licences import terms_of
     from speech_engine.model_files import UnusableModel
 
@@ -117,7 +117,7 @@ def _section_to_write(config: Config, plugin: str, name: str, licence: str) -> I
 
 def _licence_warnings(config: Config, engine: str, plugin: str) -> Iterator[Line]:
     """Warn if an engine is silent from its next start: the strictest licence of its models counts for all."""
-    from proxy.engines.model_store.store import strictest_licence, with_models
+    from proxy.engines.stored_models import strictest_licence, with_models
     from speech_engine.licences import terms_of
     from speech_engine.model_files import UnusableModel
 

@@ -23,7 +23,7 @@ from proxy.errors import CommandRefused
 
 if TYPE_CHECKING:
     from proxy.config.sections import Config
-    from proxy.engines.model_store.store import BrokenModel, ModelStore, Progress, StoredModel
+    from proxy.engines.stored_models import BrokenModel, ModelStore, Progress, StoredModel
     from speech_engine.model_files import ModelFormat
 
 models = typer.Typer(help="Models: files that local engines speak with.", no_args_is_help=True)
@@ -58,8 +58,8 @@ def models_import(
 ) -> None:
     """Import a model. Its files are checked, and pickles converted."""
     from proxy.config import config_toml
-    from proxy.engines.model_store.import_order import ImportOrder, read_genders
-    from proxy.engines.model_store.importing import import_model
+    from proxy.features.models.import_order import ImportOrder, read_genders
+    from proxy.features.models.importing import import_model
 
     config = config_toml.load(config_file)
     plugin, format_ = _format(config, engine)
@@ -80,7 +80,7 @@ def models_import(
 def models_list(config_file: ConfigFile = None, form: Printed = None) -> None:
     """List the imported models."""
     from proxy.config import config_toml
-    from proxy.engines.model_store.store import ModelStore
+    from proxy.engines.stored_models import ModelStore
 
     config = config_toml.load(config_file)
     rows = [row_of(config, model) for model in ModelStore(config.data).every()]
@@ -95,7 +95,7 @@ def models_verify(
 ) -> None:
     """Read all files again, and compare them with what was imported."""
     from proxy.config import config_toml
-    from proxy.engines.model_store.store import ModelStore, StoredModel, verify
+    from proxy.engines.stored_models import ModelStore, StoredModel, verify
 
     config = config_toml.load(config_file)
     store = ModelStore(config.data)
@@ -121,7 +121,8 @@ def models_remove(
 ) -> None:
     """Delete a model. One that a running server uses stays."""
     from proxy.config import config_toml
-    from proxy.engines.model_store.store import ModelStore, StoredModel, remove
+    from proxy.engines.stored_models import ModelStore, StoredModel
+    from proxy.features.models.changes import remove
 
     config = config_toml.load(config_file)
     # natural.toml is no one's to write: the command takes the name out of it.
@@ -178,7 +179,8 @@ def _named(store: ModelStore, name: str) -> list[StoredModel | BrokenModel]:
 @contextmanager
 def changing(config: Config, form: Form) -> Iterator[tuple[ModelStore, Progress]]:
     """Be the only one who changes models. What root makes belongs to the data folder's owner in the end."""
-    from proxy.engines.model_store.store import ModelStore, locked
+    from proxy.engines.stored_models import ModelStore
+    from proxy.features.models.changes import locked
     from proxy.processes import runtime
 
     data = Path(config.data)
@@ -206,7 +208,7 @@ def _shown(form: Form) -> Iterator[Progress]:
 
 
 def row_of(config: Config, model: StoredModel | BrokenModel) -> dict[str, Any]:
-    from proxy.engines.model_store.store import BrokenModel
+    from proxy.engines.stored_models import BrokenModel
 
     if isinstance(model, BrokenModel):
         return {"name": model.name, "state": "broken", "fault": model.reason, "folder": str(model.folder)}

@@ -24,9 +24,9 @@ from proxy.errors import CommandRefused
 if TYPE_CHECKING:
     from proxy.config.natural import Layer
     from proxy.config.sections import Config
-    from proxy.engines.gallery.listing import Listed
-    from proxy.engines.gallery.natural_voices import Had
     from proxy.engines.registry import Registry
+    from proxy.features.models.listing import Listed
+    from proxy.features.models.natural_voices import Had
 
 __all__ = ["voices"]
 
@@ -124,8 +124,8 @@ def _begin(config_file: Path | None) -> None:
 
 def _fetch_first(config: Config, config_file: Path | None) -> None:
     from proxy.engines import registry
-    from proxy.engines.gallery import natural_voices
-    from proxy.engines.model_store.store import ModelStore
+    from proxy.engines.stored_models import ModelStore
+    from proxy.features.models import natural_voices
 
     command = _natural_command(config_file)
     try:
@@ -154,9 +154,9 @@ def _fetch_first(config: Config, config_file: Path | None) -> None:
 def _mend(config: Config, kept: Layer, config_file: Path | None) -> None:
     """Have again what the sections of natural.toml need and lost: an upgrade needs new environments."""
     from proxy.engines import registry
-    from proxy.engines.gallery import natural_voices
-    from proxy.engines.gallery.listing import open_galleries
-    from proxy.engines.model_store.store import ModelStore
+    from proxy.engines.stored_models import ModelStore
+    from proxy.features.models import natural_voices
+    from proxy.features.models.listing import open_galleries
 
     loaded = registry.load()
     galleries = open_galleries(loaded)
@@ -208,8 +208,8 @@ def _chosen(config: Config, loaded: Registry, say: Callable[[str], None]) -> lis
 
     An engine that speaks with all imported models would speak with these, too, and be bound by their licence.
     """
-    from proxy.engines.gallery import natural_voices
-    from proxy.engines.gallery.listing import open_galleries
+    from proxy.features.models import natural_voices
+    from proxy.features.models.listing import open_galleries
 
     chosen = []
     for each in natural_voices.chosen(open_galleries(loaded)):
@@ -221,8 +221,9 @@ def _chosen(config: Config, loaded: Registry, say: Callable[[str], None]) -> lis
 
 
 def _have(config: Config, loaded: Registry, listed: Sequence[Listed], form: Form) -> Had:
-    from proxy.engines.gallery import natural_voices
-    from proxy.engines.model_store.store import ModelStore, locked
+    from proxy.engines.stored_models import ModelStore
+    from proxy.features.models import natural_voices
+    from proxy.features.models.changes import locked
 
     store = ModelStore(config.data)
     with progress_line(form) as shown, owned(config):
@@ -233,7 +234,7 @@ def _have(config: Config, loaded: Registry, listed: Sequence[Listed], form: Form
 def _keep(config: Config, had: Had) -> Layer:
     """Write natural.toml with the models that are ready. What it had beside them stays."""
     from proxy.config import config_toml
-    from proxy.engines.gallery import natural_voices
+    from proxy.features.models import natural_voices
 
     remark = "; ".join(f"{name}: {why}" for name, why in had.faults.items())
     with changing_layer(config):

@@ -17,7 +17,7 @@ from proxy.commands.tables import Line
 if TYPE_CHECKING:
     from proxy.config.natural import Layer
     from proxy.config.sections import Config
-    from proxy.engines.gallery.listing import Listed
+    from proxy.features.models.listing import Listed
 
 
 def own_sections(config: Config, plugin: str) -> list[str]:
@@ -35,7 +35,7 @@ def use_model(config: Config, listed: Listed) -> list[Line]:
     Return nothing if it speaks already, or if the operator has sections of that plugin: they decide there.
     """
     from proxy.config import config_toml, natural
-    from proxy.engines.gallery import natural_voices
+    from proxy.features.models import natural_voices
 
     if own_sections(config, listed.plugin) or users(config, listed.name):
         return []
@@ -53,7 +53,7 @@ def use_model(config: Config, listed: Listed) -> list[Line]:
 def forget_model(config: Config, name: str) -> None:
     """Take a model that is gone out of natural.toml. The caller holds the store's lock."""
     from proxy.config import config_toml
-    from proxy.engines.gallery import natural_voices
+    from proxy.features.models import natural_voices
 
     before = read_layer(config)
     layer = natural_voices.without_model(before, name, config_toml.built_in_models())
@@ -64,7 +64,8 @@ def forget_model(config: Config, name: str) -> None:
 @contextmanager
 def changing_layer(config: Config) -> Iterator[None]:
     """Be the only one who reads natural.toml, changes it and writes it. It goes with the models' lock."""
-    from proxy.engines.model_store.store import ModelStore, locked
+    from proxy.engines.stored_models import ModelStore
+    from proxy.features.models.changes import locked
 
     def wait() -> None:
         print("another command changes models; waiting for it", file=sys.stderr, flush=True)  # noqa: T201

@@ -8,7 +8,7 @@ from typing import Any, get_args
 import msgspec
 import pluggy
 
-from proxy.engines.model_store.store import MODEL_PATH, MODEL_PATHS
+from proxy.engines.stored_models import MODEL_PATH, MODEL_PATHS
 from speech_engine import Hosted, Plugin
 from speech_engine.plugin import Kind
 

@@ -13,10 +13,10 @@ from pathlib import Path
 import structlog
 
 from proxy.engines import environments
+from proxy.engines import stored_models as store
 from proxy.engines.engine_suspects import EngineSuspects
 from proxy.engines.environments import EnvironmentRefused
 from proxy.engines.host import Host, Python
-from proxy.engines.model_store import store
 from proxy.engines.registry import HostedEngineSpec
 from speech_engine.host.pipe_messages import HostState
 from speech_engine.model_files import UnusableModel

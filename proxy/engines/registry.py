@@ -23,7 +23,7 @@ from proxy.config.engines import DEFAULT_CREDENTIAL, settings_by_key
 from proxy.config.reader import hint
 from proxy.config.sections import PluginSection
 from proxy.engines.hook_answers import GROUP, Hooks, Manager, judge
-from proxy.engines.model_store.store import StoredModel, strictest_licence, with_model_of_mark, with_models
+from proxy.engines.stored_models import StoredModel, strictest_licence, with_model_of_mark, with_models
 from speech_engine import Context, Engine, Hosted, Plugin
 from speech_engine.model_files import ModelFormat, UnusableModel
 from speech_engine.plugin import Create, Missing, S

@@ -16,16 +16,20 @@ from proxy.features.consents import feature as consents
 from proxy.features.erasure import feature as erasure
 from proxy.features.lexicons import feature as lexicons
 from proxy.features.marks import feature as marks
+from proxy.features.models import feature as models
+from proxy.features.own_voices import feature as own_voices
 from proxy.storage.store import Store
 from proxy.storage.tables import KERNEL_TABLES, Tables
 
 FEATURES: tuple[Feature, ...] = (
     erasure.FEATURE,
     consents.FEATURE,
+    own_voices.FEATURE,
     clones.FEATURE,
     lexicons.FEATURE,
     cache.FEATURE,
     marks.FEATURE,
+    models.FEATURE,
 )
 
 TABLES: Tables = (*(table for feature in FEATURES for table in feature.tables), *KERNEL_TABLES)

@@ -94,8 +94,10 @@ class _Routes(Starlette):
 
 
 def _router(routes: Iterable[Route], counter: RequestCounter | None = None) -> Starlette:
+    # What may end with slashes in it comes last: it would also match whatever goes on after it.
+    in_order = sorted(routes, key=lambda route: route.path.endswith(":path}"))
     app = _Routes(
-        routes=list(routes),
+        routes=in_order,
         exception_handlers={HTTPException: partial(_raise_http_exception, counter)},
     )
     app.router.redirect_slashes = False

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import NamedTuple
 
 import httpx2
 
@@ -14,64 +13,39 @@ from proxy.access.usage_throttle import UsageThrottle
 from proxy.api.admin_resources import record_endpoints
 from proxy.api.admin_tools import AdminTools
 from proxy.catalogue.derived_things import DerivedThings, no_hosts, no_providers
-from proxy.catalogue.erased_voices import ErasedVoices
-from proxy.catalogue.library import Library
-from proxy.catalogue.saved_voices import VoiceTies
 from proxy.config.config_toml import Config
 from proxy.engines import registry
 from proxy.engines.engine_names import names_of_engines
 from proxy.engines.registry import Registry
-from proxy.feature import House, HouseRevision, OpenHouse, open_features
-from proxy.features.all import FEATURES, open_store
+from proxy.feature import HouseRevision, OpenHouse, open_features
+from proxy.features.all import FEATURES, TABLES
 from proxy.http.endpoint import for_admins
 from proxy.http.layers import control_app
-from proxy.kept import open_answers
-from proxy.kept.vault import Vault, open_vault
-from proxy.ledger import Ledger, open_ledger
+from proxy.kernel import Kernel, open_kernel
 from proxy.processes import runtime
-from proxy.storage.store import Store
-from proxy.telemetry.metrics import Metrics
-from proxy.voices.owned_voices import VoiceWork, open_voice_work, wire_voices
-
-
-class _Direct(NamedTuple):
-    """What the handlers need where no engine runs."""
-
-    store: Store
-    ledger: Ledger
-    vault: Vault
-    voice_work: VoiceWork
-    open_house: OpenHouse
 
 
 @asynccontextmanager
 async def direct_transport(config: Config) -> AsyncIterator[httpx2.AsyncBaseTransport]:
     """Give a transport to the handlers. Raise DataHeld if a server has the data folder."""
     with runtime.locked(Path(config.data)):
-        metrics = Metrics()
-        async with (
-            _open(config, metrics) as direct,
-        ):
-            store, vault, house = direct.store, direct.vault, direct.open_house.house
+        async with _open(config) as (kernel, open_house):
+            house = open_house.house
             admin_tools = AdminTools(
-                store,
-                direct.ledger,
-                Callers(store),
+                kernel.store,
+                kernel.ledger,
+                Callers(kernel.store),
                 config,
                 UsageThrottle(),
                 house.purges,
-                vault,
+                kernel.vault,
                 house.erasing,
                 lambda: names_of_engines(registry.load(), config),
             )
-            library = Library(
-                store, vault, VoiceTies(house.grants, house.clones), house.words, config.lexicons
-            )
-            editor = house.editor(library, config)
-            owned = wire_voices(editor, direct.voice_work, house.grants, house.erasing, house.clones)
-            served = direct.open_house.at(HouseRevision(config, admin_tools, library, house.purges, editor))
-            endpoints = [*record_endpoints(admin_tools, owned), *for_admins(served.endpoints)]
-            yield httpx2.ASGITransport(app=control_app(endpoints, metrics))
+            library = house.library(config)
+            served = open_house.at(HouseRevision(config, admin_tools, library, house.clones, house.purges))
+            endpoints = [*record_endpoints(admin_tools), *for_admins(served.endpoints)]
+            yield httpx2.ASGITransport(app=control_app(endpoints, kernel.metrics))
 
 
 async def replay_erasures(config: Config) -> int:
@@ -82,46 +56,20 @@ async def replay_erasures(config: Config) -> int:
     files = [Path(config.data) / each.name for feature in FEATURES for each in feature.backed_up]
     if not any(file.exists() and file.stat().st_size for file in files):
         return 0
-    async with _open(config, Metrics()) as direct:
-        return direct.open_house.house.erasing.replayed
+    async with _open(config) as (_kernel, open_house):
+        return open_house.house.erasing.replayed
 
 
 @asynccontextmanager
-async def _open(config: Config, metrics: Metrics) -> AsyncIterator[_Direct]:
+async def _open(config: Config) -> AsyncIterator[tuple[Kernel, OpenHouse]]:
     """Open the house without engines, and finish the erasures that a killed server has left."""
-    data = Path(config.data)
     async with (
-        open_store(config.storage.url, data) as store,
-        open_ledger(store, metrics) as ledger,
-        open_vault(store, data, config.vault, metrics) as vault,
-        open_answers(store, data, config.server, metrics) as answers,
-        open_voice_work(store, vault, metrics) as voice_work,
-        open_features(
-            House(
-                config=config,
-                registry=_comparers(config),
-                store=store,
-                vault=vault,
-                ledger=ledger,
-                decoder=voice_work.decoder,
-                intake=voice_work.intake,
-                samples=voice_work.samples,
-                engines=None,
-                metrics=metrics,
-                erased=ErasedVoices(),
-                front_end_revision=_no_revision,
-            ),
-            FEATURES,
-        ) as open_house,
+        open_kernel(config, _comparers(config), TABLES) as kernel,
+        open_features(kernel.house(), FEATURES) as open_house,
     ):
-        open_house.reach(DerivedThings((), (answers,), no_hosts, no_providers))
+        open_house.reach(DerivedThings((), (kernel.answers,), no_hosts, no_providers))
         await open_house.catch_up()
-        yield _Direct(store, ledger, vault, voice_work, open_house)
-
-
-def _no_revision(_front_end: str) -> str:
-    """Return no revision: nothing is spoken here."""
-    return ""
+        yield kernel, open_house
 
 
 def _comparers(config: Config) -> Registry:

@@ -36,7 +36,6 @@ from proxy.storage.retention import delete_old_usage
 from proxy.storage.store import StorageFailed, StorageUnreachable
 from proxy.telemetry import logs
 from proxy.telemetry.loop_watch import hold_notes, watch_loop
-from proxy.voices.retention import erase_unused_voices
 from speech_engine.host.confinement import forbid_dumps
 from speech_engine.host.pipe import ParentPipe
 from speech_engine.host.pipe_messages import (
@@ -129,11 +128,6 @@ async def _serve(pipe: ParentPipe, config: Config, http: socket.socket, control:
                 asyncio.create_task(delete_old_usage(worker.store, lambda: worker.usage_days, worker.metrics))
             )
             helping += [asyncio.create_task(task()) for task in worker.tasks_alone]
-            helping.append(
-                asyncio.create_task(
-                    erase_unused_voices(worker.store, lambda: worker.plans, worker.erasing, worker.metrics)
-                )
-            )
         for helper in helping:
             helper.add_done_callback(partial(_helped, worker, public))
         answering = asyncio.create_task(private.serve(sockets=control))

@@ -38,11 +38,6 @@ UPDATE accounts SET plan = :new_plan, agreed = :new_agreed WHERE {_AS_READ} RETU
 _WAS_CLOSED = "EXISTS (SELECT 1 FROM accounts WHERE id = :subject AND closed = :at)"
 BY_PLAN = "SELECT plan, count(*) AS accounts FROM accounts WHERE closed IS NULL GROUP BY plan"
 _CLOSE = f"UPDATE accounts SET closed = coalesce(closed, :closed) WHERE id = :id RETURNING {_COLUMNS}"
-# The other voices are erased, which is more than a row: see proxy/features/erasure/erasure.py.
-_TAKE_AWAY = (
-    "DELETE FROM lexicons WHERE account = :id",
-    "DELETE FROM voices WHERE account = :id AND kind = 'cast'",
-)
 _PLANS_IN_USE = "SELECT DISTINCT plan FROM accounts WHERE closed IS NULL"
 
 
@@ -136,12 +131,13 @@ async def change(
 
 
 async def close(store: Store, account: str, act: Act | None = None) -> Account | None:
-    """Close an account: its keys are dead from now on, and its casts and lexicons are deleted.
+    """Close an account: its keys are dead from now on, and what is only a row of it is deleted.
 
-    Closing twice keeps the first time. Forget its callers afterwards.
+    What is more than a row, such as a voice of a recording, is erased afterwards. Closing twice keeps the
+    first time. Forget its callers afterwards.
     """
     row: Params = {"id": account, "closed": act.at if act else await store.now()}
-    saved = [Statement(sql, {"id": account}) for sql in _TAKE_AWAY]
+    saved = [Statement(sql, {"id": account}) for table in store.tables for sql in table.closed_with]
     rows, *_ = await store.write(
         Statement(_CLOSE, row),
         *audit.insert_statements(act, _WAS_CLOSED),

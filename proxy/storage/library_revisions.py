@@ -18,10 +18,6 @@ _RAISE = """
 INSERT INTO library_revisions (account, number) VALUES (:account, 1)
 ON CONFLICT (account) DO UPDATE SET number = library_revisions.number + 1
 """
-_RAISE_BY_VOICE = """
-INSERT INTO library_revisions (account, number) SELECT coalesce(account, ''), 1 FROM voices WHERE id = :id
-ON CONFLICT (account) DO UPDATE SET number = library_revisions.number + 1
-"""
 
 
 def raise_statement(account: str | None) -> Statement:
@@ -30,11 +26,6 @@ def raise_statement(account: str | None) -> Statement:
     It comes last there: its row is locked until the commit.
     """
     return Statement(_RAISE, {"account": account or OPERATOR})
-
-
-def raise_by_voice_statement(voice: str) -> Statement:
-    """Return the same for a unit that knows the voice alone. It comes before the voice is deleted."""
-    return Statement(_RAISE_BY_VOICE, {"id": voice})
 
 
 async def read(store: Store, accounts: Sequence[str]) -> dict[str, int]:

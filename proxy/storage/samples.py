@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from proxy.storage.rows import columns
-from proxy.storage.store import Row, Statement, Store
+from proxy.storage.store import Row, Store
 
 NOT_MEASURED = "{}"
 
@@ -26,20 +26,9 @@ class SampleRecord(msgspec.Struct, frozen=True, kw_only=True):
 
 
 _COLUMNS = columns(SampleRecord)
-# The voice may have been refused in the same unit.
-_INSERT = f"""
-INSERT INTO samples ({_COLUMNS})
-SELECT :voice, :number, :account, :digest, :tag, CAST(:seconds AS DOUBLE PRECISION), :quality
-WHERE EXISTS (SELECT 1 FROM voices WHERE id = :voice AND account = :account)
-"""
 _OF_ACCOUNT = f"SELECT {_COLUMNS} FROM samples WHERE account = :account ORDER BY voice, number"
 _OF_VOICE = f"SELECT {_COLUMNS} FROM samples WHERE voice = :voice ORDER BY number"
 _QUALITY = "SELECT quality FROM samples WHERE account = :account AND digest = :digest LIMIT 1"
-
-
-def insert_statement(record: SampleRecord) -> Statement:
-    """Write a sample, in one unit of work with its voice."""
-    return Statement(_INSERT, msgspec.structs.asdict(record))
 
 
 async def of_account(store: Store, account: str) -> dict[str, list[SampleRecord]]:

@@ -55,8 +55,9 @@ class Table(NamedTuple):
 
     `recording` is the column with the digest of a recording that it needs. What was deleted in a `personal`
     table must not stay in the database's files. `erased_with` runs in the commit of each tombstone, which has
-    the id of what is erased as `:subject`. Rows of the type that it `settles` are written with the end of a
-    request. A row goes with the usage of the request that its column `request` names.
+    the id of what is erased as `:subject`; `closed_with` in the commit that closes the account `:id`. Rows of
+    the type that it `settles` are written with the end of a request. A row goes with the usage of the request
+    that its column `request` names.
     """
 
     name: str
@@ -69,6 +70,7 @@ class Table(NamedTuple):
     erasable: Erasable | None = None
     erased_with: tuple[str, ...] = ()
     remains: Remains | None = None
+    closed_with: tuple[str, ...] = ()
     settles: type[msgspec.Struct] | None = None
     request: str = ""
 
@@ -87,12 +89,6 @@ def _each_digest(text: object) -> None:
     for digest in digests:
         DiskName(digest)
 
-
-_VOICE = Erasable(
-    "voice_",
-    "SELECT digest FROM samples WHERE voice = :subject",
-    ("DELETE FROM samples WHERE voice = :subject", "DELETE FROM voices WHERE id = :subject"),
-)
 
 KERNEL_TABLES: Tables = (
     *(Table(name) for name in ("schema_version", "entries", "balances", "holds", "usage", "costs")),
@@ -113,14 +109,6 @@ KERNEL_TABLES: Tables = (
         sealed=True,
         personal=True,
         paths=(PathColumn("account", owner_name), PathColumn("digest")),
-    ),
-    Table(
-        "voices",
-        owner="coalesce(account, '')",
-        sealed=True,
-        personal=True,
-        paths=(PathColumn("account", account_name),),
-        erasable=_VOICE,
     ),
     Table(
         "samples",

@@ -11,9 +11,9 @@ import pytest
 
 from proxy.config import natural
 from proxy.engines import registry
-from proxy.engines.gallery import natural_voices
-from proxy.engines.gallery.listing import open_galleries
-from proxy.engines.model_store.store import ModelRefused
+from proxy.engines.stored_models import ModelRefused
+from proxy.features.models import natural_voices
+from proxy.features.models.listing import open_galleries
 from tests.server import Server, running
 
 REPOSITORY = Path(__file__).parents[2]

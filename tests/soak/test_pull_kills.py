@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.proxy.engines.gallery.conftest import hub
-from tests.proxy.engines.gallery.hub import Hub
-from tests.proxy.engines.gallery.puller import POINTS
-from tests.proxy.engines.gallery.test_kills import FEW_POINTS, index
-from tests.proxy.engines.gallery.test_kills import test_a_kill_leaves_nothing_half_there as kill_at
+from tests.features.models.conftest import hub
+from tests.features.models.hub import Hub
+from tests.features.models.puller import POINTS
+from tests.features.models.test_kills import FEW_POINTS, index
+from tests.features.models.test_kills import test_a_kill_leaves_nothing_half_there as kill_at
 
 __all__ = ["hub", "index"]
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import plugins
-from proxy.engines.gallery.entries import GalleryEntry
+from proxy.features.models.entries import GalleryEntry
 
 _OURS = tuple(Path(folder) for folder in plugins.__path__)
 
@@ -32,7 +32,7 @@ def share() -> None:
         setattr(holder, name, cache(getattr(holder, name)))
     clients: Any = importlib.import_module("httpx2._transports.default")
     clients.create_ssl_context = cache(clients.create_ssl_context)
-    listing: Any = importlib.import_module("proxy.engines.gallery.listing")
+    listing: Any = importlib.import_module("proxy.features.models.listing")
     read: Callable[[Path], dict[str, GalleryEntry]]
     read, read_once = listing.read_gallery, cache(listing.read_gallery)
 

@@ -20,7 +20,7 @@ from proxy.diagnosis.config_check import check_config
 from proxy.diagnosis.retirement_check import WHAT as RETIREMENT
 from proxy.diagnosis.retirement_check import retirements
 from proxy.engines import registry
-from proxy.engines.model_store.store import MODEL, ModelStore, StoredModel, model_names, verify
+from proxy.engines.stored_models import MODEL, ModelStore, StoredModel, model_names, verify
 from speech_engine.licences import terms_of
 from speech_engine.model_files import ModelManifest, UnusableModel
 

@@ -9,8 +9,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from proxy.api.admin_tools import ACCOUNT_QUERY, AdminTools
-from proxy.api.admin_voices import find_voice, terms_of
-from proxy.catalogue.library_editor import LibraryEditor
+from proxy.api.named_voice import find_voice, terms_of
+from proxy.catalogue.library import Library
 from proxy.errors import Conflict, InvalidRequest, NotAllowed, NotFound, UpstreamFailed
 from proxy.features.clones import lists as binding_lists
 from proxy.features.clones.comparison import CloneDifferences, clone_again, compare_clones
@@ -90,15 +90,15 @@ class Recloning(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Clones(Resource):
-    def __init__(self, admin_tools: AdminTools, editor: LibraryEditor, orders: CloneOrders) -> None:
+    def __init__(self, admin_tools: AdminTools, library: Library, orders: CloneOrders) -> None:
         self._admin_tools = admin_tools
-        self._editor = editor
+        self._library = library
         self._orders = orders
 
     @answers("GET", "/admin/voices/{id}/clones", ShownClones, queries=(ACCOUNT_QUERY,), failures=(NotFound,))
     async def list_clones(self, request: Request) -> Response:
         """The clones of a voice at providers"""
-        record = await find_voice(self._admin_tools, self._editor, request)
+        record = await find_voice(self._admin_tools, self._library, request)
         listed = await binding_lists.list_bindings(self._admin_tools.store, [record.id])
         return reply(ShownClones(data=[_shown(row) for row in listed.get(record.id, [])]))
 
@@ -114,7 +114,7 @@ class Clones(Resource):
     async def clone_voice(self, request: Request) -> Response:
         """Have a voice cloned by an engine's provider. That may cost money"""
         new = await body(request, NewClone)
-        record = await find_voice(self._admin_tools, self._editor, request)
+        record = await find_voice(self._admin_tools, self._library, request)
         owner = None if record.account is None else await self._admin_tools.account(record.account)
         terms = None if owner is None else terms_of(self._admin_tools, owner)
         places = await self._orders.check_saved(record, [new.engine], terms, credential=new.credential)

@@ -22,7 +22,7 @@ async def _open(house: House) -> AsyncIterator[Opened]:
     async with AsyncExitStack() as stack:
         maker: BindingMaker | None = None
         if house.engines is not None:
-            recordings = CloneRecordings(house.store, house.samples, house.grants)
+            recordings = CloneRecordings(house.store, house.own_voices, house.samples, house.grants)
             opening = open_binding_maker(house.engines, recordings, house.ledger, house.metrics)
             maker = await stack.enter_async_context(opening)
         orders = CloneOrders(house.store, house.grants, maker)
@@ -30,7 +30,7 @@ async def _open(house: House) -> AsyncIterator[Opened]:
         def at(revision: HouseRevision) -> Served:
             if maker is not None and revision.budgets is not None:
                 maker.revise(revision.config, revision.budgets, revision.library.forget)
-            return Served(Clones(revision.admin_tools, revision.editor, orders).endpoints)
+            return Served(Clones(revision.admin_tools, revision.library, orders).endpoints)
 
         is_gone = partial(records.is_gone, house.store) if maker is None else maker.wait_until_gone
         yield Opened(at=at, clones=orders, is_gone=is_gone)

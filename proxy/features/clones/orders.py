@@ -8,6 +8,7 @@ from policies.plans import Terms
 from policies.routing import Binding
 from proxy.catalogue.clones import PARAM, ClonePlace, CloneRights, SavedClone
 from proxy.catalogue.grants import Grants, receivers
+from proxy.catalogue.voice_records import VoiceRecord
 from proxy.errors import Conflict, InvalidRequest
 from proxy.features.clones import lists as binding_lists
 from proxy.features.clones import records as bindings
@@ -18,7 +19,6 @@ from proxy.features.clones.rules import State
 from proxy.storage import samples
 from proxy.storage.audit import Act
 from proxy.storage.store import Statement, Store
-from proxy.storage.voices import VoiceRecord
 from speech_engine import EngineVoice
 
 _OBSTACLES: Mapping[State, str] = {

@@ -8,10 +8,11 @@ from policies.plans import MissingLimits, Plan, Terms, terms
 from proxy.audio.formats import wav_header
 from proxy.catalogue.clones import PARAM, ClonePlace, CloneRights
 from proxy.catalogue.grants import Grants, receivers
+from proxy.catalogue.own_voices import OwnVoices
 from proxy.engines.sample_source import SampleSource
 from proxy.errors import InvalidRequest
 from proxy.features.clones.records import BindingRecord
-from proxy.storage import accounts, samples, voices
+from proxy.storage import accounts, samples
 from proxy.storage.store import Store
 from speech_engine import CloneRequest, CloneSample
 
@@ -34,8 +35,9 @@ class VoiceGone(Exception):
 class CloneRecordings:
     """The recordings of voices, as requests for clones."""
 
-    def __init__(self, store: Store, source: SampleSource, grants: Grants) -> None:
+    def __init__(self, store: Store, voices: OwnVoices, source: SampleSource, grants: Grants) -> None:
         self._store = store
+        self._voices = voices
         self._grants = grants
         self._source = source
 
@@ -53,7 +55,7 @@ class CloneRecordings:
         Raises VoiceGone, SampleUnavailable, and RequestFailed if this place may not have the recording. The
         consent may have changed since the clone was wanted, and the plan too.
         """
-        voice = await voices.get(self._store, record.voice)
+        voice = await self._voices.get(record.voice)
         if voice is None:
             raise VoiceGone
         grant = await self._grants.get(voice.account or "", voice.consent)

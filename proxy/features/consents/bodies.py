@@ -8,12 +8,12 @@ import msgspec
 from msgspec import Meta
 from starlette.requests import Request
 
-from proxy.api.voice_bodies import MOST_SAMPLE_BYTES, form_values
 from proxy.errors import InvalidRequest
 from proxy.features.consents import phrases
 from proxy.features.consents.keeper import NewConsent, OpenedConsent
 from proxy.http.body import AccountName, EngineNames, LanguageTag, Name, body
-from proxy.http.form import read_form
+from proxy.http.form import MOST_FILE_BYTES, read_form
+from proxy.http.form_values import form_values
 from proxy.http.lists import Listing
 from proxy.http.replies import shown_as
 from proxy.speech import speech_request
@@ -113,10 +113,8 @@ async def read_consent(request: Request, type_: type[_Body]) -> tuple[_Body, byt
         recording = None
         new = await body(request, type_)
     else:
-        form = await read_form(
-            request, files={"recording": MOST_SAMPLE_BYTES}, fields=type_.__struct_fields__
-        )
-        new = speech_request.read(type_, form_values(form))
+        form = await read_form(request, files={"recording": MOST_FILE_BYTES}, fields=type_.__struct_fields__)
+        new = speech_request.read(type_, form_values(form, lists=("providers",)))
         recording = form.files["recording"].data if "recording" in form.files else None
     if recording is None and new.statement is None:
         raise InvalidRequest(

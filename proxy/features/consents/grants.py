@@ -6,11 +6,11 @@ from collections.abc import Awaitable, Callable, Mapping
 
 from proxy.audio.recordings.intake import TakenRecording
 from proxy.catalogue.grants import Grant
+from proxy.catalogue.voice_records import Compared
 from proxy.features.consents import records
 from proxy.features.consents.keeper import find_record
 from proxy.features.consents.records import ConsentRecord, record_digest
 from proxy.storage.store import Condition, Store
-from proxy.storage.voices import Compared
 
 Compare = Callable[[TakenRecording, ConsentRecord], Awaitable[Compared | None]]
 

@@ -14,6 +14,7 @@ import structlog
 from policies.sample_quality import SampleQuality
 from proxy.audio.recordings.intake import RecordingIntake, TakenRecording, invalid_audio
 from proxy.catalogue.derived_things import OwnedRecord
+from proxy.catalogue.voice_records import Compared
 from proxy.errors import Conflict, InvalidRequest, NotAllowed, NotFound
 from proxy.features.consents import records as consents
 from proxy.features.consents.comparison import RatedRecording, SpeakerComparison
@@ -22,7 +23,6 @@ from proxy.kept.vault import SealedRecord, Vault, VaultFailed
 from proxy.storage.audit import Act
 from proxy.storage.rows import new_id
 from proxy.storage.store import Store
-from proxy.storage.voices import Compared
 
 MOST_CONSENTS = 1000
 MOST_RECORDED_S = 3600.0

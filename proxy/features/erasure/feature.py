@@ -9,6 +9,7 @@ from pathlib import Path
 
 from proxy.feature import BackedUp, Feature, House, Opened, Served
 from proxy.features.erasure import journal
+from proxy.speech.on_the_way import OnTheWay
 
 
 @asynccontextmanager
@@ -21,7 +22,7 @@ async def _open(house: House) -> AsyncIterator[Opened]:
         house.store, house.vault, data, house.metrics, house.spread, house.erased
     ) as erasure:
         yield Opened(
-            at=lambda _revision: Served(concerns=(concern.opener,)),
+            at=lambda _revision: Served(on_the_way=OnTheWay((concern.opener,))),
             reach=erasure.reach,
             catch_up=erasure.catch_up,
             alone=(partial(erasure.finish_others, house.metrics),),

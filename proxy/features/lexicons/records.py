@@ -33,7 +33,11 @@ _DELETE = "DELETE FROM lexicons WHERE account = :account AND name = :name RETURN
 _IS_THERE = "EXISTS (SELECT 1 FROM lexicons WHERE account = :of AND name = :name)"
 
 
-TABLE = Table("lexicons", key=("account", "name"))
+TABLE = Table(
+    "lexicons",
+    key=("account", "name"),
+    closed_with=("DELETE FROM lexicons WHERE account = :id",),
+)
 
 
 class LexiconStanding(msgspec.Struct, frozen=True, kw_only=True):

@@ -14,9 +14,9 @@ from proxy.audio.steps import SoundFailed
 from proxy.config.sections import PluginSection
 from proxy.engines import environments
 from proxy.engines.environments import EnvironmentRefused
-from proxy.engines.model_store.store import MODEL_PATH, hold
 from proxy.engines.plugin_instances import PluginRequest, open_plugin
 from proxy.engines.registry import EngineConfigError, Registry
+from proxy.engines.stored_models import MODEL_PATH, hold
 from proxy.features.marks.hosted_mark import HostedMark, MarkUnusable
 from proxy.helpers.child import HOST_NICENESS
 from proxy.helpers.helper import Helper, HelperSpec

@@ -12,6 +12,7 @@ from proxy.feature import BackedUp, Feature, House, HouseRevision, Opened, Serve
 from proxy.features.marks import manifest_records, receipt_records
 from proxy.features.marks.files import MARK_KEYS, RECEIPT_KEYS, TEST_CERTIFICATE
 from proxy.kept import key_ring
+from proxy.speech.on_the_way import OnTheWay
 
 _SMALL = 1024 * 1024
 
@@ -53,10 +54,7 @@ async def _open(house: House) -> AsyncIterator[Opened]:
                     *ManifestEndpoint(provenance.manifests).endpoints,
                     *receipts.endpoints,
                 ],
-                concerns=(concern.opener,),
-                treat=marks.treat,
-                check_provenance=marks.check_provenance,
-                ended=(lost.note,),
+                on_the_way=OnTheWay((concern.opener,), marks.treat, marks.check_provenance, (lost.note,)),
             )
 
         yield Opened(at=at)

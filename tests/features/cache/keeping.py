@@ -43,7 +43,7 @@ async def ask(server: Inside, *, secret: str | None = None, **more: object) -> h
 
 
 def cache_of(server: Inside) -> Cache:
-    source = server.worker._resources.open_house.house.source
+    source = server.worker.open_house.house.source
     assert isinstance(source, Cache)
     return source
 

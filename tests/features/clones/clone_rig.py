@@ -31,6 +31,7 @@ from proxy.storage.tombstones import Tombstone, erase
 from proxy.telemetry.metrics import Metrics
 from speech_engine import ModelInfo
 from tests.features.consents.granted import granted
+from tests.features.own_voices.saving import saved
 from tests.proxy.api.inside import Inside
 
 if TYPE_CHECKING:
@@ -191,7 +192,7 @@ async def opened(store: Store, config: Config) -> AsyncIterator[tuple[Engines, B
         open_ledger(store, metrics) as ledger,
         open_engines(registry.load(), config, metrics.engines) as engines,
     ):
-        recordings = CloneRecordings(store, ToneSource(), granted(store))
+        recordings = CloneRecordings(store, saved(store), ToneSource(), granted(store))
         maker = BindingMaker(store, engines, recordings, CloneBills(ledger, CloneMetrics(metrics.registry)))
         maker.revise(config, Budgets(store, config.engines, metrics.engines))
         try:
@@ -243,6 +244,6 @@ def voice_number() -> str:
 
 def maker_of(server: Inside) -> BindingMaker:
     """The maker of clones of a worker."""
-    orders = server.worker._resources.open_house.house.clones
+    orders = server.worker.open_house.house.clones
     assert isinstance(orders, CloneOrders)
     return orders.maker

@@ -32,6 +32,7 @@ from tests.features.clones.clone_rig import (
     voices_at,
 )
 from tests.features.consents.granted import granted
+from tests.features.own_voices.saving import saved
 from tests.speech_engine.host.fakes import read
 
 
@@ -116,7 +117,7 @@ async def test_many_wishes_and_workers_make_one_clone(rig: CloneRig) -> None:
         BindingMaker(
             rig.store,
             rig.engines,
-            CloneRecordings(rig.store, ToneSource(), granted(rig.store)),
+            CloneRecordings(rig.store, saved(rig.store), ToneSource(), granted(rig.store)),
             rig.maker.bills,
         )
         for _ in range(4)

@@ -6,15 +6,17 @@ import asyncio
 
 import pytest
 
+from proxy.catalogue.voice_records import VoiceRecord
 from proxy.features.clones import lists as binding_lists
 from proxy.features.clones import records as bindings
 from proxy.features.clones import uses as clone_uses
 from proxy.features.clones.records import BindingRecord, BindingWish
-from proxy.storage import accounts, tombstones, voices
+from proxy.features.own_voices import records as voices
+from proxy.features.own_voices.records import NewCast
+from proxy.storage import accounts, tombstones
 from proxy.storage.installation import installation_id
 from proxy.storage.store import Store
 from proxy.storage.tombstones import Tombstone
-from proxy.storage.voices import NewCast, VoiceRecord
 
 HOUR_US = 3_600_000_000
 PLACE = ("minimax", "default")

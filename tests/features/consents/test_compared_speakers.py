@@ -77,7 +77,7 @@ async def test_an_operator_may_refuse_other_speakers(tmp_path: Path) -> None:
 async def test_a_consent_that_is_deleted_meanwhile_is_not_found(tmp_path: Path) -> None:
     async with inside(tmp_path, CONFIG, more={("comparer", "exact"): PLUGIN}) as server:
         agreed = await consent(server)
-        decoder = server.worker._resources.voice_work.intake._decoder
+        decoder = server.worker.open_house.house.intake._decoder
         async with decoder.turn(server.account.id):
             # It has found its consent, and waits for its turn.
             making = asyncio.create_task(send(server, {"name": "Ana", "consent": agreed}))

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from proxy.catalogue.saved_voices import read_own_voices
 from proxy.storage.store import Statement
 from tests import speech_clips
 from tests.proxy.api.inside import Inside, envelope, inside
@@ -146,8 +145,8 @@ async def test_a_consent_that_is_gone_names_no_provider(server: Inside) -> None:
     worker = server.worker
     await clone(server)
     await worker.store.write(Statement("DELETE FROM consents"))
-    ties = worker._resources.open_house.house.ties
-    (saved,) = await read_own_voices(worker.store, worker._resources.vault, ties, server.account.id)
+    house = worker.open_house.house
+    (saved,) = await house.own_voices.of_account(server.account.id, house.clones)
     assert saved.voice.providers == ()
 
 

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 
-from proxy.catalogue.saved_voices import read_own_voices
 from proxy.storage import accounts
 from tests import speech_clips
 from tests.features.erasure.erasing import erasure_of
@@ -40,12 +39,11 @@ async def test_a_voice_that_names_a_consent_goes_to_no_provider_and_is_erased(
         account, key, recordings = server.account.id, server.key, await kept(server, "blobs")
     async with inside(tmp_path, left_out="consents", name="bob") as server:
         assert (await server.ask("GET", "/v1/audio/voice_consents", key=key)).status_code == 404
-        resources = server.worker._resources
-        ties = resources.open_house.house.ties
-        (saved,) = await read_own_voices(resources.store, resources.vault, ties, account)
+        house = server.worker.open_house.house
+        (saved,) = await house.own_voices.of_account(account, house.clones)
         assert (saved.voice.id, saved.voice.providers) == (voice["id"], ())
         # The recording of a consent is not taken for left over.
-        await server.worker._resources.vault.tidy()
+        await server.worker.kernel.vault.tidy()
         assert await kept(server, "blobs") == recordings == 2
         await accounts.close(server.worker.store, account)
         await erasure_of(server.worker).erase_account(account)

@@ -8,9 +8,10 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from proxy.app import Worker
+from proxy.catalogue.voice_records import VoiceRecord
 from proxy.features.erasure.erasure import Erasure, Receipt
-from proxy.storage import voices
-from proxy.storage.voices import NewCast, VoiceRecord
+from proxy.features.own_voices import records as voices
+from proxy.features.own_voices.records import NewCast
 from tests.proxy.api.inside import Inside, inside
 from tests.proxy.api.scripted import Scripted
 

@@ -11,16 +11,16 @@ from proxy.catalogue.erasing import Spread
 from proxy.features.erasure.erasure import Erasure
 from speech_engine import EngineUnavailable
 from tests.features.erasure.erasing import add_voice, erase, erasure_of, speaking
+from tests.features.own_voices.test_engines_of_voices import shelf
 from tests.proxy.api.inside import TONE, Inside, inside
 from tests.proxy.api.owning import clone
 from tests.proxy.api.scripted import Scripted, spoken
 from tests.proxy.kept.owned import Owned
-from tests.proxy.voices.test_engines_of_voices import shelf
 
 
 def other_worker(server: Inside, folder: Path, spread: Spread | None = None) -> Erasure:
     """A worker without engines, which gets the deletion."""
-    erasure = Erasure(server.worker.store, server.worker._resources.vault, folder, spread)
+    erasure = Erasure(server.worker.store, server.worker.kernel.vault, folder, spread)
     erasure.things = DerivedThings((), (), no_hosts, no_providers)
     return erasure
 

@@ -145,7 +145,7 @@ async def test_a_step_that_fails_is_done_later(tmp_path: Path) -> None:
 async def test_a_consent_that_a_voice_needs_stays(tmp_path: Path) -> None:
     async with speaking(tmp_path, Scripted(*spoken(0.2))) as server:
         store, erasure = server.worker.store, erasure_of(server.worker)
-        digest = await server.worker._resources.vault.put(server.account.id, b"I consent")
+        digest = await server.worker.kernel.vault.put(server.account.id, b"I consent")
         consent = owned.Owned(await owned.add_consent(store, server.account.id, digest), server.account.id)
         voice = await add_voice(server)
         await store.write(owned.needs(voice.id, consent.id))
@@ -161,7 +161,7 @@ async def test_a_consent_that_a_voice_needs_stays(tmp_path: Path) -> None:
 async def test_a_closed_account_takes_all_with_it(tmp_path: Path) -> None:
     async with speaking(tmp_path, Scripted(*spoken(0.2))) as server:
         store, account = server.worker.store, server.account.id
-        vault = server.worker._resources.vault
+        vault = server.worker.kernel.vault
         digests = [await vault.put(account, bytes([number]) * 1000) for number in range(3)]
         voice = await owned.add_voice(store, account, digests[0], digests[1])
         consent = await owned.add_consent(store, account, digests[2])
@@ -217,7 +217,7 @@ async def test_a_kept_answer_is_not_given_again_once_its_voice_has_a_tombstone(t
         assert await tombstones.erase(server.worker.store, tombstone)
         last = await server.raw_speech(body(record.id), headers=headers)
         assert b"x-voxgate-replayed" not in dict(last[0]["headers"])
-        await server.worker._resources.answers.sweep()
+        await server.worker.kernel.answers.sweep()
         assert answers(tmp_path) == []
 
 

@@ -6,8 +6,8 @@ import asyncio
 import itertools
 from pathlib import Path
 
-from proxy.storage import voices
-from proxy.storage.voices import VoiceRecord
+from proxy.catalogue.voice_records import VoiceRecord
+from proxy.features.own_voices import records as voices
 from tests.features.cache.keeping import cache_of
 from tests.features.erasure import erasing
 from tests.features.erasure.erasing import add_voice, answers, body, erase, speaking

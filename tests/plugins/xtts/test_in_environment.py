@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from plugins.xtts.model_format import MODEL_FORMAT
+from tests.features.models.test_conversion import apart
 from tests.plugins.neural import kept_model, run_cases
-from tests.proxy.engines.model_store.test_conversion import apart
 
 CASES = Path(__file__).parent / "in_environment"
 

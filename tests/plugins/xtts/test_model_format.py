@@ -16,7 +16,7 @@ from plugins.xtts.plugin import XttsSettings, missing
 from speech_engine.model_files import ModelFacts, UnusableModel, check_model
 from speech_engine.model_files.safetensors import header_of
 from tests.checkpoints import Stored, archive
-from tests.proxy.engines.model_store.test_conversion import converted
+from tests.features.models.test_conversion import converted
 
 LAYERS, DIM, CODES, MOST_CODES, MOST_TEXT = 2, 64, 66, 120, 202
 VOCODER, ENCODER = "hifigan_decoder.waveform_decoder.", "hifigan_decoder.speaker_encoder."

@@ -8,8 +8,8 @@ from urllib.parse import unquote
 
 import pytest
 
-from proxy.storage import voices
-from proxy.storage.voices import NewCast
+from proxy.features.own_voices import records as voices
+from proxy.features.own_voices.records import NewCast
 from tests.proxy.api.inside import Inside, envelope, inside
 from tests.proxy.api.scripted import Scripted, spoken
 

@@ -10,26 +10,22 @@ import pytest
 
 from policies.lexicon import EMPTY
 from proxy.catalogue.clones import NoClones
-from proxy.catalogue.grants import NoGrants
 from proxy.catalogue.library import NOTHING, Library
-from proxy.catalogue.saved_voices import VoiceTies
-from proxy.config.secret_sections import VaultSection
 from proxy.errors import InvalidRequest
 from proxy.features.all import open_store
 from proxy.features.lexicons import records as lexicons
 from proxy.features.lexicons.records import AccountWords
-from proxy.kept.vault import Vault
-from proxy.storage import accounts, voices
+from proxy.features.own_voices import records as voices
+from proxy.features.own_voices.records import NewCast
+from proxy.storage import accounts
 from proxy.storage.accounts import Account
 from proxy.storage.store import Statement, StorageFailed
-from proxy.storage.voices import NewCast
+from tests.features.own_voices.saving import saved
 from tests.proxy.storage.watched import WatchedStore
 
 SHARED = {"pt": {"Ana": "shared", "Rui": "shared"}}
 A_LOOK = 1
 """How many queries it takes: the revisions alone, if nothing was saved."""
-
-TIES = VoiceTies(NoGrants(), NoClones())
 
 
 @pytest.fixture
@@ -44,13 +40,8 @@ async def ada(store: WatchedStore) -> Account:
 
 
 @pytest.fixture
-def vault(store: WatchedStore, tmp_path: Path) -> Vault:
-    return Vault(store, VaultSection(), tmp_path)
-
-
-@pytest.fixture
-def library(store: WatchedStore, vault: Vault) -> Library:
-    return Library(store, vault, TIES, AccountWords(store), SHARED, store.monotonic)
+def library(store: WatchedStore) -> Library:
+    return Library(store, saved(store), NoClones(), AccountWords(store), SHARED, store.monotonic)
 
 
 async def add(store: WatchedStore, account: str | None, name: str) -> str:
@@ -183,10 +174,10 @@ async def test_words_are_put_together_again_only_where_one_has_changed(
 
 
 async def test_no_more_is_kept_than_there_is_room_for_and_the_oldest_goes_first(
-    store: WatchedStore, ada: Account, vault: Vault, monkeypatch: pytest.MonkeyPatch
+    store: WatchedStore, ada: Account, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("proxy.catalogue.library._MOST_BYTES", 5500)
-    library = Library(store, vault, TIES, AccountWords(store), {}, store.monotonic)
+    library = Library(store, saved(store), NoClones(), AccountWords(store), {}, store.monotonic)
     await lexicons.put(store, ada.id, "pt", {"Ana": "x" * 3500}, most=9)
     kept = await library.get(ada.id)
     for nobody in ("1", "2"):
@@ -200,7 +191,7 @@ async def test_no_more_is_kept_than_there_is_room_for_and_the_oldest_goes_first(
     assert repr(library).startswith("<Library 1 ")
     # One that is larger than all the room there is is kept all the same.
     monkeypatch.setattr("proxy.catalogue.library._MOST_BYTES", 1)
-    library = Library(store, vault, TIES, AccountWords(store), {}, store.monotonic)
+    library = Library(store, saved(store), NoClones(), AccountWords(store), {}, store.monotonic)
     kept = await library.get(ada.id)
     assert await library.get(ada.id) is kept
 
@@ -271,10 +262,10 @@ async def test_the_own_come_before_very_many_of_the_operators_without_a_copy_of_
 
 
 async def test_an_operator_with_more_than_the_bound_leaves_room_for_accounts(
-    store: WatchedStore, ada: Account, vault: Vault, monkeypatch: pytest.MonkeyPatch
+    store: WatchedStore, ada: Account, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("proxy.catalogue.library._MOST_BYTES", 8000)
-    library = Library(store, vault, TIES, AccountWords(store), {}, store.monotonic)
+    library = Library(store, saved(store), NoClones(), AccountWords(store), {}, store.monotonic)
     for number in range(20):
         await add(store, None, f"stage {number}")
     for account in ("1", "2", "3"):
@@ -299,11 +290,11 @@ async def test_a_voice_that_came_and_went_between_two_looks_costs_one_look(
 
 
 async def test_a_change_without_a_revision_is_seen_in_a_minute_on_a_shared_database(
-    store: WatchedStore, ada: Account, vault: Vault
+    store: WatchedStore, ada: Account
 ) -> None:
     """As a server of a version before revisions makes it, on the database of one that is upgraded already."""
     store.is_shared = True
-    library = Library(store, vault, TIES, AccountWords(store), {}, store.monotonic)
+    library = Library(store, saved(store), NoClones(), AccountWords(store), {}, store.monotonic)
     assert not (await library.get(ada.id)).listed
     await add(store, ada.id, "mine")
     await add(store, None, "stage")
@@ -322,11 +313,9 @@ async def test_a_change_without_a_revision_is_seen_in_a_minute_on_a_shared_datab
     assert not (await library.get(ada.id)).has_lexicons
 
 
-async def test_many_accounts_on_a_shared_database_do_not_wait_for_one_another(
-    store: WatchedStore, vault: Vault
-) -> None:
+async def test_many_accounts_on_a_shared_database_do_not_wait_for_one_another(store: WatchedStore) -> None:
     store.is_shared = True
-    library = Library(store, vault, TIES, AccountWords(store), {}, store.monotonic)
+    library = Library(store, saved(store), NoClones(), AccountWords(store), {}, store.monotonic)
     for number in range(100):
         await library.get(str(number))
     store.seconds, reads = 60.0, store.reads

@@ -6,13 +6,13 @@ import pytest
 
 from policies.routing import RoutingQuery, Rules, Voice, decide
 from proxy.catalogue.catalogue import Catalogue
-from proxy.catalogue.recording_speakers import RecordingSpeakers, advice_for, what_helps
+from proxy.catalogue.recording_speakers import RecordingSpeakers, advice_for
 from proxy.config.config_toml import Config, EngineSection
 from proxy.engines.engine_list import Engines, LiveEngine
-from proxy.engines.gallery.entries import GalleryEntry, GalleryFile
-from proxy.engines.gallery.listing import Galleries, Listed
 from proxy.engines.hosted import HostedEngine
 from proxy.engines.in_process import InProcessEngine
+from proxy.features.models.entries import GalleryEntry, GalleryFile
+from proxy.features.models.listing import Galleries, Listed
 from speech_engine import Language, Sample
 from speech_engine.model_files import ModelFormat
 from tests.proxy.api.scripted import Scripted
@@ -53,7 +53,7 @@ GALLERIES = Galleries(
 def test_the_command_pulls_what_speaks_recordings_of_the_language(
     tag: str | None, is_paid: bool, command: str
 ) -> None:
-    assert what_helps(GALLERIES, tag, is_paid=is_paid) == command
+    assert GALLERIES.command_for(tag, is_paid=is_paid) == command
 
 
 def _engine(tag: str, **more: object) -> Scripted:

@@ -12,11 +12,11 @@ import pytest
 from proxy.diagnosis.doctor import installation
 from tests.checkpoints import install_chirp, safetensors, tiny, write_rest
 from tests.faults.plugin_folders import environ
+from tests.features.models.conftest import hub
+from tests.features.models.hub import Hub, Manner
+from tests.features.models.toys import sha256
 from tests.proxy.cli.test_main import Run, folder, refused, run
 from tests.proxy.diagnosis.doctor.checks import configured, only
-from tests.proxy.engines.gallery.conftest import hub
-from tests.proxy.engines.gallery.hub import Hub, Manner
-from tests.proxy.engines.gallery.toys import sha256
 
 __all__ = ["folder", "hub", "run"]
 

@@ -15,12 +15,13 @@ from proxy.config import config_toml, natural
 from proxy.config.config_toml import Config
 from proxy.diagnosis.doctor import installation
 from proxy.engines import registry
-from proxy.engines.gallery import natural_voices
-from proxy.engines.gallery.listing import open_galleries
-from proxy.engines.model_store.store import ModelStore, locked
+from proxy.engines.stored_models import ModelStore
+from proxy.features.models import natural_voices
+from proxy.features.models.changes import locked
+from proxy.features.models.listing import open_galleries
+from tests.features.models.conftest import hub
 from tests.proxy.cli.test_gallery import gallery, plugins
 from tests.proxy.cli.test_main import Ran, Run, folder, run
-from tests.proxy.engines.gallery.conftest import hub
 from tests.proxy.engines.wheels import only
 from tests.server import TONE
 

@@ -24,7 +24,7 @@ OURS = (
     "proxy.features.marks.manifest_child",
     "proxy.features.marks.search_child",
     "proxy.features.marks.signing_child",
-    "proxy.engines.model_store.conversion_child",
+    "proxy.features.models.conversion_child",
 )
 PLUGINS = {
     "speech_engine.host.comparing": BeginPlugin(

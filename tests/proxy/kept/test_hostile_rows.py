@@ -16,11 +16,11 @@ from proxy.features.cache import records as clips
 from proxy.features.cache.shelf import Shelf
 from proxy.features.erasure.erasure import Erasure, open_erasure
 from proxy.features.erasure.journal import FILE
+from proxy.features.own_voices.retention import erase_unused
 from proxy.kept.vault import Vault
 from proxy.storage.disk_names import UnsafeName
 from proxy.storage.store import Statement, StorageFailed, Store
 from proxy.telemetry.metrics import Metrics
-from proxy.voices.retention import erase_unused
 from tests.proxy.kept.owned import Owned
 
 GOOD = "acc_" + "a" * 24

@@ -8,12 +8,13 @@ import msgspec
 import pytest
 
 from proxy.features.lexicons import records as lexicons
-from proxy.storage import accounts, audit, voices
+from proxy.features.own_voices import records as voices
+from proxy.features.own_voices.records import NewCast
+from proxy.storage import accounts, audit
 from proxy.storage.accounts import Account, Change
 from proxy.storage.audit import Act
 from proxy.storage.rows import NEWEST, Place, new_id
 from proxy.storage.store import AlreadyExists, Statement, Store
-from proxy.storage.voices import NewCast
 from tests.proxy.storage.changes import to_plan
 
 

@@ -1,0 +1,23 @@
+"""Models that an operator could add, as those ask who say what helps: who knows of them is a feature."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+
+class AddableModels(Protocol):
+    """The models of all galleries."""
+
+    def command_for(self, tag: str | None, *, is_paid: bool) -> str:
+        """Return the command that lets the server speak recordings in this language, or "" if none is known.
+
+        Without a language, it is for the one that most ask for first. If `is_paid`, somebody pays for it.
+        """
+        ...
+
+
+class NoAddableModels:
+    """Where nobody knows any."""
+
+    def command_for(self, tag: str | None, *, is_paid: bool) -> str:
+        return ""

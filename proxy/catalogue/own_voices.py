@@ -1,0 +1,98 @@
+"""The voices that accounts and the operator have saved, as libraries have them: who has them is a feature."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple, Protocol
+
+from policies.routing import Voice
+from proxy.catalogue.clones import Cloning, SavedClone
+from proxy.catalogue.voice_records import VoiceRecord
+from proxy.storage.samples import SampleRecord
+
+_VOICE_BYTES = 1500
+"""What a voice takes in all the tables of a library, without its members and recordings."""
+_ITEM_BYTES = 200
+
+
+class VoiceParts(NamedTuple):
+    """What a voice has in other tables. Only `providers` may receive it, if the consent names some.
+
+    `consent` is the digest of the consent's record.
+    """
+
+    samples: Sequence[SampleRecord] = ()
+    providers: tuple[str, ...] | None = None
+    clones: Sequence[SavedClone] = ()
+    consent: str = ""
+
+
+NO_PARTS = VoiceParts()
+
+
+class LibraryVoice(NamedTuple):
+    """A voice of a library. `row` is the record as the database has it, `record` is opened."""
+
+    row: VoiceRecord
+    parts: VoiceParts
+    record: VoiceRecord
+    voice: Voice
+
+    @property
+    def weight(self) -> int:
+        """About how many bytes it takes."""
+        record, parts = self.record, self.parts
+        texts = (record.name, record.description, record.sealed, *record.tags, *record.texts)
+        lists = (record.members, record.mix, record.labels, parts.samples, parts.clones)
+        return _VOICE_BYTES + _ITEM_BYTES * sum(map(len, lists)) + sum(map(len, texts))
+
+
+Known = Mapping[str, LibraryVoice]
+NONE: Known = {}
+
+
+class OwnVoices(Protocol):
+    """The saved voices of all."""
+
+    async def of_account(self, account: str, clones: Cloning, before: Known = NONE) -> Sequence[LibraryVoice]:
+        """Return the voices of an account with their clones, the newest first.
+
+        `before` has those of the last read. A voice that cannot be opened has no texts, and its id for a
+        name.
+        """
+        ...
+
+    async def of_operator(self, before: Known = NONE) -> Sequence[LibraryVoice]:
+        """Return the voices that the operator saved for all accounts, the newest first."""
+        ...
+
+    async def get(self, id_: str) -> VoiceRecord | None:
+        """Return the row of anybody's voice."""
+        ...
+
+    async def find(self, account: str | None, id_or_name: str) -> VoiceRecord | None:
+        """Return a row of the account, or of the operator without one, by its id or its readable name."""
+        ...
+
+    def open(self, record: VoiceRecord) -> VoiceRecord:
+        """Return a voice with its texts, or without them if they cannot be opened."""
+        ...
+
+
+class NoOwnVoices:
+    """Where nobody can save a voice."""
+
+    async def of_account(self, account: str, clones: Cloning, before: Known = NONE) -> Sequence[LibraryVoice]:
+        return ()
+
+    async def of_operator(self, before: Known = NONE) -> Sequence[LibraryVoice]:
+        return ()
+
+    async def get(self, id_: str) -> VoiceRecord | None:
+        return None
+
+    async def find(self, account: str | None, id_or_name: str) -> VoiceRecord | None:
+        return None
+
+    def open(self, record: VoiceRecord) -> VoiceRecord:
+        return record

@@ -1,0 +1,65 @@
+"""A saved voice as its owner made it: what the kernel, and whoever makes or clones voices, know of one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Literal
+
+import msgspec
+
+DAY_US = 86_400_000_000
+
+Kind = Literal["sample", "mix", "cast", "catalogue"]
+
+
+class Compared(msgspec.Struct, frozen=True):
+    """The answer to whether a voice's sample and its consent have one speaker, and the score behind it."""
+
+    answer: str
+    score: float | None = None
+    comparer: str = ""
+
+
+class VoiceRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """A saved voice. It is the operator's when `account` is None.
+
+    If it is sealed, `name` is a digest, and the other texts are empty until the record is opened. `members`
+    are those of a cast, `mix` those of a mix, each with its weight. `used` is the day when it last spoke.
+    `texts` are the words of its samples; no column has them. `request` is a digest of a request with an
+    Idempotency-Key.
+    """
+
+    id: str
+    account: str | None
+    name: str
+    kind: Kind
+    revision: int
+    created: int
+    members: Mapping[str, str]
+    mix: Mapping[str, float] = {}
+    tags: tuple[str, ...] = ()
+    description: str = ""
+    language: str | None = None
+    gender: str | None = None
+    labels: Mapping[str, str] = {}
+    quality: str | None = None
+    consent: str | None = None
+    compared: Compared | None = None
+    used: int | None = None
+    wrapped: str = ""
+    sealed: str = ""
+    request: str = ""
+    texts: tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        return f"<VoiceRecord {self.id}, a {self.kind} of {self.account}>"
+
+    @property
+    def is_sealed(self) -> bool:
+        return bool(self.sealed)
+
+    def ends_at(self, days: int) -> int:
+        """Return when a voice is erased that may be unused for so many days, in microseconds UTC."""
+        # It may have spoken at the end of that day.
+        spoke = 0 if self.used is None else self.used + DAY_US
+        return max(self.created, spoke) + days * DAY_US

@@ -1,1 +1,0 @@
-"""Models that can be had from elsewhere: which there are, and how their files come to the importer."""

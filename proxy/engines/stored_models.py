@@ -1,0 +1,223 @@
+"""The imported models of a server: `data/models/NAME/DIGEST`, with the files and their manifest. They are
+only read here; who brings and removes them is a feature.
+
+A folder appears under its name only when it is whole, and its files never change. `NAME/current` says which
+of several versions is in use. A server holds a shared lock on the folders that its hosts read, so nobody
+removes them.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+import re
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import NamedTuple
+
+import msgspec
+
+from proxy.config.sections import EngineSection, PluginSection
+from proxy.errors import CommandRefused
+from speech_engine.licences import terms_of
+from speech_engine.model_files import ModelFormat, ModelManifest, UnusableModel, read_manifest
+
+FOLDER = "models"
+CURRENT = "current"
+
+MODEL, MODEL_PATH, MODEL_PATHS = "model", "model_path", "model_paths"
+"""The name of an imported model; the setting of a plugin that gets its folder, or the folders of several."""
+
+_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
+_DIGEST = re.compile(r"[0-9a-f]{32}")
+_PIECE = 4 * 1024 * 1024
+
+Progress = Callable[[str, int, int], None]
+"""Called with the name of a file, the bytes that are done, and how many there are."""
+
+
+class ModelRefused(CommandRefused):
+    """A command on a model that cannot be done; the message says why."""
+
+
+class StoredModel(NamedTuple):
+    """One version of an imported model. `is_current`: an engine that names it gets this one."""
+
+    manifest: ModelManifest
+    folder: Path
+    is_current: bool
+
+    def __repr__(self) -> str:
+        return f"<StoredModel {self.manifest.name} {self.manifest.digest}>"
+
+
+class BrokenModel(NamedTuple):
+    """A folder without a manifest that makes sense."""
+
+    name: str
+    folder: Path
+    reason: str
+
+
+class ModelStore:
+    def __init__(self, data: str | Path) -> None:
+        self.folder = Path(data).absolute() / FOLDER
+
+    def __repr__(self) -> str:
+        return f"<ModelStore {self.folder}>"
+
+    def find(self, name: str) -> StoredModel | None:
+        """Return the version of a model that is in use, or None. Raise UnusableModel if it is damaged."""
+        digest = self._current(name)
+        if digest is None:
+            return None
+        folder = self.folder / name / digest
+        manifest = read_manifest(folder)
+        if manifest.digest != digest or manifest.name != name:
+            raise UnusableModel(f"{folder}: its manifest is that of another model")
+        for file in manifest.files:
+            path = folder / file.name
+            if not path.is_file() or path.stat().st_size != file.bytes:
+                raise UnusableModel(f"{path}: it is missing, or has another size; import the model again")
+        return StoredModel(manifest, folder, is_current=True)
+
+    def every(self) -> Iterator[StoredModel | BrokenModel]:
+        """Yield all versions of all models, by name."""
+        for home in sorted(self.folder.glob("*/")):
+            if not _NAME.fullmatch(home.name):
+                continue
+            current = self._current(home.name)
+            for folder in sorted(each for each in home.glob("*/") if _DIGEST.fullmatch(each.name)):
+                try:
+                    yield StoredModel(read_manifest(folder), folder, folder.name == current)
+                except UnusableModel as fault:
+                    yield BrokenModel(home.name, folder, str(fault))
+
+    def home(self, name: str) -> Path:
+        """Return the folder of a model's versions. Raise ModelRefused if the name cannot be one."""
+        if not _NAME.fullmatch(name):
+            raise ModelRefused(
+                f"--name: {name[:80]!r} is no name; use up to 64 small letters, digits, '.', '-' and '_'"
+            )
+        return self.folder / name
+
+    def _current(self, name: str) -> str | None:
+        if not _NAME.fullmatch(name):
+            return None
+        try:
+            digest = (self.folder / name / CURRENT).read_text(encoding="ascii").strip()
+        except (OSError, ValueError):
+            return None
+        return digest if _DIGEST.fullmatch(digest) else None
+
+
+def with_models(
+    section: EngineSection, format_: ModelFormat | None, data: str
+) -> tuple[EngineSection, tuple[StoredModel, ...]]:
+    """Return a section whose settings have the folders of its models, and those models.
+
+    `data` is the server's folder, which has the imported models. Raise UnusableModel with what to mend.
+    """
+    if section.model and format_ is None:
+        raise UnusableModel(f"{section.plugin} takes no imported model; remove the line")
+    models = tuple(_find_for(section.plugin, name, data) for name in model_names(section, format_, data))
+    if format_ is None or not models:
+        return section, ()
+    strictest_licence(models)  # raises, too
+    folders = [str(model.folder) for model in models]
+    chosen = {MODEL_PATHS: folders} if format_.listed_in else {MODEL_PATH: folders[0]}
+    return msgspec.structs.replace(section, settings={**section.settings, **chosen}), models
+
+
+def with_model_of_mark(name: str, section: PluginSection, data: str) -> PluginSection:
+    """Return a mark's section whose settings have the folder of its model. Raise UnusableModel."""
+    settings = dict(section.settings)
+    model = settings.pop(MODEL, None)
+    if model is None:
+        return section
+    if not isinstance(model, str):
+        raise UnusableModel("must be the name of an imported model")
+    settings[MODEL_PATH] = str(_find_for(name, model, data).folder)
+    return msgspec.structs.replace(section, settings=settings)
+
+
+def model_names(section: EngineSection, format_: ModelFormat | None, data: str) -> list[str]:
+    """Return the names of the models that an engine speaks with. A plugin of several takes all of its own."""
+    if section.model or format_ is None or not format_.listed_in:
+        return [section.model] if section.model else []
+    listed = section.settings.get(format_.listed_in)
+    if isinstance(listed, list) and listed:
+        return list(dict.fromkeys(name for name in listed if isinstance(name, str)))
+    stored = (model for model in ModelStore(data).every() if isinstance(model, StoredModel))
+    own = (model for model in stored if model.is_current and model.manifest.engine == section.plugin)
+    return [model.manifest.name for model in own]
+
+
+def strictest_licence(models: Iterable[StoredModel]) -> str:
+    """Return the licence that an engine with these models keeps to, or "" without any. Raise UnusableModel.
+
+    An operator can accept one licence an engine, so two that must be accepted cannot stand together.
+    """
+    by_name = {model.manifest.bound_by.casefold(): model.manifest.bound_by for model in models}
+    binding = [licence for licence in by_name.values() if terms_of(licence).must_accept]
+    if len(binding) > 1:
+        raise UnusableModel(
+            f"its models are under {binding[0]} and {binding[1]}; give each licence an engine of its own"
+        )
+    return next(iter([*binding, *by_name.values()]), "")
+
+
+def _find_for(plugin: str, name: str, data: str) -> StoredModel:
+    model = ModelStore(data).find(name)
+    if model is None:
+        command = f"voxgate models import PATH --engine {plugin} --name {name}"
+        raise UnusableModel(f"no model called {name} has been imported; run: {command} --licence …")
+    if model.manifest.engine != plugin:
+        raise UnusableModel(f"{name} was imported for {model.manifest.engine}, not for {plugin}")
+    return model
+
+
+def verify(model: StoredModel, progress: Progress) -> str:
+    """Read all files of a model again. Return what is wrong with them, or ""."""
+    for file in model.manifest.files:
+        path = model.folder / file.name
+        try:
+            sha256, size = hash_file(path, partial(progress, file.name))
+        except OSError as error:
+            return f"{path}: it cannot be read: {error.strerror}"
+        if (sha256, size) != (file.sha256, file.bytes):
+            return f"{path}: it has changed since the import; import the model again"
+    return ""
+
+
+@contextmanager
+def hold(folder: Path) -> Iterator[None]:
+    """Keep a model's folder from being removed, at most until this process ends. Raise OSError."""
+    with open_folder(folder) as descriptor:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        yield
+
+
+@contextmanager
+def open_folder(folder: Path) -> Iterator[int]:
+    """Give the descriptor of a model's folder. Raise OSError."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def hash_file(path: Path, progress: Callable[[int, int], None]) -> tuple[str, int]:
+    """Return a file's SHA-256, and its size. Raise OSError."""
+    sha256, done = hashlib.sha256(), 0
+    with path.open("rb") as file:
+        size = os.fstat(file.fileno()).st_size
+        while piece := file.read(_PIECE):
+            sha256.update(piece)
+            done += len(piece)
+            progress(done, size)
+    return sha256.hexdigest(), done

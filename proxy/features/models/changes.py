@@ -1,0 +1,74 @@
+"""Changes of the imported models: by one process at a time, and never of what a server speaks with."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from proxy.engines.stored_models import (
+    CURRENT,
+    BrokenModel,
+    ModelRefused,
+    ModelStore,
+    StoredModel,
+    open_folder,
+)
+
+LOCK = ".lock"
+"""No model can have this name."""
+HIDDEN = ".import-"
+"""What a folder is called before it is whole, and before its files are deleted."""
+
+
+def remove(model: StoredModel | BrokenModel, store: ModelStore) -> None:
+    """Delete one version of a model. Raise ModelRefused while a server uses it."""
+    with open_folder(model.folder) as descriptor:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise ModelRefused(
+                f"a running server speaks with {model.folder}; stop the server first"
+            ) from None
+        home = model.folder.parent
+        if isinstance(model, BrokenModel) or model.is_current:
+            _forget_current(home, model.folder.name)
+        # Hidden first: nobody must find a half of a model.
+        hidden = model.folder.rename(store.folder / f"{HIDDEN}removed-{home.name}-{model.folder.name}")
+        shutil.rmtree(hidden)
+    if not any(home.iterdir()):
+        home.rmdir()
+
+
+def _forget_current(home: Path, digest: str) -> None:
+    path = home / CURRENT
+    if path.is_file() and path.read_text(encoding="ascii", errors="replace").strip() == digest:
+        path.unlink()
+
+
+@contextmanager
+def locked(store: ModelStore, wait: Callable[[], None]) -> Iterator[None]:
+    """Be the only one who changes models, and remove what an interrupted one left. Raise ModelRefused.
+
+    `wait` is called if somebody else is at work. A running server does not hold this lock.
+    """
+    try:
+        store.folder.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        store.folder.mkdir(exist_ok=True, mode=0o700)
+        descriptor = os.open(store.folder / LOCK, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+    except OSError as error:
+        raise ModelRefused(f"{store.folder} cannot be written: {error.strerror}") from None
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            wait()
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        for left in store.folder.glob(f"{HIDDEN}*"):
+            shutil.rmtree(left)
+        yield
+    finally:
+        os.close(descriptor)

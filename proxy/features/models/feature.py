@@ -1,0 +1,21 @@
+"""The feature models, as the list of all has it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from proxy.feature import Feature, House, Opened
+
+
+@asynccontextmanager
+async def _open(house: House) -> AsyncIterator[Opened]:
+    if house.engines is None:  # nothing is spoken here, so nobody asks for another model
+        yield Opened()
+        return
+    from proxy.features.models.listing import open_galleries
+
+    yield Opened(addable=open_galleries(house.registry))
+
+
+FEATURE = Feature("models", _open)

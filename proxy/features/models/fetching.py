@@ -1,0 +1,260 @@
+"""One file, fetched over HTTP: it goes on where it was cut, and never beyond what it may be."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from typing import NamedTuple
+
+import httpx2
+
+from proxy.features.models.addresses import Address, UnsafeAddress, parse_address
+from proxy.features.models.digests import Count, has_digest, is_digest
+from proxy.features.models.part_file import PartFile, Told
+
+_MOST_REDIRECTS = 5
+_MOST_TRIES = 5
+_LEAST_BYTES = 16 * 1024
+_REDIRECTS = {301, 302, 303, 307, 308}
+_CONTENT_RANGE = re.compile(r"bytes (\d{1,15})-(\d{1,15})/(\d{1,15})")
+_GATED = {401, 403}
+
+
+class FetchFailed(Exception):
+    """A file that did not come. The message says from where, and why."""
+
+
+class _Cut(Exception):
+    """The answer ended too early, or not at all. The next try goes on."""
+
+
+class _Anew(_Cut):
+    """What came is no beginning of the file. The next try begins anew."""
+
+
+class HubPatience(NamedTuple):
+    """The seconds until a server begins to answer, and in which 16 KiB must come."""
+
+    answer_s: float = 30.0
+    silence_s: float = 30.0
+
+
+class Wanted(NamedTuple):
+    """A file to fetch. A `size` of 0 is not known; then it has at most `most_bytes`.
+
+    Without `digests`, the server of the first address must tell one, if it `trusts_hub`. `token` goes to that
+    server alone.
+    """
+
+    name: str
+    urls: tuple[str, ...]
+    size: int
+    most_bytes: int
+    digests: tuple[str, ...] = ()
+    trusts_hub: bool = True
+    token: str = ""
+
+    def __repr__(self) -> str:
+        return f"<Wanted {self.name}>"  # not the token
+
+
+def fetch(wanted: Wanted, part: PartFile, patience: HubPatience, count: Count) -> None:
+    """Fetch a file into `part`, from the first address that has it. Raise FetchFailed, OSError."""
+    faults = []
+    for url in wanted.urls:
+        try:
+            asyncio.run(_fetch_from(url, wanted, part, patience, count))
+            return
+        except (FetchFailed, UnsafeAddress) as fault:
+            faults.append(str(fault))
+    raise FetchFailed(f"{wanted.name}: {'; '.join(faults)}")
+
+
+async def _fetch_from(url: str, wanted: Wanted, part: PartFile, patience: HubPatience, count: Count) -> None:
+    address = parse_address(url)
+    async with httpx2.AsyncClient(timeout=patience.answer_s) as http:
+        getting = _Getting(http, address, wanted, part, patience, count)
+        before = -1
+        for _ in range(_MOST_TRIES):
+            try:
+                told = await getting.get()
+                break
+            except _Cut as cut:
+                # Whoever sends nothing new is not asked again.
+                now = part.size
+                if now <= before and not isinstance(cut, _Anew):
+                    raise FetchFailed(f"{address.host} {cut}") from None
+                before = now
+        else:
+            raise FetchFailed(f"{address.host} cut it off again and again")
+    _judge(wanted, told, part, address, count)
+
+
+def _judge(wanted: Wanted, told: Told, part: PartFile, address: Address, count: Count) -> None:
+    """Delete the part, and raise FetchFailed, if it is not the file that is wanted."""
+    digests = wanted.digests or ((told.digest,) if told.digest else ())
+    if not digests:
+        part.forget()
+        raise FetchFailed(
+            f"neither the gallery nor {address.host} tells a digest of it; look one up, and add --sha256"
+        )
+    if (wanted.size and part.size != wanted.size) or not has_digest(part.path, digests, count):
+        part.forget()
+        raise FetchFailed(f"what {address.host} sent is not the file: its digest is another")
+
+
+class _Getting:
+    """The requests for one file at one address."""
+
+    def __init__(
+        self,
+        http: httpx2.AsyncClient,
+        address: Address,
+        wanted: Wanted,
+        part: PartFile,
+        patience: HubPatience,
+        count: Count,
+    ) -> None:
+        self._http = http
+        self._address = address
+        self._wanted = wanted
+        self._part = part
+        self._patience = patience
+        self._count = count
+        self._is_hub = wanted.trusts_hub and address.origin == parse_address(wanted.urls[0]).origin
+
+    async def get(self) -> Told:
+        """Ask for what is missing, and write it. Raise FetchFailed, or _Cut if another try may go on."""
+        told = self._part.told()
+        begin = self._part.size if told.url == self._address.url and told.etag else 0
+        if begin and begin == told.size:
+            return told
+        headers = {"Range": f"bytes={begin}-", "If-Range": told.etag} if begin else {}
+        try:
+            async with self._answer(headers) as (answer, digest):
+                told, begin = self._read_head(answer, digest, begin)
+                await self._write(answer, told, begin)
+                return told
+        except TimeoutError:
+            raise _Cut("is silent") from None
+        except (httpx2.RemoteProtocolError, httpx2.ReadError):
+            raise _Cut("broke off") from None
+        except httpx2.HTTPError as error:
+            raise _Cut(f"does not answer ({type(error).__name__})") from None
+
+    @asynccontextmanager
+    async def _answer(self, headers: Mapping[str, str]) -> AsyncIterator[tuple[httpx2.Response, str]]:
+        """Give the answer behind all redirects, and the digest that the hub told on the way."""
+        address, digest = self._address, ""
+        for _ in range(_MOST_REDIRECTS + 1):
+            asked = {**headers, "Accept-Encoding": "identity"}
+            if self._wanted.token and self._is_hub and address.origin == self._address.origin:
+                asked["Authorization"] = f"Bearer {self._wanted.token}"
+            request = self._http.build_request("GET", address.url, headers=asked)
+            async with asyncio.timeout(self._patience.answer_s):
+                answer = await self._http.send(request, stream=True)
+            try:
+                if self._is_hub and address.origin == self._address.origin:
+                    digest = digest or _told_digest(answer)
+                if answer.status_code not in _REDIRECTS:
+                    yield answer, digest
+                    return
+                url = str(httpx2.URL(address.url).join(answer.headers.get("Location", "")))
+                address = parse_address(url, came_from=address)
+            except httpx2.InvalidURL:
+                raise FetchFailed(f"{address.host} leads to what is no address") from None
+            finally:
+                await answer.aclose()
+        raise FetchFailed(f"{self._address.host} leads in a circle")
+
+    def _read_head(self, answer: httpx2.Response, digest: str, begin: int) -> tuple[Told, int]:
+        """Return what an answer tells, and where in the file its first byte belongs."""
+        status, host = answer.status_code, self._address.host
+        if status == 206 and begin:
+            found = _CONTENT_RANGE.fullmatch(answer.headers.get("Content-Range", ""))
+            size = int(found[3]) if found else 0
+            known = self._part.told()
+            digest = digest or known.digest
+            if (
+                not found
+                or int(found[1]) != begin
+                or int(found[2]) != size - 1
+                or size != (known.size or size)
+            ):
+                self._part.forget()
+                raise _Anew("goes on at another place than it was asked to")
+        elif status == 200:
+            begin, size = 0, _number(answer.headers.get("Content-Length", ""))
+        elif status == 416 and begin:
+            self._part.forget()
+            raise _Anew("does not go on where it was cut")
+        else:
+            raise FetchFailed(_refusal(status, host, answer, has_token=bool(self._wanted.token)))
+        if answer.headers.get("Content-Encoding", "identity") != "identity":
+            raise FetchFailed(f"{host} sends it packed, which was not asked for")
+        most = self._wanted.size or self._wanted.most_bytes
+        if size > most or (size and self._wanted.size and size != self._wanted.size):
+            self._part.forget()
+            raise FetchFailed(f"{host} has {size:,} bytes of it, and not {most:,}")
+        etag = answer.headers.get("ETag", "")
+        strong = etag if etag.startswith('"') else ""
+        return Told(self._address.url, strong, size, digest), begin
+
+    async def _write(self, answer: httpx2.Response, told: Told, begin: int) -> None:
+        most = told.size or self._wanted.size or self._wanted.most_bytes
+        with self._part.open(begin, told) as file:
+            done = begin
+            async for piece in self._pieces(answer):
+                done += len(piece)
+                if done > most:
+                    break
+                file.write(piece)
+                self._count(done, told.size)
+        if done > most:
+            self._part.forget()
+            raise FetchFailed(f"{self._address.host} sends more than the {most:,} bytes of it")
+        if done < told.size:
+            raise _Cut(f"ended after {done:,} of {told.size:,} bytes")
+
+    async def _pieces(self, answer: httpx2.Response) -> AsyncIterator[bytes]:
+        """Yield what comes. Raise TimeoutError if it is too slow to end some day."""
+        pieces = answer.aiter_raw()
+        come = 0
+        deadline = asyncio.get_running_loop().time() + self._patience.silence_s
+        while True:
+            async with asyncio.timeout_at(deadline):
+                piece = await anext(pieces, b"")
+            if not piece:
+                return
+            come += len(piece)
+            if come >= _LEAST_BYTES:
+                come, deadline = 0, asyncio.get_running_loop().time() + self._patience.silence_s
+            yield piece
+
+
+def _refusal(status: int, host: str, answer: httpx2.Response, has_token: bool) -> str:
+    if status in _GATED and not has_token:
+        return f"{host} gives it only to those with a token ({status})"
+    if status in _GATED:
+        return f"{host} refuses the token ({status}): accept the model's terms there first"
+    if status == 404:
+        return f"{host} has no such file (404)"
+    if status == 429:
+        wait = _number(answer.headers.get("Retry-After", ""))
+        return f"{host} has had too many requests (429); try again {f'in {wait} s' if wait else 'later'}"
+    return f"{host} answered {status}"
+
+
+def _told_digest(answer: httpx2.Response) -> str:
+    """Return the digest that a hub tells in a header, or ""."""
+    for header in ("X-Linked-ETag", "ETag"):
+        text = answer.headers.get(header, "").removeprefix("W/").strip('"')
+        if is_digest(text):
+            return str(text)
+    return ""
+
+
+def _number(text: str) -> int:
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 16 else 0

@@ -1,0 +1,100 @@
+"""What an operator asks for when a model is imported, and what is refused before anything is copied."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from types import MappingProxyType
+from typing import NamedTuple
+
+from proxy.engines.stored_models import BrokenModel, ModelRefused, ModelStore
+from speech_engine.licences import bound_by
+
+_LICENCE = re.compile(r"[^\W_][\w .,()+/-]{0,99}")
+_MOST_ATTRIBUTION = 400
+_LANGUAGE = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8}){0,3}")
+
+GENDERS = ("male", "female")
+
+
+class ImportOrder(NamedTuple):
+    """Where the files are, and what the model is to be. If it `changes_licence`, another one than before is
+    meant. A model whose format knows no languages speaks those that are chosen, or else `told_languages`."""
+
+    source: Path
+    engine: str
+    name: str
+    licence: str
+    languages: tuple[str, ...] = ()
+    changes_licence: bool = False
+    basis: str = ""
+    attribution: str = ""
+    genders: Mapping[str, str] = MappingProxyType({})
+    told_languages: tuple[str, ...] = ()
+
+    @property
+    def bound_by(self) -> str:
+        """The licence that counts."""
+        return bound_by(self.licence, self.basis)
+
+
+def judge_names(order: ImportOrder) -> None:
+    """Raise ModelRefused for a licence or a language that is no name of one."""
+    if not _LICENCE.fullmatch(order.licence):
+        raise ModelRefused(f"--licence: {order.licence[:80]!r} is no name of a licence, such as CPML")
+    if order.basis and not _LICENCE.fullmatch(order.basis):
+        raise ModelRefused(f"--basis: {order.basis[:80]!r} is no name of a licence, such as CC-BY-NC-4.0")
+    if len(order.attribution) > _MOST_ATTRIBUTION or not order.attribution.isprintable():
+        raise ModelRefused(f"--attribution: at most {_MOST_ATTRIBUTION} letters, in one line")
+    for language in order.languages:
+        if not _LANGUAGE.fullmatch(language):
+            raise ModelRefused(f"--language: {language[:40]!r} is no language tag, such as th or pt-BR")
+
+
+def read_genders(told: Iterable[str]) -> dict[str, str]:
+    """Return the genders of `male` for the only speaker, or `ana=female`. Raise ModelRefused."""
+    genders: dict[str, str] = {}
+    for each in told:
+        speaker, _, gender = each.rpartition("=")
+        if gender not in GENDERS:
+            raise ModelRefused(f"--gender: {gender[:40]!r} must be {' or '.join(GENDERS)}")
+        genders[speaker] = gender
+    return genders
+
+
+def judge_licence(store: ModelStore, order: ImportOrder, digest: str = "") -> None:
+    """Raise ModelRefused for another licence than that of the name's current model, or of the same files.
+
+    A slip would allow what is forbidden: the licence decides whether a model may speak for money.
+    """
+    for model in store.every():
+        if isinstance(model, BrokenModel) or order.changes_licence or model.manifest.name != order.name:
+            continue
+        licence = model.manifest.bound_by
+        is_same = licence.casefold() == order.bound_by.casefold()
+        if not is_same and (model.is_current or model.manifest.digest == digest):
+            raise ModelRefused(
+                f"--licence: {order.name} is under {licence} so far; "
+                f"add --change-licence if {order.bound_by} is right"
+            )
+
+
+def chosen_languages(order: ImportOrder, known: tuple[str, ...]) -> tuple[str, ...]:
+    """Return those of a model's languages that the order names, or all. Raise ModelRefused for another one.
+
+    A model whose format knows no languages speaks those of the order.
+    """
+    if not known or not order.languages:
+        return known or order.languages or order.told_languages
+    wanted = {_found(language, known) for language in order.languages}
+    return tuple(each for each in known if each in wanted)
+
+
+def _found(language: str, known: tuple[str, ...]) -> str:
+    wanted = language.casefold()
+    for each in known:
+        tag = each.casefold()
+        if tag == wanted or tag == wanted.partition("-")[0] or tag.partition("-")[0] == wanted:
+            return each
+    raise ModelRefused(f"--language: this model does not speak {language}; it speaks {', '.join(known)}")

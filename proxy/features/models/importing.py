@@ -1,0 +1,274 @@
+"""The import of a model: find its files, convert and check them in a hidden folder, then give it its name.
+
+Whoever kills it leaves only a hidden folder, which the next import deletes. What is stored is a copy, on disk
+before it has a name. So nothing that happens to the source later matters.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+import glob
+import os
+import shutil
+import stat
+import tempfile
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from typing import BinaryIO, NamedTuple
+
+import msgspec
+
+from proxy.engines.stored_models import CURRENT, ModelRefused, ModelStore, Progress, hash_file
+from proxy.features.models.changes import HIDDEN
+from proxy.features.models.conversion import convert_apart
+from proxy.features.models.import_order import ImportOrder, chosen_languages, judge_licence, judge_names
+from speech_engine.model_files import (
+    FolderContents,
+    ModelFacts,
+    ModelFile,
+    ModelFileEntry,
+    ModelFormat,
+    ModelManifest,
+    UnusableModel,
+    check_model,
+)
+from speech_engine.model_files.contents import MOST_TEXT_BYTES
+from speech_engine.model_files.manifest import MANIFEST, digest_of
+from speech_engine.model_files.sentencepiece import tokenizer_json
+
+_SPARE_BYTES = 64 * 1024 * 1024
+_PIECE = 4 * 1024 * 1024
+_GB = 1024**3
+
+CONVERTED = ("tensors", "tokenizer")
+"""The kinds of files that are stored in another form than they came in."""
+
+
+class Imported(NamedTuple):
+    """The model. `is_new` is false if exactly these files were there already."""
+
+    manifest: ModelManifest
+    folder: Path
+    is_new: bool
+    lacks: tuple[str, ...]
+
+
+def import_model(store: ModelStore, format_: ModelFormat, order: ImportOrder, progress: Progress) -> Imported:
+    """Import a model. The caller holds the store's lock. Raise ModelRefused with what is wrong."""
+    home = store.home(order.name)
+    judge_names(order)
+    judge_licence(store, order)
+    sources = _sources(order.source, format_)
+    _judge_room(store, sources)
+    making = Path(tempfile.mkdtemp(prefix=HIDDEN, dir=store.folder))
+    try:
+        lacks = _copy_all(sources, making, progress)
+        try:
+            facts = check_model(format_, making)
+        except UnusableModel as fault:
+            raise ModelRefused(f"{order.source}: {fault}") from None
+        manifest = _manifest(order, format_, facts, making, progress)
+        judge_licence(store, order, manifest.digest)
+        (making / MANIFEST).write_bytes(msgspec.json.format(msgspec.json.encode(manifest)))
+        is_new = _place(making, home, manifest.digest)
+    except OSError as error:
+        raise ModelRefused(f"the import failed: {error.filename or store.folder}: {error.strerror}") from None
+    finally:
+        shutil.rmtree(making, ignore_errors=True)
+    return Imported(manifest, home / manifest.digest, is_new, lacks)
+
+
+class _Source(NamedTuple):
+    file: ModelFile
+    path: Path
+
+
+def _sources(path: Path, format_: ModelFormat) -> list[_Source]:
+    """Return the files that a path means: a folder with all of them, or the first one beside the others."""
+    if path.is_dir():
+        folder, named = path, None
+    else:
+        folder, named = path.parent, path
+    try:
+        names = sorted(os.listdir(folder))
+    except OSError as error:
+        raise ModelRefused(f"{folder}: {error.strerror}") from None
+    if named is not None and named.name not in names:
+        raise ModelRefused(f"{path}: there is no such file or folder")
+    found: list[_Source] = []
+    for number, file in enumerate(format_.files):
+        main = found[0].path.name if found else ""
+        name = named.name if named is not None and number == 0 else choose_file(folder, names, file, main)
+        if name is not None:
+            found.append(_Source(file, folder / name))
+    return found
+
+
+def choose_file(folder: Path, names: list[str], file: ModelFile, main: str) -> str | None:
+    """Return which of a folder's names a file of a format has, or None. `main` is the first file's.
+
+    Raise ModelRefused.
+    """
+    patterns = [pattern.replace("{main}", glob.escape(main)) for pattern in file.patterns]
+    for pattern in patterns:
+        fitting = fnmatch.filter(names, pattern)
+        if len(fitting) > 1:
+            raise ModelRefused(
+                f"{folder}: {', '.join(fitting[:5])} could all be its {file.role}; name the file itself"
+            )
+        if fitting:
+            return fitting[0]
+    if file.is_optional:
+        return None
+    raise ModelRefused(f"{folder}: its {file.role} is missing; it is called {' or '.join(patterns)}")
+
+
+def _judge_room(store: ModelStore, sources: list[_Source]) -> None:
+    needed = sum(source.path.stat().st_size for source in sources if source.path.is_file()) + _SPARE_BYTES
+    free = shutil.disk_usage(store.folder).free
+    if needed > free:
+        raise ModelRefused(
+            f"{store.folder}: the model needs {needed / _GB:.1f} GB, and {free / _GB:.1f} GB are free"
+        )
+
+
+def _copy_all(sources: list[_Source], making: Path, progress: Progress) -> tuple[str, ...]:
+    """Copy or convert every file. Return what the machine could not take from the process that converts."""
+    lacks: dict[str, None] = {}
+    for file, path in sources:
+        try:
+            with _opened(path) as source, _created(making / file.name) as target:
+                if file.kind == "tensors":
+                    size = os.fstat(source.fileno()).st_size
+                    if size > file.most_bytes:
+                        raise UnusableModel(f"it has {size:,} bytes; {file.most_bytes:,} are allowed")
+                    found = convert_apart(source, target, file, partial(progress, file.name))
+                    lacks.update(dict.fromkeys(found))
+                elif file.kind == "tokenizer":
+                    target.write(_tokenizer(source))
+                else:
+                    _copy(source, target, file)
+        except UnusableModel as fault:
+            raise ModelRefused(f"{path}: {fault}") from None
+    return tuple(lacks)
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[BinaryIO]:
+    """Open a plain file, or one behind a link, as caches of models have them. Raise UnusableModel."""
+    try:
+        # Else the open of a pipe would wait for somebody who writes.
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    except OSError as error:
+        raise UnusableModel(f"it cannot be read: {error.strerror}") from None
+    with os.fdopen(descriptor, "rb") as file:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise UnusableModel("it is not a plain file")
+        yield file
+
+
+@contextmanager
+def _created(path: Path) -> Iterator[BinaryIO]:
+    """Create a file, and have it on disk in the end."""
+    with os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+        yield file
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _copy(source: BinaryIO, target: BinaryIO, file: ModelFile) -> None:
+    most = file.most_bytes if file.kind in ("onnx", "npz", "bytes") else min(file.most_bytes, MOST_TEXT_BYTES)
+    done = 0
+    while piece := source.read(_PIECE):
+        done += len(piece)
+        if done > most:
+            raise UnusableModel(f"it has more than {most:,} bytes")
+        target.write(piece)
+
+
+def _tokenizer(source: BinaryIO) -> bytes:
+    data = source.read(MOST_TEXT_BYTES + 1)
+    if len(data) > MOST_TEXT_BYTES:
+        raise UnusableModel(f"it has more than {MOST_TEXT_BYTES:,} bytes")
+    # No message of protobuf's begins like an object of JSON: it would be one with groups.
+    return data if data.lstrip()[:1] == b"{" else tokenizer_json(memoryview(data))
+
+
+def _manifest(
+    order: ImportOrder, format_: ModelFormat, facts: ModelFacts, making: Path, progress: Progress
+) -> ModelManifest:
+    entries = []
+    contents = FolderContents(format_.files, making)
+    numbers: Counter[str] = Counter()
+    weights = 0
+    for file in format_.files:
+        if not contents.has(file.role):
+            continue
+        name = file.name
+        sha256, size = hash_file(making / name, partial(progress, f"{name}, checked"))
+        entries.append(ModelFileEntry(name=name, role=file.role, bytes=size, sha256=sha256))
+        if file.kind in ("tensors", "onnx", "npz"):
+            for info in contents.tensors(file.role).values():
+                numbers[info.dtype] += info.numbers
+        if file.kind in ("tensors", "onnx", "npz", "bytes"):
+            weights += size
+    return ModelManifest(
+        name=order.name,
+        engine=order.engine,
+        digest=digest_of(order.engine, entries),
+        files=tuple(entries),
+        licence=order.licence,
+        basis=order.basis,
+        attribution=order.attribution,
+        genders=dict(order.genders),
+        languages=chosen_languages(order, facts.languages),
+        imported_at=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        parameters=sum(numbers.values()),
+        dtype=max(numbers, key=lambda dtype: numbers[dtype], default=""),
+        memory_gb=round(weights / _GB + facts.extra_gb, 2),
+    )
+
+
+def _place(making: Path, home: Path, digest: str) -> bool:
+    """Give a whole folder its name, and make it the current one. Return whether it is new.
+
+    If the same files are there already, each is replaced by its equal: that mends a damaged one, and no host
+    that reads them loses anything.
+    """
+    _sync(making)
+    home.mkdir(exist_ok=True, mode=0o700)
+    folder = home / digest
+    is_new = not folder.exists()
+    if is_new:
+        making.rename(folder)
+    else:
+        for path in making.iterdir():
+            path.replace(folder / path.name)
+        _sync(folder)
+    current = home / f".{CURRENT}"
+    with _created_anew(current) as file:
+        file.write(f"{digest}\n".encode())
+    _sync(home)
+    current.replace(home / CURRENT)
+    _sync(home)
+    _sync(home.parent)
+    return is_new
+
+
+@contextmanager
+def _created_anew(path: Path) -> Iterator[BinaryIO]:
+    path.unlink(missing_ok=True)
+    with _created(path) as file:
+        yield file
+
+
+def _sync(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

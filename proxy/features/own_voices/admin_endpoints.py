@@ -1,0 +1,296 @@
+"""/admin/voices: the saved voices of accounts, and those that the operator saved for all accounts."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import UNSET, Meta, UnsetType
+from starlette.requests import Request
+from starlette.responses import Response
+
+from proxy.api.admin_tools import ACCOUNT_QUERY, AdminTools, check_open
+from proxy.api.named_voice import find_voice, terms_of
+from proxy.api.voice_entries import MixPart, VoiceQuality
+from proxy.catalogue.voice_records import Kind, VoiceRecord
+from proxy.engines.engine_names import who_knows
+from proxy.errors import Conflict, InvalidRequest, NoPlace, NotFound, UpstreamFailed
+from proxy.features.own_voices import records
+from proxy.features.own_voices.bodies import (
+    FORM_FIELDS,
+    DeletedVoice,
+    NewVoice,
+    VoiceForm,
+    check_type,
+    read_values,
+    sample_voice,
+)
+from proxy.features.own_voices.editor import LibraryEditor
+from proxy.features.own_voices.export import VoiceExport
+from proxy.features.own_voices.maker import NewBound, VoiceMaker
+from proxy.features.own_voices.zip_reply import ZipReply
+from proxy.http.body import BODY_FAILURES, AccountName, Name, body
+from proxy.http.endpoint import Endpoint, json
+from proxy.http.form import MOST_FILE_BYTES, read_form
+from proxy.http.lists import PAGE, iso, iso_or_none, page
+from proxy.http.replies import encode_json, reply
+from proxy.speech import speech_request
+from proxy.storage import audit, samples
+from proxy.storage.accounts import Account
+from proxy.storage.rows import new_id
+
+_Bindings = Annotated[
+    dict[str, Name], Meta(min_length=1, max_length=16, description='an object such as {"elevenlabs": "ID"}')
+]
+
+
+class NewSavedVoice(NewVoice, frozen=True, kw_only=True):
+    """A cast or a mix to be saved for one account. Without `account` it is for everybody.
+
+    `bindings` are engines with the id of a voice there: they give it a name, for everybody."""
+
+    account: AccountName | None = None
+    bindings: _Bindings | None = None
+
+    @property
+    def bound(self) -> NewBound:
+        assert self.bindings is not None
+        return NewBound(
+            name=self.name,
+            bindings=self.bindings,
+            description=self.description,
+            tags=self.tags,
+            labels=self.labels,
+            language=self.language,
+            gender=self.gender,
+        )
+
+    def check(self) -> None:
+        """Raise InvalidRequest unless it is one of a cast, a mix and bindings."""
+        if self.bindings is None:
+            super().check()
+        elif self.cast is not None or self.mix is not None:
+            raise InvalidRequest("Send 'bindings', or a cast, or a mix: one of them.", param="bindings")
+        elif self.account is not None:
+            raise InvalidRequest(
+                "'bindings' name a voice for everybody; leave 'account' out.", param="account"
+            )
+        else:
+            check_type(self.type, ("catalogue",))
+
+
+class SavedVoiceForm(VoiceForm, frozen=True, kw_only=True):
+    """A voice of a recording, to be made for one account. Its plan says whether that needs a consent."""
+
+    account: AccountName
+
+
+class SavedVoice(msgspec.Struct, frozen=True, kw_only=True):
+    """A saved voice. `account` is null if it is everybody's. `cast` has who speaks with which voice, and
+    `bindings` the ids at engines. The name is empty if no master key opens it. `reasons` say what a better
+    recording needs, if one was just taken, or what nobody could try."""
+
+    id: str
+    account: str | None
+    name: str
+    type: Kind
+    created: str
+    cast: dict[str, str]
+    mix: list[MixPart]
+    tags: tuple[str, ...]
+    description: str
+    language: str | None
+    gender: str | None
+    quality: str | None
+    consent: str | None
+    used: str | None
+    bindings: dict[str, str]
+    reasons: list[str] | UnsetType = UNSET
+
+
+class ConfiguredVoice(msgspec.Struct, frozen=True, kw_only=True):
+    """A voice of the configuration: its engines, or the members of its cast with their voices."""
+
+    name: str
+    language: str | None
+    gender: str | None
+    engines: list[str]
+    cast: dict[str, str]
+
+
+class SavedVoiceList(msgspec.Struct, frozen=True, kw_only=True):
+    """Saved voices, the newest first. `configured` has the voices of the configuration."""
+
+    object: Literal["list"] = "list"
+    data: list[SavedVoice]
+    configured: list[ConfiguredVoice]
+    has_more: bool
+    last_id: str | None
+
+
+class AdminVoices:
+    def __init__(
+        self, admin_tools: AdminTools, editor: LibraryEditor, maker: VoiceMaker, export: VoiceExport
+    ) -> None:
+        self._admin_tools = admin_tools
+        self._editor = editor
+        self._maker = maker
+        self._export = export
+
+    async def list_(self, request: Request) -> Response:
+        account = await self._admin_tools.query_account(request)
+        store = self._admin_tools.store
+        listed = await page(
+            request,
+            lambda id_: records.place_of(store, id_),
+            lambda place, limit: records.page(store, account, place, limit),
+        )
+        whole = SavedVoiceList(
+            data=[_shown(self._editor.open(record)) for record in listed.rows],
+            configured=self._configured(),
+            has_more=listed.has_more,
+            last_id=listed.last_id,
+        )
+        return reply(whole)
+
+    async def create(self, request: Request) -> Response:
+        if request.headers.get("content-type", "").lower().startswith("multipart/"):
+            return await self._make(request)
+        new = await body(request, NewSavedVoice)
+        new.check()
+        account = None if new.account is None else (await self._open_account(new.account)).id
+        # What names a person is in no audit row: the voice may be erased, and the audit stays.
+        told = {"cast": new.cast, "bindings": new.bindings}
+        members = {key: value for key, value in told.items() if value is not None}
+        details = {"name": new.name, **members} if members else {}
+        act = await self._admin_tools.audit_row(
+            request, "voice.created", new_id("voice"), account or "", **details
+        )
+        if new.bindings is not None:
+            record, unsure = await self._maker.bind(new.bound, act)
+            return reply(msgspec.structs.replace(_shown(record), reasons=unsure), 201)
+        if new.cast is not None:
+            record = await self._editor.add_cast(account, new.saved, act=act)
+        else:
+            record = await self._maker.mix(account, new.mixed, act=act)
+        return reply(_shown(record), 201)
+
+    async def _make(self, request: Request) -> Response:
+        form = await read_form(
+            request, files={"audio_sample": MOST_FILE_BYTES}, fields=FORM_FIELDS | {"account"}
+        )
+        new = speech_request.read(SavedVoiceForm, read_values(form))
+        new.check()
+        if "audio_sample" not in form.files:
+            raise InvalidRequest("Missing required parameter: 'audio_sample'.", param="audio_sample")
+        owner = await self._open_account(new.account)
+        act = await self._admin_tools.audit_row(request, "voice.created", new_id("voice"), owner.id)
+        sample = sample_voice(new, form.files["audio_sample"].data)
+        record = await self._maker.make(owner.id, sample, terms_of(self._admin_tools, owner), act)
+        (kept,) = await samples.of_voice(self._admin_tools.store, record.id)
+        quality = msgspec.json.decode(kept.quality, type=VoiceQuality)
+        return reply(msgspec.structs.replace(_shown(record), reasons=quality.reasons), 201)
+
+    async def export(self, request: Request) -> Response:
+        record = await find_voice(self._admin_tools, self._editor.library, request)
+        # Before anything is sent: nobody takes a person's recordings unnoticed.
+        act = await self._admin_tools.audit_row(request, "voice.exported", record.id, record.account or "")
+        await self._admin_tools.store.write(*audit.insert_statements(act))
+        facts = encode_json(_shown(record))
+        return ZipReply(record.id, await self._export.zip(record, facts))
+
+    async def delete(self, request: Request) -> Response:
+        record = await find_voice(self._admin_tools, self._editor.library, request)
+        details = {} if record.is_sealed else {"name": record.name}
+        act = await self._admin_tools.audit_row(
+            request, "voice.deleted", record.id, record.account or "", **details
+        )
+        await self._maker.delete(record, act)
+        return reply(DeletedVoice(id=record.id))
+
+    async def _open_account(self, id_or_name: str) -> Account:
+        owner = await self._admin_tools.account(id_or_name)
+        check_open(owner)
+        return owner
+
+    def _configured(self) -> list[ConfiguredVoice]:
+        names = self._admin_tools.known_names()
+        return [
+            ConfiguredVoice(
+                name=name,
+                language=section.language,
+                gender=section.gender,
+                engines=engines,
+                cast=dict(section.cast),
+            )
+            for name, section in self._admin_tools.config.voices.items()
+            if (engines := [*section.bindings] or who_knows(name, names)) or section.cast
+        ]
+
+
+def routes(voices: AdminVoices) -> list[Endpoint]:
+    return [
+        Endpoint(
+            "GET",
+            "/admin/voices",
+            voices.list_,
+            "list_saved_voices",
+            "Saved voices, the newest first, and those of the configuration",
+            json(SavedVoiceList),
+            queries=(ACCOUNT_QUERY, *PAGE),
+            failures=(InvalidRequest, NotFound),
+        ),
+        Endpoint(
+            "POST",
+            "/admin/voices",
+            voices.create,
+            "save_voice",
+            "Save a cast, a mix or a name for an engine's voice, or make an account's voice of a recording",
+            json(SavedVoice),
+            status=201,
+            body=NewSavedVoice,
+            form=SavedVoiceForm,
+            files=("audio_sample",),
+            failures=(*BODY_FAILURES, NotFound, Conflict, NoPlace, UpstreamFailed),
+        ),
+        Endpoint(
+            "GET",
+            "/admin/voices/{id}/export",
+            voices.export,
+            "export_saved_voice",
+            "A voice's recordings, and what is known of them, as a zip file",
+            {"application/zip": ()},
+            queries=(ACCOUNT_QUERY,),
+            failures=(NotFound, NoPlace),
+        ),
+        Endpoint(
+            "DELETE",
+            "/admin/voices/{id}",
+            voices.delete,
+            "delete_saved_voice",
+            "Delete a saved voice by its id, or by its name: the account's, or everybody's",
+            json(DeletedVoice),
+            queries=(ACCOUNT_QUERY,),
+            failures=(NotFound,),
+        ),
+    ]
+
+
+def _shown(record: VoiceRecord) -> SavedVoice:
+    return SavedVoice(
+        id=record.id,
+        account=record.account,
+        name=record.name,
+        type=record.kind,
+        created=iso(record.created),
+        cast={} if record.kind == "catalogue" else dict(record.members),
+        bindings=dict(record.members) if record.kind == "catalogue" else {},
+        mix=[MixPart(id=id_, weight=weight) for id_, weight in record.mix.items()],
+        tags=record.tags,
+        description=record.description,
+        language=record.language,
+        gender=record.gender,
+        quality=record.quality,
+        consent=record.consent,
+        used=iso_or_none(record.used),
+    )

@@ -1,0 +1,198 @@
+"""What makes or changes a voice, as JSON or a form with a recording, and what is said of its end."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import UNSET, Meta, UnsetType
+
+from policies import mixing
+from proxy.errors import InvalidRequest
+from proxy.features.own_voices.maker import NewMix, NewSampleVoice
+from proxy.features.own_voices.records import NewCast
+from proxy.http.body import EngineNames, Label, Labels, LanguageTag, LanguageTagOrNone, Name, ReasonText, Tags
+from proxy.http.form import RequestForm
+from proxy.http.form_values import form_values
+from proxy.http.lists import iso, iso_or_none
+from proxy.speech.voice_reference import MixMember, mix_shares
+from proxy.storage.tombstones import Tombstone
+
+Cast = Annotated[
+    dict[str, str], Meta(description='an object of names and voices, such as {"Ana": "nova", "Ben": "onyx"}')
+]
+RefText = Annotated[str, Meta(max_length=1000, description="a text of up to 1000 characters")]
+
+
+Mix = Annotated[
+    tuple[MixMember, ...],
+    Meta(
+        min_length=2,
+        max_length=mixing.MOST_MIXED,
+        description=f'a list of 2 to {mixing.MOST_MIXED} voices, each {{"id": "…", "weight": 1}}',
+    ),
+]
+
+
+class NewVoice(msgspec.Struct, frozen=True, kw_only=True):
+    """A cast or a mix to be saved. A cast says who speaks with which voice; a mix sounds like its voices,
+    each by its weight. A voice is found by its description and tags."""
+
+    name: Name
+    cast: Cast | None = None
+    mix: Mix | None = None
+    description: ReasonText = ""
+    tags: Tags = ()
+    labels: Labels = {}
+    language: LanguageTag | None = None
+    gender: Label | None = None
+    type: Label | None = None
+
+    @property
+    def saved(self) -> NewCast:
+        assert self.cast is not None
+        return NewCast(name=self.name, members=self.cast, tags=self.tags, description=self.description)
+
+    @property
+    def mixed(self) -> NewMix:
+        assert self.mix is not None
+        return NewMix(
+            name=self.name,
+            mix=weights_of(self.mix),
+            tags=self.tags,
+            description=self.description,
+            labels=self.labels,
+            language=self.language,
+            gender=self.gender,
+        )
+
+    def check(self) -> None:
+        """Raise InvalidRequest if it is neither a cast nor a mix, or both."""
+        check_type(self.type, ("cast", "mix"))
+        if (self.cast is None) == (self.mix is None):
+            raise InvalidRequest(
+                "Missing required parameter: 'cast'. Send a cast, or a mix, or a recording as audio_sample "
+                "in multipart/form-data.",
+                param="cast",
+                code="missing_required_parameter",
+            )
+
+
+class VoiceForm(msgspec.Struct, frozen=True, kw_only=True):
+    """A voice to be made of the recording `audio_sample`, with the speaker's `consent`. `ref_text` has the
+    words of the recording: some engines need them. `engines` are those that should clone it at once."""
+
+    name: Name
+    consent: Name | None = None
+    type: Label | None = None
+    ref_text: RefText = ""
+    language: LanguageTag | None = None
+    gender: Label | None = None
+    description: ReasonText = ""
+    tags: Tags = ()
+    labels: Labels = {}
+    engines: EngineNames = ()
+    prompt: Annotated[str, Meta(description="not supported")] | None = None
+    script_hint: Annotated[str, Meta(description="not supported")] | None = None
+
+    def __repr__(self) -> str:
+        return "<VoiceForm>"
+
+    def check(self) -> None:
+        """Raise InvalidRequest if it wants another kind of voice than one of a recording."""
+        check_type(self.type, ("audio_sample",))
+        for name in ("prompt", "script_hint"):
+            if getattr(self, name) is not None:
+                raise not_designed(name)
+
+
+class ChangedVoice(msgspec.Struct, frozen=True, kw_only=True):
+    """The changes of a voice. What is left out stays as it is; a null or empty language or gender is taken
+    away."""
+
+    name: Name | UnsetType = UNSET
+    description: ReasonText | UnsetType = UNSET
+    tags: Tags | UnsetType = UNSET
+    labels: Labels | UnsetType = UNSET
+    language: LanguageTagOrNone | UnsetType | None = UNSET
+    gender: Label | UnsetType | None = UNSET
+    cast: Cast | UnsetType = UNSET
+    mix: Mix | UnsetType = UNSET
+    engines: EngineNames | UnsetType = UNSET
+
+
+class DeletedVoice(msgspec.Struct, frozen=True, kw_only=True):
+    """It is gone."""
+
+    object: Literal["audio.voice.deleted"] = "audio.voice.deleted"
+    id: str
+    deleted: bool = True
+
+
+class ErasureReceipt(msgspec.Struct, frozen=True, kw_only=True):
+    """How far the erasure of a voice is. It is complete when nothing is `pending`: then no part of the server
+    has the recording, or anything that was made of it."""
+
+    object: Literal["audio.voice.erasure"] = "audio.voice.erasure"
+    id: str
+    began: str
+    completed: str | None
+    pending: list[str]
+
+
+def erasure_receipt(receipt: Tombstone) -> ErasureReceipt:
+    return ErasureReceipt(
+        id=receipt.subject,
+        began=iso(receipt.began),
+        completed=iso_or_none(receipt.completed),
+        pending=list(receipt.pending),
+    )
+
+
+_ALIASES = {"speaker_description": "description"}
+FORM_FIELDS = frozenset([*VoiceForm.__struct_fields__, *_ALIASES])
+
+
+def read_values(form: RequestForm) -> dict[str, object]:
+    """Return the fields of a form as JSON would have them. Raises InvalidRequest."""
+    return form_values(form, lists=("tags", "engines"), aliases=_ALIASES)
+
+
+def sample_voice(form: VoiceForm, audio: bytes, id_: str | None = None, digest: str = "") -> NewSampleVoice:
+    """Return what the maker takes of a form and its recording."""
+    return NewSampleVoice(
+        name=form.name,
+        description=form.description,
+        tags=form.tags,
+        labels=form.labels,
+        language=form.language,
+        gender=form.gender,
+        audio=audio,
+        consent=form.consent,
+        ref_text=form.ref_text,
+        engines=form.engines,
+        id=id_,
+        request=digest,
+    )
+
+
+def check_type(type_: str | None, known: tuple[str, ...]) -> None:
+    if type_ is None or type_ in known:
+        return
+    if type_ == "prompt":
+        raise not_designed("type")
+    raise InvalidRequest(f"Invalid value for 'type': it must be {' or '.join(known)}.", param="type")
+
+
+def not_designed(param: str) -> InvalidRequest:
+    return InvalidRequest(
+        f"Unsupported parameter: '{param}'. No engine here designs voices from a text; send a recording as "
+        "audio_sample.",
+        param=param,
+        code="unsupported_value",
+    )
+
+
+def weights_of(mix: tuple[MixMember, ...]) -> dict[str, float]:
+    """Return the weights of a mix, which add up to 1. Raises InvalidRequest."""
+    return dict(mix_shares(mix, "mix"))

@@ -1,0 +1,207 @@
+"""The voices of an account: made of a recording, in OpenAI's form, or saved as a cast or a mix, in JSON;
+changed, exported and deleted."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+
+import msgspec
+from msgspec import UNSET
+from starlette.requests import Request
+from starlette.responses import Response
+
+from proxy.access.callers import Caller, caller_of
+from proxy.api.voices import VoiceTools
+from proxy.catalogue.voice_records import VoiceRecord
+from proxy.errors import Conflict, IdempotencyKeyReused, InvalidRequest, NotFound, RequestUnderWay
+from proxy.features.own_voices.bodies import (
+    FORM_FIELDS,
+    ChangedVoice,
+    DeletedVoice,
+    NewVoice,
+    VoiceForm,
+    erasure_receipt,
+    read_values,
+    sample_voice,
+    weights_of,
+)
+from proxy.features.own_voices.editor import LibraryEditor, not_own
+from proxy.features.own_voices.export import VoiceExport
+from proxy.features.own_voices.maker import VoiceChange, VoiceMaker
+from proxy.features.own_voices.zip_reply import ZipReply
+from proxy.http.body import body
+from proxy.http.form import MOST_FILE_BYTES, read_form
+from proxy.http.idempotency import sent_key
+from proxy.http.replies import encode_json, reply
+from proxy.speech import speech_request
+from proxy.storage import tombstones
+
+
+class VoiceEditing:
+    """The handlers of the voices of the caller's account. Each revision of the configuration has its own."""
+
+    def __init__(
+        self, tools: VoiceTools, editor: LibraryEditor, maker: VoiceMaker, export: VoiceExport
+    ) -> None:
+        self._tools = tools
+        self._editor = editor
+        self._maker = maker
+        self._export = export
+        self._under_way: set[str] = set()
+
+    async def create(self, request: Request) -> Response:
+        is_form = request.headers.get("content-type", "").lower().startswith("multipart/")
+        if not is_form:
+            new = await body(request, NewVoice)
+            new.check()
+            return await self._create(request, new, b"")
+        form = await read_form(request, files={"audio_sample": MOST_FILE_BYTES}, fields=FORM_FIELDS)
+        described = speech_request.read(VoiceForm, read_values(form))
+        described.check()
+        if "audio_sample" not in form.files:
+            raise InvalidRequest(
+                "Missing required parameter: 'audio_sample'.",
+                param="audio_sample",
+                code="missing_required_parameter",
+            )
+        return await self._create(request, described, form.files["audio_sample"].data)
+
+    async def update(self, request: Request) -> Response:
+        """Change a voice of the caller's own."""
+        change = await body(request, ChangedVoice)
+        record = await self._own(request, request.path_params["id"])
+        parts = None if change.mix is UNSET else weights_of(change.mix)
+        values = {name: value for name in _PLAIN if (value := getattr(change, name)) is not UNSET}
+        values |= {name: "" for name in ("language", "gender") if values.get(name, UNSET) is None}
+        changed = VoiceChange(
+            **values,
+            members=None if change.cast is UNSET else change.cast,
+            mix=parts,
+        )
+        engines = () if change.engines is UNSET else change.engines
+        caller = caller_of(request.scope)
+        terms = self._tools.plans.terms(caller)
+        clones = self._maker.clones
+        places = await clones.check_saved(record, engines, terms)
+        await clones.check_bill(caller.account, terms, places, record.id)
+        updated = await self._maker.change(record, changed)
+        # A provider takes its fee again for a clone that it had deleted, and so does the plan.
+        is_paid = terms.prices.clone.micro > 0
+        await clones.order(updated, places, payer=caller.key, pays_again=is_paid)
+        return reply(await self._tools.entry(request, updated.id))
+
+    async def delete(self, request: Request) -> Response:
+        id_, account = request.path_params["id"], caller_of(request.scope).account
+        # Its row is enough: what cannot be opened can be erased.
+        record = await self._editor.library.find(account, id_)
+        if record is None or record.account != account:
+            raise await self._no_own(request, id_)
+        await self._maker.delete(record)
+        return reply(DeletedVoice(id=record.id))
+
+    async def export(self, request: Request) -> Response:
+        """Give the owner's recordings, and what is known of them, as one zip file."""
+        record = await self._own(request, request.path_params["id"])
+        entry = await self._tools.entry(request, record.id)
+        return ZipReply(record.id, await self._export.zip(record, encode_json(entry)))
+
+    async def receipt(self, request: Request) -> Response:
+        """Say how far the erasure of a voice is, that the caller's account had."""
+        id_, account = request.path_params["id"], caller_of(request.scope).account
+        found = await tombstones.get(self._editor.store, account, id_) if id_.isprintable() else None
+        if found is None:
+            raise NotFound(f"No erasure of '{id_[:80]}' is known.", param="voice", code="voice_not_found")
+        return reply(erasure_receipt(found))
+
+    async def _create(self, request: Request, new: NewVoice | VoiceForm, audio: bytes) -> Response:
+        caller = caller_of(request.scope)
+        key = sent_key(request.headers.getlist("idempotency-key"))
+        if key is None:
+            return reply(await self._tools.entry(request, (await self._make(caller, new, audio)).id))
+        id_, digest = _keyed_id(caller.account, key), _digest(new, audio)
+        # Many of one request would each be decoded, and only one of them can make the voice.
+        if id_ in self._under_way:
+            raise RequestUnderWay(
+                "A request with this Idempotency-Key is under way; please send it again in a moment.",
+                param="Idempotency-Key",
+            )
+        self._under_way.add(id_)
+        try:
+            return await self._create_once(request, new, audio, id_, digest)
+        finally:
+            self._under_way.remove(id_)
+
+    async def _create_once(
+        self, request: Request, new: NewVoice | VoiceForm, audio: bytes, id_: str, digest: str
+    ) -> Response:
+        caller = caller_of(request.scope)
+        if await self._was_made(caller.account, id_, digest):
+            return reply(await self._tools.entry(request, id_), headers={"x-voxgate-replayed": "true"})
+        try:
+            made = await self._make(caller, new, audio, id_, digest)
+        except Conflict:
+            # Another worker may have had the same request, and have made the voice.
+            if not await self._was_made(caller.account, id_, digest):
+                raise
+            return reply(await self._tools.entry(request, id_), headers={"x-voxgate-replayed": "true"})
+        return reply(await self._tools.entry(request, made.id))
+
+    async def _make(
+        self,
+        caller: Caller,
+        new: NewVoice | VoiceForm,
+        audio: bytes,
+        id_: str | None = None,
+        digest: str = "",
+    ) -> VoiceRecord:
+        terms = self._tools.plans.terms(caller)
+        if isinstance(new, VoiceForm):
+            sample = sample_voice(new, audio, id_, digest)
+            return await self._maker.make(caller.account, sample, terms, payer=caller.key)
+        if new.cast is not None:
+            cast = msgspec.structs.replace(new.saved, request=digest)
+            return await self._editor.add_cast(caller.account, cast, most=terms.voices, id_=id_)
+        mixed = msgspec.structs.replace(new.mixed, id=id_, request=digest)
+        return await self._maker.mix(caller.account, mixed, terms.voices)
+
+    async def _was_made(self, account: str, id_: str, digest: str) -> bool:
+        """Tell whether this request has made its voice before. Raises IdempotencyKeyReused and Conflict."""
+        record = await self._editor.find_voice(account, id_)
+        if record is None:
+            if await tombstones.get(self._editor.store, account, id_) is not None:
+                raise Conflict(
+                    "The voice that this Idempotency-Key made was deleted; a new voice needs a new key.",
+                    param="Idempotency-Key",
+                )
+            return False
+        if not hmac.compare_digest(record.request, digest):
+            raise IdempotencyKeyReused(
+                "This Idempotency-Key was sent before with another body; a new request needs a new key.",
+                param="Idempotency-Key",
+            )
+        return True
+
+    async def _own(self, request: Request, id_: str) -> VoiceRecord:
+        record = await self._editor.find_voice(caller_of(request.scope).account, id_)
+        if record is None:
+            raise await self._no_own(request, id_)
+        return record
+
+    async def _no_own(self, request: Request, id_: str) -> NotFound:
+        """Return the failure for a voice of others. Raises NotFound if there is no such voice at all."""
+        (await self._tools.entries(request)).known.find(id_)
+        return not_own(id_)
+
+
+_PLAIN = ("name", "description", "tags", "labels", "language", "gender")
+
+
+def _keyed_id(account: str, key: str) -> str:
+    """Return the id of the voice that a key of an account makes: so the key makes one voice, for good."""
+    return f"voice_{hashlib.sha256(f'voice{account}{key}'.encode()).hexdigest()[:24]}"
+
+
+def _digest(new: NewVoice | VoiceForm, audio: bytes) -> str:
+    """Return a digest of what was sent. Of a form it is of its fields: each try has another boundary."""
+    return hashlib.sha256(hashlib.sha256(msgspec.msgpack.encode(new)).digest() + audio).hexdigest()

@@ -1,0 +1,142 @@
+"""The export of a voice: its recordings as they are kept, and what is known of them, in one zip file.
+
+It is made while it is sent: a recording is never on the disk in plain, and never whole in memory.
+"""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Mapping
+from typing import IO
+
+import msgspec
+
+from proxy.catalogue.voice_records import VoiceRecord
+from proxy.helpers.places import FairPlace, FairPlaces
+from proxy.kept.sealed_file import SealedFileReader
+from proxy.kept.vault import Vault
+from proxy.storage import samples
+from proxy.storage.store import Store
+
+MOST_PLACES = 32
+MOST_OF_ACCOUNT = 4
+MOST_AT_ONCE = 2
+"""So many accounts' parts are read and packed at once."""
+
+# Every file of an export is as old as the format: an export of the same voice is the same bytes.
+_DATE = (1980, 1, 1, 0, 0, 0)
+
+
+class SampleFacts(msgspec.Struct, frozen=True, kw_only=True):
+    """One recording of an export. `text` has its words, if the owner gave them."""
+
+    file: str
+    seconds: float
+    text: str
+    quality: msgspec.Raw
+
+
+def export_places() -> FairPlaces:
+    return FairPlaces("exports", places=MOST_PLACES, of_account=MOST_OF_ACCOUNT, at_once=MOST_AT_ONCE)
+
+
+class VoiceExport:
+    def __init__(self, store: Store, vault: Vault, places: FairPlaces) -> None:
+        self._store = store
+        self._vault = vault
+        self._places = places
+
+    async def zip(self, record: VoiceRecord, entry: bytes) -> ZipStream:
+        """Return a zip of an opened voice: `voice.json` is its `entry`, `samples.json` is about the files.
+
+        It has a place until it is closed. Raises VaultFailed if a recording is gone, and NoPlace.
+        """
+        place = self._places.take(record.account or "")
+        zip_: ZipStream | None = None
+        try:
+            zip_ = await self._zip(record, entry, place)
+            return zip_
+        finally:
+            if zip_ is None:
+                place.leave()
+
+    async def _zip(self, record: VoiceRecord, entry: bytes, place: FairPlace) -> ZipStream:
+        rows = await samples.of_voice(self._store, record.id)
+        texts = (*record.texts, *[""] * len(rows))
+        facts = [
+            SampleFacts(
+                file=f"sample-{row.number + 1}.wav",
+                seconds=row.seconds,
+                text=text,
+                quality=msgspec.Raw(row.quality.encode()),
+            )
+            for row, text in zip(rows, texts, strict=False)
+        ]
+        readers = [await self._vault.reader(row.account, row.digest) for row in rows]
+        texts_first = {"voice.json": entry, "samples.json": msgspec.json.encode(facts)}
+        recordings = {fact.file: each for fact, each in zip(facts, readers, strict=True)}
+        return ZipStream(texts_first, recordings, place)
+
+
+class ZipStream:
+    """A zip file that is made as it is read: `next_chunk` gives some of it, and None at the end. Close it.
+
+    Each chunk has a turn of its own, so a slow reader and a large voice keep nobody waiting.
+    """
+
+    def __init__(
+        self, texts: Mapping[str, bytes], recordings: Mapping[str, SealedFileReader], place: FairPlace
+    ) -> None:
+        self._place = place
+        self._made = _Made()
+        self._archive = zipfile.ZipFile(self._made, "w")
+        for name, text in texts.items():
+            self._archive.writestr(zipfile.ZipInfo(name, _DATE), text)
+        self._left = list(recordings.items())
+        self._file: IO[bytes] | None = None
+
+    def close(self) -> None:
+        self._place.leave()
+
+    async def next_chunk(self) -> bytes | None:
+        """Raises VaultFailed if a recording is damaged, or was erased meanwhile."""
+        async with self._place.turn():
+            return await self._next_chunk()
+
+    async def _next_chunk(self) -> bytes | None:
+        if not self._left and self._archive.fp is not None:
+            self._archive.close()
+        elif self._left:
+            name, reader = self._left[0]
+            if self._file is None:
+                self._file = self._archive.open(zipfile.ZipInfo(name, _DATE), "w")
+            if part := await reader.next_part():
+                # A check sum of 256 KiB takes a tenth of a millisecond: no thread is needed.
+                self._file.write(part)
+            else:
+                self._file.close()
+                self._file = None
+                del self._left[0]
+        return self._made.take() or None
+
+
+class _Made:
+    """What a zip file has written and nobody has taken. It has no places, so nothing is written twice."""
+
+    def __init__(self) -> None:
+        self._parts: list[bytes] = []
+
+    def write(self, data: bytes) -> int:
+        self._parts.append(bytes(data))
+        return len(data)
+
+    def flush(self) -> None:
+        """There is nothing behind this."""
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+    def take(self) -> bytes:
+        made = b"".join(self._parts)
+        self._parts.clear()
+        return made

@@ -1,0 +1,61 @@
+"""The feature own voices, as the list of all has it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from proxy.feature import Feature, House, HouseRevision, Opened, Served
+from proxy.features.own_voices.records import TABLE
+from proxy.speech.on_the_way import OnTheWay
+
+
+@asynccontextmanager
+async def _open(house: House) -> AsyncIterator[Opened]:
+    from proxy.features.own_voices import admin_endpoints, endpoints
+    from proxy.features.own_voices.editing import VoiceEditing
+    from proxy.features.own_voices.editor import LibraryEditor
+    from proxy.features.own_voices.export import VoiceExport, export_places
+    from proxy.features.own_voices.maker import VoiceMaker
+    from proxy.features.own_voices.reference_speech import ReferenceSpeech
+    from proxy.features.own_voices.retention import Retention, open_voice_use
+    from proxy.features.own_voices.saved_voices import SavedVoices
+    from proxy.features.own_voices.tap import VoiceUseConcern
+
+    forms = None
+    if house.engines is not None:
+        forms = ReferenceSpeech(
+            house.intake, house.samples, house.engines, house.levels, house.grants, house.ledger
+        )
+    retention = Retention(house.store, house.config.plans, house.erasing, house.metrics)
+    export = VoiceExport(house.store, house.vault, export_places())
+    async with open_voice_use(house.store, house.metrics) as use:
+
+        def at(revision: HouseRevision) -> Served:
+            retention.plans = revision.config.plans
+            lists, clones = revision.voices, revision.clones
+            editor = LibraryEditor(
+                house.store,
+                house.vault,
+                revision.library,
+                revision.purges,
+                clones,
+                revision.config.voices,
+                None if lists is None else lists.catalogue,
+            )
+            maker = VoiceMaker(house.vault, editor, house.intake, house.grants, house.erasing, clones)
+            admin = admin_endpoints.AdminVoices(revision.admin_tools, editor, maker, export)
+            served = admin_endpoints.routes(admin)
+            if lists is not None:
+                served += endpoints.routes(VoiceEditing(lists, editor, maker, export))
+            return Served(
+                served,
+                on_the_way=OnTheWay((VoiceUseConcern(use).opener,)),
+                forms=forms,
+            )
+
+        saved = SavedVoices(house.store, house.vault, house.grants)
+        yield Opened(at=at, alone=(retention.run,), own_voices=saved)
+
+
+FEATURE = Feature("own_voices", _open, tables=(TABLE,))

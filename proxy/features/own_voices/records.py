@@ -1,0 +1,311 @@
+"""Saved voices as rows: of an account, or of the operator for all accounts.
+
+What names a person is sealed in the row, which `seals` opens.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from proxy.catalogue.voice_records import VoiceRecord
+from proxy.storage import audit, blobs, library_revisions
+from proxy.storage.audit import Act
+from proxy.storage.disk_names import account_name
+from proxy.storage.rows import Place, columns, decode_json, encode_json, new_id
+from proxy.storage.samples import SampleRecord
+from proxy.storage.store import ALWAYS, AlreadyExists, Condition, Params, Row, Statement, Store
+from proxy.storage.tables import Erasable, PathColumn, Table
+
+TABLE = Table(
+    "voices",
+    owner="coalesce(account, '')",
+    sealed=True,
+    personal=True,
+    paths=(PathColumn("account", account_name),),
+    erasable=Erasable(
+        "voice_",
+        "SELECT digest FROM samples WHERE voice = :subject",
+        ("DELETE FROM samples WHERE voice = :subject", "DELETE FROM voices WHERE id = :subject"),
+    ),
+    # The other voices are erased, which is more than a row.
+    closed_with=("DELETE FROM voices WHERE account = :id AND kind = 'cast'",),
+)
+
+_JSON = ("members", "tags", "labels", "compared")
+_COLUMNS = (
+    "id, account, name, kind, revision, created, members, tags, description, language, gender, labels, "
+    "quality, consent, compared, used, wrapped, sealed, request"
+)
+_ORDER = "ORDER BY created DESC, id DESC"
+_BEFORE = f"(created < :at OR (created = :at AND id < :id)) {_ORDER} LIMIT :limit"
+_SELECT = f"SELECT {_COLUMNS} FROM voices WHERE"
+_PAGE = f"{_SELECT} {_BEFORE}"
+_PAGE_OF_ACCOUNT = f"{_SELECT} account = :account AND {_BEFORE}"
+_PLACE = "SELECT created FROM voices WHERE id = :id"
+_OF_ACCOUNT = f"{_SELECT} account = :account {_ORDER}"
+_OF_OPERATOR = f"{_SELECT} account IS NULL {_ORDER}"
+_GET = f"{_SELECT} id = :id"
+_NAMED = f"{_SELECT} coalesce(account, '') = :account AND name = :name"
+# A voice may have the name of another one's id. Then the id wins.
+_FIND = f"""
+{_SELECT} coalesce(account, '') = :account AND (id = :id_or_name OR name = :id_or_name)
+ORDER BY CASE WHEN id = :id_or_name THEN 0 ELSE 1 END LIMIT 1
+"""
+_COUNT = "SELECT count(*) AS voices FROM voices WHERE account = :account"
+# As with lexicons: two voices of an account cannot both take the last free place.
+_HOLD = "UPDATE accounts SET id = id WHERE id = :account"
+_HAS_ROOM = """
+(CAST(:most AS BIGINT) IS NULL
+    OR (SELECT count(*) FROM voices WHERE account = :account) < CAST(:most AS BIGINT))
+AND NOT EXISTS (SELECT 1 FROM accounts WHERE id = :account AND closed IS NOT NULL)
+"""
+# The name of a voice may be readable or a digest, and must be free in both forms.
+_IS_FREE = """
+NOT EXISTS (SELECT 1 FROM voices
+    WHERE account = :account AND name = CAST(:other_name AS TEXT))
+"""
+_INSERT = f"""
+INSERT INTO voices ({_COLUMNS})
+SELECT :id, CAST(:account AS TEXT), :name, :kind, 1, :created, :members, :tags, :description,
+    CAST(:language AS TEXT), CAST(:gender AS TEXT), :labels, CAST(:quality AS TEXT),
+    CAST(:consent AS TEXT), :compared, CAST(NULL AS BIGINT), :wrapped, :sealed, :request
+WHERE {_HAS_ROOM} AND {_IS_FREE} AND {blobs.IS_KEPT} AND {{only_if}}
+RETURNING {_COLUMNS}
+"""
+_UPDATE = f"""
+UPDATE voices SET name = :name, members = :members, tags = :tags, description = :description,
+    language = CAST(:language AS TEXT), gender = CAST(:gender AS TEXT), labels = :labels,
+    wrapped = :wrapped, sealed = :sealed, revision = :revision
+WHERE id = :id AND revision = :was AND sealed = :was_sealed AND {_IS_FREE}
+RETURNING {_COLUMNS}
+"""
+# The voice may have been refused in the same unit.
+_INSERT_SAMPLE = f"""
+INSERT INTO samples ({columns(SampleRecord)})
+SELECT :voice, :number, :account, :digest, :tag, CAST(:seconds AS DOUBLE PRECISION), :quality
+WHERE EXISTS (SELECT 1 FROM voices WHERE id = :voice AND account = :account)
+"""
+_RAISE_REVISION = """
+INSERT INTO library_revisions (account, number) SELECT coalesce(account, ''), 1 FROM voices WHERE id = :id
+ON CONFLICT (account) DO UPDATE SET number = library_revisions.number + 1
+"""
+_WAS_MADE = "EXISTS (SELECT 1 FROM voices WHERE id = :subject)"
+# Whatever changes a voice locks its row before the revision of its library.
+_HOLD_VOICE = "UPDATE voices SET id = id WHERE id = :id"
+_DELETE = "DELETE FROM voices WHERE id = :id RETURNING id"
+_USED = "UPDATE voices SET used = :day WHERE id = :id AND coalesce(used, 0) < :day"
+# `used` is the beginning of a day, and the voice may have spoken at its end.
+_UNUSED = f"""
+{_SELECT} account = :account AND kind IN ('sample', 'mix')
+AND created < :before AND coalesce(used + 86400000000, 0) < :before LIMIT :limit
+"""
+
+
+class NewCast(msgspec.Struct, frozen=True, kw_only=True):
+    """A cast to be saved. `members` give each name its voice, in order. `request` is a digest of a request
+    with an Idempotency-Key. The rest is for searching."""
+
+    name: str
+    members: Mapping[str, str]
+    tags: tuple[str, ...] = ()
+    description: str = ""
+    request: str = ""
+
+
+async def page(store: Store, account: str | None, place: Place, limit: int) -> list[VoiceRecord]:
+    """List the voices of one account or of all, the newest first, from the place on."""
+    parameters: Params = {"account": account, "at": place.at, "id": place.id, "limit": limit}
+    rows = await store.read(_PAGE if account is None else _PAGE_OF_ACCOUNT, parameters)
+    return [_record(row) for row in rows]
+
+
+async def place_of(store: Store, id_: str) -> Place | None:
+    rows = await store.read(_PLACE, {"id": id_})
+    return Place(rows[0]["created"], id_) if rows else None
+
+
+async def of_account(store: Store, account: str) -> list[VoiceRecord]:
+    """List the voices of an account, the newest first."""
+    return [_record(row) for row in await store.read(_OF_ACCOUNT, {"account": account})]
+
+
+async def of_operator(store: Store) -> list[VoiceRecord]:
+    """List the operator's voices, the newest first. There may be very many, so a thread converts them."""
+    rows = await store.read_long(_OF_OPERATOR)
+    return await asyncio.to_thread(lambda: [_record(row) for row in rows])
+
+
+async def get(store: Store, id_: str) -> VoiceRecord | None:
+    rows = await store.read(_GET, {"id": id_})
+    return _record(rows[0]) if rows else None
+
+
+async def named(store: Store, account: str | None, name: str) -> VoiceRecord | None:
+    """Find the voice of this name: the account's, or the operator's without an account."""
+    rows = await store.read(_NAMED, {"account": account or "", "name": name})
+    return _record(rows[0]) if rows else None
+
+
+async def find(store: Store, account: str | None, id_or_name: str) -> VoiceRecord | None:
+    """Find a voice of the account, or of the operator without an account, by its id or its readable name."""
+    rows = await store.read(_FIND, {"account": account or "", "id_or_name": id_or_name})
+    return _record(rows[0]) if rows else None
+
+
+async def count(store: Store, account: str) -> int:
+    rows = await store.read(_COUNT, {"account": account})
+    return int(rows[0]["voices"])
+
+
+async def add_cast(
+    store: Store,
+    account: str | None,
+    cast: NewCast,
+    *,
+    most: int | None = None,
+    act: Act | None = None,
+    id_: str | None = None,
+    name_digest: str | None = None,
+) -> VoiceRecord | None:
+    """Add a cast. With an act, it has the id that the act is about.
+
+    None means that the account has `most` voices already. Raises AlreadyExists when the name is taken: as it
+    is, or as the `name_digest` of a sealed voice.
+    """
+    record = VoiceRecord(
+        id=act.subject if act else id_ or new_id("voice"),
+        account=account,
+        name=cast.name,
+        kind="cast",
+        revision=1,
+        created=act.at if act else await store.now(),
+        members=cast.members,
+        tags=cast.tags,
+        description=cast.description,
+        request=cast.request,
+    )
+    return await add(store, record, other_name=name_digest, most=most, act=act)
+
+
+async def add(
+    store: Store,
+    record: VoiceRecord,
+    *,
+    other_name: str | None = None,
+    most: int | None = None,
+    digest: str | None = None,
+    only_if: Condition = ALWAYS,
+    beside: Sequence[Statement] = (),
+    act: Act | None = None,
+) -> VoiceRecord | None:
+    """Add a voice, in one unit with the statements `beside`, which must do nothing if it is not added.
+
+    None means that there is no room for it, that the recording of `digest` is gone, or that `only_if`, which
+    a voice with a consent needs, is untrue. `other_name` is the other form of its name. Raises AlreadyExists
+    if the name or the id is taken.
+    """
+    assert record.consent is None or only_if is not ALWAYS, "a voice must not outlive its consent"
+    values = {**_values(record), "other_name": other_name, "most": most, "digest": digest}
+    row: Params = {**only_if.params, **values}
+    # What the voice needs is held first: what goes at this moment is gone when the INSERT looks for it.
+    held = (
+        Statement(_HOLD, {"account": record.account}),
+        *only_if.held,
+        *blobs.hold_statements(record.account, digest),
+    )
+    audited = audit.insert_statements(act, _WAS_MADE)
+    answers = await store.write(
+        *held,
+        Statement(_INSERT.format(only_if=only_if.sql), row),
+        *beside,
+        *audited,
+        library_revisions.raise_statement(record.account),
+    )
+    rows = answers[len(held)]
+    if not rows and other_name is not None and await named(store, record.account, other_name) is not None:
+        raise AlreadyExists("voices.name")
+    return _record(rows[0]) if rows else None
+
+
+async def update(
+    store: Store, was: VoiceRecord, now: VoiceRecord, other_name: str | None = None, act: Act | None = None
+) -> VoiceRecord | None:
+    """Change a voice. None means that it is not as it was read any more, or that the name is taken.
+
+    Raises AlreadyExists if the name is taken in its own form.
+    """
+    row: Params = {
+        **_values(now),
+        "revision": now.revision,
+        "was": was.revision,
+        "was_sealed": was.sealed,
+        "other_name": other_name,
+    }
+    rows, *_ = await store.write(
+        Statement(_UPDATE, row),
+        *audit.insert_statements(act, _WAS_MADE),
+        library_revisions.raise_statement(now.account),
+    )
+    return _record(rows[0]) if rows else None
+
+
+async def delete(store: Store, id_: str, act: Act | None = None) -> bool:
+    """Delete a voice, and tell whether it was there."""
+    *_, rows = await store.write(
+        Statement(_HOLD_VOICE, {"id": id_}),
+        *audit.insert_statements(act, _WAS_MADE),
+        Statement(_RAISE_REVISION, {"id": id_}),
+        Statement(_DELETE, {"id": id_}),
+    )
+    return bool(rows)
+
+
+def insert_sample(record: SampleRecord) -> Statement:
+    """Write a sample, in one unit of work with its voice."""
+    return Statement(_INSERT_SAMPLE, msgspec.structs.asdict(record))
+
+
+async def note_used(store: Store, ids: Sequence[str], day: int) -> None:
+    """Note that voices spoke on this day."""
+    if ids:
+        await store.write(*(Statement(_USED, {"id": id_, "day": day}) for id_ in sorted(ids)))
+
+
+async def unused(store: Store, account: str, before: int, limit: int) -> list[VoiceRecord]:
+    """List sealed voices of the account that were neither made nor spoke since then."""
+    parameters: Params = {"account": account, "before": before, "limit": limit}
+    return [_record(row) for row in await store.read(_UNUSED, parameters)]
+
+
+def _values(record: VoiceRecord) -> dict[str, Any]:
+    return {
+        "id": record.id,
+        "account": record.account,
+        "name": record.name,
+        "kind": record.kind,
+        "created": record.created,
+        "members": encode_json(record.mix if record.kind == "mix" else record.members),
+        "tags": encode_json(() if record.is_sealed else record.tags),
+        "description": "" if record.is_sealed else record.description,
+        "language": record.language,
+        "gender": record.gender,
+        "labels": encode_json({} if record.is_sealed else record.labels),
+        "quality": record.quality,
+        "consent": record.consent,
+        "compared": encode_json(record.compared or {}),
+        "wrapped": record.wrapped,
+        "sealed": record.sealed,
+        "request": "" if record.is_sealed else record.request,
+    }
+
+
+def _record(row: Row) -> VoiceRecord:
+    values = {**row, **{column: decode_json(row[column]) for column in _JSON}}
+    if values["kind"] == "mix":
+        values["mix"], values["members"] = values["members"], {}
+    values["compared"] = values["compared"] or None
+    return msgspec.convert(values, VoiceRecord)

@@ -1,0 +1,233 @@
+"""POST /v1/audio/speech with a recording of the voice: a form in place of JSON, and nothing of it is kept."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Annotated, Any, NamedTuple
+
+import msgspec
+from msgspec import Meta
+
+from policies.plans import Terms
+from policies.routing import Voice
+from policies.sample_quality import stretch_s
+from proxy.access.callers import Caller
+from proxy.api.speech_forms import SpokenForm
+from proxy.audio.recordings.intake import RecordingIntake
+from proxy.catalogue.grants import Grant, Grants
+from proxy.engines.engine_list import Engines
+from proxy.errors import InvalidRequest, NotAllowed
+from proxy.http.connection import Connection
+from proxy.http.form import MOST_FILE_BYTES, RequestForm, read_form
+from proxy.http.replies import encode_json
+from proxy.ledger import Ledger, Payer
+from proxy.speech import speech_request
+from proxy.speech.client_fields import FOREIGN_FIELDS
+from proxy.speech.loudness_levels import LoudnessLevels
+from proxy.speech.one_shot import LentRecording, OneShotSamples
+from proxy.speech.speech_body import SpeechBody
+from proxy.speech.speech_request import SpeechRequest
+from speech_engine import Sample
+
+AUDIO, TEXT, CONSENT = "reference_audio", "reference_text", "consent"
+_STATED = "true"
+"""The consent of a request that only states that the speaker agrees."""
+_JSON_VALUES = ("speed", "pitch", "seed", "cache", "sample_rate", "bitrate")
+_MOST_TEXT = 1000
+_TEXT_FIELDS = frozenset((*SpeechBody.__struct_fields__, TEXT, CONSENT))
+
+
+_TEXTS = (
+    (TEXT, Annotated[str, Meta(max_length=_MOST_TEXT, description="the words of the recording")], ""),
+    (CONSENT, Annotated[str, Meta(description='the id of a consent of the speaker, or "true"')], ""),
+)
+ReferenceForm = msgspec.defstruct(
+    "ReferenceForm",
+    [
+        *(
+            (field.name, field.type, field.default)
+            for field in msgspec.structs.fields(SpeechBody)
+            if field.name not in ("voice", "cache")
+        ),
+        *_TEXTS,
+    ],
+    namespace={"__doc__": "A speech request as a form. The file `reference_audio` has the voice."},
+    frozen=True,
+    kw_only=True,
+)
+
+
+class SentReference(NamedTuple):
+    """A request with its recording."""
+
+    request: SpeechRequest
+    audio: bytes
+    text: str
+    consent: str
+
+    def __repr__(self) -> str:
+        return f"<SentReference {self.request!r}, {len(self.audio)} bytes>"
+
+
+class ReferenceSpeech:
+    """The voices of requests that bring their own. They live as long as their request."""
+
+    form: type[msgspec.Struct] = ReferenceForm
+    files: tuple[str, ...] = (AUDIO,)
+
+    def __init__(
+        self,
+        intake: RecordingIntake,
+        samples: OneShotSamples,
+        engines: Engines,
+        levels: LoudnessLevels,
+        grants: Grants,
+        ledger: Ledger,
+    ) -> None:
+        self._intake = intake
+        self._samples = samples
+        self._engines = engines
+        self._levels = levels
+        self._grants = grants
+        self._ledger = ledger
+
+    def __repr__(self) -> str:
+        return f"<ReferenceSpeech {self._samples!r}>"
+
+    @asynccontextmanager
+    async def speaking(
+        self,
+        connection: Connection,
+        caller: Caller,
+        terms: Terms,
+        defaults: speech_request.Defaults,
+        client_fields: frozenset[str],
+    ) -> AsyncIterator[SpokenForm]:
+        sent = await self.read(connection, caller, terms, defaults, client_fields)
+        try:
+            async with self.voice(caller.account, sent) as voice:
+                yield SpokenForm(sent.request, voice)
+        except (InvalidRequest, NotAllowed) as failure:
+            blame_recording(failure)
+            raise
+
+    async def read(
+        self,
+        connection: Connection,
+        caller: Caller,
+        terms: Terms,
+        defaults: speech_request.Defaults,
+        client_fields: frozenset[str],
+    ) -> SentReference:
+        """Read the form. Raises InvalidRequest, NotAllowed if the plan allows no such requests, and
+        QuotaExceeded or RateLimited: to decode for an account that cannot speak would cost the others."""
+        if not terms.one_shot:
+            raise NotAllowed(
+                f"Your plan '{terms.plan}' does not let a request bring a recording. "
+                "Send JSON, with content-type: application/json.",
+                param=AUDIO,
+                code="one_shot_not_allowed",
+            )
+        if connection.headers(b"idempotency-key"):
+            raise InvalidRequest(
+                "Nothing of a request with reference_audio is kept, so it cannot have an Idempotency-Key.",
+                param="Idempotency-Key",
+            )
+        payer = Payer(account=caller.account, key=caller.key, anchor=caller.anchor, terms=terms)
+        await self._ledger.check(payer)
+        form = await read_form(
+            connection, files={AUDIO: MOST_FILE_BYTES}, fields=_TEXT_FIELDS | FOREIGN_FIELDS | client_fields
+        )
+        return _sent(form, defaults, client_fields, needs_consent=terms.consent == "required")
+
+    @asynccontextmanager
+    async def voice(self, account: str, sent: SentReference) -> AsyncIterator[Voice]:
+        """Give the voice of a request, until the block is left. Raises InvalidRequest and NotFound."""
+        grant = await self._grant(account, sent.consent)
+        async with self._intake.taken(account, sent.audio, AUDIO) as taken:
+            lent, seconds = LentRecording(taken.master, taken.quality), taken.seconds
+        start_s, end_s = stretch_s(lent.quality, seconds)
+        async with self._samples.lend(account, lent, self._engines) as digest:
+            sample = Sample(digest, sent.text, seconds=seconds, speech_s=end_s - start_s)
+            try:
+                yield _voice(account, sample, grant)
+            finally:
+                self._levels.forget_samples([digest])
+
+    async def _grant(self, account: str, consent: str) -> Grant | None:
+        if consent in (_STATED, ""):
+            return None
+        return await self._grants.find(account, consent, CONSENT)
+
+
+def blame_recording(failure: InvalidRequest | NotAllowed) -> None:
+    """Name the field of the form where a failure names the voice."""
+    if failure.param == "voice":
+        failure.param = TEXT if failure.code == "reference_text_required" else AUDIO
+
+
+def _voice(account: str, sample: Sample, grant: Grant | None) -> Voice:
+    return Voice(
+        id=AUDIO,
+        name=AUDIO,
+        samples=(sample,),
+        providers=None if grant is None else grant.providers,
+        account=account,
+        consent="" if grant is None else grant.digest,
+    )
+
+
+def _sent(
+    form: RequestForm,
+    defaults: speech_request.Defaults,
+    client_fields: frozenset[str],
+    *,
+    needs_consent: bool,
+) -> SentReference:
+    values = {name: _one(name, texts) for name, texts in form.fields.items()}
+    text = values.pop(TEXT, "").strip()
+    consent = values.pop(CONSENT, "").strip()
+    if values.pop("voice", ""):
+        raise InvalidRequest(f"Send 'voice' or '{AUDIO}', not both.", param="voice")
+    if (file := form.files.get(AUDIO)) is None:
+        raise _missing(AUDIO, "the recording of the voice, as a file; for other voices, send JSON")
+    if needs_consent and not consent:
+        raise _missing(CONSENT, "the id of a consent of the speaker, or true if the speaker agrees")
+    if len(text) > _MOST_TEXT:
+        raise InvalidRequest(
+            f"Invalid value for '{TEXT}': it must have up to {_MOST_TEXT} characters.", param=TEXT
+        )
+    body: dict[str, Any] = {
+        name: _value(name, value, is_foreign=name in client_fields) for name, value in values.items() if value
+    }
+    if body.get("cache"):
+        raise InvalidRequest(
+            "Nothing of a request with reference_audio is kept: 'cache' can only be false.", param="cache"
+        )
+    raw = encode_json({**body, "voice": AUDIO, "cache": False})
+    request = speech_request.parse_speech(raw, defaults, lambda: client_fields)
+    return SentReference(request, file.data, text, consent)
+
+
+def _one(name: str, texts: list[str]) -> str:
+    if len(texts) > 1:
+        raise InvalidRequest(f"Invalid value for '{name}': it must come once.", param=name)
+    return texts[0]
+
+
+def _value(name: str, text: str, *, is_foreign: bool) -> object:
+    """Return a field of the form as JSON would have it. What is no JSON stays a text."""
+    is_json = is_foreign or name in _JSON_VALUES or (name == "lexicon" and text.startswith("{"))
+    if not is_json:
+        return text
+    try:
+        return msgspec.json.decode(text)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return text
+
+
+def _missing(field: str, what: str) -> InvalidRequest:
+    return InvalidRequest(
+        f"Missing required parameter: '{field}': {what}.", param=field, code="missing_required_parameter"
+    )

@@ -1,0 +1,131 @@
+"""Voices that nobody uses: the day when each last spoke, and the end of those that a plan keeps no longer.
+
+What a closed account still has ends, too: the server may have been killed while it was erased.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager, suppress
+
+import structlog
+
+from policies.plans import Plan
+from policies.routing import Voice
+from proxy.catalogue.erasing import Erasing
+from proxy.catalogue.voice_records import DAY_US
+from proxy.errors import NotFound
+from proxy.features.own_voices import records
+from proxy.storage import accounts, tombstones
+from proxy.storage.disk_names import UnsafeName
+from proxy.storage.rows import NEWEST, Place
+from proxy.storage.store import StorageFailed, Store
+from proxy.telemetry.background import RepeatingTask, repeat
+from proxy.telemetry.metrics import Metrics
+
+EVERY_S = 86_400.0
+_NOTE_EVERY_S = 60.0
+_BATCH = 100
+
+_log = structlog.get_logger()
+
+
+class VoiceUse:
+    """The voices that spoke since the last note. A request only adds to it; a task writes each once a day."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._ids: set[str] = set()
+        self._noted: set[tuple[str, int]] = set()
+
+    def __repr__(self) -> str:
+        return f"<VoiceUse {len(self._ids)} to note>"
+
+    def note(self, voice: Voice) -> None:
+        """Note a voice that was just heard. What is neither of recordings nor mixed is never erased."""
+        if voice.samples or voice.mix:
+            self._ids.update((voice.id, *(id_ for id_, _ in voice.mix)))
+
+    async def write(self) -> None:
+        if not self._ids:
+            return
+        ids: set[str] = set()
+        try:
+            # The time first: if nobody tells it, all that spoke is noted the next time.
+            now = await self._store.now()
+            ids, self._ids = self._ids, set()
+            day = now - now % DAY_US
+            new = [id_ for id_ in ids if (id_, day) not in self._noted]
+            await records.note_used(self._store, new, day)
+        except StorageFailed as error:
+            self._ids |= ids
+            _log.warning("voice.use.failed", reason=str(error))
+            return
+        self._noted = {each for each in self._noted if each[1] == day} | {(id_, day) for id_ in new}
+
+
+@asynccontextmanager
+async def open_voice_use(store: Store, metrics: Metrics) -> AsyncIterator[VoiceUse]:
+    use = VoiceUse(store)
+    noting = RepeatingTask("note of voices that spoke", use.write, _NOTE_EVERY_S, metrics)
+    try:
+        yield use
+    finally:
+        await noting.close()
+        await use.write()
+
+
+class Retention:
+    """The end of what no plan keeps any longer, and of what closed accounts have left.
+
+    `plans` are those in force. Each revision of the configuration sets them.
+    """
+
+    def __init__(self, store: Store, plans: Mapping[str, Plan], erasing: Erasing, metrics: Metrics) -> None:
+        self.plans = plans
+        self._store = store
+        self._erasing = erasing
+        self._metrics = metrics
+
+    def __repr__(self) -> str:
+        return f"<Retention by {len(self.plans)} plans>"
+
+    async def run(self) -> None:
+        """Erase now and every day."""
+        await repeat("erasure of unused voices", self._turn, EVERY_S, self._metrics)
+
+    async def _turn(self) -> None:
+        try:
+            await erase_unused(self._store, self.plans, self._erasing)
+        except StorageFailed as error:
+            _log.warning("voice.retention.failed", reason=str(error))
+
+
+async def erase_unused(store: Store, plans: Mapping[str, Plan], erasing: Erasing) -> int:
+    """Erase what closed accounts have left, and what others have not used. Return how many these were."""
+    for closed in await tombstones.list_closed_owners(store):
+        try:
+            await erasing.erase_account(closed)
+        except UnsafeName as unsafe:  # others are not kept waiting by one row
+            _log.warning("voice.retention.unsafe", reason=str(unsafe))
+    limited = {name: days for name, plan in plans.items() if (days := plan.voices_unused_days) is not None}
+    erased, place = 0, NEWEST
+    while limited and (page := await accounts.page(store, place, _BATCH)):
+        for account in page:
+            if account.closed is None and account.plan in limited:
+                erased += await _erase_of(store, account.id, limited[account.plan], erasing)
+        place = Place(page[-1].created, page[-1].id)
+    if erased:
+        _log.info("voice.retention.complete", voices=erased)
+    return erased
+
+
+async def _erase_of(store: Store, account: str, days: int, erasing: Erasing) -> int:
+    before = await store.now() - days * DAY_US
+    erased = 0
+    while batch := await records.unused(store, account, before, _BATCH):
+        for record in batch:
+            with suppress(NotFound):  # its owner was quicker
+                await erasing.erase_voice(record, None)
+                erased += 1
+    return erased

@@ -1,0 +1,130 @@
+"""The saved voices of an account, as routing has them: read with their samples, and opened.
+
+A library is read every few seconds. A voice whose rows are as they were is not opened again, and stays the
+same object, so that what was planned for it stays good.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+
+import msgspec
+
+from policies.routing import Binding, Voice
+from policies.sample_quality import SampleQuality, stretch_s
+from proxy.catalogue.clones import Cloning
+from proxy.catalogue.grants import Grants, receivers
+from proxy.catalogue.own_voices import NO_PARTS, NONE, Known, LibraryVoice, VoiceParts
+from proxy.catalogue.voice_records import VoiceRecord
+from proxy.features.own_voices import records
+from proxy.features.own_voices.seals import open_if_possible
+from proxy.kept.vault import Vault
+from proxy.storage import samples
+from proxy.storage.samples import NOT_MEASURED, SampleRecord
+from proxy.storage.store import Store
+from speech_engine import EngineVoice, Sample
+
+
+class SavedVoices:
+    """Those of all accounts, and of the operator. `grants` say who may receive them."""
+
+    def __init__(self, store: Store, vault: Vault, grants: Grants) -> None:
+        self._store = store
+        self._vault = vault
+        self._grants = grants
+
+    def __repr__(self) -> str:
+        return f"<SavedVoices by {self._grants!r}>"
+
+    async def of_account(self, account: str, clones: Cloning, before: Known = NONE) -> Sequence[LibraryVoice]:
+        rows = await records.of_account(self._store, account)
+        parts: Mapping[str, VoiceParts] = {}
+        if any(row.kind == "sample" for row in rows):
+            parts = await self._parts(account, clones, rows)
+        return [self._opened(row, parts.get(row.id, NO_PARTS), before.get(row.id)) for row in rows]
+
+    async def of_operator(self, before: Known = NONE) -> Sequence[LibraryVoice]:
+        """They have nothing in other tables, and no seal."""
+        rows = await records.of_operator(self._store)
+        return await asyncio.to_thread(lambda: [_unsealed(row, before.get(row.id)) for row in rows])
+
+    async def get(self, id_: str) -> VoiceRecord | None:
+        return await records.get(self._store, id_)
+
+    async def find(self, account: str | None, id_or_name: str) -> VoiceRecord | None:
+        return await records.find(self._store, account, id_or_name)
+
+    def open(self, record: VoiceRecord) -> VoiceRecord:
+        return open_if_possible(self._vault, record)
+
+    async def _parts(
+        self, account: str, clones: Cloning, rows: Sequence[VoiceRecord]
+    ) -> dict[str, VoiceParts]:
+        sampled, granted, cloned = await asyncio.gather(
+            samples.of_account(self._store, account),
+            self._grants.of_account(account),
+            clones.of_voices([row.id for row in rows if row.kind == "sample"]),
+        )
+        parts: dict[str, VoiceParts] = {}
+        for row in rows:
+            grant = granted.get(row.consent or "")
+            parts[row.id] = VoiceParts(
+                sampled.get(row.id, ()),
+                receivers(row.consent, grant),
+                tuple(cloned.get(row.id, ())),
+                "" if grant is None else grant.digest,
+            )
+        return parts
+
+    def _opened(self, row: VoiceRecord, parts: VoiceParts, known: LibraryVoice | None) -> LibraryVoice:
+        # What could not be opened is tried again: a master key may be back.
+        is_known = known is not None and known.row == row and known.record.name != row.id
+        if known is not None and is_known and known.parts == parts:
+            return known
+        record = self.open(row)
+        return LibraryVoice(row, parts, record, voice_of(record, parts))
+
+
+def _unsealed(row: VoiceRecord, known: LibraryVoice | None) -> LibraryVoice:
+    if known is not None and known.row == row:
+        return known
+    return LibraryVoice(row, NO_PARTS, row, voice_of(row))
+
+
+def voice_of(record: VoiceRecord, parts: VoiceParts = NO_PARTS) -> Voice:
+    """Return a saved voice as routing has it. The record is an opened one."""
+    members = tuple(record.members.items())
+    is_bound = record.kind == "catalogue"
+    written = [Binding(engine, EngineVoice(voice)) for engine, voice in members] if is_bound else ()
+    return Voice(
+        id=record.id,
+        name=record.name,
+        bindings=(*(each.binding for each in parts.clones if each.binding is not None), *written),
+        language=record.language,
+        gender=record.gender,
+        tags=record.tags,
+        description=record.description,
+        cast=() if is_bound else members,
+        revision=str(record.revision),
+        created=record.created,
+        samples=tuple(
+            Sample(sample.digest, text, sample.tag, sample.seconds, _speech_s(sample) if text else 0.0)
+            for sample, text in zip(parts.samples, _texts(record, len(parts.samples)), strict=True)
+        ),
+        providers=parts.providers,
+        mix=tuple(record.mix.items()),
+        account=record.account,
+        consent=parts.consent,
+    )
+
+
+def _speech_s(sample: SampleRecord) -> float:
+    if sample.quality == NOT_MEASURED:
+        return 0.0
+    start_s, end_s = stretch_s(msgspec.json.decode(sample.quality, type=SampleQuality), sample.seconds)
+    return end_s - start_s
+
+
+def _texts(record: VoiceRecord, number: int) -> tuple[str, ...]:
+    return (*record.texts, *[""] * number)[:number]

@@ -1,0 +1,43 @@
+"""The fields of a form as JSON would have them, so that one definition reads both."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+
+import msgspec
+
+from proxy.errors import InvalidRequest
+from proxy.http.form import RequestForm
+
+_NO_ALIASES: Mapping[str, str] = {}
+
+
+def form_values(
+    form: RequestForm, *, lists: Collection[str], aliases: Mapping[str, str] = _NO_ALIASES
+) -> dict[str, object]:
+    """Return the fields of a form as JSON would have them. Raises InvalidRequest.
+
+    One of the `lists` is sent as `tags[]`, once for each entry; labels as `labels[accent]`, or as one field
+    with JSON. `aliases` are other names of fields.
+    """
+    values: dict[str, object] = {}
+    labels: dict[str, str] = {}
+    for name, sent in form.fields.items():
+        if name in lists:
+            values[name] = [*filter(None, sent)]
+        elif len(sent) > 1:
+            raise InvalidRequest(f"Invalid value for '{name}': it must come once.", param=name)
+        elif name.startswith("labels["):
+            labels[name.removeprefix("labels[").removesuffix("]")] = sent[0]
+        elif name == "labels" and sent[0]:
+            values[name] = _labels(sent[0])
+        elif sent[0]:
+            values[aliases.get(name, name)] = sent[0]
+    return values | ({"labels": labels} if labels else {})
+
+
+def _labels(text: str) -> object:
+    try:
+        return msgspec.json.decode(text)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return text

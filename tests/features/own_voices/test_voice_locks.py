@@ -1,0 +1,61 @@
+"""Units that change one voice lock their rows in one order: none waits until PostgreSQL finds a deadlock."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from proxy.features.all import open_store
+from proxy.features.own_voices import records as voices
+from proxy.features.own_voices.records import NewCast
+from proxy.storage import accounts
+from proxy.storage.store import Row, Statement, Store
+from tests.databases import Postgres
+
+_GATE = "SELECT CAST(pg_advisory_xact_lock(1) AS TEXT) AS gate"
+_CLOSE = "SELECT CAST(pg_advisory_lock(1) AS TEXT) AS gate"
+_OPEN = "SELECT pg_advisory_unlock(1) AS is_open"
+_WAITING = "SELECT count(*) AS waiting FROM pg_locks WHERE NOT granted AND locktype = :kind"
+
+
+class Gated:
+    """A store whose units have done all but the last statement, and wait for the gate."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._store, name)
+
+    async def write(self, *statements: Statement) -> list[list[Row]]:
+        answers = await self._store.write(*statements[:-1], Statement(_GATE), statements[-1])
+        return [*answers[:-2], answers[-1]]
+
+
+async def someone_waits(store: Store, kind: str) -> None:
+    while not (await store.read(_WAITING, {"kind": kind}))[0]["waiting"]:
+        pass
+
+
+async def test_a_voice_is_deleted_while_it_is_changed(shared_postgres: Postgres, tmp_path: Path) -> None:
+    # The server would look for a deadlock far too late for this test.
+    url = shared_postgres.url(search_path=shared_postgres.new_schema(), deadlock_timeout="60s")
+    async with open_store(url, tmp_path) as first, open_store(url, tmp_path) as second:
+        account = await accounts.create(first, name="ada", plan="free")
+        voice = await voices.add_cast(first, account.id, NewCast(name="talk", members={"Ana": "nova"}))
+        assert voice is not None
+        gated: Any = Gated(first)
+        async with asyncio.timeout(4.0), first._pools.readers.acquire() as gate:  # type: ignore[attr-defined]
+            await gate.execute(_CLOSE)
+            deleting = asyncio.create_task(voices.delete(gated, voice.id))
+            await someone_waits(second, "advisory")
+            changed = msgspec.structs.replace(voice, description="new")
+            changing = asyncio.create_task(voices.update(second, voice, changed))
+            await someone_waits(second, "transactionid")
+            await gate.execute(_OPEN)
+            assert await deleting
+            assert await changing is None
+        assert await voices.get(second, voice.id) is None

@@ -1,0 +1,111 @@
+"""The note of voices that spoke, on a store without a server: each once a day, and what failed once more."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from policies.routing import Voice
+from proxy.catalogue.voice_records import DAY_US
+from proxy.features.own_voices import records as voices
+from proxy.features.own_voices.retention import VoiceUse
+from proxy.storage.schema import migrate
+from proxy.storage.sqlite import SqliteStore
+from proxy.storage.store import Row, Statement, StorageFailed
+from tests.proxy.kept.owned import add_voice
+
+
+class CountedStore(SqliteStore):
+    """A store that counts what is written to it, and fails while it is away, or does not know the time."""
+
+    writes = 0
+    is_away = False
+    has_clock = True
+
+    async def now(self) -> int:
+        if not self.has_clock:
+            raise StorageFailed("no clock")
+        return await super().now()
+
+    async def write(self, *statements: Statement) -> list[list[Row]]:
+        if self.is_away:
+            raise StorageFailed("away")
+        self.writes += 1
+        return await super().write(*statements)
+
+
+@pytest.fixture
+async def store(tmp_path: Path) -> AsyncIterator[CountedStore]:
+    opened = await CountedStore.open(tmp_path / "voxgate.db")
+    assert isinstance(opened, CountedStore)
+    await migrate(opened)
+    yield opened
+    await opened.close()
+
+
+async def used(store: CountedStore, id_: str) -> int | None:
+    record = await voices.get(store, id_)
+    assert record is not None
+    return record.used
+
+
+async def test_both_voices_of_a_mix_have_spoken_and_a_name_of_the_operator_has_not(
+    store: CountedStore,
+) -> None:
+    one, two = await add_voice(store, "acc_a"), await add_voice(store, "acc_a")
+    use = VoiceUse(store)
+    use.note(Voice(id="alloy", name="alloy"))
+    assert repr(use) == "<VoiceUse 0 to note>"
+    use.note(Voice(id="mix", name="mix", mix=((one, 1.0), (two, 2.0))))
+    await use.write()
+    now = await store.now()
+    assert [await used(store, id_) for id_ in (one, two)] == [now - now % DAY_US] * 2
+
+
+async def test_a_voice_is_written_once_a_day_and_what_failed_with_the_next_note(store: CountedStore) -> None:
+    one, two = await add_voice(store, "acc_a"), await add_voice(store, "acc_a")
+    use = VoiceUse(store)
+    use.note(Voice(id="mix", name="mix", mix=((one, 1.0),)))
+    store.is_away = True
+    await use.write()
+    assert await used(store, one) is None
+    store.is_away, store.writes = False, 0
+    await use.write()
+    assert (await used(store, one) is not None, store.writes) == (True, 1)
+    for _ in range(3):
+        await use.write()
+        use.note(Voice(id="mix", name="mix", mix=((one, 1.0),)))
+    assert (await used(store, one) is not None, store.writes) == (True, 1)
+    use.note(Voice(id="mix", name="mix", mix=((two, 1.0),)))
+    await use.write()
+    assert (await used(store, two) is not None, store.writes) == (True, 2)
+
+
+async def test_a_voice_that_spoke_is_noted_after_the_database_did_not_tell_the_time(
+    store: CountedStore,
+) -> None:
+    """It would be erased as unused."""
+    one = await add_voice(store, "acc_a")
+    use = VoiceUse(store)
+    use.note(Voice(id="mix", name="mix", mix=((one, 1.0),)))
+    store.has_clock = False
+    with suppress(StorageFailed):
+        await use.write()
+    store.has_clock = True
+    await use.write()
+    assert await used(store, one) is not None
+
+
+async def test_a_voice_ends_so_many_days_after_it_was_made_or_last_spoke(store: CountedStore) -> None:
+    record = await voices.get(store, await add_voice(store, "acc_a"))
+    assert record is not None
+    assert (record.created, record.used) == (1, None)
+    assert record.ends_at(30) == 1 + 30 * DAY_US
+    await store.write(Statement("UPDATE voices SET used = :day, created = 5", {"day": 7 * DAY_US}))
+    record = await voices.get(store, record.id)
+    assert record is not None
+    # It may have spoken at the end of that day.
+    assert record.ends_at(30) == 38 * DAY_US
