@@ -12,7 +12,7 @@ import structlog
 from tests.databases import new_store_url, shared_postgres, store, store_url
 from tests.leaks import leaks, leaves_holds, loop_leaks
 from tests.redis_server import shared_redis
-from tests.suite import memory, once
+from tests.suite import ci, memory, once
 from tests.suite.budget import Budget
 from tests.suite.collecting import Collecting
 from tests.suite.folders import Folders
@@ -30,6 +30,7 @@ __all__ = [
     "store_url",
 ]
 
+ci.keep_to_ourselves()
 # Else each server that tests start would compile all of the code again, and each process of a run the tests.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False

@@ -13,6 +13,7 @@ from tests.clients.environments import Absent
 from tests.clients.servers import Servers
 from tests.docs import pages
 from tests.sound import decoded
+from tests.suite.ci import is_ci
 
 _PAGE = Path(__file__).parents[2] / "docs" / "clients.md"
 _EXAMPLES = dict(zip(("js7", "vercel"), pages.blocks(_PAGE, "js"), strict=True))
@@ -23,7 +24,7 @@ def test_a_printed_example_runs_as_it_stands(client: str, servers: Servers, tmp_
     try:
         modules, node = environments.modules(client), environments.node().node
     except Absent as absent:
-        if os.environ.get("CI"):
+        if is_ci():
             raise
         pytest.skip(str(absent))
     server = servers.shut.server

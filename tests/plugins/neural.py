@@ -23,6 +23,7 @@ from proxy.engines import environment_build, environments
 from proxy.engines.environments import MANIFEST, Environment, EnvironmentRefused, Recipe
 from speech_engine import Hosted
 from tests.clients.environments import built
+from tests.suite.ci import is_ci
 
 PLUGINS = {
     "audioseal": audioseal.HOSTED,
@@ -49,7 +50,7 @@ def interpreter(plugin: str) -> str:
 def shared_environment(plugin: str) -> Environment:
     recipe = _of_all(tuple(PLUGINS.items()))
     found = environments.find_built(recipe)
-    if found is None and not os.environ.get("CI"):
+    if found is None and not is_ci():
         pytest.skip(f"{plugin}: its environment is not built: voxgate env build {plugin}")
     if found is None:
         found, _ = environment_build.build(recipe, print)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Generator, Mapping
+from collections.abc import Generator
 
 import pytest
+
+from tests.suite.ci import is_ci
 
 MAY_BE_SKIPPED = {
     "tests/clients/test_checklist.py::test_a_row_that_nobody_proves_yet": "the row itself says why not",
@@ -19,7 +20,7 @@ class NotRun:
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_makereport(self) -> Generator[None, pytest.TestReport, pytest.TestReport]:
         report = yield
-        if report.skipped and not hasattr(report, "wasxfail") and is_refused(report.nodeid, os.environ):
+        if report.skipped and not hasattr(report, "wasxfail") and is_refused(report.nodeid):
             report.outcome = "failed"
             report.longrepr = f"CI skips nothing, and this was not run. {reason_of(report)}"
         return report
@@ -30,10 +31,9 @@ class NotRun:
         terminalreporter.write_line(f"{skipped} cases not run")
 
 
-def is_refused(nodeid: str, environ: Mapping[str, str]) -> bool:
+def is_refused(nodeid: str) -> bool:
     """Whether this test must not be skipped here."""
-    is_ci = environ.get("CI", "").lower() not in ("", "0", "false")
-    return is_ci and nodeid.partition("[")[0] not in MAY_BE_SKIPPED
+    return is_ci() and nodeid.partition("[")[0] not in MAY_BE_SKIPPED
 
 
 def reason_of(report: pytest.TestReport) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import sqlite3
 import subprocess
@@ -13,6 +14,7 @@ import pytest
 
 from tests.suite import memory
 from tests.suite.budget import by_file, lines_of, over_budget, seconds_by_file
+from tests.suite.ci import keep_to_ourselves
 from tests.suite.collecting import import_tests
 from tests.suite.folders import NOT_UNIT, TESTS, UNIT, is_soak, is_unit
 from tests.suite.guard import Guard
@@ -85,7 +87,10 @@ def test_the_seconds_of_files_are_kept_and_read_again() -> None:
 def test_what_a_machine_lacks_fails_by_its_name_in_ci(
     monkeypatch: pytest.MonkeyPatch, ci: str, nodeid: str, outcome: str
 ) -> None:
+    monkeypatch.delenv("VOXGATE_RUN_OF_CI", raising=False)
     monkeypatch.setenv("CI", ci)
+    keep_to_ourselves()
+    assert "CI" not in os.environ
     because = ("a.py", 1, "Skipped: no seccomp")
     report = pytest.TestReport(nodeid, ("a.py", 1, "a"), {}, "skipped", because, "setup")
     making = NotRun().pytest_runtest_makereport()

@@ -177,12 +177,21 @@ def test_an_index_that_is_away_is_told_soon(
 
 
 @pytest.mark.parametrize(
-    ("manner", "says"),
-    [(Manner(stall_at=0), "the index is silent"), (Manner(more=400_000_000, length=0), "sends more than")],
+    ("manner", "silence_s", "says"),
+    [
+        (Manner(stall_at=0), 3, "the index is silent"),
+        (Manner(more=400_000_000, length=0), 30, "sends more than"),
+    ],
     ids=["silent", "without an end"],
 )
 def test_an_index_that_never_ends_is_left(
-    tmp_path: Path, index: Path, hub: Hub, monkeypatch: pytest.MonkeyPatch, manner: Manner, says: str
+    tmp_path: Path,
+    index: Path,
+    hub: Hub,
+    monkeypatch: pytest.MonkeyPatch,
+    manner: Manner,
+    silence_s: float,
+    says: str,
 ) -> None:
     toy, name = _toy(index), "v_one-1.0-py3-none-any.whl"
     hub.put(f"/files/{name}", (index / name).read_bytes(), manner)
@@ -190,7 +199,7 @@ def test_an_index_that_never_ends_is_left(
     monkeypatch.delenv("PIP_NO_INDEX")
     monkeypatch.delenv("PIP_FIND_LINKS")
     monkeypatch.setenv("PIP_INDEX_URL", f"{hub.url}/simple")
-    patience = IndexPatience(retries=0, answer_s=30, silence_s=3)
+    patience = IndexPatience(retries=0, answer_s=30, silence_s=silence_s)
     assert says in refusal(tmp_path, toy, PullOrder(index_patience=patience))
     assert not list((tmp_path / "models").rglob("pip-*"))
 

@@ -13,6 +13,7 @@ from plugins.kokoro import plugin as kokoro
 from plugins.piper import plugin as piper
 from proxy.config.secret import environ_for_hosts
 from proxy.engines import environment_build, environments
+from tests.suite.ci import is_ci
 
 PLUGINS = {"piper": piper.HOSTED, "kokoro": kokoro.HOSTED}
 ROOT = Path(__file__).parents[3]
@@ -23,7 +24,7 @@ def interpreter(name: str = "piper") -> str:
     """The Python that has onnxruntime and piper-tts. Skips the test where it is absent, but never in CI."""
     recipe = environments.recipe(name, PLUGINS[name])
     found = environments.find_built(recipe)
-    if found is None and not os.environ.get("CI"):
+    if found is None and not is_ci():
         pytest.skip(f"{name}: its environment is not built: voxgate env build {name}")
     if found is None:
         found, _ = environment_build.build(recipe, print)
