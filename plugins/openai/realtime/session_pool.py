@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from plugins.openai.realtime.messages import SessionKey
 from plugins.openai.realtime.session import Session
-from speech_engine import EngineBusy
+from speech_engine import EngineBusy, EngineUnavailable
 
 Make = Callable[[SessionKey, Callable[[Session], None]], Session]
 
@@ -25,15 +25,17 @@ class SessionPool:
         self._taken: set[Session] = set()
         self._closing: set[asyncio.Task[None]] = set()
         self._changed = asyncio.Event()
+        self._is_closed = False
 
     def __repr__(self) -> str:
         return f"<SessionPool {len(self._all)} of {self._most}, {len(self._idle)} idle>"
 
     async def take(self, key: SessionKey, within_s: float) -> Session:
-        """Return a session. Raises EngineBusy if none is free in time, or EngineError if none opens."""
+        """Return a session. Raises EngineBusy if none is free in time, EngineUnavailable once it is closed,
+        or EngineError if none opens."""
         try:
             async with asyncio.timeout(within_s):
-                while True:
+                while not self._is_closed:
                     session = self._find(key)
                     if session is not None:
                         return session
@@ -43,6 +45,9 @@ class SessionPool:
                     await self._changed.wait()
         except TimeoutError:
             raise EngineBusy("All sessions with the provider are in use.") from None
+        if self._is_closed:
+            # A session that opened now would be closed by nobody.
+            raise EngineUnavailable("The engine has ended.")
         return await self._opened(key, within_s)
 
     def give_back(self, session: Session) -> None:
@@ -51,6 +56,8 @@ class SessionPool:
         self._settle(session)
 
     async def close(self) -> None:
+        self._is_closed = True
+        self._changed.set()
         for session in tuple(self._all):
             self._drop(session)
         if self._closing:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
-
 import numpy as np
 import pytest
 
 from plugins.espeak.plugin import EspeakSettings
 from speech_engine import Engine, UnsupportedText
+from tests.plugins.espeak.first_take import first_take
 from tests.plugins.espeak.heard import espeak, hear, said
 
 SENTENCE = "The quick brown fox jumps over the lazy dog near the river bank."
@@ -84,10 +82,7 @@ async def test_nothing_of_one_utterance_shows_in_the_next(engine: Engine) -> Non
 
 @pytest.mark.parametrize("voice", ["m3", "f3", "Reed", "whisper"])
 def test_a_seed_decides_what_a_new_host_says_first(voice: str) -> None:
-    # In processes of their own: the library never forgets quite what it has said.
-    program = [sys.executable, "-m", "tests.plugins.espeak.first_take", voice, "7"]
-    takes = {subprocess.check_output(program, text=True).splitlines()[-1] for _ in range(2)}
-    assert len(takes) == 1
+    assert first_take(voice, 7, SENTENCE) == first_take(voice, 7, SENTENCE)
 
 
 async def test_repeated_calls_give_fresh_takes(engine: Engine) -> None:

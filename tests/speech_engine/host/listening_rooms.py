@@ -22,7 +22,8 @@ def expect_no_gaps(load: float, count: int) -> None:
     assert ours.fairness >= (0.97 if count < 1_000 else 0.99)
     # Beyond what the model makes, some are told so at once. No account is.
     assert ours.served >= (0.98 if load < 1.0 else 0.8)
-    assert ours.least_served >= (0.95 if load < 1.0 else 0.6)
+    # Of forty requests of an account, two more or less are a twentieth.
+    assert ours.least_served >= ((0.95 if count >= 1_000 else 0.9) if load < 1.0 else 0.6)
     assert ours.first_audio_max_s <= DEADLINE_S
     assert ours.idle >= 0.5 * IDLE_SHARE
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from speech_engine import Audio, EngineBusy, EngineError, Started
+from speech_engine import Audio, EngineBusy, EngineError, EngineUnavailable, Started
 from speech_engine.testing import collect
 from tests.plugins.openai.realtime.rig import MODEL, Pair, heard, job_of, pair, settled, until_it_fails
 
@@ -178,4 +178,8 @@ async def test_the_end_of_the_engine_closes_all() -> None:
         await both.fake.until(lambda: both.fake.open == 0)
         _, error = await speaking
         assert error is None or isinstance(error, EngineError)
+        # Who comes later opens none, which nobody would close.
+        _, error = await until_it_fails(both.engine, job_of(TEXT))
+        assert isinstance(error, EngineUnavailable)
+        assert both.fake.open == 0
         await both.engine.close()
