@@ -33,14 +33,18 @@ function keptKey() {
   }
 }
 
+// A dialog tells of its end a moment after it has closed.
+let lastQuestion = Promise.resolve();
+
 // A link of somebody else must not have a reader type into that one's account: another key is asked about.
 async function isTaken(linked, kept) {
   if (!linked || linked === kept) return false;
   if (!kept) return true;
   const dialog = at("other");
+  if (!dialog.open) await lastQuestion;
   if (dialog.open) return false;
   dialog.returnValue = "";
   dialog.showModal();
-  await new Promise((resolve) => dialog.addEventListener("close", resolve, { once: true }));
+  await (lastQuestion = new Promise((resolve) => dialog.addEventListener("close", resolve, { once: true })));
   return dialog.returnValue === "use";
 }

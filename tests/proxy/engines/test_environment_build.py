@@ -137,7 +137,9 @@ def test_a_build_goes_on_where_the_last_one_was_killed(recipe: Recipe, place: Pa
     ]
     assert {(said.step, said.of_steps) for said in heard} == {(step, 4) for step in range(1, 5)}
     installing = [said for said in heard if said.of_packages]
-    assert [(said.packages, said.of_packages) for said in (installing[0], installing[-1])] == [(1, 2), (3, 3)]
+    # How far it is, is looked at now and then: the second may be there before the first look.
+    first, last = [(said.packages, said.of_packages) for said in (installing[0], installing[-1])]
+    assert (first in ((1, 2), (2, 2)), last) == (True, (3, 3))
     assert _unfinished() == []
 
 
