@@ -24,7 +24,7 @@ FIGURES = Path(__file__).with_name("scatter.txt")
 _ROOMS = ("proxy", "policies", "speech_engine", "plugins")
 
 
-class Feature(NamedTuple):
+class Footprint(NamedTuple):
     """Its files as patterns, and the names that are its own as one pattern."""
 
     name: str
@@ -33,7 +33,7 @@ class Feature(NamedTuple):
 
 
 FEATURES = (
-    Feature(
+    Footprint(
         "consents",
         (
             "proxy/config/consent.py",
@@ -41,7 +41,7 @@ FEATURES = (
         ),
         r"consents|config\.consent|/consents",
     ),
-    Feature(
+    Footprint(
         "lexicons",
         (
             "proxy/config/lexicons.py",
@@ -49,40 +49,34 @@ FEATURES = (
         ),
         r"lexicons|config\.lexicons|/lexicons",
     ),
-    Feature(
+    Footprint(
         "cache",
         ("proxy/features/cache/*.py",),
         r"clips|config\.cache|voxgate_cache\w*",
     ),
-    Feature(
+    Footprint(
         "marks",
         ("proxy/features/marks/*.py",),
         r"receipts|manifests|config\.marking|voxgate_manifests\w*|/marks|/content_provenance_checks",
     ),
-    Feature(
+    Footprint(
         "clones",
-        ("proxy/cli/clones.py", "proxy/features/clones/*.py"),
+        ("proxy/features/clones/*.py",),
         r"bindings|clone_counts|voxgate_clones|/clones",
     ),
-    Feature(
+    Footprint(
         "own_voices",
-        ("proxy/cli/voices.py", "proxy/features/own_voices/*.py"),
+        ("proxy/features/own_voices/*.py",),
         r"FROM voices|INTO voices|UPDATE voices|JOIN voices|/voices",
     ),
-    Feature(
+    Footprint(
         "erasure",
         ("proxy/features/erasure/*.py",),
         r"erasures|/erasures",
     ),
-    Feature(
+    Footprint(
         "models",
-        (
-            "proxy/cli/gallery.py",
-            "proxy/cli/model_use.py",
-            "proxy/cli/models.py",
-            "proxy/cli/natural*.py",
-            "proxy/features/models/*.py",
-        ),
+        ("proxy/features/models/*.py",),
         r"gallery\.toml|config\.models_folder",
     ),
 )
@@ -91,7 +85,7 @@ FEATURES = (
 class Reach(NamedTuple):
     """A feature, its own files, and the files outside that import it and that name what is its own."""
 
-    feature: Feature
+    feature: Footprint
     own: tuple[str, ...]
     importing: tuple[str, ...]
     naming: tuple[str, ...]
