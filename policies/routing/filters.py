@@ -25,7 +25,7 @@ _KNOWN_FROM = {
     "detected": "was detected in the text",
     "default": "is the server's default",
 }
-"""Where a language comes from that nobody named."""
+"""Where a language comes from that the request did not name."""
 _USUAL = ("en", "zh", "hi", "es", "fr", "ar", "pt", "ru", "de", "ja")
 
 

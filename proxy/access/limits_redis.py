@@ -1,7 +1,7 @@
 """Requests a minute, counted in Redis for all workers. Only a Redis address imports this module.
 
 The storage and the form of a window are those of `limits`. The library counts for one limit at a time. Here a
-question is one script for all limits of a request: one way to Redis and back, and nobody counts in between.
+question is one script for all limits of a request: one way to Redis and back, and no count in between.
 """
 
 from __future__ import annotations

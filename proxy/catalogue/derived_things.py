@@ -30,7 +30,7 @@ class VoiceFiles(Protocol):
     """Something on this machine's disk that is derived of voices."""
 
     async def remove_voice(self, voice: str, *, is_late: bool) -> None:
-        """Remove what is derived of a voice. `is_late`: somebody may have removed the rows of it before.
+        """Remove what is derived of a voice. `is_late`: its rows may be gone already.
 
         Raises OSError and StorageFailed.
         """

@@ -21,9 +21,9 @@ class KnownVoices:
     """The voices of one caller. The caller's own come first. Without terms, the caller is anybody."""
 
     def __init__(self, own: AccountLibrary, catalogue: Catalogue, terms: Terms | None = None) -> None:
-        heard = [catalogue.as_heard(voice, terms) for voice in catalogue.voices()]
-        listed = [voice for voice, _ in heard]
-        self._aliases = {voice.id: alias_of for voice, alias_of in heard if alias_of}
+        entries = [catalogue.as_heard(voice, terms) for voice in catalogue.voices()]
+        listed = [voice for voice, _ in entries]
+        self._aliases = {voice.id: alias_of for voice, alias_of in entries if alias_of}
         self.voices = [*own.listed, *listed]
         self._own = own
         self._by_id = {voice.id: voice for voice in listed}

@@ -80,7 +80,7 @@ class OwnVoices(Protocol):
 
 
 class NoOwnVoices:
-    """Where nobody can save a voice."""
+    """For a server that saves no voices."""
 
     async def of_account(self, account: str, clones: Cloning, before: Known = NONE) -> Sequence[LibraryVoice]:
         return ()

@@ -1,6 +1,6 @@
-"""Who can speak a voice of a recording here, and what helps if nobody can.
+"""The models that can speak a voice of a recording here, and what helps if there are none.
 
-It is asked before anybody records anything: a voice that nothing speaks is a recording given for nothing.
+Handlers look before a client records anything: a voice that nothing speaks is a recording given for nothing.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ class RecordingSpeakers:
         return f"<RecordingSpeakers {len(self.able(None))} of {len(self._models)} models>"
 
     def hint(self, tag: str | None = None) -> str:
-        """Return what helps, if nobody can speak a recording in this language, or in any; else "".
+        """Return what helps, if no model can speak a recording in this language, or in any; else "".
 
-        It is "" too while an engine starts: nobody knows its models yet.
+        It is "" too while an engine starts: its models are not known yet.
         """
         if not self._is_complete or self.able(tag):
             return ""
@@ -63,8 +63,8 @@ def advice_for(decision: Decision, catalogue: Catalogue, terms: Terms | None) ->
     if error is None or not decision.voice.samples or error.code not in _HELPED:
         return ""
     speakers = RecordingSpeakers(catalogue, terms)
-    asked = {verdict.model.name for verdict in decision.verdicts}
-    others = [each for each in speakers.models(decision.query.language) if each.name not in asked]
+    judged = {verdict.model.name for verdict in decision.verdicts}
+    others = [each for each in speakers.models(decision.query.language) if each.name not in judged]
     # They may not receive it, or need a longer one, or its words.
     rules = Rules(catalogue.licences)
     found = (

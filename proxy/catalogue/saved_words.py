@@ -25,7 +25,7 @@ class SavedWords(Protocol):
 
 
 class NoWords:
-    """Where nobody keeps words."""
+    """For a server that keeps no words."""
 
     async def revisions(self, account: str) -> WordRevisions:
         return ()

@@ -122,7 +122,7 @@ def write(data: Path, layer: Layer, remark: str = "") -> Path:
 
 
 def write_first(data: Path, layer: Layer, remark: str) -> None:
-    """Write a layer, unless there is a file: somebody's voices may be in it. Raise OSError."""
+    """Write a layer, unless there is a file: voices in use may be in it. Raise OSError."""
     made = _written(data, layer, remark)
     try:
         with suppress(FileExistsError):

@@ -53,7 +53,7 @@ def read_routes(
 
 
 def shipped_routes(value: Sequence[Mapping[str, Any]]) -> tuple[Route, ...]:
-    """Return the shipped routes, also those without an engine. Nobody is warned of them."""
+    """Return the shipped routes, also those without an engine, of which there is no warning."""
     return tuple(_route(msgspec.convert(written, RouteSection)) for written in value)
 
 

@@ -1,4 +1,4 @@
-"""A helper: a process of ours that is started when somebody needs it, is asked, and ends when nobody does.
+"""A helper: a process of ours that starts when it is needed, answers questions, and ends when it is idle.
 
 One that `is_for_one` has a life for each question: a process that saw one stranger's file never sees
 another's. Any other helper has one life at a time, for whoever asks meanwhile.
@@ -36,7 +36,7 @@ class HelperRefused(HelperFailed):
 
 
 class HelperDied(HelperFailed):
-    """The process ended while it was asked."""
+    """The process ended before its answer."""
 
 
 class HelperSpec(msgspec.Struct, frozen=True, kw_only=True):
@@ -44,7 +44,7 @@ class HelperSpec(msgspec.Struct, frozen=True, kw_only=True):
 
     A plugin's process has a `begin`: its first message, which it answers with one that says that it is
     ready. It inherits `environ`, and writes into our log. One of our own has a few of our variables, those in
-    `variables` too, and is asked at once.
+    `variables` too, and gets questions at once.
     """
 
     module: str
@@ -60,12 +60,12 @@ class HelperSpec(msgspec.Struct, frozen=True, kw_only=True):
     start_s: float = 60.0
     idle_s: float = 120.0
     rest_s: float = 0.0
-    """The pause after a start that failed, in which nobody starts it again."""
+    """The pause after a failed start, before the next one."""
     is_for_one: bool = False
     keeps_spare: bool = False
     """Start the next life as soon as one is used: the start takes a third of a second."""
     lives: int = 1
-    """With 2, a question of which the process dies is asked once more."""
+    """With 2, a question of which the process dies goes to one more life."""
     most_answer_bytes: int = MOST_FRAME_BYTES
 
     def __repr__(self) -> str:
@@ -73,7 +73,7 @@ class HelperSpec(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Life:
-    """A process that can be asked. `ready` is the message that said so, if it says that."""
+    """A process that takes questions. `ready` is its message that it does, if it sends one."""
 
     def __init__(self, child: Child) -> None:
         self.child = child
@@ -137,13 +137,13 @@ class Helper:
 
     @property
     def _life(self) -> Life | HelperRefused | None:
-        """What has come of the last start, None if that goes on or nobody has asked for one."""
+        """What has come of the last start, None while that goes on and before the first one."""
         return self._current.result() if self._current is not None and self._current.done() else None
 
     async def ask(self, question: bytes, *, within_s: float) -> bytes:
-        """Return the answer to a question that nobody else asks meanwhile.
+        """Return the answer to a question, in turn: a life answers one at a time.
 
-        The time includes the wait for that, and for the start. Raises HelperFailed and TimeoutError.
+        The time includes the wait for the turn, and for the start. Raises HelperFailed and TimeoutError.
         """
         async with asyncio.timeout(within_s), nullcontext() if self.spec.is_for_one else self.turn:
             return await self.talk(lambda life: life.ask(question))
@@ -192,7 +192,7 @@ class Helper:
         return life
 
     def leave(self, life: Life) -> None:
-        """Give a life back. It ends when nobody has used it for a while, or at once if it gets no others."""
+        """Give a life back. It ends when it was idle for a while, or at once if it gets no others."""
         life.users -= 1
         if life.users:
             return
@@ -220,7 +220,7 @@ class Helper:
         self._in_background(asyncio.create_task(life.child.wait_for_end()))
 
     def warm(self) -> None:
-        """Start a life that somebody will need soon, if there is none."""
+        """Start a life that will be needed soon, if there is none."""
         self._ensured()
 
     async def close(self) -> None:
@@ -297,7 +297,7 @@ class Helper:
         return life
 
     def _abandon(self, starting: asyncio.Task[Life | HelperRefused]) -> None:
-        """End a life that nobody will have, or its start."""
+        """End a life that no caller will have, or its start."""
         if self._current is starting:
             self._current = None
         if not starting.done():
@@ -307,7 +307,7 @@ class Helper:
             self.end(life)
 
     def _end_after(self, seconds: float | None) -> None:
-        """End the current life then, if nobody uses it."""
+        """End the current life then, if it is idle."""
         if self._idle is not None:
             self._idle.cancel()
         loop = asyncio.get_running_loop()
@@ -323,5 +323,5 @@ class Helper:
 
 
 def _few(*names: str) -> dict[str, str]:
-    # A pool of threads for algebra, which nobody needs there, would take most of its memory.
+    # A pool of threads for algebra, unused there, would take most of its memory.
     return {name: os.environ[name] for name in names if name in os.environ} | {"OPENBLAS_NUM_THREADS": "1"}

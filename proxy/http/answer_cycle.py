@@ -35,7 +35,7 @@ class AnswerCycle(RequestResponseCycle):
     written = 0
     written_before = 0
     is_receiving = False
-    """Whether somebody waits for the event. To set it for nobody would be calls for every request."""
+    """Whether the application waits for the event. To set it always would be calls for every request."""
     _is_told = False
     """Whether the application knows that the body is whole."""
     _head = b""
@@ -50,7 +50,7 @@ class AnswerCycle(RequestResponseCycle):
             message = {"type": "http.request", "body": bytes(self.body), "more_body": self.more_body}
             self.body = bytearray()
         if self.flow.read_paused and (is_there or not self.more_body):
-            # Reading pauses while a long body is taken. If it did not go on, nobody would see a client leave.
+            # Reading pauses while a long body is taken. If it did not go on, a client could leave unseen.
             self.flow.resume_reading()
         self._is_told = self._is_told or not self.more_body
         return message

@@ -155,7 +155,7 @@ class Connection:
 
     @property
     def is_hurried(self) -> bool:
-        """Whether nobody should wait for this answer any more: the server ends, or the client has gone."""
+        """Whether all waiting for this answer should end: the server ends, or the client has gone."""
         return self._peer.is_ending or self._peer.is_gone
 
     def header(self, name: bytes) -> str:

@@ -43,7 +43,7 @@ class KnownHosts:
     def has_or_is_local(self, host: str) -> bool:
         """Tell the same of a page for a private network, where addresses and short names are good, too.
 
-        A page of somebody else has a name with a dot.
+        A page from elsewhere has a name with a dot.
         """
         name = host_name(host)
         return "." not in name or _is_address(name) or self.has(host)

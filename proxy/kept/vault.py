@@ -2,7 +2,7 @@
 
 A recording is a sealed file. Its row has its key, wrapped by the master key: without the row the file is
 noise. A text of a row is sealed under a key of that row. The digests of an account's recordings are made with
-a random key of its own, so the same bytes in two accounts are two blobs, and nobody can tell that they are
+a random key of its own, so the same bytes in two accounts are two blobs, and nothing shows that they are
 the same.
 """
 

@@ -28,7 +28,7 @@ _log = structlog.get_logger()
 class Settlement:
     """The settlement of one request. It has the request's id, so it cannot be counted twice.
 
-    After a failure or a cancelled `write`, call `write` again or `write_later`: nobody else does.
+    After a failure or a cancelled `write`, call `write` again or `write_later`: nothing else does.
     """
 
     def __init__(self, holds: Holds, hold_request: HoldRequest) -> None:
@@ -161,4 +161,4 @@ class Settlement:
         try:
             await give_back(self._holds, spent, too_much, self._hold_request.anchor, _BROKEN_OFF)
         except AlreadyExists:
-            pass  # somebody refunded it before
+            pass  # it was refunded before

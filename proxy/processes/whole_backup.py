@@ -85,7 +85,7 @@ def back_up(config: Config, target: Path) -> Whole:
 
 
 def private(name: str, flags: int) -> int:
-    """Open a file that nobody else may read."""
+    """Open a file that only its owner may read."""
     return os.open(name, flags, 0o600)
 
 
@@ -144,7 +144,7 @@ def _add_recordings(archive: BinaryIO, root: Path) -> int:
         try:
             name = f"{RECORDINGS}/{DiskName(path.parent.name)}/{DiskName(path.name)}"
         except UnsafeName:
-            continue  # a lock, a half file, or somebody's notes
+            continue  # a lock, a half file, or a foreign file
         added += _add_file(archive, name, path)
     return added
 

@@ -120,7 +120,7 @@ class Answer:
             whole = await self._finished(AnswerFile(streamed, form, rate_hz), pace)
         if self._promise is not None:
             self._promise.keep_used()
-        # The sound was heard. From now on, its file is.
+        # The taps have had the sound. From now on, they get its file.
         self._listeners, self._taken = self.taps.piece, []
         self._is_collected = True
         self._sound = FileStream(whole, self._made.samples, rate_hz, pace)
@@ -146,7 +146,7 @@ class Answer:
             self._sound = self._prefetch = Prefetch(self._begun, self._room, self._new_pace())
 
     def keep_live_pace(self, is_hurried: Callable[[], bool]) -> None:
-        """Give the sound at the pace at which it is heard. The engine does not wait for that."""
+        """Give the sound at the pace at which it plays. The engine does not wait for that."""
         pace = self._new_pace()
         self._prefetch = Prefetch(self._begun, self._room, pace)
         self._sound = PacedStream(self._prefetch, is_hurried, pace)
@@ -213,7 +213,7 @@ class Answer:
             if not await tap.whole(file, finished):
                 return file
         except TooLongToSign:
-            # It was made as it was asked for, wherever its client is now.
+            # The sound was made in full, wherever its client is now.
             self._given_at_departure = None
             self._count_made()
             raise

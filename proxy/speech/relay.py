@@ -153,8 +153,8 @@ class Relay:
         return None
 
     def _passes_over(self, error: EngineError) -> bool:
-        """Go on behind a part of signs alone, such as emojis, if nobody can read them and there is anything
-        else to be heard. Return whether this is done."""
+        """Go on behind a part of signs alone, such as emojis, if no engine reads them and there is anything
+        else to speak. Return whether this is done."""
         run, behind = self._runs[self._number], self._number + 1
         if _is_mute(run, error) and (self._fed or behind < len(self._runs)):
             run.pass_over()
@@ -226,7 +226,7 @@ def _has_several_voices(plan: SpeechPlan) -> bool:
 
 
 def _is_mute(run: PartRun, error: EngineError) -> bool:
-    """Tell whether there was nothing to say: signs alone, and nobody can read them."""
+    """Tell whether there was nothing to say: signs alone, which no engine reads."""
     has_words = any(map(str.isalnum, run.text))
     return isinstance(error, UnsupportedText) and not isinstance(error, CapReached) and not has_words
 

@@ -29,8 +29,8 @@ class OpenFilter(Protocol):
 
 
 class SoundFilter(Protocol):
-    """It takes PCM after levels, pauses and speed, before it is encoded. What it is due for, nobody hears
-    without it."""
+    """It takes PCM after levels, pauses and speed, before it is encoded. What it is due for never
+    goes out without it."""
 
     @property
     def key(self) -> object:

@@ -27,7 +27,7 @@ _CREDIT_S = 2.0
 """So much sound counts as taken in the first second: a reader that has just begun is not slow yet."""
 
 _KEEPS_UP = 1.0
-"""The pace of somebody who listens: in seconds of sound a second."""
+"""The pace of a listener, in seconds of sound a second."""
 
 _WHOLE_SHARE = 3 / 4
 """The most of the room for answers that go out whole. The rest is for streams."""
@@ -150,7 +150,7 @@ class SpillRoom:
             late = self._late()
             late_wholes = [each for each in late if each.promise is not None]
             if of_wholes > _sizes(late_wholes) or of_all > _sizes(late):
-                # Nobody is broken off in vain.
+                # No answer is broken off in vain.
                 _log.warning("answer.spill.refused", used=self._used, files=len(self._files))
                 raise NoRoom("There is no room for a whole answer.", retry_after_s=5.0)
             self._break_off(late_wholes if of_wholes > 0 else late)

@@ -10,7 +10,7 @@ from proxy.speech.whole_size import check_size, room_bytes
 
 
 class WholeRoom:
-    """The room of one answer. Without it the answer is refused, and costs nobody anything. Leave it."""
+    """The room of one answer. Without it the answer is refused, and free of charge. Leave it."""
 
     def __init__(self, call: SpeechCall, room: SpillRoom, room_bytes: int) -> None:
         self.promise: RoomPromise | None = None

@@ -33,7 +33,7 @@ def check_size(call: SpeechCall, kept: KeptSpeech | None) -> None:
 
 
 def most_s(call: SpeechCall) -> float:
-    """Return the most seconds that all parts may take: past its cap, no engine is heard."""
+    """Return the most seconds that all parts may take: past its cap, an engine is stopped."""
     return sum([estimate.cap_seconds(_estimated_s(run)) + run.part.pause_s for run in call.tally.parts])
 
 

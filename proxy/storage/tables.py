@@ -1,7 +1,7 @@
 """What the rest of the server must know of a table, said once where the table is.
 
 Whoever works over all tables asks here: the vault which recordings are named, the change of the master key
-what is sealed, the erasure which rows are somebody's, VACUUM what must leave the files, and the check of a
+what is sealed, the erasure which rows have an owner, VACUUM what must leave the files, and the check of a
 backup what becomes a path. A feature that is switched off keeps its tables.
 """
 

@@ -18,7 +18,7 @@ from proxy.storage.store import ALWAYS, Params, Row, Statement, Store
 from proxy.storage.tables import Erasable, Tables, erasable_of, erasables
 
 NOT_ERASED = "NOT EXISTS (SELECT 1 FROM erasures WHERE subject = :voice)"
-"""SQL for a write that is derived of a voice: true as long as nobody has erased it."""
+"""SQL for a write that is derived of a voice: true as long as the voice is not erased."""
 
 _COLUMNS = "subject, account, digests, began, completed, pending"
 # The first one stays: its time is that of the erasure.

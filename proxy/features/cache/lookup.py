@@ -52,7 +52,7 @@ class CacheTap(Tap):
     def begin(self, speech: Speech) -> None:
         self._speech = speech
         if self._flight is not None and self._call.is_paced:
-            # It takes as long as it is heard: equal requests speak for themselves.
+            # It takes as long as it plays: equal requests speak for themselves.
             self._flight.land("alone")
 
     def chunk(self, data: bytes) -> None:

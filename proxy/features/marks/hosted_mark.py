@@ -187,16 +187,16 @@ class HostedMarkStream:
         name = self._mark.name
         if self._is_broken:
             raise SoundFailed(f"the mark {name} has ended")
-        # If nobody takes this step's answer, the next step would get it.
+        # If this step did not take its answer, the next step would get it.
         self._is_broken = True
-        heard = self.process.heard
+        before = self.process.heard
         try:
             answer = await self.process.ask(self.number, message, self._mark.step_s)
         except HelperDied:
             raise SoundFailed(f"the process of the mark {name} ended") from None
         except TimeoutError:
-            if self.process.heard == heard:
-                self._mark.helper.end(self.process.life)  # it is frozen: it answered nobody in this time
+            if self.process.heard == before:
+                self._mark.helper.end(self.process.life)  # it is frozen: it answered no step in this time
             raise SoundFailed(f"the mark {name} gave no sound within {self._mark.step_s:g} s") from None
         assert isinstance(answer, MarkedSound)
         if answer.failure:

@@ -1,7 +1,7 @@
-"""Signed manifests of answers: inside their files, or beside them under an address that nobody can guess.
+"""Signed manifests of answers: inside their files, or beside them under an address that cannot be guessed.
 
-A manifest beside a clip is signed when it is first asked for, from the digest that the clip left: nothing
-is signed while somebody waits for a speech, unless its file has to hold the manifest.
+A manifest beside a clip is signed when it is first fetched, from the digest that the clip left: no speech
+waits for a signature, unless its file has to hold the manifest.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ WAIT_S = 10.0
 
 _ID_DIGITS = 32
 AGAIN_AFTER = 300_000_000
-"""Microseconds after which a manifest without a time stamp is signed again, if somebody asks for it."""
+"""Microseconds after which a manifest without a time stamp is signed again when it is fetched."""
 
 
 class Manifests:
@@ -81,7 +81,7 @@ class Manifests:
     async def find(self, id_: str) -> bytes | None:
         """Return the manifest, None if there is none under this id. Raises SignerUnavailable."""
         if self._known is None and self._is_on:
-            raise SignerUnavailable  # without keys, nobody knows whose address it is
+            raise SignerUnavailable  # without keys, no address can be checked
         request, _, proof = id_.rpartition("-")
         if not self._is_proof(request, proof):
             return None

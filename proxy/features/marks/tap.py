@@ -34,7 +34,7 @@ from proxy.speech.whole_file import AnswerFile, SpilledBytes
 from proxy.storage.rows import encode_json
 
 DUE_WITHIN_S = 3.0
-"""A WAV that nobody asked a manifest for waits no longer: its manifest can be had beside it."""
+"""A WAV whose request names no manifest waits no longer: its manifest can be had beside it."""
 
 _MICRO = 1_000_000
 _RETRY_S = 5.0
