@@ -36,7 +36,7 @@ class RecordingSpeakers:
             return ""
         where = f" in the language '{tag}'" if tag else ""
         said = f"Nothing on this server can speak a voice of a recording{where}."
-        if places := self._places(tag):
+        if places := sorted({each.engine for each in self._speaking(tag) if is_cloned_for(each.info)}):
             return f"{said} A provider's clone of it can: name {' or '.join(places)} in 'engines'."
         command = self._addable.command_for(tag, is_paid=self._is_paid)
         if not command:
@@ -49,9 +49,6 @@ class RecordingSpeakers:
 
     def models(self, tag: str | None) -> list[Model]:
         return [each for each in self._speaking(tag) if each.info.speaks_samples]
-
-    def _places(self, tag: str | None) -> list[str]:
-        return sorted({each.engine for each in self._speaking(tag) if is_cloned_for(each.info)})
 
     def _speaking(self, tag: str | None) -> list[Model]:
         return [each for each in self._models if tag is None or routing.speaks(each.info, tag)]

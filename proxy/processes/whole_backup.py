@@ -92,8 +92,9 @@ def private(name: str, flags: int) -> int:
 def _write(config: Config, data: Path, target: Path, archive: BinaryIO) -> Whole:
     with _copied_database(config, data, target) as copy:
         schema = 0 if copy is None else copy.schema
-        about = BackupFacts(FORMAT, __version__, "sqlite" if copy else "postgresql", schema)
-        _add_bytes(archive, ABOUT, msgspec.json.encode(about))
+        facts = BackupFacts(FORMAT, __version__, "sqlite" if copy else "postgresql", schema)
+        about = msgspec.json.encode(facts)
+        plain_tar.add(archive, ABOUT, io.BytesIO(about), len(about))
         source = Path(config.source)
         # First of all: a restore on an empty machine looks here for its folders.
         files = [CONFIG] if _add_file(archive, CONFIG, source) else []
@@ -147,10 +148,6 @@ def _add_recordings(archive: BinaryIO, root: Path) -> int:
             continue  # a lock, a half file, or a foreign file
         added += _add_file(archive, name, path)
     return added
-
-
-def _add_bytes(archive: BinaryIO, name: str, content: bytes) -> None:
-    plain_tar.add(archive, name, io.BytesIO(content), len(content))
 
 
 def _add_file(archive: BinaryIO, name: str, path: Path) -> bool:

@@ -105,7 +105,9 @@ class Relay:
                 continue
             known = self._known_words.get(number, 0)
             begins_s = run.begins / self.sample_rate_hz
-            self._words += [_shift_word(word, begins_s) for word in words[known:]]
+            self._words += [
+                replace(word, start_seconds=round(word.start_seconds + begins_s, 3)) for word in words[known:]
+            ]
             self._known_words[number] = len(words)
         return self._words if self._known_words else None
 
@@ -229,7 +231,3 @@ def _is_mute(run: PartRun, error: EngineError) -> bool:
     """Tell whether there was nothing to say: signs alone, which no engine reads."""
     has_words = any(map(str.isalnum, run.text))
     return isinstance(error, UnsupportedText) and not isinstance(error, CapReached) and not has_words
-
-
-def _shift_word(word: SpokenWord, seconds: float) -> SpokenWord:
-    return replace(word, start_seconds=round(word.start_seconds + seconds, 3))
