@@ -26,7 +26,7 @@ FAULTS = 5
 FIRST_S = 5.0
 LONGEST_S = 300.0
 QUIET_S = 10.0
-"""While the provider spoke for anybody so shortly before, accounts alone do not open the breaker: two that
+"""While the provider spoke for anyone so shortly before, accounts alone do not open the breaker: two that
 send their texts together could silence it for all others."""
 
 

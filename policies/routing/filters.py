@@ -54,7 +54,7 @@ def is_allowed(model: Model, terms: Terms) -> bool:
 
 
 def is_open(model: Model, terms: Terms | None, licences: Licences) -> bool:
-    """Tell whether a caller with these terms may know of this model. Without terms, the caller is anybody."""
+    """Tell whether a caller with these terms may know of this model. Without terms, the list is public."""
     if terms is not None and not is_allowed(model, terms):
         return False
     return licences.obstacle(model.engine, model.info, terms is not None and terms.is_paid) is None

@@ -1,4 +1,4 @@
-"""Models that an operator could add, as those ask who say what helps: who knows of them is a feature."""
+"""Models that an operator could add, for the advice in a refusal. A feature knows them."""
 
 from __future__ import annotations
 

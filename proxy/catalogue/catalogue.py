@@ -112,7 +112,7 @@ class Catalogue:
         )
 
     def list_models(self, terms: Terms | None) -> tuple[list[str], list[Model]]:
-        """Return the aliases and models that a plan may use, or without terms, those that anybody may see."""
+        """Return the aliases and models that a plan may use, or without terms, the public ones."""
         models = [model for model in self.models() if is_open(model, terms, self.licences)]
         names = {model.name for model in models}
         engines = None if terms is None else terms.engines
@@ -344,7 +344,7 @@ class Catalogue:
         ]
 
     def unusable_voices(self) -> list[tuple[str, str]]:
-        """Return the configured voices that an engine lacks, with a reason that anybody may read."""
+        """Return the configured voices that an engine lacks, with a public reason."""
         return [
             (name, f"{binding.engine} does not have it: see voxgate check")
             for name, binding in self._own.all_missing()

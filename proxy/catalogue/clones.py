@@ -1,4 +1,4 @@
-"""Clones at providers, as libraries and the makers of voices ask for them: who has them made is a feature."""
+"""Clones at providers, as libraries and the makers of voices need them. A feature has them made."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""What is derived of voices, and what an erasure asks of whoever has it.
+"""What is derived of voices, and what an erasure needs of its keepers.
 
-Who keeps something new of a voice implements one of these interfaces, and app.py names it in `DerivedThings`.
+A keeper of something new implements one of these interfaces, and app.py names it in `DerivedThings`.
 What is written down looks for the tombstone in its own commit besides: see storage/tombstones.py.
 """
 

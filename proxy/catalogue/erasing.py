@@ -1,4 +1,4 @@
-"""The erasure of voices and consents, as their handlers ask for it: a feature carries it out."""
+"""The erasure of voices and consents, as their handlers need it. A feature carries it out."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What speakers have granted, as those ask who make, lend and clone voices: who keeps it is a feature.
+"""What speakers have granted, for what makes, lends and clones voices. A feature keeps it.
 
 Without that feature there are no grants: a voice that names a grant goes to no provider.
 """
@@ -41,7 +41,7 @@ class Grants(Protocol):
         ...
 
     async def compare(self, account: str, taken: TakenRecording, grant: Grant | None) -> Compared | None:
-        """Compare the speaker of a recording with who has granted. None: there is no comparer.
+        """Compare the speaker of a recording with the grant's. None: there is no comparer.
 
         Raises NotAllowed if the operator refuses other speakers.
         """

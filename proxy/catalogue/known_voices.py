@@ -18,7 +18,7 @@ from speech_engine import ModelInfo
 
 
 class KnownVoices:
-    """The voices of one caller. The caller's own come first. Without terms, the caller is anybody."""
+    """The voices of one caller. The caller's own come first. Without terms, the list is public."""
 
     def __init__(self, own: AccountLibrary, catalogue: Catalogue, terms: Terms | None = None) -> None:
         entries = [catalogue.as_heard(voice, terms) for voice in catalogue.voices()]

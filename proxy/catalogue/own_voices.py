@@ -1,4 +1,4 @@
-"""The voices that accounts and the operator have saved, as libraries have them: who has them is a feature."""
+"""The voices that accounts and the operator have saved, as libraries have them. A feature keeps them."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ class OwnVoices(Protocol):
         ...
 
     async def get(self, id_: str) -> VoiceRecord | None:
-        """Return the row of anybody's voice."""
+        """Return the row of a voice, whichever account has it."""
         ...
 
     async def find(self, account: str | None, id_or_name: str) -> VoiceRecord | None:

@@ -16,7 +16,7 @@ _OPERATOR = "The operator of this server can add it with:"
 
 
 class RecordingSpeakers:
-    """The models that a caller may use with a recording. Without terms, the caller is anybody."""
+    """The models that a caller may use with a recording. Without terms, the list is public."""
 
     def __init__(self, catalogue: Catalogue, terms: Terms | None) -> None:
         self._models = catalogue.list_models(terms)[1]

@@ -1,4 +1,4 @@
-"""The words that accounts have saved, as their libraries ask for them: who keeps them is a feature."""
+"""The words that accounts have saved, as their libraries need them. A feature keeps them."""
 
 from __future__ import annotations
 

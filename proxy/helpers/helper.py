@@ -1,7 +1,7 @@
 """A helper: a process of ours that starts when it is needed, answers questions, and ends when it is idle.
 
 One that `is_for_one` has a life for each question: a process that saw one stranger's file never sees
-another's. Any other helper has one life at a time, for whoever asks meanwhile.
+another's. Any other helper has one life at a time, for all callers.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from speech_engine.host import pipe
 from speech_engine.host.pipe_messages import Broken, Message
 
 _FIRST_USE_S = 10.0
-"""Those who wait for a start come a moment after it, unless all of them have left."""
+"""A new life waits at least so long for its first caller, which may have left."""
 
 _INHERITED = ("LD_LIBRARY_PATH", "PYTHONPATH")
 
@@ -114,9 +114,9 @@ class Helper:
     def __init__(self, spec: HelperSpec) -> None:
         self.spec = spec
         self.turn = asyncio.Lock()
-        """Of whoever asks alone. Lives that are each for one need none."""
+        """Of the callers of `ask`. A life that is for one needs none."""
         self._current: asyncio.Task[Life | HelperRefused] | None = None
-        """The life that the next one who asks gets, or its start."""
+        """The life of the next caller, or its start."""
         self._idle: asyncio.TimerHandle | None = None
         self._rests_until = 0.0
         self._lives: set[Life] = set()
@@ -178,7 +178,7 @@ class Helper:
         if self.spec.is_for_one:
             self._current = None
         try:
-            # One start for all who wait for it: whoever leaves meanwhile takes nothing from the others.
+            # One start for all who wait for it: a caller that leaves meanwhile takes nothing from the others.
             life = await asyncio.shield(starting)
         except asyncio.CancelledError:
             if self.spec.is_for_one:
@@ -202,7 +202,7 @@ class Helper:
             self.end(life)
 
     def retire(self, life: Life) -> None:
-        """Let a life end with its last user: a new one takes what comes."""
+        """Let a life end with its last user. Later callers get a new one."""
         if self._life is life:
             self._current = None
         if not life.users:
@@ -224,7 +224,7 @@ class Helper:
         self._ensured()
 
     async def close(self) -> None:
-        """End all lives, whoever uses them."""
+        """End all lives, also those in use."""
         self._is_closed = True
         if self._current is not None:
             self._abandon(self._current)
@@ -307,7 +307,7 @@ class Helper:
             self.end(life)
 
     def _end_after(self, seconds: float | None) -> None:
-        """End the current life then, if it is idle."""
+        """End the current life after so long, if it is idle then. None: never."""
         if self._idle is not None:
             self._idle.cancel()
         loop = asyncio.get_running_loop()

@@ -1,6 +1,6 @@
 """The names under which a server is reached: a check of the header `Host`.
 
-A web page of anybody can give its own name the address of this machine, and then read what the machine
+Any web page can give its own name the address of this machine, and then read what the machine
 answers: for the browser both are one site (DNS rebinding). The name in `Host` gives such a page away.
 """
 

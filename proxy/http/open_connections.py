@@ -2,7 +2,7 @@
 
 A client with more than its share is refused at once. If the worker is full, a new connection takes one of a
 few spare places, in which it may only ask whether the server lives. A newer one pushes out the oldest of
-them: who asks at once is answered, however many others hold their place and say nothing.
+them: a client that asks at once is answered, however many others hold their place and say nothing.
 """
 
 from __future__ import annotations

@@ -205,7 +205,7 @@ class Vault:
                 # It names no file of ours, so there is none to be removed.
                 _log.warning("vault.name.unsafe", reason=str(unsafe))
                 continue
-            # Also one whose row was gone: whoever deleted it may have been killed before its file was.
+            # Also one whose row was gone: its deletion may have been killed before the file went.
             if await asyncio.to_thread(path.exists):
                 await self._remove_left_over(account, digest)
 

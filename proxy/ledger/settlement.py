@@ -1,4 +1,4 @@
-"""The settlement of one request: written once, whoever leaves and however often the database is away.
+"""The settlement of one request: written once, also if its caller leaves or the database is away for a while.
 
 A settlement is an item in the store's list. The store answers it on the event loop, also when its caller is
 gone, so that nothing is lost. Until the database has it, a newer end takes the place of the older one.

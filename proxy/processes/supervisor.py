@@ -196,7 +196,7 @@ class Supervisor:
 
     def _reload_for_worker(self, number: int, message: ReloadQuestion) -> None:
         def answer(result: ReloadResult) -> None:
-            # After the revision, on the same pipe: who has the answer is served by the new configuration.
+            # After the revision, on the same pipe: a worker with the answer serves the new configuration.
             self._workers.answer(number, msgspec.structs.replace(result, question=message.question))
 
         self._reload_in_turn(answer)

@@ -1,4 +1,4 @@
-"""A speech whose sound is filtered as a whole, whoever speaks its parts."""
+"""A speech whose sound is filtered as a whole, whichever engines speak its parts."""
 
 from __future__ import annotations
 

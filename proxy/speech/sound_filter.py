@@ -1,4 +1,4 @@
-"""What changes the sound of a whole answer, whoever speaks its parts. The way of a speech knows no mark."""
+"""What changes the sound of an answer, whichever engines speak it. The way of a speech knows no mark."""
 
 from __future__ import annotations
 

@@ -90,7 +90,7 @@ class Speech(SpeechStream, Protocol):
 
     @property
     def kept(self) -> WholeSound | None:
-        """The whole sound, if it is there before anybody reads."""
+        """The whole sound, if it is there before it is read."""
         ...
 
 

@@ -1,7 +1,7 @@
 """Sound on the disk that a client has not taken yet: files without names, and the room that they share.
 
 When the room of a worker is used up, the slowest client's answer breaks off, if it does not keep up with its
-sound. An answer that goes out whole is promised its room before anybody speaks.
+sound. An answer that goes out whole is promised its room before an engine speaks.
 """
 
 from __future__ import annotations

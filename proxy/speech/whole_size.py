@@ -1,4 +1,4 @@
-"""How large a whole answer may become: looked at before anybody speaks, by all that its engines may make."""
+"""How large a whole answer may become, known before an engine speaks: by all that its engines may make."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The certificate that signs manifests: whether it can, until when, and whether anybody trusts it."""
+"""The certificate that signs manifests: whether it can, until when, and whether others trust it."""
 
 from __future__ import annotations
 

@@ -31,7 +31,7 @@ ROOT = "/v1/audio/manifests"
 MOST_PLACES = 32
 MOST_OF_ACCOUNT = 8
 MOST_AT_ONCE = 4
-"""They are signed one by one. Whoever has a turn of an account is behind three of other accounts at most."""
+"""They are signed one by one. The next one of an account is behind three of other accounts at most."""
 WAIT_S = 10.0
 
 _ID_DIGITS = 32
@@ -50,7 +50,7 @@ class Manifests:
         self._keys: KeyRing | None = None
         self._known: KeyRing | None = None
         self._is_on = False
-        # An answer is its account's, whoever asks for its manifest.
+        # A place is of the answer's account, whichever client fetches the manifest.
         self._places = FairPlaces(
             "manifests to sign",
             places=MOST_PLACES,
@@ -99,7 +99,7 @@ class Manifests:
             return kept.data
 
     async def _sign(self, found: FoundReceipt, kept: KeptManifest | None) -> bytes:
-        # Those of an account one after the other: whoever asks twice at once gets the same manifest.
+        # Those of an account one after the other: two requests at once get the same manifest.
         async with self._places.turn(found.account):
             newest = await manifests.find(self._store, found.request)
             if newest is not None and newest != kept:

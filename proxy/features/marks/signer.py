@@ -96,7 +96,7 @@ class FileTooLong(Exception):
 class SigningPlace:
     """A place at the signer, which was taken before the sound was made: what is spoken then is signed.
 
-    Its owner leaves it in any case. What is being signed keeps it until its end, whoever waits for that.
+    Its owner leaves it in any case. What is being signed keeps it until its end, also if its caller has gone.
     """
 
     def __init__(self, place: FairPlace, *, was_promised: bool = True) -> None:
@@ -156,7 +156,7 @@ class Signer:
     async def sign_digest(self, facts: ManifestFacts, digest: bytes) -> Signed:
         """Sign a manifest for any file with this SHA-256. Raises SignerUnavailable.
 
-        Whoever asks has a place: see `Manifests`.
+        The caller has a place: see `Manifests`.
         """
         request = SignRequest(definition=definition(facts), digest=digest)
         return await self._in_background(self._sign_in_turn(request))

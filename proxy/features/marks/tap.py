@@ -168,7 +168,7 @@ class _SignedFileTap(_FileTap):
         self.rewrites = self._has_manifest or self._call.request.provenance is not None
 
     async def take_place(self) -> None:
-        """Take the place of a file that must be signed, before anybody speaks."""
+        """Take the place of a file that must be signed, before an engine speaks."""
         is_asked_for = self._call.request.provenance is not None
         self._manifests.signer.prepare(has_stamp=is_asked_for)
         if not is_asked_for:
