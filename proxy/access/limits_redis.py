@@ -101,7 +101,7 @@ class RedisWindows:
         return answer if isinstance(answer, FullWindow) else None
 
     async def check(self) -> None:
-        """Write: a full Redis or a read-only copy still answers questions."""
+        """Try a write: a full Redis or a read-only copy still answers reads."""
         await _answer(self._storage.incr("check", WINDOW_S))
 
     async def _ask(self, what: str, limits: Sequence[Limit]) -> list[int] | FullWindow:

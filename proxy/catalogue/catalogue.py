@@ -199,7 +199,7 @@ class Catalogue:
         )
 
     def check_binding(self, engine: str, voice: str) -> str:
-        """Try an engine's voice against the engine's list. Return what is unsure of it, or "".
+        """Check a voice against its engine's list. Return what is unsure of it, or "".
 
         Raises InvalidRequest if there is no such engine or voice, and UpstreamFailed if the engine is not up.
         """

@@ -52,7 +52,7 @@ NONE: Known = {}
 
 
 class OwnVoices(Protocol):
-    """The saved voices of all."""
+    """The saved voices of all accounts and of the operator."""
 
     async def of_account(self, account: str, clones: Cloning, before: Known = NONE) -> Sequence[LibraryVoice]:
         """Return the voices of an account with their clones, the newest first.

@@ -14,7 +14,7 @@ from starlette.types import Scope
 from proxy.errors import UnknownHost
 
 _ALWAYS = ("/healthz", "/health", "/readyz")
-"""Probes ask by the address, and these paths tell nothing."""
+"""Probes use the address, and these paths reveal nothing."""
 
 
 class KnownHosts:

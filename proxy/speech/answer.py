@@ -40,7 +40,7 @@ class Answer:
         self._hold = hold
         self._room = room
         self._promise = promise
-        # Those that hear the bytes as they are given out, and that they were taken.
+        # What taps do with the bytes as they are given out, and when the client has taken them.
         self._listeners, self._taken = taps.chunk, taps.taken
         self._sound: SpeechStream = speech
         self._prefetch: Prefetch[Speech] | None = None
@@ -110,7 +110,7 @@ class Answer:
     async def collect(self) -> int:
         """Wait for all sound, and return the size of its file. From now on, the chunks are that file's.
 
-        The sound is kept on the disk, as the client may be slow. That of a clip is there already.
+        The sound is kept on the disk, as the client may be slow. A clip of the cache is there already.
         """
         pace = self._new_pace()
         with pace.resting():
@@ -217,7 +217,7 @@ class Answer:
             self._given_at_departure = None
             self._count_made()
             raise
-        # Only the other one goes out.
+        # Only the tap's file goes out.
         await self._kept[0].close()
         return finished
 

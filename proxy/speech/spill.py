@@ -99,7 +99,7 @@ class RoomPromise:
         return self.size - before
 
     def lacks(self, count: int) -> int:
-        """Return how many of so many more bytes it does not have."""
+        """Return how many of these further bytes have no room in it."""
         return max(0, self._used + count - self.size)
 
     def shrink(self) -> int:
@@ -108,7 +108,7 @@ class RoomPromise:
         return self.size - before
 
     def keep_used(self) -> None:
-        """Give back what the files have not filled: all is there."""
+        """Give back what the files have not filled: they are complete."""
         self._room.release(self)
 
     def close(self) -> None:
@@ -139,7 +139,7 @@ class SpillRoom:
         return tempfile.TemporaryFile(dir=self._folder, buffering=0)
 
     def promise(self, account: str, count: int) -> RoomPromise:
-        """Promise room to a whole answer. Only clients that do not keep up make it. Raises NoRoom."""
+        """Promise room to a whole answer. Only clients that do not keep up lose theirs. Raises NoRoom."""
         has_some = any(each.account == account and each.size for each in self._promises)
         most = self._most_bytes * (_MORE_SHARE if has_some else _WHOLE_SHARE)
         while count:

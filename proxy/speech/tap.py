@@ -1,4 +1,4 @@
-"""What concerns of an answer do while it goes by. The way of a speech knows taps, and no concern by name."""
+"""Taps: what features do with an answer while it goes by. The way of a speech names no feature."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Marks as the server asks for them: in the worker, or in a process of their own (`hosted_mark`)."""
+"""Marks as the server uses them: in the worker, or in a process of their own (`hosted_mark`)."""
 
 from __future__ import annotations
 
