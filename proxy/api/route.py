@@ -25,8 +25,8 @@ from proxy.speech.voice_reference import VoiceReference
 from proxy.storage.accounts import Account
 
 _Name = Annotated[str, Meta(min_length=1, max_length=256)]
-_NOBODY = ""
-"""The id of no account. Its library has only the voices and lexicons for everybody."""
+_NO_ACCOUNT = ""
+"""The id of no account. Its library has only the voices and lexicons for all accounts."""
 
 
 class RouteQuestion(msgspec.Struct, frozen=True, kw_only=True):
@@ -124,7 +124,7 @@ class Explanations(Resource):
             body, speech_request.Defaults(server.default_model, server.default_voice)
         )
         account = None if question.account is None else await self._admin_tools.account(question.account)
-        own = await self._library.get(_NOBODY if account is None else account.id)
+        own = await self._library.get(_NO_ACCOUNT if account is None else account.id)
         explained = self._planner.explain(speech, self._terms(account), own)
         return reply(
             RouteAnswer(
