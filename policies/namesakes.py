@@ -68,7 +68,7 @@ class _Sharing:
         self._names = names
         self._all = [voice for voice in voices if _speaks(voice, language.base(tag))]
         self._near = [voice for voice in self._all if _speaks(voice, tag)]
-        # Who is of none may be of any.
+        # A voice of no gender may be of any.
         self._genders = {voice.id: _gender(voice) or "" for voice in self._all}
         self._bearers: dict[str, list[str]] = {voice.id: [] for voice in self._all}
         self._found: dict[str, Share] = {}
