@@ -147,6 +147,7 @@ def test_an_answer_is_the_same_wherever_it_is_split(
 def test_an_answer_may_come_byte_by_byte(runner: asyncio.Runner, name: str) -> None:
     found, body = runner.run(_hear([bytes([byte]) for byte in ANSWERS[name]]))
     assert (found.status, found.headers["x-trace"], body) == (200, "a", BODY)
+    assert "x" not in found.headers, "it is of an answer before this one"
 
 
 @pytest.mark.parametrize("name", [name for name in ANSWERS if name != "up to the end"])
