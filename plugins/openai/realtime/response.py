@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import binascii
 from collections import deque
 from collections.abc import Mapping
 from typing import Any
 
+from plugins.openai.deltas import audio_bytes
 from plugins.openai.realtime.messages import (
     ResponseBody,
     TokenUsage,
@@ -64,10 +64,7 @@ class Response:
         return audio
 
     def add_audio(self, encoded: str) -> None:
-        try:
-            data = binascii.a2b_base64(encoded, strict_mode=True)
-        except (binascii.Error, ValueError):
-            raise EngineFailed("The provider sent an event whose audio is not Base64.") from None
+        data = audio_bytes(encoded)
         self.pcm_bytes += len(data)
         # A model that talks on and on must not fill the memory.
         self.is_too_long = self.is_too_long or self.pcm_bytes > self._most_bytes
