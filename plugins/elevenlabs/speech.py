@@ -56,9 +56,6 @@ class Speech:
         if settings.word_times:
             self._path += "/with-timestamps"
 
-    def __repr__(self) -> str:
-        return f"<Speech {self._sound!r}>"
-
     async def events(self, calls: tuple[Call, ...]) -> AsyncGenerator[Event, None]:
         units = 0.0
         for call in calls:

@@ -27,9 +27,6 @@ class VoiceList:
         self._by_name = {voice.name: voice for voice in self.voices}
         self._digest = digest
 
-    def __repr__(self) -> str:
-        return f"<VoiceList of {len(self.voices)} voices>"
-
     def infos(self) -> tuple[VoiceInfo, ...]:
         return tuple(
             VoiceInfo(

@@ -27,9 +27,7 @@ from speech_engine import API_VERSION, EngineFailed, EngineUnavailable, SpeechJo
 from speech_engine.host import messages
 from speech_engine.host.batch_steps import add_figures
 from speech_engine.host.engine_stream import OnDispatch, ignore_dispatch
-from speech_engine.host.pipe_messages import (
-    HostState,
-)
+from speech_engine.host.pipe_messages import HostState
 
 HELLO_S = 5.0
 HELLO_AGAIN_S = 0.2

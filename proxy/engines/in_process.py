@@ -59,9 +59,6 @@ class InProcessEngine(Introduced):
         self._know(introduction(engine), licence)
         self._slots = Slots(engine.slots, queue, batch_of(engine))
 
-    def __repr__(self) -> str:
-        return f"<InProcessEngine {self._slots!r}>"
-
     @property
     def slots(self) -> int:
         return self._slots.count

@@ -16,15 +16,7 @@ from speech_engine.host.confinement import confine, limit_memory
 from speech_engine.host.devices import DeviceFigures, DeviceLacking, choose_device
 from speech_engine.host.log import HostLogger
 from speech_engine.host.pipe import ParentPipe, remove_socket, tell
-from speech_engine.host.pipe_messages import (
-    BeginHost,
-    Broken,
-    Drain,
-    Loading,
-    Message,
-    Ready,
-    TextVerdicts,
-)
+from speech_engine.host.pipe_messages import BeginHost, Broken, Drain, Loading, Message, Ready, TextVerdicts
 from speech_engine.host.pulse import Pulse
 from speech_engine.host.sample_shelf import SampleShelf
 from speech_engine.host.server import HostServer, serving

@@ -8,12 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from plugins.openai.deltas import audio_bytes
-from plugins.openai.realtime.messages import (
-    ResponseBody,
-    TokenUsage,
-    TranscriptDelta,
-    estimate_tokens,
-)
+from plugins.openai.realtime.messages import ResponseBody, TokenUsage, TranscriptDelta, estimate_tokens
 from plugins.openai.refusals import RefusalDetail, in_band
 from speech_engine import ContentRefused, EngineError, EngineFailed
 
