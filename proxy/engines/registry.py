@@ -33,8 +33,7 @@ from proxy.engines.stored_models import (
 )
 from speech_engine import Context, Engine, Hosted, Plugin
 from speech_engine.model_files import ModelFormat, UnusableModel
-from speech_engine.plugin import Create, Kind, Missing, S
-from speech_engine.worker_module import worker_plugin
+from speech_engine.plugin import Create, Kind, Missing, S, worker_plugin
 
 GROUP = "voxgate"
 

@@ -22,8 +22,7 @@ from speech_engine.host.sample_shelf import SampleShelf
 from speech_engine.host.server import HostServer, serving
 from speech_engine.host.slots import Slots, batch_of
 from speech_engine.host.suspects import Suspects
-from speech_engine.plugin import Context
-from speech_engine.worker_module import WorkerModuleError, worker_plugin
+from speech_engine.plugin import Context, WorkerModuleError, worker_plugin
 
 IDLE_FIGURES_S = 5.0
 
