@@ -360,11 +360,9 @@ def _settings(section: str, type_: type[msgspec.Struct], raw: Mapping[str, Any])
     try:
         settings = fields.read(type_, raw)
     except fields.FieldFaults as error:
-        faults += [f"{section}.{fault.field}: {_said_of(fault)}" for fault in error.faults]
+        for fault in error.faults:
+            said = "it is missing" if fault.kind == "missing" else f"must be {fault.expected}"
+            faults.append(f"{section}.{fault.field}: {said}")
     if faults:
         raise EngineConfigError("; ".join(faults))
     return settings
-
-
-def _said_of(fault: fields.FieldFault) -> str:
-    return "it is missing" if fault.kind == "missing" else f"must be {fault.expected}"
