@@ -11,8 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from proxy.engines.http1_answer import Http1Answer
-from proxy.engines.http1_connection import Http1Connection
+from proxy.engines.http1_connection import Http1Answer, Http1Connection
 from proxy.engines.http1_request import Origin
 from speech_engine import EngineError
 from tests.proxy.engines.servers import answer
