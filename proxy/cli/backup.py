@@ -47,7 +47,8 @@ def restore(file: _File, config_file: ConfigFile = None, form: Printed = None) -
     import asyncio
 
     from proxy.features.all import TABLES
-    from proxy.processes import runtime, whole_backup
+    from proxy.kept import data_folder
+    from proxy.processes import whole_backup
     from proxy.processes.admin_direct import replay_erasures
     from proxy.storage import sqlite_backup
 
@@ -56,7 +57,7 @@ def restore(file: _File, config_file: ConfigFile = None, form: Printed = None) -
         return
     config = _config(config_file, f"pg_restore --no-owner --dbname=ADDRESS {file}")
     data = Path(config.data)
-    with runtime.locked(data):
+    with data_folder.locked(data):
         is_replaced = (data / sqlite_backup.DATABASE).exists()
         copy = sqlite_backup.restore(file, data, TABLES)
         # What was erased since the backup must not come back with it.
@@ -67,13 +68,14 @@ def restore(file: _File, config_file: ConfigFile = None, form: Printed = None) -
 def _restore_whole(file: Path, config_file: Path | None, form: Form) -> None:
     import asyncio
 
-    from proxy.processes import restored_config, runtime, whole_restore
+    from proxy.kept import data_folder
+    from proxy.processes import restored_config, whole_restore
     from proxy.processes.admin_direct import replay_erasures
     from proxy.storage import sqlite_backup
 
     with restored_config.of(file, config_file) as config:
         data = Path(config.data)
-        with runtime.locked(data):
+        with data_folder.locked(data):
             is_replaced = (data / sqlite_backup.DATABASE).exists()
             whole = whole_restore.restore(file, config)
             replayed = asyncio.run(replay_erasures(config))

@@ -128,10 +128,10 @@ def serve(
 def reload(config_file: ConfigFile = None, form: Printed = None) -> None:
     """Let the running server read its config file again. SIGHUP does the same."""
     from proxy.config import config_toml
-    from proxy.processes import runtime
+    from proxy.kept import data_folder
 
     data = Path(config_toml.load(config_file).data)
-    if not runtime.is_held(data):
+    if not data_folder.is_held(data):
         raise CommandRefused(f"no server runs on {data}; start it: voxgate serve")
     ask(config_file, form, _reload_result, "POST", "reload")
 

@@ -181,7 +181,7 @@ def changing(config: Config, form: Form) -> Iterator[tuple[ModelStore, Progress]
     """Be the only one who changes models. What root makes belongs to the data folder's owner in the end."""
     from proxy.engines.stored_models import ModelStore
     from proxy.features.models.changes import locked
-    from proxy.processes import runtime
+    from proxy.kept import data_folder
 
     data = Path(config.data)
     store = ModelStore(data)
@@ -190,7 +190,7 @@ def changing(config: Config, form: Form) -> Iterator[tuple[ModelStore, Progress]
             try:
                 yield store, progress
             finally:
-                runtime.give_to_owner(store.folder, data.stat())
+                data_folder.give_to_owner(store.folder, data.stat())
 
 
 @contextmanager

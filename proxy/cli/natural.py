@@ -105,14 +105,14 @@ def _begin(config_file: Path | None) -> None:
     """
     from proxy.config import config_toml, natural
     from proxy.config.config_toml import ConfigError
-    from proxy.processes import runtime
+    from proxy.kept import data_folder
 
     try:
         config = config_toml.load(config_file)
         kept = natural.read(Path(config.data))
     except ConfigError:
         return  # the server that starts next says what is wrong
-    if runtime.is_held(Path(config.data)):
+    if data_folder.is_held(Path(config.data)):
         return
     if kept is None:
         _fetch_first(config, config_file)

@@ -99,11 +99,11 @@ def write_layer(config: Config, layer: Layer, remark: str = "") -> Path:
 @contextmanager
 def owned(config: Config) -> Iterator[None]:
     """Give what root makes in the data folder to the owner of that folder."""
-    from proxy.processes import runtime
+    from proxy.kept import data_folder
 
     data = Path(config.data)
     try:
         yield
     finally:
         if data.exists():
-            runtime.give_to_owner(data, data.stat())
+            data_folder.give_to_owner(data, data.stat())

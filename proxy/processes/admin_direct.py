@@ -21,14 +21,14 @@ from proxy.feature import HouseRevision, OpenHouse, open_features
 from proxy.features.all import FEATURES, TABLES
 from proxy.http.endpoint import for_admins
 from proxy.http.layers import control_app
+from proxy.kept import data_folder
 from proxy.kernel import Kernel, open_kernel
-from proxy.processes import runtime
 
 
 @asynccontextmanager
 async def direct_transport(config: Config) -> AsyncIterator[httpx2.AsyncBaseTransport]:
     """Give a transport to the handlers. Raise DataHeld if a server has the data folder."""
-    with runtime.locked(Path(config.data)):
+    with data_folder.locked(Path(config.data)):
         async with _open(config) as (kernel, open_house):
             house = open_house.house
             admin_tools = AdminTools(

@@ -19,9 +19,9 @@ from proxy.config import natural
 from proxy.config.addresses import is_postgres
 from proxy.config.config_toml import Config, ConfigError
 from proxy.features.all import FEATURES, TABLES
-from proxy.kept import key_ring, master_keys
+from proxy.kept import data_folder, key_ring, master_keys
 from proxy.kept.vault import recordings_folder
-from proxy.processes import plain_tar, runtime
+from proxy.processes import plain_tar
 from proxy.processes.plain_tar import ArchivedFile, BadArchive
 from proxy.processes.whole_backup import (
     ABOUT,
@@ -216,7 +216,7 @@ def _put_all(unpacked: Unpacked, data: Path, sound: Path) -> None:
         (unpacked.sound_stage / account / digest).replace(sound / account / digest)
     for account in {account for account, _ in unpacked.recordings}:
         _flush(sound / account)
-    runtime.give_to_owner(sound, owner)
+    data_folder.give_to_owner(sound, owner)
     for name in unpacked.files:
         if name in _MERGES:
             _MERGES[name](unpacked.stage / name, data / name)
