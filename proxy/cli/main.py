@@ -18,20 +18,19 @@ import typer
 from proxy import __version__
 from proxy.cli.accounts import ACCOUNTS
 from proxy.cli.admin_requests import ask, failures
-from proxy.cli.asking import runner, typer_group
+from proxy.cli.asking import add_commands, runner, typer_group
 from proxy.cli.backup import backup, restore
+from proxy.cli.clones import voices
 from proxy.cli.diagnosis import check, doctor
 from proxy.cli.engines import engines
 from proxy.cli.env import env
-from proxy.cli.gallery import models
 from proxy.cli.keys import KEYS
 from proxy.cli.ledger import LEDGER
-from proxy.cli.natural import voices
 from proxy.cli.options import ConfigFile, Printed
 from proxy.cli.reports import AUDIT, PLANS, usage
 from proxy.cli.route import route
 from proxy.cli.say import say
-from proxy.commands.command import Command, Group
+from proxy.commands.command import Command, Group, by_name
 from proxy.commands.tables import Line, Part
 from proxy.errors import CommandRefused
 from proxy.features.commands import COMMANDS, GROUPS
@@ -157,13 +156,14 @@ _COMMANDS: dict[str, Command | Callable[..., None]] = {
     **{command.__name__: command for command in _BY_HAND},
     **{command.name: command for command in (PLANS, AUDIT, *COMMANDS)},
 }
+_JOINED = by_name((ACCOUNTS, KEYS, LEDGER, *GROUPS))
+add_commands(voices, _JOINED.pop("voices"))
 _GROUPS: dict[str, Group | typer.Typer] = {
     "engines": engines,
     "voices": voices,
     "route": route,
     "env": env,
-    "models": models,
-    **{group.name: group for group in (ACCOUNTS, KEYS, LEDGER, *GROUPS)},
+    **_JOINED,
 }
 
 

@@ -7,6 +7,7 @@ from proxy.features.consents.commands import CONSENTS
 from proxy.features.lexicons.commands import LEXICONS
 from proxy.features.marks.commands import DETECT
 from proxy.features.marks.receipt_commands import RECEIPT
+from proxy.features.models.commands import MODELS, NATURAL
 
-GROUPS: tuple[Group, ...] = (CONSENTS, LEXICONS, RECEIPT)
+GROUPS: tuple[Group, ...] = (CONSENTS, LEXICONS, RECEIPT, MODELS, NATURAL)
 COMMANDS: tuple[Command, ...] = (DETECT,)
