@@ -46,7 +46,7 @@ def restore(file: _File, config_file: ConfigFile = None, form: Printed = None) -
     """Put a backup in the place of the data. The server must not run. The old database is kept."""
     import asyncio
 
-    from proxy.features.all import TABLES
+    from proxy.features.all import all_tables
     from proxy.kept import data_folder
     from proxy.processes import whole_backup
     from proxy.processes.admin_direct import replay_erasures
@@ -59,7 +59,7 @@ def restore(file: _File, config_file: ConfigFile = None, form: Printed = None) -
     data = Path(config.data)
     with data_folder.locked(data):
         is_replaced = (data / sqlite_backup.DATABASE).exists()
-        copy = sqlite_backup.restore(file, data, TABLES)
+        copy = sqlite_backup.restore(file, data, all_tables())
         # What was erased since the backup must not come back with it.
         replayed = asyncio.run(replay_erasures(config))
     _print(copy, form, f"{_again(replayed)}{_kept(data, is_replaced)}Now run voxgate ledger verify.")

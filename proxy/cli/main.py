@@ -9,7 +9,7 @@ import logging
 import os
 import shlex
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -33,7 +33,7 @@ from proxy.cli.say import say
 from proxy.commands.command import Command, Group, by_name
 from proxy.commands.tables import Line, Part
 from proxy.errors import CommandRefused
-from proxy.features.commands import COMMANDS, GROUPS
+from proxy.features.all import COMMANDS, GROUPS, LAST_GROUPS
 
 _SERVING = """\
 voxgate serves on {base}/v1
@@ -145,25 +145,22 @@ def _reload_result(answer: dict[str, Any]) -> list[Part]:
     return [*lines]
 
 
-# In the order of the help: first what a new operator needs. What is not named here comes last.
-_ORDER = (
-    *("serve", "say", "reload", "check", "doctor", "plans", "usage", "audit", "detect", "backup", "restore"),
-    *("engines", "accounts", "keys", "ledger", "voices", "consents", "lexicons", "route", "env", "models"),
-    "receipt",
-)
-_BY_HAND = (serve, say, reload, check, doctor, usage, backup, restore)
-_COMMANDS: dict[str, Command | Callable[..., None]] = {
-    **{command.__name__: command for command in _BY_HAND},
-    **{command.name: command for command in (PLANS, AUDIT, *COMMANDS)},
+_OF_FEATURES = by_name(GROUPS)
+add_commands(voices, _OF_FEATURES["voices"])
+# Both in the order of the help: first what a new operator needs.
+_FIRST: tuple[Command | Callable[..., None], ...] = (serve, say, reload, check, doctor, PLANS, usage, AUDIT)
+_COMMANDS = {
+    command.name if isinstance(command, Command) else command.__name__: command
+    for command in (*_FIRST, *COMMANDS, backup, restore)
 }
-_JOINED = by_name((ACCOUNTS, KEYS, LEDGER, *GROUPS))
-add_commands(voices, _JOINED.pop("voices"))
 _GROUPS: dict[str, Group | typer.Typer] = {
     "engines": engines,
+    **by_name((ACCOUNTS, KEYS, LEDGER)),
+    **_OF_FEATURES,
     "voices": voices,
     "route": route,
     "env": env,
-    **_JOINED,
+    **by_name(LAST_GROUPS),
 }
 
 
@@ -180,18 +177,13 @@ def make_app(only: str = "") -> typer.Typer:
         rich_markup_mode=None,
     )
     made.callback()(root)
-    for name in _in_order(_COMMANDS, only):
-        command = _COMMANDS[name]
-        made.command(name)(runner(command) if isinstance(command, Command) else command)
-    for name in _in_order(_GROUPS, only):
-        group = _GROUPS[name]
-        made.add_typer(typer_group(group) if isinstance(group, Group) else group, name=name)
+    for name, command in _COMMANDS.items():
+        if only in ("", name):
+            made.command(name)(runner(command) if isinstance(command, Command) else command)
+    for name, group in _GROUPS.items():
+        if only in ("", name):
+            made.add_typer(typer_group(group) if isinstance(group, Group) else group, name=name)
     return made
-
-
-def _in_order(names: Iterable[str], only: str) -> list[str]:
-    wanted = [name for name in names if only in ("", name)]
-    return sorted(wanted, key=lambda name: _ORDER.index(name) if name in _ORDER else len(_ORDER))
 
 
 def _asked_for() -> str:

@@ -20,7 +20,7 @@ from proxy.config import natural
 from proxy.config.addresses import is_postgres
 from proxy.config.config_toml import Config
 from proxy.errors import DataHeld
-from proxy.features.all import FEATURES
+from proxy.features.all import all_features
 from proxy.kept import data_folder, master_keys, vault_files
 from proxy.kept.vault import recordings_folder
 from proxy.processes import plain_tar
@@ -166,5 +166,5 @@ def _add_file(archive: BinaryIO, name: str, path: Path) -> bool:
 
 def _files(*, is_last: bool) -> list[str]:
     """Name the files of features. What is erased meanwhile is in those that come last."""
-    all_ = [each for feature in FEATURES for each in feature.backed_up]
+    all_ = [each for feature in all_features() for each in feature.backed_up]
     return [each.name for each in all_ if (each.merge is not None) is is_last]
