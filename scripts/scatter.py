@@ -40,7 +40,7 @@ class Names(NamedTuple):
 NAMES = {
     "erasure": Names(paths=("/erasures",)),
     "consents": Names("consent", ("/consents",)),
-    "own_voices": Names(paths=("/voices",)),
+    "own_voices": Names(paths=("/admin/voices",)),  # /v1/voices lists all there are, and is the kernel's
     "clones": Names(paths=("/clones",)),
     "lexicons": Names("lexicons", ("/lexicons",)),
     "cache": Names("cache"),
@@ -84,24 +84,29 @@ def reaches() -> Iterator[Reach]:
         own = tuple(file for file in _files() if file.startswith(folder))
         outside = [file for file in _files() if file not in own]
         modules = {_module(file) for file in own}
-        text, section = _pattern(feature, own), NAMES[feature.name].section
         yield Reach(
             feature.name,
             own,
             tuple(file for file in outside if _imports(file) & modules),
-            tuple(file for file in outside if _says(file, text) or _reads(file, section)),
+            tuple(file for file in outside if is_named(file, feature, own)),
         )
 
 
+def is_named(file: str, feature: Feature, own: tuple[str, ...]) -> bool:
+    """Tell whether a file names what is a feature's own. `own` are the feature's files."""
+    return _says(file, _pattern(feature, own)) or _reads(file, NAMES[feature.name].section)
+
+
+@cache
 def _pattern(feature: Feature, own: tuple[str, ...]) -> re.Pattern[str]:
     """Return what is in a string that names a table, a metric or a path of a feature."""
     metrics = sorted({text for file in own for text in _strings(file) if _METRIC.fullmatch(text)})
     words = [
-        rf"(?:(?<![\w.])|/v1|/admin){re.escape(each)}(?![\w(])"
+        rf"(?:(?<![\w.])|/v1|/admin){re.escape(each)}(?:_total)?(?![\w(])"
         for each in (*NAMES[feature.name].paths, *metrics)
     ]
     tables = [rf"\b(?:FROM|INTO|JOIN|TABLE|UPDATE)\s+{table.name}\b" for table in feature.tables]
-    return re.compile("|".join((*words, *tables)) or "$.")
+    return re.compile("|".join((*words, *tables)) or "(?!)")
 
 
 def _says(file: str, text: re.Pattern[str]) -> bool:
