@@ -6,7 +6,6 @@ from __future__ import annotations
 from hashlib import sha256
 
 import msgspec
-from msgspec import UNSET
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -22,12 +21,10 @@ from proxy.features.own_voices.bodies import (
     VoiceForm,
     erasure_receipt,
     read_values,
-    sample_voice,
-    weights_of,
 )
 from proxy.features.own_voices.editor import LibraryEditor, not_own
 from proxy.features.own_voices.export import VoiceExport
-from proxy.features.own_voices.maker import VoiceChange, VoiceMaker
+from proxy.features.own_voices.maker import Origin, VoiceMaker
 from proxy.features.own_voices.zip_reply import ZipReply
 from proxy.http.body import body
 from proxy.http.form import MOST_FILE_BYTES, read_form
@@ -71,24 +68,8 @@ class VoiceEditing:
         """Change a voice of the caller's own."""
         change = await body(request, ChangedVoice)
         record = await self._own(request, request.path_params["id"])
-        parts = None if change.mix is UNSET else weights_of(change.mix)
-        values = {name: value for name in _PLAIN if (value := getattr(change, name)) is not UNSET}
-        values |= {name: "" for name in ("language", "gender") if values.get(name, UNSET) is None}
-        changed = VoiceChange(
-            **values,
-            members=None if change.cast is UNSET else change.cast,
-            mix=parts,
-        )
-        engines = () if change.engines is UNSET else change.engines
         caller = caller_of(request.scope)
-        terms = self._tools.plans.terms(caller)
-        clones = self._maker.clones
-        places = await clones.check_saved(record, engines, terms)
-        await clones.check_bill(caller.account, terms, places, record.id)
-        updated = await self._maker.change(record, changed)
-        # A provider takes its fee again for a clone that it had deleted, and so does the plan.
-        is_paid = terms.prices.clone.micro > 0
-        await clones.order(updated, places, payer=caller.key, pays_again=is_paid)
+        updated = await self._maker.change(record, change, self._tools.plans.terms(caller), caller.key)
         return reply(await self._tools.entry(request, updated.id))
 
     async def delete(self, request: Request) -> Response:
@@ -118,7 +99,9 @@ class VoiceEditing:
         caller = caller_of(request.scope)
         key = sent_key(request.headers.getlist("idempotency-key"))
         if key is None:
-            return reply(await self._tools.entry(request, (await self._make(caller, new, audio)).id))
+            return reply(
+                await self._tools.entry(request, (await self._make(caller, new, audio, Origin())).id)
+            )
         once = Once(request.scope["state"]["request_id"], caller.account, key, _digest(new, audio))
         id_ = _keyed_id(once)
         # Many of one request would each be decoded, and only one of them can make the voice.
@@ -128,7 +111,7 @@ class VoiceEditing:
         try:
             if not (is_replayed := await self._was_made(once)):
                 try:
-                    await self._make(caller, new, audio, id_, once.digest.hex())
+                    await self._make(caller, new, audio, Origin(id=id_, request=once.digest.hex()))
                 except Conflict:
                     # Another worker may have had the same request, and have made the voice.
                     if not (is_replayed := await self._was_made(once)):
@@ -139,22 +122,12 @@ class VoiceEditing:
         return reply(await self._tools.entry(request, id_), headers=headers)
 
     async def _make(
-        self,
-        caller: Caller,
-        new: NewVoice | VoiceForm,
-        audio: bytes,
-        id_: str | None = None,
-        digest: str = "",
+        self, caller: Caller, new: NewVoice | VoiceForm, audio: bytes, origin: Origin
     ) -> VoiceRecord:
         terms = self._tools.plans.terms(caller)
         if isinstance(new, VoiceForm):
-            sample = sample_voice(new, audio, id_, digest)
-            return await self._maker.make(caller.account, sample, terms, payer=caller.key)
-        if new.cast is not None:
-            cast = msgspec.structs.replace(new.saved, request=digest)
-            return await self._editor.add_cast(caller.account, cast, most=terms.voices, id_=id_)
-        mixed = msgspec.structs.replace(new.mixed, id=id_, request=digest)
-        return await self._maker.mix(caller.account, mixed, terms.voices)
+            return await self._maker.make(caller.account, new, audio, terms, origin, payer=caller.key)
+        return await self._maker.compose(caller.account, new, origin, terms.voices)
 
     async def _was_made(self, once: Once) -> bool:
         """Tell whether this request has made its voice before. Raises IdempotencyKeyReused and Conflict."""
@@ -179,9 +152,6 @@ class VoiceEditing:
         """Return the failure for a voice of others. Raises NotFound if there is no such voice at all."""
         (await self._tools.entries(request)).known.find(id_)
         return not_own(id_)
-
-
-_PLAIN = ("name", "description", "tags", "labels", "language", "gender")
 
 
 def _keyed_id(once: Once) -> str:
