@@ -25,7 +25,7 @@ from proxy.config.config_toml import Config
 from proxy.config.sections import Server
 from proxy.engines.registry import Registry
 from proxy.feature import Feature, HouseRevision, OpenHouse, Served, open_features
-from proxy.features.all import FEATURES, TABLES
+from proxy.features.all import all_features, all_tables
 from proxy.http import layers
 from proxy.http.endpoint import for_admins, for_clients
 from proxy.http.idempotency import Idempotency
@@ -139,11 +139,11 @@ async def open_worker(
     config: Config,
     registry: Registry,
     link: ServerLink | None = None,
-    features: Sequence[Feature] = FEATURES,
+    features: Sequence[Feature] = all_features(),
 ) -> AsyncIterator[Worker]:
     """Open a worker. Without a link, commands can neither reload the server nor ask where it listens."""
     async with (
-        open_kernel(config, registry, TABLES) as kernel,
+        open_kernel(config, registry, all_tables()) as kernel,
         open_server_parts(kernel) as parts,
         open_features(parts.house(link and link.spread), features) as open_house,
     ):

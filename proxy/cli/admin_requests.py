@@ -10,8 +10,8 @@ from contextlib import aclosing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from proxy.cli.options import asks, be_sure
 from proxy.commands.command import Ask
+from proxy.commands.options import asks, be_sure
 from proxy.commands.tables import Form, Show, print_answer
 from proxy.errors import CommandRefused
 

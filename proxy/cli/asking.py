@@ -15,7 +15,7 @@ import typer
 
 from proxy.cli.admin_requests import answer_to, failures
 from proxy.cli.options import ConfigFile, Printed
-from proxy.commands.command import Command, Group, KnownAnswer
+from proxy.commands.command import Command, Group, Here, KnownAnswer
 from proxy.commands.tables import Form, print_answer
 
 
@@ -23,24 +23,30 @@ def typer_group(group: Group) -> typer.Typer:
     made = typer.Typer(help=group.about, no_args_is_help=True)
     for name, function in group.by_hand.items():
         made.command(name)(function)
+    add_commands(made, group)
+    return made
+
+
+def add_commands(made: typer.Typer, group: Group) -> None:
     for command in group.commands:
         made.command(command.name, **command.settings)(runner(command))
-    return made
 
 
 def runner(command: Command) -> Callable[..., None]:
     """Return a function that asks and prints, with the command's options, `--config` and `--json`."""
 
     def run(*, form: Form, config_file: Path | None = None, **given: Any) -> None:
-        status = _run(command, config_file, form, given)
+        here = Here(config_file, form)
+        status = _run(command, here, {**given, **dict.fromkeys(places, here)})
         if status:
             sys.exit(status)
 
     own = inspect.signature(command.ask, eval_str=True).parameters.values()
+    places = [each.name for each in own if each.annotation is Here]
     shared = {"form": Printed} if command.is_alone else {"config_file": ConfigFile, "form": Printed}
     keyword = inspect.Parameter.KEYWORD_ONLY
     parameters = [
-        *(each.replace(kind=keyword) for each in own),
+        *(each.replace(kind=keyword) for each in own if each.name not in places),
         *(
             inspect.Parameter(name, keyword, default=None, annotation=option)
             for name, option in shared.items()
@@ -53,18 +59,21 @@ def runner(command: Command) -> Callable[..., None]:
     return run
 
 
-def _run(command: Command, config_file: Path | None, form: Form, given: dict[str, Any]) -> int:
+def _run(command: Command, here: Here, given: dict[str, Any]) -> int:
     """Ask, print the answer, and return the command's status."""
     asked = command.ask(**given)
+    if asked is None:
+        return 0
     if isinstance(asked, KnownAnswer):
-        print_answer(asked.answer, form, command.show)
+        then = asked.then
+        print_answer(asked.answer, here.form, lambda answer: (*command.show(answer), *then))
         return asked.status
     try:
-        answer = answer_to(asked, config_file, form)
+        answer = answer_to(asked, *here)
     except failures() as error:
         if asked.failed == 1:
             raise
         typer.secho(str(error), fg="red", err=True)
         return asked.failed
-    print_answer(answer, form, command.show)
+    print_answer(answer, here.form, command.show)
     return asked.status(answer)

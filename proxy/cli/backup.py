@@ -46,8 +46,9 @@ def restore(file: _File, config_file: ConfigFile = None, form: Printed = None) -
     """Put a backup in the place of the data. The server must not run. The old database is kept."""
     import asyncio
 
-    from proxy.features.all import TABLES
-    from proxy.processes import runtime, whole_backup
+    from proxy.features.all import all_tables
+    from proxy.kept import data_folder
+    from proxy.processes import whole_backup
     from proxy.processes.admin_direct import replay_erasures
     from proxy.storage import sqlite_backup
 
@@ -56,9 +57,9 @@ def restore(file: _File, config_file: ConfigFile = None, form: Printed = None) -
         return
     config = _config(config_file, f"pg_restore --no-owner --dbname=ADDRESS {file}")
     data = Path(config.data)
-    with runtime.locked(data):
+    with data_folder.locked(data):
         is_replaced = (data / sqlite_backup.DATABASE).exists()
-        copy = sqlite_backup.restore(file, data, TABLES)
+        copy = sqlite_backup.restore(file, data, all_tables())
         # What was erased since the backup must not come back with it.
         replayed = asyncio.run(replay_erasures(config))
     _print(copy, form, f"{_again(replayed)}{_kept(data, is_replaced)}Now run voxgate ledger verify.")
@@ -67,13 +68,14 @@ def restore(file: _File, config_file: ConfigFile = None, form: Printed = None) -
 def _restore_whole(file: Path, config_file: Path | None, form: Form) -> None:
     import asyncio
 
-    from proxy.processes import restored_config, runtime, whole_restore
+    from proxy.kept import data_folder
+    from proxy.processes import restored_config, whole_restore
     from proxy.processes.admin_direct import replay_erasures
     from proxy.storage import sqlite_backup
 
     with restored_config.of(file, config_file) as config:
         data = Path(config.data)
-        with runtime.locked(data):
+        with data_folder.locked(data):
             is_replaced = (data / sqlite_backup.DATABASE).exists()
             whole = whole_restore.restore(file, config)
             replayed = asyncio.run(replay_erasures(config))

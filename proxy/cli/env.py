@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from proxy.cli import service_environment
-from proxy.cli.options import PluginName, Printed, be_sure
-from proxy.commands.options import Sure
+from proxy.cli.options import PluginName, Printed
+from proxy.commands.options import Sure, be_sure
 from proxy.commands.tables import Form, Grid, Line, Part, print_answer
 from proxy.errors import CommandRefused
 

@@ -9,7 +9,7 @@ import logging
 import os
 import shlex
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -18,23 +18,22 @@ import typer
 from proxy import __version__
 from proxy.cli.accounts import ACCOUNTS
 from proxy.cli.admin_requests import ask, failures
-from proxy.cli.asking import runner, typer_group
+from proxy.cli.asking import add_commands, runner, typer_group
 from proxy.cli.backup import backup, restore
+from proxy.cli.clones import voices
 from proxy.cli.diagnosis import check, doctor
 from proxy.cli.engines import engines
 from proxy.cli.env import env
-from proxy.cli.gallery import models
 from proxy.cli.keys import KEYS
 from proxy.cli.ledger import LEDGER
-from proxy.cli.natural import voices
 from proxy.cli.options import ConfigFile, Printed
 from proxy.cli.reports import AUDIT, PLANS, usage
 from proxy.cli.route import route
 from proxy.cli.say import say
-from proxy.commands.command import Command, Group
+from proxy.commands.command import Command, Group, by_name
 from proxy.commands.tables import Line, Part
 from proxy.errors import CommandRefused
-from proxy.features.commands import COMMANDS, GROUPS
+from proxy.features.all import COMMANDS, GROUPS, LAST_GROUPS
 
 _SERVING = """\
 voxgate serves on {base}/v1
@@ -128,10 +127,10 @@ def serve(
 def reload(config_file: ConfigFile = None, form: Printed = None) -> None:
     """Let the running server read its config file again. SIGHUP does the same."""
     from proxy.config import config_toml
-    from proxy.processes import runtime
+    from proxy.kept import data_folder
 
     data = Path(config_toml.load(config_file).data)
-    if not runtime.is_held(data):
+    if not data_folder.is_held(data):
         raise CommandRefused(f"no server runs on {data}; start it: voxgate serve")
     ask(config_file, form, _reload_result, "POST", "reload")
 
@@ -146,24 +145,22 @@ def _reload_result(answer: dict[str, Any]) -> list[Part]:
     return [*lines]
 
 
-# In the order of the help: first what a new operator needs. What is not named here comes last.
-_ORDER = (
-    *("serve", "say", "reload", "check", "doctor", "plans", "usage", "audit", "detect", "backup", "restore"),
-    *("engines", "accounts", "keys", "ledger", "voices", "consents", "lexicons", "route", "env", "models"),
-    "receipt",
-)
-_BY_HAND = (serve, say, reload, check, doctor, usage, backup, restore)
-_COMMANDS: dict[str, Command | Callable[..., None]] = {
-    **{command.__name__: command for command in _BY_HAND},
-    **{command.name: command for command in (PLANS, AUDIT, *COMMANDS)},
+_OF_FEATURES = by_name(GROUPS)
+add_commands(voices, _OF_FEATURES["voices"])
+# Both in the order of the help: first what a new operator needs.
+_FIRST: tuple[Command | Callable[..., None], ...] = (serve, say, reload, check, doctor, PLANS, usage, AUDIT)
+_COMMANDS = {
+    command.name if isinstance(command, Command) else command.__name__: command
+    for command in (*_FIRST, *COMMANDS, backup, restore)
 }
 _GROUPS: dict[str, Group | typer.Typer] = {
     "engines": engines,
+    **by_name((ACCOUNTS, KEYS, LEDGER)),
+    **_OF_FEATURES,
     "voices": voices,
     "route": route,
     "env": env,
-    "models": models,
-    **{group.name: group for group in (ACCOUNTS, KEYS, LEDGER, *GROUPS)},
+    **by_name(LAST_GROUPS),
 }
 
 
@@ -180,18 +177,13 @@ def make_app(only: str = "") -> typer.Typer:
         rich_markup_mode=None,
     )
     made.callback()(root)
-    for name in _in_order(_COMMANDS, only):
-        command = _COMMANDS[name]
-        made.command(name)(runner(command) if isinstance(command, Command) else command)
-    for name in _in_order(_GROUPS, only):
-        group = _GROUPS[name]
-        made.add_typer(typer_group(group) if isinstance(group, Group) else group, name=name)
+    for name, command in _COMMANDS.items():
+        if only in ("", name):
+            made.command(name)(runner(command) if isinstance(command, Command) else command)
+    for name, group in _GROUPS.items():
+        if only in ("", name):
+            made.add_typer(typer_group(group) if isinstance(group, Group) else group, name=name)
     return made
-
-
-def _in_order(names: Iterable[str], only: str) -> list[str]:
-    wanted = [name for name in names if only in ("", name)]
-    return sorted(wanted, key=lambda name: _ORDER.index(name) if name in _ORDER else len(_ORDER))
 
 
 def _asked_for() -> str:

@@ -55,8 +55,8 @@ def rotate_ring(config_file: Path | None, setting: str, name: str) -> dict[str, 
     `setting` is the one in [marking] by which the keys may be elsewhere.
     """
     from proxy.config import config_toml
+    from proxy.kept import data_folder
     from proxy.kept.key_ring import UnusableKeys, add_key
-    from proxy.processes import runtime
 
     config = config_toml.load(config_file)
     if getattr(config.marking, setting):
@@ -71,7 +71,7 @@ def rotate_ring(config_file: Path | None, setting: str, name: str) -> dict[str, 
         raise CommandRefused(f"{file}: {error.strerror}") from None
     except UnusableKeys as error:
         raise CommandRefused(str(error)) from None
-    return {"file": str(file), "keys": len(list(ring)), "is_served": runtime.is_held(Path(config.data))}
+    return {"file": str(file), "keys": len(list(ring)), "is_served": data_folder.is_held(Path(config.data))}
 
 
 def _ring_result(answer: dict[str, Any]) -> list[Part]:

@@ -43,9 +43,9 @@ def explain(
     """Show which engines would speak a request, and every filter. Nothing is spoken or charged."""
     # Imported here: they are slow, and `voxgate --help` needs neither.
     from proxy.config import config_toml
-    from proxy.processes import runtime
+    from proxy.kept import data_folder
 
-    if not runtime.is_held(Path(config_toml.load(config_file).data)):
+    if not data_folder.is_held(Path(config_toml.load(config_file).data)):
         # Only an engine knows what it speaks, and only a server has engines.
         raise CommandRefused("no server runs here, so no engine can answer; start it: voxgate serve")
     if voice is not None and cast is not None:

@@ -9,9 +9,9 @@ from typing import Annotated, Any
 import typer
 
 from proxy.cli.admin_requests import ask, save, show_answer
-from proxy.cli.options import ConfigFile, Printed, be_sure
+from proxy.cli.options import ConfigFile, Printed
 from proxy.commands.command import Ask, path
-from proxy.commands.options import OfAccount, Sure
+from proxy.commands.options import OfAccount, Sure, be_sure
 from proxy.commands.tables import Grid, Line, Part, account_names, print_answer
 from proxy.errors import CommandRefused
 

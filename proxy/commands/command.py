@@ -1,18 +1,22 @@
 """Commands as values: what each asks of the handlers under /admin, and how the answer is shown.
 
 A command is a function of its arguments and options, as typer reads them, which returns an `Ask`. The command
-line asks it, over control.sock or on the store, and prints the answer as JSON or by `show`.
+line asks it, over control.sock or on the store, and prints the answer as JSON or by `show`. One that works on
+files needs nobody: it has a parameter `here: Here`, and returns a `KnownAnswer`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeVar
 from urllib.parse import quote
 
-from proxy.commands.tables import Show
+from proxy.commands.tables import Form, Line, Show
 from proxy.errors import CommandRefused
+
+if TYPE_CHECKING:
+    from proxy.config.sections import Config
 
 
 def no_fault(_answer: Any) -> int:
@@ -43,13 +47,28 @@ class Ask(NamedTuple):
 
 
 class KnownAnswer(NamedTuple):
-    """An answer for which nobody needs to be asked, and the command's status."""
+    """An answer for which nobody needs to be asked, and the command's status. `then` is for people alone."""
 
     answer: Any
     status: int = 0
+    then: Iterable[Line] = ()
 
 
-Asking = Callable[..., Ask | KnownAnswer]
+class Here(NamedTuple):
+    """Where a command works: `--config` as it was given, and how the answer will be printed."""
+
+    config_file: Path | None
+    form: Form
+
+    def config(self) -> Config:
+        """Read the configuration, anew at each call."""
+        from proxy.config import config_toml  # slow, and `voxgate --help` does not need it
+
+        return config_toml.load(self.config_file)
+
+
+Asking = Callable[..., Ask | KnownAnswer | None]
+"""None: the command has already said what there is to say."""
 A = TypeVar("A", bound=Asking)
 
 
@@ -83,6 +102,16 @@ class Group:
             return ask
 
         return add
+
+
+def by_name(groups: Iterable[Group]) -> dict[str, Group]:
+    """Return groups by their names. Those of one name are one group, which the first of them describes."""
+    joined: dict[str, Group] = {}
+    for group in groups:
+        whole = joined.setdefault(group.name, Group(group.name, group.about))
+        whole.commands += group.commands
+        whole.by_hand = {**whole.by_hand, **group.by_hand}
+    return joined
 
 
 def path(kind: str, name: str, *behind: str) -> str:

@@ -1,8 +1,10 @@
-"""Options and arguments that several commands share, and the readers of numbers and times in them."""
+"""Options and arguments that several commands share, the readers of numbers and times in them, and the
+question before what cannot be undone."""
 
 from __future__ import annotations
 
 import re
+import sys
 from typing import Annotated
 
 import typer
@@ -47,3 +49,19 @@ def span_s(text: str) -> int | None:
             f"--expires: {text!r} is not a time; write a number and s, m, h, d or w, as in 30d"
         )
     return int(match[1]) * _SECONDS[match[2]]
+
+
+def asks(is_sure: bool) -> bool:
+    """Tell whether a person is there, and did not say that it is sure."""
+    return not is_sure and sys.stdin.isatty() and sys.stderr.isatty()
+
+
+def be_sure(is_sure: bool, question: str) -> None:
+    """Ask about what cannot be undone, on a terminal. Raise CommandRefused if the answer is no.
+
+    A script has no terminal, and is not asked: it says what it means.
+    """
+    if not asks(is_sure):
+        return
+    if not typer.confirm(question, err=True):
+        raise CommandRefused("nothing was changed")

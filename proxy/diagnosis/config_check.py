@@ -20,7 +20,7 @@ from proxy.diagnosis.retirement_check import retirements
 from proxy.engines.engine_names import names_of_engines, who_knows
 from proxy.engines.environments import EnvironmentRefused, interpreter
 from proxy.engines.registry import EngineConfigError, HostedEngineSpec, InstanceKind, Registry
-from proxy.features.all import FEATURES
+from proxy.features.all import all_features
 from speech_engine import Hosted
 from speech_engine.licences import terms_of
 from speech_engine.plugin import Cautious
@@ -44,7 +44,7 @@ def check_config(config: Config, registry: Registry, results: ProbeResults = NO_
         for remark in config.warnings
         if remark.key.startswith("plans.")
     ]
-    for feature in FEATURES:
+    for feature in all_features():
         for check in feature.checks:
             findings += check(config, registry, results)
     findings += models(config, registry, results, sick)

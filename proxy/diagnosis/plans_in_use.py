@@ -13,7 +13,7 @@ from proxy.config.config_toml import Config
 from proxy.config.finding import Finding, wrong
 from proxy.diagnosis.doctor.databases import ANSWER_S, open_to_read
 from proxy.errors import CommandRefused
-from proxy.processes import runtime
+from proxy.kept import data_folder
 from proxy.storage import accounts
 from proxy.storage.store import StorageFailed
 
@@ -37,7 +37,7 @@ def _count(config: Config) -> dict[str, int]:
     # Imported here: the supervisor, which imports this module, needs no HTTP client.
     from proxy.processes.admin_client import ask_once
 
-    if runtime.is_held(Path(config.data)):
+    if data_folder.is_held(Path(config.data)):
         answer = ask_once(config, "GET", "plans")
         configured: dict[str, int] = {row["name"]: row["accounts"] for row in answer["data"]}
         missing: dict[str, int] = answer["missing"]

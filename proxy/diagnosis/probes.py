@@ -14,7 +14,7 @@ from proxy.config.sections import PluginSection
 from proxy.engines.plugin_instances import PluginRequest, open_plugin
 from proxy.engines.registry import Registry
 from proxy.errors import CommandRefused
-from proxy.processes import runtime
+from proxy.kept import data_folder
 from speech_engine import Language, ModelInfo
 
 
@@ -26,7 +26,7 @@ def ask(config: Config, registry: Registry) -> ProbeResults:
     front_ends = asyncio.run(_front_ends(config, registry))
     rows: list[Any] = []
     address = ""
-    if runtime.is_held(Path(config.data)):
+    if data_folder.is_held(Path(config.data)):
         try:
             rows = ask_once(config, "GET", "engines")["data"]
             server = ask_once(config, "GET", "server")

@@ -12,6 +12,7 @@ import httpx2
 
 from proxy.config.config_toml import Config
 from proxy.errors import CommandRefused, DataHeld
+from proxy.kept import data_folder
 from proxy.processes import runtime
 
 _STARTING_S = 5.0
@@ -112,7 +113,7 @@ async def _live_transport(data: Path) -> httpx2.AsyncBaseTransport | None:
         if address is not None and await _answers(address):
             # To read the machine's authorities takes 30 ms, and there is no TLS in a socket of ours.
             return httpx2.AsyncHTTPTransport(uds=address, verify=False)
-        if not runtime.is_held(data):
+        if not data_folder.is_held(data):
             return None
         if asyncio.get_running_loop().time() > deadline:
             raise DataHeld(

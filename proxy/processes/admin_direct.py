@@ -18,17 +18,17 @@ from proxy.engines import registry
 from proxy.engines.engine_names import names_of_engines
 from proxy.engines.registry import Registry
 from proxy.feature import HouseRevision, OpenHouse, open_features
-from proxy.features.all import FEATURES, TABLES
+from proxy.features.all import all_features, all_tables
 from proxy.http.endpoint import for_admins
 from proxy.http.layers import control_app
+from proxy.kept import data_folder
 from proxy.kernel import Kernel, open_kernel
-from proxy.processes import runtime
 
 
 @asynccontextmanager
 async def direct_transport(config: Config) -> AsyncIterator[httpx2.AsyncBaseTransport]:
     """Give a transport to the handlers. Raise DataHeld if a server has the data folder."""
-    with runtime.locked(Path(config.data)):
+    with data_folder.locked(Path(config.data)):
         async with _open(config) as (kernel, open_house):
             house = open_house.house
             admin_tools = AdminTools(
@@ -53,7 +53,7 @@ async def replay_erasures(config: Config) -> int:
 
     The caller holds the data folder. A database that has seen every erasure is not even opened.
     """
-    files = [Path(config.data) / each.name for feature in FEATURES for each in feature.backed_up]
+    files = [Path(config.data) / each.name for feature in all_features() for each in feature.backed_up]
     if not any(file.exists() and file.stat().st_size for file in files):
         return 0
     async with _open(config) as (_kernel, open_house):
@@ -64,8 +64,8 @@ async def replay_erasures(config: Config) -> int:
 async def _open(config: Config) -> AsyncIterator[tuple[Kernel, OpenHouse]]:
     """Open the house without engines, and finish the erasures that a killed server has left."""
     async with (
-        open_kernel(config, _comparers(config), TABLES) as kernel,
-        open_features(kernel.house(), FEATURES) as open_house,
+        open_kernel(config, _comparers(config), all_tables()) as kernel,
+        open_features(kernel.house(), all_features()) as open_house,
     ):
         open_house.reach(DerivedThings((), (kernel.answers,), no_hosts, no_providers))
         await open_house.catch_up()

@@ -1,131 +1,19 @@
-"""The lock on a data folder, the listening socket, and the private runtime folder of a server."""
+"""The listening socket, and the private runtime folder of a server."""
 
 from __future__ import annotations
 
-import fcntl
 import os
 import socket
 import tempfile
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from stat import S_IMODE, S_ISVTX
 
 from proxy.config.addresses import is_local
-from proxy.errors import CannotServe, DataHeld
+from proxy.errors import CannotServe
 
 CONTROL = "control.sock"
 _LINK = "run"
-_OF_OTHERS = 0o077
-_SHARED = frozenset(
-    f"/{path}"
-    for path in (
-        *(
-            "",
-            "bin",
-            "boot",
-            "dev",
-            "etc",
-            "home",
-            "lib",
-            "media",
-            "mnt",
-            "opt",
-            "proc",
-            "root",
-            "run",
-            "sbin",
-        ),
-        *("srv", "sys", "usr", "usr/local", "var", "var/cache", "var/lib", "var/log"),
-    )
-)
-"""Folders of the system. Sticky ones, as /tmp is, are known by their mode."""
-
-_LOOKS, _LOOK_S = 20, 0.02
-
-
-@contextmanager
-def locked(data: Path) -> Iterator[None]:
-    """Hold the data folder, at most until this process ends. Raise DataHeld if another process has it.
-
-    What root makes in it belongs to the folder's owner in the end: a service with its own user needs it.
-    """
-    try:
-        data.mkdir(parents=True, exist_ok=True, mode=0o700)
-        _make_private(data)
-        descriptor = os.open(data / "lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
-    except OSError as error:
-        raise CannotServe(f"server.data: {data} cannot be written: {error.strerror}") from None
-    try:
-        _lock(descriptor)
-    except BlockingIOError:
-        raise DataHeld(
-            f"server.data: another voxgate already runs on {data}; stop it, or give this one another folder"
-        ) from None
-    else:
-        try:
-            yield
-        finally:
-            give_to_owner(data, data.stat())
-    finally:
-        os.close(descriptor)
-
-
-def give_to_owner(folder: Path, owner: os.stat_result) -> None:
-    """Give all that root made in a folder to the owner of the data folder."""
-    if os.geteuid() != 0 or owner.st_uid == 0:
-        return
-    for _, folders, files, descriptor in os.fwalk(folder):
-        for name in (*folders, *files):
-            found = os.stat(name, dir_fd=descriptor, follow_symlinks=False)
-            # Never another name of a file elsewhere: the owner could have made it.
-            if found.st_uid == 0 and (name in folders or found.st_nlink == 1):
-                os.chown(name, owner.st_uid, owner.st_gid, dir_fd=descriptor, follow_symlinks=False)
-
-
-def _make_private(data: Path) -> None:
-    """Close the folder to other users: it has keys and records. Raise CannotServe if it is not ours."""
-    found = data.stat()
-    if not S_IMODE(found.st_mode) & _OF_OTHERS:
-        return
-    if found.st_mode & S_ISVTX or str(data.resolve()) in _SHARED:
-        raise CannotServe(
-            f"server.data: {data} is shared with others; name a folder of its own, such as {data}/voxgate"
-        )
-    if found.st_uid != os.geteuid():
-        raise CannotServe(
-            f"server.data: others can read {data}, and it belongs to another user; run chmod 700 {data} as "
-            "that user, or name another folder"
-        )
-    data.chmod(S_IMODE(found.st_mode) & ~_OF_OTHERS)
-
-
-def _lock(descriptor: int) -> None:
-    """Take the lock. Try for a moment: a process in `is_held` has the lock for an instant."""
-    for _ in range(_LOOKS):
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            return
-        except BlockingIOError:
-            time.sleep(_LOOK_S)
-    fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-
-
-def is_held(data: Path) -> bool:
-    """Return whether a process has the data folder. Make neither the folder nor the file."""
-    try:
-        descriptor = os.open(data / "lock", os.O_RDONLY)
-    except OSError:
-        return False
-    try:
-        # Shared: two processes in `is_held` must not take each other for a server.
-        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    finally:
-        os.close(descriptor)
-    return False
 
 
 def check_dev_key(host: str) -> None:

@@ -21,6 +21,7 @@ from proxy.engines.hosts import Hosts
 from proxy.engines.registry import EngineConfigError, HostedEngineSpec, Registry
 from proxy.errors import CannotServe
 from proxy.helpers.child import Child
+from proxy.kept import data_folder
 from proxy.processes import runtime
 from proxy.processes.metrics_page import ANSWER_S, MetricsPage
 from proxy.processes.metrics_sum import WorkerMetrics
@@ -73,7 +74,7 @@ def _serve(config: Config, reread: Callable[[], Config], registry: Registry, ann
     if not forbid_dumps():
         _log.warning("server.confinement.missing", what="not dumpable")
     with ExitStack() as stack:
-        stack.enter_context(runtime.locked(Path(config.data)))
+        stack.enter_context(data_folder.locked(Path(config.data)))
         http = stack.enter_context(runtime.listen(config.server.host, config.server.port))
         folder = stack.enter_context(runtime.runtime_folder(Path(config.data)))
         control = stack.enter_context(runtime.control_socket(folder))
@@ -86,7 +87,7 @@ def _serve(config: Config, reread: Callable[[], Config], registry: Registry, ann
 
 def is_running(config: Config) -> bool:
     """Return whether a server holds this configuration's data folder."""
-    return runtime.is_held(Path(config.data))
+    return data_folder.is_held(Path(config.data))
 
 
 def hosted_specs(config: Config, registry: Registry) -> tuple[HostedEngineSpec, ...]:

@@ -20,10 +20,10 @@ from proxy.config import natural
 from proxy.config.addresses import is_postgres
 from proxy.config.config_toml import Config
 from proxy.errors import DataHeld
-from proxy.features.all import FEATURES
-from proxy.kept import master_keys, vault_files
+from proxy.features.all import all_features
+from proxy.kept import data_folder, master_keys, vault_files
 from proxy.kept.vault import recordings_folder
-from proxy.processes import plain_tar, runtime
+from proxy.processes import plain_tar
 from proxy.storage import sqlite_backup
 from proxy.storage.disk_names import DiskName, UnsafeName
 from proxy.storage.store import StorageFailed
@@ -131,7 +131,7 @@ def back_up_database(data: Path, target: Path) -> sqlite_backup.Copy:
         raise StorageFailed(f"there is no database {database} yet")
     try:
         # No server may start in the middle: it would bring the schema up to date.
-        with runtime.locked(data):
+        with data_folder.locked(data):
             return sqlite_backup.back_up(database, target)
     except DataHeld:
         return sqlite_backup.back_up(database, target)
@@ -166,5 +166,5 @@ def _add_file(archive: BinaryIO, name: str, path: Path) -> bool:
 
 def _files(*, is_last: bool) -> list[str]:
     """Name the files of features. What is erased meanwhile is in those that come last."""
-    all_ = [each for feature in FEATURES for each in feature.backed_up]
+    all_ = [each for feature in all_features() for each in feature.backed_up]
     return [each.name for each in all_ if (each.merge is not None) is is_last]

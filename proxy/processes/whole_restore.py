@@ -18,10 +18,10 @@ import msgspec
 from proxy.config import natural
 from proxy.config.addresses import is_postgres
 from proxy.config.config_toml import Config, ConfigError
-from proxy.features.all import FEATURES, TABLES
-from proxy.kept import key_ring, master_keys
+from proxy.features.all import all_features, all_tables
+from proxy.kept import data_folder, key_ring, master_keys
 from proxy.kept.vault import recordings_folder
-from proxy.processes import plain_tar, runtime
+from proxy.processes import plain_tar
 from proxy.processes.plain_tar import ArchivedFile, BadArchive
 from proxy.processes.whole_backup import (
     ABOUT,
@@ -186,7 +186,7 @@ def _check(unpacked: Unpacked, file: Path, config: Config, stack: ExitStack) -> 
         raise StorageFailed(f"{file} has no {DATABASE}; nothing was changed")
     try:
         return stack.enter_context(
-            sqlite_backup.checked(unpacked.stage / DATABASE, Path(config.data), TABLES)
+            sqlite_backup.checked(unpacked.stage / DATABASE, Path(config.data), all_tables())
         )
     except StorageFailed as error:
         # Where it was unpacked is gone when somebody reads this.
@@ -194,7 +194,7 @@ def _check(unpacked: Unpacked, file: Path, config: Config, stack: ExitStack) -> 
         raise StorageFailed(said) from None
 
 
-_BACKED_UP = [each for feature in FEATURES for each in feature.backed_up]
+_BACKED_UP = [each for feature in all_features() for each in feature.backed_up]
 _MERGES = {each.name: each.merge for each in _BACKED_UP if each.merge is not None}
 _CHECKS: dict[str, Callable[[bytes, str], object]] = {
     master_keys.FILE: key_ring.check,
@@ -216,7 +216,7 @@ def _put_all(unpacked: Unpacked, data: Path, sound: Path) -> None:
         (unpacked.sound_stage / account / digest).replace(sound / account / digest)
     for account in {account for account, _ in unpacked.recordings}:
         _flush(sound / account)
-    runtime.give_to_owner(sound, owner)
+    data_folder.give_to_owner(sound, owner)
     for name in unpacked.files:
         if name in _MERGES:
             _MERGES[name](unpacked.stage / name, data / name)

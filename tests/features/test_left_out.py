@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from proxy.catalogue.voice_records import VoiceRecord
-from proxy.features.all import FEATURES
+from proxy.features.all import all_features
 from proxy.features.own_voices import records as voices
 from proxy.storage import tombstones
 from proxy.storage.store import Statement
@@ -22,7 +22,7 @@ SELECT 'bind_1', id, account, 1, 'minimax', 'default', 'ready', 'voxgate-1', 'cl
 """
 
 
-@pytest.mark.parametrize("name", [feature.name for feature in FEATURES])
+@pytest.mark.parametrize("name", [feature.name for feature in all_features()])
 async def test_the_others_work(tmp_path: Path, name: str) -> None:
     async with inside(tmp_path, left_out=name) as server:
         assert (await server.speech()).status_code == 200

@@ -14,7 +14,7 @@ from proxy.config.config_toml import Config, ConfigError
 from proxy.config.finding import Finding, note, ok, wrong
 from proxy.diagnosis.doctor import databases, installation, machine, server, vault
 from proxy.diagnosis.plans_in_use import missing_plans
-from proxy.features.all import FEATURES
+from proxy.features.all import all_features
 
 DEADLINE_S = 15.0
 
@@ -49,7 +49,7 @@ _OF_THE_CONFIG = (
     ConfigCheck("sqlite", databases.sqlite_version),
     ConfigCheck("database", databases.database),
     ConfigCheck("vault", vault.vault),
-    *(ConfigCheck(name, look) for feature in FEATURES for name, look in feature.doctor),
+    *(ConfigCheck(name, look) for feature in all_features() for name, look in feature.doctor),
     ConfigCheck("plans", missing_plans),
     ConfigCheck("limits", databases.limits),
     ConfigCheck("engines", installation.engines),

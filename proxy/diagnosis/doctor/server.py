@@ -13,6 +13,7 @@ from typing import Any
 
 from proxy.config.config_toml import Config
 from proxy.config.finding import Finding, note, ok, wrong
+from proxy.kept import data_folder
 from proxy.processes import runtime
 
 ANSWER_S = 4.0
@@ -22,7 +23,7 @@ _ANY = {"0.0.0.0": "127.0.0.1", "": "127.0.0.1", "::": "::1"}
 
 def server(config: Config) -> Iterator[Finding]:
     data = Path(config.data)
-    if not runtime.is_held(data):
+    if not data_folder.is_held(data):
         yield _idle(data)
         return
     address = runtime.control_address(data)
@@ -76,7 +77,7 @@ class _Local(HTTPConnection):
 def _running(config: Config) -> Any | None:
     """Return where the server of this data folder listens, as it says itself: options may have moved it."""
     data = Path(config.data)
-    address = runtime.control_address(data) if runtime.is_held(data) else None
+    address = runtime.control_address(data) if data_folder.is_held(data) else None
     return _ask(address, "server") if address else None
 
 
@@ -129,7 +130,7 @@ def _look(check: str, host: str, number: int, path: str, mark: bytes, config: Co
         return wrong(check, f"cannot listen on {where}: {refused.strerror or refused}", do)
     if mark not in _page(_ANY.get(host, host), number, path):
         return wrong(check, f"{where} is taken by another program", do)
-    if not runtime.is_held(Path(config.data)):
+    if not data_folder.is_held(Path(config.data)):
         return wrong(check, f"{where} is taken by a voxgate of another data folder", do)
     return ok(check, f"{where}, of the running server")
 

@@ -13,7 +13,7 @@ from proxy.config import addresses
 from proxy.config.config_toml import Config
 from proxy.config.finding import Finding, note, ok, wrong
 from proxy.diagnosis.doctor.databases import ANSWER_S, open_to_read
-from proxy.features.all import TABLES
+from proxy.features.all import all_tables
 from proxy.kept.master_keys import FILE, MasterKeySource, VaultFailed
 from proxy.kept.sealing import MasterKeys
 from proxy.kept.vault import recording_path
@@ -29,7 +29,7 @@ _BRING = "bring that key back: name it in [vault] old_master_keys, or put it int
 
 def vault(config: Config) -> Iterator[Finding]:
     try:
-        uses = wrapped_keys.sum_masters(_read(config, wrapped_keys.masters_sql(TABLES)))
+        uses = wrapped_keys.sum_masters(_read(config, wrapped_keys.masters_sql(all_tables())))
         source = MasterKeySource(config.vault, Path(config.data))
         masters = source.read_if_any()
     except VaultFailed as error:

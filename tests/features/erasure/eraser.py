@@ -16,7 +16,7 @@ from typing import NoReturn
 
 from proxy.catalogue.derived_things import DerivedThings, no_providers
 from proxy.config.secret_sections import VaultSection
-from proxy.features.all import TABLES
+from proxy.features.all import all_tables
 from proxy.features.erasure.erasure import Erasure
 from proxy.kept.vault import Vault
 from proxy.storage.sqlite import SqliteStore
@@ -66,7 +66,7 @@ async def drop(digests: Collection[str]) -> None:
 
 
 async def main(data: Path, voice: str) -> None:
-    store = await KilledStore.open(data / "voxgate.db", TABLES)
+    store = await KilledStore.open(data / "voxgate.db", all_tables())
     assert isinstance(store, KilledStore)
 
     async def spread(tombstone: Tombstone) -> bool:

@@ -11,7 +11,7 @@ from stat import S_ISDIR
 import pytest
 
 from proxy.config.secret_sections import VaultSection
-from proxy.features.all import TABLES, open_store
+from proxy.features.all import all_tables, open_store
 from proxy.features.erasure.erasure import open_erasure
 from proxy.features.erasure.journal import FILE, ErasureJournal
 from proxy.kept.vault import Vault, VaultFailed
@@ -93,7 +93,7 @@ async def test_a_restored_backup_does_not_bring_a_voice_back(tmp_path: Path, is_
         async with open_erasure(store, vault, tmp_path, Metrics()) as erasure:
             receipt = await erasure.erase_voice(Owned(voice, "acc_a"))
             assert receipt.completed is not None
-    await asyncio.to_thread(restore, tmp_path / "backup.db", tmp_path, TABLES)
+    await asyncio.to_thread(restore, tmp_path / "backup.db", tmp_path, all_tables())
     if is_copied:
         (tmp_path / "voices" / "acc_a" / digest).write_bytes(sealed)
     async with open_store("sqlite", tmp_path) as store:
@@ -127,7 +127,7 @@ async def test_a_deletion_that_was_refused_does_not_happen_at_the_next_start(tmp
     async with open_store("sqlite", tmp_path):
         pass  # the tables
     async with AsyncExitStack() as stack:
-        store = await MeanwhileStore.open(tmp_path / "voxgate.db", TABLES)
+        store = await MeanwhileStore.open(tmp_path / "voxgate.db", all_tables())
         stack.push_async_callback(store.close)
         vault = Vault(store, VaultSection(), tmp_path)
         consent, voice = await add_consent(store, "acc_a", "d1"), await add_voice(store, "acc_a")

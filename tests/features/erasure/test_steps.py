@@ -10,7 +10,7 @@ import pytest
 
 from proxy.catalogue.derived_things import DerivedThings
 from proxy.config.secret_sections import VaultSection
-from proxy.features.all import TABLES
+from proxy.features.all import all_tables
 from proxy.features.clones import records as bindings
 from proxy.features.clones.records import BindingWish
 from proxy.features.erasure.erasure import Erasure, open_erasure
@@ -85,7 +85,7 @@ class Things:
 
 @pytest.fixture
 async def store(tmp_path: Path) -> AsyncIterator[SharedStore]:
-    opened = await SharedStore.open(tmp_path / "voxgate.db", TABLES)
+    opened = await SharedStore.open(tmp_path / "voxgate.db", all_tables())
     assert isinstance(opened, SharedStore)
     await migrate(opened)
     yield opened

@@ -21,7 +21,7 @@ from proxy.config import config_toml
 from proxy.engines import registry
 from proxy.engines.registry import Registry
 from proxy.errors import RequestFailed
-from proxy.features.all import FEATURES
+from proxy.features.all import all_features
 from proxy.http.connection import PEER
 from proxy.http.replies import encode_json
 from proxy.storage import accounts, api_key, key_records, usage
@@ -202,7 +202,7 @@ async def inside(
         if not has_processes:
             stack.enter_context(jobs_inside())
         plugins = with_engines(engines or {}, more)
-        features = [feature for feature in FEATURES if feature.name != left_out]
+        features = [feature for feature in all_features() if feature.name != left_out]
         opening = open_worker(config_toml.load(file, {}), plugins, features=features)
         worker = await stack.enter_async_context(opening)
         account = await accounts.create(worker.store, name=name, plan=plan)

@@ -13,7 +13,7 @@ from stat import S_IMODE
 
 import pytest
 
-from proxy.processes import runtime
+from proxy.kept import data_folder
 from proxy.storage.sqlite_backup import DATABASE, REPLACED
 from tests import server
 from tests.commands import command
@@ -138,7 +138,7 @@ def test_a_backup_below_a_file_is_refused(run: Run, folder: Path) -> None:
 def test_a_restore_beside_a_server_is_refused(run: Run, folder: Path) -> None:
     run("accounts", "create", "ada")
     run("backup", str(folder / "backup.db"))
-    with runtime.locked(folder / "data"):
+    with data_folder.locked(folder / "data"):
         assert "another voxgate already runs" in refused(run("restore", str(folder / "backup.db")))
     assert not (folder / "data" / REPLACED).exists()
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from proxy.features.all import TABLES
+from proxy.features.all import all_tables
 from proxy.storage.schema import shipped, statements_up_to
 from proxy.storage.sqlite_backup import DATABASE, restore
 from tests import server
@@ -153,7 +153,7 @@ def test_a_backup_of_an_older_schema_is_restored(tmp_path: Path, schema: int) ->
         database.execute("INSERT INTO schema_version VALUES (?, 'then', 0)", (schema,))
         database.execute("ANALYZE")
         database.commit()
-    assert restore(tmp_path / "old.db", tmp_path / "data", TABLES).schema == schema
+    assert restore(tmp_path / "old.db", tmp_path / "data", all_tables()).schema == schema
 
 
 def test_a_server_that_starts_on_a_hostile_database_deletes_nothing_outside(tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ import pytest
 from proxy import __version__
 from proxy.cli import main
 from proxy.cli.main import banner
+from proxy.kept import data_folder
 from proxy.processes import runtime
 from proxy.storage import api_key
 from tests.commands import quiet
@@ -369,7 +370,7 @@ def test_others_who_reach_the_server_get_a_link_without_a_key(base: str) -> None
 
 
 def test_a_data_folder_that_somebody_holds_is_not_touched(run: Run, folder: Path) -> None:
-    with runtime.locked(folder / "data"):
+    with data_folder.locked(folder / "data"):
         says = refused(run("serve", "--port", "0"))
     assert says.startswith("voxgate could not start: server.data: another voxgate already runs")
     assert says.endswith("; voxgate doctor says more")
@@ -391,7 +392,7 @@ def test_a_name_in_brackets_is_shown_as_it_is(run: Run) -> None:
 @pytest.mark.parametrize("says", [b"", b"HTTP/1.1 200 OK\r\n\r\n", b"HTTP/1.1 502 X\r\n\r\nno JSON"])
 def test_a_server_that_stops_in_the_middle_is_one_line(run: Run, folder: Path, says: bytes) -> None:
     with (
-        runtime.locked(folder / "data"),
+        data_folder.locked(folder / "data"),
         runtime.runtime_folder(folder / "data") as made,
         runtime.control_socket(made) as control,
     ):

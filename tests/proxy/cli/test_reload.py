@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from proxy.processes import runtime
+from proxy.kept import data_folder
 from tests import server
 from tests.commands import command
 from tests.proxy.cli.test_main import Run, folder, refused, run
@@ -88,5 +88,5 @@ def test_no_key_reaches_it(running: server.Server) -> None:
 
 def test_without_a_server_nothing_is_reloaded(run: Run, folder: Path) -> None:
     assert f"no server runs on {folder / 'data'}; start it: voxgate serve" in refused(run("reload"))
-    with runtime.locked(folder / "data"):
+    with data_folder.locked(folder / "data"):
         assert "404" not in refused(run("reload"))

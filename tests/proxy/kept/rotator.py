@@ -8,7 +8,7 @@ import signal
 import sys
 from pathlib import Path
 
-from proxy.features.all import TABLES
+from proxy.features.all import all_tables
 from proxy.kept.master_keys import MasterKeySource
 from proxy.kept.master_rotation import rotate_some
 from proxy.storage.sqlite import SqliteStore
@@ -35,7 +35,7 @@ class KilledStore(SqliteStore):
 
 
 async def main(data: Path) -> None:
-    store = await KilledStore.open(data / "voxgate.db", TABLES)
+    store = await KilledStore.open(data / "voxgate.db", all_tables())
     source = MasterKeySource(BOTH, data)
     while (step := await rotate_some(store, source, limit=ROWS_A_STEP)) is not None and step.left:
         pass

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from proxy.config.secret_sections import VaultSection
-from proxy.features.all import TABLES
+from proxy.features.all import all_tables
 from proxy.kept import sealing
 from proxy.kept.vault import SealedRecord, Vault, VaultFailed, open_vault
 from proxy.storage import blobs, tombstones
@@ -148,7 +148,7 @@ class GatedStore(SqliteStore):
 
 @pytest.fixture
 async def gated(tmp_path: Path) -> AsyncIterator[GatedStore]:
-    opened = await GatedStore.open(tmp_path / "gated.db", TABLES)
+    opened = await GatedStore.open(tmp_path / "gated.db", all_tables())
     assert isinstance(opened, GatedStore)
     await migrate(opened)
     yield opened

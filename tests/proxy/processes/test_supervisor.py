@@ -12,7 +12,8 @@ import pytest
 
 from proxy.config.config_toml import Config, EngineSection
 from proxy.engines import registry
-from proxy.processes import runtime, supervisor
+from proxy.kept import data_folder
+from proxy.processes import supervisor
 from tests.faults.processes import until
 from tests.server import TONE, VOXGATE, stop
 
@@ -34,7 +35,7 @@ def test_a_server_runs_where_its_data_folder_is_held(tmp_path: Path) -> None:
     config = Config(data=str(tmp_path / "data"))
     assert not supervisor.is_running(config)
     assert not (tmp_path / "data").exists()
-    with runtime.locked(tmp_path / "data"):
+    with data_folder.locked(tmp_path / "data"):
         assert supervisor.is_running(config)
     assert not supervisor.is_running(config)
 

@@ -16,6 +16,7 @@ from proxy.config.config_toml import Config, Storage
 from proxy.config.sections import Server
 from proxy.features.all import open_store
 from proxy.helpers.child import Child
+from proxy.kept import data_folder
 from proxy.processes import runtime
 from proxy.storage import api_key, key_records
 from speech_engine.host.pipe_messages import (
@@ -32,7 +33,7 @@ async def _worker(config: Config) -> AsyncIterator[Child]:
     """One as the supervisor starts it, and its configuration on the way."""
     with (
         runtime.listen("127.0.0.1", 0) as http,
-        runtime.locked(Path(config.data)),
+        data_folder.locked(Path(config.data)),
         runtime.runtime_folder(Path(config.data)) as folder,
         runtime.control_socket(folder) as control,
     ):

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from proxy.features.all import TABLES, open_store
+from proxy.features.all import all_tables, open_store
 from proxy.kept import locked_files, vault_files
 from proxy.storage.disk_names import OPERATOR, DiskName, UnsafeName, account_name, owner_name, safe_names
 from proxy.storage.rows import new_id
@@ -89,7 +89,7 @@ async def test_each_column_that_may_become_a_path_is_checked(tmp_path: Path) -> 
             "WHERE m.type = 'table' AND c.name IN ('account', 'digest', 'digests', 'path', 'file')"
         )
         found = {column for (column,) in columns}
-    checked = {f"{table.name}.{column.name}" for table in TABLES for column in table.paths}
+    checked = {f"{table.name}.{column.name}" for table in all_tables() for column in table.paths}
     assert found - NO_PATH <= checked
     assert checked - found == {"accounts.id", "clips.name"}
     assert found >= NO_PATH

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from proxy.features.all import TABLES
+from proxy.features.all import all_tables
 from proxy.storage.postgres import READERS, WRITERS, PostgresStore, migrating
 from proxy.storage.schema import Migration, migrate
 from proxy.storage.store import MissingReference, Row, Statement, StorageFailed, StorageUnreachable
@@ -191,7 +191,7 @@ async def test_a_store_that_cannot_connect_says_where_and_why_but_no_password(
 async def test_what_people_owned_leaves_the_tables_when_it_is_forgotten(schema_url: str) -> None:
     async with migrating(schema_url) as migrated:
         await migrate(migrated)
-    store = await PostgresStore.open(schema_url, tables=TABLES)
+    store = await PostgresStore.open(schema_url, tables=all_tables())
     try:
         await add_voice(store, "acc_a", "d1")
         await store.write(Statement("DELETE FROM samples"), Statement("DELETE FROM voices"))

@@ -17,6 +17,7 @@ import pytest
 from proxy.config import config_toml
 from proxy.diagnosis.doctor import server as doctor_server
 from proxy.diagnosis.doctor.server import metrics_port, port, server
+from proxy.kept import data_folder
 from proxy.processes import runtime
 from tests.proxy.cli.test_main import Run, folder, run
 from tests.proxy.diagnosis.doctor.checks import configured, only
@@ -167,7 +168,7 @@ def test_a_process_that_holds_the_folder_and_does_not_answer_is_wrong(
 ) -> None:
     monkeypatch.setattr(doctor_server, "ANSWER_S", 0.2)
     loaded = configured(tmp_path)
-    with runtime.locked(tmp_path / "data"):
+    with data_folder.locked(tmp_path / "data"):
         assert "does not answer" in only(server(loaded)).found
         with runtime.runtime_folder(tmp_path / "data") as folder, runtime.control_socket(folder):
             assert "does not answer" in only(server(loaded)).found

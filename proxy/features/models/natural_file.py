@@ -1,23 +1,24 @@
-"""natural.toml as commands change it: the operator's own configuration is never written.
-
-The imports inside functions are slow, and `voxgate --help` needs none of them.
-"""
+"""natural.toml as commands change it: the operator's own configuration is never written."""
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from proxy.cli.model_use import users
 from proxy.commands.tables import Line
-
-if TYPE_CHECKING:
-    from proxy.config.natural import Layer
-    from proxy.config.sections import Config
-    from proxy.features.models.listing import Listed
+from proxy.config import config_toml, natural
+from proxy.config.natural import Layer
+from proxy.config.reader import ConfigError
+from proxy.config.sections import Config
+from proxy.engines.stored_models import ModelStore
+from proxy.errors import CommandRefused
+from proxy.features.models import natural_voices
+from proxy.features.models.changes import locked
+from proxy.features.models.listing import Listed
+from proxy.features.models.model_use import users
+from proxy.features.models.progress_line import say
+from proxy.kept import data_folder
 
 
 def own_sections(config: Config, plugin: str) -> list[str]:
@@ -34,9 +35,6 @@ def use_model(config: Config, listed: Listed) -> list[Line]:
 
     Return nothing if it speaks already, or if the operator has sections of that plugin: they decide there.
     """
-    from proxy.config import config_toml, natural
-    from proxy.features.models import natural_voices
-
     if own_sections(config, listed.plugin) or users(config, listed.name):
         return []
     with changing_layer(config):
@@ -52,9 +50,6 @@ def use_model(config: Config, listed: Listed) -> list[Line]:
 
 def forget_model(config: Config, name: str) -> None:
     """Take a model that is gone out of natural.toml. The caller holds the store's lock."""
-    from proxy.config import config_toml
-    from proxy.features.models import natural_voices
-
     before = read_layer(config)
     layer = natural_voices.without_model(before, name, config_toml.built_in_models())
     if layer != before:
@@ -64,20 +59,12 @@ def forget_model(config: Config, name: str) -> None:
 @contextmanager
 def changing_layer(config: Config) -> Iterator[None]:
     """Be the only one who reads natural.toml, changes it and writes it. It goes with the models' lock."""
-    from proxy.engines.stored_models import ModelStore
-    from proxy.features.models.changes import locked
-
-    def wait() -> None:
-        print("another command changes models; waiting for it", file=sys.stderr, flush=True)  # noqa: T201
-
-    with owned(config), locked(ModelStore(config.data), wait):
+    store = ModelStore(config.data)
+    with owned(config), locked(store, lambda: say("another command changes models; waiting for it")):
         yield
 
 
 def read_layer(config: Config) -> Layer:
-    from proxy.config import natural
-    from proxy.config.reader import ConfigError
-
     try:
         return natural.read(Path(config.data)) or natural.Layer()
     except ConfigError:
@@ -86,9 +73,6 @@ def read_layer(config: Config) -> Layer:
 
 def write_layer(config: Config, layer: Layer, remark: str = "") -> Path:
     """Write natural.toml. Raise CommandRefused."""
-    from proxy.config import natural
-    from proxy.errors import CommandRefused
-
     try:
         with owned(config):
             return natural.write(Path(config.data), layer, remark)
@@ -99,11 +83,9 @@ def write_layer(config: Config, layer: Layer, remark: str = "") -> Path:
 @contextmanager
 def owned(config: Config) -> Iterator[None]:
     """Give what root makes in the data folder to the owner of that folder."""
-    from proxy.processes import runtime
-
     data = Path(config.data)
     try:
         yield
     finally:
         if data.exists():
-            runtime.give_to_owner(data, data.stat())
+            data_folder.give_to_owner(data, data.stat())

@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 
-from proxy.cli.natural_file import use_model
 from proxy.config import config_toml, natural
 from proxy.config.config_toml import Config
 from proxy.diagnosis.doctor import installation
@@ -19,8 +18,9 @@ from proxy.engines.stored_models import ModelStore
 from proxy.features.models import natural_voices
 from proxy.features.models.changes import locked
 from proxy.features.models.listing import open_galleries
+from proxy.features.models.natural_file import use_model
 from tests.features.models.conftest import hub
-from tests.proxy.cli.test_gallery import gallery, plugins
+from tests.features.models.test_offers import gallery, plugins
 from tests.proxy.cli.test_main import Ran, Run, folder, run
 from tests.proxy.engines.wheels import only
 from tests.server import TONE

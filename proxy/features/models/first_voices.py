@@ -1,7 +1,4 @@
-"""`voxgate voices natural`, and what `make serve` does before it serves: natural voices for a new server.
-
-The imports inside functions are slow, and `voxgate --help` needs none of them.
-"""
+"""`voxgate voices natural`, and what `make serve` does before it serves: natural voices for a new server."""
 
 from __future__ import annotations
 
@@ -9,135 +6,99 @@ import sys
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Any
 
 import typer
 
-from proxy.cli.clones import voices
-from proxy.cli.gallery import terms
-from proxy.cli.natural_file import changing_layer, own_sections, owned, read_layer, write_layer
-from proxy.cli.options import ConfigFile, Printed
-from proxy.cli.progress_line import progress_line
-from proxy.commands.tables import Form, Line, Part, print_answer
+from proxy.commands.command import Here
+from proxy.commands.options import asks
+from proxy.commands.tables import Form
+from proxy.config import config_toml, natural
+from proxy.config.natural import Layer
+from proxy.config.reader import ConfigError
+from proxy.config.sections import Config
+from proxy.engines import registry
+from proxy.engines.registry import Registry
+from proxy.engines.stored_models import ModelStore
 from proxy.errors import CommandRefused
-
-if TYPE_CHECKING:
-    from proxy.config.natural import Layer
-    from proxy.config.sections import Config
-    from proxy.engines.registry import Registry
-    from proxy.features.models.listing import Listed
-    from proxy.features.models.natural_voices import Had
-
-__all__ = ["voices"]
+from proxy.features.models import natural_voices
+from proxy.features.models.changes import locked
+from proxy.features.models.listing import Listed, open_galleries
+from proxy.features.models.natural_file import changing_layer, own_sections, owned, read_layer, write_layer
+from proxy.features.models.natural_voices import Had
+from proxy.features.models.offers import terms, unaccepted
+from proxy.features.models.progress_line import progress_line, say
+from proxy.kept import data_folder
 
 _LONGEST_REASON = 300
 _NONE = "No natural voices, so espeak speaks"
 
 
-@voices.command("natural")
-def voices_natural(
-    accept: Annotated[
-        list[str] | None, typer.Option(help="A licence that you have read and accept; may be repeated.")
-    ] = None,
-    at_start: Annotated[bool, typer.Option("--at-start", hidden=True)] = False,
-    config_file: ConfigFile = None,
-    form: Printed = None,
-) -> None:
-    """Fetch natural voices, and speak with them."""
-    from proxy.config import config_toml, natural
-    from proxy.engines import registry
-
-    if at_start:
-        _begin(config_file)
-        return
-    config, loaded = config_toml.load(config_file), registry.load()
-    listed = _chosen(config, loaded, _say)
+def fetched(here: Here, accept: Sequence[str]) -> dict[str, Any]:
+    """Fetch what a server begins with, and speak with it. Raise CommandRefused."""
+    config, loaded = here.config(), registry.load()
+    listed = _chosen(config, loaded, say)
     if not listed:
         raise CommandRefused("your own configuration decides for all their plugins, so nothing was fetched")
-    _tell_terms(listed)
-    _require_accepted(listed, accept or [])
-    had = _have(config, loaded, listed, form)
+    say(*(line for each in listed for line in terms(each)))
+    _require_accepted(listed, accept)
+    had = _have(config, loaded, listed, here.form)
     if not had.ready:
         raise CommandRefused("\n".join(f"{name}: {why}" for name, why in had.faults.items()))
     layer = _keep(config, had)
-    now = config_toml.load(config_file)
-    answer = {
+    now = here.config()
+    return {
         "ready": [each.name for each in had.ready],
         "faults": dict(had.faults),
         "file": str(Path(config.data) / natural.FILE),
         "lines": natural.text(layer),
         "overruled": [section for section in layer.sections if section not in now.natural],
     }
-    print_answer(answer, form, _answer)
 
 
-def _answer(answer: dict[str, Any]) -> list[Part]:
-    return [
-        *(Line(f"{name}: {why}", "red") for name, why in answer["faults"].items()),
-        Line(f"{answer['file']} has these lines now, beneath your own configuration:"),
-        *map(Line, answer["lines"].splitlines()),
-        *(
-            Line(f"Your own {section} stands above its {section}.", "yellow")
-            for section in answer["overruled"]
-        ),
-        Line("Restart the server to hear them: a reload starts no engine."),
-    ]
-
-
-def _require_accepted(listed: Sequence[Listed], given: list[str]) -> None:
+def _require_accepted(listed: Sequence[Listed], given: Sequence[str]) -> None:
     """Raise CommandRefused unless every licence that must be accepted is. On a terminal, ask."""
-    known = {licence.casefold() for licence in given}
     needed = dict.fromkeys(licence for each in listed for licence in each.entry.to_accept)
-    missing = [licence for licence in needed if licence.casefold() not in known]
-    is_terminal = sys.stdin.isatty() and sys.stderr.isatty()
-    for licence in missing:
-        if not is_terminal or not typer.confirm(f"Do you accept {licence}?", err=True):
+    for licence in unaccepted(needed, given):
+        if not asks(is_sure=False) or not typer.confirm(f"Do you accept {licence}?", err=True):
             accepts = " ".join(f"--accept {each}" for each in needed)
             raise CommandRefused(
                 f"{licence} is not accepted, and nothing was fetched; to accept, add: {accepts}"
             )
 
 
-def _begin(config_file: Path | None) -> None:
+def begin(here: Here) -> None:
     """Have natural voices before a start. Whatever fails, there is one line, and the server starts.
 
     What could not be had at all is not tried again; what was there and is lost comes back.
     """
-    from proxy.config import config_toml, natural
-    from proxy.config.config_toml import ConfigError
-    from proxy.processes import runtime
-
     try:
-        config = config_toml.load(config_file)
+        config = here.config()
         kept = natural.read(Path(config.data))
     except ConfigError:
         return  # the server that starts next says what is wrong
-    if runtime.is_held(Path(config.data)):
+    if data_folder.is_held(Path(config.data)):
         return
     if kept is None:
-        _fetch_first(config, config_file)
+        _fetch_first(config, here)
     elif kept.sections:
-        _mend(config, kept, config_file)
+        _mend(config, kept, here)
     elif (Path(config.data) / natural.FILE).stat().st_size:
-        _say(f"No natural voices, so espeak speaks. To fetch them, run: {_natural_command(config_file)}")
+        say(f"No natural voices, so espeak speaks. To fetch them, run: {_natural_command(here)}")
 
 
-def _fetch_first(config: Config, config_file: Path | None) -> None:
-    from proxy.engines import registry
-    from proxy.engines.stored_models import ModelStore
-    from proxy.features.models import natural_voices
-
-    command = _natural_command(config_file)
+def _fetch_first(config: Config, here: Here) -> None:
+    command = _natural_command(here)
     try:
         loaded = registry.load()
         listed = _chosen(config, loaded, lambda _line: None)
         if not listed:
             return
-        _say("Natural voices come first; without them: make serve VOICES=plain")
+        say("Natural voices come first; without them: make serve VOICES=plain")
         if natural_voices.lacking(ModelStore(config.data), loaded, listed):
             natural_voices.require_index(listed)
-        _tell_terms(listed)
-        _say("By serving you accept these licences, for use that nobody pays for.")
+        say(*(line for each in listed for line in terms(each)))
+        say("By serving you accept these licences, for use that nobody pays for.")
         had = _have(config, loaded, listed, None)
         why = "; ".join(had.faults.values())
         if had.ready:
@@ -151,17 +112,12 @@ def _fetch_first(config: Config, config_file: Path | None) -> None:
         _say_lacking(str(fault), _NONE, command)
 
 
-def _mend(config: Config, kept: Layer, config_file: Path | None) -> None:
+def _mend(config: Config, kept: Layer, here: Here) -> None:
     """Have again what the sections of natural.toml need and lost: an upgrade needs new environments."""
-    from proxy.engines import registry
-    from proxy.engines.stored_models import ModelStore
-    from proxy.features.models import natural_voices
-    from proxy.features.models.listing import open_galleries
-
     loaded = registry.load()
     galleries = open_galleries(loaded)
     counting = {name: each for name, each in kept.engines.items() if f"engines.{name}" in config.natural}
-    names, command = "natural voices", _natural_command(config_file)
+    names, command = "natural voices", _natural_command(here)
     try:
         named = natural_voices.kept(counting, galleries)
         lacking = natural_voices.lacking(ModelStore(config.data), loaded, named)
@@ -169,7 +125,7 @@ def _mend(config: Config, kept: Layer, config_file: Path | None) -> None:
             return
         names, first = ", ".join(each.name for each in lacking), natural_voices.chosen(galleries)
         command = next((each.command for each in lacking if each not in first), command)
-        _say(f"A model, or what it runs in, is gone and comes again: {names}")
+        say(f"A model, or what it runs in, is gone and comes again: {names}")
         natural_voices.require_index(first)
         had = _have(config, loaded, lacking, None)
         if had.faults:
@@ -178,8 +134,8 @@ def _mend(config: Config, kept: Layer, config_file: Path | None) -> None:
         _say_lacking(str(fault), f"{names} cannot speak", command)
 
 
-def _natural_command(config_file: Path | None) -> str:
-    config = "" if config_file is None else f" --config {config_file}"
+def _natural_command(here: Here) -> str:
+    config = "" if here.config_file is None else f" --config {here.config_file}"
     return f"{sys.argv[0]} voices natural{config}"
 
 
@@ -190,41 +146,24 @@ def _came(had: Had) -> str:
 def _say_lacking(why: str, what: str, command: str) -> None:
     """Say in one line that some voices are missing, and what to run."""
     reason = " ".join(why.rpartition("ERROR: ")[2].split())[:_LONGEST_REASON]
-    _say(f"{what}: {reason}. To fetch them, run: {command}")
+    say(f"{what}: {reason}. To fetch them, run: {command}")
 
 
-def _say(line: str) -> None:
-    print(line, file=sys.stderr, flush=True)  # noqa: T201 - beside what the server prints
-
-
-def _tell_terms(listed: Sequence[Listed]) -> None:
-    for each in listed:
-        for line in terms(each):
-            _say(line)
-
-
-def _chosen(config: Config, loaded: Registry, say: Callable[[str], None]) -> list[Listed]:
+def _chosen(config: Config, loaded: Registry, tell: Callable[[str], None]) -> list[Listed]:
     """Return what a server begins with, without models for plugins that the operator uses otherwise.
 
     An engine that speaks with all imported models would speak with these, too, and be bound by their licence.
     """
-    from proxy.features.models import natural_voices
-    from proxy.features.models.listing import open_galleries
-
     chosen = []
     for each in natural_voices.chosen(open_galleries(loaded)):
         if own := own_sections(config, each.plugin):
-            say(f"{each.name} is left out: your own [engines.{own[0]}] decides for {each.plugin}")
+            tell(f"{each.name} is left out: your own [engines.{own[0]}] decides for {each.plugin}")
         else:
             chosen.append(each)
     return chosen
 
 
 def _have(config: Config, loaded: Registry, listed: Sequence[Listed], form: Form) -> Had:
-    from proxy.engines.stored_models import ModelStore
-    from proxy.features.models import natural_voices
-    from proxy.features.models.changes import locked
-
     store = ModelStore(config.data)
     with progress_line(form) as shown, owned(config):
         with locked(store, lambda: shown.fetch("another command changes models; waiting for it", 0, 0)):
@@ -233,9 +172,6 @@ def _have(config: Config, loaded: Registry, listed: Sequence[Listed], form: Form
 
 def _keep(config: Config, had: Had) -> Layer:
     """Write natural.toml with the models that are ready. What it had beside them stays."""
-    from proxy.config import config_toml
-    from proxy.features.models import natural_voices
-
     remark = "; ".join(f"{name}: {why}" for name, why in had.faults.items())
     with changing_layer(config):
         layer = natural_voices.natural_layer(read_layer(config), had.ready, config_toml.built_in_models())
@@ -245,8 +181,6 @@ def _keep(config: Config, had: Had) -> Layer:
 
 def _remember(config: Config, why: str) -> None:
     """Write a natural.toml without voices, unless there is one, so that the next start does not try again."""
-    from proxy.config import natural
-
     data = Path(config.data)
     with suppress(OSError):  # the server cannot write there either, and says so
         data.mkdir(parents=True, exist_ok=True, mode=0o700)

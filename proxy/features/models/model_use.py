@@ -1,19 +1,16 @@
-"""Which engines speak with an imported model, and what an operator writes so that one does.
-
-The imports inside functions are slow, and `voxgate --help` needs none of them.
-"""
+"""Which engines speak with an imported model, and what an operator writes so that one does."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 from proxy.commands.tables import Line
-
-if TYPE_CHECKING:
-    from proxy.config.sections import Config
-    from speech_engine.model_files import ModelFormat
+from proxy.config.sections import Config
+from proxy.engines import registry
+from proxy.engines.stored_models import MODEL, model_names, strictest_licence, with_models
+from speech_engine.licences import terms_of
+from speech_engine.model_files import ModelFormat, ModelManifest, UnusableModel
 
 
 def users(config: Config, name: str) -> list[str]:
@@ -35,8 +32,6 @@ def namers(config: Config, name: str) -> list[str]:
 
 
 def _engines(config: Config, name: str) -> list[str]:
-    from proxy.engines.stored_models import model_names
-
     formats = _formats("engine")
     return [
         engine
@@ -46,31 +41,28 @@ def _engines(config: Config, name: str) -> list[str]:
 
 
 def _marks(config: Config, name: str) -> list[str]:
-    from proxy.engines.stored_models import MODEL
-
     return [mark for mark, section in config.marks.items() if section.settings.get(MODEL) == name]
 
 
-def next_steps(config: Config, plugin: str, name: str, licence: str, is_new: bool) -> list[Line]:
+def next_steps(config: Config, made: ModelManifest, is_new: bool) -> Iterator[Line]:
     """Say what is left to do until a model is used that was just imported."""
+    plugin, name = made.engine, made.name
     if plugin in _formats("mark"):
-        return [] if _marks(config, name) else list(_mark_to_write(plugin, name))
+        if not _marks(config, name):
+            yield from _mark_to_write(plugin, name)
+        return
     engines = _engines(config, name)
     if not engines:
-        return list(_section_to_write(config, plugin, name, licence))
+        yield from _section_to_write(config, plugin, name, made.bound_by)
     warnings = [line for engine in engines for line in _licence_warnings(config, engine, plugin)]
-    if is_new and not warnings:
+    if is_new and engines and not warnings:
         restarts = ", ".join(f"voxgate engines restart {engine}" for engine in engines)
-        return [Line(f"A running server speaks with it after: {restarts}")]
-    return warnings
+        yield Line(f"A running server speaks with it after: {restarts}")
+    yield from warnings
 
 
 def told_before(config: Config, plugin: str, name: str, licence: str) -> Iterator[Line]:
     """Warn of what a model will do to engines that take all there are: its licence counts for all of them."""
-    from proxy.engines.stored_models import with_models
-    from speech_engine.licences import terms_of
-    from speech_engine.model_files import UnusableModel
-
     terms, format_ = terms_of(licence), _formats("engine").get(plugin)
     if format_ is None or not format_.listed_in or (terms.paid_use and not terms.must_accept):
         return
@@ -97,8 +89,6 @@ def _mark_to_write(plugin: str, name: str) -> Iterator[Line]:
 
 
 def _section_to_write(config: Config, plugin: str, name: str, licence: str) -> Iterator[Line]:
-    from speech_engine.licences import terms_of
-
     format_ = _formats("engine").get(plugin)
     listed_in = format_.listed_in if format_ else ""
     sections = [engine for engine, section in config.engines.items() if section.plugin == plugin]
@@ -117,10 +107,6 @@ def _section_to_write(config: Config, plugin: str, name: str, licence: str) -> I
 
 def _licence_warnings(config: Config, engine: str, plugin: str) -> Iterator[Line]:
     """Warn if an engine is silent from its next start: the strictest licence of its models counts for all."""
-    from proxy.engines.stored_models import strictest_licence, with_models
-    from speech_engine.licences import terms_of
-    from speech_engine.model_files import UnusableModel
-
     section, format_ = config.engines[engine], _formats("engine").get(plugin)
     try:
         _, models = with_models(section, format_, config.data)
@@ -152,6 +138,4 @@ def _licence_warnings(config: Config, engine: str, plugin: str) -> Iterator[Line
 
 
 def _formats(kind: str) -> dict[str, ModelFormat | None]:
-    from proxy.engines import registry
-
     return {name: plugin.model_format for name, plugin in registry.load().plugins(kind).items()}

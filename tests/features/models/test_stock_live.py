@@ -12,8 +12,8 @@ from tests import server
 from tests.checkpoints import tiny, torch_file, write_rest
 from tests.faults.plugin_folders import environ
 from tests.faults.processes import kill, until, worker
+from tests.features.models.test_stock import IMPORT, plugins, source
 from tests.proxy.cli.test_main import Run, folder, run
-from tests.proxy.cli.test_models import IMPORT, plugins, source
 from tests.sound import decoded
 from tests.tones import words
 

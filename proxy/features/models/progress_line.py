@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.markup import escape
 
 from proxy.commands.tables import Form
-
-if TYPE_CHECKING:
-    from proxy.engines.build_progress import BuildProgress
+from proxy.engines.build_progress import BuildProgress
+from proxy.engines.stored_models import Progress
 
 
 class ProgressLine:
@@ -41,12 +43,27 @@ class ProgressLine:
 @contextmanager
 def progress_line(form: Form) -> Iterator[ProgressLine]:
     """Show progress on stderr. With --json there is none."""
-    from rich.console import Console
-    from rich.markup import escape
-
     console = Console(stderr=True, soft_wrap=True, highlight=False, quiet=form is True)
     if not console.is_terminal:
         yield ProgressLine(lambda text: console.print(escape(text)), is_alive=False)
         return
     with console.status("") as status:
         yield ProgressLine(lambda text: status.update(escape(text[: console.width - 4])), is_alive=True)
+
+
+@contextmanager
+def reading(form: Form) -> Iterator[Progress]:
+    """Show which file is read, on a terminal alone. With --json nothing is shown."""
+    with Console(stderr=True, quiet=form is True).status("reading") as status:
+
+        def show(what: str, done: int, of: int) -> None:
+            part = f": {done / 1e6:,.0f} of {of / 1e6:,.0f} MB" if of else ""
+            status.update(escape(f"{what}{part}"))
+
+        yield show
+
+
+def say(*lines: str) -> None:
+    """Print lines beside the answer, at once."""
+    for line in lines:
+        print(line, file=sys.stderr, flush=True)  # noqa: T201

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from tests.features.models.test_stock import IMPORT, plugins, source
 from tests.plugins.piper.tiny import voice
 from tests.proxy.cli.test_main import Run, folder, run
-from tests.proxy.cli.test_models import IMPORT, plugins, source
 
 __all__ = ["folder", "plugins", "run", "source"]
 

@@ -1,0 +1,248 @@
+"""`voxgate models …` and `voxgate voices natural`: models that are imported, fetched and spoken with.
+
+They are files below the data folder, so a server may run or not. The imports inside functions are slow, and
+`voxgate --help` needs none of them.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from proxy.commands.command import Group, Here, KnownAnswer
+from proxy.commands.options import Sure
+from proxy.commands.tables import Grid, Line, Part
+
+MODELS = Group("models", "Models: files that local engines speak with.")
+NATURAL = Group("voices", "Saved voices.")
+
+_WIDE = ("parameters", "memory", "attribution", "imported", "digest", "folder")
+_FOUND_WIDE = ("title", "command")
+
+_Name = Annotated[str, typer.Argument(metavar="NAME", help="The model's name.")]
+_Accepted = Annotated[
+    list[str] | None, typer.Option(help="A licence that you have read and accept; may be repeated.")
+]
+_ChangeLicence = Annotated[
+    bool, typer.Option("--change-licence", help="The name's model has another licence now.")
+]
+
+
+def _table(answer: dict[str, Any]) -> list[Part]:
+    columns = ("name", "state", "plugin", "licence", "basis", "languages", "size", "engines", *_WIDE)
+    rows = [
+        (
+            row["name"],
+            row["state"],
+            row.get("plugin", ""),
+            row.get("licence", ""),
+            row.get("basis", ""),
+            " ".join(row.get("languages", ())),
+            f"{row.get('bytes', 0) / 1e6:,.0f} MB",
+            ", ".join(row.get("engines", ())),
+            f"{row.get('parameters', 0):,}",
+            f"{row.get('memory_gb', 0):g} GB",
+            row.get("attribution", ""),
+            row.get("imported_at", ""),
+            row.get("digest", ""),
+            row["folder"],
+        )
+        for row in answer["data"]
+    ]
+    faults = [Line(f"{row['name']}: {row['fault']}", "red") for row in answer["data"] if row.get("fault")]
+    return [Grid(columns, rows, _WIDE), *faults]
+
+
+def _imported(row: dict[str, Any]) -> list[Part]:
+    from speech_engine.licences import bound_by, terms_of
+
+    text = "Imported." if row["is_new"] else "These files were there already."
+    binding = bound_by(row["licence"], row["basis"])
+    terms = terms_of(binding)
+    warnings = [Line(f"{binding}: {terms.says}.", "yellow")] if terms.must_accept else []
+    return [Line(text), *_table({"data": [row]}), *warnings]
+
+
+@MODELS.command("import", _imported)
+def models_import(
+    here: Here,
+    path: Annotated[Path, typer.Argument(metavar="PATH", help="A folder with the files, or its main file.")],
+    engine: Annotated[str, typer.Option(help="The engine or mark that will use it, or its plugin.")],
+    name: Annotated[str, typer.Option(help="What the configuration will call it.")],
+    licence: Annotated[str, typer.Option(help="The name of its licence: CPML, Apache-2.0, ….")],
+    language: Annotated[
+        list[str] | None, typer.Option(help="Only this language of it; may be repeated.")
+    ] = None,
+    basis: Annotated[
+        str, typer.Option(help="The licence of what it was finetuned from, or its recordings' terms.")
+    ] = "",
+    attribution: Annotated[str, typer.Option(help="Whom to name as its maker.")] = "",
+    gender: Annotated[
+        list[str] | None,
+        typer.Option(help="male or female, or SPEAKER=GENDER for one of several; may be repeated."),
+    ] = None,
+    change_licence: _ChangeLicence = False,
+) -> KnownAnswer:
+    """Import a model. Its files are checked, and pickles converted."""
+    from proxy.features.models import stock
+    from proxy.features.models.import_order import ImportOrder, read_genders
+
+    config = here.config()
+    plugin, format_ = stock.importable(config, engine)
+    languages, genders = tuple(language or ()), read_genders(gender or ())
+    order = ImportOrder(path, plugin, name, licence, languages, change_licence, basis, attribution, genders)
+    return stock.import_by_hand(here, config, format_, order)
+
+
+@MODELS.command("list", _table)
+def models_list(here: Here) -> KnownAnswer:
+    """List the imported models."""
+    from proxy.features.models import stock
+
+    return KnownAnswer(stock.listing(here.config()))
+
+
+@MODELS.command("verify", _table)
+def models_verify(
+    here: Here, name: Annotated[str | None, typer.Argument(metavar="NAME", help="Only this model.")] = None
+) -> KnownAnswer:
+    """Read all files again, and compare them with what was imported."""
+    from proxy.features.models import stock
+
+    answer = stock.verified(here, name)
+    return KnownAnswer(answer, status=1 if any(row["fault"] for row in answer["data"]) else 0)
+
+
+@MODELS.command("remove", _table)
+def models_remove(
+    here: Here,
+    name: _Name,
+    stale: Annotated[bool, typer.Option("--stale", help="Only versions that are not in use.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Also one that the configuration names.")] = False,
+    is_sure: Sure = False,
+) -> KnownAnswer:
+    """Delete a model. One that a running server uses stays."""
+    from proxy.features.models import stock
+
+    return KnownAnswer(stock.removed(here, name, stale=stale, force=force, is_sure=is_sure))
+
+
+def _found(answer: dict[str, Any]) -> list[Part]:
+    columns = ("name", "engine", "languages", "voices", "size", "licence", "basis", "paid use", "pulled")
+    rows = [
+        (
+            row["name"],
+            row["engine"],
+            " ".join(row["languages"]),
+            _voices(row),
+            size(row["bytes"]),
+            f"{row['licence']}{', gated' if row['gated'] else ''}",
+            row["basis"],
+            "yes" if row["paid_use"] else "no",
+            "yes" if row["is_pulled"] else "",
+            row["title"],
+            row["command"],
+        )
+        for row in answer["data"]
+    ]
+    parts: list[Part] = [Grid((*columns, *_FOUND_WIDE), rows, _FOUND_WIDE)]
+    if not rows:
+        parts = [Line("No gallery has such a model.")]
+    faults = [Line(f"{fault['plugin']}: {fault['reason']}", "red") for fault in answer["faults"]]
+    return [*parts, *faults]
+
+
+def _voices(row: dict[str, Any]) -> str:
+    """Say who speaks: how many women and men, and whether anybody's own voice does."""
+    genders = list(row["genders"].values())
+    counted = [f"{genders.count(kind)} {kind}" for kind in dict.fromkeys(genders)]
+    told = genders[:1] if len(genders) == 1 else counted
+    return ", ".join([*told, *(["your own"] if row["speaks_samples"] else [])])
+
+
+def size(size: int) -> str:
+    return f"{size / 1e6:,.0f} MB" if size else "?"
+
+
+@MODELS.command("search", _found)
+def models_search(
+    here: Here,
+    word: Annotated[str, typer.Argument(metavar="[WORD]", help="A name, a word or a language.")] = "",
+    language: Annotated[str, typer.Option(help="Only models that speak it: pt, en-GB.")] = "",
+    paid: Annotated[bool, typer.Option("--paid", help="Only models that may speak for money.")] = False,
+) -> KnownAnswer:
+    """Search for models that can be pulled. Nothing is fetched."""
+    from proxy.features.models import offers
+
+    return KnownAnswer(offers.found(here.config(), word, language, paid))
+
+
+@MODELS.command("pull", _imported)
+def models_pull(
+    here: Here,
+    name: _Name,
+    accept: _Accepted = None,
+    source: Annotated[
+        str,
+        typer.Option("--from", metavar="FOLDER|URL", help="Where its files are instead."),
+    ] = "",
+    sha256: Annotated[
+        list[str] | None,
+        typer.Option(help="A digest that the gallery lacks; may be repeated."),
+    ] = None,
+    token: Annotated[str, typer.Option(help="env:NAME or file:PATH: a token for a gated model.")] = "",
+    again: Annotated[bool, typer.Option("--again", help="Fetch it, though it is there.")] = False,
+    change_licence: _ChangeLicence = False,
+    build: Annotated[
+        bool,
+        typer.Option("--build/--no-build", help="Build the environment that it runs in, if it is missing."),
+    ] = True,
+    use: Annotated[
+        bool, typer.Option("--use/--no-use", help="Let the server speak with it after a restart.")
+    ] = True,
+) -> KnownAnswer:
+    """Fetch a model of a gallery, and import it."""
+    from proxy.features.models import offers
+    from proxy.features.models.pulling import PullOrder
+
+    config = here.config()
+    listed = offers.told(config, name)
+    order = PullOrder(
+        accepted=offers.accepted(listed, tuple(accept or ())),
+        source=offers.source_of(source),
+        digests=offers.digests_of(sha256 or []),
+        token=offers.token_of(token or listed.entry.token, is_named=bool(token)),
+        changes_licence=change_licence,
+        again=again,
+    )
+    return offers.taken(here, config, listed, order, builds=build, uses=use)
+
+
+def _natural(answer: dict[str, Any]) -> list[Part]:
+    return [
+        *(Line(f"{name}: {why}", "red") for name, why in answer["faults"].items()),
+        Line(f"{answer['file']} has these lines now, beneath your own configuration:"),
+        *map(Line, answer["lines"].splitlines()),
+        *(
+            Line(f"Your own {section} stands above its {section}.", "yellow")
+            for section in answer["overruled"]
+        ),
+        Line("Restart the server to hear them: a reload starts no engine."),
+    ]
+
+
+@NATURAL.command("natural", _natural)
+def voices_natural(
+    here: Here,
+    accept: _Accepted = None,
+    at_start: Annotated[bool, typer.Option("--at-start", hidden=True)] = False,
+) -> KnownAnswer | None:
+    """Fetch natural voices, and speak with them."""
+    from proxy.features.models import first_voices
+
+    if at_start:
+        first_voices.begin(here)
+        return None
+    return KnownAnswer(first_voices.fetched(here, accept or []))

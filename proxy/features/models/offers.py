@@ -1,0 +1,158 @@
+"""The models of the galleries as commands offer and pull them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import typer
+
+from proxy.commands.command import Here, KnownAnswer
+from proxy.commands.options import asks
+from proxy.config.secret import SecretMissing, resolve
+from proxy.config.sections import Config
+from proxy.engines import registry
+from proxy.engines.registry import Registry
+from proxy.engines.stored_models import ModelStore
+from proxy.errors import CommandRefused
+from proxy.features.models.addresses import UnsafeAddress, parse_address
+from proxy.features.models.commands import size
+from proxy.features.models.digests import is_sha256
+from proxy.features.models.listing import Listed, open_galleries
+from proxy.features.models.model_use import next_steps, told_before
+from proxy.features.models.natural_file import use_model
+from proxy.features.models.natural_voices import build_environment
+from proxy.features.models.progress_line import progress_line, say
+from proxy.features.models.pulling import PullOrder, is_pulled, pull
+from proxy.features.models.stock import changing, current, row_of
+from speech_engine.licences import terms_of
+
+
+def found(config: Config, word: str, language: str, is_paid: bool) -> dict[str, Any]:
+    """Search the galleries of all plugins."""
+    store, galleries = ModelStore(config.data), open_galleries(registry.load())
+    return {
+        "data": [_row(store, each) for each in galleries.search(word, language, is_paid)],
+        "faults": [fault._asdict() for fault in galleries.faults],
+    }
+
+
+def _row(store: ModelStore, listed: Listed) -> dict[str, Any]:
+    entry = listed.entry
+    return {
+        "name": listed.name,
+        "engine": listed.plugin,
+        "title": entry.title,
+        "description": entry.description,
+        "languages": list(entry.languages),
+        "genders": entry.genders,
+        "speaks_samples": entry.speaks_samples,
+        "bytes": entry.size,
+        "licence": entry.licence,
+        "basis": entry.basis,
+        "attribution": entry.attribution,
+        "paid_use": terms_of(entry.bound_by).paid_use,
+        "gated": entry.gated,
+        "token": entry.token,
+        "is_pulled": is_pulled(store, listed),
+        "command": listed.command,
+    }
+
+
+def told(config: Config, name: str) -> Listed:
+    """Return a model of a gallery, and say what should be read before it is fetched. Raise ModelRefused."""
+    listed = open_galleries(registry.load()).find(name)
+    before = told_before(config, listed.plugin, name, listed.entry.bound_by)
+    say(*terms(listed), *(each.text for each in before))
+    return listed
+
+
+def terms(listed: Listed) -> Iterator[str]:
+    """Say what an operator should know before a model is fetched."""
+    entry = listed.entry
+    yield f"{listed.name}: {entry.title}, for {listed.plugin}, {size(entry.size)}"
+    yield f"licence: {entry.licence} ({terms_of(entry.licence).says})"
+    if entry.basis:
+        yield f"basis: {entry.basis} ({terms_of(entry.basis).says})"
+    if entry.attribution:
+        yield f"attribution: {entry.attribution}"
+
+
+def accepted(listed: Listed, given: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the accepted licences. On a terminal, ask for those that are missing."""
+    missing = unaccepted(listed.entry.to_accept, given)
+    if not missing or not asks(is_sure=False):
+        return given
+    for licence in missing:
+        if not typer.confirm(f"Have you read {licence}, and do you accept it?", err=True):
+            return given
+    return (*given, *missing)
+
+
+def unaccepted(needed: Iterable[str], given: Sequence[str]) -> list[str]:
+    """Return the licences that are needed and not given, by whatever case they are written in."""
+    known = {licence.casefold() for licence in given}
+    return [licence for licence in needed if licence.casefold() not in known]
+
+
+def source_of(source: str) -> str:
+    """Check `--from`. Raise CommandRefused."""
+    if "://" not in source:
+        if source and not Path(source).is_dir():
+            raise CommandRefused(f"--from: {source} is no folder, and no address")
+        return source
+    try:
+        return parse_address(source).url
+    except UnsafeAddress as fault:
+        raise CommandRefused(f"--from: {fault}") from None
+
+
+def digests_of(given: list[str]) -> tuple[str, ...]:
+    """Check `--sha256`. Raise CommandRefused."""
+    for digest in given:
+        if not is_sha256(digest.lower()):
+            raise CommandRefused("--sha256: it is no digest; it has 64 hex digits")
+    return tuple(digest.lower() for digest in given)
+
+
+def token_of(named: str, is_named: bool) -> str:
+    """Return the secret that a token's name stands for. The gallery's own variable may be missing."""
+    if not named:
+        return ""
+    if not named.startswith(("env:", "file:")):
+        raise CommandRefused("--token: name it, as env:NAME or file:PATH")
+    try:
+        return resolve(named, os.environ, Path.cwd())
+    except SecretMissing as fault:
+        if is_named:
+            raise CommandRefused(f"--token: {fault}") from None
+        return ""
+
+
+def taken(
+    here: Here, config: Config, listed: Listed, order: PullOrder, *, builds: bool, uses: bool
+) -> KnownAnswer:
+    """Pull a model, build what it runs with, and let the server speak with it. Raise ModelRefused."""
+    with changing(config, here.form) as (store, progress):
+        made = pull(store, listed, order, progress)
+        stored = current(store, listed.name)
+    loaded = registry.load()
+    fault = _build(here, loaded, listed.plugin) if builds else ""
+    is_engine = listed.plugin in loaded.plugins("engine")
+    steps = use_model(config, listed) if uses and is_engine else []
+    now = here.config()
+    row = {**row_of(now, stored), "is_new": made.is_new, "is_used": bool(steps), "fault": fault}
+    then = steps or next_steps(now, stored.manifest, made.is_new)
+    return KnownAnswer(row, status=1 if fault else 0, then=then)
+
+
+def _build(here: Here, loaded: Registry, plugin: str) -> str:
+    """Build what a plugin runs with, unless it is there. Return why that failed; the model stays."""
+    try:
+        with progress_line(here.form) as shown:
+            build_environment(loaded, plugin, shown.build)
+    except CommandRefused as refused:
+        return f"{refused}\nThe model is there. To try again: voxgate env build {plugin}"
+    return ""

@@ -1,0 +1,144 @@
+"""The imported models as commands list, verify, remove and import them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from proxy.commands.command import Here, KnownAnswer
+from proxy.commands.options import be_sure
+from proxy.commands.tables import Form
+from proxy.config.reader import possible
+from proxy.config.sections import Config
+from proxy.engines import registry
+from proxy.engines.stored_models import BrokenModel, ModelStore, Progress, StoredModel, verify
+from proxy.errors import CommandRefused
+from proxy.features.models.changes import locked, remove
+from proxy.features.models.import_order import ImportOrder
+from proxy.features.models.importing import import_model
+from proxy.features.models.model_use import namers, next_steps, told_before, users
+from proxy.features.models.natural_file import forget_model, owned
+from proxy.features.models.progress_line import reading, say
+from speech_engine.model_files import ModelFormat
+
+_Found = StoredModel | BrokenModel
+
+
+def import_by_hand(here: Here, config: Config, format_: ModelFormat, order: ImportOrder) -> KnownAnswer:
+    """Import a model of the operator's own files. Raise ModelRefused."""
+    say(*(line.text for line in told_before(config, order.engine, order.name, order.bound_by)))
+    with changing(config, here.form) as (store, progress):
+        made = import_model(store, format_, order, progress)
+        stored = current(store, order.name)
+    if made.lacks:
+        say(f"note: this machine could not confine the reader: {', '.join(made.lacks)}")
+    row = {**row_of(config, stored), "is_new": made.is_new}
+    return KnownAnswer(row, then=next_steps(config, stored.manifest, made.is_new))
+
+
+def listing(config: Config) -> dict[str, Any]:
+    return {"data": [row_of(config, model) for model in ModelStore(config.data).every()]}
+
+
+def verified(here: Here, name: str | None) -> dict[str, Any]:
+    """Read all files again, of one model or of all."""
+    config = here.config()
+    store = ModelStore(config.data)
+    found = _named(store, name) if name is not None else list(store.every())
+    rows = []
+    with reading(here.form) as progress:
+        for model in found:
+            fault = verify(model, progress) if isinstance(model, StoredModel) else model.reason
+            rows.append({**row_of(config, model), "state": "damaged" if fault else "whole", "fault": fault})
+    return {"data": rows}
+
+
+def removed(here: Here, name: str, *, stale: bool, force: bool, is_sure: bool) -> dict[str, Any]:
+    """Delete a model, or only its `stale` versions. Raise CommandRefused."""
+    config = here.config()
+    # natural.toml is no one's to write: the command takes the name out of it.
+    named_by = [section for section in namers(config, name) if section not in config.natural]
+    if named_by and not stale and not force:
+        raise CommandRefused(
+            f"[{named_by[0]}] names {name!r}: change the configuration first, or add --force"
+        )
+    _named(ModelStore(config.data), name)
+    what = "what is not in use of the model" if stale else "the model"
+    be_sure(is_sure, f"Delete {what} {name} for good?")
+    with changing(config, here.form) as (store, _progress):
+        chosen = [
+            model
+            for model in _named(store, name)
+            if not (stale and isinstance(model, StoredModel) and model.is_current)
+        ]
+        rows = [{**row_of(config, model), "state": "removed"} for model in chosen]
+        for model in chosen:
+            remove(model, store)
+        if not stale:
+            forget_model(config, name)
+    return {"data": rows}
+
+
+def importable(config: Config, engine: str) -> tuple[str, ModelFormat]:
+    """Return the plugin that an engine's name stands for, and what it can import. Raise CommandRefused."""
+    plugin = config.engines[engine].plugin if engine in config.engines else engine
+    loaded = registry.load()
+    formats = {
+        name: found.model_format
+        for kind in ("engine", "mark")
+        for name, found in loaded.plugins(kind).items()
+        if found.model_format is not None
+    }
+    if plugin not in formats:
+        raise CommandRefused(
+            f"--engine: {engine!r} takes no imported model. {possible(engine, formats, 'plugins that do')}"
+        )
+    return plugin, formats[plugin]
+
+
+def _named(store: ModelStore, name: str) -> list[_Found]:
+    home = store.home(name)
+    found = [model for model in store.every() if model.folder.parent == home]
+    if not found:
+        raise CommandRefused(f"there is no model called {name!r} (run voxgate models list to see them)")
+    return found
+
+
+@contextmanager
+def changing(config: Config, form: Form) -> Iterator[tuple[ModelStore, Progress]]:
+    """Be the only one who changes models."""
+    store = ModelStore(config.data)
+    with reading(form) as progress, owned(config):
+        with locked(store, lambda: progress("another command changes models; waiting for it", 0, 0)):
+            yield store, progress
+
+
+def current(store: ModelStore, name: str) -> StoredModel:
+    """Return a model that was just imported."""
+    stored = store.find(name)
+    assert stored is not None
+    return stored
+
+
+def row_of(config: Config, model: _Found) -> dict[str, Any]:
+    if isinstance(model, BrokenModel):
+        return {"name": model.name, "state": "broken", "fault": model.reason, "folder": str(model.folder)}
+    manifest = model.manifest
+    return {
+        "name": manifest.name,
+        "state": "current" if model.is_current else "stale",
+        "plugin": manifest.engine,
+        "licence": manifest.licence,
+        "basis": manifest.basis,
+        "attribution": manifest.attribution,
+        "languages": list(manifest.languages),
+        "bytes": manifest.bytes,
+        "parameters": manifest.parameters,
+        "dtype": manifest.dtype,
+        "memory_gb": manifest.memory_gb,
+        "engines": users(config, manifest.name) if model.is_current else [],
+        "imported_at": manifest.imported_at,
+        "digest": manifest.digest,
+        "folder": str(model.folder),
+    }
