@@ -9,7 +9,7 @@ from contextlib import AbstractAsyncContextManager
 from proxy.errors import InvalidRequest
 from proxy.http.connection import Connection
 from proxy.http.endpoint import Header
-from proxy.kept import KeptAnswer, KeptAnswers
+from proxy.kept.answers import KeptAnswer, KeptAnswers
 from proxy.kept.once import PARAM, Once
 from proxy.ledger import Ledger, Payer
 from proxy.telemetry.metrics import Metrics
