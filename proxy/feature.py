@@ -147,6 +147,10 @@ Check = Callable[[Config, Registry, ProbeResults], Iterable[Finding]]
 """What `voxgate check` says of a configuration."""
 
 
+def nobody_needs_plugins(_config: Config) -> bool:
+    return False
+
+
 class BackedUp(NamedTuple):
     """A file of the data folder that a whole backup has.
 
@@ -163,7 +167,8 @@ class BackedUp(NamedTuple):
 class Feature(NamedTuple):
     """A feature as the list has it. To read it loads nothing heavy: `open` imports what it needs.
 
-    Its tables are there even where it does not open.
+    Its tables are there even where it does not open. `checks` judge what it needs, and `text_checks`, said at
+    the end, what becomes of texts. A command without a server loads plugins if a feature `needs_plugins`.
     """
 
     name: str
@@ -171,6 +176,8 @@ class Feature(NamedTuple):
     tables: Tables = ()
     backed_up: tuple[BackedUp, ...] = ()
     checks: tuple[Check, ...] = ()
+    text_checks: tuple[Check, ...] = ()
+    needs_plugins: Callable[[Config], bool] = nobody_needs_plugins
     doctor: tuple[tuple[str, Callable[[Config], Iterator[Finding]]], ...] = ()
 
 

@@ -21,7 +21,6 @@ from proxy.engines.engine_names import names_of_engines, who_knows
 from proxy.engines.environments import EnvironmentRefused, interpreter
 from proxy.engines.registry import EngineConfigError, HostedEngineSpec, InstanceKind, Registry
 from proxy.features.all import all_features
-from speech_engine import Hosted
 from speech_engine.licences import terms_of
 from speech_engine.plugin import Cautious
 
@@ -55,7 +54,9 @@ def check_config(config: Config, registry: Registry, results: ProbeResults = NO_
     voices = _voices(config, registry)
     findings += [_default_voice(config, results, voices)]
     findings += text_check.voices(config, results)
-    findings += [*text_check.lexicons(config), text_check.cache(config)]
+    for feature in all_features():
+        for check in feature.text_checks:
+            findings += check(config, registry, results)
     return [*findings, ok("voices", ", ".join(voices) or "none of our own", name=f"{len(voices)}")]
 
 
@@ -108,22 +109,7 @@ def _settings(config: Config, registry: Registry) -> list[Finding]:
     if detector and detector not in registry.plugins("detector"):
         found = f"server.detector: {detector} is not installed; only the script of a text tells its language"
         findings.append(note("detector", found, name=detector))
-    return [*findings, *_comparer(config, registry)]
-
-
-def _comparer(config: Config, registry: Registry) -> Iterator[Finding]:
-    """Judge the comparer that [consent] names: whether it is installed, and its environment built."""
-    name = config.consent.comparer
-    if not name:
-        return
-    plugin = registry.plugins("comparer").get(name)
-    if plugin is None:
-        yield wrong("comparer", f"consent.comparer: {name} is not installed", name=name)
-    elif isinstance(plugin.create, Hosted):
-        try:
-            interpreter(name, plugin.create)
-        except EnvironmentRefused as refused:
-            yield wrong("comparer", str(refused), name=name)
+    return findings
 
 
 def _engine(config: Config, registry: Registry, name: str) -> Iterator[Finding]:

@@ -1,4 +1,4 @@
-"""`voxgate check`: routes, voices, lexicons and the cache, which decide how a text is spoken."""
+"""`voxgate check`: routes and voices, which decide how a text is spoken."""
 
 from __future__ import annotations
 
@@ -6,9 +6,8 @@ from collections.abc import Collection, Iterator
 
 import msgspec
 
-from policies import lexicon, routing
+from policies import routing
 from policies.language import base
-from policies.lexicon import Words
 from policies.routing import Route
 from proxy.config import config_toml
 from proxy.config.config_toml import Config
@@ -60,22 +59,6 @@ def is_silent(section: VoiceSection, results: ProbeResults) -> bool:
 
 def _is_missing(engine: str, voice: str, results: ProbeResults) -> bool:
     return engine in results.voices and voice not in results.voices[engine]
-
-
-def lexicons(config: Config) -> list[Finding]:
-    return [_lexicon(name, words) for name, words in config.lexicons.items()]
-
-
-def cache(config: Config) -> Finding:
-    section = config.cache
-    if section.megabytes == 0:
-        plans = ", ".join(name for name, plan in config.plans.items() if plan.cache)
-        demand = "on = true asks for it" if section.on else f"plans ask for it: {plans}" if plans else ""
-        if demand:
-            return note("cache", f"megabytes = 0: nothing is kept, though {demand}", name="none")
-        return ok("cache", "megabytes = 0: nothing is kept", name="none")
-    name = "on" if section.on else "on request"
-    return ok("cache", f"up to {section.megabytes} MB, for {section.days:g} day(s)", name=name)
 
 
 def front_end_remarks(config: Config, registry: Registry) -> tuple[Remark, ...]:
@@ -142,18 +125,6 @@ def _front_end(registry: Registry, results: ProbeResults, route: Route) -> str:
 
 def _no_front_end(name: str | None) -> str:
     return f"the front_end {name} is not installed, so plain prepares its texts"
-
-
-def _lexicon(name: str, words: Words) -> Finding:
-    count = f"{len(words)} word(s)"
-    if lexicon.usual_name(name) == name and lexicon.is_tag(name):
-        return ok("lexicon", f"{count}, in texts of the language {name}", name=name)
-    found = f"{count}, only for requests that name it"
-    tag = name.replace("_", "-")
-    if tag != name and lexicon.is_tag(tag):
-        section = f"[lexicons.{lexicon.usual_name(tag)}]"
-        return note("lexicon", f"{found}; for texts in the language, write {section}", name=name)
-    return ok("lexicon", found, name=name)
 
 
 def _like(voice: str, results: ProbeResults, engine: str) -> str:

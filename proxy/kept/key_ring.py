@@ -7,9 +7,8 @@ import os
 from base64 import b64decode, b64encode
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
-from proxy.config.sections import Config
 from proxy.kept import secret
 
 KEY_BYTES = 32
@@ -48,41 +47,6 @@ class KeyRing:
 
     def get(self, id_: str) -> RingKey | None:
         return next((key for key in self._keys if key.id == id_), None)
-
-
-class RingSource:
-    """Gives one worker the keys of a setting of `[marking]`, at each revision.
-
-    A file that this worker has read is never made anew: old marks and addresses need the lost keys.
-    """
-
-    def __init__(self, setting: Literal["keys", "receipt_keys"], file_name: str) -> None:
-        self._setting = setting
-        self._file_name = file_name
-        self._has_read_file = False
-
-    def __repr__(self) -> str:
-        return f"<RingSource of marking.{self._setting}>"
-
-    def read(self, config: Config, *, may_make: bool) -> KeyRing | None:
-        """Return the keys, None if there never were any. Waits for the disk.
-
-        A server that makes nothing new needs its old keys, yet no new file. Raises OSError and UnusableKeys.
-        """
-        text: str = getattr(config.marking, self._setting)
-        if text:
-            return parse_keys(text, f"marking.{self._setting}")
-        file = Path(config.data) / self._file_name
-        if not file.exists():
-            if self._has_read_file:
-                raise UnusableKeys(
-                    f"{file} is gone: put it back, or rotate the keys; then run voxgate reload"
-                )
-            if not may_make:
-                return None
-        ring = ensure_keys(file)
-        self._has_read_file = True
-        return ring
 
 
 def parse_keys(text: str, where: str) -> KeyRing:

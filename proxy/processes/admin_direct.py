@@ -64,7 +64,7 @@ async def replay_erasures(config: Config) -> int:
 async def _open(config: Config) -> AsyncIterator[tuple[Kernel, OpenHouse]]:
     """Open the house without engines, and finish the erasures that a killed server has left."""
     async with (
-        open_kernel(config, _comparers(config), all_tables()) as kernel,
+        open_kernel(config, _plugins(config), all_tables()) as kernel,
         open_features(kernel.house(), all_features()) as open_house,
     ):
         open_house.reach(DerivedThings((), (kernel.answers,), no_hosts, no_providers))
@@ -72,6 +72,7 @@ async def _open(config: Config) -> AsyncIterator[tuple[Kernel, OpenHouse]]:
         yield kernel, open_house
 
 
-def _comparers(config: Config) -> Registry:
-    """Return the installed plugins if a comparer is needed. To load them takes a while."""
-    return registry.load() if config.consent.comparer else Registry({}, [])
+def _plugins(config: Config) -> Registry:
+    """Return the installed plugins if a feature needs them. To load them takes a while."""
+    is_needed = any(feature.needs_plugins(config) for feature in all_features())
+    return registry.load() if is_needed else Registry({}, [])

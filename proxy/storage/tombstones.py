@@ -17,7 +17,13 @@ from proxy.storage.rows import decode_json, encode_json
 from proxy.storage.store import ALWAYS, Params, Row, Statement, Store
 from proxy.storage.tables import Erasable, Tables, erasable_of, erasables
 
-NOT_ERASED = "NOT EXISTS (SELECT 1 FROM erasures WHERE subject = :voice)"
+
+def erased(voice: str) -> str:
+    """Return SQL that is true if somebody has erased what this column or parameter names."""
+    return f"EXISTS (SELECT 1 FROM erasures WHERE subject = {voice})"
+
+
+NOT_ERASED = f"NOT {erased(':voice')}"
 """SQL for a write that is derived of a voice: true as long as nobody has erased it."""
 
 _COLUMNS = "subject, account, digests, began, completed, pending"

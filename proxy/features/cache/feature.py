@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from proxy.feature import Feature, House, HouseRevision, Opened, Served
+from proxy.features.cache import check
 from proxy.features.cache.records import TABLE
 
 
@@ -22,4 +23,4 @@ async def _open(house: House) -> AsyncIterator[Opened]:
         yield Opened(at=at, source=cache, purges=cache, memories=(cache,), files=(cache,))
 
 
-FEATURE = Feature("cache", _open, tables=(TABLE,))
+FEATURE = Feature("cache", _open, tables=(TABLE,), text_checks=(check.cache,))

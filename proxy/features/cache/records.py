@@ -12,6 +12,7 @@ import msgspec
 from proxy.storage.disk_names import DiskName, safe_names
 from proxy.storage.store import Params, Statement, Store
 from proxy.storage.tables import PathColumn, Remains, Table
+from proxy.storage.tombstones import erased
 
 _INSERT = """
 INSERT INTO clips (recording, voice, account, has_lexicon, folder, began)
@@ -19,11 +20,8 @@ VALUES (:recording, :voice, :account, :has_lexicon, :folder, :began)
 """
 # Nothing that an erased voice has spoken is kept: neither a recording that begins after the erasure, nor one
 # that ends after it.
-_IS_ERASED = """
-EXISTS (
-    SELECT 1 FROM clips AS spoken JOIN erasures ON erasures.subject = spoken.voice
-    WHERE spoken.recording = :recording
-)
+_IS_ERASED = f"""
+EXISTS (SELECT 1 FROM clips AS spoken WHERE spoken.recording = :recording AND {erased("spoken.voice")})
 """
 _FORGET_IF_ERASED = f"DELETE FROM clips WHERE recording = :recording AND {_IS_ERASED}"
 _NAME = f"""

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from proxy.feature import Feature, House, Opened, Served
+from proxy.features.consents.check import comparer, needs_plugins
 from proxy.features.consents.records import TABLE
 
 
@@ -24,4 +25,4 @@ async def _open(house: House) -> AsyncIterator[Opened]:
         )
 
 
-FEATURE = Feature("consents", _open, tables=(TABLE,))
+FEATURE = Feature("consents", _open, tables=(TABLE,), checks=(comparer,), needs_plugins=needs_plugins)

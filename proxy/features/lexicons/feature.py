@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from proxy.feature import Feature, House, HouseRevision, Opened, Served
+from proxy.features.lexicons.check import lexicons
 from proxy.features.lexicons.records import TABLE
 
 
@@ -22,4 +23,4 @@ async def _open(house: House) -> AsyncIterator[Opened]:
     yield Opened(at=at, words=AccountWords(house.store))
 
 
-FEATURE = Feature("lexicons", _open, tables=(TABLE,))
+FEATURE = Feature("lexicons", _open, tables=(TABLE,), text_checks=(lexicons,))

@@ -21,8 +21,9 @@ from proxy.engines.registry import Registry
 from proxy.features.marks.answer_marks import AnswerMark, MarkRequest, UsableMark, open_mark
 from proxy.features.marks.files import MARK_KEYS
 from proxy.features.marks.hosted_mark import HostedMark, MarkUnusable
+from proxy.features.marks.ring_source import RingSource
 from proxy.features.marks.rules import Marking, MarkingRules, MarkUse
-from proxy.kept.key_ring import KeyRing, RingSource, UnusableKeys
+from proxy.kept.key_ring import KeyRing, UnusableKeys
 from proxy.storage.installation import installation_id
 from proxy.storage.store import Store
 from speech_engine import EngineUnavailable, Hosted

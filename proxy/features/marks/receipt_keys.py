@@ -7,7 +7,8 @@ import structlog
 from proxy.config.sections import Config
 from proxy.features.marks.files import RECEIPT_KEYS
 from proxy.features.marks.jws import JwkSet, SigningKey
-from proxy.kept.key_ring import KeyRing, RingSource, UnusableKeys
+from proxy.features.marks.ring_source import RingSource
+from proxy.kept.key_ring import KeyRing, UnusableKeys
 
 KEYS_FILE = RECEIPT_KEYS
 

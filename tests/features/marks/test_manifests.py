@@ -18,9 +18,10 @@ from proxy.features.marks.manifests import AGAIN_AFTER, Manifests
 from proxy.features.marks.marker import KEYS_FILE
 from proxy.features.marks.metrics import ManifestMetrics
 from proxy.features.marks.receipt_records import ClipFacts, ClipSpeaker, ReceiptRow
+from proxy.features.marks.ring_source import RingSource
 from proxy.features.marks.signer import Signer, SignerUnavailable
 from proxy.features.marks.signing import Signed
-from proxy.kept.key_ring import RingSource, UnusableKeys, add_key
+from proxy.kept.key_ring import UnusableKeys, add_key
 from proxy.storage.rows import encode_json
 from proxy.storage.schema import migrate
 from proxy.storage.sqlite import SqliteStore

@@ -1,4 +1,4 @@
-"""`voxgate check`: what it says of routes, voices, lexicons and the cache, whoever could be asked."""
+"""`voxgate check`: what it says of routes and voices, whoever could be asked."""
 
 from __future__ import annotations
 
@@ -113,51 +113,6 @@ def test_a_voice_that_its_engine_does_not_have_is_noted(tmp_path: Path) -> None:
     assert found["voices.ana.espeak"].found == "espeak has no voice 'm33'; did you mean m3?"
     assert found["voices.ana.espeak"].verdict == "note"
     assert "voices.ben.espeak" not in found
-
-
-@pytest.mark.parametrize(
-    ("name", "note", "is_warning"),
-    [
-        ("pt", "1 word(s), in texts of the language pt", False),
-        ("pt-BR", "1 word(s), in texts of the language pt-BR", False),
-        ("brands", "1 word(s), only for requests that name it", False),
-        ("portuguese", "1 word(s), only for requests that name it", False),
-        ("in_house", "1 word(s), only for requests that name it", False),
-        (
-            "pt_br",
-            "1 word(s), only for requests that name it; for texts in the language, write [lexicons.pt-BR]",
-            True,
-        ),
-    ],
-)
-def test_a_lexicon_says_when_it_counts(tmp_path: Path, name: str, note: str, is_warning: bool) -> None:
-    found = findings(load(tmp_path, f'[lexicons.{name}]\na = "b"'), "lexicon")[name]
-    assert (found.found, found.verdict) == (note, "note" if is_warning else "ok")
-
-
-@pytest.mark.parametrize(
-    ("lines", "name", "note", "is_warning"),
-    [
-        ("", "on request", "up to 1024 MB, for 30 day(s)", False),
-        ("[cache]\non = true\nmegabytes = 5\ndays = 0.5", "on", "up to 5 MB, for 0.5 day(s)", False),
-        ("[cache]\nmegabytes = 0", "none", "megabytes = 0: nothing is kept", False),
-        (
-            "[cache]\non = true\nmegabytes = 0",
-            "none",
-            "megabytes = 0: nothing is kept, though on = true asks for it",
-            True,
-        ),
-        (
-            "[cache]\nmegabytes = 0\n[plans.a]\ncache = true\n[plans.b]",
-            "none",
-            "megabytes = 0: nothing is kept, though plans ask for it: a",
-            True,
-        ),
-    ],
-)
-def test_the_cache_has_a_line(tmp_path: Path, lines: str, name: str, note: str, is_warning: bool) -> None:
-    (found,) = findings(load(tmp_path, lines), "cache").values()
-    assert (found.name, found.found, found.verdict) == (name, note, "note" if is_warning else "ok")
 
 
 def test_without_a_server_front_ends_alone_are_asked(tmp_path: Path) -> None:

@@ -1,0 +1,19 @@
+"""`voxgate check`: what the cache keeps."""
+
+from __future__ import annotations
+
+from proxy.config.config_toml import Config
+from proxy.config.finding import Finding, ProbeResults, note, ok
+from proxy.engines.registry import Registry
+
+
+def cache(config: Config, _registry: Registry, _results: ProbeResults) -> list[Finding]:
+    section = config.cache
+    if section.megabytes == 0:
+        plans = ", ".join(name for name, plan in config.plans.items() if plan.cache)
+        demand = "on = true asks for it" if section.on else f"plans ask for it: {plans}" if plans else ""
+        if demand:
+            return [note("cache", f"megabytes = 0: nothing is kept, though {demand}", name="none")]
+        return [ok("cache", "megabytes = 0: nothing is kept", name="none")]
+    name = "on" if section.on else "on request"
+    return [ok("cache", f"up to {section.megabytes} MB, for {section.days:g} day(s)", name=name)]

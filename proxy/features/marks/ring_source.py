@@ -1,0 +1,44 @@
+"""Where the keys of marks and receipts come from: a setting of `[marking]`, or a file in the data folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from proxy.config.sections import Config
+from proxy.kept.key_ring import KeyRing, UnusableKeys, ensure_keys, parse_keys
+
+
+class RingSource:
+    """Gives one worker the keys of a setting of `[marking]`, at each revision.
+
+    A file that this worker has read is never made anew: old marks and addresses need the lost keys.
+    """
+
+    def __init__(self, setting: Literal["keys", "receipt_keys"], file_name: str) -> None:
+        self._setting = setting
+        self._file_name = file_name
+        self._has_read_file = False
+
+    def __repr__(self) -> str:
+        return f"<RingSource of marking.{self._setting}>"
+
+    def read(self, config: Config, *, may_make: bool) -> KeyRing | None:
+        """Return the keys, None if there never were any. Waits for the disk.
+
+        A server that makes nothing new needs its old keys, yet no new file. Raises OSError and UnusableKeys.
+        """
+        text: str = getattr(config.marking, self._setting)
+        if text:
+            return parse_keys(text, f"marking.{self._setting}")
+        file = Path(config.data) / self._file_name
+        if not file.exists():
+            if self._has_read_file:
+                raise UnusableKeys(
+                    f"{file} is gone: put it back, or rotate the keys; then run voxgate reload"
+                )
+            if not may_make:
+                return None
+        ring = ensure_keys(file)
+        self._has_read_file = True
+        return ring
