@@ -62,7 +62,8 @@ FEATURES = (
     Footprint(
         "clones",
         ("proxy/features/clones/*.py",),
-        r"bindings|clone_counts|voxgate_clones|/clones",
+        # The bindings of a voice in routing are another thing than the table.
+        r"FROM bindings|INTO bindings|UPDATE bindings|JOIN bindings|clone_counts|voxgate_clones|/clones",
     ),
     Footprint(
         "own_voices",

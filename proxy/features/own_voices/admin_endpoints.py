@@ -26,7 +26,7 @@ from proxy.features.own_voices.bodies import (
 )
 from proxy.features.own_voices.editor import LibraryEditor
 from proxy.features.own_voices.export import VoiceExport
-from proxy.features.own_voices.maker import Origin, VoiceMaker
+from proxy.features.own_voices.maker import Beginning, VoiceMaker
 from proxy.features.own_voices.zip_reply import ZipReply
 from proxy.http.body import BODY_FAILURES, AccountName, Name, body
 from proxy.http.endpoint import Endpoint, json
@@ -153,9 +153,9 @@ class AdminVoices:
             request, "voice.created", new_id("voice"), account or "", **details
         )
         if new.bindings is not None:
-            record, unsure = await self._maker.bind(new, new.bindings, Origin(act))
+            record, unsure = await self._maker.bind(new, new.bindings, Beginning(act))
             return reply(msgspec.structs.replace(_shown(record), reasons=unsure), 201)
-        return reply(_shown(await self._maker.compose(account, new, Origin(act))), 201)
+        return reply(_shown(await self._maker.compose(account, new, Beginning(act))), 201)
 
     async def _make(self, request: Request) -> Response:
         form = await read_form(
@@ -168,7 +168,7 @@ class AdminVoices:
         owner = await self._open_account(new.account)
         act = await self._admin_tools.audit_row(request, "voice.created", new_id("voice"), owner.id)
         audio, terms = form.files["audio_sample"].data, terms_of(self._admin_tools, owner)
-        record = await self._maker.make(owner.id, new, audio, terms, Origin(act))
+        record = await self._maker.make(owner.id, new, audio, terms, Beginning(act))
         (kept,) = await samples.of_voice(self._admin_tools.store, record.id)
         quality = msgspec.json.decode(kept.quality, type=VoiceQuality)
         return reply(msgspec.structs.replace(_shown(record), reasons=quality.reasons), 201)

@@ -24,7 +24,7 @@ from proxy.features.own_voices.bodies import (
 )
 from proxy.features.own_voices.editor import LibraryEditor, not_own
 from proxy.features.own_voices.export import VoiceExport
-from proxy.features.own_voices.maker import Origin, VoiceMaker
+from proxy.features.own_voices.maker import Beginning, VoiceMaker
 from proxy.features.own_voices.zip_reply import ZipReply
 from proxy.http.body import body
 from proxy.http.form import MOST_FILE_BYTES, read_form
@@ -100,7 +100,7 @@ class VoiceEditing:
         key = sent_key(request.headers.getlist("idempotency-key"))
         if key is None:
             return reply(
-                await self._tools.entry(request, (await self._make(caller, new, audio, Origin())).id)
+                await self._tools.entry(request, (await self._make(caller, new, audio, Beginning())).id)
             )
         once = Once(request.scope["state"]["request_id"], caller.account, key, _digest(new, audio))
         id_ = _keyed_id(once)
@@ -111,7 +111,7 @@ class VoiceEditing:
         try:
             if not (is_replayed := await self._was_made(once)):
                 try:
-                    await self._make(caller, new, audio, Origin(id=id_, request=once.digest.hex()))
+                    await self._make(caller, new, audio, Beginning(id=id_, request=once.digest.hex()))
                 except Conflict:
                     # Another worker may have had the same request, and have made the voice.
                     if not (is_replayed := await self._was_made(once)):
@@ -122,12 +122,12 @@ class VoiceEditing:
         return reply(await self._tools.entry(request, id_), headers=headers)
 
     async def _make(
-        self, caller: Caller, new: NewVoice | VoiceForm, audio: bytes, origin: Origin
+        self, caller: Caller, new: NewVoice | VoiceForm, audio: bytes, beginning: Beginning
     ) -> VoiceRecord:
         terms = self._tools.plans.terms(caller)
         if isinstance(new, VoiceForm):
-            return await self._maker.make(caller.account, new, audio, terms, origin, payer=caller.key)
-        return await self._maker.compose(caller.account, new, origin, terms.voices)
+            return await self._maker.make(caller.account, new, audio, terms, beginning, payer=caller.key)
+        return await self._maker.compose(caller.account, new, beginning, terms.voices)
 
     async def _was_made(self, once: Once) -> bool:
         """Tell whether this request has made its voice before. Raises IdempotencyKeyReused and Conflict."""

@@ -34,7 +34,7 @@ from proxy.storage.store import ALWAYS, AlreadyExists, Condition, Statement
 _TRIES = 3
 
 
-class Origin(NamedTuple):
+class Beginning(NamedTuple):
     """What a voice begins with: an act of the operator, or a request with an Idempotency-Key, by its digest,
     which gives the voice its id."""
 
@@ -67,7 +67,14 @@ class VoiceMaker:
         return f"<VoiceMaker for {self._editor!r}>"
 
     async def make(
-        self, account: str, new: VoiceForm, audio: bytes, terms: Terms, origin: Origin, *, payer: str = ""
+        self,
+        account: str,
+        new: VoiceForm,
+        audio: bytes,
+        terms: Terms,
+        beginning: Beginning,
+        *,
+        payer: str = "",
     ) -> VoiceRecord:
         """Make a voice of a recording. `payer` is the key whose account pays for its clones.
 
@@ -93,14 +100,14 @@ class VoiceMaker:
                 account,
                 "sample",
                 new,
-                origin,
+                beginning,
                 quality=taken.quality.rating,
                 consent=None if grant is None else grant.id,
                 compared=await self._grants.compare(account, taken, grant),
                 texts=(new.ref_text,),
             )
             wishes = self._clones.statements(record, places, payer)
-            made = await self._keep(record, taken, terms.voices, origin.act, wishes)
+            made = await self._keep(record, taken, terms.voices, beginning.act, wishes)
         if places:
             self._clones.begin(made)
         return made
@@ -141,7 +148,7 @@ class VoiceMaker:
         raise Conflict("The account is being changed by others; send it again.")
 
     async def compose(
-        self, account: str | None, new: NewVoice, origin: Origin, most: int | None = None
+        self, account: str | None, new: NewVoice, beginning: Beginning, most: int | None = None
     ) -> VoiceRecord:
         """Save a cast or a mix of voices. Without an account, it belongs to all accounts.
 
@@ -152,21 +159,21 @@ class VoiceMaker:
             weights = weights_of(new.mix)
             await self._check(account, new.name, most)
             mix = await self._editor.resolve_mix(account, weights)
-            record = await self._record(account, "mix", new, origin, mix=mix)
+            record = await self._record(account, "mix", new, beginning, mix=mix)
         else:
             assert new.cast is not None
             self._editor.check_name(new.name)
             await self._editor.check_cast(account, new.cast)
             # The rest says how somebody sounds, and these are several.
             found_by = NewVoice(name=new.name, description=new.description, tags=new.tags)
-            record = await self._record(account, "cast", found_by, origin, members=new.cast)
-        made = await self._add(record, most, origin.act)
+            record = await self._record(account, "cast", found_by, beginning, members=new.cast)
+        made = await self._add(record, most, beginning.act)
         if made is None:
             raise no_room(most) if most is not None else Conflict("The account is closed.", param="account")
         return made
 
     async def bind(
-        self, new: NewVoice, bindings: Mapping[str, str], origin: Origin
+        self, new: NewVoice, bindings: Mapping[str, str], beginning: Beginning
     ) -> tuple[VoiceRecord, list[str]]:
         """Save a name for voices of engines, for all accounts, and return what is unsure of them.
 
@@ -174,22 +181,22 @@ class VoiceMaker:
         """
         await self._check(None, new.name, None)
         unsure = await self._editor.check_bindings(bindings)
-        record = await self._record(None, "catalogue", new, origin, members=bindings)
-        made = await self._add(record, None, origin.act)
+        record = await self._record(None, "catalogue", new, beginning, members=bindings)
+        made = await self._add(record, None, beginning.act)
         assert made is not None, "nothing bounds the operator's voices"
         return made, unsure
 
     async def _record(
-        self, account: str | None, kind: Kind, new: NewVoice | VoiceForm, origin: Origin, **made: Any
+        self, account: str | None, kind: Kind, new: NewVoice | VoiceForm, beginning: Beginning, **made: Any
     ) -> VoiceRecord:
-        act = origin.act
+        act = beginning.act
         return VoiceRecord(
-            id=act.subject if act else origin.id or new_id("voice"),
+            id=act.subject if act else beginning.id or new_id("voice"),
             account=account,
             kind=kind,
             revision=1,
             created=act.at if act else await self._store.now(),
-            request=origin.request,
+            request=beginning.request,
             **{name: getattr(new, name) for name in DESCRIBED},
             **made,
         )
