@@ -99,9 +99,8 @@ class VoiceEditing:
         caller = caller_of(request.scope)
         key = sent_key(request.headers.getlist("idempotency-key"))
         if key is None:
-            return reply(
-                await self._tools.entry(request, (await self._make(caller, new, audio, Beginning())).id)
-            )
+            made = await self._make(caller, new, audio)
+            return reply(await self._tools.entry(request, made.id))
         once = Once(request.scope["state"]["request_id"], caller.account, key, _digest(new, audio))
         id_ = _keyed_id(once)
         # Many of one request would each be decoded, and only one of them can make the voice.
@@ -111,7 +110,7 @@ class VoiceEditing:
         try:
             if not (is_replayed := await self._was_made(once)):
                 try:
-                    await self._make(caller, new, audio, Beginning(id=id_, request=once.digest.hex()))
+                    await self._make(caller, new, audio, id_, once.digest.hex())
                 except Conflict:
                     # Another worker may have had the same request, and have made the voice.
                     if not (is_replayed := await self._was_made(once)):
@@ -122,11 +121,12 @@ class VoiceEditing:
         return reply(await self._tools.entry(request, id_), headers=headers)
 
     async def _make(
-        self, caller: Caller, new: NewVoice | VoiceForm, audio: bytes, beginning: Beginning
+        self, caller: Caller, new: NewVoice | VoiceForm, audio: bytes, id_: str = "", digest: str = ""
     ) -> VoiceRecord:
         terms = self._tools.plans.terms(caller)
+        beginning = Beginning(payer=caller.key, id=id_, request=digest)
         if isinstance(new, VoiceForm):
-            return await self._maker.make(caller.account, new, audio, terms, beginning, payer=caller.key)
+            return await self._maker.make(caller.account, new, audio, terms, beginning)
         return await self._maker.compose(caller.account, new, beginning, terms.voices)
 
     async def _was_made(self, once: Once) -> bool:

@@ -35,10 +35,13 @@ _TRIES = 3
 
 
 class Beginning(NamedTuple):
-    """What a voice begins with: an act of the operator, or a request with an Idempotency-Key, by its digest,
-    which gives the voice its id."""
+    """What a voice begins with: an act of the operator, or a key of its account, which pays for clones.
+
+    With an Idempotency-Key it has an `id`, and `request`, the digest of what was sent.
+    """
 
     act: Act | None = None
+    payer: str = ""
     id: str = ""
     request: str = ""
 
@@ -67,23 +70,16 @@ class VoiceMaker:
         return f"<VoiceMaker for {self._editor!r}>"
 
     async def make(
-        self,
-        account: str,
-        new: VoiceForm,
-        audio: bytes,
-        terms: Terms,
-        beginning: Beginning,
-        *,
-        payer: str = "",
+        self, account: str, new: VoiceForm, audio: bytes, terms: Terms, beginning: Beginning
     ) -> VoiceRecord:
-        """Make a voice of a recording. `payer` is the key whose account pays for its clones.
+        """Make a voice of a recording.
 
         Raises InvalidRequest for a recording that is no good, NotFound for the consent, Conflict if the name
         is taken, NotAllowed if the plan has no room or the comparison refuses, and QuotaExceeded.
         """
         await self._check(account, new.name, terms.voices)
         places = self._clones.find_places(new.engines)
-        if payer:
+        if beginning.payer:
             await self._clones.check_bill(account, terms, places)
         grant = await self._grant(account, new.consent, terms)
         rights = CloneRights.under(terms, None if grant is None else grant.providers)
@@ -106,7 +102,7 @@ class VoiceMaker:
                 compared=await self._grants.compare(account, taken, grant),
                 texts=(new.ref_text,),
             )
-            wishes = self._clones.statements(record, places, payer)
+            wishes = self._clones.statements(record, places, beginning.payer)
             made = await self._keep(record, taken, terms.voices, beginning.act, wishes)
         if places:
             self._clones.begin(made)
