@@ -63,16 +63,13 @@ async def replay_erasures(config: Config) -> int:
 @asynccontextmanager
 async def _open(config: Config) -> AsyncIterator[tuple[Kernel, OpenHouse]]:
     """Open the house without engines, and finish the erasures that a killed server has left."""
+    # Plugins take a while to load.
+    is_needed = any(feature.needs_plugins(config) for feature in all_features())
+    plugins = registry.load() if is_needed else Registry({}, [])
     async with (
-        open_kernel(config, _plugins(config), all_tables()) as kernel,
+        open_kernel(config, plugins, all_tables()) as kernel,
         open_features(kernel.house(), all_features()) as open_house,
     ):
         open_house.reach(DerivedThings((), (kernel.answers,), no_hosts, no_providers))
         await open_house.catch_up()
         yield kernel, open_house
-
-
-def _plugins(config: Config) -> Registry:
-    """Return the installed plugins if a feature needs them. To load them takes a while."""
-    is_needed = any(feature.needs_plugins(config) for feature in all_features())
-    return registry.load() if is_needed else Registry({}, [])

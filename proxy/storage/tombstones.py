@@ -1,6 +1,6 @@
 """Tombstones as rows: what was erased of what people own, and what is still to be done for each.
 
-Whatever is derived of a voice asks for its tombstone in its own commit, by `NOT_ERASED`, before it is kept.
+A write that is derived of a voice looks for the tombstone in its commit, by `NOT_ERASED`, before it is kept.
 """
 
 from __future__ import annotations
