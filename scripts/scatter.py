@@ -4,8 +4,9 @@
     python scripts/scatter.py consents   prints the files of one feature
     python scripts/scatter.py --save     writes the table into scripts/scatter.txt
 
-What is a feature's own: its tables, its section of the configuration, its metrics and its paths. A name
-counts in code and in strings; comments and docstrings may speak of everything.
+What is a feature's own: its tables, its section of the configuration, its metrics and its paths. A table is
+named by SQL, a section by who reads it of a configuration or tells an operator of its keys. `proxy/config` is
+left out there: all sections are declared in it. The same word as a field or in a message is nobody's own.
 """
 
 from __future__ import annotations
@@ -14,79 +15,44 @@ import ast
 import re
 import sys
 from collections.abc import Iterator
-from fnmatch import fnmatch
 from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
+from proxy.feature import Feature
+from proxy.features.all import all_features
+
 ROOT = Path(__file__).resolve().parents[1]
 FIGURES = Path(__file__).with_name("scatter.txt")
-_ROOMS = ("proxy", "policies", "speech_engine", "plugins")
+_ROOMS = ("proxy", "policies", "speech_engine")
+"""Plugins may not import the server, and what looks like a path there is one of their provider's."""
+_SECTIONS_ARE_IN = "proxy/config/"
+_METRIC = re.compile(r"voxgate_\w+\Z")
 
 
-class Footprint(NamedTuple):
-    """Its files as patterns, and the names that are its own as one pattern."""
+class Names(NamedTuple):
+    """What is a feature's own beside its tables and metrics, which stand in its folder."""
 
-    name: str
-    files: tuple[str, ...]
-    names: str
+    section: str = ""
+    paths: tuple[str, ...] = ()
 
 
-FEATURES = (
-    Footprint(
-        "consents",
-        (
-            "proxy/config/consent.py",
-            "proxy/features/consents/*.py",
-        ),
-        r"consents|config\.consent|/consents",
-    ),
-    Footprint(
-        "lexicons",
-        (
-            "proxy/config/lexicons.py",
-            "proxy/features/lexicons/*.py",
-        ),
-        r"lexicons|config\.lexicons|/lexicons",
-    ),
-    Footprint(
-        "cache",
-        ("proxy/features/cache/*.py",),
-        r"clips|config\.cache|voxgate_cache\w*",
-    ),
-    Footprint(
-        "marks",
-        ("proxy/features/marks/*.py",),
-        r"receipts|manifests|config\.marking|voxgate_manifests\w*|/marks|/content_provenance_checks",
-    ),
-    Footprint(
-        "clones",
-        ("proxy/features/clones/*.py",),
-        # The bindings of a voice in routing are another thing than the table.
-        r"FROM bindings|INTO bindings|UPDATE bindings|JOIN bindings|clone_counts|voxgate_clones|/clones",
-    ),
-    Footprint(
-        "own_voices",
-        ("proxy/features/own_voices/*.py",),
-        r"FROM voices|INTO voices|UPDATE voices|JOIN voices|/voices",
-    ),
-    Footprint(
-        "erasure",
-        ("proxy/features/erasure/*.py",),
-        r"erasures|/erasures",
-    ),
-    Footprint(
-        "models",
-        ("proxy/features/models/*.py",),
-        r"gallery\.toml|config\.models_folder",
-    ),
-)
+NAMES = {
+    "erasure": Names(paths=("/erasures",)),
+    "consents": Names("consent", ("/consents",)),
+    "own_voices": Names(paths=("/admin/voices",)),  # /v1/voices lists all there are, and is the kernel's
+    "clones": Names(paths=("/clones",)),
+    "lexicons": Names("lexicons", ("/lexicons",)),
+    "cache": Names("cache"),
+    "marks": Names("marking", ("/marks", "/receipts", "/content_provenance_checks")),
+    "models": Names(paths=("gallery.toml",)),
+}
 
 
 class Reach(NamedTuple):
     """A feature, its own files, and the files outside that import it and that name what is its own."""
 
-    feature: Footprint
+    feature: str
     own: tuple[str, ...]
     importing: tuple[str, ...]
     naming: tuple[str, ...]
@@ -96,7 +62,7 @@ def main(arguments: list[str]) -> None:
     if arguments == ["--save"]:
         FIGURES.write_text(table())
     elif arguments:
-        for reach in (each for each in reaches() if each.feature.name in arguments):
+        for reach in (each for each in reaches() if each.feature in arguments):
             print("\n".join(("imports:", *reach.importing, "names:", *reach.naming)))
     else:
         print(table(), end="")
@@ -107,23 +73,57 @@ def table() -> str:
     for reach in reaches():
         size = sum(_source(file).count("\n") for file in reach.own)
         lines.append(
-            f"{reach.feature.name:12}{len(reach.own):6}{size:7}{len(reach.importing):13}{len(reach.naming):10}"
+            f"{reach.feature:12}{len(reach.own):6}{size:7}{len(reach.importing):13}{len(reach.naming):10}"
         )
     return "\n".join(lines) + "\n"
 
 
 def reaches() -> Iterator[Reach]:
-    for feature in FEATURES:
-        own = tuple(file for file in _files() if any(fnmatch(file, pattern) for pattern in feature.files))
+    for feature in all_features():
+        folder = f"proxy/features/{feature.name}/"
+        own = tuple(file for file in _files() if file.startswith(folder))
         outside = [file for file in _files() if file not in own]
         modules = {_module(file) for file in own}
-        name = re.compile(rf"(?<![\w.])(?:{feature.names})(?![\w(])")
         yield Reach(
-            feature,
+            feature.name,
             own,
             tuple(file for file in outside if _imports(file) & modules),
-            tuple(file for file in outside if name.search(_code(file))),
+            tuple(file for file in outside if is_named(file, feature, own)),
         )
+
+
+def is_named(file: str, feature: Feature, own: tuple[str, ...]) -> bool:
+    """Tell whether a file names what is a feature's own. `own` are the feature's files."""
+    return _says(file, _pattern(feature, own)) or _reads(file, NAMES[feature.name].section)
+
+
+@cache
+def _pattern(feature: Feature, own: tuple[str, ...]) -> re.Pattern[str]:
+    """Return what is in a string that names a table, a metric or a path of a feature."""
+    metrics = sorted({text for file in own for text in _strings(file) if _METRIC.fullmatch(text)})
+    words = [
+        rf"(?:(?<![\w.])|/v1|/admin){re.escape(each)}(?:_total)?(?![\w(])"
+        for each in (*NAMES[feature.name].paths, *metrics)
+    ]
+    tables = [rf"\b(?:FROM|INTO|JOIN|TABLE|UPDATE)\s+{table.name}\b" for table in feature.tables]
+    return re.compile("|".join((*words, *tables)) or "(?!)")
+
+
+def _says(file: str, text: re.Pattern[str]) -> bool:
+    return any(text.search(each) for each in _strings(file))
+
+
+def _reads(file: str, section: str) -> bool:
+    """Tell whether a file reads a section, or names its keys, outside of the room of all sections."""
+    if not section or file.startswith(_SECTIONS_ARE_IN):
+        return False
+    keys = re.compile(rf"\A{section}\.\w|\[{section}[].]")
+    return _says(file, keys) or any(
+        isinstance(node, ast.Attribute)
+        and node.attr == section
+        and ast.unparse(node.value).rpartition(".")[2].strip("_") in ("config", "loaded")
+        for node in ast.walk(_tree(file))
+    )
 
 
 @cache
@@ -156,13 +156,23 @@ def _imports(file: str) -> frozenset[str]:
 
 
 @cache
-def _code(file: str) -> str:
-    """A file's code without comments, docstrings and imports, which are counted by themselves."""
+def _strings(file: str) -> tuple[str, ...]:
+    """The strings in a file's code. Docstrings and comments may speak of everything."""
+    return tuple(
+        node.value
+        for node in ast.walk(_tree(file))
+        if isinstance(node, ast.Constant) and isinstance(node.value, str)
+    )
+
+
+@cache
+def _tree(file: str) -> ast.Module:
+    """A file's code without docstrings and imports, which are counted by themselves."""
     tree = ast.parse(_source(file))
     for node in ast.walk(tree):
         if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
             node.body = [each for each in node.body if not _is_remark(each)] or [ast.Pass()]
-    return ast.unparse(tree)
+    return tree
 
 
 def _is_remark(node: ast.stmt) -> bool:

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from proxy.config.sections import Config, Server
+from proxy.config.sections import SECTIONS, Config, Server
 
 NEEDS_RESTART = (
     *("host", "port", "workers", "data", "stall_s", "least_bytes_per_s", "metrics", "dev_key", "detector"),
@@ -42,19 +42,7 @@ def merge(running: Config, read: Config) -> Reload:
         read, server=msgspec.structs.replace(read.server, **old_values), **old_sections
     )
     differs = [
-        name
-        for name in (
-            *_OPENED_ONCE,
-            "cache",
-            "vault",
-            "marking",
-            "plans",
-            "models",
-            "routes",
-            "voices",
-            "lexicons",
-        )
-        if getattr(running, name) != getattr(read, name)
+        name for name in SECTIONS if name != "server" and getattr(running, name) != getattr(read, name)
     ]
     applied = [name for name in differs if name not in old_sections]
     changed = [f"server.{field}" for field in differing if field not in NEEDS_RESTART] + applied

@@ -268,18 +268,18 @@ class Config(msgspec.Struct, frozen=True):
     storage: Storage = Storage()
     limits: LimitsStore = LimitsStore()
     upstream: Upstream = Upstream()
-    cache: CacheSection = CacheSection()
-    vault: VaultSection = VaultSection()
     consent: ConsentSection = ConsentSection()
-    marking: MarkingSection = MarkingSection()
-    plans: dict[str, Plan] = {}
     engines: dict[str, EngineSection] = {}
-    models: dict[str, tuple[str, ...]] = {}
-    routes: tuple[Route, ...] = ()
     front_ends: dict[str, PluginSection] = {}
     detectors: dict[str, PluginSection] = {}
     comparers: dict[str, PluginSection] = {}
     marks: dict[str, PluginSection] = {}
+    cache: CacheSection = CacheSection()
+    vault: VaultSection = VaultSection()
+    marking: MarkingSection = MarkingSection()
+    plans: dict[str, Plan] = {}
+    models: dict[str, tuple[str, ...]] = {}
+    routes: tuple[Route, ...] = ()
     voices: dict[str, VoiceSection] = {}
     lexicons: dict[str, Words] = {}
     warnings: tuple[Remark, ...] = ()
@@ -290,3 +290,8 @@ class Config(msgspec.Struct, frozen=True):
 
     def __repr__(self) -> str:
         return f"<Config of {self.source}: {len(self.engines)} engines, {len(self.voices)} voices>"
+
+
+_NO_SECTIONS = ("warnings", "secrets", "natural", "data", "source")
+SECTIONS = tuple(name for name in Config.__struct_fields__ if name not in _NO_SECTIONS)
+"""The names of all sections of the file, in the order in which a reload tells of them."""

@@ -35,7 +35,7 @@ LAST_GROUPS: tuple[Group, ...] = (MODELS, RECEIPT)
 
 @cache
 def all_features() -> tuple[Feature, ...]:
-    """Return all features, in the order in which they open: who is asked opens first."""
+    """Return all features, in the order in which they open: one that others use opens first."""
     from proxy.features.cache import feature as cache
     from proxy.features.clones import feature as clones
     from proxy.features.consents import feature as consents

@@ -64,8 +64,8 @@ async def replay_erasures(config: Config) -> int:
 async def _open(config: Config) -> AsyncIterator[tuple[Kernel, OpenHouse]]:
     """Open the house without engines, and finish the erasures that a killed server has left."""
     # Plugins take a while to load.
-    is_needed = any(feature.needs_plugins(config) for feature in all_features())
-    plugins = registry.load() if is_needed else Registry({}, [])
+    needs_plugins = any(feature.needs_plugins(config) for feature in all_features())
+    plugins = registry.load() if needs_plugins else Registry({}, [])
     async with (
         open_kernel(config, plugins, all_tables()) as kernel,
         open_features(kernel.house(), all_features()) as open_house,

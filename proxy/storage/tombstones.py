@@ -19,12 +19,12 @@ from proxy.storage.tables import Erasable, Tables, erasable_of, erasables
 
 
 def erased(voice: str) -> str:
-    """Return SQL that is true if somebody has erased what this column or parameter names."""
+    """Return SQL that is true if what this column or parameter names is erased."""
     return f"EXISTS (SELECT 1 FROM erasures WHERE subject = {voice})"
 
 
 NOT_ERASED = f"NOT {erased(':voice')}"
-"""SQL for a write that is derived of a voice: true as long as nobody has erased it."""
+"""SQL for a write that is derived of a voice: true as long as the voice is not erased."""
 
 _COLUMNS = "subject, account, digests, began, completed, pending"
 # The first one stays: its time is that of the erasure.

@@ -1,0 +1,51 @@
+"""How far a feature reaches outside of its folder, as `scripts/scatter.py` counts it."""
+
+from __future__ import annotations
+
+import runpy
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+SCATTER = runpy.run_path(str(Path(__file__).parents[1] / "scripts" / "scatter.py"))
+REACHES: dict[str, Any] = {reach.feature: reach for reach in SCATTER["reaches"]()}
+
+
+def test_every_feature_says_what_it_owns() -> None:
+    assert REACHES.keys() == SCATTER["NAMES"].keys()
+    assert not [name for name, reach in REACHES.items() if len(reach.own) < 3]
+
+
+@pytest.mark.parametrize("name", REACHES)
+def test_a_feature_is_imported_by_the_list_alone(name: str) -> None:
+    allowed = {"proxy/features/all.py"} | ({"proxy/cli/rotation.py"} if name == "marks" else set())
+    assert {*REACHES[name].importing} <= allowed
+
+
+@pytest.mark.parametrize("name", REACHES)
+def test_what_a_feature_owns_is_named_in_few_files(name: str) -> None:
+    assert len(REACHES[name].naming) <= 3, REACHES[name].naming
+
+
+@pytest.mark.parametrize(
+    ("name", "code", "is_named"),
+    [
+        ("consents", 'SQL = "SELECT 1 FROM consents"', True),
+        ("consents", 'SQL = "SELECT 1 FROM consents_of_old"', False),
+        ("consents", 'path = "/admin/consents/{id}"', True),
+        ("consents", "found = house.config.consent.operator", True),
+        ("consents", 'fault = "[consent]: no such key"', True),
+        ("consents", "consents = receipt.consent", False),
+        ("cache", 'NAME = "voxgate_cache_lookups_total"', True),
+        ("cache", '"""What voxgate_cache_lookups_total counts."""', False),
+        ("lexicons", 'message = "the words of lexicons"', False),
+    ],
+)
+def test_tables_sections_metrics_and_paths_are_named_and_words_are_not(
+    name: str, code: str, is_named: bool, tmp_path: Path
+) -> None:
+    (tmp_path / "outside.py").write_text(code)
+    own = REACHES[name].own
+    feature = next(each for each in SCATTER["all_features"]() if each.name == name)
+    assert SCATTER["is_named"](str(tmp_path / "outside.py"), feature, own) == is_named
