@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from proxy.commands.tables import Form
-from proxy.engines.build_progress import BuildProgress
+from proxy.engines.environment_build import BuildProgress
 from proxy.engines.stored_models import Progress
 
 

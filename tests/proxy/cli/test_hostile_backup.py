@@ -62,6 +62,10 @@ def test_a_row_that_names_a_file_elsewhere_is_named_and_nothing_is_changed(
             "INSERT INTO erasures VALUES ('voice_1', '', '[[\"../d\"]]', 1, NULL, '[]')",
             "row 1, digests: ['../d'] cannot name",
         ),
+        (
+            f"INSERT INTO erasures VALUES ('voice_1', '', '[\"{'d' * 64}\", \"../d\"]', 1, NULL, '[]')",
+            "row 1, digests: '../d' cannot name",
+        ),
         ("INSERT INTO erasures VALUES ('voice_1', '', '{', 1, NULL, '[]')", "'{' is no list of digests"),
     ],
 )
