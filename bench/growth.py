@@ -26,12 +26,11 @@ from bench.load import BODY, CONNECTIONS, cpu_seconds, post, wrk
 from bench.shipped import shipped
 from bench.upstream import VOXGATE, nginx
 from proxy.features.all import open_store
-from proxy.features.own_voices import records as voices
-from proxy.features.own_voices.records import NewCast
 from proxy.storage import accounts, api_key, key_records, usage
 from proxy.storage.key_records import NewKeyRecord
 from proxy.storage.store import Statement, Store
 from proxy.storage.usage import UsageRow
+from tests.features.own_voices.saving import add_cast
 
 ROUNDS = 5
 SECONDS = 3
@@ -115,8 +114,7 @@ async def _gathered(one: Callable[[int], Awaitable[str]], count: int) -> list[st
 
 async def _with_voices(store: Store) -> list[str]:
     async def one(number: int) -> str:
-        cast = NewCast(name=f"stage {number}", members={"Ana": "alloy"}, tags=("stage",))
-        made = await voices.add_cast(store, None, cast)
+        made = await add_cast(store, None, f"stage {number}", {"Ana": "alloy"}, tags=("stage",))
         assert made is not None
         return made.id
 

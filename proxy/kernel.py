@@ -20,7 +20,7 @@ from proxy.config.sections import PluginSection
 from proxy.engines.engine_list import Engines, open_engines
 from proxy.engines.registry import Registry
 from proxy.feature import House
-from proxy.kept import KeptAnswers, open_answers
+from proxy.kept.answers import KeptAnswers, open_answers
 from proxy.kept.vault import Vault, open_vault
 from proxy.ledger import Ledger, open_ledger
 from proxy.speech.front_ends import FrontEnds, open_front_ends, routed_front_ends

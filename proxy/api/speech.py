@@ -5,6 +5,7 @@ from __future__ import annotations
 from base64 import b64encode
 from collections.abc import Awaitable, Callable
 from functools import partial
+from hashlib import sha256
 from typing import Any
 
 from msgspec.structs import replace
@@ -49,7 +50,7 @@ from proxy.http.body import BODY_FAILURES
 from proxy.http.connection import Connection
 from proxy.http.endpoint import Endpoint, Header, json
 from proxy.http.idempotency import KEY_HEADER, Idempotency
-from proxy.kept import KeyedRequest
+from proxy.kept.once import Once
 from proxy.ledger import Payer
 from proxy.speech import speech_request
 from proxy.speech.answer import Answer
@@ -120,10 +121,10 @@ class SpeechEndpoint:
         if key is None:
             await speak(connection)
         else:
-            keyed = KeyedRequest(state["request_id"], caller.account, key, body)
+            once = Once(state["request_id"], caller.account, key, sha256(body).digest())
             terms = admitted.terms
             payer = Payer(account=caller.account, key=caller.key, anchor=caller.anchor, terms=terms)
-            await self._idempotency.answer(connection, keyed, payer, speak)
+            await self._idempotency.answer(connection, once, payer, speak)
 
     async def speak(self, scope: Scope, connection: Connection, request: SpeechRequest) -> None:
         """Answer a request that was made here, such as a voice's preview. It counts as speech."""

@@ -11,6 +11,9 @@ DAY_US = 86_400_000_000
 
 Kind = Literal["sample", "mix", "cast", "catalogue"]
 
+DESCRIBED = ("name", "description", "tags", "labels", "language", "gender")
+"""What whoever makes a voice says of it, and may change."""
+
 
 class Compared(msgspec.Struct, frozen=True):
     """The answer to whether a voice's sample and its consent have one speaker, and the score behind it."""
@@ -35,7 +38,7 @@ class VoiceRecord(msgspec.Struct, frozen=True, kw_only=True):
     kind: Kind
     revision: int
     created: int
-    members: Mapping[str, str]
+    members: Mapping[str, str] = {}
     mix: Mapping[str, float] = {}
     tags: tuple[str, ...] = ()
     description: str = ""

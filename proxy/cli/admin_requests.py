@@ -50,6 +50,8 @@ def answer_to(asked: Ask, config_file: Path | None, form: Form) -> Any:
     from proxy.config import config_toml
     from proxy.processes.admin_client import admin_client, ask_once
 
+    if asked.to is not None:
+        return _save(config_file, asked, asked.to)
     config = config_toml.load(config_file)
     if asked.question and asks(is_sure=False):
         if asked.looks:
@@ -105,18 +107,18 @@ async def _all_pages(client: AdminClient, path: str, **query: str | int | None) 
     return {**page, "data": rows + page["data"]}
 
 
-def save(config_file: Path | None, path: str, file: Path, **query: str | int | None) -> int:
-    """Write an answer that is no JSON to a new file, which only its owner can read. Return its size."""
+def _save(config_file: Path | None, asked: Ask, file: Path) -> dict[str, Any]:
+    """Write an answer that is no JSON to a new file, which only its owner can read."""
     import os
 
     data = bytearray()
-    copy(config_file, path, data.extend, **query)
+    copy(config_file, asked.path, data.extend, **asked.query)
     try:
         with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as opened:
             opened.write(data)
     except OSError as error:
         raise CommandRefused(f"{file}: {error.strerror}") from None
-    return len(data)
+    return {"file": str(file), "bytes": len(data)}
 
 
 def copy(

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import inspect
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -23,13 +24,9 @@ def typer_group(group: Group) -> typer.Typer:
     made = typer.Typer(help=group.about, no_args_is_help=True)
     for name, function in group.by_hand.items():
         made.command(name)(function)
-    add_commands(made, group)
-    return made
-
-
-def add_commands(made: typer.Typer, group: Group) -> None:
     for command in group.commands:
         made.command(command.name, **command.settings)(runner(command))
+    return made
 
 
 def runner(command: Command) -> Callable[..., None]:
@@ -68,6 +65,13 @@ def _run(command: Command, here: Here, given: dict[str, Any]) -> int:
         then = asked.then
         print_answer(asked.answer, here.form, lambda answer: (*command.show(answer), *then))
         return asked.status
+    if isinstance(asked, Generator):
+        answer = None
+        with suppress(StopIteration):
+            while True:
+                answer = answer_to(asked.send(answer), *here)
+                print_answer(answer, here.form, command.show)
+        return 0
     try:
         answer = answer_to(asked, *here)
     except failures() as error:

@@ -9,7 +9,7 @@ import typer
 from typer.core import TyperCommand
 
 from policies.limits import OF_KEYS
-from proxy.cli.rotation import keys_rotate_mark, keys_rotate_master, keys_rotate_receipt
+from proxy.cli.rotation import keys_rotate_master
 from proxy.commands import tables
 from proxy.commands.command import Ask, Group, path
 from proxy.commands.limit_options import limit_options
@@ -19,11 +19,7 @@ from proxy.commands.tables import Line, Part
 KEYS = Group(
     "keys",
     "Keys: the credentials of an account; the server's own.",
-    by_hand={
-        "rotate-master": keys_rotate_master,
-        "rotate-mark": keys_rotate_mark,
-        "rotate-receipt": keys_rotate_receipt,
-    },
+    by_hand={"rotate-master": keys_rotate_master},
 )
 
 

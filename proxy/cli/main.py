@@ -18,9 +18,8 @@ import typer
 from proxy import __version__
 from proxy.cli.accounts import ACCOUNTS
 from proxy.cli.admin_requests import ask, failures
-from proxy.cli.asking import add_commands, runner, typer_group
+from proxy.cli.asking import runner, typer_group
 from proxy.cli.backup import backup, restore
-from proxy.cli.clones import voices
 from proxy.cli.diagnosis import check, doctor
 from proxy.cli.engines import engines
 from proxy.cli.env import env
@@ -33,7 +32,7 @@ from proxy.cli.say import say
 from proxy.commands.command import Command, Group, by_name
 from proxy.commands.tables import Line, Part
 from proxy.errors import CommandRefused
-from proxy.features.all import COMMANDS, GROUPS, LAST_GROUPS
+from proxy.features.all import COMMANDS, GROUPS, KEY_GROUPS, LAST_GROUPS
 
 _SERVING = """\
 voxgate serves on {base}/v1
@@ -145,8 +144,6 @@ def _reload_result(answer: dict[str, Any]) -> list[Part]:
     return [*lines]
 
 
-_OF_FEATURES = by_name(GROUPS)
-add_commands(voices, _OF_FEATURES["voices"])
 # Both in the order of the help: first what a new operator needs.
 _FIRST: tuple[Command | Callable[..., None], ...] = (serve, say, reload, check, doctor, PLANS, usage, AUDIT)
 _COMMANDS = {
@@ -155,9 +152,7 @@ _COMMANDS = {
 }
 _GROUPS: dict[str, Group | typer.Typer] = {
     "engines": engines,
-    **by_name((ACCOUNTS, KEYS, LEDGER)),
-    **_OF_FEATURES,
-    "voices": voices,
+    **by_name((ACCOUNTS, *KEY_GROUPS, KEYS, LEDGER, *GROUPS)),
     "route": route,
     "env": env,
     **by_name(LAST_GROUPS),

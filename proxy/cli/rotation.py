@@ -1,7 +1,4 @@
-"""`voxgate keys rotate-…`: new keys in place of old ones.
-
-`rotate-master` gives every sealed row a key that the newest master key wraps. The keys of marks and receipts
-are rings: a new key comes first, and the others still find or prove what they made.
+"""`voxgate keys rotate-master`: every sealed row gets a key that the newest master key wraps.
 
 The imports inside functions are slow, and `voxgate --help` needs none of them.
 """
@@ -14,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 
 from proxy.cli.options import ConfigFile, Printed
 from proxy.commands.tables import Line, Part, print_answer
-from proxy.errors import CommandRefused
 
 if TYPE_CHECKING:
     from rich.status import Status
@@ -33,53 +29,6 @@ def keys_rotate_master(config_file: ConfigFile = None, form: Printed = None) -> 
     print_answer(rotated, form, _result)
     if rotated["damaged"] or rotated["missing"]:
         sys.exit(1)
-
-
-def keys_rotate_mark(config_file: ConfigFile = None, form: Printed = None) -> None:
-    """Let a new key make the inaudible marks. Older keys still find theirs."""
-    from proxy.features.marks.marker import KEYS_FILE
-
-    print_answer(rotate_ring(config_file, "keys", KEYS_FILE), form, _ring_result)
-
-
-def keys_rotate_receipt(config_file: ConfigFile = None, form: Printed = None) -> None:
-    """Let a new key sign the receipts. Receipts by older keys stay good."""
-    from proxy.features.marks.receipt_keys import KEYS_FILE
-
-    print_answer(rotate_ring(config_file, "receipt_keys", KEYS_FILE), form, _ring_result)
-
-
-def rotate_ring(config_file: Path | None, setting: str, name: str) -> dict[str, Any]:
-    """Put a new key before the others of a file in the data folder. Raise CommandRefused.
-
-    `setting` is the one in [marking] by which the keys may be elsewhere.
-    """
-    from proxy.config import config_toml
-    from proxy.kept import data_folder
-    from proxy.kept.key_ring import UnusableKeys, add_key
-
-    config = config_toml.load(config_file)
-    if getattr(config.marking, setting):
-        raise CommandRefused(
-            f"the keys are where marking.{setting} says: put a new one before the others there, "
-            "then run voxgate reload"
-        )
-    file = Path(config.data) / name
-    try:
-        ring = add_key(file)
-    except OSError as error:
-        raise CommandRefused(f"{file}: {error.strerror}") from None
-    except UnusableKeys as error:
-        raise CommandRefused(str(error)) from None
-    return {"file": str(file), "keys": len(list(ring)), "is_served": data_folder.is_held(Path(config.data))}
-
-
-def _ring_result(answer: dict[str, Any]) -> list[Part]:
-    number = answer["keys"]
-    told = "The server takes it at its next reload: voxgate reload." if answer["is_served"] else ""
-    count = "1 key" if number == 1 else f"{number} keys"
-    parts: list[Part] = [Line(f"{answer['file']} has {count} now, the new one first.")]
-    return [*parts, Line(told, "yellow")] if told else parts
 
 
 def _rotate(config_file: Path | None, status: Status) -> dict[str, Any]:

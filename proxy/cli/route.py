@@ -9,7 +9,7 @@ import typer
 
 from proxy.cli.admin_requests import ask
 from proxy.cli.options import ConfigFile, Printed
-from proxy.cli.voices import cast_of
+from proxy.commands.options import named_voices
 from proxy.commands.tables import Grid, Line, Part
 from proxy.errors import CommandRefused
 
@@ -50,7 +50,7 @@ def explain(
         raise CommandRefused("no server runs here, so no engine can answer; start it: voxgate serve")
     if voice is not None and cast is not None:
         raise CommandRefused("--voice and --cast: use only one of them")
-    speaks = voice if cast is None else {"cast": cast_of(cast)}
+    speaks = voice if cast is None else {"cast": named_voices(cast)}
     fields = {"input": text, "voice": speaks, "model": model, "language": language, "account": key_of}
     body = {name: value for name, value in fields.items() if value is not None}
     ask(config_file, form, _explanation, "POST", "route/explain", body)

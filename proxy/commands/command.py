@@ -7,7 +7,7 @@ files needs nobody: it has a parameter `here: Here`, and returns a `KnownAnswer`
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Generator, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeVar
 from urllib.parse import quote
@@ -29,7 +29,8 @@ class Ask(NamedTuple):
     A form with `files` is sent if there are some, while stderr says for what `work`. `pages` are "named" if
     the rows have ids of accounts, whose names the tables show; "all" are also read to the last one. A person
     at a terminal answers `question` first, and `looks` says that the thing is looked for before that.
-    `status` is the command's, by the answer, and `failed` its status if there is none.
+    `status` is the command's, by the answer, and `failed` its status if there is none. An answer that is no
+    JSON goes into the new file `to`, and the answer is then its name and size.
     """
 
     method: str
@@ -44,6 +45,7 @@ class Ask(NamedTuple):
     is_long: bool = False
     status: Callable[[Any], int] = no_fault
     failed: int = 1
+    to: Path | None = None
 
 
 class KnownAnswer(NamedTuple):
@@ -67,8 +69,9 @@ class Here(NamedTuple):
         return config_toml.load(self.config_file)
 
 
-Asking = Callable[..., Ask | KnownAnswer | None]
-"""None: the command has already said what there is to say."""
+Asking = Callable[..., Ask | Generator[Ask, Any, None] | KnownAnswer | None]
+"""A generator asks more than once, and gets each answer. None: the command has already said what there is to
+say."""
 A = TypeVar("A", bound=Asking)
 
 
@@ -105,10 +108,11 @@ class Group:
 
 
 def by_name(groups: Iterable[Group]) -> dict[str, Group]:
-    """Return groups by their names. Those of one name are one group, which the first of them describes."""
+    """Return groups by their names. Those of one name are one group, which one of them describes."""
     joined: dict[str, Group] = {}
     for group in groups:
-        whole = joined.setdefault(group.name, Group(group.name, group.about))
+        whole = joined.setdefault(group.name, Group(group.name, ""))
+        whole.about = whole.about or group.about
         whole.commands += group.commands
         whole.by_hand = {**whole.by_hand, **group.by_hand}
     return joined

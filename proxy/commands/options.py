@@ -39,6 +39,16 @@ def whole(text: str, option: str) -> int:
     return int(text)
 
 
+def named_voices(
+    text: str, option: str = "--cast", named: str = "name", example: str = "Ana=nova,Ben=onyx"
+) -> dict[str, str]:
+    """Read names and their voices. Raise CommandRefused."""
+    pairs = [pair.partition("=") for pair in text.split(",") if pair.strip()]
+    if not pairs or not all(name.strip() and voice.strip() for name, _, voice in pairs):
+        raise CommandRefused(f"{option}: {text!r} has no {named} with a voice; write {example}")
+    return {name.strip(): voice.strip() for name, _, voice in pairs}
+
+
 def span_s(text: str) -> int | None:
     """Read a time in seconds; "" is None. Raise CommandRefused."""
     if not text:

@@ -11,11 +11,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from proxy.commands.command import Command, Group
+from proxy.features.clones.commands import CLONES
 from proxy.features.consents.commands import CONSENTS
 from proxy.features.lexicons.commands import LEXICONS
 from proxy.features.marks.commands import DETECT
 from proxy.features.marks.receipt_commands import RECEIPT
+from proxy.features.marks.ring_commands import RINGS
 from proxy.features.models.commands import MODELS, NATURAL
+from proxy.features.own_voices.commands import VOICES
 
 if TYPE_CHECKING:
     from proxy.feature import Feature
@@ -23,7 +26,9 @@ if TYPE_CHECKING:
     from proxy.storage.tables import Tables
 
 COMMANDS: tuple[Command, ...] = (DETECT,)
-GROUPS: tuple[Group, ...] = (NATURAL, CONSENTS, LEXICONS)
+KEY_GROUPS: tuple[Group, ...] = (RINGS,)
+"""Those of keys that are no account's. They come before those of accounts."""
+GROUPS: tuple[Group, ...] = (VOICES, CLONES, NATURAL, CONSENTS, LEXICONS)
 LAST_GROUPS: tuple[Group, ...] = (MODELS, RECEIPT)
 """Those that the help names at its end."""
 

@@ -15,7 +15,7 @@ from typing import Protocol
 from starlette.types import Message, Receive, Scope, Send
 
 from proxy.errors import ClientLeft, RateLimited, RequestFailed, RequestTooLarge
-from proxy.kept import AnswerRecording
+from proxy.kept.answers import AnswerRecording
 from proxy.speech.deadline import Deadline
 
 PEER = "voxgate.peer"

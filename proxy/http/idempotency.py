@@ -9,15 +9,15 @@ from contextlib import AbstractAsyncContextManager
 from proxy.errors import InvalidRequest
 from proxy.http.connection import Connection
 from proxy.http.endpoint import Header
-from proxy.kept import KeptAnswer, KeptAnswers, KeyedRequest
+from proxy.kept.answers import KeptAnswer, KeptAnswers
+from proxy.kept.once import PARAM, Once
 from proxy.ledger import Ledger, Payer
 from proxy.telemetry.metrics import Metrics
 
 _KEY = re.compile(r"[ -~]{1,255}")
-_NAME = "Idempotency-Key"
 
 KEY_HEADER = Header(
-    _NAME,
+    PARAM,
     "A request that comes again with the same key is answered with the same bytes, and charged once.",
     "^[ -~]{1,255}$",
 )
@@ -36,16 +36,14 @@ class Idempotency:
         sent = connection.headers(b"idempotency-key")
         return sent_key(sent) if sent and self._answers.are_kept else None
 
-    async def answer(
-        self, connection: Connection, request: KeyedRequest, payer: Payer, respond: Respond
-    ) -> None:
+    async def answer(self, connection: Connection, once: Once, payer: Payer, respond: Respond) -> None:
         """Send the kept answer. If there is none, call `respond`, and record what it sends.
 
         A replay costs nothing, and is one of the account's streams as any answer. Raises RateLimited.
         """
-        async with self._answers.claim(request) as claim:
+        async with self._answers.claim(once) as claim:
             if isinstance(claim, KeptAnswer):
-                await self._replay(connection, claim, self._ledger.stream(request.request, payer))
+                await self._replay(connection, claim, self._ledger.stream(once.request, payer))
                 return
             connection.recording = claim
             try:
@@ -57,8 +55,8 @@ class Idempotency:
     async def _replay(
         self, connection: Connection, kept: KeptAnswer, stream: AbstractAsyncContextManager[None]
     ) -> None:
-        headers = [(name.encode(), value.encode("latin-1")) for name, value in kept.headers]
-        spoken = (b"x-voxgate-replay-of", kept.request.encode())
+        headers = [(name.encode(), value.encode("latin-1")) for name, value in kept.head.headers]
+        spoken = (b"x-voxgate-replay-of", kept.head.request.encode())
         with connection.stop_when_client_leaves():
             async with stream:
                 self._metrics.replayed()
@@ -77,7 +75,7 @@ def sent_key(values: Sequence[str]) -> str | None:
         return None
     if len(values) > 1 or not _KEY.fullmatch(values[0]):
         raise InvalidRequest(
-            f"Invalid header '{_NAME}': it must come once, with 1 to 255 printable ASCII characters.",
-            param=_NAME,
+            f"Invalid header '{PARAM}': it must come once, with 1 to 255 printable ASCII characters.",
+            param=PARAM,
         )
     return values[0]

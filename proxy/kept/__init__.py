@@ -1,5 +1,1 @@
 """Bytes that are kept for later requests: locked files, recordings, answers to Idempotency-Keys."""
-
-from proxy.kept.answers import AnswerRecording, KeptAnswer, KeptAnswers, KeyedRequest, open_answers
-
-__all__ = ["AnswerRecording", "KeptAnswer", "KeptAnswers", "KeyedRequest", "open_answers"]

@@ -12,16 +12,15 @@ from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
 from functools import partial
 from io import FileIO
 from pathlib import Path
-from typing import NamedTuple
 
 import msgspec
 import structlog
 
 from proxy.config.sections import Server
-from proxy.errors import IdempotencyKeyReused, RequestUnderWay
 from proxy.kept import locked_files
 from proxy.kept.folder import KeptFolder
 from proxy.kept.locked_files import LOCK, PART, Lock
+from proxy.kept.once import Once
 from proxy.kept.recording import Recording
 from proxy.storage import tombstones, usage
 from proxy.storage.store import StorageFailed, Store
@@ -57,41 +56,12 @@ class Head(msgspec.Struct, frozen=True):
         return len(head).to_bytes(_PREFIX_BYTES) + head
 
 
-class KeyedRequest(msgspec.Struct, frozen=True):
-    """A request with a key: which account sent which body under it."""
-
-    request: str
-    account: str
-    key: str
-    body: bytes
-
-    def __repr__(self) -> str:
-        return f"<KeyedRequest {self.request}>"
-
-    @property
-    def name(self) -> str:
-        """The name of its file. It shows no key, and no two accounts share one."""
-        return hashlib.sha256(f"{self.account}\0{self.key}".encode()).hexdigest()
-
-    @property
-    def head(self) -> Head:
-        return Head(self.request, hashlib.sha256(self.body).digest())
-
-
-class StoredAnswer(NamedTuple):
-    """A whole answer on the disk. `file` stands at the first byte of the answer."""
-
-    head: Head
-    file: FileIO
-
-
 class KeptAnswer:
-    """A whole answer from before, to this request. Its owner closes it."""
+    """A whole answer on the disk. Its owner closes it. `file` stands at the first byte of the answer."""
 
-    def __init__(self, stored: StoredAnswer, folder: KeptFolder) -> None:
-        self.headers = stored.head.headers
-        self.request = stored.head.request
-        self._file = stored.file
+    def __init__(self, head: Head, file: FileIO, folder: KeptFolder) -> None:
+        self.head = head
+        self._file = file
         self._folder = folder
 
     async def next_chunk(self) -> bytes:
@@ -152,19 +122,21 @@ class KeptAnswers:
         self._folder.most_bytes = megabytes * _MEGABYTE
 
     @asynccontextmanager
-    async def claim(self, request: KeyedRequest) -> AsyncIterator[KeptAnswer | AnswerRecording]:
+    async def claim(self, once: Once) -> AsyncIterator[KeptAnswer | AnswerRecording]:
         """Give the answer from before. Without one, give the right to answer, until the end of the block.
 
         Raises RequestUnderWay and IdempotencyKeyReused.
         """
-        path = self._folder.root / request.name
+        # Nobody learns a key from the name, and no two accounts share one.
+        name = hashlib.sha256(f"{once.account}\0{once.key}".encode()).hexdigest()
+        path = self._folder.root / name
         async with AsyncExitStack() as closing:
-            kept = await self._find(path, request)
+            kept = await self._find(path, once)
             if kept is None:
-                recording = await self._record(path, request)
+                recording = await self._record(path, once)
                 closing.push_async_callback(self._end, recording)
                 # The last owner of the key may have kept an answer since our last look.
-                kept = await self._find(path, request)
+                kept = await self._find(path, once)
             if kept is None:
                 yield recording
             else:
@@ -174,53 +146,48 @@ class KeptAnswers:
     async def sweep(self) -> None:
         try:
             await self._folder.sweep()
-            voices = await self._folder.run(partial(_voices_in, self._folder.root))
+            voices = await self._folder.run(partial(_voices_in, self._folder))
             if erased := await tombstones.list_known(self._store, voices):
-                await self._folder.run(partial(_remove_of, self._folder.root, erased))
+                await self._folder.run(partial(_remove_of, self._folder, erased))
         except (OSError, StorageFailed) as error:
             _log.warning("answer.sweep.failed", reason=str(error))
 
     async def remove_voice(self, voice: str, *, is_late: bool) -> None:
         """Remove the answers in which a voice speaks. Raises OSError."""
         del is_late
-        await self._folder.run(partial(_remove_of, self._folder.root, {voice}))
+        await self._folder.run(partial(_remove_of, self._folder, {voice}))
 
-    async def _find(self, path: Path, request: KeyedRequest) -> KeptAnswer | None:
+    async def _find(self, path: Path, once: Once) -> KeptAnswer | None:
         try:
-            stored = await self._folder.fetch(partial(_load, path), _close)
+            kept = await self._folder.fetch(partial(_load, path, self._folder), KeptAnswer.close)
         except OSError:
             return None
-        if stored is None:
+        if kept is None:
             return None
         with ExitStack() as unless_kept:
-            unless_kept.callback(stored.file.close)
-            started = await usage.find_finished(self._store, stored.head.request, request.account)
+            unless_kept.callback(kept.close)
+            started = await usage.find_finished(self._store, kept.head.request, once.account)
             if started is None or await self._store.now() - started > KEPT_S * 1_000_000:
                 return None
-            if await tombstones.list_known(self._store, stored.head.voices):
+            if await tombstones.list_known(self._store, kept.head.voices):
                 return None
-            if stored.head.digest != request.head.digest:
-                raise IdempotencyKeyReused(
-                    "This Idempotency-Key was sent before with another body; a new request needs a new key.",
-                    param="Idempotency-Key",
-                )
+            once.check(kept.head.digest)
             unless_kept.pop_all()
-            return KeptAnswer(stored, self._folder)
+            return kept
 
-    async def _record(self, path: Path, request: KeyedRequest) -> AnswerRecording:
-        most_bytes = self._folder.largest_bytes
+    async def _record(self, path: Path, once: Once) -> AnswerRecording:
+        failure: OSError | None = None
         try:
             lock = await self._folder.take(path)
         except OSError as error:
-            recording = AnswerRecording(None, request.head, most_bytes, self._store)
-            recording.give_up(error)
-            return recording
-        if lock is None:
-            raise RequestUnderWay(
-                "A request with this Idempotency-Key is still under way. Try again when it has ended.",
-                param="Idempotency-Key",
-            )
-        return AnswerRecording(lock, request.head, most_bytes, self._store)
+            lock, failure = None, error
+        if lock is None and failure is None:
+            raise once.under_way()
+        head = Head(once.request, once.digest)
+        recording = AnswerRecording(lock, head, self._folder.largest_bytes, self._store)
+        if failure is not None:
+            recording.give_up(failure)
+        return recording
 
     async def _end(self, recording: AnswerRecording) -> None:
         await recording.close()
@@ -241,19 +208,16 @@ async def open_answers(
         await sweeping.close()
 
 
-def _load(path: Path) -> StoredAnswer | None:
+def _load(path: Path, folder: KeptFolder) -> KeptAnswer | None:
     file = locked_files.find(path)
     if file is None:
         return None
-    try:
-        head = _read_head(file)
-    except BaseException:
-        file.close()
-        raise
-    if head is None:
-        file.close()
-        return None
-    return StoredAnswer(head, file)
+    with ExitStack() as unless_ours:
+        unless_ours.callback(file.close)
+        if (head := _read_head(file)) is None:
+            return None
+        unless_ours.pop_all()
+        return KeptAnswer(head, file, folder)
 
 
 def _read_head(file: FileIO) -> Head | None:
@@ -267,28 +231,24 @@ def _read_head(file: FileIO) -> Head | None:
         return None
 
 
-def _heads(root: Path) -> Iterator[tuple[Path, Head]]:
-    for name in locked_files.list_names(root):
+def _heads(folder: KeptFolder) -> Iterator[tuple[Path, Head]]:
+    for name in locked_files.list_names(folder.root):
         if name.endswith((LOCK, PART)):
             continue
         try:
-            stored = _load(root / name)
+            kept = _load(folder.root / name, folder)
         except OSError:
             continue
-        if stored is not None:
-            stored.file.close()
-            yield root / name, stored.head
+        if kept is not None:
+            kept.close()
+            yield folder.root / name, kept.head
 
 
-def _voices_in(root: Path) -> set[str]:
-    return {voice for _, head in _heads(root) for voice in head.voices}
+def _voices_in(folder: KeptFolder) -> set[str]:
+    return {voice for _, head in _heads(folder) for voice in head.voices}
 
 
-def _remove_of(root: Path, voices: Container[str]) -> None:
-    for path, head in _heads(root):
+def _remove_of(folder: KeptFolder, voices: Container[str]) -> None:
+    for path, head in _heads(folder):
         if any(voice in voices for voice in head.voices):
             path.unlink(missing_ok=True)
-
-
-def _close(stored: StoredAnswer) -> None:
-    stored.file.close()

@@ -16,7 +16,7 @@ from proxy.commands.options import Sure
 from proxy.commands.tables import Grid, Line, Part
 
 MODELS = Group("models", "Models: files that local engines speak with.")
-NATURAL = Group("voices", "Saved voices.")
+NATURAL = Group("voices", "")
 
 _WIDE = ("parameters", "memory", "attribution", "imported", "digest", "folder")
 _FOUND_WIDE = ("title", "command")

@@ -23,17 +23,16 @@ from proxy.features.own_voices.bodies import (
     VoiceForm,
     check_type,
     read_values,
-    sample_voice,
 )
 from proxy.features.own_voices.editor import LibraryEditor
 from proxy.features.own_voices.export import VoiceExport
-from proxy.features.own_voices.maker import NewBound, VoiceMaker
+from proxy.features.own_voices.maker import Beginning, VoiceMaker
 from proxy.features.own_voices.zip_reply import ZipReply
 from proxy.http.body import BODY_FAILURES, AccountName, Name, body
 from proxy.http.endpoint import Endpoint, json
 from proxy.http.form import MOST_FILE_BYTES, read_form
 from proxy.http.lists import PAGE, iso, iso_or_none, page
-from proxy.http.replies import encode_json, reply
+from proxy.http.replies import encode_json, reply, shown_as
 from proxy.speech import speech_request
 from proxy.storage import audit, samples
 from proxy.storage.accounts import Account
@@ -51,19 +50,6 @@ class NewSavedVoice(NewVoice, frozen=True, kw_only=True):
 
     account: AccountName | None = None
     bindings: _Bindings | None = None
-
-    @property
-    def bound(self) -> NewBound:
-        assert self.bindings is not None
-        return NewBound(
-            name=self.name,
-            bindings=self.bindings,
-            description=self.description,
-            tags=self.tags,
-            labels=self.labels,
-            language=self.language,
-            gender=self.gender,
-        )
 
     def check(self) -> None:
         """Raise InvalidRequest unless it is one of a cast, a mix and bindings."""
@@ -167,13 +153,9 @@ class AdminVoices:
             request, "voice.created", new_id("voice"), account or "", **details
         )
         if new.bindings is not None:
-            record, unsure = await self._maker.bind(new.bound, act)
+            record, unsure = await self._maker.bind(new, new.bindings, Beginning(act))
             return reply(msgspec.structs.replace(_shown(record), reasons=unsure), 201)
-        if new.cast is not None:
-            record = await self._editor.add_cast(account, new.saved, act=act)
-        else:
-            record = await self._maker.mix(account, new.mixed, act=act)
-        return reply(_shown(record), 201)
+        return reply(_shown(await self._maker.compose(account, new, Beginning(act))), 201)
 
     async def _make(self, request: Request) -> Response:
         form = await read_form(
@@ -185,8 +167,8 @@ class AdminVoices:
             raise InvalidRequest("Missing required parameter: 'audio_sample'.", param="audio_sample")
         owner = await self._open_account(new.account)
         act = await self._admin_tools.audit_row(request, "voice.created", new_id("voice"), owner.id)
-        sample = sample_voice(new, form.files["audio_sample"].data)
-        record = await self._maker.make(owner.id, sample, terms_of(self._admin_tools, owner), act)
+        audio, terms = form.files["audio_sample"].data, terms_of(self._admin_tools, owner)
+        record = await self._maker.make(owner.id, new, audio, terms, Beginning(act))
         (kept,) = await samples.of_voice(self._admin_tools.store, record.id)
         quality = msgspec.json.decode(kept.quality, type=VoiceQuality)
         return reply(msgspec.structs.replace(_shown(record), reasons=quality.reasons), 201)
@@ -277,20 +259,15 @@ def routes(voices: AdminVoices) -> list[Endpoint]:
 
 
 def _shown(record: VoiceRecord) -> SavedVoice:
-    return SavedVoice(
-        id=record.id,
-        account=record.account,
-        name=record.name,
+    members = dict(record.members)
+    is_bound = record.kind == "catalogue"
+    return shown_as(
+        SavedVoice,
+        record,
         type=record.kind,
         created=iso(record.created),
-        cast={} if record.kind == "catalogue" else dict(record.members),
-        bindings=dict(record.members) if record.kind == "catalogue" else {},
+        cast={} if is_bound else members,
+        bindings=members if is_bound else {},
         mix=[MixPart(id=id_, weight=weight) for id_, weight in record.mix.items()],
-        tags=record.tags,
-        description=record.description,
-        language=record.language,
-        gender=record.gender,
-        quality=record.quality,
-        consent=record.consent,
         used=iso_or_none(record.used),
     )

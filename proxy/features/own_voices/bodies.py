@@ -9,8 +9,6 @@ from msgspec import UNSET, Meta, UnsetType
 
 from policies import mixing
 from proxy.errors import InvalidRequest
-from proxy.features.own_voices.maker import NewMix, NewSampleVoice
-from proxy.features.own_voices.records import NewCast
 from proxy.http.body import EngineNames, Label, Labels, LanguageTag, LanguageTagOrNone, Name, ReasonText, Tags
 from proxy.http.form import RequestForm
 from proxy.http.form_values import form_values
@@ -47,24 +45,6 @@ class NewVoice(msgspec.Struct, frozen=True, kw_only=True):
     language: LanguageTag | None = None
     gender: Label | None = None
     type: Label | None = None
-
-    @property
-    def saved(self) -> NewCast:
-        assert self.cast is not None
-        return NewCast(name=self.name, members=self.cast, tags=self.tags, description=self.description)
-
-    @property
-    def mixed(self) -> NewMix:
-        assert self.mix is not None
-        return NewMix(
-            name=self.name,
-            mix=weights_of(self.mix),
-            tags=self.tags,
-            description=self.description,
-            labels=self.labels,
-            language=self.language,
-            gender=self.gender,
-        )
 
     def check(self) -> None:
         """Raise InvalidRequest if it is neither a cast nor a mix, or both."""
@@ -156,24 +136,6 @@ FORM_FIELDS = frozenset([*VoiceForm.__struct_fields__, *_ALIASES])
 def read_values(form: RequestForm) -> dict[str, object]:
     """Return the fields of a form as JSON would have them. Raises InvalidRequest."""
     return form_values(form, lists=("tags", "engines"), aliases=_ALIASES)
-
-
-def sample_voice(form: VoiceForm, audio: bytes, id_: str | None = None, digest: str = "") -> NewSampleVoice:
-    """Return what the maker takes of a form and its recording."""
-    return NewSampleVoice(
-        name=form.name,
-        description=form.description,
-        tags=form.tags,
-        labels=form.labels,
-        language=form.language,
-        gender=form.gender,
-        audio=audio,
-        consent=form.consent,
-        ref_text=form.ref_text,
-        engines=form.engines,
-        id=id_,
-        request=digest,
-    )
 
 
 def check_type(type_: str | None, known: tuple[str, ...]) -> None:

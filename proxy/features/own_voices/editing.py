@@ -3,18 +3,16 @@ changed, exported and deleted."""
 
 from __future__ import annotations
 
-import hashlib
-import hmac
+from hashlib import sha256
 
 import msgspec
-from msgspec import UNSET
 from starlette.requests import Request
 from starlette.responses import Response
 
 from proxy.access.callers import Caller, caller_of
 from proxy.api.voices import VoiceTools
 from proxy.catalogue.voice_records import VoiceRecord
-from proxy.errors import Conflict, IdempotencyKeyReused, InvalidRequest, NotFound, RequestUnderWay
+from proxy.errors import Conflict, InvalidRequest, NotFound
 from proxy.features.own_voices.bodies import (
     FORM_FIELDS,
     ChangedVoice,
@@ -23,17 +21,16 @@ from proxy.features.own_voices.bodies import (
     VoiceForm,
     erasure_receipt,
     read_values,
-    sample_voice,
-    weights_of,
 )
 from proxy.features.own_voices.editor import LibraryEditor, not_own
 from proxy.features.own_voices.export import VoiceExport
-from proxy.features.own_voices.maker import VoiceChange, VoiceMaker
+from proxy.features.own_voices.maker import Beginning, VoiceMaker
 from proxy.features.own_voices.zip_reply import ZipReply
 from proxy.http.body import body
 from proxy.http.form import MOST_FILE_BYTES, read_form
 from proxy.http.idempotency import sent_key
 from proxy.http.replies import encode_json, reply
+from proxy.kept.once import PARAM, Once
 from proxy.speech import speech_request
 from proxy.storage import tombstones
 
@@ -71,24 +68,8 @@ class VoiceEditing:
         """Change a voice of the caller's own."""
         change = await body(request, ChangedVoice)
         record = await self._own(request, request.path_params["id"])
-        parts = None if change.mix is UNSET else weights_of(change.mix)
-        values = {name: value for name in _PLAIN if (value := getattr(change, name)) is not UNSET}
-        values |= {name: "" for name in ("language", "gender") if values.get(name, UNSET) is None}
-        changed = VoiceChange(
-            **values,
-            members=None if change.cast is UNSET else change.cast,
-            mix=parts,
-        )
-        engines = () if change.engines is UNSET else change.engines
         caller = caller_of(request.scope)
-        terms = self._tools.plans.terms(caller)
-        clones = self._maker.clones
-        places = await clones.check_saved(record, engines, terms)
-        await clones.check_bill(caller.account, terms, places, record.id)
-        updated = await self._maker.change(record, changed)
-        # A provider takes its fee again for a clone that it had deleted, and so does the plan.
-        is_paid = terms.prices.clone.micro > 0
-        await clones.order(updated, places, payer=caller.key, pays_again=is_paid)
+        updated = await self._maker.change(record, change, self._tools.plans.terms(caller), caller.key)
         return reply(await self._tools.entry(request, updated.id))
 
     async def delete(self, request: Request) -> Response:
@@ -118,69 +99,48 @@ class VoiceEditing:
         caller = caller_of(request.scope)
         key = sent_key(request.headers.getlist("idempotency-key"))
         if key is None:
-            return reply(await self._tools.entry(request, (await self._make(caller, new, audio)).id))
-        id_, digest = _keyed_id(caller.account, key), _digest(new, audio)
+            made = await self._make(caller, new, audio)
+            return reply(await self._tools.entry(request, made.id))
+        once = Once(request.scope["state"]["request_id"], caller.account, key, _digest(new, audio))
+        id_ = _keyed_id(once)
         # Many of one request would each be decoded, and only one of them can make the voice.
         if id_ in self._under_way:
-            raise RequestUnderWay(
-                "A request with this Idempotency-Key is under way; please send it again in a moment.",
-                param="Idempotency-Key",
-            )
+            raise once.under_way()
         self._under_way.add(id_)
         try:
-            return await self._create_once(request, new, audio, id_, digest)
+            if not (is_replayed := await self._was_made(once)):
+                try:
+                    await self._make(caller, new, audio, id_, once.digest.hex())
+                except Conflict:
+                    # Another worker may have had the same request, and have made the voice.
+                    if not (is_replayed := await self._was_made(once)):
+                        raise
         finally:
             self._under_way.remove(id_)
-
-    async def _create_once(
-        self, request: Request, new: NewVoice | VoiceForm, audio: bytes, id_: str, digest: str
-    ) -> Response:
-        caller = caller_of(request.scope)
-        if await self._was_made(caller.account, id_, digest):
-            return reply(await self._tools.entry(request, id_), headers={"x-voxgate-replayed": "true"})
-        try:
-            made = await self._make(caller, new, audio, id_, digest)
-        except Conflict:
-            # Another worker may have had the same request, and have made the voice.
-            if not await self._was_made(caller.account, id_, digest):
-                raise
-            return reply(await self._tools.entry(request, id_), headers={"x-voxgate-replayed": "true"})
-        return reply(await self._tools.entry(request, made.id))
+        headers = {"x-voxgate-replayed": "true"} if is_replayed else None
+        return reply(await self._tools.entry(request, id_), headers=headers)
 
     async def _make(
-        self,
-        caller: Caller,
-        new: NewVoice | VoiceForm,
-        audio: bytes,
-        id_: str | None = None,
-        digest: str = "",
+        self, caller: Caller, new: NewVoice | VoiceForm, audio: bytes, id_: str = "", digest: str = ""
     ) -> VoiceRecord:
         terms = self._tools.plans.terms(caller)
+        beginning = Beginning(payer=caller.key, id=id_, request=digest)
         if isinstance(new, VoiceForm):
-            sample = sample_voice(new, audio, id_, digest)
-            return await self._maker.make(caller.account, sample, terms, payer=caller.key)
-        if new.cast is not None:
-            cast = msgspec.structs.replace(new.saved, request=digest)
-            return await self._editor.add_cast(caller.account, cast, most=terms.voices, id_=id_)
-        mixed = msgspec.structs.replace(new.mixed, id=id_, request=digest)
-        return await self._maker.mix(caller.account, mixed, terms.voices)
+            return await self._maker.make(caller.account, new, audio, terms, beginning)
+        return await self._maker.compose(caller.account, new, beginning, terms.voices)
 
-    async def _was_made(self, account: str, id_: str, digest: str) -> bool:
+    async def _was_made(self, once: Once) -> bool:
         """Tell whether this request has made its voice before. Raises IdempotencyKeyReused and Conflict."""
-        record = await self._editor.find_voice(account, id_)
-        if record is None:
-            if await tombstones.get(self._editor.store, account, id_) is not None:
-                raise Conflict(
-                    "The voice that this Idempotency-Key made was deleted; a new voice needs a new key.",
-                    param="Idempotency-Key",
-                )
-            return False
-        if not hmac.compare_digest(record.request, digest):
-            raise IdempotencyKeyReused(
-                "This Idempotency-Key was sent before with another body; a new request needs a new key.",
-                param="Idempotency-Key",
+        id_ = _keyed_id(once)
+        record = await self._editor.find_voice(once.account, id_)
+        if record is not None:
+            once.check(bytes.fromhex(record.request))
+        elif await tombstones.get(self._editor.store, once.account, id_) is not None:
+            raise Conflict(
+                "The voice that this Idempotency-Key made was deleted; a new voice needs a new key.",
+                param=PARAM,
             )
-        return True
+        return record is not None
 
     async def _own(self, request: Request, id_: str) -> VoiceRecord:
         record = await self._editor.find_voice(caller_of(request.scope).account, id_)
@@ -194,14 +154,11 @@ class VoiceEditing:
         return not_own(id_)
 
 
-_PLAIN = ("name", "description", "tags", "labels", "language", "gender")
-
-
-def _keyed_id(account: str, key: str) -> str:
+def _keyed_id(once: Once) -> str:
     """Return the id of the voice that a key of an account makes: so the key makes one voice, for good."""
-    return f"voice_{hashlib.sha256(f'voice{account}{key}'.encode()).hexdigest()[:24]}"
+    return f"voice_{sha256(f'voice{once.account}{once.key}'.encode()).hexdigest()[:24]}"
 
 
-def _digest(new: NewVoice | VoiceForm, audio: bytes) -> str:
+def _digest(new: NewVoice | VoiceForm, audio: bytes) -> bytes:
     """Return a digest of what was sent. Of a form it is of its fields: each try has another boundary."""
-    return hashlib.sha256(hashlib.sha256(msgspec.msgpack.encode(new)).digest() + audio).hexdigest()
+    return sha256(sha256(msgspec.msgpack.encode(new)).digest() + audio).digest()

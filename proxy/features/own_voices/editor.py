@@ -1,4 +1,4 @@
-"""Save and delete the casts of an account, for the account or for the operator.
+"""Change and delete the saved voices of an account, or of the operator, and check what is to be saved.
 
 After a change, the cache forgets the speech that used the old voice. The rules for names count for
 every saved voice.
@@ -20,7 +20,6 @@ from proxy.catalogue.voice_records import VoiceRecord
 from proxy.config.config_toml import built_in_voices
 from proxy.errors import Conflict, InvalidRequest, NotAllowed, NotFound
 from proxy.features.own_voices import records
-from proxy.features.own_voices.records import NewCast
 from proxy.features.own_voices.seals import open_if_possible, open_voice
 from proxy.kept.vault import Vault
 from proxy.storage import blobs
@@ -55,37 +54,9 @@ class LibraryEditor:
     def __repr__(self) -> str:
         return f"<LibraryEditor over {self.library!r}>"
 
-    async def add_cast(
-        self,
-        account: str | None,
-        cast: NewCast,
-        *,
-        most: int | None = None,
-        act: Act | None = None,
-        id_: str | None = None,
-    ) -> VoiceRecord:
-        """Save a cast. Without an account, it belongs to all accounts.
-
-        Raises InvalidRequest for a bad name or member, Conflict if the name is taken, and NotAllowed if the
-        plan has no room for one more.
-        """
-        self.check_name(cast.name)
-        await self.check_cast(account, cast.members)
-        digest = await self._name_digest(account, cast.name)
-        try:
-            record = await records.add_cast(
-                self.store, account, cast, most=most, act=act, id_=id_, name_digest=digest
-            )
-        except AlreadyExists:
-            raise name_taken(cast.name) from None
-        if record is None:
-            raise no_room(most)
-        self.library.forget(account)
-        return record
-
     async def update(self, was: VoiceRecord, now: VoiceRecord, name: str) -> VoiceRecord | None:
         """Change a voice's row. None means that it is not as it was read. Raises AlreadyExists."""
-        other = name if now.is_sealed else await self._name_digest(now.account, name)
+        other = name if now.is_sealed else await self.name_digest(now.account, name)
         done = await records.update(self.store, was, now, other)
         if done is None:
             if other is not None and await records.named(self.store, now.account, other) is not None:
@@ -95,7 +66,7 @@ class LibraryEditor:
         await self._purges.purge_voice(now.account, now.id)
         return done
 
-    async def _name_digest(self, account: str | None, name: str) -> str | None:
+    async def name_digest(self, account: str | None, name: str) -> str | None:
         """Return the digest under which a sealed voice would have this name.
 
         An account that has nothing sealed needs no key for a cast. If it seals its first voice at this

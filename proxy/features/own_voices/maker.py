@@ -8,8 +8,10 @@ before that leaves a sealed file that nothing names, and the vault forgets it.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
 
 import msgspec
+from msgspec import UNSET
 
 from policies.plans import Terms
 from proxy.audio.recordings.intake import RecordingIntake, TakenRecording
@@ -17,9 +19,10 @@ from proxy.catalogue.clones import CloneRights, Cloning
 from proxy.catalogue.erasing import Erasing
 from proxy.catalogue.grants import Grant, Grants
 from proxy.catalogue.known_voices import no_voice
-from proxy.catalogue.voice_records import Kind, VoiceRecord
+from proxy.catalogue.voice_records import DESCRIBED, Kind, VoiceRecord
 from proxy.errors import Conflict, InvalidRequest
 from proxy.features.own_voices import records
+from proxy.features.own_voices.bodies import ChangedVoice, NewVoice, VoiceForm, weights_of
 from proxy.features.own_voices.editor import LibraryEditor, name_taken, no_room
 from proxy.features.own_voices.seals import open_voice, seal_voice
 from proxy.kept.vault import Vault
@@ -31,86 +34,16 @@ from proxy.storage.store import ALWAYS, AlreadyExists, Condition, Statement
 _TRIES = 3
 
 
-class NewOwned(msgspec.Struct, frozen=True, kw_only=True):
-    """What any voice of an account's own is described by. `request` is a digest of the request."""
+class Beginning(NamedTuple):
+    """What a voice begins with: an act of the operator, or a key of its account, which pays for clones.
 
-    name: str
-    description: str = ""
-    tags: tuple[str, ...] = ()
-    labels: Mapping[str, str] = {}
-    language: str | None = None
-    gender: str | None = None
-    id: str | None = None
+    With an Idempotency-Key it has an `id`, and `request`, the digest of what was sent.
+    """
+
+    act: Act | None = None
+    payer: str = ""
+    id: str = ""
     request: str = ""
-
-    def __repr__(self) -> str:
-        return f"<{type(self).__name__}>"
-
-    def record(self, account: str | None, kind: Kind, created: int, act: Act | None) -> VoiceRecord:
-        return VoiceRecord(
-            id=act.subject if act else self.id or new_id("voice"),
-            account=account,
-            kind=kind,
-            revision=1,
-            created=act.at if act else created,
-            name=self.name,
-            description=self.description,
-            tags=self.tags,
-            labels=self.labels,
-            language=self.language,
-            gender=self.gender,
-            members={},
-            request=self.request,
-        )
-
-
-class NewSampleVoice(NewOwned, frozen=True, kw_only=True):
-    """A voice to be made of a recording. `ref_text` has its words, for engines that need them."""
-
-    audio: bytes
-    consent: str | None = None
-    ref_text: str = ""
-    engines: tuple[str, ...] = ()
-
-
-class NewMix(NewOwned, frozen=True, kw_only=True):
-    """A voice to be mixed of others: their ids, each with its weight."""
-
-    mix: Mapping[str, float]
-
-
-class NewBound(NewOwned, frozen=True, kw_only=True):
-    """A name for voices that engines have: their ids there, by engine."""
-
-    bindings: Mapping[str, str]
-
-
-class VoiceChange(msgspec.Struct, frozen=True, kw_only=True):
-    """The changes of a voice; None leaves what there is. An empty language or gender is taken away."""
-
-    name: str | None = None
-    description: str | None = None
-    tags: tuple[str, ...] | None = None
-    labels: Mapping[str, str] | None = None
-    language: str | None = None
-    gender: str | None = None
-    members: Mapping[str, str] | None = None
-    mix: Mapping[str, float] | None = None
-
-    def __repr__(self) -> str:
-        return "<VoiceChange>"
-
-    def applied(self, record: VoiceRecord) -> VoiceRecord:
-        """Return the record with the changes. Its revision rises if the voice sounds otherwise."""
-        sent = {name: value for name, value in msgspec.structs.asdict(self).items() if value is not None}
-        for name in ("language", "gender"):
-            if name in sent:
-                sent[name] = sent[name] or None
-        changed = msgspec.structs.replace(record, **sent)
-        sound = [(each.language, each.members, each.mix) for each in (record, changed)]
-        if sound[0] == sound[1]:
-            return changed
-        return msgspec.structs.replace(changed, revision=record.revision + 1)
 
 
 class VoiceMaker:
@@ -131,23 +64,23 @@ class VoiceMaker:
         self._intake = intake
         self._grants = grants
         self._erasing = erasing
-        self.clones = clones
+        self._clones = clones
 
     def __repr__(self) -> str:
         return f"<VoiceMaker for {self._editor!r}>"
 
     async def make(
-        self, account: str, new: NewSampleVoice, terms: Terms, act: Act | None = None, *, payer: str = ""
+        self, account: str, new: VoiceForm, audio: bytes, terms: Terms, beginning: Beginning
     ) -> VoiceRecord:
-        """Make a voice of a recording. `payer` is the key whose account pays for its clones.
+        """Make a voice of a recording.
 
         Raises InvalidRequest for a recording that is no good, NotFound for the consent, Conflict if the name
         is taken, NotAllowed if the plan has no room or the comparison refuses, and QuotaExceeded.
         """
         await self._check(account, new.name, terms.voices)
-        places = self.clones.find_places(new.engines)
-        if payer:
-            await self.clones.check_bill(account, terms, places)
+        places = self._clones.find_places(new.engines)
+        if beginning.payer:
+            await self._clones.check_bill(account, terms, places)
         grant = await self._grant(account, new.consent, terms)
         rights = CloneRights.under(terms, None if grant is None else grant.providers)
         if not new.ref_text and self._editor.needs_text(rights.providers, is_local_only=terms.local_only):
@@ -157,19 +90,22 @@ class VoiceMaker:
                 param="ref_text",
                 code="reference_text_required",
             )
-        async with self._intake.taken(account, new.audio, "audio_sample") as taken:
-            self.clones.check(places, [taken.seconds], rights)
-            record = msgspec.structs.replace(
-                new.record(account, "sample", await self._store.now(), act),
+        async with self._intake.taken(account, audio, "audio_sample") as taken:
+            self._clones.check(places, [taken.seconds], rights)
+            record = await self._record(
+                account,
+                "sample",
+                new,
+                beginning,
                 quality=taken.quality.rating,
                 consent=None if grant is None else grant.id,
                 compared=await self._grants.compare(account, taken, grant),
                 texts=(new.ref_text,),
             )
-            wishes = self.clones.statements(record, places, payer)
-            made = await self._keep(record, taken, terms.voices, act, wishes)
+            wishes = self._clones.statements(record, places, beginning.payer)
+            made = await self._keep(record, taken, terms.voices, beginning.act, wishes)
         if places:
-            self.clones.begin(made)
+            self._clones.begin(made)
         return made
 
     async def _keep(
@@ -207,48 +143,96 @@ class VoiceMaker:
                 await self._grants.find(account, record.consent, "consent")
         raise Conflict("The account is being changed by others; send it again.")
 
-    async def mix(
-        self, account: str | None, new: NewMix, most: int | None = None, act: Act | None = None
+    async def compose(
+        self, account: str | None, new: NewVoice, beginning: Beginning, most: int | None = None
     ) -> VoiceRecord:
-        """Save a mix of voices. Without an account, it belongs to all accounts."""
-        await self._check(account, new.name, most)
-        mix = await self._editor.resolve_mix(account, new.mix)
-        record = msgspec.structs.replace(new.record(account, "mix", await self._store.now(), act), mix=mix)
-        made = await self._add(record, most, act)
+        """Save a cast or a mix of voices. Without an account, it belongs to all accounts.
+
+        Raises InvalidRequest for a bad name or member, Conflict if the name is taken, and NotAllowed if the
+        plan has no room for one more.
+        """
+        if new.mix is not None:
+            weights = weights_of(new.mix)
+            await self._check(account, new.name, most)
+            mix = await self._editor.resolve_mix(account, weights)
+            record = await self._record(account, "mix", new, beginning, mix=mix)
+        else:
+            assert new.cast is not None
+            self._editor.check_name(new.name)
+            await self._editor.check_cast(account, new.cast)
+            # The rest says how somebody sounds, and these are several.
+            found_by = NewVoice(name=new.name, description=new.description, tags=new.tags)
+            record = await self._record(account, "cast", found_by, beginning, members=new.cast)
+        made = await self._add(record, most, beginning.act)
         if made is None:
             raise no_room(most) if most is not None else Conflict("The account is closed.", param="account")
         return made
 
-    async def bind(self, new: NewBound, act: Act | None = None) -> tuple[VoiceRecord, list[str]]:
+    async def bind(
+        self, new: NewVoice, bindings: Mapping[str, str], beginning: Beginning
+    ) -> tuple[VoiceRecord, list[str]]:
         """Save a name for voices of engines, for all accounts, and return what is unsure of them.
 
         Raises InvalidRequest for an engine or a voice that there is not, and Conflict if the name is taken.
         """
         await self._check(None, new.name, None)
-        unsure = await self._editor.check_bindings(new.bindings)
-        record = new.record(None, "catalogue", await self._store.now(), act)
-        made = await self._add(msgspec.structs.replace(record, members=new.bindings), None, act)
+        unsure = await self._editor.check_bindings(bindings)
+        record = await self._record(None, "catalogue", new, beginning, members=bindings)
+        made = await self._add(record, None, beginning.act)
         assert made is not None, "nothing bounds the operator's voices"
         return made, unsure
 
-    async def change(self, record: VoiceRecord, change: VoiceChange) -> VoiceRecord:
-        """Change a voice, an opened record. Raises what making it raises, and Conflict if others change it.
+    async def _record(
+        self, account: str | None, kind: Kind, new: NewVoice | VoiceForm, beginning: Beginning, **made: Any
+    ) -> VoiceRecord:
+        act = beginning.act
+        return VoiceRecord(
+            id=act.subject if act else beginning.id or new_id("voice"),
+            account=account,
+            kind=kind,
+            revision=1,
+            created=act.at if act else await self._store.now(),
+            request=beginning.request,
+            **{name: getattr(new, name) for name in DESCRIBED},
+            **made,
+        )
 
-        What was spoken before by a voice that now sounds otherwise is not given again.
+    async def change(
+        self, record: VoiceRecord, change: ChangedVoice, terms: Terms, payer: str
+    ) -> VoiceRecord:
+        """Change a voice, an opened record, and have it cloned where that is asked.
+
+        Raises what making it raises, and Conflict if others change it. What was spoken before by a voice that
+        now sounds otherwise is not given again.
         """
-        for name, kind in (("members", "cast"), ("mix", "mix")):
-            if getattr(change, name) is not None and record.kind != kind:
-                field = "cast" if name == "members" else name
-                raise InvalidRequest(f"Invalid value for '{field}': the voice is no {kind}.", param=field)
-        if change.name is not None:
+        weights = None if change.mix is UNSET else weights_of(change.mix)
+        engines = () if change.engines is UNSET else change.engines
+        places = await self._clones.check_saved(record, engines, terms)
+        account = record.account
+        assert account is not None, "an operator's voices are not changed"
+        await self._clones.check_bill(account, terms, places, record.id)
+        for kind in ("cast", "mix"):
+            if getattr(change, kind) is not UNSET and record.kind != kind:
+                raise InvalidRequest(f"Invalid value for '{kind}': the voice is no {kind}.", param=kind)
+        if change.name is not UNSET:
             self._editor.check_name(change.name)
-        if change.members is not None:
-            await self._editor.check_cast(record.account, change.members)
-        if change.mix is not None:
-            mix = await self._editor.resolve_mix(record.account, change.mix)
-            change = msgspec.structs.replace(change, mix=mix)
+        sent = {name: value for name in DESCRIBED if (value := getattr(change, name)) is not UNSET}
+        # An empty language or gender takes it away.
+        sent |= {name: None for name in ("language", "gender") if not sent.get(name, True)}
+        if change.cast is not UNSET:
+            await self._editor.check_cast(account, change.cast)
+            sent["members"] = change.cast
+        if weights is not None:
+            sent["mix"] = await self._editor.resolve_mix(account, weights)
+        updated = await self._change(record, sent)
+        # A provider takes its fee again for a clone that it had deleted, and so does the plan.
+        is_paid = terms.prices.clone.micro > 0
+        await self._clones.order(updated, places, payer=payer, pays_again=is_paid)
+        return updated
+
+    async def _change(self, record: VoiceRecord, sent: Mapping[str, Any]) -> VoiceRecord:
         for _ in range(_TRIES):
-            changed = change.applied(record)
+            changed = _changed(record, sent)
             row = await seal_voice(self._vault, changed) if record.is_sealed else changed
             try:
                 done = await self._editor.update(record, row, changed.name)
@@ -278,10 +262,11 @@ class VoiceMaker:
         sample: SampleRecord | None = None,
         wishes: Iterable[Statement] = (),
     ) -> VoiceRecord | None:
-        row = record if record.account is None else await seal_voice(self._vault, record)
+        is_plain = record.account is None or record.kind == "cast"
+        row = record if is_plain else await seal_voice(self._vault, record)
         beside = [] if sample is None else [records.insert_sample(sample)]
         beside += wishes
-        other_name = record.name if row.is_sealed else None
+        other_name = await self._editor.name_digest(record.account, record.name) if is_plain else record.name
         digest = None if sample is None else sample.digest
         try:
             made = await records.add(
@@ -325,3 +310,10 @@ class VoiceMaker:
                 code="consent_required",
             )
         return None
+
+
+def _changed(record: VoiceRecord, sent: Mapping[str, Any]) -> VoiceRecord:
+    """Return the record with what was sent. Its revision rises if the voice sounds otherwise."""
+    changed = msgspec.structs.replace(record, **sent)
+    sound = [(each.language, each.members, each.mix) for each in (record, changed)]
+    return changed if sound[0] == sound[1] else msgspec.structs.replace(changed, revision=record.revision + 1)

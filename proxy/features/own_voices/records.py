@@ -6,16 +6,17 @@ What names a person is sealed in the row, which `seals` opens.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
 
-from proxy.catalogue.voice_records import VoiceRecord
+from proxy.catalogue.voice_records import DESCRIBED, VoiceRecord
+from proxy.features.own_voices.seals import closed
 from proxy.storage import audit, blobs, library_revisions
 from proxy.storage.audit import Act
 from proxy.storage.disk_names import account_name
-from proxy.storage.rows import Place, columns, decode_json, encode_json, new_id
+from proxy.storage.rows import Place, columns, decode_json, encode_json
 from proxy.storage.samples import SampleRecord
 from proxy.storage.store import ALWAYS, AlreadyExists, Condition, Params, Row, Statement, Store
 from proxy.storage.tables import Erasable, PathColumn, Table
@@ -35,11 +36,14 @@ TABLE = Table(
     closed_with=("DELETE FROM voices WHERE account = :id AND kind = 'cast'",),
 )
 
+_NOT_IN_ROWS = ("mix", "texts")
+_FIELDS = tuple(name for name in VoiceRecord.__struct_fields__ if name not in _NOT_IN_ROWS)
+_COLUMNS = ", ".join(_FIELDS)
 _JSON = ("members", "tags", "labels", "compared")
-_COLUMNS = (
-    "id, account, name, kind, revision, created, members, tags, description, language, gender, labels, "
-    "quality, consent, compared, used, wrapped, sealed, request"
-)
+_NUMBERS = ("revision", "created", "used")
+_CHANGED = (*DESCRIBED, "members", "wrapped", "sealed", "revision")
+# A parameter that may be NULL has no type of its own.
+_GIVEN = {name: f"CAST(:{name} AS {'BIGINT' if name in _NUMBERS else 'TEXT'})" for name in _FIELDS}
 _ORDER = "ORDER BY created DESC, id DESC"
 _BEFORE = f"(created < :at OR (created = :at AND id < :id)) {_ORDER} LIMIT :limit"
 _SELECT = f"SELECT {_COLUMNS} FROM voices WHERE"
@@ -70,16 +74,12 @@ NOT EXISTS (SELECT 1 FROM voices
 """
 _INSERT = f"""
 INSERT INTO voices ({_COLUMNS})
-SELECT :id, CAST(:account AS TEXT), :name, :kind, 1, :created, :members, :tags, :description,
-    CAST(:language AS TEXT), CAST(:gender AS TEXT), :labels, CAST(:quality AS TEXT),
-    CAST(:consent AS TEXT), :compared, CAST(NULL AS BIGINT), :wrapped, :sealed, :request
+SELECT {", ".join(_GIVEN.values())}
 WHERE {_HAS_ROOM} AND {_IS_FREE} AND {blobs.IS_KEPT} AND {{only_if}}
 RETURNING {_COLUMNS}
 """
 _UPDATE = f"""
-UPDATE voices SET name = :name, members = :members, tags = :tags, description = :description,
-    language = CAST(:language AS TEXT), gender = CAST(:gender AS TEXT), labels = :labels,
-    wrapped = :wrapped, sealed = :sealed, revision = :revision
+UPDATE voices SET {", ".join(f"{name} = {_GIVEN[name]}" for name in _CHANGED)}
 WHERE id = :id AND revision = :was AND sealed = :was_sealed AND {_IS_FREE}
 RETURNING {_COLUMNS}
 """
@@ -103,17 +103,6 @@ _UNUSED = f"""
 {_SELECT} account = :account AND kind IN ('sample', 'mix')
 AND created < :before AND coalesce(used + 86400000000, 0) < :before LIMIT :limit
 """
-
-
-class NewCast(msgspec.Struct, frozen=True, kw_only=True):
-    """A cast to be saved. `members` give each name its voice, in order. `request` is a digest of a request
-    with an Idempotency-Key. The rest is for searching."""
-
-    name: str
-    members: Mapping[str, str]
-    tags: tuple[str, ...] = ()
-    description: str = ""
-    request: str = ""
 
 
 async def page(store: Store, account: str | None, place: Place, limit: int) -> list[VoiceRecord]:
@@ -159,36 +148,6 @@ async def find(store: Store, account: str | None, id_or_name: str) -> VoiceRecor
 async def count(store: Store, account: str) -> int:
     rows = await store.read(_COUNT, {"account": account})
     return int(rows[0]["voices"])
-
-
-async def add_cast(
-    store: Store,
-    account: str | None,
-    cast: NewCast,
-    *,
-    most: int | None = None,
-    act: Act | None = None,
-    id_: str | None = None,
-    name_digest: str | None = None,
-) -> VoiceRecord | None:
-    """Add a cast. With an act, it has the id that the act is about.
-
-    None means that the account has `most` voices already. Raises AlreadyExists when the name is taken: as it
-    is, or as the `name_digest` of a sealed voice.
-    """
-    record = VoiceRecord(
-        id=act.subject if act else id_ or new_id("voice"),
-        account=account,
-        name=cast.name,
-        kind="cast",
-        revision=1,
-        created=act.at if act else await store.now(),
-        members=cast.members,
-        tags=cast.tags,
-        description=cast.description,
-        request=cast.request,
-    )
-    return await add(store, record, other_name=name_digest, most=most, act=act)
 
 
 async def add(
@@ -240,7 +199,6 @@ async def update(
     """
     row: Params = {
         **_values(now),
-        "revision": now.revision,
         "was": was.revision,
         "was_sealed": was.sealed,
         "other_name": other_name,
@@ -282,25 +240,12 @@ async def unused(store: Store, account: str, before: int, limit: int) -> list[Vo
 
 
 def _values(record: VoiceRecord) -> dict[str, Any]:
-    return {
-        "id": record.id,
-        "account": record.account,
-        "name": record.name,
-        "kind": record.kind,
-        "created": record.created,
-        "members": encode_json(record.mix if record.kind == "mix" else record.members),
-        "tags": encode_json(() if record.is_sealed else record.tags),
-        "description": "" if record.is_sealed else record.description,
-        "language": record.language,
-        "gender": record.gender,
-        "labels": encode_json({} if record.is_sealed else record.labels),
-        "quality": record.quality,
-        "consent": record.consent,
-        "compared": encode_json(record.compared or {}),
-        "wrapped": record.wrapped,
-        "sealed": record.sealed,
-        "request": "" if record.is_sealed else record.request,
-    }
+    """Return the columns of a voice. Of a sealed one no text is among them, but in `sealed`."""
+    row = closed(record) if record.is_sealed else record
+    values = {name: getattr(row, name) for name in _FIELDS}
+    values["members"] = row.mix if row.kind == "mix" else row.members
+    values["compared"] = row.compared or {}
+    return values | {name: encode_json(values[name]) for name in _JSON}
 
 
 def _record(row: Row) -> VoiceRecord:

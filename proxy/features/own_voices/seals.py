@@ -33,27 +33,16 @@ class VoiceTexts(msgspec.Struct, frozen=True, kw_only=True):
 async def seal_voice(vault: Vault, record: VoiceRecord) -> VoiceRecord:
     """Return the record as its row has it. Its name is a digest, which only this account's key makes."""
     assert record.account is not None, "the operator's voices are not sealed"
-    texts = VoiceTexts(
-        name=record.name,
-        description=record.description,
-        tags=record.tags,
-        labels=record.labels,
-        texts=record.texts,
-        request=record.request,
-    )
+    texts = msgspec.convert(record, VoiceTexts, from_attributes=True)
     sealed = await vault.seal_record(record.account, record.id, texts)
     digest = await vault.name_digest(record.account, record.name)
-    return msgspec.structs.replace(
-        record,
-        name=digest,
-        description="",
-        tags=(),
-        labels={},
-        texts=(),
-        request="",
-        wrapped=sealed.wrapped,
-        sealed=sealed.sealed,
-    )
+    row = msgspec.structs.replace(record, name=digest, wrapped=sealed.wrapped, sealed=sealed.sealed)
+    return closed(row)
+
+
+def closed(row: VoiceRecord) -> VoiceRecord:
+    """Return a sealed record without the texts that are in its seal. The name, a digest, stays."""
+    return msgspec.structs.replace(row, **msgspec.structs.asdict(VoiceTexts(name=row.name)))
 
 
 def open_voice(vault: Vault, record: VoiceRecord) -> VoiceRecord:

@@ -12,11 +12,11 @@ from proxy.features.clones import records as bindings
 from proxy.features.clones import uses as clone_uses
 from proxy.features.clones.records import BindingRecord, BindingWish
 from proxy.features.own_voices import records as voices
-from proxy.features.own_voices.records import NewCast
 from proxy.storage import accounts, tombstones
 from proxy.storage.installation import installation_id
 from proxy.storage.store import Store
 from proxy.storage.tombstones import Tombstone
+from tests.features.own_voices.saving import add_cast
 
 HOUR_US = 3_600_000_000
 PLACE = ("minimax", "default")
@@ -26,7 +26,7 @@ NAME = "voxgate-1a2b-3c4d"
 @pytest.fixture
 async def voice(store: Store) -> VoiceRecord:
     ada = await accounts.create(store, name="ada", plan="free")
-    made = await voices.add_cast(store, ada.id, NewCast(name="mine", members={"Ben": "onyx"}))
+    made = await add_cast(store, ada.id, "mine", {"Ben": "onyx"})
     assert made is not None
     return made
 

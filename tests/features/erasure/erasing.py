@@ -10,8 +10,7 @@ from pathlib import Path
 from proxy.app import Worker
 from proxy.catalogue.voice_records import VoiceRecord
 from proxy.features.erasure.erasure import Erasure, Receipt
-from proxy.features.own_voices import records as voices
-from proxy.features.own_voices.records import NewCast
+from tests.features.own_voices.saving import add_cast
 from tests.proxy.api.inside import Inside, inside
 from tests.proxy.api.scripted import Scripted
 
@@ -46,9 +45,7 @@ async def speaking(folder: Path, engine: Scripted, config: str = CONFIG) -> Asyn
 
 async def add_voice(server: Inside, name: str = NAME) -> VoiceRecord:
     """Save a voice of the account. A cast is one that anybody can speak with at once."""
-    record = await voices.add_cast(
-        server.worker.store, server.account.id, NewCast(name=name, members={"Ana": "ana"}, description=name)
-    )
+    record = await add_cast(server.worker.store, server.account.id, name, {"Ana": "ana"}, description=name)
     assert record is not None
     erasure_of(server.worker).things.memories[0].forget_voice(record.id, ())
     return record

@@ -1,15 +1,47 @@
-"""The saved voices of a store as the kernel asks for them. What is sealed stays closed."""
+"""The saved voices of a store as the kernel asks for them, sealed ones closed; and casts, saved at once."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from proxy.catalogue.grants import Grants, NoGrants
+from proxy.catalogue.voice_records import VoiceRecord
 from proxy.config.secret_sections import VaultSection
+from proxy.features.own_voices import records
 from proxy.features.own_voices.saved_voices import SavedVoices
 from proxy.kept.vault import Vault
+from proxy.storage.audit import Act
+from proxy.storage.rows import new_id
 from proxy.storage.store import Store
+
+_ANA = {"Ana": "nova"}
 
 
 def saved(store: Store, grants: Grants | None = None) -> SavedVoices:
     return SavedVoices(store, Vault(store, VaultSection(), Path()), grants or NoGrants())
+
+
+async def add_cast(
+    store: Store,
+    account: str | None,
+    name: str,
+    members: Mapping[str, str] = _ANA,
+    act: Act | None = None,
+    most: int | None = None,
+    other_name: str | None = None,
+    **described: Any,
+) -> VoiceRecord | None:
+    """Save a cast that nobody has checked."""
+    record = VoiceRecord(
+        id=act.subject if act else new_id("voice"),
+        account=account,
+        name=name,
+        kind="cast",
+        revision=1,
+        created=act.at if act else await store.now(),
+        members=members,
+        **described,
+    )
+    return await records.add(store, record, other_name=other_name, most=most, act=act)

@@ -11,13 +11,13 @@ from proxy.catalogue.voice_records import Compared, VoiceRecord
 from proxy.features.consents import records as consents
 from proxy.features.consents.records import ConsentRecord
 from proxy.features.own_voices import records as voices
-from proxy.features.own_voices.records import NewCast
 from proxy.storage import accounts, blobs, samples
 from proxy.storage.accounts import Account
 from proxy.storage.blobs import BlobRow
 from proxy.storage.rows import NEWEST
 from proxy.storage.samples import SampleRecord
 from proxy.storage.store import AlreadyExists, Store
+from tests.features.own_voices.saving import add_cast
 
 DIGEST = "ab" * 32
 DAY_US = 86_400_000_000
@@ -99,9 +99,7 @@ async def test_a_mix_keeps_its_weights(store: Store, ada: Account) -> None:
 @pytest.mark.parametrize("first", ["cast", "sample"])
 async def test_a_name_is_free_in_both_of_its_forms(store: Store, ada: Account, first: str) -> None:
     async def cast() -> object:
-        return await voices.add_cast(
-            store, ada.id, NewCast(name="Ana", members={"a": "b"}), name_digest="hmac:Ana"
-        )
+        return await add_cast(store, ada.id, "Ana", {"a": "b"}, other_name="hmac:Ana")
 
     async def sample() -> object:
         return await add(store, record(ada, "hmac:Ana"), other_name="Ana")

@@ -8,12 +8,12 @@ import pytest
 
 from proxy.catalogue.voice_records import VoiceRecord
 from proxy.features.own_voices import records as voices
-from proxy.features.own_voices.records import NewCast
 from proxy.storage import accounts, audit
 from proxy.storage.accounts import Account
 from proxy.storage.audit import Act
 from proxy.storage.rows import NEWEST, new_id
 from proxy.storage.store import AlreadyExists, MissingReference, Store
+from tests.features.own_voices.saving import add_cast
 
 CAST = {"Ben": "onyx", "Ana": "nova"}
 
@@ -24,9 +24,7 @@ async def ada(store: Store) -> Account:
 
 
 async def add(store: Store, account: Account | None, name: str) -> VoiceRecord:
-    made = await voices.add_cast(
-        store, None if account is None else account.id, NewCast(name=name, members=CAST)
-    )
+    made = await add_cast(store, None if account is None else account.id, name, CAST)
     assert made is not None
     return made
 
@@ -40,8 +38,7 @@ async def test_a_cast_is_kept_in_the_order_of_its_members(store: Store, ada: Acc
 
 
 async def test_a_cast_is_kept_with_what_it_is_found_by(store: Store, ada: Account) -> None:
-    cast = NewCast(name="talk", members=CAST, tags=("warm", "calm"), description="Two friends.")
-    made = await voices.add_cast(store, ada.id, cast)
+    made = await add_cast(store, ada.id, "talk", CAST, tags=("warm", "calm"), description="Two friends.")
     assert made is not None
     assert (made.tags, made.description) == (("warm", "calm"), "Two friends.")
     assert await voices.get(store, made.id) == made
@@ -96,20 +93,15 @@ async def test_a_name_is_there_once_for_each_owner(store: Store, ada: Account, i
 
 async def test_no_more_are_made_than_there_is_room_for(store: Store, ada: Account) -> None:
     await add(store, None, "everybody's")
-    made = await asyncio.gather(
-        *(
-            voices.add_cast(store, ada.id, NewCast(name=str(number), members=CAST), most=3)
-            for number in range(8)
-        )
-    )
+    made = await asyncio.gather(*(add_cast(store, ada.id, str(number), CAST, most=3) for number in range(8)))
     assert sum(record is not None for record in made) == 3
     assert len(await voices.page(store, ada.id, NEWEST, 99)) == 3
-    assert await voices.add_cast(store, ada.id, NewCast(name="none", members=CAST), most=0) is None
+    assert await add_cast(store, ada.id, "none", CAST, most=0) is None
 
 
 async def test_a_voice_of_nobody_is_refused(store: Store) -> None:
     with pytest.raises(MissingReference):
-        await voices.add_cast(store, "acc_nobody", NewCast(name="x", members=CAST))
+        await add_cast(store, "acc_nobody", "x", CAST)
 
 
 async def test_an_act_is_written_where_something_was_done(store: Store, ada: Account) -> None:
@@ -117,14 +109,10 @@ async def test_an_act_is_written_where_something_was_done(store: Store, ada: Acc
         return Act(id=f"aud_{number}", at=number, actor="x", action=action, subject=id_, account=ada.id)
 
     id_ = new_id("voice")
-    made = await voices.add_cast(
-        store, ada.id, NewCast(name="a", members=CAST), act=act(1, id_, "voice.created")
-    )
+    made = await add_cast(store, ada.id, "a", CAST, act=act(1, id_, "voice.created"))
     assert made is not None
     assert (made.id, made.created) == (id_, 1)
-    full = await voices.add_cast(
-        store, ada.id, NewCast(name="b", members=CAST), most=1, act=act(2, new_id("voice"), "voice.created")
-    )
+    full = await add_cast(store, ada.id, "b", CAST, most=1, act=act(2, new_id("voice"), "voice.created"))
     assert full is None
     await voices.delete(store, id_, act(3, id_, "voice.deleted"))
     await voices.delete(store, id_, act(4, id_, "voice.deleted"))

@@ -10,10 +10,10 @@ import msgspec
 
 from proxy.features.all import open_store
 from proxy.features.own_voices import records as voices
-from proxy.features.own_voices.records import NewCast
 from proxy.storage import accounts
 from proxy.storage.store import Row, Statement, Store
 from tests.databases import Postgres
+from tests.features.own_voices.saving import add_cast
 
 _GATE = "SELECT CAST(pg_advisory_xact_lock(1) AS TEXT) AS gate"
 _CLOSE = "SELECT CAST(pg_advisory_lock(1) AS TEXT) AS gate"
@@ -45,7 +45,7 @@ async def test_a_voice_is_deleted_while_it_is_changed(shared_postgres: Postgres,
     url = shared_postgres.url(search_path=shared_postgres.new_schema(), deadlock_timeout="60s")
     async with open_store(url, tmp_path) as first, open_store(url, tmp_path) as second:
         account = await accounts.create(first, name="ada", plan="free")
-        voice = await voices.add_cast(first, account.id, NewCast(name="talk", members={"Ana": "nova"}))
+        voice = await add_cast(first, account.id, "talk")
         assert voice is not None
         gated: Any = Gated(first)
         async with asyncio.timeout(4.0), first._pools.readers.acquire() as gate:  # type: ignore[attr-defined]

@@ -8,8 +8,7 @@ from urllib.parse import unquote
 
 import pytest
 
-from proxy.features.own_voices import records as voices
-from proxy.features.own_voices.records import NewCast
+from tests.features.own_voices.saving import add_cast
 from tests.proxy.api.inside import Inside, envelope, inside
 from tests.proxy.api.scripted import Scripted, spoken
 
@@ -50,7 +49,7 @@ async def save(server: Inside, name: str, cast: dict[str, str]) -> str:
 
 async def saved_before(server: Inside, name: str, cast: dict[str, str]) -> str:
     """A cast whose name the operator gave to a voice only later: now it could not be saved any more."""
-    made = await voices.add_cast(server.worker.store, server.account.id, NewCast(name=name, members=cast))
+    made = await add_cast(server.worker.store, server.account.id, name, cast)
     assert made is not None
     return made.id
 

@@ -16,11 +16,10 @@ from proxy.features.all import open_store
 from proxy.features.lexicons import records as lexicons
 from proxy.features.lexicons.records import AccountWords
 from proxy.features.own_voices import records as voices
-from proxy.features.own_voices.records import NewCast
 from proxy.storage import accounts
 from proxy.storage.accounts import Account
 from proxy.storage.store import Statement, StorageFailed
-from tests.features.own_voices.saving import saved
+from tests.features.own_voices.saving import add_cast, saved
 from tests.proxy.storage.watched import WatchedStore
 
 SHARED = {"pt": {"Ana": "shared", "Rui": "shared"}}
@@ -45,7 +44,7 @@ def library(store: WatchedStore) -> Library:
 
 
 async def add(store: WatchedStore, account: str | None, name: str) -> str:
-    made = await voices.add_cast(store, account, NewCast(name=name, members={"Ana": "nova"}))
+    made = await add_cast(store, account, name)
     assert made is not None
     return made.id
 

@@ -17,7 +17,8 @@ from starlette.types import Message
 from proxy.config import config_toml
 from proxy.config.sections import Server
 from proxy.features.all import open_store
-from proxy.kept import locked_files, open_answers
+from proxy.kept import locked_files
+from proxy.kept.answers import open_answers
 from proxy.kept.locked_files import Lock
 from proxy.storage.store import Statement
 from proxy.telemetry.metrics import Metrics

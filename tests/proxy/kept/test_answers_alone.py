@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import os
 from collections.abc import AsyncIterator
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
 
 from proxy.errors import IdempotencyKeyReused, RequestUnderWay
 from proxy.kept import locked_files
-from proxy.kept.answers import KEPT_S, AnswerRecording, KeptAnswer, KeptAnswers, KeyedRequest
+from proxy.kept.answers import KEPT_S, AnswerRecording, KeptAnswer, KeptAnswers
 from proxy.kept.folder import KeptFolder
 from proxy.kept.locked_files import Lock
+from proxy.kept.once import Once
 from proxy.storage import tombstones
 from proxy.storage.schema import migrate
 from proxy.storage.sqlite import SqliteStore
@@ -52,8 +54,8 @@ def answers(store: AwayStore, tmp_path: Path) -> KeptAnswers:
     return KeptAnswers(store, tmp_path / "answers", 1, 1)
 
 
-def request(number: int = 1, *, account: str = "acc_a", body: bytes = b"hello") -> KeyedRequest:
-    return KeyedRequest(f"req_{number}", account, "key", body)
+def request(number: int = 1, *, account: str = "acc_a", body: bytes = b"hello") -> Once:
+    return Once(f"req_{number}", account, "key", sha256(body).digest())
 
 
 async def erase(store: AwayStore, voice: str) -> None:
@@ -63,7 +65,7 @@ async def erase(store: AwayStore, voice: str) -> None:
 async def keep(
     answers: KeptAnswers,
     store: AwayStore,
-    asked: KeyedRequest,
+    asked: Once,
     *voices: str,
     sound: bytes = b"sound",
     ago_s: float = 0.0,
@@ -83,12 +85,12 @@ async def keep(
         await recording.close(keep=True)
 
 
-async def found(answers: KeptAnswers, asked: KeyedRequest) -> bytes | None:
+async def found(answers: KeptAnswers, asked: Once) -> bytes | None:
     """What is given again, None if the request has to be answered."""
     async with answers.claim(asked) as kept:
         if not isinstance(kept, KeptAnswer):
             return None
-        assert kept.headers == HEADERS
+        assert kept.head.headers == HEADERS
         return await kept.next_chunk()
 
 

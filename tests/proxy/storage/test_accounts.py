@@ -9,12 +9,12 @@ import pytest
 
 from proxy.features.lexicons import records as lexicons
 from proxy.features.own_voices import records as voices
-from proxy.features.own_voices.records import NewCast
 from proxy.storage import accounts, audit
 from proxy.storage.accounts import Account, Change
 from proxy.storage.audit import Act
 from proxy.storage.rows import NEWEST, Place, new_id
 from proxy.storage.store import AlreadyExists, Statement, Store
+from tests.features.own_voices.saving import add_cast
 from tests.proxy.storage.changes import to_plan
 
 
@@ -151,8 +151,8 @@ async def test_a_closed_account_loses_what_it_saved_and_others_lose_nothing(stor
     ada, bob = [await accounts.create(store, name=name, plan="free") for name in ("ada", "bob")]
     for owner in (ada.id, bob.id):
         await lexicons.put(store, owner, "en", {"SQL": "sequel"}, most=9)
-        await voices.add_cast(store, owner, NewCast(name="talk", members={"Ana": "nova"}))
-    await voices.add_cast(store, None, NewCast(name="stage", members={"Ana": "nova"}))
+        await add_cast(store, owner, "talk")
+    await add_cast(store, None, "stage")
     await accounts.close(store, ada.id)
     assert await lexicons.of_account(store, ada.id) == []
     assert [voice.name for voice in await voices.of_account(store, ada.id)] == []

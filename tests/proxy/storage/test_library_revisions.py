@@ -13,10 +13,10 @@ from proxy import features, storage
 from proxy.catalogue.voice_records import VoiceRecord
 from proxy.features.lexicons import records as lexicons
 from proxy.features.own_voices import records as voices
-from proxy.features.own_voices.records import NewCast
 from proxy.storage import accounts, library_revisions, tombstones
 from proxy.storage.store import Store
 from proxy.storage.tombstones import Tombstone
+from tests.features.own_voices.saving import add_cast
 
 Change = Callable[[Store, VoiceRecord], Awaitable[object]]
 
@@ -30,9 +30,7 @@ def tombstone(voice: VoiceRecord) -> Tombstone:
 
 
 CHANGES: dict[str, Change] = {
-    "a voice is added": lambda store, voice: voices.add_cast(
-        store, voice.account, NewCast(name="other", members={"Ana": "nova"})
-    ),
+    "a voice is added": lambda store, voice: add_cast(store, voice.account, "other"),
     "a voice is changed": changed,
     "a voice is deleted": lambda store, voice: voices.delete(store, voice.id),
     "a voice is erased": lambda store, voice: tombstones.erase(store, tombstone(voice)),
@@ -53,7 +51,7 @@ async def cast_of(store: Store, is_operators: bool) -> VoiceRecord:
     account = await accounts.create(store, name="ada", plan="free")
     await lexicons.put(store, account.id, "en", {"SQL": "sequel"}, most=9)
     owner = None if is_operators else account.id
-    made = await voices.add_cast(store, owner, NewCast(name="talk", members={"Ana": "nova"}))
+    made = await add_cast(store, owner, "talk")
     assert made is not None
     return made
 

@@ -9,7 +9,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from proxy.config.sections import Server
-from proxy.kept import open_answers
+from proxy.kept.answers import open_answers
 from proxy.storage.store import Store
 from proxy.telemetry.background import RepeatingTask
 from proxy.telemetry.metrics import Metrics

@@ -2,71 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Generator
 from typing import Annotated, Any
 
 import typer
 
-from proxy.cli.admin_requests import ask
-from proxy.cli.options import ConfigFile, Printed
-from proxy.cli.voices import voices
-from proxy.commands.command import path
+from proxy.commands.command import Ask, Group, Here, path
 from proxy.commands.tables import Grid, Line, Part
 from proxy.errors import CommandRefused
 
-__all__ = ["voices"]
+CLONES = Group("voices", "")
 
 _DIFFERENCES = "clones/differences"
-
-
-@voices.command("clone")
-def voices_clone(
-    voice: Annotated[str, typer.Argument(metavar="VOICE", help="A voice of a recording, by id or name.")],
-    engine: Annotated[str, typer.Option(help="The engine whose provider is to have the voice.")],
-    credential: Annotated[
-        str, typer.Option(help="The provider's account; else default, or the engine's first.")
-    ] = "",
-    account: Annotated[str | None, typer.Option(help="The account of a voice that is named.")] = None,
-    config_file: ConfigFile = None,
-    form: Printed = None,
-) -> None:
-    """Have a voice cloned by a provider. That may cost money; `voices list` shows the voice at once."""
-    body = {"engine": engine, "credential": credential}
-    ask(config_file, form, _clone_table, "POST", path("voices", voice, "clones"), body, account=account)
-
-
-@voices.command("reconcile")
-def voices_reconcile(
-    reclone: Annotated[
-        bool, typer.Option("--reclone", help="Have lost clones made again. Costs money.")
-    ] = False,
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask before money is spent.")] = False,
-    config_file: ConfigFile = None,
-    form: Printed = None,
-) -> None:
-    """Compare the clones at providers with what should be there.
-
-    It changes nothing by itself.
-    """
-    if not reclone:
-        ask(config_file, form, _difference_table, "GET", _DIFFERENCES)
-        return
-    if not yes:
-        if form is True:
-            raise CommandRefused("--reclone spends money; with --json, add --yes")
-        found = ask(config_file, form, _difference_table, "GET", _DIFFERENCES)
-        if not any(each["lost"] for each in found["data"]):
-            return
-        typer.confirm(_question(found), abort=True)
-    ask(config_file, form, _difference_table, "POST", _DIFFERENCES, {"reclone": True})
-
-
-def _question(found: dict[str, Any]) -> str:
-    lost = [(len(each["lost"]), each["fee_usd"]) for each in found["data"] if each["lost"]]
-    number = sum(count for count, _ in lost)
-    if any(fee is None for _, fee in lost):
-        return f"Have {number} clone(s) made again? Their providers may take a fee for each."
-    usd = sum(count * fee for count, fee in lost)
-    return f"Have {number} clone(s) made again, for about ${usd:.2f}?"
 
 
 def _clone_table(row: dict[str, Any]) -> list[Part]:
@@ -90,3 +37,51 @@ def _difference_table(answer: dict[str, Any]) -> list[Part]:
     if answer["recloned"]:
         parts.append(Line(f"{answer['recloned']} clone(s) are being made again."))
     return parts
+
+
+@CLONES.command("clone", _clone_table)
+def voices_clone(
+    voice: Annotated[str, typer.Argument(metavar="VOICE", help="A voice of a recording, by id or name.")],
+    engine: Annotated[str, typer.Option(help="The engine whose provider is to have the voice.")],
+    credential: Annotated[
+        str, typer.Option(help="The provider's account; else default, or the engine's first.")
+    ] = "",
+    account: Annotated[str | None, typer.Option(help="The account of a voice that is named.")] = None,
+) -> Ask:
+    """Have a voice cloned by a provider. That may cost money; `voices list` shows the voice at once."""
+    body = {"engine": engine, "credential": credential}
+    return Ask("POST", path("voices", voice, "clones"), body, query={"account": account})
+
+
+@CLONES.command("reconcile", _difference_table)
+def voices_reconcile(
+    here: Here,
+    reclone: Annotated[
+        bool, typer.Option("--reclone", help="Have lost clones made again. Costs money.")
+    ] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask before money is spent.")] = False,
+) -> Generator[Ask, Any, None]:
+    """Compare the clones at providers with what should be there.
+
+    It changes nothing by itself.
+    """
+    if not reclone:
+        yield Ask("GET", _DIFFERENCES)
+        return
+    if not yes:
+        if here.form is True:
+            raise CommandRefused("--reclone spends money; with --json, add --yes")
+        found = yield Ask("GET", _DIFFERENCES)
+        if not any(each["lost"] for each in found["data"]):
+            return
+        typer.confirm(_question(found), abort=True)
+    yield Ask("POST", _DIFFERENCES, {"reclone": True})
+
+
+def _question(found: dict[str, Any]) -> str:
+    lost = [(len(each["lost"]), each["fee_usd"]) for each in found["data"] if each["lost"]]
+    number = sum(count for count, _ in lost)
+    if any(fee is None for _, fee in lost):
+        return f"Have {number} clone(s) made again? Their providers may take a fee for each."
+    usd = sum(count * fee for count, fee in lost)
+    return f"Have {number} clone(s) made again, for about ${usd:.2f}?"

@@ -1,0 +1,147 @@
+"""`voxgate voices …`: saved voices of accounts and of everybody."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from proxy.commands.command import Ask, Group, path
+from proxy.commands.options import OfAccount, Sure, named_voices
+from proxy.commands.tables import Grid, Line, Part, account_names
+from proxy.errors import CommandRefused
+
+VOICES = Group("voices", "Saved voices.")
+
+
+def _list_table(answer: dict[str, Any]) -> list[Part]:
+    names = account_names(answer)
+    configured = [
+        (
+            row["name"],
+            "config",
+            row["language"] or "",
+            row["gender"] or "",
+            _speakers(row["cast"], row["engines"]),
+            "",
+        )
+        for row in answer["configured"]
+    ]
+    saved = [_saved(row, names) for row in answer["data"]]
+    columns = ("name", "whose", "language", "gender", "speaks with", "id")
+    return [Grid(columns, [*configured, *saved], wide=("id",))]
+
+
+def _saved(row: dict[str, Any], names: Mapping[str, str]) -> tuple[str, ...]:
+    whose = names.get(row["account"], row["account"]) if row["account"] else "everybody"
+    speaks = _speakers(row["cast"], list(row["bindings"]))
+    if row["type"] == "sample":
+        speaks = f"a recording, {row['quality']} quality"
+    elif row["type"] == "mix":
+        speaks = ", ".join(f"{part['id']} {part['weight']:.0%}" for part in row["mix"])
+    return (row["name"], whose, row["language"] or "", row["gender"] or "", speaks, row["id"])
+
+
+def _speakers(cast: dict[str, str], engines: list[str]) -> str:
+    return ", ".join(engines or (f"{who}: {voice}" for who, voice in cast.items()))
+
+
+def _made(row: dict[str, Any]) -> list[Part]:
+    name, whose, language, gender, speakers, id_ = _saved(row, {})
+    columns = ("name", "whose", "language", "gender", "speaks with", "id")
+    wide = ("whose",) if row["account"] else ()
+    parts: list[Part] = [Grid(columns, [(name, whose, language, gender, speakers, id_)], wide)]
+    return [*parts, *(Line(reason, "yellow") for reason in row.get("reasons", ()))]
+
+
+def _exported(answer: dict[str, Any]) -> list[Part]:
+    return [Line(f"{answer['file']}: {answer['bytes'] / 1e6:,.2f} MB, recordings in plain.")]
+
+
+def _deletion(answer: dict[str, Any]) -> list[Part]:
+    return [Line(f"{answer['id']} is gone.")]
+
+
+@VOICES.command("list", _list_table)
+def voices_list(account: OfAccount = None) -> Ask:
+    """List the voices of the configuration, and saved voices."""
+    return Ask("GET", "voices", query={"account": account}, pages="all")
+
+
+@VOICES.command("add", _made)
+def voices_add(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="The name of the new voice.")],
+    file: Annotated[
+        Path | None, typer.Argument(metavar="[FILE]", help="A recording of 6 to 30 s of speech.")
+    ] = None,
+    cast: Annotated[str, typer.Option(help="In place of FILE: names and voices, Ana=nova,Ben=onyx.")] = "",
+    mix: Annotated[str, typer.Option(help="In place of FILE: voices and weights, nova=2,onyx=1.")] = "",
+    bind: Annotated[str, typer.Option(help="In place of FILE: engines and voices, elevenlabs=ID.")] = "",
+    account: Annotated[str | None, typer.Option(help="The account; else it is everybody's.")] = None,
+    consent: Annotated[str | None, typer.Option(help="The speaker's consent (cons_…).")] = None,
+    text: Annotated[str, typer.Option(help="The words of the recording.")] = "",
+    language: Annotated[str | None, typer.Option(help="The language of the voice: pt-BR.")] = None,
+    gender: Annotated[str | None, typer.Option(help="The gender of the voice.")] = None,
+    description: Annotated[str, typer.Option(help="A description; the search reads it.")] = "",
+    tags: Annotated[str, typer.Option(help="Single words for the search: warm,calm.")] = "",
+) -> Ask:
+    """Make a voice of a recording, of others, or of a provider's.
+
+    A cast speaks texts such as "[Ana] Hello. [Ben] Hi." with several voices.
+    """
+    if sum(map(bool, (file, cast, mix, bind))) != 1:
+        raise CommandRefused("give a FILE, or --cast, --mix or --bind: one of them")
+    words = [tag.strip() for tag in tags.split(",") if tag.strip()]
+    beside = {"account": account, "description": description, "language": language, "gender": gender}
+    if file is not None:
+        if account is None:
+            raise CommandRefused("--account: a voice of a recording belongs to an account; name it")
+        fields = {"name": name, **beside, "tags[]": words, "consent": consent, "ref_text": text}
+        return Ask("POST", "voices", fields, files={"audio_sample": file})
+    body: dict[str, Any] = {"name": name, **beside, "tags": words}
+    if cast:
+        body["cast"] = named_voices(cast)
+    elif bind:
+        body["bindings"] = named_voices(bind, "--bind", "engine", "elevenlabs=ID")
+    else:
+        body["mix"] = mix_of(mix)
+    return Ask("POST", "voices", body)
+
+
+@VOICES.command("export", _exported)
+def voices_export(
+    voice: Annotated[str, typer.Argument(metavar="VOICE", help="A voice, by id or name.")],
+    to: Annotated[Path | None, typer.Option(help="The new file; else VOICE.zip.")] = None,
+    account: Annotated[str | None, typer.Option(help="The account of a voice that is named.")] = None,
+) -> Ask:
+    """Write a voice's recordings and their facts into a zip file."""
+    file = to or Path(f"{voice.replace('/', '_')}.zip")
+    return Ask("GET", path("voices", voice, "export"), query={"account": account}, to=file)
+
+
+@VOICES.command("delete", _deletion)
+def voices_delete(
+    voice: Annotated[str, typer.Argument(metavar="VOICE", help="A saved voice, by id or name.")],
+    account: Annotated[
+        str | None, typer.Option(help="The account of a voice that is named; else it is everybody's.")
+    ] = None,
+    is_sure: Sure = False,
+) -> Ask:
+    """Delete a saved voice, by its id or its name."""
+    question = "" if is_sure else f"Delete the voice {voice} and its recordings for good?"
+    query = {"account": account}
+    return Ask("DELETE", path("voices", voice), query=query, question=question, looks=False)
+
+
+def mix_of(text: str) -> list[dict[str, Any]]:
+    """Read voices and their weights. Raise CommandRefused."""
+    parts: list[dict[str, Any]] = []
+    for pair in filter(str.strip, text.split(",")):
+        voice, _, weight = pair.rpartition("=") if "=" in pair else (pair, "", "1")
+        try:
+            parts.append({"id": voice.strip(), "weight": float(weight)})
+        except ValueError:
+            raise CommandRefused(f"--mix: {pair!r} is no voice with a weight; write nova=2,onyx=1") from None
+    return parts

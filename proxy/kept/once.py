@@ -1,0 +1,41 @@
+"""What is asked with an Idempotency-Key is done once: who asks again gets what was done.
+
+What shows that it was done is the caller's: the kept bytes of an answer, or a row whose id the key makes.
+"""
+
+from __future__ import annotations
+
+import hmac
+
+import msgspec
+
+from proxy.errors import IdempotencyKeyReused, RequestUnderWay
+
+PARAM = "Idempotency-Key"
+
+
+class Once(msgspec.Struct, frozen=True):
+    """A request with a key: which account sent it, and a digest of what was sent."""
+
+    request: str
+    account: str
+    key: str
+    digest: bytes
+
+    def __repr__(self) -> str:
+        return f"<Once {self.request}>"
+
+    def check(self, digest: bytes) -> None:
+        """Raise IdempotencyKeyReused unless what was done is what is asked, by the digest of each."""
+        if not hmac.compare_digest(self.digest, digest):
+            raise IdempotencyKeyReused(
+                "This Idempotency-Key was sent before with another body; a new request needs a new key.",
+                param=PARAM,
+            )
+
+    def under_way(self) -> RequestUnderWay:
+        """Return the failure of a request that comes again before it has ended."""
+        return RequestUnderWay(
+            "A request with this Idempotency-Key is still under way. Try again when it has ended.",
+            param=PARAM,
+        )
