@@ -5,7 +5,7 @@ A row has one holder at a time, who writes under the fence of its lease. Who has
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Generic, TypeVar
 
@@ -79,35 +79,29 @@ class WishTable(Generic[W]):
         )
         return self.read(rows[0]) if rows else None
 
-    async def renew(self, store: Store, held: W, lease_us: int) -> None:
-        """Let the lease of a row begin anew, unless it is lost."""
-        until = await store.now() + lease_us
-        sql = self._update.format(values="lease = :until")
-        await store.write(Statement(sql, {**self._ours(held), "until": until}))
-
-    async def finish(
+    async def write(
         self,
         store: Store,
         held: W,
         values: Params,
         *,
         only_if: Condition = ALWAYS,
-        also: tuple[Statement, ...] = (),
-        keeps_lease: bool = False,
+        also: Sequence[Statement] = (),
+        gives_back: bool = False,
     ) -> bool:
-        """Write the end of an attempt: into its row, and with `also`, whose SQL has to ask for `finished`.
+        """Write columns of a row, if we have its fence and `only_if` is true; otherwise return False.
 
-        Nothing of it is written, and False returned, if the lease was lost, or `only_if` is not true. Even
-        then the lease is given back, unless it is kept.
+        What is `also` in the commit of the end asks for `finished` in its SQL. Who `gives_back` the lease
+        does so in any case.
         """
         ours = self._ours(held)
-        end = ", ".join(f"{name} = :new_{name}" for name in values) + ", lease = 0" * (not keeps_lease)
+        new = ", ".join(f"{name} = :new_{name}" for name in values) + ", lease = 0" * gives_back
         params = {**ours, **only_if.params, **{f"new_{name}": value for name, value in values.items()}}
         answers = await store.write(
             *only_if.held,
-            Statement(f"{self._update.format(values=end)} AND {only_if.sql} RETURNING {self._key}", params),
+            Statement(f"{self._update.format(values=new)} AND {only_if.sql} RETURNING {self._key}", params),
             *(Statement(each.sql, {**each.params, **ours}) for each in also),
-            *([] if keeps_lease else [Statement(self._update.format(values="lease = 0"), ours)]),
+            *[Statement(self._update.format(values="lease = 0"), ours)] * gives_back,
         )
         return bool(answers[len(only_if.held)])
 

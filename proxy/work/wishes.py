@@ -11,7 +11,7 @@ from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Coroutine, Hashable, Mapping
 from contextlib import suppress
-from typing import Any, Generic, NamedTuple
+from typing import Any, Generic
 
 import msgspec
 
@@ -53,16 +53,10 @@ class Poison(msgspec.Struct, frozen=True):
     """Another try would end alike."""
 
     error: str
-    keeps_lease: bool = False
 
 
 Result = Done | Again | Poison | None
 """None: the attempt has written its end itself."""
-
-
-class _Attempt(NamedTuple, Generic[W]):
-    task: asyncio.Task[None]
-    wish: W
 
 
 class WishKind(ABC, Generic[W]):
@@ -81,7 +75,7 @@ class WishKind(ABC, Generic[W]):
         self.ended = asyncio.Event()
         self._store = store
         self._wake = asyncio.Event()
-        self._under_way: dict[str, _Attempt[W]] = {}
+        self._under_way: dict[str, tuple[asyncio.Task[None], W]] = {}
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__}, {len(self._under_way)} under way>"
@@ -151,7 +145,7 @@ class WishKind(ABC, Generic[W]):
 
     def has_place(self, wish: W) -> bool:
         """Tell whether a wish may be worked on now."""
-        taken = Counter(place for each in self._under_way.values() for place in self.takes(each.wish))
+        taken = Counter(place for _, each in self._under_way.values() for place in self.takes(each))
         is_free = all(taken[place] < most for place, most in self.takes(wish).items())
         return is_free and self.table.key(wish) not in self._under_way
 
@@ -173,12 +167,12 @@ class WishKind(ABC, Generic[W]):
     async def finish(self) -> None:
         """Wait until nothing is under way."""
         while self._under_way:
-            await asyncio.wait([each.task for each in self._under_way.values()])
+            await asyncio.wait([task for task, _ in self._under_way.values()])
             self._forget_ended()
 
     async def close(self) -> None:
         """Wait a moment for what is under way, then stop it. Its leases end by themselves."""
-        tasks = [each.task for each in self._under_way.values()]
+        tasks = [task for task, _ in self._under_way.values()]
         if tasks:
             await asyncio.wait(tasks, timeout=_CLOSING_S)
             for task in tasks:
@@ -188,7 +182,7 @@ class WishKind(ABC, Generic[W]):
     def _start(self, wish: W, attempt: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         key = self.table.key(wish)
         task = asyncio.create_task(attempt, name=f"{self.name}: {key}")
-        self._under_way[key] = _Attempt(task, wish)
+        self._under_way[key] = task, wish
         task.add_done_callback(self._note_end)
         return task
 
@@ -198,8 +192,8 @@ class WishKind(ABC, Generic[W]):
         self.ended = asyncio.Event()
 
     def _forget_ended(self) -> None:
-        for key in [key for key, each in self._under_way.items() if each.task.done()]:
-            self._under_way.pop(key).task.result()
+        for key in [key for key, (task, _) in self._under_way.items() if task.done()]:
+            self._under_way.pop(key)[0].result()
 
     async def _let_go(self) -> None:
         if not self.outlives and not self._store.is_shared:
@@ -224,7 +218,8 @@ class WishKind(ABC, Generic[W]):
         while True:
             await asyncio.sleep(_RENEWED_AFTER * self.lease_s(held))
             with suppress(StorageFailed):
-                await self.table.renew(self._store, held, self._lease_us(held))
+                until = await self._store.now() + self._lease_us(held)
+                await self.table.write(self._store, held, {"lease": until})
 
     async def _write(self, held: W, result: Done | Again | Poison) -> None:
         values: dict[str, Any] = {"due": 0, "tries": 0, "error": ""}
@@ -239,13 +234,13 @@ class WishKind(ABC, Generic[W]):
             case _:
                 values |= {"due": LAST_MOMENT, "tries": held.tries, "error": result.error}
                 values |= await self.poisoned(held)
-        await self.table.finish(
+        await self.table.write(
             self._store,
             held,
             values,
             only_if=self.only_if(held),
             also=result.also if isinstance(result, Done) else (),
-            keeps_lease=not isinstance(result, Done) and result.keeps_lease,
+            gives_back=not (isinstance(result, Again) and result.keeps_lease),
         )
 
     def _lease_us(self, wish: W) -> int:

@@ -26,7 +26,6 @@ from proxy.storage.store import Store
 from proxy.work.wishes import Again, Done, Poison, Result
 from speech_engine import (
     CloneNameUsed,
-    CloneRequest,
     ContentRefused,
     EngineCannot,
     EngineError,
@@ -81,21 +80,7 @@ class CloneAttempt:
 
     async def make(self, held: BindingRecord, recordings: CloneRecordings, within_s: float) -> Result:
         """Make a clone. What fails is tried later, or gives up with an error that its owner can read."""
-        try:
-            request = await recordings.request(held, self._place, self.terms)
-        except VoiceGone:
-            # The wish and the tombstone were committed side by side.
-            await bindings.doom(self._store, held)
-            return await self.delete(held, within_s)
-        except UpstreamFailed as error:
-            return await self._failed(held, EngineUnavailable(error.message))
-        except RequestFailed as error:
-            return Poison(error.message)
-        except SampleUnavailable:
-            return await self._failed(held, EngineUnavailable("The recording cannot be read now."))
-        except EngineError as error:
-            return await self._failed(held, error)
-        return await self._within(within_s, self._make(held, request), held)
+        return await self._within(within_s, self._make(held, recordings), held)
 
     async def delete(self, held: BindingRecord, within_s: float) -> Result:
         """Delete the provider's copy of a doomed clone, then its row. What fails is tried again, for ever."""
@@ -105,15 +90,23 @@ class CloneAttempt:
         try:
             async with asyncio.timeout(within_s):
                 return await work
+        except VoiceGone:
+            # The wish and the tombstone were committed side by side.
+            await bindings.doom(self._store, held)
+            return await self.delete(held, within_s)
         except TimeoutError:
             return await self._failed(held, EngineTimeout("The provider did not answer in time."))
+        except SampleUnavailable:
+            return await self._failed(held, EngineUnavailable("The recording cannot be read now."))
         except EngineError as error:
             return await self._failed(held, error)
+        except UpstreamFailed as error:
+            return await self._failed(held, EngineUnavailable(error.message))
         except RequestFailed as error:
             return Poison(error.message)
 
-    async def _make(self, held: BindingRecord, request: CloneRequest) -> Result:
-        clones = self._clones(held)
+    async def _make(self, held: BindingRecord, recordings: CloneRecordings) -> Result:
+        request, clones = await recordings.request(held, self._place, self.terms), self._clones(held)
         voice = await self._settle(clones, held) if held.name else None
         if voice is None:
             await self._find_room(clones, held)

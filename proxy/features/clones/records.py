@@ -67,7 +67,6 @@ WISHES = WishTable(
 )
 get, take = WISHES.get, WISHES.take
 _PLACE = "voice = :voice AND engine = :engine AND credential = :credential AND state <> 'doomed'"
-_OURS = "id = :id AND fence = :fence"
 _DOOM = "UPDATE bindings SET state = 'doomed', due = 0, tries = 0, error = '' WHERE"
 # What the provider had once gets another name, and what it has of the old one is deleted.
 _DOOM_EXPIRED = f"{_DOOM} {_PLACE} AND state = 'expired'"
@@ -85,25 +84,8 @@ ON CONFLICT DO NOTHING
 """
 _IS_WANTED = "EXISTS (SELECT 1 FROM bindings WHERE voice = :subject AND state <> 'doomed')"
 _GET_PLACE = f"SELECT {COLUMNS} FROM bindings WHERE {_PLACE}"
-_BEGIN = f"""
-UPDATE bindings SET state = 'making', name = :name WHERE {_OURS} AND state IN ('wanted', 'making')
-    AND {NOT_ERASED}
-RETURNING {COLUMNS}
-"""
-_KEEP = f"""
-UPDATE bindings SET state = 'ready', engine_voice = :engine_voice, made = CAST(:now AS BIGINT),
-    used = CAST(:now AS BIGINT), expires = CAST(:expires AS BIGINT), lease = 0, due = 0, tries = 0, error = ''
-WHERE {_OURS} AND state = 'making' AND {NOT_ERASED}
-RETURNING id
-"""
-# The voice was erased while its clone was made: now it is known what there is to delete.
-_KEEP_DOOMED = f"""
-UPDATE bindings SET state = 'doomed', engine_voice = :engine_voice, due = 0, tries = 0 WHERE {_OURS}
-RETURNING id
-"""
 _NOT_DOOMED = Condition("state <> 'doomed'", {})
-_REMOVE = f"DELETE FROM bindings WHERE {_OURS} AND state = 'doomed'"
-_DOOM_ONE = f"{_DOOM} {_OURS}"
+_REMOVE = "DELETE FROM bindings WHERE id = :id AND fence = :fence AND state = 'doomed'"
 _GIVE_WAY = f"{_DOOM} id = :id AND state = 'ready' AND lease <= :now RETURNING id"
 _EXPIRED_TWIN = """
 INSERT INTO bindings (id, voice, account, revision, engine, credential, state, error)
@@ -141,9 +123,10 @@ async def want(
 
 async def begin(store: Store, record: BindingRecord, name: str) -> BindingRecord | None:
     """Write the name for which the provider is asked next. None: the voice is erased, or the lease lost."""
-    parameters = {**_ours(record), "name": name, "voice": record.voice}
-    (rows,) = await store.write(Statement(_BEGIN, parameters))
-    return WISHES.read(rows[0]) if rows else None
+    only_if = Condition(f"state IN ('wanted', 'making') AND {NOT_ERASED}", {"voice": record.voice})
+    values: Params = {"state": "making", "name": name}
+    is_begun = await WISHES.write(store, record, values, only_if=only_if)
+    return msgspec.structs.replace(record, **values) if is_begun else None
 
 
 async def keep(
@@ -153,18 +136,14 @@ async def keep(
 
     doomed: its voice was erased meanwhile, and the clone has to go. lost: somebody else has the lease now.
     """
-    parameters: Params = {
-        **_ours(record),
-        "voice": record.voice,
-        "engine_voice": engine_voice,
-        "now": await store.now(),
-        "expires": expires,
-    }
-    (rows,) = await store.write(Statement(_KEEP, parameters))
-    if rows:
+    now = await store.now()
+    times: Params = {"made": now, "used": now, "expires": expires, "lease": 0}
+    only_if = Condition(f"state = 'making' AND {NOT_ERASED}", {"voice": record.voice})
+    values: Params = {"engine_voice": engine_voice, "due": 0, "tries": 0, "error": ""}
+    if await WISHES.write(store, record, {**values, **times, "state": "ready"}, only_if=only_if):
         return "kept"
-    (rows,) = await store.write(Statement(_KEEP_DOOMED, parameters))
-    return "doomed" if rows else "lost"
+    # The voice was erased while its clone was made: now it is known what there is to delete.
+    return "doomed" if await WISHES.write(store, record, {**values, "state": "doomed"}) else "lost"
 
 
 async def move(
@@ -172,7 +151,7 @@ async def move(
 ) -> None:
     """Put a row into another state, or off until it is due, and give its lease back."""
     values: Params = {"state": state, "due": due, "tries": tries, "error": error}
-    await WISHES.finish(store, record, values, only_if=may_move(record))
+    await WISHES.write(store, record, values, only_if=may_move(record), gives_back=True)
 
 
 def may_move(record: BindingRecord) -> Condition:
@@ -182,12 +161,12 @@ def may_move(record: BindingRecord) -> Condition:
 
 async def doom(store: Store, record: BindingRecord) -> None:
     """Doom a row of ours. Its lease stays."""
-    await store.write(Statement(_DOOM_ONE, _ours(record)))
+    await WISHES.write(store, record, {"state": "doomed", "due": 0, "tries": 0, "error": ""})
 
 
 async def remove(store: Store, record: BindingRecord) -> None:
     """Delete the row of a clone that the provider does not have any more."""
-    await store.write(Statement(_REMOVE, _ours(record)))
+    await store.write(Statement(_REMOVE, {"id": record.id, "fence": record.fence}))
 
 
 async def give_way(store: Store, id_: str, error: str) -> bool:
@@ -206,7 +185,3 @@ async def give_way(store: Store, id_: str, error: str) -> bool:
 async def is_gone(store: Store, voice: str) -> bool:
     """Tell whether no provider has a copy of an erased voice any more."""
     return not await store.read(_GONE, {"voice": voice})
-
-
-def _ours(record: BindingRecord) -> dict[str, str | int]:
-    return {"id": record.id, "fence": record.fence}

@@ -49,7 +49,8 @@ _STEPS = ("workers", "hosts", "files", "recordings", "database", "providers")
 
 _log = structlog.get_logger()
 
-
+_Step = Callable[[], Awaitable[bool | None]]
+"""False: it is not done yet."""
 Receipt = Tombstone
 """How far an erasure is: a tombstone without `pending` is complete."""
 
@@ -185,12 +186,12 @@ class Erasure(WishKind[Tombstone]):
         return found or tombstone
 
     async def work(self, held: Tombstone) -> Result:
-        steps: dict[str, Callable[[], Awaitable[bool]]] = {
+        steps: dict[str, _Step] = {
             "workers": lambda: self._spread(held),
             # Once more, when no worker brings a recording to a host any more.
             "hosts": lambda: self._drop_samples(held),
             "files": lambda: self._remove_files(held, is_late=held.fence > 1),
-            "recordings": lambda: self._drop_recordings(held),
+            "recordings": lambda: self._vault.drop(held.account, held.digests),
             "database": self._store.forget_deleted,
             "providers": lambda: self.things.wait_for_providers(held.subject),
         }
@@ -210,23 +211,17 @@ class Erasure(WishKind[Tombstone]):
         if isinstance(result, Done):
             _log.info("erasure.finish.complete")
 
-    async def _do(self, name: str, step: Callable[[], Awaitable[bool]], subject: str) -> bool:
-        return await step() and not await tombstones.is_left(self._store, subject, name)
+    async def _do(self, name: str, step: _Step, subject: str) -> bool:
+        return await step() is not False and not await tombstones.is_left(self._store, subject, name)
 
-    async def _remove_files(self, tombstone: Tombstone, *, is_late: bool) -> bool:
+    async def _remove_files(self, tombstone: Tombstone, *, is_late: bool) -> None:
         for files in self.things.files:
             await files.remove_voice(tombstone.subject, is_late=is_late)
-        return True
 
-    async def _drop_samples(self, tombstone: Tombstone) -> bool:
+    async def _drop_samples(self, tombstone: Tombstone) -> None:
         if tombstone.digests:
             async with asyncio.timeout(_DROPPED_S):
                 await self.things.drop(tombstone.digests)
-        return True
-
-    async def _drop_recordings(self, tombstone: Tombstone) -> bool:
-        await self._vault.drop(tombstone.account, tombstone.digests)
-        return True
 
 
 @asynccontextmanager
@@ -260,9 +255,9 @@ class _Owned(NamedTuple):
     account: str | None
 
 
-async def _try(step: str, work: Callable[[], Awaitable[bool]]) -> bool:
+async def _try(step: str, work: _Step) -> bool:
     try:
-        return await work()
+        return await work() is not False
     except (OSError, StorageFailed, EngineError) as error:
         _log.warning("erasure.step.failed", step=step, reason=str(error))
         return False
