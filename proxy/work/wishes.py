@@ -157,11 +157,14 @@ class WishKind(ABC, Generic[W]):
         """Do what a killed server has left, and return it as it is then. On a shared database, others may
         be at it."""
         left: dict[str, W] = {}
-        if not self._store.is_shared:
+        is_more = not self._store.is_shared
+        if is_more:
             await self._let_go()
-            while new := {self.table.key(wish): wish for wish in await self.look()}.keys() - left.keys():
-                await self.finish()
-                left |= {key: wish for key in new if (wish := await self.table.get(self._store, key))}
+        while is_more:
+            begun = {self.table.key(wish) for wish in await self.look()}
+            await self.finish()
+            is_more = bool(begun - left.keys())
+            left |= {key: wish for key in begun if (wish := await self.table.get(self._store, key))}
         return [*left.values()]
 
     async def finish(self) -> None:
