@@ -110,7 +110,7 @@ class WishKind(ABC, Generic[W]):
         return ALWAYS
 
     def noted(self, held: W, result: Result) -> None:
-        """Hear that the result of an attempt is in the database."""
+        """Hear that an attempt has ended, and its result, if that was written."""
 
     async def list_open(self, now: int) -> list[W]:
         """List what there is to do. Some of it may be of an account which has its place already."""
@@ -213,9 +213,8 @@ class WishKind(ABC, Generic[W]):
             result = await self.work(held)
         finally:
             renewing.cancel()
-        if result is not None:
-            await self._write(held, result)
-        self.noted(held, result)
+        is_written = result is not None and await self._write(held, result)
+        self.noted(held, result if is_written else None)
 
     async def _renew(self, held: W) -> None:
         while True:
@@ -224,7 +223,7 @@ class WishKind(ABC, Generic[W]):
                 until = await self._store.now() + self._lease_us(held)
                 await self.table.write(self._store, held, {"lease": until})
 
-    async def _write(self, held: W, result: Done | Again | Poison) -> None:
+    async def _write(self, held: W, result: Done | Again | Poison) -> bool:
         values: dict[str, Any] = {"due": 0, "tries": 0, "error": ""}
         match result:
             case Done():
@@ -237,7 +236,7 @@ class WishKind(ABC, Generic[W]):
             case _:
                 values |= {"due": LAST_MOMENT, "tries": held.tries, "error": result.error}
                 values |= await self.poisoned(held)
-        await self.table.write(
+        return await self.table.write(
             self._store,
             held,
             values,

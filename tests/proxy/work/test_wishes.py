@@ -92,7 +92,7 @@ async def test_an_end_whose_condition_does_not_hold_writes_nothing_and_gives_the
     chores.ends = erased_meanwhile
     await chores.step()
     assert await row(store) == Chore(id="one", due=1, fence=1, state="erased")
-    assert await effects(store) == []
+    assert (await effects(store), chores.noted_results) == ([], [None])
     await sql(store, "UPDATE chores SET state = 'open'")
     chores.condition = Condition("account = :mine", {"mine": "acc_a"})
     chores.ends = finished_with_effect
