@@ -18,16 +18,21 @@ from tests.proxy.kept.owned import Owned, add_voice
 from tests.proxy.storage.notes import open_bare
 
 BEFORE_LEASES = 11
-AS_BEFORE = """
-INSERT INTO erasures (subject, account, digests, began, completed, pending)
-VALUES (:subject, 'acc_a', '[]', :began, NULL, '["files"]')
-"""
 
 
 def erasure_with(store: Store, things: Things, folder: Path) -> Erasure:
     erasure = Erasure(store, Vault(store, VaultSection(), folder), folder)
     erasure.things = DerivedThings((things,), (things,), things.drop, things.wait_for_providers)
     return erasure
+
+
+def as_before(subject: str, began: int) -> Statement:
+    """How the version before wrote down an erasure."""
+    sql = """
+    INSERT INTO erasures (subject, account, digests, began, completed, pending)
+    VALUES (:subject, 'acc_a', '[]', :began, NULL, '["files"]')
+    """
+    return Statement(sql, {"subject": subject, "began": began})
 
 
 async def step(erasure: Erasure) -> None:
@@ -76,12 +81,9 @@ async def test_erasures_of_the_version_before_are_finished_and_those_that_it_is_
     try:
         await migrate(store, shipped()[:BEFORE_LEASES])
         now = await store.now()
-        old, fresh = (
-            {"subject": name, "began": began} for name, began in (("a", now - 61_000_000), ("b", now))
-        )
-        await store.write(Statement(AS_BEFORE, old))
+        await store.write(as_before("a", now - 61_000_000))
         await migrate(store)
-        await store.write(Statement(AS_BEFORE, fresh))
+        await store.write(as_before("b", now))
         things = Things()
         await step(erasure_with(store, things, tmp_path))
         found = await tombstones.list_since(store, 0)

@@ -44,10 +44,11 @@ async def sql(store: Store, text: str) -> None:
 
 
 async def test_many_holders_want_a_lease_and_one_gets_it(store: Store) -> None:
-    await add(store, Chore(id="one"))
+    await add(store, Chore(id="one"), Chore(id="later", due=LAST_MOMENT))
     listed = await row(store)
     found = await asyncio.gather(*(CHORES.take(store, listed, HOUR_US) for _ in range(8)))
     assert [held.fence for held in found if held is not None] == [1]
+    assert await CHORES.take(store, await row(store), HOUR_US) is None
     now = await store.now()
     assert await CHORES.list_open(store, now, 9) == []
     assert [each.id for each in await CHORES.list_open(store, now + 2 * HOUR_US, 9)] == ["one"]
