@@ -3,7 +3,7 @@
 There is one for each key of each engine, so that a key without credit does not stop the others.
 
 One account may have texts at which a provider fails. So it takes two witnesses to call a provider faulty: two
-accounts, or an account and a call of our own. Whoever finds nobody at the address is believed alone.
+accounts, or an account and a call of our own. One that cannot connect is believed alone.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ FAULTS = 5
 FIRST_S = 5.0
 LONGEST_S = 300.0
 QUIET_S = 10.0
-"""While the provider spoke for anybody so shortly before, accounts alone do not open the breaker: two that
+"""While the provider spoke for anyone so shortly before, accounts alone do not open the breaker: two that
 send their texts together could silence it for all others."""
 
 

@@ -32,7 +32,7 @@ def restart_delay_s(crashes: Sequence[Crash], now: float) -> float | None:
     `crashes` are all crashes so far, with this one. The first restart is at once, so that a single crash
     costs a customer nothing but the one answer. Each further one within the window waits longer. The fifth
     without work is the last. A process that dies of its work is started for ever: otherwise a few requests
-    would take the engine from everybody. One that never gets ready is given up after the fifth death in a
+    would take the engine from all. One that never gets ready is given up after the fifth death in a
     row, however long each took: a large model may need half an hour to fail five times.
     """
     if len(crashes) >= CRASHES and all(crash.was_loading for crash in crashes[-CRASHES:]):

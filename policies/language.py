@@ -150,7 +150,7 @@ def choose(
 def alternatives(
     choice: LanguageChoice, text: str, detect: Detect | None = None, default: str = DEFAULT
 ) -> Iterator[LanguageChoice]:
-    """Yield the other languages for a text if nobody speaks the detected one, the likeliest first.
+    """Yield the other languages for a text if no model speaks the detected one, the likeliest first.
 
     A text in Latin letters ends with the default, a text in a script of several languages with the one that
     most people speak. There are none for a language that is more than a guess, or that has its own letters.

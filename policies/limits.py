@@ -68,7 +68,7 @@ class PlanLimits(msgspec.Struct, Generic[N], frozen=True, kw_only=True):
 class Caps(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The limits that one key may have, below those of its account. None adds nothing.
 
-    With the pace `live`, sound is sent as it is heard.
+    With the pace `live`, sound is sent as fast as it plays.
     """
 
     rpm: int | None = None

@@ -33,7 +33,7 @@ def fault(members: Sequence[Weighted]) -> str | None:
 
 def repeated(voices: Sequence[str]) -> str | None:
     """Return what is wrong with a mix that has a voice twice, or None. A voice may have a name and an id, so
-    this is asked of what is sent, and of the ids."""
+    callers check what was sent, and the ids."""
     for number, voice in enumerate(voices):
         if voice in voices[:number]:
             return f"it has '{voice[:80]}' twice; give that voice the sum of the weights"
@@ -63,7 +63,7 @@ def mixed(voice: Voice, members: Sequence[Voice]) -> Voice:
 
 
 def mixed_id(members: Sequence[Weighted]) -> str:
-    """Return the id of a mix that nobody has saved."""
+    """Return the id of an unsaved mix."""
     return "+".join(f"{name}*{weight:g}" for name, weight in members)
 
 

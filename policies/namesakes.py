@@ -12,7 +12,7 @@ from speech_engine import ANY_LANGUAGE, VoiceInfo
 
 _WORD = re.compile(r"[a-z]+")
 _GENDERS = ("female", "male")
-"""A voice of neither, or of which nobody knows it, may be of any."""
+"""A voice of neither, or of unknown gender, may be of any."""
 
 Names = Mapping[str, str | None]
 """The names in their order, each with its gender if it has one."""
@@ -68,7 +68,7 @@ class _Sharing:
         self._names = names
         self._all = [voice for voice in voices if _speaks(voice, language.base(tag))]
         self._near = [voice for voice in self._all if _speaks(voice, tag)]
-        # Who is of none may be of any.
+        # A voice of no gender may be of any.
         self._genders = {voice.id: _gender(voice) or "" for voice in self._all}
         self._bearers: dict[str, list[str]] = {voice.id: [] for voice in self._all}
         self._found: dict[str, Share] = {}
@@ -85,7 +85,7 @@ class _Sharing:
         for name, pool in pools.items():
             if (free := next((voice for voice in pool if not self._bearers[voice]), None)) is not None:
                 self._give(name, free)
-        # What is left are aliases, as evenly as can be; those of a gender that nobody has come last.
+        # What is left are aliases, as evenly as can be; those of a gender that no voice has come last.
         for name, pool in sorted(pools.items(), key=lambda each: not each[1]):
             if name not in self._found:
                 voice = min(pool or self._borne(), key=lambda each: len(self._bearers[each]))
@@ -100,9 +100,9 @@ class _Sharing:
         """Return the voices of a gender, else those that may be of it, or none."""
         if gender is None:
             return [voice.id for voice in self._near]
-        for wanted in (gender.lower(), None):
+        for sought in (gender.lower(), None):
             for voices in (self._near, self._all):
-                if of_it := [voice.id for voice in voices if _gender(voice) == wanted]:
+                if of_it := [voice.id for voice in voices if _gender(voice) == sought]:
                     return of_it
         return []
 

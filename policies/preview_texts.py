@@ -1,4 +1,4 @@
-"""The sentence that lets a voice be heard, by language. A voice without one of these languages says it in
+"""The sentence of a voice's preview, by language. A voice without one of these languages says it in
 English."""
 
 from __future__ import annotations

@@ -45,7 +45,7 @@ class PricedPart(msgspec.Struct, frozen=True):
 def charge(price: Price, *, samples: int, rate_hz: int, characters: int) -> int:
     """Return the charge for what was written. If nothing was written, the charge is zero.
 
-    A price by job or by character charges the whole text: nobody knows which characters were heard.
+    A price by job or by character charges the whole text: samples do not tell which characters they are.
     """
     return total((PricedPart(price, samples, characters),), rate_hz)
 

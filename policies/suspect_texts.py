@@ -1,7 +1,7 @@
 """The texts that may have killed a host: which run alone, and which run no more.
 
-A host that dies of one job takes its neighbours along. Nobody knows which job it was, so each of them runs
-alone next time. A text that kills a host in which nothing else runs is the killer.
+A host that dies of one job takes its neighbours along. It does not say which job it was, so each of them
+runs alone next time. A text that kills a host in which nothing else runs is the killer.
 
 Texts are known here by digests under a key that lives as long as the server.
 """

@@ -15,7 +15,7 @@ from speech_engine.errors import EngineError
 
 
 class ClientLeft(Exception):
-    """The client left or was cut off. This is no failure, because nobody can see it."""
+    """The client left or was cut off. This is no failure, because no client sees it."""
 
 
 class CommandRefused(Exception):
@@ -271,13 +271,13 @@ class ReaderTooSlow(EngineError):
 
 
 class TooLongToSign(EngineError):
-    """A file became longer than any that is signed. It was spoken as it was asked for, so it is charged."""
+    """A file became longer than any that is signed. It was spoken in full, so it is charged."""
 
     may_fall_back = False
 
 
 class VoiceErased(EngineError):
-    """The voice of a stream was erased. What was heard before is charged."""
+    """The voice of a stream was erased. What was spoken before is charged."""
 
     may_fall_back = False
 
@@ -296,7 +296,7 @@ _REQUEST_FAULTS: dict[type, tuple[str, str]] = {
 
 
 REQUEST_FAULT_CODES = frozenset(code for code, _ in _REQUEST_FAULTS.values())
-"""Codes of failures that come from the request's own text or voice. What was heard before them is charged."""
+"""Codes of failures by the request's own text or voice. What was spoken before them is charged."""
 
 
 def from_engine(error: EngineError) -> RequestFailed:

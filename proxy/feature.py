@@ -2,7 +2,7 @@
 
 A feature knows the kernel and no other feature. What others may ask of it has a protocol in the kernel, with
 a stand-in for a server that leaves it out. `proxy/features/all.py` is the list of all, in the order in
-which they open: who is asked opens first.
+which they open: one that others use opens first.
 """
 
 from __future__ import annotations
@@ -90,7 +90,7 @@ class Served(NamedTuple):
 class HouseRevision(NamedTuple):
     """What a feature finds in each revision of the configuration, with what the features after it give.
 
-    Without engines, nobody has budgets, and nobody lists voices.
+    A command without a server has no `voices` and no `budgets`.
     """
 
     config: Config
@@ -118,7 +118,7 @@ def nothing_reached(_things: DerivedThings) -> None:
 class Opened(NamedTuple):
     """An open feature, and what it gives. An erasure reaches its `memories` and `files`.
 
-    `reach` is told of all that is derived of voices, at each revision, and `is_gone` tells whether nothing of
+    `reach` gets all that is derived of voices, at each revision, and `is_gone` tells whether nothing of
     an erased voice is left elsewhere, after a moment. A command finishes the `wishes` that a killed server
     left; in a server, every worker sees to them, and worker number 0 alone runs `alone` to its end.
     """

@@ -52,7 +52,7 @@ class Kernel(NamedTuple):
     samples: OneShotSamples
 
     def house(self) -> House:
-        """Return the house of a command, in which nobody speaks."""
+        """Return the house of a command, which has no engines."""
         erased = ErasedVoices()
         return House(
             config=self.config,

@@ -1,4 +1,4 @@
-"""The marks of Markdown that nobody writes for anything else, found in time that grows with the text.
+"""The marks of Markdown that mean nothing else, found in time that grows with the text.
 
 They are paired `**`, `__` and backticks; `# `, `- ` and `* ` that begin a line; and links with a text. What
 may mean something stays: `2 * 3`, `2**3`, `(a)**2`, `C#`, `-5`, `- 5`, `snake_case`, `obj.__init__()`,

@@ -132,7 +132,7 @@ def _last_refusal(
     last = max((refuser for _, refuser in judged if refuser is not None), key=FILTERS.index)
     error = last.refusal([model for model, refuser in judged if refuser is last], inputs)
     if last.name == "language" or route is not None:
-        # Without a route, the language has chosen nobody, so it is not to blame.
+        # Without a route, the language has chosen no model, so it is not to blame.
         error.message += filters.remark_on_guess(inputs.query)
     return error
 

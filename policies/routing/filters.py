@@ -25,7 +25,7 @@ _KNOWN_FROM = {
     "detected": "was detected in the text",
     "default": "is the server's default",
 }
-"""Where a language comes from that nobody named."""
+"""Where a language comes from that the request did not name."""
 _USUAL = ("en", "zh", "hi", "es", "fr", "ar", "pt", "ru", "de", "ja")
 
 
@@ -54,7 +54,7 @@ def is_allowed(model: Model, terms: Terms) -> bool:
 
 
 def is_open(model: Model, terms: Terms | None, licences: Licences) -> bool:
-    """Tell whether a caller with these terms may know of this model. Without terms, the caller is anybody."""
+    """Tell whether a caller with these terms may know of this model. Without terms, the list is public."""
     if terms is not None and not is_allowed(model, terms):
         return False
     return licences.obstacle(model.engine, model.info, terms is not None and terms.is_paid) is None

@@ -25,10 +25,10 @@ class NameOwners(msgspec.Struct, frozen=True):
 
     def tell(self, decision: Decision) -> Decision:
         """Return a decision whose candidates say of which name they are aliases."""
-        told = tuple([self._told(decision.voice, each) for each in decision.candidates])
-        return msgspec.structs.replace(decision, candidates=told)
+        candidates = tuple([self._named(decision.voice, each) for each in decision.candidates])
+        return msgspec.structs.replace(decision, candidates=candidates)
 
-    def _told(self, voice: Voice, candidate: Candidate) -> Candidate:
+    def _named(self, voice: Voice, candidate: Candidate) -> Candidate:
         if candidate.share is None:
             return candidate
         return msgspec.structs.replace(candidate, alias_of=self._alias_of(voice, candidate))

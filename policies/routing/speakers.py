@@ -14,8 +14,8 @@ from policies.routing.values import Model, Voice
 from speech_engine import EngineVoice, Mix, ModelInfo, Sample, Samples
 
 Lack = Literal["", "length", "text", "limit"]
-"""What the recordings of a voice lack for a model: they are too short, nobody has said their words, or they
-are past its limit. The model gets a part of such a one, and nobody knows the words of that."""
+"""What the recordings of a voice lack for a model: they are too short, their words are not known, or they
+are past its limit: then the model gets a part, and which words are in that is not known."""
 
 
 class Speaker(NamedTuple):
@@ -64,7 +64,7 @@ def is_cloned_for(info: ModelInfo) -> bool:
 
 
 def may_receive(voice: Voice, model: Model) -> bool:
-    """Tell whether the people behind a voice let this engine have it. What is local, nobody else receives."""
+    """Tell whether the people behind a voice let this engine have it. A local engine always may."""
     if model.info.is_local:
         return True
     providers = voice.providers
@@ -83,12 +83,12 @@ def _speaker_of_samples(info: ModelInfo, samples: tuple[Sample, ...]) -> Speaker
     long_enough = tuple(each for each in samples if not each.seconds or each.seconds >= least_s)
     if not long_enough:
         return Speaker(Samples(samples), lack="length")
-    heard = tuple(replace(each, text="") if each.speech_s > most_s else each for each in long_enough)
+    usable = tuple(replace(each, text="") if each.speech_s > most_s else each for each in long_enough)
     if not info.needs_sample_text:
-        return Speaker(Samples(heard))
-    if with_text := tuple(each for each in heard if each.text):
+        return Speaker(Samples(usable))
+    if with_text := tuple(each for each in usable if each.text):
         return Speaker(Samples(with_text))
-    return Speaker(Samples(heard), lack="limit" if any(each.text for each in long_enough) else "text")
+    return Speaker(Samples(usable), lack="limit" if any(each.text for each in long_enough) else "text")
 
 
 def _find_mix(voice: Voice, model: Model, tag: str) -> Speaker | None:

@@ -154,8 +154,8 @@ class RoutingQuery(msgspec.Struct, frozen=True, kw_only=True):
 class Candidate(msgspec.Struct, frozen=True):
     """One way to speak a request: this model, with this voice of its engine, under this credential.
 
-    `share` is what the voice that was asked for has here as one of OpenAI's names. With `alias_of`, that is
-    only another name for the voice of that name.
+    `share` is what the request's voice has here as one of OpenAI's names. With `alias_of`, that is only
+    another name for the voice of that name.
     """
 
     model: Model

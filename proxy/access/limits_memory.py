@@ -40,7 +40,7 @@ class MemoryWindows:
         return self._full(limit, self._clock())
 
     async def check(self) -> None:
-        """Return: memory can always count."""
+        """Do nothing: memory can always count."""
 
     def _full(self, limit: Limit, now: float) -> FullWindow | None:
         moments = self._windows.get((limit.kind, limit.name), _NO_MOMENTS)

@@ -1,7 +1,7 @@
 """Requests a minute, counted in Redis for all workers. Only a Redis address imports this module.
 
 The storage and the form of a window are those of `limits`. The library counts for one limit at a time. Here a
-question is one script for all limits of a request: one way to Redis and back, and nobody counts in between.
+question is one script for all limits of a request: one way to Redis and back, and no count in between.
 """
 
 from __future__ import annotations
@@ -101,7 +101,7 @@ class RedisWindows:
         return answer if isinstance(answer, FullWindow) else None
 
     async def check(self) -> None:
-        """Write: a full Redis or a read-only copy still answers questions."""
+        """Try a write: a full Redis or a read-only copy still answers reads."""
         await _answer(self._storage.incr("check", WINDOW_S))
 
     async def _ask(self, what: str, limits: Sequence[Limit]) -> list[int] | FullWindow:

@@ -34,7 +34,7 @@ class RefusalTally:
         return f"<RefusalTally of {len(self._counts)} kinds>"
 
     def note(self, caller: Caller, route: str, failure: RequestFailed) -> None:
-        """Count a refusal. Who was charged, or has a row in usage, was not refused: do not note it."""
+        """Count a refusal. A request with a charge, or with a row in usage, was not refused."""
         kind = RefusalKind(caller.account, caller.key, route, failure.status, failure.code)
         if kind in self._counts or len(self._counts) < MOST:
             self._counts[kind] += 1

@@ -10,7 +10,7 @@ from proxy.errors import RateLimited
 
 
 class UsageThrottle:
-    """The turns of a worker. A client of control.sock owns the server and waits for nobody."""
+    """The turns of a worker. A client of control.sock owns the server and never waits."""
 
     def __init__(self) -> None:
         self._busy_accounts: set[str] = set()

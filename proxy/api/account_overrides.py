@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Annotated, Any, NoReturn
 
 import msgspec
@@ -109,7 +108,7 @@ def shown_prices(prices: Prices) -> ShownPrices:
         speech=_price(prices.speech),
         cached=_price(prices.cached),
         clone=_price(prices.clone),
-        models=_models(prices.models),
+        models={model: _price(price) for model, price in prices.models.items()},
     )
 
 
@@ -130,10 +129,6 @@ def _known(engine: str, config: Config) -> str:
             param="agreed.engines",
         )
     return engine
-
-
-def _models(prices: Mapping[str, Price]) -> dict[str, ShownPrice]:
-    return {model: _price(price) for model, price in prices.items()}
 
 
 def _price(price: Price) -> ShownPrice:

@@ -1,4 +1,4 @@
-"""A page for browsers: one answer, which asks nobody but this server."""
+"""A page for browsers: one answer, which loads nothing from elsewhere."""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from policies.plans import Terms
-from policies.routing import Decision, Verdict, voice_text
+from policies.routing import Decision, voice_text
 from proxy.api import account_overrides
 from proxy.api.admin_tools import AdminTools
 from proxy.catalogue.library import Library
@@ -25,8 +25,8 @@ from proxy.speech.voice_reference import VoiceReference
 from proxy.storage.accounts import Account
 
 _Name = Annotated[str, Meta(min_length=1, max_length=256)]
-_NOBODY = ""
-"""The id of no account. Its library has only the voices and lexicons for everybody."""
+_NO_ACCOUNT = ""
+"""The id of no account. Its library has only the voices and lexicons for all accounts."""
 
 
 class RouteQuestion(msgspec.Struct, frozen=True, kw_only=True):
@@ -124,7 +124,7 @@ class Explanations(Resource):
             body, speech_request.Defaults(server.default_model, server.default_voice)
         )
         account = None if question.account is None else await self._admin_tools.account(question.account)
-        own = await self._library.get(_NOBODY if account is None else account.id)
+        own = await self._library.get(_NO_ACCOUNT if account is None else account.id)
         explained = self._planner.explain(speech, self._terms(account), own)
         return reply(
             RouteAnswer(
@@ -153,7 +153,10 @@ class Explanations(Resource):
             language=decision.query.language,
             source=decision.query.source,
             route=None if route is None else ShownRoute(**msgspec.structs.asdict(route)),
-            models=[_judged(verdict) for verdict in decision.verdicts],
+            models=[
+                JudgedModel(model=each.model.name, refused_by=each.refused_by, reason=each.reason)
+                for each in decision.verdicts
+            ],
             candidates=[
                 ShownCandidate(
                     model=candidate.model.name,
@@ -171,7 +174,3 @@ class Explanations(Resource):
             return None
         failure = self._planner.failure(decision.error, model, decision.query)
         return ShownRefusal(failure.message, failure.kind, failure.param, failure.code, failure.status)
-
-
-def _judged(verdict: Verdict) -> JudgedModel:
-    return JudgedModel(model=verdict.model.name, refused_by=verdict.refused_by, reason=verdict.reason)

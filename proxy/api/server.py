@@ -91,11 +91,11 @@ class ServerEndpoints(Resource):
     async def switch_engine(self, request: Request) -> Response:
         """Load, unload or restart an engine"""
         name = request.path_params["name"]
-        asked = await body(request, SwitchEngine)
+        order = await body(request, SwitchEngine)
         if name not in self._config.engines:
             known = ", ".join(self._config.engines)
             raise NotFound(f"There is no engine {name!r}. The engines are: {known}.")
-        refusal = (await self._link.switch(name, asked.action, asked.now)).refusal
+        refusal = (await self._link.switch(name, order.action, order.now)).refusal
         if refusal:
             raise InvalidRequest(refusal, param="name")
-        return reply(SwitchedEngine(name=name, action=asked.action))
+        return reply(SwitchedEngine(name=name, action=order.action))

@@ -278,11 +278,11 @@ _WRITERS: dict[str, _Write] = {
 
 
 def _is_live(connection: Connection, caller: Caller) -> bool:
-    """Tell whether the key or the request wants its sound as it is heard. Raises InvalidRequest."""
-    wanted = connection.header(_PACE_HEADER.encode())
-    if wanted and wanted != "live":
+    """Tell whether the key or the request sets the pace `live`. Raises InvalidRequest."""
+    pace = connection.header(_PACE_HEADER.encode())
+    if pace and pace != "live":
         raise InvalidRequest(f"Invalid header '{_PACE_HEADER}': it can only be live.", param=_PACE_HEADER)
-    return bool(wanted) or caller.caps.pace == "live"
+    return bool(pace) or caller.caps.pace == "live"
 
 
 def _deliver(write: _Write, connection: Connection, answer: Answer) -> Awaitable[None]:

@@ -135,15 +135,15 @@ class WordEvents:
 
     def __init__(self, answer: Answer) -> None:
         self._answer = answer
-        self._told = 0
+        self._sent = 0
 
     def __repr__(self) -> str:
-        return f"<WordEvents {self._told} told>"
+        return f"<WordEvents {self._sent} sent>"
 
     def next(self) -> bytes:
         """Return an event with the words since the last one, or nothing if there are none."""
-        words = _words(self._answer, self._told) or []
-        self._told += len(words)
+        words = _words(self._answer, self._sent) or []
+        self._sent += len(words)
         return event(AudioWords(words=words)) if words else b""
 
 
@@ -155,8 +155,8 @@ def event(value: AudioDelta | AudioWords | AudioDone | AudioError) -> bytes:
     return b"data: " + encode_json(value) + b"\n\n"
 
 
-def _words(answer: Answer, told: int = 0) -> list[WordTime] | None:
-    """Return the words after those that were told, or None without words."""
+def _words(answer: Answer, sent: int = 0) -> list[WordTime] | None:
+    """Return the words after the first `sent` ones, or None without words."""
     words, text = answer.speech.words, answer.call.request.text
     if words is None:
         return None
@@ -168,5 +168,5 @@ def _words(answer: Answer, told: int = 0) -> list[WordTime] | None:
             word.source_end,
             word.is_interpolated or UNSET,
         )
-        for word in words[told:]
+        for word in words[sent:]
     ]

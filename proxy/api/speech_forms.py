@@ -1,5 +1,4 @@
-"""Speech requests that come as a form and bring their own voice, as speech asks for them: who reads them is a
-feature."""
+"""Speech requests that come as a form and bring their own voice. A feature reads them."""
 
 from __future__ import annotations
 

@@ -88,7 +88,7 @@ def _some_headers(answer: Answer) -> Iterator[RawHeader]:
 
 
 def _substitute(speaker: Candidate) -> str:
-    """Return the voice that stands for the one that was asked for, if there is one."""
+    """Return the voice that stands for the request's own, if there is one."""
     voice = speaker.voice
     if not isinstance(voice, EngineVoice):
         return ""

@@ -52,12 +52,12 @@ class VaultRotation(Resource):
     @answers("POST", "/admin/vault/rotations", Rotation, body=NextRows, failures=(InvalidRequest,))
     async def rotate_master_key(self, request: Request) -> Response:
         """Wrap some keys anew with the newest master key"""
-        asked = await body(request, NextRows)
+        rows = await body(request, NextRows)
         store = self._admin_tools.store
-        step = await rotate_some(store, self._admin_tools.vault.masters, asked.skip)
+        step = await rotate_some(store, self._admin_tools.vault.masters, rows.skip)
         if step is None:
             return reply(Rotation(master=None, rewrapped=0, damaged=0, left=0, missing=[]))
-        if step.rewrapped and step.left == asked.skip + step.damaged:
+        if step.rewrapped and step.left == rows.skip + step.damaged:
             act = await self._admin_tools.audit_row(request, "master_key.rotated", step.master, "")
             await store.write(*audit.insert_statements(act))
         return reply(_shown(step))

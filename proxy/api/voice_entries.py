@@ -129,7 +129,7 @@ class VoiceNames(msgspec.Struct, frozen=True, kw_only=True):
 class Entries:
     """Makes the entries of one caller's voices. `unused_days` is the limit of the caller's plan, if any.
 
-    `speakers` are those who speak recordings for this caller.
+    `speakers` are the models that speak recordings for this caller.
     """
 
     def __init__(

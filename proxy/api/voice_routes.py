@@ -1,4 +1,4 @@
-"""The routes of all voices: /v1/audio/voices, and /v1/voices, which some clients ask."""
+"""The routes of all voices: /v1/audio/voices, and /v1/voices, which some clients use."""
 
 from __future__ import annotations
 

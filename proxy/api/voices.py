@@ -55,7 +55,7 @@ class VoiceTools(NamedTuple):
     plans: Plans
 
     async def entries(self, request: Request) -> Entries:
-        """Return the entries of the voices that the caller may name; without a caller, of everybody's."""
+        """Return the entries of the voices that the caller may name; without a caller, of the public ones."""
         return self._entries(request, await self.library.get(_account(request)))
 
     def _entries(self, request: Request, own: AccountLibrary) -> Entries:

@@ -67,7 +67,7 @@ class TryPage:
 class Description:
     """The OpenAPI document, for programs and for people.
 
-    Each is made when somebody first asks for it: on most servers nobody does.
+    Each is made at its first request: on most servers there is none.
     """
 
     def __init__(self, described: Sequence[Endpoint], public_catalogue: bool) -> None:

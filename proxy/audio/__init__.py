@@ -1,1 +1,1 @@
-"""The way from an engine's PCM to the bytes that a client asked for: resample, speed, loudness, encode."""
+"""The way from an engine's PCM to the bytes that a client gets: resample, speed, loudness, encode."""

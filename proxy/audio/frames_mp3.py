@@ -49,7 +49,7 @@ def frame_header(data: bytes) -> FrameHeader | None:
     """Read a header of four bytes. Return None if no frame of known length begins with them."""
     sync, version, layer = data[0] << 3 | data[1] >> 5, data[1] >> 3 & 3, data[1] >> 1 & 3
     bit_rate, rate, padding = data[2] >> 4, data[2] >> 2 & 3, data[2] >> 1 & 1
-    # Bit rate 0 is "free format": nobody serves it, and its frames can only be found by searching.
+    # Bit rate 0 is "free format": no provider serves it, and its frames can only be found by searching.
     if sync != 0x7FF or version == 1 or layer != _LAYER_3 or bit_rate in (0, 15) or rate == 3:
         return None
     sample_rate_hz = _SAMPLE_RATES_HZ[version][rate]

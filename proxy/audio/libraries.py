@@ -21,6 +21,6 @@ def load() -> None:
 
 
 async def ensure_loaded() -> None:
-    """Load them in a thread, unless they are loaded. Call it before an engine is asked for PCM."""
+    """Load them in a thread, unless they are loaded. Call it before an engine makes PCM."""
     if len(_loaded) < len(_MODULES):
         await asyncio.to_thread(load)

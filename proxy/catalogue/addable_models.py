@@ -1,4 +1,4 @@
-"""Models that an operator could add, as those ask who say what helps: who knows of them is a feature."""
+"""Models that an operator could add, for the advice in a refusal. A feature knows them."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ class AddableModels(Protocol):
     def command_for(self, tag: str | None, *, is_paid: bool) -> str:
         """Return the command that lets the server speak recordings in this language, or "" if none is known.
 
-        Without a language, it is for the one that most ask for first. If `is_paid`, somebody pays for it.
+        Without a language, it is for English. If `is_paid`, clients may pay for the model's speech.
         """
         ...
 
 
 class NoAddableModels:
-    """Where nobody knows any."""
+    """For a server without galleries."""
 
     def command_for(self, tag: str | None, *, is_paid: bool) -> str:
         return ""

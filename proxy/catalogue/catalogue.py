@@ -112,7 +112,7 @@ class Catalogue:
         )
 
     def list_models(self, terms: Terms | None) -> tuple[list[str], list[Model]]:
-        """Return the aliases and models that a plan may use, or without terms, those that anybody may see."""
+        """Return the aliases and models that a plan may use, or without terms, the public ones."""
         models = [model for model in self.models() if is_open(model, terms, self.licences)]
         names = {model.name for model in models}
         engines = None if terms is None else terms.engines
@@ -163,7 +163,7 @@ class Catalogue:
 
     @property
     def awaits_models(self) -> bool:
-        """Tell whether an engine starts whose models nobody knows yet."""
+        """Tell whether an engine starts whose models are not known yet."""
         return any(engine.state != "failed" and not engine.models() for _, engine in self._engines.items())
 
     def is_coming(self, name: str, tag: str) -> bool:
@@ -199,7 +199,7 @@ class Catalogue:
         )
 
     def check_binding(self, engine: str, voice: str) -> str:
-        """Try an engine's voice against the engine's list. Return what is unsure of it, or "".
+        """Check a voice against its engine's list. Return what is unsure of it, or "".
 
         Raises InvalidRequest if there is no such engine or voice, and UpstreamFailed if the engine is not up.
         """
@@ -277,7 +277,7 @@ class Catalogue:
         raise InvalidRequest(message, param="voice", code="voice_not_found")
 
     def as_heard(self, voice: Voice, terms: Terms | None) -> tuple[Voice, str]:
-        """Return a voice with the gender that is heard if a request names no model and no language, and the
+        """Return a voice with the gender that speaks if a request names no model and no language, and the
         name whose alias it then is, or ""."""
         server = self._config.server
         if not any(binding.shares for binding in voice.bindings):
@@ -288,9 +288,9 @@ class Catalogue:
             return voice, ""
         if not decision.candidates:
             return voice, ""
-        heard = self.with_aliases(decision, server.default_model, terms).candidates[0]
-        other = heard.share.other_gender if heard.share else ""
-        return (replace(voice, gender=other) if other else voice), heard.alias_of
+        first = self.with_aliases(decision, server.default_model, terms).candidates[0]
+        other = first.share.other_gender if first.share else ""
+        return (replace(voice, gender=other) if other else voice), first.alias_of
 
     def with_aliases(self, decision: Decision, model: str, terms: Terms | None) -> Decision:
         """Return a decision on a request for `model` that tells whose voices its candidates have."""
@@ -322,7 +322,7 @@ class Catalogue:
         return [f"{binding.engine} has no voice {voice_text(binding.voice)!r}" for binding in missing]
 
     def voice_obstacle(self, name: str) -> str:
-        """Return why nobody can speak with this voice, or "". Anybody may read the reason."""
+        """Return why no engine can speak with this voice, or "". The reason is public."""
         return "no engine has it: see voxgate check" if self._own.is_silent(name) else ""
 
     def unusable_models(self) -> list[ModelNameFault]:
@@ -332,7 +332,7 @@ class Catalogue:
         return [*find_misnamed(self._config, known), *self._unlicensed()]
 
     def _unlicensed(self) -> list[ModelNameFault]:
-        """Return the models that serve nobody until the operator accepts their licence."""
+        """Return the models that do not serve until the operator accepts their licence."""
         return [
             ModelNameFault(
                 model.name,
@@ -344,7 +344,7 @@ class Catalogue:
         ]
 
     def unusable_voices(self) -> list[tuple[str, str]]:
-        """Return the configured voices that an engine lacks, with a reason that anybody may read."""
+        """Return the configured voices that an engine lacks, with a public reason."""
         return [
             (name, f"{binding.engine} does not have it: see voxgate check")
             for name, binding in self._own.all_missing()

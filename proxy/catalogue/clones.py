@@ -1,4 +1,4 @@
-"""Clones at providers, as libraries and the makers of voices ask for them: who has them made is a feature."""
+"""Clones at providers, as libraries and the makers of voices need them. A feature has them made."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ class Cloning(Protocol):
         ...
 
     async def is_clone(self, engine: str, voice: str) -> bool:
-        """Tell whether an engine's voice is a clone of somebody's."""
+        """Tell whether an engine's voice is a clone of an account's."""
         ...
 
     def find_places(self, engines: Iterable[str], credential: str = "") -> list[ClonePlace]:
@@ -103,7 +103,7 @@ class Cloning(Protocol):
     async def check_saved(
         self, record: VoiceRecord, engines: Iterable[str], terms: Terms | None, *, credential: str = ""
     ) -> list[ClonePlace]:
-        """Return where to clone a saved voice, after the same checks. A voice of nobody has no `terms`."""
+        """Return where to clone a saved voice, after the same checks. The operator's own has no `terms`."""
         ...
 
     def statements(
@@ -124,7 +124,7 @@ class Cloning(Protocol):
 
 
 class NoClones:
-    """Where nobody has clones made."""
+    """For a server that makes no clones."""
 
     async def of_voices(self, voices: Collection[str]) -> Mapping[str, Sequence[SavedClone]]:
         return {}

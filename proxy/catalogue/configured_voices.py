@@ -36,8 +36,8 @@ class ConfiguredVoices:
     """The voices of one revision of the configuration.
 
     A binding is missing if its engine knows all its voices, and this one is not among them. An engine that is
-    not up yet, or that knows only some, may have it. A missing binding is offered to nobody. It is tried all
-    the same if the engine may learn a voice by its use.
+    not up yet, or that knows only some, may have it. A missing binding is not offered. It is tried all the
+    same if the engine may learn a voice by its use.
 
     OpenAI's names have no bindings in the configuration. They are bound to the engines that know them.
     A binding to such a name, on an engine whose voices are shared, is to its share.

@@ -1,6 +1,6 @@
-"""What is derived of voices, and what an erasure asks of whoever has it.
+"""What is derived of voices, and what an erasure needs of its keepers.
 
-Who keeps something new of a voice implements one of these interfaces, and app.py names it in `DerivedThings`.
+A keeper of something new implements one of these interfaces, and app.py names it in `DerivedThings`.
 What is written down looks for the tombstone in its own commit besides: see storage/tombstones.py.
 """
 
@@ -30,7 +30,7 @@ class VoiceFiles(Protocol):
     """Something on this machine's disk that is derived of voices."""
 
     async def remove_voice(self, voice: str, *, is_late: bool) -> None:
-        """Remove what is derived of a voice. `is_late`: somebody may have removed the rows of it before.
+        """Remove what is derived of a voice. `is_late`: its rows may be gone already.
 
         Raises OSError and StorageFailed.
         """

@@ -1,4 +1,4 @@
-"""Who erases what is somebody's, as its owners' handlers ask: who carries it out is a feature."""
+"""The erasure of voices and consents, as their handlers need it. A feature carries it out."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ class Erasing(Protocol):
     replayed: int
 
     async def erase(self, record: OwnedRecord, act: Act | None = None) -> Tombstone | None:
-        """Erase something of somebody's. None: it is gone already, or something needs it."""
+        """Erase a voice or a consent. None: it is gone already, or something needs it."""
         ...
 
     async def erase_voice(self, record: OwnedRecord, act: Act | None = None) -> Tombstone:
-        """Erase a voice: nobody can use it when this returns. Raises NotFound if it is gone already."""
+        """Erase a voice, which is unusable when this returns. Raises NotFound if it is gone already."""
         ...
 
     async def erase_account(self, account: str) -> None:
@@ -37,7 +37,7 @@ class Erasing(Protocol):
 
 
 class NothingErased:
-    """Where nobody erases: then nothing of somebody's can be deleted."""
+    """For a server that erases nothing: there, no voice and no consent can be deleted."""
 
     replayed = 0
 

@@ -1,6 +1,6 @@
-"""What speakers have granted, as those ask who make, lend and clone voices: who keeps it is a feature.
+"""What speakers have granted, for what makes, lends and clones voices. A feature keeps it.
 
-Without that feature nobody has granted anything: a voice that names a grant goes to no provider.
+Without that feature there are no grants: a voice that names a grant goes to no provider.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class Grants(Protocol):
         ...
 
     async def compare(self, account: str, taken: TakenRecording, grant: Grant | None) -> Compared | None:
-        """Compare the speaker of a recording with who has granted. None: nobody compares.
+        """Compare the speaker of a recording with the grant's. None: there is no comparer.
 
         Raises NotAllowed if the operator refuses other speakers.
         """
@@ -53,7 +53,7 @@ class Grants(Protocol):
 
 
 class NoGrants:
-    """Where nobody keeps grants."""
+    """For a server that keeps no grants."""
 
     async def find(self, account: str, id_: str, param: str) -> Grant:
         raise InvalidRequest("This server keeps no consents.", param=param)
@@ -72,7 +72,7 @@ class NoGrants:
 
 
 def receivers(id_: str | None, grant: Grant | None) -> tuple[str, ...] | None:
-    """Return who may receive a voice by the grant `id_`, None for all: nobody, if the grant is gone."""
+    """Return who may receive a voice by the grant `id_`, None for all; () if the grant is gone."""
     if id_ is None:
         return None
     return () if grant is None else grant.providers

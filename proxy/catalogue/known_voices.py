@@ -18,12 +18,12 @@ from speech_engine import ModelInfo
 
 
 class KnownVoices:
-    """The voices of one caller. The caller's own come first. Without terms, the caller is anybody."""
+    """The voices of one caller. The caller's own come first. Without terms, the list is public."""
 
     def __init__(self, own: AccountLibrary, catalogue: Catalogue, terms: Terms | None = None) -> None:
-        heard = [catalogue.as_heard(voice, terms) for voice in catalogue.voices()]
-        listed = [voice for voice, _ in heard]
-        self._aliases = {voice.id: alias_of for voice, alias_of in heard if alias_of}
+        entries = [catalogue.as_heard(voice, terms) for voice in catalogue.voices()]
+        listed = [voice for voice, _ in entries]
+        self._aliases = {voice.id: alias_of for voice, alias_of in entries if alias_of}
         self.voices = [*own.listed, *listed]
         self._own = own
         self._by_id = {voice.id: voice for voice in listed}
@@ -68,7 +68,8 @@ class KnownVoices:
             members = [member for name, _ in voice.mix if (member := self._member(voice, name)) is not None]
             able = [set(self._engines(member)) for member in members if not member.mix]
             common = set.intersection(*able) if len(able) == len(voice.mix) else set()
-            return [engine for engine, infos in self._models.items() if _mixes(infos) and engine in common]
+            mixers = [engine for engine, infos in self._models.items() if any(info.mixes for info in infos)]
+            return [engine for engine in mixers if engine in common]
         bound = [binding.engine for binding in voice.bindings]
         if not voice.samples:
             return bound
@@ -122,7 +123,3 @@ def no_voice(id_: str, known: Iterable[str] = ()) -> NotFound:
     names = [*known]
     others = f" {possible(id_, names, 'voices')}" if names else ""
     return NotFound(f"The voice '{id_[:80]}' does not exist.{others}", param="voice", code="voice_not_found")
-
-
-def _mixes(infos: list[ModelInfo]) -> bool:
-    return any(info.mixes for info in infos)

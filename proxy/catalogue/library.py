@@ -329,7 +329,7 @@ class Library:
         saved = await self._own_voices.of_operator(self._operators.saved)
         shelf = await asyncio.to_thread(self._operators.renewed, saved)
         self._operators = shelf
-        # All accounts together have what the operator's leave.
+        # All accounts together have the room that the operator's library leaves.
         self._accounts.max_weight = max(_MOST_BYTES // 4, _MOST_BYTES - shelf.weight)
         return shelf
 

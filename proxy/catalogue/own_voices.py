@@ -1,4 +1,4 @@
-"""The voices that accounts and the operator have saved, as libraries have them: who has them is a feature."""
+"""The voices that accounts and the operator have saved, as libraries have them. A feature keeps them."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ NONE: Known = {}
 
 
 class OwnVoices(Protocol):
-    """The saved voices of all."""
+    """The saved voices of all accounts and of the operator."""
 
     async def of_account(self, account: str, clones: Cloning, before: Known = NONE) -> Sequence[LibraryVoice]:
         """Return the voices of an account with their clones, the newest first.
@@ -67,7 +67,7 @@ class OwnVoices(Protocol):
         ...
 
     async def get(self, id_: str) -> VoiceRecord | None:
-        """Return the row of anybody's voice."""
+        """Return the row of a voice, whichever account has it."""
         ...
 
     async def find(self, account: str | None, id_or_name: str) -> VoiceRecord | None:
@@ -80,7 +80,7 @@ class OwnVoices(Protocol):
 
 
 class NoOwnVoices:
-    """Where nobody can save a voice."""
+    """For a server that saves no voices."""
 
     async def of_account(self, account: str, clones: Cloning, before: Known = NONE) -> Sequence[LibraryVoice]:
         return ()

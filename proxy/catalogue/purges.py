@@ -1,4 +1,4 @@
-"""What must go when a voice, the words or the whole of an account change: who has it is a feature."""
+"""What must go when a voice, the words or the whole of an account change. Features have it."""
 
 from __future__ import annotations
 

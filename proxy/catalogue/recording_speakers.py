@@ -1,6 +1,6 @@
-"""Who can speak a voice of a recording here, and what helps if nobody can.
+"""The models that can speak a voice of a recording here, and what helps if there are none.
 
-It is asked before anybody records anything: a voice that nothing speaks is a recording given for nothing.
+Handlers look before a client records anything: a voice that nothing speaks is a recording given for nothing.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ _OPERATOR = "The operator of this server can add it with:"
 
 
 class RecordingSpeakers:
-    """The models that a caller may use with a recording. Without terms, the caller is anybody."""
+    """The models that a caller may use with a recording. Without terms, the list is public."""
 
     def __init__(self, catalogue: Catalogue, terms: Terms | None) -> None:
         self._models = catalogue.list_models(terms)[1]
@@ -28,15 +28,15 @@ class RecordingSpeakers:
         return f"<RecordingSpeakers {len(self.able(None))} of {len(self._models)} models>"
 
     def hint(self, tag: str | None = None) -> str:
-        """Return what helps, if nobody can speak a recording in this language, or in any; else "".
+        """Return what helps, if no model can speak a recording in this language, or in any; else "".
 
-        It is "" too while an engine starts: nobody knows its models yet.
+        It is "" too while an engine starts: its models are not known yet.
         """
         if not self._is_complete or self.able(tag):
             return ""
         where = f" in the language '{tag}'" if tag else ""
         said = f"Nothing on this server can speak a voice of a recording{where}."
-        if places := self._places(tag):
+        if places := sorted({each.engine for each in self._speaking(tag) if is_cloned_for(each.info)}):
             return f"{said} A provider's clone of it can: name {' or '.join(places)} in 'engines'."
         command = self._addable.command_for(tag, is_paid=self._is_paid)
         if not command:
@@ -50,9 +50,6 @@ class RecordingSpeakers:
     def models(self, tag: str | None) -> list[Model]:
         return [each for each in self._speaking(tag) if each.info.speaks_samples]
 
-    def _places(self, tag: str | None) -> list[str]:
-        return sorted({each.engine for each in self._speaking(tag) if is_cloned_for(each.info)})
-
     def _speaking(self, tag: str | None) -> list[Model]:
         return [each for each in self._models if tag is None or routing.speaks(each.info, tag)]
 
@@ -63,8 +60,8 @@ def advice_for(decision: Decision, catalogue: Catalogue, terms: Terms | None) ->
     if error is None or not decision.voice.samples or error.code not in _HELPED:
         return ""
     speakers = RecordingSpeakers(catalogue, terms)
-    asked = {verdict.model.name for verdict in decision.verdicts}
-    others = [each for each in speakers.models(decision.query.language) if each.name not in asked]
+    judged = {verdict.model.name for verdict in decision.verdicts}
+    others = [each for each in speakers.models(decision.query.language) if each.name not in judged]
     # They may not receive it, or need a longer one, or its words.
     rules = Rules(catalogue.licences)
     found = (

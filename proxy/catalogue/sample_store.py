@@ -28,7 +28,7 @@ _KEPT_S = 60.0
 _MOST_BYTES = 64 * 1024 * 1024
 
 
-class _Wanted(NamedTuple):
+class _Key(NamedTuple):
     account: str
     digest: str
     spec: SampleSpec
@@ -45,7 +45,7 @@ class SampleStore:
     def __init__(self, store: Store, vault: Vault) -> None:
         self._store = store
         self._vault = vault
-        self._derived: ReadCache[_Wanted, _Derived] = ReadCache(
+        self._derived: ReadCache[_Key, _Derived] = ReadCache(
             of_one(self._derive),
             lambda _derived: _KEPT_S,
             max_weight=_MOST_BYTES,
@@ -63,7 +63,7 @@ class SampleStore:
         least_s, most_s = info.sample_s
         spec = SampleSpec(least_s=least_s, most_s=most_s, rate_hz=info.sample_hz)
         try:
-            return (await self._derived.get(_Wanted(tenant, digest, spec))).pcm
+            return (await self._derived.get(_Key(tenant, digest, spec))).pcm
         except StorageFailed as error:
             raise SampleUnavailable(str(error)) from None
 
@@ -72,16 +72,16 @@ class SampleStore:
         gone = frozenset(digests)
         self._derived.forget_if(lambda derived: derived.digest in gone)
 
-    async def _derive(self, wanted: _Wanted) -> _Derived:
+    async def _derive(self, key: _Key) -> _Derived:
         from proxy.audio.recordings.derivation import derive
 
-        quality = await samples.quality_of(self._store, wanted.account, wanted.digest)
+        quality = await samples.quality_of(self._store, key.account, key.digest)
         if quality is None:
-            raise SampleUnavailable(f"the account has no recording {wanted.digest[:8]}")
-        master = await self._vault.open(wanted.account, wanted.digest)
+            raise SampleUnavailable(f"the account has no recording {key.digest[:8]}")
+        master = await self._vault.open(key.account, key.digest)
         facts = msgspec.json.decode(quality, type=SampleQuality)
         try:
-            pcm = await asyncio.to_thread(derive, master, facts, wanted.spec)
+            pcm = await asyncio.to_thread(derive, master, facts, key.spec)
         except UnusableRecording as error:
             raise SampleUnavailable(str(error)) from None
-        return _Derived(wanted.digest, pcm)
+        return _Derived(key.digest, pcm)

@@ -1,4 +1,4 @@
-"""The words that accounts have saved, as their libraries ask for them: who keeps them is a feature."""
+"""The words that accounts have saved, as their libraries need them. A feature keeps them."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class SavedWords(Protocol):
 
 
 class NoWords:
-    """Where nobody keeps words."""
+    """For a server that keeps no words."""
 
     async def revisions(self, account: str) -> WordRevisions:
         return ()

@@ -1,4 +1,4 @@
-"""A saved voice as its owner made it: what the kernel, and whoever makes or clones voices, know of one."""
+"""A saved voice as its owner made it: what the kernel, and the features that make or clone it, know."""
 
 from __future__ import annotations
 

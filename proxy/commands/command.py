@@ -24,7 +24,7 @@ class Ask(NamedTuple):
 
     A form with `files` is sent if there are some, while stderr says for what `work`. `pages` are "named" if
     the rows have ids of accounts, whose names the tables show; "all" are also read to the last one. A person
-    at a terminal is asked `question` first, and `looks` says that the thing is looked for before that.
+    at a terminal answers `question` first, and `looks` says that the thing is looked for before that.
     `status` is the command's, by the answer, and `failed` its status if there is none.
     """
 
@@ -43,7 +43,7 @@ class Ask(NamedTuple):
 
 
 class KnownAnswer(NamedTuple):
-    """An answer for which nobody needs to be asked, and the command's status."""
+    """An answer that needs no request, and the command's status."""
 
     answer: Any
     status: int = 0

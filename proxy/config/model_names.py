@@ -52,7 +52,7 @@ def shipped_models(value: Mapping[str, Any], engines: Engines) -> dict[str, tupl
 def put_defaults_first(
     models: Mapping[str, tuple[str, ...]], shipped: Mapping[str, Sequence[str]], engines: Engines
 ) -> dict[str, tuple[str, ...]]:
-    """Put the engines with `default = true` first in each built-in alias that nobody has changed."""
+    """Put the engines with `default = true` first in each unchanged built-in alias."""
     first = tuple(f"{name}/{STANDARD}" for name, section in engines.items() if section.default)
     unchanged = {
         alias: names

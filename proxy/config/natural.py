@@ -96,7 +96,7 @@ def lay_beneath(raw: dict[str, Any], layer: Layer, shipped: Mapping[str, Any]) -
     """Put a layer beneath a file's tables, in place. Return the sections of the layer that count.
 
     A file that has no engines has the shipped ones. An alias in it that is a copy of a shipped one is as good
-    as none: who copied the shipped file chose nothing.
+    as none: a copied file chooses nothing.
     """
     counting = []
     engines = raw.get("engines", copy.deepcopy(dict(shipped["engines"])))
@@ -122,7 +122,7 @@ def write(data: Path, layer: Layer, remark: str = "") -> Path:
 
 
 def write_first(data: Path, layer: Layer, remark: str) -> None:
-    """Write a layer, unless there is a file: somebody's voices may be in it. Raise OSError."""
+    """Write a layer, unless there is a file: voices in use may be in it. Raise OSError."""
     made = _written(data, layer, remark)
     try:
         with suppress(FileExistsError):

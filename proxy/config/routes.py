@@ -48,12 +48,13 @@ def read_routes(
         routes[route.language] = route
         _check(reader, key, route)
         if route not in shipped:
-            _warn(reader, key, route, engines)
+            for full, engine in missing_engines(route, engines).items():
+                reader.warn(f"{key}.candidates", f"{full!r} cannot speak: no [engines.{engine}] here")
     return (*routes.values(), *(route for route in shipped if route.language not in routes))
 
 
 def shipped_routes(value: Sequence[Mapping[str, Any]]) -> tuple[Route, ...]:
-    """Return the shipped routes, also those without an engine. Nobody is warned of them."""
+    """Return the shipped routes, also those without an engine, of which there is no warning."""
     return tuple(_route(msgspec.convert(written, RouteSection)) for written in value)
 
 
@@ -80,8 +81,3 @@ def _check(reader: Reader, key: str, route: Route) -> None:
             reader.fault(f"{key}.candidates", f'{full!r} must be written "engine/model"')
     if not route.candidates and route.front_end is None and not route.sentences:
         reader.fault(key, "has no effect; it needs candidates, a front_end or sentences")
-
-
-def _warn(reader: Reader, key: str, route: Route, engines: Engines) -> None:
-    for full, engine in missing_engines(route, engines).items():
-        reader.warn(f"{key}.candidates", f"{full!r} cannot speak: no [engines.{engine}] here")

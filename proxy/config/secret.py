@@ -50,8 +50,8 @@ _SECRET_WORDS = ("TOKEN", "SECRET", "PASSWORD", "CREDENTIAL", "API_KEY", "ACCESS
 def environ_for_hosts(environ: Mapping[str, str], secrets: tuple[str, ...]) -> dict[str, str]:
     """Return the environment for a host, which runs other people's code.
 
-    It has what a process and its numerical libraries need, and nothing else: nobody knows which other
-    variables of a server are secret. VOXGATE_SECTION__KEY and the configuration's own secrets never pass.
+    It has what a process and its numerical libraries need, and nothing else: any other variable of a
+    server may be secret. VOXGATE_SECTION__KEY and the configuration's own secrets never pass.
     """
     return {
         name: value

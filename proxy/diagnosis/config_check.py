@@ -174,7 +174,7 @@ def _licence(config: Config, name: str, licence: str, models: str) -> Finding:
     if not is_forbidden:
         return ok("licence", found, name=name)
     if f"engines.{name}" in config.natural and not section.paid_use_basis:
-        # Nobody chose it, and others speak to those who pay: there is nothing to do.
+        # The operator did not choose it, and others speak to those who pay: there is nothing to do.
         return ok("licence", f"{found}; plans with a price do not have it", name=name)
     if section.paid_use_basis:
         return ok("licence", f"{found}; paid plans have it by your paid_use_basis", name=name)

@@ -23,7 +23,7 @@ def retirements(
     models: Mapping[str, tuple[ModelInfo, ...]],
     today: date | None = None,
 ) -> Iterator[Finding]:
-    """Yield a finding for each list with a model that ends soon, or has ended, and for who cannot say.
+    """Yield a finding for each list with a model that ends soon or has ended, and for silent engines.
 
     A missing secret hides no day: the address and the preset tell the provider.
     """

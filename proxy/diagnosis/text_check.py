@@ -22,11 +22,11 @@ from proxy.engines.registry import Registry
 
 def routes(config: Config, registry: Registry, results: ProbeResults, sick: Collection[str]) -> list[Finding]:
     """Judge the routes. `sick` are the engines that cannot run."""
-    return [_route(config, registry, results, sick, route) for route in _asked_for(config)]
+    return [_route(config, registry, results, sick, route) for route in _in_use(config)]
 
 
-def _asked_for(config: Config) -> Iterator[Route]:
-    """Yield the routes, of the built-in ones what the configured engines speak: nobody asked for the rest."""
+def _in_use(config: Config) -> Iterator[Route]:
+    """Yield the routes, of the built-in ones only what the configured engines speak."""
     built_in = config_toml.built_in_routes()
     for route in config.routes:
         missing = missing_engines(route, config.engines) if route in built_in else {}
@@ -120,7 +120,7 @@ def _fault(
         return f"no [engines.{engine}] for {full}"
     if engine in sick:
         return f"{engine}, for {full}, cannot run"
-    # Nobody can be asked without a server, but imported models are known.
+    # Without a server no engine answers, but imported models are known.
     infos = results.models.get(engine) or imported_infos(config, registry, engine)
     if not infos:
         return ""

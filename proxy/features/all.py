@@ -1,4 +1,4 @@
-"""All features, in the order in which they open: who is asked opens first.
+"""All features, in the order in which they open: one that others use opens first.
 
 A feature is one folder, and one line here.
 """

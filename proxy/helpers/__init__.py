@@ -1,1 +1,1 @@
-"""Processes of the server: how each begins and ends, how they are asked, and who has a place at them."""
+"""Processes of the server: how each begins, answers and ends, and who has a place at them."""

@@ -1,7 +1,7 @@
 """One life of a process of ours: how it is called, what goes through its pipe, and how it ends.
 
-Workers answer everybody, so engines give way to them, and what works on files gives way to both. A priority
-is counted from that of a supervisor or worker, which nobody lowers: so a restart lowers nothing further.
+Workers answer all clients, so engines give way to them, and what works on files gives way to both. A priority
+is counted from that of a supervisor or worker, which stays: so a restart lowers nothing further.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from speech_engine.host import pipe
 from speech_engine.host.pipe_messages import Drain, Message
 
 HOST_NICENESS = 5
-"""Of a plugin's process. Somebody waits for its sound."""
+"""Of a plugin's process: a client waits for its sound."""
 JOB_NICENESS = 10
 """Of what decodes, detects or signs."""
 MOST_FRAME_BYTES = 64 << 20

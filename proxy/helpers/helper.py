@@ -1,7 +1,7 @@
-"""A helper: a process of ours that is started when somebody needs it, is asked, and ends when nobody does.
+"""A helper: a process of ours that starts when it is needed, answers questions, and ends when it is idle.
 
 One that `is_for_one` has a life for each question: a process that saw one stranger's file never sees
-another's. Any other helper has one life at a time, for whoever asks meanwhile.
+another's. Any other helper has one life at a time, for all callers.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from speech_engine.host import pipe
 from speech_engine.host.pipe_messages import Broken, Message
 
 _FIRST_USE_S = 10.0
-"""Those who wait for a start come a moment after it, unless all of them have left."""
+"""A new life waits at least so long for its first caller, which may have left."""
 
 _INHERITED = ("LD_LIBRARY_PATH", "PYTHONPATH")
 
@@ -36,7 +36,7 @@ class HelperRefused(HelperFailed):
 
 
 class HelperDied(HelperFailed):
-    """The process ended while it was asked."""
+    """The process ended before its answer."""
 
 
 class HelperSpec(msgspec.Struct, frozen=True, kw_only=True):
@@ -44,7 +44,7 @@ class HelperSpec(msgspec.Struct, frozen=True, kw_only=True):
 
     A plugin's process has a `begin`: its first message, which it answers with one that says that it is
     ready. It inherits `environ`, and writes into our log. One of our own has a few of our variables, those in
-    `variables` too, and is asked at once.
+    `variables` too, and gets questions at once.
     """
 
     module: str
@@ -60,12 +60,12 @@ class HelperSpec(msgspec.Struct, frozen=True, kw_only=True):
     start_s: float = 60.0
     idle_s: float = 120.0
     rest_s: float = 0.0
-    """The pause after a start that failed, in which nobody starts it again."""
+    """The pause after a failed start, before the next one."""
     is_for_one: bool = False
     keeps_spare: bool = False
     """Start the next life as soon as one is used: the start takes a third of a second."""
     lives: int = 1
-    """With 2, a question of which the process dies is asked once more."""
+    """With 2, a question of which the process dies goes to one more life."""
     most_answer_bytes: int = MOST_FRAME_BYTES
 
     def __repr__(self) -> str:
@@ -73,7 +73,7 @@ class HelperSpec(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Life:
-    """A process that can be asked. `ready` is the message that said so, if it says that."""
+    """A process that takes questions. `ready` is its message that it does, if it sends one."""
 
     def __init__(self, child: Child) -> None:
         self.child = child
@@ -114,9 +114,9 @@ class Helper:
     def __init__(self, spec: HelperSpec) -> None:
         self.spec = spec
         self.turn = asyncio.Lock()
-        """Of whoever asks alone. Lives that are each for one need none."""
+        """Of the callers of `ask`. A life that is for one needs none."""
         self._current: asyncio.Task[Life | HelperRefused] | None = None
-        """The life that the next one who asks gets, or its start."""
+        """The life of the next caller, or its start."""
         self._idle: asyncio.TimerHandle | None = None
         self._rests_until = 0.0
         self._lives: set[Life] = set()
@@ -137,13 +137,13 @@ class Helper:
 
     @property
     def _life(self) -> Life | HelperRefused | None:
-        """What has come of the last start, None if that goes on or nobody has asked for one."""
+        """What has come of the last start, None while that goes on and before the first one."""
         return self._current.result() if self._current is not None and self._current.done() else None
 
     async def ask(self, question: bytes, *, within_s: float) -> bytes:
-        """Return the answer to a question that nobody else asks meanwhile.
+        """Return the answer to a question, in turn: a life answers one at a time.
 
-        The time includes the wait for that, and for the start. Raises HelperFailed and TimeoutError.
+        The time includes the wait for the turn, and for the start. Raises HelperFailed and TimeoutError.
         """
         async with asyncio.timeout(within_s), nullcontext() if self.spec.is_for_one else self.turn:
             return await self.talk(lambda life: life.ask(question))
@@ -178,7 +178,7 @@ class Helper:
         if self.spec.is_for_one:
             self._current = None
         try:
-            # One start for all who wait for it: whoever leaves meanwhile takes nothing from the others.
+            # One start for all who wait for it: a caller that leaves meanwhile takes nothing from the others.
             life = await asyncio.shield(starting)
         except asyncio.CancelledError:
             if self.spec.is_for_one:
@@ -192,7 +192,7 @@ class Helper:
         return life
 
     def leave(self, life: Life) -> None:
-        """Give a life back. It ends when nobody has used it for a while, or at once if it gets no others."""
+        """Give a life back. It ends when it was idle for a while, or at once if it gets no others."""
         life.users -= 1
         if life.users:
             return
@@ -202,7 +202,7 @@ class Helper:
             self.end(life)
 
     def retire(self, life: Life) -> None:
-        """Let a life end with its last user: a new one takes what comes."""
+        """Let a life end with its last user. Later callers get a new one."""
         if self._life is life:
             self._current = None
         if not life.users:
@@ -220,11 +220,11 @@ class Helper:
         self._in_background(asyncio.create_task(life.child.wait_for_end()))
 
     def warm(self) -> None:
-        """Start a life that somebody will need soon, if there is none."""
+        """Start a life that will be needed soon, if there is none."""
         self._ensured()
 
     async def close(self) -> None:
-        """End all lives, whoever uses them."""
+        """End all lives, also those in use."""
         self._is_closed = True
         if self._current is not None:
             self._abandon(self._current)
@@ -297,7 +297,7 @@ class Helper:
         return life
 
     def _abandon(self, starting: asyncio.Task[Life | HelperRefused]) -> None:
-        """End a life that nobody will have, or its start."""
+        """End a life that no caller will have, or its start."""
         if self._current is starting:
             self._current = None
         if not starting.done():
@@ -307,7 +307,7 @@ class Helper:
             self.end(life)
 
     def _end_after(self, seconds: float | None) -> None:
-        """End the current life then, if nobody uses it."""
+        """End the current life after so long, if it is idle then. None: never."""
         if self._idle is not None:
             self._idle.cancel()
         loop = asyncio.get_running_loop()
@@ -323,5 +323,5 @@ class Helper:
 
 
 def _few(*names: str) -> dict[str, str]:
-    # A pool of threads for algebra, which nobody needs there, would take most of its memory.
+    # A pool of threads for algebra, unused there, would take most of its memory.
     return {name: os.environ[name] for name in names if name in os.environ} | {"OPENBLAS_NUM_THREADS": "1"}

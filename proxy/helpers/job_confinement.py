@@ -29,6 +29,6 @@ def confine_job(
 
 
 def used_mb() -> int:
-    """Return the address space that this process has, 0 where nobody can tell."""
+    """Return the address space that this process has, 0 where the system does not say."""
     pages = int(Path("/proc/self/statm").read_text().split()[0]) if sys.platform == "linux" else 0
     return pages * resource.getpagesize() // 2**20

@@ -13,7 +13,7 @@ from typing import Self
 from proxy.errors import NoPlace
 
 WAIT_S = 30.0
-"""Nobody waits longer for a turn. Then the answer says to come back."""
+"""The longest wait for a turn. Then the answer says to come back."""
 
 
 class FairPlaces:
@@ -38,7 +38,7 @@ class FairPlaces:
         return f"<FairPlaces for {self.what}, {self.taken} of {self._places} taken>"
 
     def take(self, account: str) -> FairPlace:
-        """Take a place, or raise NoPlace. Nobody waits here."""
+        """Take a place at once, or raise NoPlace."""
         owner = self._owners.get(account)
         most_taken = self._places if owner is None else self._places // 2
         if self.taken >= most_taken or (owner is not None and owner.taken >= self._of_account):

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from uvicorn._types import ASGIReceiveEvent, ASGISendEvent, HTTPResponseBodyEvent, HTTPResponseStartEvent
 
 _CONTINUE_BYTES = len(b"HTTP/1.1 100 Continue\r\n\r\n")
-"""What uvicorn writes when the body of a client that waits for a word is read."""
+"""What uvicorn writes to a client that waits for `100 Continue`, when its body is read."""
 
 _NOT_IN_NAMES = re.compile(rb"[^!#$%&'*+.^_`|~0-9a-z-]")
 """ASGI's names are in small letters, and `content-length` is looked for as such."""
@@ -35,24 +35,24 @@ class AnswerCycle(RequestResponseCycle):
     written = 0
     written_before = 0
     is_receiving = False
-    """Whether somebody waits for the event. To set it for nobody would be calls for every request."""
-    _is_told = False
+    """Whether the application waits for the event. To set it always would be calls for every request."""
+    _knows_whole = False
     """Whether the application knows that the body is whole."""
     _head = b""
 
     async def receive(self) -> ASGIReceiveEvent:
         if self.waiting_for_100_continue and not self.transport.is_closing():
             self.written_before = _CONTINUE_BYTES
-        is_there = bool(self.body) or not (self.more_body or self._is_told)
+        is_there = bool(self.body) or not (self.more_body or self._knows_whole)
         if not is_there or self.waiting_for_100_continue or self.disconnected or self.response_complete:
             message = await self._next_message(is_there=is_there)
         else:
             message = {"type": "http.request", "body": bytes(self.body), "more_body": self.more_body}
             self.body = bytearray()
         if self.flow.read_paused and (is_there or not self.more_body):
-            # Reading pauses while a long body is taken. If it did not go on, nobody would see a client leave.
+            # Reading pauses while a long body is taken. If it did not go on, a client could leave unseen.
             self.flow.resume_reading()
-        self._is_told = self._is_told or not self.more_body
+        self._knows_whole = self._knows_whole or not self.more_body
         return message
 
     async def _next_message(self, *, is_there: bool) -> ASGIReceiveEvent:

@@ -155,7 +155,7 @@ class Connection:
 
     @property
     def is_hurried(self) -> bool:
-        """Whether nobody should wait for this answer any more: the server ends, or the client has gone."""
+        """Whether all waiting for this answer should end: the server ends, or the client has gone."""
         return self._peer.is_ending or self._peer.is_gone
 
     def header(self, name: bytes) -> str:
@@ -208,7 +208,7 @@ class Connection:
     def stop_when_client_leaves(self) -> _Block:
         """Cancel the block when the client leaves, and raise ClientLeft at its end. Begin after the body."""
         self._has_client_left = self._peer.is_gone
-        if self._has_client_left and self._is_for_nobody:
+        if self._has_client_left and self._has_no_reader:
             raise ClientLeft
         self._peer.on_gone = self._note_client_left
         block = self._block = _Block()
@@ -252,7 +252,7 @@ class Connection:
         if self.recording is not None:
             self.recording.add(data)
             await self.recording.complete()
-            if self._is_for_nobody:
+            if self._has_no_reader:
                 self._cancel_unless_kept()
                 # The cancelling comes with the next wait, and must come before the settlement.
                 await asyncio.sleep(0)
@@ -278,12 +278,12 @@ class Connection:
             self._cancel_unless_kept()
 
     @property
-    def _is_for_nobody(self) -> bool:
+    def _has_no_reader(self) -> bool:
         """Whether the client has left, and its next try will not get the answer either."""
         return self._has_client_left and (self.recording is None or self.recording.is_given_up)
 
     def _cancel_unless_kept(self) -> None:
-        if self._is_for_nobody:
+        if self._has_no_reader:
             self.was_cancelled = True
             if self._block is not None:
                 self._block.expire()

@@ -26,7 +26,7 @@ Access = Literal["open", "catalogue", "key"]
 
 
 Pace = Literal["usual", "list", "usage", "own"]
-"""How often an endpoint may be asked. With `own` it counts its requests itself, or needs no limit."""
+"""How often an endpoint may be called. With `own` it counts its requests itself, or needs no limit."""
 
 
 class Query(NamedTuple):

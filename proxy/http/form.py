@@ -34,7 +34,7 @@ _PLAIN_ENCODINGS = (b"", b"binary", b"8bit", b"7bit")
 
 class SentFile(msgspec.Struct, frozen=True):
     """A file of a form. `field` is the field that it came in. The name that the client gave it is not kept:
-    nobody needs it, and such names end up in paths and logs."""
+    such names end up in paths and logs."""
 
     field: str
     media_type: str
@@ -66,7 +66,7 @@ class _Part(NamedTuple):
 
     @property
     def is_left_empty(self) -> bool:
-        """Whether it is what a browser sends for a file that nobody chose."""
+        """Whether it is what a browser sends for a file that was not chosen."""
         return self.file_name == b"" and not self.data
 
 

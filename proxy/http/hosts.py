@@ -1,6 +1,6 @@
 """The names under which a server is reached: a check of the header `Host`.
 
-A web page of anybody can give its own name the address of this machine, and then read what the machine
+Any web page can give its own name the address of this machine, and then read what the machine
 answers: for the browser both are one site (DNS rebinding). The name in `Host` gives such a page away.
 """
 
@@ -14,7 +14,7 @@ from starlette.types import Scope
 from proxy.errors import UnknownHost
 
 _ALWAYS = ("/healthz", "/health", "/readyz")
-"""Probes ask by the address, and these paths tell nothing."""
+"""Probes use the address, and these paths reveal nothing."""
 
 
 class KnownHosts:
@@ -43,7 +43,7 @@ class KnownHosts:
     def has_or_is_local(self, host: str) -> bool:
         """Tell the same of a page for a private network, where addresses and short names are good, too.
 
-        A page of somebody else has a name with a dot.
+        A page from elsewhere has a name with a dot.
         """
         name = host_name(host)
         return "." not in name or _is_address(name) or self.has(host)

@@ -94,7 +94,7 @@ class _Routes(Starlette):
 
 
 def _router(routes: Iterable[Route], counter: RequestCounter | None = None) -> Starlette:
-    # What may end with slashes in it comes last: it would also match whatever goes on after it.
+    # A path that ends with a parameter with slashes comes last: it would match longer paths, too.
     in_order = sorted(routes, key=lambda route: route.path.endswith(":path}"))
     app = _Routes(
         routes=in_order,

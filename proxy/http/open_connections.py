@@ -2,7 +2,7 @@
 
 A client with more than its share is refused at once. If the worker is full, a new connection takes one of a
 few spare places, in which it may only ask whether the server lives. A newer one pushes out the oldest of
-them: who asks at once is answered, however many others hold their place and say nothing.
+them: a client that asks at once is answered, however many others hold their place and say nothing.
 """
 
 from __future__ import annotations
@@ -92,9 +92,9 @@ def raise_file_limit() -> None:
     """Let this process open more files, if the system allows it: shells and services start it with few."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     # Not all that the system allows: it may be a thousand million, and libraries make tables of that size.
-    wanted = _ENOUGH_FILES if hard == resource.RLIM_INFINITY else min(hard, _ENOUGH_FILES)
-    if soft != resource.RLIM_INFINITY and soft < wanted:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+    enough = _ENOUGH_FILES if hard == resource.RLIM_INFINITY else min(hard, _ENOUGH_FILES)
+    if soft != resource.RLIM_INFINITY and soft < enough:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (enough, hard))
 
 
 def _file_limit() -> int:

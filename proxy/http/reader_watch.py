@@ -1,6 +1,6 @@
 """The patience with a client that reads slowly: how long it may take nothing, and how slow it may be.
 
-Time counts only while bytes wait for the client, so a slow engine is nobody's fault. A player that pauses
+Time counts only while bytes wait for the client, so a slow engine never counts. A player that pauses
 reads nothing for a while and then goes on: it is cut off only if the pause lasts. A client that takes a few
 bytes now and then never pauses for long, and would keep its answer waiting for hours. So there is a rate as
 well, over a window of two such pauses: a player that reads as fast as it plays may pause for half of it.
@@ -63,7 +63,7 @@ class ReaderWatch(MovingTimer):
             self.forget()
 
     def forget(self) -> None:
-        """Stop. Nobody knows since when nothing waits, so this time counts for nothing."""
+        """Stop. Since when nothing waits is not known, so this time does not count."""
         self.is_on = False
         self.rest()
 

@@ -35,11 +35,11 @@ def reply(value: Any, status: int = 200, headers: dict[str, str] | None = None) 
     return Response(encode_json(value), status, headers, media_type="application/json")
 
 
-def shown_as(struct: type[Shown], record: object, **told: Any) -> Shown:
-    """Show a record: a field that is not told is the record's own field of that name, if it has one."""
+def shown_as(struct: type[Shown], record: object, **given: Any) -> Shown:
+    """Show a record: a field that is not given is the record's own field of that name, if it has one."""
     fields = struct.__struct_fields__
-    own = {name: getattr(record, name) for name in fields if name not in told and hasattr(record, name)}
-    return struct(**own, **told)
+    own = {name: getattr(record, name) for name in fields if name not in given and hasattr(record, name)}
+    return struct(**own, **given)
 
 
 def failure_reply(failure: RequestFailed) -> Response:
@@ -82,7 +82,7 @@ class CsvReply(Response):
                 "x-accel-buffering": "no",
             }
         )
-        del self.headers["content-length"]  # nobody knows it yet
+        del self.headers["content-length"]  # it is not known yet
         self._names = names
         self._batches = batches
 

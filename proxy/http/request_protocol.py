@@ -56,7 +56,7 @@ class RequestProtocol(HttpToolsProtocol):
         self._phase = _IDLE
         # The phase that the clock counts. None: a message has begun since it was set.
         self._timed: int | None = _IDLE
-        # Bytes that told nothing yet: of a head that is not whole, or between two pieces of a body.
+        # Bytes that mean nothing yet: of a head that is not whole, or between two pieces of a body.
         self._silent_bytes = 0
         self._chunk_bytes = 0
         self._failure: RequestFailed | None = None
@@ -122,7 +122,7 @@ class RequestProtocol(HttpToolsProtocol):
 
     def on_header(self, name: bytes, value: bytes) -> None:
         if self._phase == _BODY:
-            return  # Fields behind a body. The request is being answered, and nobody asks for them.
+            return  # Fields behind a body. The request is being answered, without them.
         name = name.lower()
         if name == b"content-length" and len(value) > _LENGTH_DIGITS:
             self._stop(
@@ -225,7 +225,7 @@ class RequestProtocol(HttpToolsProtocol):
                 self.transport.close()
         elif self._phase == _HEAD:
             if self._is_answering:
-                # The client still reads what it asked for before.
+                # The client still reads its previous answer.
                 self._clock.within(self.head_s)
             else:
                 self._refuse(

@@ -49,7 +49,7 @@ def answers(
 ) -> Callable[[Method], Method]:
     """Declare that a method answers this path: with one of the structs as JSON, or with one of the media.
 
-    `name` and `summary` are for a second path of the same method. What a body may fail with needs no word.
+    `name` and `summary` are for a second path of the same method. The failures of a body need no mention.
     """
     if details.keys() & {"body", "form", "files"}:
         details["failures"] = (*BODY_FAILURES, *details.get("failures", ()))

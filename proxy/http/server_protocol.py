@@ -1,6 +1,6 @@
 """uvicorn's HTTP protocol with additions that need the transport, which only the protocol has.
 
-It is the `Peer` of its requests: a client that has gone, or that takes bytes too slowly, is told without a
+It is the `Peer` of its requests: it tells of a client that has gone, or takes bytes too slowly, without a
 task. When a client has gone, the kernel says how much of the answer has left this machine. A client that
 hardly reads is cut off: an application can stop sending, but bytes that are already buffered keep a stalled
 connection and its memory for as long as the client likes.

@@ -41,7 +41,7 @@ _log = structlog.get_logger()
 class Head(msgspec.Struct, frozen=True):
     """The beginning of a file: the request that made the answer, the digest of its body, and its headers.
 
-    `voices` are what it has of somebody, and may be erased.
+    `voices` are those of accounts in it, which may be erased.
     """
 
     request: str
@@ -70,7 +70,7 @@ class KeyedRequest(msgspec.Struct, frozen=True):
 
     @property
     def name(self) -> str:
-        """The name of its file. Nobody learns a key from it, and no two accounts share one."""
+        """The name of its file. It shows no key, and no two accounts share one."""
         return hashlib.sha256(f"{self.account}\0{self.key}".encode()).hexdigest()
 
     @property
@@ -181,7 +181,7 @@ class KeptAnswers:
             _log.warning("answer.sweep.failed", reason=str(error))
 
     async def remove_voice(self, voice: str, *, is_late: bool) -> None:
-        """Remove the answers in which a voice is heard. Raises OSError."""
+        """Remove the answers in which a voice speaks. Raises OSError."""
         del is_late
         await self._folder.run(partial(_remove_of, self._folder.root, {voice}))
 

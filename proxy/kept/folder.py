@@ -48,7 +48,7 @@ class KeptFolder:
         return time.time() - self.kept_s
 
     async def take(self, path: Path) -> Lock | None:
-        """Take the lock of a file. Return None while somebody makes the file."""
+        """Take the lock of a file. Return None while another makes the file."""
         return await self.fetch(partial(locked_files.take, path), Lock.release)
 
     async def fetch(self, step: Callable[[], T | None], undo: Callable[[T], None]) -> T | None:
@@ -97,7 +97,7 @@ def _whole_files(root: Path) -> set[DiskName]:
         try:
             name = DiskName(text)
         except UnsafeName:
-            continue  # a lock, a part, or a file of somebody else's
+            continue  # a lock, a part, or a foreign file
         if (root / name).is_file():
             found.add(name)
     return found

@@ -120,7 +120,7 @@ def add_key(file: Path) -> KeyRing:
         lines = _new_line() + b"".join(b64encode(key.secret) + b"\n" for key in ring)
         with lock.create_part() as part:
             if os.geteuid() == 0:
-                # The server may be somebody else, who has to read the file.
+                # The server may run as another user, who has to read the file.
                 os.fchown(part.fileno(), before.st_uid, before.st_gid)
             part.write(lines)
             lock.complete_part(part, lock.name)

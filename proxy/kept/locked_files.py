@@ -162,7 +162,7 @@ def _open_locked(name: str, folder: int) -> FileIO | None:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 return None
-            # Its holder may have removed the name between our two steps. Then the lock would keep nobody out.
+            # Its holder may have removed the name between our two steps. Then the lock would guard nothing.
             if _is_at(name, folder, file):
                 unless_locked.pop_all()
                 return file

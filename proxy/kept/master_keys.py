@@ -37,7 +37,7 @@ class MasterKeySource:
 
     @property
     def is_beside_the_data(self) -> bool:
-        """Whether the newest key is a file in the data folder: who copies the folder has the key, too."""
+        """Whether the newest key is a file in the data folder: a copy of the folder has the key, too."""
         return self._named is None
 
     def read(self) -> MasterKeys:

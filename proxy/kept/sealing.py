@@ -132,7 +132,7 @@ def new_key() -> bytes:
 
 
 def digest_of(owner_key: bytes, plain: bytes) -> str:
-    """Return the digest of bytes by their owner's key, in hex. Nobody else's digest of them is like it."""
+    """Return the digest of bytes by their owner's key, in hex. Another owner's digest of them differs."""
     return hmac.digest(owner_key, plain, "sha256").hex()
 
 
@@ -149,7 +149,7 @@ def seal(plain: bytes, key: bytes, owner: str, digest: str) -> bytes:
 
 
 class SealedFrames:
-    """The frames of one blob, which open in any order: so nobody needs all of them in memory."""
+    """The frames of one blob, which open in any order: so a reader never needs all of them in memory."""
 
     def __init__(self, head: bytes, blob_bytes: int, key: bytes, owner: str, digest: str) -> None:
         """Take the head of a blob, and the bytes that the blob has. Raises Tampered."""

@@ -1,5 +1,5 @@
 """Secrets that the server makes for itself, each in a private file: one for the names of kept files, so that
-nobody who reads the disk can try texts on the names, and the master key of the vault."""
+a reader of the disk cannot try texts on the names, and the master key of the vault."""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@
 
 A recording is a sealed file. Its row has its key, wrapped by the master key: without the row the file is
 noise. A text of a row is sealed under a key of that row. The digests of an account's recordings are made with
-a random key of its own, so the same bytes in two accounts are two blobs, and nobody can tell that they are
+a random key of its own, so the same bytes in two accounts are two blobs, and nothing shows that they are
 the same.
 """
 
@@ -205,7 +205,7 @@ class Vault:
                 # It names no file of ours, so there is none to be removed.
                 _log.warning("vault.name.unsafe", reason=str(unsafe))
                 continue
-            # Also one whose row was gone: whoever deleted it may have been killed before its file was.
+            # Also one whose row was gone: its deletion may have been killed before the file went.
             if await asyncio.to_thread(path.exists):
                 await self._remove_left_over(account, digest)
 

@@ -1,8 +1,8 @@
 """The sealed files of a vault: `ACCOUNT/DIGEST` in its folder. Every function waits for the disk.
 
-A file is written sealed as `DIGEST.part`, and has its name before its row is committed. Who makes or removes
-a file holds its lock, in whatever process. So a file without a row, whose lock is free, is left over:
-`DIGEST.left` is as old as that is known.
+A file is written sealed as `DIGEST.part`, and has its name before its row is committed. A process that makes
+or removes a file holds its lock. So a file without a row, whose lock is free, is left over: `DIGEST.left` is
+as old as that is known.
 """
 
 from __future__ import annotations

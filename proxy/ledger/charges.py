@@ -78,7 +78,7 @@ def compute_charge(spent: Spent, prices: Prices, outcome: Outcome) -> Charge:
 
     A client that left pays a part whole if its engine has the text and bills from that moment on. A failure
     of the server or an engine costs nothing. A fault of the request's own text does not make free what was
-    heard before it: otherwise a last word that nobody can speak would pay for the rest.
+    spoken before it: otherwise a last word that no engine can speak would pay for the rest.
     """
     pieces: list[PricedPart] = []
     if spent.cache == "hit":

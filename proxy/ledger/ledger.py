@@ -55,7 +55,7 @@ class Ledger:
             await self.holds.release(request, payer.account)
 
     async def check(self, payer: Payer, amount: int | None = None) -> None:
-        """Raise what `hold` would surely raise for this amount: before work that nobody would pay for.
+        """Raise what `hold` would surely raise for this amount: before work that would not be paid.
 
         Without an amount, it is what any speech costs.
         """

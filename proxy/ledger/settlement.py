@@ -1,4 +1,4 @@
-"""The settlement of one request: written once, whoever leaves and however often the database is away.
+"""The settlement of one request: written once, also if its caller leaves or the database is away for a while.
 
 A settlement is an item in the store's list. The store answers it on the event loop, also when its caller is
 gone, so that nothing is lost. Until the database has it, a newer end takes the place of the older one.
@@ -28,7 +28,7 @@ _log = structlog.get_logger()
 class Settlement:
     """The settlement of one request. It has the request's id, so it cannot be counted twice.
 
-    After a failure or a cancelled `write`, call `write` again or `write_later`: nobody else does.
+    After a failure or a cancelled `write`, call `write` again or `write_later`: nothing else does.
     """
 
     def __init__(self, holds: Holds, hold_request: HoldRequest) -> None:
@@ -161,4 +161,4 @@ class Settlement:
         try:
             await give_back(self._holds, spent, too_much, self._hold_request.anchor, _BROKEN_OFF)
         except AlreadyExists:
-            pass  # somebody refunded it before
+            pass  # it was refunded before

@@ -158,7 +158,7 @@ class StoredHolds:
         return row
 
     def drop_taken(self, request: str, outcome: WriteOutcome) -> None:
-        """Drop the row of a take that nobody needs any more. It would count until it expires."""
+        """Drop the row of a take whose caller has gone. It would count until it expires."""
         self._drop_later(request, may_come=isinstance(outcome, StorageUnreachable))
 
     def _drop_later(self, request: str, *, may_come: bool = False) -> None:

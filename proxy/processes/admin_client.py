@@ -36,7 +36,7 @@ class AdminClient:
         self, path: str, fields: Mapping[str, str | Sequence[str]], files: Mapping[str, bytes]
     ) -> Any:
         """Send a form with files, and return the answer's JSON. Raise CommandRefused."""
-        # The files' own names stay here: nobody needs them.
+        # The files' own names stay here: the server needs none.
         sent = {name: ("recording", data, "application/octet-stream") for name, data in files.items()}
         return await self._json(self._http.post(f"/admin/{path}", data=dict(fields), files=sent))
 
@@ -52,9 +52,9 @@ class AdminClient:
         except (httpx2.TransportError, ValueError) as error:
             raise _unanswered(error) from None
 
-    async def _json(self, asked: Awaitable[httpx2.Response]) -> Any:
+    async def _json(self, coming: Awaitable[httpx2.Response]) -> Any:
         try:
-            answer = await asked
+            answer = await coming
             parsed = answer.json()
         except (httpx2.TransportError, ValueError) as error:
             raise _unanswered(error) from None
@@ -94,7 +94,7 @@ def _given(query: Mapping[str, str | int | None]) -> dict[str, str | int]:
 
 
 def _unanswered(error: Exception) -> CommandRefused:
-    # It probably stopped in the middle. Nobody knows whether it had done the work.
+    # It probably stopped in the middle, perhaps with the work done.
     return CommandRefused(
         f"the server did not answer ({type(error).__name__}); see what it has done, then try again"
     )

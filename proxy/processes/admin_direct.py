@@ -63,16 +63,13 @@ async def replay_erasures(config: Config) -> int:
 @asynccontextmanager
 async def _open(config: Config) -> AsyncIterator[tuple[Kernel, OpenHouse]]:
     """Open the house without engines, and finish the erasures that a killed server has left."""
+    # Plugins take a while to load, and only a comparer is needed.
+    plugins = registry.load() if config.consent.comparer else Registry({}, [])
     async with (
-        open_kernel(config, _comparers(config), TABLES) as kernel,
+        open_kernel(config, plugins, TABLES) as kernel,
         open_features(kernel.house(), FEATURES) as open_house,
     ):
         open_house.reach(DerivedThings((), (kernel.answers,), no_hosts, no_providers))
         for kind in open_house.wishes:
             await kind.finish_left_over()
         yield kernel, open_house
-
-
-def _comparers(config: Config) -> Registry:
-    """Return the installed plugins if a comparer is needed. To load them takes a while."""
-    return registry.load() if config.consent.comparer else Registry({}, [])

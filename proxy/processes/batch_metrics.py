@@ -52,7 +52,7 @@ _METRICS = {
 
 
 def batch_metrics(figures: Figures) -> Iterable[Metric]:
-    """Return the metrics of all batched models and cards. A host has those that it told."""
+    """Return the metrics of all batched models and cards. A host has those that it reported."""
     rows = GaugeMetricFamily("voxgate_batch_rows", "Rows in the model.", labels=(*_LABELS, "urgency"))
     for labels, values in figures.items():
         if "rows_live" in values:

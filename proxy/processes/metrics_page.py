@@ -55,7 +55,7 @@ class _PageHandler(WSGIRequestHandler):
 
 class MetricsPage(Collector):
     """The metrics page. `ask` returns the reports that come in time; `workers` is the number of workers.
-    It is asked by an address, a name without a dot, or one of `names`.
+    Requests name it by an address, a name without a dot, or one of `names`.
 
     A thread of the library serves the page, so it calls `ask` through the event loop.
     """
@@ -160,7 +160,7 @@ class MetricsPage(Collector):
         try:
             return answer.result(ANSWER_S + _SPARE_S)
         except (TimeoutError, CancelledError):
-            answer.cancel()  # nobody needs the answers any more
+            answer.cancel()  # the answers would come too late
             return []
 
     async def _gather(self) -> list[WorkerMetrics]:

@@ -175,29 +175,29 @@ class Supervisor:
     def _reload_soon(self) -> None:
         self._reload_in_turn(lambda _result: None)
 
-    def _on_question(self, number: int, asked: WorkerQuestion) -> None:
-        match asked:
+    def _on_question(self, number: int, message: WorkerQuestion) -> None:
+        match message:
             case ReloadQuestion():
-                self._reload_for_worker(number, asked)
+                self._reload_for_worker(number, message)
             case ErasureQuestion():
-                self._answer_soon(self._spread_erasure(number, asked))
+                self._answer_soon(self._spread_erasure(number, message))
             case EngineQuestion():
-                self._answer_soon(self._switch_engine(number, asked))
+                self._answer_soon(self._switch_engine(number, message))
 
-    async def _switch_engine(self, number: int, asked: EngineQuestion) -> None:
-        refusal = await self._switch.switch(asked.engine, asked.action, breaks_off=asked.breaks_off)
-        self._workers.answer(number, EngineSwitched(asked.question, refusal))
+    async def _switch_engine(self, number: int, message: EngineQuestion) -> None:
+        refusal = await self._switch.switch(message.engine, message.action, breaks_off=message.breaks_off)
+        self._workers.answer(number, EngineSwitched(message.question, refusal))
 
-    async def _spread_erasure(self, number: int, asked: ErasureQuestion) -> None:
+    async def _spread_erasure(self, number: int, message: ErasureQuestion) -> None:
         is_everywhere = await self._workers.ask_to_forget(
-            lambda question: ForgetQuestion(question, asked.subject, asked.digests), _FORGET_S
+            lambda question: ForgetQuestion(question, message.subject, message.digests), _FORGET_S
         )
-        self._workers.answer(number, ErasureSpread(asked.question, is_everywhere))
+        self._workers.answer(number, ErasureSpread(message.question, is_everywhere))
 
-    def _reload_for_worker(self, number: int, asked: ReloadQuestion) -> None:
+    def _reload_for_worker(self, number: int, message: ReloadQuestion) -> None:
         def answer(result: ReloadResult) -> None:
-            # After the revision, on the same pipe: who has the answer is served by the new configuration.
-            self._workers.answer(number, msgspec.structs.replace(result, question=asked.question))
+            # After the revision, on the same pipe: a worker with the answer serves the new configuration.
+            self._workers.answer(number, msgspec.structs.replace(result, question=message.question))
 
         self._reload_in_turn(answer)
 

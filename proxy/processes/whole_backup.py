@@ -85,15 +85,16 @@ def back_up(config: Config, target: Path) -> Whole:
 
 
 def private(name: str, flags: int) -> int:
-    """Open a file that nobody else may read."""
+    """Open a file that only its owner may read."""
     return os.open(name, flags, 0o600)
 
 
 def _write(config: Config, data: Path, target: Path, archive: BinaryIO) -> Whole:
     with _copied_database(config, data, target) as copy:
         schema = 0 if copy is None else copy.schema
-        about = BackupFacts(FORMAT, __version__, "sqlite" if copy else "postgresql", schema)
-        _add_bytes(archive, ABOUT, msgspec.json.encode(about))
+        facts = BackupFacts(FORMAT, __version__, "sqlite" if copy else "postgresql", schema)
+        about = msgspec.json.encode(facts)
+        plain_tar.add(archive, ABOUT, io.BytesIO(about), len(about))
         source = Path(config.source)
         # First of all: a restore on an empty machine looks here for its folders.
         files = [CONFIG] if _add_file(archive, CONFIG, source) else []
@@ -144,13 +145,9 @@ def _add_recordings(archive: BinaryIO, root: Path) -> int:
         try:
             name = f"{RECORDINGS}/{DiskName(path.parent.name)}/{DiskName(path.name)}"
         except UnsafeName:
-            continue  # a lock, a half file, or somebody's notes
+            continue  # a lock, a half file, or a foreign file
         added += _add_file(archive, name, path)
     return added
-
-
-def _add_bytes(archive: BinaryIO, name: str, content: bytes) -> None:
-    plain_tar.add(archive, name, io.BytesIO(content), len(content))
 
 
 def _add_file(archive: BinaryIO, name: str, path: Path) -> bool:

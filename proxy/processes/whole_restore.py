@@ -1,6 +1,6 @@
 """A whole backup put back: unpacked beside its place and checked first; only then, file by file, in place.
 
-The backup may be somebody else's. Each member has a name that is known here or is that of a recording, and a
+The backup may be a stranger's. Each member has a name that is known here or is that of a recording, and a
 bound; anything else refuses all of it. What it replaces stays under its name with `.before`.
 """
 
@@ -189,7 +189,7 @@ def _check(unpacked: Unpacked, file: Path, config: Config, stack: ExitStack) -> 
             sqlite_backup.checked(unpacked.stage / DATABASE, Path(config.data), TABLES)
         )
     except StorageFailed as error:
-        # Where it was unpacked is gone when somebody reads this.
+        # Where it was unpacked is gone when the operator reads this.
         said = str(error).replace(str(unpacked.stage / DATABASE), f"{DATABASE} in {file}")
         raise StorageFailed(said) from None
 

@@ -167,7 +167,7 @@ def _helped(worker: Worker, public: uvicorn.Server, helper: asyncio.Task[None]) 
         return
     _log.error("worker.help.failed", error=type(failure).__name__)
     worker.server_state.is_draining = True
-    # Not the whole drain: until this worker ends, nobody accepts the clients in the backlog.
+    # Not the whole drain: the clients in the backlog wait until this worker ends.
     public.config.timeout_graceful_shutdown = 1
     public.should_exit = True
 

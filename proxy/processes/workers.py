@@ -158,8 +158,8 @@ class Workers:
 
     def _changed(self, number: int, state: str, reason: str) -> None:
         if state in ("restarting", "failed"):
-            for (_, asked), answer in self._answers.items():
-                if asked == number:
+            for (_, worker), answer in self._answers.items():
+                if worker == number:
                     answer.cancel()
         if state == "failed":
             _log.error("server.worker.failed", worker=number, reason=reason)

@@ -40,7 +40,7 @@ class Answer:
         self._hold = hold
         self._room = room
         self._promise = promise
-        # Those that hear the bytes as they are given out, and that they were taken.
+        # What taps do with the bytes as they are given out, and when the client has taken them.
         self._listeners, self._taken = taps.chunk, taps.taken
         self._sound: SpeechStream = speech
         self._prefetch: Prefetch[Speech] | None = None
@@ -110,7 +110,7 @@ class Answer:
     async def collect(self) -> int:
         """Wait for all sound, and return the size of its file. From now on, the chunks are that file's.
 
-        The sound is kept on the disk, as the client may be slow. That of a clip is there already.
+        The sound is kept on the disk, as the client may be slow. A clip of the cache is there already.
         """
         pace = self._new_pace()
         with pace.resting():
@@ -120,7 +120,7 @@ class Answer:
             whole = await self._finished(AnswerFile(streamed, form, rate_hz), pace)
         if self._promise is not None:
             self._promise.keep_used()
-        # The sound was heard. From now on, its file is.
+        # The taps have had the sound. From now on, they get its file.
         self._listeners, self._taken = self.taps.piece, []
         self._is_collected = True
         self._sound = FileStream(whole, self._made.samples, rate_hz, pace)
@@ -146,7 +146,7 @@ class Answer:
             self._sound = self._prefetch = Prefetch(self._begun, self._room, self._new_pace())
 
     def keep_live_pace(self, is_hurried: Callable[[], bool]) -> None:
-        """Give the sound at the pace at which it is heard. The engine does not wait for that."""
+        """Give the sound at the pace at which it plays. The engine does not wait for that."""
         pace = self._new_pace()
         self._prefetch = Prefetch(self._begun, self._room, pace)
         self._sound = PacedStream(self._prefetch, is_hurried, pace)
@@ -213,11 +213,11 @@ class Answer:
             if not await tap.whole(file, finished):
                 return file
         except TooLongToSign:
-            # It was made as it was asked for, wherever its client is now.
+            # The sound was made in full, wherever its client is now.
             self._given_at_departure = None
             self._count_made()
             raise
-        # Only the other one goes out.
+        # Only the tap's file goes out.
         await self._kept[0].close()
         return finished
 

@@ -95,7 +95,7 @@ class PartRun(msgspec.Struct, eq=False):
             self.text, self.places, self.place_ends = read
 
     def pass_over(self) -> None:
-        """Note that nobody speaks the part, as nothing in it can be spoken. It costs nothing."""
+        """Note that the part is left out, as nothing in it can be spoken. It costs nothing."""
         self.model, self.is_passed_over = None, True
 
     def give_to(self, candidate: Candidate) -> None:
@@ -113,7 +113,7 @@ class PartRun(msgspec.Struct, eq=False):
     def dearest(self, terms: Terms) -> tuple[int, float]:
         """Return the highest price of the part, and its longest estimate, by any of its candidates.
 
-        The pause after the part is heard, so it is charged with the part.
+        The pause after the part is sent, so it is charged with the part.
         """
         price_, longest_s = 0, 0.0
         for candidate in self.part.candidates:
@@ -242,7 +242,7 @@ class SpeechCall(msgspec.Struct, frozen=True, eq=False):
     """A request that was admitted and planned. Only its tally changes: it counts what came out so far.
 
     `clip` is its path in the audio cache, None without one; `openers` are those of its taps, in order. One
-    that `goes_whole` is heard when all is there, one that `is_paced` takes as long as it is heard.
+    that `goes_whole` is sent when all is there, one that `is_paced` as fast as it plays.
     """
 
     id: str

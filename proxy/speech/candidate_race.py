@@ -293,5 +293,5 @@ def _job(call: SpeechCall, run: PartRun, candidate: Candidate, form: OutputForm)
 
 
 def _is_given(form: OutputForm, info: ModelInfo) -> bool:
-    """Tell whether a model's own encoding surely is what the client named. Nobody knows its bits."""
+    """Tell whether a model's own encoding surely is what the client named. Its bits are not known."""
     return form.kbit_s is None and form.sample_rate_hz == info.encoded_hz

@@ -47,7 +47,7 @@ only sound past the cap tells that there was more to say."""
 
 
 class CapReached(UnsupportedText):
-    """The speech is far longer than its text lets one expect. What was heard until then is charged."""
+    """The speech is far longer than its text lets one expect. The speech until then is charged."""
 
     def __init__(self, cap_s: float) -> None:
         super().__init__(

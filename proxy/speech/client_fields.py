@@ -1,4 +1,4 @@
-"""Fields of a request that only some engines know: taken where a model allows them, else told as ignored.
+"""Fields of a request that only some engines know: taken where a model allows them, else named as ignored.
 
 Any other field is not looked at, and no answer repeats its name.
 """

@@ -37,7 +37,7 @@ class MovingTimer:
         return self
 
     def within(self, seconds: float) -> Self:
-        # The clock of every event loop, which would be asked by a call more.
+        # The clock of every event loop, read with one call less.
         return self.at(time.monotonic() + seconds)
 
     def rest(self) -> None:
@@ -88,7 +88,7 @@ class Deadline(MovingTimer):
             self._task.cancel()
 
     def __enter__(self) -> None:
-        # With the loop, since it is asked three times for each answer.
+        # With the loop, which it would look up three times for each answer.
         task = asyncio.current_task(self._loop)
         assert task is not None
         self._task, self._cancels = task, task.cancelling()
@@ -101,7 +101,7 @@ class Deadline(MovingTimer):
             return
         self._has_expired = False
         assert task is not None
-        # If somebody else cancelled the task as well, the task was cancelled, and not late.
+        # If others cancelled the task as well, it was cancelled, and not late.
         if task.uncancel() <= self._cancels and kind is asyncio.CancelledError:
             raise TimeoutError from error
 

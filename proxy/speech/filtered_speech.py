@@ -1,4 +1,4 @@
-"""A speech whose sound is filtered as a whole, whoever speaks its parts."""
+"""A speech whose sound is filtered as a whole, whichever engines speak its parts."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from proxy.speech.word_times import SpokenWord
 async def begin_filtered(
     call: SpeechCall, filter_: SoundFilter, within_s: float, begin: Callable[[float], Awaitable[Speech]]
 ) -> Speech:
-    """Begin a speech through a filter, which is opened first: what it is due for is not spoken without.
+    """Begin a speech through a filter, which is opened first: if that fails, nothing is spoken.
 
     `begin` gets the time that the call has waited. If a model speaks whose sound is left as it is, the filter
     is closed unused.

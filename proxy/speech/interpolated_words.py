@@ -1,4 +1,4 @@
-"""The times of words that no engine has told: the words of a sentence share its time by their length."""
+"""The times of words that no engine gives: the words of a sentence share its time by their length."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ class InterpolatedWords:
     """The words of those sentences that are over, each with a time within its own.
 
     `moments` grows: it has the number of each sentence that began, with its moment in the answer, and at last
-    the number after all of them with the end. The words only grow as well: one that was told stays. A
+    the number after all of them with the end. The words only grow as well: one with a time stays. A
     sentence with words but without a moment of its own, as of an engine that speaks several in one go, ends
-    them. Each sentence is computed once, when somebody asks.
+    them. Each sentence is computed once, when it is needed.
     """
 
     def __init__(self, places: WordPlaces, moments: Sequence[tuple[int, float]]) -> None:

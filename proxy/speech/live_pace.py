@@ -1,4 +1,4 @@
-"""Sound at the pace at which it is heard: a client that hangs up pays for little that it did not hear."""
+"""Sound at the pace at which it plays: a client that hangs up pays for little that it did not hear."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from proxy.speech.speech_stream import SpeechStream
 from proxy.speech.spill import ReaderPace
 
 AHEAD_S = 5.0
-"""So much is sent before it is heard, or a slow moment of the network would be a gap."""
+"""So much is sent ahead, or a slow moment of the network would be a gap."""
 
 _PIECE_S = 0.5
 
 
 class PacedStream:
-    """A stream that gives its sound in small pieces, at most `AHEAD_S` before they are heard.
+    """A stream that gives its sound in small pieces, at most `AHEAD_S` before they play.
 
-    `is_hurried` tells when nobody should wait any more: the server ends, or the client has gone.
+    `is_hurried` tells when to stop waiting: the server ends, or the client has gone.
     """
 
     holds_engine = False

@@ -51,7 +51,7 @@ class LoudnessLevel:
     def meter(self, rate_hz: int) -> Meter:
         """Return a meter for a stream of the voice. Feed it until the level is known.
 
-        A voice is measured once for all rates: what a low rate leaves out is hardly heard as loudness.
+        A voice is measured once for all rates: what a low rate leaves out adds hardly any loudness.
         """
         # Imported here, as below: see proxy/audio/libraries.py.
         from proxy.audio.loudness import Meter

@@ -12,7 +12,7 @@ from proxy.speech.sound_filter import Treat
 
 class OnTheWay(NamedTuple):
     """`concerns` say who listens to an answer, and `treat` what is done to its sound. `check_provenance`
-    refuses requests for a proof, and `ended` is told of each answer."""
+    refuses requests for a proof, and `ended` gets each request at its end."""
 
     concerns: Sequence[Concern] = ()
     treat: Treat | None = None

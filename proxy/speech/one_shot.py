@@ -63,7 +63,7 @@ class OneShotSamples:
 
     @asynccontextmanager
     async def lend(self, account: str, recording: LentRecording, engines: DropsSamples) -> AsyncIterator[str]:
-        """Lend a recording to the engines while the block runs. Gives its digest, which nobody can guess."""
+        """Lend a recording to the engines while the block runs. Gives a digest that cannot be guessed."""
         digest = f"once-{secrets.token_hex(16)}"
         self._lent[account, digest] = recording
         try:

@@ -43,7 +43,7 @@ class Delivery(msgspec.Struct, frozen=True):
 
 
 class _Ready(msgspec.Struct, frozen=True):
-    """What an answer has before anybody speaks. One that goes out whole has room on the disk."""
+    """What an answer has before an engine speaks. One that goes out whole has room on the disk."""
 
     lookup: LookUp
     hold: Hold
@@ -154,12 +154,12 @@ class Pipeline:
             if answer is not None:
                 await answer.close()
         finally:
-            # Also if the client leaves meanwhile: some count on being told.
+            # Also if the client leaves meanwhile: listeners count on it.
             if call.tally.attempts:
                 self._note_end(call, answer)
 
     def _note_end(self, call: SpeechCall, answer: Answer | None) -> None:
-        """Count what engines have spoken, and tell those who want to know of each answer."""
+        """Count what engines have spoken, and tell the features of the answer's end."""
         tally = call.tally
         if answer is not None:
             for note in self._ended:

@@ -62,9 +62,9 @@ class SpeechPlan(msgspec.Struct, frozen=True):
     """The parts that will be spoken, and the terms.
 
     Most plans have one part. The parts are in the order of the text, and their characters add up to it.
-    `voice` and `language` are those that the answer names. `voices` has the ids of all that are heard and of
-    the requested one: a cast goes with its members. `own_voices` are those of them that somebody saved, and
-    may erase. `treatment` is what is done to the sound, None if nothing is.
+    `voice` and `language` are those that the answer names. `voices` has the ids of all that speak and of the
+    requested one: a cast goes with its members. `own_voices` are those of them that an account saved, and may
+    erase. `treatment` is what is done to the sound, None if nothing is.
     """
 
     voice: Voice
@@ -102,7 +102,7 @@ class _KnownDecision(NamedTuple):
 
 
 def no_proof() -> None:
-    """Refuse a request for a proof of where speech comes from, where nobody makes one."""
+    """Refuse a request for a proof of where speech comes from: this server makes none."""
     raise InvalidRequest(
         "'provenance' cannot be c2pa here: this server signs no manifests.", param="provenance"
     )
@@ -249,8 +249,8 @@ class Planner:
     def decide(self, request: SpeechRequest, terms: Terms | None, span: Span) -> Decision:
         """Decide who speaks a part. The error is in the decision when no candidate is left.
 
-        If nobody speaks the language that was detected, somebody may speak another likely one. Raises
-        NotFound when the model is unknown, and UpstreamFailed.
+        If no model speaks the detected language, one may speak another likely one. Raises NotFound
+        when the model is unknown, and UpstreamFailed.
         """
         text = request.text[span.start : span.end]
         chosen = self._splitter.choose(span.voice, span.language, span.source, text)
@@ -266,8 +266,8 @@ class Planner:
     def _decide_in(
         self, chosen: LanguageChoice, request: SpeechRequest, terms: Terms | None, span: Span
     ) -> Decision:
-        asked = (request.pitch, request.emotion, request.by_sentence)
-        names = (request.model, span.voice.id, chosen, *asked, id(terms))
+        style = (request.pitch, request.emotion, request.by_sentence)
+        names = (request.model, span.voice.id, chosen, *style, id(terms))
         revision = self._catalogue.revision
         known = self._decisions.get(names)
         if known is not None and known.is_for(span.voice, terms, revision):

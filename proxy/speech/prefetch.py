@@ -15,7 +15,7 @@ S = TypeVar("S", bound=SpeechStream)
 
 
 class Prefetch(Generic[S]):
-    """A task that begins a stream and reads it ahead, so that its engine waits for nobody.
+    """A task that begins a stream and reads it ahead, so that its engine never waits.
 
     A next part is read before its turn, and a slow client's answer while `send` waits. `stream` is set when
     an engine speaks, `finished` when none speaks any more.

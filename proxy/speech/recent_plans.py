@@ -46,7 +46,7 @@ class _Pattern(msgspec.Struct, frozen=True):
 
 class _Recent(msgspec.Struct, frozen=True, eq=False):
     """What was planned for a request with some texts, by the languages that they show, and everything that it
-    was made of besides the request and the account. The library stays nobody's: see `_forget_with`."""
+    was made of besides the request and the account. It keeps no library alive: see `_forget_with`."""
 
     terms: Terms
     own: ReferenceType[AccountLibrary]
@@ -162,7 +162,7 @@ class RecentPlans:
 
 
 def _forget_with(kept: dict[_Key, _Recent], key: _Key, library: ReferenceType[AccountLibrary]) -> None:
-    """Forget what was planned for a library that nobody has any more."""
+    """Forget what was planned for a library that is gone."""
     recent = kept.get(key)
     if recent is not None and recent.own is library:
         del kept[key]

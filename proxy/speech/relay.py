@@ -105,7 +105,9 @@ class Relay:
                 continue
             known = self._known_words.get(number, 0)
             begins_s = run.begins / self.sample_rate_hz
-            self._words += [_shift_word(word, begins_s) for word in words[known:]]
+            self._words += [
+                replace(word, start_seconds=round(word.start_seconds + begins_s, 3)) for word in words[known:]
+            ]
             self._known_words[number] = len(words)
         return self._words if self._known_words else None
 
@@ -153,8 +155,8 @@ class Relay:
         return None
 
     def _passes_over(self, error: EngineError) -> bool:
-        """Go on behind a part of signs alone, such as emojis, if nobody can read them and there is anything
-        else to be heard. Return whether this is done."""
+        """Go on behind a part of signs alone, such as emojis, if no engine reads them and there is anything
+        else to speak. Return whether this is done."""
         run, behind = self._runs[self._number], self._number + 1
         if _is_mute(run, error) and (self._fed or behind < len(self._runs)):
             run.pass_over()
@@ -226,10 +228,6 @@ def _has_several_voices(plan: SpeechPlan) -> bool:
 
 
 def _is_mute(run: PartRun, error: EngineError) -> bool:
-    """Tell whether there was nothing to say: signs alone, and nobody can read them."""
+    """Tell whether there was nothing to say: signs alone, which no engine reads."""
     has_words = any(map(str.isalnum, run.text))
     return isinstance(error, UnsupportedText) and not isinstance(error, CapReached) and not has_words
-
-
-def _shift_word(word: SpokenWord, seconds: float) -> SpokenWord:
-    return replace(word, start_seconds=round(word.start_seconds + seconds, 3))

@@ -1,4 +1,4 @@
-"""What changes the sound of a whole answer, whoever speaks its parts. The way of a speech knows no mark."""
+"""What changes the sound of an answer, whichever engines speak it. The way of a speech knows no mark."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ class OpenFilter(Protocol):
 
 
 class SoundFilter(Protocol):
-    """It takes PCM after levels, pauses and speed, before it is encoded. What it is due for, nobody hears
-    without it."""
+    """It takes PCM after levels, pauses and speed, before it is encoded. What it is due for never
+    goes out without it."""
 
     @property
     def key(self) -> object:

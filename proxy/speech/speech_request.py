@@ -35,7 +35,7 @@ AnswerKind = Literal["audio", "sse", "words", "json"]
 class SpeechRequest(msgspec.Struct, frozen=True, kw_only=True):
     """A request for the pipeline. `voice` is empty when a `cast` or a `mix` speaks. With `by_sentence`, each
     sentence is spoken in its own language. `extra` are fields that some models take, and none the `ignored`.
-    If its `provenance` is wanted, the answer is a whole file with a signed manifest in it.
+    With `provenance`, the answer is a whole file with a signed manifest in it.
     """
 
     model: str
@@ -79,8 +79,8 @@ _LARGE_BYTES = 64 * 1024
 def parse_speech(
     body: bytes, defaults: Defaults, client_fields: Callable[[], frozenset[str]] = frozenset
 ) -> SpeechRequest:
-    """Parse a body. Raises InvalidRequest with the first field that is wrong. `client_fields` is asked which
-    fields models take beyond ours, if one was sent."""
+    """Parse a body. Raises InvalidRequest with the first field that is wrong. `client_fields` returns
+    those that models take beyond ours; it is called if one was sent."""
     parsed = _speech_body(body, defaults)
     _check_text(parsed)
     format_: str = parsed.response_format
@@ -162,7 +162,7 @@ def parse(type_: type[fields.T], body: bytes) -> fields.T:
 
 
 def _sent(type_: type[msgspec.Struct], body: bytes) -> dict[str, Any]:
-    """Decode those fields of a body that its struct has. What is not asked for is never built."""
+    """Decode those fields of a body that its struct has. Other fields are never built."""
     try:
         raw = _decoder(type_)(body)
         found = ((field, getattr(raw, field.name)) for field in fields.fields_of(type_))
@@ -191,7 +191,7 @@ def _value(field: fields.Field, sent: msgspec.Raw) -> Any:
     try:
         return msgspec.json.decode(sent, type=field.type)
     except msgspec.ValidationError:
-        return sent  # no field takes it as it is: its fault is told as any other
+        return sent  # no field takes it as it is: its fault is reported as any other
 
 
 def read(type_: type[fields.T], raw: dict[str, Any]) -> fields.T:

@@ -29,7 +29,7 @@ class WholeBytes(Protocol):
 
 
 class SoundDigest(msgspec.Struct):
-    """The SHA-256 of a whole sound, "" until somebody has needed it."""
+    """The SHA-256 of a whole sound, "" until its first use."""
 
     sha256: str = ""
 
@@ -54,7 +54,7 @@ class SpeechStream(Protocol):
 
     @property
     def holds_engine(self) -> bool:
-        """Whether its engine waits while nobody reads: then a slow client takes a slot from others, or
+        """Whether its engine waits for its reader: then a slow client takes a slot from others, or
         memory of a host that all of them share."""
         ...
 
@@ -90,7 +90,7 @@ class Speech(SpeechStream, Protocol):
 
     @property
     def kept(self) -> WholeSound | None:
-        """The whole sound, if it is there before anybody reads."""
+        """The whole sound, if it is there before it is read."""
         ...
 
 

@@ -1,7 +1,7 @@
 """Sound on the disk that a client has not taken yet: files without names, and the room that they share.
 
 When the room of a worker is used up, the slowest client's answer breaks off, if it does not keep up with its
-sound. An answer that goes out whole is promised its room before anybody speaks.
+sound. An answer that goes out whole is promised its room before an engine speaks.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _CREDIT_S = 2.0
 """So much sound counts as taken in the first second: a reader that has just begun is not slow yet."""
 
 _KEEPS_UP = 1.0
-"""The pace of somebody who listens: in seconds of sound a second."""
+"""The pace of a listener, in seconds of sound a second."""
 
 _WHOLE_SHARE = 3 / 4
 """The most of the room for answers that go out whole. The rest is for streams."""
@@ -99,7 +99,7 @@ class RoomPromise:
         return self.size - before
 
     def lacks(self, count: int) -> int:
-        """Return how many of so many more bytes it does not have."""
+        """Return how many of these further bytes have no room in it."""
         return max(0, self._used + count - self.size)
 
     def shrink(self) -> int:
@@ -108,7 +108,7 @@ class RoomPromise:
         return self.size - before
 
     def keep_used(self) -> None:
-        """Give back what the files have not filled: all is there."""
+        """Give back what the files have not filled: they are complete."""
         self._room.release(self)
 
     def close(self) -> None:
@@ -139,7 +139,7 @@ class SpillRoom:
         return tempfile.TemporaryFile(dir=self._folder, buffering=0)
 
     def promise(self, account: str, count: int) -> RoomPromise:
-        """Promise room to a whole answer. Only clients that do not keep up make it. Raises NoRoom."""
+        """Promise room to a whole answer. Only clients that do not keep up lose theirs. Raises NoRoom."""
         has_some = any(each.account == account and each.size for each in self._promises)
         most = self._most_bytes * (_MORE_SHARE if has_some else _WHOLE_SHARE)
         while count:
@@ -150,7 +150,7 @@ class SpillRoom:
             late = self._late()
             late_wholes = [each for each in late if each.promise is not None]
             if of_wholes > _sizes(late_wholes) or of_all > _sizes(late):
-                # Nobody is broken off in vain.
+                # No answer is broken off in vain.
                 _log.warning("answer.spill.refused", used=self._used, files=len(self._files))
                 raise NoRoom("There is no room for a whole answer.", retry_after_s=5.0)
             self._break_off(late_wholes if of_wholes > 0 else late)

@@ -67,7 +67,7 @@ class TextSplitter:
         return language.choose(None, voice.language, spoken_text, self._detect, self._default)
 
     def alternatives(self, choice: LanguageChoice, span: Span, text: str) -> Iterator[LanguageChoice]:
-        """Yield the other languages for a span that nobody speaks in the chosen one."""
+        """Yield the other languages for a span that no model speaks in the chosen one."""
         if span.language is None:
             spoken_text = text[span.start : span.end]
             yield from language.alternatives(choice, spoken_text, self._detect, self._usual(span.voice))

@@ -1,4 +1,4 @@
-"""What concerns of an answer do while it goes by. The way of a speech knows taps, and no concern by name."""
+"""Taps: what features do with an answer while it goes by. The way of a speech names no feature."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Tap:
         cls.hears = tuple(name for name in _HOOKS if getattr(cls, name) is not getattr(Tap, name))
 
     async def take_place(self) -> None:
-        """Take what the answer will need. It is held, and nobody speaks yet. Raises RequestFailed."""
+        """Take what the answer needs: its credits are held, no engine speaks yet. Raises RequestFailed."""
 
     def begin(self, speech: Speech) -> None:
         """The first audio is there: the speaker is known."""
@@ -58,7 +58,7 @@ class Tap:
         """It is settled, if it came to its end, and the client has it."""
 
     def fail(self, error: EngineError) -> EngineError:
-        """Return the error that the client is told of."""
+        """Return the error that the client gets."""
         return error
 
     def end(self, error: BaseException | None) -> None:
@@ -98,7 +98,7 @@ class Taps:
                     getattr(self, name).append(getattr(tap, name))
 
     def __repr__(self) -> str:
-        return f"<Taps {[name for name, heard in vars(self).items() if heard]}>"
+        return f"<Taps {[name for name, hooks in vars(self).items() if hooks]}>"
 
 
 NO_TAPS = Taps(())

@@ -42,14 +42,14 @@ class TextPreparation:
             await self._leave_out_marks(call, within_s / 2)
         runs, until = call.tally.parts, time.monotonic() + within_s
         is_short = _is_short(runs)
-        for name, asked in _by_front_end(runs).items():
-            work = partial(_prepare_parts, asked, call.request.speed)
+        for name, its_runs in _by_front_end(runs).items():
+            work = partial(_prepare_parts, its_runs, call.request.speed)
             left_s = until - time.monotonic()
             try:
                 texts = await self._front_ends.use(name, work, is_short=is_short, within_s=left_s / 2)
             except EngineError as error:
-                texts = [error] * len(asked)
-            for run, text in zip(asked, texts, strict=True):
+                texts = [error] * len(its_runs)
+            for run, text in zip(its_runs, texts, strict=True):
                 run.texts[name] = text
         _check(runs)
 
@@ -65,13 +65,13 @@ class TextPreparation:
 
 def _by_front_end(runs: Sequence[PartRun]) -> Mapping[str, Sequence[PartRun]]:
     """Return the parts that each front-end prepares."""
-    asked: dict[str, list[PartRun]] = {}
+    found: dict[str, list[PartRun]] = {}
     for run in runs:
         for candidate in run.part.candidates:
-            its_runs = asked.setdefault(candidate.front_end, [])
+            its_runs = found.setdefault(candidate.front_end, [])
             if not its_runs or its_runs[-1] is not run:
                 its_runs.append(run)
-    return asked
+    return found
 
 
 def _is_short(runs: Sequence[PartRun]) -> bool:

@@ -15,31 +15,31 @@ _Range = tuple[int, int]
 
 
 class ToldWords:
-    """The words of `told`, which grows, and between them all others with a letter or a digit.
+    """The words of `given`, which grows, and between them all others with a letter or a digit.
 
-    A word that was left out gets a time when the next one is told, or when the sound is whole: it shares the
+    A word that was left out gets a time when the next one is given, or when the sound is whole: it shares the
     time between its neighbours with the one before, by their length. So the words only grow as well.
     """
 
-    def __init__(self, places: WordPlaces, told: Sequence[SpokenWord]) -> None:
+    def __init__(self, places: WordPlaces, given: Sequence[SpokenWord]) -> None:
         self._text = places.text
         self._places = places
-        self._told = told
+        self._given = given
         self._seen = 0
         self._written = _written(places)
         self._next = next(self._written, None)
-        # When the last word that was told begins, and how long it is.
+        # When the last given word begins, and how long it is.
         self._since_s = 0.0
         self._letters = 0
         self._found: list[SpokenWord] = []
 
     def __repr__(self) -> str:
-        return f"<ToldWords: {self._seen} of {len(self._found)} told>"
+        return f"<ToldWords: {self._seen} of {len(self._found)} given>"
 
     def so_far(self, whole_s: float | None = None) -> Sequence[SpokenWord]:
         """Return the words that have a time by now. `whole_s` is the length of the sound once it is whole."""
-        while self._seen < len(self._told):
-            word = self._told[self._seen]
+        while self._seen < len(self._given):
+            word = self._given[self._seen]
             self._seen += 1
             self._fill(list(self._before(word.source_start)), word.start_seconds)
             self._found.append(word)

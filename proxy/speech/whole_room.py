@@ -1,4 +1,4 @@
-"""The room on the disk that an answer which goes out whole takes before anybody speaks."""
+"""The room on the disk that an answer which goes out whole takes before an engine speaks."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from proxy.speech.whole_size import check_size, room_bytes
 
 
 class WholeRoom:
-    """The room of one answer. Without it the answer is refused, and costs nobody anything. Leave it."""
+    """The room of one answer. Without it the answer is refused, and free of charge. Leave it."""
 
     def __init__(self, call: SpeechCall, room: SpillRoom, room_bytes: int) -> None:
         self.promise: RoomPromise | None = None
@@ -30,7 +30,7 @@ class WholeRoom:
         return cls(call, room, room_bytes(call, kept, is_rewritten=is_rewritten))
 
     def take(self) -> None:
-        """Take it before anybody speaks. Raises RequestFailed."""
+        """Take it before an engine speaks. Raises RequestFailed."""
         try:
             self.promise = self._room.promise(self._call.caller.account, self._room_bytes)
         except NoRoom as lacking:

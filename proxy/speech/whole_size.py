@@ -1,4 +1,4 @@
-"""How large a whole answer may become: looked at before anybody speaks, by all that its engines may make."""
+"""How large a whole answer may become, known before an engine speaks: by all that its engines may make."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def check_size(call: SpeechCall, kept: KeptSpeech | None) -> None:
 
 
 def most_s(call: SpeechCall) -> float:
-    """Return the most seconds that all parts may take: past its cap, no engine is heard."""
+    """Return the most seconds that all parts may take: past its cap, an engine is stopped."""
     return sum([estimate.cap_seconds(_estimated_s(run)) + run.part.pause_s for run in call.tally.parts])
 
 

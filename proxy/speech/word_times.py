@@ -1,4 +1,4 @@
-"""The times of words: where a spoken word is in the user's text, and when it is heard."""
+"""The times of words: where a spoken word is in the user's text, and when it begins."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from speech_engine import Segment, Word
 class SpokenWord(msgspec.Struct, frozen=True, omit_defaults=True):
     """A word of the user's text, by its place there, and the moment in the answer at which it begins.
 
-    One `is_interpolated` if no engine told its moment: it was computed from those around it.
+    One `is_interpolated` if no engine gave its moment: it was computed from those around it.
     """
 
     start_seconds: float

@@ -1,6 +1,6 @@
 """The check of a backup's rows before any of them counts: what names files, and what would write by itself.
 
-A backup may be somebody else's. `quick_check` says that it is whole, not that it is harmless.
+A backup may be a stranger's. `quick_check` says that it is whole, not that it is harmless.
 """
 
 from __future__ import annotations

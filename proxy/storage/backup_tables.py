@@ -17,7 +17,7 @@ Columns = frozenset[tuple[str, str]]
 
 _Shape = frozenset[tuple[object, ...]]
 
-# SQLite's own, such as its statistics, are read by nobody here.
+# SQLite's own, such as its statistics, are not read here.
 _TABLES = (
     "SELECT lower(name) FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite~_%' ESCAPE '~'"
 )

@@ -1,6 +1,6 @@
 """The list of what is to be written: it goes to the database in batches, and each item gets its answer.
 
-An item is in the list before anybody waits for it. So a caller who is cancelled cannot lose it, and what
+An item is in the list before its caller waits for it. So a caller who is cancelled cannot lose it, and what
 follows from its commit is done in its answer, on the event loop.
 """
 

@@ -59,7 +59,7 @@ async def add_account_key(store: Store, account: str, wrapped: str) -> str:
 
 
 def delete_account_key_statement(account: str) -> Statement:
-    """Make the digests of an account unlinkable: nobody can compute one again."""
+    """Make the digests of an account unlinkable: none can be computed again."""
     return Statement(_DELETE_ACCOUNT_KEY, {"account": account})
 
 
@@ -99,17 +99,17 @@ def hold_statements(account: str | None, digest: str | None) -> tuple[Statement,
 
 async def delete_unused(store: Store, account: str, digests: Iterable[str]) -> list[str]:
     """Delete the rows of recordings that nothing names. Return their digests."""
-    wanted: list[Params] = [{"account": account, "digest": digest} for digest in sorted(set(digests))]
-    if not wanted:
+    names: list[Params] = [{"account": account, "digest": digest} for digest in sorted(set(digests))]
+    if not names:
         return []
     # All are held before the first one is judged, so that a sample that is being added is seen.
     delete = f"""
     DELETE FROM blobs WHERE account = :account AND digest = :digest AND {_is_unused(store.tables)}
     RETURNING digest
     """
-    statements = [Statement(sql, each) for sql in (_HOLD, delete) for each in wanted]
+    statements = [Statement(sql, each) for sql in (_HOLD, delete) for each in names]
     answers = await store.write(*statements)
-    return [row["digest"] for rows in answers[len(wanted) :] for row in rows]
+    return [row["digest"] for rows in answers[len(names) :] for row in rows]
 
 
 async def list_unused(store: Store, before: int) -> list[tuple[str, str]]:

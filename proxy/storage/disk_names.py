@@ -1,6 +1,6 @@
 """Texts of rows, of journals and of archives that name files: the one type that lets them.
 
-A database may be anybody's: a backup that was sent by mail, a row that somebody wrote by hand. So whatever
+A database may be a stranger's: a backup that was sent by mail, a row that was written by hand. So whatever
 becomes a path goes through `DiskName`, here when a backup is restored and wherever a path is made.
 """
 
@@ -24,7 +24,7 @@ _log = structlog.get_logger()
 
 
 class UnsafeName(StorageFailed):
-    """A text that cannot name a file here. The message shows it: nobody's secret is a name."""
+    """A text that cannot name a file here. The message shows it: names are no secrets."""
 
 
 class DiskName(str):

@@ -1,4 +1,4 @@
-"""The name of this database, by which what it has elsewhere is told from what others have."""
+"""The name of this database, which marks what it has elsewhere among what others have."""
 
 from __future__ import annotations
 

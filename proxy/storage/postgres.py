@@ -256,7 +256,7 @@ async def _pool(url: str, most: int, answer_s: float, settings: Mapping[str, str
         reset=_nothing_to_reset,
         server_settings={
             "application_name": "voxgate",
-            # A statement that nobody waits for must not hold its locks for long.
+            # A statement whose caller has gone must not hold its locks for long.
             "statement_timeout": f"{answer_s * 1000:.0f}ms",
             "idle_in_transaction_session_timeout": f"{2 * answer_s * 1000:.0f}ms",
             **settings,

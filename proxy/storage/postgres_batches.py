@@ -36,7 +36,7 @@ class PostgresBatches:
         self._task: asyncio.Task[None] | None = None
 
     def _begin(self, contents: list[Content]) -> None:
-        # Kept here, because the event loop forgets a task that nobody holds.
+        # Kept here, because the event loop forgets a task that nothing holds.
         self._task = asyncio.create_task(self._carry_out(contents))
 
     async def _carry_out(self, contents: list[Content]) -> None:
@@ -57,7 +57,7 @@ class PostgresBatches:
         outcomes: list[WriteOutcome] = []
         for content in contents:
             if outcomes and isinstance(outcomes[-1], StorageUnreachable):
-                # It went away meanwhile: nobody waits for it once more for each item.
+                # It went away meanwhile: the other items do not wait for it again.
                 outcomes.append(_copy(outcomes[-1]))
             else:
                 outcomes += await self._outcomes([content])

@@ -18,13 +18,13 @@ MOST_TOGETHER = 256
 """So many values may be read at once. More would keep the event loop busy for too long."""
 
 _MOST_UNUSED = 10
-"""So often a value is read along that nobody has wanted since: a read of its own costs as much as many."""
+"""So often an unused value is read along: a read of its own costs as much as many."""
 
 
 class _Entry(Generic[V]):
     """A value, good `until` then. After `due` it is read again along with others.
 
-    `unused` counts the reads since anybody wanted it.
+    `unused` counts the reads since its last use.
     """
 
     __slots__ = ("due", "until", "unused", "value", "weight")
@@ -40,8 +40,8 @@ class _Entry(Generic[V]):
 class ReadCache(Generic[K, V]):
     """A cache that reads the values it does not have. Only one event loop may use it.
 
-    `read` is told the keys whose values are wanted. When a value has to be read again, so are others that
-    have lived half of their time and were wanted within some reads, up to `most_together`: a thousand values
+    `read` gets the keys of the values to read. When a value has to be read again, so are others that
+    have lived half of their time and were used within some reads, up to `most_together`: a thousand values
     in use are a few reads, and not a thousand. The read returns a value for the first key,
     and may leave out others, which are read alone then.
 
@@ -72,7 +72,7 @@ class ReadCache(Generic[K, V]):
         self._oldest: dict[K, None] = {}
         self._weight = 0.0
         self._reads: dict[K, asyncio.Task[Mapping[K, V]]] = {}
-        # The event loop itself would drop a read that nobody awaits any more.
+        # The event loop itself would drop a read that has no waiter any more.
         self._running_reads: set[asyncio.Task[Mapping[K, V]]] = set()
 
     def __repr__(self) -> str:
@@ -98,7 +98,7 @@ class ReadCache(Generic[K, V]):
             return values[key]
         read = self._reads.get(key)
         if read is None or read is joined:
-            # A key that was never good brings nobody else's along: anybody may send it.
+            # A key that was never good brings no others along: any client may send it.
             read = self._begin((key,) if entry is None else (key, *self._due_beside(key)))
         return (await asyncio.shield(read))[key]
 
@@ -140,7 +140,7 @@ class ReadCache(Generic[K, V]):
             entry = self._entries[oldest]
             if now < entry.due:
                 break
-            # One that nobody wants any more waits for its next caller, and comes back with that read.
+            # An unused one waits for its next caller, and comes back with that read.
             del self._oldest[oldest]
             if entry.unused < _MOST_UNUSED and oldest not in self._reads:
                 found.append(oldest)
@@ -181,7 +181,7 @@ class ReadCache(Generic[K, V]):
         for key in keys:
             if self._reads.get(key) is read:
                 del self._reads[key]
-        # asyncio would report a failure that nobody waits for. It is read, so that it does not.
+        # asyncio would report a failure that has no waiter. It is read, so that it does not.
         if not read.cancelled():
             read.exception()
 

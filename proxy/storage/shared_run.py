@@ -1,4 +1,4 @@
-"""Work that many ask for at the same time, and that is done once for all of them."""
+"""Work that many callers need at the same time, and that is done once for all of them."""
 
 from __future__ import annotations
 
@@ -10,8 +10,7 @@ _PAUSE_S = 0.05
 
 
 class SharedRun:
-    """One run at a time. Who asks while one goes on shares the next one, which sees what was done before.
-
+    """One run at a time. Those that come while one goes on share the next, which sees what was done before.
     `work` is tried again a few times when it returns False.
     """
 

@@ -77,7 +77,7 @@ class _CommitThread:
             while (contents := self._queue.get()) is not None:
                 outcomes = self._committing.commit(contents)
                 self._loop.call_soon_threadsafe(self._answered, outcomes)
-        except Exception as error:  # noqa: BLE001 - the seam at the top of the writer's thread: all are told
+        except Exception as error:  # noqa: BLE001 - the seam at the top of the writer's thread: every caller gets it
             _log.error("storage.writer.failed", exc_info=without_values(error))
             self._fault = error
         finally:
@@ -171,7 +171,7 @@ class SqliteStore:
         return "" if verdict == "ok" else verdict.splitlines()[0]
 
     async def forget_deleted(self) -> bool:
-        """Empty the write-ahead log, in which deleted rows still are. False while somebody reads from it."""
+        """Empty the write-ahead log, in which deleted rows still are. False while it has readers."""
         self._check_open()
         return await self._emptying.run()
 

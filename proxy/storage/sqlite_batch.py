@@ -66,7 +66,7 @@ class SqliteBatches:
         """Write the settlements together, and each unit. Raises at the first fault."""
         self._settle([content for content in contents if isinstance(content, End)])
         return [
-            _fetch_all(self._connection, content) if isinstance(content, tuple) else []
+            [_fetch(self._connection, each) for each in content] if isinstance(content, tuple) else []
             for content in contents
         ]
 
@@ -96,10 +96,6 @@ class SqliteBatches:
                 for row in rows:
                     _check_text(row)
                 self._connection.executemany(sql, rows)
-
-
-def _fetch_all(connection: sqlite3.Connection, unit: Sequence[Statement]) -> list[list[Row]]:
-    return [_fetch(connection, statement) for statement in unit]
 
 
 def query(connection: sqlite3.Connection, statement: Statement) -> list[Row] | Refusal:

@@ -30,7 +30,7 @@ class Statement(msgspec.Struct, frozen=True):
 
 
 class Condition(NamedTuple):
-    """What must be true in a commit, as SQL. `held` comes first in it: who would make it untrue waits."""
+    """What must be true in a commit, as SQL. `held` comes first in it, and lets others' writes to it wait."""
 
     sql: str
     params: Params

@@ -1,7 +1,7 @@
 """What the rest of the server must know of a table, said once where the table is.
 
-Whoever works over all tables asks here: the vault which recordings are named, the change of the master key
-what is sealed, the erasure which rows are somebody's, VACUUM what must leave the files, and the check of a
+What works over all tables looks here: the vault which recordings are named, the change of the master key
+what is sealed, the erasure which rows have an owner, VACUUM what must leave the files, and the check of a
 backup what becomes a path. A feature that is switched off keeps its tables.
 """
 
@@ -29,7 +29,7 @@ class Erasable(NamedTuple):
     """How a row goes for good, whose id begins with `prefix`: all in one commit with its tombstone.
 
     The SQL has the row's id as `:subject`. `digests` selects its recordings. With `only_if`, nothing is
-    deleted unless that is true, and `hold` lets those who would make it untrue wait.
+    deleted unless that is true, and `hold` lets writes that would make it untrue wait.
     """
 
     prefix: str

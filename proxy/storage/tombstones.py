@@ -1,6 +1,6 @@
 """Tombstones as rows: what was erased of what people own, and what is still to be done for each.
 
-Whatever is derived of a voice asks for its tombstone in its own commit, by `NOT_ERASED`, before it is kept.
+A write that is derived of a voice looks for the tombstone in its commit, by `NOT_ERASED`, before it is kept.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from proxy.storage.tables import Erasable, Tables, erasable_of, erasables
 from proxy.storage.wish_tables import WishTable
 
 NOT_ERASED = "NOT EXISTS (SELECT 1 FROM erasures WHERE subject = :voice)"
-"""SQL for a write that is derived of a voice: true as long as nobody has erased it."""
+"""SQL for a write that is derived of a voice: true as long as the voice is not erased."""
 
 
 class Tombstone(Wish, frozen=True, kw_only=True):

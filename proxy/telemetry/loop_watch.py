@@ -1,7 +1,7 @@
-"""A watch on the event loop: it notices when one thing held the loop, so that everybody else had to wait.
+"""A watch on the event loop: it notices when one thing held the loop, so that all others had to wait.
 
 A timer is due again and again. Its delay counts only as far as the loop's thread has worked meanwhile: on a
-busy machine the thread waits, too, and nobody of ours held it. While the timer is late, another thread looks
+busy machine the thread waits, too, and no code of ours held it. While the timer is late, another thread looks
 which code runs. If that thread is late as well, and the process has worked, then a third one has kept the
 interpreter's lock: that counts, too. Threads that work and let others in delay neither of the two.
 """
@@ -37,7 +37,7 @@ class LoopHold(NamedTuple):
 
     The CPU time is that of the loop's thread, or of the process while another thread kept the interpreter's
     lock. Both are what is certain: a hold may have begun before the timer was due. `step` has the names of
-    the functions that ran, the innermost first. It is empty if nobody looked in time.
+    the functions that ran, the innermost first. It is empty if the look came too late.
     """
 
     held_s: float

@@ -21,7 +21,7 @@ _FIRST_AUDIO_BUCKETS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 9)
 
 
 class PlainCounter:
-    """A counter by the values of its labels, read when somebody looks.
+    """A counter by the values of its labels, read with the metrics page.
 
     The library's own costs four calls for each count: it matters for what every request counts.
     """
@@ -98,7 +98,7 @@ class EngineMetrics:
 
 
 class ConnectionMetrics:
-    """The metrics of the port. `count_open` is asked for the open connections when somebody looks."""
+    """The metrics of the port. `count_open` returns the open connections, whenever the page is read."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self.count_open: Callable[[], int] = lambda: 0
@@ -119,7 +119,7 @@ class Metrics:
     """The metrics of one worker. The supervisor shows the sum on its own port."""
 
     def __init__(self) -> None:
-        # It removes a second series of every counter, which nobody reads. The library has no types for it.
+        # It removes a second series of every counter, which has no reader. The library has no types for it.
         disable_created_metrics()  # type: ignore[no-untyped-call]
         self.registry = CollectorRegistry()
         self._requests = PlainCounter(
@@ -130,7 +130,7 @@ class Metrics:
         )
         self._in_flight = 0
         in_flight = Gauge("voxgate_requests_in_flight", "Requests under way.", registry=self.registry)
-        # Read when somebody asks: every request would change the gauge twice.
+        # Read with the page: every request would change the gauge twice.
         in_flight.set_function(lambda: self._in_flight)
         self._seconds = PlainCounter(
             "voxgate_speech_seconds", "Audio written.", ["engine", "model"], registry=self.registry

@@ -79,7 +79,7 @@ class Decoder:
         return made
 
     async def close(self) -> None:
-        """End all processes. Nobody may be decoding any more."""
+        """End all processes. No upload may be in one any more."""
         await self._helper.close()
 
     async def _decoded(self, data: bytes) -> Decoded | Undecoded:

@@ -29,7 +29,7 @@ from proxy.audio.recordings.recording import (
 # Decoders, by libav's names for them.
 _DECODERS = {"mp3float": "mp3", "libopus": "opus", "libvorbis": "vorbis"}
 _PCM = "pcm_"
-# A playlist would name other files, and a video codec more code that nobody needs.
+# A playlist would name other files, and a video codec is more code, for nothing.
 _OPTIONS = {"format_whitelist": "mp3,ogg,wav,flac,mov,aac,matroska", "protocol_whitelist": "none"}
 _FAULTS = (av.error.FFmpegError, ValueError, OSError, IndexError, UnicodeError)
 _MOST_BAD_PACKETS = 50

@@ -2,7 +2,7 @@
 
 It reads the file from its pipe, answers with a `Decoded` or an `Undecoded`, and ends. A decoder of a dozen
 formats, written in C, is where a hostile file gets a hold. So before the first byte is read, this process has
-given up files, programs and the network, and it has nobody else's data.
+given up files, programs and the network, and it has no other client's data.
 """
 
 from __future__ import annotations

@@ -85,7 +85,7 @@ def find_speech(levels: Levels) -> NDArray[np.bool_]:
 def _thresholds(levels: Levels) -> tuple[float, float, float]:
     """Return the level of the noise, that of loud speech, and the one from which on a step is speech."""
     floor, loud = (float(np.percentile(levels, share)) for share in (10, 95))
-    # Beside digital silence, even what nobody hears would stand out.
+    # Beside digital silence, even inaudible noise would stand out.
     return floor, loud, max(floor + max(_LEAST_RISE_DB, _SPREAD * (loud - floor)), loud - _RANGE_DB)
 
 
@@ -111,7 +111,7 @@ def _analyse(master: Master) -> _Analysis:
     size = 2 * step
     window = np.hanning(size).astype(np.float32)
     hz = np.fft.rfftfreq(size, 1 / rate_hz)
-    heard = (hz >= _LEAST_HZ) & (hz <= _MOST_HZ)
+    audible = (hz >= _LEAST_HZ) & (hz <= _MOST_HZ)
     places = np.searchsorted(hz, _BAND_EDGES_HZ)
     even = np.searchsorted(hz, np.arange(0.0, min(hz[-1], _BINS * _BIN_HZ), _BIN_HZ))
     levels, bands, bins = [], [], []
@@ -124,7 +124,7 @@ def _analyse(master: Master) -> _Analysis:
         own = samples[: count * step]
         clipped += int(np.count_nonzero(np.abs(own) >= _FULL))
         power = _powers(samples, count, step, window)
-        levels.append(power[:, heard].sum(axis=1))
+        levels.append(power[:, audible].sum(axis=1))
         bands.append(np.add.reduceat(power, places, axis=1)[:, :-1])
         bins.append(np.add.reduceat(power, even, axis=1))
     return _Analysis(

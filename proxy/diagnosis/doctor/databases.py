@@ -26,7 +26,7 @@ _VERSION = "SELECT coalesce(max(version), 0) AS version FROM schema_version"
 
 _KEY = "voxgate:doctor"
 # A script writes the key, as the count of requests does. A copy, a full server, or a user without the right
-# would still answer a read. The same script deletes the key, so nobody else can see it.
+# would still answer a read. The same script deletes the key, so no other client can see it.
 _COUNT = "redis.call('set', KEYS[1], '') redis.call('del', KEYS[1])"
 _MEND_LIMITS = "start it, or mend [limits] url: host, port, number, user, password"
 

@@ -147,7 +147,7 @@ def models(config: Config) -> Iterator[Finding]:
 
 
 def licences(config: Config) -> Iterator[Finding]:
-    """Name the imported models that nobody may be paid for, whether an engine speaks with them or not.
+    """Name the imported models that may not be sold, whether an engine speaks with them or not.
 
     Nothing is to do for those that an engine has a basis for, and for those of natural.toml alone: others
     speak to those who pay.

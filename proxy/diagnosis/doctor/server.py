@@ -135,7 +135,7 @@ def _look(check: str, host: str, number: int, path: str, mark: bytes, config: Co
 
 
 def _refused(host: str, number: int) -> OSError | None:
-    """Return why a server could not listen there. The socket is only bound, so nobody can connect."""
+    """Return why a server could not listen there. The socket is only bound, so no client can connect."""
     with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:

@@ -186,7 +186,7 @@ class Cache:
         if search.clip is not None:
             search.clip.close()
         if search.flight is not None:
-            # Nobody waits for this: not the client's last bytes, and not a request that is cancelled.
+            # Neither the client's last bytes wait for this, nor a request that is cancelled.
             self._start(self._ending, self._land(search, tap, question))
 
     async def _run(self, search: CacheSearch) -> None:

@@ -9,7 +9,7 @@ from typing import Literal
 
 Landing = Path | Literal["again", "alone"]
 """The end of a flight: the file that is kept now; `again`, if one of those that wait should speak; `alone`,
-if each of them should speak for itself, since the sound cannot be kept, or takes as long as it is heard."""
+if each of them should speak for itself, since the sound cannot be kept, or takes as long as it plays."""
 
 _LOOK_AGAIN_S = 0.05
 

@@ -52,7 +52,7 @@ class CacheTap(Tap):
     def begin(self, speech: Speech) -> None:
         self._speech = speech
         if self._flight is not None and self._call.is_paced:
-            # It takes as long as it is heard: equal requests speak for themselves.
+            # It takes as long as it plays: equal requests speak for themselves.
             self._flight.land("alone")
 
     def chunk(self, data: bytes) -> None:
@@ -129,7 +129,7 @@ class CacheSearch:
     async def _take_lock(self, is_held: bool) -> None:
         """Take the lock of the name, or a lock of another name if the right one is held for too long.
 
-        Those who wait in this worker then wait for us, and do not all speak at once.
+        Equal requests in this worker then wait for ours, and do not all speak at once.
         """
         path, ends = self.path, time.monotonic() + self._patience_s
         while self.lock is None and self.clip is None:

@@ -1,4 +1,4 @@
-"""The index of the audio cache: which kept file was heard by which account, voices and lexicons.
+"""The index of the audio cache: the account, voices and lexicons of each kept file.
 
 The files hold the sound. The rows decide what a purge takes away.
 """
@@ -111,12 +111,12 @@ async def purge_voice(store: Store, account: str | None, voice: str) -> set[Disk
 
 
 async def purge_lexicons(store: Store, account: str) -> set[DiskName]:
-    """Delete what the account heard by any lexicon. Return the names of the files."""
+    """Delete the account's clips by any lexicon. Return the names of the files."""
     return await _purge(store, _PURGE_LEXICONS, {"account": account})
 
 
 async def purge_account(store: Store, account: str) -> set[DiskName]:
-    """Delete what the account heard. Return the names of the files."""
+    """Delete the account's clips. Return the names of the files."""
     return await _purge(store, _PURGE_ACCOUNT, {"account": account})
 
 

@@ -55,6 +55,6 @@ def name_without_text(account: str, sound: Sequence[object], parts: Sequence[Spe
 
 
 def tag(secret: bytes, data: bytes) -> str:
-    """Return a text that stands for the data, and from which nobody can read or guess it."""
+    """Return a text that stands for the data, and from which it cannot be read or guessed."""
     # A keyed hash, not HMAC: HMAC would let other threads of the process go first, even for short data.
     return hashlib.blake2b(data, key=secret, digest_size=32).hexdigest()

@@ -1,8 +1,8 @@
-"""Comparers as the server asks them: in a thread, or in a process of their own that runs while it is needed.
+"""Comparers as the server uses them: in a thread, or in a process of their own that runs while it is needed.
 
 Such a process may take half a gigabyte, and voices are made now and then. So it is started by the first
-question, and ends when nobody has asked for some minutes. Whoever asks has a turn among the uploads, so few
-do at once.
+question, and ends when it was idle for some minutes. A caller has a turn among the uploads, so there
+are few at once.
 """
 
 from __future__ import annotations

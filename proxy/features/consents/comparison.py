@@ -1,7 +1,7 @@
 """Whether the speaker of a consent is the speaker of a sample, as far as the configured comparer can tell.
 
-The answer is recorded. By itself it stops nobody: a comparer errs on voices that are alike, and cannot tell a
-person from a recording. An operator may decide that the answer `other` refuses a voice.
+The answer is recorded. By itself it stops nothing: a comparer errs on voices that are alike, and takes a
+recording for a person. An operator may decide that the answer `other` refuses a voice.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class RatedRecording(NamedTuple):
 
 
 class SpeakerVerdict(msgspec.Struct, frozen=True):
-    """What a comparison came to, for the record. Without a score, the comparer could not be asked."""
+    """What a comparison came to, for the record. Without a score, the comparer did not answer."""
 
     answer: SpeakerAnswer
     comparer: str
@@ -61,7 +61,7 @@ class SpeakerComparison:
     async def compare(self, one: RatedRecording, other: RatedRecording) -> SpeakerVerdict | None:
         """Compare two recordings. Return None if the operator names no comparer.
 
-        A comparer that fails, or cannot be used, leaves the answer unsure: nobody is refused for that.
+        A comparer that fails, or cannot be used, leaves the answer unsure, which refuses no voice.
         """
         name = self._section.comparer
         if not name:

@@ -36,7 +36,7 @@ _log = structlog.get_logger()
 
 
 Erase = Callable[[OwnedRecord, Act | None], Awaitable[object | None]]
-"""Erases something of somebody's. None: it is gone already, or something needs it."""
+"""Erases a voice or a consent. None: it is gone already, or something needs it."""
 
 
 class ConsentTexts(msgspec.Struct, frozen=True):
@@ -184,7 +184,7 @@ class ConsentKeeper:
         raise Conflict("The consent is being changed by others; read it again.")
 
     async def compare(self, taken: TakenRecording, record: ConsentRecord) -> Compared | None:
-        """Compare the speaker of a sample with that of the consent. None: nobody compares, or nobody spoke.
+        """Compare the speaker of a sample with the consent's. None: there is no comparer, or no recording.
 
         Raises NotAllowed if the operator refuses other speakers.
         """

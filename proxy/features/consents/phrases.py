@@ -1,6 +1,6 @@
 """The sentence by which the owner of a voice consents, read aloud in the owner's language.
 
-It names the operator of the server: a consent to somebody else is none. Fifteen follow OpenAI's wording, so
+It names the operator of the server: a consent to another is none. Fifteen follow OpenAI's wording, so
 that a recording made for one service is understood by those who know the other; OpenAI has none in Thai.
 """
 

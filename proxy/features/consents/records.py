@@ -145,7 +145,7 @@ async def count(store: Store, account: str) -> int:
 
 
 async def get(store: Store, account: str | None, id_: str) -> ConsentRecord | None:
-    """Return a consent of this account. Without an account, return anybody's."""
+    """Return a consent of this account. Without an account, of any."""
     sql = _ANY if account is None else _GET
     rows = await store.read(sql, {"id": id_, "account": account})
     return _record(rows[0]) if rows else None

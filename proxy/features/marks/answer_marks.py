@@ -1,4 +1,4 @@
-"""Marks as the server asks for them: in the worker, or in a process of their own (`hosted_mark`)."""
+"""Marks as the server uses them: in the worker, or in a process of their own (`hosted_mark`)."""
 
 from __future__ import annotations
 
@@ -107,8 +107,8 @@ async def open_mark(stack: AsyncExitStack, registry: Registry, request: MarkRequ
         if hosted is not None:
             stack.push_async_callback(hosted.close)
         return hosted
-    asked = PluginRequest("mark", request.name, request.section, is_asked_for=True)
-    mark: Mark | None = await open_plugin(stack, registry, asked)
+    configured = PluginRequest("mark", request.name, request.section, is_asked_for=True)
+    mark: Mark | None = await open_plugin(stack, registry, configured)
     return None if mark is None else _LocalMark(request.name, mark)
 
 

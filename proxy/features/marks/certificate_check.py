@@ -1,4 +1,4 @@
-"""The certificate that signs manifests: whether it can, until when, and whether anybody trusts it."""
+"""The certificate that signs manifests: whether it can, until when, and whether others trust it."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def certificate(config: Config) -> Iterator[Finding]:
         return
     found = "manifests are signed with a test certificate, which nobody trusts"
     if is_local(config.server.host) and not config.server.trusted_proxies:
-        # Who hears it knows that it was made on their own machine.
+        # Listeners know that it was made on their own machine.
         yield ok(_WHAT, found, name="test")
         return
     yield note(_WHAT, found, _NAME_ONE, name="test")

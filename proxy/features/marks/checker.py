@@ -38,7 +38,7 @@ from speech_engine.mark import MarkKey
 
 MOST_AT_ONCE = 2
 """A search keeps one processor busy: for half a second, and without a mark for two. An account has one of
-the turns, so nobody waits for a search of one account alone."""
+the turns, so one account alone keeps no other waiting."""
 MOST_PLACES = 10
 """Each of them keeps an upload of 10 MiB in memory."""
 MOST_OF_ACCOUNT = 3
@@ -59,7 +59,7 @@ class ProvenanceChecker:
     """Checks uploads. Close it: `open_checker` does."""
 
     def __init__(self, decoder: Decoder, store: Store, config: Config, marker: Marker | None = None) -> None:
-        """`marker` has the marks that run in processes of their own. Without it, nobody looks for these."""
+        """`marker` has the marks that run in processes of their own. Without it, no search is for these."""
         self._decoder = decoder
         self._marker = marker
         self._store = store
@@ -81,7 +81,7 @@ class ProvenanceChecker:
     async def examine(self, account: str, data: bytes, manifest: bytes | None = None) -> Examination:
         """Look for marks and a manifest in an upload; `manifest` is the one that came beside it.
 
-        Raises UnusableRecording, NoPlace, and MarksUnavailable: what nobody could look
+        Raises UnusableRecording, NoPlace, and MarksUnavailable: what could not be searched
         for is not "not found". If it is cancelled, its processes end.
         """
         async with self._places.turn(account):
@@ -100,7 +100,7 @@ class ProvenanceChecker:
         return payload >> _INSTALLATION_BITS == installation_bits(id_)
 
     async def close(self) -> None:
-        """End all processes. Nobody may be waiting for one any more."""
+        """End all processes. No check may be waiting for one any more."""
         await self._searches.close()
         await self._readers.close()
 

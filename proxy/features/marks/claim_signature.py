@@ -32,7 +32,7 @@ def is_signed_with(store: bytes, manifest: str, certificate: bytes) -> bool:
 
 
 def _claim_and_signature(store: bytes, manifest: str) -> tuple[bytes, bytes]:
-    """Return both as CBOR. Raise ValueError if there are two of one: nobody knows which was checked."""
+    """Return both as CBOR. Raise ValueError if there are two of one: either may have been checked."""
     _, whole = _only(list(_boxes(store)))
     _, inside = _only([box for box in _labelled(whole) if box[0] == manifest])
     boxes = _labelled(inside)

@@ -9,7 +9,7 @@ from proxy.speech.planning import SpeechPlan
 class PlannedFacts:
     """What a plan tells of every clip that is made by it. No text changes that.
 
-    `consents` are the digests of the consents of all voices that are heard, those in a mix too.
+    `consents` are the digests of the consents of all voices that speak, those in a mix too.
     """
 
     def __init__(self, plan: SpeechPlan) -> None:

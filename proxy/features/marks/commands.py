@@ -43,7 +43,7 @@ def detect(
 def _status(answer: dict[str, Any]) -> int:
     if answer["found"]:
         return 0
-    # Without a key nobody has looked, perhaps as this is not the folder of the server.
+    # Without a key there was no search, perhaps as this is not the folder of the server.
     return NOT_FOUND if answer["marks"] else UNUSABLE
 
 

@@ -44,7 +44,7 @@ class MarkFinding(msgspec.Struct, frozen=True):
 
     @property
     def has_our_key(self) -> bool:
-        """Whether it is a mark of our keys, though maybe a copied one. What has no key may be anybody's."""
+        """Whether it is a mark of our keys, though maybe a copied one. One without a key may be anyone's."""
         return bool(self.key)
 
 

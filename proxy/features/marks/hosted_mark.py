@@ -41,7 +41,7 @@ class MarkBusy(MarkUnusable):
 
 
 class HostedMark:
-    """The mark as the server asks for it. Close it."""
+    """The mark as the server uses it. Close it."""
 
     def __init__(self, helper: Helper, *, step_s: float = STEP_S, detect_s: float = DETECT_S) -> None:
         self.name = helper.spec.name
@@ -118,7 +118,7 @@ class HostedMark:
             except HelperDied:
                 return MarkAnswer(question.number, failure="its process ended")
             except TimeoutError:
-                # It ends with its last stream: a new one takes what comes.
+                # It ends with its last stream. Later streams get a new process.
                 self.helper.retire(process.life)
                 return MarkAnswer(question.number, failure=f"no answer within {self._detect_s:g} s")
             finally:
@@ -153,7 +153,7 @@ class HostedMarkStream:
     """The mark of one answer, see `AnswerMark`. A fault ends it."""
 
     def __init__(self, mark: HostedMark, process: MarkProcess, number: int) -> None:
-        """The stream has the life of the process, which was taken for it."""
+        """Take over the life of the process, which was taken for this stream."""
         self.number = number
         self.process = process
         self._mark = mark
@@ -187,16 +187,16 @@ class HostedMarkStream:
         name = self._mark.name
         if self._is_broken:
             raise SoundFailed(f"the mark {name} has ended")
-        # If nobody takes this step's answer, the next step would get it.
+        # If this step did not take its answer, the next step would get it.
         self._is_broken = True
-        heard = self.process.heard
+        before = self.process.heard
         try:
             answer = await self.process.ask(self.number, message, self._mark.step_s)
         except HelperDied:
             raise SoundFailed(f"the process of the mark {name} ended") from None
         except TimeoutError:
-            if self.process.heard == heard:
-                self._mark.helper.end(self.process.life)  # it is frozen: it answered nobody in this time
+            if self.process.heard == before:
+                self._mark.helper.end(self.process.life)  # it is frozen: it answered no step in this time
             raise SoundFailed(f"the mark {name} gave no sound within {self._mark.step_s:g} s") from None
         assert isinstance(answer, MarkedSound)
         if answer.failure:

@@ -40,7 +40,7 @@ class JwkSet(msgspec.Struct, frozen=True):
 
 
 class _Header(msgspec.Struct, frozen=True):
-    """The header of a JWS. A `crit` names what a reader must understand, and this one knows nothing more."""
+    """The header of a JWS. A `crit` names extensions that a reader must understand: this one knows none."""
 
     alg: str
     kid: str = ""

@@ -52,7 +52,7 @@ def read_manifest(job: ManifestJob) -> ManifestFinding:
         ) as reader:
             return _finding(reader, job)
     except c2pa.C2paError as error:
-        # A file may say that its manifest is at an address. Nobody asks there, so it has none.
+        # A file may say that its manifest is at an address. It is not fetched, so the file has none.
         is_missing = isinstance(error, _MISSING) or str(error).startswith(_ELSEWHERE)
         return ManifestFinding("not_present" if is_missing and job.manifest is None else "invalid")
     except (ValueError, KeyError, TypeError, AttributeError, IndexError):

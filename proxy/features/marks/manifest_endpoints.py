@@ -1,4 +1,4 @@
-"""The signed manifests that lie beside answers. Their path is open, as who checks a clip has no key."""
+"""The signed manifests that lie beside answers. Their path is open: clips are checked without a key."""
 
 from __future__ import annotations
 

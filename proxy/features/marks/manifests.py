@@ -1,7 +1,7 @@
-"""Signed manifests of answers: inside their files, or beside them under an address that nobody can guess.
+"""Signed manifests of answers: inside their files, or beside them under an address that cannot be guessed.
 
-A manifest beside a clip is signed when it is first asked for, from the digest that the clip left: nothing
-is signed while somebody waits for a speech, unless its file has to hold the manifest.
+A manifest beside a clip is signed when it is first fetched, from the digest that the clip left: no speech
+waits for a signature, unless its file has to hold the manifest.
 """
 
 from __future__ import annotations
@@ -31,12 +31,12 @@ ROOT = "/v1/audio/manifests"
 MOST_PLACES = 32
 MOST_OF_ACCOUNT = 8
 MOST_AT_ONCE = 4
-"""They are signed one by one. Whoever has a turn of an account is behind three of other accounts at most."""
+"""They are signed one by one. The next one of an account is behind three of other accounts at most."""
 WAIT_S = 10.0
 
 _ID_DIGITS = 32
 AGAIN_AFTER = 300_000_000
-"""Microseconds after which a manifest without a time stamp is signed again, if somebody asks for it."""
+"""Microseconds after which a manifest without a time stamp is signed again when it is fetched."""
 
 
 class Manifests:
@@ -50,7 +50,7 @@ class Manifests:
         self._keys: KeyRing | None = None
         self._known: KeyRing | None = None
         self._is_on = False
-        # An answer is its account's, whoever asks for its manifest.
+        # A place is of the answer's account, whichever client fetches the manifest.
         self._places = FairPlaces(
             "manifests to sign",
             places=MOST_PLACES,
@@ -81,7 +81,7 @@ class Manifests:
     async def find(self, id_: str) -> bytes | None:
         """Return the manifest, None if there is none under this id. Raises SignerUnavailable."""
         if self._known is None and self._is_on:
-            raise SignerUnavailable  # without keys, nobody knows whose address it is
+            raise SignerUnavailable  # without keys, no address can be checked
         request, _, proof = id_.rpartition("-")
         if not self._is_proof(request, proof):
             return None
@@ -99,7 +99,7 @@ class Manifests:
             return kept.data
 
     async def _sign(self, found: FoundReceipt, kept: KeptManifest | None) -> bytes:
-        # Those of an account one after the other: whoever asks twice at once gets the same manifest.
+        # Those of an account one after the other: two requests at once get the same manifest.
         async with self._places.turn(found.account):
             newest = await manifests.find(self._store, found.request)
             if newest is not None and newest != kept:

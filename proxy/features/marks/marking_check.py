@@ -26,7 +26,7 @@ def marking(config: Config, registry: Registry, results: ProbeResults) -> Iterat
     section = config.marking
     of_mark = [*_mark(config, registry), *_keys(config)]
     yield from of_mark
-    # Where the mark is off or cannot be made, nobody's speech is said to have it.
+    # Where the mark is off or cannot be made, no speech is said to have it.
     is_made = bool(section.mark) and not any(each.verdict == "wrong" for each in of_mark)
     marked = [name for name in config.engines if _is_marked(config, results, name)]
     unknown = [name for name in config.engines if _is_unknown(config, registry, results, name)]
@@ -115,7 +115,7 @@ def _is_marked(config: Config, results: ProbeResults, name: str) -> bool:
 
 
 def _is_unknown(config: Config, registry: Registry, results: ProbeResults, name: str) -> bool:
-    """Tell whether an engine is on this machine, and does not run: nobody knows if its sound is speech."""
+    """Tell whether an engine is on this machine, and does not run, so that its sound may be speech or not."""
     is_told = config.engines[name].marking is not None or name in results.models
     return not is_told and _is_hosted(config, registry, name)
 

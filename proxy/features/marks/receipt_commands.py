@@ -45,9 +45,9 @@ def receipt_verify(
     try:
         findings = check_receipt(file, receipt_file, keys)
     except (UnreadableReceipt, OSError) as error:
-        told = f"{error.filename}: {error.strerror}" if isinstance(error, OSError) else str(error)
+        reason = f"{error.filename}: {error.strerror}" if isinstance(error, OSError) else str(error)
         # Status 1 is an answer here, so a failure has another one.
-        typer.secho(told, fg="red", err=True)
+        typer.secho(reason, fg="red", err=True)
         raise typer.Exit(UNUSABLE) from None
     is_verified = all(finding.is_good for finding in findings)
     lines = [finding._asdict() for finding in findings]

@@ -1,6 +1,6 @@
-"""/v1/audio/receipts: what the server says of a clip that it made, signed, for whoever asked for the clip.
+"""/v1/audio/receipts: what the server says of a clip that it made, signed, for the account of the clip.
 
-A receipt is signed when it is asked for, so it has the newest key, and a request pays nothing for it.
+A receipt is signed when it is fetched, so it has the newest key, and a request pays nothing for it.
 """
 
 from __future__ import annotations

@@ -31,7 +31,7 @@ class ClipSpeaker(msgspec.Struct, frozen=True):
 class ClipFacts(msgspec.Struct, frozen=True, kw_only=True):
     """What is known of a clip when it is whole. `sha256` and `bytes` are of the audio as its client got it.
 
-    `consents` are digests of the consent records of the voices that were heard. `mark` is the plugin of the
+    `consents` are digests of the consent records of the voices that spoke. `mark` is the plugin of the
     inaudible mark, `mark_key` the id of its key. `made` is the moment of the last byte, in microseconds.
     Without `has_receipt`, they are kept for the manifest alone.
     """

@@ -1,8 +1,8 @@
 """The worker's side of signing: processes beside it that have the C2PA library, and sign one by one.
 
-One signs without a network, and another one what gets a time stamp: nobody else waits for the stamper. They
-are started at the first need, and go away when nobody needs them for a while. If one dies in the middle of a
-request, the next one gets that request once more.
+One signs without a network, and another one what gets a time stamp: no other waits for the stamper. They
+start at the first need, and end when they are idle for a while. If one dies in the middle of a request, the
+next one gets that request once more.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ WITHIN_S = 10.0
 """From the turn to the answer, without the time stamp. A process takes half a second to start."""
 STAMP_WITHIN_S = 1.5
 STAMP_REST_S = 60.0
-"""A stamper that did not answer is left alone so long: nobody else waits for it."""
+"""A stamper that did not answer is left alone so long: no other request waits for it."""
 
 _log = structlog.get_logger()
 
@@ -96,7 +96,7 @@ class FileTooLong(Exception):
 class SigningPlace:
     """A place at the signer, which was taken before the sound was made: what is spoken then is signed.
 
-    Its owner leaves it in any case. What is being signed keeps it until its end, whoever waits for that.
+    Its owner leaves it in any case. What is being signed keeps it until its end, also if its caller has gone.
     """
 
     def __init__(self, place: FairPlace, *, was_promised: bool = True) -> None:
@@ -139,7 +139,7 @@ class Signer:
 
     @property
     def stamps(self) -> bool:
-        """Whether a time stamp is asked for, and its server not resting."""
+        """Whether there is a server of time stamps, and it is not resting."""
         return bool(self._section.timestamp_url) and time.monotonic() >= self._stamper_rests_until
 
     def revise(self, config: Config) -> None:
@@ -156,7 +156,7 @@ class Signer:
     async def sign_digest(self, facts: ManifestFacts, digest: bytes) -> Signed:
         """Sign a manifest for any file with this SHA-256. Raises SignerUnavailable.
 
-        Whoever asks has a place: see `Manifests`.
+        The caller has a place: see `Manifests`.
         """
         request = SignRequest(definition=definition(facts), digest=digest)
         return await self._in_background(self._sign_in_turn(request))
@@ -180,8 +180,8 @@ class Signer:
     ) -> Signed:
         """Write the file with a manifest in it, when it is the account's turn.
 
-        `parent` is the provider's own file, whose manifest this one then has in it. Without a `place`, no
-        time stamp is asked for: its server is slower than what nobody asked for may be.
+        `parent` is the provider's own file, whose manifest this one then has in it. Without a `place`,
+        the request names no manifest, and may not wait for a time stamp.
         Raises SignerUnavailable, FileTooLong, and what the sink raises.
         """
         if file.source.size > MOST_BODY_BYTES:
@@ -235,7 +235,7 @@ class Signer:
     async def _in_background(
         self, work: Coroutine[None, None, Signed], place: SigningPlace | None = None
     ) -> Signed:
-        """Sign in a task of its own. If its caller goes, the process can still be asked by others."""
+        """Sign in a task of its own. If its caller goes, the process is still of use to others."""
         task = asyncio.create_task(work)
         self._under_way.add(task)
         if place is not None:

@@ -24,7 +24,7 @@ _OF_NETWORKS = (
 )
 
 FILE_GONE = Unsigned("the file was gone")
-"""Its client left while it was sent: nobody waits for the signature."""
+"""Its client left while it was sent, and waits for no signature."""
 
 
 class FileSource(Protocol):

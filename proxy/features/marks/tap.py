@@ -34,7 +34,7 @@ from proxy.speech.whole_file import AnswerFile, SpilledBytes
 from proxy.storage.rows import encode_json
 
 DUE_WITHIN_S = 3.0
-"""A WAV that nobody asked a manifest for waits no longer: its manifest can be had beside it."""
+"""A WAV whose request names no manifest waits no longer: its manifest can be had beside it."""
 
 _MICRO = 1_000_000
 _RETRY_S = 5.0
@@ -168,7 +168,7 @@ class _SignedFileTap(_FileTap):
         self.rewrites = self._has_manifest or self._call.request.provenance is not None
 
     async def take_place(self) -> None:
-        """Take the place of a file that must be signed, before anybody speaks."""
+        """Take the place of a file that must be signed, before an engine speaks."""
         is_asked_for = self._call.request.provenance is not None
         self._manifests.signer.prepare(has_stamp=is_asked_for)
         if not is_asked_for:

@@ -66,6 +66,16 @@ def test_a_place_may_be_left_twice_and_then_an_account_is_new_again() -> None:
     assert len(taken(fair, "acc_many")) == 3
 
 
+def test_an_account_that_has_left_may_have_the_last_place() -> None:
+    fair = pool(places=4, of_account=4)
+    fair.take("acc_back").leave()
+    taken(fair, "acc_1")
+    taken(fair, "acc_2")
+    assert fair.taken == 3
+    fair.take("acc_back")
+    assert fair.taken == 4
+
+
 def test_a_refusal_says_when_to_come_back() -> None:
     fair = pool(places=1)
     fair.take("acc")
