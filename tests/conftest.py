@@ -44,7 +44,7 @@ memory.use(memory.choose())
 once.share()
 # A machine may be busy: no example fails by the clock.
 _PATIENT = hypothesis.settings(deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
-hypothesis.settings.register_profile("patient", _PATIENT)
+hypothesis.settings.register_profile("patient", _PATIENT, max_examples=40)
 hypothesis.settings.register_profile("soak", _PATIENT, max_examples=3000)
 hypothesis.settings.load_profile("patient")
 

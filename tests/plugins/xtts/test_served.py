@@ -31,9 +31,9 @@ first_audio_s = 60
 [engines.xtts]
 plugin = "xtts"
 model = "thai"
-slots = 8
-rows = 8
-width = 8
+slots = {rows}
+rows = {rows}
+width = {rows}
 accept_licence = "CPML"
 # Each answer has a mark of its own, and here they are compared.
 marking = false
@@ -69,14 +69,20 @@ def clone(live: Server, name: str, by: str) -> str:
 
 
 @pytest.fixture(scope="module")
-def rig(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rig]:
+def rows() -> int:
+    """How many it speaks at once: each of them is warmed up."""
+    return 4
+
+
+@pytest.fixture(scope="module")
+def rig(tmp_path_factory: pytest.TempPathFactory, rows: int) -> Iterator[Rig]:
     folder = tmp_path_factory.mktemp("served")
     lend("xtts")
     config = folder / "config.toml"
     config.write_text('[engines.xtts]\naccept_licence = "CPML"\n')
     named = ("--engine", "xtts", "--name", "thai", "--licence", "CPML")
     command(config, "models", "import", str(kept_model("xtts", "thai")), *named)
-    with server.running(folder, CONFIG) as live:
+    with server.running(folder, CONFIG.format(rows=rows)) as live:
         wait_until_loaded(live)
         yield Rig(live, (clone(live, "Ana", "m3"), clone(live, "Bia", "f3")))
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from typing import Literal
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
@@ -39,7 +39,6 @@ def _shown(tokens: Sequence[Token]) -> Iterator[str]:
             yield token.content
 
 
-@settings(max_examples=600)
 @given(TEXTS, MARKDOWN)
 def test_nothing_is_put_in_and_each_character_has_its_place(
     text: str, markdown: Literal["auto", "on"]
@@ -55,7 +54,6 @@ def test_nothing_is_put_in_and_each_character_has_its_place(
         assert character == text[place] or (text[place] == "&" and markdown == "on")
 
 
-@settings(max_examples=300)
 @given(st.lists(SIGNS.filter(_shows_what_it_says), max_size=30).map("".join))
 def test_what_commonmark_shows_is_read_and_nothing_else(text: str) -> None:
     shown = "".join(_shown(MarkdownIt("commonmark").parse(text)))

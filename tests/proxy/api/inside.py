@@ -32,6 +32,7 @@ from proxy.storage.usage import UsageRow
 from proxy.telemetry.loop_watch import LoopHold, watch_loop
 from speech_engine import Context, Engine, Plugin
 from speech_engine.plugin import Kind
+from tests.databases import lay_tables
 from tests.proxy.jobs_inside import jobs_inside
 from tests.server import MOST_HELD_S, MOST_KEPT_S
 
@@ -204,7 +205,9 @@ async def inside(
             stack.enter_context(jobs_inside())
         plugins = with_engines(engines or {}, more)
         features = [feature for feature in FEATURES if feature.name != left_out]
-        opening = open_worker(config_toml.load(file, {}), plugins, features=features)
+        config = config_toml.load(file, {})
+        lay_tables(Path(config.data))
+        opening = open_worker(config, plugins, features=features)
         worker = await stack.enter_async_context(opening)
         for kind in worker.wishes:
             # What an erasure leaves is for the test to finish.

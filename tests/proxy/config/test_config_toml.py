@@ -314,7 +314,7 @@ def toml(value: Any) -> str:
 @given(sections, environs)
 @example({"server": 5}, {"VOXGATE_SERVER__PORT": "1"})
 @example({"voices": {"ana": {"espeak": "f3", "language": ["x"]}}}, {})
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_any_file_is_a_config_or_a_config_error(
     tmp_path: Path, raw: dict[str, Any], environ: dict[str, str]
 ) -> None:
