@@ -28,9 +28,6 @@ class PcmPieces:
         self._fault = fault
         self._is_new = bool(fault)
 
-    def __repr__(self) -> str:
-        return f"<PcmPieces of {self._piece_bytes} bytes>"
-
     @property
     def is_full(self) -> bool:
         """Whether the job's limit of samples is reached: the rest need not be read."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from fakes.elevenlabs.app import fake
-from speech_engine.testing.serving import run
+from fakes.serving import run
 
 
 def main() -> None:

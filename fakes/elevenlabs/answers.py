@@ -10,7 +10,7 @@ import msgspec
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from speech_engine.testing.faults import CutOff, ScriptedFault
+from fakes.faults import CutOff, ScriptedFault
 
 _PIECE_BYTES = 4_097
 """An odd size, so that pieces cut samples and lines."""

@@ -16,8 +16,8 @@ from fakes.elevenlabs.account import KEY, Account
 from fakes.elevenlabs.library import Library
 from fakes.elevenlabs.refusing import Refused
 from fakes.elevenlabs.speaking import Speaker
-from speech_engine.testing.faults import ScriptedFault, scripted
-from speech_engine.testing.provider import Provider, hum
+from fakes.faults import ScriptedFault, scripted
+from fakes.provider import Provider, hum
 
 EMPTY = "empty"
 """The `code` of an `error_in_200` that gives no error but an empty body."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from starlette.requests import Request
 
 from fakes.elevenlabs.refusing import refuse_fields
-from speech_engine.testing.forms import Form, form_of
+from fakes.forms import Form, form_of
 
 
 async def demanded(request: Request, *names: str, files: str) -> Form:

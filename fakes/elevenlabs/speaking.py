@@ -14,8 +14,8 @@ from fakes.elevenlabs.account import Account
 from fakes.elevenlabs.encoding import VOICE_RATE_HZ, Format, decoded, encoded
 from fakes.elevenlabs.forms import demanded
 from fakes.elevenlabs.refusing import refuse, refuse_as_before, refuse_fields, request_id
-from speech_engine.testing.faults import ScriptedFault, scripted
-from speech_engine.testing.forms import Form
+from fakes.faults import ScriptedFault, scripted
+from fakes.forms import Form
 
 _DEFAULT_FORMAT = "mp3_44100_128"
 

@@ -10,7 +10,7 @@ import msgspec
 from starlette.responses import HTMLResponse, Response
 
 from fakes.minimax.sound import Clip
-from plugins.minimax.usage import characters
+from plugins.minimax.reading import characters
 
 TRACE = "04ece790375f3ca2edbb44e8c4c200bf"
 _HEADERS = {"trace-id": TRACE}

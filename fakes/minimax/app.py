@@ -17,14 +17,14 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from fakes.faults import ScriptedFault, scripted
+from fakes.forms import form_of
 from fakes.minimax import rules
 from fakes.minimax.account import Account
 from fakes.minimax.answers import answer, envelope, gateway
 from fakes.minimax.cloning import Studio
 from fakes.minimax.speech import Mouth
-from speech_engine.testing.faults import ScriptedFault, scripted
-from speech_engine.testing.forms import form_of
-from speech_engine.testing.provider import Provider, hum
+from fakes.provider import Provider, hum
 
 KEY = "fake-minimax-key"
 _BAD_KEY = 1004

@@ -6,10 +6,10 @@ from typing import Any
 
 from starlette.responses import Response
 
+from fakes.forms import Form
 from fakes.minimax import rules, sound
 from fakes.minimax.account import SYSTEM_VOICES, Account, is_voice_id
 from fakes.minimax.answers import answer, envelope
-from speech_engine.testing.forms import Form
 
 _TAKEN, _LENGTH, _PROMPT, _NO_VOICE = 2039, 2037, 2048, 2042
 _PURPOSES = ("voice_clone", "prompt_audio", "t2a_async_input")

@@ -8,11 +8,11 @@ from typing import Any
 
 from starlette.responses import Response, StreamingResponse
 
+from fakes.faults import ScriptedFault
 from fakes.minimax import answers, rules, sound
 from fakes.minimax.account import Account
 from fakes.minimax.answers import envelope
 from fakes.minimax.sound import Clip
-from speech_engine.testing.faults import ScriptedFault
 
 _CHUNK_BYTES = 4_801
 """An odd number, so that PCM is cut inside a sample."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from fakes.openai.app import provider
-from speech_engine.testing.serving import run
+from fakes.serving import run
 
 
 def main() -> None:

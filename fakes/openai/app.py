@@ -11,12 +11,12 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
+from fakes.faults import ScriptedFault, scripted
 from fakes.openai.bodies import Body, RequestRefusal, checked
 from fakes.openai.habits import HABITS, Habits
 from fakes.openai.sound import MEDIA_TYPES, RATE_HZ, at_rate, encoded, faster
 from fakes.openai.streams import envelope, error_event, events
-from speech_engine.testing.faults import ScriptedFault, scripted
-from speech_engine.testing.provider import Provider, hum
+from fakes.provider import Provider, hum
 
 Voice = Callable[[str], bytes]
 """A function that turns a text into its speech, as 24 kHz PCM."""

@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from fakes.forms import form_of
 from fakes.openai.habits import Habits
-from speech_engine.testing.forms import form_of
 
 _LONGEST_INSTRUCTIONS = 4096
 _LEAST_S = 1.0

@@ -34,9 +34,6 @@ class AudioSealMark:
         self._networks = networks
         self._strength = strength
 
-    def __repr__(self) -> str:
-        return f"<AudioSealMark of strength {self._strength:g}>"
-
     def open(self, sample_rate_hz: int, key: MarkKey, payload: int) -> SealStream:
         """Open a stream as `Mark.open` says. Its mark has the payload's low 16 bits."""
         require_rate(sample_rate_hz)

@@ -6,7 +6,7 @@ import msgspec
 
 from plugins.elevenlabs import listings
 from plugins.elevenlabs.api import Api, decoded, voice_id
-from speech_engine.cloning import CloneInfo, CloneList, CloneRequest, CloneSample
+from speech_engine.cloning import CloneInfo, CloneList, CloneRequest
 from speech_engine.errors import (
     EngineCannot,
     EngineFailed,
@@ -93,10 +93,8 @@ def _form(request: CloneRequest) -> HttpForm:
     fields = [("name", request.name), ("remove_background_noise", "true" if request.denoise else "false")]
     if request.language is not None:
         fields.append(("labels", msgspec.json.encode({"language": request.language}).decode()))
-    files = tuple(_file(number, sample) for number, sample in enumerate(request.samples, 1))
-    return HttpForm(tuple(fields), files)
-
-
-def _file(number: int, sample: CloneSample) -> HttpFile:
-    ending = _ENDINGS.get(sample.media_type, "bin")
-    return HttpFile("files", f"sample-{number}.{ending}", sample.data, sample.media_type)
+    files = []
+    for number, sample in enumerate(request.samples, 1):
+        name = f"sample-{number}.{_ENDINGS.get(sample.media_type, 'bin')}"
+        files.append(HttpFile("files", name, sample.data, sample.media_type))
+    return HttpForm(tuple(fields), tuple(files))

@@ -8,11 +8,10 @@ from contextlib import aclosing
 import msgspec
 
 from plugins.elevenlabs.api import Api
-from plugins.elevenlabs.bodies import VoiceSettings
 from plugins.elevenlabs.listings import SAMPLE_RATE_HZ
 from plugins.elevenlabs.refusals import NoSuchPath
 from plugins.elevenlabs.settings import ConversionPath, ElevenLabsSettings
-from plugins.elevenlabs.speech import credits_told, expect_sound, open_sound, query
+from plugins.elevenlabs.speech import VoiceSettings, credits_told, expect_sound, open_sound, query
 from speech_engine.errors import EngineFailed, UnsupportedText, UnusableSample
 from speech_engine.events import Event, Finished, Started
 from speech_engine.http import HttpFile, HttpForm

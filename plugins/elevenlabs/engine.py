@@ -65,8 +65,10 @@ class ElevenLabsEngine(Cloner):
     async def speak(self, job: SpeechJob) -> AsyncGenerator[Event, None]:
         speech = Speech(self._api, self._settings, job, voice_id(job.voice))
         segments = phonemes.tagged(job.segments, job.pronunciations) if job.pronunciations else job.segments
+        known = (each.max_characters for each in self._models if each.id == job.model)
+        calls = joined(segments, next(known, listings.DEFAULT_MAX_CHARACTERS))
         try:
-            async with aclosing(speech.events(joined(segments, self._most_characters(job.model)))) as events:
+            async with aclosing(speech.events(calls)) as events:
                 async for event in events:
                     yield event
         except EngineExhausted:
@@ -77,10 +79,6 @@ class ElevenLabsEngine(Cloner):
         async with aclosing(self._converter.events(job, voice_id(job.voice), pcm)) as events:
             async for event in events:
                 yield event
-
-    def _most_characters(self, model: str) -> int:
-        known = (each.max_characters for each in self._models if each.id == model)
-        return next(known, listings.DEFAULT_MAX_CHARACTERS)
 
 
 @asynccontextmanager

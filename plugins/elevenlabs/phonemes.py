@@ -28,16 +28,13 @@ def taken_by(model: str, *, is_timed: bool) -> tuple[Alphabet, ...]:
 
 
 def tagged(segments: Sequence[Segment], pronunciations: Sequence[Pronunciation]) -> tuple[Segment, ...]:
-    words = words_of({each.word: _tag(each) for each in pronunciations if _is_fit(each)})
-    return tuple(_tagged(segment, words.replaced(segment.spoken)) for segment in segments)
-
-
-def _tagged(segment: Segment, spoken: str) -> Segment:
-    return msgspec.structs.replace(segment, spoken=spoken, rewritten=())
-
-
-def _tag(pronunciation: Pronunciation) -> str:
-    return f'<phoneme alphabet="ipa" ph="{pronunciation.sounds}">{pronunciation.word}</phoneme>'
+    tags = {
+        each.word: f'<phoneme alphabet="ipa" ph="{each.sounds}">{each.word}</phoneme>'
+        for each in pronunciations
+        if _is_fit(each)
+    }
+    words, replace = words_of(tags), msgspec.structs.replace
+    return tuple(replace(each, spoken=words.replaced(each.spoken), rewritten=()) for each in segments)
 
 
 def _is_fit(pronunciation: Pronunciation) -> bool:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import AsyncGenerator, Iterator
 
+import msgspec
+
 from plugins.elevenlabs import refusals
-from plugins.elevenlabs.alignment import WordTimes
+from plugins.elevenlabs.alignment import Line, LineReader, WordTimes
 from plugins.elevenlabs.api import Api
-from plugins.elevenlabs.bodies import speech_body
-from plugins.elevenlabs.lines import Line, LineReader
 from plugins.elevenlabs.listings import SAMPLE_RATE_HZ
 from plugins.elevenlabs.settings import ElevenLabsSettings
 from plugins.elevenlabs.sounds import Mp3Sound, PcmSound, Sound
@@ -18,6 +18,51 @@ from speech_engine.events import Audio, Encoded, Event, Finished, Started, Words
 from speech_engine.http import HttpAnswer
 from speech_engine.text.joining import Call
 from speech_engine.values import SpeechJob
+
+
+class VoiceSettings(msgspec.Struct, frozen=True, omit_defaults=True):
+    """The settings of a voice.
+
+    A `speed` of 1 is every voice's default. It is left out, so that the voice keeps its own settings.
+    """
+
+    stability: float | None = None
+    similarity_boost: float | None = None
+    style: float | None = None
+    use_speaker_boost: bool | None = None
+    speed: float = 1.0
+
+    @classmethod
+    def of(cls, settings: ElevenLabsSettings, speed: float = 1.0) -> VoiceSettings | None:
+        body = cls(
+            settings.stability, settings.similarity_boost, settings.style, settings.use_speaker_boost, speed
+        )
+        return None if body == cls() else body
+
+
+class SpeechBody(msgspec.Struct, frozen=True, omit_defaults=True):
+    text: str
+    model_id: str
+    language_code: str | None = None
+    voice_settings: VoiceSettings | None = None
+    seed: int | None = None
+    apply_text_normalization: str = "auto"
+
+    def __repr__(self) -> str:
+        return f"<SpeechBody {self.model_id}, {len(self.text)} characters>"
+
+
+def speech_body(text: str, job: SpeechJob, settings: ElevenLabsSettings) -> SpeechBody:
+    return SpeechBody(
+        text=text,
+        model_id=job.model,
+        # ElevenLabs knows no regions. A model that detects the language ignores this field.
+        language_code=job.language.partition("-")[0],
+        voice_settings=VoiceSettings.of(settings, job.speed),
+        seed=job.seed,
+        apply_text_normalization=settings.text_normalization,
+    )
+
 
 _NO_SOUND = re.compile(r"application/json|text/", re.IGNORECASE)
 _CREDITS = re.compile(r"\d{1,9}(\.\d+)?")
@@ -55,9 +100,6 @@ class Speech:
         self._path = f"/v1/text-to-speech/{voice}/stream"
         if settings.word_times:
             self._path += "/with-timestamps"
-
-    def __repr__(self) -> str:
-        return f"<Speech {self._sound!r}>"
 
     async def events(self, calls: tuple[Call, ...]) -> AsyncGenerator[Event, None]:
         units = 0.0

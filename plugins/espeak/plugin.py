@@ -8,7 +8,7 @@ from typing import Annotated
 
 import msgspec
 
-from plugins.espeak.names import NAMES
+from plugins.espeak.voices import NAMES
 from speech_engine import Hosted, Plugin
 from speech_engine.plugin import Missing
 

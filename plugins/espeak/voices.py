@@ -6,7 +6,9 @@ from this table reach it. Variants that whistle, shout or sound like another are
 
 from __future__ import annotations
 
-from speech_engine import EngineVoice, VoiceInfo, VoiceNotFound
+from collections.abc import Mapping
+
+from speech_engine import EngineVoice, KnownName, VoiceInfo, VoiceNotFound
 from speech_engine.values import Voice
 
 _FEMALE = (
@@ -43,3 +45,21 @@ def variant_for(voice: Voice) -> str:
     if voice.id not in _GENDERS:
         raise VoiceNotFound(f"espeak has no voice {voice.id!r}")
     return voice.id
+
+
+NAMES: Mapping[str, KnownName] = {
+    "alloy": KnownName("shelby", ("bright",)),
+    "ash": KnownName("travis", ("dark",)),
+    "ballad": KnownName("Nguyen", ("high", "soft")),
+    "cedar": KnownName("mike2", ("low", "buzzing")),
+    "coral": KnownName("Alicia", ("high", "bright")),
+    "echo": KnownName("Gene2", ("round",)),
+    "fable": KnownName("rob", ("high", "clear")),
+    "marin": KnownName("belinda", ("clear",)),
+    "nova": KnownName("f5", ("warm",)),
+    "onyx": KnownName("david", ("deep",)),
+    "sage": KnownName("steph", ("low", "dark")),
+    "shimmer": KnownName("anika", ("high", "trembling")),
+    "verse": KnownName("Andy", ("low", "clear")),
+}
+"""The variants behind OpenAI's names, chosen so that they differ. README.md tells how they sound."""

@@ -129,7 +129,8 @@ class _Library:
                 # If `take` raises, ctypes can only print the error and answer 0. Then the next call
                 # ends the speech.
                 is_stopped = True
-                is_stopped = not take(_pcm(samples, count), _marks(events))
+                pcm = b"" if samples is None else ctypes.string_at(samples, count * BYTES_PER_SAMPLE)
+                is_stopped = not take(pcm, _marks(events))
             return int(is_stopped)
 
         self._callback = _Callback(on_audio)  # kept, because the library has only its address
@@ -145,10 +146,6 @@ class _Library:
 
     def end(self) -> None:
         self._c.espeak_Terminate()
-
-
-def _pcm(samples: int | None, count: int) -> bytes:
-    return b"" if samples is None else ctypes.string_at(samples, count * BYTES_PER_SAMPLE)
 
 
 def _marks(events: Iterable[_Event]) -> list[Mark]:

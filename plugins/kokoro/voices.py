@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from plugins.kokoro.model_format import Reading, StyleVoice
+from plugins.kokoro.model_format import StyleVoice
 from speech_engine import EngineVoice, ModelInfo, UnsupportedLanguage, VoiceInfo
 from speech_engine.imported_voices import find_voice, one_model
 from speech_engine.values import Voice
@@ -27,9 +27,6 @@ class VoiceList:
         self._by_name = {voice.name: voice for voice in self.voices}
         self._digest = digest
 
-    def __repr__(self) -> str:
-        return f"<VoiceList of {len(self.voices)} voices>"
-
     def infos(self) -> tuple[VoiceInfo, ...]:
         return tuple(
             VoiceInfo(
@@ -37,7 +34,9 @@ class VoiceList:
                 name=voice.name,
                 language=voice.reading.tag,
                 gender=voice.gender,
-                description=_described(voice.reading),
+                description=f"A {voice.reading.native} voice. It reads {voice.reading.name}."
+                if voice.reading.native
+                else "",
             )
             for voice in self.voices
         )
@@ -52,7 +51,3 @@ class VoiceList:
             name = self._unread[id_].reading.name
             raise UnsupportedLanguage(f"{id_} is a voice for {name}, which this engine cannot read.")
         return find_voice("Kokoro", self._by_name, lambda voice: (voice.reading.tag,), wanted, language)
-
-
-def _described(reading: Reading) -> str:
-    return f"A {reading.native} voice. It reads {reading.name}." if reading.native else ""

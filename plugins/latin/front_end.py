@@ -52,9 +52,6 @@ class LatinFrontEnd:
     languages = tuple(_LANGUAGES)
     revision = "2"
 
-    def __repr__(self) -> str:
-        return f"<LatinFrontEnd {' '.join(self.languages)}>"
-
     def warm(self) -> None:
         """Compile the rules of each language for a tag without a region."""
         for language in _LANGUAGES.values():

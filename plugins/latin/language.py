@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, TypeVar
 
 from speech_engine.text.draft import Draft
 
@@ -13,6 +13,8 @@ Form = Literal["alone", "masculine", "feminine"]
 """The form of a number: alone (Spanish `uno`), or in agreement with its noun (`un`, `una`)."""
 
 Rule = Callable[[Draft], None]
+
+T = TypeVar("T")
 
 
 class Currency(NamedTuple):
@@ -36,6 +38,11 @@ class Large(NamedTuple):
     one: str
     many: str
     is_noun: bool = True
+
+
+def by_sign(words: Mapping[str, T]) -> dict[str, T]:
+    """Return a table of signs from one that has all signs of a thing in one key, with blanks between."""
+    return {sign: said for signs, said in words.items() for sign in signs.split()}
 
 
 class Time(NamedTuple):

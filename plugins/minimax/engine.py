@@ -6,11 +6,11 @@ import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 
-from plugins.minimax import usage, voices
+from plugins.minimax import voices
 from plugins.minimax.api import Api, Exchange
 from plugins.minimax.models import MODELS, MOST_CHARACTERS, SAMPLE_RATE_HZ
 from plugins.minimax.output import Output, output_for
-from plugins.minimax.reading import SpeechReader
+from plugins.minimax.reading import SpeechReader, characters
 from plugins.minimax.request import speech_body
 from plugins.minimax.settings import MinimaxSettings
 from speech_engine import (
@@ -80,7 +80,7 @@ class MinimaxEngine(voices.Cloner):
                     for event in _events(output, call.segment, reader.flush()):
                         yield event
             # MiniMax may not say what it billed.
-            units += usage.characters(body.text) if reader.units is None else reader.units
+            units += characters(body.text) if reader.units is None else reader.units
             if output.is_full:
                 break
         yield Finished(units=float(units))

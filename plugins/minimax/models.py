@@ -1,9 +1,73 @@
-"""The table of MiniMax's models. MiniMax offers no list of them, so this one is written by hand."""
+"""The tables of MiniMax's languages and models. MiniMax offers no list of them, so these are written by hand.
+
+MiniMax has no names for regions of a language, because an accent comes with the voice.
+"""
 
 from __future__ import annotations
 
-from plugins.minimax.languages import TAGS
 from speech_engine import Language, ModelInfo
+
+AUTO = "auto"
+
+_NAMES = {
+    "af": "Afrikaans",
+    "ar": "Arabic",
+    "bg": "Bulgarian",
+    "ca": "Catalan",
+    "cs": "Czech",
+    "da": "Danish",
+    "de": "German",
+    "el": "Greek",
+    "en": "English",
+    "es": "Spanish",
+    "fa": "Persian",
+    "fi": "Finnish",
+    "fil": "Filipino",
+    "fr": "French",
+    "he": "Hebrew",
+    "hi": "Hindi",
+    "hr": "Croatian",
+    "hu": "Hungarian",
+    "id": "Indonesian",
+    "it": "Italian",
+    "ja": "Japanese",
+    "ko": "Korean",
+    "ms": "Malay",
+    "nb": "Norwegian",
+    "nl": "Dutch",
+    "nn": "Nynorsk",
+    "no": "Norwegian",
+    "pl": "Polish",
+    "pt": "Portuguese",
+    "ro": "Romanian",
+    "ru": "Russian",
+    "sk": "Slovak",
+    "sl": "Slovenian",
+    "sv": "Swedish",
+    "ta": "Tamil",
+    "th": "Thai",
+    "tl": "Filipino",
+    "tr": "Turkish",
+    "uk": "Ukrainian",
+    "vi": "Vietnamese",
+    "yue": "Chinese,Yue",
+    "zh": "Chinese",
+    "zh-hk": "Chinese,Yue",
+    "zh-yue": "Chinese,Yue",
+}
+
+TAGS = tuple(_NAMES)
+NAMES = frozenset(_NAMES.values())
+
+
+def boost(tag: str) -> str:
+    """Return MiniMax's name of a language, or `auto` if it has none.
+
+    With `auto`, MiniMax detects the language itself.
+    """
+    tag = tag.lower()
+    return _NAMES.get(tag) or _NAMES.get(tag.partition("-")[0]) or AUTO
+
 
 SAMPLE_RATE_HZ = 24_000
 """The server's own rate, which MiniMax can make too. So PCM and MP3 go out as they came."""

@@ -7,6 +7,7 @@ only if no other audio came.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 
 from plugins.minimax.api import decoded
@@ -19,6 +20,7 @@ _MOST_BYTES = 256 * 1024 * 1024
 _END = 2
 _SENTINEL = b"[DONE]"
 _BLANKS = b" \t\r\n"
+_HAN = re.compile(r"[\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U000323af]")
 
 
 class SpeechReader:
@@ -93,3 +95,11 @@ def _bytes_of(answer: SpeechAnswer) -> bytes:
         return bytes.fromhex(digits)
     except ValueError:
         raise EngineFailed("MiniMax sent audio that is not in hexadecimal.") from None
+
+
+def characters(text: str) -> int:
+    """Count a Han character as 2 and everything else as 1, blanks and pause marks too.
+
+    MiniMax does so, as far as its published answers show. If it says what it billed, that number is used.
+    """
+    return len(text) + len(_HAN.findall(text))

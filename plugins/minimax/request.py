@@ -6,8 +6,7 @@ from collections.abc import Sequence
 
 from msgspec import UNSET
 
-from plugins.minimax import languages
-from plugins.minimax.models import MP3, SAMPLE_RATE_HZ
+from plugins.minimax.models import MP3, SAMPLE_RATE_HZ, boost
 from plugins.minimax.settings import MinimaxSettings
 from plugins.minimax.wire import (
     AudioSetting,
@@ -45,7 +44,7 @@ def speech_body(settings: MinimaxSettings, job: SpeechJob, text: str, format_: s
             format=format_,
             bitrate=settings.bitrate if format_ == MP3 else UNSET,
         ),
-        language_boost=languages.boost(job.language),
+        language_boost=boost(job.language),
         pronunciation_dict=PronunciationDict(tone) if tone else UNSET,
         timbre_weights=weights or UNSET,
     )

@@ -8,9 +8,9 @@ from typing import NamedTuple
 
 from msgspec import UNSET
 
-from plugins.minimax import faults, languages
+from plugins.minimax import faults
 from plugins.minimax.api import Api, Query
-from plugins.minimax.models import FIRST_USE_MODEL, MP3, SAMPLE_RATE_HZ
+from plugins.minimax.models import FIRST_USE_MODEL, MP3, SAMPLE_RATE_HZ, boost
 from plugins.minimax.wire import (
     Answer,
     AudioSetting,
@@ -112,7 +112,7 @@ class Cloner:
         body = CloneBody(
             file_id=file_id,
             voice_id=request.name,
-            language_boost=UNSET if request.language is None else languages.boost(request.language),
+            language_boost=UNSET if request.language is None else boost(request.language),
             need_noise_reduction=request.denoise,
         )
         is_taken = False

@@ -56,7 +56,7 @@ class Deltas:
             self.units = _units(event)
         # OpenAI calls the field `audio`; LiveKit and vLLM-Omni call it `delta`.
         elif (audio := event.get("audio", event.get("delta"))) is not None:
-            yield _bytes(audio)
+            yield audio_bytes(audio)
 
 
 class AudioBody:
@@ -110,7 +110,8 @@ def _are_events(answer: HttpAnswer, head: bytes) -> bool:
     return kinds.is_events(head)
 
 
-def _bytes(audio: object) -> bytes:
+def audio_bytes(audio: object) -> bytes:
+    """Return the audio that an event has in Base64. Raise EngineFailed."""
     try:
         return binascii.a2b_base64(audio if isinstance(audio, str) else "-", strict_mode=True)
     except (binascii.Error, ValueError):

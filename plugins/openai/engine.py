@@ -58,7 +58,7 @@ class OpenAIEngine:
         self._models = settings.models
         self._shutdown_dates: dict[str, str] = {}
         self._lists = Lists(settings, http)
-        self._voices = tuple(self._named(id_) for id_ in settings.first_voices)
+        self._voices = tuple(self._with_known(lists.named(id_)) for id_ in settings.first_voices)
 
     def __repr__(self) -> str:
         return f"<OpenAIEngine {len(self._models)} models, {len(self._voices)} voices>"
@@ -160,9 +160,6 @@ class OpenAIEngine:
             if format_ in PASSED_ON and format_ in job.formats:
                 return format_
         return self._settings.uncompressed
-
-    def _named(self, id_: str) -> VoiceInfo:
-        return self._with_known(lists.named(id_))
 
     def _with_known(self, voice: VoiceInfo) -> VoiceInfo:
         """Return the voice with what its name says, where the server says nothing."""

@@ -29,13 +29,12 @@ def json_body(fields: dict[str, Any], pcm: bytes, rate_hz: int, sample: Sample) 
 
 def form_body(fields: dict[str, Any], pcm: bytes, rate_hz: int, sample: Sample) -> HttpForm:
     """Return a form with the recording as a file."""
-    texts = [(name, _text(value)) for name, value in fields.items()]
+    texts = [
+        (name, value if isinstance(value, str) else msgspec.json.encode(value).decode())
+        for name, value in fields.items()
+    ]
     texts.append(("consent", _CONSENT))
     if sample.text:
         texts.append(("reference_text", sample.text))
     file = HttpFile("reference_audio", "recording.wav", wav_file(pcm, rate_hz), _WAV)
     return HttpForm(tuple(texts), (file,))
-
-
-def _text(value: Any) -> str:
-    return value if isinstance(value, str) else msgspec.json.encode(value).decode()

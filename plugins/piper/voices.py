@@ -10,11 +10,7 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 from plugins.piper.voice_format import MODEL_FORMAT, VoiceConfig, read_config
-from speech_engine import (
-    EngineFailed,
-    ModelInfo,
-    VoiceInfo,
-)
+from speech_engine import EngineFailed, ModelInfo, VoiceInfo
 from speech_engine.imported_voices import find_voice, one_model
 from speech_engine.model_files import FolderContents, check_model, find_manifest
 from speech_engine.values import Voice
@@ -97,9 +93,6 @@ class VoiceList:
         # What is made comes last: names that are shared out go to real speakers first.
         self._shown |= made
         self._by_id = {**shifted, **self._by_id}
-
-    def __repr__(self) -> str:
-        return f"<VoiceList of {len(self.voices)} files>"
 
     def _shifted(self, told: Mapping[str, tuple[float, ...]]) -> dict[str, Speaker]:
         """Return the speakers that are made of others. Raise EngineFailed if there is no such other one."""

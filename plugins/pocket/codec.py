@@ -33,9 +33,6 @@ class SoundStream:
         side = networks.sizes.decoder
         self._past = RecentPast(side.layers, side.context)
 
-    def __repr__(self) -> str:
-        return f"<SoundStream, {self._past!r}>"
-
     def next_piece(self, latents: Sequence[Any]) -> Any:
         """Return the samples of the latents that follow: floats, FRAME for each."""
         codec, begins = self._codec, self._past.length == 0

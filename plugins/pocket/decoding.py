@@ -96,9 +96,6 @@ class BatchedDecoder:
         self._decode = _DECODES[networks.sizes.flow]
         self._fixed_frames = fixed_frames
 
-    def __repr__(self) -> str:
-        return f"<BatchedDecoder of {self._sizes.name}>"
-
     def join(self, chunks: Sequence[Chunk], voice: Any, seed: int) -> DecodingRow:
         """Read the first chunk of a text with a voice's state, and return its row."""
         row = DecodingRow(chunks, voice, seed)

@@ -52,9 +52,6 @@ class PocketRow:
         self.stream: SoundStream | None = None
         self.has_sounded = False
 
-    def __repr__(self) -> str:
-        return f"<PocketRow {self.decoding!r}>"
-
     @property
     def state(self) -> RowStep:
         waiting = len(self.decoding.waiting)

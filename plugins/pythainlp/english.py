@@ -93,9 +93,6 @@ class English:
     def __init__(self) -> None:
         self._said = _transliterations() | _SAID
 
-    def __repr__(self) -> str:
-        return f"<English {len(self._said)} words>"
-
     def rules(self, text: str) -> tuple[Rule, ...]:
         """Return the rules for the open parts of a text.
 

@@ -47,9 +47,6 @@ class Reader:
         self._abbreviations = abbreviations.rules(self._words.has)
         self._english = English()
 
-    def __repr__(self) -> str:
-        return f"<Reader {self._words!r} {self._english!r}>"
-
     def read(self, text: str, lexicon: Mapping[str, str]) -> tuple[Segment, ...]:
         with Turn() as turn:
             return self._read(_respelt(text), _words_of(tuple(lexicon.items())), turn)

@@ -38,9 +38,6 @@ class Repeats:
         self._lexicon = lexicon
         self._words = words
 
-    def __repr__(self) -> str:
-        return f"<Repeats in {len(self._text)} characters>"
-
     def rules(self) -> tuple[Rule, ...]:
         return (Rule(_SET_OFF, self._again, closes_after=True), Rule(_SIGN, self._again))
 

@@ -55,9 +55,6 @@ class Words:
     def __init__(self) -> None:
         self._beginnings = _beginnings(thai_words())
 
-    def __repr__(self) -> str:
-        return f"<Words {len(self._beginnings)} beginnings>"
-
     def has(self, word: str) -> bool:
         return self._beginnings.get(word, False)
 

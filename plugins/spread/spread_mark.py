@@ -21,9 +21,6 @@ class SpreadMark:
     def __init__(self, strength: float = 1.0) -> None:
         self._strength = strength
 
-    def __repr__(self) -> str:
-        return f"<SpreadMark of strength {self._strength:g}>"
-
     def open(self, sample_rate_hz: int, key: MarkKey, payload: int) -> SpreadStream:
         """Open a stream as `Mark.open` says."""
         begin = secrets.randbelow(PERIOD_TILES) * FRAMES_A_TILE

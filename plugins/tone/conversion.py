@@ -6,8 +6,7 @@ import asyncio
 from array import array
 from collections.abc import AsyncGenerator, AsyncIterator
 
-from plugins.tone.faults import commit
-from plugins.tone.voices import Behaviour
+from plugins.tone.voices import Behaviour, commit
 from speech_engine.errors import UnusableSample
 from speech_engine.events import Audio, Event, Finished, Started
 from speech_engine.pcm import PcmPieces, nearest_samples

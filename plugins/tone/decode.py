@@ -13,14 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from plugins.tone.frames import (
-    CHECK_BYTES,
-    LENGTH_BYTES,
-    PREAMBLE,
-    PREAMBLE_HZ,
-    SYMBOL_S,
-    TONES_HZ,
-)
+from plugins.tone.frames import CHECK_BYTES, LENGTH_BYTES, PREAMBLE, PREAMBLE_HZ, SYMBOL_S, TONES_HZ
 from plugins.tone.timbre import MARKER, Timbre
 
 Places = NDArray[np.floating[Any]]

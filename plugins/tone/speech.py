@@ -6,10 +6,9 @@ import asyncio
 import re
 from collections.abc import AsyncGenerator, Callable, Iterator
 
-from plugins.tone.faults import commit
 from plugins.tone.frames import MAX_BYTES, PEAK, Clock, frame_symbols, symbol_of_byte, symbol_pcm
 from plugins.tone.timbre import Timbre
-from plugins.tone.voices import Behaviour
+from plugins.tone.voices import Behaviour, commit
 from speech_engine.errors import UnsupportedText
 from speech_engine.events import Audio, Event, Finished, Started, Word, Words
 from speech_engine.values import EngineVoice, Segment, SpeechJob

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
+import os
+import threading
 from typing import Literal
 
 import msgspec
+
+from speech_engine.errors import error_named
 
 Fault = Literal[
     "",
@@ -67,3 +72,28 @@ SPECIAL: dict[str, Behaviour] = {
     "crash-late": Behaviour(fail="crash", fail_at_s=0.3),
 }
 """Behaviours by voice id. Each of them replaces the behaviour in the engine's settings."""
+
+
+CRASH_STATUS = 70
+RETRY_AFTER_S = 2.0
+
+
+async def commit(fault: Fault) -> None:
+    """Raise, wait or die as the fault says. Only for `no_finish` it returns: the answer just ends."""
+    match fault:
+        case "" | "no_finish":
+            return
+        case "hang":
+            await asyncio.Event().wait()
+        case "freeze":
+            # This blocks the loop's own thread on purpose: not even a heartbeat gets through.
+            threading.Event().wait()
+        case "bug":
+            raise ZeroDivisionError("the tone engine was told to have a bug")
+        case "crash":
+            os._exit(CRASH_STATUS)
+        case _:
+            retry_after_s = RETRY_AFTER_S if fault in ("EngineBusy", "EngineUnavailable") else None
+            raise error_named(
+                fault, f"the tone engine was told to fail: {fault}", retry_after_s=retry_after_s
+            )

@@ -28,9 +28,6 @@ class XttsRow:
         self.speaker = speaker
         self.window = SoundWindow()
 
-    def __repr__(self) -> str:
-        return f"<XttsRow {self.decoding!r}, {self.window!r}>"
-
 
 class XttsModel:
     """A `BatchModel`. Only the model thread may call it."""
@@ -44,9 +41,6 @@ class XttsModel:
         self._reader = reader
         self._decoder = decoder
         self._voices = voices
-
-    def __repr__(self) -> str:
-        return f"<XttsModel {self._decoder!r}>"
 
     def judge(self, job: SpeechJob) -> None:
         """Read all texts of a job, so that a bad one is refused before the first is spoken.

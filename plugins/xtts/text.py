@@ -47,9 +47,6 @@ class TextReader:
         self._sizes = sizes
         self._unknown = self._tokenizer.token_to_id(_UNKNOWN)
 
-    def __repr__(self) -> str:
-        return f"<TextReader of {len(self._languages)} languages>"
-
     def tokens(self, text: str, language: str) -> list[int]:
         """Return the tokens of a text. Raise UnsupportedLanguage or UnsupportedText."""
         name = self._name_of(language)

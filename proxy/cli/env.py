@@ -20,7 +20,7 @@ from proxy.commands.tables import Form, Grid, Line, Part, print_answer
 from proxy.errors import CommandRefused
 
 if TYPE_CHECKING:
-    from proxy.engines.build_progress import BuildProgress, Say
+    from proxy.engines.environment_build import BuildProgress, Say
     from proxy.engines.environments import Environment, Recipe
     from proxy.engines.registry import Registry
     from speech_engine import Hosted

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from proxy.commands.tables import Form
 
 if TYPE_CHECKING:
-    from proxy.engines.build_progress import BuildProgress
+    from proxy.engines.environment_build import BuildProgress
 
 
 class ProgressLine:

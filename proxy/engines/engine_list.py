@@ -29,9 +29,7 @@ from proxy.engines.upstream_http import UpstreamClient, open_http
 from proxy.telemetry.metrics import EngineMetrics
 from speech_engine import Context, Engine, Names
 from speech_engine.host.messages import introduction
-from speech_engine.host.pipe_messages import (
-    HostState,
-)
+from speech_engine.host.pipe_messages import HostState
 from speech_engine.host.slots import Slots
 
 if TYPE_CHECKING:

@@ -12,16 +12,7 @@ import grpc
 
 from speech_engine import EngineUnavailable
 from speech_engine.host import messages
-from speech_engine.host.messages import (
-    Begin,
-    DropReply,
-    DropSamples,
-    Frame,
-    Input,
-    Pcm,
-    PutReply,
-    PutSample,
-)
+from speech_engine.host.messages import Begin, DropReply, DropSamples, Frame, Input, Pcm, PutReply, PutSample
 
 DEATH_S = 5.0
 """How long to wait for the supervisor's word on a host whose connection has broken."""

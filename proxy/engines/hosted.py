@@ -18,18 +18,16 @@ import structlog
 
 from proxy.engines.host_process import HostProcess
 from proxy.engines.host_stream import HostStream
+from proxy.engines.in_process import Introduced
 from proxy.engines.local_samples import find_model
 from proxy.engines.process_choice import PATIENCE_S, ProcessChoice
 from proxy.engines.sample_delivery import SampleDelivery, SampleOrder
 from proxy.engines.sample_source import NO_SOURCE, SampleSource
-from speech_engine import API_VERSION, EngineFailed, EngineUnavailable, ModelInfo, SpeechJob, VoiceInfo, Work
+from speech_engine import API_VERSION, EngineFailed, EngineUnavailable, SpeechJob, Work
 from speech_engine.host import messages
 from speech_engine.host.batch_steps import add_figures
 from speech_engine.host.engine_stream import OnDispatch, ignore_dispatch
-from speech_engine.host.pipe_messages import (
-    HostState,
-)
-from speech_engine.licences import with_licence
+from speech_engine.host.pipe_messages import HostState
 
 HELLO_S = 5.0
 HELLO_AGAIN_S = 0.2
@@ -39,7 +37,7 @@ HEALTH_S = 1.0
 _log = structlog.get_logger()
 
 
-class HostedEngine:
+class HostedEngine(Introduced):
     """A `speech_engine.Engine` that speaks through its ready hosts. `update_host` keeps it informed."""
 
     def __init__(self, name: str, source: SampleSource = NO_SOURCE) -> None:
@@ -86,20 +84,6 @@ class HostedEngine:
         """The part that has loaded of the process that will be ready first; None if that is not known."""
         starting = [state.loaded for state in self.states.values() if state.state == "starting"]
         return max(starting, default=0.0) or None if self.state == "starting" else None
-
-    def models(self) -> tuple[ModelInfo, ...]:
-        return self._welcome.models
-
-    def voices(self) -> tuple[VoiceInfo, ...]:
-        return self._welcome.voices
-
-    @property
-    def unlisted_voices(self) -> tuple[str, ...] | None:
-        return self._welcome.unlisted_voices
-
-    @property
-    def tries_unknown_voices(self) -> bool:
-        return self._welcome.tries_unknown_voices
 
     def update_host(self, state: HostState) -> None:
         """Note the new state of one process. Greet the process if it is ready."""
@@ -245,8 +229,7 @@ class HostedEngine:
             # gRPC gives None for an answer that cannot be decoded.
             theirs = welcome.api_version if welcome else "unknown"
             if welcome and theirs == API_VERSION:
-                models = with_licence(welcome.models, state.licence)
-                self._welcome = msgspec.structs.replace(welcome, models=models)
+                self._know(welcome, state.licence)
                 if self.on_introduced is not None:
                     self.on_introduced()
                 return True

@@ -15,8 +15,7 @@ from types import TracebackType
 import aiohappyeyeballs
 
 from proxy.engines.forward_proxy import ForwardProxy, TunnelAnswer
-from proxy.engines.http1_answer import Http1Answer
-from proxy.engines.http1_connection import Http1Connection
+from proxy.engines.http1_connection import Http1Answer, Http1Connection
 from proxy.engines.http1_request import Origin, RequestHead
 from proxy.engines.request_places import Places
 from speech_engine import EngineFailed, EngineTimeout, EngineUnavailable

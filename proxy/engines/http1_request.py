@@ -1,14 +1,18 @@
-"""The first bytes of a request to a provider: its address, read once, and its headers, written once."""
+"""The first bytes of a request to a provider: its address, read once, and its headers, written once; and a
+form as its body.
+"""
 
 from __future__ import annotations
 
 import re
+import secrets
 from functools import lru_cache
 from typing import NamedTuple
 from urllib.parse import quote, urlsplit
 
 from proxy.engines.forward_proxy import ForwardProxy, basic_of
 from speech_engine import EngineUnavailable
+from speech_engine.http import HttpForm
 
 Headers = tuple[tuple[str, str], ...]
 
@@ -112,3 +116,30 @@ def _lines(headers: Headers, url: str) -> bytes:
     always = DEFAULTS | ({"authorization": basic} if "@" in url and (basic := basic_of(url)) else {})
     lines = [f"{name}: {value}\r\n" for name, value in (always | given).items()]
     return "".join(lines).encode()
+
+
+_QUOTED = str.maketrans({'"': "%22", "\r": "%0D", "\n": "%0A"})
+"""As HTML has it for names: a quote or an end of line would end the header."""
+
+
+def form_body(form: HttpForm) -> tuple[str, bytes]:
+    """Return the content type and the bytes of a form. Raises EngineUnavailable for a media type that would
+    end its line."""
+    boundary = secrets.token_hex(16)
+    parts = [_part(f'name="{_quoted(name)}"', "", value.encode()) for name, value in form.fields]
+    for file in form.files:
+        if not file.media_type.isascii() or not file.media_type.isprintable():
+            raise EngineUnavailable("A file cannot be sent: its media type has a character that ends a line.")
+        names = f'name="{_quoted(file.field)}"; filename="{_quoted(file.name)}"'
+        parts.append(_part(names, f"content-type: {file.media_type}\r\n", file.data))
+    line = f"--{boundary}\r\n".encode()
+    body = b"".join([piece for part in parts for piece in (line, *part)])
+    return f"multipart/form-data; boundary={boundary}", body + f"--{boundary}--\r\n".encode()
+
+
+def _part(names: str, media_type: str, data: bytes) -> tuple[bytes, bytes, bytes]:
+    return f"content-disposition: form-data; {names}\r\n{media_type}\r\n".encode(), data, b"\r\n"
+
+
+def _quoted(name: str) -> str:
+    return name.translate(_QUOTED)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Collection
 
+import msgspec
 import structlog
 
 from proxy.engines.local_samples import LocalSamples, find_model
 from proxy.engines.sample_source import NO_SOURCE
 from speech_engine import Engine, ModelInfo, VoiceInfo, Work
 from speech_engine.host.engine_stream import EngineStream, OnDispatch, SlotStream, ignore_dispatch
-from speech_engine.host.messages import HealthReport, introduction
+from speech_engine.host.messages import HealthReport, HelloReply, introduction
 from speech_engine.host.slots import Slots, batch_of
 from speech_engine.licences import with_licence
 from speech_engine.work import job_with_samples
@@ -18,7 +19,31 @@ from speech_engine.work import job_with_samples
 _log = structlog.get_logger()
 
 
-class InProcessEngine:
+class Introduced:
+    """An engine that has said once what it has, see `introduction`."""
+
+    _welcome: HelloReply
+
+    def models(self) -> tuple[ModelInfo, ...]:
+        return self._welcome.models
+
+    def voices(self) -> tuple[VoiceInfo, ...]:
+        return self._welcome.voices
+
+    @property
+    def unlisted_voices(self) -> tuple[str, ...] | None:
+        return self._welcome.unlisted_voices
+
+    @property
+    def tries_unknown_voices(self) -> bool:
+        return self._welcome.tries_unknown_voices
+
+    def _know(self, welcome: HelloReply, licence: str) -> None:
+        """Take what it has, under the licence of its imported model, if it has one."""
+        self._welcome = msgspec.structs.replace(welcome, models=with_licence(welcome.models, licence))
+
+
+class InProcessEngine(Introduced):
     """An engine in the server, behind the same slots and queue that a host would keep."""
 
     on_introduced: Callable[[], None] | None = None
@@ -31,30 +56,12 @@ class InProcessEngine:
     ) -> None:
         self._engine = engine
         self._samples = samples or LocalSamples(NO_SOURCE)
-        self._welcome = introduction(engine)
-        self._models = with_licence(self._welcome.models, licence)
+        self._know(introduction(engine), licence)
         self._slots = Slots(engine.slots, queue, batch_of(engine))
-
-    def __repr__(self) -> str:
-        return f"<InProcessEngine {self._slots!r}>"
 
     @property
     def slots(self) -> int:
         return self._slots.count
-
-    def models(self) -> tuple[ModelInfo, ...]:
-        return self._models
-
-    def voices(self) -> tuple[VoiceInfo, ...]:
-        return self._welcome.voices
-
-    @property
-    def unlisted_voices(self) -> tuple[str, ...] | None:
-        return self._welcome.unlisted_voices
-
-    @property
-    def tries_unknown_voices(self) -> bool:
-        return self._welcome.tries_unknown_voices
 
     async def health(self) -> HealthReport:
         return self._slots.health()

@@ -26,9 +26,6 @@ class LocalSamples:
         self.shelf = SampleShelf()
         self._delivery = SampleDelivery(source)
 
-    def __repr__(self) -> str:
-        return f"<LocalSamples {self.shelf!r}, {self._delivery!r}>"
-
     def open(self, work: Work, job: SpeechJob, info: ModelInfo | None, open_: OpenStream) -> SampledStream:
         """Return the stream of work that needs recordings. They are brought first."""
         return SampledStream(self, work, job, info, open_)

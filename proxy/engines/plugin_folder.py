@@ -8,7 +8,7 @@ import tomllib
 from importlib.metadata import EntryPoint
 from pathlib import Path
 
-from proxy.engines.hook_answers import GROUP
+from proxy.engines.registry import GROUP
 from proxy.errors import CommandRefused
 
 

@@ -57,15 +57,14 @@ class ProcessChoice:
         """
         least = min(processes, key=_running)
         taken = [process for process in processes if process.tenants[tenant]]
-        if not taken or len(taken) != len(processes) - 1 or not self._has_others(tenant):
+        if not taken or len(taken) != len(processes) - 1:
+            return least
+        if tenant == self._last and self._clock() - self._other_at >= OTHERS_S:
             return least
         own = min(taken, key=_running)
         if own.running < slots or own.running <= least.running:
             return own
         return None if is_patient else least
-
-    def _has_others(self, tenant: str) -> bool:
-        return tenant != self._last or self._clock() - self._other_at < OTHERS_S
 
 
 def _running(process: Process) -> int:

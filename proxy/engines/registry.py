@@ -12,9 +12,10 @@ from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager
 from functools import partial
 from importlib.metadata import EntryPoint, entry_points
-from typing import Any, Generic, Literal, NamedTuple
+from typing import Any, Generic, Literal, NamedTuple, get_args
 
 import msgspec
+import pluggy
 import structlog
 
 from proxy.config import fields
@@ -22,12 +23,19 @@ from proxy.config.config_toml import EngineSection
 from proxy.config.engines import DEFAULT_CREDENTIAL, settings_by_key
 from proxy.config.reader import hint
 from proxy.config.sections import PluginSection
-from proxy.engines.hook_answers import GROUP, Hooks, Manager, judge
-from proxy.engines.stored_models import StoredModel, strictest_licence, with_model_of_mark, with_models
+from proxy.engines.stored_models import (
+    MODEL_PATH,
+    MODEL_PATHS,
+    StoredModel,
+    strictest_licence,
+    with_model_of_mark,
+    with_models,
+)
 from speech_engine import Context, Engine, Hosted, Plugin
 from speech_engine.model_files import ModelFormat, UnusableModel
-from speech_engine.plugin import Create, Missing, S
-from speech_engine.worker_module import worker_plugin
+from speech_engine.plugin import Create, Kind, Missing, S, worker_plugin
+
+GROUP = "voxgate"
 
 _Key = tuple[str, str]
 """A plugin's kind and name."""
@@ -36,6 +44,64 @@ InstanceKind = Literal["front_end", "detector", "comparer", "mark"]
 """The kinds that are opened once, under their own names, with the settings of [front_ends] and the like."""
 
 _log = structlog.get_logger()
+
+
+class Nonsense(Exception):
+    """An answer of a hook that breaks the hook's promise."""
+
+
+class Hooks:
+    @pluggy.HookspecMarker(GROUP)
+    def voxgate_register(self) -> tuple[Plugin[Any], ...]:
+        """Give the plugins of a module. It is called once, at start."""
+        raise NotImplementedError
+
+
+class Manager(pluggy.PluginManager):
+    """A manager that knows a hook by its name: so a plugin needs no marker, and its environment no pluggy."""
+
+    def parse_hookimpl_opts(self, plugin: object, name: str) -> pluggy.HookimplOpts | None:
+        if not name.startswith("voxgate_") or not callable(getattr(plugin, name, None)):
+            return None
+        return pluggy.HookimplOpts(
+            wrapper=False, hookwrapper=False, optionalhook=False, tryfirst=False, trylast=False, specname=None
+        )
+
+
+def judge(answers: list[Any], found: Mapping[tuple[str, str], Plugin[Any]]) -> tuple[Plugin[Any], ...]:
+    """Return the plugins of an answer. `found` are those that others gave. Raise Nonsense."""
+    if not answers:
+        raise Nonsense("it has no voxgate_register(), or one that gives None")
+    plugins = answers[0]
+    if not isinstance(plugins, tuple) or not all(isinstance(plugin, Plugin) for plugin in plugins):
+        raise Nonsense(f"voxgate_register() must give a tuple of Plugin, not {type(plugins).__name__}")
+    taken = set(found)
+    for plugin in plugins:
+        _judge_plugin(plugin)
+        if (plugin.kind, plugin.name) in taken:
+            raise Nonsense(f"another plugin already gives the {plugin.kind} {plugin.name!r}")
+        taken.add((plugin.kind, plugin.name))
+    return plugins
+
+
+def _judge_plugin(plugin: Any) -> None:
+    """Raise Nonsense if a field has a wrong type: a struct does not check its annotations."""
+    if plugin.kind not in get_args(Kind):
+        raise Nonsense(f"there is no kind of plugin called {plugin.kind!r}")
+    if not isinstance(plugin.name, str) or not plugin.name:
+        raise Nonsense(f"the name of a plugin must be a text, not {plugin.name!r}")
+    if not (isinstance(plugin.settings, type) and issubclass(plugin.settings, msgspec.Struct)):
+        raise Nonsense(f"the settings of {plugin.name!r} must be a msgspec struct")
+    if plugin.model_format is not None:
+        field = MODEL_PATHS if plugin.model_format.listed_in else MODEL_PATH
+        if field not in plugin.settings.__struct_fields__:
+            raise Nonsense(f"the settings of {plugin.name!r} need a field {field} for what is imported")
+    if not isinstance(plugin.gallery, str):
+        raise Nonsense(f"the gallery of {plugin.name!r} must be a path, as a text")
+    if not isinstance(plugin.create, Hosted) and not callable(plugin.create):
+        raise Nonsense(f"the create of {plugin.name!r} must be a function or Hosted")
+    if not callable(plugin.names):
+        raise Nonsense(f"the names of {plugin.name!r} must be a function of its settings")
 
 
 class PluginFault(NamedTuple):
@@ -294,11 +360,9 @@ def _settings(section: str, type_: type[msgspec.Struct], raw: Mapping[str, Any])
     try:
         settings = fields.read(type_, raw)
     except fields.FieldFaults as error:
-        faults += [f"{section}.{fault.field}: {_said_of(fault)}" for fault in error.faults]
+        for fault in error.faults:
+            said = "it is missing" if fault.kind == "missing" else f"must be {fault.expected}"
+            faults.append(f"{section}.{fault.field}: {said}")
     if faults:
         raise EngineConfigError("; ".join(faults))
     return settings
-
-
-def _said_of(fault: fields.FieldFault) -> str:
-    return "it is missing" if fault.kind == "missing" else f"must be {fault.expected}"

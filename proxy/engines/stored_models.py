@@ -66,9 +66,6 @@ class ModelStore:
     def __init__(self, data: str | Path) -> None:
         self.folder = Path(data).absolute() / FOLDER
 
-    def __repr__(self) -> str:
-        return f"<ModelStore {self.folder}>"
-
     def find(self, name: str) -> StoredModel | None:
         """Return the version of a model that is in use, or None. Raise UnusableModel if it is damaged."""
         digest = self._current(name)

@@ -16,8 +16,7 @@ import structlog
 from proxy.config.config_toml import Config, ConfigError
 from proxy.config.reload import Reload, dropped_plans, merge
 from proxy.config.secret import environ_for_hosts
-from proxy.engines.engine_switch import EngineSwitch
-from proxy.engines.hosts import Hosts
+from proxy.engines.hosts import EngineSwitch, Hosts
 from proxy.engines.registry import EngineConfigError, HostedEngineSpec, Registry
 from proxy.errors import CannotServe
 from proxy.helpers.child import Child

@@ -16,22 +16,13 @@ from speech_engine.host.confinement import confine, limit_memory
 from speech_engine.host.devices import DeviceFigures, DeviceLacking, choose_device
 from speech_engine.host.log import HostLogger
 from speech_engine.host.pipe import ParentPipe, remove_socket, tell
-from speech_engine.host.pipe_messages import (
-    BeginHost,
-    Broken,
-    Drain,
-    Loading,
-    Message,
-    Ready,
-    TextVerdicts,
-)
+from speech_engine.host.pipe_messages import BeginHost, Broken, Drain, Loading, Message, Ready, TextVerdicts
 from speech_engine.host.pulse import Pulse
 from speech_engine.host.sample_shelf import SampleShelf
 from speech_engine.host.server import HostServer, serving
 from speech_engine.host.slots import Slots, batch_of
 from speech_engine.host.suspects import Suspects
-from speech_engine.plugin import Context
-from speech_engine.worker_module import WorkerModuleError, worker_plugin
+from speech_engine.plugin import Context, WorkerModuleError, worker_plugin
 
 IDLE_FIGURES_S = 5.0
 

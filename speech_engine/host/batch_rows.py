@@ -125,9 +125,6 @@ class BatchRow(Generic[V, R]):
         self.has_sounded = False
         self.handle: R
 
-    def __repr__(self) -> str:
-        return f"<BatchRow {self.spec!r}>"
-
     @property
     def listener(self) -> Listener:
         return self.speech.listener

@@ -89,9 +89,6 @@ class WarmUp(Generic[V, R]):
         self._rows: list[R] = []
         self._heard = _HeardRow()
 
-    def __repr__(self) -> str:
-        return f"<WarmUp of {self._width!r}>"
-
     def run(self, rows: Sequence[R], clock: Callable[[], float], tick: Callable[[], None]) -> None:
         """Take the steps, and let the rows leave. If the device lacks memory for all, half of them go on."""
         self._rows = list(rows)

@@ -135,9 +135,6 @@ class StepOrder:
         self._seen: frozenset[int] = frozenset()
         self._age = 0
 
-    def __repr__(self) -> str:
-        return f"<StepOrder by {self._order}>"
-
     def choose(self, rows: Sequence[T], last: Sequence[T], width: int, now: float) -> list[T]:
         """Return the rows of the next step, out of those that can take one. `last` took the last step."""
         if self._order == "fifo":

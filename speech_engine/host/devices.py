@@ -143,9 +143,6 @@ class DeviceFigures:
         if device.kind == "cuda":
             self._open(load)
 
-    def __repr__(self) -> str:
-        return f"<DeviceFigures of {self._device}>"
-
     @property
     def has_card(self) -> bool:
         return self._torch is not None

@@ -68,9 +68,6 @@ class EngineAnswer:
         self._events: AsyncGenerator[Event, None] | None = None
         self._is_over = False
 
-    def __repr__(self) -> str:
-        return f"<EngineAnswer to {self._work!r}>"
-
     async def next_event(self) -> Event | None:
         """Return the next event. When it is Finished, the engine has ended its work already."""
         if self._is_over:

@@ -24,9 +24,6 @@ class HostLogger:
         self._engine = engine
         self._write_line = _write_readable if sys.stderr.isatty() else _write_json
 
-    def __repr__(self) -> str:
-        return f"<HostLogger {self._engine}>"
-
     def debug(self, event: str, **fields: Any) -> None:
         """Hosts log nothing below info."""
 

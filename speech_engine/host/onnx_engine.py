@@ -75,9 +75,6 @@ class OnnxNetwork:
             raise EngineFailed("onnxruntime does not take the model.", detail=str(error)[:300]) from None
         self.inputs = frozenset(each.name for each in self._session.get_inputs())
 
-    def __repr__(self) -> str:
-        return f"<OnnxNetwork of {len(self.inputs)} inputs>"
-
     def run(self, output: str, values: Mapping[str, Any], stop: StopSwitch) -> Any:
         """Return one output, an array, for these arrays. Raise EngineFailed."""
         try:
@@ -113,9 +110,6 @@ class OnnxEngine(ABC, Generic[V]):
         self._voices = voices
         self._threads = threads
         self._info = voices.model()
-
-    def __repr__(self) -> str:
-        return f"<{type(self).__name__}, {self._voices!r}>"
 
     def models(self) -> tuple[ModelInfo, ...]:
         return (self._info,)

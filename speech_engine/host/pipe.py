@@ -60,9 +60,6 @@ class ParentPipe:
         self._socket.setblocking(True)
         self._sending = threading.Lock()
 
-    def __repr__(self) -> str:
-        return f"<ParentPipe fd {self._socket.fileno()}>"
-
     def send(self, message: Message) -> None:
         """Sends a message, unless the parent is gone: whoever reads sees its end, and exits for us."""
         with self._sending, suppress(OSError):

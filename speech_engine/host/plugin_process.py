@@ -19,8 +19,7 @@ from speech_engine.host.confinement import confine, limit_memory
 from speech_engine.host.log import HostLogger
 from speech_engine.host.pipe import ParentPipe
 from speech_engine.host.pipe_messages import BeginPlugin, Broken
-from speech_engine.plugin import Context, Kind
-from speech_engine.worker_module import worker_plugin
+from speech_engine.plugin import Context, Kind, worker_plugin
 
 Serve = Callable[[ParentPipe, BeginPlugin, HostLogger], Awaitable[None]]
 

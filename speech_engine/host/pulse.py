@@ -13,9 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from speech_engine.host.pipe_messages import (
-    Tick,
-)
+from speech_engine.host.pipe_messages import Tick
 
 TELL_EVERY_S = 1.0
 

@@ -155,12 +155,12 @@ class SampleShelf:
             # A recording that was dropped in the meantime must leave nothing behind.
             if all(name in self._recordings for name in names):
                 self._derived[key] = made
-            while len(self._derived) > _MOST_DERIVED or self._derived_bytes() > self._derived_limit:
+            while (
+                len(self._derived) > _MOST_DERIVED
+                or sum(getattr(each, "nbytes", 0) for each in self._derived.values()) > self._derived_limit
+            ):
                 self._derived.popitem(last=False)
         return made
-
-    def _derived_bytes(self) -> int:
-        return sum(getattr(each, "nbytes", 0) for each in self._derived.values())
 
     def _remove(self, name: _Name) -> None:
         self._bytes -= len(self._recordings.pop(name))

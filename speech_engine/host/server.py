@@ -53,9 +53,6 @@ class HostServer:
         self._log = log
         self._pulse = pulse
 
-    def __repr__(self) -> str:
-        return f"<HostServer {self._slots!r}>"
-
     async def hello(self, _hello: messages.Hello, _call: Any) -> messages.HelloReply:
         return self._welcome
 

@@ -15,12 +15,7 @@ from speech_engine.model_files.declarations import (
     TensorInfo,
     UnusableModel,
 )
-from speech_engine.model_files.manifest import (
-    ModelFileEntry,
-    ModelManifest,
-    find_manifest,
-    read_manifest,
-)
+from speech_engine.model_files.manifest import ModelFileEntry, ModelManifest, find_manifest, read_manifest
 
 __all__ = [
     "FolderContents",

@@ -38,9 +38,6 @@ class FolderContents:
         self._graphs: dict[str, OnnxGraph] = {}
         self._json: dict[str, Any] = {}
 
-    def __repr__(self) -> str:
-        return f"<FolderContents of {self._folder.name}>"
-
     def has(self, role: str) -> bool:
         return self._path(role).is_file()
 

@@ -9,24 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from speech_engine.model_files.declarations import OnnxGraph, OnnxNode, OnnxValue, TensorInfo, UnusableModel
-from speech_engine.model_files.onnx_fields import (
-    ATTRIBUTE,
-    ATTRIBUTE_VALUES,
-    DIMENSION,
-    DTYPES,
-    GRAPH,
-    MODEL,
-    NODE,
-    OPERATORS,
-    SHAPE,
-    TENSOR,
-    TENSOR_TYPE,
-    TYPE,
-    TYPED,
-    VALUE_INFO,
-)
 from speech_engine.model_files.onnx_parts import (
     MOST_DIMENSIONS,
+    TYPED,
     AttributeValue,
     GraphPart,
     NodePart,
@@ -40,12 +25,62 @@ from speech_engine.model_files.protobuf import (
     MessageReader,
     Value,
     bytes_of,
+    message_fields,
     number_of,
     numbers_of,
     text_of,
 )
 
 __all__ = ["MOST_MADE", "MOST_NODES", "MOST_TENSORS", "read_graph"]
+
+# The fields of its messages by number, as its public definition has them. `other` are rare things, which are
+# refused where they stand. Texts for people are read and forgotten.
+_MODEL = message_fields(
+    one={1: "version of the format", 2: "producer", 3: "producer's version", 4: "domain", 5: "version"}
+    | {6: "description", 7: "graph"},
+    many={8: "operators", 14: "metadata", 20: "training", 25: "functions", 26: "configuration"},
+)
+_OPERATORS = message_fields({1: "domain", 2: "version"})
+_GRAPH = message_fields(
+    one={2: "name", 10: "description"},
+    many={1: "node", 5: "initializer", 11: "input", 12: "output", 13: "value", 14: "quantization"}
+    | {15: "sparse", 16: "metadata"},
+)
+_NODE = message_fields(
+    one={3: "name", 4: "operator", 6: "description", 7: "domain", 8: "overload"},
+    many={1: "input", 2: "output", 5: "attribute", 9: "metadata"},
+)
+_ATTRIBUTE = message_fields(
+    one={1: "name", 2: "float", 3: "int", 4: "text", 5: "tensor", 6: "graph", 13: "description"}
+    | {14: "other", 20: "type", 21: "other", 22: "other"},
+    many={7: "floats", 8: "ints", 9: "texts", 10: "other", 11: "other", 15: "other", 23: "other"},
+)
+_ATTRIBUTE_VALUES = frozenset(("float", "int", "text", "tensor", "graph", "floats", "ints", "texts"))
+"""An attribute has one of these. Its type says which, and readers differ about what they believe."""
+_TENSOR = message_fields(
+    one={2: "type", 3: "segment", 8: "name", 9: "raw", 12: "description", 14: "location"},
+    many={1: "dims", 4: "floats", 5: "int32s", 6: "strings", 7: "int64s", 10: "doubles", 11: "uint64s"}
+    | {13: "external", 16: "metadata"},
+)
+_VALUE_INFO = message_fields({1: "name", 2: "type", 3: "description"}, {4: "metadata"})
+_TYPE = message_fields({1: "tensor", 4: "sequence", 6: "denotation"})
+_TENSOR_TYPE = message_fields({1: "type", 2: "shape"})
+_SHAPE = message_fields({}, {1: "dimension"})
+_DIMENSION = message_fields({1: "value", 2: "parameter", 3: "denotation"})
+
+_DTYPES = {
+    1: "F32",
+    2: "U8",
+    3: "I8",
+    4: "U16",
+    5: "I16",
+    6: "I32",
+    7: "I64",
+    9: "BOOL",
+    10: "F16",
+    11: "F64",
+} | {12: "U32", 13: "U64", 16: "BF16"}
+"""The types of tensors by number. Texts and complex numbers are left out: no voice has any."""
 
 MOST_NODES = 10_000
 MOST_TENSORS = 20_000
@@ -94,7 +129,7 @@ class _GraphReader:
     def model(self) -> GraphPart:
         graph: memoryview | None = None
         has_operators = False
-        for name, value in self._messages.fields(self._data, MODEL, "the model"):
+        for name, value in self._messages.fields(self._data, _MODEL, "the model"):
             if name == "graph":
                 graph = bytes_of(value)
             elif name == "operators":
@@ -108,7 +143,7 @@ class _GraphReader:
     def _operators(self, message: memoryview) -> bool:
         """Check a set of operators. Tell whether it is ONNX's own; some files name others in vain."""
         domain, version = "", 0
-        for name, value in self._messages.fields(message, OPERATORS, "a set of operators"):
+        for name, value in self._messages.fields(message, _OPERATORS, "a set of operators"):
             if name == "domain":
                 domain = text_of(value)
             else:
@@ -126,7 +161,7 @@ class _GraphReader:
         outputs: dict[str, OnnxValue] = {}
         tensors: dict[str, OnnxTensor] = {}
         nodes: list[NodePart] = []
-        for name, value in self._messages.fields(message, GRAPH, "a graph"):
+        for name, value in self._messages.fields(message, _GRAPH, "a graph"):
             if name == "node":
                 nodes.append(self._node(bytes_of(value), depth))
             elif name == "initializer":
@@ -147,7 +182,7 @@ class _GraphReader:
             raise UnusableModel(f"it has more than {MOST_NODES:,} operators")
         texts: dict[str, list[str]] = {}
         messages: list[memoryview] = []
-        for name, value in self._messages.fields(message, NODE, "an operator"):
+        for name, value in self._messages.fields(message, _NODE, "an operator"):
             if name == "attribute":
                 messages.append(bytes_of(value))
             elif name in ("input", "output", "operator", "domain", "overload"):
@@ -172,18 +207,18 @@ class _GraphReader:
         called, kinds = "", set[str]()
         found: AttributeValue = None
         listed: list[float] = []
-        for name, value in self._messages.fields(message, ATTRIBUTE, f"an attribute of {operator[:40]}"):
+        for name, value in self._messages.fields(message, _ATTRIBUTE, f"an attribute of {operator[:40]}"):
             if name == "name":
                 called = text_of(value)
             elif name == "other":
                 raise UnusableModel(f"its operator {operator[:40]} has an attribute of a rare kind")
-            elif name in ATTRIBUTE_VALUES:
+            elif name in _ATTRIBUTE_VALUES:
                 kinds.add(name)
             if name == "ints":
                 listed += numbers_of(value, _MOST_LISTED)
             elif name in ("float", "floats"):
                 listed += fixed_numbers("F32", bytes_of(value)[: 4 * _MOST_LISTED])
-            elif name in ATTRIBUTE_VALUES:
+            elif name in _ATTRIBUTE_VALUES:
                 found = self._value(name, value, operator, depth)
         if len(kinds) > 1 or len(listed) > _MOST_LISTED:
             raise UnusableModel(f"its operator {operator[:40]} has an attribute of two kinds, or a long list")
@@ -209,13 +244,13 @@ class _GraphReader:
         called = dtype = ""
         shape: tuple[int, ...] = ()
         stored: dict[str, list[Value]] = {}
-        for name, value in self._messages.fields(message, TENSOR, "a tensor"):
+        for name, value in self._messages.fields(message, _TENSOR, "a tensor"):
             if name == "name":
                 called = text_of(value)
             elif name == "dims":
                 shape += numbers_of(value, MOST_DIMENSIONS)
             elif name == "type":
-                dtype = DTYPES.get(number_of(value), "")
+                dtype = _DTYPES.get(number_of(value), "")
             elif name in ("segment", "external", "strings") or (name == "location" and number_of(value)):
                 raise UnusableModel(f"its tensor {called[:80]!r} is not in the file, or no numbers")
             elif name in TYPED or name == "raw":
@@ -226,7 +261,7 @@ class _GraphReader:
 
     def _value_info(self, message: memoryview) -> tuple[str, OnnxValue]:
         called, kind = "", OnnxValue("", None)
-        for name, value in self._messages.fields(message, VALUE_INFO, "an input or output"):
+        for name, value in self._messages.fields(message, _VALUE_INFO, "an input or output"):
             if name == "name":
                 called = text_of(value)
             elif name == "type":
@@ -235,23 +270,23 @@ class _GraphReader:
 
     def _type(self, message: memoryview) -> OnnxValue:
         dtype, shape = "", None
-        for kind, tensor in self._messages.fields(message, TYPE, "a type"):
+        for kind, tensor in self._messages.fields(message, _TYPE, "a type"):
             if kind == "sequence" and not self._repeating:
                 raise UnusableModel("it has an input or output that is a list of tensors")
             if kind != "tensor":
                 continue
-            for name, value in self._messages.fields(bytes_of(tensor), TENSOR_TYPE, "a type"):
+            for name, value in self._messages.fields(bytes_of(tensor), _TENSOR_TYPE, "a type"):
                 if name == "type":
-                    dtype = DTYPES.get(number_of(value), "")
+                    dtype = _DTYPES.get(number_of(value), "")
                 else:
                     shape = tuple(self._dimensions(bytes_of(value)))
         return OnnxValue(dtype, shape)
 
     def _dimensions(self, message: memoryview) -> Iterator[int | None]:
-        for number, (_, dimension) in enumerate(self._messages.fields(message, SHAPE, "a shape")):
+        for number, (_, dimension) in enumerate(self._messages.fields(message, _SHAPE, "a shape")):
             if number == MOST_DIMENSIONS:
                 raise UnusableModel("it has an input or output with an absurd shape")
             size = None
-            for name, value in self._messages.fields(bytes_of(dimension), DIMENSION, "a shape"):
+            for name, value in self._messages.fields(bytes_of(dimension), _DIMENSION, "a shape"):
                 size = number_of(value) if name == "value" else size
             yield size

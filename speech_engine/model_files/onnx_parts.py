@@ -9,7 +9,6 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from speech_engine.model_files.declarations import WIDTHS, OnnxValue, TensorInfo, UnusableModel
-from speech_engine.model_files.onnx_fields import TYPED
 from speech_engine.model_files.protobuf import Value, bytes_of, numbers_of
 
 
@@ -46,6 +45,15 @@ class GraphPart(NamedTuple):
 AttributeValue = int | str | tuple[float, ...] | OnnxTensor | GraphPart | None
 """A float is a list of one. None stands for a list of texts, which nobody here asks for."""
 
+
+TYPED = {
+    "floats": ("F32",),
+    "int32s": ("I32", "I16", "I8", "U16", "U8", "BOOL", "F16", "BF16"),
+    "int64s": ("I64",),
+    "doubles": ("F64",),
+    "uint64s": ("U32", "U64"),
+}
+"""The places of a tensor's numbers, and the types that may lie there."""
 
 MOST_DIMENSIONS = 8
 _MOST_TYPED_BYTES = 1 << 20

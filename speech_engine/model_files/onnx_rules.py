@@ -51,9 +51,6 @@ class _Given:
         self._node = node
         self._known = known
 
-    def __repr__(self) -> str:
-        return f"<_Given to {self._node.operator}>"
-
     def fault(self, what: str) -> UnusableModel:
         return UnusableModel(f"its operator {self._node.operator} {what}")
 

@@ -7,6 +7,7 @@ one: other readers would merge the two.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from types import MappingProxyType
 from typing import Literal, NamedTuple
 
 from speech_engine.model_files.declarations import UnusableModel
@@ -19,8 +20,19 @@ _MOST_VARINT_BYTES = 10
 _MOST_FIELDS = 4_000_000
 _SIGN = 1 << 63
 
+Fields = Mapping[int, tuple[str, Kind]]
+"""The fields that a message may have, by number: their names, and how often each may come."""
+
 Value = int | memoryview
 """A number, or bytes: a text, a message, packed numbers, or a number of fixed width."""
+
+
+def message_fields(one: Mapping[int, str], many: Mapping[int, str] = MappingProxyType({})) -> Fields:
+    """Return the table of a message: the fields that it has once, and those that it may repeat."""
+    return {
+        **{number: (name, "one") for number, name in one.items()},
+        **{number: (name, "many") for number, name in many.items()},
+    }
 
 
 class MessageField(NamedTuple):
@@ -40,9 +52,7 @@ class MessageReader:
     def __repr__(self) -> str:
         return f"<MessageReader, {_MOST_FIELDS - self._left} fields read>"
 
-    def fields(
-        self, message: memoryview, known: Mapping[int, tuple[str, Kind]], of: str
-    ) -> Iterator[MessageField]:
+    def fields(self, message: memoryview, known: Fields, of: str) -> Iterator[MessageField]:
         """Yield the fields of a message in their order. Raise UnusableModel; `of` names the message there."""
         at, seen = 0, set()
         while at < len(message):

@@ -15,33 +15,25 @@ from typing import Any, Final, NamedTuple
 
 from speech_engine.model_files.declarations import UnusableModel
 from speech_engine.model_files.protobuf import (
-    Kind,
     MessageReader,
     Value,
     bytes_of,
+    message_fields,
     number_of,
     text_of,
 )
 
-_Fields = dict[int, tuple[str, Kind]]
-
-
-def _ones(names: dict[int, str]) -> _Fields:
-    return {number: (name, "one") for number, name in names.items()}
-
-
-_MODEL: Final[_Fields] = {
-    1: ("pieces", "many"),
-    **_ones({2: "trainer", 3: "normalizer", 4: "self_test", 5: "denormalizer"}),
-}
-_PIECE: Final = _ones({1: "piece", 2: "score", 3: "type"})
-_NORMALIZER: Final = _ones(
+_MODEL: Final = message_fields(
+    one={2: "trainer", 3: "normalizer", 4: "self_test", 5: "denormalizer"}, many={1: "pieces"}
+)
+_PIECE: Final = message_fields({1: "piece", 2: "score", 3: "type"})
+_NORMALIZER: Final = message_fields(
     {1: "name", 2: "map", 3: "has_prefix", 4: "has_single_spaces", 5: "escapes_spaces", 6: "rules"}
 )
-_TRAINER: Final[_Fields] = {
-    **{number: (f"field {number}", "many") for number in (*range(1, 55), 55)},
-    **_ones({3: "model_type", 24: "suffixes", 35: "has_bytes", 53: "delimiter"}),
-}
+_TRAINER_ONCE: Final = {3: "model_type", 24: "suffixes", 35: "has_bytes", 53: "delimiter"}
+_TRAINER: Final = message_fields(
+    _TRAINER_ONCE, {number: f"field {number}" for number in range(1, 56) if number not in _TRAINER_ONCE}
+)
 
 _NORMAL, _UNKNOWN, _CONTROL, _USER, _UNUSED, _BYTE = range(1, 7)
 _UNIGRAM: Final = 1

@@ -13,10 +13,9 @@ import sys
 import msgspec
 
 from speech_engine.host.log import HostLogger
-from speech_engine.plugin import Context
+from speech_engine.plugin import Context, worker_plugin
 from speech_engine.testing.contract import EngineContract
 from speech_engine.testing.verdicts import RuleVerdict, verdicts
-from speech_engine.worker_module import worker_plugin
 
 
 async def _try(module: str, name: str, voice: str | None, answers: int) -> None:

@@ -79,9 +79,6 @@ class PcmRecording:
         self._pcm = pcm
         self._at = 0
 
-    def __repr__(self) -> str:
-        return f"<PcmRecording of {len(self._pcm)} bytes>"
-
     def __aiter__(self) -> AsyncIterator[bytes]:
         return self
 

@@ -8,7 +8,7 @@ from typing import get_args
 
 import msgspec
 
-from speech_engine.testing.faults import Broken, ScriptedFault, Told
+from fakes.faults import Broken, ScriptedFault, Told
 from tests.docs import pages
 
 _TEXT = (pages.ROOT / "docs" / "engines.md").read_text()

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from speech_engine.testing.faults import Broken, ScriptedFault, Told
+from fakes.faults import Broken, ScriptedFault, Told
 from tests.faults.clouds import Plugin
 
 View = str | tuple[int, str]

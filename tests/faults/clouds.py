@@ -12,9 +12,9 @@ import httpx2
 import msgspec
 
 from fakes.elevenlabs import KEY as ELEVENLABS_KEY
+from fakes.faults import ScriptedFault
 from fakes.minimax.app import KEY as MINIMAX_KEY
-from speech_engine.testing.faults import ScriptedFault
-from speech_engine.testing.provider import Report, RequestRecord
+from fakes.provider import Report, RequestRecord
 from tests.server import stop
 
 Plugin = Literal["openai", "elevenlabs", "minimax"]

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import pytest
 
-from speech_engine.testing.faults import ScriptedFault
+from fakes.faults import ScriptedFault
 from tests.faults.clouds import ENVIRON, KINDS, PLUGINS, Clouds, Plugin, clouds
 from tests.faults.processes import until, worker
 from tests.server import Server, running

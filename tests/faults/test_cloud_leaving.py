@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from speech_engine.testing.faults import ScriptedFault
+from fakes.faults import ScriptedFault
 from tests.faults.clouds import PLUGINS, Plugin
 from tests.faults.leaving import TEXT, Client, Scene, expect_leavers_to_leave_nothing
 from tests.faults.processes import until

@@ -12,8 +12,8 @@ from typing import Any, NamedTuple
 import httpx2
 import pytest
 
-from speech_engine.testing.faults import ScriptedFault
-from speech_engine.testing.provider import RequestRecord
+from fakes.faults import ScriptedFault
+from fakes.provider import RequestRecord
 from tests import speech_clips
 from tests.databases import Postgres
 from tests.faults.clouds import COSTS_MICRO, ENVIRON, Clouds, clouds

@@ -16,8 +16,8 @@ from fakes.elevenlabs import Account
 from fakes.elevenlabs import fake as elevenlabs
 from fakes.minimax.app import FakeMinimax
 from fakes.openai.app import provider as openai
-from speech_engine.testing.provider import Provider
-from speech_engine.testing.serving import served
+from fakes.provider import Provider
+from fakes.serving import served
 from tests.tones import tones
 
 BABBLE = "Babble."

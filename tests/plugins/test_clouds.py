@@ -11,9 +11,9 @@ from typing import Literal, NamedTuple
 
 import pytest
 
+from fakes.provider import Provider
 from speech_engine import Audio, Encoded, Engine, SpeechJob
 from speech_engine.testing import job
-from speech_engine.testing.provider import Provider
 from tests.plugins.elevenlabs import rig as elevenlabs
 from tests.plugins.minimax import rig as minimax
 from tests.plugins.openai import upstream as openai

@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fakes.forms import form_of
 from speech_engine import CloneRequest, CloneSample, EngineFailed, Segment
 from speech_engine.event_stream import EventStream
 from speech_engine.pcm import PcmPieces
-from speech_engine.testing.forms import form_of
 from speech_engine.text.joining import Call, joined
 
 WORDS = st.lists(st.text("ab ", min_size=1, max_size=12), max_size=20)

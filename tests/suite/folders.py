@@ -29,7 +29,6 @@ NOT_UNIT = {
     "proxy/config/test_model_names.py": "one test asks a running worker",
     "proxy/config/test_plugin_settings.py": "some tests open a worker",
     "speech_engine/host": "hosts listen on sockets",
-    "speech_engine/test_provider.py": "a fake provider listens on a port",
 }
 """What lies in the folders above and is not held to their rule, each with its reason."""
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 from functools import cache
 
-from plugins.latin.english import numbers
 from plugins.latin.english.patterns import MONTHS, PATTERNS
 from plugins.latin.english.tables import TABLES
 from plugins.latin.language import Form, Language, Tables, Time
+from speech_engine.text import english_numbers as numbers
 
 _AMERICAN = frozenset(("", "US", "PH", "PR"))
 _UNDER = {2: "half", 4: "quarter"}
@@ -21,7 +21,9 @@ def english(region: str) -> Language:
 
 @cache
 def _english(is_american: bool, is_nigerian: bool) -> Language:
-    cardinal = numbers.american if is_american else numbers.british
+    def cardinal(number: int, form: Form = "alone") -> str:
+        del form
+        return numbers.american(number) if is_american else numbers.british(number)
 
     def ordinal(number: int, form: Form = "alone") -> str:
         del form

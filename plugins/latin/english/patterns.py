@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 
 from plugins.latin.amounts import INNER_STOP, LEFT, SPACE, one_of
-from plugins.latin.english.numbers import american, plural, year
 from plugins.latin.english.tables import TABLES
 from plugins.latin.language import Language, Patterns, Roman
 from plugins.latin.rules.ordinals import after, as_cardinal, as_ordinal, before
@@ -13,6 +12,7 @@ from plugins.latin.rules.spelled import ABROAD, CARD
 from plugins.latin.rules.spelled import after as behind
 from plugins.latin.scales import in_order
 from speech_engine.text.draft import Draft
+from speech_engine.text.english_numbers import american, plural, year
 
 MONTHS = in_order("January February March April May June July August September October November December")
 _SHORT = in_order("Jan Feb Mar Apr - Jun Jul Aug Sep Oct Nov Dec")

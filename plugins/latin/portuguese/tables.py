@@ -3,99 +3,74 @@
 from __future__ import annotations
 
 from plugins.latin.agreement import Nouns, with_plurals, words
-from plugins.latin.language import Currency, Large, Tables, Unit
+from plugins.latin.language import Currency, Large, Tables, Unit, by_sign
 
-_REAL = Currency("real", "reais", "centavo", "centavos")
-_DOLLAR = Currency("dólar", "dólares", "centavo", "centavos")
-_EURO = Currency("euro", "euros", "cêntimo", "cêntimos")
-_POUND = Currency("libra", "libras", "pêni", "pence", "feminine")
-_NAIRA = Currency("naira", "nairas", "kobo", "kobos", "feminine")
-_YEN = Currency("iene", "ienes", "sen", "sens")
+_CURRENCIES = by_sign(
+    {
+        "R$ BRL": Currency("real", "reais", "centavo", "centavos"),
+        "$ US$ U$ USD": Currency("dólar", "dólares", "centavo", "centavos"),
+        "€ EUR": Currency("euro", "euros", "cêntimo", "cêntimos"),
+        "£ GBP": Currency("libra", "libras", "pêni", "pence", "feminine"),
+        "₦ NGN": Currency("naira", "nairas", "kobo", "kobos", "feminine"),
+        "¥ JPY": Currency("iene", "ienes", "sen", "sens"),
+        "CAD": Currency("dólar canadense", "dólares canadenses", "centavo", "centavos"),
+        "AUD": Currency("dólar australiano", "dólares australianos", "centavo", "centavos"),
+        "CHF": Currency("franco suíço", "francos suíços", "cêntimo", "cêntimos"),
+        "CNY": Currency("yuan", "yuans", "fen", "fens"),
+        "MXN": Currency("peso mexicano", "pesos mexicanos", "centavo", "centavos"),
+        "ARS": Currency("peso argentino", "pesos argentinos", "centavo", "centavos"),
+    }
+)
 
-_CURRENCIES = {
-    "R$": _REAL,
-    "BRL": _REAL,
-    "$": _DOLLAR,
-    "US$": _DOLLAR,
-    "U$": _DOLLAR,
-    "USD": _DOLLAR,
-    "€": _EURO,
-    "EUR": _EURO,
-    "£": _POUND,
-    "GBP": _POUND,
-    "₦": _NAIRA,
-    "NGN": _NAIRA,
-    "¥": _YEN,
-    "JPY": _YEN,
-    "CAD": Currency("dólar canadense", "dólares canadenses", "centavo", "centavos"),
-    "AUD": Currency("dólar australiano", "dólares australianos", "centavo", "centavos"),
-    "CHF": Currency("franco suíço", "francos suíços", "cêntimo", "cêntimos"),
-    "CNY": Currency("yuan", "yuans", "fen", "fens"),
-    "MXN": Currency("peso mexicano", "pesos mexicanos", "centavo", "centavos"),
-    "ARS": Currency("peso argentino", "pesos argentinos", "centavo", "centavos"),
-}
+_LARGES = by_sign(
+    {
+        "mil k": Large("mil", "mil", is_noun=False),
+        "milhão milhões mi": Large("milhão", "milhões"),
+        "bilhão bilhões bi": Large("bilhão", "bilhões"),
+        "trilhão trilhões": Large("trilhão", "trilhões"),
+    }
+) | {"mil milhões": Large("mil milhões", "mil milhões")}
 
-_MILLION = Large("milhão", "milhões")
-_THOUSAND = Large("mil", "mil", is_noun=False)
-_BILLION = Large("bilhão", "bilhões")
-_LARGES = {
-    "mil": _THOUSAND,
-    "k": _THOUSAND,
-    "milhão": _MILLION,
-    "milhões": _MILLION,
-    "mi": _MILLION,
-    "bilhão": _BILLION,
-    "bilhões": _BILLION,
-    "bi": _BILLION,
-    "trilhão": Large("trilhão", "trilhões"),
-    "trilhões": Large("trilhão", "trilhões"),
-    "mil milhões": Large("mil milhões", "mil milhões"),
-}
-
-_UNITS = {
-    "%": Unit("por cento", "por cento"),
-    "km": Unit("quilômetro", "quilômetros"),
-    "m": Unit("metro", "metros"),
-    "cm": Unit("centímetro", "centímetros"),
-    "mm": Unit("milímetro", "milímetros"),
-    "km/h": Unit("quilômetro por hora", "quilômetros por hora"),
-    "m/s": Unit("metro por segundo", "metros por segundo"),
-    "m²": Unit("metro quadrado", "metros quadrados"),
-    "km²": Unit("quilômetro quadrado", "quilômetros quadrados"),
-    "m³": Unit("metro cúbico", "metros cúbicos"),
-    "ha": Unit("hectare", "hectares"),
-    "t": Unit("tonelada", "toneladas", "feminine"),
-    "kg": Unit("quilo", "quilos"),
-    "Kg": Unit("quilo", "quilos"),
-    "g": Unit("grama", "gramas"),
-    "mg": Unit("miligrama", "miligramas"),
-    "L": Unit("litro", "litros"),
-    "l": Unit("litro", "litros"),
-    "ml": Unit("mililitro", "mililitros"),
-    "mL": Unit("mililitro", "mililitros"),
-    "°C": Unit("grau Celsius", "graus Celsius"),
-    "ºC": Unit("grau Celsius", "graus Celsius"),
-    "°F": Unit("grau Fahrenheit", "graus Fahrenheit"),
-    "°": Unit("grau", "graus"),
-    "kB": Unit("quilobyte", "quilobytes"),
-    "KB": Unit("quilobyte", "quilobytes"),
-    "MB": Unit("megabyte", "megabytes"),
-    "GB": Unit("gigabyte", "gigabytes"),
-    "TB": Unit("terabyte", "terabytes"),
-    "Hz": Unit("hertz", "hertz"),
-    "kHz": Unit("quilohertz", "quilohertz"),
-    "MHz": Unit("megahertz", "megahertz"),
-    "GHz": Unit("gigahertz", "gigahertz"),
-    "W": Unit("watt", "watts"),
-    "kW": Unit("quilowatt", "quilowatts"),
-    "kWh": Unit("quilowatt-hora", "quilowatts-hora"),
-    "V": Unit("volt", "volts"),
-    "dB": Unit("decibel", "decibéis"),
-    "min": Unit("minuto", "minutos"),
-    "s": Unit("segundo", "segundos"),
-    "seg": Unit("segundo", "segundos"),
-    "ms": Unit("milissegundo", "milissegundos"),
-}
+_UNITS = by_sign(
+    {
+        "%": Unit("por cento", "por cento"),
+        "km": Unit("quilômetro", "quilômetros"),
+        "m": Unit("metro", "metros"),
+        "cm": Unit("centímetro", "centímetros"),
+        "mm": Unit("milímetro", "milímetros"),
+        "km/h": Unit("quilômetro por hora", "quilômetros por hora"),
+        "m/s": Unit("metro por segundo", "metros por segundo"),
+        "m²": Unit("metro quadrado", "metros quadrados"),
+        "km²": Unit("quilômetro quadrado", "quilômetros quadrados"),
+        "m³": Unit("metro cúbico", "metros cúbicos"),
+        "ha": Unit("hectare", "hectares"),
+        "t": Unit("tonelada", "toneladas", "feminine"),
+        "kg Kg": Unit("quilo", "quilos"),
+        "g": Unit("grama", "gramas"),
+        "mg": Unit("miligrama", "miligramas"),
+        "L l": Unit("litro", "litros"),
+        "ml mL": Unit("mililitro", "mililitros"),
+        "°C ºC": Unit("grau Celsius", "graus Celsius"),
+        "°F": Unit("grau Fahrenheit", "graus Fahrenheit"),
+        "°": Unit("grau", "graus"),
+        "kB KB": Unit("quilobyte", "quilobytes"),
+        "MB": Unit("megabyte", "megabytes"),
+        "GB": Unit("gigabyte", "gigabytes"),
+        "TB": Unit("terabyte", "terabytes"),
+        "Hz": Unit("hertz", "hertz"),
+        "kHz": Unit("quilohertz", "quilohertz"),
+        "MHz": Unit("megahertz", "megahertz"),
+        "GHz": Unit("gigahertz", "gigahertz"),
+        "W": Unit("watt", "watts"),
+        "kW": Unit("quilowatt", "quilowatts"),
+        "kWh": Unit("quilowatt-hora", "quilowatts-hora"),
+        "V": Unit("volt", "volts"),
+        "dB": Unit("decibel", "decibéis"),
+        "min": Unit("minuto", "minutos"),
+        "s seg": Unit("segundo", "segundos"),
+        "ms": Unit("milissegundo", "milissegundos"),
+    }
+)
 
 _WORDS = {
     "24/7": "vinte e quatro por sete",

@@ -3,98 +3,74 @@
 from __future__ import annotations
 
 from plugins.latin.agreement import Nouns, with_plurals, words
-from plugins.latin.language import Currency, Large, Tables, Unit
+from plugins.latin.language import Currency, Large, Tables, Unit, by_sign
 
 PESO = Currency("peso", "pesos", "centavo", "centavos")
-_DOLLAR = Currency("dólar", "dólares", "centavo", "centavos")
-_EURO = Currency("euro", "euros", "céntimo", "céntimos")
-_POUND = Currency("libra", "libras", "penique", "peniques", "feminine")
-_NAIRA = Currency("naira", "nairas", "kobo", "kobos", "feminine")
-_YEN = Currency("yen", "yenes", "sen", "senes")
-_REAL = Currency("real", "reales", "centavo", "centavos")
 
-_CURRENCIES = {
-    "$": _DOLLAR,
-    "US$": _DOLLAR,
-    "U$S": _DOLLAR,
-    "USD": _DOLLAR,
-    "€": _EURO,
-    "EUR": _EURO,
-    "£": _POUND,
-    "GBP": _POUND,
-    "₦": _NAIRA,
-    "NGN": _NAIRA,
-    "¥": _YEN,
-    "JPY": _YEN,
-    "R$": _REAL,
-    "BRL": _REAL,
-    "MXN": PESO,
-    "ARS": PESO,
-    "COP": PESO,
-    "CLP": PESO,
-    "CAD": Currency("dólar canadiense", "dólares canadienses", "centavo", "centavos"),
-    "AUD": Currency("dólar australiano", "dólares australianos", "centavo", "centavos"),
-    "CHF": Currency("franco suizo", "francos suizos", "céntimo", "céntimos"),
-    "CNY": Currency("yuan", "yuanes", "fen", "fens"),
-}
+_CURRENCIES = by_sign(
+    {
+        "$ US$ U$S USD": Currency("dólar", "dólares", "centavo", "centavos"),
+        "€ EUR": Currency("euro", "euros", "céntimo", "céntimos"),
+        "£ GBP": Currency("libra", "libras", "penique", "peniques", "feminine"),
+        "₦ NGN": Currency("naira", "nairas", "kobo", "kobos", "feminine"),
+        "¥ JPY": Currency("yen", "yenes", "sen", "senes"),
+        "R$ BRL": Currency("real", "reales", "centavo", "centavos"),
+        "MXN ARS COP CLP": PESO,
+        "CAD": Currency("dólar canadiense", "dólares canadienses", "centavo", "centavos"),
+        "AUD": Currency("dólar australiano", "dólares australianos", "centavo", "centavos"),
+        "CHF": Currency("franco suizo", "francos suizos", "céntimo", "céntimos"),
+        "CNY": Currency("yuan", "yuanes", "fen", "fens"),
+    }
+)
 
-_MILLION = Large("millón", "millones")
-_THOUSAND = Large("mil", "mil", is_noun=False)
-_LARGES = {
-    "mil": _THOUSAND,
-    "k": _THOUSAND,
-    "millón": _MILLION,
-    "millones": _MILLION,
-    "M": _MILLION,
-    "mil millones": Large("mil millones", "mil millones"),
-    "billón": Large("billón", "billones"),
-    "billones": Large("billón", "billones"),
-}
+_LARGES = by_sign(
+    {
+        "mil k": Large("mil", "mil", is_noun=False),
+        "millón millones M": Large("millón", "millones"),
+        "billón billones": Large("billón", "billones"),
+    }
+) | {"mil millones": Large("mil millones", "mil millones")}
 
-_UNITS = {
-    "%": Unit("por ciento", "por ciento", "alone"),
-    "km": Unit("kilómetro", "kilómetros"),
-    "m": Unit("metro", "metros"),
-    "cm": Unit("centímetro", "centímetros"),
-    "mm": Unit("milímetro", "milímetros"),
-    "km/h": Unit("kilómetro por hora", "kilómetros por hora"),
-    "m/s": Unit("metro por segundo", "metros por segundo"),
-    "m²": Unit("metro cuadrado", "metros cuadrados"),
-    "km²": Unit("kilómetro cuadrado", "kilómetros cuadrados"),
-    "m³": Unit("metro cúbico", "metros cúbicos"),
-    "ha": Unit("hectárea", "hectáreas", "feminine"),
-    "t": Unit("tonelada", "toneladas", "feminine"),
-    "kg": Unit("kilo", "kilos"),
-    "Kg": Unit("kilo", "kilos"),
-    "g": Unit("gramo", "gramos"),
-    "mg": Unit("miligramo", "miligramos"),
-    "L": Unit("litro", "litros"),
-    "l": Unit("litro", "litros"),
-    "ml": Unit("mililitro", "mililitros"),
-    "mL": Unit("mililitro", "mililitros"),
-    "°C": Unit("grado Celsius", "grados Celsius"),
-    "ºC": Unit("grado Celsius", "grados Celsius"),
-    "°F": Unit("grado Fahrenheit", "grados Fahrenheit"),
-    "°": Unit("grado", "grados"),
-    "kB": Unit("kilobyte", "kilobytes"),
-    "KB": Unit("kilobyte", "kilobytes"),
-    "MB": Unit("megabyte", "megabytes"),
-    "GB": Unit("gigabyte", "gigabytes"),
-    "TB": Unit("terabyte", "terabytes"),
-    "Hz": Unit("hercio", "hercios"),
-    "kHz": Unit("kilohercio", "kilohercios"),
-    "MHz": Unit("megahercio", "megahercios"),
-    "GHz": Unit("gigahercio", "gigahercios"),
-    "W": Unit("vatio", "vatios"),
-    "kW": Unit("kilovatio", "kilovatios"),
-    "kWh": Unit("kilovatio hora", "kilovatios hora"),
-    "V": Unit("voltio", "voltios"),
-    "dB": Unit("decibelio", "decibelios"),
-    "min": Unit("minuto", "minutos"),
-    "s": Unit("segundo", "segundos"),
-    "seg": Unit("segundo", "segundos"),
-    "ms": Unit("milisegundo", "milisegundos"),
-}
+_UNITS = by_sign(
+    {
+        "%": Unit("por ciento", "por ciento", "alone"),
+        "km": Unit("kilómetro", "kilómetros"),
+        "m": Unit("metro", "metros"),
+        "cm": Unit("centímetro", "centímetros"),
+        "mm": Unit("milímetro", "milímetros"),
+        "km/h": Unit("kilómetro por hora", "kilómetros por hora"),
+        "m/s": Unit("metro por segundo", "metros por segundo"),
+        "m²": Unit("metro cuadrado", "metros cuadrados"),
+        "km²": Unit("kilómetro cuadrado", "kilómetros cuadrados"),
+        "m³": Unit("metro cúbico", "metros cúbicos"),
+        "ha": Unit("hectárea", "hectáreas", "feminine"),
+        "t": Unit("tonelada", "toneladas", "feminine"),
+        "kg Kg": Unit("kilo", "kilos"),
+        "g": Unit("gramo", "gramos"),
+        "mg": Unit("miligramo", "miligramos"),
+        "L l": Unit("litro", "litros"),
+        "ml mL": Unit("mililitro", "mililitros"),
+        "°C ºC": Unit("grado Celsius", "grados Celsius"),
+        "°F": Unit("grado Fahrenheit", "grados Fahrenheit"),
+        "°": Unit("grado", "grados"),
+        "kB KB": Unit("kilobyte", "kilobytes"),
+        "MB": Unit("megabyte", "megabytes"),
+        "GB": Unit("gigabyte", "gigabytes"),
+        "TB": Unit("terabyte", "terabytes"),
+        "Hz": Unit("hercio", "hercios"),
+        "kHz": Unit("kilohercio", "kilohercios"),
+        "MHz": Unit("megahercio", "megahercios"),
+        "GHz": Unit("gigahercio", "gigahercios"),
+        "W": Unit("vatio", "vatios"),
+        "kW": Unit("kilovatio", "kilovatios"),
+        "kWh": Unit("kilovatio hora", "kilovatios hora"),
+        "V": Unit("voltio", "voltios"),
+        "dB": Unit("decibelio", "decibelios"),
+        "min": Unit("minuto", "minutos"),
+        "s seg": Unit("segundo", "segundos"),
+        "ms": Unit("milisegundo", "milisegundos"),
+    }
+)
 
 _WORDS = {
     "24/7": "veinticuatro siete",

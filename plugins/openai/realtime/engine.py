@@ -178,16 +178,13 @@ class Recitation:
         if self._session is not None:
             self._pool.give_back(self._session)
             self._session = None
-        key = SessionKey(self._job.model, self._voice(), self._job.speed)
-        self._session = await self._pool.take(key, within_s)
-        return self._session
-
-    def _voice(self) -> str:
         voice = self._job.voice
         assert isinstance(voice, EngineVoice)
-        if voice.id in self._settings.voices:
-            return voice.id
-        return self._settings.substitutes.get(voice.id, voice.id)
+        is_own = voice.id in self._settings.voices
+        name = voice.id if is_own else self._settings.substitutes.get(voice.id, voice.id)
+        key = SessionKey(self._job.model, name, self._job.speed)
+        self._session = await self._pool.take(key, within_s)
+        return self._session
 
     def _flag(self) -> None:
         self._context.log.warning("engine.text.reworded", job=self._job.id, model=self._job.model)

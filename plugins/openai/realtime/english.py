@@ -7,15 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-_SMALL = (
-    *("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven"),
-    *("twelve", "thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen"),
-)
-_TENS = ("", "", "twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety")
-_SCALES = ((1_000_000_000, "billion"), (1_000_000, "million"), (1_000, "thousand"))
-_MOST = 10**12
-_ORDINALS = {"one": "first", "two": "second", "three": "third", "five": "fifth", "eight": "eighth"}
-_ORDINALS |= {"nine": "ninth", "twelve": "twelfth"}
+from speech_engine.text.english_numbers import american, british, ordinal_of, year
+
+_DIGITS = [american(digit) for digit in range(10)]
 _ENDINGS = ("st", "nd", "rd", "th")
 _SIGNS = {
     "%": ("percent",),
@@ -87,58 +81,23 @@ def _numbers(token: str) -> Iterator[str]:
     # A leading zero is read aloud: a time, a date, a telephone.
     if "." in decimals or len(whole) > 12 or (len(whole) > 1 and whole[0] == "0"):
         return
-    after = f"point{''.join(_SMALL[int(digit)] for digit in decimals)}" if point else ""
+    after = f"point{''.join(_DIGITS[int(digit)] for digit in decimals)}" if point else ""
     for words in _cardinals(int(whole)):
-        yield words + after
-    if not after and len(token) == 4:
-        yield from _years(int(whole))
+        yield _joined(words) + after
+    # Years in two halves. Nobody says one of the eleventh century so.
+    if not after and len(token) == 4 and 1100 <= int(whole) < 2100:
+        yield _joined(year(int(whole), american(int(whole))))
 
 
 def _cardinals(number: int) -> tuple[str, ...]:
     """Return a number in words: as Americans say it, and with the British "and"."""
-    return tuple(dict.fromkeys(_in_words(number, link) for link in ("", "and")))
-
-
-def _in_words(number: int, link: str) -> str:
-    if number >= _MOST:
-        return str(number)
-    words = ""
-    for size, name in _SCALES:
-        if number >= size:
-            words += f"{_in_words(number // size, link)}{name}"
-            number %= size
-    if number >= 100:
-        words += f"{_SMALL[number // 100]}hundred"
-        number %= 100
-    if number == 0 and words:
-        return words
-    words += link if words else ""
-    if number < 20:
-        return words + _SMALL[number]
-    return words + _TENS[number // 10] + (_SMALL[number % 10] if number % 10 else "")
-
-
-def _years(number: int) -> Iterator[str]:
-    century, rest = divmod(number, 100)
-    if not 11 <= century <= 20 or (century == 20 and rest < 10):
-        return
-    head = _in_words(century, "")
-    if rest == 0:
-        yield f"{head}hundred"
-    elif rest < 10:
-        yield f"{head}oh{_SMALL[rest]}"
-    else:
-        yield head + _in_words(rest, "")
+    return tuple(dict.fromkeys((american(number), british(number))))
 
 
 def _ordinals(token: str) -> Iterator[str]:
-    if token[0] == "0" or len(token) > 9:
-        return
-    for words in _cardinals(int(token)):
-        last = next((name for name in _ORDINALS if words.endswith(name)), "")
-        if last:
-            yield words.removesuffix(last) + _ORDINALS[last]
-        elif words.endswith("y"):
-            yield f"{words[:-1]}ieth"
-        else:
-            yield f"{words}th"
+    if token[0] != "0" and len(token) <= 9:
+        yield from (_joined(ordinal_of(words)) for words in _cardinals(int(token)))
+
+
+def _joined(words: str) -> str:
+    return words.replace(" ", "").replace("-", "")

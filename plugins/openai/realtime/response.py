@@ -3,17 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import binascii
 from collections import deque
 from collections.abc import Mapping
 from typing import Any
 
-from plugins.openai.realtime.messages import (
-    ResponseBody,
-    TokenUsage,
-    TranscriptDelta,
-    estimate_tokens,
-)
+from plugins.openai.deltas import audio_bytes
+from plugins.openai.realtime.messages import ResponseBody, TokenUsage, TranscriptDelta, estimate_tokens
 from plugins.openai.refusals import RefusalDetail, in_band
 from speech_engine import ContentRefused, EngineError, EngineFailed
 
@@ -64,10 +59,7 @@ class Response:
         return audio
 
     def add_audio(self, encoded: str) -> None:
-        try:
-            data = binascii.a2b_base64(encoded, strict_mode=True)
-        except (binascii.Error, ValueError):
-            raise EngineFailed("The provider sent an event whose audio is not Base64.") from None
+        data = audio_bytes(encoded)
         self.pcm_bytes += len(data)
         # A model that talks on and on must not fill the memory.
         self.is_too_long = self.is_too_long or self.pcm_bytes > self._most_bytes

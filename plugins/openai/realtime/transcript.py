@@ -48,9 +48,6 @@ class Reader:
         self._is_english = language.partition("-")[0].lower() == "en"
         self._contractions = contractions
 
-    def __repr__(self) -> str:
-        return f"<Reader of {'English' if self._is_english else 'another language'}>"
-
     def says_all(self, text: str, transcript: str) -> bool:
         """Return whether the transcript has the words of the text, all of them, and no others."""
         written, said = words_of(text), words_of(transcript)

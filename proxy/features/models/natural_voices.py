@@ -18,7 +18,7 @@ import msgspec
 from proxy.config.model_names import STANDARD
 from proxy.config.natural import Layer
 from proxy.engines import environment_build, environments
-from proxy.engines.build_progress import BuildProgress, Say
+from proxy.engines.environment_build import BuildProgress, Say
 from proxy.engines.registry import Registry
 from proxy.engines.stored_models import ModelRefused, ModelStore, Progress
 from proxy.errors import CommandRefused

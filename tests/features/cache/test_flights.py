@@ -12,6 +12,7 @@ from starlette.types import Message
 
 from proxy.features.cache.flights import Flights
 from proxy.kept import locked_files
+from proxy.kept.folder import KeptFolder
 from proxy.kept.locked_files import Lock
 from speech_engine import Finished, errors
 from tests.features.cache.conftest import AS_SHIPPED
@@ -136,6 +137,27 @@ async def test_a_client_who_leaves_while_waiting_leaves_no_trace(tmp_path: Path)
         assert found(await ask(server)) == "hit"
         assert len(await server.usage()) == 2
     assert len(engine.jobs) == 1
+
+
+async def test_a_client_who_leaves_while_the_disk_is_asked_leaves_the_turn_to_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asks, leaves = asyncio.Event(), asyncio.Event()
+
+    async def never(self: KeptFolder, path: Path) -> Lock | None:
+        asks.set()
+        await asyncio.get_running_loop().create_future()
+        raise AssertionError
+
+    async with speaking(tmp_path, Scripted(*spoken(0.5))) as server:
+        monkeypatch.setattr(KeptFolder, "take", never)
+        left = asyncio.create_task(server.raw_speech(CACHED, leaves))
+        await asks.wait()
+        monkeypatch.undo()
+        leaves.set()
+        assert await left == []
+        async with asyncio.timeout(5.0):
+            assert found(await ask(server)) == "miss"
 
 
 async def test_an_engine_that_takes_longer_than_anybody_is_patient_still_speaks_once(tmp_path: Path) -> None:

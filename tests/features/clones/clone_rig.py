@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from fakes.elevenlabs import Account as ElevenLabsAccount
     from fakes.minimax.account import Account as MinimaxAccount
     from fakes.minimax.app import FakeMinimax
-    from speech_engine.testing.provider import Provider
+    from fakes.provider import Provider
 
 MINIMAX_KEY, STUDIO_KEY = "fake-minimax-key", "studio-key"
 ELEVENLABS_KEY = "fake-elevenlabs-key"
@@ -166,7 +166,7 @@ async def clouds() -> AsyncIterator[Clouds]:
     from fakes.elevenlabs import Account as ElevenLabsAccount
     from fakes.minimax.account import Account as MinimaxAccount
     from fakes.minimax.app import FakeMinimax
-    from speech_engine.testing.serving import served
+    from fakes.serving import served
 
     studio, elevenlabs = MinimaxAccount(), ElevenLabsAccount()
     fake = FakeMinimax(others={STUDIO_KEY: studio})

@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
+from fakes.provider import Provider, RequestRecord
 from policies.price import MICRO
 from proxy.features.all import open_store
 from proxy.features.clones import records as bindings
 from proxy.features.clones.records import BindingWish
 from proxy.ledger.verify import verify
 from proxy.storage import usage
-from speech_engine.testing.provider import Provider, RequestRecord
 from tests.features.clones.clone_rig import Clouds, OwnedVoice, clone_rig, clouds, owned_voice, voices_at
 
 BEFORE, AFTER = "hang_before", "hang_after"

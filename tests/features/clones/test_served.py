@@ -12,12 +12,12 @@ import pytest
 
 from fakes.minimax.account import Account
 from fakes.minimax.app import KEY, FakeMinimax
+from fakes.serving import served
 from proxy.app import open_worker
 from proxy.config import config_toml
 from proxy.engines import registry
 from proxy.features.clones import records as bindings
 from proxy.storage.store import Statement
-from speech_engine.testing.serving import served
 from tests.features.clones.clone_rig import maker_of
 from tests.features.erasure.erasing import erasure_of
 from tests.proxy.api.inside import Inside, envelope, inside

@@ -10,6 +10,8 @@ import msgspec
 import structlog
 
 from fakes.elevenlabs import KEY, Account, fake
+from fakes.provider import Provider
+from fakes.serving import served
 from plugins.elevenlabs.engine import ElevenLabsEngine, create
 from plugins.elevenlabs.settings import ElevenLabsSettings
 from plugins.tone.decode import decode
@@ -17,8 +19,6 @@ from proxy.config.sections import Upstream
 from proxy.engines.upstream_http import open_http
 from speech_engine import Audio, Context, Encoded, EngineError, Event, SpeechJob, Words
 from speech_engine.testing import job, speaking
-from speech_engine.testing.provider import Provider
-from speech_engine.testing.serving import served
 from tests.sound import decoded
 from tests.tones import tones
 

@@ -16,8 +16,8 @@ from elevenlabs import AsyncElevenLabs, UnprocessableEntityError, VoiceSettings
 from elevenlabs.core import ApiError, RequestOptions
 
 from fakes.elevenlabs import KEY, Account, fake
-from speech_engine.testing.provider import Provider
-from speech_engine.testing.serving import served
+from fakes.provider import Provider
+from fakes.serving import served
 from tests.plugins.elevenlabs.rig import VOICE, heard
 from tests.tones import tones
 

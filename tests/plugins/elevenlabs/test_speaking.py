@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from fakes.elevenlabs.account import SMALL_LIMIT
+from fakes.faults import ScriptedFault
 from speech_engine import (
     Audio,
     EngineFailed,
@@ -18,7 +19,6 @@ from speech_engine import (
     VoiceNotFound,
 )
 from speech_engine.testing import collect, speaking
-from speech_engine.testing.faults import ScriptedFault
 from tests.plugins.elevenlabs.rig import (
     MODEL,
     SMALL,

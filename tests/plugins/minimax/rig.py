@@ -13,6 +13,8 @@ import structlog
 
 from fakes.minimax.account import Account
 from fakes.minimax.app import KEY, FakeMinimax
+from fakes.provider import Provider
+from fakes.serving import ServedApp, served
 from plugins.minimax.engine import MinimaxEngine, create
 from plugins.minimax.settings import MinimaxSettings
 from plugins.tone.decode import decode
@@ -21,8 +23,6 @@ from proxy.config.sections import Upstream
 from proxy.engines.upstream_http import open_http
 from speech_engine import Audio, Context, Encoded, EngineError, Event, SpeechJob
 from speech_engine.testing import collect, job
-from speech_engine.testing.provider import Provider
-from speech_engine.testing.serving import ServedApp, served
 from tests.sound import decoded
 
 VOICE = "English_expressive_narrator"

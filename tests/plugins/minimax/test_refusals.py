@@ -9,6 +9,7 @@ from typing import Any, Literal
 import pytest
 from structlog.testing import capture_logs
 
+from fakes.faults import ScriptedFault
 from plugins.minimax import faults
 from plugins.minimax.wire import BaseResp
 from speech_engine import (
@@ -29,7 +30,6 @@ from speech_engine import (
     VoiceNotFound,
 )
 from speech_engine.testing import collect, speaking
-from speech_engine.testing.faults import ScriptedFault
 from tests.plugins.minimax.rig import audio_of, error_of, rig, speech_job, toned
 
 CODES: dict[int, type[EngineError]] = {

@@ -6,10 +6,10 @@ import asyncio
 
 import pytest
 
+from fakes.faults import Receive, Scope, Send
 from plugins.minimax.models import MODELS
 from speech_engine import Audio, Encoded, Finished, Started
 from speech_engine.testing import collect
-from speech_engine.testing.faults import Receive, Scope, Send
 from tests.plugins.minimax.rig import audio_of, rig, speech_job, toned, words_of
 
 TEXTS = ("The first sentence.", "Olá, você está bem?", "สวัสดี ครับ.")

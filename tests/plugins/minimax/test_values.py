@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from fakes.minimax import rules
-from plugins.minimax import languages, plugin, usage
+from plugins.minimax import models, plugin, reading
 from plugins.minimax.models import MODELS
 from plugins.minimax.settings import MinimaxSettings
 from proxy.config.config_toml import EngineSection
@@ -75,13 +75,13 @@ def test_no_repr_has_the_key() -> None:
     ],
 )
 def test_a_language_has_the_providers_name(tag: str, name: str) -> None:
-    assert languages.boost(tag) == name
+    assert models.boost(tag) == name
 
 
 def test_every_language_of_the_models_is_one_the_provider_knows() -> None:
-    assert languages.NAMES | {languages.AUTO} == rules.LANGUAGES
+    assert models.NAMES | {models.AUTO} == rules.LANGUAGES
     for model in MODELS:
-        assert {languages.boost(language.tag) for language in model.languages} == languages.NAMES
+        assert {models.boost(language.tag) for language in model.languages} == models.NAMES
 
 
 @pytest.mark.parametrize(
@@ -97,4 +97,4 @@ def test_every_language_of_the_models_is_one_the_provider_knows() -> None:
     ],
 )
 def test_han_counts_twice_and_all_else_once(text: str, units: int) -> None:
-    assert usage.characters(text) == units
+    assert reading.characters(text) == units

@@ -9,8 +9,8 @@ import openai
 import pytest
 
 from fakes.openai.app import provider
+from fakes.serving import ServedApp, served
 from plugins.tone.decode import decode
-from speech_engine.testing.serving import ServedApp, served
 from tests.sound import decoded
 from tests.tones import tones
 

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import pytest
 
-from speech_engine.testing.faults import ScriptedFault
+from fakes.faults import ScriptedFault
 from tests.faults.clouds import ENVIRON, Clouds, clouds
 from tests.server import Server, running
 

@@ -11,13 +11,13 @@ import psutil
 import structlog
 
 from fakes.openai.app import provider
+from fakes.serving import served
 from plugins.openai.engine import create
 from plugins.openai.settings import OpenAISettings
 from proxy.config.sections import Upstream
 from proxy.engines.upstream_http import open_http
 from speech_engine import Context, Engine, Finished
 from speech_engine.testing import collect, job
-from speech_engine.testing.serving import served
 from tests.plugins.openai.upstream import pair
 
 JOB = job("Hello there, world.", model="gpt-4o-mini-tts", voice="alloy")

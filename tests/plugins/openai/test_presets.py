@@ -15,6 +15,7 @@ import pytest
 from msgspec.structs import replace
 
 from fakes.openai.app import provider
+from fakes.serving import served
 from plugins.openai.answer_reader import AnswerReader
 from plugins.openai.presets import PRESETS, PresetName
 from plugins.openai.settings import OpenAISettings
@@ -23,7 +24,6 @@ from speech_engine import EngineFailed, Sample, Samples, Started, UnsupportedReq
 from speech_engine.host.sample_shelf import SampleShelf
 from speech_engine.models import Language
 from speech_engine.testing import collect, job
-from speech_engine.testing.serving import served
 from tests.commands import command
 from tests.plugins.openai.upstream import mp3_of, pair, pcm_of, until_it_fails
 from tests.plugins.tone.clips import clip

@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
+from fakes.forms import form_of
 from plugins.tone.timbre import measure
 from speech_engine import EngineVoice, Mix, Sample, Samples, SpeechJob, UnusableSample, VoiceNotFound
 from speech_engine.host.sample_shelf import SampleShelf
 from speech_engine.testing import collect, job
-from speech_engine.testing.forms import form_of
 from tests.plugins.openai.upstream import Pair, pair, until_it_fails
 from tests.plugins.tone.clips import clip
 

@@ -9,13 +9,13 @@ import msgspec
 import pytest
 
 from fakes.openai.app import provider
+from fakes.serving import served
 from plugins.openai.engine import OpenAIEngine
 from plugins.openai.settings import OpenAISettings
 from proxy.config.sections import Upstream
 from proxy.engines.upstream_http import open_http
 from speech_engine import EngineVoice, HttpAnswer, HttpClient, HttpRequest, Mix, SpeechJob, VoiceNotFound
 from speech_engine.testing import collect, job
-from speech_engine.testing.serving import served
 from tests.plugins.openai.upstream import pair
 
 PLAIN = {"model": "tts-1", "input": "One. Two.", "voice": "alloy", "response_format": "pcm"}

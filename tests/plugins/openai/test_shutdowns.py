@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from plugins.openai import lists
+from plugins.openai.server import shutdown_day
 from plugins.openai.settings import OpenAISettings
-from plugins.openai.shutdowns import shutdown_day
 from speech_engine.plugin import KnowsShutdowns
 from tests.plugins.openai.upstream import pair
 

@@ -9,6 +9,8 @@ from typing import Any, NamedTuple
 import structlog
 
 from fakes.openai.app import provider
+from fakes.provider import Provider
+from fakes.serving import served
 from plugins.openai.engine import OpenAIEngine, create
 from plugins.openai.settings import OpenAISettings
 from proxy.config.sections import Upstream
@@ -16,8 +18,6 @@ from proxy.engines.upstream_http import open_http
 from speech_engine import Audio, Context, Encoded, EngineError, Event, SpeechJob
 from speech_engine.samples import NO_SAMPLES, SampleReader
 from speech_engine.testing import speaking
-from speech_engine.testing.provider import Provider
-from speech_engine.testing.serving import served
 from tests.tones import tones
 
 

@@ -10,9 +10,8 @@ import sys
 import pytest
 
 from plugins.tone.decode import decode
-from plugins.tone.faults import CRASH_STATUS, RETRY_AFTER_S
 from plugins.tone.plugin import ToneSettings
-from plugins.tone.voices import SPECIAL
+from plugins.tone.voices import CRASH_STATUS, RETRY_AFTER_S, SPECIAL
 from speech_engine import (
     Audio,
     Engine,

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from fakes.minimax.app import KEY, FakeMinimax
-from speech_engine.testing.serving import served
+from fakes.serving import served
 from tests import server, speech_clips
 from tests.commands import command
 from tests.faults.processes import until

@@ -64,6 +64,11 @@ def test_a_row_that_names_a_file_elsewhere_is_named_and_nothing_is_changed(
             "row 1, digests: ['../d'] cannot name",
         ),
         (
+            "INSERT INTO erasures (subject, account, began, digests) "
+            f"VALUES ('voice_1', '', 1, '[\"{'d' * 64}\", \"../d\"]')",
+            "row 1, digests: '../d' cannot name",
+        ),
+        (
             "INSERT INTO erasures (subject, account, digests, began) VALUES ('voice_1', '', '{', 1)",
             "'{' is no list of digests",
         ),

@@ -12,6 +12,7 @@ import typer.main
 from typer.testing import CliRunner
 
 from proxy.cli.main import make_app
+from proxy.commands import tables
 from proxy.storage import usage
 from proxy.telemetry import logs
 from tests.proxy.cli.test_completion import ALL
@@ -123,3 +124,10 @@ def test_all_commands_are_in_the_help() -> None:
 def test_json_and_wide_are_one_switch(run: Run, bots: str) -> None:
     both = run("accounts", "list", "--wide", "--json")
     assert json.loads(both.out)["data"]
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"), [(10.0, "10"), (0.0, "0"), (100, "100"), (2.5, "2.5"), (1e-6, "0.000001")]
+)
+def test_a_number_has_the_digits_that_count(value: float, shown: str) -> None:
+    assert tables.number(value) == shown

@@ -14,7 +14,7 @@ import msgspec
 import pytest
 
 from proxy.engines import environment_build, environments
-from proxy.engines.build_progress import BuildProgress
+from proxy.engines.environment_build import BuildProgress
 from proxy.engines.environments import Environment, EnvironmentRefused, Recipe
 from tests.proxy.engines.wheels import only, wheel
 

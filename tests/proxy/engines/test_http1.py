@@ -14,6 +14,7 @@ from proxy.engines.upstream_http import UpstreamClient, open_http
 from speech_engine import EngineError, EngineFailed, EngineTimeout, EngineUnavailable, HttpForm, HttpRequest
 from tests.proxy.engines.servers import Act, Bare, answer, bare, begun
 from tests.proxy.engines.test_upstream_http import CERTIFICATE
+from tests.server import free_port
 
 MEGABYTE = 1024 * 1024
 PIECE = b"x" * (64 * 1024)
@@ -84,6 +85,19 @@ async def test_a_get_that_meets_a_closed_connection_is_answered_by_another() -> 
         server.acts = (close_once,)
         assert await ask(client, post(server.url, method="GET")) == b"again"
         assert server.connections == 2
+
+
+async def test_what_is_sent_again_takes_no_connection_that_was_idle_too() -> None:
+    async with bare(answer()) as server, open_http(Upstream()) as client:
+        await asyncio.gather(*(ask(client, post(server.url)) for _ in range(2)))
+
+        async def break_off() -> None:
+            server.acts = (answer(b"again"),)
+            raise ConnectionError
+
+        server.acts = (break_off,)
+        assert await ask(client, post(server.url, method="GET")) == b"again"
+        assert server.connections == 3
 
 
 async def test_a_whole_answer_that_nobody_reads_leaves_its_connection_whole() -> None:
@@ -234,6 +248,17 @@ async def test_a_provider_that_is_not_reached_holds_no_place(url: str) -> None:
             with pytest.raises(EngineUnavailable):
                 await ask(client, HttpRequest(method="POST", url=url))
         assert await ask(client, post(server.url)) == b"free"
+
+
+async def test_a_provider_that_is_not_reached_takes_no_room_from_others() -> None:
+    async with bare(answer()) as first, bare(answer()) as second:
+        async with open_http(Upstream(connections=2)) as client:
+            await ask(client, post(first.url))
+            for _ in range(2):
+                with pytest.raises(EngineUnavailable):
+                    await ask(client, post(f"http://127.0.0.1:{free_port()}"))
+            await ask(client, post(second.url))
+            assert repr(client) == "<UpstreamClient <ConnectionPool 0 busy, 2 idle>>"
 
 
 async def test_a_server_that_closes_before_it_is_asked_is_nobody_reached() -> None:

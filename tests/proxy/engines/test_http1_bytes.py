@@ -11,8 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from proxy.engines.http1_answer import Http1Answer
-from proxy.engines.http1_connection import Http1Connection
+from proxy.engines.http1_connection import Http1Answer, Http1Connection
 from proxy.engines.http1_request import Origin
 from speech_engine import EngineError
 from tests.proxy.engines.servers import answer
@@ -147,6 +146,7 @@ def test_an_answer_is_the_same_wherever_it_is_split(
 def test_an_answer_may_come_byte_by_byte(runner: asyncio.Runner, name: str) -> None:
     found, body = runner.run(_hear([bytes([byte]) for byte in ANSWERS[name]]))
     assert (found.status, found.headers["x-trace"], body) == (200, "a", BODY)
+    assert "x" not in found.headers, "it is of an answer before this one"
 
 
 @pytest.mark.parametrize("name", [name for name in ANSWERS if name != "up to the end"])

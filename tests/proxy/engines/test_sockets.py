@@ -32,6 +32,13 @@ class Seen:
             await self.changed.wait()
 
 
+async def deaf(request: web.Request) -> web.WebSocketResponse:
+    """Open a connection, and read nothing of it."""
+    await web.WebSocketResponse().prepare(request)
+    await asyncio.get_running_loop().create_future()
+    raise AssertionError
+
+
 @asynccontextmanager
 async def served(seen: Seen) -> AsyncIterator[str]:
     async def echo(request: web.Request) -> web.WebSocketResponse:
@@ -70,7 +77,13 @@ async def served(seen: Seen) -> AsyncIterator[str]:
         raise AssertionError
 
     app = web.Application()
-    for path, handler in (("echo", echo), ("refused", refused), ("elsewhere", elsewhere), ("silent", silent)):
+    for path, handler in (
+        ("echo", echo),
+        ("refused", refused),
+        ("elsewhere", elsewhere),
+        ("deaf", deaf),
+        ("silent", silent),
+    ):
         app.router.add_get(f"/{path}", handler)
     runner = web.AppRunner(app, shutdown_timeout=0.1, handler_cancellation=True)
     await runner.setup()
@@ -150,6 +163,23 @@ async def test_a_place_comes_back_after_every_way_out() -> None:
                 assert path != "echo"
 
 
+async def test_a_place_comes_back_from_one_who_is_cancelled_while_he_closes() -> None:
+    leaves = asyncio.Event()
+    async with served(Seen()) as url, open_http(Upstream(connections=1)) as client:
+
+        async def leave() -> None:
+            async with client.connect(to(f"{url}/deaf")):
+                leaves.set()
+
+        leaving = asyncio.create_task(leave())
+        await leaves.wait()
+        leaving.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await leaving
+        async with client.connect(to(f"{url}/echo")):
+            pass
+
+
 async def test_a_forward_proxy_tunnels_a_connection() -> None:
     async with served(seen := Seen()) as url, tunnel_proxy() as proxy:
         async with open_http(Upstream(proxy=proxy.url.replace("//", f"//ada:{SECRET}@"))) as client:
@@ -157,6 +187,15 @@ async def test_a_forward_proxy_tunnels_a_connection() -> None:
                 await socket.send("hello")
                 assert await socket.next_message() == b"HELLO"
     assert (f"ws://{proxy.asked[0]}", len(proxy.keys), seen.keys) == (url, 1, [SECRET])
+
+
+async def test_the_environment_names_the_proxy_of_a_socket_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with served(seen := Seen()) as url, tunnel_proxy() as proxy:
+        monkeypatch.setenv("http_proxy", proxy.url)
+        monkeypatch.setenv("no_proxy", "")
+        async with open_http(Upstream()) as client, client.connect(to(f"{url}/echo")):
+            pass
+    assert (f"ws://{proxy.asked[0]}", seen.keys) == (url, [SECRET])
 
 
 async def test_no_repr_shows_a_key() -> None:

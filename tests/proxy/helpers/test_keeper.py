@@ -33,6 +33,11 @@ DEAF = "pipe.send(Ready())\nsignal.pause()\n"
 CRASHES = "sys.exit(3)\n"
 TORN = "pipe.send(Broken('it is torn', lasting=True))\nsys.exit(1)\n"
 STUCK = "pipe.send(Broken('it is stuck', lasting=True))\nsignal.pause()\n"
+PARENT = """import subprocess
+subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"], close_fds=False)
+pipe.send(Ready())
+signal.pause()
+"""
 LINGERS = "os.close(int(sys.argv[1]))\nsignal.pause()\n"
 ASKED = "pipe.send(Ready())\npipe.receive()\npipe.send(MetricsReport(7, 'counted'))\n"
 
@@ -203,3 +208,42 @@ async def test_a_child_that_says_it_is_broken_and_does_not_end_is_ended(nursery:
     await _in_time(kept.keeper.run())
     assert kept.told == [("starting", 1, ""), ("failed", 1, "it is stuck")]
     assert kept.children[0].process.returncode == -9
+
+
+async def test_a_child_that_is_killed_takes_along_what_it_started(nursery: Make) -> None:
+    child = await nursery(PARENT).begin()
+    messages = child.messages()
+    assert await anext(messages) == Ready()
+    await messages.aclose()
+    child.kill()
+    async with asyncio.timeout(20.0):
+        assert await child.read() is None  # nobody holds the other end of its pipe any more
+    await child.wait_for_end()
+
+
+async def test_the_reason_of_one_kill_is_not_that_of_the_next_crash(nursery: Make) -> None:
+    kept = nursery(DEAF)
+    running = asyncio.create_task(kept.keeper.run())
+    await kept.until("ready")
+    kept.keeper.kill("it heeds nothing")
+    await kept.until("restarting")
+    kept.told.clear()
+    await kept.until("ready")
+    kept.children[1].kill()
+    await kept.until("restarting")
+    last = kept.told[-1]
+    await _in_time(kept.keeper.stop(0.0))
+    await _in_time(running)
+    assert last == ("restarting", 2, "the process ended with status -9")
+
+
+async def test_one_that_is_revived_may_crash_as_often_as_a_new_one(nursery: Make) -> None:
+    kept = nursery(CRASHES)
+    kept.keeper._crashes += [Crash(time.monotonic())] * 4
+    await _in_time(kept.keeper.run())
+    kept.keeper.revive()
+    running = asyncio.create_task(kept.keeper.run())
+    await kept.until("restarting")
+    await kept.keeper.stop(0.0)
+    await _in_time(running)
+    assert [state for state, *_ in kept.told] == ["starting", "failed", "starting", "restarting"]

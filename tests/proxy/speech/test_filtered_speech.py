@@ -10,10 +10,11 @@ import httpx2
 import numpy as np
 import pytest
 
-from proxy.audio.formats import FORMATS
+from proxy.audio.formats import FORMATS, Chunk, OutputForm
 from proxy.features.marks.marker import day_of, installation_bits
+from proxy.speech.filtered_speech import FilteredSpeech
 from proxy.storage.installation import installation_id
-from speech_engine import Audio, Finished, Started
+from speech_engine import Audio, EngineFailed, Finished, Started
 from tests.features.marks.marks import HUM, HumMark, hum, hums
 from tests.proxy.api.inside import Inside, envelope, inside
 from tests.proxy.api.scripted import RATE_HZ, Scripted, Step, sound, spoken
@@ -135,3 +136,53 @@ async def test_a_client_that_leaves_frees_the_engine(tmp_path: Path) -> None:
         with pytest.raises(asyncio.CancelledError):
             await asking
         assert engine.open == 0
+
+
+async def test_a_mark_that_breaks_before_the_first_byte_frees_the_engine(tmp_path: Path) -> None:
+    never = asyncio.Event()
+    engine = Scripted(Started(RATE_HZ), *sound(0.5), never.wait, Finished(), is_speech=True)
+    text = f"{CONFIG}[marks.hum]\nfails_after_s = 0.0\n"
+    async with inside(tmp_path, text, {"one": engine}, more={("mark", "hum"): hum()}) as server:
+        answer = await ask(server)
+        assert (answer.status_code, engine.open) == (503, 0)
+
+
+class TornSpeech:
+    """A speech whose engine is gone."""
+
+    holds_engine = False
+    engine = "one/m"
+    words = kept = None
+    sample_rate_hz = RATE_HZ
+
+    async def next_chunk(self) -> Chunk | None:
+        return None
+
+    def last_chunk(self) -> Chunk:
+        return Chunk()
+
+    async def close(self) -> None:
+        raise EngineFailed("it is torn")
+
+
+class NoFilter:
+    """A filter that leaves the sound as it is."""
+
+    is_closed = False
+
+    async def feed(self, pcm: bytes) -> bytes:
+        return pcm
+
+    async def flush(self) -> bytes:
+        return b""
+
+    async def close(self) -> None:
+        self.is_closed = True
+
+
+async def test_the_mark_is_closed_though_the_speech_cannot_be() -> None:
+    mark = NoFilter()
+    filtered = FilteredSpeech(TornSpeech(), mark, OutputForm("pcm"))
+    with pytest.raises(EngineFailed):
+        await filtered.close()
+    assert mark.is_closed

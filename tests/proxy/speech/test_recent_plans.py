@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import gc
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 from weakref import ref
 
 import pytest
 
 from proxy.catalogue.library import Library
 from proxy.engines.cloud_engine import CloudEngine
-from proxy.speech.planning import Planner
+from proxy.speech.planning import Planner, SpeechPlan
 from proxy.speech.recent_plans import RecentPlans
+from proxy.speech.speech_request import SpeechRequest
 from tests.features.cache.keeping import BODY, CONFIG, ask, cache_of, found, speaking
 from tests.features.erasure.erasing import erasure_of
 from tests.proxy.api.inside import Inside, envelope
@@ -124,6 +125,28 @@ async def test_an_engine_that_brings_other_models_is_planned_for_again(
         known.keys[0].introduce()
         assert found(await ask(server)) == "hit"
     assert len(planned) == 2
+
+
+async def test_models_that_change_while_a_request_is_planned_are_not_missed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    texts: list[str] = []
+    plan_in_thread = Planner.plan_in_thread
+    async with speaking(tmp_path, Scripted(*spoken(0.5))) as server:
+        known = server.worker.engines["one"]
+        assert isinstance(known, CloudEngine)
+
+        async def refreshed(self: Planner, request: SpeechRequest, *others: Any) -> SpeechPlan:
+            plan = await plan_in_thread(self, request, *others)
+            if not texts:
+                known.keys[0].introduce()
+            texts.append(request.text)
+            return plan
+
+        monkeypatch.setattr(Planner, "plan_in_thread", refreshed)
+        for _ in range(3):
+            await ask(server)
+    assert len(texts) == 2
 
 
 async def test_a_purged_clip_is_no_hit_though_its_plan_is_known(tmp_path: Path, planned: list[str]) -> None:

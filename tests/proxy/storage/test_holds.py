@@ -106,3 +106,10 @@ async def _take(store: Store, *takes: Take) -> list[Split | holds.AccountHolds]:
     outcomes = [await item.answered for item in items]
     assert not any(isinstance(outcome, Exception) for outcome in outcomes), outcomes
     return [holds.decision(outcome[0][0]) for outcome in outcomes if isinstance(outcome, list)]
+
+
+def test_every_worker_takes_in_the_order_of_the_accounts_and_so_waits_for_no_other() -> None:
+    accounts = ("acc_b", "acc_a", "acc_b")
+    takes = [_taking(_place(account, None), f"req_{number}", 1) for number, account in enumerate(accounts)]
+    order, (requests, locked, *_) = holds.take_values(takes)
+    assert (order, requests, locked) == ([1, 0, 2], ("req_1", "req_0", "req_2"), ("acc_a", "acc_b", "acc_b"))

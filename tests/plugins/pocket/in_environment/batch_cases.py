@@ -35,7 +35,7 @@ from speech_engine.host.batch_model import BatchSettings, RowStep
 from speech_engine.host.log import HostLogger
 from speech_engine.host.sample_shelf import SampleShelf
 from speech_engine.model_files import UnusableModel
-from speech_engine.worker_module import worker_plugin
+from speech_engine.plugin import worker_plugin
 from tests.plugins.pocket.in_environment.listeners import (
     LISTENERS,
     MOST_LSB,

@@ -12,9 +12,9 @@ import pytest
 from plugins.pocket.plugin import PocketSettings
 from speech_engine import Context
 from speech_engine.host.log import HostLogger
+from speech_engine.plugin import worker_plugin
 from speech_engine.testing.contract import EngineContract
 from speech_engine.testing.verdicts import RuleVerdict, verdicts
-from speech_engine.worker_module import worker_plugin
 from tests.plugins.pocket.tiny import write_model
 
 

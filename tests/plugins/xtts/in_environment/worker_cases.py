@@ -17,9 +17,9 @@ from speech_engine import Context, ModelInfo
 from speech_engine.host.log import HostLogger
 from speech_engine.model_files import ModelManifest
 from speech_engine.model_files.manifest import MANIFEST, digest_of
+from speech_engine.plugin import worker_plugin
 from speech_engine.testing.contract import EngineContract
 from speech_engine.testing.verdicts import RuleVerdict, verdicts
-from speech_engine.worker_module import worker_plugin
 from tests.plugins.xtts.in_environment.rig import rig
 
 

@@ -1,7 +1,4 @@
-"""A fake provider on a real port: in the event loop of a test, or as its own program.
-
-The module needs uvicorn, so the package does not import it; a user imports it by name.
-"""
+"""A fake provider on a real port: in the event loop of a test, or as its own program."""
 
 from __future__ import annotations
 
@@ -14,7 +11,7 @@ from contextlib import asynccontextmanager, contextmanager
 
 import uvicorn
 
-from speech_engine.testing.provider import Provider
+from fakes.provider import Provider
 
 _GRACE_S = 1
 """The time that unfinished answers get when a fake ends."""

@@ -12,12 +12,12 @@ from typing import Any
 import msgspec
 import pytest
 
+from fakes.faults import GARBAGE, Receive, Scope, ScriptedFault, Send, scripted
+from fakes.provider import Provider, Report, hum
+from fakes.serving import ServedApp, served
 from proxy.config.sections import Upstream
 from proxy.engines.upstream_http import open_http
 from speech_engine import EngineError, EngineFailed, EngineTimeout, HttpClient, HttpRequest
-from speech_engine.testing.faults import GARBAGE, Receive, Scope, ScriptedFault, Send, scripted
-from speech_engine.testing.provider import Provider, Report, hum
-from speech_engine.testing.serving import ServedApp, served
 
 SPEECH = b"0123456789" * 1000
 
@@ -198,5 +198,5 @@ def test_hum_is_as_long_as_its_text() -> None:
 
 
 def test_a_fake_is_imported_without_what_serves_it() -> None:
-    program = "import sys, speech_engine.testing.provider; sys.exit('uvicorn' in sys.modules)"
+    program = "import sys, fakes.provider; sys.exit('uvicorn' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0

@@ -15,7 +15,7 @@ from typing import Any
 
 import msgspec
 
-from speech_engine.testing.faults import (
+from fakes.faults import (
     KEY,
     App,
     Broken,

@@ -1,4 +1,4 @@
-"""A reader of multipart forms, for fakes of providers that take files."""
+"""A reader of multipart forms."""
 
 from __future__ import annotations
 

@@ -1,19 +1,13 @@
-"""Numbers in English words."""
+"""Numbers in English words, as Americans and the British say them: up to 999 trillion."""
 
 from __future__ import annotations
 
-from plugins.latin.language import Form
-from plugins.latin.scales import Scale, counts, in_order
-
-_SMALL = in_order(
-    "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen "
-    "sixteen seventeen eighteen nineteen"
+_SMALL = (
+    *("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven"),
+    *("twelve", "thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen"),
 )
-_TENS = in_order("- - twenty thirty forty fifty sixty seventy eighty ninety")
-_SCALES = tuple(
-    Scale(10 ** (3 * power), name, name)
-    for power, name in ((4, "trillion"), (3, "billion"), (2, "million"), (1, "thousand"))
-)
+_TENS = ("", "", "twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety")
+_SCALES = ((10**12, "trillion"), (10**9, "billion"), (10**6, "million"), (1000, "thousand"))
 _ORDINALS = {
     "one": "first",
     "two": "second",
@@ -25,20 +19,21 @@ _ORDINALS = {
 }
 
 
-def american(number: int, form: Form = "alone") -> str:
-    del form
+def american(number: int) -> str:
     return _cardinal(number, "")
 
 
-def british(number: int, form: Form = "alone") -> str:
-    del form
+def british(number: int) -> str:
     return _cardinal(number, "and ")
 
 
 def _cardinal(number: int, and_: str) -> str:
-    words = [f"{_cardinal(count, and_)} {scale.one}" for count, scale in counts(number, _SCALES)]
-    rest = number % 1000
-    hundreds, tens = divmod(rest, 100)
+    words = []
+    for size, name in _SCALES:
+        count, number = divmod(number, size)
+        if count:
+            words.append(f"{_cardinal(count, and_)} {name}")
+    hundreds, tens = divmod(number, 100)
     if hundreds:
         words.append(f"{_SMALL[hundreds]} hundred")
     if tens or not words:

@@ -1,0 +1,35 @@
+"""What all features of a house come to."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import pytest
+
+from proxy.catalogue.derived_things import DerivedThings, no_hosts, no_providers
+from proxy.feature import Opened, OpenHouse
+from tests.proxy.api.inside import inside
+
+
+async def _is_gone(_voice: str) -> bool:
+    return True
+
+
+async def _is_left(_voice: str) -> bool:
+    return False
+
+
+@pytest.mark.parametrize(
+    ("left", "is_gone"), [([_is_gone, _is_gone], True), ([_is_gone, _is_left], False), ([_is_left], False)]
+)
+async def test_a_voice_is_gone_when_no_feature_has_anything_of_it(
+    tmp_path: Path, left: list[Callable[[str], Awaitable[bool]]], is_gone: bool
+) -> None:
+    seen: list[DerivedThings] = []
+    features = tuple(Opened(is_gone=each, reach=seen.append) for each in left)
+    async with inside(tmp_path) as server:
+        OpenHouse(server.worker.open_house.house, features).reach(
+            DerivedThings((), (), no_hosts, no_providers)
+        )
+    assert [await things.wait_for_providers("voice_1") for things in seen] == [is_gone] * len(left)
