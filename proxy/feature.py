@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from proxy.api.admin_tools import AdminTools
 from proxy.api.speech_forms import SpeechForms
@@ -42,6 +42,7 @@ from proxy.speech.source import NothingKept, Source
 from proxy.storage.store import Store
 from proxy.storage.tables import Tables
 from proxy.telemetry.metrics import Metrics
+from proxy.work.wishes import WishKind
 
 
 class House(NamedTuple):
@@ -105,10 +106,6 @@ def nothing_served(_revision: HouseRevision) -> Served:
     return Served()
 
 
-async def nothing_left() -> None:
-    """Finish nothing."""
-
-
 async def nothing_elsewhere(_voice: str) -> bool:
     """Say that nothing of a voice is elsewhere."""
     return True
@@ -122,13 +119,13 @@ class Opened(NamedTuple):
     """An open feature, and what it gives. An erasure reaches its `memories` and `files`.
 
     `reach` gets all that is derived of voices, at each revision, and `is_gone` tells whether nothing of
-    an erased voice is left elsewhere, after a moment. A command waits until `catch_up` has
-    finished what a killed server left; in a server, worker number 0 alone runs `alone` to its end.
+    an erased voice is left elsewhere, after a moment. A command finishes the `wishes` that a killed server
+    left; in a server, every worker sees to them, and worker number 0 alone runs `alone` to its end.
     """
 
     at: Callable[[HouseRevision], Served] = nothing_served
     reach: Callable[[DerivedThings], None] = nothing_reached
-    catch_up: Callable[[], Awaitable[None]] = nothing_left
+    wishes: tuple[WishKind[Any], ...] = ()
     alone: Sequence[Callable[[], Coroutine[None, None, None]]] = ()
     is_gone: Callable[[str], Awaitable[bool]] = nothing_elsewhere
     erasing: Erasing | None = None
@@ -200,10 +197,9 @@ class OpenHouse(NamedTuple):
     async def _is_gone(self, voice: str) -> bool:
         return all([await feature.is_gone(voice) for feature in self.features])
 
-    async def catch_up(self) -> None:
-        """Finish what a killed server has left."""
-        for feature in self.features:
-            await feature.catch_up()
+    @property
+    def wishes(self) -> list[WishKind[Any]]:
+        return [kind for feature in self.features for kind in feature.wishes]
 
     def at(self, revision: HouseRevision) -> Served:
         """Return what all features add to a revision of the configuration."""
@@ -222,6 +218,8 @@ async def open_features(house: House, features: Sequence[Feature]) -> AsyncItera
     async with AsyncExitStack() as stack:
         for feature in features:
             opened.append(each := await stack.enter_async_context(feature.open(house)))
+            for kind in each.wishes:
+                stack.push_async_callback(kind.close)
             house = house._replace(
                 erasing=each.erasing or house.erasing,
                 grants=each.grants or house.grants,

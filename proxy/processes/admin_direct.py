@@ -71,5 +71,6 @@ async def _open(config: Config) -> AsyncIterator[tuple[Kernel, OpenHouse]]:
         open_features(kernel.house(), all_features()) as open_house,
     ):
         open_house.reach(DerivedThings((), (kernel.answers,), no_hosts, no_providers))
-        await open_house.catch_up()
+        for kind in open_house.wishes:
+            await kind.finish_left_over()
         yield kernel, open_house

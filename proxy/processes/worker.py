@@ -122,6 +122,7 @@ async def _serve(pipe: ParentPipe, config: Config, http: socket.socket, control:
             asyncio.create_task(inbox.follow(worker, public, places, line)),
             asyncio.create_task(_announce(pipe, config, worker, makes_key=bool(control))),
         ]
+        helping += [asyncio.create_task(kind.run(worker.metrics)) for kind in worker.wishes]
         if control:
             # Only worker number 0 has it: one is enough.
             helping.append(

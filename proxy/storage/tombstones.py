@@ -10,12 +10,14 @@ from functools import cache
 
 import msgspec
 
+from policies.wishes import Wish
 from proxy.storage import audit, library_revisions
 from proxy.storage.audit import Act
 from proxy.storage.disk_names import safe_names
-from proxy.storage.rows import decode_json, encode_json
+from proxy.storage.rows import columns, decode_json, encode_json
 from proxy.storage.store import ALWAYS, Params, Row, Statement, Store
 from proxy.storage.tables import Erasable, Tables, erasable_of, erasables
+from proxy.storage.wish_tables import WishTable
 
 
 def erased(voice: str) -> str:
@@ -26,36 +28,37 @@ def erased(voice: str) -> str:
 NOT_ERASED = f"NOT {erased(':voice')}"
 """SQL for a write that is derived of a voice: true as long as the voice is not erased."""
 
-_COLUMNS = "subject, account, digests, began, completed, pending"
-# The first one stays: its time is that of the erasure.
-_INSERT = f"""
-INSERT INTO erasures ({_COLUMNS})
-SELECT :subject, :account, :digests, CAST(:began AS BIGINT), NULL, :pending WHERE {{only_if}}
-ON CONFLICT (subject) DO NOTHING RETURNING subject
-"""
-_WAS_INSERTED = "EXISTS (SELECT 1 FROM erasures WHERE subject = :subject AND began = :began)"
-_GET = f"SELECT {_COLUMNS} FROM erasures WHERE subject = :subject AND account = :account"
-_ANY = "SELECT subject FROM erasures WHERE subject IN ({names})"
-_PENDING = f"SELECT {_COLUMNS} FROM erasures WHERE completed IS NULL AND began < :before ORDER BY began"
-_DIGESTS = "SELECT account, digests FROM erasures WHERE digests <> '[]'"
-_SINCE = f"SELECT {_COLUMNS} FROM erasures WHERE began >= :since ORDER BY began"
-_NOTE = "UPDATE erasures SET pending = :pending WHERE subject = :subject AND completed IS NULL"
-_COMPLETE = """
-UPDATE erasures SET pending = '[]', completed = :completed WHERE subject = :subject AND completed IS NULL
-"""
-# What was said about it when it was made or changed: its name, for one.
-_SCRUB_AUDIT = "UPDATE audit SET details = '{}' WHERE subject = :subject"
 
+class Tombstone(Wish, frozen=True, kw_only=True):
+    """The erasure of something. `digests` are its recordings, and `pending` names what is not done.
 
-class Tombstone(msgspec.Struct, frozen=True, kw_only=True):
-    """The erasure of something. `digests` are its recordings, and `pending` names what is not done."""
+    Who buries it has the first `fence`.
+    """
 
+    fence: int = 1
     subject: str
     account: str
     digests: tuple[str, ...]
     began: int
     completed: int | None = None
     pending: tuple[str, ...] = ()
+
+
+_COLUMNS = columns(Tombstone)
+# The first one stays: its time is that of the erasure.
+_INSERT = """
+INSERT INTO erasures (subject, account, digests, began, pending, lease)
+SELECT :subject, :account, :digests, CAST(:began AS BIGINT), :pending, CAST(:lease AS BIGINT)
+WHERE {only_if}
+ON CONFLICT (subject) DO NOTHING RETURNING subject
+"""
+_WAS_INSERTED = "EXISTS (SELECT 1 FROM erasures WHERE subject = :subject AND began = :began)"
+_GET = f"SELECT {_COLUMNS} FROM erasures WHERE subject = :subject AND account = :account"
+_ANY = "SELECT subject FROM erasures WHERE subject IN ({names})"
+_DIGESTS = "SELECT account, digests FROM erasures WHERE digests <> '[]'"
+_SINCE = f"SELECT {_COLUMNS} FROM erasures WHERE began >= :since ORDER BY began"
+# What was said about it when it was made or changed: its name, for one.
+_SCRUB_AUDIT = "UPDATE audit SET details = '{}' WHERE subject = :subject"
 
 
 @cache
@@ -92,6 +95,7 @@ async def erase(store: Store, tombstone: Tombstone, act: Act | None = None) -> b
         "digests": encode_json(tombstone.digests),
         "began": tombstone.began,
         "pending": encode_json(tombstone.pending),
+        "lease": tombstone.lease,
     }
     subject: Params = {"subject": tombstone.subject, "began": tombstone.began}
     how = erasable_of(store.tables, tombstone.subject) or Erasable("", "", ())
@@ -140,11 +144,6 @@ async def list_digests(store: Store) -> set[tuple[str, str]]:
     return {(row["account"], digest) for row in rows for digest in decode_json(row["digests"])}
 
 
-async def list_pending(store: Store, before: int) -> list[Tombstone]:
-    """List the erasures from before then that are not complete, the oldest first."""
-    return [_tombstone(row) for row in await store.read(_PENDING, {"before": before})]
-
-
 async def list_since(store: Store, since: int) -> list[Tombstone]:
     """List the erasures since then, the oldest first."""
     return [_tombstone(row) for row in await store.read(_SINCE, {"since": since})]
@@ -161,16 +160,6 @@ async def list_closed_owners(store: Store) -> list[str]:
     return [row["id"] for row in await store.read_long(_closed_owners(store.tables))]
 
 
-async def note_pending(store: Store, subject: str, pending: Iterable[str]) -> None:
-    """Note what an erasure still waits for."""
-    await store.write(Statement(_NOTE, {"subject": subject, "pending": encode_json(tuple(pending))}))
-
-
-async def complete(store: Store, subject: str) -> None:
-    """Note that an erasure is complete."""
-    await store.write(Statement(_COMPLETE, {"subject": subject, "completed": await store.now()}))
-
-
 async def _named(store: Store, sql: str, subjects: Iterable[str]) -> set[str]:
     names = {f"subject{number}": subject for number, subject in enumerate(sorted(set(subjects)))}
     if not names:
@@ -183,3 +172,6 @@ def _tombstone(row: Row) -> Tombstone:
     digests = [str(name) for name in safe_names(decode_json(row["digests"]))]
     lists = {"digests": digests, "pending": decode_json(row["pending"])}
     return msgspec.convert({**row, **lists}, Tombstone)
+
+
+WISHES = WishTable("erasures", Tombstone, "completed IS NULL", key="subject", read=_tombstone)

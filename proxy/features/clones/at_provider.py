@@ -6,6 +6,7 @@ It waits for the key's pace. It takes no slot of speech, and its outcome does no
 from __future__ import annotations
 
 import secrets
+from collections.abc import Callable
 
 from proxy.engines.engine_list import LiveEngine
 from speech_engine import (
@@ -40,46 +41,18 @@ class ProviderClones:
 
     async def make(self, request: CloneRequest) -> str:
         """Make a voice, and return its id."""
-        found = _voice_in(
-            await self._events(
-                Clone(
-                    id=_new_id(),
-                    tenant=self._tenant,
-                    deadline_s=_QUEUE_S,
-                    credential=self._credential,
-                    request=request,
-                )
-            )
-        )
+        found = _voice_in(await self._events(Clone, request=request))
         if found is None:
             raise EngineFailed("The engine made a voice without saying which one.")
         return found
 
     async def find(self, name: str) -> str | None:
         """Return the id of the voice of this name, or None if there surely is none."""
-        return _voice_in(
-            await self._events(
-                FindClone(
-                    id=_new_id(),
-                    tenant=self._tenant,
-                    deadline_s=_QUEUE_S,
-                    credential=self._credential,
-                    name=name,
-                )
-            )
-        )
+        return _voice_in(await self._events(FindClone, name=name))
 
     async def list_(self, prefix: str) -> CloneList:
         """List the voices whose names begin like this, and the room that is left."""
-        for event in await self._events(
-            ListClones(
-                id=_new_id(),
-                tenant=self._tenant,
-                deadline_s=_QUEUE_S,
-                credential=self._credential,
-                prefix=prefix,
-            )
-        ):
+        for event in await self._events(ListClones, prefix=prefix):
             if isinstance(event, ClonesListed):
                 return event.listed
         raise EngineFailed("The engine listed its voices without an answer.")
@@ -87,20 +60,20 @@ class ProviderClones:
     async def delete(self, voice: str) -> None:
         """Delete a voice. One that is gone already is as good."""
         try:
-            await self._events(
-                DeleteVoice(
-                    id=_new_id(),
-                    tenant=self._tenant,
-                    deadline_s=_QUEUE_S,
-                    credential=self._credential,
-                    voice=voice,
-                )
-            )
+            await self._events(DeleteVoice, voice=voice)
         except VoiceNotFound:
             return
 
-    async def _events(self, work: Work) -> list[Event]:
-        stream = self._engine.open(work)
+    async def _events(self, kind: Callable[..., Work], **more: object) -> list[Event]:
+        stream = self._engine.open(
+            kind(
+                id=f"clone_{secrets.token_hex(8)}",
+                tenant=self._tenant,
+                deadline_s=_QUEUE_S,
+                credential=self._credential,
+                **more,
+            )
+        )
         events: list[Event] = []
         try:
             while (event := await stream.next_event()) is not None:
@@ -112,7 +85,3 @@ class ProviderClones:
 
 def _voice_in(events: list[Event]) -> str | None:
     return next((event.id for event in events if isinstance(event, VoiceMade)), None)
-
-
-def _new_id() -> str:
-    return f"clone_{secrets.token_hex(8)}"

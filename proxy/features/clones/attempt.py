@@ -21,11 +21,11 @@ from proxy.features.clones.at_provider import ProviderClones
 from proxy.features.clones.bills import CloneBills
 from proxy.features.clones.recordings import CloneRecordings, VoiceGone
 from proxy.features.clones.records import BindingRecord
-from proxy.features.clones.rules import SECOND, SlotHolder
+from proxy.features.clones.rules import SlotHolder
 from proxy.storage.store import Store
+from proxy.work.wishes import Again, Done, Poison, Result
 from speech_engine import (
     CloneNameUsed,
-    CloneRequest,
     ContentRefused,
     EngineCannot,
     EngineError,
@@ -43,6 +43,9 @@ _IN_DOUBT = (EngineTimeout, EngineFailed)
 _GAVE_WAY = "Another voice has its slot at the provider."
 _STILL_THERE = "The provider still has a clone that it has deleted."
 _UNKNOWN = "Nobody can tell whether the provider has made it. Ask the operator to look for it."
+
+_NOT_NAMED = Done({"state": "wanted"})
+"""A doomed row is taken up at once, to be deleted."""
 
 _log = structlog.get_logger()
 
@@ -70,50 +73,40 @@ class CloneAttempt:
         self._bills = bills
         self.terms = terms
         self._fee = fee
+        self._has_name = False
 
     def __repr__(self) -> str:
         return f"<CloneAttempt at {self._place.engine}, {self._place.credential}>"
 
-    async def make(self, held: BindingRecord, recordings: CloneRecordings, within_s: float) -> None:
+    async def make(self, held: BindingRecord, recordings: CloneRecordings, within_s: float) -> Result:
         """Make a clone. What fails is tried later, or gives up with an error that its owner can read."""
+        return await self._within(within_s, self._make(held, recordings), held)
+
+    async def delete(self, held: BindingRecord, within_s: float) -> Result:
+        """Delete the provider's copy of a doomed clone, then its row. What fails is tried again, for ever."""
+        return await self._within(within_s, self._delete(held), held)
+
+    async def _within(self, within_s: float, work: Awaitable[Result], held: BindingRecord) -> Result:
         try:
-            request = await recordings.request(held, self._place, self.terms)
+            async with asyncio.timeout(within_s):
+                return await work
         except VoiceGone:
             # The wish and the tombstone were committed side by side.
             await bindings.doom(self._store, held)
-            await self.delete(held, within_s)
-            return
-        except UpstreamFailed as error:
-            await self._failed(held, EngineUnavailable(error.message))
-            return
-        except RequestFailed as error:
-            await self._give_up(held, error.message)
-            return
-        except SampleUnavailable:
-            await self._failed(held, EngineUnavailable("The recording cannot be read now."))
-            return
-        except EngineError as error:
-            await self._failed(held, error)
-            return
-        await self._within(within_s, self._make(held, request), held)
-
-    async def delete(self, held: BindingRecord, within_s: float) -> None:
-        """Delete the provider's copy of a doomed clone, then its row. What fails is tried again, for ever."""
-        await self._within(within_s, self._delete(held), held)
-
-    async def _within(self, within_s: float, work: Awaitable[None], held: BindingRecord) -> None:
-        try:
-            async with asyncio.timeout(within_s):
-                await work
+            return await self.delete(held, within_s)
         except TimeoutError:
-            await self._failed(held, EngineTimeout("The provider did not answer in time."))
+            return await self._failed(held, EngineTimeout("The provider did not answer in time."))
+        except SampleUnavailable:
+            return await self._failed(held, EngineUnavailable("The recording cannot be read now."))
         except EngineError as error:
-            await self._failed(held, error)
+            return await self._failed(held, error)
+        except UpstreamFailed as error:
+            return await self._failed(held, EngineUnavailable(error.message))
         except RequestFailed as error:
-            await self._give_up(held, error.message)
+            return Poison(error.message)
 
-    async def _make(self, held: BindingRecord, request: CloneRequest) -> None:
-        clones = self._clones(held)
+    async def _make(self, held: BindingRecord, recordings: CloneRecordings) -> Result:
+        request, clones = await recordings.request(held, self._place, self.terms), self._clones(held)
         voice = await self._settle(clones, held) if held.name else None
         if voice is None:
             await self._find_room(clones, held)
@@ -121,16 +114,16 @@ class CloneAttempt:
                 await self._bills.reserve(held, self.terms)
             named = held if held.name else await self._named(held)
             if named is None:
-                return
+                return _NOT_NAMED
             try:
                 voice = await clones.make(msgspec.structs.replace(request, name=named.name))
             except CloneNameUsed:
                 named = await self._named(named)
                 if named is None:
-                    return
+                    return _NOT_NAMED
                 voice = await clones.make(msgspec.structs.replace(request, name=named.name))
             held = named
-        await self._keep(held, voice)
+        return await self._keep(held, voice)
 
     async def _settle(self, clones: ProviderClones, held: BindingRecord) -> str | None:
         """Find out whether an earlier request has made the clone."""
@@ -142,9 +135,7 @@ class CloneAttempt:
     async def _named(self, held: BindingRecord) -> BindingRecord | None:
         """Commit the name for which the provider is asked. None: the voice is erased, or the lease lost."""
         named = await bindings.begin(self._store, held, f"{self._prefix}{secrets.token_hex(10)}")
-        if named is None:
-            # A doomed row is taken up at once, to be deleted.
-            await bindings.move(self._store, held, "wanted")
+        self._has_name = named is not None
         return named
 
     async def _find_room(self, clones: ProviderClones, held: BindingRecord) -> None:
@@ -168,21 +159,22 @@ class CloneAttempt:
             await clones.delete(ready[choice.gives_way].engine_voice)
             _log.info("clone.slot.given", engine=held.engine, credential=held.credential)
 
-    async def _keep(self, held: BindingRecord, voice: str) -> None:
+    async def _keep(self, held: BindingRecord, voice: str) -> Result:
         now = await self._store.now()
         expires = rules.expires_at(now, self._place.info.unused_clone_s)
         await self._settle_bill(held)
         outcome = await bindings.keep(self._store, held, voice, expires)
         _log.info("clone.make.complete", engine=held.engine, binding=held.id, outcome=outcome)
         if outcome == "doomed":
-            await self._delete(msgspec.structs.replace(held, state="doomed", engine_voice=voice))
+            return await self._delete(msgspec.structs.replace(held, state="doomed", engine_voice=voice))
+        return None
 
     async def _settle_bill(self, held: BindingRecord) -> None:
         """Charge for a clone before it is kept. After a kill in between, it is found, and charged once."""
         if not self._place.info.is_local:
             await self._bills.settle(held, self.terms, self._fee)
 
-    async def _delete(self, held: BindingRecord) -> None:
+    async def _delete(self, held: BindingRecord) -> Result:
         clones = self._clones(held)
         voice = held.engine_voice or await self._made_in_doubt(clones, held)
         deleted = set[str]()
@@ -197,6 +189,7 @@ class CloneAttempt:
         await bindings.remove(self._store, held)
         self._bills.metrics.ended(held.engine, "deleted")
         _log.info("clone.delete.complete", engine=held.engine, binding=held.id)
+        return None
 
     async def _made_in_doubt(self, clones: ProviderClones, held: BindingRecord) -> str | None:
         """Return a clone whose answer was lost, and book its fee."""
@@ -212,42 +205,18 @@ class CloneAttempt:
         except EngineCannot:
             return None
 
-    async def _failed(self, held: BindingRecord, error: EngineError) -> None:
+    async def _failed(self, held: BindingRecord, error: EngineError) -> Result:
         """Put a row off until the next try, or give up."""
-        # Since it was taken, the row may have been named, or doomed.
-        found = await bindings.get(self._store, held.id)
-        if found is None or found.fence != held.fence:
-            return
         _log.warning("clone.try.failed", engine=held.engine, binding=held.id, reason=error.reason)
-        is_doomed, is_final = found.state == "doomed", isinstance(error, _FINAL)
-        # Until the lease ends nobody asks again, nor believes that there is nothing to delete.
-        is_in_doubt = held.state != "doomed" and bool(found.name) and isinstance(error, _IN_DOUBT)
-        keeps_lease = is_in_doubt and not is_final
-        if is_doomed and is_final:
+        is_doomed, is_final = held.state == "doomed", isinstance(error, _FINAL)
+        if is_final and not is_doomed:
+            return Poison(error.message)
+        if is_final:
             # Nobody can tell whether there is a clone, and nothing is charged for a doubt.
-            await self._bills.release(found)
-        if not is_doomed and (is_final or rules.gives_up(found)):
-            await self._give_up(found, error.message, keeps_lease=keeps_lease)
-            return
-        tries = found.tries + 1
-        wait_s = rules.delay_s(tries, error.retry_after_s)
-        await bindings.move(
-            self._store,
-            found,
-            found.state,
-            due=await self._store.now() + round(wait_s * SECOND),
-            tries=tries,
-            error=error.message,
-            keeps_lease=keeps_lease,
-        )
-
-    async def _give_up(self, held: BindingRecord, reason: str, *, keeps_lease: bool = False) -> None:
-        """Give up, and charge nothing. In doubt too: what exists after all is charged once that is known."""
-        await self._bills.release(held)
-        self._bills.metrics.ended(held.engine, "failed")
-        await bindings.move(
-            self._store, held, "failed", tries=held.tries, error=reason, keeps_lease=keeps_lease
-        )
+            await self._bills.release(held)
+        # Until the lease ends nobody asks again, nor believes that there is nothing to delete.
+        is_in_doubt = not is_doomed and (held.name or self._has_name) and isinstance(error, _IN_DOUBT)
+        return Again(error.message, error.retry_after_s or 0.0, keeps_lease=bool(is_in_doubt))
 
     def _clones(self, held: BindingRecord) -> ProviderClones:
         return ProviderClones(self._engine, held.credential, held.account)

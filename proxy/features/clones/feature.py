@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import asynccontextmanager
 from functools import partial
 
 from proxy.feature import Feature, House, HouseRevision, Opened, Served
@@ -14,26 +14,30 @@ from proxy.features.clones.records import TABLE
 @asynccontextmanager
 async def _open(house: House) -> AsyncIterator[Opened]:
     from proxy.features.clones import records
+    from proxy.features.clones.bills import CloneBills
     from proxy.features.clones.endpoints import Clones
-    from proxy.features.clones.maker import BindingMaker, open_binding_maker
+    from proxy.features.clones.maker import BindingMaker
+    from proxy.features.clones.metrics import CloneMetrics
     from proxy.features.clones.orders import CloneOrders
     from proxy.features.clones.recordings import CloneRecordings
 
-    async with AsyncExitStack() as stack:
-        maker: BindingMaker | None = None
-        if house.engines is not None:
-            recordings = CloneRecordings(house.store, house.own_voices, house.samples, house.grants)
-            opening = open_binding_maker(house.engines, recordings, house.ledger, house.metrics)
-            maker = await stack.enter_async_context(opening)
-        orders = CloneOrders(house.store, house.grants, maker)
+    maker: BindingMaker | None = None
+    if house.engines is not None:
+        recordings = CloneRecordings(house.store, house.own_voices, house.samples, house.grants)
+        bills = CloneBills(house.ledger, CloneMetrics(house.metrics.registry))
+        maker = BindingMaker(house.store, house.engines, recordings, bills)
+        house.engines.on_loss(maker.look_soon)
+    orders = CloneOrders(house.store, house.grants, maker)
 
-        def at(revision: HouseRevision) -> Served:
-            if maker is not None and revision.budgets is not None:
-                maker.revise(revision.config, revision.budgets, revision.library.forget)
-            return Served(Clones(revision.admin_tools, revision.library, orders).endpoints)
+    def at(revision: HouseRevision) -> Served:
+        if maker is not None and revision.budgets is not None:
+            maker.revise(revision.config, revision.budgets, revision.library.forget)
+        return Served(Clones(revision.admin_tools, revision.library, orders).endpoints)
 
-        is_gone = partial(records.is_gone, house.store) if maker is None else maker.wait_until_gone
-        yield Opened(at=at, clones=orders, is_gone=is_gone)
+    if maker is None:
+        yield Opened(at=at, clones=orders, is_gone=partial(records.is_gone, house.store))
+    else:
+        yield Opened(at=at, clones=orders, is_gone=maker.wait_until_gone, wishes=(maker,))
 
 
 FEATURE = Feature("clones", _open, tables=(TABLE,), checks=(clones,))

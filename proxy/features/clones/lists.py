@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Collection
 
-from proxy.features.clones.records import COLUMNS, BindingRecord, record_of
-from proxy.storage.store import Store
+from proxy.features.clones.records import COLUMNS, WISHES, BindingRecord
+from proxy.storage.store import Condition, Store
 
 _ALL = f"SELECT {COLUMNS} FROM bindings ORDER BY engine, credential, id"
 _OF_PLACE = f"SELECT {COLUMNS} FROM bindings WHERE engine = :engine AND credential = :credential"
@@ -14,23 +14,10 @@ _OF_VOICES = f"SELECT {COLUMNS} FROM bindings WHERE state <> 'doomed' AND voice 
 _IS_CLONE = """
 SELECT 1 AS is_there FROM bindings WHERE engine = :engine AND (engine_voice = :id OR name = :id) LIMIT 1
 """
-_KIND = "CASE WHEN state = 'doomed' THEN 2 WHEN state IN ('wanted', 'making') THEN 1 ELSE 0 END"
-# Clones of one account, or of one provider, must not hold up the others, nor any deletion.
-_OPEN = f"""
-WITH waiting AS (
-SELECT {COLUMNS}, {_KIND} AS kind,
-    row_number() OVER (PARTITION BY engine, credential, {_KIND}, account ORDER BY due, id) AS turn
-FROM bindings
-WHERE state IN ('wanted', 'making', 'doomed', 'stranded', 'ready') AND due <= :now AND lease <= :now
-    AND (state <> 'ready' OR expires <= :now OR NOT (engine || '/' || credential IN ({{configured}})))
-    AND (state NOT IN ('stranded', 'doomed') OR engine || '/' || credential IN ({{configured}})
+_MAY_HAVE_A_STEP = """
+(state <> 'ready' OR expires <= :now OR NOT (engine || '/' || credential IN ({configured})))
+    AND (state NOT IN ('stranded', 'doomed') OR engine || '/' || credential IN ({configured})
         OR (state = 'doomed' AND name = '' AND engine_voice = ''))
-),
-placed AS (
-SELECT {COLUMNS}, row_number() OVER (PARTITION BY engine, credential, kind ORDER BY turn, due, id) AS place
-FROM waiting
-)
-SELECT {COLUMNS} FROM placed WHERE place <= :limit ORDER BY place, due, id
 """
 _WAITING = """
 SELECT count(*) AS clones FROM bindings
@@ -47,13 +34,13 @@ async def count_waiting(store: Store, account: str) -> int:
 
 async def list_all(store: Store) -> list[BindingRecord]:
     """List all clones, those that have to go too."""
-    return [record_of(row) for row in await store.read_long(_ALL)]
+    return [WISHES.read(row) for row in await store.read_long(_ALL)]
 
 
 async def list_of_place(store: Store, engine: str, credential: str) -> list[BindingRecord]:
     """List the clones of one account at a provider, those that have to go too."""
     rows = await store.read_long(_OF_PLACE, {"engine": engine, "credential": credential})
-    return [record_of(row) for row in rows]
+    return [WISHES.read(row) for row in rows]
 
 
 async def list_bindings(store: Store, voices: Collection[str]) -> dict[str, list[BindingRecord]]:
@@ -63,7 +50,7 @@ async def list_bindings(store: Store, voices: Collection[str]) -> dict[str, list
         names = {f"voice{number}": voice for number, voice in enumerate(sorted(set(voices)))}
         sql = _OF_VOICES.format(names=", ".join(f":{name}" for name in names))
         for row in await store.read(sql, names):
-            found[row["voice"]].append(record_of(row))
+            found[row["voice"]].append(WISHES.read(row))
     return dict(found)
 
 
@@ -82,5 +69,5 @@ async def list_open(
     """
     places = {f"place{number}": "/".join(place) for number, place in enumerate(sorted(configured))}
     names = ", ".join(f":{name}" for name in places) or "''"
-    rows = await store.read(_OPEN.format(configured=names), {**places, "now": now, "limit": limit})
-    return [record_of(row) for row in rows]
+    only_if = Condition(_MAY_HAVE_A_STEP.format(configured=names), places)
+    return await WISHES.list_open(store, now, limit, only_if)

@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Hashable, Mapping
+
+import msgspec
 
 from policies.costs import micro_usd
-from policies.plans import Plan, Terms
+from policies.plans import Plan
+from policies.wishes import FIRST_DELAY_S, LONGEST_DELAY_S, SECOND
 from proxy.catalogue.clones import ClonePlace
 from proxy.config.model_names import CLONE
 from proxy.config.sections import Config
@@ -26,59 +28,43 @@ from proxy.features.clones import uses as clone_uses
 from proxy.features.clones.at_provider import ProviderClones
 from proxy.features.clones.attempt import CloneAttempt
 from proxy.features.clones.bills import CloneBills
-from proxy.features.clones.metrics import CloneMetrics
 from proxy.features.clones.places import ClonePlaces
 from proxy.features.clones.recordings import CloneRecordings
 from proxy.features.clones.records import BindingRecord, BindingWish
-from proxy.features.clones.rules import SECOND
-from proxy.features.clones.under_way import MOST_AT_ONCE, ClonesUnderWay
-from proxy.ledger import Ledger
 from proxy.ledger.budgets import Budgets
 from proxy.storage.audit import Act
 from proxy.storage.installation import installation_id
-from proxy.storage.store import Store
-from proxy.telemetry.background import RepeatingTask
-from proxy.telemetry.metrics import Metrics
+from proxy.storage.store import Condition, Params, Store
+from proxy.work.wishes import Again, Done, Result, WishKind
 
 LOST = "The provider does not have it any more."
-LEASE_S = 600.0
+_LEASE_S = 600.0
 """Longer than an attempt. So a provider has ended the work of a killed worker before it is asked again."""
 _ATTEMPT_S = 480.0
-_DELETION_LEASE_US = 120 * SECOND
+_DELETION_LEASE_S = 120.0
 _DELETION_S = 100.0
 _GONE_WITHIN_S = 3.0
-_LOOK_EVERY_S = 5.0
-_PAUSE_S = 0.1
 
 
-class BindingMaker:
-    """The maker of clones in one worker. `look` finds once what there is to do, and begins it."""
+class BindingMaker(WishKind[BindingRecord]):
+    """The maker of clones in one worker."""
+
+    name = "clones at providers"
+    table = bindings.WISHES
 
     def __init__(
-        self,
-        store: Store,
-        engines: Engines,
-        recordings: CloneRecordings,
-        bills: CloneBills,
-        *,
-        lease_s: float = LEASE_S,
+        self, store: Store, engines: Engines, recordings: CloneRecordings, bills: CloneBills
     ) -> None:
+        super().__init__(store)
         self.bills = bills
         self.places = ClonePlaces(engines)
-        self._store = store
         self._engines = engines
         self._recordings = recordings
-        self._lease_us = round(lease_s * SECOND)
         self.on_change: Callable[[str], None] = _ignore_change
         self._plans: Mapping[str, Plan] = {}
         self._fees: Mapping[str, int] = {}
         self._budgets: Budgets | None = None
-        self._wake = asyncio.Event()
-        self._under_way = ClonesUnderWay(self._wake.set)
         self._uses: set[tuple[str, str, str]] = set()
-
-    def __repr__(self) -> str:
-        return f"<BindingMaker {self._under_way!r}>"
 
     def revise(
         self, config: Config, budgets: Budgets, on_change: Callable[[str], None] | None = None
@@ -114,89 +100,70 @@ class BindingMaker:
         self.on_change(account)
         self.look_soon()
 
-    def look_soon(self) -> None:
-        """Look for something to do at once: a clone is wanted, or doomed."""
-        self._wake.set()
-
-    async def turn(self) -> None:
-        """Begin what there is to do, and wait until there may be more."""
-        await self.look()
-        try:
-            async with asyncio.timeout(_LOOK_EVERY_S):
-                await self._wake.wait()
-        except TimeoutError:
-            return
-
-    async def look(self) -> None:
+    async def look(self) -> list[BindingRecord]:
         """Note which clones have spoken, and which are lost, and begin what there is to do."""
         await self._note_uses()
         for account in await clone_uses.note_losses(self._store, self._engines.take_losses(), LOST):
             self.on_change(account)
-        self._under_way.forget_ended()
-        self._wake.clear()
-        places, now = self.places.configured(), await self._store.now()
-        # Of those that are listed, some may be of an account which has its place already.
-        for record in await binding_lists.list_open(self._store, places, now, 2 * MOST_AT_ONCE):
-            if self._under_way.has_place(record):
-                self._under_way.begin(record, self._work(record))
+        return await super().look()
 
-    async def finish(self) -> None:
-        """Wait until nothing is under way."""
-        await self._under_way.finish()
+    async def list_open(self, now: int) -> list[BindingRecord]:
+        return await binding_lists.list_open(self._store, self.places.configured(), now, 2 * self.at_once)
 
-    async def close(self) -> None:
-        await self._under_way.close()
+    def lease_s(self, wish: BindingRecord) -> float:
+        return _DELETION_LEASE_S if wish.state == "doomed" else _LEASE_S
 
-    async def _note_uses(self) -> None:
-        self._uses |= self._engines.take_uses()
-        if self._uses:
-            uses = dict.fromkeys(self._uses, await self._store.now())
-            await clone_uses.note_uses(self._store, uses)
-            # If the database is away, they are noted at the next look.
-            self._uses.clear()
+    def takes(self, wish: BindingRecord) -> Mapping[Hashable, int]:
+        """Each account of a provider has places for clones, and as many for deletions. Of an account of ours,
+        one clone is made at a time."""
+        kind = rules.kind(wish)
+        places: dict[Hashable, int] = {(wish.engine, wish.credential, kind): self.at_once}
+        if kind == "make":
+            places[wish.engine, wish.credential, kind, wish.account] = 1
+        return places
 
-    async def _work(self, record: BindingRecord) -> None:
-        now = await self._store.now()
-        is_configured = (record.engine, record.credential) in self.places.configured()
-        step = rules.find_step(record, now, is_configured=is_configured)
-        if step == "rest":
-            return
-        lease_us = min(self._lease_us, _DELETION_LEASE_US) if step == "delete" else self._lease_us
-        held = await bindings.take(self._store, record, lease_us)
-        if held is not None:
-            await self._do(step, held)
-            self.on_change(record.account)
+    def gives_up(self, wish: BindingRecord) -> bool:
+        return rules.gives_up(wish)
 
-    async def _do(self, step: rules.Step, held: BindingRecord) -> None:
-        match step:
+    async def poisoned(self, wish: BindingRecord) -> Params:
+        """Charge nothing. In doubt too: what exists after all is charged once that is known."""
+        await self.bills.release(wish)
+        self.bills.metrics.ended(wish.engine, "failed")
+        return {"state": "failed", "due": 0}
+
+    def only_if(self, held: BindingRecord) -> Condition:
+        return bindings.may_move(held)
+
+    def noted(self, held: BindingRecord, result: Result) -> None:
+        del result
+        self.on_change(held.account)
+
+    async def work(self, held: BindingRecord) -> Result:
+        is_configured = (held.engine, held.credential) in self.places.configured()
+        now, free = await self._store.now(), msgspec.structs.replace(held, lease=0)
+        match rules.find_step(free, now, is_configured=is_configured):
             case "strand":
                 await self.bills.release(held)
-                await bindings.move(self._store, held, "stranded", error="Its provider's account is gone.")
+                return Done({"state": "stranded", "error": "Its provider's account is gone."})
             case "restore":
-                await bindings.move(self._store, held, rules.restored_state(held))
+                return Done({"state": rules.restored_state(held)})
             case "expire":
-                await bindings.move(self._store, held, "expired", error="The provider has deleted it unused.")
+                return Done({"state": "expired", "error": "The provider has deleted it unused."})
             case "remove":
                 await self.bills.release(held)
                 await bindings.remove(self._store, held)
-            case "delete":
-                if (attempt := await self._attempt(held)) is not None:
-                    await attempt.delete(held, _DELETION_S)
-            case "make" | "settle":
-                attempt = await self._attempt(held)
-                if attempt is not None and not await self._is_too_dear(held, attempt.terms):
-                    await attempt.make(held, self._recordings, _ATTEMPT_S)
+                return None
+            case "delete" | "make" | "settle":
+                return await self._try(held)
             case "rest":
-                return
+                return Done()
 
-    async def _attempt(self, held: BindingRecord) -> CloneAttempt | None:
-        """Return what can be tried now. Otherwise put it off: that is no failed try, so none is counted."""
+    async def _try(self, held: BindingRecord) -> Result:
         info = self.places.info(held.engine)
         if info is None:
             # The engine has not said yet what it can do.
-            await self._put_off(held, rules.FIRST_DELAY_S, held.error)
-            return None
-        return CloneAttempt(
+            return Again(held.error, FIRST_DELAY_S, is_try=False)
+        attempt = CloneAttempt(
             self._store,
             self._engines[held.engine],
             ClonePlace(held.engine, held.credential, info),
@@ -205,20 +172,22 @@ class BindingMaker:
             await self._recordings.terms(held.account, self._plans),
             self._fees.get(held.engine),
         )
+        if held.state == "doomed":
+            return await attempt.delete(held, _DELETION_S)
+        budgets, terms = self._budgets, attempt.terms
+        if budgets and (used_up := await budgets.used_up(held.engine, held.account, terms)) is not None:
+            # The operator may raise the budget, so it is asked every hour.
+            left_s = (used_up.until - await self._store.now()) / SECOND
+            return Again(f"The {used_up.reason}.", min(left_s, LONGEST_DELAY_S), is_try=False)
+        return await attempt.make(held, self._recordings, _ATTEMPT_S)
 
-    async def _is_too_dear(self, held: BindingRecord, terms: Terms | None) -> bool:
-        """Put a clone off while a budget is used up. The operator may raise it, so it is asked every hour."""
-        if self._budgets is None:
-            return False
-        if (used_up := await self._budgets.used_up(held.engine, held.account, terms)) is None:
-            return False
-        left_s = (used_up.until - await self._store.now()) / SECOND
-        await self._put_off(held, min(left_s, rules.LONGEST_DELAY_S), f"The {used_up.reason}.")
-        return True
-
-    async def _put_off(self, held: BindingRecord, wait_s: float, error: str) -> None:
-        due = await self._store.now() + round(wait_s * SECOND)
-        await bindings.move(self._store, held, held.state, due=due, tries=held.tries, error=error)
+    async def _note_uses(self) -> None:
+        self._uses |= self._engines.take_uses()
+        if self._uses:
+            uses = dict.fromkeys(self._uses, await self._store.now())
+            await clone_uses.note_uses(self._store, uses)
+            # If the database is away, they are noted at the next look.
+            self._uses.clear()
 
     def clones_at(self, engine: str, credential: str) -> ProviderClones:
         """Return the clones of one account at a provider."""
@@ -234,7 +203,7 @@ class BindingMaker:
         try:
             async with asyncio.timeout(_GONE_WITHIN_S):
                 while True:
-                    ended = self._under_way.ended
+                    ended = self.ended
                     if await bindings.is_gone(self._store, voice):
                         return True
                     await ended.wait()
@@ -249,19 +218,3 @@ class BindingMaker:
 
 def _ignore_change(_account: str) -> None:
     """Do nothing: nobody keeps clones in memory."""
-
-
-@asynccontextmanager
-async def open_binding_maker(
-    engines: Engines, recordings: CloneRecordings, ledger: Ledger, metrics: Metrics
-) -> AsyncIterator[BindingMaker]:
-    """Make clones until the end of the block."""
-    bills = CloneBills(ledger, CloneMetrics(metrics.registry))
-    maker = BindingMaker(ledger.store, engines, recordings, bills)
-    engines.on_loss(maker.look_soon)
-    making = RepeatingTask("clones at providers", maker.turn, _PAUSE_S, metrics)
-    try:
-        yield maker
-    finally:
-        await making.close()
-        await maker.close()

@@ -14,9 +14,10 @@ from proxy.features.clones.rules import BindingFacts, State
 from proxy.storage import audit
 from proxy.storage.audit import Act
 from proxy.storage.rows import columns, new_id
-from proxy.storage.store import Params, Row, Statement, Store
+from proxy.storage.store import ALWAYS, Condition, Params, Statement, Store
 from proxy.storage.tables import Remains, Table
 from proxy.storage.tombstones import NOT_ERASED
+from proxy.storage.wish_tables import WishTable
 
 
 class BindingRecord(BindingFacts, frozen=True, kw_only=True):
@@ -31,8 +32,6 @@ class BindingRecord(BindingFacts, frozen=True, kw_only=True):
     revision: int
     engine: str
     credential: str
-    fence: int = 0
-    error: str = ""
     payer: str = ""
 
 
@@ -59,8 +58,15 @@ TABLE = Table(
     ),
     remains=Remains("providers", f"{_DOOMED} voice = :subject LIMIT 1"),
 )
+WISHES = WishTable(
+    "bindings",
+    BindingRecord,
+    "state IN ('wanted', 'making', 'doomed', 'stranded', 'ready')",
+    place="engine, credential, CASE WHEN state IN ('wanted', 'making') THEN 'make' "
+    "WHEN state = 'doomed' THEN 'delete' ELSE 'note' END",
+)
+get, take = WISHES.get, WISHES.take
 _PLACE = "voice = :voice AND engine = :engine AND credential = :credential AND state <> 'doomed'"
-_OURS = "id = :id AND fence = :fence"
 _DOOM = "UPDATE bindings SET state = 'doomed', due = 0, tries = 0, error = '' WHERE"
 # What the provider had once gets another name, and what it has of the old one is deleted.
 _DOOM_EXPIRED = f"{_DOOM} {_PLACE} AND state = 'expired'"
@@ -78,31 +84,8 @@ ON CONFLICT DO NOTHING
 """
 _IS_WANTED = "EXISTS (SELECT 1 FROM bindings WHERE voice = :subject AND state <> 'doomed')"
 _GET_PLACE = f"SELECT {COLUMNS} FROM bindings WHERE {_PLACE}"
-_GET = f"SELECT {COLUMNS} FROM bindings WHERE id = :id"
-_TAKE = f"""
-UPDATE bindings SET fence = fence + 1, lease = :until WHERE {_OURS} AND state = :state AND lease <= :now
-RETURNING {COLUMNS}
-"""
-_BEGIN = f"""
-UPDATE bindings SET state = 'making', name = :name WHERE {_OURS} AND state IN ('wanted', 'making')
-    AND {NOT_ERASED}
-RETURNING {COLUMNS}
-"""
-_KEEP = f"""
-UPDATE bindings SET state = 'ready', engine_voice = :engine_voice, made = CAST(:now AS BIGINT),
-    used = CAST(:now AS BIGINT), expires = CAST(:expires AS BIGINT), lease = 0, due = 0, tries = 0, error = ''
-WHERE {_OURS} AND state = 'making' AND {NOT_ERASED}
-RETURNING id
-"""
-# The voice was erased while its clone was made: now it is known what there is to delete.
-_KEEP_DOOMED = f"""
-UPDATE bindings SET state = 'doomed', engine_voice = :engine_voice, due = 0, tries = 0 WHERE {_OURS}
-RETURNING id
-"""
-_MOVE = f"UPDATE bindings SET state = :state, due = :due, tries = :tries, error = :error WHERE {_OURS}"
-_GIVE_BACK = f"UPDATE bindings SET lease = 0 WHERE {_OURS}"
-_REMOVE = f"DELETE FROM bindings WHERE {_OURS} AND state = 'doomed'"
-_DOOM_ONE = f"{_DOOM} {_OURS}"
+_NOT_DOOMED = Condition("state <> 'doomed'", {})
+_REMOVE = "DELETE FROM bindings WHERE id = :id AND fence = :fence AND state = 'doomed'"
 _GIVE_WAY = f"{_DOOM} id = :id AND state = 'ready' AND lease <= :now RETURNING id"
 _EXPIRED_TWIN = """
 INSERT INTO bindings (id, voice, account, revision, engine, credential, state, error)
@@ -135,27 +118,15 @@ async def want(
         *audit.insert_statements(act, _IS_WANTED),
     )
     rows = await store.read(_GET_PLACE, place)
-    return record_of(rows[0]) if rows else None
-
-
-async def get(store: Store, id_: str) -> BindingRecord | None:
-    rows = await store.read(_GET, {"id": id_})
-    return record_of(rows[0]) if rows else None
-
-
-async def take(store: Store, record: BindingRecord, lease_us: int) -> BindingRecord | None:
-    """Take the lease of a row as it was read. None: somebody else has it, or the row has changed."""
-    now = await store.now()
-    parameters = {**_ours(record), "state": record.state, "now": now, "until": now + lease_us}
-    (rows,) = await store.write(Statement(_TAKE, parameters))
-    return record_of(rows[0]) if rows else None
+    return WISHES.read(rows[0]) if rows else None
 
 
 async def begin(store: Store, record: BindingRecord, name: str) -> BindingRecord | None:
     """Write the name for which the provider is asked next. None: the voice is erased, or the lease lost."""
-    parameters = {**_ours(record), "name": name, "voice": record.voice}
-    (rows,) = await store.write(Statement(_BEGIN, parameters))
-    return record_of(rows[0]) if rows else None
+    only_if = Condition(f"state IN ('wanted', 'making') AND {NOT_ERASED}", {"voice": record.voice})
+    values: Params = {"state": "making", "name": name}
+    is_begun = await WISHES.write(store, record, values, only_if=only_if)
+    return msgspec.structs.replace(record, **values) if is_begun else None
 
 
 async def keep(
@@ -165,48 +136,37 @@ async def keep(
 
     doomed: its voice was erased meanwhile, and the clone has to go. lost: somebody else has the lease now.
     """
-    parameters: Params = {
-        **_ours(record),
-        "voice": record.voice,
-        "engine_voice": engine_voice,
-        "now": await store.now(),
-        "expires": expires,
-    }
-    (rows,) = await store.write(Statement(_KEEP, parameters))
-    if rows:
+    now = await store.now()
+    times: Params = {"made": now, "used": now, "expires": expires, "lease": 0}
+    only_if = Condition(f"state = 'making' AND {NOT_ERASED}", {"voice": record.voice})
+    values: Params = {"engine_voice": engine_voice, "due": 0, "tries": 0, "error": ""}
+    if await WISHES.write(store, record, {**values, **times, "state": "ready"}, only_if=only_if):
         return "kept"
-    (rows,) = await store.write(Statement(_KEEP_DOOMED, parameters))
-    return "doomed" if rows else "lost"
+    # The voice was erased while its clone was made: now it is known what there is to delete.
+    return "doomed" if await WISHES.write(store, record, {**values, "state": "doomed"}) else "lost"
 
 
 async def move(
-    store: Store,
-    record: BindingRecord,
-    state: State,
-    *,
-    due: int = 0,
-    tries: int = 0,
-    error: str = "",
-    keeps_lease: bool = False,
+    store: Store, record: BindingRecord, state: State, *, due: int = 0, tries: int = 0, error: str = ""
 ) -> None:
-    """Put a row into another state, or off until it is due, and give its lease back, unless it is kept.
+    """Put a row into another state, or off until it is due, and give its lease back."""
+    values: Params = {"state": state, "due": due, "tries": tries, "error": error}
+    await WISHES.write(store, record, values, only_if=may_move(record), gives_back=True)
 
-    A row that was doomed in the meantime stays doomed.
-    """
-    moved = {**_ours(record), "state": state, "due": due, "tries": tries, "error": error}
-    only_if = "" if state == "doomed" else " AND state <> 'doomed'"
-    given_back = [] if keeps_lease else [Statement(_GIVE_BACK, _ours(record))]
-    await store.write(Statement(_MOVE + only_if, moved), *given_back)
+
+def may_move(record: BindingRecord) -> Condition:
+    """A row that was doomed in the meantime stays doomed."""
+    return ALWAYS if record.state == "doomed" else _NOT_DOOMED
 
 
 async def doom(store: Store, record: BindingRecord) -> None:
     """Doom a row of ours. Its lease stays."""
-    await store.write(Statement(_DOOM_ONE, _ours(record)))
+    await WISHES.write(store, record, {"state": "doomed", "due": 0, "tries": 0, "error": ""})
 
 
 async def remove(store: Store, record: BindingRecord) -> None:
     """Delete the row of a clone that the provider does not have any more."""
-    await store.write(Statement(_REMOVE, _ours(record)))
+    await store.write(Statement(_REMOVE, {"id": record.id, "fence": record.fence}))
 
 
 async def give_way(store: Store, id_: str, error: str) -> bool:
@@ -225,11 +185,3 @@ async def give_way(store: Store, id_: str, error: str) -> bool:
 async def is_gone(store: Store, voice: str) -> bool:
     """Tell whether no provider has a copy of an erased voice any more."""
     return not await store.read(_GONE, {"voice": voice})
-
-
-def _ours(record: BindingRecord) -> dict[str, str | int]:
-    return {"id": record.id, "fence": record.fence}
-
-
-def record_of(row: Row) -> BindingRecord:
-    return msgspec.convert(dict(row), BindingRecord)

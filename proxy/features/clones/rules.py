@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
-import msgspec
+from policies.wishes import SECOND, Wish
 
 State = Literal["wanted", "making", "ready", "failed", "expired", "stranded", "doomed"]
 """wanted: nobody has been asked. making: the provider was asked under a name. ready: it speaks. failed: only
@@ -20,27 +20,28 @@ Step = Literal["make", "settle", "delete", "remove", "strand", "restore", "expir
 """make: ask the provider. settle: find out if it was made, then go on. delete: delete the copy. remove: only
 the row is left to delete. rest: there is nothing to do now."""
 
-SECOND = 1_000_000
-FIRST_DELAY_S = 5.0
-LONGEST_DELAY_S = 3600.0
 MOST_TRIES = 12
 """So many tries, more than two hours in all: then a clone is `failed`. A deletion never gives up."""
 SPARED_S = 3600.0
 """A clone that spoke so shortly ago keeps its slot."""
 
 
-class BindingFacts(msgspec.Struct, frozen=True, kw_only=True):
+class BindingFacts(Wish, frozen=True, kw_only=True):
     """What counts of a binding. Times are microseconds. `name` is what the provider was asked for."""
 
     state: State
     name: str = ""
     engine_voice: str = ""
-    lease: int = 0
-    due: int = 0
-    tries: int = 0
     made: int | None = None
     used: int | None = None
     expires: int | None = None
+
+
+def kind(facts: BindingFacts) -> Literal["delete", "make", "note"]:
+    """Return what the next step of a binding is for: a deletion, a clone, or only the row itself."""
+    if facts.state == "doomed":
+        return "delete"
+    return "make" if facts.state in ("wanted", "making") else "note"
 
 
 def find_step(facts: BindingFacts, now: int, *, is_configured: bool) -> Step:
@@ -71,12 +72,6 @@ def restored_state(facts: BindingFacts) -> State:
     if facts.engine_voice:
         return "ready"
     return "making" if facts.name else "wanted"
-
-
-def delay_s(tries: int, retry_after_s: float | None = None) -> float:
-    """Return how long to wait after so many tries that failed. The provider may ask for longer."""
-    doubled = min(LONGEST_DELAY_S, FIRST_DELAY_S * 2.0 ** min(tries - 1, 20))
-    return max(doubled, min(retry_after_s or 0.0, LONGEST_DELAY_S))
 
 
 def gives_up(facts: BindingFacts) -> bool:

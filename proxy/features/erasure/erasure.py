@@ -11,7 +11,7 @@ A kill at any moment leaves the tombstone, or the line of the journal, and the n
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
@@ -20,6 +20,7 @@ from typing import NamedTuple
 import msgspec
 import structlog
 
+from policies.wishes import SECOND
 from proxy.catalogue.derived_things import DerivedThings, OwnedRecord, no_hosts, no_providers
 from proxy.catalogue.erased_voices import ErasedVoices
 from proxy.catalogue.erasing import Spread
@@ -28,11 +29,12 @@ from proxy.features.erasure.journal import ErasureJournal, list_unknown, write_d
 from proxy.kept.vault import Vault
 from proxy.storage import tombstones
 from proxy.storage.audit import Act
-from proxy.storage.rows import LAST_MOMENT
-from proxy.storage.store import StorageFailed, Store
+from proxy.storage.rows import LAST_MOMENT, encode_json
+from proxy.storage.store import Condition, StorageFailed, Store
 from proxy.storage.tombstones import Tombstone
-from proxy.telemetry.background import RepeatingTask, repeat
+from proxy.telemetry.background import RepeatingTask
 from proxy.telemetry.metrics import Metrics
+from proxy.work.wishes import LEASE_S, Again, Done, Result, WishKind
 from speech_engine import EngineError
 
 _WAITED_S = 10.0
@@ -40,21 +42,27 @@ _WAITED_S = 10.0
 _SILENT_S = 5.0
 _DROPPED_S = 7.0
 _LOOK_EVERY_S = 5.0
-_OVERLAP_US = 60 * 1_000_000
+_OVERLAP_US = 60 * SECOND
 """A tombstone may be committed later than its time says."""
-_AT_ONCE = 16
-_LEFT_OVER_US = 60 * 1_000_000
+_LEFT_OVER_US = LEASE_S * SECOND
 _STEPS = ("workers", "hosts", "files", "recordings", "database", "providers")
 
 _log = structlog.get_logger()
 
-
+_Step = Callable[[], Awaitable[bool | None]]
+"""False: it is not done yet."""
 Receipt = Tombstone
 """How far an erasure is: a tombstone without `pending` is complete."""
 
 
-class Erasure:
+class Erasure(WishKind[Tombstone]):
     """The erasure of one worker. `things` are set anew by each revision of the configuration."""
+
+    name = "erasures that are not complete"
+    table = tombstones.WISHES
+    # Together: a provider that is away keeps each of them waiting.
+    at_once = 16
+    outlives = False
 
     def __init__(
         self,
@@ -64,27 +72,18 @@ class Erasure:
         spread: Spread | None = None,
         erased: ErasedVoices | None = None,
     ) -> None:
+        super().__init__(store)
         self.things = DerivedThings((), (), no_hosts, no_providers)
         self.erased = erased or ErasedVoices()
         self.replayed = 0
-        self._store = store
         self._vault = vault
         self._journal = ErasureJournal(data)
         self._spread = spread or self.forget
         self._followed: dict[str, Tombstone] = {}
-        self._finishing: dict[str, asyncio.Task[None]] = {}
-
-    def __repr__(self) -> str:
-        return f"<Erasure, {len(self._finishing)} under way, {self.erased!r}>"
 
     def reach(self, things: DerivedThings) -> None:
         """Say what there is of voices from now on."""
         self.things = things
-
-    async def catch_up(self) -> None:
-        """Finish what a killed server has left. On a shared database, other servers may be at it."""
-        if not self._store.is_shared:
-            await self.finish_left_over()
 
     def is_erased(self, voice_id: str) -> bool:
         return self.erased.is_erased(voice_id)
@@ -141,26 +140,11 @@ class Erasure:
             )
             self.replayed += await tombstones.erase(self._store, tombstone)
 
-    async def finish_left_over(self, older_than_us: int = 0) -> list[Receipt]:
-        """Finish the erasures that others have begun: a killed server, or one that could not go on."""
-        before = LAST_MOMENT if not older_than_us else await self._store.now() - older_than_us
-        left = await tombstones.list_pending(self._store, before)
-        receipts: list[Receipt] = []
-        for first in range(0, len(left), _AT_ONCE):
-            batch = left[first : first + _AT_ONCE]
-            # Together: a provider that is away keeps each of them waiting.
-            receipts += await asyncio.gather(*(self._receipt_soon(each, is_late=True) for each in batch))
-        return receipts
-
-    async def finish_others(self, metrics: Metrics) -> None:
-        """Finish what was left over, at once and again and again. One worker of a server does it."""
-        # Of a shared database, the newest ones may be another server's, which is at them.
-        older_than_us = _LEFT_OVER_US if self._store.is_shared else 0
-
-        async def turn() -> None:
-            await self.finish_left_over(older_than_us)
-
-        await repeat("erasures that are not complete", turn, _LOOK_EVERY_S, metrics)
+    async def list_open(self, now: int) -> list[Tombstone]:
+        # A server of the version before, which knows no leases, is at its newest ones on a shared database.
+        before = now - _LEFT_OVER_US if self._store.is_shared else LAST_MOMENT
+        not_theirs = Condition("(lease > 0 OR due > 0 OR began < :before)", {"before": before})
+        return await self.table.list_open(self._store, now, 2 * self.at_once, not_theirs)
 
     async def follow_others(self) -> None:
         """Forget what other servers on this database have erased."""
@@ -176,23 +160,16 @@ class Erasure:
         if await _try("files", lambda: self._remove_files(tombstone, is_late=True)) and is_forgotten:
             self._followed.pop(tombstone.subject, None)
 
-    async def close(self) -> None:
-        """Wait a moment for what is under way. The next start finishes the rest."""
-        if self._finishing:
-            await asyncio.wait(self._finishing.values(), timeout=_SILENT_S)
-        for task in self._finishing.values():
-            task.cancel()
-        if self._finishing:
-            await asyncio.wait(self._finishing.values())
-
     async def _bury(self, record: OwnedRecord, act: Act | None) -> Tombstone | None:
         """Write the journal, then the tombstone in one commit with the deletion. None: there is nothing."""
+        now = await self._store.now()
         tombstone = Tombstone(
             subject=record.id,
             account=record.account or "",
             digests=await tombstones.digests_of(self._store, record.id),
-            began=await self._store.now(),
+            began=now,
             pending=_STEPS,
+            lease=now + LEASE_S * SECOND,
         )
         await write_down(self._journal, tombstone)
         nameless = act and msgspec.structs.replace(act, details="{}")
@@ -202,63 +179,49 @@ class Erasure:
             await write_down(self._journal, tombstone, is_withdrawn=True)
         return tombstone if is_buried else None
 
-    async def _receipt_soon(self, tombstone: Tombstone, *, is_late: bool = False) -> Receipt:
+    async def _receipt_soon(self, tombstone: Tombstone) -> Receipt:
         """Finish an erasure, and return the receipt: after a while even if it is not complete."""
-        task = self._finishing.get(tombstone.subject)
-        if task is None:
-            task = asyncio.create_task(self._finish(tombstone, is_late=is_late))
-            self._finishing[tombstone.subject] = task
-            task.add_done_callback(lambda _done: self._finishing.pop(tombstone.subject, None))
-        await asyncio.wait([task], timeout=_WAITED_S)
+        await asyncio.wait([self.begin_held(tombstone)], timeout=_WAITED_S)
         found = await tombstones.get(self._store, tombstone.account, tombstone.subject)
         return found or tombstone
 
-    async def _finish(self, tombstone: Tombstone, *, is_late: bool) -> None:
-        steps: dict[str, Callable[[], Awaitable[bool]]] = {
-            "workers": lambda: self._spread(tombstone),
+    async def work(self, held: Tombstone) -> Result:
+        steps: dict[str, _Step] = {
+            "workers": lambda: self._spread(held),
             # Once more, when no worker brings a recording to a host any more.
-            "hosts": lambda: self._drop_samples(tombstone),
-            "files": lambda: self._remove_files(tombstone, is_late=is_late),
-            "recordings": lambda: self._drop_recordings(tombstone),
+            "hosts": lambda: self._drop_samples(held),
+            "files": lambda: self._remove_files(held, is_late=held.fence > 1),
+            "recordings": lambda: self._vault.drop(held.account, held.digests),
             "database": self._store.forget_deleted,
-            "providers": lambda: self.things.wait_for_providers(tombstone.subject),
+            "providers": lambda: self.things.wait_for_providers(held.subject),
         }
-        due, pending = {*tombstone.pending}, list[str]()
+        due, pending = {*held.pending}, list[str]()
         for name, step in steps.items():
             # What was deleted late is in the database's files again.
             is_again = name == "database" and bool((due & {"files", "recordings"}) - {*pending})
-            work = partial(self._do, name, step, tombstone.subject)
+            work = partial(self._do, name, step, held.subject)
             if (name in due or is_again) and not await _try(name, work):
                 pending.append(name)
         if pending:
             _log.warning("erasure.finish.pending", pending=pending)
-        if await _try("receipt", lambda: self._note(tombstone, pending)) and not pending:
+            return Again(after_s=_LOOK_EVERY_S, is_try=False, values={"pending": encode_json(pending)})
+        return Done({"pending": "[]", "completed": await self._store.now()})
+
+    def noted(self, held: Tombstone, result: Result) -> None:
+        if isinstance(result, Done):
             _log.info("erasure.finish.complete")
 
-    async def _do(self, name: str, step: Callable[[], Awaitable[bool]], subject: str) -> bool:
-        return await step() and not await tombstones.is_left(self._store, subject, name)
+    async def _do(self, name: str, step: _Step, subject: str) -> bool:
+        return await step() is not False and not await tombstones.is_left(self._store, subject, name)
 
-    async def _note(self, tombstone: Tombstone, pending: Sequence[str]) -> bool:
-        if pending:
-            await tombstones.note_pending(self._store, tombstone.subject, pending)
-        else:
-            await tombstones.complete(self._store, tombstone.subject)
-        return True
-
-    async def _remove_files(self, tombstone: Tombstone, *, is_late: bool) -> bool:
+    async def _remove_files(self, tombstone: Tombstone, *, is_late: bool) -> None:
         for files in self.things.files:
             await files.remove_voice(tombstone.subject, is_late=is_late)
-        return True
 
-    async def _drop_samples(self, tombstone: Tombstone) -> bool:
+    async def _drop_samples(self, tombstone: Tombstone) -> None:
         if tombstone.digests:
             async with asyncio.timeout(_DROPPED_S):
                 await self.things.drop(tombstone.digests)
-        return True
-
-    async def _drop_recordings(self, tombstone: Tombstone) -> bool:
-        await self._vault.drop(tombstone.account, tombstone.digests)
-        return True
 
 
 @asynccontextmanager
@@ -285,7 +248,6 @@ async def open_erasure(
         yield erasure
     finally:
         await following.close()
-        await erasure.close()
 
 
 class _Owned(NamedTuple):
@@ -293,9 +255,9 @@ class _Owned(NamedTuple):
     account: str | None
 
 
-async def _try(step: str, work: Callable[[], Awaitable[bool]]) -> bool:
+async def _try(step: str, work: _Step) -> bool:
     try:
-        return await work()
+        return await work() is not False
     except (OSError, StorageFailed, EngineError) as error:
         _log.warning("erasure.step.failed", step=step, reason=str(error))
         return False

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from functools import partial
 from pathlib import Path
 
 from proxy.feature import BackedUp, Feature, House, Opened, Served
@@ -24,8 +23,7 @@ async def _open(house: House) -> AsyncIterator[Opened]:
         yield Opened(
             at=lambda _revision: Served(on_the_way=OnTheWay((concern.opener,))),
             reach=erasure.reach,
-            catch_up=erasure.catch_up,
-            alone=(partial(erasure.finish_others, house.metrics),),
+            wishes=(erasure,),
             erasing=erasure,
         )
 

@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from policies.wishes import SECOND
 from proxy.features.clones import rules as bindings
-from proxy.features.clones.rules import SECOND, BindingFacts, SlotHolder, State, Step, choose_slot, find_step
+from proxy.features.clones.rules import BindingFacts, SlotHolder, State, Step, choose_slot, find_step
 
 NOW = 1_000_000 * SECOND
 LATER, BEFORE = NOW + 1, NOW - 1
@@ -81,14 +82,6 @@ def test_a_credential_that_is_back_restores_what_there_was(facts: BindingFacts) 
     assert state in ("wanted", "making", "ready")
     assert (state == "ready") == bool(facts.engine_voice)
     assert (state == "wanted") == (not facts.name and not facts.engine_voice)
-
-
-def test_delays_double_up_to_an_hour_and_the_provider_may_ask_for_longer() -> None:
-    assert [bindings.delay_s(tries) for tries in (1, 2, 3, 4)] == [5.0, 10.0, 20.0, 40.0]
-    assert bindings.delay_s(1000) == 3600.0
-    assert bindings.delay_s(1, retry_after_s=60.0) == 60.0
-    assert bindings.delay_s(4, retry_after_s=1.0) == 40.0
-    assert bindings.delay_s(1, retry_after_s=1e9) == 3600.0
 
 
 def test_a_clone_gives_up_and_a_deletion_never_does() -> None:

@@ -189,7 +189,7 @@ async def test_only_what_is_pending_is_done_again_and_the_database_after_late_fi
 async def test_another_server_s_fresh_erasure_is_left_to_it_on_a_shared_database(
     erasure: Erasure, store: SharedStore, things: Things, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("proxy.features.erasure.erasure._LOOK_EVERY_S", 0.0)
+    monkeypatch.setattr("proxy.work.wishes._LOOK_EVERY_S", 0.0)
     now = await store.now()
     for name, began in (("voice_fresh", now), ("voice_old", now - 61_000_000)):
         tombstone = Tombstone(subject=name, account=ACCOUNT, digests=(), began=began, pending=("files",))
@@ -198,12 +198,13 @@ async def test_another_server_s_fresh_erasure_is_left_to_it_on_a_shared_database
     async def finished(is_shared: bool) -> set[str]:
         store.is_shared = is_shared
         store.looks = asyncio.Semaphore(0)
-        finishing = asyncio.create_task(erasure.finish_others(Metrics()))
+        finishing = asyncio.create_task(erasure.run(Metrics()))
         async with asyncio.timeout(30):
             for _ in range(3):
                 await store.looks.acquire()
         finishing.cancel()
         await asyncio.wait([finishing])
+        await erasure.finish()
         return {each.subject for each in await tombstones.list_since(store, 0) if each.completed}
 
     assert await finished(is_shared=True) == {"voice_old"}

@@ -22,6 +22,7 @@ from proxy.engines import registry
 from proxy.engines.registry import Registry
 from proxy.errors import RequestFailed
 from proxy.features.all import all_features
+from proxy.features.erasure.erasure import Erasure
 from proxy.http.connection import PEER
 from proxy.http.replies import encode_json
 from proxy.storage import accounts, api_key, key_records, usage
@@ -208,6 +209,10 @@ async def inside(
         lay_tables(Path(config.data))
         opening = open_worker(config, plugins, features=features)
         worker = await stack.enter_async_context(opening)
+        for kind in worker.wishes:
+            # What an erasure leaves is for the test to finish.
+            if not isinstance(kind, Erasure):
+                stack.push_async_callback(_end, asyncio.create_task(kind.run(worker.metrics)))
         account = await accounts.create(worker.store, name=name, plan=plan)
         secrets = [await _key(worker, account, role) for role in ("speech", "admin")]
         holds = _Holds()
@@ -218,6 +223,11 @@ async def inside(
         finally:
             gc.callbacks.remove(holds.collect)
     assert may_hold or not holds.long, holds.long
+
+
+async def _end(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    await asyncio.wait([task])
 
 
 def with_engines(

@@ -59,14 +59,19 @@ def test_a_row_that_names_a_file_elsewhere_is_named_and_nothing_is_changed(
         ("UPDATE erasures SET digests = '{}'", ""),
         ("INSERT INTO blobs VALUES (x'2e2e', 'd', 'w', 1, 1)", "table blobs, row 1, account: b'..'"),
         (
-            "INSERT INTO erasures VALUES ('voice_1', '', '[[\"../d\"]]', 1, NULL, '[]')",
+            "INSERT INTO erasures (subject, account, began, digests) "
+            "VALUES ('voice_1', '', 1, '[[\"../d\"]]')",
             "row 1, digests: ['../d'] cannot name",
         ),
         (
-            f"INSERT INTO erasures VALUES ('voice_1', '', '[\"{'d' * 64}\", \"../d\"]', 1, NULL, '[]')",
+            "INSERT INTO erasures (subject, account, began, digests) "
+            f"VALUES ('voice_1', '', 1, '[\"{'d' * 64}\", \"../d\"]')",
             "row 1, digests: '../d' cannot name",
         ),
-        ("INSERT INTO erasures VALUES ('voice_1', '', '{', 1, NULL, '[]')", "'{' is no list of digests"),
+        (
+            "INSERT INTO erasures (subject, account, digests, began) VALUES ('voice_1', '', '{', 1)",
+            "'{' is no list of digests",
+        ),
     ],
 )
 def test_what_acts_by_itself_or_is_no_text_is_refused(run: Run, folder: Path, sql: str, says: str) -> None:
@@ -80,7 +85,9 @@ def test_what_acts_by_itself_or_is_no_text_is_refused(run: Run, folder: Path, sq
 
 _ERASURES = (
     "CREATE TABLE erasures (subject TEXT PRIMARY KEY, {account}, {digests}, began BIGINT NOT NULL, "
-    "completed BIGINT, pending TEXT NOT NULL DEFAULT '[]')"
+    "completed BIGINT, pending TEXT NOT NULL DEFAULT '[]', due BIGINT NOT NULL DEFAULT 0, "
+    "lease BIGINT NOT NULL DEFAULT 0, fence BIGINT NOT NULL DEFAULT 1, tries BIGINT NOT NULL DEFAULT 0, "
+    "error TEXT NOT NULL DEFAULT '')"
 )
 _INDEXES = (
     "CREATE INDEX erasures_by_completed ON erasures (completed)",
@@ -114,7 +121,7 @@ def _erasures(account: str, digests: str) -> Hostile:
             Hostile(
                 (
                     *_erasures("ACCOUNT TEXT NOT NULL", "Digests TEXT NOT NULL DEFAULT '[]'").statements,
-                    "INSERT INTO erasures VALUES ('voice_1', '../out', '[]', 1, NULL, '[]')",
+                    "INSERT INTO erasures (subject, account, began) VALUES ('voice_1', '../out', 1)",
                 )
             ),
             "table erasures, row 1, account: '../out' cannot name",

@@ -59,7 +59,7 @@ async def test_a_second_erasure_changes_nothing(store: Store) -> None:
     voice = await add_voice(store, "acc_a", "d1")
     answers = await asyncio.gather(*(tombstones.erase(store, tombstone(voice, began)) for began in (5, 6, 7)))
     assert sorted(answers) == [False, False, True]
-    await tombstones.complete(store, voice)
+    assert await tombstones.WISHES.write(store, tombstone(voice), {"pending": "[]", "completed": 8})
     assert not await tombstones.erase(store, tombstone(voice, 9))
     found = await tombstones.get(store, "acc_a", voice)
     assert found is not None
@@ -83,16 +83,16 @@ async def test_a_consent_goes_only_when_no_voice_needs_it(store: Store) -> None:
     assert await rows(store, "consents") == 0
 
 
-async def test_erasures_are_listed_until_they_are_complete(store: Store) -> None:
+async def test_erasures_are_open_until_they_are_complete(store: Store) -> None:
     voices = [await add_voice(store, "acc_a") for _ in range(3)]
     for began, voice in enumerate(voices):
         await tombstones.erase(store, tombstone(voice, began))
-    await tombstones.complete(store, voices[0])
-    await tombstones.note_pending(store, voices[1], ("workers",))
-    pending = await tombstones.list_pending(store, before=10)
+    await tombstones.WISHES.write(store, tombstone(voices[0]), {"completed": 8})
+    await tombstones.WISHES.write(store, tombstone(voices[1]), {"pending": '["workers"]', "due": 1})
+    pending = await tombstones.WISHES.list_open(store, 10, 10)
     assert [(each.subject, each.pending) for each in pending] == [
-        (voices[1], ("workers",)),
         (voices[2], ("hosts",)),
+        (voices[1], ("workers",)),
     ]
     assert [each.subject for each in await tombstones.list_since(store, 1)] == voices[1:]
     assert await tombstones.list_known(store, [*voices, "voice_other"]) == set(voices)

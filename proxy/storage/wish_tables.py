@@ -1,0 +1,113 @@
+"""Tables of what must happen although we are killed.
+
+A row has one holder at a time, who writes under the fence of its lease. Who has lost that writes nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Generic, TypeVar
+
+import msgspec
+
+from policies.wishes import Wish
+from proxy.storage.rows import columns
+from proxy.storage.store import ALWAYS, Condition, Params, Row, Statement, Store
+
+W = TypeVar("W", bound=Wish)
+# Wishes of one account, or at one place, must not hold up the others.
+_LIST = """
+WITH waiting AS (
+SELECT *, row_number() OVER (PARTITION BY {place}, account ORDER BY due, {key}) AS turn_of_account FROM {name}
+WHERE {is_open} AND due <= :now AND lease <= :now AND {only_if}
+),
+placed AS (
+SELECT *, row_number() OVER (PARTITION BY {place} ORDER BY turn_of_account, due, {key}) AS turn FROM waiting
+)
+SELECT {columns} FROM placed WHERE turn <= :limit ORDER BY turn, due, {key}
+"""
+
+
+class WishTable(Generic[W]):
+    """A table with the columns of `type_`. `key` names a row, and `is_open` is SQL for what is to be done.
+
+    `place` is SQL, or columns, for what a wish waits for.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        type_: type[W],
+        is_open: str,
+        *,
+        key: str = "id",
+        place: str = "1",
+        read: Callable[[Row], W] | None = None,
+    ) -> None:
+        self.read = read or partial(msgspec.convert, type=type_)
+        self.finished = f"EXISTS (SELECT 1 FROM {name} WHERE {key} = :wish AND fence = :fence AND lease = 0)"
+        self._key = key
+        ours, listed = f"{key} = :wish AND fence = :fence", columns(type_)
+        self._list = partial(_LIST.format, name=name, key=key, place=place, is_open=is_open, columns=listed)
+        self._update = f"UPDATE {name} SET {{values}} WHERE {ours}"
+        self._take = (
+            f"UPDATE {name} SET fence = fence + 1, lease = :until WHERE {ours} AND lease <= :now "
+            f"RETURNING {listed}"
+        )
+        self._let_go = f"UPDATE {name} SET due = 0, lease = 0 WHERE {is_open}"
+        self._get = f"SELECT {listed} FROM {name} WHERE {key} = :wish"
+
+    def key(self, wish: W) -> str:
+        key: str = getattr(wish, self._key)
+        return key
+
+    async def get(self, store: Store, key: str) -> W | None:
+        rows = await store.read(self._get, {"wish": key})
+        return self.read(rows[0]) if rows else None
+
+    async def list_open(self, store: Store, now: int, limit: int, only_if: Condition = ALWAYS) -> list[W]:
+        """List what there is to do and nobody has a lease of: so much for each place, accounts in turn."""
+        params = {**only_if.params, "now": now, "limit": limit}
+        return [self.read(row) for row in await store.read(self._list(only_if=only_if.sql), params)]
+
+    async def take(self, store: Store, wish: W, lease_us: int) -> W | None:
+        """Take the lease of a row. None: somebody else has it, or has had it since the row was read."""
+        now = await store.now()
+        (rows,) = await store.write(
+            Statement(self._take, {**self._ours(wish), "now": now, "until": now + lease_us})
+        )
+        return self.read(rows[0]) if rows else None
+
+    async def write(
+        self,
+        store: Store,
+        held: W,
+        values: Params,
+        *,
+        only_if: Condition = ALWAYS,
+        also: Sequence[Statement] = (),
+        gives_back: bool = False,
+    ) -> bool:
+        """Write columns of a row, if we have its fence and `only_if` is true; otherwise return False.
+
+        What is `also` in the commit of the end asks for `finished` in its SQL. Who `gives_back` the lease
+        does so in any case.
+        """
+        ours = self._ours(held)
+        new = ", ".join(f"{name} = :new_{name}" for name in values) + ", lease = 0" * gives_back
+        params = {**ours, **only_if.params, **{f"new_{name}": value for name, value in values.items()}}
+        answers = await store.write(
+            *only_if.held,
+            Statement(f"{self._update.format(values=new)} AND {only_if.sql} RETURNING {self._key}", params),
+            *(Statement(each.sql, {**each.params, **ours}) for each in also),
+            *[Statement(self._update.format(values="lease = 0"), ours)] * gives_back,
+        )
+        return bool(answers[len(only_if.held)])
+
+    async def let_go(self, store: Store) -> None:
+        """End all leases and delays, on a database on which nobody else works."""
+        await store.write(Statement(self._let_go))
+
+    def _ours(self, wish: W) -> Params:
+        return {"wish": self.key(wish), "fence": wish.fence}

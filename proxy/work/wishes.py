@@ -1,0 +1,249 @@
+"""The wishes of one kind: taken up by any worker, put off, and finished under the fence of a lease.
+
+A feature has a table with a row for each wish, and says in `work` what one attempt is. It may be killed at
+any moment, and then somebody makes another one: so it commits first what that one has to know.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from abc import ABC, abstractmethod
+from collections import Counter
+from collections.abc import Coroutine, Hashable, Mapping
+from contextlib import suppress
+from typing import Any, Generic
+
+import msgspec
+
+from policies.wishes import SECOND, delay_s
+from proxy.storage.rows import LAST_MOMENT
+from proxy.storage.store import ALWAYS, Condition, Params, Statement, StorageFailed, Store
+from proxy.storage.wish_tables import W, WishTable
+from proxy.telemetry.background import repeat
+from proxy.telemetry.metrics import Metrics
+
+LEASE_S = 60
+_LOOK_EVERY_S = 5.0
+_PAUSE_S = 0.1
+_CLOSING_S = 5.0
+_RENEWED_AFTER = 5 / 6
+"""The part of a lease after which it begins anew, if its attempt is still under way."""
+
+
+class Done(msgspec.Struct, frozen=True):
+    """There is nothing more to do. `values` are for columns of its row, and `also` is in the same commit."""
+
+    values: Params = {}
+    also: tuple[Statement, ...] = ()
+
+
+class Again(msgspec.Struct, frozen=True):
+    """It is put off. After a failed try the delay doubles, and is `after_s` or more; what is no try waits
+    for just so long. Who `keeps_lease` leaves a doubt behind: nobody may ask before the lease ends.
+    """
+
+    error: str = ""
+    after_s: float = 0.0
+    is_try: bool = True
+    keeps_lease: bool = False
+    values: Params = {}
+
+
+class Poison(msgspec.Struct, frozen=True):
+    """Another try would end alike."""
+
+    error: str
+
+
+Result = Done | Again | Poison | None
+"""None: the attempt has written its end itself."""
+
+
+class WishKind(ABC, Generic[W]):
+    """The wishes of one kind in one worker. `look` finds once what there is to do, and begins it.
+
+    `ended` is set when the next attempt has ended, and then another event stands for it. Where nothing of an
+    attempt `outlives` its worker, a killed server's leases are not waited for.
+    """
+
+    name: str
+    table: WishTable[W]
+    at_once = 4
+    outlives = True
+
+    def __init__(self, store: Store) -> None:
+        self.ended = asyncio.Event()
+        self._store = store
+        self._wake = asyncio.Event()
+        self._under_way: dict[str, tuple[asyncio.Task[None], W]] = {}
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__}, {len(self._under_way)} under way>"
+
+    @abstractmethod
+    async def work(self, held: W) -> Result:
+        """Make one attempt, with the lease of a row. A failure of ours is raised: the lease then stays."""
+
+    def lease_s(self, wish: W) -> float:
+        """Return for how long others wait after a kill. It is renewed during long attempts."""
+        del wish
+        return LEASE_S
+
+    def takes(self, wish: W) -> Mapping[Hashable, int]:
+        """Return the places that an attempt takes, each with how many may be there at once."""
+        del wish
+        return {"": self.at_once}
+
+    def gives_up(self, wish: W) -> bool:
+        """Tell whether another failed try is the last one."""
+        del wish
+        return False
+
+    async def poisoned(self, wish: W) -> Params:
+        """Return what the row of a wish has that failed for good. Without it, the row is never due again."""
+        del wish
+        return {}
+
+    def only_if(self, held: W) -> Condition:
+        """Return what must be true in the commit of a result. Otherwise the row is taken up anew."""
+        del held
+        return ALWAYS
+
+    def noted(self, held: W, result: Result) -> None:
+        """Hear that an attempt has ended, and its result, if that was written."""
+
+    async def list_open(self, now: int) -> list[W]:
+        """List what there is to do. Some of it may be of an account which has its place already."""
+        return await self.table.list_open(self._store, now, 2 * self.at_once)
+
+    def look_soon(self) -> None:
+        """Look for something to do at once."""
+        self._wake.set()
+
+    async def run(self, metrics: Metrics) -> None:
+        """Do all that there is to do, as long as the server lives."""
+        await self._let_go()
+        await repeat(self.name, self.turn, _PAUSE_S, metrics)
+
+    async def turn(self) -> None:
+        """Begin what there is to do, and wait until there may be more."""
+        await self.look()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_LOOK_EVERY_S):
+                await self._wake.wait()
+
+    async def look(self) -> list[W]:
+        """Begin what there is to do and has a place, and return it. A failure of ours is raised here."""
+        self._forget_ended()
+        self._wake.clear()
+        begun = []
+        for wish in await self.list_open(await self._store.now()):
+            if self.has_place(wish):
+                self._start(wish, self._take(wish))
+                begun.append(wish)
+        return begun
+
+    def has_place(self, wish: W) -> bool:
+        """Tell whether a wish may be worked on now."""
+        taken = Counter(place for _, each in self._under_way.values() for place in self.takes(each))
+        is_free = all(taken[place] < most for place, most in self.takes(wish).items())
+        return is_free and self.table.key(wish) not in self._under_way
+
+    def begin_held(self, held: W) -> asyncio.Task[None]:
+        """Begin what was committed with a lease of ours."""
+        return self._start(held, self._hold(held))
+
+    async def finish_left_over(self) -> list[W]:
+        """Do what a killed server has left, and return it as it is then. On a shared database, others may
+        be at it."""
+        left: dict[str, W] = {}
+        is_more = not self._store.is_shared
+        if is_more:
+            await self._let_go()
+        while is_more:
+            begun = {self.table.key(wish) for wish in await self.look()}
+            await self.finish()
+            is_more = bool(begun - left.keys())
+            left |= {key: wish for key in begun if (wish := await self.table.get(self._store, key))}
+        return [*left.values()]
+
+    async def finish(self) -> None:
+        """Wait until nothing is under way."""
+        while self._under_way:
+            await asyncio.wait([task for task, _ in self._under_way.values()])
+            self._forget_ended()
+
+    async def close(self) -> None:
+        """Wait a moment for what is under way, then stop it. Its leases end by themselves."""
+        tasks = [task for task, _ in self._under_way.values()]
+        if tasks:
+            await asyncio.wait(tasks, timeout=_CLOSING_S)
+            for task in tasks:
+                task.cancel()
+            await asyncio.wait(tasks)
+
+    def _start(self, wish: W, attempt: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        key = self.table.key(wish)
+        task = asyncio.create_task(attempt, name=f"{self.name}: {key}")
+        self._under_way[key] = task, wish
+        task.add_done_callback(self._note_end)
+        return task
+
+    def _note_end(self, _task: asyncio.Task[None]) -> None:
+        self._wake.set()
+        self.ended.set()
+        self.ended = asyncio.Event()
+
+    def _forget_ended(self) -> None:
+        for key in [key for key, (task, _) in self._under_way.items() if task.done()]:
+            self._under_way.pop(key)[0].result()
+
+    async def _let_go(self) -> None:
+        if not self.outlives and not self._store.is_shared:
+            await self.table.let_go(self._store)
+
+    async def _take(self, wish: W) -> None:
+        held = await self.table.take(self._store, wish, self._lease_us(wish))
+        if held is not None:
+            await self._hold(held)
+
+    async def _hold(self, held: W) -> None:
+        renewing = asyncio.create_task(self._renew(held))
+        try:
+            result = await self.work(held)
+        finally:
+            renewing.cancel()
+        is_written = result is not None and await self._write(held, result)
+        self.noted(held, result if is_written else None)
+
+    async def _renew(self, held: W) -> None:
+        while True:
+            await asyncio.sleep(_RENEWED_AFTER * self.lease_s(held))
+            with suppress(StorageFailed):
+                until = await self._store.now() + self._lease_us(held)
+                await self.table.write(self._store, held, {"lease": until})
+
+    async def _write(self, held: W, result: Done | Again | Poison) -> bool:
+        values: dict[str, Any] = {"due": 0, "tries": 0, "error": ""}
+        match result:
+            case Done():
+                values |= result.values
+            case Again(is_try=is_try) if not (is_try and self.gives_up(held)):
+                tries = held.tries + is_try
+                wait_s = delay_s(tries, result.after_s) if is_try else result.after_s
+                due = await self._store.now() + round(wait_s * SECOND)
+                values |= {"due": due, "tries": tries, "error": result.error, **result.values}
+            case _:
+                values |= {"due": LAST_MOMENT, "tries": held.tries, "error": result.error}
+                values |= await self.poisoned(held)
+        return await self.table.write(
+            self._store,
+            held,
+            values,
+            only_if=self.only_if(held),
+            also=result.also if isinstance(result, Done) else (),
+            gives_back=not (isinstance(result, Again) and result.keeps_lease),
+        )
+
+    def _lease_us(self, wish: W) -> int:
+        return round(self.lease_s(wish) * SECOND)

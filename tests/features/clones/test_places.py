@@ -1,0 +1,82 @@
+"""How many clones are under way at once, and for whom."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from proxy.features.all import open_store
+from proxy.features.clones.maker import BindingMaker
+from proxy.features.clones.records import BindingRecord
+from proxy.features.clones.rules import State
+from tests.features.clones.clone_rig import config, opened
+
+
+def record(
+    id_: str,
+    account: str = "",
+    state: State = "wanted",
+    engine: str = "cloud",
+    credential: str = "default",
+) -> BindingRecord:
+    return BindingRecord(
+        id=id_,
+        voice=f"voice_{id_}",
+        account=account or f"acc_{id_}",
+        revision=1,
+        state=state,
+        engine=engine,
+        credential=credential,
+    )
+
+
+@pytest.fixture
+def gate() -> asyncio.Event:
+    return asyncio.Event()
+
+
+@pytest.fixture
+async def clones(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, gate: asyncio.Event
+) -> AsyncIterator[BindingMaker]:
+    """A maker whose attempts end when the gate opens."""
+
+    async def work(_maker: BindingMaker, _held: BindingRecord) -> None:
+        await gate.wait()
+
+    monkeypatch.setattr(BindingMaker, "work", work)
+    nowhere = config({"minimax": "http://127.0.0.1:9", "elevenlabs": "http://127.0.0.1:9"})
+    async with open_store("sqlite", tmp_path) as store, opened(store, nowhere) as (_, maker):
+        yield maker
+
+
+async def test_each_place_has_so_many_clones_and_as_many_deletions(
+    clones: BindingMaker, gate: asyncio.Event
+) -> None:
+    for number in range(4):
+        assert clones.has_place(record(str(number)))
+        clones.begin_held(record(str(number)))
+    assert not clones.has_place(record("more"))
+    assert clones.has_place(record("more", credential="studio"))
+    assert clones.has_place(record("more", engine="other"))
+    assert clones.has_place(record("more", state="doomed"))
+    gate.set()
+    await clones.finish()
+    assert clones.has_place(record("more"))
+
+
+async def test_a_row_is_worked_on_once_and_an_account_has_one_clone_made_at_a_place(
+    clones: BindingMaker, gate: asyncio.Event
+) -> None:
+    clones.begin_held(record("one", "acc", state="doomed"))
+    assert not clones.has_place(record("one", "acc", state="doomed"))
+    assert clones.has_place(record("two", "acc", state="doomed"))
+    clones.begin_held(record("three", "acc"))
+    assert not clones.has_place(record("four", "acc"))
+    assert clones.has_place(record("four", "acc", credential="studio"))
+    gate.set()
+    await clones.finish()
+    assert clones.has_place(record("four", "acc"))

@@ -1,0 +1,95 @@
+"""An erasure has one worker at a time: who began it, and after a kill another, also of another version."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from proxy.catalogue.derived_things import DerivedThings
+from proxy.config.secret_sections import VaultSection
+from proxy.features.erasure.erasure import Erasure
+from proxy.kept.vault import Vault
+from proxy.storage import tombstones
+from proxy.storage.schema import migrate, shipped
+from proxy.storage.store import Statement, Store
+from tests.features.erasure.test_steps import ACCOUNT, Things
+from tests.proxy.kept.owned import Owned, add_voice
+from tests.proxy.storage.notes import open_bare
+
+BEFORE_LEASES = 11
+
+
+def erasure_with(store: Store, things: Things, folder: Path) -> Erasure:
+    erasure = Erasure(store, Vault(store, VaultSection(), folder), folder)
+    erasure.things = DerivedThings((things,), (things,), things.drop, things.wait_for_providers)
+    return erasure
+
+
+def as_before(subject: str, began: int) -> Statement:
+    """How the version before wrote down an erasure."""
+    sql = """
+    INSERT INTO erasures (subject, account, digests, began, completed, pending)
+    VALUES (:subject, 'acc_a', '[]', :began, NULL, '["files"]')
+    """
+    return Statement(sql, {"subject": subject, "began": began})
+
+
+async def step(erasure: Erasure) -> None:
+    await erasure.look()
+    await erasure.finish()
+
+
+async def test_others_leave_it_alone_until_its_worker_was_killed(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("proxy.features.erasure.erasure._WAITED_S", 0.01)
+    monkeypatch.setattr("proxy.work.wishes._CLOSING_S", 0.01)
+    voice, things, its_own = Owned(await add_voice(store, ACCOUNT), ACCOUNT), Things(), Things()
+    first, second = erasure_with(store, its_own, tmp_path), erasure_with(store, things, tmp_path)
+    its_own.gone.clear()
+    assert (await first.erase_voice(voice)).completed is None
+    assert await second.look() == []
+    await first.close()
+    assert await second.look() == []
+    await store.write(Statement("UPDATE erasures SET lease = 1"))
+    await step(second)
+    receipt = await second.receipt(ACCOUNT, voice.id)
+    assert receipt is not None
+    assert (receipt.completed is None, receipt.pending, receipt.fence) == (False, (), 2)
+    assert (its_own.done, things.done) == (["files"], ["late files"])
+
+
+async def test_what_could_not_be_finished_waits_before_anybody_tries_again(
+    store: Store, tmp_path: Path
+) -> None:
+    things, voice = Things(), Owned(await add_voice(store, ACCOUNT), ACCOUNT)
+    things.failing = {"files"}
+    erasure = erasure_with(store, things, tmp_path)
+    assert (await erasure.erase_voice(voice)).pending == ("files",)
+    assert await erasure.look() == []
+    things.failing.clear()
+    await store.write(Statement("UPDATE erasures SET due = 1"))
+    await step(erasure)
+    assert things.done == ["files", "late files"]
+
+
+async def test_erasures_of_the_version_before_are_finished_and_those_that_it_is_at_are_left_to_it(
+    new_store_url: str, tmp_path: Path
+) -> None:
+    store = await open_bare(new_store_url, tmp_path)
+    try:
+        await migrate(store, shipped()[:BEFORE_LEASES])
+        now = await store.now()
+        await store.write(as_before("a", now - 61_000_000))
+        await migrate(store)
+        await store.write(as_before("b", now))
+        things = Things()
+        await step(erasure_with(store, things, tmp_path))
+        found = await tombstones.list_since(store, 0)
+        expected = {"a": (), "b": ("files",) if store.is_shared else ()}
+        assert {each.subject: each.pending for each in found} == expected
+        # Nobody knows here how far the other version had come.
+        assert set(things.done) == {"late files"}
+    finally:
+        await store.close()

@@ -1,0 +1,320 @@
+"""Wishes on both databases: taken once, written by their holder alone, put off, given up, and never lost."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from policies.wishes import SECOND
+from proxy.storage.rows import LAST_MOMENT
+from proxy.storage.store import Condition, Statement, StorageFailed, Store
+from proxy.telemetry.metrics import Metrics
+from proxy.work.wishes import Again, Done, Poison, Result
+from tests.proxy.storage.notes import open_bare
+from tests.proxy.work.chores import (
+    CHORES,
+    EFFECT,
+    NOT_ERASED,
+    TABLES,
+    Chore,
+    Chores,
+    add,
+    effects,
+    hang,
+    row,
+)
+
+HOUR_US = 3600 * SECOND
+
+
+@pytest.fixture
+async def store(new_store_url: str, tmp_path: Path) -> AsyncIterator[Store]:
+    opened = await open_bare(new_store_url, tmp_path)
+    await opened.write(*TABLES)
+    yield opened
+    await opened.close()
+
+
+async def sql(store: Store, text: str) -> None:
+    await store.write(Statement(text))
+
+
+async def test_many_holders_want_a_lease_and_one_gets_it(store: Store) -> None:
+    await add(store, Chore(id="one"), Chore(id="later", due=LAST_MOMENT))
+    listed = await row(store)
+    found = await asyncio.gather(*(CHORES.take(store, listed, HOUR_US) for _ in range(8)))
+    assert [held.fence for held in found if held is not None] == [1]
+    assert await CHORES.take(store, await row(store), HOUR_US) is None
+    now = await store.now()
+    assert await CHORES.list_open(store, now, 9) == []
+    assert [each.id for each in await CHORES.list_open(store, now + 2 * HOUR_US, 9)] == ["one"]
+
+
+async def test_two_workers_that_look_at_once_do_each_chore_once(store: Store) -> None:
+    await add(store, *(Chore(id=f"{number}", place=f"place {number}") for number in range(6)))
+    workers = [Chores(store), Chores(store)]
+    await asyncio.gather(*(worker.step() for worker in workers))
+    assert sorted(held.id for worker in workers for held in worker.held) == [
+        f"{number}" for number in range(6)
+    ]
+    rows = await store.read("SELECT DISTINCT state, fence, lease FROM chores")
+    assert [tuple(each.values()) for each in rows] == [("done", 1, 0)]
+
+
+async def test_a_lease_that_has_run_out_is_taken_by_another_and_its_holder_writes_nothing(
+    store: Store,
+) -> None:
+    await add(store, Chore(id="one"))
+    old = await CHORES.take(store, await row(store), -1)
+    assert old is not None
+    new = await CHORES.take(store, await row(store), HOUR_US)
+    assert new is not None
+    assert not await CHORES.write(store, old, {"state": "late"}, also=(EFFECT,), gives_back=True)
+    assert await row(store) == new
+    assert await CHORES.write(store, new, {"state": "done"}, also=(EFFECT,), gives_back=True)
+    assert ((await row(store)).state, (await row(store)).lease, await effects(store)) == ("done", 0, ["one"])
+
+
+async def test_an_end_whose_condition_does_not_hold_writes_nothing_and_gives_the_lease_back(
+    store: Store,
+) -> None:
+    await add(store, Chore(id="one", due=1))
+    chores = Chores(store)
+    chores.condition = NOT_ERASED._replace(held=(Statement("UPDATE effects SET chore = chore"),))
+
+    async def erased_meanwhile(held: Chore) -> Result:
+        await sql(store, "UPDATE chores SET state = 'erased'")
+        return Done({"state": "done"}, (EFFECT,))
+
+    chores.ends = erased_meanwhile
+    await chores.step()
+    assert await row(store) == Chore(id="one", due=1, fence=1, state="erased")
+    assert (await effects(store), chores.noted_results) == ([], [None])
+    await sql(store, "UPDATE chores SET state = 'open'")
+    chores.condition = Condition("account = :mine", {"mine": "acc_a"})
+    chores.ends = finished_with_effect
+    await chores.step()
+    assert ((await row(store)).state, await effects(store)) == ("done", ["one"])
+
+
+async def finished_with_effect(_held: Chore) -> Result:
+    return Done({"state": "done"}, (EFFECT,))
+
+
+NOTHING_YET: dict[str, Any] = {"state": "open", "lease": 0, "tries": 1, "error": ""}
+
+
+@pytest.mark.parametrize(
+    ("result", "wait_s", "expected"),
+    [
+        (Done(), None, {**NOTHING_YET, "tries": 0}),
+        (Done({"state": "done"}), None, {**NOTHING_YET, "state": "done", "tries": 0}),
+        (Again("It was away."), 10.0, {**NOTHING_YET, "error": "It was away.", "tries": 2}),
+        (Again("It asks.", 60.0), 60.0, {**NOTHING_YET, "error": "It asks.", "tries": 2}),
+        (Again("Not yet.", 7.0, is_try=False), 7.0, {**NOTHING_YET, "error": "Not yet."}),
+        (Again(after_s=7.0, is_try=False, values={"place": "there"}), 7.0, {**NOTHING_YET, "place": "there"}),
+        (Poison("Never."), None, {**NOTHING_YET, "error": "Never.", "state": "dead one"}),
+        (None, None, {"state": "open", "error": "before", "tries": 1}),
+    ],
+)
+async def test_how_an_attempt_ends(
+    store: Store, result: Result, wait_s: float | None, expected: dict[str, Any]
+) -> None:
+    await add(store, Chore(id="one", tries=1, error="before"))
+
+    async def end(_held: Chore) -> Result:
+        return result
+
+    began, chores = await store.now(), Chores(store, end)
+    await chores.step()
+    found = await row(store)
+    assert {name: getattr(found, name) for name in expected} == expected
+    due = LAST_MOMENT if isinstance(result, Poison) else 0
+    waited_s = (found.due - began) / SECOND
+    assert found.due == due if wait_s is None else wait_s <= waited_s < wait_s + 5.0
+    assert chores.noted_results == [result]
+    assert (found.lease > began) == (result is None)
+
+
+async def test_the_last_try_is_poison_and_what_is_no_try_is_never_the_last(store: Store) -> None:
+    await add(store, Chore(id="one", tries=2))
+    results: list[Result] = [Again("Away.", is_try=False), Again("Away.")]
+
+    async def end(_held: Chore) -> Result:
+        return results.pop(0)
+
+    chores = Chores(store, end)
+    await chores.step()
+    assert ((await row(store)).state, (await row(store)).tries) == ("open", 2)
+    await chores.step()
+    assert (await row(store)) == Chore(
+        id="one", state="dead one", tries=2, error="Away.", due=LAST_MOMENT, fence=2
+    )
+
+
+async def test_who_leaves_a_doubt_keeps_the_lease(store: Store) -> None:
+    await add(store, Chore(id="one"))
+
+    async def doubt(_held: Chore) -> Result:
+        return Again("No answer.", keeps_lease=True)
+
+    began = await store.now()
+    await Chores(store, doubt).step()
+    found = await row(store)
+    assert (found.tries, found.lease >= began + 60 * SECOND) == (1, True)
+    assert await CHORES.list_open(store, found.lease - 1, 9) == []
+
+
+async def test_a_place_and_an_account_have_bounds_and_accounts_take_turns(store: Store) -> None:
+    of_many = [Chore(id=f"many {number}", account="acc_many", due=number) for number in range(9)]
+    await add(store, *of_many, Chore(id="other", account="acc_b", due=99), Chore(id="away", place="away"))
+    chores = Chores(store, hang)
+    assert {each.id for each in await chores.look()} == {"many 0", "other", "away"}
+    # `here` has two at once, and `away` has one of this account.
+    assert not chores.has_place(Chore(id="more", account="acc_c"))
+    assert not chores.has_place(Chore(id="more", place="away"))
+    assert chores.has_place(Chore(id="more", place="away", account="acc_c"))
+    assert not chores.has_place(Chore(id="away", place="far"))
+    await stop(chores)
+    assert chores.has_place(Chore(id="more", place="elsewhere"))
+
+
+async def stop(chores: Chores) -> None:
+    with pytest.MonkeyPatch.context() as impatient:
+        impatient.setattr("proxy.work.wishes._CLOSING_S", 0.01)
+        await chores.close()
+
+
+@pytest.mark.parametrize("outlives", [True, False])
+async def test_what_a_stopped_worker_left_is_done_by_the_next_one(store: Store, outlives: bool) -> None:
+    """Where nothing goes on elsewhere, and nobody else may be at it, its lease is not waited for."""
+    await add(store, Chore(id="one"), Chore(id="later", account="acc_b", due=LAST_MOMENT))
+    killed = Chores(store, hang)
+    await killed.look()
+    await killed.has_begun.wait()
+    await stop(killed)
+    assert (await row(store)).lease > await store.now()
+    follower = Chores(store)
+    follower.outlives = outlives
+    left = await follower.finish_left_over()
+    is_finished = not outlives and not store.is_shared
+    assert {each.id: each.state for each in left} == ({"one": "done", "later": "done"} if is_finished else {})
+    await sql(store, "UPDATE chores SET lease = 0")
+    await follower.step()
+    assert (await row(store)).state == "done"
+
+
+async def test_what_fails_again_is_left_after_one_try(store: Store) -> None:
+    await add(store, *(Chore(id=f"{number}") for number in range(5)))
+
+    async def end(_held: Chore) -> Result:
+        return Again(is_try=False)
+
+    chores = Chores(store, end)
+    left = await chores.finish_left_over()
+    assert len(left) == (0 if store.is_shared else 5)
+
+
+async def test_a_lease_is_renewed_as_long_as_its_attempt_goes_on(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("proxy.work.wishes._RENEWED_AFTER", 1e-6)
+    await add(store, Chore(id="one"))
+    gate = asyncio.Event()
+
+    async def end(held: Chore) -> Result:
+        await until_renewed(store, held)
+        # The database is away for a moment.
+        await sql(store, "ALTER TABLE chores RENAME TO away")
+        await asyncio.sleep(0.01)
+        await sql(store, "ALTER TABLE away RENAME TO chores")
+        await until_renewed(store, await row(store))
+        gate.set()
+        return Done({"state": "done"})
+
+    chores = Chores(store, end)
+    async with asyncio.timeout(30):
+        await chores.step()
+    assert gate.is_set()
+    assert ((await row(store)).state, (await row(store)).lease) == ("done", 0)
+
+
+async def test_what_was_committed_with_a_lease_is_begun_without_a_look(store: Store) -> None:
+    held = Chore(id="one", fence=1, lease=await store.now() + HOUR_US)
+    await add(store, held)
+    chores = Chores(store)
+    await chores.begin_held(held)
+    assert (await row(store)).state == "done"
+
+
+async def test_a_failure_of_ours_is_raised_at_the_next_look_and_its_lease_stays(store: Store) -> None:
+    await add(store, Chore(id="one"))
+
+    async def fail(_held: Chore) -> Result:
+        raise ZeroDivisionError
+
+    chores = Chores(store, fail)
+    ended = chores.ended
+    await chores.look()
+    await ended.wait()
+    with pytest.raises(ZeroDivisionError):
+        await chores.look()
+    assert await chores.look() == []
+    assert (await row(store)).lease > 0
+
+
+async def test_a_server_looks_at_once_when_it_begins_when_it_is_woken_and_when_there_is_room_again(
+    store: Store,
+) -> None:
+    """An hour would pass between two looks. What a killed server held is free where no other server is."""
+    lease = 0 if store.is_shared else LAST_MOMENT
+    await add(store, Chore(id="one"), Chore(id="two", lease=lease))
+    chores = Chores(store)
+    chores.outlives = False
+    with pytest.MonkeyPatch.context() as patient:
+        patient.setattr("proxy.work.wishes._LOOK_EVERY_S", 3600.0)
+        patient.setattr("proxy.work.wishes._PAUSE_S", 0.0)
+        running = asyncio.create_task(chores.run(Metrics()))
+        try:
+            await until_done(store, "one", "two")
+            await add(store, Chore(id="three"))
+            chores.look_soon()
+            await until_done(store, "three")
+        finally:
+            running.cancel()
+            await asyncio.wait([running])
+            await chores.close()
+
+
+async def until_done(store: Store, *names: str) -> None:
+    async with asyncio.timeout(30):
+        while True:
+            if {(await row(store, name)).state for name in names} == {"done"}:
+                return
+            await asyncio.sleep(0.001)
+
+
+async def until_renewed(store: Store, held: Chore) -> None:
+    while True:
+        if (await row(store)).lease > held.lease:
+            return
+        await asyncio.sleep(0.001)
+
+
+async def test_a_database_that_is_away_at_the_end_leaves_the_lease(store: Store) -> None:
+    await add(store, Chore(id="one"))
+
+    async def end(_held: Chore) -> Result:
+        await sql(store, "ALTER TABLE chores RENAME TO away")
+        return Done({"state": "done"})
+
+    chores = Chores(store, end)
+    await chores.look()
+    with pytest.raises(StorageFailed):
+        await chores.finish()
+    await sql(store, "ALTER TABLE away RENAME TO chores")
+    assert ((await row(store)).state, (await row(store)).lease > 0) == ("open", True)
