@@ -19,7 +19,7 @@ from proxy.api.server import ServerEndpoints, ServerLink
 from proxy.api.usage import Usage
 from proxy.api.voices import VoiceTools
 from proxy.catalogue.catalogue import Catalogue
-from proxy.catalogue.derived_things import DerivedThings, no_providers
+from proxy.catalogue.derived_things import DerivedThings
 from proxy.catalogue.library import Library
 from proxy.config.config_toml import Config
 from proxy.config.sections import Server
@@ -126,9 +126,7 @@ class Worker:
         path = wire_speech(self.parts.speech_means(house), server, catalogue, budgets, served.on_the_way)
         self.planner, self.pipeline = path.planner, path.pipeline
         memories = (library, path.plans, house.levels, kernel.kept_samples)
-        self.open_house.reach(
-            DerivedThings(memories, (kernel.answers,), self.engines.drop_samples, no_providers)
-        )
+        self.open_house.reach(DerivedThings(memories, (kernel.answers,), self.engines.drop_samples))
         idempotency = Idempotency(kernel.answers, self.metrics, self.ledger)
         return speech.SpeechEndpoint(
             self.admission, library, path.plans, self.pipeline, idempotency, server, served.forms

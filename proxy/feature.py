@@ -51,7 +51,7 @@ class House(NamedTuple):
     `spread` lets every worker of this server forget something. A command has no other worker.
     """
 
-    config: Config
+    config_at_start: Config
     registry: Registry
     store: Store
     vault: Vault

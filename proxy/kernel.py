@@ -55,7 +55,7 @@ class Kernel(NamedTuple):
         """Return the house of a command, which has no engines."""
         erased = ErasedVoices()
         return House(
-            config=self.config,
+            config_at_start=self.config,
             registry=self.registry,
             store=self.store,
             vault=self.vault,

@@ -1,6 +1,6 @@
 """What is derived of voices, and what an erasure needs of its keepers.
 
-A keeper of something new implements one of these interfaces, and app.py names it in `DerivedThings`.
+What keeps something new implements one of these interfaces, and its feature gives it in `Opened`.
 What is written down looks for the tombstone in its own commit besides: see storage/tombstones.py.
 """
 
@@ -37,16 +37,6 @@ class VoiceFiles(Protocol):
         ...
 
 
-class DerivedThings(NamedTuple):
-    """All that this worker has of voices. `drop` tells the hosts, and raises EngineError if one is silent.
-    `wait_for_providers` tells whether no provider has a copy any more, after a moment."""
-
-    memories: Sequence[VoiceMemory]
-    files: Sequence[VoiceFiles]
-    drop: Callable[[Collection[str]], Awaitable[None]]
-    wait_for_providers: Callable[[str], Awaitable[bool]]
-
-
 async def no_providers(_voice: str) -> bool:
     """Say that no provider has a copy, where there are no clones."""
     return True
@@ -54,3 +44,13 @@ async def no_providers(_voice: str) -> bool:
 
 async def no_hosts(_digests: Collection[str]) -> None:
     """Drop recordings where no host has any."""
+
+
+class DerivedThings(NamedTuple):
+    """All that this worker has of voices. `drop` tells the hosts, and raises EngineError if one is silent.
+    `wait_for_providers` tells whether no provider has a copy any more, after a moment."""
+
+    memories: Sequence[VoiceMemory] = ()
+    files: Sequence[VoiceFiles] = ()
+    drop: Callable[[Collection[str]], Awaitable[None]] = no_hosts
+    wait_for_providers: Callable[[str], Awaitable[bool]] = no_providers

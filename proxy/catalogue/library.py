@@ -18,7 +18,6 @@ from typing import NamedTuple
 
 from policies.lexicon import Lexicon, Lexicons, UnknownLexicon, Words
 from policies.routing import Voice
-from proxy.access.callers import KEPT_S
 from proxy.catalogue.clones import Cloning
 from proxy.catalogue.own_voices import NONE, Known, LibraryVoice, OwnVoices
 from proxy.catalogue.saved_words import SavedWords, WordRevisions, read_words
@@ -33,6 +32,8 @@ from proxy.storage.store import Store
 SAVED_THINGS = ("voice_not_found", "lexicon_not_found")
 """The codes of failures that name something which another worker may have saved a moment ago."""
 
+_KEPT_S = 5.0
+"""How old what an account has saved may be."""
 _MOST_BYTES = 32_000_000
 """The most of all libraries together, the operator's among them."""
 _LIBRARY_BYTES = 1000
@@ -238,7 +239,7 @@ class Library:
         )
         self._accounts: ReadCache[str, _LibraryRead] = ReadCache(
             self._read,
-            lambda _read: KEPT_S,
+            lambda _read: _KEPT_S,
             max_weight=_MOST_BYTES,
             weight=lambda read: read.weight,
             most_together=MOST_TOGETHER,

@@ -12,7 +12,7 @@ from proxy.access.callers import Callers
 from proxy.access.usage_throttle import UsageThrottle
 from proxy.api.admin_resources import record_endpoints
 from proxy.api.admin_tools import AdminTools
-from proxy.catalogue.derived_things import DerivedThings, no_hosts, no_providers
+from proxy.catalogue.derived_things import DerivedThings
 from proxy.config.config_toml import Config
 from proxy.engines import registry
 from proxy.engines.engine_names import names_of_engines
@@ -70,7 +70,7 @@ async def _open(config: Config) -> AsyncIterator[tuple[Kernel, OpenHouse]]:
         open_kernel(config, plugins, all_tables()) as kernel,
         open_features(kernel.house(), all_features()) as open_house,
     ):
-        open_house.reach(DerivedThings((), (kernel.answers,), no_hosts, no_providers))
+        open_house.reach(DerivedThings(files=(kernel.answers,)))
         for kind in open_house.wishes:
             await kind.finish_left_over()
         yield kernel, open_house

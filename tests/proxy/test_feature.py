@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from proxy.catalogue.derived_things import DerivedThings, no_hosts, no_providers
+from proxy.catalogue.derived_things import DerivedThings
 from proxy.feature import Opened, OpenHouse
 from tests.proxy.api.inside import inside
 
@@ -29,7 +29,5 @@ async def test_a_voice_is_gone_when_no_feature_has_anything_of_it(
     seen: list[DerivedThings] = []
     features = tuple(Opened(is_gone=each, reach=seen.append) for each in left)
     async with inside(tmp_path) as server:
-        OpenHouse(server.worker.open_house.house, features).reach(
-            DerivedThings((), (), no_hosts, no_providers)
-        )
+        OpenHouse(server.worker.open_house.house, features).reach(DerivedThings())
     assert [await things.wait_for_providers("voice_1") for things in seen] == [is_gone] * len(left)

@@ -14,7 +14,9 @@ from proxy.features.cache.records import TABLE
 async def _open(house: House) -> AsyncIterator[Opened]:
     from proxy.features.cache.cache import open_cache
 
-    async with open_cache(house.config, house.store, house.front_end_revision, house.metrics) as cache:
+    async with open_cache(
+        house.config_at_start, house.store, house.front_end_revision, house.metrics
+    ) as cache:
 
         def at(revision: HouseRevision) -> Served:
             cache.revise(revision.config)

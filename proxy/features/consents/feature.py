@@ -17,7 +17,7 @@ async def _open(house: House) -> AsyncIterator[Opened]:
     from proxy.features.consents.grants import ConsentGrants
     from proxy.features.consents.keeper import ConsentKeeper
 
-    async with open_comparison(house.registry, house.config) as comparison:
+    async with open_comparison(house.registry, house.config_at_start) as comparison:
         keeper = ConsentKeeper(house.store, house.vault, house.intake, comparison, house.erasing.erase)
         yield Opened(
             at=lambda revision: Served(Consents(revision.admin_tools, keeper).endpoints),

@@ -4,7 +4,7 @@ A tombstone comes first, then everything that is derived.
 
 The order: journal → tombstone, committed with the deletion of the rows → every worker and its engines forget,
 and break the streams of that voice → hosts drop its samples once more → files → recordings → the database's
-old pages → the receipt.
+old pages → providers delete their clones → the receipt.
 A kill at any moment leaves the tombstone, or the line of the journal, and the next start goes on from there.
 """
 
@@ -21,7 +21,7 @@ import msgspec
 import structlog
 
 from policies.wishes import SECOND
-from proxy.catalogue.derived_things import DerivedThings, OwnedRecord, no_hosts, no_providers
+from proxy.catalogue.derived_things import DerivedThings, OwnedRecord
 from proxy.catalogue.erased_voices import ErasedVoices
 from proxy.catalogue.erasing import Spread
 from proxy.errors import NotFound
@@ -73,7 +73,7 @@ class Erasure(WishKind[Tombstone]):
         erased: ErasedVoices | None = None,
     ) -> None:
         super().__init__(store)
-        self.things = DerivedThings((), (), no_hosts, no_providers)
+        self.things = DerivedThings()
         self.erased = erased or ErasedVoices()
         self.replayed = 0
         self._vault = vault

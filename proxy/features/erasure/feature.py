@@ -16,7 +16,7 @@ async def _open(house: House) -> AsyncIterator[Opened]:
     from proxy.features.erasure.erasure import open_erasure
     from proxy.features.erasure.tap import ErasureConcern
 
-    data, concern = Path(house.config.data), ErasureConcern(house.erased)
+    data, concern = Path(house.config_at_start.data), ErasureConcern(house.erased)
     async with open_erasure(
         house.store, house.vault, data, house.metrics, house.spread, house.erased
     ) as erasure:

@@ -25,20 +25,20 @@ async def _open(house: House) -> AsyncIterator[Opened]:
     from proxy.features.marks.manifest_endpoints import ManifestEndpoint
     from proxy.features.marks.mark_filter import Marks
     from proxy.features.marks.metrics import ManifestMetrics
+    from proxy.features.marks.provenance_tap import ProvenanceConcern
     from proxy.features.marks.receipt_endpoints import Receipts
     from proxy.features.marks.receipt_keys import read_receipt_keys, receipt_key_source
     from proxy.features.marks.resources import open_provenance
-    from proxy.features.marks.tap import ProvenanceConcern
 
     if house.engines is None:
         # Nothing is spoken here: a command only looks for marks.
-        async with open_checker(house.decoder, house.store, house.config) as checker:
+        async with open_checker(house.decoder, house.store, house.config_at_start) as checker:
             yield Opened(at=lambda _revision: Served(MarkDetection(checker).endpoints))
         return
     metrics, key_source = ManifestMetrics(house.metrics.registry), receipt_key_source()
     lost = LostManifests(metrics)
     async with open_provenance(
-        house.registry, house.config, house.store, house.decoder, metrics
+        house.registry, house.config_at_start, house.store, house.decoder, metrics
     ) as provenance:
 
         def at(revision: HouseRevision) -> Served:

@@ -27,7 +27,7 @@ async def _open(house: House) -> AsyncIterator[Opened]:
         forms = ReferenceSpeech(
             house.intake, house.samples, house.engines, house.levels, house.grants, house.ledger
         )
-    retention = Retention(house.store, house.config.plans, house.erasing, house.metrics)
+    retention = Retention(house.store, house.config_at_start.plans, house.erasing, house.metrics)
     export = VoiceExport(house.store, house.vault, export_places())
     async with open_voice_use(house.store, house.metrics) as use:
 

@@ -14,7 +14,7 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import NoReturn
 
-from proxy.catalogue.derived_things import DerivedThings, no_providers
+from proxy.catalogue.derived_things import DerivedThings
 from proxy.config.secret_sections import VaultSection
 from proxy.features.all import all_tables
 from proxy.features.erasure.erasure import Erasure
@@ -74,7 +74,7 @@ async def main(data: Path, voice: str) -> None:
         return await erasure.forget(tombstone)
 
     erasure = Erasure(store, Vault(store, VaultSection(), data), data, spread)
-    erasure.things = DerivedThings((), (Files(),), drop, no_providers)
+    erasure.things = DerivedThings((), (Files(),), drop)
     flushes = 0
 
     def flush(descriptor: int) -> None:

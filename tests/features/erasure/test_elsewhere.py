@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Collection
 from pathlib import Path
 
-from proxy.catalogue.derived_things import DerivedThings, no_hosts, no_providers
+from proxy.catalogue.derived_things import DerivedThings
 from proxy.catalogue.erasing import Spread
 from proxy.features.erasure.erasure import Erasure
 from speech_engine import EngineUnavailable
@@ -21,7 +21,7 @@ from tests.proxy.kept.owned import Owned
 def other_worker(server: Inside, folder: Path, spread: Spread | None = None) -> Erasure:
     """A worker without engines, which gets the deletion."""
     erasure = Erasure(server.worker.store, server.worker.kernel.vault, folder, spread)
-    erasure.things = DerivedThings((), (), no_hosts, no_providers)
+    erasure.things = DerivedThings()
     return erasure
 
 

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import pytest
 import structlog
 
-from proxy.catalogue.derived_things import DerivedThings, no_hosts, no_providers
+from proxy.catalogue.derived_things import DerivedThings
 from proxy.config.secret_sections import VaultSection
 from proxy.features.all import open_store
 from proxy.features.cache import records as clips
@@ -151,7 +151,7 @@ async def serve(store: Store, data: Path) -> None:
     shelf = Shelf(data / "cache", store, "here", 1)
     try:
         async with open_erasure(store, vault, data, Metrics()) as erasure:
-            erasure.things = DerivedThings((), (_Clips(store, shelf),), no_hosts, no_providers)
+            erasure.things = DerivedThings((), (_Clips(store, shelf),))
             await erasure.finish_left_over()
             await erase_unused(store, {}, erasure)
             await _erase_owned(store, erasure)
