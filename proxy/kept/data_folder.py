@@ -6,7 +6,7 @@ import fcntl
 import os
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from stat import S_IMODE, S_ISVTX
 
@@ -73,10 +73,12 @@ def give_to_owner(folder: Path, owner: os.stat_result) -> None:
         return
     for _, folders, files, descriptor in os.fwalk(folder):
         for name in (*folders, *files):
-            found = os.stat(name, dir_fd=descriptor, follow_symlinks=False)
-            # Never another name of a file elsewhere: the owner could have made it.
-            if found.st_uid == 0 and (name in folders or found.st_nlink == 1):
-                os.chown(name, owner.st_uid, owner.st_gid, dir_fd=descriptor, follow_symlinks=False)
+            # A server may delete files meanwhile.
+            with suppress(FileNotFoundError):
+                found = os.stat(name, dir_fd=descriptor, follow_symlinks=False)
+                # Never another name of a file elsewhere: the owner could have made it.
+                if found.st_uid == 0 and (name in folders or found.st_nlink == 1):
+                    os.chown(name, owner.st_uid, owner.st_gid, dir_fd=descriptor, follow_symlinks=False)
 
 
 def _make_private(data: Path) -> None:

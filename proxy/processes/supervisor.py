@@ -6,6 +6,7 @@ import asyncio
 import os
 import signal
 import socket
+import time
 from collections.abc import Callable, Coroutine
 from contextlib import ExitStack
 from pathlib import Path
@@ -121,6 +122,7 @@ class Supervisor:
         self._config = config
         self._reread = reread
         self._revision = 1
+        self._began = time.time_ns() // 1000
         self._http = http
         self._control = control
         self._announce = announce
@@ -246,7 +248,7 @@ class Supervisor:
             raise ConfigError(f"plans: accounts are on {names}; give them another plan first")
 
     def _newest(self) -> Revision:
-        return Revision(self._revision, msgspec.msgpack.encode(self._config))
+        return Revision(self._revision, msgspec.msgpack.encode(self._config), self._began)
 
     async def _begin_worker(self, number: int) -> Child:
         inherit = [self._http.fileno()]

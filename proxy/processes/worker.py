@@ -67,7 +67,7 @@ def main() -> None:
     raise_file_limit()
     http, *control = (socket.socket(fileno=each) for each in sockets)
     try:
-        uvloop.run(_serve(pipe, config, http, control))
+        uvloop.run(_serve(pipe, config, http, control, revision.began))
     except (StorageFailed, OSError) as error:
         # If a database cannot be reached, the supervisor's next try may succeed.
         lasting = isinstance(error, StorageFailed) and not isinstance(error, StorageUnreachable)
@@ -97,7 +97,9 @@ def _end_by_signal(number: int, _frame: object) -> None:
         signal.raise_signal(number)
 
 
-async def _serve(pipe: ParentPipe, config: Config, http: socket.socket, control: list[socket.socket]) -> None:
+async def _serve(
+    pipe: ParentPipe, config: Config, http: socket.socket, control: list[socket.socket], began: int
+) -> None:
     # First of all: a migration may wait for minutes, and the supervisor may die meanwhile.
     inbox = SupervisorInbox(pipe, [each.getsockname() for each in control])
     plugins = registry.load()
@@ -122,7 +124,7 @@ async def _serve(pipe: ParentPipe, config: Config, http: socket.socket, control:
             asyncio.create_task(inbox.follow(worker, public, places, line)),
             asyncio.create_task(_announce(pipe, config, worker, makes_key=bool(control))),
         ]
-        helping += [asyncio.create_task(kind.run(worker.metrics)) for kind in worker.wishes]
+        helping += [asyncio.create_task(kind.run(worker.metrics, began)) for kind in worker.wishes]
         if control:
             # Only worker number 0 has it: one is enough.
             helping.append(

@@ -55,7 +55,7 @@ class WishTable(Generic[W]):
             f"UPDATE {name} SET fence = fence + 1, lease = :until WHERE {ours} AND lease <= :now "
             f"RETURNING {listed}"
         )
-        self._let_go = f"UPDATE {name} SET due = 0, lease = 0 WHERE {is_open}"
+        self._let_go = f"UPDATE {name} SET due = 0, lease = 0 WHERE {is_open} AND lease <= :before"
         self._get = f"SELECT {listed} FROM {name} WHERE {key} = :wish"
 
     def key(self, wish: W) -> str:
@@ -105,9 +105,9 @@ class WishTable(Generic[W]):
         )
         return bool(answers[len(only_if.held)])
 
-    async def let_go(self, store: Store) -> None:
-        """End all leases and delays, on a database on which nobody else works."""
-        await store.write(Statement(self._let_go))
+    async def let_go(self, store: Store, before: int) -> None:
+        """End the leases that would end before this moment, and all delays, as their holders are dead."""
+        await store.write(Statement(self._let_go, {"before": before}))
 
     def _ours(self, wish: W) -> Params:
         return {"wish": self.key(wish), "fence": wish.fence}

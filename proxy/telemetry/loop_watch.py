@@ -130,7 +130,11 @@ def _running() -> Iterator[tuple[int, list[_Call]]]:
     To walk through another thread's frames in Python is unsafe: that thread goes on meanwhile, and a process
     has crashed there. faulthandler reads all of them in one step.
     """
-    with open(os.memfd_create("threads"), "w+b") as file:
+    try:
+        descriptor = os.memfd_create("threads")
+    except OSError:  # too many files are open: what ran then is not known
+        return
+    with open(descriptor, "w+b") as file:
         faulthandler.dump_traceback(file)
         file.seek(0)
         text = file.read().decode("ascii", "replace")

@@ -76,6 +76,8 @@ class WishKind(ABC, Generic[W]):
         self._store = store
         self._wake = asyncio.Event()
         self._under_way: dict[str, tuple[asyncio.Task[None], W]] = {}
+        # When the server began, until what an earlier one has left is free.
+        self._began: int | None = None
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__}, {len(self._under_way)} under way>"
@@ -120,13 +122,16 @@ class WishKind(ABC, Generic[W]):
         """Look for something to do at once."""
         self._wake.set()
 
-    async def run(self, metrics: Metrics) -> None:
-        """Do all that there is to do, as long as the server lives."""
-        await self._let_go()
+    async def run(self, metrics: Metrics, began: int) -> None:
+        """Do all that there is to do, as long as the server lives, which `began` at this moment."""
+        self._began = began
         await repeat(self.name, self.turn, _PAUSE_S, metrics)
 
     async def turn(self) -> None:
         """Begin what there is to do, and wait until there may be more."""
+        if self._began is not None:
+            await self._let_go(self._began)
+            self._began = None
         await self.look()
         with suppress(TimeoutError):
             async with asyncio.timeout(_LOOK_EVERY_S):
@@ -159,10 +164,13 @@ class WishKind(ABC, Generic[W]):
         left: dict[str, W] = {}
         is_more = not self._store.is_shared
         if is_more:
-            await self._let_go()
+            await self._let_go(await self._store.now())
         while is_more:
             begun = {self.table.key(wish) for wish in await self.look()}
-            await self.finish()
+            while self._under_way:
+                # What could not write its end keeps its lease; the others go on.
+                with suppress(StorageFailed):
+                    await self.finish()
             is_more = bool(begun - left.keys())
             left |= {key: wish for key in begun if (wish := await self.table.get(self._store, key))}
         return [*left.values()]
@@ -198,9 +206,10 @@ class WishKind(ABC, Generic[W]):
         for key in [key for key, (task, _) in self._under_way.items() if task.done()]:
             self._under_way.pop(key)[0].result()
 
-    async def _let_go(self) -> None:
+    async def _let_go(self, began: int) -> None:
+        """Free what a server left that ended before this moment. Living workers keep their leases."""
         if not self.outlives and not self._store.is_shared:
-            await self.table.let_go(self._store)
+            await self.table.let_go(self._store, began + round(LEASE_S * SECOND))
 
     async def _take(self, wish: W) -> None:
         held = await self.table.take(self._store, wish, self._lease_us(wish))

@@ -132,10 +132,14 @@ class BeginPlugin(msgspec.Struct, frozen=True, tag="begin_plugin"):
 
 
 class Revision(msgspec.Struct, frozen=True, tag="revision"):
-    """The parsed configuration for a worker; the first one starts the worker's life."""
+    """The parsed configuration for a worker; the first one starts the worker's life.
+
+    `began` is when its server began, in microseconds.
+    """
 
     number: int
     config: bytes
+    began: int = 0
 
     def __repr__(self) -> str:
         return f"<Revision {self.number}>"

@@ -127,8 +127,11 @@ class BindingMaker(WishKind[BindingRecord]):
 
     async def poisoned(self, wish: BindingRecord) -> Params:
         """Charge nothing. In doubt too: what exists after all is charged once that is known."""
-        await self.bills.release(wish)
-        self.bills.metrics.ended(wish.engine, "failed")
+        found = await self.table.get(self._store, wish.id)
+        was_doomed = found is not None and found.state == "doomed" != wish.state
+        if found is not None and found.fence == wish.fence and not was_doomed:
+            await self.bills.release(wish)
+            self.bills.metrics.ended(wish.engine, "failed")
         return {"state": "failed", "due": 0}
 
     def only_if(self, held: BindingRecord) -> Condition:
@@ -156,7 +159,7 @@ class BindingMaker(WishKind[BindingRecord]):
             case "delete" | "make" | "settle":
                 return await self._try(held)
             case "rest":
-                return Done()
+                return Again(held.error, is_try=False, values={"due": held.due})
 
     async def _try(self, held: BindingRecord) -> Result:
         info = self.places.info(held.engine)

@@ -45,6 +45,7 @@ _LOOK_EVERY_S = 5.0
 _OVERLAP_US = 60 * SECOND
 """A tombstone may be committed later than its time says."""
 _LEFT_OVER_US = LEASE_S * SECOND
+_NOT_COMPLETE = Condition("completed IS NULL", {})
 _STEPS = ("workers", "hosts", "files", "recordings", "database", "providers")
 
 _log = structlog.get_logger()
@@ -206,6 +207,11 @@ class Erasure(WishKind[Tombstone]):
             _log.warning("erasure.finish.pending", pending=pending)
             return Again(after_s=_LOOK_EVERY_S, is_try=False, values={"pending": encode_json(pending)})
         return Done({"pending": "[]", "completed": await self._store.now()})
+
+    def only_if(self, held: Tombstone) -> Condition:
+        """A worker of the version before has no lease, and may have completed it meanwhile."""
+        del held
+        return _NOT_COMPLETE
 
     def noted(self, held: Tombstone, result: Result) -> None:
         if isinstance(result, Done):

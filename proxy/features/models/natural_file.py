@@ -60,8 +60,9 @@ def forget_model(config: Config, name: str) -> None:
 def changing_layer(config: Config) -> Iterator[None]:
     """Be the only one who reads natural.toml, changes it and writes it. It goes with the models' lock."""
     store = ModelStore(config.data)
-    with owned(config), locked(store, lambda: say("another command changes models; waiting for it")):
-        yield
+    with locked(store, lambda: say("another command changes models; waiting for it")):
+        with owned(config, store.folder):
+            yield
 
 
 def read_layer(config: Config) -> Layer:
@@ -81,11 +82,11 @@ def write_layer(config: Config, layer: Layer, remark: str = "") -> Path:
 
 
 @contextmanager
-def owned(config: Config) -> Iterator[None]:
-    """Give what root makes in the data folder to the owner of that folder."""
+def owned(config: Config, part: Path | None = None) -> Iterator[None]:
+    """Give what root makes in the data folder, or in a part of it, to the owner of that folder."""
     data = Path(config.data)
     try:
         yield
     finally:
         if data.exists():
-            data_folder.give_to_owner(data, data.stat())
+            data_folder.give_to_owner(part or data, data.stat())

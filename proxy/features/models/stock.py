@@ -109,9 +109,10 @@ def _named(store: ModelStore, name: str) -> list[_Found]:
 def changing(config: Config, form: Form) -> Iterator[tuple[ModelStore, Progress]]:
     """Be the only one who changes models."""
     store = ModelStore(config.data)
-    with reading(form) as progress, owned(config):
+    with reading(form) as progress:
         with locked(store, lambda: progress("another command changes models; waiting for it", 0, 0)):
-            yield store, progress
+            with owned(config, store.folder):
+                yield store, progress
 
 
 def current(store: ModelStore, name: str) -> StoredModel:

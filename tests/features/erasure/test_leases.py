@@ -93,3 +93,21 @@ async def test_erasures_of_the_version_before_are_finished_and_those_that_it_is_
         assert set(things.done) == {"late files"}
     finally:
         await store.close()
+
+
+async def test_what_the_version_before_completes_meanwhile_stays_complete(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    voice, things = Owned(await add_voice(store, ACCOUNT), ACCOUNT), Things()
+    erasure = erasure_with(store, things, tmp_path)
+    real = things.wait_for_providers
+
+    async def completed_elsewhere(subject: str) -> bool:
+        await store.write(Statement("UPDATE erasures SET completed = 12345, pending = '[]'"))
+        await real(subject)
+        return False
+
+    erasure.things = erasure.things._replace(wait_for_providers=completed_elsewhere)
+    receipt = await erasure.erase_voice(voice)
+    assert (receipt.completed, receipt.pending) == (12345, ())
+    assert await erasure.look() == []

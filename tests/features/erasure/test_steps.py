@@ -198,7 +198,7 @@ async def test_another_server_s_fresh_erasure_is_left_to_it_on_a_shared_database
     async def finished(is_shared: bool) -> set[str]:
         store.is_shared = is_shared
         store.looks = asyncio.Semaphore(0)
-        finishing = asyncio.create_task(erasure.run(Metrics()))
+        finishing = asyncio.create_task(erasure.run(Metrics(), now))
         async with asyncio.timeout(30):
             for _ in range(3):
                 await store.looks.acquire()

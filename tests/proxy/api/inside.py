@@ -212,7 +212,9 @@ async def inside(
         for kind in worker.wishes:
             # What an erasure leaves is for the test to finish.
             if not isinstance(kind, Erasure):
-                stack.push_async_callback(_end, asyncio.create_task(kind.run(worker.metrics)))
+                stack.push_async_callback(
+                    _end, asyncio.create_task(kind.run(worker.metrics, await worker.store.now()))
+                )
         account = await accounts.create(worker.store, name=name, plan=plan)
         secrets = [await _key(worker, account, role) for role in ("speech", "admin")]
         holds = _Holds()

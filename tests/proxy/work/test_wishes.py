@@ -270,24 +270,54 @@ async def test_a_failure_of_ours_is_raised_at_the_next_look_and_its_lease_stays(
 async def test_a_server_looks_at_once_when_it_begins_when_it_is_woken_and_when_there_is_room_again(
     store: Store,
 ) -> None:
-    """An hour would pass between two looks. What a killed server held is free where no other server is."""
-    lease = 0 if store.is_shared else LAST_MOMENT
-    await add(store, Chore(id="one"), Chore(id="two", lease=lease))
+    """An hour would pass between two looks. What a killed server held is free where no other server is.
+
+    What a living worker holds is not.
+    """
+    began = await store.now()
+    lease = 0 if store.is_shared else began + 60 * SECOND
+    living = Chore(id="living", account="acc_b", lease=began + 61 * SECOND)
+    await add(store, Chore(id="one"), Chore(id="two", lease=lease), living)
     chores = Chores(store)
     chores.outlives = False
     with pytest.MonkeyPatch.context() as patient:
         patient.setattr("proxy.work.wishes._LOOK_EVERY_S", 3600.0)
         patient.setattr("proxy.work.wishes._PAUSE_S", 0.0)
-        running = asyncio.create_task(chores.run(Metrics()))
+        running = asyncio.create_task(chores.run(Metrics(), began))
         try:
             await until_done(store, "one", "two")
             await add(store, Chore(id="three"))
             chores.look_soon()
             await until_done(store, "three")
+            assert await row(store, "living") == living
         finally:
             running.cancel()
             await asyncio.wait([running])
             await chores.close()
+
+
+async def test_a_store_that_fails_at_the_start_is_asked_again(store: Store) -> None:
+    class Failing(Chores):
+        failed = 0
+
+        async def _let_go(self, began: int) -> None:
+            if not self.failed:
+                self.failed += 1
+                raise StorageFailed("full")
+            await super()._let_go(began)
+
+    await add(store, Chore(id="one"))
+    chores = Failing(store)
+    with pytest.MonkeyPatch.context() as patient:
+        patient.setattr("proxy.work.wishes._PAUSE_S", 0.0)
+        running = asyncio.create_task(chores.run(Metrics(), 0))
+        try:
+            await until_done(store, "one")
+        finally:
+            running.cancel()
+            await asyncio.wait([running])
+            await chores.close()
+    assert chores.failed == 1
 
 
 async def until_done(store: Store, *names: str) -> None:
