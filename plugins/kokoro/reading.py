@@ -64,8 +64,8 @@ def own_alphabet(sounds: str, reading: Reading) -> str:
 def _pieces(sounds: list[str], symbols: Mapping[str, int], said: int) -> Iterator[Piece]:
     follows = False
     while any(map(str.isalpha, sounds)):
-        wanted = min(FIRST_SOUNDS + said // 2, MOST_SOUNDS)
-        end = cut_place(sounds, wanted, MOST_SOUNDS) if len(sounds) > wanted else len(sounds)
+        goal = min(FIRST_SOUNDS + said // 2, MOST_SOUNDS)
+        end = cut_place(sounds, goal, MOST_SOUNDS) if len(sounds) > goal else len(sounds)
         part, sounds = sounds[:end], after_cut(sounds, end)
         rest_ms = (CLAUSE_REST_MS if ends_clause(part) else WORD_REST_MS) if sounds else None
         if any(map(str.isalpha, part)):

@@ -138,8 +138,8 @@ class Engines:
 
         When this returns, no host has them. Raises EngineUnavailable if a host does not confirm that.
         """
-        asked = [engine.drop_samples(digests) for engine in self._live.values()]
-        for failure in await asyncio.gather(*asked, return_exceptions=True):
+        drops = [engine.drop_samples(digests) for engine in self._live.values()]
+        for failure in await asyncio.gather(*drops, return_exceptions=True):
             if failure is not None:
                 raise failure
 

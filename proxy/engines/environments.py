@@ -203,36 +203,36 @@ def interpreter(plugin: str, hosted: Hosted) -> str:
     """Return the Python for a plugin's hosts. Raise EnvironmentRefused while there is none."""
     if not hosted.has_environment:
         return sys.executable
-    wanted = recipe(plugin, hosted)
-    found = find_built(wanted)
+    needed = recipe(plugin, hosted)
+    found = find_built(needed)
     if found is None:
         raise EnvironmentRefused(f"run: voxgate env build {plugin}")
-    python = view(found, wanted.links)
-    if not _guest_file(found, wanted).exists():
+    python = view(found, needed.links)
+    if not _guest_file(found, needed).exists():
         with suppress(OSError):  # the folder may belong to somebody who builds for all
-            note_guest(found, wanted, tried=())
+            note_guest(found, needed, tried=())
     return python
 
 
-def note_guest(found: Environment, wanted: Recipe, tried: tuple[str, ...]) -> None:
+def note_guest(found: Environment, needed: Recipe, tried: tuple[str, ...]) -> None:
     """Note in a view that a plugin runs there, and which imports have worked for it."""
-    file = _guest_file(found, wanted)
+    file = _guest_file(found, needed)
     file.parent.mkdir(exist_ok=True)
     file.write_bytes(msgspec.json.encode(tried))
 
 
-def is_tried(found: Environment, wanted: Recipe) -> bool:
+def is_tried(found: Environment, needed: Recipe) -> bool:
     """Tell whether a plugin's imports have worked in an environment, with the code of this installation."""
     try:
-        return _guest_file(found, wanted).read_bytes() == msgspec.json.encode(wanted.imports)
+        return _guest_file(found, needed).read_bytes() == msgspec.json.encode(needed.imports)
     except OSError:
         return False
 
 
-def _guest_file(found: Environment, wanted: Recipe) -> Path:
+def _guest_file(found: Environment, needed: Recipe) -> Path:
     # A name of any letters, without a way out of the folder: a dot is none of those that are quoted.
-    name = quote(wanted.plugin, safe="").replace(".", "%2E")
-    return found.folder / _VIEWS / _digest(wanted.links) / _GUESTS / name
+    name = quote(needed.plugin, safe="").replace(".", "%2E")
+    return found.folder / _VIEWS / _digest(needed.links) / _GUESTS / name
 
 
 def _digest(value: Any) -> str:

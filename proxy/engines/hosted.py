@@ -187,8 +187,8 @@ class HostedEngine(Introduced):
         """
         await self._delivery.drop(digests)
         dropped = messages.DropSamples(tuple(digests))
-        asked = [process.drop(dropped) for process in list(self._processes.values())]
-        for failure in await asyncio.gather(*asked, return_exceptions=True):
+        drops = [process.drop(dropped) for process in list(self._processes.values())]
+        for failure in await asyncio.gather(*drops, return_exceptions=True):
             if failure is not None:
                 raise failure
 

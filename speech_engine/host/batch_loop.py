@@ -284,7 +284,7 @@ class BatchLoop(Generic[V, R]):
             self._pieces.note(row, seconds)
         with self._changed:
             was_dry = row.listener.dry_s > 0.0
-            self._table.heard(row, pcm, seconds, self._clock(), is_over=is_over)
+            self._table.sounded(row, pcm, seconds, self._clock(), is_over=is_over)
             self._figures.dry_listeners += row.listener.dry_s > 0.0 and not was_dry
 
     def _fail(self, row: BatchRow[V, R], error: BaseException) -> None:

@@ -182,7 +182,7 @@ class RowTable(Generic[V, R]):
         row.speech.live += 1
         self.live.append(row)
 
-    def heard(self, row: BatchRow[V, R], pcm: bytes, seconds: float, now: float, *, is_over: bool) -> None:
+    def sounded(self, row: BatchRow[V, R], pcm: bytes, seconds: float, now: float, *, is_over: bool) -> None:
         """Note what a row made, for its reader and for its listener's slack."""
         speech = row.speech
         if seconds:

@@ -96,23 +96,23 @@ def fits_in_s(newcomer: Demand, others: Iterable[Demand], capacity: Capacity) ->
     if fits([newcomer, *present], capacity):
         return 0.0
     speed = capacity.speed(present)
-    wanted = sum(each.rate for each in present)
+    rate = sum(each.rate for each in present)
     # Until then each gets its part of the speed, so they end in the order of what they want at their rates.
-    ends = [each.left_s / each.rate * wanted / speed for each in present]
+    ends = [each.left_s / each.rate * rate / speed for each in present]
     all_end_s = max(ends)
     # In a burst, others soon have their first pieces.
     moments = sorted([*ends, *(each for each in _SOON_S if each < all_end_s)])
     # The longer it waits, the better it fits.
     first = bisect_left(
-        moments[:-1], True, key=lambda at: fits([newcomer, *_after(present, at, speed, wanted)], capacity)
+        moments[:-1], True, key=lambda at: fits([newcomer, *_after(present, at, speed, rate)], capacity)
     )
     return moments[first]
 
 
-def _after(demands: Sequence[Demand], later_s: float, speed: float, wanted: float) -> list[Demand]:
+def _after(demands: Sequence[Demand], later_s: float, speed: float, rate: float) -> list[Demand]:
     after = []
     for each in demands:
-        made_s = later_s * each.rate * speed / wanted
+        made_s = later_s * each.rate * speed / rate
         left_s = each.left_s - made_s
         if left_s > 1e-9:
             from_s = max(0.0, each.from_s + made_s / each.rate - later_s)

@@ -123,11 +123,11 @@ class SampleShelf:
 
         Returns their loans: what an engine holds itself is gone when they have ended.
         """
-        wanted = frozenset(digests)
+        dropped = frozenset(digests)
         with self._lock:
-            for name in [each for each in self._recordings if each.digest in wanted]:
+            for name in [each for each in self._recordings if each.digest in dropped]:
                 self._remove(name)
-            loans = [each for each in self._loans if any(name.digest in wanted for name in each.names)]
+            loans = [each for each in self._loans if any(name.digest in dropped for name in each.names)]
         for loan in loans:
             loan.drop()
         return loans

@@ -239,10 +239,10 @@ def _judge_made(node: NodePart, known: Scope) -> None:
         made = _length_of_range(node, known)
     else:
         place = _SHAPE_INPUT.get(node.operator, -1)
-        asked = known.get(node.inputs[place]) if 0 <= place < len(node.inputs) else None
-        if asked and asked.info.numbers > MOST_DIMENSIONS:
+        shape = known.get(node.inputs[place]) if 0 <= place < len(node.inputs) else None
+        if shape and shape.info.numbers > MOST_DIMENSIONS:
             raise UnusableModel(f"its operator {node.operator} makes more than {MOST_DIMENSIONS} dimensions")
-        made = math.prod(max(1, size) for size in asked.numbers) if asked else 0
+        made = math.prod(max(1, size) for size in shape.numbers) if shape else 0
     # Written so that what is no number at all is refused, too.
     if not made <= MOST_MADE:
         raise UnusableModel(f"its operator {node.operator} makes more than {MOST_MADE:,} numbers")

@@ -171,7 +171,7 @@ class Session:
         if body.session.rate_hz != RATE_HZ:
             raise EngineFailed(f"The provider speaks at {body.session.rate_hz} Hz, which was not asked for.")
 
-    async def _until(self, socket: Socket, wanted: str) -> SessionEvent:
+    async def _until(self, socket: Socket, last: str) -> SessionEvent:
         while True:
             kind, event = await self._read(socket)
             if isinstance(event, ErrorEvent):
@@ -180,7 +180,7 @@ class Session:
                 if event.session.expires_at is not None:
                     left_s = event.session.expires_at - time.time() - _MARGIN_S
                     self._ends_at = min(self._ends_at, time.monotonic() + left_s)
-                if kind == wanted:
+                if kind == last:
                     return event
 
     async def _read(self, socket: Socket) -> tuple[str, Event | None]:

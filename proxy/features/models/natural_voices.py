@@ -125,11 +125,11 @@ def build_environment(registry: Registry, plugin: str, say: Say) -> bool:
     hosted = _hosted(registry, plugin)
     if hosted is None:
         return False
-    wanted = environments.recipe(plugin, hosted)
+    needed = environments.recipe(plugin, hosted)
     # One with another variant of torch is as good, and `build` would make one beside it.
-    found = environments.find_built(wanted)
+    found = environments.find_built(needed)
     return environment_build.build(
-        msgspec.structs.replace(wanted, torch=found.recipe.torch) if found else wanted, say
+        msgspec.structs.replace(needed, torch=found.recipe.torch) if found else needed, say
     )[1]
 
 

@@ -61,7 +61,7 @@ def _row(store: ModelStore, listed: Listed) -> dict[str, Any]:
     }
 
 
-def told(config: Config, name: str) -> Listed:
+def announced(config: Config, name: str) -> Listed:
     """Return a model of a gallery, and say what should be read before it is fetched. Raise ModelRefused."""
     listed = open_galleries(registry.load()).find(name)
     before = told_before(config, listed.plugin, name, listed.entry.bound_by)

@@ -52,7 +52,7 @@ class PartFile:
         except FileNotFoundError:
             return 0
 
-    def told(self) -> Told:
+    def known(self) -> Told:
         try:
             # Else the open of a pipe would wait for somebody who writes.
             descriptor = os.open(self._told, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
@@ -62,13 +62,13 @@ class PartFile:
             return Told()
 
     @contextmanager
-    def open(self, begin: int, told: Told) -> Iterator[IO[bytes]]:
+    def open(self, begin: int, facts: Told) -> Iterator[IO[bytes]]:
         """Open the part to write on from a place. What lay behind it is gone. In the end it is on disk."""
         descriptor = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW, 0o600)
         with os.fdopen(descriptor, "wb") as file:
             os.ftruncate(descriptor, begin)
             with opened_anew(self._told) as beside:
-                beside.write(msgspec.json.encode(told))
+                beside.write(msgspec.json.encode(facts))
             file.seek(begin)
             yield file
             file.flush()

@@ -146,8 +146,8 @@ class AdminVoices:
         new.check()
         account = None if new.account is None else (await self._open_account(new.account)).id
         # What names a person is in no audit row: the voice may be erased, and the audit stays.
-        told = {"cast": new.cast, "bindings": new.bindings}
-        members = {key: value for key, value in told.items() if value is not None}
+        changes = {"cast": new.cast, "bindings": new.bindings}
+        members = {key: value for key, value in changes.items() if value is not None}
         details = {"name": new.name, **members} if members else {}
         act = await self._admin_tools.audit_row(
             request, "voice.created", new_id("voice"), account or "", **details
