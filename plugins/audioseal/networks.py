@@ -65,7 +65,7 @@ class Networks:
         return MarkedStream(self, payload)
 
     def new_states(self) -> list[Any]:
-        """Return the states of a stream that has heard nothing."""
+        """Return the states of a new stream."""
         # The package has no other way to keep more than one stream.
         states = [part._init_streaming_state(1) for part in self._parts]  # noqa: SLF001
         for state in states:

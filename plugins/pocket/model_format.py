@@ -23,7 +23,7 @@ _READING: Final = {
     "padding": (),
     "truncation": (),
 }
-"""What a vocabulary may do with a text. Others run endless patterns, or add tokens that nobody knows."""
+"""What a vocabulary may do with a text. Others run endless patterns, or add unknown tokens."""
 _MEMBERS: Final = ("normalizers", "pretokenizers", "decoders")
 
 

@@ -1,6 +1,6 @@
 """The sizes of the published models, and the names and shapes of all tensors that follow from them.
 
-A published model comes with a description in YAML, which nobody reads here: its tensors say which it is.
+A published model comes with a description in YAML, which is not read here: its tensors say which it is.
 """
 
 from __future__ import annotations

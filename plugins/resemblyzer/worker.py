@@ -70,7 +70,7 @@ def _begins(samples: int) -> list[int]:
 
 
 def _weights() -> Path:
-    # Only the file is wanted: importing the package would need all that it asks for.
+    # Only the file is read: importing the package would need all its requirements.
     found = find_spec("resemblyzer")
     if found is None or not found.submodule_search_locations:
         raise ModuleNotFoundError("resemblyzer is not installed")

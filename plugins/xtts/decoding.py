@@ -201,7 +201,7 @@ class BatchedDecoder:
 
 
 def out_of_memory(error: BaseException) -> OutOfMemory:
-    """Return what the loop is told, without the error's frames, which hold what was allocated."""
+    """Return the error for the loop, without the error's frames, which hold what was allocated."""
     error.__traceback__ = None
     return OutOfMemory()
 

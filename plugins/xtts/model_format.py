@@ -36,7 +36,7 @@ _READING: Mapping[str, tuple[str, ...]] = {
     "padding": (),
     "truncation": (),
 }
-"""What a vocabulary may do with a text. Others run endless patterns, or add tokens that nobody knows."""
+"""What a vocabulary may do with a text. Others run endless patterns, or add unknown tokens."""
 
 
 class Sizes(NamedTuple):

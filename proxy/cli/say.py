@@ -199,7 +199,7 @@ def _address(config: Config) -> str:
         try:
             found = ask_once(config, "GET", "server")
         except CommandRefused:
-            return _base(host, port)  # it belongs to somebody else, who lets only some in
+            return _base(host, port)  # it is another user's, who lets only some in
         host, port = found["host"], found["port"]
     return _base(host, port)
 

@@ -223,7 +223,7 @@ class _Opening:
             self._stack.push_async_callback(hosted.close)
             return hosted
         if self._http is None:
-            # It reads the machine's authorities: a worker whose engines are all processes asks nobody.
+            # It reads the machine's authorities: a worker whose engines are all processes needs no HTTP.
             self._http = await self._stack.enter_async_context(open_http(self._upstream))
         try:
             return await self._create(spec, section, self._http)

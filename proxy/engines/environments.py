@@ -168,7 +168,7 @@ def view(found: Environment, links: Mapping[str, str]) -> str:
         try:
             made.rename(folder)
         except OSError:
-            shutil.rmtree(made)  # somebody else has made it meanwhile
+            shutil.rmtree(made)  # another build has made it meanwhile
     return str(folder / "bin" / "python")
 
 
@@ -209,7 +209,7 @@ def interpreter(plugin: str, hosted: Hosted) -> str:
         raise EnvironmentRefused(f"run: voxgate env build {plugin}")
     python = view(found, needed.links)
     if not _guest_file(found, needed).exists():
-        with suppress(OSError):  # the folder may belong to somebody who builds for all
+        with suppress(OSError):  # the folder may be that of a user who builds for all
             note_guest(found, needed, tried=())
     return python
 

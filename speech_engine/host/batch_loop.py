@@ -66,7 +66,7 @@ class BatchLoop(Generic[V, R]):
 
     @property
     def is_working(self) -> bool:
-        """Whether there is anything to do. Sound that nobody takes is no work."""
+        """Whether there is anything to do. Sound without a reader is no work."""
         with self._changed:
             return bool(self._calls) or self._table.has_work
 
@@ -125,7 +125,7 @@ class BatchLoop(Generic[V, R]):
             await speech.gone.wait()
 
     def fits_in_s(self, job: SpeechJob, admitted: tuple[SpeechJob, ...] = ()) -> float:
-        """Return 0 if this job can be heard without a gap for anybody, else after how long it can.
+        """Return 0 if this job fits without a gap for any listener, else after how long it will.
 
         `admitted` have a slot already, and have not come here yet.
         """

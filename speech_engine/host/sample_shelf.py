@@ -1,6 +1,6 @@
 """The recordings that an engine speaks with, and what it derived from them: in memory alone, and bounded.
 
-A recording is there under its tenant, its model and its digest. So nobody gets another tenant's, and each
+A recording is there under its tenant, its model and its digest. So no tenant gets another's, and each
 model has it at its own rate and length. Jobs borrow recordings; the one that was used longest ago goes first.
 """
 

@@ -126,7 +126,7 @@ class FolderContents:
     def _read(self, role: str, reader: Callable[[memoryview], T]) -> T:
         try:
             with self._path(role).open("rb") as file:
-                # Mapped, as most of it are weights, which nobody reads here.
+                # Mapped, as most of it are weights, which are not read here.
                 data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
             return reader(memoryview(data))
         except ValueError:

@@ -178,7 +178,7 @@ _CHECKS: Mapping[tuple[str, str], Callable[[_Given], None]] = {
 
 
 MOST_MADE = 1 << 26
-"""The most numbers that one operator may be told to make, by numbers that lie in the file."""
+"""The most numbers that one operator may make, by numbers that lie in the file."""
 
 _SHAPE_INPUT = {"ConstantOfShape": 0, "Expand": 1, "Tile": 1}
 """Operators that make at least as many numbers as one of their inputs says, and which input that is."""
@@ -234,7 +234,7 @@ def _constant(node: NodePart) -> OnnxTensor | None:
 
 
 def _judge_made(node: NodePart, known: Scope) -> None:
-    """Refuse an operator that is told, by stored tensors, to make more numbers than any voice has."""
+    """Refuse an operator that makes, by stored tensors, more numbers than any voice has."""
     if node.operator == "Range":
         made = _length_of_range(node, known)
     else:

@@ -96,7 +96,7 @@ def cut_place(sounds: list[str], usual: int, most: int) -> int:
     gaps = [at for at in range(usual // 3, min(usual + 1, len(sounds))) if sounds[at] == " "]
     if not gaps:
         return next((at for at in range(usual, min(most, len(sounds))) if sounds[at] == " "), most)
-    # A rest of a few sounds would be heard alone.
+    # A rest of a few sounds would sound alone.
     goal = min(usual, len(sounds) // 2) if len(sounds) <= 2 * usual else usual
     return max(gaps, key=lambda at: (_pause(sounds, at), -abs(at - goal)))
 

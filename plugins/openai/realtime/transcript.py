@@ -25,7 +25,7 @@ _MINUS = re.compile(r"(?<![^\s(])[-\u2013](?=[0-9])")
 
 
 class Words(NamedTuple):
-    """The words of a text, without case, accents apart from their letters, and signs that nobody says."""
+    """The words of a text, without case, accents apart from their letters, and silent signs."""
 
     tokens: tuple[str, ...]
 
@@ -103,7 +103,7 @@ def words_of(text: str) -> Words:
 
 @lru_cache(maxsize=4096)
 def _shown(character: str) -> str:
-    """Return a character as it is compared: digits as ASCII, a blank for what nobody says.
+    """Return a character as it is compared: digits as ASCII, a blank for silent signs.
 
     Marks count as letters, which `\\w` does not: vowel signs of Thai and Indic scripts are marks.
     """
@@ -132,5 +132,5 @@ def _ends(spoken: str, place: int, options: Sequence[str]) -> Iterator[int]:
 
 
 def _is_cut_off(spoken: str, place: int, option: str) -> bool:
-    """Return whether the rest of what was heard is the beginning of this option."""
+    """Return whether the rest of the transcript begins this option."""
     return option.startswith(spoken[place:].lstrip(" "))

@@ -82,7 +82,7 @@ async def _fetch_from(url: str, file: Wanted, part: PartFile, patience: HubPatie
                 facts = await getting.get()
                 break
             except _Cut as cut:
-                # Whoever sends nothing new is not asked again.
+                # A server that sends nothing new gets no other try.
                 now = part.size
                 if now <= before and not isinstance(cut, _Anew):
                     raise FetchFailed(f"{address.host} {cut}") from None
@@ -93,7 +93,7 @@ async def _fetch_from(url: str, file: Wanted, part: PartFile, patience: HubPatie
 
 
 def _judge(file: Wanted, facts: Told, part: PartFile, address: Address, count: Count) -> None:
-    """Delete the part, and raise FetchFailed, if it is not the file that is wanted."""
+    """Delete the part, and raise FetchFailed, if it is another file."""
     digests = file.digests or ((facts.digest,) if facts.digest else ())
     if not digests:
         part.forget()
@@ -146,7 +146,7 @@ class _Getting:
 
     @asynccontextmanager
     async def _answer(self, headers: Mapping[str, str]) -> AsyncIterator[tuple[httpx2.Response, str]]:
-        """Give the answer behind all redirects, and the digest that the hub told on the way."""
+        """Give the answer behind all redirects, and the digest that the hub gave on the way."""
         address, digest = self._address, ""
         for _ in range(_MOST_REDIRECTS + 1):
             sent = {**headers, "Accept-Encoding": "identity"}

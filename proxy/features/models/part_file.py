@@ -1,6 +1,6 @@
-"""What has come of a file: its bytes in a `.part`, beside what its server told of it.
+"""What has come of a file: its bytes in a `.part`, beside what its server said of it.
 
-Only the same file of the same server is gone on with. So what was told is written before the first byte.
+Only the same file of the same server is gone on with. So what it said is written before the first byte.
 No link is followed: root may pull into a folder that the server's user can write.
 """
 
@@ -18,7 +18,7 @@ _MOST_TOLD_BYTES = 64 * 1024
 
 
 class Told(msgspec.Struct, frozen=True):
-    """What a server told of a file. Only one with an `etag` can be gone on with."""
+    """What a server said of a file. Only one with an `etag` can be gone on with."""
 
     url: str = ""
     etag: str = ""
@@ -54,7 +54,7 @@ class PartFile:
 
     def known(self) -> Told:
         try:
-            # Else the open of a pipe would wait for somebody who writes.
+            # Else the open of a pipe would wait for a writer.
             descriptor = os.open(self._told, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
             with os.fdopen(descriptor, "rb") as file:
                 return msgspec.json.decode(file.read(_MOST_TOLD_BYTES), type=Told)

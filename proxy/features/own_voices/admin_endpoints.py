@@ -175,7 +175,7 @@ class AdminVoices:
 
     async def export(self, request: Request) -> Response:
         record = await find_voice(self._admin_tools, self._editor.library, request)
-        # Before anything is sent: nobody takes a person's recordings unnoticed.
+        # Before anything is sent: each export of a person's recordings is on record.
         act = await self._admin_tools.audit_row(request, "voice.exported", record.id, record.account or "")
         await self._admin_tools.store.write(*audit.insert_statements(act))
         facts = encode_json(_shown(record))
