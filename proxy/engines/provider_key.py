@@ -252,7 +252,7 @@ def _outcome(error: EngineError | None) -> Outcome | None:
 
 
 def _ignore() -> None:
-    """Do nothing: no reader has the lists yet."""
+    """Do nothing: the lists have no reader yet."""
 
 
 _now = time.monotonic

@@ -108,7 +108,7 @@ class _Line(Generic[T]):
 class FairOrder(Generic[T]):
     """Every ticket goes `push` → `pop` → `end`, or `push` → `discard`; a step costs O(tenants).
 
-    Where none waits and a ticket need not, `begin` does what `push` and `pop` do.
+    Where no ticket waits and a new one need not, `begin` does what `push` and `pop` do.
     """
 
     def __init__(self) -> None:

@@ -90,5 +90,5 @@ async def _compare(store: Store, maker: BindingMaker, engine: str, credential: s
 
 
 def _is_lost(row: BindingRecord, there: Collection[str], began: int) -> bool:
-    """Tell whether a list of the time `began` should have this clone, and has not."""
+    """Tell whether a list read at `began` should have this clone, and has not."""
     return (row.made or began) < began and row.engine_voice not in there and rules.is_expected(row, began)

@@ -86,7 +86,7 @@ class BindingMaker(WishKind[BindingRecord]):
 
         Whether this place may have the recording is for the caller to check first, and it is checked again
         when the recording is sent. A clone that the provider has no more is made anew where that is free;
-        elsewhere only if one `pays_again`: the account, or the operator.
+        elsewhere only if the account or the operator `pays_again`.
         """
         is_free = not self._fees.get(wish.engine)
         record = await bindings.want(self._store, wish, act, replaces_expired=pays_again or is_free)

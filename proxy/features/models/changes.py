@@ -53,7 +53,7 @@ def _forget_current(home: Path, digest: str) -> None:
 def locked(store: ModelStore, wait: Callable[[], None]) -> Iterator[None]:
     """Be the only one who changes models, and remove what an interrupted one left. Raise ModelRefused.
 
-    `wait` is called if another is at work. A running server does not hold this lock.
+    `wait` is called if another process is at work. A running server does not hold this lock.
     """
     try:
         store.folder.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
