@@ -39,7 +39,7 @@ _log = structlog.get_logger()
 
 
 class CloudEngine:
-    """An engine in the server. Without keys it is one that could not be created, and `failure` says why."""
+    """An engine in the server. Without keys it could not be created, and `failure` says why."""
 
     def __init__(
         self,

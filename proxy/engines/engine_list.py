@@ -119,7 +119,7 @@ class Engines:
         return uses
 
     def take_losses(self) -> set[tuple[str, str, str]]:
-        """Return the clones that providers were found not to have, since the last call, in the same way."""
+        """Return the clones that providers turned out to lack since the last call, in the same way."""
         losses: set[tuple[str, str, str]] = set()
         for name, engine in self._live.items():
             if isinstance(engine, CloudEngine) and engine.losses:

@@ -84,7 +84,7 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Environment(NamedTuple):
-    """An environment that was built. Its recipe names a plugin if it is of a version that shared none."""
+    """An environment that was built. Its recipe names a plugin if an older version built it for that alone."""
 
     recipe: Recipe
     folder: Path
@@ -194,7 +194,7 @@ def every() -> Iterator[Environment]:
 
 
 def _is_of_one_plugin(folder: str, made: Recipe) -> bool:
-    """Tell whether a version built it that gave each plugin an environment of its own. It is as good."""
+    """Tell whether an older version built it, for one plugin alone. It is as good."""
     plugin = re.sub(r"[^A-Za-z0-9._-]", "_", made.plugin)
     return bool(made.plugin) and re.fullmatch(rf"{re.escape(plugin)}-[0-9a-f]{{12}}", folder) is not None
 

@@ -101,7 +101,7 @@ class Erasure(WishKind[Tombstone]):
         return None if tombstone is None else await self._receipt_soon(tombstone)
 
     async def erase_account(self, account: str) -> None:
-        """Erase all that an account has which is closed, and the key of its digests."""
+        """Erase all that a closed account has, and the key of its digests."""
         buried = []
         for id_ in await tombstones.list_of_account(self._store, account):
             if (tombstone := await self._bury(_Owned(id_, account), None)) is not None:
@@ -110,7 +110,7 @@ class Erasure(WishKind[Tombstone]):
         await self._vault.drop_account(account)
 
     async def receipt(self, account: str, subject: str) -> Receipt | None:
-        """Return the receipt of something that this account had erased."""
+        """Return the receipt of an erasure that this account ordered."""
         return await tombstones.get(self._store, account, subject)
 
     async def forget(self, tombstone: Tombstone) -> bool:

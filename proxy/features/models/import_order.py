@@ -40,7 +40,7 @@ class ImportOrder(NamedTuple):
 
 
 def judge_names(order: ImportOrder) -> None:
-    """Raise ModelRefused for a licence or a language that is no name of one."""
+    """Raise ModelRefused for what cannot name a licence or a language."""
     if not _LICENCE.fullmatch(order.licence):
         raise ModelRefused(f"--licence: {order.licence[:80]!r} is no name of a licence, such as CPML")
     if order.basis and not _LICENCE.fullmatch(order.basis):

@@ -61,7 +61,7 @@ class Galleries(NamedTuple):
         raise ModelRefused(f"no gallery has a model called {name[:80]!r}. {hint}")
 
     def search(self, word: str = "", language: str = "", is_paid: bool = False) -> Iterator[Listed]:
-        """Yield what a word or a language stands for. If `is_paid`, only what may speak for money."""
+        """Yield the models that fit a word or a language. If `is_paid`, only what may speak for money."""
         for each in self.listed:
             entry = each.entry
             if word and not _fits_word(each, word.casefold()):

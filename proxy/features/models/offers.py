@@ -92,7 +92,7 @@ def accepted(listed: Listed, given: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def unaccepted(needed: Iterable[str], given: Sequence[str]) -> list[str]:
-    """Return the licences that are needed and not given, by whatever case they are written in."""
+    """Return the needed licences that are not accepted, in whatever case."""
     known = {licence.casefold() for licence in given}
     return [licence for licence in needed if licence.casefold() not in known]
 
