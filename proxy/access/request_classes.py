@@ -35,9 +35,6 @@ class RequestCounter:
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
 
-    def __repr__(self) -> str:
-        return f"<RequestCounter in {self._limits!r}>"
-
     async def count(self, class_: RequestClass, scope: Scope) -> None:
         """Count a request. Raises RateLimited and LimitsUnavailable."""
         most = MOST_A_MINUTE[class_]

@@ -47,5 +47,5 @@ def test_a_checkout_and_a_data_folder_of_long_paths_serve(folder: Path) -> None:
         (degraded,) = httpx2.get(f"{server.url}/readyz").json()["degraded"]
         assert degraded["reason"] == f"RuntimeError: {checkout / 'proxy' / '__init__.py'}"
         assert server.speech("Where?", voice="tone/bug").status_code == 503
-    assert str(checkout / "plugins" / "tone" / "faults.py") in server.log.read_text()
+    assert str(checkout / "plugins" / "tone" / "voices.py") in server.log.read_text()
     assert (data / "voxgate.db").exists()

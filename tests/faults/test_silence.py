@@ -48,7 +48,7 @@ def test_a_bug_in_an_engine_is_an_envelope_to_the_client_and_a_place_in_the_log(
     request = answer.headers["x-request-id"]
     (line,) = [each for each in logged if each["event"] == "engine.speak.failed" and each["job"] == request]
     assert line["error"] == "ZeroDivisionError"
-    assert any("faults.py" in place for place in line["where"])
+    assert any("tone/voices.py" in place for place in line["where"])
 
 
 def _every_way(server: Server) -> None:
