@@ -84,7 +84,7 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Environment(NamedTuple):
-    """An environment that was built. Its recipe names a plugin if an older version built it for that alone."""
+    """An environment that was built. Its recipe names a plugin if an older version built it for that one."""
 
     recipe: Recipe
     folder: Path

@@ -246,7 +246,7 @@ class BatchLoop(Generic[V, R]):
                 self._table.joined(row, handle)
 
     def _step(self) -> float:
-        """Take a step with the group, and hear it. Return the time of the step alone."""
+        """Take a step with the group, and take its sound. Return the time of the step alone."""
         try:
             taken = self._width.step(self._model, [row.handle for row in self._group], self._clock)
         except OutOfMemory:

@@ -161,7 +161,7 @@ class RowTable(Generic[V, R]):
         return [row for row in self.live if not row.speech.is_ending and row.speech.may_step(row.segment)]
 
     def slack_s(self, now: float) -> float:
-        """Return how long all who hear something still can, if no step is taken."""
+        """Return how long the sound of each listener lasts, if no step is taken."""
         listeners = {row.listener: None for row in self.ready if row.listener.is_heard_as_it_comes}
         return min((each.due_at() - now for each in listeners if each.has_heard), default=float("inf"))
 
@@ -298,7 +298,7 @@ class ModelCalls:
         return result
 
     def next_due(self, slack_s: float, now: float) -> _Call | None:
-        """Take out the call that begins now. The first to run dry has `slack_s` seconds to hear."""
+        """Take out the call that begins now. The listener who runs dry first has `slack_s` seconds left."""
         while self._waiting:
             if slack_s <= self._took_s and now < self._ended_at + min(self._took_s, LONGEST_WAIT_S):
                 return None
