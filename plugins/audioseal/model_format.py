@@ -77,8 +77,8 @@ def check_audioseal(model: ModelContents) -> ModelFacts:
         detector[f"detector.0.model.13.lstm.weight_ih_l{layer}"] = shape
     try:
         for role, shapes in (("generator", generator), ("detector", detector)):
-            for name, shape in shapes.items():
-                model.expect(role, name, shape)
+            for name, dimensions in shapes.items():
+                model.expect(role, name, dimensions)
     except UnusableModel as fault:
         if model.has("card"):
             raise

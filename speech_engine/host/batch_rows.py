@@ -161,7 +161,7 @@ class RowTable(Generic[V, R]):
         return [row for row in self.live if not row.speech.is_ending and row.speech.may_step(row.segment)]
 
     def slack_s(self, now: float) -> float:
-        """Return how long the sound of each listener lasts, if no step is taken."""
+        """Return how long no listener will run dry, if no step is taken."""
         listeners = {row.listener: None for row in self.ready if row.listener.is_heard_as_it_comes}
         return min((each.due_at() - now for each in listeners if each.has_heard), default=float("inf"))
 
