@@ -52,8 +52,8 @@ class EngineVoices(Protocol):
     """An engine that has its own voices.
 
     `unlisted_voices` may name voices with which it speaks, too, and which no client needs to see; None says
-    that nobody knows them all. Without this attribute the list is whole. What is in neither is offered to
-    nobody, and not even tried unless `tries_unknown_voices` is True: a provider may learn a voice by its use.
+    that they are not all known. Without this attribute the list is whole. What is in neither is not offered,
+    and not even tried unless `tries_unknown_voices` is True: a provider may learn a voice by its use.
     """
 
     def voices(self) -> tuple[VoiceInfo, ...]:

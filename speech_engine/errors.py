@@ -69,7 +69,7 @@ class EngineUnauthorized(EngineError):
 
 class EngineForbidden(EngineUnauthorized):
     """The provider takes the key, and does not let it do this: a 403. The key may lack a permission, or the
-    provider may not like this text. So it counts like a fault, and the next key is asked."""
+    provider may not like this text. So it counts like a fault, and the next key is tried."""
 
 
 class EngineExhausted(EngineError):

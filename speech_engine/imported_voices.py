@@ -34,13 +34,13 @@ def one_model(tags: Iterable[str], sample_rate_hz: int, digest: str) -> ModelInf
 
 
 def find_voice(
-    engine: str, voices: Mapping[str, V], tags: Callable[[V], Iterable[str]], wanted: Voice, language: str
+    engine: str, voices: Mapping[str, V], tags: Callable[[V], Iterable[str]], voice: Voice, language: str
 ) -> V:
     """Return the voice that is meant, if it speaks the language, of whatever region.
 
     `tags` gives those of a voice. Raise VoiceNotFound or UnsupportedLanguage, with the engine's name.
     """
-    id_ = wanted.id if isinstance(wanted, EngineVoice) else ""
+    id_ = voice.id if isinstance(voice, EngineVoice) else ""
     if (found := voices.get(id_)) is None:
         raise VoiceNotFound(
             f"{engine} has no voice {id_[:80]!r}." if id_ else f"{engine} has only voices of its own."

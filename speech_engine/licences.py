@@ -11,8 +11,8 @@ from speech_engine.models import ModelInfo
 
 
 class LicenceTerms(NamedTuple):
-    """What a licence allows. Without `paid_use`, nobody may sell what its models say. If an operator
-    `must_accept` it, its models serve nobody before that. `says` is a sentence without its full stop."""
+    """What a licence allows. Without `paid_use`, what its models say may not be sold. If an operator
+    `must_accept` it, its models serve no request before that. `says` is a sentence without its full stop."""
 
     paid_use: bool
     must_accept: bool
@@ -57,7 +57,7 @@ def bound_by(licence: str, basis: str) -> str:
     """Return which of two licences a model keeps to: the stricter one, its own if they are alike.
 
     `basis` is the licence of what the model was made from, or "". One that is known to forbid paid use is
-    stricter than one that nobody knows: an operator may have a reason why the latter allows it.
+    stricter than an unknown one: an operator may have a reason why the latter allows it.
     """
     return max((licence, basis), key=_strictness) if basis else licence
 

@@ -1,4 +1,4 @@
-"""The Mark protocol: writes a sign into the audio that nobody hears, and finds it again."""
+"""The Mark protocol: writes an inaudible sign into the audio, and finds it again."""
 
 from __future__ import annotations
 

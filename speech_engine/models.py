@@ -46,7 +46,7 @@ class ModelInfo(msgspec.Struct, frozen=True, kw_only=True):
     `digest` stands for the checkpoint of a local model: another one sounds different under the same id.
     `phonemes` are the alphabets in which a job may say how a word sounds. If `reads_numbers` is false,
     the front-end of the language prepares the texts. If the operator `must_accept_licence`, the model
-    serves nobody before that. Without `paid_use`, it serves no plan with a price on a commercial server.
+    serves no request before that. Without `paid_use`, it serves no plan with a price on a commercial server.
 
     A model that `clones` makes a voice of recordings once, and one that `speaks_samples` speaks with
     recordings of any voice (`Samples`). They have `sample_s` seconds (least, most), at `sample_hz`; longer
@@ -55,7 +55,7 @@ class ModelInfo(msgspec.Struct, frozen=True, kw_only=True):
     words. A model that `mixes` blends up to `most_mixed` voices (`Mix`).
 
     A model that follows rules, and learnt from no recordings, is not `is_trained`: signed manifests say so.
-    Without `is_speech`, nothing is said (a test's tones), and nobody needs to know that a machine made it.
+    Without `is_speech`, nothing is said (a test's tones), and the mark of a machine's speech is not needed.
 
     `substitutes` has a pair for each listed voice that the provider lacks: its id, and the voice that the
     engine speaks with instead. A header of the answer names that one.

@@ -74,7 +74,7 @@ class Hosted(msgspec.Struct, frozen=True):
     `packages` lists the worker's needs beside voxgate, in pip's form ("name>=1.0"). If the list is not empty,
     the host runs in its own environment, made by `voxgate env build NAME`: the worker's top-level package,
     speech_engine, grpcio, msgspec and these. `bare` lists more of them, installed without what they ask for:
-    some ask for what nobody needs, or what cannot be had. `constraints` is a file of pinned versions beside
+    some ask for what is not needed, or cannot be had. `constraints` is a file of pinned versions beside
     the worker module; `imports` are modules that must be importable there; the build tries them.
 
     `devices` are the kinds of devices that it can compute on. The host chooses one, and sees that it is there

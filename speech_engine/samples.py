@@ -30,7 +30,7 @@ class SampleReader(Protocol):
 
 
 class NoSamples:
-    """The reader of an engine to which nobody brings recordings."""
+    """The reader of an engine that gets no recordings."""
 
     def pcm(self, job: SpeechJob, sample: Sample) -> bytes:
         raise EngineFailed("Nobody brings recordings to this engine.")

@@ -13,8 +13,8 @@ import msgspec
 Alphabet = Literal["ipa", "pinyin"]
 
 Urgency = Literal["live", "ahead", "whole", "idle"]
-"""Who waits for a job: a listener; nobody yet, since another part is heard first; a client that takes the
-answer in one piece; or nobody at all."""
+"""Who waits for a job: a listener; a listener later, since another part plays first; a client that takes the
+answer in one piece; or none at all."""
 
 
 class Rewritten(msgspec.Struct, frozen=True, array_like=True):
@@ -48,9 +48,9 @@ class EngineVoice(msgspec.Struct, frozen=True, tag="engine_voice"):
 
 
 class Sample(msgspec.Struct, frozen=True):
-    """A recording of the wanted voice, named by its digest; the bytes travel apart from the job.
+    """A recording of the voice, named by its digest; the bytes travel apart from the job.
 
-    `text` has its words, or is empty if nobody knows them. `seconds` is its length, and `speech_s` the length
+    `text` has its words, or is empty if unknown. `seconds` is its length, and `speech_s` the length
     of the speech in it, 0 if that is not known.
     """
 

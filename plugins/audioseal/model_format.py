@@ -48,10 +48,10 @@ def read_network_sizes(model: ModelContents) -> NetworkSizes:
     if not model.has("card"):
         return NetworkSizes()
     model.number("card", "nbits", BITS, BITS)
-    for name, wanted in FIXED.items():
+    for name, fixed in FIXED.items():
         found = model.value("card", f"seanet.{name}")
-        if found != wanted and (found is not None or name == "causal"):
-            raise UnusableModel(f"card.json: seanet.{name} must be {wanted}")
+        if found != fixed and (found is not None or name == "causal"):
+            raise UnusableModel(f"card.json: seanet.{name} must be {fixed}")
     return NetworkSizes(
         model.number("card", "seanet.dimension", 1, 1024),
         model.number("card", "seanet.n_filters", 2, 256),
@@ -77,8 +77,8 @@ def check_audioseal(model: ModelContents) -> ModelFacts:
         detector[f"detector.0.model.13.lstm.weight_ih_l{layer}"] = shape
     try:
         for role, shapes in (("generator", generator), ("detector", detector)):
-            for name, wanted in shapes.items():
-                model.expect(role, name, wanted)
+            for name, dimensions in shapes.items():
+                model.expect(role, name, dimensions)
     except UnusableModel as fault:
         if model.has("card"):
             raise

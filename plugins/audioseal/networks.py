@@ -65,7 +65,7 @@ class Networks:
         return MarkedStream(self, payload)
 
     def new_states(self) -> list[Any]:
-        """Return the states of a stream that has heard nothing."""
+        """Return the states of a new stream."""
         # The package has no other way to keep more than one stream.
         states = [part._init_streaming_state(1) for part in self._parts]  # noqa: SLF001
         for state in states:
@@ -88,8 +88,8 @@ class Networks:
         torch.set_num_threads(self._threads)
         pieces = [samples[at : at + _PIECE] for at in range(0, len(samples), _PIECE)]
         with torch.inference_mode():
-            heard = [self._hear(np.pad(piece, (0, -len(piece) % HOP)))[:, : len(piece)] for piece in pieces]
-        whole = np.concatenate(heard, axis=1) if heard else np.zeros((2 + BITS, 0), np.float32)
+            parts = [self._hear(np.pad(piece, (0, -len(piece) % HOP)))[:, : len(piece)] for piece in pieces]
+        whole = np.concatenate(parts, axis=1) if parts else np.zeros((2 + BITS, 0), np.float32)
         sure = 1 / (1 + np.exp(whole[0] - whole[1]))
         return Hearing(np.asarray(sure, np.float32), whole[2:])
 

@@ -71,6 +71,6 @@ def _filters(from_hz: int, to_hz: int, half: int) -> Floats:
 def resampled(samples: Floats, from_hz: int, to_hz: int) -> Floats:
     """Return a whole sound at another rate."""
     resampler = Resampler(from_hz, to_hz)
-    wanted = len(samples) * to_hz // from_hz
+    count = len(samples) * to_hz // from_hz
     made = [resampler.feed(samples), resampler.feed(np.zeros(resampler.half + 1, np.float32))]
-    return np.concatenate(made)[:wanted]
+    return np.concatenate(made)[:count]

@@ -29,7 +29,7 @@ class SealStream:
         self._down, self._up = Resampler(sample_rate_hz, RATE_HZ), Resampler(RATE_HZ, sample_rate_hz)
         self._tail = np.zeros(sample_rate_hz // 10, np.float32)
         self._low = np.zeros(0, np.float32)
-        """The sound that the network has not heard."""
+        """The sound that the network has not got yet."""
         self._sound = np.zeros(0, np.float32)
         """The samples that are not out yet."""
         # The resamplers look ahead. So that the first byte is not late, the first milliseconds have no mark.

@@ -51,9 +51,9 @@ class AudioSealMark:
         return found_in(self._networks.hear(resampled(samples, sample_rate_hz, RATE_HZ)))
 
 
-def found_in(heard: Hearing) -> Detection:
+def found_in(hearing: Hearing) -> Detection:
     """Judge what the detector says: by the best second, since a sound may be marked in parts."""
-    is_marked = heard.sure > _SURE
+    is_marked = hearing.sure > _SURE
     second = min(RATE_HZ, len(is_marked))
     if not second:
         return Detection(0.0, THRESHOLD)
@@ -62,7 +62,7 @@ def found_in(heard: Hearing) -> Detection:
     score = float(shares.max())
     if score < THRESHOLD:
         return Detection(score, THRESHOLD)
-    means = 1 / (1 + np.exp(-heard.bits[:, is_marked].mean(axis=1))) - 0.5
+    means = 1 / (1 + np.exp(-hearing.bits[:, is_marked].mean(axis=1))) - 0.5
     is_clear = bool((np.abs(means) >= _UNCLEAR).all())
     payload = sum(1 << place for place, mean in enumerate(means) if mean > 0) if is_clear else None
     begin_s = float(np.argmax(shares >= THRESHOLD)) / RATE_HZ

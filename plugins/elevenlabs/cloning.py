@@ -36,9 +36,9 @@ class Cloner:
 
     async def clone(self, request: CloneRequest) -> str:
         """Add a voice and return its id. There is only one try: a second could leave a voice twice."""
-        asked = self._api.ask("POST", "/v1/voices/add", body=_form(request), within_s=_UPLOAD_S)
+        sent = self._api.ask("POST", "/v1/voices/add", body=_form(request), within_s=_UPLOAD_S)
         try:
-            async with asked as answer:
+            async with sent as answer:
                 added = decoded(_Added, await answer.read())
         except UnsupportedText as error:
             raise UnusableSample(error.message, detail=error.detail) from None

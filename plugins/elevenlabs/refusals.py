@@ -99,10 +99,10 @@ def read(body: bytes) -> Refusal:
     This never raises.
     """
     said = cloud.said(body)
-    return told(said.get("detail") if isinstance(said, dict) else None)
+    return of_detail(said.get("detail") if isinstance(said, dict) else None)
 
 
-def told(detail: Any) -> Refusal:
+def of_detail(detail: Any) -> Refusal:
     match detail:
         case {**names}:
             return Refusal(_word(names.get("code")), _word(names.get("status")), _word(names.get("param")))

@@ -159,7 +159,7 @@ class _TimedAnswer:
     def _events(self, lines: Iterator[Line]) -> Iterator[Audio | Encoded | Words]:
         for line in lines:
             if line.detail is not None:
-                raise self._api.refusal(self._answer, refusals.told(line.detail))
+                raise self._api.refusal(self._answer, refusals.of_detail(line.detail))
             if line.alignment is not None:
                 self._times.hear(line.alignment, self._sound.samples)
             yield from self._sound.feed(self._segment, line.audio_base64 or b"")

@@ -1,6 +1,6 @@
 """A way from the thread that speaks to the event loop that sends. Either end can close it.
 
-The library makes audio a thousand times faster than it is heard. Without a bound, a slow reader would
+The library makes audio a thousand times faster than it plays. Without a bound, a slow reader would
 keep whole books in memory. At the bound, the library's callback waits until there is room again.
 """
 
@@ -46,7 +46,7 @@ class Handover:
         return self._is_closed
 
     def put(self, event: Audio | Words) -> bool:
-        """Wait for room and add the event. Return False if nobody reads any more."""
+        """Wait for room and add the event. Return False if the reader has left."""
         with self._changed:
             self._changed.wait_for(lambda: self._is_closed or self._waiting_bytes < self._limit_bytes)
             if self._is_closed:

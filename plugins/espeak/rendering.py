@@ -22,7 +22,7 @@ Put = Callable[[Audio | Words], bool]
 class Rendering:
     """The events of one utterance. `put` gets them until it returns False or the cap is reached.
 
-    Silence at the beginning is kept back, so that a text of which nothing is heard can be refused.
+    Silence at the beginning is kept back, so that a text that makes no sound can be refused.
     """
 
     def __init__(self, utterance: Utterance, put: Put) -> None:
@@ -41,7 +41,7 @@ class Rendering:
         return self._words(marks) and self._audio(pcm) and self._left() != 0
 
     def end(self) -> None:
-        """Raise UnsupportedText if words were to be heard, and none were."""
+        """Raise UnsupportedText if the text has words, and all was silent."""
         if self._kept is not None:
             raise UnsupportedText("Invalid 'input': this language has no way to read any of it.")
 

@@ -137,7 +137,7 @@ class _Library:
         self._c.espeak_SetSynthCallback(self._callback)
         # A lone surrogate cannot be written as UTF-8; the question mark keeps the positions right.
         data = text.encode(errors="replace") + b"\0"
-        # The pause after a sentence is part of it. But nobody waits for a pause after the last one.
+        # The pause after a sentence is part of it. No listener waits for a pause after the last one.
         flags = _UTF8 if is_last else _UTF8 | _END_PAUSE
         status = self._c.espeak_Synth(data, len(data), 0, 0, 0, flags, None, None)
         if status != 0 and not is_stopped:

@@ -79,14 +79,14 @@ def joinable(sound: NDArray[np.float32], piece: Piece, speed: float) -> NDArray[
 
     The network begins and ends each piece with the silence of a sentence: together about a second.
     """
-    heard = np.flatnonzero(np.abs(sound) > _SILENT * np.max(np.abs(sound), initial=0.0))
-    if not len(heard):
+    loud = np.flatnonzero(np.abs(sound) > _SILENT * np.max(np.abs(sound), initial=0.0))
+    if not len(loud):
         return sound
     begin, end = 0, len(sound)
     if piece.follows:
-        begin = max(0, heard[0] - _BREATH_MS * RATE_HZ // 1000)
+        begin = max(0, loud[0] - _BREATH_MS * RATE_HZ // 1000)
     if piece.rest_ms is not None:
-        end = min(end, heard[-1] + 1 + round(piece.rest_ms * RATE_HZ / 1000 / speed))
+        end = min(end, loud[-1] + 1 + round(piece.rest_ms * RATE_HZ / 1000 / speed))
     return sound[begin:end]
 
 

@@ -1,6 +1,6 @@
 """Texts as Kokoro reads them: espeak-ng's sounds in the model's own alphabet, as numbers, in pieces.
 
-How a text sounds is told by a function of the worker, which alone knows espeak-ng.
+A function of the worker, which alone knows espeak-ng, says how a text sounds.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ MOST_SOUNDS = 120
 seconds is taken for dead. The model would take 510."""
 FIRST_SOUNDS = 40
 """Of the first piece, some two seconds. A later one may be longer by half of what was said before it: so it
-is made while that is heard, if the model needs less than two thirds of the time that its sound lasts."""
+is made while that plays, if the model needs less than two thirds of the time that its sound lasts."""
 
 CLAUSE_REST_MS, WORD_REST_MS = 380, 40
 """The silence after a piece whose sentence goes on, as the model itself has it inside a sentence."""
@@ -64,8 +64,8 @@ def own_alphabet(sounds: str, reading: Reading) -> str:
 def _pieces(sounds: list[str], symbols: Mapping[str, int], said: int) -> Iterator[Piece]:
     follows = False
     while any(map(str.isalpha, sounds)):
-        wanted = min(FIRST_SOUNDS + said // 2, MOST_SOUNDS)
-        end = cut_place(sounds, wanted, MOST_SOUNDS) if len(sounds) > wanted else len(sounds)
+        goal = min(FIRST_SOUNDS + said // 2, MOST_SOUNDS)
+        end = cut_place(sounds, goal, MOST_SOUNDS) if len(sounds) > goal else len(sounds)
         part, sounds = sounds[:end], after_cut(sounds, end)
         rest_ms = (CLAUSE_REST_MS if ends_clause(part) else WORD_REST_MS) if sounds else None
         if any(map(str.isalpha, part)):

@@ -44,10 +44,10 @@ class VoiceList:
     def model(self) -> ModelInfo:
         return one_model((voice.reading.tag for voice in self.voices), RATE_HZ, self._digest)
 
-    def find(self, wanted: Voice, language: str) -> StyleVoice:
+    def find(self, voice: Voice, language: str) -> StyleVoice:
         """Return the voice that is meant. Raise VoiceNotFound or UnsupportedLanguage."""
-        id_ = wanted.id if isinstance(wanted, EngineVoice) else ""
+        id_ = voice.id if isinstance(voice, EngineVoice) else ""
         if id_ in self._unread:
             name = self._unread[id_].reading.name
             raise UnsupportedLanguage(f"{id_} is a voice for {name}, which this engine cannot read.")
-        return find_voice("Kokoro", self._by_name, lambda voice: (voice.reading.tag,), wanted, language)
+        return find_voice("Kokoro", self._by_name, lambda each: (each.reading.tag,), voice, language)

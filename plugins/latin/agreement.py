@@ -32,8 +32,8 @@ def agreement(nouns: Nouns) -> Callable[[int, str, str], Form]:
     def form(number: int, before: str, after: str) -> Form:
         if before in nouns.feminine_articles:
             return "feminine"
-        told = by_noun(number, before, after)
-        return "masculine" if told == "feminine" and before in nouns.masculine_articles else told
+        gender = by_noun(number, before, after)
+        return "masculine" if gender == "feminine" and before in nouns.masculine_articles else gender
 
     def by_noun(number: int, before: str, after: str) -> Form:
         if not after or after in nouns.others or before in nouns.labels:

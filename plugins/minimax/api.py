@@ -109,13 +109,13 @@ class Api:
             return await exchange.read(type_)
 
     def _request(self, path: str, body: msgspec.Struct | HttpForm | Query, within_s: float) -> HttpRequest:
-        asked = body if isinstance(body, Query) else None
+        query = body if isinstance(body, Query) else None
         return cloud.request(
-            "GET" if asked else "POST",
+            "GET" if query else "POST",
             f"{self._root}{path}",
             {"authorization": f"Bearer {self._settings.api_key}"},
             within_s,
-            query=self._query | (asked.fields if asked else {}),
+            query=self._query | (query.fields if query else {}),
             body=None if isinstance(body, Query) else body,
             silence_s=self._settings.silence_s,
         )

@@ -53,7 +53,7 @@ def speech_body(settings: MinimaxSettings, job: SpeechJob, text: str, format_: s
 def _tone(settings: MinimaxSettings, pronunciations: Sequence[Pronunciation]) -> tuple[str, ...]:
     """Return the operator's pronunciations, then the lexicon's.
 
-    A word with a slash is left out, because nobody could tell where it ends.
+    A word with a slash is left out, because its end cannot be told.
     """
     from_lexicon = (f"{each.word}/{each.sounds}" for each in pronunciations if "/" not in each.word)
     return tuple(dict.fromkeys((*settings.pronunciations, *from_lexicon)))

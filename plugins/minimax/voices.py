@@ -122,7 +122,7 @@ class Cloner:
             # Only we use this id, so our own earlier request has made the voice, and its answer was lost.
             is_taken = True
         finally:
-            # If this fails, the recording has the clone's name, and goes when somebody asks for the clone.
+            # If this fails, the recording has the clone's name, and goes with the next search for the clone.
             with suppress(EngineError):
                 await self._forget(file_id)
         if not await self._speaks(body.voice_id):
@@ -134,7 +134,7 @@ class Cloner:
     async def find_clone(self, name: str) -> str | None:
         """Return the id of the clone, or None. A clone that has not spoken yet is on no list: let it speak.
 
-        A recording that was uploaded for it, and is still there, is deleted: nobody needs it any more.
+        A recording that was uploaded for it, and is still there, is deleted.
         """
         for file in await self._recordings(f"{name}."):
             await self._forget(file.file_id)

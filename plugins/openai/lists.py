@@ -37,8 +37,8 @@ class Lists:
     async def first(self, *paths: str) -> Any:
         """Return the first of these lists that the server has, or None if it has none."""
         for path in paths:
-            asked = request("GET", self._settings.url(path), self._settings.http_headers, _LIST_S)
-            async with self._http.send(asked) as answer:
+            question = request("GET", self._settings.url(path), self._settings.http_headers, _LIST_S)
+            async with self._http.send(question) as answer:
                 if answer.status == 200:
                     self._readable.add(path)
                     return decoded(Any, await answer.read(), "The provider's list is not JSON.")

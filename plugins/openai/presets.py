@@ -44,7 +44,7 @@ class PresetVoice(NamedTuple):
 class Preset(NamedTuple):
     """The settings of a kind of server, its models and its voices by patterns of their names.
 
-    `required` are the settings that nobody can know but the operator, each with what it must be.
+    `required` are the settings that only the operator knows, each with what it must be.
     `model_list` is the path of the list of models, if the server has a better one than the usual paths.
     `unlisted` are the voices of a server that has no list of them. If it `knows_names`, it
     takes OpenAI's names as they are.

@@ -1,4 +1,4 @@
-"""Requests that bring a recording of the wanted voice, as servers that clone on the fly take them.
+"""Requests that bring a recording of the voice, as servers that clone on the fly take them.
 
 vLLM-Omni takes `ref_audio` and `ref_text` in its JSON; another voxgate takes a form.
 """

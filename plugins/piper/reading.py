@@ -1,6 +1,6 @@
 """Texts as the network reads them: numbers for sounds, cut into pieces that are not too long.
 
-How a text sounds is told by a function of the worker, which alone knows espeak-ng.
+A function of the worker, which alone knows espeak-ng, says how a text sounds.
 """
 
 from __future__ import annotations

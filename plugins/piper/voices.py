@@ -75,13 +75,13 @@ class VoiceList:
             for voice in voices
             for number in range(len(voice.config.speakers))
         }
-        told = {} if isinstance(shift, bool) else shift
-        shifted = {} if shift is False else self._shifted(told)
+        shifts = {} if isinstance(shift, bool) else shift
+        shifted = {} if shift is False else self._shifted(shifts)
         kinds = Counter(map(_kind, self._by_id.values()))
         made = {
             id_: speaker
             for id_, speaker in shifted.items()
-            if kinds[_kind(speaker)] == 1 or _id(speaker.voice, speaker.number) in told
+            if kinds[_kind(speaker)] == 1 or _id(speaker.voice, speaker.number) in shifts
         }
         # A file's plain name is its first speaker.
         self._by_id |= {voice.name: Speaker(voice, 0) for voice in voices}
@@ -94,15 +94,15 @@ class VoiceList:
         self._shown |= made
         self._by_id = {**shifted, **self._by_id}
 
-    def _shifted(self, told: Mapping[str, tuple[float, ...]]) -> dict[str, Speaker]:
+    def _shifted(self, shifts: Mapping[str, tuple[float, ...]]) -> dict[str, Speaker]:
         """Return the speakers that are made of others. Raise EngineFailed if there is no such other one."""
-        for id_ in told.keys() - self._by_id.keys():
+        for id_ in shifts.keys() - self._by_id.keys():
             known = ", ".join(self._by_id)[:400]
             raise EngineFailed(f"shift: there is no voice {id_[:80]!r}; known: {known}")
         shifted = {
             f"{id_}:up{semitones:g}": speaker._replace(semitones=semitones)
             for id_, speaker in self._by_id.items()
-            for semitones in told.get(id_, SHIFTS if speaker.number < _MOST_LISTED else ())
+            for semitones in shifts.get(id_, SHIFTS if speaker.number < _MOST_LISTED else ())
         }
         return {id_: speaker for id_, speaker in shifted.items() if id_ not in self._by_id}
 
@@ -126,9 +126,9 @@ class VoiceList:
         tags = (tag for voice in self.voices for tag in voice.languages)
         return one_model(tags, max(voice.config.rate_hz for voice in self.voices), digest.hexdigest()[:32])
 
-    def find(self, wanted: Voice, language: str) -> Speaker:
+    def find(self, voice: Voice, language: str) -> Speaker:
         """Return the speaker that a voice means. Raise VoiceNotFound or UnsupportedLanguage."""
-        return find_voice("Piper", self._by_id, lambda speaker: speaker.voice.languages, wanted, language)
+        return find_voice("Piper", self._by_id, lambda speaker: speaker.voice.languages, voice, language)
 
 
 def _id(voice: ImportedVoice, number: int) -> str:

@@ -53,7 +53,7 @@ def _hear(attention: Any, number: int, x: Any, turns: tuple[Any, Any], pasts: Se
     keys, values = torch.unbind(pairs, dim=2)
     queries, keys = _turned(queries, turns).transpose(1, 2), _turned(keys, turns).transpose(1, 2)
     values = values.transpose(1, 2)
-    heard = []
+    mixed = []
     for row, past in enumerate(pasts):
         own = slice(row, row + 1)
         all_keys, all_values, mask = past.add(number, keys[own], values[own])
@@ -61,8 +61,8 @@ def _hear(attention: Any, number: int, x: Any, turns: tuple[Any, Any], pasts: Se
             times = attention.num_heads // shared
             all_keys = all_keys.repeat_interleave(times, dim=1)
             all_values = all_values.repeat_interleave(times, dim=1)
-        heard.append(scaled_dot_product_attention(queries[own], all_keys, all_values, mask))
-    together = torch.cat(heard) if len(heard) > 1 else heard[0]
+        mixed.append(scaled_dot_product_attention(queries[own], all_keys, all_values, mask))
+    together = torch.cat(mixed) if len(mixed) > 1 else mixed[0]
     return attention.out_proj(together.transpose(1, 2).reshape(rows, count, attention.attn_dim))
 
 

@@ -17,10 +17,10 @@ from plugins.pocket.networks import Networks
 from plugins.pocket.sizes import FRAME, RATE_HZ
 
 _FADE: Final = RATE_HZ // 200
-"""A new stream begins with a step that is heard as a click."""
+"""A new stream begins with a step that clicks."""
 _LOUDEST: Final = 32767
 _PIECE: Final = 12
-"""The frames of a recording that are heard at once: about a second."""
+"""The frames of a recording that are encoded at once: about a second."""
 
 
 class SoundStream:

@@ -23,7 +23,7 @@ _READING: Final = {
     "padding": (),
     "truncation": (),
 }
-"""What a vocabulary may do with a text. Others run endless patterns, or add tokens that nobody knows."""
+"""What a vocabulary may do with a text. Others run endless patterns, or add unknown tokens."""
 _MEMBERS: Final = ("normalizers", "pretokenizers", "decoders")
 
 
@@ -102,8 +102,8 @@ def _pieces(own: dict[str, Any]) -> set[Any]:
 def _judge_part(part: str, each: Any, known: Sequence[str]) -> None:
     type_ = each.get("type") if isinstance(each, dict) else each
     if type_ not in known:
-        wanted = f"be {' or '.join(known)}" if known else "not be there"
-        raise _wrong(f"its {part} must {wanted}; it is {str(type_)[:40]!r}")
+        rule = f"be {' or '.join(known)}" if known else "not be there"
+        raise _wrong(f"its {part} must {rule}; it is {str(type_)[:40]!r}")
     pattern = each.get("pattern", _SPACES) if isinstance(each, dict) else None
     if not isinstance(pattern, dict) or ("Regex" in pattern and pattern != _SPACES):
         raise _wrong(f"its {part} has a pattern other than runs of spaces")

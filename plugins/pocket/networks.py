@@ -67,7 +67,7 @@ def build(sizes: PocketSizes, tokenizer: Path) -> Networks:
         )
     except Exception as error:  # noqa: BLE001 - the seam around tokenizers: it has no class of its own for a bad file
         raise UnusableModel(f"tokenizer.json: {str(error)[:200]}") from None
-    model.speaker_proj_weight = torch.nn.Parameter(torch.zeros(sizes.dim, sizes.heard))
+    model.speaker_proj_weight = torch.nn.Parameter(torch.zeros(sizes.dim, sizes.latent))
     codec = build_mimi(config.mimi)
     stamp_state_names(_Both(model, codec))
     return Networks(sizes, model.eval().requires_grad_(False), codec.eval().requires_grad_(False))
@@ -100,7 +100,7 @@ def description(sizes: PocketSizes, tokenizer: Path) -> dict[str, Any]:
             "sample_rate": RATE_HZ,
             "channels": 1,
             "frame_rate": RATE_HZ / FRAME,
-            "inner_dim": sizes.heard,
+            "inner_dim": sizes.latent,
             "outer_dim": sizes.decoder.width,
             "seanet": _convolutions(sizes.encoder),
             "transformer": _codec_transformer(sizes.encoder),

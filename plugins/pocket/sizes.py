@@ -1,6 +1,6 @@
 """The sizes of the published models, and the names and shapes of all tensors that follow from them.
 
-A published model comes with a description in YAML, which nobody reads here: its tensors say which it is.
+A published model comes with a description in YAML, which is not read here: its tensors say which it is.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ class PocketSizes(NamedTuple):
     encoder: CodecSide = CodecSide(512, 64, 7, 8, 2, 250, 2048)
     rank: int = 0
     z: int = 0
-    heard: int = LATENT
+    latent: int = LATENT
     tokens: int = 4000
     has_start: bool = True
     ends_above: float = -4.0
@@ -76,7 +76,7 @@ PUBLISHED: Final = (
     SIX_LAYERS,
     SIX_LAYERS._replace(name="24-layers", layers=24),
     _ENGLISH._replace(name="100m-drifting", flow="drifting"),
-    _ENGLISH._replace(name="100m-2026-01", has_start=False, heard=512, pads_short=True),
+    _ENGLISH._replace(name="100m-2026-01", has_start=False, latent=512, pads_short=True),
     _SHORT,
     _SHORT._replace(name="7m", dim=224, shared_heads=2, inner=224, rank=64),
     _SHORT._replace(
@@ -116,7 +116,7 @@ def _language_model(sizes: PocketSizes) -> _Shapes:
         yield name, (LATENT,)
     if sizes.has_start:
         yield "bos_before_voice", (1, 1, dim)
-    yield "speaker_proj_weight", (dim, sizes.heard)
+    yield "speaker_proj_weight", (dim, sizes.latent)
     yield "conditioner.embed.weight", (sizes.tokens + 1, sizes.rank or dim)
     if sizes.rank:
         yield "conditioner.proj.weight", (dim, sizes.rank)
@@ -180,7 +180,7 @@ def _codec_transformer(side: CodecSide) -> _Shapes:
 
 def _between(sizes: PocketSizes) -> _Shapes:
     yield "quantizer.output_proj.weight", (sizes.decoder.width, LATENT, 1)
-    yield "downsample.conv.conv.weight", (sizes.heard, sizes.encoder.width, 2 * POSITIONS)
+    yield "downsample.conv.conv.weight", (sizes.latent, sizes.encoder.width, 2 * POSITIONS)
     yield "upsample.convtr.convtr.weight", (sizes.decoder.width, 1, 2 * POSITIONS)
 
 

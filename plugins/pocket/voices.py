@@ -50,9 +50,9 @@ def make_voice(
     if float(sound.abs().max()) < _QUIETEST:
         raise UnusableSample("The recordings are silent.")
     model = networks.language_model
-    heard = latents_of(networks, end_on_pause(sound[None], RATE_HZ)[0], tick)
+    latents = latents_of(networks, end_on_pause(sound[None], RATE_HZ)[0], tick)
     with torch.inference_mode():
-        prompt = torch.nn.functional.linear(heard, model.speaker_proj_weight)
+        prompt = torch.nn.functional.linear(latents, model.speaker_proj_weight)
         if networks.sizes.has_start:
             prompt = torch.cat([model.bos_before_voice, prompt], dim=1)
         return PocketVoice(BatchedDecoder(networks).remember(prompt).clone())

@@ -37,7 +37,7 @@ from speech_engine.host.model_shelf import ModelShelf
 from speech_engine.model_files import FolderContents, ModelManifest, UnusableModel, read_manifest
 
 MOST_CHARACTERS = 300
-"""A few chunks: a longer segment would come late where it is the next one to be heard."""
+"""A few chunks: a longer segment would come late where it is the next one."""
 _BYTES_A_NUMBER = 4
 
 

@@ -61,6 +61,6 @@ def load(languages: Iterable[str]) -> LangidDetector:
     from py3langid.langid import MODEL_FILE, LanguageIdentifier
 
     classifier = LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=True)
-    wanted = set(languages)
-    classifier.set_languages(wanted | {"pcm"} if "en" in wanted else wanted)
+    tags = set(languages)
+    classifier.set_languages(tags | {"pcm"} if "en" in tags else tags)
     return LangidDetector(classifier)

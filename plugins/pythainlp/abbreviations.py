@@ -159,7 +159,7 @@ def _alone(match: re.Match[str]) -> str | None:
 
 
 def _teacher(match: re.Match[str]) -> str | None:
-    """Return a teacher if somebody's name follows. Otherwise `อ.` is a district (`อ.ปาย`)."""
+    """Return a teacher if a person's name follows. Otherwise `อ.` is a district (`อ.ปาย`)."""
     return "อาจารย์" if match["name"] in _NAMES else None
 
 

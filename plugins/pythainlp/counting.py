@@ -65,7 +65,7 @@ def _dotted(match: re.Match[str]) -> str:
 
 
 def _is_falling(written: str) -> bool:
-    """Return whether the numbers fall. Nobody counts backwards: `3-0` is the result of a match."""
+    """Return whether the numbers fall. A range does not fall: `3-0` is the result of a match."""
     first, _, last = written.partition("-")
     return first.isdecimal() and last.isdecimal() and int(last) < int(first) <= _HIGHEST_SCORE
 

@@ -10,7 +10,7 @@ from plugins.pythainlp.rule import WORDLIKE
 
 _DIGITS = ("ศูนย์", "หนึ่ง", "สอง", "สาม", "สี่", "ห้า", "หก", "เจ็ด", "แปด", "เก้า")
 
-# Nobody counts that far: a longer number is a name for something, and it is said digit by digit.
+# A longer number is a name for something, and it is said digit by digit.
 _MOST_DIGITS = 15
 
 # Possessive, here and below, because the try of a shorter number would only cost time.

@@ -26,7 +26,7 @@ _THAI_CHARACTER = re.compile(f"[{THAI}ฯๆ]")
 class Rule(NamedTuple):
     pattern: re.Pattern[str]
     spoken: Callable[[re.Match[str]], str | None]
-    # Thai puts blanks around digits, Latin letters and abbreviations. Nobody pauses at these blanks.
+    # Thai puts blanks around digits, Latin letters and abbreviations. They are no pauses.
     closes_before: bool = True
     closes_after: bool = False
     at_a_word: bool = False

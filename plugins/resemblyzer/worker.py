@@ -55,8 +55,8 @@ class ResemblyzerComparer:
         slices = np.stack([bands[at : at + _SLICE] for at in _begins(len(samples))])
         with torch.no_grad():
             _, (hidden, _) = self._lstm(torch.from_numpy(slices))
-            heard = torch.relu(self._linear(hidden[-1])).numpy()
-        each = heard / np.maximum(np.linalg.norm(heard, axis=1, keepdims=True), 1e-9)
+            vectors = torch.relu(self._linear(hidden[-1])).numpy()
+        each = vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-9)
         mean = each.mean(axis=0)
         return np.asarray(mean / max(float(np.linalg.norm(mean)), 1e-9))
 
@@ -70,7 +70,7 @@ def _begins(samples: int) -> list[int]:
 
 
 def _weights() -> Path:
-    # Only the file is wanted: importing the package would need all that it asks for.
+    # Only the file is read: importing the package would need all its requirements.
     found = find_spec("resemblyzer")
     if found is None or not found.submodule_search_locations:
         raise ModuleNotFoundError("resemblyzer is not installed")

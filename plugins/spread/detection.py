@@ -92,7 +92,7 @@ def _best(
     samples: Floats, grid: Grid, chips: Sequence[Chips], phases: int = PHASES, kept: Kept | None = None
 ) -> Match:
     pilots = is_pilot(grid.bands)
-    wanted = np.fft.rfft(np.stack([each.signs[:, : grid.bands][:, pilots] for each in chips]), axis=1)
+    pilot_spectra = np.fft.rfft(np.stack([each.signs[:, : grid.bands][:, pilots] for each in chips]), axis=1)
     best, place, parts = Match(-1.0, 1, 0, None, 0.0, 0.0), None, 1
     for begin_s, tiles in alignments(samples, grid, phases, kept):
         seen = tiles[:, :, pilots]
@@ -102,7 +102,7 @@ def _best(
         for first, last in ranges:
             folded = fold(seen, first, last)
             scale = np.sqrt(np.vdot(folded, folded)) or 1.0
-            sums = (spectra[first:last].sum(axis=0) * wanted).sum(axis=2)
+            sums = (spectra[first:last].sum(axis=0) * pilot_spectra).sum(axis=2)
             scores = np.fft.irfft(sums, PERIOD_TILES, axis=1) / scale
             top = int(scores.argmax())
             if scores.flat[top] > best.score:

@@ -64,9 +64,9 @@ def alignments(
 def _surprise(energies: Floats, grid: Grid) -> Floats:
     """Return how each frame's level in each band differs from its neighbours', weighed and bounded."""
     frames = energies.sum(axis=1)
-    heard = energies[frames > 0] if frames.any() else energies
+    audible = energies[frames > 0] if frames.any() else energies
     least = np.percentile(frames, 95) * _FLOOR + _ROUNDING * grid.length * np.diff(grid.edges).mean()
-    floor = np.maximum(least, _NOISE * np.percentile(heard, 10, axis=0)).astype(np.float32)
+    floor = np.maximum(least, _NOISE * np.percentile(audible, 10, axis=0)).astype(np.float32)
     weight = energies / (energies + floor)
     level = np.log(energies + np.float32(0.3) * floor)
     level -= _near_frames(level * weight) / (_near_frames(weight) + _TINY)

@@ -13,7 +13,7 @@ from speech_engine.mark import require_rate
 
 _GUARDS_A_SECOND: Final = 400
 _MOST: Final = np.float32(0.5)
-"""The most that the mark may have of the sound's amplitude in any 2.5 ms. So nothing is heard before an
+"""The most that the mark may have of the sound's amplitude in any 2.5 ms. So there is no echo before an
 onset, and nothing is added to digital silence."""
 
 _BATCH_S: Final = 0.2

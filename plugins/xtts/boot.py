@@ -32,6 +32,6 @@ sys.modules.setdefault(
     "torchaudio._extension",
     _Stub("torchaudio._extension", _IS_TORCHAUDIO_EXT_AVAILABLE=False, fail_if_no_align=_as_it_is),
 )
-# A warning of TTS quotes the text; those of transformers are about numbers that nobody uses.
+# A warning of TTS quotes the text; those of transformers are about numbers that are not used.
 logging.getLogger("TTS").setLevel(logging.ERROR)
 os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")

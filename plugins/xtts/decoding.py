@@ -159,36 +159,36 @@ class BatchedDecoder:
         return self._gpt.final_norm(hidden.float())
 
     def _packed_for(self, rows: Sequence[DecodingRow]) -> Pack:
-        wanted = tuple(rows)
-        if self._pack is None or wanted != self._packed or self._pack.is_full:
-            pack = self._pack_beside(wanted) or self._pack_instead(wanted)
-            for place, row in enumerate(wanted):
+        needed = tuple(rows)
+        if self._pack is None or needed != self._packed or self._pack.is_full:
+            pack = self._pack_beside(needed) or self._pack_instead(needed)
+            for place, row in enumerate(needed):
                 row.memory.move_into(pack, place)
-            self._pack, self._packed = pack, wanted
+            self._pack, self._packed = pack, needed
             self.packings += 1
         return self._pack
 
-    def _pack_beside(self, wanted: tuple[DecodingRow, ...]) -> Pack | None:
+    def _pack_beside(self, needed: tuple[DecodingRow, ...]) -> Pack | None:
         """Return a new pack beside the old one, or None if the device has no memory for both.
 
         None, and no exception: that would hold what was allocated in vain.
         """
         try:
-            pack = Pack([row.memory for row in wanted], self._device)
+            pack = Pack([row.memory for row in needed], self._device)
             for row in self._packed:
-                if not row.is_gone and row not in wanted:
+                if not row.is_gone and row not in needed:
                     row.memory.move_out()
         except torch.OutOfMemoryError:
             return None
         return pack
 
-    def _pack_instead(self, wanted: tuple[DecodingRow, ...]) -> Pack:
+    def _pack_instead(self, needed: tuple[DecodingRow, ...]) -> Pack:
         """Return a new pack in the place of the old one, whose rows wait in main memory."""
-        for row in dict.fromkeys((*self._packed, *wanted)):
+        for row in dict.fromkeys((*self._packed, *needed)):
             if not row.is_gone:
                 row.memory.leave_device()
         self._pack, self._packed = None, ()
-        return Pack([row.memory for row in wanted], self._device)
+        return Pack([row.memory for row in needed], self._device)
 
     def _draw(self, rows: Sequence[DecodingRow]) -> Any:
         """Return the next code of each row."""
@@ -201,7 +201,7 @@ class BatchedDecoder:
 
 
 def out_of_memory(error: BaseException) -> OutOfMemory:
-    """Return what the loop is told, without the error's frames, which hold what was allocated."""
+    """Return the error for the loop, without the error's frames, which hold what was allocated."""
     error.__traceback__ = None
     return OutOfMemory()
 

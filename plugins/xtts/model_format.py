@@ -36,7 +36,7 @@ _READING: Mapping[str, tuple[str, ...]] = {
     "padding": (),
     "truncation": (),
 }
-"""What a vocabulary may do with a text. Others run endless patterns, or add tokens that nobody knows."""
+"""What a vocabulary may do with a text. Others run endless patterns, or add unknown tokens."""
 
 
 class Sizes(NamedTuple):
@@ -113,14 +113,14 @@ def check_xtts(model: ModelContents) -> ModelFacts:
     """Compare the tensors' shapes with the configuration and the vocabulary. Raise UnusableModel."""
     if model.value("config", "model_args.gpt_use_perceiver_resampler") is not True:
         raise UnusableModel("config.json: this is no XTTS-v2 model; version 1 is not supported")
-    for name, wanted in (
+    for name, fixed in (
         ("input_sample_rate", SAMPLE_HZ),
         ("output_sample_rate", RATE_HZ),
         ("output_hop_length", HOP),
         ("gpt_code_stride_len", CODE_SAMPLES),
         ("d_vector_dim", SPEAKER),
     ):
-        model.number("config", f"model_args.{name}", wanted, wanted)
+        model.number("config", f"model_args.{name}", fixed, fixed)
     sizes = read_sizes(model)
     _check_reading(model)
     languages = spoken_languages(model)
@@ -168,8 +168,8 @@ def _check_reading(model: ModelContents) -> None:
     for part, known in _READING.items():
         for type_ in _types_in(content.get(part)):
             if type_ not in known:
-                wanted = f"be {' or '.join(known)}" if known else "not be there"
-                raise UnusableModel(f"vocab.json: its {part} must {wanted}; it is {str(type_)[:40]!r}")
+                rule = f"be {' or '.join(known)}" if known else "not be there"
+                raise UnusableModel(f"vocab.json: its {part} must {rule}; it is {str(type_)[:40]!r}")
     if content["model"].get("type", "BPE") != "BPE" or content["model"].get("dropout"):
         raise UnusableModel("vocab.json: its model must be BPE, without dropout")
 

@@ -61,7 +61,7 @@ class TextReader:
         most = self._sizes.most_text - 2
         if len(ids) > most:
             raise UnsupportedText(f"A sentence has {len(ids)} tokens; this model reads {most}.")
-        # A GPU that is asked for a number beyond its table fails for all listeners.
+        # A number beyond a GPU's table makes it fail for all listeners.
         if max(ids) >= self._sizes.vocabulary:
             raise UnsupportedText("The text has a token that this model has not learned.")
         return ids

@@ -2,7 +2,7 @@
 
 A latent becomes about 4.35 frames, a frame 256 samples. The network hears 13 frames on each side of the frame
 that it makes; the last frames are interpolated towards a latent that is not there yet. So a piece ends
-before those, and begins with the frames that were only heard before.
+before those, and begins with the frames that were only context before.
 """
 
 from __future__ import annotations

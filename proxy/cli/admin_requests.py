@@ -36,45 +36,45 @@ def ask(
     return show_answer(Ask(method, path, body, query), config_file, form, show)
 
 
-def show_answer(asked: Ask, config_file: Path | None, form: Form, show: Show) -> Any:
+def show_answer(ask: Ask, config_file: Path | None, form: Form, show: Show) -> Any:
     """Ask. Print the answer, and return it."""
-    found = answer_to(asked, config_file, form)
+    found = answer_to(ask, config_file, form)
     print_answer(found, form, show)
     return found
 
 
-def answer_to(asked: Ask, config_file: Path | None, form: Form) -> Any:
+def answer_to(ask: Ask, config_file: Path | None, form: Form) -> Any:
     """Ask, and return the answer. Raise CommandRefused."""
     import asyncio
 
     from proxy.config import config_toml
     from proxy.processes.admin_client import admin_client, ask_once
 
-    if asked.to is not None:
-        return _save(config_file, asked, asked.to)
+    if ask.to is not None:
+        return _save(config_file, ask, ask.to)
     config = config_toml.load(config_file)
-    if asked.question and asks(is_sure=False):
-        if asked.looks:
+    if ask.question and asks(is_sure=False):
+        if ask.looks:
             # A person is asked about nothing that does not exist.
-            ask_once(config, "GET", asked.path, **asked.query)
-        be_sure(False, asked.question)
-    data = {name: _read(file) for name, file in asked.files.items()}
+            ask_once(config, "GET", ask.path, **ask.query)
+        be_sure(False, ask.question)
+    data = {name: _read(file) for name, file in ask.files.items()}
 
     async def request() -> Any:
-        within_s = _LONG_S if asked.is_long or asked.pages or data else _SHORT_S
+        within_s = _LONG_S if ask.is_long or ask.pages or data else _SHORT_S
         async with admin_client(config, within_s) as client:
             if data:
-                fields = {name: field for name, field in asked.body.items() if field}
-                return await client.send(asked.path, fields, data)
-            if asked.pages:
-                return await _rows(client, asked, with_names=form is not True)
-            return await client.ask(asked.method, asked.path, asked.body, **asked.query)
+                fields = {name: field for name, field in ask.body.items() if field}
+                return await client.send(ask.path, fields, data)
+            if ask.pages:
+                return await _rows(client, ask, with_names=form is not True)
+            return await client.ask(ask.method, ask.path, ask.body, **ask.query)
 
     if not data:
         return asyncio.run(request())
     from rich.console import Console
 
-    with Console(stderr=True).status(f"{next(iter(asked.files.values())).name}: {asked.work} …"):
+    with Console(stderr=True).status(f"{next(iter(ask.files.values())).name}: {ask.work} …"):
         return asyncio.run(request())
 
 
@@ -85,12 +85,12 @@ def _read(file: Path) -> bytes:
         raise CommandRefused(f"{file}: {error.strerror}") from None
 
 
-async def _rows(client: AdminClient, asked: Ask, with_names: bool) -> Any:
+async def _rows(client: AdminClient, ask: Ask, with_names: bool) -> Any:
     """Ask for rows. Tables also get the names of the accounts whose ids are in them."""
     answer = await (
-        _all_pages(client, asked.path, **asked.query)
-        if asked.pages == "all"
-        else client.ask("GET", asked.path, **asked.query)
+        _all_pages(client, ask.path, **ask.query)
+        if ask.pages == "all"
+        else client.ask("GET", ask.path, **ask.query)
     )
     if not with_names or not any(row.get("account") for row in answer["data"]):
         return answer
@@ -107,12 +107,12 @@ async def _all_pages(client: AdminClient, path: str, **query: str | int | None) 
     return {**page, "data": rows + page["data"]}
 
 
-def _save(config_file: Path | None, asked: Ask, file: Path) -> dict[str, Any]:
+def _save(config_file: Path | None, ask: Ask, file: Path) -> dict[str, Any]:
     """Write an answer that is no JSON to a new file, which only its owner can read."""
     import os
 
     data = bytearray()
-    copy(config_file, asked.path, data.extend, **asked.query)
+    copy(config_file, ask.path, data.extend, **ask.query)
     try:
         with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as opened:
             opened.write(data)

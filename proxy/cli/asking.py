@@ -58,26 +58,26 @@ def runner(command: Command) -> Callable[..., None]:
 
 def _run(command: Command, here: Here, given: dict[str, Any]) -> int:
     """Ask, print the answer, and return the command's status."""
-    asked = command.ask(**given)
-    if asked is None:
+    step = command.ask(**given)
+    if step is None:
         return 0
-    if isinstance(asked, KnownAnswer):
-        then = asked.then
-        print_answer(asked.answer, here.form, lambda answer: (*command.show(answer), *then))
-        return asked.status
-    if isinstance(asked, Generator):
+    if isinstance(step, KnownAnswer):
+        then = step.then
+        print_answer(step.answer, here.form, lambda answer: (*command.show(answer), *then))
+        return step.status
+    if isinstance(step, Generator):
         answer = None
         with suppress(StopIteration):
             while True:
-                answer = answer_to(asked.send(answer), *here)
+                answer = answer_to(step.send(answer), *here)
                 print_answer(answer, here.form, command.show)
         return 0
     try:
-        answer = answer_to(asked, *here)
+        answer = answer_to(step, *here)
     except failures() as error:
-        if asked.failed == 1:
+        if step.failed == 1:
             raise
         typer.secho(str(error), fg="red", err=True)
-        return asked.failed
+        return step.failed
     print_answer(answer, here.form, command.show)
-    return asked.status(answer)
+    return step.status(answer)

@@ -192,7 +192,7 @@ def banner(base: str, key: str | None, config_file: Path | None = None) -> str:
     """Return the text for a server that serves. Its lines can be copied and run.
 
     `config_file` is what `--config` named: without it, the commands would use the books of another server.
-    The key of this machine goes into the fragment of the page's address, which a browser sends to nobody.
+    The key of this machine goes into the fragment of the page's address, which a browser never sends.
     """
     config = "" if config_file is None else f" --config {shlex.quote(str(config_file))}"
     reachable = base.replace("//0.0.0.0:", "//127.0.0.1:").replace("//[::]:", "//[::1]:")

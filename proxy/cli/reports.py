@@ -43,8 +43,8 @@ def usage(
         copy(config_file, "usage", sys.stdout.buffer.write, format="csv", **query)
         sys.stdout.flush()
     else:
-        asked = Ask("GET", "usage", query=query, pages="named")
-        show_answer(asked, config_file, form, _sums_table if by else _usage_table)
+        ask = Ask("GET", "usage", query=query, pages="named")
+        show_answer(ask, config_file, form, _sums_table if by else _usage_table)
 
 
 def plans() -> Ask:

@@ -51,7 +51,7 @@ async def _all_steps(client: AdminClient, status: Status) -> dict[str, Any]:
         step = await client.ask("POST", "vault/rotations", {"skip": damaged})
         rewrapped, damaged = rewrapped + step["rewrapped"], damaged + step["damaged"]
         status.update(f"{rewrapped} keys wrapped anew, {step['left'] - damaged} left")
-        # Rows that somebody else wraps at the same moment are in neither number, and the next step sees them.
+        # Rows that another run wraps at the same moment are in neither number, and the next step sees them.
         is_done = step["left"] <= damaged or not (step["rewrapped"] or step["damaged"])
     return {**step, "rewrapped": rewrapped, "damaged": damaged}
 

@@ -100,12 +100,12 @@ def say(
         return
     sound = io.BytesIO()
     is_new = out is None or not Path(out).is_file()
-    told = _speak(config, secret, body, sound)
+    facts = _speak(config, secret, body, sound)
     file = _saved(sound.getvalue(), found_format, out)
     player = _play(file, found_format) if out is None else None
     if player is not None:
         file.unlink()
-    answer = {**told, "format": found_format, "file": None if player else str(file), "player": player}
+    answer = {**facts, "format": found_format, "file": None if player else str(file), "player": player}
     answer["replaced"] = not is_new
     print_answer(answer, form, _kept if out is None and player is None else _said)
 
@@ -185,8 +185,8 @@ def _speak(config: Config, key: str, body: dict[str, str], to: BinaryIO) -> dict
             ) from None
         except (httpx2.TransportError, httpx2.InvalidURL, UnicodeError) as error:
             raise CommandRefused(f"{base}: asking failed ({type(error).__name__})") from None
-    told = {name: answer.headers.get(f"x-voxgate-{name}") for name in ("engine", "voice", "language")}
-    return {**told, "substitute": answer.headers.get("x-voxgate-substitute"), "bytes": size}
+    facts = {name: answer.headers.get(f"x-voxgate-{name}") for name in ("engine", "voice", "language")}
+    return {**facts, "substitute": answer.headers.get("x-voxgate-substitute"), "bytes": size}
 
 
 def _address(config: Config) -> str:
@@ -199,7 +199,7 @@ def _address(config: Config) -> str:
         try:
             found = ask_once(config, "GET", "server")
         except CommandRefused:
-            return _base(host, port)  # it belongs to somebody else, who lets only some in
+            return _base(host, port)  # it is another user's, who lets only some in
         host, port = found["host"], found["port"]
     return _base(host, port)
 

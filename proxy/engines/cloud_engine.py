@@ -39,7 +39,7 @@ _log = structlog.get_logger()
 
 
 class CloudEngine:
-    """An engine in the server. Without keys it is one that could not be created, and `failure` says why."""
+    """An engine in the server. Without keys it could not be created, and `failure` says why."""
 
     def __init__(
         self,
@@ -52,7 +52,7 @@ class CloudEngine:
         self.name = name
         self.keys = keys
         self.uses: set[tuple[str, str]] = set()
-        """The credentials and ids of the clones that have spoken since somebody looked."""
+        """The credentials and ids of the clones that have spoken since the last look."""
         self.losses: set[tuple[str, str]] = set()
         """Those of which the provider has said since that it does not have them."""
         self.on_loss: Callable[[], None] = _ignore
@@ -184,7 +184,7 @@ class CloudEngine:
             self.uses.update((work.credential, part.id) for part in parts if isinstance(part, EngineVoice))
 
     def note_loss(self, work: Work) -> None:
-        """Note that the provider does not have the clone of a job. Of a mix, nobody knows which one."""
+        """Note that the provider does not have the clone of a job. Of a mix, it is not known which one."""
         if isinstance(work, Speak) and isinstance(voice := work.job.voice, EngineVoice):
             self.losses.add((work.credential, voice.id))
             self.on_loss()
@@ -287,7 +287,7 @@ class CloudStream:
 
 
 def _ignore() -> None:
-    """Do nothing: nobody keeps clones, or lists."""
+    """Do nothing: there are no clones, or lists."""
 
 
 _now = time.monotonic

@@ -119,7 +119,7 @@ class Engines:
         return uses
 
     def take_losses(self) -> set[tuple[str, str, str]]:
-        """Return the clones that providers were found not to have, since the last call, in the same way."""
+        """Return the clones that providers turned out to lack since the last call, in the same way."""
         losses: set[tuple[str, str, str]] = set()
         for name, engine in self._live.items():
             if isinstance(engine, CloudEngine) and engine.losses:
@@ -138,8 +138,8 @@ class Engines:
 
         When this returns, no host has them. Raises EngineUnavailable if a host does not confirm that.
         """
-        asked = [engine.drop_samples(digests) for engine in self._live.values()]
-        for failure in await asyncio.gather(*asked, return_exceptions=True):
+        drops = [engine.drop_samples(digests) for engine in self._live.values()]
+        for failure in await asyncio.gather(*drops, return_exceptions=True):
             if failure is not None:
                 raise failure
 
@@ -223,7 +223,7 @@ class _Opening:
             self._stack.push_async_callback(hosted.close)
             return hosted
         if self._http is None:
-            # It reads the machine's authorities: a worker whose engines are all processes asks nobody.
+            # It reads the machine's authorities: a worker whose engines are all processes needs no HTTP.
             self._http = await self._stack.enter_async_context(open_http(self._upstream))
         try:
             return await self._create(spec, section, self._http)

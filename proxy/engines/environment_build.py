@@ -156,7 +156,7 @@ def remove(plugin: str, unless: Callable[[Environment], bool]) -> list[Environme
 def _forget_unfinished(like: Recipe, keep: str = "") -> None:
     """Delete what was left half done: removals, and builds of the same packages, except the folder to `keep`.
 
-    We hold the lock, so nobody works on them.
+    We hold the lock, so no other build works on them.
     """
     packages = like.name.rpartition("-")[0]
     for left in environments.root().glob(f"{_BUILDING}*"):
@@ -270,7 +270,7 @@ class _Building:
         )
 
     def _refuse_copies(self) -> None:
-        """Refuse a package that brings modules with the names of ours: nobody would know which ones run."""
+        """Refuse a package that brings modules with the names of ours: either could run."""
         for name, place in self._recipe.links.items():
             copy = self._site / (name if Path(place).is_dir() else Path(place).name)
             if copy.exists():
@@ -282,7 +282,7 @@ class _Building:
         recipe = self._recipe.shared
         (self._folder / MANIFEST).write_bytes(msgspec.json.encode(recipe))
         final = environments.root() / recipe.name
-        shutil.rmtree(final, ignore_errors=True)  # one whose Python has gone; nobody can run it
+        shutil.rmtree(final, ignore_errors=True)  # one whose Python has gone; it cannot run
         return Environment(recipe, self._folder.rename(final))
 
     def _step(self, what: str, log: IO[str], *command: str) -> None:
@@ -290,7 +290,7 @@ class _Building:
         self._say(BuildProgress(what, self._done, self._steps))
         last: deque[str] = deque(maxlen=_LAST_LINES)
         count = PackageCount(self._folder)
-        # The lock goes along: while a pip whose voxgate was killed is still at work, nobody else builds.
+        # The lock goes along: while a pip whose voxgate was killed is still at work, no other builds.
         with subprocess.Popen(
             command,
             cwd=environments.root(),

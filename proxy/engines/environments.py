@@ -84,7 +84,7 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Environment(NamedTuple):
-    """An environment that was built. Its recipe names a plugin if it is of a version that shared none."""
+    """An environment that was built. Its recipe names a plugin if an older version built it for that one."""
 
     recipe: Recipe
     folder: Path
@@ -168,7 +168,7 @@ def view(found: Environment, links: Mapping[str, str]) -> str:
         try:
             made.rename(folder)
         except OSError:
-            shutil.rmtree(made)  # somebody else has made it meanwhile
+            shutil.rmtree(made)  # another build has made it meanwhile
     return str(folder / "bin" / "python")
 
 
@@ -194,7 +194,7 @@ def every() -> Iterator[Environment]:
 
 
 def _is_of_one_plugin(folder: str, made: Recipe) -> bool:
-    """Tell whether a version built it that gave each plugin an environment of its own. It is as good."""
+    """Tell whether an older version built it, for one plugin alone. It is as good."""
     plugin = re.sub(r"[^A-Za-z0-9._-]", "_", made.plugin)
     return bool(made.plugin) and re.fullmatch(rf"{re.escape(plugin)}-[0-9a-f]{{12}}", folder) is not None
 
@@ -203,36 +203,36 @@ def interpreter(plugin: str, hosted: Hosted) -> str:
     """Return the Python for a plugin's hosts. Raise EnvironmentRefused while there is none."""
     if not hosted.has_environment:
         return sys.executable
-    wanted = recipe(plugin, hosted)
-    found = find_built(wanted)
+    needed = recipe(plugin, hosted)
+    found = find_built(needed)
     if found is None:
         raise EnvironmentRefused(f"run: voxgate env build {plugin}")
-    python = view(found, wanted.links)
-    if not _guest_file(found, wanted).exists():
-        with suppress(OSError):  # the folder may belong to somebody who builds for all
-            note_guest(found, wanted, tried=())
+    python = view(found, needed.links)
+    if not _guest_file(found, needed).exists():
+        with suppress(OSError):  # the folder may be that of a user who builds for all
+            note_guest(found, needed, tried=())
     return python
 
 
-def note_guest(found: Environment, wanted: Recipe, tried: tuple[str, ...]) -> None:
+def note_guest(found: Environment, needed: Recipe, tried: tuple[str, ...]) -> None:
     """Note in a view that a plugin runs there, and which imports have worked for it."""
-    file = _guest_file(found, wanted)
+    file = _guest_file(found, needed)
     file.parent.mkdir(exist_ok=True)
     file.write_bytes(msgspec.json.encode(tried))
 
 
-def is_tried(found: Environment, wanted: Recipe) -> bool:
+def is_tried(found: Environment, needed: Recipe) -> bool:
     """Tell whether a plugin's imports have worked in an environment, with the code of this installation."""
     try:
-        return _guest_file(found, wanted).read_bytes() == msgspec.json.encode(wanted.imports)
+        return _guest_file(found, needed).read_bytes() == msgspec.json.encode(needed.imports)
     except OSError:
         return False
 
 
-def _guest_file(found: Environment, wanted: Recipe) -> Path:
+def _guest_file(found: Environment, needed: Recipe) -> Path:
     # A name of any letters, without a way out of the folder: a dot is none of those that are quoted.
-    name = quote(wanted.plugin, safe="").replace(".", "%2E")
-    return found.folder / _VIEWS / _digest(wanted.links) / _GUESTS / name
+    name = quote(needed.plugin, safe="").replace(".", "%2E")
+    return found.folder / _VIEWS / _digest(needed.links) / _GUESTS / name
 
 
 def _digest(value: Any) -> str:

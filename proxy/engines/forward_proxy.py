@@ -50,7 +50,7 @@ class ForwardProxy(NamedTuple):
 
 
 ProxyOf = Callable[[str], ForwardProxy | None]
-"""The proxy for an address, or None where the provider is asked directly."""
+"""The proxy for an address, or None for a direct connection."""
 
 
 def forward_proxies(setting: str, environment: Mapping[str, str]) -> ProxyOf | None:

@@ -23,7 +23,7 @@ from speech_engine.host.pipe_messages import BeginHost, HostState, Loading, Mess
 
 
 class EngineSuspects:
-    """What is known of an engine's deaths, told to all its processes when it changes."""
+    """What is known of an engine's deaths. All its processes get each change."""
 
     def __init__(self, engine: str, key: bytes) -> None:
         self.key = key

@@ -70,7 +70,7 @@ class HostProcess:
             raise reply.failed.to_error()
 
     async def drop(self, samples: DropSamples) -> None:
-        """Make the host forget recordings. A dead one has. Raises EngineUnavailable if nobody confirms."""
+        """Make the host forget recordings. A dead one has. Raises EngineUnavailable without its answer."""
         reply: DropReply | None = None
         try:
             if not self.died.is_set():

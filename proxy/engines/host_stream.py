@@ -1,7 +1,7 @@
 """Work in a host: one call over the host's socket, and a second call if the host dies.
 
 A host that dies takes its queue with it. The supervisor tells which calls the engine had begun. Others go
-to the next life. A speech that had begun without audio is asked again, since another job may have killed
+to the next life. A speech that had begun without audio is sent again, since another job may have killed
 the host; in its next life it runs alone there, so the supervisor then knows a text that kills.
 """
 
@@ -35,7 +35,7 @@ MOST_DEATHS = 2
 """How often a speech may begin again. The second time it runs alone, so a third death is not its own."""
 
 MOST_PUTS = 3
-"""How often a host may lack a job's recordings. After that, it has no room for all that are wanted now."""
+"""How often a host may lack a job's recordings. After that, it has no room for all that jobs need now."""
 
 
 class HostPool(Protocol):
@@ -149,7 +149,7 @@ class HostStream:
             raise EngineUnavailable(f"The host is gone: {gone}.", retry_after_s=1.0) from None
 
     async def _supply(self, process: HostProcess, digests: tuple[str, ...]) -> None:
-        """Bring the recordings that a process lacks. If it dies meanwhile, the next life is asked."""
+        """Bring the recordings that a process lacks. If it dies meanwhile, the next life gets the work."""
         job = job_with_samples(self._work)
         if job is None:
             raise EngineUnavailable("The host wants recordings that this work cannot bring.")

@@ -158,7 +158,7 @@ class HostedEngine(Introduced):
                 raise EngineUnavailable(f"{self.name} is not loaded.")
             late_s = min(self._ready_at.values(), default=0.0) - deadline
             if late_s > 0.0:
-                # Others can still be asked in time: it would not be ready, as its last life was not.
+                # Other engines can still answer in time: it would not be ready, as its last life was not.
                 raise EngineUnavailable(f"{self.name} is loading.", retry_after_s=late_s)
             self.changed.clear()
             try:
@@ -187,13 +187,13 @@ class HostedEngine(Introduced):
         """
         await self._delivery.drop(digests)
         dropped = messages.DropSamples(tuple(digests))
-        asked = [process.drop(dropped) for process in list(self._processes.values())]
-        for failure in await asyncio.gather(*asked, return_exceptions=True):
+        drops = [process.drop(dropped) for process in list(self._processes.values())]
+        for failure in await asyncio.gather(*drops, return_exceptions=True):
             if failure is not None:
                 raise failure
 
     async def close(self) -> None:
-        # Greetings end first: one that is answered just now would leave a process that nobody closes.
+        # Greetings end first: one that is answered just now would leave a process that is never closed.
         tasks = list(self._tasks)
         for task in tasks:
             task.cancel()

@@ -48,7 +48,7 @@ class ConnectionPool:
     async def take(self, origin: Origin, deadline: float, *, fresh: bool = False) -> Http1Connection:
         """Return a connection, with a place among the requests: `begin` must follow.
 
-        Raises EngineUnavailable if nobody is reached, EngineTimeout if there is none by `deadline`.
+        Raises EngineUnavailable if the server is not reached, EngineTimeout if there is none by `deadline`.
         """
         if not fresh and self._idle.get(origin) and self._places.take_now():
             return self._idle[origin].pop()
@@ -90,7 +90,7 @@ class ConnectionPool:
         for connection in sockets:
             connection.abort("the server ends")
         if sockets:
-            # The loop closes a socket some turns after it was told to.
+            # The loop closes a socket some turns after close().
             await asyncio.wait([connection.closed for connection in sockets], timeout=_CLOSING_S)
 
     async def _open(self, origin: Origin) -> Http1Connection:
@@ -172,7 +172,7 @@ class Http1Exchange:
                 await answer.wait_for_head(deadline)
             except BaseException as error:
                 answer.close()
-                # The connection was closed while it was idle, and nobody had noticed.
+                # The connection was closed while it was idle, unnoticed.
                 is_stale = not connection.is_fresh and answer.is_untouched
                 if is_again or not is_stale or not head.may_repeat or not isinstance(error, EngineFailed):
                     raise

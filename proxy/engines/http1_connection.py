@@ -125,7 +125,7 @@ class Http1Answer:
     # What follows is called by the parser.
 
     def on_message_begin(self) -> None:
-        if self.is_whole:  # A second answer to one request: nobody knows what comes next.
+        if self.is_whole:  # A second answer to one request: what comes next is unknown.
             self.keeps_connection = False
 
     def on_header(self, name: bytes, value: bytes) -> None:

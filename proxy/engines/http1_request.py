@@ -60,7 +60,7 @@ class RequestHead(NamedTuple):
 def request_head(method: str, url: str, headers: Headers, via: ForwardProxy | None = None) -> RequestHead:
     """Return the head of a request. It is made once.
 
-    Raises EngineUnavailable for a header or an address that cannot be sent: nobody was asked.
+    Raises EngineUnavailable for a header or an address that cannot be sent.
     """
     lines = _lines(headers, url)
     if method not in _METHODS:

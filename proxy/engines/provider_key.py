@@ -150,7 +150,7 @@ class ProviderKey:
     async def _enter_apart(self, work: Work, deadline: float, on_dispatch: OnDispatch) -> KeyTurn:
         """Wait for the pace alone. The key learns nothing of work on a voice.
 
-        Somebody's clones must not take the slots of everybody's speech, and a key that may not clone may
+        One account's clones must not take the slots of all speech, and a key that may not clone may
         speak all the same. Who sends this work limits it.
         """
         turn = KeyTurn(work.tenant, deadline, work.estimated_s, work.share, False)
@@ -178,7 +178,7 @@ class ProviderKey:
             if isinstance(result, EngineLimited):
                 self._pace.pause(result.retry_after_s)
             if isinstance(result, EngineError):
-                self._report(turn, result)  # a fault after audio is told too
+                self._report(turn, result)  # a fault after audio counts too
             elif result == "left" and not turn.is_reported and turn.was_silent:
                 self._report(turn, EngineTimeout("It gave no audio in time."))
         if turn.probes_since == self.breaker.since and not turn.is_reported:
@@ -252,7 +252,7 @@ def _outcome(error: EngineError | None) -> Outcome | None:
 
 
 def _ignore() -> None:
-    """Do nothing: nobody has looked at the lists yet."""
+    """Do nothing: the lists have no reader yet."""
 
 
 _now = time.monotonic

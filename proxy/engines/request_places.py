@@ -33,7 +33,7 @@ class Places:
             await place
         except asyncio.CancelledError:
             if place.done() and not place.cancelled():
-                self.release()  # it was given in the moment in which nobody wanted it any more
+                self.release()  # it was given just when the request ended
             elif place in self._waiting:
                 self._waiting.remove(place)
             raise

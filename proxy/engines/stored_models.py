@@ -2,8 +2,7 @@
 only read here; who brings and removes them is a feature.
 
 A folder appears under its name only when it is whole, and its files never change. `NAME/current` says which
-of several versions is in use. A server holds a shared lock on the folders that its hosts read, so nobody
-removes them.
+of several versions is in use. A server holds a shared lock on the folders that its hosts read.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The wishes of one kind: taken up by any worker, put off, and finished under the fence of a lease.
 
 A feature has a table with a row for each wish, and says in `work` what one attempt is. It may be killed at
-any moment, and then somebody makes another one: so it commits first what that one has to know.
+any moment, and then another worker makes the next one: so it commits first what that one has to know.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class Done(msgspec.Struct, frozen=True):
 
 class Again(msgspec.Struct, frozen=True):
     """It is put off. After a failed try the delay doubles, and is `after_s` or more; what is no try waits
-    for just so long. Who `keeps_lease` leaves a doubt behind: nobody may ask before the lease ends.
+    for just so long. Who `keeps_lease` leaves a doubt behind: no worker may ask before the lease ends.
     """
 
     error: str = ""

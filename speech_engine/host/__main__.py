@@ -85,10 +85,10 @@ async def _serve(pipe: ParentPipe, begin: BeginHost, log: HostLogger) -> None:
 
 
 async def _life(pipe: ParentPipe, begin: BeginHost, log: HostLogger) -> int:
-    """Return the exit status. A fault is told before the loop closes, since closing waits for threads."""
+    """Return the exit status. Report a fault before the loop closes, since closing waits for threads."""
     try:
         await _serve(pipe, begin, log)
-    except (Exception, SystemExit) as error:  # noqa: BLE001 - the seam around a plugin: the supervisor is told why
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - the seam around a plugin: the supervisor learns why
         lasting = isinstance(error, (ImportError, WorkerModuleError, msgspec.ValidationError))
         reason = f"{type(error).__name__}: {error}"
         if isinstance(error, DeviceLacking):

@@ -63,7 +63,7 @@ class BatchLoop(Generic[V, R]):
 
     @property
     def is_working(self) -> bool:
-        """Whether there is anything to do. Sound that nobody takes is no work."""
+        """Whether there is anything to do. Sound without a reader is no work."""
         with self._changed:
             return bool(self._calls) or self._table.has_work
 
@@ -122,7 +122,7 @@ class BatchLoop(Generic[V, R]):
             await speech.gone.wait()
 
     def fits_in_s(self, job: SpeechJob, admitted: tuple[SpeechJob, ...] = ()) -> float:
-        """Return 0 if this job can be heard without a gap for anybody, else after how long it can.
+        """Return 0 if this job fits without a gap for any listener, else after how long it will.
 
         `admitted` have a slot already, and have not come here yet.
         """
@@ -246,7 +246,7 @@ class BatchLoop(Generic[V, R]):
                 self._table.joined(row, handle)
 
     def _step(self) -> float:
-        """Take a step with the group, and hear it. Return the time of the step alone."""
+        """Take a step with the group, and take its sound. Return the time of the step alone."""
         try:
             taken = self._width.step(self._model, [row.handle for row in self._group], self._clock)
         except OutOfMemory:
@@ -281,7 +281,7 @@ class BatchLoop(Generic[V, R]):
             self._pieces.note(row, seconds)
         with self._changed:
             was_dry = row.listener.dry_s > 0.0
-            self._table.heard(row, pcm, seconds, self._clock(), is_over=is_over)
+            self._table.sounded(row, pcm, seconds, self._clock(), is_over=is_over)
             self._figures.dry_listeners += row.listener.dry_s > 0.0 and not was_dry
 
     def _fail(self, row: BatchRow[V, R], error: BaseException) -> None:

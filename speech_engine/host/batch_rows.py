@@ -21,7 +21,7 @@ from speech_engine.host.pipe import tell
 from speech_engine.values import SpeechJob
 
 UNREAD_BYTES = 1024 * 1024
-"""What a job may have made that nobody has taken yet: its reader's spool is full, so its rows pause."""
+"""What a job may have made before its reader takes it: at a full spool, its rows pause."""
 
 RESERVED_PART = 4
 """One row in so many is kept for new listeners: further segments and more idle work take none of these."""
@@ -68,7 +68,7 @@ class BatchJob(Generic[V, R]):
         return self._unread_bytes > UNREAD_BYTES
 
     def may_step(self, segment: int) -> bool:
-        """Tell whether a row may make more. The one that is heard next must not wait for those after it."""
+        """Tell whether a row may make more. The segment that plays next must not wait for those after it."""
         if segment == self.reads:
             return self._unread_now <= UNREAD_BYTES
         return not self.is_full
@@ -161,7 +161,7 @@ class RowTable(Generic[V, R]):
         return [row for row in self.live if not row.speech.is_ending and row.speech.may_step(row.segment)]
 
     def slack_s(self, now: float) -> float:
-        """Return how long all who hear something still can, if no step is taken."""
+        """Return how long no listener will run dry, if no step is taken."""
         listeners = {row.listener: None for row in self.ready if row.listener.is_heard_as_it_comes}
         return min((each.due_at() - now for each in listeners if each.has_heard), default=float("inf"))
 
@@ -182,7 +182,7 @@ class RowTable(Generic[V, R]):
         row.speech.live += 1
         self.live.append(row)
 
-    def heard(self, row: BatchRow[V, R], pcm: bytes, seconds: float, now: float, *, is_over: bool) -> None:
+    def sounded(self, row: BatchRow[V, R], pcm: bytes, seconds: float, now: float, *, is_over: bool) -> None:
         """Note what a row made, for its reader and for its listener's slack."""
         speech = row.speech
         if seconds:
@@ -202,7 +202,7 @@ class RowTable(Generic[V, R]):
         self._forget(row.speech)
 
     def dropped(self) -> list[BatchRow[V, R]]:
-        """Take out the rows of jobs that nobody reads any more. The caller lets them leave the model."""
+        """Take out the rows of jobs whose readers have left. The caller lets them leave the model."""
         dropped = [row for row in self.live if row.speech.is_ending]
         for row in dropped:
             self._leave(row)
@@ -277,7 +277,7 @@ class _Call(NamedTuple):
 class ModelCalls:
     """Work that others ask of the model thread, such as a voice to make: one at a time, between two steps.
 
-    Nobody can hear anything meanwhile. So a call waits while somebody would run dry, but not for ever. The
+    No sound is made meanwhile. So a call waits while a listener would run dry, but not for ever. The
     owner holds a lock around all but `run`.
     """
 
@@ -298,7 +298,7 @@ class ModelCalls:
         return result
 
     def next_due(self, slack_s: float, now: float) -> _Call | None:
-        """Take out the call that begins now. The first to run dry has `slack_s` seconds to hear."""
+        """Take out the call that begins now. The listener who runs dry first has `slack_s` seconds left."""
         while self._waiting:
             if slack_s <= self._took_s and now < self._ended_at + min(self._took_s, LONGEST_WAIT_S):
                 return None

@@ -18,7 +18,7 @@ RECOVERY_STEPS = 500
 
 
 class TakenStep(NamedTuple):
-    """What became of the rows of a step, the first of those that were asked for, and how long it took."""
+    """What became of the first rows that a step was to take, and how long it took."""
 
     states: tuple[RowStep, ...]
     seconds: float

@@ -2,7 +2,7 @@
 made of what a row has.
 
 Only the rules, without a clock: `now` is an argument. A listener's slack is the time until everything that
-was made for it has been heard. Each step takes the rows of those who have the least. Sound is made at once
+was made for it has played. Each step takes the rows of those who have the least. Sound is made at once
 while a listener is short of it, else much at a time. A model gives less sound than it has steps for, since it
 must know what comes next. So the first piece waits until it lasts as long as the steps to the next one.
 """
@@ -24,10 +24,10 @@ WHOLE_S = 2.0
 """How much later a client needs an answer that it takes in one piece: it hears nothing before the end."""
 
 CHEAP = 1.25
-"""Rows that nobody needs yet join a step only if it takes at most a quarter longer for those who need it."""
+"""Rows not needed yet join a step only if it takes at most a quarter longer for those who need it."""
 
 IDLE_SHARE = 0.03
-"""The part of all places in steps that work for which nobody waits gets in any case."""
+"""The part of all places in steps that work without a waiting client gets in any case."""
 
 REGROUP_STEPS = 4
 """Another group of rows costs a model copies of what it remembers, so a group stays for some steps."""
@@ -80,7 +80,7 @@ class Listener:
         return max(0.0, self._left_s)
 
     def due_at(self, segment: int | None = None) -> float:
-        """Return when all sound of a segment so far will have been heard, by default of the current one."""
+        """Return when all sound of a segment so far will have played, by default of the current one."""
         last = self.current if segment is None else segment
         before_s = self._heard_s
         for number in range(self.current, last):
@@ -194,7 +194,7 @@ class Stepped(Protocol):
 
 
 class SteppedRow(Stepped, Row, Protocol):
-    """A row to whose job somebody listens."""
+    """A row whose job has a listener."""
 
 
 class SoundPieces:

@@ -40,13 +40,13 @@ class _Memory(NamedTuple):
     total: int
 
 
-def choose_device(wanted: str, able: tuple[DeviceKind, ...], memory_gb: float | None) -> Device:
+def choose_device(setting: str, able: tuple[DeviceKind, ...], memory_gb: float | None) -> Device:
     """Return the device for an engine that is `able` to use these kinds. Raise DeviceLacking with the reason.
 
-    `wanted` is "auto", a kind, or a kind with a number, such as "cuda:1". `memory_gb` must be free.
+    `setting` is "auto", a kind, or a kind with a number, such as "cuda:1". `memory_gb` must be free.
     """
-    kind, _, number = wanted.partition(":")
-    torch = None if wanted == "cpu" or able == ("cpu",) else _torch()
+    kind, _, number = setting.partition(":")
+    torch = None if setting == "cpu" or able == ("cpu",) else _torch()
     device = CPU
     if kind == "auto":
         found = _kind_of_cards(torch)

@@ -87,9 +87,9 @@ class EngineAnswer:
             task = asyncio.current_task()
             if task is None or task.cancelling():
                 raise
-            # Something inside the engine was cancelled; nobody asked the work to stop.
+            # Something inside the engine was cancelled, not the work.
             raise EngineFailed("The engine broke off its own work.") from None
-        except Exception as error:  # noqa: BLE001 - the seam around a plugin: logged, and told as a failure
+        except Exception as error:  # noqa: BLE001 - the seam around a plugin: logged, and sent as a failure
             self._is_over = True
             self._log_fault(error)
             raise EngineFailed("The engine broke while speaking.") from None

@@ -108,7 +108,7 @@ class _Line(Generic[T]):
 class FairOrder(Generic[T]):
     """Every ticket goes `push` → `pop` → `end`, or `push` → `discard`; a step costs O(tenants).
 
-    Where nobody waits and a ticket need not, `begin` does what `push` and `pop` do.
+    Where no ticket waits and a new one need not, `begin` does what `push` and `pop` do.
     """
 
     def __init__(self) -> None:
@@ -124,7 +124,7 @@ class FairOrder(Generic[T]):
         return f"<FairOrder of {len(self._lines)} tenants, {self.waiting} waiting>"
 
     def begin(self, ticket: T) -> None:
-        """Begin a job at once. Nobody waits."""
+        """Begin a job at once. No other waits."""
         self._start(self._come(ticket), ticket)
 
     def push(self, ticket: T) -> None:
@@ -164,7 +164,7 @@ class FairOrder(Generic[T]):
         line = self._lines[ticket.tenant]
         line.charge(ticket, cost_s)
         if not self.waiting:
-            # Nobody had to wait for this job, so the others must not fall behind: time passes for all.
+            # No job had to wait for this one, so the others must not fall behind: time passes for all.
             self._now += ticket.cost / self.running
         line.running -= 1
         self.running -= 1
@@ -275,7 +275,7 @@ def forecast(
     order: Iterable[T], free_in_s: Iterable[float], pace: float, waits: Callable[[T], bool]
 ) -> Iterator[tuple[T, float]]:
     """Yield when each ticket begins, from the times when slots are free; never before the ticket ahead.
-    `waits` is asked again after a ticket's entry: a ticket that was sent away takes no slot from others."""
+    `waits` is called again after a ticket's entry: a ticket that was sent away takes no slot from others."""
     slots = list(free_in_s)
     heapq.heapify(slots)
     for ticket in order:

@@ -34,7 +34,7 @@ CHANNEL_OPTIONS: list[tuple[str, int]] = [
 
 
 class Hello(msgspec.Struct, frozen=True):
-    """The server's greeting; a host of another API version answers Welcome with its own and serves nobody."""
+    """The server's greeting; a host of another API version answers Welcome with its own, and no call."""
 
     api_version: int
 

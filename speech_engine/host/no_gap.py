@@ -1,9 +1,9 @@
-"""Admits a listener only if nobody's sound will pause, by the measured times of steps: first the rule, then
+"""Admits a listener only if no sound will pause, by the measured times of steps: first the rule, then
 the jobs as they come to it.
 
 Without a clock. Each listener is a demand for sound over time: nothing until its slack is over, then a steady
 flow until its text ends. The device makes sound at one rate for all together. If all demands up to any moment
-fit into what is made until then, nobody runs dry while the least slack goes first. Only steps count that are
+fit into what is made until then, none runs dry while the least slack goes first. Only steps count that are
 quick enough for each row in them.
 """
 
@@ -19,7 +19,7 @@ from speech_engine.host.step_times import MARGIN, StepTimes
 from speech_engine.values import SpeechJob
 
 LEAST_PIECE_S = 0.4
-"""Sound comes in pieces: this much is made before any of it is heard."""
+"""Sound comes in pieces: this much is made before any of it plays."""
 
 LEAST_LEFT_S = 0.5
 """A text that is longer than its estimate may go on for as much again."""
@@ -27,7 +27,7 @@ LEAST_LEFT_S = 0.5
 
 class Demand(NamedTuple):
     """The sound that a listener wants: `left_s` seconds in all, a first piece at `from_s`, and then `rate` a
-    second. If it `is_paced`, somebody hears it as it comes."""
+    second. If it `is_paced`, a listener hears it as it comes."""
 
     from_s: float
     left_s: float
@@ -45,7 +45,7 @@ class Demand(NamedTuple):
 
 
 def demand_of(listener: Listener, now: float, *, is_last: bool = True) -> Demand | None:
-    """Return what a listener still wants; None for work that nobody waits for.
+    """Return what a listener still wants; None for work without a listener.
 
     What follows a job is counted with the last one of the same answer, and so only once.
     """
@@ -76,9 +76,9 @@ def fits(demands: Sequence[Demand], capacity: Capacity) -> bool:
     if len(demands) <= 1 or not capacity.times.is_known:
         return True
     if sum(each.is_paced for each in demands) > capacity.rows:
-        return False  # a row stays for its whole segment, so somebody would have none for too long
+        return False  # a row stays for its whole segment, so another would have none for too long
     speed = capacity.speed(demands)
-    # What is wanted grows fastest before one of these moments, so only there it can be too much.
+    # The demand grows fastest before one of these moments, so only there it can be too much.
     moments = {each.from_s for each in demands} | {each.to_s for each in demands}
     return all(sum(each.until(at) for each in demands) <= speed * at + _FREE_S for at in moments)
 
@@ -91,28 +91,28 @@ _SOON_S = (0.25, 0.5, 1.0, 2.0, 4.0)
 
 
 def fits_in_s(newcomer: Demand, others: Iterable[Demand], capacity: Capacity) -> float:
-    """Return 0 if the newcomer fits now, else after how long it will, if nobody else comes."""
+    """Return 0 if the newcomer fits now, else after how long it will, if no other comes."""
     present = list(others)
     if fits([newcomer, *present], capacity):
         return 0.0
     speed = capacity.speed(present)
-    wanted = sum(each.rate for each in present)
+    rate = sum(each.rate for each in present)
     # Until then each gets its part of the speed, so they end in the order of what they want at their rates.
-    ends = [each.left_s / each.rate * wanted / speed for each in present]
+    ends = [each.left_s / each.rate * rate / speed for each in present]
     all_end_s = max(ends)
     # In a burst, others soon have their first pieces.
     moments = sorted([*ends, *(each for each in _SOON_S if each < all_end_s)])
     # The longer it waits, the better it fits.
     first = bisect_left(
-        moments[:-1], True, key=lambda at: fits([newcomer, *_after(present, at, speed, wanted)], capacity)
+        moments[:-1], True, key=lambda at: fits([newcomer, *_after(present, at, speed, rate)], capacity)
     )
     return moments[first]
 
 
-def _after(demands: Sequence[Demand], later_s: float, speed: float, wanted: float) -> list[Demand]:
+def _after(demands: Sequence[Demand], later_s: float, speed: float, rate: float) -> list[Demand]:
     after = []
     for each in demands:
-        made_s = later_s * each.rate * speed / wanted
+        made_s = later_s * each.rate * speed / rate
         left_s = each.left_s - made_s
         if left_s > 1e-9:
             from_s = max(0.0, each.from_s + made_s / each.rate - later_s)
@@ -121,7 +121,7 @@ def _after(demands: Sequence[Demand], later_s: float, speed: float, wanted: floa
 
 
 REMEMBERED_S = 600.0
-"""A part is asked for while the one before it is heard, and a client may read slowly."""
+"""A part's job comes while the one before it plays, and a client may read slowly."""
 
 
 class AdmittedAnswers:
@@ -155,7 +155,7 @@ def waits_s(
     width: int,
     now: float,
 ) -> float:
-    """Return 0 if a newcomer can be heard without a gap for anybody, else after how long it can.
+    """Return 0 if a newcomer fits without a gap for any listener, else after how long it will.
 
     `present` are the jobs in the batch by their ids, and `admitted` those that have not come there yet.
     """

@@ -90,7 +90,7 @@ class NamedVoices(Protocol[V_co]):
 
     def model(self) -> ModelInfo: ...
 
-    def find(self, wanted: Voice, language: str) -> V_co:
+    def find(self, voice: Voice, language: str) -> V_co:
         """Return the voice that is meant. Raise VoiceNotFound or UnsupportedLanguage."""
         ...
 

@@ -111,7 +111,7 @@ class ParentPipe:
 def pipe_of_one_thread() -> ParentPipe:
     """Returns the pipe of a child without a thread that reads, so that the kernel has to end it.
 
-    The parent may have ended before this: then its question is still in the pipe, and nobody waits for it.
+    The parent may have ended before this: then its question is still in the pipe, and needs no answer.
     """
     die_with_parent()
     gc.enable()  # the room that the child is of may have put it off, while modules were read
@@ -128,7 +128,7 @@ def tell(loop: asyncio.AbstractEventLoop, listener: Callable[..., object], *said
     try:
         loop.call_soon_threadsafe(listener, *said)
     except RuntimeError:
-        pass  # the loop is closed: this child is about to exit, and nobody listens any more
+        pass  # the loop is closed: this child is about to exit
 
 
 def remove_socket(address: str) -> None:

@@ -63,7 +63,7 @@ class MarkSound(msgspec.Struct, frozen=True, tag="mark_sound"):
 
 
 class CloseMarkStream(msgspec.Struct, frozen=True, tag="mark_closed"):
-    """Forget a stream. Nobody answers."""
+    """Forget a stream. There is no answer."""
 
     number: int
 
@@ -169,7 +169,7 @@ class Loading(msgspec.Struct, frozen=True, tag="loading"):
 
 
 class HostState(msgspec.Struct, frozen=True, tag="host_state"):
-    """One process of one engine, told to every worker. A generation is one life of the process.
+    """One process of one engine, as every worker learns of it. A generation is one life of the process.
 
     A host that starts has `loaded` so much of itself, from 0 to 1; `reason` says what it does. The life
     before it took `loads_s` to get ready, 0 if that is not known.

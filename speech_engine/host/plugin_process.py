@@ -39,7 +39,7 @@ async def open_confined(kind: Kind, begin: BeginPlugin, log: HostLogger) -> Asyn
 async def _life(serve: Serve, pipe: ParentPipe, begin: BeginPlugin, log: HostLogger) -> None:
     try:
         await serve(pipe, begin, log)
-    except (Exception, SystemExit) as error:  # noqa: BLE001 - the seam around a plugin: the worker is told why
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - the seam around a plugin: the worker learns why
         pipe.send(Broken(f"{type(error).__name__}: {error}"))
 
 

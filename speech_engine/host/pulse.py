@@ -1,4 +1,4 @@
-"""A host's signs of life: how much work it does, told at each change and while work goes on.
+"""A host's signs of life: how much work it does, at each change and while work goes on.
 
 They come from the engine's work, never from the host's event loop: a running loop proves nothing about
 a model that hangs. Jobs that wait for a slow reader are not counted as work. Each job is named when it
@@ -21,7 +21,7 @@ TELL_EVERY_S = 1.0
 class Pulse:
     """A thread-safe pulse: an engine's own threads call `tick`. `tell` gets each sign.
 
-    `figures` gives those of the engine. They are told once a second, and when all work has ended.
+    `figures` gives those of the engine. They go out once a second, and when all work has ended.
     """
 
     def __init__(self, tell: Callable[[Tick], None], clock: Callable[[], float] = time.monotonic) -> None:

@@ -1,6 +1,6 @@
 """The recordings that an engine speaks with, and what it derived from them: in memory alone, and bounded.
 
-A recording is there under its tenant, its model and its digest. So nobody gets another tenant's, and each
+A recording is there under its tenant, its model and its digest. So no tenant gets another's, and each
 model has it at its own rate and length. Jobs borrow recordings; the one that was used longest ago goes first.
 """
 
@@ -123,11 +123,11 @@ class SampleShelf:
 
         Returns their loans: what an engine holds itself is gone when they have ended.
         """
-        wanted = frozenset(digests)
+        dropped = frozenset(digests)
         with self._lock:
-            for name in [each for each in self._recordings if each.digest in wanted]:
+            for name in [each for each in self._recordings if each.digest in dropped]:
                 self._remove(name)
-            loans = [each for each in self._loans if any(name.digest in wanted for name in each.names)]
+            loans = [each for each in self._loans if any(name.digest in dropped for name in each.names)]
         for loan in loans:
             loan.drop()
         return loans

@@ -1,6 +1,6 @@
 """An engine's slots and the queue for them: bounded, fair between tenants in seconds of audio.
 
-`fair` chooses the next job and predicts the time. Jobs wait here, and a job that would wait in vain is told
+`fair` chooses the next job and predicts the time. Jobs wait here, and a job that would wait in vain fails
 early. When the queue is full, the tenant with the longest line loses its newest waiter, so that one account's
 flood cannot shut the others out. An engine may say what room it has beside the jobs that it has.
 """
@@ -92,7 +92,7 @@ CLEARLY_LATE = 1.25
 """The patience with a job in line: the job leaves if its wait is a quarter too long, by an estimate."""
 
 IDLE_PART = 4
-"""Work for which nobody waits has one slot in so many at most, and at least one."""
+"""Work without a waiting client has one slot in so many at most, and at least one."""
 
 MOST_AHEAD = 32
 """How many of the jobs ahead of a newcomer the gate looks at: more only take longer to count."""
@@ -149,7 +149,7 @@ class Slots:
         job: SpeechJob | None = None,
     ) -> SlotTurn:
         """Take one slot; a free one costs no wait. A turn that `runs_alone` gets it when all slots are free
-        and all answers are read, and then nobody else gets one.
+        and all answers are read, and then no other turn gets one.
 
         Raises EngineBusy as soon as there is no room to wait, or the wait would be too long. Raises
         EngineTimeout past the deadline.
@@ -161,7 +161,7 @@ class Slots:
         return turn
 
     def take_now(self, turn: SlotTurn) -> bool:
-        """Take a slot if one is free, nobody waits, and the turn is like any other."""
+        """Take a slot if one is free, no turn waits, and this one is like any other."""
         if (
             self._order.waiting
             or self._next_alone is not None
@@ -202,7 +202,7 @@ class Slots:
         self._release(turn, turn.made_s or turn.estimated_s)
 
     def begin_answer(self) -> None:
-        """Note that somebody reads the answer to a turn. It may take longer than the slot is held."""
+        """Note that the answer to a turn has a reader. It may take longer than the slot is held."""
         self._answers += 1
 
     def end_answer(self) -> None:
@@ -222,7 +222,7 @@ class Slots:
     async def _wait(self, turn: SlotTurn) -> None:
         turn.place = asyncio.get_running_loop().create_future()
         self._judge(turn)
-        # Now that it can be told, it learns if it would fit too late.
+        # Now that it has a place, it learns if it would fit too late.
         self._let_in()
         try:
             async with asyncio.timeout_at(turn.deadline_at):
@@ -300,12 +300,12 @@ class Slots:
         has_idle_room = len([turn for turn in self._running if turn.urgency == "idle"]) < self._idle_count
         head = self._order.head(_ANY if has_idle_room else _WAITED_FOR)
         if head is not None and not self._fits(head):
-            # What somebody hears already goes on, and idle work takes nothing from anybody.
+            # An answer that plays goes on, and idle work takes nothing from others.
             head = self._order.head(_GOES_ON_OR_IDLE if has_idle_room else _GOES_ON)
         return None if head is None else self._order.pop(head)
 
     def _fits(self, turn: SlotTurn) -> bool:
-        """Tell whether the turn fits now. One that will not fit in time is told so; it goes out as it is."""
+        """Tell whether the turn fits now. One that will not fit in time is refused, and goes out as it is."""
         if self._gate is None or turn.job is None:
             return True
         later_s = self._gate.fits_in_s(turn.job, self._admitted)

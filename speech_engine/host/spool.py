@@ -14,7 +14,7 @@ from speech_engine.host.messages import Frame
 
 SPOOL_BYTES = 16 * 1024 * 1024
 ROOM_BYTES = 64 * 1024 * 1024
-"""Far below the memory of a host: many answers that nobody reads must not end it."""
+"""Far below the memory of a host: many unread answers must not end it."""
 
 
 class SpoolRoom:
@@ -64,7 +64,7 @@ class Spool:
 
     @property
     def is_full(self) -> bool:
-        # An empty one takes a frame however full the others are: its reader waits for nobody else's.
+        # An empty one takes a frame however full the others are: its reader does not wait for others.
         return self._bytes > self._limit or (self._bytes > 0 and self._room.is_full)
 
     async def put(self, frame: Frame) -> None:

@@ -121,10 +121,10 @@ class StepTimes:
         return max(1e-9, self.seconds(rows) + rows * self.step_s * self.beside.rate)
 
     def widest(self, rates: Iterable[float], most: int) -> int:
-        """Return the widest step, of `most` rows, in which each listener gets sound as fast as it is heard.
+        """Return the widest step, of `most` rows, in which each listener gets sound as fast as it plays.
 
         A row takes one step after another, so a wide step can be too slow for it though the device makes
-        enough for all. A rate that is beyond a step of one row limits nobody: fewer rows would not help.
+        enough for all. A rate that is beyond a step of one row limits no step: fewer rows would not help.
         """
         fastest = max((rate for rate in rates if self._keeps_up(1, rate)), default=0.0)
         while most > 1 and not self._keeps_up(most, fastest):

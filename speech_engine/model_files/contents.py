@@ -115,18 +115,18 @@ class FolderContents:
         if found is None:
             raise self._fault(role, f"it has no tensor {tensor}")
         fits = len(found.shape) == len(shape) and all(
-            wanted is None or wanted == has for wanted, has in zip(shape, found.shape, strict=True)
+            size is None or size == has for size, has in zip(shape, found.shape, strict=True)
         )
         if not fits:
-            wanted = ", ".join("any" if each is None else str(each) for each in shape)
+            expected = ", ".join("any" if each is None else str(each) for each in shape)
             has = ", ".join(map(str, found.shape))
-            raise self._fault(role, f"its tensor {tensor} has the shape ({has}); it should be ({wanted})")
+            raise self._fault(role, f"its tensor {tensor} has the shape ({has}); it should be ({expected})")
         return found
 
     def _read(self, role: str, reader: Callable[[memoryview], T]) -> T:
         try:
             with self._path(role).open("rb") as file:
-                # Mapped, as most of it are weights, which nobody reads here.
+                # Mapped, as most of it are weights, which are not read here.
                 data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
             return reader(memoryview(data))
         except ValueError:

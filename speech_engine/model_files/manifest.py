@@ -21,7 +21,7 @@ ModelName = Annotated[
 """The name of a model as a configuration has it, or "" for none."""
 
 _FileName = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}\Z")]
-"""Never a path: a manifest that somebody edited must not lead out of the folder."""
+"""Never a path: an edited manifest must not lead out of the folder."""
 
 
 class ModelFileEntry(msgspec.Struct, frozen=True, kw_only=True):

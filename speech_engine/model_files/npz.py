@@ -1,7 +1,7 @@
 """The arrays in an .npz file of NumPy: names, types, shapes and places. No array is built.
 
-Such a file is a ZIP archive with one .npy file for each array. NumPy's own reader would unpack it, and run
-pickles if it were told to. Here everything but plain numbers, stored as they are, is refused.
+Such a file is a ZIP archive with one .npy file for each array. NumPy's own reader would unpack it, and could
+run pickles. Here everything but plain numbers, stored as they are, is refused.
 """
 
 from __future__ import annotations

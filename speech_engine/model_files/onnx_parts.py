@@ -43,7 +43,7 @@ class GraphPart(NamedTuple):
 
 
 AttributeValue = int | str | tuple[float, ...] | OnnxTensor | GraphPart | None
-"""A float is a list of one. None stands for a list of texts, which nobody here asks for."""
+"""A float is a list of one. None stands for a list of texts, which no check here needs."""
 
 
 TYPED = {

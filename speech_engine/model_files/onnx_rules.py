@@ -178,7 +178,7 @@ _CHECKS: Mapping[tuple[str, str], Callable[[_Given], None]] = {
 
 
 MOST_MADE = 1 << 26
-"""The most numbers that one operator may be told to make, by numbers that lie in the file."""
+"""The most numbers that one operator may make, by numbers that lie in the file."""
 
 _SHAPE_INPUT = {"ConstantOfShape": 0, "Expand": 1, "Tile": 1}
 """Operators that make at least as many numbers as one of their inputs says, and which input that is."""
@@ -234,15 +234,15 @@ def _constant(node: NodePart) -> OnnxTensor | None:
 
 
 def _judge_made(node: NodePart, known: Scope) -> None:
-    """Refuse an operator that is told, by stored tensors, to make more numbers than any voice has."""
+    """Refuse an operator that makes, by stored tensors, more numbers than any voice has."""
     if node.operator == "Range":
         made = _length_of_range(node, known)
     else:
         place = _SHAPE_INPUT.get(node.operator, -1)
-        asked = known.get(node.inputs[place]) if 0 <= place < len(node.inputs) else None
-        if asked and asked.info.numbers > MOST_DIMENSIONS:
+        shape = known.get(node.inputs[place]) if 0 <= place < len(node.inputs) else None
+        if shape and shape.info.numbers > MOST_DIMENSIONS:
             raise UnusableModel(f"its operator {node.operator} makes more than {MOST_DIMENSIONS} dimensions")
-        made = math.prod(max(1, size) for size in asked.numbers) if asked else 0
+        made = math.prod(max(1, size) for size in shape.numbers) if shape else 0
     # Written so that what is no number at all is refused, too.
     if not made <= MOST_MADE:
         raise UnusableModel(f"its operator {node.operator} makes more than {MOST_MADE:,} numbers")

@@ -1,6 +1,6 @@
 """A vocabulary of sentencepiece (`.model`), turned into the JSON of the tokenizers library.
 
-So no reader in C++ ever meets a file that nobody knows: it is read here, with bounds, where it is imported.
+So no reader in C++ ever meets an unknown file: it is read here, with bounds, where it is imported.
 The tokens and their numbers stay; pieces that stand for no text (marks, the unknown) get names that no text
 has, since the other library would find them in one.
 """

@@ -50,7 +50,7 @@ def job(
 async def speaking(engine: Engine, job: SpeechJob) -> AsyncIterator[AsyncGenerator[Event, None]]:
     """Give the job's events. The end of the block closes the engine's generator, as the server does."""
     events = engine.speak(job)
-    # A plugin may be untyped, and without aclose() nobody could ever stop its generator.
+    # A plugin may be untyped, and without aclose() its generator could never be stopped.
     require(hasattr(events, "aclose"), "speak() gives an async generator, or what has its aclose()")
     async with aclosing(events):
         yield events

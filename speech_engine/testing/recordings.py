@@ -42,7 +42,7 @@ def put_recording(shelf: SampleShelf, model: ModelInfo, tenant: str, spoken: Seq
 
 
 def put_missing(shelf: SampleShelf, model: ModelInfo, job: SpeechJob) -> None:
-    """Put a hum on a shelf for each recording that a job of this model names and nobody has put there."""
+    """Put a hum on a shelf for each recording that a job of this model names and the shelf lacks."""
     if job.model != model.id or not model.speaks_samples:
         return
     for digest in shelf.missing(job):

@@ -1,4 +1,4 @@
-"""Cleans a text before any rule: NFC, without characters that nobody sees or hears."""
+"""Cleans a text before any rule: NFC, without invisible, silent characters."""
 
 from __future__ import annotations
 

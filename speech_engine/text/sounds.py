@@ -88,16 +88,16 @@ def cut_sounds(sounds: list[str], most: int) -> Iterator[list[str]]:
     yield sounds
 
 
-def cut_place(sounds: list[str], wanted: int, most: int) -> int:
-    """Return how many of a sentence's sounds make a first part: `wanted` ones or fewer, if a word ends there.
+def cut_place(sounds: list[str], usual: int, most: int) -> int:
+    """Return how many of a sentence's sounds make a first part: `usual` ones or fewer, if a word ends there.
 
     If the words are longer than that, it is cut after the first one, or at `most`.
     """
-    gaps = [at for at in range(wanted // 3, min(wanted + 1, len(sounds))) if sounds[at] == " "]
+    gaps = [at for at in range(usual // 3, min(usual + 1, len(sounds))) if sounds[at] == " "]
     if not gaps:
-        return next((at for at in range(wanted, min(most, len(sounds))) if sounds[at] == " "), most)
-    # A rest of a few sounds would be heard alone.
-    goal = min(wanted, len(sounds) // 2) if len(sounds) <= 2 * wanted else wanted
+        return next((at for at in range(usual, min(most, len(sounds))) if sounds[at] == " "), most)
+    # A rest of a few sounds would sound alone.
+    goal = min(usual, len(sounds) // 2) if len(sounds) <= 2 * usual else usual
     return max(gaps, key=lambda at: (_pause(sounds, at), -abs(at - goal)))
 
 

@@ -106,7 +106,7 @@ class WordFinder:
 
 
 class _Ends(dict[int, bool]):
-    """Whether a word may end at a place of a text. It is asked once for each place."""
+    """Whether a word may end at a place of a text. Each place is looked up once."""
 
     def __init__(self, text: str, boundaries: Collection[int] | None) -> None:
         super().__init__()

@@ -79,7 +79,7 @@ def _below_thousand(number: int, form: Form, in_portugal: bool) -> str:
 
 
 def ordinal(number: int, form: Form = "alone") -> str:
-    """Return the ordinal up to 999. Nobody says a larger ordinal, so the text is then empty."""
+    """Return the ordinal up to 999. No larger ordinal is spoken, so the text is then empty."""
     if not 0 < number < 1000:
         return ""
     hundreds, tens, ones = number // 100, number // 10 % 10, number % 10

@@ -114,5 +114,5 @@ def _year(written: str, language: Language) -> str:
     if not written:
         return ""
     if len(written) == 2 and written[0] == "0":
-        written = f"20{written}"  # nobody says a year as a single digit
+        written = f"20{written}"  # a year is never spoken as a single digit
     return language.year(int(written)) if len(written) == 4 else language.cardinal(int(written), "alone")

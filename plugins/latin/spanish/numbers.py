@@ -73,7 +73,7 @@ def _below_hundred(number: int, form: Form) -> str:
 
 
 def ordinal(number: int, form: Form = "alone") -> str:
-    """Return the ordinal up to 999. Nobody says a larger ordinal, so the cardinal stands for it."""
+    """Return the ordinal up to 999. No larger ordinal is spoken, so the cardinal stands for it."""
     if not 0 < number < 1000:
         return cardinal(number, form)
     hundreds, rest = divmod(number, 100)

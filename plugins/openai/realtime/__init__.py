@@ -1,1 +1,1 @@
-"""Speech by a Realtime API: a model that talks is asked to read aloud. See README.md in this folder."""
+"""Speech by a Realtime API: a model that talks reads aloud. See README.md in this folder."""

@@ -83,7 +83,7 @@ class RealtimeEngine:
                 if pieces.is_full:
                     break
         except EngineError:
-            # What was made for nobody has its price, too.
+            # Sound that was never sent has its price, too.
             if recitation.tokens:
                 yield ProviderCount(recitation.tokens)
             raise
@@ -95,7 +95,7 @@ class RealtimeEngine:
         await self._pool.close()
 
     def _check(self, job: SpeechJob) -> None:
-        """Refuse what can be refused before anybody is asked."""
+        """Refuse what can be refused without the provider."""
         if job.model not in self._settings.models:
             raise EngineFailed("The engine has no such model.")
         if not isinstance(job.voice, EngineVoice) or job.voice.id not in {each.id for each in self.voices()}:
@@ -108,7 +108,7 @@ class RealtimeEngine:
             raise EngineLimited("The provider allows no more requests just now.", retry_after_s=left_s)
 
     def _note_limits(self, key: SessionKey, limits: list[RateLimit]) -> None:
-        """Remember until when nothing is left, so that nobody asks in vain."""
+        """Remember until when nothing is left, so that no request goes out in vain."""
         waits = [
             each.reset_seconds or 0.0 for each in limits if each.remaining is not None and each.remaining <= 0
         ]
@@ -116,7 +116,7 @@ class RealtimeEngine:
 
 
 class Recitation:
-    """The sentences of one job. A few are asked for before the one that is heard has ended."""
+    """The sentences of one job. A few are ordered before the current one has ended."""
 
     def __init__(
         self, job: SpeechJob, settings: RealtimeSettings, pool: SessionPool, context: Context
@@ -146,12 +146,12 @@ class Recitation:
 
     @property
     def tokens(self) -> float:
-        """What all responses cost, also those that nobody heard."""
+        """What all responses cost, also those that were not sent."""
         weights = self._settings.token_weights
         return sum(each.tokens(weights) for sentence in self._sentences for each in sentence.responses)
 
     async def next_sentence(self) -> Sentence | None:
-        """Return the next sentence, with those after it asked for, or None at the end."""
+        """Order some sentences ahead. Return the next one, or None at the end."""
         while self._left and len(self._asked) <= self._settings.ahead:
             number, text = self._left.popleft()
             sentence = Sentence(text, number, self._terms, self._deadline)

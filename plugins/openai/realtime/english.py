@@ -84,7 +84,7 @@ def _numbers(token: str) -> Iterator[str]:
     after = f"point{''.join(_DIGITS[int(digit)] for digit in decimals)}" if point else ""
     for words in _cardinals(int(whole)):
         yield _joined(words) + after
-    # Years in two halves. Nobody says one of the eleventh century so.
+    # Years in two halves. Not for the eleventh century.
     if not after and len(token) == 4 and 1100 <= int(whole) < 2100:
         yield _joined(year(int(whole), american(int(whole))))
 

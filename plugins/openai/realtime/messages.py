@@ -157,8 +157,8 @@ def read(message: bytes) -> tuple[str, Event | None]:
     """Return the kind of an event and its fields, or None for a kind that says nothing to us."""
     try:
         kind = msgspec.json.decode(message, type=_Kind).type
-        wanted = _EVENTS.get(kind)
-        return kind, None if wanted is None else msgspec.json.decode(message, type=wanted)
+        type_ = _EVENTS.get(kind)
+        return kind, None if type_ is None else msgspec.json.decode(message, type=type_)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         raise EngineFailed("The provider sent an event that makes no sense.") from None
 

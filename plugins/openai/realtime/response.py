@@ -88,7 +88,7 @@ class Response:
             self._end()
 
     def abandon(self) -> None:
-        """Drop what came: nobody reads it."""
+        """Drop what came: it has no reader."""
         self.is_abandoned = True
         self._audio.clear()
 

@@ -1,4 +1,4 @@
-"""One sentence of a job: it is asked for, checked, and asked for once more. Only then it has failed."""
+"""One sentence of a job: ordered, checked, and ordered once more. Only then it has failed."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ Check = Literal["strict", "fast", "off"]
 
 
 class TextReworded(UnsupportedText):
-    """The model said something else than the text, twice. What was heard before is right, and is charged."""
+    """The model said something else than the text, twice. The sound before that is right, and is charged."""
 
     def __init__(self) -> None:
         super().__init__("The provider's model does not read this text word for word.")
 
 
 class Terms(NamedTuple):
-    """How the sentences of a job are asked for and judged.
+    """How the sentences of a job are ordered and judged.
 
     `session` gives a session, in the given time, and `flag` notes that other words were let through.
     """
@@ -55,14 +55,14 @@ class Sentence:
         return f"<Sentence of segment {self.segment}, asked for {len(self.responses)} times>"
 
     async def begin(self) -> None:
-        """Ask for it. If that fails, its turn will tell: the sentence before it may be heard to its end."""
+        """Ask for it. A failure is raised at its turn: the sentence before it may end first."""
         try:
             await self._ask()
         except EngineError as error:
             self._failure = error
 
     async def next_audio(self) -> bytes:
-        """Return the next audio that may be heard, or b"" at the end. Raises EngineError."""
+        """Return the next audio that may go out, or b"" at the end. Raises EngineError."""
         while self._failure is None:
             response = self.responses[-1]
             if response.failure is not None:
@@ -79,7 +79,7 @@ class Sentence:
         raise self._failure
 
     def leave(self) -> None:
-        """Cancel what nobody will hear."""
+        """Cancel what will not be sent."""
         if self._session is not None:
             for response in self.responses:
                 self._session.leave(response)

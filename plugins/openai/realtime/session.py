@@ -45,7 +45,7 @@ OnLimits = Callable[[SessionKey, list[RateLimit]], None]
 
 
 class SessionEnded(EngineFailed):
-    """The session ended under a sentence, which may be asked for once more in another one."""
+    """The session ended under a sentence, which may be ordered once more in another one."""
 
 
 class Session:
@@ -79,7 +79,7 @@ class Session:
 
     @property
     def is_fresh(self) -> bool:
-        """Whether another sentence may be asked for."""
+        """Whether it may take another sentence."""
         return not self.has_ended and self.left_s > 0
 
     @property
@@ -107,13 +107,13 @@ class Session:
         except EngineFailed:
             self._end(SessionEnded("The provider's session has ended."))
         except BaseException:
-            # Nobody will hear of this response, so nobody else would cancel it.
+            # The caller does not get this response, so it cannot cancel it.
             self.leave(response)
             raise
         return response
 
     def leave(self, response: Response) -> None:
-        """Cancel a response that nobody reads any more. It takes until the provider confirms that."""
+        """Cancel a response whose reader has left. It takes until the provider confirms that."""
         if response.is_done or response.is_abandoned:
             return
         response.abandon()
@@ -141,7 +141,7 @@ class Session:
         except EngineError as error:
             failure = error
         finally:
-            # Whatever ended it: nobody may wait for it for ever.
+            # Whatever ended it, no caller may wait for it for ever.
             self._end(failure)
 
     async def _serve(self, socket: Socket, within_s: float) -> EngineError:
@@ -171,7 +171,7 @@ class Session:
         if body.session.rate_hz != RATE_HZ:
             raise EngineFailed(f"The provider speaks at {body.session.rate_hz} Hz, which was not asked for.")
 
-    async def _until(self, socket: Socket, wanted: str) -> SessionEvent:
+    async def _until(self, socket: Socket, last: str) -> SessionEvent:
         while True:
             kind, event = await self._read(socket)
             if isinstance(event, ErrorEvent):
@@ -180,7 +180,7 @@ class Session:
                 if event.session.expires_at is not None:
                     left_s = event.session.expires_at - time.time() - _MARGIN_S
                     self._ends_at = min(self._ends_at, time.monotonic() + left_s)
-                if kind == wanted:
+                if kind == last:
                     return event
 
     async def _read(self, socket: Socket) -> tuple[str, Event | None]:
@@ -246,7 +246,7 @@ class Session:
         self._send(messages.response_cancel(response.number, response.id))
 
     def _send(self, message: str) -> None:
-        """Send without waiting: a listener who leaves waits for nobody."""
+        """Send without waiting: a listener who leaves does not wait."""
         if self._socket is None or self.has_ended:
             return
         task = asyncio.create_task(_sent(self._socket, message))
@@ -267,7 +267,7 @@ class Session:
         self.has_ended = True
         if not self._ready.done():
             self._ready.set_exception(failure)
-            # If nobody waits for it any more, nobody needs to hear of it.
+            # Without this, asyncio would complain of a failure that has no reader.
             self._ready.exception()
         for response in self._open.values():
             response.fail(failure)

@@ -46,7 +46,7 @@ class SessionPool:
         except TimeoutError:
             raise EngineBusy("All sessions with the provider are in use.") from None
         if self._is_closed:
-            # A session that opened now would be closed by nobody.
+            # A session that opened now would never be closed.
             raise EngineUnavailable("The engine has ended.")
         return await self._opened(key, within_s)
 
@@ -93,7 +93,7 @@ class SessionPool:
         return session
 
     def _settle(self, session: Session) -> None:
-        """Keep a session that nobody has and that says nothing more, or close it."""
+        """Keep a session that is free and silent, or close it."""
         if session not in self._all or session in self._idle:
             if session.has_ended:
                 self._drop(session)
@@ -103,7 +103,7 @@ class SessionPool:
         elif session not in self._taken and session.is_idle:
             if session.is_fresh:
                 later = asyncio.get_running_loop().call_later
-                # One that grows too old meanwhile would be closed by nobody.
+                # Else one that grows too old meanwhile would never be closed.
                 self._idle[session] = later(min(self._idle_s, session.left_s), self._drop, session)
                 self._changed.set()
             else:

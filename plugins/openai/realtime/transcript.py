@@ -25,7 +25,7 @@ _MINUS = re.compile(r"(?<![^\s(])[-\u2013](?=[0-9])")
 
 
 class Words(NamedTuple):
-    """The words of a text, without case, accents apart from their letters, and signs that nobody says."""
+    """The words of a text, without case, accents apart from their letters, and silent signs."""
 
     tokens: tuple[str, ...]
 
@@ -72,16 +72,16 @@ class Reader:
 
     def _reads(self, written: Words, said: Words, *, is_whole: bool = True) -> bool:
         """Return whether a reading of `written` is `said`, or begins with `said` if that is not whole."""
-        heard = said.joined
+        spoken = said.joined
         places = {0}
         for options in self._readings(written):
             after: set[int] = set()
             for place in places:
-                if not is_whole and any(_is_cut_off(heard, place, option) for option in options):
+                if not is_whole and any(_is_cut_off(spoken, place, option) for option in options):
                     return True
-                after |= set(_ends(heard, place, options))
+                after |= set(_ends(spoken, place, options))
             places = after
-        return len(heard) in places
+        return len(spoken) in places
 
     def _begins(self, said: Words, written: Words) -> bool:
         """Return whether a reading of `said`, all of it, begins `written`."""
@@ -103,7 +103,7 @@ def words_of(text: str) -> Words:
 
 @lru_cache(maxsize=4096)
 def _shown(character: str) -> str:
-    """Return a character as it is compared: digits as ASCII, a blank for what nobody says.
+    """Return a character as it is compared: digits as ASCII, a blank for silent signs.
 
     Marks count as letters, which `\\w` does not: vowel signs of Thai and Indic scripts are marks.
     """
@@ -120,17 +120,17 @@ def _meet_as_digits(text: str, token: str) -> bool:
     return bool(text) and text[-1].isdigit() and token[0].isdigit()
 
 
-def _ends(heard: str, place: int, options: Sequence[str]) -> Iterator[int]:
+def _ends(spoken: str, place: int, options: Sequence[str]) -> Iterator[int]:
     """Yield the places after each option that stands at this place. A number ends where its digits do."""
-    if heard[place : place + 1] == " ":
+    if spoken[place : place + 1] == " ":
         place += 1
     for option in options:
         end = place + len(option)
-        is_cut = option[-1:].isdigit() and heard[end : end + 1].isdigit()
-        if heard.startswith(option, place) and not is_cut:
+        is_cut = option[-1:].isdigit() and spoken[end : end + 1].isdigit()
+        if spoken.startswith(option, place) and not is_cut:
             yield end
 
 
-def _is_cut_off(heard: str, place: int, option: str) -> bool:
-    """Return whether the rest of what was heard is the beginning of this option."""
-    return option.startswith(heard[place:].lstrip(" "))
+def _is_cut_off(spoken: str, place: int, option: str) -> bool:
+    """Return whether the rest of the transcript begins this option."""
+    return option.startswith(spoken[place:].lstrip(" "))

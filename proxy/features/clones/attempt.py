@@ -39,7 +39,7 @@ from speech_engine import (
 _FINAL = (UnusableSample, ContentRefused, EngineCannot)
 """Errors of a recording or an engine. Another try would end alike."""
 _IN_DOUBT = (EngineTimeout, EngineFailed)
-"""After these the provider may still be making what it was asked for."""
+"""After these the provider may still be making the clone."""
 _GAVE_WAY = "Another voice has its slot at the provider."
 _STILL_THERE = "The provider still has a clone that it has deleted."
 _UNKNOWN = "Nobody can tell whether the provider has made it. Ask the operator to look for it."
@@ -133,7 +133,7 @@ class CloneAttempt:
             raise EngineCannot(_UNKNOWN) from None
 
     async def _named(self, held: BindingRecord) -> BindingRecord | None:
-        """Commit the name for which the provider is asked. None: the voice is erased, or the lease lost."""
+        """Commit the name that the provider gets. None: the voice is erased, or the lease lost."""
         named = await bindings.begin(self._store, held, f"{self._prefix}{secrets.token_hex(10)}")
         self._has_name = named is not None
         return named
@@ -212,9 +212,9 @@ class CloneAttempt:
         if is_final and not is_doomed:
             return Poison(error.message)
         if is_final:
-            # Nobody can tell whether there is a clone, and nothing is charged for a doubt.
+            # Whether there is a clone is unknown, and nothing is charged for a doubt.
             await self._bills.release(held)
-        # Until the lease ends nobody asks again, nor believes that there is nothing to delete.
+        # Until the lease ends no worker asks again, nor believes that there is nothing to delete.
         is_in_doubt = not is_doomed and (held.name or self._has_name) and isinstance(error, _IN_DOUBT)
         return Again(error.message, error.retry_after_s or 0.0, keeps_lease=bool(is_in_doubt))
 

@@ -1,4 +1,4 @@
-"""What clones cost: held back before a provider is asked, and settled once the provider has the clone.
+"""What clones cost: held back before the request to a provider, and settled once the provider has the clone.
 
 A bill has the id of its binding, so it is settled once, whoever learns of the clone. Until then its hold and
 its place among the clones of the cycle are rows: a kill keeps them, and the lease's next holder goes on. What
@@ -45,7 +45,7 @@ class CloneBills:
         self._ledger = ledger
 
     async def check(self, account: str, terms: Terms, number: int) -> None:
-        """Refuse so many more clones before anything is made. Those that are wanted already count too.
+        """Refuse so many more clones before anything is made. Wishes that are open count too.
 
         Raises NotAllowed if the plan has none, and QuotaExceeded. `reserve` decides.
         """
@@ -87,7 +87,7 @@ class CloneBills:
     async def settle(self, held: BindingRecord, terms: Terms | None, fee: int | None) -> None:
         """Charge for a clone that the provider has. It does nothing if that was done.
 
-        Without a hold, which was given back while nobody knew of the clone, the account may come to owe.
+        Without a hold, which was given back before the clone was found, the account may come to owe.
         """
         if not await usage.is_there(self._store, held.id):
             hold = await durable_holds.get(self._store, held.id)
@@ -140,7 +140,7 @@ _OF_NOBODY = terms_of(UNLIMITED)
 
 
 def _request(id_: str, account: str, anchor: int, terms: Terms) -> HoldRequest:
-    """Return the hold of a clone. It is no stream, so that nobody's speech has to wait for it."""
+    """Return the hold of a clone. It is no stream, so that no speech has to wait for it."""
     return HoldRequest(
         request_id=id_,
         account=account,

@@ -1,4 +1,4 @@
-"""`voxgate check`: fees for clones that nobody pays and no budget bounds."""
+"""`voxgate check`: fees for clones without a payer or a budget."""
 
 from __future__ import annotations
 

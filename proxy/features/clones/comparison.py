@@ -44,7 +44,7 @@ async def compare_clones(store: Store, maker: BindingMaker) -> list[CloneDiffere
 async def clone_again(store: Store, maker: BindingMaker, lost: BindingRecord) -> bool:
     """Have a lost clone made anew, and tell whether that is so. The provider may take its fee again.
 
-    Its list may have been late, so it is asked for this clone first. Without an answer nothing is spent.
+    The list may have been late, so ask for this clone first. Without an answer nothing is spent.
     """
     try:
         if await maker.clones_at(lost.engine, lost.credential).find(lost.name) == lost.engine_voice:
@@ -90,5 +90,5 @@ async def _compare(store: Store, maker: BindingMaker, engine: str, credential: s
 
 
 def _is_lost(row: BindingRecord, there: Collection[str], began: int) -> bool:
-    """Tell whether a list that was asked for at `began` should have this clone, and has not."""
+    """Tell whether a list read at `began` should have this clone, and has not."""
     return (row.made or began) < began and row.engine_voice not in there and rules.is_expected(row, began)

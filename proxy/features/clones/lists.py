@@ -55,14 +55,14 @@ async def list_bindings(store: Store, voices: Collection[str]) -> dict[str, list
 
 
 async def is_clone(store: Store, engine: str, id_: str) -> bool:
-    """Tell whether an engine's voice is a clone of ours, or was asked for as one."""
+    """Tell whether an engine's voice is a clone of ours, or is to be one."""
     return bool(await store.read(_IS_CLONE, {"engine": engine, "id": id_}))
 
 
 async def list_open(
     store: Store, configured: Collection[tuple[str, str]], now: int, limit: int
 ) -> list[BindingRecord]:
-    """List the rows that nobody has a lease of, and with which there may be something to do.
+    """List the rows without a lease, and with which there may be something to do.
 
     `configured` are the engines and credentials that there are. Each has `limit` clones to make and as many
     to delete, of all accounts in turn.

@@ -1,4 +1,4 @@
-"""Make the clones that are wanted at providers, and delete those whose voices are erased.
+"""Make clones at providers, and delete those whose voices are erased.
 
 Every worker looks for rows with something to do, and takes the lease of a row before it asks a provider.
 The name for which it asks is committed first. So the next holder, after a worker was killed, looks for that
@@ -39,7 +39,7 @@ from proxy.work.wishes import Again, Done, Result, WishKind
 
 LOST = "The provider does not have it any more."
 _LEASE_S = 600.0
-"""Longer than an attempt. So a provider has ended the work of a killed worker before it is asked again."""
+"""Longer than an attempt. So a provider has ended the work of a killed worker before the next request."""
 _ATTEMPT_S = 480.0
 _DELETION_LEASE_S = 120.0
 _DELETION_S = 100.0
@@ -69,7 +69,7 @@ class BindingMaker(WishKind[BindingRecord]):
     def revise(
         self, config: Config, budgets: Budgets, on_change: Callable[[str], None] | None = None
     ) -> None:
-        """Take a revision of the configuration. `on_change` is told the account of a clone that changed."""
+        """Take a revision of the configuration. `on_change` gets the account of a clone that changed."""
         self.on_change = on_change or _ignore_change
         self._plans = {plan.name: plan for plan in config.plans.values()}
         self._fees = {
@@ -86,7 +86,7 @@ class BindingMaker(WishKind[BindingRecord]):
 
         Whether this place may have the recording is for the caller to check first, and it is checked again
         when the recording is sent. A clone that the provider has no more is made anew where that is free;
-        elsewhere only if somebody `pays_again`: the account, or the operator.
+        elsewhere only if the account or the operator `pays_again`.
         """
         is_free = not self._fees.get(wish.engine)
         record = await bindings.want(self._store, wish, act, replaces_expired=pays_again or is_free)
@@ -179,7 +179,7 @@ class BindingMaker(WishKind[BindingRecord]):
             return await attempt.delete(held, _DELETION_S)
         budgets, terms = self._budgets, attempt.terms
         if budgets and (used_up := await budgets.used_up(held.engine, held.account, terms)) is not None:
-            # The operator may raise the budget, so it is asked every hour.
+            # The operator may raise the budget, so it is read every hour.
             left_s = (used_up.until - await self._store.now()) / SECOND
             return Again(f"The {used_up.reason}.", min(left_s, LONGEST_DELAY_S), is_try=False)
         return await attempt.make(held, self._recordings, _ATTEMPT_S)
@@ -220,4 +220,4 @@ class BindingMaker(WishKind[BindingRecord]):
 
 
 def _ignore_change(_account: str) -> None:
-    """Do nothing: nobody keeps clones in memory."""
+    """Do nothing: no clones are in memory."""

@@ -73,7 +73,7 @@ class CloneOrders:
     async def check_saved(
         self, record: VoiceRecord, engines: Iterable[str], terms: Terms | None, *, credential: str = ""
     ) -> list[ClonePlace]:
-        """Return where to clone a saved voice, after the same checks. A voice of nobody has no `terms`."""
+        """Return where to clone a saved voice, after the same checks. An operator's voice has no `terms`."""
         places = self.find_places(engines, credential)
         if places and (record.kind != "sample" or terms is None):
             raise InvalidRequest("Only a voice of a recording can be cloned.", param=PARAM)

@@ -53,7 +53,7 @@ class CloneRecordings:
         """Return the request for a clone, under the record's name and the account's terms.
 
         Raises VoiceGone, SampleUnavailable, and RequestFailed if this place may not have the recording. The
-        consent may have changed since the clone was wanted, and the plan too.
+        consent may have changed since the wish, and the plan too.
         """
         voice = await self._voices.get(record.voice)
         if voice is None:

@@ -104,7 +104,7 @@ def want_statement(wish: BindingWish) -> Statement:
 async def want(
     store: Store, wish: BindingWish, act: Act | None = None, *, replaces_expired: bool = False
 ) -> BindingRecord | None:
-    """Note that a clone is wanted, and return its row: there is one for each place.
+    """Note the wish for a clone, and return its row: there is one for each place.
 
     One that failed is tried again. One that the provider has no more is made anew if `replaces_expired`:
     the provider may take its fee again. None: the voice is gone.
@@ -122,7 +122,7 @@ async def want(
 
 
 async def begin(store: Store, record: BindingRecord, name: str) -> BindingRecord | None:
-    """Write the name for which the provider is asked next. None: the voice is erased, or the lease lost."""
+    """Write the name that the provider gets next. None: the voice is erased, or the lease lost."""
     only_if = Condition(f"state IN ('wanted', 'making') AND {NOT_ERASED}", {"voice": record.voice})
     values: Params = {"state": "making", "name": name}
     is_begun = await WISHES.write(store, record, values, only_if=only_if)
@@ -134,7 +134,7 @@ async def keep(
 ) -> Literal["kept", "doomed", "lost"]:
     """Keep a clone that was made, and paid.
 
-    doomed: its voice was erased meanwhile, and the clone has to go. lost: somebody else has the lease now.
+    doomed: its voice was erased meanwhile, and the clone has to go. lost: another worker has the lease now.
     """
     now = await store.now()
     times: Params = {"made": now, "used": now, "expires": expires, "lease": 0}

@@ -1,7 +1,7 @@
 """A voice's clone at a provider: its states, what there is to do next, and when it gives its slot to another.
 
 A clone costs money, and its provider may have made it although no answer came. So a binding knows the name
-under which it was asked for, and whoever takes it over settles that doubt before anything else.
+of its request, and whoever takes it over settles that doubt before anything else.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from typing import Literal, NamedTuple
 from policies.wishes import SECOND, Wish
 
 State = Literal["wanted", "making", "ready", "failed", "expired", "stranded", "doomed"]
-"""wanted: nobody has been asked. making: the provider was asked under a name. ready: it speaks. failed: only
-a new wish tries again. expired: the provider has it no more. stranded: its engine or credential is not
+"""wanted: no request has gone out. making: one has, under a name. ready: it speaks. failed: only a
+new wish tries again. expired: the provider has it no more. stranded: its engine or credential is not
 configured. doomed: the voice is erased, and the provider's copy has to go."""
 
 Step = Literal["make", "settle", "delete", "remove", "strand", "restore", "expire", "rest"]
@@ -27,7 +27,7 @@ SPARED_S = 3600.0
 
 
 class BindingFacts(Wish, frozen=True, kw_only=True):
-    """What counts of a binding. Times are microseconds. `name` is what the provider was asked for."""
+    """What counts of a binding. Times are microseconds. `name` is the one in the request to the provider."""
 
     state: State
     name: str = ""
@@ -45,7 +45,7 @@ def kind(facts: BindingFacts) -> Literal["delete", "make", "note"]:
 
 
 def find_step(facts: BindingFacts, now: int, *, is_configured: bool) -> Step:
-    """Return what there is to do with a binding, by somebody who would take its lease."""
+    """Return what whoever takes the lease of a binding has to do with it."""
     if facts.lease > now:
         return "rest"
     if facts.state == "doomed":

@@ -1,4 +1,4 @@
-"""The erasure of a voice, or of what else is somebody's, wherever it is.
+"""The erasure of a voice, or of what else has an owner, wherever it is.
 
 A tombstone comes first, then everything that is derived.
 
@@ -90,19 +90,19 @@ class Erasure(WishKind[Tombstone]):
         return self.erased.is_erased(voice_id)
 
     async def erase_voice(self, record: OwnedRecord, act: Act | None = None) -> Receipt:
-        """Erase a voice: nobody can use it when this returns. Raises NotFound if it is gone already."""
+        """Erase a voice: no request can use it when this returns. Raises NotFound if it is gone already."""
         receipt = await self.erase(record, act)
         if receipt is None:
             raise NotFound(f"The voice '{record.id}' does not exist.", param="voice", code="voice_not_found")
         return receipt
 
     async def erase(self, record: OwnedRecord, act: Act | None = None) -> Receipt | None:
-        """Erase something that is somebody's. None: it is gone already, or something needs it."""
+        """Erase a record with an owner. None: it is gone already, or something needs it."""
         tombstone = await self._bury(record, act)
         return None if tombstone is None else await self._receipt_soon(tombstone)
 
     async def erase_account(self, account: str) -> None:
-        """Erase all that an account has which is closed, and the key of its digests."""
+        """Erase all that a closed account has, and the key of its digests."""
         buried = []
         for id_ in await tombstones.list_of_account(self._store, account):
             if (tombstone := await self._bury(_Owned(id_, account), None)) is not None:
@@ -111,11 +111,11 @@ class Erasure(WishKind[Tombstone]):
         await self._vault.drop_account(account)
 
     async def receipt(self, account: str, subject: str) -> Receipt | None:
-        """Return the receipt of something that this account had erased."""
+        """Return the receipt of an erasure that this account ordered."""
         return await tombstones.get(self._store, account, subject)
 
     async def forget(self, tombstone: Tombstone) -> bool:
-        """Forget a voice in this worker, and let its engines forget it. Every worker is told.
+        """Forget a voice in this worker, and let its engines forget it. Every worker does.
 
         Return whether nothing of this worker uses it any more, or brings its recordings to a host.
         """
@@ -176,7 +176,7 @@ class Erasure(WishKind[Tombstone]):
         nameless = act and msgspec.structs.replace(act, details="{}")
         is_buried = await tombstones.erase(self._store, tombstone, nameless)
         if not is_buried and tombstones.may_be_needed(self._store, record.id):
-            # Refused, because something needs it. A later start must not erase it without being asked.
+            # Refused, because something needs it. A later start must not erase it unbidden.
             await write_down(self._journal, tombstone, is_withdrawn=True)
         return tombstone if is_buried else None
 

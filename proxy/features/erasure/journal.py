@@ -111,7 +111,7 @@ async def list_unknown(journal: ErasureJournal, store: Store) -> list[JournalLin
     try:
         lines = await asyncio.to_thread(journal.read)
     except OSError as error:
-        # Without it nobody knows whether this database has voices that were erased.
+        # Without it, this database may have voices that were erased.
         raise StorageFailed(f"the journal of erasures cannot be read: {error.strerror}") from None
     unknown: list[JournalLine] = []
     for first in range(0, len(lines), _BATCH):

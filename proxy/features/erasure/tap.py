@@ -1,4 +1,4 @@
-"""While an answer speaks with a voice that somebody may erase, an erasure waits for it, or ends it."""
+"""While an answer speaks with a voice that can be erased, an erasure waits for it, or ends it."""
 
 from __future__ import annotations
 

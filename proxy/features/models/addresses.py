@@ -1,6 +1,6 @@
 """Which addresses a file may come from: https, or http on this machine alone.
 
-The names of hosts are judged, and not what they resolve to: a name that somebody gave to a number inside a
+The names of hosts are judged, and not what they resolve to: a name of a number inside a
 network is as good as any other. Behind a redirect, TLS is what keeps such a service from answering.
 """
 
@@ -24,7 +24,7 @@ class UnsafeAddress(Exception):
 
 
 class Address(NamedTuple):
-    """An address that may be asked. Its `origin` is what credentials belong to."""
+    """An address that passed the checks. Its `origin` is what credentials belong to."""
 
     url: str
     origin: tuple[str, str, int]

@@ -36,7 +36,7 @@ def remove(model: StoredModel | BrokenModel, store: ModelStore) -> None:
         home = model.folder.parent
         if isinstance(model, BrokenModel) or model.is_current:
             _forget_current(home, model.folder.name)
-        # Hidden first: nobody must find a half of a model.
+        # Hidden first: no reader must find a half of a model.
         hidden = model.folder.rename(store.folder / f"{HIDDEN}removed-{home.name}-{model.folder.name}")
         shutil.rmtree(hidden)
     if not any(home.iterdir()):
@@ -53,7 +53,7 @@ def _forget_current(home: Path, digest: str) -> None:
 def locked(store: ModelStore, wait: Callable[[], None]) -> Iterator[None]:
     """Be the only one who changes models, and remove what an interrupted one left. Raise ModelRefused.
 
-    `wait` is called if somebody else is at work. A running server does not hold this lock.
+    `wait` is called if another process is at work. A running server does not hold this lock.
     """
     try:
         store.folder.parent.mkdir(parents=True, exist_ok=True, mode=0o700)

@@ -158,8 +158,8 @@ def _voices(row: dict[str, Any]) -> str:
     """Say who speaks: how many women and men, and whether anybody's own voice does."""
     genders = list(row["genders"].values())
     counted = [f"{genders.count(kind)} {kind}" for kind in dict.fromkeys(genders)]
-    told = genders[:1] if len(genders) == 1 else counted
-    return ", ".join([*told, *(["your own"] if row["speaks_samples"] else [])])
+    kinds = genders[:1] if len(genders) == 1 else counted
+    return ", ".join([*kinds, *(["your own"] if row["speaks_samples"] else [])])
 
 
 def size(size: int) -> str:
@@ -208,7 +208,7 @@ def models_pull(
     from proxy.features.models.pulling import PullOrder
 
     config = here.config()
-    listed = offers.told(config, name)
+    listed = offers.announced(config, name)
     order = PullOrder(
         accepted=offers.accepted(listed, tuple(accept or ())),
         source=offers.source_of(source),

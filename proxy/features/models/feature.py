@@ -10,7 +10,7 @@ from proxy.feature import Feature, House, Opened
 
 @asynccontextmanager
 async def _open(house: House) -> AsyncIterator[Opened]:
-    if house.engines is None:  # nothing is spoken here, so nobody asks for another model
+    if house.engines is None:  # nothing is spoken here, so no other model is needed
         yield Opened()
         return
     from proxy.features.models.listing import open_galleries

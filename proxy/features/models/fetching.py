@@ -60,47 +60,47 @@ class Wanted(NamedTuple):
         return f"<Wanted {self.name}>"  # not the token
 
 
-def fetch(wanted: Wanted, part: PartFile, patience: HubPatience, count: Count) -> None:
+def fetch(file: Wanted, part: PartFile, patience: HubPatience, count: Count) -> None:
     """Fetch a file into `part`, from the first address that has it. Raise FetchFailed, OSError."""
     faults = []
-    for url in wanted.urls:
+    for url in file.urls:
         try:
-            asyncio.run(_fetch_from(url, wanted, part, patience, count))
+            asyncio.run(_fetch_from(url, file, part, patience, count))
             return
         except (FetchFailed, UnsafeAddress) as fault:
             faults.append(str(fault))
-    raise FetchFailed(f"{wanted.name}: {'; '.join(faults)}")
+    raise FetchFailed(f"{file.name}: {'; '.join(faults)}")
 
 
-async def _fetch_from(url: str, wanted: Wanted, part: PartFile, patience: HubPatience, count: Count) -> None:
+async def _fetch_from(url: str, file: Wanted, part: PartFile, patience: HubPatience, count: Count) -> None:
     address = parse_address(url)
     async with httpx2.AsyncClient(timeout=patience.answer_s) as http:
-        getting = _Getting(http, address, wanted, part, patience, count)
+        getting = _Getting(http, address, file, part, patience, count)
         before = -1
         for _ in range(_MOST_TRIES):
             try:
-                told = await getting.get()
+                facts = await getting.get()
                 break
             except _Cut as cut:
-                # Whoever sends nothing new is not asked again.
+                # A server that sends nothing new gets no other try.
                 now = part.size
                 if now <= before and not isinstance(cut, _Anew):
                     raise FetchFailed(f"{address.host} {cut}") from None
                 before = now
         else:
             raise FetchFailed(f"{address.host} cut it off again and again")
-    _judge(wanted, told, part, address, count)
+    _judge(file, facts, part, address, count)
 
 
-def _judge(wanted: Wanted, told: Told, part: PartFile, address: Address, count: Count) -> None:
-    """Delete the part, and raise FetchFailed, if it is not the file that is wanted."""
-    digests = wanted.digests or ((told.digest,) if told.digest else ())
+def _judge(file: Wanted, facts: Told, part: PartFile, address: Address, count: Count) -> None:
+    """Delete the part, and raise FetchFailed, if it is another file."""
+    digests = file.digests or ((facts.digest,) if facts.digest else ())
     if not digests:
         part.forget()
         raise FetchFailed(
             f"neither the gallery nor {address.host} tells a digest of it; look one up, and add --sha256"
         )
-    if (wanted.size and part.size != wanted.size) or not has_digest(part.path, digests, count):
+    if (file.size and part.size != file.size) or not has_digest(part.path, digests, count):
         part.forget()
         raise FetchFailed(f"what {address.host} sent is not the file: its digest is another")
 
@@ -112,31 +112,31 @@ class _Getting:
         self,
         http: httpx2.AsyncClient,
         address: Address,
-        wanted: Wanted,
+        file: Wanted,
         part: PartFile,
         patience: HubPatience,
         count: Count,
     ) -> None:
         self._http = http
         self._address = address
-        self._wanted = wanted
+        self._wanted = file
         self._part = part
         self._patience = patience
         self._count = count
-        self._is_hub = wanted.trusts_hub and address.origin == parse_address(wanted.urls[0]).origin
+        self._is_hub = file.trusts_hub and address.origin == parse_address(file.urls[0]).origin
 
     async def get(self) -> Told:
         """Ask for what is missing, and write it. Raise FetchFailed, or _Cut if another try may go on."""
-        told = self._part.told()
-        begin = self._part.size if told.url == self._address.url and told.etag else 0
-        if begin and begin == told.size:
-            return told
-        headers = {"Range": f"bytes={begin}-", "If-Range": told.etag} if begin else {}
+        facts = self._part.known()
+        begin = self._part.size if facts.url == self._address.url and facts.etag else 0
+        if begin and begin == facts.size:
+            return facts
+        headers = {"Range": f"bytes={begin}-", "If-Range": facts.etag} if begin else {}
         try:
             async with self._answer(headers) as (answer, digest):
-                told, begin = self._read_head(answer, digest, begin)
-                await self._write(answer, told, begin)
-                return told
+                facts, begin = self._read_head(answer, digest, begin)
+                await self._write(answer, facts, begin)
+                return facts
         except TimeoutError:
             raise _Cut("is silent") from None
         except (httpx2.RemoteProtocolError, httpx2.ReadError):
@@ -146,13 +146,13 @@ class _Getting:
 
     @asynccontextmanager
     async def _answer(self, headers: Mapping[str, str]) -> AsyncIterator[tuple[httpx2.Response, str]]:
-        """Give the answer behind all redirects, and the digest that the hub told on the way."""
+        """Give the answer behind all redirects, and the digest that the hub gave on the way."""
         address, digest = self._address, ""
         for _ in range(_MOST_REDIRECTS + 1):
-            asked = {**headers, "Accept-Encoding": "identity"}
+            sent = {**headers, "Accept-Encoding": "identity"}
             if self._wanted.token and self._is_hub and address.origin == self._address.origin:
-                asked["Authorization"] = f"Bearer {self._wanted.token}"
-            request = self._http.build_request("GET", address.url, headers=asked)
+                sent["Authorization"] = f"Bearer {self._wanted.token}"
+            request = self._http.build_request("GET", address.url, headers=sent)
             async with asyncio.timeout(self._patience.answer_s):
                 answer = await self._http.send(request, stream=True)
             try:
@@ -175,7 +175,7 @@ class _Getting:
         if status == 206 and begin:
             found = _CONTENT_RANGE.fullmatch(answer.headers.get("Content-Range", ""))
             size = int(found[3]) if found else 0
-            known = self._part.told()
+            known = self._part.known()
             digest = digest or known.digest
             if (
                 not found
@@ -202,21 +202,21 @@ class _Getting:
         strong = etag if etag.startswith('"') else ""
         return Told(self._address.url, strong, size, digest), begin
 
-    async def _write(self, answer: httpx2.Response, told: Told, begin: int) -> None:
-        most = told.size or self._wanted.size or self._wanted.most_bytes
-        with self._part.open(begin, told) as file:
+    async def _write(self, answer: httpx2.Response, facts: Told, begin: int) -> None:
+        most = facts.size or self._wanted.size or self._wanted.most_bytes
+        with self._part.open(begin, facts) as file:
             done = begin
             async for piece in self._pieces(answer):
                 done += len(piece)
                 if done > most:
                     break
                 file.write(piece)
-                self._count(done, told.size)
+                self._count(done, facts.size)
         if done > most:
             self._part.forget()
             raise FetchFailed(f"{self._address.host} sends more than the {most:,} bytes of it")
-        if done < told.size:
-            raise _Cut(f"ended after {done:,} of {told.size:,} bytes")
+        if done < facts.size:
+            raise _Cut(f"ended after {done:,} of {facts.size:,} bytes")
 
     async def _pieces(self, answer: httpx2.Response) -> AsyncIterator[bytes]:
         """Yield what comes. Raise TimeoutError if it is too slow to end some day."""

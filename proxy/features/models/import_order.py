@@ -40,7 +40,7 @@ class ImportOrder(NamedTuple):
 
 
 def judge_names(order: ImportOrder) -> None:
-    """Raise ModelRefused for a licence or a language that is no name of one."""
+    """Raise ModelRefused for what cannot name a licence or a language."""
     if not _LICENCE.fullmatch(order.licence):
         raise ModelRefused(f"--licence: {order.licence[:80]!r} is no name of a licence, such as CPML")
     if order.basis and not _LICENCE.fullmatch(order.basis):
@@ -52,10 +52,10 @@ def judge_names(order: ImportOrder) -> None:
             raise ModelRefused(f"--language: {language[:40]!r} is no language tag, such as th or pt-BR")
 
 
-def read_genders(told: Iterable[str]) -> dict[str, str]:
+def read_genders(options: Iterable[str]) -> dict[str, str]:
     """Return the genders of `male` for the only speaker, or `ana=female`. Raise ModelRefused."""
     genders: dict[str, str] = {}
-    for each in told:
+    for each in options:
         speaker, _, gender = each.rpartition("=")
         if gender not in GENDERS:
             raise ModelRefused(f"--gender: {gender[:40]!r} must be {' or '.join(GENDERS)}")
@@ -87,14 +87,14 @@ def chosen_languages(order: ImportOrder, known: tuple[str, ...]) -> tuple[str, .
     """
     if not known or not order.languages:
         return known or order.languages or order.told_languages
-    wanted = {_found(language, known) for language in order.languages}
-    return tuple(each for each in known if each in wanted)
+    chosen = {_found(language, known) for language in order.languages}
+    return tuple(each for each in known if each in chosen)
 
 
 def _found(language: str, known: tuple[str, ...]) -> str:
-    wanted = language.casefold()
+    sought = language.casefold()
     for each in known:
         tag = each.casefold()
-        if tag == wanted or tag == wanted.partition("-")[0] or tag.partition("-")[0] == wanted:
+        if tag == sought or tag == sought.partition("-")[0] or tag.partition("-")[0] == sought:
             return each
     raise ModelRefused(f"--language: this model does not speak {language}; it speaks {', '.join(known)}")

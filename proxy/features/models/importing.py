@@ -161,7 +161,7 @@ def _copy_all(sources: list[_Source], making: Path, progress: Progress) -> tuple
 def _opened(path: Path) -> Iterator[BinaryIO]:
     """Open a plain file, or one behind a link, as caches of models have them. Raise UnusableModel."""
     try:
-        # Else the open of a pipe would wait for somebody who writes.
+        # Else the open of a pipe would wait for a writer.
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
     except OSError as error:
         raise UnusableModel(f"it cannot be read: {error.strerror}") from None

@@ -61,7 +61,7 @@ class Galleries(NamedTuple):
         raise ModelRefused(f"no gallery has a model called {name[:80]!r}. {hint}")
 
     def search(self, word: str = "", language: str = "", is_paid: bool = False) -> Iterator[Listed]:
-        """Yield what a word or a language stands for. If `is_paid`, only what may speak for money."""
+        """Yield the models that fit a word or a language. If `is_paid`, only what may speak for money."""
         for each in self.listed:
             entry = each.entry
             if word and not _fits_word(each, word.casefold()):
@@ -121,10 +121,10 @@ def _is_own(gallery: str) -> bool:
     return Path(gallery).is_relative_to(_OWN_PLUGINS)
 
 
-def speaks(tag: str, wanted: str) -> bool:
+def speaks(tag: str, sought: str) -> bool:
     """Tell whether one tag means another: `pt` means all of Portuguese, `pt-BR` also plain `pt`."""
-    tag, wanted = tag.casefold(), wanted.casefold()
-    return tag == wanted or tag == wanted.partition("-")[0] or tag.partition("-")[0] == wanted
+    tag, sought = tag.casefold(), sought.casefold()
+    return tag == sought or tag == sought.partition("-")[0] or tag.partition("-")[0] == sought
 
 
 def _fits_word(each: Listed, word: str) -> bool:

@@ -1,6 +1,6 @@
 """Natural voices: the models of the galleries that a new server begins with, and how they all come at once.
 
-What packages they run with is built while their files are fetched. What speaks is then told by natural.toml.
+What packages they run with is built while their files are fetched. natural.toml then says what speaks.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _OTHERWISE = ("kokoro-int8", "joe")
 """The models in the order in which they speak an alias. The quickest has the name of OpenAI's quick one."""
 
 _PROBE_S = 4.0
-"""Nobody asked for the voices, so a server without an index must not wait for them."""
+"""The voices are an extra, so a server without an index must not wait for them."""
 _AT_ONCE = IndexPatience(retries=0, answer_s=_PROBE_S, silence_s=20.0)
 """pip itself may take seconds to come up where everything is busy, and that is no fault of the index."""
 
@@ -125,11 +125,11 @@ def build_environment(registry: Registry, plugin: str, say: Say) -> bool:
     hosted = _hosted(registry, plugin)
     if hosted is None:
         return False
-    wanted = environments.recipe(plugin, hosted)
+    needed = environments.recipe(plugin, hosted)
     # One with another variant of torch is as good, and `build` would make one beside it.
-    found = environments.find_built(wanted)
+    found = environments.find_built(needed)
     return environment_build.build(
-        msgspec.structs.replace(wanted, torch=found.recipe.torch) if found else wanted, say
+        msgspec.structs.replace(needed, torch=found.recipe.torch) if found else needed, say
     )[1]
 
 

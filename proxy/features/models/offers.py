@@ -61,7 +61,7 @@ def _row(store: ModelStore, listed: Listed) -> dict[str, Any]:
     }
 
 
-def told(config: Config, name: str) -> Listed:
+def announced(config: Config, name: str) -> Listed:
     """Return a model of a gallery, and say what should be read before it is fetched. Raise ModelRefused."""
     listed = open_galleries(registry.load()).find(name)
     before = told_before(config, listed.plugin, name, listed.entry.bound_by)
@@ -92,7 +92,7 @@ def accepted(listed: Listed, given: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def unaccepted(needed: Iterable[str], given: Sequence[str]) -> list[str]:
-    """Return the licences that are needed and not given, by whatever case they are written in."""
+    """Return the needed licences that are not accepted, in whatever case."""
     known = {licence.casefold() for licence in given}
     return [licence for licence in needed if licence.casefold() not in known]
 

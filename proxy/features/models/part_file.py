@@ -1,6 +1,6 @@
-"""What has come of a file: its bytes in a `.part`, beside what its server told of it.
+"""What has come of a file: its bytes in a `.part`, beside what its server said of it.
 
-Only the same file of the same server is gone on with. So what was told is written before the first byte.
+Only the same file of the same server is gone on with. So what it said is written before the first byte.
 No link is followed: root may pull into a folder that the server's user can write.
 """
 
@@ -18,7 +18,7 @@ _MOST_TOLD_BYTES = 64 * 1024
 
 
 class Told(msgspec.Struct, frozen=True):
-    """What a server told of a file. Only one with an `etag` can be gone on with."""
+    """What a server said of a file. Only one with an `etag` can be gone on with."""
 
     url: str = ""
     etag: str = ""
@@ -52,9 +52,9 @@ class PartFile:
         except FileNotFoundError:
             return 0
 
-    def told(self) -> Told:
+    def known(self) -> Told:
         try:
-            # Else the open of a pipe would wait for somebody who writes.
+            # Else the open of a pipe would wait for a writer.
             descriptor = os.open(self._told, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
             with os.fdopen(descriptor, "rb") as file:
                 return msgspec.json.decode(file.read(_MOST_TOLD_BYTES), type=Told)
@@ -62,13 +62,13 @@ class PartFile:
             return Told()
 
     @contextmanager
-    def open(self, begin: int, told: Told) -> Iterator[IO[bytes]]:
+    def open(self, begin: int, facts: Told) -> Iterator[IO[bytes]]:
         """Open the part to write on from a place. What lay behind it is gone. In the end it is on disk."""
         descriptor = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW, 0o600)
         with os.fdopen(descriptor, "wb") as file:
             os.ftruncate(descriptor, begin)
             with opened_anew(self._told) as beside:
-                beside.write(msgspec.json.encode(told))
+                beside.write(msgspec.json.encode(facts))
             file.seek(begin)
             yield file
             file.flush()

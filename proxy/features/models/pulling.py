@@ -217,9 +217,9 @@ class _Pulling:
         path = self._files / file.name
         if path.is_symlink() or not path.is_file():
             return False
-        told = PartFile(self._parts, file.name).told()
-        # What a server told of an older revision says nothing of this one.
-        told_digest = told.digest if told.url in self._urls(file) else ""
+        known = PartFile(self._parts, file.name).known()
+        # What a server said of an older revision says nothing of this one.
+        told_digest = known.digest if known.url in self._urls(file) else ""
         digests = (
             tuple(filter(None, (file.sha256,))) or self._order.digests or tuple(filter(None, (told_digest,)))
         )

@@ -121,13 +121,13 @@ class _Members:
 
 
 def _is_contiguous(ref: TensorRef) -> bool:
-    wanted = 1
+    expected = 1
     for size, stride in zip(reversed(ref.shape), reversed(ref.strides), strict=True):
         if size == 0:
             return True
-        if size != 1 and stride != wanted:
+        if size != 1 and stride != expected:
             return False
-        wanted *= size
+        expected *= size
     return True
 
 

@@ -77,7 +77,7 @@ def fetch_wheel(wheel: Wheel, folder: Path, patience: IndexPatience, count: Coun
 
 
 def forget_downloads(folder: Path) -> None:
-    """Delete what pip had of wheels when somebody killed the pull. Nobody else may be at work there."""
+    """Delete what pip had of wheels when the pull was killed. No other pull may be at work there."""
     for left in folder.glob(f"{_MAKING}*"):
         shutil.rmtree(left)
 

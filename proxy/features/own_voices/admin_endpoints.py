@@ -146,8 +146,8 @@ class AdminVoices:
         new.check()
         account = None if new.account is None else (await self._open_account(new.account)).id
         # What names a person is in no audit row: the voice may be erased, and the audit stays.
-        told = {"cast": new.cast, "bindings": new.bindings}
-        members = {key: value for key, value in told.items() if value is not None}
+        changes = {"cast": new.cast, "bindings": new.bindings}
+        members = {key: value for key, value in changes.items() if value is not None}
         details = {"name": new.name, **members} if members else {}
         act = await self._admin_tools.audit_row(
             request, "voice.created", new_id("voice"), account or "", **details
@@ -175,7 +175,7 @@ class AdminVoices:
 
     async def export(self, request: Request) -> Response:
         record = await find_voice(self._admin_tools, self._editor.library, request)
-        # Before anything is sent: nobody takes a person's recordings unnoticed.
+        # Before anything is sent: each export of a person's recordings is on record.
         act = await self._admin_tools.audit_row(request, "voice.exported", record.id, record.account or "")
         await self._admin_tools.store.write(*audit.insert_statements(act))
         facts = encode_json(_shown(record))

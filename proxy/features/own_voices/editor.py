@@ -30,7 +30,7 @@ from proxy.storage.store import AlreadyExists, Store
 class LibraryEditor:
     """The editor of all libraries. `configured` has the names of the configured voices.
 
-    If no engine runs, `catalogue` is None, and nobody can check the members of a cast.
+    If no engine runs, `catalogue` is None, and the members of a cast are not checked.
     """
 
     def __init__(
@@ -102,7 +102,7 @@ class LibraryEditor:
     async def check_bindings(self, bindings: Mapping[str, str]) -> list[str]:
         """Try engines' voices against the engines' lists, and return what is unsure of them.
 
-        Raises InvalidRequest, also for the clone of somebody's voice, and UpstreamFailed.
+        Raises InvalidRequest, also for an account's clone, and UpstreamFailed.
         """
         if self._catalogue is None:
             raise InvalidRequest("Voices can be bound while a server runs.", param="bindings")
@@ -116,7 +116,7 @@ class LibraryEditor:
         return [*filter(None, unsure)]
 
     def needs_text(self, providers: Container[str] | None, *, is_local_only: bool) -> bool:
-        """Tell whether nobody could speak with a recording whose words are not known."""
+        """Tell whether no model could speak with a recording whose words are not known."""
         if self._catalogue is None:
             return False
         return self._catalogue.needs_text(providers, is_local_only=is_local_only)

@@ -81,7 +81,7 @@ class VoiceExport:
 class ZipStream:
     """A zip file that is made as it is read: `next_chunk` gives some of it, and None at the end. Close it.
 
-    Each chunk has a turn of its own, so a slow reader and a large voice keep nobody waiting.
+    Each chunk has a turn of its own, so a slow reader and a large voice keep no other waiting.
     """
 
     def __init__(
@@ -121,7 +121,7 @@ class ZipStream:
 
 
 class _Made:
-    """What a zip file has written and nobody has taken. It has no places, so nothing is written twice."""
+    """What a zip file has written and has not given. It has no places, so nothing is written twice."""
 
     def __init__(self) -> None:
         self._parts: list[bytes] = []

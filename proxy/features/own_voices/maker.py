@@ -157,7 +157,7 @@ class VoiceMaker:
             assert new.cast is not None
             self._editor.check_name(new.name)
             await self._editor.check_cast(account, new.cast)
-            # The rest says how somebody sounds, and these are several.
+            # The rest says how one person sounds, and these are several.
             found_by = NewVoice(name=new.name, description=new.description, tags=new.tags)
             record = await self._record(account, "cast", found_by, beginning, members=new.cast)
         made = await self._add(record, most, beginning.act)
@@ -197,7 +197,7 @@ class VoiceMaker:
     async def change(
         self, record: VoiceRecord, change: ChangedVoice, terms: Terms, payer: str
     ) -> VoiceRecord:
-        """Change a voice, an opened record, and have it cloned where that is asked.
+        """Change a voice, an opened record, and have it cloned where the change says so.
 
         Raises what making it raises, and Conflict if others change it. What was spoken before by a voice that
         now sounds otherwise is not given again.

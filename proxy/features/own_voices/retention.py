@@ -1,4 +1,4 @@
-"""Voices that nobody uses: the day when each last spoke, and the end of those that a plan keeps no longer.
+"""Unused voices: the day when each last spoke, and the end of those that a plan keeps no longer.
 
 What a closed account still has ends, too: the server may have been killed while it was erased.
 """
@@ -42,7 +42,7 @@ class VoiceUse:
         return f"<VoiceUse {len(self._ids)} to note>"
 
     def note(self, voice: Voice) -> None:
-        """Note a voice that was just heard. What is neither of recordings nor mixed is never erased."""
+        """Note a voice that just spoke. What is neither of recordings nor mixed is never erased."""
         if voice.samples or voice.mix:
             self._ids.update((voice.id, *(id_ for id_, _ in voice.mix)))
 
@@ -51,7 +51,7 @@ class VoiceUse:
             return
         ids: set[str] = set()
         try:
-            # The time first: if nobody tells it, all that spoke is noted the next time.
+            # The time first: without it, all that spoke is noted the next time.
             now = await self._store.now()
             ids, self._ids = self._ids, set()
             day = now - now % DAY_US

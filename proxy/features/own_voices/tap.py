@@ -1,4 +1,4 @@
-"""Notes the saved voices of an answer once they were heard: what nobody uses is erased some day."""
+"""Notes the saved voices of an answer once they have spoken: an unused one is erased some day."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ from proxy.http.connection import Connection
 
 
 class ZipReply(Response):
-    """A zip file as an answer. A failure in its middle breaks the connection, so nobody takes it as whole."""
+    """A zip file as an answer. A failure in its middle breaks the connection: a part never looks whole."""
 
     media_type = "application/zip"
 
