@@ -9,16 +9,12 @@ interpreter's lock: that counts, too. Threads that work and let others in delay 
 from __future__ import annotations
 
 import asyncio
-import faulthandler
-import os
-import re
 import sys
-import sysconfig
 import threading
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from pathlib import Path
+from types import FrameType
 from typing import NamedTuple
 
 import structlog
@@ -32,8 +28,6 @@ _BEAT_S = 0.025
 _LOOK_S = 0.05
 _MOST_NAMES = 8
 _WAITING = ("threading", "queue", "selectors", "concurrent.futures.thread")
-_THREAD = re.compile(r"^(?:Current thread|Thread) 0x([0-9a-f]+) .*$", re.MULTILINE)
-_CALL = re.compile(r'^  File "(.*)\.py", line \d+ in (.*)$', re.MULTILINE)
 
 _log = structlog.get_logger()
 
@@ -105,8 +99,9 @@ class LoopWatch:
     def _names_of_others(self) -> str:
         """Return what the other threads do that do not wait: who kept the lock has just given it away."""
         quiet = (self._loop_thread, self._looking.ident)
-        working = (calls for thread, calls in _running() if thread not in quiet)
-        found = (_names(calls) for calls in working if calls and calls[0].module not in _WAITING)
+        frames = sys._current_frames()  # noqa: SLF001 - as below
+        working = (frame for thread, frame in frames.items() if thread not in quiet)
+        found = (_names(frame) for frame in working if frame.f_globals.get("__name__") not in _WAITING)
         return " | ".join(filter(None, found))
 
     def _look(self) -> None:
@@ -116,46 +111,20 @@ class LoopWatch:
             self._look_due = now + _LOOK_S
             due = self._due
             if self._seen[0] != due and now - due >= _LOOK_S:
-                self._seen = due, _names(dict(_running()).get(self._loop_thread, []))
+                # Python has no public name for the only way to see another thread's frame.
+                frames = sys._current_frames()  # noqa: SLF001
+                self._seen = due, _names(frames.get(self._loop_thread))
 
 
-class _Call(NamedTuple):
-    module: str
-    function: str
-
-
-def _running() -> Iterator[tuple[int, list[_Call]]]:
-    """Yield each thread with its calls, the innermost first.
-
-    To walk through another thread's frames in Python is unsafe: that thread goes on meanwhile, and a process
-    has crashed there. faulthandler reads all of them in one step.
-    """
-    try:
-        descriptor = os.memfd_create("threads")
-    except OSError:  # too many files are open: what ran then is not known
-        return
-    with open(descriptor, "w+b") as file:
-        faulthandler.dump_traceback(file)
-        file.seek(0)
-        text = file.read().decode("ascii", "replace")
-    _, *parts = _THREAD.split(text)
-    for thread, calls in zip(parts[::2], parts[1::2], strict=True):
-        yield int(thread, 16), [_Call(_module(path), name) for path, name in _CALL.findall(calls)]
-
-
-def _module(path: str) -> str:
-    """Return the module of a file, whose path comes without its ending."""
-    roots = (root for root in _ROOTS if path.startswith(root))
-    return path.removeprefix(max(roots, key=len, default="")).strip("/").replace("/", ".")
-
-
-_ROOTS = (str(Path(__file__).parents[2]), *filter(None, sys.path), sysconfig.get_path("stdlib"))
-
-
-def _names(calls: list[_Call]) -> str:
+def _names(frame: FrameType | None) -> str:
     """Return the names of the innermost functions, without Python's own. They tell nothing of users."""
-    own = [call for call in calls if call.module.partition(".")[0] not in sys.stdlib_module_names]
-    return " < ".join(f"{call.module}.{call.function}" for call in own[:_MOST_NAMES])
+    names: list[str] = []
+    while frame is not None and len(names) < _MOST_NAMES:
+        module = str(frame.f_globals.get("__name__", ""))
+        if module.partition(".")[0] not in sys.stdlib_module_names:
+            names.append(f"{module}.{frame.f_code.co_qualname}")
+        frame = frame.f_back
+    return " < ".join(names)
 
 
 @asynccontextmanager

@@ -54,6 +54,9 @@ class RealtimeEngine:
             settings.idle_s,
         )
 
+    def __repr__(self) -> str:
+        return f"<RealtimeEngine {self._pool!r}>"
+
     def models(self) -> tuple[ModelInfo, ...]:
         dates = self._shutdown_dates
         return tuple(self._settings.model(id_, dates.get(id_, "")) for id_ in self._settings.models)

@@ -39,5 +39,5 @@ def test_a_plugin_that_holds_a_worker_is_named_in_the_log(tmp_path: Path) -> Non
     with running(tmp_path, config, environ=environ, may_hold="its detector works too long") as server:
         answer = server.speech("Hello there.", language="auto")
         assert answer.status_code == 200, answer.text
-    step = "slow.detect < proxy.speech.language_detection."
+    step = "slow.Slow.detect < proxy.speech.language_detection."
     assert any(step in line for line in loop_holds(server.log))
