@@ -15,6 +15,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from policies.price import Per
+from policies.usage_sides import SIDES, By
 from proxy.access.callers import caller_of, caller_or_none
 from proxy.access.usage_throttle import UsageThrottle
 from proxy.api.admin_tools import ACCOUNT_QUERY, AdminTools
@@ -28,7 +29,7 @@ from proxy.storage import usage, usage_sums
 from proxy.storage.rows import LAST_MOMENT, NEWEST, Place
 from proxy.storage.store import Store
 from proxy.storage.usage import Operation, Outcome, Period, UsageRow
-from proxy.storage.usage_sums import SIDES, By, UsageSum
+from proxy.storage.usage_sums import UsageSum
 
 
 class UsageEntry(msgspec.Struct, frozen=True, kw_only=True):

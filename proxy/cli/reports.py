@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from policies.limits import AGREEABLE
+from policies.usage_sides import SIDES
 from proxy.cli.admin_requests import copy, show_answer
 from proxy.cli.options import ConfigFile, Printed
 from proxy.commands import tables
@@ -23,10 +24,7 @@ def usage(
     until: Annotated[str | None, typer.Option(help="Before this day or time, UTC.")] = None,
     by: Annotated[
         str | None,
-        typer.Option(
-            help="Sums by day, month, engine, model, voice, language, key, account, outcome, cache, "
-            "operation or refusal."
-        ),
+        typer.Option(help=f"Sums by {', '.join(SIDES[:-1])} or {SIDES[-1]}."),
     ] = None,
     as_csv: Annotated[
         bool, typer.Option("--csv", help="Print CSV: all rows, unless there is a --limit.")

@@ -47,7 +47,7 @@ class SpentAttempt(msgspec.Struct, frozen=True, kw_only=True):
 class Spent(msgspec.Struct, frozen=True, kw_only=True):
     """The sound, characters and attempts of a request. A plus joins the names of several engines.
 
-    `rows` are of features, to be committed with an answer that is whole.
+    `rows` are of features, to be committed with the end.
     """
 
     engine: str = ""

@@ -96,7 +96,7 @@ class Hold:
             micro_usd=micro_usd,
         )
         taken = self._entries(charge.amount) if charge.amount else []
-        return End(outcome, row, taken, costs, spent.rows if outcome == "finished" else ())
+        return End(outcome, row, taken, costs, spent.rows)
 
     def _entries(self, charge: int) -> list[Entry]:
         request, held, found = self.hold_request, self._held, []

@@ -132,7 +132,7 @@ class Tally:
     `began` is the moment of `time.monotonic` since which the client waits for the first audio.
     `cache` is the state of the audio cache for this request. A clip `names` the engine and the model that
     spoke it; otherwise they follow from the parts, joined by a plus. Once it `is_held`, the request has a row
-    in usage, however it ends.
+    in usage, however it ends, and the `rows` of features are committed with it.
     """
 
     def __init__(self, request: SpeechRequest, plan: SpeechPlan) -> None:
@@ -150,6 +150,7 @@ class Tally:
         self.cache = "off"
         self.names: tuple[str, str] | None = None
         self.is_held = False
+        self.rows: list[msgspec.Struct] = []
         self._request = request
         self._plan = plan
 
@@ -229,6 +230,7 @@ class Tally:
             cache=self.cache,
             parts=tuple(parts),
             attempts=tuple(attempts),
+            rows=tuple(self.rows),
         )
 
 

@@ -19,7 +19,7 @@ from proxy.catalogue.library import AccountLibrary
 from proxy.speech.call import OpenTap, SpeechCall, Tally
 from proxy.speech.planning import Planner, SpeechPlan, check_length
 from proxy.speech.source import Source
-from proxy.speech.speech_request import SpeechRequest
+from proxy.speech.speech_request import UNPLANNED, SpeechRequest
 
 _MOST_KEPT = 2000
 _MOST_LANGUAGES = 8
@@ -27,7 +27,8 @@ _MOST_EXTRA = 4096
 """The most characters of fields beyond ours in a request whose plan is kept."""
 
 Concern = Callable[[SpeechRequest, SpeechPlan], OpenTap | None]
-"""Tells whether an answer of this plan concerns it, and how its tap is opened then."""
+"""Tells whether an answer of this plan concerns it, and how its tap is opened then. It looks at no
+field that is `UNPLANNED`."""
 
 
 class _Pattern(msgspec.Struct, frozen=True):
@@ -119,7 +120,7 @@ class RecentPlans:
             pattern = self._pattern(caller.account, request, plan)
         else:
             check_length(request, terms)
-            key = caller.account, replace(request, text="")
+            key = caller.account, replace(request, **UNPLANNED)
             recent, revision = self._recent.get(key), self._catalogue.revision
             known = None
             if recent is not None and recent.is_for(terms, own, revision):

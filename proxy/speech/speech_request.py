@@ -63,6 +63,10 @@ class SpeechRequest(msgspec.Struct, frozen=True, kw_only=True):
         return f"<SpeechRequest {self.model} {self.voice} {len(self.text)} characters as {self.form.format}>"
 
 
+UNPLANNED = {"text": ""}
+"""The fields of which a plan keeps nothing, each with the value that stands for all."""
+
+
 class Defaults(msgspec.Struct, frozen=True):
     """The model and voice for requests that name none. If one is None, a request must name its own."""
 

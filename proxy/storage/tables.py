@@ -13,6 +13,7 @@ from typing import Any, Literal, NamedTuple
 
 import msgspec
 
+from policies.usage_sides import By
 from proxy.storage.disk_names import DiskName, UnsafeName, account_name, owner_name
 from proxy.storage.rows import decode_json
 
@@ -57,7 +58,8 @@ class Table(NamedTuple):
     table must not stay in the database's files. `erased_with` runs in the commit of each tombstone, which has
     the id of what is erased as `:subject`; `closed_with` in the commit that closes the account `:id`. Rows of
     the type that it `settles` are written with the end of a request. A row goes with the usage of the request
-    that its column `request` names.
+    that its column `request` names. `sides` are what usage is summed by in it: names, and SQL for a row of
+    usage.
     """
 
     name: str
@@ -73,6 +75,7 @@ class Table(NamedTuple):
     closed_with: tuple[str, ...] = ()
     settles: type[msgspec.Struct] | None = None
     request: str = ""
+    sides: tuple[tuple[By, str], ...] = ()
 
 
 Tables = tuple[Table, ...]

@@ -4,29 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
-from typing import Literal, get_args
 
 import msgspec
 
+from policies.usage_sides import By
 from proxy.storage import refusals
 from proxy.storage.store import Params, Store
 from proxy.storage.usage import IN_PERIOD, IN_PERIOD_OF_ACCOUNT, Period
-
-By = Literal[
-    "day",
-    "month",
-    "engine",
-    "model",
-    "voice",
-    "language",
-    "key",
-    "account",
-    "outcome",
-    "cache",
-    "operation",
-    "refusal",
-]
-SIDES: tuple[By, ...] = get_args(By)
 
 DAY = 86_400_000_000
 ALL = 2**31 - 1
@@ -69,7 +53,7 @@ async def sums(store: Store, period: Period, by: By, most: int = ALL) -> list[Us
     if by == "refusal":
         refused = await refusals.by_reason(store, period, most)
         return [_uncharged(str(row["name"]), int(row["requests"])) for row in refused]
-    expression = _EXPRESSIONS.get(by, by)
+    expression = _expression(store, by)
     where = IN_PERIOD if period.account is None else IN_PERIOD_OF_ACCOUNT
     is_time = by in ("day", "month")
     sql = (
@@ -84,6 +68,12 @@ async def sums(store: Store, period: Period, by: By, most: int = ALL) -> list[Us
         return await _with_refused(store, period, found) if by == "outcome" else found
     days = msgspec.convert([{**row, "name": _day(row["name"])} for row in rows], list[UsageSum])
     return _months(days)[:most] if by == "month" else days
+
+
+def _expression(store: Store, by: By) -> str:
+    """Return the SQL of a side: that of the table that has it, or else a column of usage."""
+    of_tables = (sql for table in store.tables for side, sql in table.sides if side == by)
+    return next(of_tables, _EXPRESSIONS.get(by, by))
 
 
 async def _with_refused(store: Store, period: Period, outcomes: list[UsageSum]) -> list[UsageSum]:

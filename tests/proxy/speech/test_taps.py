@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Iterable
+from contextlib import suppress
 from pathlib import Path
+from typing import get_args
 
 import pytest
 from msgspec.structs import replace
@@ -14,8 +16,9 @@ from proxy.access.callers import Caller
 from proxy.catalogue.erased_voices import ErasedVoices
 from proxy.errors import InvalidRequest, RequestFailed, UpstreamFailed
 from proxy.features.erasure.tap import ErasureConcern
+from proxy.features.marks.receipt_records import ReceiptRow
 from proxy.http.replies import encode_json
-from proxy.ledger import Spent
+from proxy.ledger import Outcome, Spent
 from proxy.speech import speech_request
 from proxy.speech.answer import Answer
 from proxy.speech.call import OpenTap, SpeechCall
@@ -240,3 +243,28 @@ def test_only_what_a_tap_has_of_its_own_is_called() -> None:
     assert Chunks.hears == ("chunk",)
     assert Headers.hears == ("headers", "end")
     assert not any(getattr(NO_TAPS, name) for name in vars(NO_TAPS))
+
+
+@pytest.mark.parametrize("outcome", get_args(Outcome))
+async def test_a_row_of_the_tally_comes_with_any_usage_row(tmp_path: Path, outcome: Outcome) -> None:
+    """What `settle` adds comes with that of a whole answer alone."""
+
+    class Adding(Tap):
+        def settle(self, spent: Spent) -> Spent:
+            return replace(spent, rows=(*spent.rows, ReceiptRow("whole", "acc", "{}")))
+
+    def note(call: SpeechCall) -> Tap:
+        call.tally.rows.append(ReceiptRow("any", "acc", "{}"))
+        return Adding()
+
+    def end_so(_answer: Answer) -> None:
+        if outcome != "finished":
+            raise EngineFailed("enough") if outcome == "failed" else asyncio.CancelledError
+
+    async with inside(tmp_path, CONFIG, {"one": Scripted(*spoken(0.5))}) as server:
+        with suppress(RequestFailed, asyncio.CancelledError):
+            await answer(server, note, takes=end_so)
+        (row,) = await server.usage()
+        kept = await server.worker.store.read("SELECT request FROM receipts ORDER BY request")
+    assert row.outcome == outcome
+    assert [each["request"] for each in kept] == ["any", *["whole"] * (outcome == "finished")]

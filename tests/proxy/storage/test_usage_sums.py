@@ -8,14 +8,17 @@ from datetime import UTC, datetime
 import msgspec
 import pytest
 
+from policies.usage_sides import SIDES, By
 from proxy.storage import usage
-from proxy.storage.store import Store
+from proxy.storage.store import Statement, Store
+from proxy.storage.tables import Table
 from proxy.storage.usage import Outcome, Period, UsageRow
-from proxy.storage.usage_sums import SIDES, By, sums
+from proxy.storage.usage_sums import sums
 from tests.proxy.storage.test_usage import ROW
 
 _DAY = 86_400_000_000
 _START = int(datetime(2026, 1, 30, tzinfo=UTC).timestamp()) * 1_000_000
+_RECEIPT = "INSERT INTO receipts (request, account, facts) VALUES (:id, 'acc', :facts)"
 _OUTCOMES: tuple[Outcome, ...] = ("finished", "left", "failed")
 
 
@@ -104,3 +107,13 @@ async def test_a_limited_sum_has_the_first_of_all_groups(store: Store, among: li
 
 async def test_a_store_without_usage_has_no_groups(store: Store) -> None:
     assert [await sums(store, Period(), by) for by in SIDES] == [[]] * len(SIDES)
+
+
+async def test_a_table_may_have_a_side(
+    store: Store, among: list[UsageRow], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await store.write(*(Statement(_RECEIPT, {"id": row.id, "facts": row.voice}) for row in among[::2]))
+    of_receipt = "coalesce((SELECT facts FROM receipts WHERE request = usage.id), '')"
+    monkeypatch.setattr(store, "tables", (*store.tables, Table("receipts", sides=(("cache", of_receipt),))))
+    found = {row.name: row.requests for row in await sums(store, Period(), "cache")}
+    assert found == {"": 45, "voice_0": 23, "voice_2": 22}
