@@ -19,8 +19,7 @@ def test_every_feature_says_what_it_owns() -> None:
 
 @pytest.mark.parametrize("name", REACHES)
 def test_a_feature_is_imported_by_the_list_alone(name: str) -> None:
-    allowed = {"proxy/features/all.py"} | ({"proxy/cli/rotation.py"} if name == "marks" else set())
-    assert {*REACHES[name].importing} <= allowed
+    assert {*REACHES[name].importing} <= {"proxy/features/all.py"}
 
 
 @pytest.mark.parametrize("name", REACHES)
