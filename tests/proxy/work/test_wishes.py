@@ -84,7 +84,7 @@ async def test_an_end_whose_condition_does_not_hold_writes_nothing_and_gives_the
 ) -> None:
     await add(store, Chore(id="one", due=1))
     chores = Chores(store)
-    chores.condition = NOT_ERASED._replace(held=(Statement("UPDATE effects SET chore = chore"),))
+    chores.condition = NOT_ERASED._replace(held=(Statement("INSERT INTO effects (chore) VALUES ('held')"),))
 
     async def erased_meanwhile(held: Chore) -> Result:
         await sql(store, "UPDATE chores SET state = 'erased'")
@@ -93,12 +93,12 @@ async def test_an_end_whose_condition_does_not_hold_writes_nothing_and_gives_the
     chores.ends = erased_meanwhile
     await chores.step()
     assert await row(store) == Chore(id="one", due=1, fence=1, state="erased")
-    assert (await effects(store), chores.noted_results) == ([], [None])
+    assert (await effects(store), chores.noted_results) == (["held"], [None])
     await sql(store, "UPDATE chores SET state = 'open'")
     chores.condition = Condition("account = :mine", {"mine": "acc_a"})
     chores.ends = finished_with_effect
     await chores.step()
-    assert ((await row(store)).state, await effects(store)) == ("done", ["one"])
+    assert ((await row(store)).state, await effects(store)) == ("done", ["held", "one"])
 
 
 async def finished_with_effect(_held: Chore) -> Result:
