@@ -122,24 +122,6 @@ def test_a_function_fits_on_a_screen(code: Code) -> None:
     assert not {name: n for name, n in lines.items() if n > MOST_FUNCTION_LINES and name not in EXCEPTIONS}
 
 
-def test_a_repr_shows_something(code: Code) -> None:
-    """One that is always the same helps nobody; only values with a secret hide behind it."""
-    assert not [
-        f"{path}:{node.name}"
-        for path in code.product
-        for node in ast.walk(code.trees[path])
-        if isinstance(node, ast.ClassDef) and not _is_value(node)
-        for each in node.body
-        if isinstance(each, ast.FunctionDef)
-        and each.name == "__repr__"
-        and not any(isinstance(part, (ast.FormattedValue, ast.Call)) for part in ast.walk(each))
-    ]
-
-
-def _is_value(node: ast.ClassDef) -> bool:
-    return any(ast.unparse(base).endswith(("Struct", "NamedTuple")) for base in node.bases)
-
-
 def test_a_module_says_what_it_is(code: Code) -> None:
     assert not [path for path, text in code.all.items() if text.strip() and not _DOCSTRING.match(text)]
 

@@ -49,6 +49,9 @@ class _Door:
     def __init__(self, apps: Mapping[str, ASGIApp]) -> None:
         self._apps = apps
 
+    def __repr__(self) -> str:
+        return "<Door>"
+
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         app = self._apps.get(Request(scope).headers.get("xi-api-key", ""))
         if app is None:

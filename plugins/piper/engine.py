@@ -48,6 +48,9 @@ class PiperEngine(OnnxEngine[Speaker]):
             settings.voices_mb * 2**20, self._load
         )
 
+    def __repr__(self) -> str:
+        return f"<PiperEngine, {self.shelf!r}>"
+
     def read(self, text: str, voice: Speaker, said: int) -> list[Piece]:
         return read_text(text, voice.voice.config, self._phonemize)
 

@@ -97,6 +97,9 @@ class PocketEngine:
         self.batch = batch
         self.shelf: ModelShelf[ImportedModel, LoadedModel] = ModelShelf(settings.models_mb * 2**20, _load)
 
+    def __repr__(self) -> str:
+        return f"<PocketEngine, {self.shelf!r}, {self.batch!r}>"
+
     @property
     def slots(self) -> int:
         return self._settings.slots

@@ -35,6 +35,9 @@ class RequestCounter:
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
 
+    def __repr__(self) -> str:
+        return f"<RequestCounter in {self._limits!r}>"
+
     async def count(self, class_: RequestClass, scope: Scope) -> None:
         """Count a request. Raises RateLimited and LimitsUnavailable."""
         most = MOST_A_MINUTE[class_]

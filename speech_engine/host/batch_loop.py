@@ -61,6 +61,9 @@ class BatchLoop(Generic[V, R]):
         self._is_closed = False
         self._thread = threading.Thread(target=self._run, name="model", daemon=True)
 
+    def __repr__(self) -> str:
+        return f"<BatchLoop {self._table!r}, {self._width!r}>"
+
     @property
     def is_working(self) -> bool:
         """Whether there is anything to do. Sound without a reader is no work."""

@@ -36,6 +36,9 @@ class CloneOrders:
         self._grants = grants
         self._maker = maker
 
+    def __repr__(self) -> str:
+        return f"<CloneOrders for {self._maker!r}>"
+
     @property
     def maker(self) -> BindingMaker:
         """Return the maker. Raises Conflict without a server."""

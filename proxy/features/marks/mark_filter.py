@@ -32,6 +32,9 @@ class Marks:
         use = None if marking is None else marking.mark
         self._filter = None if use is None else MarkFilter(marker, use)
 
+    def __repr__(self) -> str:
+        return f"<Marks by {self._marker!r}>"
+
     def treat(self, models: Sequence[Model], terms: Terms, *, has_parts: bool) -> Treatment | None:
         marking = self._rules.decide(models, terms.marking)
         if marking is None:

@@ -92,6 +92,9 @@ class ReferenceSpeech:
         self._grants = grants
         self._ledger = ledger
 
+    def __repr__(self) -> str:
+        return f"<ReferenceSpeech {self._samples!r}>"
+
     @asynccontextmanager
     async def speaking(
         self,
