@@ -72,6 +72,23 @@ def test_a_recording_that_a_job_uses_stays_and_what_has_no_room_is_busy() -> Non
     assert shelf.missing(sampled("d", "e")) == ()
 
 
+def test_a_recording_that_a_job_uses_stays_also_if_it_was_taken_longest_ago() -> None:
+    shelf = SampleShelf(limit_bytes=30)
+    for digest in "abc":
+        put(shelf, digest, bytes(10))
+    shelf.lend(sampled("a"), ignore)
+    shelf.lend(sampled("b", "c"), ignore).end()
+    put(shelf, "d", bytes(10))
+    assert shelf.missing(sampled("a", "b", "c", "d")) == ("b",)
+
+
+def test_a_recording_that_is_put_twice_leaves_the_room_of_another() -> None:
+    shelf = SampleShelf(limit_bytes=20)
+    for digest in "aab":
+        put(shelf, digest, bytes(10))
+    assert shelf.missing(sampled("a", "b")) == ()
+
+
 def test_the_same_recording_again_takes_no_more_room() -> None:
     shelf = SampleShelf(limit_bytes=10)
     for _ in range(3):
