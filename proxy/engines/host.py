@@ -62,8 +62,6 @@ class EngineSuspects:
             host.tell(verdicts)
 
 
-_ENDED = ("restarting", "failed", "unloaded")
-
 _log = structlog.get_logger()
 
 
@@ -125,14 +123,14 @@ class Host:
         self.keeper.revive()
         self._keeping = keeping.create_task(self.keeper.run())
 
-    async def unload(self, within_s: float) -> None:
-        """End the process, and do not start it again."""
+    async def unload(self, within_s: float, *, is_for_restart: bool) -> None:
+        """End the process for good. Before a restart, requests wait for the next one."""
         if self._keeping is None or not self.is_kept:
             return
         await self.keeper.stop(within_s)
         await asyncio.wait([self._keeping])
-        self.keeper.state = "unloaded"
-        self._changed("unloaded", self.keeper.generation, "")
+        self.keeper.state = "restarting" if is_for_restart else "unloaded"
+        self._note_end(self.keeper.state, "", is_broken_off=True)
 
     @property
     def labels(self) -> tuple[str, str]:
@@ -190,14 +188,26 @@ class Host:
     def _changed(self, state: str, generation: int, reason: str) -> None:
         if state == "ready":
             self._loads_s = time.monotonic() - self._started_at
-        if state in _ENDED:
-            # A process that was killed could not unlink its own socket.
-            Path(self._address).unlink(missing_ok=True)
-        # Its pipe has ended by then, so nothing that it said is missing.
-        begun = dict(self._begun) if state in _ENDED else {}
-        if state == "unloaded":
-            self._begun.clear()  # broken off by an operator: no text has killed it
-        killer = self._suspects.note_death(begun) if state != "unloaded" else ""
+        if state in ("restarting", "failed"):
+            self._note_end(state, reason, is_broken_off=False)
+        else:
+            self._tell_state(state, generation, reason)
+
+    def _note_end(self, state: str, reason: str, *, is_broken_off: bool) -> None:
+        """Note that the process has ended. Its pipe has too, so nothing that it said is missing."""
+        # A process that was killed could not unlink its own socket.
+        Path(self._address).unlink(missing_ok=True)
+        begun = dict(self._begun)
+        killer = ""
+        if is_broken_off:
+            self._begun.clear()  # no text has killed it
+        else:
+            killer = self._suspects.note_death(begun)
+        self._tell_state(state, self.keeper.generation, reason, tuple(begun), killer)
+
+    def _tell_state(
+        self, state: str, generation: int, reason: str, begun: tuple[str, ...] = (), killer: str = ""
+    ) -> None:
         self._on_state(
             HostState(
                 engine=self.spec.name,
@@ -206,7 +216,7 @@ class Host:
                 state=state,
                 reason=reason,
                 address=self._address,
-                begun=tuple(begun),
+                begun=begun,
                 killer=killer,
                 loads_s=self._loads_s,
                 licence=self._licence,

@@ -175,7 +175,8 @@ class EngineSwitch:
                 return refusal
             _log.info("engine.switch.started", engine=engine, action=action)
             if action != "load":
-                await asyncio.gather(*(host.unload(STOP_S) for host in hosts))
+                is_for_restart = action == "restart"
+                await asyncio.gather(*(host.unload(STOP_S, is_for_restart=is_for_restart) for host in hosts))
             if action != "unload":
                 for host in hosts:
                     if not host.is_kept:

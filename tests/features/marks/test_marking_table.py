@@ -18,6 +18,7 @@ from proxy.audio.encode import open_encoder
 from proxy.audio.formats import COMMENT, OutputForm
 from proxy.config import config_toml
 from speech_engine import Encoded, EngineFailed, Event, Finished, SpeechJob, Started
+from tests.features.cache.keeping import landed
 from tests.features.marks.marks import hum, hums
 from tests.proxy.api.inside import Inside, inside, with_engines
 from tests.proxy.api.scripted import RATE_HZ, Scripted, sound
@@ -246,13 +247,14 @@ async def test_a_new_key_makes_new_clips(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("format_", ["wav", "opus", "flac"])
 async def test_a_tag_is_in_what_is_marked_and_nowhere_else(tmp_path: Path, format_: str) -> None:
-    """In one part, who speaks decides, whoever stands by."""
+    """In one part, who speaks decides, whoever stands by. The clip has the name of who spoke it."""
     async with serving(tmp_path, Row("cloud", "local", True, False, MARK)) as (server, engines):
-        body = {"model": "m", "voice": "both", "input": "Hello there.", "response_format": format_}
+        body = {"voice": "both", "input": "Hello there.", "response_format": format_, "cache": True}
         for due in (False, True):
             engines["one"].fails = due
-            for cache in ("miss", "hit"):
-                answer = await server.ask("POST", "/v1/audio/speech", body={**body, "cache": True})
+            for cache, model in (("miss", "m"), ("hit", "two/m" if due else "m")):
+                answer = await server.ask("POST", "/v1/audio/speech", body={**body, "model": model})
+                await landed(tmp_path)
                 assert answer.headers["x-voxgate-cache"] == cache
                 assert ("x-voxgate-mark" in answer.headers) == due
                 assert (COMMENT.encode() in answer.content) == due

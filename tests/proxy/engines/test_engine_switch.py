@@ -1,0 +1,51 @@
+"""What workers learn of the processes of an engine that an operator switches. Each takes requests by it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from proxy.config.sections import Config, EngineSection
+from proxy.engines import registry
+from proxy.engines.hosts import EngineSwitch, Hosts
+from proxy.processes import runtime
+from proxy.processes.supervisor import hosted_specs
+from speech_engine.host.pipe_messages import HostState
+from tests.speech_engine.host.fakes import until
+
+
+@asynccontextmanager
+async def ready_hosts(folder: Path) -> AsyncIterator[tuple[EngineSwitch, list[str]]]:
+    """The switch of an engine that is ready, and the states that are told from now on."""
+    states: list[str] = []
+
+    def note(state: HostState) -> None:
+        states.append(state.state)
+
+    specs = hosted_specs(Config(data=str(folder), engines={"tone": EngineSection("tone")}), registry.load())
+    # A process that ends removes the folder if nobody's socket is left in it.
+    with runtime.runtime_folder(folder) as short, runtime.control_socket(short):
+        hosts = Hosts(specs, short, note)
+        async with asyncio.timeout(60.0), asyncio.TaskGroup() as running:
+            running.create_task(hosts.run())
+            await until(lambda: states[-1:] == ["ready"])
+            states.clear()
+            yield EngineSwitch(hosts), states
+            await hosts.stop(10.0)
+
+
+async def test_requests_wait_for_the_next_process_of_an_engine_that_restarts(tmp_path: Path) -> None:
+    async with ready_hosts(tmp_path) as (switch, states):
+        assert await switch.switch("tone", "restart", breaks_off=False) == ""
+        await until(lambda: states[-1:] == ["ready"])
+        assert list(dict.fromkeys(states)) == ["restarting", "starting", "ready"]
+
+
+async def test_an_unloaded_engine_refuses_until_it_is_loaded(tmp_path: Path) -> None:
+    async with ready_hosts(tmp_path) as (switch, states):
+        assert await switch.switch("tone", "unload", breaks_off=False) == ""
+        assert states == ["unloaded"]
+        assert await switch.switch("tone", "load", breaks_off=False) == ""
+        await until(lambda: states[-1:] == ["ready"])
