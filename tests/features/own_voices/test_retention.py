@@ -15,6 +15,7 @@ from proxy.features.own_voices import records as voices
 from proxy.features.own_voices.retention import erase_unused
 from proxy.storage import accounts, blobs, tombstones
 from proxy.storage.store import Params, Statement
+from tests.features.cache.keeping import revise
 from tests.features.erasure.erasing import erasure_of
 from tests.proxy.api.inside import TONE, Inside, LeavingPeer, inside
 from tests.proxy.api.owning import clone
@@ -66,6 +67,22 @@ async def test_a_voice_that_nobody_uses_ends_with_its_plan(server: Inside, tmp_p
     assert await voices.get(server.worker.store, kept) is not None
     receipt = await server.ask("GET", f"/v1/audio/voices/erasures/{old}")
     assert (receipt.json()["id"], receipt.json()["pending"]) == (old, [])
+
+
+async def test_a_server_erases_by_the_plans_of_its_newest_configuration(tmp_path: Path) -> None:
+    async with inside(tmp_path, CONFIG.replace("voices_unused_days = 30", ""), plan="short") as server:
+        voice = (await clone(server))["id"]
+        await age(server, voice, 31)
+        revise(server, tmp_path, CONFIG)
+        running = [asyncio.create_task(task()) for task in server.worker.tasks_alone]
+        async with asyncio.timeout(5):
+            while True:
+                if await voices.get(server.worker.store, voice) is None:
+                    break
+                await asyncio.sleep(0.01)
+        for task in running:
+            task.cancel()
+        await asyncio.wait(running)
 
 
 async def test_a_voice_that_speaks_is_used(server: Inside, tmp_path: Path) -> None:
