@@ -136,6 +136,7 @@ async def test_a_step_that_fails_is_done_later(tmp_path: Path) -> None:
         erasure.things = things._replace(files=(*things.files, Files()))
         receipt = await erase(server, record)
         assert (receipt.completed, receipt.pending) == (None, ("files",))
+        assert erasure in server.worker.wishes, "nobody would do it later"
         (again,) = await erasure.finish_left_over()
         assert again.pending == ("files",)
         is_broken = False

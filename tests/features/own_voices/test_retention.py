@@ -11,6 +11,7 @@ import pytest
 
 from proxy.catalogue.voice_records import DAY_US
 from proxy.config import config_toml
+from proxy.features.all import open_store
 from proxy.features.own_voices import records as voices
 from proxy.features.own_voices.retention import erase_unused
 from proxy.storage import accounts, blobs, tombstones
@@ -92,6 +93,18 @@ async def test_a_voice_that_speaks_is_used(server: Inside, tmp_path: Path) -> No
     assert spoken.status_code == 200, spoken.text
     assert await noted_use(server, voice) % DAY_US == 0
     assert await erase(server, tmp_path) == 0
+
+
+async def test_a_voice_that_spoke_just_before_the_end_is_used(tmp_path: Path) -> None:
+    async with inside(tmp_path, CONFIG) as server:
+        voice = (await clone(server))["id"]
+        assert (await server.speech(voice=voice)).status_code == 200
+        before = await voices.get(server.worker.store, voice)
+    async with open_store("sqlite", tmp_path / "data") as store:
+        after = await voices.get(store, voice)
+    assert before is not None
+    assert after is not None
+    assert (before.used, after.used is None) == (None, False)
 
 
 @pytest.mark.parametrize("hours", [30 * 24 + 23, 31 * 24 + 1])
