@@ -8,6 +8,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import NamedTuple
 
+from policies.language import means
 from proxy.engines.stored_models import BrokenModel, ModelRefused, ModelStore
 from speech_engine.licences import bound_by
 
@@ -92,9 +93,7 @@ def chosen_languages(order: ImportOrder, known: tuple[str, ...]) -> tuple[str, .
 
 
 def _found(language: str, known: tuple[str, ...]) -> str:
-    sought = language.casefold()
     for each in known:
-        tag = each.casefold()
-        if tag == sought or tag == sought.partition("-")[0] or tag.partition("-")[0] == sought:
+        if means(each, language):
             return each
     raise ModelRefused(f"--language: this model does not speak {language}; it speaks {', '.join(known)}")
