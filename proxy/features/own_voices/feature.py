@@ -12,7 +12,6 @@ from proxy.speech.on_the_way import OnTheWay
 
 @asynccontextmanager
 async def _open(house: House) -> AsyncIterator[Opened]:
-    from proxy.features.own_voices import endpoints
     from proxy.features.own_voices.admin_endpoints import AdminVoices
     from proxy.features.own_voices.editing import VoiceEditing
     from proxy.features.own_voices.editor import LibraryEditor
@@ -48,7 +47,7 @@ async def _open(house: House) -> AsyncIterator[Opened]:
             admin = AdminVoices(revision.admin_tools, editor, maker, export)
             served = admin.endpoints
             if lists is not None:
-                served += endpoints.routes(VoiceEditing(lists, editor, maker, export))
+                served += VoiceEditing(lists, editor, maker, export).endpoints
             return Served(
                 served,
                 on_the_way=OnTheWay((VoiceUseConcern(use).opener,)),
