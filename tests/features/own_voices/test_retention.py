@@ -43,7 +43,7 @@ async def noted_use(server: Inside, id_: str) -> int:
     """The day when a voice last spoke, as soon as that is noted."""
     async with asyncio.timeout(5):
         while True:
-            saved = await voices.get(server.worker.store, id_)
+            saved = await voices.get(server.worker.store, None, id_)
             assert saved is not None
             if saved.used is not None:
                 return saved.used
@@ -63,9 +63,9 @@ async def test_a_voice_that_nobody_uses_ends_with_its_plan(server: Inside, tmp_p
         await age(server, id_, days)
     assert await erase(server, tmp_path) == 1
     assert await erase(server, tmp_path) == 0
-    assert await voices.get(server.worker.store, old) is None
-    assert await voices.get(server.worker.store, new) is not None
-    assert await voices.get(server.worker.store, kept) is not None
+    assert await voices.get(server.worker.store, None, old) is None
+    assert await voices.get(server.worker.store, None, new) is not None
+    assert await voices.get(server.worker.store, None, kept) is not None
     receipt = await server.ask("GET", f"/v1/audio/voices/erasures/{old}")
     assert (receipt.json()["id"], receipt.json()["pending"]) == (old, [])
 
@@ -116,7 +116,7 @@ async def test_it_is_erased_when_its_owner_was_told_and_not_before(
     await age(server, made["id"], 99)
     now = await store.now()
     await store.write(Statement("UPDATE voices SET used = :at", {"at": now - hours * DAY_US // 24}))
-    record = await voices.get(store, made["id"])
+    record = await voices.get(store, None, made["id"])
     assert record is not None
     is_over = record.ends_at(30) < now
     assert is_over == (hours > 31 * 24)

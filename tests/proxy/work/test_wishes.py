@@ -12,6 +12,7 @@ import pytest
 from policies.wishes import SECOND
 from proxy.storage.rows import LAST_MOMENT
 from proxy.storage.store import Statement, StorageFailed, Store
+from proxy.storage.wish_tables import WishTable
 from proxy.telemetry.metrics import Metrics
 from proxy.work.wishes import Again, Done, Poison, Result
 from tests.proxy.storage.notes import open_bare
@@ -208,6 +209,16 @@ async def test_what_a_stopped_worker_left_is_done_by_the_next_one(store: Store, 
     await sql(store, "UPDATE chores SET lease = 0")
     await follower.step()
     assert (await row(store)).state == "done"
+
+
+async def test_no_delay_ends_before_a_date_of_the_wish_itself(store: Store) -> None:
+    await sql(store, "ALTER TABLE chores ADD COLUMN day BIGINT NOT NULL DEFAULT 0")
+    await add(store, Chore(id="today", due=LAST_MOMENT), Chore(id="tomorrow", due=LAST_MOMENT))
+    tomorrow = await store.now() + 86_400 * SECOND
+    await sql(store, f"UPDATE chores SET day = {tomorrow} WHERE id = 'tomorrow'")
+    dated = WishTable("chores", Chore, "state = 'open'", earliest="day")
+    await dated.let_go(store, await store.now())
+    assert ((await row(store, "today")).due, (await row(store, "tomorrow")).due) == (0, tomorrow)
 
 
 async def test_what_fails_again_is_left_after_one_try(store: Store) -> None:
