@@ -28,6 +28,8 @@ _PAUSE_S = 0.1
 _CLOSING_S = 5.0
 _RENEWED_AFTER = 5 / 6
 """The part of a lease after which it begins anew, if its attempt is still under way."""
+_NOT_GIVEN_BACK = Condition("lease > 0", {})
+"""A renewal that was cancelled may still be written, even after the end."""
 
 
 class Done(msgspec.Struct, frozen=True):
@@ -231,7 +233,7 @@ class WishKind(ABC, Generic[W]):
             await asyncio.sleep(_RENEWED_AFTER * self.lease_s(held))
             with suppress(StorageFailed):
                 until = await self._store.now() + self._lease_us(held)
-                await self.table.write(self._store, held, {"lease": until})
+                await self.table.write(self._store, held, {"lease": until}, only_if=_NOT_GIVEN_BACK)
 
     async def _write(self, held: W, result: Done | Again | Poison) -> bool:
         values: dict[str, Any] = {"due": 0, "tries": 0, "error": ""}

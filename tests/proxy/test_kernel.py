@@ -40,6 +40,11 @@ async def test_what_a_worker_forgets_it_lets_the_others_forget(tmp_path: Path) -
         assert server.worker.parts.house(spread).spread is spread
 
 
+async def test_features_see_which_revision_of_a_front_end_speaks(tmp_path: Path) -> None:
+    async with inside(tmp_path) as server:
+        assert server.worker.open_house.house.front_end_revision == server.worker.parts.front_ends.revision
+
+
 class Fixed(msgspec.Struct, frozen=True):
     """What it always says."""
 

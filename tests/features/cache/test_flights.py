@@ -70,6 +70,18 @@ async def test_a_flight_that_ends_late_leaves_the_one_in_its_place_alone(tmp_pat
     assert flights.of(path) is None
 
 
+async def test_the_times_in_which_a_client_takes_nothing_are_summed_up(tmp_path: Path) -> None:
+    flight = Flights().begin(tmp_path / "clip")
+    flight.hold_up()
+    await asyncio.sleep(0.01)
+    flight.resume()
+    first_s = flight.held_up_s
+    assert 0.0 < first_s == flight.held_up_s
+    flight.hold_up()
+    await asyncio.sleep(0.01)
+    assert flight.held_up_s > first_s
+
+
 async def test_a_hundred_at_once_are_spoken_once(tmp_path: Path) -> None:
     engine = Scripted(*spoken(1.0))
     async with speaking(tmp_path, engine) as server:

@@ -73,6 +73,11 @@ async def test_speakers_are_compared_and_the_scale_comes_along(comparer: HostedC
     assert len(processes()) == 1
 
 
+async def test_two_who_ask_at_once_each_get_their_own_answer(comparer: HostedComparer) -> None:
+    found = await asyncio.gather(comparer.score(LOW, LOW), comparer.score(LOW, HIGH))
+    assert [each.score for each in found] == [1.0, pytest.approx(0.5, abs=0.01)]
+
+
 @pytest.mark.parametrize(
     ("sound", "said"),
     [

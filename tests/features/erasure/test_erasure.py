@@ -32,6 +32,7 @@ from tests.features.erasure.erasing import (
 from tests.proxy.api.inside import Inside, envelope, with_engines
 from tests.proxy.api.scripted import Scripted, sound, spoken
 from tests.proxy.kept import owned
+from tests.proxy.speech.relay.test_loudness_levels import candidate
 
 
 async def ask(server: Inside, voice: str, key: str | None = None, **more: object) -> int:
@@ -269,3 +270,11 @@ async def test_no_worker_remembers_a_library_that_has_the_voice(tmp_path: Path) 
         assert any(library.saved(gone.id) for library in libraries())
         await erase(server, gone)
         assert not any(library.saved(gone.id) for library in libraries())
+
+
+async def test_the_levels_of_voices_are_forgotten(tmp_path: Path) -> None:
+    async with speaking(tmp_path, Scripted()) as server:
+        levels = server.worker.open_house.house.levels
+        levels.find(candidate("one", "v"))
+        await erase(server, await add_voice(server))
+        assert repr(levels) == "<LoudnessLevels of 0 voices>"

@@ -6,7 +6,7 @@ import pytest
 from msgspec.structs import replace
 
 from proxy.catalogue.erased_voices import ErasedVoices
-from proxy.errors import VoiceErased
+from proxy.errors import RequestFailed, VoiceErased
 from proxy.features.erasure.tap import ErasureConcern
 from tests.proxy.speech.test_text_preparation import call
 
@@ -24,3 +24,5 @@ def test_nothing_goes_out_of_an_answer_whose_voice_is_erased() -> None:
         with pytest.raises(VoiceErased):
             go_out(b"sound")
     tap.end(None)
+    with pytest.raises(RequestFailed, match="was deleted"):
+        opener(asked)

@@ -298,3 +298,21 @@ async def test_the_list_is_filtered_by_engine_and_by_owner(server: Inside) -> No
     assert "own" in [voice["name"] for voice in spoken]
     wrong = await server.ask("GET", "/v1/audio/voices?mine=perhaps")
     assert (wrong.status_code, envelope(wrong)["param"]) == (400, "mine")
+
+
+async def test_a_recording_whose_consent_goes_meanwhile_is_not_kept(
+    server: Inside, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    consent = (await agree(server))["id"]
+    vault = server.worker.kernel.vault
+    put = vault.put
+
+    async def put_and_disagree(account: str, plain: bytes) -> str:
+        digest = await put(account, plain)
+        assert (await server.ask("DELETE", f"/v1/audio/voice_consents/{consent}")).status_code == 200
+        return digest
+
+    monkeypatch.setattr(vault, "put", put_and_disagree)
+    answer = await send(server, {"name": "Ana", "consent": consent})
+    assert (answer.status_code, envelope(answer)["code"]) == (404, "consent_not_found")
+    assert await server.worker.store.read("SELECT digest FROM blobs") == []

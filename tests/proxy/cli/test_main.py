@@ -80,6 +80,8 @@ def test_an_account_is_made_found_changed_and_closed(run: Run) -> None:
     assert run("accounts", "set-plan", "ada", "--plan", "basic", "--json").json["plan"] == "basic"
     assert [row["name"] for row in run("accounts", "list", "--json").json["data"]] == ["ada"]
     assert run("accounts", "close", made["id"], "--json").json["closed"] is not None
+    run("accounts", "create", "eve")
+    assert refused(run("accounts", "show", "bob")) == "There is no account 'bob'. The accounts are: eve."
 
 
 def test_the_command_itself_prints_json_and_nothing_else(folder: Path) -> None:

@@ -39,6 +39,7 @@ subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"], close_fd
 pipe.send(Ready())
 signal.pause()
 """
+TALKATIVE = "pipe.send(Ready())\npipe.send(MetricsReport(7, 'x' * 200))\n"
 LINGERS = "os.close(int(sys.argv[1]))\nsignal.pause()\n"
 ASKED = "pipe.send(Ready())\npipe.receive()\npipe.send(MetricsReport(7, 'counted'))\n"
 
@@ -244,11 +245,13 @@ async def test_the_reason_of_one_kill_is_not_that_of_the_next_crash(nursery: Mak
     await kept.until("restarting")
     kept.told.clear()
     await kept.until("ready")
+    ready = kept.told[-1]
     kept.children[1].kill()
     await kept.until("restarting")
     last = kept.told[-1]
     await _in_time(kept.keeper.stop(0.0))
     await _in_time(running)
+    assert ready == ("ready", 2, "")
     assert last == ("restarting", 2, "the process ended with status -9")
 
 
@@ -262,3 +265,18 @@ async def test_one_that_is_revived_may_crash_as_often_as_a_new_one(nursery: Make
     await kept.keeper.stop(0.0)
     await _in_time(running)
     assert [state for state, *_ in kept.told] == ["starting", "failed", "starting", "restarting"]
+
+
+async def test_a_child_that_sends_more_than_it_may_is_replaced(nursery: Make) -> None:
+    kept = nursery(TALKATIVE)
+
+    async def begin() -> Child:
+        return await Child.start("the_child", most_frame_bytes=100)
+
+    keeper = Keeper("kept", begin, kept._on_state, kept._on_message)
+    running = asyncio.create_task(keeper.run())
+    await kept.until("restarting")
+    await _in_time(keeper.stop(0.0))
+    await _in_time(running)
+    assert kept.said[0] == Ready()
+    assert ("restarting", 1, "the process ended with status 0") in kept.told

@@ -42,15 +42,15 @@ JOB = SpeechJob(id="req_1", tenant="acc", model="m", voice=EngineVoice("v"), seg
 BODY = {"model": "one", "voice": "one/v", "input": "Hello there.", "response_format": "mp3"}
 
 
-def mp3(seconds: float, *, tags: bool) -> bytes:
+def mp3(seconds: float, *, tags: bool, rate_hz: int = RATE_HZ) -> bytes:
     """As libav writes it, with its ID3 tag and Xing frame or without."""
     sink = io.BytesIO()
     options = {} if tags else {"write_xing": "0", "id3v2_version": "0"}
     with av.open(sink, "w", format="mp3", options=options) as container:
         if tags:
             container.metadata["title"] = "a tag"
-        stream = container.add_stream("libmp3lame", rate=RATE_HZ, layout="mono")
-        container.mux(stream.encode(audio_frame(tone(440, seconds), 24_000)))
+        stream = container.add_stream("libmp3lame", rate=rate_hz, layout="mono")
+        container.mux(stream.encode(audio_frame(tone(440, seconds, rate_hz), rate_hz)))
         container.mux(stream.encode(None))
     return sink.getvalue()
 
@@ -113,6 +113,15 @@ async def test_an_engines_mp3_passes_only_at_the_rate_that_the_client_named(
     expected_hz = more.get("sample_rate", RATE_HZ)
     assert answer.headers["x-voxgate-sample-rate"] == str(expected_hz)
     assert row.sample_rate_hz == expected_hz == decoded(answer.content, "mp3").sample_rate_hz
+    assert row.samples / row.sample_rate_hz == pytest.approx(1.0, abs=0.1)
+
+
+async def test_an_engines_mp3_at_another_rate_than_it_said_is_charged_by_its_own(tmp_path: Path) -> None:
+    events = passed(mp3(1.0, tags=False, rate_hz=44_100), 4096)
+    async with inside(tmp_path, CONFIG, {"one": Scripted(*events, formats=("mp3",))}) as server:
+        await server.ask("POST", "/v1/audio/speech", body=BODY)
+        (row,) = await server.usage()
+    assert row.sample_rate_hz == 44_100
     assert row.samples / row.sample_rate_hz == pytest.approx(1.0, abs=0.1)
 
 

@@ -12,9 +12,12 @@ import pytest
 from msgspec.structs import replace
 
 from proxy.audio.formats import FORMATS, Chunk, OutputForm
+from proxy.audio.steps import SoundFailed
 from proxy.features.marks.marker import day_of, installation_bits
+from proxy.speech.call import SpeechCall
 from proxy.speech.filtered_speech import FilteredSpeech, begin_filtered
 from proxy.speech.sound_filter import Treatment
+from proxy.speech.source import LookUp
 from proxy.speech.speech_stream import Speech
 from proxy.storage.installation import installation_id
 from speech_engine import Audio, EngineFailed, Finished, Started
@@ -125,6 +128,21 @@ async def test_what_is_due_and_cannot_be_marked_is_not_spoken(tmp_path: Path, fa
     assert [(row.outcome, row.credits, row.samples) for row in rows] == [("failed", 0, 0)]
 
 
+async def test_the_mark_has_no_more_time_than_is_left(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class LateSource:
+        async def look_up(self, _call: SpeechCall, budget_s: float) -> LookUp:
+            return LookUp(waited_s=budget_s)
+
+    engine = Scripted(*spoken(1.0), is_speech=True)
+    async with inside(tmp_path, CONFIG, {"one": engine}, more={("mark", "hum"): hum()}) as server:
+        monkeypatch.setattr(server.worker.pipeline, "_source", LateSource())
+        answer = await ask(server)
+    assert (answer.status_code, envelope(answer)["code"]) == (503, "engine_unavailable")
+    assert not engine.jobs
+
+
 async def test_a_client_that_leaves_frees_the_engine(tmp_path: Path) -> None:
     began, never = asyncio.Event(), asyncio.Event()
 
@@ -192,12 +210,14 @@ class NoFilter:
         self.is_closed = True
 
 
-async def test_the_mark_is_closed_though_the_speech_cannot_be() -> None:
+async def test_the_mark_and_the_encoder_are_closed_though_the_speech_cannot_be() -> None:
     mark = NoFilter()
     filtered = FilteredSpeech(TornSpeech(), mark, OutputForm("pcm"))
     with pytest.raises(EngineFailed):
         await filtered.close()
     assert mark.is_closed
+    with pytest.raises(SoundFailed, match="the encoder is closed"):
+        filtered._encoder.feed(bytes(2))
 
 
 class TornFilter(NoFilter):

@@ -25,6 +25,7 @@ from proxy.speech.call import OpenTap, SpeechCall
 from proxy.speech.pipeline import Delivery
 from proxy.speech.speech_stream import Speech
 from proxy.speech.tap import NO_TAPS, Tap, Taps
+from proxy.speech.whole_file import AnswerFile, SpilledBytes
 from speech_engine import EngineError, EngineFailed, Event, SpeechJob, UnsupportedText
 from tests.proxy.api.inside import Inside, inside
 from tests.proxy.api.scripted import Scripted, spoken
@@ -83,20 +84,27 @@ def refuse(_call: SpeechCall) -> Tap:
     raise InvalidRequest("Not this one.", param="voice")
 
 
-async def answer(server: Inside, *openers: OpenTap, takes: Callable[[Answer], object] | None = None) -> None:
+async def answer(
+    server: Inside,
+    *openers: OpenTap,
+    takes: Callable[[Answer], object] | None = None,
+    goes_whole: bool = False,
+) -> None:
     body = {"model": "m", "voice": "ana", "input": "Hello there.", "response_format": "pcm"}
     request = speech_request.parse_speech(encode_json(body), speech_request.Defaults())
     plan = replace(server.worker.planner.plan(request, terms(UNLIMITED)), own_voices=frozenset({"voice_1"}))
     caller = Caller(server.account.id, "key_1", "unlimited", "speech")
 
     async def take_all(answer: Answer) -> None:
+        if goes_whole:
+            await answer.collect()
         while await answer.next_chunk() is not None:
             if takes is not None:
                 takes(answer)
         answer.last()
         await answer.settle()
 
-    call = SpeechCall.of("req_1", caller, request, plan, None, openers)
+    call = replace(SpeechCall.of("req_1", caller, request, plan, None, openers), goes_whole=goes_whole)
     await server.worker.pipeline.answer(call, Delivery(take_all, lambda: 0.5))
 
 
@@ -180,6 +188,22 @@ async def test_an_engine_that_lost_an_erased_voice_has_not_failed(tmp_path: Path
         with pytest.raises(RequestFailed) as later:
             await answer(server, open_tap)
     assert failure.value.code == later.value.code == "voice_not_found"
+
+
+async def test_of_a_file_that_was_written_anew_only_the_new_one_takes_room(tmp_path: Path) -> None:
+    class Copying(Tap):
+        rewrites = True
+
+        async def whole(self, file: AnswerFile, new: SpilledBytes) -> bool:
+            async for piece in file.pieces():
+                await new.add(piece)
+            return True
+
+    rooms: list[str] = []
+    async with inside(tmp_path, CONFIG, {"one": Scripted(*spoken(10.0))}) as server:
+        room = server.worker.parts.spill_room
+        await answer(server, lambda _: Copying(), takes=lambda _: rooms.append(repr(room)), goes_whole=True)
+    assert {taken.partition(", ")[2] for taken in rooms} == {"1 files>"}
 
 
 async def test_taps_end_when_the_client_leaves(tmp_path: Path) -> None:

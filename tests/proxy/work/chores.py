@@ -103,3 +103,7 @@ async def row(store: Store, id_: str = "one") -> Chore:
 
 async def effects(store: Store) -> list[str]:
     return [each["chore"] for each in await store.read("SELECT chore FROM effects ORDER BY chore")]
+
+
+async def sql(store: Store, text: str) -> None:
+    await store.write(Statement(text))

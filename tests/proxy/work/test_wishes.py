@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,33 +13,20 @@ from proxy.storage.store import Statement, StorageFailed, Store
 from proxy.storage.wish_tables import WishTable
 from proxy.telemetry.metrics import Metrics
 from proxy.work.wishes import Again, Done, Poison, Result
-from tests.proxy.storage.notes import open_bare
 from tests.proxy.work.chores import (
     CHORES,
     EFFECT,
     NOT_ERASED,
-    TABLES,
     Chore,
     Chores,
     add,
     effects,
     hang,
     row,
+    sql,
 )
 
 HOUR_US = 3600 * SECOND
-
-
-@pytest.fixture
-async def store(new_store_url: str, tmp_path: Path) -> AsyncIterator[Store]:
-    opened = await open_bare(new_store_url, tmp_path)
-    await opened.write(*TABLES)
-    yield opened
-    await opened.close()
-
-
-async def sql(store: Store, text: str) -> None:
-    await store.write(Statement(text))
 
 
 async def test_many_holders_want_a_lease_and_one_gets_it(store: Store) -> None:
@@ -246,30 +231,6 @@ async def test_what_cannot_write_its_end_keeps_no_other_waiting(store: Store) ->
     )
 
 
-async def test_a_lease_is_renewed_as_long_as_its_attempt_goes_on(
-    store: Store, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("proxy.work.wishes._RENEWED_AFTER", 1e-6)
-    await add(store, Chore(id="one"))
-    gate = asyncio.Event()
-
-    async def end(held: Chore) -> Result:
-        await until_renewed(store, held)
-        # The database is away for a moment.
-        await sql(store, "ALTER TABLE chores RENAME TO away")
-        await asyncio.sleep(0.01)
-        await sql(store, "ALTER TABLE away RENAME TO chores")
-        await until_renewed(store, await row(store))
-        gate.set()
-        return Done({"state": "done"})
-
-    chores = Chores(store, end)
-    async with asyncio.timeout(30):
-        await chores.step()
-    assert gate.is_set()
-    assert ((await row(store)).state, (await row(store)).lease) == ("done", 0)
-
-
 async def test_what_was_committed_with_a_lease_is_begun_without_a_look(store: Store) -> None:
     held = Chore(id="one", fence=1, lease=await store.now() + HOUR_US)
     await add(store, held)
@@ -323,6 +284,36 @@ async def test_a_server_looks_at_once_when_it_begins_when_it_is_woken_and_when_t
             await chores.close()
 
 
+async def test_an_account_waits_no_longer_at_one_place_for_what_it_wants_at_another(store: Store) -> None:
+    await add(
+        store,
+        *(Chore(id=f"elsewhere {due}", place="there", due=due) for due in (1, 2)),
+        Chore(id="here", due=3),
+        *(Chore(id=f"another's {due}", account="acc_b", due=due) for due in (4, 5)),
+    )
+    listed = await CHORES.list_open(store, await store.now(), 1)
+    assert {each.id for each in listed} == {"elsewhere 1", "here"}
+
+
+async def test_what_comes_while_the_list_is_read_is_looked_for_at_once(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Late(Chores):
+        async def list_open(self, now: int) -> list[Chore]:
+            found = await super().list_open(now)
+            if not found:
+                await add(store, Chore(id="one"))
+                self.look_soon()
+            return found
+
+    monkeypatch.setattr("proxy.work.wishes._LOOK_EVERY_S", 3600.0)
+    chores = Late(store)
+    async with asyncio.timeout(30):
+        await chores.turn()
+    await chores.step()
+    assert (await row(store)).state == "done"
+
+
 async def test_a_store_that_fails_at_the_start_is_asked_again(store: Store) -> None:
     class Failing(Chores):
         failed = 0
@@ -353,13 +344,6 @@ async def until_done(store: Store, *names: str) -> None:
             if {(await row(store, name)).state for name in names} == {"done"}:
                 return
             await asyncio.sleep(0.001)
-
-
-async def until_renewed(store: Store, held: Chore) -> None:
-    while True:
-        if (await row(store)).lease > held.lease:
-            return
-        await asyncio.sleep(0.001)
 
 
 async def test_a_database_that_is_away_at_the_end_leaves_the_lease(store: Store) -> None:

@@ -237,3 +237,12 @@ def test_the_processors_time_is_bounded() -> None:
     code += "print(resource.getrlimit(resource.RLIMIT_CPU))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "(10, 11)\n"
+
+
+def test_files_and_processes_are_bounded_where_the_kernel_knows_no_landlock() -> None:
+    code = f"from {CHILD} import _confine\n_confine()\nimport resource\n"
+    code += (
+        "print(*(resource.getrlimit(getattr(resource, f'RLIMIT_{name}')) for name in ('NOFILE', 'NPROC')))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "(3, 3) (0, 0)\n"
