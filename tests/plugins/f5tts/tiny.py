@@ -19,7 +19,7 @@ from safetensors.torch import save_file
 from plugins.f5tts.checkpoint import Vocoder, build_network
 from plugins.f5tts.model_format import Sizes, VocoderSizes
 
-THAI = "กขคงจชซญดตถทธนบปผฝพฟภมยรลวศษสหอฮะาิีึืุูเแโใไำ่้๊๋์ั็ๆ"
+THAI = "".join(chr(code) for code in range(0x0E01, 0x0E4F) if not 0x0E3B <= code <= 0x0E3F)
 LETTERS = string.ascii_letters + string.digits + ".,;:!?'\"()-" + "áàâãçéêíóôõúñüÁÉÍÓÚÇÃ¿¡"
 
 
