@@ -43,7 +43,8 @@ class Checkpoint(NamedTuple):
     vocabulary: Mapping[str, int]
 
 
-class Vocoder(torch.nn.Module):
+# What torch has no types for, as it is not installed here.
+class Vocoder(torch.nn.Module):  # type: ignore[misc]
     """Vocos: a spectrogram in, sound out. The names of its parts are those in its file."""
 
     def __init__(self, sizes: VocoderSizes) -> None:
@@ -56,7 +57,7 @@ class Vocoder(torch.nn.Module):
         return self.head(self.backbone(mels))
 
 
-class _WideMoments(torch.nn.Module):
+class _WideMoments(torch.nn.Module):  # type: ignore[misc]
     """The embedding of a moment, computed in full: in few bits, late moments would be one and the same."""
 
     def __init__(self, network: Any, precision: Any) -> None:

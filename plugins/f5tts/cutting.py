@@ -6,19 +6,14 @@ import re
 from collections.abc import Callable, Iterator
 from typing import Final
 
-_ENDS: Final = tuple(
-    map(
-        re.compile,
-        (
-            # After a sentence, a clause, a word; and between two letters, but never before a mark that belongs
-            # to the letter before it, nor between a Thai vowel and the consonant after it.
-            r"(?<=[.!?…])(?=\s)|(?<=[。！？])",
-            r"(?<=[,;:—])(?=\s)|(?<=[、，；：])",
-            r"(?=\s)",
-            "(?<=[^\\s\u0e40-\u0e44])(?=[^\\s\u0e30-\u0e3a\u0e45\u0e47-\u0e4e\u0300-\u036f])",
-        ),
-    )
+_ENDS: Final = (
+    re.compile(r"(?<=[.!?…])(?=\s)|(?<=[。！？])"),
+    re.compile(r"(?<=[,;:—])(?=\s)|(?<=[、，；：])"),
+    re.compile(r"(?=\s)"),
+    re.compile("(?<=[^\\s\u0e40-\u0e44])(?=[^\\s\u0e30-\u0e3a\u0e45\u0e47-\u0e4e\u0300-\u036f])"),
 )
+"""After a sentence, a clause, a word; and between two letters, but never before a mark that belongs to the
+letter before it, nor between a Thai vowel and the consonant after it."""
 _LEAST_PART: Final = 0.3
 """Of the longest piece: a cut at a better place makes no shorter one."""
 _LEAST_FIRST_S: Final = 0.8
@@ -52,7 +47,7 @@ def _last_end(
     most_s: float,
     seconds: Callable[[str], float],
 ) -> int:
-    """Return the last of the best places where the piece before it is long enough, and not too long. 0: none."""
+    """Return the last of the best places that make the piece before it neither too short nor too long, or 0."""
     fitting = _longest(text, most_s, seconds)
     for kind in ends:
         # One character more, as some places are told by what follows.

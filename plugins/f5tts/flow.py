@@ -1,8 +1,8 @@
 """The way from noise to a spectrogram, for many rows at once: each row gets what it would get alone.
 
-The project's own `sample` lets padding into the norms of the text's layers and, as shipped, into the attention:
-the shorter rows of a batch are then wrong by several per cent. Here a row's text is embedded once, by itself; each
-row has its own moment, its own number of steps and its own noise.
+The project's own `sample` lets padding into the norms of the text's layers and, as shipped, into the
+attention: the shorter rows of a batch are then wrong by several per cent. Here a row's text is embedded once,
+by itself; each row has its own moment, its own number of steps and its own noise.
 """
 
 from __future__ import annotations
@@ -86,7 +86,9 @@ class BatchedFlow:
         try:
             with torch.inference_mode():
                 embed = self._network.text_embed
-                told, untold = (embed(text, seq_len=frames, drop_text=is_left)[0] for is_left in (False, True))
+                told, untold = (
+                    embed(text, seq_len=frames, drop_text=is_left)[0] for is_left in (False, True)
+                )
                 texts = (told.to(self._precision), untold.to(self._precision))
                 return FlowRow(mels.to(self._device), texts, noise.to(self._device), _moments(steps))
         except torch.OutOfMemoryError as error:
@@ -147,7 +149,9 @@ class BatchedFlow:
                     pad_sequence([row.texts[1] for row in rows], batch_first=True),
                 ),
                 # Without a mask, a row alone takes less time and memory.
-                mask=lens_to_mask(torch.tensor(frames, device=self._device)) if len(set(frames)) > 1 else None,
+                mask=lens_to_mask(torch.tensor(frames, device=self._device))
+                if len(set(frames)) > 1
+                else None,
             )
         return self._pack
 

@@ -98,7 +98,7 @@ class F5Model:
         self._flow.step([row.flow for row in rows])
         return [RowStep(False, row.flow.is_over) for row in rows]
 
-    def sound(self, row: F5Row, is_last: bool) -> bytes:  # noqa: ARG002 - there is one piece alone
+    def sound(self, row: F5Row, is_last: bool) -> bytes:
         try:
             with torch.inference_mode():
                 return pcm_of(self._vocoder(row.flow.spectrogram(row.first).T.unsqueeze(0))[0])

@@ -42,8 +42,8 @@ _LETTERS = {
     "yo": tuple("ẹọṣ"),
     "zh": ("ni3", "hao3"),
 }
-"""What a vocabulary has if it was made for a language, and for any other one, an "a". Some letters of most scripts
-are in all: that of the published model has half of the Thai ones."""
+"""What a vocabulary has if it was made for a language, and for any other one, an "a". Some
+letters of most scripts are in all: the vocabulary of the published model has half of the Thai ones."""
 
 
 class Sizes(NamedTuple):
@@ -178,7 +178,9 @@ def _count(names: Mapping[str, object], prefix: str) -> int:
 
 def _within(what: str, number: int, least: int, most: int) -> int:
     if not least <= number <= most:
-        raise UnusableModel(f"its tensors tell an absurd {what}: {number:,}; {least} to {most:,} are possible")
+        raise UnusableModel(
+            f"its tensors tell an absurd {what}: {number:,}; {least} to {most:,} are possible"
+        )
     return number
 
 

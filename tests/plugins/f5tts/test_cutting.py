@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -16,7 +17,9 @@ LEADING = "เแโใไ"
 
 
 @given(st.text(alphabet="abc ,.;!?ãéกาิเ้。、", max_size=120), st.floats(1.0, 6.0), st.floats(0.0, 3.0))
-def test_pieces_are_short_enough_and_lose_nothing_but_spaces(text: str, most_s: float, first_s: float) -> None:
+def test_pieces_are_short_enough_and_lose_nothing_but_spaces(
+    text: str, most_s: float, first_s: float
+) -> None:
     found = pieces(text, most_s, usual_s, first_s)
     assert "".join("".join(found).split()) == "".join(text.split())
     assert all(piece and usual_s(piece) <= most_s for piece in found[1:])
@@ -50,6 +53,6 @@ def test_the_first_piece_ends_with_a_clause_that_is_soon_spoken() -> None:
 def test_thai_is_never_cut_inside_a_syllables_letters() -> None:
     found = pieces(THAI, 1.5, usual_s)
     assert len(found) > 3
-    for before, after in zip(found, found[1:], strict=False):
+    for before, after in pairwise(found):
         assert before[-1] not in LEADING
         assert unicodedata.category(after[0]) != "Mn"

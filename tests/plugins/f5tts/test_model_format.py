@@ -98,7 +98,7 @@ def test_the_vocabulary_of_another_model_is_refused(model: Model) -> None:
 
 
 @pytest.mark.parametrize(
-    "characters", [CHARACTERS[1:] + ["h"], [*CHARACTERS[:-1], "a"], ["", *CHARACTERS, ""]]
+    "characters", [[*CHARACTERS[1:], "h"], [*CHARACTERS[:-1], "a"], ["", *CHARACTERS, ""]]
 )
 def test_a_vocabulary_without_a_space_or_with_two_lines_alike_is_refused(
     model: Model, characters: list[str]
@@ -191,7 +191,7 @@ def test_of_a_training_checkpoint_only_what_speaks_is_taken(tmp_path: Path) -> N
 
 def test_a_pickle_that_names_a_function_is_refused(tmp_path: Path) -> None:
     path = archive(tmp_path / "model_1.pt", {"ema_model_state_dict": Called("os system", ("id",))}, {})
-    with pytest.raises(UnusableModel, match="os.system"):
+    with pytest.raises(UnusableModel, match=r"os\.system"):
         converted(path, MODEL_FORMAT.files[0])
 
 

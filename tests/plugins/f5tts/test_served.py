@@ -1,4 +1,4 @@
-"""F5-TTS in a whole server: cloned voices for many clients at once, and what is refused of voices and texts."""
+"""F5-TTS in a whole server: cloned voices for many clients at once, and what is refused of them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An F5-TTS model with random weights: `python -m tests.plugins.f5tts.tiny FOLDER [thai] [pickled]` with torch.
+"""A random F5-TTS model: `python -m tests.plugins.f5tts.tiny FOLDER [thai] [pickled]`, where torch is.
 
 The tiny one has every part of a real one, in 2 MB. What it says is noise. Benches make one of full size.
 """
@@ -42,7 +42,12 @@ FULL = ModelSize(1024, 22, 64, 512, 4, 2545, 512, 8)
 
 
 def write_model(
-    folder: Path, *, is_thai: bool = False, is_pickled: bool = False, version: str = "v1", size: ModelSize = TINY
+    folder: Path,
+    *,
+    is_thai: bool = False,
+    is_pickled: bool = False,
+    version: str = "v1",
+    size: ModelSize = TINY,
 ) -> Path:
     """Write a model of this size, and return its folder; also as the project pickles one, if `is_pickled`."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -82,7 +87,7 @@ def _network(size: ModelSize, characters: int, version: str) -> Any:
 
 
 def _filled(network: Any) -> Any:
-    """Give numbers to what is made as nothing but zeros: with them, a network's answer would be its question."""
+    """Give numbers to what is made as zeros alone: with these, a network would answer with its question."""
     for name, parameter in network.named_parameters():
         if ".grn." in name:
             # In a trained model they may be large, and padding would then count for much.

@@ -59,7 +59,9 @@ def test_rows_that_the_project_makes_together_are_not_those_alone(is_masked: boo
     voices, model = list(rig().voices), upstream(is_masked=is_masked)
     together = sampled(model, voices, list(TEXTS), list(FRAMES), 16, seed=5)
     errors = [
-        error(together[each, voices[each].first : FRAMES[each]], alone(each, TEXTS[each], FRAMES[each], 16, 5))
+        error(
+            together[each, voices[each].first : FRAMES[each]], alone(each, TEXTS[each], FRAMES[each], 16, 5)
+        )
         for each in range(4)
     ]
     print("the project's own batch:", [f"{each:.1e}" for each in errors])
@@ -92,6 +94,17 @@ drawn = st.builds(
 @settings(max_examples=6, deadline=None, derandomize=True)
 @given(st.lists(drawn, min_size=2, max_size=5))
 def test_rows_of_any_company_are_those_alone(rows: list[Drawn]) -> None:
+    expect_rows_as_alone(rows)
+
+
+@pytest.mark.soak
+@settings(max_examples=60, deadline=None)
+@given(st.lists(drawn, min_size=2, max_size=12))
+def test_rows_of_large_companies_are_those_alone(rows: list[Drawn]) -> None:
+    expect_rows_as_alone(rows)
+
+
+def expect_rows_as_alone(rows: list[Drawn]) -> None:
     flow = rig().flow()
     tick = 0
     while any(each.row is None or not each.row.is_over for each in rows):

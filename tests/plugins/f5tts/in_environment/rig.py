@@ -74,7 +74,12 @@ def stored_model(folder: Path, languages: tuple[str, ...] = ("en", "pt"), *, is_
 
 def write_manifest(folder: Path, languages: tuple[str, ...]) -> None:
     manifest = ModelManifest(
-        name="mine", engine="f5tts", digest=digest_of("f5tts", ()), files=(), licence="CC0", languages=languages
+        name="mine",
+        engine="f5tts",
+        digest=digest_of("f5tts", ()),
+        files=(),
+        licence="CC0",
+        languages=languages,
     )
     (folder / MANIFEST).write_bytes(msgspec.json.encode(manifest))
 
@@ -108,7 +113,9 @@ def upstream(version: str = "v1", *, is_masked: bool = False) -> Any:
     ).eval()
 
 
-def sampled(model: Any, voices: list[F5Voice], texts: list[str], frames: list[int], steps: int, seed: int) -> Any:
+def sampled(
+    model: Any, voices: list[F5Voice], texts: list[str], frames: list[int], steps: int, seed: int
+) -> Any:
     """What the project's `sample` makes of rows together."""
     made, _ = model.sample(
         cond=torch.nn.utils.rnn.pad_sequence([voice.mels for voice in voices], batch_first=True),
@@ -121,4 +128,3 @@ def sampled(model: Any, voices: list[F5Voice], texts: list[str], frames: list[in
         seed=seed,
     )
     return made
-

@@ -53,7 +53,11 @@ def test_a_model_without_a_language_that_it_can_write_is_refused(
 
 
 def test_the_longest_recording_whose_words_are_known_is_heard() -> None:
-    samples = [Sample("a", "Hi.", seconds=4.0), Sample("b", "", seconds=9.0), Sample("c", "Yes.", seconds=6.0)]
+    samples = [
+        Sample("a", "Hi.", seconds=4.0),
+        Sample("b", "", seconds=9.0),
+        Sample("c", "Yes.", seconds=6.0),
+    ]
     assert best_sample(samples).digest == "c"
     with pytest.raises(UnusableSample, match="must know the words"):
         best_sample(samples[1:2])
