@@ -14,7 +14,7 @@ from policies.cycles import cycle_at
 from policies.plans import terms as terms_of
 from policies.price import MICRO
 from proxy.features.all import open_store
-from proxy.features.clones.maker import BindingMaker
+from proxy.features.clones.maker import CloneMaker
 from proxy.ledger.holds import Payer
 from proxy.ledger.verify import verify
 from proxy.storage import accounts, costs, durable_holds, entries, usage
@@ -248,7 +248,7 @@ async def _play(store: Store, case: Case) -> None:
 
 async def test_workers_at_once_make_no_more_than_the_plan_has(store: Store) -> None:
     async with clouds() as at, AsyncExitStack() as stack, clone_rig(store, at) as rig:
-        makers: list[BindingMaker] = [rig.maker]
+        makers: list[CloneMaker] = [rig.maker]
         if store.is_shared:
             _, other = await stack.enter_async_context(opened(store, config(at.urls)))
             makers.append(other)

@@ -16,7 +16,7 @@ from fakes.serving import served
 from proxy.app import open_worker
 from proxy.config import config_toml
 from proxy.engines import registry
-from proxy.features.clones import records as bindings
+from proxy.features.clones import records
 from proxy.storage.store import Statement
 from tests.features.clones.clone_rig import maker_of
 from tests.features.erasure.erasing import erasure_of
@@ -239,7 +239,7 @@ async def test_a_deleted_voice_is_gone_at_the_provider_before_its_receipt_is_com
         receipt = (await server.ask("GET", f"/v1/audio/voices/erasures/{voice}")).json()
         assert (receipt["pending"], receipt["completed"] is None) == ([], False)
         assert minimax.fake.account.voices == {}
-        assert await bindings.is_gone(server.worker.store, voice)
+        assert await records.is_gone(server.worker.store, voice)
 
 
 async def test_a_provider_that_is_away_holds_the_receipt_up(
