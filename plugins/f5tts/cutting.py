@@ -47,7 +47,7 @@ def _last_end(
     most_s: float,
     seconds: Callable[[str], float],
 ) -> int:
-    """Return the last of the best places that make the piece before it neither too short nor too long, or 0."""
+    """Return the last of the best places that leave a piece neither too short nor too long, or 0."""
     fitting = _longest(text, most_s, seconds)
     for kind in ends:
         # One character more, as some places are told by what follows.
