@@ -15,7 +15,7 @@ def _folder(package: str, *parts: str) -> list[str]:
     """Return where a package's modules lie, without importing it."""
     spec = find_spec(package)
     if spec is None or spec.submodule_search_locations is None:
-        raise ImportError(f"{package} is not installed")
+        raise ModuleNotFoundError(f"No module named {package!r}", name=package)
     return [str(Path(folder, *parts)) for folder in spec.submodule_search_locations]
 
 

@@ -156,8 +156,8 @@ class ModelFormat(msgspec.Struct, frozen=True, kw_only=True):
     lists, or else all that were imported for its plugin. Their folders are in the setting `model_paths`.
 
     If it `names_models`, each imported model is a model of the engine, under its own name, or several: one
-    for each of the `variants`, which are ends of that name. Else the engine has one model, `standard`, whatever
-    was imported.
+    for each of the `variants`, which are ends of that name. Else the engine has one model, `standard`,
+    whatever was imported.
     """
 
     files: tuple[ModelFile, ...]

@@ -50,6 +50,14 @@ def test_the_first_piece_ends_with_a_clause_that_is_soon_spoken() -> None:
     assert pieces(text[28:], 20.0, usual_s, 2.5) == [text[28:]]
 
 
+def test_a_better_place_that_makes_a_piece_too_short_is_none() -> None:
+    assert pieces("A. One two three four five", 1.6, usual_s) == ["A. One two three", "four five"]
+
+
+def test_a_thai_vowel_stays_with_the_consonant_that_it_is_written_before() -> None:
+    assert pieces("กกกกกเกกก", 6.5 / 8.5, usual_s) == ["กกกกก", "เกกก"]
+
+
 def test_thai_is_never_cut_inside_a_syllables_letters() -> None:
     found = pieces(THAI, 1.5, usual_s)
     assert len(found) > 3

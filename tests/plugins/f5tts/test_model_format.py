@@ -95,6 +95,8 @@ def test_a_whole_model_tells_no_language_and_the_memory_of_a_step(model: Model) 
 def test_the_vocabulary_of_another_model_is_refused(model: Model) -> None:
     model.characters += ["x", "y"]
     assert "it has 10 lines, but the model has 8 characters" in model.refusal()
+    del model.characters[7:]
+    assert "it has 7 lines, but the model has 8 characters" in model.refusal()
 
 
 @pytest.mark.parametrize(
