@@ -132,14 +132,15 @@ class StepOrder:
         self._order = order
         self._times = times
         self._idle_places = 0.0
-        self._seen: frozenset[int] = frozenset()
+        self._seen: frozenset[tuple[Listener, int]] = frozenset()
         self._age = 0
 
     def choose(self, rows: Sequence[T], last: Sequence[T], width: int, now: float) -> list[T]:
         """Return the rows of the next step, out of those that can take one. `last` took the last step."""
         if self._order == "fifo":
             return list(rows[:width])
-        present = frozenset(map(id, rows))
+        # No ids: that of a row that left may be another one's.
+        present = frozenset((row.listener, row.segment) for row in rows)
         self._age += 1
         if last and present == self._seen and self._age < REGROUP_STEPS and len(last) <= width:
             chosen = list(last)
