@@ -11,9 +11,10 @@ import msgspec
 import pytest
 
 from speech_engine.host.batch_loop import BatchLoop
-from speech_engine.host.batch_model import BatchSettings, OutOfMemory, listener_of
+from speech_engine.host.batch_model import BatchSettings, OutOfMemory
 from speech_engine.host.batch_rows import UNREAD_BYTES, BatchJob, RowTable
 from speech_engine.host.batch_steps import RECOVERY_STEPS
+from speech_engine.host.continuity import listener_of
 from tests.speech_engine.host.batches import Batch, Host, hear, job
 from tests.speech_engine.host.toy_model import STEP_S, ToyModel, ToyRow
 
