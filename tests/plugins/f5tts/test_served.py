@@ -111,7 +111,7 @@ async def said(client: openai.AsyncOpenAI, rig: Rig, number: int) -> bytes:
     answer = await client.audio.speech.create(
         model=("f5tts/thai-turbo", "f5tts/thai")[number % 2],
         voice=rig.voices[("usual", "other")[number // 2 % 2]],
-        input=f"This is what client {'abcdefghijklmnop'[number]} would like to hear.",
+        input=f"Client {'abcdefghijklmnop'[number]} is here.",
         response_format="pcm",
         extra_body={"seed": number},
     )

@@ -15,7 +15,7 @@ from plugins.f5tts.voices import F5Voice, make_voice
 from speech_engine import Audio, Context, EngineVoice, Segment, SpeechJob
 from speech_engine.errors import UnsupportedText
 from speech_engine.host.batch_loop import BatchLoop
-from speech_engine.host.batch_model import RowSpec
+from speech_engine.host.batch_model import RowSpec, WeighsRows
 from speech_engine.host.log import HostLogger
 from tests.plugins.f5tts.in_environment.rig import TEXTS, WORDS, recording, rig
 
@@ -106,6 +106,7 @@ def test_segments_are_cut_so_that_they_fit_behind_the_recording(seconds: float) 
 
 def test_what_the_gate_expects_is_what_joins() -> None:
     tiny, ours = rig(), model()
+    assert isinstance(ours, WeighsRows)
     voice = tiny.voices[1]
     pieces = [piece for _, piece in ours.cut(job(1, LONG, TEXTS[1]), voice)]
     asked = job(1, *(piece.spoken for piece in pieces), name="mine-hd")
