@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Annotated, Literal
 
 import msgspec
@@ -135,9 +136,7 @@ class AdminVoices(Resource):
         account = await self._admin_tools.query_account(request)
         store = self._admin_tools.store
         listed = await page(
-            request,
-            lambda id_: records.place_of(store, id_),
-            lambda place, limit: records.page(store, account, place, limit),
+            request, partial(records.place_of, store, None), partial(records.page, store, account)
         )
         whole = SavedVoiceList(
             data=[_shown(self._editor.open(record)) for record in listed.rows],

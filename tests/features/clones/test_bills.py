@@ -287,3 +287,15 @@ async def test_a_hold_that_is_on_disk_is_not_forgotten_by_a_cancel(
         position = await rig.maker.bills._ledger.holds.position(payer)
         assert position.credits.available == 200 * MICRO
         await rig.maker.bills.release(await rig.row(id_))
+
+
+async def test_who_has_lost_the_lease_gives_nothing_back_that_its_next_holder_has(tmp_path: Path) -> None:
+    async with open_store("sqlite", tmp_path) as store, clone_rig(store) as rig:
+        rig.providers["minimax"].fail("truncated", path="files/upload")
+        id_ = await order(rig, await owned_voice(store, plan="short"))
+        late = await rig.row(id_)
+        await store.write(Statement("UPDATE bindings SET fence = fence + 1"))
+        await rig.maker.poisoned(late)
+        assert await durable_holds.get(store, id_) is not None
+        await rig.maker.poisoned(await rig.row(id_))
+        assert await durable_holds.get(store, id_) is None

@@ -257,3 +257,6 @@ async def test_a_stream_that_was_left_has_used_its_clone(rig: CloneRig) -> None:
     used = (await rig.row(id_)).used
     assert used is not None
     assert used > 1
+    await _age(rig)
+    await rig.maker.look()
+    assert (await rig.row(id_)).used == used - 7_200_000_000, "it was noted once"

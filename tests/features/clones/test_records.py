@@ -156,7 +156,7 @@ async def test_doomed_rows_outlive_their_voice_until_they_are_removed(
 ) -> None:
     await ready(store, voice)
     await erase(store, voice)
-    assert await voices.get(store, voice.id) is None
+    assert await voices.get(store, None, voice.id) is None
     (left,) = await lists.list_open(store, [PLACE], await store.now(), 10)
     assert (left.state, left.engine_voice) == ("doomed", "v1")
     await records.remove(store, await taken(store, left))
