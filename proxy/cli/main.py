@@ -32,7 +32,7 @@ from proxy.cli.say import say
 from proxy.commands.command import Command, Group, by_name
 from proxy.commands.tables import Line, Part
 from proxy.errors import CommandRefused
-from proxy.features.all import COMMANDS, GROUPS, KEY_GROUPS, LAST_GROUPS
+from proxy.features.all import all_commands
 
 _SERVING = """\
 voxgate serves on {base}/v1
@@ -144,18 +144,20 @@ def _reload_result(answer: dict[str, Any]) -> list[Part]:
     return [*lines]
 
 
+_OF_FEATURES = all_commands()
+
 # Both in the order of the help: first what a new operator needs.
 _FIRST: tuple[Command | Callable[..., None], ...] = (serve, say, reload, check, doctor, PLANS, usage, AUDIT)
 _COMMANDS = {
     command.name if isinstance(command, Command) else command.__name__: command
-    for command in (*_FIRST, *COMMANDS, backup, restore)
+    for command in (*_FIRST, *_OF_FEATURES.commands, backup, restore)
 }
 _GROUPS: dict[str, Group | typer.Typer] = {
     "engines": engines,
-    **by_name((ACCOUNTS, *KEY_GROUPS, KEYS, LEDGER, *GROUPS)),
+    **by_name((ACCOUNTS, *_OF_FEATURES.key_groups, KEYS, LEDGER, *_OF_FEATURES.groups)),
     "route": route,
     "env": env,
-    **by_name(LAST_GROUPS),
+    **by_name(_OF_FEATURES.last_groups),
 }
 
 

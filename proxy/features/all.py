@@ -1,60 +1,68 @@
-"""All features: a feature is one folder, and its lines here.
+"""All features: a feature is one folder, and its name here, beside its commands.
 
-To import this file loads their commands alone, because `voxgate --help` has to be quick.
+To import this file loads none of them: a worker needs no commands, and `voxgate --help` nothing else.
 """
 
 from __future__ import annotations
 
 from contextlib import AbstractAsyncContextManager
 from functools import cache
+from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING
-
-from proxy.commands.command import Command, Group
-from proxy.features.clones.commands import CLONES
-from proxy.features.consents.commands import CONSENTS
-from proxy.features.lexicons.commands import LEXICONS
-from proxy.features.marks.commands import DETECT
-from proxy.features.marks.receipt_commands import RECEIPT
-from proxy.features.marks.ring_commands import RINGS
-from proxy.features.models.commands import MODELS, NATURAL
-from proxy.features.own_voices.commands import VOICES
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
+    from proxy.commands.command import Command, Group
     from proxy.feature import Feature
     from proxy.storage.store import Store
     from proxy.storage.tables import Tables
 
-COMMANDS: tuple[Command, ...] = (DETECT,)
-KEY_GROUPS: tuple[Group, ...] = (RINGS,)
-"""Those of keys that are no account's. They come before those of accounts."""
-GROUPS: tuple[Group, ...] = (VOICES, CLONES, NATURAL, CONSENTS, LEXICONS)
-LAST_GROUPS: tuple[Group, ...] = (MODELS, RECEIPT)
-"""Those that the help names at its end."""
+
+class FeatureCommands(NamedTuple):
+    """The commands of all features, in the order of the help. `key_groups` are those of keys that are no
+    account's, and come before those of accounts. `last_groups` come at the end."""
+
+    commands: tuple[Command, ...]
+    key_groups: tuple[Group, ...]
+    groups: tuple[Group, ...]
+    last_groups: tuple[Group, ...]
+
+
+def all_commands() -> FeatureCommands:
+    """Return all commands of features."""
+    from proxy.features.clones.commands import CLONES
+    from proxy.features.consents.commands import CONSENTS
+    from proxy.features.lexicons.commands import LEXICONS
+    from proxy.features.marks.commands import DETECT
+    from proxy.features.marks.receipt_commands import RECEIPT
+    from proxy.features.marks.ring_commands import RINGS
+    from proxy.features.models.commands import MODELS, NATURAL
+    from proxy.features.own_voices.commands import VOICES
+
+    return FeatureCommands(
+        commands=(DETECT,),
+        key_groups=(RINGS,),
+        groups=(VOICES, CLONES, NATURAL, CONSENTS, LEXICONS),
+        last_groups=(MODELS, RECEIPT),
+    )
+
+
+_NAMES = (
+    "erasure",
+    "consents",
+    "own_voices",
+    "clones",
+    "lexicons",
+    "cache",
+    "marks",
+    "models",
+)
 
 
 @cache
 def all_features() -> tuple[Feature, ...]:
     """Return all features, in the order in which they open: one that others use opens first."""
-    from proxy.features.cache import feature as cache
-    from proxy.features.clones import feature as clones
-    from proxy.features.consents import feature as consents
-    from proxy.features.erasure import feature as erasure
-    from proxy.features.lexicons import feature as lexicons
-    from proxy.features.marks import feature as marks
-    from proxy.features.models import feature as models
-    from proxy.features.own_voices import feature as own_voices
-
-    return (
-        erasure.FEATURE,
-        consents.FEATURE,
-        own_voices.FEATURE,
-        clones.FEATURE,
-        lexicons.FEATURE,
-        cache.FEATURE,
-        marks.FEATURE,
-        models.FEATURE,
-    )
+    return tuple(import_module(f"proxy.features.{name}.feature").FEATURE for name in _NAMES)
 
 
 @cache

@@ -17,7 +17,7 @@ _BEGUN = [
     _ROOT / "speech_engine" / "host" / "__main__.py",
     *(file for file in (_ROOT / "proxy").rglob("*.py") if '__name__ == "__main__"' in file.read_text()),
 ]
-_LARGE = '{"av", "numpy", "soxr", "redis", "asyncpg", "pycld2", "pythainlp", "rich"}'
+_LARGE = '{"av", "numpy", "soxr", "redis", "asyncpg", "pycld2", "pythainlp", "rich", "typer"}'
 
 
 def _run(program: str) -> None:
