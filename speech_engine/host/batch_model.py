@@ -80,8 +80,8 @@ class BatchModel(Protocol[V, R]):
 class RowWork(NamedTuple):
     """The seconds of sound that a row makes, and what they cost.
 
-    Without `steps`, a row flows: each step makes some of its sound. With them, it is heard as a whole after so
-    many steps, and not before. How long a step takes follows from the `weight` of its rows together.
+    Without `steps`, a row flows: each step makes some of its sound. With them, it is heard as a whole after
+    so many steps, and not before. How long a step takes follows from the `weight` of its rows together.
     """
 
     seconds: float

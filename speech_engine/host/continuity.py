@@ -20,6 +20,9 @@ from speech_engine.values import SpeechJob, Urgency
 CUSHION_S = 2.0
 """The slack beyond which a listener yields to others. It covers a second's wait for the device, twice."""
 
+STEPS_CUSHION_S = 1.0
+"""The same for a row that is heard after its steps: how long these take is in its slack already."""
+
 WHOLE_S = 2.0
 """How much later a client needs an answer that it takes in one piece: it hears nothing before the end."""
 
@@ -86,7 +89,7 @@ class Listener:
         return self._steps_left[segment]
 
     def unmade(self) -> Iterator[tuple[float, RowWork, int]]:
-        """Yield the segments that are not over, each with when it is due and the steps that it still takes."""
+        """Yield the segments that are not over, with when they are due and the steps that they still take."""
         due_at = self.begins_at + self._heard_s / self.rate
         for number in range(self.current, len(self._works)):
             work = self._works[number]
@@ -206,13 +209,14 @@ class StepOrder:
 
     def begins_by(self, row: Row, width: float) -> float:
         """Return when a row must take its next step, in company, so that its listener does not run dry."""
-        return due_at(row) - row.listener.steps_left(row.segment) * self._times.turn_s(width)
+        steps = row.listener.steps_left(row.segment)
+        return due_at(row) - (steps * self._times.turn_s(width) if steps else 0.0)
 
     def _by_slack(self, rows: Sequence[T], width: float, now: float) -> list[T]:
         begins = {id(row): self.begins_by(row, width) for row in rows}
         waited = sorted((row for row in rows if not row.listener.is_idle), key=lambda row: begins[id(row)])
         idle = sorted((row for row in rows if row.listener.is_idle), key=lambda row: row.listener.asked_at)
-        needy = [row for row in waited if begins[id(row)] - now <= CUSHION_S]
+        needy = [row for row in waited if begins[id(row)] - now <= _cushion_s(row)]
         # In a wider step they would run dry, whatever it makes for all of them together.
         flowing = (row for row in needy if not row.listener.steps_left(row.segment))
         rates = (row.listener.rate for row in flowing if row.listener.is_heard_as_it_comes)
@@ -243,6 +247,10 @@ class StepOrder:
         got = weight_of(row for row in chosen if row.listener.is_idle)
         most = 2.0 * max(weight_of([row]) for row in idle)
         self._idle_weight = max(0.0, min(most, self._idle_weight + IDLE_SHARE * width - got))
+
+
+def _cushion_s(row: Row) -> float:
+    return STEPS_CUSHION_S if row.listener.steps_left(row.segment) else CUSHION_S
 
 
 def _fits(rows: Sequence[Row], width: float) -> bool:

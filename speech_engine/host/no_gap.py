@@ -2,10 +2,10 @@
 the jobs as they come to it.
 
 Without a clock. Each listener is a demand for sound over time: nothing until its slack is over, then a steady
-flow until its text ends; of rows that are heard as a whole, each segment when it is to play. Their sound counts
-as what flowing rows would make at the same cost. The device makes sound at one rate for all together. If all demands up to any moment
-fit into what is made until then, none runs dry while the least slack goes first. Only steps count that are
-quick enough for each row in them.
+flow until its text ends, or whole segments. Of these, a second counts as much as flowing rows would make at
+the same cost. The device makes sound at one rate for all together. If all demands up to any moment fit into
+what is made until then, none runs dry while the least slack goes first. Only steps count that are quick
+enough for each row in them.
 """
 
 from __future__ import annotations
@@ -36,8 +36,8 @@ class Piece(NamedTuple):
 
 class Demand(NamedTuple):
     """The sound that a listener wants: `left_s` seconds in all, a first piece at `from_s`, and then `rate` a
-    second. If it `is_paced`, a listener hears it as it comes. What does not flow comes in `pieces`, and all of
-    them may be in one step, of their `weight`."""
+    second. If it `is_paced`, a listener hears it as it comes. What does not flow is in `pieces`: all of them
+    may be in one step, with their `weight`."""
 
     from_s: float
     left_s: float

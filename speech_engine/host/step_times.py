@@ -126,7 +126,7 @@ class StepTimes:
         return max(1e-9, self.seconds(weight) + weight * self.step_s * self.beside.rate)
 
     def widest(self, rates: Iterable[float], most: float) -> float:
-        """Return the widest step, of `most` at best, in which each flowing row gets sound as fast as it plays.
+        """Return the widest step, `most` at best, in which each flowing row gets sound as fast as it plays.
 
         A row takes one step after another, so a wide step can be too slow for it though the device makes
         enough for all. A rate that is beyond a step of one row limits no step: fewer rows would not help.

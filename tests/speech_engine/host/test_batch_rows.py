@@ -152,6 +152,16 @@ async def test_what_is_heard_already_goes_on_where_a_new_listener_has_to_wait() 
         assert await heard
 
 
+async def test_who_was_let_in_and_has_not_come_yet_counts() -> None:
+    model = CountedModel(takes_s=2 * STEP_S)
+    async with looped(model) as loop:
+        heard = asyncio.create_task(hear(loop, job("heard", "x" * 50)))
+        await run_turns(loop)
+        assert await heard
+        assert loop.fits_in_s(job("new", "x" * 300)) == 0.0
+        assert loop.fits_in_s(job("new", "x" * 300), (job("let in", "x" * 300),)) > 0.0
+
+
 async def test_a_width_that_was_halved_grows_again() -> None:
     model = CountedModel()
     async with looped(model, width=2) as loop:
