@@ -50,6 +50,10 @@ def test_the_first_piece_ends_with_a_clause_that_is_soon_spoken() -> None:
     assert pieces(text[28:], 20.0, usual_s, 2.5) == [text[28:]]
 
 
+def test_a_better_place_just_beyond_the_longest_piece_is_none() -> None:
+    assert pieces("一二三四。五六", 1.0, usual_s) == ["一二三四", "。五六"]
+
+
 def test_a_better_place_that_makes_a_piece_too_short_is_none() -> None:
     assert pieces("A. One two three four five", 1.6, usual_s) == ["A. One two three", "four five"]
 
