@@ -27,7 +27,7 @@ LEAST_LEFT_S = 0.5
 """A text that is longer than its estimate may go on for as much again."""
 
 
-class Piece(NamedTuple):
+class WholePiece(NamedTuple):
     """A segment that is heard as a whole: all of it is due `from_s` from now."""
 
     from_s: float
@@ -43,7 +43,7 @@ class Demand(NamedTuple):
     left_s: float
     rate: float
     is_paced: bool = True
-    pieces: tuple[Piece, ...] = ()
+    pieces: tuple[WholePiece, ...] = ()
     weight: float = 1.0
 
     @property
@@ -67,7 +67,7 @@ class Demand(NamedTuple):
             taken_s = min(made_s, piece.left_s)
             made_s -= taken_s
             if taken_s < piece.left_s:
-                pieces.append(Piece(max(0.0, piece.from_s - later_s), piece.left_s - taken_s))
+                pieces.append(WholePiece(max(0.0, piece.from_s - later_s), piece.left_s - taken_s))
         return self._replace(from_s=pieces[0].from_s, left_s=left_s, pieces=tuple(pieces))
 
 
@@ -125,7 +125,7 @@ def _in_pieces(listener: Listener, now: float, capacity: Capacity, follows_s: fl
         due_s = due_at - now
         # All rows of a step go on together: what is due at once must have begun long before.
         begins_s = max(due_s - work.steps * capacity.turn_s, min(due_s, steps * capacity.turn_s))
-        pieces.append(Piece(max(0.0, begins_s), work._replace(steps=steps).worth_s(step_s)))
+        pieces.append(WholePiece(max(0.0, begins_s), work._replace(steps=steps).worth_s(step_s)))
     left_s = sum(piece.left_s for piece in pieces)
     return Demand(pieces[0].from_s, left_s, rate, listener.is_heard_as_it_comes, tuple(pieces), weight)
 

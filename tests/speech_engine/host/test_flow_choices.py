@@ -36,10 +36,6 @@ DIGESTS = (
     "a4c28b56b6fe2e83",
     "faa714d75a6a8396",
     "9084df65f76ed752",
-    "1a9fe90fbd087727",
-    "246d6e1413e7be20",
-    "72a4f7eb020034a1",
-    "3be1339f8a31caf2",
 )
 """One for each seed. Each third device lacks memory now and then; each second seed has idle work."""
 

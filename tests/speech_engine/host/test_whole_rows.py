@@ -14,7 +14,7 @@ from speech_engine import Context, SpeechJob
 from speech_engine.host.batch_loop import BatchLoop
 from speech_engine.host.batch_model import BatchSettings, OutOfMemory, RowSpec, RowStep, RowWork
 from speech_engine.host.continuity import Listener, StepOrder
-from speech_engine.host.no_gap import Capacity, Piece, demand_of, fits_in_s
+from speech_engine.host.no_gap import Capacity, WholePiece, demand_of, fits_in_s
 from speech_engine.host.step_times import StepTimes
 from tests.speech_engine.host import simulated_time
 from tests.speech_engine.host.batches import job
@@ -86,7 +86,7 @@ def test_what_was_made_meanwhile_is_wanted_no_more() -> None:
     assert demand is not None
     after = demand.after(1.0, 14.0)
     assert after is not None
-    assert after.pieces == (Piece(demand.pieces[1].from_s - 1.0, 6.0),)
+    assert after.pieces == (WholePiece(demand.pieces[1].from_s - 1.0, 6.0),)
     assert demand.after(1.0, 20.0) is None
 
 
@@ -120,15 +120,41 @@ class Mixed(SegmentsModel):
         return super().step(rows)
 
 
+def test_each_step_that_a_row_took_is_one_that_it_needs_no_more() -> None:
+    async def run() -> None:
+        model = Mixed()
+        loop: BatchLoop[float, Row] = BatchLoop(
+            model, BatchSettings(width=64, rows=8), Context(FakeLog()), model.step_s, model.now
+        )
+        speaking = asyncio.create_task(_heard(loop, job("job", "16"), 8.0))
+        await asyncio.sleep(0)
+        for _ in range(5):
+            loop.turn()
+        (row,) = loop._table.live
+        # What its model told at first was a guess.
+        assert row.listener.work(0) == RowWork(2.0, 10.0, 16)
+        assert row.listener.steps_left(0) == 11
+        speaking.cancel()
+        await asyncio.sleep(0)
+        loop.turn()
+        await asyncio.gather(speaking, return_exceptions=True)
+
+    simulated_time.run(run())
+
+
+async def _heard(loop: BatchLoop[float, Row], text: SpeechJob, voice: float) -> None:
+    async for _ in loop.speak(text, voice):
+        pass
+
+
 async def spoken(model: Mixed, settings: BatchSettings, *texts: tuple[str, float]) -> float:
     """Speak texts with voices, all at once, and return the weight that a step may have in the end."""
     loop: BatchLoop[float, Row] = BatchLoop(model, settings, Context(FakeLog()), model.step_s, model.now)
 
-    async def speak(number: int, text: str, voice: float) -> None:
-        async for _ in loop.speak(job(f"job {number}", text), voice):
-            pass
-
-    tasks = [asyncio.create_task(speak(number, *text)) for number, text in enumerate(texts)]
+    tasks = [
+        asyncio.create_task(_heard(loop, job(f"job {number}", text), voice))
+        for number, (text, voice) in enumerate(texts)
+    ]
     while not all(task.done() for task in tasks):
         await asyncio.sleep(0)
         loop.turn()
