@@ -34,10 +34,8 @@ class TextReader:
         A capital that it lacks becomes small.
         """
         clean = " ".join(text.encode(errors="replace").decode().split())
-        unknown = {character for character in set(clean) if not self._is_known(character)}
-        if unknown:
-            small = "".join(each.lower() if each in unknown else each for each in clean)
-            clean = without_unknown(small, self._is_known)
+        if not all(self._is_known(character) for character in set(clean)):
+            clean = without_unknown("".join(map(self._usual, clean)), self._is_known)
         if not any(map(str.isalnum, clean)):
             raise UnsupportedText("The text has nothing that this model can speak.")
         return clean
@@ -58,6 +56,10 @@ class TextReader:
         if len(known) < len(numbers):
             raise UnsupportedText("The text has a sound that this model has not learned.")
         return known
+
+    def _usual(self, character: str) -> str:
+        small = character.lower()
+        return small if not self._is_known(character) and all(map(self._is_known, small)) else character
 
     def _is_known(self, character: str) -> bool:
         return all(token in self._vocabulary for token in spell(character))

@@ -17,7 +17,7 @@ import torch
 CLOSE = 1e-5
 """What a row may differ from itself alone, relative to its size."""
 
-FRAMES = (340, 700, 560, 900)
+FRAMES = (160, 340, 270, 430)
 
 
 def alone(voice: int, text: str, frames: int, steps: int, seed: int) -> Any:
@@ -84,7 +84,7 @@ drawn = st.builds(
     Drawn,
     voice=st.integers(0, 3),
     text=st.sampled_from(TEXTS),
-    frames=st.integers(640, 900),
+    frames=st.integers(300, 430),
     steps=st.sampled_from([5, 7, 12, 16]),
     seed=st.integers(0, 2**63 - 1),
     joins=st.integers(0, 8),

@@ -93,7 +93,7 @@ def rig(*, is_thai: bool = False) -> Rig:
 
 def load_rig(folder: Path, version: str = "v1") -> Rig:
     checkpoint = load_checkpoint(folder, version, "float32", "cpu", lambda _part, _what: None)
-    voices = tuple(make_voice(recording(each, 3.0 + 0.7 * each), WORDS) for each in range(4))
+    voices = tuple(make_voice(recording(each, 1.0 + 0.3 * each), WORDS) for each in range(4))
     return Rig(folder, checkpoint, TextReader(checkpoint.vocabulary, ("en", "pt")), voices)
 
 
