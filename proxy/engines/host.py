@@ -14,12 +14,23 @@ from typing import NamedTuple
 import msgspec
 import structlog
 
+from policies.device_book import DeviceBook, DeviceMemory, Holder
 from policies.host_health import is_frozen
 from policies.suspect_texts import SuspectTexts
 from proxy.engines.registry import HostedEngineSpec
 from proxy.helpers.child import HOST_NICENESS, Child
 from proxy.helpers.keeper import Keeper
-from speech_engine.host.pipe_messages import BeginHost, HostState, Loading, Message, TextVerdicts, Tick
+from speech_engine.host.pipe_messages import (
+    BeginHost,
+    DeviceFound,
+    HostState,
+    Loading,
+    MayLoad,
+    Message,
+    PeakMemory,
+    TextVerdicts,
+    Tick,
+)
 
 
 class EngineSuspects:
@@ -86,8 +97,11 @@ class Host:
         runtime: Path,
         on_state: Callable[[HostState], None],
         suspects: EngineSuspects,
+        book: DeviceBook,
     ) -> None:
         self.spec = spec
+        self.holder: Holder = (spec.name, process)
+        self._book = book
         self._suspects = suspects
         self._python = python
         self._process = process
@@ -188,7 +202,7 @@ class Host:
     def _changed(self, state: str, generation: int, reason: str) -> None:
         if state == "ready":
             self._loads_s = time.monotonic() - self._started_at
-        if state in ("restarting", "failed"):
+        if state in ("restarting", "failed", "waiting"):
             self._note_end(state, reason, is_broken_off=False)
         else:
             self._tell_state(state, generation, reason)
@@ -197,6 +211,8 @@ class Host:
         """Note that the process has ended. Its pipe has too, so nothing that it said is missing."""
         # A process that was killed could not unlink its own socket.
         Path(self._address).unlink(missing_ok=True)
+        if state != "waiting":
+            self._book.release(self.holder)
         begun = dict(self._begun)
         killer = ""
         if is_broken_off:
@@ -226,6 +242,10 @@ class Host:
     def _said(self, message: Message) -> None:
         if isinstance(message, Loading) and self.keeper.state == "starting":
             self._note_loading(message)
+        if isinstance(message, DeviceFound):
+            self._ask_to_load(DeviceMemory(message.device, message.free_gb, message.total_gb))
+        if isinstance(message, PeakMemory):
+            self._book.note_peak(self.holder, message.gb)
         if isinstance(message, Tick):
             self.figures = message.figures or self.figures
             self._working, self._last_sign = message.working, time.monotonic()
@@ -235,6 +255,18 @@ class Host:
                 self._begun.pop(message.ended, None)
                 if message.is_whole:
                     self._suspects.note_whole(message.digest)
+
+    def _ask_to_load(self, found: DeviceMemory) -> None:
+        """Let the process load if its memory is booked. One that waits in memory would hold some itself."""
+        needs_gb = self.spec.memory_gb
+        refusal = None if needs_gb is None else self._book.ask(self.holder, needs_gb, found)
+        if refusal is None:
+            if self.keeper.child is not None:
+                self.keeper.child.send(MayLoad())
+        elif refusal.lasting:
+            self.keeper.kill(refusal.reason, is_last=True)
+        else:
+            self.keeper.put_off(refusal.reason, refusal.again_s)
 
     def _note_loading(self, said: Loading) -> None:
         """Tell of each whole percent alone: a loader may call for each of a million tensors."""

@@ -16,6 +16,7 @@ import grpc
 import msgspec
 import structlog
 
+from policies.device_book import TRY_AGAIN_S
 from proxy.engines.host_process import HostProcess
 from proxy.engines.host_stream import HostStream
 from proxy.engines.in_process import Introduced
@@ -65,13 +66,14 @@ class HostedEngine(Introduced):
 
     @property
     def state(self) -> str:
-        """`ready` if a process is; else `starting` or `restarting` if one is; else `failed` or `unloaded`."""
+        """`ready` if a process is; else `starting`, `restarting` or `waiting` if one is; else `failed` or
+        `unloaded`."""
         states = {state.state for state in self.states.values()}
         if self._processes:
             return "ready"
         # A process that is ready to the supervisor but not yet greeted here is still starting.
         return next(
-            (name for name in ("starting", "restarting") if name in states),
+            (name for name in ("starting", "restarting", "waiting") if name in states),
             "starting" if "ready" in states or not states else min(states),
         )
 
@@ -154,6 +156,8 @@ class HostedEngine(Introduced):
         while not self._processes:
             if self.state == "failed":
                 raise EngineUnavailable(f"{self.name} is down: {self.reason}")
+            if self.state == "waiting":
+                raise EngineUnavailable(f"{self.name} {self.reason}", retry_after_s=TRY_AGAIN_S)
             if self.state == "unloaded":
                 raise EngineUnavailable(f"{self.name} is not loaded.")
             late_s = min(self._ready_at.values(), default=0.0) - deadline

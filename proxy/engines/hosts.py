@@ -16,6 +16,7 @@ from pathlib import Path
 
 import structlog
 
+from policies.device_book import DeviceBook
 from proxy.engines import environments
 from proxy.engines import stored_models as store
 from proxy.engines.environments import EnvironmentRefused
@@ -57,6 +58,7 @@ class Hosts:
         self._suspects: list[EngineSuspects] = []
         # Of a model that is being removed, the file system alone could not tell.
         self._models: dict[str, ExitStack] = {}
+        self._book = DeviceBook()
         self._hosts = [host for spec in specs for host in self._of(spec, runtime)]
 
     def figures(self) -> dict[tuple[str, str], dict[str, float]]:
@@ -124,7 +126,8 @@ class Hosts:
         suspects = EngineSuspects(spec.name, self._digest_key)
         self._suspects.append(suspects)
         hosts = [
-            Host(spec, process, python, runtime, self._changed, suspects) for process in range(spec.processes)
+            Host(spec, process, python, runtime, self._changed, suspects, self._book)
+            for process in range(spec.processes)
         ]
         suspects.hosts = hosts
         return hosts
@@ -154,6 +157,10 @@ class Hosts:
     def _changed(self, state: HostState) -> None:
         self.states[state.engine, state.process] = state
         self._tell(state)
+        turns = self._book.turns()
+        for host in self._hosts:
+            if host.holder in turns:
+                host.keeper.wake()
 
 
 class EngineSwitch:
@@ -179,7 +186,9 @@ class EngineSwitch:
                 await asyncio.gather(*(host.unload(STOP_S, is_for_restart=is_for_restart) for host in hosts))
             if action != "unload":
                 for host in hosts:
-                    if not host.is_kept:
+                    if host.is_kept:
+                        host.keeper.wake()
+                    else:
                         self._hosts.keep(host)
         return ""
 
@@ -191,7 +200,7 @@ def _refusal(engine: str, action: EngineAction, hosts: list[Host], *, breaks_off
             "voxgate check says which"
         )
     is_loaded = any(host.is_kept for host in hosts)
-    if action == "load" and all(host.is_kept for host in hosts):
+    if action == "load" and all(host.is_kept and host.keeper.state != "waiting" for host in hosts):
         return f"{engine} is loaded already, or is loading"
     if action == "unload" and not is_loaded:
         return f"{engine} is not loaded"

@@ -161,6 +161,24 @@ class Broken(msgspec.Struct, frozen=True, tag="broken"):
     lasting: bool = False
 
 
+class DeviceFound(msgspec.Struct, frozen=True, tag="device_found"):
+    """A host has chosen its device, found this much memory there, and waits for `MayLoad`."""
+
+    device: str
+    free_gb: float
+    total_gb: float
+
+
+class MayLoad(msgspec.Struct, frozen=True, tag="may_load"):
+    """The answer: what the host needs is booked for it. If it is not, the host is ended."""
+
+
+class PeakMemory(msgspec.Struct, frozen=True, tag="peak_memory"):
+    """The most memory that a host has used on its device so far."""
+
+    gb: float
+
+
 class Loading(msgspec.Struct, frozen=True, tag="loading"):
     """A host's progress before it is ready: the part that is done, from 0 to 1, and what it does."""
 
@@ -320,6 +338,8 @@ SupervisorAnswer = ReloadResult | ErasureSpread | EngineSwitched
 _ToWorker = Revision | HostState | WorkerGivenUp | Question | SupervisorAnswer
 _ToPlugin = BeginPlugin | ComparisonQuestion | OpenMarkStream | MarkSound | CloseMarkStream | MarkQuestion
 _OfPlugin = ComparerReady | ComparisonScore | MarkReady | MarkedSound | MarkAnswer
-_ToChild = BeginHost | TextVerdicts | _ToWorker | _ToPlugin | Drain
-_ToSupervisor = Ready | Broken | Loading | Tick | Reply | WorkerQuestion | _OfPlugin
+_ToChild = BeginHost | MayLoad | TextVerdicts | _ToWorker | _ToPlugin | Drain
+_ToSupervisor = (
+    Ready | Broken | DeviceFound | Loading | PeakMemory | Tick | Reply | WorkerQuestion | _OfPlugin
+)
 Message = _ToChild | _ToSupervisor

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import pytest
 
+from policies.device_book import TRY_AGAIN_S
 from proxy.engines.host_stream import HostStream
 from proxy.engines.hosted import HostedEngine
 from speech_engine import (
@@ -130,6 +131,16 @@ async def test_where_every_process_is_failed_the_answer_is_at_once_and_has_the_r
         assert (voice.state, voice.reason) == ("failed", "its model is torn")
         with pytest.raises(EngineUnavailable, match="its model is torn"):
             await asyncio.wait_for(spoken(voice, job(deadline_s=3600.0)), 5.0)
+
+
+async def test_an_engine_that_waits_for_memory_says_for_whose_at_once() -> None:
+    async with hosted() as engine:
+        engine.update_host(state("", "unloaded"))
+        engine.update_host(state("", "waiting", process=1, reason="waits for 4.0 GB of cuda:0"))
+        assert engine.state == "waiting"
+        with pytest.raises(EngineUnavailable, match=r"fake waits for 4\.0 GB of cuda:0") as caught:
+            await engine.ready_process("me", asyncio.get_running_loop().time() + 60.0)
+        assert caught.value.retry_after_s == TRY_AGAIN_S
 
 
 @pytest.mark.parametrize("name", ["starting", "restarting"])
