@@ -15,7 +15,7 @@ import msgspec
 import structlog
 
 from policies.device_book import DeviceBook, DeviceMemory, Holder
-from policies.host_health import is_frozen
+from policies.host_health import is_frozen, is_idle
 from policies.suspect_texts import SuspectTexts
 from proxy.engines.registry import HostedEngineSpec
 from proxy.helpers.child import HOST_NICENESS, Child
@@ -24,6 +24,7 @@ from speech_engine.host.pipe_messages import (
     BeginHost,
     DeviceFound,
     HostState,
+    Introduction,
     Loading,
     MayLoad,
     Message,
@@ -113,6 +114,9 @@ class Host:
         self._begun: dict[str, bytes] = {}
         self.figures: dict[str, float] = {}
         self._licence = ""
+        self.loads_on_demand = False
+        self._hello = b""
+        self._last_job = 0.0
         self._started_at = 0.0
         self._loads_s = 0.0
         self._loading = Loading(0.0, "")
@@ -134,17 +138,28 @@ class Host:
 
     def keep(self, keeping: asyncio.TaskGroup) -> None:
         """Start a process, and keep it alive from now on."""
+        self.loads_on_demand = False
         self.keeper.revive()
         self._keeping = keeping.create_task(self.keeper.run())
 
-    async def unload(self, within_s: float, *, is_for_restart: bool) -> None:
-        """End the process for good. Before a restart, requests wait for the next one."""
-        if self._keeping is None or not self.is_kept:
+    async def unload(self, within_s: float, *, is_for_restart: bool = False, is_idle: bool = False) -> None:
+        """End the process for good. Before a restart, requests wait for the next one. If it was idle, the
+        next request loads it."""
+        if self._keeping is not None and self.is_kept:
+            await self.keeper.stop(within_s)
+            await asyncio.wait([self._keeping])
+        elif not self.loads_on_demand:
             return
-        await self.keeper.stop(within_s)
-        await asyncio.wait([self._keeping])
+        self.loads_on_demand = is_idle
         self.keeper.state = "restarting" if is_for_restart else "unloaded"
-        self._note_end(self.keeper.state, "", is_broken_off=True)
+        reason = "idle; the next request loads it" if is_idle else ""
+        self._note_end(self.keeper.state, reason, is_broken_off=True)
+
+    def is_idle(self, now: float) -> bool:
+        """Whether it has been ready without work for as long as its section says, or cannot serve."""
+        if self.keeper.state != "ready":
+            return self.keeper.state in ("waiting", "failed")
+        return is_idle(self.jobs, self._last_job, now, self.spec.section.idle_unload_s)
 
     @property
     def labels(self) -> tuple[str, str]:
@@ -201,7 +216,8 @@ class Host:
 
     def _changed(self, state: str, generation: int, reason: str) -> None:
         if state == "ready":
-            self._loads_s = time.monotonic() - self._started_at
+            self._last_job = time.monotonic()
+            self._loads_s = self._last_job - self._started_at
         if state in ("restarting", "failed", "waiting"):
             self._note_end(state, reason, is_broken_off=False)
         else:
@@ -236,6 +252,8 @@ class Host:
                 killer=killer,
                 loads_s=self._loads_s,
                 licence=self._licence,
+                loads_on_demand=self.loads_on_demand,
+                hello=self._hello if self.loads_on_demand else b"",
             )
         )
 
@@ -246,9 +264,13 @@ class Host:
             self._ask_to_load(DeviceMemory(message.device, message.free_gb, message.total_gb))
         if isinstance(message, PeakMemory):
             self._book.note_peak(self.holder, message.gb)
+        if isinstance(message, Introduction):
+            self._hello = message.hello
         if isinstance(message, Tick):
             self.figures = message.figures or self.figures
             self._working, self._last_sign = message.working, time.monotonic()
+            if message.begun or message.ended:
+                self._last_job = self._last_sign
             if message.begun:
                 self._begun[message.begun] = message.digest
             if message.ended:

@@ -85,6 +85,12 @@ class Hosts:
         """Return the hosts of an engine, those too that have failed or are not loaded."""
         return [host for host in self._hosts if host.labels[0] == engine]
 
+    def idle(self) -> list[str]:
+        """Return the engines of which no process has had work for long."""
+        now = time.monotonic()
+        ready = {host.spec.name for host in self._hosts if host.keeper.state == "ready"}
+        return [name for name in ready if all(host.is_idle(now) for host in self.of(name))]
+
     def take_current_model(self, engine: str) -> str:
         """Let an engine's next lives speak with the version of its model that is in use now.
 
@@ -170,6 +176,24 @@ class EngineSwitch:
         self._hosts = hosts
         self._switching = asyncio.Lock()
 
+    async def run(self) -> None:
+        """Unload what is idle, for ever."""
+        while True:
+            await asyncio.sleep(_LOOK_EVERY_S)
+            async with self._switching:
+                for engine in self._hosts.idle():
+                    _log.info("engine.idle.unloaded", engine=engine)
+                    await asyncio.gather(
+                        *(host.unload(STOP_S, is_idle=True) for host in self._hosts.of(engine))
+                    )
+
+    async def load_wanted(self, engine: str) -> None:
+        """Load an engine that was unloaded for a lack of work. What an operator unloaded stays so."""
+        async with self._switching:
+            for host in self._hosts.of(engine):
+                if host.loads_on_demand:
+                    self._hosts.keep(host)
+
     async def switch(self, engine: str, action: EngineAction, *, breaks_off: bool) -> str:
         """Do it. Return why not, or nothing. A loaded engine is not ready yet: that may take minutes."""
         hosts = self._hosts.of(engine)
@@ -202,7 +226,7 @@ def _refusal(engine: str, action: EngineAction, hosts: list[Host], *, breaks_off
     is_loaded = any(host.is_kept for host in hosts)
     if action == "load" and all(host.is_kept and host.keeper.state != "waiting" for host in hosts):
         return f"{engine} is loaded already, or is loading"
-    if action == "unload" and not is_loaded:
+    if action == "unload" and not is_loaded and not any(host.loads_on_demand for host in hosts):
         return f"{engine} is not loaded"
     jobs = sum(host.jobs for host in hosts)
     if action != "load" and jobs and not breaks_off:

@@ -24,12 +24,14 @@ from speech_engine.host.devices import (
     peak_gb,
 )
 from speech_engine.host.log import HostLogger
+from speech_engine.host.messages import encode
 from speech_engine.host.pipe import ParentPipe, remove_socket, tell
 from speech_engine.host.pipe_messages import (
     BeginHost,
     Broken,
     DeviceFound,
     Drain,
+    Introduction,
     Loading,
     MayLoad,
     Message,
@@ -131,6 +133,7 @@ async def _serve(pipe: ParentPipe, begin: BeginHost, log: HostLogger) -> None:
             for lack in confine(begin.needs):
                 log.warning("host.confinement.missing", what=lack)
             peak.tell()
+            pipe.send(Introduction(encode(server.welcome)))
             pipe.send(Ready())
             log.info("host.start.complete", slots=engine.slots, device=str(device))
             while card.has_card and not draining.is_set():

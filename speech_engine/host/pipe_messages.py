@@ -179,6 +179,15 @@ class PeakMemory(msgspec.Struct, frozen=True, tag="peak_memory"):
     gb: float
 
 
+class Introduction(msgspec.Struct, frozen=True, tag="introduction"):
+    """What a host that is ready has, as it answers a `Hello`. Workers learn of it while it is unloaded."""
+
+    hello: bytes
+
+    def __repr__(self) -> str:
+        return f"<Introduction, {len(self.hello)} bytes>"
+
+
 class Loading(msgspec.Struct, frozen=True, tag="loading"):
     """A host's progress before it is ready: the part that is done, from 0 to 1, and what it does."""
 
@@ -194,6 +203,8 @@ class HostState(msgspec.Struct, frozen=True, tag="host_state"):
 
     If a life has just ended, `begun` has the calls that the engine had begun and not ended, and `killer`
     is the one that certainly ended it. A life that is ready has the `licence` of its imported model, if any.
+
+    One that is unloaded for a lack of work `loads_on_demand`, and `hello` is what its last life had.
     """
 
     engine: str
@@ -207,6 +218,8 @@ class HostState(msgspec.Struct, frozen=True, tag="host_state"):
     loaded: float = 0.0
     loads_s: float = 0.0
     licence: str = ""
+    loads_on_demand: bool = False
+    hello: bytes = b""
 
 
 class Tick(msgspec.Struct, frozen=True, tag="tick"):
@@ -318,6 +331,12 @@ class EngineQuestion(msgspec.Struct, frozen=True, tag="engine_asked"):
     breaks_off: bool = False
 
 
+class EngineWanted(msgspec.Struct, frozen=True, tag="engine_wanted"):
+    """A worker's word, which gets no answer: a request waits for an engine that loads on demand."""
+
+    engine: str
+
+
 class EngineSwitched(msgspec.Struct, frozen=True, tag="engine_switched"):
     """The answer. With a `refusal`, nothing has changed."""
 
@@ -333,13 +352,22 @@ class Drain(msgspec.Struct, frozen=True, tag="drain"):
 
 Question = MetricsQuestion | PlansQuestion | ForgetQuestion
 Reply = MetricsReport | PlansInUse | VoiceForgotten
-WorkerQuestion = ReloadQuestion | ErasureQuestion | EngineQuestion
+WorkerQuestion = ReloadQuestion | ErasureQuestion | EngineQuestion | EngineWanted
 SupervisorAnswer = ReloadResult | ErasureSpread | EngineSwitched
 _ToWorker = Revision | HostState | WorkerGivenUp | Question | SupervisorAnswer
 _ToPlugin = BeginPlugin | ComparisonQuestion | OpenMarkStream | MarkSound | CloseMarkStream | MarkQuestion
 _OfPlugin = ComparerReady | ComparisonScore | MarkReady | MarkedSound | MarkAnswer
 _ToChild = BeginHost | MayLoad | TextVerdicts | _ToWorker | _ToPlugin | Drain
 _ToSupervisor = (
-    Ready | Broken | DeviceFound | Loading | PeakMemory | Tick | Reply | WorkerQuestion | _OfPlugin
+    Ready
+    | Broken
+    | DeviceFound
+    | Introduction
+    | Loading
+    | PeakMemory
+    | Tick
+    | Reply
+    | WorkerQuestion
+    | _OfPlugin
 )
 Message = _ToChild | _ToSupervisor

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from tests.faults.card_plugin import install_card, section, strangers_use
-from tests.faults.processes import children, host, is_over, kill, runtime_folder, state, until
-from tests.server import Server, running
+from tests.faults.processes import children, host, is_over, kill, runtime_folder, state, until, worker
+from tests.server import ALONE, Server, running
 
 _SERVER = '[server]\ndefault_model = "tts-1"\n[models]\n"tts-1" = ["first/standard", "second/standard"]\n'
 CONFIG = _SERVER + section("first", 5.0) + section("second", 4.0)
@@ -116,3 +116,44 @@ def test_a_killed_supervisor_leaves_no_process_of_one_that_waits(tmp_path: Path)
         until(lambda: all(is_over(child) for child in family) and not run.exists())
     with running(tmp_path, CONFIG, environ=environ) as again:
         until(lambda: {state(again, name)["state"] for name in ("first", "second")} == {"ready", "waiting"})
+
+
+IDLE = "idle_unload_s = 1\n"
+
+
+def test_an_idle_engine_makes_room_and_a_request_loads_it_again(tmp_path: Path) -> None:
+    environ = install_card(tmp_path / "plugins")
+    config = _SERVER + section("first", 5.0, IDLE) + section("second", 4.0)
+    with running(tmp_path, config, environ=environ) as server:
+        for name in ("first", "second"):
+            server.cli("engines", "unload", name, check=False)
+        for name, wanted in (("second", "ready"), ("first", "waiting")):
+            server.cli("engines", "load", name)
+            has(server, name, wanted)
+        server.cli("engines", "restart", "second")  # so it waits for the first, until that has been idle
+        has(server, "second", "ready")
+        assert state(server, "first")["reason"] == "idle; the next request loads it"
+        # Its memory is taken meanwhile. Once it is free, what a request asked for is there.
+        assert server.speech("Mine.", model="first/standard", voice="first/tone").status_code == 503
+        has(server, "first", "waiting")
+        server.cli("engines", "unload", "second")
+        assert server.speech("Mine.", model="first/standard", voice="first/tone").status_code == 200
+
+
+def test_an_engine_that_loads_on_demand_counts_as_ready(tmp_path: Path) -> None:
+    config = ALONE.replace("[engines.tone]\n", "[engines.tone]\n" + IDLE)
+    with running(tmp_path, config) as server:
+        has(server, "tone", "unloaded")
+        with server.client() as client:
+            assert client.get("/readyz").json() == {"status": "ready", "reasons": [], "degraded": []}
+        kill(worker(server))  # the next one never met a host of it
+        until(lambda: server.speech("Again.").status_code == 200)
+        with server.client() as client:
+            assert "tone/standard" in [each["id"] for each in client.get("/v1/models").json()["data"]]
+        has(server, "tone", "unloaded")
+        server.cli("engines", "unload", "tone")
+        assert state(server, "tone")["reason"] == ""
+        assert server.speech("Nobody.").status_code == 503
+        assert state(server, "tone")["state"] == "unloaded"
+        with server.client() as client:
+            assert client.get("/readyz").status_code == 503
