@@ -93,6 +93,12 @@ class LanguageSpan(NamedTuple):
     tag: str
 
 
+def means(tag: str, sought: str) -> bool:
+    """Tell whether one tag means another: `pt` means all of Portuguese, `pt-BR` also plain `pt`."""
+    tag, sought = tag.casefold(), sought.casefold()
+    return tag == sought or tag == sought.partition("-")[0] or tag.partition("-")[0] == sought
+
+
 @lru_cache(1024)
 def base(tag: str) -> str:
     """Return the base language of a tag: `pt` for `pt-BR`."""

@@ -41,12 +41,12 @@ NAMES = {
     "erasure": Names(paths=("/erasures",)),
     "consents": Names("consent", ("/consents",)),
     "own_voices": Names(paths=("/admin/voices",)),  # /v1/voices lists all there are, and is the kernel's
-    "clones": Names(paths=("/clones",)),
     "lexicons": Names("lexicons", ("/lexicons",)),
     "cache": Names("cache"),
     "marks": Names("marking", ("/marks", "/receipts", "/content_provenance_checks")),
     "models": Names(paths=("gallery.toml",)),
 }
+"""Those of the other features are a path with the feature's name."""
 
 
 class Reach(NamedTuple):
@@ -94,7 +94,11 @@ def reaches() -> Iterator[Reach]:
 
 def is_named(file: str, feature: Feature, own: tuple[str, ...]) -> bool:
     """Tell whether a file names what is a feature's own. `own` are the feature's files."""
-    return _says(file, _pattern(feature, own)) or _reads(file, NAMES[feature.name].section)
+    return _says(file, _pattern(feature, own)) or _reads(file, _names(feature).section)
+
+
+def _names(feature: Feature) -> Names:
+    return NAMES.get(feature.name) or Names(paths=(f"/{feature.name}",))
 
 
 @cache
@@ -103,7 +107,7 @@ def _pattern(feature: Feature, own: tuple[str, ...]) -> re.Pattern[str]:
     metrics = sorted({text for file in own for text in _strings(file) if _METRIC.fullmatch(text)})
     words = [
         rf"(?:(?<![\w.])|/v1|/admin){re.escape(each)}(?:_total)?(?![\w(])"
-        for each in (*NAMES[feature.name].paths, *metrics)
+        for each in (*_names(feature).paths, *metrics)
     ]
     tables = [rf"\b(?:FROM|INTO|JOIN|TABLE|UPDATE)\s+{table.name}\b" for table in feature.tables]
     return re.compile("|".join((*words, *tables)) or "(?!)")

@@ -12,8 +12,8 @@ SCATTER = runpy.run_path(str(Path(__file__).parents[1] / "scripts" / "scatter.py
 REACHES: dict[str, Any] = {reach.feature: reach for reach in SCATTER["reaches"]()}
 
 
-def test_every_feature_says_what_it_owns() -> None:
-    assert REACHES.keys() == SCATTER["NAMES"].keys()
+def test_who_says_what_it_owns_is_a_feature() -> None:
+    assert REACHES.keys() >= SCATTER["NAMES"].keys()
     assert not [name for name, reach in REACHES.items() if len(reach.own) < 3]
 
 

@@ -10,14 +10,20 @@ from typing import NamedTuple
 
 from plugins.latin.language import Form
 
+# Those of words from the Greek, the same in both languages.
+_MASCULINE_ENDINGS = (
+    *("ista", "istas", "nauta", "nautas", "crata", "cratas", "iatra", "iatras", "peuta", "peutas"),
+    *("grama", "gramas", "ema", "emas", "oma", "omas"),
+)
+
 
 class Nouns(NamedTuple):
     feminine_endings: tuple[str, ...]
     feminine: Collection[str]
     """Feminine nouns with another ending."""
     masculine: Collection[str]
-    """Nouns that take a masculine number, although they end like a feminine noun."""
-    masculine_endings: tuple[str, ...]
+    """Nouns that take a masculine number, although they end like a feminine noun. Those of
+    `_MASCULINE_ENDINGS` need not be here."""
     feminine_articles: Collection[str]
     """Articles that stand only before feminine nouns. They tell the form without a noun
     too: `a las 21`."""
@@ -42,7 +48,7 @@ def agreement(nouns: Nouns) -> Callable[[int, str, str], Form]:
             return "alone"
         if after in nouns.feminine:
             return "feminine"
-        if after in nouns.masculine or after.endswith(nouns.masculine_endings):
+        if after in nouns.masculine or after.endswith(_MASCULINE_ENDINGS):
             return "masculine"
         return "feminine" if after.endswith(nouns.feminine_endings) else "masculine"
 

@@ -1,4 +1,4 @@
-"""The parts of numbers in the three languages: counts of a thousand, a million and so on."""
+"""The parts of numbers: counts of a thousand, a million and so on, and their feminine."""
 
 from __future__ import annotations
 
@@ -30,3 +30,8 @@ def in_order(words: str) -> tuple[str, ...]:
     """Return a table of words by number, or by month. A `-` fills the place of a
     number without a word."""
     return tuple(words.split())
+
+
+def feminine(word: str) -> str:
+    """Return the feminine of a number's word that ends in `o` or `os`."""
+    return f"{word[:-2]}as" if word.endswith("os") else f"{word[:-1]}a"

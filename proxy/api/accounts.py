@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Annotated
 
 import msgspec
@@ -92,8 +93,8 @@ class Accounts(Resource):
         store = self._store
         listed = await page(
             request,
-            lambda id_: accounts.place_of(store, id_),
-            lambda place, limit: accounts.page(store, place, limit),
+            partial(accounts.ROWS.place_of, store, None),
+            partial(accounts.page, store),
         )
         return listed.answer(AccountList, shown)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import NamedTuple
+from typing import Literal, NamedTuple, Unpack
 
 from starlette.requests import Request
 
@@ -17,8 +17,9 @@ from proxy.config.reader import possible
 from proxy.config.sections import Config
 from proxy.errors import Conflict, NotFound
 from proxy.http.body import can_be_named
-from proxy.http.endpoint import Query
+from proxy.http.endpoint import Query, Struct
 from proxy.http.replies import encode_json
+from proxy.http.resource import Details, Method, account_of, answers
 from proxy.kept.vault import Vault
 from proxy.ledger import Ledger
 from proxy.storage import accounts
@@ -75,6 +76,10 @@ class AdminTools(NamedTuple):
         id_or_name = request.query_params.get("account")
         return None if id_or_name is None else (await self.account(id_or_name)).id
 
+    async def owner(self, request: Request) -> str | None:
+        """Return the caller's account under /v1; under /admin the one that the query names, or None."""
+        return account_of(request) or await self.query_account(request)
+
     async def audit_row(
         self, request: Request, action: str, subject: str, account: str, **details: object
     ) -> Act:
@@ -87,6 +92,31 @@ class AdminTools(NamedTuple):
             account=account,
             details=encode_json(details).decode(),
         )
+
+
+def answers_at_both(
+    verb: Literal["GET", "POST", "DELETE"],
+    path: str,
+    *structs: Struct,
+    summary: str = "",
+    **details: Unpack[Details],
+) -> Callable[[Method], Method]:
+    """Declare that a method answers under /v1 for the caller, and under /admin for the `owner` in the query.
+
+    `summary` is the one of /admin, where the name of the operation ends with `_of`.
+    """
+    of_any: Details = {
+        **details,
+        "queries": (ACCOUNT_QUERY, *details.get("queries", ())),
+        "failures": tuple(dict.fromkeys((*details.get("failures", ()), NotFound))),
+    }
+
+    def declare(method: Method) -> Method:
+        name = f"{method.__name__}_of"
+        inner = answers(verb, f"/admin{path}", *structs, name=name, summary=summary, **of_any)
+        return answers(verb, f"/v1{path}", *structs, **details)(inner(method))
+
+    return declare
 
 
 def check_open(account: Account) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -52,7 +53,7 @@ class Audit(Resource):
         store = self._admin_tools.store
         listed = await page(
             request,
-            lambda id_: audit.place_of(store, id_),
+            partial(audit.ROWS.place_of, store, None),
             lambda place, limit: audit.list_(store, account=account, since=since, place=place, limit=limit),
         )
         return listed.answer(ActList, _shown)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -83,8 +84,8 @@ class Keys(Resource):
         account = await self._admin_tools.query_account(request)
         listed = await page(
             request,
-            lambda id_: key_records.place_of(self._store, id_, account),
-            lambda place, limit: key_records.page(self._store, account, place, limit),
+            partial(key_records.place_of, self._store, account),
+            partial(key_records.page, self._store, account),
         )
         return listed.answer(KeyList, shown)
 
@@ -133,7 +134,7 @@ class Keys(Resource):
         return _minted(rotated, secret)
 
     async def _get(self, id_: str) -> KeyRecord:
-        key = await key_records.get(self._store, id_) if can_be_named(id_) else None
+        key = await key_records.get(self._store, None, id_) if can_be_named(id_) else None
         if key is None:
             raise NotFound(f"There is no key '{id_[:80]}'; keys are named by their id (key_…).", param="id")
         return key

@@ -74,7 +74,7 @@ class Me(Resource):
         caller = caller_of(request.scope)
         terms = self._plans.terms(caller)
         account = await accounts.get(self._ledger.store, caller.account)
-        key = await key_records.get(self._ledger.store, caller.key)
+        key = await key_records.get(self._ledger.store, caller.account, caller.key)
         if account is None or key is None:
             raise InvalidKey("This key is no longer known here.")
         account_balance = await read_balance(self._ledger, account.id, key.id, account.anchor, terms)

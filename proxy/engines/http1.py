@@ -175,9 +175,9 @@ class Http1Exchange:
                 await answer.wait_for_head(deadline)
             except BaseException as error:
                 answer.close()
-                # The connection was closed while it was idle, unnoticed.
+                # The connection was closed while it was idle, unnoticed. The next one is a fresh one.
                 is_stale = not connection.is_fresh and answer.is_untouched
-                if is_again or not is_stale or not head.may_repeat or not isinstance(error, EngineFailed):
+                if not is_stale or not head.may_repeat or not isinstance(error, EngineFailed):
                     raise
                 is_again = True
             else:

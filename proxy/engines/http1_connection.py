@@ -273,7 +273,7 @@ class Http1Connection(asyncio.Protocol):
 
     def _lose(self, reason: str) -> None:
         answer = self._answer
-        if answer is not None and answer.ends_with_connection and answer.status:
+        if answer is not None and answer.ends_with_connection:
             answer.is_whole = True
             self._end_answer(answer)
         self.abort(reason)

@@ -30,7 +30,8 @@ CURRENT = "current"
 MODEL, MODEL_PATH, MODEL_PATHS = "model", "model_path", "model_paths"
 """The name of an imported model; the setting of a plugin that gets its folder, or the folders of several."""
 
-_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
+NAME = r"[a-z0-9][a-z0-9._-]{0,63}"
+"""The pattern of a model's name."""
 _DIGEST = re.compile(r"[0-9a-f]{32}")
 _PIECE = 4 * 1024 * 1024
 
@@ -83,7 +84,7 @@ class ModelStore:
     def every(self) -> Iterator[StoredModel | BrokenModel]:
         """Yield all versions of all models, by name."""
         for home in sorted(self.folder.glob("*/")):
-            if not _NAME.fullmatch(home.name):
+            if not re.fullmatch(NAME, home.name):
                 continue
             current = self._current(home.name)
             for folder in sorted(each for each in home.glob("*/") if _DIGEST.fullmatch(each.name)):
@@ -94,14 +95,14 @@ class ModelStore:
 
     def home(self, name: str) -> Path:
         """Return the folder of a model's versions. Raise ModelRefused if the name cannot be one."""
-        if not _NAME.fullmatch(name):
+        if not re.fullmatch(NAME, name):
             raise ModelRefused(
                 f"--name: {name[:80]!r} is no name; use up to 64 small letters, digits, '.', '-' and '_'"
             )
         return self.folder / name
 
     def _current(self, name: str) -> str | None:
-        if not _NAME.fullmatch(name):
+        if not re.fullmatch(NAME, name):
             return None
         try:
             digest = (self.folder / name / CURRENT).read_text(encoding="ascii").strip()

@@ -1,4 +1,4 @@
-"""All features: a feature is one folder, and its lines here.
+"""All features: a feature is one folder, and its name here, beside its commands.
 
 To import this file loads none of them: a worker needs no commands, and `voxgate --help` nothing else.
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from contextlib import AbstractAsyncContextManager
 from functools import cache
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -46,28 +47,22 @@ def all_commands() -> FeatureCommands:
     )
 
 
+_NAMES = (
+    "erasure",
+    "consents",
+    "own_voices",
+    "clones",
+    "lexicons",
+    "cache",
+    "marks",
+    "models",
+)
+
+
 @cache
 def all_features() -> tuple[Feature, ...]:
     """Return all features, in the order in which they open: one that others use opens first."""
-    from proxy.features.cache import feature as cache
-    from proxy.features.clones import feature as clones
-    from proxy.features.consents import feature as consents
-    from proxy.features.erasure import feature as erasure
-    from proxy.features.lexicons import feature as lexicons
-    from proxy.features.marks import feature as marks
-    from proxy.features.models import feature as models
-    from proxy.features.own_voices import feature as own_voices
-
-    return (
-        erasure.FEATURE,
-        consents.FEATURE,
-        own_voices.FEATURE,
-        clones.FEATURE,
-        lexicons.FEATURE,
-        cache.FEATURE,
-        marks.FEATURE,
-        models.FEATURE,
-    )
+    return tuple(import_module(f"proxy.features.{name}.feature").FEATURE for name in _NAMES)
 
 
 @cache

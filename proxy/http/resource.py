@@ -19,6 +19,7 @@ from proxy.http.endpoint import Access, Endpoint, Failure, Header, Pace, Query, 
 
 _DECLARED = "declared"
 
+Verb = Literal["GET", "POST", "PUT", "DELETE"]
 Method = TypeVar("Method", bound=Callable[..., Awaitable[Response]])
 
 
@@ -35,11 +36,12 @@ class Details(TypedDict, total=False):
     unready: Struct
     request_headers: tuple[Header, ...]
     headers: Mapping[str, str]
+    some_headers: Mapping[str, str]
     pace: Pace
 
 
 def answers(
-    verb: Literal["GET", "POST", "PUT", "DELETE"],
+    verb: Verb,
     path: str,
     *structs: Struct,
     media: tuple[str, ...] = (),

@@ -14,25 +14,20 @@ from proxy.errors import CannotServe, DataHeld
 
 _OF_OTHERS = 0o077
 _SHARED = frozenset(
-    f"/{path}"
-    for path in (
+    (
+        *("/", "/bin", "/boot", "/dev", "/etc", "/home", "/lib", "/media", "/mnt", "/opt", "/proc", "/root"),
         *(
-            "",
-            "bin",
-            "boot",
-            "dev",
-            "etc",
-            "home",
-            "lib",
-            "media",
-            "mnt",
-            "opt",
-            "proc",
-            "root",
-            "run",
-            "sbin",
+            "/run",
+            "/sbin",
+            "/srv",
+            "/sys",
+            "/usr",
+            "/usr/local",
+            "/var",
+            "/var/cache",
+            "/var/lib",
+            "/var/log",
         ),
-        *("srv", "sys", "usr", "usr/local", "var", "var/cache", "var/lib", "var/log"),
     )
 )
 """Folders of the system. Sticky ones, as /tmp is, are known by their mode."""

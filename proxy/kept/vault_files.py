@@ -7,7 +7,6 @@ as old as that is known.
 
 from __future__ import annotations
 
-import os
 import shutil
 import time
 from pathlib import Path
@@ -15,6 +14,7 @@ from pathlib import Path
 from proxy.kept import locked_files
 from proxy.kept.locked_files import Lock
 from proxy.storage.disk_names import DiskName
+from proxy.storage.flush import flush
 
 LEFT = ".left"
 
@@ -75,8 +75,4 @@ def remove_folder(root: Path, account: DiskName) -> None:
     """Remove all that lies there for an account."""
     shutil.rmtree(root / account, ignore_errors=True)
     if root.exists():
-        descriptor = os.open(root, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+        flush(root)

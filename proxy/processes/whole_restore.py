@@ -34,6 +34,7 @@ from proxy.processes.whole_backup import (
 )
 from proxy.storage import sqlite_backup
 from proxy.storage.disk_names import DiskName, UnsafeName
+from proxy.storage.flush import flush
 from proxy.storage.sqlite_backup import DATABASE, CheckedCopy
 from proxy.storage.store import StorageFailed
 
@@ -215,15 +216,15 @@ def _put_all(unpacked: Unpacked, data: Path, sound: Path) -> None:
         (sound / account).mkdir(mode=0o700, exist_ok=True)
         (unpacked.sound_stage / account / digest).replace(sound / account / digest)
     for account in {account for account, _ in unpacked.recordings}:
-        _flush(sound / account)
+        flush(sound / account)
     data_folder.give_to_owner(sound, owner)
     for name in unpacked.files:
         if name in _MERGES:
             _MERGES[name](unpacked.stage / name, data / name)
         elif name not in (DATABASE, CONFIG):
             _put(unpacked.stage / name, data / name)
-    _flush(sound)
-    _flush(data)
+    flush(sound)
+    flush(data)
 
 
 def _put(part: Path, target: Path) -> None:
@@ -233,11 +234,3 @@ def _put(part: Path, target: Path) -> None:
     if target.exists() or target.is_symlink():
         target.replace(target.with_name(target.name + BEFORE))
     part.replace(target)
-
-
-def _flush(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -154,7 +154,7 @@ class Pipeline:
             if answer is not None:
                 await answer.close()
         finally:
-            # Also if the client leaves meanwhile: listeners count on it.
+            # Even if the client leaves meanwhile: features count on hearing of each end.
             if call.tally.attempts:
                 self._note_end(call, answer)
 

@@ -9,40 +9,9 @@ import msgspec
 from policies.plans import Overrides
 from proxy.storage import audit, library_revisions
 from proxy.storage.audit import Act
+from proxy.storage.listed_tables import ListedTable, hold_account
 from proxy.storage.rows import Place, decode_json, encode_json, new_id
 from proxy.storage.store import Params, Row, Statement, Store
-
-_COLUMNS = "id, name, plan, created, closed, anchor, agreed"
-_INSERT = f"""
-INSERT INTO accounts (id, name, plan, created, anchor, agreed)
-VALUES (:id, :name, :plan, :created, :created, :agreed) RETURNING {_COLUMNS}
-"""
-_PAGE = f"""
-SELECT {_COLUMNS} FROM accounts WHERE created < :at OR (created = :at AND id < :id)
-ORDER BY created DESC, id DESC LIMIT :limit
-"""
-_PLACE = "SELECT created FROM accounts WHERE id = :id"
-# An account may have the name of another one's id. Then the id wins.
-_GET = f"""
-SELECT {_COLUMNS} FROM accounts WHERE id = :id_or_name OR name = :id_or_name
-ORDER BY CASE WHEN id = :id_or_name THEN 0 ELSE 1 END LIMIT 1
-"""
-# Changing. The first statement changes nothing. If a database runs several writes at once, it makes a
-# second change wait for the first one's commit. The act and the change need the row to be as it was read.
-_HOLD = "UPDATE accounts SET id = id WHERE id = :id"
-_AS_READ = "id = :of AND plan = :old_plan AND agreed = :old_agreed AND closed IS NULL"
-_ACT_IF = f"EXISTS (SELECT 1 FROM accounts WHERE {_AS_READ})"
-_CHANGE = f"""
-UPDATE accounts SET plan = :new_plan, agreed = :new_agreed WHERE {_AS_READ} RETURNING {_COLUMNS}
-"""
-_WAS_CLOSED = "EXISTS (SELECT 1 FROM accounts WHERE id = :subject AND closed = :at)"
-BY_PLAN = "SELECT plan, count(*) AS accounts FROM accounts WHERE closed IS NULL GROUP BY plan"
-_CLOSE = f"UPDATE accounts SET closed = coalesce(closed, :closed) WHERE id = :id RETURNING {_COLUMNS}"
-_PLANS_IN_USE = "SELECT DISTINCT plan FROM accounts WHERE closed IS NULL"
-
-
-_NOTHING = Overrides()
-_TRIES = 5
 
 
 class Account(msgspec.Struct, frozen=True):
@@ -55,6 +24,35 @@ class Account(msgspec.Struct, frozen=True):
     closed: int | None = None
     anchor: int = 0
     agreed: Overrides = Overrides()
+
+
+def _account(row: Row) -> Account:
+    return msgspec.convert({**row, "agreed": decode_json(row["agreed"])}, Account)
+
+
+ROWS = ListedTable("accounts", Account, read=_account)
+_INSERT = f"""
+INSERT INTO accounts (id, name, plan, created, anchor, agreed)
+VALUES (:id, :name, :plan, :created, :created, :agreed) RETURNING {ROWS.columns}
+"""
+# An account may have the name of another one's id. Then the id wins.
+_GET = f"""
+{ROWS.select} id = :id_or_name OR name = :id_or_name
+ORDER BY CASE WHEN id = :id_or_name THEN 0 ELSE 1 END LIMIT 1
+"""
+# Changing. The first statement changes nothing. If a database runs several writes at once, it makes a
+# second change wait for the first one's commit. The act and the change need the row to be as it was read.
+_AS_READ = "id = :of AND plan = :old_plan AND agreed = :old_agreed AND closed IS NULL"
+_ACT_IF = f"EXISTS (SELECT 1 FROM accounts WHERE {_AS_READ})"
+_CHANGE = f"""
+UPDATE accounts SET plan = :new_plan, agreed = :new_agreed WHERE {_AS_READ} RETURNING {ROWS.columns}
+"""
+_WAS_CLOSED = "EXISTS (SELECT 1 FROM accounts WHERE id = :subject AND closed = :at)"
+BY_PLAN = "SELECT plan, count(*) AS accounts FROM accounts WHERE closed IS NULL GROUP BY plan"
+_CLOSE = f"UPDATE accounts SET closed = coalesce(closed, :closed) WHERE id = :id RETURNING {ROWS.columns}"
+_PLANS_IN_USE = "SELECT DISTINCT plan FROM accounts WHERE closed IS NULL"
+_NOTHING = Overrides()
+_TRIES = 5
 
 
 class Change(msgspec.Struct, frozen=True):
@@ -89,13 +87,7 @@ async def create(
 
 async def page(store: Store, place: Place, limit: int) -> list[Account]:
     """List accounts, the newest first, from the place on. Closed ones are among them."""
-    parameters: Params = {"at": place.at, "id": place.id, "limit": limit}
-    return [_account(row) for row in await store.read(_PAGE, parameters)]
-
-
-async def place_of(store: Store, id_: str) -> Place | None:
-    rows = await store.read(_PLACE, {"id": id_})
-    return Place(rows[0]["created"], id_) if rows else None
+    return await ROWS.page(store, None, place, limit)
 
 
 async def get(store: Store, id_or_name: str) -> Account | None:
@@ -121,7 +113,7 @@ async def change(
         before: Params = {"of": read.id, "old_plan": read.plan, "old_agreed": rows[0]["agreed"]}
         after: Params = {"new_plan": decided.plan, "new_agreed": encode_json(decided.agreed)}
         *_, changed = await store.write(
-            Statement(_HOLD, {"id": read.id}),
+            hold_account(read.id),
             *audit.insert_statements(decided.act, _ACT_IF, before),
             Statement(_CHANGE, {**before, **after}),
         )
@@ -159,7 +151,3 @@ async def plans_in_use(store: Store) -> frozenset[str]:
 
 def _one(rows: list[Row]) -> Account | None:
     return _account(rows[0]) if rows else None
-
-
-def _account(row: Row) -> Account:
-    return msgspec.convert({**row, "agreed": decode_json(row["agreed"])}, Account)

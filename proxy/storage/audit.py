@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import msgspec
 
-from proxy.storage.rows import NEWEST, Place, columns, insert_sql
+from proxy.storage.listed_tables import ListedTable
+from proxy.storage.rows import NEWEST, Place, insert_sql
 from proxy.storage.store import Params, Statement, Store
 
 
@@ -24,15 +25,9 @@ class Act(msgspec.Struct, frozen=True, kw_only=True):
     details: str = "{}"
 
 
-_COLUMNS = columns(Act)
+ROWS = ListedTable("audit", Act, at="at", listed="at >= :since")
 _INSERT = insert_sql("audit", Act)
 _VALUES = ", ".join(f":{name}" for name in Act.__struct_fields__)
-_PAGE = """
-at >= :since AND at <= :at AND (at < :at OR id < :id) ORDER BY at DESC, id DESC LIMIT :limit
-"""
-_LIST = f"SELECT {_COLUMNS} FROM audit WHERE {_PAGE}"
-_LIST_OF_ACCOUNT = f"SELECT {_COLUMNS} FROM audit WHERE account = :account AND {_PAGE}"
-_AT = "SELECT at FROM audit WHERE id = :id"
 _NO_FACTS: Params = {}
 
 
@@ -44,7 +39,7 @@ def insert_statements(act: Act | None, only_if: str = "", facts: Params = _NO_FA
     """
     if act is None:
         return ()
-    sql = f"INSERT INTO audit ({_COLUMNS}) SELECT {_VALUES} WHERE {only_if}" if only_if else _INSERT
+    sql = f"INSERT INTO audit ({ROWS.columns}) SELECT {_VALUES} WHERE {only_if}" if only_if else _INSERT
     return (Statement(sql, {**msgspec.structs.asdict(act), **facts}),)
 
 
@@ -52,14 +47,4 @@ async def list_(
     store: Store, *, account: str | None = None, since: int = 0, place: Place = NEWEST, limit: int
 ) -> list[Act]:
     """List acts, the newest first, of one account or of all, from the place on."""
-    parameters: Params = {"since": since, "at": place.at, "id": place.id, "limit": limit}
-    if account is None:
-        rows = await store.read(_LIST, parameters)
-    else:
-        rows = await store.read(_LIST_OF_ACCOUNT, {**parameters, "account": account})
-    return msgspec.convert(rows, list[Act])
-
-
-async def place_of(store: Store, id_: str) -> Place | None:
-    rows = await store.read(_AT, {"id": id_})
-    return Place(rows[0]["at"], id_) if rows else None
+    return await ROWS.page(store, account, place, limit, {"since": since})

@@ -1,7 +1,8 @@
 """Holds that outlive their worker, as rows in both databases: what a clone may cost, until its end is known.
 
-Such a hold has the id of its binding as its request, and no key, so that it is no stream of its plan. It is
-counted among the clones of its cycle in the commit that keeps it, and no more in the commit that releases it.
+Such a hold has the id of its clone's row as its request, and no key, so that it is no stream of its plan. It
+is counted among the clones of its cycle in the commit that keeps it, and no more in the commit that releases
+it.
 """
 
 from __future__ import annotations
@@ -72,9 +73,9 @@ class DurableHold(msgspec.Struct, frozen=True, kw_only=True):
 
 
 async def keep(store: Store, hold: DurableHold, fence: int, most: int | None) -> bool:
-    """Keep a hold that was taken for a binding under our lease, and count its clone.
+    """Keep a hold that was taken for a clone under our lease, and count the clone.
 
-    False: the account has had `most` clones in this cycle, or the binding is not ours any more.
+    False: the account has had `most` clones in this cycle, or the clone's row is not ours any more.
     """
     values: Params = {**msgspec.structs.asdict(hold), "fence": fence, "most": most}
     _, kept = await store.write(Statement(_COUNT, values), Statement(_KEEP, values))

@@ -12,45 +12,11 @@ from policies.plans import Overrides
 from proxy.storage import audit
 from proxy.storage.api_key import ApiKey
 from proxy.storage.audit import Act
-from proxy.storage.rows import Place, any_of, decode_json, encode_json, new_id
+from proxy.storage.listed_tables import ListedTable
+from proxy.storage.rows import any_of, decode_json, encode_json, new_id
 from proxy.storage.store import Params, Row, Statement, Store
 
 Role = Literal["speech", "admin"]
-
-_COLUMNS = "id, account, role, name, hint, created, expires, revoked, caps"
-_INSERT = f"""
-INSERT INTO keys (id, account, hash, role, name, hint, created, expires, caps)
-VALUES (:id, :account, :hash, :role, :name, :hint, :created, :expires, :caps)
-RETURNING {_COLUMNS}
-"""
-_BEFORE = "(created < :at OR (created = :at AND id < :id)) ORDER BY created DESC, id DESC LIMIT :limit"
-_PAGE = f"SELECT {_COLUMNS} FROM keys WHERE {_BEFORE}"
-_PAGE_OF_ACCOUNT = f"SELECT {_COLUMNS} FROM keys WHERE account = :account AND {_BEFORE}"
-_PLACE = "SELECT created FROM keys WHERE id = :id"
-_PLACE_OF_ACCOUNT = f"{_PLACE} AND account = :account"
-_GET = f"SELECT {_COLUMNS} FROM keys WHERE id = :id"
-_WAS_REVOKED = "EXISTS (SELECT 1 FROM keys WHERE id = :subject AND revoked = :at)"
-_WAS_MADE = "EXISTS (SELECT 1 FROM keys WHERE id = :subject)"
-_REVOKE = f"UPDATE keys SET revoked = coalesce(revoked, :revoked) WHERE id = :id RETURNING {_COLUMNS}"
-# Rotating. The first statement changes nothing. If a database runs several writes at once, it makes a
-# second rotation wait for the first one's commit.
-_HOLD = "UPDATE keys SET id = id WHERE id = :id"
-_INSERT_LIKE = f"""
-INSERT INTO keys (id, account, hash, role, name, hint, created, expires, caps)
-SELECT :new_id, account, :hash, role, name, :hint, :now, expires, caps FROM keys
-WHERE id = :id AND revoked IS NULL AND (expires IS NULL OR expires > :now)
-  AND EXISTS (SELECT 1 FROM accounts WHERE accounts.id = keys.account AND accounts.closed IS NULL)
-RETURNING {_COLUMNS}
-"""
-_REVOKE_REPLACED = """
-UPDATE keys SET revoked = :now WHERE id = :id AND EXISTS (SELECT 1 FROM keys AS made WHERE made.id = :new_id)
-"""
-_BY_HASH = """
-SELECT keys.hash, keys.id, keys.account, keys.role, keys.expires, keys.revoked, keys.caps,
-       accounts.plan, accounts.closed, accounts.anchor, accounts.agreed
-FROM keys JOIN accounts ON accounts.id = keys.account
-WHERE keys.hash IN ({hashes})
-"""
 
 
 class KeyRecord(msgspec.Struct, frozen=True):
@@ -63,6 +29,41 @@ class KeyRecord(msgspec.Struct, frozen=True):
     expires: int | None = None
     revoked: int | None = None
     caps: Caps = Caps()
+
+
+def _record(row: Row) -> KeyRecord:
+    return msgspec.convert({**row, "caps": decode_json(row["caps"])}, KeyRecord)
+
+
+ROWS = ListedTable("keys", KeyRecord, read=_record)
+get, page, place_of = ROWS.get, ROWS.page, ROWS.place_of
+_INSERT = f"""
+INSERT INTO keys (id, account, hash, role, name, hint, created, expires, caps)
+VALUES (:id, :account, :hash, :role, :name, :hint, :created, :expires, :caps)
+RETURNING {ROWS.columns}
+"""
+_WAS_REVOKED = "EXISTS (SELECT 1 FROM keys WHERE id = :subject AND revoked = :at)"
+_WAS_MADE = "EXISTS (SELECT 1 FROM keys WHERE id = :subject)"
+_REVOKE = f"UPDATE keys SET revoked = coalesce(revoked, :revoked) WHERE id = :id RETURNING {ROWS.columns}"
+# Rotating. The first statement changes nothing. If a database runs several writes at once, it makes a
+# second rotation wait for the first one's commit.
+_HOLD = "UPDATE keys SET id = id WHERE id = :id"
+_INSERT_LIKE = f"""
+INSERT INTO keys (id, account, hash, role, name, hint, created, expires, caps)
+SELECT :new_id, account, :hash, role, name, :hint, :now, expires, caps FROM keys
+WHERE id = :id AND revoked IS NULL AND (expires IS NULL OR expires > :now)
+  AND EXISTS (SELECT 1 FROM accounts WHERE accounts.id = keys.account AND accounts.closed IS NULL)
+RETURNING {ROWS.columns}
+"""
+_REVOKE_REPLACED = """
+UPDATE keys SET revoked = :now WHERE id = :id AND EXISTS (SELECT 1 FROM keys AS made WHERE made.id = :new_id)
+"""
+_BY_HASH = """
+SELECT keys.hash, keys.id, keys.account, keys.role, keys.expires, keys.revoked, keys.caps,
+       accounts.plan, accounts.closed, accounts.anchor, accounts.agreed
+FROM keys JOIN accounts ON accounts.id = keys.account
+WHERE keys.hash IN ({hashes})
+"""
 
 
 class NewKeyRecord(msgspec.Struct, frozen=True, kw_only=True):
@@ -105,25 +106,6 @@ async def create(store: Store, key: ApiKey, values: NewKeyRecord, act: Act | Non
     }
     (created,), *_ = await store.write(Statement(_INSERT, row), *audit.insert_statements(act))
     return _record(created)
-
-
-async def page(store: Store, account: str | None, place: Place, limit: int) -> list[KeyRecord]:
-    """List keys of one account or of all, the newest first, with revoked ones."""
-    parameters: Params = {"account": account, "at": place.at, "id": place.id, "limit": limit}
-    return [
-        _record(row) for row in await store.read(_PAGE if account is None else _PAGE_OF_ACCOUNT, parameters)
-    ]
-
-
-async def place_of(store: Store, id_: str, account: str | None) -> Place | None:
-    """Find the place of a key: of this account, if one is named."""
-    sql = _PLACE if account is None else _PLACE_OF_ACCOUNT
-    rows = await store.read(sql, {"id": id_, "account": account})
-    return Place(rows[0]["created"], id_) if rows else None
-
-
-async def get(store: Store, key: str) -> KeyRecord | None:
-    return _one(await store.read(_GET, {"id": key}))
 
 
 async def revoke(store: Store, key: str, act: Act | None = None) -> KeyRecord | None:
@@ -169,7 +151,3 @@ def _standing(row: Row) -> KeyStanding:
 
 def _one(rows: list[Row]) -> KeyRecord | None:
     return _record(rows[0]) if rows else None
-
-
-def _record(row: Row) -> KeyRecord:
-    return msgspec.convert({**row, "caps": decode_json(row["caps"])}, KeyRecord)

@@ -18,6 +18,7 @@ import msgspec
 
 from proxy.storage import backup_check
 from proxy.storage.disk_names import UnsafeName
+from proxy.storage.flush import flush
 from proxy.storage.schema import shipped
 from proxy.storage.store import StorageFailed
 from proxy.storage.tables import Tables
@@ -194,14 +195,6 @@ def _set_aside(folder: Path) -> None:
 
 def put(part: Path, target: Path) -> None:
     """Give the copy its name, and wait until the copy and the name are on the disk."""
-    _flush(part)
+    flush(part)
     part.replace(target)
-    _flush(target.parent)
-
-
-def _flush(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    flush(target.parent)

@@ -27,7 +27,7 @@ class UsageRow(msgspec.Struct, frozen=True, kw_only=True):
 
     `credits` are micro-credits, at the price of the request's hold. `micro_usd` and `units` are what
     providers charged for all its attempts. `refunded` was given back later. Only `refunded` ever changes.
-    A clone's row has the id of its binding.
+    A clone's row has the id of its row in `bindings`.
     """
 
     id: str

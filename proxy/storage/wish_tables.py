@@ -32,7 +32,8 @@ SELECT {columns} FROM placed WHERE turn <= :limit ORDER BY turn, due, {key}
 class WishTable(Generic[W]):
     """A table with the columns of `type_`. `key` names a row, and `is_open` is SQL for what is to be done.
 
-    `place` is SQL, or columns, for what a wish waits for.
+    `place` is SQL, or columns, for what a wish waits for. `due` moves with each delay. So a date that a wish
+    has of its own stands in a column too, `earliest`: nothing ends a delay before it.
     """
 
     def __init__(
@@ -43,6 +44,7 @@ class WishTable(Generic[W]):
         *,
         key: str = "id",
         place: str = "1",
+        earliest: str = "0",
         read: Callable[[Row], W] | None = None,
     ) -> None:
         self.read = read or partial(msgspec.convert, type=type_)
@@ -55,7 +57,7 @@ class WishTable(Generic[W]):
             f"UPDATE {name} SET fence = fence + 1, lease = :until WHERE {ours} AND lease <= :now "
             f"RETURNING {listed}"
         )
-        self._let_go = f"UPDATE {name} SET due = 0, lease = 0 WHERE {is_open} AND lease <= :before"
+        self._let_go = f"UPDATE {name} SET due = {earliest}, lease = 0 WHERE {is_open} AND lease <= :before"
         self._get = f"SELECT {listed} FROM {name} WHERE {key} = :wish"
 
     def key(self, wish: W) -> str:

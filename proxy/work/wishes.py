@@ -38,8 +38,9 @@ class Done(msgspec.Struct, frozen=True):
 
 
 class Again(msgspec.Struct, frozen=True):
-    """It is put off. After a failed try the delay doubles, and is `after_s` or more; what is no try waits
-    for just so long. Who `keeps_lease` leaves a doubt behind: no worker may ask before the lease ends.
+    """It is put off. After each failed try it waits twice as long as before, and `after_s` at least. If the
+    attempt was no try, it waits for `after_s`. With `keeps_lease`, nobody takes it up before the lease ends:
+    the attempt may still have an effect.
     """
 
     error: str = ""
@@ -62,8 +63,8 @@ Result = Done | Again | Poison | None
 class WishKind(ABC, Generic[W]):
     """The wishes of one kind in one worker. `look` finds once what there is to do, and begins it.
 
-    `ended` is set when the next attempt has ended, and then another event stands for it. Where nothing of an
-    attempt `outlives` its worker, a killed server's leases are not waited for.
+    `ended` is set when the next attempt ends; after that, it is a new event. If no part of an attempt
+    `outlives` its worker, the leases of a killed server are ended at the next start.
     """
 
     name: str
@@ -102,7 +103,7 @@ class WishKind(ABC, Generic[W]):
         return False
 
     async def poisoned(self, wish: W) -> Params:
-        """Return what the row of a wish has that failed for good. Without it, the row is never due again."""
+        """Return columns for the row of a wish that failed for good. Unless they say so, it is never due."""
         del wish
         return {}
 
@@ -112,7 +113,7 @@ class WishKind(ABC, Generic[W]):
         return ALWAYS
 
     def noted(self, held: W, result: Result) -> None:
-        """Hear that an attempt has ended, and its result, if that was written."""
+        """Called at the end of each attempt, with its result if that was written."""
 
     async def list_open(self, now: int) -> list[W]:
         """List what there is to do. Some of it may be of an account which has its place already."""

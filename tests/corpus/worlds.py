@@ -11,6 +11,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
+from tests.faults import plugin_folders
 from tests.server import Server, running, stop
 
 _CONFIGS = Path(__file__).parent / "configs"
@@ -18,6 +19,16 @@ _CONFIGS = Path(__file__).parent / "configs"
 # The one line that knows how the fakes are started: one process for all of them, which speaks in tones and
 # prints their addresses by the name of the provider.
 _START_FAKES = [sys.executable, "-m", "tests.faults.tone_clouds"]
+
+_SELDOM = """
+from proxy.access import refusals
+
+refusals.EVERY_S = 3600.0
+
+def voxgate_register():
+    return ()
+"""
+"""The recordings have no row of refused requests: they were counted, and written a few seconds later."""
 
 
 class World(NamedTuple):
@@ -37,7 +48,8 @@ def opened(name: str, folder: Path) -> Iterator[World]:
         addresses = stack.enter_context(_fakes()) if "FAKE_" in config else {}
         for provider, url in addresses.items():
             config = config.replace(f"FAKE_{provider}", url)
-        server = stack.enter_context(running(folder, config))
+        plugin_folders.install(folder, "seldom_written_refusals", _SELDOM)
+        server = stack.enter_context(running(folder, config, environ=plugin_folders.environ(folder)))
         made = server.cli("keys", "create", "--account", "dev", "--role", "admin", "--json")
         admin = json.loads(made.stdout)
         yield World(server, admin["key"], admin["account"], addresses)

@@ -42,7 +42,7 @@ async def operations(server: Inside) -> set[str]:
 
 
 async def saved(server: Inside, voice: str) -> VoiceRecord:
-    found = await voices.get(server.worker.store, voice)
+    found = await voices.get(server.worker.store, None, voice)
     assert found is not None
     return found
 

@@ -236,3 +236,9 @@ def test_the_base_of_a_tag(tag: str, base: str) -> None:
 )
 def test_a_tag_is_written_as_usual(tag: str, written: str) -> None:
     assert language.usual(tag) == written
+
+
+def test_a_tag_means_what_it_begins() -> None:
+    assert language.means("pt-BR", "pt")
+    assert language.means("pt", "pt-BR")
+    assert not language.means("pt-BR", "pt-PT")

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
 
 from proxy.catalogue.derived_things import DerivedThings
-from proxy.feature import Opened, OpenHouse
+from proxy.feature import Feature, House, Opened, OpenHouse, open_features
 from tests.proxy.api.inside import inside
+from tests.proxy.work.chores import Chores
 
 
 async def _is_gone(_voice: str) -> bool:
@@ -31,3 +33,21 @@ async def test_a_voice_is_gone_when_no_feature_has_anything_of_it(
     async with inside(tmp_path) as server:
         OpenHouse(server.worker.open_house.house, features).reach(DerivedThings())
     assert [await things.wait_for_providers("voice_1") for things in seen] == [is_gone] * len(left)
+
+
+async def test_what_is_under_way_ends_before_its_feature(tmp_path: Path) -> None:
+    ended: list[str] = []
+
+    class Noted(Chores):
+        async def close(self) -> None:
+            ended.append("its wishes")
+
+    @asynccontextmanager
+    async def open_(house: House) -> AsyncIterator[Opened]:
+        yield Opened(wishes=(Noted(house.store),))
+        ended.append("the feature")
+
+    async with inside(tmp_path) as server:
+        async with open_features(server.worker.kernel.house(), [Feature("chores", open_)]):
+            assert ended == []
+        assert ended == ["its wishes", "the feature"]

@@ -2,13 +2,65 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
+import msgspec
+
+from proxy.storage.tombstones import Tombstone
+from speech_engine import Context, Plugin
 from tests.features.cache.keeping import CONFIG, revise
-from tests.proxy.api.inside import inside
+from tests.proxy.api.inside import TONE, inside
+
+RELOADED = """
+[server]
+spill_mb = 7
+idempotency_mb = 5
+[vault]
+folder = "sealed"
+"""
 
 
-async def test_a_reload_bounds_the_sound_that_nobody_has_read_yet(tmp_path: Path) -> None:
+async def test_a_reload_bounds_what_is_on_the_disk_and_says_where(tmp_path: Path) -> None:
     async with inside(tmp_path) as server:
-        revise(server, tmp_path, f"[server]\nspill_mb = 7\n{CONFIG}")
-        assert repr(server.worker.parts.spill_room) == "<SpillRoom 0 of 7340032 bytes, 0 files>"
+        revise(server, tmp_path, RELOADED + CONFIG)
+        parts, kernel = server.worker.parts, server.worker.kernel
+        # Of sound that nobody has read yet.
+        assert repr(parts.spill_room) == "<SpillRoom 0 of 7340032 bytes, 0 files>"
+        assert "up to 5000000 bytes" in repr(kernel.answers)
+        assert "sealed" in repr(kernel.vault)
+
+
+async def test_what_a_worker_forgets_it_lets_the_others_forget(tmp_path: Path) -> None:
+    async def spread(_tombstone: Tombstone) -> bool:
+        return True
+
+    async with inside(tmp_path) as server:
+        assert server.worker.parts.house(spread).spread is spread
+
+
+class Fixed(msgspec.Struct, frozen=True):
+    """What it always says."""
+
+    tag: str = "en"
+
+
+class FixedDetector:
+    def __init__(self, tag: str) -> None:
+        self._tag = tag
+
+    def detect(self, _text: str) -> str:
+        return self._tag
+
+
+@asynccontextmanager
+async def _fixed(_name: str, settings: Fixed, _context: Context) -> AsyncIterator[FixedDetector]:
+    yield FixedDetector(settings.tag)
+
+
+async def test_the_detector_of_a_server_has_the_settings_of_its_section(tmp_path: Path) -> None:
+    text = TONE.replace("[server]", '[server]\ndetector = "fixed"') + '[detectors.fixed]\ntag = "sw"\n'
+    fixed = Plugin(kind="detector", name="fixed", settings=Fixed, create=_fixed)
+    async with inside(tmp_path, text, more={("detector", "fixed"): fixed}) as server:
+        assert server.worker.parts.detector("Habari", "en") == ("sw",)

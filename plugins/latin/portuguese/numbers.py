@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from plugins.latin.language import Form
-from plugins.latin.scales import MILLION, THOUSAND, Scale, counts, in_order
+from plugins.latin.scales import MILLION, THOUSAND, Scale, counts, feminine, in_order
 
 _SMALL = in_order(
     "zero um dois três quatro cinco seis sete oito nove dez onze doze treze catorze quinze dezesseis "
@@ -67,7 +67,7 @@ def _below_thousand(number: int, form: Form, in_portugal: bool) -> str:
     words = []
     if hundreds:
         words.append(
-            _feminine(_HUNDREDS[hundreds]) if form == "feminine" and hundreds > 1 else _HUNDREDS[hundreds]
+            feminine(_HUNDREDS[hundreds]) if form == "feminine" and hundreds > 1 else _HUNDREDS[hundreds]
         )
     if rest >= 20:
         tens, rest = divmod(rest, 10)
@@ -88,8 +88,4 @@ def ordinal(number: int, form: Form = "alone") -> str:
         for table, digit in ((_ORDINAL_HUNDREDS, hundreds), (_ORDINAL_TENS, tens), (_ORDINAL_ONES, ones))
         if digit
     ]
-    return " ".join(_feminine(word) if form == "feminine" else word for word in words)
-
-
-def _feminine(word: str) -> str:
-    return f"{word[:-2]}as" if word.endswith("os") else f"{word[:-1]}a"
+    return " ".join(feminine(word) if form == "feminine" else word for word in words)

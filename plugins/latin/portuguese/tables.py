@@ -5,159 +5,142 @@ from __future__ import annotations
 from plugins.latin.agreement import Nouns, with_plurals, words
 from plugins.latin.language import Currency, Large, Tables, Unit, by_sign
 
-_CURRENCIES = by_sign(
-    {
-        "R$ BRL": Currency("real", "reais", "centavo", "centavos"),
-        "$ US$ U$ USD": Currency("dólar", "dólares", "centavo", "centavos"),
-        "€ EUR": Currency("euro", "euros", "cêntimo", "cêntimos"),
-        "£ GBP": Currency("libra", "libras", "pêni", "pence", "feminine"),
-        "₦ NGN": Currency("naira", "nairas", "kobo", "kobos", "feminine"),
-        "¥ JPY": Currency("iene", "ienes", "sen", "sens"),
-        "CAD": Currency("dólar canadense", "dólares canadenses", "centavo", "centavos"),
-        "AUD": Currency("dólar australiano", "dólares australianos", "centavo", "centavos"),
-        "CHF": Currency("franco suíço", "francos suíços", "cêntimo", "cêntimos"),
-        "CNY": Currency("yuan", "yuans", "fen", "fens"),
-        "MXN": Currency("peso mexicano", "pesos mexicanos", "centavo", "centavos"),
-        "ARS": Currency("peso argentino", "pesos argentinos", "centavo", "centavos"),
+TABLES = Tables(
+    currencies=by_sign(
+        {
+            "R$ BRL": Currency("real", "reais", "centavo", "centavos"),
+            "$ US$ U$ USD": Currency("dólar", "dólares", "centavo", "centavos"),
+            "€ EUR": Currency("euro", "euros", "cêntimo", "cêntimos"),
+            "£ GBP": Currency("libra", "libras", "pêni", "pence", "feminine"),
+            "₦ NGN": Currency("naira", "nairas", "kobo", "kobos", "feminine"),
+            "¥ JPY": Currency("iene", "ienes", "sen", "sens"),
+            "CAD": Currency("dólar canadense", "dólares canadenses", "centavo", "centavos"),
+            "AUD": Currency("dólar australiano", "dólares australianos", "centavo", "centavos"),
+            "CHF": Currency("franco suíço", "francos suíços", "cêntimo", "cêntimos"),
+            "CNY": Currency("yuan", "yuans", "fen", "fens"),
+            "MXN": Currency("peso mexicano", "pesos mexicanos", "centavo", "centavos"),
+            "ARS": Currency("peso argentino", "pesos argentinos", "centavo", "centavos"),
+        }
+    ),
+    larges=by_sign(
+        {
+            "mil k": Large("mil", "mil", is_noun=False),
+            "milhão milhões mi": Large("milhão", "milhões"),
+            "bilhão bilhões bi": Large("bilhão", "bilhões"),
+            "trilhão trilhões": Large("trilhão", "trilhões"),
+        }
+    )
+    | {"mil milhões": Large("mil milhões", "mil milhões")},
+    units=by_sign(
+        {
+            "%": Unit("por cento", "por cento"),
+            "km": Unit("quilômetro", "quilômetros"),
+            "m": Unit("metro", "metros"),
+            "cm": Unit("centímetro", "centímetros"),
+            "mm": Unit("milímetro", "milímetros"),
+            "km/h": Unit("quilômetro por hora", "quilômetros por hora"),
+            "m/s": Unit("metro por segundo", "metros por segundo"),
+            "m²": Unit("metro quadrado", "metros quadrados"),
+            "km²": Unit("quilômetro quadrado", "quilômetros quadrados"),
+            "m³": Unit("metro cúbico", "metros cúbicos"),
+            "ha": Unit("hectare", "hectares"),
+            "t": Unit("tonelada", "toneladas", "feminine"),
+            "kg Kg": Unit("quilo", "quilos"),
+            "g": Unit("grama", "gramas"),
+            "mg": Unit("miligrama", "miligramas"),
+            "L l": Unit("litro", "litros"),
+            "ml mL": Unit("mililitro", "mililitros"),
+            "°C ºC": Unit("grau Celsius", "graus Celsius"),
+            "°F": Unit("grau Fahrenheit", "graus Fahrenheit"),
+            "°": Unit("grau", "graus"),
+            "kB KB": Unit("quilobyte", "quilobytes"),
+            "MB": Unit("megabyte", "megabytes"),
+            "GB": Unit("gigabyte", "gigabytes"),
+            "TB": Unit("terabyte", "terabytes"),
+            "Hz": Unit("hertz", "hertz"),
+            "kHz": Unit("quilohertz", "quilohertz"),
+            "MHz": Unit("megahertz", "megahertz"),
+            "GHz": Unit("gigahertz", "gigahertz"),
+            "W": Unit("watt", "watts"),
+            "kW": Unit("quilowatt", "quilowatts"),
+            "kWh": Unit("quilowatt-hora", "quilowatts-hora"),
+            "V": Unit("volt", "volts"),
+            "dB": Unit("decibel", "decibéis"),
+            "min": Unit("minuto", "minutos"),
+            "s seg": Unit("segundo", "segundos"),
+            "ms": Unit("milissegundo", "milissegundos"),
+        }
+    ),
+    words={
+        "24/7": "vinte e quatro por sete",
+        "EUA": "Estados Unidos",
+        "&": "e",
+        "c/": "com",
+        "p/": "para",
+        "s/": "sem",
     }
+    | {
+        f"{day}{ending}{blank}feira": f"{name}-feira"
+        for day, name in enumerate(("segunda", "terça", "quarta", "quinta", "sexta"), 2)
+        for ending in "ªa"
+        for blank in "- "
+    },
+    titles=by_sign(
+        {
+            "Dr": "doutor",
+            "Drs": "doutores",
+            "Dra": "doutora",
+            "Sr": "senhor",
+            "Srs": "senhores",
+            "Sra": "senhora",
+            "Sras": "senhoras",
+            "Srta": "senhorita",
+            "Prof": "professor",
+            "Profa Profª": "professora",
+            "Eng": "engenheiro",
+            "Exmo": "excelentíssimo",
+            "Exma": "excelentíssima",
+            "Pe": "padre",
+            "Sto": "santo",
+            "Sta": "santa",
+            "Av": "avenida",
+            "Al": "alameda",
+            "Pça": "praça",
+            "Rod": "rodovia",
+            "p.ex P.ex": "por exemplo",
+            "vs": "versus",
+            "aprox": "aproximadamente",
+            "obs Obs": "observação",
+            "cap Cap": "capítulo",
+            "séc Séc": "século",
+        }
+    )
+    | {"por ex": "por exemplo"},
+    closings={
+        "etc": "etcétera",
+        "Ltda": "limitada",
+        "Cia": "companhia",
+        "Jr": "júnior",
+        "a.C": "antes de Cristo",
+        "d.C": "depois de Cristo",
+        "depto": "departamento",
+        "tel": "telefone",
+        "Tel": "telefone",
+    },
+    labels=by_sign(
+        {
+            "n. N. nº Nº n.º N.º n° N° no. núm.": "número",
+            "p. pág. Pág.": "página",
+            "págs.": "páginas",
+            "cap.": "capítulo",
+            "vol.": "volume",
+            "art. Art.": "artigo",
+            "arts.": "artigos",
+            "Fig. fig.": "figura",
+            "apto. ap.": "apartamento",
+        }
+    ),
 )
-
-_LARGES = by_sign(
-    {
-        "mil k": Large("mil", "mil", is_noun=False),
-        "milhão milhões mi": Large("milhão", "milhões"),
-        "bilhão bilhões bi": Large("bilhão", "bilhões"),
-        "trilhão trilhões": Large("trilhão", "trilhões"),
-    }
-) | {"mil milhões": Large("mil milhões", "mil milhões")}
-
-_UNITS = by_sign(
-    {
-        "%": Unit("por cento", "por cento"),
-        "km": Unit("quilômetro", "quilômetros"),
-        "m": Unit("metro", "metros"),
-        "cm": Unit("centímetro", "centímetros"),
-        "mm": Unit("milímetro", "milímetros"),
-        "km/h": Unit("quilômetro por hora", "quilômetros por hora"),
-        "m/s": Unit("metro por segundo", "metros por segundo"),
-        "m²": Unit("metro quadrado", "metros quadrados"),
-        "km²": Unit("quilômetro quadrado", "quilômetros quadrados"),
-        "m³": Unit("metro cúbico", "metros cúbicos"),
-        "ha": Unit("hectare", "hectares"),
-        "t": Unit("tonelada", "toneladas", "feminine"),
-        "kg Kg": Unit("quilo", "quilos"),
-        "g": Unit("grama", "gramas"),
-        "mg": Unit("miligrama", "miligramas"),
-        "L l": Unit("litro", "litros"),
-        "ml mL": Unit("mililitro", "mililitros"),
-        "°C ºC": Unit("grau Celsius", "graus Celsius"),
-        "°F": Unit("grau Fahrenheit", "graus Fahrenheit"),
-        "°": Unit("grau", "graus"),
-        "kB KB": Unit("quilobyte", "quilobytes"),
-        "MB": Unit("megabyte", "megabytes"),
-        "GB": Unit("gigabyte", "gigabytes"),
-        "TB": Unit("terabyte", "terabytes"),
-        "Hz": Unit("hertz", "hertz"),
-        "kHz": Unit("quilohertz", "quilohertz"),
-        "MHz": Unit("megahertz", "megahertz"),
-        "GHz": Unit("gigahertz", "gigahertz"),
-        "W": Unit("watt", "watts"),
-        "kW": Unit("quilowatt", "quilowatts"),
-        "kWh": Unit("quilowatt-hora", "quilowatts-hora"),
-        "V": Unit("volt", "volts"),
-        "dB": Unit("decibel", "decibéis"),
-        "min": Unit("minuto", "minutos"),
-        "s seg": Unit("segundo", "segundos"),
-        "ms": Unit("milissegundo", "milissegundos"),
-    }
-)
-
-_WORDS = {
-    "24/7": "vinte e quatro por sete",
-    "EUA": "Estados Unidos",
-    "&": "e",
-    "c/": "com",
-    "p/": "para",
-    "s/": "sem",
-} | {
-    f"{day}{ending}{blank}feira": f"{name}-feira"
-    for day, name in enumerate(("segunda", "terça", "quarta", "quinta", "sexta"), 2)
-    for ending in "ªa"
-    for blank in "- "
-}
-
-_TITLES = {
-    "Dr": "doutor",
-    "Drs": "doutores",
-    "Dra": "doutora",
-    "Sr": "senhor",
-    "Srs": "senhores",
-    "Sra": "senhora",
-    "Sras": "senhoras",
-    "Srta": "senhorita",
-    "Prof": "professor",
-    "Profa": "professora",
-    "Profª": "professora",
-    "Eng": "engenheiro",
-    "Exmo": "excelentíssimo",
-    "Exma": "excelentíssima",
-    "Pe": "padre",
-    "Sto": "santo",
-    "Sta": "santa",
-    "Av": "avenida",
-    "Al": "alameda",
-    "Pça": "praça",
-    "Rod": "rodovia",
-    "p.ex": "por exemplo",
-    "por ex": "por exemplo",
-    "vs": "versus",
-    "aprox": "aproximadamente",
-    "obs": "observação",
-    "Obs": "observação",
-    "P.ex": "por exemplo",
-    "cap": "capítulo",
-    "Cap": "capítulo",
-    "séc": "século",
-    "Séc": "século",
-}
-
-_CLOSINGS = {
-    "etc": "etcétera",
-    "Ltda": "limitada",
-    "Cia": "companhia",
-    "Jr": "júnior",
-    "a.C": "antes de Cristo",
-    "d.C": "depois de Cristo",
-    "depto": "departamento",
-    "tel": "telefone",
-    "Tel": "telefone",
-}
-
-_LABELS = {
-    "n.": "número",
-    "N.": "número",
-    "nº": "número",
-    "Nº": "número",
-    "n.º": "número",
-    "N.º": "número",
-    "n°": "número",
-    "N°": "número",
-    "no.": "número",
-    "núm.": "número",
-    "p.": "página",
-    "pág.": "página",
-    "págs.": "páginas",
-    "cap.": "capítulo",
-    "vol.": "volume",
-    "art.": "artigo",
-    "Art.": "artigo",
-    "arts.": "artigos",
-    "Pág.": "página",
-    "Fig.": "figura",
-    "fig.": "figura",
-    "apto.": "apartamento",
-    "ap.": "apartamento",
-}
 
 NOUNS = Nouns(
     feminine_endings=("a", "as", "ã", "ãs", "ção", "ções", "sões", "dade", "dades", "gem", "gens"),
@@ -177,10 +160,6 @@ NOUNS = Nouns(
         "dálmatas acrobatas piratas patriotas idiotas belgas croatas persas astecas incas maias jesuítas "
         "guardas guias",
     ),
-    masculine_endings=(
-        *("ista", "istas", "nauta", "nautas", "crata", "cratas", "iatra", "iatras", "peuta", "peutas"),
-        *("grama", "gramas", "ema", "emas", "oma", "omas"),
-    ),
     feminine_articles=words("as às das nas à"),
     masculine_articles=words("os aos dos nos"),
     others=words(
@@ -192,14 +171,4 @@ NOUNS = Nouns(
         "página capítulo número artigo grupo nível linha tipo fase etapa sala quarto versão parte item "
         "lição questão passo turma porta canal aula zona volume tomo figura tabela"
     ),
-)
-
-TABLES = Tables(
-    currencies=_CURRENCIES,
-    larges=_LARGES,
-    units=_UNITS,
-    words=_WORDS,
-    titles=_TITLES,
-    closings=_CLOSINGS,
-    labels=_LABELS,
 )

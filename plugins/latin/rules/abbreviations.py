@@ -15,16 +15,18 @@ _LABELLED = r"(?=[ \u00a0]?[0-9\0])"
 
 
 def rule(language: Language) -> Rule:
-    titles = _pattern(language.tables.titles, _TITLE_STOP)
-    closings = _pattern(language.tables.closings, _CLOSING_STOP)
-    labels = _pattern(language.tables.labels, _LABELLED)
+    tables = language.tables
+    titles = _pattern(tables.titles, _TITLE_STOP)
+    closings = _pattern(tables.closings, _CLOSING_STOP)
+    labels = _pattern(tables.labels, _LABELLED)
+    words = {_blankless(key): said for key, said in {**tables.titles, **tables.closings}.items()}
 
     def decide(draft: Draft) -> None:
         # The blank separates the label from a number that follows at once: nº5.
-        draft.rewrite(labels, lambda match: f"{language.tables.labels[_blankless(match)]} ")
+        draft.rewrite(labels, lambda match: f"{tables.labels[_blankless(match[0])]} ")
         if "." in draft.open:
-            draft.rewrite(titles, lambda match: language.tables.titles[_key(match)])
-            draft.rewrite(closings, lambda match: language.tables.closings[_key(match)])
+            draft.rewrite(titles, lambda match: words[_key(match)])
+            draft.rewrite(closings, lambda match: words[_key(match)])
 
     return decide
 
@@ -40,8 +42,8 @@ def _pattern(table: Mapping[str, str], stop: str) -> re.Pattern[str]:
 
 
 def _key(match: re.Match[str]) -> str:
-    return _blankless(match).rstrip(".")
+    return _blankless(match[0]).rstrip(".")
 
 
-def _blankless(match: re.Match[str]) -> str:
-    return re.sub(r"\s", "", match.group())
+def _blankless(text: str) -> str:
+    return re.sub(r"\s", "", text)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from plugins.latin.language import Form
-from plugins.latin.scales import MILLION, THOUSAND, Scale, counts, in_order
+from plugins.latin.scales import MILLION, THOUSAND, Scale, counts, feminine, in_order
 
 _SMALL = in_order(
     "cero uno dos tres cuatro cinco seis siete ocho nueve diez once doce trece catorce quince dieciséis "
@@ -52,7 +52,7 @@ def _below_thousand(number: int, form: Form, last: Form) -> str:
     words = []
     if hundreds:
         words.append(
-            _feminine(_HUNDREDS[hundreds]) if form == "feminine" and hundreds > 1 else _HUNDREDS[hundreds]
+            feminine(_HUNDREDS[hundreds]) if form == "feminine" and hundreds > 1 else _HUNDREDS[hundreds]
         )
     if rest or not words:
         words.append(_below_hundred(rest, last))
@@ -68,7 +68,7 @@ def _below_hundred(number: int, form: Form) -> str:
     if form == "alone" or not words.endswith("uno"):
         return words
     if form == "feminine":
-        return _feminine(words)
+        return feminine(words)
     return "veintiún" if number == 21 else words[:-1]
 
 
@@ -84,10 +84,6 @@ def ordinal(number: int, form: Form = "alone") -> str:
     if rest:
         words.append(_ORDINAL_SMALL[rest])
     if form == "feminine":
-        return " ".join(map(_feminine, words))
+        return " ".join(map(feminine, words))
     said = " ".join(words)
     return said[:-1] if form == "masculine" and said.endswith(("primero", "tercero")) else said
-
-
-def _feminine(word: str) -> str:
-    return f"{word[:-2]}as" if word.endswith("os") else f"{word[:-1]}a"

@@ -7,165 +7,137 @@ from plugins.latin.language import Currency, Large, Tables, Unit, by_sign
 
 PESO = Currency("peso", "pesos", "centavo", "centavos")
 
-_CURRENCIES = by_sign(
-    {
-        "$ US$ U$S USD": Currency("dólar", "dólares", "centavo", "centavos"),
-        "€ EUR": Currency("euro", "euros", "céntimo", "céntimos"),
-        "£ GBP": Currency("libra", "libras", "penique", "peniques", "feminine"),
-        "₦ NGN": Currency("naira", "nairas", "kobo", "kobos", "feminine"),
-        "¥ JPY": Currency("yen", "yenes", "sen", "senes"),
-        "R$ BRL": Currency("real", "reales", "centavo", "centavos"),
-        "MXN ARS COP CLP": PESO,
-        "CAD": Currency("dólar canadiense", "dólares canadienses", "centavo", "centavos"),
-        "AUD": Currency("dólar australiano", "dólares australianos", "centavo", "centavos"),
-        "CHF": Currency("franco suizo", "francos suizos", "céntimo", "céntimos"),
-        "CNY": Currency("yuan", "yuanes", "fen", "fens"),
-    }
+TABLES = Tables(
+    currencies=by_sign(
+        {
+            "$ US$ U$S USD": Currency("dólar", "dólares", "centavo", "centavos"),
+            "€ EUR": Currency("euro", "euros", "céntimo", "céntimos"),
+            "£ GBP": Currency("libra", "libras", "penique", "peniques", "feminine"),
+            "₦ NGN": Currency("naira", "nairas", "kobo", "kobos", "feminine"),
+            "¥ JPY": Currency("yen", "yenes", "sen", "senes"),
+            "R$ BRL": Currency("real", "reales", "centavo", "centavos"),
+            "MXN ARS COP CLP": PESO,
+            "CAD": Currency("dólar canadiense", "dólares canadienses", "centavo", "centavos"),
+            "AUD": Currency("dólar australiano", "dólares australianos", "centavo", "centavos"),
+            "CHF": Currency("franco suizo", "francos suizos", "céntimo", "céntimos"),
+            "CNY": Currency("yuan", "yuanes", "fen", "fens"),
+        }
+    ),
+    larges=by_sign(
+        {
+            "mil k": Large("mil", "mil", is_noun=False),
+            "millón millones M": Large("millón", "millones"),
+            "billón billones": Large("billón", "billones"),
+        }
+    )
+    | {"mil millones": Large("mil millones", "mil millones")},
+    units=by_sign(
+        {
+            "%": Unit("por ciento", "por ciento", "alone"),
+            "km": Unit("kilómetro", "kilómetros"),
+            "m": Unit("metro", "metros"),
+            "cm": Unit("centímetro", "centímetros"),
+            "mm": Unit("milímetro", "milímetros"),
+            "km/h": Unit("kilómetro por hora", "kilómetros por hora"),
+            "m/s": Unit("metro por segundo", "metros por segundo"),
+            "m²": Unit("metro cuadrado", "metros cuadrados"),
+            "km²": Unit("kilómetro cuadrado", "kilómetros cuadrados"),
+            "m³": Unit("metro cúbico", "metros cúbicos"),
+            "ha": Unit("hectárea", "hectáreas", "feminine"),
+            "t": Unit("tonelada", "toneladas", "feminine"),
+            "kg Kg": Unit("kilo", "kilos"),
+            "g": Unit("gramo", "gramos"),
+            "mg": Unit("miligramo", "miligramos"),
+            "L l": Unit("litro", "litros"),
+            "ml mL": Unit("mililitro", "mililitros"),
+            "°C ºC": Unit("grado Celsius", "grados Celsius"),
+            "°F": Unit("grado Fahrenheit", "grados Fahrenheit"),
+            "°": Unit("grado", "grados"),
+            "kB KB": Unit("kilobyte", "kilobytes"),
+            "MB": Unit("megabyte", "megabytes"),
+            "GB": Unit("gigabyte", "gigabytes"),
+            "TB": Unit("terabyte", "terabytes"),
+            "Hz": Unit("hercio", "hercios"),
+            "kHz": Unit("kilohercio", "kilohercios"),
+            "MHz": Unit("megahercio", "megahercios"),
+            "GHz": Unit("gigahercio", "gigahercios"),
+            "W": Unit("vatio", "vatios"),
+            "kW": Unit("kilovatio", "kilovatios"),
+            "kWh": Unit("kilovatio hora", "kilovatios hora"),
+            "V": Unit("voltio", "voltios"),
+            "dB": Unit("decibelio", "decibelios"),
+            "min": Unit("minuto", "minutos"),
+            "s seg": Unit("segundo", "segundos"),
+            "ms": Unit("milisegundo", "milisegundos"),
+        }
+    ),
+    words={
+        "24/7": "veinticuatro siete",
+        "EEUU": "Estados Unidos",
+        "&": "y",
+        "C/": "calle",
+        "c/": "calle",
+    },
+    titles={
+        "Dr": "doctor",
+        "Dres": "doctores",
+        "Dra": "doctora",
+        "Sr": "señor",
+        "Sres": "señores",
+        "Sra": "señora",
+        "Sras": "señoras",
+        "Srta": "señorita",
+        "Prof": "profesor",
+        "Profa": "profesora",
+        "Ing": "ingeniero",
+        "Lic": "licenciado",
+        "Arq": "arquitecto",
+        "Gral": "general",
+        "Dña": "doña",
+        "Sto": "santo",
+        "Sta": "santa",
+        "Av": "avenida",
+        "Avda": "avenida",
+        "Pza": "plaza",
+        "Ctra": "carretera",
+        "p.ej": "por ejemplo",
+        "P.ej": "por ejemplo",
+        "vs": "versus",
+        "aprox": "aproximadamente",
+        "s": "siglo",
+        "cap": "capítulo",
+        "Cap": "capítulo",
+    },
+    closings=by_sign(
+        {
+            "etc": "etcétera",
+            "EE.UU": "Estados Unidos",
+            "Ud Vd": "usted",
+            "Uds Vds": "ustedes",
+            "Ltda": "limitada",
+            "Cía": "compañía",
+            "a.C": "antes de Cristo",
+            "d.C": "después de Cristo",
+            "dpto": "departamento",
+            "tel Tel tfno": "teléfono",
+        }
+    ),
+    labels=by_sign(
+        {
+            "n.º N.º nº Nº n° N° núm. Núm. no. No.": "número",
+            "p. pág. Pág.": "página",
+            "págs.": "páginas",
+            "cap.": "capítulo",
+            "vol. Vol.": "volumen",
+            "art. Art.": "artículo",
+            "Fig. fig.": "figura",
+        }
+    ),
 )
-
-_LARGES = by_sign(
-    {
-        "mil k": Large("mil", "mil", is_noun=False),
-        "millón millones M": Large("millón", "millones"),
-        "billón billones": Large("billón", "billones"),
-    }
-) | {"mil millones": Large("mil millones", "mil millones")}
-
-_UNITS = by_sign(
-    {
-        "%": Unit("por ciento", "por ciento", "alone"),
-        "km": Unit("kilómetro", "kilómetros"),
-        "m": Unit("metro", "metros"),
-        "cm": Unit("centímetro", "centímetros"),
-        "mm": Unit("milímetro", "milímetros"),
-        "km/h": Unit("kilómetro por hora", "kilómetros por hora"),
-        "m/s": Unit("metro por segundo", "metros por segundo"),
-        "m²": Unit("metro cuadrado", "metros cuadrados"),
-        "km²": Unit("kilómetro cuadrado", "kilómetros cuadrados"),
-        "m³": Unit("metro cúbico", "metros cúbicos"),
-        "ha": Unit("hectárea", "hectáreas", "feminine"),
-        "t": Unit("tonelada", "toneladas", "feminine"),
-        "kg Kg": Unit("kilo", "kilos"),
-        "g": Unit("gramo", "gramos"),
-        "mg": Unit("miligramo", "miligramos"),
-        "L l": Unit("litro", "litros"),
-        "ml mL": Unit("mililitro", "mililitros"),
-        "°C ºC": Unit("grado Celsius", "grados Celsius"),
-        "°F": Unit("grado Fahrenheit", "grados Fahrenheit"),
-        "°": Unit("grado", "grados"),
-        "kB KB": Unit("kilobyte", "kilobytes"),
-        "MB": Unit("megabyte", "megabytes"),
-        "GB": Unit("gigabyte", "gigabytes"),
-        "TB": Unit("terabyte", "terabytes"),
-        "Hz": Unit("hercio", "hercios"),
-        "kHz": Unit("kilohercio", "kilohercios"),
-        "MHz": Unit("megahercio", "megahercios"),
-        "GHz": Unit("gigahercio", "gigahercios"),
-        "W": Unit("vatio", "vatios"),
-        "kW": Unit("kilovatio", "kilovatios"),
-        "kWh": Unit("kilovatio hora", "kilovatios hora"),
-        "V": Unit("voltio", "voltios"),
-        "dB": Unit("decibelio", "decibelios"),
-        "min": Unit("minuto", "minutos"),
-        "s seg": Unit("segundo", "segundos"),
-        "ms": Unit("milisegundo", "milisegundos"),
-    }
-)
-
-_WORDS = {
-    "24/7": "veinticuatro siete",
-    "EEUU": "Estados Unidos",
-    "&": "y",
-    "C/": "calle",
-    "c/": "calle",
-}
-
-_TITLES = {
-    "Dr": "doctor",
-    "Dres": "doctores",
-    "Dra": "doctora",
-    "Sr": "señor",
-    "Sres": "señores",
-    "Sra": "señora",
-    "Sras": "señoras",
-    "Srta": "señorita",
-    "Prof": "profesor",
-    "Profa": "profesora",
-    "Ing": "ingeniero",
-    "Lic": "licenciado",
-    "Arq": "arquitecto",
-    "Gral": "general",
-    "Dña": "doña",
-    "Sto": "santo",
-    "Sta": "santa",
-    "Av": "avenida",
-    "Avda": "avenida",
-    "Pza": "plaza",
-    "Ctra": "carretera",
-    "p.ej": "por ejemplo",
-    "P.ej": "por ejemplo",
-    "vs": "versus",
-    "aprox": "aproximadamente",
-    "s": "siglo",
-    "cap": "capítulo",
-    "Cap": "capítulo",
-}
-
-_CLOSINGS = {
-    "etc": "etcétera",
-    "EE.UU": "Estados Unidos",
-    "Ud": "usted",
-    "Uds": "ustedes",
-    "Vd": "usted",
-    "Vds": "ustedes",
-    "Ltda": "limitada",
-    "Cía": "compañía",
-    "a.C": "antes de Cristo",
-    "d.C": "después de Cristo",
-    "dpto": "departamento",
-    "tel": "teléfono",
-    "Tel": "teléfono",
-    "tfno": "teléfono",
-}
-
-_LABELS = {
-    "n.º": "número",
-    "N.º": "número",
-    "nº": "número",
-    "Nº": "número",
-    "n°": "número",
-    "N°": "número",
-    "núm.": "número",
-    "Núm.": "número",
-    "no.": "número",
-    "No.": "número",
-    "p.": "página",
-    "pág.": "página",
-    "págs.": "páginas",
-    "cap.": "capítulo",
-    "vol.": "volumen",
-    "Vol.": "volumen",
-    "art.": "artículo",
-    "Art.": "artículo",
-    "Pág.": "página",
-    "Fig.": "figura",
-    "fig.": "figura",
-}
 
 NOUNS = Nouns(
     feminine_endings=(
-        "a",
-        "as",
-        "ción",
-        "ciones",
-        "sión",
-        "siones",
-        "dad",
-        "dades",
-        "tud",
-        "tudes",
-        "umbre",
-        "umbres",
+        *("a", "as", "ción", "ciones", "sión", "siones", "dad", "dades", "tud", "tudes", "umbre", "umbres"),
     ),
     feminine=with_plurals(
         "vez mujer noche tarde parte llave flor madre calle clase ley luz voz fuente red mano nube torre "
@@ -183,10 +155,6 @@ NOUNS = Nouns(
         "dálmatas acróbatas piratas patriotas idiotas belgas croatas persas aztecas incas mayas jesuitas "
         "policías guardias guías espías",
     ),
-    masculine_endings=(
-        *("ista", "istas", "nauta", "nautas", "crata", "cratas", "iatra", "iatras", "peuta", "peutas"),
-        *("grama", "gramas", "ema", "emas", "oma", "omas"),
-    ),
     feminine_articles=words("la las"),
     masculine_articles=words("los"),
     others=words(
@@ -198,14 +166,4 @@ NOUNS = Nouns(
         "página capítulo número artículo grupo nivel línea tipo fase etapa sala versión parte lección paso "
         "puerta canal tema zona volumen tomo figura tabla punto"
     ),
-)
-
-TABLES = Tables(
-    currencies=_CURRENCIES,
-    larges=_LARGES,
-    units=_UNITS,
-    words=_WORDS,
-    titles=_TITLES,
-    closings=_CLOSINGS,
-    labels=_LABELS,
 )

@@ -22,7 +22,7 @@ from proxy.features.cache import rules as caching
 from proxy.features.cache.flights import Flights, Landing
 from proxy.features.cache.lookup import CacheSearch, CacheTap
 from proxy.features.cache.metrics import CacheMetrics
-from proxy.features.cache.names import CacheQuestion, ClipOwner, Names
+from proxy.features.cache.names import CacheQuestion, ClipNames, ClipOwner
 from proxy.features.cache.replay import Replay
 from proxy.features.cache.shelf import ClipRecording, Shelf
 from proxy.kept import secret
@@ -55,7 +55,7 @@ class Cache:
     That failure is logged once, until the cache works again.
     """
 
-    def __init__(self, shelf: Shelf, names: Names, metrics: CacheMetrics) -> None:
+    def __init__(self, shelf: Shelf, names: ClipNames, metrics: CacheMetrics) -> None:
         self._shelf = shelf
         self._names = names
         self._metrics = metrics
@@ -275,7 +275,7 @@ async def open_cache(
     metrics: Metrics,
 ) -> AsyncIterator[Cache]:
     data = Path(config.data)
-    names = Names(await _secret(data / "cache-key"), front_end_revision)
+    names = ClipNames(await _secret(data / "cache-key"), front_end_revision)
     cache = Cache(
         Shelf(data / "cache", store, names.folder_id, config.server.workers),
         names,

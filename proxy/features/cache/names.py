@@ -60,8 +60,8 @@ class ClipOwner(NamedTuple):
         return cls(question.account, plan.voices, any(part.lexicon.digest for part in plan.parts))
 
 
-class Names:
-    """`front_end_revision` gives the revision of a front-end's rules."""
+class ClipNames:
+    """The names of clips in the cache. `front_end_revision` gives the revision of a front-end's rules."""
 
     def __init__(self, secret: bytes, front_end_revision: Callable[[str], str]) -> None:
         self._secret = secret

@@ -14,13 +14,11 @@ from proxy.catalogue.clones import ClonePlace
 from proxy.engines.engine_list import LiveEngine
 from proxy.engines.sample_source import SampleUnavailable
 from proxy.errors import RequestFailed, UpstreamFailed
-from proxy.features.clones import lists as binding_lists
-from proxy.features.clones import records as bindings
-from proxy.features.clones import rules
+from proxy.features.clones import lists, records, rules
 from proxy.features.clones.at_provider import ProviderClones
 from proxy.features.clones.bills import CloneBills
 from proxy.features.clones.recordings import CloneRecordings, VoiceGone
-from proxy.features.clones.records import BindingRecord
+from proxy.features.clones.records import CloneRecord
 from proxy.features.clones.rules import SlotHolder
 from proxy.storage.store import Store
 from proxy.work.wishes import Again, Done, Poison, Result
@@ -78,21 +76,21 @@ class CloneAttempt:
     def __repr__(self) -> str:
         return f"<CloneAttempt at {self._place.engine}, {self._place.credential}>"
 
-    async def make(self, held: BindingRecord, recordings: CloneRecordings, within_s: float) -> Result:
+    async def make(self, held: CloneRecord, recordings: CloneRecordings, within_s: float) -> Result:
         """Make a clone. What fails is tried later, or gives up with an error that its owner can read."""
         return await self._within(within_s, self._make(held, recordings), held)
 
-    async def delete(self, held: BindingRecord, within_s: float) -> Result:
+    async def delete(self, held: CloneRecord, within_s: float) -> Result:
         """Delete the provider's copy of a doomed clone, then its row. What fails is tried again, for ever."""
         return await self._within(within_s, self._delete(held), held)
 
-    async def _within(self, within_s: float, work: Awaitable[Result], held: BindingRecord) -> Result:
+    async def _within(self, within_s: float, work: Awaitable[Result], held: CloneRecord) -> Result:
         try:
             async with asyncio.timeout(within_s):
                 return await work
         except VoiceGone:
             # The wish and the tombstone were committed side by side.
-            await bindings.doom(self._store, held)
+            await records.doom(self._store, held)
             return await self.delete(held, within_s)
         except TimeoutError:
             return await self._failed(held, EngineTimeout("The provider did not answer in time."))
@@ -105,7 +103,7 @@ class CloneAttempt:
         except RequestFailed as error:
             return Poison(error.message)
 
-    async def _make(self, held: BindingRecord, recordings: CloneRecordings) -> Result:
+    async def _make(self, held: CloneRecord, recordings: CloneRecordings) -> Result:
         request, clones = await recordings.request(held, self._place, self.terms), self._clones(held)
         voice = await self._settle(clones, held) if held.name else None
         if voice is None:
@@ -125,20 +123,20 @@ class CloneAttempt:
             held = named
         return await self._keep(held, voice)
 
-    async def _settle(self, clones: ProviderClones, held: BindingRecord) -> str | None:
+    async def _settle(self, clones: ProviderClones, held: CloneRecord) -> str | None:
         """Find out whether an earlier request has made the clone."""
         try:
             return await clones.find(held.name)
         except EngineCannot:
             raise EngineCannot(_UNKNOWN) from None
 
-    async def _named(self, held: BindingRecord) -> BindingRecord | None:
+    async def _named(self, held: CloneRecord) -> CloneRecord | None:
         """Commit the name that the provider gets. None: the voice is erased, or the lease lost."""
-        named = await bindings.begin(self._store, held, f"{self._prefix}{secrets.token_hex(10)}")
+        named = await records.begin(self._store, held, f"{self._prefix}{secrets.token_hex(10)}")
         self._has_name = named is not None
         return named
 
-    async def _find_room(self, clones: ProviderClones, held: BindingRecord) -> None:
+    async def _find_room(self, clones: ProviderClones, held: CloneRecord) -> None:
         """Raise NoCloneRoom unless there is room for one more clone, and make room where that is right."""
         try:
             listed = await clones.list_(self._prefix)
@@ -146,35 +144,35 @@ class CloneAttempt:
             return
         if listed.slots_left is None and listed.additions_left is None:
             return
-        records = await binding_lists.list_of_place(self._store, held.engine, held.credential)
-        ready = {record.id: record for record in records if record.state == "ready"}
+        rows = await lists.list_of_place(self._store, held.engine, held.credential)
+        ready = {row.id: row for row in rows if row.state == "ready"}
         holders = [SlotHolder(record.id, record.used or record.made or 0) for record in ready.values()]
         now = await self._store.now()
         choice = rules.choose_slot(listed.slots_left, listed.additions_left, holders, now)
         if not choice.may_clone:
             raise NoCloneRoom(choice.reason)
         if choice.gives_way is not None:
-            if not await bindings.give_way(self._store, choice.gives_way, _GAVE_WAY):
+            if not await records.give_way(self._store, choice.gives_way, _GAVE_WAY):
                 raise NoCloneRoom("The slot that was to be free is not free any more.")
             await clones.delete(ready[choice.gives_way].engine_voice)
             _log.info("clone.slot.given", engine=held.engine, credential=held.credential)
 
-    async def _keep(self, held: BindingRecord, voice: str) -> Result:
+    async def _keep(self, held: CloneRecord, voice: str) -> Result:
         now = await self._store.now()
         expires = rules.expires_at(now, self._place.info.unused_clone_s)
         await self._settle_bill(held)
-        outcome = await bindings.keep(self._store, held, voice, expires)
+        outcome = await records.keep(self._store, held, voice, expires)
         _log.info("clone.make.complete", engine=held.engine, binding=held.id, outcome=outcome)
         if outcome == "doomed":
             return await self._delete(msgspec.structs.replace(held, state="doomed", engine_voice=voice))
         return None
 
-    async def _settle_bill(self, held: BindingRecord) -> None:
+    async def _settle_bill(self, held: CloneRecord) -> None:
         """Charge for a clone before it is kept. After a kill in between, it is found, and charged once."""
         if not self._place.info.is_local:
             await self._bills.settle(held, self.terms, self._fee)
 
-    async def _delete(self, held: BindingRecord) -> Result:
+    async def _delete(self, held: CloneRecord) -> Result:
         clones = self._clones(held)
         voice = held.engine_voice or await self._made_in_doubt(clones, held)
         deleted = set[str]()
@@ -186,26 +184,26 @@ class CloneAttempt:
             if voice in deleted:
                 raise EngineFailed(_STILL_THERE)
         await self._bills.release(held)
-        await bindings.remove(self._store, held)
+        await records.remove(self._store, held)
         self._bills.metrics.ended(held.engine, "deleted")
         _log.info("clone.delete.complete", engine=held.engine, binding=held.id)
         return None
 
-    async def _made_in_doubt(self, clones: ProviderClones, held: BindingRecord) -> str | None:
+    async def _made_in_doubt(self, clones: ProviderClones, held: CloneRecord) -> str | None:
         """Return a clone whose answer was lost, and book its fee."""
         voice = await self._settle(clones, held) if held.name else None
         if voice is not None:
             await self._settle_bill(held)
-            await bindings.keep(self._store, held, voice, None)
+            await records.keep(self._store, held, voice, None)
         return voice
 
-    async def _find_another(self, clones: ProviderClones, held: BindingRecord) -> str | None:
+    async def _find_another(self, clones: ProviderClones, held: CloneRecord) -> str | None:
         try:
             return await clones.find(held.name)
         except EngineCannot:
             return None
 
-    async def _failed(self, held: BindingRecord, error: EngineError) -> Result:
+    async def _failed(self, held: CloneRecord, error: EngineError) -> Result:
         """Put a row off until the next try, or give up."""
         _log.warning("clone.try.failed", engine=held.engine, binding=held.id, reason=error.reason)
         is_doomed, is_final = held.state == "doomed", isinstance(error, _FINAL)
@@ -218,5 +216,5 @@ class CloneAttempt:
         is_in_doubt = not is_doomed and (held.name or self._has_name) and isinstance(error, _IN_DOUBT)
         return Again(error.message, error.retry_after_s or 0.0, keeps_lease=bool(is_in_doubt))
 
-    def _clones(self, held: BindingRecord) -> ProviderClones:
+    def _clones(self, held: CloneRecord) -> ProviderClones:
         return ProviderClones(self._engine, held.credential, held.account)

@@ -1,8 +1,8 @@
 """What clones cost: held back before the request to a provider, and settled once the provider has the clone.
 
-A bill has the id of its binding, so it is settled once, whoever learns of the clone. Until then its hold and
-its place among the clones of the cycle are rows: a kill keeps them, and the lease's next holder goes on. What
-was not made costs nothing. What the operator ordered is on record, and free.
+A bill has the id of its clone's row, so it is settled once, whoever learns of the clone. Until then its hold
+and its place among the clones of the cycle are rows: a kill keeps them, and the lease's next holder goes on.
+What was not made costs nothing. What the operator ordered is on record, and free.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from proxy.config.model_names import CLONE
 from proxy.errors import NotAllowed, QuotaExceeded, RequestFailed
 from proxy.features.clones import lists
 from proxy.features.clones.metrics import CloneMetrics
-from proxy.features.clones.records import BindingRecord
+from proxy.features.clones.records import CloneRecord
 from proxy.ledger import HoldRequest, Ledger
 from proxy.ledger.settlement import End, Settlement
 from proxy.storage import accounts, durable_holds, entries, usage
@@ -63,7 +63,7 @@ class CloneBills:
         request = _request("", account, owner.anchor, terms)
         await self._ledger.check(request, (waiting + number) * request.amount)
 
-    async def reserve(self, held: BindingRecord, terms: Terms | None) -> None:
+    async def reserve(self, held: CloneRecord, terms: Terms | None) -> None:
         """Hold back what a clone costs, unless that was done. Raises NotAllowed and QuotaExceeded."""
         if not held.payer or await durable_holds.get(self._store, held.id) is not None:
             return
@@ -87,7 +87,7 @@ class CloneBills:
         if not is_kept:
             raise _no_clone_left(terms, taken.cycle)
 
-    async def settle(self, held: BindingRecord, terms: Terms | None, fee: int | None) -> None:
+    async def settle(self, held: CloneRecord, terms: Terms | None, fee: int | None) -> None:
         """Charge for a clone that the provider has. It does nothing if that was done.
 
         Without a hold, which was given back before the clone was found, the account may come to owe.
@@ -102,13 +102,13 @@ class CloneBills:
         await durable_holds.forget(self._store, held.id)
         self._ledger.holds.drop(held.id, held.account)
 
-    async def _without_hold(self, held: BindingRecord, terms: Terms | None) -> DurableHold:
+    async def _without_hold(self, held: CloneRecord, terms: Terms | None) -> DurableHold:
         owner = await accounts.get(self._store, held.account)
         price = terms.prices.clone if held.payer and terms is not None else FREE
         cycle = cycle_at(0 if owner is None else owner.anchor, await self._store.now())
         return _durable(held, cycle, Split(allowance=price.micro))
 
-    async def release(self, held: BindingRecord) -> None:
+    async def release(self, held: CloneRecord) -> None:
         """Give back what was held for a clone that was not made."""
         await durable_holds.release(self._store, held.id)
         self._ledger.holds.drop(held.id, held.account)
@@ -154,7 +154,7 @@ def _request(id_: str, account: str, anchor: int, terms: Terms) -> HoldRequest:
     )
 
 
-def _durable(held: BindingRecord, cycle: Cycle, split: Split) -> DurableHold:
+def _durable(held: CloneRecord, cycle: Cycle, split: Split) -> DurableHold:
     return DurableHold(
         request=held.id,
         account=held.account,
@@ -164,7 +164,7 @@ def _durable(held: BindingRecord, cycle: Cycle, split: Split) -> DurableHold:
     )
 
 
-def _end(held: BindingRecord, hold: DurableHold, now: int, fee: int | None) -> End:
+def _end(held: CloneRecord, hold: DurableHold, now: int, fee: int | None) -> End:
     """Return the end of a clone's hold. It is dated now, and charged in the cycle that it was held in."""
     price = Price(hold.split.amount, "job")
     row = UsageRow(

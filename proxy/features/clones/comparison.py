@@ -6,11 +6,9 @@ from collections.abc import Collection
 
 import msgspec
 
-from proxy.features.clones import lists as binding_lists
-from proxy.features.clones import records as bindings
-from proxy.features.clones import rules
-from proxy.features.clones.maker import LOST, BindingMaker
-from proxy.features.clones.records import BindingRecord, BindingWish
+from proxy.features.clones import lists, records, rules
+from proxy.features.clones.maker import LOST, CloneMaker
+from proxy.features.clones.records import CloneRecord, CloneWish
 from proxy.storage.store import Store
 from speech_engine import CloneInfo, EngineCannot, EngineError
 
@@ -26,12 +24,12 @@ class CloneDifferences(msgspec.Struct, frozen=True, kw_only=True):
     engine: str
     credential: str
     unknown: tuple[CloneInfo, ...] = ()
-    lost: tuple[BindingRecord, ...] = ()
+    lost: tuple[CloneRecord, ...] = ()
     recordings: tuple[CloneInfo, ...] = ()
     error: str = ""
 
 
-async def compare_clones(store: Store, maker: BindingMaker) -> list[CloneDifferences]:
+async def compare_clones(store: Store, maker: CloneMaker) -> list[CloneDifferences]:
     """Ask every account of every provider. Nothing is changed, neither here nor there."""
     found = []
     for engine, credential in sorted(maker.places.configured()):
@@ -41,7 +39,7 @@ async def compare_clones(store: Store, maker: BindingMaker) -> list[CloneDiffere
     return found
 
 
-async def clone_again(store: Store, maker: BindingMaker, lost: BindingRecord) -> bool:
+async def clone_again(store: Store, maker: CloneMaker, lost: CloneRecord) -> bool:
     """Have a lost clone made anew, and tell whether that is so. The provider may take its fee again.
 
     The list may have been late, so ask for this clone first. Without an answer nothing is spent.
@@ -51,11 +49,11 @@ async def clone_again(store: Store, maker: BindingMaker, lost: BindingRecord) ->
             return False
     except EngineError:
         return False
-    held = await bindings.take(store, lost, 0)
+    held = await records.take(store, lost, 0)
     if held is None:
         return False
-    await bindings.move(store, held, "expired", error=LOST)
-    wish = BindingWish(
+    await records.move(store, held, "expired", error=LOST)
+    wish = CloneWish(
         voice=held.voice,
         account=held.account,
         revision=held.revision,
@@ -66,7 +64,7 @@ async def clone_again(store: Store, maker: BindingMaker, lost: BindingRecord) ->
     return True
 
 
-async def _compare(store: Store, maker: BindingMaker, engine: str, credential: str) -> CloneDifferences:
+async def _compare(store: Store, maker: CloneMaker, engine: str, credential: str) -> CloneDifferences:
     began = await store.now()
     try:
         listed = await maker.clones_at(engine, credential).list_(await maker.prefix())
@@ -75,7 +73,7 @@ async def _compare(store: Store, maker: BindingMaker, engine: str, credential: s
     except EngineError as error:
         return CloneDifferences(engine=engine, credential=credential, error=error.reason)
     # The rows are read after the answer: what was made meanwhile has one.
-    rows = await binding_lists.list_of_place(store, engine, credential)
+    rows = await lists.list_of_place(store, engine, credential)
     # A row that knows its clone knows no other of that name: a request without an answer may make a second.
     known = {row.engine_voice or row.name for row in rows}
     in_work = {row.name for row in rows if row.lease > began or (row.made or 0) > began}
@@ -89,6 +87,6 @@ async def _compare(store: Store, maker: BindingMaker, engine: str, credential: s
     )
 
 
-def _is_lost(row: BindingRecord, there: Collection[str], began: int) -> bool:
+def _is_lost(row: CloneRecord, there: Collection[str], began: int) -> bool:
     """Tell whether a list read at `began` should have this clone, and has not."""
     return (row.made or began) < began and row.engine_voice not in there and rules.is_expected(row, began)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from functools import partial
 
 from proxy.feature import Feature, House, HouseRevision, Opened, Served
 from proxy.features.clones.check import clones
@@ -13,19 +12,18 @@ from proxy.features.clones.records import TABLE
 
 @asynccontextmanager
 async def _open(house: House) -> AsyncIterator[Opened]:
-    from proxy.features.clones import records
     from proxy.features.clones.bills import CloneBills
     from proxy.features.clones.endpoints import Clones
-    from proxy.features.clones.maker import BindingMaker
+    from proxy.features.clones.maker import CloneMaker
     from proxy.features.clones.metrics import CloneMetrics
     from proxy.features.clones.orders import CloneOrders
     from proxy.features.clones.recordings import CloneRecordings
 
-    maker: BindingMaker | None = None
+    maker: CloneMaker | None = None
     if house.engines is not None:
         recordings = CloneRecordings(house.store, house.own_voices, house.samples, house.grants)
         bills = CloneBills(house.ledger, CloneMetrics(house.metrics.registry))
-        maker = BindingMaker(house.store, house.engines, recordings, bills)
+        maker = CloneMaker(house.store, house.engines, recordings, bills)
         house.engines.on_loss(maker.look_soon)
     orders = CloneOrders(house.store, house.grants, maker)
 
@@ -35,7 +33,7 @@ async def _open(house: House) -> AsyncIterator[Opened]:
         return Served(Clones(revision.admin_tools, revision.library, orders).endpoints)
 
     if maker is None:
-        yield Opened(at=at, clones=orders, is_gone=partial(records.is_gone, house.store))
+        yield Opened(at=at, clones=orders)
     else:
         yield Opened(at=at, clones=orders, is_gone=maker.wait_until_gone, wishes=(maker,))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Collection
 
-from proxy.features.clones.records import COLUMNS, WISHES, BindingRecord
+from proxy.features.clones.records import COLUMNS, WISHES, CloneRecord
 from proxy.storage.store import Condition, Store
 
 _ALL = f"SELECT {COLUMNS} FROM bindings ORDER BY engine, credential, id"
@@ -32,20 +32,20 @@ async def count_waiting(store: Store, account: str) -> int:
     return int(row["clones"])
 
 
-async def list_all(store: Store) -> list[BindingRecord]:
+async def list_all(store: Store) -> list[CloneRecord]:
     """List all clones, those that have to go too."""
     return [WISHES.read(row) for row in await store.read_long(_ALL)]
 
 
-async def list_of_place(store: Store, engine: str, credential: str) -> list[BindingRecord]:
+async def list_of_place(store: Store, engine: str, credential: str) -> list[CloneRecord]:
     """List the clones of one account at a provider, those that have to go too."""
     rows = await store.read_long(_OF_PLACE, {"engine": engine, "credential": credential})
     return [WISHES.read(row) for row in rows]
 
 
-async def list_bindings(store: Store, voices: Collection[str]) -> dict[str, list[BindingRecord]]:
+async def list_of_voices(store: Store, voices: Collection[str]) -> dict[str, list[CloneRecord]]:
     """List the clones of voices, by voice."""
-    found: defaultdict[str, list[BindingRecord]] = defaultdict(list)
+    found: defaultdict[str, list[CloneRecord]] = defaultdict(list)
     if voices:
         names = {f"voice{number}": voice for number, voice in enumerate(sorted(set(voices)))}
         sql = _OF_VOICES.format(names=", ".join(f":{name}" for name in names))
@@ -61,7 +61,7 @@ async def is_clone(store: Store, engine: str, id_: str) -> bool:
 
 async def list_open(
     store: Store, configured: Collection[tuple[str, str]], now: int, limit: int
-) -> list[BindingRecord]:
+) -> list[CloneRecord]:
     """List the rows without a lease, and with which there may be something to do.
 
     `configured` are the engines and credentials that there are. Each has `limit` clones to make and as many

@@ -21,16 +21,13 @@ from proxy.config.model_names import CLONE
 from proxy.config.sections import Config
 from proxy.engines.engine_list import Engines
 from proxy.errors import NotFound
-from proxy.features.clones import lists as binding_lists
-from proxy.features.clones import records as bindings
-from proxy.features.clones import rules
-from proxy.features.clones import uses as clone_uses
+from proxy.features.clones import lists, records, rules, uses
 from proxy.features.clones.at_provider import ProviderClones
 from proxy.features.clones.attempt import CloneAttempt
 from proxy.features.clones.bills import CloneBills
 from proxy.features.clones.places import ClonePlaces
 from proxy.features.clones.recordings import CloneRecordings
-from proxy.features.clones.records import BindingRecord, BindingWish
+from proxy.features.clones.records import CloneRecord, CloneWish
 from proxy.ledger.budgets import Budgets
 from proxy.storage.audit import Act
 from proxy.storage.installation import installation_id
@@ -46,11 +43,11 @@ _DELETION_S = 100.0
 _GONE_WITHIN_S = 3.0
 
 
-class BindingMaker(WishKind[BindingRecord]):
+class CloneMaker(WishKind[CloneRecord]):
     """The maker of clones in one worker."""
 
     name = "clones at providers"
-    table = bindings.WISHES
+    table = records.WISHES
 
     def __init__(
         self, store: Store, engines: Engines, recordings: CloneRecordings, bills: CloneBills
@@ -79,9 +76,7 @@ class BindingMaker(WishKind[BindingRecord]):
         }
         self._budgets = budgets
 
-    async def want(
-        self, wish: BindingWish, act: Act | None = None, *, pays_again: bool = False
-    ) -> BindingRecord:
+    async def want(self, wish: CloneWish, act: Act | None = None, *, pays_again: bool = False) -> CloneRecord:
         """Have a voice cloned. Raises NotFound if the voice is gone.
 
         Whether this place may have the recording is for the caller to check first, and it is checked again
@@ -89,7 +84,7 @@ class BindingMaker(WishKind[BindingRecord]):
         elsewhere only if the account or the operator `pays_again`.
         """
         is_free = not self._fees.get(wish.engine)
-        record = await bindings.want(self._store, wish, act, replaces_expired=pays_again or is_free)
+        record = await records.want(self._store, wish, act, replaces_expired=pays_again or is_free)
         if record is None:
             raise NotFound(f"The voice '{wish.voice}' does not exist.", param="voice", code="voice_not_found")
         self.begin(wish.account)
@@ -100,20 +95,20 @@ class BindingMaker(WishKind[BindingRecord]):
         self.on_change(account)
         self.look_soon()
 
-    async def look(self) -> list[BindingRecord]:
+    async def look(self) -> list[CloneRecord]:
         """Note which clones have spoken, and which are lost, and begin what there is to do."""
         await self._note_uses()
-        for account in await clone_uses.note_losses(self._store, self._engines.take_losses(), LOST):
+        for account in await uses.note_losses(self._store, self._engines.take_losses(), LOST):
             self.on_change(account)
         return await super().look()
 
-    async def list_open(self, now: int) -> list[BindingRecord]:
-        return await binding_lists.list_open(self._store, self.places.configured(), now, 2 * self.at_once)
+    async def list_open(self, now: int) -> list[CloneRecord]:
+        return await lists.list_open(self._store, self.places.configured(), now, 2 * self.at_once)
 
-    def lease_s(self, wish: BindingRecord) -> float:
+    def lease_s(self, wish: CloneRecord) -> float:
         return _DELETION_LEASE_S if wish.state == "doomed" else _LEASE_S
 
-    def takes(self, wish: BindingRecord) -> Mapping[Hashable, int]:
+    def takes(self, wish: CloneRecord) -> Mapping[Hashable, int]:
         """Each account of a provider has places for clones, and as many for deletions. Of an account of ours,
         one clone is made at a time."""
         kind = rules.kind(wish)
@@ -122,10 +117,10 @@ class BindingMaker(WishKind[BindingRecord]):
             places[wish.engine, wish.credential, kind, wish.account] = 1
         return places
 
-    def gives_up(self, wish: BindingRecord) -> bool:
+    def gives_up(self, wish: CloneRecord) -> bool:
         return rules.gives_up(wish)
 
-    async def poisoned(self, wish: BindingRecord) -> Params:
+    async def poisoned(self, wish: CloneRecord) -> Params:
         """Charge nothing. In doubt too: what exists after all is charged once that is known."""
         found = await self.table.get(self._store, wish.id)
         was_doomed = found is not None and found.state == "doomed" != wish.state
@@ -134,14 +129,14 @@ class BindingMaker(WishKind[BindingRecord]):
             self.bills.metrics.ended(wish.engine, "failed")
         return {"state": "failed", "due": 0}
 
-    def only_if(self, held: BindingRecord) -> Condition:
-        return bindings.may_move(held)
+    def only_if(self, held: CloneRecord) -> Condition:
+        return records.may_move(held)
 
-    def noted(self, held: BindingRecord, result: Result) -> None:
+    def noted(self, held: CloneRecord, result: Result) -> None:
         del result
         self.on_change(held.account)
 
-    async def work(self, held: BindingRecord) -> Result:
+    async def work(self, held: CloneRecord) -> Result:
         is_configured = (held.engine, held.credential) in self.places.configured()
         now, free = await self._store.now(), msgspec.structs.replace(held, lease=0)
         match rules.find_step(free, now, is_configured=is_configured):
@@ -154,14 +149,14 @@ class BindingMaker(WishKind[BindingRecord]):
                 return Done({"state": "expired", "error": "The provider has deleted it unused."})
             case "remove":
                 await self.bills.release(held)
-                await bindings.remove(self._store, held)
+                await records.remove(self._store, held)
                 return None
             case "delete" | "make" | "settle":
                 return await self._try(held)
             case "rest":
                 return Again(held.error, is_try=False, values={"due": held.due})
 
-    async def _try(self, held: BindingRecord) -> Result:
+    async def _try(self, held: CloneRecord) -> Result:
         info = self.places.info(held.engine)
         if info is None:
             # The engine has not said yet what it can do.
@@ -187,8 +182,8 @@ class BindingMaker(WishKind[BindingRecord]):
     async def _note_uses(self) -> None:
         self._uses |= self._engines.take_uses()
         if self._uses:
-            uses = dict.fromkeys(self._uses, await self._store.now())
-            await clone_uses.note_uses(self._store, uses)
+            now = await self._store.now()
+            await uses.note_uses(self._store, dict.fromkeys(self._uses, now))
             # If the database is away, they are noted at the next look.
             self._uses.clear()
 
@@ -207,12 +202,12 @@ class BindingMaker(WishKind[BindingRecord]):
             async with asyncio.timeout(_GONE_WITHIN_S):
                 while True:
                     ended = self.ended
-                    if await bindings.is_gone(self._store, voice):
+                    if await records.is_gone(self._store, voice):
                         return True
                     await ended.wait()
         except TimeoutError:
             # Another worker may have deleted it.
-            return await bindings.is_gone(self._store, voice)
+            return await records.is_gone(self._store, voice)
 
     async def prefix(self) -> str:
         """Return how the names of this database's clones begin."""

@@ -10,11 +10,10 @@ from proxy.catalogue.clones import PARAM, ClonePlace, CloneRights, SavedClone
 from proxy.catalogue.grants import Grants, receivers
 from proxy.catalogue.voice_records import VoiceRecord
 from proxy.errors import Conflict, InvalidRequest
-from proxy.features.clones import lists as binding_lists
-from proxy.features.clones import records as bindings
-from proxy.features.clones.maker import BindingMaker
+from proxy.features.clones import lists, records
+from proxy.features.clones.maker import CloneMaker
 from proxy.features.clones.recordings import check_seconds
-from proxy.features.clones.records import BindingRecord, BindingWish
+from proxy.features.clones.records import CloneRecord, CloneWish
 from proxy.features.clones.rules import State
 from proxy.storage import samples
 from proxy.storage.audit import Act
@@ -31,7 +30,7 @@ _OBSTACLES: Mapping[State, str] = {
 class CloneOrders:
     """The orders of one worker. Without a `maker`, on the command line without a server, there are none."""
 
-    def __init__(self, store: Store, grants: Grants, maker: BindingMaker | None = None) -> None:
+    def __init__(self, store: Store, grants: Grants, maker: CloneMaker | None = None) -> None:
         self._store = store
         self._grants = grants
         self._maker = maker
@@ -40,7 +39,7 @@ class CloneOrders:
         return f"<CloneOrders for {self._maker!r}>"
 
     @property
-    def maker(self) -> BindingMaker:
+    def maker(self) -> CloneMaker:
         """Return the maker. Raises Conflict without a server."""
         if self._maker is None:
             raise Conflict("Only a running server makes clones; start it first.", param=PARAM)
@@ -68,7 +67,7 @@ class CloneOrders:
         """
         billed = {(place.engine, place.credential) for place in places if not place.info.is_local}
         if voice is not None and billed:
-            rows = (await binding_lists.list_bindings(self._store, [voice])).get(voice, [])
+            rows = (await lists.list_of_voices(self._store, [voice])).get(voice, [])
             billed -= {(row.engine, row.credential) for row in rows if row.state not in ("failed", "expired")}
         if billed:
             await self.maker.bills.check(account, terms, len(billed))
@@ -95,7 +94,7 @@ class CloneOrders:
         payer: str = "",
         pays_again: bool = False,
         act: Act | None = None,
-    ) -> list[BindingRecord]:
+    ) -> list[CloneRecord]:
         """Have a voice cloned at places that were checked. Raises NotFound if it is gone.
 
         `payer` is the key whose account pays. Without one, it is the operator's order.
@@ -107,21 +106,21 @@ class CloneOrders:
         self, record: VoiceRecord, places: Iterable[ClonePlace], payer: str
     ) -> Sequence[Statement]:
         """Return the wishes for clones, for the commit of their voice. They do nothing without the voice."""
-        return [bindings.want_statement(wish) for wish in wishes_of(record, places, payer)]
+        return [records.want_statement(wish) for wish in wishes_of(record, places, payer)]
 
     async def of_voices(self, voices: Collection[str]) -> Mapping[str, Sequence[SavedClone]]:
-        found = await binding_lists.list_bindings(self._store, voices)
+        found = await lists.list_of_voices(self._store, voices)
         return {voice: [_saved(row) for row in rows] for voice, rows in found.items()}
 
     async def is_clone(self, engine: str, voice: str) -> bool:
-        return await binding_lists.is_clone(self._store, engine, voice)
+        return await lists.is_clone(self._store, engine, voice)
 
     def begin(self, record: VoiceRecord) -> None:
         """Begin the clones of a voice whose wishes were committed with it."""
         self.maker.begin(record.account or "")
 
 
-def _saved(clone: BindingRecord) -> SavedClone:
+def _saved(clone: CloneRecord) -> SavedClone:
     """Return a clone for its owner, and for routing. One that will not speak without help is not for it."""
     obstacle = "" if clone.state == "ready" else _OBSTACLES.get(clone.state)
     binding = None
@@ -131,10 +130,10 @@ def _saved(clone: BindingRecord) -> SavedClone:
     return SavedClone(clone.engine, clone.state, clone.error, binding)
 
 
-def wishes_of(record: VoiceRecord, places: Iterable[ClonePlace], payer: str) -> list[BindingWish]:
+def wishes_of(record: VoiceRecord, places: Iterable[ClonePlace], payer: str) -> list[CloneWish]:
     """Return the wishes for a voice at places that were checked. A clone of our own engine is free."""
     return [
-        BindingWish(
+        CloneWish(
             voice=record.id,
             account=record.account or "",
             revision=record.revision,

@@ -11,7 +11,7 @@ from proxy.catalogue.grants import Grants, receivers
 from proxy.catalogue.own_voices import OwnVoices
 from proxy.engines.sample_source import SampleSource
 from proxy.errors import InvalidRequest
-from proxy.features.clones.records import BindingRecord
+from proxy.features.clones.records import CloneRecord
 from proxy.storage import accounts, samples
 from proxy.storage.store import Store
 from speech_engine import CloneRequest, CloneSample
@@ -49,7 +49,7 @@ class CloneRecordings:
         except (KeyError, MissingLimits):
             return None
 
-    async def request(self, record: BindingRecord, place: ClonePlace, in_force: Terms | None) -> CloneRequest:
+    async def request(self, record: CloneRecord, place: ClonePlace, in_force: Terms | None) -> CloneRequest:
         """Return the request for a clone, under the record's name and the account's terms.
 
         Raises VoiceGone, SampleUnavailable, and RequestFailed if this place may not have the recording. The

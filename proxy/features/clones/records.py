@@ -10,7 +10,7 @@ from typing import Literal
 
 import msgspec
 
-from proxy.features.clones.rules import BindingFacts, State
+from proxy.features.clones.rules import CloneFacts, State
 from proxy.storage import audit
 from proxy.storage.audit import Act
 from proxy.storage.rows import columns, new_id
@@ -20,7 +20,7 @@ from proxy.storage.tombstones import NOT_ERASED
 from proxy.storage.wish_tables import WishTable
 
 
-class BindingRecord(BindingFacts, frozen=True, kw_only=True):
+class CloneRecord(CloneFacts, frozen=True, kw_only=True):
     """A voice on one engine. `revision` is the voice's at the wish. `error` is for its owner to read.
 
     `payer` is the key of the account that ordered it. Without one, the operator pays.
@@ -35,7 +35,7 @@ class BindingRecord(BindingFacts, frozen=True, kw_only=True):
     payer: str = ""
 
 
-class BindingWish(msgspec.Struct, frozen=True, kw_only=True):
+class CloneWish(msgspec.Struct, frozen=True, kw_only=True):
     """A wish for a clone of a voice, for one place. It has the `payer` of the clone."""
 
     voice: str
@@ -46,7 +46,7 @@ class BindingWish(msgspec.Struct, frozen=True, kw_only=True):
     payer: str = ""
 
 
-COLUMNS = columns(BindingRecord)
+COLUMNS = columns(CloneRecord)
 _DOOMED = "SELECT 1 AS is_there FROM bindings WHERE state = 'doomed' AND"
 # A lease stays: who makes a clone just now learns of it at the end, and deletes what was made.
 TABLE = Table(
@@ -60,7 +60,7 @@ TABLE = Table(
 )
 WISHES = WishTable(
     "bindings",
-    BindingRecord,
+    CloneRecord,
     "state IN ('wanted', 'making', 'doomed', 'stranded', 'ready')",
     place="engine, credential, CASE WHEN state IN ('wanted', 'making') THEN 'make' "
     "WHEN state = 'doomed' THEN 'delete' ELSE 'note' END",
@@ -96,14 +96,14 @@ ON CONFLICT DO NOTHING
 _GONE = f"{_DOOMED} voice = :voice LIMIT 1"
 
 
-def want_statement(wish: BindingWish) -> Statement:
+def want_statement(wish: CloneWish) -> Statement:
     """Return what adds the row of a clone, for the commit of its voice. It does nothing without the voice."""
     return Statement(_WANT, {**msgspec.structs.asdict(wish), "id": new_id("bind")})
 
 
 async def want(
-    store: Store, wish: BindingWish, act: Act | None = None, *, replaces_expired: bool = False
-) -> BindingRecord | None:
+    store: Store, wish: CloneWish, act: Act | None = None, *, replaces_expired: bool = False
+) -> CloneRecord | None:
     """Note the wish for a clone, and return its row: there is one for each place.
 
     One that failed is tried again. One that the provider has no more is made anew if `replaces_expired`:
@@ -121,7 +121,7 @@ async def want(
     return WISHES.read(rows[0]) if rows else None
 
 
-async def begin(store: Store, record: BindingRecord, name: str) -> BindingRecord | None:
+async def begin(store: Store, record: CloneRecord, name: str) -> CloneRecord | None:
     """Write the name that the provider gets next. None: the voice is erased, or the lease lost."""
     only_if = Condition(f"state IN ('wanted', 'making') AND {NOT_ERASED}", {"voice": record.voice})
     values: Params = {"state": "making", "name": name}
@@ -130,7 +130,7 @@ async def begin(store: Store, record: BindingRecord, name: str) -> BindingRecord
 
 
 async def keep(
-    store: Store, record: BindingRecord, engine_voice: str, expires: int | None
+    store: Store, record: CloneRecord, engine_voice: str, expires: int | None
 ) -> Literal["kept", "doomed", "lost"]:
     """Keep a clone that was made, and paid.
 
@@ -147,24 +147,24 @@ async def keep(
 
 
 async def move(
-    store: Store, record: BindingRecord, state: State, *, due: int = 0, tries: int = 0, error: str = ""
+    store: Store, record: CloneRecord, state: State, *, due: int = 0, tries: int = 0, error: str = ""
 ) -> None:
     """Put a row into another state, or off until it is due, and give its lease back."""
     values: Params = {"state": state, "due": due, "tries": tries, "error": error}
     await WISHES.write(store, record, values, only_if=may_move(record), gives_back=True)
 
 
-def may_move(record: BindingRecord) -> Condition:
+def may_move(record: CloneRecord) -> Condition:
     """A row that was doomed in the meantime stays doomed."""
     return ALWAYS if record.state == "doomed" else _NOT_DOOMED
 
 
-async def doom(store: Store, record: BindingRecord) -> None:
+async def doom(store: Store, record: CloneRecord) -> None:
     """Doom a row of ours. Its lease stays."""
     await WISHES.write(store, record, {"state": "doomed", "due": 0, "tries": 0, "error": ""})
 
 
-async def remove(store: Store, record: BindingRecord) -> None:
+async def remove(store: Store, record: CloneRecord) -> None:
     """Delete the row of a clone that the provider does not have any more."""
     await store.write(Statement(_REMOVE, {"id": record.id, "fence": record.fence}))
 

@@ -1,6 +1,6 @@
 """A voice's clone at a provider: its states, what there is to do next, and when it gives its slot to another.
 
-A clone costs money, and its provider may have made it although no answer came. So a binding knows the name
+A clone costs money, and its provider may have made it although no answer came. So its row has the name
 of its request, and whoever takes it over settles that doubt before anything else.
 """
 
@@ -26,8 +26,8 @@ SPARED_S = 3600.0
 """A clone that spoke so shortly ago keeps its slot."""
 
 
-class BindingFacts(Wish, frozen=True, kw_only=True):
-    """What counts of a binding. Times are microseconds. `name` is the one in the request to the provider."""
+class CloneFacts(Wish, frozen=True, kw_only=True):
+    """What counts of a clone. Times are microseconds. `name` is the one in the request to the provider."""
 
     state: State
     name: str = ""
@@ -37,15 +37,15 @@ class BindingFacts(Wish, frozen=True, kw_only=True):
     expires: int | None = None
 
 
-def kind(facts: BindingFacts) -> Literal["delete", "make", "note"]:
-    """Return what the next step of a binding is for: a deletion, a clone, or only the row itself."""
+def kind(facts: CloneFacts) -> Literal["delete", "make", "note"]:
+    """Return what the next step of a clone is for: a deletion, a clone, or only the row itself."""
     if facts.state == "doomed":
         return "delete"
     return "make" if facts.state in ("wanted", "making") else "note"
 
 
-def find_step(facts: BindingFacts, now: int, *, is_configured: bool) -> Step:
-    """Return what whoever takes the lease of a binding has to do with it."""
+def find_step(facts: CloneFacts, now: int, *, is_configured: bool) -> Step:
+    """Return what whoever takes the lease of a clone has to do with it."""
     if facts.lease > now:
         return "rest"
     if facts.state == "doomed":
@@ -61,20 +61,20 @@ def find_step(facts: BindingFacts, now: int, *, is_configured: bool) -> Step:
     return "rest"
 
 
-def _step_of_doomed(facts: BindingFacts, now: int, *, is_configured: bool) -> Step:
+def _step_of_doomed(facts: CloneFacts, now: int, *, is_configured: bool) -> Step:
     if not facts.name and not facts.engine_voice:
         return "remove"
     return "delete" if is_configured and facts.due <= now else "rest"
 
 
-def restored_state(facts: BindingFacts) -> State:
-    """Return the state of a stranded binding whose credential is back."""
+def restored_state(facts: CloneFacts) -> State:
+    """Return the state of a stranded clone whose credential is back."""
     if facts.engine_voice:
         return "ready"
     return "making" if facts.name else "wanted"
 
 
-def gives_up(facts: BindingFacts) -> bool:
+def gives_up(facts: CloneFacts) -> bool:
     """Tell whether another failed try is the last one."""
     return facts.state != "doomed" and facts.tries + 1 >= MOST_TRIES
 
@@ -84,7 +84,7 @@ def expires_at(used: int, unused_clone_s: float | None) -> int | None:
     return None if unused_clone_s is None else used + round(unused_clone_s * SECOND)
 
 
-def is_expected(facts: BindingFacts, now: int) -> bool:
+def is_expected(facts: CloneFacts, now: int) -> bool:
     """Tell whether a provider should have a clone, also if it has said that it does not.
 
     One that it deletes because it did not speak, or that gave its slot away, is expected no more.

@@ -5,6 +5,8 @@ Under /admin/consents are those of all accounts.
 
 from __future__ import annotations
 
+from functools import partial
+
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -76,8 +78,8 @@ class Consents(Resource):
         account, store = caller_of(request.scope).account, self._keeper.store
         found = await page(
             request,
-            lambda id_: consents.place_of(store, account, id_),
-            lambda place, limit: consents.page(store, account, place, limit),
+            partial(consents.place_of, store, account),
+            partial(consents.page, store, account),
             usual=_USUAL,
             most=_MOST,
         )
@@ -136,9 +138,7 @@ class Consents(Resource):
         """The consents of all accounts, the newest first"""
         account, store = await self._admin_tools.query_account(request), self._keeper.store
         listed = await page(
-            request,
-            lambda id_: consents.place_of(store, account, id_),
-            lambda place, limit: consents.page(store, account, place, limit),
+            request, partial(consents.place_of, store, account), partial(consents.page, store, account)
         )
         return listed.answer(AccountConsentList, lambda row: account_consent(self._keeper.open(row)))
 

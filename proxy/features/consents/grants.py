@@ -30,8 +30,7 @@ class ConsentGrants:
         return None if record is None else _grant(record)
 
     async def of_account(self, account: str) -> Mapping[str, Grant]:
-        found = await records.of_account(self._store, account)
-        return {id_: _grant(record) for id_, record in found.items()}
+        return {each.id: _grant(each) for each in await records.of_account(self._store, account)}
 
     async def compare(self, account: str, taken: TakenRecording, grant: Grant | None) -> Compared | None:
         if grant is None:

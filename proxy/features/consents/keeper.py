@@ -25,9 +25,9 @@ from proxy.storage.rows import new_id
 from proxy.storage.store import Store
 
 MOST_CONSENTS = 1000
+"""Of one account."""
 MOST_RECORDED_S = 3600.0
 """Of all recorded consents of an account together, about 350 MB."""
-"""Of one account."""
 MOST_S = 60.0
 """The phrase takes ten seconds. What is kept of a recording may be ten times the size of its upload."""
 _TRIES = 5

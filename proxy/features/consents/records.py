@@ -11,7 +11,8 @@ import msgspec
 from proxy.storage import audit, blobs
 from proxy.storage.audit import Act
 from proxy.storage.disk_names import account_name
-from proxy.storage.rows import Place, columns, decode_json, encode_json
+from proxy.storage.listed_tables import ListedTable
+from proxy.storage.rows import decode_json, encode_json
 from proxy.storage.store import Condition, Params, Row, Statement, Store
 from proxy.storage.tables import Erasable, PathColumn, Table
 
@@ -58,32 +59,23 @@ class ConsentRecord(msgspec.Struct, frozen=True, kw_only=True):
         return f"<ConsentRecord {self.id}, a {self.kind} of {self.account}>"
 
 
-_COLUMNS = columns(ConsentRecord)
+def _record(row: Row) -> ConsentRecord:
+    providers = decode_json(row["providers"]) if row["providers"] else None
+    return msgspec.convert({**row, "providers": providers}, ConsentRecord)
+
+
+ROWS = ListedTable("consents", ConsentRecord, read=_record)
+get, count, page, place_of, of_account = ROWS.get, ROWS.count, ROWS.page, ROWS.place_of, ROWS.of_account
 _SECOND = 1_000_000
-# An account that closes at this moment gets no consent any more, and a recording is there to stay.
-_HOLD = "UPDATE accounts SET id = id WHERE id = :account"
-_INSERT = f"""
-INSERT INTO consents ({_COLUMNS})
-SELECT :id, :account, :kind, :language, CAST(:digest AS TEXT), CAST(:seconds AS DOUBLE PRECISION), :quality,
-    :providers, :made_by, :created, :wrapped, :sealed
-WHERE NOT EXISTS (SELECT 1 FROM accounts WHERE id = :account AND closed IS NOT NULL)
-AND {blobs.IS_KEPT}
-AND (SELECT count(*) FROM consents WHERE account = :account) < CAST(:most AS BIGINT)
-AND (SELECT COALESCE(SUM(seconds), 0) FROM consents WHERE account = :account)
+# A recording is there to stay.
+_HAS_TIME = f"""
+{blobs.IS_KEPT} AND (SELECT COALESCE(SUM(seconds), 0) FROM consents WHERE account = :account)
     + COALESCE(CAST(:seconds AS DOUBLE PRECISION), 0) <= CAST(:most_s AS DOUBLE PRECISION)
-RETURNING id
 """
 _WAS_MADE = "EXISTS (SELECT 1 FROM consents WHERE id = :subject)"
 _KEEP = "UPDATE consents SET id = id WHERE id = :id"
 _IS_THERE = "EXISTS (SELECT 1 FROM consents WHERE id = :grant AND account = :granted_by)"
 _NEEDED_BY = "SELECT id FROM voices WHERE consent = :subject ORDER BY created LIMIT 1"
-_GET = f"SELECT {_COLUMNS} FROM consents WHERE id = :id AND account = :account"
-_ANY = f"SELECT {_COLUMNS} FROM consents WHERE id = :id"
-_BEFORE = "(created < :at OR (created = :at AND id < :id)) ORDER BY created DESC, id DESC LIMIT :limit"
-_PAGE_OF_ACCOUNT = f"SELECT {_COLUMNS} FROM consents WHERE account = :account AND {_BEFORE}"
-_PAGE = f"SELECT {_COLUMNS} FROM consents WHERE {_BEFORE}"
-_OF_ACCOUNT = f"SELECT {_COLUMNS} FROM consents WHERE account = :account"
-_COUNT = "SELECT count(*) AS consents FROM consents WHERE account = :account"
 _RESEAL = """
 UPDATE consents SET wrapped = :wrapped, sealed = :sealed
 WHERE id = :id AND account = :account AND sealed = :was RETURNING id
@@ -100,15 +92,11 @@ async def add(
     row: Params = {
         **msgspec.structs.asdict(record),
         "providers": "" if record.providers is None else encode_json(record.providers),
-        "most": most,
-        "most_s": most_s,
     }
-    held = (
-        Statement(_HOLD, {"account": record.account}),
-        *blobs.hold_statements(record.account, record.digest),
-    )
-    answers = await store.write(*held, Statement(_INSERT, row), *audit.insert_statements(act, _WAS_MADE))
-    return bool(answers[len(held)])
+    held = blobs.hold_statements(record.account, record.digest)
+    adding = ROWS.add_statements(row, most, Condition(_HAS_TIME, {"most_s": most_s}, held))
+    answers = await store.write(*adding, *audit.insert_statements(act, _WAS_MADE))
+    return bool(answers[len(adding) - 1])
 
 
 def is_there(account: str, id_: str) -> Condition:
@@ -139,36 +127,6 @@ def record_digest(consent: ConsentRecord) -> str:
     return hashlib.sha256("\n".join(facts).encode()).hexdigest()
 
 
-async def count(store: Store, account: str) -> int:
-    rows = await store.read(_COUNT, {"account": account})
-    return int(rows[0]["consents"])
-
-
-async def get(store: Store, account: str | None, id_: str) -> ConsentRecord | None:
-    """Return a consent of this account. Without an account, of any."""
-    sql = _ANY if account is None else _GET
-    rows = await store.read(sql, {"id": id_, "account": account})
-    return _record(rows[0]) if rows else None
-
-
-async def place_of(store: Store, account: str | None, id_: str) -> Place | None:
-    record = await get(store, account, id_)
-    return None if record is None else Place(record.created, id_)
-
-
-async def page(store: Store, account: str | None, place: Place, limit: int) -> list[ConsentRecord]:
-    """List consents of one account or of all, the newest first, from the place on."""
-    parameters: Params = {"account": account, "at": place.at, "id": place.id, "limit": limit}
-    rows = await store.read(_PAGE if account is None else _PAGE_OF_ACCOUNT, parameters)
-    return [_record(row) for row in rows]
-
-
-async def of_account(store: Store, account: str) -> dict[str, ConsentRecord]:
-    """Return the consents of an account, by id."""
-    rows = await store.read(_OF_ACCOUNT, {"account": account})
-    return {row["id"]: _record(row) for row in rows}
-
-
 async def reseal(store: Store, was: ConsentRecord, wrapped: str, sealed: str) -> bool:
     """Replace what is sealed, and tell whether the consent was still as it was read."""
     row: Params = {
@@ -180,9 +138,3 @@ async def reseal(store: Store, was: ConsentRecord, wrapped: str, sealed: str) ->
     }
     (rows,) = await store.write(Statement(_RESEAL, row))
     return bool(rows)
-
-
-def _record(row: Row) -> ConsentRecord:
-    providers = decode_json(row["providers"]) if row["providers"] else None
-    values = {**row, "providers": providers}
-    return msgspec.convert(values, ConsentRecord)

@@ -17,6 +17,7 @@ import structlog
 
 from proxy.storage import tombstones
 from proxy.storage.disk_names import DiskName, UnsafeName, owner_name
+from proxy.storage.flush import flush
 from proxy.storage.store import StorageFailed, Store
 from proxy.storage.tombstones import Tombstone
 
@@ -77,7 +78,7 @@ class ErasureJournal:
         finally:
             os.close(descriptor)
         if is_new:
-            _flush(self._file.parent)
+            flush(self._file.parent)
 
     def read(self) -> list[JournalLine]:
         """Return a line for each subject, without those that a kill cut short, or that were withdrawn."""
@@ -161,11 +162,3 @@ def _decode(line: bytes) -> JournalLine | None:
         return _decoder.decode(line)
     except (msgspec.MsgspecError, UnicodeDecodeError):
         return None
-
-
-def _flush(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -14,7 +14,7 @@ from starlette.responses import Response
 from policies import lexicon
 from policies.lexicon import MOST_SPOKEN, MOST_WORD, MOST_WORDS, Words
 from proxy.access.callers import caller_of
-from proxy.api.admin_tools import ACCOUNT_QUERY, AdminTools, check_open
+from proxy.api.admin_tools import ACCOUNT_QUERY, AdminTools, answers_at_both, check_open
 from proxy.errors import Conflict, InvalidRequest, NotAllowed, NotFound
 from proxy.features.lexicons import records
 from proxy.features.lexicons.keeper import LexiconKeeper, no_lexicon
@@ -22,7 +22,7 @@ from proxy.features.lexicons.records import LexiconStanding
 from proxy.http.body import AccountName, body
 from proxy.http.lists import iso
 from proxy.http.replies import reply, shown_as
-from proxy.http.resource import Resource, account_of, answers
+from proxy.http.resource import Resource, answers
 from proxy.speech import speech_request
 
 MAX_BODY_BYTES = 2 * 1024 * 1024
@@ -102,35 +102,24 @@ class LexiconEndpoints(Resource):
         self._store = keeper.store
         self._shared = shared
 
-    @answers("GET", "/v1/lexicons", LexiconList, pace="list")
-    @answers(
+    @answers_at_both(
         "GET",
-        "/admin/lexicons",
+        "/lexicons",
         LexiconList,
-        name="list_lexicons_of",
         summary="The operator's lexicons, after those of the account that is named",
-        queries=(ACCOUNT_QUERY,),
-        failures=(NotFound,),
+        pace="list",
     )
     async def list_lexicons(self, request: Request) -> Response:
         """The account's lexicons, then the operator's, without their words"""
-        account = await self._account(request)
+        account = await self._admin_tools.owner(request)
         own = [] if account is None else await records.of_account(self._store, account)
         shared = [_shared(name, words) for name, words in self._shared.items()]
         return reply(LexiconList(data=[*map(_entry, own), *shared]))
 
-    @answers("GET", "/v1/lexicons/{name}", WholeLexicon, failures=(NotFound,))
-    @answers(
-        "GET",
-        "/admin/lexicons/{name}",
-        WholeLexicon,
-        name="get_lexicon_of",
-        queries=(ACCOUNT_QUERY,),
-        failures=(NotFound,),
-    )
+    @answers_at_both("GET", "/lexicons/{name}", WholeLexicon, failures=(NotFound,))
     async def get_lexicon(self, request: Request) -> Response:
         """One lexicon with its words"""
-        account, name = await self._account(request), request.path_params["name"]
+        account, name = await self._admin_tools.owner(request), request.path_params["name"]
         return reply(await self._read(account, name))
 
     @answers("PUT", "/v1/lexicons/{name}", LexiconEntry, body=LexiconBody, failures=(NotAllowed,))
@@ -182,9 +171,6 @@ class LexiconEndpoints(Resource):
         name = lexicon.usual_name(request.path_params["name"])
         act = await self._admin_tools.audit_row(request, "lexicon.deleted", name[:64], account)
         return reply(DeletedLexicon(name=await self._keeper.delete(account, name, act)))
-
-    async def _account(self, request: Request) -> str | None:
-        return account_of(request) or await self._admin_tools.query_account(request)
 
     async def _read(self, account: str | None, name: str) -> WholeLexicon:
         """Return the account's lexicon of this name, else the operator's. Raises NotFound."""

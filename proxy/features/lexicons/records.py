@@ -9,6 +9,7 @@ import msgspec
 from proxy.catalogue.saved_words import WordRevisions, read_words
 from proxy.storage import audit, library_revisions
 from proxy.storage.audit import Act
+from proxy.storage.listed_tables import hold_account
 from proxy.storage.rows import encode_json
 from proxy.storage.store import Params, Statement, Store
 from proxy.storage.tables import Table
@@ -17,9 +18,6 @@ _STANDING = "account, name, size, revision, changed"
 _OF_ACCOUNT = f"SELECT {_STANDING} FROM lexicons WHERE account = :account ORDER BY name"
 _TEXTS = "SELECT name, words FROM lexicons WHERE account = :account"
 _GET = f"SELECT {_STANDING}, words FROM lexicons WHERE account = :account AND name = :name"
-# The first statement changes nothing. If a database runs several writes at once, it makes the next write
-# of the same account wait. So two lexicons cannot both take the last free place.
-_HOLD = "UPDATE accounts SET id = id WHERE id = :account"
 _SET = f"""
 INSERT INTO lexicons ({_STANDING}, words)
 SELECT :account, :name, CAST(:size AS BIGINT), 1, :changed, :words
@@ -108,7 +106,7 @@ async def put(
         "most": most,
     }
     _, rows, *_ = await store.write(
-        Statement(_HOLD, {"account": account}),
+        hold_account(account),
         Statement(_SET, row),
         *audit.insert_statements(act, _WAS_SET, {"of": account, "name": name}),
         library_revisions.raise_statement(account),

@@ -152,10 +152,7 @@ class MarkDetection(Resource):
         failures=_FAILURES,
     )
     async def check_content_provenance(self, request: Request) -> Response:
-        """The same, as OpenAI's API tells it
-
-        Answer as OpenAI does.
-        """
+        """The same, as OpenAI's API tells it"""
         examined = await self._examined(request, caller_of(request.scope).account)
         found = _manifest(examined.manifest)
         results: list[C2paResult | MarkResult] = [shown_as(C2paResult, found)]

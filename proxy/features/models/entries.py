@@ -12,20 +12,18 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta
 
+from proxy.engines.stored_models import NAME
 from proxy.features.models.addresses import UnsafeAddress, parse_address
+from proxy.features.models.import_order import LICENCE, MOST_LINE
 from speech_engine.licences import bound_by, terms_of
 
 _MOST_BYTES = 1024 * 1024
 
-_Name = Annotated[
-    str, Meta(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}\Z", description="small letters, digits, . - _")
-]
+_Name = Annotated[str, Meta(pattern=rf"^{NAME}\Z", description="small letters, digits, . - _")]
 _FileName = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}\Z", description="no path")]
 _Sha256 = Annotated[str, Meta(pattern=r"^([0-9a-f]{64})?\Z", description="64 hex digits")]
-_Line = Annotated[str, Meta(max_length=400, pattern=r"^[^\x00-\x1f]*\Z", description="one line")]
-_Licence = Annotated[
-    str, Meta(pattern=r"^([^\W_][\w .,()+/-]{0,99})?\Z", description="the name of a licence")
-]
+_Line = Annotated[str, Meta(max_length=MOST_LINE, pattern=r"^[^\x00-\x1f]*\Z", description="one line")]
+_Licence = Annotated[str, Meta(pattern=rf"^({LICENCE})?\Z", description="the name of a licence")]
 _Variable = Annotated[str, Meta(pattern=r"^(env:[A-Za-z_][A-Za-z0-9_]*)?\Z", description="env:NAME")]
 _Bytes = Annotated[int, Meta(ge=0, le=64 * 1024**3)]
 _Package = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}\Z", description="a package's name")]

@@ -8,11 +8,13 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import NamedTuple
 
+from policies.language import means
 from proxy.engines.stored_models import BrokenModel, ModelRefused, ModelStore
 from speech_engine.licences import bound_by
 
-_LICENCE = re.compile(r"[^\W_][\w .,()+/-]{0,99}")
-_MOST_ATTRIBUTION = 400
+LICENCE = r"[^\W_][\w .,()+/-]{0,99}"
+"""The pattern of a licence's name."""
+MOST_LINE = 400
 _LANGUAGE = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8}){0,3}")
 
 GENDERS = ("male", "female")
@@ -41,12 +43,12 @@ class ImportOrder(NamedTuple):
 
 def judge_names(order: ImportOrder) -> None:
     """Raise ModelRefused for what cannot name a licence or a language."""
-    if not _LICENCE.fullmatch(order.licence):
+    if not re.fullmatch(LICENCE, order.licence):
         raise ModelRefused(f"--licence: {order.licence[:80]!r} is no name of a licence, such as CPML")
-    if order.basis and not _LICENCE.fullmatch(order.basis):
+    if order.basis and not re.fullmatch(LICENCE, order.basis):
         raise ModelRefused(f"--basis: {order.basis[:80]!r} is no name of a licence, such as CC-BY-NC-4.0")
-    if len(order.attribution) > _MOST_ATTRIBUTION or not order.attribution.isprintable():
-        raise ModelRefused(f"--attribution: at most {_MOST_ATTRIBUTION} letters, in one line")
+    if len(order.attribution) > MOST_LINE or not order.attribution.isprintable():
+        raise ModelRefused(f"--attribution: at most {MOST_LINE} letters, in one line")
     for language in order.languages:
         if not _LANGUAGE.fullmatch(language):
             raise ModelRefused(f"--language: {language[:40]!r} is no language tag, such as th or pt-BR")
@@ -92,9 +94,7 @@ def chosen_languages(order: ImportOrder, known: tuple[str, ...]) -> tuple[str, .
 
 
 def _found(language: str, known: tuple[str, ...]) -> str:
-    sought = language.casefold()
     for each in known:
-        tag = each.casefold()
-        if tag == sought or tag == sought.partition("-")[0] or tag.partition("-")[0] == sought:
+        if means(each, language):
             return each
     raise ModelRefused(f"--language: this model does not speak {language}; it speaks {', '.join(known)}")

@@ -26,6 +26,8 @@ from proxy.engines.stored_models import CURRENT, ModelRefused, ModelStore, Progr
 from proxy.features.models.changes import HIDDEN
 from proxy.features.models.conversion import convert_apart
 from proxy.features.models.import_order import ImportOrder, chosen_languages, judge_licence, judge_names
+from proxy.features.models.part_file import opened_anew
+from proxy.storage.flush import flush
 from speech_engine.model_files import (
     FolderContents,
     ModelFacts,
@@ -141,7 +143,7 @@ def _copy_all(sources: list[_Source], making: Path, progress: Progress) -> tuple
     lacks: dict[str, None] = {}
     for file, path in sources:
         try:
-            with _opened(path) as source, _created(making / file.name) as target:
+            with _opened(path) as source, opened_anew(making / file.name) as target:
                 if file.kind == "tensors":
                     size = os.fstat(source.fileno()).st_size
                     if size > file.most_bytes:
@@ -169,15 +171,6 @@ def _opened(path: Path) -> Iterator[BinaryIO]:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             raise UnusableModel("it is not a plain file")
         yield file
-
-
-@contextmanager
-def _created(path: Path) -> Iterator[BinaryIO]:
-    """Create a file, and have it on disk in the end."""
-    with os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-        yield file
-        file.flush()
-        os.fsync(file.fileno())
 
 
 def _copy(source: BinaryIO, target: BinaryIO, file: ModelFile) -> None:
@@ -239,7 +232,7 @@ def _place(making: Path, home: Path, digest: str) -> bool:
     If the same files are there already, each is replaced by its equal: that mends a damaged one, and no host
     that reads them loses anything.
     """
-    _sync(making)
+    flush(making)
     home.mkdir(exist_ok=True, mode=0o700)
     folder = home / digest
     is_new = not folder.exists()
@@ -248,27 +241,12 @@ def _place(making: Path, home: Path, digest: str) -> bool:
     else:
         for path in making.iterdir():
             path.replace(folder / path.name)
-        _sync(folder)
+        flush(folder)
     current = home / f".{CURRENT}"
-    with _created_anew(current) as file:
+    with opened_anew(current) as file:
         file.write(f"{digest}\n".encode())
-    _sync(home)
+    flush(home)
     current.replace(home / CURRENT)
-    _sync(home)
-    _sync(home.parent)
+    flush(home)
+    flush(home.parent)
     return is_new
-
-
-@contextmanager
-def _created_anew(path: Path) -> Iterator[BinaryIO]:
-    path.unlink(missing_ok=True)
-    with _created(path) as file:
-        yield file
-
-
-def _sync(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import proxy
 from policies.descriptions import language_named
+from policies.language import means
 from proxy.config.reader import possible
 from proxy.engines.stored_models import ModelRefused
 from proxy.features.models.entries import BrokenGallery, GalleryEntry, read_gallery
@@ -66,7 +67,7 @@ class Galleries(NamedTuple):
             entry = each.entry
             if word and not _fits_word(each, word.casefold()):
                 continue
-            if language and not any(speaks(tag, language) for tag in entry.languages):
+            if language and not any(means(tag, language) for tag in entry.languages):
                 continue
             if is_paid and not terms_of(entry.bound_by).paid_use:
                 continue
@@ -121,16 +122,10 @@ def _is_own(gallery: str) -> bool:
     return Path(gallery).is_relative_to(_OWN_PLUGINS)
 
 
-def speaks(tag: str, sought: str) -> bool:
-    """Tell whether one tag means another: `pt` means all of Portuguese, `pt-BR` also plain `pt`."""
-    tag, sought = tag.casefold(), sought.casefold()
-    return tag == sought or tag == sought.partition("-")[0] or tag.partition("-")[0] == sought
-
-
 def _fits_word(each: Listed, word: str) -> bool:
     """Tell whether a word is in a model's names, or names its language. `en` is not in `spoken`."""
     entry = each.entry
-    if (named := language_named(word)) and any(speaks(tag, named) for tag in entry.languages):
+    if (named := language_named(word)) and any(means(tag, named) for tag in entry.languages):
         return True
     texts = " ".join((each.name, each.plugin, entry.title, entry.description)).casefold()
-    return (word in texts if len(word) > 2 else False) or any(speaks(tag, word) for tag in entry.languages)
+    return (word in texts if len(word) > 2 else False) or any(means(tag, word) for tag in entry.languages)

@@ -10,7 +10,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO
+from typing import BinaryIO
 
 import msgspec
 
@@ -27,7 +27,7 @@ class Told(msgspec.Struct, frozen=True):
 
 
 @contextmanager
-def opened_anew(path: Path) -> Iterator[IO[bytes]]:
+def opened_anew(path: Path) -> Iterator[BinaryIO]:
     """Create a file in place of whatever has its name. In the end it is on disk."""
     path.unlink(missing_ok=True)
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
@@ -62,7 +62,7 @@ class PartFile:
             return Told()
 
     @contextmanager
-    def open(self, begin: int, facts: Told) -> Iterator[IO[bytes]]:
+    def open(self, begin: int, facts: Told) -> Iterator[BinaryIO]:
         """Open the part to write on from a place. What lay behind it is gone. In the end it is on disk."""
         descriptor = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW, 0o600)
         with os.fdopen(descriptor, "wb") as file:

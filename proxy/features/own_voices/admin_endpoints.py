@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Annotated, Literal
 
 import msgspec
@@ -28,11 +29,11 @@ from proxy.features.own_voices.editor import LibraryEditor
 from proxy.features.own_voices.export import VoiceExport
 from proxy.features.own_voices.maker import Beginning, VoiceMaker
 from proxy.features.own_voices.zip_reply import ZipReply
-from proxy.http.body import BODY_FAILURES, AccountName, Name, body
-from proxy.http.endpoint import Endpoint, json
+from proxy.http.body import AccountName, Name, body
 from proxy.http.form import MOST_FILE_BYTES, read_form
 from proxy.http.lists import PAGE, iso, iso_or_none, page
 from proxy.http.replies import encode_json, reply, shown_as
+from proxy.http.resource import Resource, answers
 from proxy.speech import speech_request
 from proxy.storage import audit, samples
 from proxy.storage.accounts import Account
@@ -114,7 +115,7 @@ class SavedVoiceList(msgspec.Struct, frozen=True, kw_only=True):
     last_id: str | None
 
 
-class AdminVoices:
+class AdminVoices(Resource):
     def __init__(
         self, admin_tools: AdminTools, editor: LibraryEditor, maker: VoiceMaker, export: VoiceExport
     ) -> None:
@@ -123,13 +124,19 @@ class AdminVoices:
         self._maker = maker
         self._export = export
 
-    async def list_(self, request: Request) -> Response:
+    @answers(
+        "GET",
+        "/admin/voices",
+        SavedVoiceList,
+        queries=(ACCOUNT_QUERY, *PAGE),
+        failures=(InvalidRequest, NotFound),
+    )
+    async def list_saved_voices(self, request: Request) -> Response:
+        """Saved voices, the newest first, and those of the configuration"""
         account = await self._admin_tools.query_account(request)
         store = self._admin_tools.store
         listed = await page(
-            request,
-            lambda id_: records.place_of(store, id_),
-            lambda place, limit: records.page(store, account, place, limit),
+            request, partial(records.place_of, store, None), partial(records.page, store, account)
         )
         whole = SavedVoiceList(
             data=[_shown(self._editor.open(record)) for record in listed.rows],
@@ -139,7 +146,18 @@ class AdminVoices:
         )
         return reply(whole)
 
-    async def create(self, request: Request) -> Response:
+    @answers(
+        "POST",
+        "/admin/voices",
+        SavedVoice,
+        status=201,
+        body=NewSavedVoice,
+        form=SavedVoiceForm,
+        files=("audio_sample",),
+        failures=(NotFound, Conflict, NoPlace, UpstreamFailed),
+    )
+    async def save_voice(self, request: Request) -> Response:
+        """Save a cast, a mix or a name for an engine's voice, or make an account's voice of a recording"""
         if request.headers.get("content-type", "").lower().startswith("multipart/"):
             return await self._make(request)
         new = await body(request, NewSavedVoice)
@@ -173,7 +191,15 @@ class AdminVoices:
         quality = msgspec.json.decode(kept.quality, type=VoiceQuality)
         return reply(msgspec.structs.replace(_shown(record), reasons=quality.reasons), 201)
 
-    async def export(self, request: Request) -> Response:
+    @answers(
+        "GET",
+        "/admin/voices/{id}/export",
+        media=("application/zip",),
+        queries=(ACCOUNT_QUERY,),
+        failures=(NotFound, NoPlace),
+    )
+    async def export_saved_voice(self, request: Request) -> Response:
+        """A voice's recordings, and what is known of them, as a zip file"""
         record = await find_voice(self._admin_tools, self._editor.library, request)
         # Before anything is sent: each export of a person's recordings is on record.
         act = await self._admin_tools.audit_row(request, "voice.exported", record.id, record.account or "")
@@ -181,7 +207,9 @@ class AdminVoices:
         facts = encode_json(_shown(record))
         return ZipReply(record.id, await self._export.zip(record, facts))
 
-    async def delete(self, request: Request) -> Response:
+    @answers("DELETE", "/admin/voices/{id}", DeletedVoice, queries=(ACCOUNT_QUERY,), failures=(NotFound,))
+    async def delete_saved_voice(self, request: Request) -> Response:
+        """Delete a saved voice by its id, or by its name: the account's, or everybody's"""
         record = await find_voice(self._admin_tools, self._editor.library, request)
         details = {} if record.is_sealed else {"name": record.name}
         act = await self._admin_tools.audit_row(
@@ -208,54 +236,6 @@ class AdminVoices:
             for name, section in self._admin_tools.config.voices.items()
             if (engines := [*section.bindings] or who_knows(name, names)) or section.cast
         ]
-
-
-def routes(voices: AdminVoices) -> list[Endpoint]:
-    return [
-        Endpoint(
-            "GET",
-            "/admin/voices",
-            voices.list_,
-            "list_saved_voices",
-            "Saved voices, the newest first, and those of the configuration",
-            json(SavedVoiceList),
-            queries=(ACCOUNT_QUERY, *PAGE),
-            failures=(InvalidRequest, NotFound),
-        ),
-        Endpoint(
-            "POST",
-            "/admin/voices",
-            voices.create,
-            "save_voice",
-            "Save a cast, a mix or a name for an engine's voice, or make an account's voice of a recording",
-            json(SavedVoice),
-            status=201,
-            body=NewSavedVoice,
-            form=SavedVoiceForm,
-            files=("audio_sample",),
-            failures=(*BODY_FAILURES, NotFound, Conflict, NoPlace, UpstreamFailed),
-        ),
-        Endpoint(
-            "GET",
-            "/admin/voices/{id}/export",
-            voices.export,
-            "export_saved_voice",
-            "A voice's recordings, and what is known of them, as a zip file",
-            {"application/zip": ()},
-            queries=(ACCOUNT_QUERY,),
-            failures=(NotFound, NoPlace),
-        ),
-        Endpoint(
-            "DELETE",
-            "/admin/voices/{id}",
-            voices.delete,
-            "delete_saved_voice",
-            "Delete a saved voice by its id, or by its name: the account's, or everybody's",
-            json(DeletedVoice),
-            queries=(ACCOUNT_QUERY,),
-            failures=(NotFound,),
-        ),
-    ]
 
 
 def _shown(record: VoiceRecord) -> SavedVoice:

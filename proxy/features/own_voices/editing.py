@@ -10,13 +10,24 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from proxy.access.callers import Caller, caller_of
+from proxy.api.voice_entries import VoiceEntry
+from proxy.api.voice_routes import voice_answers
 from proxy.api.voices import VoiceTools
 from proxy.catalogue.voice_records import VoiceRecord
-from proxy.errors import Conflict, InvalidRequest, NotFound
+from proxy.errors import (
+    Conflict,
+    IdempotencyKeyReused,
+    InvalidRequest,
+    NoPlace,
+    NotAllowed,
+    NotFound,
+    RequestUnderWay,
+)
 from proxy.features.own_voices.bodies import (
     FORM_FIELDS,
     ChangedVoice,
     DeletedVoice,
+    ErasureReceipt,
     NewVoice,
     VoiceForm,
     erasure_receipt,
@@ -28,15 +39,16 @@ from proxy.features.own_voices.maker import Beginning, VoiceMaker
 from proxy.features.own_voices.zip_reply import ZipReply
 from proxy.http.body import body
 from proxy.http.form import MOST_FILE_BYTES, read_form
-from proxy.http.idempotency import sent_key
+from proxy.http.idempotency import KEY_HEADER, sent_key
 from proxy.http.replies import encode_json, reply
+from proxy.http.resource import Resource
 from proxy.kept.once import PARAM, Once
 from proxy.speech import speech_request
 from proxy.storage import tombstones
 
 
-class VoiceEditing:
-    """The handlers of the voices of the caller's account. Each revision of the configuration has its own."""
+class VoiceEditing(Resource):
+    """The voices of the caller's account. Each revision of the configuration has its own handlers."""
 
     def __init__(
         self, tools: VoiceTools, editor: LibraryEditor, maker: VoiceMaker, export: VoiceExport
@@ -47,7 +59,19 @@ class VoiceEditing:
         self._export = export
         self._under_way: set[str] = set()
 
-    async def create(self, request: Request) -> Response:
+    @voice_answers(
+        "POST",
+        "",
+        VoiceEntry,
+        body=NewVoice,
+        form=VoiceForm,
+        files=("audio_sample",),
+        request_headers=(KEY_HEADER,),
+        some_headers={"x-voxgate-replayed": "`true` if the same Idempotency-Key made the voice before."},
+        failures=(NotAllowed, NotFound, Conflict, RequestUnderWay, IdempotencyKeyReused, NoPlace),
+    )
+    async def create_voice(self, request: Request) -> Response:
+        """Make a voice of a recording, or save a cast or a mix as a voice"""
         is_form = request.headers.get("content-type", "").lower().startswith("multipart/")
         if not is_form:
             new = await body(request, NewVoice)
@@ -64,15 +88,40 @@ class VoiceEditing:
             )
         return await self._create(request, described, form.files["audio_sample"].data)
 
-    async def update(self, request: Request) -> Response:
-        """Change a voice of the caller's own."""
+    @voice_answers(
+        "GET",
+        "/{id:path}/export",
+        media=("application/zip",),
+        failures=(NotFound, NoPlace),
+        pace="list",
+    )
+    async def export_voice(self, request: Request) -> Response:
+        """A voice of the account's own: its recordings, and what is known of them, as a zip file"""
+        record = await self._own(request, request.path_params["id"])
+        entry = await self._tools.entry(request, record.id)
+        return ZipReply(record.id, await self._export.zip(record, encode_json(entry)))
+
+    @voice_answers("GET", "/erasures/{id}", ErasureReceipt, failures=(NotFound,))
+    async def get_voice_erasure(self, request: Request) -> Response:
+        """How far the erasure of a deleted voice is"""
+        id_, account = request.path_params["id"], caller_of(request.scope).account
+        found = await tombstones.get(self._editor.store, account, id_) if id_.isprintable() else None
+        if found is None:
+            raise NotFound(f"No erasure of '{id_[:80]}' is known.", param="voice", code="voice_not_found")
+        return reply(erasure_receipt(found))
+
+    @voice_answers("POST", "/{id:path}", VoiceEntry, body=ChangedVoice, failures=(NotFound, Conflict))
+    async def update_voice(self, request: Request) -> Response:
+        """Change a voice of the account's own"""
         change = await body(request, ChangedVoice)
         record = await self._own(request, request.path_params["id"])
         caller = caller_of(request.scope)
         updated = await self._maker.change(record, change, self._tools.plans.terms(caller), caller.key)
         return reply(await self._tools.entry(request, updated.id))
 
-    async def delete(self, request: Request) -> Response:
+    @voice_answers("DELETE", "/{id:path}", DeletedVoice, failures=(NotFound,))
+    async def delete_voice(self, request: Request) -> Response:
+        """Delete a voice of the account's own"""
         id_, account = request.path_params["id"], caller_of(request.scope).account
         # Its row is enough: what cannot be opened can be erased.
         record = await self._editor.library.find(account, id_)
@@ -80,20 +129,6 @@ class VoiceEditing:
             raise await self._no_own(request, id_)
         await self._maker.delete(record)
         return reply(DeletedVoice(id=record.id))
-
-    async def export(self, request: Request) -> Response:
-        """Give the owner's recordings, and what is known of them, as one zip file."""
-        record = await self._own(request, request.path_params["id"])
-        entry = await self._tools.entry(request, record.id)
-        return ZipReply(record.id, await self._export.zip(record, encode_json(entry)))
-
-    async def receipt(self, request: Request) -> Response:
-        """Say how far the erasure of a voice is, that the caller's account had."""
-        id_, account = request.path_params["id"], caller_of(request.scope).account
-        found = await tombstones.get(self._editor.store, account, id_) if id_.isprintable() else None
-        if found is None:
-            raise NotFound(f"No erasure of '{id_[:80]}' is known.", param="voice", code="voice_not_found")
-        return reply(erasure_receipt(found))
 
     async def _create(self, request: Request, new: NewVoice | VoiceForm, audio: bytes) -> Response:
         caller = caller_of(request.scope)

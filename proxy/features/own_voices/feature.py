@@ -12,7 +12,7 @@ from proxy.speech.on_the_way import OnTheWay
 
 @asynccontextmanager
 async def _open(house: House) -> AsyncIterator[Opened]:
-    from proxy.features.own_voices import admin_endpoints, endpoints
+    from proxy.features.own_voices.admin_endpoints import AdminVoices
     from proxy.features.own_voices.editing import VoiceEditing
     from proxy.features.own_voices.editor import LibraryEditor
     from proxy.features.own_voices.export import VoiceExport, export_places
@@ -44,10 +44,10 @@ async def _open(house: House) -> AsyncIterator[Opened]:
                 None if lists is None else lists.catalogue,
             )
             maker = VoiceMaker(house.vault, editor, house.intake, house.grants, house.erasing, clones)
-            admin = admin_endpoints.AdminVoices(revision.admin_tools, editor, maker, export)
-            served = admin_endpoints.routes(admin)
+            admin = AdminVoices(revision.admin_tools, editor, maker, export)
+            served = admin.endpoints
             if lists is not None:
-                served += endpoints.routes(VoiceEditing(lists, editor, maker, export))
+                served += VoiceEditing(lists, editor, maker, export).endpoints
             return Served(
                 served,
                 on_the_way=OnTheWay((VoiceUseConcern(use).opener,)),

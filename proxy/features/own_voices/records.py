@@ -16,7 +16,8 @@ from proxy.features.own_voices.seals import closed
 from proxy.storage import audit, blobs, library_revisions
 from proxy.storage.audit import Act
 from proxy.storage.disk_names import account_name
-from proxy.storage.rows import Place, columns, decode_json, encode_json
+from proxy.storage.listed_tables import ListedTable
+from proxy.storage.rows import columns, decode_json, encode_json
 from proxy.storage.samples import SampleRecord
 from proxy.storage.store import ALWAYS, AlreadyExists, Condition, Params, Row, Statement, Store
 from proxy.storage.tables import Erasable, PathColumn, Table
@@ -36,52 +37,36 @@ TABLE = Table(
     closed_with=("DELETE FROM voices WHERE account = :id AND kind = 'cast'",),
 )
 
-_NOT_IN_ROWS = ("mix", "texts")
-_FIELDS = tuple(name for name in VoiceRecord.__struct_fields__ if name not in _NOT_IN_ROWS)
-_COLUMNS = ", ".join(_FIELDS)
 _JSON = ("members", "tags", "labels", "compared")
-_NUMBERS = ("revision", "created", "used")
 _CHANGED = (*DESCRIBED, "members", "wrapped", "sealed", "revision")
-# A parameter that may be NULL has no type of its own.
-_GIVEN = {name: f"CAST(:{name} AS {'BIGINT' if name in _NUMBERS else 'TEXT'})" for name in _FIELDS}
-_ORDER = "ORDER BY created DESC, id DESC"
-_BEFORE = f"(created < :at OR (created = :at AND id < :id)) {_ORDER} LIMIT :limit"
-_SELECT = f"SELECT {_COLUMNS} FROM voices WHERE"
-_PAGE = f"{_SELECT} {_BEFORE}"
-_PAGE_OF_ACCOUNT = f"{_SELECT} account = :account AND {_BEFORE}"
-_PLACE = "SELECT created FROM voices WHERE id = :id"
-_OF_ACCOUNT = f"{_SELECT} account = :account {_ORDER}"
-_OF_OPERATOR = f"{_SELECT} account IS NULL {_ORDER}"
-_GET = f"{_SELECT} id = :id"
-_NAMED = f"{_SELECT} coalesce(account, '') = :account AND name = :name"
+
+
+def _record(row: Row) -> VoiceRecord:
+    values = {**row, **{column: decode_json(row[column]) for column in _JSON}}
+    if values["kind"] == "mix":
+        values["mix"], values["members"] = values["members"], {}
+    values["compared"] = values["compared"] or None
+    return msgspec.convert(values, VoiceRecord)
+
+
+ROWS = ListedTable("voices", VoiceRecord, read=_record, without=("mix", "texts"))
+get, count, page, place_of, of_account = ROWS.get, ROWS.count, ROWS.page, ROWS.place_of, ROWS.of_account
+_OF_OPERATOR = f"{ROWS.select} account IS NULL ORDER BY created DESC, id DESC"
+_NAMED = f"{ROWS.select} coalesce(account, '') = :account AND name = :name"
 # A voice may have the name of another one's id. Then the id wins.
 _FIND = f"""
-{_SELECT} coalesce(account, '') = :account AND (id = :id_or_name OR name = :id_or_name)
+{ROWS.select} coalesce(account, '') = :account AND (id = :id_or_name OR name = :id_or_name)
 ORDER BY CASE WHEN id = :id_or_name THEN 0 ELSE 1 END LIMIT 1
-"""
-_COUNT = "SELECT count(*) AS voices FROM voices WHERE account = :account"
-# As with lexicons: two voices of an account cannot both take the last free place.
-_HOLD = "UPDATE accounts SET id = id WHERE id = :account"
-_HAS_ROOM = """
-(CAST(:most AS BIGINT) IS NULL
-    OR (SELECT count(*) FROM voices WHERE account = :account) < CAST(:most AS BIGINT))
-AND NOT EXISTS (SELECT 1 FROM accounts WHERE id = :account AND closed IS NOT NULL)
 """
 # The name of a voice may be readable or a digest, and must be free in both forms.
 _IS_FREE = """
 NOT EXISTS (SELECT 1 FROM voices
     WHERE account = :account AND name = CAST(:other_name AS TEXT))
 """
-_INSERT = f"""
-INSERT INTO voices ({_COLUMNS})
-SELECT {", ".join(_GIVEN.values())}
-WHERE {_HAS_ROOM} AND {_IS_FREE} AND {blobs.IS_KEPT} AND {{only_if}}
-RETURNING {_COLUMNS}
-"""
 _UPDATE = f"""
-UPDATE voices SET {", ".join(f"{name} = {_GIVEN[name]}" for name in _CHANGED)}
+UPDATE voices SET {", ".join(f"{name} = {ROWS.given[name]}" for name in _CHANGED)}
 WHERE id = :id AND revision = :was AND sealed = :was_sealed AND {_IS_FREE}
-RETURNING {_COLUMNS}
+RETURNING {ROWS.columns}
 """
 # The voice may have been refused in the same unit.
 _INSERT_SAMPLE = f"""
@@ -100,37 +85,15 @@ _DELETE = "DELETE FROM voices WHERE id = :id RETURNING id"
 _USED = "UPDATE voices SET used = :day WHERE id = :id AND coalesce(used, 0) < :day"
 # `used` is the beginning of a day, and the voice may have spoken at its end.
 _UNUSED = f"""
-{_SELECT} account = :account AND kind IN ('sample', 'mix')
+{ROWS.select} account = :account AND kind IN ('sample', 'mix')
 AND created < :before AND coalesce(used + 86400000000, 0) < :before LIMIT :limit
 """
-
-
-async def page(store: Store, account: str | None, place: Place, limit: int) -> list[VoiceRecord]:
-    """List the voices of one account or of all, the newest first, from the place on."""
-    parameters: Params = {"account": account, "at": place.at, "id": place.id, "limit": limit}
-    rows = await store.read(_PAGE if account is None else _PAGE_OF_ACCOUNT, parameters)
-    return [_record(row) for row in rows]
-
-
-async def place_of(store: Store, id_: str) -> Place | None:
-    rows = await store.read(_PLACE, {"id": id_})
-    return Place(rows[0]["created"], id_) if rows else None
-
-
-async def of_account(store: Store, account: str) -> list[VoiceRecord]:
-    """List the voices of an account, the newest first."""
-    return [_record(row) for row in await store.read(_OF_ACCOUNT, {"account": account})]
 
 
 async def of_operator(store: Store) -> list[VoiceRecord]:
     """List the operator's voices, the newest first. There may be very many, so a thread converts them."""
     rows = await store.read_long(_OF_OPERATOR)
     return await asyncio.to_thread(lambda: [_record(row) for row in rows])
-
-
-async def get(store: Store, id_: str) -> VoiceRecord | None:
-    rows = await store.read(_GET, {"id": id_})
-    return _record(rows[0]) if rows else None
 
 
 async def named(store: Store, account: str | None, name: str) -> VoiceRecord | None:
@@ -143,11 +106,6 @@ async def find(store: Store, account: str | None, id_or_name: str) -> VoiceRecor
     """Find a voice of the account, or of the operator without an account, by its id or its readable name."""
     rows = await store.read(_FIND, {"account": account or "", "id_or_name": id_or_name})
     return _record(rows[0]) if rows else None
-
-
-async def count(store: Store, account: str) -> int:
-    rows = await store.read(_COUNT, {"account": account})
-    return int(rows[0]["voices"])
 
 
 async def add(
@@ -168,23 +126,20 @@ async def add(
     if the name or the id is taken.
     """
     assert record.consent is None or only_if is not ALWAYS, "a voice must not outlive its consent"
-    values = {**_values(record), "other_name": other_name, "most": most, "digest": digest}
-    row: Params = {**only_if.params, **values}
     # What the voice needs is held first: what goes at this moment is gone when the INSERT looks for it.
-    held = (
-        Statement(_HOLD, {"account": record.account}),
-        *only_if.held,
-        *blobs.hold_statements(record.account, digest),
+    needs = Condition(
+        f"{_IS_FREE} AND {blobs.IS_KEPT} AND {only_if.sql}",
+        {**only_if.params, "other_name": other_name, "digest": digest},
+        (*only_if.held, *blobs.hold_statements(record.account, digest)),
     )
-    audited = audit.insert_statements(act, _WAS_MADE)
+    adding = ROWS.add_statements(_values(record), most, needs)
     answers = await store.write(
-        *held,
-        Statement(_INSERT.format(only_if=only_if.sql), row),
+        *adding,
         *beside,
-        *audited,
+        *audit.insert_statements(act, _WAS_MADE),
         library_revisions.raise_statement(record.account),
     )
-    rows = answers[len(held)]
+    rows = answers[len(adding) - 1]
     if not rows and other_name is not None and await named(store, record.account, other_name) is not None:
         raise AlreadyExists("voices.name")
     return _record(rows[0]) if rows else None
@@ -242,15 +197,7 @@ async def unused(store: Store, account: str, before: int, limit: int) -> list[Vo
 def _values(record: VoiceRecord) -> dict[str, Any]:
     """Return the columns of a voice. Of a sealed one no text is among them, but in `sealed`."""
     row = closed(record) if record.is_sealed else record
-    values = {name: getattr(row, name) for name in _FIELDS}
+    values = {name: getattr(row, name) for name in ROWS.given}
     values["members"] = row.mix if row.kind == "mix" else row.members
     values["compared"] = row.compared or {}
     return values | {name: encode_json(values[name]) for name in _JSON}
-
-
-def _record(row: Row) -> VoiceRecord:
-    values = {**row, **{column: decode_json(row[column]) for column in _JSON}}
-    if values["kind"] == "mix":
-        values["mix"], values["members"] = values["members"], {}
-    values["compared"] = values["compared"] or None
-    return msgspec.convert(values, VoiceRecord)

@@ -50,7 +50,7 @@ class SavedVoices:
         return await asyncio.to_thread(lambda: [_unsealed(row, before.get(row.id)) for row in rows])
 
     async def get(self, id_: str) -> VoiceRecord | None:
-        return await records.get(self._store, id_)
+        return await records.get(self._store, None, id_)
 
     async def find(self, account: str | None, id_or_name: str) -> VoiceRecord | None:
         return await records.find(self._store, account, id_or_name)

@@ -16,7 +16,14 @@ from policies.plans import UNLIMITED, terms
 from policies.routing import Binding, Candidate, Model, Voice
 from proxy.audio.formats import USUAL_FORMS, OutputForm
 from proxy.config.sections import Config, EngineSection, PluginSection
-from proxy.features.cache.names import OF_SPEAKERS, RESOLVED, UNHEARD, UNHEARD_OF_PART, CacheQuestion, Names
+from proxy.features.cache.names import (
+    OF_SPEAKERS,
+    RESOLVED,
+    UNHEARD,
+    UNHEARD_OF_PART,
+    CacheQuestion,
+    ClipNames,
+)
 from proxy.speech.planning import Part, SpeechPlan
 from proxy.speech.speech_request import SpeechRequest
 from speech_engine import EngineVoice, ModelInfo
@@ -95,7 +102,7 @@ def _name(
     config: Config | None = None,
     revisions: Mapping[str, str] | None = None,
 ) -> str:
-    names = Names(key, (revisions or {}).__getitem__ if revisions else lambda _: "")
+    names = ClipNames(key, (revisions or {}).__getitem__ if revisions else lambda _: "")
     names.revise(config or Config())
     parts = parts or (PART,)
     plan = SpeechPlan(
@@ -221,7 +228,7 @@ def test_two_requests_have_one_name_if_nobody_could_hear_a_difference(
 
 
 def test_names_tell_nothing() -> None:
-    names = Names(SECRET, lambda _: "")
+    names = ClipNames(SECRET, lambda _: "")
     plan = SpeechPlan(PART.voice, "en", (PART,), 1.0, terms(UNLIMITED), frozenset(), frozenset())
     sought = CacheQuestion("acc_1", REQUEST, plan)
     said = names.folder_id + names.clip_name(sought, ["one/m"]) + repr(names) + repr(sought)

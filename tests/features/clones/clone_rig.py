@@ -15,13 +15,13 @@ from policies.price import MICRO, Price
 from proxy.config.sections import Config, EngineSection
 from proxy.engines import registry
 from proxy.engines.engine_list import Engines, open_engines
-from proxy.features.clones import records as bindings
+from proxy.features.clones import records
 from proxy.features.clones.bills import CloneBills
-from proxy.features.clones.maker import BindingMaker
+from proxy.features.clones.maker import CloneMaker
 from proxy.features.clones.metrics import CloneMetrics
 from proxy.features.clones.orders import CloneOrders
 from proxy.features.clones.recordings import CloneRecordings
-from proxy.features.clones.records import BindingRecord, BindingWish
+from proxy.features.clones.records import CloneRecord, CloneWish
 from proxy.ledger import open_ledger
 from proxy.ledger.budgets import Budgets
 from proxy.storage import accounts
@@ -71,7 +71,7 @@ class OwnedVoice(NamedTuple):
 class CloneRig(NamedTuple):
     store: Store
     engines: Engines
-    maker: BindingMaker
+    maker: CloneMaker
     minimax: FakeMinimax
     studio: MinimaxAccount
     elevenlabs: ElevenLabsAccount
@@ -86,7 +86,7 @@ class CloneRig(NamedTuple):
         *,
         pays_again: bool = False,
     ) -> str:
-        wish = BindingWish(
+        wish = CloneWish(
             voice=voice.id,
             account=voice.account,
             revision=1,
@@ -106,8 +106,8 @@ class CloneRig(NamedTuple):
         await self.store.write(Statement("UPDATE bindings SET due = 0, lease = 0"))
         await self.step()
 
-    async def row(self, id_: str) -> BindingRecord:
-        found = await bindings.get(self.store, id_)
+    async def row(self, id_: str) -> CloneRecord:
+        found = await records.get(self.store, id_)
         assert found is not None
         return found
 
@@ -185,7 +185,7 @@ async def clone_rig(store: Store, known: Clouds | None = None) -> AsyncIterator[
 
 
 @asynccontextmanager
-async def opened(store: Store, config: Config) -> AsyncIterator[tuple[Engines, BindingMaker]]:
+async def opened(store: Store, config: Config) -> AsyncIterator[tuple[Engines, CloneMaker]]:
     """Open the engines of a configuration, with a maker that does nothing by itself."""
     metrics = Metrics()
     async with (
@@ -193,7 +193,7 @@ async def opened(store: Store, config: Config) -> AsyncIterator[tuple[Engines, B
         open_engines(registry.load(), config, metrics.engines) as engines,
     ):
         recordings = CloneRecordings(store, saved(store), ToneSource(), granted(store))
-        maker = BindingMaker(store, engines, recordings, CloneBills(ledger, CloneMetrics(metrics.registry)))
+        maker = CloneMaker(store, engines, recordings, CloneBills(ledger, CloneMetrics(metrics.registry)))
         maker.revise(config, Budgets(store, config.engines, metrics.engines))
         try:
             yield engines, maker
@@ -242,7 +242,7 @@ def voice_number() -> str:
     return new_id("voice").removeprefix("voice_")
 
 
-def maker_of(server: Inside) -> BindingMaker:
+def maker_of(server: Inside) -> CloneMaker:
     """The maker of clones of a worker."""
     orders = server.worker.open_house.house.clones
     assert isinstance(orders, CloneOrders)

@@ -14,7 +14,7 @@ from policies.cycles import cycle_at
 from policies.plans import terms as terms_of
 from policies.price import MICRO
 from proxy.features.all import open_store
-from proxy.features.clones.maker import BindingMaker
+from proxy.features.clones.maker import CloneMaker
 from proxy.ledger.holds import Payer
 from proxy.ledger.verify import verify
 from proxy.storage import accounts, costs, durable_holds, entries, usage
@@ -248,7 +248,7 @@ async def _play(store: Store, case: Case) -> None:
 
 async def test_workers_at_once_make_no_more_than_the_plan_has(store: Store) -> None:
     async with clouds() as at, AsyncExitStack() as stack, clone_rig(store, at) as rig:
-        makers: list[BindingMaker] = [rig.maker]
+        makers: list[CloneMaker] = [rig.maker]
         if store.is_shared:
             _, other = await stack.enter_async_context(opened(store, config(at.urls)))
             makers.append(other)
@@ -287,3 +287,15 @@ async def test_a_hold_that_is_on_disk_is_not_forgotten_by_a_cancel(
         position = await rig.maker.bills._ledger.holds.position(payer)
         assert position.credits.available == 200 * MICRO
         await rig.maker.bills.release(await rig.row(id_))
+
+
+async def test_who_has_lost_the_lease_gives_nothing_back_that_its_next_holder_has(tmp_path: Path) -> None:
+    async with open_store("sqlite", tmp_path) as store, clone_rig(store) as rig:
+        rig.providers["minimax"].fail("truncated", path="files/upload")
+        id_ = await order(rig, await owned_voice(store, plan="short"))
+        late = await rig.row(id_)
+        await store.write(Statement("UPDATE bindings SET fence = fence + 1"))
+        await rig.maker.poisoned(late)
+        assert await durable_holds.get(store, id_) is not None
+        await rig.maker.poisoned(await rig.row(id_))
+        assert await durable_holds.get(store, id_) is None

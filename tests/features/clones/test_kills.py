@@ -11,8 +11,8 @@ import pytest
 from fakes.provider import Provider, RequestRecord
 from policies.price import MICRO
 from proxy.features.all import open_store
-from proxy.features.clones import records as bindings
-from proxy.features.clones.records import BindingWish
+from proxy.features.clones import records
+from proxy.features.clones.records import CloneWish
 from proxy.ledger.verify import verify
 from proxy.storage import usage
 from tests.features.clones.clone_rig import Clouds, OwnedVoice, clone_rig, clouds, owned_voice, voices_at
@@ -63,7 +63,7 @@ async def test_a_killed_worker_and_an_erasure_leave_nothing(tmp_path: Path, engi
             await rig.erase(voice)
             await rig.later()
             assert voices_at(rig, engine) == []
-            assert await bindings.is_gone(store, voice.id)
+            assert await records.is_gone(store, voice.id)
 
 
 async def _want_and_kill(
@@ -72,7 +72,7 @@ async def _want_and_kill(
     """Have a voice cloned by a worker of its own, and kill it where the provider falls silent."""
     async with open_store("sqlite", data) as store:
         voice = await owned_voice(store, plan="pro")
-        wish = BindingWish(
+        wish = CloneWish(
             voice=voice.id,
             account=voice.account,
             revision=1,
@@ -80,7 +80,7 @@ async def _want_and_kill(
             credential="default",
             payer="key_ada",
         )
-        row = await bindings.want(store, wish)
+        row = await records.want(store, wish)
         assert row is not None
     provider = at.providers[engine]
     provider.fail("hang_after" if fault == AFTER else "hang_before", path=path)

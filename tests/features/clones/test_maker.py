@@ -13,9 +13,8 @@ from fakes.minimax.account import UNUSED_S
 from policies.breaker import CLOSED
 from proxy.engines.cloud_engine import CloudEngine
 from proxy.features.all import open_store
-from proxy.features.clones import lists as binding_lists
-from proxy.features.clones import records as bindings
-from proxy.features.clones.maker import BindingMaker
+from proxy.features.clones import lists, records
+from proxy.features.clones.maker import CloneMaker
 from proxy.features.clones.recordings import CloneRecordings
 from proxy.storage import costs
 from proxy.storage.installation import installation_id
@@ -114,7 +113,7 @@ async def test_a_name_whose_clone_has_lapsed_is_replaced(rig: CloneRig) -> None:
 async def test_many_wishes_and_workers_make_one_clone(rig: CloneRig) -> None:
     voice = await owned_voice(rig.store)
     makers = [
-        BindingMaker(
+        CloneMaker(
             rig.store,
             rig.engines,
             CloneRecordings(rig.store, saved(rig.store), ToneSource(), granted(rig.store)),
@@ -199,7 +198,7 @@ async def test_a_voice_that_gives_way_is_the_one_that_was_not_used_for_longest(r
     await _speak(rig, (await rig.row(rows[0])).engine_voice)
     rows.append(await rig.want(third, "elevenlabs"))
     await rig.step()
-    now = await binding_lists.list_bindings(rig.store, [first.id, second.id, third.id])
+    now = await lists.list_of_voices(rig.store, [first.id, second.id, third.id])
     assert {voice: each[0].state for voice, each in now.items()} == {
         first.id: "ready",
         second.id: "expired",
@@ -208,7 +207,7 @@ async def test_a_voice_that_gives_way_is_the_one_that_was_not_used_for_longest(r
     assert now[second.id][0].error == "Another voice has its slot at the provider."
     assert len(voices_at(rig, "elevenlabs")) == 2
     await rig.later()
-    assert await bindings.get(rig.store, rows[1]) is None
+    assert await records.get(rig.store, rows[1]) is None
 
 
 async def test_no_voice_gives_way_without_an_addition(rig: CloneRig) -> None:
@@ -227,7 +226,7 @@ async def test_no_voice_gives_way_without_an_addition(rig: CloneRig) -> None:
 
 async def _age(rig: CloneRig) -> None:
     """Let all clones have spoken two hours ago."""
-    for row in await binding_lists.list_all(rig.store):
+    for row in await lists.list_all(rig.store):
         await rig.store.write(
             Statement("UPDATE bindings SET used = used - 7200000000 WHERE id = :id", {"id": row.id})
         )
@@ -258,3 +257,6 @@ async def test_a_stream_that_was_left_has_used_its_clone(rig: CloneRig) -> None:
     used = (await rig.row(id_)).used
     assert used is not None
     assert used > 1
+    await _age(rig)
+    await rig.maker.look()
+    assert (await rig.row(id_)).used == used - 7_200_000_000, "it was noted once"

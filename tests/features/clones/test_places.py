@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from proxy.features.all import open_store
-from proxy.features.clones.maker import BindingMaker
-from proxy.features.clones.records import BindingRecord
+from proxy.features.clones.maker import CloneMaker
+from proxy.features.clones.records import CloneRecord
 from proxy.features.clones.rules import State
 from tests.features.clones.clone_rig import config, opened
 
@@ -21,8 +21,8 @@ def record(
     state: State = "wanted",
     engine: str = "cloud",
     credential: str = "default",
-) -> BindingRecord:
-    return BindingRecord(
+) -> CloneRecord:
+    return CloneRecord(
         id=id_,
         voice=f"voice_{id_}",
         account=account or f"acc_{id_}",
@@ -41,20 +41,20 @@ def gate() -> asyncio.Event:
 @pytest.fixture
 async def clones(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, gate: asyncio.Event
-) -> AsyncIterator[BindingMaker]:
+) -> AsyncIterator[CloneMaker]:
     """A maker whose attempts end when the gate opens."""
 
-    async def work(_maker: BindingMaker, _held: BindingRecord) -> None:
+    async def work(_maker: CloneMaker, _held: CloneRecord) -> None:
         await gate.wait()
 
-    monkeypatch.setattr(BindingMaker, "work", work)
+    monkeypatch.setattr(CloneMaker, "work", work)
     nowhere = config({"minimax": "http://127.0.0.1:9", "elevenlabs": "http://127.0.0.1:9"})
     async with open_store("sqlite", tmp_path) as store, opened(store, nowhere) as (_, maker):
         yield maker
 
 
 async def test_each_place_has_so_many_clones_and_as_many_deletions(
-    clones: BindingMaker, gate: asyncio.Event
+    clones: CloneMaker, gate: asyncio.Event
 ) -> None:
     for number in range(4):
         assert clones.has_place(record(str(number)))
@@ -69,7 +69,7 @@ async def test_each_place_has_so_many_clones_and_as_many_deletions(
 
 
 async def test_a_row_is_worked_on_once_and_an_account_has_one_clone_made_at_a_place(
-    clones: BindingMaker, gate: asyncio.Event
+    clones: CloneMaker, gate: asyncio.Event
 ) -> None:
     clones.begin_held(record("one", "acc", state="doomed"))
     assert not clones.has_place(record("one", "acc", state="doomed"))

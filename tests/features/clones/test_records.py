@@ -7,10 +7,8 @@ import asyncio
 import pytest
 
 from proxy.catalogue.voice_records import VoiceRecord
-from proxy.features.clones import lists as binding_lists
-from proxy.features.clones import records as bindings
-from proxy.features.clones import uses as clone_uses
-from proxy.features.clones.records import BindingRecord, BindingWish
+from proxy.features.clones import lists, records, uses
+from proxy.features.clones.records import CloneRecord, CloneWish
 from proxy.features.own_voices import records as voices
 from proxy.storage import accounts, tombstones
 from proxy.storage.installation import installation_id
@@ -31,8 +29,8 @@ async def voice(store: Store) -> VoiceRecord:
     return made
 
 
-def wish(voice: VoiceRecord, revision: int = 1, credential: str = "default") -> BindingWish:
-    return BindingWish(
+def wish(voice: VoiceRecord, revision: int = 1, credential: str = "default") -> CloneWish:
+    return CloneWish(
         voice=voice.id,
         account=voice.account or "",
         revision=revision,
@@ -41,32 +39,32 @@ def wish(voice: VoiceRecord, revision: int = 1, credential: str = "default") -> 
     )
 
 
-async def wanted(store: Store, voice: VoiceRecord) -> BindingRecord:
-    record = await bindings.want(store, wish(voice))
+async def wanted(store: Store, voice: VoiceRecord) -> CloneRecord:
+    record = await records.want(store, wish(voice))
     assert record is not None
     return record
 
 
-async def taken(store: Store, record: BindingRecord) -> BindingRecord:
-    found = await bindings.take(store, record, HOUR_US)
+async def taken(store: Store, record: CloneRecord) -> CloneRecord:
+    found = await records.take(store, record, HOUR_US)
     assert found is not None
     return found
 
 
-async def begun(store: Store, voice: VoiceRecord) -> BindingRecord:
+async def begun(store: Store, voice: VoiceRecord) -> CloneRecord:
     held = await taken(store, await wanted(store, voice))
-    record = await bindings.begin(store, held, NAME)
+    record = await records.begin(store, held, NAME)
     assert record is not None
     return record
 
 
-async def ready(store: Store, voice: VoiceRecord) -> BindingRecord:
-    assert await bindings.keep(store, await begun(store, voice), "v1", None) == "kept"
+async def ready(store: Store, voice: VoiceRecord) -> CloneRecord:
+    assert await records.keep(store, await begun(store, voice), "v1", None) == "kept"
     return await of(store, voice)
 
 
-async def of(store: Store, voice: VoiceRecord) -> BindingRecord:
-    (record,) = (await binding_lists.list_bindings(store, [voice.id]))[voice.id]
+async def of(store: Store, voice: VoiceRecord) -> CloneRecord:
+    (record,) = (await lists.list_of_voices(store, [voice.id]))[voice.id]
     return record
 
 
@@ -80,46 +78,46 @@ async def erase(store: Store, voice: VoiceRecord) -> None:
 async def test_a_place_has_one_row_whoever_wants_it(store: Store, voice: VoiceRecord) -> None:
     found = await asyncio.gather(*(wanted(store, voice) for _ in range(8)))
     assert len({record.id for record in found}) == 1
-    other = await bindings.want(store, wish(voice, credential="studio"))
+    other = await records.want(store, wish(voice, credential="studio"))
     assert other is not None
-    listed = await binding_lists.list_bindings(store, [voice.id, "voice_nobody"])
+    listed = await lists.list_of_voices(store, [voice.id, "voice_nobody"])
     assert {record.id for record in listed[voice.id]} == {found[0].id, other.id}
     assert (found[0].state, found[0].revision, found[0].account) == ("wanted", 1, voice.account)
 
 
 async def test_only_one_holder_gets_the_lease(store: Store, voice: VoiceRecord) -> None:
     record = await wanted(store, voice)
-    found = await asyncio.gather(*(bindings.take(store, record, HOUR_US) for _ in range(8)))
+    found = await asyncio.gather(*(records.take(store, record, HOUR_US) for _ in range(8)))
     assert [holder.fence for holder in found if holder is not None] == [1]
-    assert await binding_lists.list_open(store, [PLACE], await store.now(), 10) == []
+    assert await lists.list_open(store, [PLACE], await store.now(), 10) == []
 
 
 async def test_who_has_lost_the_lease_can_write_nothing(store: Store, voice: VoiceRecord) -> None:
-    old = await bindings.take(store, await wanted(store, voice), -HOUR_US)
+    old = await records.take(store, await wanted(store, voice), -HOUR_US)
     assert old is not None
     new = await taken(store, old)
-    assert await bindings.begin(store, old, "voxgate-old") is None
-    assert await bindings.begin(store, new, NAME) is not None
-    assert await bindings.keep(store, old, "v-old", None) == "lost"
-    await bindings.move(store, old, "failed", error="It was too late.")
-    await bindings.remove(store, old)
+    assert await records.begin(store, old, "voxgate-old") is None
+    assert await records.begin(store, new, NAME) is not None
+    assert await records.keep(store, old, "v-old", None) == "lost"
+    await records.move(store, old, "failed", error="It was too late.")
+    await records.remove(store, old)
     assert (await of(store, voice)).name == NAME
     assert (await of(store, voice)).state == "making"
 
 
 async def test_a_clone_that_is_kept_is_ready(store: Store, voice: VoiceRecord) -> None:
     record = await begun(store, voice)
-    assert await bindings.keep(store, record, "v1", None) == "kept"
+    assert await records.keep(store, record, "v1", None) == "kept"
     found = await of(store, voice)
     assert (found.state, found.engine_voice, found.lease, found.error) == ("ready", "v1", 0, "")
     assert found.made is not None
-    assert await binding_lists.list_open(store, [PLACE], await store.now(), 10) == []
+    assert await lists.list_open(store, [PLACE], await store.now(), 10) == []
 
 
 async def test_nothing_is_wanted_of_a_voice_that_is_gone(store: Store, voice: VoiceRecord) -> None:
     await erase(store, voice)
-    assert await bindings.want(store, wish(voice)) is None
-    assert await bindings.is_gone(store, voice.id)
+    assert await records.want(store, wish(voice)) is None
+    assert await records.is_gone(store, voice.id)
 
 
 async def test_a_clone_that_ends_after_the_tombstone_is_doomed_and_known(
@@ -127,13 +125,13 @@ async def test_a_clone_that_ends_after_the_tombstone_is_doomed_and_known(
 ) -> None:
     record = await begun(store, voice)
     await erase(store, voice)
-    assert await binding_lists.list_open(store, [PLACE], await store.now(), 10) == []
-    assert await bindings.keep(store, record, "v1", None) == "doomed"
-    found = await bindings.get(store, record.id)
+    assert await lists.list_open(store, [PLACE], await store.now(), 10) == []
+    assert await records.keep(store, record, "v1", None) == "doomed"
+    found = await records.get(store, record.id)
     assert found is not None
     assert (found.state, found.engine_voice) == ("doomed", "v1")
-    assert not await bindings.is_gone(store, voice.id)
-    assert await binding_lists.list_bindings(store, [voice.id]) == {}
+    assert not await records.is_gone(store, voice.id)
+    assert await lists.list_of_voices(store, [voice.id]) == {}
 
 
 async def test_a_failure_after_the_tombstone_leaves_the_row_doomed_and_free(
@@ -141,8 +139,8 @@ async def test_a_failure_after_the_tombstone_leaves_the_row_doomed_and_free(
 ) -> None:
     record = await begun(store, voice)
     await erase(store, voice)
-    await bindings.move(store, record, "making", due=7, tries=3, error="It was away.")
-    found = await bindings.get(store, record.id)
+    await records.move(store, record, "making", due=7, tries=3, error="It was away.")
+    found = await records.get(store, record.id)
     assert found is not None
     assert (found.state, found.lease, found.due, found.error) == ("doomed", 0, 0, "")
 
@@ -150,7 +148,7 @@ async def test_a_failure_after_the_tombstone_leaves_the_row_doomed_and_free(
 async def test_a_name_is_not_begun_after_the_tombstone(store: Store, voice: VoiceRecord) -> None:
     held = await taken(store, await wanted(store, voice))
     await erase(store, voice)
-    assert await bindings.begin(store, held, NAME) is None
+    assert await records.begin(store, held, NAME) is None
 
 
 async def test_doomed_rows_outlive_their_voice_until_they_are_removed(
@@ -158,15 +156,15 @@ async def test_doomed_rows_outlive_their_voice_until_they_are_removed(
 ) -> None:
     await ready(store, voice)
     await erase(store, voice)
-    assert await voices.get(store, voice.id) is None
-    (left,) = await binding_lists.list_open(store, [PLACE], await store.now(), 10)
+    assert await voices.get(store, None, voice.id) is None
+    (left,) = await lists.list_open(store, [PLACE], await store.now(), 10)
     assert (left.state, left.engine_voice) == ("doomed", "v1")
-    await bindings.remove(store, await taken(store, left))
-    assert await bindings.is_gone(store, voice.id)
+    await records.remove(store, await taken(store, left))
+    assert await records.is_gone(store, voice.id)
 
 
 async def test_a_failed_one_is_tried_again_under_its_name(store: Store, voice: VoiceRecord) -> None:
-    await bindings.move(store, await begun(store, voice), "failed", tries=8, error="It was away.")
+    await records.move(store, await begun(store, voice), "failed", tries=8, error="It was away.")
     assert (await of(store, voice)).error == "It was away."
     again = await wanted(store, voice)
     assert (again.state, again.name, again.tries, again.error) == ("making", NAME, 0, "")
@@ -176,13 +174,13 @@ async def test_a_lost_one_is_made_anew_under_another_name_only_if_the_wish_says_
     store: Store, voice: VoiceRecord
 ) -> None:
     first = await ready(store, voice)
-    await bindings.move(store, first, "expired")
+    await records.move(store, first, "expired")
     assert (await wanted(store, voice)).id == first.id
     assert (await of(store, voice)).state == "expired"
-    again = await bindings.want(store, wish(voice), replaces_expired=True)
+    again = await records.want(store, wish(voice), replaces_expired=True)
     assert again is not None
     assert (again.state, again.name) == ("wanted", "")
-    old = await bindings.get(store, first.id)
+    old = await records.get(store, first.id)
     assert old is not None
     assert old.state == "doomed"
 
@@ -190,40 +188,40 @@ async def test_a_lost_one_is_made_anew_under_another_name_only_if_the_wish_says_
 async def test_one_that_is_ready_stays_when_it_is_wanted_again(store: Store, voice: VoiceRecord) -> None:
     first = await ready(store, voice)
     assert await wanted(store, voice) == first
-    assert await bindings.want(store, wish(voice, revision=2), replaces_expired=True) == first
+    assert await records.want(store, wish(voice, revision=2), replaces_expired=True) == first
 
 
 async def test_one_that_gives_way_says_so_and_its_copy_has_to_go(store: Store, voice: VoiceRecord) -> None:
     first = await ready(store, voice)
-    await bindings.give_way(store, first.id, "Another voice has its slot.")
+    await records.give_way(store, first.id, "Another voice has its slot.")
     found = await of(store, voice)
     assert (found.state, found.error, found.engine_voice) == ("expired", "Another voice has its slot.", "")
-    (left,) = await binding_lists.list_open(store, [PLACE], await store.now(), 10)
+    (left,) = await lists.list_open(store, [PLACE], await store.now(), 10)
     assert (left.id, left.state, left.engine_voice) == (first.id, "doomed", "v1")
 
 
 async def test_only_what_may_need_a_step_is_open(store: Store, voice: VoiceRecord) -> None:
     record = await ready(store, voice)
     now = await store.now()
-    assert await binding_lists.list_open(store, [PLACE], now, 10) == []
-    assert len(await binding_lists.list_open(store, [("minimax", "studio")], now, 10)) == 1
-    assert len(await binding_lists.list_open(store, [], now, 10)) == 1
-    await bindings.move(store, record, "stranded")
-    assert await binding_lists.list_open(store, [], now, 10) == []
-    assert len(await binding_lists.list_open(store, [PLACE], now, 10)) == 1
+    assert await lists.list_open(store, [PLACE], now, 10) == []
+    assert len(await lists.list_open(store, [("minimax", "studio")], now, 10)) == 1
+    assert len(await lists.list_open(store, [], now, 10)) == 1
+    await records.move(store, record, "stranded")
+    assert await lists.list_open(store, [], now, 10) == []
+    assert len(await lists.list_open(store, [PLACE], now, 10)) == 1
 
 
 async def test_a_use_is_noted_and_moves_the_expiry_on(store: Store, voice: VoiceRecord) -> None:
     record = await begun(store, voice)
     expires = await store.now() + HOUR_US
-    assert await bindings.keep(store, record, "v1", expires) == "kept"
+    assert await records.keep(store, record, "v1", expires) == "kept"
     found = await of(store, voice)
     assert found.used is not None
     later = found.used + 60_000_000
-    await clone_uses.note_uses(store, {("minimax", "default", "v1"): later, ("minimax", "studio", "v1"): 1})
+    await uses.note_uses(store, {("minimax", "default", "v1"): later, ("minimax", "studio", "v1"): 1})
     used = await of(store, voice)
     assert (used.used, used.expires) == (later, expires + 60_000_000)
-    await clone_uses.note_uses(store, {("minimax", "default", "v1"): found.used})
+    await uses.note_uses(store, {("minimax", "default", "v1"): found.used})
     assert await of(store, voice) == used
 
 

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from policies.wishes import SECOND
-from proxy.features.clones import rules as bindings
-from proxy.features.clones.rules import BindingFacts, SlotHolder, State, Step, choose_slot, find_step
+from proxy.features.clones import rules
+from proxy.features.clones.rules import CloneFacts, SlotHolder, State, Step, choose_slot, find_step
 
 NOW = 1_000_000 * SECOND
 LATER, BEFORE = NOW + 1, NOW - 1
@@ -40,14 +40,14 @@ MADE = {"name": "voxgate-1", "engine_voice": "v1", "made": BEFORE}
     ],
 )
 def test_the_next_step(facts: dict[str, Any], configured: Step, gone: Step) -> None:
-    binding = BindingFacts(**facts)
-    assert find_step(binding, NOW, is_configured=True) == configured
-    assert find_step(binding, NOW, is_configured=False) == gone
+    clone = CloneFacts(**facts)
+    assert find_step(clone, NOW, is_configured=True) == configured
+    assert find_step(clone, NOW, is_configured=False) == gone
 
 
 _times = st.sampled_from([0, BEFORE, NOW, LATER])
 _facts = st.builds(
-    BindingFacts,
+    CloneFacts,
     state=st.sampled_from(get_args(State)),
     name=st.sampled_from(["", "voxgate-1"]),
     engine_voice=st.sampled_from(["", "v1"]),
@@ -61,7 +61,7 @@ _facts = st.builds(
 
 
 @given(_facts, st.booleans())
-def test_what_always_holds_of_a_step(facts: BindingFacts, is_configured: bool) -> None:
+def test_what_always_holds_of_a_step(facts: CloneFacts, is_configured: bool) -> None:
     step = find_step(facts, NOW, is_configured=is_configured)
     if facts.lease > NOW:
         assert step == "rest", "somebody else works on it"
@@ -77,22 +77,22 @@ def test_what_always_holds_of_a_step(facts: BindingFacts, is_configured: bool) -
 
 
 @given(_facts)
-def test_a_credential_that_is_back_restores_what_there_was(facts: BindingFacts) -> None:
-    state = bindings.restored_state(facts)
+def test_a_credential_that_is_back_restores_what_there_was(facts: CloneFacts) -> None:
+    state = rules.restored_state(facts)
     assert state in ("wanted", "making", "ready")
     assert (state == "ready") == bool(facts.engine_voice)
     assert (state == "wanted") == (not facts.name and not facts.engine_voice)
 
 
 def test_a_clone_gives_up_and_a_deletion_never_does() -> None:
-    assert not bindings.gives_up(BindingFacts(state="making", tries=10))
-    assert bindings.gives_up(BindingFacts(state="making", tries=11))
-    assert not bindings.gives_up(BindingFacts(state="doomed", tries=1_000_000))
+    assert not rules.gives_up(CloneFacts(state="making", tries=10))
+    assert rules.gives_up(CloneFacts(state="making", tries=11))
+    assert not rules.gives_up(CloneFacts(state="doomed", tries=1_000_000))
 
 
 def test_a_clone_expires_after_its_last_use_if_its_provider_says_so() -> None:
-    assert bindings.expires_at(NOW, None) is None
-    assert bindings.expires_at(NOW, 168 * 3600.0) == NOW + 168 * 3600 * SECOND
+    assert rules.expires_at(NOW, None) is None
+    assert rules.expires_at(NOW, 168 * 3600.0) == NOW + 168 * 3600 * SECOND
 
 
 _OLD = NOW - 2 * 3600 * SECOND
@@ -138,7 +138,7 @@ def test_what_always_holds_of_a_slot(
     if choice.gives_way is not None:
         used = {holder.used for holder in holders if holder.id == choice.gives_way}
         assert min(used) == min(holder.used for holder in holders), "the one not used for longest"
-        assert min(used) + bindings.SPARED_S * SECOND <= NOW
+        assert min(used) + rules.SPARED_S * SECOND <= NOW
 
 
 @pytest.mark.parametrize(
@@ -155,7 +155,7 @@ def test_what_always_holds_of_a_slot(
     ],
 )
 def test_which_clones_a_provider_should_have(
-    state: bindings.State, engine_voice: str, expires: int | None, is_expected: bool
+    state: rules.State, engine_voice: str, expires: int | None, is_expected: bool
 ) -> None:
-    facts = bindings.BindingFacts(state=state, engine_voice=engine_voice, expires=expires)
-    assert bindings.is_expected(facts, NOW) is is_expected
+    facts = rules.CloneFacts(state=state, engine_voice=engine_voice, expires=expires)
+    assert rules.is_expected(facts, NOW) is is_expected

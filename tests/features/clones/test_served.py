@@ -16,7 +16,7 @@ from fakes.serving import served
 from proxy.app import open_worker
 from proxy.config import config_toml
 from proxy.engines import registry
-from proxy.features.clones import records as bindings
+from proxy.features.clones import records
 from proxy.storage.store import Statement
 from tests.features.clones.clone_rig import maker_of
 from tests.features.erasure.erasing import erasure_of
@@ -104,6 +104,16 @@ async def until(server: Inside, voice: str, state: str) -> dict[str, Any]:
             if row["state"] == state:
                 return row
             await maker_of(server).turn()
+
+
+async def told(server: Inside, voice: str, state: str) -> dict[str, Any]:
+    """Wait until the only clone of a voice has this state, and the maker has nothing more to do."""
+    async with asyncio.timeout(15.0):
+        while True:
+            (row,) = await clones_of(server, voice)
+            if row["state"] == state and repr(maker_of(server)) == "<BindingMaker, 0 under way>":
+                return row
+            await asyncio.sleep(0.01)
 
 
 async def speak(server: Inside, voice: str, key: str | None = None) -> Any:
@@ -239,7 +249,7 @@ async def test_a_deleted_voice_is_gone_at_the_provider_before_its_receipt_is_com
         receipt = (await server.ask("GET", f"/v1/audio/voices/erasures/{voice}")).json()
         assert (receipt["pending"], receipt["completed"] is None) == ([], False)
         assert minimax.fake.account.voices == {}
-        assert await bindings.is_gone(server.worker.store, voice)
+        assert await records.is_gone(server.worker.store, voice)
 
 
 async def test_a_provider_that_is_away_holds_the_receipt_up(
@@ -263,15 +273,17 @@ async def test_a_provider_that_is_away_holds_the_receipt_up(
 
 
 async def test_a_clone_that_its_provider_has_lost_is_asked_for_once(
-    minimax: Provider, tmp_path: Path
+    minimax: Provider, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    # An hour between two looks: whoever has something new says so.
+    monkeypatch.setattr("proxy.work.wishes._LOOK_EVERY_S", 3600.0)
     async with inside(tmp_path, minimax.config(studio="")) as server:
         voice = await make_voice(server, **{"engines[]": "minimax"})
-        made = await until(server, voice, "ready")
+        made = await told(server, voice, "ready")
         minimax.fake.account.remove(made["engine_voice"])
         asked = len(minimax.spoken_with())
         assert (await speak(server, voice)).status_code == 400
-        row = await until(server, voice, "expired")
+        row = await told(server, voice, "expired")
         assert row["error"] == "The provider does not have it any more."
         again = await speak(server, voice)
         assert (again.status_code, envelope(again)["code"]) == (400, "voice_not_available")
@@ -281,7 +293,7 @@ async def test_a_clone_that_its_provider_has_lost_is_asked_for_once(
         (found,) = (await server.administer("GET", "clones/differences")).json()["data"]
         assert [each["voice"] for each in found["lost"]] == [voice]
         await server.administer("POST", "clones/differences", {"reclone": True})
-        assert (await until(server, voice, "ready"))["engine_voice"] != made["engine_voice"]
+        assert (await told(server, voice, "ready"))["engine_voice"] != made["engine_voice"]
         assert (await speak(server, voice)).status_code == 200
 
 

@@ -17,6 +17,7 @@ from proxy.storage.store import StorageFailed
 from proxy.storage.tombstones import Tombstone
 from speech_engine import Finished, Started
 from tests.databases import Postgres
+from tests.features.cache.keeping import cache_of
 from tests.features.erasure import erasing
 from tests.features.erasure.erasing import (
     Told,
@@ -84,12 +85,15 @@ async def test_its_clips_and_kept_answers_are_gone_and_others_stay(tmp_path: Pat
     async with speaking(tmp_path, Scripted(*spoken(0.2))) as server:
         record, other = await add_voice(server), await add_voice(server, "another")
         for voice in (record, other):
-            assert await ask(server, voice.id, key=voice.id) == 200
-        await erasing.kept(tmp_path, 2)
-        assert len(answers(tmp_path)) == 2
+            for key in (voice.id, f"{voice.id} again"):
+                assert await ask(server, voice.id, key=key) == 200
+                await erasing.kept(tmp_path, 1 if voice is record else 2)
+        assert len(answers(tmp_path)) == 4
+        assert "<Memory of 2 clips" in repr(cache_of(server))
         receipt = await erase(server, record)
+        assert "<Memory of 0 clips" in repr(cache_of(server))
         assert receipt.completed is not None
-        assert (len(answers(tmp_path)), len(erasing.sound(tmp_path))) == (1, 1)
+        assert (len(answers(tmp_path)), len(erasing.sound(tmp_path))) == (2, 1)
         assert await indexed(server, record.id) == 0
         assert await ask(server, record.id, key=record.id) == 400
         assert await ask(server, other.id, key=other.id) == 200
@@ -132,6 +136,7 @@ async def test_a_step_that_fails_is_done_later(tmp_path: Path) -> None:
         erasure.things = things._replace(files=(*things.files, Files()))
         receipt = await erase(server, record)
         assert (receipt.completed, receipt.pending) == (None, ("files",))
+        assert erasure in server.worker.wishes, "nobody would do it later"
         (again,) = await erasure.finish_left_over()
         assert again.pending == ("files",)
         is_broken = False

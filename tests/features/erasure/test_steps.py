@@ -11,8 +11,8 @@ import pytest
 from proxy.catalogue.derived_things import DerivedThings
 from proxy.config.secret_sections import VaultSection
 from proxy.features.all import all_tables
-from proxy.features.clones import records as bindings
-from proxy.features.clones.records import BindingWish
+from proxy.features.clones import records
+from proxy.features.clones.records import CloneWish
 from proxy.features.erasure.erasure import Erasure, open_erasure
 from proxy.features.erasure.journal import ErasureJournal
 from proxy.kept.vault import Vault, VaultFailed
@@ -278,8 +278,8 @@ async def test_a_replayed_erasure_has_the_recordings_of_the_row_and_of_the_journ
     erasure: Erasure, store: SharedStore, tmp_path: Path
 ) -> None:
     voice = await voice_of(store, "ab" * 32)
-    wish = BindingWish(voice=voice.id, account=ACCOUNT, revision=1, engine="cloud", credential="one")
-    assert await bindings.want(store, wish) is not None
+    wish = CloneWish(voice=voice.id, account=ACCOUNT, revision=1, engine="cloud", credential="one")
+    assert await records.want(store, wish) is not None
     before = Tombstone(subject=voice.id, account=ACCOUNT, digests=("cd" * 32,), began=5)
     ErasureJournal(tmp_path).append(before)
     await erasure.replay_journal()

@@ -3,12 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from typing import Any, NamedTuple
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from proxy.audio.formats import OutputForm
 from proxy.audio.frames_mp3 import Original, TakenOut
+from proxy.features.marks.clip_facts import PlannedFacts
 from proxy.features.marks.original_file import OriginalFile
+from proxy.features.marks.provenance_tap import _SignedFileTap
+from proxy.speech.attempt import Attempt
+from proxy.speech.whole_file import AnswerFile
+from tests.proxy.api.scripted import RATE_HZ
+from tests.proxy.speech.test_filtered_speech import SilentSpeech
+from tests.proxy.speech.test_text_preparation import call
 
 
 class InPieces:
@@ -44,3 +54,36 @@ async def test_an_original_has_all_that_was_taken_out_in_its_place(
     file = OriginalFile(InPieces(sound, piece_bytes), Original(len(sound), tuple(taken_out)))
     assert b"".join([piece async for piece in file.pieces()]) == whole + end
     assert file.size == len(whole + end)
+
+
+class Output(NamedTuple):
+    """What an attempt has come to: a signed file, with so many bytes of sound."""
+
+    original: Original
+    has_manifest: bool = True
+    seconds: float = 1.0
+    units: None = None
+
+
+class NineBytes:
+    size = 9
+
+    async def read(self, at: int, count: int) -> bytes:
+        return bytes(self.size)[at : at + count]
+
+
+@pytest.mark.parametrize(("sound_bytes", "is_parent"), [(9, True), (8, False)])
+def test_a_signed_file_whose_sound_is_not_that_of_the_answer_is_no_parent(
+    sound_bytes: int, is_parent: bool
+) -> None:
+    asked, speech = call("Hello.", "plain"), SilentSpeech()
+    (candidate,) = asked.plan.parts[0].candidates
+    speech.engine = candidate.model.name
+    output = Output(Original(sound_bytes, (TakenOut(0, b"tag"),)))
+    asked.tally.attempts.append(
+        Attempt(part=0, model=candidate.model, characters=6, output=output, rate=None, was_dispatched=True)
+    )
+    nobody: Any = None
+    tap = _SignedFileTap(nobody, nobody, asked, PlannedFacts(asked.plan), has_receipt=False)
+    parent = tap._parent(AnswerFile(NineBytes(), OutputForm("mp3"), RATE_HZ), speech)
+    assert (parent is not None) == is_parent

@@ -14,7 +14,7 @@ from proxy.engines import registry
 from proxy.engines.stored_models import ModelRefused
 from proxy.features.models.addresses import UnsafeAddress, parse_address
 from proxy.features.models.entries import BrokenGallery, read_gallery
-from proxy.features.models.listing import Galleries, Listed, open_galleries, speaks
+from proxy.features.models.listing import Galleries, Listed, open_galleries
 from speech_engine import Plugin
 from speech_engine.licences import bound_by, terms_of
 from speech_engine.model_files import ModelFormat
@@ -189,12 +189,6 @@ def test_the_stricter_of_two_licences_counts() -> None:
     assert terms_of("public-domain").paid_use
     assert not terms_of("public-domain").must_accept
     assert terms_of("blizzard-2013")[:2] == (False, True)
-
-
-def test_a_tag_means_what_it_begins() -> None:
-    assert speaks("pt-BR", "pt")
-    assert speaks("pt", "pt-BR")
-    assert not speaks("pt-BR", "pt-PT")
 
 
 def test_nobody_elsewhere_leads_to_this_machine() -> None:

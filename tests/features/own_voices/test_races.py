@@ -147,5 +147,5 @@ async def test_one_of_two_happens(race: Race, first: str, second: str) -> None:
     named = await race.store.read("SELECT digest FROM samples UNION SELECT digest FROM consents")
     if any(row["digest"] for row in named):
         assert await blobs.find(race.store, race.account, DIGEST) is not None
-    if await voices.get(race.store, "voice_1") is not None:
+    if await voices.get(race.store, None, "voice_1") is not None:
         assert await consents.get(race.store, race.account, CONSENT) is not None

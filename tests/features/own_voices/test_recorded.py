@@ -76,7 +76,7 @@ async def test_a_voice_is_added_with_its_sample(store: Store, ada: Account) -> N
     whole = record(ada, language="pt", gender="female", quality="high", compared=Compared("same", 0.91))
     made = await add(store, whole)
     assert made == whole
-    assert await voices.get(store, whole.id) == whole
+    assert await voices.get(store, None, whole.id) == whole
     assert await samples.of_voice(store, whole.id) == [sample_of(whole)]
     assert await samples.of_account(store, ada.id) == {whole.id: [sample_of(whole)]}
     assert await samples.quality_of(store, ada.id, DIGEST) == "{}"
@@ -154,7 +154,7 @@ async def test_use_is_noted_by_the_day(store: Store, ada: Account) -> None:
     for day in (50, 20):
         await voices.note_used(store, [made.id], day)
     await voices.note_used(store, [], 90)
-    noted = await voices.get(store, made.id)
+    noted = await voices.get(store, None, made.id)
     assert noted is not None
     assert noted.used == 50
     # Nobody knows when on that day.
@@ -175,7 +175,7 @@ async def test_consents_are_listed_the_newest_first(store: Store, ada: Account) 
     assert [each.id for each in await consents.page(store, ada.id, place, 2)] == ["cons_0"]
     assert await consents.place_of(store, ada.id, "cons_bob") is None
     assert len(await consents.page(store, None, NEWEST, 9)) == 4
-    assert set(await consents.of_account(store, ada.id)) == {"cons_0", "cons_1", "cons_2"}
+    assert {each.id for each in await consents.of_account(store, ada.id)} == {"cons_0", "cons_1", "cons_2"}
 
 
 async def test_a_consent_keeps_who_may_receive_the_voice(store: Store, ada: Account) -> None:

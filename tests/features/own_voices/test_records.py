@@ -34,14 +34,14 @@ async def test_a_cast_is_kept_in_the_order_of_its_members(store: Store, ada: Acc
     assert made.id.startswith("voice_")
     assert (made.account, made.name, made.kind, made.revision) == (ada.id, "dialogue", "cast", 1)
     assert list(made.members.items()) == [("Ben", "onyx"), ("Ana", "nova")]
-    assert await voices.get(store, made.id) == made
+    assert await voices.get(store, None, made.id) == made
 
 
 async def test_a_cast_is_kept_with_what_it_is_found_by(store: Store, ada: Account) -> None:
     made = await add_cast(store, ada.id, "talk", CAST, tags=("warm", "calm"), description="Two friends.")
     assert made is not None
     assert (made.tags, made.description) == (("warm", "calm"), "Two friends.")
-    assert await voices.get(store, made.id) == made
+    assert await voices.get(store, None, made.id) == made
 
 
 async def test_a_name_is_that_of_one_account_or_of_the_operator(store: Store, ada: Account) -> None:
@@ -73,11 +73,11 @@ async def test_an_account_may_speak_with_its_own_and_with_the_operators(store: S
 async def test_a_list_goes_on_where_its_page_ended(store: Store, ada: Account) -> None:
     made = [(await add(store, ada, str(number))).id for number in range(4)]
     first = await voices.page(store, ada.id, NEWEST, 2)
-    place = await voices.place_of(store, first[-1].id)
+    place = await voices.place_of(store, None, first[-1].id)
     assert place is not None
     rest = await voices.page(store, ada.id, place, 9)
     assert [each.id for each in (*first, *rest)] == made[::-1]
-    assert await voices.place_of(store, "voice_nobody") is None
+    assert await voices.place_of(store, None, "voice_nobody") is None
 
 
 @pytest.mark.parametrize("is_operators", [False, True])

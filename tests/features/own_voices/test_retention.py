@@ -11,10 +11,12 @@ import pytest
 
 from proxy.catalogue.voice_records import DAY_US
 from proxy.config import config_toml
+from proxy.features.all import open_store
 from proxy.features.own_voices import records as voices
 from proxy.features.own_voices.retention import erase_unused
 from proxy.storage import accounts, blobs, tombstones
 from proxy.storage.store import Params, Statement
+from tests.features.cache.keeping import revise
 from tests.features.erasure.erasing import erasure_of
 from tests.proxy.api.inside import TONE, Inside, LeavingPeer, inside
 from tests.proxy.api.owning import clone
@@ -41,7 +43,7 @@ async def noted_use(server: Inside, id_: str) -> int:
     """The day when a voice last spoke, as soon as that is noted."""
     async with asyncio.timeout(5):
         while True:
-            saved = await voices.get(server.worker.store, id_)
+            saved = await voices.get(server.worker.store, None, id_)
             assert saved is not None
             if saved.used is not None:
                 return saved.used
@@ -61,11 +63,27 @@ async def test_a_voice_that_nobody_uses_ends_with_its_plan(server: Inside, tmp_p
         await age(server, id_, days)
     assert await erase(server, tmp_path) == 1
     assert await erase(server, tmp_path) == 0
-    assert await voices.get(server.worker.store, old) is None
-    assert await voices.get(server.worker.store, new) is not None
-    assert await voices.get(server.worker.store, kept) is not None
+    assert await voices.get(server.worker.store, None, old) is None
+    assert await voices.get(server.worker.store, None, new) is not None
+    assert await voices.get(server.worker.store, None, kept) is not None
     receipt = await server.ask("GET", f"/v1/audio/voices/erasures/{old}")
     assert (receipt.json()["id"], receipt.json()["pending"]) == (old, [])
+
+
+async def test_a_server_erases_by_the_plans_of_its_newest_configuration(tmp_path: Path) -> None:
+    async with inside(tmp_path, CONFIG.replace("voices_unused_days = 30", ""), plan="short") as server:
+        voice = (await clone(server))["id"]
+        await age(server, voice, 31)
+        revise(server, tmp_path, CONFIG)
+        running = [asyncio.create_task(task()) for task in server.worker.tasks_alone]
+        async with asyncio.timeout(5):
+            while True:
+                if await voices.get(server.worker.store, voice) is None:
+                    break
+                await asyncio.sleep(0.01)
+        for task in running:
+            task.cancel()
+        await asyncio.wait(running)
 
 
 async def test_a_voice_that_speaks_is_used(server: Inside, tmp_path: Path) -> None:
@@ -77,6 +95,18 @@ async def test_a_voice_that_speaks_is_used(server: Inside, tmp_path: Path) -> No
     assert await erase(server, tmp_path) == 0
 
 
+async def test_a_voice_that_spoke_just_before_the_end_is_used(tmp_path: Path) -> None:
+    async with inside(tmp_path, CONFIG) as server:
+        voice = (await clone(server))["id"]
+        assert (await server.speech(voice=voice)).status_code == 200
+        before = await voices.get(server.worker.store, voice)
+    async with open_store("sqlite", tmp_path / "data") as store:
+        after = await voices.get(store, voice)
+    assert before is not None
+    assert after is not None
+    assert (before.used, after.used is None) == (None, False)
+
+
 @pytest.mark.parametrize("hours", [30 * 24 + 23, 31 * 24 + 1])
 async def test_it_is_erased_when_its_owner_was_told_and_not_before(
     server: Inside, tmp_path: Path, hours: int
@@ -86,7 +116,7 @@ async def test_it_is_erased_when_its_owner_was_told_and_not_before(
     await age(server, made["id"], 99)
     now = await store.now()
     await store.write(Statement("UPDATE voices SET used = :at", {"at": now - hours * DAY_US // 24}))
-    record = await voices.get(store, made["id"])
+    record = await voices.get(store, None, made["id"])
     assert record is not None
     is_over = record.ends_at(30) < now
     assert is_over == (hours > 31 * 24)

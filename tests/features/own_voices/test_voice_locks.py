@@ -58,4 +58,4 @@ async def test_a_voice_is_deleted_while_it_is_changed(shared_postgres: Postgres,
             await gate.execute(_OPEN)
             assert await deleting
             assert await changing is None
-        assert await voices.get(second, voice.id) is None
+        assert await voices.get(second, None, voice.id) is None

@@ -47,7 +47,7 @@ async def store(tmp_path: Path) -> AsyncIterator[CountedStore]:
 
 
 async def used(store: CountedStore, id_: str) -> int | None:
-    record = await voices.get(store, id_)
+    record = await voices.get(store, None, id_)
     assert record is not None
     return record.used
 
@@ -100,12 +100,12 @@ async def test_a_voice_that_spoke_is_noted_after_the_database_did_not_tell_the_t
 
 
 async def test_a_voice_ends_so_many_days_after_it_was_made_or_last_spoke(store: CountedStore) -> None:
-    record = await voices.get(store, await add_voice(store, "acc_a"))
+    record = await voices.get(store, None, await add_voice(store, "acc_a"))
     assert record is not None
     assert (record.created, record.used) == (1, None)
     assert record.ends_at(30) == 1 + 30 * DAY_US
     await store.write(Statement("UPDATE voices SET used = :day, created = 5", {"day": 7 * DAY_US}))
-    record = await voices.get(store, record.id)
+    record = await voices.get(store, None, record.id)
     assert record is not None
     # It may have spoken at the end of that day.
     assert record.ends_at(30) == 38 * DAY_US

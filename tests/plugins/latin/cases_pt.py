@@ -159,6 +159,7 @@ CASES: dict[str, tuple[tuple[str, str], ...]] = {
         ("A R. Augusta, nº 5.", "A rua Augusta, número cinco."),
         ("Trouxe pão, leite, etc. Depois saiu.", "Trouxe pão, leite, etcétera. | Depois saiu."),
         ("Frutas, p.ex. uva.", "Frutas, por exemplo uva."),
+        ("Frutas, por ex. uva.", "Frutas, por exemplo uva."),
         ("A Silva Ltda. vende nos EUA.", "A Silva limitada vende nos Estados Unidos."),
         ("Fale com a Dra.", "Fale com a doutora."),
         ("O Sr. e a Sra. Lima.", "O senhor e a senhora Lima."),

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import plugins.latin
-from plugins.latin.front_end import LatinFrontEnd
+from plugins.latin.front_end import _LANGUAGES, LatinFrontEnd
 from tests.plugins.latin import cases_en, cases_es, cases_pt
 
 CASES = [
@@ -43,3 +43,12 @@ def test_the_readme_shows_what_is_said(language: str, text: str, spoken: str) ->
 
 def test_the_readme_shows_each_language() -> None:
     assert {language for language, _, _ in SHOWN} >= {"pt", "es", "en"}
+
+
+@pytest.mark.parametrize("language", ["pt", "es", "en"])
+def test_each_abbreviation_is_said(language: str) -> None:
+    tables = _LANGUAGES[language]("").tables
+    for written, spoken in {**tables.titles, **tables.closings}.items():
+        assert spoken in said(language, f"x {written}. x")
+    for written, spoken in tables.labels.items():
+        assert spoken in said(language, f"x {written} 5")

@@ -19,6 +19,7 @@ import pytest
 from proxy import __version__
 from proxy.cli import main
 from proxy.cli.main import banner
+from proxy.commands.command import Group, by_name
 from proxy.kept import data_folder
 from proxy.processes import runtime
 from proxy.storage import api_key
@@ -407,3 +408,18 @@ def test_a_server_that_stops_in_the_middle_is_one_line(run: Run, folder: Path, s
         answering.start()
         assert "the server did not answer" in refused(run("accounts", "list"))
         answering.join()
+
+
+def test_groups_of_one_name_are_one_with_all_that_each_has() -> None:
+    def rotate() -> None: ...
+
+    def revoke() -> None: ...
+
+    groups = [
+        Group("keys", "", {"rotate": rotate}),
+        Group("keys", "Keys.", {"revoke": revoke}),
+        Group("b", ""),
+    ]
+    keys, other = by_name(groups).values()
+    assert (keys.name, keys.about, keys.by_hand) == ("keys", "Keys.", {"rotate": rotate, "revoke": revoke})
+    assert (other.name, other.by_hand) == ("b", {})

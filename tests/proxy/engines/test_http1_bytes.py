@@ -11,10 +11,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from proxy.engines.http1_connection import _MOST_HELD_BYTES as MOST_HELD
 from proxy.engines.http1_connection import Http1Answer, Http1Connection
 from proxy.engines.http1_request import Origin
-from speech_engine import EngineError
-from tests.proxy.engines.servers import answer
+from speech_engine import EngineError, EngineFailed
+from tests.proxy.engines.servers import answer, begun
 
 BODY = bytes(range(256)) * 3
 CHUNKS = b"".join(
@@ -65,6 +66,7 @@ class Wire(asyncio.Transport):
         super().__init__()
         self.is_closed = False
         self.reads = True
+        self.unsent = 0
 
     def write(self, data: bytes | bytearray | memoryview) -> None: ...
 
@@ -72,7 +74,7 @@ class Wire(asyncio.Transport):
         self.is_closed = True
 
     def get_write_buffer_size(self) -> int:
-        return 0
+        return self.unsent
 
     def pause_reading(self) -> None:
         self.reads = False
@@ -162,3 +164,44 @@ def test_an_answer_that_is_cut_anywhere_is_never_whole(runner: asyncio.Runner, n
 def test_no_bytes_do_more_than_fail(runner: asyncio.Runner, pieces: list[bytes]) -> None:
     with suppress(EngineError):
         runner.run(_hear(pieces))
+
+
+def _asked() -> tuple[Wire, Http1Connection, Http1Answer]:
+    """A connection whose request is under way."""
+    wire = Wire()
+    connection = Http1Connection(asyncio.get_running_loop(), Owner(), Origin("http", "a", 80))
+    connection.connection_made(wire)
+    return wire, connection, connection.begin(b"", silence_s=5.0)
+
+
+@pytest.mark.parametrize("unsent", [0, 1])
+async def test_a_connection_with_a_request_half_sent_is_not_used_again(unsent: int) -> None:
+    wire, connection, _ = _asked()
+    wire.unsent = unsent
+    connection.data_received(answer(BODY))
+    assert connection.is_open == (not unsent)
+    connection.abort("the test is over")
+
+
+async def test_what_was_read_is_not_held_any_more() -> None:
+    wire, connection, found = _asked()
+    connection.data_received(begun(1000 * MOST_HELD))
+    reads = []
+    for more in (0, 0, 1, 0):
+        connection.data_received(bytes(MOST_HELD + more))
+        reads.append(wire.reads)
+        assert await found.next_piece()
+    assert reads == [True, True, False, True]
+    connection.abort("the test is over")
+
+
+async def test_an_answer_may_be_as_long_as_it_may_be() -> None:
+    for most_bytes in (len(BODY), len(BODY) - 1):
+        _, connection, found = _asked()
+        connection.data_received(answer(BODY))
+        connection.abort("the test is over")
+        if most_bytes == len(BODY):
+            assert await found.read(most_bytes) == BODY
+        else:
+            with pytest.raises(EngineFailed, match="longer than any"):
+                await found.read(most_bytes)

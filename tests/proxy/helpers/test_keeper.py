@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from policies.host_health import Crash
+from proxy.helpers import child as child_module
 from proxy.helpers.child import Child
 from proxy.helpers.keeper import Keeper
 from speech_engine.host.pipe_messages import (
@@ -114,6 +115,13 @@ async def test_a_child_that_heeds_nothing_is_killed(nursery: Make) -> None:
     assert kept.children[0].process.returncode == -9
 
 
+async def test_a_child_is_dead_when_its_stop_returns(nursery: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(child_module, "_LINGER_S", 0.0)
+    child = await nursery(DEAF).begin()
+    await child.stop(0.0)
+    assert child.is_dead
+
+
 async def test_a_child_that_closes_its_pipe_but_lingers_is_killed_and_replaced(nursery: Make) -> None:
     kept = nursery(LINGERS)
     running = asyncio.create_task(kept.keeper.run())
@@ -135,6 +143,13 @@ async def test_a_crash_is_told_with_its_status_and_five_are_the_end(nursery: Mak
     ]
     assert kept.told[-1] == ("failed", 5, reason)
     assert len(kept.children) == 5
+
+
+async def test_one_that_never_gets_ready_is_given_up_however_long_each_life_took(nursery: Make) -> None:
+    kept = nursery(CRASHES)
+    kept.keeper._crashes += [Crash(time.monotonic() - 600.0, was_loading=True)] * 4
+    await _in_time(kept.keeper.run())
+    assert [state for state, *_ in kept.told] == ["starting", "failed"]
 
 
 async def test_a_child_that_says_it_is_broken_for_good_is_not_started_again(nursery: Make) -> None:

@@ -225,6 +225,19 @@ async def test_a_death_is_tried_once_more_and_no_more(make: Make, tmp_path: Path
         await ask(helper, "hang", within_s=0.1)
 
 
+async def test_only_a_death_is_tried_once_more(make: Make) -> None:
+    helper = make(lives=2, most_answer_bytes=1000)
+    talks: list[Life] = []
+
+    async def talk(life: Life) -> bytes:
+        talks.append(life)
+        return await life.ask(b"large 1001")
+
+    with pytest.raises(HelperFailed, match="too much"):
+        await helper.talk(talk)
+    assert len(talks) == 1
+
+
 async def test_an_answer_is_no_longer_than_it_may_be(make: Make) -> None:
     helper = make(most_answer_bytes=1000)
     assert len(await helper.ask(b"large 1000", within_s=WAIT_S)) == 1000
@@ -323,6 +336,16 @@ async def test_close_ends_all_lives_whatever_they_do(make: Make) -> None:
     assert not processes()
     with pytest.raises(HelperRefused, match="odd is closed"):
         await asking
+
+
+async def test_close_waits_for_a_start_that_it_ends(make: Make) -> None:
+    helper = make()
+    helper.warm()
+    await asyncio.sleep(0)  # its process is being made
+    starting = helper._current
+    await helper.close()
+    assert starting is not None
+    assert starting.done()
 
 
 async def test_it_has_few_variables_and_goes_after_all_others(

@@ -3,12 +3,23 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import Any, NamedTuple
 
 import httpx2
 from openapi_schema_validator import OAS31Validator
 
 Document = dict[str, Any]
+
+
+class Exchange(NamedTuple):
+    """One request, and the status that its answer must have."""
+
+    operation: str
+    method: str
+    path: str
+    body: Any = None
+    status: int = 200
+    file: bytes | None = None
 
 
 def operations(document: Document) -> list[dict[str, Any]]:

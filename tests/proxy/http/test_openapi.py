@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
+from importlib import import_module
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import httpx2
 import pytest
@@ -21,25 +22,21 @@ from tests import server
 from tests.proxy.api.inside import inside
 from tests.proxy.audio.recordings.clips import wav
 from tests.proxy.http import described
-from tests.proxy.http.described import Document, faults, operation, operations, violations
+from tests.proxy.http.described import Document, Exchange, faults, operation, operations, violations
 from tests.sound import tone
 
+FEATURES = Path(__file__).parents[2] / "features"
 _SPEECH = {"model": "tts-1", "voice": "alloy", "input": "Hello there."}
 _CAST = {"name": "stage", "cast": {"Ana": "alloy", "Ben": "tone/slow"}}
 _PRICES = {"speech": {"credits": 1, "per": "job"}, "models": {"tone": {"credits": 2, "per": "minute"}}}
 
 
-class Exchange(NamedTuple):
-    """One request, and the status that its answer must have."""
-
-    operation: str
-    method: str
-    path: str
-    body: Any = None
-    status: int = 200
-    file: bytes | None = None
-
-
+OF_FEATURES: list[Exchange] = [
+    exchange
+    for file in sorted(FEATURES.glob("*/exchanges.py"))
+    for exchange in import_module(f"tests.features.{file.parent.name}.exchanges").EXCHANGES
+]
+"""Those that lie in the folder of a feature's tests. They have the accounts `dev` and `bob`."""
 # In this order on one server: `{key}`, `{voice}` and `{request}` are what was made before.
 _MIX = {"name": "blend", "mix": [{"id": "alloy"}, {"id": "tone/slow", "weight": 2}]}
 _TONE = wav(tone(440, 0.3))
@@ -102,13 +99,7 @@ EXCHANGES = (
     Exchange("update_voice_consent", "POST", "/v1/audio/voice_consents/{consent}", {"name": "Bea"}),
     Exchange("delete_voice_consent", "DELETE", "/v1/audio/voice_consents/{consent}"),
     Exchange("delete_voice_consent", "DELETE", "/v1/audio/voice_consents/{consent}", status=404),
-    Exchange("put_lexicon", "PUT", "/v1/lexicons/pt-BR", {"words": {"Ana": "Âna"}}),
-    Exchange("put_lexicon", "PUT", "/v1/lexicons/pt-BR", {"words": {"": "x"}}, 400),
     Exchange("get_manifest", "GET", "/v1/audio/manifests/req_1-0", status=404),
-    Exchange("list_lexicons", "GET", "/v1/lexicons"),
-    Exchange("get_lexicon", "GET", "/v1/lexicons/pt-BR"),
-    Exchange("delete_lexicon", "DELETE", "/v1/lexicons/pt-BR"),
-    Exchange("delete_lexicon", "DELETE", "/v1/lexicons/pt-BR", status=404),
     Exchange("list_voices_by_short_path", "GET", "/v1/voices"),
     *(
         exchange
@@ -149,11 +140,7 @@ EXCHANGES = (
     Exchange("list_consents", "GET", "/admin/consents?account=bob"),
     Exchange("get_consent", "GET", "/admin/consents/{consent}"),
     Exchange("delete_consent", "DELETE", "/admin/consents/{consent}"),
-    Exchange("put_lexicon_of", "PUT", "/admin/lexicons/en", {"account": "bob", "words": {"a": "b"}}),
-    Exchange("list_lexicons_of", "GET", "/admin/lexicons?account=bob"),
-    Exchange("get_lexicon_of", "GET", "/admin/lexicons/en?account=bob"),
-    Exchange("delete_lexicon_of", "DELETE", "/admin/lexicons/en?account=bob"),
-    Exchange("delete_lexicon_of", "DELETE", "/admin/lexicons/en", status=400),
+    *OF_FEATURES,
     Exchange("revoke_key", "DELETE", "/admin/keys/{key}"),
     Exchange("change_account", "POST", "/admin/accounts/bob", {"plan": "pro"}),
     Exchange("change_account", "POST", "/admin/accounts/bob", {"plan": "gone"}, 400),

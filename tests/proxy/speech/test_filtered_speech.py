@@ -9,15 +9,19 @@ from pathlib import Path
 import httpx2
 import numpy as np
 import pytest
+from msgspec.structs import replace
 
 from proxy.audio.formats import FORMATS, Chunk, OutputForm
 from proxy.features.marks.marker import day_of, installation_bits
-from proxy.speech.filtered_speech import FilteredSpeech
+from proxy.speech.filtered_speech import FilteredSpeech, begin_filtered
+from proxy.speech.sound_filter import Treatment
+from proxy.speech.speech_stream import Speech
 from proxy.storage.installation import installation_id
 from speech_engine import Audio, EngineFailed, Finished, Started
 from tests.features.marks.marks import HUM, HumMark, hum, hums
 from tests.proxy.api.inside import Inside, envelope, inside
 from tests.proxy.api.scripted import RATE_HZ, Scripted, Step, sound, spoken
+from tests.proxy.speech.test_text_preparation import call
 from tests.sound import PADDING_S, decoded
 
 CONFIG = """
@@ -147,19 +151,27 @@ async def test_a_mark_that_breaks_before_the_first_byte_frees_the_engine(tmp_pat
         assert (answer.status_code, engine.open) == (503, 0)
 
 
-class TornSpeech:
-    """A speech whose engine is gone."""
+class SilentSpeech:
+    """A speech that is over at once."""
 
     holds_engine = False
     engine = "one/m"
     words = kept = None
     sample_rate_hz = RATE_HZ
+    is_closed = False
 
     async def next_chunk(self) -> Chunk | None:
         return None
 
     def last_chunk(self) -> Chunk:
         return Chunk()
+
+    async def close(self) -> None:
+        self.is_closed = True
+
+
+class TornSpeech(SilentSpeech):
+    """A speech whose engine is gone."""
 
     async def close(self) -> None:
         raise EngineFailed("it is torn")
@@ -186,3 +198,28 @@ async def test_the_mark_is_closed_though_the_speech_cannot_be() -> None:
     with pytest.raises(EngineFailed):
         await filtered.close()
     assert mark.is_closed
+
+
+class TornFilter(NoFilter):
+    """A filter whose process is gone, which opens itself."""
+
+    key = "torn"
+    headers = ()
+
+    async def open(self, _sample_rate_hz: int, _within_s: float) -> TornFilter:
+        return self
+
+    async def close(self) -> None:
+        raise EngineFailed("it is torn")
+
+
+async def test_a_speech_is_closed_though_the_mark_that_it_does_not_need_cannot_be() -> None:
+    speech, torn, asked = SilentSpeech(), TornFilter(), call("Hello.", "plain")
+    spares = Treatment(filter=torn, spared=frozenset({speech.engine}))
+
+    async def begin(_waited_s: float) -> Speech:
+        return speech
+
+    with pytest.raises(EngineFailed):
+        await begin_filtered(replace(asked, plan=replace(asked.plan, treatment=spares)), torn, 1.0, begin)
+    assert speech.is_closed

@@ -11,6 +11,7 @@ import pytest
 
 from proxy.catalogue.library import Library
 from proxy.engines.cloud_engine import CloudEngine
+from proxy.speech import recent_plans
 from proxy.speech.planning import Planner, SpeechPlan
 from proxy.speech.recent_plans import RecentPlans
 from proxy.speech.speech_request import SpeechRequest
@@ -176,6 +177,17 @@ async def test_a_voice_that_is_forgotten_leaves_no_plan(tmp_path: Path, planned:
         for voice in ("ana", "ben"):
             await ask(server, voice=voice)
     assert len(planned) == 3
+
+
+async def test_only_so_many_plans_are_kept_and_the_oldest_goes(
+    tmp_path: Path, planned: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(recent_plans, "_MOST_KEPT", 2)
+    async with speaking(tmp_path, Scripted(*spoken(0.5))) as server:
+        for seed in (1, 2, 3, 3, 2, 1):
+            await ask(server, cache=False, seed=seed)
+        assert repr(memory_of(server, RecentPlans)) == "<RecentPlans 2 kept>"
+    assert len(planned) == 4
 
 
 async def test_a_plan_does_not_keep_the_library_that_it_was_made_for(tmp_path: Path) -> None:

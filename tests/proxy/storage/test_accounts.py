@@ -7,6 +7,7 @@ import asyncio
 import msgspec
 import pytest
 
+from proxy.features.all import all_features
 from proxy.features.lexicons import records as lexicons
 from proxy.features.own_voices import records as voices
 from proxy.storage import accounts, audit
@@ -14,6 +15,7 @@ from proxy.storage.accounts import Account, Change
 from proxy.storage.audit import Act
 from proxy.storage.rows import NEWEST, Place, new_id
 from proxy.storage.store import AlreadyExists, Statement, Store
+from proxy.storage.tables import Table
 from tests.features.own_voices.saving import add_cast
 from tests.proxy.storage.changes import to_plan
 
@@ -60,12 +62,12 @@ async def test_accounts_are_paged_newest_first_closed_ones_too(store: Store) -> 
     while page := await accounts.page(store, place, 2):
         seen += page
         assert len(seen) <= len(made), "a page began again where it was"
-        found = await accounts.place_of(store, page[-1].id)
+        found = await accounts.ROWS.place_of(store, None, page[-1].id)
         assert found == Place(page[-1].created, page[-1].id)
         place = found
     assert seen == made
     assert [account.name for account in made if account.closed] == ["a"]
-    assert await accounts.place_of(store, "acc_nobody") is None
+    assert await accounts.ROWS.place_of(store, None, "acc_nobody") is None
 
 
 async def test_the_plan_changes_for_the_named_account_only(store: Store) -> None:
@@ -163,3 +165,13 @@ async def test_a_closed_account_loses_what_it_saved_and_others_lose_nothing(stor
 async def test_an_account_that_does_not_exist_is_none(store: Store) -> None:
     assert await accounts.change(store, "acc_nobody", to_plan("pro")) is None
     assert await accounts.close(store, "acc_nobody") is None
+
+
+def test_what_people_own_of_a_feature_ends_with_its_account_or_with_what_it_belongs_to() -> None:
+    personal = [each for feature in all_features() for each in feature.tables if each.personal]
+    assert [each.name for each in personal if not _ends(each)] == []
+    assert not _ends(Table("letters", personal=True))
+
+
+def _ends(table: Table) -> bool:
+    return bool(table.closed_with or table.erasable or table.erased_with or table.remains)

@@ -84,11 +84,11 @@ async def test_pages_go_on_where_the_last_one_ended(store: Store) -> None:
         assert len(seen) <= len(acts), "a page began again where it was"
         newer = Act(id=f"aud_n{len(seen)}", at=99, actor="a", action="x.y", subject="s", account="acc_0")
         await store.write(*audit.insert_statements(newer))
-        found = await audit.place_of(store, page[-1].id)
+        found = await audit.ROWS.place_of(store, None, page[-1].id)
         assert found == (page[-1].at, page[-1].id)
         place = found
     assert seen == acts[::-1]
-    assert await audit.place_of(store, "aud_none") is None
+    assert await audit.ROWS.place_of(store, None, "aud_none") is None
 
 
 async def test_acts_are_found_by_account_and_time(store: Store) -> None:

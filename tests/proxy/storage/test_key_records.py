@@ -31,7 +31,7 @@ async def test_a_key_is_kept_with_its_hint_and_without_its_secret(store: Store, 
     assert record.id.startswith("key_")
     assert (record.role, record.name, record.expires, record.revoked) == ("admin", "laptop", 17, None)
     assert record.hint == key.reveal()[-4:]
-    assert await key_records.get(store, record.id) == record
+    assert await key_records.get(store, None, record.id) == record
     dump = repr([await store.read(f"SELECT * FROM {table}") for table in ("accounts", "keys", "usage")])
     assert key.digest in dump
     assert key.reveal()[6:-4] not in dump
@@ -69,12 +69,12 @@ async def test_keys_are_paged_newest_first(store: Store, ada: Account) -> None:
     while page := await key_records.page(store, ada.id, place, 2):
         seen += page
         assert len(seen) <= len(made), "a page began again where it was"
-        found = await key_records.place_of(store, page[-1].id, ada.id)
+        found = await key_records.place_of(store, ada.id, page[-1].id)
         assert found == Place(page[-1].created, page[-1].id)
         place = found
     assert seen == sorted(made, key=lambda key: (key.created, key.id), reverse=True)
-    assert await key_records.place_of(store, his.id, ada.id) is None
-    assert await key_records.place_of(store, his.id, None) is not None
+    assert await key_records.place_of(store, ada.id, his.id) is None
+    assert await key_records.place_of(store, None, his.id) is not None
 
 
 async def test_a_dead_key_is_not_rotated_and_stays_as_it_is(store: Store, ada: Account) -> None:
@@ -94,7 +94,7 @@ async def test_revoking_twice_keeps_the_first_time(store: Store, ada: Account) -
     assert revoked.revoked is not None
     assert revoked.revoked >= record.created
     assert await key_records.revoke(store, record.id) == revoked
-    assert await key_records.get(store, record.id) == revoked
+    assert await key_records.get(store, None, record.id) == revoked
     assert await key_records.revoke(store, "key_nobody") is None
 
 

@@ -11,7 +11,8 @@ import pytest
 
 from policies.wishes import SECOND
 from proxy.storage.rows import LAST_MOMENT
-from proxy.storage.store import Condition, Statement, StorageFailed, Store
+from proxy.storage.store import Statement, StorageFailed, Store
+from proxy.storage.wish_tables import WishTable
 from proxy.telemetry.metrics import Metrics
 from proxy.work.wishes import Again, Done, Poison, Result
 from tests.proxy.storage.notes import open_bare
@@ -95,10 +96,11 @@ async def test_an_end_whose_condition_does_not_hold_writes_nothing_and_gives_the
     assert await row(store) == Chore(id="one", due=1, fence=1, state="erased")
     assert (await effects(store), chores.noted_results) == (["held"], [None])
     await sql(store, "UPDATE chores SET state = 'open'")
-    chores.condition = Condition("account = :mine", {"mine": "acc_a"})
+    chores.condition = chores.condition._replace(sql="account = :mine", params={"mine": "acc_a"})
     chores.ends = finished_with_effect
     await chores.step()
-    assert ((await row(store)).state, await effects(store)) == ("done", ["held", "one"])
+    assert ((await row(store)).state, await effects(store)) == ("done", ["held", "held", "one"])
+    assert chores.noted_results == [None, Done({"state": "done"}, (EFFECT,))]
 
 
 async def finished_with_effect(_held: Chore) -> Result:
@@ -186,7 +188,8 @@ async def test_a_place_and_an_account_have_bounds_and_accounts_take_turns(store:
 async def stop(chores: Chores) -> None:
     with pytest.MonkeyPatch.context() as impatient:
         impatient.setattr("proxy.work.wishes._CLOSING_S", 0.01)
-        await chores.close()
+        async with asyncio.timeout(10):
+            await chores.close()
 
 
 @pytest.mark.parametrize("outlives", [True, False])
@@ -208,6 +211,16 @@ async def test_what_a_stopped_worker_left_is_done_by_the_next_one(store: Store, 
     assert (await row(store)).state == "done"
 
 
+async def test_no_delay_ends_before_a_date_of_the_wish_itself(store: Store) -> None:
+    await sql(store, "ALTER TABLE chores ADD COLUMN day BIGINT NOT NULL DEFAULT 0")
+    await add(store, Chore(id="today", due=LAST_MOMENT), Chore(id="tomorrow", due=LAST_MOMENT))
+    tomorrow = await store.now() + 86_400 * SECOND
+    await sql(store, f"UPDATE chores SET day = {tomorrow} WHERE id = 'tomorrow'")
+    dated = WishTable("chores", Chore, "state = 'open'", earliest="day")
+    await dated.let_go(store, await store.now())
+    assert ((await row(store, "today")).due, (await row(store, "tomorrow")).due) == (0, tomorrow)
+
+
 async def test_what_fails_again_is_left_after_one_try(store: Store) -> None:
     await add(store, *(Chore(id=f"{number}") for number in range(5)))
 
@@ -217,6 +230,20 @@ async def test_what_fails_again_is_left_after_one_try(store: Store) -> None:
     chores = Chores(store, end)
     left = await chores.finish_left_over()
     assert len(left) == (0 if store.is_shared else 5)
+
+
+async def test_what_cannot_write_its_end_keeps_no_other_waiting(store: Store) -> None:
+    await add(store, Chore(id="one"), Chore(id="two", account="acc_b"))
+
+    async def end(held: Chore) -> Result:
+        if held.id == "one":
+            raise StorageFailed("full")
+        return Done({"state": "done"})
+
+    left = await Chores(store, end).finish_left_over()
+    assert {each.id: each.state for each in left} == (
+        {} if store.is_shared else {"one": "open", "two": "done"}
+    )
 
 
 async def test_a_lease_is_renewed_as_long_as_its_attempt_goes_on(

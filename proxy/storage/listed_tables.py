@@ -1,0 +1,114 @@
+"""Tables with rows of accounts: one row, pages of rows, and a row more if its account has room for it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from functools import partial
+from typing import Generic, TypeVar
+
+import msgspec
+
+from proxy.storage.rows import Place
+from proxy.storage.store import ALWAYS, Condition, Params, Row, Statement, Store, Value
+
+R = TypeVar("R", bound=msgspec.Struct)
+
+_HOLD = "UPDATE accounts SET id = id WHERE id = :account"
+_ADD = """
+INSERT INTO {table} ({columns}) SELECT {values}
+WHERE NOT EXISTS (SELECT 1 FROM accounts WHERE id = :account AND closed IS NOT NULL)
+AND (CAST(:most AS BIGINT) IS NULL
+    OR (SELECT count(*) FROM {table} WHERE account = :account AND {counted}) < CAST(:most AS BIGINT))
+AND {{only_if}} RETURNING {columns}
+"""
+_PAGE = "{at} <= :at AND ({at} < :at OR id < :id) AND {listed} ORDER BY {at} DESC, id DESC LIMIT :limit"
+_NO_FACTS: Params = {}
+
+
+class ListedTable(Generic[R]):
+    """A table with the columns of `type_`, but for those `without` one. Rows are listed by the time `at`.
+
+    `counted` is SQL for the rows that take room, and `listed` for those on pages.
+    """
+
+    def __init__(
+        self,
+        table: str,
+        type_: type[R],
+        *,
+        read: Callable[[Row], R] | None = None,
+        at: str = "created",
+        without: Collection[str] = (),
+        counted: str = "1 = 1",
+        listed: str = "1 = 1",
+    ) -> None:
+        self.read = read or partial(msgspec.convert, type=type_)
+        # A parameter that may be NULL has no type of its own.
+        self.given = {
+            each.name: f"CAST(:{each.name} AS {_sql_type(each.type)})"
+            for each in msgspec.structs.fields(type_)
+            if each.name not in without
+        }
+        self.columns = ", ".join(self.given)
+        self.select = f"SELECT {self.columns} FROM {table} WHERE"
+        values = ", ".join(self.given.values())
+        self._add = _ADD.format(table=table, columns=self.columns, values=values, counted=counted)
+        self._page = _PAGE.format(at=at, listed=listed)
+        self._of_account = f"{self.select} account = :account ORDER BY {at} DESC, id DESC"
+        self._place = f"SELECT {at} AS at FROM {table} WHERE id = :id"
+        self._count = f"SELECT count(*) AS number FROM {table} WHERE account = :account AND {counted}"
+
+    def add_statements(
+        self, row: Params, most: int | None, only_if: Condition = ALWAYS
+    ) -> tuple[Statement, ...]:
+        """Return what adds a row, for one unit of work. The last statement answers with the row.
+
+        It does nothing if the account has `most` rows already or is closed, or if `only_if` is untrue.
+        """
+        return (
+            hold_account(row["account"]),
+            *only_if.held,
+            Statement(self._add.format(only_if=only_if.sql), {**only_if.params, **row, "most": most}),
+        )
+
+    async def get(self, store: Store, account: str | None, id_: str) -> R | None:
+        """Return a row of this account. Without an account, of any."""
+        sql = f"{self.select} id = :id{_and_of(account)}"
+        rows = await store.read(sql, {"id": id_, "account": account})
+        return self.read(rows[0]) if rows else None
+
+    async def of_account(self, store: Store, account: str) -> list[R]:
+        """List all rows of an account, the newest first."""
+        return [self.read(row) for row in await store.read(self._of_account, {"account": account})]
+
+    async def count(self, store: Store, account: str) -> int:
+        (row,) = await store.read(self._count, {"account": account})
+        return int(row["number"])
+
+    async def page(
+        self, store: Store, account: str | None, place: Place, limit: int, facts: Params = _NO_FACTS
+    ) -> list[R]:
+        """List rows of one account or of all, the newest first, from the place on. `listed` has `facts`."""
+        sql = self._page if account is None else f"account = :account AND {self._page}"
+        params = {**facts, "account": account, "at": place.at, "id": place.id, "limit": limit}
+        return [self.read(row) for row in await store.read(f"{self.select} {sql}", params)]
+
+    async def place_of(self, store: Store, account: str | None, id_: str) -> Place | None:
+        """Find the place of a row of this account. Without an account, of any."""
+        rows = await store.read(self._place + _and_of(account), {"id": id_, "account": account})
+        return Place(rows[0]["at"], id_) if rows else None
+
+
+def hold_account(account: Value) -> Statement:
+    """Let the writes to an account wait for each other: for its last free place, and for its end."""
+    return Statement(_HOLD, {"account": account})
+
+
+def _and_of(account: str | None) -> str:
+    return "" if account is None else " AND account = :account"
+
+
+def _sql_type(type_: object) -> str:
+    if type_ in (int, int | None):
+        return "BIGINT"
+    return "DOUBLE PRECISION" if type_ in (float, float | None) else "TEXT"

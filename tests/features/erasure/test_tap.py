@@ -1,0 +1,26 @@
+"""An answer that speaks with a voice that may be erased: what goes out of it, until then and from then on."""
+
+from __future__ import annotations
+
+import pytest
+from msgspec.structs import replace
+
+from proxy.catalogue.erased_voices import ErasedVoices
+from proxy.errors import VoiceErased
+from proxy.features.erasure.tap import ErasureConcern
+from tests.proxy.speech.test_text_preparation import call
+
+
+def test_nothing_goes_out_of_an_answer_whose_voice_is_erased() -> None:
+    erased, asked = ErasedVoices(), call("Hello.", "plain")
+    asked = replace(asked, plan=replace(asked.plan, own_voices=frozenset({"voice_1"})))
+    opener = ErasureConcern(erased).opener(asked.request, asked.plan)
+    assert opener is not None
+    tap = opener(asked)
+    for go_out in (tap.chunk, tap.piece):
+        go_out(b"sound")
+    erased.note("voice_1")
+    for go_out in (tap.chunk, tap.piece):
+        with pytest.raises(VoiceErased):
+            go_out(b"sound")
+    tap.end(None)
