@@ -17,6 +17,7 @@ import structlog
 from policies.device_book import DeviceBook, DeviceMemory, Holder
 from policies.host_health import is_frozen, is_idle
 from policies.suspect_texts import SuspectTexts
+from proxy.engines import introductions
 from proxy.engines.registry import HostedEngineSpec
 from proxy.helpers.child import HOST_NICENESS, Child
 from proxy.helpers.keeper import Keeper
@@ -142,6 +143,17 @@ class Host:
         self.keeper.revive()
         self._keeping = keeping.create_task(self.keeper.run())
 
+    def recall(self) -> bool:
+        """Leave it unloaded until a request comes, if what it has is known from its last life."""
+        kept = introductions.recall(self.spec) if self.spec.section.on_demand else None
+        if kept is None:
+            return False
+        self._hello, self._loads_s, self._licence = kept.hello, kept.loads_s, kept.licence
+        self.loads_on_demand = True
+        self.keeper.state = "unloaded"
+        self._tell_state("unloaded", 0, "the first request loads it")
+        return True
+
     async def unload(self, within_s: float, *, is_for_restart: bool = False, is_idle: bool = False) -> None:
         """End the process for good. Before a restart, requests wait for the next one. If it was idle, the
         next request loads it."""
@@ -218,6 +230,8 @@ class Host:
         if state == "ready":
             self._last_job = time.monotonic()
             self._loads_s = self._last_job - self._started_at
+            if self.spec.section.on_demand:
+                introductions.keep(self.spec, self._hello, self._loads_s, self._licence)
         if state in ("restarting", "failed", "waiting"):
             self._note_end(state, reason, is_broken_off=False)
         else:
@@ -226,7 +240,8 @@ class Host:
     def _note_end(self, state: str, reason: str, *, is_broken_off: bool) -> None:
         """Note that the process has ended. Its pipe has too, so nothing that it said is missing."""
         # A process that was killed could not unlink its own socket.
-        Path(self._address).unlink(missing_ok=True)
+        if self._address:
+            Path(self._address).unlink(missing_ok=True)
         if state != "waiting":
             self._book.release(self.holder)
         begun = dict(self._begun)

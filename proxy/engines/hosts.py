@@ -74,7 +74,8 @@ class Hosts:
         try:
             async with asyncio.TaskGroup() as self._keeping:
                 for host in self._hosts:
-                    self.keep(host)
+                    if not host.recall():
+                        self.keep(host)
                 await self._stopping.wait()
         finally:
             watching.cancel()

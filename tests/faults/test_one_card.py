@@ -157,3 +157,19 @@ def test_an_engine_that_loads_on_demand_counts_as_ready(tmp_path: Path) -> None:
         assert state(server, "tone")["state"] == "unloaded"
         with server.client() as client:
             assert client.get("/readyz").status_code == 503
+
+
+def test_an_engine_on_demand_is_loaded_by_its_first_request(tmp_path: Path) -> None:
+    on_demand = ALONE.replace("[engines.tone]\n", "[engines.tone]\non_demand = true\n")
+    with running(tmp_path, on_demand) as server:
+        has(server, "tone", "ready")  # once, to learn what it has
+    with running(tmp_path, on_demand) as server:
+        assert state(server, "tone")["state"] == "unloaded"
+        assert state(server, "tone")["models"] == ["tone/standard"]
+        with server.client() as client:
+            assert client.get("/readyz").status_code == 200
+        assert len(children(server)) == 1
+        assert server.speech("The first.").status_code == 200
+        assert state(server, "tone")["state"] == "ready"
+    with running(tmp_path, on_demand.replace("on_demand", "slots = 7\non_demand")) as server:
+        has(server, "tone", "ready")  # another section may have other models

@@ -287,6 +287,8 @@ async def test_a_life_that_is_put_off_is_no_crash_and_the_next_begins_once_woken
     await kept.until("ready")
     kept.keeper.put_off("no room", None)
     await kept.until("waiting")
+    await asyncio.sleep(0.05)
+    assert kept.told[-1][0] == "waiting"  # it was woken before it was put off
     await _in_time(kept.keeper.stop(0.0))
     await _in_time(running)
 
