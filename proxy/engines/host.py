@@ -268,7 +268,7 @@ class Host:
                 loads_s=self._loads_s,
                 licence=self._licence,
                 loads_on_demand=self.loads_on_demand,
-                hello=self._hello if self.loads_on_demand else b"",
+                hello=self._hello if self.loads_on_demand or state == "waiting" else b"",
             )
         )
 

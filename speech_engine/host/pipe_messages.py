@@ -204,7 +204,8 @@ class HostState(msgspec.Struct, frozen=True, tag="host_state"):
     If a life has just ended, `begun` has the calls that the engine had begun and not ended, and `killer`
     is the one that certainly ended it. A life that is ready has the `licence` of its imported model, if any.
 
-    One that is unloaded for a lack of work `loads_on_demand`, and `hello` is what its last life had.
+    One that is unloaded for a lack of work `loads_on_demand`. Then, and while it waits for memory, `hello` is
+    what its last life had.
     """
 
     engine: str

@@ -67,6 +67,7 @@ def test_what_ends_gives_its_memory_to_the_one_that_waits(
     if end is not unload:
         says = "waits for 5.0 GB of cuda:0: second holds 4.0 of 8.0 GB"
         assert state(server, "first")["reason"] == says
+    assert server.cli("ledger", "verify").stdout.startswith("The books agree")
 
 
 @pytest.mark.usefixtures("first_alone")

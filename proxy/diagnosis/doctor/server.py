@@ -39,7 +39,7 @@ def server(config: Config) -> Iterator[Finding]:
             yield wrong("engine", f"{engine['name']} failed: {engine['reason']}", do)
         elif engine["state"] != "ready":
             says = ": ".join(filter(None, (f"{engine['name']} is {engine['state']}", engine["reason"])))
-            yield note("engine", says, "try again in a moment")
+            yield note("engine", says, "see voxgate engines; while it starts, try again in a moment")
 
 
 def _idle(data: Path) -> Finding:
