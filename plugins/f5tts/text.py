@@ -29,10 +29,15 @@ class TextReader:
             raise UnsupportedLanguage(f"This model does not speak the language {_base(language)!r}.")
 
     def clean(self, text: str) -> str:
-        """Return a text without the signs that the vocabulary lacks. Raise UnsupportedText for a letter."""
+        """Return a text without the signs that the vocabulary lacks. Raise UnsupportedText for a letter.
+
+        A capital that it lacks becomes small.
+        """
         clean = " ".join(text.encode(errors="replace").decode().split())
-        if not all(self._is_known(character) for character in set(clean)):
-            clean = without_unknown(clean, self._is_known)
+        unknown = {character for character in set(clean) if not self._is_known(character)}
+        if unknown:
+            small = "".join(each.lower() if each in unknown else each for each in clean)
+            clean = without_unknown(small, self._is_known)
         if not any(map(str.isalnum, clean)):
             raise UnsupportedText("The text has nothing that this model can speak.")
         return clean

@@ -42,6 +42,11 @@ def test_a_sign_is_left_out_and_a_letter_is_refused_by_name() -> None:
         reader().clean("Good бay")
 
 
+def test_a_capital_that_the_vocabulary_lacks_is_read_as_a_small_letter() -> None:
+    small = {letter: number for letter, number in rig().checkpoint.vocabulary.items() if letter != "G"}
+    assert TextReader(small, ("en",)).clean("Good Gods") == "good gods"
+
+
 def test_thai_without_a_thai_vocabulary_is_refused_by_its_first_letter() -> None:
     with pytest.raises(UnsupportedText, match="THAI CHARACTER SO SUA"):
         reader().clean("สวัสดี")
