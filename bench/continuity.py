@@ -1,20 +1,24 @@
 """Listeners to one batched model, in simulated time: `python -m bench.continuity`.
 
 The real slots, order of steps and admission, beside the order in which everybody came. Only the clock and the
-model are simulated: a step takes `STEP_FLOOR_S` and more for each row. A listener plays what has come; each
-silence between its first and its last sound is a gap.
+model are simulated: one whose rows flow, and one whose segments are heard as a whole. A listener plays what
+has come; each silence between its first and its last sound is a gap.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import suppress
-from typing import NamedTuple
+from typing import Any, NamedTuple, cast
 
+from msgspec.structs import replace
+
+from bench import timed_segments
 from bench.fairness import jain
-from bench.listeners import GAP_S, SHARES, Heard, Visit, visits
-from bench.timed_model import CHARACTER_S, CODE_S, Row, TimedModel, capacity
+from bench.listeners import GAP_S, LENGTHS_S, SHARES, Heard, Visit, visits
+from bench.timed_model import CHARACTER_S, WIDTH, TimedModel, capacity
+from bench.timed_segments import SegmentsModel
 from plugins.xtts.model_format import RATE_HZ
 from speech_engine import (
     ANY_LANGUAGE,
@@ -31,29 +35,46 @@ from speech_engine import (
     Urgency,
 )
 from speech_engine.host.batch_loop import BatchLoop
-from speech_engine.host.batch_model import BatchSettings
-from speech_engine.host.continuity import Order
+from speech_engine.host.batch_model import BatchModel, BatchSettings, Order
 from speech_engine.host.engine_stream import SlotStream
 from speech_engine.host.slots import Slots
 from tests.speech_engine.host import simulated_time
 from tests.speech_engine.host.fakes import FakeLog
 
-WIDTH, ROWS, SLOTS = 16, 64, 48
 DEADLINE_S = 9.0
 IDLE_SEGMENTS = 1_000
+
+
+class Kind(NamedTuple):
+    """A model and its listeners, whose answers have parts of these lengths."""
+
+    name: str
+    model: Callable[[], TimedModel | SegmentsModel]
+    settings: BatchSettings
+    lengths_s: Sequence[float]
+    capacity: float
+
+
+FLOWING = Kind(
+    "rows that flow", TimedModel, BatchSettings(slots=48, rows=64, width=WIDTH), LENGTHS_S, capacity(WIDTH)
+)
+WHOLE = Kind(
+    "segments heard as a whole",
+    SegmentsModel,
+    timed_segments.SETTINGS,
+    timed_segments.LENGTHS_S,
+    timed_segments.capacity(visits(1.0, 1_000, lengths_s=timed_segments.LENGTHS_S)),
+)
 
 
 class Room:
     """One model with its slots and its listeners, in simulated time."""
 
-    def __init__(
-        self, order: Order, model: TimedModel | None = None, settings: BatchSettings | None = None
-    ) -> None:
-        self._is_ranked = order == "slack"
-        self._model = model or TimedModel()
-        settings = settings or BatchSettings(slots=SLOTS, rows=ROWS, width=WIDTH, order=order)
-        self.batch: BatchLoop[None, Row] = BatchLoop(
-            self._model, settings, Context(FakeLog()), CODE_S, self._model.now
+    def __init__(self, model: TimedModel | SegmentsModel, settings: BatchSettings) -> None:
+        self._is_ranked = settings.order == "slack"
+        self._model = model
+        self.batch: BatchLoop[Any, Any] = BatchLoop(
+            cast(BatchModel[Any, Any], model), settings, Context(FakeLog()), model.step_s, model.now
         )
         self._slots = Slots(settings.slots, 1_000, self.batch)
         self._came = asyncio.Event()
@@ -65,7 +86,7 @@ class Room:
         return (ModelInfo(id="m", languages=(language,), sample_rate_hz=RATE_HZ, licence="none"),)
 
     async def speak(self, job: SpeechJob) -> AsyncGenerator[Event, None]:
-        events = self.batch.speak(job, None)
+        events = self.batch.speak(job, self._model.voice_of(job))
         try:
             async for event in events:
                 self._came.set()
@@ -122,7 +143,7 @@ class Room:
         urgency: Urgency = "whole" if visit.is_whole else "ahead" if part else "live"
         job = _job(
             visit.account,
-            _segments(visit.length_s),
+            self._model.segments(visit.length_s),
             urgency if self._is_ranked else "live",
             share=SHARES[visit.account],
             plays_in_s=heard.plays_in_s(part),
@@ -157,13 +178,6 @@ async def _queued(sounds: asyncio.Queue[float | EngineError | None]) -> AsyncGen
         if isinstance(sound, EngineError):
             raise sound
         yield sound
-
-
-def _segments(length_s: float) -> tuple[Segment, ...]:
-    """Sentences of four seconds at most."""
-    count = -(-int(length_s * 10) // 40)
-    characters = round(length_s / count / CHARACTER_S)
-    return tuple(Segment("x" * characters, 0, characters) for _ in range(count))
 
 
 def _job(
@@ -212,15 +226,16 @@ class Result(NamedTuple):
     step_width: float
 
 
-def play(order: Order, load: float, count: int) -> Result:
+def play(order: Order, load: float, count: int, kind: Kind = FLOWING) -> Result:
     heard: list[Heard] = []
     room: list[Room] = []
 
     async def simulate() -> None:
-        room.append(Room(order))
+        room.append(Room(kind.model(), replace(kind.settings, order=order)))
         device = asyncio.create_task(room[0].run_device())
         idle = asyncio.create_task(room[0].run_idle())
-        heard.extend(await asyncio.gather(*map(room[0].serve, visits(load * capacity(WIDTH), count))))
+        drawn = visits(load * kind.capacity, count, lengths_s=kind.lengths_s)
+        heard.extend(await asyncio.gather(*map(room[0].serve, drawn)))
         for task in (idle, device):
             task.cancel()
             with suppress(asyncio.CancelledError):
@@ -256,13 +271,19 @@ def _served(heard: Sequence[Heard]) -> float:
 
 
 def main() -> None:
+    for kind in (FLOWING, WHOLE):
+        show(kind)
+
+
+def show(kind: Kind) -> None:
     print(
-        f"the model makes {capacity(WIDTH):.1f} s of sound a second; {IDLE_SEGMENTS} idle segments beside it"
+        f"{kind.name}: the model makes {kind.capacity:.1f} s of sound a second;"
+        f" {IDLE_SEGMENTS} idle segments beside it"
     )
     print("load  order  served  first audio p50    p95  no gap  Jain   idle   width")
     for load in (0.7, 0.9, 1.1):
         for order in ("fifo", "slack"):
-            each = play(order, load, 1_000)
+            each = play(order, load, 1_000, kind)
             print(
                 f"{load:4.1f}  {order:5}  {each.served:5.1%}  {each.first_audio_p50_s:13.2f} s"
                 f"  {each.first_audio_p95_s:4.2f} s  {each.smooth:5.1%}  {each.fairness:.3f}"

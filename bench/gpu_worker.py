@@ -133,7 +133,7 @@ def _row(side: Side, clients: int, cell: Cell, meter: CardMeter) -> str:
 
 def main() -> None:
     options = msgspec.json.decode(sys.argv[1], type=Options)
-    device = choose_device("auto", ("cpu", "cuda", "rocm"), None)
+    device = choose_device("auto", ("cpu", "cuda", "rocm"))
     is_full = options.size == "full" or (options.size == "auto" and device.kind != "cpu")
     size = "the full" if is_full else "a tiny"
     if device.kind == "cpu":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+from collections.abc import Sequence
 from typing import NamedTuple
 
 SEED = 20261121
@@ -54,15 +55,17 @@ class Heard:
         return max(0.0, self._began_at + self.gap_s + before_s - now) if part else 0.0
 
 
-def visits(wanted: float, count: int, seed: int = SEED) -> list[Visit]:
+def visits(
+    wanted: float, count: int, seed: int = SEED, lengths_s: Sequence[float] = LENGTHS_S
+) -> list[Visit]:
     """Draw listeners that want so many seconds of sound a second, in proportion to their shares."""
     rng = random.Random(seed)
-    mean_s = sum(LENGTHS_S) / len(LENGTHS_S) * 2.0
+    mean_s = sum(lengths_s) / len(lengths_s) * 2.0
     at_s, drawn = 0.0, []
     for _ in range(count):
         at_s += rng.expovariate(wanted / mean_s)
         account = rng.choices(range(len(SHARES)), SHARES)[0]
         is_whole = rng.random() < 0.15
         parts = 1 if is_whole else rng.choice((1, 3))
-        drawn.append(Visit(at_s, account, parts, rng.choice(LENGTHS_S), rng.choice((1.0, 1.25)), is_whole))
+        drawn.append(Visit(at_s, account, parts, rng.choice(lengths_s), rng.choice((1.0, 1.25)), is_whole))
     return drawn

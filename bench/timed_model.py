@@ -20,11 +20,13 @@ from plugins.xtts.model_format import (
     SAMPLE_HZ,
     UNSETTLED_FRAMES,
 )
+from speech_engine import Segment, SpeechJob
 from speech_engine.host.batch_model import RowSpec, RowStep
 
 CODE_S = CODE_SAMPLES / SAMPLE_HZ
 """A code is of the rate of the recordings that XTTS has learned from; its sound has another one."""
 
+WIDTH = 16
 STEP_FLOOR_S, STEP_ROW_S, JOIN_S, SOUND_S = 0.015, 0.0005, 0.008, 0.001
 HELD_BACK_SAMPLES = (CONTEXT_FRAMES + UNSETTLED_FRAMES) * HOP
 """The last frames of what there is can only be made when those after them are there."""
@@ -45,18 +47,39 @@ class Row:
         return self.codes - self.given >= (NEXT_CODES if self.given else FIRST_CODES)
 
 
-class TimedModel:
-    """A model whose work takes time on a clock that the simulation moves on."""
+def spoken(lengths_s: Sequence[float]) -> tuple[Segment, ...]:
+    characters = [max(1, round(each / CHARACTER_S)) for each in lengths_s]
+    return tuple(Segment("x" * each, 0, each) for each in characters)
 
-    rate_hz = RATE_HZ
 
-    def __init__(self, floor_s: float | None = None, row_s: float | None = None) -> None:
+class Clocked:
+    """A clock that work moves on by `took_s`, until the simulation has slept for as long."""
+
+    def __init__(self) -> None:
         self.took_s = 0.0
-        self._floor_s = STEP_FLOOR_S if floor_s is None else floor_s
-        self._row_s = STEP_ROW_S if row_s is None else row_s
 
     def now(self) -> float:
         return asyncio.get_running_loop().time() + self.took_s
+
+
+class TimedModel(Clocked):
+    """A model whose work takes time on a clock that the simulation moves on."""
+
+    rate_hz = RATE_HZ
+    step_s = CODE_S
+
+    def __init__(self, floor_s: float | None = None, row_s: float | None = None) -> None:
+        super().__init__()
+        self._floor_s = STEP_FLOOR_S if floor_s is None else floor_s
+        self._row_s = STEP_ROW_S if row_s is None else row_s
+
+    def segments(self, length_s: float) -> tuple[Segment, ...]:
+        """Cut an answer into sentences of four seconds at most."""
+        count = -(-int(length_s * 10) // 40)
+        return spoken([length_s / count] * count)
+
+    def voice_of(self, job: SpeechJob) -> None:
+        return None
 
     def join(self, spec: RowSpec[None]) -> Row:
         self.took_s += JOIN_S

@@ -1,4 +1,4 @@
-"""The health of a host: when it counts as frozen, and when it starts again after a crash."""
+"""The health of a host: when it counts as frozen or idle, and when it starts again after a crash."""
 
 from __future__ import annotations
 
@@ -16,6 +16,11 @@ def is_frozen(working: int, last_sign: float, now: float, limit_s: float) -> boo
     If it has no work, or all its work waits for slow readers, its silence means nothing.
     """
     return working > 0 and now - last_sign > limit_s
+
+
+def is_idle(jobs: int, last_job: float, now: float, limit_s: float) -> bool:
+    """Tell whether a host that has no job has had none for the limit; a limit of 0 means never."""
+    return limit_s > 0.0 and not jobs and now - last_job >= limit_s
 
 
 class Crash(NamedTuple):

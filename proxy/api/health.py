@@ -75,7 +75,7 @@ class Dependencies(NamedTuple):
                 engine=name, state=state, reason=f"{state}{self._progress(name)}: see voxgate engines"
             )
             for name, state in states.items()
-            if state != "ready"
+            if state == "budget" or not self.engines.is_usable(name)
         ]
 
     def _progress(self, name: str) -> str:
@@ -172,7 +172,7 @@ class HealthEndpoints(Resource):
             models = self._dependencies.catalogue.resolve_model(self._default_model)
         except RequestFailed as failure:
             return f"default_model {self._default_model}: {failure.message}"
-        if any(self._dependencies.engines[model.engine].state == "ready" for model in models):
+        if any(self._dependencies.engines.is_usable(model.engine) for model in models):
             return ""
         return f"default_model {self._default_model}: none of its engines is ready"
 

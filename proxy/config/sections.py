@@ -183,6 +183,10 @@ class EngineSection(msgspec.Struct, frozen=True):
         msgspec.Meta(description="a number of gigabytes, up to 4096"),
     ] = None
     load_s: _Seconds = 600.0
+    on_demand: Switch = False
+    idle_unload_s: Annotated[
+        float, msgspec.Meta(ge=0, le=604_800, description="a number of seconds, 0 (never) to 604800")
+    ] = 0.0
     concurrency: Annotated[
         Annotated[int, msgspec.Meta(ge=1, le=10_000)] | None,
         msgspec.Meta(description="how many requests at the same time, 1 to 10000"),

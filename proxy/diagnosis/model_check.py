@@ -36,7 +36,11 @@ def imported_infos(config: Config, registry: Registry, engine: str) -> tuple[Mod
         return ()
     format_ = registry.plugins("engine")[section.plugin].model_format
     if format_ is not None and format_.names_models:
-        return tuple(_info(each.manifest.name, each.manifest.languages) for each in imported)
+        return tuple(
+            _info(each.manifest.name + variant, each.manifest.languages)
+            for each in imported
+            for variant in format_.variants
+        )
     return (_info(STANDARD, dict.fromkeys(tag for each in imported for tag in each.manifest.languages)),)
 
 

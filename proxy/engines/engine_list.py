@@ -105,6 +105,17 @@ class Engines:
         engine = self._live[name]
         return None if isinstance(engine, _WITHOUT_HOSTS) else engine.loaded
 
+    def on_wanted(self, tell: Callable[[str], None]) -> None:
+        """Call `tell` with the name of an engine that a request needs and that loads on demand."""
+        for engine in self._live.values():
+            if not isinstance(engine, _WITHOUT_HOSTS):
+                engine.on_wanted = tell
+
+    def is_usable(self, name: str) -> bool:
+        """Tell whether an engine is ready, or loads on demand."""
+        engine = self._live[name]
+        return engine.state == "ready" or (not isinstance(engine, _WITHOUT_HOSTS) and engine.loads_on_demand)
+
     def credentials(self, name: str) -> tuple[str, ...]:
         """Return the labels of a cloud engine's provider accounts, also while it is down."""
         return credentials_of(self._sections[name]) if isinstance(self._live.get(name), CloudEngine) else ()

@@ -14,12 +14,25 @@ from typing import NamedTuple
 import msgspec
 import structlog
 
-from policies.host_health import is_frozen
+from policies.device_book import DeviceBook, DeviceMemory, Holder
+from policies.host_health import is_frozen, is_idle
 from policies.suspect_texts import SuspectTexts
+from proxy.engines import introductions
 from proxy.engines.registry import HostedEngineSpec
 from proxy.helpers.child import HOST_NICENESS, Child
 from proxy.helpers.keeper import Keeper
-from speech_engine.host.pipe_messages import BeginHost, HostState, Loading, Message, TextVerdicts, Tick
+from speech_engine.host.pipe_messages import (
+    BeginHost,
+    DeviceFound,
+    HostState,
+    Introduction,
+    Loading,
+    MayLoad,
+    Message,
+    PeakMemory,
+    TextVerdicts,
+    Tick,
+)
 
 
 class EngineSuspects:
@@ -86,8 +99,11 @@ class Host:
         runtime: Path,
         on_state: Callable[[HostState], None],
         suspects: EngineSuspects,
+        book: DeviceBook,
     ) -> None:
         self.spec = spec
+        self.holder: Holder = (spec.name, process)
+        self._book = book
         self._suspects = suspects
         self._python = python
         self._process = process
@@ -99,6 +115,9 @@ class Host:
         self._begun: dict[str, bytes] = {}
         self.figures: dict[str, float] = {}
         self._licence = ""
+        self.loads_on_demand = False
+        self._hello = b""
+        self._last_job = 0.0
         self._started_at = 0.0
         self._loads_s = 0.0
         self._loading = Loading(0.0, "")
@@ -120,17 +139,39 @@ class Host:
 
     def keep(self, keeping: asyncio.TaskGroup) -> None:
         """Start a process, and keep it alive from now on."""
+        self.loads_on_demand = False
         self.keeper.revive()
         self._keeping = keeping.create_task(self.keeper.run())
 
-    async def unload(self, within_s: float, *, is_for_restart: bool) -> None:
-        """End the process for good. Before a restart, requests wait for the next one."""
-        if self._keeping is None or not self.is_kept:
+    def recall(self) -> bool:
+        """Leave it unloaded until a request comes, if what it has is known from its last life."""
+        kept = introductions.recall(self.spec) if self.spec.section.on_demand else None
+        if kept is None:
+            return False
+        self._hello, self._loads_s, self._licence = kept.hello, kept.loads_s, kept.licence
+        self.loads_on_demand = True
+        self.keeper.state = "unloaded"
+        self._tell_state("unloaded", 0, "the first request loads it")
+        return True
+
+    async def unload(self, within_s: float, *, is_for_restart: bool = False, is_idle: bool = False) -> None:
+        """End the process for good. Before a restart, requests wait for the next one. If it was idle, the
+        next request loads it."""
+        if self._keeping is not None and self.is_kept:
+            await self.keeper.stop(within_s)
+            await asyncio.wait([self._keeping])
+        elif not self.loads_on_demand:
             return
-        await self.keeper.stop(within_s)
-        await asyncio.wait([self._keeping])
+        self.loads_on_demand = is_idle
         self.keeper.state = "restarting" if is_for_restart else "unloaded"
-        self._note_end(self.keeper.state, "", is_broken_off=True)
+        reason = "idle; the next request loads it" if is_idle else ""
+        self._note_end(self.keeper.state, reason, is_broken_off=True)
+
+    def is_idle(self, now: float) -> bool:
+        """Whether it has been ready without work for as long as its section says, or cannot serve."""
+        if self.keeper.state != "ready":
+            return self.keeper.state in ("waiting", "failed")
+        return is_idle(self.jobs, self._last_job, now, self.spec.section.idle_unload_s)
 
     @property
     def labels(self) -> tuple[str, str]:
@@ -187,8 +228,11 @@ class Host:
 
     def _changed(self, state: str, generation: int, reason: str) -> None:
         if state == "ready":
-            self._loads_s = time.monotonic() - self._started_at
-        if state in ("restarting", "failed"):
+            self._last_job = time.monotonic()
+            self._loads_s = self._last_job - self._started_at
+            if self.spec.section.on_demand:
+                introductions.keep(self.spec, self._hello, self._loads_s, self._licence)
+        if state in ("restarting", "failed", "waiting"):
             self._note_end(state, reason, is_broken_off=False)
         else:
             self._tell_state(state, generation, reason)
@@ -196,7 +240,10 @@ class Host:
     def _note_end(self, state: str, reason: str, *, is_broken_off: bool) -> None:
         """Note that the process has ended. Its pipe has too, so nothing that it said is missing."""
         # A process that was killed could not unlink its own socket.
-        Path(self._address).unlink(missing_ok=True)
+        if self._address:
+            Path(self._address).unlink(missing_ok=True)
+        if state != "waiting":
+            self._book.release(self.holder)
         begun = dict(self._begun)
         killer = ""
         if is_broken_off:
@@ -220,21 +267,43 @@ class Host:
                 killer=killer,
                 loads_s=self._loads_s,
                 licence=self._licence,
+                loads_on_demand=self.loads_on_demand,
+                hello=self._hello if self.loads_on_demand or state == "waiting" else b"",
             )
         )
 
     def _said(self, message: Message) -> None:
         if isinstance(message, Loading) and self.keeper.state == "starting":
             self._note_loading(message)
+        if isinstance(message, DeviceFound):
+            self._ask_to_load(DeviceMemory(message.device, message.free_gb, message.total_gb))
+        if isinstance(message, PeakMemory):
+            self._book.note_peak(self.holder, message.gb)
+        if isinstance(message, Introduction):
+            self._hello = message.hello
         if isinstance(message, Tick):
             self.figures = message.figures or self.figures
             self._working, self._last_sign = message.working, time.monotonic()
+            if message.begun or message.ended:
+                self._last_job = self._last_sign
             if message.begun:
                 self._begun[message.begun] = message.digest
             if message.ended:
                 self._begun.pop(message.ended, None)
                 if message.is_whole:
                     self._suspects.note_whole(message.digest)
+
+    def _ask_to_load(self, found: DeviceMemory) -> None:
+        """Let the process load if its memory is booked. One that waits in memory would hold some itself."""
+        needs_gb = self.spec.memory_gb
+        refusal = None if needs_gb is None else self._book.ask(self.holder, needs_gb, found)
+        if refusal is None:
+            if self.keeper.child is not None:
+                self.keeper.child.send(MayLoad())
+        elif refusal.lasting:
+            self.keeper.kill(refusal.reason, is_last=True)
+        else:
+            self.keeper.put_off(refusal.reason, refusal.again_s)
 
     def _note_loading(self, said: Loading) -> None:
         """Tell of each whole percent alone: a loader may call for each of a million tensors."""

@@ -16,6 +16,7 @@ import grpc
 import msgspec
 import structlog
 
+from policies.device_book import TRY_AGAIN_S
 from proxy.engines.host_process import HostProcess
 from proxy.engines.host_stream import HostStream
 from proxy.engines.in_process import Introduced
@@ -34,6 +35,7 @@ HELLO_AGAIN_S = 0.2
 HEALTH_S = 1.0
 """A list of engines must not wait for a frozen one."""
 
+_decode_hello = messages.decoder(messages.HelloReply)
 _log = structlog.get_logger()
 
 
@@ -49,6 +51,8 @@ class HostedEngine(Introduced):
         self._choice = ProcessChoice()
         self.on_introduced: Callable[[], None] | None = None
         """Called when a host brings other models or voices."""
+        self.on_wanted: Callable[[str], None] = lambda _name: None
+        """Called with our name when a request needs us, and we load on demand."""
         self._welcome = messages.HelloReply(API_VERSION, 0, (), ())
         self.changed = asyncio.Event()
         self._has_room = asyncio.Event()
@@ -65,19 +69,27 @@ class HostedEngine(Introduced):
 
     @property
     def state(self) -> str:
-        """`ready` if a process is; else `starting` or `restarting` if one is; else `failed` or `unloaded`."""
+        """`ready` if a process is; else `starting`, `restarting` or `waiting` if one is; else `failed` or
+        `unloaded`."""
         states = {state.state for state in self.states.values()}
         if self._processes:
             return "ready"
+        for name in ("starting", "restarting", "waiting"):
+            if name in states:
+                return name
+        if any(state.loads_on_demand for state in self.states.values()):
+            return "unloaded"
         # A process that is ready to the supervisor but not yet greeted here is still starting.
-        return next(
-            (name for name in ("starting", "restarting") if name in states),
-            "starting" if "ready" in states or not states else min(states),
-        )
+        return "starting" if "ready" in states or not states else min(states)
 
     @property
     def reason(self) -> str:
         return next((state.reason for state in self.states.values() if state.reason), "")
+
+    @property
+    def loads_on_demand(self) -> bool:
+        """Whether it is unloaded for a lack of work, so that a request loads it."""
+        return self.state == "unloaded" and any(state.loads_on_demand for state in self.states.values())
 
     @property
     def loaded(self) -> float | None:
@@ -92,6 +104,10 @@ class HostedEngine(Introduced):
         if state.loaded:
             return
         self._ready_at.pop(state.process, None)
+        if state.hello and not self.models():
+            self._know(_decode_hello(state.hello), state.licence)
+            if self.on_introduced is not None:
+                self.on_introduced()
         if state.state in ("starting", "restarting"):
             self._ready_at[state.process] = asyncio.get_running_loop().time() + state.loads_s
         old = self._processes.pop(state.process, None)
@@ -154,7 +170,11 @@ class HostedEngine(Introduced):
         while not self._processes:
             if self.state == "failed":
                 raise EngineUnavailable(f"{self.name} is down: {self.reason}")
-            if self.state == "unloaded":
+            if self.state == "waiting":
+                raise EngineUnavailable(f"{self.name} {self.reason}", retry_after_s=TRY_AGAIN_S)
+            if self.loads_on_demand:
+                self._want()
+            elif self.state == "unloaded":
                 raise EngineUnavailable(f"{self.name} is not loaded.")
             late_s = min(self._ready_at.values(), default=0.0) - deadline
             if late_s > 0.0:
@@ -166,6 +186,14 @@ class HostedEngine(Introduced):
                     await self.changed.wait()
             except TimeoutError:
                 raise EngineUnavailable(f"{self.name} is not ready yet.", retry_after_s=2.0) from None
+
+    def _want(self) -> None:
+        """Ask for our hosts. They may be as late as the last time."""
+        self.on_wanted(self.name)
+        now = asyncio.get_running_loop().time()
+        for state in self.states.values():
+            if state.loads_on_demand:
+                self._ready_at[state.process] = now + state.loads_s
 
     @property
     def arrived(self) -> int:

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import structlog
 
+from policies.device_book import DeviceBook
 from proxy.engines import environments
 from proxy.engines import stored_models as store
 from proxy.engines.environments import EnvironmentRefused
@@ -57,6 +58,7 @@ class Hosts:
         self._suspects: list[EngineSuspects] = []
         # Of a model that is being removed, the file system alone could not tell.
         self._models: dict[str, ExitStack] = {}
+        self._book = DeviceBook()
         self._hosts = [host for spec in specs for host in self._of(spec, runtime)]
 
     def figures(self) -> dict[tuple[str, str], dict[str, float]]:
@@ -72,7 +74,8 @@ class Hosts:
         try:
             async with asyncio.TaskGroup() as self._keeping:
                 for host in self._hosts:
-                    self.keep(host)
+                    if not host.recall():
+                        self.keep(host)
                 await self._stopping.wait()
         finally:
             watching.cancel()
@@ -82,6 +85,12 @@ class Hosts:
     def of(self, engine: str) -> list[Host]:
         """Return the hosts of an engine, those too that have failed or are not loaded."""
         return [host for host in self._hosts if host.labels[0] == engine]
+
+    def idle(self) -> list[str]:
+        """Return the engines of which no process has had work for long."""
+        now = time.monotonic()
+        ready = {host.spec.name for host in self._hosts if host.keeper.state == "ready"}
+        return [name for name in ready if all(host.is_idle(now) for host in self.of(name))]
 
     def take_current_model(self, engine: str) -> str:
         """Let an engine's next lives speak with the version of its model that is in use now.
@@ -124,7 +133,8 @@ class Hosts:
         suspects = EngineSuspects(spec.name, self._digest_key)
         self._suspects.append(suspects)
         hosts = [
-            Host(spec, process, python, runtime, self._changed, suspects) for process in range(spec.processes)
+            Host(spec, process, python, runtime, self._changed, suspects, self._book)
+            for process in range(spec.processes)
         ]
         suspects.hosts = hosts
         return hosts
@@ -154,6 +164,10 @@ class Hosts:
     def _changed(self, state: HostState) -> None:
         self.states[state.engine, state.process] = state
         self._tell(state)
+        turns = self._book.turns()
+        for host in self._hosts:
+            if host.holder in turns:
+                host.keeper.wake()
 
 
 class EngineSwitch:
@@ -162,6 +176,24 @@ class EngineSwitch:
     def __init__(self, hosts: Hosts) -> None:
         self._hosts = hosts
         self._switching = asyncio.Lock()
+
+    async def run(self) -> None:
+        """Unload what is idle, for ever."""
+        while True:
+            await asyncio.sleep(_LOOK_EVERY_S)
+            async with self._switching:
+                for engine in self._hosts.idle():
+                    _log.info("engine.idle.unloaded", engine=engine)
+                    await asyncio.gather(
+                        *(host.unload(STOP_S, is_idle=True) for host in self._hosts.of(engine))
+                    )
+
+    async def load_wanted(self, engine: str) -> None:
+        """Load an engine that was unloaded for a lack of work. What an operator unloaded stays so."""
+        async with self._switching:
+            for host in self._hosts.of(engine):
+                if host.loads_on_demand:
+                    self._hosts.keep(host)
 
     async def switch(self, engine: str, action: EngineAction, *, breaks_off: bool) -> str:
         """Do it. Return why not, or nothing. A loaded engine is not ready yet: that may take minutes."""
@@ -179,7 +211,9 @@ class EngineSwitch:
                 await asyncio.gather(*(host.unload(STOP_S, is_for_restart=is_for_restart) for host in hosts))
             if action != "unload":
                 for host in hosts:
-                    if not host.is_kept:
+                    if host.is_kept:
+                        host.keeper.wake()
+                    else:
                         self._hosts.keep(host)
         return ""
 
@@ -191,9 +225,9 @@ def _refusal(engine: str, action: EngineAction, hosts: list[Host], *, breaks_off
             "voxgate check says which"
         )
     is_loaded = any(host.is_kept for host in hosts)
-    if action == "load" and all(host.is_kept for host in hosts):
+    if action == "load" and all(host.is_kept and host.keeper.state != "waiting" for host in hosts):
         return f"{engine} is loaded already, or is loading"
-    if action == "unload" and not is_loaded:
+    if action == "unload" and not is_loaded and not any(host.loads_on_demand for host in hosts):
         return f"{engine} is not loaded"
     jobs = sum(host.jobs for host in hosts)
     if action != "load" and jobs and not breaks_off:

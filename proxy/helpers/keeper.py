@@ -6,7 +6,8 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable
-from contextlib import aclosing
+from contextlib import aclosing, suppress
+from typing import NamedTuple
 
 import structlog
 
@@ -19,12 +20,21 @@ _CRASHES_KEPT = 100
 _log = structlog.get_logger()
 
 
+class _End(NamedTuple):
+    """Why a life ended. If it `waits`, that was no crash: the next begins after `again_s`, or once woken."""
+
+    reason: str
+    is_last: bool = False
+    waits: bool = False
+    again_s: float | None = None
+
+
 class Keeper:
     """The keeper of one child: it starts it, restarts it with back-off, and gives up with a reason.
 
     `begin` makes a child and sends it its task. `on_state` gets (state, generation, reason) at each change:
-    starting, ready, restarting, failed. `on_message` gets all other messages. `has_work` tells whether the
-    child has work in hand: of that, it may die as often as it likes.
+    starting, ready, restarting, waiting, failed. `on_message` gets all other messages. `has_work` tells
+    whether the child has work in hand: of that, it may die as often as it likes.
     """
 
     def __init__(
@@ -45,8 +55,9 @@ class Keeper:
         self._on_message = on_message
         self._has_work = has_work
         self._crashes: deque[Crash] = deque(maxlen=_CRASHES_KEPT)
-        self._killed_for = ""
+        self._killed_for: _End | None = None
         self._stopping = asyncio.Event()
+        self._awake = asyncio.Event()
 
     def __repr__(self) -> str:
         return f"<Keeper of {self.name}: {self.state}, generation {self.generation}>"
@@ -55,24 +66,44 @@ class Keeper:
         while not self._stopping.is_set():
             self.generation += 1
             self._tell("starting")
-            delay_s = self._after_end(await self._life())
-            if delay_s is None:
+            end = await self._life()
+            if self._stopping.is_set():
                 return
-            try:
-                async with asyncio.timeout(delay_s):
-                    await self._stopping.wait()
-            except TimeoutError:
-                continue
+            self.reason = end.reason
+            if end.waits:
+                self._tell("waiting")
+                pause, pause_s = self._awake, end.again_s
+            else:
+                delay_s = self._after_crash(end)
+                if delay_s is None:
+                    return
+                pause, pause_s = self._stopping, delay_s
+            with suppress(TimeoutError):
+                async with asyncio.timeout(pause_s):
+                    await pause.wait()
 
-    def kill(self, reason: str) -> None:
-        """End this life at once, for `reason`. It counts as a crash."""
+    def kill(self, reason: str, *, is_last: bool = False) -> None:
+        """End this life at once, for `reason`. It counts as a crash, or `is_last`."""
+        self._end(_End(reason, is_last))
+
+    def put_off(self, reason: str, again_s: float | None) -> None:
+        """End this life at once. The next one begins once it is woken, or after `again_s`."""
+        self._awake.clear()
+        self._end(_End(reason, waits=True, again_s=again_s))
+
+    def wake(self) -> None:
+        """Let the next life begin, if one was put off."""
+        self._awake.set()
+
+    def _end(self, end: _End) -> None:
         if self.child is not None:
-            self._killed_for = reason
+            self._killed_for = end
             self.child.kill()
 
     def retire(self) -> None:
         """Make this life the last one."""
         self._stopping.set()
+        self._awake.set()
 
     async def stop(self, within_s: float) -> None:
         self.retire()
@@ -85,30 +116,27 @@ class Keeper:
         self._crashes.clear()
         self.reason = ""
 
-    async def _life(self) -> Broken:
+    async def _life(self) -> _End:
         """Run one life from begin to end. Return why it ended."""
         try:
             self.child = child = await self._begin()
         except OSError as error:
             # No process or file descriptor is free. This passes like a crash, and counts as one.
-            return Broken(f"the process could not be started: {error.strerror}")
+            return _End(f"the process could not be started: {error.strerror}")
         if self._stopping.is_set():
             await child.stop(0.0)  # `stop` came before there was a child
         broken = await self._live(child)
         code = await child.wait_for_end()
         self.child = None
-        reason, self._killed_for = self._killed_for or f"the process ended with status {code}", ""
-        return broken or Broken(reason)
+        end, self._killed_for = self._killed_for or _End(f"the process ended with status {code}"), None
+        return end if broken is None else _End(broken.reason, broken.lasting)
 
-    def _after_end(self, end: Broken) -> float | None:
+    def _after_crash(self, end: _End) -> float | None:
         """Return the pause before the next life, or None if this life was the last."""
-        if self._stopping.is_set():
-            return None
-        self.reason = end.reason
         now = time.monotonic()
         self._crashes.append(Crash(now, self._has_work(), was_loading=self.state == "starting"))
         delay_s = restart_delay_s(list(self._crashes), now)
-        if delay_s is None or end.lasting:
+        if delay_s is None or end.is_last:
             self._tell("failed")
             return None
         self._tell("restarting")

@@ -30,6 +30,7 @@ from speech_engine.host.confinement import forbid_dumps
 from speech_engine.host.pipe_messages import (
     EngineQuestion,
     EngineSwitched,
+    EngineWanted,
     ErasureQuestion,
     ErasureSpread,
     ForgetQuestion,
@@ -153,12 +154,14 @@ class Supervisor:
         self._page.start()
         hosts, workers = asyncio.create_task(self._hosts.run()), asyncio.create_task(self._workers.run())
         stopping = asyncio.create_task(self._stopping.wait())
+        idling = asyncio.create_task(self._switch.run())
         try:
             await asyncio.wait([workers, stopping], return_when=asyncio.FIRST_COMPLETED)
             await self._drain()
             await asyncio.gather(hosts, workers)
         finally:
             stopping.cancel()
+            idling.cancel()
             self._page.stop()
         if self._workers.have_failed and not self._workers.have_served:
             raise CannotServe(self._workers.list_failed()[0].reason)
@@ -185,6 +188,8 @@ class Supervisor:
                 self._answer_soon(self._spread_erasure(number, message))
             case EngineQuestion():
                 self._answer_soon(self._switch_engine(number, message))
+            case EngineWanted(engine):
+                self._answer_soon(self._switch.load_wanted(engine))
 
     async def _switch_engine(self, number: int, message: EngineQuestion) -> None:
         refusal = await self._switch.switch(message.engine, message.action, breaks_off=message.breaks_off)

@@ -14,6 +14,7 @@ from speech_engine.host.pipe_messages import (
     EngineAction,
     EngineQuestion,
     EngineSwitched,
+    EngineWanted,
     ErasureQuestion,
     ErasureSpread,
     ReloadQuestion,
@@ -70,6 +71,10 @@ class SupervisorLine:
             return await self._ask(question, _SWITCH_S, EngineSwitched)
         except TimeoutError:
             raise UpstreamFailed("The engine's hosts have not ended yet; see the log.") from None
+
+    def want(self, engine: str) -> None:
+        """Say that a request waits for an engine that loads on demand."""
+        self._pipe.send(EngineWanted(engine))
 
     async def _ask(self, question: Callable[[int], WorkerQuestion], within_s: float, kind: type[_A]) -> _A:
         number = next(self._numbers)

@@ -109,6 +109,7 @@ async def _serve(
     host, port = http.getsockname()[:2]
     link = ServerLink(host, port, line.reload, line.spread, line.switch)
     async with open_worker(config, plugins, link) as worker:
+        worker.engines.on_wanted(line.want)
         # Before a client is served: `make serve` may have run on this data folder, and its key has no limits.
         is_open = not (config.server.dev_key or is_local(config.server.host))
         if is_open and await dev_key.revoke(worker.store, Path(config.data)):

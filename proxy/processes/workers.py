@@ -13,6 +13,7 @@ from proxy.helpers.child import Child
 from proxy.helpers.keeper import Keeper
 from speech_engine.host.pipe_messages import (
     EngineQuestion,
+    EngineWanted,
     ErasureQuestion,
     Message,
     MetricsReport,
@@ -174,7 +175,7 @@ class Workers:
         match message:
             case Ready():
                 self._dev_key = message.dev_key or self._dev_key
-            case ReloadQuestion() | ErasureQuestion() | EngineQuestion():
+            case ReloadQuestion() | ErasureQuestion() | EngineQuestion() | EngineWanted():
                 self._on_question(number, message)
             case MetricsReport() | PlansInUse() | VoiceForgotten():
                 answer = self._answers.get((message.question, number))

@@ -8,27 +8,85 @@ import os
 import signal
 import sys
 from contextlib import suppress
+from functools import partial
 from typing import NoReturn
 
 import msgspec
 
+from speech_engine.device import Device
 from speech_engine.host.confinement import confine, limit_memory
-from speech_engine.host.devices import DeviceFigures, DeviceLacking, choose_device
+from speech_engine.host.devices import (
+    GB,
+    DeviceFigures,
+    DeviceLacking,
+    choose_device,
+    find_memory,
+    peak_gb,
+)
 from speech_engine.host.log import HostLogger
+from speech_engine.host.messages import encode
 from speech_engine.host.pipe import ParentPipe, remove_socket, tell
-from speech_engine.host.pipe_messages import BeginHost, Broken, Drain, Loading, Message, Ready, TextVerdicts
+from speech_engine.host.pipe_messages import (
+    BeginHost,
+    Broken,
+    DeviceFound,
+    Drain,
+    Introduction,
+    Loading,
+    MayLoad,
+    Message,
+    PeakMemory,
+    Ready,
+    TextVerdicts,
+)
 from speech_engine.host.pulse import Pulse
 from speech_engine.host.sample_shelf import SampleShelf
 from speech_engine.host.server import HostServer, serving
-from speech_engine.host.slots import Slots, batch_of
+from speech_engine.host.slots import Batch, Slots, batch_of
 from speech_engine.host.suspects import Suspects
 from speech_engine.plugin import Context, WorkerModuleError, worker_plugin
 
 IDLE_FIGURES_S = 5.0
+_TOLD_GB = 0.01
+"""Growth that is worth a message."""
+
+
+class _Peak:
+    """What the supervisor was told of the most memory that this process has used on its device."""
+
+    def __init__(self, pipe: ParentPipe, device: Device) -> None:
+        self._pipe = pipe
+        self._device = device
+        self._told_gb = 0.0
+
+    def tell(self) -> None:
+        """Tell it if it has grown. Any thread may call this."""
+        gb = peak_gb(self._device)
+        if gb > self._told_gb + _TOLD_GB:
+            self._told_gb = gb
+            self._pipe.send(PeakMemory(gb))
+
+
+def _figures(peak: _Peak, batch: Batch | None, card: DeviceFigures) -> dict[str, float]:
+    peak.tell()
+    return {**(batch.figures() if batch else {}), **card.values()}
+
+
+async def _booked_device(pipe: ParentPipe, begin: BeginHost, may_load: asyncio.Event) -> Device:
+    """Return the device, once its memory is booked for us, if the system says how much there is."""
+    # In a thread: to import torch takes seconds, and the supervisor may want to stop us meanwhile.
+    device = await asyncio.to_thread(choose_device, begin.device, begin.devices)
+    if begin.memory_gb is None:
+        return device
+    memory = await asyncio.to_thread(find_memory, device)
+    if memory is not None:
+        pipe.send(DeviceFound(str(device), memory.free / GB, memory.total / GB))
+        await may_load.wait()
+    return device
 
 
 async def _serve(pipe: ParentPipe, begin: BeginHost, log: HostLogger) -> None:
-    loop, draining = asyncio.get_running_loop(), asyncio.Event()
+    loop, draining, may_load = asyncio.get_running_loop(), asyncio.Event(), asyncio.Event()
     grace_s = 0.0
 
     suspects = Suspects(begin.digest_key)
@@ -38,6 +96,8 @@ async def _serve(pipe: ParentPipe, begin: BeginHost, log: HostLogger) -> None:
         match message:
             case TextVerdicts(alone, refused):
                 tell(loop, suspects.update, alone, refused)
+            case MayLoad():
+                tell(loop, may_load.set)
             case Drain(within_s):
                 grace_s = within_s
                 tell(loop, draining.set)
@@ -47,8 +107,8 @@ async def _serve(pipe: ParentPipe, begin: BeginHost, log: HostLogger) -> None:
     limit_memory(begin.memory_mb)
     settings_type, create = worker_plugin(begin.module)
     settings = msgspec.json.decode(begin.settings, type=settings_type)
-    # In a thread: to import torch takes seconds, and the supervisor may want to stop us meanwhile.
-    device = await asyncio.to_thread(choose_device, begin.device, begin.devices, begin.memory_gb)
+    device = await _booked_device(pipe, begin, may_load)
+    peak = _Peak(pipe, device)
     # What is imported stays: the collector never needs to search it.
     gc.freeze()
     gc.enable()
@@ -65,13 +125,15 @@ async def _serve(pipe: ParentPipe, begin: BeginHost, log: HostLogger) -> None:
     context = Context(log, pulse.tick, samples=shelf, device=device, progress=progress, give_up=give_up)
     async with create(begin.engine, settings, context) as engine:
         batch, card = batch_of(engine), DeviceFigures(device)
-        pulse.figures = lambda: {**(batch.figures() if batch else {}), **card.values()}
+        pulse.figures = partial(_figures, peak, batch, card)
         slots = Slots(engine.slots, begin.queue, batch)
         server = HostServer(engine, slots, log, pulse, suspects, shelf, device)
         async with serving(server, begin.address) as transport:
             # Only now: to load a model may take what speaking never needs.
             for lack in confine(begin.needs):
                 log.warning("host.confinement.missing", what=lack)
+            peak.tell()
+            pipe.send(Introduction(encode(server.welcome)))
             pipe.send(Ready())
             log.info("host.start.complete", slots=engine.slots, device=str(device))
             while card.has_card and not draining.is_set():
@@ -92,7 +154,7 @@ async def _life(pipe: ParentPipe, begin: BeginHost, log: HostLogger) -> int:
         lasting = isinstance(error, (ImportError, WorkerModuleError, msgspec.ValidationError))
         reason = f"{type(error).__name__}: {error}"
         if isinstance(error, DeviceLacking):
-            lasting, reason = error.lasting, str(error)
+            lasting, reason = True, str(error)
         pipe.send(Broken(reason, lasting=lasting))
         log.warning("host.start.failed", error=type(error).__name__)
         return 1

@@ -16,10 +16,10 @@ from typing import Generic, Self, TypeVar, cast
 
 from speech_engine.errors import EngineBusy, EngineUnavailable
 from speech_engine.events import Audio, Event, Finished, Started
-from speech_engine.host.batch_model import BatchModel, BatchSettings, OutOfMemory, R, V, listener_of
+from speech_engine.host.batch_model import BatchModel, BatchSettings, OutOfMemory, R, RowWork, V, WeighsRows
 from speech_engine.host.batch_rows import BatchJob, BatchRow, ModelCalls, RowTable, ordinary
 from speech_engine.host.batch_steps import BatchFigures, StepWidth, WarmUp
-from speech_engine.host.continuity import SoundPieces, StepOrder
+from speech_engine.host.continuity import Listener, SoundPieces, StepOrder, listener_of, weight_of
 from speech_engine.host.engine_stream import places_of
 from speech_engine.host.no_gap import AdmittedAnswers, waits_s
 from speech_engine.host.step_times import StepTimes
@@ -31,7 +31,8 @@ T = TypeVar("T")
 
 
 class BatchLoop(Generic[V, R]):
-    """The loop of one model. A step makes `step_s` seconds of each row's sound."""
+    """The loop of one model. A step makes `step_s` seconds of each row's sound; if the model weighs its rows,
+    about so much for a weight of 1.0."""
 
     def __init__(
         self,
@@ -42,6 +43,7 @@ class BatchLoop(Generic[V, R]):
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._model = model
+        self._weighs = model if isinstance(model, WeighsRows) else None
         self._settings = settings
         self._context = context
         self._step_s = step_s
@@ -56,7 +58,8 @@ class BatchLoop(Generic[V, R]):
         self._answers = AdmittedAnswers()
         self._group: list[BatchRow[V, R]] = []
         # A step can be no wider than the rows in memory.
-        self._width = StepWidth(min(settings.width, settings.rows), context.log)
+        most = settings.width if self._weighs else min(settings.width, settings.rows)
+        self._width = StepWidth(most, context.log)
         self._turn_s = 0.0
         self._is_closed = False
         self._thread = threading.Thread(target=self._run, name="model", daemon=True)
@@ -88,10 +91,10 @@ class BatchLoop(Generic[V, R]):
 
     async def warm_up(self, make_rows: Callable[[int], Sequence[R]]) -> None:
         """Learn what steps take, before the first listener comes. `make_rows` runs on the model thread, and
-        gives so many rows of any text."""
+        gives so many rows of any text: of so much weight together, if the model weighs them."""
         warm_up = WarmUp(self._model, self._width, self._times, self._pieces)
         run = partial(warm_up.run, clock=self._clock, tick=self._context.tick)
-        await self._call(lambda: run(make_rows(self._width.rows)), is_counted=False)
+        await self._call(lambda: run(make_rows(int(self._width.weight))), is_counted=False)
 
     async def _call(self, work: Callable[[], T], *, is_counted: bool = True) -> T:
         with self._changed:
@@ -102,7 +105,7 @@ class BatchLoop(Generic[V, R]):
 
     async def speak(self, job: SpeechJob, voice: V) -> AsyncGenerator[Event, None]:
         """Speak a job with a voice, as `Engine.speak` does. At its end, the model has none of its rows."""
-        listener = listener_of(job, self._settings, self._clock())
+        listener = self._listener(job, voice, self._clock())
         speech: BatchJob[V, R] = BatchJob(job, voice, listener, asyncio.get_running_loop())
         with self._changed:
             self._raise_if_over()
@@ -133,8 +136,11 @@ class BatchLoop(Generic[V, R]):
             if self._settings.order == "fifo" or self._answers.goes_on(job):
                 return 0.0
             present = [(speech.job.id, speech.listener) for speech in self._table.speeches]
-            width = self._width.rows
-        return waits_s(job, present, admitted, self._settings, self._times, width, self._clock())
+            width = self._width.weight
+        now = self._clock()
+        coming = [(each.id, self._listener(each, None, now)) for each in admitted]
+        newcomer = self._listener(job, None, now)
+        return waits_s(newcomer, [*present, *coming], self._settings, self._times, width, now)
 
     def goes_on(self, job: SpeechJob) -> bool:
         """Tell whether a job is a further part of an answer that was let in here, with all that follows."""
@@ -145,6 +151,10 @@ class BatchLoop(Generic[V, R]):
         """Return the figures of this moment, by the names that `batch_figures` explains."""
         with self._changed:
             return self._figures.values(self._table.live, self._width)
+
+    def _listener(self, job: SpeechJob, voice: V | None, now: float) -> Listener:
+        works = self._weighs.expected(job, voice) if self._weighs else None
+        return listener_of(job, self._settings, now, works)
 
     async def _next_sound(self, speech: BatchJob[V, R]) -> tuple[int, bytes] | None:
         while True:
@@ -200,13 +210,14 @@ class BatchLoop(Generic[V, R]):
         self._drop()
         self._join_rows()
         with self._changed:
-            ready, width = self._table.ready, self._width.rows
+            ready, width = self._table.ready, self._width.weight
         self._group = self._order.choose(ready, self._group, width, self._clock())
         if not self._group:
             return
         step_s = self._step()
         self._turn_s = self._clock() - began
-        self._figures.note_step(len(self._group), step_s, self._turn_s, self._step_s)
+        sound_s = sum(_work(row).sound_of_step_s(self._step_s) for row in self._group)
+        self._figures.note_step(weight_of(self._group), step_s, self._turn_s, sound_s)
         # A row that has left may have a voice that is to be forgotten.
         self._group = [row for row in self._group if row.is_joined]
         self._context.tick()
@@ -214,10 +225,19 @@ class BatchLoop(Generic[V, R]):
     def _answer_call(self) -> None:
         now = self._clock()
         with self._changed:
-            call = self._calls.next_due(self._table.slack_s(now), now) if self._calls else None
+            call = self._calls.next_due(self._slack_s(now), now) if self._calls else None
         if call is not None:
             self._times.beside.note_call(self._calls.run(call, self._clock))
             self._context.tick()
+
+    def _slack_s(self, now: float) -> float:
+        """Return how long no listener will run dry, if no step is taken."""
+        rows = [
+            row for row in self._table.ready if row.listener.is_heard_as_it_comes and row.listener.has_heard
+        ]
+        width = self._width.weight
+        due = (min(row.listener.due_at(), self._order.begins_by(row, width)) for row in rows)
+        return min(due, default=float("inf")) - now
 
     def _drop(self) -> None:
         with self._changed:
@@ -235,7 +255,7 @@ class BatchLoop(Generic[V, R]):
                 return
             began = self._clock()
             self._join(row)
-            self._times.beside.note_join(self._clock() - began, row.listener.estimated_s(row.segment))
+            self._times.beside.note_join(self._clock() - began, _work(row).worth_s(self._step_s))
 
     def _join(self, row: BatchRow[V, R]) -> None:
         try:
@@ -246,12 +266,15 @@ class BatchLoop(Generic[V, R]):
             self._fail(row, error)
         else:
             with self._changed:
+                if self._weighs:
+                    row.listener.note_work(row.segment, self._weighs.work(handle))
                 self._table.joined(row, handle)
 
     def _step(self) -> float:
         """Take a step with the group, and take its sound. Return the time of the step alone."""
+        weights = [_work(row).weight for row in self._group]
         try:
-            taken = self._width.step(self._model, [row.handle for row in self._group], self._clock)
+            taken = self._width.step(self._model, [row.handle for row in self._group], weights, self._clock)
         except OutOfMemory:
             if len(self._group) > 1:
                 raise
@@ -259,10 +282,12 @@ class BatchLoop(Generic[V, R]):
             return 0.0
         # If memory lacked, only the first of them took part.
         self._group = self._group[: len(taken.states)]
-        self._times.learn(len(self._group), taken.seconds)
-        turn_s = max(self._turn_s, self._times.turn_s(len(self._group)))
+        weight = weight_of(self._group)
+        self._times.learn(len(self._group), taken.seconds, weight)
+        turn_s = max(self._turn_s, self._times.turn_s(weight))
         for row, state in zip(self._group, taken.states, strict=True):
             row.unheard_s += self._step_s
+            row.listener.note_step(row.segment)
             wants = state.has_sound and self._pieces.wants(row, turn_s, self._clock())
             if state.is_over or wants:
                 self._hear(row, is_over=state.is_over)
@@ -277,7 +302,9 @@ class BatchLoop(Generic[V, R]):
             self._fail(row, error)
             return
         seconds = len(pcm) / 2 / self._model.rate_hz
-        self._times.beside.note_sound(self._clock() - began, seconds)
+        work = _work(row)
+        made_s = work.worth_s(self._step_s) if work.steps else seconds
+        self._times.beside.note_sound(self._clock() - began, made_s)
         if is_over:
             self._model.leave(row.handle)
         else:
@@ -293,3 +320,7 @@ class BatchLoop(Generic[V, R]):
             self._model.leave(row.handle)
         with self._changed:
             self._table.failed(row, ordinary(error))
+
+
+def _work(row: BatchRow[V, R]) -> RowWork:
+    return row.listener.work(row.segment)

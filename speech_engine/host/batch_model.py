@@ -1,17 +1,17 @@
 """What an engine gives to a `BatchLoop`: a model that makes the sound of many texts at once, step by step,
 and what its operator sets of that.
 
-Every method of a model runs on the one model thread, so it needs no lock. A row is one segment of one job.
+Every method of a model runs on the one model thread, so it needs no lock; `expected` alone runs on any. A row
+is one segment of one job.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated, Generic, NamedTuple, Protocol, TypeVar
+from typing import Annotated, Generic, Literal, NamedTuple, Protocol, TypeVar, runtime_checkable
 
 import msgspec
 
-from speech_engine.host.continuity import Listener, Order
 from speech_engine.values import SpeechJob
 
 V = TypeVar("V")
@@ -24,8 +24,8 @@ R = TypeVar("R")
 class OutOfMemory(Exception):
     """The device has no memory for a step. A model raises it before it has changed any row.
 
-    The loop then calls again once, with half as many rows. A second one ends the host. If the step had one
-    row alone, or `join` raises it, that row ends and the others go on.
+    The loop then calls again once, with half of the rows by their weight. A second one ends the host. If the
+    step had one row alone, or `join` raises it, that row ends and the others go on.
     """
 
 
@@ -77,6 +77,44 @@ class BatchModel(Protocol[V, R]):
         ...
 
 
+class RowWork(NamedTuple):
+    """The seconds of sound that a row makes, and what they cost.
+
+    Without `steps`, a row flows: each step makes some of its sound. With them, it is heard as a whole after
+    so many steps, and not before. How long a step takes follows from the `weight` of its rows together.
+    """
+
+    seconds: float
+    weight: float = 1.0
+    steps: int = 0
+
+    def worth_s(self, step_s: float) -> float:
+        """Return the seconds of sound that flowing rows of weight 1.0 would make at the same cost."""
+        return self.weight * self.steps * step_s if self.steps else self.seconds
+
+    def sound_of_step_s(self, step_s: float) -> float:
+        return self.seconds / self.steps if self.steps else step_s
+
+
+@runtime_checkable
+class WeighsRows(BatchModel[V, R], Protocol[V, R]):
+    """A model that tells what its rows cost. Of any other, all rows flow, and each has a weight of 1.0."""
+
+    def expected(self, job: SpeechJob, voice: V | None) -> Sequence[RowWork]:
+        """Tell the rows that a job will be, in their order: with a voice, one for each of its segments.
+
+        Without one, it is asked whether the job fits: a guess will do, and of any number of rows. Any thread
+        may call it, and often. It must be quick, change nothing, and not raise.
+        """
+        ...
+
+    def work(self, row: R) -> RowWork:
+        """Tell what a row is that has just joined or is to warm up, with all of its steps."""
+        ...
+
+
+Order = Literal["slack", "fifo"]
+
 _Count = Annotated[int, msgspec.Meta(ge=1)]
 
 
@@ -84,7 +122,8 @@ class BatchSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
     """What an operator may set of a batch; an engine's own settings inherit it.
 
     `slots` listeners are admitted, `rows` segments are in the model's memory, and `width` of them take part
-    in a step: never more than `rows`. `first_audio_s` is the time in which a new listener should hear
+    in a step: never more than `rows`. Of a model that weighs its rows, `width` is the weight of a step.
+    `first_audio_s` is the time in which a new listener should hear
     something. The `order` of steps is by slack; `fifo` is there to compare.
     """
 
@@ -94,18 +133,3 @@ class BatchSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
     joins_per_step: _Count = 2
     first_audio_s: Annotated[float, msgspec.Meta(gt=0.0)] = 0.3
     order: Order = "slack"
-
-
-def listener_of(job: SpeechJob, settings: BatchSettings, now: float) -> Listener:
-    """Return the listener to a job that comes now. Its segments are as long as their texts say."""
-    characters = sum(len(segment.spoken) for segment in job.segments) or 1
-    second_a_character = job.estimated_s / characters
-    return Listener(
-        job.urgency,
-        now,
-        settings.first_audio_s,
-        [len(segment.spoken) * second_a_character for segment in job.segments],
-        job.plays_in_s,
-        job.plays_rate,
-        job.follows_s,
-    )

@@ -15,8 +15,8 @@ from hashlib import blake2b
 from typing import Any, Generic, NamedTuple
 
 from speech_engine.errors import EngineFailed
-from speech_engine.host.batch_model import R, RowSpec, V
-from speech_engine.host.continuity import Listener, Order
+from speech_engine.host.batch_model import Order, R, RowSpec, V
+from speech_engine.host.continuity import Listener
 from speech_engine.host.pipe import tell
 from speech_engine.values import SpeechJob
 
@@ -159,11 +159,6 @@ class RowTable(Generic[V, R]):
     def ready(self) -> list[BatchRow[V, R]]:
         """The rows that may take a step."""
         return [row for row in self.live if not row.speech.is_ending and row.speech.may_step(row.segment)]
-
-    def slack_s(self, now: float) -> float:
-        """Return how long no listener will run dry, if no step is taken."""
-        listeners = {row.listener: None for row in self.ready if row.listener.is_heard_as_it_comes}
-        return min((each.due_at() - now for each in listeners if each.has_heard), default=float("inf"))
 
     def add(self, speech: BatchJob[V, R]) -> None:
         self.speeches[speech] = None

@@ -1,13 +1,15 @@
-"""The steps of a batch: how many rows take part, how the first ones are measured before anybody listens, and
+"""The steps of a batch: what they may weigh, how the first ones are measured before anybody listens, and
 the figures that the operator sees: how wide and long steps are, and who ran dry.
 """
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Callable, Mapping, Sequence
+from itertools import accumulate
 from typing import Generic, NamedTuple, get_args
 
-from speech_engine.host.batch_model import BatchModel, OutOfMemory, R, RowStep, V
+from speech_engine.host.batch_model import BatchModel, OutOfMemory, R, RowStep, RowWork, V, WeighsRows
 from speech_engine.host.continuity import Row, SoundPieces
 from speech_engine.host.step_times import StepTimes
 from speech_engine.plugin import Logger
@@ -25,25 +27,33 @@ class TakenStep(NamedTuple):
 
 
 class StepWidth:
-    """The width of steps, `most` at best."""
+    """The weight that a step may have, `most` at best. A heavier row steps alone."""
 
-    def __init__(self, most: int, log: Logger) -> None:
-        self.rows = most
+    def __init__(self, most: float, log: Logger) -> None:
+        self.weight = most
         self.halvings = 0
         self._most = most
         self._log = log
         self._good_steps = 0
 
     def __repr__(self) -> str:
-        return f"<StepWidth {self.rows} of {self._most}>"
+        return f"<StepWidth {self.weight:g} of {self._most:g}>"
 
-    def halve(self, rows: int) -> None:
-        """Note that the device lacked memory for so many rows."""
-        self.rows, self._good_steps = max(1, rows // 2), 0
+    def _halve(self, weights: Sequence[float]) -> int:
+        """Note that the device lacked memory for rows of these weights. Return how many of them have half."""
+        fewer = max(1, bisect_right(list(accumulate(weights)), sum(weights) / 2))
+        self.weight, self._good_steps = max(1.0, sum(weights[:fewer])), 0
         self.halvings += 1
-        self._log.warning("batch.width.halved", width=self.rows)
+        self._log.warning("batch.width.halved", width=self.weight)
+        return fewer
 
-    def step(self, model: BatchModel[V, R], rows: Sequence[R], clock: Callable[[], float]) -> TakenStep:
+    def step(
+        self,
+        model: BatchModel[V, R],
+        rows: Sequence[R],
+        weights: Sequence[float],
+        clock: Callable[[], float],
+    ) -> TakenStep:
         """Take a step, or one with half of the rows if the device lacks memory for all.
 
         Raises OutOfMemory if it lacks memory for a row alone, or for half of them.
@@ -54,13 +64,13 @@ class StepWidth:
         except OutOfMemory:
             if len(rows) == 1:
                 raise
-            self.halve(len(rows))
+            fewer = self._halve(weights)
             began = clock()
-            states = model.step(rows[: self.rows])
+            states = model.step(rows[:fewer])
         taken = TakenStep(tuple(states), clock() - began)
         self._good_steps += 1
-        if self.rows < self._most and self._good_steps % RECOVERY_STEPS == 0:
-            self.rows += 1
+        if self.weight < self._most and self._good_steps % RECOVERY_STEPS == 0:
+            self.weight = min(self._most, self.weight + sum(weights) / len(weights))
         return taken
 
 
@@ -103,9 +113,11 @@ class WarmUp(Generic[V, R]):
                 self._model.leave(row)
 
     def _step(self, group: list[R], clock: Callable[[], float], *, is_measured: bool) -> None:
-        taken = self._width.step(self._model, group, clock)
+        weights = [work_of(self._model, row).weight for row in group]
+        taken = self._width.step(self._model, group, weights, clock)
         if is_measured:
-            self._times.learn(len(taken.states), taken.seconds)
+            rows = len(taken.states)
+            self._times.learn(rows, taken.seconds, sum(weights[:rows]))
         self._heard.unheard_s += self._times.step_s
         state = taken.states[0]
         if state.has_sound or state.is_over:
@@ -119,6 +131,10 @@ class WarmUp(Generic[V, R]):
         for row in over + group[len(taken.states) :]:
             self._rows.remove(row)
             self._model.leave(row)
+
+
+def work_of(model: BatchModel[V, R], row: R) -> RowWork:
+    return model.work(row) if isinstance(model, WeighsRows) else RowWork(0.0)
 
 
 _KEEPS = 0.98
@@ -150,35 +166,35 @@ class BatchFigures:
     def __init__(self) -> None:
         self.dry_listeners = 0
         self._steps = 0
-        self._weight = self._rows = self._step_seconds = 0.0
+        self._count = self._weight = self._step_seconds = 0.0
         self._worked_s = self._sound_s = 0.0
 
     def __repr__(self) -> str:
         return f"<BatchFigures of {self._steps} steps, {self.dry_listeners} dry listeners>"
 
-    def note_step(self, rows: int, step_seconds: float, worked_s: float, sound_s: float) -> None:
-        """Note a step of so many rows, and with it `worked_s` in all. It made `sound_s` seconds of each."""
-        if not rows:
+    def note_step(self, weight: float, step_seconds: float, worked_s: float, sound_s: float) -> None:
+        """Note a step, and with it `worked_s` in all. It stands for `sound_s` seconds of sound."""
+        if not weight:
             return
         self._steps += 1
-        self._weight = self._weight * _KEEPS + 1.0
-        self._rows = self._rows * _KEEPS + rows
+        self._count = self._count * _KEEPS + 1.0
+        self._weight = self._weight * _KEEPS + weight
         self._step_seconds = self._step_seconds * _KEEPS + step_seconds
         self._worked_s = self._worked_s * _KEEPS + worked_s
-        self._sound_s = self._sound_s * _KEEPS + rows * sound_s
+        self._sound_s = self._sound_s * _KEEPS + sound_s
 
     def values(self, live: Sequence[Row], width: StepWidth) -> dict[str, float]:
         """Return all figures by name. The server's metrics page says what each means."""
-        weight = self._weight or 1.0
+        count = self._count or 1.0
         rows = {f"rows_{urgency}": 0.0 for urgency in get_args(Urgency)}
         for row in live:
             rows[f"rows_{row.listener.urgency}"] += 1
         return {
             **rows,
             "steps": self._steps,
-            "step_width": self._rows / weight,
-            "step_width_limit": width.rows,
-            "step_seconds": self._step_seconds / weight,
+            "step_width": self._weight / count,
+            "step_width_limit": width.weight,
+            "step_seconds": self._step_seconds / count,
             "realtime_factor": self._sound_s / self._worked_s if self._worked_s else 0.0,
             "dry_listeners": self.dry_listeners,
             "width_halvings": width.halvings,

@@ -2,23 +2,26 @@
 made of what a row has.
 
 Only the rules, without a clock: `now` is an argument. A listener's slack is the time until everything that
-was made for it has played. Each step takes the rows of those who have the least. Sound is made at once
+was made for it has played, less the steps that a row still needs before any of it is heard. Each step takes
+the rows of those who have the least. Sound is made at once
 while a listener is short of it, else much at a time. A model gives less sound than it has steps for, since it
 must know what comes next. So the first piece waits until it lasts as long as the steps to the next one.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Literal, Protocol, TypeVar
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Protocol, TypeVar
 
+from speech_engine.host.batch_model import BatchSettings, Order, RowWork
 from speech_engine.host.step_times import StepTimes
-from speech_engine.values import Urgency
-
-Order = Literal["slack", "fifo"]
+from speech_engine.values import SpeechJob, Urgency
 
 CUSHION_S = 2.0
 """The slack beyond which a listener yields to others. It covers a second's wait for the device, twice."""
+
+STEPS_CUSHION_S = 1.0
+"""The same for a row that is heard after its steps: how long these take is in its slack already."""
 
 WHOLE_S = 2.0
 """How much later a client needs an answer that it takes in one piece: it hears nothing before the end."""
@@ -34,14 +37,14 @@ REGROUP_STEPS = 4
 
 
 class Listener:
-    """What the listener to one job has heard and will hear. `estimated_s` are the lengths of its segments."""
+    """What the listener to one job has heard and will hear. `works` are of its segments."""
 
     def __init__(
         self,
         urgency: Urgency,
         asked_at: float,
         first_audio_s: float,
-        estimated_s: Sequence[float],
+        works: Sequence[RowWork],
         plays_in_s: float = 0.0,
         rate: float = 1.0,
         follows_s: float = 0.0,
@@ -55,13 +58,20 @@ class Listener:
         self.dry_s = 0.0
         self.plays_at = asked_at + plays_in_s + (WHOLE_S if urgency == "whole" else 0.0)
         self.begins_at = max(self.plays_at, asked_at + first_audio_s)
-        self._estimated_s = estimated_s
-        self._made_s = [0.0] * len(estimated_s)
+        self._works = list(works)
+        self._steps_left = [work.steps for work in works]
+        self._made_s = [0.0] * len(works)
+        self._is_over = [False] * len(works)
         self._heard_s = 0.0
-        self._left_s = sum(estimated_s)
+        self._left_s = sum(work.seconds for work in works)
 
     def __repr__(self) -> str:
         return f"<Listener, {self.urgency}, at segment {self.current} of {len(self._made_s)}>"
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether the segments are heard as a whole."""
+        return any(work.steps for work in self._works)
 
     @property
     def is_idle(self) -> bool:
@@ -71,8 +81,21 @@ class Listener:
     def is_heard_as_it_comes(self) -> bool:
         return self.urgency in ("live", "ahead")
 
-    def estimated_s(self, segment: int) -> float:
-        return self._estimated_s[segment]
+    def work(self, segment: int) -> RowWork:
+        return self._works[segment]
+
+    def steps_left(self, segment: int) -> int:
+        """Return how many steps a segment takes until it is heard; 0 if it flows."""
+        return self._steps_left[segment]
+
+    def unmade(self) -> Iterator[tuple[float, RowWork, int]]:
+        """Yield the segments that are not over, with when they are due and the steps that they still take."""
+        due_at = self.begins_at + self._heard_s / self.rate
+        for number in range(self.current, len(self._works)):
+            work = self._works[number]
+            if not self._is_over[number]:
+                yield due_at, work, self._steps_left[number]
+            due_at += max(self._made_s[number], work.seconds) / self.rate
 
     @property
     def left_s(self) -> float:
@@ -84,9 +107,18 @@ class Listener:
         last = self.current if segment is None else segment
         before_s = self._heard_s
         for number in range(self.current, last):
-            before_s += max(self._made_s[number], self._estimated_s[number])
+            before_s += max(self._made_s[number], self._works[number].seconds)
         made_s = self._made_s[last] if last < len(self._made_s) else 0.0
         return self.begins_at + (before_s + made_s) / self.rate
+
+    def note_work(self, segment: int, work: RowWork) -> None:
+        """Note what a segment is, now that its row has joined."""
+        self._left_s += work.seconds - self._works[segment].seconds
+        self._works[segment], self._steps_left[segment] = work, work.steps
+
+    def note_step(self, segment: int) -> None:
+        if self._steps_left[segment] > 1:
+            self._steps_left[segment] -= 1
 
     def note_sound(self, segment: int, seconds: float, now: float) -> None:
         """Note new sound. If the listener had nothing to hear for a while, its sound goes on from now."""
@@ -96,16 +128,36 @@ class Listener:
             elif (late_s := now - self.due_at()) > 0.0:
                 self.begins_at += late_s
                 self.dry_s += late_s if self.is_heard_as_it_comes else 0.0
-        estimated_s, made_s = self._estimated_s[segment], self._made_s[segment]
+        estimated_s, made_s = self._works[segment].seconds, self._made_s[segment]
         self._left_s -= max(0.0, min(seconds, estimated_s - made_s))
         self._made_s[segment] = made_s + seconds
 
     def note_over(self, segment: int, over: Sequence[bool]) -> None:
         """Note the end of a segment; `over` has all that have ended, with this one."""
-        self._left_s -= max(0.0, self._estimated_s[segment] - self._made_s[segment])
+        self._left_s -= max(0.0, self._works[segment].seconds - self._made_s[segment])
+        self._is_over[segment] = True
         while self.current < len(over) and over[self.current]:
             self._heard_s += self._made_s[self.current]
             self.current += 1
+
+
+def listener_of(
+    job: SpeechJob, settings: BatchSettings, now: float, works: Sequence[RowWork] | None = None
+) -> Listener:
+    """Return the listener to a job that comes now. By default its segments are as long as their texts say."""
+    if works is None:
+        characters = sum(len(segment.spoken) for segment in job.segments) or 1
+        second_a_character = job.estimated_s / characters
+        works = [RowWork(len(segment.spoken) * second_a_character) for segment in job.segments]
+    return Listener(
+        job.urgency,
+        now,
+        settings.first_audio_s,
+        works,
+        job.plays_in_s,
+        job.plays_rate,
+        job.follows_s,
+    )
 
 
 class Row(Protocol):
@@ -125,23 +177,29 @@ def due_at(row: Row) -> float:
     return row.listener.due_at(row.segment)
 
 
+def weight_of(rows: Iterable[Row]) -> float:
+    return sum(row.listener.work(row.segment).weight for row in rows)
+
+
 class StepOrder:
     """The choice of rows for each step."""
 
     def __init__(self, order: Order, times: StepTimes) -> None:
         self._order = order
         self._times = times
-        self._idle_places = 0.0
-        self._seen: frozenset[int] = frozenset()
+        self._idle_weight = 0.0
+        # No ids: that of a row that left may be another one's.
+        self._seen: frozenset[tuple[Listener, int]] = frozenset()
         self._age = 0
 
-    def choose(self, rows: Sequence[T], last: Sequence[T], width: int, now: float) -> list[T]:
-        """Return the rows of the next step, out of those that can take one. `last` took the last step."""
+    def choose(self, rows: Sequence[T], last: Sequence[T], width: float, now: float) -> list[T]:
+        """Return the rows of the next step, out of those that can take one: their weight is `width` at most,
+        unless the first one's alone is more. `last` took the last step."""
         if self._order == "fifo":
-            return list(rows[:width])
-        present = frozenset(map(id, rows))
+            return _fitting(rows, width)
+        present = frozenset((row.listener, row.segment) for row in rows)
         self._age += 1
-        if last and present == self._seen and self._age < REGROUP_STEPS and len(last) <= width:
+        if last and present == self._seen and self._age < REGROUP_STEPS and _fits(last, width):
             chosen = list(last)
         else:
             self._seen, self._age = present, 0
@@ -149,34 +207,65 @@ class StepOrder:
         self._count_idle(rows, chosen, width)
         return chosen
 
-    def _by_slack(self, rows: Sequence[T], width: int, now: float) -> list[T]:
-        waited = sorted((row for row in rows if not row.listener.is_idle), key=due_at)
+    def begins_by(self, row: Row, width: float) -> float:
+        """Return when a row must take its next step, in company, so that its listener does not run dry."""
+        steps = row.listener.steps_left(row.segment)
+        return due_at(row) - (steps * self._times.turn_s(width) if steps else 0.0)
+
+    def _by_slack(self, rows: Sequence[T], width: float, now: float) -> list[T]:
+        begins = {id(row): self.begins_by(row, width) for row in rows}
+        waited = sorted((row for row in rows if not row.listener.is_idle), key=lambda row: begins[id(row)])
         idle = sorted((row for row in rows if row.listener.is_idle), key=lambda row: row.listener.asked_at)
-        needy = [row for row in waited if due_at(row) - now <= CUSHION_S]
+        needy = [row for row in waited if begins[id(row)] - now <= _cushion_s(row)]
         # In a wider step they would run dry, whatever it makes for all of them together.
-        rates = (row.listener.rate for row in needy if row.listener.is_heard_as_it_comes)
+        flowing = (row for row in needy if not row.listener.steps_left(row.segment))
+        rates = (row.listener.rate for row in flowing if row.listener.is_heard_as_it_comes)
         width = self._times.widest(rates, width)
-        owed = idle[:1] if self._idle_places >= 1.0 else []
-        chosen = (needy[: width - len(owed)] + owed)[:width]
+        owed = idle[:1] if idle and self._idle_weight >= weight_of(idle[:1]) else []
+        chosen = _fitting(needy, width - weight_of(owed)) if width > weight_of(owed) else []
+        chosen += owed
         spare = waited[len(needy) :] + [row for row in idle if row not in owed]
-        return chosen + spare[: self._spare_places(len(chosen), width, bool(needy))]
+        return self._with_spare(chosen, spare, width, bool(needy))
 
-    def _spare_places(self, taken: int, width: int, has_needy: bool) -> int:
+    def _with_spare(self, chosen: list[T], spare: Sequence[T], width: float, has_needy: bool) -> list[T]:
         if not has_needy or not self._times.is_known:
-            return width - taken
-        limit_s = self._times.seconds(taken) * CHEAP
-        places = 0
-        while taken + places < width and self._times.seconds(taken + places + 1) <= limit_s:
-            places += 1
-        return places
+            return _fitting([*chosen, *spare], width)
+        weight = weight_of(chosen)
+        limit_s = self._times.seconds(weight) * CHEAP
+        for row in spare:
+            heavier = weight + weight_of([row])
+            if heavier <= width and self._times.seconds(heavier) <= limit_s:
+                chosen, weight = [*chosen, row], heavier
+        return chosen
 
-    def _count_idle(self, rows: Sequence[Row], chosen: Sequence[Row], width: int) -> None:
+    def _count_idle(self, rows: Sequence[Row], chosen: Sequence[Row], width: float) -> None:
         """Idle rows that got no place are owed a part of one. What they are owed is never much."""
-        if not any(row.listener.is_idle for row in rows):
-            self._idle_places = 0.0
+        idle = [row for row in rows if row.listener.is_idle]
+        if not idle:
+            self._idle_weight = 0.0
             return
-        got = sum(row.listener.is_idle for row in chosen)
-        self._idle_places = max(0.0, min(2.0, self._idle_places + IDLE_SHARE * width - got))
+        got = weight_of(row for row in chosen if row.listener.is_idle)
+        most = 2.0 * max(weight_of([row]) for row in idle)
+        self._idle_weight = max(0.0, min(most, self._idle_weight + IDLE_SHARE * width - got))
+
+
+def _cushion_s(row: Row) -> float:
+    return STEPS_CUSHION_S if row.listener.steps_left(row.segment) else CUSHION_S
+
+
+def _fits(rows: Sequence[Row], width: float) -> bool:
+    return len(rows) == 1 or weight_of(rows) <= width
+
+
+def _fitting(rows: Iterable[T], width: float) -> list[T]:
+    """Return the first row, and of those after it all that the width has room for."""
+    chosen: list[T] = []
+    weight = 0.0
+    for row in rows:
+        heavier = weight + weight_of([row])
+        if not chosen or heavier <= width:
+            chosen, weight = [*chosen, row], heavier
+    return chosen
 
 
 PIECE_S = 0.8

@@ -20,49 +20,48 @@ from typing import Any, NamedTuple
 
 from speech_engine.device import CPU, Device, DeviceKind
 
-_GB = 1024**3
+GB = 1024**3
 _CGROUP = Path("/sys/fs/cgroup")
 _MEMINFO = Path("/proc/meminfo")
 
 
 class DeviceLacking(Exception):
-    """The device is not there, or has too little memory. `lasting`: waiting would not help."""
-
-    def __init__(self, reason: str, *, lasting: bool) -> None:
-        super().__init__(reason)
-        self.lasting = lasting
+    """The device is not there. The message is the reason."""
 
 
-class _Memory(NamedTuple):
+class MemoryFound(NamedTuple):
     """Bytes of a device: those that are free now, and all."""
 
     free: int
     total: int
 
 
-def choose_device(setting: str, able: tuple[DeviceKind, ...], memory_gb: float | None) -> Device:
+def choose_device(setting: str, able: tuple[DeviceKind, ...]) -> Device:
     """Return the device for an engine that is `able` to use these kinds. Raise DeviceLacking with the reason.
 
-    `setting` is "auto", a kind, or a kind with a number, such as "cuda:1". `memory_gb` must be free.
+    `setting` is "auto", a kind, or a kind with a number, such as "cuda:1".
     """
     kind, _, number = setting.partition(":")
     torch = None if setting == "cpu" or able == ("cpu",) else _torch()
-    device = CPU
     if kind == "auto":
         found = _kind_of_cards(torch)
-        device = Device(found) if found in able else CPU
-    elif kind != "cpu":
-        device = _card(torch, kind, int(number or 0))
-    if memory_gb is not None:
-        _require(device, _memory(torch, device), memory_gb)
-    return device
+        return Device(found) if found in able else CPU
+    return CPU if kind == "cpu" else _card(torch, kind, int(number or 0))
+
+
+def find_memory(device: Device) -> MemoryFound | None:
+    """Return what a device has, None if the system does not say."""
+    if device.kind == "cpu":
+        return _main_memory()
+    free, total = importlib.import_module("torch").cuda.mem_get_info(device.index)
+    return MemoryFound(int(free), int(total))
 
 
 def peak_gb(device: Device) -> float:
     """Return the most memory that this process has used on its device so far."""
     if device.kind == "cpu":
-        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / _GB
-    return float(importlib.import_module("torch").cuda.max_memory_reserved(device.index)) / _GB
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / GB
+    return float(importlib.import_module("torch").cuda.max_memory_reserved(device.index)) / GB
 
 
 def _torch() -> Any:
@@ -78,37 +77,18 @@ def _kind_of_cards(torch: Any) -> str:
 
 def _card(torch: Any, kind: str, number: int) -> Device:
     if torch is None:
-        raise DeviceLacking(f"device: there is no torch here that could use {kind}", lasting=True)
+        raise DeviceLacking(f"device: there is no torch here that could use {kind}")
     found = _kind_of_cards(torch)
     if found != kind:
         has = f"uses {found}" if found else "finds no card"
-        raise DeviceLacking(f"device: the engine shall use {kind}, and torch {has} here", lasting=True)
+        raise DeviceLacking(f"device: the engine shall use {kind}, and torch {has} here")
     count = torch.cuda.device_count()
     if number >= count:
-        raise DeviceLacking(f"device: there is no {kind}:{number}; this machine has {count}", lasting=True)
+        raise DeviceLacking(f"device: there is no {kind}:{number}; this machine has {count}")
     return Device("rocm" if kind == "rocm" else "cuda", number)
 
 
-def _memory(torch: Any, device: Device) -> _Memory | None:
-    if device.kind == "cpu":
-        return _main_memory()
-    free, total = torch.cuda.mem_get_info(device.index)
-    return _Memory(int(free), int(total))
-
-
-def _require(device: Device, memory: _Memory | None, needed_gb: float) -> None:
-    if memory is None:
-        return  # a system that does not say
-    needed = needed_gb * _GB
-    if memory.free < needed:
-        raise DeviceLacking(
-            f"memory_gb: the engine needs {needed_gb:g} GB, and {device} has {memory.free / _GB:.1f} of "
-            f"{memory.total / _GB:.1f} GB free",
-            lasting=memory.total < needed,
-        )
-
-
-def _main_memory() -> _Memory | None:
+def _main_memory() -> MemoryFound | None:
     """Return what the system can still give, or the container, if that is less."""
     try:
         lines = dict(line.split(":", 1) for line in _MEMINFO.read_text().splitlines() if ":" in line)
@@ -119,8 +99,8 @@ def _main_memory() -> _Memory | None:
         limit = int((_CGROUP / "memory.max").read_text())
         used = int((_CGROUP / "memory.current").read_text())
     except (OSError, ValueError):
-        return _Memory(free, total)  # no limit: "max", or a system without these files
-    return _Memory(max(0, min(free, limit - used)), min(total, limit))
+        return MemoryFound(free, total)  # no limit: "max", or a system without these files
+    return MemoryFound(max(0, min(free, limit - used)), min(total, limit))
 
 
 LIBRARY = "libnvidia-ml.so.1"

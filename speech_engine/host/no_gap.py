@@ -2,18 +2,20 @@
 the jobs as they come to it.
 
 Without a clock. Each listener is a demand for sound over time: nothing until its slack is over, then a steady
-flow until its text ends. The device makes sound at one rate for all together. If all demands up to any moment
-fit into what is made until then, none runs dry while the least slack goes first. Only steps count that are
-quick enough for each row in them.
+flow until its text ends, or whole segments. Of these, a second counts as much as flowing rows would make at
+the same cost. The device makes sound at one rate for all together. If all demands up to any moment fit into
+what is made until then, none runs dry while the least slack goes first. Only steps count that are quick
+enough for each row in them.
 """
 
 from __future__ import annotations
 
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Sequence
+from itertools import accumulate
 from typing import NamedTuple
 
-from speech_engine.host.batch_model import BatchSettings, listener_of
+from speech_engine.host.batch_model import BatchSettings
 from speech_engine.host.continuity import IDLE_SHARE, Listener
 from speech_engine.host.step_times import MARGIN, StepTimes
 from speech_engine.values import SpeechJob
@@ -25,14 +27,24 @@ LEAST_LEFT_S = 0.5
 """A text that is longer than its estimate may go on for as much again."""
 
 
+class WholePiece(NamedTuple):
+    """A segment that is heard as a whole: all of it is due `from_s` from now."""
+
+    from_s: float
+    left_s: float
+
+
 class Demand(NamedTuple):
     """The sound that a listener wants: `left_s` seconds in all, a first piece at `from_s`, and then `rate` a
-    second. If it `is_paced`, a listener hears it as it comes."""
+    second. If it `is_paced`, a listener hears it as it comes. What does not flow is in `pieces`: all of them
+    may be in one step, with their `weight`."""
 
     from_s: float
     left_s: float
     rate: float
     is_paced: bool = True
+    pieces: tuple[WholePiece, ...] = ()
+    weight: float = 1.0
 
     @property
     def to_s(self) -> float:
@@ -43,32 +55,79 @@ class Demand(NamedTuple):
             return 0.0
         return min(self.left_s, LEAST_PIECE_S + (at_s - self.from_s) * self.rate)
 
+    def after(self, later_s: float, made_s: float) -> Demand | None:
+        """Return what is left of it later, when so much was made; None if that was all."""
+        left_s = self.left_s - made_s
+        if left_s <= 1e-9:
+            return None
+        if not self.pieces:
+            return self._replace(from_s=max(0.0, self.from_s + made_s / self.rate - later_s), left_s=left_s)
+        pieces = []
+        for piece in self.pieces:
+            taken_s = min(made_s, piece.left_s)
+            made_s -= taken_s
+            if taken_s < piece.left_s:
+                pieces.append(WholePiece(max(0.0, piece.from_s - later_s), piece.left_s - taken_s))
+        return self._replace(from_s=pieces[0].from_s, left_s=left_s, pieces=tuple(pieces))
 
-def demand_of(listener: Listener, now: float, *, is_last: bool = True) -> Demand | None:
-    """Return what a listener still wants; None for work without a listener.
+
+class Capacity(NamedTuple):
+    """What the device makes in steps of a weight of `width` at most. It has memory for so many `rows`."""
+
+    times: StepTimes
+    width: float
+    rows: int
+    has_idle: bool
+
+    @property
+    def turn_s(self) -> float:
+        """The time of a full step."""
+        return self.times.turn_s(self.width)
+
+    def speed(self, demands: Sequence[Demand]) -> float:
+        """Return the seconds of sound a second that so many get together."""
+        rates = [each.rate for each in demands if each.is_paced and not each.pieces]
+        weight = max(1, min(sum(each.weight for each in demands), self.times.widest(rates, self.width)))
+        idle = IDLE_SHARE if self.has_idle else 0.0
+        return weight * self.times.step_s / self.times.turn_s(weight) * MARGIN * (1.0 - idle)
+
+
+def demand_of(listener: Listener, now: float, capacity: Capacity, *, is_last: bool = True) -> Demand | None:
+    """Return what a listener still wants; None for work without a listener, or when all is made.
 
     What follows a job is counted with the last one of the same answer, and so only once.
     """
     if listener.is_idle:
         return None
-    left_s = max(LEAST_LEFT_S, listener.left_s) + (listener.follows_s if is_last else 0.0)
+    follows_s = listener.follows_s if is_last else 0.0
+    if listener.is_whole:
+        return _in_pieces(listener, now, capacity, follows_s)
+    left_s = max(LEAST_LEFT_S, listener.left_s) + follows_s
     return Demand(max(0.0, listener.due_at() - now), left_s, listener.rate, listener.is_heard_as_it_comes)
 
 
-class Capacity(NamedTuple):
-    """What the device makes in steps of `width` rows at most. It has memory for `rows` of them."""
-
-    times: StepTimes
-    width: int
-    rows: int
-    has_idle: bool
-
-    def speed(self, demands: Sequence[Demand]) -> float:
-        """Return the seconds of sound a second that so many get together."""
-        rates = [each.rate for each in demands if each.is_paced]
-        rows = max(1, min(len(demands), self.times.widest(rates, self.width)))
-        idle = IDLE_SHARE if self.has_idle else 0.0
-        return rows * self.times.step_s / self.times.turn_s(rows) * MARGIN * (1.0 - idle)
+def _in_pieces(listener: Listener, now: float, capacity: Capacity, follows_s: float) -> Demand | None:
+    unmade = list(listener.unmade())
+    if not unmade:
+        return None
+    step_s = capacity.times.step_s
+    weight = sum(work.weight for _, work, _ in unmade)
+    rate = listener.rate * sum(work.worth_s(step_s) for _, work, _ in unmade)
+    rate /= sum(work.seconds for _, work, _ in unmade)
+    # What follows is taken to be like this job's last segment.
+    due_at, last, _ = unmade[-1]
+    while follows_s > 0.0:
+        due_at += last.seconds / listener.rate
+        unmade.append((due_at, last, last.steps))
+        follows_s -= last.seconds
+    pieces = []
+    for due_at, work, steps in unmade:
+        due_s = due_at - now
+        # All rows of a step go on together: what is due at once must have begun long before.
+        begins_s = max(due_s - work.steps * capacity.turn_s, min(due_s, steps * capacity.turn_s))
+        pieces.append(WholePiece(max(0.0, begins_s), work._replace(steps=steps).worth_s(step_s)))
+    left_s = sum(piece.left_s for piece in pieces)
+    return Demand(pieces[0].from_s, left_s, rate, listener.is_heard_as_it_comes, tuple(pieces), weight)
 
 
 def fits(demands: Sequence[Demand], capacity: Capacity) -> bool:
@@ -78,9 +137,16 @@ def fits(demands: Sequence[Demand], capacity: Capacity) -> bool:
     if sum(each.is_paced for each in demands) > capacity.rows:
         return False  # a row stays for its whole segment, so another would have none for too long
     speed = capacity.speed(demands)
+    flowing = [each for each in demands if not each.pieces]
+    pieces = sorted(piece for each in demands for piece in each.pieces)
+    due = [piece.from_s for piece in pieces]
+    wanted = [0.0, *accumulate(piece.left_s for piece in pieces)]
     # The demand grows fastest before one of these moments, so only there it can be too much.
-    moments = {each.from_s for each in demands} | {each.to_s for each in demands}
-    return all(sum(each.until(at) for each in demands) <= speed * at + _FREE_S for at in moments)
+    moments = {each.from_s for each in flowing} | {each.to_s for each in flowing} | {*due}
+    return all(
+        sum(each.until(at) for each in flowing) + wanted[bisect_right(due, at)] <= speed * at + _FREE_S
+        for at in moments
+    )
 
 
 _FREE_S = 0.05
@@ -110,14 +176,8 @@ def fits_in_s(newcomer: Demand, others: Iterable[Demand], capacity: Capacity) ->
 
 
 def _after(demands: Sequence[Demand], later_s: float, speed: float, rate: float) -> list[Demand]:
-    after = []
-    for each in demands:
-        made_s = later_s * each.rate * speed / rate
-        left_s = each.left_s - made_s
-        if left_s > 1e-9:
-            from_s = max(0.0, each.from_s + made_s / each.rate - later_s)
-            after.append(Demand(from_s, left_s, each.rate, each.is_paced))
-    return after
+    after = (each.after(later_s, later_s * each.rate * speed / rate) for each in demands)
+    return [each for each in after if each is not None]
 
 
 REMEMBERED_S = 600.0
@@ -147,27 +207,25 @@ class AdmittedAnswers:
 
 
 def waits_s(
-    job: SpeechJob,
-    present: Iterable[tuple[str, Listener]],
-    admitted: Iterable[SpeechJob],
+    newcomer: Listener,
+    others: Sequence[tuple[str, Listener]],
     settings: BatchSettings,
     times: StepTimes,
-    width: int,
+    width: float,
     now: float,
 ) -> float:
     """Return 0 if a newcomer fits without a gap for any listener, else after how long it will.
 
-    `present` are the jobs in the batch by their ids, and `admitted` those that have not come there yet.
+    `others` are the listeners in the batch, or on the way there, by the ids of their jobs.
     """
-    newcomer = demand_of(listener_of(job, settings, now), now)
-    if newcomer is None:
+    capacity = Capacity(times, width, settings.rows, any(each.is_idle for _, each in others))
+    wanted = demand_of(newcomer, now, capacity)
+    if wanted is None:
         return 0.0
-    jobs = [*present, *((each.id, listener_of(each, settings, now)) for each in admitted)]
-    last = dict(jobs)
+    last = dict(others)
     demands = [
         demand
-        for id_, each in jobs
-        if (demand := demand_of(each, now, is_last=last[id_] is each)) is not None
+        for id_, each in others
+        if (demand := demand_of(each, now, capacity, is_last=last[id_] is each)) is not None
     ]
-    has_idle = any(each.is_idle for _, each in jobs)
-    return fits_in_s(newcomer, demands, Capacity(times, width, settings.rows, has_idle))
+    return fits_in_s(wanted, demands, capacity)

@@ -161,6 +161,33 @@ class Broken(msgspec.Struct, frozen=True, tag="broken"):
     lasting: bool = False
 
 
+class DeviceFound(msgspec.Struct, frozen=True, tag="device_found"):
+    """A host has chosen its device, found this much memory there, and waits for `MayLoad`."""
+
+    device: str
+    free_gb: float
+    total_gb: float
+
+
+class MayLoad(msgspec.Struct, frozen=True, tag="may_load"):
+    """The answer: what the host needs is booked for it. If it is not, the host is ended."""
+
+
+class PeakMemory(msgspec.Struct, frozen=True, tag="peak_memory"):
+    """The most memory that a host has used on its device so far."""
+
+    gb: float
+
+
+class Introduction(msgspec.Struct, frozen=True, tag="introduction"):
+    """What a host that is ready has, as it answers a `Hello`. Workers learn of it while it is unloaded."""
+
+    hello: bytes
+
+    def __repr__(self) -> str:
+        return f"<Introduction, {len(self.hello)} bytes>"
+
+
 class Loading(msgspec.Struct, frozen=True, tag="loading"):
     """A host's progress before it is ready: the part that is done, from 0 to 1, and what it does."""
 
@@ -176,6 +203,9 @@ class HostState(msgspec.Struct, frozen=True, tag="host_state"):
 
     If a life has just ended, `begun` has the calls that the engine had begun and not ended, and `killer`
     is the one that certainly ended it. A life that is ready has the `licence` of its imported model, if any.
+
+    One that is unloaded for a lack of work `loads_on_demand`. Then, and while it waits for memory, `hello` is
+    what its last life had.
     """
 
     engine: str
@@ -189,6 +219,8 @@ class HostState(msgspec.Struct, frozen=True, tag="host_state"):
     loaded: float = 0.0
     loads_s: float = 0.0
     licence: str = ""
+    loads_on_demand: bool = False
+    hello: bytes = b""
 
 
 class Tick(msgspec.Struct, frozen=True, tag="tick"):
@@ -300,6 +332,12 @@ class EngineQuestion(msgspec.Struct, frozen=True, tag="engine_asked"):
     breaks_off: bool = False
 
 
+class EngineWanted(msgspec.Struct, frozen=True, tag="engine_wanted"):
+    """A worker's word, which gets no answer: a request waits for an engine that loads on demand."""
+
+    engine: str
+
+
 class EngineSwitched(msgspec.Struct, frozen=True, tag="engine_switched"):
     """The answer. With a `refusal`, nothing has changed."""
 
@@ -315,11 +353,22 @@ class Drain(msgspec.Struct, frozen=True, tag="drain"):
 
 Question = MetricsQuestion | PlansQuestion | ForgetQuestion
 Reply = MetricsReport | PlansInUse | VoiceForgotten
-WorkerQuestion = ReloadQuestion | ErasureQuestion | EngineQuestion
+WorkerQuestion = ReloadQuestion | ErasureQuestion | EngineQuestion | EngineWanted
 SupervisorAnswer = ReloadResult | ErasureSpread | EngineSwitched
 _ToWorker = Revision | HostState | WorkerGivenUp | Question | SupervisorAnswer
 _ToPlugin = BeginPlugin | ComparisonQuestion | OpenMarkStream | MarkSound | CloseMarkStream | MarkQuestion
 _OfPlugin = ComparerReady | ComparisonScore | MarkReady | MarkedSound | MarkAnswer
-_ToChild = BeginHost | TextVerdicts | _ToWorker | _ToPlugin | Drain
-_ToSupervisor = Ready | Broken | Loading | Tick | Reply | WorkerQuestion | _OfPlugin
+_ToChild = BeginHost | MayLoad | TextVerdicts | _ToWorker | _ToPlugin | Drain
+_ToSupervisor = (
+    Ready
+    | Broken
+    | DeviceFound
+    | Introduction
+    | Loading
+    | PeakMemory
+    | Tick
+    | Reply
+    | WorkerQuestion
+    | _OfPlugin
+)
 Message = _ToChild | _ToSupervisor

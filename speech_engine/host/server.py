@@ -48,13 +48,13 @@ class HostServer:
         self._shelf = shelf or SampleShelf()
         self._room = SpoolRoom()
         self._engine = engine
-        self._welcome = messages.introduction(engine)
+        self.welcome = messages.introduction(engine)
         self._slots = slots
         self._log = log
         self._pulse = pulse
 
     async def hello(self, _hello: messages.Hello, _call: Any) -> messages.HelloReply:
-        return self._welcome
+        return self.welcome
 
     async def health(self, _question: messages.HealthQuestion, _call: Any) -> messages.HealthReport:
         return msgspec.structs.replace(
@@ -65,7 +65,7 @@ class HostServer:
         )
 
     async def put(self, sample: messages.PutSample, _call: Any) -> messages.PutReply:
-        wanted_hz = {model.id: model.sample_hz for model in self._welcome.models}.get(sample.model)
+        wanted_hz = {model.id: model.sample_hz for model in self.welcome.models}.get(sample.model)
         try:
             if sample.rate_hz != wanted_hz:
                 raise EngineFailed(f"The model reads recordings at {wanted_hz} Hz, not {sample.rate_hz}.")

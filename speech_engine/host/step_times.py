@@ -1,7 +1,8 @@
-"""Learns how long a step of so many rows takes, and what the model thread does beside its steps. Without a
+"""Learns how long a step of so much weight takes, and what the model thread does beside its steps. Without a
 clock.
 
-A step has a fixed part, and a part for each row. Beside it texts join, sound is made, and others ask for
+A step has a fixed part, and one that grows with the weight of its rows: 1.0 each, if the model tells none.
+Beside it texts join, sound is made, and others ask for
 work: each is a rate, in seconds of work for a second of sound. A burst of new listeners brings many texts at
 once, and yet each of them joins only once.
 """
@@ -66,7 +67,7 @@ class BesideSteps:
 MARGIN = 0.95
 """The part of the measured speed that is promised: estimates of lengths are too low now and then."""
 
-_LEAST_WEIGHT = 1.0
+_LEAST_COUNT = 1.0
 """What a width keeps for ever: a minute with one listener must not hide what a step of many rows takes."""
 
 _LEAST_STEPS = 8
@@ -74,19 +75,25 @@ _LEAST_STEPS = 8
 
 
 class _Width:
-    """The steps of one width, whose weights fade."""
+    """The steps of one number of rows: how many they were, which fades, and the mean of what they weighed."""
 
     def __init__(self) -> None:
-        self.weight = self.seconds = 0.0
+        self.count = self.seconds = self.weight = 0.0
 
     def fade(self) -> None:
-        keeps = max(_KEEPS, _LEAST_WEIGHT / self.weight)
-        self.weight *= keeps
+        keeps = max(_KEEPS, _LEAST_COUNT / self.count)
+        self.count *= keeps
         self.seconds *= keeps
+
+    def add(self, weight: float, seconds: float) -> None:
+        self.count += 1.0
+        self.seconds += seconds
+        self.weight += (weight - self.weight) / self.count
 
 
 class StepTimes:
-    """A line through the measured steps of all widths. Each step makes `step_s` seconds of a row's sound."""
+    """A line through the measured steps of all weights. A step makes `step_s` seconds of sound of a weight of
+    1.0."""
 
     def __init__(self, step_s: float) -> None:
         self.steps = 0
@@ -102,26 +109,24 @@ class StepTimes:
     def is_known(self) -> bool:
         return self.steps >= _LEAST_STEPS
 
-    def learn(self, rows: int, seconds: float) -> None:
+    def learn(self, rows: int, seconds: float, weight: float | None = None) -> None:
         self.steps += 1
         for each in self._widths.values():
             each.fade()
-        width = self._widths.setdefault(rows, _Width())
-        width.weight += 1.0
-        width.seconds += seconds
+        self._widths.setdefault(rows, _Width()).add(rows if weight is None else weight, seconds)
         self._draw()
 
-    def seconds(self, rows: int) -> float:
-        """Predict a step of so many rows; 0 before anything was measured."""
-        mean_rows, mean_s, slope = self._line
-        return mean_s + slope * (rows - mean_rows)
+    def seconds(self, weight: float) -> float:
+        """Predict a step of so much weight; 0 before anything was measured."""
+        mean_weight, mean_s, slope = self._line
+        return mean_s + slope * (weight - mean_weight)
 
-    def turn_s(self, rows: int) -> float:
-        """Predict a step, and the work beside it that the sound of so many rows needs."""
-        return max(1e-9, self.seconds(rows) + rows * self.step_s * self.beside.rate)
+    def turn_s(self, weight: float) -> float:
+        """Predict a step, and the work beside it that its sound needs."""
+        return max(1e-9, self.seconds(weight) + weight * self.step_s * self.beside.rate)
 
-    def widest(self, rates: Iterable[float], most: int) -> int:
-        """Return the widest step, of `most` rows, in which each listener gets sound as fast as it plays.
+    def widest(self, rates: Iterable[float], most: float) -> float:
+        """Return the widest step, `most` at best, in which each flowing row gets sound as fast as it plays.
 
         A row takes one step after another, so a wide step can be too slow for it though the device makes
         enough for all. A rate that is beyond a step of one row limits no step: fewer rows would not help.
@@ -131,17 +136,17 @@ class StepTimes:
             most -= 1
         return most
 
-    def _keeps_up(self, rows: int, rate: float) -> bool:
-        return self.turn_s(rows) * rate <= self.step_s * MARGIN
+    def _keeps_up(self, weight: float, rate: float) -> bool:
+        return self.turn_s(weight) * rate <= self.step_s * MARGIN
 
     def _draw(self) -> None:
-        widths = self._widths.items()
-        weight = sum(each.weight for _, each in widths)
-        mean_rows = sum(rows * each.weight for rows, each in widths) / weight
-        mean_s = sum(each.seconds for _, each in widths) / weight
-        spread = sum((rows - mean_rows) ** 2 * each.weight for rows, each in widths)
-        product = sum((rows - mean_rows) * each.seconds for rows, each in widths)
+        widths = self._widths.values()
+        count = sum(each.count for each in widths)
+        mean = sum(each.weight * each.count for each in widths) / count
+        mean_s = sum(each.seconds for each in widths) / count
+        spread = sum((each.weight - mean) ** 2 * each.count for each in widths)
+        product = sum((each.weight - mean) * each.seconds for each in widths)
         slope = product / spread if spread > 1e-6 else 0.0
         # Noise may tilt the line. A row never makes a step shorter, and never costs more than all of it.
         # At once: the gate reads it in another thread.
-        self._line = (mean_rows, mean_s, min(max(slope, 0.0), mean_s / mean_rows))
+        self._line = (mean, mean_s, min(max(slope, 0.0), mean_s / mean))

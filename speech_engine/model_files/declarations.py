@@ -155,11 +155,13 @@ class ModelFormat(msgspec.Struct, frozen=True, kw_only=True):
     If `listed_in` names a setting, an engine speaks with several models at once: those that this setting
     lists, or else all that were imported for its plugin. Their folders are in the setting `model_paths`.
 
-    If it `names_models`, each imported model is a model of the engine, under its own name. Else the engine
-    has one model, `standard`, whatever was imported.
+    If it `names_models`, each imported model is a model of the engine, under its own name, or several: one
+    for each of the `variants`, which are ends of that name. Else the engine has one model, `standard`,
+    whatever was imported.
     """
 
     files: tuple[ModelFile, ...]
     listed_in: str = ""
     names_models: bool = False
+    variants: tuple[str, ...] = ("",)
     check: Callable[[ModelContents], ModelFacts] = _nothing_to_check

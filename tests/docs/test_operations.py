@@ -15,7 +15,7 @@ from tests.docs import pages
 from tests.docs.pages import ROOT
 from tests.server import Server
 
-_STATES = ("starting", "ready", "restarting", "failed")
+_STATES = ("starting", "ready", "restarting", "waiting", "failed")
 
 
 def test_every_command_is_documented() -> None:

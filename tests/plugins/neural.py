@@ -15,6 +15,7 @@ import msgspec
 import pytest
 
 from plugins.audioseal import plugin as audioseal
+from plugins.f5tts import plugin as f5tts
 from plugins.pocket import plugin as pocket
 from plugins.resemblyzer import plugin as resemblyzer
 from plugins.xtts import plugin as xtts
@@ -27,6 +28,7 @@ from tests.suite.ci import is_ci
 
 PLUGINS = {
     "audioseal": audioseal.HOSTED,
+    "f5tts": f5tts.HOSTED,
     "pocket": pocket.HOSTED,
     "resemblyzer": resemblyzer.HOSTED,
     "xtts": xtts.HOSTED,

@@ -6,7 +6,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from policies.host_health import CRASHES, LONGEST_DELAY_S, WITHIN_S, Crash, is_frozen, restart_delay_s
+from policies.host_health import (
+    CRASHES,
+    LONGEST_DELAY_S,
+    WITHIN_S,
+    Crash,
+    is_frozen,
+    is_idle,
+    restart_delay_s,
+)
 
 CRASHES_IN_ORDER = st.lists(
     # Deaths while it loads are counted otherwise, and have tests of their own.
@@ -76,3 +84,13 @@ def test_a_delay_never_shrinks_with_more_crashes_nor_grows_past_its_cap(crashes:
 )
 def test_silence_counts_only_with_work_in_hand(working: int, silent_s: float, frozen: bool) -> None:
     assert is_frozen(working, 100.0, 100.0 + silent_s, limit_s=5.0) is frozen
+
+
+@pytest.mark.parametrize(
+    ("jobs", "quiet_s", "limit_s", "idle"),
+    [(0, 60.0, 60.0, True), (0, 59.0, 60.0, False), (1, 600.0, 60.0, False), (0, 1e9, 0.0, False)],
+)
+def test_a_host_is_idle_after_its_time_without_a_job(
+    jobs: int, quiet_s: float, limit_s: float, idle: bool
+) -> None:
+    assert is_idle(jobs, 100.0, 100.0 + quiet_s, limit_s) is idle

@@ -9,6 +9,6 @@ import pytest
 from tests.plugins import neural
 
 
-@pytest.mark.parametrize("plugin", ["audioseal", "pocket", "xtts"])
+@pytest.mark.parametrize("plugin", ["audioseal", "f5tts", "pocket", "xtts"])
 def test_the_long_cases_hold_where_torch_is(plugin: str, tmp_path: Path) -> None:
     neural.run_cases(plugin, Path(neural.__file__).parent / plugin / "in_environment", tmp_path, "soak")

@@ -38,7 +38,8 @@ def server(config: Config) -> Iterator[Finding]:
             do = f"mend it and restart the server; see its log and voxgate engines, {engine['name']}"
             yield wrong("engine", f"{engine['name']} failed: {engine['reason']}", do)
         elif engine["state"] != "ready":
-            yield note("engine", f"{engine['name']} is {engine['state']}", "try again in a moment")
+            says = ": ".join(filter(None, (f"{engine['name']} is {engine['state']}", engine["reason"])))
+            yield note("engine", says, "see voxgate engines; while it starts, try again in a moment")
 
 
 def _idle(data: Path) -> Finding:

@@ -78,7 +78,7 @@ async def test_a_server_erases_by_the_plans_of_its_newest_configuration(tmp_path
         running = [asyncio.create_task(task()) for task in server.worker.tasks_alone]
         async with asyncio.timeout(5):
             while True:
-                if await voices.get(server.worker.store, voice) is None:
+                if await voices.get(server.worker.store, None, voice) is None:
                     break
                 await asyncio.sleep(0.01)
         for task in running:
@@ -99,9 +99,9 @@ async def test_a_voice_that_spoke_just_before_the_end_is_used(tmp_path: Path) ->
     async with inside(tmp_path, CONFIG) as server:
         voice = (await clone(server))["id"]
         assert (await server.speech(voice=voice)).status_code == 200
-        before = await voices.get(server.worker.store, voice)
+        before = await voices.get(server.worker.store, None, voice)
     async with open_store("sqlite", tmp_path / "data") as store:
-        after = await voices.get(store, voice)
+        after = await voices.get(store, None, voice)
     assert before is not None
     assert after is not None
     assert (before.used, after.used is None) == (None, False)

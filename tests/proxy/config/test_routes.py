@@ -16,12 +16,14 @@ from proxy.diagnosis.config_check import check_config
 from proxy.engines import registry
 from tests.proxy.config.files import faults, load
 
-THAI = Route(language="th", candidates=("xtts/thai", "elevenlabs/eleven_v3"), front_end="pythainlp")
+THAI = Route(
+    language="th", candidates=("xtts/thai", "f5tts/thai", "elevenlabs/eleven_v3"), front_end="pythainlp"
+)
 NIGERIAN = Route(language="en-NG", candidates=("minimax/speech-2.8-hd",))
 _THAI = """
 [[routes]]
 language = "th"
-candidates = ["xtts/thai", "elevenlabs/eleven_v3"]
+candidates = ["xtts/thai", "f5tts/thai", "elevenlabs/eleven_v3"]
 front_end = "pythainlp"
 """
 

@@ -128,20 +128,27 @@ def test_without_a_server_front_ends_alone_are_asked(tmp_path: Path) -> None:
         ("es", "xtts/mine", "xtts/mine"),
         ("th", "xtts/thai", "not used: xtts has no model of 'xtts/thai'; known: mine"),
         ("fr", "xtts/mine", "not used: xtts/mine does not speak fr well enough"),
+        ("es", "f5tts/mine-hd", "f5tts/mine-hd"),
+        (
+            "es",
+            "f5tts/other",
+            "not used: f5tts has no model of 'f5tts/other'; known: mine, mine-turbo, mine-hd",
+        ),
     ],
 )
 def test_a_route_is_judged_by_an_imported_model_when_nobody_can_be_asked(
     tmp_path: Path, tag: str, candidate: str, says: str
 ) -> None:
-    digest = digest_of("xtts", ())
+    engine = candidate.partition("/")[0]
+    digest = digest_of(engine, ())
     manifest = ModelManifest(
-        name="mine", engine="xtts", digest=digest, files=(), licence="CPML", languages=("es", "en")
+        name="mine", engine=engine, digest=digest, files=(), licence="CPML", languages=("es", "en")
     )
     folder = tmp_path / "data" / "models" / "mine"
     (folder / digest).mkdir(parents=True)
     (folder / digest / MANIFEST).write_bytes(msgspec.json.encode(manifest))
     (folder / "current").write_text(digest)
-    text = f'[server]\ndata = "{tmp_path}/data"\n[engines.xtts]\nmodel = "mine"\n'
+    text = f'[server]\ndata = "{tmp_path}/data"\n[engines.{engine}]\nmodel = "mine"\n'
     text += f'[[routes]]\nlanguage = "{tag}"\ncandidates = ["{candidate}"]\n'
     judged = text_check.routes(load(tmp_path, text), registry.load(), NO_RESULTS, ())
     assert {each.name: each.found for each in judged}[tag] == says

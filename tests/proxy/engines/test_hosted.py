@@ -9,10 +9,13 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+from msgspec.structs import replace
 
+from policies.device_book import TRY_AGAIN_S
 from proxy.engines.host_stream import HostStream
 from proxy.engines.hosted import HostedEngine
 from speech_engine import (
+    API_VERSION,
     Audio,
     EngineBusy,
     EngineUnavailable,
@@ -23,6 +26,7 @@ from speech_engine import (
     Started,
 )
 from speech_engine.host import messages
+from speech_engine.host.pipe_messages import HostState
 from tests.proxy.engines.hosts import hosted, odd_host, spoken, state
 from tests.speech_engine.host.fakes import (
     MODEL,
@@ -130,6 +134,50 @@ async def test_where_every_process_is_failed_the_answer_is_at_once_and_has_the_r
         assert (voice.state, voice.reason) == ("failed", "its model is torn")
         with pytest.raises(EngineUnavailable, match="its model is torn"):
             await asyncio.wait_for(spoken(voice, job(deadline_s=3600.0)), 5.0)
+
+
+def _idle(loads_s: float) -> HostState:
+    hello = messages.encode(messages.HelloReply(API_VERSION, 4, (MODEL,), ()))
+    return replace(state("", "unloaded"), loads_on_demand=True, loads_s=loads_s, hello=hello)
+
+
+async def test_a_request_for_an_idle_engine_has_it_loaded_and_waits(folder: Path) -> None:
+    wanted: list[str] = []
+    async with hosted() as engine, host(FakeEngine(), folder / "s"):
+        engine.on_wanted = wanted.append
+        engine.update_host(_idle(loads_s=1.0))
+        assert (engine.state, engine.loads_on_demand) == ("unloaded", True)
+        assert [model.id for model in engine.models()] == [MODEL.id]  # known to a worker that never met it
+        waiting = asyncio.create_task(engine.ready_process("me", asyncio.get_running_loop().time() + 30.0))
+        await until(lambda: wanted == ["fake"])
+        engine.update_host(state("", "starting"))
+        engine.update_host(state(folder / "s"))
+        assert (await waiting).number is not None
+
+
+async def test_a_request_that_cannot_wait_so_long_goes_on_and_the_engine_loads_all_the_same() -> None:
+    wanted: list[str] = []
+    async with hosted() as engine:
+        engine.on_wanted = wanted.append
+        engine.update_host(_idle(loads_s=60.0))
+        with pytest.raises(EngineUnavailable, match="fake is loading") as caught:
+            await engine.ready_process("me", asyncio.get_running_loop().time() + 10.0)
+        assert caught.value.retry_after_s == pytest.approx(50.0, abs=1.0)
+        assert wanted == ["fake"]
+        engine.update_host(state("", "unloaded"))  # by an operator
+        with pytest.raises(EngineUnavailable, match="fake is not loaded"):
+            await engine.ready_process("me", asyncio.get_running_loop().time() + 10.0)
+        assert wanted == ["fake"]
+
+
+async def test_an_engine_that_waits_for_memory_says_for_whose_at_once() -> None:
+    async with hosted() as engine:
+        engine.update_host(state("", "unloaded"))
+        engine.update_host(state("", "waiting", process=1, reason="waits for 4.0 GB of cuda:0"))
+        assert engine.state == "waiting"
+        with pytest.raises(EngineUnavailable, match=r"fake waits for 4\.0 GB of cuda:0") as caught:
+            await engine.ready_process("me", asyncio.get_running_loop().time() + 60.0)
+        assert caught.value.retry_after_s == TRY_AGAIN_S
 
 
 @pytest.mark.parametrize("name", ["starting", "restarting"])

@@ -18,7 +18,18 @@ def voxgate_register():
     return ({plugins},)
 """
 OURS = {
-    *("elevenlabs", "espeak", "kokoro", "minimax", "openai", "openai-realtime", "piper", "pocket", "tone"),
+    *(
+        "elevenlabs",
+        "espeak",
+        "f5tts",
+        "kokoro",
+        "minimax",
+        "openai",
+        "openai-realtime",
+        "piper",
+        "pocket",
+        "tone",
+    ),
     "xtts",
 }
 

@@ -280,3 +280,41 @@ async def test_a_child_that_sends_more_than_it_may_is_replaced(nursery: Make) ->
     await _in_time(running)
     assert kept.said[0] == Ready()
     assert ("restarting", 1, "the process ended with status 0") in kept.told
+
+
+async def test_a_life_that_is_put_off_is_no_crash_and_the_next_begins_once_woken(nursery: Make) -> None:
+    kept = nursery(DEAF)
+    kept.keeper._crashes += [Crash(time.monotonic())] * 4
+    running = asyncio.create_task(kept.keeper.run())
+    await kept.until("ready")
+    kept.keeper.put_off("no room", None)
+    await kept.until("waiting")
+    assert kept.children[0].is_dead
+    assert kept.told[-1] == ("waiting", 1, "no room")
+    kept.told.clear()
+    kept.keeper.wake()
+    await kept.until("ready")
+    assert kept.told[0] == ("starting", 2, "no room")
+    # Woken before its process has ended: that counts, too.
+    kept.told.clear()
+    kept.keeper.put_off("no room", None)
+    kept.keeper.wake()
+    await kept.until("ready")
+    kept.told.clear()
+    kept.keeper.put_off("no room", 0.01)
+    await kept.until("ready")
+    kept.keeper.put_off("no room", None)
+    await kept.until("waiting")
+    await asyncio.sleep(0.05)
+    assert kept.told[-1][0] == "waiting"  # it was woken before it was put off
+    await _in_time(kept.keeper.stop(0.0))
+    await _in_time(running)
+
+
+async def test_a_child_may_be_given_up_for_a_reason(nursery: Make) -> None:
+    kept = nursery(DEAF)
+    running = asyncio.create_task(kept.keeper.run())
+    await kept.until("ready")
+    kept.keeper.kill("it is too large", is_last=True)
+    await _in_time(running)
+    assert kept.told[-1] == ("failed", 1, "it is too large")

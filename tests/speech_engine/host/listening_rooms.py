@@ -5,7 +5,8 @@ from __future__ import annotations
 from functools import cache
 
 from bench.continuity import DEADLINE_S, Result, play
-from speech_engine.host.continuity import IDLE_SHARE, Order
+from speech_engine.host.batch_model import Order
+from speech_engine.host.continuity import IDLE_SHARE
 
 
 @cache

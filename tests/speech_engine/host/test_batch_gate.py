@@ -5,7 +5,8 @@ from __future__ import annotations
 import msgspec
 
 from speech_engine import SpeechJob
-from speech_engine.host.batch_model import BatchSettings, listener_of
+from speech_engine.host.batch_model import BatchSettings
+from speech_engine.host.continuity import listener_of
 from speech_engine.host.no_gap import REMEMBERED_S, AdmittedAnswers, waits_s
 from speech_engine.host.step_times import StepTimes
 from tests.speech_engine.host.batches import job
@@ -27,8 +28,8 @@ def times() -> StepTimes:
 
 
 def waits(newcomer: SpeechJob, present: list[SpeechJob], admitted: tuple[SpeechJob, ...] = ()) -> float:
-    listeners = [(each.id, listener_of(each, _SETTINGS, 0.0)) for each in present]
-    return waits_s(newcomer, listeners, admitted, _SETTINGS, times(), 2, 0.0)
+    listeners = [(each.id, listener_of(each, _SETTINGS, 0.0)) for each in (*present, *admitted)]
+    return waits_s(listener_of(newcomer, _SETTINGS, 0.0), listeners, _SETTINGS, times(), 2, 0.0)
 
 
 def test_the_next_part_of_an_answer_is_no_newcomer_until_the_last_has_come() -> None:

@@ -11,9 +11,10 @@ import msgspec
 import pytest
 
 from speech_engine.host.batch_loop import BatchLoop
-from speech_engine.host.batch_model import BatchSettings, OutOfMemory, listener_of
+from speech_engine.host.batch_model import BatchSettings, OutOfMemory
 from speech_engine.host.batch_rows import UNREAD_BYTES, BatchJob, RowTable
 from speech_engine.host.batch_steps import RECOVERY_STEPS
+from speech_engine.host.continuity import listener_of
 from tests.speech_engine.host.batches import Batch, Host, hear, job
 from tests.speech_engine.host.toy_model import STEP_S, ToyModel, ToyRow
 
@@ -149,6 +150,16 @@ async def test_what_is_heard_already_goes_on_where_a_new_listener_has_to_wait() 
         assert loop.fits_in_s(job("later", "x" * 300, urgency="idle")) == 0.0
         await run_turns(loop)
         assert await heard
+
+
+async def test_who_was_let_in_and_has_not_come_yet_counts() -> None:
+    model = CountedModel(takes_s=2 * STEP_S)
+    async with looped(model) as loop:
+        heard = asyncio.create_task(hear(loop, job("heard", "x" * 50)))
+        await run_turns(loop)
+        assert await heard
+        assert loop.fits_in_s(job("new", "x" * 300)) == 0.0
+        assert loop.fits_in_s(job("new", "x" * 300), (job("let in", "x" * 300),)) > 0.0
 
 
 async def test_a_width_that_was_halved_grows_again() -> None:

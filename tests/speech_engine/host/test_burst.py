@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from bench.continuity import Room, _job, _segments
+from bench.continuity import Room, _job
 from bench.listeners import GAP_S, Heard, Visit
 from bench.timed_model import TimedModel
 from speech_engine import EngineError, Urgency
@@ -28,7 +28,7 @@ STEEP = (0.02, 0.003)
 
 def simulate(play: Callable[[Room], Awaitable[None]], step: tuple[float, float], **settings: Any) -> None:
     async def run() -> None:
-        room = Room("slack", TimedModel(*step), BatchSettings(**settings))
+        room = Room(TimedModel(*step), BatchSettings(**settings))
         device = asyncio.create_task(room.run_device())
         await asyncio.sleep(0.5)
         await play(room)
@@ -115,7 +115,9 @@ def test_a_part_whose_answer_began_on_another_engine_is_a_newcomer(urgency: Urge
 
         async def come(number: int) -> None:
             nonlocal spoken
-            job = _job(number, _segments(60.0), urgency, 1.0, plays_in_s=0.2, id_=f"stranger {number}")
+            job = _job(
+                number, TimedModel().segments(60.0), urgency, 1.0, plays_in_s=0.2, id_=f"stranger {number}"
+            )
             with suppress(EngineError):
                 async for _ in room._events(job):
                     pass

@@ -7,6 +7,7 @@ from typing import NamedTuple
 import pytest
 
 from bench.listeners import visits
+from speech_engine.host.batch_model import RowWork
 from speech_engine.host.continuity import CUSHION_S, IDLE_SHARE, WHOLE_S, Listener, StepOrder
 from speech_engine.host.no_gap import Capacity, Demand, demand_of, fits_in_s
 from speech_engine.host.step_times import StepTimes
@@ -26,7 +27,7 @@ class Row(NamedTuple):
 
 
 def listener(urgency: Urgency = "live", asked_at: float = 0.0, **more: float) -> Listener:
-    return Listener(urgency, asked_at, 0.3, [4.0, 4.0], **more)
+    return Listener(urgency, asked_at, 0.3, [RowWork(4.0)] * 2, **more)
 
 
 def times(floor_s: float = 0.02, row_s: float = 0.001, step_s: float = 0.04) -> StepTimes:
@@ -125,12 +126,12 @@ def test_a_listener_who_would_leave_others_dry_waits_until_that_is_over() -> Non
 def test_the_first_listener_always_fits_and_idle_work_wants_nothing() -> None:
     slow = Capacity(times(floor_s=0.5), width=4, rows=8, has_idle=False)
     assert fits_in_s(Demand(0.3, 60.0, 1.0), [], slow) == 0.0
-    assert demand_of(listener("idle"), 0.0) is None
+    assert demand_of(listener("idle"), 0.0, slow) is None
 
 
 def test_what_follows_a_part_is_wanted_once_and_nothing_before_its_time() -> None:
-    part = listener(follows_s=3.0)
-    assert [demand_of(part, 0.0, is_last=last) for last in (True, False)] == [
+    part, capacity = listener(follows_s=3.0), Capacity(times(), 4, 8, has_idle=False)
+    assert [demand_of(part, 0.0, capacity, is_last=last) for last in (True, False)] == [
         Demand(0.3, 11.0, 1.0),
         Demand(0.3, 8.0, 1.0),
     ]

@@ -1,0 +1,143 @@
+"""The networks of an F5-TTS model, built from its folder: only after their sizes were checked."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import plugins.f5tts.boot  # noqa: F401 - before f5_tts and vocos
+
+# isort: split
+import torch
+from f5_tts.model.backbones.dit import DiT
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from vocos.heads import ISTFTHead
+from vocos.models import VocosBackbone
+
+from plugins.f5tts.model_format import (
+    HOP,
+    MELS,
+    MODEL_FORMAT,
+    Sizes,
+    VocoderSizes,
+    read_sizes,
+    read_vocabulary,
+    read_vocoder_sizes,
+)
+from speech_engine.model_files import FolderContents, UnusableModel, check_model
+
+Progress = Callable[[float, str], None]
+
+_FFT = 1024
+
+
+class Checkpoint(NamedTuple):
+    """A model in memory. `vocabulary` has the number of each character."""
+
+    network: Any
+    vocoder: Any
+    sizes: Sizes
+    vocabulary: Mapping[str, int]
+
+
+# What torch has no types for, as it is not installed here.
+class Vocoder(torch.nn.Module):  # type: ignore[misc]
+    """Vocos: a spectrogram in, sound out. The names of its parts are those in its file."""
+
+    def __init__(self, sizes: VocoderSizes) -> None:
+        super().__init__()
+        self.backbone = VocosBackbone(MELS, sizes.dim, sizes.inner, sizes.layers)
+        self.head = ISTFTHead(sizes.dim, _FFT, HOP, padding="center")
+
+    def forward(self, mels: Any) -> Any:
+        """Return the sound of spectrograms (rows, bands, frames)."""
+        return self.head(self.backbone(mels))
+
+
+class _WideMoments(torch.nn.Module):  # type: ignore[misc]
+    """The embedding of a moment, computed in full: in few bits, late moments would be one and the same."""
+
+    def __init__(self, network: Any, precision: Any) -> None:
+        super().__init__()
+        self.network = network.float()
+        self.precision = precision
+
+    def forward(self, moments: Any) -> Any:
+        return self.network(moments.float()).to(self.precision)
+
+
+def load_checkpoint(
+    folder: Path, version: str, precision: str, device: str, progress: Progress
+) -> Checkpoint:
+    """Read a model. Raise UnusableModel with what is wrong with its files."""
+    progress(0.0, "checking the model")
+    check_model(MODEL_FORMAT, folder)
+    contents = FolderContents(MODEL_FORMAT.files, folder)
+    sizes = read_sizes(contents)
+    if version == "v0" and sizes.has_norms:
+        raise UnusableModel('model.safetensors: no model of v0 has attn.q_norm: set version = "v1"')
+    progress(0.1, "building the networks")
+    network, vocoder = build_network(sizes, version), Vocoder(read_vocoder_sizes(contents))
+    progress(0.4, "reading the weights")
+    _fill(network, folder / "model.safetensors", "transformer.")
+    _fill(vocoder, folder / "vocos.safetensors", "")
+    progress(0.8, f"moving the model to {device}")
+    return Checkpoint(
+        network=_narrowed(network, getattr(torch, precision)).eval().requires_grad_(False).to(device),
+        vocoder=vocoder.eval().requires_grad_(False).to(device),
+        sizes=sizes,
+        vocabulary=read_vocabulary(contents),
+    )
+
+
+def build_network(sizes: Sizes, version: str, *, is_masked: bool = True) -> Any:
+    """Return the network without its weights. If it `is_masked`, no row hears what pads another one."""
+    with warnings.catch_warnings():
+        # About the memory that a mask takes. Without one, the rows of a step would differ from each alone.
+        warnings.simplefilter("ignore", UserWarning)
+        return DiT(
+            dim=sizes.dim,
+            depth=sizes.layers,
+            heads=sizes.heads,
+            dim_head=sizes.head,
+            ff_mult=sizes.inner // sizes.dim,
+            mel_dim=MELS,
+            text_num_embeds=sizes.vocabulary,
+            text_dim=sizes.text_dim,
+            text_mask_padding=version == "v1",
+            pe_attn_head=None if version == "v1" else 1,
+            qk_norm="rms_norm" if sizes.has_norms else None,
+            conv_layers=sizes.text_layers,
+            long_skip_connection=sizes.has_skip,
+            attn_mask_enabled=is_masked,
+        )
+
+
+def _narrowed(network: Any, precision: Any) -> Any:
+    """Give the layers that are asked at each step their precision. The others stay as they are."""
+    if precision == torch.float32:
+        return network
+    network.to(precision)
+    network.text_embed.float()
+    network.rotary_embed.float()
+    network.time_embed = _WideMoments(network.time_embed, precision)
+    return network
+
+
+def _fill(network: Any, file: Path, prefix: str) -> None:
+    try:
+        tensors: dict[str, Any] = load_file(file)
+    except (OSError, SafetensorError) as error:
+        raise UnusableModel(f"{file.name}: it cannot be read: {error}") from None
+    own = {
+        name.removeprefix(prefix): tensor.float() if tensor.is_floating_point() else tensor
+        for name, tensor in tensors.items()
+    }
+    try:
+        network.load_state_dict(own)
+    except RuntimeError as error:
+        first = str(error).split("\n")[1].strip() if "\n" in str(error) else str(error)
+        raise UnusableModel(f"{file.name}: {first}") from None

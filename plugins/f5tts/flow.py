@@ -1,0 +1,171 @@
+"""The way from noise to a spectrogram, for many rows at once: each row gets what it would get alone.
+
+The project's own `sample` lets padding into the norms of the text's layers and, as shipped, into the
+attention: the shorter rows of a batch are then wrong by several per cent. Here a row's text is embedded once,
+by itself; each row has its own moment, its own number of steps and its own noise.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import plugins.f5tts.boot  # noqa: F401 - before f5_tts
+
+# isort: split
+import torch
+from f5_tts.model.utils import get_epss_timesteps, lens_to_mask
+from torch.nn.functional import pad
+from torch.nn.utils.rnn import pad_sequence
+
+from plugins.f5tts.checkpoint import Checkpoint
+from plugins.f5tts.model_format import MELS
+from speech_engine.host.batch_model import OutOfMemory
+
+_SWAY = -1.0
+"""Steps are closer together where the speech takes shape, as in the project's own functions."""
+
+
+class FlowRow:
+    """One text on its way to a spectrogram, behind that of its voice's recording."""
+
+    def __init__(self, mels: Any, texts: tuple[Any, Any], noise: Any, moments: Sequence[float]) -> None:
+        self.texts = texts
+        self.recorded = mels.shape[0]
+        self.frames = noise.shape[0]
+        self.mels = pad(mels, (0, 0, 0, self.frames - self.recorded))
+        self.now = noise
+        self.moments = moments
+        self.taken = 0
+
+    def __repr__(self) -> str:
+        return f"<FlowRow of {self.frames} frames, step {self.taken} of {self.steps}>"
+
+    @property
+    def steps(self) -> int:
+        return len(self.moments) - 1
+
+    @property
+    def is_over(self) -> bool:
+        return self.taken == self.steps
+
+    def spectrogram(self, first: int) -> Any:
+        """Return what was made, from this frame on. Frames of the recording stay as they were."""
+        whole = torch.cat([self.mels[: self.recorded], self.now[self.recorded :]])
+        return whole[first:]
+
+
+class _Pack(NamedTuple):
+    """What a group of rows needs at each of its steps, side by side."""
+
+    rows: tuple[FlowRow, ...]
+    mels: Any
+    texts: tuple[Any, Any]
+    mask: Any
+
+
+class BatchedFlow:
+    """Takes steps with one model. `strictness` is how much the text and the recording count."""
+
+    def __init__(self, checkpoint: Checkpoint, strictness: float) -> None:
+        self._network = checkpoint.network
+        self._strictness = strictness
+        self._device = self._network.proj_out.weight.device
+        self._precision = self._network.proj_out.weight.dtype
+        self._pack: _Pack | None = None
+        if any(module.training for module in self._network.modules()):
+            raise ValueError("the network is in training: it would leave parts of each row out at random")
+
+    def __repr__(self) -> str:
+        return f"<BatchedFlow, {len(self._pack.rows) if self._pack else 0} rows in a pack>"
+
+    def join(self, mels: Any, numbers: Sequence[int], frames: int, steps: int, seed: int) -> FlowRow:
+        """Return a row of so many frames, those of the recording among them. Raise OutOfMemory."""
+        noise = torch.randn((frames, MELS), generator=torch.Generator().manual_seed(seed))
+        text = torch.tensor([list(numbers)], device=self._device)
+        try:
+            with torch.inference_mode():
+                embed = self._network.text_embed
+                told, untold = (
+                    embed(text, seq_len=frames, drop_text=is_left)[0] for is_left in (False, True)
+                )
+                texts = (told.to(self._precision), untold.to(self._precision))
+                return FlowRow(mels.to(self._device), texts, noise.to(self._device), _moments(steps))
+        except torch.OutOfMemoryError as error:
+            raise out_of_memory(error) from None
+
+    def step(self, rows: Sequence[FlowRow]) -> None:
+        """Take one step with each row. Raise OutOfMemory before any row has changed."""
+        try:
+            with torch.inference_mode():
+                after = self._after_step(rows)
+        except torch.OutOfMemoryError as error:
+            raise out_of_memory(error) from None
+        for row, now in zip(rows, after, strict=True):
+            row.now = now
+            row.taken += 1
+
+    def leave(self, row: FlowRow) -> None:
+        """Forget a row."""
+        if self._pack is not None and row in self._pack.rows:
+            self._pack = None
+
+    def _after_step(self, rows: Sequence[FlowRow]) -> list[Any]:
+        pack = self._packed(tuple(rows))
+        moments = self._numbers([row.moments[row.taken] for row in rows])
+        lengths = self._numbers([row.moments[row.taken + 1] - row.moments[row.taken] for row in rows])
+        now = pad_sequence([row.now for row in rows], batch_first=True)
+        flow = self._flow(now, pack, moments) * lengths[:, None, None]
+        return [row.now + flow[place, : row.frames] for place, row in enumerate(rows)]
+
+    def _flow(self, now: Any, pack: _Pack, moments: Any) -> Any:
+        network = self._network
+        # Where it looks for texts that were embedded before.
+        network.text_cond, network.text_uncond = pack.texts
+        try:
+            both = network(
+                x=now.to(self._precision),
+                cond=pack.mels,
+                text=None,
+                time=moments.to(self._precision),
+                mask=pack.mask,
+                cfg_infer=True,
+                cache=True,
+            )
+        finally:
+            network.clear_cache()
+        told, untold = both.float().chunk(2)
+        return told + (told - untold) * self._strictness
+
+    def _packed(self, rows: tuple[FlowRow, ...]) -> _Pack:
+        if self._pack is None or self._pack.rows != rows:
+            self._pack = None
+            frames = [row.frames for row in rows]
+            self._pack = _Pack(
+                rows=rows,
+                mels=pad_sequence([row.mels for row in rows], batch_first=True).to(self._precision),
+                texts=(
+                    pad_sequence([row.texts[0] for row in rows], batch_first=True),
+                    pad_sequence([row.texts[1] for row in rows], batch_first=True),
+                ),
+                # Without a mask, a row alone takes less time and memory.
+                mask=lens_to_mask(torch.tensor(frames, device=self._device))
+                if len(set(frames)) > 1
+                else None,
+            )
+        return self._pack
+
+    def _numbers(self, numbers: Sequence[float]) -> Any:
+        return torch.tensor(numbers, device=self._device)
+
+
+def _moments(steps: int) -> list[float]:
+    even = get_epss_timesteps(steps, "cpu", torch.float32)
+    moments: list[float] = (even + _SWAY * (torch.cos(torch.pi / 2 * even) - 1 + even)).tolist()
+    return moments
+
+
+def out_of_memory(error: BaseException) -> OutOfMemory:
+    """Return the error for the loop, without the error's frames, which hold what was allocated."""
+    error.__traceback__ = None
+    return OutOfMemory()

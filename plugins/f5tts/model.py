@@ -1,0 +1,137 @@
+"""F5-TTS as the host's batch loop drives it: rows of text in, the sound of each as a whole out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import torch
+
+from plugins.f5tts.checkpoint import Checkpoint
+from plugins.f5tts.cutting import pieces
+from plugins.f5tts.durations import LEAST_S, spoken_s
+from plugins.f5tts.flow import BatchedFlow, FlowRow, out_of_memory
+from plugins.f5tts.model_format import FRAMES_A_SECOND, MOST_S, RATE_HZ, STEPS
+from plugins.f5tts.text import TextReader
+from plugins.f5tts.voices import F5Voice, make_voice
+from speech_engine.host.batch_model import RowSpec, RowStep, RowWork
+from speech_engine.values import Segment, SpeechJob
+
+USUAL_STEPS = STEPS[""]
+STEP_S = 0.5 / USUAL_STEPS
+"""The sound that a step makes of a second in it, about: half of a row is recording."""
+
+FIRST_S = 2.5
+"""How long the first piece of an answer should be: short, but until the second one can be there."""
+LONGEST_S = 10.0
+"""A longer piece gains nothing, and comes late."""
+USUAL_RECORDING_S = 8.0
+_FADE_S = 0.005
+
+
+class F5Row(NamedTuple):
+    """One piece of text on its way to sound. `first` is the frame where it begins."""
+
+    flow: FlowRow
+    first: int
+
+
+class F5Model:
+    """A `BatchModel` that weighs its rows. `steps` has the number of each model's steps, by its id."""
+
+    rate_hz = RATE_HZ
+
+    def __init__(
+        self, checkpoint: Checkpoint, reader: TextReader, flow: BatchedFlow, steps: Mapping[str, int]
+    ) -> None:
+        self._vocoder = checkpoint.vocoder
+        self._reader = reader
+        self._flow = flow
+        self._steps = steps
+
+    def make_voice(self, recording: bytes, words: str) -> F5Voice:
+        return make_voice(recording, self._reader.clean_words(words))
+
+    def judge(self, job: SpeechJob) -> None:
+        """Raise UnsupportedLanguage or UnsupportedText, before the first text is spoken."""
+        self._reader.judge_language(job.language)
+        for segment in job.segments:
+            self._reader.numbers(self._reader.clean(segment.spoken))
+
+    def cut(self, job: SpeechJob, voice: F5Voice) -> list[tuple[int, Segment]]:
+        """Cut a job's segments so that each fits behind the voice's recording. Return also whose each is."""
+        most_s = min(LONGEST_S, MOST_S - voice.seconds - LEAST_S)
+        return [
+            (number, Segment(piece, segment.source_start, segment.source_end))
+            for number, segment in enumerate(job.segments)
+            for piece in pieces(
+                self._reader.clean(segment.spoken),
+                most_s,
+                lambda text: spoken_s(text, voice.pace),
+                FIRST_S if number == 0 else 0.0,
+            )
+        ]
+
+    def expected(self, job: SpeechJob, voice: F5Voice | None) -> list[RowWork]:
+        """Tell the rows that a job will be: of its segments, or of pieces of them for a usual voice."""
+        steps = self._steps.get(job.model, USUAL_STEPS)
+        texts = [segment.spoken for segment in job.segments]
+        recording_s, pace = (voice.seconds, voice.pace) if voice else (USUAL_RECORDING_S, 1.0)
+        found = [spoken_s(text, pace) for text in texts]
+        if voice is None:
+            # Pieces as long as they may be: where exactly a text is cut makes no difference here.
+            found = [part for seconds in found for part in _parts(seconds, LONGEST_S)]
+        return [RowWork(seconds, recording_s + seconds, steps) for seconds in found]
+
+    def join(self, spec: RowSpec[F5Voice]) -> F5Row:
+        voice = spec.voice
+        numbers = self._reader.numbers(voice.words + spec.spoken)
+        frames = voice.first + round(spoken_s(spec.spoken, voice.pace) * FRAMES_A_SECOND)
+        frames = max(frames, len(numbers) + 1, voice.mels.shape[0] + 1)
+        return self._row(voice, numbers, frames, self._steps[spec.job.model], spec.seed)
+
+    def work(self, row: F5Row) -> RowWork:
+        frames = row.flow.frames
+        return RowWork((frames - row.first) / FRAMES_A_SECOND, frames / FRAMES_A_SECOND, row.flow.steps)
+
+    def step(self, rows: Sequence[F5Row]) -> list[RowStep]:
+        self._flow.step([row.flow for row in rows])
+        return [RowStep(False, row.flow.is_over) for row in rows]
+
+    def sound(self, row: F5Row, is_last: bool) -> bytes:
+        try:
+            with torch.inference_mode():
+                return pcm_of(self._vocoder(row.flow.spectrogram(row.first).T.unsqueeze(0))[0])
+        except torch.OutOfMemoryError as error:
+            raise out_of_memory(error) from None
+
+    def leave(self, row: F5Row) -> None:
+        self._flow.leave(row.flow)
+
+    def warm_up_rows(self, weight: int, threads: int) -> list[F5Row]:
+        """Return rows of noise that have this weight together, so that the first listener need not wait."""
+        torch.set_num_threads(threads)  # counts for the thread that says it
+        noise = torch.randint(-3000, 3000, (round(USUAL_RECORDING_S * RATE_HZ),), dtype=torch.int16)
+        voice = make_voice(noise.numpy().tobytes(), "")
+        each_s = voice.seconds + LONGEST_S / 2
+        frames, steps = round(each_s * FRAMES_A_SECOND), max(self._steps.values())
+        return [self._row(voice, [0], frames, steps, seed) for seed in range(max(1, round(weight / each_s)))]
+
+    def _row(self, voice: F5Voice, numbers: list[int], frames: int, steps: int, seed: int) -> F5Row:
+        return F5Row(self._flow.join(voice.mels, numbers, frames, steps, seed), voice.first)
+
+
+def pcm_of(sound: Any) -> bytes:
+    """Return 16-bit PCM that begins and ends softly: rows know no neighbour to blend with."""
+    count = min(round(_FADE_S * RATE_HZ), len(sound) // 2)
+    ramp = torch.linspace(0.0, 1.0, count + 1, device=sound.device)[:-1]
+    sound = sound.clone()
+    sound[:count] *= ramp
+    sound[len(sound) - count :] *= ramp.flip(0)
+    pcm = (sound.clamp(-1.0, 1.0) * 32767.0).round().to(torch.int16)
+    return bytes(pcm.cpu().numpy().astype("<i2").tobytes())
+
+
+def _parts(seconds: float, most_s: float) -> list[float]:
+    whole, rest = divmod(seconds, most_s)
+    return [most_s] * int(whole) + ([rest] if rest else [])

@@ -1,0 +1,73 @@
+"""The front of the F5-TTS engine: its settings, and where its worker runs."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import msgspec
+
+from plugins.f5tts.model_format import MODEL_FORMAT
+from speech_engine.host.batch_model import BatchSettings
+from speech_engine.plugin import Hosted, Plugin, missing_model
+
+Version = Literal["v1", "v0"]
+Precision = Literal["float32", "bfloat16", "float16"]
+_Count = Annotated[int, msgspec.Meta(ge=1)]
+
+
+class F5Settings(BatchSettings, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """`model_path` is the folder of the model; the server fills it in for an imported one.
+
+    `version` is that of the network, which its files do not tell: "v0" for checkpoints that were trained from
+    F5TTS_Base, "v1" for those from F5TTS_v1_Base. `cfg` is how strictly the text and the recording are
+    followed. `precision` is that of the network: below float32, a text sounds a little different in other
+    company. `threads` of the processor may work on one step. `width` is in seconds, recordings included.
+    """
+
+    model_path: str = ""
+    version: Version = "v1"
+    cfg: Annotated[float, msgspec.Meta(ge=0.1, le=10.0)] = 2.0
+    precision: Precision = "float32"
+    threads: _Count = 1
+    width: _Count = 64
+    joins_per_step: _Count = 16
+    first_audio_s: Annotated[float, msgspec.Meta(gt=0.0)] = 0.6
+
+
+HOSTED = Hosted(
+    module="plugins.f5tts.worker",
+    packages=(
+        "torch==2.13.0",
+        "numpy>=2,<3",
+        "scipy>=1.17,<2",
+        "safetensors>=0.8,<1",
+        "x-transformers==2.31.10",
+    ),
+    # f5-tts asks for what training and a page need. torchaudio would bring another torch.
+    bare=(
+        "f5-tts==1.1.22",
+        "vocos==0.1.0",
+        "torchaudio==2.11.0",
+        "rjieba==0.2.2",
+        "pypinyin==0.55.0",
+        "torchdiffeq==0.2.5",
+    ),
+    constraints="constraints.txt",
+    devices=("cpu", "cuda", "rocm"),
+)
+
+
+missing = missing_model("voxgate models import FOLDER --engine f5tts --name NAME --language pt --licence ...")
+
+
+def voxgate_register() -> tuple[Plugin[F5Settings], ...]:
+    return (
+        Plugin(
+            kind="engine",
+            name="f5tts",
+            settings=F5Settings,
+            create=HOSTED,
+            missing=missing,
+            model_format=MODEL_FORMAT,
+        ),
+    )

@@ -1,0 +1,158 @@
+"""The worker of F5-TTS: its model in a batch, in the environment that has torch."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from contextlib import aclosing, asynccontextmanager
+from pathlib import Path
+
+import msgspec
+
+import plugins.f5tts.boot  # noqa: F401 - before f5_tts and vocos
+
+# isort: split
+from plugins.f5tts.checkpoint import load_checkpoint
+from plugins.f5tts.flow import BatchedFlow
+from plugins.f5tts.model import STEP_S, F5Model, F5Row
+from plugins.f5tts.model_format import RATE_HZ, SAMPLE_S, STEPS, written_languages
+from plugins.f5tts.plugin import F5Settings
+from plugins.f5tts.text import TextReader
+from plugins.f5tts.voices import F5Voice
+from speech_engine import (
+    Audio,
+    Context,
+    EngineFailed,
+    Event,
+    Language,
+    ModelInfo,
+    Plugin,
+    Sample,
+    Samples,
+    Segment,
+    SpeechJob,
+    UnusableSample,
+    VoiceNotFound,
+)
+from speech_engine.host.batch_loop import BatchLoop
+from speech_engine.model_files import ModelManifest, UnusableModel, read_manifest
+
+MOST_CHARACTERS = 200
+"""About two pieces: a longer segment is cut where the front-end of its language would cut it better."""
+
+
+class F5Engine:
+    """Speaks with a recording of any voice, and its words."""
+
+    def __init__(
+        self,
+        settings: F5Settings,
+        context: Context,
+        infos: tuple[ModelInfo, ...],
+        model: F5Model,
+        batch: BatchLoop[F5Voice, F5Row],
+    ) -> None:
+        self._settings = settings
+        self._context = context
+        self._infos = infos
+        self._model = model
+        self.batch = batch
+
+    def __repr__(self) -> str:
+        return f"<F5Engine {self._infos[0].id}, {self.batch!r}>"
+
+    @property
+    def slots(self) -> int:
+        return self._settings.slots
+
+    def models(self) -> tuple[ModelInfo, ...]:
+        return self._infos
+
+    async def speak(self, job: SpeechJob) -> AsyncGenerator[Event, None]:
+        if not any(info.id == job.model for info in self._infos):
+            raise EngineFailed(f"F5-TTS has no model {job.model!r}.")
+        if not isinstance(job.voice, Samples) or not job.voice.samples:
+            raise VoiceNotFound("F5-TTS has no voices of its own; it speaks with recordings.")
+        sample = best_sample(job.voice.samples)
+
+        def prepare() -> tuple[F5Voice, list[tuple[int, Segment]]]:
+            self._model.judge(job)
+            voice: F5Voice = self._context.samples.derived(
+                job, (sample,), lambda recordings: self._model.make_voice(recordings[0], sample.text)
+            )
+            return voice, self._model.cut(job, voice)
+
+        voice, cut = await self.batch.call(prepare)
+        pieces = msgspec.structs.replace(job, segments=tuple(piece for _, piece in cut))
+        async with aclosing(self.batch.speak(pieces, voice)) as events:
+            async for event in events:
+                yield Audio(cut[event.segment][0], event.pcm) if isinstance(event, Audio) else event
+
+
+def best_sample(samples: Sequence[Sample]) -> Sample:
+    """Return the longest recording whose words are known. Raise UnusableSample."""
+    known = [sample for sample in samples if sample.text.strip()]
+    if not known:
+        raise UnusableSample("F5-TTS must know the words of the recording.")
+    return max(known, key=lambda sample: sample.seconds)
+
+
+def model_infos(manifest: ModelManifest, languages: tuple[str, ...]) -> tuple[ModelInfo, ...]:
+    """Describe the models of a checkpoint: one for each number of steps."""
+    return tuple(
+        ModelInfo(
+            id=manifest.name + variant,
+            languages=tuple(map(Language, languages)),
+            sample_rate_hz=RATE_HZ,
+            digest=manifest.digest,
+            max_characters=MOST_CHARACTERS,
+            seeds=True,
+            reads_numbers=False,
+            licence=manifest.licence,
+            speaks_samples=True,
+            needs_sample_text=True,
+            sample_s=SAMPLE_S,
+            sample_hz=RATE_HZ,
+        )
+        for variant in STEPS
+    )
+
+
+def judged_languages(manifest: ModelManifest, vocabulary: dict[str, int]) -> tuple[str, ...]:
+    """Return the languages for which a model was imported. Raise UnusableModel if it cannot write one."""
+    if not manifest.languages:
+        raise UnusableModel(f"{manifest.name}: import it again, with its languages: --language pt")
+    written = written_languages(manifest.languages, vocabulary)
+    if missing := [tag for tag in manifest.languages if tag not in written]:
+        raise UnusableModel(
+            f"vocab.txt: it lacks letters of {', '.join(missing)}: import {manifest.name} again with the "
+            "vocab.txt of its training, or for other languages"
+        )
+    return manifest.languages
+
+
+def _load(settings: F5Settings, context: Context, folder: Path) -> tuple[F5Model, tuple[ModelInfo, ...]]:
+    manifest = read_manifest(folder)
+    checkpoint = load_checkpoint(
+        folder, settings.version, settings.precision, context.device.torch, context.progress
+    )
+    languages = judged_languages(manifest, dict(checkpoint.vocabulary))
+    infos = model_infos(manifest, languages)
+    steps = dict(zip([info.id for info in infos], STEPS.values(), strict=True))
+    reader = TextReader(checkpoint.vocabulary, languages)
+    return F5Model(checkpoint, reader, BatchedFlow(checkpoint, settings.cfg), steps), infos
+
+
+@asynccontextmanager
+async def _create(name: str, settings: F5Settings, context: Context) -> AsyncIterator[F5Engine]:
+    if not settings.model_path:
+        raise UnusableModel(f"[engines.{name}] names no model: import one, and name it as model")
+    model, infos = await asyncio.to_thread(_load, settings, context, Path(settings.model_path))
+    async with BatchLoop(model, settings, context, STEP_S) as batch:
+        context.progress(0.9, "warming up")
+        await batch.warm_up(lambda count: model.warm_up_rows(count, settings.threads))
+        yield F5Engine(settings, context, infos, model, batch)
+
+
+def voxgate_register() -> tuple[Plugin[F5Settings], ...]:
+    return (Plugin(kind="engine", name="f5tts", settings=F5Settings, create=_create),)

@@ -1,0 +1,122 @@
+"""The book of the devices' memory: which process of ours may load now, and which waits for whom.
+
+Each process looks at its device alone, so two that load at the same time would both find the same memory
+free. The book knows what each was promised. What a process says that it needs stays booked while it lives,
+as it takes most of it only when it speaks. If it was measured to take more, that is booked.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+TRY_AGAIN_S = 15.0
+"""For memory that strangers hold: nobody tells us when they give it back."""
+
+Holder = tuple[str, int]
+"""A process: its engine, and its number there."""
+
+
+class DeviceMemory(NamedTuple):
+    """A device, and its memory in GB as a process has just found it."""
+
+    device: str
+    free_gb: float
+    total_gb: float
+
+
+class LoadRefusal(NamedTuple):
+    """Why a process may not load. If it is `lasting`, the device is too small, and waiting would not help.
+
+    Otherwise it is told in `turns`, or it asks again after `again_s`.
+    """
+
+    reason: str
+    lasting: bool = False
+    again_s: float | None = None
+
+
+class _Booking(NamedTuple):
+    device: str
+    needs_gb: float
+    total_gb: float
+    peak_gb: float = 0.0
+
+    @property
+    def gb(self) -> float:
+        return max(self.needs_gb, self.peak_gb)
+
+
+class DeviceBook:
+    """What is booked on each device, and who waits for it, in the order in which they came."""
+
+    def __init__(self) -> None:
+        self._booked: dict[Holder, _Booking] = {}
+        self._waiting: dict[Holder, _Booking] = {}
+
+    def __repr__(self) -> str:
+        booked = {f"{engine}.{process}": each.gb for (engine, process), each in self._booked.items()}
+        return f"<DeviceBook {booked}, {len(self._waiting)} wait>"
+
+    def ask(self, holder: Holder, needs_gb: float, memory: DeviceMemory) -> LoadRefusal | None:
+        """Book what a process needs, and return None: it may load. Otherwise return why not."""
+        self._booked.pop(holder, None)
+        device, free_gb, total_gb = memory
+        wanted = _Booking(device, needs_gb, total_gb)
+        found = f"{free_gb:.1f} of {total_gb:.1f} GB free"
+        if needs_gb > total_gb:
+            self._waiting.pop(holder, None)
+            return LoadRefusal(
+                f"memory_gb: the engine needs {needs_gb:g} GB, and {device} has {found}", lasting=True
+            )
+        if not self._has_room(wanted):
+            self._waiting[holder] = wanted
+            return LoadRefusal(f"waits for {needs_gb:.1f} GB of {device}: {self._holders(device)}")
+        self._waiting.pop(holder, None)
+        # A process that loads has not yet taken what it was promised, so it still looks free.
+        promised_gb = sum(each.gb - each.peak_gb for each in self._booked.values() if each.device == device)
+        if needs_gb > free_gb - promised_gb:
+            holders = self._holders(device)
+            reason = f"waits for {needs_gb:.1f} GB of {device}, which has {found}"
+            return LoadRefusal(f"{reason}; {holders}" if holders else reason, again_s=TRY_AGAIN_S)
+        self._booked[holder] = wanted
+        return None
+
+    def note_peak(self, holder: Holder, peak_gb: float) -> None:
+        """Note the most that a process has used so far."""
+        if holder in self._booked:
+            self._booked[holder] = self._booked[holder]._replace(peak_gb=peak_gb)
+
+    def release(self, holder: Holder) -> None:
+        """Forget a process that has ended."""
+        self._booked.pop(holder, None)
+        self._waiting.pop(holder, None)
+
+    def turns(self) -> list[Holder]:
+        """Return those for which there is room now. It is booked for them, and they shall ask again.
+
+        Who came first goes first. One that needs less does not wait for another that does not fit.
+        """
+        found = []
+        for holder, wanted in list(self._waiting.items()):
+            if self._has_room(wanted):
+                self._booked[holder] = self._waiting.pop(holder)
+                found.append(holder)
+        return found
+
+    def _has_room(self, wanted: _Booking) -> bool:
+        booked = sum(each.gb for each in self._booked.values() if each.device == wanted.device)
+        return booked + wanted.needs_gb <= wanted.total_gb
+
+    def _holders(self, device: str) -> str:
+        """Say who holds how much, such as "xtts holds 5.1, f5tts 2.0 of 8.0 GB"."""
+        held: dict[str, float] = {}
+        total_gb = 0.0
+        for (engine, _), each in self._booked.items():
+            if each.device == device:
+                held[engine] = held.get(engine, 0.0) + each.gb
+                total_gb = each.total_gb
+        if not held:
+            return ""
+        (first, first_gb), *others = held.items()
+        parts = [f"{first} holds {first_gb:.1f}", *(f"{engine} {gb:.1f}" for engine, gb in others)]
+        return f"{', '.join(parts)} of {total_gb:.1f} GB"

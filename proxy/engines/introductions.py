@@ -1,0 +1,64 @@
+"""What engines said of themselves in their last life, for a server that starts without loading them.
+
+A manifest has a model's name and languages, not what it can do, so only its engine can tell. What is kept
+counts for the same section, models and version alone. The folder may be emptied: such an engine is then
+loaded once, at the start.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from pathlib import Path
+
+import msgspec
+import structlog
+
+from proxy.engines.registry import HostedEngineSpec
+from speech_engine import API_VERSION
+
+FOLDER = "introductions"
+"""Of the data folder."""
+
+_log = structlog.get_logger()
+
+
+class KeptIntroduction(msgspec.Struct, frozen=True):
+    """The answer to a `Hello`, the licence of its model, and how long that life took to load."""
+
+    key: str
+    hello: bytes
+    loads_s: float
+    licence: str
+
+
+def recall(spec: HostedEngineSpec) -> KeptIntroduction | None:
+    """Return what is kept of an engine, if it is still so."""
+    try:
+        found = msgspec.msgpack.decode(_path(spec).read_bytes(), type=KeptIntroduction)
+    except (OSError, msgspec.MsgspecError):
+        return None
+    return found if found.key == _key(spec) else None
+
+
+def keep(spec: HostedEngineSpec, hello: bytes, loads_s: float, licence: str) -> None:
+    path = _path(spec)
+    kept = KeptIntroduction(_key(spec), hello, loads_s, licence)
+    try:
+        path.parent.mkdir(mode=0o700, exist_ok=True)
+        new = path.with_suffix(".new")
+        new.write_bytes(msgspec.msgpack.encode(kept))
+        os.replace(new, path)
+    except OSError as error:
+        _log.warning("engine.introduction.failed", engine=spec.name, reason=error.strerror)
+
+
+def _path(spec: HostedEngineSpec) -> Path:
+    return Path(spec.data) / FOLDER / spec.name
+
+
+def _key(spec: HostedEngineSpec) -> str:
+    """Return a digest of all that decides what an engine says."""
+    models = [model.manifest.digest for model in spec.models]
+    said = msgspec.json.encode((API_VERSION, spec.module, spec.section, models, spec.licence))
+    return hashlib.sha256(said).hexdigest()

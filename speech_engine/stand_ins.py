@@ -1,0 +1,35 @@
+"""Modules that look installed, for libraries that import more than they need. A worker's `boot` puts them."""
+
+from __future__ import annotations
+
+import sys
+from importlib.machinery import ModuleSpec
+from types import ModuleType
+
+
+class _StandIn(ModuleType):
+    """A module that looks installed. Nothing of it is ever called."""
+
+    def __init__(self, name: str, **values: object) -> None:
+        super().__init__(name)
+        self.__spec__ = ModuleSpec(name, None)
+        self.__dict__.update(values)
+
+
+def put(name: str, **values: object) -> None:
+    """Let `name` be imported as a module with these values, unless it was imported before."""
+    sys.modules.setdefault(name, _StandIn(name, **values))
+
+
+def put_torchaudio() -> None:
+    """Make torchaudio importable beside any torch: its native part is built for one torch on one device.
+
+    Spectrograms and resampling are written in Python, and need none of it. torchcodec reads files.
+    """
+    put("torchcodec")
+    put("torchaudio._extension", _IS_TORCHAUDIO_EXT_AVAILABLE=False, fail_if_no_align=_as_it_is)
+
+
+def _as_it_is(function: object) -> object:
+    """Stands for a decorator that checks for the native part."""
+    return function

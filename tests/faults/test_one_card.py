@@ -1,0 +1,176 @@
+"""Two engines that do not fit into one card together: the second waits, says for whom, and takes its turn."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.faults.card_plugin import install_card, section, strangers_use
+from tests.faults.processes import children, host, is_over, kill, runtime_folder, state, until, worker
+from tests.server import ALONE, Server, running
+
+_SERVER = '[server]\ndefault_model = "tts-1"\n[models]\n"tts-1" = ["first/standard", "second/standard"]\n'
+CONFIG = _SERVER + section("first", 5.0) + section("second", 4.0)
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    folder = tmp_path_factory.mktemp("server")
+    with running(folder, CONFIG, environ=install_card(folder / "plugins")) as started:
+        yield started
+
+
+def has(server: Server, engine: str, wanted: str) -> None:
+    until(lambda: state(server, engine)["state"] == wanted)
+
+
+@pytest.fixture
+def first_alone(server: Server) -> None:
+    """The first is ready, and the second waits for it."""
+    for name in ("first", "second"):
+        server.cli("engines", "unload", name, "--now", check=False)
+    for name, wanted in (("first", "ready"), ("second", "waiting")):
+        server.cli("engines", "load", name)
+        has(server, name, wanted)
+
+
+def unload(server: Server) -> None:
+    server.cli("engines", "unload", "first")
+
+
+def restart(server: Server) -> None:
+    server.cli("engines", "restart", "first")
+
+
+def kill_it(server: Server) -> None:
+    kill(host(server, "first"))
+
+
+def crash(server: Server) -> None:
+    assert server.speech("Over.", model="first/standard", voice="first/crash").status_code == 503
+
+
+@pytest.mark.parametrize("end", [unload, restart, kill_it, crash])
+@pytest.mark.usefixtures("first_alone")
+def test_what_ends_gives_its_memory_to_the_one_that_waits(
+    server: Server, end: Callable[[Server], None]
+) -> None:
+    assert state(server, "second")["reason"] == "waits for 4.0 GB of cuda:0: first holds 5.0 of 8.0 GB"
+    end(server)
+    has(server, "second", "ready")
+    assert server.speech("Mine.", model="second/standard", voice="second/tone").status_code == 200
+    has(server, "first", "unloaded" if end is unload else "waiting")
+    if end is not unload:
+        says = "waits for 5.0 GB of cuda:0: second holds 4.0 of 8.0 GB"
+        assert state(server, "first")["reason"] == says
+    assert server.cli("ledger", "verify").stdout.startswith("The books agree")
+
+
+@pytest.mark.usefixtures("first_alone")
+def test_requests_go_past_an_engine_that_waits(server: Server) -> None:
+    refused = server.speech("Nobody.", model="second/standard", voice="second/tone")
+    assert (refused.status_code, refused.json()["error"]["code"]) == (503, "engine_unavailable")
+    assert refused.headers["retry-after"] == "15"
+    with server.client() as client:
+        degraded = client.get("/readyz").json()["degraded"]
+    assert {"engine": "second", "state": "waiting", "reason": "waiting: see voxgate engines"} in degraded
+    assert "waiting" in server.cli("engines").stdout
+
+
+@pytest.mark.usefixtures("first_alone")
+def test_an_operator_may_end_and_wake_what_waits(server: Server) -> None:
+    server.cli("engines", "load", "second")  # it tries again, and waits again
+    has(server, "second", "waiting")
+    server.cli("engines", "restart", "second")
+    has(server, "second", "waiting")
+    server.cli("engines", "unload", "second")
+    assert state(server, "second")["state"] == "unloaded"
+    server.cli("engines", "unload", "first")
+    server.cli("engines", "load", "second")
+    has(server, "second", "ready")
+
+
+def test_memory_of_strangers_is_waited_for_too(tmp_path: Path) -> None:
+    plugins = tmp_path / "plugins"
+    environ = install_card(plugins)
+    strangers_use(plugins, 6.0)
+    config = '[server]\ndefault_model = "first"\n' + section("first", 3.0)
+    with running(tmp_path, config, environ=environ) as server:
+        has(server, "first", "waiting")
+        reason = state(server, "first")["reason"]
+        assert reason == "waits for 3.0 GB of cuda:0, which has 2.0 of 8.0 GB free"
+        strangers_use(plugins, 1.0)
+        server.cli("engines", "load", "first")  # every 15 seconds, it would look by itself
+        has(server, "first", "ready")
+
+
+def test_a_killed_supervisor_leaves_no_process_of_one_that_waits(tmp_path: Path) -> None:
+    environ = install_card(tmp_path / "plugins")
+    with running(tmp_path, CONFIG, environ=environ) as server:
+        until(lambda: {state(server, name)["state"] for name in ("first", "second")} == {"ready", "waiting"})
+        family, run = children(server), runtime_folder(server)
+        os.kill(server.process.pid, signal.SIGKILL)
+        until(lambda: all(is_over(child) for child in family) and not run.exists())
+    with running(tmp_path, CONFIG, environ=environ) as again:
+        until(lambda: {state(again, name)["state"] for name in ("first", "second")} == {"ready", "waiting"})
+
+
+IDLE = "idle_unload_s = 1\n"
+
+
+def test_an_idle_engine_makes_room_and_a_request_loads_it_again(tmp_path: Path) -> None:
+    environ = install_card(tmp_path / "plugins")
+    config = _SERVER + section("first", 5.0, IDLE) + section("second", 4.0)
+    with running(tmp_path, config, environ=environ) as server:
+        for name in ("first", "second"):
+            server.cli("engines", "unload", name, check=False)
+        for name, wanted in (("second", "ready"), ("first", "waiting")):
+            server.cli("engines", "load", name)
+            has(server, name, wanted)
+        server.cli("engines", "restart", "second")  # so it waits for the first, until that has been idle
+        has(server, "second", "ready")
+        assert state(server, "first")["reason"] == "idle; the next request loads it"
+        # Its memory is taken meanwhile. Once it is free, what a request asked for is there.
+        assert server.speech("Mine.", model="first/standard", voice="first/tone").status_code == 503
+        has(server, "first", "waiting")
+        server.cli("engines", "unload", "second")
+        assert server.speech("Mine.", model="first/standard", voice="first/tone").status_code == 200
+
+
+def test_an_engine_that_loads_on_demand_counts_as_ready(tmp_path: Path) -> None:
+    config = ALONE.replace("[engines.tone]\n", "[engines.tone]\n" + IDLE)
+    with running(tmp_path, config) as server:
+        has(server, "tone", "unloaded")
+        with server.client() as client:
+            assert client.get("/readyz").json() == {"status": "ready", "reasons": [], "degraded": []}
+        kill(worker(server))  # the next one never met a host of it
+        until(lambda: server.speech("Again.").status_code == 200)
+        with server.client() as client:
+            assert "tone/standard" in [each["id"] for each in client.get("/v1/models").json()["data"]]
+        has(server, "tone", "unloaded")
+        server.cli("engines", "unload", "tone")
+        assert state(server, "tone")["reason"] == ""
+        assert server.speech("Nobody.").status_code == 503
+        assert state(server, "tone")["state"] == "unloaded"
+        with server.client() as client:
+            assert client.get("/readyz").status_code == 503
+
+
+def test_an_engine_on_demand_is_loaded_by_its_first_request(tmp_path: Path) -> None:
+    on_demand = ALONE.replace("[engines.tone]\n", "[engines.tone]\non_demand = true\n")
+    with running(tmp_path, on_demand) as server:
+        has(server, "tone", "ready")  # once, to learn what it has
+    with running(tmp_path, on_demand) as server:
+        assert state(server, "tone")["state"] == "unloaded"
+        assert state(server, "tone")["models"] == ["tone/standard"]
+        with server.client() as client:
+            assert client.get("/readyz").status_code == 200
+        assert len(children(server)) == 1
+        assert server.speech("The first.").status_code == 200
+        assert state(server, "tone")["state"] == "ready"
+    with running(tmp_path, on_demand.replace("on_demand", "slots = 7\non_demand")) as server:
+        has(server, "tone", "ready")  # another section may have other models

@@ -1,0 +1,40 @@
+"""What is kept of an engine's introduction, and what makes it worthless."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from proxy.config.sections import Config, EngineSection
+from proxy.engines import introductions, registry
+from proxy.engines.introductions import FOLDER
+from proxy.engines.registry import HostedEngineSpec
+from proxy.processes.supervisor import hosted_specs
+
+
+def spec(data: Path, **settings: object) -> HostedEngineSpec:
+    section = EngineSection("tone", settings=settings)
+    (found,) = hosted_specs(Config(data=str(data), engines={"mine": section}), registry.load())
+    return found
+
+
+def test_what_was_kept_is_recalled_while_the_section_is_the_same(tmp_path: Path) -> None:
+    assert introductions.recall(spec(tmp_path)) is None
+    introductions.keep(spec(tmp_path), b"hello", 3.5, "CPML")
+    found = introductions.recall(spec(tmp_path))
+    assert found is not None
+    assert (found.hello, found.loads_s, found.licence) == (b"hello", 3.5, "CPML")
+    assert introductions.recall(spec(tmp_path, slots=7)) is None
+    assert [file.name for file in (tmp_path / FOLDER).iterdir()] == ["mine"]
+
+
+def test_a_spoilt_file_says_nothing(tmp_path: Path) -> None:
+    introductions.keep(spec(tmp_path), b"hello", 3.5, "")
+    file = tmp_path / FOLDER / "mine"
+    file.write_bytes(file.read_bytes()[:-3])
+    assert introductions.recall(spec(tmp_path)) is None
+
+
+def test_a_folder_that_cannot_be_written_costs_only_the_memory_of_it(tmp_path: Path) -> None:
+    (tmp_path / FOLDER).write_text("in the way")
+    introductions.keep(spec(tmp_path), b"hello", 3.5, "")
+    assert introductions.recall(spec(tmp_path)) is None
