@@ -111,7 +111,7 @@ async def told(server: Inside, voice: str, state: str) -> dict[str, Any]:
     async with asyncio.timeout(15.0):
         while True:
             (row,) = await clones_of(server, voice)
-            if row["state"] == state and repr(maker_of(server)) == "<BindingMaker, 0 under way>":
+            if row["state"] == state and repr(maker_of(server)) == "<CloneMaker, 0 under way>":
                 return row
             await asyncio.sleep(0.01)
 
