@@ -18,36 +18,32 @@ import msgspec
 
 from bench.listeners import GAP_S, SEED, Heard, Visit
 from bench.timed_model import CHARACTER_S
-from plugins.xtts.model_format import CODE_SAMPLES, SAMPLE_HZ
 
 TEXTS, VOICES = 64, 8
-CODE_S = CODE_SAMPLES / SAMPLE_HZ
 SHORTEST, LONGEST = 20, 200
+SENTENCE = 90
+"""The characters of fifteen words."""
 
 
 class Options(msgspec.Struct, frozen=True):
     """What the person at the terminal chose. The `size` "auto" is full on a card, and else tiny.
 
-    `precision` is that of our language model; upstream has float32 alone.
+    `precision` is that of our network; upstream has float32 alone. A `width` of 0 is the engine's own.
     """
 
     seconds: float = 20.0
     clients: tuple[int, ...] = (1, 4, 16, 32)
-    width: int = 32
+    width: int = 0
     precision: Literal["float32", "bfloat16", "float16"] = "float32"
     threads: int = 1
     size: Literal["auto", "tiny", "full"] = "auto"
 
 
 class Text(NamedTuple):
-    """What is spoken, and in how many codes: so many, whatever the model says."""
+    """What is spoken, and for how long, whatever the model says."""
 
     spoken: str
-    codes: int
-
-    @property
-    def seconds(self) -> float:
-        return self.codes * CODE_S
+    seconds: float
 
 
 class Side(Protocol):
@@ -69,6 +65,18 @@ class Side(Protocol):
         ...
 
 
+class Contest(NamedTuple):
+    """An engine's sides, each with the bytes of its weights on a card. Ours is the last one.
+
+    `facts` says how large the network is and how long a voice takes. Both sides make as much sound, but for
+    `apart_s`.
+    """
+
+    sides: Mapping[Side, int]
+    facts: str
+    apart_s: float
+
+
 class Cell(NamedTuple):
     """What so many clients had of one side. A time with True is the least that it can be."""
 
@@ -85,14 +93,12 @@ class Cell(NamedTuple):
 def draw_texts() -> list[Text]:
     """Draw the same texts for all: words of letters that every vocabulary has."""
     rng = random.Random(SEED)
-    texts = []
-    for length in (rng.randint(SHORTEST, LONGEST) for _ in range(TEXTS)):
-        words = " ".join(
-            "".join(rng.choices("abdegiklmnoprstu", k=rng.randint(2, 9))) for _ in range(LONGEST)
-        )
-        spoken = words[: length - 1].rstrip().ljust(length, "a")
-        texts.append(Text(spoken, round(length * CHARACTER_S / CODE_S)))
-    return texts
+    return [draw_text(rng, rng.randint(SHORTEST, LONGEST)) for _ in range(TEXTS)]
+
+
+def draw_text(rng: random.Random, length: int) -> Text:
+    words = " ".join("".join(rng.choices("abdegiklmnoprstu", k=rng.randint(2, 9))) for _ in range(LONGEST))
+    return Text(words[: length - 1].rstrip().ljust(length, "a"), length * CHARACTER_S)
 
 
 async def play(side: Side, clients: int, seconds: float) -> Cell:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import importlib
 import os
 import platform
+import random
 import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping
+import time
 from contextlib import ExitStack, aclosing
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,18 +20,12 @@ from typing import Self
 
 import msgspec
 
-from bench.gpu_cells import CODE_S, VOICES, Cell, Options, Side, draw_texts, play
-from bench.gpu_sides import Batched, OneAtATime, Upstream, load_side
+from bench.gpu_cells import SENTENCE, VOICES, Cell, Contest, Options, Side, draw_text, play
 from speech_engine.host.devices import choose_device
-from tests.plugins.xtts.in_environment.rig import recording
-from tests.plugins.xtts.tiny import FULL, TINY, write_model
 
 # isort: split
 import torch
 
-# Texts of 200 characters have room in it, as in the full one.
-SMALL = TINY._replace(most_codes=FULL.most_codes, most_text=FULL.most_text)
-MOST_CODES_APART = 2
 GB = 1024**3
 
 
@@ -67,21 +63,15 @@ class CardMeter:
             self.busy = sum(readings) / len(readings) if readings else None
 
 
-async def compare(options: Options, folder: Path, device: str) -> None:
+async def compare(contest: Contest, options: Options, device: str) -> None:
     """Print a row for each side and each number of clients."""
-    settings = (folder, device, options)
-    ours, weights = load_side(device, lambda: Batched(*settings))
-    voices = [ours.maker.make([recording(number)]) for number in range(VOICES)]
-    theirs, their_weights = load_side(device, lambda: Upstream(*settings))
-    ours.voices = theirs.voices = voices
-    sides: Mapping[Side, int] = {
-        OneAtATime(theirs, is_streaming=False): their_weights,
-        OneAtATime(theirs, is_streaming=True): their_weights,
-        ours: weights,
-    }
-    await _expect_same_work(list(sides))
-    numbers = sum(each.numel() for each in ours.checkpoint.gpt.parameters())
-    print(f"the language model has {numbers / 1e6:.1f} million numbers; {VOICES} voices")
+    sides = contest.sides
+    print(f"{contest.facts}; {VOICES} voices", flush=True)
+    for side in sides:
+        print(
+            f"{side.name}: a sentence of fifteen words takes {await _sentence_s(side, contest):.1f} s",
+            flush=True,
+        )
     print(
         "side             clients  audio s/s  first audio p50        p95  no pause  rows  step ms"
         "  GPU GB  GPU %  finished/begun"
@@ -97,14 +87,17 @@ async def compare(options: Options, folder: Path, device: str) -> None:
             print(f"{clients} clients: ours is {speeds[-1] / max(speeds[:-1]):.2f} × upstream's faster way")
 
 
-async def _expect_same_work(sides: list[Side]) -> None:
-    """Speak one text with each side. It warms them up, and all must make as much sound."""
-    text = min(draw_texts(), key=lambda each: each.codes)
-    for side in sides:
-        async with side.open(1), aclosing(side.speak(text, 0)) as pieces:
+async def _sentence_s(side: Side, contest: Contest) -> float:
+    """Speak one text with a side. It warms it up, and each must make as much sound."""
+    text = draw_text(random.Random(SENTENCE), SENTENCE)
+    async with side.open(1):
+        began = time.monotonic()
+        async with aclosing(side.speak(text, 0)) as pieces:
             seconds = sum([piece_s async for piece_s in pieces])
-        if abs(seconds - text.seconds) > MOST_CODES_APART * CODE_S:
-            sys.exit(f"{side.name}: {seconds:.2f} s of sound for a text of {text.seconds:.2f} s")
+        took_s = time.monotonic() - began
+    if abs(seconds - text.seconds) > contest.apart_s:
+        sys.exit(f"{side.name}: {seconds:.2f} s of sound for a text of {text.seconds:.2f} s")
+    return took_s
 
 
 def _row(side: Side, clients: int, cell: Cell, meter: CardMeter) -> str:
@@ -132,7 +125,7 @@ def _row(side: Side, clients: int, cell: Cell, meter: CardMeter) -> str:
 
 
 def main() -> None:
-    options = msgspec.json.decode(sys.argv[1], type=Options)
+    engine, options = sys.argv[1], msgspec.json.decode(sys.argv[2], type=Options)
     device = choose_device("auto", ("cpu", "cuda", "rocm"))
     is_full = options.size == "full" or (options.size == "auto" and device.kind != "cpu")
     size = "the full" if is_full else "a tiny"
@@ -145,8 +138,10 @@ def main() -> None:
     print(f"torch {torch.__version__}, random weights, {options}", flush=True)
     with ExitStack() as files:
         folder = Path(files.enter_context(tempfile.TemporaryDirectory(prefix="voxgate-gpu-")))
-        write_model(folder, size=FULL if is_full else SMALL)
-        asyncio.run(compare(options, folder, device.torch))
+        # Each engine's environment has its own packages alone.
+        module = importlib.import_module(f"bench.gpu_{engine}")
+        contest: Contest = module.open_contest(folder, device.torch, options, is_full=is_full)
+        asyncio.run(compare(contest, options, device.torch))
 
 
 if __name__ == "__main__":

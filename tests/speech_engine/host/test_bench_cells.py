@@ -95,5 +95,5 @@ async def _ended(side: OneAtATime) -> None:
 def test_texts_have_the_lengths_of_listeners_and_are_the_same_each_time() -> None:
     texts = draw_texts()
     assert {SHORTEST <= len(text.spoken) <= LONGEST for text in texts} == {True}
-    assert max(text.codes for text in texts) <= 310
+    assert max(text.seconds for text in texts) <= 14.0
     assert texts == draw_texts()

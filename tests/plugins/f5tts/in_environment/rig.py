@@ -18,7 +18,7 @@ from plugins.f5tts.text import TextReader, spell
 from plugins.f5tts.voices import F5Voice, make_voice
 from speech_engine.model_files import ModelManifest
 from speech_engine.model_files.manifest import MANIFEST, digest_of
-from tests.plugins.f5tts.tiny import write_model
+from tests.plugins.f5tts.tiny import TINY, ModelSize, write_model
 
 # isort: split
 import numpy as np
@@ -59,9 +59,11 @@ def recording(number: int, seconds: float = 3.0) -> bytes:
     return ((tone + noise) * 20_000).astype("<i2").tobytes()
 
 
-def stored_model(folder: Path, languages: tuple[str, ...] = ("en", "pt"), *, is_thai: bool = False) -> Path:
-    """Write a tiny model as an import stores it."""
-    write_model(folder, is_thai=is_thai)
+def stored_model(
+    folder: Path, languages: tuple[str, ...] = ("en", "pt"), *, is_thai: bool = False, size: ModelSize = TINY
+) -> Path:
+    """Write a model as an import stores it."""
+    write_model(folder, is_thai=is_thai, size=size)
     (folder / "model_1.safetensors").rename(folder / "model.safetensors")
     tensors = {
         name.removeprefix("ema_model."): value
