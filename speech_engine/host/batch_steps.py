@@ -77,6 +77,8 @@ class StepWidth:
 _COLD_ROUNDS = 2
 _ROUNDS = 10
 """A row takes part in twice as many steps: enough for two pieces of its sound."""
+_MOST_S = 60.0
+"""After this time one measured step is enough: a slow device would take minutes, and nobody can speak yet."""
 
 
 class _HeardRow:
@@ -102,11 +104,16 @@ class WarmUp(Generic[V, R]):
     def run(self, rows: Sequence[R], clock: Callable[[], float], tick: Callable[[], None]) -> None:
         """Take the steps, and let the rows leave. If the device lacks memory for all, half of them go on."""
         self._rows = list(rows)
+        late_at = clock() + _MOST_S
         try:
             for number in range(_ROUNDS):
                 for most in (1, len(self._rows)):
+                    is_late = clock() > late_at
+                    if is_late and self._times.steps:
+                        return
                     if most and self._rows:
-                        self._step(self._rows[:most], clock, is_measured=number >= _COLD_ROUNDS)
+                        is_measured = is_late or number >= _COLD_ROUNDS
+                        self._step(self._rows[:most], clock, is_measured=is_measured)
                         tick()
         finally:
             for row in self._rows:

@@ -6,9 +6,12 @@ import asyncio
 
 import pytest
 
-from speech_engine.host.batch_steps import add_figures
+from bench.timed_model import TimedModel
+from speech_engine.host.batch_steps import StepWidth, WarmUp, add_figures
+from speech_engine.host.continuity import SoundPieces
+from speech_engine.host.step_times import StepTimes
 from tests.speech_engine.host.batches import StepGate, batch, hear, job
-from tests.speech_engine.host.fakes import until
+from tests.speech_engine.host.fakes import FakeLog, until
 from tests.speech_engine.host.toy_model import ToyModel
 
 
@@ -40,3 +43,12 @@ def test_processes_add_up_what_counts_and_share_a_mean_of_the_rest() -> None:
     two = {"steps": 20.0, "step_width": 8.0, "realtime_factor": 5.0}
     assert add_figures([one, two]) == pytest.approx({"steps": 30, "step_width": 6, "realtime_factor": 8})
     assert add_figures([]) == {}
+
+
+@pytest.mark.parametrize(("step_s", "taken", "measured"), [(0.1, 20, 16), (40.0, 3, 1), (400.0, 2, 1)])
+def test_a_slow_device_is_warmed_up_with_few_steps(step_s: float, taken: int, measured: int) -> None:
+    model = TimedModel(floor_s=step_s, row_s=0.0)
+    times = StepTimes(model.step_s)
+    warm_up = WarmUp(model, StepWidth(4, FakeLog()), times, SoundPieces(model.step_s))
+    warm_up.run(model.warm_up_rows(4), clock=lambda: model.took_s, tick=lambda: None)
+    assert (model.took_s // step_s, times.steps) == (taken, measured)
