@@ -18,7 +18,7 @@ _ADD = """
 INSERT INTO {table} ({columns}) SELECT {values}
 WHERE NOT EXISTS (SELECT 1 FROM accounts WHERE id = :account AND closed IS NOT NULL)
 AND (CAST(:most AS BIGINT) IS NULL
-    OR (SELECT count(*) FROM {table} WHERE account = :account AND {counted}) < CAST(:most AS BIGINT))
+    OR (SELECT count(*) FROM {table} WHERE account = :account) < CAST(:most AS BIGINT))
 AND {{only_if}} RETURNING {columns}
 """
 _PAGE = "{at} <= :at AND ({at} < :at OR id < :id) AND {listed} ORDER BY {at} DESC, id DESC LIMIT :limit"
@@ -28,7 +28,7 @@ _NO_FACTS: Params = {}
 class ListedTable(Generic[R]):
     """A table with the columns of `type_`, but for those `without` one. Rows are listed by the time `at`.
 
-    `counted` is SQL for the rows that take room, and `listed` for those on pages.
+    `listed` is SQL for those on pages.
     """
 
     def __init__(
@@ -39,7 +39,6 @@ class ListedTable(Generic[R]):
         read: Callable[[Row], R] | None = None,
         at: str = "created",
         without: Collection[str] = (),
-        counted: str = "1 = 1",
         listed: str = "1 = 1",
     ) -> None:
         self.read = read or partial(msgspec.convert, type=type_)
@@ -52,11 +51,11 @@ class ListedTable(Generic[R]):
         self.columns = ", ".join(self.given)
         self.select = f"SELECT {self.columns} FROM {table} WHERE"
         values = ", ".join(self.given.values())
-        self._add = _ADD.format(table=table, columns=self.columns, values=values, counted=counted)
+        self._add = _ADD.format(table=table, columns=self.columns, values=values)
         self._page = _PAGE.format(at=at, listed=listed)
         self._of_account = f"{self.select} account = :account ORDER BY {at} DESC, id DESC"
         self._place = f"SELECT {at} AS at FROM {table} WHERE id = :id"
-        self._count = f"SELECT count(*) AS number FROM {table} WHERE account = :account AND {counted}"
+        self._count = f"SELECT count(*) AS number FROM {table} WHERE account = :account"
 
     def add_statements(
         self, row: Params, most: int | None, only_if: Condition = ALWAYS
