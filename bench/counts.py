@@ -29,9 +29,9 @@ from bench.load import BODY, KEPT_TEXTS, another_text, post
 from bench.upstream import VOXGATE, nginx
 from proxy.access import dev_key
 from proxy.app import open_worker
-from proxy.config import config_toml
 from proxy.config.sections import Server
 from proxy.engines import registry
+from proxy.features.all import load_config
 from proxy.http.server_protocol import server_protocol
 from proxy.telemetry import logs
 
@@ -92,7 +92,7 @@ def main() -> None:
 
 async def _serve(config: Path, data: Path) -> dict[str, Counter[str]]:
     environ = {"VOXGATE_SERVER__DATA": str(data)}
-    async with open_worker(config_toml.load(config, environ), registry.load()) as worker:
+    async with open_worker(load_config(config, environ), registry.load()) as worker:
         key = await dev_key.ensure(worker.store, data)
         # Without the protocol's number, asyncio would leave Nagle's algorithm on.
         with socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP) as listening:

@@ -1,28 +1,16 @@
-"""The turns of a dialogue: `[Ana] Olá. [Ben] Hi.` with a cast of Ana and Ben."""
+"""The names of a cast: which may be, and when two are the same. `text_tags` reads its turns."""
 
 from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable, Iterator, Sequence
-from typing import NamedTuple
-
-from speech_engine.text import cleaning
+from collections.abc import Sequence
 
 MOST_NAMES = 16
 MOST_CHARACTERS = 64
 """The most characters of a name."""
 
-_TAG = re.compile(r"\[([^\[\]\n]+)\]")
 _UNUSABLE = re.compile(r"[\[\]\x00-\x1f\x7f]")
-
-
-class Turn(NamedTuple):
-    """What one member says, from `start` to `end` of the text, without the tag."""
-
-    name: str
-    start: int
-    end: int
 
 
 def key(name: str) -> str:
@@ -42,22 +30,3 @@ def fault(names: Sequence[str]) -> str | None:
     if len({key(name) for name in names}) < len(names):
         return "its names must differ by more than capital letters and blanks"
     return None
-
-
-def turns(text: str, names: Iterable[str]) -> tuple[Turn, ...]:
-    """Return the turns in order, without those that have nothing to say.
-
-    A tag of the cast holds until the next one. Any other tag is a part of the text. The text before the
-    first tag belongs to the first member.
-    """
-    cast = {key(name): name for name in names}
-    return tuple(turn for turn in _all(text, cast) if cleaning.is_speech(text[turn.start : turn.end]))
-
-
-def _all(text: str, cast: dict[str, str]) -> Iterator[Turn]:
-    name, start = next(iter(cast.values())), 0
-    for tag in _TAG.finditer(text):
-        if (member := cast.get(key(tag.group(1)))) is not None:
-            yield Turn(name, start, tag.start())
-            name, start = member, tag.end()
-    yield Turn(name, start, len(text))

@@ -61,6 +61,7 @@ class PlanLimits(msgspec.Struct, Generic[N], frozen=True, kw_only=True):
     voices: Annotated[N | None, LimitRow("saved voices", least=0)] = None
     clones: Annotated[N | None, LimitRow("clones at providers a cycle", least=0)] = None
     max_characters: Annotated[N | None, LimitRow("characters a request", per_request=True)] = None
+    job_characters: Annotated[N | None, LimitRow("characters a job", least=0)] = None
     budget_usd_day: Annotated[float | None, _USD] = None
     budget_usd_month: Annotated[float | None, _USD] = None
 

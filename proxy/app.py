@@ -31,6 +31,7 @@ from proxy.http.endpoint import for_admins, for_clients
 from proxy.http.idempotency import Idempotency
 from proxy.kernel import ServerParts, open_kernel, open_server_parts
 from proxy.ledger.budgets import Budgets
+from proxy.speech.speaking import Speaking
 from proxy.speech.wiring import wire_speech
 
 
@@ -82,10 +83,12 @@ class Worker:
         library = house.library(config)
         voices = VoiceTools(catalogue, library, plans)
         admin_tools = self._admin_tools._replace(config=config)
+        self.admission = Admission(plans, self.parts.limits)
+        speaking = Speaking(self.admission, library)
         served = self.open_house.at(
-            HouseRevision(config, admin_tools, library, house.clones, house.purges, voices, budgets)
+            HouseRevision(config, admin_tools, library, house.clones, house.purges, voices, budgets, speaking)
         )
-        speech_endpoint = self._wire_speech(server, catalogue, budgets, plans, library, served)
+        speech_endpoint = self._wire_speech(server, catalogue, budgets, library, speaking, served)
         dependencies = health.Dependencies(catalogue, self.engines, self.kernel.registry, budgets)
         readiness = health.HealthEndpoints(
             self.store, self.parts.limits, dependencies, server, self.server_state
@@ -117,20 +120,18 @@ class Worker:
         server: Server,
         catalogue: Catalogue,
         budgets: Budgets,
-        plans: Plans,
         library: Library,
+        speaking: Speaking,
         served: Served,
     ) -> speech.SpeechEndpoint:
         house, kernel = self.open_house.house, self.kernel
-        self.admission = Admission(plans, self.parts.limits)
         path = wire_speech(self.parts.speech_means(house), server, catalogue, budgets, served.on_the_way)
         self.planner, self.pipeline = path.planner, path.pipeline
+        speaking.wire(path)
         memories = (library, path.plans, house.levels, kernel.kept_samples)
         self.open_house.reach(DerivedThings(memories, (kernel.answers,), self.engines.drop_samples))
         idempotency = Idempotency(kernel.answers, self.metrics, self.ledger)
-        return speech.SpeechEndpoint(
-            self.admission, library, path.plans, self.pipeline, idempotency, server, served.forms
-        )
+        return speech.SpeechEndpoint(speaking, idempotency, server, served.forms)
 
 
 @asynccontextmanager

@@ -128,6 +128,12 @@ class UnsupportedMediaType(RequestFailed):
     status, kind, default_code = 415, "invalid_request_error", "unsupported_media_type"
 
 
+class RangeNotSatisfiable(RequestFailed):
+    """No byte of what is asked for is there."""
+
+    status, kind, default_code = 416, "invalid_request_error", "range_not_satisfiable"
+
+
 class UnknownHost(RequestFailed):
     """421: the request came under a name that is not in `[server] hosts`."""
 

@@ -24,6 +24,7 @@ from proxy.catalogue.erased_voices import ErasedVoices
 from proxy.catalogue.erasing import Erasing, NothingErased, Spread
 from proxy.catalogue.grants import Grants, NoGrants
 from proxy.catalogue.library import Library
+from proxy.catalogue.notices import NO_NOTICES, Notices
 from proxy.catalogue.own_voices import NoOwnVoices, OwnVoices
 from proxy.catalogue.purges import NoPurges, Purges
 from proxy.catalogue.saved_words import NoWords, SavedWords
@@ -39,6 +40,7 @@ from proxy.speech.loudness_levels import LoudnessLevels
 from proxy.speech.on_the_way import OnTheWay
 from proxy.speech.one_shot import OneShotSamples
 from proxy.speech.source import NothingKept, Source
+from proxy.speech.speaking import Speaking
 from proxy.storage.store import Store
 from proxy.storage.tables import Tables
 from proxy.telemetry.metrics import Metrics
@@ -73,9 +75,11 @@ class House(NamedTuple):
     source: Source = NothingKept()
     purges: Purges = NoPurges()
     addable: AddableModels = NoAddableModels()
+    notices: Notices = NO_NOTICES
 
     def library(self, config: Config) -> Library:
-        return Library(self.store, self.own_voices, self.clones, self.words, config.lexicons)
+        words = self.words.configured(config)
+        return Library(self.store, self.own_voices, self.clones, self.words, words)
 
 
 class Served(NamedTuple):
@@ -90,7 +94,7 @@ class Served(NamedTuple):
 class HouseRevision(NamedTuple):
     """What a feature finds in each revision of the configuration, with what the features after it give.
 
-    A command without a server has no `voices` and no `budgets`.
+    A command without a server has no `voices`, no `budgets` and no `speaking`.
     """
 
     config: Config
@@ -100,6 +104,7 @@ class HouseRevision(NamedTuple):
     purges: Purges
     voices: VoiceTools | None = None
     budgets: Budgets | None = None
+    speaking: Speaking | None = None
 
 
 def nothing_served(_revision: HouseRevision) -> Served:
@@ -136,6 +141,7 @@ class Opened(NamedTuple):
     source: Source | None = None
     purges: Purges | None = None
     addable: AddableModels | None = None
+    notices: Notices | None = None
     memories: Sequence[VoiceMemory] = ()
     files: Sequence[VoiceFiles] = ()
 
@@ -162,7 +168,8 @@ class BackedUp(NamedTuple):
 
 
 class Feature(NamedTuple):
-    """A feature as the list has it. To read it loads nothing heavy: `open` imports what it needs.
+    """A feature as the list has it. To read it loads nothing heavy: `open` imports what it needs. Its section
+    and its commands stand beside it in the list, since a command needs them without it.
 
     Its tables are there even where it does not open. `checks` judge what it needs, and `text_checks`, said at
     the end, what becomes of texts. A command without a server loads plugins if a feature `needs_plugins`.
@@ -229,5 +236,6 @@ async def open_features(house: House, features: Sequence[Feature]) -> AsyncItera
                 source=each.source or house.source,
                 purges=each.purges or house.purges,
                 addable=each.addable or house.addable,
+                notices=each.notices or house.notices,
             )
         yield OpenHouse(house, tuple(opened))

@@ -16,7 +16,6 @@ from proxy.catalogue.erased_voices import ErasedVoices
 from proxy.catalogue.erasing import Spread
 from proxy.catalogue.sample_store import SampleStore
 from proxy.config.config_toml import Config
-from proxy.config.sections import PluginSection
 from proxy.engines.engine_list import Engines, open_engines
 from proxy.engines.registry import Registry
 from proxy.feature import House
@@ -136,12 +135,12 @@ async def open_kernel(config: Config, registry: Registry, tables: Tables) -> Asy
 async def open_server_parts(kernel: Kernel) -> AsyncIterator[ServerParts]:
     config, registry, metrics = kernel.config, kernel.registry, kernel.metrics
     name = config.server.detector
-    section = config.detectors.get(name, PluginSection())
+    section = config.plugin("detector", name)
     async with (
         open_limits(config.limits.url) as limits,
         open_refusals(kernel.store, metrics) as refusals,
         open_engines(registry, config, metrics.engines, kernel.samples) as engines,
-        open_front_ends(registry, config.front_ends, routed_front_ends(config)) as front_ends,
+        open_front_ends(registry, config.plugins_of("front_end"), routed_front_ends(config)) as front_ends,
         open_detector(registry, name, section) as detector,
     ):
         spill_room = SpillRoom(Path(config.data), config.server.spill_mb)

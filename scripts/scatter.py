@@ -6,7 +6,7 @@
 
 What is a feature's own: its tables, its section of the configuration, its metrics and its paths. A table is
 named by SQL, a section by who reads it of a configuration or tells an operator of its keys. `proxy/config` is
-left out there: all sections are declared in it. The same word as a field or in a message is nobody's own.
+left out for `[consent]`, which the kernel declares. The same word as a field or in a message is nobody's own.
 """
 
 from __future__ import annotations
@@ -26,7 +26,8 @@ ROOT = Path(__file__).resolve().parents[1]
 FIGURES = Path(__file__).with_name("scatter.txt")
 _ROOMS = ("proxy", "policies", "speech_engine")
 """Plugins may not import the server, and what looks like a path there is one of their provider's."""
-_SECTIONS_ARE_IN = "proxy/config/"
+_DECLARED_IN = {"consent": "proxy/config/"}
+"""Where a section is declared, if that is not in its feature's folder."""
 _METRIC = re.compile(r"voxgate_\w+\Z")
 
 
@@ -45,6 +46,7 @@ NAMES = {
     "cache": Names("cache"),
     "marks": Names("marking", ("/marks", "/receipts", "/content_provenance_checks")),
     "models": Names(paths=("gallery.toml",)),
+    "webhooks": Names("webhooks", ("/webhook_endpoints", "/webhook_deliveries")),
 }
 """Those of the other features are a path with the feature's name."""
 
@@ -118,14 +120,13 @@ def _says(file: str, text: re.Pattern[str]) -> bool:
 
 
 def _reads(file: str, section: str) -> bool:
-    """Tell whether a file reads a section, or names its keys, outside of the room of all sections."""
-    if not section or file.startswith(_SECTIONS_ARE_IN):
+    """Tell whether a file reads a section, or names its keys, outside of where it is declared."""
+    if not section or file.startswith(_DECLARED_IN.get(section, ())):
         return False
     keys = re.compile(rf"\A{section}\.\w|\[{section}[].]")
+    read = re.compile(rf"\b_?(?:config|loaded)(?:\.{section}|\.features\['{section}'\])\Z")
     return _says(file, keys) or any(
-        isinstance(node, ast.Attribute)
-        and node.attr == section
-        and ast.unparse(node.value).rpartition(".")[2].strip("_") in ("config", "loaded")
+        isinstance(node, ast.Attribute | ast.Subscript) and read.search(ast.unparse(node))
         for node in ast.walk(_tree(file))
     )
 

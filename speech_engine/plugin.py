@@ -24,6 +24,9 @@ Need = Literal["network", "programs"]
 
 Kind = Literal["engine", "front_end", "detector", "mark", "comparer", "runner"]
 
+InstanceKind = Literal["front_end", "detector", "comparer", "mark"]
+"""The kinds that are opened once, under their own names, with the settings of [front_ends] and the like."""
+
 S = TypeVar("S", bound=msgspec.Struct)
 """The settings of a plugin."""
 

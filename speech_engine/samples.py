@@ -1,12 +1,12 @@
-"""The recordings of a voice, as an engine reads them while it speaks a job with `Samples`."""
+"""The recordings of a voice, as an engine reads them while it speaks a job with `Samples` or a `Mix`."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from typing import Protocol, TypeVar
 
-from speech_engine.errors import EngineFailed
-from speech_engine.values import Sample, SpeechJob
+from speech_engine.errors import EngineFailed, VoiceNotFound
+from speech_engine.values import Mix, Sample, Samples, SpeechJob, Voice
 
 T = TypeVar("T")
 
@@ -40,3 +40,23 @@ class NoSamples:
 
 
 NO_SAMPLES = NoSamples()
+
+
+def weighted_samples(voice: Voice, engine: str, most_mixed: int = 1) -> tuple[tuple[Samples, float], ...]:
+    """Return the recordings of each voice in a voice, with weights that add up to 1: one, or those of a mix.
+
+    For an engine without voices of its own, whose name is in the messages. However a mix names its voices,
+    they come in one order, since a sum in another would be a little different. Raises VoiceNotFound.
+    """
+    parts = voice.parts if isinstance(voice, Mix) else ((voice, 1.0),)
+    found = [(part, weight) for part, weight in parts if isinstance(part, Samples) and part.samples]
+    if not found or len(found) < len(parts):
+        raise VoiceNotFound(f"{engine} has no voices of its own; it speaks with recordings.")
+    if len(found) > most_mixed:
+        able = f"mixes at most {most_mixed} voices" if most_mixed > 1 else "cannot mix voices"
+        raise VoiceNotFound(f"{engine} {able}.")
+    if not all(weight > 0 for _, weight in found):
+        raise VoiceNotFound("Each voice of a mix has a weight above 0.")
+    found.sort(key=lambda part: ([sample.digest for sample in part[0].samples], part[1]))
+    total = sum(weight for _, weight in found)
+    return tuple((part, weight / total) for part, weight in found)

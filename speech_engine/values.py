@@ -110,8 +110,9 @@ class SpeechJob(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     length of the audio, and `share` is the tenant's part of a slot beside others; both are for the queue.
     `pronunciations` use only the alphabets of the model.
 
-    `urgency` orders jobs of one tenant. A listener begins in `plays_in_s`, and hears `plays_rate` seconds of
-    sound a second; after this job, it will ask for about `follows_s` seconds more under the same id.
+    `urgency` orders jobs of one tenant; what is `idle` comes after all others. A listener begins in
+    `plays_in_s`, and hears `plays_rate` seconds of sound a second; after this job, it will ask for about
+    `follows_s` seconds more under the same id.
     `credential` names the provider account to which the voice belongs; empty is any. `instructions` say in
     words how to speak, and `extra` has values that only this engine knows.
     """

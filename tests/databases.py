@@ -18,7 +18,7 @@ import tempfile
 import time
 from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -117,22 +117,28 @@ class Postgres:
         self._ask_no_more()
         processes = self._processes()
         for process in processes:
-            process.kill()
+            with suppress(psutil.NoSuchProcess):  # it has just ended by itself
+                process.kill()
         self._process.wait(_START_S)
         psutil.wait_procs(processes, _START_S)
         self._process = None
 
     @contextmanager
     def frozen(self) -> Iterator[None]:
-        """Nothing in it runs, while the kernel still takes what is sent."""
+        """Nothing in it runs, while the kernel still takes what is sent.
+
+        The process of a client that has gone may end at any moment, also while it is frozen or resumed.
+        """
         processes = self._processes()
-        for process in processes:
-            process.suspend()
         try:
+            for process in processes:
+                with suppress(psutil.NoSuchProcess):
+                    process.suspend()
             yield
         finally:
             for process in processes:
-                process.resume()
+                with suppress(psutil.NoSuchProcess):
+                    process.resume()
 
     def new_schema(self) -> str:
         """For one test: much faster to make than a database, and dropped with the server."""

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib.util
+import subprocess
+import time
 from pathlib import Path
 
 import psutil
@@ -27,6 +29,24 @@ def test_a_server_leaves_neither_a_process_nor_a_file(end: str) -> None:
             server.kill() if end == "killed" else server.stop()
     assert not folder.exists()
     assert not [process for process in psutil.process_iter() if _is_of(process, folder)]
+
+
+@pytest.mark.parametrize("end", ["frozen", "killed"])
+def test_a_process_of_the_server_may_end_while_all_are_signalled(
+    end: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with postgres("-c", "fsync=off") as server:
+        postmaster, *others = server._processes()
+        with subprocess.Popen(("true",)) as short:
+            gone = psutil.Process(short.pid)
+        monkeypatch.setattr(server, "_processes", lambda: [postmaster, gone, *others])
+        if end == "killed":
+            server.kill()
+            return
+        with server.frozen():
+            while postmaster.status() != psutil.STATUS_STOPPED:
+                time.sleep(0.01)
+        assert server.psql("SELECT 1") == ["1"]
 
 
 def test_root_may_have_the_wheel_in_a_folder_that_is_closed_to_others(

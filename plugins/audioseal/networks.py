@@ -24,11 +24,10 @@ from audioseal.builder import (
     create_generator,
 )
 from audioseal.libs.moshi.modules.streaming import StreamingModule
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 
 from plugins.audioseal.model_format import BITS, FIXED, HOP, MODEL_FORMAT, NetworkSizes, read_network_sizes
 from plugins.audioseal.resampling import Floats
+from speech_engine.host.weights import fill, read_tensors
 from speech_engine.model_files import FolderContents, UnusableModel, check_model
 
 _OLD_NAME: Final = re.compile(r"(?<=\.)(conv\.conv|convtr\.convtr)\.(?!inner_conv\.)")
@@ -143,15 +142,11 @@ def build(sizes: NetworkSizes) -> tuple[Any, Any]:
 
 
 def _fill(network: Any, file: Path) -> None:
+    tensors = read_tensors(file)
     try:
-        tensors: dict[str, Any] = load_file(file)
-    except (OSError, SafetensorError) as error:
-        raise UnusableModel(f"{file.name}: it cannot be read: {error}") from None
-    try:
-        network.load_state_dict(_plain(tensors))
-    except (RuntimeError, KeyError) as error:
-        said = str(error).split("\n")
-        raise UnusableModel(f"{file.name}: {said[min(1, len(said) - 1)].strip()}") from None
+        fill(network, _plain(tensors), file.name)
+    except KeyError as error:
+        raise UnusableModel(f"{file.name}: {error}") from None
 
 
 def _plain(tensors: Mapping[str, Any]) -> dict[str, Any]:

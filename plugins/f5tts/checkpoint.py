@@ -12,8 +12,6 @@ import plugins.f5tts.boot  # noqa: F401 - before f5_tts and vocos
 # isort: split
 import torch
 from f5_tts.model.backbones.dit import DiT
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from vocos.heads import ISTFTHead
 from vocos.models import VocosBackbone
 
@@ -27,6 +25,7 @@ from plugins.f5tts.model_format import (
     read_vocabulary,
     read_vocoder_sizes,
 )
+from speech_engine.host.weights import fill, read_tensors
 from speech_engine.model_files import FolderContents, UnusableModel, check_model
 
 Progress = Callable[[float, str], None]
@@ -128,16 +127,8 @@ def _narrowed(network: Any, precision: Any) -> Any:
 
 
 def _fill(network: Any, file: Path, prefix: str) -> None:
-    try:
-        tensors: dict[str, Any] = load_file(file)
-    except (OSError, SafetensorError) as error:
-        raise UnusableModel(f"{file.name}: it cannot be read: {error}") from None
     own = {
         name.removeprefix(prefix): tensor.float() if tensor.is_floating_point() else tensor
-        for name, tensor in tensors.items()
+        for name, tensor in read_tensors(file).items()
     }
-    try:
-        network.load_state_dict(own)
-    except RuntimeError as error:
-        first = str(error).split("\n")[1].strip() if "\n" in str(error) else str(error)
-        raise UnusableModel(f"{file.name}: {first}") from None
+    fill(network, own, file.name)

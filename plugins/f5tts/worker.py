@@ -28,14 +28,13 @@ from speech_engine import (
     ModelInfo,
     Plugin,
     Sample,
-    Samples,
     Segment,
     SpeechJob,
     UnusableSample,
-    VoiceNotFound,
 )
 from speech_engine.host.batch_loop import BatchLoop
 from speech_engine.model_files import ModelManifest, UnusableModel, read_manifest
+from speech_engine.samples import weighted_samples
 
 MOST_CHARACTERS = 200
 """About two pieces: a longer segment is cut where the front-end of its language would cut it better."""
@@ -71,9 +70,9 @@ class F5Engine:
     async def speak(self, job: SpeechJob) -> AsyncGenerator[Event, None]:
         if not any(info.id == job.model for info in self._infos):
             raise EngineFailed(f"F5-TTS has no model {job.model!r}.")
-        if not isinstance(job.voice, Samples) or not job.voice.samples:
-            raise VoiceNotFound("F5-TTS has no voices of its own; it speaks with recordings.")
-        sample = best_sample(job.voice.samples)
+        # Its voice is a stretch of sound, of which there is no mean.
+        ((given, _),) = weighted_samples(job.voice, "F5-TTS")
+        sample = best_sample(given.samples)
 
         def prepare() -> tuple[F5Voice, list[tuple[int, Segment]]]:
             self._model.judge(job)

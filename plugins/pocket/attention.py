@@ -84,6 +84,11 @@ def _turned(x: Any, turns: tuple[Any, Any]) -> Any:
     return mixed.view(rows, count, heads, width)
 
 
+def moved(keys: Any, by: int) -> Any:
+    """Return what keys, (rows, heads, positions, width), would be so many positions later."""
+    return _turned(keys, _turns(keys.shape[-1], [by], 1))
+
+
 class WholePast:
     """All positions of a row, in room that was made for them at once: (layers, 2, heads, capacity, width)."""
 

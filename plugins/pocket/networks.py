@@ -15,11 +15,10 @@ from pocket_tts.models.flow_lm import FlowLMModel
 from pocket_tts.models.mimi import build_mimi
 from pocket_tts.models.tts_model import stamp_state_names
 from pocket_tts.utils.config import Config
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 
 from plugins.pocket.model_format import MODEL_FORMAT, check_tokenizer, find_sizes
 from plugins.pocket.sizes import FRAME, HEAD, LATENT, PUBLISHED, RATE_HZ, RATIOS, CodecSide, PocketSizes
+from speech_engine.host.weights import fill, read_tensors
 from speech_engine.model_files import FolderContents, UnusableModel
 
 # Its warnings quote texts.
@@ -50,7 +49,7 @@ def load_networks(folder: Path, published: Sequence[PocketSizes] = PUBLISHED) ->
     check_tokenizer(contents, sizes.tokens)
     with torch.device("meta"):
         networks = build(sizes, folder / "tokenizer.json")
-    tensors = _read_tensors(folder / "model.safetensors")
+    tensors = read_tensors(folder / "model.safetensors")
     _fill(networks.language_model, tensors, "flow_lm.")
     _fill(networks.codec, tensors, "mimi.")
     if not networks.language_model.speaker_proj_weight.any():
@@ -140,14 +139,6 @@ def _codec_transformer(side: CodecSide) -> dict[str, Any]:
     }
 
 
-def _read_tensors(file: Path) -> dict[str, Any]:
-    try:
-        tensors: dict[str, Any] = load_file(file)
-    except (OSError, SafetensorError) as error:
-        raise UnusableModel(f"{file.name}: it cannot be read: {error}") from None
-    return tensors
-
-
 def _fill(network: Any, tensors: Mapping[str, Any], prefix: str) -> None:
     own = {
         # A copy: the file must not be read in the middle of a step.
@@ -159,9 +150,5 @@ def _fill(network: Any, tensors: Mapping[str, Any], prefix: str) -> None:
     }
     if not all(bool(tensor.isfinite().all()) for tensor in own.values()):
         raise UnusableModel("model.safetensors: it has numbers that are none")
-    try:
-        network.load_state_dict(own, assign=True)
-        network.requires_grad_(False)
-    except RuntimeError as error:
-        first = str(error).split("\n")[1].strip() if "\n" in str(error) else str(error)
-        raise UnusableModel(f"model.safetensors: {first}") from None
+    fill(network, own, "model.safetensors", assign=True)
+    network.requires_grad_(False)

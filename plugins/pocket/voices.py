@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from pocket_tts.data.audio_utils import end_on_pause
 
+from plugins.pocket.attention import moved
 from plugins.pocket.codec import latents_of
 from plugins.pocket.decoding import BatchedDecoder
 from plugins.pocket.networks import Networks
@@ -56,3 +57,26 @@ def make_voice(
         if networks.sizes.has_start:
             prompt = torch.cat([model.bos_before_voice, prompt], dim=1)
         return PocketVoice(BatchedDecoder(networks).remember(prompt).clone())
+
+
+def mix(parts: Sequence[tuple[PocketVoice, float]]) -> PocketVoice:
+    """Return the mean of voices by their weights, which add up to 1: as many positions as the shortest has.
+
+    All begin with their first position, on which the model leans whatever follows, and end with their last
+    ones: a voice ends on a pause, and one that is cut in a word would be spoken on. A key is turned by its
+    place, so those of a longer voice are turned to the places of the shortest.
+
+    It is the mean of what the model made of each voice. Of prompts, it would be two people at once.
+    """
+    length = min(voice.state.shape[3] for voice, _ in parts)
+    first = parts[0][0].state
+    with torch.inference_mode():
+        mean = torch.zeros((*first.shape[:3], length, first.shape[4]))
+        for voice, weight in parts:
+            extra = voice.state.shape[3] - length
+            # Layer by layer, since turning takes as much memory again.
+            for into, own in zip(mean, voice.state, strict=True):
+                into[:, :, :1].add_(own[:, :, :1], alpha=weight)
+                into[:1, :, 1:].add_(moved(own[:1, :, extra + 1 :], -extra), alpha=weight)
+                into[1:, :, 1:].add_(own[1:, :, extra + 1 :], alpha=weight)
+    return PocketVoice(mean)

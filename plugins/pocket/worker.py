@@ -19,7 +19,7 @@ from plugins.pocket.networks import load_networks
 from plugins.pocket.plugin import PocketSettings
 from plugins.pocket.sizes import RATE_HZ, PocketSizes
 from plugins.pocket.text import TextReader
-from plugins.pocket.voices import SAMPLE_S, PocketVoice, make_voice
+from plugins.pocket.voices import SAMPLE_S, PocketVoice, make_voice, mix
 from speech_engine import (
     Context,
     EngineFailed,
@@ -30,14 +30,15 @@ from speech_engine import (
     Samples,
     SpeechJob,
     UnsupportedLanguage,
-    VoiceNotFound,
 )
 from speech_engine.host.batch_loop import BatchLoop
 from speech_engine.host.model_shelf import ModelShelf
 from speech_engine.model_files import FolderContents, ModelManifest, UnusableModel, read_manifest
+from speech_engine.samples import weighted_samples
 
 MOST_CHARACTERS = 300
 """A few chunks: a longer segment would come late where it is the next one."""
+MOST_MIXED = 3
 _BYTES_A_NUMBER = 4
 
 
@@ -75,13 +76,15 @@ class ImportedModel(NamedTuple):
             reads_numbers=False,
             licence=self.manifest.licence,
             speaks_samples=True,
+            mixes=True,
+            most_mixed=MOST_MIXED,
             sample_s=SAMPLE_S,
             sample_hz=RATE_HZ,
         )
 
 
 class PocketEngine:
-    """Speaks with recordings of any voice."""
+    """Speaks with recordings of any voice, or of some whose mean is a voice."""
 
     def __init__(
         self,
@@ -111,19 +114,24 @@ class PocketEngine:
         imported = self._models.get(job.model)
         if imported is None:
             raise EngineFailed(f"Pocket has no model {job.model!r}.")
-        if not isinstance(job.voice, Samples) or not job.voice.samples:
-            raise VoiceNotFound("Pocket TTS has no voices of its own here; it speaks with recordings.")
+        voices = weighted_samples(job.voice, "Pocket TTS", MOST_MIXED)
         if job.language.split("-")[0].lower() != imported.language.split("-")[0].lower():
             raise UnsupportedLanguage(f"This model does not speak the language {job.language!r}.")
-        samples = job.voice
         async with self.shelf.lend(imported) as model:
-            voice = await asyncio.to_thread(self._prepare, job, samples, model)
+            voice = await self._voice(job, voices, model)
             async with aclosing(self.batch.speak(job, Spoken(model, voice))) as events:
                 async for event in events:
                     yield event
 
-    def _prepare(self, job: SpeechJob, voice: Samples, model: LoadedModel) -> PocketVoice:
-        """Read all texts, so that a bad one is refused before the first is spoken, and make the voice.
+    async def _voice(
+        self, job: SpeechJob, voices: tuple[tuple[Samples, float], ...], model: LoadedModel
+    ) -> PocketVoice:
+        """Make a voice, or the mean of several. The mean is kept by its job alone, so it ends with it."""
+        made = [(await asyncio.to_thread(self._make, job, voice, model), weight) for voice, weight in voices]
+        return made[0][0] if len(made) == 1 else await asyncio.to_thread(_mix, made)
+
+    def _make(self, job: SpeechJob, voice: Samples, model: LoadedModel) -> PocketVoice:
+        """Read all texts, so that a bad one is refused before the first is spoken, and make a voice.
 
         Beside the steps: a voice takes seconds, in which everybody else must hear on.
         """
@@ -141,6 +149,11 @@ class PocketEngine:
                 return derived(job, voice.samples, make)
 
         return derived(job, voice.samples, make_alone)
+
+
+def _mix(voices: Sequence[tuple[PocketVoice, float]]) -> PocketVoice:
+    torch.set_num_threads(1)  # counts for the thread that says it
+    return mix(voices)
 
 
 async def _load(model: ImportedModel) -> LoadedModel:

@@ -10,14 +10,13 @@ import plugins.xtts.boot  # noqa: F401 - before TTS
 
 # isort: split
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from TTS.encoder.models.resnet import ResNetSpeakerEncoder
 from TTS.tts.layers.xtts.gpt import GPT
 from TTS.tts.layers.xtts.hifigan_decoder import HifiDecoder
 
 from plugins.xtts.decoder_sizes import SPEAKER, DecoderSizes, read_decoder_sizes
 from plugins.xtts.model_format import MODEL_FORMAT, SAMPLE_HZ, Sizes, read_sizes, spoken_languages
+from speech_engine.host.weights import fill, read_tensors
 from speech_engine.model_files import FolderContents, ModelContents, UnusableModel, check_model
 
 Progress = Callable[[float, str], None]
@@ -66,7 +65,7 @@ def load_checkpoint(folder: Path, device: str, progress: Progress) -> Checkpoint
     progress(0.1, "building the networks")
     gpt, decoder = _language_model(sizes), _decoder(sizes.dim, read_decoder_sizes(contents, sizes.dim))
     progress(0.4, "reading the weights")
-    tensors = _read_tensors(folder / "model.safetensors")
+    tensors = read_tensors(folder / "model.safetensors")
     _fill(gpt, tensors, "gpt.")
     _fill(decoder, tensors, "hifigan_decoder.")
     progress(0.8, f"moving the model to {device}")
@@ -120,25 +119,13 @@ def _decoder(dim: int, sizes: DecoderSizes) -> Any:
     return decoder
 
 
-def _read_tensors(file: Path) -> dict[str, Any]:
-    try:
-        tensors: dict[str, Any] = load_file(file)
-    except (OSError, SafetensorError) as error:
-        raise UnusableModel(f"{file.name}: it cannot be read: {error}") from None
-    return tensors
-
-
 def _fill(network: Any, tensors: Mapping[str, Any], prefix: str) -> None:
     own = {
         name.removeprefix(prefix): tensor.float() if tensor.is_floating_point() else tensor
         for name, tensor in tensors.items()
         if name.startswith(prefix) and not name.startswith(_KNOWN_EXTRAS)
     }
-    try:
-        network.load_state_dict(own)
-    except RuntimeError as error:
-        first = str(error).split("\n")[1].strip() if "\n" in str(error) else str(error)
-        raise UnusableModel(f"model.safetensors: {first}") from None
+    fill(network, own, "model.safetensors")
 
 
 def _fold_weight_norms(network: Any) -> None:

@@ -23,6 +23,7 @@ LEAST_S = 0.33
 _SPEAKER_HZ = 16_000
 _QUIETEST = 1e-5
 _RAISED_TO = 0.75
+_SHORTEST = 1e-6
 
 
 class XttsVoice(NamedTuple):
@@ -33,6 +34,19 @@ class XttsVoice(NamedTuple):
 
     def __repr__(self) -> str:
         return "<XttsVoice>"
+
+
+def mix(parts: Sequence[tuple[XttsVoice, float]]) -> XttsVoice:
+    """Return the mean of voices by their weights, which add up to 1.
+
+    The model's encoder gives each recording's speaker the length 1; a mean of two directions is shorter. So a
+    mixed speaker is made as long as its members are on average.
+    """
+    with torch.inference_mode():
+        speaker = sum(voice.speaker * weight for voice, weight in parts)
+        length = sum(voice.speaker.norm() * weight for voice, weight in parts)
+        latents = sum(voice.latents * weight for voice, weight in parts)
+        return XttsVoice(latents, speaker * (length / speaker.norm().clamp(min=_SHORTEST)))
 
 
 class VoiceMaker:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import re
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing, asynccontextmanager
+from functools import partial
 from pathlib import Path
 
 import plugins.xtts.boot  # noqa: F401 - before TTS and torchaudio
@@ -15,7 +16,7 @@ import plugins.xtts.boot  # noqa: F401 - before TTS and torchaudio
 import torch
 
 from plugins.xtts.checkpoint import Checkpoint, load_checkpoint
-from plugins.xtts.conditioning import VoiceMaker, XttsVoice
+from plugins.xtts.conditioning import VoiceMaker, XttsVoice, mix
 from plugins.xtts.decoding import BatchedDecoder
 from plugins.xtts.model import STEP_S, XttsModel, XttsRow
 from plugins.xtts.model_format import RATE_HZ, SAMPLE_HZ, bcp47_of
@@ -27,15 +28,15 @@ from speech_engine import (
     Language,
     ModelInfo,
     Plugin,
-    Sample,
     Samples,
     SpeechJob,
-    VoiceNotFound,
 )
 from speech_engine.host.batch_loop import BatchLoop
 from speech_engine.model_files import ModelManifest, UnusableModel, find_manifest
+from speech_engine.samples import weighted_samples
 
 LICENCE = "CPML"
+MOST_MIXED = 3
 MOST_CHARACTERS = 200
 """The shortest limit of the languages with letters; a longer sentence may be cut short by the model."""
 
@@ -43,7 +44,7 @@ _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 
 
 class XttsEngine:
-    """Speaks with recordings of any voice."""
+    """Speaks with recordings of any voice, or of some whose mean is a voice."""
 
     def __init__(
         self,
@@ -70,18 +71,21 @@ class XttsEngine:
         return (self._info,)
 
     async def speak(self, job: SpeechJob) -> AsyncGenerator[Event, None]:
-        if not isinstance(job.voice, Samples) or not job.voice.samples:
-            raise VoiceNotFound("XTTS has no voices of its own; it speaks with recordings.")
-        samples: Sequence[Sample] = job.voice.samples
-
-        def prepare() -> XttsVoice:
-            self._model.judge(job)
-            return self._context.samples.derived(job, samples, self._model.make_voice)
-
-        voice = await self.batch.call(prepare)
-        async with aclosing(self.batch.speak(job, voice)) as events:
+        voices = weighted_samples(job.voice, "XTTS", MOST_MIXED)
+        async with aclosing(self.batch.speak(job, await self._voice(job, voices))) as events:
             async for event in events:
                 yield event
+
+    async def _voice(self, job: SpeechJob, voices: tuple[tuple[Samples, float], ...]) -> XttsVoice:
+        """Make a voice, or the mean of several. The mean is kept by its job alone, so it ends with it."""
+
+        def make(voice: Samples) -> XttsVoice:
+            self._model.judge(job)
+            return self._context.samples.derived(job, voice.samples, self._model.make_voice)
+
+        # A call for each: between two of them the others are spoken on.
+        made = [(await self.batch.call(partial(make, voice)), weight) for voice, weight in voices]
+        return made[0][0] if len(made) == 1 else await self.batch.call(partial(mix, made))
 
 
 def imported_languages(languages: tuple[str, ...], manifest: ModelManifest | None) -> tuple[str, ...]:
@@ -106,6 +110,8 @@ def model_info(folder: Path, languages: tuple[str, ...], manifest: ModelManifest
         paid_use=False,
         must_accept_licence=True,
         speaks_samples=True,
+        mixes=True,
+        most_mixed=MOST_MIXED,
         sample_s=(3.0, 30.0),
         sample_hz=SAMPLE_HZ,
     )

@@ -13,7 +13,14 @@ from policies.routing.decision import (
 )
 from policies.routing.filters import find_language, is_allowed, is_open, speaks
 from policies.routing.name_owners import NameOwners, find_owners
-from policies.routing.speakers import Speaker, find_speaker, is_cloned_for, may_receive, needs_text
+from policies.routing.speakers import (
+    Speaker,
+    find_emotions,
+    find_speaker,
+    is_cloned_for,
+    may_receive,
+    needs_text,
+)
 from policies.routing.values import (
     PLAIN,
     Binding,
@@ -46,6 +53,7 @@ __all__ = [
     "Verdict",
     "Voice",
     "decide",
+    "find_emotions",
     "find_language",
     "find_owners",
     "find_speaker",

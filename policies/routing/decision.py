@@ -86,7 +86,7 @@ def decide(offer: Offer, voice: Voice, query: RoutingQuery, terms: Terms | None,
     able = [
         (model, speaker)
         for model, refuser in judged
-        if refuser is None and (speaker := find_speaker(voice, model, query.language)) is not None
+        if refuser is None and (speaker := find_speaker(voice, model, query)) is not None
     ]
     if len(able) > 1:
         able.sort(key=lambda each: not each[1].is_of_gender)

@@ -7,9 +7,10 @@ from collections.abc import Callable, Sequence
 from typing import Literal, NamedTuple
 
 from policies import language
+from policies.emotions import EMOTIONS
 from policies.licence import Licences
 from policies.plans import Terms
-from policies.routing.speakers import can_mix, find_speaker, may_receive
+from policies.routing.speakers import can_mix, find_emotions, find_speaker, may_receive
 from policies.routing.values import Model, NoCandidate, RoutingQuery, Voice
 from speech_engine import ANY_LANGUAGE, Language, ModelInfo
 
@@ -76,7 +77,7 @@ def find_language(info: ModelInfo, tag: str) -> Language | None:
 
 
 def _has_voice(model: Model, inputs: FilterInput) -> bool:
-    return find_speaker(inputs.voice, model, inputs.query.language) is not None
+    return find_speaker(inputs.voice, model, inputs.query) is not None
 
 
 def _no_voice(models: Sequence[Model], inputs: FilterInput) -> NoCandidate:
@@ -96,7 +97,7 @@ def _no_voice(models: Sequence[Model], inputs: FilterInput) -> NoCandidate:
 def _can_mix(model: Model, inputs: FilterInput) -> bool:
     if not inputs.voice.members:
         return True
-    speaker = find_speaker(inputs.voice, model, inputs.query.language)
+    speaker = find_speaker(inputs.voice, model, inputs.query)
     return can_mix(inputs.voice, model.info) and (speaker is None or speaker.is_distinct)
 
 
@@ -113,26 +114,27 @@ def _no_mix(models: Sequence[Model], inputs: FilterInput) -> NoCandidate:
 
 
 def _has_samples(model: Model, inputs: FilterInput) -> bool:
-    speaker = find_speaker(inputs.voice, model, inputs.query.language)
+    speaker = find_speaker(inputs.voice, model, inputs.query)
     return speaker is None or not speaker.lack
 
 
 def _no_samples(models: Sequence[Model], inputs: FilterInput) -> NoCandidate:
     first = models[0]
-    speaker = find_speaker(inputs.voice, first, inputs.query.language)
+    speaker = find_speaker(inputs.voice, first, inputs.query)
+    whose, use, emotion = f"'{inputs.voice.label}'", "", inputs.query.emotion
+    if emotion not in first.info.emotions and emotion in find_emotions(inputs.voice, first):
+        use = f" for '{emotion}'"
     if speaker is not None and speaker.lack == "text":
-        message = (
-            f"{first.name} must know the words of the recording of '{inputs.voice.label}': give its text."
-        )
+        message = f"{first.name} must know the words of the recording of {whose}{use}: give its text."
         return NoCandidate("voice", "reference_text_required", message)
     least_s, most_s = first.info.sample_s
     if speaker is not None and speaker.lack == "limit":
         message = (
             f"{first.name} takes recordings of up to {most_s:g} s with all their words; that of "
-            f"'{inputs.voice.label}' is longer."
+            f"{whose}{use} is longer."
         )
         return NoCandidate("voice", "sample_too_long", message)
-    message = f"{first.name} needs a recording of {least_s:g} s or more; '{inputs.voice.label}' has none."
+    message = f"{first.name} needs a recording of {least_s:g} s or more{use}; {whose} has none."
     return NoCandidate("voice", "sample_too_short", message)
 
 
@@ -174,7 +176,7 @@ def _no_consent(models: Sequence[Model], inputs: FilterInput) -> NoCandidate:
 
 def _is_spoken(model: Model, inputs: FilterInput) -> bool:
     tag = inputs.query.language
-    speaker = find_speaker(inputs.voice, model, tag)
+    speaker = find_speaker(inputs.voice, model, inputs.query)
     return speaks(model.info, tag) and (speaker is None or speaker.is_able)
 
 
@@ -219,27 +221,33 @@ def _no_pitch(models: Sequence[Model], inputs: FilterInput) -> NoCandidate:
 
 
 def _has_emotion(model: Model, inputs: FilterInput) -> bool:
-    return inputs.query.emotion is None or inputs.query.emotion in model.info.emotions
+    emotion = inputs.query.emotion
+    return emotion is None or emotion in find_emotions(inputs.voice, model)
 
 
 def _no_emotion(models: Sequence[Model], inputs: FilterInput) -> NoCandidate:
-    known = ", ".join(models[0].info.emotions) or "none"
+    known = ", ".join(find_emotions(inputs.voice, models[0])) or "none"
     emotion, name = inputs.query.emotion or "", models[0].name
+    if inputs.voice.is_recorded:
+        name = f"{name} with '{inputs.voice.label}'"
     # A word is repeated. Anything else might be a text that was to be spoken.
     if _WORD.fullmatch(emotion):
         message = f"'emotion' is '{emotion}', which {name} cannot express; it knows: {known}."
     else:
         message = f"'emotion' is not one that {name} can express; it knows: {known}."
+    is_saved = bool(inputs.voice.samples and inputs.voice.revision)
+    if is_saved and models[0].info.speaks_samples and emotion in EMOTIONS:
+        message += f" A recording of it helps: POST /v1/audio/voices/{inputs.voice.id}/samples."
     return NoCandidate("emotion", "unsupported_value", message)
 
 
 def _is_ready(model: Model, inputs: FilterInput) -> bool:
-    speaker = find_speaker(inputs.voice, model, inputs.query.language)
+    speaker = find_speaker(inputs.voice, model, inputs.query)
     return speaker is None or not speaker.obstacle
 
 
 def _not_ready(models: Sequence[Model], inputs: FilterInput) -> NoCandidate:
-    speaker = find_speaker(inputs.voice, models[0], inputs.query.language)
+    speaker = find_speaker(inputs.voice, models[0], inputs.query)
     why = speaker.obstacle if speaker is not None else ""
     message = f"The voice '{inputs.voice.label}' cannot speak on {models[0].engine} now: {why}."
     return NoCandidate("voice", "voice_not_ready", message, retry_after_s=_READY_AGAIN_S)

@@ -10,8 +10,12 @@ from msgspec.structs import replace
 import speech_engine
 from policies import namesakes
 from policies.namesakes import Share
-from policies.routing.values import Model, Voice
+from policies.routing.values import Binding, Model, RoutingQuery, Voice
 from speech_engine import EngineVoice, Mix, ModelInfo, Sample, Samples
+
+MOST_SAMPLES = 4
+"""The most recordings with which a voice is spoken, the first ones. While a model listens to a recording of
+half a minute, nobody else may be spoken on; and a host has room for ninety, which many voices share."""
 
 Lack = Literal["", "length", "text", "limit"]
 """What the recordings of a voice lack for a model: they are too short, their words are not known, or they
@@ -36,20 +40,34 @@ class Speaker(NamedTuple):
         return self.share is None or self.share.is_of_gender
 
 
-def find_speaker(voice: Voice, model: Model, tag: str) -> Speaker | None:
-    """Return how the model speaks the voice in a language, or None if it does not have the voice at all."""
+def find_speaker(voice: Voice, model: Model, query: RoutingQuery) -> Speaker | None:
+    """Return how the model speaks the voice in the query's language and emotion, or None if it does not have
+    the voice at all."""
     if voice.members:
-        return _find_mix(voice, model, tag)
+        return _find_mix(voice, model, query)
     binding = voice.on(model.engine)
-    if voice.samples and model.info.speaks_samples and (binding is None or binding.obstacle):
-        return _speaker_of_samples(model.info, voice.samples)
+    if voice.samples and _needs_samples(binding, model.info):
+        return _speaker_of_samples(model.info, voice.samples, query.emotion)
     if binding is None:
         return None
     if not binding.shares:
         return Speaker(binding.voice, binding.credential, binding.obstacle)
-    if (share := namesakes.find(binding.shares, tag)) is None:
+    if (share := namesakes.find(binding.shares, query.language)) is None:
         return Speaker(binding.voice, is_able=False)
     return Speaker(EngineVoice(share.voice), share=share)
+
+
+def find_emotions(voice: Voice, model: Model) -> tuple[str, ...]:
+    """Return what the voice can express on the model, each once: what the model can by itself, then the tags
+    of the voice's recordings. A mix has those tags that all its voices of recordings have."""
+    recorded = [
+        each
+        for each in voice.members or (voice,)
+        if each.samples and _needs_samples(each.on(model.engine), model.info)
+    ]
+    tags = [dict.fromkeys(sample.tag for sample in each.samples if sample.tag) for each in recorded]
+    common = [tag for tag in tags[0] if all(tag in others for others in tags)] if tags else []
+    return tuple(dict.fromkeys((*model.info.emotions, *common)))
 
 
 def needs_text(infos: Iterable[ModelInfo]) -> bool:
@@ -78,22 +96,33 @@ def can_mix(voice: Voice, info: ModelInfo) -> bool:
     return not voice.members or (info.mixes and len(voice.members) <= info.most_mixed)
 
 
-def _speaker_of_samples(info: ModelInfo, samples: tuple[Sample, ...]) -> Speaker:
+def _needs_samples(binding: Binding | None, info: ModelInfo) -> bool:
+    """Tell whether a model speaks a voice of recordings by them: a clone that is ready goes before."""
+    return info.speaks_samples and (binding is None or bool(binding.obstacle))
+
+
+def _speaker_of_samples(info: ModelInfo, recorded: tuple[Sample, ...], emotion: str | None) -> Speaker:
+    """Give the model the recordings of one tag and never a blend of several: those of the emotion, or the
+    plain ones if there is none, or if the model can express it by itself."""
+    tag = "" if emotion is None or emotion in info.emotions else emotion
+    plain = tuple([each for each in recorded if not each.tag])
+    # Without the emotion, the plain ones are judged: it is for the filter of emotions to refuse it.
+    samples = tuple([each for each in recorded if each.tag == tag]) or plain
     least_s, most_s = info.sample_s
     long_enough = tuple(each for each in samples if not each.seconds or each.seconds >= least_s)
     if not long_enough:
         return Speaker(Samples(samples), lack="length")
     usable = tuple(replace(each, text="") if each.speech_s > most_s else each for each in long_enough)
     if not info.needs_sample_text:
-        return Speaker(Samples(usable))
+        return Speaker(Samples(usable[:MOST_SAMPLES]))
     if with_text := tuple(each for each in usable if each.text):
-        return Speaker(Samples(with_text))
+        return Speaker(Samples(with_text[:MOST_SAMPLES]))
     return Speaker(Samples(usable), lack="limit" if any(each.text for each in long_enough) else "text")
 
 
-def _find_mix(voice: Voice, model: Model, tag: str) -> Speaker | None:
+def _find_mix(voice: Voice, model: Model, query: RoutingQuery) -> Speaker | None:
     """Blend the members. All of them must be on the engine, and with one provider account."""
-    speakers = [find_speaker(member, model, tag) for member in voice.members]
+    speakers = [find_speaker(member, model, query) for member in voice.members]
     found = [speaker for speaker in speakers if speaker is not None]
     if len(found) < len(speakers):
         return None

@@ -38,7 +38,8 @@ class Voice(msgspec.Struct, frozen=True, kw_only=True):
     their speaker said, so it does not overrule what a text shows by itself. Of the engines that are not
     local, only `providers` may receive it; None is all. A `mix` has the ids of voices and their weights.
     Before it is routed, `members` has those voices. `account` is the owner. `consent` is the digest of the
-    record by which its speaker agreed, "" without one.
+    record by which its speaker agreed, "" without one. `clips` are the ids and digests of those recordings
+    that can be erased alone.
     """
 
     id: str
@@ -58,6 +59,7 @@ class Voice(msgspec.Struct, frozen=True, kw_only=True):
     members: tuple[Voice, ...] = ()
     account: str | None = None
     consent: str = ""
+    clips: tuple[tuple[str, str], ...] = ()
 
     @property
     def is_recorded(self) -> bool:

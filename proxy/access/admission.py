@@ -85,6 +85,10 @@ class Admission:
         self._plans = plans
         self._limits = limits
 
+    def terms(self, caller: Caller) -> Terms:
+        """Return what holds for a caller, and count nothing. Raises NotAllowed."""
+        return self._plans.terms(caller)
+
     async def admit(self, caller: Caller) -> AdmittedRequest:
         """Count a request. Raises NotAllowed without terms of a plan, RateLimited and LimitsUnavailable."""
         caller_terms = self._plans.terms(caller)

@@ -91,6 +91,14 @@ class Callers:
             raise InvalidKey(_message(secret, answer.fault))
         return answer.caller
 
+    async def by_id(self, key: str) -> Caller:
+        """Return the caller of a key by its id, as it is now. Raises InvalidKey if it is no good."""
+        record, now = await key_records.by_id(self._store, key), await self._store.now()
+        fault = "No such key exists here." if record is None else _fault(record, now)
+        if record is None or fault is not None:
+            raise InvalidKey(f"The key {key} is no good any more. {fault}")
+        return _caller(record)
+
     def recent_caller(self, secret: str) -> Caller | None:
         """Return the caller whose key this is, if it was looked up within the last seconds."""
         answer = self._answers.cached(api_key.digest(secret)) if secret.isascii() else None

@@ -34,7 +34,9 @@ async def find_voice(admin_tools: AdminTools, library: Library, request: Request
     own = await library.get(account or "")
     saved = possible(name, [voice.name for voice in own.listed], "saved voices")
     if name in admin_tools.config.voices:
-        why = f"The voice '{name[:80]}' is in the configuration; only what was saved can be deleted."
+        why = (
+            f"The voice '{name[:80]}' is in the configuration; only what was saved can be changed or deleted."
+        )
     elif account is None:
         why = (
             f"No voice '{name[:80]}' was saved for everybody; "

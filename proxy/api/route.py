@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Literal
 
 import msgspec
-from msgspec import Meta
+from msgspec import UNSET, Meta, UnsetType
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -20,6 +20,7 @@ from proxy.http.replies import reply
 from proxy.http.resource import Resource, answers
 from proxy.speech import speech_request
 from proxy.speech.planning import Planner
+from proxy.speech.speech_request import SpeechRequest
 from proxy.speech.split_text import Span
 from proxy.speech.voice_reference import VoiceReference
 from proxy.storage.accounts import Account
@@ -76,9 +77,9 @@ class ShownRefusal(ErrorDetail, frozen=True):
 
 
 class ExplainedPart(msgspec.Struct, frozen=True, kw_only=True):
-    """A part of the text, from `start` to `end`. `source` says how the language is known. `models` are in the
-    order in which they are tried; `candidates` are those that no filter refused. `notes` say which parts of
-    the language's routes are missing."""
+    """A part of the text, from `start` to `end`. `source` says how the language is known. If it is not the
+    request's, `emotion` is that of a tag. `models` are in the order in which they are tried; `candidates` are
+    those that no filter refused. `notes` say which parts of the language's routes are missing."""
 
     start: int
     end: int
@@ -90,6 +91,7 @@ class ExplainedPart(msgspec.Struct, frozen=True, kw_only=True):
     candidates: list[ShownCandidate]
     notes: list[str]
     error: ShownRefusal | None
+    emotion: str | UnsetType | None = UNSET
 
 
 class RouteAnswer(msgspec.Struct, frozen=True, kw_only=True):
@@ -131,7 +133,7 @@ class Explanations(Resource):
                 model=speech.model,
                 account=None if account is None else account.id,
                 plan=None if account is None else account.plan,
-                parts=[self._part(speech.model, span, decision) for span, decision in explained],
+                parts=[self._part(speech, span, decision) for span, decision in explained],
             )
         )
 
@@ -144,7 +146,7 @@ class Explanations(Resource):
             raise Conflict(f"The plan '{account.plan}' of this account is not in force.", param="account")
         return terms
 
-    def _part(self, model: str, span: Span, decision: Decision) -> ExplainedPart:
+    def _part(self, speech: SpeechRequest, span: Span, decision: Decision) -> ExplainedPart:
         route = decision.route
         return ExplainedPart(
             start=span.start,
@@ -166,7 +168,8 @@ class Explanations(Resource):
                 for candidate in decision.candidates
             ],
             notes=self._planner.remarks(decision),
-            error=self._refusal(model, decision),
+            error=self._refusal(speech.model, decision),
+            emotion=UNSET if span.emotion == speech.emotion else span.emotion,
         )
 
     def _refusal(self, model: str, decision: Decision) -> ShownRefusal | None:

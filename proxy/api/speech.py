@@ -13,7 +13,6 @@ from starlette.types import Receive, Scope, Send
 
 from policies.plans import Terms
 from policies.routing import Voice
-from proxy.access.admission import Admission
 from proxy.access.callers import Caller
 from proxy.api.speech_answers import (
     AudioDelta,
@@ -30,7 +29,6 @@ from proxy.api.speech_answers import (
 from proxy.api.speech_forms import SpeechForms
 from proxy.api.speech_headers import ANSWER_HEADERS, SOME_ANSWER_HEADERS, answer_headers
 from proxy.audio.formats import MEDIA_TYPES
-from proxy.catalogue.library import SAVED_THINGS, Library
 from proxy.config.sections import Server
 from proxy.errors import (
     IdempotencyKeyReused,
@@ -55,8 +53,8 @@ from proxy.ledger import Payer
 from proxy.speech import speech_request
 from proxy.speech.answer import Answer
 from proxy.speech.call import SpeechCall
-from proxy.speech.pipeline import Delivery, Pipeline
-from proxy.speech.recent_plans import RecentPlans
+from proxy.speech.pipeline import Delivery
+from proxy.speech.speaking import Speaking
 from proxy.speech.speech_body import SpeechBody
 from proxy.speech.speech_request import SpeechRequest
 from speech_engine import EngineError
@@ -84,19 +82,13 @@ class SpeechEndpoint:
 
     def __init__(
         self,
-        admission: Admission,
-        library: Library,
-        plans: RecentPlans,
-        pipeline: Pipeline,
+        speaking: Speaking,
         idempotency: Idempotency,
         server: Server,
         forms: SpeechForms | None = None,
     ) -> None:
         self._forms = forms
-        self._admission = admission
-        self._library = library
-        self._plans = plans
-        self._pipeline = pipeline
+        self._speaking = speaking
         self._idempotency = idempotency
         self._defaults = speech_request.Defaults()
         if server.fill_missing:
@@ -106,7 +98,7 @@ class SpeechEndpoint:
         connection, state = Connection(scope, receive, send), scope["state"]
         caller: Caller = state["caller"]
         # Before the body: a request that is refused for its body counts, too.
-        admitted = await self._admission.admit(caller)
+        admitted = await self._speaking.admission.admit(caller)
         state["rate"] = admitted.window
         kind = connection.header(b"content-type").lower()
         if kind.startswith("multipart/"):
@@ -115,7 +107,7 @@ class SpeechEndpoint:
             await self._speak_form(self._forms, state, admitted.terms, connection)
             return
         body = await connection.body(speech_request.MAX_BODY_BYTES)
-        request = speech_request.parse_speech(body, self._defaults, self._plans.client_fields)
+        request = speech_request.parse_speech(body, self._defaults, self._speaking.plans.client_fields)
         key = self._idempotency.key(connection)
         speak = partial(self._speak, state, request, admitted.terms)
         if key is None:
@@ -129,7 +121,7 @@ class SpeechEndpoint:
     async def speak(self, scope: Scope, connection: Connection, request: SpeechRequest) -> None:
         """Answer a request that was made here, such as a voice's preview. It counts as speech."""
         state = scope["state"]
-        admitted = await self._admission.admit(state["caller"])
+        admitted = await self._speaking.admission.admit(state["caller"])
         state["rate"] = admitted.window
         await self._speak(state, request, admitted.terms, connection)
 
@@ -137,7 +129,7 @@ class SpeechEndpoint:
         self, forms: SpeechForms, state: dict[str, Any], terms: Terms, connection: Connection
     ) -> None:
         """Speak with the voice that comes with the request."""
-        fields = self._plans.client_fields()
+        fields = self._speaking.plans.client_fields()
         async with forms.speaking(connection, state["caller"], terms, self._defaults, fields) as sent:
             await self._speak(state, sent.request, terms, connection, sent.voice)
 
@@ -150,7 +142,7 @@ class SpeechEndpoint:
         lent: Voice | None = None,
     ) -> None:
         caller: Caller = state["caller"]
-        call = await self._planned(state["request_id"], caller, request, terms, lent)
+        call = await self._speaking.call(state["request_id"], caller, request, terms, lent)
         if caller.role == "admin":
             state["route"] = call.plan.description
         if connection.recording is not None:
@@ -164,24 +156,9 @@ class SpeechEndpoint:
         with connection.stop_when_client_leaves():
             delivery = Delivery(partial(_deliver, write, connection), lambda: connection.sent_share)
             try:
-                await self._pipeline.answer(call, delivery)
+                await self._speaking.pipeline.answer(call, delivery)
             finally:
                 state["is_recorded"] = call.tally.is_held
-
-    async def _planned(
-        self, id_: str, caller: Caller, request: SpeechRequest, terms: Terms, lent: Voice | None
-    ) -> SpeechCall:
-        own = await self._library.get(caller.account)
-        try:
-            return await self._plans.call(id_, caller, request, terms, own, lent)
-        except InvalidRequest as failure:
-            # Another worker may have saved it a moment ago.
-            newer = None
-            if failure.code in SAVED_THINGS:
-                newer = await self._library.read_again(caller.account)
-            if newer is None:
-                raise
-            return await self._plans.call(id_, caller, request, terms, newer, lent)
 
 
 def routes(endpoint: SpeechEndpoint, forms: SpeechForms | None) -> list[Endpoint]:

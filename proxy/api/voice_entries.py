@@ -7,6 +7,7 @@ from typing import Literal
 import msgspec
 from msgspec import UNSET, UnsetType
 
+from policies.emotions import EMOTIONS
 from policies.matching import Match
 from policies.routing import Voice
 from proxy.catalogue.known_voices import KnownVoices
@@ -57,8 +58,9 @@ class VoiceEntry(msgspec.Struct, frozen=True, kw_only=True):
     who speaks with which voice, if it is a cast. With `alias_of`, it is only another name for the voice of
     that name, where the server's default model and language speak; and its gender is the one that is heard.
 
-    Only a voice that the account made of recordings or of other voices has the last fields. `expires_at` is
-    when it is erased, if it does not speak before: there is a limit in the account's plan. If nothing here
+    Only a voice that the account made of recordings or of other voices has the last fields. `emotions` are
+    those of its recordings, if any has one. `expires_at` is when it is erased, if it does not speak before:
+    there is a limit in the account's plan. If nothing here
     can speak it, `engines` is empty and a `hint` says what helps.
     """
 
@@ -83,6 +85,7 @@ class VoiceEntry(msgspec.Struct, frozen=True, kw_only=True):
     quality: VoiceQuality | UnsetType = UNSET
     consent: str | UnsetType | None = UNSET
     speaker: ComparedSpeakers | UnsetType = UNSET
+    emotions: list[str] | UnsetType = UNSET
     clones: list[CloneState] | UnsetType = UNSET
     expires_at: int | UnsetType = UNSET
     hint: str | UnsetType = UNSET
@@ -190,7 +193,9 @@ class Entries:
             if not whole.engines and (hint := self.speakers.hint(record.language or None)):
                 whole = msgspec.structs.replace(whole, hint=hint)
             quality = msgspec.json.decode(parts.samples[0].quality, type=VoiceQuality)
-            whole = msgspec.structs.replace(whole, quality=quality)
+            emotions = {sample.tag for sample in parts.samples}
+            spoken = [emotion for emotion in EMOTIONS if emotion in emotions]
+            whole = msgspec.structs.replace(whole, quality=quality, emotions=spoken or UNSET)
         if (compared := record.compared) is not None:
             speaker = ComparedSpeakers(answer=compared.answer, score=compared.score)
             whole = msgspec.structs.replace(whole, speaker=speaker)

@@ -43,6 +43,7 @@ class LibraryVoice(NamedTuple):
         """About how many bytes it takes."""
         record, parts = self.record, self.parts
         texts = (record.name, record.description, record.sealed, *record.tags, *record.texts)
+        texts += tuple(sample.sealed for sample in parts.samples)
         lists = (record.members, record.mix, record.labels, parts.samples, parts.clones)
         return _VOICE_BYTES + _ITEM_BYTES * sum(map(len, lists)) + sum(map(len, texts))
 

@@ -1,4 +1,4 @@
-"""The words that accounts have saved, as their libraries need them. A feature keeps them."""
+"""The words of accounts and of the operator, as their libraries need them. A feature keeps them."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Protocol
 
 from policies.lexicon import Words
+from proxy.config.sections import Config
 from proxy.storage.rows import decode_json
 
 WordRevisions = tuple[tuple[str, int, int], ...]
@@ -14,6 +15,10 @@ WordRevisions = tuple[tuple[str, int, int], ...]
 
 class SavedWords(Protocol):
     """The lexicons of all accounts."""
+
+    def configured(self, config: Config) -> Mapping[str, Words]:
+        """Return the lexicons of a configuration, which count for every account."""
+        ...
 
     async def revisions(self, account: str) -> WordRevisions:
         """List what says whether a lexicon has changed. Empty: the account has none."""
@@ -26,6 +31,9 @@ class SavedWords(Protocol):
 
 class NoWords:
     """For a server that keeps no words."""
+
+    def configured(self, config: Config) -> Mapping[str, Words]:
+        return {}
 
     async def revisions(self, account: str) -> WordRevisions:
         return ()

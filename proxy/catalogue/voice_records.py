@@ -23,36 +23,43 @@ class Compared(msgspec.Struct, frozen=True):
     comparer: str = ""
 
 
-class VoiceRecord(msgspec.Struct, frozen=True, kw_only=True):
+class VoiceTexts(msgspec.Struct, frozen=True, kw_only=True):
+    """What of a voice names a person. `texts` are the words of its samples; no column has them. `request` is
+    a digest of the request with an Idempotency-Key that made it."""
+
+    name: str
+    description: str = ""
+    tags: tuple[str, ...] = ()
+    labels: Mapping[str, str] = {}
+    texts: tuple[str, ...] = ()
+    request: str = ""
+
+    def __repr__(self) -> str:
+        return "<VoiceTexts>"
+
+
+class VoiceRecord(VoiceTexts, frozen=True, kw_only=True):
     """A saved voice. It is the operator's when `account` is None.
 
     If it is sealed, `name` is a digest, and the other texts are empty until the record is opened. `members`
     are those of a cast, `mix` those of a mix, each with its weight. `used` is the day when it last spoke.
-    `texts` are the words of its samples; no column has them. `request` is a digest of a request with an
-    Idempotency-Key.
     """
 
     id: str
     account: str | None
-    name: str
     kind: Kind
     revision: int
     created: int
     members: Mapping[str, str] = {}
     mix: Mapping[str, float] = {}
-    tags: tuple[str, ...] = ()
-    description: str = ""
     language: str | None = None
     gender: str | None = None
-    labels: Mapping[str, str] = {}
     quality: str | None = None
     consent: str | None = None
     compared: Compared | None = None
     used: int | None = None
     wrapped: str = ""
     sealed: str = ""
-    request: str = ""
-    texts: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
         return f"<VoiceRecord {self.id}, a {self.kind} of {self.account}>"

@@ -14,6 +14,7 @@ from proxy.commands.command import Ask
 from proxy.commands.options import asks, be_sure
 from proxy.commands.tables import Form, Show, print_answer
 from proxy.errors import CommandRefused
+from proxy.features.all import load_config
 
 if TYPE_CHECKING:
     from proxy.processes.admin_client import AdminClient
@@ -47,12 +48,11 @@ def answer_to(ask: Ask, config_file: Path | None, form: Form) -> Any:
     """Ask, and return the answer. Raise CommandRefused."""
     import asyncio
 
-    from proxy.config import config_toml
     from proxy.processes.admin_client import admin_client, ask_once
 
     if ask.to is not None:
         return _save(config_file, ask, ask.to)
-    config = config_toml.load(config_file)
+    config = load_config(config_file)
     if ask.question and asks(is_sure=False):
         if ask.looks:
             # A person is asked about nothing that does not exist.
@@ -65,7 +65,7 @@ def answer_to(ask: Ask, config_file: Path | None, form: Form) -> Any:
         async with admin_client(config, within_s) as client:
             if data:
                 fields = {name: field for name, field in ask.body.items() if field}
-                return await client.send(ask.path, fields, data)
+                return await client.send(ask.path, fields, data, **ask.query)
             if ask.pages:
                 return await _rows(client, ask, with_names=form is not True)
             return await client.ask(ask.method, ask.path, ask.body, **ask.query)
@@ -127,11 +127,10 @@ def copy(
     """Write an answer that is no JSON, as it comes."""
     import asyncio
 
-    from proxy.config import config_toml
     from proxy.processes.admin_client import admin_client
 
     async def write_parts() -> None:
-        async with admin_client(config_toml.load(config_file), _LONG_S) as client:
+        async with admin_client(load_config(config_file), _LONG_S) as client:
             async with aclosing(client.parts(path, **query)) as parts:
                 async for part in parts:
                     write(part)

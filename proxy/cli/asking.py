@@ -18,6 +18,7 @@ from proxy.cli.admin_requests import answer_to, failures
 from proxy.cli.options import ConfigFile, Printed
 from proxy.commands.command import Command, Group, Here, KnownAnswer
 from proxy.commands.tables import Form, print_answer
+from proxy.features.all import load_config
 
 
 def typer_group(group: Group) -> typer.Typer:
@@ -33,7 +34,7 @@ def runner(command: Command) -> Callable[..., None]:
     """Return a function that asks and prints, with the command's options, `--config` and `--json`."""
 
     def run(*, form: Form, config_file: Path | None = None, **given: Any) -> None:
-        here = Here(config_file, form)
+        here = Here(config_file, form, load_config)
         status = _run(command, here, {**given, **dict.fromkeys(places, here)})
         if status:
             sys.exit(status)
@@ -69,11 +70,11 @@ def _run(command: Command, here: Here, given: dict[str, Any]) -> int:
         answer = None
         with suppress(StopIteration):
             while True:
-                answer = answer_to(step.send(answer), *here)
+                answer = answer_to(step.send(answer), here.config_file, here.form)
                 print_answer(answer, here.form, command.show)
         return 0
     try:
-        answer = answer_to(step, *here)
+        answer = answer_to(step, here.config_file, here.form)
     except failures() as error:
         if step.failed == 1:
             raise

@@ -13,6 +13,7 @@ import typer
 from proxy.cli.options import ConfigFile, Printed
 from proxy.commands.tables import Form, Line, print_answer
 from proxy.errors import CommandRefused
+from proxy.features.all import load_config
 
 if TYPE_CHECKING:
     from proxy.config.config_toml import Config
@@ -27,11 +28,10 @@ _All = Annotated[
 
 def backup(file: _File, is_whole: _All = False, config_file: ConfigFile = None, form: Printed = None) -> None:
     """Back up the database, also while the server runs. An older backup in FILE is replaced."""
-    from proxy.config import config_toml
     from proxy.processes import whole_backup
 
     if is_whole:
-        _print_whole(whole_backup.back_up(config_toml.load(config_file), file), form)
+        _print_whole(whole_backup.back_up(load_config(config_file), file), form)
         return
     config = _config(config_file, f"pg_dump --format=custom --file={file} ADDRESS")
     _print(
@@ -94,10 +94,9 @@ def _kept(data: Path, is_replaced: bool) -> str:
 
 def _config(config_file: Path | None, instead: str) -> Config:
     """Return the configuration. Raise CommandRefused if its database is PostgreSQL's."""
-    from proxy.config import config_toml
     from proxy.config.addresses import is_postgres
 
-    config: Config = config_toml.load(config_file)
+    config: Config = load_config(config_file)
     if is_postgres(config.storage.url):
         raise CommandRefused(f"the database is PostgreSQL's, whose own tool copies it: {instead}")
     return config

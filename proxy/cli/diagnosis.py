@@ -14,6 +14,7 @@ import typer
 from proxy.cli.options import ConfigFile, Printed
 from proxy.commands.tables import Form, Grid, Line, print_answer
 from proxy.config.finding import Finding
+from proxy.features.all import load_config
 
 _MARKS = {"ok": Line("ok", "green"), "note": Line("note", "yellow"), "wrong": Line("wrong", "red")}
 
@@ -35,7 +36,6 @@ def check(
 
     import msgspec
 
-    from proxy.config import config_toml
     from proxy.diagnosis import probes
     from proxy.diagnosis.config_check import check_config
     from proxy.diagnosis.plans_in_use import missing_plans
@@ -44,10 +44,10 @@ def check(
 
     if plugin is not None:
         # Its settings are the defaults, unless there is a --config.
-        given = config_toml.load(config_file) if config_file else None
+        given = load_config(config_file) if config_file else None
         findings = list(check_plugin(plugin, given, voice))
     else:
-        loaded, plugins = config_toml.load(config_file), registry.load()
+        loaded, plugins = load_config(config_file), registry.load()
         results = probes.ask(loaded, plugins)
         spoken: list[Finding] = []
         if live:

@@ -15,6 +15,7 @@ from proxy.cli.diagnosis import print_findings
 from proxy.cli.options import ConfigFile, Printed
 from proxy.commands.tables import Form, Grid, Line, Part, print_answer
 from proxy.errors import CommandRefused
+from proxy.features.all import load_config
 
 engines = typer.Typer(help="List the engines with their state and models.", invoke_without_command=True)
 
@@ -27,13 +28,12 @@ def list_(context: typer.Context, config_file: ConfigFile = None, form: Printed 
     """List the engines with their state and models. Without a server, those of the configuration."""
     if context.invoked_subcommand is not None:
         return
-    from proxy.config import config_toml
     from proxy.diagnosis.config_check import check_config
     from proxy.engines import registry
     from proxy.processes import supervisor
     from proxy.processes.admin_client import ask_once
 
-    loaded = config_toml.load(config_file)
+    loaded = load_config(config_file)
     if supervisor.is_running(loaded):
         print_answer(ask_once(loaded, "GET", "engines"), form, engine_table)
     else:
@@ -60,10 +60,9 @@ def restart(name: _Name, now: _Now = False, config_file: ConfigFile = None, form
 
 
 def _switch(name: str, action: str, now: bool, config_file: ConfigFile, form: Form) -> None:
-    from proxy.config import config_toml
     from proxy.processes import supervisor
 
-    loaded = config_toml.load(config_file)
+    loaded = load_config(config_file)
     if not supervisor.is_running(loaded):
         raise CommandRefused(f"no server runs on {loaded.data}; start it: voxgate serve")
     body = {"action": action, "now": now}

@@ -32,7 +32,7 @@ from proxy.cli.say import say
 from proxy.commands.command import Command, Group, by_name
 from proxy.commands.tables import Line, Part
 from proxy.errors import CommandRefused
-from proxy.features.all import all_commands
+from proxy.features.all import all_commands, load_config
 
 _SERVING = """\
 voxgate serves on {base}/v1
@@ -100,7 +100,6 @@ def serve(
     """Run the server until Ctrl-C or SIGTERM."""
     from msgspec.structs import replace
 
-    from proxy.config import config_toml
     from proxy.config.config_toml import Config
     from proxy.diagnosis.text_check import front_end_remarks
     from proxy.engines import registry
@@ -114,7 +113,7 @@ def serve(
     plugins = registry.load()
 
     def read() -> Config:
-        read = config_toml.load(config_file, server=server)
+        read = load_config(config_file, server=server)
         return replace(read, warnings=(*read.warnings, *front_end_remarks(read, plugins)))
 
     def announce(base_url: str, dev_key: str | None) -> None:
@@ -125,10 +124,9 @@ def serve(
 
 def reload(config_file: ConfigFile = None, form: Printed = None) -> None:
     """Let the running server read its config file again. SIGHUP does the same."""
-    from proxy.config import config_toml
     from proxy.kept import data_folder
 
-    data = Path(config_toml.load(config_file).data)
+    data = Path(load_config(config_file).data)
     if not data_folder.is_held(data):
         raise CommandRefused(f"no server runs on {data}; start it: voxgate serve")
     ask(config_file, form, _reload_result, "POST", "reload")

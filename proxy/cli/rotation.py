@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from proxy.cli.options import ConfigFile, Printed
 from proxy.commands.tables import Line, Part, print_answer
+from proxy.features.all import load_config
 
 if TYPE_CHECKING:
     from rich.status import Status
@@ -34,11 +35,10 @@ def keys_rotate_master(config_file: ConfigFile = None, form: Printed = None) -> 
 def _rotate(config_file: Path | None, status: Status) -> dict[str, Any]:
     import asyncio
 
-    from proxy.config import config_toml
     from proxy.processes.admin_client import admin_client
 
     async def rotate() -> dict[str, Any]:
-        async with admin_client(config_toml.load(config_file), _STEP_S) as client:
+        async with admin_client(load_config(config_file), _STEP_S) as client:
             return await _all_steps(client, status)
 
     return asyncio.run(rotate())

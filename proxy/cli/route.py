@@ -12,6 +12,7 @@ from proxy.cli.options import ConfigFile, Printed
 from proxy.commands.options import named_voices
 from proxy.commands.tables import Grid, Line, Part
 from proxy.errors import CommandRefused
+from proxy.features.all import load_config
 
 route = typer.Typer(no_args_is_help=True, help="The engines that speak a request.")
 
@@ -33,6 +34,7 @@ def explain(
     ] = None,
     model: Annotated[str | None, typer.Option(help="A model; else the default model.")] = None,
     language: Annotated[str | None, typer.Option(help="The language that the request names.")] = None,
+    emotion: Annotated[str | None, typer.Option(help="The emotion that the request names.")] = None,
     key_of: Annotated[
         str | None,
         typer.Option(metavar="ACCOUNT", help="Explain it for a key of this account; else without a plan."),
@@ -41,17 +43,17 @@ def explain(
     form: Printed = None,
 ) -> None:
     """Show which engines would speak a request, and every filter. Nothing is spoken or charged."""
-    # Imported here: they are slow, and `voxgate --help` needs neither.
-    from proxy.config import config_toml
+    # Imported here: it is slow, and `voxgate --help` does not need it.
     from proxy.kept import data_folder
 
-    if not data_folder.is_held(Path(config_toml.load(config_file).data)):
+    if not data_folder.is_held(Path(load_config(config_file).data)):
         # Only an engine knows what it speaks, and only a server has engines.
         raise CommandRefused("no server runs here, so no engine can answer; start it: voxgate serve")
     if voice is not None and cast is not None:
         raise CommandRefused("--voice and --cast: use only one of them")
     speaks = voice if cast is None else {"cast": named_voices(cast)}
-    fields = {"input": text, "voice": speaks, "model": model, "language": language, "account": key_of}
+    fields = {"input": text, "voice": speaks, "model": model, "language": language, "emotion": emotion}
+    fields |= {"account": key_of}
     body = {name: value for name, value in fields.items() if value is not None}
     ask(config_file, form, _explanation, "POST", "route/explain", body)
 
@@ -65,6 +67,7 @@ def _part(part: dict[str, Any]) -> list[Part]:
     lines: list[Part] = [
         Line(f"language: {part['language']} ({_SOURCES[part['source']]})"),
         Line(f"voice: {part['voice']}"),
+        *([Line(f"emotion: {part['emotion'] or 'none'}")] if "emotion" in part else []),
         Line(f"route: {routed}"),
         *(Line(f"note: {note}", "yellow") for note in part["notes"]),
         _models_table(part),

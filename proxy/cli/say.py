@@ -20,6 +20,7 @@ import typer
 from proxy.cli.options import ConfigFile, Printed
 from proxy.commands.tables import Line, Part, print_answer
 from proxy.errors import CommandRefused
+from proxy.features.all import load_config
 
 if TYPE_CHECKING:
     import httpx2
@@ -79,12 +80,10 @@ def say(
 
     Its key is VOXGATE_KEY of the environment, or else that of make serve.
     """
-    from proxy.config import config_toml
-
     if out == "-" and form is not None:
         raise CommandRefused("--out - and --json or --wide: stdout has room for only one of them")
     found_format = _format(format_, out)
-    config = config_toml.load(config_file)
+    config = load_config(config_file)
     body = {
         "model": model or config.server.default_model,
         "voice": voice or config.server.default_voice,

@@ -57,16 +57,16 @@ class KnownAnswer(NamedTuple):
 
 
 class Here(NamedTuple):
-    """Where a command works: `--config` as it was given, and how the answer will be printed."""
+    """Where a command works: `--config` as it was given, how the answer will be printed, and what loads a
+    configuration."""
 
     config_file: Path | None
     form: Form
+    load: Callable[[Path | None], Config]
 
     def config(self) -> Config:
         """Read the configuration, anew at each call."""
-        from proxy.config import config_toml  # slow, and `voxgate --help` does not need it
-
-        return config_toml.load(self.config_file)
+        return self.load(self.config_file)
 
 
 Asking = Callable[..., Ask | Generator[Ask, Any, None] | KnownAnswer | None]
@@ -122,6 +122,6 @@ def path(kind: str, name: str, *behind: str) -> str:
     # Quoted: an account may be named "50/50", and "ada?" must not become "ada". A name that a path would
     # still lose is refused, because the path would mean something else.
     if not name.strip("./") or name.endswith("/"):
-        listing = "usage" if kind == "requests" else f"{kind} list"
+        listing = {"requests": "usage", "webhook_endpoints": "webhooks list"}.get(kind, f"{kind} list")
         raise CommandRefused(f"{name!r} names none of the {kind}; give an id, see voxgate {listing}")
     return "/".join((kind, quote(name, safe=""), *behind))

@@ -18,16 +18,16 @@ import msgspec
 from policies.routing import Route
 from proxy.config import natural
 from proxy.config.engines import read_engines, read_plugins
-from proxy.config.lexicons import read_lexicons
+from proxy.config.feature_sections import Sections
 from proxy.config.model_names import put_defaults_first, read_models, shipped_models
 from proxy.config.plans import read_plans
 from proxy.config.reader import ConfigError, Reader
 from proxy.config.routes import read_routes, shipped_routes
 from proxy.config.secret import variables
-from proxy.config.sections import Config, EngineSection, Server, Storage, VoiceSection
-from proxy.config.stores import check_shared, read_cache, read_limits, read_server, read_storage
+from proxy.config.sections import KINDS, Config, EngineSection, Server, Storage, VoiceSection
+from proxy.config.stores import check_shared, read_limits, read_server, read_storage
 from proxy.config.upstream import read_upstream
-from proxy.config.vault import read_marking, read_vault
+from proxy.config.vault import read_vault
 from proxy.config.voices import check_casts, read_consent, read_voices, shipped_voices
 
 __all__ = [
@@ -46,38 +46,49 @@ __all__ = [
 T = TypeVar("T")
 
 _SECTIONS = (
-    *("server", "storage", "limits", "upstream", "cache", "vault", "plans", "engines", "models", "routes"),
-    *("voices", "consent", "marking", "lexicons", "front_ends", "detectors", "comparers", "marks"),
+    *("server", "storage", "limits", "upstream", "vault", "plans", "engines", "models", "routes", "voices"),
+    *("consent", *(f"{kind}s" for kind in KINDS)),
 )
-_FROM_ENVIRONMENT = (
-    *("server", "storage", "limits", "upstream", "cache", "vault", "consent", "marking", "engines"),
-)
+_FROM_ENVIRONMENT = ("server", "storage", "limits", "upstream", "vault", "consent", "engines")
 _LATER = ("runners",)
 
 
 def load(
-    path: Path | None = None, environ: Mapping[str, str] = os.environ, server: Mapping[str, Any] | None = None
+    sections: Sections,
+    path: Path | None = None,
+    environ: Mapping[str, str] = os.environ,
+    server: Mapping[str, Any] | None = None,
 ) -> Config:
     """Read the file, or VOXGATE_CONFIG, or ./config.toml, or only the defaults. Raises ConfigError.
 
-    `server` has the keys of [server] from the command line.
+    `sections` are those of features, and `server` has the keys of [server] from the command line.
     """
     file = path or (Path(environ["VOXGATE_CONFIG"]) if environ.get("VOXGATE_CONFIG") else None)
     if file is None and Path("config.toml").exists():
         file = Path("config.toml")
     raw = {} if file is None else _parse(file)
     reader = Reader(str(file) if file else "defaults")
-    _refuse_other_sections(reader, raw)
+    _refuse_other_sections(reader, raw, (*_SECTIONS, *(section.name for section in sections)))
     folder = file.parent if file else Path()
     layer = _natural(reader, folder / _data(raw, environ, server or {}))
     counting = natural.lay_beneath(raw, layer, _shipped())
-    _merge_environment(raw, environ)
+    own = (section.name for section in sections if section.from_environment)
+    _merge_environment(raw, environ, (*_FROM_ENVIRONMENT, *own))
     for key, value in (server or {}).items():
         _put(raw, ["server", key], value)
     config = _read(reader, raw, environ, folder, natural.above(layer, _shipped()["models"]))
+    features = {
+        section.name: section.read_from(reader, raw.get(section.name, {}), environ, folder)
+        for section in sections
+    }
     reader.raise_if_wrong()
-    data = str((folder / config.server.data).absolute())
-    return msgspec.structs.replace(config, data=data, source=str(file or config.source), natural=counting)
+    return msgspec.structs.replace(
+        config,
+        features=features,
+        data=str((folder / config.server.data).absolute()),
+        source=str(file or config.source),
+        natural=counting,
+    )
 
 
 def built_in_voices() -> frozenset[str]:
@@ -99,7 +110,7 @@ def _data(raw: Mapping[str, Any], environ: Mapping[str, str], server: Mapping[st
     """Return the data folder, before the rest is read. A wrong one is reported later."""
     section = raw.get("server")
     peek: dict[str, Any] = {"server": dict(section) if isinstance(section, dict) else {}}
-    _merge_environment(peek, environ)
+    _merge_environment(peek, environ, ("server",))
     data = {**peek["server"], **server}.get("data")
     return data if isinstance(data, str) and data else Server().data
 
@@ -136,11 +147,11 @@ def _parse(file: Path) -> dict[str, Any]:
         raise ConfigError(f"{file}: not valid TOML: {error}") from None
 
 
-def _merge_environment(raw: dict[str, Any], environ: Mapping[str, str]) -> None:
+def _merge_environment(raw: dict[str, Any], environ: Mapping[str, str], sections: Sequence[str]) -> None:
     """Merge variables such as VOXGATE_SERVER__PORT=8001. A value is a TOML scalar or a text."""
     for name, text in environ.items():
         path = name.lower().removeprefix("voxgate_").split("__")
-        if not name.startswith("VOXGATE_") or path[0] not in _FROM_ENVIRONMENT or len(path) < 2:
+        if not name.startswith("VOXGATE_") or path[0] not in sections or len(path) < 2:
             continue
         try:
             value = tomllib.loads(f"value = {text}")["value"]
@@ -160,12 +171,12 @@ def _put(raw: dict[str, Any], path: list[str], value: object) -> None:
         table[path[-1]] = value
 
 
-def _refuse_other_sections(reader: Reader, raw: Mapping[str, Any]) -> None:
+def _refuse_other_sections(reader: Reader, raw: Mapping[str, Any], known: Sequence[str]) -> None:
     for section in raw:
         if section in _LATER:
             reader.fault(section, "this version does not enforce this section yet; remove it")
-        elif section not in _SECTIONS:
-            reader.unknown(section, section, _SECTIONS)
+        elif section not in known:
+            reader.unknown(section, section, known)
 
 
 def _read(
@@ -175,7 +186,7 @@ def _read(
     folder: Path,
     built_in: Mapping[str, Sequence[str]],
 ) -> Config:
-    """Read all sections. `built_in` has the aliases that are there without a word of the file."""
+    """Read the kernel's sections. `built_in` has the aliases that are there without a word of the file."""
     shipped = _shipped()
     server = read_server(reader, raw.get("server", {}))
     storage = read_storage(reader, raw.get("storage", {}), environ, folder)
@@ -192,10 +203,8 @@ def _read(
         storage=storage,
         limits=limits,
         upstream=read_upstream(reader, raw.get("upstream", {}), environ, folder),
-        cache=read_cache(reader, raw.get("cache", {})),
         vault=read_vault(reader, raw.get("vault", {}), environ, folder),
         consent=read_consent(reader, raw.get("consent", {})),
-        marking=read_marking(reader, raw.get("marking", {}), environ, folder),
         plans=read_plans(reader, raw.get("plans", shipped["plans"]), engines),
         engines=engines,
         models=put_defaults_first(
@@ -207,11 +216,9 @@ def _read(
             engines,
         ),
         routes=read_routes(reader, raw.get("routes", []), engines, shipped_routes(shipped["routes"])),
-        front_ends=read_plugins(reader, raw.get("front_ends", {}), "front_ends", environ, folder),
-        detectors=read_plugins(reader, raw.get("detectors", {}), "detectors", environ, folder),
-        comparers=read_plugins(reader, raw.get("comparers", {}), "comparers", environ, folder),
-        marks=read_plugins(reader, raw.get("marks", {}), "marks", environ, folder),
-        lexicons=read_lexicons(reader, raw.get("lexicons", {})),
+        plugins={
+            kind: read_plugins(reader, raw.get(f"{kind}s", {}), f"{kind}s", environ, folder) for kind in KINDS
+        },
         voices=voices,
         warnings=reader.warnings,
         secrets=tuple(sorted(set(variables(raw)))),

@@ -1,4 +1,4 @@
-"""Read [engines.NAME], [front_ends.NAME] and [detectors.NAME]: the server's keys and plugins' settings.
+"""Read [engines.NAME], and [KINDs.NAME] of other plugins: the server's keys and plugins' settings.
 
 A cloud engine may have several accounts at its provider, and several keys of each.
 """
@@ -115,7 +115,7 @@ def _costs(reader: Reader, engine: Mapping[str, Any], key: str) -> dict[str, Rat
 def read_plugins(
     reader: Reader, value: object, kind: str, environ: Mapping[str, str], folder: Path
 ) -> dict[str, PluginSection]:
-    """Read [front_ends.NAME] or [detectors.NAME].
+    """Read the sections of one kind, such as [front_ends.NAME].
 
     Only the plugin knows its settings. `voxgate check` and the start of the server report wrong ones.
     """

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import msgspec
 
-from proxy.config.sections import SECTIONS, Config, Server
+from proxy.config.feature_sections import Sections
+from proxy.config.sections import KINDS, Config, Server
 
 NEEDS_RESTART = (
     *("host", "port", "workers", "data", "stall_s", "least_bytes_per_s", "metrics", "dev_key", "detector"),
 )
 """The keys of [server] that count only at the start. All keys of `_OPENED_ONCE` do, too."""
 
-_OPENED_ONCE = (
-    *("storage", "limits", "upstream", "consent", "engines", "front_ends", "detectors", "comparers", "marks"),
-)
+_OPENED_ONCE = ("storage", "limits", "upstream", "consent", "engines", "plugins")
+_NO_SECTIONS = ("server", "features", "warnings", "secrets", "natural", "data", "source")
 
 
 class Reload(NamedTuple):
@@ -26,8 +27,8 @@ class Reload(NamedTuple):
     needs_restart: tuple[str, ...]
 
 
-def merge(running: Config, read: Config) -> Reload:
-    """Merge the running configuration with the one that was read."""
+def merge(running: Config, read: Config, sections: Sections) -> Reload:
+    """Merge the running configuration with the one that was read. `sections` are those of features."""
     differing = [
         field
         for field in Server.__struct_fields__
@@ -38,17 +39,32 @@ def merge(running: Config, read: Config) -> Reload:
         name: getattr(running, name)
         for name in (*_OPENED_ONCE, "data", "natural", "secrets", *_waiting_for_engines(running, read))
     }
+    of_features = {each.name: each.of(running) for each in sections if each.needs_restart}
     config = msgspec.structs.replace(
-        read, server=msgspec.structs.replace(read.server, **old_values), **old_sections
+        read,
+        server=msgspec.structs.replace(read.server, **old_values),
+        features=read.features | of_features,
+        **old_sections,
     )
-    differs = [
-        name for name in SECTIONS if name != "server" and getattr(running, name) != getattr(read, name)
-    ]
-    applied = [name for name in differs if name not in old_sections]
+    before, after, merged = (dict(_parts(each, sections)) for each in (running, read, config))
+    differs = [name for name in before if before[name] != after[name]]
+    applied = [name for name in differs if merged[name] == after[name]]
     changed = [f"server.{field}" for field in differing if field not in NEEDS_RESTART] + applied
     waiting = [f"server.{field}" for field in differing if field in NEEDS_RESTART]
-    waiting += [name for name in differs if name in old_sections]
+    waiting += [name for name in differs if name not in applied]
     return Reload(config, tuple(changed), tuple(waiting))
+
+
+def _parts(config: Config, sections: Sections) -> Iterator[tuple[str, object]]:
+    """Give all sections but [server] by their names, in the order in which a reload tells of them."""
+    for name in config.__struct_fields__:
+        if name == "plugins":
+            for kind in KINDS:
+                yield f"{kind}s", config.plugins_of(kind)
+        elif name not in _NO_SECTIONS:
+            yield name, getattr(config, name)
+    for section in sections:
+        yield section.name, section.of(config)
 
 
 def dropped_plans(running: Config, read: Config) -> tuple[str, ...]:

@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+from base64 import b64decode
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+
+from proxy.config.reader import Reader
+
+_KEY_BYTES = 32
+KEY_IS_RIGHT = "must hold 32 bytes in base64; openssl rand -base64 32 makes such a key"
 
 
 class SecretMissing(Exception):
@@ -22,6 +28,28 @@ def resolve(text: str, environ: Mapping[str, str], folder: Path) -> str:
     if not secret.strip():
         raise SecretMissing(f"{text} is empty")
     return secret.strip()
+
+
+def named_secret(
+    reader: Reader, key: str, written: str, environ: Mapping[str, str], folder: Path, what: str = "it"
+) -> str:
+    """Return what is named, else "" after a fault. It never repeats what was written, which may be a key."""
+    if not written.startswith(("env:", "file:")):
+        reader.fault(key, f'must be "env:NAME" or "file:PATH"; {what} is never written in this file')
+        return ""
+    try:
+        return resolve(written, environ, folder)
+    except SecretMissing as error:
+        reader.fault(key, str(error))
+        return ""
+
+
+def is_key(text: str) -> bool:
+    """Tell whether a text is a key in base64."""
+    try:
+        return len(b64decode(text, validate=True)) == _KEY_BYTES
+    except ValueError:
+        return False
 
 
 def variables(value: object) -> Iterator[str]:
@@ -73,5 +101,5 @@ def _content(file: Path) -> str:
         return file.read_text()
     except OSError as error:
         raise SecretMissing(f"file:{file} cannot be read: {error.strerror}") from None
-    except UnicodeDecodeError:
+    except ValueError:  # also a path that can be none
         raise SecretMissing(f"file:{file} is not text") from None

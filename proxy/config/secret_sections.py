@@ -1,15 +1,10 @@
-"""[vault] and [marking]: sections with keys, which are named in the file and never written there."""
+"""[vault]: a section with keys, which are named in the file and never written there."""
 
 from __future__ import annotations
 
 from typing import Annotated
 
 import msgspec
-
-_Switch = Annotated[bool, msgspec.Meta(description="true or false")]
-_Secret = Annotated[
-    str, msgspec.Meta(description='"env:NAME" or "file:PATH", or "" for a file in the data folder')
-]
 
 
 class VaultSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -31,30 +26,3 @@ class VaultSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     def __repr__(self) -> str:
         return f"<VaultSection, {len(self.old_master_keys)} old keys>"
-
-
-class MarkingSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """[marking]: what tells that a machine spoke. Keys and certificates are resolved, as in [vault].
-
-    `mark` is the inaudible mark in the sound, whose `keys` hold the newest one first. `manifests` are signed
-    with the certificate, and stamped by `timestamp_url`. `receipts` are for all clips, marked or not. An
-    empty key stands for a file in the data folder.
-    """
-
-    mark: Annotated[str, msgspec.Meta(description='the name of a mark, or "" for none')] = "spread"
-    keys: _Secret = ""
-    manifests: _Switch = True
-    certificate: Annotated[
-        str, msgspec.Meta(description='"env:NAME" or "file:PATH", or "" for a test certificate')
-    ] = ""
-    certificate_key: Annotated[
-        str, msgspec.Meta(description='"env:NAME" or "file:PATH", or "" for a test certificate')
-    ] = ""
-    timestamp_url: Annotated[
-        str, msgspec.Meta(pattern=r"^\Z|^https?://", description='"https://…", or "" for no time stamps')
-    ] = ""
-    receipts: _Switch = True
-    receipt_keys: _Secret = ""
-
-    def __repr__(self) -> str:
-        return f"<MarkingSection {self.mark or 'without a mark'}>"

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, Any, NamedTuple, get_args
 
 import msgspec
 
 from policies.costs import Rate
-from policies.lexicon import Words
 from policies.plans import Plan
 from policies.routing import Route
 from proxy.config import addresses
 from proxy.config.consent import ConsentSection
-from proxy.config.secret_sections import MarkingSection, VaultSection
+from proxy.config.secret_sections import VaultSection
 from speech_engine.device import DeviceName
 from speech_engine.model_files.manifest import ModelName
+from speech_engine.plugin import InstanceKind
 
 _Port = Annotated[
     int, msgspec.Meta(ge=0, le=65535, description="a port number, 0 to 65535 (0: any free one)")
@@ -22,7 +22,7 @@ _Port = Annotated[
 _Seconds = Annotated[
     float, msgspec.Meta(gt=0, le=3600, description="a number of seconds, above 0 and up to 3600")
 ]
-_Megabytes = Annotated[
+Megabytes = Annotated[
     int, msgspec.Meta(ge=0, le=1_000_000, description="a number of megabytes, 0 (none) to 1000000")
 ]
 _Number = Annotated[int, msgspec.Meta(ge=1, le=1_000_000, description="a number, 1 to 1000000")]
@@ -45,10 +45,14 @@ Usd = Annotated[
 ]
 
 
-_Hosts = Annotated[
+Hosts = Annotated[
     tuple[Annotated[str, msgspec.Meta(pattern=r"^(\*\.)?([\w.-]+|\[[0-9A-Fa-f:.]+\])\Z")], ...],
     msgspec.Meta(description='a list of names without ports, ["api.example.org", "*.example.org"]'),
 ]
+
+
+KINDS: tuple[InstanceKind, ...] = get_args(InstanceKind)
+"""The kinds of plugins that have a section each, [KINDs.NAME]."""
 
 
 class Server(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -84,13 +88,13 @@ class Server(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         int, msgspec.Meta(ge=0, le=5000, description="a number of milliseconds, 0 to 5000")
     ] = 250
     cors_origins: _Texts = ()
-    hosts: _Hosts = ()
+    hosts: Hosts = ()
     trusted_proxies: _Texts = ()
     usage_days: Annotated[
         int, msgspec.Meta(ge=0, le=36_500, description="a number of days, 0 (for good) to 36500")
     ] = 0
-    idempotency_mb: _Megabytes = 256
-    spill_mb: _Megabytes = 1024
+    idempotency_mb: Megabytes = 256
+    spill_mb: Megabytes = 1024
     metrics: Annotated[
         str,
         msgspec.Meta(
@@ -147,16 +151,6 @@ class Upstream(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     def __repr__(self) -> str:
         return f"<Upstream {self.connections} connections>"
-
-
-class CacheSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """[cache]: how much audio is kept and how long, and whether it is kept by default."""
-
-    on: Switch = False
-    megabytes: _Megabytes = 1024
-    days: Annotated[
-        float, msgspec.Meta(gt=0, le=3650, description="a number of days, above 0 and up to 3650")
-    ] = 30.0
 
 
 class EngineSection(msgspec.Struct, frozen=True):
@@ -221,7 +215,7 @@ class EngineSection(msgspec.Struct, frozen=True):
 
 
 class PluginSection(msgspec.Struct, frozen=True):
-    """[front_ends.NAME], [detectors.NAME], [comparers.NAME] and [marks.NAME]: the plugin's own settings."""
+    """[KINDs.NAME], such as [front_ends.NAME]: the plugin's own settings."""
 
     fault: str = ""
     settings: dict[str, Any] = {}
@@ -264,8 +258,8 @@ class Remark(NamedTuple):
 class Config(msgspec.Struct, frozen=True):
     """The whole configuration. `secrets` has the names of the environment variables that hold secrets.
 
-    `warnings` has the keys of the file that have no effect, and `natural` the sections of natural.toml that
-    have one.
+    `features` has the sections of features, for `Section.of`. `warnings` has the keys of the file that have
+    no effect, and `natural` the sections of natural.toml that have one.
     """
 
     server: Server = Server()
@@ -274,18 +268,13 @@ class Config(msgspec.Struct, frozen=True):
     upstream: Upstream = Upstream()
     consent: ConsentSection = ConsentSection()
     engines: dict[str, EngineSection] = {}
-    front_ends: dict[str, PluginSection] = {}
-    detectors: dict[str, PluginSection] = {}
-    comparers: dict[str, PluginSection] = {}
-    marks: dict[str, PluginSection] = {}
-    cache: CacheSection = CacheSection()
+    plugins: dict[InstanceKind, dict[str, PluginSection]] = {}
     vault: VaultSection = VaultSection()
-    marking: MarkingSection = MarkingSection()
     plans: dict[str, Plan] = {}
     models: dict[str, tuple[str, ...]] = {}
     routes: tuple[Route, ...] = ()
     voices: dict[str, VoiceSection] = {}
-    lexicons: dict[str, Words] = {}
+    features: dict[str, Any] = {}
     warnings: tuple[Remark, ...] = ()
     secrets: tuple[str, ...] = ()
     natural: tuple[str, ...] = ()
@@ -295,7 +284,10 @@ class Config(msgspec.Struct, frozen=True):
     def __repr__(self) -> str:
         return f"<Config of {self.source}: {len(self.engines)} engines, {len(self.voices)} voices>"
 
+    def plugins_of(self, kind: InstanceKind) -> dict[str, PluginSection]:
+        """Return the sections of the plugins of a kind, by their names."""
+        return self.plugins.get(kind, {})
 
-_NO_SECTIONS = ("warnings", "secrets", "natural", "data", "source")
-SECTIONS = tuple(name for name in Config.__struct_fields__ if name not in _NO_SECTIONS)
-"""The names of all sections of the file, in the order in which a reload tells of them."""
+    def plugin(self, kind: InstanceKind, name: str) -> PluginSection:
+        """Return the section of a plugin, an empty one if the file has none."""
+        return self.plugins_of(kind).get(name, PluginSection())

@@ -1,4 +1,4 @@
-"""Read [server], [storage], [limits] and [cache]: what processes open, and what they must share."""
+"""Read [server], [storage] and [limits]: what processes open, and what they must share."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 from proxy.config import addresses
 from proxy.config.reader import Reader
 from proxy.config.secret import SecretMissing, resolve
-from proxy.config.sections import CacheSection, LimitsStore, Server, Storage
+from proxy.config.sections import LimitsStore, Server, Storage
 
 
 def read_server(reader: Reader, value: object) -> Server:
@@ -31,10 +31,6 @@ def read_storage(reader: Reader, value: object, environ: Mapping[str, str], fold
 def read_limits(reader: Reader, value: object, environ: Mapping[str, str], folder: Path) -> LimitsStore:
     section = reader.section(LimitsStore, value, "limits") or LimitsStore()
     return LimitsStore(_Url(reader, "limits.url", addresses.check_limits).read(section.url, environ, folder))
-
-
-def read_cache(reader: Reader, value: object) -> CacheSection:
-    return reader.section(CacheSection, value, "cache") or CacheSection()
 
 
 class _Url:

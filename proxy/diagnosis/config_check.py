@@ -13,13 +13,13 @@ from proxy.config.config_toml import Config
 from proxy.config.credits import shown_limits
 from proxy.config.finding import NO_RESULTS, Finding, ProbeResults, note, ok, wrong
 from proxy.config.reader import nearest
-from proxy.config.sections import PluginSection
+from proxy.config.sections import KINDS
 from proxy.diagnosis import text_check
 from proxy.diagnosis.model_check import models
 from proxy.diagnosis.retirement_check import retirements
 from proxy.engines.engine_names import names_of_engines, who_knows
 from proxy.engines.environments import EnvironmentRefused, interpreter
-from proxy.engines.registry import EngineConfigError, HostedEngineSpec, InstanceKind, Registry
+from proxy.engines.registry import EngineConfigError, HostedEngineSpec, Registry
 from proxy.features.all import all_features
 from speech_engine.licences import terms_of
 from speech_engine.plugin import Cautious
@@ -91,20 +91,15 @@ def _server(config: Config, running_at: str) -> list[Finding]:
 
 
 def _settings(config: Config, registry: Registry) -> list[Finding]:
-    """Judge the settings and the names in [front_ends], [detectors], [comparers] and [marks]."""
+    """Judge the settings and the names in [front_ends] and the like."""
     findings = []
-    sections: list[tuple[InstanceKind, str, PluginSection]] = [
-        *(("front_end", name, section) for name, section in config.front_ends.items()),
-        *(("detector", name, section) for name, section in config.detectors.items()),
-        *(("comparer", name, section) for name, section in config.comparers.items()),
-        *(("mark", name, section) for name, section in config.marks.items()),
-    ]
-    for kind, name, section in sections:
-        try:
-            registry.settings(kind, name, section, config.data)
-            findings.append(ok(kind, f"{len(section.settings)} setting(s)", name=name))
-        except EngineConfigError as error:
-            findings.append(wrong(kind, str(error), name=name))
+    for kind in KINDS:
+        for name, section in config.plugins_of(kind).items():
+            try:
+                registry.settings(kind, name, section, config.data)
+                findings.append(ok(kind, f"{len(section.settings)} setting(s)", name=name))
+            except EngineConfigError as error:
+                findings.append(wrong(kind, str(error), name=name))
     detector = config.server.detector
     if detector and detector not in registry.plugins("detector"):
         found = f"server.detector: {detector} is not installed; only the script of a text tells its language"

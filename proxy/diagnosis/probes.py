@@ -10,7 +10,6 @@ from typing import Any
 
 from proxy.config.config_toml import Config
 from proxy.config.finding import ProbeResults
-from proxy.config.sections import PluginSection
 from proxy.engines.plugin_instances import PluginRequest, open_plugin
 from proxy.engines.registry import Registry
 from proxy.errors import CommandRefused
@@ -74,7 +73,7 @@ async def _front_ends(config: Config, registry: Registry) -> dict[str, frozenset
     found = {}
     async with AsyncExitStack() as stack:
         for name in sorted(named & registry.plugins("front_end").keys()):
-            section = config.front_ends.get(name, PluginSection())
+            section = config.plugin("front_end", name)
             opened = await open_plugin(stack, registry, PluginRequest("front_end", name, section, False))
             if opened is not None:
                 found[name] = frozenset(getattr(opened, "languages", ()))

@@ -9,10 +9,11 @@ import errno
 import socket
 import ssl
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Sequence
 from types import TracebackType
 
 import aiohappyeyeballs
+from aiohappyeyeballs import AddrInfoType
 
 from proxy.engines.forward_proxy import ForwardProxy, TunnelAnswer
 from proxy.engines.http1_connection import Http1Answer, Http1Connection
@@ -25,18 +26,25 @@ _NEXT_ADDRESS_S = 0.25
 
 _CLOSING_S = 1.0
 
+LookUp = Callable[[str, int], Awaitable[Sequence[AddrInfoType]]]
+"""Finds the addresses of a host with a port."""
+
 
 class ConnectionPool:
     """Connections by origin. `places` bounds the requests at once, in the order in which they came.
 
-    All sockets together are no more than `most`: the one that was idle longest makes room.
+    All sockets together are no more than `most`: the one that was idle longest makes room. A connection is
+    opened to an address that `look_up` gave for it, which raises OSError.
     """
 
-    def __init__(self, places: Places, most: int, trust: ssl.SSLContext) -> None:
+    def __init__(
+        self, places: Places, most: int, trust: ssl.SSLContext, look_up: LookUp | None = None
+    ) -> None:
         self._places = places
         self._most = most
         self._trust = trust
         self._loop = asyncio.get_running_loop()
+        self._look_up = look_up or self._addresses
         self._opening = 0
         self._sockets: set[Http1Connection] = set()
         self._idle: dict[Origin, list[Http1Connection]] = {}
@@ -130,7 +138,7 @@ class ConnectionPool:
     async def _reach(
         self, protocol: Callable[[], asyncio.Protocol], place: Origin | ForwardProxy, private_name: str | None
     ) -> asyncio.Transport:
-        found = await self._loop.getaddrinfo(place.host, place.port, type=socket.SOCK_STREAM)
+        found = await self._look_up(place.host, place.port)
         reached = await aiohappyeyeballs.start_connection(
             found, happy_eyeballs_delay=_NEXT_ADDRESS_S, interleave=1, loop=self._loop
         )
@@ -141,6 +149,9 @@ class ConnectionPool:
             server_hostname=private_name,
         )
         return transport
+
+    async def _addresses(self, host: str, port: int) -> Sequence[AddrInfoType]:
+        return await self._loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
 
     def _make_room(self) -> None:
         idle = [connection for each in self._idle.values() for connection in each]

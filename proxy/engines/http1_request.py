@@ -56,9 +56,8 @@ class RequestHead(NamedTuple):
         return b"%bcontent-length: %d\r\n\r\n%b" % (self.data, len(body), body)
 
 
-@lru_cache(maxsize=256)
-def request_head(method: str, url: str, headers: Headers, via: ForwardProxy | None = None) -> RequestHead:
-    """Return the head of a request. It is made once.
+def new_request_head(method: str, url: str, headers: Headers, via: ForwardProxy | None = None) -> RequestHead:
+    """Return the head of a request.
 
     Raises EngineUnavailable for a header or an address that cannot be sent.
     """
@@ -73,6 +72,10 @@ def request_head(method: str, url: str, headers: Headers, via: ForwardProxy | No
     # As RFC 9110 has it: a POST may have been charged for, and is never sent twice.
     may_repeat = method in ("DELETE", "GET", "PUT")
     return RequestHead(origin._replace(via=via), first + lines, may_repeat, method not in ("DELETE", "GET"))
+
+
+request_head = lru_cache(maxsize=256)(new_request_head)
+"""As `new_request_head`, and made once: an engine sends the same head again and again."""
 
 
 def check_headers(headers: Headers) -> None:

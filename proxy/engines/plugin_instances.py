@@ -8,8 +8,9 @@ from typing import Any, NamedTuple
 import structlog
 
 from proxy.config.sections import PluginSection
-from proxy.engines.registry import EngineConfigError, InstanceKind, Registry
+from proxy.engines.registry import EngineConfigError, Registry
 from speech_engine import Context, Hosted
+from speech_engine.plugin import InstanceKind
 
 _log = structlog.get_logger()
 

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager
 from functools import partial
 from importlib.metadata import EntryPoint, entry_points
-from typing import Any, Generic, Literal, NamedTuple, get_args
+from typing import Any, Generic, NamedTuple, get_args
 
 import msgspec
 import pluggy
@@ -33,15 +33,12 @@ from proxy.engines.stored_models import (
 )
 from speech_engine import Context, Engine, Hosted, Plugin
 from speech_engine.model_files import ModelFormat, UnusableModel
-from speech_engine.plugin import Create, Kind, Missing, S, worker_plugin
+from speech_engine.plugin import Create, InstanceKind, Kind, Missing, S, worker_plugin
 
 GROUP = "voxgate"
 
 _Key = tuple[str, str]
 """A plugin's kind and name."""
-
-InstanceKind = Literal["front_end", "detector", "comparer", "mark"]
-"""The kinds that are opened once, under their own names, with the settings of [front_ends] and the like."""
 
 _log = structlog.get_logger()
 

@@ -1,18 +1,23 @@
-"""All features: a feature is one folder, and its name here, beside its commands.
+"""All features: a feature is one folder, and its name here, beside its commands and its section.
 
-To import this file loads none of them: a worker needs no commands, and `voxgate --help` nothing else.
+To import this file loads none of them: a worker needs no commands, `voxgate --help` nothing else, and a
+command beside a server the sections alone.
 """
 
 from __future__ import annotations
 
+import os
+from collections.abc import Mapping
 from contextlib import AbstractAsyncContextManager
 from functools import cache
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     from proxy.commands.command import Command, Group
+    from proxy.config.config_toml import Config
+    from proxy.config.feature_sections import Sections
     from proxy.feature import Feature
     from proxy.storage.store import Store
     from proxy.storage.tables import Tables
@@ -32,23 +37,46 @@ def all_commands() -> FeatureCommands:
     """Return all commands of features."""
     from proxy.features.clones.commands import CLONES
     from proxy.features.consents.commands import CONSENTS
+    from proxy.features.jobs.commands import JOBS
     from proxy.features.lexicons.commands import LEXICONS
     from proxy.features.marks.commands import DETECT
     from proxy.features.marks.receipt_commands import RECEIPT
     from proxy.features.marks.ring_commands import RINGS
     from proxy.features.models.commands import MODELS, NATURAL
     from proxy.features.own_voices.commands import VOICES
+    from proxy.features.webhooks.commands import WEBHOOKS
 
     return FeatureCommands(
         commands=(DETECT,),
         key_groups=(RINGS,),
-        groups=(VOICES, CLONES, NATURAL, CONSENTS, LEXICONS),
+        groups=(VOICES, CLONES, NATURAL, CONSENTS, LEXICONS, JOBS, WEBHOOKS),
         last_groups=(MODELS, RECEIPT),
     )
 
 
+def all_sections() -> Sections:
+    """Return the sections of all features, those of features that are left out, too: a file may have them."""
+    from proxy.features.cache.section import CACHE
+    from proxy.features.jobs.section import JOBS
+    from proxy.features.lexicons.section import LEXICONS
+    from proxy.features.marks.section import MARKING
+    from proxy.features.webhooks.section import WEBHOOKS
+
+    return (CACHE, JOBS, MARKING, LEXICONS, WEBHOOKS)
+
+
+def load_config(
+    path: Path | None = None, environ: Mapping[str, str] = os.environ, server: Mapping[str, Any] | None = None
+) -> Config:
+    """Read the configuration with the sections of all features. See `config_toml.load`."""
+    from proxy.config import config_toml
+
+    return config_toml.load(all_sections(), path, environ, server)
+
+
 _NAMES = (
     "erasure",
+    "webhooks",
     "consents",
     "own_voices",
     "clones",
@@ -56,6 +84,7 @@ _NAMES = (
     "cache",
     "marks",
     "models",
+    "jobs",
 )
 
 

@@ -6,6 +6,7 @@ What shows that it was done is the caller's: the kept bytes of an answer, or a r
 from __future__ import annotations
 
 import hmac
+from hashlib import sha256
 
 import msgspec
 
@@ -24,6 +25,10 @@ class Once(msgspec.Struct, frozen=True):
 
     def __repr__(self) -> str:
         return f"<Once {self.request}>"
+
+    def id_of(self, prefix: str) -> str:
+        """Return the id of what this key of the account makes, where an id is the proof."""
+        return f"{prefix}_{sha256(f'{prefix}{self.account}{self.key}'.encode()).hexdigest()[:24]}"
 
     def check(self, digest: bytes) -> None:
         """Raise IdempotencyKeyReused unless what was done is what is asked, by the digest of each."""

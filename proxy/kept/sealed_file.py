@@ -13,13 +13,14 @@ _PART_FRAMES = 4
 
 
 class SealedFileReader:
-    """Reads a recording from its start. It keeps no file open, so an erasure ends it."""
+    """Reads a recording from its start, or from a byte on. It keeps no file open, so an erasure ends it."""
 
     def __init__(self, path: Path, key: bytes, account: str, digest: str) -> None:
         """Wait for the disk. Raises VaultFailed."""
         self._path = path
         self._digest = digest
         self._next_frame = 0
+        self._skipped = 0
         try:
             with path.open("rb") as file:
                 head = file.read(HEAD_BYTES)
@@ -31,6 +32,10 @@ class SealedFileReader:
 
     def __repr__(self) -> str:
         return f"<SealedFileReader of {_name(self._digest)}, {self._next_frame} frames read>"
+
+    def seek(self, start: int) -> None:
+        """Go on from this byte of the recording."""
+        self._next_frame, self._skipped = divmod(start, FRAME_BYTES)
 
     async def next_part(self) -> bytes:
         """Return the next 256 KiB, or what is left of them. Raises VaultFailed."""
@@ -53,7 +58,8 @@ class SealedFileReader:
         except OSError as error:
             raise _unreadable(self._digest, error) from None
         self._next_frame += _PART_FRAMES
-        return plain
+        skipped, self._skipped = self._skipped, 0
+        return plain[skipped:]
 
 
 def read(path: Path, key: bytes, account: str, digest: str) -> bytes:

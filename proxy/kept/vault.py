@@ -251,7 +251,11 @@ class Vault:
         masters = self.masters.read_if_any()
         if masters is not None:
             return masters
-        if used := await wrapped_keys.list_masters(self._store):
+        used = await wrapped_keys.list_masters(self._store)
+        # The first key may have been made meanwhile, and have sealed something.
+        if used and (masters := self.masters.read_if_any()) is not None:
+            return masters
+        if used:
             raise VaultFailed(
                 f"{self.masters.missing}, but key {used[0].id} sealed what is kept; bring that key back"
             )

@@ -12,9 +12,11 @@ import msgspec
 
 from policies.admission import Live, Refusal
 from policies.cycles import Cycle
+from policies.limits import Caps
 from policies.plans import Terms
 from policies.quota import CreditStanding, Split
 from proxy.ledger.pending_writes import PendingWrites, WriteDeadlines
+from proxy.storage.durable_holds import JOB_KEY
 from proxy.storage.entries import Entry
 from proxy.storage.settlements import End
 from proxy.storage.store import Statement, Store
@@ -32,12 +34,18 @@ class Payer(msgspec.Struct, frozen=True, kw_only=True):
 class HoldRequest(Payer, frozen=True, kw_only=True):
     """The hold that a request needs: for which account, and the most that it is expected to cost.
 
-    Without a key it is a job's, and no stream.
+    A job's is no stream: it counts for no limit of streams, and is held under no key.
     """
 
     request_id: str
     amount: int
     estimated_s: float = 0.0
+    is_stream: bool = True
+
+    def of_job(self) -> HoldRequest:
+        """Return the hold as it is taken if it is no stream: under no key, past limits of streams."""
+        terms = msgspec.structs.replace(self.terms, streams=None, key=Caps())
+        return msgspec.structs.replace(self, key=JOB_KEY, terms=terms)
 
 
 class HeldCredits(msgspec.Struct, frozen=True):

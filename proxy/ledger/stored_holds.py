@@ -62,6 +62,8 @@ class StoredHolds:
         return f"<StoredHolds {len(self._live)} live of worker {self._worker}>"
 
     async def take(self, hold_request: HoldRequest) -> HeldCredits:
+        if not hold_request.is_stream:
+            hold_request = hold_request.of_job()
         now = await self.store.now()
         cycle = cycle_at(hold_request.anchor, now)
         taken = holds.decision(await self._take(self._row(hold_request, cycle.start, now)))

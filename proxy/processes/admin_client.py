@@ -34,12 +34,19 @@ class AdminClient:
         return await self._json(self._http.request(method, f"/admin/{path}", json=body, params=_given(query)))
 
     async def send(
-        self, path: str, fields: Mapping[str, str | Sequence[str]], files: Mapping[str, bytes]
+        self,
+        path: str,
+        fields: Mapping[str, str | Sequence[str]],
+        files: Mapping[str, bytes],
+        **query: str | int | None,
     ) -> Any:
         """Send a form with files, and return the answer's JSON. Raise CommandRefused."""
         # The files' own names stay here: the server needs none.
         sent = {name: ("recording", data, "application/octet-stream") for name, data in files.items()}
-        return await self._json(self._http.post(f"/admin/{path}", data=dict(fields), files=sent))
+        given = _given(query)
+        return await self._json(
+            self._http.post(f"/admin/{path}", data=dict(fields), files=sent, params=given)
+        )
 
     async def parts(self, path: str, **query: str | int | None) -> AsyncGenerator[bytes, None]:
         """Yield an answer that is no JSON, as it comes. Raise CommandRefused."""

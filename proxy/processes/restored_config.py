@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from proxy.config import config_toml
 from proxy.config.config_toml import Config
+from proxy.features.all import load_config
 from proxy.kept.vault import recordings_folder
 from proxy.processes import whole_restore
 from proxy.processes.whole_backup import CONFIG, private
@@ -26,13 +26,13 @@ def of(file: Path, config_file: Path | None) -> Iterator[Config]:
     place = Path(config_file or os.environ.get("VOXGATE_CONFIG") or CONFIG)
     content = None if place.exists() else whole_restore.read_config(file)
     if content is None:
-        yield config_toml.load(config_file)
+        yield load_config(config_file)
         return
     part = sqlite_backup.part_of(place)
     try:
         with open(part, "xb", opener=private) as opened:
             opened.write(content)
-        config = config_toml.load(part)
+        config = load_config(part)
         _check_folders(file, config, place)
         yield config
         sqlite_backup.put(part, place)

@@ -20,6 +20,7 @@ from proxy.config.secret import environ_for_hosts
 from proxy.engines.hosts import EngineSwitch, Hosts
 from proxy.engines.registry import EngineConfigError, HostedEngineSpec, Registry
 from proxy.errors import CannotServe
+from proxy.features.all import all_sections
 from proxy.helpers.child import Child
 from proxy.kept import data_folder
 from proxy.processes import runtime
@@ -223,7 +224,7 @@ class Supervisor:
     async def _reload(self) -> ReloadResult:
         """Read the file again. A faulty file changes nothing. The log names the keys that need a restart."""
         try:
-            reload = merge(self._config, self._reread())
+            reload = merge(self._config, self._reread(), all_sections())
             await self._keep_plans_in_use(reload)
         except ConfigError as error:
             _log.error("config.reload.refused", revision=self._revision, reason=str(error))

@@ -244,7 +244,8 @@ class SpeechCall(msgspec.Struct, frozen=True, eq=False):
     """A request that was admitted and planned. Only its tally changes: it counts what came out so far.
 
     `clip` is its path in the audio cache, None without one; `openers` are those of its taps, in order. One
-    that `goes_whole` is sent when all is there, one that `is_paced` as fast as it plays.
+    that `goes_whole` is sent when all is there, one that `is_paced` as fast as it plays. Nobody waits for one
+    that `is_idle`: it is no stream of its plan, and engines speak it behind all listeners.
     """
 
     id: str
@@ -256,6 +257,7 @@ class SpeechCall(msgspec.Struct, frozen=True, eq=False):
     openers: tuple[OpenTap, ...] = ()
     goes_whole: bool = False
     is_paced: bool = False
+    is_idle: bool = False
 
     def __repr__(self) -> str:
         return f"<SpeechCall {self.id}, {self.tally!r}>"

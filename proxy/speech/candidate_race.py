@@ -39,6 +39,9 @@ from speech_engine.host.engine_stream import run_to_end
 
 _log = structlog.get_logger()
 
+IDLE_S = 300.0
+"""So long a call may wait for its first audio for which nobody waits."""
+
 WaitUntilFree = Callable[[str], Awaitable[None]]
 """Waits until the engine of this name has finished the previous part of the same request. Without this wait,
 the next part would spend its own time in the engine's queue."""
@@ -73,12 +76,12 @@ class FirstAudio:
 
         `waited_s` is subtracted from it. Raises the last candidate's error if none gives audio.
         """
-        left_s = self.budget_s(run.part) - waited_s
+        left_s = self.budget_s(call, run.part) - waited_s
         return CandidateRace(self, call, run, left_s, wait_until_free).first()
 
-    def budget_s(self, part: Part) -> float:
+    def budget_s(self, call: SpeechCall, part: Part) -> float:
         """Compute the time to the first audio of a part, for all its candidates together."""
-        budget_s = self._within_s
+        budget_s = IDLE_S if call.is_idle else self._within_s
         for candidate in part.candidates:
             budget_s = max(budget_s, candidate.model.info.first_audio_s or 0.0)
         return budget_s
@@ -276,7 +279,8 @@ def _job(call: SpeechCall, run: PartRun, candidate: Candidate, form: OutputForm)
         language=part.language,
         speed=native_speed,
         pitch=request.pitch,
-        emotion=request.emotion,
+        # Else the recordings are those of the emotion.
+        emotion=part.emotion if part.emotion in info.emotions else None,
         seed=request.seed,
         formats=(form.format,) if can_pass_through else (),
         # The cap is on the sound that a listener hears. If that is slowed down later, the engine makes less.

@@ -73,16 +73,21 @@ class LoudnessLevels:
 
     def __init__(self, erased: ErasedVoices | None = None) -> None:
         self._erased = erased or ErasedVoices()
-        self._known: OrderedDict[tuple[str, Voice], LoudnessLevel] = OrderedDict()
+        self._known: OrderedDict[tuple[str, Voice, str | None], LoudnessLevel] = OrderedDict()
 
     def __repr__(self) -> str:
         return f"<LoudnessLevels of {len(self._known)} voices>"
 
-    def find(self, candidate: Candidate, voices: Collection[str] = ()) -> LoudnessLevel:
-        """Return the level of a candidate's voice. If one of `voices` was erased, it is not kept."""
+    def find(
+        self, candidate: Candidate, voices: Collection[str] = (), emotion: str | None = None
+    ) -> LoudnessLevel:
+        """Return the level of a candidate's voice in an emotion: who whispers is softer than who shouts.
+
+        If one of `voices` was erased, it is not kept.
+        """
         if self._erased.are_any_erased(voices):
             return LoudnessLevel()
-        key = (candidate.model.name, candidate.voice)
+        key = (candidate.model.name, candidate.voice, emotion)
         level = self._known.setdefault(key, LoudnessLevel())
         self._known.move_to_end(key)
         if len(self._known) > _MOST_VOICES:

@@ -81,7 +81,7 @@ class Pipeline:
         try:
             for open_tap in call.openers:
                 opened.append(open_tap(call))
-            budget_s = self._first_audio.budget_s(call.plan.parts[0])
+            budget_s = self._first_audio.budget_s(call, call.plan.parts[0])
             lookup = await self._source.look_up(call, budget_s)
             if lookup.tap is not None:
                 opened.append(lookup.tap)
@@ -176,7 +176,7 @@ class Pipeline:
         if treatment is None or treatment.filter is None:
             speech = await begin(waited_s)
         else:
-            left_s = self._first_audio.budget_s(call.plan.parts[0]) - waited_s
+            left_s = self._first_audio.budget_s(call, call.plan.parts[0]) - waited_s
             speech = await begin_filtered(call, treatment.filter, left_s, begin)
         self._metrics.first_audio(call.tally.current_part.speaker, time.monotonic() - began)
         return speech
@@ -206,4 +206,5 @@ def _hold_request(call: SpeechCall, kept: KeptSpeech | None) -> HoldRequest:
         terms=terms,
         amount=amount,
         estimated_s=estimated_s,
+        is_stream=not call.is_idle,
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from itertools import pairwise
 from typing import NamedTuple
 
 import msgspec
@@ -21,9 +22,11 @@ from proxy.errors import InvalidRequest, NotAllowed, UpstreamFailed
 from proxy.speech.sound_filter import Treat, Treatment, untreated
 from proxy.speech.speech_request import SpeechRequest
 from proxy.speech.split_text import Span, Spans, TextSplitter
+from speech_engine.values import find_samples
 
 OWN_VOICE = "voice_"
-"""The beginning of the ids of saved voices, which storage/rows.py makes."""
+OWN_CLIP = "clip_"
+"""The beginnings of the ids of saved voices and of their clips, which storage/rows.py makes."""
 
 _LONG_TEXT_CHARACTERS = 1000
 _MOST_HEADER_CHARACTERS = 1000
@@ -35,7 +38,8 @@ class Part(msgspec.Struct, frozen=True):
 
     `candidates` are tried in order. `characters` are the charged ones: a name of a cast before the part is
     charged, and is not spoken. `source` tells how the language is known, `route` which route matched.
-    `pause_s` is the silence between this part and the next one.
+    `pause_s` is the silence between this part and the next one. `emotion` is that in which it is spoken, by
+    the model itself or by recordings.
     """
 
     voice: Voice
@@ -49,6 +53,7 @@ class Part(msgspec.Struct, frozen=True):
     route: str | None = None
     lexicon: Lexicon = EMPTY
     pause_s: float = 0.0
+    emotion: str | None = None
 
     @property
     def description(self) -> str:
@@ -63,8 +68,9 @@ class SpeechPlan(msgspec.Struct, frozen=True):
 
     Most plans have one part. The parts are in the order of the text, and their characters add up to it.
     `voice` and `language` are those that the answer names. `voices` has the ids of all that speak and of the
-    requested one: a cast goes with its members. `own_voices` are those of them that an account saved, and may
-    erase. `treatment` is what is done to the sound, None if nothing is.
+    requested one: a cast goes with its members, and a voice with the clips that it speaks with. `own_voices`
+    are those of them that an account saved, and may erase. `treatment` is what is done to the sound, None if
+    nothing is.
     """
 
     voice: Voice
@@ -150,9 +156,19 @@ class Planner:
         voice, spans = self._spans(request, terms, own)
         parts = [self.part(request, terms, span) for span in spans]
         if len(parts) > 1 and self._pause_s:
-            pause_s = self._pause_s / request.speed
-            parts[:-1] = [msgspec.structs.replace(part, pause_s=pause_s) for part in parts[:-1]]
+            parts = self._with_pauses(parts, spans, request.speed)
         return self._build_plan(voice, request, terms, parts, own)
+
+    def _with_pauses(self, parts: Sequence[Part], spans: Sequence[Span], speed: float) -> list[Part]:
+        """Put a pause before each part but the first, unless it goes on in another emotion: speakers do not
+        stop for that."""
+        pause_s = self._pause_s / speed
+        heard = [(span.turn, part.voice.id, part.language) for span, part in zip(spans, parts, strict=True)]
+        goes_on = [this == following for this, following in pairwise(heard)]
+        return [
+            part if is_same else msgspec.structs.replace(part, pause_s=pause_s)
+            for part, is_same in zip(parts, [*goes_on, True], strict=True)
+        ]
 
     def _build_plan(
         self,
@@ -170,6 +186,7 @@ class Planner:
         parts = [_with_lexicon(part, lexicons[part.language]) for part in plain_parts]
         voices = {voice.id, *(part.voice.id for part in parts)}
         voices.update(member.id for part in parts for member in part.voice.members)
+        voices.update(clip for part in parts for clip in _clips_of(part))
         models = [candidate.model for part in parts for candidate in part.candidates]
         return SpeechPlan(
             voice=voice,
@@ -178,14 +195,14 @@ class Planner:
             estimated_s=sum(part.estimated_s + part.pause_s for part in parts),
             terms=terms,
             voices=frozenset(voices),
-            own_voices=frozenset(id_ for id_ in voices if id_.startswith(OWN_VOICE)),
+            own_voices=frozenset(id_ for id_ in voices if id_.startswith((OWN_VOICE, OWN_CLIP))),
             treatment=self._treat(models, terms, has_parts=len(parts) > 1),
         )
 
     async def plan_in_thread(self, request: SpeechRequest, terms: Terms, own: AccountLibrary) -> SpeechPlan:
         """Plan a request. What takes milliseconds is done in a thread: a long text, or lexicons to merge."""
         is_long = len(request.text) > _LONG_TEXT_CHARACTERS
-        has_parts = request.by_sentence or "[" in request.text  # or turns of a cast
+        has_parts = request.by_sentence or "[" in request.text  # or tags
         is_merged = isinstance(request.lexicon, Mapping) or (request.by_sentence and own.has_lexicons)
         if is_merged or (is_long and has_parts):
             return await asyncio.to_thread(self.plan, request, terms, own)
@@ -222,7 +239,7 @@ class Planner:
         return [f"the front_end {route.front_end} is not there, so plain prepares the text"]
 
     def _spans(self, request: SpeechRequest, terms: Terms | None, own: AccountLibrary) -> Spans:
-        return self._splitter.split(request, own, lambda span: self.decide(request, terms, span))
+        return self._splitter.split(request, own, lambda asked, span: self.decide(asked, terms, span))
 
     def part(self, request: SpeechRequest, terms: Terms, span: Span) -> Part:
         """Plan one part of a request. It raises what `plan` raises."""
@@ -240,6 +257,7 @@ class Planner:
             characters=span.characters,
             source=query.source,
             route=None if decision.route is None else decision.route.language,
+            emotion=span.emotion,
         )
 
     def choose(self, voice: Voice, request: SpeechRequest) -> LanguageChoice:
@@ -266,7 +284,7 @@ class Planner:
     def _decide_in(
         self, chosen: LanguageChoice, request: SpeechRequest, terms: Terms | None, span: Span
     ) -> Decision:
-        style = (request.pitch, request.emotion, request.by_sentence)
+        style = (request.pitch, span.emotion, request.by_sentence)
         names = (request.model, span.voice.id, chosen, *style, id(terms))
         revision = self._catalogue.revision
         known = self._decisions.get(names)
@@ -276,7 +294,7 @@ class Planner:
             language=chosen.tag,
             source=chosen.source,
             pitch=request.pitch,
-            emotion=request.emotion,
+            emotion=span.emotion,
             by_sentence=request.by_sentence,
         )
         offer = self._catalogue.offer(request.model, chosen.tag)
@@ -302,6 +320,15 @@ class Planner:
             return UpstreamFailed("The engine is not available right now.", retry_after_s=2.0)
         failure = NotAllowed if error.is_forbidden else InvalidRequest
         return failure(f"{error.message} {advice}".rstrip(), param=error.field, code=error.code)
+
+
+def _clips_of(part: Part) -> list[str]:
+    """List the clips with which the candidates of a part may speak."""
+    clips = [clip for voice in (part.voice, *part.voice.members) for clip in voice.clips]
+    if not clips:
+        return []
+    spoken = {sample.digest for candidate in part.candidates for sample in find_samples(candidate.voice)}
+    return [id_ for id_, digest in clips if digest in spoken]
 
 
 def _main_language(parts: Sequence[Part]) -> str:

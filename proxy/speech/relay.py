@@ -186,7 +186,7 @@ class Relay:
     def _leveled(self, sound: PcmReader, stream: CandidateStream) -> PcmReader | LevelSound:
         if self._levels is None:
             return sound
-        level = self._levels.find(stream.candidate, self._call.plan.own_voices)
+        level = self._levels.find(stream.candidate, self._call.plan.own_voices, stream.job.emotion)
         return LevelSound(sound, level, self.sample_rate_hz)
 
     async def _begin_part(self, number: int) -> tuple[Prefetch[CandidateStream], CandidateStream]:
@@ -202,7 +202,7 @@ class Relay:
             return self._prefetches[number], await self._prefetches[number].wait_begun()
         except EngineError as error:
             waited_s = asyncio.get_running_loop().time() - since
-            is_late = waited_s > self._first_audio.budget_s(self._runs[number].part) / 2
+            is_late = waited_s > self._first_audio.budget_s(self._call, self._runs[number].part) / 2
             if number == 0 or is_late or not error.may_fall_back or _is_mute(self._runs[number], error):
                 raise
         self._prefetches.pop()
@@ -222,8 +222,13 @@ class Relay:
 
 
 def _has_several_voices(plan: SpeechPlan) -> bool:
-    """Tell whether different voices may speak in one answer: one may be louder than another."""
-    voices = {(candidate.model.name, candidate.voice) for part in plan.parts for candidate in part.candidates}
+    """Tell whether different voices, or one in several emotions, may speak in one answer: one may be louder
+    than another."""
+    voices = {
+        (candidate.model.name, candidate.voice, part.emotion)
+        for part in plan.parts
+        for candidate in part.candidates
+    }
     return len(voices) > 1
 
 

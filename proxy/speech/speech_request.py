@@ -12,6 +12,7 @@ from typing import Any, Literal
 import msgspec
 
 from policies import language, lexicon
+from policies.emotions import NEUTRAL
 from policies.lexicon import MOST_INLINE, NONE_BY_NAME, Words
 from policies.markdown.reading import Markdown
 from proxy.audio.formats import FORMATS, USUAL_FORMS, FormFault, OutputForm, form_of
@@ -24,8 +25,6 @@ from proxy.speech.voice_reference import SentVoice, sent_voice
 MAX_BODY_BYTES = 256 * 1024
 MANIFEST_FORMATS = ("wav", "mp3", "flac")
 """The formats whose files can hold a signed manifest."""
-NEUTRAL = "neutral"
-"""The emotion that is none, in any letter case: no model has to know it."""
 _NO_SSE = ("tts-1", "tts-1-hd")
 
 
@@ -123,7 +122,7 @@ def parse_speech(
         speed=parsed.speed,
         language=None if tag.lower() in ("", "auto") else language.usual(tag),
         pitch=parsed.pitch,
-        emotion=None if (parsed.emotion or "").lower() == NEUTRAL else parsed.emotion,
+        emotion=None if parsed.emotion is None else _emotion(parsed.emotion),
         seed=parsed.seed,
         lexicon=None if parsed.lexicon is None else _lexicon(parsed.lexicon),
         cast=sent_as.cast,
@@ -278,6 +277,12 @@ def _format(name: str, field: str, known: tuple[str, ...]) -> str:
             f"Invalid value for '{field}': it must be one of {', '.join(known)}.", param=field
         )
     return lowered
+
+
+def _emotion(word: str) -> str | None:
+    """Return an emotion in small letters, or None for the neutral one: no model has to know that."""
+    lowered = word.lower()
+    return None if lowered == NEUTRAL else lowered
 
 
 def _form(format_: str, body: SpeechBody) -> OutputForm:

@@ -1,16 +1,19 @@
-"""Splits a text into parts that are spoken one by one: turns of a cast, sentences by their language."""
+"""Splits a text into parts that are spoken one by one: by voice, by emotion, and sentences by language."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from itertools import groupby, islice
 from typing import NamedTuple
 
 from msgspec.structs import replace
 
-from policies import casting, language, mixing
+from policies import language, mixing, text_tags
+from policies.emotions import NEUTRAL
 from policies.language import Detect, LanguageChoice, LanguageSpan, Source, base
-from policies.routing import Decision, Voice
+from policies.routing import Decision, Voice, find_emotions
+from policies.text_tags import Turn
 from proxy.catalogue.cast_members import resolve_members, resolve_mix
 from proxy.catalogue.catalogue import Catalogue
 from proxy.catalogue.library import AccountLibrary
@@ -23,7 +26,8 @@ from speech_engine.text.sentences import sentence_ends
 class Span(NamedTuple):
     """A piece of the text: its place, its voice, and the characters that it is charged for.
 
-    `language` is None while it is not known. `source` tells how it is known.
+    `language` is None while it is not known. `source` tells how it is known. `turn` is the number of its turn
+    in a dialogue.
     """
 
     start: int
@@ -32,6 +36,8 @@ class Span(NamedTuple):
     characters: int
     language: str | None = None
     source: Source = "request"
+    emotion: str | None = None
+    turn: int = 0
 
 
 class Spans(NamedTuple):
@@ -45,6 +51,7 @@ MOST_PARTS = 256
 """The most parts of a text. Each of them is a job of its own."""
 
 Decide = Callable[[Span], Decision]
+DecideFor = Callable[[SpeechRequest, Span], Decision]
 
 
 class TextSplitter:
@@ -72,22 +79,16 @@ class TextSplitter:
             spoken_text = text[span.start : span.end]
             yield from language.alternatives(choice, spoken_text, self._detect, self._usual(span.voice))
 
-    def split(self, request: SpeechRequest, own: AccountLibrary, decide: Decide) -> Spans:
+    def split(self, request: SpeechRequest, own: AccountLibrary, decide: DecideFor) -> Spans:
         """Split the text, in its order. The characters of the pieces add up to it.
 
-        `own` has the account's voices. Raises InvalidRequest for an unknown voice, and for a text that gives
-        a cast nothing to say.
+        `own` has the account's voices. Raises InvalidRequest for an unknown voice, and for a text that has
+        nothing to say but tags.
         """
         text = request.text
         voice, spans = self._split_by_voice(request, own, decide)
-        if len(spans) > MOST_PARTS:
-            raise InvalidRequest(
-                f"Invalid 'input': it changes its voice too often, into {len(spans)} turns; "
-                f"{MOST_PARTS} can be spoken in one request.",
-                param="input",
-            )
         if request.by_sentence and any(route.sentences for route in self._catalogue.routes):
-            spans = list(self._split_by_sentence(spans, text, decide))
+            spans = list(self._split_by_sentence(spans, text, partial(decide, request)))
             if not request.cast and not voice.cast:
                 voice = _combine_voices({span.voice.id: span.voice for span in spans})
         if len(spans) == 1 and spans[0].characters == len(text):
@@ -96,8 +97,9 @@ class TextSplitter:
         return Spans(voice, tuple(_share_characters(spans, len(text))))
 
     def _split_by_voice(
-        self, request: SpeechRequest, own: AccountLibrary, decide: Decide
+        self, request: SpeechRequest, own: AccountLibrary, decide: DecideFor
     ) -> tuple[Voice, list[Span]]:
+        """Return the voice of the whole and its turns, each of them split where the emotion changes."""
         if not request.cast:
             if request.mix:
                 voice = self._mixed_voice(request, own)
@@ -106,19 +108,50 @@ class TextSplitter:
                 if voice.mix:
                     voice = resolve_mix(self._catalogue, voice, own, "voice")
             if not voice.cast:
-                length = len(request.text)
-                return voice, [Span(0, length, voice, length, request.language)]
+                text, emotion = request.text, request.emotion
+                # Most texts have no bracket, so nothing is called for them.
+                if "[" in text and text_tags.may_change_emotion(text):
+                    return voice, self._split_turns({"": voice}, text_tags.turns(text), request, decide)
+                length = len(text)
+                return voice, [Span(0, length, voice, length, request.language, emotion=emotion)]
             members = resolve_members(self._catalogue, voice.cast, own, "voice", voice)
         else:
             members = resolve_members(self._catalogue, request.cast, own, "voice.cast.")
             voice = _combine_voices(members)
-        turns = casting.turns(request.text, members)
+        turns = text_tags.turns(request.text, members)
         if not turns:
             raise InvalidRequest(
                 "Invalid 'input': it has nothing for the cast to say, only names or signs.", param="input"
             )
-        spans = [Span(turn.start, turn.end, members[turn.name], 0, request.language) for turn in turns]
-        return voice, self._fill_languages(spans, request.text, decide)
+        return voice, self._split_turns(members, turns, request, decide)
+
+    def _split_turns(
+        self,
+        members: Mapping[str, Voice],
+        turns: Sequence[Turn],
+        request: SpeechRequest,
+        decide: DecideFor,
+    ) -> list[Span]:
+        """Give each turn its voice and language, and split it where its emotion changes."""
+        _check_number(turns)
+        # No language shows in a tag. Places stay as they are.
+        untagged = replace(request, text=text_tags.without_tags(request.text, turns))
+        emotion, tag = request.emotion, request.language
+        spans = [
+            Span(turn.start, turn.end, members[turn.name], 0, tag, emotion=emotion, turn=number)
+            for number, turn in enumerate(turns)
+        ]
+        decide_untagged = partial(decide, untagged)
+        spans = self._fill_languages(spans, untagged.text, decide_untagged)
+        parts = [
+            part
+            for turn, span in zip(turns, spans, strict=True)
+            for part in _split_by_emotion(turn, span, request.text, decide_untagged)
+        ]
+        if not parts:
+            raise InvalidRequest("Invalid 'input': it has nothing to say, only tags or signs.", param="input")
+        _check_number(parts)
+        return parts
 
     def _usual(self, voice: Voice) -> str:
         """Return the language of texts that show none: that of the recording's speaker, if one is known."""
@@ -212,6 +245,32 @@ class TextSplitter:
                 return None
             decision = decide(span)
         return span if decision.error is None else None
+
+
+def _split_by_emotion(turn: Turn, span: Span, text: str, decide: Decide) -> Iterator[Span]:
+    """Split a turn where its emotion changes. A tag counts if the voice can express it on the model that
+    would speak first without the tag. All passages have the language of the turn."""
+    if not turn.tags:
+        yield span
+        return
+    decision = decide(span)
+    whole = span._replace(language=decision.query.language, source=decision.query.source)
+    if decision.error is not None:
+        yield whole  # the error is told when the part is planned
+        return
+    emotions = find_emotions(span.voice, decision.candidates[0].model)
+    for start, end, tagged in text_tags.passages(text, turn, emotions):
+        emotion = span.emotion if tagged is None else None if tagged == NEUTRAL else tagged
+        yield whole._replace(start=start, end=end, emotion=emotion)
+
+
+def _check_number(parts: Sequence[object]) -> None:
+    if len(parts) > MOST_PARTS:
+        raise InvalidRequest(
+            f"Invalid 'input': it changes its voice or its emotion too often, into {len(parts)} parts; "
+            f"{MOST_PARTS} can be spoken in one request.",
+            param="input",
+        )
 
 
 def _combine_voices(members: Mapping[str, Voice]) -> Voice:

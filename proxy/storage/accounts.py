@@ -11,7 +11,7 @@ from proxy.storage import audit, library_revisions
 from proxy.storage.audit import Act
 from proxy.storage.listed_tables import ListedTable, hold_account
 from proxy.storage.rows import Place, decode_json, encode_json, new_id
-from proxy.storage.store import Params, Row, Statement, Store
+from proxy.storage.store import Params, Row, Statement, Store, write_deletion
 
 
 class Account(msgspec.Struct, frozen=True):
@@ -130,7 +130,8 @@ async def close(store: Store, account: str, act: Act | None = None) -> Account |
     """
     row: Params = {"id": account, "closed": act.at if act else await store.now()}
     saved = [Statement(sql, {"id": account}) for table in store.tables for sql in table.closed_with]
-    rows, *_ = await store.write(
+    rows, *_ = await write_deletion(
+        store,
         Statement(_CLOSE, row),
         *audit.insert_statements(act, _WAS_CLOSED),
         *saved,

@@ -58,12 +58,13 @@ RETURNING {ROWS.columns}
 _REVOKE_REPLACED = """
 UPDATE keys SET revoked = :now WHERE id = :id AND EXISTS (SELECT 1 FROM keys AS made WHERE made.id = :new_id)
 """
-_BY_HASH = """
+_STANDING = """
 SELECT keys.hash, keys.id, keys.account, keys.role, keys.expires, keys.revoked, keys.caps,
        accounts.plan, accounts.closed, accounts.anchor, accounts.agreed
 FROM keys JOIN accounts ON accounts.id = keys.account
-WHERE keys.hash IN ({hashes})
 """
+_BY_HASH = f"{_STANDING} WHERE keys.hash IN ({{hashes}})"
+_BY_ID = f"{_STANDING} WHERE keys.id = :id"
 
 
 class NewKeyRecord(msgspec.Struct, frozen=True, kw_only=True):
@@ -142,6 +143,11 @@ async def by_hashes(store: Store, digests: Sequence[str]) -> dict[str, KeyStandi
     hashes, params = any_of(digests)
     rows = await store.read(_BY_HASH.format(hashes=hashes), params)
     return {row["hash"]: _standing(row) for row in rows}
+
+
+async def by_id(store: Store, key: str) -> KeyStanding | None:
+    rows = await store.read(_BY_ID, {"id": key})
+    return _standing(rows[0]) if rows else None
 
 
 def _standing(row: Row) -> KeyStanding:

@@ -11,7 +11,11 @@ NOT_MEASURED = "{}"
 
 
 class SampleRecord(msgspec.Struct, frozen=True, kw_only=True):
-    """A recording of a voice. `quality` is JSON, what was measured. Its words are sealed with the voice."""
+    """A recording of a voice. `quality` is JSON, what was measured, and `tag` its emotion.
+
+    The first one of a voice has no `id`, and its words are sealed with the voice. Any other one is a clip,
+    with its words in its own seal.
+    """
 
     voice: str
     number: int
@@ -20,6 +24,9 @@ class SampleRecord(msgspec.Struct, frozen=True, kw_only=True):
     tag: str = ""
     seconds: float
     quality: str = NOT_MEASURED
+    id: str = ""
+    wrapped: str = ""
+    sealed: str = ""
 
     def __repr__(self) -> str:
         return f"<SampleRecord {self.number} of {self.voice}>"
@@ -28,6 +35,7 @@ class SampleRecord(msgspec.Struct, frozen=True, kw_only=True):
 _COLUMNS = columns(SampleRecord)
 _OF_ACCOUNT = f"SELECT {_COLUMNS} FROM samples WHERE account = :account ORDER BY voice, number"
 _OF_VOICE = f"SELECT {_COLUMNS} FROM samples WHERE voice = :voice ORDER BY number"
+_CLIP = f"SELECT {_COLUMNS} FROM samples WHERE account = :account AND id = :id AND id <> ''"
 _QUALITY = "SELECT quality FROM samples WHERE account = :account AND digest = :digest LIMIT 1"
 
 
@@ -41,6 +49,18 @@ async def of_account(store: Store, account: str) -> dict[str, list[SampleRecord]
 
 async def of_voice(store: Store, voice: str) -> list[SampleRecord]:
     return [_record(row) for row in await store.read(_OF_VOICE, {"voice": voice})]
+
+
+async def made_of(store: Store, voice: str) -> list[SampleRecord]:
+    """List the recordings that a voice was made of. They go only with it, so what is made of them elsewhere
+    may stay as long as it does."""
+    return [each for each in await of_voice(store, voice) if not each.id]
+
+
+async def clip(store: Store, account: str, id_: str) -> SampleRecord | None:
+    """Return a clip of one of the account's voices."""
+    rows = await store.read(_CLIP, {"account": account, "id": id_})
+    return _record(rows[0]) if rows else None
 
 
 async def quality_of(store: Store, account: str, digest: str) -> str | None:

@@ -132,4 +132,18 @@ Refusal = StorageFailed | AlreadyExists | MissingReference
 WriteOutcome = list[list[Row]] | Refusal
 """The rows of each statement after the commit, or why nothing was kept."""
 
+_TRIES = 5
+
+
+async def write_deletion(store: Store, *statements: Statement) -> list[list[Row]]:
+    """Write a unit that deletes rows, and what points at them. If more of that is committed in its middle,
+    the database refuses the unit, and it is written anew."""
+    for _ in range(_TRIES - 1):
+        try:
+            return await store.write(*statements)
+        except MissingReference:
+            continue
+    return await store.write(*statements)
+
+
 UNSTORABLE = "a value cannot be stored: text must be Unicode without NUL, numbers must fit 64 bits"

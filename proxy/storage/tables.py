@@ -29,8 +29,9 @@ class PathColumn(NamedTuple):
 class Erasable(NamedTuple):
     """How a row goes for good, whose id begins with `prefix`: all in one commit with its tombstone.
 
-    The SQL has the row's id as `:subject`. `digests` selects its recordings. With `only_if`, nothing is
-    deleted unless that is true, and `hold` lets writes that would make it untrue wait.
+    The SQL has the row's id as `:subject`. `digests` selects its recordings, and ends with its WHERE. With
+    `only_if`, nothing is deleted unless that is true. `hold` comes first, and lets writes wait that would
+    make it untrue, or that would add a recording. What `is_part` of another thing goes with that, too.
     """
 
     prefix: str
@@ -38,6 +39,7 @@ class Erasable(NamedTuple):
     deletes: tuple[str, ...]
     hold: str = ""
     only_if: str = ""
+    is_part: bool = False
 
 
 class Remains(NamedTuple):
@@ -55,11 +57,11 @@ class Table(NamedTuple):
     """A table. `key` names a row, and `owner` is SQL for its account. If it is `sealed`, it has `wrapped`.
 
     `recording` is the column with the digest of a recording that it needs. What was deleted in a `personal`
-    table must not stay in the database's files. `erased_with` runs in the commit of each tombstone, which has
-    the id of what is erased as `:subject`; `closed_with` in the commit that closes the account `:id`. Rows of
-    the type that it `settles` are written with the end of a request. A row goes with the usage of the request
-    that its column `request` names. `sides` are what usage is summed by in it: names, and SQL for a row of
-    usage.
+    table must not stay in the database's files. `erased_with` runs in the commit of each tombstone, before
+    the rows go: it has the id of what is erased as `:subject`, and ends with its WHERE. `closed_with` runs in
+    the commit that closes the account `:id`. Rows of the type that it `settles` are written with the end of a
+    request. A row goes with the usage of the request that its column `request` names. `sides` are what usage
+    is summed by in it: names, and SQL for a row of usage.
     """
 
     name: str
@@ -115,9 +117,17 @@ KERNEL_TABLES: Tables = (
     ),
     Table(
         "samples",
+        key=("voice", "number", "id"),
+        sealed=True,
         recording="digest",
         personal=True,
         paths=(PathColumn("account", owner_name), PathColumn("digest")),
+        erasable=Erasable(
+            "clip_",
+            "SELECT digest FROM samples WHERE id = :subject AND id <> ''",
+            ("DELETE FROM samples WHERE id = :subject AND id <> ''",),
+            is_part=True,
+        ),
     ),
     Table("erasures", paths=(PathColumn("account", owner_name), PathColumn("digests", _each_digest))),
 )
@@ -127,6 +137,12 @@ KERNEL_TABLES: Tables = (
 def erasables(tables: Tables) -> tuple[tuple[Table, Erasable], ...]:
     """Return the tables with rows that can be erased."""
     return tuple((table, table.erasable) for table in tables if table.erasable is not None)
+
+
+@cache
+def wholes(tables: Tables) -> tuple[Table, ...]:
+    """Return the tables with rows that can be erased, without those that are parts of others."""
+    return tuple(table for table, how in erasables(tables) if not how.is_part)
 
 
 def erasable_of(tables: Tables, subject: str) -> Erasable | None:

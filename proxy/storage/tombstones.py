@@ -5,7 +5,7 @@ A write that is derived of a voice looks for the tombstone in its commit, by `NO
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from functools import cache
 
 import msgspec
@@ -14,9 +14,9 @@ from policies.wishes import Wish
 from proxy.storage import audit, library_revisions
 from proxy.storage.audit import Act
 from proxy.storage.disk_names import safe_names
-from proxy.storage.rows import columns, decode_json, encode_json
+from proxy.storage.rows import any_of, columns, decode_json, encode_json
 from proxy.storage.store import ALWAYS, Params, Row, Statement, Store
-from proxy.storage.tables import Erasable, Tables, erasable_of, erasables
+from proxy.storage.tables import Erasable, Tables, erasable_of, wholes
 from proxy.storage.wish_tables import WishTable
 
 
@@ -49,7 +49,7 @@ _COLUMNS = columns(Tombstone)
 _INSERT = """
 INSERT INTO erasures (subject, account, digests, began, pending, lease)
 SELECT :subject, :account, :digests, CAST(:began AS BIGINT), :pending, CAST(:lease AS BIGINT)
-WHERE {only_if}
+WHERE {only_if} AND {is_whole}
 ON CONFLICT (subject) DO NOTHING RETURNING subject
 """
 _WAS_INSERTED = "EXISTS (SELECT 1 FROM erasures WHERE subject = :subject AND began = :began)"
@@ -65,29 +65,41 @@ _SCRUB_AUDIT = "UPDATE audit SET details = '{}' WHERE subject = :subject"
 def _of_account(tables: Tables) -> str:
     return " UNION ALL ".join(
         f"SELECT id, {place} AS place FROM {table.name} WHERE account = :account"
-        for place, (table, _) in enumerate(erasables(tables))
+        for place, table in enumerate(wholes(tables))
     )
 
 
 @cache
 def _closed_owners(tables: Tables) -> str:
     # Its key is the last thing that an account that is closed loses.
-    owning = (*(table.name for table, _ in erasables(tables)), "account_keys")
+    owning = (*(table.name for table in wholes(tables)), "account_keys")
     has_one = " OR ".join(f"EXISTS (SELECT 1 FROM {name} WHERE account = accounts.id)" for name in owning)
     return f"SELECT id FROM accounts WHERE closed IS NOT NULL AND ({has_one}) ORDER BY id"
 
 
-async def digests_of(store: Store, subject: str) -> tuple[str, ...]:
-    """List the recordings of something that can be erased."""
+async def recordings_of(store: Store, subject: str) -> frozenset[str]:
+    """List the recordings of something that can be erased, as its rows name them."""
     how = erasable_of(store.tables, subject)
     rows = [] if how is None else await store.read(how.digests, {"subject": subject})
-    return tuple(sorted({str(name) for name in safe_names(row["digest"] for row in rows)}))
+    return frozenset(row["digest"] for row in rows)
 
 
-async def erase(store: Store, tombstone: Tombstone, act: Act | None = None) -> bool:
+async def digests_of(store: Store, subject: str) -> tuple[str, ...]:
+    """List the recordings of something that can be erased, by their digests."""
+    return digests_in(await recordings_of(store, subject))
+
+
+def digests_in(recordings: Iterable[str]) -> tuple[str, ...]:
+    return tuple(sorted({str(name) for name in safe_names(recordings)}))
+
+
+async def erase(
+    store: Store, tombstone: Tombstone, act: Act | None = None, *, recordings: Collection[str] | None = None
+) -> bool:
     """Put a tombstone, and delete what it is for: all in one commit, or nothing.
 
-    Return False if the subject was erased before, or if something needs it.
+    Return False if the subject was erased before, if something needs it, or if it has others than these
+    `recordings`: one may just have been added.
     """
     row: Params = {
         "subject": tombstone.subject,
@@ -100,16 +112,32 @@ async def erase(store: Store, tombstone: Tombstone, act: Act | None = None) -> b
     subject: Params = {"subject": tombstone.subject, "began": tombstone.began}
     how = erasable_of(store.tables, tombstone.subject) or Erasable("", "", ())
     held = (Statement(how.hold, subject),) if how.hold else ()
+    is_whole, known = _has_no_others(how, recordings)
+    insert = _INSERT.format(only_if=how.only_if or ALWAYS.sql, is_whole=is_whole)
+    # A row that came back after its erasure goes as well.
+    is_due = _WAS_INSERTED if how.only_if else erased(":subject")
     answers = await store.write(
         *held,
-        Statement(_INSERT.format(only_if=how.only_if or ALWAYS.sql), row),
+        Statement(insert, {**row, **known}),
         *audit.insert_statements(act, _WAS_INSERTED, {"began": tombstone.began}),
         Statement(_SCRUB_AUDIT, {"subject": tombstone.subject}),
-        *(Statement(f"{sql} AND {_WAS_INSERTED}" if how.only_if else sql, subject) for sql in how.deletes),
-        *(Statement(sql, subject) for table in store.tables for sql in table.erased_with),
+        *(
+            Statement(f"{sql} AND {is_due}", subject)
+            for sql in (*(each for table in store.tables for each in table.erased_with), *how.deletes)
+        ),
         library_revisions.raise_statement(tombstone.account),
     )
     return bool(answers[len(held)])
+
+
+def _has_no_others(how: Erasable, recordings: Collection[str] | None) -> tuple[str, Params]:
+    """Return SQL that is true if something has no other recordings than these, and its parameters."""
+    if recordings is None or not how.digests:
+        return ALWAYS.sql, {}
+    if not recordings:
+        return f"NOT EXISTS ({how.digests})", {}
+    names, known = any_of(sorted(recordings))
+    return f"NOT EXISTS ({how.digests} AND digest NOT IN ({names}))", known
 
 
 def may_be_needed(store: Store, subject: str) -> bool:

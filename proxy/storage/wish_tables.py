@@ -27,13 +27,35 @@ SELECT *, row_number() OVER (PARTITION BY {place} ORDER BY turn_of_account, due,
 )
 SELECT {columns} FROM placed WHERE turn <= :limit ORDER BY turn, due, {key}
 """
+# The same of a table with very many rows at one place: an index (account, due, key) gives a few rows of each
+# account, and no other is looked at.
+_LIST_FEW = """
+WITH RECURSIVE owners (account) AS (
+SELECT min(account) FROM {name} WHERE {is_open}
+UNION ALL
+SELECT (SELECT min(mine.account) FROM {name} AS mine WHERE mine.account > owners.account AND {is_open})
+FROM owners WHERE owners.account IS NOT NULL
+),
+picked AS ({turns})
+SELECT {columns} FROM picked JOIN {name} ON {key} = wish ORDER BY turn, due, {key} LIMIT :limit
+"""
+# No database takes an offset that comes with the row.
+_TURN = """
+SELECT {turn} AS turn, (
+SELECT {key} FROM {name} AS mine
+WHERE mine.account = owners.account AND {is_open} AND due <= :now AND lease <= :now AND {only_if}
+ORDER BY due, {key} LIMIT 1 OFFSET {turn}
+) AS wish
+FROM owners WHERE owners.account IS NOT NULL
+"""
 
 
 class WishTable(Generic[W]):
     """A table with the columns of `type_`. `key` names a row, and `is_open` is SQL for what is to be done.
 
     `place` is SQL, or columns, for what a wish waits for. `due` moves with each delay. So a date that a wish
-    has of its own stands in a column too, `earliest`: nothing ends a delay before it.
+    has of its own stands in a column too, `earliest`: nothing ends a delay before it. With `of_account`,
+    no more rows of an account are listed at once, at one place for all: then there may be very many.
     """
 
     def __init__(
@@ -46,12 +68,17 @@ class WishTable(Generic[W]):
         place: str = "1",
         earliest: str = "0",
         read: Callable[[Row], W] | None = None,
+        of_account: int | None = None,
     ) -> None:
         self.read = read or partial(msgspec.convert, type=type_)
         self.finished = f"EXISTS (SELECT 1 FROM {name} WHERE {key} = :wish AND fence = :fence AND lease = 0)"
         self._key = key
         ours, listed = f"{key} = :wish AND fence = :fence", columns(type_)
-        self._list = partial(_LIST.format, name=name, key=key, place=place, is_open=is_open, columns=listed)
+        text = _LIST
+        if of_account is not None:
+            turns = (_TURN.replace("{turn}", str(turn)) for turn in range(of_account))
+            text = _LIST_FEW.replace("{turns}", "UNION ALL".join(turns))
+        self._list = partial(text.format, name=name, key=key, place=place, is_open=is_open, columns=listed)
         self._update = f"UPDATE {name} SET {{values}} WHERE {ours}"
         self._take = (
             f"UPDATE {name} SET fence = fence + 1, lease = :until WHERE {ours} AND lease <= :now "

@@ -109,6 +109,11 @@ class WishKind(ABC, Generic[W]):
         del wish
         return {}
 
+    async def poisoned_also(self, wish: W) -> tuple[Statement, ...]:
+        """Return what is in the same commit. See `Done`."""
+        del wish
+        return ()
+
     def only_if(self, held: W) -> Condition:
         """Return what must be true in the commit of a result. Otherwise the row is taken up anew."""
         del held
@@ -151,10 +156,18 @@ class WishKind(ABC, Generic[W]):
                 begun.append(wish)
         return begun
 
+    def full_places(self) -> set[Hashable]:
+        """Return the places where no more attempts may be now."""
+        most: dict[Hashable, int] = {}
+        taken = Counter[Hashable]()
+        for _, each in self._under_way.values():
+            most |= self.takes(each)
+            taken.update(self.takes(each).keys())
+        return {place for place, number in taken.items() if number >= most[place]}
+
     def has_place(self, wish: W) -> bool:
         """Tell whether a wish may be worked on now."""
-        taken = Counter(place for _, each in self._under_way.values() for place in self.takes(each))
-        is_free = all(taken[place] < most for place, most in self.takes(wish).items())
+        is_free = self.full_places().isdisjoint(self.takes(wish))
         return is_free and self.table.key(wish) not in self._under_way
 
     def begin_held(self, held: W) -> asyncio.Task[None]:
@@ -237,9 +250,11 @@ class WishKind(ABC, Generic[W]):
 
     async def _write(self, held: W, result: Done | Again | Poison) -> bool:
         values: dict[str, Any] = {"due": 0, "tries": 0, "error": ""}
+        also: tuple[Statement, ...] = ()
         match result:
             case Done():
                 values |= result.values
+                also = result.also
             case Again(is_try=is_try) if not (is_try and self.gives_up(held)):
                 tries = held.tries + is_try
                 wait_s = delay_s(tries, result.after_s) if is_try else result.after_s
@@ -248,12 +263,13 @@ class WishKind(ABC, Generic[W]):
             case _:
                 values |= {"due": LAST_MOMENT, "tries": held.tries, "error": result.error}
                 values |= await self.poisoned(held)
+                also = await self.poisoned_also(held)
         return await self.table.write(
             self._store,
             held,
             values,
             only_if=self.only_if(held),
-            also=result.also if isinstance(result, Done) else (),
+            also=also,
             gives_back=not (isinstance(result, Again) and result.keeps_lease),
         )
 

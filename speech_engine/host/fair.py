@@ -18,6 +18,8 @@ from speech_engine.values import Urgency
 
 URGENCIES: tuple[Urgency, ...] = get_args(Urgency)
 """The most urgent first."""
+IDLE: frozenset[Urgency] = frozenset({"idle"})
+WAITED_FOR = frozenset(URGENCIES) - IDLE
 
 LEAST_S = 0.25
 """The least cost of a turn: passing on a slot is work too, and jobs of unknown length take turns."""
@@ -58,9 +60,6 @@ class _Tickets(Generic[T]):
     def __contains__(self, ticket: T) -> bool:
         return ticket in self._by_urgency[ticket.urgency]
 
-    def __iter__(self) -> Iterator[T]:
-        return itertools.chain.from_iterable(self._by_urgency.values())
-
     def add(self, ticket: T) -> None:
         self._by_urgency[ticket.urgency][ticket] = None
         self.count += 1
@@ -68,6 +67,11 @@ class _Tickets(Generic[T]):
     def remove(self, ticket: T) -> None:
         del self._by_urgency[ticket.urgency][ticket]
         self.count -= 1
+
+    def of(self, urgencies: Collection[Urgency]) -> Iterator[T]:
+        return itertools.chain.from_iterable(
+            jobs for urgency, jobs in self._by_urgency.items() if urgency in urgencies
+        )
 
     def first(self, urgencies: Collection[Urgency]) -> T | None:
         for urgency, jobs in self._by_urgency.items():
@@ -178,8 +182,14 @@ class FairOrder(Generic[T]):
             self._leave(ticket.tenant, line)
 
     def order(self) -> Iterator[T]:
-        """Yields all waiting jobs in the order of their turns. Take none out while iterating."""
-        heads = [(line.start, line.number, iter(line.tickets)) for line in self._waiting_lines()]
+        """Yields all waiting jobs in the order of their turns: those for whom somebody waits come first.
+
+        Take none out while iterating.
+        """
+        return itertools.chain(self._order_of(WAITED_FOR), self._order_of(IDLE))
+
+    def _order_of(self, urgencies: Collection[Urgency]) -> Iterator[T]:
+        heads = [(line.start, line.number, line.tickets.of(urgencies)) for line in self._waiting_lines()]
         heapq.heapify(heads)
         while heads:
             start, _, tickets = heads[0]
@@ -191,8 +201,12 @@ class FairOrder(Generic[T]):
             heapq.heapreplace(heads, (start + ticket.cost, next(self._numbers), tickets))
 
     def newest_of_longest(self, newcomer: T) -> T:
-        """Chooses a job to leave a full queue: the last of the longest line; in a tie, the newcomer's."""
+        """Chooses a job to leave a full queue: the last of the longest line; in a tie, the newcomer's.
+
+        One for which nobody waits goes before all others.
+        """
         lines, own = self._waiting_lines(), self._lines[newcomer.tenant]
+        lines = [line for line in lines if line.tickets.last().urgency in IDLE] or lines
         return max(lines, key=lambda line: (line.ahead_of_newest, line is own)).tickets.last()
 
     def _waiting_lines(self) -> list[_Line[T]]:

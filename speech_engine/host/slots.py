@@ -15,7 +15,7 @@ from typing import Protocol, runtime_checkable
 
 from speech_engine.errors import EngineBusy, EngineTimeout
 from speech_engine.events import Audio, Encoded, Event, Finished, Started
-from speech_engine.host.fair import FairOrder, Pace, Ticket, forecast
+from speech_engine.host.fair import IDLE, WAITED_FOR, FairOrder, Pace, Ticket, forecast
 from speech_engine.host.messages import HealthReport
 from speech_engine.values import SpeechJob, Urgency
 
@@ -97,10 +97,10 @@ IDLE_PART = 4
 MOST_AHEAD = 32
 """How many of the jobs ahead of a newcomer the gate looks at: more only take longer to count."""
 
-_WAITED_FOR: frozenset[Urgency] = frozenset({"live", "ahead", "whole"})
+IDLE_TURNS = 16
+"""Of so many turns, one at least is of such work while it waits, however many listeners come."""
+
 _GOES_ON: frozenset[Urgency] = frozenset({"ahead"})
-_ANY: frozenset[Urgency] = frozenset({*_WAITED_FOR, "idle"})
-_GOES_ON_OR_IDLE: frozenset[Urgency] = frozenset({*_GOES_ON, "idle"})
 _TOO_LONG = "The wait would be too long."
 
 
@@ -116,6 +116,8 @@ class Slots:
         self._gate = gate
         self._looking: asyncio.TimerHandle | None = None
         self._idle_count = max(1, count // IDLE_PART)
+        # The turns of listeners since idle work has waited for one.
+        self._passed_idle = 0
         self._running: set[SlotTurn] = set()
         self._next_alone: SlotTurn | None = None
         self._answers = 0
@@ -298,11 +300,18 @@ class Slots:
         if self._has_lone_turn or len(self._running) == self.count or not self._order.waiting:
             return None
         has_idle_room = len([turn for turn in self._running if turn.urgency == "idle"]) < self._idle_count
-        head = self._order.head(_ANY if has_idle_room else _WAITED_FOR)
+        idle = self._order.head(IDLE) if has_idle_room else None
+        head = self._order.head(WAITED_FOR)
+        if idle is not None and self._passed_idle >= IDLE_TURNS - 1:
+            head = idle
         if head is not None and not self._fits(head):
             # An answer that plays goes on, and idle work takes nothing from others.
-            head = self._order.head(_GOES_ON_OR_IDLE if has_idle_room else _GOES_ON)
-        return None if head is None else self._order.pop(head)
+            head = self._order.head(_GOES_ON)
+        head = head or idle
+        if head is None:
+            return None
+        self._passed_idle = 0 if idle is None or head is idle else self._passed_idle + 1
+        return self._order.pop(head)
 
     def _fits(self, turn: SlotTurn) -> bool:
         """Tell whether the turn fits now. One that will not fit in time is refused, and goes out as it is."""

@@ -34,7 +34,7 @@ from speech_engine.testing.rules import (
     require,
     samples,
 )
-from speech_engine.values import EngineVoice, Mix, Samples, SpeechJob, Voice
+from speech_engine.values import EngineVoice, Mix, Sample, Samples, SpeechJob, Voice
 
 
 class EngineContract:
@@ -215,6 +215,22 @@ class EngineContract:
             if self._model(engine).mixes and isinstance(voice := self.job_for(engine).voice, EngineVoice):
                 mix = Mix(((voice, 0.7), (voice, 0.3)))
                 await self._speak_whole(engine, self.job_for(engine, voice=mix))
+
+    async def test_a_mix_of_recordings_speaks_until_one_is_dropped(self) -> None:
+        async with self.engine() as engine:
+            model = self._model(engine)
+            if not (model.mixes and model.speaks_samples):
+                return
+            samples = [Sample(f"a recording of {name}", text="A recording.") for name in ("one", "another")]
+            mix = Mix(tuple((Samples((sample,)), 0.5) for sample in samples))
+            job = self.job_for(engine, voice=mix)
+            await self._speak_whole(engine, job)
+            self.recordings.drop([samples[1].digest])
+            error = await self._refusal(engine, job)
+            require(
+                isinstance(error, VoiceNotFound),
+                f"an engine keeps no mix: without one of its recordings comes VoiceNotFound, not {error!r}",
+            )
 
     async def test_a_recording_is_repeated_in_another_voice(self) -> None:
         async with self.engine() as engine:

@@ -34,6 +34,9 @@ COUNTS = frozenset({"accounts", "running", "waiting", "waiting_s", "memory_gb"})
 GONE = frozenset({"one_shot"})
 """Fields that nothing enforces: they are going to leave the answers."""
 
+NEW = frozenset({"job_characters", "voxgate_job_steps_total"})
+"""Fields that came after the recordings."""
+
 PRICES_GONE = frozenset({"conversion", "training"})
 """The same, inside of `prices`."""
 
@@ -68,7 +71,7 @@ _PATTERNS = (
 def plain(value: Any, known: Mapping[str, str], field: str = "") -> Any:
     """The value with names, or kinds, in place of what may differ. `known` maps saved values to names."""
     if isinstance(value, Mapping):
-        gone = GONE | (PRICES_GONE if field == "prices" else frozenset())
+        gone = GONE | NEW | (PRICES_GONE if field == "prices" else frozenset())
         kept = {key: entry for key, entry in value.items() if key not in gone}
         own = "reason" if "credits" in value else ""
         return {

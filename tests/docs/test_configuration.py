@@ -6,7 +6,7 @@ import re
 import tomllib
 from base64 import b64encode
 from pathlib import Path
-from typing import Any
+from typing import Any, get_origin
 
 import msgspec
 import pytest
@@ -17,10 +17,11 @@ from proxy.config.consent import ConsentSection
 from proxy.config.engines import CostSection
 from proxy.config.plans import PlanSection, PriceSection
 from proxy.config.routes import RouteSection
-from proxy.config.secret_sections import MarkingSection, VaultSection
-from proxy.config.sections import CacheSection, LimitsStore, Upstream
+from proxy.config.secret_sections import VaultSection
+from proxy.config.sections import LimitsStore, Upstream
 from proxy.diagnosis.config_check import check_config
 from proxy.engines import registry
+from proxy.features.all import all_sections, load_config
 from tests.docs import pages
 from tests.docs.pages import PAGES, PLUGIN_PAGES, Block
 
@@ -39,10 +40,8 @@ _NO_VALUE = ("none", "needed", "the section's name")
         ("[server]", Server),
         ("[storage]", Storage),
         ("[limits]", LimitsStore),
-        ("[cache]", CacheSection),
         ("[vault]", VaultSection),
         ("[consent]", ConsentSection),
-        ("[marking]", MarkingSection),
         ("[upstream]", Upstream),
         ("[plans.NAME]", PlanSection),
         ("[plans.NAME.prices]", PriceSection),
@@ -50,6 +49,7 @@ _NO_VALUE = ("none", "needed", "the section's name")
         ("[engines.NAME.costs]", CostSection),
         ("[[routes]]", RouteSection),
         ("[voices.NAME]", VoiceSection),
+        *((f"[{each.name}]", each.type_) for each in all_sections() if get_origin(each.type_) is None),
     ],
 )
 def test_every_key_is_documented_with_its_default(heading: str, section: type[msgspec.Struct]) -> None:
@@ -69,7 +69,7 @@ def test_the_sections_refused_for_now_are_the_documented_ones(tmp_path: Path) ->
         file = tmp_path / "config.toml"
         file.write_text(f"[{section}]")
         with pytest.raises(config_toml.ConfigError, match=f"{section}: this version does not enforce"):
-            config_toml.load(file, {})
+            load_config(file, {})
     assert set(named) == set(config_toml._LATER)
 
 
@@ -78,7 +78,7 @@ def test_the_shown_error_is_the_real_one(tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.chdir(tmp_path)
     Path("config.toml").write_text('[server]\nprot = 1\nport = "x"\n[plans.free]\nrpm = 0\n[runners]\n')
     with pytest.raises(config_toml.ConfigError) as raised:
-        config_toml.load(None, {})
+        load_config(None, {})
     assert shown == f"$ voxgate check\n{raised.value}\n"
 
 
@@ -98,7 +98,7 @@ def test_every_example_is_a_configuration_without_a_fault(block: Block, tmp_path
     own = "" if "[engines.espeak]" in block.text or "[engines" not in block.text else "[engines.espeak]\n"
     file.write_text(own + block.text)
     secrets = dict.fromkeys(re.findall(r"env:(\w+)", block.text), "a secret")
-    findings = check_config(config_toml.load(file, secrets), registry.load())
+    findings = check_config(load_config(file, secrets), registry.load())
     # Whether an environment was built, or a model imported, is not what an example is about.
     wrong = [finding.found for finding in findings if finding.verdict == "wrong"]
     assert [found for found in wrong if not any(step in found for step in _STEPS)] == []

@@ -15,7 +15,7 @@ from policies.limits import Caps
 from policies.plans import Plan, terms
 from policies.price import MICRO, Price, charge, estimate_charge, in_credits
 from policies.quota import CreditStanding, Split, split
-from proxy.config import config_toml
+from proxy.features.all import load_config
 from tests.docs import pages
 
 _PAGE = pages.doc("plans.md")
@@ -46,7 +46,7 @@ def shown(limit: int | str | None) -> str:
 
 
 def test_the_plans_are_the_shipped_ones() -> None:
-    shipped = config_toml.load(pages.ROOT / "config.toml", {}).plans
+    shipped = load_config(pages.ROOT / "config.toml", {}).plans
     assert [
         [
             f"`{plan.name}`",
@@ -94,7 +94,7 @@ def test_cycles(made: str, at: str, start: str, end: str) -> None:
 @pytest.mark.parametrize(("plan", "allowance", "left"), table("Change a plan"))
 def test_changes(plan: str, allowance: str, left: str) -> None:
     spent = int(re.findall(r"(\d+) credits into", _PAGE)[0]) * MICRO
-    new = config_toml.load(pages.ROOT / "config.toml", {}).plans[plan.strip("`")].allowance
+    new = load_config(pages.ROOT / "config.toml", {}).plans[plan.strip("`")].allowance
     assert isinstance(new, int)
     assert (in_credits(new), in_credits(new - spent)) == (allowance, left)
 

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from proxy.config import config_toml
 from proxy.diagnosis.config_check import check_config
 from proxy.engines import registry
+from proxy.features.all import load_config
 from tests.server import Server, running
 from tests.sound import decoded
 
@@ -25,7 +25,7 @@ KEYS = ("MINIMAX_API_KEY", "ELEVENLABS_API_KEY")
 
 @pytest.mark.parametrize("file", sorted(EXAMPLES.glob("*.toml")), ids=lambda file: file.name)
 def test_an_example_has_no_fault_and_nothing_that_has_no_effect(file: Path) -> None:
-    loaded = config_toml.load(file, dict.fromkeys(KEYS, "a secret"))
+    loaded = load_config(file, dict.fromkeys(KEYS, "a secret"))
     findings = check_config(loaded, registry.load())
     allowed = NOT_BUILT.get(file.name, set())
     wrong = [each.found for each in findings if each.verdict == "wrong" and each.name not in allowed]
@@ -34,7 +34,7 @@ def test_an_example_has_no_fault_and_nothing_that_has_no_effect(file: Path) -> N
 
 
 def test_without_keys_the_languages_say_what_is_not_used() -> None:
-    loaded = config_toml.load(EXAMPLES / "config.languages.toml", {})
+    loaded = load_config(EXAMPLES / "config.languages.toml", {})
     findings = check_config(loaded, registry.load())
     assert {finding.name for finding in findings if finding.verdict == "wrong"} == {"minimax", "elevenlabs"}
     thai = next(finding for finding in findings if (finding.what, finding.name) == ("route", "th"))

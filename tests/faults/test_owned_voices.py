@@ -106,6 +106,69 @@ def test_a_voice_that_is_deleted_stops_in_mid_stream(shared: Server) -> None:
         assert (row["error"], row["audio_ms"] > 0) == ("voice_not_found", True)
 
 
+def test_a_clip_that_is_deleted_stops_in_mid_stream_and_its_voice_speaks_on(shared: Server) -> None:
+    with shared.client() as client:
+        made = make(shared, agree(shared), "Ida")
+        clip = add_clip(shared, made)["id"]
+        body = {"model": "tone", "voice": made, "input": _LONG, "response_format": "pcm"}
+        live = {"x-voxgate-pace": "live"}
+        with (
+            ThreadPoolExecutor(1) as beside,
+            client.stream("POST", "/v1/audio/speech", json=body, headers=live) as answer,
+        ):
+            chunks = answer.iter_bytes(4096)
+            next(chunks)
+            deletion = beside.submit(_delete, shared, f"{made}/samples/{clip}")
+            with pytest.raises(httpx2.RemoteProtocolError):
+                for _ in chunks:
+                    pass
+            assert deletion.result()["deleted"]
+        receipt = client.get(f"/v1/audio/voices/erasures/{clip}").raise_for_status().json()
+        assert receipt["pending"] == []
+    assert shared.speech("Hello.", voice=made, model="tone").status_code == 200
+
+
+def make(live: Server, consent: str, name: str = "Ana") -> str:
+    with live.client() as client:
+        data, files = {"name": name, "consent": consent}, {"audio_sample": speech_clips.wav()}
+        id_: str = client.post("/v1/audio/voices", data=data, files=files).raise_for_status().json()["id"]
+        return id_
+
+
+def add_clip(live: Server, voice: str, once: str = "clip-1") -> dict[str, object]:
+    with live.client() as client:
+        path, headers = f"/v1/audio/voices/{voice}/samples", {"idempotency-key": once}
+        files, data = {"file": speech_clips.wav("f3")}, {"emotion": "neutral"}
+        sent = client.post(path, data=data, files=files, headers=headers)
+        clip: dict[str, object] = sent.raise_for_status().json()
+        return clip
+
+
+def test_a_server_that_is_killed_beside_a_new_clip_names_nothing_half(tmp_path: Path) -> None:
+    with server.running(tmp_path) as killed:
+        voice = make(killed, agree(killed))
+        folder = killed.data / "voices"
+        with ThreadPoolExecutor(1) as beside:
+            adding = beside.submit(add_clip, killed, voice)
+            # The recording is there, and its row may be.
+            until(lambda: adding.done() or len(_sealed(folder)) == 2)
+            os.kill(killed.process.pid, signal.SIGKILL)
+            killed.process.wait()
+            adding.exception()
+    with server.running(tmp_path) as restarted:
+        assert restarted.speech("Hello.", voice=voice, model="tone").status_code == 200
+        made = add_clip(restarted, voice)
+        with restarted.client() as client:
+            listed = client.get(f"/v1/audio/voices/{voice}/samples").raise_for_status().json()["data"]
+        assert [row["id"] for row in listed[1:]] == [made["id"]]
+        assert len(_sealed(folder)) == 2
+        assert restarted.speech("Hello.", voice=voice, model="tone").status_code == 200
+
+
+def _sealed(folder: Path) -> list[Path]:
+    return [path for path in folder.rglob("*") if path.is_file() and not path.suffix]
+
+
 def _delete(live: Server, voice: str) -> dict[str, object]:
     with live.client() as client:
         gone: dict[str, object] = client.delete(f"/v1/audio/voices/{voice}").raise_for_status().json()

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from pathlib import Path
 
 import pytest
 
+from proxy import features
 from proxy.catalogue.voice_records import VoiceRecord
-from proxy.features.all import all_features
+from proxy.config.feature_sections import Section
+from proxy.features.all import all_features, all_sections
 from proxy.features.own_voices import records as voices
 from proxy.storage import tombstones
 from proxy.storage.store import Statement
@@ -16,15 +19,25 @@ from tests.proxy.api.inside import TONE, Inside, inside
 from tests.proxy.api.owning import clone
 
 CACHED = f"{TONE}[cache]\non = true\n"
+SECTIONS = f"{CACHED}[marking]\nmark = ''\n[lexicons.en]\nAna = 'Anna'\n"
 _CLONED = """
 INSERT INTO bindings (id, voice, account, revision, engine, credential, state, name, engine_voice)
 SELECT 'bind_1', id, account, 1, 'minimax', 'default', 'ready', 'voxgate-1', 'clone-1' FROM voices
 """
 
 
+def test_the_list_has_every_section() -> None:
+    """So one is read, and checked, whether its feature opens or not."""
+    files = Path(features.__file__).parent.glob("*/section.py")
+    modules = [import_module(f"{features.__name__}.{file.parent.name}.section") for file in files]
+    declared = [each for module in modules for each in vars(module).values() if isinstance(each, Section)]
+    assert sorted(each.name for each in declared) == sorted(each.name for each in all_sections())
+    assert len(modules) >= 3
+
+
 @pytest.mark.parametrize("name", [feature.name for feature in all_features()])
 async def test_the_others_work(tmp_path: Path, name: str) -> None:
-    async with inside(tmp_path, left_out=name) as server:
+    async with inside(tmp_path, SECTIONS, left_out=name) as server:
         assert (await server.speech()).status_code == 200
         assert (await server.ask("GET", "/v1/audio/voices")).status_code == 200
         assert (await server.ask("GET", "/healthz", key="")).status_code == 200

@@ -14,6 +14,7 @@ from speech_engine import (
     EngineVoice,
     Event,
     Finished,
+    Mix,
     ModelInfo,
     SpeechJob,
     Started,
@@ -205,6 +206,14 @@ class Recorded(Beeper):
 class KeepsRecordings(Recorded):
     def read(self, job: SpeechJob) -> None:
         """Read nothing: as if it knew the voice for ever."""
+
+
+class FailsWithoutAMember(Recorded):
+    def read(self, job: SpeechJob) -> None:
+        try:
+            super().read(job)
+        except VoiceNotFound as error:
+            raise EngineFailed("no mix") if isinstance(job.voice, Mix) else error from None
 
 
 class CloneWithoutName(Cloning):

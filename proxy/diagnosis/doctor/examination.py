@@ -9,12 +9,11 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
-from proxy.config import config_toml
 from proxy.config.config_toml import Config, ConfigError
 from proxy.config.finding import Finding, note, ok, wrong
 from proxy.diagnosis.doctor import databases, installation, machine, server, vault
 from proxy.diagnosis.plans_in_use import missing_plans
-from proxy.features.all import all_features
+from proxy.features.all import all_features, load_config
 
 DEADLINE_S = 15.0
 
@@ -64,7 +63,7 @@ def examine(config_file: Path | None, deadline_s: float = DEADLINE_S) -> Iterato
     for check in _OF_THE_MACHINE:
         yield from within(deadline_s, check)
     try:
-        loaded = config_toml.load(config_file)
+        loaded = load_config(config_file)
     except ConfigError as error:
         yield from (wrong("config", fault, "mend that line of the file") for fault in str(error).splitlines())
         names = ", ".join(check.name for check in _OF_THE_CONFIG)

@@ -135,7 +135,7 @@ def ending_models(config: Config) -> Iterator[Finding]:
 def models(config: Config) -> Iterator[Finding]:
     """Read the imported models that engines and marks name, and compare them with what was imported."""
     store, names = ModelStore(config.data), dict.fromkeys(_speaking(config))
-    named = (section.settings.get(MODEL) for section in config.marks.values())
+    named = (section.settings.get(MODEL) for section in config.plugins_of("mark").values())
     names.update(dict.fromkeys(name for name in named if isinstance(name, str)))
     for name in names:
         try:

@@ -24,6 +24,7 @@ from proxy.features.cache.lookup import CacheSearch, CacheTap
 from proxy.features.cache.metrics import CacheMetrics
 from proxy.features.cache.names import CacheQuestion, ClipNames, ClipOwner
 from proxy.features.cache.replay import Replay
+from proxy.features.cache.section import CACHE
 from proxy.features.cache.shelf import ClipRecording, Shelf
 from proxy.kept import secret
 from proxy.speech.call import SpeechCall
@@ -69,7 +70,7 @@ class Cache:
         return f"<Cache of {self._shelf!r}, {self._flights!r}>"
 
     def revise(self, config: Config) -> None:
-        section = config.cache
+        section = CACHE.of(config)
         self._names.revise(config)
         self._is_on = section.on
         self._shelf.folder.most_bytes = section.megabytes * _MEGABYTE

@@ -5,10 +5,11 @@ from __future__ import annotations
 from proxy.config.config_toml import Config
 from proxy.config.finding import Finding, ProbeResults, note, ok
 from proxy.engines.registry import Registry
+from proxy.features.cache.section import CACHE
 
 
 def cache(config: Config, _registry: Registry, _results: ProbeResults) -> list[Finding]:
-    section = config.cache
+    section = CACHE.of(config)
     if section.megabytes == 0:
         plans = ", ".join(name for name, plan in config.plans.items() if plan.cache)
         demand = "on = true asks for it" if section.on else f"plans ask for it: {plans}" if plans else ""

@@ -15,7 +15,7 @@ from proxy.speech.client_fields import extra_of
 from proxy.speech.planning import Part, SpeechPlan
 from proxy.speech.speech_request import SpeechRequest
 
-RESOLVED = frozenset({"model", "voice", "cast", "mix", "language", "by_sentence", "lexicon"})
+RESOLVED = frozenset({"model", "voice", "cast", "mix", "language", "by_sentence", "lexicon", "emotion"})
 """Fields of a request that the plan makes exact. The parts of the plan stand for them in the name."""
 
 OF_SPEAKERS = frozenset({"instructions", "extra"})
@@ -79,7 +79,7 @@ class ClipNames:
             name: (each.plugin, each.settings, *([each.credentials] if each.credentials else ()))
             for name, each in config.engines.items()
         }
-        front_ends = {name: each.settings for name, each in config.front_ends.items()}
+        front_ends = {name: each.settings for name, each in config.plugins_of("front_end").items()}
         self._settings = {
             f"{kind}/{name}": self._tag("settings", msgspec.msgpack.encode(settings, order="deterministic"))
             for kind, sections in (("engine", engines), ("front-end", front_ends))
@@ -127,6 +127,7 @@ class ClipNames:
             ),
             lexicon=part.lexicon.digest,
             pause_s=part.pause_s,
+            emotion=part.emotion,
             instructions=request.instructions if model.info.max_instructions else "",
             extra=extra_of(request.extra, model.info) if request.extra else (),
         )

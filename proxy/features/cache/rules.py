@@ -32,6 +32,7 @@ class SpeakerUse(msgspec.Struct, frozen=True, array_like=True, kw_only=True):
     lexicon: str
     settings: tuple[str, ...] = ()
     pause_s: float = 0.0
+    emotion: str | None = None
     instructions: str = ""
     extra: tuple[tuple[str, str], ...] = ()
 

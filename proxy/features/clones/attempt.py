@@ -11,6 +11,7 @@ import structlog
 
 from policies.plans import Terms
 from proxy.catalogue.clones import ClonePlace
+from proxy.catalogue.notices import NO_NOTICES, Notices
 from proxy.engines.engine_list import LiveEngine
 from proxy.engines.sample_source import SampleUnavailable
 from proxy.errors import RequestFailed, UpstreamFailed
@@ -63,6 +64,7 @@ class CloneAttempt:
         bills: CloneBills,
         terms: Terms | None,
         fee: int | None,
+        notices: Notices = NO_NOTICES,
     ) -> None:
         self._store = store
         self._engine = engine
@@ -71,6 +73,7 @@ class CloneAttempt:
         self._bills = bills
         self.terms = terms
         self._fee = fee
+        self._notices = notices
         self._has_name = False
 
     def __repr__(self) -> str:
@@ -161,7 +164,7 @@ class CloneAttempt:
         now = await self._store.now()
         expires = rules.expires_at(now, self._place.info.unused_clone_s)
         await self._settle_bill(held)
-        outcome = await records.keep(self._store, held, voice, expires)
+        outcome = await records.keep(self._store, held, voice, expires, self._notices)
         _log.info("clone.make.complete", engine=held.engine, binding=held.id, outcome=outcome)
         if outcome == "doomed":
             return await self._delete(msgspec.structs.replace(held, state="doomed", engine_voice=voice))

@@ -23,7 +23,7 @@ async def _open(house: House) -> AsyncIterator[Opened]:
     if house.engines is not None:
         recordings = CloneRecordings(house.store, house.own_voices, house.samples, house.grants)
         bills = CloneBills(house.ledger, CloneMetrics(house.metrics.registry))
-        maker = CloneMaker(house.store, house.engines, recordings, bills)
+        maker = CloneMaker(house.store, house.engines, recordings, bills, house.notices)
         house.engines.on_loss(maker.look_soon)
     orders = CloneOrders(house.store, house.grants, maker)
 

@@ -17,6 +17,7 @@ from policies.costs import micro_usd
 from policies.plans import Plan
 from policies.wishes import FIRST_DELAY_S, LONGEST_DELAY_S, SECOND
 from proxy.catalogue.clones import ClonePlace
+from proxy.catalogue.notices import NO_NOTICES, Notices
 from proxy.config.model_names import CLONE
 from proxy.config.sections import Config
 from proxy.engines.engine_list import Engines
@@ -31,7 +32,7 @@ from proxy.features.clones.records import CloneRecord, CloneWish
 from proxy.ledger.budgets import Budgets
 from proxy.storage.audit import Act
 from proxy.storage.installation import installation_id
-from proxy.storage.store import Condition, Params, Store
+from proxy.storage.store import Condition, Params, Statement, Store
 from proxy.work.wishes import Again, Done, Result, WishKind
 
 LOST = "The provider does not have it any more."
@@ -50,13 +51,19 @@ class CloneMaker(WishKind[CloneRecord]):
     table = records.WISHES
 
     def __init__(
-        self, store: Store, engines: Engines, recordings: CloneRecordings, bills: CloneBills
+        self,
+        store: Store,
+        engines: Engines,
+        recordings: CloneRecordings,
+        bills: CloneBills,
+        notices: Notices = NO_NOTICES,
     ) -> None:
         super().__init__(store)
         self.bills = bills
         self.places = ClonePlaces(engines)
         self._engines = engines
         self._recordings = recordings
+        self._notices = notices
         self.on_change: Callable[[str], None] = _ignore_change
         self._plans: Mapping[str, Plan] = {}
         self._fees: Mapping[str, int] = {}
@@ -129,12 +136,17 @@ class CloneMaker(WishKind[CloneRecord]):
             self.bills.metrics.ended(wish.engine, "failed")
         return {"state": "failed", "due": 0}
 
+    async def poisoned_also(self, wish: CloneRecord) -> tuple[Statement, ...]:
+        told = records.notice(self._notices, wish, "voice.clone.failed", await self._store.now())
+        return () if wish.state == "doomed" else tuple(told)
+
     def only_if(self, held: CloneRecord) -> Condition:
         return records.may_move(held)
 
     def noted(self, held: CloneRecord, result: Result) -> None:
         del result
         self.on_change(held.account)
+        self._notices.look_soon()
 
     async def work(self, held: CloneRecord) -> Result:
         is_configured = (held.engine, held.credential) in self.places.configured()
@@ -169,6 +181,7 @@ class CloneMaker(WishKind[CloneRecord]):
             self.bills,
             await self._recordings.terms(held.account, self._plans),
             self._fees.get(held.engine),
+            self._notices,
         )
         if held.state == "doomed":
             return await attempt.delete(held, _DELETION_S)

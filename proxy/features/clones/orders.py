@@ -80,7 +80,7 @@ class CloneOrders:
         if places and (record.kind != "sample" or terms is None):
             raise InvalidRequest("Only a voice of a recording can be cloned.", param=PARAM)
         if places and terms is not None:
-            recordings = await samples.of_voice(self._store, record.id)
+            recordings = await samples.made_of(self._store, record.id)
             grant = await self._grants.get(record.account or "", record.consent)
             rights = CloneRights.under(terms, receivers(record.consent, grant))
             self.check(places, [each.seconds for each in recordings], rights)

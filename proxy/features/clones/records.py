@@ -6,10 +6,12 @@ holder has taken the row over. Each write that keeps a clone asks for the voice'
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal
 
 import msgspec
 
+from proxy.catalogue.notices import NO_NOTICES, Event, Notices
 from proxy.features.clones.rules import CloneFacts, State
 from proxy.storage import audit
 from proxy.storage.audit import Act
@@ -130,9 +132,13 @@ async def begin(store: Store, record: CloneRecord, name: str) -> CloneRecord | N
 
 
 async def keep(
-    store: Store, record: CloneRecord, engine_voice: str, expires: int | None
+    store: Store,
+    record: CloneRecord,
+    engine_voice: str,
+    expires: int | None,
+    notices: Notices = NO_NOTICES,
 ) -> Literal["kept", "doomed", "lost"]:
-    """Keep a clone that was made, and paid.
+    """Keep a clone that was made, and paid, and tell its account.
 
     doomed: its voice was erased meanwhile, and the clone has to go. lost: another worker has the lease now.
     """
@@ -140,10 +146,18 @@ async def keep(
     times: Params = {"made": now, "used": now, "expires": expires, "lease": 0}
     only_if = Condition(f"state = 'making' AND {NOT_ERASED}", {"voice": record.voice})
     values: Params = {"engine_voice": engine_voice, "due": 0, "tries": 0, "error": ""}
-    if await WISHES.write(store, record, {**values, **times, "state": "ready"}, only_if=only_if):
+    ready: Params = {**values, **times, "state": "ready"}
+    told = notice(notices, record, "voice.clone.ready", now)
+    if await WISHES.write(store, record, ready, only_if=only_if, also=told):
         return "kept"
     # The voice was erased while its clone was made: now it is known what there is to delete.
     return "doomed" if await WISHES.write(store, record, {**values, "state": "doomed"}) else "lost"
+
+
+def notice(notices: Notices, record: CloneRecord, event: Event, now: int) -> Sequence[Statement]:
+    """Return what tells an account how its clone ended, for the commit of that end."""
+    data = {"id": record.id, "voice": record.voice, "engine": record.engine}
+    return notices.statements(record.account, event, data, now, Condition(WISHES.finished, {}))
 
 
 async def move(

@@ -19,7 +19,7 @@ from policies.sample_quality import SampleQuality
 from proxy.audio.recordings.recording import UnusableRecording
 from proxy.config.consent import ConsentSection
 from proxy.config.secret import environ_for_hosts
-from proxy.config.sections import Config, PluginSection
+from proxy.config.sections import Config
 from proxy.engines.registry import Registry
 from proxy.features.consents.comparers import ComparerFailed, SpeakerComparer, open_comparer
 from proxy.features.consents.speaker_match import SpeakerAnswer, judge_speakers
@@ -101,7 +101,7 @@ async def open_comparison(registry: Registry, config: Config) -> AsyncIterator[S
     async with AsyncExitStack() as stack:
         comparer = None
         if name:
-            section = config.comparers.get(name, PluginSection())
+            section = config.plugin("comparer", name)
             environ = environ_for_hosts(os.environ, config.secrets)
             comparer = await stack.enter_async_context(open_comparer(registry, name, section, environ))
         yield SpeakerComparison(config.consent, comparer)

@@ -163,22 +163,27 @@ class Erasure(WishKind[Tombstone]):
 
     async def _bury(self, record: OwnedRecord, act: Act | None) -> Tombstone | None:
         """Write the journal, then the tombstone in one commit with the deletion. None: there is nothing."""
-        now = await self._store.now()
-        tombstone = Tombstone(
-            subject=record.id,
-            account=record.account or "",
-            digests=await tombstones.digests_of(self._store, record.id),
-            began=now,
-            pending=_STEPS,
-            lease=now + LEASE_S * SECOND,
-        )
-        await write_down(self._journal, tombstone)
         nameless = act and msgspec.structs.replace(act, details="{}")
-        is_buried = await tombstones.erase(self._store, tombstone, nameless)
-        if not is_buried and tombstones.may_be_needed(self._store, record.id):
+        while True:
+            recordings, now = await tombstones.recordings_of(self._store, record.id), await self._store.now()
+            tombstone = Tombstone(
+                subject=record.id,
+                account=record.account or "",
+                digests=tombstones.digests_in(recordings),
+                began=now,
+                pending=_STEPS,
+                lease=now + LEASE_S * SECOND,
+            )
+            await write_down(self._journal, tombstone)
+            if await tombstones.erase(self._store, tombstone, nameless, recordings=recordings):
+                return tombstone
+            # One may just have been added, which the tombstone has to name.
+            if not await tombstones.recordings_of(self._store, record.id) - recordings:
+                break
+        if tombstones.may_be_needed(self._store, record.id):
             # Refused, because something needs it. A later start must not erase it unbidden.
             await write_down(self._journal, tombstone, is_withdrawn=True)
-        return tombstone if is_buried else None
+        return None
 
     async def _receipt_soon(self, tombstone: Tombstone) -> Receipt:
         """Finish an erasure, and return the receipt: after a while even if it is not complete."""

@@ -7,10 +7,11 @@ from policies.lexicon import Words
 from proxy.config.config_toml import Config
 from proxy.config.finding import Finding, ProbeResults, note, ok
 from proxy.engines.registry import Registry
+from proxy.features.lexicons.section import LEXICONS
 
 
 def lexicons(config: Config, _registry: Registry, _results: ProbeResults) -> list[Finding]:
-    return [_lexicon(name, words) for name, words in config.lexicons.items()]
+    return [_lexicon(name, words) for name, words in LEXICONS.of(config).items()]
 
 
 def _lexicon(name: str, words: Words) -> Finding:

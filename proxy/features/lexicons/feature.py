@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from proxy.feature import Feature, House, HouseRevision, Opened, Served
 from proxy.features.lexicons.check import lexicons
 from proxy.features.lexicons.records import TABLE
+from proxy.features.lexicons.section import LEXICONS
 
 
 @asynccontextmanager
@@ -18,7 +19,8 @@ async def _open(house: House) -> AsyncIterator[Opened]:
 
     def at(revision: HouseRevision) -> Served:
         keeper = LexiconKeeper(house.store, revision.library, revision.purges)
-        return Served(LexiconEndpoints(revision.admin_tools, keeper, revision.config.lexicons).endpoints)
+        shared = LEXICONS.of(revision.config)
+        return Served(LexiconEndpoints(revision.admin_tools, keeper, shared).endpoints)
 
     yield Opened(at=at, words=AccountWords(house.store))
 

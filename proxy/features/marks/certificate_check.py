@@ -16,6 +16,7 @@ from proxy.features.marks.certificate import (
     read_certificate,
     read_test_certificate,
 )
+from proxy.features.marks.section import MARKING
 
 _WHAT = "certificate"
 _SOON = timedelta(days=30)
@@ -24,7 +25,7 @@ _NAME_ONE = "name one for C2PA in marking.certificate and marking.certificate_ke
 
 def certificate(config: Config) -> Iterator[Finding]:
     """Judge the certificate. Nothing is made: the server makes its test certificate when it first signs."""
-    section, file = config.marking, Path(config.data) / TEST_FILE
+    section, file = MARKING.of(config), Path(config.data) / TEST_FILE
     if not section.manifests:
         return
     try:

@@ -29,6 +29,7 @@ from proxy.features.marks.findings import (
 )
 from proxy.features.marks.hosted_mark import MarkBusy, MarkUnusable
 from proxy.features.marks.marker import KEYS_FILE, Marker, installation_bits
+from proxy.features.marks.section import MARKING
 from proxy.helpers.helper import Helper, HelperFailed, HelperSpec
 from proxy.helpers.places import FairPlaces
 from proxy.kept.key_ring import KeyRing, UnusableKeys, parse_keys
@@ -105,9 +106,10 @@ class ProvenanceChecker:
         await self._readers.close()
 
     async def _search(self, decoded: Decoded, keys: KeyRing, config: Config) -> tuple[MarkFinding, ...]:
-        settings = {name: section.settings for name, section in config.marks.items()}
-        if config.marking.mark:
-            settings.setdefault(config.marking.mark, {})
+        settings = {name: section.settings for name, section in config.plugins_of("mark").items()}
+        mark = MARKING.of(config).mark
+        if mark:
+            settings.setdefault(mark, {})
         job = SearchJob(decoded.pcm, decoded.rate_hz, decoded.sample_bytes, settings, tuple(keys))
         try:
             answer = await self._searches.ask(msgspec.msgpack.encode(job), within_s=SEARCH_WITHIN_S)
@@ -117,7 +119,6 @@ class ProvenanceChecker:
             _log.warning("marks.search.failed", error=type(error).__name__)
             raise NoPlace("recordings to check") from None
         marks += await self._ask_hosted(job)
-        mark = config.marking.mark
         if mark and mark not in {each.plugin for each in marks}:
             if self._marker is None:
                 raise MarksUnavailable(f"only a running server can look for the mark {mark}")
@@ -182,7 +183,7 @@ def _known_keys(config: Config) -> KeyRing | None:
 
     None if there is no file, so it has marked nothing yet. Raises MarksUnavailable.
     """
-    section, file = config.marking, Path(config.data) / KEYS_FILE
+    section, file = MARKING.of(config), Path(config.data) / KEYS_FILE
     try:
         if section.keys:
             return parse_keys(section.keys, "marking.keys")
@@ -196,7 +197,7 @@ def _known_keys(config: Config) -> KeyRing | None:
 
 def _certificate(config: Config) -> bytes | None:
     """Return the certificate that signs here, without its chain and its key."""
-    text = config.marking.certificate
+    text = MARKING.of(config).certificate
     if not text:
         try:
             text = (Path(config.data) / TEST_FILE).read_text("ascii", "replace")

@@ -11,6 +11,7 @@ from proxy.engines.registry import Registry
 from proxy.feature import BackedUp, Feature, House, HouseRevision, Opened, Served
 from proxy.features.marks import manifest_records, receipt_records
 from proxy.features.marks.files import MARK_KEYS, RECEIPT_KEYS, TEST_CERTIFICATE
+from proxy.features.marks.section import MARKING
 from proxy.kept import key_ring
 from proxy.speech.on_the_way import OnTheWay
 
@@ -44,7 +45,7 @@ async def _open(house: House) -> AsyncIterator[Opened]:
         def at(revision: HouseRevision) -> Served:
             config = revision.config
             provenance.revise(config)
-            keys, has_receipts = read_receipt_keys(key_source, config), config.marking.receipts
+            keys, has_receipts = read_receipt_keys(key_source, config), MARKING.of(config).receipts
             receipts = Receipts(house.store, keys, config.consent.operator, is_on=has_receipts)
             marks = Marks(provenance.marker)
             concern = ProvenanceConcern(provenance.manifests, lost, has_receipts=has_receipts)

@@ -15,7 +15,6 @@ import structlog
 
 from proxy.audio import libraries
 from proxy.config.secret import environ_for_hosts
-from proxy.config.secret_sections import MarkingSection
 from proxy.config.sections import Config, PluginSection
 from proxy.engines.registry import Registry
 from proxy.features.marks.answer_marks import AnswerMark, MarkRequest, UsableMark, open_mark
@@ -23,6 +22,7 @@ from proxy.features.marks.files import MARK_KEYS
 from proxy.features.marks.hosted_mark import HostedMark, MarkUnusable
 from proxy.features.marks.ring_source import RingSource
 from proxy.features.marks.rules import Marking, MarkingRules, MarkUse
+from proxy.features.marks.section import MARKING, MarkingSection
 from proxy.kept.key_ring import KeyRing, UnusableKeys
 from proxy.storage.installation import installation_id
 from proxy.storage.store import Store
@@ -46,7 +46,7 @@ class Marker:
 
     def __init__(self, registry: Registry, config: Config, store: Store, stack: AsyncExitStack) -> None:
         self._registry = registry
-        self._sections = config.marks
+        self._sections = config.plugins_of("mark")
         self._environ = environ_for_hosts(os.environ, config.secrets)
         self._data = config.data
         self._store = store
@@ -69,7 +69,7 @@ class Marker:
 
     def revise(self, config: Config) -> None:
         """Take a revision of the configuration, and read the keys again."""
-        section = config.marking
+        section = MARKING.of(config)
         self._keys = read_mark_keys(self._source, config, may_make=True) if section.mark else None
         # An answer may end in the revision before this one, so keys are added, and none is taken away.
         self._known_keys |= {key.id: key.secret for key in self._keys or ()}

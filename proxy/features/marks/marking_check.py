@@ -9,13 +9,13 @@ from policies.routing import Model
 from proxy.config import addresses
 from proxy.config.config_toml import Config
 from proxy.config.finding import Finding, ProbeResults, note, ok, wrong
-from proxy.config.sections import PluginSection
 from proxy.engines.environments import EnvironmentRefused
 from proxy.engines.registry import EngineConfigError, Registry
 from proxy.features.marks import receipt_keys
 from proxy.features.marks.answer_marks import MarkRequest, hosted_parts
 from proxy.features.marks.marker import KEYS_FILE
 from proxy.features.marks.rules import MarkingRules
+from proxy.features.marks.section import MARKING
 from proxy.kept.key_ring import UnusableKeys, parse_keys
 from speech_engine import Hosted
 
@@ -23,7 +23,7 @@ _WHAT = "marking"
 
 
 def marking(config: Config, registry: Registry, results: ProbeResults) -> Iterator[Finding]:
-    section = config.marking
+    section = MARKING.of(config)
     of_mark = [*_mark(config, registry), *_keys(config)]
     yield from of_mark
     # Where the mark is off or cannot be made, no speech is said to have it.
@@ -43,7 +43,7 @@ def marking(config: Config, registry: Registry, results: ProbeResults) -> Iterat
 
 
 def _mark(config: Config, registry: Registry) -> Iterator[Finding]:
-    name = config.marking.mark
+    name = MARKING.of(config).mark
     if name and name not in registry.plugins("mark"):
         known = ", ".join(registry.plugins("mark")) or "none"
         found = f"marking.mark: {name} is not installed, so nothing due is spoken; known: {known}"
@@ -52,7 +52,7 @@ def _mark(config: Config, registry: Registry) -> Iterator[Finding]:
         yield note(_WHAT, 'marking.mark = "": no sound has an inaudible mark', name="none")
     else:
         yield from _process(config, registry, name)
-    for other in config.marks:
+    for other in config.plugins_of("mark"):
         if other != name:
             yield note(_WHAT, f"[marks.{other}] has no effect: marking.mark is {name!r}", name=other)
 
@@ -63,16 +63,14 @@ def _process(config: Config, registry: Registry, name: str) -> Iterator[Finding]
     if not isinstance(hosted, Hosted):
         return
     try:
-        hosted_parts(
-            registry, MarkRequest(name, config.marks.get(name, PluginSection()), {}, config.data), hosted
-        )
+        hosted_parts(registry, MarkRequest(name, config.plugin("mark", name), {}, config.data), hosted)
     except (EngineConfigError, EnvironmentRefused) as refused:
         yield wrong(_WHAT, f"nothing due is spoken: {refused}", name=name)
 
 
 def _keys(config: Config) -> Iterator[Finding]:
     """Judge the keys, as far as that makes no file."""
-    section, file = config.marking, Path(config.data) / KEYS_FILE
+    section, file = MARKING.of(config), Path(config.data) / KEYS_FILE
     receipt_file = Path(config.data) / receipt_keys.KEYS_FILE
     for key, text, kept in (
         ("keys", section.keys, file),

@@ -8,6 +8,7 @@ from proxy.config.sections import Config
 from proxy.features.marks.files import RECEIPT_KEYS
 from proxy.features.marks.jws import JwkSet, SigningKey
 from proxy.features.marks.ring_source import RingSource
+from proxy.features.marks.section import MARKING
 from proxy.kept.key_ring import KeyRing, UnusableKeys
 
 KEYS_FILE = RECEIPT_KEYS
@@ -40,7 +41,7 @@ def receipt_key_source() -> RingSource:
 def read_receipt_keys(source: RingSource, config: Config) -> ReceiptKeys | None:
     """Return the keys of a configuration, None if there are none that can be used. Waits for the disk."""
     try:
-        ring = source.read(config, may_make=config.marking.receipts)
+        ring = source.read(config, may_make=MARKING.of(config).receipts)
         return None if ring is None else ReceiptKeys(ring)
     except (OSError, UnusableKeys) as error:
         _log.error("receipt.keys.failed", reason=error.strerror if isinstance(error, OSError) else str(error))

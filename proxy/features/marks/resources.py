@@ -18,6 +18,7 @@ from proxy.features.marks.checker import ProvenanceChecker, open_checker
 from proxy.features.marks.manifests import Manifests, open_manifests
 from proxy.features.marks.marker import KEYS_FILE, Marker, open_marker
 from proxy.features.marks.metrics import ManifestMetrics
+from proxy.features.marks.section import MARKING
 from proxy.storage.store import Store
 
 _log = structlog.get_logger()
@@ -37,7 +38,7 @@ class Provenance(NamedTuple):
 
 async def _note_lost_keys(config: Config, store: Store) -> None:
     """Log that the keys of earlier marks are gone, before new ones are made."""
-    section, file = config.marking, os.path.join(config.data, KEYS_FILE)
+    section, file = MARKING.of(config), os.path.join(config.data, KEYS_FILE)
     makes_file = (section.mark or section.manifests) and not section.keys
     if not makes_file or await asyncio.to_thread(os.path.lexists, file):
         return

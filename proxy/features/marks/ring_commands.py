@@ -42,11 +42,12 @@ def _rotate(here: Here, setting: str, name: str) -> KnownAnswer:
     `setting` is the one in [marking] by which the keys may be elsewhere.
     """
     # Imported here: they are slow, and `voxgate --help` needs none of them.
+    from proxy.features.marks.section import MARKING
     from proxy.kept import data_folder
     from proxy.kept.key_ring import UnusableKeys, add_key
 
     config = here.config()
-    if getattr(config.marking, setting):
+    if getattr(MARKING.of(config), setting):
         raise CommandRefused(
             f"the keys are where marking.{setting} says: put a new one before the others there, "
             "then run voxgate reload"

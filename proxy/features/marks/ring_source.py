@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Literal
 
 from proxy.config.sections import Config
+from proxy.features.marks.section import MARKING
 from proxy.kept.key_ring import KeyRing, UnusableKeys, ensure_keys, parse_keys
 
 
@@ -28,7 +29,7 @@ class RingSource:
 
         A server that makes nothing new needs its old keys, yet no new file. Raises OSError and UnusableKeys.
         """
-        text: str = getattr(config.marking, self._setting)
+        text: str = getattr(MARKING.of(config), self._setting)
         if text:
             return parse_keys(text, f"marking.{self._setting}")
         file = Path(config.data) / self._file_name

@@ -17,7 +17,6 @@ from typing import NamedTuple
 import msgspec
 import structlog
 
-from proxy.config.secret_sections import MarkingSection
 from proxy.config.sections import Config
 from proxy.errors import NoPlace
 from proxy.features.marks.certificate import (
@@ -30,6 +29,7 @@ from proxy.features.marks.certificate import (
 )
 from proxy.features.marks.manifest import ManifestFacts, definition
 from proxy.features.marks.metrics import ManifestMetrics
+from proxy.features.marks.section import MARKING, MarkingSection
 from proxy.features.marks.signing import MOST_BODY_BYTES, Signed, SignRequest, Unsigned
 from proxy.features.marks.signing_lane import FILE_GONE, FileSink, FileSource, SigningLane
 from proxy.helpers.places import FairPlace, FairPlaces
@@ -144,9 +144,10 @@ class Signer:
 
     def revise(self, config: Config) -> None:
         """Take a revision of the configuration. The next signature reads the certificate again."""
-        if config.marking.timestamp_url != self._section.timestamp_url:
+        section = MARKING.of(config)
+        if section.timestamp_url != self._section.timestamp_url:
             self._stamper_rests_until = 0.0
-        self._section, self._data, self._certificate = config.marking, Path(config.data), None
+        self._section, self._data, self._certificate = section, Path(config.data), None
         self._logged.clear()
 
     def prepare(self, *, has_stamp: bool = True) -> None:

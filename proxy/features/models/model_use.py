@@ -41,7 +41,8 @@ def _engines(config: Config, name: str) -> list[str]:
 
 
 def _marks(config: Config, name: str) -> list[str]:
-    return [mark for mark, section in config.marks.items() if section.settings.get(MODEL) == name]
+    marks = config.plugins_of("mark")
+    return [mark for mark, section in marks.items() if section.settings.get(MODEL) == name]
 
 
 def next_steps(config: Config, made: ModelManifest, is_new: bool) -> Iterator[Line]:

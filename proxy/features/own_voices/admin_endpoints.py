@@ -187,7 +187,7 @@ class AdminVoices(Resource):
         act = await self._admin_tools.audit_row(request, "voice.created", new_id("voice"), owner.id)
         audio, terms = form.files["audio_sample"].data, terms_of(self._admin_tools, owner)
         record = await self._maker.make(owner.id, new, audio, terms, Beginning(act))
-        (kept,) = await samples.of_voice(self._admin_tools.store, record.id)
+        kept, *_ = await samples.of_voice(self._admin_tools.store, record.id)
         quality = msgspec.json.decode(kept.quality, type=VoiceQuality)
         return reply(msgspec.structs.replace(_shown(record), reasons=quality.reasons), 201)
 

@@ -32,19 +32,24 @@ Mix = Annotated[
 ]
 
 
-class NewVoice(msgspec.Struct, frozen=True, kw_only=True):
-    """A cast or a mix to be saved. A cast says who speaks with which voice; a mix sounds like its voices,
-    each by its weight. A voice is found by its description and tags."""
+class DescribedVoice(msgspec.Struct, frozen=True, kw_only=True):
+    """What is said of every voice when it is made. It is found by its description and tags."""
 
     name: Name
-    cast: Cast | None = None
-    mix: Mix | None = None
     description: ReasonText = ""
     tags: Tags = ()
     labels: Labels = {}
     language: LanguageTag | None = None
     gender: Label | None = None
     type: Label | None = None
+
+
+class NewVoice(DescribedVoice, frozen=True, kw_only=True):
+    """A cast or a mix to be saved. A cast says who speaks with which voice; a mix sounds like its voices,
+    each by its weight. A voice is found by its description and tags."""
+
+    cast: Cast | None = None
+    mix: Mix | None = None
 
     def check(self) -> None:
         """Raise InvalidRequest if it is neither a cast nor a mix, or both."""
@@ -58,19 +63,12 @@ class NewVoice(msgspec.Struct, frozen=True, kw_only=True):
             )
 
 
-class VoiceForm(msgspec.Struct, frozen=True, kw_only=True):
+class VoiceForm(DescribedVoice, frozen=True, kw_only=True):
     """A voice to be made of the recording `audio_sample`, with the speaker's `consent`. `ref_text` has the
     words of the recording: some engines need them. `engines` are those that should clone it at once."""
 
-    name: Name
     consent: Name | None = None
-    type: Label | None = None
     ref_text: RefText = ""
-    language: LanguageTag | None = None
-    gender: Label | None = None
-    description: ReasonText = ""
-    tags: Tags = ()
-    labels: Labels = {}
     engines: EngineNames = ()
     prompt: Annotated[str, Meta(description="not supported")] | None = None
     script_hint: Annotated[str, Meta(description="not supported")] | None = None
@@ -110,8 +108,8 @@ class DeletedVoice(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ErasureReceipt(msgspec.Struct, frozen=True, kw_only=True):
-    """How far the erasure of a voice is. It is complete when nothing is `pending`: then no part of the server
-    has the recording, or anything that was made of it."""
+    """How far the erasure of a voice or a recording is. It is complete when nothing is `pending`: then no
+    part of the server has the recording, or anything that was made of it."""
 
     object: Literal["audio.voice.erasure"] = "audio.voice.erasure"
     id: str

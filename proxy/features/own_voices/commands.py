@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
+from urllib.parse import quote
 
 import typer
 
@@ -14,6 +15,9 @@ from proxy.commands.tables import Grid, Line, Part, account_names
 from proxy.errors import CommandRefused
 
 VOICES = Group("voices", "Saved voices.")
+
+_OneVoice = Annotated[str, typer.Argument(metavar="VOICE", help="A voice, by id or name.")]
+_ItsAccount = Annotated[str | None, typer.Option("--account", help="The account of a voice that is named.")]
 
 
 def _list_table(answer: dict[str, Any]) -> list[Part]:
@@ -64,6 +68,26 @@ def _deletion(answer: dict[str, Any]) -> list[Part]:
     return [Line(f"{answer['id']} is gone.")]
 
 
+def _recordings(answer: dict[str, Any]) -> list[Part]:
+    columns = ("id", "emotion", "seconds", "quality", "words")
+    rows = [
+        (
+            row["id"],
+            row["emotion"] or "",
+            f"{row['duration_seconds']:.1f}",
+            row["quality"]["rating"],
+            row["ref_text"],
+        )
+        for row in answer["data"]
+    ]
+    return [Grid(columns, rows, wide=("words",))]
+
+
+def _added(row: dict[str, Any]) -> list[Part]:
+    reasons = (Line(reason, "yellow") for reason in row["quality"]["reasons"])
+    return [*_recordings({"data": [row]}), *reasons]
+
+
 @VOICES.command("list", _list_table)
 def voices_list(account: OfAccount = None) -> Ask:
     """List the voices of the configuration, and saved voices."""
@@ -112,13 +136,48 @@ def voices_add(
 
 @VOICES.command("export", _exported)
 def voices_export(
-    voice: Annotated[str, typer.Argument(metavar="VOICE", help="A voice, by id or name.")],
+    voice: _OneVoice,
     to: Annotated[Path | None, typer.Option(help="The new file; else VOICE.zip.")] = None,
-    account: Annotated[str | None, typer.Option(help="The account of a voice that is named.")] = None,
+    account: _ItsAccount = None,
 ) -> Ask:
     """Write a voice's recordings and their facts into a zip file."""
     file = to or Path(f"{voice.replace('/', '_')}.zip")
     return Ask("GET", path("voices", voice, "export"), query={"account": account}, to=file)
+
+
+@VOICES.command("samples", _recordings)
+def voices_samples(voice: _OneVoice, account: _ItsAccount = None) -> Ask:
+    """List the recordings of a voice, with their emotions."""
+    return Ask("GET", path("voices", voice, "samples"), query={"account": account})
+
+
+@VOICES.command("add-sample", _added)
+def voices_add_sample(
+    voice: _OneVoice,
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A recording of 6 to 30 s of speech.")],
+    account: _ItsAccount = None,
+    emotion: Annotated[str, typer.Option(help="The emotion of the recording: happy, whisper.")] = "neutral",
+    text: Annotated[str, typer.Option(help="The words of the recording.")] = "",
+) -> Ask:
+    """Add a recording to a voice, with its emotion."""
+    fields = {"emotion": emotion, "ref_text": text}
+    place, query = path("voices", voice, "samples"), {"account": account}
+    return Ask("POST", place, fields, query=query, files={"file": file})
+
+
+@VOICES.command("delete-sample", _deletion)
+def voices_delete_sample(
+    voice: _OneVoice,
+    sample: Annotated[str, typer.Argument(metavar="SAMPLE", help="A recording, by its id (clip_…).")],
+    account: _ItsAccount = None,
+    is_sure: Sure = False,
+) -> Ask:
+    """Delete a recording that was added to a voice."""
+    if not sample.startswith("clip_"):
+        raise CommandRefused(f"{sample!r} is no recording; see voxgate voices samples VOICE")
+    question = "" if is_sure else f"Delete the recording {sample} of {voice} for good?"
+    place = path("voices", voice, "samples", quote(sample, safe=""))
+    return Ask("DELETE", place, query={"account": account}, question=question, looks=False)
 
 
 @VOICES.command("delete", _deletion)

@@ -3,9 +3,8 @@ changed, exported and deleted."""
 
 from __future__ import annotations
 
-from hashlib import sha256
+from functools import partial
 
-import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -27,6 +26,7 @@ from proxy.features.own_voices.bodies import (
     FORM_FIELDS,
     ChangedVoice,
     DeletedVoice,
+    DescribedVoice,
     ErasureReceipt,
     NewVoice,
     VoiceForm,
@@ -35,6 +35,7 @@ from proxy.features.own_voices.bodies import (
 )
 from proxy.features.own_voices.editor import LibraryEditor, not_own
 from proxy.features.own_voices.export import VoiceExport
+from proxy.features.own_voices.keyed import REPLAYED, KeyedMaking, digest_of_fields
 from proxy.features.own_voices.maker import Beginning, VoiceMaker
 from proxy.features.own_voices.zip_reply import ZipReply
 from proxy.http.body import body
@@ -42,9 +43,18 @@ from proxy.http.form import MOST_FILE_BYTES, read_form
 from proxy.http.idempotency import KEY_HEADER, sent_key
 from proxy.http.replies import encode_json, reply
 from proxy.http.resource import Resource
-from proxy.kept.once import PARAM, Once
+from proxy.kept.once import Once
 from proxy.speech import speech_request
 from proxy.storage import tombstones
+
+DIGESTED: dict[type[DescribedVoice], tuple[str, ...]] = {
+    NewVoice: ("name", "cast", "mix", "description", "tags", "labels", "language", "gender", "type"),
+    VoiceForm: (
+        *("name", "consent", "type", "ref_text", "language", "gender", "description", "tags", "labels"),
+        *("engines", "prompt", "script_hint"),
+    ),
+}
+"""The fields in the order in which they are digested: voices that were made before have such digests."""
 
 
 class VoiceEditing(Resource):
@@ -57,7 +67,7 @@ class VoiceEditing(Resource):
         self._editor = editor
         self._maker = maker
         self._export = export
-        self._under_way: set[str] = set()
+        self._keyed = KeyedMaking(editor.store, "voice", "voice", self._request_of)
 
     @voice_answers(
         "POST",
@@ -97,13 +107,13 @@ class VoiceEditing(Resource):
     )
     async def export_voice(self, request: Request) -> Response:
         """A voice of the account's own: its recordings, and what is known of them, as a zip file"""
-        record = await self._own(request, request.path_params["id"])
+        record = self._editor.opened(await own_voice(self._tools, self._editor, request))
         entry = await self._tools.entry(request, record.id)
         return ZipReply(record.id, await self._export.zip(record, encode_json(entry)))
 
     @voice_answers("GET", "/erasures/{id}", ErasureReceipt, failures=(NotFound,))
     async def get_voice_erasure(self, request: Request) -> Response:
-        """How far the erasure of a deleted voice is"""
+        """How far the erasure of a deleted voice or recording is"""
         id_, account = request.path_params["id"], caller_of(request.scope).account
         found = await tombstones.get(self._editor.store, account, id_) if id_.isprintable() else None
         if found is None:
@@ -114,7 +124,7 @@ class VoiceEditing(Resource):
     async def update_voice(self, request: Request) -> Response:
         """Change a voice of the account's own"""
         change = await body(request, ChangedVoice)
-        record = await self._own(request, request.path_params["id"])
+        record = self._editor.opened(await own_voice(self._tools, self._editor, request))
         caller = caller_of(request.scope)
         updated = await self._maker.change(record, change, self._tools.plans.terms(caller), caller.key)
         return reply(await self._tools.entry(request, updated.id))
@@ -122,11 +132,8 @@ class VoiceEditing(Resource):
     @voice_answers("DELETE", "/{id:path}", DeletedVoice, failures=(NotFound,))
     async def delete_voice(self, request: Request) -> Response:
         """Delete a voice of the account's own"""
-        id_, account = request.path_params["id"], caller_of(request.scope).account
         # Its row is enough: what cannot be opened can be erased.
-        record = await self._editor.library.find(account, id_)
-        if record is None or record.account != account:
-            raise await self._no_own(request, id_)
+        record = await own_voice(self._tools, self._editor, request)
         await self._maker.delete(record)
         return reply(DeletedVoice(id=record.id))
 
@@ -136,24 +143,9 @@ class VoiceEditing(Resource):
         if key is None:
             made = await self._make(caller, new, audio)
             return reply(await self._tools.entry(request, made.id))
-        once = Once(request.scope["state"]["request_id"], caller.account, key, _digest(new, audio))
-        id_ = _keyed_id(once)
-        # Many of one request would each be decoded, and only one of them can make the voice.
-        if id_ in self._under_way:
-            raise once.under_way()
-        self._under_way.add(id_)
-        try:
-            if not (is_replayed := await self._was_made(once)):
-                try:
-                    await self._make(caller, new, audio, id_, once.digest.hex())
-                except Conflict:
-                    # Another worker may have had the same request, and have made the voice.
-                    if not (is_replayed := await self._was_made(once)):
-                        raise
-        finally:
-            self._under_way.remove(id_)
-        headers = {"x-voxgate-replayed": "true"} if is_replayed else None
-        return reply(await self._tools.entry(request, id_), headers=headers)
+        once = Once(request.scope["state"]["request_id"], caller.account, key, digest_of(new, audio))
+        id_, is_replayed = await self._keyed.run(once, partial(self._make, caller, new, audio))
+        return reply(await self._tools.entry(request, id_), headers=REPLAYED if is_replayed else None)
 
     async def _make(
         self, caller: Caller, new: NewVoice | VoiceForm, audio: bytes, id_: str = "", digest: str = ""
@@ -164,36 +156,21 @@ class VoiceEditing(Resource):
             return await self._maker.make(caller.account, new, audio, terms, beginning)
         return await self._maker.compose(caller.account, new, beginning, terms.voices)
 
-    async def _was_made(self, once: Once) -> bool:
-        """Tell whether this request has made its voice before. Raises IdempotencyKeyReused and Conflict."""
-        id_ = _keyed_id(once)
-        record = await self._editor.find_voice(once.account, id_)
-        if record is not None:
-            once.check(bytes.fromhex(record.request))
-        elif await tombstones.get(self._editor.store, once.account, id_) is not None:
-            raise Conflict(
-                "The voice that this Idempotency-Key made was deleted; a new voice needs a new key.",
-                param=PARAM,
-            )
-        return record is not None
-
-    async def _own(self, request: Request, id_: str) -> VoiceRecord:
-        record = await self._editor.find_voice(caller_of(request.scope).account, id_)
-        if record is None:
-            raise await self._no_own(request, id_)
-        return record
-
-    async def _no_own(self, request: Request, id_: str) -> NotFound:
-        """Return the failure for a voice of others. Raises NotFound if there is no such voice at all."""
-        (await self._tools.entries(request)).known.find(id_)
-        return not_own(id_)
+    async def _request_of(self, account: str, id_: str) -> str | None:
+        record = await self._editor.find_voice(account, id_)
+        return None if record is None else record.request
 
 
-def _keyed_id(once: Once) -> str:
-    """Return the id of the voice that a key of an account makes: so the key makes one voice, for good."""
-    return f"voice_{sha256(f'voice{once.account}{once.key}'.encode()).hexdigest()[:24]}"
+async def own_voice(tools: VoiceTools, editor: LibraryEditor, request: Request) -> VoiceRecord:
+    """Return the row of the voice of the caller's account that a request names. Raises NotFound."""
+    id_ = request.path_params["id"]
+    record = await editor.library.find(caller_of(request.scope).account, id_)
+    if record is None:
+        # It is a voice of others, or there is no such voice at all.
+        (await tools.entries(request)).known.find(id_)
+        raise not_own(id_)
+    return record
 
 
-def _digest(new: NewVoice | VoiceForm, audio: bytes) -> bytes:
-    """Return a digest of what was sent. Of a form it is of its fields: each try has another boundary."""
-    return sha256(sha256(msgspec.msgpack.encode(new)).digest() + audio).digest()
+def digest_of(new: NewVoice | VoiceForm, audio: bytes) -> bytes:
+    return digest_of_fields({name: getattr(new, name) for name in DIGESTED[type(new)]}, audio)

@@ -62,9 +62,13 @@ class LibraryEditor:
             if other is not None and await records.named(self.store, now.account, other) is not None:
                 raise AlreadyExists("voices.name")
             return None
-        self.library.forget(now.account)
-        await self._purges.purge_voice(now.account, now.id)
+        await self.forget(now.account, now.id)
         return done
+
+    async def forget(self, account: str | None, id_: str) -> None:
+        """Forget a voice as it was, and what it spoke."""
+        self.library.forget(account)
+        await self._purges.purge_voice(account, id_)
 
     async def name_digest(self, account: str | None, name: str) -> str | None:
         """Return the digest under which a sealed voice would have this name.
@@ -79,7 +83,11 @@ class LibraryEditor:
     async def find_voice(self, account: str | None, id_or_name: str) -> VoiceRecord | None:
         """Return a voice of this account (None: the operator) by its id or its name, opened."""
         row = await self.library.find(account, id_or_name)
-        return None if row is None else open_voice(self._vault, row)
+        return None if row is None else self.opened(row)
+
+    def opened(self, record: VoiceRecord) -> VoiceRecord:
+        """Return a voice with its texts. Raises VaultFailed."""
+        return open_voice(self._vault, record)
 
     def open(self, record: VoiceRecord) -> VoiceRecord:
         """Return a voice with its texts, or without them if they cannot be opened."""
@@ -118,18 +126,23 @@ class LibraryEditor:
                 )
         return [*filter(None, unsure)]
 
-    def needs_text(self, providers: Container[str] | None, *, is_local_only: bool) -> bool:
-        """Tell whether no model could speak with a recording whose words are not known."""
-        if self._catalogue is None:
-            return False
-        return self._catalogue.needs_text(providers, is_local_only=is_local_only)
+    def check_words(self, words: str, providers: Container[str] | None, *, is_local_only: bool) -> None:
+        """Raise InvalidRequest if no model could speak with a recording of these words."""
+        if words or self._catalogue is None:
+            return
+        if self._catalogue.needs_text(providers, is_local_only=is_local_only):
+            raise InvalidRequest(
+                "Missing required parameter: 'ref_text'. All models that could speak with this voice must "
+                "know the words of its recording.",
+                param="ref_text",
+                code="reference_text_required",
+            )
 
     async def delete_voice(self, record: VoiceRecord, act: Act | None = None) -> None:
         """Delete a voice. Raises NotFound if another request has deleted it."""
         if not await records.delete(self.store, record.id, act):
             raise no_voice(record.id)
-        self.library.forget(record.account)
-        await self._purges.purge_voice(record.account, record.id)
+        await self.forget(record.account, record.id)
 
     def check_name(self, name: str) -> None:
         """Refuse names of the server: a saved voice comes first, and would hide the server's voice."""

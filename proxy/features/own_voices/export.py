@@ -12,6 +12,8 @@ from typing import IO
 import msgspec
 
 from proxy.catalogue.voice_records import VoiceRecord
+from proxy.features.own_voices.clips import first_id
+from proxy.features.own_voices.seals import texts_of_recordings
 from proxy.helpers.places import FairPlace, FairPlaces
 from proxy.kept.sealed_file import SealedFileReader
 from proxy.kept.vault import Vault
@@ -28,9 +30,12 @@ _DATE = (1980, 1, 1, 0, 0, 0)
 
 
 class SampleFacts(msgspec.Struct, frozen=True, kw_only=True):
-    """One recording of an export. `text` has its words, if the owner gave them."""
+    """One recording of an export. `text` has its words, if the owner gave them, and `emotion` is "" without
+    one."""
 
     file: str
+    id: str
+    emotion: str
     seconds: float
     text: str
     quality: msgspec.Raw
@@ -62,15 +67,17 @@ class VoiceExport:
 
     async def _zip(self, record: VoiceRecord, entry: bytes, place: FairPlace) -> ZipStream:
         rows = await samples.of_voice(self._store, record.id)
-        texts = (*record.texts, *[""] * len(rows))
+        texts = texts_of_recordings(self._vault, record, rows)
         facts = [
             SampleFacts(
                 file=f"sample-{row.number + 1}.wav",
+                id=row.id or first_id(row.voice),
+                emotion=row.tag,
                 seconds=row.seconds,
-                text=text,
+                text=text.words,
                 quality=msgspec.Raw(row.quality.encode()),
             )
-            for row, text in zip(rows, texts, strict=False)
+            for row, text in zip(rows, texts, strict=True)
         ]
         readers = [await self._vault.reader(row.account, row.digest) for row in rows]
         texts_first = {"voice.json": entry, "samples.json": msgspec.json.encode(facts)}

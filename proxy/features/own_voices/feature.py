@@ -13,6 +13,8 @@ from proxy.speech.on_the_way import OnTheWay
 @asynccontextmanager
 async def _open(house: House) -> AsyncIterator[Opened]:
     from proxy.features.own_voices.admin_endpoints import AdminVoices
+    from proxy.features.own_voices.clip_endpoints import AdminVoiceSamples, VoiceSamples
+    from proxy.features.own_voices.clips import VoiceRecordings
     from proxy.features.own_voices.editing import VoiceEditing
     from proxy.features.own_voices.editor import LibraryEditor
     from proxy.features.own_voices.export import VoiceExport, export_places
@@ -44,9 +46,12 @@ async def _open(house: House) -> AsyncIterator[Opened]:
                 None if lists is None else lists.catalogue,
             )
             maker = VoiceMaker(house.vault, editor, house.intake, house.grants, house.erasing, clones)
-            admin = AdminVoices(revision.admin_tools, editor, maker, export)
-            served = admin.endpoints
+            recordings = VoiceRecordings(house.vault, editor, house.intake, house.grants, house.erasing)
+            served = AdminVoiceSamples(revision.admin_tools, editor, recordings).endpoints
+            served += AdminVoices(revision.admin_tools, editor, maker, export).endpoints
             if lists is not None:
+                # The paths of samples first: the id of a voice may have slashes.
+                served += VoiceSamples(lists, editor, recordings).endpoints
                 served += VoiceEditing(lists, editor, maker, export).endpoints
             return Served(
                 served,

@@ -7,8 +7,8 @@ before that leaves a sealed file that nothing names, and the vault forgets it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 from msgspec import UNSET
@@ -22,7 +22,13 @@ from proxy.catalogue.known_voices import no_voice
 from proxy.catalogue.voice_records import DESCRIBED, Kind, VoiceRecord
 from proxy.errors import Conflict, InvalidRequest
 from proxy.features.own_voices import records
-from proxy.features.own_voices.bodies import ChangedVoice, NewVoice, VoiceForm, weights_of
+from proxy.features.own_voices.bodies import (
+    ChangedVoice,
+    DescribedVoice,
+    NewVoice,
+    VoiceForm,
+    weights_of,
+)
 from proxy.features.own_voices.editor import LibraryEditor, name_taken, no_room
 from proxy.features.own_voices.seals import open_voice, seal_voice
 from proxy.kept.vault import Vault
@@ -30,6 +36,8 @@ from proxy.storage.audit import Act
 from proxy.storage.rows import new_id
 from proxy.storage.samples import SampleRecord
 from proxy.storage.store import ALWAYS, AlreadyExists, Condition, Statement
+
+R = TypeVar("R")
 
 _TRIES = 3
 
@@ -83,13 +91,7 @@ class VoiceMaker:
             await self._clones.check_bill(account, terms, places)
         grant = await self._grant(account, new.consent, terms)
         rights = CloneRights.under(terms, None if grant is None else grant.providers)
-        if not new.ref_text and self._editor.needs_text(rights.providers, is_local_only=terms.local_only):
-            raise InvalidRequest(
-                "Missing required parameter: 'ref_text'. All models that could speak with this voice must "
-                "know the words of its recording.",
-                param="ref_text",
-                code="reference_text_required",
-            )
+        self._editor.check_words(new.ref_text, rights.providers, is_local_only=terms.local_only)
         async with self._intake.taken(account, audio, "audio_sample") as taken:
             self._clones.check(places, [taken.seconds], rights)
             record = await self._record(
@@ -119,9 +121,8 @@ class VoiceMaker:
         """Put the recording of a voice into the vault, and add the voice. Raises what `make` raises."""
         account = record.account
         assert account is not None
-        for _ in range(_TRIES):
-            # The recording may be that of a voice which is erased at this moment. Then it is put again.
-            digest = await self._vault.put(account, taken.master)
+
+        async def add(digest: str) -> VoiceRecord | None:
             sample = SampleRecord(
                 voice=record.id,
                 number=0,
@@ -130,18 +131,14 @@ class VoiceMaker:
                 seconds=taken.seconds,
                 quality=taken.quality_json,
             )
-            try:
-                made = await self._add(record, most, act, sample, wishes)
-            except BaseException:
-                await self._vault.drop(account, [digest])
-                raise
-            if made is not None:
-                return made
-            await self._vault.drop(account, [digest])
+            return await self._add(record, most, act, sample, wishes)
+
+        async def explain() -> None:
             await self._check(account, record.name, most)
             if record.consent is not None:
                 await self._grants.find(account, record.consent, "consent")
-        raise Conflict("The account is being changed by others; send it again.")
+
+        return await keep_recording(self._vault, account, taken.master, add, explain)
 
     async def compose(
         self, account: str | None, new: NewVoice, beginning: Beginning, most: int | None = None
@@ -161,7 +158,7 @@ class VoiceMaker:
             self._editor.check_name(new.name)
             await self._editor.check_cast(account, new.cast)
             # The rest says how one person sounds, and these are several.
-            found_by = NewVoice(name=new.name, description=new.description, tags=new.tags)
+            found_by = DescribedVoice(name=new.name, description=new.description, tags=new.tags)
             record = await self._record(account, "cast", found_by, beginning, members=new.cast)
         made = await self._add(record, most, beginning.act)
         if made is None:
@@ -183,7 +180,7 @@ class VoiceMaker:
         return made, unsure
 
     async def _record(
-        self, account: str | None, kind: Kind, new: NewVoice | VoiceForm, beginning: Beginning, **made: Any
+        self, account: str | None, kind: Kind, new: DescribedVoice, beginning: Beginning, **made: Any
     ) -> VoiceRecord:
         act = beginning.act
         return VoiceRecord(
@@ -276,7 +273,7 @@ class VoiceMaker:
                 most=most,
                 digest=digest,
                 beside=beside,
-                only_if=self._needs(row),
+                only_if=needs_of(row, self._grants),
                 act=act,
             )
         except AlreadyExists:
@@ -285,11 +282,6 @@ class VoiceMaker:
             return None
         self._editor.library.forget(record.account)
         return open_voice(self._vault, made)
-
-    def _needs(self, row: VoiceRecord) -> Condition:
-        if row.account is None or row.consent is None:
-            return ALWAYS
-        return self._grants.is_there(row.account, row.consent)
 
     async def _check(self, account: str | None, name: str, most: int | None) -> None:
         """Refuse what surely fails, before anything costs. The unit that adds the voice decides."""
@@ -310,6 +302,37 @@ class VoiceMaker:
                 code="consent_required",
             )
         return None
+
+
+async def keep_recording(
+    vault: Vault,
+    account: str,
+    master: bytes,
+    add: Callable[[str], Awaitable[R | None]],
+    explain: Callable[[], Awaitable[None]],
+) -> R:
+    """Put a recording into the vault, and add the row that names its digest. If that is not added, `explain`
+    raises why, if it knows."""
+    for _ in range(_TRIES):
+        # The recording may be that of a voice which is erased at this moment. Then it is put again.
+        digest = await vault.put(account, master)
+        try:
+            made = await add(digest)
+        except BaseException:
+            await vault.drop(account, [digest])
+            raise
+        if made is not None:
+            return made
+        await vault.drop(account, [digest])
+        await explain()
+    raise Conflict("The account is being changed by others; send it again.")
+
+
+def needs_of(row: VoiceRecord, grants: Grants) -> Condition:
+    """Return what must be true in the commit of a recording of a voice: its consent is there."""
+    if row.account is None or row.consent is None:
+        return ALWAYS
+    return grants.is_there(row.account, row.consent)
 
 
 def _changed(record: VoiceRecord, sent: Mapping[str, Any]) -> VoiceRecord:

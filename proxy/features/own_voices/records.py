@@ -21,6 +21,7 @@ from proxy.storage.rows import columns, decode_json, encode_json
 from proxy.storage.samples import SampleRecord
 from proxy.storage.store import ALWAYS, AlreadyExists, Condition, Params, Row, Statement, Store
 from proxy.storage.tables import Erasable, PathColumn, Table
+from proxy.storage.tombstones import erased
 
 TABLE = Table(
     "voices",
@@ -32,6 +33,12 @@ TABLE = Table(
         "voice_",
         "SELECT digest FROM samples WHERE voice = :subject",
         ("DELETE FROM samples WHERE voice = :subject", "DELETE FROM voices WHERE id = :subject"),
+        hold="UPDATE voices SET id = id WHERE id = :subject",
+    ),
+    # Without a clip, it sounds otherwise.
+    erased_with=(
+        "UPDATE voices SET revision = revision + 1 "
+        "WHERE id = (SELECT voice FROM samples WHERE id = :subject AND id <> '')",
     ),
     # The other voices are erased, which is more than a row.
     closed_with=("DELETE FROM voices WHERE account = :id AND kind = 'cast'",),
@@ -71,9 +78,24 @@ RETURNING {ROWS.columns}
 # The voice may have been refused in the same unit.
 _INSERT_SAMPLE = f"""
 INSERT INTO samples ({columns(SampleRecord)})
-SELECT :voice, :number, :account, :digest, :tag, CAST(:seconds AS DOUBLE PRECISION), :quality
+SELECT :voice, :number, :account, :digest, :tag, CAST(:seconds AS DOUBLE PRECISION), :quality,
+    :id, :wrapped, :sealed
 WHERE EXISTS (SELECT 1 FROM voices WHERE id = :voice AND account = :account)
 """
+# Behind `_HOLD_VOICE`, so that two of them are numbered and counted one after the other.
+_ADD_CLIP = f"""
+INSERT INTO samples ({columns(SampleRecord)})
+SELECT :voice, (SELECT coalesce(max(number), 0) + 1 FROM samples WHERE voice = :voice), :account, :digest,
+    :tag, CAST(:seconds AS DOUBLE PRECISION), :quality, :id, :wrapped, :sealed
+WHERE EXISTS (SELECT 1 FROM voices WHERE id = :voice AND account = :account AND kind = 'sample')
+AND (SELECT count(*) FROM samples WHERE voice = :voice) < CAST(:most AS BIGINT)
+AND NOT {erased(":id")} AND {blobs.IS_KEPT} AND {{only_if}} RETURNING number
+"""
+_SOUNDS_OTHERWISE = """
+UPDATE voices SET revision = revision + 1
+WHERE id = :voice AND EXISTS (SELECT 1 FROM samples WHERE id = :id AND id <> '')
+"""
+_CLIP_WAS_ADDED = "EXISTS (SELECT 1 FROM samples WHERE id = :subject AND id <> '')"
 _RAISE_REVISION = """
 INSERT INTO library_revisions (account, number) SELECT coalesce(account, ''), 1 FROM voices WHERE id = :id
 ON CONFLICT (account) DO UPDATE SET number = library_revisions.number + 1
@@ -180,6 +202,30 @@ async def delete(store: Store, id_: str, act: Act | None = None) -> bool:
 def insert_sample(record: SampleRecord) -> Statement:
     """Write a sample, in one unit of work with its voice."""
     return Statement(_INSERT_SAMPLE, msgspec.structs.asdict(record))
+
+
+async def add_clip(
+    store: Store, record: SampleRecord, most: int, only_if: Condition, act: Act | None = None
+) -> bool:
+    """Add a clip to a voice behind its others, whatever its number is, and tell whether it was added.
+
+    The voice may be gone, or no voice of a recording; it may have `most` recordings; this recording may be
+    gone, or the clip have been erased; or `only_if` may be untrue. Raises AlreadyExists if the id is taken.
+    """
+    row: Params = {**only_if.params, **msgspec.structs.asdict(record), "most": most}
+    held = (
+        *only_if.held,
+        *blobs.hold_statements(record.account, record.digest),
+        Statement(_HOLD_VOICE, {"id": record.voice}),
+    )
+    answers = await store.write(
+        *held,
+        Statement(_ADD_CLIP.format(only_if=only_if.sql), row),
+        Statement(_SOUNDS_OTHERWISE, {"voice": record.voice, "id": record.id}),
+        *audit.insert_statements(act, _CLIP_WAS_ADDED),
+        library_revisions.raise_statement(record.account),
+    )
+    return bool(answers[len(held)])
 
 
 async def note_used(store: Store, ids: Sequence[str], day: int) -> None:

@@ -18,7 +18,7 @@ from proxy.catalogue.grants import Grants, receivers
 from proxy.catalogue.own_voices import NO_PARTS, NONE, Known, LibraryVoice, VoiceParts
 from proxy.catalogue.voice_records import VoiceRecord
 from proxy.features.own_voices import records
-from proxy.features.own_voices.seals import open_if_possible
+from proxy.features.own_voices.seals import open_if_possible, texts_of_recordings
 from proxy.kept.vault import Vault
 from proxy.storage import samples
 from proxy.storage.samples import NOT_MEASURED, SampleRecord
@@ -83,7 +83,8 @@ class SavedVoices:
         if known is not None and is_known and known.parts == parts:
             return known
         record = self.open(row)
-        return LibraryVoice(row, parts, record, voice_of(record, parts))
+        words = [each.words for each in texts_of_recordings(self._vault, record, parts.samples)]
+        return LibraryVoice(row, parts, record, voice_of(record, parts, words))
 
 
 def _unsealed(row: VoiceRecord, known: LibraryVoice | None) -> LibraryVoice:
@@ -92,8 +93,9 @@ def _unsealed(row: VoiceRecord, known: LibraryVoice | None) -> LibraryVoice:
     return LibraryVoice(row, NO_PARTS, row, voice_of(row))
 
 
-def voice_of(record: VoiceRecord, parts: VoiceParts = NO_PARTS) -> Voice:
-    """Return a saved voice as routing has it. The record is an opened one."""
+def voice_of(record: VoiceRecord, parts: VoiceParts = NO_PARTS, words: Sequence[str] = ()) -> Voice:
+    """Return a saved voice as routing has it. The record is an opened one, and `words` are those of its
+    recordings."""
     members = tuple(record.members.items())
     is_bound = record.kind == "catalogue"
     written = [Binding(engine, EngineVoice(voice)) for engine, voice in members] if is_bound else ()
@@ -110,12 +112,13 @@ def voice_of(record: VoiceRecord, parts: VoiceParts = NO_PARTS) -> Voice:
         created=record.created,
         samples=tuple(
             Sample(sample.digest, text, sample.tag, sample.seconds, _speech_s(sample) if text else 0.0)
-            for sample, text in zip(parts.samples, _texts(record, len(parts.samples)), strict=True)
+            for sample, text in zip(parts.samples, words, strict=True)
         ),
         providers=parts.providers,
         mix=tuple(record.mix.items()),
         account=record.account,
         consent=parts.consent,
+        clips=tuple((sample.id, sample.digest) for sample in parts.samples if sample.id),
     )
 
 
@@ -124,7 +127,3 @@ def _speech_s(sample: SampleRecord) -> float:
         return 0.0
     start_s, end_s = stretch_s(msgspec.json.decode(sample.quality, type=SampleQuality), sample.seconds)
     return end_s - start_s
-
-
-def _texts(record: VoiceRecord, number: int) -> tuple[str, ...]:
-    return (*record.texts, *[""] * number)[:number]

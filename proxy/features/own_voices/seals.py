@@ -1,33 +1,32 @@
 """The texts of a voice that name a person: sealed in its row, and opened for its owner's library.
 
-They are the name, the description, tags, labels, and the words of the samples. A cast has them unsealed.
+They are the name, the description, tags, labels, and the words of the first recording. A cast has them
+unsealed. The words of a clip are sealed in its own row, and go with it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 
 import msgspec
 import structlog
 
-from proxy.catalogue.voice_records import VoiceRecord
+from proxy.catalogue.voice_records import Compared, VoiceRecord, VoiceTexts
 from proxy.kept.vault import SealedRecord, Vault, VaultFailed
+from proxy.storage.samples import SampleRecord
 
 _log = structlog.get_logger()
 
 
-class VoiceTexts(msgspec.Struct, frozen=True, kw_only=True):
-    """What is in a voice's `sealed`. `request` is a digest of the request that made the voice."""
+class ClipTexts(msgspec.Struct, frozen=True, kw_only=True):
+    """What is in a clip's `sealed`. `request` is as in `VoiceTexts`, and `compared` as in `VoiceRecord`."""
 
-    name: str
-    description: str = ""
-    tags: tuple[str, ...] = ()
-    labels: Mapping[str, str] = {}
-    texts: tuple[str, ...] = ()
+    words: str = ""
     request: str = ""
+    compared: Compared | None = None
 
     def __repr__(self) -> str:
-        return "<VoiceTexts>"
+        return "<ClipTexts>"
 
 
 async def seal_voice(vault: Vault, record: VoiceRecord) -> VoiceRecord:
@@ -61,3 +60,30 @@ def open_if_possible(vault: Vault, record: VoiceRecord) -> VoiceRecord:
     except VaultFailed as error:
         _log.error("voice.open.failed", voice=record.id, reason=str(error))
         return msgspec.structs.replace(record, name=record.id)
+
+
+async def seal_clip(vault: Vault, row: SampleRecord, texts: ClipTexts) -> SampleRecord:
+    """Return a clip as its row has it."""
+    sealed = await vault.seal_record(row.account, row.id, texts)
+    return msgspec.structs.replace(row, wrapped=sealed.wrapped, sealed=sealed.sealed)
+
+
+def open_clip(vault: Vault, row: SampleRecord) -> ClipTexts:
+    """Return the texts of a clip. Raises VaultFailed."""
+    return vault.open_record(row.account, row.id, SealedRecord(row.wrapped, row.sealed), ClipTexts)
+
+
+def texts_of_recordings(vault: Vault, record: VoiceRecord, rows: Sequence[SampleRecord]) -> list[ClipTexts]:
+    """Return the texts of all recordings of an opened voice, empty ones where they cannot be opened."""
+    return [
+        _open_if_possible(vault, row) if row.id else ClipTexts(words=words, compared=record.compared)
+        for row, words in zip(rows, (*record.texts, *[""] * len(rows)), strict=False)
+    ]
+
+
+def _open_if_possible(vault: Vault, row: SampleRecord) -> ClipTexts:
+    try:
+        return open_clip(vault, row)
+    except VaultFailed as error:
+        _log.error("voice.open.failed", voice=row.voice, reason=str(error))
+        return ClipTexts()

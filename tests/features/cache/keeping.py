@@ -10,7 +10,7 @@ from pathlib import Path
 import httpx2
 
 from proxy.app import open_worker
-from proxy.config import config_toml
+from proxy.features.all import load_config
 from proxy.features.cache.cache import Cache
 from proxy.storage import accounts, api_key, key_records
 from proxy.storage.key_records import NewKeyRecord
@@ -64,7 +64,7 @@ async def speaking(
 async def reopened(folder: Path, before: Inside, one: Scripted) -> AsyncIterator[Inside]:
     """Open another worker over the same folder, with the same keys."""
     registry = with_engines({"one": one, "two": Scripted()})
-    async with open_worker(config_toml.load(folder / "config.toml", {}), registry) as worker:
+    async with open_worker(load_config(folder / "config.toml", {}), registry) as worker:
         yield before._replace(worker=worker)
 
 
@@ -80,7 +80,7 @@ def revise(server: Inside, folder: Path, text: str) -> None:
     """Give the worker another configuration, as a reload does."""
     file = folder / "config.toml"
     file.write_text(text)
-    server.worker.revise(config_toml.load(file, {}))
+    server.worker.revise(load_config(file, {}))
 
 
 def kept(folder: Path) -> list[Path]:

@@ -28,6 +28,7 @@ PART = SpeakerUse(
     front_end_revision="1",
     lexicon="",
     settings=("", ""),
+    emotion="sad",
 )
 
 

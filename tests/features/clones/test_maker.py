@@ -16,10 +16,12 @@ from proxy.features.all import open_store
 from proxy.features.clones import lists, records
 from proxy.features.clones.maker import CloneMaker
 from proxy.features.clones.recordings import CloneRecordings
-from proxy.storage import costs
+from proxy.features.own_voices.records import add_clip
+from proxy.storage import blobs, costs, samples
+from proxy.storage.blobs import BlobRow
 from proxy.storage.installation import installation_id
-from proxy.storage.store import Statement, StorageFailed
-from speech_engine import Audio, Speak
+from proxy.storage.store import ALWAYS, Statement, StorageFailed
+from speech_engine import Audio, ModelInfo, Speak
 from speech_engine.testing import job
 from tests.features.clones.clone_rig import (
     ADD,
@@ -260,3 +262,24 @@ async def test_a_stream_that_was_left_has_used_its_clone(rig: CloneRig) -> None:
     await _age(rig)
     await rig.maker.look()
     assert (await rig.row(id_)).used == used - 7_200_000_000, "it was noted once"
+
+
+async def test_a_provider_gets_no_clip(rig: CloneRig) -> None:
+    """It is longer than the first recording. But it can be deleted alone, which a clone would not know."""
+    voice = await owned_voice(rig.store)
+    (first,) = await samples.of_voice(rig.store, voice.id)
+    await blobs.put(rig.store, BlobRow(voice.account, "cd" * 32, "w", 9))
+    clip = msgspec.structs.replace(first, id="clip_1", digest="cd" * 32, seconds=first.seconds + 9.0)
+    assert await add_clip(rig.store, clip, 25, ALWAYS)
+    asked: list[str] = []
+
+    class Source(ToneSource):
+        async def pcm(self, tenant: str, digest: str, info: ModelInfo) -> bytes:
+            asked.append(digest)
+            return await super().pcm(tenant, digest, info)
+
+    made = await rig.row(await rig.want(voice))
+    recordings = CloneRecordings(rig.store, saved(rig.store), Source(), granted(rig.store))
+    place = rig.maker.places.find(made.engine, made.credential)
+    request = await recordings.request(made, place, None)
+    assert (asked, len(request.samples)) == ([first.digest], 1)

@@ -14,8 +14,8 @@ from fakes.minimax.account import Account
 from fakes.minimax.app import KEY, FakeMinimax
 from fakes.serving import served
 from proxy.app import open_worker
-from proxy.config import config_toml
 from proxy.engines import registry
+from proxy.features.all import load_config
 from proxy.features.clones import records
 from proxy.storage.store import Statement
 from tests.features.clones.clone_rig import maker_of
@@ -79,7 +79,7 @@ async def again(folder: Path, text: str, before: Inside) -> AsyncIterator[Inside
     """Open a worker on the data of an earlier one, with another configuration."""
     file = folder / "config.toml"
     file.write_text(text)
-    async with open_worker(config_toml.load(file, {}), registry.load()) as worker:
+    async with open_worker(load_config(file, {}), registry.load()) as worker:
         yield before._replace(worker=worker)
 
 

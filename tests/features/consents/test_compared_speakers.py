@@ -74,6 +74,25 @@ async def test_an_operator_may_refuse_other_speakers(tmp_path: Path) -> None:
         assert "Acme" in told.json()["phrase"]
 
 
+@pytest.mark.parametrize("refuses", [True, False])
+async def test_another_recording_of_the_voice_is_compared_too(tmp_path: Path, refuses: bool) -> None:
+    text = f'{CONFIG}other_speaker = "refuse"\n' if refuses else CONFIG
+    async with inside(tmp_path, text, more={("comparer", "exact"): PLUGIN}) as server:
+        fields = {"name": "Ana", "consent": await consent(server)}
+        path = f"/v1/audio/voices/{(await send(server, fields)).json()['id']}/samples"
+        plain = {"emotion": "neutral"}
+        same = await send(server, plain, path=path, file="file")
+        assert same.json()["speaker"] == {"answer": "same", "score": 1.0}
+        other = await send(server, plain, speech_clips.wav("f3"), path=path, file="file")
+        if refuses:
+            error = envelope(other)
+            assert (other.status_code, error["code"], error["param"]) == (403, "other_speaker", "file")
+        else:
+            assert other.json()["speaker"] == {"answer": "other", "score": 0.25}
+        listed = (await server.ask("GET", path)).json()["data"]
+        assert [each["speaker"]["answer"] for each in listed] == ["same", "same", *["other"][refuses:]]
+
+
 async def test_a_consent_that_is_deleted_meanwhile_is_not_found(tmp_path: Path) -> None:
     async with inside(tmp_path, CONFIG, more={("comparer", "exact"): PLUGIN}) as server:
         agreed = await consent(server)

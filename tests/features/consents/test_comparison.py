@@ -93,7 +93,9 @@ async def test_the_configured_comparer_is_opened() -> None:
     async with open_comparison(registry, Config(consent=SECTION)) as comparison:
         found = await comparison.compare(recording(200), recording(200))
         assert found == SpeakerVerdict("same", "pitch", 1.0)
-    broken = Config(consent=SECTION, comparers={"pitch": PluginSection(settings={"is_broken": True})})
+    broken = Config(
+        consent=SECTION, plugins={"comparer": {"pitch": PluginSection(settings={"is_broken": True})}}
+    )
     async with open_comparison(registry, broken) as comparison:
         assert await comparison.compare(recording(200), recording(200)) == SpeakerVerdict("unsure", "pitch")
     async with open_comparison(registry, Config()) as comparison:

@@ -9,8 +9,8 @@ import pytest
 
 from proxy.app import open_worker
 from proxy.catalogue.library import AccountLibrary
-from proxy.config import config_toml
 from proxy.errors import NotFound
+from proxy.features.all import load_config
 from proxy.speech.recent_plans import RecentPlans
 from proxy.storage import tombstones
 from proxy.storage.store import StorageFailed
@@ -235,7 +235,7 @@ async def test_other_servers_on_one_database_follow(shared_postgres: Postgres, t
         folder.mkdir()
     async with speaking(folders[0], Scripted(*spoken(0.2)), config) as first:
         environ = {"VOXGATE_SERVER__DATA": str(folders[1] / "data")}
-        other_config = config_toml.load(folders[0] / "config.toml", environ)
+        other_config = load_config(folders[0] / "config.toml", environ)
         async with open_worker(other_config, with_engines({"one": Scripted(*spoken(0.2))})) as worker:
             second = first._replace(worker=worker)
             record = await add_voice(first)

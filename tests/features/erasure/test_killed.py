@@ -13,8 +13,11 @@ import pytest
 from proxy.config.secret_sections import VaultSection
 from proxy.features.all import open_store
 from proxy.features.erasure.erasure import open_erasure
+from proxy.features.own_voices.records import add_clip
 from proxy.kept.vault import Vault, VaultFailed
-from proxy.storage import tombstones
+from proxy.storage import samples, tombstones
+from proxy.storage.samples import SampleRecord
+from proxy.storage.store import ALWAYS
 from proxy.telemetry.metrics import Metrics
 from tests.proxy.kept.owned import add_voice
 
@@ -51,4 +54,30 @@ async def test_a_killed_erasure_is_completed_by_the_next_start(tmp_path: Path, s
             assert await store.read(f"SELECT * FROM {table}") == []
         with pytest.raises(VaultFailed):
             await vault.open("acc_a", digest)
+    assert not (tmp_path / "voices" / "acc_a" / digest).exists()
+
+
+@pytest.mark.parametrize("step", ["fsync-1", "write-1-before", "write-1-after", "files", "write-2-before"])
+async def test_a_killed_erasure_of_a_clip_is_completed_and_its_voice_stays(tmp_path: Path, step: str) -> None:
+    async with open_store("sqlite", tmp_path) as store:
+        vault = Vault(store, VaultSection(), tmp_path)
+        first, digest = await vault.put("acc_a", bytes(1000)), await vault.put("acc_a", bytes(2000))
+        voice = await add_voice(store, "acc_a", first)
+        clip = SampleRecord(voice=voice, number=0, account="acc_a", digest=digest, seconds=6.0, id="clip_1")
+        assert await add_clip(store, clip, 25, ALWAYS)
+    eraser = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "tests.features.erasure.eraser", str(tmp_path), "clip_1", step), stdout=PIPE
+    )
+    await eraser.communicate()
+    assert eraser.returncode == -signal.SIGKILL
+    async with open_store("sqlite", tmp_path) as store:
+        vault = Vault(store, VaultSection(), tmp_path)
+        async with open_erasure(store, vault, tmp_path, Metrics()) as erasure:
+            assert [each.id for each in await samples.of_voice(store, voice)] == [""]
+            await erasure.finish_left_over()
+            found = await tombstones.get(store, "acc_a", "clip_1")
+            assert found is not None
+            assert found.completed is not None
+        await vault.tidy()
+        assert await vault.open("acc_a", first) == bytes(1000)
     assert not (tmp_path / "voices" / "acc_a" / digest).exists()

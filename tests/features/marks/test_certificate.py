@@ -12,7 +12,6 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID
 from prometheus_client import CollectorRegistry
 
-from proxy.config.secret_sections import MarkingSection
 from proxy.config.sections import Config
 from proxy.features.marks.certificate import (
     TEST_FILE,
@@ -24,6 +23,7 @@ from proxy.features.marks.certificate import (
 from proxy.features.marks.manifest import ManifestFacts
 from proxy.features.marks.metrics import ManifestMetrics
 from proxy.features.marks.receipt_records import ClipSpeaker
+from proxy.features.marks.section import MarkingSection
 from proxy.features.marks.signer import ensure_certificate, open_signer
 from tests.features.marks.certificates import Chain, make_chain, p256
 from tests.features.marks.manifests import read
@@ -48,7 +48,7 @@ async def test_the_operators_certificate_signs_and_is_trusted(
     made = make_chain(key())
     assert read_certificate(made.chain, made.key).algorithm == algorithm
     section = MarkingSection(certificate=made.chain, certificate_key=made.key)
-    config = Config(marking=section, data=str(tmp_path))
+    config = Config(features={"marking": section}, data=str(tmp_path))
     async with open_signer(config, ManifestMetrics(CollectorRegistry())) as signer:
         signer.within_s = 60.0
         signed = await signer.sign_digest(FACTS, hashlib.sha256(b"x").digest())

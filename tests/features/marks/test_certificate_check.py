@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from proxy.config import config_toml
 from proxy.config.finding import Finding
 from proxy.diagnosis.config_check import check_config
 from proxy.diagnosis.doctor.examination import examine
 from proxy.engines import registry
+from proxy.features.all import load_config
 from proxy.features.marks.certificate import TEST_FILE, make_test_pem
 from proxy.features.marks.certificate_check import certificate
 from tests.features.marks.certificates import Chain, make_chain
@@ -25,7 +25,7 @@ def findings(folder: Path, text: str = NAMED, chain: Chain | None = None) -> lis
         (folder / "key.pem").write_text(chain.key)
     file = folder / "config.toml"
     file.write_text(text)
-    return [*certificate(config_toml.load(file, {}))]
+    return [*certificate(load_config(file, {}))]
 
 
 def test_a_good_one_is_named_with_its_end(tmp_path: Path) -> None:
@@ -44,7 +44,7 @@ def test_a_wrong_one_fails_the_check(tmp_path: Path) -> None:
     (found,) = findings(tmp_path, chain=old)
     assert found.verdict == "wrong"
     assert "it expired on" in found.found
-    config = config_toml.load(tmp_path / "config.toml", {})
+    config = load_config(tmp_path / "config.toml", {})
     assert found in check_config(config, registry.load())
 
 

@@ -18,7 +18,6 @@ from msgspec.structs import replace
 from plugins.spread.spread_mark import SpreadMark
 from proxy.audio.recordings.decoder import Decoder
 from proxy.audio.recordings.recording import UnusableRecording
-from proxy.config.secret_sections import MarkingSection
 from proxy.config.sections import Config, PluginSection
 from proxy.engines.registry import Registry
 from proxy.errors import MarksUnavailable, NoPlace
@@ -29,6 +28,7 @@ from proxy.features.marks.checker import MOST_OF_ACCOUNT, MOST_PLACES, Provenanc
 from proxy.features.marks.findings import Examination, SearchJob
 from proxy.features.marks.marker import KEYS_FILE, open_marker
 from proxy.features.marks.search_child import samples_of
+from proxy.features.marks.section import MarkingSection
 from proxy.kept.key_ring import RingKey, add_key, ensure_keys
 from speech_engine import Hosted
 from speech_engine.mark import MarkKey
@@ -99,7 +99,9 @@ async def _with_odd(
     (plugin,) = odd_mark.voxgate_register()
     plugin = replace(plugin, create=hosted or Hosted(odd_mark.__name__))
     sections = {"odd": PluginSection(settings=settings)}
-    config = Config(data=str(folder), marking=MarkingSection(mark="odd"), marks=sections)
+    config = Config(
+        data=str(folder), features={"marking": MarkingSection(mark="odd")}, plugins={"mark": sections}
+    )
     checker.revise(config)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PYTHONPATH", str(Path(__file__).parents[3]))
@@ -120,7 +122,7 @@ async def test_keys_of_before_a_rotation_find_their_marks(checker: ProvenanceChe
 
 async def test_marks_are_found_when_no_more_are_made(checker: ProvenanceChecker, tmp_path: Path) -> None:
     """Whoever switches marks off still has marked clips about."""
-    checker.revise(Config(data=str(tmp_path), marking=MarkingSection(mark="")))
+    checker.revise(Config(data=str(tmp_path), features={"marking": MarkingSection(mark="")}))
     assert (await checker.examine("acc", _marked(ensure_keys(tmp_path / KEYS_FILE).newest))).marks[0].is_found
 
 
@@ -229,7 +231,9 @@ async def test_a_mark_that_cannot_be_opened_is_no_verdict(
     mark: str, settings: dict[str, Any] | None, checker: ProvenanceChecker, tmp_path: Path
 ) -> None:
     sections = {} if settings is None else {mark: PluginSection(settings=settings)}
-    config = Config(data=str(tmp_path), marking=MarkingSection(mark=mark), marks=sections)
+    config = Config(
+        data=str(tmp_path), features={"marking": MarkingSection(mark=mark)}, plugins={"mark": sections}
+    )
     checker.revise(config)
     async with open_marker(Registry({}, ()), config, checker._store) as checker._marker:
         with pytest.raises(MarksUnavailable, match=f"the mark {mark} cannot be used"):
@@ -256,7 +260,7 @@ async def test_a_mark_whose_process_fails_is_no_verdict(
 async def test_a_mark_that_needs_a_server_is_no_verdict_without_one(
     checker: ProvenanceChecker, tmp_path: Path
 ) -> None:
-    checker.revise(Config(data=str(tmp_path), marking=MarkingSection(mark="audioseal")))
+    checker.revise(Config(data=str(tmp_path), features={"marking": MarkingSection(mark="audioseal")}))
     with pytest.raises(MarksUnavailable, match="only a running server can look for the mark audioseal"):
         await checker.examine("acc", SHORT)
 

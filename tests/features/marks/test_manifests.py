@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 from prometheus_client import CollectorRegistry
 
-from proxy.config.secret_sections import MarkingSection
 from proxy.config.sections import Config
 from proxy.features.marks import manifest_records as manifests
 from proxy.features.marks.manifest import ManifestFacts
@@ -19,6 +18,7 @@ from proxy.features.marks.marker import KEYS_FILE
 from proxy.features.marks.metrics import ManifestMetrics
 from proxy.features.marks.receipt_records import ClipFacts, ClipSpeaker, ReceiptRow
 from proxy.features.marks.ring_source import RingSource
+from proxy.features.marks.section import MarkingSection
 from proxy.features.marks.signer import Signer, SignerUnavailable
 from proxy.features.marks.signing import Signed
 from proxy.kept.key_ring import UnusableKeys, add_key
@@ -78,7 +78,7 @@ def served(store: SqliteStore, signer: ScriptedSigner, tmp_path: Path) -> Manife
 
 
 def revise(made: Manifests, data: Path, *, is_on: bool = True) -> None:
-    made.revise(Config(marking=MarkingSection(manifests=is_on), data=str(data)))
+    made.revise(Config(features={"marking": MarkingSection(manifests=is_on)}, data=str(data)))
 
 
 async def clip(store: SqliteStore, request: str, place: str = "sidecar") -> None:

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from proxy.config.secret_sections import MarkingSection
 from proxy.config.sections import Config
 from proxy.engines.registry import Registry
 from proxy.features.all import open_store
 from proxy.features.marks.marker import open_marker
 from proxy.features.marks.rules import MarkUse
+from proxy.features.marks.section import MarkingSection
 from speech_engine import EngineUnavailable
 from tests.features.marks.marks import hum
 
@@ -20,7 +20,7 @@ from tests.features.marks.marks import hum
 async def test_an_answer_of_the_revision_before_is_marked_with_its_own_key(tmp_path: Path) -> None:
     def config(number: int) -> Config:
         keys = b64encode(bytes([number]) * 32).decode()
-        return Config(marking=MarkingSection(mark="hum", keys=keys), data=str(tmp_path))
+        return Config(features={"marking": MarkingSection(mark="hum", keys=keys)}, data=str(tmp_path))
 
     registry = Registry({("mark", "hum"): hum()}, ())
     async with open_store("sqlite", tmp_path) as store, open_marker(registry, config(1), store) as marker:

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from proxy.config import config_toml
 from proxy.config.finding import NO_RESULTS, Finding, ProbeResults
 from proxy.engines import registry
+from proxy.features.all import load_config
 from proxy.features.marks.marking_check import marking
 from speech_engine import ModelInfo
 
@@ -32,7 +32,7 @@ def findings(
 ) -> list[Finding]:
     file = folder / "config.toml"
     file.write_text(text)
-    return [*marking(config_toml.load(file, environ or {}), registry.load(), results)]
+    return [*marking(load_config(file, environ or {}), registry.load(), results)]
 
 
 def test_it_says_whose_speech_is_marked_and_whose_is_left(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ import pytest
 from proxy.app import open_worker
 from proxy.audio.encode import open_encoder
 from proxy.audio.formats import COMMENT, OutputForm
-from proxy.config import config_toml
+from proxy.features.all import load_config
 from speech_engine import Encoded, EngineFailed, Event, Finished, SpeechJob, Started
 from tests.features.cache.keeping import landed
 from tests.features.marks.marks import hum, hums
@@ -229,7 +229,7 @@ async def test_a_clip_is_given_again_only_under_the_marking_that_it_has(
         assert was_due == ("hum" in before)
     (tmp_path / "config.toml").write_text(config(Row("local", "local", True, True, after)))
     plugins = with_engines(engines, {("mark", "hum"): hum()})
-    async with open_worker(config_toml.load(tmp_path / "config.toml", {}), plugins) as worker:
+    async with open_worker(load_config(tmp_path / "config.toml", {}), plugins) as worker:
         again = server._replace(worker=worker)
         for cache in ("miss", "hit"):
             assert await is_marked(again, "mp3", cache, shape) == ("hum" in after)
@@ -241,7 +241,7 @@ async def test_a_new_key_makes_new_clips(tmp_path: Path) -> None:
         assert await is_marked(server, "mp3", "miss", "one part by one engine")
         keys = tmp_path / "data" / "mark-keys"
         keys.write_text("AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\n" + keys.read_text())
-        server.worker.revise(config_toml.load(tmp_path / "config.toml", {}))
+        server.worker.revise(load_config(tmp_path / "config.toml", {}))
         assert await is_marked(server, "mp3", "miss", "one part by one engine")
 
 

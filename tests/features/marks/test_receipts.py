@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from proxy.config import config_toml
+from proxy.features.all import load_config
 from proxy.features.marks.jws import is_signed_by, parse_jws, read_jwk
 from tests.proxy.api.inside import TONE, Inside, envelope, inside
 from tests.proxy.api.owning import new_key
@@ -99,7 +99,7 @@ async def test_old_receipts_stay_when_no_new_ones_are_made(tmp_path: Path) -> No
         receipt = await receipt_of(server, before)
         keys = await server.ask("GET", f"{_RECEIPTS}/keys", key="")
         (tmp_path / "config.toml").write_text(text + "[marking]\nreceipts = false\n")
-        server.worker.revise(config_toml.load(tmp_path / "config.toml", {}))
+        server.worker.revise(load_config(tmp_path / "config.toml", {}))
         assert await receipt_of(server, before) == receipt
         assert (await server.ask("GET", f"{_RECEIPTS}/keys", key="")).json() == keys.json()
         after = await server.speech()

@@ -17,8 +17,8 @@ from starlette.types import Message
 from structlog.testing import capture_logs
 
 from proxy.app import open_worker
-from proxy.config import config_toml
 from proxy.config.sections import Config
+from proxy.features.all import load_config
 from proxy.features.marks.manifest import ManifestFacts
 from proxy.features.marks.manifests import MOST_OF_ACCOUNT, ROOT
 from proxy.features.marks.metrics import ManifestMetrics
@@ -268,7 +268,7 @@ async def test_old_addresses_stay_when_no_new_manifests_are_made(tmp_path: Path)
         read_before, unread = await ask(server), await ask(server)
         manifest = (await sidecar(server, read_before)).content
         (tmp_path / "config.toml").write_text(CONFIG + 'mark = ""\nmanifests = false')
-        server.worker.revise(config_toml.load(tmp_path / "config.toml", {}))
+        server.worker.revise(load_config(tmp_path / "config.toml", {}))
         assert (await sidecar(server, read_before)).content == manifest
         assert read("mp3", unread.content, (await sidecar(server, unread)).content).state == "Valid"
         assert "link" not in (await ask(server)).headers
@@ -450,7 +450,7 @@ async def test_a_new_key_of_the_mark_keeps_old_addresses(tmp_path: Path) -> None
     async with serving(tmp_path) as server:
         answer = await ask(server)
         key_ring.add_key(tmp_path / "data" / "mark-keys")
-        server.worker.revise(config_toml.load(tmp_path / "config.toml", {}))
+        server.worker.revise(load_config(tmp_path / "config.toml", {}))
         assert (await sidecar(server, answer)).is_success
         assert (await ask(server)).headers["link"] != answer.headers["link"]
 
@@ -462,12 +462,12 @@ async def test_lost_keys_are_not_replaced_and_old_addresses_stay(tmp_path: Path,
         keys = tmp_path / "data" / "mark-keys"
         kept = keys.read_text()
         keys.unlink() if left is None else keys.write_text(left)
-        server.worker.revise(config_toml.load(tmp_path / "config.toml", {}))
+        server.worker.revise(load_config(tmp_path / "config.toml", {}))
         assert (await server.ask("POST", "/v1/audio/speech", body=BODY)).status_code == 503
         assert (await sidecar(server, answer)).is_success
         assert (keys.read_text() if keys.exists() else None) == left
         keys.write_text(kept)
-        server.worker.revise(config_toml.load(tmp_path / "config.toml", {}))
+        server.worker.revise(load_config(tmp_path / "config.toml", {}))
         assert (await ask(server)).headers["x-voxgate-mark"] == answer.headers["x-voxgate-mark"]
 
 
@@ -476,7 +476,7 @@ async def test_without_keys_from_the_start_an_old_address_is_not_said_to_be_wron
         answer = await ask(server)
     (tmp_path / "data" / "mark-keys").write_text("")
     engines = with_engines({"one": Scripted(), "tones": Scripted()})
-    async with open_worker(config_toml.load(tmp_path / "config.toml", {}), engines) as worker:
+    async with open_worker(load_config(tmp_path / "config.toml", {}), engines) as worker:
         found = await sidecar(server._replace(worker=worker), answer)
         assert (found.status_code, envelope(found)["code"]) == (503, "manifest_unavailable")
 
@@ -487,7 +487,7 @@ async def test_a_start_without_the_keys_of_earlier_clips_is_logged(tmp_path: Pat
         await ask(server)
     (tmp_path / "data" / "mark-keys").unlink()
     engines = with_engines({"one": Scripted(), "tones": Scripted()})
-    config = config_toml.load(tmp_path / "config.toml", {})
+    config = load_config(tmp_path / "config.toml", {})
     with capture_logs() as logs:
         async with open_worker(config, engines):
             pass

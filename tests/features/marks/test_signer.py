@@ -18,13 +18,13 @@ import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 from structlog.testing import capture_logs
 
-from proxy.config.secret_sections import MarkingSection
 from proxy.config.sections import Config
 from proxy.errors import NoRoom, ReaderTooSlow
 from proxy.features.marks.certificate import TEST_FILE
 from proxy.features.marks.manifest import ManifestFacts
 from proxy.features.marks.metrics import ManifestMetrics
 from proxy.features.marks.receipt_records import ClipSpeaker
+from proxy.features.marks.section import MarkingSection
 from proxy.features.marks.signer import (
     MOST_OF_ACCOUNT,
     MOST_PLACES,
@@ -58,7 +58,7 @@ class Rig:
         self.revise(MarkingSection())
 
     def revise(self, section: MarkingSection) -> None:
-        self.signer.revise(Config(marking=section, data=str(self.data)))
+        self.signer.revise(Config(features={"marking": section}, data=str(self.data)))
 
     @property
     def metrics(self) -> str:

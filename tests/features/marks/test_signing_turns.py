@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 from prometheus_client import CollectorRegistry
 
-from proxy.config.secret_sections import MarkingSection
 from proxy.config.sections import Config
 from proxy.features.marks.certificate import read_certificate
 from proxy.features.marks.manifest import ManifestFacts
 from proxy.features.marks.metrics import ManifestMetrics
 from proxy.features.marks.receipt_records import ClipSpeaker
+from proxy.features.marks.section import MarkingSection
 from proxy.features.marks.signer import (
     MOST_OF_ACCOUNT,
     MOST_PLACES,
@@ -81,7 +81,7 @@ async def signer(room: Room, tmp_path: Path) -> AsyncIterator[Signer]:
 
 
 def revise(signer: Signer, data: Path, section: MarkingSection | None = None) -> None:
-    signer.revise(Config(marking=section or MarkingSection(), data=str(data)))
+    signer.revise(Config(features={"marking": section or MarkingSection()}, data=str(data)))
 
 
 async def turns(count: int = 20) -> None:

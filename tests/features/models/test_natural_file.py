@@ -10,11 +10,12 @@ from typing import Any
 
 import pytest
 
-from proxy.config import config_toml, natural
+from proxy.config import natural
 from proxy.config.config_toml import Config
 from proxy.diagnosis.doctor import installation
 from proxy.engines import registry
 from proxy.engines.stored_models import ModelStore
+from proxy.features.all import load_config
 from proxy.features.models import natural_voices
 from proxy.features.models.changes import locked
 from proxy.features.models.listing import open_galleries
@@ -52,7 +53,7 @@ def bird(run: Run, folder: Path, pulled: Path) -> None:
 
 
 def _loaded(folder: Path) -> Config:
-    return config_toml.load(folder / "config.toml", {})
+    return load_config(folder / "config.toml", {})
 
 
 def test_a_server_speaks_with_it_after_a_restart(run: Run, folder: Path) -> None:

@@ -76,6 +76,26 @@ def test_a_voice_is_made_listed_exported_and_deleted(
     assert "Ana's" not in str(acts)
 
 
+def test_recordings_are_added_listed_and_deleted(run: Run, ada: str, recording: str) -> None:
+    consent = agree(run, "--statement", "Yes.")
+    of_ada = ("--account", "ada")
+    run("voices", "add", "Ana", recording, *of_ada, "--consent", consent, "--text", "Good morning.")
+    added = run(
+        *("voices", "add-sample", "Ana", recording, *of_ada),
+        *("--emotion", "sad", "--text", "Oh no.", "--json"),
+    ).json
+    listed = run("voices", "samples", "Ana", *of_ada)
+    assert ["sad" in line for line in listed.out.splitlines()[-2:]] == [False, True]
+    first, sad = run("voices", "samples", "Ana", *of_ada, "--json").json["data"]
+    assert (first["ref_text"], sad) == ("Good morning.", added)
+    assert refused(run("voices", "delete-sample", "Ana", "..", *of_ada)).startswith("'..' is no recording")
+    assert "only with the voice" in refused(run("voices", "delete-sample", "Ana", first["id"], *of_ada))
+    gone = run("voices", "delete-sample", "Ana", sad["id"], *of_ada)
+    assert gone.out == f"{sad['id']} is gone.\n"
+    assert len(run("voices", "samples", "Ana", *of_ada, "--json").json["data"]) == 1
+    assert "'emotion'" in refused(run("voices", "add-sample", "Ana", recording, *of_ada, "--emotion", "x"))
+
+
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [

@@ -10,8 +10,7 @@ from typing import Any
 import pytest
 
 from proxy.catalogue.voice_records import DAY_US
-from proxy.config import config_toml
-from proxy.features.all import open_store
+from proxy.features.all import load_config, open_store
 from proxy.features.own_voices import records as voices
 from proxy.features.own_voices.retention import erase_unused
 from proxy.storage import accounts, blobs, tombstones
@@ -51,7 +50,7 @@ async def noted_use(server: Inside, id_: str) -> int:
 
 
 async def erase(server: Inside, tmp_path: Path) -> int:
-    plans = config_toml.load(tmp_path / "config.toml", {}).plans
+    plans = load_config(tmp_path / "config.toml", {}).plans
     return await erase_unused(server.worker.store, plans, erasure_of(server.worker))
 
 

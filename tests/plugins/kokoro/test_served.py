@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from proxy.config import config_toml
+from proxy.features.all import load_config
 from tests import server
 from tests.commands import command
 from tests.faults.processes import until
@@ -63,7 +63,7 @@ def test_tts_1_speaks_with_the_default_voice(live: Server) -> None:
 
 def test_all_thirteen_names_speak_with_voices_of_their_gender(live: Server) -> None:
     heard = set()
-    for name, voice in config_toml.load(None, {}).voices.items():
+    for name, voice in load_config(None, {}).voices.items():
         higher = tiny.pitch(said(live, "a", voice=name, language="en-US"))
         (who,) = (id_ for id_, own in tiny.VOICES.items() if abs(higher - own) < 5)
         assert who in (("am_echo",) if voice.gender == "male" else ("af_heart", "jf_alpha"))

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Iterator
 from typing import NamedTuple
 
+import httpx2
 import numpy as np
 import openai
 import pytest
@@ -91,6 +92,36 @@ def test_an_own_voice_lists_the_engine(rig: Rig) -> None:
     with rig.server.client() as client:
         voice = client.get(f"/v1/audio/voices/{rig.voices[0]}").raise_for_status().json()
     assert "pocket" in voice["engines"]
+
+
+def test_a_saved_mix_of_recorded_voices_speaks_until_one_of_them_is_deleted(rig: Rig) -> None:
+    with rig.server.client() as client:
+
+        def spoken(voice: object) -> httpx2.Response:
+            body = {"model": "pocket", "voice": voice, "input": "This is a mix.", "response_format": "pcm"}
+            return client.post("/v1/audio/speech", json={**body, "seed": 1})
+
+        third = clone(rig.server, "Caio", "f3")
+        mix = [{"id": rig.voices[0], "weight": 3}, {"id": third, "weight": 1}]
+        saved = client.post("/v1/audio/voices", json={"name": "blend", "mix": mix}).raise_for_status().json()
+        voice = client.get(f"/v1/audio/voices/{saved['id']}").raise_for_status().json()
+        assert "pocket" in voice["engines"]
+        sound = spoken("blend")
+        assert (sound.status_code, sound.headers["x-voxgate-engine"]) == (200, "pocket/pocket-en")
+        assert len(sound.content) > 24_000
+        assert difference(spoken({"mix": mix[::-1]}).content, sound.content) <= MOST_LSB
+        assert sound.content not in (spoken(rig.voices[0]).content, spoken(third).content)
+        four = [{"id": each} for each in (*rig.voices, third, clone(rig.server, "Davi", "m3"))]
+        refused = spoken({"mix": four})
+        assert refused.status_code == 400
+        assert (refused.json()["error"]["param"], refused.json()["error"]["code"]) == (
+            "voice.mix",
+            "unsupported_value",
+        )
+        assert "pocket/pocket-en mixes at most 3 voices" in refused.json()["error"]["message"]
+        client.delete(f"/v1/audio/voices/{third}").raise_for_status()
+        gone = spoken("blend")
+    assert gone.status_code == 400, gone.text
 
 
 def test_a_language_without_a_model_is_refused(rig: Rig) -> None:

@@ -3,12 +3,25 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from policies.namesakes import Share
 from policies.plans import Terms
-from policies.routing import Binding, Decision, Model, Offer, RoutingQuery, Voice, decide, voice_text
+from policies.routing import (
+    Binding,
+    Decision,
+    Model,
+    Offer,
+    RoutingQuery,
+    Voice,
+    decide,
+    find_emotions,
+    voice_text,
+)
 from speech_engine import EngineVoice, Mix, ModelInfo, Sample, Samples
+from speech_engine.values import find_samples
 from tests.policies.routing.worlds import ANYONE, NO_RULES, info, plan, voice
 
 SHORT, LONG, READ = Sample("s", seconds=2.0), Sample("l", seconds=9.0), Sample("r", "Hello.", seconds=9.0)
@@ -16,18 +29,21 @@ OWNED = Voice(id="voice_1", name="me", samples=(LONG,), account="acc_1")
 CLONING = info("en", speaks_samples=True)
 
 
-def decided(by: Voice, *models: Model, terms: Terms = ANYONE) -> Decision:
-    return decide(Offer(models=models), by, RoutingQuery(language="en"), terms, NO_RULES)
+def decided(by: Voice, *models: Model, terms: Terms = ANYONE, emotion: str | None = None) -> Decision:
+    query = RoutingQuery(language="en", emotion=emotion)
+    return decide(Offer(models=models), by, query, terms, NO_RULES)
 
 
-def spoken(by: Voice, stated: ModelInfo, engine: str = "red") -> object:
-    found = decided(by, Model(engine, stated))
+def spoken(by: Voice, stated: ModelInfo, engine: str = "red", emotion: str | None = None) -> object:
+    found = decided(by, Model(engine, stated), emotion=emotion)
     assert found.error is None, found.error.message
     return found.candidates[0].voice
 
 
-def refused(by: Voice, *models: Model, terms: Terms = ANYONE) -> tuple[str, str, str, bool]:
-    error = decided(by, *models, terms=terms).error
+def refused(
+    by: Voice, *models: Model, terms: Terms = ANYONE, emotion: str | None = None
+) -> tuple[str, str, str, bool]:
+    error = decided(by, *models, terms=terms, emotion=emotion).error
     assert error is not None
     return error.field, error.code, error.message, error.is_forbidden
 
@@ -191,3 +207,162 @@ def test_a_mix_of_names_that_are_one_voice_is_refused_where_nobody_has_them_apar
     assert message.startswith("red/m has one and the same voice for several members of the mix")
     plain = Voice(id="own", name="own", bindings=(Binding("red", EngineVoice("joe")),))
     assert refused(mixed(name("nova", "joe", "eva"), plain), Model("red", mixing))[0] == "voice.mix"
+
+
+def clip(tag: str, digest: str = "", **more: object) -> Sample:
+    return replace(Sample(digest or f"{tag or 'plain'}-clip", tag=tag, seconds=9.0), **more)
+
+
+FELT = replace(OWNED, samples=(clip(""), clip("happy"), clip("", "more"), clip("sad"), clip("happy", "joy")))
+MIXING = replace(CLONING, mixes=True)
+
+
+@pytest.mark.parametrize(
+    ("emotion", "of_model", "digests"),
+    [
+        (None, (), ["plain-clip", "more"]),
+        (None, ("happy",), ["plain-clip", "more"]),
+        ("happy", (), ["happy-clip", "joy"]),
+        ("sad", ("happy",), ["sad-clip"]),
+        # The model knows how to be happy with any voice: it gets the voice as it is.
+        ("happy", ("happy",), ["plain-clip", "more"]),
+        ("angry", ("angry",), ["plain-clip", "more"]),
+    ],
+)
+def test_a_model_gets_the_recordings_of_one_tag(
+    emotion: str | None, of_model: tuple[str, ...], digests: list[str]
+) -> None:
+    voice = spoken(FELT, replace(CLONING, emotions=of_model), emotion=emotion)
+    assert isinstance(voice, Samples)
+    assert [each.digest for each in voice.samples] == digests
+
+
+@pytest.mark.parametrize("emotion", [None, "happy"])
+@pytest.mark.parametrize("reads", [False, True])
+def test_a_voice_of_many_recordings_is_spoken_with_the_first_ones(emotion: str | None, reads: bool) -> None:
+    usable = [clip(tag, f"{tag}{number}", text="Hi.") for number in range(20) for tag in ("", "happy")]
+    unusable = [clip(tag, seconds=1.0) for tag in ("", "happy")]
+    many = replace(FELT, samples=(*unusable, *usable))
+    voice = spoken(many, replace(CLONING, needs_sample_text=reads), emotion=emotion)
+    assert isinstance(voice, Samples)
+    assert [each.digest for each in voice.samples] == [f"{emotion or ''}{number}" for number in range(4)]
+
+
+@pytest.mark.parametrize(
+    ("by", "of_model", "message"),
+    [
+        (FELT, (), "'emotion' is 'angry', which red/m with 'me' cannot express; it knows: happy, sad."),
+        (
+            FELT,
+            ("calm", "sad"),
+            "'emotion' is 'angry', which red/m with 'me' cannot express; it knows: calm, sad, happy.",
+        ),
+        (OWNED, (), "'emotion' is 'angry', which red/m with 'me' cannot express; it knows: none."),
+        (voice("red"), ("calm",), "'emotion' is 'angry', which red/m cannot express; it knows: calm."),
+        # A clone at the engine has one recording, and speaks in its way.
+        (
+            replace(FELT, bindings=(Binding("red", EngineVoice("clone")),)),
+            ("calm",),
+            "'emotion' is 'angry', which red/m with 'me' cannot express; it knows: calm.",
+        ),
+    ],
+)
+def test_an_unknown_emotion_is_refused_with_those_of_model_and_voice(
+    by: Voice, of_model: tuple[str, ...], message: str
+) -> None:
+    able = Model("red", replace(CLONING, emotions=of_model))
+    assert refused(by, able, emotion="angry") == ("emotion", "unsupported_value", message, False)
+
+
+def test_recordings_of_an_emotion_are_judged_by_themselves() -> None:
+    whispers = replace(FELT, samples=(clip("", text="Hi."), clip("whisper", seconds=2.0)))
+    assert refused(whispers, Model("red", CLONING), emotion="whisper")[1:3] == (
+        "sample_too_short",
+        "red/m needs a recording of 3 s or more for 'whisper'; 'me' has none.",
+    )
+    assert spoken(whispers, CLONING) == Samples((clip("", text="Hi."),))
+    reading = replace(CLONING, needs_sample_text=True)
+    long = replace(
+        FELT, samples=(clip("", text="Hi."), clip("whisper"), clip("sad", text="Oh.", speech_s=40))
+    )
+    assert refused(long, Model("red", reading), emotion="whisper")[1] == "reference_text_required"
+    assert refused(long, Model("red", reading), emotion="sad")[1] == "sample_too_long"
+    assert spoken(long, reading) == Samples((clip("", text="Hi."),))
+    # Where the model has the emotion, the plain ones are judged.
+    short = replace(FELT, samples=(clip("", seconds=1.0), clip("sad")))
+    found = refused(short, Model("red", replace(CLONING, emotions=("sad",))), emotion="sad")
+    assert found[2] == "red/m needs a recording of 3 s or more; 'me' has none."
+
+
+def test_a_voice_without_a_plain_recording_is_refused_unless_it_is_to_be_felt() -> None:
+    felt = replace(FELT, samples=(clip("happy"),))
+    assert refused(felt, Model("red", CLONING))[1] == "sample_too_short"
+    assert spoken(felt, CLONING, emotion="happy") == Samples((clip("happy"),))
+    assert refused(felt, Model("red", CLONING), emotion="sad")[0] == "voice"
+
+
+def test_the_next_model_speaks_what_the_first_cannot_express() -> None:
+    models = [Model("red", CLONING), Model("blue", replace(CLONING, emotions=("angry",)))]
+    found = decided(FELT, *models, emotion="angry")
+    assert [each.model.engine for each in found.candidates] == ["blue"]
+    assert [each.refused_by for each in found.verdicts] == ["emotion", None]
+    both = decided(FELT, *models, emotion="happy").candidates
+    assert [[each.digest for each in find_samples(candidate.voice)] for candidate in both] == [
+        ["happy-clip", "joy"],
+        ["happy-clip", "joy"],
+    ]
+
+
+def test_a_mix_has_the_emotions_that_all_its_recorded_members_have() -> None:
+    other = replace(OWNED, id="voice_2", samples=(clip("", "o"), clip("happy", "oh")))
+    red = Model("red", MIXING)
+    assert find_emotions(mixed(FELT, other), red) == ("happy",)
+    happy = (Samples((clip("happy"), clip("happy", "joy"))), Samples((clip("happy", "oh"),)))
+    assert spoken(mixed(FELT, other), MIXING, emotion="happy") == Mix(((happy[0], 0.5), (happy[1], 0.5)))
+    field, _, message, _ = refused(mixed(FELT, other), red, emotion="sad")
+    assert (field, "it knows: happy." in message) == ("emotion", True)
+    # A voice of the engine has no recordings to choose from.
+    beside = mixed(FELT, voice("red"))
+    assert spoken(beside, MIXING, emotion="happy") == Mix(((happy[0], 0.5), (EngineVoice("red-v"), 0.5)))
+    assert find_emotions(mixed(voice("red"), voice("red")), red) == ()
+    # The model's own emotion is for all of them.
+    plain = (Samples((clip(""), clip("", "more"))), Samples((clip("", "o"),)))
+    assert spoken(mixed(FELT, other), replace(MIXING, emotions=("happy",)), emotion="happy") == Mix(
+        ((plain[0], 0.5), (plain[1], 0.5))
+    )
+
+
+tagged = st.lists(
+    st.builds(
+        Sample,
+        st.text("abc", min_size=1, max_size=3),
+        st.sampled_from(["", "Hi."]),
+        st.sampled_from(["", "", "happy", "sad"]),
+        st.sampled_from([0.0, 2.0, 9.0, 90.0]),
+        st.sampled_from([0.0, 40.0]),
+    ),
+    max_size=6,
+).map(tuple)
+
+
+@given(
+    st.lists(tagged, min_size=1, max_size=3),
+    st.sampled_from([None, "happy", "sad", "angry"]),
+    st.sampled_from([(), ("happy",), ("happy", "angry")]),
+    st.booleans(),
+)
+def test_no_model_ever_gets_a_blend_of_tags(
+    recorded: list[tuple[Sample, ...]], emotion: str | None, of_model: tuple[str, ...], needs_text: bool
+) -> None:
+    members = [replace(OWNED, id=f"voice_{n}", samples=samples) for n, samples in enumerate(recorded)]
+    by = mixed(*members) if len(members) > 1 else members[0]
+    model = Model("red", replace(MIXING, emotions=of_model, needs_sample_text=needs_text))
+    found = decided(by, model, emotion=emotion)
+    tag = "" if emotion is None or emotion in of_model else emotion
+    for candidate in found.candidates:
+        given = find_samples(candidate.voice)
+        assert given
+        assert {each.tag for each in given} == {tag}
+        assert emotion is None or emotion in find_emotions(by, model)
+    if found.error is not None and found.error.field == "emotion":
+        assert emotion not in find_emotions(by, model)

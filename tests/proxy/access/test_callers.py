@@ -308,3 +308,22 @@ async def test_a_revoked_key_among_many_that_are_read_together_is_dead_within_fi
     await callers.identify(keys[0].reveal())
     assert "revoked" in await refused(callers, keys[1].reveal())
     await callers.identify(keys[2].reveal())
+
+
+async def test_a_key_is_found_by_its_id_as_long_as_it_is_good(
+    callers: Callers, store: WatchedStore, key: ApiKey, record: KeyRecord
+) -> None:
+    assert await callers.by_id(record.id) == await callers.identify(key.reveal())
+    await key_records.revoke(store, record.id)
+    with pytest.raises(InvalidKey, match="It was revoked"):
+        await callers.by_id(record.id)
+    with pytest.raises(InvalidKey, match="No such key"):
+        await callers.by_id("key_unknown")
+
+
+async def test_of_a_closed_account_no_key_is_good_by_its_id(
+    callers: Callers, store: WatchedStore, ada: Account, record: KeyRecord
+) -> None:
+    await accounts.close(store, ada.id)
+    with pytest.raises(InvalidKey, match="account is closed"):
+        await callers.by_id(record.id)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from proxy.access.request_classes import MOST_A_MINUTE
-from proxy.config import config_toml
+from proxy.features.all import load_config
 from tests.proxy.api.inside import TONE, Inside, envelope, inside
 
 WORDS = {"words": {"nginx": "engine x"}}
@@ -111,5 +111,5 @@ async def test_health_has_no_limit(few: Inside, path: str) -> None:
 async def test_a_reload_forgets_no_count(few: Inside, tmp_path: Path) -> None:
     for _ in range(3):
         assert (await few.ask("GET", "/v1/me")).status_code == 200
-    few.worker.revise(config_toml.load(tmp_path / "config.toml", {}))
+    few.worker.revise(load_config(tmp_path / "config.toml", {}))
     assert (await few.ask("GET", "/v1/me")).status_code == 429

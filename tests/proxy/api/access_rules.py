@@ -23,6 +23,7 @@ _LISTS = {
     "/v1/voices?describe=ana": "voice",
     "/v1/audio/voice_consents": "consent",
     "/v1/lexicons": "lexicon",
+    "/v1/webhook_endpoints": "webhook",
     "/v1/usage": "request",
     "/v1/usage?by=voice": "voice",
     "/v1/usage?format=csv": "request",
@@ -66,7 +67,9 @@ async def check_lists(world: AccessWorld) -> None:
 
 async def check_kept_answers(world: AccessWorld) -> None:
     """Two voices of one name and one recording: neither clips nor kept answers are shared."""
-    made = await world.ask("stranger", "POST", "/v1/audio/voices", {"name": "Ana Secret"}, is_form=True)
+    made = await world.ask(
+        "stranger", "POST", "/v1/audio/voices", {"name": "Ana Secret"}, file="audio_sample"
+    )
     assert made.json()["id"] != world.objects["voice"]
     body = {"model": "tts-1", "voice": "Ana Secret", "input": TEXT, "cache": True}
     for role in ("owner", "stranger"):
@@ -83,7 +86,7 @@ async def check_kept_answers(world: AccessWorld) -> None:
 
 async def check_same_recording(world: AccessWorld, folder: Path) -> None:
     """The same bytes in two accounts are two files: one is erased, and the other speaks."""
-    theirs = await world.ask("stranger", "POST", "/v1/audio/voices", {"name": "Twin"}, is_form=True)
+    theirs = await world.ask("stranger", "POST", "/v1/audio/voices", {"name": "Twin"}, file="audio_sample")
     assert len(_files(folder)) == 2
     # Nothing but the voice of the owner's "voice with consent" may need the file any more.
     for voice in (await world.ask("owner", "GET", "/v1/voices?mine=true")).json()["data"]:

@@ -25,7 +25,7 @@ OTHERS = ("stranger", "admin")
 
 CONFIG = (
     TONE.replace("[server]", '[server]\ntrusted_proxies = ["127.0.0.1"]\nidempotency_mb = 16')
-    + '[plans.cached]\ncache = true\nconsent = "waived"\n'
+    + '[plans.cached]\ncache = true\nconsent = "waived"\n[webhooks]\non = true\nallow = ["127.0.0.1"]\n'
 )
 TEXT = "For the owner alone."
 
@@ -34,16 +34,18 @@ Administer = Callable[[str, str, Any], Awaitable[httpx2.Response]]
 
 
 class Action(NamedTuple):
-    """One request about an object; `{id}` is its id. `is_form` sends the body with a recording."""
+    """One request about an object; `{id}` is its id, and `{sample}` that of the voice's clip. With a `file`,
+    the body is a form with a recording in this field."""
 
     method: str
     path: str
     body: dict[str, Any] | None = None
     objects: tuple[str, ...] = ("voice", "mix", "cast")
-    is_form: bool = False
+    file: str = ""
 
 
 _VOICES, _CONSENTS, _SPEECH = "/v1/audio/voices", "/v1/audio/voice_consents", "/v1/audio/speech"
+_HOOKS = "/v1/webhook_endpoints"
 _SAY = {"model": "tts-1", "voice": "{id}", "input": "[Ana] Hi."}
 _MIX = [{"id": "{id}"}, {"id": "alloy"}]
 
@@ -54,6 +56,11 @@ ACTIONS = {
     "change short": Action("POST", "/v1/voices/{id}", {"description": "changed"}),
     "export": Action("GET", f"{_VOICES}/{{id}}/export"),
     "export short": Action("GET", "/v1/voices/{id}/export"),
+    "recordings": Action("GET", f"{_VOICES}/{{id}}/samples", objects=("voice",)),
+    "recordings short": Action("GET", "/v1/voices/{id}/samples", objects=("voice",)),
+    "one more recording": Action(
+        "POST", f"{_VOICES}/{{id}}/samples", {"emotion": "happy"}, ("voice",), file="file"
+    ),
     "preview": Action("GET", f"{_VOICES}/{{id}}/preview", objects=("voice", "cast")),
     "preview short": Action("GET", "/v1/voices/{id}/preview", objects=("voice", "cast")),
     "receipt": Action("GET", f"{_VOICES}/erasures/{{id}}", objects=("erased",)),
@@ -74,10 +81,18 @@ ACTIONS = {
     "cast of it": Action("POST", _VOICES, {"name": "cast of {id}", "cast": {"A": "{id}"}}, ("voice",)),
     "mix of it": Action("POST", _VOICES, {"name": "mix of {id}", "mix": _MIX}, ("voice",)),
     "voice with consent": Action(
-        "POST", _VOICES, {"name": "by {id}", "consent": "{id}"}, ("consent",), is_form=True
+        "POST", _VOICES, {"name": "by {id}", "consent": "{id}"}, ("consent",), file="audio_sample"
     ),
+    "read webhook": Action("GET", f"{_HOOKS}/{{id}}", objects=("webhook",)),
+    "page behind webhook": Action("GET", f"{_HOOKS}?after={{id}}", objects=("webhook",)),
+    "change webhook": Action("POST", f"{_HOOKS}/{{id}}", {"name": "changed"}, ("webhook",)),
+    "its new secret": Action("POST", f"{_HOOKS}/{{id}}/rotate_secret", {}, ("webhook",)),
+    "its deliveries": Action("GET", f"{_HOOKS}/{{id}}/deliveries", objects=("webhook",)),
+    "resend": Action("POST", "/v1/webhook_deliveries/{id}/resend", objects=("delivery",)),
     # What takes away comes last, so that one world is enough for all rows.
+    "delete webhook": Action("DELETE", f"{_HOOKS}/{{id}}", objects=("webhook",)),
     "delete lexicon": Action("DELETE", "/v1/lexicons/{id}", objects=("lexicon",)),
+    "delete recording": Action("DELETE", f"{_VOICES}/{{id}}/samples/{{sample}}", objects=("voice",)),
     "delete consent": Action("DELETE", f"{_CONSENTS}/{{id}}", objects=("free consent",)),
     "delete": Action("DELETE", f"{_VOICES}/{{id}}"),
 }
@@ -85,7 +100,8 @@ ACTIONS = {
 
 
 class AccessWorld(NamedTuple):
-    """The owner has a voice, a mix, a cast, two consents, an erased voice, a lexicon and a request.
+    """The owner has a voice with a clip, a mix, a cast, two consents, an erased voice, a lexicon, a request,
+    and a webhook with a delivery that failed.
 
     Each request comes from an address of its own, since dead keys of one address are soon not looked at.
     """
@@ -101,22 +117,23 @@ class AccessWorld(NamedTuple):
         return (*self.objects.values(), "blend", "talk", "Xanthippe", "Ana Secret")
 
     async def ask(
-        self, role: str, method: str, path: str, body: Any = None, *, is_form: bool = False, once: str = ""
+        self, role: str, method: str, path: str, body: Any = None, *, file: str = "", once: str = ""
     ) -> httpx2.Response:
         sent = {"x-forwarded-for": str(ip_address("10.0.0.0") + next(self.addresses))}
         if once:
             sent["idempotency-key"] = once
         if self.keys[role]:
             sent["authorization"] = f"Bearer {self.keys[role]}"
-        if not is_form:
+        if not file:
             return await self.client.request(method, path, headers=sent, json=body)
-        files = {"audio_sample": ("a.wav", speech_clips.wav(), "audio/wav")}
+        files = {file: ("a.wav", speech_clips.wav(), "audio/wav")}
         return await self.client.request(method, path, headers=sent, data=body, files=files)
 
     async def act(self, action: Action, id_: str, role: str) -> httpx2.Response:
         text = json.dumps(action.body).replace("{id}", id_)
         path, body = action.path.replace("{id}", id_), json.loads(text)
-        return await self.ask(role, action.method, path, body, is_form=action.is_form)
+        path = path.replace("{sample}", self.objects["clip"])
+        return await self.ask(role, action.method, path, body, file=action.file)
 
 
 async def make_world(client: httpx2.AsyncClient, administer: Administer) -> AccessWorld:
@@ -144,25 +161,33 @@ async def _mint(administer: Administer, account: str, role: str) -> dict[str, st
 async def _objects(world: AccessWorld) -> dict[str, str]:
     """Make one of each thing that an account owns."""
 
-    async def make(method: str, path: str, body: Any, *, is_form: bool = False) -> httpx2.Response:
-        answer = await world.ask("owner", method, path, body, is_form=is_form)
+    async def make(method: str, path: str, body: Any, *, file: str = "") -> httpx2.Response:
+        answer = await world.ask("owner", method, path, body, file=file)
         assert answer.is_success, answer.text
         return answer
 
     agreed = {"name": "Ana", "language": "pt-BR", "statement": "Ana agreed on paper."}
     consents = [(await make("POST", _CONSENTS, agreed)).json()["id"] for _ in range(2)]
     sample = {"name": "Ana Secret", "consent": consents[0]}
-    voice = (await make("POST", _VOICES, sample, is_form=True)).json()["id"]
+    voice = (await make("POST", _VOICES, sample, file="audio_sample")).json()["id"]
+    clip = (await make("POST", f"{_VOICES}/{voice}/samples", {"emotion": "happy"}, file="file")).json()["id"]
     mix = {"name": "blend", "mix": [{"id": "alloy"}, {"id": "tone/slow"}]}
     cast = {"name": "talk", "cast": {"Ana": "alloy"}}
     mixed, casted = [(await make("POST", _VOICES, body)).json()["id"] for body in (mix, cast)]
-    erased = (await make("POST", _VOICES, {"name": "Gone"}, is_form=True)).json()["id"]
+    erased = (await make("POST", _VOICES, {"name": "Gone"}, file="audio_sample")).json()["id"]
     await make("DELETE", f"{_VOICES}/{erased}", None)
     await make("PUT", "/v1/lexicons/secret-words", {"words": {"Xanthippe": "zan tippy"}})
     say = {"model": "tts-1", "voice": voice, "input": TEXT, "cache": True}
     spoken = await make("POST", _SPEECH, say)
+    told = {"name": "Ana Secret", "url": "http://127.0.0.1:9/", "event_types": ["webhook.test"]}
+    webhook = (await make("POST", _HOOKS, told)).json()["id"]
+    await world.ask("owner", "POST", f"{_HOOKS}/{webhook}/test", {})
+    (delivery,) = (await make("GET", f"{_HOOKS}/{webhook}/deliveries", None)).json()["data"]
     return {
+        "webhook": webhook,
+        "delivery": delivery["id"],
         "voice": voice,
+        "clip": clip,
         "mix": mixed,
         "cast": casted,
         "consent": consents[0],

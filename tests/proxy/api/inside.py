@@ -17,11 +17,10 @@ from starlette.types import Message
 
 from policies.plans import UNLIMITED
 from proxy.app import Worker, open_worker
-from proxy.config import config_toml
 from proxy.engines import registry
 from proxy.engines.registry import Registry
 from proxy.errors import RequestFailed
-from proxy.features.all import all_features
+from proxy.features.all import all_features, load_config
 from proxy.features.erasure.erasure import Erasure
 from proxy.http.connection import PEER
 from proxy.http.replies import encode_json
@@ -205,7 +204,7 @@ async def inside(
             stack.enter_context(jobs_inside())
         plugins = with_engines(engines or {}, more)
         features = [feature for feature in all_features() if feature.name != left_out]
-        config = config_toml.load(file, {})
+        config = load_config(file, {})
         lay_tables(Path(config.data))
         opening = open_worker(config, plugins, features=features)
         worker = await stack.enter_async_context(opening)

@@ -18,6 +18,7 @@ _NOTHING = {
     "voices": None,
     "clones": None,
     "max_characters": None,
+    "job_characters": None,
     "engines": None,
     "prices": None,
     "budget_usd_day": None,

@@ -27,6 +27,7 @@ async def test_the_answer_says_whose_key_it_is_and_what_is_left(priced: Inside) 
             "voices": 3,
             "clones": None,
             "max_characters": 50,
+            "job_characters": None,
             "engines": ["tone"],
         },
         "credits": {"allowance": 100, "used": 2.5, "left": 97.5, "granted": 0.25, "available": 97.75},

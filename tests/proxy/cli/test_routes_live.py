@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from proxy.config import config_toml
+from proxy.features.all import load_config
 from proxy.processes.admin_client import ask_once
 from tests import server
 from tests.commands import command
@@ -39,7 +39,7 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[server.Server]
 
 def explained(running: server.Server, text: str, **fields: str) -> dict[str, Any]:
     """The answer that `route explain` shows, without a process for each question."""
-    config = config_toml.load(running.config, {})
+    config = load_config(running.config, {})
     body = {"input": text, **fields}
     answer: dict[str, Any] = ask_once(config, "POST", "route/explain", body)
     (part,) = answer["parts"]

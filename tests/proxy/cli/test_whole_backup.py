@@ -15,9 +15,8 @@ from stat import S_IMODE
 
 import pytest
 
-from proxy.config import config_toml
 from proxy.config.secret_sections import VaultSection
-from proxy.features.all import open_store
+from proxy.features.all import load_config, open_store
 from proxy.features.erasure.erasure import open_erasure
 from proxy.features.erasure.journal import FILE as JOURNAL
 from proxy.kept.vault import Vault, VaultFailed
@@ -66,7 +65,7 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("installed")
     (folder / "config.toml").write_text(TONE)
     asyncio.run(keep(folder / "data", "acc_1"))
-    whole_backup.back_up(config_toml.load(folder / "config.toml", {}), folder / "all.tar")
+    whole_backup.back_up(load_config(folder / "config.toml", {}), folder / "all.tar")
     return folder
 
 

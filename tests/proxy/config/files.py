@@ -6,14 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from proxy.config import config_toml
 from proxy.config.config_toml import Config, ConfigError
+from proxy.features.all import load_config
 
 
 def load(folder: Path, text: str, **environ: str) -> Config:
     file = folder / "config.toml"
     file.write_text(text)
-    return config_toml.load(file, environ)
+    return load_config(file, environ)
 
 
 def faults(folder: Path, text: str, **environ: str) -> list[str]:

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from proxy.config import config_toml
 from proxy.config.config_toml import Config, ConfigError
+from proxy.features.all import load_config
 
 OPENAI_VOICES = [
     *("alloy", "ash", "ballad", "cedar", "coral", "echo", "fable"),
@@ -22,7 +22,7 @@ OPENAI_VOICES = [
 def load(folder: Path, text: str, **environ: str) -> Config:
     file = folder / "config.toml"
     file.write_text(text)
-    return config_toml.load(file, environ)
+    return load_config(file, environ)
 
 
 def faults(folder: Path, text: str, **environ: str) -> list[str]:
@@ -42,13 +42,13 @@ def test_an_empty_file_is_the_embedded_voice_under_openais_names(tmp_path: Path)
 
 def test_no_file_at_all_is_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    without = config_toml.load(None, {})
+    without = load_config(None, {})
     assert (without.engines, without.voices) == (load(tmp_path, "").engines, load(tmp_path, "").voices)
     assert without.data == str(tmp_path / "data")
 
 
 def test_the_shipped_file_is_good(monkeypatch: pytest.MonkeyPatch) -> None:
-    shipped = config_toml.load(Path(__file__).parents[3] / "config.toml", {})
+    shipped = load_config(Path(__file__).parents[3] / "config.toml", {})
     assert sorted(shipped.voices) == OPENAI_VOICES
 
 
@@ -148,22 +148,22 @@ def test_a_file_that_is_no_toml_is_named(tmp_path: Path, content: bytes) -> None
     file = tmp_path / "config.toml"
     file.write_bytes(content)
     with pytest.raises(ConfigError, match="not valid TOML") as caught:
-        config_toml.load(file, {})
+        load_config(file, {})
     assert str(file) in str(caught.value)
 
 
 def test_a_file_that_is_not_there_or_is_a_folder_is_named(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"no-such\.toml: no such file"):
-        config_toml.load(tmp_path / "no-such.toml", {})
+        load_config(tmp_path / "no-such.toml", {})
     with pytest.raises(ConfigError, match="cannot be read"):
-        config_toml.load(tmp_path, {})
+        load_config(tmp_path, {})
 
 
 def test_the_command_line_wins_over_the_environment_and_that_over_the_file(tmp_path: Path) -> None:
     file = tmp_path / "config.toml"
     file.write_text('[server]\nhost = "a"\nport = 1\ndrain_s = 1')
     environ = {"VOXGATE_SERVER__PORT": "2", "VOXGATE_SERVER__DRAIN_S": "2"}
-    loaded = config_toml.load(file, environ, server={"port": 3}).server
+    loaded = load_config(file, environ, server={"port": 3}).server
     assert (loaded.host, loaded.drain_s, loaded.port) == ("a", 2.0, 3)
 
 
@@ -172,8 +172,8 @@ def test_the_environment_names_the_file_unless_the_command_line_does(tmp_path: P
     one.write_text("[server]\nport = 1")
     other.write_text("[server]\nport = 2")
     environ = {"VOXGATE_CONFIG": str(one)}
-    assert config_toml.load(None, environ).server.port == 1
-    assert config_toml.load(other, environ).server.port == 2
+    assert load_config(None, environ).server.port == 1
+    assert load_config(other, environ).server.port == 2
 
 
 @pytest.mark.parametrize(
@@ -221,7 +221,7 @@ def test_a_command_line_on_a_broken_section_is_a_fault_too(tmp_path: Path) -> No
     file = tmp_path / "config.toml"
     file.write_text("server = 5")
     with pytest.raises(ConfigError, match="must be a table"):
-        config_toml.load(file, {}, server={"port": 1})
+        load_config(file, {}, server={"port": 1})
 
 
 def test_shipped_models_and_voices_of_other_engines_are_dropped(tmp_path: Path) -> None:
@@ -250,7 +250,7 @@ def test_the_data_folder_is_beside_the_file_wherever_the_command_runs(
     (tmp_path / "elsewhere").mkdir()
     load(tmp_path, '[server]\ndata = "kept"')
     monkeypatch.chdir(tmp_path)
-    relative = config_toml.load(Path("config.toml"), {})
+    relative = load_config(Path("config.toml"), {})
     assert relative.data == str(tmp_path / "kept")
     assert load(tmp_path, '[server]\ndata = "/var/kept"').data == "/var/kept"
 
@@ -278,7 +278,7 @@ sections = st.fixed_dictionaries(
         name: values | st.dictionaries(names, values, max_size=3)
         for name in (
             *("server", "storage", "limits", "plans", "engines", "models", "routes", "voices", "zzz"),
-            *("front_ends", "detectors"),
+            *("front_ends", "detectors", "cache", "marking", "lexicons"),
         )
     },
 )
@@ -332,4 +332,4 @@ def test_any_file_is_a_config_or_a_config_error(
 def test_a_number_that_no_message_can_carry_is_named(tmp_path: Path, value: str) -> None:
     (tmp_path / "config.toml").write_text(f"[engines.tone]\nslots.a = {value}\n")
     with pytest.raises(ConfigError, match=r"engines.tone.slots.a: must be a number that fits 64 bits"):
-        config_toml.load(tmp_path / "config.toml", {})
+        load_config(tmp_path / "config.toml", {})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from proxy.config import config_toml
+from proxy.features.all import load_config
 
 PIPER = "[engines.piper]\ndefault = true\n"
 
@@ -12,7 +12,7 @@ PIPER = "[engines.piper]\ndefault = true\n"
 def models(folder: Path, text: str) -> dict[str, tuple[str, ...]]:
     file = folder / "config.toml"
     file.write_text(text)
-    return config_toml.load(file, {}).models
+    return load_config(file, {}).models
 
 
 def test_it_comes_first_in_the_shipped_configuration(tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from proxy.config.config_toml import Config, ConfigError
 from proxy.config.natural import FILE, Layer
 from proxy.diagnosis.config_check import check_config
 from proxy.engines import registry
+from proxy.features.all import all_sections
 from tests.proxy.config.files import load
 
 LAYER = """
@@ -187,14 +188,16 @@ def test_check_says_which_sections_are_its(tmp_path: Path) -> None:
 
 def test_a_reload_keeps_it(tmp_path: Path) -> None:
     running = with_layer(tmp_path, "")
-    merged = reload.merge(running, with_layer(tmp_path, "[cache]\non = true\n"))
+    merged = reload.merge(running, with_layer(tmp_path, "[cache]\non = true\n"), all_sections())
     assert merged.changed == ("cache",)
     assert merged.config.models == running.models
     assert merged.config.natural == running.natural
-    anew = reload.merge(load(tmp_path, ""), with_layer(tmp_path, "", '[engines.piper]\nvoices = ["amy"]\n'))
+    anew = reload.merge(
+        load(tmp_path, ""), with_layer(tmp_path, "", '[engines.piper]\nvoices = ["amy"]\n'), all_sections()
+    )
     assert "engines" in anew.needs_restart
     edited = with_layer(tmp_path, '[voices.ann]\nespeak = "f1"\n', '[engines.piper]\nvoices = ["bia"]\n')
-    waiting = reload.merge(running, edited)
+    waiting = reload.merge(running, edited, all_sections())
     assert {"engines", "voices"} <= set(waiting.needs_restart), "it names what waits beside them"
     assert waiting.changed == ()
 

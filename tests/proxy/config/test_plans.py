@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from policies.plans import UNLIMITED, Plan, Prices
 from policies.price import FREE, MICRO, Price
-from proxy.config import config_toml
 from proxy.config.sections import Remark
+from proxy.features.all import load_config
 from tests.proxy.config.files import faults, load
 
 ROOT = Path(__file__).parents[3]
@@ -61,12 +61,12 @@ def test_the_shipped_plans_are_the_published_ones(tmp_path: Path) -> None:
 
 
 def test_the_shipped_file_shows_them_as_they_are_without_it(tmp_path: Path) -> None:
-    assert config_toml.load(ROOT / "config.toml", {}).plans == load(tmp_path, "").plans
+    assert load_config(ROOT / "config.toml", {}).plans == load(tmp_path, "").plans
     assert "plans" in tomllib.loads((ROOT / "config.toml").read_text())
 
 
 def test_the_example_for_creators_loads_and_charges_by_the_minute() -> None:
-    plans = config_toml.load(ROOT / "examples" / "config.creators.toml", {}).plans
+    plans = load_config(ROOT / "examples" / "config.creators.toml", {}).plans
     assert [(plan.name, plan.price, plan.allowance) for plan in plans.values()] == [
         ("free", "", 100 * MICRO),
         ("basic", "R$29.90", 1_000 * MICRO),

@@ -13,6 +13,7 @@ from policies.price import Price
 from policies.routing import Route
 from proxy.config.reload import NEEDS_RESTART, dropped_plans, merge
 from proxy.config.sections import (
+    KINDS,
     Config,
     EngineSection,
     LimitsStore,
@@ -22,6 +23,7 @@ from proxy.config.sections import (
     Upstream,
     VoiceSection,
 )
+from speech_engine.plugin import InstanceKind
 
 _OTHER: dict[str, Any] = {
     "host": "0.0.0.0",
@@ -57,7 +59,7 @@ _OTHER: dict[str, Any] = {
 def test_each_setting_of_the_server_is_taken_on_or_named(field: str) -> None:
     running = Config()
     read = Config(server=msgspec.structs.replace(Server(), **{field: _OTHER[field]}))
-    reload = merge(running, read)
+    reload = merge(running, read, ())
     if field in NEEDS_RESTART:
         assert (reload.changed, reload.needs_restart) == ((), (f"server.{field}",))
         assert reload.config.server == running.server
@@ -76,21 +78,14 @@ _LATE = Config(
 
 def test_models_routes_and_voices_are_taken_on() -> None:
     read = msgspec.structs.replace(_LATE, engines={})
-    reload = merge(Config(), read)
+    reload = merge(Config(), read, ())
     assert (reload.changed, reload.needs_restart) == (("models", "routes", "voices"), ())
     assert reload.config == read
 
 
-def test_lexicons_are_taken_on_whatever_becomes_of_the_engines() -> None:
-    read = msgspec.structs.replace(_LATE, lexicons={"pt": {"Ana": "Âna"}})
-    reload = merge(Config(), read)
-    assert "lexicons" in reload.changed
-    assert reload.config.lexicons == read.lexicons
-
-
 def test_models_routes_and_voices_of_other_engines_wait_for_them() -> None:
     running = Config(engines={"espeak": EngineSection("espeak")}, models={"tts-1": ("espeak/standard",)})
-    reload = merge(running, _LATE)
+    reload = merge(running, _LATE, ())
     assert (reload.changed, reload.needs_restart) == ((), ("engines", "models", "routes", "voices"))
     assert reload.config == running
 
@@ -101,13 +96,17 @@ def test_models_routes_and_voices_of_other_engines_wait_for_them() -> None:
         ("storage", Storage("postgresql://db/voxgate")),
         ("limits", LimitsStore("redis://cache")),
         ("upstream", Upstream(connections=7)),
-        ("front_ends", {"plain": PluginSection(settings={"a": 1})}),
-        ("detectors", {"pycld2": PluginSection(settings={"a": 1})}),
     ],
 )
 def test_a_setting_that_is_opened_once_waits_for_a_restart(name: str, section: object) -> None:
-    reload = merge(Config(), msgspec.structs.replace(Config(), **{name: section}))
+    reload = merge(Config(), msgspec.structs.replace(Config(), **{name: section}), ())
     assert reload == (Config(), (), (name,))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_setting_of_a_plugin_waits_for_a_restart(kind: InstanceKind) -> None:
+    read = Config(plugins={kind: {"any": PluginSection(settings={"a": 1})}})
+    assert merge(Config(), read, ()) == (Config(), (), (f"{kind}s",))
 
 
 def plans(*listed: Plan) -> dict[str, Plan]:
@@ -122,13 +121,13 @@ _WITH_COSTS = {"espeak": EngineSection("espeak", costs={"*": Rate(0.1, "hour")})
 
 def test_plans_are_taken_on_at_once() -> None:
     running, read = Config(plans=plans(FREE)), Config(plans=plans(Plan(name="free", rpm=20), PRO))
-    assert merge(running, read) == (read, ("plans",), ())
+    assert merge(running, read, ()) == (read, ("plans",), ())
 
 
 def test_plans_do_not_wait_for_engines_that_they_do_not_name() -> None:
     running = Config(engines=ESPEAK)
     read = Config(plans=plans(Plan(name="small", engines=("espeak",))))
-    reload = merge(running, read)
+    reload = merge(running, read, ())
     assert (reload.changed, reload.needs_restart) == (("plans",), ("engines",))
     assert (reload.config.plans, reload.config.engines) == (read.plans, ESPEAK)
 
@@ -136,7 +135,7 @@ def test_plans_do_not_wait_for_engines_that_they_do_not_name() -> None:
 def test_plans_of_an_engine_that_is_not_there_yet_wait_for_it() -> None:
     running = Config(engines=ESPEAK, plans=plans(FREE))
     read = msgspec.structs.replace(_LATE, plans=plans(Plan(name="free", engines=("late",))))
-    reload = merge(running, read)
+    reload = merge(running, read, ())
     assert (reload.changed, reload.config) == ((), running)
     assert set(reload.needs_restart) == {"engines", "models", "routes", "voices", "plans"}
 
@@ -153,4 +152,4 @@ def test_a_configuration_with_plans_reaches_a_worker_whole() -> None:
 
 
 def test_an_unchanged_file_changes_nothing() -> None:
-    assert merge(Config(), Config()) == (Config(), (), ())
+    assert merge(Config(), Config(), ()) == (Config(), (), ())

@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 
 from policies.routing import Route
-from proxy.config import config_toml
 from proxy.config.config_toml import Config
 from proxy.config.finding import Finding
 from proxy.config.sections import PluginSection, Remark
 from proxy.diagnosis.config_check import check_config
 from proxy.engines import registry
+from proxy.features.all import load_config
 from tests.proxy.config.files import faults, load
 
 THAI = Route(
@@ -175,7 +175,7 @@ def test_of_built_in_routes_check_tells_what_the_engines_here_speak(tmp_path: Pa
 
 
 def test_check_asks_for_nothing_where_the_file_is_as_it_is_shipped() -> None:
-    shipped = config_toml.load(Path(__file__).parents[3] / "config.toml", {})
+    shipped = load_config(Path(__file__).parents[3] / "config.toml", {})
     assert [each for each in check_config(shipped, registry.load()) if each.verdict != "ok"] == []
 
 
@@ -190,7 +190,7 @@ def test_check_warns_of_voices_and_of_a_detector_that_are_not_there(tmp_path: Pa
 
 
 def settings(folder: Path, text: str, **environ: str) -> dict[str, PluginSection]:
-    return load(folder, text, **environ).front_ends
+    return load(folder, text, **environ).plugins_of("front_end")
 
 
 def test_settings_of_a_plugin_take_secrets_from_elsewhere(tmp_path: Path) -> None:

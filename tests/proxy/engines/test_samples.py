@@ -8,6 +8,7 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from proxy.engines import host_process
 from proxy.engines.hosted import HostedEngine
@@ -19,6 +20,9 @@ from speech_engine import (
     EngineUnavailable,
     Event,
     Finished,
+    Mix,
+    Sample,
+    Samples,
     Speak,
     SpeechJob,
     Started,
@@ -214,6 +218,27 @@ async def test_a_drop_ends_the_jobs_that_use_the_recording_and_no_others(folder:
         del source.by_tenant["acc_1"]["a"]
         with pytest.raises(EngineFailed):
             await heard(voice, sampled("a"))
+
+
+@pytest.mark.parametrize("dropped", ["a", "b"])
+async def test_a_mix_brings_what_all_its_members_lack_and_ends_with_any_of_them(
+    folder: Path, dropped: str
+) -> None:
+    source, shelf = Recordings(acc_1={"a": b"aa", "b": b"bb", "c": b"cc"}), CountingShelf()
+    engine = Mimic(shelf, holds=True)
+    members = Samples((Sample("a"), Sample("c"))), Samples((Sample("b"),))
+    mix = replace(sampled(), voice=Mix(((members[0], 0.5), (members[1], 0.5))))
+    async with host(engine, folder / "1", shelf=shelf), hosted(folder / "1", source=source) as voice:
+        stream = voice.open(Speak(mix))
+        assert await stream.next_event() == Started(RATE_HZ)
+        assert engine.jobs == ["job_1"]
+        assert source.asked == [("acc_1", digest) for digest in "acb"]
+        for pcm in (b"aa", b"cc", b"bb"):
+            assert await stream.next_event() == Audio(0, pcm)
+        await voice.drop_samples([dropped])
+        assert engine.stopped == ["job_1"]
+        with pytest.raises(VoiceNotFound):
+            await stream.next_event()
 
 
 async def test_a_drop_ends_jobs_that_still_wait_for_a_slot(folder: Path) -> None:

@@ -12,7 +12,7 @@ Document = dict[str, Any]
 
 
 class Exchange(NamedTuple):
-    """One request, and the status that its answer must have."""
+    """One request, and the status that its answer must have. With a `file`, its body is a form."""
 
     operation: str
     method: str
@@ -20,6 +20,7 @@ class Exchange(NamedTuple):
     body: Any = None
     status: int = 200
     file: bytes | None = None
+    file_field: str = "file"
 
 
 def operations(document: Document) -> list[dict[str, Any]]:

@@ -37,7 +37,7 @@ OF_FEATURES: list[Exchange] = [
     for exchange in import_module(f"tests.features.{file.parent.name}.exchanges").EXCHANGES
 ]
 """Those that lie in the folder of a feature's tests. They have the accounts `dev` and `bob`."""
-# In this order on one server: `{key}`, `{voice}` and `{request}` are what was made before.
+# In this order on one server: `{key}`, `{voice}` and the like are what was made before.
 _MIX = {"name": "blend", "mix": [{"id": "alloy"}, {"id": "tone/slow", "weight": 2}]}
 _TONE = wav(tone(440, 0.3))
 _CONSENT = {"name": "Ana", "language": "pt-BR", "statement": "Ana agreed on paper."}
@@ -244,39 +244,59 @@ def test_a_program_can_rely_on_every_field_of_an_answer(document: Document) -> N
         "DegradedPart",
         "RouteQuestion",
         "NewClone",
+        "JobBody",
         "NewVoice",
         "NewSavedVoice",
         *("VoiceForm", "SavedVoiceForm", "ChangedVoice", "ConsentBody", "AccountConsentBody"),
+        *("WebhookUpdate", "WebhookTest", "SecretRotation"),
         # Of words whose times were not told by the engine alone.
         "WordTime",
         # A hint where nothing can speak a recording.
         "VoiceList",
+        # Of a text whose tags change its emotion.
+        "ExplainedPart",
         # Of voices that an account made of recordings alone.
-        *("VoiceEntry", "MatchedVoice", "SavedVoice"),
+        *("VoiceEntry", "MatchedVoice", "SavedVoice", "ClipForm"),
+        # Of a recording whose speaker was compared with the consent's alone.
+        "VoiceSample",
     }
 
 
 def test_answers_of_a_running_server_are_as_described(shared: server.Server, document: Document) -> None:
     key = shared.mint_key("dev", role="admin").secret
-    seen, last_key, last_request, last_voice, last_consent = set(), "", "", "", ""
+    seen: set[str] = set()
+    last: dict[str, str] = {}
     with shared.client(key) as client:
         for exchange in EXCHANGES:
-            path = exchange.path.replace("{key}", last_key).replace("{request}", last_request)
-            path = path.replace("{voice}", last_voice).replace("{consent}", last_consent)
-            files = None if exchange.file is None else {"file": exchange.file}
-            answer = client.request(exchange.method, path, json=exchange.body, files=files)
+            path, sent = _filled(exchange.path, last), {"json": exchange.body}
+            if exchange.file is not None:
+                form = {name: _filled(value, last) for name, value in (exchange.body or {}).items()}
+                sent = {"data": form, "files": {exchange.file_field: exchange.file}}
+            answer = client.request(exchange.method, path, **sent)
             assert answer.status_code == exchange.status, (exchange, answer.text)
             assert faults(document, operation(document, exchange.operation), answer) == [], exchange
             seen.add(exchange.operation)
-            if exchange.operation in ("create_key", "rotate_key"):
-                last_key = answer.json()["id"]
-            if exchange.operation in ("create_voice", "save_voice") and answer.is_success:
-                last_voice = answer.json()["id"]
-            if exchange.operation in ("create_voice_consent", "create_consent") and answer.is_success:
-                last_consent = answer.json()["id"]
+            if exchange.operation in _MADE and answer.is_success:
+                last[_MADE[exchange.operation]] = answer.json()["id"]
             if exchange.operation == "create_speech":
-                last_request = answer.headers["x-request-id"]
+                last["request"] = answer.headers["x-request-id"]
     assert seen == {each["operationId"] for each in operations(document)}
+
+
+_MADE = {
+    **dict.fromkeys(("create_key", "rotate_key"), "key"),
+    **dict.fromkeys(("create_voice", "save_voice"), "voice"),
+    **dict.fromkeys(("create_voice_consent", "create_consent"), "consent"),
+    **dict.fromkeys(("add_voice_sample", "add_saved_voice_sample"), "sample"),
+    "create_job": "job",
+}
+"""What an operation makes, whose id stands for `{key}` and the like in what is asked then."""
+
+
+def _filled(text: str, last: dict[str, str]) -> str:
+    for name, id_ in last.items():
+        text = text.replace(f"{{{name}}}", id_)
+    return text
 
 
 def test_the_last_event_of_an_answer_that_breaks_is_as_described(

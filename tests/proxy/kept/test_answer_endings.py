@@ -14,9 +14,8 @@ import pytest
 import structlog
 from starlette.types import Message
 
-from proxy.config import config_toml
 from proxy.config.sections import Server
-from proxy.features.all import open_store
+from proxy.features.all import load_config, open_store
 from proxy.kept import locked_files
 from proxy.kept.answers import open_answers
 from proxy.kept.locked_files import Lock
@@ -238,7 +237,7 @@ async def test_a_bound_of_a_reload_counts_from_then_on(tmp_path: Path) -> None:
     async def bound(server: Inside, megabytes: int) -> None:
         file = tmp_path / "config.toml"
         file.write_text(CONFIG.replace("idempotency_mb = 1", f"idempotency_mb = {megabytes}"))
-        server.worker.revise(config_toml.load(file, {}))
+        server.worker.revise(load_config(file, {}))
 
     async with speaking(tmp_path, Scripted(*spoken(6.0))) as server:
         assert [is_replay(await ask(server, "one")) for _ in range(2)] == [False, False]

@@ -6,6 +6,7 @@ import asyncio
 from typing import get_args
 
 import pytest
+from msgspec.structs import replace
 from structlog.testing import capture_logs
 
 from policies.price import MICRO, Price
@@ -34,6 +35,22 @@ from tests.proxy.storage.watched import WatchedStore
 A_CHARACTER, A_JOB = Price(MICRO // 100, "character"), Price(3 * MICRO, "job")
 TOLD = Reason("control")
 _DAY_S = 86_400
+
+
+async def test_a_jobs_hold_is_no_stream_and_its_usage_names_its_key(store: Store, ledger: Ledger) -> None:
+    one_stream = terms(streams=1, key_streams=1)
+    listener, job = wanted(under=one_stream), replace(wanted("job_1_1", under=one_stream), is_stream=False)
+    async with (
+        holding(ledger, job) as of_job,
+        holding(ledger, listener),
+        holding(ledger, replace(job, request_id="job_1_2")),
+    ):
+        assert await stands(ledger, listener) == Account(70, 0, 1)
+        heard(of_job, 2)
+        await of_job.settle("finished")
+    (row,) = [row for row in await usage.list_(store) if row.outcome == "finished"]
+    assert (row.id, row.key, row.credits) == ("job_1_1", "key_ada", 2 * MICRO)
+    assert await stands(ledger, listener) == Account(98, 0, 0)
 
 
 @pytest.mark.parametrize(

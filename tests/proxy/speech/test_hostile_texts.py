@@ -13,7 +13,8 @@ import pytest
 from plugins.espeak import safe_text
 from plugins.openai.realtime import transcript
 from plugins.pycld2.detector import Cld2Detector
-from policies import casting, estimate, language, lexicon, segments
+from policies import estimate, language, lexicon, segments, text_tags
+from policies.emotions import EMOTIONS
 from proxy.engines import registry
 from proxy.speech import interpolated_words
 from proxy.speech.front_ends import open_front_ends
@@ -30,7 +31,25 @@ TRIES = 3
 
 OF_BLANKS = (" ", "\t", "\n", "a ", ". ", "a. ", "1 ", "½ ", "กๆ ")
 OF_SIGNS = (".", ",", "…", "?!", "...", "-", "[", "(", "\"'", "://", "@", "&", "_", "$", "+", "=", "/")
-OF_LETTERS = ("a", "A", "a.", "A.", "a-", "a@", "a_", "ก", "ก.", "เ", "ๆ", "中", "I", "l'", "[a]", "[a")
+OF_LETTERS = (
+    "a",
+    "A",
+    "a.",
+    "A.",
+    "a-",
+    "a@",
+    "a_",
+    "ก",
+    "ก.",
+    "เ",
+    "ๆ",
+    "中",
+    "I",
+    "l'",
+    "[a]",
+    "[a",
+    "[sad]a",
+)
 OF_DIGITS = ("1", "1,", "1.", "1-", "1/", "1:", "-1 ", "$1", "12345 ", "1/2 ", "๑", "½", "²", "1st ")
 OF_MARKS = ("\u0301", "e\u0301", "\u0e31", "\u200d", "😀", "\ufdfa")
 UNITS = OF_BLANKS + OF_SIGNS + OF_LETTERS + OF_DIGITS + OF_MARKS
@@ -48,7 +67,11 @@ READERS: dict[str, Callable[[str], object]] = {
     "languages of sentences": lambda text: language.sentences(
         text, sentence_ends(text, "en"), "en", Cld2Detector().rank
     ),
-    "turns": lambda text: casting.turns(text, CAST),
+    "turns": lambda text: text_tags.turns(text, CAST),
+    "emotions": lambda text: [
+        (text_tags.passages(text, turn, EMOTIONS), text_tags.without_tags(text, [turn]))
+        for turn in text_tags.turns(text)
+    ],
     "pieces": lambda text: segments.fit((Segment(text, 0, len(text)),), 100),
     "words of a lexicon": lambda text: list(words_of(WORDS).find(text)),
     "added by a lexicon": lambda text: lexicon.count_added(WORDS, text),

@@ -48,6 +48,7 @@ class Chores(WishKind[Chore]):
         self.lease: float = 60.0
         self.most_tries = 3
         self.condition = ALWAYS
+        self.poison_effects: tuple[Statement, ...] = ()
 
     async def work(self, held: Chore) -> Result:
         self.held.append(held)
@@ -66,6 +67,10 @@ class Chores(WishKind[Chore]):
 
     async def poisoned(self, wish: Chore) -> Params:
         return {"state": f"dead {wish.id}"}
+
+    async def poisoned_also(self, wish: Chore) -> tuple[Statement, ...]:
+        del wish
+        return self.poison_effects
 
     def only_if(self, held: Chore) -> Condition:
         del held

@@ -9,7 +9,7 @@ import pytest
 
 from policies.wishes import SECOND
 from proxy.storage.rows import LAST_MOMENT
-from proxy.storage.store import Statement, StorageFailed, Store
+from proxy.storage.store import Condition, Statement, StorageFailed, Store
 from proxy.storage.wish_tables import WishTable
 from proxy.telemetry.metrics import Metrics
 from proxy.work.wishes import Again, Done, Poison, Result
@@ -125,6 +125,23 @@ async def test_how_an_attempt_ends(
     assert found.due == due if wait_s is None else wait_s <= waited_s < wait_s + 5.0
     assert chores.noted_results == [result]
     assert (found.lease > began) == (result is None)
+
+
+@pytest.mark.parametrize(("is_lost", "told"), [(False, ["one"]), (True, [])])
+async def test_what_goes_with_poison_is_written_by_its_holder_alone(
+    store: Store, is_lost: bool, told: list[str]
+) -> None:
+    await add(store, Chore(id="one"))
+
+    async def end(_held: Chore) -> Result:
+        if is_lost:
+            await sql(store, "UPDATE chores SET fence = 9")
+        return Poison("Never.")
+
+    chores = Chores(store, end)
+    chores.poison_effects = (EFFECT,)
+    await chores.step()
+    assert await effects(store) == told
 
 
 async def test_the_last_try_is_poison_and_what_is_no_try_is_never_the_last(store: Store) -> None:
@@ -359,3 +376,17 @@ async def test_a_database_that_is_away_at_the_end_leaves_the_lease(store: Store)
         await chores.finish()
     await sql(store, "ALTER TABLE away RENAME TO chores")
     assert ((await row(store)).state, (await row(store)).lease > 0) == ("open", True)
+
+
+async def test_of_very_many_wishes_a_few_of_each_account_are_listed_in_turn(store: Store) -> None:
+    few = WishTable("chores", Chore, "state = 'open'", of_account=2)
+    busy = [Chore(id=f"busy {number:03}", account="acc_busy", due=1) for number in range(200)]
+    under_way, ended = Chore(id="busy", account="acc_busy", lease=HOUR_US), Chore(id="x", state="done")
+    others = [Chore(id="short", account="acc_z", due=2), Chore(id="later", account="acc_later", due=100)]
+    await add(store, *busy, under_way, ended, *others)
+    listed = [each.id for each in await few.list_open(store, 50, 9)]
+    assert listed == ["busy 000", "short", "busy 001"]
+    assert [each.id for each in await few.list_open(store, 50, 2)] == ["busy 000", "short"]
+    only_if = Condition("id <> :skipped", {"skipped": "busy 000"})
+    assert [each.id for each in await few.list_open(store, 50, 1, only_if)] == ["busy 001"]
+    assert await few.list_open(store, 0, 9) == []

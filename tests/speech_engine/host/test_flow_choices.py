@@ -1,7 +1,8 @@
 """A model that tells no weights: every choice of the loop stays as it was before rows had any.
 
-The digests are of the choices that the loop of 2026-11-22 made, in simulated time: which rows join, step,
-sound and leave in which order, how wide steps are and what the gate says. A change of any rule changes them;
+The digests are of the choices that the loop of 2026-11-22 made, in simulated time, but those with idle work
+are of later, as that waits behind all listeners: which rows join, step, sound and leave in which order, how
+wide steps are and what the gate says. A change of any rule changes them;
 `python -m tests.speech_engine.host.test_flow_choices` prints the new ones.
 """
 
@@ -25,17 +26,17 @@ from tests.speech_engine.host import simulated_time
 
 DIGESTS = (
     "e79128f8955cbf1f",
-    "38c68dc39f56f5e1",
+    "7f6d6b694ff66315",
     "e6ac9efd4fcc73fc",
-    "71be424c077c04c4",
+    "39e1e883e30da322",
     "0abb6906c7f9f140",
-    "13ba6e4e58b9f8ae",
+    "9b87aa18c8c81a31",
     "97ee1beedd180a32",
-    "936ee258fc6e16c1",
+    "a6ab251671a5740a",
     "8a06643185575517",
-    "a4c28b56b6fe2e83",
+    "c856e3b60164ab8f",
     "faa714d75a6a8396",
-    "9084df65f76ed752",
+    "e7f0a96fc0496a24",
 )
 """One for each seed. Each third device lacks memory now and then; each second seed has idle work."""
 

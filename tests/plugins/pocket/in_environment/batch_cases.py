@@ -5,8 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import AsyncIterator, Sequence
-from contextlib import aclosing, asynccontextmanager
+from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
@@ -16,16 +15,13 @@ import torch
 from plugins.pocket import worker
 from plugins.pocket.codec import pcm_of
 from plugins.pocket.model import STEP_S, PocketModel, PocketRow
-from plugins.pocket.plugin import PocketSettings
 from plugins.pocket.voices import make_voice
-from plugins.pocket.worker import PocketEngine
 from speech_engine import (
     Audio,
     Context,
     EngineFailed,
     EngineVoice,
     Samples,
-    SpeechJob,
     UnsupportedLanguage,
     UnsupportedText,
     VoiceNotFound,
@@ -33,9 +29,8 @@ from speech_engine import (
 from speech_engine.host.batch_loop import BatchLoop
 from speech_engine.host.batch_model import BatchSettings, RowStep
 from speech_engine.host.log import HostLogger
-from speech_engine.host.sample_shelf import SampleShelf
 from speech_engine.model_files import UnusableModel
-from speech_engine.plugin import worker_plugin
+from tests.plugins.pocket.in_environment.engines import engine, imported, publish, said
 from tests.plugins.pocket.in_environment.listeners import (
     LISTENERS,
     MOST_LSB,
@@ -44,8 +39,8 @@ from tests.plugins.pocket.in_environment.listeners import (
     spoken,
     together,
 )
-from tests.plugins.pocket.in_environment.rig import SIZES, TEXTS, package, recording, rig, state_for_package
-from tests.plugins.pocket.tiny import TINY, TINY_SHARED, write_manifest
+from tests.plugins.pocket.in_environment.rig import TEXTS, package, rig, state_for_package
+from tests.plugins.pocket.tiny import TINY, TINY_SHARED
 
 
 def test_many_at_once_sound_as_each_alone() -> None:
@@ -115,39 +110,9 @@ async def _cancelled() -> None:
             model.allowed.release(1_000)
 
 
-def imported(folder: Path, name: str, sizes_number: int, *languages: str) -> Path:
-    """Make a tiny model look like an imported one."""
-    home = folder / name
-    home.mkdir()
-    for file in ("model.safetensors", "tokenizer.json"):
-        (home / file).symlink_to(rig(SIZES[sizes_number]).folder / file)
-    write_manifest(home, name, *languages)
-    return home
-
-
-@asynccontextmanager
-async def engine(paths: Sequence[Path], models_mb: int = 64) -> AsyncIterator[PocketEngine]:
-    shelf = SampleShelf()
-    for number in range(3):
-        for name in ("mine", "other"):
-            shelf.put("acc_1", name, f"s{number}", recording(number))
-    settings = PocketSettings(model_paths=tuple(map(str, paths)), models_mb=models_mb)
-    _, create = worker_plugin("plugins.pocket.worker")
-    async with create("pocket", settings, Context(HostLogger("pocket"), samples=shelf)) as made:
-        yield made
-
-
 @pytest.fixture
 def _tiny_ones_are_published(monkeypatch: pytest.MonkeyPatch) -> None:
-    from plugins.pocket import model_format, networks
-
-    monkeypatch.setattr(worker, "find_sizes", lambda contents: model_format.find_sizes(contents, SIZES))
-    monkeypatch.setattr(worker, "load_networks", lambda folder: networks.load_networks(folder, SIZES))
-
-
-async def said(made: PocketEngine, each: SpeechJob) -> bytes:
-    async with aclosing(made.speak(each)) as events:
-        return b"".join([event.pcm async for event in events if isinstance(event, Audio)])
+    publish(monkeypatch)
 
 
 @pytest.mark.usefixtures("_tiny_ones_are_published")

@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
-from proxy.config import config_toml
 from proxy.config.config_toml import Config
 from proxy.config.finding import Finding
+from proxy.features.all import load_config
 
 
 def configured(folder: Path, text: str = "[engines.tone]\n") -> Config:
     """Write a configuration whose data folder, `folder/data`, is not there yet."""
     file = folder / "config.toml"
     file.write_text(text)
-    return config_toml.load(file, {})
+    return load_config(file, {})
 
 
 def only(results: Iterable[Finding]) -> Finding:

@@ -14,9 +14,9 @@ from typing import Any
 
 import pytest
 
-from proxy.config import config_toml
 from proxy.diagnosis.doctor import server as doctor_server
 from proxy.diagnosis.doctor.server import metrics_port, port, server
+from proxy.features.all import load_config
 from proxy.kept import data_folder
 from proxy.processes import runtime
 from tests.proxy.cli.test_main import Run, folder, run
@@ -178,5 +178,5 @@ def test_a_killed_server_is_told_by_what_it_left(tmp_path: Path) -> None:
     with running(tmp_path, "[server]\n") as killed:
         killed.process.send_signal(signal.SIGKILL)
         killed.process.wait()
-        result = only(server(config_toml.load(killed.config, {})))
+        result = only(server(load_config(killed.config, {})))
     assert (result.verdict, "killed" in result.found) == ("note", True)

@@ -10,11 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from proxy.config import config_toml
 from proxy.config.config_toml import Config
 from proxy.config.secret_sections import VaultSection
 from proxy.diagnosis.doctor.vault import vault
-from proxy.features.all import open_store
+from proxy.features.all import load_config, open_store
 from proxy.kept.master_keys import MasterKeySource
 from proxy.kept.master_rotation import rotate_some
 from proxy.kept.vault import Vault
@@ -27,7 +26,7 @@ KEYS = {f"KEY{number}": b64encode(bytes([number]) * 32).decode() for number in (
 def configured(folder: Path, url: str, *lines: str) -> Config:
     file = folder / "config.toml"
     file.write_text(f'[storage]\nurl = "{url}"\n[vault]\n' + "\n".join(lines))
-    return config_toml.load(file, KEYS)
+    return load_config(file, KEYS)
 
 
 def found(config: Config) -> dict[str, str]:

@@ -78,6 +78,10 @@ def test_each_voice_of_each_model_has_its_own_and_keeps_it() -> None:
     heard(levels.find(voices[0]), 3.1, -10)
     assert levels.find(voices[0]).is_known
     assert not levels.find(voices[1]).is_known
+    # Who shouts is not as loud as before.
+    emotions = [levels.find(voices[0], emotion=emotion) for emotion in ("shout", "whisper", "shout")]
+    assert [level.is_known for level in emotions] == [False] * 3
+    assert emotions[0] is emotions[2] is not emotions[1]
 
 
 def test_voices_nobody_uses_any_more_are_forgotten() -> None:

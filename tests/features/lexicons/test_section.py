@@ -6,16 +6,19 @@ from pathlib import Path
 
 import pytest
 
+from proxy.config.reload import merge
+from proxy.config.sections import Config, EngineSection
+from proxy.features.lexicons.section import LEXICONS
 from tests.proxy.config.files import faults, load
 
 
 def test_words_are_kept_under_the_usual_name_of_their_language(tmp_path: Path) -> None:
     text = '[lexicons.PT-br]\nAna = " Âna "\n"São  Paulo" = "sampa"\n[lexicons.brands]\nnginx = "engine x"\n'
-    assert load(tmp_path, text).lexicons == {
+    assert LEXICONS.of(load(tmp_path, text)) == {
         "pt-BR": {"Ana": "Âna", "São Paulo": "sampa"},
         "brands": {"nginx": "engine x"},
     }
-    assert load(tmp_path, "").lexicons == {}
+    assert LEXICONS.of(load(tmp_path, "")) == {}
 
 
 @pytest.mark.parametrize(
@@ -33,3 +36,11 @@ def test_words_are_kept_under_the_usual_name_of_their_language(tmp_path: Path) -
 def test_a_fault_is_told_by_its_place(tmp_path: Path, text: str, fault: str) -> None:
     (message,) = faults(tmp_path, text)
     assert message.startswith(fault)
+
+
+def test_a_reload_takes_them_on_whatever_becomes_of_the_engines() -> None:
+    words = {"pt": {"Ana": "Âna"}}
+    read = Config(engines={"late": EngineSection("tone")}, features={"lexicons": words})
+    reload = merge(Config(), read, (LEXICONS,))
+    assert (reload.changed, reload.needs_restart) == (("lexicons",), ("engines",))
+    assert LEXICONS.of(reload.config) == words

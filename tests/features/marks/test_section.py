@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from proxy.config import config_toml
 from proxy.config.config_toml import ConfigError
-from proxy.config.secret_sections import MarkingSection
+from proxy.features.all import load_config
+from proxy.features.marks.section import MARKING, MarkingSection
 
 KEY = b64encode(bytes(32)).decode()
 
@@ -17,7 +17,7 @@ KEY = b64encode(bytes(32)).decode()
 def load(folder: Path, text: str, **environ: str) -> MarkingSection:
     file = folder / "config.toml"
     file.write_text(f"[marking]\n{text}\n")
-    return config_toml.load(file, environ).marking
+    return MARKING.of(load_config(file, environ))
 
 
 def test_marks_manifests_and_receipts_are_on_without_a_word(tmp_path: Path) -> None:

@@ -1,13 +1,17 @@
-"""Read [lexicons.NAME]: how to speak words in the texts of every account."""
+"""[lexicons.NAME]: how to speak words in the texts of every account."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from pathlib import Path
+
 from policies import lexicon
 from policies.lexicon import Words
+from proxy.config.feature_sections import Section
 from proxy.config.reader import Reader
 
 
-def read_lexicons(reader: Reader, value: object) -> dict[str, Words]:
+def _read(reader: Reader, value: object, _environ: Mapping[str, str], _folder: Path) -> dict[str, Words]:
     lexicons: dict[str, Words] = {}
     for name, section in reader.table(value, "lexicons").items():
         key = f"lexicons.{name}"
@@ -30,3 +34,6 @@ def _words(reader: Reader, table: dict[str, object], key: str) -> Words:
     if (wrong := lexicon.words_fault(words, is_named=True)) is not None:
         reader.fault(key, f"must have {wrong}")
     return lexicon.usual_words(words)
+
+
+LEXICONS = Section("lexicons", dict[str, Words], _read, from_environment=False)

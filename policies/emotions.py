@@ -1,0 +1,30 @@
+"""The emotions with which speech may be asked for, and with which a recording may be tagged."""
+
+from __future__ import annotations
+
+NEUTRAL = "neutral"
+
+EMOTIONS: tuple[str, ...] = (
+    "neutral",
+    "happy",
+    "sad",
+    "angry",
+    "fearful",
+    "disgusted",
+    "surprised",
+    "calm",
+    "excited",
+    "cheerful",
+    "friendly",
+    "serious",
+    "tender",
+    "hopeful",
+    "worried",
+    "tired",
+    "bored",
+    "proud",
+    "amused",
+    "whisper",
+    "shout",
+    "fluent",
+)

@@ -1,0 +1,107 @@
+"""The tags in a text, which say how it is spoken and are not spoken: `[Ana] [happy] Olá! [Ben] Hi.`
+
+A name of the cast says who speaks, until the next name. An emotion says how, until the next emotion or the
+end of the turn. Anything else in brackets is a part of the text: some providers read tags of their own.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from typing import Literal, NamedTuple
+
+from policies.casting import key
+from policies.emotions import EMOTIONS, NEUTRAL
+from speech_engine.text import cleaning
+
+_TAG = re.compile(r"\[([^\[\]\n]+)\]")
+_EMOTIONS = frozenset(EMOTIONS)
+
+
+class Tag(NamedTuple):
+    """A tag from `start` to `end` of the text. `value` is the name as the cast has it, or the emotion."""
+
+    kind: Literal["name", "emotion"]
+    value: str
+    start: int
+    end: int
+
+
+class Turn(NamedTuple):
+    """What one member says, from `start` to `end` of the text, without the name. A text without a cast is one
+    turn. `tags` are those within that may count."""
+
+    name: str
+    start: int
+    end: int
+    tags: tuple[Tag, ...] = ()
+
+
+class Passage(NamedTuple):
+    """What is said between two tags of a turn. `emotion` is that of the last tag, None without one."""
+
+    start: int
+    end: int
+    emotion: str | None = None
+
+
+def turns(text: str, names: Iterable[str] = ()) -> tuple[Turn, ...]:
+    """Return the turns in order, without those that have nothing to say.
+
+    The text before the first name belongs to the first member.
+    """
+    cast = {key(name): name for name in names}
+    found = _turns(text, _tags(text, cast), next(iter(cast.values()), ""))
+    return tuple([turn for turn in found if cleaning.is_speech(text[turn.start : turn.end])])
+
+
+def may_change_emotion(text: str) -> bool:
+    """Tell whether the text has a tag that counts for some voice: then not all of it may be spoken alike."""
+    return "[" in text and next(_tags(text, {}), None) is not None
+
+
+def passages(text: str, turn: Turn, emotions: Collection[str]) -> tuple[Passage, ...]:
+    """Split a turn of a voice that can express these emotions, without passages that have nothing to say.
+
+    `[neutral]` counts for every voice. The words between tags that do not count are one passage.
+    """
+    found = _passages(turn, [tag for tag in turn.tags if tag.value in emotions or tag.value == NEUTRAL])
+    return tuple([each for each in found if cleaning.is_speech(text[each.start : each.end])])
+
+
+def without_tags(text: str, turns: Iterable[Turn]) -> str:
+    """Return the text with blanks in the place of all tags within its turns, so that places stay."""
+    pieces, end = [], 0
+    for tag in [tag for turn in turns for tag in turn.tags]:
+        pieces += [text[end : tag.start], " " * (tag.end - tag.start)]
+        end = tag.end
+    return "".join([*pieces, text[end:]])
+
+
+def _tags(text: str, cast: dict[str, str]) -> Iterator[Tag]:
+    for found in _TAG.finditer(text):
+        words = key(found.group(1))
+        if (name := cast.get(words)) is not None:
+            yield Tag("name", name, *found.span())
+        elif words in _EMOTIONS and not text.startswith("(", found.end()):
+            # In Markdown, `[happy](address)` is a link, and its text is read.
+            yield Tag("emotion", words, *found.span())
+
+
+def _turns(text: str, tags: Iterable[Tag], first: str) -> Iterator[Turn]:
+    name, start, within = first, 0, list[Tag]()
+    for tag in tags:
+        if tag.kind == "name":
+            yield Turn(name, start, tag.start, tuple(within))
+            name, start, within = tag.value, tag.end, []
+        else:
+            within.append(tag)
+    yield Turn(name, start, len(text), tuple(within))
+
+
+def _passages(turn: Turn, tags: Sequence[Tag]) -> Iterator[Passage]:
+    start, emotion = turn.start, None
+    for tag in tags:
+        yield Passage(start, tag.start, emotion)
+        start, emotion = tag.end, tag.value
+    yield Passage(start, turn.end, emotion)

@@ -1,0 +1,21 @@
+"""[cache]: how much audio is kept and how long, and whether it is kept by default."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import msgspec
+
+from proxy.config.feature_sections import Section
+from proxy.config.sections import Megabytes, Switch
+
+
+class CacheSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    on: Switch = False
+    megabytes: Megabytes = 1024
+    days: Annotated[
+        float, msgspec.Meta(gt=0, le=3650, description="a number of days, above 0 and up to 3650")
+    ] = 30.0
+
+
+CACHE = Section("cache", CacheSection)

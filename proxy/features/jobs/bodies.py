@@ -1,0 +1,70 @@
+"""Jobs as answers show them."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+from policies.price import MICRO
+from proxy.features.jobs.records import Job, Made
+from proxy.http.lists import Listing, iso, iso_or_none
+
+Status = Literal["queued", "running", "waiting", "done", "failed", "canceled"]
+
+
+class ShownJob(msgspec.Struct, frozen=True, kw_only=True):
+    """A job. Of its `steps`, `steps_done` are spoken: `seconds` of sound for `credits`.
+
+    One that is `waiting` goes on by itself when its account has credits. `error` says why it has failed.
+    """
+
+    id: str
+    object: Literal["job"] = "job"
+    kind: Literal["speech"] = "speech"
+    account: str
+    status: Status
+    created: str
+    ended: str | None
+    format: str
+    characters: int
+    steps: int
+    steps_done: int
+    seconds: float
+    credits: float
+    error: str
+
+
+class JobList(Listing, frozen=True, kw_only=True):
+    data: list[ShownJob]
+
+
+class DeletedJob(msgspec.Struct, frozen=True, kw_only=True):
+    id: str
+    object: Literal["job"] = "job"
+    deleted: Literal[True] = True
+
+
+def shown(job: Job, made: Made) -> ShownJob:
+    return ShownJob(
+        id=job.id,
+        account=job.account,
+        status=_status(job, made),
+        created=iso(job.created),
+        ended=iso_or_none(job.ended),
+        format=job.format,
+        characters=job.characters,
+        steps=job.steps,
+        steps_done=made.steps,
+        seconds=round(made.seconds, 3),
+        credits=made.credits / MICRO,
+        error=job.error,
+    )
+
+
+def _status(job: Job, made: Made) -> Status:
+    if job.state != "open":
+        return job.state
+    if job.waits:
+        return "waiting"
+    return "running" if made.steps else "queued"

@@ -1,0 +1,313 @@
+"""The steps of jobs: each is spoken as a call for which nobody waits, kept, and charged in one commit.
+
+A kill before that commit costs nothing, and after it the next holder finds the sound. A holder that has lost
+its lease may go on to that commit: of two, the second falls whole, as a step has one row of sound.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine, Hashable, Mapping
+from functools import partial
+from typing import Any
+
+import structlog
+from msgspec.structs import replace
+
+from policies.wishes import SECOND
+from proxy.access.callers import Callers
+from proxy.catalogue.notices import NO_NOTICES, Notices
+from proxy.errors import (
+    QuotaExceeded,
+    RequestFailed,
+    UpstreamFailed,
+    VaultUnavailable,
+)
+from proxy.features.jobs import records
+from proxy.features.jobs.kept import JobFiles
+from proxy.features.jobs.metrics import JobMetrics
+from proxy.features.jobs.records import STEPS, Job, JobClip, JobStep, voices_column
+from proxy.features.jobs.request import SentFields, of_step, step_body, step_text
+from proxy.kept.vault import Vault, VaultFailed
+from proxy.ledger import Spent
+from proxy.speech.answer import Answer
+from proxy.speech.call import SpeechCall
+from proxy.speech.pipeline import Delivery
+from proxy.speech.speaking import Speaking
+from proxy.speech.speech_request import Defaults, parse_speech
+from proxy.speech.tap import Tap
+from proxy.storage.rows import LAST_MOMENT
+from proxy.storage.store import (
+    Condition,
+    MissingReference,
+    Params,
+    StorageFailed,
+    StorageUnreachable,
+    Store,
+)
+from proxy.work.wishes import Again, Done, Result, WishKind
+from speech_engine.host.engine_stream import run_to_end
+
+CREDITS = "credits"
+"""What a job waits for whose account has not enough of them."""
+WAITS_S = 10.0
+"""After so long, an account without credits is asked again, and a busy engine."""
+MOST_TRIES = 8
+_LOOK_S = 1.0
+_SETTLE_TRIES = 6
+_TOO_SLOW = "client_too_slow"
+"""Others needed the room on the disk in which a step was collected."""
+_LEFT = Again(is_try=False)
+"""Its job is over, which has written the step's end already, or has been opened again."""
+
+_log = structlog.get_logger()
+
+
+class Steps(WishKind[JobStep]):
+    """The steps of jobs in one worker. It speaks by the newest revision of the configuration."""
+
+    name = "steps of jobs"
+    table = STEPS
+    outlives = False
+
+    def __init__(
+        self, store: Store, vault: Vault, files: JobFiles, metrics: JobMetrics, notices: Notices = NO_NOTICES
+    ) -> None:
+        super().__init__(store)
+        self._notices = notices
+        self._vault = vault
+        self._files = files
+        self._metrics = metrics
+        self._speaking: tuple[Speaking, Callers] | None = None
+        # Accounts without credits, and jobs that were put off, and until when nobody asks again.
+        self._short: dict[str, int] = {}
+        self._resting: dict[str, int] = {}
+
+    def revise(self, speaking: Speaking, callers: Callers) -> None:
+        self._speaking = speaking, callers
+
+    async def list_open(self, now: int) -> list[JobStep]:
+        only_if, params = [], dict[str, str]()
+        for column, waiting in (("account", self._short), ("job", self._resting)):
+            for each in [each for each, until in waiting.items() if until <= now]:
+                del waiting[each]
+            if waiting:
+                names = {f"{column}{number}": each for number, each in enumerate(sorted(waiting))}
+                only_if.append(f"{column} NOT IN ({', '.join(f':{name}' for name in names)})")
+                params |= names
+        condition = Condition(" AND ".join(only_if) or "1 = 1", params)
+        return await self.table.list_open(self._store, now, 2 * self.at_once, condition)
+
+    def takes(self, wish: JobStep) -> Mapping[Hashable, int]:
+        return {"": self.at_once, wish.account: records.OF_ACCOUNT}
+
+    def gives_up(self, wish: JobStep) -> bool:
+        return wish.tries + 1 >= MOST_TRIES
+
+    def only_if(self, held: JobStep) -> Condition:
+        return records.is_wanted(held)
+
+    def noted(self, held: JobStep, result: Result) -> None:
+        state = result.values.get("state") if isinstance(result, Done) else None
+        self._metrics.ended("lost" if result is None else str(state or "put off"))
+        if state is not None:
+            self._notices.look_soon()
+
+    async def work(self, held: JobStep) -> Result:
+        job = await records.JOBS.get(self._store, None, held.job)
+        if job is None or job.state != "open":
+            return _LEFT
+        if await records.find_clip(self._store, held.id) is not None:
+            return await self._done(held)
+        attempt = _Attempt()
+        try:
+            await self._speak(job, held, attempt)
+        except QuotaExceeded as failure:
+            await self._rest(self._short, held.account)
+            await records.wait_for(self._store, held.job, CREDITS)
+            asyncio.get_running_loop().call_later(WAITS_S, self.look_soon)
+            return Again(failure.message, WAITS_S, is_try=False)
+        except RequestFailed as failure:
+            return await self._failed(held, failure, attempt)
+        except MissingReference:
+            return None  # the job was deleted meanwhile
+        except StorageFailed:
+            # Perhaps another holder was first, as our lease was lost.
+            if await records.find_clip(self._store, held.id) is None:
+                raise
+        if attempt.is_left and await records.find_clip(self._store, held.id) is None:
+            return _LEFT
+        # An erasure may have taken the sound already.
+        return await self._done(held)
+
+    async def _done(self, held: JobStep) -> Done:
+        return Done({"state": "done"}, records.after_step(held, await self._store.now(), self._notices))
+
+    async def _failed(self, held: JobStep, failure: RequestFailed, attempt: _Attempt) -> Result:
+        """Try again what may end otherwise; else the job ends with its reason. That an engine has no room for
+        a step, or is away, is no try: who waits for listeners to be served may wait long."""
+        is_try = isinstance(failure, UpstreamFailed) and attempt.has_reached_engine
+        may_end_otherwise = failure.status >= 500 or failure.status == 429 or failure.code == _TOO_SLOW
+        if may_end_otherwise and not (is_try and self.gives_up(held)):
+            # Its other steps would end alike, and there may be very many.
+            await self._rest(self._resting, held.job)
+            return Again(failure.message, failure.retry_after_s or WAITS_S, is_try=is_try)
+        _log.warning("job.step.failed", job=held.job, step=held.number, code=failure.code)
+        error = f"Step {held.number}: {failure.message}"
+        ends = records.after_failure(held, await self._store.now(), error, self._notices)
+        values: Params = {"state": "failed", "due": LAST_MOMENT, "error": failure.message}
+        return Done(values, ends)
+
+    async def _rest(self, waiting: dict[str, int], who: str) -> None:
+        waiting[who] = await self._store.now() + round(WAITS_S * SECOND)
+
+    async def _speak(self, job: Job, held: JobStep, attempt: _Attempt) -> None:
+        """Speak a step until its sound is kept and charged, or its job has another end."""
+        speaking = asyncio.create_task(self._spoken(job, held, attempt))
+        looking = asyncio.create_task(self._until_over(job.id))
+        try:
+            await asyncio.wait({speaking, looking}, return_when=asyncio.FIRST_COMPLETED)
+            if not speaking.done():
+                attempt.is_left = True
+        finally:
+            looking.cancel()
+            if not speaking.done():
+                speaking.cancel()
+            await asyncio.wait({speaking, looking})
+        if not speaking.cancelled():
+            speaking.result()
+
+    async def _until_over(self, job: str) -> None:
+        """Return when a job goes on no longer: another worker may have been told."""
+        while True:
+            await asyncio.sleep(_LOOK_S)
+            try:
+                found = await records.JOBS.get(self._store, None, job)
+            except StorageFailed:
+                continue
+            if found is None or found.state != "open":
+                return
+
+    async def _spoken(self, job: Job, held: JobStep, attempt: _Attempt) -> None:
+        call = attempt.call = await self._call(job, held)
+        clip = _Clip(job, held, call)
+        call = replace(call, is_idle=True, goes_whole=True, openers=(*call.openers, clip.opened))
+
+        async def write(answer: Answer) -> None:
+            size = await answer.collect()
+            sound = bytearray()
+            with answer.reading():
+                while (data := await answer.next_chunk()) is not None:
+                    sound += data
+            sound += answer.last()
+            assert len(sound) == size, "a whole answer has the size that it said"
+            clip.digest, clip.bytes = await self._put(job, bytes(sound)), size
+            # From here on it is one commit, or none, whoever is in a hurry.
+            await _to_its_end(_settle(answer))
+
+        await self._newest[0].pipeline.answer(call, Delivery(write, lambda: 0.0 if attempt.is_left else None))
+
+    async def _call(self, job: Job, held: JobStep) -> SpeechCall:
+        """Plan a step as its account may speak at this moment. Raises RequestFailed."""
+        speaking, callers = self._newest
+        try:
+            caller = await callers.by_id(job.key)
+            fields = self._vault.open_record(job.account, job.id, job.record, SentFields)
+            text = await self._files.text(job.account, job.digest)
+        except VaultFailed as failed:
+            raise _no_vault(job, failed) from None
+        terms = of_step(speaking.admission.terms(caller))
+        for has_emotion in (True, False):
+            # A thread, as it looks through the whole text.
+            piece = await asyncio.to_thread(
+                partial(step_text, text, fields.cast, held.first, held.last, has_emotion=has_emotion)
+            )
+            body = step_body(fields, piece.text)
+            request = parse_speech(body, Defaults(), speaking.plans.client_fields)
+            call = await speaking.call(held.request, caller, request, terms)
+            # Where no voice expresses the emotion, its tag is a part of the text, and is not said anew.
+            if call.plan.parts[0].start >= piece.tags - 1:
+                break
+        return call
+
+    async def _put(self, job: Job, sound: bytes) -> str:
+        try:
+            return await self._files.put(job.account, sound)
+        except VaultFailed as failed:
+            raise _no_vault(job, failed) from None
+
+    @property
+    def _newest(self) -> tuple[Speaking, Callers]:
+        assert self._speaking is not None, "it is revised before it works"
+        return self._speaking
+
+
+class _Attempt:
+    """An attempt at a step: its call, once it is planned, and whether its job was canceled meanwhile."""
+
+    call: SpeechCall | None = None
+    is_left = False
+
+    @property
+    def has_reached_engine(self) -> bool:
+        return self.call is not None and any(each.was_dispatched for each in self.call.tally.attempts)
+
+
+class _Clip(Tap):
+    """Adds the sound of a step to the commit of its charge."""
+
+    def __init__(self, job: Job, step: JobStep, call: SpeechCall) -> None:
+        self.digest = ""
+        self.bytes = 0
+        self._job = job
+        self._step = step
+        self._call = call
+
+    def opened(self, _call: SpeechCall) -> Tap:
+        return self
+
+    def settle(self, spent: Spent) -> Spent:
+        row = JobClip(
+            step=self._step.id,
+            job=self._job.id,
+            account=self._job.account,
+            number=self._step.number,
+            request=self._call.id,
+            digest=self.digest,
+            bytes=self.bytes,
+            samples=spent.samples,
+            sample_rate_hz=spent.sample_rate_hz,
+            voices=voices_column(self._call.plan.own_voices),
+        )
+        return replace(spent, rows=(*spent.rows, row))
+
+
+async def _settle(answer: Answer) -> None:
+    """Settle until it is known. No client waits, and a settlement in doubt would be given back."""
+    for tries_left in reversed(range(_SETTLE_TRIES)):
+        try:
+            await answer.settle()
+            return
+        except StorageUnreachable:
+            if not tries_left:
+                raise
+
+
+async def _to_its_end(work: Coroutine[Any, Any, None]) -> None:
+    """Run the work to its end, also if this call is cancelled, and raise what it raises."""
+    task = asyncio.create_task(work)
+    try:
+        await run_to_end(_ended(task))
+    finally:
+        failure = task.exception()
+    if failure is not None:
+        raise failure
+
+
+async def _ended(task: asyncio.Task[None]) -> None:
+    await asyncio.wait({task})
+
+
+def _no_vault(job: Job, failed: VaultFailed) -> VaultUnavailable:
+    _log.error("job.vault.failed", job=job.id, reason=str(failed))
+    return VaultUnavailable()

@@ -1,0 +1,66 @@
+"""[marking]: what tells that a machine spoke. Its keys are named in the file, and never written there."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+
+from proxy.config.feature_sections import Section
+from proxy.config.reader import Reader
+from proxy.config.secret import KEY_IS_RIGHT, is_key, named_secret
+from proxy.config.sections import Switch
+
+_SECRETS = ("keys", "certificate", "certificate_key", "receipt_keys")
+
+_Secret = Annotated[
+    str, msgspec.Meta(description='"env:NAME" or "file:PATH", or "" for a file in the data folder')
+]
+
+
+class MarkingSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """[marking]: what tells that a machine spoke. Keys and certificates are resolved, as in [vault].
+
+    `mark` is the inaudible mark in the sound, whose `keys` hold the newest one first. `manifests` are signed
+    with the certificate, and stamped by `timestamp_url`. `receipts` are for all clips, marked or not. An
+    empty key stands for a file in the data folder.
+    """
+
+    mark: Annotated[str, msgspec.Meta(description='the name of a mark, or "" for none')] = "spread"
+    keys: _Secret = ""
+    manifests: Switch = True
+    certificate: Annotated[
+        str, msgspec.Meta(description='"env:NAME" or "file:PATH", or "" for a test certificate')
+    ] = ""
+    certificate_key: Annotated[
+        str, msgspec.Meta(description='"env:NAME" or "file:PATH", or "" for a test certificate')
+    ] = ""
+    timestamp_url: Annotated[
+        str, msgspec.Meta(pattern=r"^\Z|^https?://", description='"https://…", or "" for no time stamps')
+    ] = ""
+    receipts: Switch = True
+    receipt_keys: _Secret = ""
+
+    def __repr__(self) -> str:
+        return f"<MarkingSection {self.mark or 'without a mark'}>"
+
+
+def _read(reader: Reader, value: object, environ: Mapping[str, str], folder: Path) -> MarkingSection:
+    section = reader.section(MarkingSection, value, "marking") or MarkingSection()
+    if bool(section.certificate) != bool(section.certificate_key):
+        missing = "certificate_key" if section.certificate else "certificate"
+        reader.fault(f"marking.{missing}", "a certificate and its key come together; name both or none")
+    named = {name: getattr(section, name) for name in _SECRETS if getattr(section, name)}
+    secrets = {
+        name: named_secret(reader, f"marking.{name}", text, environ, folder) for name, text in named.items()
+    }
+    for name in ("keys", "receipt_keys"):
+        # As `proxy.kept.key_ring` reads them.
+        if not all(map(is_key, secrets.get(name, "").split())):
+            reader.fault(f"marking.{name}", f"{named[name]} {KEY_IS_RIGHT}; the newest comes first")
+    return msgspec.structs.replace(section, **secrets)
+
+
+MARKING = Section("marking", MarkingSection, _read)

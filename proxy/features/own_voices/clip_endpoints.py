@@ -1,0 +1,217 @@
+"""…/voices/{id}/samples: the recordings of a voice, for its account, and under /admin for the operator."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+from msgspec import UNSET, UnsetType
+from starlette.requests import Request
+from starlette.responses import Response
+
+from proxy.access.callers import caller_of
+from proxy.api.admin_tools import ACCOUNT_QUERY, AdminTools, check_open
+from proxy.api.named_voice import find_voice, terms_of
+from proxy.api.voice_entries import ComparedSpeakers, VoiceQuality
+from proxy.api.voice_routes import voice_answers
+from proxy.api.voices import VoiceTools
+from proxy.errors import (
+    Conflict,
+    IdempotencyKeyReused,
+    InvalidRequest,
+    NoPlace,
+    NotAllowed,
+    NotFound,
+    RequestUnderWay,
+    UnsupportedMediaType,
+)
+from proxy.features.own_voices.clips import (
+    AUDIO,
+    PREFIX,
+    ClipForm,
+    OpenedRecording,
+    SentClip,
+    VoiceRecordings,
+    owner_of,
+)
+from proxy.features.own_voices.editing import own_voice
+from proxy.features.own_voices.editor import LibraryEditor
+from proxy.features.own_voices.keyed import REPLAYED, KeyedMaking, digest_of_fields
+from proxy.http.form import MOST_FILE_BYTES, read_form
+from proxy.http.form_values import form_values
+from proxy.http.idempotency import KEY_HEADER, sent_key
+from proxy.http.replies import reply
+from proxy.http.resource import Resource, answers
+from proxy.kept.once import Once
+from proxy.speech import speech_request
+from proxy.storage.rows import new_id
+
+_OF_ADDING = (UnsupportedMediaType, NotAllowed, NotFound, Conflict, NoPlace)
+_ADMIN = "/admin/voices/{id}/samples"
+
+
+class VoiceSample(msgspec.Struct, frozen=True, kw_only=True):
+    """A recording of a voice. The one that the voice was made of is deleted only with the voice. `speaker`
+    says whether it is the speaker of the consent, if that was compared."""
+
+    object: Literal["audio.voice.sample"] = "audio.voice.sample"
+    id: str
+    emotion: str | None
+    ref_text: str
+    duration_seconds: float
+    quality: VoiceQuality
+    speaker: ComparedSpeakers | UnsetType = UNSET
+
+
+class VoiceSampleList(msgspec.Struct, frozen=True, kw_only=True):
+    """All recordings of a voice: the one that it was made of, and those that were added, in order."""
+
+    object: Literal["list"] = "list"
+    data: list[VoiceSample]
+
+
+class DeletedVoiceSample(msgspec.Struct, frozen=True, kw_only=True):
+    """It is gone."""
+
+    object: Literal["audio.voice.sample.deleted"] = "audio.voice.sample.deleted"
+    id: str
+    deleted: bool = True
+
+
+class VoiceSamples(Resource):
+    """The recordings of the caller's voices. Each revision of the configuration has its own handlers."""
+
+    def __init__(self, tools: VoiceTools, editor: LibraryEditor, recordings: VoiceRecordings) -> None:
+        self._tools = tools
+        self._editor = editor
+        self._recordings = recordings
+        self._keyed = KeyedMaking(editor.store, PREFIX, "recording", recordings.request_of)
+
+    @voice_answers(
+        "POST",
+        "/{id:path}/samples",
+        VoiceSample,
+        status=201,
+        form=ClipForm,
+        files=(AUDIO,),
+        request_headers=(KEY_HEADER,),
+        some_headers={"x-voxgate-replayed": "`true` if the same Idempotency-Key added it before."},
+        failures=(*_OF_ADDING, RequestUnderWay, IdempotencyKeyReused),
+    )
+    async def add_voice_sample(self, request: Request) -> Response:
+        """Add a recording to a voice, with its emotion"""
+        form, audio = await _read(request)
+        voice = await own_voice(self._tools, self._editor, request)
+        caller = caller_of(request.scope)
+        terms = self._tools.plans.terms(caller)
+        key = sent_key(request.headers.getlist("idempotency-key"))
+        if key is None:
+            return reply(_entry(await self._recordings.add(voice, SentClip(form, audio), terms)), 201)
+        digest = digest_of_fields((voice.id, form.ref_text, form.emotion), audio)
+        once = Once(request.scope["state"]["request_id"], caller.account, key, digest)
+
+        async def add(id_: str, digest: str) -> None:
+            await self._recordings.add(voice, SentClip(form, audio, id_, digest), terms)
+
+        id_, is_replayed = await self._keyed.run(once, add)
+        added = await self._recordings.opened(caller.account, id_)
+        return reply(_entry(added), 201, REPLAYED if is_replayed else None)
+
+    @voice_answers(
+        "GET", "/{id:path}/samples", VoiceSampleList, failures=(InvalidRequest, NotFound), pace="list"
+    )
+    async def list_voice_samples(self, request: Request) -> Response:
+        """The recordings of a voice of the account's own"""
+        voice = await own_voice(self._tools, self._editor, request)
+        return reply(_listed(await self._recordings.list_(voice)))
+
+    @voice_answers(
+        "DELETE",
+        "/{id:path}/samples/{sample}",
+        DeletedVoiceSample,
+        failures=(InvalidRequest, NotFound, Conflict),
+    )
+    async def delete_voice_sample(self, request: Request) -> Response:
+        """Delete a recording that was added to a voice"""
+        voice = await own_voice(self._tools, self._editor, request)
+        await self._recordings.delete(voice, id_ := request.path_params["sample"])
+        return reply(DeletedVoiceSample(id=id_))
+
+
+class AdminVoiceSamples(Resource):
+    """The recordings of any account's voice. Each change is in the audit, without what names a person."""
+
+    def __init__(self, admin_tools: AdminTools, editor: LibraryEditor, recordings: VoiceRecordings) -> None:
+        self._admin_tools = admin_tools
+        self._editor = editor
+        self._recordings = recordings
+
+    @answers(
+        "POST",
+        _ADMIN,
+        VoiceSample,
+        status=201,
+        form=ClipForm,
+        files=(AUDIO,),
+        queries=(ACCOUNT_QUERY,),
+        failures=_OF_ADDING,
+    )
+    async def add_saved_voice_sample(self, request: Request) -> Response:
+        """Add a recording to an account's voice, with its emotion"""
+        form, audio = await _read(request)
+        voice = await find_voice(self._admin_tools, self._editor.library, request)
+        owner = await self._admin_tools.account(owner_of(voice))
+        check_open(owner)
+        act = await self._admin_tools.audit_row(
+            request, "sample.created", new_id(PREFIX), owner.id, voice=voice.id
+        )
+        new = SentClip(form, audio, act=act)
+        return reply(_entry(await self._recordings.add(voice, new, terms_of(self._admin_tools, owner))), 201)
+
+    @answers("GET", _ADMIN, VoiceSampleList, queries=(ACCOUNT_QUERY,), failures=(InvalidRequest, NotFound))
+    async def list_saved_voice_samples(self, request: Request) -> Response:
+        """The recordings of an account's voice"""
+        voice = await find_voice(self._admin_tools, self._editor.library, request)
+        return reply(_listed(await self._recordings.list_(voice)))
+
+    @answers(
+        "DELETE",
+        f"{_ADMIN}/{{sample}}",
+        DeletedVoiceSample,
+        queries=(ACCOUNT_QUERY,),
+        failures=(InvalidRequest, NotFound, Conflict),
+    )
+    async def delete_saved_voice_sample(self, request: Request) -> Response:
+        """Delete a recording that was added to an account's voice"""
+        voice = await find_voice(self._admin_tools, self._editor.library, request)
+        id_ = request.path_params["sample"]
+        act = await self._admin_tools.audit_row(request, "sample.deleted", id_, voice.account or "")
+        await self._recordings.delete(voice, id_, act)
+        return reply(DeletedVoiceSample(id=id_))
+
+
+async def _read(request: Request) -> tuple[ClipForm, bytes]:
+    sent = await read_form(request, files={AUDIO: MOST_FILE_BYTES}, fields=ClipForm.__struct_fields__)
+    form = speech_request.read(ClipForm, form_values(sent, lists=()))
+    form.check()
+    if AUDIO not in sent.files:
+        raise InvalidRequest(
+            f"Missing required parameter: '{AUDIO}'.", param=AUDIO, code="missing_required_parameter"
+        )
+    return form, sent.files[AUDIO].data
+
+
+def _listed(recordings: list[OpenedRecording]) -> VoiceSampleList:
+    return VoiceSampleList(data=[_entry(each) for each in recordings])
+
+
+def _entry(recording: OpenedRecording) -> VoiceSample:
+    row, compared = recording.row, recording.texts.compared
+    return VoiceSample(
+        id=recording.id,
+        emotion=row.tag or None,
+        ref_text=recording.texts.words,
+        duration_seconds=row.seconds,
+        quality=msgspec.json.decode(row.quality, type=VoiceQuality),
+        speaker=UNSET if compared is None else ComparedSpeakers(answer=compared.answer, score=compared.score),
+    )

@@ -1,0 +1,238 @@
+"""The recordings of a voice: the first one, which it was made of, and clips, which are added and deleted.
+
+A clip is kept as a voice is: all that can be refused is refused, the recording goes into the vault, and one
+unit of work adds its row and raises the revision of its voice. Its words are sealed in that row.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, NamedTuple
+
+import msgspec
+from msgspec import Meta
+
+from policies.emotions import EMOTIONS, NEUTRAL
+from policies.plans import Terms
+from proxy.audio.recordings.intake import RecordingIntake, TakenRecording
+from proxy.catalogue.clones import CloneRights
+from proxy.catalogue.erasing import Erasing
+from proxy.catalogue.grants import Grant, Grants
+from proxy.catalogue.known_voices import no_voice
+from proxy.catalogue.voice_records import Compared, VoiceRecord
+from proxy.errors import Conflict, InvalidRequest, NotAllowed, NotFound
+from proxy.features.own_voices import records
+from proxy.features.own_voices.bodies import RefText
+from proxy.features.own_voices.editor import LibraryEditor
+from proxy.features.own_voices.maker import keep_recording, needs_of
+from proxy.features.own_voices.seals import ClipTexts, open_clip, seal_clip, texts_of_recordings
+from proxy.kept.vault import Vault
+from proxy.storage import samples
+from proxy.storage.audit import Act
+from proxy.storage.rows import new_id
+from proxy.storage.samples import SampleRecord
+from proxy.storage.store import AlreadyExists
+
+PREFIX = "clip"
+AUDIO = "file"
+MOST_RECORDINGS = 25
+"""Of a voice: its first one and 24 clips."""
+
+
+class ClipForm(msgspec.Struct, frozen=True, kw_only=True):
+    """The recording `file`, another one of the voice's speaker. `ref_text` has its words: some engines need
+    them. Speech with this `emotion` uses it; a `neutral` one is used like the first recording."""
+
+    ref_text: RefText = ""
+    emotion: Annotated[str, Meta(description=f"one of {', '.join(EMOTIONS)}")]
+
+    def __repr__(self) -> str:
+        return "<ClipForm>"
+
+    @property
+    def tag(self) -> str:
+        return self.emotion.lower()
+
+    def check(self) -> None:
+        """Raise InvalidRequest for an emotion that there is not."""
+        if self.tag not in EMOTIONS:
+            raise InvalidRequest(
+                f"Invalid value for 'emotion': it must be one of {', '.join(EMOTIONS)}.", param="emotion"
+            )
+
+
+class OpenedRecording(NamedTuple):
+    """A recording of a voice with its texts."""
+
+    row: SampleRecord
+    texts: ClipTexts
+
+    @property
+    def id(self) -> str:
+        return self.row.id or first_id(self.row.voice)
+
+    def __repr__(self) -> str:
+        return f"<OpenedRecording {self.id}>"
+
+
+class SentClip(NamedTuple):
+    """A clip to be added. With an act of the operator, or an Idempotency-Key, it has an id; then `request` is
+    the digest of what was sent."""
+
+    form: ClipForm
+    audio: bytes
+    id: str = ""
+    request: str = ""
+    act: Act | None = None
+
+    def __repr__(self) -> str:
+        return f"<SentClip {self.id or 'without an id'}>"
+
+
+class VoiceRecordings:
+    """The recordings of all voices, for one revision of the configuration."""
+
+    def __init__(
+        self, vault: Vault, editor: LibraryEditor, intake: RecordingIntake, grants: Grants, erasing: Erasing
+    ) -> None:
+        self._store = editor.store
+        self._vault = vault
+        self._editor = editor
+        self._intake = intake
+        self._grants = grants
+        self._erasing = erasing
+
+    def __repr__(self) -> str:
+        return f"<VoiceRecordings for {self._editor!r}>"
+
+    async def list_(self, voice: VoiceRecord) -> list[OpenedRecording]:
+        """List the recordings of a voice, the first one first. Raises InvalidRequest if it is of none."""
+        owner_of(voice)
+        rows = await samples.of_voice(self._store, voice.id)
+        opened = texts_of_recordings(self._vault, self._editor.open(voice), rows)
+        return [OpenedRecording(*each) for each in zip(rows, opened, strict=True)]
+
+    async def add(self, voice: VoiceRecord, new: SentClip, terms: Terms) -> OpenedRecording:
+        """Add a clip to a voice.
+
+        Raises InvalidRequest for a recording that is no good, or without a consent that the plan wants;
+        NotAllowed if the voice has all that it can have, or the comparison refuses; Conflict if others are
+        at it; and NotFound if the voice or its consent is gone.
+        """
+        account, form = owner_of(voice), new.form
+        await self._check_room(voice.id)
+        grant = await self._grant(account, voice, terms)
+        rights = CloneRights.under(terms, None if grant is None else grant.providers)
+        self._editor.check_words(form.ref_text, rights.providers, is_local_only=terms.local_only)
+        async with self._intake.taken(account, new.audio, AUDIO) as taken:
+            compared = await self._compare(account, taken, grant)
+            texts = ClipTexts(words=form.ref_text, request=new.request, compared=compared)
+            row = SampleRecord(
+                voice=voice.id,
+                number=0,
+                account=account,
+                digest="",
+                tag="" if form.tag == NEUTRAL else form.tag,
+                seconds=taken.seconds,
+                quality=taken.quality_json,
+                id=new.act.subject if new.act else new.id or new_id(PREFIX),
+            )
+            sealed = await seal_clip(self._vault, row, texts)
+            added = await self._keep(voice, sealed, taken, new.act)
+        await self._editor.forget(account, voice.id)
+        return OpenedRecording(added, texts)
+
+    async def delete(self, voice: VoiceRecord, id_: str, act: Act | None = None) -> None:
+        """Erase a clip. Raises Conflict for the first recording, and NotFound if it is none of this voice."""
+        account = owner_of(voice)
+        if id_ == first_id(voice.id):
+            raise Conflict(
+                "The voice was made of this recording, so it is deleted only with the voice.",
+                param="sample",
+            )
+        row = await self.find(account, id_)
+        if row is None or row.voice != voice.id or await self._erasing.erase(row, act) is None:
+            raise no_clip(id_)
+        await self._editor.forget(account, voice.id)
+
+    async def find(self, account: str, id_: str) -> SampleRecord | None:
+        """Return a clip of an account as its row has it."""
+        return await samples.clip(self._store, account, id_) if id_.isprintable() else None
+
+    async def request_of(self, account: str, id_: str) -> str | None:
+        """Return the digest of the request that added a clip, or None if it is not there."""
+        row = await self.find(account, id_)
+        return None if row is None else open_clip(self._vault, row).request
+
+    async def opened(self, account: str, id_: str) -> OpenedRecording:
+        """Return a clip of an account with its texts. Raises NotFound."""
+        row = await self.find(account, id_)
+        if row is None:
+            raise no_clip(id_)
+        return OpenedRecording(row, open_clip(self._vault, row))
+
+    async def _keep(
+        self, voice: VoiceRecord, row: SampleRecord, taken: TakenRecording, act: Act | None
+    ) -> SampleRecord:
+        async def add(digest: str) -> SampleRecord | None:
+            named = msgspec.structs.replace(row, digest=digest)
+            needs = needs_of(voice, self._grants)
+            try:
+                is_added = await records.add_clip(self._store, named, MOST_RECORDINGS, needs, act)
+            except AlreadyExists:
+                raise Conflict("This clip was just added by another request.") from None
+            return named if is_added else None
+
+        async def explain() -> None:
+            if await records.get(self._store, row.account, voice.id) is None:
+                raise no_voice(voice.id)
+            await self._check_room(voice.id)
+            if voice.consent is not None:
+                await self._grants.find(row.account, voice.consent, "consent")
+
+        return await keep_recording(self._vault, row.account, taken.master, add, explain)
+
+    async def _check_room(self, voice: str) -> None:
+        if len(await samples.of_voice(self._store, voice)) >= MOST_RECORDINGS:
+            raise NotAllowed(
+                f"A voice has {MOST_RECORDINGS} recordings at most; delete one first.",
+                param="voice",
+                code="too_many_samples",
+            )
+
+    async def _grant(self, account: str, voice: VoiceRecord, terms: Terms) -> Grant | None:
+        if voice.consent is not None:
+            return await self._grants.find(account, voice.consent, "consent")
+        if terms.consent == "required":
+            raise InvalidRequest(
+                "The voice was made without a consent of its speaker, which your plan requires by now; make "
+                "a voice with one.",
+                param="voice",
+                code="consent_required",
+            )
+        return None
+
+    async def _compare(self, account: str, taken: TakenRecording, grant: Grant | None) -> Compared | None:
+        try:
+            return await self._grants.compare(account, taken, grant)
+        except NotAllowed as failure:
+            failure.param = AUDIO
+            raise
+
+
+def first_id(voice: str) -> str:
+    """Return the id of the first recording of a voice. No row has it."""
+    return f"{PREFIX}_{voice.partition('_')[2]}_1"
+
+
+def no_clip(id_: str) -> NotFound:
+    return NotFound(f"The voice has no recording '{id_[:80]}'.", param="sample", code="sample_not_found")
+
+
+def owner_of(voice: VoiceRecord) -> str:
+    """Return the account of a voice. Raises InvalidRequest unless it is one of a recording."""
+    if voice.kind != "sample" or voice.account is None:
+        raise InvalidRequest(
+            f"The voice '{voice.id}' was not made of a recording; only such a voice can have more.",
+            param="voice",
+        )
+    return voice.account

@@ -1,0 +1,206 @@
+"""/v1/webhook_endpoints: URLs that are told what happens, as in OpenAI's API, and what was sent to them."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from proxy.api.admin_tools import AdminTools, answers_at_both, check_open
+from proxy.errors import Conflict, InvalidRequest, NoPlace, NotAllowed, NotFound
+from proxy.features.webhooks import deliveries, records
+from proxy.features.webhooks.bodies import (
+    DeletedWebhook,
+    DeliveryEntry,
+    DeliveryList,
+    EventTypes,
+    NewWebhook,
+    SecretRotation,
+    WebhookEntry,
+    WebhookList,
+    WebhookTest,
+    WebhookTestResult,
+    WebhookUpdate,
+    WebhookWithSecret,
+    delivery_entry,
+    webhook_entry,
+    with_secret,
+)
+from proxy.features.webhooks.keeper import OpenedWebhook, WebhookChange, WebhookKeeper
+from proxy.http.body import body
+from proxy.http.lists import PAGE, page
+from proxy.http.replies import reply
+from proxy.http.resource import Resource, account_of, answers
+from proxy.storage.audit import Act
+from proxy.storage.rows import new_id
+
+_ROOT = "/webhook_endpoints"
+_ONE = f"{_ROOT}/{{id}}"
+
+
+class Webhooks(Resource):
+    """The webhooks of the caller's account. The operator sees to those of any account."""
+
+    def __init__(self, admin_tools: AdminTools, keeper: WebhookKeeper) -> None:
+        self._admin_tools = admin_tools
+        self._keeper = keeper
+
+    @answers("GET", "/v1/webhook_event_types", EventTypes)
+    async def list_webhook_event_types(self, request: Request) -> Response:
+        """The events that a webhook may want"""
+        del request
+        return reply(EventTypes())
+
+    @answers_at_both(
+        "POST",
+        _ROOT,
+        WebhookWithSecret,
+        summary="Make a webhook of the account that is named",
+        body=NewWebhook,
+        failures=(NotAllowed, Conflict),
+    )
+    async def create_webhook_endpoint(self, request: Request) -> Response:
+        """Make a webhook, and show its secret, once"""
+        new = await body(request, NewWebhook)
+        owner = await self._admin_tools.owner(request)
+        if owner is None:
+            raise InvalidRequest(
+                "Missing required parameter: 'account'.", param="account", code="missing_required_parameter"
+            )
+        check_open(await self._admin_tools.account(owner))
+        act = await self._act(request, "webhook.created", new_id("hook"), owner)
+        return reply(with_secret(await self._keeper.add(owner, new.name, new.url, new.event_types, act)))
+
+    @answers_at_both(
+        "GET",
+        _ROOT,
+        WebhookList,
+        summary="The webhooks of all accounts, the newest first",
+        queries=PAGE,
+        failures=(InvalidRequest,),
+        pace="list",
+    )
+    async def list_webhook_endpoints(self, request: Request) -> Response:
+        """The account's webhooks, the newest first"""
+        account, store = await self._admin_tools.owner(request), self._keeper.store
+        listed = await page(
+            request, partial(records.place_of, store, account), partial(records.page, store, account)
+        )
+        return listed.answer(WebhookList, lambda row: webhook_entry(self._keeper.open_listed(row)))
+
+    @answers_at_both("GET", _ONE, WebhookEntry, summary="One webhook of any account", failures=(NotFound,))
+    async def get_webhook_endpoint(self, request: Request) -> Response:
+        """One webhook"""
+        return reply(webhook_entry(await self._found(request)))
+
+    @answers_at_both(
+        "POST",
+        _ONE,
+        WebhookEntry,
+        summary="Change a webhook of any account",
+        body=WebhookUpdate,
+        failures=(NotFound, Conflict),
+    )
+    async def update_webhook_endpoint(self, request: Request) -> Response:
+        """Change a webhook: what is left out stays"""
+        new = await body(request, WebhookUpdate)
+        change = WebhookChange(new.name, new.url, new.event_types, new.is_on)
+        return reply(webhook_entry(await self._changed(request, "webhook.changed", change)))
+
+    @answers_at_both(
+        "DELETE", _ONE, DeletedWebhook, summary="Delete a webhook of any account", failures=(NotFound,)
+    )
+    async def delete_webhook_endpoint(self, request: Request) -> Response:
+        """Delete a webhook with all its deliveries"""
+        account, id_ = await self._admin_tools.owner(request), request.path_params["id"]
+        record = await records.get(self._keeper.store, account, id_) if id_.isprintable() else None
+        owner = "" if record is None else record.account
+        await self._keeper.delete(account, id_, await self._act(request, "webhook.deleted", id_, owner))
+        return reply(DeletedWebhook(id=id_))
+
+    @answers_at_both(
+        "POST",
+        f"{_ONE}/rotate_secret",
+        WebhookWithSecret,
+        summary="Give a webhook of any account another secret",
+        body=SecretRotation,
+        failures=(NotFound, Conflict),
+    )
+    async def rotate_webhook_secret(self, request: Request) -> Response:
+        """Give a webhook another secret, and show it, once"""
+        keeps = (await body(request, SecretRotation)).keep_old_secret_active_for_24_hours
+        change = WebhookChange(rotated=True, keeps_older=keeps)
+        return reply(with_secret(await self._changed(request, "webhook.rotated", change)))
+
+    @answers_at_both(
+        "POST",
+        f"{_ONE}/test",
+        WebhookTestResult,
+        summary="Send a sample to a webhook of any account",
+        body=WebhookTest,
+        failures=(NotFound, NotAllowed, NoPlace),
+    )
+    async def test_webhook_endpoint(self, request: Request) -> Response:
+        """Send a sample of an event once, and wait for the answer"""
+        event = (await body(request, WebhookTest)).event_type
+        webhook = (await self._found(request)).record
+        act = await self._act(request, "webhook.tested", webhook.id, webhook.account)
+        ended = await self._keeper.test(webhook, event, act)
+        if ended.status is None:
+            raise InvalidRequest(f"The webhook was not told. {ended.error}", code="webhook_not_reached")
+        return reply(
+            WebhookTestResult(
+                webhook_endpoint_id=webhook.id,
+                event_type=event,
+                status_code=ended.status,
+                success=ended.state == "delivered",
+            )
+        )
+
+    @answers_at_both(
+        "GET",
+        f"{_ONE}/deliveries",
+        DeliveryList,
+        summary="What was sent to a webhook of any account, the newest first",
+        queries=PAGE,
+        failures=(NotFound, InvalidRequest),
+        pace="list",
+    )
+    async def list_webhook_deliveries(self, request: Request) -> Response:
+        """What was and will be sent to a webhook, the newest first"""
+        webhook, store = (await self._found(request)).record, self._keeper.store
+        listed = await page(
+            request,
+            partial(deliveries.place_of, store, webhook.account),
+            partial(deliveries.page, store, webhook.id),
+        )
+        return listed.answer(DeliveryList, delivery_entry)
+
+    @answers_at_both(
+        "POST",
+        "/webhook_deliveries/{id}/resend",
+        DeliveryEntry,
+        summary="Send an event of any account once more",
+        failures=(NotFound, NotAllowed, Conflict),
+    )
+    async def resend_webhook_delivery(self, request: Request) -> Response:
+        """Send an event once more that arrived or failed"""
+        account = await self._admin_tools.owner(request)
+        found = await self._keeper.find_delivery(account, request.path_params["id"])
+        act = await self._act(request, "webhook.resent", found.id, found.account)
+        return reply(delivery_entry(await self._keeper.resend(found, act)))
+
+    async def _found(self, request: Request) -> OpenedWebhook:
+        return await self._keeper.find(await self._admin_tools.owner(request), request.path_params["id"])
+
+    async def _changed(self, request: Request, action: str, change: WebhookChange) -> OpenedWebhook:
+        found = (await self._found(request)).record
+        act = await self._act(request, action, found.id, found.account)
+        return await self._keeper.change(found.account, found.id, change, act)
+
+    async def _act(self, request: Request, action: str, subject: str, account: str) -> Act | None:
+        """Return the audit row of an operator's act. What an account does with its own has none."""
+        if account_of(request) is not None:
+            return None
+        return await self._admin_tools.audit_row(request, action, subject, account)

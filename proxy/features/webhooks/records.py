@@ -1,0 +1,135 @@
+"""Webhooks as rows. The URL, the name and the secrets are sealed; the host is not, for the operator."""
+
+from __future__ import annotations
+
+import msgspec
+
+from proxy.catalogue.notices import Event
+from proxy.kept.vault import SealedRecord
+from proxy.storage import audit
+from proxy.storage.audit import Act
+from proxy.storage.disk_names import account_name
+from proxy.storage.listed_tables import ListedTable
+from proxy.storage.rows import decode_json, encode_json
+from proxy.storage.store import Params, Row, Statement, Store
+from proxy.storage.tables import PathColumn, Table
+
+TABLE = Table(
+    "webhooks",
+    sealed=True,
+    personal=True,
+    paths=(PathColumn("account", account_name),),
+    closed_with=("DELETE FROM webhooks WHERE account = :id",),
+)
+ASKED_OFF = "It was turned off."
+
+
+class WebhookRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """A webhook. It is on if there is no `off_reason`. At `failing_since` something failed for the first time
+    after the last that arrived."""
+
+    id: str
+    account: str
+    host: str
+    events: tuple[Event, ...]
+    created: int
+    changed: int
+    off_reason: str = ""
+    failing_since: int | None = None
+    wrapped: str
+    sealed: str
+
+    def __repr__(self) -> str:
+        return f"<WebhookRecord {self.id} at {self.host}>"
+
+    @property
+    def seal(self) -> SealedRecord:
+        return SealedRecord(self.wrapped, self.sealed)
+
+
+class WebhookSeal(msgspec.Struct, frozen=True, kw_only=True):
+    """What is in a webhook's `sealed`. The `older` secret signs beside the newest one until then."""
+
+    name: str
+    url: str
+    secret: str
+    older: str = ""
+    older_until: int = 0
+
+    def __repr__(self) -> str:
+        return "<WebhookSeal>"
+
+    def secrets(self, now: int) -> tuple[str, ...]:
+        """Return the secrets that sign now, the newest first."""
+        return (self.secret, self.older) if self.older and now < self.older_until else (self.secret,)
+
+
+def _record(row: Row) -> WebhookRecord:
+    return msgspec.convert({**row, "events": decode_json(row["events"])}, WebhookRecord)
+
+
+ROWS = ListedTable("webhooks", WebhookRecord, read=_record)
+get, page, place_of = ROWS.get, ROWS.page, ROWS.place_of
+_WAS_MADE = "EXISTS (SELECT 1 FROM webhooks WHERE id = :subject)"
+_AS_READ = "id = :id AND account = :account AND sealed = :was_sealed AND changed = :was_changed"
+_WAS_READ = f"EXISTS (SELECT 1 FROM webhooks WHERE {_AS_READ})".replace(":id", ":subject")
+_REPLACE = f"""
+UPDATE webhooks SET host = :host, events = :events, changed = :changed, off_reason = :off_reason,
+    failing_since = CAST(:failing_since AS BIGINT), wrapped = :wrapped, sealed = :sealed
+WHERE {_AS_READ} RETURNING id
+"""
+_MOVE = """
+UPDATE webhook_deliveries SET host = :host WHERE webhook = :id AND state = 'waiting'
+    AND EXISTS (SELECT 1 FROM webhooks WHERE id = :id AND host = :host)
+"""
+_DELETE_DELIVERIES = "DELETE FROM webhook_deliveries WHERE webhook = :id"
+_DELETE = "DELETE FROM webhooks WHERE id = :id RETURNING id"
+_FAILS = "UPDATE webhooks SET failing_since = :now WHERE id = :id AND failing_since IS NULL"
+_ARRIVES = "UPDATE webhooks SET failing_since = NULL WHERE id = :id AND failing_since IS NOT NULL"
+_TURN_OFF = "UPDATE webhooks SET off_reason = :off_reason WHERE id = :id AND off_reason = '' AND {only_if}"
+
+
+async def add(store: Store, record: WebhookRecord, most: int, act: Act | None = None) -> bool:
+    """Add a webhook, and tell whether it was: the account may have `most` already, or be closed."""
+    adding = ROWS.add_statements(_row(record), most)
+    answers = await store.write(*adding, *audit.insert_statements(act, _WAS_MADE))
+    return bool(answers[len(adding) - 1])
+
+
+async def replace(store: Store, was: WebhookRecord, new: WebhookRecord, act: Act | None = None) -> bool:
+    """Change a webhook, and tell whether it was still as it was read. What waits goes to its new host."""
+    facts: Params = {"was_sealed": was.sealed, "was_changed": was.changed}
+    acts = audit.insert_statements(act, _WAS_READ, facts)
+    *_, rows, _ = await store.write(
+        *acts, Statement(_REPLACE, {**_row(new), **facts}), Statement(_MOVE, {"host": new.host, "id": was.id})
+    )
+    return bool(rows)
+
+
+async def delete(store: Store, id_: str, act: Act | None = None) -> bool:
+    """Delete a webhook with its deliveries, and tell whether it was there."""
+    row: Params = {"id": id_}
+    *_, rows = await store.write(
+        *audit.insert_statements(act, _WAS_MADE), Statement(_DELETE_DELIVERIES, row), Statement(_DELETE, row)
+    )
+    return bool(rows)
+
+
+async def note_failure(store: Store, record: WebhookRecord, now: int) -> None:
+    """Note the first failure since something arrived."""
+    if record.failing_since is None:
+        await store.write(Statement(_FAILS, {"id": record.id, "now": now}))
+
+
+def arrives_statement(id_: str) -> Statement:
+    """Return what notes that something arrived."""
+    return Statement(_ARRIVES, {"id": id_})
+
+
+def turn_off_statement(id_: str, reason: str, only_if: str) -> Statement:
+    """Return what turns a webhook off. `only_if` is SQL."""
+    return Statement(_TURN_OFF.format(only_if=only_if), {"id": id_, "off_reason": reason})
+
+
+def _row(record: WebhookRecord) -> Params:
+    return {**msgspec.structs.asdict(record), "events": encode_json(record.events)}

@@ -1,0 +1,117 @@
+"""Where a webhook may lead, and what follows from an answer: pure rules.
+
+An account chooses the address that we call. So it must not reach what only we can: addresses that are not
+public are refused, in whatever form they come, unless the operator allows their host.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
+from typing import Literal, NamedTuple
+from urllib.parse import urlsplit
+
+from policies.wishes import SECOND
+
+MOST_URL = 2000
+DAY_US = 86_400 * SECOND
+TRIED_US = DAY_US
+"""So long an event is sent again, until its delivery has failed."""
+FAILING_US = 3 * DAY_US
+"""A webhook at which nothing arrives for so long is turned off with its next failed delivery."""
+KEPT_US = 7 * DAY_US
+"""Deliveries that ended are listed so long, and can be sent again."""
+GONE = 410
+
+_PORTS = {"http": 80, "https": 443}
+_FIRST_FREE_PORT = 1024
+# As browsers have it: what ends in a number is an address, and a look-up takes 127.1 or 0x7f000001 for one.
+_ADDRESS = re.compile(r".*:.*|(.*\.)?(\d+|0[xX][0-9a-fA-F]*)\.?")
+_UNICAST = IPv6Network("2000::/3")
+_NAT64 = IPv6Network("64:ff9b::/96")
+# Tunnels and documentation. What a tunnel leads to is for its other end to say.
+_NOT_UNICAST = tuple(map(IPv6Network, ("2001::/23", "2001:db8::/32", "2002::/16", "3fff::/20")))
+
+
+class Target(NamedTuple):
+    """Where a URL leads. An IPv6 address has brackets."""
+
+    scheme: str
+    host: str
+    port: int
+
+    def __repr__(self) -> str:
+        return f"<Target {self.host}>"
+
+
+def is_public(address: str) -> bool:
+    """Tell whether an IP address belongs to somebody on the internet. One with a zone belongs to a link."""
+    try:
+        ip = ip_address(address)
+    except ValueError:
+        return False
+    if isinstance(ip, IPv6Address):
+        if ip.scope_id is not None:
+            return False
+        inner = ip.ipv4_mapped
+        if inner is None and ip in _NAT64:
+            inner = IPv4Address(int(ip) & 0xFFFF_FFFF)
+        if inner is None:
+            return ip in _UNICAST and ip.is_global and not any(ip in each for each in _NOT_UNICAST)
+        ip = inner
+    return ip.is_global and not ip.is_multicast and not ip.is_reserved
+
+
+def read_url(url: str) -> Target:
+    """Return where a URL leads. Raises ValueError with what is wrong."""
+    if len(url) > MOST_URL or not (url.isascii() and url.isprintable()) or set(url) & set(" \\"):
+        raise ValueError(f"it must be an address of up to {MOST_URL} ASCII characters without blanks")
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:
+        raise ValueError("it is no address") from None
+    if parts.scheme not in _PORTS or not parts.hostname:
+        raise ValueError("it must begin with https:// and a host")
+    if "@" in parts.netloc:
+        raise ValueError("it must have no user and no password")
+    if parts.fragment or port == 0:
+        raise ValueError("it must have no fragment, and no port 0")
+    host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
+    return Target(parts.scheme, host, _PORTS[parts.scheme] if port is None else port)
+
+
+def target_fault(target: Target, is_allowed: Callable[[str], bool]) -> str | None:
+    """Return why nothing is sent to a target, as far as can be seen without a look-up. None: it may be.
+
+    `is_allowed` are the hosts of the operator, which may have http, any port and any address.
+    """
+    if is_allowed(target.host):
+        return None
+    if target.scheme != "https":
+        return "it must begin with https://"
+    if target.port != _PORTS["https"] and target.port < _FIRST_FREE_PORT:
+        return f"its port must be 443, or {_FIRST_FREE_PORT} and above"
+    literal = target.host.strip("[]")
+    if _ADDRESS.fullmatch(literal):
+        return None if is_public(literal) else "its address must be public"
+    return None if "." in literal.rstrip(".") else "its host must be a name with a dot, or a public address"
+
+
+Verdict = Literal["delivered", "again", "failed", "gone"]
+"""gone: the receiver wants nothing more. failed: it is not tried again by itself."""
+
+
+def verdict(status: int | None, now: int, began: int) -> Verdict:
+    """Judge an answer, or None for none, to a delivery whose tries began at this moment."""
+    if status is not None and 200 <= status < 300:
+        return "delivered"
+    if status == GONE:
+        return "gone"
+    return "failed" if now - began >= TRIED_US else "again"
+
+
+def turns_off(now: int, failing_since: int | None) -> bool:
+    """Tell whether a webhook is turned off when a delivery to it has failed for good."""
+    return failing_since is not None and now - failing_since >= FAILING_US

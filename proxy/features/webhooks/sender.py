@@ -1,0 +1,192 @@
+"""One try: a POST to an address that is looked up once, judged, and connected to, whatever DNS says later.
+
+No proxy is asked, which would look the name up itself. No redirect is followed, and no connection kept.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import socket
+import ssl
+import threading
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from typing import Any, NamedTuple
+
+from proxy.engines.http1 import ConnectionPool, LookUp
+from proxy.engines.http1_connection import Http1Answer
+from proxy.engines.http1_request import new_request_head
+from proxy.engines.request_places import Places
+from proxy.features.webhooks import rules
+from speech_engine import EngineError, EngineTimeout
+
+_HEAD_S = 8.0
+_BODY_S = 2.0
+MOST_S = _HEAD_S + _BODY_S
+MOST_ANSWER_BYTES = 64 * 1024
+_LOOK_UPS, _LOOK_UPS_OF_ACCOUNT = 32, 4
+_MOST_ADDRESSES = 4
+
+NOT_REACHED = "It could not be reached at a public address."
+"""For every fault before a public address has answered, whatever it is: else an account could ask us which
+names there are in our network, and what listens there."""
+NOT_REACHED_THERE = "It could not be reached."
+"""For a host that the operator allows, of which the account may know."""
+NO_ANSWER = f"It did not answer within {_HEAD_S:g} seconds."
+BAD_ANSWER = "Its answer was broken off, or is no HTTP."
+REDIRECT = "It answered with a redirect, which is not followed."
+
+
+class Tried(NamedTuple):
+    """What came of a try. `reason` is for the account to read, `detail` for the operator."""
+
+    status: int | None
+    reason: str
+    detail: str
+    retry_after_s: float = 0.0
+
+
+class Letter(NamedTuple):
+    """What is sent for an account, and where. If the operator allows its host, its address may be any."""
+
+    account: str
+    url: str
+    headers: Mapping[str, str]
+    body: bytes
+    is_allowed: bool
+
+    def __repr__(self) -> str:
+        return "<Letter>"  # its address may hold a key
+
+
+class Sender:
+    """Sends. `look_up` finds the addresses of a host."""
+
+    def __init__(self, ca_file: str = "", look_up: LookUp | None = None) -> None:
+        self._ca_file = ca_file
+        self._trust: ssl.SSLContext | None = None
+        self._look_up = look_up
+        self._threads = LookUpThreads()
+
+    def __repr__(self) -> str:
+        return "<Sender>"
+
+    async def send(self, letter: Letter) -> Tried:
+        """Send once, within `MOST_S` seconds. Whatever fails is an outcome."""
+        if self._trust is None:
+            self._trust = await asyncio.to_thread(_trust, self._ca_file)
+        look_up = self._look_up or self._threads.of(letter.account)
+        if not letter.is_allowed:
+            look_up = _public_alone(look_up)
+        pool = ConnectionPool(Places(1), 1, self._trust, look_up)
+        deadline = asyncio.get_running_loop().time() + _HEAD_S
+        try:
+            head = new_request_head("POST", letter.url, tuple(letter.headers.items()))
+            connection = await pool.take(head.origin, deadline)
+        except EngineError as error:
+            await pool.close()
+            return Tried(None, NOT_REACHED_THERE if letter.is_allowed else NOT_REACHED, error.message)
+        try:
+            return await _ask(connection.begin(head.with_body(letter.body), _BODY_S), deadline)
+        finally:
+            await pool.close()
+
+
+async def _ask(answer: Http1Answer, deadline: float) -> Tried:
+    try:
+        await answer.wait_for_head(deadline)
+    except EngineError as error:
+        reason = NO_ANSWER if isinstance(error, EngineTimeout) else BAD_ANSWER
+        return Tried(None, reason, error.message)
+    # A receiver may take it ill if nobody reads what it says. Its status counts anyway.
+    with suppress(EngineError, TimeoutError):
+        async with asyncio.timeout(_BODY_S):
+            await answer.read(MOST_ANSWER_BYTES)
+    return _outcome(answer)
+
+
+def _outcome(answer: Http1Answer) -> Tried:
+    status = answer.status
+    if 200 <= status < 300:
+        return Tried(status, "", "")
+    if 300 <= status < 400:
+        return Tried(status, REDIRECT, "redirect")
+    wanted = answer.headers.get("retry-after", "")
+    retry_after_s = float(wanted) if wanted.isascii() and wanted.isdecimal() and len(wanted) < 7 else 0.0
+    return Tried(status, f"It answered with HTTP {status}.", f"HTTP {status}", retry_after_s)
+
+
+def _public_alone(look_up: LookUp) -> LookUp:
+    async def public(host: str, port: int) -> Sequence[Any]:
+        found = list(await look_up(host, port))[:_MOST_ADDRESSES]
+        # One that is not public makes all of them doubtful.
+        if not found or not all(rules.is_public(str(each[4][0])) for each in found):
+            raise OSError(errno.EACCES, "its address is not public")
+        return found
+
+    return public
+
+
+class LookUpThreads:
+    """Look-ups in threads of their own: a name server that keeps silent must not hold up other work, nor the
+    end of the process. There are so many at once, and the others wait.
+
+    A look-up that was given up goes on in its thread. So an account whose names are slow has no more than a
+    few.
+    """
+
+    def __init__(self) -> None:
+        self._places = asyncio.Semaphore(_LOOK_UPS)
+        self._of_accounts = Counter[str]()
+
+    def of(self, account: str) -> LookUp:
+        """Return the look-up of an account."""
+
+        async def look_up(host: str, port: int) -> Sequence[Any]:
+            if self._of_accounts[account] >= _LOOK_UPS_OF_ACCOUNT:
+                raise OSError(errno.EAGAIN, "earlier look-ups of this account still wait")
+            await self._places.acquire()
+            self._of_accounts[account] += 1
+            return await self._ask(account, host, port)
+
+        return look_up
+
+    def _ask(self, account: str, host: str, port: int) -> asyncio.Future[Sequence[Any]]:
+        loop = asyncio.get_running_loop()
+        found: asyncio.Future[Sequence[Any]] = loop.create_future()
+
+        def tell(addresses: Sequence[Any], error: Exception | None) -> None:
+            self._places.release()
+            self._of_accounts[account] -= 1
+            self._of_accounts += Counter()  # without those at zero
+            if found.done():
+                return
+            if error is None:
+                found.set_result(addresses)
+            else:
+                found.set_exception(error)
+
+        def ask() -> None:
+            addresses: Sequence[Any] = ()
+            failed: Exception | None = None
+            try:
+                addresses = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+            except (OSError, UnicodeError) as error:
+                failed = error
+            # The loop may have ended meanwhile.
+            with suppress(RuntimeError):
+                loop.call_soon_threadsafe(tell, addresses, failed)
+
+        threading.Thread(target=ask, name="look-up", daemon=True).start()
+        return found
+
+
+def _trust(ca_file: str) -> ssl.SSLContext:
+    """Trust the machine's authorities, and those of the file, which may be an operator's own."""
+    context = ssl.create_default_context()
+    if ca_file:
+        context.load_verify_locations(ca_file)
+    context.set_alpn_protocols(["http/1.1"])
+    return context

@@ -1,0 +1,64 @@
+"""Kills at points of one job's steps, one after the other, and what must hold in the end."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from policies.price import MICRO
+from proxy.features.all import open_store
+from proxy.features.jobs import records
+from proxy.ledger.verify import verify
+from proxy.storage import usage
+from proxy.storage.store import Statement, Store
+from tests.features.jobs.job_rig import content, job, jobs_inside, kind_of, new_job, said, text_of, words_of
+
+Kill = tuple[str, int]
+"""A point of `job_program`, and how often it was come to by then."""
+
+
+async def expect_one_of_each(folder: Path, url: str, kills: Sequence[Kill], steps: int) -> None:
+    """Kill a worker at each of these points, and let the next one go on.
+
+    Then each step was spoken and charged once, and the file is whole.
+    """
+    text = text_of(steps)
+    async with jobs_inside(folder, url) as server:
+        kind_of(server).at_once = 0
+        id_ = (await new_job(server, text))["id"]
+        before = server
+    struck = 0
+    for point, number in kills:
+        struck += await _run(folder, point, str(number)) == -signal.SIGKILL
+        async with open_store(url, folder / "data") as store:
+            # The leases of the dead are over, and the delays.
+            await store.write(Statement("UPDATE job_steps SET lease = 0, due = asked"))
+    assert await _run(folder) == 0
+    async with jobs_inside(folder, url, name="ben") as server:
+        await _expect_books(server.worker.store, id_, steps, text)
+        ours = before._replace(worker=server.worker)
+        shown = await job(ours, id_)
+        assert (shown["status"], shown["steps_done"], shown["credits"]) == ("done", steps, len(text))
+        assert said((await content(ours, id_)).content) == words_of(steps)
+    assert struck == len(kills), "a point was not come to"
+
+
+async def _expect_books(store: Store, id_: str, steps: int, text: str) -> None:
+    rows = await store.read("SELECT state, count(*) AS steps FROM job_steps GROUP BY state")
+    assert [(row["state"], row["steps"]) for row in rows] == [("done", steps)]
+    clips = await records.list_clips(store, id_)
+    assert [clip.number for clip in clips] == list(range(1, steps + 1))
+    bills = {row.id: row.credits for row in await usage.list_(store) if row.credits}
+    assert bills.keys() == {clip.request for clip in clips}
+    assert sum(bills.values()) == len(text) * MICRO
+    assert (await verify(store)).is_clean
+
+
+async def _run(folder: Path, *point: str) -> int:
+    program = (sys.executable, "-m", "tests.features.jobs.job_program", str(folder / "config.toml"))
+    worker = await asyncio.create_subprocess_exec(*program, *point, stdout=asyncio.subprocess.DEVNULL)
+    async with asyncio.timeout(60.0):
+        return await worker.wait()

@@ -1,0 +1,137 @@
+"""A worker whose engine says in tones what it was asked to say, and jobs of it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import numpy as np
+
+from proxy.features.jobs.steps import Steps
+from tests.proxy.api.inside import Inside, inside
+from tests.proxy.api.scripted import Scripted
+from tests.tones import words
+
+CONFIG = """
+[server]
+default_model = "tone"
+[storage]
+url = "{url}"
+[webhooks]
+on = true
+[engines.tone]
+hosted = false
+[models]
+tone = ["tone/standard"]
+tts-1 = ["tone/standard"]
+{one}
+[voices.alloy]
+tone = "tone"
+[plans.metered]
+allowance = 1000000
+streams = 1
+prices.speech = {{ credits = 1, per = "character" }}
+[plans.short]
+allowance = 30
+prices.speech = {{ credits = 1, per = "character" }}
+[plans.none]
+job_characters = 0
+[plans.few]
+job_characters = 50
+max_characters = 20
+"""
+ONE = """
+[engines.one]
+[voices.one]
+one = "v"
+"""
+MODELS = 'one = ["one/m"]\nboth = ["tone/standard", "one/m"]'
+RATE_HZ = 24_000
+
+
+def text_of(steps: int) -> str:
+    """Return a text of so many steps, each of which says one word."""
+    return "\n\n".join(f"Word {number}." + " " * (1990 - len(str(number))) for number in range(steps))
+
+
+def words_of(steps: int) -> list[str]:
+    """Return what is heard of such a text."""
+    return [f"Word {number}." for number in range(steps)]
+
+
+@asynccontextmanager
+async def jobs_inside(
+    folder: Path,
+    url: str = "sqlite",
+    plan: str = "metered",
+    one: Scripted | None = None,
+    *,
+    cache: bool = False,
+    **more: Any,
+) -> AsyncIterator[Inside]:
+    """Open a worker. The model and the voice `one` are of a scripted engine."""
+    text = CONFIG.format(url=url, one="" if one is None else MODELS)
+    if cache:
+        text += "[cache]\non = true\n"
+    engines = {} if one is None else {"one": one}
+    async with inside(folder, text + (ONE if engines else ""), engines, plan, **more) as server:
+        yield server
+
+
+def kind_of(server: Inside) -> Steps:
+    """Return the kind of the steps of jobs in a worker."""
+    (kind,) = [kind for kind in server.worker.wishes if isinstance(kind, Steps)]
+    return kind
+
+
+async def ask_job(server: Inside, text: str, **more: Any) -> httpx2.Response:
+    headers = more.pop("headers", {})
+    body = {"model": "tone", "voice": "alloy", "input": text, "response_format": "pcm", **more}
+    return await server.ask("POST", "/v1/jobs", body=body, **headers)
+
+
+async def new_job(server: Inside, text: str, **more: Any) -> dict[str, Any]:
+    answer = await ask_job(server, text, **more)
+    assert answer.status_code == 202, answer.text
+    made: dict[str, Any] = answer.json()
+    return made
+
+
+async def job(server: Inside, id_: str) -> dict[str, Any]:
+    answer = await server.ask("GET", f"/v1/jobs/{id_}")
+    assert answer.status_code == 200, answer.text
+    shown: dict[str, Any] = answer.json()
+    return shown
+
+
+async def until(server: Inside, id_: str, *statuses: str) -> dict[str, Any]:
+    """Wait until a job has one of these statuses."""
+    found: list[dict[str, Any]] = []
+
+    async def has_come() -> bool:
+        found[:] = [await job(server, id_)]
+        return found[0]["status"] in statuses
+
+    await soon(has_come)
+    return found[0]
+
+
+async def soon(is_so: Callable[[], Awaitable[bool]]) -> None:
+    """Wait until something is so."""
+    async with asyncio.timeout(30.0):
+        while True:
+            if await is_so():
+                return
+            await asyncio.sleep(0.05)
+
+
+async def content(server: Inside, id_: str, **headers: str) -> httpx2.Response:
+    return await server.ask("GET", f"/v1/jobs/{id_}/content", **headers)
+
+
+def said(pcm: bytes) -> list[str] | None:
+    return words(np.frombuffer(pcm, np.int16), RATE_HZ)

@@ -1,0 +1,322 @@
+"""Whoever speaks a step, and however often: it has one sound and one charge, in one commit."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import asyncpg
+import pytest
+from msgspec.structs import replace
+from prometheus_client import CollectorRegistry
+
+from proxy.errors import InvalidRequest
+from proxy.features.jobs import records
+from proxy.features.jobs.kept import JobFiles
+from proxy.features.jobs.metrics import JobMetrics
+from proxy.features.jobs.records import Job, JobStep
+from proxy.features.jobs.steps import Steps, _Attempt
+from proxy.ledger.verify import verify
+from proxy.storage.store import Statement
+from proxy.storage.tombstones import Tombstone, erase
+from proxy.work import wishes
+from speech_engine import Finished, Started
+from tests.features.erasure.erasing import erasure_of
+from tests.features.jobs.job_rig import content, job, jobs_inside, kind_of, new_job, soon, text_of, until
+from tests.proxy.api.inside import Inside
+from tests.proxy.api.owning import clone
+from tests.proxy.api.scripted import RATE_HZ, Scripted, sound, spoken
+
+ON_POSTGRES = pytest.mark.parametrize("store_url", ["postgresql"], indirect=True)
+_IS_BLOCKED = "SELECT EXISTS (SELECT 1 FROM pg_locks WHERE pg_backend_pid() = ANY(pg_blocking_pids(pid)))"
+
+
+class Halting(Scripted):
+    """It stops in the middle of its first job until it may go on."""
+
+    def __init__(self) -> None:
+        super().__init__(Started(RATE_HZ), *sound(0.1), self._wait, *sound(0.1), Finished())
+        self.goes_on = asyncio.Event()
+        self.is_there = asyncio.Event()
+
+    async def _wait(self) -> None:
+        if len(self.jobs) == 1:
+            self.is_there.set()
+            await self.goes_on.wait()
+
+
+def another(server: Inside) -> Steps:
+    """Return the steps of another worker of this server."""
+    first, house = kind_of(server), server.worker.open_house.house
+    files = JobFiles(house.store, house.vault)
+    steps = Steps(house.store, house.vault, files, JobMetrics(CollectorRegistry()))
+    assert first._speaking is not None
+    steps.revise(*first._speaking)
+    return steps
+
+
+async def test_of_two_holders_the_second_ones_whole_settlement_falls(tmp_path: Path, store_url: str) -> None:
+    engine = Halting()
+    async with jobs_inside(tmp_path, store_url, one=engine) as server:
+        made = await new_job(server, "Hello.", model="one", voice="one")
+        await engine.is_there.wait()
+        # Its lease is over, as after a long stop of the whole process.
+        await server.worker.store.write(Statement("UPDATE job_steps SET lease = 0"))
+        steps = another(server)
+        finishing = asyncio.create_task(_finish(steps))
+
+        async def is_taken() -> bool:
+            (row,) = await server.worker.store.read("SELECT fence FROM job_steps")
+            return bool(row["fence"] == 2)
+
+        await soon(is_taken)
+        # There is one place for idle work, for which the second one waits until the first has gone on.
+        engine.goes_on.set()
+        await finishing
+        await until(server, made["id"], "done")
+
+        async def is_over() -> bool:
+            return "0 under way" in repr(kind_of(server)) and len(await server.usage()) == 2
+
+        await soon(is_over)
+        rows = await server.usage()
+        assert sorted((row.outcome, bool(row.credits)) for row in rows) == [
+            ("failed", False),
+            ("finished", True),
+        ]
+        assert len({row.id for row in rows}) == 2, "each try has a request of its own"
+        clips = await records.list_clips(server.worker.store, made["id"])
+        assert [clip.request for clip in clips] == [row.id for row in rows if row.outcome == "finished"]
+        assert (await job(server, made["id"]))["credits"] == 6
+        assert (await verify(server.worker.store)).is_clean
+        await steps.close()
+
+
+async def _finish(steps: Steps) -> None:
+    await steps.look()
+    await steps.finish()
+
+
+async def test_a_sound_whose_step_was_not_ended_is_only_marked(tmp_path: Path, store_url: str) -> None:
+    engine = Scripted(Started(RATE_HZ), *sound(0.1), Finished())
+    async with jobs_inside(tmp_path, store_url, one=engine) as server:
+        made = await new_job(server, text_of(2), model="one", voice="one")
+        await until(server, made["id"], "done")
+        store = server.worker.store
+        await store.write(
+            Statement("UPDATE jobs SET state = 'open', ended = NULL"),
+            Statement("UPDATE job_steps SET state = 'wanted', lease = 0 WHERE number = 2"),
+        )
+        kind_of(server).look_soon()
+        await until(server, made["id"], "done")
+        assert (len(engine.jobs), len(await server.usage())) == (2, 2)
+
+
+async def test_a_canceled_job_that_has_all_its_sound_is_done_when_it_is_tried_again(
+    tmp_path: Path, store_url: str
+) -> None:
+    async with jobs_inside(tmp_path, store_url) as server:
+        made = await new_job(server, text_of(2))
+        await until(server, made["id"], "done")
+        # As where the cancel came between the last settlement and the end of its step.
+        await server.worker.store.write(
+            Statement("UPDATE jobs SET state = 'canceled'"),
+            Statement("UPDATE job_steps SET state = 'canceled' WHERE number = 2"),
+        )
+        again = await server.ask("POST", f"/v1/jobs/{made['id']}/retry")
+        assert (again.json()["status"], again.json()["steps_done"]) == ("done", 2)
+        assert len(await server.usage()) == 2
+
+
+async def test_a_job_that_was_deleted_while_it_was_spoken_keeps_and_costs_nothing(
+    tmp_path: Path, store_url: str
+) -> None:
+    engine = Halting()
+    async with jobs_inside(tmp_path, store_url, one=engine) as server:
+        made = await new_job(server, "Hello.", model="one", voice="one")
+        await engine.is_there.wait()
+        assert (await server.ask("DELETE", f"/v1/jobs/{made['id']}")).status_code == 200
+        engine.goes_on.set()
+
+        async def is_over() -> bool:
+            return bool(await server.usage())
+
+        await soon(is_over)
+        (row,) = await server.usage()
+        assert (row.credits, row.outcome in ("failed", "left")) == (0, True)
+        for table in ("jobs", "job_steps", "job_clips"):
+            assert await server.worker.store.read(f"SELECT * FROM {table}") == []
+        assert (await verify(server.worker.store)).is_clean
+
+
+@ON_POSTGRES
+@pytest.mark.parametrize("deletes", ["job", "account"])
+async def test_a_settlement_under_way_does_not_keep_a_job_from_its_deletion(
+    tmp_path: Path, store_url: str, deletes: str
+) -> None:
+    async with jobs_inside(tmp_path, store_url) as server:
+        kind_of(server).at_once = 0
+        made = await new_job(server, "Hello.")
+        settling = await asyncpg.connect(store_url)
+        try:
+            async with settling.transaction():
+                await settling.execute(
+                    "INSERT INTO job_clips SELECT id, job, account, 1, '', '', 0, 0, 24000, '' FROM job_steps"
+                )
+                if deletes == "job":
+                    asking = server.ask("DELETE", f"/v1/jobs/{made['id']}")
+                else:
+                    asking = server.administer("DELETE", f"accounts/{server.account.id}")
+                deleting = asyncio.create_task(asking)
+                while not await settling.fetchval(_IS_BLOCKED):  # noqa: ASYNC110 - only the database can tell
+                    await asyncio.sleep(0.01)
+            assert (await deleting).is_success
+        finally:
+            await settling.close()
+        for table in ("jobs", "job_steps", "job_clips"):
+            assert await server.worker.store.read(f"SELECT * FROM {table}") == []
+
+
+async def test_two_steps_with_the_same_sound_have_nothing_in_common(tmp_path: Path, store_url: str) -> None:
+    async with jobs_inside(tmp_path, store_url, one=Scripted(*spoken(0.2))) as server:
+        first, second = [await new_job(server, "Hello.", model="one", voice="one") for _ in range(2)]
+        for made in (first, second):
+            await until(server, made["id"], "done")
+        sound_ = (await content(server, first["id"])).content
+        assert (await server.ask("DELETE", f"/v1/jobs/{first['id']}")).status_code == 200
+        left = await content(server, second["id"])
+        assert (left.status_code, left.content) == (200, sound_)
+
+
+async def test_of_an_erased_voice_nothing_is_left(tmp_path: Path, store_url: str) -> None:
+    async with jobs_inside(tmp_path, store_url) as server:
+        store, voice = server.worker.store, (await clone(server))["id"]
+        spoken = await new_job(server, text_of(2), voice=voice)
+        other = await new_job(server, text_of(1))
+        await until(server, spoken["id"], "done")
+        await until(server, other["id"], "done")
+        assert len(await records.list_clips(store, spoken["id"])) == 2
+        assert (await server.ask("DELETE", f"/v1/audio/voices/{voice}")).status_code == 200
+        await erasure_of(server.worker).finish_left_over()
+        assert await records.list_clips(store, spoken["id"]) == []
+        assert len(await records.list_clips(store, other["id"])) == 1
+        blobs = {row["digest"] for row in await store.read("SELECT digest FROM blobs")}
+        files = {path.name for path in (tmp_path / "data" / "voices").rglob("*") if path.is_file()}
+        assert files == blobs
+        assert len(files) == 3, "two texts, and the other's sound"
+        assert (await content(server, spoken["id"])).status_code == 409
+        (tombstone,) = await store.read("SELECT completed FROM erasures")
+        assert tombstone["completed"]
+
+
+async def test_a_settlement_that_comes_after_the_erasure_is_forgotten_with_its_step(
+    tmp_path: Path, store_url: str
+) -> None:
+    engine = Halting()
+    async with jobs_inside(tmp_path, store_url, one=engine) as server:
+        cast = {"name": "Ann", "cast": {"Ana": "one"}}
+        voice = (await server.ask("POST", "/v1/audio/voices", body=cast)).json()["id"]
+        made = await new_job(server, "Hello.", model="one", voice=voice)
+        await engine.is_there.wait()
+        store = server.worker.store
+        # As another server does it, of which this one has not heard yet.
+        tombstone = Tombstone(
+            subject=voice, account=server.account.id, digests=(), began=await store.now(), pending=()
+        )
+        assert await erase(store, replace(tombstone, lease=0))
+        engine.goes_on.set()
+        await until(server, made["id"], "done", "failed")
+        assert await records.list_clips(store, made["id"]) == []
+        assert len(await store.read("SELECT digest FROM blobs")) == 1, "the text"
+
+
+async def test_a_voice_that_is_erased_before_its_last_step_ends_leaves_no_job_open(tmp_path: Path) -> None:
+    async with jobs_inside(tmp_path, one=Scripted(*spoken(0.2))) as server:
+        cast = {"name": "Ann", "cast": {"Ana": "one"}}
+        voice = (await server.ask("POST", "/v1/audio/voices", body=cast)).json()["id"]
+        kind = kind_of(server)
+        speak = kind._speak
+
+        async def speak_and_erase(job: Job, held: JobStep, attempt: _Attempt) -> None:
+            await speak(job, held, attempt)
+            await records.remove_voice(server.worker.store, voice)
+
+        kind._speak = speak_and_erase  # type: ignore[method-assign]
+        made = await new_job(server, "Hello.", model="one", voice=voice)
+        await until(server, made["id"], "done", "failed")
+
+
+async def test_a_job_that_is_tried_again_while_its_step_is_given_up_is_spoken(
+    tmp_path: Path, store_url: str
+) -> None:
+    async with jobs_inside(tmp_path, store_url, one=Scripted(*spoken(0.2))) as server:
+        kind, store = kind_of(server), server.worker.store
+        speak = kind._speak
+
+        async def leave_and_try_again(job: Job, held: JobStep, attempt: _Attempt) -> None:
+            kind._speak = speak  # type: ignore[method-assign]
+            await records.end(store, job.id, "canceled")
+            attempt.is_left = True
+            assert await records.reopen(store, job, None)
+
+        kind._speak = leave_and_try_again  # type: ignore[method-assign]
+        made = await new_job(server, "Hello.", model="one", voice="one")
+        done = await until(server, made["id"], "done", "failed")
+        assert (done["status"], done["steps_done"]) == ("done", 1)
+
+
+async def test_who_has_lost_its_lease_fails_no_job(tmp_path: Path, store_url: str) -> None:
+    async with jobs_inside(tmp_path, store_url, one=Scripted(*spoken(0.2))) as server:
+        kind, store = kind_of(server), server.worker.store
+        speak = kind._speak
+
+        async def fail_late(job: Job, held: JobStep, attempt: _Attempt) -> None:
+            del job, held, attempt
+            kind._speak = speak  # type: ignore[method-assign]
+            await store.write(Statement("UPDATE job_steps SET fence = fence + 1, lease = 0"))
+            raise InvalidRequest("It cannot be said.")
+
+        kind._speak = fail_late  # type: ignore[method-assign]
+        made = await new_job(server, "Hello.", model="one", voice="one")
+        done = await until(server, made["id"], "done", "failed")
+        assert (done["status"], done["error"]) == ("done", "")
+
+
+async def test_a_voice_that_is_gone_ends_the_job_with_the_reason(tmp_path: Path) -> None:
+    engine = Halting()
+    async with jobs_inside(tmp_path, one=engine) as server:
+        cast = {"name": "Ann", "cast": {"Ana": "one"}}
+        voice = (await server.ask("POST", "/v1/audio/voices", body=cast)).json()["id"]
+        made = await new_job(server, text_of(5), model="one", voice=voice)
+        await engine.is_there.wait()
+        assert (await server.ask("DELETE", f"/v1/audio/voices/{voice}")).status_code == 200
+        engine.goes_on.set()
+        failed = await until(server, made["id"], "failed")
+        assert voice in failed["error"]
+
+
+async def test_a_closed_account_leaves_no_job(tmp_path: Path, store_url: str) -> None:
+    async with jobs_inside(tmp_path, store_url) as server:
+        made = await new_job(server, text_of(2))
+        await until(server, made["id"], "done")
+        answer = await server.administer("DELETE", f"accounts/{server.account.id}")
+        assert answer.is_success, answer.text
+        for table in ("jobs", "job_steps", "job_clips", "blobs"):
+            assert await server.worker.store.read(f"SELECT * FROM {table}") == []
+
+
+async def test_a_step_that_a_stop_of_the_server_breaks_off_is_spoken_anew_and_costs_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(wishes, "_CLOSING_S", 0.05)
+    engine = Halting()
+    async with jobs_inside(tmp_path, one=engine) as server:
+        made = await new_job(server, text_of(3), model="one", voice="one")
+        await engine.is_there.wait()
+    async with jobs_inside(tmp_path, one=Scripted(*spoken(0.2)), name="ben") as again:
+        ours = server._replace(worker=again.worker)
+        done = await until(ours, made["id"], "done")
+        assert (done["steps_done"], done["credits"]) == (3, len(text_of(3)))
+        rows = await ours.usage()
+        assert sorted(row.outcome for row in rows if not row.credits) == ["failed"] * (len(rows) - 3)
+        assert (await verify(again.worker.store)).is_clean

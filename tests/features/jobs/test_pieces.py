@@ -1,0 +1,120 @@
+"""Where long texts are cut."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from policies import text_tags
+from proxy.features.jobs.pieces import (
+    MOST_CHARACTERS,
+    MOST_TURNS,
+    Saying,
+    TextPiece,
+    Turns,
+    pieces,
+    saying_at,
+)
+from speech_engine.text import cleaning
+
+_TEXTS = st.text(st.sampled_from("ab é. !?\n[]Ana,—\u200d"), max_size=600)
+
+
+@given(_TEXTS, st.integers(10, 80))
+def test_pieces_are_short_in_order_and_have_all_that_is_spoken(text: str, most: int) -> None:
+    found = pieces(text, "en", ("Ana",), most)
+    end = 0
+    for piece in found:
+        assert not cleaning.is_speech(text[end : piece.start])
+        assert end <= piece.start < piece.end <= piece.start + most
+        assert cleaning.is_speech(text[piece.start : piece.end])
+        end = piece.end
+    assert not cleaning.is_speech(text[end:])
+
+
+_TAGGED = st.lists(
+    st.sampled_from(
+        ["[Ana] ", "[Ben]", "[happy] ", "[sad]", "[", "]", "it is ", "long. ", "\n\n", "— ", "  "]
+    ),
+    max_size=80,
+).map("".join)
+
+
+@example("]long. ]it is it is it is it is [Ana] ", ("Ana", "Ben"), 1)
+@given(_TAGGED, st.sampled_from([(), ("Ana", "Ben")]), st.integers(1, 30))
+def test_a_piece_is_said_as_by_all_tags_before_it(text: str, names: tuple[str, ...], reach: int) -> None:
+    turns = Turns(text, names)
+    for start, end in pieces(text, "en", names, 30):
+        assert saying_at(text, names, start, end, reach) == turns.saying_at(start)
+
+
+def test_a_piece_of_a_very_long_text_with_a_cast_is_found_by_what_is_near(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    text, seen = "[Ana] One. [Ben] Two. " * 20_000, list[int]()
+    found = pieces(text, "en", ("Ana", "Ben"))
+    turns = text_tags.turns
+
+    def turns_of(text: str, names: Sequence[str]) -> tuple[text_tags.Turn, ...]:
+        seen.append(len(text))
+        return turns(text, names)
+
+    monkeypatch.setattr(text_tags, "turns", turns_of)
+    for start, end in found[1:]:
+        saying_at(text, ("Ana", "Ben"), start, end)
+    assert max(seen) <= 2 * MOST_CHARACTERS
+
+
+def test_a_text_is_cut_after_paragraphs_then_lines_then_sentences_then_words() -> None:
+    def cut(text: str) -> list[str]:
+        return [text[start:end] for start, end in pieces(text, "en", most=40)]
+
+    assert cut("One two. Three four.\n\nFive six. Seven eight, nine.") == [
+        "One two. Three four.\n\n",
+        "Five six. Seven eight, nine.",
+    ]
+    assert cut("One two. Three four,\nfive six. Seven eight, nine.")[0] == "One two. Three four,\n"
+    assert cut("One two three. Four five six. Seven eight nine ten.")[0] == "One two three. Four five six. "
+    assert cut("one two three four five six seven eight nine ten")[0].endswith(" ")
+    assert cut("x" * 100) == ["x" * 40, "x" * 40, "x" * 20]
+
+
+def test_what_says_nothing_is_no_piece() -> None:
+    assert pieces(f"Hello.\n\n{'* ' * 100}\n\nBye.", "en", most=50)[0] == TextPiece(0, 50)
+    assert len(pieces(f"Hello.\n\n{'* ' * 100}\n\nBye.", "en", most=50)) == 2
+    assert pieces("\n \n", "en") == []
+
+
+def test_a_turn_that_goes_on_in_the_next_piece_keeps_its_speaker_and_emotion() -> None:
+    text = f"[Ana] {'a ' * 30}[ben] [sad] {'b ' * 30}"
+    turns = Turns(text, ("Ana", "Ben"))
+    places = (0, 10, 66, 80, len(text))
+    assert [turns.saying_at(place) for place in places] == [
+        Saying(),
+        Saying("Ana"),
+        Saying(),
+        Saying("Ben", "sad"),
+        Saying(),
+    ]
+    assert Turns("[Cy] Hello.", ("Ana",)).saying_at(8) == Saying(), "before a name, the first member speaks"
+    assert Turns("[happy] Hello you.", ()).saying_at(14) == Saying("", "happy")
+    found = pieces(text, "en", ("Ana", "Ben"), most=80)
+    assert found[0].end == 66, "it is cut before the next turn"
+
+
+def test_no_cut_is_inside_of_a_tag() -> None:
+    names = ("Ana Maria Lopes", "Ben")
+    for before in range(1, 40):
+        text = f"{'x' * before} [Ana Maria Lopes] {'y ' * 30}"
+        cuts = [end for _, end in pieces(text, "en", names, most=18)]
+        tag = text.index("[")
+        assert not [end for end in cuts if tag < end < tag + len("[Ana Maria Lopes]")], before
+
+
+def test_a_piece_has_not_too_many_turns() -> None:
+    text = "[A] x [B] y " * MOST_TURNS
+    for start, end in pieces(text, "en", ("A", "B")):
+        assert text[start:end].count("[") <= MOST_TURNS

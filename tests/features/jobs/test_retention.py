@@ -1,0 +1,57 @@
+"""The end of old jobs, and what a kill has left of erased voices."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from proxy.features.jobs import records
+from proxy.features.jobs.kept import JobFiles
+from proxy.features.jobs.retention import JobRetention
+from proxy.storage.store import Statement
+from proxy.storage.tombstones import Tombstone, erase
+from tests.features.jobs.job_rig import jobs_inside, new_job, text_of, until
+from tests.proxy.api.inside import Inside
+from tests.proxy.api.owning import clone
+
+
+def retention(server: Inside) -> JobRetention:
+    house = server.worker.open_house.house
+    return JobRetention(house.store, JobFiles(house.store, house.vault), house.metrics)
+
+
+async def test_a_job_is_deleted_days_after_its_end(tmp_path: Path, store_url: str) -> None:
+    async with jobs_inside(tmp_path, store_url) as server:
+        store = server.worker.store
+        old, young = [await new_job(server, text_of(1)) for _ in range(2)]
+        for made in (old, young):
+            await until(server, made["id"], "done")
+        day_us = 86_400 * 1_000_000
+        of_old = {"id": old["id"], "ended": await store.now() - 7 * day_us - 1}
+        await store.write(Statement("UPDATE jobs SET ended = :ended WHERE id = :id", of_old))
+        assert await retention(server).delete_old() == 1
+        assert await retention(server).delete_old() == 0
+        longer = retention(server)
+        longer.days = 0.5
+        of_young = {"id": young["id"], "ended": await store.now() - day_us // 2 + 10_000_000}
+        await store.write(Statement("UPDATE jobs SET ended = :ended WHERE id = :id", of_young))
+        assert await longer.delete_old() == 0
+        assert (await server.ask("GET", f"/v1/jobs/{old['id']}")).status_code == 404
+        assert len(await records.list_clips(store, young["id"])) == 1
+        assert len(await store.read("SELECT digest FROM blobs")) == 2
+
+
+async def test_what_a_kill_has_left_of_an_erased_voice_is_found(tmp_path: Path, store_url: str) -> None:
+    async with jobs_inside(tmp_path, store_url) as server:
+        store, voice = server.worker.store, (await clone(server))["id"]
+        spoken = await new_job(server, text_of(1), voice=voice)
+        other = await new_job(server, text_of(1))
+        for made in (spoken, other):
+            await until(server, made["id"], "done")
+        # A settlement that came late, whose step was canceled: nobody ends it any more.
+        tombstone = Tombstone(
+            subject=voice, account=server.account.id, digests=(), began=await store.now(), pending=()
+        )
+        assert await erase(store, tombstone)
+        await retention(server).delete_old()
+        assert await records.list_clips(store, spoken["id"]) == []
+        assert len(await records.list_clips(store, other["id"])) == 1

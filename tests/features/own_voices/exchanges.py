@@ -1,0 +1,36 @@
+"""What the endpoints of recordings are asked by the test of /openapi.json, in this order."""
+
+from __future__ import annotations
+
+from tests import speech_clips
+from tests.proxy.http.described import Exchange
+
+_CONSENT = {"name": "Ana", "language": "pt-BR", "statement": "Ana agreed on paper."}
+_SENT = {"emotion": "sad", "ref_text": "Oh no."}
+_WRONG = {"emotion": "furious"}
+_RECORDING = speech_clips.wav()
+_LONG, _SHORT = "/v1/audio/voices", "/v1/voices"
+_OF_VOICE = "/admin/voices/{voice}/samples"
+
+EXCHANGES = (
+    Exchange("create_voice_consent", "POST", "/v1/audio/voice_consents", _CONSENT),
+    Exchange(
+        "create_voice",
+        "POST",
+        _LONG,
+        {"name": "Ana of recordings", "consent": "{consent}"},
+        file=_RECORDING,
+        file_field="audio_sample",
+    ),
+    Exchange("add_voice_sample", "POST", f"{_LONG}/{{voice}}/samples", _SENT, 201, _RECORDING),
+    Exchange("add_voice_sample_by_short_path", "POST", f"{_SHORT}/x/samples", _WRONG, 400, b""),
+    Exchange("list_voice_samples", "GET", f"{_LONG}/{{voice}}/samples"),
+    Exchange("list_voice_samples_by_short_path", "GET", f"{_SHORT}/nobody/samples", status=404),
+    Exchange("get_voice", "GET", f"{_LONG}/{{voice}}"),
+    Exchange("delete_voice_sample", "DELETE", f"{_LONG}/{{voice}}/samples/{{sample}}"),
+    Exchange("delete_voice_sample_by_short_path", "DELETE", f"{_SHORT}/{{voice}}/samples/x", status=404),
+    Exchange("add_saved_voice_sample", "POST", _OF_VOICE, _SENT, 201, _RECORDING),
+    Exchange("list_saved_voice_samples", "GET", _OF_VOICE),
+    Exchange("delete_saved_voice_sample", "DELETE", f"{_OF_VOICE}/{{sample}}"),
+    Exchange("delete_saved_voice_sample", "DELETE", f"{_OF_VOICE}/{{sample}}", status=404),
+)

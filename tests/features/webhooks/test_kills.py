@@ -1,0 +1,42 @@
+"""Kill -9 while an event is on its way: it is sent again by the same id, once the server is back."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from pathlib import Path
+
+from proxy.features.all import open_store
+from tests.features.webhooks.receiver import receiver, status
+from tests.features.webhooks.rig import webhook_rig
+
+
+async def test_a_killed_worker_loses_no_event_and_no_delay(tmp_path: Path) -> None:
+    async with receiver(status(500), None, status(200)) as at:
+        async with open_store("sqlite", tmp_path) as store, webhook_rig(store, tmp_path) as rig:
+            ada = await rig.account()
+            webhook = await rig.webhook(ada, at.url)
+            await rig.tell(ada)
+            await rig.step()
+            await rig.tell(ada)
+            (_, waits) = sorted(await rig.deliveries(webhook), key=lambda row: row.due)
+        worker = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "tests.features.webhooks.courier_program", str(tmp_path))
+        )
+        try:
+            await at.until(2)
+        finally:
+            worker.kill()
+            await worker.wait()
+        async with open_store("sqlite", tmp_path) as store, webhook_rig(store, tmp_path) as rig:
+            await rig.step()
+            assert len(at.told) == 2, "the killed worker has its lease, the other has its delay"
+            rig.courier._began = await store.now()
+            await rig.courier.turn()
+            await rig.courier.finish()
+            assert at.told[2].headers["webhook-id"] == at.told[1].headers["webhook-id"]
+            by_state = {row.state: row for row in await rig.deliveries(webhook)}
+            assert by_state["delivered"].tries == 1
+            assert by_state["waiting"].due == waits.due
+            await rig.later()
+            assert {row.state for row in await rig.deliveries(webhook)} == {"delivered"}

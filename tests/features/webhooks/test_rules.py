@@ -1,0 +1,143 @@
+"""Which addresses a webhook may lead to, and what follows from an answer."""
+
+from __future__ import annotations
+
+from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from proxy.features.webhooks import rules
+from proxy.features.webhooks.rules import DAY_US, Target, is_public, read_url, target_fault
+
+pytestmark = pytest.mark.unit
+
+PRIVATE = tuple(
+    map(
+        ip_network,
+        (
+            *("0.0.0.0/8", "10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16", "172.16.0.0/12"),
+            *("192.0.2.0/24", "192.168.0.0/16", "198.18.0.0/15", "198.51.100.0/24", "203.0.113.0/24"),
+            *("224.0.0.0/4", "240.0.0.0/4"),
+            *("::/128", "::1/128", "fc00::/7", "fe80::/10", "fec0::/10", "ff00::/8", "2001:db8::/32"),
+            *("2002::/16", "2001::/32", "64:ff9b:1::/48", "100::/64", "::7f00:1/128"),
+        ),
+    )
+)
+
+
+@given(st.data())
+def test_nothing_of_a_private_network_is_public(data: st.DataObject) -> None:
+    network = data.draw(st.sampled_from(PRIVATE))
+    address = network[data.draw(st.integers(0, network.num_addresses - 1))]
+    assert not is_public(str(address))
+
+
+@given(st.ip_addresses(v=4))
+def test_an_address_inside_of_another_is_judged_as_itself(address: IPv4Address) -> None:
+    for around in ("::ffff:0:0", "64:ff9b::"):
+        inside = IPv6Address(int(ip_address(around)) | int(address))
+        assert is_public(str(inside)) == is_public(str(address))
+    assert not is_public(str(IPv6Address(int(ip_address("2002::")) | int(address) << 80)))
+
+
+@pytest.mark.parametrize("address", ["8.8.8.8", "1.1.1.1", "2606:4700::1111", "::ffff:8.8.8.8", "2a00::1"])
+def test_others_are(address: str) -> None:
+    assert is_public(address)
+
+
+@pytest.mark.parametrize("address", ["", "localhost", "fe80::1%eth0", "2606:4700::1111%1", "1.2.3"])
+def test_what_is_no_address_or_has_a_zone_is_not(address: str) -> None:
+    assert not is_public(address)
+
+
+def nobody(_host: str) -> bool:
+    return False
+
+
+@pytest.mark.parametrize(
+    ("url", "fault"),
+    [
+        ("https://hooks.example.org/a?b=c", None),
+        ("https://hooks.example.org:8443/", None),
+        ("https://8.8.8.8/", None),
+        ("https://[2606:4700::1111]/", None),
+        ("http://hooks.example.org/", "it must begin with https://"),
+        ("https://hooks.example.org:25/", "its port must be 443, or 1024 and above"),
+        ("https://localhost/", "its host must be a name with a dot, or a public address"),
+        ("https://metadata./", "its host must be a name with a dot, or a public address"),
+        ("https://127.0.0.1/", "its address must be public"),
+        ("https://127.1/", "its address must be public"),
+        ("https://2130706433/", "its address must be public"),
+        ("https://0x7f000001/", "its address must be public"),
+        ("https://127.0.0.1./", "its address must be public"),
+        ("https://0x7f.0x1/", "its address must be public"),
+        ("https://a.0x/", "its address must be public"),
+        ("https://169.254.169.254/latest", "its address must be public"),
+        ("https://[::1]/", "its address must be public"),
+        ("https://[::ffff:10.0.0.1]/", "its address must be public"),
+        ("https://[64:ff9b::7f00:1]/", "its address must be public"),
+        ("https://[fd00::1]/", "its address must be public"),
+    ],
+)
+def test_a_url_leads_to_the_public_unless_its_host_is_allowed(url: str, fault: str | None) -> None:
+    target = read_url(url)
+    assert target_fault(target, nobody) == fault
+    assert target_fault(target, lambda host: host == target.host) is None
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        *(
+            "",
+            "hooks.example.org",
+            "ftp://a.b/",
+            "https://",
+            "https:///x",
+            "https://a b.c/",
+            "https://é.org/",
+        ),
+        *("https://u@a.b/", "https://u:p@a.b/", "https://@a.b/", "https://a.b/#x", "https://a.b:0/"),
+        *(
+            "https://a.b:99999/",
+            "https://a.b\\@c.d/",
+            "https://a.b/\n",
+            "https://[::1/",
+            f"https://a.b/{'x' * 2000}",
+        ),
+    ],
+)
+def test_what_is_no_such_url_is_refused(url: str) -> None:
+    with pytest.raises(ValueError, match="it "):
+        read_url(url)
+
+
+def test_a_target_has_the_usual_port() -> None:
+    assert read_url("https://A.example/x") == Target("https", "a.example", 443)
+    assert read_url("http://[::1]/") == Target("http", "[::1]", 80)
+    assert "x" not in repr(read_url("https://a.b/x"))
+
+
+@pytest.mark.parametrize(
+    ("status", "age", "said"),
+    [
+        (200, 0, "delivered"),
+        (204, 9 * DAY_US, "delivered"),
+        (410, 0, "gone"),
+        (302, 0, "again"),
+        (400, DAY_US - 1, "again"),
+        (500, DAY_US, "failed"),
+        (None, 0, "again"),
+        (None, DAY_US, "failed"),
+    ],
+)
+def test_an_answer_is_judged_by_its_status_and_the_age(status: int | None, age: int, said: str) -> None:
+    assert rules.verdict(status, 5 + age, 5) == said
+
+
+def test_three_days_without_anything_that_arrives_turn_a_webhook_off() -> None:
+    assert not rules.turns_off(9 * DAY_US, None)
+    assert not rules.turns_off(9 * DAY_US, 6 * DAY_US + 1)
+    assert rules.turns_off(9 * DAY_US, 6 * DAY_US)

@@ -1,0 +1,39 @@
+"""[webhooks]: off as shipped, taken on by a reload, and what is wrong in it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from proxy.config.reload import merge
+from proxy.config.sections import Config
+from proxy.features.webhooks.section import WEBHOOKS, WebhookSection
+from tests.proxy.config.files import faults, load
+
+
+def test_webhooks_are_off_as_shipped_and_read_as_written(tmp_path: Path) -> None:
+    assert WEBHOOKS.of(load(tmp_path, "")) == WebhookSection(on=False, most=10)
+    text = '[webhooks]\non = true\nallow = ["*.example.org", "[::1]"]\naccounts = { ada = ["10.0.0.5"] }\n'
+    written = WebhookSection(on=True, allow=("*.example.org", "[::1]"), accounts={"ada": ("10.0.0.5",)})
+    assert WEBHOOKS.of(load(tmp_path, text)) == written
+
+
+@pytest.mark.parametrize(
+    ("line", "right"),
+    [
+        ("on = 1", "true or false"),
+        ('allow = ["https://a.example"]', "a list of names without ports"),
+        ('accounts = { ada = "10.0.0.5" }', "a table of accounts"),
+        ("most = 0", "a number of webhooks, 1 to 1000"),
+    ],
+)
+def test_a_fault_names_the_key_and_what_would_be_right(tmp_path: Path, line: str, right: str) -> None:
+    (fault,) = faults(tmp_path, f"[webhooks]\n{line}\n")
+    assert fault.startswith(f"webhooks.{line.partition(' ')[0]}")
+    assert right in fault
+
+
+def test_a_reload_takes_it_on() -> None:
+    read = Config(features={"webhooks": WebhookSection(on=True)})
+    assert WEBHOOKS.of(merge(Config(), read, (WEBHOOKS,)).config).on

@@ -1,0 +1,211 @@
+"""Who says what, and how: names of the cast and emotions are tags, everything else is text."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+from policies import text_tags
+from policies.emotions import EMOTIONS, NEUTRAL
+from policies.text_tags import Turn
+from speech_engine.text import cleaning
+
+ABLE = ("happy", "sad", "of its own")
+CAST = ("Ana", "Ben")
+
+
+def said(text: str, names: tuple[str, ...] = CAST) -> list[tuple[str, str]]:
+    return [(turn.name, text[turn.start : turn.end]) for turn in text_tags.turns(text, names)]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("[Ana] Olá. [Ben] Hi.", [("Ana", " Olá. "), ("Ben", " Hi.")]),
+        ("[Ana]Olá.\n[Ben]Hi.\n[Ana]Bye.", [("Ana", "Olá.\n"), ("Ben", "Hi.\n"), ("Ana", "Bye.")]),
+        ("Once upon a time. [Ben] Hi.", [("Ana", "Once upon a time. "), ("Ben", " Hi.")]),
+        ("No tag at all.", [("Ana", "No tag at all.")]),
+        ("[Ben] In the [Ana] middle.", [("Ben", " In the "), ("Ana", " middle.")]),
+        ("[Ben] One. [Ben] Two.", [("Ben", " One. "), ("Ben", " Two.")]),
+        ("[ANA] Loud. [ben] Soft.", [("Ana", " Loud. "), ("Ben", " Soft.")]),
+        ("[ Ana ] Room. [Ana]", [("Ana", " Room. ")]),
+        ("[Carl] is not here. [Ben] No.", [("Ana", "[Carl] is not here. "), ("Ben", " No.")]),
+        ("[Ana] [laughs] Ha. [Ben [Ana] Hm.", [("Ana", " [laughs] Ha. [Ben "), ("Ana", " Hm.")]),
+        ("[Ana][Ben] Hi.", [("Ben", " Hi.")]),
+        ("[Ana] ... [Ben] Hi. [Ana] !?", [("Ben", " Hi. ")]),
+        ("[Ana\n] is no tag.", [("Ana", "[Ana\n] is no tag.")]),
+        ("[Ana] [Ben]", []),
+        ("...", []),
+    ],
+)
+def test_turns(text: str, expected: list[tuple[str, str]]) -> None:
+    assert said(text) == expected
+
+
+@pytest.mark.parametrize("tag", ["[José Luís]", "[JOSE\u0301 LUÍS]", "[ josé   luís ]"])
+def test_a_name_is_known_however_its_accents_and_blanks_are_written(tag: str) -> None:
+    assert said(f"{tag} Olá.", ("Ana", "José Luís")) == [("José Luís", " Olá.")]
+
+
+def felt(text: str, names: tuple[str, ...] = (), able: tuple[str, ...] = ABLE) -> list[tuple[str, str]]:
+    """What is said, by whom if there is a cast, and in which emotion."""
+    return [
+        (f"{turn.name} {each.emotion}".lstrip(), text[each.start : each.end].strip())
+        for turn in text_tags.turns(text, names)
+        for each in text_tags.passages(text, turn, able)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("[happy] Hello. [sad] Bye.", [("happy", "Hello."), ("sad", "Bye.")]),
+        ("Well. [happy] Hello.", [("None", "Well."), ("happy", "Hello.")]),
+        ("[happy] Hello. [neutral] Bye.", [("happy", "Hello."), ("neutral", "Bye.")]),
+        ("[ HAPPY ] Loud.", [("happy", "Loud.")]),
+        ("[\tHappy\u3000] Wide.", [("happy", "Wide.")]),
+        ("[happy] One. [happy] Two.", [("happy", "One."), ("happy", "Two.")]),
+        ("[happy] ... [sad] Bye. [happy] !?", [("sad", "Bye.")]),
+        ("[happy][sad] Bye.", [("sad", "Bye.")]),
+        ("Bye. [happy]", [("None", "Bye.")]),
+        ("[happy]", []),
+        (" [sad] ... ", []),
+        # What is no tag is read.
+        ("[angry] Grr.", [("None", "[angry] Grr.")]),
+        ("[laughs] [happy] Ha.", [("None", "[laughs]"), ("happy", "Ha.")]),
+        ("[of its own] Hm.", [("None", "[of its own] Hm.")]),
+        ("[happy](https://a.b) is a link.", [("None", "[happy](https://a.b) is a link.")]),
+        ("[happy] (aside) Hm.", [("happy", "(aside) Hm.")]),
+        ("[hap py] [happy\n] [happy [[]] happy] (happy)", None),
+        ("[happily] Hm.", None),
+        ("No tag at all.", None),
+    ],
+)
+def test_an_emotion_holds_until_the_next_one(text: str, expected: list[tuple[str, str]] | None) -> None:
+    assert felt(text) == ([("None", text)] if expected is None else expected)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("[Ana] [happy] Hi. [Ben] Ho.", [("Ana happy", "Hi."), ("Ben None", "Ho.")]),
+        (
+            "[Ana] Hi. [sad] Oh. [Ana] Hm. [Ben] [sad] Ho.",
+            [("Ana None", "Hi."), ("Ana sad", "Oh."), ("Ana None", "Hm."), ("Ben sad", "Ho.")],
+        ),
+        ("[happy] Hi. [Ben] Ho.", [("Ana happy", "Hi."), ("Ben None", "Ho.")]),
+        ("[Ana] [happy] [Ben] Ho.", [("Ben None", "Ho.")]),
+        ("[Ana] [angry] [Ben] Ho.", [("Ana None", "[angry]"), ("Ben None", "Ho.")]),
+    ],
+)
+def test_an_emotion_ends_with_the_turn(text: str, expected: list[tuple[str, str]]) -> None:
+    assert felt(text, CAST) == expected
+
+
+@pytest.mark.parametrize("name", ["Happy", "HAPPY", "happy", "Neutral"])
+def test_a_name_of_the_cast_wins(name: str) -> None:
+    assert felt(f"[Ana] Hi. [ {name} ] Ho. [sad] Hm.", ("Ana", name)) == [
+        ("Ana None", "Hi."),
+        (f"{name} None", "Ho."),
+        (f"{name} sad", "Hm."),
+    ]
+
+
+@pytest.mark.parametrize("able", [("happy",), (), ("of its own",), EMOTIONS])
+def test_neutral_counts_for_every_voice(able: tuple[str, ...]) -> None:
+    assert felt("[neutral] Hm.", able=able) == [(NEUTRAL, "Hm.")]
+
+
+def test_a_text_whose_plan_may_be_kept_has_no_tag() -> None:
+    assert text_tags.may_change_emotion("Hm. [ Whisper ] Hm.")
+    for text in ("", "happy", "[happy](x)", "[laughs] [1] [", "[[ ]] Hm."):
+        assert not text_tags.may_change_emotion(text)
+
+
+def test_blanks_take_the_place_of_tags_when_a_language_is_sought() -> None:
+    text = "[Ana] [happy] Oi. [happy](x) [laughs] [Ben] Hm. [sad]"
+    turns = text_tags.turns(text, CAST)
+    assert text_tags.without_tags(text, turns) == "[Ana]         Oi. [happy](x) [laughs] [Ben] Hm.      "
+
+
+texts = st.lists(
+    st.one_of(
+        st.sampled_from(
+            ["[Ana]", "[Ben]", "[Carl]", "[happy]", "[ SAD ]", "[neutral]", "(", "[", "]", " ", "Hi.", "..."]
+        ),
+        st.text(max_size=8),
+    )
+).map("".join)
+
+
+@given(texts)
+def test_turns_are_in_order_and_apart_and_miss_only_tags_and_silence(text: str) -> None:
+    turns = text_tags.turns(text, CAST)
+    at = 0
+    left_out: list[str] = []
+    for turn in turns:
+        left_out.append(text[at : turn.start])
+        assert at <= turn.start < turn.end <= len(text)
+        assert cleaning.is_speech(text[turn.start : turn.end])
+        at = turn.end
+    left_out.append(text[at:])
+    for between in left_out:
+        for name in ("[Ana]", "[Ben]"):
+            between = between.replace(name, "")
+        assert not cleaning.is_speech(between)
+
+
+@given(st.lists(st.tuples(st.sampled_from(CAST), st.sampled_from(["One.", "Zwei", "สาม"])), min_size=1))
+def test_a_dialogue_that_is_written_down_is_read_back(dialogue: list[tuple[str, str]]) -> None:
+    text = "".join(f"[{name}]{words}" for name, words in dialogue)
+    assert said(text) == dialogue
+    assert all(isinstance(turn, Turn) for turn in text_tags.turns(text, CAST))
+
+
+@given(texts, st.sampled_from([(), CAST, ("happy", "Ben")]), st.lists(st.sampled_from([*EMOTIONS, "odd"])))
+def test_passages_are_in_order_and_only_tags_and_silence_lie_between_them(
+    text: str, names: tuple[str, ...], able: list[str]
+) -> None:
+    at = 0
+    for turn in text_tags.turns(text, names):
+        assert at <= turn.start < turn.end <= len(text)
+        at = turn.start
+        counted = {tag for tag in turn.tags if tag.value in able or tag.value == NEUTRAL}
+        for each in text_tags.passages(text, turn, able):
+            assert at <= each.start < each.end <= turn.end
+            assert cleaning.is_speech(text[each.start : each.end])
+            assert not any(each.start < tag.end and tag.start < each.end for tag in counted)
+            assert each.emotion is None or each.emotion in able or each.emotion == NEUTRAL
+            between = _without(text, at, each.start, counted)
+            assert not cleaning.is_speech(between), between
+            at = each.end
+        assert not cleaning.is_speech(_without(text, at, turn.end, counted))
+        at = turn.end
+
+
+def _without(text: str, start: int, end: int, tags: set[text_tags.Tag]) -> str:
+    inside = [(tag.start, tag.end) for tag in tags]
+    return "".join(text[at] for at in range(start, end) if not any(a <= at < b for a, b in inside))
+
+
+@given(texts)
+def test_a_text_that_was_read_has_no_more_tags_and_the_same_places(text: str) -> None:
+    read = text_tags.without_tags(text, text_tags.turns(text))
+    assert len(read) == len(text)
+    turns = text_tags.turns(read)
+    assert text_tags.without_tags(read, turns) == read
+    if cleaning.is_speech(text):
+        assert not text_tags.may_change_emotion(read)
+
+
+@given(texts)
+def test_without_a_cast_a_text_is_one_turn(text: str) -> None:
+    assume(NEUTRAL not in text.casefold())
+    found = text_tags.turns(text)
+    assert [(turn.name, turn.start, turn.end) for turn in found] == (
+        [("", 0, len(text))] if cleaning.is_speech(text) else []
+    )
+    assert bool(found and found[0].tags) == text_tags.may_change_emotion(text)
+    whole = [each for turn in found for each in text_tags.passages(text, turn, ())]
+    assert [(each.start, each.end, each.emotion) for each in whole] == [(0, len(text), None)] * len(found)
