@@ -45,6 +45,7 @@ async function isTaken(linked, kept) {
   if (dialog.open) return false;
   dialog.returnValue = "";
   dialog.showModal();
+  at("other-keep").focus();
   await (lastQuestion = new Promise((resolve) => dialog.addEventListener("close", resolve, { once: true })));
   return dialog.returnValue === "use";
 }

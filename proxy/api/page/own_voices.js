@@ -110,6 +110,7 @@ async function doom(voice) {
   at("doom-both").checked = false;
   dialog.returnValue = "";
   dialog.showModal();
+  at("doom-keep").focus();
   await new Promise((resolve) => dialog.addEventListener("close", resolve, { once: true }));
   if (dialog.returnValue !== "delete" || own !== mine) return;
   stopPreview();
