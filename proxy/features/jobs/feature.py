@@ -26,12 +26,13 @@ async def _open(house: House) -> AsyncIterator[Opened]:
         steps = Steps(house.store, house.vault, files, metrics, house.notices)
 
     def at(revision: HouseRevision) -> Served:
-        retention.days = JOBS.of(revision.config).days
+        section = JOBS.of(revision.config)
+        retention.days = section.days
         tools, speaking = revision.admin_tools, revision.speaking
         jobs = Jobs(tools, files, steps)
         if steps is None or speaking is None:
             return Served(jobs.endpoints)
-        steps.revise(speaking, tools.callers)
+        steps.revise(speaking, tools.callers, here=section.here, serves=revision.config.serves)
         return Served([*ClientJobs(tools, files, steps, speaking).endpoints, *jobs.endpoints])
 
     yield Opened(

@@ -57,6 +57,8 @@ _LOOK_S = 1.0
 _SETTLE_TRIES = 6
 _TOO_SLOW = "client_too_slow"
 """Others needed the room on the disk in which a step was collected."""
+_LACKING = "model_not_found"
+"""A server has looked for the model of a job before it took it. So of a worker, only that one lacks it."""
 _LEFT = Again(is_try=False)
 """Its job is over, which has written the step's end already, or has been opened again."""
 
@@ -69,6 +71,8 @@ class Steps(WishKind[JobStep]):
     name = "steps of jobs"
     table = STEPS
     outlives = False
+    is_for_workers = True
+    hands_over = True
 
     def __init__(
         self, store: Store, vault: Vault, files: JobFiles, metrics: JobMetrics, notices: Notices = NO_NOTICES
@@ -79,14 +83,20 @@ class Steps(WishKind[JobStep]):
         self._files = files
         self._metrics = metrics
         self._speaking: tuple[Speaking, Callers] | None = None
+        self._is_here = self._serves = True
         # Accounts without credits, and jobs that were put off, and until when nobody asks again.
         self._short: dict[str, int] = {}
         self._resting: dict[str, int] = {}
 
-    def revise(self, speaking: Speaking, callers: Callers) -> None:
+    def revise(self, speaking: Speaking, callers: Callers, *, here: bool = True, serves: bool = True) -> None:
+        """Speak by a new revision from now on. Unless it is `here`, others speak, which an SQLite has not."""
         self._speaking = speaking, callers
+        self._is_here = here or not (serves and self._store.is_shared)
+        self._serves = serves
 
     async def list_open(self, now: int) -> list[JobStep]:
+        if not self._is_here:
+            return []
         only_if, params = [], dict[str, str]()
         for column, waiting in (("account", self._short), ("job", self._resting)):
             for each in [each for each, until in waiting.items() if until <= now]:
@@ -147,11 +157,17 @@ class Steps(WishKind[JobStep]):
         """Try again what may end otherwise; else the job ends with its reason. That an engine has no room for
         a step, or is away, is no try: who waits for listeners to be served may wait long."""
         is_try = isinstance(failure, UpstreamFailed) and attempt.has_reached_engine
-        may_end_otherwise = failure.status >= 500 or failure.status == 429 or failure.code == _TOO_SLOW
+        is_lacking = failure.code == _LACKING and not self._serves
+        may_end_otherwise = (
+            failure.status >= 500 or failure.status == 429 or failure.code == _TOO_SLOW or is_lacking
+        )
         if may_end_otherwise and not (is_try and self.gives_up(held)):
             # Its other steps would end alike, and there may be very many.
             await self._rest(self._resting, held.job)
-            return Again(failure.message, failure.retry_after_s or WAITS_S, is_try=is_try)
+            after_s = failure.retry_after_s or WAITS_S
+            if self._store.is_shared and not attempt.has_reached_engine:
+                after_s = 0.0  # Another process may have an engine that we lack, or room in it.
+            return Again(failure.message, after_s, is_try=is_try)
         _log.warning("job.step.failed", job=held.job, step=held.number, code=failure.code)
         error = f"Step {held.number}: {failure.message}"
         ends = records.after_failure(held, await self._store.now(), error, self._notices)

@@ -1,0 +1,110 @@
+"""`voxgate worker`: steps of jobs beside a server, with which it shares a database and a folder."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+from base64 import b64encode
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx2
+import pytest
+
+from tests.databases import Postgres
+from tests.faults.clusters import workers
+from tests.faults.processes import kill, state, until
+from tests.features.jobs.apart import (
+    job,
+    new_job,
+    refusal,
+    serving,
+    shared,
+    sound,
+    worker_config,
+    working,
+)
+from tests.features.jobs.job_rig import said, text_of, words_of
+from tests.server import ALONE, stop
+
+STEPS = 12
+
+
+@pytest.fixture
+def url(shared_postgres: Postgres) -> Iterator[str]:
+    with shared_postgres.lent_schema() as schema:
+        yield shared_postgres.url(search_path=schema)
+
+
+def test_a_worker_speaks_what_its_server_leaves_to_it(tmp_path: Path, url: str) -> None:
+    with serving(tmp_path, url) as server:
+        id_ = new_job(server, text_of(STEPS))
+        with working(tmp_path, url) as worker:
+            until(lambda: job(server, id_)["status"] == "done", every_s=0.05)
+            page = httpx2.get(worker.metrics).text
+            assert f'voxgate_job_steps_total{{result="done"}} {STEPS}.0' in page
+            assert state(worker, "tone")["state"] == "ready"
+            assert "Nothing has changed" in worker.cli("reload").stdout
+        assert said(sound(server, id_)) == words_of(STEPS)
+        assert worker.process.returncode == 0
+
+
+def test_a_server_that_leaves_steps_to_others_speaks_none(tmp_path: Path, url: str) -> None:
+    with serving(tmp_path, url) as server:
+        id_ = new_job(server, text_of(1))
+        spoken = server.speech("Hello.")
+        assert spoken.status_code == 200
+        page = httpx2.get(server.metrics).text
+        assert "voxgate_job_steps_total{" not in page
+        assert job(server, id_)["status"] == "queued"
+
+
+def test_steps_go_on_where_a_worker_was_killed_or_stopped(tmp_path: Path, url: str) -> None:
+    with serving(tmp_path, url) as server:
+        id_ = new_job(server, text_of(40))
+        with working(tmp_path, url) as worker:
+            until(lambda: job(server, id_)["steps_done"] >= 2, every_s=0.05)
+            kill(workers(worker)[0])
+            done = job(server, id_)["steps_done"]
+            until(lambda: job(server, id_)["steps_done"] > done, every_s=0.05)
+            # What it had under way is ended, or given back: nobody waits for a lease.
+            assert stop(worker.process) == 0
+        with working(tmp_path, url):
+            until(lambda: job(server, id_)["status"] == "done", every_s=0.05, within_s=90.0)
+        assert said(sound(server, id_)) == words_of(40)
+
+
+def test_a_worker_without_the_model_leaves_its_steps_to_others(tmp_path: Path, url: str) -> None:
+    other = ALONE.replace("[engines.tone]", '[engines.other]\nplugin = "tone"').replace("tone/", "other/")
+    other = other.replace("tone = ", "other = ").replace('"tone" =', '"another" =')
+    with serving(tmp_path, url) as server:
+        id_ = new_job(server, text_of(3), model="tone/standard")
+        with working(tmp_path, url, config=other) as lacking:
+            page = lambda: httpx2.get(lacking.metrics).text  # noqa: E731 - read again and again
+            until(lambda: 'voxgate_job_steps_total{result="put off"}' in page())
+            assert job(server, id_)["status"] == "queued"
+        with working(tmp_path, url):
+            until(lambda: job(server, id_)["status"] == "done", every_s=0.05)
+
+
+def test_a_worker_refuses_what_is_not_its_servers(tmp_path: Path, url: str) -> None:
+    alone = refusal(worker_config(tmp_path, ALONE))
+    assert "storage.url: a worker needs its server's PostgreSQL" in alone
+    text = ALONE + shared(tmp_path, url)
+    folder = f'folder = "{tmp_path}/recordings"\n'
+    assert "vault.folder: a worker keeps sound" in refusal(worker_config(tmp_path, text.replace(folder, "")))
+    key = f'master_key = "file:{tmp_path}/key"\n'
+    assert "give this worker the key of its server" in refusal(worker_config(tmp_path, text.replace(key, "")))
+    with serving(tmp_path, url, here=True) as server:
+        id_ = new_job(server, "Hello.")
+        until(lambda: job(server, id_)["status"] == "done")
+    (tmp_path / "other").write_bytes(b64encode(os.urandom(32)))
+    others = text.replace(key, f'master_key = "file:{tmp_path}/other"\n')
+    assert "sealed what the server keeps" in refusal(worker_config(tmp_path, others))
+    elsewhere = text.replace(folder, f'folder = "{tmp_path}/elsewhere"\n')
+    assert "has none of the newest recordings" in refusal(worker_config(tmp_path, elsewhere))
+    shutil.copytree(tmp_path / "recordings", tmp_path / "elsewhere")
+    with working(tmp_path, url) as worker:
+        os.kill(worker.process.pid, signal.SIGTERM)
+        assert worker.process.wait(30) == 0
