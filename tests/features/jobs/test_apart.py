@@ -12,6 +12,7 @@ from pathlib import Path
 import httpx2
 import pytest
 
+from tests import speech_clips
 from tests.databases import Postgres
 from tests.faults.clusters import workers
 from tests.faults.processes import kill, state, until
@@ -26,9 +27,21 @@ from tests.features.jobs.apart import (
     working,
 )
 from tests.features.jobs.job_rig import said, text_of, words_of
-from tests.server import ALONE, stop
+from tests.server import ALONE, Server, stop
 
 STEPS = 12
+
+
+def new_voice(server: Server) -> str:
+    consent = {"name": "Ana", "language": "en", "statement": "Yes."}
+    with server.client() as client:
+        made = client.post("/v1/audio/voice_consents", json=consent).raise_for_status().json()
+        fields, files = (
+            {"name": "Ana", "consent": made["id"]},
+            {"audio_sample": ("a.wav", speech_clips.wav())},
+        )
+        voice = client.post("/v1/audio/voices", data=fields, files=files).raise_for_status().json()
+    return str(voice["id"])
 
 
 @pytest.fixture
@@ -108,3 +121,23 @@ def test_a_worker_refuses_what_is_not_its_servers(tmp_path: Path, url: str) -> N
     with working(tmp_path, url) as worker:
         os.kill(worker.process.pid, signal.SIGTERM)
         assert worker.process.wait(30) == 0
+
+
+def test_nothing_of_a_voice_is_left_at_a_worker_when_its_receipt_is_complete(
+    tmp_path: Path, url: str, shared_postgres: Postgres
+) -> None:
+    with serving(tmp_path, url) as server, working(tmp_path, url) as worker:
+        voice = new_voice(server)
+        id_ = new_job(server, text_of(60), voice=voice)
+        until(lambda: job(server, id_)["steps_done"] >= 2, every_s=0.05)
+        with server.client() as client:
+            client.delete(f"/v1/audio/voices/{voice}").raise_for_status()
+            receipt = client.get(f"/v1/audio/voices/erasures/{voice}").raise_for_status().json()
+        assert receipt["completed"] is not None, receipt
+        # Another process had to be waited for, and it has said so.
+        schema = url.rpartition("search_path=")[2]
+        assert shared_postgres.psql(f"SELECT count(DISTINCT life) FROM {schema}.followers") == ["2"]
+        assert shared_postgres.psql(f"SELECT count(*) FROM {schema}.job_clips") == ["0"]
+        until(lambda: job(server, id_)["status"] == "failed", every_s=0.05)
+        assert shared_postgres.psql(f"SELECT count(*) FROM {schema}.job_clips") == ["0"]
+        assert worker.process.poll() is None
