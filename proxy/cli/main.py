@@ -111,7 +111,7 @@ def serve(
 
 
 def worker(config_file: ConfigFile = None) -> None:
-    """Work on the jobs of a server, here or on another machine, until Ctrl-C or SIGTERM."""
+    """Speak the jobs of a server until Ctrl-C or SIGTERM."""
     from msgspec.structs import replace
 
     from proxy.processes.shared_things import check_settings

@@ -94,7 +94,10 @@ def test_a_worker_without_the_model_leaves_its_steps_to_others(tmp_path: Path, u
     with serving(tmp_path, url) as server:
         id_ = new_job(server, text_of(3), model="tone/standard")
         with working(tmp_path, url, config=other) as lacking:
-            page = lambda: httpx2.get(lacking.metrics).text  # noqa: E731 - read again and again
+
+            def page() -> str:
+                return httpx2.get(lacking.metrics).text
+
             until(lambda: 'voxgate_job_steps_total{result="put off"}' in page())
             assert job(server, id_)["status"] == "queued"
         with working(tmp_path, url):
