@@ -1,8 +1,8 @@
 """A process that speaks jobs: `python -m tests.features.jobs.job_program CONFIG ROLE DAYS POINT NUMBER`.
 
 It kills itself when it comes to a point for the time with this number. Without a point it ends when no job is
-open. Its role is that of the `server`, or of a `voxgate worker` with a data folder of its own. Its databases say
-that it is so many days later.
+open. Its role is that of the `server`, or of a `voxgate worker` with a data folder of its own. Its databases
+say that it is so many days later.
 """
 
 from __future__ import annotations
@@ -77,8 +77,10 @@ def arm(point: str, number: int) -> None:
 
 def move_clock(days: float) -> None:
     """Let all stores say that it is later."""
+    later: Any
     for store in (SqliteStore, PostgresStore):
-        store.now = _later(store.now, round(days * 86_400 * SECOND))  # type: ignore[method-assign]
+        later = _later(store.now, round(days * 86_400 * SECOND))
+        store.now = later  # type: ignore[method-assign]
 
 
 def _later(now: Callable[[Any], Awaitable[int]], by_us: int) -> Callable[[Any], Awaitable[int]]:
