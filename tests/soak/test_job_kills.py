@@ -20,7 +20,8 @@ async def test_a_job_ends_once_after_a_hundred_kills(tmp_path: Path, store_url: 
 async def test_a_job_ends_once_after_kills_over_three_days_and_a_cycles_turn(
     tmp_path: Path, store_url: str
 ) -> None:
-    kills = [(point, 1) for point in (*POINTS, *POINTS)]
+    # Those first after which a step is charged.
+    kills = [(point, 1) for point in reversed((*POINTS, *POINTS))]
     books = await expect_one_of_each(tmp_path, store_url, kills, 4 * len(kills), days=3.0)
     assert books.cycles == 2
     assert books.days > 2.5

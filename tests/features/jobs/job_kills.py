@@ -41,9 +41,9 @@ async def expect_one_of_each(
     async with jobs_inside(folder, url) as server:
         kind_of(server).at_once = 0
         id_ = (await new_job(server, text))["id"]
-        # A cycle turns in the middle of three days.
-        turn = await server.worker.store.now() + round(1.5 * 86_400 * SECOND)
-        await server.worker.store.write(Statement("UPDATE accounts SET anchor = :turn", {"turn": turn}))
+        # Of three days, a cycle turns in the second one.
+        later = await server.worker.store.now() + 2 * 86_400 * SECOND
+        await server.worker.store.write(Statement("UPDATE accounts SET anchor = :later", {"later": later}))
         before = server
     struck, roles = 0, ("server", "server" if url == "sqlite" else "worker")
     for turn, (point, number) in enumerate(kills):
