@@ -28,8 +28,8 @@ SELECT *, row_number() OVER (PARTITION BY {place} ORDER BY turn_of_account, due,
 SELECT {columns} FROM placed WHERE turn <= :limit ORDER BY turn, due, {key}
 """
 # The same of a table with very many rows at one place: an index (account, due, key) gives a few rows of each
-# account, and no other is looked at. PostgreSQL takes the accounts for a hundred, and would read the whole table to
-# join so many rows: so they are bounded before.
+# account, and no other is looked at. PostgreSQL guesses that there are a hundred accounts, and would read the
+# whole table for so many rows: so they are bounded before the join.
 _LIST_FEW = """
 WITH RECURSIVE owners (account) AS (
 SELECT min(account) FROM {name} WHERE {is_open}

@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from proxy.feature import Feature, House, HouseRevision, Opened, Served
 from proxy.features.jobs.records import TABLES
 from proxy.features.jobs.section import JOBS
+from proxy.storage.tables import Table
 
 
 @asynccontextmanager
@@ -35,12 +36,31 @@ async def _open(house: House) -> AsyncIterator[Opened]:
         steps.revise(speaking, tools.callers, here=section.here, serves=revision.config.serves)
         return Served([*ClientJobs(tools, files, steps, speaking).endpoints, *jobs.endpoints])
 
-    yield Opened(
-        at=at,
-        wishes=() if steps is None else (steps,),
-        alone=(retention.run,),
-        files=(files,),
-    )
+    async with _engines_elsewhere(house):
+        yield Opened(
+            at=at,
+            wishes=() if steps is None else (steps,),
+            alone=(retention.run,),
+            files=(files,),
+        )
 
 
-FEATURE = Feature("jobs", _open, tables=TABLES)
+@asynccontextmanager
+async def _engines_elsewhere(house: House) -> AsyncIterator[None]:
+    """Tell servers, or ask workers, what engines have. A command has none, and SQLite no workers."""
+    from proxy.features.jobs.elsewhere import EVERY_S, EnginesElsewhere
+    from proxy.telemetry.background import RepeatingTask
+
+    if house.engines is None or not house.store.is_shared:
+        yield
+        return
+    elsewhere = EnginesElsewhere(house.store, house.engines)
+    turn = elsewhere.ask if house.config_at_start.serves else elsewhere.tell
+    repeated = RepeatingTask("engines of workers", turn, EVERY_S, house.metrics)
+    try:
+        yield
+    finally:
+        await repeated.close()
+
+
+FEATURE = Feature("jobs", _open, tables=(*TABLES, Table("introductions", key=("engine",))))

@@ -41,10 +41,18 @@ def shared(folder: Path, url: str, *, here: bool = False) -> str:
 
 
 @contextmanager
-def serving(folder: Path, url: str, *, here: bool = False, config: str = ALONE) -> Iterator[Server]:
+def serving(
+    folder: Path,
+    url: str,
+    *,
+    here: bool = False,
+    config: str = ALONE,
+    environ: Mapping[str, str] | None = None,
+) -> Iterator[Server]:
     """A server, which leaves the steps of jobs to others unless they are spoken `here`."""
     (folder / "server").mkdir(exist_ok=True)
-    with running(folder / "server", config + shared(folder, url, here=here)) as server:
+    text = config + shared(folder, url, here=here)
+    with running(folder / "server", text, environ=environ) as server:
         yield server
 
 

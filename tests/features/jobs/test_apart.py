@@ -15,6 +15,7 @@ import pytest
 from tests import speech_clips
 from tests.databases import Postgres
 from tests.faults.clusters import workers
+from tests.faults.plugin_folders import environ, install
 from tests.faults.processes import kill, state, until
 from tests.features.jobs.apart import (
     job,
@@ -30,6 +31,17 @@ from tests.features.jobs.job_rig import said, text_of, words_of
 from tests.server import ALONE, Server, stop
 
 STEPS = 12
+BELL = """
+import os
+from plugins.tone.plugin import ToneSettings
+from speech_engine.plugin import Hosted, Plugin
+
+def voxgate_register():
+    packages = ("bell>=1",) if "NO_BELL" in os.environ else ()
+    hosted = Hosted("plugins.tone.worker", packages=packages)
+    return (Plugin(kind="engine", name="bell", settings=ToneSettings, create=hosted),)
+"""
+"""An engine whose environment the server's machine does not have."""
 
 
 def new_voice(server: Server) -> str:
@@ -102,6 +114,26 @@ def test_a_worker_without_the_model_leaves_its_steps_to_others(tmp_path: Path, u
             assert job(server, id_)["status"] == "queued"
         with working(tmp_path, url):
             until(lambda: job(server, id_)["status"] == "done", every_s=0.05)
+
+
+def test_a_server_takes_jobs_for_a_model_that_only_a_worker_has(tmp_path: Path, url: str) -> None:
+    install(tmp_path, "v_bell", BELL)
+    config = ALONE.replace('tone = "tone"', 'tone = "tone"\nbell = "tone"') + "[engines.bell]\n"
+    plugins = {**environ(tmp_path), "XDG_CACHE_HOME": str(tmp_path / "cache")}
+    with serving(tmp_path, url, here=True, config=config, environ={**plugins, "NO_BELL": "1"}) as server:
+        assert server.speech("Here?", model="bell/standard").status_code == 503
+        with working(tmp_path, url, config=config, environ=plugins):
+
+            def has_model() -> bool:
+                with server.client() as client:
+                    return '"bell/standard"' in client.get("/v1/models").text
+
+            until(has_model)
+            id_ = new_job(server, text_of(3), model="bell/standard")
+            until(lambda: job(server, id_)["status"] == "done", every_s=0.05, within_s=60.0)
+        assert said(sound(server, id_)) == words_of(3)
+        # Who listens gets no answer from there, and is told so at once.
+        assert server.speech("Here?", model="bell/standard").status_code == 503
 
 
 def test_a_worker_refuses_what_is_not_its_servers(tmp_path: Path, url: str) -> None:

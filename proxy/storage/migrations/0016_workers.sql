@@ -6,3 +6,10 @@ CREATE TABLE followers (
     seen   BIGINT NOT NULL,
     looked BIGINT NOT NULL
 );
+
+-- What engines on the machines of workers said of themselves, packed as in `speech_engine/host/messages.py`.
+CREATE TABLE introductions (
+    engine TEXT PRIMARY KEY,
+    hello  TEXT NOT NULL,
+    said   BIGINT NOT NULL
+);
