@@ -54,7 +54,7 @@ async def expect_one_of_each(
             await store.write(Statement("UPDATE job_steps SET lease = 0, due = asked"))
     assert await _run(folder, roles[-1], str(days)) == 0
     async with jobs_inside(folder, url, name="ben") as server:
-        books = await _expect_books(server.worker.store, id_, steps, text)
+        books = await expect_books(server.worker.store, id_, steps, text)
         ours = before._replace(worker=server.worker)
         shown = await job(ours, id_)
         assert (shown["status"], shown["steps_done"], shown["credits"]) == ("done", steps, len(text))
@@ -63,7 +63,8 @@ async def expect_one_of_each(
     return books
 
 
-async def _expect_books(store: Store, id_: str, steps: int, text: str) -> Books:
+async def expect_books(store: Store, id_: str, steps: int, text: str) -> Books:
+    """Each step has one sound and one charge."""
     rows = await store.read("SELECT state, count(*) AS steps FROM job_steps GROUP BY state")
     assert [(row["state"], row["steps"]) for row in rows] == [("done", steps)]
     clips = await records.list_clips(store, id_)
