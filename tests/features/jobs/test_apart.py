@@ -71,6 +71,7 @@ def test_a_worker_speaks_what_its_server_leaves_to_it(tmp_path: Path, url: str) 
             assert f'voxgate_job_steps_total{{result="done"}} {STEPS}.0' in page
             assert state(worker, "tone")["state"] == "ready"
             assert "Nothing has changed" in worker.cli("reload").stdout
+            assert "none, as what runs is a worker" in worker.cli("doctor", check=False).stdout
         assert said(sound(server, id_)) == words_of(STEPS)
         assert worker.process.returncode == 0
 
