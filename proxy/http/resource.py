@@ -29,6 +29,7 @@ class Details(TypedDict, total=False):
     status: int
     access: Access
     body: Struct
+    other_body: Struct
     form: Struct
     files: tuple[str, ...]
     queries: tuple[Query, ...]

@@ -10,7 +10,7 @@ from policies.price import MICRO
 from proxy.features.jobs.records import Job, Kind, Made
 from proxy.http.lists import Listing, iso, iso_or_none
 
-Status = Literal["queued", "running", "waiting", "done", "failed", "canceled"]
+Status = Literal["queued", "running", "waiting", "done", "failed", "canceled", "expired"]
 
 
 class ShownJob(msgspec.Struct, frozen=True, kw_only=True):

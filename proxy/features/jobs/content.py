@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import AsyncIterator, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
@@ -14,7 +14,9 @@ from proxy.errors import RangeNotSatisfiable
 from proxy.features.jobs.kept import JobFiles
 from proxy.features.jobs.records import JobClip
 from proxy.http.connection import Connection
+from proxy.http.endpoint import Header
 
+RANGE = Header("Range", "A single range of bytes, such as `bytes=0-65535`.", "^bytes=.*$")
 _RANGE = re.compile(r"bytes=(\d{0,19})-(\d{0,19})", re.ASCII)
 
 
@@ -41,11 +43,36 @@ def range_of(header: str | None, size: int) -> Range | None:
         start, end = max(0, size - int(match[2])), size
     if start >= end:
         raise RangeNotSatisfiable(
-            f"Invalid header 'Range': the sound has {size} bytes.",
+            f"Invalid header 'Range': the file has {size} bytes.",
             param="Range",
             headers={"content-range": f"bytes */{size}"},
         )
     return Range(start, end)
+
+
+class Whole(Protocol):
+    """Something of a known size, of which any part can be had."""
+
+    @property
+    def size(self) -> int: ...
+
+    def parts(self, part: Range) -> AsyncIterator[bytes]: ...
+
+
+def whole_reply(whole: Whole, name: str, media_type: str, header: str | None) -> Response:
+    """Answer with all of it as a file of this name, or with the range. Raises RangeNotSatisfiable."""
+    part = range_of(header, whole.size)
+    headers = {
+        "accept-ranges": "bytes",
+        "cache-control": "no-store",
+        "content-type": media_type,
+        "content-disposition": f'attachment; filename="{name}"',
+    }
+    if part is not None:
+        headers["content-range"] = f"bytes {part.start}-{part.end - 1}/{whole.size}"
+    given = part or Range(0, whole.size)
+    headers["content-length"] = str(given.end - given.start)
+    return _PartReply(whole.parts(given), 200 if part is None else 206, headers)
 
 
 class JobSound:
@@ -66,18 +93,7 @@ class JobSound:
 
     def reply(self, job: str, header: str | None) -> Response:
         """Answer with all of it, or with the range. Raises RangeNotSatisfiable."""
-        part = range_of(header, self.size)
-        headers = {
-            "accept-ranges": "bytes",
-            "cache-control": "no-store",
-            "content-type": MEDIA_TYPES[self._format],
-            "content-disposition": f'attachment; filename="{job}.{self._format}"',
-        }
-        if part is not None:
-            headers["content-range"] = f"bytes {part.start}-{part.end - 1}/{self.size}"
-        whole = part or Range(0, self.size)
-        headers["content-length"] = str(whole.end - whole.start)
-        return _SoundReply(self.parts(whole), 200 if part is None else 206, headers)
+        return whole_reply(self, f"{job}.{self._format}", MEDIA_TYPES[self._format], header)
 
     async def parts(self, part: Range) -> AsyncIterator[bytes]:
         before = len(self._header)
@@ -87,8 +103,8 @@ class JobSound:
             yield data
 
 
-class _SoundReply(Response):
-    """A part of a sound. A failure in its middle breaks the connection."""
+class _PartReply(Response):
+    """A part of a file. A failure in its middle breaks the connection."""
 
     def __init__(self, parts: AsyncIterator[bytes], status: int, headers: dict[str, str]) -> None:
         super().__init__(status_code=status, headers=headers)

@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from functools import partial
-from hashlib import sha256
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -17,6 +16,7 @@ from proxy.access.callers import Caller, caller_of
 from proxy.api.admin_tools import AdminTools, answers_at_both
 from proxy.api.speech import SPEECH_FAILURES
 from proxy.audio.formats import MEDIA_TYPES
+from proxy.catalogue.notices import Notices
 from proxy.errors import (
     Conflict,
     IdempotencyKeyReused,
@@ -26,10 +26,14 @@ from proxy.errors import (
     RangeNotSatisfiable,
     RateLimited,
 )
-from proxy.features.jobs import records
+from proxy.features.jobs import ends, records
+from proxy.features.jobs.batch_bodies import BatchJobBody
+from proxy.features.jobs.batch_files import ZIP, BatchFiles
+from proxy.features.jobs.batches import BatchMaker
 from proxy.features.jobs.bodies import DeletedJob, JobList, ShownJob, shown
-from proxy.features.jobs.content import JobSound
+from proxy.features.jobs.content import RANGE, JobSound, whole_reply
 from proxy.features.jobs.kept import JobFiles
+from proxy.features.jobs.making import made_once, too_many_wait
 from proxy.features.jobs.pieces import MOST_CHARACTERS, TextPiece, pieces
 from proxy.features.jobs.records import JOBS, Job, Made
 from proxy.features.jobs.request import (
@@ -39,33 +43,29 @@ from proxy.features.jobs.request import (
     SentFields,
     SentJob,
     of_step,
-    parse_job,
+    parse_asked,
     step_body,
 )
 from proxy.features.jobs.steps import Steps
 from proxy.http.body import raw_body
 from proxy.http.connection import Connection
 from proxy.http.endpoint import Header
-from proxy.http.idempotency import KEY_HEADER, sent_key
+from proxy.http.idempotency import KEY_HEADER
 from proxy.http.lists import PAGE, page
 from proxy.http.replies import encode_json, reply
 from proxy.http.resource import Resource, account_of, answers
-from proxy.kept.once import Once
 from proxy.speech import speech_request
 from proxy.speech.call import SpeechCall
 from proxy.speech.speaking import Speaking
-from proxy.storage.rows import new_id
-from proxy.storage.store import AlreadyExists
 
-_RANGE = Header("Range", "A single range of bytes, such as `bytes=0-65535`.", "^bytes=.*$")
 _LAST_EVENT = Header("Last-Event-ID", "The `id` of the last event that was seen.", "^[0-9]{1,9}$")
 _LOOK_S = 1.0
-_PREFIX = "job"
 
 
 class _Tools:
-    def __init__(self, tools: AdminTools, files: JobFiles, steps: Steps | None) -> None:
+    def __init__(self, tools: AdminTools, files: JobFiles, steps: Steps | None, notices: Notices) -> None:
         self._tools = tools
+        self._notices = notices
         self._store = tools.store
         self._files = files
         self._steps = steps
@@ -109,7 +109,8 @@ class Jobs(_Tools, Resource):
     async def cancel_job(self, request: Request) -> Response:
         """End a job. What was spoken stays"""
         job = await self.found(request)
-        await records.end(self._store, job.id, "canceled")
+        await ends.end(self._store, job, "canceled", self._notices)
+        self._notices.look_soon()
         return await self.show(await self.found(request))
 
     @answers("POST", "/v1/jobs/{id}/retry", ShownJob, failures=(NotFound, Conflict, RateLimited))
@@ -123,12 +124,14 @@ class Jobs(_Tools, Resource):
     async def retry_job(self, request: Request) -> Response:
         """Speak what a job lacks that has failed or was canceled"""
         job = await self.found(request)
+        if job.kind == "batch":
+            raise Conflict("A batch is not tried again: send the lines that failed in another.", param="id")
         # The key that began it may be no good any more.
         key = None if account_of(request) is None else caller_of(request.scope).key
         if not await records.reopen(self._store, job, key):
             job = await self.found(request)
             if job.state in ("failed", "canceled"):
-                raise _too_many_wait()
+                raise too_many_wait()
             why = "is done" if job.state == "done" else "has not ended"
             raise Conflict(f"The job {why}: nothing is to be tried again.", param="id")
         if self._steps is not None:
@@ -147,10 +150,20 @@ class Jobs(_Tools, Resource):
 class ClientJobs(_Tools, Resource):
     """How accounts ask for jobs, and get what was made."""
 
-    def __init__(self, tools: AdminTools, files: JobFiles, steps: Steps, speaking: Speaking) -> None:
-        super().__init__(tools, files, steps)
+    def __init__(
+        self,
+        tools: AdminTools,
+        files: JobFiles,
+        steps: Steps,
+        speaking: Speaking,
+        batches: BatchMaker,
+        notices: Notices,
+    ) -> None:
+        super().__init__(tools, files, steps, notices)
+        self._batches = batches
         self._look_soon = steps.look_soon
         self._speaking = speaking
+        self._batch_files = BatchFiles(tools.store, files)
 
     @answers(
         "POST",
@@ -158,55 +171,49 @@ class ClientJobs(_Tools, Resource):
         ShownJob,
         status=202,
         body=JobBody,
+        other_body=BatchJobBody,
         failures=(NotFound, IdempotencyKeyReused, *SPEECH_FAILURES),
         request_headers=(KEY_HEADER,),
         pace="own",
     )
     async def create_job(self, request: Request) -> Response:
-        """Have a long text spoken, however long that takes"""
+        """Have a long text spoken, or the lines of a file, however long that takes"""
         caller = caller_of(request.scope)
         terms = (await self._speaking.admission.admit(caller)).terms
         raw = await raw_body(request, MOST_BODY_BYTES)
         # It holds the interpreter's lock for a few milliseconds, and the loop for none.
-        sent = await asyncio.to_thread(parse_job, raw)
-        _check_length(sent, terms)
-        digest, id_ = sha256(raw).digest(), new_id(_PREFIX)
-        key = sent_key(request.headers.getlist("idempotency-key"))
-        once = None
-        if key is not None:
-            once = Once(request.scope["state"]["request_id"], caller.account, key, digest)
-            id_ = once.id_of(_PREFIX)
-            if (made := await self._made_before(once)) is not None:
-                return await self.show(made, 202, {"x-voxgate-replayed": "true"})
-        try:
-            await self._add(request, id_, caller, sent, digest)
-        except AlreadyExists:
-            # The same request came twice at once.
-            if once is None or await self._made_before(once) is None:
-                raise
+        sent = await asyncio.to_thread(parse_asked, raw)
+        if isinstance(sent, BatchJobBody):
+            made = await self._batches.make(request, caller, terms, raw, sent)
+        else:
+            _check_length(sent, terms)
+            add = partial(self._add, caller, sent)
+            made = await made_once(self._store, self._tools.vault, request, caller, raw, add)
         self._look_soon()
-        job = await JOBS.get(self._store, caller.account, id_)
-        if job is None:
-            raise _too_many_wait()
-        return await self.show(job, 202)
+        return await self.show(made.job, 202, made.headers)
 
     @answers(
         "GET",
         "/v1/jobs/{id}/content",
-        media=tuple(MEDIA_TYPES[name] for name in FORMATS),
+        media=(*(MEDIA_TYPES[name] for name in FORMATS), ZIP),
         failures=(NotFound, Conflict, RangeNotSatisfiable),
-        request_headers=(_RANGE,),
+        request_headers=(RANGE,),
     )
     async def get_job_content(self, request: Request) -> Response:
         """The sound of a job that has ended, or a range of it. Of one that was cut short, what there is"""
         job = await self.found(request)
         if job.state == "open":
             raise Conflict("The job goes on; its sound is there when it has ended.", param="id")
+        if job.kind == "batch":
+            zip_ = await self._batch_files.of(job, "sound")
+            if zip_ is None:
+                raise _no_sound()
+            return whole_reply(zip_, f"{job.id}.zip", ZIP, request.headers.get("range"))
         # What was spoken beyond a gap would sound as if nothing were missing.
         found = enumerate(await records.list_clips(self._store, job.id), 1)
         clips = [clip for number, clip in found if clip.number == number]
         if not clips:
-            raise Conflict("The job has ended before it had any sound.", param="id")
+            raise _no_sound()
         return JobSound(self._files, clips, job.format).reply(job.id, request.headers.get("range"))
 
     @answers(
@@ -233,15 +240,7 @@ class ClientJobs(_Tools, Resource):
                 return
             job = found
 
-    async def _made_before(self, once: Once) -> Job | None:
-        """Return the job that this request has made. Raises IdempotencyKeyReused."""
-        job = await JOBS.get(self._store, once.account, once.id_of(_PREFIX))
-        if job is not None:
-            fields = self._tools.vault.open_record(job.account, job.id, job.record, SentFields)
-            once.check(bytes.fromhex(fields.request))
-        return job
-
-    async def _add(self, request: Request, id_: str, caller: Caller, sent: SentJob, digest: bytes) -> None:
+    async def _add(self, caller: Caller, sent: SentJob, id_: str, digest: bytes) -> None:
         """Plan the beginning as a step will be planned, and add the job. Raises RequestFailed."""
         start = await self._planned(id_, caller, sent, self._speaking.admission.terms(caller))
         voice = start.plan.voice
@@ -320,9 +319,5 @@ def _nothing_to_say() -> InvalidRequest:
     return InvalidRequest("Invalid 'input': it must have something to say.", param="input")
 
 
-def _too_many_wait() -> RateLimited:
-    return RateLimited(
-        f"Your account has too many steps that wait: it may have {records.MOST_WANTED}. "
-        "Try again when some are done.",
-        retry_after_s=60.0,
-    )
+def _no_sound() -> Conflict:
+    return Conflict("The job has ended before it had any sound.", param="id")

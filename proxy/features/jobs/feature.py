@@ -8,10 +8,13 @@ from contextlib import asynccontextmanager
 from proxy.feature import Feature, House, HouseRevision, Opened, Served
 from proxy.features.jobs.records import TABLES
 from proxy.features.jobs.section import JOBS
+from proxy.features.jobs.uploads import TABLE as FILES_TABLE
 
 
 @asynccontextmanager
 async def _open(house: House) -> AsyncIterator[Opened]:
+    from proxy.features.jobs.batch_endpoints import Batches, Files
+    from proxy.features.jobs.batches import BatchMaker
     from proxy.features.jobs.endpoints import ClientJobs, Jobs
     from proxy.features.jobs.kept import JobFiles
     from proxy.features.jobs.metrics import JobMetrics
@@ -19,7 +22,7 @@ async def _open(house: House) -> AsyncIterator[Opened]:
     from proxy.features.jobs.steps import Steps
 
     files = JobFiles(house.store, house.vault)
-    retention = JobRetention(house.store, files, house.metrics)
+    retention = JobRetention(house.store, files, house.metrics, house.notices)
     steps: Steps | None = None
     if house.engines is not None:
         metrics = JobMetrics(house.metrics.registry)
@@ -28,11 +31,17 @@ async def _open(house: House) -> AsyncIterator[Opened]:
     def at(revision: HouseRevision) -> Served:
         retention.days = JOBS.of(revision.config).days
         tools, speaking = revision.admin_tools, revision.speaking
-        jobs = Jobs(tools, files, steps)
+        jobs = Jobs(tools, files, steps, house.notices)
         if steps is None or speaking is None:
             return Served(jobs.endpoints)
         steps.revise(speaking, tools.callers)
-        return Served([*ClientJobs(tools, files, steps, speaking).endpoints, *jobs.endpoints])
+        maker = BatchMaker(tools, files, house.notices)
+        asked = ClientJobs(tools, files, steps, speaking, maker, house.notices)
+        given = Files(tools, files, retention.days)
+        batches = Batches(tools, steps, speaking, maker, house.notices)
+        return Served(
+            [*asked.endpoints, *jobs.endpoints, *given.endpoints, *batches.endpoints],
+        )
 
     yield Opened(
         at=at,
@@ -42,4 +51,4 @@ async def _open(house: House) -> AsyncIterator[Opened]:
     )
 
 
-FEATURE = Feature("jobs", _open, tables=TABLES)
+FEATURE = Feature("jobs", _open, tables=(*TABLES, FILES_TABLE))

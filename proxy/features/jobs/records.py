@@ -11,7 +11,6 @@ from typing import Literal, NamedTuple
 import msgspec
 
 from policies.wishes import Wish
-from proxy.catalogue.notices import NO_NOTICES, Event, Notices
 from proxy.kept.vault import SealedRecord
 from proxy.storage.disk_names import owner_name
 from proxy.storage.listed_tables import ListedTable, hold_account
@@ -20,7 +19,7 @@ from proxy.storage.store import Condition, Params, Statement, Store, write_delet
 from proxy.storage.tables import PathColumn, Remains, Table
 from proxy.storage.wish_tables import WishTable
 
-State = Literal["open", "done", "failed", "canceled"]
+State = Literal["open", "done", "failed", "canceled", "expired"]
 Kind = Literal["speech", "batch"]
 MOST_WANTED = 20_000
 """The most steps of an account that wait for their turn."""
@@ -117,11 +116,18 @@ _BY_VOICE = "voices <> '' AND voices LIKE '% ' || {} || ' %'"
 # A blob without its row has no key any more. No other row names these: each begins otherwise.
 _DROP_KEYS = """
 DELETE FROM blobs WHERE EXISTS (
-    SELECT 1 FROM {table} WHERE {table}.account = blobs.account AND blobs.digest IN ({names}) AND {only}
+    SELECT 1 FROM {table} WHERE {table}.account = blobs.account AND blobs.digest IN ({names}) AND {{only}}
 )
 """
-_OF_CLIPS = _DROP_KEYS.replace("{table}", "job_clips").replace("{names}", "job_clips.digest, job_clips.told")
-_OF_TEXTS = _DROP_KEYS.replace("{table}", "jobs").replace("{names}", "jobs.digest")
+
+
+def drop_keys(table: str, *columns_: str) -> str:
+    """Return SQL that deletes the keys of what these columns of a table name, of its rows `{only}`."""
+    return _DROP_KEYS.format(table=table, names=", ".join(f"{table}.{each}" for each in columns_))
+
+
+_OF_CLIPS = drop_keys("job_clips", "digest", "told")
+_OF_TEXTS = drop_keys("jobs", "digest")
 
 TABLES = (
     Table(
@@ -169,23 +175,7 @@ SELECT job_clips.job, count(*) AS steps, CAST(sum(bytes) AS BIGINT) AS bytes,
 FROM job_clips LEFT JOIN usage ON usage.id = job_clips.request
 WHERE job_clips.job IN ({jobs}) GROUP BY job_clips.job
 """
-_END = """
-UPDATE jobs SET state = :state, ended = :now, waits = '', error = :error WHERE id = :job AND state = 'open'
-"""
-_END_BY_STEP = f"{_END} AND {STEPS.finished}"
-_CANCEL_STEPS = """
-UPDATE job_steps SET state = 'canceled' WHERE job = :job AND state = 'wanted'
-AND EXISTS (SELECT 1 FROM jobs WHERE id = :job AND state <> 'open')
-"""
-_ENDED_NOW = """
-EXISTS (SELECT 1 FROM jobs WHERE id = :told_job AND state = :told_state AND ended = :told_ended)
-"""
-_GOES_ON = "UPDATE jobs SET waits = '' WHERE id = :job AND waits <> ''"
 _WAITS = "UPDATE jobs SET waits = :waits WHERE id = :job AND state = 'open'"
-_DONE_IF_LAST = f"""
-UPDATE jobs SET state = 'done', ended = :now, waits = '' WHERE id = :job AND state = 'open'
-AND {STEPS.finished} AND NOT EXISTS (SELECT 1 FROM job_steps WHERE job = :job AND state = 'wanted')
-"""
 _DONE_IF_NOTHING = """
 UPDATE jobs SET state = 'done', ended = :now WHERE id = :job AND state = 'open'
 AND NOT EXISTS (SELECT 1 FROM job_steps WHERE job = :job AND state = 'wanted')
@@ -207,8 +197,11 @@ AND ({_WANTED}) + steps <= {MOST_WANTED} RETURNING id
 _OLD = "SELECT id, account FROM jobs WHERE ended < :before ORDER BY ended LIMIT :limit"
 
 
-async def add(store: Store, job: Job, pieces: Sequence[tuple[int, int]]) -> bool:
-    """Add a job with its steps. False: too many steps of its account wait, or the account is closed.
+async def add(
+    store: Store, job: Job, pieces: Sequence[tuple[int, int]], beside: Sequence[Statement] = ()
+) -> bool:
+    """Add a job with its steps, in one unit with the statements `beside`, which must do nothing if it is not
+    added. False: too many steps of its account wait, or the account is closed.
 
     Raises AlreadyExists if there is a job with this id.
     """
@@ -227,7 +220,7 @@ async def add(store: Store, job: Job, pieces: Sequence[tuple[int, int]]) -> bool
     ]
     steps = [_insert_steps(job.id, rows[first : first + _ROWS]) for first in range(0, len(rows), _ROWS)]
     job_row: Params = msgspec.structs.asdict(job)
-    _, added, *_ = await store.write(hold_account(job.account), Statement(_ADD, job_row), *steps)
+    _, added, *_ = await store.write(hold_account(job.account), Statement(_ADD, job_row), *steps, *beside)
     return bool(added)
 
 
@@ -278,45 +271,13 @@ def is_wanted(step: JobStep) -> Condition:
     return Condition("state = 'wanted'", {}, (hold(step.job),))
 
 
-def after_step(step: JobStep, now: int, notices: Notices = NO_NOTICES) -> tuple[Statement, ...]:
-    """Return what follows from a step that is done, in its commit.
-
-    Nothing that an erased voice has spoken is kept, however late its settlement came.
-    """
-    of_step: Params = {"step": step.id, "job": step.job, "now": now}
+def forget_erased(step: str) -> tuple[Statement, ...]:
+    """Return what deletes what an erased voice has spoken in a step, however late its settlement came."""
+    of_step: Params = {"step": step}
     return (
         Statement(_OF_CLIPS.format(only=_FORGET_ERASED), of_step),
         Statement(f"DELETE FROM job_clips WHERE {_FORGET_ERASED}", of_step),
-        Statement(_GOES_ON, of_step),
-        Statement(_DONE_IF_LAST, of_step),
-        *_told(notices, step, "job.done", now),
     )
-
-
-def after_failure(
-    step: JobStep, now: int, error: str, notices: Notices = NO_NOTICES
-) -> tuple[Statement, ...]:
-    """Return what follows from a step that cannot be spoken, in its commit: its job ends."""
-    end: Params = {"job": step.job, "state": "failed", "now": now, "error": error}
-    return (
-        Statement(_END_BY_STEP, end),
-        Statement(_CANCEL_STEPS, {"job": step.job}),
-        *_told(notices, step, "job.failed", now),
-    )
-
-
-def _told(notices: Notices, step: JobStep, event: Event, now: int) -> Sequence[Statement]:
-    """Return what tells the account of the end of a job, if it ends in this commit."""
-    state = event.removeprefix("job.")
-    params: Params = {"told_job": step.job, "told_state": state, "told_ended": now}
-    ends = Condition(f"{STEPS.finished} AND {_ENDED_NOW}", params)
-    return notices.statements(step.account, event, {"id": step.job}, now, ends)
-
-
-async def end(store: Store, job: str, state: State) -> None:
-    """End a job that is open, with all its steps that are wanted."""
-    params: Params = {"job": job, "state": state, "now": await store.now(), "error": ""}
-    await store.write(hold(job), Statement(_END, params), Statement(_CANCEL_STEPS, {"job": job}))
 
 
 async def wait_for(store: Store, job: str, waits: str) -> None:

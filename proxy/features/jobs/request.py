@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated, Literal, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple
 
 import msgspec
 from msgspec import Meta
@@ -11,6 +11,7 @@ from msgspec.structs import replace
 
 from policies.plans import Terms
 from proxy.errors import InvalidRequest
+from proxy.features.jobs.batch_bodies import BatchJobBody
 from proxy.features.jobs.pieces import Saying, saying_at
 from proxy.speech import speech_request
 from proxy.speech.speech_body import SpeechBody
@@ -26,7 +27,7 @@ _STEP_FORMATS = {"wav": "pcm"}
 class JobBody(SpeechBody, frozen=True, kw_only=True):
     """The body of POST /v1/jobs: that of speech, with a text of up to a million characters."""
 
-    kind: Annotated[Literal["speech"], Meta(description="speech")] = "speech"
+    kind: Annotated[Literal["speech"], Meta(description="speech or batch")] = "speech"
     input: Annotated[
         str,
         Meta(
@@ -65,6 +66,22 @@ class SentJob(msgspec.Struct, frozen=True, kw_only=True):
 
 
 _decode_values = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
+
+
+class _Kind(msgspec.Struct, frozen=True):
+    kind: Any = None
+
+
+_decode_kind = msgspec.json.Decoder(_Kind).decode
+
+
+def parse_asked(raw: bytes) -> SentJob | BatchJobBody:
+    """Parse a body of any kind of job. Raises InvalidRequest with the field that is wrong."""
+    try:
+        kind = _decode_kind(raw).kind
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        kind = None  # `parse_job` says what is wrong
+    return speech_request.parse(BatchJobBody, raw) if kind == "batch" else parse_job(raw)
 
 
 def parse_job(raw: bytes) -> SentJob:

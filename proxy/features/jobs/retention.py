@@ -5,7 +5,8 @@ from __future__ import annotations
 import structlog
 
 from policies.wishes import SECOND
-from proxy.features.jobs import records
+from proxy.catalogue.notices import NO_NOTICES, Notices
+from proxy.features.jobs import ends, records, uploads
 from proxy.features.jobs.kept import JobFiles
 from proxy.features.jobs.section import JobSection
 from proxy.storage.store import StorageFailed, Store
@@ -21,11 +22,14 @@ _log = structlog.get_logger()
 class JobRetention:
     """`days` are those of the configuration. Each revision sets them."""
 
-    def __init__(self, store: Store, files: JobFiles, metrics: Metrics) -> None:
+    def __init__(
+        self, store: Store, files: JobFiles, metrics: Metrics, notices: Notices = NO_NOTICES
+    ) -> None:
         self.days = JobSection().days
         self._store = store
         self._files = files
         self._metrics = metrics
+        self._notices = notices
 
     def __repr__(self) -> str:
         return f"<JobRetention of {self.days:g} days>"
@@ -36,14 +40,19 @@ class JobRetention:
 
     async def _turn(self) -> None:
         try:
+            await ends.expire(self._store, await self._store.now(), self._notices)
             await self.delete_old()
         except StorageFailed as error:
             _log.warning("job.retention.failed", reason=str(error))
 
     async def delete_old(self) -> int:
         """Delete what is too old. Return how many jobs that were."""
-        before, deleted = await self._store.now() - round(self.days * 86_400 * SECOND), 0
+        now = await self._store.now()
+        before, deleted = now - round(self.days * 86_400 * SECOND), 0
         await self._files.remove_erased(before)
+        while files := await uploads.list_old(self._store, now, _BATCH):
+            for file, account in files:
+                await self._files.remove_file(file, account)
         while batch := await records.list_old(self._store, before, _BATCH):
             for job, account in batch:
                 await self._files.remove_job(job, account)
