@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from proxy.api.admin_tools import AdminTools
+from proxy.api.background import NO_BACKGROUND, Background
 from proxy.api.speech_forms import SpeechForms
 from proxy.api.voices import VoiceTools
 from proxy.audio.recordings.decoder import Decoder
@@ -84,11 +85,13 @@ class House(NamedTuple):
 
 class Served(NamedTuple):
     """What a feature adds to one revision of the configuration: endpoints for clients and operators, and what
-    it does on the way of a request for speech. `forms` are such requests that bring their own voice."""
+    it does on the way of a request for speech. `forms` are such requests that bring their own voice, and those in
+    the `background` are spoken later."""
 
     endpoints: Sequence[Endpoint] = ()
     on_the_way: OnTheWay = OnTheWay()
     forms: SpeechForms | None = None
+    background: Background = NO_BACKGROUND
 
 
 class HouseRevision(NamedTuple):
@@ -215,6 +218,9 @@ class OpenHouse(NamedTuple):
             endpoints=[endpoint for each in served for endpoint in each.endpoints],
             on_the_way=OnTheWay.of_all(each.on_the_way for each in served),
             forms=next((each.forms for each in served if each.forms is not None), None),
+            background=next(
+                (each.background for each in served if each.background is not NO_BACKGROUND), NO_BACKGROUND
+            ),
         )
 
 

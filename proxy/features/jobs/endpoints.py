@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
 from functools import partial
 from hashlib import sha256
 
+import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
@@ -15,6 +16,7 @@ from starlette.types import Receive, Scope, Send
 from policies.plans import Terms
 from proxy.access.callers import Caller, caller_of
 from proxy.api.admin_tools import AdminTools, answers_at_both
+from proxy.api.background import BackgroundRequest
 from proxy.api.speech import SPEECH_FAILURES
 from proxy.audio.formats import MEDIA_TYPES
 from proxy.errors import (
@@ -54,6 +56,7 @@ from proxy.kept.once import Once
 from proxy.speech import speech_request
 from proxy.speech.call import SpeechCall
 from proxy.speech.speaking import Speaking
+from proxy.speech.speech_request import Defaults
 from proxy.storage.rows import new_id
 from proxy.storage.store import AlreadyExists
 
@@ -147,10 +150,15 @@ class Jobs(_Tools, Resource):
 class ClientJobs(_Tools, Resource):
     """How accounts ask for jobs, and get what was made."""
 
-    def __init__(self, tools: AdminTools, files: JobFiles, steps: Steps, speaking: Speaking) -> None:
+    accepted: type[msgspec.Struct] | None = ShownJob
+
+    def __init__(
+        self, tools: AdminTools, files: JobFiles, steps: Steps, speaking: Speaking, defaults: Defaults
+    ) -> None:
         super().__init__(tools, files, steps)
         self._look_soon = steps.look_soon
         self._speaking = speaking
+        self._defaults = defaults
 
     @answers(
         "POST",
@@ -167,19 +175,24 @@ class ClientJobs(_Tools, Resource):
         caller = caller_of(request.scope)
         terms = (await self._speaking.admission.admit(caller)).terms
         raw = await raw_body(request, MOST_BODY_BYTES)
+        id_, key = request.scope["state"]["request_id"], sent_key(request.headers.getlist("idempotency-key"))
+        return await self.begin(BackgroundRequest(id_, caller, terms, raw, self._defaults, key))
+
+    async def begin(self, request: BackgroundRequest) -> Response:
+        """Make the job that is asked for here, or as speech in the background."""
+        caller = request.caller
         # It holds the interpreter's lock for a few milliseconds, and the loop for none.
-        sent = await asyncio.to_thread(parse_job, raw)
-        _check_length(sent, terms)
-        digest, id_ = sha256(raw).digest(), new_id(_PREFIX)
-        key = sent_key(request.headers.getlist("idempotency-key"))
+        sent = await asyncio.to_thread(parse_job, request.body, request.defaults)
+        _check_length(sent, request.terms)
+        digest, id_ = sha256(request.body).digest(), new_id(_PREFIX)
         once = None
-        if key is not None:
-            once = Once(request.scope["state"]["request_id"], caller.account, key, digest)
+        if request.key is not None:
+            once = Once(request.id, caller.account, request.key, digest)
             id_ = once.id_of(_PREFIX)
             if (made := await self._made_before(once)) is not None:
-                return await self.show(made, 202, {"x-voxgate-replayed": "true"})
+                return await self._begun(made, {"x-voxgate-replayed": "true"})
         try:
-            await self._add(request, id_, caller, sent, digest)
+            await self._add(id_, caller, sent, digest)
         except AlreadyExists:
             # The same request came twice at once.
             if once is None or await self._made_before(once) is None:
@@ -188,7 +201,10 @@ class ClientJobs(_Tools, Resource):
         job = await JOBS.get(self._store, caller.account, id_)
         if job is None:
             raise _too_many_wait()
-        return await self.show(job, 202)
+        return await self._begun(job)
+
+    async def _begun(self, job: Job, headers: Mapping[str, str] = {}) -> Response:
+        return await self.show(job, 202, {**headers, "location": f"/v1/jobs/{job.id}"})
 
     @answers(
         "GET",
@@ -241,7 +257,7 @@ class ClientJobs(_Tools, Resource):
             once.check(bytes.fromhex(fields.request))
         return job
 
-    async def _add(self, request: Request, id_: str, caller: Caller, sent: SentJob, digest: bytes) -> None:
+    async def _add(self, id_: str, caller: Caller, sent: SentJob, digest: bytes) -> None:
         """Plan the beginning as a step will be planned, and add the job. Raises RequestFailed."""
         start = await self._planned(id_, caller, sent, self._speaking.admission.terms(caller))
         voice = start.plan.voice
@@ -308,6 +324,8 @@ def _check_length(sent: SentJob, terms: Terms) -> None:
     if not sent.text.strip():
         raise _nothing_to_say()
     most = terms.job_characters
+    if most == 0:
+        raise NotAllowed(f"Your plan '{terms.plan}' has no jobs.", code="jobs_not_allowed")
     if most is not None and len(sent.text) > most:
         raise NotAllowed(
             f"Your plan '{terms.plan}' takes jobs of up to {most} characters; this one has {len(sent.text)}.",

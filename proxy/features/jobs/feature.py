@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from proxy.feature import Feature, House, HouseRevision, Opened, Served
 from proxy.features.jobs.records import TABLES
 from proxy.features.jobs.section import JOBS
+from proxy.speech.speech_request import Defaults
 
 
 @asynccontextmanager
@@ -32,7 +33,8 @@ async def _open(house: House) -> AsyncIterator[Opened]:
         if steps is None or speaking is None:
             return Served(jobs.endpoints)
         steps.revise(speaking, tools.callers)
-        return Served([*ClientJobs(tools, files, steps, speaking).endpoints, *jobs.endpoints])
+        asked = ClientJobs(tools, files, steps, speaking, Defaults.of(revision.config.server))
+        return Served([*asked.endpoints, *jobs.endpoints], background=asked)
 
     yield Opened(
         at=at,

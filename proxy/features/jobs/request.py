@@ -14,6 +14,7 @@ from proxy.errors import InvalidRequest
 from proxy.features.jobs.pieces import Saying, saying_at
 from proxy.speech import speech_request
 from proxy.speech.speech_body import SpeechBody
+from proxy.speech.speech_request import Defaults
 
 MOST_INPUT = 1_000_000
 MOST_BODY_BYTES = 8 * 1024 * 1024
@@ -64,12 +65,14 @@ class SentJob(msgspec.Struct, frozen=True, kw_only=True):
         return f"<SentJob of {len(self.text)} characters>"
 
 
+_OF_JOB = ("input", "kind", "background")
+"""Fields that no step's request has."""
 _decode_values = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 
 
-def parse_job(raw: bytes) -> SentJob:
+def parse_job(raw: bytes, defaults: Defaults) -> SentJob:
     """Parse a body. Raises InvalidRequest with the field that is wrong, but for those that a step shows."""
-    body = speech_request.parse(JobBody, raw)
+    body = speech_request.parse(JobBody, raw, defaults)
     format_ = body.response_format.lower()
     if format_ not in FORMATS:
         raise InvalidRequest(
@@ -83,15 +86,31 @@ def parse_job(raw: bytes) -> SentJob:
             param="input",
             code="string_above_max_length",
         )
+    values = _values(raw)
     for name, is_asked in (
+        ("stream", bytes(values.get("stream", b"")) == b"true"),
         ("stream_format", body.stream_format != "audio"),
         ("provenance", body.provenance is not None),
     ):
         if is_asked:
             raise InvalidRequest(f"'{name}' is not for a job: its sound comes as a file.", param=name)
-    sent = {name: value for name, value in _decode_values(raw).items() if name not in ("input", "kind")}
+    sent = {name: value for name, value in values.items() if name not in _OF_JOB}
+    for name, given in (("model", body.model), ("voice", body.voice)):
+        if bytes(sent.get(name, b"null")) == b"null":
+            sent[name] = msgspec.Raw(msgspec.json.encode(given))
     sent["response_format"] = msgspec.Raw(msgspec.json.encode(_STEP_FORMATS.get(format_, format_)))
     return SentJob(text=body.input, format=format_, sent=sent)
+
+
+def _values(raw: bytes) -> dict[str, msgspec.Raw]:
+    try:
+        return _decode_values(raw)
+    except UnicodeDecodeError:
+        # Only the name of an unknown field was not read yet.
+        raise InvalidRequest(
+            "We could not parse the JSON body of your request: the name of a field is no UTF-8.",
+            code="invalid_json",
+        ) from None
 
 
 class StepText(NamedTuple):
