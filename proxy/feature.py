@@ -85,8 +85,8 @@ class House(NamedTuple):
 
 class Served(NamedTuple):
     """What a feature adds to one revision of the configuration: endpoints for clients and operators, and what
-    it does on the way of a request for speech. `forms` are such requests that bring their own voice, and those in
-    the `background` are spoken later."""
+    it does on the way of a request for speech. `forms` are such requests that bring their own voice, and
+    those in the `background` are spoken later."""
 
     endpoints: Sequence[Endpoint] = ()
     on_the_way: OnTheWay = OnTheWay()

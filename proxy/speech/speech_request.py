@@ -106,12 +106,8 @@ def parse_speech(
         answer, format_ = "json", _format(parsed.audio_format, "audio_format", FORMATS)
     elif answer == "sse" and parsed.model in _NO_SSE:
         answer = "audio"  # OpenAI has no SSE for these two, and clients know how to read bytes instead
-    if parsed.background:
-        if answer != "audio":
-            raise _no_background(answer)
-        answer = "background"
-    if parsed.provenance is not None:
-        _check_provenance(answer, format_)
+    if parsed.background or parsed.provenance is not None:
+        answer = _rare_answer(parsed, answer, format_)
     form = USUAL_FORMS[format_]
     if parsed.sample_rate or parsed.bitrate:
         form = _form(format_, parsed)
@@ -266,6 +262,20 @@ def _check_text(body: SpeechBody) -> None:
         )
 
 
+def _rare_answer(body: SpeechBody, answer: AnswerKind, format_: str) -> AnswerKind:
+    """Return in what form a request is answered that is spoken later, or has provenance."""
+    if body.provenance is not None:
+        _check_provenance(answer, format_)
+    if not body.background:
+        return answer
+    if answer != "audio":
+        field = "response_format" if answer == "json" else "stream_format"
+        raise InvalidRequest(
+            f"'{field}' cannot be {answer} with 'background': its sound comes as a file.", param=field
+        )
+    return "background"
+
+
 def _check_provenance(answer: str, format_: str) -> None:
     """Refuse what has no place for a manifest. Raises InvalidRequest."""
     if answer in ("sse", "words"):
@@ -278,13 +288,6 @@ def _check_provenance(answer: str, format_: str) -> None:
         f"'provenance' cannot be c2pa with {what}. The header Link of marked answers names a manifest beside "
         "the audio.",
         param="provenance",
-    )
-
-
-def _no_background(answer: str) -> InvalidRequest:
-    field = "response_format" if answer == "json" else "stream_format"
-    return InvalidRequest(
-        f"'{field}' cannot be {answer} with 'background': its sound comes as a file.", param=field
     )
 
 
