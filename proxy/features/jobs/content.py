@@ -14,7 +14,9 @@ from proxy.errors import RangeNotSatisfiable
 from proxy.features.jobs.kept import JobFiles
 from proxy.features.jobs.records import JobClip
 from proxy.http.connection import Connection
+from proxy.http.endpoint import Header
 
+RANGE = Header("Range", "A single range of bytes, such as `bytes=0-65535`.", "^bytes=.*$")
 _RANGE = re.compile(r"bytes=(\d{0,19})-(\d{0,19})", re.ASCII)
 
 

@@ -30,7 +30,7 @@ from proxy.errors import (
 )
 from proxy.features.jobs import records
 from proxy.features.jobs.bodies import DeletedJob, JobList, ShownJob, shown
-from proxy.features.jobs.content import JobSound
+from proxy.features.jobs.content import RANGE, JobSound
 from proxy.features.jobs.kept import JobFiles
 from proxy.features.jobs.pieces import MOST_CHARACTERS, TextPiece, pieces
 from proxy.features.jobs.records import JOBS, Job, Made
@@ -60,13 +60,14 @@ from proxy.speech.speech_request import Defaults
 from proxy.storage.rows import new_id
 from proxy.storage.store import AlreadyExists
 
-_RANGE = Header("Range", "A single range of bytes, such as `bytes=0-65535`.", "^bytes=.*$")
 _LAST_EVENT = Header("Last-Event-ID", "The `id` of the last event that was seen.", "^[0-9]{1,9}$")
 _LOOK_S = 1.0
 _PREFIX = "job"
 
 
-class _Tools:
+class JobTools:
+    """What the endpoints of jobs have in common."""
+
     def __init__(self, tools: AdminTools, files: JobFiles, steps: Steps | None) -> None:
         self._tools = tools
         self._store = tools.store
@@ -86,7 +87,7 @@ class _Tools:
         return reply(shown(job, made.get(job.id, Made())), status, headers)
 
 
-class Jobs(_Tools, Resource):
+class Jobs(JobTools, Resource):
     """What accounts and the operator do with jobs that are there."""
 
     @answers_at_both(
@@ -147,7 +148,7 @@ class Jobs(_Tools, Resource):
         return reply(DeletedJob(id=job.id))
 
 
-class ClientJobs(_Tools, Resource):
+class ClientJobs(JobTools, Resource):
     """How accounts ask for jobs, and get what was made."""
 
     accepted: type[msgspec.Struct] | None = ShownJob
@@ -211,7 +212,7 @@ class ClientJobs(_Tools, Resource):
         "/v1/jobs/{id}/content",
         media=tuple(MEDIA_TYPES[name] for name in FORMATS),
         failures=(NotFound, Conflict, RangeNotSatisfiable),
-        request_headers=(_RANGE,),
+        request_headers=(RANGE,),
     )
     async def get_job_content(self, request: Request) -> Response:
         """The sound of a job that has ended, or a range of it. Of one that was cut short, what there is"""

@@ -17,6 +17,7 @@ async def _open(house: House) -> AsyncIterator[Opened]:
     from proxy.features.jobs.kept import JobFiles
     from proxy.features.jobs.metrics import JobMetrics
     from proxy.features.jobs.retention import JobRetention
+    from proxy.features.jobs.step_endpoints import JobSteps
     from proxy.features.jobs.steps import Steps
 
     files = JobFiles(house.store, house.vault)
@@ -29,12 +30,15 @@ async def _open(house: House) -> AsyncIterator[Opened]:
     def at(revision: HouseRevision) -> Served:
         retention.days = JOBS.of(revision.config).days
         tools, speaking = revision.admin_tools, revision.speaking
-        jobs = Jobs(tools, files, steps)
+        jobs = [
+            *Jobs(tools, files, steps).endpoints,
+            *JobSteps(tools, files, steps, house.receipts).endpoints,
+        ]
         if steps is None or speaking is None:
-            return Served(jobs.endpoints)
+            return Served(jobs)
         steps.revise(speaking, tools.callers)
         asked = ClientJobs(tools, files, steps, speaking, Defaults.of(revision.config.server))
-        return Served([*asked.endpoints, *jobs.endpoints], background=asked)
+        return Served([*asked.endpoints, *jobs], background=asked)
 
     yield Opened(
         at=at,

@@ -109,6 +109,10 @@ class Made(NamedTuple):
     credits: int = 0
 
 
+def step_id(job: str, number: int) -> str:
+    return f"{job}_{number:05}"
+
+
 def voices_column(voices: Collection[str]) -> str:
     return f" {' '.join(sorted(voices))} " if voices else ""
 
@@ -214,7 +218,7 @@ async def add(store: Store, job: Job, pieces: Sequence[tuple[int, int]]) -> bool
     """
     rows = [
         JobStep(
-            id=f"{job.id}_{number:05}",
+            id=step_id(job.id, number),
             job=job.id,
             account=job.account,
             number=number,

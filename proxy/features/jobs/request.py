@@ -24,6 +24,10 @@ _STEP_FORMATS = {"wav": "pcm"}
 """In what form a step of such a job is spoken."""
 
 
+def step_format(format_: str) -> str:
+    return _STEP_FORMATS.get(format_, format_)
+
+
 class JobBody(SpeechBody, frozen=True, kw_only=True):
     """The body of POST /v1/jobs: that of speech, with a text of up to a million characters."""
 
@@ -98,7 +102,7 @@ def parse_job(raw: bytes, defaults: Defaults) -> SentJob:
     for name, given in (("model", body.model), ("voice", body.voice)):
         if bytes(sent.get(name, b"null")) == b"null":
             sent[name] = msgspec.Raw(msgspec.json.encode(given))
-    sent["response_format"] = msgspec.Raw(msgspec.json.encode(_STEP_FORMATS.get(format_, format_)))
+    sent["response_format"] = msgspec.Raw(msgspec.json.encode(step_format(format_)))
     return SentJob(text=body.input, format=format_, sent=sent)
 
 
