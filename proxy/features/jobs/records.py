@@ -12,6 +12,7 @@ import msgspec
 
 from policies.wishes import Wish
 from proxy.catalogue.notices import NO_NOTICES, Event, Notices
+from proxy.errors import RequestFailed
 from proxy.kept.vault import SealedRecord
 from proxy.storage.disk_names import owner_name
 from proxy.storage.listed_tables import ListedTable, hold_account
@@ -44,6 +45,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     steps: int
     waits: str = ""
     error: str = ""
+    error_code: str = ""
     digest: str
     wrapped: str
     sealed: str
@@ -174,7 +176,8 @@ FROM job_clips LEFT JOIN usage ON usage.id = job_clips.request
 WHERE job_clips.job IN ({jobs}) GROUP BY job_clips.job
 """
 _END = """
-UPDATE jobs SET state = :state, ended = :now, waits = '', error = :error WHERE id = :job AND state = 'open'
+UPDATE jobs SET state = :state, ended = :now, waits = '', error = :error, error_code = :error_code
+WHERE id = :job AND state = 'open'
 """
 _END_BY_STEP = f"{_END} AND {STEPS.finished}"
 _CANCEL_STEPS = """
@@ -204,7 +207,7 @@ WHERE job = :job AND state <> 'wanted' AND NOT EXISTS (SELECT 1 FROM job_clips W
 AND EXISTS (SELECT 1 FROM jobs WHERE id = :job AND state = 'open')
 """
 _REOPEN = f"""
-UPDATE jobs SET state = 'open', ended = NULL, error = '', key = coalesce(CAST(:key AS TEXT), key)
+UPDATE jobs SET state = 'open', ended = NULL, error = '', error_code = '', key = coalesce(CAST(:key AS TEXT), key)
 WHERE id = :job AND state IN ('failed', 'canceled')
 AND ({_WANTED}) + steps <= {MOST_WANTED} RETURNING id
 """
@@ -298,10 +301,16 @@ def after_step(step: JobStep, now: int, notices: Notices = NO_NOTICES) -> tuple[
 
 
 def after_failure(
-    step: JobStep, now: int, error: str, notices: Notices = NO_NOTICES
+    step: JobStep, now: int, failure: RequestFailed, notices: Notices = NO_NOTICES
 ) -> tuple[Statement, ...]:
     """Return what follows from a step that cannot be spoken, in its commit: its job ends."""
-    end: Params = {"job": step.job, "state": "failed", "now": now, "error": error}
+    end: Params = {
+        "job": step.job,
+        "state": "failed",
+        "now": now,
+        "error": f"Step {step.number}: {failure.message}",
+        "error_code": failure.code,
+    }
     return (
         Statement(_END_BY_STEP, end),
         Statement(_CANCEL_STEPS, {"job": step.job}),
@@ -319,7 +328,7 @@ def _told(notices: Notices, step: JobStep, event: Event, now: int) -> Sequence[S
 
 async def end(store: Store, job: str, state: State) -> None:
     """End a job that is open, with all its steps that are wanted."""
-    params: Params = {"job": job, "state": state, "now": await store.now(), "error": ""}
+    params: Params = {"job": job, "state": state, "now": await store.now(), "error": "", "error_code": ""}
     await store.write(hold(job), Statement(_END, params), Statement(_CANCEL_STEPS, {"job": job}))
 
 

@@ -156,8 +156,7 @@ class Steps(WishKind[JobStep]):
             await self._rest(self._resting, held.job)
             return Again(failure.message, failure.retry_after_s or WAITS_S, is_try=is_try)
         _log.warning("job.step.failed", job=held.job, step=held.number, code=failure.code)
-        error = f"Step {held.number}: {failure.message}"
-        ends = records.after_failure(held, await self._store.now(), error, self._notices)
+        ends = records.after_failure(held, await self._store.now(), failure, self._notices)
         values: Params = {"state": "failed", "due": LAST_MOMENT, "error": failure.message}
         return Done(values, ends)
 
