@@ -38,6 +38,7 @@ _HEADERS = {
     "retry-after": "When to try again, in seconds.",
 }
 """Headers of every endpoint."""
+_LOCATION = {"description": "Where to look.", "required": True, "schema": {"type": "string"}}
 
 _IN_A_PATH = {
     "id": "The id; slashes in it may stay as they are.",
@@ -148,6 +149,12 @@ def _responses(endpoint: Endpoint) -> dict[str, Any]:
             },
         }
     }
+    if endpoint.accepted is not None:
+        responses["202"] = {
+            "description": "It is done later.",
+            "headers": {**_headers(headers[:2]), "location": _LOCATION},
+            "content": {JSON: {"schema": _ref(endpoint.accepted)}},
+        }
     for failures in _by_status(endpoint):
         responses[str(failures[0].status)] = {"$ref": f"#/components/responses/{_name(failures)}"}
     if endpoint.unready is not None:
@@ -228,7 +235,8 @@ def _one_of(media: str, structs: tuple[Struct, ...]) -> Mapping[str, Any]:
 def _schemas(endpoints: Sequence[Endpoint]) -> dict[str, Any]:
     taken = {struct for endpoint in endpoints for struct in _bodies(endpoint)}
     given = {struct for endpoint in endpoints for structs in endpoint.answers.values() for struct in structs}
-    given |= {endpoint.unready for endpoint in endpoints if endpoint.unready} | {ErrorEnvelope}
+    others = {struct for endpoint in endpoints for struct in (endpoint.unready, endpoint.accepted) if struct}
+    given |= others | {ErrorEnvelope}
     answers = {name: _complete(schema) for name, schema in _components(given).items()}
     return dict(sorted({**_components(taken), **answers}.items()))
 

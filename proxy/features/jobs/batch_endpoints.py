@@ -11,6 +11,7 @@ from starlette.responses import Response
 from policies.wishes import SECOND
 from proxy.access.callers import Caller, caller_of
 from proxy.api.admin_tools import AdminTools
+from proxy.api.background import BackgroundRequest
 from proxy.api.speech import SPEECH_FAILURES
 from proxy.catalogue.notices import Notices
 from proxy.errors import (
@@ -44,12 +45,13 @@ from proxy.http.body import raw_body
 from proxy.http.endpoint import Query
 from proxy.http.form import MOST_FILE_BYTES, SentFile, read_form
 from proxy.http.form_values import form_values
-from proxy.http.idempotency import KEY_HEADER
+from proxy.http.idempotency import KEY_HEADER, sent_key
 from proxy.http.lists import Page, page, query_limit
 from proxy.http.replies import reply
 from proxy.http.resource import Resource, answers
 from proxy.speech import speech_request
 from proxy.speech.speaking import Speaking
+from proxy.speech.speech_request import Defaults
 from proxy.storage.rows import new_id
 
 JSONL = "application/jsonl"
@@ -258,7 +260,9 @@ class Batches(Resource):
         terms = (await self._speaking.admission.admit(caller)).terms
         raw = await raw_body(request)
         asked = speech_request.parse(BatchBody, raw)
-        made = await self._maker.make(request, caller, terms, raw, asked)
+        key = sent_key(request.headers.getlist("idempotency-key"))
+        sent = BackgroundRequest(request.scope["state"]["request_id"], caller, terms, raw, Defaults(), key)
+        made = await self._maker.make(sent, asked)
         self._steps.look_soon()
         self._notices.look_soon()
         return await self._show(made.job, made.headers)

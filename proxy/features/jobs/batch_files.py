@@ -14,12 +14,14 @@ from itertools import accumulate
 from typing import Literal, NamedTuple, get_args
 
 import msgspec
+from starlette.responses import Response
 
+from proxy.audio.formats import MEDIA_TYPES
 from proxy.errors import ErrorDetail, ErrorEnvelope
 from proxy.features.jobs.batch_lines import NamedLine, named_lines
-from proxy.features.jobs.content import Range
+from proxy.features.jobs.content import Range, whole_reply
 from proxy.features.jobs.kept import BEGINNING, JobFiles
-from proxy.features.jobs.records import Job
+from proxy.features.jobs.records import Job, JobClip
 from proxy.features.jobs.zip_sound import ZipEntry, ZipLayout
 from proxy.http.replies import encode_json
 from proxy.storage.store import Row, Store
@@ -221,3 +223,24 @@ def _zip(spoken: Sequence[tuple[_Line, NamedLine]]) -> Sequence[bytes | _Blob]:
         part if isinstance(part, bytes) else _Blob(spoken[part.number][0].digest or "", part.start, part.end)
         for part in layout.parts(0, layout.size)
     ]
+
+
+class _Told(msgspec.Struct, frozen=True):
+    """What is told of a clip."""
+
+    audio_format: str
+
+
+async def clip_reply(files: JobFiles, clip: JobClip, header: str | None) -> Response:
+    """Answer with the sound of a line, which is a whole file. Raises RangeNotSatisfiable, StorageFailed."""
+    format_ = msgspec.json.decode(await files.told(clip), type=_Told).audio_format
+    whole = BatchFile.of_blob(files, clip.account, clip.digest, clip.bytes)
+    return whole_reply(whole, f"{clip.step}.{format_}", MEDIA_TYPES[format_], header)
+
+
+def why(error: str) -> str:
+    """Return what a step of a batch says of its last failure. It may be tried again."""
+    try:
+        return msgspec.json.decode(error, type=LineFailure).error.message
+    except msgspec.MsgspecError:
+        return error

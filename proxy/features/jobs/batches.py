@@ -10,11 +10,11 @@ from collections.abc import Collection
 from functools import partial
 
 import msgspec
-from starlette.requests import Request
 
 from policies.plans import Terms
 from proxy.access.callers import Caller
 from proxy.api.admin_tools import AdminTools
+from proxy.api.background import BackgroundRequest
 from proxy.catalogue.notices import Notices
 from proxy.errors import InvalidRequest, NotAllowed, NotFound
 from proxy.features.jobs import ends, records
@@ -78,15 +78,13 @@ class BatchMaker:
     def __repr__(self) -> str:
         return f"<BatchMaker of {self._files!r}>"
 
-    async def make(
-        self, request: Request, caller: Caller, terms: Terms, raw: bytes, asked: BatchBody | BatchJobBody
-    ) -> MadeJob:
+    async def make(self, request: BackgroundRequest, asked: BatchBody | BatchJobBody) -> MadeJob:
         """Make a batch. With a fault in its file it has failed; but for a job, that raises InvalidRequest.
 
         Raises NotFound, NotAllowed, RateLimited, IdempotencyKeyReused.
         """
-        add = partial(self._add, caller, terms, asked)
-        return await made_once(self._store, self._vault, request, caller, raw, add)
+        add = partial(self._add, request.caller, request.terms, asked)
+        return await made_once(self._store, self._vault, request, add)
 
     async def _add(
         self, caller: Caller, terms: Terms, asked: BatchBody | BatchJobBody, id_: str, digest: bytes
@@ -124,6 +122,7 @@ class BatchMaker:
             characters=read.characters if is_good else 0,
             steps=len(read.lines) if is_good else 0,
             error="" if is_good else read.faults[0].message,
+            error_code="" if is_good else read.faults[0].code,
             digest=text,
             wrapped=sealed.wrapped,
             sealed=sealed.sealed,
@@ -165,7 +164,7 @@ def shown_batch(vault: Vault, job: Job, made: Made, failed: int) -> BatchObject:
     fields = vault.open_record(job.account, job.id, job.record, BatchFields)
     faults = list(fields.faults)
     if job.error and not faults:
-        faults = [LineFault(code="batch_failed", message=job.error)]
+        faults = [LineFault(code=job.error_code, message=job.error)]
     has_begun = not fields.faults
     created, ended = job.created // MICROS, None if job.ended is None else job.ended // MICROS
 

@@ -7,6 +7,7 @@ from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from functools import partial
 
+import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
@@ -14,6 +15,7 @@ from starlette.types import Receive, Scope, Send
 from policies.plans import Terms
 from proxy.access.callers import Caller, caller_of
 from proxy.api.admin_tools import AdminTools, answers_at_both
+from proxy.api.background import BackgroundRequest
 from proxy.api.speech import SPEECH_FAILURES
 from proxy.audio.formats import MEDIA_TYPES
 from proxy.catalogue.notices import Notices
@@ -33,7 +35,7 @@ from proxy.features.jobs.batches import BatchMaker
 from proxy.features.jobs.bodies import DeletedJob, JobList, ShownJob, shown
 from proxy.features.jobs.content import RANGE, JobSound, whole_reply
 from proxy.features.jobs.kept import JobFiles
-from proxy.features.jobs.making import made_once, too_many_wait
+from proxy.features.jobs.making import MadeJob, made_once, too_many_wait
 from proxy.features.jobs.pieces import MOST_CHARACTERS, TextPiece, pieces
 from proxy.features.jobs.records import JOBS, Job, Made
 from proxy.features.jobs.request import (
@@ -43,26 +45,30 @@ from proxy.features.jobs.request import (
     SentFields,
     SentJob,
     of_step,
-    parse_asked,
+    parse_batch,
+    parse_job,
     step_body,
 )
 from proxy.features.jobs.steps import Steps
 from proxy.http.body import raw_body
 from proxy.http.connection import Connection
 from proxy.http.endpoint import Header
-from proxy.http.idempotency import KEY_HEADER
+from proxy.http.idempotency import KEY_HEADER, sent_key
 from proxy.http.lists import PAGE, page
 from proxy.http.replies import encode_json, reply
 from proxy.http.resource import Resource, account_of, answers
 from proxy.speech import speech_request
 from proxy.speech.call import SpeechCall
 from proxy.speech.speaking import Speaking
+from proxy.speech.speech_request import Defaults
 
 _LAST_EVENT = Header("Last-Event-ID", "The `id` of the last event that was seen.", "^[0-9]{1,9}$")
 _LOOK_S = 1.0
 
 
-class _Tools:
+class JobTools:
+    """What the endpoints of jobs have in common."""
+
     def __init__(self, tools: AdminTools, files: JobFiles, steps: Steps | None, notices: Notices) -> None:
         self._tools = tools
         self._notices = notices
@@ -83,7 +89,7 @@ class _Tools:
         return reply(shown(job, made.get(job.id, Made())), status, headers)
 
 
-class Jobs(_Tools, Resource):
+class Jobs(JobTools, Resource):
     """What accounts and the operator do with jobs that are there."""
 
     @answers_at_both(
@@ -147,8 +153,10 @@ class Jobs(_Tools, Resource):
         return reply(DeletedJob(id=job.id))
 
 
-class ClientJobs(_Tools, Resource):
+class ClientJobs(JobTools, Resource):
     """How accounts ask for jobs, and get what was made."""
+
+    accepted: type[msgspec.Struct] | None = ShownJob
 
     def __init__(
         self,
@@ -156,14 +164,16 @@ class ClientJobs(_Tools, Resource):
         files: JobFiles,
         steps: Steps,
         speaking: Speaking,
+        defaults: Defaults,
         batches: BatchMaker,
         notices: Notices,
     ) -> None:
         super().__init__(tools, files, steps, notices)
         self._batches = batches
+        self._batch_files = BatchFiles(tools.store, files)
         self._look_soon = steps.look_soon
         self._speaking = speaking
-        self._batch_files = BatchFiles(tools.store, files)
+        self._defaults = defaults
 
     @answers(
         "POST",
@@ -181,16 +191,26 @@ class ClientJobs(_Tools, Resource):
         caller = caller_of(request.scope)
         terms = (await self._speaking.admission.admit(caller)).terms
         raw = await raw_body(request, MOST_BODY_BYTES)
+        id_, key = request.scope["state"]["request_id"], sent_key(request.headers.getlist("idempotency-key"))
+        asked = BackgroundRequest(id_, caller, terms, raw, self._defaults, key)
+        batch = await asyncio.to_thread(parse_batch, raw)
+        if batch is not None:
+            return await self._begun(await self._batches.make(asked, batch))
+        return await self.begin(asked)
+
+    async def begin(self, request: BackgroundRequest) -> Response:
+        """Make the job that is asked for here, or as speech in the background."""
+        caller = request.caller
         # It holds the interpreter's lock for a few milliseconds, and the loop for none.
-        sent = await asyncio.to_thread(parse_asked, raw)
-        if isinstance(sent, BatchJobBody):
-            made = await self._batches.make(request, caller, terms, raw, sent)
-        else:
-            _check_length(sent, terms)
-            add = partial(self._add, caller, sent)
-            made = await made_once(self._store, self._tools.vault, request, caller, raw, add)
+        sent = await asyncio.to_thread(parse_job, request.body, request.defaults)
+        _check_length(sent, request.terms)
+        return await self._begun(
+            await made_once(self._store, self._tools.vault, request, partial(self._add, caller, sent))
+        )
+
+    async def _begun(self, made: MadeJob) -> Response:
         self._look_soon()
-        return await self.show(made.job, 202, made.headers)
+        return await self.show(made.job, 202, {**made.headers, "location": f"/v1/jobs/{made.job.id}"})
 
     @answers(
         "GET",
@@ -307,6 +327,8 @@ def _check_length(sent: SentJob, terms: Terms) -> None:
     if not sent.text.strip():
         raise _nothing_to_say()
     most = terms.job_characters
+    if most == 0:
+        raise NotAllowed(f"Your plan '{terms.plan}' has no jobs.", code="jobs_not_allowed")
     if most is not None and len(sent.text) > most:
         raise NotAllowed(
             f"Your plan '{terms.plan}' takes jobs of up to {most} characters; this one has {len(sent.text)}.",

@@ -7,6 +7,7 @@ from typing import NamedTuple, Protocol
 
 from policies.wishes import SECOND
 from proxy.catalogue.notices import NO_NOTICES, Event, Notices
+from proxy.errors import RequestFailed
 from proxy.features.jobs.records import JOBS, STEPS, Job, JobStep, Kind, State, forget_erased, hold
 from proxy.storage.store import Condition, Params, Statement, Store
 
@@ -14,7 +15,8 @@ WINDOW_US = 24 * 3600 * SECOND
 """So long after it came, a batch goes on."""
 
 _END = """
-UPDATE jobs SET state = :state, ended = :now, waits = '', error = :error WHERE id = :job AND state = 'open'
+UPDATE jobs SET state = :state, ended = :now, waits = '', error = :error, error_code = :error_code
+WHERE id = :job AND state = 'open'
 """
 _END_BY_STEP = f"{_END} AND {STEPS.finished}"
 _CANCEL_STEPS = """
@@ -52,10 +54,16 @@ def _after_last(step: JobStep, kind: Kind, now: int, notices: Notices) -> tuple[
 
 
 def after_failure(
-    step: JobStep, kind: Kind, now: int, error: str, notices: Notices = NO_NOTICES
+    step: JobStep, kind: Kind, now: int, failure: RequestFailed, notices: Notices = NO_NOTICES
 ) -> tuple[Statement, ...]:
     """Return what follows from a step that cannot be spoken, in its commit: its job ends."""
-    end_: Params = {"job": step.job, "state": "failed", "now": now, "error": error}
+    end_: Params = {
+        "job": step.job,
+        "state": "failed",
+        "now": now,
+        "error": f"Step {step.number}: {failure.message}",
+        "error_code": failure.code,
+    }
     return (
         Statement(_END_BY_STEP, end_),
         Statement(_CANCEL_STEPS, {"job": step.job}),
@@ -102,7 +110,7 @@ class _Whole(NamedTuple):
 async def end(store: Store, job: Job, state: State, notices: Notices = NO_NOTICES) -> None:
     """End a job that is open, with all its steps that are wanted."""
     now = await store.now()
-    params: Params = {"job": job.id, "state": state, "now": now, "error": ""}
+    params: Params = {"job": job.id, "state": state, "now": now, "error": "", "error_code": ""}
     told = _told(notices, _Whole(job.id, job.account), job.kind, state, now, "1 = 1")
     await store.write(hold(job.id), Statement(_END, params), Statement(_CANCEL_STEPS, {"job": job.id}), *told)
 

@@ -9,6 +9,7 @@ from proxy.feature import Feature, House, HouseRevision, Opened, Served
 from proxy.features.jobs.records import TABLES
 from proxy.features.jobs.section import JOBS
 from proxy.features.jobs.uploads import TABLE as FILES_TABLE
+from proxy.speech.speech_request import Defaults
 
 
 @asynccontextmanager
@@ -19,6 +20,7 @@ async def _open(house: House) -> AsyncIterator[Opened]:
     from proxy.features.jobs.kept import JobFiles
     from proxy.features.jobs.metrics import JobMetrics
     from proxy.features.jobs.retention import JobRetention
+    from proxy.features.jobs.step_endpoints import JobSteps
     from proxy.features.jobs.steps import Steps
 
     files = JobFiles(house.store, house.vault)
@@ -31,17 +33,24 @@ async def _open(house: House) -> AsyncIterator[Opened]:
     def at(revision: HouseRevision) -> Served:
         retention.days = JOBS.of(revision.config).days
         tools, speaking = revision.admin_tools, revision.speaking
-        jobs = Jobs(tools, files, steps, house.notices)
+        jobs = [
+            *Jobs(tools, files, steps, house.notices).endpoints,
+            *JobSteps(tools, files, steps, house.notices, house.receipts).endpoints,
+        ]
         if steps is None or speaking is None:
-            return Served(jobs.endpoints)
+            return Served(jobs)
         steps.revise(speaking, tools.callers)
-        maker = BatchMaker(tools, files, house.notices)
-        asked = ClientJobs(tools, files, steps, speaking, maker, house.notices)
-        given = Files(tools, files, retention.days)
-        batches = Batches(tools, steps, speaking, maker, house.notices)
-        return Served(
-            [*asked.endpoints, *jobs.endpoints, *given.endpoints, *batches.endpoints],
-        )
+        defaults, notices = Defaults.of(revision.config.server), house.notices
+        maker = BatchMaker(tools, files, notices)
+        asked = ClientJobs(tools, files, steps, speaking, defaults, maker, notices)
+        batches = Batches(tools, steps, speaking, maker, notices)
+        endpoints = [
+            *asked.endpoints,
+            *jobs,
+            *Files(tools, files, retention.days).endpoints,
+            *batches.endpoints,
+        ]
+        return Served(endpoints, background=asked)
 
     yield Opened(
         at=at,

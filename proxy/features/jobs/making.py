@@ -7,13 +7,11 @@ from hashlib import sha256
 from typing import NamedTuple
 
 import msgspec
-from starlette.requests import Request
 
-from proxy.access.callers import Caller
+from proxy.api.background import BackgroundRequest
 from proxy.errors import RateLimited
 from proxy.features.jobs import records
 from proxy.features.jobs.records import JOBS, Job
-from proxy.http.idempotency import sent_key
 from proxy.kept.once import Once
 from proxy.kept.vault import Vault
 from proxy.storage.rows import new_id
@@ -42,15 +40,12 @@ class _Sent(msgspec.Struct, frozen=True):
     request: str = ""
 
 
-async def made_once(
-    store: Store, vault: Vault, request: Request, caller: Caller, raw: bytes, add: Add
-) -> MadeJob:
+async def made_once(store: Store, vault: Vault, request: BackgroundRequest, add: Add) -> MadeJob:
     """Have a job added, unless its Idempotency-Key has made it. Raises IdempotencyKeyReused, RateLimited."""
-    digest, id_ = sha256(raw).digest(), new_id(PREFIX)
-    key = sent_key(request.headers.getlist("idempotency-key"))
+    account, digest, id_ = request.caller.account, sha256(request.body).digest(), new_id(PREFIX)
     once = None
-    if key is not None:
-        once = Once(request.scope["state"]["request_id"], caller.account, key, digest)
+    if request.key is not None:
+        once = Once(request.id, account, request.key, digest)
         id_ = once.id_of(PREFIX)
         if (made := await _made_before(store, vault, once)) is not None:
             return MadeJob(made, was_there=True)
@@ -60,7 +55,7 @@ async def made_once(
         # The same request came twice at once.
         if once is None or await _made_before(store, vault, once) is None:
             raise
-    job = await JOBS.get(store, caller.account, id_)
+    job = await JOBS.get(store, account, id_)
     if job is None:
         raise too_many_wait()
     return MadeJob(job, was_there=False)

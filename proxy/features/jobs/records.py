@@ -43,6 +43,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     steps: int
     waits: str = ""
     error: str = ""
+    error_code: str = ""
     digest: str
     wrapped: str
     sealed: str
@@ -106,6 +107,10 @@ class Made(NamedTuple):
     bytes: int = 0
     seconds: float = 0.0
     credits: int = 0
+
+
+def step_id(job: str, number: int) -> str:
+    return f"{job}_{number:05}"
 
 
 def voices_column(voices: Collection[str]) -> str:
@@ -190,7 +195,8 @@ WHERE job = :job AND state <> 'wanted' AND NOT EXISTS (SELECT 1 FROM job_clips W
 AND EXISTS (SELECT 1 FROM jobs WHERE id = :job AND state = 'open')
 """
 _REOPEN = f"""
-UPDATE jobs SET state = 'open', ended = NULL, error = '', key = coalesce(CAST(:key AS TEXT), key)
+UPDATE jobs SET state = 'open', ended = NULL, error = '', error_code = '',
+    key = coalesce(CAST(:key AS TEXT), key)
 WHERE id = :job AND state IN ('failed', 'canceled')
 AND ({_WANTED}) + steps <= {MOST_WANTED} RETURNING id
 """
@@ -207,7 +213,7 @@ async def add(
     """
     rows = [
         JobStep(
-            id=f"{job.id}_{number:05}",
+            id=step_id(job.id, number),
             job=job.id,
             account=job.account,
             number=number,

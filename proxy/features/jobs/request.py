@@ -15,6 +15,7 @@ from proxy.features.jobs.batch_bodies import BatchJobBody
 from proxy.features.jobs.pieces import Saying, saying_at
 from proxy.speech import speech_request
 from proxy.speech.speech_body import SpeechBody
+from proxy.speech.speech_request import Defaults
 
 MOST_INPUT = 1_000_000
 MOST_BODY_BYTES = 8 * 1024 * 1024
@@ -22,6 +23,10 @@ FORMATS = ("mp3", "wav", "pcm")
 """Those whose sound can be joined as it is."""
 _STEP_FORMATS = {"wav": "pcm"}
 """In what form a step of such a job is spoken."""
+
+
+def step_format(format_: str) -> str:
+    return _STEP_FORMATS.get(format_, format_)
 
 
 class JobBody(SpeechBody, frozen=True, kw_only=True):
@@ -65,6 +70,8 @@ class SentJob(msgspec.Struct, frozen=True, kw_only=True):
         return f"<SentJob of {len(self.text)} characters>"
 
 
+_OF_JOB = ("input", "kind", "background")
+"""Fields that no step's request has."""
 _decode_values = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 
 
@@ -75,18 +82,18 @@ class _Kind(msgspec.Struct, frozen=True):
 _decode_kind = msgspec.json.Decoder(_Kind).decode
 
 
-def parse_asked(raw: bytes) -> SentJob | BatchJobBody:
-    """Parse a body of any kind of job. Raises InvalidRequest with the field that is wrong."""
+def parse_batch(raw: bytes) -> BatchJobBody | None:
+    """Parse a body that asks for a batch. None: it asks for something else. Raises InvalidRequest."""
     try:
         kind = _decode_kind(raw).kind
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        kind = None  # `parse_job` says what is wrong
-    return speech_request.parse(BatchJobBody, raw) if kind == "batch" else parse_job(raw)
+        return None  # `parse_job` says what is wrong
+    return speech_request.parse(BatchJobBody, raw) if kind == "batch" else None
 
 
-def parse_job(raw: bytes) -> SentJob:
+def parse_job(raw: bytes, defaults: Defaults) -> SentJob:
     """Parse a body. Raises InvalidRequest with the field that is wrong, but for those that a step shows."""
-    body = speech_request.parse(JobBody, raw)
+    body = speech_request.parse(JobBody, raw, defaults)
     format_ = body.response_format.lower()
     if format_ not in FORMATS:
         raise InvalidRequest(
@@ -100,15 +107,31 @@ def parse_job(raw: bytes) -> SentJob:
             param="input",
             code="string_above_max_length",
         )
+    values = _values(raw)
     for name, is_asked in (
+        ("stream", bytes(values.get("stream", b"")) == b"true"),
         ("stream_format", body.stream_format != "audio"),
         ("provenance", body.provenance is not None),
     ):
         if is_asked:
             raise InvalidRequest(f"'{name}' is not for a job: its sound comes as a file.", param=name)
-    sent = {name: value for name, value in _decode_values(raw).items() if name not in ("input", "kind")}
-    sent["response_format"] = msgspec.Raw(msgspec.json.encode(_STEP_FORMATS.get(format_, format_)))
+    sent = {name: value for name, value in values.items() if name not in _OF_JOB}
+    for name, given in (("model", body.model), ("voice", body.voice)):
+        if bytes(sent.get(name, b"null")) == b"null":
+            sent[name] = msgspec.Raw(msgspec.json.encode(given))
+    sent["response_format"] = msgspec.Raw(msgspec.json.encode(step_format(format_)))
     return SentJob(text=body.input, format=format_, sent=sent)
+
+
+def _values(raw: bytes) -> dict[str, msgspec.Raw]:
+    try:
+        return _decode_values(raw)
+    except UnicodeDecodeError:
+        # Only the name of an unknown field was not read yet.
+        raise InvalidRequest(
+            "We could not parse the JSON body of your request: the name of a field is no UTF-8.",
+            code="invalid_json",
+        ) from None
 
 
 class StepText(NamedTuple):

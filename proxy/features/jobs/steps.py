@@ -168,8 +168,8 @@ class Steps(WishKind[JobStep]):
                 await self._rest(self._resting, held.job)
             return Again(failure.message, failure.retry_after_s or WAITS_S, is_try=is_try)
         _log.warning("job.step.failed", job=held.job, step=held.number, code=failure.code)
-        error, now = failure.message, await self._store.now()
-        also = ends.after_failure(held, job.kind, now, f"Step {held.number}: {error}", self._notices)
+        now, error = await self._store.now(), failure.message
+        also = ends.after_failure(held, job.kind, now, failure, self._notices)
         if job.kind == "batch":
             error = msgspec.json.encode(LineFailure(failure.status, failure.body().error)).decode()
             if not isinstance(failure, InvalidKey):

@@ -3,6 +3,9 @@ ALTER TABLE usage ADD COLUMN job TEXT NOT NULL DEFAULT '';
 
 ALTER TABLE jobs ADD COLUMN kind TEXT NOT NULL DEFAULT 'speech';
 
+-- What `error` says, for programs.
+ALTER TABLE jobs ADD COLUMN error_code TEXT NOT NULL DEFAULT '';
+
 -- `told` is the digest of what is told of the clip beside its sound, '' of older ones. `crc32` is that of its bytes.
 ALTER TABLE job_clips ADD COLUMN told TEXT NOT NULL DEFAULT '';
 ALTER TABLE job_clips ADD COLUMN crc32 BIGINT NOT NULL DEFAULT 0;
