@@ -56,9 +56,9 @@ TABLE = Table(
 )
 FILES = ListedTable("job_files", UploadedFile)
 
-_HAS_ROOM = f"""
+_HAS_ROOM = """
 (SELECT coalesce(sum(mine.bytes), 0) FROM job_files AS mine WHERE mine.account = :account)
-    + CAST(:bytes AS BIGINT) <= {MOST_BYTES}
+    + CAST(:bytes AS BIGINT) <= CAST(:most_bytes AS BIGINT)
 """
 _OLD = "SELECT id, account FROM job_files WHERE expires < :now ORDER BY expires LIMIT :limit"
 
@@ -66,7 +66,8 @@ _OLD = "SELECT id, account FROM job_files WHERE expires < :now ORDER BY expires 
 async def add(store: Store, file: UploadedFile) -> bool:
     """Add a file, and tell whether its account has room for it and is open."""
     row = msgspec.structs.asdict(file)
-    answers = await store.write(*FILES.add_statements(row, MOST_FILES, Condition(_HAS_ROOM, {})))
+    has_room = Condition(_HAS_ROOM, {"most_bytes": MOST_BYTES})
+    answers = await store.write(*FILES.add_statements(row, MOST_FILES, has_room))
     return bool(answers[-1])
 
 
