@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Mapping
-from contextlib import aclosing
+from collections.abc import Mapping
 from functools import partial
 from hashlib import sha256
 
 import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.types import Receive, Scope, Send
 
 from policies.plans import Terms
 from proxy.access.callers import Caller, caller_of
@@ -46,11 +44,9 @@ from proxy.features.jobs.request import (
 )
 from proxy.features.jobs.steps import Steps
 from proxy.http.body import raw_body
-from proxy.http.connection import Connection
-from proxy.http.endpoint import Header
 from proxy.http.idempotency import KEY_HEADER, sent_key
 from proxy.http.lists import PAGE, page
-from proxy.http.replies import encode_json, reply
+from proxy.http.replies import reply
 from proxy.http.resource import Resource, account_of, answers
 from proxy.kept.once import Once
 from proxy.speech import speech_request
@@ -60,8 +56,6 @@ from proxy.speech.speech_request import Defaults
 from proxy.storage.rows import new_id
 from proxy.storage.store import AlreadyExists
 
-_LAST_EVENT = Header("Last-Event-ID", "The `id` of the last event that was seen.", "^[0-9]{1,9}$")
-_LOOK_S = 1.0
 _PREFIX = "job"
 
 
@@ -226,30 +220,6 @@ class ClientJobs(JobTools, Resource):
             raise Conflict("The job has ended before it had any sound.", param="id")
         return JobSound(self._files, clips, job.format).reply(job.id, request.headers.get("range"))
 
-    @answers(
-        "GET",
-        "/v1/jobs/{id}/events",
-        media=("text/event-stream",),
-        failures=(NotFound,),
-        request_headers=(_LAST_EVENT,),
-    )
-    async def get_job_events(self, request: Request) -> Response:
-        """The job as an event whenever it has come further, until its end"""
-        job = await self.found(request)
-        seen = request.headers.get("last-event-id", "")
-        return _Events(self._looks(job), int(seen) if seen.isdecimal() and len(seen) < 10 else -1)
-
-    async def _looks(self, job: Job) -> AsyncGenerator[ShownJob, None]:
-        """Yield a job as it is, again and again until its end."""
-        while True:
-            yield shown(job, (await records.made(self._store, [job.id])).get(job.id, Made()))
-            if job.state != "open":
-                return
-            await asyncio.sleep(_LOOK_S)
-            if (found := await JOBS.get(self._store, job.account, job.id)) is None:
-                return
-            job = found
-
     async def _made_before(self, once: Once) -> Job | None:
         """Return the job that this request has made. Raises IdempotencyKeyReused."""
         job = await JOBS.get(self._store, once.account, once.id_of(_PREFIX))
@@ -290,35 +260,6 @@ class ClientJobs(JobTools, Resource):
         plans = self._speaking.plans
         request = speech_request.parse_speech(body, speech_request.Defaults(), plans.client_fields)
         return await self._speaking.call(id_, caller, request, of_step(terms))
-
-
-class _Events(Response):
-    """Server-sent events of a job. Their ids grow with it, so a client that comes again misses nothing."""
-
-    media_type = "text/event-stream"
-
-    def __init__(self, looks: AsyncGenerator[ShownJob, None], seen: int) -> None:
-        super().__init__(headers={"cache-control": "no-store", "x-accel-buffering": "no"})
-        del self.headers["content-length"]
-        self._looks = looks
-        self._seen = seen
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        connection, before = Connection(scope, receive, send), None
-        with connection.stop_when_client_leaves():
-            connection.set_head(self.status_code, self.raw_headers)
-            await connection.send(b": follow\n\n")
-            async with aclosing(self._looks) as looks:
-                async for job in looks:
-                    # The end is one step further than the last one.
-                    number = job.steps_done + (job.ended is not None)
-                    if job != before and (number > self._seen or job.ended is None):
-                        await connection.send(b"id: %d\ndata: %b\n\n" % (number, encode_json(job)))
-                    before = job
-                    if connection.is_hurried:
-                        # A client of events comes again by itself, and an open job may go on for days.
-                        break
-            await connection.end(b"")
 
 
 def _check_length(sent: SentJob, terms: Terms) -> None:

@@ -14,6 +14,7 @@ from proxy.speech.speech_request import Defaults
 @asynccontextmanager
 async def _open(house: House) -> AsyncIterator[Opened]:
     from proxy.features.jobs.endpoints import ClientJobs, Jobs
+    from proxy.features.jobs.event_stream import EventStreams, JobEvents
     from proxy.features.jobs.kept import JobFiles
     from proxy.features.jobs.metrics import JobMetrics
     from proxy.features.jobs.retention import JobRetention
@@ -22,6 +23,7 @@ async def _open(house: House) -> AsyncIterator[Opened]:
 
     files = JobFiles(house.store, house.vault)
     retention = JobRetention(house.store, files, house.metrics)
+    streams = EventStreams()
     steps: Steps | None = None
     if house.engines is not None:
         metrics = JobMetrics(house.metrics.registry)
@@ -38,7 +40,8 @@ async def _open(house: House) -> AsyncIterator[Opened]:
             return Served(jobs)
         steps.revise(speaking, tools.callers)
         asked = ClientJobs(tools, files, steps, speaking, Defaults.of(revision.config.server))
-        return Served([*asked.endpoints, *jobs], background=asked)
+        events = JobEvents(tools, files, steps, streams)
+        return Served([*asked.endpoints, *events.endpoints, *jobs], background=asked)
 
     yield Opened(
         at=at,

@@ -12,7 +12,6 @@ import msgspec
 
 from policies.wishes import Wish
 from proxy.catalogue.notices import NO_NOTICES, Event, Notices
-from proxy.errors import RequestFailed
 from proxy.kept.vault import SealedRecord
 from proxy.storage.disk_names import owner_name
 from proxy.storage.listed_tables import ListedTable, hold_account
@@ -153,6 +152,12 @@ TABLES = (
         personal=True,
         paths=(PathColumn("account", owner_name), PathColumn("digest")),
         closed_with=(_OF_TEXTS.format(only="jobs.account = :id"), "DELETE FROM jobs WHERE account = :id"),
+        rotated_with=(
+            """
+            UPDATE jobs SET key = :new_id WHERE key = :id AND state = 'open'
+            AND account = (SELECT account FROM keys WHERE keys.id = :new_id)
+            """,
+        ),
     ),
 )
 JOBS = ListedTable("jobs", Job)
@@ -207,7 +212,8 @@ WHERE job = :job AND state <> 'wanted' AND NOT EXISTS (SELECT 1 FROM job_clips W
 AND EXISTS (SELECT 1 FROM jobs WHERE id = :job AND state = 'open')
 """
 _REOPEN = f"""
-UPDATE jobs SET state = 'open', ended = NULL, error = '', error_code = '', key = coalesce(CAST(:key AS TEXT), key)
+UPDATE jobs SET state = 'open', ended = NULL, error = '', error_code = '',
+    key = coalesce(CAST(:key AS TEXT), key)
 WHERE id = :job AND state IN ('failed', 'canceled')
 AND ({_WANTED}) + steps <= {MOST_WANTED} RETURNING id
 """
@@ -301,15 +307,15 @@ def after_step(step: JobStep, now: int, notices: Notices = NO_NOTICES) -> tuple[
 
 
 def after_failure(
-    step: JobStep, now: int, failure: RequestFailed, notices: Notices = NO_NOTICES
+    step: JobStep, now: int, error: str, code: str, notices: Notices = NO_NOTICES
 ) -> tuple[Statement, ...]:
     """Return what follows from a step that cannot be spoken, in its commit: its job ends."""
     end: Params = {
         "job": step.job,
         "state": "failed",
         "now": now,
-        "error": f"Step {step.number}: {failure.message}",
-        "error_code": failure.code,
+        "error": f"Step {step.number}: {error}",
+        "error_code": code,
     }
     return (
         Statement(_END_BY_STEP, end),

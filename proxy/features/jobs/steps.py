@@ -58,6 +58,7 @@ WAITS_S = 10.0
 MOST_TRIES = 8
 _LOOK_S = 1.0
 _SETTLE_TRIES = 6
+_VOICE_GONE = "The voice of this job is not here any more."
 _TOO_SLOW = "client_too_slow"
 """Others needed the room on the disk in which a step was collected."""
 _LEFT = Again(is_try=False)
@@ -156,8 +157,10 @@ class Steps(WishKind[JobStep]):
             await self._rest(self._resting, held.job)
             return Again(failure.message, failure.retry_after_s or WAITS_S, is_try=is_try)
         _log.warning("job.step.failed", job=held.job, step=held.number, code=failure.code)
-        ends = records.after_failure(held, await self._store.now(), failure, self._notices)
-        values: Params = {"state": "failed", "due": LAST_MOMENT, "error": failure.message}
+        # The name of a voice may be a person's, and must not outlive an erasure.
+        error = _VOICE_GONE if failure.code == "voice_not_found" else failure.message
+        ends = records.after_failure(held, await self._store.now(), error, failure.code, self._notices)
+        values: Params = {"state": "failed", "due": LAST_MOMENT, "error": error}
         return Done(values, ends)
 
     async def _rest(self, waiting: dict[str, int], who: str) -> None:
