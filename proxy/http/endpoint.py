@@ -65,6 +65,7 @@ class Endpoint(NamedTuple):
     status: int = 200
     access: Access = "key"
     body: Struct | None = None
+    needs_body: bool = True
     form: Struct | None = None
     files: tuple[str, ...] = ()
     queries: tuple[Query, ...] = ()

@@ -29,6 +29,7 @@ class Details(TypedDict, total=False):
     status: int
     access: Access
     body: Struct
+    needs_body: bool
     form: Struct
     files: tuple[str, ...]
     queries: tuple[Query, ...]

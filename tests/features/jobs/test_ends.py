@@ -92,7 +92,10 @@ async def test_a_job_says_why_it_has_failed(
 
 @pytest.mark.parametrize(
     ("failure", "code"),
-    [(UnsupportedText("It cannot be spoken."), "unsupported_text"), (EngineFailed("Away."), "engine_unavailable")],
+    [
+        (UnsupportedText("It cannot be spoken."), "unsupported_text"),
+        (EngineFailed("Away."), "engine_unavailable"),
+    ],
 )
 async def test_what_an_engine_cannot_speak_has_the_code_of_speech(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failure: Exception, code: str
