@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Mapping
 from functools import partial
 from hashlib import sha256
+from typing import NamedTuple
 
 import msgspec
 from starlette.requests import Request
@@ -142,18 +143,25 @@ class Jobs(JobTools, Resource):
         return reply(DeletedJob(id=job.id))
 
 
+class AskedAs(NamedTuple):
+    """What the configuration says of jobs that are asked for."""
+
+    defaults: Defaults
+    step_characters: int
+
+
 class ClientJobs(JobTools, Resource):
     """How accounts ask for jobs, and get what was made."""
 
     accepted: type[msgspec.Struct] | None = ShownJob
 
     def __init__(
-        self, tools: AdminTools, files: JobFiles, steps: Steps, speaking: Speaking, defaults: Defaults
+        self, tools: AdminTools, files: JobFiles, steps: Steps, speaking: Speaking, asked_as: AskedAs
     ) -> None:
         super().__init__(tools, files, steps)
         self._look_soon = steps.look_soon
         self._speaking = speaking
-        self._defaults = defaults
+        self._asked_as = asked_as
 
     @answers(
         "POST",
@@ -171,7 +179,7 @@ class ClientJobs(JobTools, Resource):
         terms = (await self._speaking.admission.admit(caller)).terms
         raw = await raw_body(request, MOST_BODY_BYTES)
         id_, key = request.scope["state"]["request_id"], sent_key(request.headers.getlist("idempotency-key"))
-        return await self.begin(BackgroundRequest(id_, caller, terms, raw, self._defaults, key))
+        return await self.begin(BackgroundRequest(id_, caller, terms, raw, self._asked_as.defaults, key))
 
     async def begin(self, request: BackgroundRequest) -> Response:
         """Make the job that is asked for here, or as speech in the background."""
@@ -234,7 +242,9 @@ class ClientJobs(JobTools, Resource):
         voice = start.plan.voice
         names = tuple(name for name, _ in start.request.cast or tuple(voice.cast))
         language = start.plan.language
-        found: list[TextPiece] = await asyncio.to_thread(pieces, sent.text, language, names)
+        found: list[TextPiece] = await asyncio.to_thread(
+            pieces, sent.text, language, names, self._asked_as.step_characters
+        )
         if not found:
             raise _nothing_to_say()
         account, vault = caller.account, self._tools.vault

@@ -13,7 +13,7 @@ from proxy.speech.speech_request import Defaults
 
 @asynccontextmanager
 async def _open(house: House) -> AsyncIterator[Opened]:
-    from proxy.features.jobs.endpoints import ClientJobs, Jobs
+    from proxy.features.jobs.endpoints import AskedAs, ClientJobs, Jobs
     from proxy.features.jobs.event_stream import EventStreams, JobEvents
     from proxy.features.jobs.kept import JobFiles
     from proxy.features.jobs.metrics import JobMetrics
@@ -30,7 +30,8 @@ async def _open(house: House) -> AsyncIterator[Opened]:
         steps = Steps(house.store, house.vault, files, metrics, house.notices)
 
     def at(revision: HouseRevision) -> Served:
-        retention.days = JOBS.of(revision.config).days
+        section = JOBS.of(revision.config)
+        retention.days, retention.plans = section.days, revision.config.plans
         tools, speaking = revision.admin_tools, revision.speaking
         jobs = [
             *Jobs(tools, files, steps).endpoints,
@@ -39,7 +40,13 @@ async def _open(house: House) -> AsyncIterator[Opened]:
         if steps is None or speaking is None:
             return Served(jobs)
         steps.revise(speaking, tools.callers)
-        asked = ClientJobs(tools, files, steps, speaking, Defaults.of(revision.config.server))
+        asked = ClientJobs(
+            tools,
+            files,
+            steps,
+            speaking,
+            AskedAs(Defaults.of(revision.config.server), section.step_characters),
+        )
         events = JobEvents(tools, files, steps, streams)
         return Served([*asked.endpoints, *events.endpoints, *jobs], background=asked)
 

@@ -80,7 +80,8 @@ async def test_a_job_says_why_it_has_failed(
         engine.goes_on.set()
 
         async def has_failed() -> bool:
-            return (await server.administer("GET", f"jobs/{made['id']}")).json()["status"] == "failed"
+            shown = (await server.administer("GET", f"jobs/{made['id']}")).json()
+            return bool(shown["status"] == "failed")
 
         await soon(has_failed)
         failed = (await server.administer("GET", f"jobs/{made['id']}")).json()
