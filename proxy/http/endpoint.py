@@ -66,6 +66,7 @@ class Endpoint(NamedTuple):
     access: Access = "key"
     body: Struct | None = None
     other_body: Struct | None = None
+    needs_body: bool = True
     form: Struct | None = None
     files: tuple[str, ...] = ()
     queries: tuple[Query, ...] = ()

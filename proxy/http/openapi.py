@@ -91,7 +91,7 @@ def _operation(endpoint: Endpoint, public_catalogue: bool) -> dict[str, Any]:
     ]:
         described["parameters"] = parameters
     if content := _contents(endpoint):
-        described["requestBody"] = {"required": True, "content": content}
+        described["requestBody"] = {"required": endpoint.needs_body, "content": content}
     return described
 
 

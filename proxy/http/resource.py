@@ -30,6 +30,7 @@ class Details(TypedDict, total=False):
     access: Access
     body: Struct
     other_body: Struct
+    needs_body: bool
     form: Struct
     files: tuple[str, ...]
     queries: tuple[Query, ...]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from pathlib import PurePosixPath
 
@@ -75,12 +76,12 @@ _OF_BATCHES = (
 class Files(Resource):
     """Files that accounts have uploaded, and those that their batches give."""
 
-    def __init__(self, tools: AdminTools, files: JobFiles, days: float) -> None:
+    def __init__(self, tools: AdminTools, files: JobFiles, kept_us: Callable[[str], int]) -> None:
         self._store = tools.store
         self._vault = tools.vault
         self._files = files
         self._given = BatchFiles(tools.store, files)
-        self._most_us = round(days * 86_400 * SECOND)
+        self._kept_us = kept_us
 
     @answers(
         "POST",
@@ -92,13 +93,17 @@ class Files(Resource):
     )
     async def create_file(self, request: Request) -> Response:
         """Upload a file with the lines of a batch"""
-        account = caller_of(request.scope).account
+        caller = caller_of(request.scope)
+        account = caller.account
         form = await read_form(
             request, files={"file": MOST_FILE_BYTES}, fields=(*NewFile.__struct_fields__, "expires_after")
         )
         values = form_values(form, lists=())
         speech_request.read(NewFile, {name: values[name] for name in ("purpose",) if name in values})
-        lasts_us, sent = self._lasts_us(values.get(_EXPIRES)), _checked(form.files.get("file"))
+        lasts_us = self._kept_us(caller.plan)
+        if _EXPIRES in values:
+            lasts_us = min(lasts_us, _asked_us(str(values[_EXPIRES])))
+        sent = _checked(form.files.get("file"))
         id_, now = new_id("file").replace("_", "-"), await self._store.now()
         sealed = await self._vault.seal_record(account, id_, FileSeal(_name(sent)))
         file = UploadedFile(
@@ -219,18 +224,6 @@ class Files(Resource):
                 return job, whole
         raise _no_file(id_)
 
-    def _lasts_us(self, sent: object) -> int:
-        if sent is None:
-            return self._most_us
-        text = str(sent)
-        is_number = text.isascii() and text.isdecimal() and len(text) <= len(str(_MOST_S))
-        if not is_number or not _LEAST_S <= int(text) <= _MOST_S:
-            raise InvalidRequest(
-                f"Invalid value for '{_EXPIRES}': it must be a number from {_LEAST_S} to {_MOST_S}.",
-                param=_EXPIRES,
-            )
-        return min(self._most_us, int(text) * SECOND)
-
 
 class Batches(Resource):
     """How accounts ask for batches, and see how far they are."""
@@ -311,6 +304,17 @@ class Batches(Resource):
         made, failed = await records.made(self._store, [job.id]), await failed_lines(self._store, [job.id])
         shown = shown_batch(self._vault, job, made.get(job.id, Made()), failed.get(job.id, 0))
         return reply(shown, headers=headers)
+
+
+def _asked_us(text: str) -> int:
+    """Return how long a client wants its file to be kept. Raises InvalidRequest."""
+    is_number = text.isascii() and text.isdecimal() and len(text) <= len(str(_MOST_S))
+    if not is_number or not _LEAST_S <= int(text) <= _MOST_S:
+        raise InvalidRequest(
+            f"Invalid value for '{_EXPIRES}': it must be a number from {_LEAST_S} to {_MOST_S}.",
+            param=_EXPIRES,
+        )
+    return int(text) * SECOND
 
 
 def _checked(sent: SentFile | None) -> SentFile:

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator
-from contextlib import aclosing
 from functools import partial
+from typing import NamedTuple
 
 import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.types import Receive, Scope, Send
 
 from policies.plans import Terms
 from proxy.access.callers import Caller, caller_of
@@ -51,27 +49,21 @@ from proxy.features.jobs.request import (
 )
 from proxy.features.jobs.steps import Steps
 from proxy.http.body import raw_body
-from proxy.http.connection import Connection
-from proxy.http.endpoint import Header
 from proxy.http.idempotency import KEY_HEADER, sent_key
 from proxy.http.lists import PAGE, page
-from proxy.http.replies import encode_json, reply
+from proxy.http.replies import reply
 from proxy.http.resource import Resource, account_of, answers
 from proxy.speech import speech_request
 from proxy.speech.call import SpeechCall
 from proxy.speech.speaking import Speaking
 from proxy.speech.speech_request import Defaults
 
-_LAST_EVENT = Header("Last-Event-ID", "The `id` of the last event that was seen.", "^[0-9]{1,9}$")
-_LOOK_S = 1.0
-
 
 class JobTools:
     """What the endpoints of jobs have in common."""
 
-    def __init__(self, tools: AdminTools, files: JobFiles, steps: Steps | None, notices: Notices) -> None:
+    def __init__(self, tools: AdminTools, files: JobFiles, steps: Steps | None) -> None:
         self._tools = tools
-        self._notices = notices
         self._store = tools.store
         self._files = files
         self._steps = steps
@@ -91,6 +83,10 @@ class JobTools:
 
 class Jobs(JobTools, Resource):
     """What accounts and the operator do with jobs that are there."""
+
+    def __init__(self, tools: AdminTools, files: JobFiles, steps: Steps | None, notices: Notices) -> None:
+        super().__init__(tools, files, steps)
+        self._notices = notices
 
     @answers_at_both(
         "GET", "/jobs", JobList, queries=PAGE, failures=(InvalidRequest,), summary="The jobs of all accounts"
@@ -153,6 +149,13 @@ class Jobs(JobTools, Resource):
         return reply(DeletedJob(id=job.id))
 
 
+class AskedAs(NamedTuple):
+    """What the configuration says of jobs that are asked for."""
+
+    defaults: Defaults
+    step_characters: int
+
+
 class ClientJobs(JobTools, Resource):
     """How accounts ask for jobs, and get what was made."""
 
@@ -164,16 +167,15 @@ class ClientJobs(JobTools, Resource):
         files: JobFiles,
         steps: Steps,
         speaking: Speaking,
-        defaults: Defaults,
+        asked_as: AskedAs,
         batches: BatchMaker,
-        notices: Notices,
     ) -> None:
-        super().__init__(tools, files, steps, notices)
+        super().__init__(tools, files, steps)
         self._batches = batches
         self._batch_files = BatchFiles(tools.store, files)
         self._look_soon = steps.look_soon
         self._speaking = speaking
-        self._defaults = defaults
+        self._asked_as = asked_as
 
     @answers(
         "POST",
@@ -192,7 +194,7 @@ class ClientJobs(JobTools, Resource):
         terms = (await self._speaking.admission.admit(caller)).terms
         raw = await raw_body(request, MOST_BODY_BYTES)
         id_, key = request.scope["state"]["request_id"], sent_key(request.headers.getlist("idempotency-key"))
-        asked = BackgroundRequest(id_, caller, terms, raw, self._defaults, key)
+        asked = BackgroundRequest(id_, caller, terms, raw, self._asked_as.defaults, key)
         batch = await asyncio.to_thread(parse_batch, raw)
         if batch is not None:
             return await self._begun(await self._batches.make(asked, batch))
@@ -236,37 +238,15 @@ class ClientJobs(JobTools, Resource):
             raise _no_sound()
         return JobSound(self._files, clips, job.format).reply(job.id, request.headers.get("range"))
 
-    @answers(
-        "GET",
-        "/v1/jobs/{id}/events",
-        media=("text/event-stream",),
-        failures=(NotFound,),
-        request_headers=(_LAST_EVENT,),
-    )
-    async def get_job_events(self, request: Request) -> Response:
-        """The job as an event whenever it has come further, until its end"""
-        job = await self.found(request)
-        seen = request.headers.get("last-event-id", "")
-        return _Events(self._looks(job), int(seen) if seen.isdecimal() and len(seen) < 10 else -1)
-
-    async def _looks(self, job: Job) -> AsyncGenerator[ShownJob, None]:
-        """Yield a job as it is, again and again until its end."""
-        while True:
-            yield shown(job, (await records.made(self._store, [job.id])).get(job.id, Made()))
-            if job.state != "open":
-                return
-            await asyncio.sleep(_LOOK_S)
-            if (found := await JOBS.get(self._store, job.account, job.id)) is None:
-                return
-            job = found
-
     async def _add(self, caller: Caller, sent: SentJob, id_: str, digest: bytes) -> None:
         """Plan the beginning as a step will be planned, and add the job. Raises RequestFailed."""
         start = await self._planned(id_, caller, sent, self._speaking.admission.terms(caller))
         voice = start.plan.voice
         names = tuple(name for name, _ in start.request.cast or tuple(voice.cast))
         language = start.plan.language
-        found: list[TextPiece] = await asyncio.to_thread(pieces, sent.text, language, names)
+        found: list[TextPiece] = await asyncio.to_thread(
+            pieces, sent.text, language, names, self._asked_as.step_characters
+        )
         if not found:
             raise _nothing_to_say()
         account, vault = caller.account, self._tools.vault
@@ -292,35 +272,6 @@ class ClientJobs(JobTools, Resource):
         plans = self._speaking.plans
         request = speech_request.parse_speech(body, speech_request.Defaults(), plans.client_fields)
         return await self._speaking.call(id_, caller, request, of_step(terms))
-
-
-class _Events(Response):
-    """Server-sent events of a job. Their ids grow with it, so a client that comes again misses nothing."""
-
-    media_type = "text/event-stream"
-
-    def __init__(self, looks: AsyncGenerator[ShownJob, None], seen: int) -> None:
-        super().__init__(headers={"cache-control": "no-store", "x-accel-buffering": "no"})
-        del self.headers["content-length"]
-        self._looks = looks
-        self._seen = seen
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        connection, before = Connection(scope, receive, send), None
-        with connection.stop_when_client_leaves():
-            connection.set_head(self.status_code, self.raw_headers)
-            await connection.send(b": follow\n\n")
-            async with aclosing(self._looks) as looks:
-                async for job in looks:
-                    # The end is one step further than the last one.
-                    number = job.steps_done + (job.ended is not None)
-                    if job != before and (number > self._seen or job.ended is None):
-                        await connection.send(b"id: %d\ndata: %b\n\n" % (number, encode_json(job)))
-                    before = job
-                    if connection.is_hurried:
-                        # A client of events comes again by itself, and an open job may go on for days.
-                        break
-            await connection.end(b"")
 
 
 def _check_length(sent: SentJob, terms: Terms) -> None:

@@ -7,7 +7,7 @@ from typing import NamedTuple, Protocol
 
 from policies.wishes import SECOND
 from proxy.catalogue.notices import NO_NOTICES, Event, Notices
-from proxy.errors import RequestFailed
+from proxy.errors import ErrorDetail
 from proxy.features.jobs.records import JOBS, STEPS, Job, JobStep, Kind, State, forget_erased, hold
 from proxy.storage.store import Condition, Params, Statement, Store
 
@@ -54,15 +54,15 @@ def _after_last(step: JobStep, kind: Kind, now: int, notices: Notices) -> tuple[
 
 
 def after_failure(
-    step: JobStep, kind: Kind, now: int, failure: RequestFailed, notices: Notices = NO_NOTICES
+    step: JobStep, kind: Kind, now: int, why: ErrorDetail, notices: Notices = NO_NOTICES
 ) -> tuple[Statement, ...]:
     """Return what follows from a step that cannot be spoken, in its commit: its job ends."""
     end_: Params = {
         "job": step.job,
         "state": "failed",
         "now": now,
-        "error": f"Step {step.number}: {failure.message}",
-        "error_code": failure.code,
+        "error": f"Step {step.number}: {why.message}",
+        "error_code": why.code,
     }
     return (
         Statement(_END_BY_STEP, end_),

@@ -9,6 +9,7 @@ from proxy.feature import Feature, House, HouseRevision, Opened, Served
 from proxy.features.jobs.records import TABLES
 from proxy.features.jobs.section import JOBS
 from proxy.features.jobs.uploads import TABLE as FILES_TABLE
+from proxy.http.resource import Resource
 from proxy.speech.speech_request import Defaults
 
 
@@ -16,7 +17,8 @@ from proxy.speech.speech_request import Defaults
 async def _open(house: House) -> AsyncIterator[Opened]:
     from proxy.features.jobs.batch_endpoints import Batches, Files
     from proxy.features.jobs.batches import BatchMaker
-    from proxy.features.jobs.endpoints import ClientJobs, Jobs
+    from proxy.features.jobs.endpoints import AskedAs, ClientJobs, Jobs
+    from proxy.features.jobs.event_stream import EventStreams, JobEvents
     from proxy.features.jobs.kept import JobFiles
     from proxy.features.jobs.metrics import JobMetrics
     from proxy.features.jobs.retention import JobRetention
@@ -25,32 +27,33 @@ async def _open(house: House) -> AsyncIterator[Opened]:
 
     files = JobFiles(house.store, house.vault)
     retention = JobRetention(house.store, files, house.metrics, house.notices)
+    streams = EventStreams()
     steps: Steps | None = None
     if house.engines is not None:
         metrics = JobMetrics(house.metrics.registry)
         steps = Steps(house.store, house.vault, files, metrics, house.notices)
 
     def at(revision: HouseRevision) -> Served:
-        retention.days = JOBS.of(revision.config).days
+        section = JOBS.of(revision.config)
+        retention.days, retention.plans = section.days, revision.config.plans
         tools, speaking = revision.admin_tools, revision.speaking
         jobs = [
             *Jobs(tools, files, steps, house.notices).endpoints,
-            *JobSteps(tools, files, steps, house.notices, house.receipts).endpoints,
+            *JobSteps(tools, files, steps, house.receipts).endpoints,
         ]
         if steps is None or speaking is None:
             return Served(jobs)
         steps.revise(speaking, tools.callers)
-        defaults, notices = Defaults.of(revision.config.server), house.notices
-        maker = BatchMaker(tools, files, notices)
-        asked = ClientJobs(tools, files, steps, speaking, defaults, maker, notices)
-        batches = Batches(tools, steps, speaking, maker, notices)
-        endpoints = [
-            *asked.endpoints,
-            *jobs,
-            *Files(tools, files, retention.days).endpoints,
-            *batches.endpoints,
+        maker = BatchMaker(tools, files, house.notices)
+        asked_as = AskedAs(Defaults.of(revision.config.server), section.step_characters)
+        asked = ClientJobs(tools, files, steps, speaking, asked_as, maker)
+        given: list[Resource] = [
+            JobEvents(tools, files, steps, streams),
+            Files(tools, files, retention.kept_us),
+            Batches(tools, steps, speaking, maker, house.notices),
         ]
-        return Served(endpoints, background=asked)
+        more = [endpoint for each in given for endpoint in each.endpoints]
+        return Served([*asked.endpoints, *more, *jobs], background=asked)
 
     yield Opened(
         at=at,

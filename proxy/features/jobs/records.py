@@ -158,6 +158,12 @@ TABLES = (
         personal=True,
         paths=(PathColumn("account", owner_name), PathColumn("digest")),
         closed_with=(_OF_TEXTS.format(only="jobs.account = :id"), "DELETE FROM jobs WHERE account = :id"),
+        rotated_with=(
+            """
+            UPDATE jobs SET key = :new_id WHERE key = :id AND state = 'open'
+            AND account = (SELECT account FROM keys WHERE keys.id = :new_id)
+            """,
+        ),
     ),
 )
 JOBS = ListedTable("jobs", Job)
@@ -200,7 +206,6 @@ UPDATE jobs SET state = 'open', ended = NULL, error = '', error_code = '',
 WHERE id = :job AND state IN ('failed', 'canceled')
 AND ({_WANTED}) + steps <= {MOST_WANTED} RETURNING id
 """
-_OLD = "SELECT id, account FROM jobs WHERE ended < :before ORDER BY ended LIMIT :limit"
 
 
 async def add(
@@ -304,12 +309,6 @@ async def reopen(store: Store, job: Job, key: str | None) -> bool:
         Statement(_DONE_IF_NOTHING, {**of_job, "now": await store.now()}),
     )
     return bool(opened)
-
-
-async def list_old(store: Store, before: int, limit: int) -> list[tuple[str, str]]:
-    """List id and account of jobs that ended before then."""
-    rows = await store.read(_OLD, {"before": before, "limit": limit})
-    return [(row["id"], row["account"]) for row in rows]
 
 
 async def remove(store: Store, job: str) -> list[str]:

@@ -12,7 +12,6 @@ from starlette.responses import Response
 from proxy.api.admin_tools import AdminTools
 from proxy.audio.formats import MEDIA_TYPES
 from proxy.catalogue.clip_receipts import ClipReceipt, ClipReceipts
-from proxy.catalogue.notices import Notices
 from proxy.config import credits
 from proxy.errors import InvalidRequest, NotFound, RangeNotSatisfiable
 from proxy.features.jobs import records, step_rows
@@ -72,14 +71,9 @@ class JobSteps(JobTools, Resource):
     """What became of the steps of jobs."""
 
     def __init__(
-        self,
-        tools: AdminTools,
-        files: JobFiles,
-        steps: Steps | None,
-        notices: Notices,
-        receipts: ClipReceipts,
+        self, tools: AdminTools, files: JobFiles, steps: Steps | None, receipts: ClipReceipts
     ) -> None:
-        super().__init__(tools, files, steps, notices)
+        super().__init__(tools, files, steps)
         self._receipts = receipts
 
     @answers("GET", "/v1/jobs/{id}/steps", StepList, queries=PAGE, failures=(NotFound, InvalidRequest))

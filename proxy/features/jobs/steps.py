@@ -62,6 +62,7 @@ WAITS_S = 10.0
 MOST_TRIES = 8
 _LOOK_S = 1.0
 _SETTLE_TRIES = 6
+_VOICE_GONE = "The voice of this job is not here any more."
 _TOO_SLOW = "client_too_slow"
 """Others needed the room on the disk in which a step was collected."""
 _LEFT = Again(is_try=False)
@@ -168,12 +169,17 @@ class Steps(WishKind[JobStep]):
                 await self._rest(self._resting, held.job)
             return Again(failure.message, failure.retry_after_s or WAITS_S, is_try=is_try)
         _log.warning("job.step.failed", job=held.job, step=held.number, code=failure.code)
-        now, error = await self._store.now(), failure.message
-        also = ends.after_failure(held, job.kind, now, failure, self._notices)
+        # The name of a voice may be a person's, and must not outlive an erasure.
+        message = _VOICE_GONE if failure.code == "voice_not_found" else failure.message
+        now, why = await self._store.now(), replace(failure.body().error, message=message)
         if job.kind == "batch":
-            error = msgspec.json.encode(LineFailure(failure.status, failure.body().error)).decode()
-            if not isinstance(failure, InvalidKey):
-                also = ends.after_line(held, now, self._notices)
+            error = msgspec.json.encode(LineFailure(failure.status, why)).decode()
+        else:
+            error = message
+        if job.kind == "batch" and not isinstance(failure, InvalidKey):
+            also = ends.after_line(held, now, self._notices)
+        else:
+            also = ends.after_failure(held, job.kind, now, why, self._notices)
         values: Params = {"state": "failed", "due": LAST_MOMENT, "error": error}
         return Done(values, also)
 

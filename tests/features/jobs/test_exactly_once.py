@@ -292,7 +292,8 @@ async def test_a_voice_that_is_gone_ends_the_job_with_the_reason(tmp_path: Path)
         assert (await server.ask("DELETE", f"/v1/audio/voices/{voice}")).status_code == 200
         engine.goes_on.set()
         failed = await until(server, made["id"], "failed")
-        assert voice in failed["error"]
+        assert failed["error"].endswith(": The voice of this job is not here any more.")
+        assert failed["error_code"] == "voice_not_found"
 
 
 async def test_a_closed_account_leaves_no_job(tmp_path: Path, store_url: str) -> None:
