@@ -18,24 +18,22 @@ from proxy.access.callers import Caller, caller_of
 from proxy.api.admin_tools import AdminTools, answers_at_both
 from proxy.api.background import BackgroundRequest
 from proxy.api.speech import SPEECH_FAILURES
-from proxy.audio.formats import MEDIA_TYPES
 from proxy.errors import (
     Conflict,
     IdempotencyKeyReused,
     InvalidRequest,
     NotAllowed,
     NotFound,
-    RangeNotSatisfiable,
     RateLimited,
 )
 from proxy.features.jobs import records
 from proxy.features.jobs.bodies import DeletedJob, JobList, ShownJob, shown
-from proxy.features.jobs.content import JobSound
+from proxy.features.jobs.chapters import cut, mute
 from proxy.features.jobs.kept import JobFiles
-from proxy.features.jobs.pieces import MOST_CHARACTERS, TextPiece, pieces
+from proxy.features.jobs.pieces import MOST_CHARACTERS
 from proxy.features.jobs.records import JOBS, Job, Made
 from proxy.features.jobs.request import (
-    FORMATS,
+    ENCODED,
     MOST_BODY_BYTES,
     JobBody,
     SentFields,
@@ -60,13 +58,12 @@ from proxy.speech.speech_request import Defaults
 from proxy.storage.rows import new_id
 from proxy.storage.store import AlreadyExists
 
-_RANGE = Header("Range", "A single range of bytes, such as `bytes=0-65535`.", "^bytes=.*$")
 _LAST_EVENT = Header("Last-Event-ID", "The `id` of the last event that was seen.", "^[0-9]{1,9}$")
 _LOOK_S = 1.0
 _PREFIX = "job"
 
 
-class _Tools:
+class JobTools:
     def __init__(self, tools: AdminTools, files: JobFiles, steps: Steps | None) -> None:
         self._tools = tools
         self._store = tools.store
@@ -86,7 +83,7 @@ class _Tools:
         return reply(shown(job, made.get(job.id, Made())), status, headers)
 
 
-class Jobs(_Tools, Resource):
+class Jobs(JobTools, Resource):
     """What accounts and the operator do with jobs that are there."""
 
     @answers_at_both(
@@ -147,7 +144,7 @@ class Jobs(_Tools, Resource):
         return reply(DeletedJob(id=job.id))
 
 
-class ClientJobs(_Tools, Resource):
+class ClientJobs(JobTools, Resource):
     """How accounts ask for jobs, and get what was made."""
 
     accepted: type[msgspec.Struct] | None = ShownJob
@@ -208,25 +205,6 @@ class ClientJobs(_Tools, Resource):
 
     @answers(
         "GET",
-        "/v1/jobs/{id}/content",
-        media=tuple(MEDIA_TYPES[name] for name in FORMATS),
-        failures=(NotFound, Conflict, RangeNotSatisfiable),
-        request_headers=(_RANGE,),
-    )
-    async def get_job_content(self, request: Request) -> Response:
-        """The sound of a job that has ended, or a range of it. Of one that was cut short, what there is"""
-        job = await self.found(request)
-        if job.state == "open":
-            raise Conflict("The job goes on; its sound is there when it has ended.", param="id")
-        # What was spoken beyond a gap would sound as if nothing were missing.
-        found = enumerate(await records.list_clips(self._store, job.id), 1)
-        clips = [clip for number, clip in found if clip.number == number]
-        if not clips:
-            raise Conflict("The job has ended before it had any sound.", param="id")
-        return JobSound(self._files, clips, job.format).reply(job.id, request.headers.get("range"))
-
-    @answers(
-        "GET",
         "/v1/jobs/{id}/events",
         media=("text/event-stream",),
         failures=(NotFound,),
@@ -263,11 +241,16 @@ class ClientJobs(_Tools, Resource):
         voice = start.plan.voice
         names = tuple(name for name, _ in start.request.cast or tuple(voice.cast))
         language = start.plan.language
-        found: list[TextPiece] = await asyncio.to_thread(pieces, sent.text, language, names)
-        if not found:
-            raise _nothing_to_say()
+        found, chapters = await asyncio.to_thread(cut, sent.text, sent.chapters, language, names)
         account, vault = caller.account, self._tools.vault
-        fields = SentFields(sent=sent.sent, cast=names, request=digest.hex())
+        fields = SentFields(
+            sent=sent.sent,
+            cast=names,
+            request=digest.hex(),
+            chapters=chapters,
+            files=sent.files,
+            kbit_s=sent.kbit_s,
+        )
         sealed = await vault.seal_record(account, id_, fields)
         job = Job(
             id=id_,
@@ -281,7 +264,7 @@ class ClientJobs(_Tools, Resource):
             wrapped=sealed.wrapped,
             sealed=sealed.sealed,
         )
-        await records.add(self._store, job, found)
+        await records.add(self._store, job, found, has_file=sent.format in ENCODED)
 
     async def _planned(self, id_: str, caller: Caller, sent: SentJob, terms: Terms) -> SpeechCall:
         start = len(sent.text) - len(sent.text.lstrip())
@@ -322,20 +305,16 @@ class _Events(Response):
 
 def _check_length(sent: SentJob, terms: Terms) -> None:
     if not sent.text.strip():
-        raise _nothing_to_say()
+        raise mute(None)
     most = terms.job_characters
     if most == 0:
         raise NotAllowed(f"Your plan '{terms.plan}' has no jobs.", code="jobs_not_allowed")
     if most is not None and len(sent.text) > most:
         raise NotAllowed(
             f"Your plan '{terms.plan}' takes jobs of up to {most} characters; this one has {len(sent.text)}.",
-            param="input",
+            param="chapters" if sent.chapters else "input",
             code="text_too_long",
         )
-
-
-def _nothing_to_say() -> InvalidRequest:
-    return InvalidRequest("Invalid 'input': it must have something to say.", param="input")
 
 
 def _too_many_wait() -> RateLimited:

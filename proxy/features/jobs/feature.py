@@ -4,27 +4,34 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any
 
 from proxy.feature import Feature, House, HouseRevision, Opened, Served
 from proxy.features.jobs.records import TABLES
 from proxy.features.jobs.section import JOBS
 from proxy.speech.speech_request import Defaults
+from proxy.work.wishes import WishKind
 
 
 @asynccontextmanager
 async def _open(house: House) -> AsyncIterator[Opened]:
+    from proxy.features.jobs.encoding import FileSteps
     from proxy.features.jobs.endpoints import ClientJobs, Jobs
     from proxy.features.jobs.kept import JobFiles
     from proxy.features.jobs.metrics import JobMetrics
+    from proxy.features.jobs.results import JobResults
     from proxy.features.jobs.retention import JobRetention
     from proxy.features.jobs.steps import Steps
 
     files = JobFiles(house.store, house.vault)
     retention = JobRetention(house.store, files, house.metrics)
     steps: Steps | None = None
+    wishes: tuple[WishKind[Any], ...] = ()
     if house.engines is not None:
         metrics = JobMetrics(house.metrics.registry)
-        steps = Steps(house.store, house.vault, files, metrics, house.notices)
+        encoding = FileSteps(house.store, house.vault, files, house.notices)
+        steps = Steps(house.store, house.vault, files, metrics, house.notices, encoding)
+        wishes = (steps, encoding)
 
     def at(revision: HouseRevision) -> Served:
         retention.days = JOBS.of(revision.config).days
@@ -34,11 +41,12 @@ async def _open(house: House) -> AsyncIterator[Opened]:
             return Served(jobs.endpoints)
         steps.revise(speaking, tools.callers)
         asked = ClientJobs(tools, files, steps, speaking, Defaults.of(revision.config.server))
-        return Served([*asked.endpoints, *jobs.endpoints], background=asked)
+        made = JobResults(tools, files, steps)
+        return Served([*asked.endpoints, *made.endpoints, *jobs.endpoints], background=asked)
 
     yield Opened(
         at=at,
-        wishes=() if steps is None else (steps,),
+        wishes=wishes,
         alone=(retention.run,),
         files=(files,),
     )

@@ -3,14 +3,29 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Iterable, Sequence
+from typing import Protocol
 
-from proxy.features.jobs import records
+from proxy.features.jobs import removals
 from proxy.features.jobs.records import JobClip
 from proxy.kept.vault import Vault
+from proxy.storage import blobs
 from proxy.storage.store import Store
 
 _BEGINNING = 16
+
+
+class Kept(Protocol):
+    """Bytes in the vault."""
+
+    @property
+    def account(self) -> str: ...
+
+    @property
+    def digest(self) -> str: ...
+
+    @property
+    def bytes(self) -> int: ...
 
 
 class JobFiles:
@@ -34,7 +49,20 @@ class JobFiles:
         """Return what is told of a clip beside its sound, in JSON. b"": it was made before there was any."""
         return (await self._vault.open(clip.account, clip.told))[_BEGINNING:] if clip.told else b""
 
-    async def parts(self, clips: Sequence[JobClip], start: int, end: int) -> AsyncIterator[bytes]:
+    async def keep(self, account: str, digests: Iterable[str]) -> bool:
+        """Say that these are not left over, for another hour. False: one of them is gone."""
+        return all([await blobs.touch(self._store, account, digest) for digest in digests])
+
+    async def drop(self, account: str, digests: Sequence[str]) -> None:
+        """Drop those of these blobs that no row names."""
+        await self._vault.drop(account, digests)
+
+    async def drop_encoded(self) -> None:
+        """Drop the sound of steps that is in the encoded files of their jobs as well."""
+        for job in await removals.list_encoded(self._store):
+            await self._drop(await removals.drop_sound(self._store, job))
+
+    async def parts(self, clips: Sequence[Kept], start: int, end: int) -> AsyncGenerator[bytes, None]:
         """Yield the bytes from `start` up to `end` of these clips one after the other."""
         for clip in clips:
             first, last = max(0, start), min(clip.bytes, end)
@@ -50,17 +78,17 @@ class JobFiles:
 
     async def remove_job(self, job: str, account: str) -> None:
         """Delete a job and all that was made of it."""
-        digests = await records.remove(self._store, job)
+        digests = await removals.remove(self._store, job)
         await self._vault.drop(account, digests)
 
     async def remove_voice(self, voice: str, *, is_late: bool) -> None:
         """Remove what a voice has spoken."""
         del is_late
-        await self._drop(await records.remove_voice(self._store, voice))
+        await self._drop(await removals.remove_voice(self._store, voice))
 
     async def remove_erased(self, since: int) -> None:
         """Remove what voices have spoken that were erased since then, in steps that never ended."""
-        await self._drop(await records.remove_erased(self._store, since))
+        await self._drop(await removals.remove_erased(self._store, since))
 
     async def _drop(self, files: Sequence[tuple[str, str]]) -> None:
         for account, digest in files:

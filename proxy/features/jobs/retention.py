@@ -5,7 +5,7 @@ from __future__ import annotations
 import structlog
 
 from policies.wishes import SECOND
-from proxy.features.jobs import records
+from proxy.features.jobs import removals
 from proxy.features.jobs.kept import JobFiles
 from proxy.features.jobs.section import JobSection
 from proxy.storage.store import StorageFailed, Store
@@ -44,7 +44,8 @@ class JobRetention:
         """Delete what is too old. Return how many jobs that were."""
         before, deleted = await self._store.now() - round(self.days * 86_400 * SECOND), 0
         await self._files.remove_erased(before)
-        while batch := await records.list_old(self._store, before, _BATCH):
+        await self._files.drop_encoded()
+        while batch := await removals.list_old(self._store, before, _BATCH):
             for job, account in batch:
                 await self._files.remove_job(job, account)
                 deleted += 1

@@ -8,7 +8,7 @@ _JOB = {"model": "tts-1", "voice": "alloy", "input": "Hello there."}
 
 EXCHANGES = (
     Exchange("create_job", "POST", "/v1/jobs", _JOB, 202),
-    Exchange("create_job", "POST", "/v1/jobs", _JOB | {"response_format": "flac"}, 400),
+    Exchange("create_job", "POST", "/v1/jobs", _JOB | {"response_format": "json"}, 400),
     Exchange("create_job", "POST", "/v1/jobs", _JOB | {"model": "gone"}, 404),
     Exchange("list_jobs", "GET", "/v1/jobs"),
     Exchange("list_jobs", "GET", "/v1/jobs?limit=0", status=400),
@@ -16,6 +16,7 @@ EXCHANGES = (
     Exchange("get_job_events", "GET", "/v1/jobs/job_gone/events", status=404),
     Exchange("cancel_job", "POST", "/v1/jobs/{job}/cancel"),
     Exchange("get_job_content", "GET", "/v1/jobs/job_gone/content", status=404),
+    Exchange("get_job_subtitles", "GET", "/v1/jobs/job_gone/subtitles?format=vtt", status=404),
     Exchange("list_jobs_of", "GET", "/admin/jobs?account=dev"),
     Exchange("get_job_of", "GET", "/admin/jobs/{job}"),
     Exchange("cancel_job_of", "POST", "/admin/jobs/{job}/cancel"),
