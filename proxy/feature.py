@@ -19,6 +19,7 @@ from proxy.api.voices import VoiceTools
 from proxy.audio.recordings.decoder import Decoder
 from proxy.audio.recordings.intake import RecordingIntake
 from proxy.catalogue.addable_models import AddableModels, NoAddableModels
+from proxy.catalogue.clip_receipts import ClipReceipts, NoClipReceipts
 from proxy.catalogue.clones import Cloning, NoClones
 from proxy.catalogue.derived_things import DerivedThings, VoiceFiles, VoiceMemory
 from proxy.catalogue.erased_voices import ErasedVoices
@@ -77,6 +78,7 @@ class House(NamedTuple):
     purges: Purges = NoPurges()
     addable: AddableModels = NoAddableModels()
     notices: Notices = NO_NOTICES
+    receipts: ClipReceipts = NoClipReceipts()
 
     def library(self, config: Config) -> Library:
         words = self.words.configured(config)
@@ -145,6 +147,7 @@ class Opened(NamedTuple):
     purges: Purges | None = None
     addable: AddableModels | None = None
     notices: Notices | None = None
+    receipts: ClipReceipts | None = None
     memories: Sequence[VoiceMemory] = ()
     files: Sequence[VoiceFiles] = ()
 
@@ -243,5 +246,6 @@ async def open_features(house: House, features: Sequence[Feature]) -> AsyncItera
                 purges=each.purges or house.purges,
                 addable=each.addable or house.addable,
                 notices=each.notices or house.notices,
+                receipts=each.receipts or house.receipts,
             )
         yield OpenHouse(house, tuple(opened))

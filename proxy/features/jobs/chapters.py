@@ -70,13 +70,13 @@ def read_chapters(sent: Sequence[dict[str, Any]]) -> tuple[str, tuple[Chapter, .
 
 
 def cut(
-    text: str, chapters: Sequence[Chapter], language: str, names: Sequence[str]
+    text: str, chapters: Sequence[Chapter], language: str, names: Sequence[str], most: int
 ) -> tuple[list[TextPiece], tuple[Chapter, ...]]:
     """Cut a text into pieces, none of which is in two chapters. Return the chapters with the numbers of their
     steps, too. Raises InvalidRequest."""
     found, numbered = list[TextPiece](), list[Chapter]()
     for number, chapter in enumerate(chapters or (Chapter(title="", start=0, end=len(text)),)):
-        own = pieces(text[chapter.start : chapter.end], language, names)
+        own = pieces(text[chapter.start : chapter.end], language, names, most)
         if not own:
             raise mute(number if chapters else None)
         numbered.append(replace(chapter, first=len(found) + 1, last=len(found) + len(own)))

@@ -18,7 +18,9 @@ from proxy.features.jobs.kept import JobFiles, Kept
 from proxy.features.jobs.records import JobClip
 from proxy.features.jobs.zip_sound import ZipEntry, ZipLayout
 from proxy.http.connection import Connection
+from proxy.http.endpoint import Header
 
+RANGE = Header("Range", "A single range of bytes, such as `bytes=0-65535`.", "^bytes=.*$")
 _RANGE = re.compile(r"bytes=(\d{0,19})-(\d{0,19})", re.ASCII)
 
 
@@ -45,11 +47,31 @@ def range_of(header: str | None, size: int) -> Range | None:
         start, end = max(0, size - int(match[2])), size
     if start >= end:
         raise RangeNotSatisfiable(
-            f"Invalid header 'Range': the sound has {size} bytes.",
+            f"Invalid header 'Range': the file has {size} bytes.",
             param="Range",
             headers={"content-range": f"bytes */{size}"},
         )
     return Range(start, end)
+
+
+class Whole(Protocol):
+    """Something of a known size, of which any part can be had."""
+
+    @property
+    def size(self) -> int: ...
+
+    def parts(self, part: Range) -> AsyncGenerator[bytes, None]: ...
+
+
+def whole_reply(whole: Whole, name: str, media_type: str, header: str | None) -> Response:
+    """Answer with all of it as a file of this name, or with the range. Raises RangeNotSatisfiable."""
+    part = range_of(header, whole.size)
+    headers = {"accept-ranges": "bytes"}
+    if part is not None:
+        headers["content-range"] = f"bytes {part.start}-{part.end - 1}/{whole.size}"
+    given = part or Range(0, whole.size)
+    headers["content-length"] = str(given.end - given.start)
+    return StreamedFile(whole.parts(given), name, media_type, headers, 200 if part is None else 206)
 
 
 class Part(Kept, Protocol):
@@ -87,14 +109,14 @@ class JobSound:
         ends = [(zlib.crc32(each), len(each)) for each in (self._head, self._tag)]
         return joined_crc32([ends[0], *blobs, ends[1]])
 
-    async def parts(self, start: int, end: int) -> AsyncGenerator[bytes, None]:
-        """Yield the bytes from `start` up to `end`."""
+    async def parts(self, part: Range) -> AsyncGenerator[bytes, None]:
+        start, end = part
         before = len(self._head)
         if start < before:
             yield self._head[start:end]
         blobs = self._files.parts(self._blobs, start - before, min(end, self._end) - before)
-        async with aclosing(blobs) as parts:
-            async for data in parts:
+        async with aclosing(blobs) as sound:
+            async for data in sound:
                 yield data
         if end > self._end:
             yield self._tag[max(0, start - self._end) : end - self._end]
@@ -111,25 +133,15 @@ class ZipOfSounds:
     def __repr__(self) -> str:
         return f"<ZipOfSounds, {self._layout!r}>"
 
-    async def parts(self, start: int, end: int) -> AsyncGenerator[bytes, None]:
-        for part in self._layout.parts(start, end):
-            if isinstance(part, bytes):
-                yield part
+    async def parts(self, part: Range) -> AsyncGenerator[bytes, None]:
+        for own in self._layout.parts(*part):
+            if isinstance(own, bytes):
+                yield own
             else:
-                async with aclosing(self._sounds[part.number].parts(part.start, part.end)) as sound:
+                of_entry = self._sounds[own.number].parts(Range(own.start, own.end))
+                async with aclosing(of_entry) as sound:
                     async for data in sound:
                         yield data
-
-
-def file_reply(file: JobSound | ZipOfSounds, name: str, media_type: str, asked: str | None) -> Response:
-    """Answer with all of a file, or with the range that is asked for. Raises RangeNotSatisfiable."""
-    part = range_of(asked, file.size)
-    headers = {"accept-ranges": "bytes"}
-    if part is not None:
-        headers["content-range"] = f"bytes {part.start}-{part.end - 1}/{file.size}"
-    whole = part or Range(0, file.size)
-    headers["content-length"] = str(whole.end - whole.start)
-    return StreamedFile(file.parts(*whole), name, media_type, headers, 200 if part is None else 206)
 
 
 class StreamedFile(Response):

@@ -18,8 +18,11 @@ from proxy.audio.encode import open_encoder
 from proxy.audio.formats import RULES, SAMPLE_BYTES, TRAINED, OutputForm
 from proxy.audio.steps import SoundFailed
 from proxy.catalogue.notices import NO_NOTICES, Notices
-from proxy.features.jobs import records
-from proxy.features.jobs.file_records import JobFile, voices_column
+from proxy.errors import ErrorDetail
+from proxy.features.jobs import ends, records
+from proxy.features.jobs.blob_keys import voices_column
+from proxy.features.jobs.encoded_records import EncodedBlob
+from proxy.features.jobs.ends import ERASED
 from proxy.features.jobs.kept import JobFiles
 from proxy.features.jobs.records import FILES, Job, JobClip, JobStep
 from proxy.features.jobs.request import SentFields
@@ -71,7 +74,7 @@ class FileSteps(WishKind[JobStep]):
             return _LEFT
         clips = await records.list_clips(self._store, job.id)
         if len(clips) < job.steps:
-            return await self._failed(held, records.ERASED)
+            return await self._failed(held, ERASED)
         making = _Making(self._store, self._files, job)
         try:
             fields = self._vault.open_record(job.account, job.id, job.record, SentFields)
@@ -79,28 +82,28 @@ class FileSteps(WishKind[JobStep]):
         except (VaultFailed, SoundFailed) as failed:
             await making.undo()
             if len(await records.list_clips(self._store, job.id)) < job.steps:
-                return await self._failed(held, records.ERASED)
+                return await self._failed(held, ERASED)
             _log.error("job.file.failed", job=job.id, reason=str(failed))
-            return await self._failed(held, _BROKEN) if self.gives_up(held) else Again(_BROKEN)
+            return await self._failed(held, _BROKEN) if self.gives_up(held) else Again(_BROKEN.message)
         if not is_made:
             await making.undo()
             return _LEFT
         now = await self._store.now()
-        return Done({"state": "done"}, records.after_file(held, now, making.files, self._notices))
+        return Done({"state": "done"}, ends.after_file(held, now, making.files, self._notices))
 
-    async def _failed(self, held: JobStep, error: str) -> Done:
-        ends = records.after_failure(held, await self._store.now(), error, self._notices)
-        return Done({"state": "failed", "due": LAST_MOMENT, "error": error}, ends)
+    async def _failed(self, held: JobStep, why: ErrorDetail) -> Done:
+        also = ends.after_no_file(held, await self._store.now(), why, self._notices)
+        return Done({"state": "failed", "due": LAST_MOMENT, "error": why.message}, also)
 
 
-_BROKEN = "Its sound could not be encoded."
+_BROKEN = ErrorDetail("Its sound could not be encoded.", "server_error", None, "internal_error")
 
 
 class _Making:
     """An attempt at the files of a job. `files` are its blobs so far."""
 
     def __init__(self, store: Store, files: JobFiles, job: Job) -> None:
-        self.files: list[JobFile] = []
+        self.files: list[EncodedBlob] = []
         self._store = store
         self._files = files
         self._job = job
@@ -120,7 +123,7 @@ class _Making:
 
     async def undo(self) -> None:
         """Drop what was made."""
-        await self._files.drop(self._job.account, [each.digest for each in self.files])
+        await self._files.drop(self._job.account, *(each.digest for each in self.files))
         self.files.clear()
 
     async def _file(self, chapter: int, clips: Sequence[JobClip], form: OutputForm) -> bool:
@@ -148,7 +151,7 @@ class _Making:
         return True
 
     async def _put(self, chapter: int, number: int, blob: bytes, clips: Sequence[JobClip]) -> None:
-        made = JobFile(
+        made = EncodedBlob(
             job=self._job.id,
             chapter=chapter,
             number=number,

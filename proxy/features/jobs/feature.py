@@ -9,22 +9,29 @@ from typing import Any
 from proxy.feature import Feature, House, HouseRevision, Opened, Served
 from proxy.features.jobs.records import TABLES
 from proxy.features.jobs.section import JOBS
+from proxy.features.jobs.uploads import TABLE as FILES_TABLE
+from proxy.http.resource import Resource
 from proxy.speech.speech_request import Defaults
 from proxy.work.wishes import WishKind
 
 
 @asynccontextmanager
 async def _open(house: House) -> AsyncIterator[Opened]:
+    from proxy.features.jobs.batch_endpoints import Batches, Files
+    from proxy.features.jobs.batches import BatchMaker
     from proxy.features.jobs.encoding import FileSteps
-    from proxy.features.jobs.endpoints import ClientJobs, Jobs
+    from proxy.features.jobs.endpoints import AskedAs, ClientJobs, Jobs
+    from proxy.features.jobs.event_stream import EventStreams, JobEvents
     from proxy.features.jobs.kept import JobFiles
     from proxy.features.jobs.metrics import JobMetrics
     from proxy.features.jobs.results import JobResults
     from proxy.features.jobs.retention import JobRetention
+    from proxy.features.jobs.step_endpoints import JobSteps
     from proxy.features.jobs.steps import Steps
 
     files = JobFiles(house.store, house.vault)
-    retention = JobRetention(house.store, files, house.metrics)
+    retention = JobRetention(house.store, files, house.metrics, house.notices)
+    streams = EventStreams()
     steps: Steps | None = None
     wishes: tuple[WishKind[Any], ...] = ()
     if house.engines is not None:
@@ -34,15 +41,27 @@ async def _open(house: House) -> AsyncIterator[Opened]:
         wishes = (steps, encoding)
 
     def at(revision: HouseRevision) -> Served:
-        retention.days = JOBS.of(revision.config).days
+        section = JOBS.of(revision.config)
+        retention.days, retention.plans = section.days, revision.config.plans
         tools, speaking = revision.admin_tools, revision.speaking
-        jobs = Jobs(tools, files, steps)
+        jobs = [
+            *Jobs(tools, files, steps, house.notices).endpoints,
+            *JobSteps(tools, files, steps, house.receipts).endpoints,
+        ]
         if steps is None or speaking is None:
-            return Served(jobs.endpoints)
+            return Served(jobs)
         steps.revise(speaking, tools.callers)
-        asked = ClientJobs(tools, files, steps, speaking, Defaults.of(revision.config.server))
-        made = JobResults(tools, files, steps)
-        return Served([*asked.endpoints, *made.endpoints, *jobs.endpoints], background=asked)
+        maker = BatchMaker(tools, files, house.notices)
+        asked_as = AskedAs(Defaults.of(revision.config.server), section.step_characters)
+        asked = ClientJobs(tools, files, steps, speaking, asked_as, maker)
+        given: list[Resource] = [
+            JobEvents(tools, files, steps, streams),
+            JobResults(tools, files, steps),
+            Files(tools, files, retention.kept_us),
+            Batches(tools, steps, speaking, maker, house.notices),
+        ]
+        more = [endpoint for each in given for endpoint in each.endpoints]
+        return Served([*asked.endpoints, *more, *jobs], background=asked)
 
     yield Opened(
         at=at,
@@ -52,4 +71,4 @@ async def _open(house: House) -> AsyncIterator[Opened]:
     )
 
 
-FEATURE = Feature("jobs", _open, tables=TABLES)
+FEATURE = Feature("jobs", _open, tables=(*TABLES, FILES_TABLE))

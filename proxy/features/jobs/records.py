@@ -12,9 +12,8 @@ import msgspec
 from msgspec.structs import replace
 
 from policies.wishes import Wish
-from proxy.catalogue.notices import NO_NOTICES, Event, Notices
-from proxy.features.jobs import file_records
-from proxy.features.jobs.file_records import BY_VOICE, JobFile, drop_keys, is_erased
+from proxy.features.jobs import encoded_records
+from proxy.features.jobs.blob_keys import BY_VOICE, drop_keys, is_erased
 from proxy.kept.vault import SealedRecord
 from proxy.storage.disk_names import owner_name
 from proxy.storage.listed_tables import ListedTable, hold_account
@@ -23,9 +22,8 @@ from proxy.storage.store import Condition, Params, Statement, Store
 from proxy.storage.tables import PathColumn, Remains, Table
 from proxy.storage.wish_tables import WishTable
 
-State = Literal["open", "done", "failed", "canceled"]
+State = Literal["open", "done", "failed", "canceled", "expired"]
 Kind = Literal["speech", "batch"]
-ERASED = "The sound of a voice in it was erased."
 MOST_WANTED = 20_000
 """The most steps of an account that wait for their turn."""
 OF_ACCOUNT = 2
@@ -48,6 +46,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     steps: int
     waits: str = ""
     error: str = ""
+    error_code: str = ""
     digest: str
     wrapped: str
     sealed: str
@@ -124,8 +123,12 @@ class Made(NamedTuple):
     credits: int = 0
 
 
-_OF_CLIPS = drop_keys("job_clips", "{only}", "digest", "told")
-_OF_TEXTS = drop_keys("jobs", "{only}", "digest")
+def step_id(job: str, number: int) -> str:
+    return f"{job}_{number:05}"
+
+
+OF_CLIPS = drop_keys("job_clips", "digest", "told")
+OF_TEXTS = drop_keys("jobs", "digest")
 
 TABLES = (
     Table(
@@ -143,11 +146,11 @@ TABLES = (
         ),
         settles=JobClip,
         closed_with=(
-            _OF_CLIPS.format(only="job_clips.account = :id"),
+            OF_CLIPS.format(only="job_clips.account = :id"),
             "DELETE FROM job_clips WHERE account = :id",
         ),
     ),
-    file_records.TABLE,
+    encoded_records.TABLE,
     Table("job_steps", closed_with=("DELETE FROM job_steps WHERE account = :id",)),
     Table(
         "jobs",
@@ -155,7 +158,13 @@ TABLES = (
         recordings=("digest",),
         personal=True,
         paths=(PathColumn("account", owner_name), PathColumn("digest")),
-        closed_with=(_OF_TEXTS.format(only="jobs.account = :id"), "DELETE FROM jobs WHERE account = :id"),
+        closed_with=(OF_TEXTS.format(only="jobs.account = :id"), "DELETE FROM jobs WHERE account = :id"),
+        rotated_with=(
+            """
+            UPDATE jobs SET key = :new_id WHERE key = :id AND state = 'open'
+            AND account = (SELECT account FROM keys WHERE keys.id = :new_id)
+            """,
+        ),
     ),
 )
 JOBS = ListedTable("jobs", Job)
@@ -182,36 +191,16 @@ SELECT job_clips.job, count(*) AS steps, CAST(sum(bytes) AS BIGINT) AS bytes,
 FROM job_clips LEFT JOIN usage ON usage.id = job_clips.request
 WHERE job_clips.job IN ({jobs}) GROUP BY job_clips.job
 """
-_END = """
-UPDATE jobs SET state = :state, ended = :now, waits = '', error = :error WHERE id = :job AND state = 'open'
-"""
-_END_BY_STEP = f"{_END} AND {STEPS.finished}"
-_CANCEL_STEPS = """
-UPDATE job_steps SET state = 'canceled' WHERE job = :job AND state IN ('wanted', 'later')
-AND EXISTS (SELECT 1 FROM jobs WHERE id = :job AND state <> 'open')
-"""
-_ENDED_NOW = """
-EXISTS (SELECT 1 FROM jobs WHERE id = :told_job AND state = :told_state AND ended = :told_ended)
-"""
-_GOES_ON = "UPDATE jobs SET waits = '' WHERE id = :job AND waits <> ''"
 _WAITS = "UPDATE jobs SET waits = :waits WHERE id = :job AND state = 'open'"
-_FILE_IF_LAST = """
+FILE_IF_LAST = """
 UPDATE job_steps SET state = 'wanted', due = asked WHERE job = :job AND state = 'later' AND {finished}
-NOT EXISTS (SELECT 1 FROM job_steps AS others WHERE others.job = :job AND others.state = 'wanted')
-"""
-_DONE_IF_LAST = f"""
-UPDATE jobs SET state = 'done', ended = :now, waits = '' WHERE id = :job AND state = 'open'
-AND {STEPS.finished} AND NOT EXISTS (SELECT 1 FROM job_steps WHERE job = :job AND state = 'wanted')
+AND NOT EXISTS (SELECT 1 FROM job_steps AS others WHERE others.job = :job AND others.state = 'wanted')
 """
 _DONE_IF_NOTHING = """
 UPDATE jobs SET state = 'done', ended = :now WHERE id = :job AND state = 'open'
 AND NOT EXISTS (SELECT 1 FROM job_steps WHERE job = :job AND state = 'wanted')
 """
 _FORGET_ERASED = f"job_clips.step = :step AND {is_erased('job_clips')}"
-_FORGET_FILES = f"job_files.job = :job AND {{finished}}{is_erased('job_files')}"
-_FAILED_IF_LESS = f"""
-{_END} AND {FILES.finished} AND (SELECT count(*) FROM job_files WHERE job = :job) < CAST(:files AS BIGINT)
-"""
 _AGAIN = """
 UPDATE job_steps SET state = CASE WHEN kind = 'file' THEN 'later' ELSE 'wanted' END, due = asked, tries = 0,
 error = '' WHERE job = :job AND state <> 'wanted'
@@ -219,21 +208,30 @@ AND NOT EXISTS (SELECT 1 FROM job_clips WHERE step = job_steps.id)
 AND EXISTS (SELECT 1 FROM jobs WHERE id = :job AND state = 'open')
 """
 _REOPEN = f"""
-UPDATE jobs SET state = 'open', ended = NULL, error = '', key = coalesce(CAST(:key AS TEXT), key)
+UPDATE jobs SET state = 'open', ended = NULL, error = '', error_code = '',
+    key = coalesce(CAST(:key AS TEXT), key)
 WHERE id = :job AND state IN ('failed', 'canceled')
 AND ({_WANTED}) + steps <= {MOST_WANTED} RETURNING id
 """
 
 
-async def add(store: Store, job: Job, pieces: Sequence[tuple[int, int]], *, has_file: bool = False) -> bool:
-    """Add a job with its steps, and one more if their sound is encoded at the end. False: too many steps of
-    its account wait, or the account is closed.
+async def add(
+    store: Store,
+    job: Job,
+    pieces: Sequence[tuple[int, int]],
+    beside: Sequence[Statement] = (),
+    *,
+    has_file: bool = False,
+) -> bool:
+    """Add a job with its steps, in one unit with the statements `beside`, which must do nothing if it is not
+    added. There is a step more if the sound of all `has_file`. False: too many steps of its account wait, or
+    the account is closed.
 
     Raises AlreadyExists if there is a job with this id.
     """
     rows = [
         JobStep(
-            id=f"{job.id}_{number:05}",
+            id=step_id(job.id, number),
             job=job.id,
             account=job.account,
             number=number,
@@ -249,7 +247,7 @@ async def add(store: Store, job: Job, pieces: Sequence[tuple[int, int]], *, has_
         rows.append(replace(rows[0], id=id_, number=number, first=0, last=0, kind="file", state="later"))
     steps = [_insert_steps(job.id, rows[first : first + _ROWS]) for first in range(0, len(rows), _ROWS)]
     job_row: Params = msgspec.structs.asdict(job)
-    _, added, *_ = await store.write(hold_account(job.account), Statement(_ADD, job_row), *steps)
+    _, added, *_ = await store.write(hold_account(job.account), Statement(_ADD, job_row), *steps, *beside)
     return bool(added)
 
 
@@ -306,68 +304,13 @@ def is_wanted(step: JobStep) -> Condition:
     return Condition("state = 'wanted'", {}, (hold(step.job),))
 
 
-def after_step(step: JobStep, now: int, notices: Notices = NO_NOTICES) -> tuple[Statement, ...]:
-    """Return what follows from a step that is done, in its commit.
-
-    Nothing that an erased voice has spoken is kept, however late its settlement came.
-    """
-    of_step: Params = {"step": step.id, "job": step.job, "now": now}
+def forget_erased(step: str) -> tuple[Statement, ...]:
+    """Return what deletes what an erased voice has spoken in a step, however late its settlement came."""
+    of_step: Params = {"step": step}
     return (
-        Statement(_OF_CLIPS.format(only=_FORGET_ERASED), of_step),
+        Statement(OF_CLIPS.format(only=_FORGET_ERASED), of_step),
         Statement(f"DELETE FROM job_clips WHERE {_FORGET_ERASED}", of_step),
-        Statement(_GOES_ON, of_step),
-        Statement(_FILE_IF_LAST.format(finished=f"{STEPS.finished} AND "), of_step),
-        Statement(_DONE_IF_LAST, of_step),
-        *_told(notices, step, "job.done", now),
     )
-
-
-def after_file(
-    step: JobStep, now: int, files: Sequence[JobFile], notices: Notices = NO_NOTICES
-) -> tuple[Statement, ...]:
-    """Return what follows from a file that is made, in its commit: its rows are there, and the job is done.
-
-    A file in which an erased voice speaks is not kept, and then the job has failed.
-    """
-    of_job: Params = {"job": step.job, "now": now}
-    failed: Params = {**of_job, "state": "failed", "error": ERASED, "files": len(files)}
-    is_ours = f"{FILES.finished} AND "
-    return (
-        # Those of an earlier end, before the job was tried again.
-        *file_records.removal(f"{is_ours}job_files.job = :job", of_job),
-        *file_records.insertions(files, FILES.finished),
-        *file_records.removal(_FORGET_FILES.format(finished=is_ours), of_job),
-        Statement(_FAILED_IF_LESS, failed),
-        Statement(_DONE_IF_LAST, of_job),
-        *_told(notices, step, "job.failed", now),
-        *_told(notices, step, "job.done", now),
-    )
-
-
-def after_failure(
-    step: JobStep, now: int, error: str, notices: Notices = NO_NOTICES
-) -> tuple[Statement, ...]:
-    """Return what follows from a step that cannot be spoken, in its commit: its job ends."""
-    end: Params = {"job": step.job, "state": "failed", "now": now, "error": error}
-    return (
-        Statement(_END_BY_STEP, end),
-        Statement(_CANCEL_STEPS, {"job": step.job}),
-        *_told(notices, step, "job.failed", now),
-    )
-
-
-def _told(notices: Notices, step: JobStep, event: Event, now: int) -> Sequence[Statement]:
-    """Return what tells the account of the end of a job, if it ends in this commit."""
-    state = event.removeprefix("job.")
-    params: Params = {"told_job": step.job, "told_state": state, "told_ended": now}
-    ends = Condition(f"{STEPS.finished} AND {_ENDED_NOW}", params)
-    return notices.statements(step.account, event, {"id": step.job}, now, ends)
-
-
-async def end(store: Store, job: str, state: State) -> None:
-    """End a job that is open, with all its steps that are wanted."""
-    params: Params = {"job": job, "state": state, "now": await store.now(), "error": ""}
-    await store.write(hold(job), Statement(_END, params), Statement(_CANCEL_STEPS, {"job": job}))
 
 
 async def wait_for(store: Store, job: str, waits: str) -> None:
@@ -385,7 +328,7 @@ async def reopen(store: Store, job: Job, key: str | None) -> bool:
         hold(job.id),
         Statement(_REOPEN, {**of_job, "account": job.account, "key": key}),
         Statement(_AGAIN, of_job),
-        Statement(_FILE_IF_LAST.format(finished=""), of_job),
+        Statement(FILE_IF_LAST.format(finished="1 = 1"), of_job),
         Statement(_DONE_IF_NOTHING, {**of_job, "now": await store.now()}),
     )
     return bool(opened)

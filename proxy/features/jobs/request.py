@@ -12,6 +12,7 @@ from msgspec.structs import replace
 from policies.plans import Terms
 from proxy.audio.formats import AUDIO_FORMATS
 from proxy.errors import InvalidRequest
+from proxy.features.jobs.batch_bodies import BatchJobBody
 from proxy.features.jobs.chapters import ITEMS, MOST_CHAPTERS, Chapter, read_chapters
 from proxy.features.jobs.pieces import Saying, saying_at
 from proxy.speech import speech_request
@@ -28,10 +29,14 @@ _STEP_FORMATS = dict.fromkeys(("wav", *ENCODED), "pcm")
 """In what form a step of such a job is spoken."""
 
 
+def step_format(format_: str) -> str:
+    return _STEP_FORMATS.get(format_, format_)
+
+
 class JobBody(SpeechBody, frozen=True, kw_only=True):
     """The body of POST /v1/jobs: that of speech, with a text of up to a million characters, or chapters."""
 
-    kind: Annotated[Literal["speech"], Meta(description="speech")] = "speech"
+    kind: Annotated[Literal["speech"], Meta(description="speech or batch")] = "speech"
     input: Annotated[
         str,
         Meta(
@@ -100,6 +105,22 @@ _OF_JOB = ("input", "kind", "background", "chapters", "files")
 _decode_values = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 
 
+class _Kind(msgspec.Struct, frozen=True):
+    kind: Any = None
+
+
+_decode_kind = msgspec.json.Decoder(_Kind).decode
+
+
+def parse_batch(raw: bytes) -> BatchJobBody | None:
+    """Parse a body that asks for a batch. None: it asks for something else. Raises InvalidRequest."""
+    try:
+        kind = _decode_kind(raw).kind
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None  # `parse_job` says what is wrong
+    return speech_request.parse(BatchJobBody, raw) if kind == "batch" else None
+
+
 def parse_job(raw: bytes, defaults: Defaults) -> SentJob:
     """Parse a body. Raises InvalidRequest with the field that is wrong, but for those that a step shows."""
     body = speech_request.parse(JobBody, raw, defaults)
@@ -122,7 +143,7 @@ def parse_job(raw: bytes, defaults: Defaults) -> SentJob:
     for name, given in (("model", body.model), ("voice", body.voice)):
         if bytes(sent.get(name, b"null")) == b"null":
             sent[name] = msgspec.Raw(msgspec.json.encode(given))
-    sent["response_format"] = msgspec.Raw(msgspec.json.encode(_STEP_FORMATS.get(format_, format_)))
+    sent["response_format"] = msgspec.Raw(msgspec.json.encode(step_format(format_)))
     kbit_s = None
     if format_ in ENCODED:
         form = speech_request.sent_form(format_, body)

@@ -11,25 +11,27 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
+from proxy.api.admin_tools import AdminTools
 from proxy.api.speech_answers import ToldSpeech
 from proxy.audio.formats import MEDIA_TYPES
 from proxy.errors import Conflict, InvalidRequest, NotFound, RangeNotSatisfiable
 from proxy.features.jobs import records
+from proxy.features.jobs.batch_files import ZIP, BatchFiles
 from proxy.features.jobs.chapters import file_name
-from proxy.features.jobs.content import JobSound, StreamedFile, ZipOfSounds, file_reply
+from proxy.features.jobs.content import RANGE, JobSound, StreamedFile, ZipOfSounds, whole_reply
+from proxy.features.jobs.encoded_records import list_encoded
 from proxy.features.jobs.endpoints import JobTools
-from proxy.features.jobs.file_records import list_files
+from proxy.features.jobs.kept import JobFiles
 from proxy.features.jobs.records import Job, JobClip
 from proxy.features.jobs.request import ENCODED, FORMATS, SentFields
+from proxy.features.jobs.steps import Steps
 from proxy.features.jobs.subtitles import Writer, writers
-from proxy.http.endpoint import Header, Query
+from proxy.http.endpoint import Query
 from proxy.http.resource import Resource, answers
 
-_RANGE = Header("Range", "A single range of bytes, such as `bytes=0-65535`.", "^bytes=.*$")
 _CHAPTER = Query("chapter", "Only this chapter, the first of which is 1.")
 _SUBTITLES = {"srt": "application/x-subrip", "vtt": "text/vtt"}
 _FORMAT = Query("format", "`srt`, if it is left out.", tuple(_SUBTITLES))
-_ZIP = "application/zip"
 
 
 class _Asked(NamedTuple):
@@ -56,27 +58,36 @@ class _Asked(NamedTuple):
 class JobResults(JobTools, Resource):
     """What accounts get of their jobs."""
 
+    def __init__(self, tools: AdminTools, files: JobFiles, steps: Steps) -> None:
+        super().__init__(tools, files, steps)
+        self._batch_files = BatchFiles(tools.store, files)
+
     @answers(
         "GET",
         "/v1/jobs/{id}/content",
-        media=(*(MEDIA_TYPES[name] for name in FORMATS), _ZIP),
+        media=(*(MEDIA_TYPES[name] for name in FORMATS), ZIP),
         queries=(_CHAPTER,),
         failures=(InvalidRequest, NotFound, Conflict, RangeNotSatisfiable),
-        request_headers=(_RANGE,),
+        request_headers=(RANGE,),
     )
     async def get_job_content(self, request: Request) -> Response:
         """The sound of a job that has ended, or a range of it. Of one that was cut short, what there is"""
-        asked = await self._asked(request)
-        format_, range_ = asked.job.format, request.headers.get("range")
+        job, range_ = await self._ended(request), request.headers.get("range")
+        if job.kind == "batch":
+            zip_ = await self._batch_files.of(job, "sound")
+            if zip_ is None:
+                raise _no_sound()
+            return whole_reply(zip_, f"{job.id}.zip", ZIP, range_)
+        asked, format_ = self._asked(request, job), job.format
         sounds = await self._sounds(asked)
         if asked.chapter is None and asked.fields.files == "chapters":
             chapters, names = asked.fields.chapters, list[tuple[str, JobSound]]()
             for number, sound in sounds:
                 name = file_name(number, len(chapters), chapters[number - 1].title, format_)
                 names.append((name, sound))
-            return file_reply(ZipOfSounds(names), f"{asked.name}.zip", _ZIP, range_)
+            return whole_reply(ZipOfSounds(names), f"{asked.name}.zip", ZIP, range_)
         ((_, sound),) = sounds
-        return file_reply(sound, f"{asked.name}.{format_}", MEDIA_TYPES[format_], range_)
+        return whole_reply(sound, f"{asked.name}.{format_}", MEDIA_TYPES[format_], range_)
 
     @answers(
         "GET",
@@ -90,7 +101,10 @@ class JobResults(JobTools, Resource):
         format_ = request.query_params.get("format") or "srt"
         if format_ not in _SUBTITLES:
             raise InvalidRequest("Invalid value for 'format': it must be one of srt, vtt.", param="format")
-        asked = await self._asked(request)
+        job = await self._ended(request)
+        if job.kind == "batch":
+            raise Conflict("A batch has no subtitles: the words of each line are in its output.", param="id")
+        asked = self._asked(request, job)
         clips = asked.clips_of(await records.list_clips(self._store, asked.job.id), asked.chapter)
         if not clips:
             raise _no_sound()
@@ -118,10 +132,13 @@ class JobResults(JobTools, Resource):
             # Where clips are joined, their frames play for longer than the sound in them.
             begins_s += clip.played_s
 
-    async def _asked(self, request: Request) -> _Asked:
+    async def _ended(self, request: Request) -> Job:
         job = await self.found(request)
         if job.state == "open":
             raise Conflict("The job goes on; its sound is there when it has ended.", param="id")
+        return job
+
+    def _asked(self, request: Request, job: Job) -> _Asked:
         fields = self._tools.vault.open_record(job.account, job.id, job.record, SentFields)
         return _Asked(job, fields, _chapter(request, len(fields.chapters)))
 
@@ -150,7 +167,7 @@ class JobResults(JobTools, Resource):
 
     async def _encoded(self, asked: _Asked, chapters: Sequence[int | None]) -> list[tuple[int, JobSound]]:
         one = chapters[0] or 0 if len(chapters) == 1 else None
-        rows = await list_files(self._store, asked.job.id, one)
+        rows = await list_encoded(self._store, asked.job.id, one)
         by_chapter = groupby(rows, lambda row: row.chapter)
         return [(chapter, JobSound(self._files, list(blobs))) for chapter, blobs in by_chapter]
 

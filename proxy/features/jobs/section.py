@@ -1,4 +1,4 @@
-"""[jobs]: how long a job stays after its end."""
+"""[jobs]: how long a job stays after its end, and how long its steps are."""
 
 from __future__ import annotations
 
@@ -7,12 +7,14 @@ from typing import Annotated
 import msgspec
 
 from proxy.config.feature_sections import Section
+from proxy.config.plans import JobDays
 
 
 class JobSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    days: Annotated[
-        float, msgspec.Meta(gt=0, le=3650, description="a number of days, above 0 and up to 3650")
-    ] = 7.0
+    days: JobDays = 7.0
+    step_characters: Annotated[
+        int, msgspec.Meta(ge=200, le=3500, description="a number of characters, 200 to 3500")
+    ] = 2000
 
 
 JOBS = Section("jobs", JobSection)

@@ -12,6 +12,7 @@ from collections.abc import Coroutine, Hashable, Mapping
 from functools import partial
 from typing import Any
 
+import msgspec
 import structlog
 from msgspec.structs import replace
 
@@ -22,14 +23,17 @@ from proxy.audio.formats import USUAL_FORMS
 from proxy.audio.frames import open_frames
 from proxy.catalogue.notices import NO_NOTICES, Notices
 from proxy.errors import (
+    InvalidKey,
     QuotaExceeded,
     RequestFailed,
     UpstreamFailed,
     VaultUnavailable,
 )
-from proxy.features.jobs import records
+from proxy.features.jobs import ends, records
+from proxy.features.jobs.batch_files import LineFailure
+from proxy.features.jobs.batch_lines import request_body
+from proxy.features.jobs.blob_keys import voices_column
 from proxy.features.jobs.encoding import FileSteps
-from proxy.features.jobs.file_records import voices_column
 from proxy.features.jobs.kept import JobFiles
 from proxy.features.jobs.metrics import JobMetrics
 from proxy.features.jobs.records import STEPS, Job, JobClip, JobStep
@@ -62,6 +66,7 @@ WAITS_S = 10.0
 MOST_TRIES = 8
 _LOOK_S = 1.0
 _SETTLE_TRIES = 6
+_VOICE_GONE = "The voice of this job is not here any more."
 _TOO_SLOW = "client_too_slow"
 """Others needed the room on the disk in which a step was collected."""
 _FRAMED = ("mp3", "aac")
@@ -140,7 +145,10 @@ class Steps(WishKind[JobStep]):
         if job is None or job.state != "open":
             return _LEFT
         if await records.find_clip(self._store, held.id) is not None:
-            return await self._done(held)
+            return await self._done(held, job)
+        if job.kind == "batch" and job.created + ends.WINDOW_US <= await self._store.now():
+            await ends.end(self._store, job, "expired", self._notices)
+            return _LEFT
         attempt = _Attempt()
         try:
             await self._speak(job, held, attempt)
@@ -150,7 +158,7 @@ class Steps(WishKind[JobStep]):
             asyncio.get_running_loop().call_later(WAITS_S, self.look_soon)
             return Again(failure.message, WAITS_S, is_try=False)
         except RequestFailed as failure:
-            return await self._failed(held, failure, attempt)
+            return await self._failed(held, job, failure, attempt)
         except MissingReference:
             return None  # the job was deleted meanwhile
         except StorageFailed:
@@ -160,25 +168,39 @@ class Steps(WishKind[JobStep]):
         if attempt.is_left and await records.find_clip(self._store, held.id) is None:
             return _LEFT
         # An erasure may have taken the sound already.
-        return await self._done(held)
+        return await self._done(held, job)
 
-    async def _done(self, held: JobStep) -> Done:
-        return Done({"state": "done"}, records.after_step(held, await self._store.now(), self._notices))
+    async def _done(self, held: JobStep, job: Job) -> Done:
+        also = ends.after_step(held, job.kind, await self._store.now(), self._notices)
+        return Done({"state": "done"}, also)
 
-    async def _failed(self, held: JobStep, failure: RequestFailed, attempt: _Attempt) -> Result:
-        """Try again what may end otherwise; else the job ends with its reason. That an engine has no room for
-        a step, or is away, is no try: who waits for listeners to be served may wait long."""
+    async def _failed(self, held: JobStep, job: Job, failure: RequestFailed, attempt: _Attempt) -> Result:
+        """Try again what may end otherwise; else the job ends with its reason, or a line of a batch alone.
+
+        That an engine has no room for a step, or is away, is no try: who waits for listeners to be served may
+        wait long.
+        """
         is_try = isinstance(failure, UpstreamFailed) and attempt.has_reached_engine
         may_end_otherwise = failure.status >= 500 or failure.status == 429 or failure.code == _TOO_SLOW
         if may_end_otherwise and not (is_try and self.gives_up(held)):
-            # Its other steps would end alike, and there may be very many.
-            await self._rest(self._resting, held.job)
+            # Its other steps would end alike, and there may be very many. Other lines have other voices.
+            if job.kind != "batch" or not is_try:
+                await self._rest(self._resting, held.job)
             return Again(failure.message, failure.retry_after_s or WAITS_S, is_try=is_try)
         _log.warning("job.step.failed", job=held.job, step=held.number, code=failure.code)
-        error = f"Step {held.number}: {failure.message}"
-        ends = records.after_failure(held, await self._store.now(), error, self._notices)
-        values: Params = {"state": "failed", "due": LAST_MOMENT, "error": failure.message}
-        return Done(values, ends)
+        # The name of a voice may be a person's, and must not outlive an erasure.
+        message = _VOICE_GONE if failure.code == "voice_not_found" else failure.message
+        now, why = await self._store.now(), replace(failure.body().error, message=message)
+        if job.kind == "batch":
+            error = msgspec.json.encode(LineFailure(failure.status, why)).decode()
+        else:
+            error = message
+        if job.kind == "batch" and not isinstance(failure, InvalidKey):
+            also = ends.after_line(held, now, self._notices)
+        else:
+            also = ends.after_failure(held, job.kind, now, why, self._notices)
+        values: Params = {"state": "failed", "due": LAST_MOMENT, "error": error}
+        return Done(values, also)
 
     async def _rest(self, waiting: dict[str, int], who: str) -> None:
         waiting[who] = await self._store.now() + round(WAITS_S * SECOND)
@@ -241,11 +263,15 @@ class Steps(WishKind[JobStep]):
         speaking, callers = self._newest
         try:
             caller = await callers.by_id(job.key)
+            terms = of_step(speaking.admission.terms(caller))
+            if job.kind == "batch":
+                line = await self._files.piece(job.account, job.digest, held.first, held.last)
+                request = parse_speech(request_body(line), Defaults(), speaking.plans.client_fields)
+                return await speaking.call(held.request, caller, request, terms), 0
             fields = self._vault.open_record(job.account, job.id, job.record, SentFields)
             text = await self._files.text(job.account, job.digest)
         except VaultFailed as failed:
             raise _no_vault(job, failed) from None
-        terms = of_step(speaking.admission.terms(caller))
         # Who speaks, and how, begins anew with each chapter.
         begin = fields.begin_of(held.number)
         chapter, first, last = text[begin:], held.first - begin, held.last - begin

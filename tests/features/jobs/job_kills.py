@@ -14,6 +14,7 @@ from proxy.features.jobs import records
 from proxy.ledger.verify import verify
 from proxy.storage import usage
 from proxy.storage.store import Statement, Store
+from tests.features.jobs.batch_rig import batch, line, new_batch, said_in, unzipped
 from tests.features.jobs.job_rig import content, job, jobs_inside, kind_of, new_job, text_of, words_of
 from tests.sound import decoded
 from tests.tones import words
@@ -34,6 +35,40 @@ async def expect_one_of_each(
         kind_of(server).at_once = 0
         id_ = (await new_job(server, text, response_format=format_))["id"]
         before = server
+    await _killed_at_each(folder, url, kills)
+    async with jobs_inside(folder, url, name="ben") as server:
+        await _expect_books(server.worker.store, id_, steps, text)
+        ours = before._replace(worker=server.worker)
+        shown = await job(ours, id_)
+        assert (shown["status"], shown["steps_done"], shown["credits"]) == ("done", steps, len(text))
+        assert words(*decoded((await content(ours, id_)).content, format_)) == words_of(steps)
+
+
+async def expect_one_of_each_line(folder: Path, url: str, kills: Sequence[Kill], lines: int) -> None:
+    """The same of a batch, whose last line fails, which costs nothing."""
+    texts = words_of(lines)
+    sent = [line(f"{number}", text) for number, text in enumerate(texts)]
+    async with jobs_inside(folder, url) as server:
+        kind_of(server).at_once = 0
+        id_ = (await new_batch(server, *sent, line("nobody", "Lost.", voice="nobody")))["id"]
+        before = server
+    await _killed_at_each(folder, url, kills)
+    async with jobs_inside(folder, url, name="ben") as server:
+        store = server.worker.store
+        rows = await store.read(
+            "SELECT state, count(*) AS steps FROM job_steps GROUP BY state ORDER BY state"
+        )
+        assert [(row["state"], row["steps"]) for row in rows] == [("done", lines), ("failed", 1)]
+        await _expect_bills(store, id_, lines, "".join(texts))
+        shown = await batch(before._replace(worker=server.worker), id_)
+        counts = {"total": lines + 1, "completed": lines, "failed": 1}
+        assert (shown["status"], shown["request_counts"]) == ("completed", counts)
+        sounds = unzipped((await content(before._replace(worker=server.worker), id_)).content)
+        assert [said_in(name, data) for name, data in sounds.items()] == [[text] for text in texts]
+
+
+async def _killed_at_each(folder: Path, url: str, kills: Sequence[Kill]) -> None:
+    """Kill a worker at each of these points, and let a last one go on to the end."""
     struck = 0
     for point, number in kills:
         struck += await _run(folder, point, str(number)) == -signal.SIGKILL
@@ -41,12 +76,6 @@ async def expect_one_of_each(
             # The leases of the dead are over, and the delays.
             await store.write(Statement("UPDATE job_steps SET lease = 0, due = asked"))
     assert await _run(folder) == 0
-    async with jobs_inside(folder, url, name="ben") as server:
-        await _expect_books(server.worker.store, id_, steps, text)
-        ours = before._replace(worker=server.worker)
-        shown = await job(ours, id_)
-        assert (shown["status"], shown["steps_done"], shown["credits"]) == ("done", steps, len(text))
-        assert words(*decoded((await content(ours, id_)).content, format_)) == words_of(steps)
     assert struck == len(kills), "a point was not come to"
 
 
@@ -55,6 +84,10 @@ async def _expect_books(store: Store, id_: str, steps: int, text: str) -> None:
         "SELECT state, count(*) AS steps FROM job_steps WHERE kind = 'speech' GROUP BY state"
     )
     assert [(row["state"], row["steps"]) for row in rows] == [("done", steps)]
+    await _expect_bills(store, id_, steps, text)
+
+
+async def _expect_bills(store: Store, id_: str, steps: int, text: str) -> None:
     clips = await records.list_clips(store, id_)
     assert [clip.number for clip in clips] == list(range(1, steps + 1))
     bills = {row.id: row.credits for row in await usage.list_(store) if row.credits}

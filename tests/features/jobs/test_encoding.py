@@ -71,7 +71,7 @@ async def test_a_long_file_is_kept_in_pieces_and_read_as_one(tmp_path: Path, sma
     async with jobs_inside(tmp_path) as server:
         made = await new_job(server, text_of(6), response_format="flac")
         await until(server, made["id"], "done", "failed")
-        rows = await server.worker.store.read("SELECT bytes FROM job_files ORDER BY number")
+        rows = await server.worker.store.read("SELECT bytes FROM job_encoded ORDER BY number")
         assert len(rows) > 3
         whole = (await content(server, made["id"])).content
         assert sum(row["bytes"] for row in rows) == len(whole)
@@ -102,7 +102,7 @@ async def test_the_sound_of_steps_goes_once_it_is_encoded_and_its_charge_stays(
         assert (await server.ask("DELETE", f"/v1/jobs/{made['id']}")).status_code == 200
         assert (await server.ask("DELETE", f"/v1/jobs/{other['id']}")).status_code == 200
         assert await blobs(store) == files(tmp_path) == set()
-        assert await store.read("SELECT * FROM job_files") == []
+        assert await store.read("SELECT * FROM job_encoded") == []
 
 
 @pytest.mark.parametrize("ending", ["cancel", "delete"])
@@ -123,7 +123,7 @@ async def test_an_end_in_mid_encoding_leaves_nothing_of_it(
             assert (await server.ask("DELETE", f"/v1/jobs/{made['id']}")).status_code == 200
         halted.goes_on.set()
         await ended.wait()
-        assert await store.read("SELECT * FROM job_files") == []
+        assert await store.read("SELECT * FROM job_encoded") == []
         assert len(await blobs(store)) == (len(known) - 1 if ending == "cancel" else 0)
         assert files(tmp_path) == await blobs(store)
         if ending == "delete":
@@ -157,7 +157,7 @@ async def test_a_voice_that_is_erased_in_mid_encoding_is_in_no_file(
         halted.goes_on.set()
         failed = await until(server, made["id"], "done", "failed")
         assert (failed["status"], "erased" in failed["error"]) == ("failed", True)
-        assert await store.read("SELECT * FROM job_files") == []
+        assert await store.read("SELECT * FROM job_encoded") == []
         assert (await content(server, made["id"])).status_code == 409
         await retention(server).delete_old()
         assert len(await blobs(store) - sample) == 1, "the text"
@@ -172,7 +172,7 @@ async def test_an_erasure_takes_the_files_in_which_the_voice_speaks(tmp_path: Pa
             await until(server, each["id"], "done")
         assert (await server.ask("DELETE", f"/v1/audio/voices/{voice}")).status_code == 200
         await erasure_of(server.worker).finish_left_over()
-        rows = await store.read("SELECT job FROM job_files")
+        rows = await store.read("SELECT job FROM job_encoded")
         assert [row["job"] for row in rows] == [other["id"]]
         assert files(tmp_path) == await blobs(store)
         assert (await content(server, made["id"])).status_code == 409
@@ -220,7 +220,7 @@ async def test_a_blob_is_kept_however_long_an_encoding_takes(
         assert (await until(server, made["id"], "done", "failed"))["status"] == "done"
         assert words(*decoded((await content(server, made["id"])).content, "flac")) == words_of(6)
         rows = await store.read(
-            "SELECT min(created) AS created FROM blobs WHERE digest IN (SELECT digest FROM job_files)"
+            "SELECT min(created) AS created FROM blobs WHERE digest IN (SELECT digest FROM job_encoded)"
         )
         assert rows[0]["created"] > 0
 

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from prometheus_client import CollectorRegistry
 
 from proxy.errors import InvalidRequest
-from proxy.features.jobs import records, removals
+from proxy.features.jobs import ends, records, removals
 from proxy.features.jobs.kept import JobFiles
 from proxy.features.jobs.metrics import JobMetrics
 from proxy.features.jobs.records import Job, JobStep
@@ -255,7 +255,7 @@ async def test_a_job_that_is_tried_again_while_its_step_is_given_up_is_spoken(
 
         async def leave_and_try_again(job: Job, held: JobStep, attempt: _Attempt) -> None:
             kind._speak = speak  # type: ignore[method-assign]
-            await records.end(store, job.id, "canceled")
+            await ends.end(store, job, "canceled")
             attempt.is_left = True
             assert await records.reopen(store, job, None)
 
@@ -292,7 +292,8 @@ async def test_a_voice_that_is_gone_ends_the_job_with_the_reason(tmp_path: Path)
         assert (await server.ask("DELETE", f"/v1/audio/voices/{voice}")).status_code == 200
         engine.goes_on.set()
         failed = await until(server, made["id"], "failed")
-        assert voice in failed["error"]
+        assert failed["error"].endswith(": The voice of this job is not here any more.")
+        assert failed["error_code"] == "voice_not_found"
 
 
 async def test_a_closed_account_leaves_no_job(tmp_path: Path, store_url: str) -> None:

@@ -3,6 +3,9 @@ ALTER TABLE usage ADD COLUMN job TEXT NOT NULL DEFAULT '';
 
 ALTER TABLE jobs ADD COLUMN kind TEXT NOT NULL DEFAULT 'speech';
 
+-- What `error` says, for programs.
+ALTER TABLE jobs ADD COLUMN error_code TEXT NOT NULL DEFAULT '';
+
 -- A step that makes the file of a job out of the sound of all others: it is 'later' until they are done.
 ALTER TABLE job_steps ADD COLUMN kind TEXT NOT NULL DEFAULT 'speech';
 CREATE INDEX job_steps_wanted_files ON job_steps (account, due, id) WHERE state = 'wanted' AND kind = 'file';
@@ -18,7 +21,7 @@ ALTER TABLE job_clips ADD COLUMN source TEXT NOT NULL DEFAULT '';
 CREATE INDEX job_clips_by_told ON job_clips (account, told);
 
 -- The encoded files of a job, in blobs one after the other. `chapter` 0 is the file of all.
-CREATE TABLE job_files (
+CREATE TABLE job_encoded (
     job     TEXT NOT NULL,
     chapter BIGINT NOT NULL,
     number  BIGINT NOT NULL,
@@ -29,5 +32,5 @@ CREATE TABLE job_files (
     voices  TEXT NOT NULL,
     PRIMARY KEY (job, chapter, number)
 );
-CREATE INDEX job_files_by_digest ON job_files (account, digest);
-CREATE INDEX job_files_by_voices ON job_files (voices) WHERE voices <> '';
+CREATE INDEX job_encoded_by_digest ON job_encoded (account, digest);
+CREATE INDEX job_encoded_by_voices ON job_encoded (voices) WHERE voices <> '';
