@@ -110,7 +110,7 @@ def parse_speech(
         answer = _rare_answer(parsed, answer, format_)
     form = USUAL_FORMS[format_]
     if parsed.sample_rate or parsed.bitrate:
-        form = _form(format_, parsed)
+        form = sent_form(format_, parsed)
     extra, ignored = NOTHING
     try:
         sent = _decode_values(body)
@@ -306,7 +306,8 @@ def _emotion(word: str) -> str | None:
     return None if lowered == NEUTRAL else lowered
 
 
-def _form(format_: str, body: SpeechBody) -> OutputForm:
+def sent_form(format_: str, body: SpeechBody) -> OutputForm:
+    """Return the form of sound that a body asks for, in this format. Raises InvalidRequest."""
     try:
         return form_of(format_, body.sample_rate, body.bitrate)
     except FormFault as fault:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import re
 from bisect import bisect_right
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncGenerator, Iterator, Sequence
 from itertools import accumulate
 from typing import Literal, NamedTuple, get_args
 
@@ -132,7 +132,7 @@ class BatchFile:
     def size(self) -> int:
         return self._offsets[-1]
 
-    async def parts(self, part: Range) -> AsyncIterator[bytes]:
+    async def parts(self, part: Range) -> AsyncGenerator[bytes, None]:
         at = max(0, bisect_right(self._offsets, part.start) - 1)
         while at < len(self._segments) and self._offsets[at] < part.end:
             segment, offset = self._segments[at], self._offsets[at]

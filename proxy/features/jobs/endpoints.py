@@ -15,7 +15,6 @@ from proxy.access.callers import Caller, caller_of
 from proxy.api.admin_tools import AdminTools, answers_at_both
 from proxy.api.background import BackgroundRequest
 from proxy.api.speech import SPEECH_FAILURES
-from proxy.audio.formats import MEDIA_TYPES
 from proxy.catalogue.notices import Notices
 from proxy.errors import (
     Conflict,
@@ -23,21 +22,19 @@ from proxy.errors import (
     InvalidRequest,
     NotAllowed,
     NotFound,
-    RangeNotSatisfiable,
     RateLimited,
 )
 from proxy.features.jobs import ends, records
 from proxy.features.jobs.batch_bodies import BatchJobBody
-from proxy.features.jobs.batch_files import ZIP, BatchFiles
 from proxy.features.jobs.batches import BatchMaker
 from proxy.features.jobs.bodies import DeletedJob, JobList, ShownJob, shown
-from proxy.features.jobs.content import RANGE, JobSound, whole_reply
+from proxy.features.jobs.chapters import cut, mute
 from proxy.features.jobs.kept import JobFiles
 from proxy.features.jobs.making import MadeJob, made_once, too_many_wait
-from proxy.features.jobs.pieces import MOST_CHARACTERS, TextPiece, pieces
+from proxy.features.jobs.pieces import MOST_CHARACTERS
 from proxy.features.jobs.records import JOBS, Job, Made
 from proxy.features.jobs.request import (
-    FORMATS,
+    ENCODED,
     MOST_BODY_BYTES,
     JobBody,
     SentFields,
@@ -172,7 +169,6 @@ class ClientJobs(JobTools, Resource):
     ) -> None:
         super().__init__(tools, files, steps)
         self._batches = batches
-        self._batch_files = BatchFiles(tools.store, files)
         self._look_soon = steps.look_soon
         self._speaking = speaking
         self._asked_as = asked_as
@@ -214,43 +210,24 @@ class ClientJobs(JobTools, Resource):
         self._look_soon()
         return await self.show(made.job, 202, {**made.headers, "location": f"/v1/jobs/{made.job.id}"})
 
-    @answers(
-        "GET",
-        "/v1/jobs/{id}/content",
-        media=(*(MEDIA_TYPES[name] for name in FORMATS), ZIP),
-        failures=(NotFound, Conflict, RangeNotSatisfiable),
-        request_headers=(RANGE,),
-    )
-    async def get_job_content(self, request: Request) -> Response:
-        """The sound of a job that has ended, or a range of it. Of one that was cut short, what there is"""
-        job = await self.found(request)
-        if job.state == "open":
-            raise Conflict("The job goes on; its sound is there when it has ended.", param="id")
-        if job.kind == "batch":
-            zip_ = await self._batch_files.of(job, "sound")
-            if zip_ is None:
-                raise _no_sound()
-            return whole_reply(zip_, f"{job.id}.zip", ZIP, request.headers.get("range"))
-        # What was spoken beyond a gap would sound as if nothing were missing.
-        found = enumerate(await records.list_clips(self._store, job.id), 1)
-        clips = [clip for number, clip in found if clip.number == number]
-        if not clips:
-            raise _no_sound()
-        return JobSound(self._files, clips, job.format).reply(job.id, request.headers.get("range"))
-
     async def _add(self, caller: Caller, sent: SentJob, id_: str, digest: bytes) -> None:
         """Plan the beginning as a step will be planned, and add the job. Raises RequestFailed."""
         start = await self._planned(id_, caller, sent, self._speaking.admission.terms(caller))
         voice = start.plan.voice
         names = tuple(name for name, _ in start.request.cast or tuple(voice.cast))
         language = start.plan.language
-        found: list[TextPiece] = await asyncio.to_thread(
-            pieces, sent.text, language, names, self._asked_as.step_characters
+        found, chapters = await asyncio.to_thread(
+            cut, sent.text, sent.chapters, language, names, self._asked_as.step_characters
         )
-        if not found:
-            raise _nothing_to_say()
         account, vault = caller.account, self._tools.vault
-        fields = SentFields(sent=sent.sent, cast=names, request=digest.hex())
+        fields = SentFields(
+            sent=sent.sent,
+            cast=names,
+            request=digest.hex(),
+            chapters=chapters,
+            files=sent.files,
+            kbit_s=sent.kbit_s,
+        )
         sealed = await vault.seal_record(account, id_, fields)
         job = Job(
             id=id_,
@@ -264,7 +241,7 @@ class ClientJobs(JobTools, Resource):
             wrapped=sealed.wrapped,
             sealed=sealed.sealed,
         )
-        await records.add(self._store, job, found)
+        await records.add(self._store, job, found, has_file=sent.format in ENCODED)
 
     async def _planned(self, id_: str, caller: Caller, sent: SentJob, terms: Terms) -> SpeechCall:
         start = len(sent.text) - len(sent.text.lstrip())
@@ -276,21 +253,13 @@ class ClientJobs(JobTools, Resource):
 
 def _check_length(sent: SentJob, terms: Terms) -> None:
     if not sent.text.strip():
-        raise _nothing_to_say()
+        raise mute(None)
     most = terms.job_characters
     if most == 0:
         raise NotAllowed(f"Your plan '{terms.plan}' has no jobs.", code="jobs_not_allowed")
     if most is not None and len(sent.text) > most:
         raise NotAllowed(
             f"Your plan '{terms.plan}' takes jobs of up to {most} characters; this one has {len(sent.text)}.",
-            param="input",
+            param="chapters" if sent.chapters else "input",
             code="text_too_long",
         )
-
-
-def _nothing_to_say() -> InvalidRequest:
-    return InvalidRequest("Invalid 'input': it must have something to say.", param="input")
-
-
-def _no_sound() -> Conflict:
-    return Conflict("The job has ended before it had any sound.", param="id")

@@ -2,15 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
 from policies.wishes import SECOND
 from proxy.catalogue.notices import NO_NOTICES, Event, Notices
 from proxy.errors import ErrorDetail
-from proxy.features.jobs.records import JOBS, STEPS, Job, JobStep, Kind, State, forget_erased, hold
+from proxy.features.jobs import encoded_records
+from proxy.features.jobs.blob_keys import is_erased
+from proxy.features.jobs.encoded_records import EncodedBlob
+from proxy.features.jobs.records import (
+    FILE_IF_LAST,
+    FILES,
+    JOBS,
+    STEPS,
+    Job,
+    JobStep,
+    Kind,
+    State,
+    forget_erased,
+    hold,
+)
 from proxy.storage.store import Condition, Params, Statement, Store
 
+ERASED = ErrorDetail("The sound of a voice in it was erased.", "invalid_request_error", None, "voice_erased")
+"""Why a job has no file."""
 WINDOW_US = 24 * 3600 * SECOND
 """So long after it came, a batch goes on."""
 
@@ -20,7 +36,7 @@ WHERE id = :job AND state = 'open'
 """
 _END_BY_STEP = f"{_END} AND {STEPS.finished}"
 _CANCEL_STEPS = """
-UPDATE job_steps SET state = 'canceled' WHERE job = :job AND state = 'wanted'
+UPDATE job_steps SET state = 'canceled' WHERE job = :job AND state IN ('wanted', 'later')
 AND EXISTS (SELECT 1 FROM jobs WHERE id = :job AND state <> 'open')
 """
 _ENDED_NOW = """
@@ -30,6 +46,10 @@ _GOES_ON = "UPDATE jobs SET waits = '' WHERE id = :job AND waits <> ''"
 _DONE_IF_LAST = f"""
 UPDATE jobs SET state = 'done', ended = :now, waits = '' WHERE id = :job AND state = 'open'
 AND {STEPS.finished} AND NOT EXISTS (SELECT 1 FROM job_steps WHERE job = :job AND state = 'wanted')
+"""
+_FAILED_IF_LESS = f"""
+{_END} AND {FILES.finished}
+AND (SELECT count(*) FROM job_encoded WHERE job = :job) < CAST(:files AS BIGINT)
 """
 _OVERDUE = f"{JOBS.select} kind = 'batch' AND state = 'open' AND created <= :before LIMIT 100"
 
@@ -48,6 +68,7 @@ def _after_last(step: JobStep, kind: Kind, now: int, notices: Notices) -> tuple[
     of_step: Params = {"job": step.job, "now": now}
     return (
         Statement(_GOES_ON, of_step),
+        Statement(FILE_IF_LAST.format(finished=STEPS.finished), of_step),
         Statement(_DONE_IF_LAST, of_step),
         *_told(notices, step, kind, "done", now, STEPS.finished),
     )
@@ -69,6 +90,42 @@ def after_failure(
         Statement(_CANCEL_STEPS, {"job": step.job}),
         *_told(notices, step, kind, "failed", now, STEPS.finished),
     )
+
+
+def after_file(
+    step: JobStep, now: int, files: Sequence[EncodedBlob], notices: Notices = NO_NOTICES
+) -> tuple[Statement, ...]:
+    """Return what follows from a file that is made, in its commit: its rows are there, and the job is done.
+
+    A file in which an erased voice speaks is not kept, and then the job has failed.
+    """
+    of_job: Params = {"job": step.job, "now": now}
+    failed: Params = {**of_job, **_failed(ERASED), "files": len(files)}
+    is_ours = f"{FILES.finished} AND job_encoded.job = :job"
+    return (
+        # Those of an earlier end, before the job was tried again.
+        *encoded_records.removal(is_ours, of_job),
+        *encoded_records.insertions(files, FILES.finished),
+        *encoded_records.removal(f"{is_ours} AND {is_erased('job_encoded')}", of_job),
+        Statement(_FAILED_IF_LESS, failed),
+        Statement(_DONE_IF_LAST, of_job),
+        *_told(notices, step, "speech", "failed", now, FILES.finished),
+        *_told(notices, step, "speech", "done", now, FILES.finished),
+    )
+
+
+def after_no_file(
+    step: JobStep, now: int, why: ErrorDetail, notices: Notices = NO_NOTICES
+) -> tuple[Statement, ...]:
+    """Return what follows from a file that cannot be made, in its commit: its job ends."""
+    return (
+        Statement(_END_BY_STEP, {"job": step.job, "now": now, **_failed(why)}),
+        *_told(notices, step, "speech", "failed", now, FILES.finished),
+    )
+
+
+def _failed(why: ErrorDetail) -> Params:
+    return {"state": "failed", "error": why.message, "error_code": why.code}
 
 
 _EVENTS: Mapping[tuple[Kind, State], tuple[Event, ...]] = {

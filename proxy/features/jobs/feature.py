@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any
 
 from proxy.feature import Feature, House, HouseRevision, Opened, Served
 from proxy.features.jobs.records import TABLES
@@ -11,16 +12,19 @@ from proxy.features.jobs.section import JOBS
 from proxy.features.jobs.uploads import TABLE as FILES_TABLE
 from proxy.http.resource import Resource
 from proxy.speech.speech_request import Defaults
+from proxy.work.wishes import WishKind
 
 
 @asynccontextmanager
 async def _open(house: House) -> AsyncIterator[Opened]:
     from proxy.features.jobs.batch_endpoints import Batches, Files
     from proxy.features.jobs.batches import BatchMaker
+    from proxy.features.jobs.encoding import FileSteps
     from proxy.features.jobs.endpoints import AskedAs, ClientJobs, Jobs
     from proxy.features.jobs.event_stream import EventStreams, JobEvents
     from proxy.features.jobs.kept import JobFiles
     from proxy.features.jobs.metrics import JobMetrics
+    from proxy.features.jobs.results import JobResults
     from proxy.features.jobs.retention import JobRetention
     from proxy.features.jobs.step_endpoints import JobSteps
     from proxy.features.jobs.steps import Steps
@@ -29,9 +33,12 @@ async def _open(house: House) -> AsyncIterator[Opened]:
     retention = JobRetention(house.store, files, house.metrics, house.notices)
     streams = EventStreams()
     steps: Steps | None = None
+    wishes: tuple[WishKind[Any], ...] = ()
     if house.engines is not None:
         metrics = JobMetrics(house.metrics.registry)
-        steps = Steps(house.store, house.vault, files, metrics, house.notices)
+        encoding = FileSteps(house.store, house.vault, files, house.notices)
+        steps = Steps(house.store, house.vault, files, metrics, house.notices, encoding)
+        wishes = (steps, encoding)
 
     def at(revision: HouseRevision) -> Served:
         section = JOBS.of(revision.config)
@@ -49,6 +56,7 @@ async def _open(house: House) -> AsyncIterator[Opened]:
         asked = ClientJobs(tools, files, steps, speaking, asked_as, maker)
         given: list[Resource] = [
             JobEvents(tools, files, steps, streams),
+            JobResults(tools, files, steps),
             Files(tools, files, retention.kept_us),
             Batches(tools, steps, speaking, maker, house.notices),
         ]
@@ -57,7 +65,7 @@ async def _open(house: House) -> AsyncIterator[Opened]:
 
     yield Opened(
         at=at,
-        wishes=() if steps is None else (steps,),
+        wishes=wishes,
         alone=(retention.run,),
         files=(files,),
     )

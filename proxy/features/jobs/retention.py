@@ -95,6 +95,7 @@ class JobRetention:
         by_plan = {name: plan.job_days for name, plan in self.plans.items() if plan.job_days is not None}
         kept = Kept(now - _us(self.days), {name: now - _us(days) for name, days in by_plan.items()})
         await self._files.remove_erased(kept.earliest)
+        await self._files.drop_encoded()
         while files := await uploads.list_old(self._store, now, _BATCH):
             for file, account in files:
                 await self._files.remove_file(file, account)

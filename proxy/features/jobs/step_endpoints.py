@@ -16,7 +16,7 @@ from proxy.config import credits
 from proxy.errors import InvalidRequest, NotFound, RangeNotSatisfiable
 from proxy.features.jobs import records, step_rows
 from proxy.features.jobs.batch_files import clip_reply, why
-from proxy.features.jobs.content import RANGE, JobSound
+from proxy.features.jobs.content import RANGE, JobSound, whole_reply
 from proxy.features.jobs.endpoints import JobTools
 from proxy.features.jobs.kept import JobFiles
 from proxy.features.jobs.records import Job
@@ -109,12 +109,16 @@ class JobSteps(JobTools, Resource):
         clip = None
         if number.isascii() and number.isdecimal() and len(number) <= _MOST_DIGITS:
             clip = await records.find_clip(self._store, records.step_id(job.id, int(number)))
-        if clip is None:
+        # What is in the encoded file of its job is not kept beside it.
+        if clip is None or not clip.digest:
             raise NotFound("This step of the job has no sound.", param="number")
         if job.kind == "batch":
             return await clip_reply(self._files, clip, request.headers.get("range"))
-        sound = JobSound(self._files, [clip], step_format(job.format))
-        return sound.reply(clip.step, request.headers.get("range"))
+        format_ = step_format(job.format)
+        sound = JobSound(self._files, [clip])
+        return whole_reply(
+            sound, f"{clip.step}.{format_}", MEDIA_TYPES[format_], request.headers.get("range")
+        )
 
 
 def _shown(job: Job, row: StepRow, receipt: ClipReceipt | None) -> ShownStep:

@@ -35,7 +35,8 @@ SELECT job_steps.id, job_steps.number, job_steps.first, job_steps.last, job_step
     usage.voice, usage.credits
 FROM job_steps LEFT JOIN job_clips ON job_clips.step = job_steps.id
 LEFT JOIN usage ON usage.id = job_clips.request
-WHERE job_steps.job = :job AND job_steps.number > :number ORDER BY job_steps.number LIMIT :limit
+WHERE job_steps.job = :job AND job_steps.kind = 'speech' AND job_steps.number > :number
+ORDER BY job_steps.number LIMIT :limit
 """
 _NUMBER = "SELECT number FROM job_steps WHERE id = :id AND job = :job"
 

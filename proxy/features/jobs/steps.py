@@ -19,6 +19,8 @@ from msgspec.structs import replace
 from policies.wishes import SECOND
 from proxy.access.callers import Callers
 from proxy.api.speech_answers import told
+from proxy.audio.formats import USUAL_FORMS
+from proxy.audio.frames import open_frames
 from proxy.catalogue.notices import NO_NOTICES, Notices
 from proxy.errors import (
     InvalidKey,
@@ -30,9 +32,11 @@ from proxy.errors import (
 from proxy.features.jobs import ends, records
 from proxy.features.jobs.batch_files import LineFailure
 from proxy.features.jobs.batch_lines import request_body
+from proxy.features.jobs.blob_keys import voices_column
+from proxy.features.jobs.encoding import FileSteps
 from proxy.features.jobs.kept import JobFiles
 from proxy.features.jobs.metrics import JobMetrics
-from proxy.features.jobs.records import STEPS, Job, JobClip, JobStep, voices_column
+from proxy.features.jobs.records import STEPS, Job, JobClip, JobStep
 from proxy.features.jobs.request import SentFields, of_step, step_body, step_text
 from proxy.http.replies import encode_json
 from proxy.kept.vault import Vault, VaultFailed
@@ -68,6 +72,7 @@ _VOICE_GONE = {
 }
 _TOO_SLOW = "client_too_slow"
 """Others needed the room on the disk in which a step was collected."""
+_FRAMED = ("mp3", "aac")
 _LEFT = Again(is_try=False)
 """Its job is over, which has written the step's end already, or has been opened again."""
 
@@ -82,9 +87,16 @@ class Steps(WishKind[JobStep]):
     outlives = False
 
     def __init__(
-        self, store: Store, vault: Vault, files: JobFiles, metrics: JobMetrics, notices: Notices = NO_NOTICES
+        self,
+        store: Store,
+        vault: Vault,
+        files: JobFiles,
+        metrics: JobMetrics,
+        notices: Notices = NO_NOTICES,
+        encoding: FileSteps | None = None,
     ) -> None:
         super().__init__(store)
+        self._encoding = encoding
         self._notices = notices
         self._vault = vault
         self._files = files
@@ -109,6 +121,11 @@ class Steps(WishKind[JobStep]):
         condition = Condition(" AND ".join(only_if) or "1 = 1", params)
         return await self.table.list_open(self._store, now, 2 * self.at_once, condition)
 
+    def look_soon(self) -> None:
+        super().look_soon()
+        if self._encoding is not None:
+            self._encoding.look_soon()
+
     def takes(self, wish: JobStep) -> Mapping[Hashable, int]:
         return {"": self.at_once, wish.account: records.OF_ACCOUNT}
 
@@ -123,6 +140,8 @@ class Steps(WishKind[JobStep]):
         self._metrics.ended("lost" if result is None else str(state or "put off"))
         if state is not None:
             self._notices.look_soon()
+            if self._encoding is not None:
+                self._encoding.look_soon()
 
     async def work(self, held: JobStep) -> Result:
         job = await records.JOBS.get(self._store, None, held.job)
@@ -231,9 +250,11 @@ class Steps(WishKind[JobStep]):
                     sound += data
             sound += answer.last()
             assert len(sound) == size, "a whole answer has the size that it said"
-            clip.crc32 = await asyncio.to_thread(zlib.crc32, sound)
+            clip.crc32, clip.played = await asyncio.to_thread(_facts, bytes(sound), job.format)
+            clip.source = call.form_by(answer.speech.engine).source
             clip.digest, clip.bytes = await self._put(job, bytes(sound)), size
-            clip.told = await self._put(job, encode_json(told(answer, tags)))
+            about = told(answer, tags)
+            clip.told, clip.words = await self._put(job, encode_json(about)), len(about.words or ())
             # From here on it is one commit, or none, whoever is in a hurry.
             await _to_its_end(_settle(answer))
 
@@ -254,10 +275,13 @@ class Steps(WishKind[JobStep]):
             text = await self._files.text(job.account, job.digest)
         except VaultFailed as failed:
             raise _no_vault(job, failed) from None
+        # Who speaks, and how, begins anew with each chapter.
+        begin = fields.begin_of(held.number)
+        chapter, first, last = text[begin:], held.first - begin, held.last - begin
         for has_emotion in (True, False):
             # A thread, as it looks through the whole text.
             piece = await asyncio.to_thread(
-                partial(step_text, text, fields.cast, held.first, held.last, has_emotion=has_emotion)
+                partial(step_text, chapter, fields.cast, first, last, has_emotion=has_emotion)
             )
             body = step_body(fields, piece.text)
             request = parse_speech(body, Defaults(), speaking.plans.client_fields)
@@ -298,6 +322,9 @@ class _Clip(Tap):
         self.told = ""
         self.bytes = 0
         self.crc32 = 0
+        self.played: int | None = None
+        self.words = 0
+        self.source = ""
         self._job = job
         self._step = step
         self._call = call
@@ -319,8 +346,20 @@ class _Clip(Tap):
             voices=voices_column(self._call.plan.own_voices),
             told=self.told,
             crc32=self.crc32,
+            played=spent.samples if self.played is None else self.played,
+            words=self.words,
+            source=self.source,
         )
         return replace(spent, rows=(*spent.rows, row))
+
+
+def _facts(sound: bytes, format_: str) -> tuple[int, int | None]:
+    """Return the check sum of a sound, and the samples that it plays for if its frames have more than it has:
+    each encoder gives silence before and after."""
+    played = None
+    if format_ in _FRAMED and (frames := open_frames(USUAL_FORMS[format_])) is not None:
+        played = (frames.feed(sound) + frames.flush()).samples
+    return zlib.crc32(sound), played
 
 
 async def _settle(answer: Answer) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from proxy.features.jobs.records import drop_keys
+from proxy.features.jobs.blob_keys import drop_keys
 from proxy.kept.vault import SealedRecord
 from proxy.storage.disk_names import owner_name
 from proxy.storage.listed_tables import ListedTable

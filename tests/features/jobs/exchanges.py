@@ -15,7 +15,7 @@ _FILE = ("lines.jsonl", _LINES.encode())
 
 EXCHANGES = (
     Exchange("create_job", "POST", "/v1/jobs", _JOB, 202),
-    Exchange("create_job", "POST", "/v1/jobs", _JOB | {"response_format": "flac"}, 400),
+    Exchange("create_job", "POST", "/v1/jobs", _JOB | {"response_format": "json"}, 400),
     Exchange("create_job", "POST", "/v1/jobs", _JOB | {"model": "gone"}, 404),
     Exchange("list_jobs", "GET", "/v1/jobs"),
     Exchange("list_jobs", "GET", "/v1/jobs?limit=0", status=400),
@@ -23,6 +23,7 @@ EXCHANGES = (
     Exchange("get_job_events", "GET", "/v1/jobs/job_gone/events", status=404),
     Exchange("cancel_job", "POST", "/v1/jobs/{job}/cancel"),
     Exchange("get_job_content", "GET", "/v1/jobs/job_gone/content", status=404),
+    Exchange("get_job_subtitles", "GET", "/v1/jobs/job_gone/subtitles?format=vtt", status=404),
     Exchange("list_job_steps", "GET", "/v1/jobs/{job}/steps"),
     Exchange("list_job_steps_of", "GET", "/admin/jobs/{job}/steps?limit=1"),
     Exchange("get_job_step_content", "GET", "/v1/jobs/{job}/steps/9/content", status=404),

@@ -15,13 +15,17 @@ from proxy.ledger.verify import verify
 from proxy.storage import usage
 from proxy.storage.store import Statement, Store
 from tests.features.jobs.batch_rig import batch, line, new_batch, said_in, unzipped
-from tests.features.jobs.job_rig import content, job, jobs_inside, kind_of, new_job, said, text_of, words_of
+from tests.features.jobs.job_rig import content, job, jobs_inside, kind_of, new_job, text_of, words_of
+from tests.sound import decoded
+from tests.tones import words
 
 Kill = tuple[str, int]
 """A point of `job_program`, and how often it was come to by then."""
 
 
-async def expect_one_of_each(folder: Path, url: str, kills: Sequence[Kill], steps: int) -> None:
+async def expect_one_of_each(
+    folder: Path, url: str, kills: Sequence[Kill], steps: int, format_: str = "pcm"
+) -> None:
     """Kill a worker at each of these points, and let the next one go on.
 
     Then each step was spoken and charged once, and the file is whole.
@@ -29,7 +33,7 @@ async def expect_one_of_each(folder: Path, url: str, kills: Sequence[Kill], step
     text = text_of(steps)
     async with jobs_inside(folder, url) as server:
         kind_of(server).at_once = 0
-        id_ = (await new_job(server, text))["id"]
+        id_ = (await new_job(server, text, response_format=format_))["id"]
         before = server
     await _killed_at_each(folder, url, kills)
     async with jobs_inside(folder, url, name="ben") as server:
@@ -37,7 +41,7 @@ async def expect_one_of_each(folder: Path, url: str, kills: Sequence[Kill], step
         ours = before._replace(worker=server.worker)
         shown = await job(ours, id_)
         assert (shown["status"], shown["steps_done"], shown["credits"]) == ("done", steps, len(text))
-        assert said((await content(ours, id_)).content) == words_of(steps)
+        assert words(*decoded((await content(ours, id_)).content, format_)) == words_of(steps)
 
 
 async def expect_one_of_each_line(folder: Path, url: str, kills: Sequence[Kill], lines: int) -> None:
@@ -76,7 +80,9 @@ async def _killed_at_each(folder: Path, url: str, kills: Sequence[Kill]) -> None
 
 
 async def _expect_books(store: Store, id_: str, steps: int, text: str) -> None:
-    rows = await store.read("SELECT state, count(*) AS steps FROM job_steps GROUP BY state")
+    rows = await store.read(
+        "SELECT state, count(*) AS steps FROM job_steps WHERE kind = 'speech' GROUP BY state"
+    )
     assert [(row["state"], row["steps"]) for row in rows] == [("done", steps)]
     await _expect_bills(store, id_, steps, text)
 

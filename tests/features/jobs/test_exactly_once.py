@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from prometheus_client import CollectorRegistry
 
 from proxy.errors import InvalidRequest
-from proxy.features.jobs import ends, records
+from proxy.features.jobs import ends, records, removals
 from proxy.features.jobs.kept import JobFiles
 from proxy.features.jobs.metrics import JobMetrics
 from proxy.features.jobs.records import Job, JobStep
@@ -239,7 +239,7 @@ async def test_a_voice_that_is_erased_before_its_last_step_ends_leaves_no_job_op
 
         async def speak_and_erase(job: Job, held: JobStep, attempt: _Attempt) -> None:
             await speak(job, held, attempt)
-            await records.remove_voice(server.worker.store, voice)
+            await removals.remove_voice(server.worker.store, voice)
 
         kind._speak = speak_and_erase  # type: ignore[method-assign]
         made = await new_job(server, "Hello.", model="one", voice=voice)
