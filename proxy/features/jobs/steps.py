@@ -66,7 +66,10 @@ WAITS_S = 10.0
 MOST_TRIES = 8
 _LOOK_S = 1.0
 _SETTLE_TRIES = 6
-_VOICE_GONE = "The voice of this job is not here any more."
+_VOICE_GONE = {
+    "speech": "The voice of this job is not here any more.",
+    "batch": "The voice of this line is not here.",
+}
 _TOO_SLOW = "client_too_slow"
 """Others needed the room on the disk in which a step was collected."""
 _FRAMED = ("mp3", "aac")
@@ -189,7 +192,7 @@ class Steps(WishKind[JobStep]):
             return Again(failure.message, failure.retry_after_s or WAITS_S, is_try=is_try)
         _log.warning("job.step.failed", job=held.job, step=held.number, code=failure.code)
         # The name of a voice may be a person's, and must not outlive an erasure.
-        message = _VOICE_GONE if failure.code == "voice_not_found" else failure.message
+        message = _VOICE_GONE[job.kind] if failure.code == "voice_not_found" else failure.message
         now, why = await self._store.now(), replace(failure.body().error, message=message)
         if job.kind == "batch":
             error = msgspec.json.encode(LineFailure(failure.status, why)).decode()

@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+import json
+
 from tests.proxy.http.described import Exchange
 
 _JOB = {"model": "tts-1", "voice": "alloy", "input": "Hello there."}
+_LINES = json.dumps(
+    {"custom_id": "a", "method": "POST", "url": "/v1/audio/speech", "body": {**_JOB, "model": "tone"}}
+)
+_BATCH = {"input_file_id": "{file}", "endpoint": "/v1/audio/speech", "completion_window": "24h"}
+_FILE = ("lines.jsonl", _LINES.encode())
 
 EXCHANGES = (
     Exchange("create_job", "POST", "/v1/jobs", _JOB, 202),
@@ -27,4 +34,18 @@ EXCHANGES = (
     Exchange("retry_job_of", "POST", "/admin/jobs/job_gone/retry", status=404),
     Exchange("delete_job_of", "DELETE", "/admin/jobs/job_gone", status=404),
     Exchange("delete_job", "DELETE", "/v1/jobs/{job}"),
+    Exchange("create_file", "POST", "/v1/files", {"purpose": "batch"}, file=_FILE),
+    Exchange("create_file", "POST", "/v1/files", {"purpose": "vision"}, 400, file=_FILE),
+    Exchange("list_files", "GET", "/v1/files"),
+    Exchange("list_files", "GET", "/v1/files?order=up", status=400),
+    Exchange("get_file", "GET", "/v1/files/{file}"),
+    Exchange("get_file", "GET", "/v1/files/file-gone", status=404),
+    Exchange("get_file_content", "GET", "/v1/files/{file}/content"),
+    Exchange("create_batch", "POST", "/v1/batches", _BATCH),
+    Exchange("create_batch", "POST", "/v1/batches", _BATCH | {"input_file_id": "file-gone"}, 404),
+    Exchange("create_job", "POST", "/v1/jobs", {"kind": "batch", "input_file_id": "{file}"}, 202),
+    Exchange("list_batches", "GET", "/v1/batches"),
+    Exchange("get_batch", "GET", "/v1/batches/{batch}"),
+    Exchange("cancel_batch", "POST", "/v1/batches/{batch}/cancel"),
+    Exchange("delete_file", "DELETE", "/v1/files/{file}"),
 )
