@@ -84,6 +84,12 @@ def cut(
     return found, tuple(numbered if chapters else ())
 
 
+def chapter_of(chapters: Sequence[Chapter], step: int) -> int | None:
+    """Return the number of the chapter in which the step with this number is, if there are any."""
+    numbered = enumerate(chapters, 1)
+    return next((number for number, each in numbered if each.first <= step <= each.last), None)
+
+
 def mute(number: int | None) -> InvalidRequest:
     """Return the refusal of a chapter, or of a text without any, that says nothing."""
     field = "input" if number is None else in_chapter(number, "input")

@@ -16,11 +16,12 @@ from proxy.config import credits
 from proxy.errors import InvalidRequest, NotFound, RangeNotSatisfiable
 from proxy.features.jobs import records, step_rows
 from proxy.features.jobs.batch_files import clip_reply, why
+from proxy.features.jobs.chapters import Chapter, chapter_of
 from proxy.features.jobs.content import RANGE, JobSound, whole_reply
 from proxy.features.jobs.endpoints import JobTools
 from proxy.features.jobs.kept import JobFiles
 from proxy.features.jobs.records import Job
-from proxy.features.jobs.request import step_format
+from proxy.features.jobs.request import SentFields, step_format
 from proxy.features.jobs.step_rows import StepRow
 from proxy.features.jobs.steps import Steps
 from proxy.http.lists import PAGE, Listing, page
@@ -37,8 +38,8 @@ class StepMark(msgspec.Struct, frozen=True):
 
 
 class ShownStep(msgspec.Struct, frozen=True, kw_only=True):
-    """A step: it speaks the characters from `start` up to `end` of the job's `input`, or of a batch the line
-    from this byte of its file.
+    """A step: it speaks the characters from `start` up to `end` of the job's `input`, or of its chapters one
+    after the other, where it is in this `chapter`; of a batch the line from this byte of its file.
 
     With sound it has a `request`, for which `credits` were charged, and perhaps a `receipt`, at this path,
     which signs `sha256` and `mark`. `voice` is what was asked for, and `voices` are the saved ones in it.
@@ -47,6 +48,7 @@ class ShownStep(msgspec.Struct, frozen=True, kw_only=True):
     id: str
     object: Literal["job.step"] = "job.step"
     number: int
+    chapter: int | None
     status: Literal["queued", "done", "failed", "canceled"]
     start: int
     end: int
@@ -94,7 +96,14 @@ class JobSteps(JobTools, Resource):
         )
         requests = [row.request for row in listed.rows if row.request is not None]
         receipts = await self._receipts.of_requests(job.account, requests)
-        return listed.answer(StepList, lambda row: _shown(job, row, receipts.get(row.request or "")))
+        chapters: tuple[Chapter, ...] = ()
+        if job.kind == "speech":
+            fields = self._tools.vault.open_record(job.account, job.id, job.record, SentFields)
+            chapters = fields.chapters
+        return listed.answer(
+            StepList,
+            lambda row: _shown(job, row, chapter_of(chapters, row.number), receipts.get(row.request or "")),
+        )
 
     @answers(
         "GET",
@@ -121,10 +130,11 @@ class JobSteps(JobTools, Resource):
         )
 
 
-def _shown(job: Job, row: StepRow, receipt: ClipReceipt | None) -> ShownStep:
+def _shown(job: Job, row: StepRow, chapter: int | None, receipt: ClipReceipt | None) -> ShownStep:
     return ShownStep(
         id=row.id,
         number=row.number,
+        chapter=chapter,
         status="queued" if row.state == "wanted" else row.state,
         start=row.first,
         end=row.last,

@@ -10,6 +10,7 @@ import pytest
 
 from tests.features.jobs.job_rig import content, job, jobs_inside, new_job, said, until
 from tests.proxy.api.inside import Inside, envelope, inside
+from tests.sound import decoded
 
 LATER = {"model": "tone", "voice": "alloy", "input": "Word one.", "background": True}
 FILLED = """
@@ -47,6 +48,18 @@ async def test_a_request_in_the_background_is_a_job_like_any_other(tmp_path: Pat
         assert len(heard.content) > 0
         usual = await ask(server, background=False, response_format="pcm")
         assert (usual.status_code, said(usual.content)) == (200, ["Word one."])
+
+
+async def test_any_format_is_spoken_in_the_background(tmp_path: Path) -> None:
+    async with jobs_inside(tmp_path) as server:
+        for format_, media_type in (("opus", "audio/ogg"), ("flac", "audio/flac"), ("wav", "audio/wav")):
+            answer = await ask(server, response_format=format_)
+            assert answer.status_code == 202, answer.text
+            done = await until(server, answer.json()["id"], "done", "failed")
+            assert (done["status"], done["format"]) == ("done", format_)
+            heard = await content(server, done["id"])
+            assert (heard.headers["content-type"], heard.status_code) == (media_type, 200)
+            assert decoded(heard.content, format_).seconds > 0.3
 
 
 async def test_the_idempotency_key_makes_the_id_of_the_job(tmp_path: Path, store_url: str) -> None:

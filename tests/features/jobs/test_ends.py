@@ -6,17 +6,22 @@ import asyncio
 import json
 from collections.abc import Awaitable, Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
+from openai import OpenAI
 
 from proxy.ledger.verify import verify
 from proxy.storage.store import Statement
 from speech_engine import EngineFailed, Finished, Started, UnsupportedText
 from tests.features.erasure.erasing import erasure_of
-from tests.features.jobs.job_rig import content, jobs_inside, kind_of, new_job, soon, text_of, until
-from tests.proxy.api.inside import Inside
+from tests.features.jobs.job_rig import CONFIG, content, jobs_inside, kind_of, new_job, soon, text_of, until
+from tests.features.webhooks.receiver import receiver
+from tests.proxy.api.inside import Inside, inside
 from tests.proxy.api.owning import clone
 from tests.proxy.api.scripted import RATE_HZ, Scripted, sound
+
+HOOKED = CONFIG.format(url="sqlite", one="").replace("on = true", 'on = true\nallow = ["127.0.0.1"]')
 
 
 class SecondWaits(Scripted):
@@ -111,6 +116,18 @@ async def test_what_an_engine_cannot_speak_has_the_code_of_speech(
         assert (speech["code"], f"Step 1: {speech['message']}") == (code, failed["error"])
         again = await server.ask("POST", f"/v1/jobs/{made['id']}/cancel")
         assert again.json()["error_code"] == code
+
+
+async def test_a_receiver_is_told_the_end_as_the_sdk_reads_it(tmp_path: Path) -> None:
+    async with receiver() as at, inside(tmp_path, HOOKED) as server:
+        hook = {"name": "ends", "url": at.url, "event_types": ["job.done"]}
+        made_hook = (await server.ask("POST", "/v1/webhook_endpoints", body=hook)).json()
+        made = await new_job(server, "Word one.")
+        await at.until(1)
+        client: Any = OpenAI(api_key="none", webhook_secret=made_hook["signing_secret"])
+        event = client.webhooks.unwrap(at.told[0].body, at.told[0].headers)
+        assert (event.type, event.data.id) == ("job.done", made["id"])
+        assert (await server.ask("GET", f"/v1/jobs/{made['id']}")).json()["status"] == "done"
 
 
 async def test_a_job_that_is_tried_again_has_no_error_any_more(tmp_path: Path) -> None:

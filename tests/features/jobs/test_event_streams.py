@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from starlette.types import Message
 
-from proxy.features.jobs import event_stream
+from proxy.features.jobs import event_stream, records
 from proxy.features.jobs.event_stream import EventStreams
 from proxy.http.connection import PEER
 from proxy.http.endpoint import Endpoint
@@ -49,11 +49,14 @@ class Follower:
             "headers": [(b"authorization", f"Bearer {key or server.key}".encode())],
             "extensions": {PEER: self.peer},
         }
-        self.task = asyncio.create_task(server.worker.public(self._scope, _nothing_more, self._send))
+        self.task = asyncio.create_task(self._follow(server))
 
     async def is_there(self) -> None:
         async with asyncio.timeout(20.0):
             await self._has_event.wait()
+
+    async def _follow(self, server: Inside) -> None:
+        await server.worker.public(self._scope, _nothing_more, self._send)
 
     async def _send(self, message: Message) -> None:
         self.sent.append(message)
@@ -117,7 +120,7 @@ async def test_a_stream_whose_job_cannot_be_read_is_given_back(
         async def broken(*_more: object) -> None:
             raise RuntimeError("the database is gone")
 
-        monkeypatch.setattr(event_stream.records, "made", broken)
+        monkeypatch.setattr(records, "made", broken)
         follower = Follower(server, made["id"])
         await asyncio.wait([follower.task])
         assert b"data:" not in b"".join(each.get("body", b"") for each in follower.sent)

@@ -13,6 +13,7 @@ from proxy.features.marks.receipt_check import check_receipt
 from speech_engine import Audio, Event, Finished, Started
 from tests import speech_clips
 from tests.features.jobs.job_rig import content, jobs_inside, new_job, said, text_of, until, words_of
+from tests.features.jobs.test_retention import retention
 from tests.proxy.api.inside import Inside, envelope
 from tests.proxy.api.owning import new_key
 from tests.proxy.api.scripted import Scripted
@@ -97,7 +98,7 @@ async def test_the_steps_are_the_text_and_the_sound_of_the_job(tmp_path: Path, s
 async def test_a_step_has_its_sound_before_the_job_ends_and_none_before_it_is_spoken(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("proxy.features.jobs.endpoints.pieces", lambda *_: [(0, 11), (11, 22), (22, 33)])
+    monkeypatch.setattr("proxy.features.jobs.chapters.pieces", lambda *_: [(0, 11), (11, 22), (22, 33)])
     async with jobs_inside(tmp_path, plan="short") as server:
         made = await new_job(server, "Word one.\n\nWord two.\n\nWord three.")
         await until(server, made["id"], "waiting")
@@ -108,6 +109,25 @@ async def test_a_step_has_its_sound_before_the_job_ends_and_none_before_it_is_sp
         for number in ("3", "4", "0", "x", "1" * 40, "%00"):
             answer = await server.ask("GET", f"/v1/jobs/{made['id']}/steps/{number}/content")
             assert (answer.status_code, envelope(answer)["param"]) == (404, "number"), number
+
+
+async def test_a_step_is_in_its_chapter_and_the_file_of_a_job_is_no_step(tmp_path: Path) -> None:
+    async with jobs_inside(tmp_path) as server:
+        body = {"model": "tone", "voice": "alloy", "response_format": "flac"}
+        chapters = [{"title": "One", "input": text_of(2)}, {"title": "Two", "input": "Word two."}]
+        answer = await server.ask("POST", "/v1/jobs", body={**body, "chapters": chapters})
+        assert answer.status_code == 202, answer.text
+        made = answer.json()
+        await until(server, made["id"], "done")
+        listed = (await steps(server, made["id"]))["data"]
+        assert [(each["number"], each["chapter"]) for each in listed] == [(1, 1), (2, 1), (3, 2)]
+        whole = "".join(each["input"] for each in chapters)
+        assert whole[listed[2]["start"] : listed[2]["end"]] == "Word two."
+        assert all(each["receipt"] for each in listed)
+        # Its file is all that is kept, once that is made.
+        await retention(server).delete_old()
+        gone = await server.ask("GET", f"/v1/jobs/{made['id']}/steps/1/content")
+        assert (gone.status_code, envelope(gone)["param"]) == (404, "number")
 
 
 async def test_another_accounts_steps_are_those_of_no_job(tmp_path: Path) -> None:
