@@ -37,7 +37,7 @@ from proxy.features.jobs.batch_bodies import (
 )
 from proxy.features.jobs.batch_files import SUFFIXES, ZIP, BatchFile, BatchFiles, What, job_of
 from proxy.features.jobs.batches import BATCHES, BatchMaker, failed_lines, shown_batch
-from proxy.features.jobs.content import RANGE, Whole, whole_reply
+from proxy.features.jobs.content import RANGE, Ranged, whole_reply
 from proxy.features.jobs.kept import JobFiles
 from proxy.features.jobs.records import JOBS, Job, Made
 from proxy.features.jobs.steps import Steps
@@ -184,7 +184,7 @@ class Files(Resource):
             name = f"{job.id}_{of_batch[1]}.{suffix}"
             return whole_reply(whole, name, ZIP if suffix == "zip" else JSONL, header)
         file = await self._found(account, id_)
-        uploaded: Whole = BatchFile.of_blob(self._files, account, file.digest, file.bytes)
+        uploaded: Ranged = BatchFile.of_blob(self._files, account, file.digest, file.bytes)
         return whole_reply(uploaded, f"{file.id}.jsonl", JSONL, header)
 
     @answers("DELETE", "/v1/files/{id}", DeletedFile, failures=(NotFound, Conflict))

@@ -16,7 +16,7 @@ from proxy.access.callers import Caller
 from proxy.api.admin_tools import AdminTools
 from proxy.api.background import BackgroundRequest
 from proxy.catalogue.notices import Notices
-from proxy.errors import InvalidRequest, NotAllowed, NotFound
+from proxy.errors import InvalidRequest, NotFound
 from proxy.features.jobs import ends, records
 from proxy.features.jobs.batch_bodies import (
     MICROS,
@@ -28,10 +28,10 @@ from proxy.features.jobs.batch_bodies import (
     Status,
 )
 from proxy.features.jobs.batch_files import What, file_id
-from proxy.features.jobs.batch_lines import LineFault, ReadFile, read_file
+from proxy.features.jobs.batch_lines import LineFault, read_file
 from proxy.features.jobs.ends import WINDOW_US
 from proxy.features.jobs.kept import JobFiles
-from proxy.features.jobs.making import MadeJob, made_once
+from proxy.features.jobs.making import MadeJob, check_length, made_once
 from proxy.features.jobs.records import Job, Made
 from proxy.features.jobs.uploads import FILES
 from proxy.kept.vault import Vault
@@ -95,7 +95,7 @@ class BatchMaker:
             read = await asyncio.to_thread(read_file, data)
             is_good = not read.faults
             if is_good:
-                _check_length(read, terms)
+                check_length(terms, read.characters, "input_file_id")
             elif isinstance(asked, BatchJobBody):
                 raise InvalidRequest(
                     f"Invalid value for 'input_file_id': {read.faults[0].message}", param="input_file_id"
@@ -137,17 +137,6 @@ class BatchMaker:
                 f"The file '{id_[:80]}' does not exist.", param="input_file_id", code="file_not_found"
             )
         return await self._files.whole(account, file.digest)
-
-
-def _check_length(read: ReadFile, terms: Terms) -> None:
-    most = terms.job_characters
-    if most is not None and read.characters > most:
-        raise NotAllowed(
-            f"Your plan '{terms.plan}' takes jobs of up to {most} characters; this one has "
-            f"{read.characters}.",
-            param="input_file_id",
-            code="text_too_long",
-        )
 
 
 async def failed_lines(store: Store, jobs: Collection[str]) -> dict[str, int]:

@@ -54,7 +54,7 @@ def range_of(header: str | None, size: int) -> Range | None:
     return Range(start, end)
 
 
-class Whole(Protocol):
+class Ranged(Protocol):
     """Something of a known size, of which any part can be had."""
 
     @property
@@ -63,7 +63,7 @@ class Whole(Protocol):
     def parts(self, part: Range) -> AsyncGenerator[bytes, None]: ...
 
 
-def whole_reply(whole: Whole, name: str, media_type: str, header: str | None) -> Response:
+def whole_reply(whole: Ranged, name: str, media_type: str, header: str | None) -> Response:
     """Answer with all of it as a file of this name, or with the range. Raises RangeNotSatisfiable."""
     part = range_of(header, whole.size)
     headers = {"accept-ranges": "bytes"}

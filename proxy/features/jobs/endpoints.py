@@ -20,7 +20,6 @@ from proxy.errors import (
     Conflict,
     IdempotencyKeyReused,
     InvalidRequest,
-    NotAllowed,
     NotFound,
     RateLimited,
 )
@@ -30,7 +29,7 @@ from proxy.features.jobs.batches import BatchMaker
 from proxy.features.jobs.bodies import DeletedJob, JobList, ShownJob, shown
 from proxy.features.jobs.chapters import cut, mute
 from proxy.features.jobs.kept import JobFiles
-from proxy.features.jobs.making import MadeJob, made_once, too_many_wait
+from proxy.features.jobs.making import MadeJob, check_length, made_once, too_many_wait
 from proxy.features.jobs.pieces import MOST_CHARACTERS
 from proxy.features.jobs.records import JOBS, Job, Made
 from proxy.features.jobs.request import (
@@ -254,12 +253,4 @@ class ClientJobs(JobTools, Resource):
 def _check_length(sent: SentJob, terms: Terms) -> None:
     if not sent.text.strip():
         raise mute(None)
-    most = terms.job_characters
-    if most == 0:
-        raise NotAllowed(f"Your plan '{terms.plan}' has no jobs.", code="jobs_not_allowed")
-    if most is not None and len(sent.text) > most:
-        raise NotAllowed(
-            f"Your plan '{terms.plan}' takes jobs of up to {most} characters; this one has {len(sent.text)}.",
-            param="chapters" if sent.chapters else "input",
-            code="text_too_long",
-        )
+    check_length(terms, len(sent.text), "input")

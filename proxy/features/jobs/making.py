@@ -8,8 +8,9 @@ from typing import NamedTuple
 
 import msgspec
 
+from policies.plans import Terms
 from proxy.api.background import BackgroundRequest
-from proxy.errors import RateLimited
+from proxy.errors import NotAllowed, RateLimited
 from proxy.features.jobs import records
 from proxy.features.jobs.records import JOBS, Job
 from proxy.kept.once import Once
@@ -76,3 +77,16 @@ def too_many_wait() -> RateLimited:
         "Try again when some are done.",
         retry_after_s=60.0,
     )
+
+
+def check_length(terms: Terms, characters: int, param: str) -> None:
+    """Raise NotAllowed if a plan has no jobs, or none as long."""
+    most = terms.job_characters
+    if most == 0:
+        raise NotAllowed(f"Your plan '{terms.plan}' has no jobs.", code="jobs_not_allowed")
+    if most is not None and characters > most:
+        raise NotAllowed(
+            f"Your plan '{terms.plan}' takes jobs of up to {most} characters; this one has {characters}.",
+            param=param,
+            code="text_too_long",
+        )

@@ -270,7 +270,7 @@ async def test_a_job_without_credits_waits_for_a_grant_and_no_step_is_charged_tw
 ) -> None:
     monkeypatch.setattr("proxy.features.jobs.steps.WAITS_S", 0.2)
     text = "\n\n".join(["Word one.", "Word two.", "Word three."])
-    monkeypatch.setattr("proxy.features.jobs.endpoints.pieces", _three)
+    monkeypatch.setattr("proxy.features.jobs.chapters.pieces", _three)
     async with jobs_inside(tmp_path, store_url, "short") as server:
         made = await new_job(server, text)
         waiting = await until(server, made["id"], "waiting")
