@@ -28,7 +28,7 @@ WHERE jobs.ended < :latest AND jobs.ended < {before} ORDER BY jobs.ended LIMIT :
 _log = structlog.get_logger()
 
 
-class Kept(NamedTuple):
+class KeptSince(NamedTuple):
     """What ended before `before` is kept no longer, or before another moment on some plans."""
 
     before: int
@@ -43,7 +43,7 @@ class Kept(NamedTuple):
         return max(self.before, *self.by_plan.values()) if self.by_plan else self.before
 
 
-async def list_old(store: Store, kept: Kept, limit: int) -> list[tuple[str, str]]:
+async def list_old(store: Store, kept: KeptSince, limit: int) -> list[tuple[str, str]]:
     """List id and account of jobs that are kept no longer."""
     params: dict[str, str | int] = {"before": kept.before, "latest": kept.latest, "limit": limit}
     cases = []
@@ -93,7 +93,7 @@ class JobRetention:
         """Delete what is too old. Return how many jobs that were."""
         now, deleted = await self._store.now(), 0
         by_plan = {name: plan.job_days for name, plan in self.plans.items() if plan.job_days is not None}
-        kept = Kept(now - _us(self.days), {name: now - _us(days) for name, days in by_plan.items()})
+        kept = KeptSince(now - _us(self.days), {name: now - _us(days) for name, days in by_plan.items()})
         await self._files.remove_erased(kept.earliest)
         await self._files.drop_encoded()
         while files := await uploads.list_old(self._store, now, _BATCH):
