@@ -14,7 +14,7 @@ from starlette.types import Receive, Scope, Send
 from proxy.audio.formats import WAV_HEADER_BYTES, true_wav
 from proxy.errors import RangeNotSatisfiable
 from proxy.features.jobs.check_sums import joined_crc32
-from proxy.features.jobs.kept import JobFiles, Kept
+from proxy.features.jobs.kept import JobFiles, KeptBlob
 from proxy.features.jobs.records import JobClip
 from proxy.features.jobs.zip_sound import ZipEntry, ZipLayout
 from proxy.http.connection import Connection
@@ -74,7 +74,7 @@ def whole_reply(whole: Ranged, name: str, media_type: str, header: str | None) -
     return StreamedFile(whole.parts(given), name, media_type, headers, 200 if part is None else 206)
 
 
-class Part(Kept, Protocol):
+class SummedBlob(KeptBlob, Protocol):
     """Bytes in the vault whose check sum is known."""
 
     @property
@@ -84,7 +84,9 @@ class Part(Kept, Protocol):
 class JobSound:
     """The blobs of a sound, one after the other, perhaps with a head before them and a tag behind."""
 
-    def __init__(self, files: JobFiles, blobs: Sequence[Part], head: bytes = b"", tag: bytes = b"") -> None:
+    def __init__(
+        self, files: JobFiles, blobs: Sequence[SummedBlob], head: bytes = b"", tag: bytes = b""
+    ) -> None:
         self._files = files
         self._blobs = blobs
         self._head, self._tag = head, tag

@@ -17,7 +17,7 @@ BEGINNING = 16
 """So many bytes each blob has before what was put."""
 
 
-class Kept(Protocol):
+class KeptBlob(Protocol):
     """Bytes in the vault."""
 
     @property
@@ -67,7 +67,7 @@ class JobFiles:
         """Return what is told of a clip beside its sound, in JSON. b"": it was made before there was any."""
         return await self.whole(clip.account, clip.told) if clip.told else b""
 
-    async def parts(self, clips: Sequence[Kept], start: int, end: int) -> AsyncGenerator[bytes, None]:
+    async def parts(self, clips: Sequence[KeptBlob], start: int, end: int) -> AsyncGenerator[bytes, None]:
         """Yield the bytes from `start` up to `end` of these clips one after the other."""
         for clip in clips:
             first, last = max(0, start), min(clip.bytes, end)

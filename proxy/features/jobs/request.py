@@ -44,7 +44,7 @@ class JobBody(SpeechBody, frozen=True, kw_only=True):
             description=f"a text of 1 to {MOST_INPUT} characters",
             extra_json_schema={"maxLength": MOST_INPUT},
         ),
-    ] = ""
+    ] = msgspec.field(default_factory=str)  # an empty text is no default: none may be sent
     chapters: (
         Annotated[
             list[dict[str, Any]],
