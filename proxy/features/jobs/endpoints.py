@@ -253,4 +253,4 @@ class ClientJobs(JobTools, Resource):
 def _check_length(sent: SentJob, terms: Terms) -> None:
     if not sent.text.strip():
         raise mute(None)
-    check_length(terms, len(sent.text), "input")
+    check_length(terms, len(sent.text), "chapters" if sent.chapters else "input")
