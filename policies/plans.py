@@ -38,7 +38,8 @@ class Plan(PlanLimits[int | Agreed], frozen=True, kw_only=True):
     speak. If `local_only`, only engines that send the text to no other company may. `share` is the part of a
     busy engine that its accounts get, compared with other plans. With `one_shot`, a request may bring the
     recording of the voice that it wants. Voices from recordings that did not speak for `voices_unused_days`
-    are erased. `marking` says whether its answers are marked, None leaves that to the engines.
+    are erased, and jobs are deleted `job_days` after their end; None leaves that to the server. `marking`
+    says whether its answers are marked, None leaves that to the engines.
     """
 
     name: str
@@ -50,6 +51,7 @@ class Plan(PlanLimits[int | Agreed], frozen=True, kw_only=True):
     share: float = 1.0
     consent: ConsentRule = "required"
     voices_unused_days: int | None = None
+    job_days: float | None = None
     one_shot: bool = False
     marking: bool | None = None
 

@@ -99,7 +99,7 @@ class Worker:
             *for_admins(served.endpoints),
         ]
         client_routes = [
-            *speech.routes(speech_endpoint, served.forms),
+            *speech.routes(speech_endpoint, served.forms, served.background.accepted),
             *Models(catalogue, plans).endpoints,
             *voice_routes.routes(voices, speech_endpoint, server.default_model),
             *for_clients(served.endpoints),
@@ -131,7 +131,7 @@ class Worker:
         memories = (library, path.plans, house.levels, kernel.kept_samples)
         self.open_house.reach(DerivedThings(memories, (kernel.answers,), self.engines.drop_samples))
         idempotency = Idempotency(kernel.answers, self.metrics, self.ledger)
-        return speech.SpeechEndpoint(speaking, idempotency, server, served.forms)
+        return speech.SpeechEndpoint(speaking, idempotency, server, served.forms, served.background)
 
 
 @asynccontextmanager

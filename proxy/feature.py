@@ -13,11 +13,13 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from proxy.api.admin_tools import AdminTools
+from proxy.api.background import NO_BACKGROUND, Background
 from proxy.api.speech_forms import SpeechForms
 from proxy.api.voices import VoiceTools
 from proxy.audio.recordings.decoder import Decoder
 from proxy.audio.recordings.intake import RecordingIntake
 from proxy.catalogue.addable_models import AddableModels, NoAddableModels
+from proxy.catalogue.clip_receipts import ClipReceipts, NoClipReceipts
 from proxy.catalogue.clones import Cloning, NoClones
 from proxy.catalogue.derived_things import DerivedThings, VoiceFiles, VoiceMemory
 from proxy.catalogue.erased_voices import ErasedVoices
@@ -76,6 +78,7 @@ class House(NamedTuple):
     purges: Purges = NoPurges()
     addable: AddableModels = NoAddableModels()
     notices: Notices = NO_NOTICES
+    receipts: ClipReceipts = NoClipReceipts()
 
     def library(self, config: Config) -> Library:
         words = self.words.configured(config)
@@ -84,11 +87,13 @@ class House(NamedTuple):
 
 class Served(NamedTuple):
     """What a feature adds to one revision of the configuration: endpoints for clients and operators, and what
-    it does on the way of a request for speech. `forms` are such requests that bring their own voice."""
+    it does on the way of a request for speech. `forms` are such requests that bring their own voice, and
+    those in the `background` are spoken later."""
 
     endpoints: Sequence[Endpoint] = ()
     on_the_way: OnTheWay = OnTheWay()
     forms: SpeechForms | None = None
+    background: Background = NO_BACKGROUND
 
 
 class HouseRevision(NamedTuple):
@@ -142,6 +147,7 @@ class Opened(NamedTuple):
     purges: Purges | None = None
     addable: AddableModels | None = None
     notices: Notices | None = None
+    receipts: ClipReceipts | None = None
     memories: Sequence[VoiceMemory] = ()
     files: Sequence[VoiceFiles] = ()
 
@@ -215,6 +221,9 @@ class OpenHouse(NamedTuple):
             endpoints=[endpoint for each in served for endpoint in each.endpoints],
             on_the_way=OnTheWay.of_all(each.on_the_way for each in served),
             forms=next((each.forms for each in served if each.forms is not None), None),
+            background=next(
+                (each.background for each in served if each.background is not NO_BACKGROUND), NO_BACKGROUND
+            ),
         )
 
 
@@ -237,5 +246,6 @@ async def open_features(house: House, features: Sequence[Feature]) -> AsyncItera
                 purges=each.purges or house.purges,
                 addable=each.addable or house.addable,
                 notices=each.notices or house.notices,
+                receipts=each.receipts or house.receipts,
             )
         yield OpenHouse(house, tuple(opened))

@@ -8,12 +8,14 @@ from functools import partial
 from hashlib import sha256
 from typing import Any
 
+import msgspec
 from msgspec.structs import replace
 from starlette.types import Receive, Scope, Send
 
 from policies.plans import Terms
 from policies.routing import Voice
 from proxy.access.callers import Caller
+from proxy.api.background import NO_BACKGROUND, Background, BackgroundRequest
 from proxy.api.speech_answers import (
     AudioDelta,
     AudioDone,
@@ -47,7 +49,7 @@ from proxy.errors import (
 from proxy.http.body import BODY_FAILURES
 from proxy.http.connection import Connection
 from proxy.http.endpoint import Endpoint, Header, json
-from proxy.http.idempotency import KEY_HEADER, Idempotency
+from proxy.http.idempotency import KEY_HEADER, Idempotency, sent_key
 from proxy.kept.once import Once
 from proxy.ledger import Payer
 from proxy.speech import speech_request
@@ -86,13 +88,13 @@ class SpeechEndpoint:
         idempotency: Idempotency,
         server: Server,
         forms: SpeechForms | None = None,
+        background: Background = NO_BACKGROUND,
     ) -> None:
         self._forms = forms
+        self._background = background
         self._speaking = speaking
         self._idempotency = idempotency
-        self._defaults = speech_request.Defaults()
-        if server.fill_missing:
-            self._defaults = speech_request.Defaults(server.default_model, server.default_voice)
+        self._defaults = speech_request.Defaults.of(server)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         connection, state = Connection(scope, receive, send), scope["state"]
@@ -108,6 +110,12 @@ class SpeechEndpoint:
             return
         body = await connection.body(speech_request.MAX_BODY_BYTES)
         request = speech_request.parse_speech(body, self._defaults, self._speaking.plans.client_fields)
+        if request.answer == "background":
+            # Its key makes an id. A kept answer is believed for a usage row, and a 202 has none.
+            sent = sent_key(connection.headers(b"idempotency-key"))
+            later = BackgroundRequest(state["request_id"], caller, admitted.terms, body, self._defaults, sent)
+            await (await self._background.begin(later))(scope, receive, send)
+            return
         key = self._idempotency.key(connection)
         speak = partial(self._speak, state, request, admitted.terms)
         if key is None:
@@ -161,7 +169,9 @@ class SpeechEndpoint:
                 state["is_recorded"] = call.tally.is_held
 
 
-def routes(endpoint: SpeechEndpoint, forms: SpeechForms | None) -> list[Endpoint]:
+def routes(
+    endpoint: SpeechEndpoint, forms: SpeechForms | None, accepted: type[msgspec.Struct] | None = None
+) -> list[Endpoint]:
     return [
         Endpoint(
             "POST",
@@ -183,6 +193,7 @@ def routes(endpoint: SpeechEndpoint, forms: SpeechForms | None) -> list[Endpoint
                 *SPEECH_FAILURES,
             ),
             request_headers=(KEY_HEADER, _PACE),
+            accepted=accepted,
             headers=ANSWER_HEADERS,
             some_headers=SOME_ANSWER_HEADERS,
             is_direct=True,

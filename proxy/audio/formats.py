@@ -24,7 +24,8 @@ _FRAMING_BYTES = 1000
 """Of a second: the heads of frames and pages."""
 _UNKNOWN = 0xFFFFFFFF
 _WAV_HEADER = struct.Struct("<4sI4s4sIHHIIHH4sI")
-_RIFF_REST = _WAV_HEADER.size - 8
+WAV_HEADER_BYTES = _WAV_HEADER.size
+_RIFF_REST = WAV_HEADER_BYTES - 8
 
 
 _MPEG_1 = (32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320)
@@ -246,7 +247,7 @@ def true_wav(streamed_bytes: int, rate_hz: int, *, is_tagged: bool) -> tuple[byt
 
     The header is as long as the streamed one. A tag comes after the samples: see `wav_header`.
     """
-    data_bytes = streamed_bytes - _WAV_HEADER.size
+    data_bytes = streamed_bytes - WAV_HEADER_BYTES
     header = wav_header(data_bytes // SAMPLE_BYTES, rate_hz)
     if data_bytes > _UNKNOWN - _RIFF_REST - len(_WAV_TAG) or not is_tagged:
         return header, b""

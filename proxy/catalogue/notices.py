@@ -11,7 +11,17 @@ from typing import Literal, Protocol, get_args
 
 from proxy.storage.store import ALWAYS, Condition, Statement
 
-Event = Literal["voice.clone.ready", "voice.clone.failed", "job.done", "job.failed", "webhook.test"]
+Event = Literal[
+    "voice.clone.ready",
+    "voice.clone.failed",
+    "job.done",
+    "job.failed",
+    "batch.completed",
+    "batch.failed",
+    "batch.expired",
+    "batch.cancelled",
+    "webhook.test",
+]
 """All that may be told. Who tells of something more adds it here."""
 EVENTS: tuple[Event, ...] = get_args(Event)
 

@@ -30,6 +30,11 @@ def _written(row: LimitRow) -> Any:
     return Annotated[row.number | Agreed | None, msgspec.Meta(description=f'{row.description}, or "account"')]
 
 
+JobDays = Annotated[
+    float, msgspec.Meta(gt=0, le=3650, description="a number of days, above 0 and up to 3650")
+]
+
+
 # rpm, streams, voices and the other limits are the rows of policies/limits.py.
 @with_limits(LIMITS, _written, default=None)
 class PlanSection(msgspec.Struct, frozen=True):
@@ -57,6 +62,7 @@ class PlanSection(msgspec.Struct, frozen=True):
     voices_unused_days: (
         Annotated[int, msgspec.Meta(ge=1, le=36500, description="days, 1 to 36500")] | None
     ) = None
+    job_days: JobDays | None = None
 
 
 class PriceSection(msgspec.Struct, frozen=True):
@@ -108,6 +114,7 @@ def _plan(reader: Reader, name: str, section: PlanSection, engines: Engines) -> 
         share=section.share,
         consent=section.consent,
         voices_unused_days=section.voices_unused_days,
+        job_days=section.job_days,
         **limits,
     )
 

@@ -108,6 +108,11 @@ async def body(request: Request, type_: type[structs.T], most_bytes: int = _MAX_
     return speech_request.parse(type_, raw)
 
 
+async def optional_body(request: Request, type_: type[structs.T]) -> structs.T:
+    """Read a body into a struct whose fields may all be left out, and so may the body."""
+    return speech_request.parse(type_, await raw_body(request) or b"{}")
+
+
 async def raw_body(request: Request, most_bytes: int = _MAX_BODY_BYTES) -> bytes:
     return await open_body(request).body(most_bytes)
 

@@ -33,12 +33,13 @@ _PLAIN_ENCODINGS = (b"", b"binary", b"8bit", b"7bit")
 
 
 class SentFile(msgspec.Struct, frozen=True):
-    """A file of a form. `field` is the field that it came in. The name that the client gave it is not kept:
-    such names end up in paths and logs."""
+    """A file of a form. `field` is the field that it came in. `called` is the name that the client gave it,
+    which must not end up in paths and logs."""
 
     field: str
     media_type: str
     data: bytes
+    called: str = ""
 
     def __repr__(self) -> str:
         return f"<SentFile {self.field}, {len(self.data)} bytes>"
@@ -136,7 +137,8 @@ def _add_file(form: RequestForm, part: _Part, files: Mapping[str, int], fields: 
             param=name,
             code="file_too_large",
         )
-    form.files[name] = SentFile(name, part.media_type, part.data)
+    called = (part.file_name or b"").decode("utf-8", "replace")
+    form.files[name] = SentFile(name, part.media_type, part.data, called)
 
 
 def _boundary(content_type: bytes) -> bytes:

@@ -38,6 +38,7 @@ _HEADERS = {
     "retry-after": "When to try again, in seconds.",
 }
 """Headers of every endpoint."""
+_LOCATION = {"description": "Where to look.", "required": True, "schema": {"type": "string"}}
 
 _IN_A_PATH = {
     "id": "The id; slashes in it may stay as they are.",
@@ -90,14 +91,15 @@ def _operation(endpoint: Endpoint, public_catalogue: bool) -> dict[str, Any]:
     ]:
         described["parameters"] = parameters
     if content := _contents(endpoint):
-        described["requestBody"] = {"required": True, "content": content}
+        described["requestBody"] = {"required": endpoint.needs_body, "content": content}
     return described
 
 
 def _contents(endpoint: Endpoint) -> dict[str, Any]:
     contents: dict[str, Any] = {}
     if endpoint.body is not None:
-        contents[JSON] = {"schema": _ref(endpoint.body)}
+        other = endpoint.other_body
+        contents[JSON] = {"schema": _one_of(JSON, (endpoint.body, other) if other else (endpoint.body,))}
     if endpoint.files:
         files = {"type": "object", "properties": dict.fromkeys(endpoint.files, _BINARY)}
         schema = files if endpoint.form is None else {"allOf": [_ref(endpoint.form), files]}
@@ -147,6 +149,12 @@ def _responses(endpoint: Endpoint) -> dict[str, Any]:
             },
         }
     }
+    if endpoint.accepted is not None:
+        responses["202"] = {
+            "description": "It is done later.",
+            "headers": {**_headers(headers[:2]), "location": _LOCATION},
+            "content": {JSON: {"schema": _ref(endpoint.accepted)}},
+        }
     for failures in _by_status(endpoint):
         responses[str(failures[0].status)] = {"$ref": f"#/components/responses/{_name(failures)}"}
     if endpoint.unready is not None:
@@ -225,11 +233,16 @@ def _one_of(media: str, structs: tuple[Struct, ...]) -> Mapping[str, Any]:
 
 
 def _schemas(endpoints: Sequence[Endpoint]) -> dict[str, Any]:
-    taken = {struct for endpoint in endpoints for struct in (endpoint.body, endpoint.form) if struct}
+    taken = {struct for endpoint in endpoints for struct in _bodies(endpoint)}
     given = {struct for endpoint in endpoints for structs in endpoint.answers.values() for struct in structs}
-    given |= {endpoint.unready for endpoint in endpoints if endpoint.unready} | {ErrorEnvelope}
+    others = {struct for endpoint in endpoints for struct in (endpoint.unready, endpoint.accepted) if struct}
+    given |= others | {ErrorEnvelope}
     answers = {name: _complete(schema) for name, schema in _components(given).items()}
     return dict(sorted({**_components(taken), **answers}.items()))
+
+
+def _bodies(endpoint: Endpoint) -> list[Struct]:
+    return [each for each in (endpoint.body, endpoint.other_body, endpoint.form) if each is not None]
 
 
 def _components(structs: Iterable[Struct]) -> dict[str, Any]:

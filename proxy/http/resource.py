@@ -29,6 +29,8 @@ class Details(TypedDict, total=False):
     status: int
     access: Access
     body: Struct
+    other_body: Struct
+    needs_body: bool
     form: Struct
     files: tuple[str, ...]
     queries: tuple[Query, ...]

@@ -85,6 +85,7 @@ class SpeechBody(msgspec.Struct, frozen=True, kw_only=True):
     markdown: Annotated[Literal["auto", "off", "on"], Meta(description="auto, off or on")] = "auto"
     cache: Annotated[bool, Meta(description="true or false")] | None = None
     provenance: Annotated[Literal["c2pa"], Meta(description="c2pa")] | None = None
+    background: Annotated[bool, Meta(description="true or false")] | None = None
 
     def __repr__(self) -> str:
         return f"<SpeechBody {self.model} {len(self.input)} characters>"

@@ -17,6 +17,7 @@ from policies.lexicon import MOST_INLINE, NONE_BY_NAME, Words
 from policies.markdown.reading import Markdown
 from proxy.audio.formats import FORMATS, USUAL_FORMS, FormFault, OutputForm, form_of
 from proxy.config import fields
+from proxy.config.sections import Server
 from proxy.errors import InvalidRequest
 from proxy.speech.client_fields import NOTHING, Extra, read_extra
 from proxy.speech.speech_body import FORMAT_NAMES, MAX_INPUT, SpeechBody
@@ -28,7 +29,8 @@ MANIFEST_FORMATS = ("wav", "mp3", "flac")
 _NO_SSE = ("tts-1", "tts-1-hd")
 
 
-AnswerKind = Literal["audio", "sse", "words", "json"]
+AnswerKind = Literal["audio", "sse", "words", "json", "background"]
+"""In what form sound is answered. `background`: none, it is spoken later."""
 
 
 class SpeechRequest(msgspec.Struct, frozen=True, kw_only=True):
@@ -72,7 +74,12 @@ class Defaults(msgspec.Struct, frozen=True):
     model: str | None = None
     voice: str | None = None
 
+    @classmethod
+    def of(cls, server: Server) -> Defaults:
+        return cls(server.default_model, server.default_voice) if server.fill_missing else cls()
 
+
+_NO_DEFAULTS = Defaults()
 _decode_speech = msgspec.json.Decoder(SpeechBody).decode
 _decode_values = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _OWN_FIELDS = frozenset(SpeechBody.__struct_fields__)
@@ -99,11 +106,11 @@ def parse_speech(
         answer, format_ = "json", _format(parsed.audio_format, "audio_format", FORMATS)
     elif answer == "sse" and parsed.model in _NO_SSE:
         answer = "audio"  # OpenAI has no SSE for these two, and clients know how to read bytes instead
-    if parsed.provenance is not None:
-        _check_provenance(answer, format_)
+    if parsed.background or parsed.provenance is not None:
+        answer = _rare_answer(parsed, answer, format_)
     form = USUAL_FORMS[format_]
     if parsed.sample_rate or parsed.bitrate:
-        form = _form(format_, parsed)
+        form = sent_form(format_, parsed)
     extra, ignored = NOTHING
     try:
         sent = _decode_values(body)
@@ -159,9 +166,9 @@ def _speech_body(body: bytes, defaults: Defaults) -> SpeechBody:
         return read(SpeechBody, _fill(_sent(SpeechBody, body), defaults))
 
 
-def parse(type_: type[fields.T], body: bytes) -> fields.T:
+def parse(type_: type[fields.T], body: bytes, defaults: Defaults = _NO_DEFAULTS) -> fields.T:
     """Parse any JSON body as its struct. Raises InvalidRequest with the first field that is wrong."""
-    return read(type_, _sent(type_, body))
+    return read(type_, _fill(_sent(type_, body), defaults))
 
 
 def _sent(type_: type[msgspec.Struct], body: bytes) -> dict[str, Any]:
@@ -255,6 +262,20 @@ def _check_text(body: SpeechBody) -> None:
         )
 
 
+def _rare_answer(body: SpeechBody, answer: AnswerKind, format_: str) -> AnswerKind:
+    """Return in what form a request is answered that is spoken later, or has provenance."""
+    if body.provenance is not None:
+        _check_provenance(answer, format_)
+    if not body.background:
+        return answer
+    if answer != "audio":
+        field = "response_format" if answer == "json" else "stream_format"
+        raise InvalidRequest(
+            f"'{field}' cannot be {answer} with 'background': its sound comes as a file.", param=field
+        )
+    return "background"
+
+
 def _check_provenance(answer: str, format_: str) -> None:
     """Refuse what has no place for a manifest. Raises InvalidRequest."""
     if answer in ("sse", "words"):
@@ -285,7 +306,8 @@ def _emotion(word: str) -> str | None:
     return None if lowered == NEUTRAL else lowered
 
 
-def _form(format_: str, body: SpeechBody) -> OutputForm:
+def sent_form(format_: str, body: SpeechBody) -> OutputForm:
+    """Return the form of sound that a body asks for, in this format. Raises InvalidRequest."""
     try:
         return form_of(format_, body.sample_rate, body.bitrate)
     except FormFault as fault:

@@ -125,10 +125,13 @@ async def rotate(store: Store, old: str, new: ApiKey, act: Act | None = None) ->
     now = act.at if act else await store.now()
     new_key = act.subject if act else new_id("key")
     row: Params = {"id": old, "new_id": new_key, "hash": new.digest, "hint": new.hint, "now": now}
+    both: Params = {"id": old, "new_id": new_key}
+    kept = [Statement(sql, both) for table in store.tables for sql in table.rotated_with]
     _, rows, *_ = await store.write(
         Statement(_HOLD, {"id": old}),
         Statement(_INSERT_LIKE, row),
-        Statement(_REVOKE_REPLACED, {"id": old, "new_id": new_key, "now": now}),
+        Statement(_REVOKE_REPLACED, {**both, "now": now}),
+        *kept,
         *audit.insert_statements(act, _WAS_MADE),
     )
     return _one(rows)

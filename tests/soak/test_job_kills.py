@@ -5,16 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 from random import Random
 
-from tests.features.jobs.job_kills import expect_one_of_each
+from tests.features.jobs.job_kills import Kill, expect_one_of_each, expect_one_of_each_line
 from tests.features.jobs.job_program import POINTS
 
 KILLS = 100
 
 
 async def test_a_job_ends_once_after_a_hundred_kills(tmp_path: Path, store_url: str) -> None:
-    random = Random(1)
-    kills = [(point, random.choice((1, 1, 2))) for point in random.choices([*POINTS], k=KILLS)]
-    await expect_one_of_each(tmp_path, store_url, kills, 3 * KILLS)
+    await expect_one_of_each(tmp_path, store_url, _kills(KILLS), 3 * KILLS)
 
 
 async def test_a_job_ends_once_after_kills_over_three_days_and_a_cycles_turn(
@@ -25,3 +23,12 @@ async def test_a_job_ends_once_after_kills_over_three_days_and_a_cycles_turn(
     books = await expect_one_of_each(tmp_path, store_url, kills, 4 * len(kills), days=3.0)
     assert books.cycles == 2
     assert books.days > 2.5
+
+
+async def test_a_batch_ends_once_after_many_kills(tmp_path: Path, store_url: str) -> None:
+    await expect_one_of_each_line(tmp_path, store_url, _kills(KILLS // 4), KILLS)
+
+
+def _kills(number: int) -> list[Kill]:
+    random = Random(1)
+    return [(point, random.choice((1, 1, 2))) for point in random.choices([*POINTS], k=number)]

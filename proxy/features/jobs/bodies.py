@@ -7,21 +7,22 @@ from typing import Literal
 import msgspec
 
 from policies.price import MICRO
-from proxy.features.jobs.records import Job, Made
+from proxy.features.jobs.records import Job, Kind, Made
 from proxy.http.lists import Listing, iso, iso_or_none
 
-Status = Literal["queued", "running", "waiting", "done", "failed", "canceled"]
+Status = Literal["queued", "running", "waiting", "done", "failed", "canceled", "expired"]
 
 
 class ShownJob(msgspec.Struct, frozen=True, kw_only=True):
     """A job. Of its `steps`, `steps_done` are spoken: `seconds` of sound for `credits`.
 
-    One that is `waiting` goes on by itself when its account has credits. `error` says why it has failed.
+    One that is `waiting` goes on by itself when its account has credits. `error` says why it has failed, and
+    `error_code` says it for programs, as a request for speech would.
     """
 
     id: str
     object: Literal["job"] = "job"
-    kind: Literal["speech"] = "speech"
+    kind: Kind = "speech"
     account: str
     status: Status
     created: str
@@ -33,6 +34,7 @@ class ShownJob(msgspec.Struct, frozen=True, kw_only=True):
     seconds: float
     credits: float
     error: str
+    error_code: str
 
 
 class JobList(Listing, frozen=True, kw_only=True):
@@ -48,6 +50,7 @@ class DeletedJob(msgspec.Struct, frozen=True, kw_only=True):
 def shown(job: Job, made: Made) -> ShownJob:
     return ShownJob(
         id=job.id,
+        kind=job.kind,
         account=job.account,
         status=_status(job, made),
         created=iso(job.created),
@@ -59,6 +62,7 @@ def shown(job: Job, made: Made) -> ShownJob:
         seconds=round(made.seconds, 3),
         credits=made.credits / MICRO,
         error=job.error,
+        error_code=job.error_code,
     )
 
 

@@ -3,67 +3,61 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator
-from contextlib import aclosing
 from functools import partial
-from hashlib import sha256
+from typing import NamedTuple
 
+import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.types import Receive, Scope, Send
 
 from policies.plans import Terms
 from proxy.access.callers import Caller, caller_of
 from proxy.api.admin_tools import AdminTools, answers_at_both
+from proxy.api.background import BackgroundRequest
 from proxy.api.speech import SPEECH_FAILURES
-from proxy.audio.formats import MEDIA_TYPES
+from proxy.catalogue.notices import Notices
 from proxy.errors import (
     Conflict,
     IdempotencyKeyReused,
     InvalidRequest,
-    NotAllowed,
     NotFound,
-    RangeNotSatisfiable,
     RateLimited,
 )
-from proxy.features.jobs import records
+from proxy.features.jobs import ends, records
+from proxy.features.jobs.batch_bodies import BatchJobBody
+from proxy.features.jobs.batches import BatchMaker
 from proxy.features.jobs.bodies import DeletedJob, JobList, ShownJob, shown
-from proxy.features.jobs.content import JobSound
+from proxy.features.jobs.chapters import cut, mute
 from proxy.features.jobs.kept import JobFiles
-from proxy.features.jobs.pieces import MOST_CHARACTERS, TextPiece, pieces
+from proxy.features.jobs.making import MadeJob, check_length, made_once, too_many_wait
+from proxy.features.jobs.pieces import MOST_CHARACTERS
 from proxy.features.jobs.records import JOBS, Job, Made
 from proxy.features.jobs.request import (
-    FORMATS,
+    ENCODED,
     MOST_BODY_BYTES,
     JobBody,
     SentFields,
     SentJob,
     of_step,
+    parse_batch,
     parse_job,
     step_body,
 )
 from proxy.features.jobs.steps import Steps
 from proxy.http.body import raw_body
-from proxy.http.connection import Connection
-from proxy.http.endpoint import Header
 from proxy.http.idempotency import KEY_HEADER, sent_key
 from proxy.http.lists import PAGE, page
-from proxy.http.replies import encode_json, reply
+from proxy.http.replies import reply
 from proxy.http.resource import Resource, account_of, answers
-from proxy.kept.once import Once
 from proxy.speech import speech_request
 from proxy.speech.call import SpeechCall
 from proxy.speech.speaking import Speaking
-from proxy.storage.rows import new_id
-from proxy.storage.store import AlreadyExists
-
-_RANGE = Header("Range", "A single range of bytes, such as `bytes=0-65535`.", "^bytes=.*$")
-_LAST_EVENT = Header("Last-Event-ID", "The `id` of the last event that was seen.", "^[0-9]{1,9}$")
-_LOOK_S = 1.0
-_PREFIX = "job"
+from proxy.speech.speech_request import Defaults
 
 
-class _Tools:
+class JobTools:
+    """What the endpoints of jobs have in common."""
+
     def __init__(self, tools: AdminTools, files: JobFiles, steps: Steps | None) -> None:
         self._tools = tools
         self._store = tools.store
@@ -83,8 +77,12 @@ class _Tools:
         return reply(shown(job, made.get(job.id, Made())), status, headers)
 
 
-class Jobs(_Tools, Resource):
+class Jobs(JobTools, Resource):
     """What accounts and the operator do with jobs that are there."""
+
+    def __init__(self, tools: AdminTools, files: JobFiles, steps: Steps | None, notices: Notices) -> None:
+        super().__init__(tools, files, steps)
+        self._notices = notices
 
     @answers_at_both(
         "GET", "/jobs", JobList, queries=PAGE, failures=(InvalidRequest,), summary="The jobs of all accounts"
@@ -109,7 +107,8 @@ class Jobs(_Tools, Resource):
     async def cancel_job(self, request: Request) -> Response:
         """End a job. What was spoken stays"""
         job = await self.found(request)
-        await records.end(self._store, job.id, "canceled")
+        await ends.end(self._store, job, "canceled", self._notices)
+        self._notices.look_soon()
         return await self.show(await self.found(request))
 
     @answers("POST", "/v1/jobs/{id}/retry", ShownJob, failures=(NotFound, Conflict, RateLimited))
@@ -123,12 +122,14 @@ class Jobs(_Tools, Resource):
     async def retry_job(self, request: Request) -> Response:
         """Speak what a job lacks that has failed or was canceled"""
         job = await self.found(request)
+        if job.kind == "batch":
+            raise Conflict("A batch is not tried again: send the lines that failed in another.", param="id")
         # The key that began it may be no good any more.
         key = None if account_of(request) is None else caller_of(request.scope).key
         if not await records.reopen(self._store, job, key):
             job = await self.found(request)
             if job.state in ("failed", "canceled"):
-                raise _too_many_wait()
+                raise too_many_wait()
             why = "is done" if job.state == "done" else "has not ended"
             raise Conflict(f"The job {why}: nothing is to be tried again.", param="id")
         if self._steps is not None:
@@ -144,13 +145,32 @@ class Jobs(_Tools, Resource):
         return reply(DeletedJob(id=job.id))
 
 
-class ClientJobs(_Tools, Resource):
+class AskedAs(NamedTuple):
+    """What the configuration says of jobs that are asked for."""
+
+    defaults: Defaults
+    step_characters: int
+
+
+class ClientJobs(JobTools, Resource):
     """How accounts ask for jobs, and get what was made."""
 
-    def __init__(self, tools: AdminTools, files: JobFiles, steps: Steps, speaking: Speaking) -> None:
+    accepted: type[msgspec.Struct] | None = ShownJob
+
+    def __init__(
+        self,
+        tools: AdminTools,
+        files: JobFiles,
+        steps: Steps,
+        speaking: Speaking,
+        asked_as: AskedAs,
+        batches: BatchMaker,
+    ) -> None:
         super().__init__(tools, files, steps)
+        self._batches = batches
         self._look_soon = steps.look_soon
         self._speaking = speaking
+        self._asked_as = asked_as
 
     @answers(
         "POST",
@@ -158,100 +178,55 @@ class ClientJobs(_Tools, Resource):
         ShownJob,
         status=202,
         body=JobBody,
+        other_body=BatchJobBody,
         failures=(NotFound, IdempotencyKeyReused, *SPEECH_FAILURES),
         request_headers=(KEY_HEADER,),
         pace="own",
     )
     async def create_job(self, request: Request) -> Response:
-        """Have a long text spoken, however long that takes"""
+        """Have a long text spoken, or the lines of a file, however long that takes"""
         caller = caller_of(request.scope)
         terms = (await self._speaking.admission.admit(caller)).terms
         raw = await raw_body(request, MOST_BODY_BYTES)
+        id_, key = request.scope["state"]["request_id"], sent_key(request.headers.getlist("idempotency-key"))
+        asked = BackgroundRequest(id_, caller, terms, raw, self._asked_as.defaults, key)
+        batch = await asyncio.to_thread(parse_batch, raw)
+        if batch is not None:
+            return await self._begun(await self._batches.make(asked, batch))
+        return await self.begin(asked)
+
+    async def begin(self, request: BackgroundRequest) -> Response:
+        """Make the job that is asked for here, or as speech in the background."""
+        caller = request.caller
         # It holds the interpreter's lock for a few milliseconds, and the loop for none.
-        sent = await asyncio.to_thread(parse_job, raw)
-        _check_length(sent, terms)
-        digest, id_ = sha256(raw).digest(), new_id(_PREFIX)
-        key = sent_key(request.headers.getlist("idempotency-key"))
-        once = None
-        if key is not None:
-            once = Once(request.scope["state"]["request_id"], caller.account, key, digest)
-            id_ = once.id_of(_PREFIX)
-            if (made := await self._made_before(once)) is not None:
-                return await self.show(made, 202, {"x-voxgate-replayed": "true"})
-        try:
-            await self._add(request, id_, caller, sent, digest)
-        except AlreadyExists:
-            # The same request came twice at once.
-            if once is None or await self._made_before(once) is None:
-                raise
+        sent = await asyncio.to_thread(parse_job, request.body, request.defaults)
+        _check_length(sent, request.terms)
+        return await self._begun(
+            await made_once(self._store, self._tools.vault, request, partial(self._add, caller, sent))
+        )
+
+    async def _begun(self, made: MadeJob) -> Response:
         self._look_soon()
-        job = await JOBS.get(self._store, caller.account, id_)
-        if job is None:
-            raise _too_many_wait()
-        return await self.show(job, 202)
+        return await self.show(made.job, 202, {**made.headers, "location": f"/v1/jobs/{made.job.id}"})
 
-    @answers(
-        "GET",
-        "/v1/jobs/{id}/content",
-        media=tuple(MEDIA_TYPES[name] for name in FORMATS),
-        failures=(NotFound, Conflict, RangeNotSatisfiable),
-        request_headers=(_RANGE,),
-    )
-    async def get_job_content(self, request: Request) -> Response:
-        """The sound of a job that has ended, or a range of it. Of one that was cut short, what there is"""
-        job = await self.found(request)
-        if job.state == "open":
-            raise Conflict("The job goes on; its sound is there when it has ended.", param="id")
-        # What was spoken beyond a gap would sound as if nothing were missing.
-        found = enumerate(await records.list_clips(self._store, job.id), 1)
-        clips = [clip for number, clip in found if clip.number == number]
-        if not clips:
-            raise Conflict("The job has ended before it had any sound.", param="id")
-        return JobSound(self._files, clips, job.format).reply(job.id, request.headers.get("range"))
-
-    @answers(
-        "GET",
-        "/v1/jobs/{id}/events",
-        media=("text/event-stream",),
-        failures=(NotFound,),
-        request_headers=(_LAST_EVENT,),
-    )
-    async def get_job_events(self, request: Request) -> Response:
-        """The job as an event whenever it has come further, until its end"""
-        job = await self.found(request)
-        seen = request.headers.get("last-event-id", "")
-        return _Events(self._looks(job), int(seen) if seen.isdecimal() and len(seen) < 10 else -1)
-
-    async def _looks(self, job: Job) -> AsyncGenerator[ShownJob, None]:
-        """Yield a job as it is, again and again until its end."""
-        while True:
-            yield shown(job, (await records.made(self._store, [job.id])).get(job.id, Made()))
-            if job.state != "open":
-                return
-            await asyncio.sleep(_LOOK_S)
-            if (found := await JOBS.get(self._store, job.account, job.id)) is None:
-                return
-            job = found
-
-    async def _made_before(self, once: Once) -> Job | None:
-        """Return the job that this request has made. Raises IdempotencyKeyReused."""
-        job = await JOBS.get(self._store, once.account, once.id_of(_PREFIX))
-        if job is not None:
-            fields = self._tools.vault.open_record(job.account, job.id, job.record, SentFields)
-            once.check(bytes.fromhex(fields.request))
-        return job
-
-    async def _add(self, request: Request, id_: str, caller: Caller, sent: SentJob, digest: bytes) -> None:
+    async def _add(self, caller: Caller, sent: SentJob, id_: str, digest: bytes) -> None:
         """Plan the beginning as a step will be planned, and add the job. Raises RequestFailed."""
         start = await self._planned(id_, caller, sent, self._speaking.admission.terms(caller))
         voice = start.plan.voice
         names = tuple(name for name, _ in start.request.cast or tuple(voice.cast))
         language = start.plan.language
-        found: list[TextPiece] = await asyncio.to_thread(pieces, sent.text, language, names)
-        if not found:
-            raise _nothing_to_say()
+        found, chapters = await asyncio.to_thread(
+            cut, sent.text, sent.chapters, language, names, self._asked_as.step_characters
+        )
         account, vault = caller.account, self._tools.vault
-        fields = SentFields(sent=sent.sent, cast=names, request=digest.hex())
+        fields = SentFields(
+            sent=sent.sent,
+            cast=names,
+            request=digest.hex(),
+            chapters=chapters,
+            files=sent.files,
+            kbit_s=sent.kbit_s,
+        )
         sealed = await vault.seal_record(account, id_, fields)
         job = Job(
             id=id_,
@@ -265,7 +240,7 @@ class ClientJobs(_Tools, Resource):
             wrapped=sealed.wrapped,
             sealed=sealed.sealed,
         )
-        await records.add(self._store, job, found)
+        await records.add(self._store, job, found, has_file=sent.format in ENCODED)
 
     async def _planned(self, id_: str, caller: Caller, sent: SentJob, terms: Terms) -> SpeechCall:
         start = len(sent.text) - len(sent.text.lstrip())
@@ -275,54 +250,7 @@ class ClientJobs(_Tools, Resource):
         return await self._speaking.call(id_, caller, request, of_step(terms))
 
 
-class _Events(Response):
-    """Server-sent events of a job. Their ids grow with it, so a client that comes again misses nothing."""
-
-    media_type = "text/event-stream"
-
-    def __init__(self, looks: AsyncGenerator[ShownJob, None], seen: int) -> None:
-        super().__init__(headers={"cache-control": "no-store", "x-accel-buffering": "no"})
-        del self.headers["content-length"]
-        self._looks = looks
-        self._seen = seen
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        connection, before = Connection(scope, receive, send), None
-        with connection.stop_when_client_leaves():
-            connection.set_head(self.status_code, self.raw_headers)
-            await connection.send(b": follow\n\n")
-            async with aclosing(self._looks) as looks:
-                async for job in looks:
-                    # The end is one step further than the last one.
-                    number = job.steps_done + (job.ended is not None)
-                    if job != before and (number > self._seen or job.ended is None):
-                        await connection.send(b"id: %d\ndata: %b\n\n" % (number, encode_json(job)))
-                    before = job
-                    if connection.is_hurried:
-                        # A client of events comes again by itself, and an open job may go on for days.
-                        break
-            await connection.end(b"")
-
-
 def _check_length(sent: SentJob, terms: Terms) -> None:
     if not sent.text.strip():
-        raise _nothing_to_say()
-    most = terms.job_characters
-    if most is not None and len(sent.text) > most:
-        raise NotAllowed(
-            f"Your plan '{terms.plan}' takes jobs of up to {most} characters; this one has {len(sent.text)}.",
-            param="input",
-            code="text_too_long",
-        )
-
-
-def _nothing_to_say() -> InvalidRequest:
-    return InvalidRequest("Invalid 'input': it must have something to say.", param="input")
-
-
-def _too_many_wait() -> RateLimited:
-    return RateLimited(
-        f"Your account has too many steps that wait: it may have {records.MOST_WANTED}. "
-        "Try again when some are done.",
-        retry_after_s=60.0,
-    )
+        raise mute(None)
+    check_length(terms, len(sent.text), "chapters" if sent.chapters else "input")

@@ -4,42 +4,70 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any
 
 from proxy.feature import Feature, House, HouseRevision, Opened, Served
 from proxy.features.jobs.records import TABLES
 from proxy.features.jobs.section import JOBS
+from proxy.features.jobs.uploads import TABLE as FILES_TABLE
+from proxy.http.resource import Resource
+from proxy.speech.speech_request import Defaults
 from proxy.storage.tables import Table
+from proxy.work.wishes import WishKind
 
 
 @asynccontextmanager
 async def _open(house: House) -> AsyncIterator[Opened]:
-    from proxy.features.jobs.endpoints import ClientJobs, Jobs
+    from proxy.features.jobs.batch_endpoints import Batches, Files
+    from proxy.features.jobs.batches import BatchMaker
+    from proxy.features.jobs.encoding import FileSteps
+    from proxy.features.jobs.endpoints import AskedAs, ClientJobs, Jobs
+    from proxy.features.jobs.event_stream import EventStreams, JobEvents
     from proxy.features.jobs.kept import JobFiles
     from proxy.features.jobs.metrics import JobMetrics
+    from proxy.features.jobs.results import JobResults
     from proxy.features.jobs.retention import JobRetention
+    from proxy.features.jobs.step_endpoints import JobSteps
     from proxy.features.jobs.steps import Steps
 
     files = JobFiles(house.store, house.vault)
-    retention = JobRetention(house.store, files, house.metrics)
+    retention = JobRetention(house.store, files, house.metrics, house.notices)
+    streams = EventStreams()
     steps: Steps | None = None
+    wishes: tuple[WishKind[Any], ...] = ()
     if house.engines is not None:
         metrics = JobMetrics(house.metrics.registry)
-        steps = Steps(house.store, house.vault, files, metrics, house.notices)
+        encoding = FileSteps(house.store, house.vault, files, house.notices)
+        steps = Steps(house.store, house.vault, files, metrics, house.notices, encoding)
+        wishes = (steps, encoding)
 
     def at(revision: HouseRevision) -> Served:
         section = JOBS.of(revision.config)
-        retention.days = section.days
+        retention.days, retention.plans = section.days, revision.config.plans
         tools, speaking = revision.admin_tools, revision.speaking
-        jobs = Jobs(tools, files, steps)
+        jobs = [
+            *Jobs(tools, files, steps, house.notices).endpoints,
+            *JobSteps(tools, files, steps, house.receipts).endpoints,
+        ]
         if steps is None or speaking is None:
-            return Served(jobs.endpoints)
+            return Served(jobs)
         steps.revise(speaking, tools.callers, here=section.here, serves=revision.config.serves)
-        return Served([*ClientJobs(tools, files, steps, speaking).endpoints, *jobs.endpoints])
+        maker = BatchMaker(tools, files, house.notices)
+        asked_as = AskedAs(Defaults.of(revision.config.server), section.step_characters)
+        asked = ClientJobs(tools, files, steps, speaking, asked_as, maker)
+        given: list[Resource] = [
+            JobEvents(tools, files, steps, streams),
+            JobResults(tools, files, steps),
+            Files(tools, files, retention.kept_us),
+            Batches(tools, steps, speaking, maker, house.notices),
+        ]
+        more = [endpoint for each in given for endpoint in each.endpoints]
+        return Served([*asked.endpoints, *more, *jobs], background=asked)
 
     async with _engines_elsewhere(house):
         yield Opened(
             at=at,
-            wishes=() if steps is None else (steps,),
+            wishes=wishes,
             alone=(retention.run,),
             files=(files,),
         )
@@ -63,4 +91,4 @@ async def _engines_elsewhere(house: House) -> AsyncIterator[None]:
         await repeated.close()
 
 
-FEATURE = Feature("jobs", _open, tables=(*TABLES, Table("introductions", key=("engine",))))
+FEATURE = Feature("jobs", _open, tables=(*TABLES, FILES_TABLE, Table("introductions", key=("engine",))))

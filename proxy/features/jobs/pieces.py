@@ -8,11 +8,13 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 from policies import casting, text_tags
+from proxy.features.jobs.section import JobSection
 from speech_engine.text import cleaning
 from speech_engine.text.sentences import sentence_ends
 
-MOST_CHARACTERS = 2000
-"""Of a piece. It holds an engine's slot for as long as it is spoken, and a listener may wait for that."""
+MOST_CHARACTERS = JobSection().step_characters
+"""Of a piece, as shipped. It holds an engine's slot for as long as it is spoken, and a listener may wait for
+that."""
 MOST_TURNS = 128
 """Of a cast, in a piece."""
 

@@ -9,18 +9,21 @@ from collections.abc import Collection, Sequence
 from typing import Literal, NamedTuple
 
 import msgspec
+from msgspec.structs import replace
 
 from policies.wishes import Wish
-from proxy.catalogue.notices import NO_NOTICES, Event, Notices
+from proxy.features.jobs import encoded_records
+from proxy.features.jobs.blob_keys import BY_VOICE, drop_keys, is_erased
 from proxy.kept.vault import SealedRecord
 from proxy.storage.disk_names import owner_name
 from proxy.storage.listed_tables import ListedTable, hold_account
 from proxy.storage.rows import any_of, columns
-from proxy.storage.store import Condition, Params, Statement, Store, write_deletion
+from proxy.storage.store import Condition, Params, Statement, Store
 from proxy.storage.tables import PathColumn, Remains, Table
 from proxy.storage.wish_tables import WishTable
 
-State = Literal["open", "done", "failed", "canceled"]
+State = Literal["open", "done", "failed", "canceled", "expired"]
+Kind = Literal["speech", "batch"]
 MOST_WANTED = 20_000
 """The most steps of an account that wait for their turn."""
 OF_ACCOUNT = 2
@@ -34,6 +37,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     id: str
     account: str
     key: str
+    kind: Kind = "speech"
     state: State = "open"
     created: int
     ended: int | None = None
@@ -42,6 +46,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     steps: int
     waits: str = ""
     error: str = ""
+    error_code: str = ""
     digest: str
     wrapped: str
     sealed: str
@@ -55,7 +60,8 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class JobStep(Wish, frozen=True, kw_only=True):
-    """A piece of a job's text, from `first` up to `last`."""
+    """A piece of a job's text, from `first` up to `last`. One of kind `file` has none: it makes the file out
+    of the sound of all others, and is wanted `later`, when they are done."""
 
     id: str
     job: str
@@ -63,18 +69,29 @@ class JobStep(Wish, frozen=True, kw_only=True):
     number: int
     first: int
     last: int
-    state: Literal["wanted", "done", "failed", "canceled"] = "wanted"
+    kind: Literal["speech", "file"] = "speech"
+    state: Literal["later", "wanted", "done", "failed", "canceled"] = "wanted"
     asked: int
 
     @property
     def request(self) -> str:
-        """The id of an attempt's request: each has its own, and its hold or usage tells whose it was. A key
-        may make a job of the same id once more, when the first one was deleted."""
-        return f"{self.id}_{self.asked}_{self.fence}"
+        """The id of an attempt's request: each has its own, and its hold or usage tells whose it was."""
+        return f"{self.work}_{self.fence}"
+
+    @property
+    def work(self) -> str:
+        """The name of the step over all attempts. A key may make a job of the same id once more, when the
+        first one was deleted."""
+        return f"{self.id}_{self.asked}"
 
 
 class JobClip(msgspec.Struct, frozen=True, kw_only=True):
-    """The sound of a step. `voices` are the saved ones that spoke, each between blanks."""
+    """The sound of a step. `voices` are the saved ones that spoke, each between blanks.
+
+    `told` is the digest of what is told of the sound beside it, with the times of so many `words`. Joined
+    with others it plays for `played` samples. `source` is IPTC's word for who made it, if the file says so.
+    `digest` is "" when the sound is in the encoded file of its job.
+    """
 
     step: str
     job: str
@@ -86,6 +103,15 @@ class JobClip(msgspec.Struct, frozen=True, kw_only=True):
     samples: int
     sample_rate_hz: int
     voices: str
+    told: str = ""
+    crc32: int = 0
+    played: int = 0
+    words: int = 0
+    source: str = ""
+
+    @property
+    def played_s(self) -> float:
+        return (self.played or self.samples) / self.sample_rate_hz
 
 
 class Made(NamedTuple):
@@ -97,48 +123,55 @@ class Made(NamedTuple):
     credits: int = 0
 
 
-def voices_column(voices: Collection[str]) -> str:
-    return f" {' '.join(sorted(voices))} " if voices else ""
+def step_id(job: str, number: int) -> str:
+    return f"{job}_{number:05}"
 
 
-_BY_VOICE = "voices <> '' AND voices LIKE '% ' || {} || ' %'"
-# A blob without its row has no key any more. No other row names these: each begins otherwise.
-_DROP_KEYS = """
-DELETE FROM blobs WHERE EXISTS (
-    SELECT 1 FROM {table} WHERE {table}.account = blobs.account AND {table}.digest = blobs.digest AND {only}
-)
-"""
-_OF_CLIPS = _DROP_KEYS.replace("{table}", "job_clips")
-_OF_TEXTS = _DROP_KEYS.replace("{table}", "jobs")
+OF_CLIPS = drop_keys("job_clips", "digest", "told")
+OF_TEXTS = drop_keys("jobs", "digest")
 
 TABLES = (
     Table(
         "job_clips",
         key=("step",),
-        recording="digest",
+        recordings=("digest", "told"),
         personal=True,
-        paths=(PathColumn("account", owner_name), PathColumn("digest")),
+        paths=(
+            PathColumn("account", owner_name),
+            PathColumn("digest", unless=""),
+            PathColumn("told", unless=""),
+        ),
         remains=Remains(
-            "files", f"SELECT 1 AS is_there FROM job_clips WHERE {_BY_VOICE.format(':subject')} LIMIT 1"
+            "files", f"SELECT 1 AS is_there FROM job_clips WHERE {BY_VOICE.format(':subject')} LIMIT 1"
         ),
         settles=JobClip,
         closed_with=(
-            _OF_CLIPS.format(only="job_clips.account = :id"),
+            OF_CLIPS.format(only="job_clips.account = :id"),
             "DELETE FROM job_clips WHERE account = :id",
         ),
     ),
+    encoded_records.TABLE,
     Table("job_steps", closed_with=("DELETE FROM job_steps WHERE account = :id",)),
     Table(
         "jobs",
         sealed=True,
-        recording="digest",
+        recordings=("digest",),
         personal=True,
         paths=(PathColumn("account", owner_name), PathColumn("digest")),
-        closed_with=(_OF_TEXTS.format(only="jobs.account = :id"), "DELETE FROM jobs WHERE account = :id"),
+        closed_with=(OF_TEXTS.format(only="jobs.account = :id"), "DELETE FROM jobs WHERE account = :id"),
+        rotated_with=(
+            """
+            UPDATE jobs SET key = :new_id WHERE key = :id AND state = 'open'
+            AND account = (SELECT account FROM keys WHERE keys.id = :new_id)
+            """,
+        ),
     ),
 )
 JOBS = ListedTable("jobs", Job)
-STEPS = WishTable("job_steps", JobStep, "state = 'wanted'", earliest="asked", of_account=OF_ACCOUNT)
+_WANTED_STEPS = "state = 'wanted' AND kind = 'speech'"
+STEPS = WishTable("job_steps", JobStep, _WANTED_STEPS, earliest="asked", of_account=OF_ACCOUNT)
+_WANTED_FILES = "state = 'wanted' AND kind = 'file'"
+FILES = WishTable("job_steps", JobStep, _WANTED_FILES, earliest="asked", of_account=1)
 
 _STEP_FIELDS = JobStep.__struct_fields__
 _WANTED = "SELECT count(*) FROM job_steps WHERE account = :account AND state = 'wanted'"
@@ -150,6 +183,7 @@ AND ({_WANTED}) + CAST(:steps AS BIGINT) <= {MOST_WANTED} RETURNING id
 _HOLD = "UPDATE jobs SET state = state WHERE id = :job"
 _CLIP = f"SELECT {columns(JobClip)} FROM job_clips WHERE step = :step"
 _CLIPS = f"SELECT {columns(JobClip)} FROM job_clips WHERE job = :job ORDER BY number"
+_PIECES = "SELECT number, first, last FROM job_steps WHERE job = :job AND kind = 'speech'"
 _MADE = """
 SELECT job_clips.job, count(*) AS steps, CAST(sum(bytes) AS BIGINT) AS bytes,
     sum(CAST(job_clips.samples AS DOUBLE PRECISION) / job_clips.sample_rate_hz) AS seconds,
@@ -157,52 +191,47 @@ SELECT job_clips.job, count(*) AS steps, CAST(sum(bytes) AS BIGINT) AS bytes,
 FROM job_clips LEFT JOIN usage ON usage.id = job_clips.request
 WHERE job_clips.job IN ({jobs}) GROUP BY job_clips.job
 """
-_END = """
-UPDATE jobs SET state = :state, ended = :now, waits = '', error = :error WHERE id = :job AND state = 'open'
-"""
-_END_BY_STEP = f"{_END} AND {STEPS.finished}"
-_CANCEL_STEPS = """
-UPDATE job_steps SET state = 'canceled' WHERE job = :job AND state = 'wanted'
-AND EXISTS (SELECT 1 FROM jobs WHERE id = :job AND state <> 'open')
-"""
-_ENDED_NOW = """
-EXISTS (SELECT 1 FROM jobs WHERE id = :told_job AND state = :told_state AND ended = :told_ended)
-"""
-_GOES_ON = "UPDATE jobs SET waits = '' WHERE id = :job AND waits <> ''"
 _WAITS = "UPDATE jobs SET waits = :waits WHERE id = :job AND state = 'open'"
-_DONE_IF_LAST = f"""
-UPDATE jobs SET state = 'done', ended = :now, waits = '' WHERE id = :job AND state = 'open'
-AND {STEPS.finished} AND NOT EXISTS (SELECT 1 FROM job_steps WHERE job = :job AND state = 'wanted')
+FILE_IF_LAST = """
+UPDATE job_steps SET state = 'wanted', due = asked WHERE job = :job AND state = 'later' AND {finished}
+AND NOT EXISTS (SELECT 1 FROM job_steps AS others WHERE others.job = :job AND others.state = 'wanted')
 """
 _DONE_IF_NOTHING = """
 UPDATE jobs SET state = 'done', ended = :now WHERE id = :job AND state = 'open'
 AND NOT EXISTS (SELECT 1 FROM job_steps WHERE job = :job AND state = 'wanted')
 """
-_IS_ERASED = """
-EXISTS (SELECT 1 FROM erasures WHERE {}job_clips.voices LIKE '% ' || erasures.subject || ' %')
-"""
-_FORGET_ERASED = f"job_clips.step = :step AND job_clips.voices <> '' AND {_IS_ERASED.format('')}"
+_FORGET_ERASED = f"job_clips.step = :step AND {is_erased('job_clips')}"
 _AGAIN = """
-UPDATE job_steps SET state = 'wanted', due = asked, tries = 0, error = ''
-WHERE job = :job AND state <> 'wanted' AND NOT EXISTS (SELECT 1 FROM job_clips WHERE step = job_steps.id)
+UPDATE job_steps SET state = CASE WHEN kind = 'file' THEN 'later' ELSE 'wanted' END, due = asked, tries = 0,
+error = '' WHERE job = :job AND state <> 'wanted'
+AND NOT EXISTS (SELECT 1 FROM job_clips WHERE step = job_steps.id)
 AND EXISTS (SELECT 1 FROM jobs WHERE id = :job AND state = 'open')
 """
 _REOPEN = f"""
-UPDATE jobs SET state = 'open', ended = NULL, error = '', key = coalesce(CAST(:key AS TEXT), key)
+UPDATE jobs SET state = 'open', ended = NULL, error = '', error_code = '',
+    key = coalesce(CAST(:key AS TEXT), key)
 WHERE id = :job AND state IN ('failed', 'canceled')
 AND ({_WANTED}) + steps <= {MOST_WANTED} RETURNING id
 """
-_OLD = "SELECT id, account FROM jobs WHERE ended < :before ORDER BY ended LIMIT :limit"
 
 
-async def add(store: Store, job: Job, pieces: Sequence[tuple[int, int]]) -> bool:
-    """Add a job with its steps. False: too many steps of its account wait, or the account is closed.
+async def add(
+    store: Store,
+    job: Job,
+    pieces: Sequence[tuple[int, int]],
+    beside: Sequence[Statement] = (),
+    *,
+    has_file: bool = False,
+) -> bool:
+    """Add a job with its steps, in one unit with the statements `beside`, which must do nothing if it is not
+    added. There is a step more if the sound of all `has_file`. False: too many steps of its account wait, or
+    the account is closed.
 
     Raises AlreadyExists if there is a job with this id.
     """
     rows = [
         JobStep(
-            id=f"{job.id}_{number:05}",
+            id=step_id(job.id, number),
             job=job.id,
             account=job.account,
             number=number,
@@ -213,9 +242,12 @@ async def add(store: Store, job: Job, pieces: Sequence[tuple[int, int]]) -> bool
         )
         for number, (first, last) in enumerate(pieces, 1)
     ]
+    if has_file:
+        id_, number = f"{job.id}_file", len(rows) + 1
+        rows.append(replace(rows[0], id=id_, number=number, first=0, last=0, kind="file", state="later"))
     steps = [_insert_steps(job.id, rows[first : first + _ROWS]) for first in range(0, len(rows), _ROWS)]
     job_row: Params = msgspec.structs.asdict(job)
-    _, added, *_ = await store.write(hold_account(job.account), Statement(_ADD, job_row), *steps)
+    _, added, *_ = await store.write(hold_account(job.account), Statement(_ADD, job_row), *steps, *beside)
     return bool(added)
 
 
@@ -247,6 +279,12 @@ async def list_clips(store: Store, job: str) -> list[JobClip]:
     return [msgspec.convert(row, JobClip) for row in await store.read(_CLIPS, {"job": job})]
 
 
+async def list_pieces(store: Store, job: str) -> dict[int, tuple[int, int]]:
+    """Return where the piece of the text is that each step has spoken, or is to speak."""
+    rows = await store.read(_PIECES, {"job": job})
+    return {row["number"]: (row["first"], row["last"]) for row in rows}
+
+
 async def made(store: Store, jobs: Collection[str]) -> dict[str, Made]:
     """Return what has been made of each of these jobs of which there is something."""
     if not jobs:
@@ -266,45 +304,13 @@ def is_wanted(step: JobStep) -> Condition:
     return Condition("state = 'wanted'", {}, (hold(step.job),))
 
 
-def after_step(step: JobStep, now: int, notices: Notices = NO_NOTICES) -> tuple[Statement, ...]:
-    """Return what follows from a step that is done, in its commit.
-
-    Nothing that an erased voice has spoken is kept, however late its settlement came.
-    """
-    of_step: Params = {"step": step.id, "job": step.job, "now": now}
+def forget_erased(step: str) -> tuple[Statement, ...]:
+    """Return what deletes what an erased voice has spoken in a step, however late its settlement came."""
+    of_step: Params = {"step": step}
     return (
-        Statement(_OF_CLIPS.format(only=_FORGET_ERASED), of_step),
+        Statement(OF_CLIPS.format(only=_FORGET_ERASED), of_step),
         Statement(f"DELETE FROM job_clips WHERE {_FORGET_ERASED}", of_step),
-        Statement(_GOES_ON, of_step),
-        Statement(_DONE_IF_LAST, of_step),
-        *_told(notices, step, "job.done", now),
     )
-
-
-def after_failure(
-    step: JobStep, now: int, error: str, notices: Notices = NO_NOTICES
-) -> tuple[Statement, ...]:
-    """Return what follows from a step that cannot be spoken, in its commit: its job ends."""
-    end: Params = {"job": step.job, "state": "failed", "now": now, "error": error}
-    return (
-        Statement(_END_BY_STEP, end),
-        Statement(_CANCEL_STEPS, {"job": step.job}),
-        *_told(notices, step, "job.failed", now),
-    )
-
-
-def _told(notices: Notices, step: JobStep, event: Event, now: int) -> Sequence[Statement]:
-    """Return what tells the account of the end of a job, if it ends in this commit."""
-    state = event.removeprefix("job.")
-    params: Params = {"told_job": step.job, "told_state": state, "told_ended": now}
-    ends = Condition(f"{STEPS.finished} AND {_ENDED_NOW}", params)
-    return notices.statements(step.account, event, {"id": step.job}, now, ends)
-
-
-async def end(store: Store, job: str, state: State) -> None:
-    """End a job that is open, with all its steps that are wanted."""
-    params: Params = {"job": job, "state": state, "now": await store.now(), "error": ""}
-    await store.write(hold(job), Statement(_END, params), Statement(_CANCEL_STEPS, {"job": job}))
 
 
 async def wait_for(store: Store, job: str, waits: str) -> None:
@@ -317,51 +323,12 @@ async def reopen(store: Store, job: Job, key: str | None) -> bool:
     False: it is neither, or too many steps of its account wait.
     """
     of_job: Params = {"job": job.id}
-    _, _, opened, _, _ = await store.write(
+    _, _, opened, *_ = await store.write(
         hold_account(job.account),
         hold(job.id),
         Statement(_REOPEN, {**of_job, "account": job.account, "key": key}),
         Statement(_AGAIN, of_job),
+        Statement(FILE_IF_LAST.format(finished="1 = 1"), of_job),
         Statement(_DONE_IF_NOTHING, {**of_job, "now": await store.now()}),
     )
     return bool(opened)
-
-
-async def list_old(store: Store, before: int, limit: int) -> list[tuple[str, str]]:
-    """List id and account of jobs that ended before then."""
-    rows = await store.read(_OLD, {"before": before, "limit": limit})
-    return [(row["id"], row["account"]) for row in rows]
-
-
-async def remove(store: Store, job: str) -> list[str]:
-    """Delete a job, the keys of all its sound and of its text. Return the digests of the files."""
-    of_job: Params = {"job": job}
-    deleted = await write_deletion(
-        store,
-        hold(job),
-        Statement(_OF_CLIPS.format(only="job_clips.job = :job"), of_job),
-        Statement("DELETE FROM job_clips WHERE job = :job RETURNING digest", of_job),
-        Statement(_OF_TEXTS.format(only="jobs.id = :job"), of_job),
-        Statement("DELETE FROM job_steps WHERE job = :job", of_job),
-        Statement("DELETE FROM jobs WHERE id = :job RETURNING digest", of_job),
-    )
-    return [row["digest"] for rows in deleted for row in rows]
-
-
-async def remove_voice(store: Store, voice: str) -> list[tuple[str, str]]:
-    """Delete what a voice has spoken, with the keys. Return account and digest of the files."""
-    return await _forget(store, _BY_VOICE.format(":voice"), {"voice": voice})
-
-
-async def remove_erased(store: Store, since: int) -> list[tuple[str, str]]:
-    """Delete what voices have spoken that were erased since then: a kill may keep a step from its end."""
-    only = f"job_clips.voices <> '' AND {_IS_ERASED.format('began >= :since AND ')}"
-    return await _forget(store, only, {"since": since})
-
-
-async def _forget(store: Store, only: str, params: Params) -> list[tuple[str, str]]:
-    _, rows = await store.write(
-        Statement(_OF_CLIPS.format(only=only), params),
-        Statement(f"DELETE FROM job_clips WHERE {only} RETURNING account, digest", params),
-    )
-    return [(row["account"], row["digest"]) for row in rows]

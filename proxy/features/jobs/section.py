@@ -1,4 +1,4 @@
-"""[jobs]: how long a job stays after its end, and whether the server speaks its steps itself."""
+"""[jobs]: how long a job stays after its end, how long its steps are, and who speaks them."""
 
 from __future__ import annotations
 
@@ -7,13 +7,15 @@ from typing import Annotated
 import msgspec
 
 from proxy.config.feature_sections import Section
+from proxy.config.plans import JobDays
 from proxy.config.sections import Switch
 
 
 class JobSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    days: Annotated[
-        float, msgspec.Meta(gt=0, le=3650, description="a number of days, above 0 and up to 3650")
-    ] = 7.0
+    days: JobDays = 7.0
+    step_characters: Annotated[
+        int, msgspec.Meta(ge=200, le=3500, description="a number of characters, 200 to 3500")
+    ] = 2000
     here: Switch = True
 
 

@@ -7,31 +7,42 @@ its lease may go on to that commit: of two, the second falls whole, as a step ha
 from __future__ import annotations
 
 import asyncio
+import zlib
 from collections.abc import Coroutine, Hashable, Mapping
 from functools import partial
 from typing import Any
 
+import msgspec
 import structlog
 from msgspec.structs import replace
 
 from policies.wishes import SECOND
 from proxy.access.callers import Callers
+from proxy.api.speech_answers import told
+from proxy.audio.formats import USUAL_FORMS
+from proxy.audio.frames import open_frames
 from proxy.catalogue.notices import NO_NOTICES, Notices
 from proxy.errors import (
+    InvalidKey,
     QuotaExceeded,
     RequestFailed,
     UpstreamFailed,
     VaultUnavailable,
 )
-from proxy.features.jobs import records
+from proxy.features.jobs import ends, records
+from proxy.features.jobs.batch_files import LineFailure
+from proxy.features.jobs.batch_lines import request_body
+from proxy.features.jobs.blob_keys import voices_column
+from proxy.features.jobs.encoding import FileSteps
 from proxy.features.jobs.kept import JobFiles
 from proxy.features.jobs.metrics import JobMetrics
-from proxy.features.jobs.records import STEPS, Job, JobClip, JobStep, voices_column
+from proxy.features.jobs.records import STEPS, Job, JobClip, JobStep
 from proxy.features.jobs.request import SentFields, of_step, step_body, step_text
+from proxy.http.replies import encode_json
 from proxy.kept.vault import Vault, VaultFailed
 from proxy.ledger import Spent
 from proxy.speech.answer import Answer
-from proxy.speech.call import SpeechCall
+from proxy.speech.call import OfJob, SpeechCall
 from proxy.speech.pipeline import Delivery
 from proxy.speech.speaking import Speaking
 from proxy.speech.speech_request import Defaults, parse_speech
@@ -55,10 +66,15 @@ WAITS_S = 10.0
 MOST_TRIES = 8
 _LOOK_S = 1.0
 _SETTLE_TRIES = 6
+_VOICE_GONE = {
+    "speech": "The voice of this job is not here any more.",
+    "batch": "The voice of this line is not here.",
+}
 _TOO_SLOW = "client_too_slow"
 """Others needed the room on the disk in which a step was collected."""
+_FRAMED = ("mp3", "aac")
 _LACKING = "model_not_found"
-"""A server has looked for the model of a job before it took it. So of a worker, only that one lacks it."""
+"""A server has looked for the model of a text before it took it: a worker without it is not the only one."""
 _LEFT = Again(is_try=False)
 """Its job is over, which has written the step's end already, or has been opened again."""
 
@@ -75,9 +91,16 @@ class Steps(WishKind[JobStep]):
     hands_over = True
 
     def __init__(
-        self, store: Store, vault: Vault, files: JobFiles, metrics: JobMetrics, notices: Notices = NO_NOTICES
+        self,
+        store: Store,
+        vault: Vault,
+        files: JobFiles,
+        metrics: JobMetrics,
+        notices: Notices = NO_NOTICES,
+        encoding: FileSteps | None = None,
     ) -> None:
         super().__init__(store)
+        self._encoding = encoding
         self._notices = notices
         self._vault = vault
         self._files = files
@@ -108,6 +131,11 @@ class Steps(WishKind[JobStep]):
         condition = Condition(" AND ".join(only_if) or "1 = 1", params)
         return await self.table.list_open(self._store, now, 2 * self.at_once, condition)
 
+    def look_soon(self) -> None:
+        super().look_soon()
+        if self._encoding is not None:
+            self._encoding.look_soon()
+
     def takes(self, wish: JobStep) -> Mapping[Hashable, int]:
         return {"": self.at_once, wish.account: records.OF_ACCOUNT}
 
@@ -122,13 +150,18 @@ class Steps(WishKind[JobStep]):
         self._metrics.ended("lost" if result is None else str(state or "put off"))
         if state is not None:
             self._notices.look_soon()
+            if self._encoding is not None:
+                self._encoding.look_soon()
 
     async def work(self, held: JobStep) -> Result:
         job = await records.JOBS.get(self._store, None, held.job)
         if job is None or job.state != "open":
             return _LEFT
         if await records.find_clip(self._store, held.id) is not None:
-            return await self._done(held)
+            return await self._done(held, job)
+        if job.kind == "batch" and job.created + ends.WINDOW_US <= await self._store.now():
+            await ends.end(self._store, job, "expired", self._notices)
+            return _LEFT
         attempt = _Attempt()
         try:
             await self._speak(job, held, attempt)
@@ -138,7 +171,7 @@ class Steps(WishKind[JobStep]):
             asyncio.get_running_loop().call_later(WAITS_S, self.look_soon)
             return Again(failure.message, WAITS_S, is_try=False)
         except RequestFailed as failure:
-            return await self._failed(held, failure, attempt)
+            return await self._failed(held, job, failure, attempt)
         except MissingReference:
             return None  # the job was deleted meanwhile
         except StorageFailed:
@@ -148,31 +181,45 @@ class Steps(WishKind[JobStep]):
         if attempt.is_left and await records.find_clip(self._store, held.id) is None:
             return _LEFT
         # An erasure may have taken the sound already.
-        return await self._done(held)
+        return await self._done(held, job)
 
-    async def _done(self, held: JobStep) -> Done:
-        return Done({"state": "done"}, records.after_step(held, await self._store.now(), self._notices))
+    async def _done(self, held: JobStep, job: Job) -> Done:
+        also = ends.after_step(held, job.kind, await self._store.now(), self._notices)
+        return Done({"state": "done"}, also)
 
-    async def _failed(self, held: JobStep, failure: RequestFailed, attempt: _Attempt) -> Result:
-        """Try again what may end otherwise; else the job ends with its reason. That an engine has no room for
-        a step, or is away, is no try: who waits for listeners to be served may wait long."""
+    async def _failed(self, held: JobStep, job: Job, failure: RequestFailed, attempt: _Attempt) -> Result:
+        """Try again what may end otherwise; else the job ends with its reason, or a line of a batch alone.
+
+        That an engine has no room for a step, or is away, is no try: who waits for listeners to be served may
+        wait long.
+        """
         is_try = isinstance(failure, UpstreamFailed) and attempt.has_reached_engine
-        is_lacking = failure.code == _LACKING and not self._serves
+        is_lacking = failure.code == _LACKING and not self._serves and job.kind == "speech"
         may_end_otherwise = (
             failure.status >= 500 or failure.status == 429 or failure.code == _TOO_SLOW or is_lacking
         )
         if may_end_otherwise and not (is_try and self.gives_up(held)):
-            # Its other steps would end alike, and there may be very many.
-            await self._rest(self._resting, held.job)
+            # Its other steps would end alike, and there may be very many. Other lines have other voices.
+            if job.kind != "batch" or not is_try:
+                await self._rest(self._resting, held.job)
             after_s = failure.retry_after_s or WAITS_S
             if self._store.is_shared and not attempt.has_reached_engine:
                 after_s = 0.0  # Another process may have an engine that we lack, or room in it.
             return Again(failure.message, after_s, is_try=is_try)
         _log.warning("job.step.failed", job=held.job, step=held.number, code=failure.code)
-        error = f"Step {held.number}: {failure.message}"
-        ends = records.after_failure(held, await self._store.now(), error, self._notices)
-        values: Params = {"state": "failed", "due": LAST_MOMENT, "error": failure.message}
-        return Done(values, ends)
+        # The name of a voice may be a person's, and must not outlive an erasure.
+        message = _VOICE_GONE[job.kind] if failure.code == "voice_not_found" else failure.message
+        now, why = await self._store.now(), replace(failure.body().error, message=message)
+        if job.kind == "batch":
+            error = msgspec.json.encode(LineFailure(failure.status, why)).decode()
+        else:
+            error = message
+        if job.kind == "batch" and not isinstance(failure, InvalidKey):
+            also = ends.after_line(held, now, self._notices)
+        else:
+            also = ends.after_failure(held, job.kind, now, why, self._notices)
+        values: Params = {"state": "failed", "due": LAST_MOMENT, "error": error}
+        return Done(values, also)
 
     async def _rest(self, waiting: dict[str, int], who: str) -> None:
         waiting[who] = await self._store.now() + round(WAITS_S * SECOND)
@@ -205,9 +252,11 @@ class Steps(WishKind[JobStep]):
                 return
 
     async def _spoken(self, job: Job, held: JobStep, attempt: _Attempt) -> None:
-        call = attempt.call = await self._call(job, held)
+        call, tags = await self._call(job, held)
+        attempt.call = call
         clip = _Clip(job, held, call)
-        call = replace(call, is_idle=True, goes_whole=True, openers=(*call.openers, clip.opened))
+        of_job = OfJob(job.id, held.work)
+        call = replace(call, of_job=of_job, goes_whole=True, openers=(*call.openers, clip.opened))
 
         async def write(answer: Answer) -> None:
             size = await answer.collect()
@@ -217,26 +266,38 @@ class Steps(WishKind[JobStep]):
                     sound += data
             sound += answer.last()
             assert len(sound) == size, "a whole answer has the size that it said"
+            clip.crc32, clip.played = await asyncio.to_thread(_facts, bytes(sound), job.format)
+            clip.source = call.form_by(answer.speech.engine).source
             clip.digest, clip.bytes = await self._put(job, bytes(sound)), size
+            about = told(answer, tags)
+            clip.told, clip.words = await self._put(job, encode_json(about)), len(about.words or ())
             # From here on it is one commit, or none, whoever is in a hurry.
             await _to_its_end(_settle(answer))
 
         await self._newest[0].pipeline.answer(call, Delivery(write, lambda: 0.0 if attempt.is_left else None))
 
-    async def _call(self, job: Job, held: JobStep) -> SpeechCall:
-        """Plan a step as its account may speak at this moment. Raises RequestFailed."""
+    async def _call(self, job: Job, held: JobStep) -> tuple[SpeechCall, int]:
+        """Plan a step as its account may speak at this moment. Return how many characters of tags are before
+        its piece of the text, too. Raises RequestFailed."""
         speaking, callers = self._newest
         try:
             caller = await callers.by_id(job.key)
+            terms = of_step(speaking.admission.terms(caller))
+            if job.kind == "batch":
+                line = await self._files.piece(job.account, job.digest, held.first, held.last)
+                request = parse_speech(request_body(line), Defaults(), speaking.plans.client_fields)
+                return await speaking.call(held.request, caller, request, terms), 0
             fields = self._vault.open_record(job.account, job.id, job.record, SentFields)
             text = await self._files.text(job.account, job.digest)
         except VaultFailed as failed:
             raise _no_vault(job, failed) from None
-        terms = of_step(speaking.admission.terms(caller))
+        # Who speaks, and how, begins anew with each chapter.
+        begin = fields.begin_of(held.number)
+        chapter, first, last = text[begin:], held.first - begin, held.last - begin
         for has_emotion in (True, False):
             # A thread, as it looks through the whole text.
             piece = await asyncio.to_thread(
-                partial(step_text, text, fields.cast, held.first, held.last, has_emotion=has_emotion)
+                partial(step_text, chapter, fields.cast, first, last, has_emotion=has_emotion)
             )
             body = step_body(fields, piece.text)
             request = parse_speech(body, Defaults(), speaking.plans.client_fields)
@@ -244,7 +305,7 @@ class Steps(WishKind[JobStep]):
             # Where no voice expresses the emotion, its tag is a part of the text, and is not said anew.
             if call.plan.parts[0].start >= piece.tags - 1:
                 break
-        return call
+        return call, piece.tags
 
     async def _put(self, job: Job, sound: bytes) -> str:
         try:
@@ -274,7 +335,12 @@ class _Clip(Tap):
 
     def __init__(self, job: Job, step: JobStep, call: SpeechCall) -> None:
         self.digest = ""
+        self.told = ""
         self.bytes = 0
+        self.crc32 = 0
+        self.played: int | None = None
+        self.words = 0
+        self.source = ""
         self._job = job
         self._step = step
         self._call = call
@@ -294,8 +360,22 @@ class _Clip(Tap):
             samples=spent.samples,
             sample_rate_hz=spent.sample_rate_hz,
             voices=voices_column(self._call.plan.own_voices),
+            told=self.told,
+            crc32=self.crc32,
+            played=spent.samples if self.played is None else self.played,
+            words=self.words,
+            source=self.source,
         )
         return replace(spent, rows=(*spent.rows, row))
+
+
+def _facts(sound: bytes, format_: str) -> tuple[int, int | None]:
+    """Return the check sum of a sound, and the samples that it plays for if its frames have more than it has:
+    each encoder gives silence before and after."""
+    played = None
+    if format_ in _FRAMED and (frames := open_frames(USUAL_FORMS[format_])) is not None:
+        played = (frames.feed(sound) + frames.flush()).samples
+    return zlib.crc32(sound), played
 
 
 async def _settle(answer: Answer) -> None:

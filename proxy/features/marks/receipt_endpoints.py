@@ -17,13 +17,11 @@ from proxy.errors import NotFound, ReceiptsUnavailable
 from proxy.features.marks import receipt_records as receipts
 from proxy.features.marks.jws import RECEIPT_TYPE, Jwk, JwkSet
 from proxy.features.marks.receipt_keys import ReceiptKeys
-from proxy.features.marks.receipt_records import ClipSpeaker, FoundReceipt, ManifestPlace
+from proxy.features.marks.receipt_records import ROOT, ClipSpeaker, FoundReceipt, ManifestPlace
 from proxy.http.lists import iso
 from proxy.http.replies import encode_json, reply, shown_as
 from proxy.http.resource import Resource, account_of, answers
 from proxy.storage.store import Store
-
-_ROOT = "/v1/audio/receipts"
 
 
 class ReceiptMark(msgspec.Struct, frozen=True):
@@ -86,13 +84,13 @@ class Receipts(Resource):
 
     # Before the ids, which have the same form.
     @answers(
-        "GET", f"{_ROOT}/keys", JwkSet, access="open", failures=(NotFound, ReceiptsUnavailable), pace="own"
+        "GET", f"{ROOT}/keys", JwkSet, access="open", failures=(NotFound, ReceiptsUnavailable), pace="own"
     )
     async def list_receipt_keys(self, _request: Request) -> Response:
         """The public keys of receipts, the newest first, as a JWK set"""
         return reply(self._usable_keys().jwks)
 
-    @answers("GET", f"{_ROOT}/{{id}}", Receipt, failures=(NotFound, ReceiptsUnavailable))
+    @answers("GET", f"{ROOT}/{{id}}", Receipt, failures=(NotFound, ReceiptsUnavailable))
     @answers(
         "GET",
         "/admin/receipts/{id}",

@@ -6,13 +6,17 @@ closed, as the usage row does: it proves what was made, and under which consent.
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
 from typing import Literal, NamedTuple
 
 import msgspec
 
+from proxy.catalogue.clip_receipts import ClipReceipt
+from proxy.storage.rows import any_of
 from proxy.storage.store import Store
 from proxy.storage.tables import Table
 
+ROOT = "/v1/audio/receipts"
 ManifestPlace = Literal["embedded", "sidecar", ""]
 """Where the clip's signed manifest is; "" if it has none."""
 
@@ -76,6 +80,7 @@ SELECT receipts.request, receipts.account, receipts.facts, usage.credits
 FROM receipts JOIN usage ON usage.id = receipts.request WHERE receipts.request = :request
 """
 _FIND_OF_ACCOUNT = f"{_FIND} AND receipts.account = :account"
+_OF_REQUESTS = "SELECT request, facts FROM receipts WHERE request IN ({}) AND account = :account"
 _HAS_KEYED = """
 SELECT 1 AS is_there FROM receipts
 WHERE facts NOT LIKE '%"mark_key":""%' OR facts LIKE '%"manifest":"sidecar"%' LIMIT 1
@@ -91,6 +96,28 @@ async def find(store: Store, request: str, account: str | None) -> FoundReceipt 
     (row,) = rows
     facts = msgspec.json.decode(row["facts"], type=ClipFacts)
     return FoundReceipt(row["request"], row["account"], facts, row["credits"])
+
+
+class ReadReceipts:
+    """Receipts as other features read them."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def __repr__(self) -> str:
+        return f"<ReadReceipts of {self._store!r}>"
+
+    async def of_requests(self, account: str, requests: Collection[str]) -> Mapping[str, ClipReceipt]:
+        if not requests:
+            return {}
+        names, params = any_of([*requests])
+        rows = await self._store.read_long(_OF_REQUESTS.format(names), {**params, "account": account})
+        found = {row["request"]: msgspec.json.decode(row["facts"], type=ClipFacts) for row in rows}
+        return {
+            request: ClipReceipt(f"{ROOT}/{request}", facts.sha256, facts.mark, facts.mark_key)
+            for request, facts in found.items()
+            if facts.has_receipt
+        }
 
 
 async def has_keyed(store: Store) -> bool:

@@ -33,7 +33,7 @@ from speech_engine import Sample
 AUDIO, TEXT, CONSENT = "reference_audio", "reference_text", "consent"
 _STATED = "true"
 """The consent of a request that only states that the speaker agrees."""
-_JSON_VALUES = ("speed", "pitch", "seed", "cache", "sample_rate", "bitrate")
+_JSON_VALUES = ("speed", "pitch", "seed", "cache", "background", "sample_rate", "bitrate")
 _MOST_TEXT = 1000
 _TEXT_FIELDS = frozenset((*SpeechBody.__struct_fields__, TEXT, CONSENT))
 
@@ -48,7 +48,7 @@ ReferenceForm = msgspec.defstruct(
         *(
             (field.name, field.type, field.default)
             for field in msgspec.structs.fields(SpeechBody)
-            if field.name not in ("voice", "cache")
+            if field.name not in ("voice", "cache", "background")
         ),
         *_TEXTS,
     ],
@@ -201,10 +201,11 @@ def _sent(
     body: dict[str, Any] = {
         name: _value(name, value, is_foreign=name in client_fields) for name, value in values.items() if value
     }
-    if body.get("cache"):
-        raise InvalidRequest(
-            "Nothing of a request with reference_audio is kept: 'cache' can only be false.", param="cache"
-        )
+    for name in ("cache", "background"):
+        if body.get(name):
+            raise InvalidRequest(
+                f"Nothing of a request with reference_audio is kept: '{name}' can only be false.", param=name
+            )
     raw = encode_json({**body, "voice": AUDIO, "cache": False})
     request = speech_request.parse_speech(raw, defaults, lambda: client_fields)
     return SentReference(request, file.data, text, consent)

@@ -37,6 +37,11 @@ _BATCH = 1000
 _log = structlog.get_logger()
 
 
+def own_places(wish: WebhookDelivery) -> Mapping[Hashable, int]:
+    """Return the places of a delivery that its account alone can fill."""
+    return {("account", wish.account): _OF_ACCOUNT, ("webhook", wish.webhook): _OF_WEBHOOK}
+
+
 class Courier(WishKind[WebhookDelivery]):
     """The deliveries of one worker, and a `Notices`."""
 
@@ -67,12 +72,7 @@ class Courier(WishKind[WebhookDelivery]):
 
     def takes(self, wish: WebhookDelivery) -> Mapping[Hashable, int]:
         """A receiver that hangs has few places, and so has an account with many of them."""
-        return {
-            "": self.at_once,
-            ("account", wish.account): _OF_ACCOUNT,
-            ("webhook", wish.webhook): _OF_WEBHOOK,
-            ("host", wish.host): _OF_HOST,
-        }
+        return {"": self.at_once, **own_places(wish), ("host", wish.host): _OF_HOST}
 
     async def list_open(self, now: int) -> list[WebhookDelivery]:
         if not self.section.on:

@@ -8,7 +8,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from proxy.api.admin_tools import AdminTools, answers_at_both, check_open
-from proxy.errors import Conflict, InvalidRequest, NoPlace, NotAllowed, NotFound
+from proxy.errors import Conflict, InvalidRequest, NoPlace, NotAllowed, NotFound, RateLimited
 from proxy.features.webhooks import deliveries, records
 from proxy.features.webhooks.bodies import (
     DeletedWebhook,
@@ -28,7 +28,7 @@ from proxy.features.webhooks.bodies import (
     with_secret,
 )
 from proxy.features.webhooks.keeper import OpenedWebhook, WebhookChange, WebhookKeeper
-from proxy.http.body import body
+from proxy.http.body import body, optional_body
 from proxy.http.lists import PAGE, page
 from proxy.http.replies import reply
 from proxy.http.resource import Resource, account_of, answers
@@ -125,11 +125,12 @@ class Webhooks(Resource):
         WebhookWithSecret,
         summary="Give a webhook of any account another secret",
         body=SecretRotation,
+        needs_body=False,
         failures=(NotFound, Conflict),
     )
     async def rotate_webhook_secret(self, request: Request) -> Response:
         """Give a webhook another secret, and show it, once"""
-        keeps = (await body(request, SecretRotation)).keep_old_secret_active_for_24_hours
+        keeps = (await optional_body(request, SecretRotation)).keep_old_secret_active_for_24_hours
         change = WebhookChange(rotated=True, keeps_older=keeps)
         return reply(with_secret(await self._changed(request, "webhook.rotated", change)))
 
@@ -139,11 +140,12 @@ class Webhooks(Resource):
         WebhookTestResult,
         summary="Send a sample to a webhook of any account",
         body=WebhookTest,
-        failures=(NotFound, NotAllowed, NoPlace),
+        needs_body=False,
+        failures=(NotFound, NotAllowed, RateLimited, NoPlace),
     )
     async def test_webhook_endpoint(self, request: Request) -> Response:
         """Send a sample of an event once, and wait for the answer"""
-        event = (await body(request, WebhookTest)).event_type
+        event = (await optional_body(request, WebhookTest)).event_type
         webhook = (await self._found(request)).record
         act = await self._act(request, "webhook.tested", webhook.id, webhook.account)
         ended = await self._keeper.test(webhook, event, act)

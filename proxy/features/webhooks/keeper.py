@@ -10,9 +10,9 @@ import structlog
 
 from policies.wishes import SECOND
 from proxy.catalogue.notices import Event
-from proxy.errors import Conflict, InvalidRequest, NoPlace, NotAllowed, NotFound
+from proxy.errors import Conflict, InvalidRequest, NoPlace, NotAllowed, NotFound, RateLimited
 from proxy.features.webhooks import deliveries, records, rules, signing
-from proxy.features.webhooks.courier import Courier
+from proxy.features.webhooks.courier import Courier, own_places
 from proxy.features.webhooks.deliveries import WebhookDelivery
 from proxy.features.webhooks.records import ASKED_OFF, WebhookRecord, WebhookSeal
 from proxy.kept.vault import Vault, VaultFailed
@@ -24,6 +24,7 @@ from proxy.work.wishes import LEASE_S
 _log = structlog.get_logger()
 
 _TRIES = 5
+_RETRY_S = 2.0
 _OLDER_US = 24 * 3600 * SECOND
 
 
@@ -136,12 +137,12 @@ class WebhookKeeper:
     async def test(self, webhook: WebhookRecord, event: Event, act: Act | None = None) -> WebhookDelivery:
         """Send a sample of an event once, now, and return how that ended.
 
-        Raises NoPlace if there are too many on the way already.
+        Raises RateLimited if too many of the account's are on the way already, NoPlace if others' are.
         """
         self._check_on()
         sample = deliveries.sample(webhook, event, await self.store.now(), LEASE_S)
         if not self._courier.has_place(sample):
-            raise NoPlace("deliveries to this webhook")
+            raise self._too_many(sample)
         task = await self._courier.begin_new(sample, act)
         await asyncio.wait([task])
         ended = await deliveries.get(self.store, None, sample.id)
@@ -166,6 +167,14 @@ class WebhookKeeper:
             raise Conflict("The delivery is still being tried.")
         self._courier.look_soon()
         return await self.find_delivery(None, found.id)
+
+    def _too_many(self, sample: WebhookDelivery) -> RateLimited | NoPlace:
+        if self._courier.full_places() & own_places(sample).keys():
+            return RateLimited(
+                "Too many deliveries to your webhooks are under way. Try again when one has ended.",
+                retry_after_s=_RETRY_S,
+            )
+        return NoPlace("deliveries to this webhook")
 
     def _check_on(self) -> None:
         if not self._courier.section.on:

@@ -23,8 +23,9 @@ from proxy.app import open_worker
 from proxy.config.config_toml import Config
 from proxy.engines import registry
 from proxy.features.all import load_config
+from proxy.features.jobs.encoding import FileSteps, _Making
 from proxy.features.jobs.kept import JobFiles
-from proxy.features.jobs.records import STEPS
+from proxy.features.jobs.records import FILES, STEPS
 from proxy.features.jobs.steps import Steps
 from proxy.kept.vault import Vault
 from proxy.ledger.hold import Hold
@@ -46,6 +47,11 @@ POINTS: dict[str, tuple[Any, str, str]] = {
     "after settlement": (Hold, "settle", "after"),
     "before end": (STEPS, "write", "before"),
     "after end": (STEPS, "write", "after"),
+    "in encoding": (_Making, "_goes_on", "before"),
+    "before encoded": (_Making, "_put", "before"),
+    "after encoded": (_Making, "_put", "after"),
+    "before file rows": (FILES, "write", "before"),
+    "after file rows": (FILES, "write", "after"),
 }
 
 
@@ -106,16 +112,18 @@ async def main(file: str, role: str, days: str, point: str = "", number: str = "
     async with open_worker(config, registry.load()) as worker:
         if not config.serves:
             await shared_things.check(worker.kernel)
-        (steps,) = [kind for kind in worker.wishes if isinstance(kind, Steps)]
+        kinds = [kind for kind in worker.wishes if isinstance(kind, Steps | FileSteps)]
         if point:
             arm(point, int(number))
-        running = asyncio.create_task(steps.run(worker.metrics, await worker.store.now()))
+        began = await worker.store.now()
+        running = [asyncio.create_task(kind.run(worker.metrics, began)) for kind in kinds]
         while True:
             if not await worker.store.read("SELECT id FROM jobs WHERE state = 'open'"):
                 break
             await asyncio.sleep(0.02)
-        running.cancel()
-        await asyncio.wait([running])
+        for each in running:
+            each.cancel()
+        await asyncio.wait(running)
 
 
 if __name__ == "__main__":

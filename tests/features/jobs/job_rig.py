@@ -101,6 +101,22 @@ async def new_job(server: Inside, text: str, **more: Any) -> dict[str, Any]:
     return made
 
 
+CHAPTERS = [
+    {"title": "The first", "input": "One."},
+    {"title": "The first", "input": f"Two.{' ' * 1990}\n\nThree."},
+    {"title": "บทที่ 3", "input": "Four."},
+]
+"""Four steps, as no piece is in two chapters."""
+
+
+async def new_chapters(server: Inside, **more: Any) -> dict[str, Any]:
+    body = {"model": "tone", "voice": "alloy", "chapters": CHAPTERS, "response_format": "pcm", **more}
+    answer = await server.ask("POST", "/v1/jobs", body=body)
+    assert answer.status_code == 202, answer.text
+    made: dict[str, Any] = answer.json()
+    return made
+
+
 async def job(server: Inside, id_: str) -> dict[str, Any]:
     answer = await server.ask("GET", f"/v1/jobs/{id_}")
     assert answer.status_code == 200, answer.text

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from prometheus_client import CollectorRegistry
 
 from proxy.errors import InvalidRequest
-from proxy.features.jobs import records
+from proxy.features.jobs import ends, records, removals
 from proxy.features.jobs.kept import JobFiles
 from proxy.features.jobs.metrics import JobMetrics
 from proxy.features.jobs.records import Job, JobStep
@@ -203,7 +203,7 @@ async def test_of_an_erased_voice_nothing_is_left(tmp_path: Path, store_url: str
         blobs = {row["digest"] for row in await store.read("SELECT digest FROM blobs")}
         files = {path.name for path in (tmp_path / "data" / "voices").rglob("*") if path.is_file()}
         assert files == blobs
-        assert len(files) == 3, "two texts, and the other's sound"
+        assert len(files) == 4, "two texts, the other's sound, and what is told of it"
         assert (await content(server, spoken["id"])).status_code == 409
         (tombstone,) = await store.read("SELECT completed FROM erasures")
         assert tombstone["completed"]
@@ -239,7 +239,7 @@ async def test_a_voice_that_is_erased_before_its_last_step_ends_leaves_no_job_op
 
         async def speak_and_erase(job: Job, held: JobStep, attempt: _Attempt) -> None:
             await speak(job, held, attempt)
-            await records.remove_voice(server.worker.store, voice)
+            await removals.remove_voice(server.worker.store, voice)
 
         kind._speak = speak_and_erase  # type: ignore[method-assign]
         made = await new_job(server, "Hello.", model="one", voice=voice)
@@ -255,7 +255,7 @@ async def test_a_job_that_is_tried_again_while_its_step_is_given_up_is_spoken(
 
         async def leave_and_try_again(job: Job, held: JobStep, attempt: _Attempt) -> None:
             kind._speak = speak  # type: ignore[method-assign]
-            await records.end(store, job.id, "canceled")
+            await ends.end(store, job, "canceled")
             attempt.is_left = True
             assert await records.reopen(store, job, None)
 
@@ -292,7 +292,8 @@ async def test_a_voice_that_is_gone_ends_the_job_with_the_reason(tmp_path: Path)
         assert (await server.ask("DELETE", f"/v1/audio/voices/{voice}")).status_code == 200
         engine.goes_on.set()
         failed = await until(server, made["id"], "failed")
-        assert voice in failed["error"]
+        assert failed["error"].endswith(": The voice of this job is not here any more.")
+        assert failed["error_code"] == "voice_not_found"
 
 
 async def test_a_closed_account_leaves_no_job(tmp_path: Path, store_url: str) -> None:

@@ -10,7 +10,7 @@ import httpx2
 
 from tests import server
 from tests.faults.processes import kill, until, usage_rows, worker
-from tests.features.jobs.job_kills import expect_one_of_each
+from tests.features.jobs.job_kills import expect_one_of_each, expect_one_of_each_line
 from tests.features.jobs.job_rig import said, text_of, words_of
 
 STEPS = 6
@@ -23,6 +23,14 @@ POINTS = {
 async def test_a_job_ends_once_however_often_its_worker_is_killed(tmp_path: Path, store_url: str) -> None:
     points = POINTS[store_url.partition(":")[0]]
     await expect_one_of_each(tmp_path, store_url, [(point, 1) for point in points], STEPS)
+
+
+async def test_each_line_of_a_batch_ends_once_however_often_its_worker_is_killed(
+    tmp_path: Path, store_url: str
+) -> None:
+    points = {"sqlite": ("after file", "before end"), "postgresql": ("after settlement", "after end")}
+    kills = [(point, 2) for point in points[store_url.partition(":")[0]]]
+    await expect_one_of_each_line(tmp_path, store_url, kills, STEPS)
 
 
 def test_a_servers_killed_worker_goes_on_where_it_was(tmp_path: Path) -> None:

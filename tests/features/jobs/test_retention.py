@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from msgspec.structs import replace
+
 from proxy.features.jobs import records
 from proxy.features.jobs.kept import JobFiles
 from proxy.features.jobs.retention import JobRetention
@@ -37,7 +39,28 @@ async def test_a_job_is_deleted_days_after_its_end(tmp_path: Path, store_url: st
         assert await longer.delete_old() == 0
         assert (await server.ask("GET", f"/v1/jobs/{old['id']}")).status_code == 404
         assert len(await records.list_clips(store, young["id"])) == 1
-        assert len(await store.read("SELECT digest FROM blobs")) == 2
+        assert len(await store.read("SELECT digest FROM blobs")) == 3
+
+
+async def test_a_plan_has_days_of_its_own(tmp_path: Path, store_url: str) -> None:
+    async with jobs_inside(tmp_path, store_url) as server:
+        store, day_us = server.worker.store, 86_400 * 1_000_000
+        old, young = [await new_job(server, text_of(1)) for _ in range(2)]
+        now = await store.now()
+        for made, days in ((old, 3), (young, 1)):
+            await until(server, made["id"], "done")
+            of_job = {"id": made["id"], "ended": now - days * day_us}
+            await store.write(Statement("UPDATE jobs SET ended = :ended WHERE id = :id", of_job))
+        ours = retention(server)
+        plans = server.worker.kernel.config.plans
+        for name, days, deleted in (("few", 2, 0), ("metered", 30, 0), ("metered", 2, 1), ("metered", 2, 0)):
+            ours.plans = {**plans, name: replace(plans[name], job_days=float(days))}
+            assert await ours.delete_old() == deleted, (name, days)
+        left = (await server.ask("GET", "/v1/jobs")).json()["data"]
+        assert [row["id"] for row in left] == [young["id"]]
+        ours.plans = {**plans, "metered": replace(plans["metered"], job_days=30.0)}
+        ours.days = 0.5
+        assert await ours.delete_old() == 0, "the plan's, although the server keeps jobs shorter"
 
 
 async def test_what_a_kill_has_left_of_an_erased_voice_is_found(tmp_path: Path, store_url: str) -> None:

@@ -20,6 +20,7 @@ from proxy.ledger.verify import verify
 from proxy.storage.store import Statement
 from speech_engine import EngineFailed, Event, Finished, SpeechJob, Started, UnsupportedText
 from tests.features.jobs.job_rig import (
+    CONFIG,
     RATE_HZ,
     ask_job,
     content,
@@ -33,7 +34,7 @@ from tests.features.jobs.job_rig import (
     until,
     words_of,
 )
-from tests.proxy.api.inside import LeavingPeer, envelope
+from tests.proxy.api.inside import LeavingPeer, envelope, inside
 from tests.proxy.api.owning import new_key
 from tests.proxy.api.scripted import Scripted, sound, spoken
 
@@ -129,9 +130,10 @@ async def test_bad_input_names_its_field(tmp_path: Path) -> None:
         assert await refused(" \n") == (400, "invalid_value", "input")
         assert await refused("* * *") == (400, "invalid_value", "input")
         assert await refused("x" * 1_000_001) == (400, "string_above_max_length", "input")
-        assert await refused(response_format="flac") == (400, "invalid_value", "response_format")
+        assert await refused(response_format="json") == (400, "invalid_value", "response_format")
         assert await refused(stream_format="sse") == (400, "invalid_value", "stream_format")
-        assert await refused(kind="batch") == (400, "invalid_value", "kind")
+        assert await refused(kind="batch") == (400, "missing_required_parameter", "input_file_id")
+        assert await refused(kind="book") == (400, "invalid_value", "kind")
         assert await refused(voice="nobody") == (400, "voice_not_found", "voice")
         assert await refused(model="nothing") == (404, "model_not_found", "model")
         assert await refused(speed=9) == (400, "invalid_value", "speed")
@@ -139,6 +141,14 @@ async def test_bad_input_names_its_field(tmp_path: Path) -> None:
         for path in ("", "/content", "/events"):
             answer = await server.ask("GET", f"/v1/jobs/job_unknown{path}")
             assert (answer.status_code, envelope(answer)["code"]) == (404, "job_not_found")
+
+
+async def test_the_operator_says_how_long_a_step_is(tmp_path: Path) -> None:
+    text = CONFIG.format(url="sqlite", one="") + "[jobs]\nstep_characters = 200\n"
+    async with inside(tmp_path, text, plan="metered") as server:
+        made = await new_job(server, "Word one. " * 100)
+        assert made["steps"] == 6
+        assert (await until(server, made["id"], "done", "failed"))["status"] == "done"
 
 
 async def test_a_job_is_known_to_its_account_alone(tmp_path: Path) -> None:
@@ -159,7 +169,8 @@ async def test_a_job_is_known_to_its_account_alone(tmp_path: Path) -> None:
 async def test_a_plan_says_how_long_a_job_may_be(tmp_path: Path, plan: str, text: str) -> None:
     async with jobs_inside(tmp_path, plan=plan) as server:
         answer = await ask_job(server, text)
-        assert (answer.status_code, envelope(answer)["code"]) == (403, "text_too_long")
+        code = "jobs_not_allowed" if plan == "none" else "text_too_long"
+        assert (answer.status_code, envelope(answer)["code"]) == (403, code)
         if plan == "few":
             made = await new_job(server, "A text longer than a request may be.")
             assert (await until(server, made["id"], "done", "failed"))["status"] == "done"
@@ -259,7 +270,7 @@ async def test_a_job_without_credits_waits_for_a_grant_and_no_step_is_charged_tw
 ) -> None:
     monkeypatch.setattr("proxy.features.jobs.steps.WAITS_S", 0.2)
     text = "\n\n".join(["Word one.", "Word two.", "Word three."])
-    monkeypatch.setattr("proxy.features.jobs.endpoints.pieces", _three)
+    monkeypatch.setattr("proxy.features.jobs.chapters.pieces", _three)
     async with jobs_inside(tmp_path, store_url, "short") as server:
         made = await new_job(server, text)
         waiting = await until(server, made["id"], "waiting")
@@ -274,7 +285,7 @@ async def test_a_job_without_credits_waits_for_a_grant_and_no_step_is_charged_tw
         assert (await verify(server.worker.store)).is_clean
 
 
-def _three(text: str, _language: str, _names: object) -> list[tuple[int, int]]:
+def _three(text: str, *_more: object) -> list[tuple[int, int]]:
     return [(0, 11), (11, 22), (22, len(text))]
 
 

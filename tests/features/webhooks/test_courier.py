@@ -12,8 +12,15 @@ from typing import Any
 
 import pytest
 from openai import InvalidWebhookSignatureError, OpenAI
+from openai.types.webhooks import (
+    BatchCancelledWebhookEvent,
+    BatchCompletedWebhookEvent,
+    BatchExpiredWebhookEvent,
+    BatchFailedWebhookEvent,
+)
 
 from policies.wishes import SECOND
+from proxy.catalogue.notices import Event
 from proxy.features.webhooks import courier as couriers
 from proxy.features.webhooks import records
 from proxy.features.webhooks.keeper import WebhookChange
@@ -66,6 +73,28 @@ async def test_an_event_arrives_signed_as_the_sdk_reads_it(rig: WebhookRig) -> N
         await rig.later()
         assert len(at.told) == 1, "it arrived"
         assert rig.ended("delivered") == 1
+
+
+@pytest.mark.parametrize(
+    ("event", "type_"),
+    [
+        ("batch.completed", BatchCompletedWebhookEvent),
+        ("batch.failed", BatchFailedWebhookEvent),
+        ("batch.expired", BatchExpiredWebhookEvent),
+        ("batch.cancelled", BatchCancelledWebhookEvent),
+    ],
+)
+async def test_the_end_of_a_batch_is_the_sdks_own_event(rig: WebhookRig, event: Event, type_: type) -> None:
+    async with receiver() as at:
+        ada = await rig.account()
+        webhook = await rig.webhook(ada, at.url, (event,))
+        await rig.tell(ada, event, {"id": "job_1"})
+        await rig.step()
+        (told,) = at.told
+        with OpenAI(api_key="none", webhook_secret=webhook.seal.secret) as client:
+            read: Any = client.webhooks.unwrap(told.body.decode(), told.headers)
+        assert type(read) is type_
+        assert (read.type, read.data.id) == (event, "job_1")
 
 
 async def test_what_is_rolled_back_is_told_to_nobody(rig: WebhookRig) -> None:

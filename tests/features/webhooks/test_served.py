@@ -180,9 +180,24 @@ async def test_tests_have_few_places(server: Inside) -> None:
         ]
         await at.until(2)
         refused = await server.ask("POST", f"{PATH}/{made['id']}/test", body={})
-        assert (refused.status_code, envelope(refused)["code"]) == (503, "server_busy")
+        assert (refused.status_code, envelope(refused)["code"]) == (429, "rate_limit_exceeded")
+        assert refused.headers["retry-after"] == "2"
         await at.close()
         await asyncio.gather(*asking)
+
+
+async def test_a_test_and_a_rotation_need_no_body(server: Inside) -> None:
+    async with receiver() as at:
+        made = (await server.ask("POST", PATH, body=new(at.url))).json()
+        async with server.client() as client:
+            tried = await client.post(f"{PATH}/{made['id']}/test")
+            assert (tried.status_code, tried.json()["event_type"]) == (200, "webhook.test")
+            rotated = await client.post(f"{PATH}/{made['id']}/rotate_secret")
+            assert rotated.json()["signing_secret"] != made["signing_secret"]
+            for path in ("", f"/{made['id']}", f"/{made['id']}/test"):
+                body = b"" if path != f"/{made['id']}/test" else b"[]"
+                refused = await client.post(PATH + path, content=body)
+                assert (refused.status_code, envelope(refused)["code"]) == (400, "invalid_json")
 
 
 async def test_one_that_is_off_is_turned_on_before_anything_is_sent_again(server: Inside) -> None:

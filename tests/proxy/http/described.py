@@ -19,7 +19,7 @@ class Exchange(NamedTuple):
     path: str
     body: Any = None
     status: int = 200
-    file: bytes | None = None
+    file: bytes | tuple[str, bytes] | None = None
     file_field: str = "file"
 
 

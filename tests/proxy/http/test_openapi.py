@@ -244,7 +244,7 @@ def test_a_program_can_rely_on_every_field_of_an_answer(document: Document) -> N
         "DegradedPart",
         "RouteQuestion",
         "NewClone",
-        "JobBody",
+        *("JobBody", "BatchJobBody", "BatchBody"),
         "NewVoice",
         "NewSavedVoice",
         *("VoiceForm", "SavedVoiceForm", "ChangedVoice", "ConsentBody", "AccountConsentBody"),
@@ -268,7 +268,8 @@ def test_answers_of_a_running_server_are_as_described(shared: server.Server, doc
     last: dict[str, str] = {}
     with shared.client(key) as client:
         for exchange in EXCHANGES:
-            path, sent = _filled(exchange.path, last), {"json": exchange.body}
+            body = json.loads(_filled(json.dumps(exchange.body), last))
+            path, sent = _filled(exchange.path, last), {"json": body}
             if exchange.file is not None:
                 form = {name: _filled(value, last) for name, value in (exchange.body or {}).items()}
                 sent = {"data": form, "files": {exchange.file_field: exchange.file}}
@@ -289,6 +290,8 @@ _MADE = {
     **dict.fromkeys(("create_voice_consent", "create_consent"), "consent"),
     **dict.fromkeys(("add_voice_sample", "add_saved_voice_sample"), "sample"),
     "create_job": "job",
+    "create_file": "file",
+    "create_batch": "batch",
 }
 """What an operation makes, whose id stands for `{key}` and the like in what is asked then."""
 

@@ -1,0 +1,99 @@
+"""What no client should send: each is an answer that names the field, and none makes a job."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.features.jobs.job_rig import content, jobs_inside, new_job, until
+from tests.proxy.api.inside import envelope
+
+GOOD: dict[str, Any] = {"model": "tone", "voice": "alloy", "input": "Hello."}
+_DEEP = b"[" * 100_000 + b"]" * 100_000
+
+
+def body(**more: Any) -> bytes:
+    return json.dumps(GOOD | more).encode()
+
+
+def raw(field: bytes) -> bytes:
+    return body()[:-1] + b", " + field + b"}"
+
+
+BODIES: tuple[tuple[str, bytes, str | None, str], ...] = (
+    ("a number for a text", body(input=5), "input", "invalid_value"),
+    ("a number for a voice", body(voice=5), "voice", "invalid_value"),
+    ("a number for a model", body(model=5), "model", "invalid_value"),
+    ("a text for a number", body(speed="fast"), "speed", "invalid_value"),
+    ("a list for a text", body(input=["Hello."]), "input", "invalid_value"),
+    ("an object for a format", body(response_format={}), "response_format", "invalid_value"),
+    ("a number for a kind", body(kind=1), "kind", "invalid_value"),
+    ("a text for a switch", body(background="yes"), "background", "invalid_value"),
+    ("a stream", body(stream=True), "stream", "invalid_value"),
+    ("nothing to say", body(input=""), "input", "invalid_value"),
+    ("no input", b'{"model": "tone", "voice": "alloy"}', "input", "missing_required_parameter"),
+    ("no JSON", b"{", None, "invalid_json"),
+    ("nothing", b"", None, "invalid_json"),
+    ("a list", b"[]", None, "invalid_json"),
+    ("no UTF-8", b'{"model": "tone", "voice": "alloy", "input": "\xff"}', None, "invalid_json"),
+    ("a name that is no UTF-8", raw(b'"\xff": 1'), None, "invalid_json"),
+    ("half a surrogate pair", raw(b'"input": "\\ud800"'), None, "invalid_json"),
+    ("a deep value of a field", raw(b'"lexicon": ' + _DEEP), None, "invalid_json"),
+    ("a deep value of an unknown field", raw(b'"unknown": ' + _DEEP), None, "invalid_json"),
+)
+
+
+@pytest.mark.parametrize(
+    ("sent", "param", "code"), [row[1:] for row in BODIES], ids=[row[0] for row in BODIES]
+)
+async def test_a_wrong_body_is_refused_by_its_field(
+    tmp_path: Path, sent: bytes, param: str | None, code: str
+) -> None:
+    async with jobs_inside(tmp_path) as server, server.client() as client:
+        answer = await client.post("/v1/jobs", content=sent)
+        error = envelope(answer)
+        assert (answer.status_code, error["param"], error["code"]) == (400, param, code)
+        assert (await server.ask("GET", "/v1/jobs")).json()["data"] == []
+
+
+async def test_a_nul_in_the_text_is_not_heard_and_one_in_a_name_is_refused(
+    tmp_path: Path, store_url: str
+) -> None:
+    async with jobs_inside(tmp_path, store_url) as server, server.client() as client:
+        made = await new_job(server, "Hel\0lo.")
+        done = await until(server, made["id"], "done", "failed")
+        assert (done["status"], done["characters"]) == ("done", 7)
+        for field in ("voice", "model"):
+            answer = await client.post("/v1/jobs", content=body(**{field: "al\0loy"}))
+            assert answer.status_code in (400, 404), answer.text
+            assert envelope(answer)["param"] == field
+        for path in ("job_%00", "job_%00/content", "job_%00/events", "job_%00/steps"):
+            answer = await client.get(f"/v1/jobs/{path}")
+            assert (answer.status_code, envelope(answer)["code"]) == (404, "job_not_found")
+
+
+async def test_headers_of_any_size_are_read_or_refused(tmp_path: Path) -> None:
+    async with jobs_inside(tmp_path) as server:
+        made = await new_job(server, "Hello.")
+        await until(server, made["id"], "done")
+        whole = await content(server, made["id"])
+        for asked in ("bytes=" + "9" * 10_000 + "-", "bytes=0-" + "9" * 10_000, "b" * 10_000, "bytes=-0x1"):
+            answer = await content(server, made["id"], range=asked)
+            assert (answer.status_code, answer.content) == (200, whole.content)
+        for asked in ("bytes=-0", "bytes=9999999999999999999-"):
+            assert (await content(server, made["id"], range=asked)).status_code == 416
+        async with server.client(**{"idempotency-key": "k" * 10_000}) as client:
+            answer = await client.post("/v1/jobs", content=body())
+            assert (answer.status_code, envelope(answer)["param"]) == (400, "Idempotency-Key")
+
+
+@pytest.mark.parametrize(
+    "query", ["limit=0", "limit=-1", "limit=1001", "limit=x", "after=job_gone", "after=%00"]
+)
+async def test_a_page_that_cannot_be_names_its_parameter(tmp_path: Path, query: str) -> None:
+    async with jobs_inside(tmp_path) as server:
+        answer = await server.ask("GET", f"/v1/jobs?{query}")
+        assert (answer.status_code, envelope(answer)["param"]) == (400, query.partition("=")[0])

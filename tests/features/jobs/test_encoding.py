@@ -1,0 +1,232 @@
+"""The last step of a job that is encoded: killed, canceled, erased in its middle, and what it leaves."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from proxy.features.jobs import encoding
+from proxy.features.jobs.encoding import FileSteps
+from proxy.ledger.verify import verify
+from proxy.storage.store import Statement, Store
+from proxy.storage.tombstones import Tombstone, erase
+from tests.features.erasure.erasing import erasure_of
+from tests.features.jobs.job_kills import expect_one_of_each
+from tests.features.jobs.job_rig import (
+    content,
+    job,
+    jobs_inside,
+    new_chapters,
+    new_job,
+    text_of,
+    until,
+    words_of,
+)
+from tests.features.jobs.test_retention import retention
+from tests.proxy.api.inside import Inside, envelope
+from tests.proxy.api.owning import clone
+from tests.sound import decoded
+from tests.tones import words
+
+POINTS = {
+    "sqlite": ("before encoded", "after encoded", "before file rows"),
+    "postgresql": ("in encoding", "after file rows"),
+}
+
+
+@pytest.fixture
+def small_blobs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(encoding, "BLOB_BYTES", 8192)
+
+
+class Encoding:
+    """The last step of a server's jobs, which stops after its first blob until it may go on."""
+
+    def __init__(self, server: Inside, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.is_there, self.goes_on = asyncio.Event(), asyncio.Event()
+        self.ended = 0
+        (self.kind,) = [kind for kind in server.worker.wishes if isinstance(kind, FileSteps)]
+        put = encoding._Making._put
+
+        async def put_and_wait(making: encoding._Making, *arguments: object) -> None:
+            await put(making, *arguments)  # type: ignore[arg-type]
+            self.is_there.set()
+            await self.goes_on.wait()
+
+        monkeypatch.setattr(encoding._Making, "_put", put_and_wait)
+        monkeypatch.setattr(encoding, "_LOOK_S", 0.0)
+
+
+async def blobs(store: Store) -> set[str]:
+    return {row["digest"] for row in await store.read("SELECT digest FROM blobs")}
+
+
+def files(folder: Path) -> set[str]:
+    return {path.name for path in (folder / "data" / "voices").rglob("*") if path.is_file()}
+
+
+async def test_a_long_file_is_kept_in_pieces_and_read_as_one(tmp_path: Path, small_blobs: None) -> None:
+    async with jobs_inside(tmp_path) as server:
+        made = await new_job(server, text_of(6), response_format="flac")
+        await until(server, made["id"], "done", "failed")
+        rows = await server.worker.store.read("SELECT bytes FROM job_encoded ORDER BY number")
+        assert len(rows) > 3
+        whole = (await content(server, made["id"])).content
+        assert sum(row["bytes"] for row in rows) == len(whole)
+        assert words(*decoded(whole, "flac")) == words_of(6)
+        border = rows[0]["bytes"]
+        part = await content(server, made["id"], range=f"bytes={border - 3}-{border + 2}")
+        assert part.content == whole[border - 3 : border + 3]
+
+
+async def test_the_sound_of_steps_goes_once_it_is_encoded_and_its_charge_stays(
+    tmp_path: Path, store_url: str
+) -> None:
+    async with jobs_inside(tmp_path, store_url) as server:
+        store = server.worker.store
+        made = await new_job(server, text_of(3), response_format="opus")
+        other = await new_job(server, text_of(2), response_format="wav")
+        for each in (made, other):
+            await until(server, each["id"], "done")
+        before = await job(server, made["id"]), (await content(server, made["id"])).content
+        # Each job's text, what is told of five steps, five sounds, and a file.
+        assert len(await blobs(store)) == 2 + 5 + 5 + 1
+        await retention(server).delete_old()
+        assert len(await blobs(store)) == 2 + 5 + 2 + 1
+        assert files(tmp_path) == await blobs(store)
+        assert (await job(server, made["id"]), (await content(server, made["id"])).content) == before
+        assert (await server.ask("GET", f"/v1/jobs/{made['id']}/subtitles")).status_code == 200
+        assert words(*decoded((await content(server, other["id"])).content, "wav")) == words_of(2)
+        assert (await server.ask("DELETE", f"/v1/jobs/{made['id']}")).status_code == 200
+        assert (await server.ask("DELETE", f"/v1/jobs/{other['id']}")).status_code == 200
+        assert await blobs(store) == files(tmp_path) == set()
+        assert await store.read("SELECT * FROM job_encoded") == []
+
+
+@pytest.mark.parametrize("ending", ["cancel", "delete"])
+async def test_an_end_in_mid_encoding_leaves_nothing_of_it(
+    tmp_path: Path, store_url: str, small_blobs: None, monkeypatch: pytest.MonkeyPatch, ending: str
+) -> None:
+    async with jobs_inside(tmp_path, store_url) as server:
+        store, halted = server.worker.store, Encoding(server, monkeypatch)
+        made = await new_job(server, text_of(6), response_format="flac")
+        await halted.is_there.wait()
+        shown = await job(server, made["id"])
+        assert (shown["status"], shown["steps_done"]) == ("running", 6), "it ends with its file alone"
+        known = await blobs(store)
+        ended = halted.kind.ended
+        if ending == "cancel":
+            assert (await server.ask("POST", f"/v1/jobs/{made['id']}/cancel")).status_code == 200
+        else:
+            assert (await server.ask("DELETE", f"/v1/jobs/{made['id']}")).status_code == 200
+        halted.goes_on.set()
+        await ended.wait()
+        assert await store.read("SELECT * FROM job_encoded") == []
+        assert len(await blobs(store)) == (len(known) - 1 if ending == "cancel" else 0)
+        assert files(tmp_path) == await blobs(store)
+        if ending == "delete":
+            return
+        refused = await content(server, made["id"])
+        assert (refused.status_code, "try the job again" in envelope(refused)["message"]) == (409, True)
+        await server.ask("POST", f"/v1/jobs/{made['id']}/retry")
+        done = await until(server, made["id"], "done", "failed")
+        assert (done["status"], len(await server.usage())) == ("done", 6)
+        assert words(*decoded((await content(server, made["id"])).content, "flac")) == words_of(6)
+
+
+@pytest.mark.parametrize("has_heard", [True, False])
+async def test_a_voice_that_is_erased_in_mid_encoding_is_in_no_file(
+    tmp_path: Path, store_url: str, small_blobs: None, monkeypatch: pytest.MonkeyPatch, has_heard: bool
+) -> None:
+    """Also where another server has erased it, and the sound that this one reads is still there."""
+    async with jobs_inside(tmp_path, store_url) as server:
+        store, voice = server.worker.store, (await clone(server))["id"]
+        sample, halted = await blobs(store), Encoding(server, monkeypatch)
+        made = await new_job(server, text_of(6), response_format="flac", voice=voice)
+        await halted.is_there.wait()
+        if has_heard:
+            assert (await server.ask("DELETE", f"/v1/audio/voices/{voice}")).status_code == 200
+            await erasure_of(server.worker).finish_left_over()
+        else:
+            tombstone = Tombstone(
+                subject=voice, account=server.account.id, digests=(), began=await store.now(), pending=()
+            )
+            assert await erase(store, tombstone)
+        halted.goes_on.set()
+        failed = await until(server, made["id"], "done", "failed")
+        assert (failed["status"], "erased" in failed["error"]) == ("failed", True)
+        assert await store.read("SELECT * FROM job_encoded") == []
+        assert (await content(server, made["id"])).status_code == 409
+        await retention(server).delete_old()
+        assert len(await blobs(store) - sample) == 1, "the text"
+
+
+async def test_an_erasure_takes_the_files_in_which_the_voice_speaks(tmp_path: Path, store_url: str) -> None:
+    async with jobs_inside(tmp_path, store_url) as server:
+        store, voice = server.worker.store, (await clone(server))["id"]
+        made = await new_chapters(server, response_format="opus", voice=voice, files="chapters")
+        other = await new_job(server, text_of(1), response_format="opus")
+        for each in (made, other):
+            await until(server, each["id"], "done")
+        assert (await server.ask("DELETE", f"/v1/audio/voices/{voice}")).status_code == 200
+        await erasure_of(server.worker).finish_left_over()
+        rows = await store.read("SELECT job FROM job_encoded")
+        assert [row["job"] for row in rows] == [other["id"]]
+        assert files(tmp_path) == await blobs(store)
+        assert (await content(server, made["id"])).status_code == 409
+        assert (await content(server, other["id"])).status_code == 200
+
+
+async def test_who_has_lost_its_lease_writes_no_file(
+    tmp_path: Path, store_url: str, small_blobs: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with jobs_inside(tmp_path, store_url) as server:
+        store, halted = server.worker.store, Encoding(server, monkeypatch)
+        made = await new_job(server, text_of(3), response_format="flac")
+        await halted.is_there.wait()
+        await store.write(
+            Statement("UPDATE job_steps SET fence = fence + 1, lease = 0 WHERE kind = 'file'"),
+        )
+        ended = halted.kind.ended
+        halted.goes_on.set()
+        await ended.wait()
+        done = await until(server, made["id"], "done", "failed")
+        assert done["status"] == "done"
+        (step,) = await store.read("SELECT fence, state FROM job_steps WHERE kind = 'file'")
+        assert (step["fence"], step["state"]) == (3, "done")
+        assert words(*decoded((await content(server, made["id"])).content, "flac")) == words_of(3)
+        assert (await verify(store)).is_clean
+
+
+async def test_a_blob_is_kept_however_long_an_encoding_takes(
+    tmp_path: Path, store_url: str, small_blobs: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The vault drops after an hour what nothing names. What is dropped all the same is made anew."""
+    async with jobs_inside(tmp_path, store_url) as server:
+        store, vault = server.worker.store, server.worker.open_house.house.vault
+        monkeypatch.setattr(encoding, "_KEEP_S", 0.0)
+        halted = Encoding(server, monkeypatch)
+        made = await new_job(server, text_of(6), response_format="flac")
+        await halted.is_there.wait()
+        ended = halted.kind.ended
+        await store.write(Statement("UPDATE blobs SET created = 0"))
+        await vault.tidy()
+        halted.goes_on.set()
+        await ended.wait()
+        assert (await job(server, made["id"]))["status"] == "running"
+        halted.kind.look_soon()
+        assert (await until(server, made["id"], "done", "failed"))["status"] == "done"
+        assert words(*decoded((await content(server, made["id"])).content, "flac")) == words_of(6)
+        rows = await store.read(
+            "SELECT min(created) AS created FROM blobs WHERE digest IN (SELECT digest FROM job_encoded)"
+        )
+        assert rows[0]["created"] > 0
+
+
+async def test_of_a_job_that_was_killed_in_its_last_step_the_file_is_whole(
+    tmp_path: Path, store_url: str
+) -> None:
+    points = POINTS[store_url.partition(":")[0]]
+    await expect_one_of_each(tmp_path, store_url, [(point, 1) for point in points], 3, "flac")

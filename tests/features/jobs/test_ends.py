@@ -1,0 +1,201 @@
+"""Why jobs end before they are done: what their owner reads, and what is left."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from openai import OpenAI
+
+from proxy.ledger.verify import verify
+from proxy.storage.store import Statement
+from speech_engine import EngineFailed, Finished, Started, UnsupportedText
+from tests.features.erasure.erasing import erasure_of
+from tests.features.jobs.job_rig import CONFIG, content, jobs_inside, kind_of, new_job, soon, text_of, until
+from tests.features.webhooks.receiver import receiver
+from tests.proxy.api.inside import Inside, inside
+from tests.proxy.api.owning import clone
+from tests.proxy.api.scripted import RATE_HZ, Scripted, sound
+
+HOOKED = CONFIG.format(url="sqlite", one="").replace("on = true", 'on = true\nallow = ["127.0.0.1"]')
+
+
+class SecondWaits(Scripted):
+    """Its second job stops in its middle, until it may go on."""
+
+    def __init__(self, **model: object) -> None:
+        super().__init__(Started(RATE_HZ), *sound(0.1), self._wait, *sound(0.1), Finished(), **model)
+        self.goes_on = asyncio.Event()
+        self.is_there = asyncio.Event()
+
+    async def _wait(self) -> None:
+        if len(self.jobs) == 2:
+            self.is_there.set()
+            await self.goes_on.wait()
+
+
+async def revoke(server: Inside, key: str) -> None:
+    answer = await server.administer("DELETE", f"keys/{key}")
+    assert answer.is_success, answer.text
+
+
+async def expire(server: Inside, key: str) -> None:
+    sql = "UPDATE keys SET expires = :now WHERE id = :key"
+    await server.worker.store.write(Statement(sql, {"key": key, "now": await server.worker.store.now()}))
+
+
+async def lose_plan(server: Inside, key: str) -> None:
+    del key
+    sql = "UPDATE accounts SET plan = 'bygone' WHERE id = :account"
+    await server.worker.store.write(Statement(sql, {"account": server.account.id}))
+
+
+@pytest.mark.parametrize(
+    ("end", "code", "reason"),
+    [
+        (revoke, "invalid_api_key", "The key {key} is no good any more. It was revoked."),
+        (expire, "invalid_api_key", "The key {key} is no good any more. It has expired."),
+        (
+            lose_plan,
+            "plan_not_found",
+            "Your account has the plan 'bygone', which this server does not offer any more. "
+            "Ask its operator.",
+        ),
+    ],
+)
+async def test_a_job_says_why_it_has_failed(
+    tmp_path: Path,
+    store_url: str,
+    end: Callable[[Inside, str], Awaitable[None]],
+    code: str,
+    reason: str,
+) -> None:
+    engine = SecondWaits()
+    async with jobs_inside(tmp_path, store_url, one=engine) as server:
+        kind_of(server).at_once = 1
+        store = server.worker.store
+        made = await new_job(server, text_of(4), model="one", voice="one")
+        await engine.is_there.wait()
+        (row,) = await store.read("SELECT key FROM jobs")
+        await end(server, row["key"])
+        engine.goes_on.set()
+
+        async def has_failed() -> bool:
+            shown = (await server.administer("GET", f"jobs/{made['id']}")).json()
+            return bool(shown["status"] == "failed")
+
+        await soon(has_failed)
+        failed = (await server.administer("GET", f"jobs/{made['id']}")).json()
+        assert failed["error"] == f"Step 3: {reason.format(key=row['key'])}"
+        assert (failed["error_code"], failed["steps_done"]) == (code, 2)
+        assert len(await server.usage()) == 2
+        assert (await verify(store)).is_clean
+
+
+@pytest.mark.parametrize(
+    ("failure", "code"),
+    [
+        (UnsupportedText("It cannot be spoken."), "unsupported_text"),
+        (EngineFailed("Away."), "engine_unavailable"),
+    ],
+)
+async def test_what_an_engine_cannot_speak_has_the_code_of_speech(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failure: Exception, code: str
+) -> None:
+    monkeypatch.setattr("proxy.features.jobs.steps.MOST_TRIES", 1)
+    async with jobs_inside(tmp_path, one=Scripted(failure)) as server:
+        made = await new_job(server, "Hello.", model="one", voice="one")
+        failed = await until(server, made["id"], "failed")
+        assert failed["error_code"] == code
+        body = {"model": "one", "voice": "one", "input": "Hello."}
+        speech = (await server.ask("POST", "/v1/audio/speech", body=body)).json()["error"]
+        assert (speech["code"], f"Step 1: {speech['message']}") == (code, failed["error"])
+        again = await server.ask("POST", f"/v1/jobs/{made['id']}/cancel")
+        assert again.json()["error_code"] == code
+
+
+async def test_a_receiver_is_told_the_end_as_the_sdk_reads_it(tmp_path: Path) -> None:
+    async with receiver() as at, inside(tmp_path, HOOKED) as server:
+        hook = {"name": "ends", "url": at.url, "event_types": ["job.done"]}
+        made_hook = (await server.ask("POST", "/v1/webhook_endpoints", body=hook)).json()
+        made = await new_job(server, "Word one.")
+        await at.until(1)
+        client: Any = OpenAI(api_key="none", webhook_secret=made_hook["signing_secret"])
+        event = client.webhooks.unwrap(at.told[0].body, at.told[0].headers)
+        assert (event.type, event.data.id) == ("job.done", made["id"])
+        assert (await server.ask("GET", f"/v1/jobs/{made['id']}")).json()["status"] == "done"
+
+
+async def test_a_job_that_is_tried_again_has_no_error_any_more(tmp_path: Path) -> None:
+    engine = Scripted(UnsupportedText("It cannot be spoken."))
+    async with jobs_inside(tmp_path, one=engine) as server:
+        made = await new_job(server, "Hello.", model="one", voice="one")
+        await until(server, made["id"], "failed")
+        engine._script = (Started(RATE_HZ), *sound(0.1), Finished())
+        assert (await server.ask("POST", f"/v1/jobs/{made['id']}/retry")).status_code == 200
+        done = await until(server, made["id"], "done")
+        assert (done["error"], done["error_code"]) == ("", "")
+
+
+async def test_the_key_that_replaces_another_goes_on_with_its_jobs(tmp_path: Path, store_url: str) -> None:
+    engine = SecondWaits()
+    async with jobs_inside(tmp_path, store_url, one=engine) as server:
+        kind_of(server).at_once = 1
+        store = server.worker.store
+        made = await new_job(server, text_of(4), model="one", voice="one")
+        await engine.is_there.wait()
+        (row,) = await store.read("SELECT key FROM jobs")
+        rotated = await server.administer("POST", f"keys/{row['key']}/rotate")
+        assert rotated.status_code == 201, rotated.text
+        again = await server.administer("POST", f"keys/{row['key']}/rotate")
+        assert again.status_code == 400, "nothing goes to a key that was not made"
+        assert await store.read("SELECT key FROM jobs") == [{"key": rotated.json()["id"]}]
+        engine.goes_on.set()
+        ours = server._replace(key=rotated.json()["key"])
+        done = await until(ours, made["id"], "done", "failed")
+        assert (done["status"], done["steps_done"]) == ("done", 4)
+        keys = [row.key for row in await server.usage()]
+        assert sorted(keys.count(key) for key in set(keys)) == [2, 2]
+
+
+async def test_of_a_voice_that_is_erased_in_mid_job_nothing_is_left(tmp_path: Path, store_url: str) -> None:
+    engine = SecondWaits(speaks_samples=True, is_speech=False)
+    async with jobs_inside(tmp_path, store_url, one=engine) as server:
+        kind_of(server).at_once = 1
+        store = server.worker.store
+        hook = {"name": "ends", "url": "https://hooks.invalid./", "event_types": ["job.failed"]}
+        assert (await server.ask("POST", "/v1/webhook_endpoints", body=hook)).status_code == 200
+        voice = (await clone(server, "Ana Souza"))["id"]
+        made = await new_job(server, text_of(4), model="one", voice="Ana Souza")
+        await engine.is_there.wait()
+        assert (await server.ask("DELETE", f"/v1/audio/voices/{voice}")).status_code == 200
+        engine.goes_on.set()
+        failed = await until(server, made["id"], "failed")
+        await erasure_of(server.worker).finish_left_over()
+        (tombstone,) = await store.read("SELECT pending FROM erasures")
+        assert {*json.loads(tombstone["pending"])} <= {"workers"}, "only other servers may not have heard"
+        assert failed["error"].endswith(": The voice of this job is not here any more.")
+        # Rows and files: only the text is left.
+        for table in ("samples", "voices", "job_clips"):
+            assert await store.read(f"SELECT * FROM {table}") == [], table
+        blobs = {row["digest"] for row in await store.read("SELECT digest FROM blobs")}
+        files = {path.name for path in (tmp_path / "data" / "voices").rglob("*") if path.is_file()}
+        assert files == blobs
+        assert len(files) == 1
+        assert (await content(server, made["id"])).status_code == 409
+        # What is told: neither events nor steps nor webhooks name it.
+        events = await server.ask("GET", f"/v1/jobs/{made['id']}/events")
+        steps = await server.ask("GET", f"/v1/jobs/{made['id']}/steps")
+        sent = await store.read("SELECT type, data FROM webhook_deliveries")
+        assert [(row["type"], json.loads(row["data"])) for row in sent] == [
+            ("job.failed", {"id": made["id"]})
+        ]
+        rows = await store.read("SELECT error FROM job_steps")
+        for told in (events.text, steps.text, str(rows), str(sent)):
+            assert "Souza" not in told
+        # What it spoke before was charged, and stays so.
+        assert (await verify(store)).is_clean

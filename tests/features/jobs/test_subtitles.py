@@ -1,0 +1,202 @@
+"""Subtitles: cues that one can read, in the user's own words, at the time at which they are heard."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from itertools import pairwise
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from proxy.features.jobs.subtitles import LINE, Writer, cues, writers
+from proxy.storage.store import Statement
+from tests.features.jobs.job_rig import content, jobs_inside, new_chapters, new_job, until
+from tests.proxy.api.inside import Inside, envelope
+from tests.proxy.api.scripted import Scripted, spoken
+from tests.sound import decoded
+from tests.tones import words
+
+_TIME = r"(\d\d):(\d\d):(\d\d)[.,](\d{3})"
+_CUE = re.compile(rf"{_TIME} --> {_TIME}\n(.+?)\n\n", re.DOTALL)
+PREAMBLE_S = 0.264
+"""Before the word, in its tones."""
+
+
+class Said(NamedTuple):
+    start_seconds: float
+    source_start: int
+    source_end: int
+
+
+class Shown(NamedTuple):
+    start_s: float
+    end_s: float
+    text: str
+
+
+def said(text: str, word: str = r"\w+", each_s: float = 0.4) -> list[Said]:
+    """Return the words of a text, as heard one after the other."""
+    return [Said(number * each_s, *found.span()) for number, found in enumerate(re.finditer(word, text))]
+
+
+def lines_of(text: str, **more: float) -> list[tuple[str, ...]]:
+    found = said(text, **more)  # type: ignore[arg-type]
+    return [cue.lines for cue in cues(text, found, len(found) * 0.4)]
+
+
+def parsed(subtitles: str) -> list[Shown]:
+    found = []
+    for cue in _CUE.finditer(subtitles):
+        times = [int(each) for each in cue.groups()[:8]]
+        start, end = [3600 * h + 60 * m + s + ms / 1000 for h, m, s, ms in (times[:4], times[4:])]
+        found.append(Shown(start, end, cue[9]))
+    return found
+
+
+def test_cues_end_where_sentences_do() -> None:
+    assert lines_of("It was a dark and stormy night. The rain fell in torrents.") == [
+        ("It was a dark and stormy night.",),
+        ("The rain fell in torrents.",),
+    ]
+
+
+def test_a_long_sentence_is_parted_at_a_comma_and_has_two_lines() -> None:
+    text = (
+        "The rain fell in torrents, except at occasional intervals, when it was checked by a violent gust "
+        "of wind which swept up the streets."
+    )
+    found = lines_of(text, each_s=0.2)
+    assert " ".join(" ".join(lines) for lines in found) == text
+    assert found[0][-1].endswith("intervals,")
+    assert all(len(line) <= LINE for lines in found for line in lines)
+    assert max(map(len, found)) == 2
+
+
+def test_very_short_sentences_share_a_cue_and_a_paragraph_never_does() -> None:
+    assert lines_of("Yes. No. Perhaps.\n\nOh.") == [("Yes. No. Perhaps.",), ("Oh.",)]
+
+
+def test_a_pause_ends_a_cue_and_nothing_is_shown_in_it() -> None:
+    text = "one two three"
+    found = cues(text, [Said(0.0, 0, 3), Said(5.0, 4, 7), Said(5.3, 8, 13)], 9.0)
+    assert [cue.lines for cue in found] == [("one",), ("two three",)]
+    assert found[0].end_s < 3.0
+    assert found[1].start_s == 5.0
+
+
+def test_tags_and_marks_that_are_not_said_are_not_shown() -> None:
+    text = "[Ana] [happy] **Hello**, “you” there! [Ben] See [this](http://a.b/c) *now*."
+    spans = [
+        found.span()
+        for word in ("Hello", "you", "there", "See", "this", "now")
+        for found in re.finditer(rf"\b{word}\b", text)
+    ]
+    found = cues(text, [Said(0.5 * number, *span) for number, span in enumerate(spans)], 3.0)
+    assert " ".join(line for cue in found for line in cue.lines) == "Hello, “you” there! See this now."
+
+
+THAI = "กาลครั้งหนึ่งนานมาแล้วมีเจ้าหญิงองค์หนึ่งอาศัยอยู่ในปราสาทที่สวยงามมากบนภูเขาสูงเสียดฟ้า"
+JAPANESE = "昔々あるところにおじいさんとおばあさんが住んでいました。おじいさんは山へ芝刈りに行きました。"
+
+
+@pytest.mark.parametrize("text", [THAI * 3, JAPANESE * 3])
+def test_a_language_without_blanks_is_cut_where_letters_are_whole(text: str) -> None:
+    found = cues(text, [Said(0.0, 0, len(text))], 20.0)
+    shown = [line for cue in found for line in cue.lines]
+    assert "".join(shown) == text
+    assert len(found) > 1
+    for line in shown:
+        assert unicodedata.category(line[0])[0] != "M"
+        assert line[0] not in "ะาำ"
+        assert line[-1] not in "เแโใไ"
+
+
+_GAPS = st.sampled_from([" ", ". ", ", ", "\n\n", "", "! “", " ["])
+_WORDS = st.lists(st.tuples(st.text("aé1ก", min_size=1, max_size=60), _GAPS), max_size=60)
+
+
+@given(_WORDS, st.lists(st.floats(0.0, 3.0), min_size=60, max_size=60))
+def test_cues_have_all_words_in_order_and_never_overlap(
+    pairs: list[tuple[str, str]], gaps: list[float]
+) -> None:
+    text, found, at_s = "", list[Said](), 0.0
+    for (word, gap), gap_s in zip(pairs, gaps, strict=False):
+        found.append(Said(at_s, len(text), len(text) + len(word)))
+        text += word + gap
+        at_s += gap_s
+    made = cues(text, found, at_s + 1.0)
+    letters = "".join(each for cue in made for line in cue.lines for each in line if each.isalnum())
+    assert letters == "".join(each for each in text if each.isalnum())
+    assert all(1 <= len(cue.lines) <= 2 for cue in made)
+    written = b"".join(writer.write(text, found, 7.0, 8.0 + at_s) for writer in [Writer()]).decode()
+    times = [time for each in parsed(written) for time in (each.start_s, each.end_s)]
+    assert len(times) == 2 * len(made)
+    assert all(before <= after for before, after in pairwise(times))
+    assert all(each.start_s < each.end_s for each in parsed(written))
+
+
+def test_what_begins_a_tag_in_vtt_is_escaped() -> None:
+    text = "a<b>c & d --> e"
+    vtt = writers["vtt"]().write(text, said(text), 0.0, 4.0).decode()
+    assert "a&lt;b&gt;c &amp; d --&gt; e" in vtt
+    assert vtt.startswith("00:00:00.000 --> ")
+    srt = writers["srt"]().write(text, said(text), 3661.5, 3665.0).decode()
+    assert srt.startswith("1\n01:01:01,500 --> ")
+    assert text in srt
+
+
+async def subtitles(server: Inside, id_: str, query: str = "") -> list[Shown]:
+    answer = await server.ask("GET", f"/v1/jobs/{id_}/subtitles{query}")
+    assert answer.status_code == 200, answer.text
+    return parsed(answer.text)
+
+
+@pytest.mark.parametrize("format_", ["mp3", "wav", "aac", "opus"])
+async def test_each_word_is_shown_when_it_is_heard(tmp_path: Path, format_: str) -> None:
+    """Also in a file whose joined frames play for longer than the sound in them."""
+    async with jobs_inside(tmp_path) as server:
+        made = await new_chapters(server, response_format=format_)
+        assert (await until(server, made["id"], "done", "failed"))["status"] == "done"
+        heard = decoded((await content(server, made["id"])).content, format_)
+        shown = await subtitles(server, made["id"])
+        assert [each.text for each in shown] == ["One.", "Two.", "Three.", "Four."]
+        for number, each in enumerate(shown[1:], 1):
+            # What is heard before it are the words before it, whole and alone.
+            start = round((each.start_s - PREAMBLE_S) * heard.sample_rate_hz)
+            assert words(heard.samples[:start], heard.sample_rate_hz) == [
+                before.text for before in shown[:number]
+            ]
+        alone = await subtitles(server, made["id"], "?chapter=2&format=vtt")
+        assert [each.text for each in alone] == ["Two.", "Three."]
+        assert alone[0].start_s == PREAMBLE_S
+        offset = shown[1].start_s - alone[0].start_s
+        assert abs(shown[2].start_s - alone[1].start_s - offset) < 0.002
+
+
+async def test_the_offset_of_a_step_is_what_those_before_it_play_for(tmp_path: Path) -> None:
+    async with jobs_inside(tmp_path) as server:
+        made = await new_chapters(server, response_format="mp3")
+        await until(server, made["id"], "done")
+        rows = await server.worker.store.read("SELECT played, samples FROM job_clips ORDER BY number")
+        whole = decoded((await content(server, made["id"])).content, "mp3")
+        assert sum(row["played"] for row in rows) == len(whole.samples)
+        assert all(row["played"] > row["samples"] for row in rows)
+        last = (await subtitles(server, made["id"]))[-1]
+        assert abs(last.start_s - PREAMBLE_S - sum(row["played"] for row in rows[:3]) / 24_000) < 0.002
+
+
+async def test_subtitles_that_cannot_be_are_refused(tmp_path: Path) -> None:
+    async with jobs_inside(tmp_path, one=Scripted(*spoken(0.3))) as server:
+        made = await new_job(server, "Hello there.")
+        await until(server, made["id"], "done")
+        for query, field in (("?format=ass", "format"), ("?chapter=1", "chapter")):
+            answer = await server.ask("GET", f"/v1/jobs/{made['id']}/subtitles{query}")
+            assert (answer.status_code, envelope(answer)["param"]) == (400, field)
+        await server.worker.store.write(Statement("UPDATE job_clips SET words = 0"))
+        answer = await server.ask("GET", f"/v1/jobs/{made['id']}/subtitles")
+        assert (answer.status_code, "engine" in envelope(answer)["message"]) == (409, True)
+        assert (await server.ask("GET", "/v1/jobs/job_gone/subtitles")).status_code == 404
