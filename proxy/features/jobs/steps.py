@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import zlib
-from collections.abc import Coroutine, Hashable, Mapping
+from collections.abc import Hashable, Mapping
 from functools import partial
-from typing import Any
 
 import msgspec
 import structlog
@@ -38,6 +37,7 @@ from proxy.features.jobs.kept import JobFiles
 from proxy.features.jobs.metrics import JobMetrics
 from proxy.features.jobs.records import STEPS, Job, JobClip, JobStep
 from proxy.features.jobs.request import SentFields, of_step, step_body, step_text
+from proxy.features.jobs.settling import settle_to_the_end
 from proxy.http.replies import encode_json
 from proxy.kept.vault import Vault, VaultFailed
 from proxy.ledger import Spent
@@ -53,11 +53,9 @@ from proxy.storage.store import (
     MissingReference,
     Params,
     StorageFailed,
-    StorageUnreachable,
     Store,
 )
 from proxy.work.wishes import Again, Done, Result, WishKind
-from speech_engine.host.engine_stream import run_to_end
 
 CREDITS = "credits"
 """What a job waits for whose account has not enough of them."""
@@ -65,7 +63,6 @@ WAITS_S = 10.0
 """After so long, an account without credits is asked again, and a busy engine."""
 MOST_TRIES = 8
 _LOOK_S = 1.0
-_SETTLE_TRIES = 6
 _VOICE_GONE = {
     "speech": "The voice of this job is not here any more.",
     "batch": "The voice of this line is not here.",
@@ -272,7 +269,7 @@ class Steps(WishKind[JobStep]):
             about = told(answer, tags)
             clip.told, clip.words = await self._put(job, encode_json(about)), len(about.words or ())
             # From here on it is one commit, or none, whoever is in a hurry.
-            await _to_its_end(_settle(answer))
+            await settle_to_the_end(answer)
 
         await self._newest[0].pipeline.answer(call, Delivery(write, lambda: 0.0 if attempt.is_left else None))
 
@@ -376,32 +373,6 @@ def _facts(sound: bytes, format_: str) -> tuple[int, int | None]:
     if format_ in _FRAMED and (frames := open_frames(USUAL_FORMS[format_])) is not None:
         played = (frames.feed(sound) + frames.flush()).samples
     return zlib.crc32(sound), played
-
-
-async def _settle(answer: Answer) -> None:
-    """Settle until it is known. No client waits, and a settlement in doubt would be given back."""
-    for tries_left in reversed(range(_SETTLE_TRIES)):
-        try:
-            await answer.settle()
-            return
-        except StorageUnreachable:
-            if not tries_left:
-                raise
-
-
-async def _to_its_end(work: Coroutine[Any, Any, None]) -> None:
-    """Run the work to its end, also if this call is cancelled, and raise what it raises."""
-    task = asyncio.create_task(work)
-    try:
-        await run_to_end(_ended(task))
-    finally:
-        failure = task.exception()
-    if failure is not None:
-        raise failure
-
-
-async def _ended(task: asyncio.Task[None]) -> None:
-    await asyncio.wait({task})
 
 
 def _no_vault(job: Job, failed: VaultFailed) -> VaultUnavailable:
