@@ -11,6 +11,7 @@ import asyncio
 import hmac
 import json
 from collections.abc import Callable, Mapping
+from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
 from typing import Any
@@ -34,7 +35,8 @@ class FarServer:
             raise ValueError("the far end needs a token: whoever finds it could use it")
         self._far_end = far_end
         self._loop = asyncio.get_running_loop()
-        self._http = ThreadingHTTPServer(address, _handler(self._answer, token))
+        handler = partial(_Handler, self._answer, f"Bearer {token}".encode())
+        self._http = ThreadingHTTPServer(address, handler)
         self._http.daemon_threads = True
         self._thread = Thread(target=self._http.serve_forever, name="far-server", daemon=True)
         self._thread.start()
@@ -99,44 +101,43 @@ def _status(answer: Answer) -> str:
     return "CANCELLED" if answer.is_canceled else "COMPLETED"
 
 
-def _handler(answer: Callable[[str, str, bytes], _Reply], token: str) -> type[BaseHTTPRequestHandler]:
-    expected = f"Bearer {token}".encode()
+class _Handler(BaseHTTPRequestHandler):
+    """One connection. `answer` is called for those who have the token, `expected` is theirs."""
 
-    class Handler(BaseHTTPRequestHandler):
-        timeout = _SOCKET_S
+    timeout = _SOCKET_S
 
-        def do_GET(self) -> None:
-            self._reply(*self._judged(b""))
+    def __init__(
+        self, answer: Callable[[str, str, bytes], _Reply], expected: bytes, *connection: Any
+    ) -> None:
+        self._answer = answer
+        self._expected = expected
+        super().__init__(*connection)
 
-        def do_POST(self) -> None:
-            length = self.headers.get("content-length", "")
-            if not length.isdecimal() or int(length) > MOST_BODY_BYTES:
-                self._reply(413, {"error": "A body has a length, of up to 64 MiB."})
-            elif not self._is_known():
-                self._reply(401, {"error": "This is not the token."})
-            else:
-                self._reply(*self._judged(self.rfile.read(int(length))))
+    def do_GET(self) -> None:
+        self._reply(*self._judged(0))
 
-        def log_message(self, format: str, *args: Any) -> None:
-            """Log nothing: the provider keeps what is printed."""
+    def do_POST(self) -> None:
+        length = self.headers.get("content-length", "")
+        if not length.isdecimal() or int(length) > MOST_BODY_BYTES:
+            self._reply(413, {"error": "A body has a length, of up to 64 MiB."})
+        else:
+            self._reply(*self._judged(int(length)))
 
-        def _is_known(self) -> bool:
-            return hmac.compare_digest(self.headers.get("authorization", "").encode(), expected)
+    def log_message(self, format: str, *args: Any) -> None:
+        """Log nothing: the provider keeps what is printed."""
 
-        def _judged(self, body: bytes) -> _Reply:
-            if not self._is_known():
-                return 401, {"error": "This is not the token."}
-            try:
-                return answer(self.command, self.path, body)
-            except TimeoutError:
-                return 503, {"error": "The machine is too busy to answer."}
+    def _judged(self, length: int) -> _Reply:
+        if not hmac.compare_digest(self.headers.get("authorization", "").encode(), self._expected):
+            return 401, {"error": "This is not the token."}
+        try:
+            return self._answer(self.command, self.path, self.rfile.read(length))
+        except TimeoutError:
+            return 503, {"error": "The machine is too busy to answer."}
 
-        def _reply(self, status: int, shown: Mapping[str, object]) -> None:
-            data = json.dumps(shown).encode()
-            self.send_response(status)
-            self.send_header("content-type", "application/json")
-            self.send_header("content-length", str(len(data)))
-            self.end_headers()
-            self.wfile.write(data)
-
-    return Handler
+    def _reply(self, status: int, shown: Mapping[str, object]) -> None:
+        data = json.dumps(shown).encode()
+        self.send_response(status)
+        self.send_header("content-type", "application/json")
+        self.send_header("content-length", str(len(data)))
+        self.end_headers()
+        self.wfile.write(data)
