@@ -48,6 +48,8 @@ class Rented:
         self.live: list[frozenset[str]] = []
         self.may_end = asyncio.Event()
         self.may_end.set()
+        self.may_answer = asyncio.Event()
+        self.may_answer.set()
         self.submits: list[str] = []
         """What becomes of the next submits: "" well, "lost" begun without an answer, "nothing" not begun and
         nobody knows, "refused" surely not begun."""
@@ -61,6 +63,7 @@ class Rented:
             raise NotBegun("No machine is free.", retry_after_s=3.0)
         if fate != "nothing":
             self._begin(work)
+        await self.may_answer.wait()
         if fate:
             raise EngineTimeout("The answer was lost.")
         return f"name-{work.key}"
