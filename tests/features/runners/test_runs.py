@@ -300,7 +300,7 @@ async def test_a_recording_leaves_only_while_it_is_kept(store: Store) -> None:
             account="acct_a",
             job="",
             step="",
-            digest="d",
+            content="d",
             samples=" gone ",
             begun=5,
             asked_by=5,
