@@ -260,7 +260,7 @@ class DayUsedUp(EngineUnavailable):
 
 
 class JobUsedUp(EngineError):
-    """What one job may cost at an engine is spent or reserved."""
+    """What one job may cost at an engine is spent. The operator decides that, so it charges nothing."""
 
 
 _ENGINE_FAULTS: dict[type, tuple[str, str]] = {
@@ -307,7 +307,6 @@ _REQUEST_FAULTS: dict[type, tuple[str, str]] = {
     ReaderTooSlow: ("client_too_slow", ""),
     TooLongToSign: ("too_long_to_sign", "provenance"),
     VoiceErased: ("voice_not_found", "voice"),
-    JobUsedUp: ("job_budget_used_up", ""),
 }
 
 
@@ -320,6 +319,8 @@ def from_engine(error: EngineError) -> RequestFailed:
 
     A class that is in no table counts as its nearest parent: a plugin's own UnsupportedText stays a 400.
     """
+    if isinstance(error, JobUsedUp):
+        return NotAllowed(error.message, code="job_budget_used_up")
     for kind in type(error).__mro__:
         if (request_fault := _REQUEST_FAULTS.get(kind)) is not None:
             code, param = request_fault

@@ -254,7 +254,7 @@ async def test_no_run_begins_over_the_ceiling_of_its_job(store: Store) -> None:
         with pytest.raises(JobUsedUp) as failure:
             await at.runs.frames(next_)
         told = from_engine(failure.value)
-        assert (told.status, told.code) == (400, "job_budget_used_up")
+        assert (told.status, told.code) == (403, "job_budget_used_up")
         # Another job has its own.
         other = PIECE._replace(name="job_2_00001_5.0.far", job=replace(JOB, of_job="job_2"))
         assert is_whole(await at.runs.frames(other))
