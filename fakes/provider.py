@@ -16,6 +16,7 @@ from typing import Any
 import msgspec
 
 from fakes.faults import (
+    HANG_UP,
     KEY,
     App,
     Broken,
@@ -122,7 +123,8 @@ class Provider:
         record.fault = fault.name if fault else ""
         self.seen.append(record)
         self._changed.set()
-        answer = FaultyAnswer(fault, _counted(record, send, self._changed))
+        hang_up = scope.get("state", {}).get(HANG_UP, _stay)
+        answer = FaultyAnswer(fault, _counted(record, send, self._changed), hang_up)
         speaking = asyncio.create_task(self._answered(scope, body, answer))
         leaving = asyncio.create_task(_gone(receive))
         try:
@@ -213,6 +215,10 @@ async def _body(receive: Receive) -> bytes:
         parts.append(message.get("body", b""))
         if not message.get("more_body", False):
             return b"".join(parts)
+
+
+def _stay() -> None:
+    """A server whose connections cannot be ended."""
 
 
 async def _reply(send: Send, status: int, body: bytes) -> None:
