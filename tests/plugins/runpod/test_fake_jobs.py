@@ -50,11 +50,7 @@ async def test_a_job_waits_works_and_ends_by_the_clock() -> None:
         await until(lambda: bool(at.queue.starts))
         at.fake.clock.advance(3)
         working = await at.status(id_)
-        assert (working["status"], working["delayTime"], working["executionTime"]) == (
-            "IN_PROGRESS",
-            5000,
-            3000,
-        )
+        assert working == {"id": id_, "status": "IN_PROGRESS", "delayTime": 5000, "executionTime": 3000}
         at.fake.clock.advance(17)
         await at.queue.jobs[id_].over.wait()
         done = await at.status(id_)
@@ -202,7 +198,7 @@ async def test_a_key_and_an_endpoint_are_needed() -> None:
     async with asked() as at:
         wrong = {"authorization": "Bearer no"}
         assert (await at.jobs.get("health", headers=wrong)).status_code == 401
-        assert (await at.jobs.get("/v2/other/health")).status_code == 404
+        assert (await at.jobs.get("../other/health")).status_code == 404
 
 
 async def test_an_endpoint_has_its_rates() -> None:

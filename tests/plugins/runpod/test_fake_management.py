@@ -1,4 +1,4 @@
-"""The fake's management API is as strict as its reference: pods, legal actions, refusals, quotas, the bill."""
+"""The fake's management API is as strict as its reference: pods, actions, refusals, quotas, the bill."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import pytest
 from fakes.runpod.app import TOKEN_VARIABLE, FakeRunpod
 from fakes.runpod.clock import Clock
 from fakes.runpod.management import Management
+from fakes.serving import served
 from tests.plugins.runpod.asking import Asked, asked
 
 GPU = "NVIDIA GeForce RTX 4090"
@@ -147,10 +148,15 @@ async def test_a_pod_serves_behind_the_proxy_while_it_runs() -> None:
 
 
 async def test_the_old_apis_are_gone_and_fail_the_test() -> None:
+    fake = FakeRunpod()
+
+    async def ask() -> list[int]:
+        async with fake.ended(), served(fake.management) as at, httpx2.AsyncClient(base_url=at.url) as client:
+            return [(await client.post(path)).status_code for path in ("/graphql", "/v1/pods")]
+
     with pytest.raises(AssertionError, match="/graphql"):
-        async with asked() as at:
-            assert (await at.management.post("/graphql", json={})).status_code == 410
-            assert (await at.management.get("/v1/pods")).status_code == 410
+        await ask()
+    assert [record.status for record in fake.management.seen] == [410, 410]
 
 
 def test_the_account_says_how_full_it_is() -> None:
