@@ -16,6 +16,7 @@ By = Literal[
     "outcome",
     "cache",
     "operation",
+    "job",
     "refusal",
 ]
 SIDES: tuple[By, ...] = get_args(By)

@@ -155,10 +155,11 @@ class Runner(Protocol):
         """
         ...
 
-    async def cancel(self, name: str) -> None:
+    async def cancel(self, name: str) -> float | None:
         """Ends a piece of work, and lets the provider forget what was sent and made, as far as it can.
 
-        When this returns, it does not run any more. Nothing is wrong if it is over, or unknown.
+        When this returns, it does not run any more. Nothing is wrong if it is over, or unknown. Returns what
+        it has cost in all, in dollars, None if that is not known.
         """
         ...
 

@@ -8,6 +8,7 @@ from typing import Literal, NamedTuple
 
 import msgspec
 from msgspec import UNSET, UnsetType
+from msgspec.structs import replace
 
 from proxy.errors import ErrorDetail
 from proxy.http.replies import encode_json
@@ -39,10 +40,9 @@ class SpeechUsage(msgspec.Struct, frozen=True):
     seconds: float
 
 
-class SpokenAnswer(msgspec.Struct, frozen=True, kw_only=True):
-    """The answer to `response_format: "json"`. `words` is null if nothing tells when they are heard."""
+class ToldSpeech(msgspec.Struct, frozen=True, kw_only=True):
+    """What is told of a speech beside its sound. `words` is null if nothing tells when they are heard."""
 
-    audio_base64: str
     audio_format: str
     duration_seconds: float
     sample_rate: int
@@ -53,7 +53,13 @@ class SpokenAnswer(msgspec.Struct, frozen=True, kw_only=True):
     usage: SpeechUsage
 
     def __repr__(self) -> str:
-        return f"<SpokenAnswer {self.duration_seconds} s of {self.audio_format}>"
+        return f"<{type(self).__name__} {self.duration_seconds} s of {self.audio_format}>"
+
+
+class SpokenAnswer(ToldSpeech, frozen=True, kw_only=True):
+    """The answer to `response_format: "json"`. `words` is null if nothing tells when they are heard."""
+
+    audio_base64: str
 
 
 class AudioDelta(msgspec.Struct, frozen=True, kw_only=True):
@@ -100,22 +106,29 @@ class JsonFrame(NamedTuple):
     @classmethod
     def of(cls, answer: Answer, audio_bytes: int) -> JsonFrame:
         """Return the frame of an answer that is collected, with so many bytes of audio."""
-        call = answer.call
-        spoken = SpokenAnswer(
-            audio_base64="",
-            audio_format=call.request.form.format,
-            duration_seconds=round(answer.seconds, 3),
-            sample_rate=answer.speech.sample_rate_hz,
-            voice_used=call.plan.voice.id,
-            model_used=answer.speech.engine,
-            language=call.plan.language,
-            words=_words(answer),
-            usage=speech_usage(answer),
-        )
         # The audio is the first field.
-        begin, quotes, end = encode_json(spoken).partition(b'""')
-        size = len(begin) + 2 + 4 * -(-audio_bytes // 3) + len(end)
-        return cls(begin + quotes[:1], quotes[1:] + end, size)
+        begin, end = b'{"audio_base64":"', b'",' + encode_json(told(answer)).removeprefix(b"{")
+        return cls(begin, end, len(begin) + 4 * -(-audio_bytes // 3) + len(end))
+
+
+def told(answer: Answer, begin: int = 0) -> ToldSpeech:
+    """Tell of an answer that is collected. The text that the words are of begins at this character."""
+    call, words = answer.call, _words(answer)
+    if words and begin:
+        words = [
+            replace(word, source_start=word.source_start - begin, source_end=word.source_end - begin)
+            for word in words
+        ]
+    return ToldSpeech(
+        audio_format=call.request.form.format,
+        duration_seconds=round(answer.seconds, 3),
+        sample_rate=answer.speech.sample_rate_hz,
+        voice_used=call.plan.voice.id,
+        model_used=answer.speech.engine,
+        language=call.plan.language,
+        words=words,
+        usage=speech_usage(answer),
+    )
 
 
 def speech_usage(answer: Answer) -> SpeechUsage:

@@ -35,7 +35,7 @@ from proxy.storage.usage_sums import UsageSum
 class UsageEntry(msgspec.Struct, frozen=True, kw_only=True):
     """One request, or a clone at a provider, as `operation` says. `credits` were charged, at a `price` of so
     many credits `price_per` minute, character or job. `refunded` of them were given back later. `units` is
-    what providers counted in units of their own."""
+    what providers counted in units of their own. `job` is the one of which it is a step."""
 
     id: str
     started: str
@@ -58,6 +58,7 @@ class UsageEntry(msgspec.Struct, frozen=True, kw_only=True):
     error: str | None
     cache: str
     operation: Operation
+    job: str
 
 
 class UsageGroup(msgspec.Struct, frozen=True, kw_only=True):

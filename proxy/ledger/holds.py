@@ -34,13 +34,15 @@ class Payer(msgspec.Struct, frozen=True, kw_only=True):
 class HoldRequest(Payer, frozen=True, kw_only=True):
     """The hold that a request needs: for which account, and the most that it is expected to cost.
 
-    A job's is no stream: it counts for no limit of streams, and is held under no key.
+    A job's is no stream: it counts for no limit of streams, and is held under no key. `job` is the id of one
+    that speaks.
     """
 
     request_id: str
     amount: int
     estimated_s: float = 0.0
     is_stream: bool = True
+    job: str = ""
 
     def of_job(self) -> HoldRequest:
         """Return the hold as it is taken if it is no stream: under no key, past limits of streams."""

@@ -240,12 +240,19 @@ class OpenTap(Protocol):
     def __call__(self, call: SpeechCall, /) -> Tap: ...
 
 
+class OfJob(msgspec.Struct, frozen=True):
+    """The job that a call is of. `step` names its work over all attempts, each with an id of its own."""
+
+    job: str
+    step: str
+
+
 class SpeechCall(msgspec.Struct, frozen=True, eq=False):
     """A request that was admitted and planned. Only its tally changes: it counts what came out so far.
 
     `clip` is its path in the audio cache, None without one; `openers` are those of its taps, in order. One
     that `goes_whole` is sent when all is there, one that `is_paced` as fast as it plays. Nobody waits for one
-    that `is_idle`: it is no stream of its plan, and engines speak it behind all listeners.
+    that is `of_job`: it is no stream of its plan, and engines speak it behind all listeners.
     """
 
     id: str
@@ -257,7 +264,7 @@ class SpeechCall(msgspec.Struct, frozen=True, eq=False):
     openers: tuple[OpenTap, ...] = ()
     goes_whole: bool = False
     is_paced: bool = False
-    is_idle: bool = False
+    of_job: OfJob | None = None
 
     def __repr__(self) -> str:
         return f"<SpeechCall {self.id}, {self.tally!r}>"
@@ -273,6 +280,10 @@ class SpeechCall(msgspec.Struct, frozen=True, eq=False):
         openers: tuple[OpenTap, ...] = (),
     ) -> SpeechCall:
         return cls(id_, caller, request, plan, Tally(request, plan), clip, openers)
+
+    @property
+    def is_idle(self) -> bool:
+        return self.of_job is not None
 
     @property
     def terms(self) -> Terms:

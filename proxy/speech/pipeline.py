@@ -207,4 +207,5 @@ def _hold_request(call: SpeechCall, kept: KeptSpeech | None) -> HoldRequest:
         amount=amount,
         estimated_s=estimated_s,
         is_stream=not call.is_idle,
+        job=call.of_job.job if call.of_job is not None else "",
     )

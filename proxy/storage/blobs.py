@@ -86,9 +86,9 @@ def _is_unused(tables: Tables) -> str:
     """Return SQL for a blob that no row names."""
     return " AND ".join(
         f"NOT EXISTS (SELECT 1 FROM {table.name} WHERE {table.name}.account = blobs.account "
-        f"AND {table.name}.{table.recording} = blobs.digest)"
+        f"AND {table.name}.{recording} = blobs.digest)"
         for table in tables
-        if table.recording
+        for recording in table.recordings
     )
 
 

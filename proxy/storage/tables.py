@@ -56,7 +56,7 @@ class Remains(NamedTuple):
 class Table(NamedTuple):
     """A table. `key` names a row, and `owner` is SQL for its account. If it is `sealed`, it has `wrapped`.
 
-    `recording` is the column with the digest of a recording that it needs. What was deleted in a `personal`
+    `recordings` are the columns with digests of recordings that it needs. What was deleted in a `personal`
     table must not stay in the database's files. `erased_with` runs in the commit of each tombstone, before
     the rows go: it has the id of what is erased as `:subject`, and ends with its WHERE. `closed_with` runs in
     the commit that closes the account `:id`. Rows of the type that it `settles` are written with the end of a
@@ -68,7 +68,7 @@ class Table(NamedTuple):
     key: tuple[str, ...] = ("id",)
     owner: str = "account"
     sealed: bool = False
-    recording: str = ""
+    recordings: tuple[str, ...] = ()
     personal: bool = False
     paths: tuple[PathColumn, ...] = ()
     erasable: Erasable | None = None
@@ -119,7 +119,7 @@ KERNEL_TABLES: Tables = (
         "samples",
         key=("voice", "number", "id"),
         sealed=True,
-        recording="digest",
+        recordings=("digest",),
         personal=True,
         paths=(PathColumn("account", owner_name), PathColumn("digest")),
         erasable=Erasable(

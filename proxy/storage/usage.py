@@ -27,7 +27,7 @@ class UsageRow(msgspec.Struct, frozen=True, kw_only=True):
 
     `credits` are micro-credits, at the price of the request's hold. `micro_usd` and `units` are what
     providers charged for all its attempts. `refunded` was given back later. Only `refunded` ever changes.
-    A clone's row has the id of its row in `bindings`.
+    A clone's row has the id of its row in `bindings`. `job` is the one of which it is a step.
     """
 
     id: str
@@ -53,6 +53,7 @@ class UsageRow(msgspec.Struct, frozen=True, kw_only=True):
     cache: str = "off"
     refunded: int = 0
     kind: Operation = "speech"
+    job: str = ""
 
 
 _COLUMNS = columns(UsageRow)

@@ -34,7 +34,7 @@ COUNTS = frozenset({"accounts", "running", "waiting", "waiting_s", "memory_gb"})
 GONE = frozenset({"one_shot"})
 """Fields that nothing enforces: they are going to leave the answers."""
 
-NEW = frozenset({"job_characters", "voxgate_job_steps_total"})
+NEW = frozenset({"job", "job_characters", "voxgate_job_steps_total"})
 """Fields that came after the recordings."""
 
 PRICES_GONE = frozenset({"conversion", "training"})

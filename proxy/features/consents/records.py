@@ -22,7 +22,7 @@ ConsentKind = Literal["recording", "statement"]
 TABLE = Table(
     "consents",
     sealed=True,
-    recording="digest",
+    recordings=("digest",),
     personal=True,
     paths=(PathColumn("account", account_name), PathColumn("digest")),
     erasable=Erasable(

@@ -7,7 +7,7 @@ from typing import Literal
 import msgspec
 
 from policies.price import MICRO
-from proxy.features.jobs.records import Job, Made
+from proxy.features.jobs.records import Job, Kind, Made
 from proxy.http.lists import Listing, iso, iso_or_none
 
 Status = Literal["queued", "running", "waiting", "done", "failed", "canceled"]
@@ -21,7 +21,7 @@ class ShownJob(msgspec.Struct, frozen=True, kw_only=True):
 
     id: str
     object: Literal["job"] = "job"
-    kind: Literal["speech"] = "speech"
+    kind: Kind = "speech"
     account: str
     status: Status
     created: str
@@ -48,6 +48,7 @@ class DeletedJob(msgspec.Struct, frozen=True, kw_only=True):
 def shown(job: Job, made: Made) -> ShownJob:
     return ShownJob(
         id=job.id,
+        kind=job.kind,
         account=job.account,
         status=_status(job, made),
         created=iso(job.created),

@@ -30,6 +30,10 @@ class JobFiles:
     async def text(self, account: str, digest: str) -> str:
         return (await self._vault.open(account, digest))[_BEGINNING:].decode()
 
+    async def told(self, clip: JobClip) -> bytes:
+        """Return what is told of a clip beside its sound, in JSON. b"": it was made before there was any."""
+        return (await self._vault.open(clip.account, clip.told))[_BEGINNING:] if clip.told else b""
+
     async def parts(self, clips: Sequence[JobClip], start: int, end: int) -> AsyncIterator[bytes]:
         """Yield the bytes from `start` up to `end` of these clips one after the other."""
         for clip in clips:

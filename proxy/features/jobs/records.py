@@ -21,6 +21,7 @@ from proxy.storage.tables import PathColumn, Remains, Table
 from proxy.storage.wish_tables import WishTable
 
 State = Literal["open", "done", "failed", "canceled"]
+Kind = Literal["speech", "batch"]
 MOST_WANTED = 20_000
 """The most steps of an account that wait for their turn."""
 OF_ACCOUNT = 2
@@ -34,6 +35,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     id: str
     account: str
     key: str
+    kind: Kind = "speech"
     state: State = "open"
     created: int
     ended: int | None = None
@@ -68,13 +70,21 @@ class JobStep(Wish, frozen=True, kw_only=True):
 
     @property
     def request(self) -> str:
-        """The id of an attempt's request: each has its own, and its hold or usage tells whose it was. A key
-        may make a job of the same id once more, when the first one was deleted."""
-        return f"{self.id}_{self.asked}_{self.fence}"
+        """The id of an attempt's request: each has its own, and its hold or usage tells whose it was."""
+        return f"{self.work}_{self.fence}"
+
+    @property
+    def work(self) -> str:
+        """The name of the step over all attempts. A key may make a job of the same id once more, when the
+        first one was deleted."""
+        return f"{self.id}_{self.asked}"
 
 
 class JobClip(msgspec.Struct, frozen=True, kw_only=True):
-    """The sound of a step. `voices` are the saved ones that spoke, each between blanks."""
+    """The sound of a step. `voices` are the saved ones that spoke, each between blanks.
+
+    `told` is the digest of what is told of the sound beside it, and `crc32` is that of its bytes.
+    """
 
     step: str
     job: str
@@ -86,6 +96,8 @@ class JobClip(msgspec.Struct, frozen=True, kw_only=True):
     samples: int
     sample_rate_hz: int
     voices: str
+    told: str = ""
+    crc32: int = 0
 
 
 class Made(NamedTuple):
@@ -105,19 +117,19 @@ _BY_VOICE = "voices <> '' AND voices LIKE '% ' || {} || ' %'"
 # A blob without its row has no key any more. No other row names these: each begins otherwise.
 _DROP_KEYS = """
 DELETE FROM blobs WHERE EXISTS (
-    SELECT 1 FROM {table} WHERE {table}.account = blobs.account AND {table}.digest = blobs.digest AND {only}
+    SELECT 1 FROM {table} WHERE {table}.account = blobs.account AND blobs.digest IN ({names}) AND {only}
 )
 """
-_OF_CLIPS = _DROP_KEYS.replace("{table}", "job_clips")
-_OF_TEXTS = _DROP_KEYS.replace("{table}", "jobs")
+_OF_CLIPS = _DROP_KEYS.replace("{table}", "job_clips").replace("{names}", "job_clips.digest, job_clips.told")
+_OF_TEXTS = _DROP_KEYS.replace("{table}", "jobs").replace("{names}", "jobs.digest")
 
 TABLES = (
     Table(
         "job_clips",
         key=("step",),
-        recording="digest",
+        recordings=("digest", "told"),
         personal=True,
-        paths=(PathColumn("account", owner_name), PathColumn("digest")),
+        paths=(PathColumn("account", owner_name), PathColumn("digest"), PathColumn("told", unless="")),
         remains=Remains(
             "files", f"SELECT 1 AS is_there FROM job_clips WHERE {_BY_VOICE.format(':subject')} LIMIT 1"
         ),
@@ -131,7 +143,7 @@ TABLES = (
     Table(
         "jobs",
         sealed=True,
-        recording="digest",
+        recordings=("digest",),
         personal=True,
         paths=(PathColumn("account", owner_name), PathColumn("digest")),
         closed_with=(_OF_TEXTS.format(only="jobs.account = :id"), "DELETE FROM jobs WHERE account = :id"),
@@ -340,12 +352,12 @@ async def remove(store: Store, job: str) -> list[str]:
         store,
         hold(job),
         Statement(_OF_CLIPS.format(only="job_clips.job = :job"), of_job),
-        Statement("DELETE FROM job_clips WHERE job = :job RETURNING digest", of_job),
+        Statement("DELETE FROM job_clips WHERE job = :job RETURNING digest, told", of_job),
         Statement(_OF_TEXTS.format(only="jobs.id = :job"), of_job),
         Statement("DELETE FROM job_steps WHERE job = :job", of_job),
         Statement("DELETE FROM jobs WHERE id = :job RETURNING digest", of_job),
     )
-    return [row["digest"] for rows in deleted for row in rows]
+    return [digest for rows in deleted for row in rows for digest in row.values() if digest]
 
 
 async def remove_voice(store: Store, voice: str) -> list[tuple[str, str]]:
@@ -362,6 +374,6 @@ async def remove_erased(store: Store, since: int) -> list[tuple[str, str]]:
 async def _forget(store: Store, only: str, params: Params) -> list[tuple[str, str]]:
     _, rows = await store.write(
         Statement(_OF_CLIPS.format(only=only), params),
-        Statement(f"DELETE FROM job_clips WHERE {only} RETURNING account, digest", params),
+        Statement(f"DELETE FROM job_clips WHERE {only} RETURNING account, digest, told", params),
     )
-    return [(row["account"], row["digest"]) for row in rows]
+    return [(row["account"], row[name]) for row in rows for name in ("digest", "told") if row[name]]

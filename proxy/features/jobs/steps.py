@@ -7,6 +7,7 @@ its lease may go on to that commit: of two, the second falls whole, as a step ha
 from __future__ import annotations
 
 import asyncio
+import zlib
 from collections.abc import Coroutine, Hashable, Mapping
 from functools import partial
 from typing import Any
@@ -16,6 +17,7 @@ from msgspec.structs import replace
 
 from policies.wishes import SECOND
 from proxy.access.callers import Callers
+from proxy.api.speech_answers import told
 from proxy.catalogue.notices import NO_NOTICES, Notices
 from proxy.errors import (
     QuotaExceeded,
@@ -28,10 +30,11 @@ from proxy.features.jobs.kept import JobFiles
 from proxy.features.jobs.metrics import JobMetrics
 from proxy.features.jobs.records import STEPS, Job, JobClip, JobStep, voices_column
 from proxy.features.jobs.request import SentFields, of_step, step_body, step_text
+from proxy.http.replies import encode_json
 from proxy.kept.vault import Vault, VaultFailed
 from proxy.ledger import Spent
 from proxy.speech.answer import Answer
-from proxy.speech.call import SpeechCall
+from proxy.speech.call import OfJob, SpeechCall
 from proxy.speech.pipeline import Delivery
 from proxy.speech.speaking import Speaking
 from proxy.speech.speech_request import Defaults, parse_speech
@@ -189,9 +192,11 @@ class Steps(WishKind[JobStep]):
                 return
 
     async def _spoken(self, job: Job, held: JobStep, attempt: _Attempt) -> None:
-        call = attempt.call = await self._call(job, held)
+        call, tags = await self._call(job, held)
+        attempt.call = call
         clip = _Clip(job, held, call)
-        call = replace(call, is_idle=True, goes_whole=True, openers=(*call.openers, clip.opened))
+        of_job = OfJob(job.id, held.work)
+        call = replace(call, of_job=of_job, goes_whole=True, openers=(*call.openers, clip.opened))
 
         async def write(answer: Answer) -> None:
             size = await answer.collect()
@@ -201,14 +206,17 @@ class Steps(WishKind[JobStep]):
                     sound += data
             sound += answer.last()
             assert len(sound) == size, "a whole answer has the size that it said"
+            clip.crc32 = await asyncio.to_thread(zlib.crc32, sound)
             clip.digest, clip.bytes = await self._put(job, bytes(sound)), size
+            clip.told = await self._put(job, encode_json(told(answer, tags)))
             # From here on it is one commit, or none, whoever is in a hurry.
             await _to_its_end(_settle(answer))
 
         await self._newest[0].pipeline.answer(call, Delivery(write, lambda: 0.0 if attempt.is_left else None))
 
-    async def _call(self, job: Job, held: JobStep) -> SpeechCall:
-        """Plan a step as its account may speak at this moment. Raises RequestFailed."""
+    async def _call(self, job: Job, held: JobStep) -> tuple[SpeechCall, int]:
+        """Plan a step as its account may speak at this moment. Return how many characters of tags are before
+        its piece of the text, too. Raises RequestFailed."""
         speaking, callers = self._newest
         try:
             caller = await callers.by_id(job.key)
@@ -228,7 +236,7 @@ class Steps(WishKind[JobStep]):
             # Where no voice expresses the emotion, its tag is a part of the text, and is not said anew.
             if call.plan.parts[0].start >= piece.tags - 1:
                 break
-        return call
+        return call, piece.tags
 
     async def _put(self, job: Job, sound: bytes) -> str:
         try:
@@ -258,7 +266,9 @@ class _Clip(Tap):
 
     def __init__(self, job: Job, step: JobStep, call: SpeechCall) -> None:
         self.digest = ""
+        self.told = ""
         self.bytes = 0
+        self.crc32 = 0
         self._job = job
         self._step = step
         self._call = call
@@ -278,6 +288,8 @@ class _Clip(Tap):
             samples=spent.samples,
             sample_rate_hz=spent.sample_rate_hz,
             voices=voices_column(self._call.plan.own_voices),
+            told=self.told,
+            crc32=self.crc32,
         )
         return replace(spent, rows=(*spent.rows, row))
 

@@ -37,7 +37,7 @@ async def test_a_job_is_deleted_days_after_its_end(tmp_path: Path, store_url: st
         assert await longer.delete_old() == 0
         assert (await server.ask("GET", f"/v1/jobs/{old['id']}")).status_code == 404
         assert len(await records.list_clips(store, young["id"])) == 1
-        assert len(await store.read("SELECT digest FROM blobs")) == 2
+        assert len(await store.read("SELECT digest FROM blobs")) == 3
 
 
 async def test_what_a_kill_has_left_of_an_erased_voice_is_found(tmp_path: Path, store_url: str) -> None:

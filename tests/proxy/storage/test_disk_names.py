@@ -72,13 +72,13 @@ def test_of_some_texts_the_names_are_taken() -> None:
 async def test_each_column_that_may_become_a_path_is_checked(tmp_path: Path) -> None:
     """A recording lies in its account's folder. Other columns with an account are compared, summed and shown,
     unless their table says so."""
-    keeping = {table.name for table in all_tables() if table.sealed or table.recording}
+    keeping = {table.name for table in all_tables() if table.sealed or table.recordings}
     async with open_store("sqlite", tmp_path):
         pass
     with closing(sqlite3.connect(tmp_path / "voxgate.db")) as database:
         columns = database.execute(
             "SELECT m.name, c.name FROM sqlite_schema AS m, pragma_table_info(m.name) AS c "
-            "WHERE m.type = 'table' AND c.name IN ('account', 'digest', 'digests', 'path', 'file')"
+            "WHERE m.type = 'table' AND c.name IN ('account', 'digest', 'digests', 'told', 'path', 'file')"
         )
         found = {(table, column) for table, column in columns if column != "account" or table in keeping}
     checked = {(table.name, column.name) for table in all_tables() for column in table.paths}

@@ -43,6 +43,7 @@ def rows() -> list[UsageRow]:
             refunded=n * 3,
             micro_usd=2**40 + n,
             kind=("speech", "clone")[n % 2],
+            job=("", "job_1", "job_2")[n % 3],
         )
         for n in range(90)
     ]

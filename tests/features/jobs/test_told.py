@@ -1,0 +1,60 @@
+"""What is told of a step beside its sound, and of whose job its usage is."""
+
+from __future__ import annotations
+
+import zlib
+from pathlib import Path
+
+import msgspec
+
+from proxy.api.speech_answers import ToldSpeech
+from proxy.features.jobs import records
+from proxy.features.jobs.kept import JobFiles
+from proxy.features.jobs.records import STEPS
+from tests.features.jobs.job_rig import content, jobs_inside, new_job, text_of, until
+
+CAST = {"cast": {"Ana": "alloy", "Ben": "alloy"}}
+
+
+async def test_words_are_placed_in_the_users_own_piece(tmp_path: Path, store_url: str) -> None:
+    """A turn that is cut begins with a tag of ours, which moves no place."""
+    text = f"[Ana] {'It is a long turn. ' * 150}[Ben] Short."
+    async with jobs_inside(tmp_path, store_url) as server:
+        made = await new_job(server, text, voice=CAST)
+        assert (await until(server, made["id"], "done", "failed"))["status"] == "done"
+        house = server.worker.open_house.house
+        files, heard = JobFiles(house.store, house.vault), list[str]()
+        clips = await records.list_clips(house.store, made["id"])
+        assert len(clips) == made["steps"] >= 2
+        sound = (await content(server, made["id"])).content
+        for clip in clips:
+            told = msgspec.json.decode(await files.told(clip), type=ToldSpeech)
+            step = await STEPS.get(house.store, clip.step)
+            assert step is not None
+            assert told.words
+            piece = text[step.first : step.last]
+            heard += [word.word for word in told.words]
+            assert [piece[word.source_start : word.source_end] for word in told.words] == [
+                word.word for word in told.words
+            ]
+            assert (told.audio_format, told.model_used) == ("pcm", "tone/standard")
+            assert told.duration_seconds == round(clip.samples / clip.sample_rate_hz, 3)
+            assert zlib.crc32(sound[: clip.bytes]) == clip.crc32
+            sound = sound[clip.bytes :]
+        assert heard == ["It", "is", "a", "long", "turn."] * 150 + ["Short."]
+        assert not sound
+
+
+async def test_usage_says_of_which_job_it_is(tmp_path: Path, store_url: str) -> None:
+    async with jobs_inside(tmp_path, store_url) as server:
+        made = await new_job(server, text_of(2))
+        await until(server, made["id"], "done")
+        body = {"model": "tone", "voice": "alloy", "input": "Hello."}
+        assert (await server.ask("POST", "/v1/audio/speech", body=body)).status_code == 200
+        sums = (await server.ask("GET", "/v1/usage?by=job")).json()["data"]
+        assert {each["name"]: each["requests"] for each in sums} == {made["id"]: 2, "": 1}
+        rows = (await server.ask("GET", "/v1/usage")).json()["data"]
+        assert sorted(row["job"] for row in rows) == ["", made["id"], made["id"]]
+        names = {row["id"].removesuffix("_1") for row in rows if row["job"]}
+        steps = [await STEPS.get(server.worker.store, f"{made['id']}_{number:05}") for number in (1, 2)]
+        assert names == {step.work for step in steps if step is not None}
