@@ -25,7 +25,7 @@ HANG_UP = "voxgate.hang_up"
 
 
 class ScriptedFault(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """A fault for the next `count` requests whose path contains `path`.
+    """A fault for the next `count` requests whose path contains `path`, with this `method` or any.
 
     If `path` is empty, the fault is for requests for speech. `after_bytes` of the answer's body go
     out unharmed before the answer hangs, is cut off or names an error. `status` is the status of a
@@ -35,6 +35,7 @@ class ScriptedFault(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
     name: Told | Broken
     count: Annotated[int, msgspec.Meta(ge=1)] = 1
     path: str = ""
+    method: str = ""
     status: int = 503
     code: str = ""
     retry_after: str | None = None

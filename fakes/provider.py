@@ -119,7 +119,7 @@ class Provider:
     async def _exchange(self, scope: Scope, receive: Receive, send: Send) -> None:
         body = await _body(receive)
         record = _noted(len(self.seen) + 1, scope, body)
-        fault = self._next(record.path)
+        fault = self._next(record)
         record.fault = fault.name if fault else ""
         self.seen.append(record)
         self._changed.set()
@@ -159,9 +159,9 @@ class Provider:
             # A return in the middle of an answer makes the server close the client's connection.
             return
 
-    def _next(self, path: str) -> ScriptedFault | None:
+    def _next(self, record: RequestRecord) -> ScriptedFault | None:
         for index, fault in enumerate(self.faults):
-            if (fault.path or self._speech) in path:
+            if (fault.path or self._speech) in record.path and fault.method in ("", record.method):
                 left = msgspec.structs.replace(fault, count=fault.count - 1) if fault.count > 1 else None
                 self.faults[index : index + 1] = [left] if left else []
                 return fault

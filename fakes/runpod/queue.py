@@ -54,16 +54,16 @@ class QueuedJob(msgspec.Struct, eq=False):
     def __repr__(self) -> str:
         return f"<QueuedJob {self.id} {self.status}>"
 
-    def told(self, now: float) -> dict[str, Any]:
-        """Return the object that /status shows."""
-        began, ended = self.began, self.ended
-        shown: dict[str, Any] = {"id": self.id, "status": self.status}
+    def told(self, now: float, status: str = "") -> dict[str, Any]:
+        """Return the object that /status shows, in this state or its own."""
+        began, ended, status = self.began, self.ended, status or self.status
+        shown: dict[str, Any] = {"id": self.id, "status": status}
         if began is not None:
             shown["delayTime"] = round((began - self.submitted) * 1000)
             shown["executionTime"] = round(((now if ended is None else ended) - began) * 1000)
-        if self.output is not None:
+        if self.output is not None and status in FINAL:
             shown["output"] = self.output
-        if self.error is not None:
+        if self.error is not None and status in FINAL:
             shown["error"] = self.error
         return shown
 
@@ -205,7 +205,7 @@ class JobQueue:
             return
         ended = self.clock()
         if self.finishing is not None:
-            await self.finishing(job, {**job.told(ended), "status": final})
+            await self.finishing(job, job.told(ended, final))
         job.status, job.ended = final, ended
         job.over.set()
 

@@ -249,7 +249,7 @@ async def test_a_webhook_comes_twice_before_the_end_can_be_read_and_again_if_it_
         await at.queue.jobs[id_].over.wait()
         assert seen == [("COMPLETED", "IN_PROGRESS")] * 2
         at.fake.clock.advance(10)
-        await until(lambda: len(seen) == 3)
+        await until(lambda: len(at.fake.webhooks.tried) == 3)
         assert [status for _address, status in at.fake.webhooks.tried] == [503, 200, 200]
 
 
