@@ -28,6 +28,7 @@ from proxy.catalogue.notices import NO_NOTICES, Notices
 from proxy.catalogue.own_voices import NoOwnVoices, OwnVoices
 from proxy.catalogue.purges import NoPurges, Purges
 from proxy.catalogue.saved_words import NoWords, SavedWords
+from proxy.catalogue.wanted_steps import NoSteps, WantedSteps
 from proxy.config.config_toml import Config
 from proxy.config.finding import Finding, ProbeResults
 from proxy.engines.engine_list import Engines
@@ -76,6 +77,7 @@ class House(NamedTuple):
     purges: Purges = NoPurges()
     addable: AddableModels = NoAddableModels()
     notices: Notices = NO_NOTICES
+    steps: WantedSteps = NoSteps()
 
     def library(self, config: Config) -> Library:
         words = self.words.configured(config)
@@ -142,6 +144,7 @@ class Opened(NamedTuple):
     purges: Purges | None = None
     addable: AddableModels | None = None
     notices: Notices | None = None
+    steps: WantedSteps | None = None
     memories: Sequence[VoiceMemory] = ()
     files: Sequence[VoiceFiles] = ()
 
@@ -237,5 +240,6 @@ async def open_features(house: House, features: Sequence[Feature]) -> AsyncItera
                 purges=each.purges or house.purges,
                 addable=each.addable or house.addable,
                 notices=each.notices or house.notices,
+                steps=each.steps or house.steps,
             )
         yield OpenHouse(house, tuple(opened))

@@ -29,7 +29,6 @@ class RemoteSample(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     """
 
     digest: str
-    rate_hz: int
     pcm: bytes = b""
     url: str = ""
 

@@ -113,8 +113,8 @@ class SpeechJob(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     `urgency` orders jobs of one tenant; what is `idle` comes after all others. A listener begins in
     `plays_in_s`, and hears `plays_rate` seconds of sound a second; after this job, it will ask for about
     `follows_s` seconds more under the same id.
-    What is a piece of work that outlives a request names that in `of_job`, and itself in `step`: the same at
-    every try. `credential` names the provider account to which the voice belongs; empty is any. `instructions` say in
+    What outlives a request names its job in `of_job`, and itself in `step`: the same at every try.
+    `credential` names the provider account to which the voice belongs; empty is any. `instructions` say in
     words how to speak, and `extra` has values that only this engine knows.
     """
 

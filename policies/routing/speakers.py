@@ -82,8 +82,8 @@ def is_cloned_for(info: ModelInfo) -> bool:
 
 
 def may_receive(voice: Voice, model: Model) -> bool:
-    """Tell whether the people behind a voice let this engine have it, or the runner that works for it. A local
-    engine always may."""
+    """Tell whether the people behind a voice let this engine have it, or the runner that works for it. A
+    local engine always may."""
     if model.info.is_local:
         return True
     providers = voice.providers

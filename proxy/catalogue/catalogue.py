@@ -41,7 +41,7 @@ _NO_VOICES: Mapping[str, Voice] = {}
 _MOST_OWNERS = 200
 """Models, languages and callers for which it is known who owns which voice."""
 
-_Caller = tuple[tuple[str, ...] | None, bool, bool] | None
+_Caller = tuple[tuple[str, ...] | None, bool, bool, bool] | None
 
 _NONE_ADDABLE = NoAddableModels()
 

@@ -192,7 +192,9 @@ class EngineSection(msgspec.Struct, frozen=True):
     budget_usd_day: Usd = None
     budget_usd_month: Usd = None
     runner: Annotated[str, msgspec.Meta(description='the name of a runner, or "" for none')] = ""
-    job_usd: Annotated[float, msgspec.Meta(gt=0, le=1e6, description="US dollars, above 0, up to 1000000")] = 10.0
+    job_usd: Annotated[
+        float, msgspec.Meta(gt=0, le=1e6, description="US dollars, above 0, up to 1000000")
+    ] = 10.0
     hedge_s: Annotated[
         float, msgspec.Meta(ge=0, le=60, description="a number of seconds, 0 (never) to 60")
     ] = 0.0
@@ -217,7 +219,7 @@ class EngineSection(msgspec.Struct, frozen=True):
 
 
 class PluginSection(msgspec.Struct, frozen=True):
-    """[KINDs.NAME], such as [front_ends.NAME]: the plugin's own settings. `plugin` is its name, if not NAME."""
+    """[KINDs.NAME], such as [front_ends.NAME]: the plugin's settings. `plugin` is its name if not NAME."""
 
     fault: str = ""
     settings: dict[str, Any] = {}

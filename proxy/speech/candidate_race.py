@@ -287,6 +287,9 @@ def _job(call: SpeechCall, run: PartRun, candidate: Candidate, form: OutputForm)
         max_samples=round(estimate.cap_seconds(text.estimated_s) * info.sample_rate_hz * factor),
         pronunciations=text.pronunciations.get(info.phonemes, ()),
         credential=candidate.credential,
+        of_job=call.of_job.job if call.of_job is not None else "",
+        # A part of a cast is a piece of its own.
+        step=f"{call.of_job.step}.{run.number}" if call.of_job is not None else "",
         urgency=listening.urgency,
         plays_in_s=listening.plays_in_s,
         plays_rate=factor,

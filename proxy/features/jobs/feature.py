@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from proxy.feature import Feature, House, HouseRevision, Opened, Served
-from proxy.features.jobs.records import TABLES
+from proxy.features.jobs.records import TABLES, StepRows
 from proxy.features.jobs.section import JOBS
 
 
@@ -39,6 +39,7 @@ async def _open(house: House) -> AsyncIterator[Opened]:
         wishes=() if steps is None else (steps,),
         alone=(retention.run,),
         files=(files,),
+        steps=StepRows(house.store),
     )
 
 

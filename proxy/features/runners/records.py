@@ -15,7 +15,7 @@ import msgspec
 from policies.cycles import day_at
 from proxy.storage.costs import Cost
 from proxy.storage.rows import columns, insert_sql
-from proxy.storage.store import AlreadyExists, Statement, Store
+from proxy.storage.store import AlreadyExists, Params, Statement, Store
 from proxy.storage.tables import Table
 
 State = Literal["starting", "running", "done", "failed", "canceled", "lost", "refused"]
@@ -89,8 +89,9 @@ INSERT INTO remote_runs ({_RUN}) SELECT {_VALUES}
 WHERE NOT EXISTS (SELECT 1 FROM remote_runs WHERE piece = :piece AND ended IS NULL)
 AND {_OF_DAY} + CAST(:most_micro_usd AS BIGINT) <= CAST(:of_day AS BIGINT)
 AND {_OF_JOB} + CAST(:most_micro_usd AS BIGINT) <= CAST(:of_job AS BIGINT)
-RETURNING id
 """
+# A recording leaves only while its voice is there. An erasure holds the row of the engine, too.
+_IS_KEPT = "AND EXISTS (SELECT 1 FROM samples WHERE digest = :sample{number})"
 _SPENT = f"SELECT CAST({_OF_DAY} AS BIGINT) AS of_day, CAST({_OF_JOB} AS BIGINT) AS of_job"
 _LATEST = f"SELECT {_RUN} FROM remote_runs WHERE piece = :piece ORDER BY number DESC LIMIT 1"
 _OPEN = f"SELECT {_RUN} FROM remote_runs WHERE ended IS NULL ORDER BY begun"
@@ -102,7 +103,7 @@ WHERE id = :id AND ended IS NULL RETURNING id
 _WITHOUT_RESULT = "UPDATE remote_runs SET state = :state WHERE id = :id AND state = 'done'"
 _CHARGE = (
     insert_sql("costs", Cost).partition("VALUES")[0]
-    + f"""
+    + """
 SELECT id, 0, account, CAST(:now AS BIGINT), engine, '', 0, 0, NULL, micro_usd FROM remote_runs
 WHERE id = :id AND ended IS NOT NULL AND micro_usd > 0 ON CONFLICT (request, attempt) DO NOTHING
 """
@@ -132,13 +133,18 @@ async def list_open(store: Store) -> list[Run]:
 async def begin(store: Store, run: Run, ceilings: Ceilings) -> bool:
     """Add a run before its provider is asked, and reserve what it may cost.
 
-    False: a run of this piece is open, or a ceiling is reached; see `ceiling_over`.
+    False: a run of this piece is open, one of its recordings was deleted, or a ceiling is reached; see
+    `ceiling_over`.
     """
+    digests = run.samples.split()
+    only_kept = " ".join(_IS_KEPT.format(number=number) for number in range(len(digests)))
+    samples = {f"sample{number}": digest for number, digest in enumerate(digests)}
     given = {**msgspec.structs.asdict(run), "day": day_at(run.begun)}
     of = {"of_day": ceilings.day_micro_usd, "of_job": ceilings.job_micro_usd}
     try:
         _, added = await store.write(
-            Statement(_HOLD, {"engine": run.engine}), Statement(_BEGIN, {**given, **of})
+            Statement(_HOLD, {"engine": run.engine}),
+            Statement(f"{_BEGIN} {only_kept} RETURNING id", {**given, **of, **samples}),
         )
     except AlreadyExists:
         return False  # another one was as quick, at another engine's row
@@ -146,8 +152,8 @@ async def begin(store: Store, run: Run, ceilings: Ceilings) -> bool:
 
 
 async def ceiling_over(store: Store, run: Run, ceilings: Ceilings) -> Over | None:
-    """Return which ceiling a run would go over that could not begin. None: it was another run of the piece."""
-    params = {"engine": run.engine, "day": day_at(run.begun), "job": run.job}
+    """Return which ceiling a run would go over that could not begin. None: that was not the reason."""
+    params: Params = {"engine": run.engine, "day": day_at(run.begun), "job": run.job}
     (spent,) = await store.read(_SPENT, params)
     if spent["of_job"] + run.most_micro_usd > ceilings.job_micro_usd:
         return "job"
@@ -174,12 +180,15 @@ async def spoil(store: Store, run: Run, state: End) -> None:
 
 
 async def with_samples(store: Store, engine: str, digests: Collection[str], since: int) -> list[Run]:
-    """List the runs of an engine that had one of these recordings: open ones, and those ended since then."""
-    found: dict[str, Run] = {}
-    for digest in digests:
-        rows = await store.read(_WITH_SAMPLE, {"engine": engine, "digest": digest, "since": since})
-        found |= {row["id"]: msgspec.convert(row, Run) for row in rows}
-    return list(found.values())
+    """List the runs of an engine that had one of these recordings: open ones, and those ended since then.
+
+    No run with one that was deleted before begins after this.
+    """
+    asked = [
+        Statement(_WITH_SAMPLE, {"engine": engine, "digest": digest, "since": since}) for digest in digests
+    ]
+    _, *found = await store.write(Statement(_HOLD, {"engine": engine}), *asked)
+    return list({row["id"]: msgspec.convert(row, Run) for rows in found for row in rows}.values())
 
 
 async def forget(store: Store, before: int) -> None:
