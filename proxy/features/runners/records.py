@@ -59,8 +59,8 @@ class Ceilings(msgspec.Struct, frozen=True):
     job_micro_usd: int
 
 
-Over = Literal["day", "job"]
-"""The ceiling over which a run might go."""
+Over = Literal["day", "job", "held"]
+"""The ceiling over which a run might go: by what was spent, or by what is `held` for runs that are open."""
 
 TABLES = (
     Table("remote_runs", closed_with=()),
@@ -92,7 +92,13 @@ AND {_OF_JOB} + CAST(:most_micro_usd AS BIGINT) <= CAST(:of_job AS BIGINT)
 """
 # A recording leaves only while its voice is there. An erasure holds the row of the engine, too.
 _IS_KEPT = "AND EXISTS (SELECT 1 FROM samples WHERE digest = :sample{number})"
-_SPENT = f"SELECT CAST({_OF_DAY} AS BIGINT) AS of_day, CAST({_OF_JOB} AS BIGINT) AS of_job"
+_SPENT = f"""
+SELECT CAST({_OF_DAY} AS BIGINT) AS of_day, CAST({_OF_JOB} AS BIGINT) AS of_job,
+    CAST((SELECT coalesce(sum(most_micro_usd), 0) FROM remote_runs
+    WHERE engine = :engine AND ended IS NULL) AS BIGINT) AS held_of_day,
+    CAST((SELECT coalesce(sum(most_micro_usd), 0) FROM remote_runs
+    WHERE job = :job AND job <> '' AND ended IS NULL) AS BIGINT) AS held_of_job
+"""
 _LATEST = f"SELECT {_RUN} FROM remote_runs WHERE piece = :piece ORDER BY number DESC LIMIT 1"
 _OPEN = f"SELECT {_RUN} FROM remote_runs WHERE ended IS NULL ORDER BY begun"
 _NAME = "UPDATE remote_runs SET state = 'running', name = :name WHERE id = :id AND ended IS NULL RETURNING id"
@@ -155,9 +161,12 @@ async def ceiling_over(store: Store, run: Run, ceilings: Ceilings) -> Over | Non
     """Return which ceiling a run would go over that could not begin. None: that was not the reason."""
     params: Params = {"engine": run.engine, "day": day_at(run.begun), "job": run.job}
     (spent,) = await store.read(_SPENT, params)
-    if spent["of_job"] + run.most_micro_usd > ceilings.job_micro_usd:
+    of_job, of_day = spent["of_job"] + run.most_micro_usd, spent["of_day"] + run.most_micro_usd
+    if of_job - spent["held_of_job"] > ceilings.job_micro_usd:
         return "job"
-    return "day" if spent["of_day"] + run.most_micro_usd > ceilings.day_micro_usd else None
+    if of_day - spent["held_of_day"] > ceilings.day_micro_usd:
+        return "day"
+    return "held" if of_job > ceilings.job_micro_usd or of_day > ceilings.day_micro_usd else None
 
 
 async def name(store: Store, run: Run, called: str) -> Run | None:

@@ -35,7 +35,11 @@ from speech_engine.runner import OPEN, CannotTell, NotBegun, RemotePiece, Remote
 SUBMIT_S = 60.0
 """How long a `submit` may be under way, with the write before it."""
 _MARGIN_S = 15.0
+_SHORTEST_PAUSE_S = 0.05
+_LONGEST_PAUSE_S = 4.0
+"""Between two looks at a run: each waits twice as long as the one before."""
 _CALL_S = 60.0
+_HELD_S = 5.0
 _MICRO = 1_000_000
 _DAY = 86_400 * SECOND
 _MOST_TURNS = 8
@@ -56,18 +60,15 @@ class _Result(msgspec.Struct, frozen=True):
 
 
 class Runs:
-    """`pause_s` is between two looks at a run."""
+    """`ceilings` are those of the newest revision of the configuration."""
 
-    def __init__(
-        self, store: Store, engine: str, name: str, runner: Runner, ceilings: Ceilings, pause_s: float = 2.0
-    ) -> None:
+    def __init__(self, store: Store, engine: str, name: str, runner: Runner, ceilings: Ceilings) -> None:
         self.name = name
         self.runner = runner
         self.running = 0
         self._store = store
         self._engine = engine
-        self._ceilings = ceilings
-        self._pause_s = pause_s
+        self.ceilings = ceilings
 
     def __repr__(self) -> str:
         return f"<Runs of {self._engine} at {self.name}, {self.running} awaited>"
@@ -162,7 +163,7 @@ class Runs:
             most_micro_usd=math.ceil(limits.most_usd * _MICRO),
         )
         sent = piece.as_sent(run, limits)
-        if await records.begin(self._store, run, self._ceilings):
+        if await records.begin(self._store, run, self.ceilings):
             left_s = SUBMIT_S - _MARGIN_S - (time.monotonic() - read_at)
             failures: list[EngineError] = []
             # A call that is broken off would leave it open for a long time whether it runs.
@@ -170,13 +171,16 @@ class Runs:
             if failures:
                 raise failures[0]
             return
-        over = await records.ceiling_over(self._store, run, self._ceilings)
+        over = await records.ceiling_over(self._store, run, self.ceilings)
         if over == "job":
-            most = self._ceilings.job_micro_usd / _MICRO
+            most = self.ceilings.job_micro_usd / _MICRO
             raise JobUsedUp(f"The job has used up what it may cost at {self._engine}: ${most:g}.")
         if over == "day":
             left_s = (day_at(now) + _DAY - now) / SECOND
             raise DayUsedUp(f"{self._engine} has used up what it may cost today.", retry_after_s=left_s)
+        if over == "held":
+            # The runs under way may cost less than they might.
+            raise EngineUnavailable("What is left is held for other work.", retry_after_s=_HELD_S)
 
     async def _submitted(
         self, run: Run, sent: RemoteWork, left_s: float, failures: list[EngineError]
@@ -231,6 +235,7 @@ class Runs:
     async def _followed(self, run: Run, piece: Piece) -> _Result:
         """Look at a run until it is over."""
         sent, pieces, size = piece.as_sent(run, self.runner.limits), list[RemotePiece](), 0
+        pause_s = _SHORTEST_PAUSE_S
         while True:
             is_over = await self._store.now() >= run.over_at
             try:
@@ -246,7 +251,8 @@ class Runs:
                 return _Result("failed", usd=usd, reason="the result is too long")
             if state.status not in OPEN or is_over:
                 return self._result(state, tuple(pieces))
-            await asyncio.sleep(self._pause_s)
+            await asyncio.sleep(pause_s)
+            pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
 
     def _result(self, state: RemoteState, pieces: tuple[RemotePiece, ...]) -> _Result:
         is_whole = bool(pieces) and pieces[-1].is_last

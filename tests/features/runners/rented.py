@@ -105,6 +105,10 @@ class Rented:
     async def tidy(self, live: Collection[str]) -> None:
         self.live.append(frozenset(live))
 
+    async def is_over(self, key: str) -> bool:
+        answer = self.far_end.find(key)
+        return answer is not None and answer.is_over
+
     def spoil(self, key: str, piece: RemotePiece) -> None:
         """Let the result of a work be this piece alone."""
         answer = self.far_end.find(key)
