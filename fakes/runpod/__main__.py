@@ -5,13 +5,15 @@ Its handler says what it was asked. With `--port 0` each has any free port.
 
 from __future__ import annotations
 
+import time
+
 from fakes.runpod.app import FakeRunpod
 from fakes.runpod.clock import Clock
 from fakes.serving import run_all
 
 
 def main() -> None:
-    fake = FakeRunpod(clock=Clock(runs=True))
+    fake = FakeRunpod(clock=Clock(time.time(), runs=True))
     run_all((fake.jobs, fake.management, fake.proxy), "fakes.runpod")
 
 

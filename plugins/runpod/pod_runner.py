@@ -289,7 +289,8 @@ class PodRunner:
             "VOXGATE_STOP_S": str(at.deadline_s),
             "VOXGATE_IDLE_S": str(at.idle_s),
         }
-        return told | ({"VOXGATE_STOP_KEY": at.stop_key} if at.stop_key else {})
+        key = self._settings.stop_key
+        return told | ({"VOXGATE_STOP_KEY": key} if key else {})
 
     async def _handed(self, pod: Pod, place: _Place, work: RemoteWork) -> JobTold | None:
         """Return the job in its pod, which is given the work if it does not have it yet."""

@@ -36,7 +36,6 @@ class PodSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
     volume_path: str = "/workspace"
     data_centers: tuple[str, ...] = ()
     registry: str = ""
-    stop_key: str = ""
     start_s: _Seconds = 900
     idle_s: _Seconds = 300
     deadline_s: _Seconds = 14_400
@@ -52,6 +51,7 @@ class RunpodSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
     """The runner's section: either `endpoint_id` with its price, or `pods`."""
 
     api_key: str
+    stop_key: str = ""
     endpoint_id: Annotated[
         str, msgspec.Meta(pattern=r"^[A-Za-z0-9_-]*\Z", description="an endpoint's id: letters and digits")
     ] = ""

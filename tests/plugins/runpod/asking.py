@@ -66,8 +66,8 @@ async def asked(fake: FakeRunpod | None = None) -> AsyncIterator[Asked]:
             yield Asked(fake, jobs, management, proxy)
 
 
-async def until(is_so: Callable[[], bool]) -> None:
+async def until(is_so: Callable[[], bool], within_s: float = 5.0) -> None:
     """Let the fake's own tasks run until they have made this true."""
-    async with asyncio.timeout(5.0):
+    async with asyncio.timeout(within_s):
         while not is_so():  # noqa: ASYNC110 - the fake is not made to be waited for
             await asyncio.sleep(0.001)

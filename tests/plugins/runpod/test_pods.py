@@ -72,7 +72,7 @@ async def test_the_order_says_all_that_the_far_end_needs_and_no_key() -> None:
 
 
 async def test_a_key_with_which_a_pod_ends_itself_is_given_only_if_it_is_set() -> None:
-    async with rig(pods={"stop_key": "restricted"}) as at:
+    async with rig(pods={}, stop_key="restricted") as at:
         await at.pods.submit(work())
         (pod,) = at.fake.fleet.pods.values()
         assert pod.order.env["VOXGATE_STOP_KEY"] == "restricted"

@@ -91,7 +91,7 @@ async def test_only_a_connection_that_was_never_made_is_tried_again() -> None:
 
 async def test_what_is_too_long_is_not_sent() -> None:
     async with rig() as at:
-        sample = RemoteSample(digest="d" * 64, rate_hz=24_000, pcm=bytes(8_000_000))
+        sample = RemoteSample(digest="d" * 64, pcm=bytes(8_000_000))
         long = work()
         long = type(long)(key=long.key, most_s=1.0, samples=(sample,))
         with pytest.raises(NotBegun):
