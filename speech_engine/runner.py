@@ -24,13 +24,11 @@ MOST_PIECE_BYTES = 1_000_000
 class RemoteSample(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A recording of the voice: 16-bit mono `pcm` at the model's `sample_hz`, in the work itself.
 
-    If all together are too long for that, the far end fetches it from `url`, an address of the server's that
-    is good for this work alone, and for a few minutes.
+    The far end can fetch nothing of the server's. Four recordings of half a minute fit into 8 MB of JSON.
     """
 
     digest: str
-    pcm: bytes = b""
-    url: str = ""
+    pcm: bytes
 
     def __repr__(self) -> str:
         return f"<RemoteSample {self.digest[:12]}, {len(self.pcm)} bytes>"

@@ -41,8 +41,10 @@ async def serve_pod(token: str) -> None:
     async with opened() as far_end:
         server = FarServer(far_end, token, ("0.0.0.0", PORT))
         try:
-            while not _is_over(far_end, began, time.monotonic()):
+            while True:
                 await asyncio.sleep(1.0)
+                if _is_over(far_end, began, time.monotonic()):
+                    break
         finally:
             server.close()
     await asyncio.to_thread(end_pod)

@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import base64
 import time
-import urllib.request
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -30,8 +29,6 @@ from speech_engine.work import Work, job_with_samples, with_deadline
 QUEUE = 64
 _MOST_KEPT = 8
 """The answers that are over and can be had again. Machines live for some minutes."""
-_FETCH_S = 60.0
-MOST_SAMPLE_BYTES = 64 * 1024 * 1024
 
 
 class Answer:
@@ -148,7 +145,7 @@ class FarEnd:
         if work.work is None:
             return
         asked = with_deadline(work.work, work.most_s)
-        digests = await self._bring(work, asked)
+        digests = self._bring(work, asked)
         stream = SlotStream(self._engine, self._slots, asked, self._log)
         try:
             while (event := await stream.next_event()) is not None:
@@ -158,31 +155,16 @@ class FarEnd:
             if digests:
                 self._shelf.drop(digests)
 
-    async def _bring(self, work: RemoteWork, asked: Work) -> list[str]:
+    def _bring(self, work: RemoteWork, asked: Work) -> list[str]:
         """Put the recordings of a work on the shelf. Return which."""
         job = job_with_samples(asked)
         if job is None:
             return []
         for sample in work.samples:
-            pcm = sample.pcm or await asyncio.to_thread(fetch, sample.url)
-            self._shelf.put(job.tenant, job.model, sample.digest, pcm)
+            self._shelf.put(job.tenant, job.model, sample.digest, sample.pcm)
         if self._shelf.missing(job):
             raise UnusableSample("A recording of the voice did not come with the work.")
         return [sample.digest for sample in work.samples]
-
-
-def fetch(url: str) -> bytes:
-    """Fetch a recording from the server that has sent the work. Raises UnusableSample."""
-    if not url.startswith("https://"):
-        raise UnusableSample("A recording is fetched by https alone.")
-    try:
-        with urllib.request.urlopen(url, timeout=_FETCH_S) as answer:
-            data: bytes = answer.read(MOST_SAMPLE_BYTES + 1)
-    except OSError as error:
-        raise UnusableSample("A recording could not be fetched.", detail=type(error).__name__) from None
-    if len(data) > MOST_SAMPLE_BYTES:
-        raise UnusableSample("A recording is too long.")
-    return data
 
 
 def as_json(piece: RemotePiece) -> dict[str, object]:
