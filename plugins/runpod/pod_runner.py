@@ -92,6 +92,7 @@ class PodRunner:
         self._cloud = Cloud(Api(settings.management_url, settings.api_key, context, sleep))
         self._rules = ReaperRules(self._pods.deployment, self._pods.idle_s, self._pods.deadline_s)
         self._needed: dict[str, float] = {}
+        self._paid: dict[str, float] = {}
         self._choosing = asyncio.Lock()
         self._wait_s = self._pods.start_s + settings.queue_s
 
@@ -144,7 +145,7 @@ class PodRunner:
         told = await self._handed(pod, place, work)
         if told is None:
             return RemoteState(status="lost", usd=0.0, reason="It was not begun in time.")
-        return self._state(pod, place, told, since)
+        return self._state(pod, told, since)
 
     async def cancel(self, name: str) -> float | None:
         place = _Place.named(name)
@@ -159,7 +160,7 @@ class PodRunner:
             if told is None:
                 return None
             if told.remote_status not in OPEN:
-                return self._usd(pod, place, told)
+                return self._usd(pod)
             await self._sleep(_PAUSE_S)
         raise EngineFailed("A pod has not ended a job that was canceled.")
 
@@ -309,22 +310,27 @@ class PodRunner:
             raise EngineFailed("A pod does not know what it has just been given.")
         return told
 
-    def _state(self, pod: Pod, place: _Place, told: JobTold, since: int) -> RemoteState:
-        usd, status = self._usd(pod, place, told), told.remote_status
-        if status == "done":
-            try:
-                return RemoteState(status="done", pieces=pieces_of(told.output, since), usd=usd)
-            except EngineFailed as error:
-                return RemoteState(status="failed", usd=usd, reason=error.message)
-        return RemoteState(status=status, usd=usd, reason=f"The pod says {told.status}.")
+    def _state(self, pod: Pod, told: JobTold, since: int) -> RemoteState:
+        status = told.remote_status
+        if status in OPEN:
+            return RemoteState(status=status)
+        usd = self._usd(pod)
+        if status != "done":
+            return RemoteState(status=status, usd=usd, reason=f"The pod says {told.status}.")
+        try:
+            return RemoteState(status="done", pieces=pieces_of(told.output, since), usd=usd)
+        except EngineFailed as error:
+            return RemoteState(status="failed", usd=usd, reason=error.message)
 
-    def _usd(self, pod: Pod, place: _Place, told: JobTold) -> float | None:
-        """Return the job's part of its pod's cost. Who had it made pays for its start and its end, too."""
-        if pod.cost is None or (told.execution_time is None and told.remote_status not in OPEN):
+    def _usd(self, pod: Pod) -> float | None:
+        """Return what a pod has cost since its last work was paid for. The first work pays for the start and
+        for the idle time at the end, too, so all together pay for all. A new process begins anew: some is
+        then paid for twice, and nothing never."""
+        if pod.cost is None:
             return None
-        billed_s = (told.execution_time or 0.0) / 1000
-        if pod.name == self._name_for(place.key):
-            billed_s = max(0.0, self._now() - pod.made_at) + self._pods.idle_s
+        now, paid = self._now(), self._paid.get(pod.id)
+        self._paid[pod.id] = now
+        billed_s = now - pod.made_at + self._pods.idle_s if paid is None else now - paid
         return min(billed_s / 3600 * pod.cost, self.limits.most_usd)
 
     async def _made_for(self, key: str) -> Pod | None:
@@ -362,6 +368,7 @@ class PodRunner:
             return False
         self._log.info("runpod.pod.ended", pod=id_, reason=reason)
         self._needed.pop(id_, None)
+        self._paid.pop(id_, None)
         return True
 
     def _jobs(self, pod: Pod) -> Jobs:

@@ -153,6 +153,29 @@ async def test_what_was_made_and_nobody_looks_for_is_reaped() -> None:
         assert at.fake.spent_usd == pytest.approx(0.44 * 300 / 3600)
 
 
+async def test_all_work_of_a_pod_pays_for_all_of_its_time() -> None:
+    async with rig(pods={}) as at:
+        runner, usd = at.pods, 0.0
+        for number in range(5):
+            name = await runner.submit(work(f"k{number}"))
+            at.fake.clock.advance(200.0)
+            state = await at.ended(runner, name, work(f"k{number}"))
+            assert state.usd is not None
+            usd += state.usd
+            await runner.tidy({name})
+        at.fake.clock.advance(300.0)
+        await runner.tidy(())
+        assert _billing(at) == 0
+        assert len(at.fake.fleet.pods) == 1
+        assert usd == pytest.approx(at.fake.spent_usd, rel=0.01)
+        # Who is killed does not know what is paid for: never too little.
+        name = await _started(at, "more")
+        assert (await at.ended(at.pods, name, work("more"))).usd is not None
+        state = await at.ended(at.pods, name, work("more"))
+        assert state.usd is not None
+        assert state.usd >= at.fake.fleet.billing[0].spent(at.fake.clock())
+
+
 async def test_work_shares_a_pod_that_runs() -> None:
     async with rig(pods={"most_pods": 2, "usd_per_hour": 1.0}) as at:
         await _started(at)

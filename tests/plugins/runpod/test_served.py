@@ -139,12 +139,11 @@ async def _job(server: Server, steps: int) -> str:
 
 async def _done(server: Server, id_: str) -> Any:
     async with asyncio.timeout(60):
-        while (shown := (await _ask(server, "GET", f"jobs/{id_}")).json())["status"] not in (
-            "done",
-            "failed",
-        ):
+        while True:
+            shown = (await _ask(server, "GET", f"jobs/{id_}")).json()
+            if shown["status"] in ("done", "failed"):
+                return shown
             await asyncio.sleep(0.2)
-    return shown
 
 
 async def _heard(server: Server, id_: str) -> list[str]:
