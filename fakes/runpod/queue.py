@@ -198,6 +198,9 @@ class JobQueue:
     async def _lived(self, job: QueuedJob) -> None:
         await self.clock.until(self.clock() + self.queue_s)
         async with self._free:
+            if self._is_past(job):
+                job.is_gone = True
+                return
             job.status, job.began = "IN_PROGRESS", self.clock()
             self.starts.append((job.id, job.order.input))
             final = await self._outcome(job, job.began)
