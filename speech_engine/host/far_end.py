@@ -19,7 +19,7 @@ from speech_engine.engine import Engine
 from speech_engine.errors import EngineError, EngineFailed, EngineTimeout, UnusableSample
 from speech_engine.host.engine_stream import SlotStream
 from speech_engine.host.messages import Failed, introduction
-from speech_engine.host.remote_frames import Introduction, Packer, RemoteFrame
+from speech_engine.host.remote_frames import FarIntroduction, Packer, RemoteFrame
 from speech_engine.host.sample_shelf import SampleShelf
 from speech_engine.host.slots import Slots, batch_of
 from speech_engine.plugin import Context, Logger, worker_plugin
@@ -31,7 +31,7 @@ _MOST_KEPT = 8
 """The answers that are over and can be had again. Machines live for some minutes."""
 
 
-class Answer:
+class FarAnswer:
     """The pieces of one work so far. `ended` tells how: whole, or cancelled."""
 
     def __init__(self) -> None:
@@ -64,7 +64,7 @@ class FarEnd:
         self._log = log
         self._hello = introduction(engine)
         self._slots = Slots(engine.slots, QUEUE, batch_of(engine))
-        self._answers: OrderedDict[str, Answer] = OrderedDict()
+        self._answers: OrderedDict[str, FarAnswer] = OrderedDict()
         self.idle_since = time.monotonic()
 
     def __repr__(self) -> str:
@@ -74,18 +74,18 @@ class FarEnd:
     def running(self) -> int:
         return sum(not answer.is_over for answer in self._answers.values())
 
-    def begin(self, work: RemoteWork) -> Answer:
+    def begin(self, work: RemoteWork) -> FarAnswer:
         """Begin a work, unless its key has begun before."""
         answer = self._answers.get(work.key)
         if answer is None:
             over = [key for key, each in self._answers.items() if each.is_over]
             for key in over[: len(over) - _MOST_KEPT + 1]:
                 del self._answers[key]
-            answer = self._answers[work.key] = Answer()
+            answer = self._answers[work.key] = FarAnswer()
             answer.task = asyncio.create_task(self._do(work, answer))
         return answer
 
-    def find(self, key: str) -> Answer | None:
+    def find(self, key: str) -> FarAnswer | None:
         return self._answers.get(key)
 
     async def cancel(self, key: str) -> None:
@@ -117,7 +117,7 @@ class FarEnd:
         for key in list(self._answers):
             await self.cancel(key)
 
-    async def _do(self, work: RemoteWork, answer: Answer) -> None:
+    async def _do(self, work: RemoteWork, answer: FarAnswer) -> None:
         packer = Packer()
 
         def add(frame: RemoteFrame) -> None:
@@ -125,7 +125,7 @@ class FarEnd:
                 answer.add(piece)
 
         try:
-            add(Introduction(self._hello))
+            add(FarIntroduction(self._hello))
             try:
                 async with asyncio.timeout(work.most_s):
                     await self._speak(work, add)

@@ -17,7 +17,7 @@ from threading import Thread
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
-from speech_engine.host.far_end import Answer, FarEnd, as_json
+from speech_engine.host.far_end import FarAnswer, FarEnd, as_json
 from speech_engine.runner import decode_work
 
 MOST_BODY_BYTES = 64 * 1024 * 1024
@@ -53,7 +53,7 @@ class FarServer:
         self._http.server_close()
 
     def _answer(self, method: str, path: str, body: bytes) -> _Reply:
-        """Answer in the loop of the far end. A thread of the server calls it."""
+        """FarAnswer in the loop of the far end. A thread of the server calls it."""
         called = asyncio.run_coroutine_threadsafe(self._called(method, path, body), self._loop)
         return called.result(_ANSWER_S)
 
@@ -95,7 +95,7 @@ class FarServer:
         return 200, shown
 
 
-def _status(answer: Answer) -> str:
+def _status(answer: FarAnswer) -> str:
     if not answer.is_over:
         return "IN_PROGRESS"
     return "CANCELLED" if answer.is_canceled else "COMPLETED"

@@ -17,13 +17,13 @@ _MOST_DATA_BYTES = MOST_PIECE_BYTES * 7 // 10
 """Base64 adds a third, and JSON some bytes."""
 
 
-class Introduction(msgspec.Struct, frozen=True, tag="introduction"):
+class FarIntroduction(msgspec.Struct, frozen=True, tag="introduction"):
     """The first frame of every result: what the engine has."""
 
     hello: HelloReply
 
 
-RemoteFrame = Event | Failed | Introduction
+RemoteFrame = Event | Failed | FarIntroduction
 
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(list[RemoteFrame]).decode

@@ -7,8 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING
 
-from proxy.config.sections import EngineSection
-from proxy.feature import Feature, House, HouseRevision, Opened, Served
+from proxy.feature import Feature, House, Opened
 from proxy.features.runners.records import TABLES, Ceilings
 
 if TYPE_CHECKING:
@@ -37,14 +36,7 @@ async def _open(house: House) -> AsyncIterator[Opened]:
                 engine.failure = f"its runner {engine.runner} cannot be used: see voxgate check, and the log"
                 continue
             runs[engine.name] = await _connect(stack, house, engine, runner)
-
-        def at(revision: HouseRevision) -> Served:
-            for name, each in runs.items():
-                if name in revision.config.engines:
-                    each.ceilings = _ceilings(revision.config.engines[name])
-            return Served()
-
-        yield Opened(at=at, alone=(Sweeping(house.store, runs, house.steps, house.metrics).run,))
+        yield Opened(alone=(Sweeping(house.store, runs, house.steps, house.metrics).run,))
 
 
 async def _open_runners(stack: AsyncExitStack, house: House, names: set[str]) -> dict[str, Runner]:
@@ -68,16 +60,14 @@ async def _connect(stack: AsyncExitStack, house: House, engine: RemoteEngine, ru
     from proxy.features.runners.remote_speech import RemoteSpeech
     from proxy.features.runners.runs import Runs
 
-    runs = Runs(house.store, engine.name, engine.runner, runner, _ceilings(engine.section))
+    section = engine.section
+    assert section.budget_usd_day is not None, "the configuration was checked"
+    ceilings = Ceilings(round(section.budget_usd_day * _MICRO), round(section.job_usd * _MICRO))
+    runs = Runs(house.store, engine.name, engine.runner, runner, ceilings)
     introducing = Introducing(house.store, engine, runs)
     engine.runs = RemoteSpeech(engine, runs, house.vault, introducing.note)
     stack.push_async_callback(_stop, asyncio.create_task(_introduce(introducing, house)))
     return runs
-
-
-def _ceilings(section: EngineSection) -> Ceilings:
-    assert section.budget_usd_day is not None, "the configuration was checked"
-    return Ceilings(round(section.budget_usd_day * _MICRO), round(section.job_usd * _MICRO))
 
 
 async def _introduce(introducing: Introducing, house: House) -> None:

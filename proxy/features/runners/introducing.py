@@ -12,7 +12,7 @@ from proxy.features.runners.work import introduction_of
 from proxy.storage.store import Store
 from speech_engine import API_VERSION, EngineError, EngineFailed
 from speech_engine.host.messages import Failed, HelloReply, decoder, encode
-from speech_engine.host.remote_frames import Introduction
+from speech_engine.host.remote_frames import FarIntroduction
 
 AGAIN_S = 60.0
 LONGEST_S = 3600.0
@@ -68,7 +68,7 @@ class Introducing:
     async def _asked(self) -> HelloReply:
         frames = await self._runs.frames(self._piece)
         for frame in frames:
-            if isinstance(frame, Introduction) and frame.hello.api_version == API_VERSION:
+            if isinstance(frame, FarIntroduction) and frame.hello.api_version == API_VERSION:
                 return frame.hello
             if isinstance(frame, Failed):
                 raise frame.to_error()

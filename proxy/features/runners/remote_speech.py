@@ -13,7 +13,7 @@ from proxy.kept.vault import Vault
 from speech_engine import Event, ModelInfo, Speak, SpeechJob
 from speech_engine.host.engine_stream import EngineAnswer, EngineStream, OnDispatch
 from speech_engine.host.messages import Failed, HelloReply
-from speech_engine.host.remote_frames import Introduction
+from speech_engine.host.remote_frames import FarIntroduction
 
 _log = structlog.get_logger()
 
@@ -47,7 +47,7 @@ class RemoteSpeech:
         the same piece gets it."""
         piece = await piece_of(self._engine.name, job, self._engine.samples.shelf, self._vault)
         for frame in await self._runs.frames(piece, on_dispatch):
-            if isinstance(frame, Introduction):
+            if isinstance(frame, FarIntroduction):
                 self._note(frame.hello)
             elif isinstance(frame, Failed):
                 raise frame.to_error()

@@ -24,7 +24,7 @@ from policies.wishes import SECOND
 from proxy.errors import DayUsedUp, JobUsedUp
 from proxy.features.runners import records
 from proxy.features.runners.records import Ceilings, End, Run
-from proxy.features.runners.work import Piece
+from proxy.features.runners.work import WorkPiece
 from proxy.storage.store import Store
 from speech_engine import EngineError, EngineFailed, EngineUnavailable
 from speech_engine.host.engine_stream import OnDispatch, ignore_dispatch, run_to_end
@@ -60,7 +60,7 @@ class _Result(msgspec.Struct, frozen=True):
 
 
 class Runs:
-    """`ceilings` are those of the newest revision of the configuration."""
+    """The runs of one engine in this worker."""
 
     def __init__(self, store: Store, engine: str, name: str, runner: Runner, ceilings: Ceilings) -> None:
         self.name = name
@@ -68,12 +68,12 @@ class Runs:
         self.running = 0
         self._store = store
         self._engine = engine
-        self.ceilings = ceilings
+        self._ceilings = ceilings
 
     def __repr__(self) -> str:
         return f"<Runs of {self._engine} at {self.name}, {self.running} awaited>"
 
-    async def frames(self, piece: Piece, on_dispatch: OnDispatch = ignore_dispatch) -> list[RemoteFrame]:
+    async def frames(self, piece: WorkPiece, on_dispatch: OnDispatch = ignore_dispatch) -> list[RemoteFrame]:
         """Have a piece of work done, once, and return what came of it. Raises EngineError."""
         self.running += 1
         try:
@@ -117,7 +117,7 @@ class Runs:
                 await self._asked(self.runner.cancel(run.name))
                 await records.spoil(self._store, run, "canceled")
 
-    async def _held(self, piece: Piece) -> Run:
+    async def _held(self, piece: WorkPiece) -> Run:
         """Return the run of a piece that is running or done, and begin one only if surely none is."""
         for _ in range(_MOST_TURNS):
             run = await records.latest(self._store, piece.name)
@@ -141,7 +141,7 @@ class Runs:
             self.runner.limits.kept_s * SECOND
         )
 
-    async def _begin(self, piece: Piece, number: int) -> None:
+    async def _begin(self, piece: WorkPiece, number: int) -> None:
         """Begin a run, after its row. If another one has begun meanwhile, it does nothing."""
         limits, now, read_at = self.runner.limits, await self._store.now(), time.monotonic()
         job = piece.job
@@ -163,7 +163,7 @@ class Runs:
             most_micro_usd=math.ceil(limits.most_usd * _MICRO),
         )
         sent = piece.as_sent(run, limits)
-        if await records.begin(self._store, run, self.ceilings):
+        if await records.begin(self._store, run, self._ceilings):
             left_s = SUBMIT_S - _MARGIN_S - (time.monotonic() - read_at)
             failures: list[EngineError] = []
             # A call that is broken off would leave it open for a long time whether it runs.
@@ -171,9 +171,9 @@ class Runs:
             if failures:
                 raise failures[0]
             return
-        over = await records.ceiling_over(self._store, run, self.ceilings)
+        over = await records.ceiling_over(self._store, run, self._ceilings)
         if over == "job":
-            most = self.ceilings.job_micro_usd / _MICRO
+            most = self._ceilings.job_micro_usd / _MICRO
             raise JobUsedUp(f"The job has used up what it may cost at {self._engine}: ${most:g}.")
         if over == "day":
             left_s = (day_at(now) + _DAY - now) / SECOND
@@ -232,7 +232,7 @@ class Runs:
         else:
             await records.name(self._store, run, name)
 
-    async def _followed(self, run: Run, piece: Piece) -> _Result:
+    async def _followed(self, run: Run, piece: WorkPiece) -> _Result:
         """Look at a run until it is over."""
         sent, pieces, size = piece.as_sent(run, self.runner.limits), list[RemotePiece](), 0
         pause_s = _SHORTEST_PAUSE_S

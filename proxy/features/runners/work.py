@@ -29,7 +29,7 @@ _JSON_BYTES = 2_000
 """What stands in a work's JSON around its recordings, each counted at four bytes for three."""
 
 
-class Piece(NamedTuple):
+class WorkPiece(NamedTuple):
     """A piece of work. Without a `job`, it is what introduces the engine. `name` stays over all tries."""
 
     name: str
@@ -38,7 +38,7 @@ class Piece(NamedTuple):
     samples: tuple[RemoteSample, ...] = ()
 
     def __repr__(self) -> str:
-        return f"<Piece {self.name}>"
+        return f"<WorkPiece {self.name}>"
 
     @property
     def account(self) -> str:
@@ -63,14 +63,14 @@ class Piece(NamedTuple):
         return sent
 
 
-def introduction_of(engine: str, plugin: str, runner: str) -> Piece:
+def introduction_of(engine: str, plugin: str, runner: str) -> WorkPiece:
     """Return the work that asks the far end what the engine has."""
     said = msgspec.json.encode((API_VERSION, REMOTE_VERSION, engine, plugin, runner))
     subject = hashlib.sha256(said).hexdigest()
-    return Piece(f"hello.{engine}.{subject[:16]}", subject)
+    return WorkPiece(f"hello.{engine}.{subject[:16]}", subject)
 
 
-async def piece_of(engine: str, job: SpeechJob, recordings: SampleReader, vault: Vault) -> Piece:
+async def piece_of(engine: str, job: SpeechJob, recordings: SampleReader, vault: Vault) -> WorkPiece:
     """Return the piece that a step of a job asks of an engine. Raises EngineError."""
     name = f"{job.step}.{engine}"
     said = msgspec.json.encode(_stripped(job, "")).decode()
@@ -80,7 +80,7 @@ async def piece_of(engine: str, job: SpeechJob, recordings: SampleReader, vault:
     except VaultFailed:
         raise EngineUnavailable("The vault cannot be opened.") from None
     samples = tuple([_sample(job, sample, recordings) for sample in find_samples(job.voice)])
-    return Piece(name, digest, job, samples)
+    return WorkPiece(name, digest, job, samples)
 
 
 def _sample(job: SpeechJob, sample: Sample, recordings: SampleReader) -> RemoteSample:

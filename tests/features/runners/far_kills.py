@@ -19,14 +19,14 @@ from proxy.ledger.verify import verify
 from proxy.storage import usage
 from proxy.storage.store import Statement, Store
 from speech_engine import Context, Engine
-from speech_engine.host.far_end import Answer, FarEnd
+from speech_engine.host.far_end import FarAnswer, FarEnd
 from speech_engine.host.far_server import FarServer
 from speech_engine.host.sample_shelf import SampleShelf
 from speech_engine.plugin import Logger, worker_plugin
 from speech_engine.runner import RemoteWork
 from tests.features.jobs.job_kills import Kill
 from tests.features.jobs.job_rig import content, job, kind_of, new_job, said, text_of, words_of
-from tests.features.runners.far_rig import CONFIG, introduced
+from tests.features.runners.far_rig import CONFIG, Plugins, introduced
 from tests.features.runners.http_runner import PLUGIN, USD
 from tests.proxy.api.inside import inside
 
@@ -40,7 +40,7 @@ class Watched(FarEnd):
         super().__init__(engine, shelf, log)
         self.begun: list[str] = []
 
-    def begin(self, work: RemoteWork) -> Answer:
+    def begin(self, work: RemoteWork) -> FarAnswer:
         if self.find(work.key) is None:
             self.begun.append(work.key)
         return super().begin(work)
@@ -70,7 +70,7 @@ async def expect_one_run_of_each(folder: Path, url: str, kills: Sequence[Kill], 
     async with served() as (far_end, address):
         runner = f'[runners.rented]\nplugin = "far_http"\nurl = "{address}"\ntoken = "{TOKEN}"'
         config = CONFIG.replace("[runners.rented]", runner).format(url=url, more="")
-        plugins = {("runner", "far_http"): PLUGIN}
+        plugins: Plugins = {("runner", "far_http"): PLUGIN}
         async with inside(folder, config, plan="metered", more=plugins) as server:
             await introduced(server)
             kind_of(server).at_once = 0

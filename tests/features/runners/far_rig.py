@@ -8,9 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from proxy.features.runners.sweeping import Sweeping
+from speech_engine import Plugin
+from speech_engine.plugin import Kind
 from tests.features.jobs.job_rig import soon
 from tests.features.runners.rented import Rented, rented
 from tests.proxy.api.inside import Inside, inside
+
+Plugins = dict[tuple[Kind, str], Plugin[Any]]
 
 CONFIG = """
 [server]
@@ -54,7 +58,7 @@ async def far(
     async with rented() as own:
         at = machines or own
         text = CONFIG.format(url=url, more=more)
-        plugins = {("runner", "rented"): at.plugin}
+        plugins: Plugins = {("runner", "rented"): at.plugin}
         async with inside(folder, text, plan=plan, more=plugins, **options) as server:
             await introduced(server)
             yield server, at

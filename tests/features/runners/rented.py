@@ -17,6 +17,7 @@ from speech_engine.runner import (
     NotBegun,
     RemotePiece,
     RemoteState,
+    RemoteStatus,
     RemoteWork,
     RunnerHealth,
     RunnerLimits,
@@ -89,7 +90,7 @@ class Rented:
         if not self.may_end.is_set() or not answer.is_over:
             return RemoteState(status="running", pieces=tuple(answer.pieces[since:]))
         self.alive.discard(key)
-        status = "canceled" if answer.is_canceled else "done"
+        status: RemoteStatus = "canceled" if answer.is_canceled else "done"
         return RemoteState(status=status, pieces=tuple(answer.pieces[since:]), usd=self.usd)
 
     async def cancel(self, name: str) -> float | None:
@@ -116,7 +117,7 @@ class Rented:
         answer.pieces[:] = [piece]
 
     @property
-    def plugin(self) -> Plugin[NoSettings]:
+    def plugin(self) -> Plugin[Any]:
         @asynccontextmanager
         async def create(_name: str, _settings: NoSettings, _context: Context) -> AsyncIterator[Any]:
             yield self

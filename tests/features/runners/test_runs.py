@@ -13,11 +13,11 @@ from proxy.errors import DayUsedUp, JobUsedUp, from_engine
 from proxy.features.runners import records
 from proxy.features.runners.records import Ceilings, Run
 from proxy.features.runners.runs import Runs
-from proxy.features.runners.work import Piece
+from proxy.features.runners.work import WorkPiece
 from proxy.storage.store import Statement, Store
 from speech_engine import EngineFailed, EngineUnavailable, EngineVoice, Finished, Segment, Speak, SpeechJob
 from speech_engine.host.messages import Failed
-from speech_engine.host.remote_frames import Introduction, RemoteFrame
+from speech_engine.host.remote_frames import FarIntroduction, RemoteFrame
 from speech_engine.runner import RemotePiece
 from tests.features.jobs.job_rig import soon
 from tests.features.runners.rented import MOST_USD, USD, Rented, rented
@@ -34,7 +34,7 @@ JOB = SpeechJob(
     of_job="job_1",
     step="job_1_00001_5.0",
 )
-PIECE = Piece("job_1_00001_5.0.far", "digest", JOB)
+PIECE = WorkPiece("job_1_00001_5.0.far", "digest", JOB)
 
 
 class Rig:
@@ -54,7 +54,7 @@ class Rig:
         assert run is not None
         return run
 
-    async def leave(self, piece: Piece) -> None:
+    async def leave(self, piece: WorkPiece) -> None:
         """Ask for a piece, and leave as soon as its name is known, as a killed worker would."""
         asking = asyncio.create_task(self.runs.frames(piece))
 
@@ -87,7 +87,7 @@ async def rig(store: Store, ceilings: Ceilings = NO_CEILINGS) -> AsyncIterator[R
 
 
 def is_whole(frames: list[RemoteFrame]) -> bool:
-    return isinstance(frames[0], Introduction) and isinstance(frames[-1], Finished)
+    return isinstance(frames[0], FarIntroduction) and isinstance(frames[-1], Finished)
 
 
 async def test_a_piece_runs_once_and_is_charged_once(store: Store) -> None:

@@ -27,7 +27,7 @@ from speech_engine.device import CPU
 from speech_engine.host.far_end import FarEnd, open_far_end
 from speech_engine.host.far_server import FarServer
 from speech_engine.host.messages import Failed
-from speech_engine.host.remote_frames import Introduction, RemoteFrame, frames_of
+from speech_engine.host.remote_frames import FarIntroduction, RemoteFrame, frames_of
 from speech_engine.runner import MOST_PIECE_BYTES, RemotePiece, RemoteSample, RemoteWork, decode_work
 
 TOKEN = "far-token"
@@ -62,7 +62,7 @@ async def frames(end: FarEnd, asked: RemoteWork) -> list[RemoteFrame]:
 async def test_a_result_has_the_introduction_and_all_events() -> None:
     async with far_end() as end:
         first, started, *sound, last = await frames(end, work())
-        assert isinstance(first, Introduction)
+        assert isinstance(first, FarIntroduction)
         assert first.hello.models[0].id == "standard"
         assert isinstance(started, Started)
         assert any(isinstance(each, Audio) for each in sound)
@@ -72,7 +72,7 @@ async def test_a_result_has_the_introduction_and_all_events() -> None:
 async def test_without_work_it_introduces_the_engine() -> None:
     async with far_end() as end:
         (only,) = await frames(end, RemoteWork(key="hello", most_s=5.0))
-        assert isinstance(only, Introduction)
+        assert isinstance(only, FarIntroduction)
 
 
 async def test_a_long_result_comes_in_pieces_that_a_provider_takes() -> None:
