@@ -11,7 +11,7 @@ from typing import Literal, NamedTuple
 
 Reason = Literal["idle", "deadline", "broken"]
 
-_BROKEN = frozenset({"EXITED", "ERROR"})
+BROKEN = frozenset({"EXITED", "ERROR"})
 _KEY_DIGITS = 20
 
 
@@ -63,7 +63,7 @@ def doomed(
     for pod in pods:
         if not is_ours(pod.name, rules.deployment) or pod.status == "TERMINATED":
             continue
-        if pod.status in _BROKEN:
+        if pod.status in BROKEN:
             found.append(Doomed(pod.id, "broken"))
         elif now >= pod.created_at + rules.deadline_s:
             found.append(Doomed(pod.id, "deadline"))

@@ -36,6 +36,7 @@ class PodSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
     volume_path: str = "/workspace"
     data_centers: tuple[str, ...] = ()
     registry: str = ""
+    env: dict[str, str] = {}
     start_s: _Seconds = 900
     idle_s: _Seconds = 300
     deadline_s: _Seconds = 14_400

@@ -12,11 +12,12 @@ from fakes.runpod.app import KEY
 from fakes.runpod.pods import Pod, PodOrder
 from plugins.runpod.api import InDoubt
 from plugins.runpod.reaper import is_ours
-from speech_engine import EngineFailed, EngineStumbled
+from speech_engine import EngineError, EngineFailed, EngineStumbled
 from speech_engine.runner import NotBegun, Runner
 from tests.plugins.runpod.rig import GPU, Rig, far_end, rig, work
 from tests.plugins.runpod.test_serverless import PIECES
 
+OWN = {"VOXGATE_SETTINGS": "{}", "VOXGATE_TOKEN": "mine", "VOXGATE_IDLE_S": "9"}
 POD: dict[str, Any] = {"name": "somebodys", "image": "an/image:1", "gpu": {"id": GPU}}
 
 
@@ -58,14 +59,15 @@ async def test_a_pod_is_made_for_work_gets_it_when_it_runs_and_is_ended_when_idl
 
 
 async def test_the_order_says_all_that_the_far_end_needs_and_no_key() -> None:
-    more = {"volume": "vol1", "data_centers": ["EU-RO-1"], "registry": "reg1", "disk_gb": 30}
+    more = {"volume": "vol1", "data_centers": ["EU-RO-1"], "registry": "reg1", "disk_gb": 30, "env": OWN}
     async with rig(pods=more) as at:
         await at.pods.submit(work())
         (asked,) = [record.json for record in at.fake.management.seen if record.method == "POST"]
         token = asked["env"].pop("VOXGATE_TOKEN")
         assert len(token) == 64
         assert KEY not in str(asked)
-        assert asked["env"] == {"VOXGATE_PORT": "8000", "VOXGATE_STOP_S": "14400", "VOXGATE_IDLE_S": "300"}
+        ours = {"VOXGATE_PORT": "8000", "VOXGATE_STOP_S": "14400", "VOXGATE_IDLE_S": "300"}
+        assert asked["env"] == {"VOXGATE_SETTINGS": "{}", **ours}
         assert asked["mounts"] == {"network": [{"volumeId": "vol1", "path": "/workspace"}]}
         assert (asked["ports"], asked["disk"], asked["registry"]) == (["8000/http"], 30, "reg1")
         assert token not in f"{at.log.calls!r}"
@@ -369,3 +371,25 @@ async def test_nothing_is_begun_while_runpod_cannot_be_asked() -> None:
 async def _create_beside(at: Rig, name: str) -> None:
     """Make a pod that is not this deployment's."""
     assert at.fake.fleet.create(msgspec.convert({**POD, "name": name}, PodOrder)) is not None
+
+
+async def test_looks_ask_the_pod_and_seldom_runpod_itself() -> None:
+    blocked = asyncio.Event()
+
+    async def slow(job: dict[str, Any]) -> Any:
+        await blocked.wait()
+
+    async with rig(slow, pods={}) as at:
+        runner = at.pods
+        name = await runner.submit(work())
+        at.fake.management.reset()
+        for _ in range(60):
+            at.fake.clock.advance(2.0)
+            assert (await runner.look(name, work(), 0)).status in ("queued", "running")
+        assert 0 < at.asked("GET", "/v2/pods/") <= 20
+        # One that went away is not taken for one that runs.
+        (pod,) = at.fake.fleet.pods.values()
+        at.fake.fleet.act(pod, "terminate")
+        with pytest.raises(EngineError):
+            await runner.look(name, work(), 0)
+        assert (await runner.look(name, work(), 0)).status == "lost"
