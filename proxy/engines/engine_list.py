@@ -100,6 +100,11 @@ class Engines:
         """Return the engines that work elsewhere."""
         return [engine for engine in self._live.values() if isinstance(engine, RemoteEngine)]
 
+    async def has_begun(self, name: str, step: str) -> bool:
+        """Tell whether an engine works elsewhere, and has begun this step or done it."""
+        engine = self._live[name]
+        return isinstance(engine, RemoteEngine) and await engine.has_begun(step)
+
     def items(self) -> list[tuple[str, LiveEngine]]:
         return list(self._live.items())
 

@@ -37,6 +37,10 @@ class RemoteRuns(Protocol):
         """How many pieces of work wait for an answer in this worker."""
         ...
 
+    async def has_begun(self, step: str) -> bool:
+        """Tell whether there is a run of this step that is under way, or done."""
+        ...
+
     async def drop_samples(self, digests: Collection[str]) -> None:
         """End what uses these recordings, wherever it runs. Raises EngineUnavailable if that is not sure."""
         ...
@@ -94,6 +98,9 @@ class RemoteEngine(Introduced):
             converts=False,
             trains=False,
         )
+
+    async def has_begun(self, step: str) -> bool:
+        return self.runs is not None and await self.runs.has_begun(step)
 
     async def health(self) -> HealthReport:
         running = 0 if self.runs is None else self.runs.running

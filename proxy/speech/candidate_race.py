@@ -101,9 +101,11 @@ class FirstAudio:
         stream: CandidateStream | None = None
         try:
             with deadline.at(moment):
-                await self._budgets.check(candidate.model.engine, call.caller.account, call.plan.terms)
                 form = call.part_form(candidate)
                 job = _job(call, run, candidate, form)
+                # Money is held already for what has begun elsewhere, before a kill perhaps.
+                if not job.step or not await self._engines.has_begun(candidate.model.engine, job.step):
+                    await self._budgets.check(candidate.model.engine, call.caller.account, call.plan.terms)
                 if not job.formats:
                     await libraries.ensure_loaded()
                 places = WordPlaces(run.text, job.segments, run.part.start, run.places, run.place_ends)

@@ -33,7 +33,7 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     account: str
     job: str
     step: str
-    digest: str
+    content: str
     samples: str
     state: State = "starting"
     name: str = ""
@@ -86,8 +86,7 @@ _VALUES = ", ".join(
 )
 _BEGIN = f"""
 INSERT INTO remote_runs ({_RUN}) SELECT {_VALUES}
-WHERE NOT EXISTS (SELECT 1 FROM remote_runs WHERE piece = :piece AND ended IS NULL)
-AND {_OF_DAY} + CAST(:most_micro_usd AS BIGINT) <= CAST(:of_day AS BIGINT)
+WHERE {_OF_DAY} + CAST(:most_micro_usd AS BIGINT) <= CAST(:of_day AS BIGINT)
 AND {_OF_JOB} + CAST(:most_micro_usd AS BIGINT) <= CAST(:of_job AS BIGINT)
 """
 # A recording leaves only while its voice is there. An erasure holds the row of the engine, too.
@@ -139,8 +138,7 @@ async def list_open(store: Store) -> list[Run]:
 async def begin(store: Store, run: Run, ceilings: Ceilings) -> bool:
     """Add a run before its provider is asked, and reserve what it may cost.
 
-    False: a run of this piece is open, one of its recordings was deleted, or a ceiling is reached; see
-    `ceiling_over`.
+    False: another one was as quick, a recording was deleted, or a ceiling is reached; see `ceiling_over`.
     """
     digests = run.samples.split()
     only_kept = " ".join(_IS_KEPT.format(number=number) for number in range(len(digests)))
@@ -153,7 +151,7 @@ async def begin(store: Store, run: Run, ceilings: Ceilings) -> bool:
             Statement(f"{_BEGIN} {only_kept} RETURNING id", {**given, **of, **samples}),
         )
     except AlreadyExists:
-        return False  # another one was as quick, at another engine's row
+        return False  # a piece has one run of each number
     return bool(added)
 
 

@@ -8,7 +8,7 @@ import structlog
 
 from proxy.engines.remote_engine import RemoteEngine
 from proxy.features.runners.runs import Runs
-from proxy.features.runners.work import piece_of
+from proxy.features.runners.work import piece_name, piece_of
 from proxy.kept.vault import Vault
 from speech_engine import Event, ModelInfo, Speak, SpeechJob
 from speech_engine.host.engine_stream import EngineAnswer, EngineStream, OnDispatch
@@ -38,6 +38,9 @@ class RemoteSpeech:
 
     def open(self, work: Speak, on_dispatch: OnDispatch) -> EngineStream:
         return EngineAnswer(_Speaker(self, on_dispatch), work, _log)
+
+    async def has_begun(self, step: str) -> bool:
+        return await self._runs.has_begun(piece_name(step, self._engine.name))
 
     async def drop_samples(self, digests: Collection[str]) -> None:
         await self._runs.drop_samples(digests)

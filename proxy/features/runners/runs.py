@@ -84,6 +84,11 @@ class Runs:
         finally:
             self.running -= 1
 
+    async def has_begun(self, piece: str) -> bool:
+        """Tell whether the last run of a piece is under way, or done."""
+        run = await records.latest(self._store, piece)
+        return run is not None and (run.is_open or run.state == "done")
+
     async def cancel(self, run: Run) -> None:
         """End a run, wherever it is. Raises EngineUnavailable while that is not sure."""
         if run.state == "starting":
@@ -124,12 +129,12 @@ class Runs:
             if run is None or not (run.is_open or run.state == "done"):
                 await self._begin(piece, 1 if run is None else run.number + 1)
             elif run.state == "done":
-                if run.digest == piece.digest and await self._is_kept(run):
+                if run.content == piece.digest and await self._is_kept(run):
                     return run
                 await records.spoil(self._store, run, "lost")
             elif run.state == "starting":
                 await self._resolve(run)
-            elif run.digest == piece.digest:
+            elif run.content == piece.digest:
                 return run
             else:
                 # The text, the voice or the lexicon is another one by now.
@@ -155,7 +160,7 @@ class Runs:
             account=piece.account,
             job="" if job is None else job.of_job,
             step="" if job is None else job.step.rpartition(".")[0],
-            digest=piece.digest,
+            content=piece.digest,
             samples=piece.samples_column,
             begun=now,
             asked_by=asked_by,

@@ -70,9 +70,12 @@ def introduction_of(engine: str, plugin: str, runner: str) -> WorkPiece:
     return WorkPiece(f"hello.{engine}.{subject[:16]}", subject)
 
 
+def piece_name(step: str, engine: str) -> str:
+    return f"{step}.{engine}"
+
+
 async def piece_of(engine: str, job: SpeechJob, recordings: SampleReader, vault: Vault) -> WorkPiece:
     """Return the piece that a step of a job asks of an engine. Raises EngineError."""
-    name = f"{job.step}.{engine}"
     said = msgspec.json.encode(_stripped(job, "")).decode()
     try:
         # Only the account's key makes it: nobody can try texts on the database.
@@ -80,7 +83,7 @@ async def piece_of(engine: str, job: SpeechJob, recordings: SampleReader, vault:
     except VaultFailed:
         raise EngineUnavailable("The vault cannot be opened.") from None
     samples = tuple([_sample(job, sample, recordings) for sample in find_samples(job.voice)])
-    return WorkPiece(name, digest, job, samples)
+    return WorkPiece(piece_name(job.step, engine), digest, job, samples)
 
 
 def _sample(job: SpeechJob, sample: Sample, recordings: SampleReader) -> RemoteSample:

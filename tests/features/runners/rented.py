@@ -48,6 +48,10 @@ class Rented:
         self.live: list[frozenset[str]] = []
         self.may_end = asyncio.Event()
         self.may_end.set()
+        self.ends_at_once: tuple[str, ...] = ()
+        """What work may end before, by the beginning of its key."""
+        self.may_answer = asyncio.Event()
+        self.may_answer.set()
         self.submits: list[str] = []
         """What becomes of the next submits: "" well, "lost" begun without an answer, "nothing" not begun and
         nobody knows, "refused" surely not begun."""
@@ -61,6 +65,7 @@ class Rented:
             raise NotBegun("No machine is free.", retry_after_s=3.0)
         if fate != "nothing":
             self._begin(work)
+        await self.may_answer.wait()
         if fate:
             raise EngineTimeout("The answer was lost.")
         return f"name-{work.key}"
@@ -87,7 +92,8 @@ class Rented:
         if answer is None or key in self.forgotten:
             self.alive.discard(key)
             return RemoteState(status="lost", usd=self.usd)
-        if not self.may_end.is_set() or not answer.is_over:
+        may_end = self.may_end.is_set() or key.startswith(self.ends_at_once)
+        if not may_end or not answer.is_over:
             return RemoteState(status="running", pieces=tuple(answer.pieces[since:]))
         self.alive.discard(key)
         status: RemoteStatus = "canceled" if answer.is_canceled else "done"

@@ -300,7 +300,7 @@ async def test_a_recording_leaves_only_while_it_is_kept(store: Store) -> None:
             account="acct_a",
             job="",
             step="",
-            digest="d",
+            content="d",
             samples=" gone ",
             begun=5,
             asked_by=5,
@@ -310,3 +310,58 @@ async def test_a_recording_leaves_only_while_it_is_kept(store: Store) -> None:
         assert not await records.begin(store, run, NO_CEILINGS)
         assert await records.begin(store, replace(run, samples=""), NO_CEILINGS)
         assert at.machines.begun == []
+
+
+async def test_who_leaves_while_the_provider_is_asked_still_notes_the_name(store: Store) -> None:
+    async with rig(store) as at:
+        at.machines.may_answer.clear()
+        asking = asyncio.create_task(at.runs.frames(PIECE))
+
+        async def has_begun() -> bool:
+            return bool(at.machines.begun)
+
+        await soon(has_begun)
+        asking.cancel()
+        at.machines.may_answer.set()
+        await asyncio.wait([asking])
+        assert (await at.latest()).state == "running"
+
+
+async def test_what_a_recording_has_made_is_forgotten_by_the_provider(store: Store) -> None:
+    async with rig(store) as at:
+        await at.runs.frames(PIECE)
+        await store.write(Statement("UPDATE remote_runs SET samples = ' one two '"))
+        await at.runs.drop_samples(["three"])
+        assert at.machines.canceled == []
+        await at.runs.drop_samples(["two"])
+        assert at.machines.canceled == [f"{PIECE.name}.1"]
+        # It cost what it cost, once.
+        assert await at.costs() == {f"{PIECE.name}.1": USD * MICRO}
+        assert is_whole(await at.runs.frames(PIECE))
+        assert len(at.machines.begun) == 2
+
+
+async def test_an_erasure_waits_for_what_may_have_begun(store: Store) -> None:
+    async with rig(store) as at:
+        at.machines.submits = ["lost"]
+        with suppress(EngineUnavailable):
+            await at.runs.frames(PIECE)
+        await store.write(Statement("UPDATE remote_runs SET samples = ' one '"))
+        for _ in range(2):
+            with pytest.raises(EngineUnavailable):
+                await at.runs.drop_samples(["one"])
+            await at.pass_("asked_by")
+        await at.pass_("over_at")
+        await at.runs.drop_samples(["one"])
+        assert (await at.latest()).state == "lost"
+
+
+async def test_a_run_is_charged_by_one_of_two_who_see_its_end(store: Store) -> None:
+    async with rig(store) as at:
+        at.machines.may_end.clear()
+        await at.leave(PIECE)
+        run = await at.latest()
+        assert await records.end(store, run, "done", 7)
+        assert not await records.end(store, run, "lost", 9)
+        assert await at.costs() == {run.id: 7}
+        assert (await at.latest()).micro_usd == 7

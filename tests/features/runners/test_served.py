@@ -6,9 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from proxy.features.all import open_store
+from proxy.storage.store import Params, Statement
 from tests.features.jobs.job_rig import content, job, kind_of, new_job, said, soon, text_of, until, words_of
 from tests.features.runners.far_rig import far, runs, sweeping
-from tests.features.runners.rented import USD
+from tests.features.runners.rented import USD, rented
 from tests.proxy.api.inside import envelope
 from tests.proxy.api.owning import agree, clone, send
 
@@ -147,3 +149,42 @@ async def test_a_voice_goes_to_a_runner_that_its_consent_names(tmp_path: Path, p
         else:
             assert (answer.status_code, envelope(answer)["code"]) == (403, "consent_not_given")
             assert len(machines.begun) == 1
+
+
+async def test_what_has_begun_is_fetched_although_the_days_money_is_spent(tmp_path: Path) -> None:
+    async with rented() as machines:
+        machines.may_end.clear()
+        machines.ends_at_once = ("hello.",)
+        async with far(tmp_path, machines=machines) as (server, _):
+            made = await new_job(server, text_of(2), model="far")
+
+            async def are_running() -> bool:
+                return list((await runs(server)).values()) == ["running", "running"]
+
+            await soon(are_running)
+        # While the server was away, others have spent what was left.
+        async with open_store("sqlite", tmp_path / "data") as store:
+            spent: Params = {"at": await store.now(), "usd": 100 * MICRO}
+            await store.write(
+                Statement(
+                    "INSERT INTO costs (request, attempt, account, at, engine, model, characters, audio_ms, "
+                    "micro_usd) VALUES ('other', 0, '', :at, 'far', '', 0, 0, :usd)",
+                    spent,
+                ),
+                Statement("UPDATE job_steps SET lease = 0, due = asked"),
+            )
+        machines.may_end.set()
+        async with far(tmp_path, machines=machines, name="ben") as (again, _):
+            ours = server._replace(worker=again.worker)
+            assert (await until(ours, made["id"], "done", "failed"))["status"] == "done"
+            assert len(machines.begun) == 1 + 2
+            more = await new_job(ours, "Word 7.", model="far")
+
+            async def is_put_off() -> bool:
+                rows = await again.worker.store.read(
+                    "SELECT error FROM job_steps WHERE job = :job AND error <> ''", {"job": more["id"]}
+                )
+                return bool(rows)
+
+            await soon(is_put_off)
+            assert len(machines.begun) == 1 + 2

@@ -128,8 +128,7 @@ async def test_a_recording_is_gone_after_its_work() -> None:
 
 async def test_work_that_is_left_ends() -> None:
     async with far_end(b'{"delay_s": 30}') as end:
-        left = end.pieces(work())
-        taking = asyncio.create_task(anext(left))
+        taking = asyncio.create_task(pieces_of(end, work()))
         await asyncio.sleep(0)
         assert end.running == 1
         taking.cancel()

@@ -1,6 +1,6 @@
 -- Pieces of work on rented machines. One piece may need several runs, one after the other: `number` counts them.
 -- The row is committed before the provider is asked. `state` is starting or running, then done, failed, canceled,
--- lost or refused. `name` is the provider's, '' until it is known. `digest` stands for what is worked on, and
+-- lost or refused. `name` is the provider's, '' until it is known. `content` stands for what is worked on, and
 -- `samples` are the recordings that left for it, each between blanks. Until `asked_by` its `submit` may be under
 -- way, and after `over_at` it surely runs no more. `most_micro_usd` is reserved while it is open; `micro_usd` is
 -- what it was charged.
@@ -13,7 +13,7 @@ CREATE TABLE remote_runs (
     account        TEXT NOT NULL,
     job            TEXT NOT NULL,
     step           TEXT NOT NULL,
-    digest         TEXT NOT NULL,
+    content        TEXT NOT NULL,
     samples        TEXT NOT NULL,
     state          TEXT NOT NULL,
     name           TEXT NOT NULL,
