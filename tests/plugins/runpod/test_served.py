@@ -129,7 +129,7 @@ async def _ask(server: Server, method: str, path: str, body: Any = None) -> Any:
 async def _job(server: Server, steps: int) -> str:
     """Hand in a job, once it is known which models there are elsewhere."""
     body = {"model": "far", "voice": "alloy", "input": text_of(steps), "response_format": "wav"}
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         while (answer := await _ask(server, "POST", "jobs", body)).status_code != 202:
             assert answer.status_code in (400, 404, 503), answer.text
             await asyncio.sleep(0.2)
@@ -163,10 +163,10 @@ async def test_a_job_is_spoken_at_runpod_and_a_kill_begins_nothing_twice(tmp_pat
             assert len(at.texts()) == 2
             at.far.may_work.clear()
             second = await _job(server, 1)
-            await until(lambda: len(at.texts()) == 3)
+            await until(lambda: len(at.texts()) == 3, within_s=30.0)
             # Its name is on disk before anybody looks at it.
             looks = at.looks()
-            await until(lambda: at.looks() > looks, within_s=20.0)
+            await until(lambda: at.looks() > looks, within_s=30.0)
             server.process.kill()
         at.far.may_work.set()
         async with at.server() as server:
