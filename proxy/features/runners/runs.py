@@ -25,7 +25,7 @@ from proxy.errors import DayUsedUp, JobUsedUp
 from proxy.features.runners import records
 from proxy.features.runners.records import Ceilings, End, Run
 from proxy.features.runners.work import WorkPiece
-from proxy.storage.store import Store
+from proxy.storage.store import StorageFailed, StorageUnreachable, Store
 from speech_engine import EngineError, EngineFailed, EngineUnavailable
 from speech_engine.host.engine_stream import OnDispatch, ignore_dispatch, run_to_end
 from speech_engine.host.messages import Failed
@@ -40,6 +40,7 @@ _LONGEST_PAUSE_S = 4.0
 """Between two looks at a run: each waits twice as long as the one before."""
 _CALL_S = 60.0
 _HELD_S = 5.0
+_NAME_TRIES = 10
 _MICRO = 1_000_000
 _DAY = 86_400 * SECOND
 _MOST_TURNS = 8
@@ -170,7 +171,7 @@ class Runs:
         sent = piece.as_sent(run, limits)
         if await records.begin(self._store, run, self._ceilings):
             left_s = SUBMIT_S - _MARGIN_S - (time.monotonic() - read_at)
-            failures: list[EngineError] = []
+            failures: list[EngineError | StorageFailed] = []
             # A call that is broken off would leave it open for a long time whether it runs.
             await run_to_end(self._submitted(run, sent, left_s, failures))
             if failures:
@@ -188,11 +189,11 @@ class Runs:
             raise EngineUnavailable("What is left is held for other work.", retry_after_s=_HELD_S)
 
     async def _submitted(
-        self, run: Run, sent: RemoteWork, left_s: float, failures: list[EngineError]
+        self, run: Run, sent: RemoteWork, left_s: float, failures: list[EngineError | StorageFailed]
     ) -> None:
         try:
             await self._submit(run, sent, left_s)
-        except EngineError as error:
+        except (EngineError, StorageFailed) as error:
             failures.append(error)
 
     async def _submit(self, run: Run, sent: RemoteWork, left_s: float) -> None:
@@ -214,7 +215,18 @@ class Runs:
                 "It is not known whether the work has begun.", retry_after_s=5.0
             ) from None
         _log.info("runner.submit.complete", runner=self.name, run=run.id, name=name)
-        await records.name(self._store, run, name)
+        await self._named(run, name)
+
+    async def _named(self, run: Run, name: str) -> None:
+        """Write the name until it is written: nobody else knows it, and without it the next one must wait."""
+        for tries_left in reversed(range(_NAME_TRIES)):
+            try:
+                await records.name(self._store, run, name)
+                return
+            except StorageUnreachable:
+                if not tries_left:
+                    raise
+                await asyncio.sleep(1.0)
 
     async def _resolve(self, run: Run) -> None:
         """Find out what became of a run without a name. Raises EngineUnavailable until that is sure."""
@@ -242,7 +254,8 @@ class Runs:
         sent, pieces, size = piece.as_sent(run, self.runner.limits), list[RemotePiece](), 0
         pause_s = _SHORTEST_PAUSE_S
         while True:
-            is_over = await self._store.now() >= run.over_at
+            # A result that is there is worth a longer wait.
+            is_over = run.is_open and await self._store.now() >= run.over_at
             try:
                 state = await self._asked(self.runner.look(run.name, sent, len(pieces)))
             except EngineUnavailable:

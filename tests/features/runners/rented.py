@@ -58,6 +58,8 @@ class Rented:
         self.finds: str = "no"
         """Whether it can find what was begun: "no", "yes", or "away"."""
         self.usd: float | None = USD
+        self.away = 0
+        """How often it will not answer a look."""
 
     async def submit(self, work: RemoteWork) -> str:
         fate = self.submits.pop(0) if self.submits else ""
@@ -88,6 +90,9 @@ class Rented:
     async def look(self, name: str, work: RemoteWork, since: int) -> RemoteState:
         key = name.removeprefix("name-")
         assert work.key == key
+        if self.away:
+            self.away -= 1
+            raise EngineFailed("It does not answer.")
         answer = self.far_end.find(key)
         if answer is None or key in self.forgotten:
             self.alive.discard(key)

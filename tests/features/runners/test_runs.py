@@ -14,7 +14,7 @@ from proxy.features.runners import records
 from proxy.features.runners.records import Ceilings, Run
 from proxy.features.runners.runs import Runs
 from proxy.features.runners.work import WorkPiece
-from proxy.storage.store import Statement, Store
+from proxy.storage.store import Statement, StorageUnreachable, Store
 from speech_engine import EngineFailed, EngineUnavailable, EngineVoice, Finished, Segment, Speak, SpeechJob
 from speech_engine.host.messages import Failed
 from speech_engine.host.remote_frames import FarIntroduction, RemoteFrame
@@ -365,3 +365,41 @@ async def test_a_run_is_charged_by_one_of_two_who_see_its_end(store: Store) -> N
         assert not await records.end(store, run, "lost", 9)
         assert await at.costs() == {run.id: 7}
         assert (await at.latest()).micro_usd == 7
+
+
+async def test_a_result_that_is_there_is_waited_for_while_the_provider_is_away(store: Store) -> None:
+    async with rig(store) as at:
+        first = await at.runs.frames(PIECE)
+        await at.pass_("asked_by", "over_at")
+        at.machines.away = 3
+        assert await at.another().frames(PIECE) == first
+        assert len(at.machines.begun) == 1
+
+
+async def test_a_run_that_nobody_can_look_at_is_lost_when_it_surely_is_over(store: Store) -> None:
+    async with rig(store) as at:
+        at.machines.may_end.clear()
+        await at.leave(PIECE)
+        await at.pass_("asked_by", "over_at")
+        at.machines.away = 1
+        with pytest.raises(EngineFailed):
+            await at.another().frames(PIECE)
+        assert (await at.latest()).state == "lost"
+        assert await at.costs() == {f"{PIECE.name}.1": MOST_USD * MICRO}
+        at.machines.alive.clear()
+
+
+async def test_the_name_is_written_although_the_database_was_away(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, left = records.name, [1]
+
+    async def name(to: Store, run: Run, called: str) -> Run | None:
+        if left and left.pop():
+            raise StorageUnreachable("It is away.")
+        return await real(to, run, called)
+
+    monkeypatch.setattr(records, "name", name)
+    async with rig(store) as at:
+        assert is_whole(await at.runs.frames(PIECE))
+        assert left == []
