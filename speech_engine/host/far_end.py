@@ -78,9 +78,11 @@ class FarEnd:
         """Begin a work, unless its key has begun before."""
         answer = self._answers.get(work.key)
         if answer is None:
-            over = [key for key, each in self._answers.items() if each.is_over]
-            for key in over[: len(over) - _MOST_KEPT + 1]:
-                del self._answers[key]
+            over = [each for each in self._answers.values() if each.is_over and each.pieces]
+            for each in over[: max(0, len(over) - _MOST_KEPT + 1)]:
+                # Only its pieces: a key that is known never begins again.
+                each.is_canceled = True
+                each.pieces.clear()
             answer = self._answers[work.key] = FarAnswer()
             answer.task = asyncio.create_task(self._do(work, answer))
         return answer

@@ -94,6 +94,20 @@ async def test_one_key_is_spoken_once() -> None:
         assert await pieces_of(end, work(text="Word two.")) == first
 
 
+async def test_a_key_whose_result_was_dropped_for_others_is_not_spoken_again() -> None:
+    async with far_end() as end:
+        first = end.begin(work("first"))
+        for number in range(7):
+            assert await pieces_of(end, work(f"k{number}"))
+        # The last eight are there.
+        assert first.pieces
+        for number in range(7, 12):
+            assert await pieces_of(end, work(f"k{number}"))
+        assert end.begin(work("first")) is first
+        assert (first.is_over, first.is_canceled, first.pieces) == (True, True, [])
+        assert await pieces_of(end, work("k11"))
+
+
 @pytest.mark.parametrize(
     ("asked", "error"),
     [
