@@ -26,7 +26,7 @@ from proxy.audio import libraries
 from proxy.config.addresses import is_local
 from proxy.config.config_toml import Config
 from proxy.engines import registry
-from proxy.engines.registry import EngineConfigError, HostedEngineSpec, Registry
+from proxy.engines.registry import EngineConfigError, InProcessSpec, Registry
 from proxy.http.open_connections import raise_file_limit
 from proxy.http.server_protocol import server_protocol
 from proxy.processes import shared_things
@@ -164,7 +164,7 @@ def _has_local_engine(config: Config, plugins: Registry) -> bool:
             spec = plugins.engine(name, section, config.data)
         except EngineConfigError:
             continue  # the list of engines shows it
-        if isinstance(spec, HostedEngineSpec) or not spec.is_guarded:
+        if not isinstance(spec, InProcessSpec) or not spec.is_guarded:
             return True
     return False
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from random import Random
 
 from tests.features.jobs.job_kills import Kill, expect_one_of_each, expect_one_of_each_line
-from tests.features.jobs.job_program import POINTS
+from tests.features.jobs.job_program import FILE_POINTS, POINTS
 
 KILLS = 100
 
@@ -23,6 +23,11 @@ async def test_a_job_ends_once_after_kills_over_three_days_and_a_cycles_turn(
     books = await expect_one_of_each(tmp_path, store_url, kills, 4 * len(kills), days=3.0)
     assert books.cycles == 2
     assert books.days > 2.5
+
+
+async def test_a_job_with_a_file_ends_once(tmp_path: Path, store_url: str) -> None:
+    kills = [*_kills(KILLS // 10), *((point, 1) for point in FILE_POINTS)]
+    await expect_one_of_each(tmp_path, store_url, kills, KILLS // 2, "flac")
 
 
 async def test_a_batch_ends_once_after_many_kills(tmp_path: Path, store_url: str) -> None:

@@ -47,12 +47,16 @@ POINTS: dict[str, tuple[Any, str, str]] = {
     "after settlement": (Hold, "settle", "after"),
     "before end": (STEPS, "write", "before"),
     "after end": (STEPS, "write", "after"),
+}
+"""Those of steps."""
+FILE_POINTS: dict[str, tuple[Any, str, str]] = {
     "in encoding": (_Making, "_goes_on", "before"),
     "before encoded": (_Making, "_put", "before"),
     "after encoded": (_Making, "_put", "after"),
     "before file rows": (FILES, "write", "before"),
     "after file rows": (FILES, "write", "after"),
 }
+"""Those of the file of a job that is encoded as a whole, in their order."""
 
 
 class _Point:
@@ -66,7 +70,7 @@ class _Point:
 
 
 def arm(point: str, number: int) -> None:
-    owner, name, when = POINTS[point]
+    owner, name, when = (POINTS | FILE_POINTS)[point]
     method, reached = getattr(owner, name), _Point(number)
 
     @wraps(method)
