@@ -6,7 +6,7 @@ from pathlib import Path
 from random import Random
 
 from tests.features.jobs.job_kills import Kill, expect_one_of_each, expect_one_of_each_line
-from tests.features.jobs.job_program import POINTS
+from tests.features.jobs.job_program import FILE_POINTS, POINTS
 
 KILLS = 100
 
@@ -17,6 +17,15 @@ async def test_a_job_ends_once_after_a_hundred_kills(tmp_path: Path, store_url: 
 
 async def test_a_batch_ends_once_after_many_kills(tmp_path: Path, store_url: str) -> None:
     await expect_one_of_each_line(tmp_path, store_url, _kills(KILLS // 4), KILLS)
+
+
+async def test_a_file_is_encoded_once_however_often_its_worker_is_killed(
+    tmp_path: Path, store_url: str
+) -> None:
+    """After its rows are written, there is nothing more to kill."""
+    *before, last = FILE_POINTS
+    kills = [(point, 1) for point in Random(2).choices(before, k=KILLS // 4)]
+    await expect_one_of_each(tmp_path, store_url, [*kills, (last, 1)], 6, "flac")
 
 
 def _kills(number: int) -> list[Kill]:

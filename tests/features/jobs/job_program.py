@@ -38,6 +38,8 @@ POINTS: dict[str, tuple[Any, str, str]] = {
     "after settlement": (Hold, "settle", "after"),
     "before end": (STEPS, "write", "before"),
     "after end": (STEPS, "write", "after"),
+}
+FILE_POINTS: dict[str, tuple[Any, str, str]] = {
     "in encoding": (_Making, "_goes_on", "before"),
     "before encoded": (_Making, "_put", "before"),
     "after encoded": (_Making, "_put", "after"),
@@ -57,7 +59,7 @@ class _Point:
 
 
 def arm(point: str, number: int) -> None:
-    owner, name, when = POINTS[point]
+    owner, name, when = (POINTS | FILE_POINTS)[point]
     method, reached = getattr(owner, name), _Point(number)
 
     @wraps(method)
