@@ -15,15 +15,17 @@ App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 Told = Literal["429", "5xx", "wrong_codec", "error_in_200", "error_midstream"]
 """Faults that each provider words differently. The fake calls `scripted(scope)` and words the answer."""
-Broken = Literal["hang_before", "hang_after", "truncated", "garbage", "slow"]
+Broken = Literal["hang_before", "hang_after", "truncated", "garbage", "slow", "lost"]
 """Faults of a network or a process, which harm any answer. This module does them."""
 
 GARBAGE = b"\xff\xfe<html>\x00{]" * 40
 KEY = "voxgate.fault"
+HANG_UP = "voxgate.hang_up"
+"""Where the state of a scope has a function that ends its connection."""
 
 
 class ScriptedFault(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """A fault for the next `count` requests whose path contains `path`.
+    """A fault for the next `count` requests whose path contains `path`, with this `method` or any.
 
     If `path` is empty, the fault is for requests for speech. `after_bytes` of the answer's body go
     out unharmed before the answer hangs, is cut off or names an error. `status` is the status of a
@@ -33,6 +35,7 @@ class ScriptedFault(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
     name: Told | Broken
     count: Annotated[int, msgspec.Meta(ge=1)] = 1
     path: str = ""
+    method: str = ""
     status: int = 503
     code: str = ""
     retry_after: str | None = None
@@ -54,13 +57,18 @@ class CutOff(Exception):
 class FaultyAnswer:
     """An answer that a fault harms on its way out, if the fault needs no words of the provider."""
 
-    def __init__(self, fault: ScriptedFault | None, send: Send) -> None:
+    def __init__(self, fault: ScriptedFault | None, send: Send, hang_up: Callable[[], None]) -> None:
         self.fault = fault
+        self._hang_up = hang_up
         self.is_whole = False
         self._send = send
         self._left = fault.after_bytes if fault and fault.name in ("hang_after", "truncated") else None
 
     async def send(self, message: MutableMapping[str, Any]) -> None:
+        if self.fault and self.fault.name == "lost":
+            # All is done that was asked for, and nobody hears of it.
+            self._hang_up()
+            raise CutOff
         if message["type"] == "http.response.start":
             await self._start(message)
             return

@@ -16,6 +16,7 @@ from typing import Any
 import msgspec
 
 from fakes.faults import (
+    HANG_UP,
     KEY,
     App,
     Broken,
@@ -118,11 +119,12 @@ class Provider:
     async def _exchange(self, scope: Scope, receive: Receive, send: Send) -> None:
         body = await _body(receive)
         record = _noted(len(self.seen) + 1, scope, body)
-        fault = self._next(record.path)
+        fault = self._next(record)
         record.fault = fault.name if fault else ""
         self.seen.append(record)
         self._changed.set()
-        answer = FaultyAnswer(fault, _counted(record, send, self._changed))
+        hang_up = scope.get("state", {}).get(HANG_UP, _stay)
+        answer = FaultyAnswer(fault, _counted(record, send, self._changed), hang_up)
         speaking = asyncio.create_task(self._answered(scope, body, answer))
         leaving = asyncio.create_task(_gone(receive))
         try:
@@ -157,9 +159,9 @@ class Provider:
             # A return in the middle of an answer makes the server close the client's connection.
             return
 
-    def _next(self, path: str) -> ScriptedFault | None:
+    def _next(self, record: RequestRecord) -> ScriptedFault | None:
         for index, fault in enumerate(self.faults):
-            if (fault.path or self._speech) in path:
+            if (fault.path or self._speech) in record.path and fault.method in ("", record.method):
                 left = msgspec.structs.replace(fault, count=fault.count - 1) if fault.count > 1 else None
                 self.faults[index : index + 1] = [left] if left else []
                 return fault
@@ -213,6 +215,10 @@ async def _body(receive: Receive) -> bytes:
         parts.append(message.get("body", b""))
         if not message.get("more_body", False):
             return b"".join(parts)
+
+
+def _stay() -> None:
+    """A server whose connections cannot be ended."""
 
 
 async def _reply(send: Send, status: int, body: bytes) -> None:

@@ -6,11 +6,13 @@ import argparse
 import asyncio
 import socket
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 
 import uvicorn
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from fakes.faults import HANG_UP
 from fakes.provider import Provider
 
 _GRACE_S = 1
@@ -31,6 +33,14 @@ class ServedApp:
     @property
     def connections(self) -> int:
         return len(self._server.server_state.connections)
+
+
+class _Connection(HttpToolsProtocol):
+    """A connection that the application can end without an answer."""
+
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        self.scope["state"][HANG_UP] = self.transport.abort
 
 
 class _Beside(uvicorn.Server):
@@ -89,19 +99,40 @@ async def served(provider: Provider) -> AsyncIterator[ServedApp]:
 
 def run(provider: Provider, name: str) -> None:
     """Run the program `NAME --port N`: print the address and serve until SIGTERM or Ctrl-C."""
+    run_all((provider,), name)
+
+
+def run_all(providers: Sequence[Provider], name: str) -> None:
+    """Run a program of several servers at ports in a row, each at any free one if the first is 0."""
     parser = argparse.ArgumentParser(prog=name, description="A fake of the provider, for tests.")
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=0)
     arguments = parser.parse_args()
-    listener = _listener(arguments.host, arguments.port)
-    sys.stdout.write(f"{name} serves on {_url(listener)}\n")
+    ports = [arguments.port + index if arguments.port else 0 for index in range(len(providers))]
+    listeners = [_listener(arguments.host, port) for port in ports]
+    sys.stdout.write(f"{name} serves on {' '.join(_url(listener) for listener in listeners)}\n")
     sys.stdout.flush()
-    uvicorn.Server(_config(provider)).run(sockets=[listener])
+    *others, first = zip(providers, listeners, strict=True)
+    asyncio.run(_serve_all(first, others))
+
+
+async def _serve_all(
+    last: tuple[Provider, socket.socket], others: Sequence[tuple[Provider, socket.socket]]
+) -> None:
+    """Serve until a signal ends the last one, which has the process's signals."""
+    beside = [(_Beside(_config(provider)), listener) for provider, listener in others]
+    async with asyncio.TaskGroup() as serving:
+        for server, listener in beside:
+            serving.create_task(server.serve(sockets=[listener]))
+        await uvicorn.Server(_config(last[0])).serve(sockets=[last[1]])
+        for server, _listener in beside:
+            server.end()
 
 
 def _config(provider: Provider) -> uvicorn.Config:
     return uvicorn.Config(
         provider,
+        http=_Connection,
         lifespan="off",
         ws="none",
         log_config=None,

@@ -68,7 +68,8 @@ class Overrides(PlanLimits[int], frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Terms(PlanLimits[int], frozen=True, kw_only=True):
-    """What holds for one request: the plan, the account's own terms, and the caps of the key.
+    """What holds for one request: the plan, the account's own terms, and the caps of the key. Models that
+    work elsewhere speak only what `is_for_job`.
 
     The account's limits count all its keys together. The key's limits count that key alone.
     """
@@ -85,6 +86,7 @@ class Terms(PlanLimits[int], frozen=True, kw_only=True):
     key: Caps = Caps()
     consent: ConsentRule = "required"
     voices_unused_days: int | None = None
+    is_for_job: bool = False
 
     @property
     def has_budget(self) -> bool:

@@ -11,7 +11,7 @@ from typing import ClassVar
 import msgspec
 
 from speech_engine import errors as engine_errors
-from speech_engine.errors import EngineError
+from speech_engine.errors import EngineError, EngineUnavailable
 
 
 class ClientLeft(Exception):
@@ -255,6 +255,14 @@ class NoRoom(EngineError):
     may_fall_back = False
 
 
+class DayUsedUp(EngineUnavailable):
+    """What an engine may cost in a day is spent or reserved."""
+
+
+class JobUsedUp(EngineError):
+    """What one job may cost at an engine is spent. The operator decides that, so it charges nothing."""
+
+
 _ENGINE_FAULTS: dict[type, tuple[str, str]] = {
     EngineError: ("engine_unavailable", "The engine failed to speak this. Please try again."),
     engine_errors.EngineFailed: ("engine_unavailable", "The engine failed to speak this. Please try again."),
@@ -266,6 +274,7 @@ _ENGINE_FAULTS: dict[type, tuple[str, str]] = {
     engine_errors.EngineExhausted: ("engine_unavailable", "The engine is not available right now."),
     engine_errors.UnsupportedRequest: ("engine_unavailable", "The engine does not take this request."),
     engine_errors.EngineTimeout: ("engine_timeout", "The engine gave no audio in time."),
+    DayUsedUp: ("engine_unavailable", "The engine has used up what it may cost today."),
     NoRoom: ("server_busy", "The server has no room to collect a whole answer now."),
 }
 
@@ -310,6 +319,8 @@ def from_engine(error: EngineError) -> RequestFailed:
 
     A class that is in no table counts as its nearest parent: a plugin's own UnsupportedText stays a 400.
     """
+    if isinstance(error, JobUsedUp):
+        return NotAllowed(error.message, code="job_budget_used_up")
     for kind in type(error).__mro__:
         if (request_fault := _REQUEST_FAULTS.get(kind)) is not None:
             code, param = request_fault

@@ -30,6 +30,7 @@ from proxy.catalogue.notices import NO_NOTICES, Notices
 from proxy.catalogue.own_voices import NoOwnVoices, OwnVoices
 from proxy.catalogue.purges import NoPurges, Purges
 from proxy.catalogue.saved_words import NoWords, SavedWords
+from proxy.catalogue.wanted_steps import NoSteps, WantedSteps
 from proxy.config.config_toml import Config
 from proxy.config.finding import Finding, ProbeResults
 from proxy.engines.engine_list import Engines
@@ -79,6 +80,7 @@ class House(NamedTuple):
     addable: AddableModels = NoAddableModels()
     notices: Notices = NO_NOTICES
     receipts: ClipReceipts = NoClipReceipts()
+    steps: WantedSteps = NoSteps()
 
     def library(self, config: Config) -> Library:
         words = self.words.configured(config)
@@ -148,6 +150,7 @@ class Opened(NamedTuple):
     addable: AddableModels | None = None
     notices: Notices | None = None
     receipts: ClipReceipts | None = None
+    steps: WantedSteps | None = None
     memories: Sequence[VoiceMemory] = ()
     files: Sequence[VoiceFiles] = ()
 
@@ -247,5 +250,6 @@ async def open_features(house: House, features: Sequence[Feature]) -> AsyncItera
                 addable=each.addable or house.addable,
                 notices=each.notices or house.notices,
                 receipts=each.receipts or house.receipts,
+                steps=each.steps or house.steps,
             )
         yield OpenHouse(house, tuple(opened))

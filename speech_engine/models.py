@@ -57,6 +57,9 @@ class ModelInfo(msgspec.Struct, frozen=True, kw_only=True):
     A model that follows rules, and learnt from no recordings, is not `is_trained`: signed manifests say so.
     Without `is_speech`, nothing is said (a test's tones), and the mark of a machine's speech is not needed.
 
+    The server sets `runner` where the engine works elsewhere, on machines rented by a runner of this name:
+    then the model is not local, and speaks for jobs alone.
+
     `substitutes` has a pair for each listed voice that the provider lacks: its id, and the voice that the
     engine speaks with instead. A header of the answer names that one.
     """
@@ -98,6 +101,12 @@ class ModelInfo(msgspec.Struct, frozen=True, kw_only=True):
     is_speech: bool = True
     is_trained: bool = True
     substitutes: tuple[tuple[str, str], ...] = ()
+    runner: str = ""
+
+    @property
+    def is_ours(self) -> bool:
+        """Whether the operator runs it, here or on rented machines: nobody else marks its speech."""
+        return self.is_local or bool(self.runner)
 
 
 class VoiceInfo(msgspec.Struct, frozen=True, kw_only=True):

@@ -24,8 +24,9 @@ Need = Literal["network", "programs"]
 
 Kind = Literal["engine", "front_end", "detector", "mark", "comparer", "runner"]
 
-InstanceKind = Literal["front_end", "detector", "comparer", "mark"]
-"""The kinds that are opened once, under their own names, with the settings of [front_ends] and the like."""
+InstanceKind = Literal["front_end", "detector", "comparer", "mark", "runner"]
+"""The kinds that are opened once for a section, with the settings of [front_ends] and the like. The section
+has the plugin's name; that of a runner may have another one, and name its `plugin`."""
 
 S = TypeVar("S", bound=msgspec.Struct)
 """The settings of a plugin."""

@@ -113,6 +113,7 @@ class SpeechJob(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     `urgency` orders jobs of one tenant; what is `idle` comes after all others. A listener begins in
     `plays_in_s`, and hears `plays_rate` seconds of sound a second; after this job, it will ask for about
     `follows_s` seconds more under the same id.
+    What outlives a request names its job in `of_job`, and itself in `step`: the same at every try.
     `credential` names the provider account to which the voice belongs; empty is any. `instructions` say in
     words how to speak, and `extra` has values that only this engine knows.
     """
@@ -138,6 +139,8 @@ class SpeechJob(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     plays_rate: Annotated[float, msgspec.Meta(gt=0.0)] = 1.0
     follows_s: Annotated[float, msgspec.Meta(ge=0.0)] = 0.0
     credential: str = ""
+    of_job: str = ""
+    step: str = ""
     instructions: str = ""
     extra: Mapping[str, Any] = {}
 

@@ -15,7 +15,7 @@ from policies.routing.values import Model, NoCandidate, RoutingQuery, Voice
 from speech_engine import ANY_LANGUAGE, Language, ModelInfo
 
 Name = Literal[
-    "voice", "mix", "sample", "plan", "licence", "consent", "language", "pitch", "emotion", "ready"
+    "voice", "mix", "sample", "plan", "jobs", "licence", "consent", "language", "pitch", "emotion", "ready"
 ]
 """`language`, `pitch` and `emotion` are about what a model can do. Only `ready` changes while one waits."""
 _READY_AGAIN_S = 5.0
@@ -148,6 +148,15 @@ def _not_in_plan(models: Sequence[Model], inputs: FilterInput) -> NoCandidate:
     return NoCandidate("model", "model_not_allowed", message, is_forbidden=True)
 
 
+def _is_for_jobs(model: Model, inputs: FilterInput) -> bool:
+    return not model.info.runner or (inputs.terms is not None and inputs.terms.is_for_job)
+
+
+def _only_for_jobs(models: Sequence[Model], inputs: FilterInput) -> NoCandidate:
+    message = f"{_names(models)} is not here all the time, and speaks only for jobs: POST /v1/jobs."
+    return NoCandidate("model", "only_for_jobs", message)
+
+
 def _is_licensed(model: Model, inputs: FilterInput) -> bool:
     is_paid = inputs.terms is not None and inputs.terms.is_paid
     return inputs.licences.obstacle(model.engine, model.info, is_paid) is None
@@ -169,7 +178,7 @@ def _may_receive(model: Model, inputs: FilterInput) -> bool:
 
 
 def _no_consent(models: Sequence[Model], inputs: FilterInput) -> NoCandidate:
-    engines = ", ".join(dict.fromkeys(model.engine for model in models))
+    engines = ", ".join(dict.fromkeys(model.info.runner or model.engine for model in models))
     message = f"The consent of the voice '{inputs.voice.label}' does not name {engines}."
     return NoCandidate("voice", "consent_not_given", message, is_forbidden=True)
 
@@ -267,6 +276,7 @@ FILTERS = (
     Filter("mix", _can_mix, _no_mix),
     Filter("sample", _has_samples, _no_samples),
     Filter("plan", _is_in_plan, _not_in_plan),
+    Filter("jobs", _is_for_jobs, _only_for_jobs),
     Filter("licence", _is_licensed, _not_licensed),
     Filter("consent", _may_receive, _no_consent),
     Filter("language", _is_spoken, _not_spoken),

@@ -82,11 +82,12 @@ def is_cloned_for(info: ModelInfo) -> bool:
 
 
 def may_receive(voice: Voice, model: Model) -> bool:
-    """Tell whether the people behind a voice let this engine have it. A local engine always may."""
+    """Tell whether the people behind a voice let this engine have it, or the runner that works for it. A
+    local engine always may."""
     if model.info.is_local:
         return True
     providers = voice.providers
-    if providers is not None and model.engine not in providers:
+    if providers is not None and (model.info.runner or model.engine) not in providers:
         return False
     return all(may_receive(member, model) for member in voice.members)
 

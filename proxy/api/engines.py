@@ -34,7 +34,7 @@ class ShownEngine(EngineStatus, frozen=True, kw_only=True):
 
     `unlisted_voices` are those that clients do not see; null if it may have others. `budgets` shows its cost
     in each period with a budget. From `shutdown_dates` on, the provider serves a model no more. `own_speech`
-    are the models that speak on the operator's machines, so their speech is marked unless a setting decides.
+    are the models that the operator runs, so their speech is marked unless a setting decides.
     """
 
     languages: dict[str, list[SpokenLanguage]]
@@ -82,7 +82,7 @@ class EngineList(Resource):
                 if info.shutdown_date
             },
             own_speech=[
-                f"{status.name}/{info.id}" for info in engine.models() if info.is_local and info.is_speech
+                f"{status.name}/{info.id}" for info in engine.models() if info.is_ours and info.is_speech
             ],
             voices=[voice.id for voice in engine.voices()],
             unlisted_voices=engine.unlisted_voices,

@@ -41,7 +41,7 @@ _NO_VOICES: Mapping[str, Voice] = {}
 _MOST_OWNERS = 200
 """Models, languages and callers for which it is known who owns which voice."""
 
-_Caller = tuple[tuple[str, ...] | None, bool, bool] | None
+_Caller = tuple[tuple[str, ...] | None, bool, bool, bool] | None
 
 _NONE_ADDABLE = NoAddableModels()
 
@@ -108,7 +108,10 @@ class Catalogue:
             model.info
             for model in self.models()
             if model.info.is_local
-            or not (is_local_only or (providers is not None and model.engine not in providers))
+            or not (
+                is_local_only
+                or (providers is not None and (model.info.runner or model.engine) not in providers)
+            )
         )
 
     def list_models(self, terms: Terms | None) -> tuple[list[str], list[Model]]:
@@ -304,7 +307,9 @@ class Catalogue:
         revision = self.revision
         if self._owners_at != revision or len(self._owners) >= _MOST_OWNERS:
             self._owners_at, self._owners = revision, {}
-        of_terms = None if terms is None else (terms.engines, terms.local_only, terms.is_paid)
+        of_terms = None
+        if terms is not None:
+            of_terms = (terms.engines, terms.local_only, terms.is_paid, terms.is_for_job)
         key = (model, tag, of_terms)
         if (known := self._owners.get(key)) is None:
             voices = [voice for name in known_names() if (voice := self._own.get(name)) is not None]

@@ -17,7 +17,7 @@ import msgspec
 
 from policies.routing import Route
 from proxy.config import natural
-from proxy.config.engines import read_engines, read_plugins
+from proxy.config.engines import check_runners, read_engines, read_plugins
 from proxy.config.feature_sections import Sections
 from proxy.config.model_names import put_defaults_first, read_models, shipped_models
 from proxy.config.plans import read_plans
@@ -50,7 +50,6 @@ _SECTIONS = (
     *("consent", *(f"{kind}s" for kind in KINDS)),
 )
 _FROM_ENVIRONMENT = ("server", "storage", "limits", "upstream", "vault", "consent", "engines")
-_LATER = ("runners",)
 
 
 def load(
@@ -173,9 +172,7 @@ def _put(raw: dict[str, Any], path: list[str], value: object) -> None:
 
 def _refuse_other_sections(reader: Reader, raw: Mapping[str, Any], known: Sequence[str]) -> None:
     for section in raw:
-        if section in _LATER:
-            reader.fault(section, "this version does not enforce this section yet; remove it")
-        elif section not in known:
+        if section not in known:
             reader.unknown(section, section, known)
 
 
@@ -198,6 +195,10 @@ def _read(
         shipped_voices(shipped["voices"], engines),
     )
     check_casts(reader, voices, raw.get("voices", {}), engines)
+    plugins = {
+        kind: read_plugins(reader, raw.get(f"{kind}s", {}), f"{kind}s", environ, folder) for kind in KINDS
+    }
+    check_runners(reader, engines, plugins["runner"])
     return Config(
         server=server,
         storage=storage,
@@ -216,9 +217,7 @@ def _read(
             engines,
         ),
         routes=read_routes(reader, raw.get("routes", []), engines, shipped_routes(shipped["routes"])),
-        plugins={
-            kind: read_plugins(reader, raw.get(f"{kind}s", {}), f"{kind}s", environ, folder) for kind in KINDS
-        },
+        plugins=plugins,
         voices=voices,
         warnings=reader.warnings,
         secrets=tuple(sorted(set(variables(raw)))),

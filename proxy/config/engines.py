@@ -22,6 +22,8 @@ API_KEY = "api_key"
 DEFAULT_CREDENTIAL = "default"
 """The label of the account to which an engine's plain `api_key` belongs."""
 
+RUNNERS = "runners"
+
 _TABLES = {"costs", "credentials"}
 _LABEL = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
@@ -123,8 +125,29 @@ def read_plugins(
     for name, written in reader.table(value, kind).items():
         key = f"{kind}.{name}"
         settings, fault = resolve_settings(reader, reader.table(written, key), key, environ, folder)
-        sections[name] = PluginSection(fault, settings)
+        plugin = settings.pop("plugin", "") if kind == RUNNERS else ""
+        if not isinstance(plugin, str):
+            reader.fault(f"{key}.plugin", "must be a text in quotes")
+            plugin = ""
+        sections[name] = PluginSection(fault, settings, plugin)
     return sections
+
+
+def check_runners(
+    reader: Reader, engines: Mapping[str, EngineSection], runners: Mapping[str, PluginSection]
+) -> None:
+    """Note faults of the engines that work elsewhere. Rented time is spent while nobody looks, so a day needs
+    its ceiling."""
+    for name, section in engines.items():
+        key = f"engines.{name}"
+        if not section.runner:
+            continue
+        if section.runner not in runners:
+            reader.fault(f"{key}.runner", f"there is no [{RUNNERS}.{section.runner}]")
+        if section.budget_usd_day is None:
+            reader.fault(f"{key}.budget_usd_day", "is missing: what a runner may cost in a day")
+        if section.costs:
+            reader.fault(f"{key}.costs", f"must be left out: {section.runner} says what its work has cost")
 
 
 def credentials_of(section: EngineSection) -> tuple[str, ...]:

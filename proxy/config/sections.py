@@ -191,6 +191,10 @@ class EngineSection(msgspec.Struct, frozen=True):
     ] = None
     budget_usd_day: Usd = None
     budget_usd_month: Usd = None
+    runner: Annotated[str, msgspec.Meta(description='the name of a runner, or "" for none')] = ""
+    job_usd: Annotated[
+        float, msgspec.Meta(gt=0, le=1e6, description="US dollars, above 0, up to 1000000")
+    ] = 10.0
     hedge_s: Annotated[
         float, msgspec.Meta(ge=0, le=60, description="a number of seconds, 0 (never) to 60")
     ] = 0.0
@@ -215,10 +219,11 @@ class EngineSection(msgspec.Struct, frozen=True):
 
 
 class PluginSection(msgspec.Struct, frozen=True):
-    """[KINDs.NAME], such as [front_ends.NAME]: the plugin's own settings."""
+    """[KINDs.NAME], such as [front_ends.NAME]: the plugin's settings. `plugin` is its name if not NAME."""
 
     fault: str = ""
     settings: dict[str, Any] = {}
+    plugin: str = ""
 
     def __repr__(self) -> str:
         return f"<PluginSection {len(self.settings)} settings>"

@@ -19,7 +19,7 @@ from proxy.diagnosis.model_check import models
 from proxy.diagnosis.retirement_check import retirements
 from proxy.engines.engine_names import names_of_engines, who_knows
 from proxy.engines.environments import EnvironmentRefused, interpreter
-from proxy.engines.registry import EngineConfigError, HostedEngineSpec, Registry
+from proxy.engines.registry import EngineConfigError, HostedEngineSpec, Registry, RemoteSpec
 from proxy.features.all import all_features
 from speech_engine.licences import terms_of
 from speech_engine.plugin import Cautious
@@ -117,6 +117,10 @@ def _engine(config: Config, registry: Registry, name: str) -> Iterator[Finding]:
         ]
     except EngineConfigError as error:
         yield wrong("engine", str(error), name=name)
+        return
+    if isinstance(spec, RemoteSpec):
+        most = f"up to ${section.budget_usd_day:g} a day and ${section.job_usd:g} a job"
+        yield ok("engine", f"{section.plugin}, for jobs only, at {spec.runner}; {most}", name=name)
         return
     if isinstance(spec, HostedEngineSpec):
         try:

@@ -9,7 +9,7 @@ from proxy.config.config_toml import Config
 from proxy.config.finding import Finding, ProbeResults, note, ok, wrong
 from proxy.config.model_names import STANDARD
 from proxy.config.sections import EngineSection
-from proxy.engines.registry import EngineConfigError, Registry
+from proxy.engines.registry import EngineConfigError, Registry, RemoteSpec
 from speech_engine import Hosted, Language, ModelInfo
 
 _HOW = "start the server and check again, or let the engine answer with check --live"
@@ -31,7 +31,8 @@ def models(
 def imported_infos(config: Config, registry: Registry, engine: str) -> tuple[ModelInfo, ...]:
     """Return what an engine with imported models speaks with: it has no others. Raise EngineConfigError."""
     section = config.engines[engine]
-    imported = registry.engine(engine, section, config.data).models
+    spec = registry.engine(engine, section, config.data)
+    imported = () if isinstance(spec, RemoteSpec) else spec.models
     if not imported:
         return ()
     format_ = registry.plugins("engine")[section.plugin].model_format

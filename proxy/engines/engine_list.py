@@ -23,7 +23,14 @@ from proxy.engines.local_samples import LocalSamples
 from proxy.engines.provider_key import ProviderKey
 from proxy.engines.provider_pace import ProviderPace
 from proxy.engines.refreshing import keep_refreshed
-from proxy.engines.registry import EngineConfigError, HostedEngineSpec, InProcessSpec, Registry
+from proxy.engines.registry import (
+    EngineConfigError,
+    HostedEngineSpec,
+    InProcessSpec,
+    Registry,
+    RemoteSpec,
+)
+from proxy.engines.remote_engine import RemoteEngine
 from proxy.engines.sample_source import NO_SOURCE, SampleSource
 from proxy.engines.upstream_http import UpstreamClient, open_http
 from proxy.telemetry.metrics import EngineMetrics
@@ -35,8 +42,8 @@ from speech_engine.host.slots import Slots
 if TYPE_CHECKING:
     from proxy.engines.hosted import HostedEngine
 
-LiveEngine: TypeAlias = "HostedEngine | InProcessEngine | CloudEngine"
-_WITHOUT_HOSTS = (InProcessEngine, CloudEngine)
+LiveEngine: TypeAlias = "HostedEngine | InProcessEngine | CloudEngine | RemoteEngine"
+_WITHOUT_HOSTS = (InProcessEngine, CloudEngine, RemoteEngine)
 
 _log = structlog.get_logger()
 
@@ -88,6 +95,15 @@ class Engines:
 
     def __contains__(self, name: str) -> bool:
         return name in self._live
+
+    def remote(self) -> list[RemoteEngine]:
+        """Return the engines that work elsewhere."""
+        return [engine for engine in self._live.values() if isinstance(engine, RemoteEngine)]
+
+    async def has_begun(self, name: str, step: str) -> bool:
+        """Tell whether an engine works elsewhere, and has begun this step or done it."""
+        engine = self._live[name]
+        return isinstance(engine, RemoteEngine) and await engine.has_begun(step)
 
     def items(self) -> list[tuple[str, LiveEngine]]:
         return list(self._live.items())
@@ -226,6 +242,10 @@ class _Opening:
             spec = self._registry.engine(name, section, self._data)
         except EngineConfigError as error:
             return self._failed(name, str(error))
+        if isinstance(spec, RemoteSpec):
+            samples = LocalSamples(self._source)
+            self._stack.push_async_callback(samples.close)
+            return RemoteEngine(name, section, samples)
         if isinstance(spec, HostedEngineSpec):
             # Seven MiB of gRPC, which a worker without hosts never needs.
             from proxy.engines.hosted import HostedEngine

@@ -10,6 +10,7 @@ import structlog
 from proxy.config.sections import PluginSection
 from proxy.engines.registry import EngineConfigError, Registry
 from speech_engine import Context, Hosted
+from speech_engine.http import NO_NETWORK, HttpClient
 from speech_engine.plugin import InstanceKind
 
 _log = structlog.get_logger()
@@ -27,13 +28,15 @@ class PluginRequest(NamedTuple):
     is_asked_for: bool
 
 
-async def open_plugin(stack: AsyncExitStack, registry: Registry, request: PluginRequest) -> Any | None:
-    """Open a plugin with the settings of its section, until the stack ends.
+async def open_plugin(
+    stack: AsyncExitStack, registry: Registry, request: PluginRequest, http: HttpClient = NO_NETWORK
+) -> Any | None:
+    """Open a plugin with the settings of its section, until the stack ends. It is lent this client, if any.
 
     If it is not installed, lacks something, has wrong settings or fails, return None and log the reason.
     """
     kind, name, section = request.kind, request.name, request.section
-    plugin = registry.plugins(kind).get(name)
+    plugin = registry.plugins(kind).get(section.plugin or name)
     if plugin is None or isinstance(plugin.create, Hosted):
         reason = f"a {kind} cannot be hosted" if plugin else f"no such {kind} is installed"
         _log.warning("plugin.start.refused", kind=kind, plugin=name, reason=reason)
@@ -45,7 +48,7 @@ async def open_plugin(stack: AsyncExitStack, registry: Registry, request: Plugin
                 reason = "; ".join(f"{each.what} is not there: {each.do}" for each in lacking)
                 _log.warning("plugin.start.refused", kind=kind, plugin=name, reason=reason)
             return None
-        created = plugin.create(name, settings, Context(_log.bind(**{kind: name})))
+        created = plugin.create(name, settings, Context(_log.bind(**{kind: name}), http=http))
         return await stack.enter_async_context(created)
     except EngineConfigError as error:
         _log.warning("plugin.start.refused", kind=kind, plugin=name, reason=str(error))

@@ -164,6 +164,18 @@ class InProcessSpec(NamedTuple, Generic[S]):
         return f"<InProcessSpec {self.name}>"  # settings may hold an engine's key
 
 
+class RemoteSpec(NamedTuple):
+    """An engine that works elsewhere, on the machines of a runner. Its settings and models are in the image
+    there."""
+
+    name: str
+    section: EngineSection
+
+    @property
+    def runner(self) -> str:
+        return self.section.runner
+
+
 class Registry:
     """The plugins that `load` found, by kind and name, and the faults of the others."""
 
@@ -189,7 +201,7 @@ class Registry:
 
     def engine(
         self, name: str, section: EngineSection, data: str
-    ) -> HostedEngineSpec | InProcessSpec[msgspec.Struct]:
+    ) -> HostedEngineSpec | InProcessSpec[msgspec.Struct] | RemoteSpec:
         """Return how to run a configured engine. `data` is the folder that has the imported models.
 
         Raise EngineConfigError with what to mend.
@@ -197,6 +209,8 @@ class Registry:
         plugin = self._plugin_of(name, section)
         if section.fault:
             raise EngineConfigError(section.fault)
+        if section.runner:
+            return self._remote(name, section, plugin)
         section, models = _with_models(name, section, plugin, data)
         if not isinstance(plugin.create, Hosted):
             keys = settings_by_key(plugin.settings, section)
@@ -223,14 +237,29 @@ class Registry:
         create = _create_of(name, plugin.create.module)
         return InProcessSpec(name, create, (settings,), is_guarded=False, models=models)
 
+    def _remote(self, name: str, section: EngineSection, plugin: Plugin[Any]) -> RemoteSpec:
+        if not isinstance(plugin.create, Hosted):
+            raise EngineConfigError(
+                f"engines.{name}.runner: {section.plugin} has a provider of its own; remove the line"
+            )
+        for key in (*(("model",) if section.model else ()), *section.settings, *section.credentials):
+            raise EngineConfigError(
+                f"engines.{name}.{key}: it works at {section.runner}; set it in the image there"
+            )
+        return RemoteSpec(name, section)
+
     def first_settings(self, name: str, section: EngineSection, data: str) -> msgspec.Struct:
         """Return an engine's settings with its first key, secret or not. Raise EngineConfigError."""
         plugin = self._plugin_of(name, section)
+        if section.runner:
+            raise EngineConfigError(f"engines.{name}: its settings are at {section.runner}")
         first = settings_by_key(plugin.settings, _with_models(name, section, plugin, data)[0])[0]
         return _settings(f"engines.{name}{first.where}", plugin.settings, first.raw)
 
     def missing(self, name: str, section: EngineSection, data: str) -> tuple[Missing, ...]:
         """Return what a configured engine lacks on this machine. Raise EngineConfigError."""
+        if section.runner:
+            return ()
         plugin, settings = self._plugin_of(name, section), self.first_settings(name, section, data)
         try:
             return msgspec.convert(plugin.missing(settings), tuple[Missing, ...])
@@ -244,10 +273,11 @@ class Registry:
         Raise EngineConfigError.
         """
         key = f"{kind}s.{name}"
-        plugin = self._plugins.get((kind, name))
+        called = section.plugin or name
+        plugin = self._plugins.get((kind, called))
         if plugin is None:
             known = sorted(self.plugins(kind))
-            raise EngineConfigError(f"{key}: no {kind} called {name} is installed; {hint(name, known)}")
+            raise EngineConfigError(f"{key}: no {kind} called {called} is installed; {hint(called, known)}")
         if section.fault:
             raise EngineConfigError(section.fault)
         if plugin.model_format is not None:

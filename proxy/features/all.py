@@ -85,6 +85,7 @@ _NAMES = (
     "marks",
     "models",
     "jobs",
+    "runners",
 )
 
 

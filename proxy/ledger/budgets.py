@@ -67,7 +67,7 @@ class Budgets:
         self._store = store
         self._metrics = metrics
         self._of_engine = {name: _budgets(name, section) for name, section in sections.items()}
-        self._costly = {name for name, section in sections.items() if section.costs}
+        self._costly = {name for name, section in sections.items() if section.costs or section.runner}
         self._sums: ReadCache[_Budget, _Sum] = ReadCache(
             of_one(self._read), lambda _sum: KEPT_S, max_weight=_MOST_KEPT
         )

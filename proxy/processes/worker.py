@@ -27,7 +27,7 @@ from proxy.audio import libraries
 from proxy.config.addresses import is_local
 from proxy.config.config_toml import Config
 from proxy.engines import registry
-from proxy.engines.registry import EngineConfigError, HostedEngineSpec, Registry
+from proxy.engines.registry import EngineConfigError, InProcessSpec, Registry
 from proxy.http.open_connections import OpenConnections, raise_file_limit
 from proxy.http.server_protocol import ServerProtocol, server_protocol
 from proxy.processes.supervisor_inbox import SupervisorInbox, drain_seconds, read_config
@@ -159,7 +159,7 @@ def _has_local_engine(config: Config, plugins: Registry) -> bool:
             spec = plugins.engine(name, section, config.data)
         except EngineConfigError:
             continue  # the list of engines shows it
-        if isinstance(spec, HostedEngineSpec) or not spec.is_guarded:
+        if not isinstance(spec, InProcessSpec) or not spec.is_guarded:
             return True
     return False
 

@@ -101,9 +101,11 @@ class FirstAudio:
         stream: CandidateStream | None = None
         try:
             with deadline.at(moment):
-                await self._budgets.check(candidate.model.engine, call.caller.account, call.plan.terms)
                 form = call.part_form(candidate)
                 job = _job(call, run, candidate, form)
+                # Money is held already for what has begun elsewhere, before a kill perhaps.
+                if not job.step or not await self._engines.has_begun(candidate.model.engine, job.step):
+                    await self._budgets.check(candidate.model.engine, call.caller.account, call.plan.terms)
                 if not job.formats:
                     await libraries.ensure_loaded()
                 places = WordPlaces(run.text, job.segments, run.part.start, run.places, run.place_ends)
@@ -287,6 +289,9 @@ def _job(call: SpeechCall, run: PartRun, candidate: Candidate, form: OutputForm)
         max_samples=round(estimate.cap_seconds(text.estimated_s) * info.sample_rate_hz * factor),
         pronunciations=text.pronunciations.get(info.phonemes, ()),
         credential=candidate.credential,
+        of_job=call.of_job.job if call.of_job is not None else "",
+        # A part of a cast is a piece of its own.
+        step=f"{call.of_job.step}.{run.number}" if call.of_job is not None else "",
         urgency=listening.urgency,
         plays_in_s=listening.plays_in_s,
         plays_rate=factor,

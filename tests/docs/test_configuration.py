@@ -63,20 +63,10 @@ def test_every_key_is_documented_with_its_default(heading: str, section: type[ms
     assert documented == actual
 
 
-def test_the_sections_refused_for_now_are_the_documented_ones(tmp_path: Path) -> None:
-    named = pages.codes(pages.section(pages.doc(_PAGE), "Sections of later versions"))
-    for section in named:
-        file = tmp_path / "config.toml"
-        file.write_text(f"[{section}]")
-        with pytest.raises(config_toml.ConfigError, match=f"{section}: this version does not enforce"):
-            load_config(file, {})
-    assert set(named) == set(config_toml._LATER)
-
-
 def test_the_shown_error_is_the_real_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     shown = pages.blocks(pages.ROOT / "docs" / _PAGE, "console")[0].text
     monkeypatch.chdir(tmp_path)
-    Path("config.toml").write_text('[server]\nprot = 1\nport = "x"\n[plans.free]\nrpm = 0\n[runners]\n')
+    Path("config.toml").write_text('[server]\nprot = 1\nport = "x"\n[plans.free]\nrpm = 0\n[servr]\n')
     with pytest.raises(config_toml.ConfigError) as raised:
         load_config(None, {})
     assert shown == f"$ voxgate check\n{raised.value}\n"

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from proxy import errors
-from proxy.errors import InvalidRequest, ReaderTooSlow, RequestFailed, UpstreamFailed, from_engine
+from proxy.errors import InvalidRequest, JobUsedUp, ReaderTooSlow, RequestFailed, UpstreamFailed, from_engine
 from proxy.http.replies import failure_reply
 from speech_engine import errors as engine_errors
 from speech_engine.errors import EngineError
@@ -19,7 +19,9 @@ ENGINE_ERRORS = EngineError.__subclasses__()
 @pytest.mark.parametrize("kind", ENGINE_ERRORS)
 def test_every_engine_error_has_a_place(kind: type[EngineError]) -> None:
     failure = from_engine(kind("The engine's own words."))
-    if isinstance(failure, InvalidRequest):
+    if kind is JobUsedUp:
+        assert (failure.status, failure.message) == (403, "The engine's own words.")
+    elif isinstance(failure, InvalidRequest):
         # The user's to mend: the engine's message is for them, and asking again would not help.
         assert failure.message == "The engine's own words."
         is_of_a_field = kind is not ReaderTooSlow

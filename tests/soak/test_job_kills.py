@@ -15,6 +15,11 @@ async def test_a_job_ends_once_after_a_hundred_kills(tmp_path: Path, store_url: 
     await expect_one_of_each(tmp_path, store_url, _kills(KILLS), 3 * KILLS)
 
 
+async def test_a_job_with_a_file_ends_once(tmp_path: Path, store_url: str) -> None:
+    kills = [*_kills(KILLS // 10), *((point, 1) for point in FILE_POINTS)]
+    await expect_one_of_each(tmp_path, store_url, kills, KILLS // 2, "flac")
+
+
 async def test_a_batch_ends_once_after_many_kills(tmp_path: Path, store_url: str) -> None:
     await expect_one_of_each_line(tmp_path, store_url, _kills(KILLS // 4), KILLS)
 

@@ -53,7 +53,9 @@ class Consents(Resource):
     def __init__(self, admin_tools: AdminTools, keeper: ConsentKeeper) -> None:
         self._admin_tools = admin_tools
         self._keeper = keeper
-        self._engines = frozenset(admin_tools.config.engines)
+        config = admin_tools.config
+        # Where an engine works at a runner, the runner gets the voice.
+        self._providers = frozenset({*config.engines, *config.plugins_of("runner")})
 
     @answers(
         "POST",
@@ -67,7 +69,7 @@ class Consents(Resource):
     async def create_voice_consent(self, request: Request) -> Response:
         """Keep a speaker's consent: a recording of the phrase, or a statement"""
         new, recording = await read_consent(request, ConsentBody)
-        check_providers(new.providers, self._engines)
+        check_providers(new.providers, self._providers)
         caller = caller_of(request.scope)
         kept = await self._keeper.keep(caller.account, new_consent(new, recording, caller.key))
         return reply(consent_entry(kept))
@@ -157,7 +159,7 @@ class Consents(Resource):
         new, recording = await read_consent(request, AccountConsentBody)
         owner = await self._admin_tools.account(new.account)
         check_open(owner)
-        check_providers(new.providers, self._engines)
+        check_providers(new.providers, self._providers)
         # As with voices, what names a person is in no audit row.
         act = await self._admin_tools.audit_row(request, "consent.created", new_id("cons"), owner.id)
         kept = await self._keeper.keep(owner.id, new_consent(new, recording, actor(request)), act)

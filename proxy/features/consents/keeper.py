@@ -235,13 +235,13 @@ def no_consent(id_: str, param: str | None = None) -> NotFound:
     return NotFound(f"The consent '{id_[:80]}' does not exist.", param=param, code="consent_not_found")
 
 
-def check_providers(providers: tuple[str, ...] | None, engines: frozenset[str]) -> None:
-    """Raise InvalidRequest if a consent names an engine that is not here."""
-    unknown = [name for name in providers or () if name not in engines]
+def check_providers(providers: tuple[str, ...] | None, known: frozenset[str]) -> None:
+    """Raise InvalidRequest if a consent names an engine or a runner that is not here."""
+    unknown = [name for name in providers or () if name not in known]
     if unknown:
         raise InvalidRequest(
             f"Invalid value for 'providers': there is no engine '{unknown[0][:80]}'; known: "
-            f"{', '.join(sorted(engines)) or 'none'}.",
+            f"{', '.join(sorted(known)) or 'none'}.",
             param="providers",
         )
 

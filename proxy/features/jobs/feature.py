@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from proxy.feature import Feature, House, HouseRevision, Opened, Served
-from proxy.features.jobs.records import TABLES
+from proxy.features.jobs.records import TABLES, StepRows
 from proxy.features.jobs.section import JOBS
 from proxy.features.jobs.uploads import TABLE as FILES_TABLE
 from proxy.http.resource import Resource
@@ -68,6 +68,7 @@ async def _open(house: House) -> AsyncIterator[Opened]:
         wishes=wishes,
         alone=(retention.run,),
         files=(files,),
+        steps=StepRows(house.store),
     )
 
 

@@ -180,6 +180,9 @@ INSERT INTO jobs ({columns(Job)}) SELECT {", ".join(JOBS.given.values())}
 WHERE NOT EXISTS (SELECT 1 FROM accounts WHERE id = :account AND closed IS NOT NULL)
 AND ({_WANTED}) + CAST(:steps AS BIGINT) <= {MOST_WANTED} RETURNING id
 """
+_STILL_WANTED = """
+SELECT id, asked FROM job_steps WHERE id IN ({steps}) AND state = 'wanted'
+"""
 _HOLD = "UPDATE jobs SET state = state WHERE id = :job"
 _CLIP = f"SELECT {columns(JobClip)} FROM job_clips WHERE step = :step"
 _CLIPS = f"SELECT {columns(JobClip)} FROM job_clips WHERE job = :job ORDER BY number"
@@ -272,6 +275,21 @@ def _insert_steps(job: str, rows: Sequence[JobStep]) -> Statement:
 async def find_clip(store: Store, step: str) -> JobClip | None:
     rows = await store.read(_CLIP, {"step": step})
     return msgspec.convert(rows[0], JobClip) if rows else None
+
+
+class StepRows:
+    """The steps of all jobs, for whoever works on them elsewhere."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    async def still_wanted(self, steps: Collection[str]) -> set[str]:
+        """Return those of these steps, by `JobStep.work`, that are not done, and whose jobs go on."""
+        if not steps:
+            return set()
+        names, params = any_of(sorted({step.rpartition("_")[0] for step in steps}))
+        rows = await self._store.read(_STILL_WANTED.format(steps=names), params)
+        return {f"{row['id']}_{row['asked']}" for row in rows} & {*steps}
 
 
 async def list_clips(store: Store, job: str) -> list[JobClip]:

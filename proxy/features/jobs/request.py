@@ -211,4 +211,4 @@ def step_body(fields: SentFields, piece: str) -> bytes:
 
 def of_step(terms: Terms) -> Terms:
     """Return terms for a step: how long a request may be is not for the pieces of a text."""
-    return replace(terms, max_characters=None, key=replace(terms.key, max_characters=None))
+    return replace(terms, is_for_job=True, max_characters=None, key=replace(terms.key, max_characters=None))

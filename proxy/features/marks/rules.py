@@ -57,4 +57,4 @@ class MarkingRules(msgspec.Struct, frozen=True):
         A provider may mark its own speech, so it is left alone without that word.
         """
         info = model.info
-        return self.engines.get(model.engine, info.is_local and info.is_speech)
+        return self.engines.get(model.engine, info.is_ours and info.is_speech)

@@ -39,6 +39,7 @@ POINTS: dict[str, tuple[Any, str, str]] = {
     "before end": (STEPS, "write", "before"),
     "after end": (STEPS, "write", "after"),
 }
+"""Those of steps."""
 FILE_POINTS: dict[str, tuple[Any, str, str]] = {
     "in encoding": (_Making, "_goes_on", "before"),
     "before encoded": (_Making, "_put", "before"),
@@ -46,6 +47,7 @@ FILE_POINTS: dict[str, tuple[Any, str, str]] = {
     "before file rows": (FILES, "write", "before"),
     "after file rows": (FILES, "write", "after"),
 }
+"""Those of the file of a job that is encoded as a whole, in their order."""
 
 
 class _Point:

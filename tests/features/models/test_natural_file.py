@@ -14,6 +14,7 @@ from proxy.config import natural
 from proxy.config.config_toml import Config
 from proxy.diagnosis.doctor import installation
 from proxy.engines import registry
+from proxy.engines.registry import HostedEngineSpec
 from proxy.engines.stored_models import ModelStore
 from proxy.features.all import load_config
 from proxy.features.models import natural_voices
@@ -67,6 +68,7 @@ def test_a_server_speaks_with_it_after_a_restart(run: Run, folder: Path) -> None
     assert config.engines["chirp"].model == "bird"
     assert config.models["tts-1"] == ("espeak/standard", "chirp/bird"), "it speaks with people's own voices"
     spec = registry.load().engine("chirp", config.engines["chirp"], config.data)
+    assert isinstance(spec, HostedEngineSpec)
     assert spec.licence == "CC-BY-NC-4.0"
     assert run("check").status == 0
 

@@ -93,8 +93,7 @@ async def test_the_end_of_a_batch_is_the_sdks_own_event(rig: WebhookRig, event: 
         (told,) = at.told
         with OpenAI(api_key="none", webhook_secret=webhook.seal.secret) as client:
             read: Any = client.webhooks.unwrap(told.body.decode(), told.headers)
-        assert type(read) is type_
-        assert (read.type, read.data.id) == (event, "job_1")
+        assert (type(read), read.type, read.data.id) == (type_, event, "job_1")
 
 
 async def test_what_is_rolled_back_is_told_to_nobody(rig: WebhookRig) -> None:

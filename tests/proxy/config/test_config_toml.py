@@ -70,7 +70,21 @@ def test_the_shipped_file_is_good(monkeypatch: pytest.MonkeyPatch) -> None:
         ("server = 5", "server", "must be a table, [server]"),
         ("[storage]\nurl = 'mysql'", "storage.url", '"sqlite"'),
         ("[storge]\nurl = 'sqlite'", "storge", "did you mean storage?"),
-        ("[runners]\na = 1", "runners", "does not enforce this section yet"),
+        ("[runners]\na = 1", "runners.a", "must be a table"),
+        ("[runners.a]\nplugin = 1", "runners.a.plugin", "a text in quotes"),
+        (
+            '[engines.tone]\nrunner = "a"\nbudget_usd_day = 1',
+            "engines.tone.runner",
+            "there is no [runners.a]",
+        ),
+        ('[runners.a]\n[engines.tone]\nrunner = "a"', "engines.tone.budget_usd_day", "is missing"),
+        (
+            '[runners.a]\n[engines.tone]\nrunner = "a"\nbudget_usd_day = 1\n[engines.tone.costs]\n'
+            '"*" = { usd = 1, per = "hour" }',
+            "engines.tone.costs",
+            "must be left out",
+        ),
+        ("[engines.tone]\njob_usd = 0", "engines.tone.job_usd", "US dollars, above 0"),
         ("engines = []", "engines", "must be a table"),
         ("[engines]\ntone = 1", "engines.tone", "must be a table, [engines.tone]"),
         ("[engines.Tone]", "engines.Tone", "lower case"),

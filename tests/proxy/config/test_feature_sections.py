@@ -98,7 +98,7 @@ def test_a_wrong_variable_is_a_fault_of_the_section(tmp_path: Path) -> None:
 
 def test_who_lacks_a_key_is_told_of_the_sections_of_features_too(tmp_path: Path) -> None:
     (line,) = faults(tmp_path, "[zzzzzzzz]")
-    assert line.endswith("detectors, comparers, marks, toy, fixed, toys")
+    assert line.endswith("detectors, comparers, marks, runners, toy, fixed, toys")
 
 
 def test_a_reload_takes_a_section_on_or_names_it(tmp_path: Path) -> None:

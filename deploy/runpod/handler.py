@@ -1,0 +1,90 @@
+"""The far end at Runpod: a serverless worker, or with VOXGATE_TOKEN a pod that stops itself.
+
+VOXGATE_WORKER names the worker module of an engine, VOXGATE_SETTINGS has its settings as JSON.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import time
+import urllib.request
+from collections.abc import AsyncIterator
+from typing import Any
+
+from speech_engine.host.devices import choose_device
+from speech_engine.host.far_end import FarEnd, as_json, open_far_end
+from speech_engine.host.far_server import FarServer
+from speech_engine.host.log import HostLogger
+from speech_engine.plugin import worker_plugin
+from speech_engine.runner import decode_work
+
+WORKER = os.environ["VOXGATE_WORKER"]
+SETTINGS = os.environ.get("VOXGATE_SETTINGS", "{}").encode()
+PORT = int(os.environ.get("VOXGATE_PORT", "8000"))
+STOP_S = float(os.environ.get("VOXGATE_STOP_S", "3600"))
+"""A pod ends this long after its start, whatever happens, …"""
+IDLE_S = float(os.environ.get("VOXGATE_IDLE_S", "120"))
+"""… and so long after its last work."""
+
+
+def opened() -> Any:
+    device = os.environ.get("VOXGATE_DEVICE", "auto")
+    kinds = tuple(os.environ.get("VOXGATE_DEVICES", "cuda,cpu").split(","))
+    worker_plugin(WORKER)  # so that a wrong name ends the start at once
+    return open_far_end(WORKER, SETTINGS, choose_device(device, kinds), HostLogger("far end"))
+
+
+async def serve_pod(token: str) -> None:
+    began = time.monotonic()
+    async with opened() as far_end:
+        server = FarServer(far_end, token, ("0.0.0.0", PORT))
+        try:
+            while True:
+                await asyncio.sleep(1.0)
+                if _is_over(far_end, began, time.monotonic()):
+                    break
+        finally:
+            server.close()
+    await asyncio.to_thread(end_pod)
+
+
+def _is_over(far_end: FarEnd, began: float, now: float) -> bool:
+    return now - began >= STOP_S or (not far_end.running and now - far_end.idle_since >= IDLE_S)
+
+
+def end_pod() -> None:
+    """Ask Runpod to end this pod: one whose program ends is only started anew."""
+    pod, key = os.environ.get("RUNPOD_POD_ID"), os.environ.get("VOXGATE_STOP_KEY")
+    if not pod or not key:
+        return
+    url = f"https://api.runpod.io/v2/pods/{pod}"
+    request = urllib.request.Request(url, method="DELETE", headers={"authorization": f"Bearer {key}"})
+    with urllib.request.urlopen(request, timeout=30):
+        pass
+
+
+def serve_queue() -> None:
+    import runpod  # only in the image
+
+    logging.getLogger().setLevel(logging.WARNING)
+    far_end: list[FarEnd] = []
+    stay = []
+
+    async def handler(asked: dict[str, Any]) -> AsyncIterator[dict[str, object]]:
+        if not far_end:
+            stay.append(context := opened())
+            far_end.append(await context.__aenter__())
+        async for piece in far_end[0].pieces(decode_work(asked["input"])):
+            yield as_json(piece)
+
+    # Without the aggregate a result could be read once only, and a lost answer would be a lost result.
+    runpod.serverless.start({"handler": handler, "return_aggregate_stream": True})
+
+
+if __name__ == "__main__":
+    if secret := os.environ.get("VOXGATE_TOKEN"):
+        asyncio.run(serve_pod(secret))
+    else:
+        serve_queue()

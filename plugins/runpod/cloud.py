@@ -1,0 +1,129 @@
+"""The management API v2: pods are listed, made, read and terminated, and prices are read."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+import msgspec
+
+from plugins.runpod.api import Api, InDoubt, checked
+from plugins.runpod.reaper import SeenPod
+from plugins.runpod.retrying import is_temporary
+from speech_engine.errors import EngineError, EngineFailed, EngineUnavailable
+from speech_engine.runner import NotBegun
+
+_CREATE_S = 15.0
+_GONE_LOOKS = 5
+_GONE_PAUSE_S = 1.0
+
+
+class Pod(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """A pod. `cost` is what it costs in an hour as it is now, None if Runpod does not say."""
+
+    id: str
+    name: str = ""
+    status: str = ""
+    cost: float | None = None
+    created_at: str | None = None
+
+    def __repr__(self) -> str:
+        return f"<Pod {self.id} {self.status}>"
+
+    @property
+    def made_at(self) -> float:
+        """When it was made, in seconds since 1970. If that cannot be read, it counts as very old: it is then
+        ended too early, and never too late."""
+        try:
+            made = datetime.fromisoformat(self.created_at or "")
+        except ValueError:
+            return 0.0
+        return made.timestamp() if made.tzinfo else 0.0
+
+    def seen(self) -> SeenPod:
+        return SeenPod(self.id, self.name, self.status, self.made_at)
+
+
+class _Pods(msgspec.Struct, frozen=True):
+    pods: tuple[Pod, ...]
+
+
+class _Price(msgspec.Struct, frozen=True):
+    secure: float | None = None
+    community: float | None = None
+
+
+class _Gpu(msgspec.Struct, frozen=True):
+    id: str
+    price: _Price = _Price()
+
+
+class _Gpus(msgspec.Struct, frozen=True):
+    gpus: tuple[_Gpu, ...]
+
+
+class NoMachine(EngineUnavailable):
+    """There is no machine for such an order now. Nothing was made."""
+
+
+class Cloud:
+    """The pods of an account."""
+
+    def __init__(self, api: Api) -> None:
+        self._api = api
+
+    def __repr__(self) -> str:
+        return f"<Cloud {self._api!r}>"
+
+    async def pods(self) -> tuple[Pod, ...]:
+        """Return all pods of the account, whoever made them."""
+        return checked(await self._api.ask("GET", "pods"), 200).read(_Pods).pods
+
+    async def pod(self, id_: str) -> Pod | None:
+        """Return a pod, None if it is no more."""
+        said = await self._api.ask("GET", f"pods/{id_}")
+        if said.status == 404:
+            return None
+        pod = checked(said, 200).read(Pod)
+        return None if pod.status == "TERMINATED" else pod
+
+    async def prices(self, *, is_secure: bool) -> dict[str, float]:
+        """Return what a pod with one GPU costs in an hour, by the GPU's name."""
+        said = await self._api.ask("GET", "catalog/gpus?include=AVAILABILITY&product=POD")
+        found: dict[str, float] = {}
+        for gpu in checked(said, 200).read(_Gpus).gpus:
+            price = gpu.price.secure if is_secure else gpu.price.community
+            if price:
+                found[gpu.id] = price
+        return found
+
+    async def create(self, order: dict[str, Any]) -> Pod:
+        """Make a pod. Raises NoMachine or NotBegun if there surely is none, and InDoubt if there may be."""
+        try:
+            said = await self._api.ask("POST", "pods", order, within_s=_CREATE_S)
+        except EngineUnavailable as error:
+            raise NotBegun("Runpod cannot be reached.", detail=error.reason) from None
+        except EngineError as error:
+            raise InDoubt("Runpod's answer was lost.", detail=type(error).__name__) from None
+        refused = said.refusal()
+        if said.status == 400:
+            # Which of an order's faults it is, only its words say. For another GPU all else is the same.
+            raise NoMachine("Runpod has no such machine now.", detail=refused.detail)
+        if said.status not in (200, 201):
+            if said.status < 400 or (is_temporary(said.status) and said.status != 429):
+                raise InDoubt("Runpod failed while it made a pod.", detail=refused.detail)
+            raise NotBegun(refused.message, detail=refused.detail, retry_after_s=refused.retry_after_s)
+        try:
+            return said.read(Pod)
+        except EngineFailed:
+            raise InDoubt("Runpod made a pod without saying what it is called.") from None
+
+    async def terminate(self, id_: str) -> None:
+        """Terminate a pod, and return when it is gone. Raises EngineError while that is not sure."""
+        said = await self._api.ask("DELETE", f"pods/{id_}")
+        checked(said, 200, 204, 404, 409)
+        for _ in range(_GONE_LOOKS):
+            if await self.pod(id_) is None:
+                return
+            await self._api.rest(_GONE_PAUSE_S)
+        raise EngineFailed("Runpod has not ended a pod that was terminated.")

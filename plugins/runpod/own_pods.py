@@ -1,0 +1,240 @@
+"""The pods of one deployment: found again by their names, made within the caps, and ended for certain."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import hmac
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
+from typing import Any, NamedTuple
+
+from plugins.runpod.api import Api, InDoubt, Sleep
+from plugins.runpod.cloud import Cloud, NoMachine, Pod
+from plugins.runpod.jobs import Jobs
+from plugins.runpod.reaper import BROKEN, is_ours, pod_name
+from plugins.runpod.settings import PodSettings, RunpodSettings
+from speech_engine import Context, EngineError
+from speech_engine.runner import NotBegun
+
+TOKEN_VARIABLE = "VOXGATE_TOKEN"
+_STARTING = frozenset({"PROVISIONING", "STARTING"})
+_PORT = 8000
+_AGAIN_S = 60
+_NO_POD = "No pod may be made now: a cap is reached, or no GPU of the list has a price."
+_READ_S = 15.0
+_FOUND_S = 8.0
+_FRESH_S = 30.0
+_STARTING_S = 5.0
+
+
+class _Choice(NamedTuple):
+    """A pod that takes the work, or the price of each GPU that a new one may have."""
+
+    pod: Pod | None = None
+    prices: Mapping[str, float] = MappingProxyType({})
+
+
+class OwnPods:
+    """`lasts_s` is how long a pod must live on to be given work. `now` is in seconds since 1970."""
+
+    def __init__(
+        self,
+        settings: RunpodSettings,
+        pods: PodSettings,
+        context: Context,
+        sleep: Sleep,
+        now: Callable[[], float],
+        lasts_s: float,
+    ) -> None:
+        self.cloud = Cloud(Api(settings.management_url, settings.api_key, context, sleep))
+        self._settings = settings
+        self._pods = pods
+        self._context = context
+        self._log = context.log
+        self._sleep = sleep
+        self._now = now
+        self._lasts_s = lasts_s
+        self._recently: dict[str, tuple[float, Pod]] = {}
+
+    def __repr__(self) -> str:
+        return f"<OwnPods of {self._pods.deployment}>"
+
+    async def chosen_or_made(self, key: str) -> Pod:
+        """Return a pod for the work with this key. Raises NotBegun if there surely is none of it."""
+        try:
+            async with asyncio.timeout(_READ_S):
+                choice = await self._choice()
+        except NotBegun:
+            raise
+        except EngineError as error:
+            raise NotBegun(error.message, detail=error.detail, retry_after_s=error.retry_after_s) from None
+        except TimeoutError:
+            raise NotBegun("Runpod did not answer in time.") from None
+        return choice.pod or await self._made(key, choice.prices)
+
+    async def _choice(self) -> _Choice:
+        """Choose a pod that runs and has room; else a new one, if no cap forbids it; else any of ours."""
+        alive = await self.alive()
+        ours = [pod for pod in alive if self._lasts(pod)]
+        running = [pod for pod in ours if pod.status == "RUNNING"]
+        loads = await asyncio.gather(*(self.load(pod) for pod in running))
+        known = [(load, pod.id, pod) for load, pod in zip(loads, running, strict=True) if load is not None]
+        load, _, freest = min(known, default=(0, "", None))
+        if freest is not None and load < self._pods.jobs_per_pod:
+            return _Choice(freest)
+        prices = await self._affordable(alive)
+        if prices:
+            return _Choice(prices=prices)
+        if starting := [pod for pod in ours if pod.status in _STARTING]:
+            return _Choice(max(starting, key=lambda pod: (pod.made_at, pod.id)))
+        if freest is not None:
+            return _Choice(freest)
+        raise NotBegun(_NO_POD, retry_after_s=_AGAIN_S)
+
+    async def _affordable(self, alive: Sequence[Pod]) -> dict[str, float]:
+        """Return the prices of the GPUs that a further pod may have, in the order of the settings."""
+        # A pod whose price is not known counts as the dearest.
+        spent = sum(self._pods.usd_per_hour if pod.cost is None else pod.cost for pod in alive)
+        if len(alive) >= self._pods.most_pods:
+            return {}
+        known = await self.cloud.prices(is_secure=self._pods.cloud == "SECURE")
+        return {
+            gpu: known[gpu]
+            for gpu in self._pods.gpus
+            if gpu in known and spent + known[gpu] <= self._pods.usd_per_hour
+        }
+
+    async def _made(self, key: str, prices: Mapping[str, float]) -> Pod:
+        """Make a pod with the first GPU that is there. After a lost answer, it is looked for by its name, and
+        never made again."""
+        refused: EngineError = NoMachine("No GPU of the list is there.")
+        for gpu in prices:
+            try:
+                pod = await self.cloud.create(self._order(key, gpu))
+            except NoMachine as error:
+                refused = error
+                continue
+            except InDoubt:
+                async with asyncio.timeout(_FOUND_S):
+                    found = await self.made_for(key)
+                if found is None:
+                    raise
+                pod = found
+            self._log.info("runpod.pod.made", pod=pod.id, gpu=gpu, usd_per_hour=pod.cost)
+            return await self._within_caps(pod)
+        raise NotBegun(refused.message, detail=refused.detail, retry_after_s=_AGAIN_S)
+
+    async def _within_caps(self, made: Pod) -> Pod:
+        """Return the pod. If another worker has made one at the same moment, or it is dearer than it was said
+        to be, the later one of them is ended at once."""
+        is_kept = False
+        try:
+            alive = sorted(await self.alive(), key=lambda pod: (pod.made_at, pod.id))
+            before = [pod for pod in alive if (pod.made_at, pod.id) < (made.made_at, made.id)]
+            costs = [pod.cost or 0.0 for pod in (*before, made)]
+            fits = len(before) < self._pods.most_pods and sum(costs) <= self._pods.usd_per_hour
+            is_kept = fits and self._lasts(made)
+        finally:
+            if not is_kept:
+                await asyncio.shield(self.end(made.id, "caps"))
+        if not is_kept:
+            raise NotBegun(_NO_POD, retry_after_s=_AGAIN_S)
+        return made
+
+    def _order(self, key: str, gpu: str) -> dict[str, Any]:
+        at, name = self._pods, self._name_for(key)
+        order: dict[str, Any] = {
+            "name": name,
+            "image": at.image,
+            "gpu": {"id": gpu, "count": 1},
+            "cloud": at.cloud,
+            "disk": at.disk_gb,
+            "ports": [f"{_PORT}/http"],
+            "env": self._environment(name),
+        }
+        if at.volume:
+            order["mounts"] = {"network": [{"volumeId": at.volume, "path": at.volume_path}]}
+        if at.data_centers:
+            order["dataCenterIds"] = list(at.data_centers)
+        if at.registry:
+            order["registry"] = at.registry
+        return order
+
+    def _environment(self, name: str) -> dict[str, str]:
+        """Return what the far end in a pod must know: see deploy/runpod/handler.py. It ends itself, too, in
+        case that nobody is left here."""
+        at = self._pods
+        told = {
+            TOKEN_VARIABLE: self._token(name),
+            "VOXGATE_PORT": str(_PORT),
+            "VOXGATE_STOP_S": str(at.deadline_s),
+            "VOXGATE_IDLE_S": str(at.idle_s),
+        }
+        key = self._settings.stop_key
+        return at.env | told | ({"VOXGATE_STOP_KEY": key} if key else {})
+
+    async def made_for(self, key: str) -> Pod | None:
+        name = self._name_for(key)
+        alive = [pod for pod in await self.alive() if pod.name == name]
+        return min(alive, key=lambda pod: (pod.made_at, pod.id)) if alive else None
+
+    async def recent(self, id_: str) -> Pod | None:
+        """Return a pod as it was some seconds ago: Runpod allows few questions a minute, and each work asks
+        again and again."""
+        now = self._now()
+        if id_ in self._recently and now < self._recently[id_][0]:
+            return self._recently[id_][1]
+        pod = await self.cloud.pod(id_)
+        self._recently.pop(id_, None)
+        if pod is not None:
+            self._recently[id_] = (now + (_FRESH_S if pod.status == "RUNNING" else _STARTING_S), pod)
+        return pod
+
+    async def alive(self) -> list[Pod]:
+        """Return the pods of this deployment that bill."""
+        return [
+            pod
+            for pod in await self.cloud.pods()
+            if pod.status != "TERMINATED"
+            and (pod.status not in BROKEN or pod.cost)
+            and is_ours(pod.name, self._pods.deployment)
+        ]
+
+    def _lasts(self, pod: Pod) -> bool:
+        """Tell whether work that begins now ends before the pod must."""
+        return self._now() + self._lasts_s <= pod.made_at + self._pods.deadline_s
+
+    async def load(self, pod: Pod) -> int | None:
+        """Return how many jobs a pod has, None if it does not say."""
+        try:
+            return await self.jobs(pod).load()
+        except EngineError:
+            return None
+
+    async def end(self, id_: str, reason: str) -> bool:
+        """Terminate a pod, and tell whether it is gone. If not, somebody has to look: it bills on."""
+        try:
+            await self.cloud.terminate(id_)
+        except EngineError as error:
+            self._log.warning("runpod.pod.bills_on", pod=id_, reason=reason, error=error.reason)
+            return False
+        self._log.info("runpod.pod.ended", pod=id_, reason=reason)
+        self._recently.pop(id_, None)
+        return True
+
+    def jobs(self, pod: Pod) -> Jobs:
+        root = self._pods.proxy_url.replace("{pod}", pod.id)
+        return Jobs(Api(root, self._token(pod.name), self._context, self._sleep))
+
+    def _name_for(self, key: str) -> str:
+        return pod_name(self._pods.deployment, hashlib.sha256(key.encode()).hexdigest())
+
+    def _token(self, name: str) -> str:
+        """Return what a pod's callers must show. It follows from the key and the pod's name, so nobody keeps
+        it; and it tells nothing of the key."""
+        return hmac.new(self._settings.api_key.encode(), f"pod {name}".encode(), "sha256").hexdigest()
+
+    def forget(self, id_: str) -> None:
+        """Ask anew for this pod the next time."""
+        self._recently.pop(id_, None)

@@ -1,0 +1,79 @@
+"""The settings of a Runpod account in config.toml: an endpoint of its serverless queue, or pods of ours."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import msgspec
+
+_Address = Annotated[
+    str, msgspec.Meta(pattern=r"^https?://[^\s?#]+\Z", description='an address, "https://…"')
+]
+_Usd = Annotated[float, msgspec.Meta(gt=0, le=1000, description="US dollars, above 0, up to 1000")]
+_Seconds = Annotated[int, msgspec.Meta(ge=5, le=86_400, description="a whole number of seconds, 5 to 86400")]
+_Idle = Annotated[int, msgspec.Meta(ge=0, le=86_400, description="a whole number of seconds, up to 86400")]
+
+
+class PodSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """[runners.NAME.pods]. README.md explains each setting."""
+
+    deployment: Annotated[
+        str,
+        msgspec.Meta(pattern=r"^[a-z0-9]{1,20}\Z", description="1 to 20 small letters and digits"),
+    ]
+    image: Annotated[str, msgspec.Meta(min_length=1, description="the name of an image")]
+    gpus: Annotated[
+        tuple[str, ...], msgspec.Meta(min_length=1, description="a list of Runpod's names of GPUs")
+    ]
+    usd_per_hour: _Usd
+    most_pods: Annotated[int, msgspec.Meta(ge=1, le=100, description="a whole number, 1 to 100")] = 1
+    jobs_per_pod: Annotated[int, msgspec.Meta(ge=1, le=1000, description="a whole number, 1 to 1000")] = 4
+    cloud: Annotated[Literal["SECURE", "COMMUNITY"], msgspec.Meta(description='"SECURE" or "COMMUNITY"')] = (
+        "SECURE"
+    )
+    disk_gb: Annotated[int, msgspec.Meta(ge=1, le=10_000, description="a whole number, 1 to 10000")] = 20
+    volume: str = ""
+    volume_path: str = "/workspace"
+    data_centers: tuple[str, ...] = ()
+    registry: str = ""
+    env: dict[str, str] = {}
+    start_s: _Seconds = 900
+    idle_s: _Seconds = 300
+    deadline_s: _Seconds = 14_400
+    proxy_url: Annotated[
+        str, msgspec.Meta(pattern=r"^https?://[^\s?#]*\{pod\}", description="an address with {pod} in it")
+    ] = "https://{pod}-8000.proxy.runpod.net"
+
+    def __repr__(self) -> str:
+        return f"<PodSettings of {self.deployment}>"
+
+
+class RunpodSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """The runner's section: either `endpoint_id` with its price, or `pods`."""
+
+    api_key: str
+    stop_key: str = ""
+    endpoint_id: Annotated[
+        str, msgspec.Meta(pattern=r"^[A-Za-z0-9_-]*\Z", description="an endpoint's id: letters and digits")
+    ] = ""
+    usd_per_second: Annotated[
+        float, msgspec.Meta(ge=0, le=1, description="US dollars for a second, up to 1")
+    ] = 0.0
+    most_s: _Seconds = 600
+    queue_s: _Seconds = 600
+    start_s: _Idle = 120
+    idle_s: _Idle = 5
+    pods: PodSettings | None = None
+    jobs_url: _Address = "https://api.runpod.ai/v2"
+    management_url: _Address = "https://api.runpod.io/v2"
+
+    def __post_init__(self) -> None:
+        if bool(self.endpoint_id) == (self.pods is not None):
+            raise ValueError("either endpoint_id or pods must be set")
+        if self.endpoint_id and not self.usd_per_second:
+            raise ValueError("usd_per_second must be set: what a second of a worker of the endpoint costs")
+        if self.pods and self.pods.deadline_s < self.pods.start_s + self.queue_s + self.most_s:
+            raise ValueError("pods.deadline_s must be at least pods.start_s, queue_s and most_s together")
+
+    def __repr__(self) -> str:
+        return f"<RunpodSettings of {'pods' if self.pods else 'an endpoint'}>"

@@ -1,0 +1,145 @@
+"""An engine that works elsewhere, on machines that are rented for a piece of work. It speaks for jobs only.
+
+Here is what the rest of the server sees of it. Its runs are a feature's, which gives itself to the engine.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Collection
+from typing import Protocol
+
+from msgspec.structs import replace
+
+from proxy.config.sections import EngineSection
+from proxy.engines.in_process import Introduced
+from proxy.engines.local_samples import LocalSamples, find_model
+from speech_engine import (
+    API_VERSION,
+    EngineCannot,
+    EngineUnavailable,
+    Event,
+    ModelInfo,
+    Speak,
+    Work,
+)
+from speech_engine.host.engine_stream import EngineStream, OnDispatch, ignore_dispatch
+from speech_engine.host.messages import HealthReport, HelloReply
+from speech_engine.work import job_with_samples
+
+
+class RemoteRuns(Protocol):
+    """The runs of one engine elsewhere."""
+
+    def open(self, work: Speak, on_dispatch: OnDispatch) -> EngineStream: ...
+
+    @property
+    def running(self) -> int:
+        """How many pieces of work wait for an answer in this worker."""
+        ...
+
+    async def has_begun(self, step: str) -> bool:
+        """Tell whether there is a run of this step that is under way, or done."""
+        ...
+
+    async def drop_samples(self, digests: Collection[str]) -> None:
+        """End what uses these recordings, wherever it runs. Raises EngineUnavailable if that is not sure."""
+        ...
+
+
+class RemoteEngine(Introduced):
+    """`runs` is None until the feature has opened, and if its runner cannot be used. `reason` says why."""
+
+    def __init__(self, name: str, section: EngineSection, samples: LocalSamples) -> None:
+        self.name = name
+        self.runner = section.runner
+        self.section = section
+        self.samples = samples
+        self.runs: RemoteRuns | None = None
+        self.failure = ""
+        self.on_introduced: Callable[[], None] | None = None
+        """Called when the far end has other models or voices."""
+        self._welcome = HelloReply(API_VERSION, 1, (), ())
+
+    def __repr__(self) -> str:
+        return f"<RemoteEngine {self.name} at {self.runner}: {self.state}>"
+
+    @property
+    def state(self) -> str:
+        """`starting` until it is known which models it has."""
+        if self.failure:
+            return "failed"
+        return "ready" if self.models() else "starting"
+
+    @property
+    def reason(self) -> str:
+        return self.failure or f"speaks for jobs only, at {self.runner}"
+
+    @property
+    def slots(self) -> int:
+        return self._welcome.slots
+
+    def introduce(self, welcome: HelloReply, first_audio_s: float) -> None:
+        """Take what the far end has. It may be so long until its first sound. What needs more than one piece
+        of work, such as a clone that stays there, it cannot do."""
+        models = tuple([self._as_here(info, first_audio_s) for info in welcome.models])
+        shown = replace(welcome, models=models)
+        if shown != self._welcome:
+            self._welcome = shown
+            if self.on_introduced is not None:
+                self.on_introduced()
+
+    def _as_here(self, info: ModelInfo, first_audio_s: float) -> ModelInfo:
+        return replace(
+            info,
+            is_local=False,
+            runner=self.runner,
+            first_audio_s=first_audio_s,
+            clones=False,
+            converts=False,
+            trains=False,
+        )
+
+    async def has_begun(self, step: str) -> bool:
+        return self.runs is not None and await self.runs.has_begun(step)
+
+    async def health(self) -> HealthReport:
+        running = 0 if self.runs is None else self.runs.running
+        return HealthReport(self.slots, running, 0)
+
+    def open(
+        self,
+        work: Work,
+        on_dispatch: OnDispatch = ignore_dispatch,
+        pcm: AsyncIterator[bytes] | None = None,
+    ) -> EngineStream:
+        del pcm
+        if not isinstance(work, Speak) or not work.job.step:
+            return _Refused(EngineCannot(f"{self.name} speaks for jobs only."))
+        if self.runs is None:
+            return _Refused(EngineUnavailable(f"{self.name} is not there: {self.reason}"))
+        runs = self.runs
+        if (job := job_with_samples(work)) is None:
+            return runs.open(work, on_dispatch)
+        info = find_model(self.models(), job.model)
+        return self.samples.open(
+            work, job, info, lambda left: runs.open(left if isinstance(left, Speak) else work, on_dispatch)
+        )
+
+    async def drop_samples(self, digests: Collection[str]) -> None:
+        """Forget these recordings, here and there."""
+        await self.samples.drop(digests)
+        if self.runs is not None:
+            await self.runs.drop_samples(digests)
+
+
+class _Refused:
+    """The stream of work that does not begin."""
+
+    def __init__(self, why: EngineCannot | EngineUnavailable) -> None:
+        self._why = why
+
+    async def next_event(self) -> Event | None:
+        raise self._why
+
+    async def close(self) -> None:
+        return

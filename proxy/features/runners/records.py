@@ -1,0 +1,217 @@
+"""Runs on rented machines as rows, and the money that is reserved and charged for them.
+
+A run is charged in the commit of its end. Until then the most that it may cost counts against the ceilings.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Collection
+from typing import Literal
+
+import msgspec
+
+from policies.cycles import day_at
+from proxy.storage.costs import Cost
+from proxy.storage.rows import columns, insert_sql
+from proxy.storage.store import AlreadyExists, Params, Statement, Store
+from proxy.storage.tables import Table
+
+State = Literal["starting", "running", "done", "failed", "canceled", "lost", "refused"]
+End = Literal["done", "failed", "canceled", "lost", "refused"]
+
+
+class Run(msgspec.Struct, frozen=True, kw_only=True):
+    """A run of a piece of work. See the migration for its fields."""
+
+    id: str
+    piece: str
+    number: int
+    engine: str
+    runner: str
+    account: str
+    job: str
+    step: str
+    content: str
+    samples: str
+    state: State = "starting"
+    name: str = ""
+    begun: int
+    asked_by: int
+    over_at: int
+    ended: int | None = None
+    most_micro_usd: int
+    micro_usd: int = 0
+
+    def __repr__(self) -> str:
+        return f"<Run {self.id}, {self.state}>"
+
+    @property
+    def is_open(self) -> bool:
+        return self.ended is None
+
+
+class Ceilings(msgspec.Struct, frozen=True):
+    """The most that an engine may cost in a day, and one job at that engine."""
+
+    day_micro_usd: int
+    job_micro_usd: int
+
+
+Over = Literal["day", "job", "held"]
+"""The ceiling over which a run might go: by what was spent, or by what is `held` for runs that are open."""
+
+TABLES = (
+    Table("remote_runs", closed_with=()),
+    Table("remote_engines", key=("engine",), owner="''"),
+)
+
+_RUN = columns(Run)
+_HOLD = """
+INSERT INTO remote_engines (engine, subject, hello) VALUES (:engine, '', '')
+ON CONFLICT (engine) DO UPDATE SET engine = excluded.engine
+"""
+_OF_DAY = """
+(SELECT coalesce(sum(micro_usd), 0) FROM costs WHERE engine = :engine AND at >= :day)
++ (SELECT coalesce(sum(most_micro_usd), 0) FROM remote_runs WHERE engine = :engine AND ended IS NULL)
+"""
+_OF_JOB = """
+(SELECT coalesce(sum(CASE WHEN ended IS NULL THEN most_micro_usd ELSE micro_usd END), 0)
+FROM remote_runs WHERE job = :job AND job <> '')
+"""
+_TYPES = {each.name: each.type for each in msgspec.structs.fields(Run)}
+_VALUES = ", ".join(
+    f"CAST(:{name} AS {'BIGINT' if type_ in (int, int | None) else 'TEXT'})" for name, type_ in _TYPES.items()
+)
+_BEGIN = f"""
+INSERT INTO remote_runs ({_RUN}) SELECT {_VALUES}
+WHERE {_OF_DAY} + CAST(:most_micro_usd AS BIGINT) <= CAST(:of_day AS BIGINT)
+AND {_OF_JOB} + CAST(:most_micro_usd AS BIGINT) <= CAST(:of_job AS BIGINT)
+"""
+# A recording leaves only while its voice is there. An erasure holds the row of the engine, too.
+_IS_KEPT = "AND EXISTS (SELECT 1 FROM samples WHERE digest = :sample{number})"
+_SPENT = f"""
+SELECT CAST({_OF_DAY} AS BIGINT) AS of_day, CAST({_OF_JOB} AS BIGINT) AS of_job,
+    CAST((SELECT coalesce(sum(most_micro_usd), 0) FROM remote_runs
+    WHERE engine = :engine AND ended IS NULL) AS BIGINT) AS held_of_day,
+    CAST((SELECT coalesce(sum(most_micro_usd), 0) FROM remote_runs
+    WHERE job = :job AND job <> '' AND ended IS NULL) AS BIGINT) AS held_of_job
+"""
+_LATEST = f"SELECT {_RUN} FROM remote_runs WHERE piece = :piece ORDER BY number DESC LIMIT 1"
+_OPEN = f"SELECT {_RUN} FROM remote_runs WHERE ended IS NULL ORDER BY begun"
+_NAME = "UPDATE remote_runs SET state = 'running', name = :name WHERE id = :id AND ended IS NULL RETURNING id"
+_END = """
+UPDATE remote_runs SET state = :state, ended = :now, micro_usd = :micro_usd
+WHERE id = :id AND ended IS NULL RETURNING id
+"""
+_WITHOUT_RESULT = "UPDATE remote_runs SET state = :state WHERE id = :id AND state = 'done'"
+_CHARGE = (
+    insert_sql("costs", Cost).partition("VALUES")[0]
+    + """
+SELECT id, 0, account, CAST(:now AS BIGINT), engine, '', 0, 0, NULL, micro_usd FROM remote_runs
+WHERE id = :id AND ended IS NOT NULL AND micro_usd > 0 ON CONFLICT (request, attempt) DO NOTHING
+"""
+)
+_WITH_SAMPLE = f"""
+SELECT {_RUN} FROM remote_runs
+WHERE engine = :engine AND (ended IS NULL OR ended >= :since) AND samples LIKE '% ' || :digest || ' %'
+"""
+_FORGET = "DELETE FROM remote_runs WHERE ended < :before"
+_HELLO = "SELECT hello FROM remote_engines WHERE engine = :engine AND subject = :subject"
+_KEEP_HELLO = """
+INSERT INTO remote_engines (engine, subject, hello) VALUES (:engine, :subject, :hello)
+ON CONFLICT (engine) DO UPDATE SET subject = excluded.subject, hello = excluded.hello
+"""
+
+
+async def latest(store: Store, piece: str) -> Run | None:
+    """Return the last run of a piece of work."""
+    rows = await store.read(_LATEST, {"piece": piece})
+    return msgspec.convert(rows[0], Run) if rows else None
+
+
+async def list_open(store: Store) -> list[Run]:
+    return [msgspec.convert(row, Run) for row in await store.read(_OPEN)]
+
+
+async def begin(store: Store, run: Run, ceilings: Ceilings) -> bool:
+    """Add a run before its provider is asked, and reserve what it may cost.
+
+    False: another one was as quick, a recording was deleted, or a ceiling is reached; see `ceiling_over`.
+    """
+    digests = run.samples.split()
+    only_kept = " ".join(_IS_KEPT.format(number=number) for number in range(len(digests)))
+    samples = {f"sample{number}": digest for number, digest in enumerate(digests)}
+    given = {**msgspec.structs.asdict(run), "day": day_at(run.begun)}
+    of = {"of_day": ceilings.day_micro_usd, "of_job": ceilings.job_micro_usd}
+    try:
+        _, added = await store.write(
+            Statement(_HOLD, {"engine": run.engine}),
+            Statement(f"{_BEGIN} {only_kept} RETURNING id", {**given, **of, **samples}),
+        )
+    except AlreadyExists:
+        return False  # a piece has one run of each number
+    return bool(added)
+
+
+async def ceiling_over(store: Store, run: Run, ceilings: Ceilings) -> Over | None:
+    """Return which ceiling a run would go over that could not begin. None: that was not the reason."""
+    params: Params = {"engine": run.engine, "day": day_at(run.begun), "job": run.job}
+    (spent,) = await store.read(_SPENT, params)
+    of_job, of_day = spent["of_job"] + run.most_micro_usd, spent["of_day"] + run.most_micro_usd
+    if of_job - spent["held_of_job"] > ceilings.job_micro_usd:
+        return "job"
+    if of_day - spent["held_of_day"] > ceilings.day_micro_usd:
+        return "day"
+    return "held" if of_job > ceilings.job_micro_usd or of_day > ceilings.day_micro_usd else None
+
+
+async def name(store: Store, run: Run, called: str) -> Run | None:
+    """Write the provider's name of a run. None: it has ended meanwhile."""
+    (rows,) = await store.write(Statement(_NAME, {"id": run.id, "name": called}))
+    return msgspec.structs.replace(run, state="running", name=called) if rows else None
+
+
+async def end(store: Store, run: Run, state: End, micro_usd: int) -> bool:
+    """End a run, and charge it once. False: it had ended before."""
+    now = await store.now()
+    ended: dict[str, str | int] = {"id": run.id, "state": state, "now": now, "micro_usd": micro_usd}
+    rows, _ = await store.write(Statement(_END, ended), Statement(_CHARGE, {"id": run.id, "now": now}))
+    return bool(rows)
+
+
+async def spoil(store: Store, run: Run, state: End) -> None:
+    """Note that the result of a run that is done is of no use, or gone: the next one begins anew."""
+    await store.write(Statement(_WITHOUT_RESULT, {"id": run.id, "state": state}))
+
+
+async def with_samples(store: Store, engine: str, digests: Collection[str], since: int) -> list[Run]:
+    """List the runs of an engine that had one of these recordings: open ones, and those ended since then.
+
+    No run with one that was deleted before begins after this.
+    """
+    asked = [
+        Statement(_WITH_SAMPLE, {"engine": engine, "digest": digest, "since": since}) for digest in digests
+    ]
+    _, *found = await store.write(Statement(_HOLD, {"engine": engine}), *asked)
+    return list({row["id"]: msgspec.convert(row, Run) for rows in found for row in rows}.values())
+
+
+async def forget(store: Store, before: int) -> None:
+    """Delete the rows of runs that ended before then. Their costs stay."""
+    await store.write(Statement(_FORGET, {"before": before}))
+
+
+async def recall(store: Store, engine: str, subject: str) -> bytes | None:
+    """Return what an engine has said of itself, where it is now."""
+    rows = await store.read(_HELLO, {"engine": engine, "subject": subject})
+    try:
+        return base64.b64decode(rows[0]["hello"], validate=True) if rows else None
+    except binascii.Error:
+        return None
+
+
+async def keep(store: Store, engine: str, subject: str, hello: bytes) -> None:
+    said = base64.b64encode(hello).decode()
+    await store.write(Statement(_KEEP_HELLO, {"engine": engine, "subject": subject, "hello": said}))

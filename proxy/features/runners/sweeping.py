@@ -1,0 +1,93 @@
+"""The end of runs that nobody waits for any more, and of what runners have forgotten to end."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+
+import structlog
+
+from policies.wishes import SECOND
+from proxy.catalogue.wanted_steps import WantedSteps
+from proxy.features.runners import records
+from proxy.features.runners.records import Run
+from proxy.features.runners.runs import Runs
+from proxy.storage.store import StorageFailed, Store
+from proxy.telemetry.background import repeat
+from proxy.telemetry.metrics import Metrics
+from speech_engine import EngineError
+
+EVERY_S = 5.0
+TIDY_S = 300.0
+KEPT_DAYS = 32
+"""A row counts for its job's ceiling. No job goes on for so long."""
+
+_log = structlog.get_logger()
+
+
+class Sweeping:
+    """`runs` are those of each engine."""
+
+    def __init__(self, store: Store, runs: Mapping[str, Runs], steps: WantedSteps, metrics: Metrics) -> None:
+        self._store = store
+        self._runs = runs
+        self._steps = steps
+        self._metrics = metrics
+        self._tidied_at: float | None = None
+
+    def __repr__(self) -> str:
+        return f"<Sweeping for {', '.join(self._runs)}>"
+
+    async def run(self) -> None:
+        await repeat("runs elsewhere", self._turn, EVERY_S, self._metrics)
+
+    async def _turn(self) -> None:
+        try:
+            await self.sweep()
+            if self._tidied_at is None or time.monotonic() >= self._tidied_at + TIDY_S:
+                self._tidied_at = time.monotonic()
+                await self.tidy()
+        except StorageFailed as error:
+            _log.warning("runner.sweep.failed", reason=str(error))
+
+    async def sweep(self) -> None:
+        """End what no step wants, and what is past its time."""
+        open_ = await records.list_open(self._store)
+        if not open_:
+            return
+        wanted = await self._steps.still_wanted([run.step for run in open_ if run.step])
+        now = await self._store.now()
+        for run in open_:
+            if run.step and run.step not in wanted:
+                await self._end(run, now)
+            elif now >= run.over_at + round(TIDY_S * SECOND):
+                # Who waits for it would have ended it.
+                await self._end(run, now)
+
+    async def tidy(self) -> None:
+        """Let each runner end what has no row, and forget old rows."""
+        open_ = await records.list_open(self._store)
+        for name, runs in {runs.name: runs for runs in self._runs.values()}.items():
+            await self._tidy(name, runs, open_)
+        await records.forget(self._store, await self._store.now() - KEPT_DAYS * 86_400 * SECOND)
+
+    async def _end(self, run: Run, now: int) -> None:
+        runs = self._runs.get(run.engine)
+        try:
+            if runs is None or runs.name != run.runner:
+                if now >= run.over_at:
+                    await records.end(self._store, run, "lost", run.most_micro_usd)
+            elif now >= run.over_at:
+                await runs.expire(run)
+            elif run.state == "running" or now >= run.asked_by:
+                await runs.cancel(run)
+        except EngineError as error:
+            _log.warning("runner.cancel.failed", runner=run.runner, run=run.id, reason=error.reason)
+
+    async def _tidy(self, name: str, runs: Runs, open_: Sequence[Run]) -> None:
+        live = frozenset(run.name for run in open_ if run.runner == name and run.name)
+        try:
+            await runs.runner.tidy(live)
+        except Exception as error:  # noqa: BLE001 - the seam around a plugin: the next turn tries again
+            reason = error.reason if isinstance(error, EngineError) else type(error).__name__
+            _log.warning("runner.tidy.failed", runner=name, reason=reason)

@@ -1,0 +1,194 @@
+"""The far end of remote work: one engine on a rented machine, and what it was asked to do.
+
+It begins no key twice while it lives. Recordings are in memory, and gone after the work that brought them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import time
+from collections import OrderedDict
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+import msgspec
+
+from speech_engine.device import Device
+from speech_engine.engine import Engine
+from speech_engine.errors import EngineError, EngineFailed, EngineTimeout, UnusableSample
+from speech_engine.host.engine_stream import SlotStream
+from speech_engine.host.messages import Failed, introduction
+from speech_engine.host.remote_frames import FarIntroduction, Packer, RemoteFrame
+from speech_engine.host.sample_shelf import SampleShelf
+from speech_engine.host.slots import Slots, batch_of
+from speech_engine.plugin import Context, Logger, worker_plugin
+from speech_engine.runner import REMOTE_VERSION, RemotePiece, RemoteWork
+from speech_engine.work import Work, job_with_samples, with_deadline
+
+QUEUE = 64
+_MOST_KEPT = 8
+"""The answers that are over and can be had again. Machines live for some minutes."""
+
+
+class FarAnswer:
+    """The pieces of one work so far. `ended` tells how: whole, or cancelled."""
+
+    def __init__(self) -> None:
+        self.pieces: list[RemotePiece] = []
+        self.is_canceled = False
+        self.began = time.monotonic()
+        self.busy_s: float | None = None
+        self.more = asyncio.Event()
+        self.task: asyncio.Task[None] | None = None
+
+    @property
+    def is_over(self) -> bool:
+        return self.busy_s is not None
+
+    def add(self, piece: RemotePiece) -> None:
+        self.pieces.append(piece)
+        self.tell()
+
+    def tell(self) -> None:
+        self.more.set()
+        self.more = asyncio.Event()
+
+
+class FarEnd:
+    """An engine with the work that was sent to it."""
+
+    def __init__(self, engine: Engine, shelf: SampleShelf, log: Logger) -> None:
+        self._engine = engine
+        self._shelf = shelf
+        self._log = log
+        self._hello = introduction(engine)
+        self._slots = Slots(engine.slots, QUEUE, batch_of(engine))
+        self._answers: OrderedDict[str, FarAnswer] = OrderedDict()
+        self.idle_since = time.monotonic()
+
+    def __repr__(self) -> str:
+        return f"<FarEnd, {self.running} running>"
+
+    @property
+    def running(self) -> int:
+        return sum(not answer.is_over for answer in self._answers.values())
+
+    def begin(self, work: RemoteWork) -> FarAnswer:
+        """Begin a work, unless its key has begun before."""
+        answer = self._answers.get(work.key)
+        if answer is None:
+            over = [each for each in self._answers.values() if each.is_over and each.pieces]
+            for each in over[: max(0, len(over) - _MOST_KEPT + 1)]:
+                # Only its pieces: a key that is known never begins again.
+                each.is_canceled = True
+                each.pieces.clear()
+            answer = self._answers[work.key] = FarAnswer()
+            answer.task = asyncio.create_task(self._do(work, answer))
+        return answer
+
+    def find(self, key: str) -> FarAnswer | None:
+        return self._answers.get(key)
+
+    async def cancel(self, key: str) -> None:
+        """End a work, and forget what it has made."""
+        answer = self._answers.get(key)
+        if answer is None or answer.task is None:
+            return
+        answer.is_canceled = True
+        answer.task.cancel()
+        await asyncio.wait([answer.task])
+        answer.pieces.clear()
+
+    async def pieces(self, work: RemoteWork) -> AsyncIterator[RemotePiece]:
+        """Yield the pieces of a work as they come. If this is closed before the end, the work ends."""
+        answer, given = self.begin(work), 0
+        try:
+            while not (answer.is_over and given >= len(answer.pieces)):
+                more = answer.more
+                if given < len(answer.pieces):
+                    yield answer.pieces[given]
+                    given += 1
+                elif not answer.is_over:
+                    await more.wait()
+        finally:
+            if not answer.is_over:
+                await self.cancel(work.key)
+
+    async def close(self) -> None:
+        for key in list(self._answers):
+            await self.cancel(key)
+
+    async def _do(self, work: RemoteWork, answer: FarAnswer) -> None:
+        packer = Packer()
+
+        def add(frame: RemoteFrame) -> None:
+            if (piece := packer.add(frame)) is not None:
+                answer.add(piece)
+
+        try:
+            add(FarIntroduction(self._hello))
+            try:
+                async with asyncio.timeout(work.most_s):
+                    await self._speak(work, add)
+            except TimeoutError:
+                add(Failed.of(EngineTimeout("The work took longer than it may.")))
+            except EngineError as error:
+                add(Failed.of(error))
+            answer.add(packer.last())
+        finally:
+            answer.busy_s = time.monotonic() - answer.began
+            self.idle_since = time.monotonic()
+            answer.tell()
+
+    async def _speak(self, work: RemoteWork, add: Callable[[RemoteFrame], None]) -> None:
+        if work.version != REMOTE_VERSION:
+            raise EngineFailed(f"The far end has version {REMOTE_VERSION} of the work, not {work.version}.")
+        if work.work is None:
+            return
+        asked = with_deadline(work.work, work.most_s)
+        digests = self._bring(work, asked)
+        stream = SlotStream(self._engine, self._slots, asked, self._log)
+        try:
+            while (event := await stream.next_event()) is not None:
+                add(event)
+        finally:
+            await stream.close()
+            if digests:
+                self._shelf.drop(digests)
+
+    def _bring(self, work: RemoteWork, asked: Work) -> list[str]:
+        """Put the recordings of a work on the shelf. Return which."""
+        job = job_with_samples(asked)
+        if job is None:
+            return []
+        for sample in work.samples:
+            self._shelf.put(job.tenant, job.model, sample.digest, sample.pcm)
+        if self._shelf.missing(job):
+            raise UnusableSample("A recording of the voice did not come with the work.")
+        return [sample.digest for sample in work.samples]
+
+
+def as_json(piece: RemotePiece) -> dict[str, object]:
+    """Return a piece as values of JSON, which a provider's library writes."""
+    return {
+        "number": piece.number,
+        "data": base64.b64encode(piece.data).decode(),
+        "is_last": piece.is_last,
+    }
+
+
+@asynccontextmanager
+async def open_far_end(
+    module: str, settings: bytes, device: Device, log: Logger, name: str = "engine"
+) -> AsyncIterator[FarEnd]:
+    """Create the engine of a worker module with these settings, as JSON, and let it work."""
+    settings_type, create = worker_plugin(module)
+    shelf = SampleShelf()
+    context = Context(log, samples=shelf, device=device)
+    async with create(name, msgspec.json.decode(settings, type=settings_type), context) as engine:
+        far_end = FarEnd(engine, shelf, log)
+        try:
+            yield far_end
+        finally:
+            await far_end.close()

@@ -1,0 +1,65 @@
+"""What the pieces of remote work hold: an introduction of the engine, then the frames of its answer.
+
+The far end packs them, and the server reads them. Whoever carries a piece needs to know nothing of this.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+import msgspec
+
+from speech_engine.events import Event
+from speech_engine.host.messages import Failed, HelloReply
+from speech_engine.runner import MOST_PIECE_BYTES, RemotePiece
+
+_MOST_DATA_BYTES = MOST_PIECE_BYTES * 7 // 10
+"""Base64 adds a third, and JSON some bytes."""
+
+
+class FarIntroduction(msgspec.Struct, frozen=True, tag="introduction"):
+    """The first frame of every result: what the engine has."""
+
+    hello: HelloReply
+
+
+RemoteFrame = Event | Failed | FarIntroduction
+
+_encode = msgspec.msgpack.Encoder().encode
+_decode = msgspec.msgpack.Decoder(list[RemoteFrame]).decode
+
+
+class Packer:
+    """Packs frames into pieces. A piece goes out when it is full, or at the end."""
+
+    def __init__(self) -> None:
+        self._frames: list[bytes] = []
+        self._bytes = 0
+        self._number = 0
+
+    def __repr__(self) -> str:
+        return f"<Packer, {self._number} pieces out, {self._bytes} bytes begun>"
+
+    def add(self, frame: RemoteFrame) -> RemotePiece | None:
+        """Add a frame. Return the piece that was full without it."""
+        data = _encode(frame)
+        piece = self._take(is_last=False) if self._bytes + len(data) > _MOST_DATA_BYTES else None
+        self._frames.append(data)
+        self._bytes += len(data)
+        return piece
+
+    def last(self) -> RemotePiece:
+        return self._take(is_last=True)
+
+    def _take(self, *, is_last: bool) -> RemotePiece:
+        data = _encode([msgspec.Raw(frame) for frame in self._frames])
+        piece = RemotePiece(number=self._number, data=data, is_last=is_last)
+        self._frames, self._bytes = [], 0
+        self._number += 1
+        return piece
+
+
+def frames_of(pieces: Iterable[RemotePiece]) -> Iterator[RemoteFrame]:
+    """Return the frames of pieces in their order. Raises msgspec.MsgspecError for what is none of ours."""
+    for piece in pieces:
+        yield from _decode(piece.data)

@@ -1,0 +1,144 @@
+"""A runner over a far end in the test's own process, which knows what was begun, and what it has cost."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Collection
+from contextlib import asynccontextmanager
+from typing import Any
+
+import structlog
+
+from speech_engine import Context, EngineFailed, EngineTimeout, Plugin
+from speech_engine.device import CPU
+from speech_engine.host.far_end import FarEnd, open_far_end
+from speech_engine.runner import (
+    CannotTell,
+    NotBegun,
+    RemotePiece,
+    RemoteState,
+    RemoteStatus,
+    RemoteWork,
+    RunnerHealth,
+    RunnerLimits,
+)
+from tests.proxy.api.inside import NoSettings
+
+USD = 0.25
+MOST_USD = 1.0
+LIMITS = RunnerLimits(most_s=60.0, over_s=600.0, most_usd=MOST_USD, most_bytes=10_000_000, kept_s=1800.0)
+
+
+def piece_of(key: str) -> str:
+    return key.rpartition(".")[0]
+
+
+class Rented:
+    """The provider. Each piece of work of one name may live once: `doubles` are those that began beside."""
+
+    def __init__(self, far_end: FarEnd, limits: RunnerLimits = LIMITS) -> None:
+        self.limits = limits
+        self.far_end = far_end
+        self.begun: list[str] = []
+        self.doubles: list[str] = []
+        self.works: dict[str, RemoteWork] = {}
+        self.alive: set[str] = set()
+        self.canceled: list[str] = []
+        self.forgotten: set[str] = set()
+        self.live: list[frozenset[str]] = []
+        self.may_end = asyncio.Event()
+        self.may_end.set()
+        self.ends_at_once: tuple[str, ...] = ()
+        """What work may end before, by the beginning of its key."""
+        self.may_answer = asyncio.Event()
+        self.may_answer.set()
+        self.submits: list[str] = []
+        """What becomes of the next submits: "" well, "lost" begun without an answer, "nothing" not begun and
+        nobody knows, "refused" surely not begun."""
+        self.finds: str = "no"
+        """Whether it can find what was begun: "no", "yes", or "away"."""
+        self.usd: float | None = USD
+        self.away = 0
+        """How often it will not answer a look."""
+
+    async def submit(self, work: RemoteWork) -> str:
+        fate = self.submits.pop(0) if self.submits else ""
+        if fate == "refused":
+            raise NotBegun("No machine is free.", retry_after_s=3.0)
+        if fate != "nothing":
+            self._begin(work)
+        await self.may_answer.wait()
+        if fate:
+            raise EngineTimeout("The answer was lost.")
+        return f"name-{work.key}"
+
+    def _begin(self, work: RemoteWork) -> None:
+        if any(piece_of(key) == piece_of(work.key) for key in self.alive):
+            self.doubles.append(work.key)
+        self.begun.append(work.key)
+        self.alive.add(work.key)
+        self.works[work.key] = work
+        self.far_end.begin(work)
+
+    async def find(self, key: str) -> str | None:
+        if self.finds == "no":
+            raise CannotTell("It has no list.")
+        if self.finds == "away":
+            raise EngineFailed("It does not answer.")
+        return f"name-{key}" if key in self.works else None
+
+    async def look(self, name: str, work: RemoteWork, since: int) -> RemoteState:
+        key = name.removeprefix("name-")
+        assert work.key == key
+        if self.away:
+            self.away -= 1
+            raise EngineFailed("It does not answer.")
+        answer = self.far_end.find(key)
+        if answer is None or key in self.forgotten:
+            self.alive.discard(key)
+            return RemoteState(status="lost", usd=self.usd)
+        may_end = self.may_end.is_set() or key.startswith(self.ends_at_once)
+        if not may_end or not answer.is_over:
+            return RemoteState(status="running", pieces=tuple(answer.pieces[since:]))
+        self.alive.discard(key)
+        status: RemoteStatus = "canceled" if answer.is_canceled else "done"
+        return RemoteState(status=status, pieces=tuple(answer.pieces[since:]), usd=self.usd)
+
+    async def cancel(self, name: str) -> float | None:
+        key = name.removeprefix("name-")
+        self.canceled.append(key)
+        self.alive.discard(key)
+        await self.far_end.cancel(key)
+        return self.usd
+
+    async def health(self) -> RunnerHealth:
+        return RunnerHealth(machines=1)
+
+    async def tidy(self, live: Collection[str]) -> None:
+        self.live.append(frozenset(live))
+
+    async def is_over(self, key: str) -> bool:
+        answer = self.far_end.find(key)
+        return answer is not None and answer.is_over
+
+    def spoil(self, key: str, piece: RemotePiece) -> None:
+        """Let the result of a work be this piece alone."""
+        answer = self.far_end.find(key)
+        assert answer is not None
+        answer.pieces[:] = [piece]
+
+    @property
+    def plugin(self) -> Plugin[Any]:
+        @asynccontextmanager
+        async def create(_name: str, _settings: NoSettings, _context: Context) -> AsyncIterator[Any]:
+            yield self
+
+        return Plugin(kind="runner", name="rented", settings=NoSettings, create=create)
+
+
+@asynccontextmanager
+async def rented(settings: bytes = b"{}", limits: RunnerLimits = LIMITS) -> AsyncIterator[Rented]:
+    """Rent machines with the tone engine."""
+    log = structlog.get_logger()
+    async with open_far_end("plugins.tone.worker", settings, CPU, log) as far_end:
+        yield Rented(far_end, limits)

@@ -1,0 +1,75 @@
+"""Engines elsewhere in the configuration: what is refused, and what `voxgate check` says."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from proxy.config.config_toml import Config
+from proxy.diagnosis.config_check import check_config
+from proxy.engines.registry import EngineConfigError, Registry
+from proxy.features.all import load_config
+from proxy.processes.supervisor import hosted_specs
+from tests.features.runners.far_rig import Plugins
+from tests.features.runners.http_runner import PLUGIN
+from tests.proxy.api.inside import with_engines
+
+FAR = '[engines.far]\nplugin = "tone"\nrunner = "cards"\nbudget_usd_day = 20\n'
+CARDS = '[runners.cards]\nplugin = "far_http"\nurl = "http://127.0.0.1:1"\ntoken = "t"\n'
+
+
+def opened(folder: Path, text: str) -> tuple[Config, Registry]:
+    file = folder / "config.toml"
+    file.write_text(text)
+    plugins: Plugins = {("runner", "far_http"): PLUGIN}
+    environ: Mapping[str, str] = {"KEY": "k"}
+    return load_config(file, environ), with_engines({}, plugins)
+
+
+def test_the_check_says_where_an_engine_works_and_what_it_may_cost(tmp_path: Path) -> None:
+    config, registry = opened(tmp_path, f"{FAR}{CARDS}")
+    found = {(each.what, each.name): each for each in check_config(config, registry)}
+    engine = found["engine", "far"]
+    assert (engine.verdict, engine.found) == (
+        "ok",
+        "tone, for jobs only, at cards; up to $20 a day and $10 a job",
+    )
+    assert found["runner", "cards"].verdict == "ok"
+    assert hosted_specs(config, registry) == (), "nothing of it runs here"
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (f"{FAR}delay_s = 1\n{CARDS}", "engines.far.delay_s: it works at cards; set it in the image there"),
+        (f'{FAR}model = "m"\n{CARDS}', "engines.far.model: it works at cards"),
+        (
+            FAR.replace('"tone"', '"openai"') + CARDS,
+            "engines.far.runner: openai has a provider of its own; remove the line",
+        ),
+    ],
+)
+def test_what_the_image_decides_is_refused_here(tmp_path: Path, text: str, said: str) -> None:
+    config, registry = opened(tmp_path, text)
+    with pytest.raises(EngineConfigError) as refused:
+        registry.engine("far", config.engines["far"], config.data)
+    assert said in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("cards", "said"),
+    [
+        (
+            '[runners.cards]\nplugin = "far_htp"\n',
+            "no runner called far_htp is installed; did you mean far_http?",
+        ),
+        ('[runners.cards]\nplugin = "far_http"\n', "runners.cards.url: it is missing"),
+    ],
+)
+def test_a_wrong_runner_is_named(tmp_path: Path, cards: str, said: str) -> None:
+    config, registry = opened(tmp_path, FAR + cards)
+    (fault,) = [each for each in check_config(config, registry) if each.what == "runner"]
+    assert fault.verdict == "wrong"
+    assert said in fault.found

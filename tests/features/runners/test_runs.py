@@ -1,0 +1,405 @@
+"""The runs of an engine elsewhere: none begins twice, and each is charged once. On each kind of database."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+
+import pytest
+from msgspec.structs import replace
+
+from proxy.errors import DayUsedUp, JobUsedUp, from_engine
+from proxy.features.runners import records
+from proxy.features.runners.records import Ceilings, Run
+from proxy.features.runners.runs import Runs
+from proxy.features.runners.work import WorkPiece
+from proxy.storage.store import Statement, StorageUnreachable, Store
+from speech_engine import EngineFailed, EngineUnavailable, EngineVoice, Finished, Segment, Speak, SpeechJob
+from speech_engine.host.messages import Failed
+from speech_engine.host.remote_frames import FarIntroduction, RemoteFrame
+from speech_engine.runner import RemotePiece
+from tests.features.jobs.job_rig import soon
+from tests.features.runners.rented import MOST_USD, USD, Rented, rented
+
+MICRO = 1_000_000
+NO_CEILINGS = Ceilings(1000 * MICRO, 1000 * MICRO)
+JOB = SpeechJob(
+    id="request",
+    tenant="acct_a",
+    model="standard",
+    voice=EngineVoice("tone"),
+    segments=(Segment("Word one.", 0, 9),),
+    language="en",
+    of_job="job_1",
+    step="job_1_00001_5.0",
+)
+PIECE = WorkPiece("job_1_00001_5.0.far", "digest", JOB)
+
+
+class Rig:
+    """The runs of one engine over a store, and the machines."""
+
+    def __init__(self, store: Store, machines: Rented, ceilings: Ceilings = NO_CEILINGS) -> None:
+        self.store = store
+        self.machines = machines
+        self.runs = self.another(ceilings)
+
+    def another(self, ceilings: Ceilings = NO_CEILINGS) -> Runs:
+        """What another worker would have."""
+        return Runs(self.store, "far", "rented", self.machines, ceilings)
+
+    async def latest(self) -> Run:
+        run = await records.latest(self.store, PIECE.name)
+        assert run is not None
+        return run
+
+    async def leave(self, piece: WorkPiece) -> None:
+        """Ask for a piece, and leave as soon as its name is known, as a killed worker would."""
+        asking = asyncio.create_task(self.runs.frames(piece))
+
+        async def is_running() -> bool:
+            run = await records.latest(self.store, piece.name)
+            return run is not None and run.state == "running"
+
+        await soon(is_running)
+        asking.cancel()
+        await asyncio.wait([asking])
+
+    async def costs(self) -> dict[str, int]:
+        rows = await self.store.read("SELECT request, micro_usd FROM costs ORDER BY request")
+        return {row["request"]: row["micro_usd"] for row in rows}
+
+    async def pass_(self, *moments: str) -> None:
+        """Let moments of all runs be past: `asked_by`, `over_at`, `ended`."""
+        for moment in moments:
+            await self.store.write(
+                Statement(f"UPDATE remote_runs SET {moment} = 1 WHERE {moment} IS NOT NULL")
+            )
+
+
+@asynccontextmanager
+async def rig(store: Store, ceilings: Ceilings = NO_CEILINGS) -> AsyncIterator[Rig]:
+    async with rented() as machines:
+        opened = Rig(store, machines, ceilings)
+        yield opened
+        assert machines.doubles == []
+
+
+def is_whole(frames: list[RemoteFrame]) -> bool:
+    return isinstance(frames[0], FarIntroduction) and isinstance(frames[-1], Finished)
+
+
+async def test_a_piece_runs_once_and_is_charged_once(store: Store) -> None:
+    async with rig(store) as at:
+        first = await at.runs.frames(PIECE)
+        assert is_whole(first)
+        # Whoever was killed before its sound was kept asks again, and gets the same.
+        assert await at.another().frames(PIECE) == first
+        assert at.machines.begun == [f"{PIECE.name}.1"]
+        assert await at.costs() == {f"{PIECE.name}.1": USD * MICRO}
+        assert (await at.latest()).state == "done"
+        sent = at.machines.works[f"{PIECE.name}.1"].work
+        assert isinstance(sent, Speak)
+        assert (sent.job.tenant, sent.job.of_job, sent.job.step) == ("server", "", "")
+
+
+async def test_a_run_without_a_known_cost_is_charged_at_the_most(store: Store) -> None:
+    async with rig(store) as at:
+        at.machines.usd = None
+        await at.runs.frames(PIECE)
+        assert await at.costs() == {f"{PIECE.name}.1": MOST_USD * MICRO}
+
+
+async def test_who_comes_after_a_kill_looks_at_the_run_that_is_there(store: Store) -> None:
+    async with rig(store) as at:
+        at.machines.may_end.clear()
+        await at.leave(PIECE)
+        assert (await at.latest()).state == "running"
+        at.machines.may_end.set()
+        assert is_whole(await at.another().frames(PIECE))
+        assert at.machines.begun == [f"{PIECE.name}.1"]
+
+
+async def test_two_holders_begin_one_run(store: Store) -> None:
+    async with rig(store) as at:
+        results = await asyncio.gather(
+            *(at.another().frames(PIECE) for _ in range(8)), return_exceptions=True
+        )
+        assert at.machines.begun == [f"{PIECE.name}.1"]
+        assert all(isinstance(each, (list, EngineUnavailable)) for each in results), results
+        assert any(isinstance(each, list) for each in results)
+
+
+@pytest.mark.parametrize("fate", ["lost", "nothing"])
+async def test_what_may_have_begun_is_not_begun_again_before_it_surely_is_over(
+    store: Store, fate: str
+) -> None:
+    async with rig(store) as at:
+        at.machines.submits = [fate]
+        with pytest.raises(EngineUnavailable, match="not known"):
+            await at.runs.frames(PIECE)
+        for _ in range(2):
+            with pytest.raises(EngineUnavailable, match="being begun") as failure:
+                await at.another().frames(PIECE)
+        assert failure.value.retry_after_s is not None
+        assert 0 < failure.value.retry_after_s <= 60
+        await at.pass_("asked_by")
+        with pytest.raises(EngineUnavailable, match="not known") as failure:
+            await at.another().frames(PIECE)
+        assert failure.value.retry_after_s is not None
+        assert 60 < failure.value.retry_after_s <= 660
+        assert len(at.machines.begun) == (fate == "lost")
+        await at.pass_("over_at")
+        at.machines.alive.clear()
+        assert is_whole(await at.another().frames(PIECE))
+        assert at.machines.begun[-1] == f"{PIECE.name}.2"
+        # Nobody knows of the first one: it is charged as if it had run to its last second.
+        assert await at.costs() == {
+            f"{PIECE.name}.1": MOST_USD * MICRO,
+            f"{PIECE.name}.2": USD * MICRO,
+        }
+
+
+async def test_what_was_begun_without_an_answer_is_found_by_its_key(store: Store) -> None:
+    async with rig(store) as at:
+        at.machines.submits, at.machines.finds = ["lost"], "yes"
+        with pytest.raises(EngineUnavailable):
+            await at.runs.frames(PIECE)
+        await at.pass_("asked_by")
+        assert is_whole(await at.another().frames(PIECE))
+        assert at.machines.begun == [f"{PIECE.name}.1"]
+
+
+async def test_what_surely_was_not_begun_costs_nothing_and_begins_at_once(store: Store) -> None:
+    async with rig(store) as at:
+        at.machines.submits, at.machines.finds = ["nothing", "refused"], "yes"
+        with pytest.raises(EngineUnavailable):
+            await at.runs.frames(PIECE)
+        await at.pass_("asked_by")
+        with pytest.raises(EngineUnavailable, match="No machine is free") as failure:
+            await at.runs.frames(PIECE)
+        assert failure.value.retry_after_s == 3.0
+        assert is_whole(await at.runs.frames(PIECE))
+        assert at.machines.begun == [f"{PIECE.name}.3"]
+        assert await at.costs() == {f"{PIECE.name}.3": USD * MICRO}
+
+
+async def test_nobody_begins_a_second_run_while_the_provider_is_away(store: Store) -> None:
+    async with rig(store) as at:
+        at.machines.submits, at.machines.finds = ["lost"], "away"
+        with suppress(EngineUnavailable):
+            await at.runs.frames(PIECE)
+        await at.pass_("asked_by")
+        with pytest.raises(EngineUnavailable):
+            await at.runs.frames(PIECE)
+        assert (await at.latest()).state == "starting"
+
+
+@pytest.mark.parametrize("how", ["expired", "gone at once"])
+async def test_a_result_that_is_gone_is_made_anew_and_both_are_charged(store: Store, how: str) -> None:
+    async with rig(store) as at:
+        await at.runs.frames(PIECE)
+        if how == "expired":
+            await at.pass_("ended")
+        else:
+            at.machines.forgotten.add(f"{PIECE.name}.1")
+            with pytest.raises(EngineFailed):
+                await at.runs.frames(PIECE)
+        assert is_whole(await at.runs.frames(PIECE))
+        assert at.machines.begun == [f"{PIECE.name}.1", f"{PIECE.name}.2"]
+        assert await at.costs() == {f"{PIECE.name}.{number}": USD * MICRO for number in (1, 2)}
+
+
+async def test_another_text_ends_the_run_of_the_old_one_first(store: Store) -> None:
+    async with rig(store) as at:
+        at.machines.may_end.clear()
+        await at.leave(PIECE)
+        at.machines.may_end.set()
+        newer = PIECE._replace(digest="another", job=replace(JOB, segments=(Segment("Word two.", 0, 9),)))
+        assert is_whole(await at.runs.frames(newer))
+        assert at.machines.canceled == [f"{PIECE.name}.1"]
+        assert await at.costs() == {f"{PIECE.name}.{number}": USD * MICRO for number in (1, 2)}
+
+
+async def test_a_failure_of_the_engine_is_told_and_the_next_try_begins_anew(store: Store) -> None:
+    async with rig(store) as at:
+        no_voice = PIECE._replace(job=replace(JOB, voice=EngineVoice("nobody")))
+        for number in (1, 2):
+            frames = await at.runs.frames(no_voice)
+            assert isinstance(frames[-1], Failed)
+            assert frames[-1].error == "VoiceNotFound"
+            assert (await at.latest()).state == "failed"
+            assert len(at.machines.begun) == number
+
+
+async def test_a_result_of_another_version_is_a_failure(store: Store) -> None:
+    async with rig(store) as at:
+        at.machines.may_end.clear()
+        await at.leave(PIECE)
+        key = f"{PIECE.name}.1"
+        await soon(lambda: at.machines.is_over(key))
+        at.machines.spoil(key, RemotePiece(number=0, data=b"\x91\x81\xa4type\xa3new", is_last=True))
+        at.machines.may_end.set()
+        with pytest.raises(EngineFailed) as failure:
+            await at.runs.frames(PIECE)
+        assert "another version" in failure.value.detail
+        assert await at.costs() == {key: USD * MICRO}
+
+
+async def test_no_run_begins_over_the_ceiling_of_its_job(store: Store) -> None:
+    async with rig(store, Ceilings(1000 * MICRO, int(MOST_USD * MICRO))) as at:
+        await at.runs.frames(PIECE)
+        next_ = PIECE._replace(name="job_1_00002_5.0.far")
+        with pytest.raises(JobUsedUp) as failure:
+            await at.runs.frames(next_)
+        told = from_engine(failure.value)
+        assert (told.status, told.code) == (403, "job_budget_used_up")
+        # Another job has its own.
+        other = PIECE._replace(name="job_2_00001_5.0.far", job=replace(JOB, of_job="job_2"))
+        assert is_whole(await at.runs.frames(other))
+        assert len(at.machines.begun) == 2
+
+
+async def test_no_run_begins_over_the_ceiling_of_a_day(store: Store) -> None:
+    async with rig(store, Ceilings(int(MOST_USD * MICRO), 1000 * MICRO)) as at:
+        await at.runs.frames(PIECE)
+        next_ = PIECE._replace(name="job_1_00002_5.0.far")
+        with pytest.raises(DayUsedUp) as failure:
+            await at.runs.frames(next_)
+        assert failure.value.retry_after_s is not None
+        assert 0 < failure.value.retry_after_s <= 86_400
+        assert at.machines.begun == [f"{PIECE.name}.1"]
+
+
+async def test_runs_that_begin_at_once_do_not_pass_a_ceiling_together(store: Store) -> None:
+    async with rig(store, Ceilings(int(3 * MOST_USD * MICRO), 1000 * MICRO)) as at:
+        at.machines.may_end.clear()
+        pieces = [PIECE._replace(name=f"job_1_{number:05}_5.0.far") for number in range(10)]
+        ceilings = Ceilings(int(3 * MOST_USD * MICRO), 1000 * MICRO)
+        asking = [asyncio.create_task(at.another(ceilings).frames(piece)) for piece in pieces]
+
+        async def are_refused() -> bool:
+            return sum(task.done() for task in asking) == 7
+
+        await soon(are_refused)
+        assert len(at.machines.begun) == 3
+        at.machines.may_end.set()
+        ended = await asyncio.gather(*asking, return_exceptions=True)
+        assert sum(isinstance(each, EngineUnavailable) for each in ended) == 7
+
+
+async def test_a_recording_leaves_only_while_it_is_kept(store: Store) -> None:
+    async with rig(store) as at:
+        run = Run(
+            id="p.1",
+            piece="p",
+            number=1,
+            engine="far",
+            runner="rented",
+            account="acct_a",
+            job="",
+            step="",
+            content="d",
+            samples=" gone ",
+            begun=5,
+            asked_by=5,
+            over_at=5,
+            most_micro_usd=1,
+        )
+        assert not await records.begin(store, run, NO_CEILINGS)
+        assert await records.begin(store, replace(run, samples=""), NO_CEILINGS)
+        assert at.machines.begun == []
+
+
+async def test_who_leaves_while_the_provider_is_asked_still_notes_the_name(store: Store) -> None:
+    async with rig(store) as at:
+        at.machines.may_answer.clear()
+        asking = asyncio.create_task(at.runs.frames(PIECE))
+
+        async def has_begun() -> bool:
+            return bool(at.machines.begun)
+
+        await soon(has_begun)
+        asking.cancel()
+        at.machines.may_answer.set()
+        await asyncio.wait([asking])
+        assert (await at.latest()).state == "running"
+
+
+async def test_what_a_recording_has_made_is_forgotten_by_the_provider(store: Store) -> None:
+    async with rig(store) as at:
+        await at.runs.frames(PIECE)
+        await store.write(Statement("UPDATE remote_runs SET samples = ' one two '"))
+        await at.runs.drop_samples(["three"])
+        assert at.machines.canceled == []
+        await at.runs.drop_samples(["two"])
+        assert at.machines.canceled == [f"{PIECE.name}.1"]
+        # It cost what it cost, once.
+        assert await at.costs() == {f"{PIECE.name}.1": USD * MICRO}
+        assert is_whole(await at.runs.frames(PIECE))
+        assert len(at.machines.begun) == 2
+
+
+async def test_an_erasure_waits_for_what_may_have_begun(store: Store) -> None:
+    async with rig(store) as at:
+        at.machines.submits = ["lost"]
+        with suppress(EngineUnavailable):
+            await at.runs.frames(PIECE)
+        await store.write(Statement("UPDATE remote_runs SET samples = ' one '"))
+        for _ in range(2):
+            with pytest.raises(EngineUnavailable):
+                await at.runs.drop_samples(["one"])
+            await at.pass_("asked_by")
+        await at.pass_("over_at")
+        await at.runs.drop_samples(["one"])
+        assert (await at.latest()).state == "lost"
+
+
+async def test_a_run_is_charged_by_one_of_two_who_see_its_end(store: Store) -> None:
+    async with rig(store) as at:
+        at.machines.may_end.clear()
+        await at.leave(PIECE)
+        run = await at.latest()
+        assert await records.end(store, run, "done", 7)
+        assert not await records.end(store, run, "lost", 9)
+        assert await at.costs() == {run.id: 7}
+        assert (await at.latest()).micro_usd == 7
+
+
+async def test_a_result_that_is_there_is_waited_for_while_the_provider_is_away(store: Store) -> None:
+    async with rig(store) as at:
+        first = await at.runs.frames(PIECE)
+        await at.pass_("asked_by", "over_at")
+        at.machines.away = 3
+        assert await at.another().frames(PIECE) == first
+        assert len(at.machines.begun) == 1
+
+
+async def test_a_run_that_nobody_can_look_at_is_lost_when_it_surely_is_over(store: Store) -> None:
+    async with rig(store) as at:
+        at.machines.may_end.clear()
+        await at.leave(PIECE)
+        await at.pass_("asked_by", "over_at")
+        at.machines.away = 1
+        with pytest.raises(EngineFailed):
+            await at.another().frames(PIECE)
+        assert (await at.latest()).state == "lost"
+        assert await at.costs() == {f"{PIECE.name}.1": MOST_USD * MICRO}
+        at.machines.alive.clear()
+
+
+async def test_the_name_is_written_although_the_database_was_away(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, left = records.name, [1]
+
+    async def name(to: Store, run: Run, called: str) -> Run | None:
+        if left and left.pop():
+            raise StorageUnreachable("It is away.")
+        return await real(to, run, called)
+
+    monkeypatch.setattr(records, "name", name)
+    async with rig(store) as at:
+        assert is_whole(await at.runs.frames(PIECE))
+        assert left == []

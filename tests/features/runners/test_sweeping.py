@@ -1,0 +1,102 @@
+"""The end of runs that nobody waits for, on each kind of database."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from contextlib import suppress
+
+import pytest
+from msgspec.structs import replace
+
+from proxy.features.runners.sweeping import Sweeping
+from proxy.storage.store import Store
+from proxy.telemetry.metrics import Metrics
+from speech_engine import EngineUnavailable
+from tests.features.runners.rented import MOST_USD, USD
+from tests.features.runners.test_runs import JOB, MICRO, PIECE, Rig, rig
+
+STEP = JOB.step.rpartition(".")[0]
+
+
+class Steps:
+    """The steps that are wanted."""
+
+    def __init__(self, *wanted: str) -> None:
+        self.wanted = wanted
+
+    async def still_wanted(self, steps: Collection[str]) -> set[str]:
+        return {*self.wanted} & {*steps}
+
+
+def sweeping(at: Rig, *wanted: str, engine: str = "far") -> Sweeping:
+    return Sweeping(at.store, {engine: at.another()}, Steps(*wanted), Metrics())
+
+
+async def test_only_what_no_step_wants_is_ended(store: Store) -> None:
+    async with rig(store) as at:
+        at.machines.may_end.clear()
+        await at.leave(PIECE)
+        # What introduces an engine is of no step.
+        await at.leave(PIECE._replace(name="hello.far", job=replace(JOB, step="", of_job="")))
+        await sweeping(at, STEP).sweep()
+        assert at.machines.canceled == []
+        await sweeping(at).sweep()
+        assert at.machines.canceled == [f"{PIECE.name}.1"]
+        assert (await at.latest()).state == "canceled"
+        assert await at.costs() == {f"{PIECE.name}.1": USD * MICRO}
+
+
+async def test_what_nobody_wants_is_looked_for_before_it_is_given_up(store: Store) -> None:
+    async with rig(store) as at:
+        at.machines.submits, at.machines.finds = ["lost"], "yes"
+        with suppress(EngineUnavailable):
+            await at.runs.frames(PIECE)
+        await sweeping(at).sweep()
+        assert (await at.latest()).state == "starting", "its submit may be under way"
+        await at.pass_("asked_by")
+        await sweeping(at).sweep()
+        assert at.machines.canceled == [f"{PIECE.name}.1"]
+        assert (await at.latest()).state == "canceled"
+
+
+async def test_what_is_past_its_time_is_charged_and_frees_what_it_held(store: Store) -> None:
+    async with rig(store) as at:
+        at.machines.submits = ["nothing"]
+        with suppress(EngineUnavailable):
+            await at.runs.frames(PIECE)
+        await at.pass_("asked_by", "over_at")
+        await sweeping(at, STEP).sweep()
+        assert (await at.latest()).state == "lost"
+        assert await at.costs() == {f"{PIECE.name}.1": MOST_USD * MICRO}
+
+
+@pytest.mark.parametrize("moments", [(), ("asked_by", "over_at")])
+async def test_a_run_whose_engine_is_gone_ends_when_it_surely_is_over(
+    store: Store, moments: tuple[str, ...]
+) -> None:
+    async with rig(store) as at:
+        at.machines.may_end.clear()
+        await at.leave(PIECE)
+        await at.pass_(*moments)
+        await sweeping(at, engine="another").sweep()
+        assert (await at.latest()).state == ("lost" if moments else "running")
+
+
+async def test_a_runner_learns_which_names_are_alive(store: Store) -> None:
+    async with rig(store) as at:
+        await at.runs.frames(PIECE)
+        at.machines.may_end.clear()
+        await at.leave(PIECE._replace(name="job_1_00002_5.0.far"))
+        await sweeping(at).tidy()
+        assert at.machines.live == [{"name-job_1_00002_5.0.far.1"}]
+
+
+async def test_old_rows_go_and_their_costs_stay(store: Store) -> None:
+    async with rig(store) as at:
+        await at.runs.frames(PIECE)
+        await sweeping(at).tidy()
+        assert (await at.latest()).state == "done"
+        await at.pass_("ended")
+        await sweeping(at).tidy()
+        assert await store.read("SELECT id FROM remote_runs") == []
+        assert len(await at.costs()) == 1

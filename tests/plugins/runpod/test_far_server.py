@@ -1,0 +1,97 @@
+"""The client of pods beside the server that runs in them, with an engine that speaks tones."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import msgspec
+import pytest
+import structlog
+
+from plugins.runpod.api import Api
+from plugins.runpod.jobs import Jobs, JobTold, pieces_of
+from proxy.config.sections import Upstream
+from proxy.engines.upstream_http import open_http
+from speech_engine import Context, EngineUnauthorized, SpeechJob
+from speech_engine.device import CPU
+from speech_engine.host.far_end import open_far_end
+from speech_engine.host.far_server import FarServer
+from speech_engine.host.remote_frames import FarIntroduction, frames_of
+from speech_engine.runner import NotBegun, RemoteWork
+from speech_engine.testing import job
+from speech_engine.work import Speak
+
+TOKEN = "a-token"
+KEY = "job_1.0.far.1"
+
+
+@pytest.fixture
+async def port() -> AsyncIterator[int]:
+    log = structlog.get_logger()
+    async with open_far_end("plugins.tone.worker", b"{}", CPU, log) as far_end:
+        server = FarServer(far_end, TOKEN, ("127.0.0.1", 0))
+        try:
+            yield server.port
+        finally:
+            await asyncio.to_thread(server.close)
+
+
+@pytest.fixture
+async def context() -> AsyncIterator[Context]:
+    async with open_http(Upstream()) as http:
+        yield Context(structlog.get_logger(), http=http)
+
+
+def _jobs(port: int, context: Context, token: str = TOKEN) -> Jobs:
+    return Jobs(Api(f"http://127.0.0.1:{port}", token, context))
+
+
+def _sent(*texts: str) -> bytes:
+    speech: SpeechJob = job(*texts, model="standard", voice="tone")
+    return msgspec.json.encode(RemoteWork(key=KEY, most_s=30.0, work=Speak(speech)))
+
+
+async def _over(jobs: Jobs) -> JobTold:
+    async with asyncio.timeout(20):
+        while True:
+            told = await jobs.status(KEY)
+            assert told is not None
+            if told.remote_status != "running":
+                return told
+            await asyncio.sleep(0.01)
+
+
+async def test_work_is_begun_once_and_its_pieces_are_whole(port: int, context: Context) -> None:
+    jobs = _jobs(port, context)
+    assert await jobs.status(KEY) is None
+    for _ in range(2):
+        assert await jobs.run(_sent("Hello."), {"executionTimeout": 30_000}, is_safe=True) == KEY
+    told = await _over(jobs)
+    assert told.remote_status == "done"
+    assert told.execution_time is not None
+    pieces = pieces_of(told.output, 0)
+    frames = list(frames_of(pieces))
+    assert isinstance(frames[0], FarIntroduction)
+    assert len(frames) > 2
+    assert await jobs.load() == 0
+    assert [piece["number"] for piece in await jobs.stream(KEY)] == list(
+        range(len(pieces_of(told.output, 0)))
+    )
+
+
+async def test_work_is_cancelled(port: int, context: Context) -> None:
+    jobs = _jobs(port, context)
+    await jobs.run(_sent(*["A long text. " * 40] * 8), {}, is_safe=True)
+    await jobs.cancel(KEY)
+    assert (await _over(jobs)).remote_status in ("canceled", "done")
+    await jobs.cancel("never-begun")
+
+
+async def test_another_token_begins_nothing(port: int, context: Context) -> None:
+    jobs = _jobs(port, context, "another")
+    with pytest.raises(NotBegun):
+        await jobs.run(_sent("Hello."), {})
+    with pytest.raises(EngineUnauthorized):
+        await jobs.status(KEY)
+    assert await _jobs(port, context).status(KEY) is None

@@ -1,0 +1,106 @@
+"""Which pods go: never another's, never one with work before its deadline, and every idle one in time."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from plugins.runpod.reaper import Doomed, ReaperRules, SeenPod, doomed, is_ours, last_needed, pod_name
+
+RULES = ReaperRules("blue", idle_s=300.0, deadline_s=14_400.0)
+NAME = pod_name("blue", "0123456789abcdef0123456789abcdef")
+_NOW = 1_000_000.0
+
+_NAMES = st.one_of(
+    st.just(NAME),
+    st.sampled_from(["voxgate-green-0123456789abcdef0123", "voxgate-blue", f"{NAME}0", f"my-{NAME}"]),
+    st.text(max_size=40),
+)
+_PODS = st.lists(
+    st.builds(
+        SeenPod,
+        id=st.uuids().map(str),
+        name=_NAMES,
+        status=st.sampled_from(["STARTING", "RUNNING", "EXITED", "ERROR", "TERMINATED", "HIBERNATING"]),
+        created_at=st.floats(_NOW - 20_000, _NOW),
+    ),
+    max_size=8,
+)
+
+
+def _pod(status: str = "RUNNING", age_s: float = 1000.0, name: str = NAME, id_: str = "a") -> SeenPod:
+    return SeenPod(id_, name, status, _NOW - age_s)
+
+
+@pytest.mark.parametrize(
+    ("pod", "needed_s_ago", "reason"),
+    [
+        (_pod(), 299.0, None),
+        (_pod(), 300.0, "idle"),
+        (_pod(age_s=14_399), 0.0, None),
+        (_pod(age_s=14_400), 0.0, "deadline"),
+        (_pod("ERROR"), 0.0, "broken"),
+        (_pod("EXITED"), 0.0, "broken"),
+        (_pod("STARTING"), 299.0, None),
+        (_pod("STARTING"), 300.0, "idle"),
+        (_pod("HIBERNATING"), 300.0, "idle"),
+        (_pod("TERMINATED"), 300.0, None),
+        (_pod(name="voxgate-green-0123456789abcdef0123"), 9000.0, None),
+        (_pod(name="voxgate-blue-0123456789abcdef0123-x"), 9000.0, None),
+    ],
+)
+def test_a_table_of_pods(pod: SeenPod, needed_s_ago: float, reason: str | None) -> None:
+    found = doomed([pod], {"a": _NOW - needed_s_ago}, _NOW, RULES)
+    assert [each.reason for each in found] == ([] if reason is None else [reason])
+
+
+@given(_PODS, st.floats(0, 1e9))
+def test_somebody_elses_pod_is_never_touched(pods: list[SeenPod], later_s: float) -> None:
+    ours = {pod.id for pod in pods if pod.name == NAME}
+    assert {each.id for each in doomed(pods, {}, _NOW + later_s, RULES)} <= ours
+
+
+@given(_PODS, st.data())
+def test_work_keeps_a_pod_until_its_deadline(pods: list[SeenPod], data: st.DataObject) -> None:
+    live = data.draw(st.sets(st.sampled_from([pod.id for pod in pods]))) if pods else set[str]()
+    needed = last_needed({}, pods, live, _NOW)
+    for each in doomed(pods, needed, _NOW, RULES):
+        pod = next(pod for pod in pods if pod.id == each.id)
+        assert each.reason != "idle" or pod.id not in live
+        assert each.reason != "deadline" or _NOW - pod.created_at >= RULES.deadline_s
+
+
+@given(_PODS)
+def test_all_of_ours_are_gone_after_the_idle_time_without_work(pods: list[SeenPod]) -> None:
+    needed = last_needed({}, pods, {pod.id for pod in pods}, _NOW)
+    later = last_needed(needed, pods, set(), _NOW + RULES.idle_s)
+    found = {each.id for each in doomed(pods, later, _NOW + RULES.idle_s, RULES)}
+    assert found == {pod.id for pod in pods if pod.name == NAME and pod.status != "TERMINATED"}
+
+
+@given(_PODS)
+def test_turns_in_between_prolong_nobodys_life(pods: list[SeenPod]) -> None:
+    needed = last_needed({}, pods, set(), _NOW)
+    for step in range(5):
+        needed = last_needed(needed, pods, set(), _NOW + 60.0 * step)
+    assert needed == {pod.id: pod.created_at for pod in pods}
+
+
+def test_a_new_process_ends_at_once_what_no_row_knows_and_leaves_what_is_young() -> None:
+    pods = [_pod(age_s=301, id_="old"), _pod(age_s=299, id_="young")]
+    needed = last_needed({}, pods, set(), _NOW)
+    assert doomed(pods, needed, _NOW, RULES) == (Doomed("old", "idle"),)
+
+
+def test_a_pod_that_is_gone_is_forgotten() -> None:
+    assert last_needed({"gone": 5.0}, [], {"gone"}, _NOW) == {}
+
+
+@given(st.from_regex(r"[a-z0-9]{1,20}", fullmatch=True), st.from_regex(r"[0-9a-f]{64}", fullmatch=True))
+def test_names_are_those_of_one_deployment(deployment: str, digest: str) -> None:
+    name = pod_name(deployment, digest)
+    assert is_ours(name, deployment)
+    assert not is_ours(name, deployment + "x")
+    assert not is_ours(name, deployment[:-1])
+    assert not is_ours(name.upper() + "G", deployment)

@@ -1,0 +1,181 @@
+"""Jobs that a whole server has spoken at Runpod's fake, by the far end itself; and the server is killed."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from contextlib import ExitStack, asynccontextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+import structlog
+
+from fakes.runpod.app import ENDPOINT, KEY, FakeRunpod
+from fakes.runpod.clock import Clock
+from fakes.runpod.jobs_api import Desk
+from fakes.runpod.queue import JobQueue
+from speech_engine.device import CPU
+from speech_engine.host.far_end import FarEnd, as_json, open_far_end
+from speech_engine.runner import decode_work
+from tests.features.jobs.job_rig import text_of, words_of
+from tests.plugins.runpod.asking import three, until
+from tests.plugins.runpod.rig import GPU
+from tests.server import Server, running
+from tests.sound import decoded
+from tests.tones import words
+
+USD_PER_SECOND = 0.0005
+CONFIG = """
+[server]
+default_model = "far"
+[engines.far]
+plugin = "tone"
+runner = "rented"
+budget_usd_day = 50
+[runners.rented]
+plugin = "runpod"
+api_key = "env:TEST_RUNPOD_KEY"
+jobs_url = "{jobs}/v2"
+management_url = "{management}/v2"
+most_s = 60
+{where}
+[models]
+"far" = ["far/standard"]
+[voices.alloy]
+far = "tone"
+"""
+AN_ENDPOINT = f"""
+endpoint_id = "{ENDPOINT}"
+usd_per_second = {USD_PER_SECOND}
+"""
+OWN_PODS = f"""
+[runners.rented.pods]
+deployment = "blue"
+image = "example/far-end:1"
+gpus = ["{GPU}"]
+usd_per_hour = 0.5
+proxy_url = "{{proxy}}/{{{{pod}}}}"
+"""
+
+
+class Far(NamedTuple):
+    """The far end of deploy/runpod behind the fake. Work with a text begins only while `may_work` is set."""
+
+    end: FarEnd
+    may_work: asyncio.Event
+
+    async def handle(self, job: dict[str, Any]) -> AsyncIterator[Any]:
+        work = decode_work(job["input"])
+        if work.work is not None:
+            await self.may_work.wait()
+        async for piece in self.end.pieces(work):
+            yield as_json(piece)
+
+
+class Both(NamedTuple):
+    """The fake, and the servers that are started beside it."""
+
+    fake: FakeRunpod
+    far: Far
+    config: str
+    folder: Path
+
+    def texts(self) -> list[str]:
+        """Return the keys of all work with a text, as often as it was begun."""
+        return [begun["key"] for _id, begun in self.fake.starts if begun.get("work")]
+
+    def looks(self) -> int:
+        """Return how often somebody has asked how a job stands."""
+        servers = (self.fake.jobs, self.fake.proxy)
+        return sum("/status/" in record.path for server in servers for record in server.seen)
+
+    @asynccontextmanager
+    async def server(self) -> AsyncIterator[Server]:
+        stack = ExitStack()
+        environ = {"TEST_RUNPOD_KEY": KEY}
+        server = await asyncio.to_thread(
+            stack.enter_context, running(self.folder, self.config, environ=environ)
+        )
+        try:
+            yield server
+        finally:
+            await asyncio.to_thread(stack.close)
+
+
+@asynccontextmanager
+async def beside(folder: Path, where: str) -> AsyncIterator[Both]:
+    async with open_far_end("plugins.tone.worker", b"{}", CPU, structlog.get_logger()) as end:
+        far = Far(end, asyncio.Event())
+        far.may_work.set()
+        clock = Clock(time.time(), runs=True)
+        desk = Desk(JobQueue(clock, far.handle, usd_per_second=USD_PER_SECOND))
+        fake = FakeRunpod(far.handle, clock=clock, endpoints={ENDPOINT: desk})
+        fake.fleet.provision_s = fake.fleet.start_s = 0.05
+        async with three(fake) as urls:
+            config = CONFIG.format(where=where.format(proxy=urls.proxy), **urls._asdict())
+            yield Both(fake, far, config, folder)
+
+
+async def _ask(server: Server, method: str, path: str, body: Any = None) -> Any:
+    def ask() -> Any:
+        with server.client() as client:
+            return client.request(method, f"/v1/{path}", json=body)
+
+    return await asyncio.to_thread(ask)
+
+
+async def _job(server: Server, steps: int) -> str:
+    """Hand in a job, once it is known which models there are elsewhere."""
+    body = {"model": "far", "voice": "alloy", "input": text_of(steps), "response_format": "wav"}
+    async with asyncio.timeout(60):
+        while (answer := await _ask(server, "POST", "jobs", body)).status_code != 202:
+            assert answer.status_code in (400, 404, 503), answer.text
+            await asyncio.sleep(0.2)
+    id_: str = answer.json()["id"]
+    return id_
+
+
+async def _done(server: Server, id_: str) -> Any:
+    async with asyncio.timeout(60):
+        while True:
+            shown = (await _ask(server, "GET", f"jobs/{id_}")).json()
+            if shown["status"] in ("done", "failed"):
+                return shown
+            await asyncio.sleep(0.2)
+
+
+async def _heard(server: Server, id_: str) -> list[str]:
+    answer = await _ask(server, "GET", f"jobs/{id_}/content")
+    sound = decoded(answer.content, "wav")
+    return words(sound.samples, sound.sample_rate_hz) or []
+
+
+@pytest.mark.parametrize("where", [AN_ENDPOINT, OWN_PODS], ids=["endpoint", "pods"])
+async def test_a_job_is_spoken_at_runpod_and_a_kill_begins_nothing_twice(tmp_path: Path, where: str) -> None:
+    async with beside(tmp_path, where) as at:
+        async with at.server() as server:
+            first = await _job(server, 2)
+            shown = await _done(server, first)
+            assert (shown["status"], shown["steps_done"]) == ("done", 2), shown
+            assert await _heard(server, first) == words_of(2)
+            assert len(at.texts()) == 2
+            at.far.may_work.clear()
+            second = await _job(server, 1)
+            await until(lambda: len(at.texts()) == 3, within_s=30.0)
+            # Its name is on disk before anybody looks at it.
+            looks = at.looks()
+            await until(lambda: at.looks() > looks, within_s=30.0)
+            server.process.kill()
+        at.far.may_work.set()
+        async with at.server() as server:
+            shown = await _done(server, second)
+            assert (shown["status"], shown["steps_done"]) == ("done", 1), shown
+            assert await _heard(server, second) == words_of(1)
+        begun = at.texts()
+        assert (len(begun), len(set(begun))) == (3, 3)
+        assert len(at.fake.fleet.pods) <= 1
+        log = (tmp_path / "server.log").read_text()
+        assert KEY not in log
+        assert "Word 0" not in log
