@@ -34,6 +34,15 @@ async def test_a_batch_ends_once_after_many_kills(tmp_path: Path, store_url: str
     await expect_one_of_each_line(tmp_path, store_url, _kills(KILLS // 4), KILLS)
 
 
+async def test_a_file_is_encoded_once_however_often_its_worker_is_killed(
+    tmp_path: Path, store_url: str
+) -> None:
+    """After its rows are written, there is nothing more to kill."""
+    *before, last = FILE_POINTS
+    kills = [(point, 1) for point in Random(2).choices(before, k=KILLS // 4)]
+    await expect_one_of_each(tmp_path, store_url, [*kills, (last, 1)], 6, "flac")
+
+
 def _kills(number: int) -> list[Kill]:
     random = Random(1)
     return [(point, random.choice((1, 1, 2))) for point in random.choices([*POINTS], k=number)]
