@@ -89,7 +89,8 @@ class RunnerLimits(msgspec.Struct, frozen=True, kw_only=True):
     It works for `most_s` at most. `over_s` after its `submit` has ended, however that ended, it surely
     neither waits nor runs any more, and a later start is no second one. `most_usd` is the most that one may
     cost, whatever happens: start of the machine and idle time after it included. `most_bytes` is the most
-    that a work may have as JSON. The result can be had for `kept_s` after its end.
+    that a work may have as JSON. The result can be had for `kept_s` after its end, and something of the work
+    may be with the provider for `stays_s`, unless it is canceled.
     """
 
     most_s: float
@@ -97,6 +98,7 @@ class RunnerLimits(msgspec.Struct, frozen=True, kw_only=True):
     most_usd: float
     most_bytes: int
     kept_s: float
+    stays_s: float
 
 
 class RunnerHealth(msgspec.Struct, frozen=True, kw_only=True):

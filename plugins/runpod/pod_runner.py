@@ -89,6 +89,7 @@ class PodRunner:
             most_usd=billed_s / 3600 * self._pods.usd_per_hour,
             most_bytes=MOST_RUN_BYTES,
             kept_s=min(_KEPT_S, self._pods.idle_s),
+            stays_s=self._pods.deadline_s + _TIDY_S,
         )
 
     async def submit(self, work: RemoteWork) -> str:

@@ -25,6 +25,8 @@ from speech_engine.runner import (
 KEPT_S = 600
 """How long a result can be had at least. Runpod says thirty minutes, less what a late start has taken of the
 job's own life."""
+_STAYS_S = 1800
+"""Runpod's thirty minutes, at the most."""
 _MARGIN_S = 60
 _PAUSE_S = 1.0
 _MOST_LOOKS = 5
@@ -52,6 +54,7 @@ class ServerlessRunner:
             most_usd=(at.start_s + at.most_s + at.idle_s) * at.usd_per_second,
             most_bytes=MOST_RUN_BYTES,
             kept_s=KEPT_S,
+            stays_s=_STAYS_S,
         )
 
     async def submit(self, work: RemoteWork) -> str:

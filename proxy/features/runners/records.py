@@ -78,7 +78,7 @@ _OF_DAY = """
 """
 _OF_JOB = """
 (SELECT coalesce(sum(CASE WHEN ended IS NULL THEN most_micro_usd ELSE micro_usd END), 0)
-FROM remote_runs WHERE job = :job AND job <> '')
+FROM remote_runs WHERE job = :job AND job <> '' AND engine = :engine)
 """
 _TYPES = {each.name: each.type for each in msgspec.structs.fields(Run)}
 _VALUES = ", ".join(
@@ -96,7 +96,7 @@ SELECT CAST({_OF_DAY} AS BIGINT) AS of_day, CAST({_OF_JOB} AS BIGINT) AS of_job,
     CAST((SELECT coalesce(sum(most_micro_usd), 0) FROM remote_runs
     WHERE engine = :engine AND ended IS NULL) AS BIGINT) AS held_of_day,
     CAST((SELECT coalesce(sum(most_micro_usd), 0) FROM remote_runs
-    WHERE job = :job AND job <> '' AND ended IS NULL) AS BIGINT) AS held_of_job
+    WHERE job = :job AND job <> '' AND engine = :engine AND ended IS NULL) AS BIGINT) AS held_of_job
 """
 _LATEST = f"SELECT {_RUN} FROM remote_runs WHERE piece = :piece ORDER BY number DESC LIMIT 1"
 _OPEN = f"SELECT {_RUN} FROM remote_runs WHERE ended IS NULL ORDER BY begun"
@@ -105,7 +105,7 @@ _END = """
 UPDATE remote_runs SET state = :state, ended = :now, micro_usd = :micro_usd
 WHERE id = :id AND ended IS NULL RETURNING id
 """
-_WITHOUT_RESULT = "UPDATE remote_runs SET state = :state WHERE id = :id AND state = 'done'"
+_WITHOUT_RESULT = "UPDATE remote_runs SET state = :state WHERE id = :id AND ended IS NOT NULL"
 _CHARGE = (
     insert_sql("costs", Cost).partition("VALUES")[0]
     + """
@@ -115,9 +115,11 @@ WHERE id = :id AND ended IS NOT NULL AND micro_usd > 0 ON CONFLICT (request, att
 )
 _WITH_SAMPLE = f"""
 SELECT {_RUN} FROM remote_runs
-WHERE engine = :engine AND (ended IS NULL OR ended >= :since) AND samples LIKE '% ' || :digest || ' %'
+WHERE engine = :engine AND (ended IS NULL OR ended >= :since AND state <> 'canceled')
+AND samples LIKE '% ' || :digest || ' %'
 """
-_FORGET = "DELETE FROM remote_runs WHERE ended < :before"
+# What introduces an engine has the same name for years, and would be charged under an old number.
+_FORGET = "DELETE FROM remote_runs WHERE ended < :before AND step <> ''"
 _HELLO = "SELECT hello FROM remote_engines WHERE engine = :engine AND subject = :subject"
 _KEEP_HELLO = """
 INSERT INTO remote_engines (engine, subject, hello) VALUES (:engine, :subject, :hello)
@@ -182,12 +184,13 @@ async def end(store: Store, run: Run, state: End, micro_usd: int) -> bool:
 
 
 async def spoil(store: Store, run: Run, state: End) -> None:
-    """Note that the result of a run that is done is of no use, or gone: the next one begins anew."""
+    """Note of a run that ended that its result is of no use, or gone: the next one begins anew."""
     await store.write(Statement(_WITHOUT_RESULT, {"id": run.id, "state": state}))
 
 
 async def with_samples(store: Store, engine: str, digests: Collection[str], since: int) -> list[Run]:
-    """List the runs of an engine that had one of these recordings: open ones, and those ended since then.
+    """List the runs of an engine that had one of these recordings: open ones, and those ended since then,
+    without those that were canceled.
 
     No run with one that was deleted before begins after this.
     """

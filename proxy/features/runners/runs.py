@@ -14,6 +14,7 @@ import asyncio
 import math
 import time
 from collections.abc import Awaitable, Collection
+from contextlib import suppress
 from typing import TypeVar
 
 import msgspec
@@ -46,6 +47,8 @@ _DAY = 86_400 * SECOND
 _MOST_TURNS = 8
 """How often another state may be found than the one that was acted upon."""
 _MOST_RESULT_BYTES = 64 * 1024 * 1024
+_DEAREST_USD = 100_000.0
+"""What is beyond is no price of a run."""
 
 T = TypeVar("T")
 _log = structlog.get_logger()
@@ -104,18 +107,27 @@ class Runs:
     async def expire(self, run: Run) -> None:
         """End a run that surely is over, and that nobody waits for."""
         usd: float | None = None
-        try:
-            if run.state == "starting":
+        if run.state == "running":
+            usd = await self._given_up(run)
+        else:
+            with suppress(EngineUnavailable):
                 await self._resolve(run)
                 return
-            usd = await self._asked(self.runner.cancel(run.name))
-        except EngineUnavailable:
-            pass  # then it is charged at the most
         await records.end(self._store, run, "lost", self._micro(run, usd))
 
+    async def _given_up(self, run: Run) -> float | None:
+        """Cancel a run that should be over, and return what it cost. None: nobody knows, or answers."""
+        try:
+            return await self._asked(self.runner.cancel(run.name))
+        except EngineUnavailable:
+            return None
+
     async def drop_samples(self, digests: Collection[str]) -> None:
-        """End what uses these recordings, and let the provider forget it. Raises EngineUnavailable."""
-        since = await self._store.now() - round(self.runner.limits.kept_s * SECOND)
+        """End what uses these recordings, and let the provider forget it. Raises EngineUnavailable.
+
+        Who asks again goes on with those that are left.
+        """
+        since = await self._store.now() - round(self.runner.limits.stays_s * SECOND)
         for run in await records.with_samples(self._store, self._engine, digests, since):
             if run.is_open:
                 await self.cancel(run)
@@ -143,9 +155,13 @@ class Runs:
         raise EngineUnavailable("The work elsewhere changes too often.", retry_after_s=SUBMIT_S)
 
     async def _is_kept(self, run: Run) -> bool:
-        return run.ended is not None and await self._store.now() < run.ended + round(
-            self.runner.limits.kept_s * SECOND
-        )
+        return await self._store.now() < self._awaited_until(run)
+
+    def _awaited_until(self, run: Run) -> int:
+        """Return until when a run's result may come: while it may run, or while it can be had again."""
+        if run.ended is None:
+            return run.over_at
+        return run.ended + round(self.runner.limits.kept_s * SECOND)
 
     async def _begin(self, piece: WorkPiece, number: int) -> None:
         """Begin a run, after its row. If another one has begun meanwhile, it does nothing."""
@@ -254,12 +270,11 @@ class Runs:
         sent, pieces, size = piece.as_sent(run, self.runner.limits), list[RemotePiece](), 0
         pause_s = _SHORTEST_PAUSE_S
         while True:
-            # A result that is there is worth a longer wait.
-            is_over = run.is_open and await self._store.now() >= run.over_at
+            is_over = await self._store.now() >= self._awaited_until(run)
             try:
                 state = await self._asked(self.runner.look(run.name, sent, len(pieces)))
             except EngineUnavailable:
-                state = RemoteState(status="lost" if is_over else "running")
+                state = RemoteState(status="running")
             for each in state.pieces:
                 if each.number == len(pieces):
                     pieces.append(each)
@@ -267,7 +282,10 @@ class Runs:
             if size > _MOST_RESULT_BYTES:
                 usd = await self._asked(self.runner.cancel(run.name))
                 return _Result("failed", usd=usd, reason="the result is too long")
-            if state.status not in OPEN or is_over:
+            if is_over and state.status in OPEN:
+                # It should not run any more. Whatever it still does, the next one begins after it.
+                state = RemoteState(status="lost", usd=await self._given_up(run))
+            if state.status not in OPEN:
                 return self._result(state, tuple(pieces))
             await asyncio.sleep(pause_s)
             pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
@@ -286,12 +304,12 @@ class Runs:
         frames: list[RemoteFrame] = []
         end, reason = result.end, result.reason
         if end == "done":
-            try:
+            with suppress(msgspec.MsgspecError):
                 # A thread: there may be megabytes.
                 frames = await asyncio.to_thread(list, frames_of(result.pieces))
-            except msgspec.MsgspecError:
+            if not frames:
                 end, reason = "failed", "its result cannot be read: another version made it"
-            if frames and isinstance(frames[-1], Failed):
+            elif isinstance(frames[-1], Failed):
                 end = "failed"
         if run.is_open:
             await records.end(self._store, run, end, self._micro(run, result.usd))
@@ -314,7 +332,9 @@ class Runs:
             raise EngineUnavailable(f"{self.name} does not answer.", retry_after_s=5.0) from None
 
     def _micro(self, run: Run, usd: float | None) -> int:
-        return run.most_micro_usd if usd is None else max(0, math.ceil(usd * _MICRO))
+        """Return what a run is charged: the most that it may have cost, unless its provider names a price."""
+        is_price = usd is not None and 0.0 <= usd <= _DEAREST_USD
+        return math.ceil(usd * _MICRO) if usd is not None and is_price else run.most_micro_usd
 
 
 def _said(error: Exception) -> str:

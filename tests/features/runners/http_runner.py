@@ -19,7 +19,9 @@ from speech_engine.runner import (
 )
 
 USD = 0.25
-LIMITS = RunnerLimits(most_s=60.0, over_s=600.0, most_usd=1.0, most_bytes=10_000_000, kept_s=1800.0)
+LIMITS = RunnerLimits(
+    most_s=60.0, over_s=600.0, most_usd=1.0, most_bytes=10_000_000, kept_s=1800.0, stays_s=3600.0
+)
 _STATUS: dict[str, RemoteStatus] = {"COMPLETED": "done", "CANCELLED": "canceled"}
 
 

@@ -26,7 +26,9 @@ from tests.proxy.api.inside import NoSettings
 
 USD = 0.25
 MOST_USD = 1.0
-LIMITS = RunnerLimits(most_s=60.0, over_s=600.0, most_usd=MOST_USD, most_bytes=10_000_000, kept_s=1800.0)
+LIMITS = RunnerLimits(
+    most_s=60.0, over_s=600.0, most_usd=MOST_USD, most_bytes=10_000_000, kept_s=1800.0, stays_s=3600.0
+)
 
 
 def piece_of(key: str) -> str:
@@ -60,6 +62,8 @@ class Rented:
         self.usd: float | None = USD
         self.away = 0
         """How often it will not answer a look."""
+        self.cancels_left: int | None = None
+        """How often it will answer a cancel, None for always."""
 
     async def submit(self, work: RemoteWork) -> str:
         fate = self.submits.pop(0) if self.submits else ""
@@ -106,6 +110,10 @@ class Rented:
 
     async def cancel(self, name: str) -> float | None:
         key = name.removeprefix("name-")
+        if self.cancels_left is not None:
+            if not self.cancels_left:
+                raise EngineFailed("It does not answer.")
+            self.cancels_left -= 1
         self.canceled.append(key)
         self.alive.discard(key)
         await self.far_end.cancel(key)

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 
+import msgspec
 import pytest
 from msgspec.structs import replace
 
@@ -381,12 +382,82 @@ async def test_a_run_that_nobody_can_look_at_is_lost_when_it_surely_is_over(stor
         at.machines.may_end.clear()
         await at.leave(PIECE)
         await at.pass_("asked_by", "over_at")
-        at.machines.away = 1
+        at.machines.away, at.machines.usd = 1, None
         with pytest.raises(EngineFailed):
             await at.another().frames(PIECE)
+        # Should it run in spite of all, the next one does not begin beside it.
+        assert at.machines.alive == set()
         assert (await at.latest()).state == "lost"
         assert await at.costs() == {f"{PIECE.name}.1": MOST_USD * MICRO}
-        at.machines.alive.clear()
+
+
+async def test_a_result_that_can_be_had_no_more_is_not_waited_for(store: Store) -> None:
+    async with rig(store) as at:
+        await at.runs.frames(PIECE)
+        at.machines.away = 1_000_000
+        asking = asyncio.create_task(at.another().frames(PIECE))
+
+        async def is_asked() -> bool:
+            return at.machines.away < 1_000_000
+
+        await soon(is_asked)
+        at.machines.limits = msgspec.structs.replace(at.machines.limits, kept_s=0.0)
+        with pytest.raises(EngineFailed):
+            async with asyncio.timeout(30.0):
+                await asking
+        assert (await at.latest()).state == "lost"
+        assert await at.costs() == {f"{PIECE.name}.1": USD * MICRO}
+
+
+@pytest.mark.parametrize("usd", [float("inf"), float("nan"), 1e300, -0.01])
+async def test_what_is_no_price_is_charged_at_the_most(store: Store, usd: float) -> None:
+    async with rig(store) as at:
+        at.machines.usd = usd
+        await at.runs.frames(PIECE)
+        assert await at.costs() == {f"{PIECE.name}.1": MOST_USD * MICRO}
+
+
+async def test_a_result_without_a_frame_is_none(store: Store) -> None:
+    async with rig(store) as at:
+        at.machines.may_end.clear()
+        await at.leave(PIECE)
+        key = at.machines.begun[0]
+        await soon(lambda: at.machines.is_over(key))
+        at.machines.spoil(key, RemotePiece(number=0, data=b"\x90", is_last=True))
+        at.machines.may_end.set()
+        with pytest.raises(EngineFailed):
+            await at.runs.frames(PIECE)
+        assert (await at.latest()).state == "failed"
+        # The next try is another run.
+        assert is_whole(await at.runs.frames(PIECE))
+
+
+async def test_a_recording_is_forgotten_as_long_as_the_provider_may_have_it(store: Store) -> None:
+    """Longer than its result can be had; and an erasure that was broken off goes on where it was."""
+    async with rig(store) as at:
+        for number in range(3):
+            await at.runs.frames(PIECE._replace(name=f"job_1_0000{number}_5.0.far"))
+        at.machines.limits = msgspec.structs.replace(at.machines.limits, kept_s=0.0)
+        await store.write(Statement("UPDATE remote_runs SET samples = ' one ', state = 'failed'"))
+        at.machines.cancels_left = 2
+        with pytest.raises(EngineUnavailable):
+            await at.runs.drop_samples(["one"])
+        assert len(at.machines.canceled) == 2
+        at.machines.cancels_left = None
+        await at.runs.drop_samples(["one"])
+        assert sorted(at.machines.canceled) == sorted(at.machines.begun)
+        await at.runs.drop_samples(["one"])
+        assert len(at.machines.canceled) == 3
+
+
+async def test_the_ceiling_of_a_job_is_that_of_each_engine(store: Store) -> None:
+    most = Ceilings(1000 * MICRO, int(MOST_USD * MICRO))
+    async with rig(store, most) as at:
+        at.machines.may_end.clear()
+        await at.leave(PIECE)
+        other = Runs(store, "other", "rented", at.machines, most)
+        at.machines.ends_at_once = ("job_1_00001_5.0.other",)
+        assert is_whole(await other.frames(PIECE._replace(name="job_1_00001_5.0.other")))
 
 
 async def test_the_name_is_written_although_the_database_was_away(

@@ -100,3 +100,13 @@ async def test_old_rows_go_and_their_costs_stay(store: Store) -> None:
         await sweeping(at).tidy()
         assert await store.read("SELECT id FROM remote_runs") == []
         assert len(await at.costs()) == 1
+
+
+async def test_an_introduction_after_a_long_time_is_another_run_and_charged(store: Store) -> None:
+    hello = PIECE._replace(name="hello.far", job=None)
+    async with rig(store) as at:
+        await at.runs.frames(hello)
+        await at.pass_("ended")
+        await sweeping(at).tidy()
+        await at.runs.frames(hello)
+        assert await at.costs() == {f"hello.far.{number}": USD * MICRO for number in (1, 2)}
