@@ -87,7 +87,9 @@ class FarServer:
         answer = self._far_end.find(key)
         if answer is None:
             return 404, {"error": "There is no such work."}
-        pieces = [as_json(piece) for piece in answer.pieces[since:]]
+        # A status is asked for again and again: it has the pieces when there are all.
+        is_shown = answer.is_over or field == "stream"
+        pieces = [as_json(piece) for piece in answer.pieces[since:]] if is_shown else []
         shown: dict[str, object] = {"id": key, "status": _status(answer)}
         if answer.busy_s is not None:
             shown["executionTime"] = round(answer.busy_s * 1000)

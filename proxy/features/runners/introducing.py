@@ -31,6 +31,7 @@ class Introducing:
         self._piece = introduction_of(engine.name, engine.section.plugin, runs.name)
         self._news: HelloReply | None = None
         self._known: HelloReply | None = None
+        self._pause_s = AGAIN_S
 
     def __repr__(self) -> str:
         return f"<Introducing {self._engine!r}>"
@@ -50,7 +51,9 @@ class Introducing:
                 self.note(await self._asked())
             except EngineError as error:
                 _log.warning("runner.introduction.failed", engine=self._engine.name, reason=error.reason)
-                return max(AGAIN_S, min(error.retry_after_s or 0.0, LONGEST_S))
+                # Each try may cost, and an image that is broken stays so.
+                after_s, self._pause_s = self._pause_s, min(2 * self._pause_s, LONGEST_S)
+                return max(after_s, min(error.retry_after_s or 0.0, LONGEST_S))
         if self._news is not None:
             await records.keep(self._store, self._engine.name, self._piece.digest, encode(self._news))
             self._known, self._news = self._news, None
