@@ -167,7 +167,8 @@ class Runner(Protocol):
         ...
 
     async def tidy(self, live: Collection[str]) -> None:
-        """Ends what bills although no work needs it: `live` has the names of all work that is not over.
+        """Ends what bills although no work needs it: `live` has the names of all work that is not over, or
+        whose result can be had.
 
         Called at the start and every few minutes, in one worker of a server. What a `submit` is just
         beginning is not among them yet: what is younger than some minutes stays.

@@ -109,8 +109,10 @@ class Jobs:
             raise EngineFailed("Runpod's stream is not what it promises.") from None
 
     async def cancel(self, id_: str) -> None:
-        """Ask for the end of a job. Nothing is wrong if there is none."""
-        checked(await self._api.ask("POST", f"cancel/{quote(id_, safe='')}", is_safe=True), 200, 404)
+        """Ask for the end of a job. Nothing is wrong if there is none; of one that is over, only its status
+        can tell."""
+        said = await self._api.ask("POST", f"cancel/{quote(id_, safe='')}", is_safe=True)
+        checked(said, 200, 400, 404, 409)
 
     async def health(self) -> RunnerHealth:
         told = checked(await self._api.ask("GET", "health"), 200).read(_Health)

@@ -55,6 +55,13 @@ class _Place(NamedTuple):
         return cls(pod, int(at) if at.isdigit() else 0, key)
 
 
+class _Paid(NamedTuple):
+    """Until when a pod is paid for, and what each work has cost by its key: a result may be asked for again."""
+
+    until: float
+    usd: dict[str, float]
+
+
 class PodRunner:
     """Work in pods. `now` is the time in seconds since 1970."""
 
@@ -72,7 +79,7 @@ class PodRunner:
         self._now = now
         self._rules = ReaperRules(self._pods.deployment, self._pods.idle_s, self._pods.deadline_s)
         self._needed: dict[str, float] = {}
-        self._paid: dict[str, float] = {}
+        self._paid: dict[str, _Paid] = {}
         self._choosing = asyncio.Lock()
         self._wait_s = self._pods.start_s + settings.queue_s
         self._own = OwnPods(settings, self._pods, context, sleep, now, self._wait_s + settings.most_s)
@@ -82,15 +89,24 @@ class PodRunner:
 
     @property
     def limits(self) -> RunnerLimits:
-        billed_s = self._pods.start_s + self._settings.most_s + self._pods.idle_s + _TIDY_S
+        billed_s = self._pods.start_s + self._settings.most_s + self._idle_s + _TIDY_S
         return RunnerLimits(
             most_s=self._settings.most_s,
             over_s=self._wait_s + self._settings.most_s + _MARGIN_S,
             most_usd=billed_s / 3600 * self._pods.usd_per_hour,
             most_bytes=MOST_RUN_BYTES,
-            kept_s=min(_KEPT_S, self._pods.idle_s),
+            kept_s=self._kept_s,
             stays_s=self._pods.deadline_s + _TIDY_S,
         )
+
+    @property
+    def _kept_s(self) -> float:
+        return min(_KEPT_S, self._pods.idle_s)
+
+    @property
+    def _idle_s(self) -> float:
+        """How long a pod may stay after its last work: it has work as long as a result can be had."""
+        return self._kept_s + self._pods.idle_s
 
     async def submit(self, work: RemoteWork) -> str:
         """Find a pod for a piece of work, or make one. The pod gets the work when it runs, see `look`."""
@@ -132,7 +148,7 @@ class PodRunner:
             raise
         if told is None:
             return RemoteState(status="lost", usd=0.0, reason="It was not begun in time.")
-        return self._state(pod, told, since)
+        return self._state(pod, place.key, told, since)
 
     async def cancel(self, name: str) -> float | None:
         place = _Place.named(name)
@@ -147,7 +163,7 @@ class PodRunner:
             if told is None:
                 return None
             if told.remote_status not in OPEN:
-                return self._usd(pod)
+                return self._usd(pod, place.key)
             await self._sleep(_PAUSE_S)
         raise EngineFailed("A pod has not ended a job that was canceled.")
 
@@ -163,7 +179,6 @@ class PodRunner:
         now = self._now()
         in_use = frozenset(_Place.named(name).pod for name in live)
         self._needed = last_needed(self._needed, pods, in_use, now)
-        self._paid = {pod.id: self._paid[pod.id] for pod in pods if pod.id in self._paid}
         going = doomed(pods, self._needed, now, self._rules)
         are_gone = await asyncio.gather(*(self._own.end(each.id, each.reason) for each in going))
         if left := are_gone.count(False):
@@ -186,11 +201,11 @@ class PodRunner:
             raise EngineFailed("A pod does not know what it has just been given.")
         return told
 
-    def _state(self, pod: Pod, told: JobTold, since: int) -> RemoteState:
+    def _state(self, pod: Pod, key: str, told: JobTold, since: int) -> RemoteState:
         status = told.remote_status
         if status in OPEN:
             return RemoteState(status=status)
-        usd = self._usd(pod)
+        usd = self._usd(pod, key)
         if status != "done":
             return RemoteState(status=status, usd=usd, reason=f"The pod says {told.status}.")
         try:
@@ -198,13 +213,17 @@ class PodRunner:
         except EngineFailed as error:
             return RemoteState(status="failed", usd=usd, reason=error.message)
 
-    def _usd(self, pod: Pod) -> float | None:
-        """Return what a pod has cost since its last work was paid for. The first work pays for the start and
-        for the idle time at the end, too, so all together pay for all. A new process begins anew: some is
-        then paid for twice, and nothing never."""
+    def _usd(self, pod: Pod, key: str) -> float | None:
+        """Return what a work has cost: the pod's time since the last one was paid for. The first work pays for
+        the start and for the idle time at the end, too, so all together pay for all. A new process begins
+        anew: some is then paid for twice, and nothing never."""
         if pod.cost is None:
             return None
-        now, paid = self._now(), self._paid.get(pod.id)
-        self._paid[pod.id] = now
-        billed_s = now - pod.made_at + self._pods.idle_s if paid is None else now - paid
-        return min(billed_s / 3600 * pod.cost, self.limits.most_usd)
+        now, longest_s = self._now(), self._pods.deadline_s + _TIDY_S
+        self._paid = {id_: paid for id_, paid in self._paid.items() if now - paid.until < longest_s}
+        paid = self._paid.get(pod.id, _Paid(pod.made_at - self._idle_s, {}))
+        if key not in paid.usd:
+            billed_s = now - paid.until
+            paid.usd[key] = min(billed_s / 3600 * pod.cost, self.limits.most_usd)
+            self._paid[pod.id] = paid._replace(until=now)
+        return paid.usd[key]

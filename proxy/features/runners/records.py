@@ -100,6 +100,7 @@ SELECT CAST({_OF_DAY} AS BIGINT) AS of_day, CAST({_OF_JOB} AS BIGINT) AS of_job,
 """
 _LATEST = f"SELECT {_RUN} FROM remote_runs WHERE piece = :piece ORDER BY number DESC LIMIT 1"
 _OPEN = f"SELECT {_RUN} FROM remote_runs WHERE ended IS NULL ORDER BY begun"
+_KEPT = "SELECT name FROM remote_runs WHERE runner = :runner AND state = 'done' AND ended >= :since"
 _NAME = "UPDATE remote_runs SET state = 'running', name = :name WHERE id = :id AND ended IS NULL RETURNING id"
 _END = """
 UPDATE remote_runs SET state = :state, ended = :now, micro_usd = :micro_usd
@@ -135,6 +136,11 @@ async def latest(store: Store, piece: str) -> Run | None:
 
 async def list_open(store: Store) -> list[Run]:
     return [msgspec.convert(row, Run) for row in await store.read(_OPEN)]
+
+
+async def list_kept(store: Store, runner: str, since: int) -> set[str]:
+    """Return the names of what a runner has done since then: somebody may ask for it again."""
+    return {row["name"] for row in await store.read(_KEPT, {"runner": runner, "since": since})}
 
 
 async def begin(store: Store, run: Run, ceilings: Ceilings) -> bool:

@@ -85,7 +85,10 @@ class Sweeping:
             _log.warning("runner.cancel.failed", runner=run.runner, run=run.id, reason=error.reason)
 
     async def _tidy(self, name: str, runs: Runs, open_: Sequence[Run]) -> None:
-        live = frozenset(run.name for run in open_ if run.runner == name and run.name)
+        live = {run.name for run in open_ if run.runner == name and run.name}
+        since = await self._store.now() - round(runs.runner.limits.kept_s * SECOND)
+        # A machine that has just done its work is not idle, and has its result.
+        live |= await records.list_kept(self._store, name, since)
         try:
             await runs.runner.tidy(live)
         except Exception as error:  # noqa: BLE001 - the seam around a plugin: the next turn tries again

@@ -165,6 +165,12 @@ async def test_all_work_of_a_pod_pays_for_all_of_its_time() -> None:
             assert state.usd is not None
             usd += state.usd
             await runner.tidy({name})
+            # Who asks for a result again pays for nothing, and takes no time from the next one.
+            at.fake.clock.advance(50.0)
+            again = await runner.look(name, work(f"k{number}"), 0)
+            assert again.usd == state.usd
+        at.fake.clock.advance(190.0)
+        await runner.tidy({name})
         at.fake.clock.advance(300.0)
         await runner.tidy(())
         assert _billing(at) == 0

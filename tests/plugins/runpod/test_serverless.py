@@ -231,6 +231,17 @@ async def test_a_cancel_ends_the_work_and_its_bill() -> None:
         assert await at.serverless.cancel(name) is None
 
 
+@pytest.mark.parametrize("status", [400, 409])
+async def test_what_is_over_is_forgotten_though_its_cancel_is_refused(status: int) -> None:
+    async with rig() as at:
+        name = await at.serverless.submit(work())
+        await at.ended(at.serverless, name, work())
+        at.fake.jobs.fail("5xx", path="/cancel", status=status)
+        assert await at.serverless.cancel(name) is not None
+        at.fake.clock.advance(11)
+        assert (await at.serverless.look(name, work(), 0)).status == "lost"
+
+
 async def test_a_cancel_that_does_not_end_it_is_told() -> None:
     async with rig(queue={"run_s": 1000.0}) as at:
         name = await at.serverless.submit(work())
