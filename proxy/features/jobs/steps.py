@@ -200,6 +200,9 @@ class Steps(WishKind[JobStep]):
             if job.kind != "batch" or not is_try:
                 await self._rest(self._resting, held.job)
             after_s = failure.retry_after_s or WAITS_S
+            if failure.message != held.error:
+                # Once: it may wait for ever, for an engine that nobody has any more.
+                _log.warning("job.step.waits", job=held.job, step=held.number, code=failure.code)
             if self._store.is_shared and not attempt.has_reached_engine:
                 after_s = 0.0  # Another process may have an engine that we lack, or room in it.
             return Again(failure.message, after_s, is_try=is_try)

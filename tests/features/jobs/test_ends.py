@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import structlog
 from openai import OpenAI
 
 from proxy.ledger.verify import verify
@@ -116,6 +117,25 @@ async def test_what_an_engine_cannot_speak_has_the_code_of_speech(
         assert (speech["code"], f"Step 1: {speech['message']}") == (code, failed["error"])
         again = await server.ask("POST", f"/v1/jobs/{made['id']}/cancel")
         assert again.json()["error_code"] == code
+
+
+async def test_an_operator_is_told_once_what_a_step_waits_for(tmp_path: Path) -> None:
+    """It may wait for ever, if nobody has its engine any more."""
+    async with jobs_inside(tmp_path, one=Scripted(EngineFailed("Away."))) as server:
+        with structlog.testing.capture_logs() as logs:
+            made = await new_job(server, "Hello.", model="one", voice="one")
+            kind = kind_of(server)
+
+            async def is_tried_again() -> bool:
+                await server.worker.store.write(Statement("UPDATE job_steps SET due = 0"))
+                kind._resting.clear()
+                kind.look_soon()
+                rows = await server.worker.store.read("SELECT tries FROM job_steps")
+                return bool(rows[0]["tries"] > 2)
+
+            await soon(is_tried_again)
+        told = [log for log in logs if log["event"] == "job.step.waits"]
+        assert [(log["job"], log["code"]) for log in told] == [(made["id"], "engine_unavailable")]
 
 
 async def test_a_receiver_is_told_the_end_as_the_sdk_reads_it(tmp_path: Path) -> None:
