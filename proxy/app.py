@@ -45,6 +45,7 @@ class Worker:
         self.store, self.ledger, self.metrics = kernel.store, kernel.ledger, kernel.metrics
         self.engines, self.refusals, self.erasing = parts.engines, parts.refusals, house.erasing
         self.tasks_alone = [task for feature in open_house.features for task in feature.alone]
+        self.tasks_here = [task for feature in open_house.features for task in feature.alone_here]
         self.wishes = open_house.wishes
         self.server_state, self._link = health.ServerState(), link
         callers = Callers(self.store)

@@ -132,13 +132,15 @@ class Opened(NamedTuple):
 
     `reach` gets all that is derived of voices, at each revision, and `is_gone` tells whether nothing of
     an erased voice is left elsewhere, after a moment. A command finishes the `wishes` that a killed server
-    left; in a server, every worker sees to them, and worker number 0 alone runs `alone` to its end.
+    left; in a server, every worker sees to them, and worker number 0 alone runs `alone` to its end, and
+    `alone_here`. Each `voxgate worker` runs `alone_here` too, as its server may be down.
     """
 
     at: Callable[[HouseRevision], Served] = nothing_served
     reach: Callable[[DerivedThings], None] = nothing_reached
     wishes: tuple[WishKind[Any], ...] = ()
     alone: Sequence[Callable[[], Coroutine[None, None, None]]] = ()
+    alone_here: Sequence[Callable[[], Coroutine[None, None, None]]] = ()
     is_gone: Callable[[str], Awaitable[bool]] = nothing_elsewhere
     erasing: Erasing | None = None
     grants: Grants | None = None

@@ -56,7 +56,7 @@ class _Place(NamedTuple):
 
 
 class _Paid(NamedTuple):
-    """Until when a pod is paid for, and what each work has cost by its key: a result may be asked for again."""
+    """Until when a pod is paid for, and what each work has cost, by its key: it may be asked for again."""
 
     until: float
     usd: dict[str, float]
@@ -214,9 +214,9 @@ class PodRunner:
             return RemoteState(status="failed", usd=usd, reason=error.message)
 
     def _usd(self, pod: Pod, key: str) -> float | None:
-        """Return what a work has cost: the pod's time since the last one was paid for. The first work pays for
-        the start and for the idle time at the end, too, so all together pay for all. A new process begins
-        anew: some is then paid for twice, and nothing never."""
+        """Return what a work has cost: the pod's time since the last one was paid for. The first work pays
+        for the start and for the idle time at the end, too, so all together pay for all. A new process
+        begins anew: some is then paid for twice, and nothing never."""
         if pod.cost is None:
             return None
         now, longest_s = self._now(), self._pods.deadline_s + _TIDY_S

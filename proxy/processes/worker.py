@@ -129,6 +129,8 @@ async def _serve(
                 asyncio.create_task(delete_old_usage(worker.store, lambda: worker.usage_days, worker.metrics))
             )
             helping += [asyncio.create_task(task()) for task in worker.tasks_alone]
+        if control:
+            helping += [asyncio.create_task(task()) for task in worker.tasks_here]
         for helper in helping:
             helper.add_done_callback(partial(_helped, worker, front))
         answering = asyncio.create_task(private.serve(sockets=control))

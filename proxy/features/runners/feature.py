@@ -36,7 +36,7 @@ async def _open(house: House) -> AsyncIterator[Opened]:
                 engine.failure = f"its runner {engine.runner} cannot be used: see voxgate check, and the log"
                 continue
             runs[engine.name] = await _connect(stack, house, engine, runner)
-        yield Opened(alone=(Sweeping(house.store, runs, house.steps, house.metrics).run,))
+        yield Opened(alone_here=(Sweeping(house.store, runs, house.steps, house.metrics).run,))
 
 
 async def _open_runners(stack: AsyncExitStack, house: House, names: set[str]) -> dict[str, Runner]:

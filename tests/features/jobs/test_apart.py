@@ -42,6 +42,57 @@ def voxgate_register():
     return (Plugin(kind="engine", name="bell", settings=ToneSettings, create=hosted),)
 """
 """An engine whose environment the server's machine does not have."""
+CARDS = """
+from contextlib import asynccontextmanager
+from pathlib import Path
+import msgspec
+from speech_engine import Plugin
+from speech_engine.runner import NotBegun, RunnerLimits
+
+class Settings(msgspec.Struct, forbid_unknown_fields=True):
+    file: str
+
+class Cards:
+    limits = RunnerLimits(most_s=1.0, over_s=1.0, most_usd=1.0, most_bytes=9999, kept_s=1.0, stays_s=1.0)
+
+    def __init__(self, settings):
+        self.file = Path(settings.file)
+
+    async def submit(self, work):
+        raise NotBegun("There is no card.")
+
+    async def find(self, key):
+        return None
+
+    async def look(self, name, work, since):
+        raise NotImplementedError
+
+    async def cancel(self, name):
+        return None
+
+    async def health(self):
+        raise NotImplementedError
+
+    async def tidy(self, live):
+        self.file.touch()
+
+@asynccontextmanager
+async def create(name, settings, context):
+    yield Cards(settings)
+
+def voxgate_register():
+    return (Plugin(kind="runner", name="cards", settings=Settings, create=create),)
+"""
+"""A runner that has no machine, and notes that it was asked to tidy."""
+CARDS_CONFIG = """
+[engines.far]
+plugin = "tone"
+runner = "rented"
+budget_usd_day = 1
+[runners.rented]
+plugin = "cards"
+file = "{file}"
+"""
 
 
 def new_voice(server: Server) -> str:
@@ -135,6 +186,14 @@ def test_a_server_takes_jobs_for_a_model_that_only_a_worker_has(tmp_path: Path, 
         assert said(sound(server, id_)) == words_of(3)
         # Who listens gets no answer from there, and is told so at once.
         assert server.speech("Here?", model="bell/standard").status_code == 503
+
+
+def test_a_worker_ends_machines_that_bill_for_nothing(tmp_path: Path, url: str) -> None:
+    """Its server may be down, or know nothing of its runner."""
+    install(tmp_path, "v_cards", CARDS)
+    config = ALONE + CARDS_CONFIG.format(file=tmp_path / "tidied")
+    with serving(tmp_path, url), working(tmp_path, url, config=config, environ=environ(tmp_path)):
+        until(lambda: (tmp_path / "tidied").exists(), every_s=0.05)
 
 
 def test_a_worker_refuses_what_is_not_its_servers(tmp_path: Path, url: str) -> None:

@@ -73,7 +73,7 @@ async def introduced(server: Inside) -> None:
 
 
 def sweeping(server: Inside) -> Sweeping:
-    owners = [getattr(task, "__self__", None) for task in server.worker.tasks_alone]
+    owners = [getattr(task, "__self__", None) for task in server.worker.tasks_here]
     (found,) = [owner for owner in owners if isinstance(owner, Sweeping)]
     return found
 

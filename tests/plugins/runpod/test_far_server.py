@@ -15,10 +15,10 @@ from proxy.config.sections import Upstream
 from proxy.engines.upstream_http import open_http
 from speech_engine import Context, EngineUnauthorized, SpeechJob
 from speech_engine.device import CPU
-from speech_engine.host.far_end import open_far_end
+from speech_engine.host.far_end import FarAnswer, open_far_end
 from speech_engine.host.far_server import FarServer
 from speech_engine.host.remote_frames import FarIntroduction, frames_of
-from speech_engine.runner import NotBegun, RemoteWork
+from speech_engine.runner import NotBegun, RemotePiece, RemoteWork
 from speech_engine.testing import job
 from speech_engine.work import Speak
 
@@ -78,6 +78,24 @@ async def test_work_is_begun_once_and_its_pieces_are_whole(port: int, context: C
     assert [piece["number"] for piece in await jobs.stream(KEY)] == list(
         range(len(pieces_of(told.output, 0)))
     )
+
+
+async def test_a_status_has_the_pieces_when_there_are_all(context: Context) -> None:
+    """It is asked for again and again, and they are megabytes."""
+    async with open_far_end("plugins.tone.worker", b"{}", CPU, structlog.get_logger()) as far_end:
+        server = FarServer(far_end, TOKEN, ("127.0.0.1", 0))
+        try:
+            answer = far_end._answers[KEY] = FarAnswer()
+            answer.add(RemotePiece(number=0, data=b"sound"))
+            jobs, lengths = _jobs(server.port, context), list[int]()
+            for busy_s in (None, 1.0):
+                answer.busy_s = busy_s
+                told = await jobs.status(KEY)
+                assert told is not None
+                lengths += [len(told.output), len(await jobs.stream(KEY))]
+            assert lengths == [0, 1, 1, 1]
+        finally:
+            await asyncio.to_thread(server.close)
 
 
 async def test_work_is_cancelled(port: int, context: Context) -> None:
