@@ -5,15 +5,21 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from pathlib import Path
 
 import pytest
 from msgspec.structs import replace
+from prometheus_client import CollectorRegistry
 
+from proxy.config.secret_sections import VaultSection
 from proxy.errors import DayUsedUp, JobUsedUp, from_engine
 from proxy.features.runners import records
+from proxy.features.runners.metrics import RunnerMetrics
 from proxy.features.runners.records import Ceilings, Run
 from proxy.features.runners.runs import Runs
+from proxy.features.runners.sample_links import SampleLinks
 from proxy.features.runners.work import WorkPiece
+from proxy.kept.vault import Vault
 from proxy.storage.store import Statement, StorageUnreachable, Store
 from speech_engine import EngineFailed, EngineUnavailable, EngineVoice, Finished, Segment, Speak, SpeechJob
 from speech_engine.host.messages import Failed
@@ -43,11 +49,14 @@ class Rig:
     def __init__(self, store: Store, machines: Rented, ceilings: Ceilings = NO_CEILINGS) -> None:
         self.store = store
         self.machines = machines
+        self.registry = CollectorRegistry()
+        self.metrics = RunnerMetrics(self.registry)
         self.runs = self.another(ceilings)
 
     def another(self, ceilings: Ceilings = NO_CEILINGS) -> Runs:
         """What another worker would have."""
-        return Runs(self.store, "far", "rented", self.machines, ceilings)
+        links, metrics = SampleLinks(Vault(self.store, VaultSection(), Path())), self.metrics
+        return Runs(self.store, "far", "rented", self.machines, ceilings, links, metrics)
 
     async def latest(self) -> Run:
         run = await records.latest(self.store, PIECE.name)
