@@ -1,7 +1,7 @@
-"""What a claim costs beside very many wishes of one account: `python -m bench.claims`.
+"""What jobs cost beside very many steps of one account: `python -m bench.claims`.
 
-Each claim lists what there is to do, takes the lease of the first row, and ends it, on SQLite and on a real
-PostgreSQL. One account has 10,000 rows that nobody works on yet, another has one.
+One account has 20 jobs of 500 steps that nobody works on yet, another hands in jobs of one step. Each claim
+lists what there is to do, takes the lease of the first step, and ends it, on SQLite and on a real PostgreSQL.
 """
 
 from __future__ import annotations
@@ -13,56 +13,67 @@ import time
 from contextlib import ExitStack
 from pathlib import Path
 
-from policies.wishes import Wish
 from proxy.features.all import open_store
-from proxy.storage.rows import insert, insert_sql
-from proxy.storage.store import Statement, Store
-from proxy.storage.wish_tables import WishTable
+from proxy.features.jobs import records
+from proxy.features.jobs.records import STEPS, Job
+from proxy.storage import accounts
+from proxy.storage.store import Store
 from tests.databases import postgres
 
-ROWS = 10_000
+JOBS, STEPS_EACH = 20, 500
 CLAIMS = 300
 LISTED = 8
-_TABLE = """
-CREATE TABLE claims (id TEXT PRIMARY KEY, account TEXT NOT NULL, state TEXT NOT NULL, due BIGINT NOT NULL,
-    lease BIGINT NOT NULL, fence BIGINT NOT NULL, tries BIGINT NOT NULL, error TEXT NOT NULL)
-"""
-_INDEX = "CREATE INDEX claims_open ON claims (account, due, id) WHERE state = 'open'"
 
 
-class Claim(Wish, frozen=True, kw_only=True):
-    id: str
-    account: str
-    state: str = "open"
+def a_job(account: str, name: str, steps: int) -> Job:
+    return Job(
+        id=f"job_{name}",
+        account=account,
+        key="key_bench",
+        created=1,
+        format="mp3",
+        characters=2000 * steps,
+        steps=steps,
+        digest=name,
+        wrapped="",
+        sealed="",
+    )
 
 
-CLAIMS_TABLE = WishTable("claims", Claim, "state = 'open'", of_account=2)
-_INSERT = insert_sql("claims", Claim)
+async def hand_in(store: Store, job: Job) -> float:
+    pieces = [(2000 * number, 2000 * (number + 1)) for number in range(job.steps)]
+    began = time.perf_counter()
+    assert await records.add(store, job, pieces)
+    return time.perf_counter() - began
 
 
-async def fill(store: Store) -> None:
-    await store.write(Statement(_TABLE), Statement(_INDEX))
-    rows = [Claim(id=f"book_{number:05}", account="acc_book", due=1) for number in range(ROWS)]
-    rows.append(Claim(id="short_00001", account="acc_short", due=2))
-    for first in range(0, len(rows), 500):
-        await store.write(*(insert(_INSERT, row) for row in rows[first : first + 500]))
-
-
-async def measure(url: str, folder: Path) -> str:
-    claimed_ms, listed_ms, seen = [], [], set[str]()
+async def measure(url: str, folder: Path) -> list[str]:
     async with open_store(url, folder) as store:
-        await fill(store)
-        for _ in range(CLAIMS):
-            began = time.perf_counter()
-            listed = await CLAIMS_TABLE.list_open(store, await store.now(), LISTED)
-            listed_ms.append(time.perf_counter() - began)
-            held = await CLAIMS_TABLE.take(store, listed[0], 60_000_000)
-            claimed_ms.append(time.perf_counter() - began)
-            assert held is not None
-            seen.update(each.account for each in listed[:2])
-            await CLAIMS_TABLE.write(store, held, {"state": "done"}, gives_back=True)
-    assert len(seen) == 2, "the other account is listed from the first claim on"
-    return f"list p50 {_ms(listed_ms, 50)}, claim p50 {_ms(claimed_ms, 50)}, p99 {_ms(claimed_ms, 99)}"
+        book, short = [
+            (await accounts.create(store, name=name, plan="free")).id for name in ("book", "short")
+        ]
+        long_ms = [await hand_in(store, a_job(book, f"book_{n:02}", STEPS_EACH)) for n in range(JOBS)]
+        short_ms = [await hand_in(store, a_job(short, f"short_{n:03}", 1)) for n in range(CLAIMS)]
+        listed_ms, claimed_ms, ended = await _claims(store)
+    assert {book, short} == set(ended[:2]), "the other account is listed from the first claim on"
+    return [
+        f"add p50 {_ms(short_ms, 50)}, p99 {_ms(short_ms, 99)}; {STEPS_EACH} steps p50 {_ms(long_ms, 50)}",
+        f"list p50 {_ms(listed_ms, 50)}; claim p50 {_ms(claimed_ms, 50)}, p99 {_ms(claimed_ms, 99)}",
+    ]
+
+
+async def _claims(store: Store) -> tuple[list[float], list[float], list[str]]:
+    listed_ms, claimed_ms, ended = [], [], list[str]()
+    for _ in range(CLAIMS):
+        began = time.perf_counter()
+        listed = await STEPS.list_open(store, await store.now(), LISTED)
+        listed_ms.append(time.perf_counter() - began)
+        held = await STEPS.take(store, listed[0], 60_000_000)
+        claimed_ms.append(time.perf_counter() - began)
+        assert held is not None
+        ended += [each.account for each in listed[:2]]
+        await STEPS.write(store, held, {"state": "done"}, gives_back=True)
+    return listed_ms, claimed_ms, ended
 
 
 def _ms(seconds: list[float], percent: int) -> str:
@@ -72,10 +83,11 @@ def _ms(seconds: list[float], percent: int) -> str:
 def main() -> None:
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        print(f"{ROWS} rows of one account, one of another; {CLAIMS} claims")
-        print(f"sqlite      {asyncio.run(measure('sqlite', folder))}")
+        print(f"{JOBS * STEPS_EACH} steps of one account, {CLAIMS} of another; {CLAIMS} claims")
         server = stack.enter_context(postgres())
-        print(f"postgresql  {asyncio.run(measure(server.url(), folder))}")
+        for name, url in (("sqlite", "sqlite"), ("postgresql", server.url())):
+            for line in asyncio.run(measure(url, folder)):
+                print(f"{name:<11} {line}")
 
 
 if __name__ == "__main__":

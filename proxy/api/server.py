@@ -30,7 +30,7 @@ class ServerLink(NamedTuple):
 
 
 class RunningServer(msgspec.Struct, frozen=True, kw_only=True):
-    """The running server: where it listens, and where its metrics page is."""
+    """The running server: where it listens, and where its metrics page is. A worker has no port: 0."""
 
     version: str
     host: str

@@ -8,7 +8,6 @@ from __future__ import annotations
 import inspect
 import sys
 from collections.abc import Callable, Generator
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +15,7 @@ import typer
 
 from proxy.cli.admin_requests import answer_to, failures
 from proxy.cli.options import ConfigFile, Printed
-from proxy.commands.command import Command, Group, Here, KnownAnswer
+from proxy.commands.command import Ask, Command, Group, Here, KnownAnswer
 from proxy.commands.tables import Form, print_answer
 from proxy.features.all import load_config
 
@@ -67,12 +66,7 @@ def _run(command: Command, here: Here, given: dict[str, Any]) -> int:
         print_answer(step.answer, here.form, lambda answer: (*command.show(answer), *then))
         return step.status
     if isinstance(step, Generator):
-        answer = None
-        with suppress(StopIteration):
-            while True:
-                answer = answer_to(step.send(answer), here.config_file, here.form)
-                print_answer(answer, here.form, command.show)
-        return 0
+        return _run_all(command, here, step)
     try:
         answer = answer_to(step, here.config_file, here.form)
     except failures() as error:
@@ -82,3 +76,15 @@ def _run(command: Command, here: Here, given: dict[str, Any]) -> int:
         return step.failed
     print_answer(answer, here.form, command.show)
     return step.status(answer)
+
+
+def _run_all(command: Command, here: Here, steps: Generator[Ask, Any, int | None]) -> int:
+    answer = None
+    while True:
+        try:
+            asked = steps.send(answer)
+        except StopIteration as end:
+            return end.value or 0
+        answer = answer_to(asked, here.config_file, here.form)
+        if asked.shows(answer):
+            print_answer(answer, here.form, command.show)

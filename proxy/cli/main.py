@@ -11,7 +11,7 @@ import shlex
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
@@ -33,6 +33,9 @@ from proxy.commands.command import Command, Group, by_name
 from proxy.commands.tables import Line, Part
 from proxy.errors import CommandRefused
 from proxy.features.all import all_commands, load_config
+
+if TYPE_CHECKING:
+    from proxy.config.config_toml import Config
 
 _SERVING = """\
 voxgate serves on {base}/v1
@@ -98,26 +101,46 @@ def serve(
     ] = None,
 ) -> None:
     """Run the server until Ctrl-C or SIGTERM."""
+
+    def announce(base_url: str, dev_key: str | None) -> None:
+        print(banner(base_url, dev_key, config_file), flush=True)  # noqa: T201 - printed for a person
+
+    given = {"host": host, "port": port, "workers": workers}
+    server = {key: value for key, value in given.items() if value is not None}
+    _run(lambda: load_config(config_file, server=server), announce)
+
+
+def worker(config_file: ConfigFile = None) -> None:
+    """Speak the jobs of a server until Ctrl-C or SIGTERM."""
     from msgspec.structs import replace
 
-    from proxy.config.config_toml import Config
+    from proxy.processes.shared_things import check_settings
+
+    def load() -> Config:
+        config = replace(load_config(config_file), serves=False)
+        check_settings(config)
+        return config
+
+    def announce(_base_url: str, _dev_key: str | None) -> None:
+        print("voxgate works on jobs", flush=True)  # noqa: T201 - printed for a person
+
+    _run(load, announce)
+
+
+def _run(load: Callable[[], Config], announce: Callable[[str, str | None], None]) -> NoReturn:
+    from msgspec.structs import replace
+
     from proxy.diagnosis.text_check import front_end_remarks
     from proxy.engines import registry
     from proxy.processes import supervisor
     from proxy.telemetry import logs
 
     logs.configure_logs("supervisor")
-    given = {"host": host, "port": port, "workers": workers}
-    server = {key: value for key, value in given.items() if value is not None}
-
     plugins = registry.load()
 
     def read() -> Config:
-        read = load_config(config_file, server=server)
-        return replace(read, warnings=(*read.warnings, *front_end_remarks(read, plugins)))
-
-    def announce(base_url: str, dev_key: str | None) -> None:
-        print(banner(base_url, dev_key, config_file), flush=True)  # noqa: T201 - printed for a person
+        config = load()
+        return replace(config, warnings=(*config.warnings, *front_end_remarks(config, plugins)))
 
     sys.exit(supervisor.serve(read(), read, plugins, announce))
 
@@ -145,7 +168,9 @@ def _reload_result(answer: dict[str, Any]) -> list[Part]:
 _OF_FEATURES = all_commands()
 
 # Both in the order of the help: first what a new operator needs.
-_FIRST: tuple[Command | Callable[..., None], ...] = (serve, say, reload, check, doctor, PLANS, usage, AUDIT)
+_FIRST: tuple[Command | Callable[..., None], ...] = (
+    *(serve, worker, say, reload, check, doctor, PLANS, usage, AUDIT),
+)
 _COMMANDS = {
     command.name if isinstance(command, Command) else command.__name__: command
     for command in (*_FIRST, *_OF_FEATURES.commands, backup, restore)

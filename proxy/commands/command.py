@@ -23,6 +23,10 @@ def no_fault(_answer: Any) -> int:
     return 0
 
 
+def is_shown(_answer: Any) -> bool:
+    return True
+
+
 class Ask(NamedTuple):
     """A request to the handlers under /admin.
 
@@ -30,7 +34,8 @@ class Ask(NamedTuple):
     the rows have ids of accounts, whose names the tables show; "all" are also read to the last one. A person
     at a terminal answers `question` first, and `looks` says that the thing is looked for before that.
     `status` is the command's, by the answer, and `failed` its status if there is none. An answer that is no
-    JSON goes into the new file `to`, and the answer is then its name and size.
+    JSON goes into the new file `to`, and the answer is then its name and size. Of several answers, those are
+    printed which `shows` says.
     """
 
     method: str
@@ -46,6 +51,7 @@ class Ask(NamedTuple):
     status: Callable[[Any], int] = no_fault
     failed: int = 1
     to: Path | None = None
+    shows: Callable[[Any], bool] = is_shown
 
 
 class KnownAnswer(NamedTuple):
@@ -69,9 +75,9 @@ class Here(NamedTuple):
         return self.load(self.config_file)
 
 
-Asking = Callable[..., Ask | Generator[Ask, Any, None] | KnownAnswer | None]
-"""A generator asks more than once, and gets each answer. None: the command has already said what there is to
-say."""
+Asking = Callable[..., Ask | Generator[Ask, Any, int | None] | KnownAnswer | None]
+"""A generator asks more than once, gets each answer, and may return the command's status. None: the command
+has already said what there is to say."""
 A = TypeVar("A", bound=Asking)
 
 

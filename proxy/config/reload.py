@@ -16,7 +16,7 @@ NEEDS_RESTART = (
 """The keys of [server] that count only at the start. All keys of `_OPENED_ONCE` do, too."""
 
 _OPENED_ONCE = ("storage", "limits", "upstream", "consent", "engines", "plugins")
-_NO_SECTIONS = ("server", "features", "warnings", "secrets", "natural", "data", "source")
+_NO_SECTIONS = ("server", "features", "warnings", "secrets", "natural", "data", "source", "serves")
 
 
 class Reload(NamedTuple):

@@ -273,7 +273,8 @@ class Config(msgspec.Struct, frozen=True):
     """The whole configuration. `secrets` has the names of the environment variables that hold secrets.
 
     `features` has the sections of features, for `Section.of`. `warnings` has the keys of the file that have
-    no effect, and `natural` the sections of natural.toml that have one.
+    no effect, and `natural` the sections of natural.toml that have one. A `voxgate worker` never `serves`:
+    no client reaches it.
     """
 
     server: Server = Server()
@@ -294,6 +295,7 @@ class Config(msgspec.Struct, frozen=True):
     natural: tuple[str, ...] = ()
     data: str = "data"
     source: str = "the built-in defaults"
+    serves: bool = True
 
     def __repr__(self) -> str:
         return f"<Config of {self.source}: {len(self.engines)} engines, {len(self.voices)} voices>"

@@ -121,6 +121,24 @@ class Engines:
         engine = self._live[name]
         return None if isinstance(engine, _WITHOUT_HOSTS) else engine.loaded
 
+    def introductions(self) -> dict[str, bytes]:
+        """Return what the engines have whose hosts are ready."""
+        return {name: engine.introduction for name, engine in self._hosted() if engine.state == "ready"}
+
+    def unknown(self) -> set[str]:
+        """Return the engines with hosts that have never been up."""
+        return {name for name, engine in self._hosted() if not engine.models()}
+
+    def introduce(self, name: str, introduction: bytes) -> None:
+        """Let an engine with hosts know what it has elsewhere."""
+        for engine in [engine for known, engine in self._hosted() if known == name]:
+            engine.introduce(introduction)
+
+    def _hosted(self) -> list[tuple[str, HostedEngine]]:
+        return [
+            (name, engine) for name, engine in self._live.items() if not isinstance(engine, _WITHOUT_HOSTS)
+        ]
+
     def on_wanted(self, tell: Callable[[str], None]) -> None:
         """Call `tell` with the name of an engine that a request needs and that loads on demand."""
         for engine in self._live.values():

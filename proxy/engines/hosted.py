@@ -118,6 +118,19 @@ class HostedEngine(Introduced):
         if state.state == "ready":
             self._later(self._greet(state))
 
+    @property
+    def introduction(self) -> bytes:
+        """What it has, for a server on whose machine it cannot run."""
+        return msgspec.msgpack.encode(self._welcome)
+
+    def introduce(self, introduction: bytes) -> None:
+        """Know from elsewhere what it has. A server of another version may mean something else by it."""
+        welcome = _decode_hello(introduction)
+        if welcome.api_version == API_VERSION:
+            self._know(welcome, "")
+            if self.on_introduced is not None:
+                self.on_introduced()
+
     async def health(self) -> messages.HealthReport:
         """Return the sum over the processes that answer."""
         questions = [

@@ -11,9 +11,9 @@ from pathlib import Path
 
 from proxy.config.addresses import is_local
 from proxy.errors import CannotServe
+from proxy.kept import data_folder
 
 CONTROL = "control.sock"
-_LINK = "run"
 
 
 def check_dev_key(host: str) -> None:
@@ -49,7 +49,7 @@ def runtime_folder(data: Path) -> Iterator[Path]:
     `data/run` points there.
     """
     folder = Path(tempfile.mkdtemp(prefix="voxgate-", dir=runtime_base()))
-    link = data / _LINK
+    link = data / data_folder.RUNTIME
     link.unlink(missing_ok=True)
     link.symlink_to(folder)
     try:
@@ -79,7 +79,7 @@ def control_socket(folder: Path) -> socket.socket:
 def control_address(data: Path) -> str | None:
     """Return the path of a running server's control.sock, if there is one."""
     try:
-        address = Path(os.readlink(data / _LINK)) / CONTROL
+        address = Path(os.readlink(data / data_folder.RUNTIME)) / CONTROL
     except OSError:
         return None
     return str(address) if address.exists() else None

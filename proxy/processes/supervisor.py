@@ -1,4 +1,7 @@
-"""`voxgate serve`: it owns the port, the hosts and the workers; it starts, reloads, drains and ends them."""
+"""`voxgate serve`: it owns the port, the hosts and the workers; it starts, reloads, drains and ends them.
+
+`voxgate worker` is the same without a port.
+"""
 
 from __future__ import annotations
 
@@ -59,7 +62,7 @@ _log = structlog.get_logger()
 
 
 Announce = Callable[[str, str | None], None]
-"""Called with (address, dev key) when the server serves."""
+"""Called with (address, dev key) when the server serves. A `voxgate worker` has neither."""
 
 
 def serve(config: Config, reread: Callable[[], Config], registry: Registry, announce: Announce) -> int:
@@ -71,13 +74,15 @@ def serve(config: Config, reread: Callable[[], Config], registry: Registry, anno
 
 
 def _serve(config: Config, reread: Callable[[], Config], registry: Registry, announce: Announce) -> int:
-    if config.server.dev_key:
+    if config.serves and config.server.dev_key:
         runtime.check_dev_key(config.server.host)
     if not forbid_dumps():
         _log.warning("server.confinement.missing", what="not dumpable")
     with ExitStack() as stack:
         stack.enter_context(data_folder.locked(Path(config.data)))
-        http = stack.enter_context(runtime.listen(config.server.host, config.server.port))
+        http = None
+        if config.serves:
+            http = stack.enter_context(runtime.listen(config.server.host, config.server.port))
         folder = stack.enter_context(runtime.runtime_folder(Path(config.data)))
         control = stack.enter_context(runtime.control_socket(folder))
         _warn(config)
@@ -116,7 +121,7 @@ class Supervisor:
         config: Config,
         reread: Callable[[], Config],
         specs: tuple[HostedEngineSpec, ...],
-        http: socket.socket,
+        http: socket.socket | None,
         control: socket.socket,
         folder: Path,
         announce: Announce,
@@ -172,7 +177,8 @@ class Supervisor:
         """Refuse new → wait → abort → settle → stop hosts; the workers do the middle three."""
         _log.info("server.drain.started", within_s=self._config.server.drain_s)
         # Our copy of the socket would accept clients for workers that no longer take them.
-        self._http.close()
+        if self._http is not None:
+            self._http.close()
         self._control.close()
         await self._workers.stop(self._config.server.drain_s + _SETTLING_S)
         await self._hosts.stop(0.0)
@@ -260,7 +266,7 @@ class Supervisor:
         return Revision(self._revision, msgspec.msgpack.encode(self._config), self._began)
 
     async def _begin_worker(self, number: int) -> Child:
-        inherit = [self._http.fileno()]
+        inherit = [] if self._http is None else [self._http.fileno()]
         if number == 0:
             inherit.append(self._control.fileno())
         child = await Child.start("proxy.processes.worker", str(number), inherit=tuple(inherit))
@@ -270,9 +276,13 @@ class Supervisor:
         return child
 
     def _serves(self, dev_key: str | None) -> None:
-        if not self._stopping.is_set():
-            host, port = self._http.getsockname()[:2]
-            self._announce(f"http://{f'[{host}]' if ':' in host else host}:{port}", dev_key)
+        if self._stopping.is_set():
+            return
+        if self._http is None:
+            self._announce("", None)
+            return
+        host, port = self._http.getsockname()[:2]
+        self._announce(f"http://{f'[{host}]' if ':' in host else host}:{port}", dev_key)
 
     async def _metrics(self) -> list[WorkerMetrics]:
         answers = await self._workers.ask(MetricsQuestion, self._workers.ready, ANSWER_S)

@@ -7,11 +7,10 @@ from collections.abc import Sequence
 
 import msgspec
 import structlog
-import uvicorn
 
 from proxy.app import Worker
 from proxy.config.config_toml import Config
-from proxy.http.open_connections import OpenConnections
+from proxy.processes.fronts import Front
 from proxy.processes.supervisor_line import SupervisorLine
 from proxy.storage import accounts
 from proxy.storage.store import StorageFailed
@@ -61,9 +60,7 @@ class SupervisorInbox:
     def __repr__(self) -> str:
         return f"<SupervisorInbox, {self._messages.qsize()} wait>"
 
-    async def follow(
-        self, worker: Worker, public: uvicorn.Server, places: OpenConnections, line: SupervisorLine
-    ) -> None:
+    async def follow(self, worker: Worker, front: Front, line: SupervisorLine) -> None:
         """Do what the messages say, for ever."""
         while True:
             match await self._messages.get():
@@ -82,24 +79,19 @@ class SupervisorInbox:
                 case Revision() as revision:
                     config = read_config(revision)
                     worker.revise(config)
-                    places.revise(config.server)
-                    public.config.timeout_graceful_shutdown = drain_seconds(config)
+                    front.revise(config)
                     _log.info("config.reload.complete", revision=revision.number)
                 case ReloadResult() | ErasureSpread() | EngineSwitched() as answer:
                     line.on_answer(answer)
                 case Drain():
                     worker.server_state.is_draining = True
-                    public.should_exit = True
+                    front.stop()
                 case unexpected:
                     _log.warning("worker.message.unexpected", message=type(unexpected).__name__)
 
 
 def read_config(revision: Revision) -> Config:
     return msgspec.msgpack.decode(revision.config, type=Config)
-
-
-def drain_seconds(config: Config) -> int:
-    return max(1, round(config.server.drain_s))  # uvicorn counts whole seconds
 
 
 async def _send_reply(pipe: ParentPipe, worker: Worker, question: PlansQuestion | ForgetQuestion) -> None:

@@ -1,6 +1,7 @@
-"""A worker's process: `python -m proxy.processes.worker PIPE_FD NUMBER HTTP_FD [CONTROL_FD]`.
+"""A worker's process: `python -m proxy.processes.worker PIPE_FD NUMBER [HTTP_FD] [CONTROL_FD]`.
 
-The supervisor alone starts it. Worker 0 has the control socket, and is the one that makes the dev key.
+The supervisor alone starts it. Worker 0 has the control socket, and is the one that makes the dev key. A
+`voxgate worker` has no HTTP.
 """
 
 from __future__ import annotations
@@ -16,9 +17,7 @@ from pathlib import Path
 from typing import NoReturn
 
 import structlog
-import uvicorn
 import uvloop
-from starlette.types import ASGIApp
 
 from proxy.access import dev_key
 from proxy.api.server import ServerLink
@@ -28,9 +27,11 @@ from proxy.config.addresses import is_local
 from proxy.config.config_toml import Config
 from proxy.engines import registry
 from proxy.engines.registry import EngineConfigError, InProcessSpec, Registry
-from proxy.http.open_connections import OpenConnections, raise_file_limit
-from proxy.http.server_protocol import ServerProtocol, server_protocol
-from proxy.processes.supervisor_inbox import SupervisorInbox, drain_seconds, read_config
+from proxy.http.open_connections import raise_file_limit
+from proxy.http.server_protocol import server_protocol
+from proxy.processes import shared_things
+from proxy.processes.fronts import SETTLE_S, Front, HttpFront, WorkFront, uvicorn_server
+from proxy.processes.supervisor_inbox import SupervisorInbox, read_config
 from proxy.processes.supervisor_line import SupervisorLine
 from proxy.storage.retention import delete_old_usage
 from proxy.storage.store import StorageFailed, StorageUnreachable
@@ -43,8 +44,6 @@ from speech_engine.host.pipe_messages import (
     Ready,
     Revision,
 )
-
-SETTLE_S = 10.0
 
 _GREETING_S = 3.0
 """How long the engines may start before we accept. Clients that connect meanwhile wait in the backlog."""
@@ -65,9 +64,10 @@ def main() -> None:
         sys.exit(1)
     config = read_config(revision)
     raise_file_limit()
-    http, *control = (socket.socket(fileno=each) for each in sockets)
+    opened = [socket.socket(fileno=each) for each in sockets]
+    http = opened.pop(0) if config.serves else None
     try:
-        uvloop.run(_serve(pipe, config, http, control, revision.began))
+        uvloop.run(_serve(pipe, config, http, opened, revision.began))
     except (StorageFailed, OSError) as error:
         # If a database cannot be reached, the supervisor's next try may succeed.
         lasting = isinstance(error, StorageFailed) and not isinstance(error, StorageUnreachable)
@@ -98,7 +98,7 @@ def _end_by_signal(number: int, _frame: object) -> None:
 
 
 async def _serve(
-    pipe: ParentPipe, config: Config, http: socket.socket, control: list[socket.socket], began: int
+    pipe: ParentPipe, config: Config, http: socket.socket | None, control: list[socket.socket], began: int
 ) -> None:
     # First of all: a migration may wait for minutes, and the supervisor may die meanwhile.
     inbox = SupervisorInbox(pipe, [each.getsockname() for each in control])
@@ -106,41 +106,35 @@ async def _serve(
     if _has_local_engine(config, plugins):
         libraries.load()
     line = SupervisorLine(pipe)
-    host, port = http.getsockname()[:2]
+    host, port = ("", 0) if http is None else http.getsockname()[:2]
     link = ServerLink(host, port, line.reload, line.spread, line.switch)
     async with open_worker(config, plugins, link) as worker:
         worker.engines.on_wanted(line.want)
-        # Before a client is served: `make serve` may have run on this data folder, and its key has no limits.
-        is_open = not (config.server.dev_key or is_local(config.server.host))
-        if is_open and await dev_key.revoke(worker.store, Path(config.data)):
-            _log.warning("server.dev_key.revoked", reason="others can reach this server")
+        await _make_sure(worker, config)
         # Loaded objects stay. Otherwise each full collection would search them, and the loop would wait.
         gc.collect()
         gc.freeze()
         gc.enable()
-        places = OpenConnections(config.server, worker.metrics.connections)
-        public = _server(worker.public, server_protocol(config.server, places), drain_seconds(config))
-        private = _server(worker.control, server_protocol(config.server), 1)
+        wishes = [kind for kind in worker.wishes if http is not None or kind.is_for_workers]
+        front: Front = WorkFront(wishes, config) if http is None else HttpFront(worker, config, http)
+        private = uvicorn_server(worker.control, server_protocol(config.server), 1)
         helping = [
-            asyncio.create_task(inbox.follow(worker, public, places, line)),
+            asyncio.create_task(inbox.follow(worker, front, line)),
             asyncio.create_task(_announce(pipe, config, worker, makes_key=bool(control))),
         ]
-        helping += [asyncio.create_task(kind.run(worker.metrics, began)) for kind in worker.wishes]
-        if control:
-            # Only worker number 0 has it: one is enough.
+        helping += [asyncio.create_task(kind.run(worker.metrics, began)) for kind in wishes]
+        if control and http is not None:
+            # Only worker number 0 of a server has both: one is enough.
             helping.append(
                 asyncio.create_task(delete_old_usage(worker.store, lambda: worker.usage_days, worker.metrics))
             )
             helping += [asyncio.create_task(task()) for task in worker.tasks_alone]
         for helper in helping:
-            helper.add_done_callback(partial(_helped, worker, public))
+            helper.add_done_callback(partial(_helped, worker, front))
         answering = asyncio.create_task(private.serve(sockets=control))
         await worker.engines.wait_until_started(_GREETING_S)
         async with watch_loop(hold_notes(worker.metrics)):
-            await public.serve(sockets=[http])
-            if public.server_state.tasks:
-                # Cancelled at the end of the drain: they settle before the store closes.
-                await asyncio.wait(public.server_state.tasks, timeout=SETTLE_S)
+            await front.run()
         private.should_exit = True
         await answering
         failures = [helper.exception() for helper in helping if helper.done()]
@@ -150,6 +144,17 @@ async def _serve(
         if failure is not None:
             raise failure
     _log.info("worker.stop.complete")
+
+
+async def _make_sure(worker: Worker, config: Config) -> None:
+    """Look once at what could do harm. Raises StorageFailed."""
+    if not config.serves:
+        await shared_things.check(worker.kernel)
+        return
+    # Before a client is served: `make serve` may have run on this data folder, and its key has no limits.
+    is_open = not (config.server.dev_key or is_local(config.server.host))
+    if is_open and await dev_key.revoke(worker.store, Path(config.data)):
+        _log.warning("server.dev_key.revoked", reason="others can reach this server")
 
 
 def _has_local_engine(config: Config, plugins: Registry) -> bool:
@@ -164,15 +169,14 @@ def _has_local_engine(config: Config, plugins: Registry) -> bool:
     return False
 
 
-def _helped(worker: Worker, public: uvicorn.Server, helper: asyncio.Task[None]) -> None:
+def _helped(worker: Worker, front: Front, helper: asyncio.Task[None]) -> None:
     """End the worker if a helper broke: it no longer reads its supervisor's messages. The next one does."""
     if helper.cancelled() or (failure := helper.exception()) is None:
         return
     _log.error("worker.help.failed", error=type(failure).__name__)
     worker.server_state.is_draining = True
     # Not the whole drain: the clients in the backlog wait until this worker ends.
-    public.config.timeout_graceful_shutdown = 1
-    public.should_exit = True
+    front.stop(within_s=1)
 
 
 async def _announce(pipe: ParentPipe, config: Config, worker: Worker, makes_key: bool) -> None:
@@ -181,24 +185,6 @@ async def _announce(pipe: ParentPipe, config: Config, worker: Worker, makes_key:
     key = await dev_key.ensure(worker.store, Path(config.data)) if needs_key else None
     await worker.engines.wait_until_started(SETTLE_S)
     pipe.send(Ready(key))
-
-
-def _server(app: ASGIApp, protocol: type[ServerProtocol], drain_s: int) -> uvicorn.Server:
-    return uvicorn.Server(
-        uvicorn.Config(
-            app,
-            interface="asgi3",  # uvicorn would call a bound method in the older way
-            http=protocol,
-            loop="none",
-            ws="none",
-            lifespan="off",
-            access_log=False,
-            proxy_headers=False,  # it would trust 127.0.0.1; app.py reads the configuration
-            log_config=None,
-            server_header=False,
-            timeout_graceful_shutdown=drain_s,
-        )
-    )
 
 
 if __name__ == "__main__":

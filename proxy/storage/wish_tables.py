@@ -28,7 +28,8 @@ SELECT *, row_number() OVER (PARTITION BY {place} ORDER BY turn_of_account, due,
 SELECT {columns} FROM placed WHERE turn <= :limit ORDER BY turn, due, {key}
 """
 # The same of a table with very many rows at one place: an index (account, due, key) gives a few rows of each
-# account, and no other is looked at.
+# account, and no other is looked at. PostgreSQL guesses that there are a hundred accounts, and would read the
+# whole table for so many rows: so they are bounded before the join.
 _LIST_FEW = """
 WITH RECURSIVE owners (account) AS (
 SELECT min(account) FROM {name} WHERE {is_open}
@@ -36,8 +37,12 @@ UNION ALL
 SELECT (SELECT min(mine.account) FROM {name} AS mine WHERE mine.account > owners.account AND {is_open})
 FROM owners WHERE owners.account IS NOT NULL
 ),
-picked AS ({turns})
-SELECT {columns} FROM picked JOIN {name} ON {key} = wish ORDER BY turn, due, {key} LIMIT :limit
+picked AS ({turns}),
+first AS (
+SELECT turn, wish, (SELECT due FROM {name} AS mine WHERE mine.{key} = wish) AS moment
+FROM picked WHERE wish IS NOT NULL ORDER BY turn, moment, wish LIMIT :limit
+)
+SELECT {columns} FROM first JOIN {name} ON {key} = wish ORDER BY turn, due, {key}
 """
 # No database takes an offset that comes with the row.
 _TURN = """

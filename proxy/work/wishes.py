@@ -66,19 +66,23 @@ class WishKind(ABC, Generic[W]):
     """The wishes of one kind in one worker. `look` finds once what there is to do, and begins it.
 
     `ended` is set when the next attempt ends; after that, it is a new event. If no part of an attempt
-    `outlives` its worker, the leases of a killed server are ended at the next start.
+    `outlives` its worker, the leases of a killed server are ended at the next start. A `voxgate worker` works
+    on what is `is_for_workers`. An attempt that is cancelled `hands_over`: another may begin at once.
     """
 
     name: str
     table: WishTable[W]
     at_once = 4
     outlives = True
+    is_for_workers = False
+    hands_over = False
 
     def __init__(self, store: Store) -> None:
         self.ended = asyncio.Event()
         self._store = store
         self._wake = asyncio.Event()
         self._under_way: dict[str, tuple[asyncio.Task[None], W]] = {}
+        self._takes_more = True
         # When the server began, until what an earlier one has left is free.
         self._began: int | None = None
 
@@ -126,6 +130,10 @@ class WishKind(ABC, Generic[W]):
         """List what there is to do. Some of it may be of an account which has its place already."""
         return await self.table.list_open(self._store, now, 2 * self.at_once)
 
+    def take_no_more(self) -> None:
+        """Begin nothing any more by itself."""
+        self._takes_more = False
+
     def look_soon(self) -> None:
         """Look for something to do at once."""
         self._wake.set()
@@ -168,7 +176,7 @@ class WishKind(ABC, Generic[W]):
     def has_place(self, wish: W) -> bool:
         """Tell whether a wish may be worked on now."""
         is_free = self.full_places().isdisjoint(self.takes(wish))
-        return is_free and self.table.key(wish) not in self._under_way
+        return self._takes_more and is_free and self.table.key(wish) not in self._under_way
 
     def begin_held(self, held: W) -> asyncio.Task[None]:
         """Begin what was committed with a lease of ours."""
@@ -198,7 +206,8 @@ class WishKind(ABC, Generic[W]):
             self._forget_ended()
 
     async def close(self) -> None:
-        """Wait a moment for what is under way, then stop it. Its leases end by themselves."""
+        """Wait a moment for what is under way, then stop it. A lease whose attempt may outlive us ends by
+        itself."""
         tasks = [task for task, _ in self._under_way.values()]
         if tasks:
             await asyncio.wait(tasks, timeout=_CLOSING_S)
@@ -236,6 +245,11 @@ class WishKind(ABC, Generic[W]):
         renewing = asyncio.create_task(self._renew(held))
         try:
             result = await self.work(held)
+        except asyncio.CancelledError:
+            if self.hands_over:
+                with suppress(StorageFailed):
+                    await self.table.write(self._store, held, {"lease": 0})
+            raise
         finally:
             renewing.cancel()
         is_written = result is not None and await self._write(held, result)

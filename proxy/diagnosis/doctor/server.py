@@ -90,6 +90,9 @@ def _of_running(check: str, where: str, configured: str) -> Finding:
 def port(config: Config) -> Iterator[Finding]:
     server = config.server
     if (running := _running(config)) is not None:
+        if not running["port"]:
+            yield ok("port", "none, as what runs is a worker")
+            return
         where = f"{running['host']}:{running['port']}"
         yield _of_running("port", where, f"{server.host}:{server.port}")
         if server.port not in (0, running["port"]):

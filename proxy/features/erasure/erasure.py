@@ -25,11 +25,13 @@ from proxy.catalogue.derived_things import DerivedThings, OwnedRecord
 from proxy.catalogue.erased_voices import ErasedVoices
 from proxy.catalogue.erasing import Spread
 from proxy.errors import NotFound
+from proxy.features.erasure import followers
 from proxy.features.erasure.journal import ErasureJournal, list_unknown, write_down
+from proxy.kept import data_folder
 from proxy.kept.vault import Vault
 from proxy.storage import tombstones
 from proxy.storage.audit import Act
-from proxy.storage.rows import LAST_MOMENT, encode_json
+from proxy.storage.rows import LAST_MOMENT, encode_json, new_id
 from proxy.storage.store import Condition, StorageFailed, Store
 from proxy.storage.tombstones import Tombstone
 from proxy.telemetry.background import RepeatingTask
@@ -42,6 +44,11 @@ _WAITED_S = 10.0
 _SILENT_S = 5.0
 _DROPPED_S = 7.0
 _LOOK_EVERY_S = 5.0
+_FOLLOW_EVERY_S = 1.0
+_SAY_EVERY_US = 5 * SECOND
+"""A follower says so often that it lives, and each time while something is being erased."""
+_OTHERS_S = 6.0
+_OTHERS_AGAIN_S = 0.25
 _OVERLAP_US = 60 * SECOND
 """A tombstone may be committed later than its time says."""
 _LEFT_OVER_US = LEASE_S * SECOND
@@ -81,6 +88,9 @@ class Erasure(WishKind[Tombstone]):
         self._journal = ErasureJournal(data)
         self._spread = spread or self.forget
         self._followed: dict[str, Tombstone] = {}
+        self._id = new_id("flw")
+        self._life = data_folder.life_of(data) or self._id
+        self._seen = self._said = 0
 
     def reach(self, things: DerivedThings) -> None:
         """Say what there is of voices from now on."""
@@ -148,13 +158,25 @@ class Erasure(WishKind[Tombstone]):
         return await self.table.list_open(self._store, now, 2 * self.at_once, not_theirs)
 
     async def follow_others(self) -> None:
-        """Forget what other servers on this database have erased."""
-        recent = await tombstones.list_since(self._store, await self._store.now() - _OVERLAP_US)
+        """Forget what other servers on this database have erased, and say so."""
+        now = await followers.exact_now(self._store)
+        # From where it was the last time: a database may be away for long.
+        recent = await tombstones.list_since(self._store, (self._seen or now) - _OVERLAP_US)
         for tombstone in recent:
             if not self.erased.is_erased(tombstone.subject):
                 self._followed[tombstone.subject] = tombstone
         # What fails stays for the next turn, however long ago it was.
         await asyncio.gather(*(self._follow(tombstone) for tombstone in tuple(self._followed.values())))
+        if not self._followed:
+            self._seen = now
+        if now - self._said >= _SAY_EVERY_US or any(each.completed is None for each in recent):
+            await followers.put(self._store, self._id, self._life, self._seen, now)
+            self._said = now
+
+    async def stop_following(self) -> None:
+        """Say that nobody has to wait for this process any more."""
+        if self._said:
+            await _try("followers", lambda: followers.remove(self._store, self._id))
 
     async def _follow(self, tombstone: Tombstone) -> None:
         is_forgotten = await self.forget(tombstone)
@@ -193,10 +215,11 @@ class Erasure(WishKind[Tombstone]):
 
     async def work(self, held: Tombstone) -> Result:
         steps: dict[str, _Step] = {
-            "workers": lambda: self._spread(held),
+            "workers": lambda: self._spread_everywhere(held),
             # Once more, when no worker brings a recording to a host any more.
             "hosts": lambda: self._drop_samples(held),
-            "files": lambda: self._remove_files(held, is_late=held.fence > 1),
+            # Another server may have removed the rows already.
+            "files": lambda: self._remove_files(held, is_late=held.fence > 1 or self._store.is_shared),
             "recordings": lambda: self._vault.drop(held.account, held.digests),
             "database": self._store.forget_deleted,
             "providers": lambda: self.things.wait_for_providers(held.subject),
@@ -224,6 +247,24 @@ class Erasure(WishKind[Tombstone]):
 
     async def _do(self, name: str, step: _Step, subject: str) -> bool:
         return await step() is not False and not await tombstones.is_left(self._store, subject, name)
+
+    async def _spread_everywhere(self, tombstone: Tombstone) -> bool:
+        """Let every worker of this server forget, and wait a while for the other servers on this database."""
+        if not self._store.is_shared:
+            return await self._spread(tombstone)
+        committed = await followers.exact_now(self._store)
+        is_here, is_elsewhere = await asyncio.gather(
+            self._spread(tombstone), self._is_forgotten_elsewhere(committed)
+        )
+        return is_here and is_elsewhere
+
+    async def _is_forgotten_elsewhere(self, committed: int) -> bool:
+        until = asyncio.get_running_loop().time() + _OTHERS_S
+        while await followers.are_behind(self._store, self._life, committed):
+            if asyncio.get_running_loop().time() > until:
+                return False
+            await asyncio.sleep(_OTHERS_AGAIN_S)
+        return True
 
     async def _remove_files(self, tombstone: Tombstone, *, is_late: bool) -> None:
         for files in self.things.files:
@@ -254,11 +295,12 @@ async def open_erasure(
         if store.is_shared:
             await erasure.follow_others()
 
-    following = RepeatingTask("erasures of other servers", turn, _LOOK_EVERY_S, metrics)
+    following = RepeatingTask("erasures of other servers", turn, _FOLLOW_EVERY_S, metrics)
     try:
         yield erasure
     finally:
         await following.close()
+        await erasure.stop_following()
 
 
 class _Owned(NamedTuple):

@@ -9,6 +9,7 @@ from pathlib import Path
 from proxy.feature import BackedUp, Feature, House, Opened, Served
 from proxy.features.erasure import journal
 from proxy.speech.on_the_way import OnTheWay
+from proxy.storage.tables import Table
 
 
 @asynccontextmanager
@@ -31,5 +32,6 @@ async def _open(house: House) -> AsyncIterator[Opened]:
 FEATURE = Feature(
     "erasure",
     _open,
+    tables=(Table("followers"),),
     backed_up=(BackedUp(journal.FILE, journal.MOST_BYTES, journal.check, journal.merge),),
 )

@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Generator
+from functools import partial
+from operator import ne
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from proxy.commands.command import Ask, Group, path
-from proxy.commands.options import OfAccount
-from proxy.commands.tables import Grid, Part
+from proxy.commands.command import Ask, Group, Here, path
+from proxy.commands.options import OfAccount, Sure
+from proxy.commands.tables import Grid, Line, Part
+from proxy.errors import CommandRefused
+from proxy.kept import data_folder
 
 JOBS = Group("jobs", "Jobs: long texts, spoken in steps.")
 
 _Id = Annotated[str, typer.Argument(metavar="JOB", help="The job, by its id.")]
+_LOOK_S = 1.0
 _COLUMNS = ("id", "account", "status", "steps", "credits", "created", "why")
 
 
@@ -34,6 +42,15 @@ def _list_table(answer: dict[str, Any]) -> list[Part]:
 
 def _row_table(answer: dict[str, Any]) -> list[Part]:
     return _list_table({"data": [answer]})
+
+
+def _line(answer: dict[str, Any]) -> list[Part]:
+    step = f"{answer['steps_done']} of {answer['steps']} steps"
+    return [Line(", ".join(filter(None, (answer["status"], step, answer["error"]))))]
+
+
+def _deletion(answer: dict[str, Any]) -> list[Part]:
+    return [Line(f"Deleted {answer['id']}.")]
 
 
 @JOBS.command("list", _list_table)
@@ -58,3 +75,31 @@ def jobs_cancel(job: _Id) -> Ask:
 def jobs_retry(job: _Id) -> Ask:
     """Speak what a job lacks that has failed or was canceled."""
     return Ask("POST", path("jobs", job, "retry"))
+
+
+@JOBS.command("watch", _line)
+def jobs_watch(
+    job: _Id,
+    here: Here,
+    minutes: Annotated[float, typer.Option(min=0, help="How long at most.")] = 1440.0,
+) -> Generator[Ask, Any, int]:
+    """Follow a job until its end. The status is 0 if it is done, 1 if not, 2 if it goes on."""
+    data = Path(here.config().data)
+    if not data_folder.is_held(data):
+        # Without one, each look would take the data folder, and nothing works on the job.
+        raise CommandRefused(f"no server runs on {data}; start it: voxgate serve")
+    until, seen = time.monotonic() + 60 * minutes, None
+    while True:
+        seen = yield Ask("GET", path("jobs", job), shows=partial(ne, seen))
+        if seen["status"] in ("done", "failed", "canceled"):
+            return 0 if seen["status"] == "done" else 1
+        if time.monotonic() >= until:
+            return 2
+        time.sleep(_LOOK_S)
+
+
+@JOBS.command("delete", _deletion)
+def jobs_delete(job: _Id, is_sure: Sure = False) -> Ask:
+    """Delete a job with its text and its sound."""
+    question = "" if is_sure else f"Delete the job {job} with its sound for good?"
+    return Ask("DELETE", path("jobs", job), question=question)

@@ -12,6 +12,7 @@ from proxy.features.jobs.section import JOBS
 from proxy.features.jobs.uploads import TABLE as FILES_TABLE
 from proxy.http.resource import Resource
 from proxy.speech.speech_request import Defaults
+from proxy.storage.tables import Table
 from proxy.work.wishes import WishKind
 
 
@@ -50,7 +51,7 @@ async def _open(house: House) -> AsyncIterator[Opened]:
         ]
         if steps is None or speaking is None:
             return Served(jobs)
-        steps.revise(speaking, tools.callers)
+        steps.revise(speaking, tools.callers, here=section.here, serves=revision.config.serves)
         maker = BatchMaker(tools, files, house.notices)
         asked_as = AskedAs(Defaults.of(revision.config.server), section.step_characters)
         asked = ClientJobs(tools, files, steps, speaking, asked_as, maker)
@@ -63,13 +64,32 @@ async def _open(house: House) -> AsyncIterator[Opened]:
         more = [endpoint for each in given for endpoint in each.endpoints]
         return Served([*asked.endpoints, *more, *jobs], background=asked)
 
-    yield Opened(
-        at=at,
-        wishes=wishes,
-        alone=(retention.run,),
-        files=(files,),
-        steps=StepRows(house.store),
-    )
+    async with _engines_elsewhere(house):
+        yield Opened(
+            at=at,
+            wishes=wishes,
+            alone=(retention.run,),
+            files=(files,),
+            steps=StepRows(house.store),
+        )
 
 
-FEATURE = Feature("jobs", _open, tables=(*TABLES, FILES_TABLE))
+@asynccontextmanager
+async def _engines_elsewhere(house: House) -> AsyncIterator[None]:
+    """Tell servers, or ask workers, what engines have. A command has none, and SQLite no workers."""
+    from proxy.features.jobs.elsewhere import EVERY_S, EnginesElsewhere
+    from proxy.telemetry.background import RepeatingTask
+
+    if house.engines is None or not house.store.is_shared:
+        yield
+        return
+    elsewhere = EnginesElsewhere(house.store, house.engines)
+    turn = elsewhere.ask if house.config_at_start.serves else elsewhere.tell
+    repeated = RepeatingTask("engines of workers", turn, EVERY_S, house.metrics)
+    try:
+        yield
+    finally:
+        await repeated.close()
+
+
+FEATURE = Feature("jobs", _open, tables=(*TABLES, FILES_TABLE, Table("introductions", key=("engine",))))

@@ -1,4 +1,4 @@
-"""[jobs]: how long a job stays after its end, and how long its steps are."""
+"""[jobs]: how long a job stays after its end, how long its steps are, and who speaks them."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import msgspec
 
 from proxy.config.feature_sections import Section
 from proxy.config.plans import JobDays
+from proxy.config.sections import Switch
 
 
 class JobSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -15,6 +16,7 @@ class JobSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     step_characters: Annotated[
         int, msgspec.Meta(ge=200, le=3500, description="a number of characters, 200 to 3500")
     ] = 2000
+    here: Switch = True
 
 
 JOBS = Section("jobs", JobSection)

@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import zlib
-from collections.abc import Coroutine, Hashable, Mapping
+from collections.abc import Hashable, Mapping
 from functools import partial
-from typing import Any
 
 import msgspec
 import structlog
@@ -38,6 +37,7 @@ from proxy.features.jobs.kept import JobFiles
 from proxy.features.jobs.metrics import JobMetrics
 from proxy.features.jobs.records import STEPS, Job, JobClip, JobStep
 from proxy.features.jobs.request import SentFields, of_step, step_body, step_text
+from proxy.features.jobs.settling import settle_to_the_end
 from proxy.features.jobs.step_places import StepPlaces, is_elsewhere, none_of
 from proxy.http.replies import encode_json
 from proxy.kept.vault import Vault, VaultFailed
@@ -54,11 +54,9 @@ from proxy.storage.store import (
     MissingReference,
     Params,
     StorageFailed,
-    StorageUnreachable,
     Store,
 )
 from proxy.work.wishes import Again, Done, Result, WishKind
-from speech_engine.host.engine_stream import run_to_end
 
 CREDITS = "credits"
 """What a job waits for whose account has not enough of them."""
@@ -66,7 +64,6 @@ WAITS_S = 10.0
 """After so long, an account without credits is asked again, and a busy engine."""
 MOST_TRIES = 8
 _LOOK_S = 1.0
-_SETTLE_TRIES = 6
 _VOICE_GONE = {
     "speech": "The voice of this job is not here any more.",
     "batch": "The voice of this line is not here.",
@@ -74,6 +71,8 @@ _VOICE_GONE = {
 _TOO_SLOW = "client_too_slow"
 """Others needed the room on the disk in which a step was collected."""
 _FRAMED = ("mp3", "aac")
+_LACKING = "model_not_found"
+"""A server has looked for the model of a text before it took it: a worker without it is not the only one."""
 _LEFT = Again(is_try=False)
 """Its job is over, which has written the step's end already, or has been opened again."""
 
@@ -86,6 +85,8 @@ class Steps(WishKind[JobStep]):
     name = "steps of jobs"
     table = STEPS
     outlives = False
+    is_for_workers = True
+    hands_over = True
 
     def __init__(
         self,
@@ -104,14 +105,20 @@ class Steps(WishKind[JobStep]):
         self._metrics = metrics
         self.places = StepPlaces()
         self._speaking: tuple[Speaking, Callers] | None = None
+        self._is_here = self._serves = True
         # Accounts without credits, and jobs that were put off, and until when nobody asks again.
         self._short: dict[str, int] = {}
         self._resting: dict[str, int] = {}
 
-    def revise(self, speaking: Speaking, callers: Callers) -> None:
+    def revise(self, speaking: Speaking, callers: Callers, *, here: bool = True, serves: bool = True) -> None:
+        """Speak by a new revision from now on. Unless it is `here`, others speak, which an SQLite has not."""
         self._speaking = speaking, callers
+        self._is_here = here or not (serves and self._store.is_shared)
+        self._serves = serves
 
     async def list_open(self, now: int) -> list[JobStep]:
+        if not self._is_here:
+            return []
         for waiting in (self._short, self._resting):
             for each in [each for each, until in waiting.items() if until <= now]:
                 del waiting[each]
@@ -189,12 +196,18 @@ class Steps(WishKind[JobStep]):
         wait long.
         """
         is_try = isinstance(failure, UpstreamFailed) and attempt.has_reached_engine
-        may_end_otherwise = failure.status >= 500 or failure.status == 429 or failure.code == _TOO_SLOW
+        is_lacking = failure.code == _LACKING and not self._serves and job.kind == "speech"
+        may_end_otherwise = (
+            failure.status >= 500 or failure.status == 429 or failure.code == _TOO_SLOW or is_lacking
+        )
         if may_end_otherwise and not (is_try and self.gives_up(held)):
             # Its other steps would end alike, and there may be very many. Other lines have other voices.
             if job.kind != "batch" or not is_try:
                 await self._rest(self._resting, held.job)
-            return Again(failure.message, failure.retry_after_s or WAITS_S, is_try=is_try)
+            after_s = failure.retry_after_s or WAITS_S
+            if self._store.is_shared and not attempt.has_reached_engine:
+                after_s = 0.0  # Another process may have an engine that we lack, or room in it.
+            return Again(failure.message, after_s, is_try=is_try)
         _log.warning("job.step.failed", job=held.job, step=held.number, code=failure.code)
         # The name of a voice may be a person's, and must not outlive an erasure.
         message = _VOICE_GONE[job.kind] if failure.code == "voice_not_found" else failure.message
@@ -263,7 +276,7 @@ class Steps(WishKind[JobStep]):
             about = told(answer, tags)
             clip.told, clip.words = await self._put(job, encode_json(about)), len(about.words or ())
             # From here on it is one commit, or none, whoever is in a hurry.
-            await _to_its_end(_settle(answer))
+            await settle_to_the_end(answer)
 
         await self._newest[0].pipeline.answer(call, Delivery(write, lambda: 0.0 if attempt.is_left else None))
 
@@ -367,32 +380,6 @@ def _facts(sound: bytes, format_: str) -> tuple[int, int | None]:
     if format_ in _FRAMED and (frames := open_frames(USUAL_FORMS[format_])) is not None:
         played = (frames.feed(sound) + frames.flush()).samples
     return zlib.crc32(sound), played
-
-
-async def _settle(answer: Answer) -> None:
-    """Settle until it is known. No client waits, and a settlement in doubt would be given back."""
-    for tries_left in reversed(range(_SETTLE_TRIES)):
-        try:
-            await answer.settle()
-            return
-        except StorageUnreachable:
-            if not tries_left:
-                raise
-
-
-async def _to_its_end(work: Coroutine[Any, Any, None]) -> None:
-    """Run the work to its end, also if this call is cancelled, and raise what it raises."""
-    task = asyncio.create_task(work)
-    try:
-        await run_to_end(_ended(task))
-    finally:
-        failure = task.exception()
-    if failure is not None:
-        raise failure
-
-
-async def _ended(task: asyncio.Task[None]) -> None:
-    await asyncio.wait({task})
 
 
 def _no_vault(job: Job, failed: VaultFailed) -> VaultUnavailable:

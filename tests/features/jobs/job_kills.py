@@ -7,8 +7,10 @@ import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 from policies.price import MICRO
+from policies.wishes import SECOND
 from proxy.features.all import open_store
 from proxy.features.jobs import records
 from proxy.ledger.verify import verify
@@ -23,10 +25,17 @@ Kill = tuple[str, int]
 """A point of `job_program`, and how often it was come to by then."""
 
 
+class Books(NamedTuple):
+    """In how many cycles steps were charged, and over how many days."""
+
+    cycles: int
+    days: float
+
+
 async def expect_one_of_each(
-    folder: Path, url: str, kills: Sequence[Kill], steps: int, format_: str = "pcm"
-) -> None:
-    """Kill a worker at each of these points, and let the next one go on.
+    folder: Path, url: str, kills: Sequence[Kill], steps: int, format_: str = "pcm", days: float = 0.0
+) -> Books:
+    """Kill a worker at each of these points, and let the next one go on, over so many days.
 
     Then each step was spoken and charged once, and the file is whole.
     """
@@ -34,14 +43,18 @@ async def expect_one_of_each(
     async with jobs_inside(folder, url) as server:
         kind_of(server).at_once = 0
         id_ = (await new_job(server, text, response_format=format_))["id"]
+        # Of three days, a cycle turns in the second one.
+        later = await server.worker.store.now() + 2 * 86_400 * SECOND
+        await server.worker.store.write(Statement("UPDATE accounts SET anchor = :later", {"later": later}))
         before = server
-    await _killed_at_each(folder, url, kills)
+    await _killed_at_each(folder, url, kills, days)
     async with jobs_inside(folder, url, name="ben") as server:
-        await _expect_books(server.worker.store, id_, steps, text)
+        books = await expect_books(server.worker.store, id_, steps, text)
         ours = before._replace(worker=server.worker)
         shown = await job(ours, id_)
         assert (shown["status"], shown["steps_done"], shown["credits"]) == ("done", steps, len(text))
         assert words(*decoded((await content(ours, id_)).content, format_)) == words_of(steps)
+    return books
 
 
 async def expect_one_of_each_line(folder: Path, url: str, kills: Sequence[Kill], lines: int) -> None:
@@ -67,33 +80,40 @@ async def expect_one_of_each_line(folder: Path, url: str, kills: Sequence[Kill],
         assert [said_in(name, data) for name, data in sounds.items()] == [[text] for text in texts]
 
 
-async def _killed_at_each(folder: Path, url: str, kills: Sequence[Kill]) -> None:
-    """Kill a worker at each of these points, and let a last one go on to the end."""
-    struck = 0
-    for point, number in kills:
-        struck += await _run(folder, point, str(number)) == -signal.SIGKILL
+async def _killed_at_each(folder: Path, url: str, kills: Sequence[Kill], days: float = 0.0) -> None:
+    """Kill a worker at each of these points, and let a last one go on to the end. On PostgreSQL, every second
+    one is a `voxgate worker`."""
+    struck, roles = 0, ("server", "server" if url == "sqlite" else "worker")
+    for turn, (point, number) in enumerate(kills):
+        day = str(days * turn / len(kills))
+        struck += await _run(folder, roles[turn % 2], day, point, str(number)) == -signal.SIGKILL
         async with open_store(url, folder / "data") as store:
             # The leases of the dead are over, and the delays.
             await store.write(Statement("UPDATE job_steps SET lease = 0, due = asked"))
-    assert await _run(folder) == 0
+    assert await _run(folder, roles[-1], str(days)) == 0
     assert struck == len(kills), "a point was not come to"
 
 
-async def _expect_books(store: Store, id_: str, steps: int, text: str) -> None:
+async def expect_books(store: Store, id_: str, steps: int, text: str) -> Books:
+    """Each step has one sound and one charge."""
     rows = await store.read(
         "SELECT state, count(*) AS steps FROM job_steps WHERE kind = 'speech' GROUP BY state"
     )
     assert [(row["state"], row["steps"]) for row in rows] == [("done", steps)]
-    await _expect_bills(store, id_, steps, text)
+    return await _expect_bills(store, id_, steps, text)
 
 
-async def _expect_bills(store: Store, id_: str, steps: int, text: str) -> None:
+async def _expect_bills(store: Store, id_: str, steps: int, text: str) -> Books:
     clips = await records.list_clips(store, id_)
     assert [clip.number for clip in clips] == list(range(1, steps + 1))
-    bills = {row.id: row.credits for row in await usage.list_(store) if row.credits}
+    used = [row for row in await usage.list_(store, limit=100_000) if row.credits]
+    bills = {row.id: row.credits for row in used}
     assert bills.keys() == {clip.request for clip in clips}
     assert sum(bills.values()) == len(text) * MICRO
     assert (await verify(store)).is_clean
+    cycles = await store.read("SELECT DISTINCT pool FROM entries WHERE kind = 'spend'")
+    times = [row.started for row in used]
+    return Books(len(cycles), (max(times) - min(times)) / (86_400 * SECOND))
 
 
 async def _run(folder: Path, *point: str) -> int:

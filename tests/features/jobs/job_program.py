@@ -1,7 +1,8 @@
-"""A worker that speaks jobs: `python -m tests.features.jobs.job_program CONFIG POINT NUMBER`.
+"""A process that speaks jobs: `python -m tests.features.jobs.job_program CONFIG ROLE DAYS POINT NUMBER`.
 
 It kills itself when it comes to a point for the time with this number. Without a point it ends when no job is
-open.
+open. Its role is that of the `server`, or of a `voxgate worker` with a data folder of its own. Its databases
+say that it is so many days later.
 """
 
 from __future__ import annotations
@@ -10,11 +11,16 @@ import asyncio
 import os
 import signal
 import sys
+from collections.abc import Awaitable, Callable
 from functools import wraps
 from pathlib import Path
 from typing import Any
 
+from msgspec.structs import replace
+
+from policies.wishes import SECOND
 from proxy.app import open_worker
+from proxy.config.config_toml import Config
 from proxy.engines import registry
 from proxy.features.all import load_config
 from proxy.features.jobs.encoding import FileSteps, _Making
@@ -24,7 +30,10 @@ from proxy.features.jobs.steps import Steps
 from proxy.kept.vault import Vault
 from proxy.ledger.hold import Hold
 from proxy.ledger.ledger import Ledger
+from proxy.processes import shared_things
 from proxy.speech.answer import Answer
+from proxy.storage.postgres import PostgresStore
+from proxy.storage.sqlite import SqliteStore
 
 POINTS: dict[str, tuple[Any, str, str]] = {
     "after take": (STEPS, "take", "after"),
@@ -76,9 +85,37 @@ def arm(point: str, number: int) -> None:
     setattr(owner, name, passing)
 
 
-async def main(file: str, point: str = "", number: str = "1") -> None:
+def move_clock(days: float) -> None:
+    """Let all stores say that it is later."""
+    later: Any
+    for store in (SqliteStore, PostgresStore):
+        later = _later(store.now, round(days * 86_400 * SECOND))
+        store.now = later  # type: ignore[method-assign]
+
+
+def _later(now: Callable[[Any], Awaitable[int]], by_us: int) -> Callable[[Any], Awaitable[int]]:
+    async def later(store: Any) -> int:
+        return await now(store) + by_us
+
+    return later
+
+
+def as_worker(config: Config) -> Config:
+    """What `voxgate worker` has for a server with this configuration."""
+    data = Path(config.data)
+    Path(f"{data}-worker").mkdir(exist_ok=True)
+    vault = replace(config.vault, folder=str(data / "voices"), master_key=(data / "master-key").read_text())
+    return replace(config, serves=False, data=f"{data}-worker", vault=vault)
+
+
+async def main(file: str, role: str, days: str, point: str = "", number: str = "1") -> None:
     config = load_config(Path(file), {})
+    if role == "worker":
+        config = as_worker(config)
+    move_clock(float(days))
     async with open_worker(config, registry.load()) as worker:
+        if not config.serves:
+            await shared_things.check(worker.kernel)
         kinds = [kind for kind in worker.wishes if isinstance(kind, Steps | FileSteps)]
         if point:
             arm(point, int(number))

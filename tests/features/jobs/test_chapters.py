@@ -14,6 +14,7 @@ from proxy.features.jobs.chapters import MOST_CHAPTERS, MOST_TITLE, file_name
 from proxy.storage.store import Statement
 from tests.features.jobs.job_rig import CHAPTERS, content, jobs_inside, new_chapters, until
 from tests.proxy.api.inside import Inside, envelope
+from tests.proxy.api.scripted import Scripted, spoken
 from tests.sound import decoded
 from tests.tones import words
 
@@ -139,3 +140,16 @@ def test_names_of_files_are_safe_and_no_two_are_one() -> None:
     assert names[2:5] == ["03.mp3", "04.mp3", "05 CON.mp3"]
     assert names[5] == f"06 {'é' * 60}.mp3"
     assert len(set(names)) == len(names)
+
+
+async def test_who_speaks_begins_anew_with_each_chapter(tmp_path: Path) -> None:
+    engine = Scripted(*spoken(0.1))
+    cast = {"cast": {"Ana": "alloy", "Ben": "one"}}
+    sent = [{"title": "One", "input": "One. [Ben] Two."}, {"title": "Two", "input": "Three."}]
+    async with jobs_inside(tmp_path, one=engine) as server:
+        made = await new_chapters(server, chapters=sent, model="both", voice=cast)
+        assert (await until(server, made["id"], "done", "failed"))["status"] == "done"
+        # What comes before the first name is the first member's.
+        assert [" ".join(each.spoken for each in job.segments) for job in engine.jobs] == ["Two."]
+        pcm = (await chapter(server, made["id"], 2)).content
+        assert words(*decoded(pcm, "pcm")) == ["Three."]

@@ -8,6 +8,7 @@ from typing import Any
 
 from tests import server
 from tests.faults.processes import until
+from tests.features.jobs.job_rig import text_of
 
 
 def test_jobs_are_listed_shown_canceled_and_tried_again(tmp_path: Path) -> None:
@@ -29,3 +30,29 @@ def test_jobs_are_listed_shown_canceled_and_tried_again(tmp_path: Path) -> None:
         assert "nothing is to be tried again" in refused.stderr
         gone = running.cli("jobs", "show", "job_gone", check=False)
         assert "does not exist" in gone.stderr
+
+
+def test_a_job_is_watched_until_its_end_and_deleted(tmp_path: Path) -> None:
+    with server.running(tmp_path) as running:
+        with running.client() as client:
+
+            def new_job(text: str) -> str:
+                body = {"model": "tone", "voice": "alloy", "input": text, "response_format": "pcm"}
+                return str(client.post("/v1/jobs", json=body).raise_for_status().json()["id"])
+
+            short, long = new_job("Hello."), new_job(text_of(400))
+        watched = running.cli("jobs", "watch", short)
+        lines = watched.stdout.splitlines()
+        assert lines[-1] == "done, 1 of 1 steps"
+        assert len(lines) == len(set(lines))
+        goes_on = running.cli("jobs", "watch", long, "--minutes", "0", check=False)
+        assert (goes_on.returncode, goes_on.stdout.count("of 400 steps")) == (2, 1)
+        running.cli("jobs", "cancel", long)
+        canceled = running.cli("jobs", "watch", long, "--json", check=False)
+        assert (canceled.returncode, json.loads(canceled.stdout)["status"]) == (1, "canceled")
+        assert running.cli("jobs", "delete", short, "--yes").stdout == f"Deleted {short}.\n"
+        for name in ("show", "watch"):
+            gone = running.cli("jobs", name, short, check=False)
+            assert (gone.returncode, "does not exist" in gone.stderr) == (1, True)
+    alone = running.cli("jobs", "watch", long, check=False)
+    assert "no server runs on" in alone.stderr

@@ -18,6 +18,7 @@ from tests.features.jobs.job_rig import (
     content,
     job,
     jobs_inside,
+    kind_of,
     new_chapters,
     new_job,
     text_of,
@@ -230,3 +231,22 @@ async def test_of_a_job_that_was_killed_in_its_last_step_the_file_is_whole(
 ) -> None:
     points = POINTS[store_url.partition(":")[0]]
     await expect_one_of_each(tmp_path, store_url, [(point, 1) for point in points], 3, "flac")
+
+
+async def test_a_job_that_was_cut_short_is_encoded_when_it_has_been_tried_again(
+    tmp_path: Path, store_url: str
+) -> None:
+    async with jobs_inside(tmp_path, store_url) as server:
+        steps, store = kind_of(server), server.worker.store
+        steps.at_once = 0
+        made = await new_job(server, text_of(3), response_format="opus")
+        assert (await server.ask("POST", f"/v1/jobs/{made['id']}/cancel")).status_code == 200
+        rows = await store.read("SELECT DISTINCT state FROM job_steps")
+        assert [row["state"] for row in rows] == ["canceled"]
+        assert (await server.ask("POST", f"/v1/jobs/{made['id']}/retry")).status_code == 200
+        (step,) = await store.read("SELECT state FROM job_steps WHERE kind = 'file'")
+        assert step["state"] == "later"
+        steps.at_once = 4
+        steps.look_soon()
+        assert (await until(server, made["id"], "done", "failed"))["status"] == "done"
+        assert words(*decoded((await content(server, made["id"])).content, "opus")) == words_of(3)

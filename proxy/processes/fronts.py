@@ -1,0 +1,115 @@
+"""What a worker's process does until its end: it serves clients, or it works on wishes alone."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import socket
+from collections.abc import Sequence
+from contextlib import suppress
+from typing import Any, Protocol
+
+import uvicorn
+from starlette.types import ASGIApp
+
+from proxy.app import Worker
+from proxy.config.config_toml import Config
+from proxy.http.open_connections import OpenConnections
+from proxy.http.server_protocol import ServerProtocol, server_protocol
+from proxy.work.wishes import WishKind
+
+SETTLE_S = 10.0
+
+
+class Front(Protocol):
+    """It runs until it is stopped, and its end is that of the process."""
+
+    def revise(self, config: Config) -> None:
+        """Take on a new revision of the configuration."""
+        ...
+
+    def stop(self, within_s: int | None = None) -> None:
+        """Take nothing new. What is under way has until the end of the drain, or so long."""
+        ...
+
+    async def run(self) -> None: ...
+
+
+class HttpFront:
+    """Serves clients on the server's port."""
+
+    def __init__(self, worker: Worker, config: Config, http: socket.socket) -> None:
+        self._http = http
+        self._places = OpenConnections(config.server, worker.metrics.connections)
+        protocol = server_protocol(config.server, self._places)
+        self._public = uvicorn_server(worker.public, protocol, _drain_seconds(config))
+
+    def __repr__(self) -> str:
+        return f"<HttpFront, {self._places!r}>"
+
+    def revise(self, config: Config) -> None:
+        self._places.revise(config.server)
+        self._public.config.timeout_graceful_shutdown = _drain_seconds(config)
+
+    def stop(self, within_s: int | None = None) -> None:
+        if within_s is not None:
+            self._public.config.timeout_graceful_shutdown = within_s
+        self._public.should_exit = True
+
+    async def run(self) -> None:
+        await self._public.serve(sockets=[self._http])
+        if tasks := self._public.server_state.tasks:
+            # Cancelled at the end of the drain: they settle before the store closes.
+            await asyncio.wait(tasks, timeout=SETTLE_S)
+
+
+class WorkFront:
+    """Serves nobody. At its end the attempts under way have the time of the drain; then others go on."""
+
+    def __init__(self, wishes: Sequence[WishKind[Any]], config: Config) -> None:
+        self._wishes = wishes
+        self._stopping = asyncio.Event()
+        self.revise(config)
+
+    def __repr__(self) -> str:
+        return f"<WorkFront {self._wishes}>"
+
+    def revise(self, config: Config) -> None:
+        self._drain_s = config.server.drain_s
+
+    def stop(self, within_s: int | None = None) -> None:
+        if within_s is not None:
+            self._drain_s = within_s
+        for kind in self._wishes:
+            kind.take_no_more()
+        self._stopping.set()
+
+    async def run(self) -> None:
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, self.stop)
+        await self._stopping.wait()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self._drain_s):
+                for kind in self._wishes:
+                    await kind.finish()
+
+
+def uvicorn_server(app: ASGIApp, protocol: type[ServerProtocol], drain_s: int) -> uvicorn.Server:
+    return uvicorn.Server(
+        uvicorn.Config(
+            app,
+            interface="asgi3",  # uvicorn would call a bound method in the older way
+            http=protocol,
+            loop="none",
+            ws="none",
+            lifespan="off",
+            access_log=False,
+            proxy_headers=False,  # it would trust 127.0.0.1; app.py reads the configuration
+            log_config=None,
+            server_header=False,
+            timeout_graceful_shutdown=drain_s,
+        )
+    )
+
+
+def _drain_seconds(config: Config) -> int:
+    return max(1, round(config.server.drain_s))  # uvicorn counts whole seconds
