@@ -68,4 +68,6 @@ def _read(sample: RemoteSample) -> bytes:
             found += block
             if time.monotonic() > until:
                 raise TimeoutError
+    if len(found) < sample.size:
+        raise http.client.IncompleteRead(b"")
     return bytes(found)

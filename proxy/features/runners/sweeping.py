@@ -53,7 +53,7 @@ class Sweeping:
     async def _turn(self) -> None:
         try:
             await self.sweep()
-            self._of_runners.stand(await records.count_open(self._store))
+            await self.count()
             if self._tidied_at is None or time.monotonic() >= self._tidied_at + TIDY_S:
                 self._tidied_at = time.monotonic()
                 await self.tidy()
@@ -73,6 +73,9 @@ class Sweeping:
             elif now >= run.over_at + round(TIDY_S * SECOND):
                 # Who waits for it would have ended it.
                 await self._end(run, now)
+
+    async def count(self) -> None:
+        self._of_runners.stand(await records.count_open(self._store))
 
     async def tidy(self) -> None:
         """Let each runner end what has no row, and forget old rows."""

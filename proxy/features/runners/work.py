@@ -62,9 +62,10 @@ class WorkPiece(NamedTuple):
         if size <= limits.most_bytes:
             return sent
         if self.job is None or not links.root:
+            fits = f"{size} bytes, and it takes {limits.most_bytes}"
             raise UnsupportedRequest(
                 "The recordings of the voice are too long for the runner.",
-                detail=f"{size} bytes, and it takes {limits.most_bytes}; server.public_url lets it fetch them",
+                detail=f"{fits}; server.public_url lets it fetch them",
             )
         model = self.job.model
         return replace(

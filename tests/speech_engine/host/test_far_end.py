@@ -140,6 +140,15 @@ async def test_a_recording_is_gone_after_its_work() -> None:
         assert isinstance((await frames(end, work("k.2", voice=voice)))[-1], Failed)
 
 
+async def test_who_ends_first_takes_no_recording_from_others() -> None:
+    voice, pcm = Samples((Sample("abc"),)), RemoteSample(digest="abc", pcm=b"\1\2" * 48_000)
+    async with far_end(b'{"slots": 1}') as end:
+        every = [work(f"k.{number}", voice=voice, samples=(pcm,)) for number in range(4)]
+        ended = await asyncio.gather(*(frames(end, each) for each in every))
+        assert [type(each[-1]) for each in ended] == [Finished] * 4
+        assert isinstance((await frames(end, work("k.9", voice=voice)))[-1], Failed)
+
+
 async def test_work_that_is_left_ends() -> None:
     async with far_end(b'{"delay_s": 30}') as end:
         taking = asyncio.create_task(pieces_of(end, work()))
