@@ -28,8 +28,9 @@ from speech_engine.runner import REMOTE_VERSION, RemotePiece, RemoteSample, Remo
 from speech_engine.work import Work, job_with_samples, with_deadline
 
 QUEUE = 64
-_MOST_KEPT = 8
-"""The answers that are over and can be had again. Machines live for some minutes."""
+MOST_KEPT = 64
+"""The answers that are over and can be had again. Machines live for some minutes, and servers look every few
+seconds: many more must not end in between, since what is not fetched is paid for twice."""
 
 Fetch = Callable[[RemoteSample], Awaitable[bytes]]
 
@@ -85,7 +86,7 @@ class FarEnd:
         answer = self._answers.get(work.key)
         if answer is None:
             over = [each for each in self._answers.values() if each.is_over and each.pieces]
-            for each in over[: max(0, len(over) - _MOST_KEPT + 1)]:
+            for each in over[: max(0, len(over) - MOST_KEPT + 1)]:
                 # Only its pieces: a key that is known never begins again.
                 each.is_canceled = True
                 each.pieces.clear()
