@@ -6,12 +6,15 @@ from pathlib import Path
 
 import pytest
 
+from proxy.engines.remote_engine import RemoteEngine
 from proxy.features.all import open_store
 from proxy.storage.store import Params, Statement
+from speech_engine import API_VERSION
+from speech_engine.host.messages import HelloReply
 from tests.features.jobs.job_rig import content, job, kind_of, new_job, said, soon, text_of, until, words_of
-from tests.features.runners.far_rig import far, runs, sweeping
+from tests.features.runners.far_rig import CONFIG, Plugins, far, runs, sweeping
 from tests.features.runners.rented import USD, rented
-from tests.proxy.api.inside import envelope
+from tests.proxy.api.inside import envelope, inside
 from tests.proxy.api.owning import agree, clone, send
 
 MICRO = 1_000_000
@@ -65,6 +68,24 @@ async def test_operators_see_where_the_engine_works(tmp_path: Path) -> None:
         assert (engine["state"], engine["models"]) == ("ready", ["far/standard"])
         assert engine["reason"] == "speaks for jobs only, at rented"
         assert [budget["of_usd"] for budget in engine["budgets"]] == [100]
+
+
+async def test_operators_see_why_nothing_is_known_of_the_engine(tmp_path: Path) -> None:
+    async with rented() as machines:
+        machines.submits.append("refused")
+        plugins: Plugins = {("runner", "rented"): machines.plugin}
+        text = CONFIG.format(url="sqlite", more="")
+        async with inside(tmp_path, text, plan="metered", more=plugins) as server:
+            engine = server.worker.engines["far"]
+
+            async def is_told() -> bool:
+                return engine.reason == "does not tell its models yet: No machine is free."
+
+            await soon(is_told)
+            assert engine.state == "starting"
+            assert isinstance(engine, RemoteEngine)
+            engine.introduce(HelloReply(API_VERSION, 1, (), ()), first_audio_s=1.0)
+            assert engine.reason == "speaks for jobs only, at rented"
 
 
 async def test_a_plan_that_keeps_texts_here_has_no_runner(tmp_path: Path) -> None:
