@@ -38,6 +38,7 @@ from proxy.features.jobs.metrics import JobMetrics
 from proxy.features.jobs.records import STEPS, Job, JobClip, JobStep
 from proxy.features.jobs.request import SentFields, of_step, step_body, step_text
 from proxy.features.jobs.settling import settle_to_the_end
+from proxy.features.jobs.step_places import StepPlaces, is_elsewhere, none_of
 from proxy.http.replies import encode_json
 from proxy.kept.vault import Vault, VaultFailed
 from proxy.ledger import Spent
@@ -102,6 +103,7 @@ class Steps(WishKind[JobStep]):
         self._vault = vault
         self._files = files
         self._metrics = metrics
+        self.places = StepPlaces()
         self._speaking: tuple[Speaking, Callers] | None = None
         self._is_here = self._serves = True
         # Accounts without credits, and jobs that were put off, and until when nobody asks again.
@@ -117,15 +119,12 @@ class Steps(WishKind[JobStep]):
     async def list_open(self, now: int) -> list[JobStep]:
         if not self._is_here:
             return []
-        only_if, params = [], dict[str, str]()
-        for column, waiting in (("account", self._short), ("job", self._resting)):
+        for waiting in (self._short, self._resting):
             for each in [each for each, until in waiting.items() if until <= now]:
                 del waiting[each]
-            if waiting:
-                names = {f"{column}{number}": each for number, each in enumerate(sorted(waiting))}
-                only_if.append(f"{column} NOT IN ({', '.join(f':{name}' for name in names)})")
-                params |= names
-        condition = Condition(" AND ".join(only_if) or "1 = 1", params)
+        # What waits for a place would hide what has one.
+        waiting_jobs = self.places.waiting_jobs(self.full_places())
+        condition = none_of(account=self._short.keys(), job=self._resting.keys() | waiting_jobs)
         return await self.table.list_open(self._store, now, 2 * self.at_once, condition)
 
     def look_soon(self) -> None:
@@ -134,7 +133,7 @@ class Steps(WishKind[JobStep]):
             self._encoding.look_soon()
 
     def takes(self, wish: JobStep) -> Mapping[Hashable, int]:
-        return {"": self.at_once, wish.account: records.OF_ACCOUNT}
+        return self.places.elsewhere(wish) or {"": self.at_once, wish.account: records.OF_ACCOUNT}
 
     def gives_up(self, wish: JobStep) -> bool:
         return wish.tries + 1 >= MOST_TRIES
@@ -151,6 +150,12 @@ class Steps(WishKind[JobStep]):
                 self._encoding.look_soon()
 
     async def work(self, held: JobStep) -> Result:
+        try:
+            return await self._work(held)
+        finally:
+            self.places.leave(held)
+
+    async def _work(self, held: JobStep) -> Result:
         job = await records.JOBS.get(self._store, None, held.job)
         if job is None or job.state != "open":
             return _LEFT
@@ -254,6 +259,8 @@ class Steps(WishKind[JobStep]):
     async def _spoken(self, job: Job, held: JobStep, attempt: _Attempt) -> None:
         call, tags = await self._call(job, held)
         attempt.call = call
+        if self.places.note(held, is_elsewhere=is_elsewhere(call.plan)):
+            self._wake.set()
         clip = _Clip(job, held, call)
         of_job = OfJob(job.id, held.work)
         call = replace(call, of_job=of_job, goes_whole=True, openers=(*call.openers, clip.opened))

@@ -51,6 +51,7 @@ class Introducing:
                 self.note(await self._asked())
             except EngineError as error:
                 _log.warning("runner.introduction.failed", engine=self._engine.name, reason=error.reason)
+                self._engine.trouble = f"does not tell its models yet: {error.reason}"
                 # Each try may cost, and an image that is broken stays so.
                 after_s, self._pause_s = self._pause_s, min(2 * self._pause_s, LONGEST_S)
                 return max(after_s, min(error.retry_after_s or 0.0, LONGEST_S))
