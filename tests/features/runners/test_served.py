@@ -74,7 +74,7 @@ async def test_operators_see_why_nothing_is_known_of_the_engine(tmp_path: Path) 
     async with rented() as machines:
         machines.submits.append("refused")
         plugins: Plugins = {("runner", "rented"): machines.plugin}
-        text = CONFIG.format(url="sqlite", more="")
+        text = CONFIG.format(url="sqlite", more="", server="")
         async with inside(tmp_path, text, plan="metered", more=plugins) as server:
             engine = server.worker.engines["far"]
 
