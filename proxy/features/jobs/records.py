@@ -12,8 +12,8 @@ import msgspec
 from msgspec.structs import replace
 
 from policies.wishes import Wish
-from proxy.features.jobs import encoded_records
 from proxy.features.jobs.blob_keys import BY_VOICE, drop_keys, is_erased
+from proxy.features.jobs.results import encoded_records
 from proxy.kept.vault import SealedRecord
 from proxy.storage.disk_names import owner_name
 from proxy.storage.listed_tables import ListedTable, hold_account

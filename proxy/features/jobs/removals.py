@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from proxy.features.jobs import encoded_records
 from proxy.features.jobs.blob_keys import BY_VOICE, drop_keys, is_erased
 from proxy.features.jobs.records import OF_CLIPS, OF_TEXTS, hold
+from proxy.features.jobs.results import encoded_records
 from proxy.storage.store import Params, Statement, Store, write_deletion
 
 _ENCODED = """

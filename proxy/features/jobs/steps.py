@@ -29,14 +29,14 @@ from proxy.errors import (
     VaultUnavailable,
 )
 from proxy.features.jobs import ends, records
-from proxy.features.jobs.batch_files import LineFailure
-from proxy.features.jobs.batch_lines import request_body
+from proxy.features.jobs.batches.files import LineFailure
+from proxy.features.jobs.batches.lines import request_body
 from proxy.features.jobs.blob_keys import voices_column
-from proxy.features.jobs.encoding import FileSteps
 from proxy.features.jobs.kept import JobFiles
 from proxy.features.jobs.metrics import JobMetrics
 from proxy.features.jobs.records import STEPS, Job, JobClip, JobStep
 from proxy.features.jobs.request import SentFields, of_step, step_body, step_text
+from proxy.features.jobs.results.encoding import FileSteps
 from proxy.features.jobs.settling import settle_to_the_end
 from proxy.http.replies import encode_json
 from proxy.kept.vault import Vault, VaultFailed

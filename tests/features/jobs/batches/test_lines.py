@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from proxy.errors import InvalidRequest
-from proxy.features.jobs import batch_lines
-from proxy.features.jobs.batch_lines import MOST_NAMED, line_of, named_lines, read_file, request_body
-from tests.features.jobs.batch_rig import jsonl, line
+from proxy.features.jobs.batches import lines as batch_lines
+from proxy.features.jobs.batches.lines import MOST_NAMED, line_of, named_lines, read_file, request_body
+from tests.features.jobs.batches.rig import jsonl, line
 
 
 def changed(**fields: Any) -> dict[str, Any]:
