@@ -11,9 +11,12 @@ from proxy import errors
 from proxy.errors import InvalidRequest, JobUsedUp, ReaderTooSlow, RequestFailed, UpstreamFailed, from_engine
 from proxy.http.replies import failure_reply
 from speech_engine import errors as engine_errors
+from speech_engine import runner
 from speech_engine.errors import EngineError
 
-ENGINE_ERRORS = EngineError.__subclasses__()
+# Every worker of a test run must see the same ones, whatever it has imported.
+ENGINE_ERRORS = [*EngineError.__subclasses__(), runner.NotBegun, runner.CannotTell]
+ENGINE_ERRORS = sorted(set(ENGINE_ERRORS), key=lambda each: each.__name__)
 
 
 @pytest.mark.parametrize("kind", ENGINE_ERRORS)
