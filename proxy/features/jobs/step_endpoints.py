@@ -117,7 +117,7 @@ class JobSteps(JobTools, Resource):
         job, number = await self.found(request), request.path_params["number"]
         clip = None
         if number.isascii() and number.isdecimal() and len(number) <= _MOST_DIGITS:
-            clip = await records.find_clip(self._store, records.step_id(job.id, int(number)))
+            clip = await records.find_clip(self._store, records.step_id(job, int(number)))
         # What is in the encoded file of its job is not kept beside it.
         if clip is None or not clip.digest:
             raise NotFound("This step of the job has no sound.", param="number")

@@ -252,7 +252,7 @@ class Steps(WishKind[JobStep]):
         call, tags = await self._call(job, held)
         attempt.call = call
         clip = _Clip(job, held, call)
-        of_job = OfJob(job.id, held.work)
+        of_job = OfJob(job.id, held.id)
         call = replace(call, of_job=of_job, goes_whole=True, openers=(*call.openers, clip.opened))
 
         async def write(answer: Answer) -> None:

@@ -149,6 +149,29 @@ async def test_a_job_that_was_deleted_while_it_was_spoken_keeps_and_costs_nothin
         assert (await verify(server.worker.store)).is_clean
 
 
+async def test_a_job_that_a_key_makes_anew_has_nothing_of_the_deleted_one(
+    tmp_path: Path, store_url: str
+) -> None:
+    engine = Halting()
+    async with jobs_inside(tmp_path, store_url, one=engine) as server:
+        asked = {"model": "one", "voice": "one", "headers": {"idempotency-key": "a book"}}
+        first = await new_job(server, "Told to nobody.", **asked)
+        await engine.is_there.wait()
+        assert (await server.ask("DELETE", f"/v1/jobs/{first['id']}")).status_code == 200
+        second = await new_job(server, "Hello.", **asked)
+        assert second["id"] == first["id"]
+        engine.goes_on.set()
+        await until(server, second["id"], "done")
+
+        async def is_over() -> bool:
+            return "0 under way" in repr(kind_of(server))
+
+        await soon(is_over)
+        (clip,) = await records.list_clips(server.worker.store, second["id"])
+        assert [row.characters for row in await server.usage() if row.id == clip.request] == [len("Hello.")]
+        assert (await verify(server.worker.store)).is_clean
+
+
 @ON_POSTGRES
 @pytest.mark.parametrize("deletes", ["job", "account"])
 async def test_a_settlement_under_way_does_not_keep_a_job_from_its_deletion(
