@@ -69,6 +69,9 @@ def test_a_file_has_lines_and_not_too_many(monkeypatch: pytest.MonkeyPatch) -> N
     assert read_file(jsonl(*(line(f"{number}", "Hi.") for number in range(3)))).faults == []
     (fault,) = read_file(jsonl(*(line(f"{number}", "Hi.") for number in range(5)))).faults
     assert (fault.code, fault.line) == ("too_many_lines", 4)
+    assert read_file(b"\n \n\n" + jsonl(line("a", "Hi."))).faults == []
+    (fault,) = read_file(b"\n \n\n" + jsonl(line("a", "Hi.")) + b"\n\n\n").faults
+    assert (fault.code, fault.line) == ("too_many_lines", 5)
 
 
 def test_a_file_full_of_faults_names_some() -> None:
