@@ -288,12 +288,12 @@ class StepRows:
 
 async def list_clips(store: Store, job: str) -> list[JobClip]:
     """List the sound of a job, in the order of its text."""
-    return [msgspec.convert(row, JobClip) for row in await store.read(_CLIPS, {"job": job})]
+    return [msgspec.convert(row, JobClip) for row in await store.read_long(_CLIPS, {"job": job})]
 
 
 async def list_pieces(store: Store, job: str) -> dict[int, tuple[int, int]]:
     """Return where the piece of the text is that each step has spoken, or is to speak."""
-    rows = await store.read(_PIECES, {"job": job})
+    rows = await store.read_long(_PIECES, {"job": job})
     return {row["number"]: (row["first"], row["last"]) for row in rows}
 
 
@@ -302,8 +302,7 @@ async def made(store: Store, jobs: Collection[str]) -> dict[str, Made]:
     if not jobs:
         return {}
     names, params = any_of(sorted(jobs))
-    read = store.read if len(jobs) == 1 else store.read_long
-    rows = await read(_MADE.format(jobs=names), params)
+    rows = await store.read_long(_MADE.format(jobs=names), params)
     return {row["job"]: Made(row["steps"], row["bytes"], row["seconds"], row["credits"]) for row in rows}
 
 
