@@ -47,7 +47,7 @@ from proxy.speech.pipeline import Delivery
 from proxy.speech.speaking import Speaking
 from proxy.speech.speech_request import Defaults, parse_speech
 from proxy.speech.tap import Tap
-from proxy.storage.rows import LAST_MOMENT
+from proxy.storage.rows import LAST_MOMENT, any_of
 from proxy.storage.store import (
     Condition,
     MissingReference,
@@ -63,10 +63,14 @@ WAITS_S = 10.0
 """After so long, an account without credits is asked again, and a busy engine."""
 MOST_TRIES = 8
 _LOOK_S = 1.0
+_MOST_WAITING = 4096
+"""So many are left out of a look: no database takes any number of parameters. Others are asked too soon."""
 _VOICE_GONE = {
     "speech": "The voice of this job is not here any more.",
     "batch": "The voice of this line is not here.",
 }
+_VOICE_FAILED = "Its voice cannot speak it."
+"""What is kept of any other failure of a voice, beside the code."""
 _TOO_SLOW = "client_too_slow"
 """Others needed the room on the disk in which a step was collected."""
 _FRAMED = ("mp3", "aac")
@@ -117,14 +121,14 @@ class Steps(WishKind[JobStep]):
     async def list_open(self, now: int) -> list[JobStep]:
         if not self._is_here:
             return []
-        only_if, params = [], dict[str, str]()
+        only_if, params = [], dict[str, str | int]()
         for column, waiting in (("account", self._short), ("job", self._resting)):
             for each in [each for each, until in waiting.items() if until <= now]:
                 del waiting[each]
             if waiting:
-                names = {f"{column}{number}": each for number, each in enumerate(sorted(waiting))}
-                only_if.append(f"{column} NOT IN ({', '.join(f':{name}' for name in names)})")
-                params |= names
+                names, values = any_of(sorted(waiting)[:_MOST_WAITING], column)
+                only_if.append(f"{column} NOT IN ({names})")
+                params |= values
         condition = Condition(" AND ".join(only_if) or "1 = 1", params)
         return await self.table.list_open(self._store, now, 2 * self.at_once, condition)
 
@@ -190,6 +194,7 @@ class Steps(WishKind[JobStep]):
         That an engine has no room for a step, or is away, is no try: who waits for listeners to be served may
         wait long.
         """
+        message = _kept_message(failure, job)
         is_try = isinstance(failure, UpstreamFailed) and attempt.has_reached_engine
         is_lacking = failure.code == _LACKING and not self._serves and job.kind == "speech"
         may_end_otherwise = (
@@ -202,10 +207,8 @@ class Steps(WishKind[JobStep]):
             after_s = failure.retry_after_s or WAITS_S
             if self._store.is_shared and not attempt.has_reached_engine:
                 after_s = 0.0  # Another process may have an engine that we lack, or room in it.
-            return Again(failure.message, after_s, is_try=is_try)
+            return Again(message, after_s, is_try=is_try)
         _log.warning("job.step.failed", job=held.job, step=held.number, code=failure.code)
-        # The name of a voice may be a person's, and must not outlive an erasure.
-        message = _VOICE_GONE[job.kind] if failure.code == "voice_not_found" else failure.message
         now, why = await self._store.now(), replace(failure.body().error, message=message)
         if job.kind == "batch":
             error = msgspec.json.encode(LineFailure(failure.status, why)).decode()
@@ -314,6 +317,15 @@ class Steps(WishKind[JobStep]):
     def _newest(self) -> tuple[Speaking, Callers]:
         assert self._speaking is not None, "it is revised before it works"
         return self._speaking
+
+
+def _kept_message(failure: RequestFailed, job: Job) -> str:
+    """Return what is kept of a failure. The name of a voice may be a person's, and must not outlive an
+    erasure."""
+    if failure.code == "voice_not_found":
+        return _VOICE_GONE[job.kind]
+    is_of_voice = (failure.param or "").startswith("voice")
+    return _VOICE_FAILED if is_of_voice else failure.message
 
 
 class _Attempt:

@@ -17,6 +17,7 @@ from proxy.features.jobs.metrics import JobMetrics
 from proxy.features.jobs.records import Job, JobStep
 from proxy.features.jobs.steps import Steps, _Attempt
 from proxy.ledger.verify import verify
+from proxy.storage.rows import LAST_MOMENT
 from proxy.storage.store import Statement
 from proxy.storage.tombstones import Tombstone, erase
 from proxy.work import wishes
@@ -317,6 +318,15 @@ async def test_a_voice_that_is_gone_ends_the_job_with_the_reason(tmp_path: Path)
         failed = await until(server, made["id"], "failed")
         assert failed["error"].endswith(": The voice of this job is not here any more.")
         assert failed["error_code"] == "voice_not_found"
+
+
+async def test_however_many_accounts_and_jobs_wait_others_are_spoken(tmp_path: Path, store_url: str) -> None:
+    async with jobs_inside(tmp_path, store_url) as server:
+        kind = kind_of(server)
+        kind._short = {f"acc_{number}": LAST_MOMENT for number in range(40_000)}
+        kind._resting = {f"job_{number}": LAST_MOMENT for number in range(40_000)}
+        made = await new_job(server, "Hello.")
+        await until(server, made["id"], "done")
 
 
 async def test_a_closed_account_leaves_no_job(tmp_path: Path, store_url: str) -> None:
