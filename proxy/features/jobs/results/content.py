@@ -172,6 +172,7 @@ class StreamedFile(Response):
         with connection.stop_when_client_leaves():
             connection.set_head(self.status_code, self.raw_headers)
             async with aclosing(self._parts) as parts:
-                async for data in parts:
-                    await connection.send(data)
+                if scope["method"] != "HEAD":
+                    async for data in parts:
+                        await connection.send(data)
             await connection.end(b"")
