@@ -52,6 +52,7 @@ from proxy.storage.store import (
     Params,
     StorageFailed,
     Store,
+    Value,
 )
 from proxy.work.wishes import Again, Done, Result, WishKind
 
@@ -114,7 +115,7 @@ class Steps(WishKind[JobStep]):
     async def list_open(self, now: int) -> list[JobStep]:
         if not self._is_here:
             return []
-        only_if, params = [], dict[str, str | int]()
+        only_if, params = [], dict[str, Value]()
         for column, waiting in (("account", self._short), ("job", self._resting)):
             for each in [each for each, until in waiting.items() if until <= now]:
                 del waiting[each]

@@ -12,6 +12,8 @@ import pytest
 from openai import OpenAI
 
 from proxy.errors import NotAllowed, UpstreamFailed
+from proxy.features.jobs.records import Job, JobStep
+from proxy.features.jobs.steps import _Attempt
 from proxy.ledger.verify import verify
 from proxy.storage.store import Statement
 from speech_engine import EngineFailed, Finished, Started, UnsupportedText
@@ -179,7 +181,8 @@ async def test_why_a_voice_cannot_speak_is_kept_without_its_name(
 ) -> None:
     async with jobs_inside(tmp_path) as server:
 
-        async def fails(*_: object) -> None:
+        async def fails(job: Job, held: JobStep, attempt: _Attempt) -> None:
+            del job, held, attempt
             raise failure("The voice 'Ana Souza' cannot speak now.", param="voice", code="voice_not_ready")
 
         kind_of(server)._speak = fails  # type: ignore[method-assign]
