@@ -24,14 +24,19 @@ MOST_PIECE_BYTES = 1_000_000
 class RemoteSample(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A recording of the voice: 16-bit mono `pcm` at the model's `sample_hz`, in the work itself.
 
-    The far end can fetch nothing of the server's. Four recordings of half a minute fit into 8 MB of JSON.
+    Four recordings of half a minute fit into 8 MB of JSON. What does not fit is to be fetched at `url`, as
+    long as this run of the work is open: it has `size` bytes, and `sha256` is their digest. Whoever has the
+    address can fetch it, so nobody logs it.
     """
 
     digest: str
-    pcm: bytes
+    pcm: bytes = b""
+    url: str = ""
+    size: int = 0
+    sha256: str = ""
 
     def __repr__(self) -> str:
-        return f"<RemoteSample {self.digest[:12]}, {len(self.pcm)} bytes>"
+        return f"<RemoteSample {self.digest[:12]}, {len(self.pcm) or self.size} bytes>"
 
 
 class RemoteWork(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -11,8 +11,10 @@ import os
 import time
 import urllib.request
 from collections.abc import AsyncIterator
-from typing import Any
+from importlib import import_module
+from typing import Any, get_args
 
+from speech_engine.device import DeviceKind
 from speech_engine.host.devices import choose_device
 from speech_engine.host.far_end import FarEnd, as_json, open_far_end
 from speech_engine.host.far_server import FarServer
@@ -31,7 +33,8 @@ IDLE_S = float(os.environ.get("VOXGATE_IDLE_S", "120"))
 
 def opened() -> Any:
     device = os.environ.get("VOXGATE_DEVICE", "auto")
-    kinds = tuple(os.environ.get("VOXGATE_DEVICES", "cuda,cpu").split(","))
+    named = os.environ.get("VOXGATE_DEVICES", "cuda,cpu").split(",")
+    kinds: tuple[DeviceKind, ...] = tuple(kind for kind in get_args(DeviceKind) if kind in named)
     worker_plugin(WORKER)  # so that a wrong name ends the start at once
     return open_far_end(WORKER, SETTINGS, choose_device(device, kinds), HostLogger("far end"))
 
@@ -66,7 +69,7 @@ def end_pod() -> None:
 
 
 def serve_queue() -> None:
-    import runpod  # only in the image
+    serverless = import_module("runpod").serverless  # only in the image
 
     logging.getLogger().setLevel(logging.WARNING)
     far_end: list[FarEnd] = []
@@ -80,7 +83,7 @@ def serve_queue() -> None:
             yield as_json(piece)
 
     # Without the aggregate a result could be read once only, and a lost answer would be a lost result.
-    runpod.serverless.start({"handler": handler, "return_aggregate_stream": True})
+    serverless.start({"handler": handler, "return_aggregate_stream": True})
 
 
 if __name__ == "__main__":

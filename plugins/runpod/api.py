@@ -43,6 +43,8 @@ _SENTENCES: dict[type[EngineError], str] = {
     UnsupportedRequest: "Runpod finds the request invalid.",
 }
 
+_NOT_THERE = "Runpod does not know the endpoint, pod or address that the settings name."
+
 
 class Said(NamedTuple):
     """A whole answer."""
@@ -67,7 +69,8 @@ class Said(NamedTuple):
             kind = EngineLimited
         elif is_temporary(self.status):
             kind = EngineStumbled
-        return kind(_SENTENCES[kind], detail=f"HTTP {self.status}", retry_after_s=retry_after_s(self.headers))
+        sentence = _NOT_THERE if self.status == 404 else _SENTENCES[kind]
+        return kind(sentence, detail=f"HTTP {self.status}", retry_after_s=retry_after_s(self.headers))
 
 
 class Api:

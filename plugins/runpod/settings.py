@@ -69,11 +69,11 @@ class RunpodSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
 
     def __post_init__(self) -> None:
         if bool(self.endpoint_id) == (self.pods is not None):
-            raise ValueError("either endpoint_id or pods must be set")
+            raise ValueError("endpoint_id: one of two: an endpoint's id, or [pods] in its place")
         if self.endpoint_id and not self.usd_per_second:
-            raise ValueError("usd_per_second must be set: what a second of a worker of the endpoint costs")
+            raise ValueError("usd_per_second: what a second of a worker of the endpoint costs, above 0")
         if self.pods and self.pods.deadline_s < self.pods.start_s + self.queue_s + self.most_s:
-            raise ValueError("pods.deadline_s must be at least pods.start_s, queue_s and most_s together")
+            raise ValueError("pods.deadline_s: at least pods.start_s, queue_s and most_s together")
 
     def __repr__(self) -> str:
         return f"<RunpodSettings of {'pods' if self.pods else 'an endpoint'}>"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 import msgspec
+from msgspec import UNSET, UnsetType
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -34,6 +35,8 @@ class ModelEntry(msgspec.Struct, frozen=True, kw_only=True):
     licence: str | None = None
     is_trained: bool | None = None
     """Whether it learned from recordings, or speaks by rules."""
+    jobs_only: Literal[True] | UnsetType = UNSET
+    """It speaks on rented machines, for jobs alone. Of an alias: all of its models do."""
 
 
 class NamedModel(ModelEntry, frozen=True, kw_only=True):
@@ -96,7 +99,14 @@ class Models(Resource):
         terms = None if caller is None else self._plans.terms(caller)
         aliases, models = self._catalogue.list_models(terms)
         return [
-            *(ModelEntry(id=alias, owned_by="voxgate") for alias in aliases),
+            *(
+                ModelEntry(
+                    id=alias,
+                    owned_by="voxgate",
+                    jobs_only=_only_if(self._catalogue.is_for_jobs_only(alias)),
+                )
+                for alias in aliases
+            ),
             *(
                 ModelEntry(
                     id=model.name,
@@ -104,7 +114,12 @@ class Models(Resource):
                     shutdown_date=model.info.shutdown_date or None,
                     licence=model.info.licence or None,
                     is_trained=model.info.is_trained,
+                    jobs_only=_only_if(bool(model.info.runner)),
                 )
                 for model in models
             ),
         ]
+
+
+def _only_if(jobs_only: bool) -> Literal[True] | UnsetType:
+    return True if jobs_only else UNSET

@@ -201,6 +201,12 @@ class Catalogue:
             code="model_not_found",
         )
 
+    def is_for_jobs_only(self, alias: str) -> bool:
+        """Tell whether all that may speak for an alias, by a route too, works elsewhere."""
+        routed = [full for route in self._routes for full in route.candidates]
+        models = self._all_named([*self._aliases[alias], *routed])
+        return bool(models) and all(model.info.runner for model in models)
+
     def check_binding(self, engine: str, voice: str) -> str:
         """Check a voice against its engine's list. Return what is unsure of it, or "".
 

@@ -89,6 +89,15 @@ class Server(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     ] = 250
     cors_origins: _Texts = ()
     hosts: Hosts = ()
+    public_url: Annotated[
+        str,
+        msgspec.Meta(
+            # Over plain HTTP only for trials on one machine: whoever has such an address gets a recording.
+            pattern=r"^\Z|^(https://[^\s/?#@]+|http://(127\.0\.0\.1|localhost)(:\d+)?)(/[^\s?#]*)?\Z",
+            max_length=300,
+            description='this server\'s address as others reach it, "https://…", or "" for none',
+        ),
+    ] = ""
     trusted_proxies: _Texts = ()
     usage_days: Annotated[
         int, msgspec.Meta(ge=0, le=36_500, description="a number of days, 0 (for good) to 36500")

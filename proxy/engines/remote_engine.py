@@ -56,6 +56,8 @@ class RemoteEngine(Introduced):
         self.samples = samples
         self.runs: RemoteRuns | None = None
         self.failure = ""
+        self.trouble = ""
+        """Why the far end has not said what it has. It is asked again, so this is no `failure`."""
         self.on_introduced: Callable[[], None] | None = None
         """Called when the far end has other models or voices."""
         self._welcome = HelloReply(API_VERSION, 1, (), ())
@@ -72,7 +74,7 @@ class RemoteEngine(Introduced):
 
     @property
     def reason(self) -> str:
-        return self.failure or f"speaks for jobs only, at {self.runner}"
+        return self.failure or self.trouble or f"speaks for jobs only, at {self.runner}"
 
     @property
     def slots(self) -> int:
@@ -81,6 +83,7 @@ class RemoteEngine(Introduced):
     def introduce(self, welcome: HelloReply, first_audio_s: float) -> None:
         """Take what the far end has. It may be so long until its first sound. What needs more than one piece
         of work, such as a clone that stays there, it cannot do."""
+        self.trouble = ""
         models = tuple([self._as_here(info, first_audio_s) for info in welcome.models])
         shown = replace(welcome, models=models)
         if shown != self._welcome:

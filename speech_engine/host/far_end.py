@@ -8,8 +8,8 @@ from __future__ import annotations
 import asyncio
 import base64
 import time
-from collections import OrderedDict
-from collections.abc import AsyncIterator, Callable
+from collections import Counter, OrderedDict
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
 import msgspec
@@ -18,17 +18,21 @@ from speech_engine.device import Device
 from speech_engine.engine import Engine
 from speech_engine.errors import EngineError, EngineFailed, EngineTimeout, UnusableSample
 from speech_engine.host.engine_stream import SlotStream
+from speech_engine.host.far_fetch import fetched
 from speech_engine.host.messages import Failed, introduction
 from speech_engine.host.remote_frames import FarIntroduction, Packer, RemoteFrame
 from speech_engine.host.sample_shelf import SampleShelf
 from speech_engine.host.slots import Slots, batch_of
 from speech_engine.plugin import Context, Logger, worker_plugin
-from speech_engine.runner import REMOTE_VERSION, RemotePiece, RemoteWork
+from speech_engine.runner import REMOTE_VERSION, RemotePiece, RemoteSample, RemoteWork
 from speech_engine.work import Work, job_with_samples, with_deadline
 
 QUEUE = 64
-_MOST_KEPT = 8
-"""The answers that are over and can be had again. Machines live for some minutes."""
+MOST_KEPT = 64
+"""The answers that are over and can be had again. Machines live for some minutes, and servers look every few
+seconds: many more must not end in between, since what is not fetched is paid for twice."""
+
+Fetch = Callable[[RemoteSample], Awaitable[bytes]]
 
 
 class FarAnswer:
@@ -56,15 +60,18 @@ class FarAnswer:
 
 
 class FarEnd:
-    """An engine with the work that was sent to it."""
+    """An engine with the work that was sent to it. `fetch` brings recordings that did not fit into a work."""
 
-    def __init__(self, engine: Engine, shelf: SampleShelf, log: Logger) -> None:
+    def __init__(self, engine: Engine, shelf: SampleShelf, log: Logger, fetch: Fetch = fetched) -> None:
         self._engine = engine
         self._shelf = shelf
         self._log = log
+        self._fetch = fetch
         self._hello = introduction(engine)
         self._slots = Slots(engine.slots, QUEUE, batch_of(engine))
         self._answers: OrderedDict[str, FarAnswer] = OrderedDict()
+        # How many works use each recording: who ends first must not take it from the others.
+        self._users: Counter[str] = Counter()
         self.idle_since = time.monotonic()
 
     def __repr__(self) -> str:
@@ -79,7 +86,7 @@ class FarEnd:
         answer = self._answers.get(work.key)
         if answer is None:
             over = [each for each in self._answers.values() if each.is_over and each.pieces]
-            for each in over[: max(0, len(over) - _MOST_KEPT + 1)]:
+            for each in over[: max(0, len(over) - MOST_KEPT + 1)]:
                 # Only its pieces: a key that is known never begins again.
                 each.is_canceled = True
                 each.pieces.clear()
@@ -147,26 +154,32 @@ class FarEnd:
         if work.work is None:
             return
         asked = with_deadline(work.work, work.most_s)
-        digests = self._bring(work, asked)
-        stream = SlotStream(self._engine, self._slots, asked, self._log)
+        digests = {sample.digest for sample in work.samples}
+        self._users.update(digests)
         try:
-            while (event := await stream.next_event()) is not None:
-                add(event)
+            await self._bring(work, asked)
+            stream = SlotStream(self._engine, self._slots, asked, self._log)
+            try:
+                while (event := await stream.next_event()) is not None:
+                    add(event)
+            finally:
+                await stream.close()
         finally:
-            await stream.close()
-            if digests:
-                self._shelf.drop(digests)
+            self._users.subtract(digests)
+            self._shelf.drop(gone := {digest for digest in digests if not self._users[digest]})
+            for digest in gone:
+                del self._users[digest]
 
-    def _bring(self, work: RemoteWork, asked: Work) -> list[str]:
-        """Put the recordings of a work on the shelf. Return which."""
+    async def _bring(self, work: RemoteWork, asked: Work) -> None:
+        """Put the recordings of a work on the shelf."""
         job = job_with_samples(asked)
         if job is None:
-            return []
+            return
         for sample in work.samples:
-            self._shelf.put(job.tenant, job.model, sample.digest, sample.pcm)
+            pcm = await self._fetch(sample) if sample.url else sample.pcm
+            self._shelf.put(job.tenant, job.model, sample.digest, pcm)
         if self._shelf.missing(job):
             raise UnusableSample("A recording of the voice did not come with the work.")
-        return [sample.digest for sample in work.samples]
 
 
 def as_json(piece: RemotePiece) -> dict[str, object]:
@@ -180,14 +193,14 @@ def as_json(piece: RemotePiece) -> dict[str, object]:
 
 @asynccontextmanager
 async def open_far_end(
-    module: str, settings: bytes, device: Device, log: Logger, name: str = "engine"
+    module: str, settings: bytes, device: Device, log: Logger, name: str = "engine", fetch: Fetch = fetched
 ) -> AsyncIterator[FarEnd]:
     """Create the engine of a worker module with these settings, as JSON, and let it work."""
     settings_type, create = worker_plugin(module)
     shelf = SampleShelf()
     context = Context(log, samples=shelf, device=device)
     async with create(name, msgspec.json.decode(settings, type=settings_type), context) as engine:
-        far_end = FarEnd(engine, shelf, log)
+        far_end = FarEnd(engine, shelf, log, fetch)
         try:
             yield far_end
         finally:

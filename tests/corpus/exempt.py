@@ -34,7 +34,16 @@ COUNTS = frozenset({"accounts", "running", "waiting", "waiting_s", "memory_gb"})
 GONE = frozenset({"one_shot"})
 """Fields that nothing enforces: they are going to leave the answers."""
 
-NEW = frozenset({"job", "job_characters", "voxgate_job_steps_total"})
+NEW = frozenset(
+    {
+        "job",
+        "job_characters",
+        "voxgate_job_steps_total",
+        "voxgate_runs_total",
+        "voxgate_run_usd_total",
+        "voxgate_runs_open",
+    }
+)
 """Fields that came after the recordings."""
 
 PRICES_GONE = frozenset({"conversion", "training"})

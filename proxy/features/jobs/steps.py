@@ -36,6 +36,7 @@ from proxy.features.jobs.records import STEPS, Job, JobClip, JobStep, Kind
 from proxy.features.jobs.request import of_step
 from proxy.features.jobs.results.encoding import FileSteps
 from proxy.features.jobs.settling import settle_to_the_end
+from proxy.features.jobs.step_places import StepPlaces, is_elsewhere, none_of
 from proxy.features.jobs.texts import TextJobs
 from proxy.http.replies import encode_json
 from proxy.kept.vault import Vault, VaultFailed
@@ -45,14 +46,13 @@ from proxy.speech.call import OfJob, SpeechCall
 from proxy.speech.pipeline import Delivery
 from proxy.speech.speaking import Speaking
 from proxy.speech.tap import Tap
-from proxy.storage.rows import LAST_MOMENT, any_of
+from proxy.storage.rows import LAST_MOMENT
 from proxy.storage.store import (
     Condition,
     MissingReference,
     Params,
     StorageFailed,
     Store,
-    Value,
 )
 from proxy.work.wishes import Again, Done, Result, WishKind
 
@@ -62,8 +62,6 @@ WAITS_S = 10.0
 """After so long, an account without credits is asked again, and a busy engine."""
 MOST_TRIES = 8
 _LOOK_S = 1.0
-_MOST_WAITING = 4096
-"""So many are left out of a look: no database takes any number of parameters. Others are asked too soon."""
 _VOICE_FAILED = "Its voice cannot speak it."
 """What is kept of any other failure of a voice, beside the code."""
 _TOO_SLOW = "client_too_slow"
@@ -100,6 +98,7 @@ class Steps(WishKind[JobStep]):
         self._kinds: Mapping[Kind, JobKind] = {"speech": TextJobs(vault, files), "batch": LineJobs(files)}
         self._files = files
         self._metrics = metrics
+        self.places = StepPlaces()
         self._speaking: tuple[Speaking, Callers] | None = None
         self._is_here = self._serves = True
         # Accounts without credits, and jobs that were put off, and until when nobody asks again.
@@ -115,15 +114,12 @@ class Steps(WishKind[JobStep]):
     async def list_open(self, now: int) -> list[JobStep]:
         if not self._is_here:
             return []
-        only_if, params = [], dict[str, Value]()
-        for column, waiting in (("account", self._short), ("job", self._resting)):
+        for waiting in (self._short, self._resting):
             for each in [each for each, until in waiting.items() if until <= now]:
                 del waiting[each]
-            if waiting:
-                names, values = any_of(sorted(waiting)[:_MOST_WAITING], column)
-                only_if.append(f"{column} NOT IN ({names})")
-                params |= values
-        condition = Condition(" AND ".join(only_if) or "1 = 1", params)
+        # What waits for a place would hide what has one.
+        waiting_jobs = self.places.waiting_jobs(self.full_places())
+        condition = none_of(account=self._short.keys(), job=self._resting.keys() | waiting_jobs)
         return await self.table.list_open(self._store, now, 2 * self.at_once, condition)
 
     def look_soon(self) -> None:
@@ -132,7 +128,7 @@ class Steps(WishKind[JobStep]):
             self._encoding.look_soon()
 
     def takes(self, wish: JobStep) -> Mapping[Hashable, int]:
-        return {"": self.at_once, wish.account: records.OF_ACCOUNT}
+        return self.places.elsewhere(wish) or {"": self.at_once, wish.account: records.OF_ACCOUNT}
 
     def gives_up(self, wish: JobStep) -> bool:
         return wish.tries + 1 >= MOST_TRIES
@@ -149,6 +145,12 @@ class Steps(WishKind[JobStep]):
                 self._encoding.look_soon()
 
     async def work(self, held: JobStep) -> Result:
+        try:
+            return await self._work(held)
+        finally:
+            self.places.leave(held)
+
+    async def _work(self, held: JobStep) -> Result:
         job = await records.JOBS.get(self._store, None, held.job)
         if job is None or job.state != "open":
             return _LEFT
@@ -253,6 +255,8 @@ class Steps(WishKind[JobStep]):
     async def _spoken(self, job: Job, held: JobStep, attempt: _Attempt) -> None:
         call, tags = await self._call(job, held)
         attempt.call = call
+        if self.places.note(held, is_elsewhere=is_elsewhere(call.plan)):
+            self._wake.set()
         clip = _Clip(job, held, call)
         of_job = OfJob(job.id, held.id)
         call = replace(call, of_job=of_job, goes_whole=True, openers=(*call.openers, clip.opened))

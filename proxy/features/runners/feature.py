@@ -7,13 +7,15 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING
 
-from proxy.feature import Feature, House, Opened
+from proxy.feature import Feature, House, HouseRevision, Opened, Served
 from proxy.features.runners.records import TABLES, Ceilings
 
 if TYPE_CHECKING:
     from proxy.engines.remote_engine import RemoteEngine
     from proxy.features.runners.introducing import Introducing
+    from proxy.features.runners.metrics import RunnerMetrics
     from proxy.features.runners.runs import Runs
+    from proxy.features.runners.sample_links import SampleLinks
     from speech_engine.runner import Runner
 
 _MICRO = 1_000_000
@@ -21,11 +23,26 @@ _MICRO = 1_000_000
 
 @asynccontextmanager
 async def _open(house: House) -> AsyncIterator[Opened]:
-    engines = house.engines.remote() if house.engines is not None else []
+    if house.engines is None:
+        yield Opened()
+        return
+    from proxy.features.runners.metrics import RunnerMetrics
+
+    metrics = RunnerMetrics(house.metrics.registry)
+    engines = house.engines.remote()
     if not engines:
         yield Opened()
         return
+    from proxy.features.runners.sample_door import SampleDoor
+    from proxy.features.runners.sample_links import SampleLinks
     from proxy.features.runners.sweeping import Sweeping
+
+    links = SampleLinks(house.vault, house.config_at_start.server.public_url)
+    door = SampleDoor(house.store, links, {engine.name: engine for engine in engines})
+
+    def at(revision: HouseRevision) -> Served:
+        links.root = revision.config.server.public_url
+        return Served(door.endpoints)
 
     async with AsyncExitStack() as stack:
         runners = await _open_runners(stack, house, {engine.runner for engine in engines})
@@ -35,8 +52,9 @@ async def _open(house: House) -> AsyncIterator[Opened]:
             if runner is None:
                 engine.failure = f"its runner {engine.runner} cannot be used: see voxgate check, and the log"
                 continue
-            runs[engine.name] = await _connect(stack, house, engine, runner)
-        yield Opened(alone=(Sweeping(house.store, runs, house.steps, house.metrics).run,))
+            runs[engine.name] = await _connect(stack, house, engine, runner, links, metrics)
+        sweeping = Sweeping(house.store, runs, house.steps, house.metrics, metrics)
+        yield Opened(at=at, alone=(sweeping.run,))
 
 
 async def _open_runners(stack: AsyncExitStack, house: House, names: set[str]) -> dict[str, Runner]:
@@ -54,7 +72,14 @@ async def _open_runners(stack: AsyncExitStack, house: House, names: set[str]) ->
     return opened
 
 
-async def _connect(stack: AsyncExitStack, house: House, engine: RemoteEngine, runner: Runner) -> Runs:
+async def _connect(
+    stack: AsyncExitStack,
+    house: House,
+    engine: RemoteEngine,
+    runner: Runner,
+    links: SampleLinks,
+    metrics: RunnerMetrics,
+) -> Runs:
     """Give an engine its runs, and begin to find out what it has."""
     from proxy.features.runners.introducing import Introducing
     from proxy.features.runners.remote_speech import RemoteSpeech
@@ -63,7 +88,7 @@ async def _connect(stack: AsyncExitStack, house: House, engine: RemoteEngine, ru
     section = engine.section
     assert section.budget_usd_day is not None, "the configuration was checked"
     ceilings = Ceilings(round(section.budget_usd_day * _MICRO), round(section.job_usd * _MICRO))
-    runs = Runs(house.store, engine.name, engine.runner, runner, ceilings)
+    runs = Runs(house.store, engine.name, engine.runner, runner, ceilings, links, metrics)
     introducing = Introducing(house.store, engine, runs)
     engine.runs = RemoteSpeech(engine, runs, house.vault, introducing.note)
     stack.push_async_callback(_stop, asyncio.create_task(_introduce(introducing, house)))

@@ -50,6 +50,7 @@ class Introducing:
                 self.note(await self._asked())
             except EngineError as error:
                 _log.warning("runner.introduction.failed", engine=self._engine.name, reason=error.reason)
+                self._engine.trouble = f"does not tell its models yet: {error.reason}"
                 return max(AGAIN_S, min(error.retry_after_s or 0.0, LONGEST_S))
         if self._news is not None:
             await records.keep(self._store, self._engine.name, self._piece.digest, encode(self._news))

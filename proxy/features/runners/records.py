@@ -117,6 +117,12 @@ _WITH_SAMPLE = f"""
 SELECT {_RUN} FROM remote_runs
 WHERE engine = :engine AND (ended IS NULL OR ended >= :since) AND samples LIKE '% ' || :digest || ' %'
 """
+_FOR_RECORDING = f"""
+SELECT {_RUN} FROM remote_runs
+WHERE id = :id AND ended IS NULL AND over_at > :now AND samples LIKE '% ' || :digest || ' %'
+AND EXISTS (SELECT 1 FROM samples WHERE samples.account = remote_runs.account AND samples.digest = :digest)
+"""
+_COUNT_OPEN = "SELECT runner, count(*) AS runs FROM remote_runs WHERE ended IS NULL GROUP BY runner"
 _FORGET = "DELETE FROM remote_runs WHERE ended < :before"
 _HELLO = "SELECT hello FROM remote_engines WHERE engine = :engine AND subject = :subject"
 _KEEP_HELLO = """
@@ -133,6 +139,11 @@ async def latest(store: Store, piece: str) -> Run | None:
 
 async def list_open(store: Store) -> list[Run]:
     return [msgspec.convert(row, Run) for row in await store.read(_OPEN)]
+
+
+async def count_open(store: Store) -> dict[str, int]:
+    """Count the open runs of each runner that has any."""
+    return {row["runner"]: row["runs"] for row in await store.read(_COUNT_OPEN)}
 
 
 async def begin(store: Store, run: Run, ceilings: Ceilings) -> bool:
@@ -196,6 +207,13 @@ async def with_samples(store: Store, engine: str, digests: Collection[str], sinc
     ]
     _, *found = await store.write(Statement(_HOLD, {"engine": engine}), *asked)
     return list({row["id"]: msgspec.convert(row, Run) for rows in found for row in rows}.values())
+
+
+async def for_recording(store: Store, id_: str, digest: str) -> Run | None:
+    """Return a run that may fetch this recording now: it is open, and nobody has deleted the recording."""
+    params: Params = {"id": id_, "digest": digest, "now": await store.now()}
+    rows = await store.read(_FOR_RECORDING, params)
+    return msgspec.convert(rows[0], Run) if rows else None
 
 
 async def forget(store: Store, before: int) -> None:

@@ -23,7 +23,9 @@ from policies.cycles import day_at
 from policies.wishes import SECOND
 from proxy.errors import DayUsedUp, JobUsedUp
 from proxy.features.runners import records
+from proxy.features.runners.metrics import RunnerMetrics
 from proxy.features.runners.records import Ceilings, End, Run
+from proxy.features.runners.sample_links import SampleLinks
 from proxy.features.runners.work import WorkPiece
 from proxy.storage.store import StorageFailed, StorageUnreachable, Store
 from speech_engine import EngineError, EngineFailed, EngineUnavailable
@@ -63,13 +65,24 @@ class _Result(msgspec.Struct, frozen=True):
 class Runs:
     """The runs of one engine in this worker."""
 
-    def __init__(self, store: Store, engine: str, name: str, runner: Runner, ceilings: Ceilings) -> None:
+    def __init__(
+        self,
+        store: Store,
+        engine: str,
+        name: str,
+        runner: Runner,
+        ceilings: Ceilings,
+        links: SampleLinks,
+        metrics: RunnerMetrics,
+    ) -> None:
         self.name = name
         self.runner = runner
         self.running = 0
         self._store = store
         self._engine = engine
         self._ceilings = ceilings
+        self._links = links
+        self._metrics = metrics
 
     def __repr__(self) -> str:
         return f"<Runs of {self._engine} at {self.name}, {self.running} awaited>"
@@ -99,7 +112,7 @@ class Runs:
                 return
             run = found
         usd = await self._asked(self.runner.cancel(run.name))
-        await records.end(self._store, run, "canceled", self._micro(run, usd))
+        await self.end(run, "canceled", self._micro(run, usd))
 
     async def expire(self, run: Run) -> None:
         """End a run that surely is over, and that nobody waits for."""
@@ -111,7 +124,7 @@ class Runs:
             usd = await self._asked(self.runner.cancel(run.name))
         except EngineUnavailable:
             pass  # then it is charged at the most
-        await records.end(self._store, run, "lost", self._micro(run, usd))
+        await self.end(run, "lost", self._micro(run, usd))
 
     async def drop_samples(self, digests: Collection[str]) -> None:
         """End what uses these recordings, and let the provider forget it. Raises EngineUnavailable."""
@@ -168,7 +181,7 @@ class Runs:
             over_at=asked_by + math.ceil(limits.over_s * SECOND),
             most_micro_usd=math.ceil(limits.most_usd * _MICRO),
         )
-        sent = piece.as_sent(run, limits)
+        sent = await piece.as_sent(run, limits, self._links)
         if await records.begin(self._store, run, self._ceilings):
             left_s = SUBMIT_S - _MARGIN_S - (time.monotonic() - read_at)
             failures: list[EngineError | StorageFailed] = []
@@ -199,13 +212,13 @@ class Runs:
     async def _submit(self, run: Run, sent: RemoteWork, left_s: float) -> None:
         if left_s <= 0:
             # The database took so long that the next one may already ask what has become of it.
-            await records.end(self._store, run, "refused", 0)
+            await self.end(run, "refused", 0)
             raise EngineUnavailable("The database was too slow.", retry_after_s=5.0)
         try:
             async with asyncio.timeout(left_s):
                 name = await self.runner.submit(sent)
         except NotBegun as error:
-            await records.end(self._store, run, "refused", 0)
+            await self.end(run, "refused", 0)
             raise EngineUnavailable(
                 error.message, detail=error.detail, retry_after_s=error.retry_after_s
             ) from None
@@ -242,16 +255,17 @@ class Runs:
                     detail=error.message,
                     retry_after_s=_s(run.over_at - now),
                 ) from None
-            await records.end(self._store, run, "lost", run.most_micro_usd)
+            await self.end(run, "lost", run.most_micro_usd)
             return
         if name is None:
-            await records.end(self._store, run, "refused", 0)
+            await self.end(run, "refused", 0)
         else:
             await records.name(self._store, run, name)
 
     async def _followed(self, run: Run, piece: WorkPiece) -> _Result:
         """Look at a run until it is over."""
-        sent, pieces, size = piece.as_sent(run, self.runner.limits), list[RemotePiece](), 0
+        sent = await piece.as_sent(run, self.runner.limits, self._links)
+        pieces, size = list[RemotePiece](), 0
         pause_s = _SHORTEST_PAUSE_S
         while True:
             # A result that is there is worth a longer wait.
@@ -294,7 +308,7 @@ class Runs:
             if frames and isinstance(frames[-1], Failed):
                 end = "failed"
         if run.is_open:
-            await records.end(self._store, run, end, self._micro(run, result.usd))
+            await self.end(run, end, self._micro(run, result.usd))
         elif end != "done":
             await records.spoil(self._store, run, end)
         _log.info("runner.run.complete", runner=self.name, run=run.id, state=end, usd=result.usd)
@@ -312,6 +326,11 @@ class Runs:
         except Exception as error:  # noqa: BLE001 - the seam around a plugin: it may answer the next time
             _log.warning("runner.call.failed", runner=self.name, error=_said(error))
             raise EngineUnavailable(f"{self.name} does not answer.", retry_after_s=5.0) from None
+
+    async def end(self, run: Run, state: End, micro_usd: int) -> None:
+        """End a run, and charge it once."""
+        if await records.end(self._store, run, state, micro_usd):
+            self._metrics.ended(run.runner, state, micro_usd)
 
     def _micro(self, run: Run, usd: float | None) -> int:
         return run.most_micro_usd if usd is None else max(0, math.ceil(usd * _MICRO))

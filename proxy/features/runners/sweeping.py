@@ -10,6 +10,7 @@ import structlog
 from policies.wishes import SECOND
 from proxy.catalogue.wanted_steps import WantedSteps
 from proxy.features.runners import records
+from proxy.features.runners.metrics import RunnerMetrics
 from proxy.features.runners.records import Run
 from proxy.features.runners.runs import Runs
 from proxy.storage.store import StorageFailed, Store
@@ -28,11 +29,19 @@ _log = structlog.get_logger()
 class Sweeping:
     """`runs` are those of each engine."""
 
-    def __init__(self, store: Store, runs: Mapping[str, Runs], steps: WantedSteps, metrics: Metrics) -> None:
+    def __init__(
+        self,
+        store: Store,
+        runs: Mapping[str, Runs],
+        steps: WantedSteps,
+        metrics: Metrics,
+        of_runners: RunnerMetrics,
+    ) -> None:
         self._store = store
         self._runs = runs
         self._steps = steps
         self._metrics = metrics
+        self._of_runners = of_runners
         self._tidied_at: float | None = None
 
     def __repr__(self) -> str:
@@ -44,6 +53,7 @@ class Sweeping:
     async def _turn(self) -> None:
         try:
             await self.sweep()
+            await self.count()
             if self._tidied_at is None or time.monotonic() >= self._tidied_at + TIDY_S:
                 self._tidied_at = time.monotonic()
                 await self.tidy()
@@ -64,6 +74,9 @@ class Sweeping:
                 # Who waits for it would have ended it.
                 await self._end(run, now)
 
+    async def count(self) -> None:
+        self._of_runners.stand(await records.count_open(self._store))
+
     async def tidy(self) -> None:
         """Let each runner end what has no row, and forget old rows."""
         open_ = await records.list_open(self._store)
@@ -76,13 +89,18 @@ class Sweeping:
         try:
             if runs is None or runs.name != run.runner:
                 if now >= run.over_at:
-                    await records.end(self._store, run, "lost", run.most_micro_usd)
+                    await self._lost(run)
             elif now >= run.over_at:
                 await runs.expire(run)
             elif run.state == "running" or now >= run.asked_by:
                 await runs.cancel(run)
         except EngineError as error:
             _log.warning("runner.cancel.failed", runner=run.runner, run=run.id, reason=error.reason)
+
+    async def _lost(self, run: Run) -> None:
+        """End a run whose runner is not configured any more."""
+        if await records.end(self._store, run, "lost", run.most_micro_usd):
+            self._of_runners.ended(run.runner, "lost", run.most_micro_usd)
 
     async def _tidy(self, name: str, runs: Runs, open_: Sequence[Run]) -> None:
         live = frozenset(run.name for run in open_ if run.runner == name and run.name)

@@ -10,6 +10,7 @@ import msgspec
 from msgspec.structs import replace
 
 from proxy.features.runners.records import Run
+from proxy.features.runners.sample_links import SampleLinks
 from proxy.kept.vault import Vault, VaultFailed
 from speech_engine import (
     API_VERSION,
@@ -49,18 +50,27 @@ class WorkPiece(NamedTuple):
         digests = sorted({sample.digest for sample in self.samples})
         return f" {' '.join(digests)} " if digests else ""
 
-    def as_sent(self, run: Run, limits: RunnerLimits) -> RemoteWork:
-        """Return what is submitted. Raises UnsupportedRequest if it is too large for the runner."""
+    async def as_sent(self, run: Run, limits: RunnerLimits, links: SampleLinks) -> RemoteWork:
+        """Return what is submitted, the same each time. What does not fit has links to its recordings.
+
+        Raises UnsupportedRequest if there are no links.
+        """
         work = None if self.job is None else Speak(_stripped(self.job, run.id))
         sent = RemoteWork(key=run.id, most_s=limits.most_s, work=work, samples=self.samples)
         size = len(msgspec.json.encode(replace(sent, samples=())))
         size += sum(len(sample.pcm) * 4 // 3 + _JSON_BYTES for sample in self.samples)
-        if size > limits.most_bytes:
+        if size <= limits.most_bytes:
+            return sent
+        if self.job is None or not links.root:
+            fits = f"{size} bytes, and it takes {limits.most_bytes}"
             raise UnsupportedRequest(
                 "The recordings of the voice are too long for the runner.",
-                detail=f"{size} bytes, and it takes {limits.most_bytes}",
+                detail=f"{fits}; server.public_url lets it fetch them",
             )
-        return sent
+        model = self.job.model
+        return replace(
+            sent, samples=tuple([await links.linked(run.id, model, each) for each in self.samples])
+        )
 
 
 def introduction_of(engine: str, plugin: str, runner: str) -> WorkPiece:

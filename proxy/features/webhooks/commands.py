@@ -64,7 +64,7 @@ def webhooks_list(account: OfAccount = None) -> Ask:
 @WEBHOOKS.command("add", _secret_table)
 def webhooks_add(
     url: Annotated[str, typer.Argument(metavar="URL", help="Where events are sent.")],
-    events: Annotated[list[str], typer.Argument(metavar="EVENT", help="What is sent: voice.clone.ready.")],
+    events: Annotated[list[str], typer.Argument(metavar="EVENT", help="What is sent: job.done job.failed.")],
     account: Annotated[str, typer.Option(help="The account whose events they are.")] = "",
     name: Annotated[str, typer.Option(help="A name for people.")] = "webhook",
 ) -> Ask:

@@ -69,7 +69,7 @@ async def expect_one_run_of_each(folder: Path, url: str, kills: Sequence[Kill], 
     text = text_of(steps)
     async with served() as (far_end, address):
         runner = f'[runners.rented]\nplugin = "far_http"\nurl = "{address}"\ntoken = "{TOKEN}"'
-        config = CONFIG.replace("[runners.rented]", runner).format(url=url, more="")
+        config = CONFIG.replace("[runners.rented]", runner).format(url=url, more="", server="")
         plugins: Plugins = {("runner", "far_http"): PLUGIN}
         async with inside(folder, config, plan="metered", more=plugins) as server:
             await introduced(server)

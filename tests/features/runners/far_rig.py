@@ -19,6 +19,7 @@ Plugins = dict[tuple[Kind, str], Plugin[Any]]
 CONFIG = """
 [server]
 default_model = "far"
+{server}
 [storage]
 url = "{url}"
 [engines.far]
@@ -51,13 +52,14 @@ async def far(
     url: str = "sqlite",
     plan: str = "metered",
     more: str = "",
+    public_url: str = "",
     machines: Rented | None = None,
     **options: Any,
 ) -> AsyncIterator[tuple[Inside, Rented]]:
     """Open a worker, and wait until it is known what the engine has."""
     async with rented() as own:
         at = machines or own
-        text = CONFIG.format(url=url, more=more)
+        text = CONFIG.format(url=url, more=more, server=f'public_url = "{public_url}"')
         plugins: Plugins = {("runner", "rented"): at.plugin}
         async with inside(folder, text, plan=plan, more=plugins, **options) as server:
             await introduced(server)

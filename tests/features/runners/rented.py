@@ -11,7 +11,8 @@ import structlog
 
 from speech_engine import Context, EngineFailed, EngineTimeout, Plugin
 from speech_engine.device import CPU
-from speech_engine.host.far_end import FarEnd, open_far_end
+from speech_engine.host.far_end import FarEnd, Fetch, open_far_end
+from speech_engine.host.far_fetch import fetched
 from speech_engine.runner import (
     CannotTell,
     NotBegun,
@@ -137,8 +138,10 @@ class Rented:
 
 
 @asynccontextmanager
-async def rented(settings: bytes = b"{}", limits: RunnerLimits = LIMITS) -> AsyncIterator[Rented]:
+async def rented(
+    settings: bytes = b"{}", limits: RunnerLimits = LIMITS, fetch: Fetch = fetched
+) -> AsyncIterator[Rented]:
     """Rent machines with the tone engine."""
     log = structlog.get_logger()
-    async with open_far_end("plugins.tone.worker", settings, CPU, log) as far_end:
+    async with open_far_end("plugins.tone.worker", settings, CPU, log, fetch=fetch) as far_end:
         yield Rented(far_end, limits)

@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 
 from proxy.config.config_toml import Config
+from proxy.config.model_names import find_without_cost
+from proxy.config.reader import ConfigError
 from proxy.diagnosis.config_check import check_config
 from proxy.engines.registry import EngineConfigError, Registry
 from proxy.features.all import load_config
@@ -38,6 +40,38 @@ def test_the_check_says_where_an_engine_works_and_what_it_may_cost(tmp_path: Pat
     )
     assert found["runner", "cards"].verdict == "ok"
     assert hosted_specs(config, registry) == (), "nothing of it runs here"
+
+
+def test_what_a_runner_costs_needs_no_line_in_costs(tmp_path: Path) -> None:
+    models = '[models]\na = ["far/standard"]\nb = ["paid/m"]\n'
+    paid = '[engines.paid]\nplugin = "openai"\napi_key = "k"\nbudget_usd_day = 1\n'
+    config, _ = opened(tmp_path, f"{FAR}{paid}{CARDS}{models}")
+    assert [fault.where for fault in find_without_cost(config, {})] == ["paid/m"]
+
+
+@pytest.mark.parametrize(
+    ("address", "is_right"),
+    [
+        ("", True),
+        ("https://speech.example.org", True),
+        ("https://speech.example.org:8443/voxgate", True),
+        ("http://127.0.0.1:8000", True),
+        ("http://localhost", True),
+        ("http://speech.example.org", False),
+        ("http://127.0.0.1.example.org", False),
+        ("https://user:secret@example.org", False),
+        ("https://example.org/?a", False),
+        ("ftp://example.org", False),
+        ("https://", False),
+    ],
+)
+def test_recordings_leave_over_https_alone(tmp_path: Path, address: str, is_right: bool) -> None:
+    text = f'[server]\npublic_url = "{address}"\n{FAR}{CARDS}'
+    if is_right:
+        assert opened(tmp_path, text)[0].server.public_url == address
+    else:
+        with pytest.raises(ConfigError, match=r"server\.public_url"):
+            opened(tmp_path, text)
 
 
 @pytest.mark.parametrize(

@@ -5,20 +5,35 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from pathlib import Path
 
 import pytest
 from msgspec.structs import replace
+from prometheus_client import CollectorRegistry
 
+from proxy.config.secret_sections import VaultSection
 from proxy.errors import DayUsedUp, JobUsedUp, from_engine
 from proxy.features.runners import records
+from proxy.features.runners.metrics import RunnerMetrics
 from proxy.features.runners.records import Ceilings, Run
 from proxy.features.runners.runs import Runs
+from proxy.features.runners.sample_links import SampleLinks
 from proxy.features.runners.work import WorkPiece
+from proxy.kept.vault import Vault
 from proxy.storage.store import Statement, StorageUnreachable, Store
-from speech_engine import EngineFailed, EngineUnavailable, EngineVoice, Finished, Segment, Speak, SpeechJob
+from speech_engine import (
+    EngineFailed,
+    EngineUnavailable,
+    EngineVoice,
+    Finished,
+    Segment,
+    Speak,
+    SpeechJob,
+    UnsupportedRequest,
+)
 from speech_engine.host.messages import Failed
 from speech_engine.host.remote_frames import FarIntroduction, RemoteFrame
-from speech_engine.runner import RemotePiece
+from speech_engine.runner import RemotePiece, RemoteSample
 from tests.features.jobs.job_rig import soon
 from tests.features.runners.rented import MOST_USD, USD, Rented, rented
 
@@ -43,11 +58,14 @@ class Rig:
     def __init__(self, store: Store, machines: Rented, ceilings: Ceilings = NO_CEILINGS) -> None:
         self.store = store
         self.machines = machines
+        self.registry = CollectorRegistry()
+        self.metrics = RunnerMetrics(self.registry)
         self.runs = self.another(ceilings)
 
     def another(self, ceilings: Ceilings = NO_CEILINGS) -> Runs:
         """What another worker would have."""
-        return Runs(self.store, "far", "rented", self.machines, ceilings)
+        links, metrics = SampleLinks(Vault(self.store, VaultSection(), Path())), self.metrics
+        return Runs(self.store, "far", "rented", self.machines, ceilings, links, metrics)
 
     async def latest(self) -> Run:
         run = await records.latest(self.store, PIECE.name)
@@ -88,6 +106,16 @@ async def rig(store: Store, ceilings: Ceilings = NO_CEILINGS) -> AsyncIterator[R
 
 def is_whole(frames: list[RemoteFrame]) -> bool:
     return isinstance(frames[0], FarIntroduction) and isinstance(frames[-1], Finished)
+
+
+async def test_without_an_address_of_ours_what_does_not_fit_is_refused(store: Store) -> None:
+    async with rig(store) as at:
+        at.machines.limits = replace(at.machines.limits, most_bytes=1000)
+        piece = PIECE._replace(samples=(RemoteSample(digest="abc", pcm=b"12" * 1000),))
+        with pytest.raises(UnsupportedRequest, match="too long for the runner") as refused:
+            await at.runs.frames(piece)
+        assert "server.public_url" in refused.value.reason
+        assert (at.machines.begun, await records.latest(store, PIECE.name)) == ([], None)
 
 
 async def test_a_piece_runs_once_and_is_charged_once(store: Store) -> None:

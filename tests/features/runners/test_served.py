@@ -6,12 +6,15 @@ from pathlib import Path
 
 import pytest
 
+from proxy.engines.remote_engine import RemoteEngine
 from proxy.features.all import open_store
 from proxy.storage.store import Params, Statement
+from speech_engine import API_VERSION
+from speech_engine.host.messages import HelloReply
 from tests.features.jobs.job_rig import content, job, kind_of, new_job, said, soon, text_of, until, words_of
-from tests.features.runners.far_rig import far, runs, sweeping
+from tests.features.runners.far_rig import CONFIG, Plugins, far, runs, sweeping
 from tests.features.runners.rented import USD, rented
-from tests.proxy.api.inside import envelope
+from tests.proxy.api.inside import envelope, inside
 from tests.proxy.api.owning import agree, clone, send
 
 MICRO = 1_000_000
@@ -67,6 +70,24 @@ async def test_operators_see_where_the_engine_works(tmp_path: Path) -> None:
         assert [budget["of_usd"] for budget in engine["budgets"]] == [100]
 
 
+async def test_operators_see_why_nothing_is_known_of_the_engine(tmp_path: Path) -> None:
+    async with rented() as machines:
+        machines.submits.append("refused")
+        plugins: Plugins = {("runner", "rented"): machines.plugin}
+        text = CONFIG.format(url="sqlite", more="")
+        async with inside(tmp_path, text, plan="metered", more=plugins) as server:
+            engine = server.worker.engines["far"]
+
+            async def is_told() -> bool:
+                return engine.reason == "does not tell its models yet: No machine is free."
+
+            await soon(is_told)
+            assert engine.state == "starting"
+            assert isinstance(engine, RemoteEngine)
+            engine.introduce(HelloReply(API_VERSION, 1, (), ()), first_audio_s=1.0)
+            assert engine.reason == "speaks for jobs only, at rented"
+
+
 async def test_a_plan_that_keeps_texts_here_has_no_runner(tmp_path: Path) -> None:
     async with far(tmp_path, plan="local") as (server, machines):
         answer = await server.ask(
@@ -98,7 +119,7 @@ async def test_a_canceled_job_ends_elsewhere(tmp_path: Path, store_url: str) -> 
 
 async def test_a_job_fails_at_its_ceiling_with_a_reason(tmp_path: Path) -> None:
     async with far(tmp_path, more="job_usd = 1.5") as (server, machines):
-        kind_of(server).at_once = 1
+        kind_of(server).at_once = kind_of(server).places.at_once = 1
         made = await new_job(server, text_of(4), model="far")
         shown = await until(server, made["id"], "done", "failed")
         assert shown["status"] == "failed"
@@ -107,6 +128,77 @@ async def test_a_job_fails_at_its_ceiling_with_a_reason(tmp_path: Path) -> None:
         assert shown["steps_done"] == 3
         assert len(machines.begun) == 1 + 3
         assert machines.alive == set()
+
+
+async def test_what_waits_for_machines_takes_no_place_of_what_is_spoken_here(tmp_path: Path) -> None:
+    async with far(tmp_path) as (server, machines):
+        machines.may_end.clear()
+        kind_of(server).places.at_once = 6
+        made = await new_job(server, text_of(9), model="far")
+
+        async def is_full() -> bool:
+            return list((await runs(server)).values()) == ["running"] * 6
+
+        await soon(is_full)
+        here = await new_job(server, text_of(2), model="here/standard")
+        assert (await until(server, here["id"], "done", "failed"))["status"] == "done"
+        assert len(machines.begun) == 1 + 6
+        machines.may_end.set()
+        assert (await until(server, made["id"], "done", "failed"))["status"] == "done"
+        assert len(machines.begun) == 1 + 9, await runs(server)
+        assert kind_of(server).full_places() == set()
+
+
+async def test_a_job_waits_for_a_place_elsewhere_and_loses_none(tmp_path: Path) -> None:
+    async with far(tmp_path) as (server, machines):
+        machines.may_end.clear()
+        kind_of(server).places.at_once = 1
+        first = await new_job(server, "Word 1.", model="far")
+        other = await new_job(server, "Word 2.", model="far")
+
+        async def is_put_off() -> bool:
+            rows = await server.worker.store.read("SELECT error FROM job_steps WHERE error <> ''")
+            return ["too many steps on rented machines" in row["error"] for row in rows] == [True]
+
+        await soon(is_put_off)
+        assert len(machines.begun) == 1 + 1
+        machines.may_end.set()
+        assert (await until(server, first["id"], "done", "failed"))["status"] == "done"
+        assert (await until(server, other["id"], "done", "failed"))["status"] == "done"
+
+
+async def test_a_model_elsewhere_says_that_it_is_for_jobs_only(tmp_path: Path) -> None:
+    async with far(tmp_path) as (server, _):
+        shown = (await server.ask("GET", "/v1/models")).json()["data"]
+        said = {model["id"]: model.get("jobs_only") for model in shown}
+        assert said == {
+            "far": True,
+            "far/standard": True,
+            "both": None,
+            "here/standard": None,
+            **{name: None for name in said if name not in ("far", "both") and "/" not in name},
+        }
+
+
+async def test_runs_are_counted_with_what_they_cost(tmp_path: Path) -> None:
+    async with far(tmp_path) as (server, machines):
+        machines.may_end.clear()
+        made = await new_job(server, text_of(2), model="far")
+
+        async def are_running() -> bool:
+            return list((await runs(server)).values()) == ["running"] * 2
+
+        await soon(are_running)
+        registry = server.worker.metrics.registry
+        await sweeping(server).count()
+        assert registry.get_sample_value("voxgate_runs_open", {"runner": "rented"}) == 2
+        machines.may_end.set()
+        await until(server, made["id"], "done", "failed")
+        await sweeping(server).count()
+        assert registry.get_sample_value("voxgate_runs_open", {"runner": "rented"}) == 0
+        done = {"runner": "rented", "end": "done"}
+        assert registry.get_sample_value("voxgate_runs_total", done) == 3
+        assert registry.get_sample_value("voxgate_run_usd_total", {"runner": "rented"}) == 3 * USD
 
 
 async def test_recordings_go_with_the_work_that_needs_them(tmp_path: Path) -> None:

@@ -29,7 +29,7 @@ class Steps:
 
 
 def sweeping(at: Rig, *wanted: str, engine: str = "far") -> Sweeping:
-    return Sweeping(at.store, {engine: at.another()}, Steps(*wanted), Metrics())
+    return Sweeping(at.store, {engine: at.another()}, Steps(*wanted), Metrics(), at.metrics)
 
 
 async def test_only_what_no_step_wants_is_ended(store: Store) -> None:

@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator
 from contextlib import ExitStack, asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,13 +17,16 @@ from fakes.runpod.app import ENDPOINT, KEY, FakeRunpod
 from fakes.runpod.clock import Clock
 from fakes.runpod.jobs_api import Desk
 from fakes.runpod.queue import JobQueue
+from proxy.audio.formats import wav_header
 from speech_engine.device import CPU
 from speech_engine.host.far_end import FarEnd, as_json, open_far_end
+from speech_engine.host.far_fetch import fetched
 from speech_engine.runner import decode_work
+from tests import speech_clips
 from tests.features.jobs.job_rig import text_of, words_of
 from tests.plugins.runpod.asking import three, until
 from tests.plugins.runpod.rig import GPU
-from tests.server import Server, running
+from tests.server import VOXGATE, Server, free_port, running
 from tests.sound import decoded
 from tests.tones import words
 
@@ -30,6 +34,8 @@ USD_PER_SECOND = 0.0005
 CONFIG = """
 [server]
 default_model = "far"
+[storage]
+url = "{url}"
 [engines.far]
 plugin = "tone"
 runner = "rented"
@@ -82,9 +88,13 @@ class Both(NamedTuple):
     config: str
     folder: Path
 
+    @property
+    def works(self) -> list[dict[str, Any]]:
+        return [begun for _id, begun in self.fake.starts if begun.get("work")]
+
     def texts(self) -> list[str]:
         """Return the keys of all work with a text, as often as it was begun."""
-        return [begun["key"] for _id, begun in self.fake.starts if begun.get("work")]
+        return [begun["key"] for begun in self.works]
 
     def looks(self) -> int:
         """Return how often somebody has asked how a job stands."""
@@ -94,10 +104,11 @@ class Both(NamedTuple):
     @asynccontextmanager
     async def server(self) -> AsyncIterator[Server]:
         stack = ExitStack()
-        environ = {"TEST_RUNPOD_KEY": KEY}
-        server = await asyncio.to_thread(
-            stack.enter_context, running(self.folder, self.config, environ=environ)
-        )
+        port = free_port()
+        environ = {"TEST_RUNPOD_KEY": KEY, "VOXGATE_SERVER__PUBLIC_URL": f"http://127.0.0.1:{port}"}
+        command = (str(VOXGATE), "serve", "--port", str(port))
+        begun = running(self.folder, self.config, environ=environ, command=command)
+        server = await asyncio.to_thread(stack.enter_context, begun)
         try:
             yield server
         finally:
@@ -105,8 +116,10 @@ class Both(NamedTuple):
 
 
 @asynccontextmanager
-async def beside(folder: Path, where: str) -> AsyncIterator[Both]:
-    async with open_far_end("plugins.tone.worker", b"{}", CPU, structlog.get_logger()) as end:
+async def beside(folder: Path, where: str, url: str = "sqlite") -> AsyncIterator[Both]:
+    fetch = partial(fetched, schemes=("http",))
+    log = structlog.get_logger()
+    async with open_far_end("plugins.tone.worker", b"{}", CPU, log, fetch=fetch) as end:
         far = Far(end, asyncio.Event())
         far.may_work.set()
         clock = Clock(time.time(), runs=True)
@@ -114,7 +127,7 @@ async def beside(folder: Path, where: str) -> AsyncIterator[Both]:
         fake = FakeRunpod(far.handle, clock=clock, endpoints={ENDPOINT: desk})
         fake.fleet.provision_s = fake.fleet.start_s = 0.05
         async with three(fake) as urls:
-            config = CONFIG.format(where=where.format(proxy=urls.proxy), **urls._asdict())
+            config = CONFIG.format(url=url, where=where.format(proxy=urls.proxy), **urls._asdict())
             yield Both(fake, far, config, folder)
 
 
@@ -126,9 +139,9 @@ async def _ask(server: Server, method: str, path: str, body: Any = None) -> Any:
     return await asyncio.to_thread(ask)
 
 
-async def _job(server: Server, steps: int) -> str:
+async def _job(server: Server, steps: int, voice: str = "alloy") -> str:
     """Hand in a job, once it is known which models there are elsewhere."""
-    body = {"model": "far", "voice": "alloy", "input": text_of(steps), "response_format": "wav"}
+    body = {"model": "far", "voice": voice, "input": text_of(steps), "response_format": "wav"}
     async with asyncio.timeout(60):
         while (answer := await _ask(server, "POST", "jobs", body)).status_code != 202:
             assert answer.status_code in (400, 404, 503), answer.text
@@ -153,8 +166,10 @@ async def _heard(server: Server, id_: str) -> list[str]:
 
 
 @pytest.mark.parametrize("where", [AN_ENDPOINT, OWN_PODS], ids=["endpoint", "pods"])
-async def test_a_job_is_spoken_at_runpod_and_a_kill_begins_nothing_twice(tmp_path: Path, where: str) -> None:
-    async with beside(tmp_path, where) as at:
+async def test_a_job_is_spoken_at_runpod_and_a_kill_begins_nothing_twice(
+    tmp_path: Path, where: str, store_url: str
+) -> None:
+    async with beside(tmp_path, where, store_url) as at:
         async with at.server() as server:
             first = await _job(server, 2)
             shown = await _done(server, first)
@@ -179,3 +194,49 @@ async def test_a_job_is_spoken_at_runpod_and_a_kill_begins_nothing_twice(tmp_pat
         log = (tmp_path / "server.log").read_text()
         assert KEY not in log
         assert "Word 0" not in log
+
+
+VOICES = 6
+"""So many recordings of half a minute are more than Runpod takes in a request."""
+
+
+def _mixed(server: Server) -> str:
+    """Make a voice of the recordings of several others."""
+    pcm = speech_clips.long_wav()[len(wav_header(0)) :]
+    with server.client(timeout=120.0) as client:
+
+        def made(path: str, **sent: Any) -> str:
+            answer = client.post(f"/v1/audio/{path}", **sent)
+            assert answer.status_code == 200, answer.text
+            id_: str = answer.json()["id"]
+            return id_
+
+        consent = made("voice_consents", json={"name": "Ana", "language": "en", "statement": "Ana agreed."})
+        voices = []
+        for number in range(VOICES):
+            # Each begins elsewhere, so none is another one.
+            moved = pcm[number * 48_000 :]
+            files = {"audio_sample": ("a.wav", wav_header(len(moved) // 2) + moved, "audio/wav")}
+            sent = {"name": f"Ana {number}", "consent": consent}
+            voices.append(made("voices", data=sent, files=files))
+        return made("voices", json={"name": "all", "mix": [{"id": voice} for voice in voices]})
+
+
+@pytest.mark.parametrize("where", [AN_ENDPOINT, OWN_PODS], ids=["endpoint", "pods"])
+async def test_recordings_that_do_not_fit_are_fetched_from_the_server(tmp_path: Path, where: str) -> None:
+    async with beside(tmp_path, where) as at, at.server() as server:
+        voice = await asyncio.to_thread(_mixed, server)
+        shown = await _done(server, await _job(server, 1, voice))
+        assert (shown["status"], shown["steps_done"]) == ("done", 1), shown
+        (work,) = at.works
+        samples = work["samples"]
+        assert [sample.get("pcm") for sample in samples] == [None] * VOICES
+        assert sum(sample["size"] for sample in samples) * 4 // 3 > 9_900_000
+        # The run is over: nothing leaves any more.
+        with server.client() as client:
+            for sample in samples:
+                assert client.get(sample["url"].removeprefix(server.url)).status_code == 404
+        log = (tmp_path / "server.log").read_text()
+        tokens = [sample["url"].rpartition("/")[2] for sample in samples]
+        assert "/remote/samples/{token}" in log
+        assert [token for token in tokens if token in log or token.rpartition(".")[2] in log] == []

@@ -79,6 +79,7 @@ async def test_a_refusal_is_no_start(status: int) -> None:
             await at.serverless.submit(work())
         assert refused.value.retry_after_s == 7.0
         assert (at.asked("POST", "/run"), at.fake.starts) == (1, [])
+        assert ("the settings name" in refused.value.message) == (status == 404)
 
 
 async def test_only_a_connection_that_was_never_made_is_tried_again() -> None:

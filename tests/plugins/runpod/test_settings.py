@@ -13,6 +13,7 @@ from plugins.runpod.pod_runner import PodRunner
 from plugins.runpod.runner import create
 from plugins.runpod.serverless import ServerlessRunner
 from plugins.runpod.settings import RunpodSettings
+from proxy.config.fields import FieldFaults, read
 from speech_engine import Context
 from speech_engine.runner import Runner
 from tests.plugins.runpod.rig import PODS
@@ -37,8 +38,8 @@ async def test_the_settings_choose_the_runner(written: dict[str, Any], kind: typ
 @pytest.mark.parametrize(
     ("written", "word"),
     [
-        ({"api_key": "k"}, "either endpoint_id or pods"),
-        ({**ENDPOINT, "pods": PODS}, "either endpoint_id or pods"),
+        ({"api_key": "k"}, "endpoint_id: one of two"),
+        ({**ENDPOINT, "pods": PODS}, "endpoint_id: one of two"),
         ({**ENDPOINT, "usd_per_second": 0.0}, "usd_per_second"),
         ({**ENDPOINT, "endpoint_id": "a/b"}, "endpoint_id"),
         ({**ENDPOINT, "jobs_url": "api.runpod.ai"}, "jobs_url"),
@@ -57,6 +58,22 @@ async def test_the_settings_choose_the_runner(written: dict[str, Any], kind: typ
 def test_what_is_wrong_is_named(written: dict[str, Any], word: str) -> None:
     with pytest.raises(msgspec.ValidationError, match=word):
         msgspec.convert(written, RunpodSettings)
+
+
+@pytest.mark.parametrize(
+    ("written", "key"),
+    [
+        ({"api_key": "k"}, "endpoint_id"),
+        ({**ENDPOINT, "pods": PODS}, "endpoint_id"),
+        ({**ENDPOINT, "usd_per_second": 0.0}, "usd_per_second"),
+        ({**OWN, "pods": {**PODS, "deadline_s": 2099}}, "pods.deadline_s"),
+    ],
+)
+def test_what_is_wrong_together_is_told_at_a_key(written: dict[str, Any], key: str) -> None:
+    with pytest.raises(FieldFaults) as caught:
+        read(RunpodSettings, written)
+    assert [fault.field for fault in caught.value.faults] == [key]
+    assert all(fault.expected for fault in caught.value.faults)
 
 
 def test_no_secret_is_shown() -> None:

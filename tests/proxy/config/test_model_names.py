@@ -51,6 +51,7 @@ def test_check_tells_a_misspelt_model_of_an_engine_that_lists_its_own(
         ("budget_usd_month = 2\ncosts.tts-1 = { usd = 1, per = 'job' }", {"cloud/tts-1-hd": UNSEEN}),
         ("budget_usd_day = 2\ncosts.'*' = { usd = 1, per = 'job' }", {}),
         ("costs.tts-1 = { usd = 1, per = 'job' }", {}),
+        ("budget_usd_day = 2\nrunner = 'rented'\n[runners.rented]", {}),
     ],
 )
 def test_check_tells_a_model_that_no_budget_sees(tmp_path: Path, lines: str, wrong: dict[str, str]) -> None:

@@ -18,7 +18,9 @@ Check = Callable[..., list[dict[str, Any]]]
 ROOT = Path(__file__).parents[3]
 CLOUDS: tuple[Plugin, ...] = ("elevenlabs", "minimax", "openai")
 ENGINES = ("espeak", "tone")
-OTHERS = ("audioseal", "latin", "plain", "py3langid", "pycld2", "pythainlp", "resemblyzer", "spread")
+OTHERS = (
+    *("audioseal", "latin", "plain", "py3langid", "pycld2", "pythainlp", "resemblyzer", "runpod", "spread"),
+)
 WITH_MODELS = ("f5tts", "pocket", "xtts")
 SHADOWED = ("kokoro", "piper")
 """With these folders on the path, that of Piper hides the library of the same name, which both need."""

@@ -24,7 +24,7 @@ from speech_engine import (
     Voice,
 )
 from speech_engine.device import CPU
-from speech_engine.host.far_end import FarEnd, open_far_end
+from speech_engine.host.far_end import MOST_KEPT, FarEnd, open_far_end
 from speech_engine.host.far_server import FarServer
 from speech_engine.host.messages import Failed
 from speech_engine.host.remote_frames import FarIntroduction, RemoteFrame, frames_of
@@ -97,15 +97,15 @@ async def test_one_key_is_spoken_once() -> None:
 async def test_a_key_whose_result_was_dropped_for_others_is_not_spoken_again() -> None:
     async with far_end() as end:
         first = end.begin(work("first"))
-        for number in range(7):
+        for number in range(MOST_KEPT - 1):
             assert await pieces_of(end, work(f"k{number}"))
-        # The last eight are there.
+        # The last ones are there.
         assert first.pieces
-        for number in range(7, 12):
+        for number in range(MOST_KEPT - 1, MOST_KEPT + 4):
             assert await pieces_of(end, work(f"k{number}"))
         assert end.begin(work("first")) is first
         assert (first.is_over, first.is_canceled, first.pieces) == (True, True, [])
-        assert await pieces_of(end, work("k11"))
+        assert await pieces_of(end, work(f"k{MOST_KEPT + 3}"))
 
 
 @pytest.mark.parametrize(
@@ -138,6 +138,15 @@ async def test_a_recording_is_gone_after_its_work() -> None:
         brought = work(voice=voice, samples=(RemoteSample(digest="abc", pcm=b"\1\2" * 48_000),))
         assert isinstance((await frames(end, brought))[-1], Finished)
         assert isinstance((await frames(end, work("k.2", voice=voice)))[-1], Failed)
+
+
+async def test_who_ends_first_takes_no_recording_from_others() -> None:
+    voice, pcm = Samples((Sample("abc"),)), RemoteSample(digest="abc", pcm=b"\1\2" * 48_000)
+    async with far_end(b'{"slots": 1}') as end:
+        every = [work(f"k.{number}", voice=voice, samples=(pcm,)) for number in range(4)]
+        ended = await asyncio.gather(*(frames(end, each) for each in every))
+        assert [type(each[-1]) for each in ended] == [Finished] * 4
+        assert isinstance((await frames(end, work("k.9", voice=voice)))[-1], Failed)
 
 
 async def test_work_that_is_left_ends() -> None:

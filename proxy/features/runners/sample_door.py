@@ -1,0 +1,128 @@
+"""GET /remote/samples/TOKEN: a recording for the far end of one run, which has no key.
+
+Whatever is wrong with a link, the answer is the same 404. Its path is in no log, as for all requests.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from typing import NamedTuple
+
+from cachetools import LRUCache
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+
+from proxy.engines.local_samples import find_model
+from proxy.engines.remote_engine import RemoteEngine
+from proxy.errors import NoPlace, NotFound
+from proxy.features.runners import records
+from proxy.features.runners.sample_links import PATH, SampleLink, SampleLinks
+from proxy.helpers.places import FairPlaces
+from proxy.http.connection import Connection
+from proxy.http.resource import Resource, answers
+from proxy.storage.store import Store
+from speech_engine import EngineError, Sample, Samples, SpeechJob
+from speech_engine.host.sample_shelf import SampleLoan
+
+MOST_READS = 6
+"""So often a worker gives one recording to one run: a far end tries three times."""
+_MOST_COUNTED = 10_000
+_BLOCK_BYTES = 256 * 1024
+
+
+class Lent(NamedTuple):
+    """A recording that leaves. If its voice is erased meanwhile, `loan` says so."""
+
+    pcm: bytes
+    loan: SampleLoan
+
+
+class SampleDoor(Resource):
+    """`engines` are those that work elsewhere, by their names."""
+
+    def __init__(self, store: Store, links: SampleLinks, engines: Mapping[str, RemoteEngine]) -> None:
+        self._store = store
+        self._links = links
+        self._engines = engines
+        self._places = FairPlaces("recordings that leave", places=16, of_account=4, at_once=4)
+        self._reads: LRUCache[SampleLink, int] = LRUCache(_MOST_COUNTED)
+
+    @answers(
+        "GET",
+        f"{PATH}{{token}}",
+        media=("application/octet-stream",),
+        access="open",
+        pace="own",
+        failures=(NotFound, NoPlace),
+    )
+    async def remote_sample(self, request: Request) -> Response:
+        """A recording for a run on a rented machine, by a link of this server's"""
+        return SampleReply(self, request.path_params["token"])
+
+    @asynccontextmanager
+    async def opened(self, token: str) -> AsyncIterator[Lent]:
+        """Open what a link leads to. Raises NotFound, and NoPlace if too many leave at once."""
+        link = await self._links.read(token)
+        if link is None or (reads := self._reads.get(link, 0)) >= MOST_READS:
+            raise _nothing()
+        async with self._places.turn(link.run):
+            self._reads[link] = reads + 1
+            lent = await self._lent(link)
+            try:
+                # An erasure drops what is lent, and what was lent too late for that has no row any more.
+                run = await records.for_recording(self._store, link.run, link.digest)
+                if run is None or lent.loan.is_dropped:
+                    raise _nothing()
+                yield lent
+            finally:
+                lent.loan.end()
+
+    async def _lent(self, link: SampleLink) -> Lent:
+        run = await records.for_recording(self._store, link.run, link.digest)
+        engine = None if run is None else self._engines.get(run.engine)
+        info = None if engine is None else find_model(engine.models(), link.model)
+        if run is None or engine is None or info is None:
+            raise _nothing()
+        sample = Sample(link.digest)
+        job = SpeechJob(
+            id=run.id,
+            tenant=run.account,
+            model=link.model,
+            voice=Samples((sample,)),
+            segments=(),
+            language="",
+        )
+        try:
+            loan = await engine.samples.borrow(job, info)
+        except EngineError:
+            raise _nothing() from None
+        return Lent(engine.samples.shelf.pcm(job, sample), loan)
+
+
+class SampleReply(Response):
+    """A recording, in pieces. If its voice is erased meanwhile, the rest stays here."""
+
+    media_type = "application/octet-stream"
+
+    def __init__(self, door: SampleDoor, token: str) -> None:
+        super().__init__(headers={"cache-control": "no-store"})
+        del self.headers["content-length"]
+        self._door = door
+        self._token = token
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        connection = Connection(scope, receive, send)
+        with connection.stop_when_client_leaves():
+            async with self._door.opened(self._token) as (pcm, loan):
+                connection.set_head(200, self.raw_headers)
+                for at in range(0, len(pcm), _BLOCK_BYTES):
+                    if loan.is_dropped:
+                        return
+                    await connection.send(pcm[at : at + _BLOCK_BYTES])
+                await connection.end(b"")
+
+
+def _nothing() -> NotFound:
+    return NotFound("There is nothing here.")
