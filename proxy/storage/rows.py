@@ -45,7 +45,7 @@ def insert(sql: str, row: msgspec.Struct) -> Statement:
     return Statement(sql, msgspec.structs.asdict(row))
 
 
-def any_of(values: Sequence[str]) -> tuple[str, Params]:
+def any_of(values: Sequence[str], name: str = "any") -> tuple[str, Params]:
     """Return the inside of `IN (…)` for these values, and its parameters.
 
     The last value fills a list up to a power of four: a driver remembers each text, and there are few.
@@ -54,8 +54,8 @@ def any_of(values: Sequence[str]) -> tuple[str, Params]:
     while size < len(values):
         size *= 4
     filled = [*values, *[values[-1]] * (size - len(values))]
-    params = {f"any{number}": value for number, value in enumerate(filled)}
-    return ", ".join(f":{name}" for name in params), params
+    params = {f"{name}{number}": value for number, value in enumerate(filled)}
+    return ", ".join(f":{each}" for each in params), params
 
 
 def encode_json(value: Any) -> str:

@@ -24,8 +24,8 @@ from proxy.errors import (
     RateLimited,
 )
 from proxy.features.jobs import ends, records
-from proxy.features.jobs.batch_bodies import BatchJobBody
-from proxy.features.jobs.batches import BatchMaker
+from proxy.features.jobs.batches.bodies import BatchJobBody
+from proxy.features.jobs.batches.maker import BatchMaker
 from proxy.features.jobs.bodies import DeletedJob, JobList, ShownJob, shown
 from proxy.features.jobs.chapters import cut, mute
 from proxy.features.jobs.kept import JobFiles

@@ -8,9 +8,7 @@ from typing import NamedTuple, Protocol
 from policies.wishes import SECOND
 from proxy.catalogue.notices import NO_NOTICES, Event, Notices
 from proxy.errors import ErrorDetail
-from proxy.features.jobs import encoded_records
 from proxy.features.jobs.blob_keys import is_erased
-from proxy.features.jobs.encoded_records import EncodedBlob
 from proxy.features.jobs.records import (
     FILE_IF_LAST,
     FILES,
@@ -23,6 +21,8 @@ from proxy.features.jobs.records import (
     forget_erased,
     hold,
 )
+from proxy.features.jobs.results import encoded_records
+from proxy.features.jobs.results.encoded_records import EncodedBlob
 from proxy.storage.store import Condition, Params, Statement, Store
 
 ERASED = ErrorDetail("The sound of a voice in it was erased.", "invalid_request_error", None, "voice_erased")

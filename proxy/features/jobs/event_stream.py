@@ -120,6 +120,8 @@ class _Events(Response):
                     if job != before and (number > self._seen or job.ended is None):
                         await connection.send(b"id: %d\ndata: %b\n\n" % (number, encode_json(job)))
                     before = job
+                    if scope["method"] == "HEAD":
+                        break
                     if connection.is_hurried:
                         # A client of events comes again by itself, and an open job may go on for days.
                         break

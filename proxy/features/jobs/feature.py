@@ -7,9 +7,9 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from proxy.feature import Feature, House, HouseRevision, Opened, Served
+from proxy.features.jobs.batches.uploads import TABLE as FILES_TABLE
 from proxy.features.jobs.records import TABLES, StepRows
 from proxy.features.jobs.section import JOBS
-from proxy.features.jobs.uploads import TABLE as FILES_TABLE
 from proxy.http.resource import Resource
 from proxy.speech.speech_request import Defaults
 from proxy.storage.tables import Table
@@ -18,14 +18,14 @@ from proxy.work.wishes import WishKind
 
 @asynccontextmanager
 async def _open(house: House) -> AsyncIterator[Opened]:
-    from proxy.features.jobs.batch_endpoints import Batches, Files
-    from proxy.features.jobs.batches import BatchMaker
-    from proxy.features.jobs.encoding import FileSteps
+    from proxy.features.jobs.batches.endpoints import Batches, Files
+    from proxy.features.jobs.batches.maker import BatchMaker
     from proxy.features.jobs.endpoints import AskedAs, ClientJobs, Jobs
     from proxy.features.jobs.event_stream import EventStreams, JobEvents
     from proxy.features.jobs.kept import JobFiles
     from proxy.features.jobs.metrics import JobMetrics
-    from proxy.features.jobs.results import JobResults
+    from proxy.features.jobs.results.encoding import FileSteps
+    from proxy.features.jobs.results.endpoints import JobResults
     from proxy.features.jobs.retention import JobRetention
     from proxy.features.jobs.step_endpoints import JobSteps
     from proxy.features.jobs.steps import Steps

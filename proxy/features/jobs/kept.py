@@ -7,7 +7,8 @@ from collections.abc import AsyncGenerator, Iterable, Sequence
 from contextlib import aclosing
 from typing import Protocol
 
-from proxy.features.jobs import removals, uploads
+from proxy.features.jobs import removals
+from proxy.features.jobs.batches import uploads
 from proxy.features.jobs.records import JobClip
 from proxy.kept.vault import Vault
 from proxy.storage import blobs

@@ -12,8 +12,8 @@ import msgspec
 from msgspec.structs import replace
 
 from policies.wishes import Wish
-from proxy.features.jobs import encoded_records
 from proxy.features.jobs.blob_keys import BY_VOICE, drop_keys, is_erased
+from proxy.features.jobs.results import encoded_records
 from proxy.kept.vault import SealedRecord
 from proxy.storage.disk_names import owner_name
 from proxy.storage.listed_tables import ListedTable, hold_account
@@ -76,13 +76,7 @@ class JobStep(Wish, frozen=True, kw_only=True):
     @property
     def request(self) -> str:
         """The id of an attempt's request: each has its own, and its hold or usage tells whose it was."""
-        return f"{self.work}_{self.fence}"
-
-    @property
-    def work(self) -> str:
-        """The name of the step over all attempts. A key may make a job of the same id once more, when the
-        first one was deleted."""
-        return f"{self.id}_{self.asked}"
+        return f"{self.id}_{self.fence}"
 
 
 class JobClip(msgspec.Struct, frozen=True, kw_only=True):
@@ -123,8 +117,10 @@ class Made(NamedTuple):
     credits: int = 0
 
 
-def step_id(job: str, number: int) -> str:
-    return f"{job}_{number:05}"
+def step_id(job: Job, step: int | Literal["file"]) -> str:
+    """Name a step of a job. An Idempotency-Key makes a job of the same id once more when the first one was
+    deleted, and who still speaks a step of that must not end one of the new one: so its moment is in it."""
+    return f"{job.id}_{job.created}_{step if isinstance(step, str) else f'{step:05}'}"
 
 
 OF_CLIPS = drop_keys("job_clips", "digest", "told")
@@ -180,9 +176,7 @@ INSERT INTO jobs ({columns(Job)}) SELECT {", ".join(JOBS.given.values())}
 WHERE NOT EXISTS (SELECT 1 FROM accounts WHERE id = :account AND closed IS NOT NULL)
 AND ({_WANTED}) + CAST(:steps AS BIGINT) <= {MOST_WANTED} RETURNING id
 """
-_STILL_WANTED = """
-SELECT id, asked FROM job_steps WHERE id IN ({steps}) AND state = 'wanted'
-"""
+_STILL_WANTED = "SELECT id FROM job_steps WHERE id IN ({steps}) AND state = 'wanted'"
 _HOLD = "UPDATE jobs SET state = state WHERE id = :job"
 _CLIP = f"SELECT {columns(JobClip)} FROM job_clips WHERE step = :step"
 _CLIPS = f"SELECT {columns(JobClip)} FROM job_clips WHERE job = :job ORDER BY number"
@@ -234,7 +228,7 @@ async def add(
     """
     rows = [
         JobStep(
-            id=step_id(job.id, number),
+            id=step_id(job, number),
             job=job.id,
             account=job.account,
             number=number,
@@ -246,7 +240,7 @@ async def add(
         for number, (first, last) in enumerate(pieces, 1)
     ]
     if has_file:
-        id_, number = f"{job.id}_file", len(rows) + 1
+        id_, number = step_id(job, "file"), len(rows) + 1
         rows.append(replace(rows[0], id=id_, number=number, first=0, last=0, kind="file", state="later"))
     steps = [_insert_steps(job.id, rows[first : first + _ROWS]) for first in range(0, len(rows), _ROWS)]
     job_row: Params = msgspec.structs.asdict(job)
@@ -284,22 +278,22 @@ class StepRows:
         self._store = store
 
     async def still_wanted(self, steps: Collection[str]) -> set[str]:
-        """Return those of these steps, by `JobStep.work`, that are not done, and whose jobs go on."""
+        """Return those of these steps that are not done, and whose jobs go on."""
         if not steps:
             return set()
-        names, params = any_of(sorted({step.rpartition("_")[0] for step in steps}))
+        names, params = any_of(sorted(steps))
         rows = await self._store.read(_STILL_WANTED.format(steps=names), params)
-        return {f"{row['id']}_{row['asked']}" for row in rows} & {*steps}
+        return {row["id"] for row in rows}
 
 
 async def list_clips(store: Store, job: str) -> list[JobClip]:
     """List the sound of a job, in the order of its text."""
-    return [msgspec.convert(row, JobClip) for row in await store.read(_CLIPS, {"job": job})]
+    return [msgspec.convert(row, JobClip) for row in await store.read_long(_CLIPS, {"job": job})]
 
 
 async def list_pieces(store: Store, job: str) -> dict[int, tuple[int, int]]:
     """Return where the piece of the text is that each step has spoken, or is to speak."""
-    rows = await store.read(_PIECES, {"job": job})
+    rows = await store.read_long(_PIECES, {"job": job})
     return {row["number"]: (row["first"], row["last"]) for row in rows}
 
 
@@ -308,8 +302,7 @@ async def made(store: Store, jobs: Collection[str]) -> dict[str, Made]:
     if not jobs:
         return {}
     names, params = any_of(sorted(jobs))
-    read = store.read if len(jobs) == 1 else store.read_long
-    rows = await read(_MADE.format(jobs=names), params)
+    rows = await store.read_long(_MADE.format(jobs=names), params)
     return {row["job"]: Made(row["steps"], row["bytes"], row["seconds"], row["credits"]) for row in rows}
 
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from proxy.features.jobs import encoded_records
 from proxy.features.jobs.blob_keys import BY_VOICE, drop_keys, is_erased
 from proxy.features.jobs.records import OF_CLIPS, OF_TEXTS, hold
+from proxy.features.jobs.results import encoded_records
 from proxy.storage.store import Params, Statement, Store, write_deletion
 
 _ENCODED = """
@@ -54,7 +54,7 @@ async def drop_sound(store: Store, job: str) -> list[tuple[str, str]]:
     """Drop the sound of a job's steps, with its keys. Return account and digest of the files. Its rows stay,
     as they prove what was charged."""
     of_job: Params = {"job": job}
-    rows = await store.read(_SOUND, of_job)
+    rows = await store.read_long(_SOUND, of_job)
     await store.write(
         Statement(drop_keys("job_clips", "digest").format(only="job_clips.job = :job"), of_job),
         Statement("UPDATE job_clips SET digest = '' WHERE job = :job", of_job),

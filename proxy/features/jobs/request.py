@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from policies.plans import Terms
 from proxy.audio.formats import AUDIO_FORMATS
 from proxy.errors import InvalidRequest
-from proxy.features.jobs.batch_bodies import BatchJobBody
+from proxy.features.jobs.batches.bodies import BatchJobBody
 from proxy.features.jobs.chapters import ITEMS, MOST_CHAPTERS, Chapter, read_chapters
 from proxy.features.jobs.pieces import Saying, saying_at
 from proxy.speech import speech_request

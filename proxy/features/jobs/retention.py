@@ -10,7 +10,8 @@ import structlog
 from policies.plans import Plan
 from policies.wishes import SECOND
 from proxy.catalogue.notices import NO_NOTICES, Notices
-from proxy.features.jobs import ends, uploads
+from proxy.features.jobs import ends
+from proxy.features.jobs.batches import uploads
 from proxy.features.jobs.kept import JobFiles
 from proxy.features.jobs.section import JobSection
 from proxy.storage.store import StorageFailed, Store

@@ -15,13 +15,13 @@ from proxy.catalogue.clip_receipts import ClipReceipt, ClipReceipts
 from proxy.config import credits
 from proxy.errors import InvalidRequest, NotFound, RangeNotSatisfiable
 from proxy.features.jobs import records, step_rows
-from proxy.features.jobs.batch_files import clip_reply, why
+from proxy.features.jobs.batches.files import clip_reply, why
 from proxy.features.jobs.chapters import Chapter, chapter_of
-from proxy.features.jobs.content import RANGE, JobSound, whole_reply
 from proxy.features.jobs.endpoints import JobTools
 from proxy.features.jobs.kept import JobFiles
 from proxy.features.jobs.records import Job
 from proxy.features.jobs.request import SentFields, step_format
+from proxy.features.jobs.results.content import RANGE, JobSound, whole_reply
 from proxy.features.jobs.step_rows import StepRow
 from proxy.features.jobs.steps import Steps
 from proxy.http.lists import PAGE, Listing, page
@@ -117,7 +117,7 @@ class JobSteps(JobTools, Resource):
         job, number = await self.found(request), request.path_params["number"]
         clip = None
         if number.isascii() and number.isdecimal() and len(number) <= _MOST_DIGITS:
-            clip = await records.find_clip(self._store, records.step_id(job.id, int(number)))
+            clip = await records.find_clip(self._store, records.step_id(job, int(number)))
         # What is in the encoded file of its job is not kept beside it.
         if clip is None or not clip.digest:
             raise NotFound("This step of the job has no sound.", param="number")

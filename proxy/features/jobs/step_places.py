@@ -12,10 +12,13 @@ from cachetools import LRUCache
 from proxy.errors import NoPlace
 from proxy.features.jobs.records import JobStep
 from proxy.speech.planning import SpeechPlan
-from proxy.storage.store import Condition
+from proxy.storage.rows import any_of
+from proxy.storage.store import Condition, Value
 
 _ELSEWHERE = "elsewhere"
 _MOST_JOBS = 256
+_MOST_VALUES = 4096
+"""No database takes any number of parameters."""
 
 
 class StepPlaces:
@@ -68,11 +71,11 @@ def is_elsewhere(plan: SpeechPlan) -> bool:
 
 
 def none_of(**columns: Collection[str]) -> Condition:
-    """Return that no column has any of its values."""
-    only_if, params = [], dict[str, str]()
+    """Return that no column has any of its values, or of the first ones of very many."""
+    only_if, params = [], dict[str, Value]()
     for column, values in columns.items():
-        names = {f"{column}{number}": value for number, value in enumerate(sorted(values))}
-        if names:
-            only_if.append(f"{column} NOT IN ({', '.join(f':{name}' for name in names)})")
-            params |= names
+        if values:
+            names, of_column = any_of(sorted(values)[:_MOST_VALUES], column)
+            only_if.append(f"{column} NOT IN ({names})")
+            params |= of_column
     return Condition(" AND ".join(only_if) or "1 = 1", params)

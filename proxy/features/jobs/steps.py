@@ -9,9 +9,7 @@ from __future__ import annotations
 import asyncio
 import zlib
 from collections.abc import Hashable, Mapping
-from functools import partial
 
-import msgspec
 import structlog
 from msgspec.structs import replace
 
@@ -29,16 +27,17 @@ from proxy.errors import (
     VaultUnavailable,
 )
 from proxy.features.jobs import ends, records
-from proxy.features.jobs.batch_files import LineFailure
-from proxy.features.jobs.batch_lines import request_body
+from proxy.features.jobs.batches.kind import LineJobs
 from proxy.features.jobs.blob_keys import voices_column
-from proxy.features.jobs.encoding import FileSteps
 from proxy.features.jobs.kept import JobFiles
+from proxy.features.jobs.kinds import JobKind, PlannedStep
 from proxy.features.jobs.metrics import JobMetrics
-from proxy.features.jobs.records import STEPS, Job, JobClip, JobStep
-from proxy.features.jobs.request import SentFields, of_step, step_body, step_text
+from proxy.features.jobs.records import STEPS, Job, JobClip, JobStep, Kind
+from proxy.features.jobs.request import of_step
+from proxy.features.jobs.results.encoding import FileSteps
 from proxy.features.jobs.settling import settle_to_the_end
 from proxy.features.jobs.step_places import StepPlaces, is_elsewhere, none_of
+from proxy.features.jobs.texts import TextJobs
 from proxy.http.replies import encode_json
 from proxy.kept.vault import Vault, VaultFailed
 from proxy.ledger import Spent
@@ -46,7 +45,6 @@ from proxy.speech.answer import Answer
 from proxy.speech.call import OfJob, SpeechCall
 from proxy.speech.pipeline import Delivery
 from proxy.speech.speaking import Speaking
-from proxy.speech.speech_request import Defaults, parse_speech
 from proxy.speech.tap import Tap
 from proxy.storage.rows import LAST_MOMENT
 from proxy.storage.store import (
@@ -64,15 +62,12 @@ WAITS_S = 10.0
 """After so long, an account without credits is asked again, and a busy engine."""
 MOST_TRIES = 8
 _LOOK_S = 1.0
-_VOICE_GONE = {
-    "speech": "The voice of this job is not here any more.",
-    "batch": "The voice of this line is not here.",
-}
+_VOICE_FAILED = "Its voice cannot speak it."
+"""What is kept of any other failure of a voice, beside the code."""
 _TOO_SLOW = "client_too_slow"
 """Others needed the room on the disk in which a step was collected."""
 _FRAMED = ("mp3", "aac")
 _LACKING = "model_not_found"
-"""A server has looked for the model of a text before it took it: a worker without it is not the only one."""
 _LEFT = Again(is_try=False)
 """Its job is over, which has written the step's end already, or has been opened again."""
 
@@ -100,7 +95,7 @@ class Steps(WishKind[JobStep]):
         super().__init__(store)
         self._encoding = encoding
         self._notices = notices
-        self._vault = vault
+        self._kinds: Mapping[Kind, JobKind] = {"speech": TextJobs(vault, files), "batch": LineJobs(files)}
         self._files = files
         self._metrics = metrics
         self.places = StepPlaces()
@@ -161,7 +156,7 @@ class Steps(WishKind[JobStep]):
             return _LEFT
         if await records.find_clip(self._store, held.id) is not None:
             return await self._done(held, job)
-        if job.kind == "batch" and job.created + ends.WINDOW_US <= await self._store.now():
+        if self._kinds[job.kind].window_us <= await self._store.now() - job.created:
             await ends.end(self._store, job, "expired", self._notices)
             return _LEFT
         attempt = _Attempt()
@@ -195,14 +190,15 @@ class Steps(WishKind[JobStep]):
         That an engine has no room for a step, or is away, is no try: who waits for listeners to be served may
         wait long.
         """
+        kind, message = self._kinds[job.kind], self._kept_message(failure, job)
         is_try = isinstance(failure, UpstreamFailed) and attempt.has_reached_engine
-        is_lacking = failure.code == _LACKING and not self._serves and job.kind == "speech"
+        is_lacking = failure.code == _LACKING and not self._serves and kind.is_checked_before
         may_end_otherwise = (
             failure.status >= 500 or failure.status == 429 or failure.code == _TOO_SLOW or is_lacking
         )
         if may_end_otherwise and not (is_try and self.gives_up(held)):
             # Its other steps would end alike, and there may be very many. Other lines have other voices.
-            if job.kind != "batch" or not is_try:
+            if kind.fails_as_one or not is_try:
                 await self._rest(self._resting, held.job)
             after_s = failure.retry_after_s or WAITS_S
             if failure.message != held.error:
@@ -210,21 +206,24 @@ class Steps(WishKind[JobStep]):
                 _log.warning("job.step.waits", job=held.job, step=held.number, code=failure.code)
             if self._store.is_shared and not attempt.has_reached_engine:
                 after_s = 0.0  # Another process may have an engine that we lack, or room in it.
-            return Again(failure.message, after_s, is_try=is_try)
+            return Again(message, after_s, is_try=is_try)
         _log.warning("job.step.failed", job=held.job, step=held.number, code=failure.code)
-        # The name of a voice may be a person's, and must not outlive an erasure.
-        message = _VOICE_GONE[job.kind] if failure.code == "voice_not_found" else failure.message
         now, why = await self._store.now(), replace(failure.body().error, message=message)
-        if job.kind == "batch":
-            error = msgspec.json.encode(LineFailure(failure.status, why)).decode()
-        else:
-            error = message
-        if job.kind == "batch" and not isinstance(failure, InvalidKey):
-            also = ends.after_line(held, now, self._notices)
-        else:
+        if kind.fails_as_one or isinstance(failure, InvalidKey):
             also = ends.after_failure(held, job.kind, now, why, self._notices)
+        else:
+            also = ends.after_line(held, now, self._notices)
+        error = kind.kept_error(failure.status, why)
         values: Params = {"state": "failed", "due": LAST_MOMENT, "error": error}
         return Done(values, also)
+
+    def _kept_message(self, failure: RequestFailed, job: Job) -> str:
+        """Return what is kept of a failure. The name of a voice may be a person's, and must not outlive an
+        erasure."""
+        if failure.code == "voice_not_found":
+            return self._kinds[job.kind].voice_gone
+        is_of_voice = (failure.param or "").startswith("voice")
+        return _VOICE_FAILED if is_of_voice else failure.message
 
     async def _rest(self, waiting: dict[str, int], who: str) -> None:
         waiting[who] = await self._store.now() + round(WAITS_S * SECOND)
@@ -262,7 +261,7 @@ class Steps(WishKind[JobStep]):
         if self.places.note(held, is_elsewhere=is_elsewhere(call.plan)):
             self._wake.set()
         clip = _Clip(job, held, call)
-        of_job = OfJob(job.id, held.work)
+        of_job = OfJob(job.id, held.id)
         call = replace(call, of_job=of_job, goes_whole=True, openers=(*call.openers, clip.opened))
 
         async def write(answer: Answer) -> None:
@@ -283,36 +282,15 @@ class Steps(WishKind[JobStep]):
 
         await self._newest[0].pipeline.answer(call, Delivery(write, lambda: 0.0 if attempt.is_left else None))
 
-    async def _call(self, job: Job, held: JobStep) -> tuple[SpeechCall, int]:
-        """Plan a step as its account may speak at this moment. Return how many characters of tags are before
-        its piece of the text, too. Raises RequestFailed."""
+    async def _call(self, job: Job, held: JobStep) -> PlannedStep:
+        """Plan a step as its account may speak at this moment. Raises RequestFailed."""
         speaking, callers = self._newest
+        caller = await callers.by_id(job.key)
+        terms = of_step(speaking.admission.terms(caller))
         try:
-            caller = await callers.by_id(job.key)
-            terms = of_step(speaking.admission.terms(caller))
-            if job.kind == "batch":
-                line = await self._files.piece(job.account, job.digest, held.first, held.last)
-                request = parse_speech(request_body(line), Defaults(), speaking.plans.client_fields)
-                return await speaking.call(held.request, caller, request, terms), 0
-            fields = self._vault.open_record(job.account, job.id, job.record, SentFields)
-            text = await self._files.text(job.account, job.digest)
+            return await self._kinds[job.kind].plan(job, held, speaking, caller, terms)
         except VaultFailed as failed:
             raise _no_vault(job, failed) from None
-        # Who speaks, and how, begins anew with each chapter.
-        begin = fields.begin_of(held.number)
-        chapter, first, last = text[begin:], held.first - begin, held.last - begin
-        for has_emotion in (True, False):
-            # A thread, as it looks through the whole text.
-            piece = await asyncio.to_thread(
-                partial(step_text, chapter, fields.cast, first, last, has_emotion=has_emotion)
-            )
-            body = step_body(fields, piece.text)
-            request = parse_speech(body, Defaults(), speaking.plans.client_fields)
-            call = await speaking.call(held.request, caller, request, terms)
-            # Where no voice expresses the emotion, its tag is a part of the text, and is not said anew.
-            if call.plan.parts[0].start >= piece.tags - 1:
-                break
-        return call, piece.tags
 
     async def _put(self, job: Job, sound: bytes) -> str:
         try:

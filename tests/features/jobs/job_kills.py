@@ -16,7 +16,7 @@ from proxy.features.jobs import records
 from proxy.ledger.verify import verify
 from proxy.storage import usage
 from proxy.storage.store import Statement, Store
-from tests.features.jobs.batch_rig import batch, line, new_batch, said_in, unzipped
+from tests.features.jobs.batches.rig import batch, line, new_batch, said_in, unzipped
 from tests.features.jobs.job_rig import content, job, jobs_inside, kind_of, new_job, text_of, words_of
 from tests.sound import decoded
 from tests.tones import words

@@ -12,11 +12,24 @@ import pytest
 import structlog
 from openai import OpenAI
 
+from proxy.errors import NotAllowed, UpstreamFailed
+from proxy.features.jobs.records import Job, JobStep
+from proxy.features.jobs.steps import _Attempt
 from proxy.ledger.verify import verify
 from proxy.storage.store import Statement
 from speech_engine import EngineFailed, Finished, Started, UnsupportedText
 from tests.features.erasure.erasing import erasure_of
-from tests.features.jobs.job_rig import CONFIG, content, jobs_inside, kind_of, new_job, soon, text_of, until
+from tests.features.jobs.job_rig import (
+    CONFIG,
+    content,
+    job,
+    jobs_inside,
+    kind_of,
+    new_job,
+    soon,
+    text_of,
+    until,
+)
 from tests.features.webhooks.receiver import receiver
 from tests.proxy.api.inside import Inside, inside
 from tests.proxy.api.owning import clone
@@ -180,6 +193,32 @@ async def test_the_key_that_replaces_another_goes_on_with_its_jobs(tmp_path: Pat
         assert (done["status"], done["steps_done"]) == ("done", 4)
         keys = [row.key for row in await server.usage()]
         assert sorted(keys.count(key) for key in set(keys)) == [2, 2]
+
+
+@pytest.mark.parametrize("failure", [NotAllowed, UpstreamFailed])
+async def test_why_a_voice_cannot_speak_is_kept_without_its_name(
+    tmp_path: Path, failure: type[NotAllowed | UpstreamFailed]
+) -> None:
+    async with jobs_inside(tmp_path) as server:
+
+        async def fails(job: Job, held: JobStep, attempt: _Attempt) -> None:
+            del job, held, attempt
+            raise failure("The voice 'Ana Souza' cannot speak now.", param="voice", code="voice_not_ready")
+
+        kind_of(server)._speak = fails  # type: ignore[method-assign]
+        made = await new_job(server, "Hello.")
+        store = server.worker.store
+
+        async def has_failed() -> bool:
+            return bool(await store.read("SELECT 1 AS it FROM job_steps WHERE error <> ''"))
+
+        await soon(has_failed)
+        shown = await job(server, made["id"])
+        if failure is NotAllowed:
+            assert shown["error_code"] == "voice_not_ready"
+        rows = await store.read("SELECT error FROM job_steps")
+        assert [row["error"] for row in rows] == ["Its voice cannot speak it."]
+        assert "Souza" not in str(shown)
 
 
 async def test_of_a_voice_that_is_erased_in_mid_job_nothing_is_left(tmp_path: Path, store_url: str) -> None:

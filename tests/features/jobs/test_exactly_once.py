@@ -17,6 +17,7 @@ from proxy.features.jobs.metrics import JobMetrics
 from proxy.features.jobs.records import Job, JobStep
 from proxy.features.jobs.steps import Steps, _Attempt
 from proxy.ledger.verify import verify
+from proxy.storage.rows import LAST_MOMENT
 from proxy.storage.store import Statement
 from proxy.storage.tombstones import Tombstone, erase
 from proxy.work import wishes
@@ -146,6 +147,29 @@ async def test_a_job_that_was_deleted_while_it_was_spoken_keeps_and_costs_nothin
         assert (row.credits, row.outcome in ("failed", "left")) == (0, True)
         for table in ("jobs", "job_steps", "job_clips"):
             assert await server.worker.store.read(f"SELECT * FROM {table}") == []
+        assert (await verify(server.worker.store)).is_clean
+
+
+async def test_a_job_that_a_key_makes_anew_has_nothing_of_the_deleted_one(
+    tmp_path: Path, store_url: str
+) -> None:
+    engine = Halting()
+    async with jobs_inside(tmp_path, store_url, one=engine) as server:
+        asked = {"model": "one", "voice": "one", "headers": {"idempotency-key": "a book"}}
+        first = await new_job(server, "Told to nobody.", **asked)
+        await engine.is_there.wait()
+        assert (await server.ask("DELETE", f"/v1/jobs/{first['id']}")).status_code == 200
+        second = await new_job(server, "Hello.", **asked)
+        assert second["id"] == first["id"]
+        engine.goes_on.set()
+        await until(server, second["id"], "done")
+
+        async def is_over() -> bool:
+            return "0 under way" in repr(kind_of(server))
+
+        await soon(is_over)
+        (clip,) = await records.list_clips(server.worker.store, second["id"])
+        assert [row.characters for row in await server.usage() if row.id == clip.request] == [len("Hello.")]
         assert (await verify(server.worker.store)).is_clean
 
 
@@ -294,6 +318,15 @@ async def test_a_voice_that_is_gone_ends_the_job_with_the_reason(tmp_path: Path)
         failed = await until(server, made["id"], "failed")
         assert failed["error"].endswith(": The voice of this job is not here any more.")
         assert failed["error_code"] == "voice_not_found"
+
+
+async def test_however_many_accounts_and_jobs_wait_others_are_spoken(tmp_path: Path, store_url: str) -> None:
+    async with jobs_inside(tmp_path, store_url) as server:
+        kind = kind_of(server)
+        kind._short = {f"acc_{number}": LAST_MOMENT for number in range(40_000)}
+        kind._resting = {f"job_{number}": LAST_MOMENT for number in range(40_000)}
+        made = await new_job(server, "Hello.")
+        await until(server, made["id"], "done")
 
 
 async def test_a_closed_account_leaves_no_job(tmp_path: Path, store_url: str) -> None:

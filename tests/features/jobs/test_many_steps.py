@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Any
+
+import pytest
+
 from proxy.features.jobs import records
 from proxy.features.jobs.records import STEPS, Job
 from proxy.storage import accounts
 from proxy.storage.store import Store
+from tests.features.jobs.job_rig import content, job, jobs_inside, new_job, text_of, until
 
 
 async def test_a_look_reads_a_few_steps_of_each_account(store: Store) -> None:
@@ -37,3 +43,26 @@ async def test_a_look_reads_a_few_steps_of_each_account(store: Store) -> None:
     ]
     assert not [line for line in plan if "Seq Scan on job_steps" in line]
     assert not [line for line in plan if line.startswith("SCAN job_steps") and "INDEX" not in line]
+
+
+async def test_what_looks_at_all_steps_of_a_job_delays_no_check_of_a_key(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with jobs_inside(tmp_path) as server:
+        made = await new_job(server, text_of(2), response_format="mp3")
+        await until(server, made["id"], "done")
+        store, short = server.worker.store, list[str]()
+        read = store.read
+
+        async def noted(sql: str, *params: Any) -> Any:
+            short.append(sql)
+            return await read(sql, *params)
+
+        monkeypatch.setattr(store, "read", noted)
+        await job(server, made["id"])
+        assert (await content(server, made["id"])).status_code == 200
+        path = f"/v1/jobs/{made['id']}"
+        assert (await server.ask("GET", f"{path}/subtitles")).status_code == 200
+        assert (await server.ask("GET", f"{path}/events")).status_code == 200
+        assert short
+        assert not [sql for sql in short if "job_clips" in sql or "job_steps" in sql]

@@ -509,6 +509,23 @@ async def test_an_emotion_goes_on_in_the_next_step_where_it_can_be_expressed(tmp
             assert ["happy" in each for each in sorted(said_)] == ([False] * 2 if emotions else [False, True])
 
 
+async def test_who_asks_for_heads_alone_waits_for_no_sound_and_no_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with jobs_inside(tmp_path) as server:
+        made = await new_job(server, text_of(2))
+        await until(server, made["id"], "done")
+        size = len((await content(server, made["id"])).content)
+        # None of it is in the vault any more, which only who reads it sees.
+        await server.worker.store.write(Statement("DELETE FROM blobs"))
+        head = await server.ask("HEAD", f"/v1/jobs/{made['id']}/content")
+        assert (head.status_code, head.headers["content-length"], head.content) == (200, str(size), b"")
+        kind_of(server).at_once = 0
+        open_ = await new_job(server, "Hello.")
+        assert (await server.ask("HEAD", f"/v1/jobs/{open_['id']}/events")).status_code == 200
+        assert (await job(server, open_["id"]))["status"] == "queued"
+
+
 async def test_ranges_begin_and_end_at_any_byte_of_the_sealed_frames(tmp_path: Path) -> None:
     engine = Scripted(*spoken(4.0))
     async with jobs_inside(tmp_path, one=engine) as server:

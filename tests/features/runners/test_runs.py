@@ -48,9 +48,9 @@ JOB = SpeechJob(
     segments=(Segment("Word one.", 0, 9),),
     language="en",
     of_job="job_1",
-    step="job_1_00001_5.0",
+    step="job_1_5_00001.0",
 )
-PIECE = WorkPiece("job_1_00001_5.0.far", "digest", JOB)
+PIECE = WorkPiece("job_1_5_00001.0.far", "digest", JOB)
 
 
 class Rig:
@@ -279,13 +279,13 @@ async def test_a_result_of_another_version_is_a_failure(store: Store) -> None:
 async def test_no_run_begins_over_the_ceiling_of_its_job(store: Store) -> None:
     async with rig(store, Ceilings(1000 * MICRO, int(MOST_USD * MICRO))) as at:
         await at.runs.frames(PIECE)
-        next_ = PIECE._replace(name="job_1_00002_5.0.far")
+        next_ = PIECE._replace(name="job_1_5_00002.0.far")
         with pytest.raises(JobUsedUp) as failure:
             await at.runs.frames(next_)
         told = from_engine(failure.value)
         assert (told.status, told.code) == (403, "job_budget_used_up")
         # Another job has its own.
-        other = PIECE._replace(name="job_2_00001_5.0.far", job=replace(JOB, of_job="job_2"))
+        other = PIECE._replace(name="job_2_5_00001.0.far", job=replace(JOB, of_job="job_2"))
         assert is_whole(await at.runs.frames(other))
         assert len(at.machines.begun) == 2
 
@@ -293,7 +293,7 @@ async def test_no_run_begins_over_the_ceiling_of_its_job(store: Store) -> None:
 async def test_no_run_begins_over_the_ceiling_of_a_day(store: Store) -> None:
     async with rig(store, Ceilings(int(MOST_USD * MICRO), 1000 * MICRO)) as at:
         await at.runs.frames(PIECE)
-        next_ = PIECE._replace(name="job_1_00002_5.0.far")
+        next_ = PIECE._replace(name="job_1_5_00002.0.far")
         with pytest.raises(DayUsedUp) as failure:
             await at.runs.frames(next_)
         assert failure.value.retry_after_s is not None
@@ -304,7 +304,7 @@ async def test_no_run_begins_over_the_ceiling_of_a_day(store: Store) -> None:
 async def test_runs_that_begin_at_once_do_not_pass_a_ceiling_together(store: Store) -> None:
     async with rig(store, Ceilings(int(3 * MOST_USD * MICRO), 1000 * MICRO)) as at:
         at.machines.may_end.clear()
-        pieces = [PIECE._replace(name=f"job_1_{number:05}_5.0.far") for number in range(10)]
+        pieces = [PIECE._replace(name=f"job_1_5_{number:05}.0.far") for number in range(10)]
         ceilings = Ceilings(int(3 * MOST_USD * MICRO), 1000 * MICRO)
         asking = [asyncio.create_task(at.another(ceilings).frames(piece)) for piece in pieces]
 

@@ -86,13 +86,13 @@ async def test_a_runner_learns_which_names_are_alive(store: Store) -> None:
     async with rig(store) as at:
         await at.runs.frames(PIECE)
         at.machines.may_end.clear()
-        await at.leave(PIECE._replace(name="job_1_00002_5.0.far"))
+        await at.leave(PIECE._replace(name="job_1_5_00002.0.far"))
         await sweeping(at).tidy()
         # Whoever was killed may fetch the first one again.
-        assert at.machines.live == [{f"name-{PIECE.name}.1", "name-job_1_00002_5.0.far.1"}]
+        assert at.machines.live == [{f"name-{PIECE.name}.1", "name-job_1_5_00002.0.far.1"}]
         await at.pass_("ended")
         await sweeping(at).tidy()
-        assert at.machines.live[1:] == [{"name-job_1_00002_5.0.far.1"}]
+        assert at.machines.live[1:] == [{"name-job_1_5_00002.0.far.1"}]
 
 
 async def test_old_rows_go_and_their_costs_stay(store: Store) -> None:

@@ -21,11 +21,11 @@ from proxy.catalogue.notices import NO_NOTICES, Notices
 from proxy.errors import ErrorDetail
 from proxy.features.jobs import ends, records
 from proxy.features.jobs.blob_keys import voices_column
-from proxy.features.jobs.encoded_records import EncodedBlob
 from proxy.features.jobs.ends import ERASED
 from proxy.features.jobs.kept import JobFiles
 from proxy.features.jobs.records import FILES, Job, JobClip, JobStep
 from proxy.features.jobs.request import SentFields
+from proxy.features.jobs.results.encoded_records import EncodedBlob
 from proxy.kept.vault import Vault, VaultFailed
 from proxy.storage.rows import LAST_MOMENT
 from proxy.storage.store import Condition, Store

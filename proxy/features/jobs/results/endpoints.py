@@ -16,16 +16,16 @@ from proxy.api.speech_answers import ToldSpeech
 from proxy.audio.formats import MEDIA_TYPES
 from proxy.errors import Conflict, InvalidRequest, NotFound, RangeNotSatisfiable
 from proxy.features.jobs import records
-from proxy.features.jobs.batch_files import ZIP, BatchFiles
+from proxy.features.jobs.batches.files import ZIP, BatchFiles
 from proxy.features.jobs.chapters import file_name
-from proxy.features.jobs.content import RANGE, JobSound, StreamedFile, ZipOfSounds, whole_reply
-from proxy.features.jobs.encoded_records import list_encoded
 from proxy.features.jobs.endpoints import JobTools
 from proxy.features.jobs.kept import JobFiles
 from proxy.features.jobs.records import Job, JobClip
 from proxy.features.jobs.request import ENCODED, FORMATS, SentFields
+from proxy.features.jobs.results.content import RANGE, JobSound, StreamedFile, ZipOfSounds, whole_reply
+from proxy.features.jobs.results.encoded_records import list_encoded
+from proxy.features.jobs.results.subtitles import Writer, writers
 from proxy.features.jobs.steps import Steps
-from proxy.features.jobs.subtitles import Writer, writers
 from proxy.http.endpoint import Query
 from proxy.http.resource import Resource, answers
 

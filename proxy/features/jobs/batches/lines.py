@@ -16,6 +16,7 @@ from proxy.speech.speech_request import MAX_BODY_BYTES
 
 ENDPOINT = "/v1/audio/speech"
 MOST_LINES = MOST_WANTED
+"""As many may be blank: ten million would be looked at for seconds."""
 MOST_NAMED = 50
 """Of the faults of a file."""
 
@@ -72,13 +73,15 @@ _decode_any = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 
 def read_file(data: bytes) -> ReadFile:
     """Read all lines. It looks at each byte, so a thread does it."""
-    lines, faults, seen = list[LinePlace](), list[LineFault](), dict[str, int]()
+    lines, faults, seen, blank = list[LinePlace](), list[LineFault](), dict[str, int](), 0
     for number, (first, last) in enumerate(_places(data), 1):
         raw = data[first:last]
         if not raw.strip():
-            continue
-        if len(lines) + len(faults) >= MOST_LINES:
-            message = f"A batch has at most {MOST_LINES} lines."
+            blank += 1
+            if blank <= MOST_LINES:
+                continue
+        if max(blank, len(lines) + len(faults) + 1) > MOST_LINES:
+            message = f"A batch has at most {MOST_LINES} lines, and as many blank ones."
             faults.append(LineFault(code="too_many_lines", line=number, message=message))
             break
         found = _read_line(raw, number, seen)

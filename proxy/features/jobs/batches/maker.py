@@ -18,7 +18,7 @@ from proxy.api.background import BackgroundRequest
 from proxy.catalogue.notices import Notices
 from proxy.errors import InvalidRequest, NotFound
 from proxy.features.jobs import ends, records
-from proxy.features.jobs.batch_bodies import (
+from proxy.features.jobs.batches.bodies import (
     MICROS,
     BatchBody,
     BatchErrors,
@@ -27,13 +27,13 @@ from proxy.features.jobs.batch_bodies import (
     RequestCounts,
     Status,
 )
-from proxy.features.jobs.batch_files import What, file_id
-from proxy.features.jobs.batch_lines import LineFault, read_file
+from proxy.features.jobs.batches.files import What, file_id
+from proxy.features.jobs.batches.lines import LineFault, read_file
+from proxy.features.jobs.batches.uploads import FILES
 from proxy.features.jobs.ends import WINDOW_US
 from proxy.features.jobs.kept import JobFiles
 from proxy.features.jobs.making import MadeJob, check_length, made_once
 from proxy.features.jobs.records import Job, Made
-from proxy.features.jobs.uploads import FILES
 from proxy.kept.vault import Vault
 from proxy.storage.listed_tables import ListedTable
 from proxy.storage.rows import any_of

@@ -13,10 +13,10 @@ from starlette.types import Receive, Scope, Send
 
 from proxy.audio.formats import WAV_HEADER_BYTES, true_wav
 from proxy.errors import RangeNotSatisfiable
-from proxy.features.jobs.check_sums import joined_crc32
 from proxy.features.jobs.kept import JobFiles, KeptBlob
 from proxy.features.jobs.records import JobClip
-from proxy.features.jobs.zip_sound import ZipEntry, ZipLayout
+from proxy.features.jobs.results.check_sums import joined_crc32
+from proxy.features.jobs.results.zip_sound import ZipEntry, ZipLayout
 from proxy.http.connection import Connection
 from proxy.http.endpoint import Header
 
@@ -172,6 +172,7 @@ class StreamedFile(Response):
         with connection.stop_when_client_leaves():
             connection.set_head(self.status_code, self.raw_headers)
             async with aclosing(self._parts) as parts:
-                async for data in parts:
-                    await connection.send(data)
+                if scope["method"] != "HEAD":
+                    async for data in parts:
+                        await connection.send(data)
             await connection.end(b"")

@@ -24,8 +24,9 @@ from proxy.errors import (
     RangeNotSatisfiable,
     UnsupportedMediaType,
 )
-from proxy.features.jobs import ends, records, uploads
-from proxy.features.jobs.batch_bodies import (
+from proxy.features.jobs import ends, records
+from proxy.features.jobs.batches import uploads
+from proxy.features.jobs.batches.bodies import (
     MICROS,
     BatchBody,
     BatchList,
@@ -35,13 +36,13 @@ from proxy.features.jobs.batch_bodies import (
     FileObject,
     NewFile,
 )
-from proxy.features.jobs.batch_files import SUFFIXES, ZIP, BatchFile, BatchFiles, What, job_of
-from proxy.features.jobs.batches import BATCHES, BatchMaker, failed_lines, shown_batch
-from proxy.features.jobs.content import RANGE, Ranged, whole_reply
+from proxy.features.jobs.batches.files import SUFFIXES, ZIP, BatchFile, BatchFiles, What, job_of
+from proxy.features.jobs.batches.maker import BATCHES, BatchMaker, failed_lines, shown_batch
+from proxy.features.jobs.batches.uploads import FILES, FileSeal, UploadedFile
 from proxy.features.jobs.kept import JobFiles
 from proxy.features.jobs.records import JOBS, Job, Made
+from proxy.features.jobs.results.content import RANGE, Ranged, whole_reply
 from proxy.features.jobs.steps import Steps
-from proxy.features.jobs.uploads import FILES, FileSeal, UploadedFile
 from proxy.http.body import raw_body
 from proxy.http.endpoint import Query
 from proxy.http.form import MOST_FILE_BYTES, SentFile, read_form

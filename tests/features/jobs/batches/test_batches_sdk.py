@@ -11,7 +11,7 @@ from openai.types import Batch, FileObject
 
 from tests import server
 from tests.faults.processes import until
-from tests.features.jobs.batch_rig import by_custom_id, jsonl, line, said_in, unzipped
+from tests.features.jobs.batches.rig import by_custom_id, jsonl, line, said_in, unzipped
 from tests.server import Server
 
 CONFIG = """

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from policies.price import MICRO
-from proxy.features.jobs import steps, uploads
+from proxy.features.jobs import steps
+from proxy.features.jobs.batches import uploads
 from proxy.features.jobs.ends import WINDOW_US
 from proxy.features.jobs.kept import JobFiles
 from proxy.features.jobs.retention import JobRetention
@@ -17,7 +18,7 @@ from proxy.ledger.verify import verify
 from proxy.storage.store import Statement
 from speech_engine import EngineFailed, Finished, Started, UnsupportedText
 from tests.features.erasure.erasing import erasure_of
-from tests.features.jobs.batch_rig import (
+from tests.features.jobs.batches.rig import (
     ask_batch,
     ask_batch_of,
     batch,

@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from proxy.errors import InvalidRequest
-from proxy.features.jobs import batch_lines
-from proxy.features.jobs.batch_lines import MOST_NAMED, line_of, named_lines, read_file, request_body
-from tests.features.jobs.batch_rig import jsonl, line
+from proxy.features.jobs.batches import lines as batch_lines
+from proxy.features.jobs.batches.lines import MOST_NAMED, line_of, named_lines, read_file, request_body
+from tests.features.jobs.batches.rig import jsonl, line
 
 
 def changed(**fields: Any) -> dict[str, Any]:
@@ -69,6 +69,9 @@ def test_a_file_has_lines_and_not_too_many(monkeypatch: pytest.MonkeyPatch) -> N
     assert read_file(jsonl(*(line(f"{number}", "Hi.") for number in range(3)))).faults == []
     (fault,) = read_file(jsonl(*(line(f"{number}", "Hi.") for number in range(5)))).faults
     assert (fault.code, fault.line) == ("too_many_lines", 4)
+    assert read_file(b"\n \n\n" + jsonl(line("a", "Hi."))).faults == []
+    (fault,) = read_file(b"\n \n\n" + jsonl(line("a", "Hi.")) + b"\n\n\n").faults
+    assert (fault.code, fault.line) == ("too_many_lines", 5)
 
 
 def test_a_file_full_of_faults_names_some() -> None:

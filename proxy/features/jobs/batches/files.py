@@ -18,11 +18,11 @@ from starlette.responses import Response
 
 from proxy.audio.formats import MEDIA_TYPES
 from proxy.errors import ErrorDetail, ErrorEnvelope
-from proxy.features.jobs.batch_lines import NamedLine, named_lines
-from proxy.features.jobs.content import Range, whole_reply
+from proxy.features.jobs.batches.lines import NamedLine, named_lines
 from proxy.features.jobs.kept import BEGINNING, JobFiles
 from proxy.features.jobs.records import Job, JobClip
-from proxy.features.jobs.zip_sound import ZipEntry, ZipLayout
+from proxy.features.jobs.results.content import Range, whole_reply
+from proxy.features.jobs.results.zip_sound import ZipEntry, ZipLayout
 from proxy.http.replies import encode_json
 from proxy.storage.store import Row, Store
 

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
-from proxy.features.jobs.batch_lines import ENDPOINT, LineFault
+from proxy.features.jobs.batches.lines import ENDPOINT, LineFault
 from proxy.http.lists import Listing
 
 MICROS = 1_000_000

@@ -1,0 +1,1 @@
+"""OpenAI's files and batches: jobs whose steps are the lines of a file."""
