@@ -484,8 +484,8 @@ async def test_the_ceiling_of_a_job_is_that_of_each_engine(store: Store) -> None
         at.machines.may_end.clear()
         await at.leave(PIECE)
         other = at.another(most, "other")
-        at.machines.ends_at_once = ("job_1_00001_5.0.other",)
-        assert is_whole(await other.frames(PIECE._replace(name="job_1_00001_5.0.other")))
+        at.machines.ends_at_once = ("job_1_5_00001.0.other",)
+        assert is_whole(await other.frames(PIECE._replace(name="job_1_5_00001.0.other")))
 
 
 async def test_the_name_is_written_although_the_database_was_away(
