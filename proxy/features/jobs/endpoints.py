@@ -29,7 +29,7 @@ from proxy.features.jobs.batches.maker import BatchMaker
 from proxy.features.jobs.bodies import DeletedJob, JobList, ShownJob, shown
 from proxy.features.jobs.chapters import cut, mute
 from proxy.features.jobs.kept import JobFiles
-from proxy.features.jobs.making import MadeJob, check_length, made_once, too_many_wait
+from proxy.features.jobs.making import MadeJob, add_job, check_length, made_once, too_many_wait
 from proxy.features.jobs.pieces import MOST_CHARACTERS
 from proxy.features.jobs.records import JOBS, Job, Made
 from proxy.features.jobs.request import (
@@ -228,6 +228,7 @@ class ClientJobs(JobTools, Resource):
             kbit_s=sent.kbit_s,
         )
         sealed = await vault.seal_record(account, id_, fields)
+        text = sent.text.encode()
         job = Job(
             id=id_,
             account=account,
@@ -235,12 +236,13 @@ class ClientJobs(JobTools, Resource):
             created=await self._store.now(),
             format=sent.format,
             characters=len(sent.text),
+            bytes=len(text) + len(sealed.sealed),
             steps=len(found),
-            digest=await self._files.put(account, sent.text.encode()),
+            digest=await self._files.put(account, text),
             wrapped=sealed.wrapped,
             sealed=sealed.sealed,
         )
-        await records.add(self._store, job, found, has_file=sent.format in ENCODED)
+        await add_job(self._store, self._files, job, found, has_file=sent.format in ENCODED)
 
     async def _planned(self, id_: str, caller: Caller, sent: SentJob, terms: Terms) -> SpeechCall:
         start = len(sent.text) - len(sent.text.lstrip())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from hashlib import sha256
 from typing import NamedTuple
 
@@ -12,11 +12,12 @@ from policies.plans import Terms
 from proxy.api.background import BackgroundRequest
 from proxy.errors import NotAllowed, RateLimited
 from proxy.features.jobs import records
+from proxy.features.jobs.kept import JobFiles
 from proxy.features.jobs.records import JOBS, Job
 from proxy.kept.once import Once
 from proxy.kept.vault import Vault
 from proxy.storage.rows import new_id
-from proxy.storage.store import AlreadyExists, Store
+from proxy.storage.store import AlreadyExists, Statement, Store
 
 PREFIX = "job"
 
@@ -58,8 +59,29 @@ async def made_once(store: Store, vault: Vault, request: BackgroundRequest, add:
             raise
     job = await JOBS.get(store, account, id_)
     if job is None:
+        if await records.kept_bytes(store, account) + len(request.body) > records.MOST_KEPT_BYTES:
+            raise _too_much_kept()
         raise too_many_wait()
     return MadeJob(job, was_there=False)
+
+
+async def add_job(
+    store: Store,
+    files: JobFiles,
+    job: Job,
+    pieces: Sequence[tuple[int, int]],
+    beside: Sequence[Statement] = (),
+    *,
+    has_file: bool = False,
+) -> None:
+    """Add a job, or drop its text. See `records.add`."""
+    try:
+        is_added = await records.add(store, job, pieces, beside, has_file=has_file)
+    except AlreadyExists:
+        await files.drop(job.account, job.digest)
+        raise
+    if not is_added:
+        await files.drop(job.account, job.digest)
 
 
 async def _made_before(store: Store, vault: Vault, once: Once) -> Job | None:
@@ -76,6 +98,14 @@ def too_many_wait() -> RateLimited:
         f"Your account has too many steps that wait: it may have {records.MOST_WANTED}. "
         "Try again when some are done.",
         retry_after_s=60.0,
+    )
+
+
+def _too_much_kept() -> NotAllowed:
+    return NotAllowed(
+        f"An account's jobs have texts of {records.MOST_KEPT_BYTES} bytes at most, until they are deleted; "
+        "delete some that have ended first.",
+        code="too_many_jobs",
     )
 
 

@@ -26,6 +26,8 @@ State = Literal["open", "done", "failed", "canceled", "expired"]
 Kind = Literal["speech", "batch"]
 MOST_WANTED = 20_000
 """The most steps of an account that wait for their turn."""
+MOST_KEPT_BYTES = 512 * 1024 * 1024
+"""The most that is kept of what an account has asked for. What is made of it is paid for; this is not."""
 OF_ACCOUNT = 2
 """The steps of an account that are spoken at once in a worker."""
 _ROWS = 64
@@ -43,6 +45,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     ended: int | None = None
     format: str
     characters: int
+    bytes: int = 0
     steps: int
     waits: str = ""
     error: str = ""
@@ -171,10 +174,12 @@ FILES = WishTable("job_steps", JobStep, _WANTED_FILES, earliest="asked", of_acco
 
 _STEP_FIELDS = JobStep.__struct_fields__
 _WANTED = "SELECT count(*) FROM job_steps WHERE account = :account AND state = 'wanted'"
+_KEPT = "SELECT CAST(coalesce(sum(bytes), 0) AS BIGINT) AS kept FROM jobs WHERE account = :account"
 _ADD = f"""
 INSERT INTO jobs ({columns(Job)}) SELECT {", ".join(JOBS.given.values())}
 WHERE NOT EXISTS (SELECT 1 FROM accounts WHERE id = :account AND closed IS NOT NULL)
-AND ({_WANTED}) + CAST(:steps AS BIGINT) <= {MOST_WANTED} RETURNING id
+AND ({_WANTED}) + CAST(:steps AS BIGINT) <= {MOST_WANTED}
+AND ({_KEPT}) + CAST(:bytes AS BIGINT) <= {MOST_KEPT_BYTES} RETURNING id
 """
 _STILL_WANTED = "SELECT id FROM job_steps WHERE id IN ({steps}) AND state = 'wanted'"
 _HOLD = "UPDATE jobs SET state = state WHERE id = :job"
@@ -221,8 +226,8 @@ async def add(
     has_file: bool = False,
 ) -> bool:
     """Add a job with its steps, in one unit with the statements `beside`, which must do nothing if it is not
-    added. There is a step more if the sound of all `has_file`. False: too many steps of its account wait, or
-    the account is closed.
+    added. There is a step more if the sound of all `has_file`. False: too many steps of its account wait, too
+    much of its is kept, or the account is closed.
 
     Raises AlreadyExists if there is a job with this id.
     """
@@ -246,6 +251,12 @@ async def add(
     job_row: Params = msgspec.structs.asdict(job)
     _, added, *_ = await store.write(hold_account(job.account), Statement(_ADD, job_row), *steps, *beside)
     return bool(added)
+
+
+async def kept_bytes(store: Store, account: str) -> int:
+    """Return how much is kept of what an account has asked for."""
+    (row,) = await store.read_long(_KEPT, {"account": account})
+    return int(row["kept"])
 
 
 def _insert_steps(job: str, rows: Sequence[JobStep]) -> Statement:

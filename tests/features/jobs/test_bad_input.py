@@ -8,7 +8,10 @@ from typing import Any
 
 import pytest
 
-from tests.features.jobs.job_rig import content, jobs_inside, new_job, until
+from proxy.features.jobs.records import MOST_KEPT_BYTES
+from proxy.storage.blobs import list_all
+from proxy.storage.store import Statement
+from tests.features.jobs.job_rig import ask_job, content, jobs_inside, new_job, until
 from tests.proxy.api.inside import envelope
 
 GOOD: dict[str, Any] = {"model": "tone", "voice": "alloy", "input": "Hello."}
@@ -97,3 +100,20 @@ async def test_a_page_that_cannot_be_names_its_parameter(tmp_path: Path, query: 
     async with jobs_inside(tmp_path) as server:
         answer = await server.ask("GET", f"/v1/jobs?{query}")
         assert (answer.status_code, envelope(answer)["param"]) == (400, query.partition("=")[0])
+
+
+async def test_what_nobody_pays_for_has_a_bound(tmp_path: Path, store_url: str) -> None:
+    async with jobs_inside(tmp_path, store_url) as server:
+        store = server.worker.store
+        first = (await new_job(server, "Hello."))["id"]
+        await until(server, first, "done")
+        sql = "UPDATE jobs SET bytes = :bytes WHERE id = :id"
+        await store.write(Statement(sql, {"bytes": MOST_KEPT_BYTES, "id": first}))
+        kept = await list_all(store)
+        refused = await ask_job(server, "One more.")
+        assert (refused.status_code, envelope(refused)["code"]) == (403, "too_many_jobs")
+        assert await list_all(store) == kept, "the text of a refused job stays"
+        assert (await server.ask("DELETE", f"/v1/jobs/{first}")).is_success
+        again = await new_job(server, "One more.")
+        (row,) = await store.read("SELECT bytes FROM jobs WHERE id = :id", {"id": again["id"]})
+        assert row["bytes"] > len("One more.")

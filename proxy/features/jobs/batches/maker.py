@@ -32,7 +32,7 @@ from proxy.features.jobs.batches.lines import LineFault, read_file
 from proxy.features.jobs.batches.uploads import FILES
 from proxy.features.jobs.ends import WINDOW_US
 from proxy.features.jobs.kept import JobFiles
-from proxy.features.jobs.making import MadeJob, check_length, made_once
+from proxy.features.jobs.making import MadeJob, add_job, check_length, made_once
 from proxy.features.jobs.records import Job, Made
 from proxy.kept.vault import Vault
 from proxy.storage.listed_tables import ListedTable
@@ -101,7 +101,8 @@ class BatchMaker:
                     f"Invalid value for 'input_file_id': {read.faults[0].message}", param="input_file_id"
                 )
             # The batch has a copy, so that the file may be deleted.
-            text = await self._files.put(account, data if is_good else b"")
+            copy = data if is_good else b""
+            text = await self._files.put(account, copy)
         fields = BatchFields(
             file=asked.input_file_id,
             metadata=asked.metadata,
@@ -120,6 +121,7 @@ class BatchMaker:
             ended=None if is_good else now,
             format=FORMAT,
             characters=read.characters if is_good else 0,
+            bytes=len(copy) + len(sealed.sealed),
             steps=len(read.lines) if is_good else 0,
             error="" if is_good else read.faults[0].message,
             error_code="" if is_good else read.faults[0].code,
@@ -128,7 +130,8 @@ class BatchMaker:
             sealed=sealed.sealed,
         )
         pieces = [(line.first, line.last) for line in read.lines] if is_good else []
-        await records.add(self._store, job, pieces, () if is_good else ends.told_failed(job, self._notices))
+        beside = () if is_good else ends.told_failed(job, self._notices)
+        await add_job(self._store, self._files, job, pieces, beside)
 
     async def _read(self, account: str, id_: str) -> bytes:
         file = await FILES.get(self._store, account, id_) if id_.isprintable() else None

@@ -3,6 +3,10 @@ ALTER TABLE usage ADD COLUMN job TEXT NOT NULL DEFAULT '';
 
 ALTER TABLE jobs ADD COLUMN kind TEXT NOT NULL DEFAULT 'speech';
 
+-- What is kept of what was asked for.
+ALTER TABLE jobs ADD COLUMN bytes BIGINT NOT NULL DEFAULT 0;
+CREATE INDEX jobs_by_size ON jobs (account, bytes);
+
 -- What `error` says, for programs.
 ALTER TABLE jobs ADD COLUMN error_code TEXT NOT NULL DEFAULT '';
 
