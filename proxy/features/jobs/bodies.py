@@ -7,7 +7,7 @@ from typing import Literal
 import msgspec
 
 from policies.price import MICRO
-from proxy.features.jobs.records import Job, Kind, Made
+from proxy.features.jobs.records import Job, Kind, Made, Waits
 from proxy.http.lists import Listing, iso, iso_or_none
 
 Status = Literal["queued", "running", "waiting", "done", "failed", "canceled", "expired"]
@@ -16,8 +16,9 @@ Status = Literal["queued", "running", "waiting", "done", "failed", "canceled", "
 class ShownJob(msgspec.Struct, frozen=True, kw_only=True):
     """A job. Of its `steps`, `steps_done` are spoken: `seconds` of sound for `credits`.
 
-    One that is `waiting` goes on by itself when its account has credits. `error` says why it has failed, and
-    `error_code` says it for programs, as a request for speech would.
+    One that is `waiting` goes on by itself when its account has credits. `waits_for` says it: `credits`, or
+    `engine` while one that it needs is away, busy or broken. `error` says why it has failed, and `error_code`
+    says it for programs, as a request for speech would.
     """
 
     id: str
@@ -25,6 +26,7 @@ class ShownJob(msgspec.Struct, frozen=True, kw_only=True):
     kind: Kind = "speech"
     account: str
     status: Status
+    waits_for: Waits
     created: str
     ended: str | None
     format: str
@@ -53,6 +55,7 @@ def shown(job: Job, made: Made) -> ShownJob:
         kind=job.kind,
         account=job.account,
         status=_status(job, made),
+        waits_for=job.waits,
         created=iso(job.created),
         ended=iso_or_none(job.ended),
         format=job.format,
@@ -69,6 +72,6 @@ def shown(job: Job, made: Made) -> ShownJob:
 def _status(job: Job, made: Made) -> Status:
     if job.state != "open":
         return job.state
-    if job.waits:
+    if job.waits == "credits":
         return "waiting"
     return "running" if made.steps else "queued"

@@ -33,7 +33,7 @@ def _list_table(answer: dict[str, Any]) -> list[Part]:
             f"{row['steps_done']} of {row['steps']}",
             f"{row['credits']:g}",
             row["created"][:16].replace("T", " "),
-            row["error"],
+            row["error"] or (f"waits for {row['waits_for']}" if row["waits_for"] else ""),
         )
         for row in answer["data"]
     ]

@@ -24,6 +24,8 @@ from proxy.storage.wish_tables import WishTable
 
 State = Literal["open", "done", "failed", "canceled", "expired"]
 Kind = Literal["speech", "batch"]
+Waits = Literal["", "credits", "engine"]
+"""What an open job waits for."""
 MOST_WANTED = 20_000
 """The most steps of an account that wait for their turn."""
 MOST_KEPT_BYTES = 512 * 1024 * 1024
@@ -47,7 +49,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     characters: int
     bytes: int = 0
     steps: int
-    waits: str = ""
+    waits: Waits = ""
     error: str = ""
     error_code: str = ""
     digest: str
@@ -335,7 +337,7 @@ def forget_erased(step: str) -> tuple[Statement, ...]:
     )
 
 
-async def wait_for(store: Store, job: str, waits: str) -> None:
+async def wait_for(store: Store, job: str, waits: Waits) -> None:
     await store.write(Statement(_WAITS, {"job": job, "waits": waits}))
 
 

@@ -56,8 +56,6 @@ from proxy.storage.store import (
 )
 from proxy.work.wishes import Again, Done, Result, WishKind
 
-CREDITS = "credits"
-"""What a job waits for whose account has not enough of them."""
 WAITS_S = 10.0
 """After so long, an account without credits is asked again, and a busy engine."""
 MOST_TRIES = 8
@@ -164,7 +162,7 @@ class Steps(WishKind[JobStep]):
             await self._speak(job, held, attempt)
         except QuotaExceeded as failure:
             await self._rest(self._short, held.account)
-            await records.wait_for(self._store, held.job, CREDITS)
+            await records.wait_for(self._store, held.job, "credits")
             asyncio.get_running_loop().call_later(WAITS_S, self.look_soon)
             return Again(failure.message, WAITS_S, is_try=False)
         except RequestFailed as failure:
@@ -201,9 +199,11 @@ class Steps(WishKind[JobStep]):
             if kind.fails_as_one or not is_try:
                 await self._rest(self._resting, held.job)
             after_s = failure.retry_after_s or WAITS_S
-            if failure.message != held.error:
+            if message != held.error:
                 # Once: it may wait for ever, for an engine that nobody has any more.
                 _log.warning("job.step.waits", job=held.job, step=held.number, code=failure.code)
+                if isinstance(failure, UpstreamFailed) or is_lacking:
+                    await records.wait_for(self._store, held.job, "engine")
             if self._store.is_shared and not attempt.has_reached_engine:
                 after_s = 0.0  # Another process may have an engine that we lack, or room in it.
             return Again(message, after_s, is_try=is_try)

@@ -147,6 +147,8 @@ async def test_an_operator_is_told_once_what_a_step_waits_for(tmp_path: Path) ->
                 return bool(rows[0]["tries"] > 2)
 
             await soon(is_tried_again)
+            shown = await job(server, made["id"])
+            assert (shown["status"], shown["waits_for"]) == ("queued", "engine")
         told = [log for log in logs if log["event"] == "job.step.waits"]
         assert [(log["job"], log["code"]) for log in told] == [(made["id"], "engine_unavailable")]
 

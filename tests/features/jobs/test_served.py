@@ -274,7 +274,7 @@ async def test_a_job_without_credits_waits_for_a_grant_and_no_step_is_charged_tw
     async with jobs_inside(tmp_path, store_url, "short") as server:
         made = await new_job(server, text)
         waiting = await until(server, made["id"], "waiting")
-        assert (waiting["steps_done"], waiting["credits"]) == (2, 22)
+        assert (waiting["waits_for"], waiting["steps_done"], waiting["credits"]) == ("credits", 2, 22)
         gift = {"credits": 100, "reason": "a gift"}
         given = await server.administer("POST", f"accounts/{server.account.id}/grants", gift)
         assert given.is_success, given.text
