@@ -33,11 +33,15 @@ def _list_table(answer: dict[str, Any]) -> list[Part]:
             f"{row['steps_done']} of {row['steps']}",
             f"{row['credits']:g}",
             row["created"][:16].replace("T", " "),
-            row["error"] or (f"waits for {row['waits_for']}" if row["waits_for"] else ""),
+            _why(row),
         )
         for row in answer["data"]
     ]
     return [Grid(_COLUMNS, rows, wide=("account",))]
+
+
+def _why(row: dict[str, Any]) -> str:
+    return row["error"] or (f"waits for {row['waits_for']}" if row["waits_for"] else "")
 
 
 def _row_table(answer: dict[str, Any]) -> list[Part]:
@@ -46,7 +50,7 @@ def _row_table(answer: dict[str, Any]) -> list[Part]:
 
 def _line(answer: dict[str, Any]) -> list[Part]:
     step = f"{answer['steps_done']} of {answer['steps']} steps"
-    return [Line(", ".join(filter(None, (answer["status"], step, answer["error"]))))]
+    return [Line(", ".join(filter(None, (answer["status"], step, _why(answer)))))]
 
 
 def _deletion(answer: dict[str, Any]) -> list[Part]:
