@@ -38,6 +38,7 @@ _OTHER: dict[str, Any] = {
     "first_audio_s": 1.0,
     "commercial": False,
     "public_catalogue": True,
+    "public_url": "https://speech.example",
     "default_model": "x",
     "default_voice": "x",
     "fill_missing": True,
