@@ -17,7 +17,8 @@ ConsentRule = Literal["required", "waived"]
 
 
 class Prices(msgspec.Struct, frozen=True, kw_only=True):
-    """The prices of each kind of work; `clone` is for a voice at a provider.
+    """The prices of each kind of work; `clone` is for a voice at a provider. Without a price of its own,
+    `conversion` costs what speech does by the minute, and `training` is not offered where speech has a price.
 
     `models` has other prices for some models. Its keys are `engine/model`, or the name of an engine.
     """
@@ -25,10 +26,18 @@ class Prices(msgspec.Struct, frozen=True, kw_only=True):
     speech: Price = FREE
     cached: Price = FREE
     clone: Price = FREE
+    conversion: Price | None = None
+    training: Price | None = None
     models: Mapping[str, Price] = {}
 
     def of_model(self, engine: str, model: str) -> Price:
         return self.models.get(f"{engine}/{model}") or self.models.get(engine) or self.speech
+
+    def of_conversion(self) -> Price | None:
+        """Return the price of a conversion. None: it has none, as speech is charged by its characters."""
+        if self.conversion is not None:
+            return self.conversion
+        return None if self.speech.per == "character" else self.speech
 
 
 class Plan(PlanLimits[int | Agreed], frozen=True, kw_only=True):

@@ -68,12 +68,13 @@ from speech_engine.values import (
     Samples,
     Segment,
     SpeechJob,
+    Trained,
     Urgency,
     Voice,
 )
 from speech_engine.work import Clone, Convert, DeleteVoice, FindClone, ListClones, Speak, Work
 
-API_VERSION = 3
+API_VERSION = 4
 """The version in the host's handshake. If a value or a message changes its meaning, the number goes up."""
 
 __all__ = [
@@ -152,6 +153,7 @@ __all__ = [
     "SpeakerScale",
     "SpeechJob",
     "Started",
+    "Trained",
     "UnsupportedInstructions",
     "UnsupportedLanguage",
     "UnsupportedRequest",

@@ -54,6 +54,9 @@ class ModelInfo(msgspec.Struct, frozen=True, kw_only=True):
     If it `needs_sample_text`, each must come with its
     words. A model that `mixes` blends up to `most_mixed` voices (`Mix`).
 
+    A model that `converts` repeats a recording in another voice; without `speaks` it does nothing else. With
+    a `trained_format`, it takes voices that were trained for it, whose files have that format.
+
     A model that follows rules, and learnt from no recordings, is not `is_trained`: signed manifests say so.
     Without `is_speech`, nothing is said (a test's tones), and the mark of a machine's speech is not needed.
 
@@ -79,7 +82,9 @@ class ModelInfo(msgspec.Struct, frozen=True, kw_only=True):
     pitch: tuple[float, float] = (0.0, 0.0)
     emotions: tuple[str, ...] = ()
     clones: bool = False
+    speaks: bool = True
     converts: bool = False
+    trained_format: str = ""
     trains: bool = False
     times_words: bool = False
     seeds: bool = False

@@ -76,17 +76,35 @@ class Mix(msgspec.Struct, frozen=True, tag="mix"):
     parts: tuple[tuple[EngineVoice | Samples, float], ...]
 
 
-Voice = EngineVoice | Samples | Mix
+class Trained(msgspec.Struct, frozen=True, tag="trained"):
+    """A voice given by a model that was trained for it, named by the digest of its file. As a recording does,
+    the file travels apart from the job."""
+
+    digest: str
+
+    def __repr__(self) -> str:
+        return f"<Trained {self.digest[:12]}>"
+
+
+Voice = EngineVoice | Samples | Mix | Trained
 
 
 def find_samples(voice: Voice) -> tuple[Sample, ...]:
-    """Return the recordings that an engine needs for a voice, each once. A voice of the engine needs none."""
-    if isinstance(voice, EngineVoice):
+    """Return the recordings that an engine needs for a voice, each once. A voice of the engine, or one that
+    was trained, needs none."""
+    if isinstance(voice, (EngineVoice, Trained)):
         return ()
     if isinstance(voice, Samples):
         return voice.samples
     found = {sample.digest: sample for part, _ in voice.parts for sample in find_samples(part)}
     return tuple(found.values())
+
+
+def find_digests(voice: Voice) -> tuple[str, ...]:
+    """Return the digests of all that an engine needs for a voice: its recordings, or its trained model."""
+    if isinstance(voice, Trained):
+        return (voice.digest,)
+    return tuple([sample.digest for sample in find_samples(voice)])
 
 
 class Pronunciation(msgspec.Struct, frozen=True):

@@ -21,7 +21,7 @@ from speech_engine.events import Event
 from speech_engine.models import ANY_LANGUAGE, Language, ModelInfo, VoiceInfo
 from speech_engine.plugin import Context, Plugin
 from speech_engine.samples import SampleReader
-from speech_engine.values import EngineVoice, Mix, Samples, SpeechJob, find_samples
+from speech_engine.values import EngineVoice, Mix, Samples, SpeechJob, Trained, find_samples
 
 MODEL = "standard"
 SAMPLE_HZ = 24_000
@@ -129,7 +129,7 @@ class ToneEngine:
     async def _timbre(self, job: SpeechJob) -> Timbre | None:
         """Return what the marks in the speech say. A voice of this engine's own has none."""
         voice = job.voice
-        if isinstance(voice, EngineVoice):
+        if isinstance(voice, (EngineVoice, Trained)):
             return None
         if isinstance(voice, Samples):
             return await self._measured(job, voice)

@@ -15,7 +15,18 @@ from policies.routing.values import Model, NoCandidate, RoutingQuery, Voice
 from speech_engine import ANY_LANGUAGE, Language, ModelInfo
 
 Name = Literal[
-    "voice", "mix", "sample", "plan", "jobs", "licence", "consent", "language", "pitch", "emotion", "ready"
+    "converts",
+    "voice",
+    "mix",
+    "sample",
+    "plan",
+    "jobs",
+    "licence",
+    "consent",
+    "language",
+    "pitch",
+    "emotion",
+    "ready",
 ]
 """`language`, `pitch` and `emotion` are about what a model can do. Only `ready` changes while one waits."""
 _READY_AGAIN_S = 5.0
@@ -74,6 +85,18 @@ def find_language(info: ModelInfo, tag: str) -> Language | None:
             return known
     by_tag = {known.tag.lower(): known for known in info.languages}
     return by_tag.get(tag.lower()) or by_tag.get(language.base(tag)) or by_tag.get(ANY_LANGUAGE)
+
+
+def _does_this(model: Model, inputs: FilterInput) -> bool:
+    return model.info.converts if inputs.query.converts else model.info.speaks
+
+
+def _does_not(models: Sequence[Model], inputs: FilterInput) -> NoCandidate:
+    if inputs.query.converts:
+        message = f"{_names(models)} cannot convert recordings; the list of models says which do."
+    else:
+        message = f"{_names(models)} speaks no text: it converts recordings, at /v1/audio/conversions."
+    return NoCandidate("model", "unsupported_model", message)
 
 
 def _has_voice(model: Model, inputs: FilterInput) -> bool:
@@ -185,6 +208,8 @@ def _no_consent(models: Sequence[Model], inputs: FilterInput) -> NoCandidate:
 
 def _is_spoken(model: Model, inputs: FilterInput) -> bool:
     tag = inputs.query.language
+    if inputs.query.converts:
+        return True
     speaker = find_speaker(inputs.voice, model, inputs.query)
     return speaks(model.info, tag) and (speaker is None or speaker.is_able)
 
@@ -272,6 +297,7 @@ def _names(models: Sequence[Model]) -> str:
 
 
 FILTERS = (
+    Filter("converts", _does_this, _does_not),
     Filter("voice", _has_voice, _no_voice),
     Filter("mix", _can_mix, _no_mix),
     Filter("sample", _has_samples, _no_samples),

@@ -11,7 +11,7 @@ import speech_engine
 from policies import namesakes
 from policies.namesakes import Share
 from policies.routing.values import Binding, Model, RoutingQuery, Voice
-from speech_engine import EngineVoice, Mix, ModelInfo, Sample, Samples
+from speech_engine import EngineVoice, Mix, ModelInfo, Sample, Samples, Trained
 
 MOST_SAMPLES = 4
 """The most recordings with which a voice is spoken, the first ones. While a model listens to a recording of
@@ -129,7 +129,7 @@ def _find_mix(voice: Voice, model: Model, query: RoutingQuery) -> Speaker | None
         return None
     parts: list[tuple[EngineVoice | Samples, float]] = []
     for speaker, (_, weight) in zip(found, voice.mix, strict=True):
-        if isinstance(speaker.voice, Mix):
+        if isinstance(speaker.voice, (Mix, Trained)):
             return None
         parts.append((speaker.voice, weight))
     credentials = {speaker.credential for speaker in found if speaker.credential}

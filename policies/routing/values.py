@@ -9,7 +9,7 @@ import msgspec
 import speech_engine
 from policies.language import Source, base
 from policies.namesakes import Share
-from speech_engine import EngineVoice, ModelInfo, Sample, Samples
+from speech_engine import EngineVoice, ModelInfo, Sample, Samples, Trained
 
 PLAIN = "plain"
 """The front-end that is always there and serves every language."""
@@ -86,6 +86,8 @@ def voice_text(voice: speech_engine.Voice) -> str:
     """Return a text for people: the engine's own id, or what the voice is made of."""
     if isinstance(voice, EngineVoice):
         return voice.id
+    if isinstance(voice, Trained):
+        return f"trained:{voice.digest[:12]}"
     if isinstance(voice, Samples):
         return "samples:" + "+".join(sample.digest[:12] for sample in voice.samples)
     return "mix:" + "+".join(f"{voice_text(part)}*{weight:g}" for part, weight in voice.parts)
@@ -143,7 +145,8 @@ class Routes:
 class RoutingQuery(msgspec.Struct, frozen=True, kw_only=True):
     """What a request needs from its candidates. `source` is where its language is known from.
 
-    With `by_sentence`, the request said `auto` in the place of a language.
+    With `by_sentence`, the request said `auto` in the place of a language. One that `converts` has a
+    recording in place of a text.
     """
 
     language: str
@@ -151,6 +154,7 @@ class RoutingQuery(msgspec.Struct, frozen=True, kw_only=True):
     pitch: float = 0.0
     emotion: str | None = None
     by_sentence: bool = False
+    converts: bool = False
 
 
 class Candidate(msgspec.Struct, frozen=True):

@@ -33,6 +33,18 @@ AnswerKind = Literal["audio", "sse", "words", "json", "background"]
 """In what form sound is answered. `background`: none, it is spoken later."""
 
 
+class SourceSound(msgspec.Struct, frozen=True, eq=False):
+    """A recording that a request brings in place of a text: 16-bit mono at 24 kHz. `digest` is the SHA-256 of
+    the file that was sent."""
+
+    pcm: bytes
+    seconds: float
+    digest: str
+
+    def __repr__(self) -> str:
+        return f"<SourceSound {self.seconds:g} s>"
+
+
 class SpeechRequest(msgspec.Struct, frozen=True, kw_only=True):
     """A request for the pipeline. `voice` is empty when a `cast` or a `mix` speaks. With `by_sentence`, each
     sentence is spoken in its own language. `extra` are fields that some models take, and none the `ignored`.
@@ -59,6 +71,7 @@ class SpeechRequest(msgspec.Struct, frozen=True, kw_only=True):
     extra: Extra = ()
     ignored: tuple[str, ...] = ()
     provenance: Literal["c2pa"] | None = None
+    source: SourceSound | None = None
 
     def __repr__(self) -> str:
         return f"<SpeechRequest {self.model} {self.voice} {len(self.text)} characters as {self.form.format}>"

@@ -11,7 +11,7 @@ from proxy.storage.rows import LAST_MOMENT, NEWEST, Place, columns, insert, inse
 from proxy.storage.store import Params, Statement, Store
 
 Outcome = Literal["finished", "left", "failed"]
-Operation = Literal["speech", "clone"]
+Operation = Literal["speech", "clone", "conversion", "training"]
 
 
 class Period(msgspec.Struct, frozen=True):
