@@ -1,12 +1,13 @@
-"""The recordings of a voice, as an engine reads them while it speaks a job with `Samples` or a `Mix`."""
+"""What a voice is made of, as an engine reads it while it speaks: the recordings of `Samples` or a `Mix`, or
+the file of a model that was trained for it (`Trained`)."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Protocol, TypeVar
 
 from speech_engine.errors import EngineFailed, VoiceNotFound
-from speech_engine.values import Mix, Sample, Samples, SpeechJob, Voice
+from speech_engine.values import Mix, Sample, Samples, SpeechJob, Trained, Voice
 
 T = TypeVar("T")
 
@@ -28,6 +29,18 @@ class SampleReader(Protocol):
         thread, and two threads may make the same at once. Raises VoiceNotFound as `pcm` does."""
         ...
 
+    def model(self, job: SpeechJob, voice: Trained) -> bytes:
+        """Returns the file of a voice that was trained. Raises VoiceNotFound if it was deleted meanwhile.
+
+        What an engine makes of it may outlive the job, as loading takes long: until `on_drop` names it.
+        """
+        ...
+
+    def on_drop(self, forget: Callable[[Collection[str]], object]) -> None:
+        """Calls `forget` with the digests of what was deleted, whenever something is, on the event loop. The
+        jobs that use it end by themselves. What was made of it must be gone when they have."""
+        ...
+
 
 class NoSamples:
     """The reader of an engine that gets no recordings."""
@@ -37,6 +50,12 @@ class NoSamples:
 
     def derived(self, job: SpeechJob, samples: Sequence[Sample], make: Callable[[Sequence[bytes]], T]) -> T:
         raise EngineFailed("Nobody brings recordings to this engine.")
+
+    def model(self, job: SpeechJob, voice: Trained) -> bytes:
+        raise EngineFailed("Nobody brings trained voices to this engine.")
+
+    def on_drop(self, forget: Callable[[Collection[str]], object]) -> None:
+        """Do nothing: what nobody brings is not deleted."""
 
 
 NO_SAMPLES = NoSamples()

@@ -10,7 +10,7 @@ from typing import ClassVar
 import msgspec
 
 from speech_engine.cloning import CloneRequest
-from speech_engine.values import SpeechJob, find_samples
+from speech_engine.values import SpeechJob, find_digests
 
 
 class _JobWork(msgspec.Struct, frozen=True):
@@ -97,8 +97,8 @@ def job_of(work: Work) -> SpeechJob | None:
 
 
 def job_with_samples(work: Work) -> SpeechJob | None:
-    """Return the job of this work if it needs recordings."""
-    return work.job if isinstance(work, (Speak, Convert)) and find_samples(work.job.voice) else None
+    """Return the job of this work if it needs recordings, or the file of a trained voice."""
+    return work.job if isinstance(work, (Speak, Convert)) and find_digests(work.job.voice) else None
 
 
 def with_deadline(work: Work, deadline_s: float) -> Work:

@@ -28,7 +28,7 @@ from speech_engine import (
 from speech_engine.host.engine_stream import OnDispatch
 from speech_engine.host.messages import Begin, Failed, MissingSamples
 from speech_engine.host.suspects import KILLER
-from speech_engine.values import find_samples
+from speech_engine.values import find_digests
 from speech_engine.work import job_with_samples, with_deadline
 
 MOST_DEATHS = 2
@@ -145,7 +145,7 @@ class HostStream:
         """
         if (job := job_with_samples(self._work)) is None:
             return
-        digests = tuple(sample.digest for sample in find_samples(job.voice))
+        digests = find_digests(job.voice)
         try:
             await self._hosts.bring_samples(process, job, digests, 0)
         except HostGone as gone:

@@ -1,4 +1,5 @@
-"""The recordings that an engine speaks with, and what it derived from them: in memory alone, and bounded.
+"""The recordings that an engine speaks with, and what it derived from them: in memory alone, and bounded. The
+files of trained voices are here as recordings are.
 
 A recording is there under its tenant, its model and its digest. So no tenant gets another's, and each
 model has it at its own rate and length. Jobs borrow recordings; the one that was used longest ago goes first.
@@ -13,7 +14,7 @@ from threading import Lock
 from typing import Any, NamedTuple, TypeVar
 
 from speech_engine.errors import EngineBusy, VoiceNotFound
-from speech_engine.values import Sample, SpeechJob, find_samples
+from speech_engine.values import Sample, SpeechJob, Trained, find_digests
 
 T = TypeVar("T")
 
@@ -77,6 +78,7 @@ class SampleShelf:
         self._recordings: OrderedDict[_Name, bytes] = OrderedDict()
         self._derived: OrderedDict[_DerivedKey, Any] = OrderedDict()
         self._loans: set[SampleLoan] = set()
+        self._forgetters: list[Callable[[Collection[str]], object]] = []
         self._lock = Lock()
 
     def __repr__(self) -> str:
@@ -84,7 +86,7 @@ class SampleShelf:
 
     def missing(self, job: SpeechJob) -> tuple[str, ...]:
         """Return the digests of the recordings that the job needs and that are not here."""
-        digests = [sample.digest for sample in find_samples(job.voice)]
+        digests = find_digests(job.voice)
         return tuple(each for each in digests if _Name.of(job, each) not in self._recordings)
 
     def put(self, tenant: str, model: str, digest: str, pcm: bytes) -> None:
@@ -106,7 +108,7 @@ class SampleShelf:
 
     def lend(self, job: SpeechJob, on_drop: Callable[[], object]) -> SampleLoan:
         """Hold the recordings of a job. Call it in the same step in which none was missing."""
-        names = [_Name.of(job, sample.digest) for sample in find_samples(job.voice)]
+        names = [_Name.of(job, digest) for digest in find_digests(job.voice)]
         loan = SampleLoan(self, names, on_drop)
         with self._lock:
             for name in names:
@@ -128,16 +130,27 @@ class SampleShelf:
             for name in [each for each in self._recordings if each.digest in dropped]:
                 self._remove(name)
             loans = [each for each in self._loans if any(name.digest in dropped for name in each.names)]
+        for forget in self._forgetters:
+            forget(dropped)
         for loan in loans:
             loan.drop()
         return loans
 
     def pcm(self, job: SpeechJob, sample: Sample) -> bytes:
+        return self._here(job, sample.digest)
+
+    def model(self, job: SpeechJob, voice: Trained) -> bytes:
+        return self._here(job, voice.digest)
+
+    def on_drop(self, forget: Callable[[Collection[str]], object]) -> None:
+        self._forgetters.append(forget)
+
+    def _here(self, job: SpeechJob, digest: str) -> bytes:
         with self._lock:
-            recording = self._recordings.get(_Name.of(job, sample.digest))
-        if recording is None:
+            found = self._recordings.get(_Name.of(job, digest))
+        if found is None:
             raise VoiceNotFound(DROPPED)
-        return recording
+        return found
 
     def derived(self, job: SpeechJob, samples: Sequence[Sample], make: Callable[[Sequence[bytes]], T]) -> T:
         names = tuple(_Name.of(job, sample.digest) for sample in samples)

@@ -1,0 +1,87 @@
+"""HuBERT: what is said in a sound, without who says it. It is shared by all voices."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import plugins.rvc.boot  # noqa: F401 - before transformers
+
+# isort: split
+import torch
+from transformers import HubertConfig, HubertModel
+
+from plugins.rvc.model_format import MODEL_FORMAT, HubertSizes, read_hubert_sizes
+from speech_engine.host.weights import fill, read_tensors
+from speech_engine.model_files import FolderContents, check_model
+
+HEARD_HZ = 16_000
+V1_LAYER = 9
+"""Voices of version 1 were trained on this layer, those of version 2 on the last one."""
+
+_NORMS = {
+    "encoder.pos_conv_embed.conv.weight_g": "encoder.pos_conv_embed.conv.parametrizations.weight.original0",
+    "encoder.pos_conv_embed.conv.weight_v": "encoder.pos_conv_embed.conv.parametrizations.weight.original1",
+}
+"""How files of before torch 2 call the parts of a weight."""
+_POSITION = "encoder.pos_conv_embed.conv.weight"
+
+
+# What torch has no types for, as it is not installed here.
+class Hubert(torch.nn.Module):  # type: ignore[misc]
+    """The network, with the projection that voices of version 1 need."""
+
+    def __init__(self, sizes: HubertSizes) -> None:
+        super().__init__()
+        self.model = HubertModel(_config(sizes))
+        self.final_proj = torch.nn.Linear(sizes.hidden, sizes.projected)
+
+    @property
+    def device(self) -> Any:
+        return self.final_proj.weight.device
+
+    @property
+    def dtype(self) -> Any:
+        return self.final_proj.weight.dtype
+
+    def forward(self, sounds: Any) -> tuple[Any, Any]:
+        """Return what voices of version 1 and of version 2 hear of sounds (rows, samples) at HEARD_HZ.
+
+        Both are (rows, frames, width), fifty frames a second. All sounds must have their full length: the
+        network knows no padding.
+        """
+        hidden = self.model(sounds.to(self.dtype), output_hidden_states=True).hidden_states
+        return self.final_proj(hidden[min(V1_LAYER, len(hidden) - 1)]), hidden[-1]
+
+
+def load_hubert(folder: Path, device: str, precision: str = "float32") -> Hubert:
+    """Read HuBERT from a model's folder. Raise UnusableModel with what is wrong with its files."""
+    check_model(MODEL_FORMAT, folder)
+    sizes = read_hubert_sizes(FolderContents(MODEL_FORMAT.files, folder))
+    network = Hubert(sizes)
+    fill(network, _named(read_tensors(folder / "model.safetensors")), "model.safetensors")
+    network.eval().requires_grad_(False).to(device=device, dtype=getattr(torch, precision))
+    return network
+
+
+def _named(tensors: Mapping[str, Any]) -> dict[str, Any]:
+    named = {_NORMS.get(name, name): tensor.float() for name, tensor in tensors.items()}
+    return {name if name.startswith("final_proj.") else f"model.{name}": named[name] for name in named}
+
+
+def _config(sizes: HubertSizes) -> HubertConfig:
+    return HubertConfig(
+        hidden_size=sizes.hidden,
+        num_hidden_layers=sizes.layers,
+        num_attention_heads=sizes.heads,
+        intermediate_size=sizes.inner,
+        conv_dim=list(sizes.convolutions),
+        num_conv_pos_embeddings=sizes.positions,
+        num_conv_pos_embedding_groups=sizes.groups,
+        classifier_proj_size=sizes.projected,
+        # They only count in training.
+        layerdrop=0.0,
+        mask_time_prob=0.0,
+        apply_spec_augment=False,
+    )

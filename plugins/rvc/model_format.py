@@ -1,0 +1,136 @@
+"""What an imported RVC model consists of: HuBERT, and what else all voices share. Voices come apart from it.
+
+Nothing here needs torch: the check runs where a model is imported, too.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from speech_engine.model_files import ModelContents, ModelFacts, ModelFile, ModelFormat, UnusableModel
+
+CONVOLUTIONS = 7
+"""Layers that make a frame of twenty milliseconds, with strides that are the same in every HuBERT."""
+KERNELS = (10, 3, 3, 3, 3, 2, 2)
+HIDDEN = 768
+PROJECTED = 256
+"""What voices of version 2 and of version 1 are trained on."""
+
+
+class HubertSizes(NamedTuple):
+    """The sizes of HuBERT."""
+
+    hidden: int
+    layers: int
+    heads: int
+    inner: int
+    convolutions: tuple[int, ...]
+    positions: int
+    groups: int
+    projected: int
+
+
+def read_hubert_sizes(model: ModelContents) -> HubertSizes:
+    """Return the sizes that the configuration names. Raise UnusableModel."""
+
+    def number(name: str, least: int, most: int, default: int) -> int:
+        if model.value("config", name) is None:
+            return default
+        return model.number("config", name, least, most)
+
+    if model.value("config", "model_type") != "hubert":
+        raise UnusableModel("config.json: its model_type must be hubert")
+    if model.value("config", "feat_extract_norm") not in (None, "group"):
+        raise UnusableModel("config.json: its feat_extract_norm must be group")
+    for name in ("do_stable_layer_norm", "conv_bias"):
+        if model.value("config", name) not in (None, False):
+            raise UnusableModel(f"config.json: a HuBERT with {name} has another network")
+    sizes = HubertSizes(
+        hidden=number("hidden_size", HIDDEN, HIDDEN, HIDDEN),
+        layers=number("num_hidden_layers", 1, 48, 12),
+        heads=number("num_attention_heads", 1, 48, 12),
+        inner=number("intermediate_size", 8, 8192, 3072),
+        convolutions=_convolutions(model),
+        positions=number("num_conv_pos_embeddings", 2, 512, 128),
+        groups=number("num_conv_pos_embedding_groups", 1, 128, 16),
+        projected=number("classifier_proj_size", PROJECTED, PROJECTED, PROJECTED),
+    )
+    if sizes.hidden % sizes.heads or sizes.hidden % sizes.groups:
+        raise UnusableModel("config.json: hidden_size cannot be divided by its heads and groups")
+    return sizes
+
+
+def _convolutions(model: ModelContents) -> tuple[int, ...]:
+    found = model.value("config", "conv_dim")
+    if found is None:
+        return (512,) * CONVOLUTIONS
+    is_list = isinstance(found, list) and len(found) == CONVOLUTIONS
+    if not is_list or not all(type(each) is int and 8 <= each <= 2048 for each in found):
+        raise UnusableModel(f"config.json: conv_dim must have {CONVOLUTIONS} whole numbers from 8 to 2048")
+    return tuple(found)
+
+
+def check_rvc(model: ModelContents) -> ModelFacts:
+    """Compare the tensors' shapes with the configuration. Raise UnusableModel."""
+    sizes = read_hubert_sizes(model)
+    hidden = sizes.hidden
+    before = 1
+    for layer, (width, kernel) in enumerate(zip(sizes.convolutions, KERNELS, strict=True)):
+        name = f"feature_extractor.conv_layers.{layer}.conv.weight"
+        model.expect("weights", name, (width, before, kernel))
+        before = width
+    for layer in range(sizes.layers):
+        block = f"encoder.layers.{layer}."
+        for part in ("q_proj", "k_proj", "v_proj", "out_proj"):
+            model.expect("weights", f"{block}attention.{part}.weight", (hidden, hidden))
+        model.expect("weights", f"{block}feed_forward.intermediate_dense.weight", (sizes.inner, hidden))
+    if f"encoder.layers.{sizes.layers}.final_layer_norm.weight" in model.tensors("weights"):
+        raise UnusableModel(
+            f"config.json: num_hidden_layers is {sizes.layers}, but model.safetensors has more"
+        )
+    model.expect("weights", "feature_projection.projection.weight", (hidden, before))
+    model.expect("weights", "final_proj.weight", (sizes.projected, hidden))
+    # Beside the weights: a step's sound in the widest layer of a voice, and two gigabytes of voices.
+    return ModelFacts(extra_gb=4.0)
+
+
+def _pretrained(kind: str, letter: str, rate: str) -> ModelFile:
+    """A network from which training starts, with pitch, of version 2."""
+    return ModelFile(
+        role=f"{kind}_{rate}",
+        kind="tensors",
+        name=f"{kind}_{rate}.safetensors",
+        sources=(f"f0{letter}{rate}.pth",),
+        roots=("model", ""),
+        is_optional=True,
+        most_bytes=1024**3,
+    )
+
+
+MODEL_FORMAT = ModelFormat(
+    files=(
+        ModelFile(
+            role="weights",
+            kind="tensors",
+            name="model.safetensors",
+            sources=("model.safetensors", "pytorch_model.bin"),
+            strip=("hubert.",),
+            # What only its first training needed.
+            ignore=("masked_spec_embed", "label_embs_concat", "mask_emb"),
+            most_bytes=4 * 1024**3,
+        ),
+        ModelFile(role="config", kind="json", name="config.json"),
+        ModelFile(
+            role="rmvpe",
+            kind="tensors",
+            name="rmvpe.safetensors",
+            sources=("rmvpe.safetensors", "rmvpe.pt"),
+            roots=("model", ""),
+            is_optional=True,
+            most_bytes=1024**3,
+        ),
+        *(_pretrained("generator", "G", rate) for rate in ("32k", "40k", "48k")),
+        *(_pretrained("discriminator", "D", rate) for rate in ("32k", "40k", "48k")),
+    ),
+    check=check_rvc,
+)

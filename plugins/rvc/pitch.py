@@ -1,0 +1,53 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The pitch of a sound by Praat's autocorrelation, and its coarse form: the only file that loads parselmouth.
+
+parselmouth is under the GPL, so this file is, too.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import parselmouth
+
+HEARD_HZ = 16_000
+HOP = 160
+"""The samples of a frame, at `HEARD_HZ`."""
+LEAST_HZ, MOST_HZ = 50.0, 1100.0
+
+_COARSE = 256
+_VOICED = 0.6
+
+
+def praat_pitch(sound: Any) -> Any:
+    """Return the pitch of each frame in Hz, 0 where there is none. `sound` has floats at HEARD_HZ."""
+    frames = len(sound) // HOP
+    try:
+        pitch = parselmouth.Sound(np.asarray(sound, np.float64), HEARD_HZ).to_pitch_ac(
+            time_step=HOP / HEARD_HZ,
+            voicing_threshold=_VOICED,
+            pitch_floor=LEAST_HZ,
+            pitch_ceiling=MOST_HZ,
+        )
+    except parselmouth.PraatError:  # shorter than three periods of the lowest pitch
+        return np.zeros(frames, np.float32)
+    found = pitch.selected_array["frequency"][:frames]
+    before = (frames - len(found) + 1) // 2
+    return np.pad(found, (before, frames - len(found) - before)).astype(np.float32)
+
+
+def _mel(hz: Any) -> Any:
+    return 1127.0 * np.log1p(hz / 700.0)
+
+
+_LEAST_MEL = 1127.0 * math.log1p(LEAST_HZ / 700.0)
+_MOST_MEL = 1127.0 * math.log1p(MOST_HZ / 700.0)
+
+
+def coarse(hz: Any) -> Any:
+    """Return the numbers from 1 to 255 that the network knows for pitches in Hz; 1 is for none."""
+    mel = _mel(np.asarray(hz, np.float64))
+    steps = (mel - _LEAST_MEL) * (_COARSE - 2) / (_MOST_MEL - _LEAST_MEL) + 1
+    return np.rint(np.clip(np.where(mel > 0, steps, 1), 1, _COARSE - 1)).astype(np.int64)

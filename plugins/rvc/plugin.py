@@ -1,0 +1,65 @@
+"""The front of the RVC engine: its settings, and where its worker runs."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import msgspec
+
+from plugins.rvc.model_format import MODEL_FORMAT
+from speech_engine.host.batch_model import BatchSettings
+from speech_engine.plugin import Hosted, Plugin, missing_model
+
+Precision = Literal["float32", "float16"]
+_Count = Annotated[int, msgspec.Meta(ge=1)]
+
+
+class RvcSettings(BatchSettings, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """`model_path` is the folder of the model; the server fills it in for an imported one.
+
+    `precision` is that of the networks; below float32, a recording sounds a little different in other
+    company. `threads` of the processor may work on one step. `voices_mb` is the memory for loaded voices; one
+    in use stays. `width` is in seconds, context included.
+    """
+
+    model_path: str = ""
+    precision: Precision = "float32"
+    threads: _Count = 1
+    voices_mb: Annotated[int, msgspec.Meta(ge=64)] = 2048
+    rows: _Count = 64
+    width: _Count = 48
+    joins_per_step: _Count = 16
+    first_audio_s: Annotated[float, msgspec.Meta(gt=0.0)] = 0.5
+
+
+HOSTED = Hosted(
+    module="plugins.rvc.worker",
+    packages=(
+        "torch==2.13.0",
+        "numpy>=2,<3",
+        "scipy>=1.17,<2",
+        "safetensors>=0.8,<1",
+        "transformers==5.23.0",
+        "praat-parselmouth==0.4.7",
+    ),
+    # rvc asks for what training, a page and other models need.
+    bare=("rvc==0.3.5",),
+    constraints="constraints.txt",
+    devices=("cpu", "cuda", "rocm"),
+)
+
+
+missing = missing_model("voxgate models import FOLDER --engine rvc --name NAME --licence MIT")
+
+
+def voxgate_register() -> tuple[Plugin[RvcSettings], ...]:
+    return (
+        Plugin(
+            kind="engine",
+            name="rvc",
+            settings=RvcSettings,
+            create=HOSTED,
+            missing=missing,
+            model_format=MODEL_FORMAT,
+        ),
+    )
