@@ -25,9 +25,27 @@ class PcmInMemory:
     def __repr__(self) -> str:
         return f"<PcmInMemory {len(self._pcm)} bytes>"
 
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        for start in range(0, len(self._pcm), self._second_bytes):
-            yield self._pcm[start : start + self._second_bytes]
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return _Reading(self._pcm, self._second_bytes)
+
+
+class _Reading:
+    """One reading of a recording. A generator would have to be closed by whoever leaves it."""
+
+    def __init__(self, pcm: bytes, piece_bytes: int) -> None:
+        self._pcm = pcm
+        self._piece_bytes = piece_bytes
+        self._at = 0
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return self
+
+    async def __anext__(self) -> bytes:
+        piece = self._pcm[self._at : self._at + self._piece_bytes]
+        if not piece:
+            raise StopAsyncIteration
+        self._at += len(piece)
+        return piece
 
 
 class PcmPieces:

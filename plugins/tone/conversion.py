@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from array import array
 from collections.abc import AsyncGenerator, AsyncIterator
 
@@ -24,6 +25,7 @@ class Conversion:
         self._pieces = PcmPieces(sample_rate_hz, job.max_samples)
         self._gain = 0.0 if behaviour.silent else 10 ** (behaviour.level_db / 20)
         self._samples = 0
+        self._begun_s = 0.0
 
     async def events(self, pcm: AsyncIterator[bytes]) -> AsyncGenerator[Event, None]:
         whole = PcmPieces(INPUT_RATE_HZ)
@@ -33,7 +35,7 @@ class Conversion:
             for piece in whole.feed(data):
                 for sound in self._pieces.feed(self._repeated(piece)):
                     # A turn for others, and a place to be cancelled at.
-                    await asyncio.sleep(0)
+                    await self._keep_pace()
                     self._samples += len(sound) // 2
                     yield Audio(0, sound)
             if self._samples >= fails_at or self._pieces.is_full:
@@ -44,6 +46,12 @@ class Conversion:
         if not self._samples:
             raise UnusableSample("tone hears nothing in this recording: it is empty")
         yield Finished()
+
+    async def _keep_pace(self) -> None:
+        now = time.monotonic()
+        self._begun_s = self._begun_s or now
+        due_s = self._begun_s + self._behaviour.pace * self._samples / self._rate_hz
+        await asyncio.sleep(max(0.0, due_s - now))
 
     def _repeated(self, piece: bytes) -> bytes:
         pcm = nearest_samples(piece, INPUT_RATE_HZ, self._rate_hz)

@@ -17,9 +17,8 @@ from proxy.config.sections import EngineSection, Switch
 
 Engines = Mapping[str, EngineSection]
 
-_KINDS = ("speech", "cached", "clone")
-# Keys that earlier versions took and never enforced. This version still warns of them.
-_NOT_ENFORCED = ("conversion", "training")
+_KINDS = ("speech", "cached", "clone", "conversion", "training")
+_BY_JOB = {"clone": "a clone", "training": "a training"}
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 
 
@@ -121,20 +120,19 @@ def _plan(reader: Reader, name: str, section: PlanSection, engines: Engines) -> 
 
 def read_prices(reader: Reader, key: str, written: Mapping[str, Any], engines: Engines) -> Prices:
     """Return the prices of a plan, or those that were agreed with one account."""
-    for name in _NOT_ENFORCED:
-        if name in written:
-            reader.warn(f"{key}.{name}", "not enforced by this version; remove it")
-    table = {name: value for name, value in written.items() if name not in _NOT_ENFORCED}
-    for name in table:
+    for name in written:
         if name not in (*_KINDS, "models"):
             reader.unknown(f"{key}.{name}", name, (*_KINDS, "models"))
-    if isinstance(clone := table.get("clone"), dict) and clone.get("per") != "job":
-        reader.fault(f"{key}.clone.per", 'must be "job": a clone has one price')
-    models = reader.table(table.get("models", {}), f"{key}.models")
+    for name, what in _BY_JOB.items():
+        if isinstance(price := written.get(name), dict) and price.get("per") != "job":
+            reader.fault(f"{key}.{name}.per", f'must be "job": {what} has one price')
+    if isinstance(price := written.get("conversion"), dict) and price.get("per") == "character":
+        reader.fault(f"{key}.conversion.per", "must be another: a recording has no characters")
+    models = reader.table(written.get("models", {}), f"{key}.models")
     for model in models:
         _check_engine(reader, f"{key}.models", model.partition("/")[0], engines)
     return Prices(
-        **{kind: _price(reader, f"{key}.{kind}", table[kind]) for kind in _KINDS if kind in table},
+        **{kind: _price(reader, f"{key}.{kind}", written[kind]) for kind in _KINDS if kind in written},
         models={model: _price(reader, f"{key}.models.{model}", price) for model, price in models.items()},
     )
 

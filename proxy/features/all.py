@@ -84,6 +84,7 @@ _NAMES = (
     "cache",
     "marks",
     "models",
+    "conversions",
     "jobs",
     "runners",
 )

@@ -44,3 +44,8 @@ class Once(msgspec.Struct, frozen=True):
             "A request with this Idempotency-Key is still under way. Try again when it has ended.",
             param=PARAM,
         )
+
+
+def digest_of_fields(fields: object, audio: bytes) -> bytes:
+    """Return a digest of what was sent. Of a form it is of its fields: each try has another boundary."""
+    return sha256(sha256(msgspec.msgpack.encode(fields)).digest() + audio).digest()

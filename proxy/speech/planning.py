@@ -28,6 +28,8 @@ OWN_VOICE = "voice_"
 OWN_CLIP = "clip_"
 """The beginnings of the ids of saved voices and of their clips, which storage/rows.py makes."""
 
+_NO_LANGUAGE = LanguageChoice("und", "default")
+"""Of a recording: which language is spoken in it changes nothing."""
 _LONG_TEXT_CHARACTERS = 1000
 _MOST_HEADER_CHARACTERS = 1000
 _MOST_DECISIONS = 2000
@@ -272,10 +274,11 @@ class Planner:
         when the model is unknown, and UpstreamFailed.
         """
         text = request.text[span.start : span.end]
+        if request.source is not None:
+            return self._decide_in(_NO_LANGUAGE, request, terms, span)
         chosen = self._splitter.choose(span.voice, span.language, span.source, text)
         decision = self._decide_in(chosen, request, terms, span)
-        is_settled = decision.error is None or request.source is not None
-        if is_settled or self._catalogue.is_coming(request.model, chosen.tag):
+        if decision.error is None or self._catalogue.is_coming(request.model, chosen.tag):
             return decision
         for other in self._splitter.alternatives(chosen, span, request.text):
             decision = self._decide_in(other, request, terms, span)

@@ -114,6 +114,11 @@ class TextSplitter:
                     return voice, self._split_turns({"": voice}, text_tags.turns(text), request, decide)
                 length = len(text)
                 return voice, [Span(0, length, voice, length, request.language, emotion=emotion)]
+            if request.source is not None:
+                raise InvalidRequest(
+                    f"Invalid value for 'voice': '{voice.label}' is a cast; a conversion has one voice.",
+                    param="voice",
+                )
             members = resolve_members(self._catalogue, voice.cast, own, "voice", voice)
         else:
             members = resolve_members(self._catalogue, request.cast, own, "voice.cast.")

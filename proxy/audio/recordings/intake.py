@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import NamedTuple
@@ -29,6 +30,16 @@ class TakenRecording(NamedTuple):
     @property
     def quality_json(self) -> str:
         return msgspec.json.encode(self.quality).decode()
+
+
+class TakenSound(NamedTuple):
+    """A whole recording as an engine hears it: 16-bit mono."""
+
+    pcm: bytes
+    seconds: float
+
+    def __repr__(self) -> str:
+        return f"<TakenSound {self.seconds:.1f} s>"
 
 
 class RecordingIntake:
@@ -61,6 +72,30 @@ class RecordingIntake:
             if recording.is_cut:
                 quality = msgspec.structs.replace(quality, reasons=(*quality.reasons, _CUT))
             yield TakenRecording(recording.master, recording.seconds, quality)
+
+    async def sound(self, account: str, data: bytes, param: str, rate_hz: int) -> TakenSound:
+        """Decode an upload whole, at this rate. The account has its turn until it is decoded.
+
+        Raises InvalidRequest, which names the field `param`: a recording is not too long, nor silent. Raises
+        NoPlace.
+        """
+        from proxy.audio.recordings.whole_sound import is_silent, whole_sound
+
+        async with self._decoder.turn(account):
+            try:
+                recording = await self._decoder.decode(data)
+            except UnusableRecording as error:
+                raise invalid_audio(str(error), param) from None
+            if recording.is_cut:
+                raise InvalidRequest(
+                    f"Invalid '{param}': it is longer than {MOST_S / 60:g} minutes.",
+                    param=param,
+                    code="recording_too_long",
+                )
+            pcm = await asyncio.to_thread(whole_sound, recording.master, rate_hz)
+        if await asyncio.to_thread(is_silent, pcm):
+            raise invalid_audio("it is silent, or its level is far too low", param)
+        return TakenSound(pcm, recording.seconds)
 
 
 def invalid_audio(reason: str, param: str) -> InvalidRequest:

@@ -35,7 +35,7 @@ from proxy.features.own_voices.bodies import (
 )
 from proxy.features.own_voices.editor import LibraryEditor, not_own
 from proxy.features.own_voices.export import VoiceExport
-from proxy.features.own_voices.keyed import REPLAYED, KeyedMaking, digest_of_fields
+from proxy.features.own_voices.keyed import REPLAYED, KeyedMaking
 from proxy.features.own_voices.maker import Beginning, VoiceMaker
 from proxy.features.own_voices.zip_reply import ZipReply
 from proxy.http.body import body
@@ -43,7 +43,7 @@ from proxy.http.form import MOST_FILE_BYTES, read_form
 from proxy.http.idempotency import KEY_HEADER, sent_key
 from proxy.http.replies import encode_json, reply
 from proxy.http.resource import Resource
-from proxy.kept.once import Once
+from proxy.kept.once import Once, digest_of_fields
 from proxy.speech import speech_request
 from proxy.storage import tombstones
 

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from hashlib import sha256
-
-import msgspec
 
 from proxy.errors import Conflict
 from proxy.kept.once import PARAM, Once
@@ -66,8 +63,3 @@ class KeyedMaking:
                 param=PARAM,
             )
         return digest is not None
-
-
-def digest_of_fields(fields: object, audio: bytes) -> bytes:
-    """Return a digest of what was sent. Of a form it is of its fields: each try has another boundary."""
-    return sha256(sha256(msgspec.msgpack.encode(fields)).digest() + audio).digest()

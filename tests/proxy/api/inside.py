@@ -141,6 +141,7 @@ class Inside(NamedTuple):
         on_sent: Callable[[Message], Awaitable[None]] | None = None,
         headers: Mapping[str, str] | None = None,
         peer: LeavingPeer | None = None,
+        path: str = "/v1/audio/speech",
     ) -> list[Message]:
         """The ASGI messages of an answer, whether it ends well or not; the client leaves at the event."""
         sent: list[Message] = []
@@ -160,7 +161,7 @@ class Inside(NamedTuple):
         scope = {
             "type": "http",
             "method": "POST",
-            "path": "/v1/audio/speech",
+            "path": path,
             "query_string": b"",
             "headers": [
                 (b"authorization", f"Bearer {self.key}".encode()),

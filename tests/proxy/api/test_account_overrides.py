@@ -112,7 +112,7 @@ async def test_an_agreement_counts_at_once(priced: Inside) -> None:
         ({"agreed": {"allowance": 0.1234567}}, "agreed.allowance", "6 decimals at most"),
         ({"agreed": {"engines": ["xtts"]}}, "agreed.engines", "The engines are: tone."),
         ({"agreed": {"prices": {"speach": {}}}}, "agreed.prices.speach", "did you mean speech?"),
-        ({"agreed": {"prices": {"training": {}}}}, "agreed.prices.training", "not enforced by this version"),
+        ({"agreed": {"prices": {"training": {}}}}, "agreed.prices.training.per", "must be"),
         ({"agreed": {"prices": {"speech": 5}}}, "agreed.prices.speech", "must be a table"),
         (
             {"agreed": {"prices": {"speech": {"credits": 1, "per": "day"}}}},

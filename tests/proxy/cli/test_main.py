@@ -294,14 +294,6 @@ def test_check_says_what_each_plan_gives_and_costs(run: Run, folder: Path, plan:
     assert notes["mine"].startswith(note)
 
 
-def test_check_warns_of_what_nothing_enforces(run: Run, folder: Path) -> None:
-    (folder / "config.toml").write_text(
-        f'{TONE}\n[plans.mine]\nprices.training = {{ credits = 1, per = "job" }}\n'
-    )
-    notes = {finding["name"]: finding["found"] for finding in run("check", "--json").json["data"]}
-    assert notes["plans.mine.prices.training"] == "not enforced by this version; remove it"
-
-
 @pytest.mark.parametrize(
     ("changed", "kind", "says"),
     [

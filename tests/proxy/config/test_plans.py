@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from decimal import Decimal
 from pathlib import Path
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 
 from policies.plans import UNLIMITED, Plan, Prices
 from policies.price import FREE, MICRO, Price
-from proxy.config.sections import Remark
+from proxy.config.config_toml import ConfigError
 from proxy.features.all import load_config
 from tests.proxy.config.files import faults, load
 
@@ -132,18 +133,26 @@ def test_every_key_of_a_plan_counts(tmp_path: Path) -> None:
     )
 
 
-def test_a_key_that_nothing_enforces_is_a_warning_and_counts_for_nothing(tmp_path: Path) -> None:
+def test_conversions_and_trainings_have_prices_of_their_own(tmp_path: Path) -> None:
     text = """
         [plans.mine]
         prices.conversion = { credits = 5, per = "minute" }
-        prices.training = "any"
+        prices.training = { credits = 50, per = "job" }
     """
-    loaded = load(tmp_path, text)
-    assert loaded.plans["mine"] == Plan(name="mine")
-    assert loaded.warnings == tuple(
-        Remark(f"plans.mine.{key}", "not enforced by this version; remove it")
-        for key in ("prices.conversion", "prices.training")
-    )
+    prices = load(tmp_path, text).plans["mine"].prices
+    assert (prices.conversion, prices.training) == (Price(5 * MICRO, "minute"), Price(50 * MICRO, "job"))
+
+
+@pytest.mark.parametrize(
+    ("line", "fault"),
+    [
+        ('conversion = { credits = 5, per = "character" }', "conversion.per: must be another"),
+        ('training = { credits = 5, per = "minute" }', 'training.per: must be "job"'),
+    ],
+)
+def test_a_price_by_what_the_work_has_not_is_refused(tmp_path: Path, line: str, fault: str) -> None:
+    with pytest.raises(ConfigError, match=re.escape(fault)):
+        load(tmp_path, f"[plans.mine]\nprices.{line}\n")
 
 
 def test_a_limit_may_be_left_to_each_account(tmp_path: Path) -> None:

@@ -1,0 +1,1 @@
+"""Recordings repeated in another voice: POST /v1/audio/conversions."""

@@ -1,0 +1,108 @@
+"""POST /v1/audio/conversions: a recording in, the same words in another voice out, as they are made."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+from starlette.types import Receive, Scope, Send
+
+from policies.plans import Terms
+from proxy.access.callers import Caller
+from proxy.api.answering import PACE_HEADER, Answering
+from proxy.api.speech import SPEECH_FAILURES
+from proxy.api.speech_headers import ANSWER_HEADERS, SOME_ANSWER_HEADERS
+from proxy.audio.formats import MEDIA_TYPES
+from proxy.errors import (
+    IdempotencyKeyReused,
+    InvalidRequest,
+    NoPlace,
+    NotFound,
+    RequestUnderWay,
+    UnsupportedMediaType,
+)
+from proxy.features.conversions.form import (
+    FIELDS,
+    FILE,
+    ConversionForm,
+    SentConversion,
+    read_conversion,
+)
+from proxy.features.conversions.sources import Sources
+from proxy.http.body import BODY_FAILURES
+from proxy.http.connection import Connection
+from proxy.http.endpoint import Endpoint
+from proxy.http.form import MOST_FILE_BYTES, read_form
+from proxy.http.idempotency import KEY_HEADER
+from proxy.kept.once import digest_of_fields
+from proxy.ledger import Ledger, Payer
+from proxy.speech.speaking import Speaking
+
+PATH = "/v1/audio/conversions"
+
+
+class Conversions:
+    """An ASGI app, as speech is: it sees the client leave, and can break off an answer."""
+
+    def __init__(self, speaking: Speaking, answering: Answering, sources: Sources, ledger: Ledger) -> None:
+        self._speaking = speaking
+        self._answering = answering
+        self._sources = sources
+        self._ledger = ledger
+
+    def __repr__(self) -> str:
+        return f"<Conversions {self._sources!r}>"
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        connection, state = Connection(scope, receive, send), scope["state"]
+        caller: Caller = state["caller"]
+        # Before the body: a request that is refused for its body counts, too.
+        admitted = await self._speaking.admission.admit(caller)
+        state["rate"] = admitted.window
+        terms = admitted.terms
+        form = await read_form(connection, files={FILE: MOST_FILE_BYTES}, fields=FIELDS)
+        sent = read_conversion(form, needs_consent=terms.consent == "required")
+        convert = partial(self._convert, state, terms, sent)
+        digest = partial(digest_of_fields, sent.form, sent.audio)
+        await self._answering.once(connection, state, terms, digest, convert)
+
+    @property
+    def endpoints(self) -> list[Endpoint]:
+        return [
+            Endpoint(
+                "POST",
+                PATH,
+                self,
+                "create_conversion",
+                "A recording repeated in another voice: audio as it is made",
+                dict.fromkeys(MEDIA_TYPES.values(), ()),
+                form=ConversionForm,
+                files=(FILE,),
+                failures=(
+                    *BODY_FAILURES,
+                    *(NotFound, RequestUnderWay, UnsupportedMediaType, IdempotencyKeyReused, NoPlace),
+                    *SPEECH_FAILURES,
+                ),
+                request_headers=(KEY_HEADER, PACE_HEADER),
+                headers=ANSWER_HEADERS,
+                some_headers=SOME_ANSWER_HEADERS,
+                is_direct=True,
+                pace="own",
+            )
+        ]
+
+    async def _convert(
+        self, state: dict[str, Any], terms: Terms, sent: SentConversion, connection: Connection
+    ) -> None:
+        caller: Caller = state["caller"]
+        # To decode for an account that cannot pay would cost the others.
+        payer = Payer(account=caller.account, key=caller.key, anchor=caller.anchor, terms=terms)
+        price = terms.prices.conversion
+        await self._ledger.check(payer, None if price is None else min(1, price.micro))
+        async with self._sources.taken(caller.account, sent) as source:
+            try:
+                await self._answering.speak(state, sent.request(source), terms, connection)
+            except InvalidRequest as failure:
+                if failure.code == "unusable_sample":
+                    failure.param = FILE
+                raise

@@ -1,0 +1,149 @@
+"""The form of a conversion, read once into a frozen request."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal, NamedTuple
+
+import msgspec
+from msgspec import Meta
+
+from proxy.audio.formats import FORMATS, RATES_HZ, FormFault, OutputForm, form_of
+from proxy.errors import InvalidRequest
+from proxy.http.form import RequestForm
+from proxy.http.replies import encode_json
+from proxy.speech import speech_request
+from proxy.speech.client_fields import Extra
+from proxy.speech.speech_request import MANIFEST_FORMATS, SourceSound, SpeechRequest
+from proxy.speech.voice_reference import VoiceName
+
+FILE, CONSENT = "file", "consent"
+STATED = "true"
+"""The consent of a request that only states that the speaker agrees."""
+_NUMBERS = ("pitch", "index_rate", "protect", "seed", "sample_rate", "bitrate")
+_OF_ENGINES = ("f0_method", "index_rate", "protect")
+"""What only some engines know, in the order of the names."""
+
+
+class ConversionForm(msgspec.Struct, frozen=True, kw_only=True):
+    """A conversion as a form. The file `file` has the recording that is to be repeated in another voice."""
+
+    model: Annotated[VoiceName, Meta(description="the id of a model that converts, see GET /v1/models")]
+    voice: Annotated[VoiceName, Meta(description="the id or name of a voice, see GET /v1/audio/voices")]
+    pitch: Annotated[float, Meta(ge=-12, le=12, description="a number of semitones from -12 to 12")] = 0.0
+    index_rate: Annotated[float, Meta(ge=0, le=1, description="a number from 0 to 1")] | None = None
+    protect: Annotated[float, Meta(ge=0, le=0.5, description="a number from 0 to 0.5")] | None = None
+    f0_method: Annotated[Literal["pm", "rmvpe"], Meta(description="pm or rmvpe")] | None = None
+    seed: Annotated[int, Meta(ge=0, le=2**32 - 1, description="an integer from 0 to 4294967295")] | None = (
+        None
+    )
+    response_format: Annotated[
+        str, Meta(description=f"one of {', '.join(FORMATS)}", extra_json_schema={"enum": [*FORMATS]})
+    ] = "mp3"
+    sample_rate: (
+        Annotated[
+            Literal[8000, 16000, 22050, 24000, 44100, 48000],
+            Meta(description=f"one of {', '.join(map(str, RATES_HZ))}"),
+        ]
+        | None
+    ) = None
+    bitrate: Annotated[int, Meta(ge=8, le=320, description="an integer of kbit/s, 8 to 320")] | None = None
+    provenance: Annotated[Literal["c2pa"], Meta(description="c2pa")] | None = None
+    consent: Annotated[
+        str, Meta(max_length=256, description='the id of a consent of who speaks in the file, or "true"')
+    ] = ""
+
+    def __repr__(self) -> str:
+        return f"<ConversionForm {self.model} {self.voice} as {self.response_format}>"
+
+
+FIELDS = frozenset(ConversionForm.__struct_fields__)
+
+
+class SentConversion(NamedTuple):
+    """A form that was read, and its file."""
+
+    form: ConversionForm
+    output: OutputForm
+    audio: bytes
+
+    def __repr__(self) -> str:
+        return f"<SentConversion {self.form!r}, {len(self.audio)} bytes>"
+
+    @property
+    def consent(self) -> str:
+        return self.form.consent.strip()
+
+    def request(self, source: SourceSound) -> SpeechRequest:
+        """Return the request that repeats this recording. Nothing of it is cached: nobody sends it twice."""
+        form = self.form
+        return SpeechRequest(
+            model=form.model,
+            text="",
+            voice=form.voice,
+            form=self.output,
+            answer="audio",
+            speed=1.0,
+            language=None,
+            pitch=form.pitch,
+            emotion=None,
+            seed=form.seed,
+            cache=False,
+            extra=_extra(form),
+            provenance=form.provenance,
+            source=source,
+        )
+
+
+def read_conversion(form: RequestForm, *, needs_consent: bool) -> SentConversion:
+    """Read a form. Raises InvalidRequest, which names the field."""
+    values = {name: _value(name, texts) for name, texts in form.fields.items() if texts != [""]}
+    read = speech_request.read(ConversionForm, values)
+    output = _output(read)
+    if (file := form.files.get(FILE)) is None:
+        raise _missing(FILE, "the recording that is to be converted, as a file")
+    if needs_consent and not read.consent.strip():
+        raise _missing(CONSENT, "the id of a consent of who speaks in the file, or true if they agree")
+    return SentConversion(read, output, file.data)
+
+
+def _value(name: str, texts: list[str]) -> Any:
+    """Return a field of the form as JSON would have it. What is no number stays a text, and is refused."""
+    if len(texts) > 1:
+        raise InvalidRequest(f"Invalid value for '{name}': it must come once.", param=name)
+    if name not in _NUMBERS:
+        return texts[0]
+    try:
+        return msgspec.json.decode(texts[0])
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return texts[0]
+
+
+def _output(form: ConversionForm) -> OutputForm:
+    format_ = form.response_format.lower()
+    if format_ not in FORMATS:
+        raise InvalidRequest(
+            f"Invalid value for 'response_format': it must be one of {', '.join(FORMATS)}.",
+            param="response_format",
+        )
+    if form.provenance is not None and format_ not in MANIFEST_FORMATS:
+        raise InvalidRequest(
+            f"'provenance' cannot be c2pa with {format_}, but with {', '.join(MANIFEST_FORMATS)}.",
+            param="provenance",
+        )
+    try:
+        return form_of(format_, form.sample_rate, form.bitrate)
+    except FormFault as fault:
+        raise InvalidRequest(
+            f"Invalid value for '{fault.field}': it must be {fault.expected}.", param=fault.field
+        ) from None
+
+
+def _extra(form: ConversionForm) -> Extra:
+    sent = ((name, getattr(form, name)) for name in _OF_ENGINES)
+    return tuple((name, encode_json(value).decode()) for name, value in sent if value is not None)
+
+
+def _missing(field: str, what: str) -> InvalidRequest:
+    return InvalidRequest(
+        f"Missing required parameter: '{field}': {what}.", param=field, code="missing_required_parameter"
+    )

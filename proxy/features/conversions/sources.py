@@ -1,0 +1,51 @@
+"""The recordings that are to be converted: decoded apart, in memory alone, and gone with their request."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from hashlib import sha256
+
+from proxy.audio.recordings.intake import RecordingIntake
+from proxy.catalogue.grants import Grants
+from proxy.errors import NoPlace
+from proxy.features.conversions.form import CONSENT, FILE, STATED, SentConversion
+from proxy.speech.speech_request import SOURCE_HZ, SourceSound
+
+MOST_BYTES = 512 * 1024 * 1024
+"""Of all recordings under way in one worker: about thirty-five of five minutes."""
+
+
+class Sources:
+    """The recordings of the conversions that are under way in a worker."""
+
+    def __init__(self, intake: RecordingIntake, grants: Grants, most_bytes: int = MOST_BYTES) -> None:
+        self._intake = intake
+        self._grants = grants
+        self._most_bytes = most_bytes
+        self._bytes = 0
+
+    def __repr__(self) -> str:
+        return f"<Sources {self._bytes} of {self._most_bytes} bytes>"
+
+    @asynccontextmanager
+    async def taken(self, account: str, sent: SentConversion) -> AsyncIterator[SourceSound]:
+        """Give the recording of a request until the block is left. Its account's turn to decode is over then.
+
+        Raises InvalidRequest, NotFound for an unknown consent, and NoPlace.
+        """
+        receivers = await self._receivers(account, sent.consent)
+        sound = await self._intake.sound(account, sent.audio, FILE, SOURCE_HZ)
+        if self._bytes + len(sound.pcm) > self._most_bytes:
+            raise NoPlace("conversions")
+        self._bytes += len(sound.pcm)
+        try:
+            yield SourceSound(sound.pcm, sound.seconds, sha256(sent.audio).hexdigest(), receivers)
+        finally:
+            self._bytes -= len(sound.pcm)
+
+    async def _receivers(self, account: str, consent: str) -> tuple[str, ...] | None:
+        """Return the providers that may have it by the consent of its speaker, None for all."""
+        if consent in (STATED, ""):
+            return None
+        return (await self._grants.find(account, consent, CONSENT)).providers

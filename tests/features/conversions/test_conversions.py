@@ -1,0 +1,303 @@
+"""POST /v1/audio/conversions: what was said is said again, charged by its length, and nothing of it stays."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import pytest
+from starlette.types import Message
+
+from plugins.tone.decode import decode
+from proxy.audio.formats import FORMATS, USUAL_FORMS, wav_header
+from proxy.errors import NoPlace
+from proxy.features.conversions.form import ConversionForm, SentConversion
+from proxy.features.conversions.sources import Sources
+from proxy.http.form import MOST_FILE_BYTES
+from proxy.ledger import verify
+from tests.proxy.api.inside import Inside, LeavingPeer, envelope, inside
+from tests.sound import decoded
+from tests.tones import tones
+
+CONFIG = """
+[server]
+default_model = "tone"
+[cache]
+on = true
+[engines.tone]
+hosted = false
+voices = ["tone", "other"]
+[engines.cloud]
+plugin = "openai"
+models = ["tts-1"]
+[engines.slow]
+plugin = "tone"
+hosted = false
+pace = 1.0
+[engines.breaks]
+plugin = "tone"
+hosted = false
+fail = "EngineFailed"
+fail_at_s = 0.5
+[models]
+tts-1 = ["tone/standard"]
+[voices.alloy]
+tone = "tone"
+cloud = "alloy"
+slow = "tone"
+breaks = "tone"
+[plans.small]
+"""
+PRICED = 'allowance = 1000\nprices.conversion = { credits = 60, per = "minute" }\n'
+FIELDS = {"model": "tone/standard", "voice": "alloy", "consent": "true"}
+TEXT = "Repeat what I said."
+
+
+def recorded(text: str = TEXT, rate_hz: int = 24_000) -> bytes:
+    pcm = tones(text)
+    return wav_header(len(pcm) // 2, rate_hz) + pcm
+
+
+def of_seconds(seconds: float, level: int = 8000) -> bytes:
+    """A WAV of a square wave."""
+    half = level.to_bytes(2, "little", signed=True) * 50 + (-level).to_bytes(2, "little", signed=True) * 50
+    pcm = (half * round(seconds * 80 + 1))[: round(seconds * 8000) * 2]
+    return wav_header(len(pcm) // 2, 8000) + pcm
+
+
+@pytest.fixture
+async def server(tmp_path: Path) -> AsyncIterator[Inside]:
+    async with inside(tmp_path, CONFIG) as opened:
+        yield opened
+
+
+async def sent(
+    server: Inside, audio: bytes | None = None, headers: dict[str, str] | None = None, **more: Any
+) -> httpx2.Response:
+    """Send a form; a field of None is left out. Without `audio` the recording is a good one."""
+    fields = {name: value for name, value in {**FIELDS, **more}.items() if value is not None}
+    async with server.client(**(headers or {})) as client:
+        return await client.post(
+            "/v1/audio/conversions", data=fields, files={"file": recorded() if audio is None else audio}
+        )
+
+
+def seconds_of(answer: httpx2.Response, audio_format: str = "wav") -> float:
+    samples, rate_hz = decoded(answer.content, audio_format)
+    return float(len(samples)) / rate_hz
+
+
+async def test_the_words_come_out_in_every_format(server: Inside) -> None:
+    for audio_format in FORMATS:
+        answer = await sent(server, response_format=audio_format)
+        assert answer.status_code == 200, answer.text
+        assert decode(*decoded(answer.content, audio_format)) == (TEXT,)
+        assert answer.headers["x-voxgate-engine"] == "tone/standard"
+        assert answer.headers["x-voxgate-voice"] == "alloy"
+        assert answer.headers["x-voxgate-cache"] == "off"
+
+
+async def test_it_is_exactly_as_long_as_the_recording(server: Inside) -> None:
+    pcm = tones(TEXT)
+    answer = await sent(server, response_format="pcm")
+    assert len(answer.content) == len(pcm)
+
+
+@pytest.mark.parametrize("rate_hz", [8000, 48_000])
+async def test_a_recording_may_have_any_rate(server: Inside, rate_hz: int) -> None:
+    data = recorded(rate_hz=rate_hz)
+    answer = await sent(server, data, response_format="wav")
+    assert seconds_of(answer) == pytest.approx((len(data) - len(wav_header(0))) / 2 / rate_hz, abs=0.001)
+
+
+async def test_it_is_charged_by_its_length_and_says_so(tmp_path: Path) -> None:
+    async with inside(tmp_path, CONFIG + PRICED, plan="small") as server:
+        answer = await sent(server, of_seconds(6.0), response_format="pcm")
+        assert answer.status_code == 200, answer.text
+        (row,) = await server.usage()
+        assert (row.kind, row.outcome, row.credits, row.characters) == (
+            "conversion",
+            "finished",
+            6_000_000,
+            0,
+        )
+        assert (row.price_micro, row.price_per) == (60_000_000, "minute")
+        assert (await verify.verify(server.worker.store)).is_clean
+
+
+async def test_what_cannot_be_paid_is_not_decoded(tmp_path: Path) -> None:
+    broke = PRICED.replace("1000", "0")
+    async with inside(tmp_path, CONFIG + broke, plan="small") as server:
+        answer = await sent(server, b"no recording")
+        assert (answer.status_code, envelope(answer)["code"]) == (429, "insufficient_quota")
+
+
+async def test_the_hold_is_for_the_whole_recording(tmp_path: Path) -> None:
+    async with inside(tmp_path, CONFIG + PRICED.replace("1000", "5"), plan="small") as server:
+        refused = await sent(server, of_seconds(6.0))
+        assert (refused.status_code, envelope(refused)["code"]) == (429, "insufficient_quota")
+        assert (await sent(server, of_seconds(4.9))).status_code == 200
+
+
+async def test_without_a_price_of_its_own_it_costs_what_speech_does(tmp_path: Path) -> None:
+    by_time = 'allowance = 1000\nprices.speech = { credits = 120, per = "minute" }\n'
+    async with inside(tmp_path, CONFIG + by_time, plan="small") as server:
+        await sent(server, of_seconds(3.0))
+        (row,) = await server.usage()
+        assert row.credits == 6_000_000
+
+
+async def test_speech_by_the_character_gives_no_free_conversions(tmp_path: Path) -> None:
+    by_text = 'allowance = 1000\nprices.speech = { credits = 1, per = "character" }\n'
+    async with inside(tmp_path, CONFIG + by_text, plan="small") as server:
+        answer = await sent(server)
+        assert (answer.status_code, envelope(answer)["code"]) == (403, "conversion_not_priced")
+
+
+WRONG: tuple[tuple[dict[str, Any], int, str | None, str], ...] = (
+    ({"audio": b""}, 400, "file", "invalid_audio"),
+    ({"audio": b"garbage" * 100}, 400, "file", "invalid_audio"),
+    ({"audio": wav_header(0)}, 400, "file", "invalid_audio"),
+    ({"audio": of_seconds(3.0, level=0)}, 400, "file", "invalid_audio"),
+    ({"audio": of_seconds(301.0)}, 400, "file", "recording_too_long"),
+    ({"audio": bytes(MOST_FILE_BYTES + 1)}, 400, "file", "file_too_large"),
+    ({"consent": None}, 400, "consent", "missing_required_parameter"),
+    ({"consent": "cons_nobody"}, 404, "consent", "consent_not_found"),
+    ({"model": None}, 400, "model", "missing_required_parameter"),
+    ({"model": "nobody"}, 404, "model", "model_not_found"),
+    ({"model": "cloud/tts-1"}, 400, "model", "unsupported_model"),
+    ({"voice": None}, 400, "voice", "missing_required_parameter"),
+    ({"voice": "voice_of_others"}, 400, "voice", "voice_not_found"),
+    ({"voice": ["alloy", "alloy"]}, 400, "voice", "invalid_value"),
+    ({"pitch": "13"}, 400, "pitch", "invalid_value"),
+    ({"pitch": "high"}, 400, "pitch", "invalid_value"),
+    ({"pitch": "2"}, 400, "pitch", "unsupported_value"),
+    ({"index_rate": "1.5"}, 400, "index_rate", "invalid_value"),
+    ({"protect": "0.6"}, 400, "protect", "invalid_value"),
+    ({"f0_method": "harvest"}, 400, "f0_method", "invalid_value"),
+    ({"seed": "-1"}, 400, "seed", "invalid_value"),
+    ({"response_format": "json"}, 400, "response_format", "invalid_value"),
+    ({"provenance": "c2pa", "response_format": "opus"}, 400, "provenance", "invalid_value"),
+)
+
+
+async def test_what_is_wrong_is_named_and_costs_nothing(server: Inside) -> None:
+    for more, status, param, code in WRONG:
+        answer = await sent(server, **more)
+        error = envelope(answer)
+        assert (answer.status_code, error["param"], error["code"]) == (status, param, code), more
+    assert [row for row in await server.usage() if row.credits or row.outcome == "finished"] == []
+
+
+async def test_a_body_that_is_no_form_is_refused(server: Inside) -> None:
+    answer = await server.ask("POST", "/v1/audio/conversions", body={"model": "tone/standard"})
+    assert answer.status_code == 415
+
+
+async def test_a_plan_may_waive_the_consent(tmp_path: Path) -> None:
+    async with inside(tmp_path, CONFIG + 'consent = "waived"\n', plan="small") as server:
+        assert (await sent(server, consent=None)).status_code == 200
+
+
+async def test_a_consent_says_which_providers_may_hear_it(tmp_path: Path) -> None:
+    async with inside(tmp_path, CONFIG) as server:
+        body = {"name": "me", "language": "en", "statement": "I agree.", "providers": ["cloud"]}
+        made = await server.ask("POST", "/v1/audio/voice_consents", body=body)
+        assert (await sent(server, consent=made.json()["id"])).status_code == 200, "a local one always may"
+
+
+async def test_fields_that_an_engine_does_not_know_are_named(server: Inside) -> None:
+    answer = await sent(server, index_rate="0.5", f0_method="pm")
+    assert answer.status_code == 200, answer.text
+    assert answer.headers["x-voxgate-ignored"] == "f0_method, index_rate"
+
+
+async def test_a_key_answers_once_however_the_form_is_written(server: Inside) -> None:
+    key = {"idempotency-key": "once"}
+    first = await sent(server, headers=key, response_format="wav")
+    again = await sent(server, headers=key, response_format="wav")
+    assert first.content == again.content
+    assert again.headers["x-voxgate-replayed"] == "true"
+    assert len([*await server.usage()]) == 1
+    other = await sent(server, recorded("Something else."), headers=key, response_format="wav")
+    assert (other.status_code, envelope(other)["code"]) == (422, "idempotency_key_reused")
+
+
+async def test_two_recordings_of_one_account_are_converted_at_once(server: Inside) -> None:
+    texts = ["The first one.", "The second one."]
+    answers = await asyncio.gather(*(sent(server, recorded(each), response_format="wav") for each in texts))
+    assert [decode(*decoded(each.content, "wav")) for each in answers] == [(text,) for text in texts]
+
+
+def contents(folder: Path) -> list[bytes]:
+    return [path.read_bytes() for path in folder.rglob("*") if path.is_file()]
+
+
+async def test_nothing_of_it_is_written_down(server: Inside, tmp_path: Path) -> None:
+    data = recorded("A canary sings here and nobody keeps it.")
+    assert (await sent(server, data)).status_code == 200
+    middle = len(data) // 2
+    needle = data[middle : middle + 400]
+    files = await asyncio.to_thread(contents, tmp_path)
+    assert files
+    assert not [file for file in files if needle in file]
+
+
+async def test_the_room_for_recordings_is_bounded_and_given_back(
+    server: Inside,
+) -> None:
+    house = server.worker.open_house.house
+    sources = Sources(house.intake, house.grants, most_bytes=500_000)
+    form = ConversionForm(model="tone/standard", voice="alloy")
+    short = SentConversion(form, USUAL_FORMS["wav"], of_seconds(6.0))
+    async with sources.taken("acc_1", short):
+        with pytest.raises(NoPlace):
+            async with sources.taken("acc_2", short):
+                pass
+    async with sources.taken("acc_2", short) as source:
+        assert source.seconds == pytest.approx(6.0)
+    assert repr(sources) == "<Sources 0 of 500000 bytes>"
+
+
+async def raw(server: Inside, model: str, peer: LeavingPeer, began: asyncio.Event) -> list[Message]:
+    """The ASGI messages of a long answer."""
+    request = httpx2.Request(
+        "POST",
+        "http://voxgate.test/v1/audio/conversions",
+        data={**FIELDS, "model": model, "response_format": "pcm"},
+        files={"file": of_seconds(20.0)},
+    )
+
+    async def note(message: Message) -> None:
+        if message["type"] == "http.response.body":
+            began.set()
+
+    headers = {"content-type": request.headers["content-type"]}
+    return await server.raw_speech(
+        request.read(), headers=headers, peer=peer, on_sent=note, path="/v1/audio/conversions"
+    )
+
+
+async def test_an_engine_that_breaks_in_the_middle_costs_nothing(tmp_path: Path) -> None:
+    async with inside(tmp_path, CONFIG + PRICED, plan="small") as server:
+        messages = await raw(server, "breaks/standard", LeavingPeer(), asyncio.Event())
+        assert messages[-1]["more_body"], "the answer is broken off"
+        (row,) = await server.usage()
+        assert (row.outcome, row.credits, row.kind) == ("failed", 0, "conversion")
+
+
+async def test_a_client_that_leaves_pays_for_what_was_sent(tmp_path: Path) -> None:
+    async with inside(tmp_path, CONFIG + PRICED, plan="small") as server:
+        peer, began = LeavingPeer(), asyncio.Event()
+        converting = asyncio.create_task(raw(server, "slow/standard", peer, began))
+        await asyncio.wait_for(began.wait(), 20.0)
+        peer.leave()
+        await asyncio.wait_for(asyncio.wait([converting]), 20.0)
+        (row,) = await server.usage()
+        assert row.outcome == "left"
+        assert 0 < row.credits < 10_000_000
+        assert row.credits == -(-row.samples * 1_000_000 // row.sample_rate_hz)
+        assert (await verify.verify(server.worker.store)).is_clean
