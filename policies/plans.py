@@ -8,7 +8,7 @@ from typing import Literal
 import msgspec
 
 from policies.limits import OF_KEYS, Caps, PlanLimits, limit_values
-from policies.price import FREE, Price
+from policies.price import FREE, Operation, Price
 
 Agreed = Literal["account"]
 """The word in place of a limit, if each account of the plan has its own."""
@@ -18,7 +18,8 @@ ConsentRule = Literal["required", "waived"]
 
 class Prices(msgspec.Struct, frozen=True, kw_only=True):
     """The prices of each kind of work; `clone` is for a voice at a provider. Without a price of its own,
-    `conversion` costs what speech does by the minute, and `training` is not offered where speech has a price.
+    `conversion` costs what the model's speech does, if that is by time, and `training` is not offered where
+    speech has a price.
 
     `models` has other prices for some models. Its keys are `engine/model`, or the name of an engine.
     """
@@ -33,11 +34,18 @@ class Prices(msgspec.Struct, frozen=True, kw_only=True):
     def of_model(self, engine: str, model: str) -> Price:
         return self.models.get(f"{engine}/{model}") or self.models.get(engine) or self.speech
 
-    def of_conversion(self) -> Price | None:
-        """Return the price of a conversion. None: it has none, as speech is charged by its characters."""
+    def of_conversion(self, engine: str, model: str) -> Price | None:
+        """Return the price of a conversion. None: it has none, as a recording has no characters."""
         if self.conversion is not None:
             return self.conversion
-        return None if self.speech.per == "character" else self.speech
+        of_speech = self.of_model(engine, model)
+        return None if of_speech.per == "character" else of_speech
+
+    def of_work(self, kind: Operation, engine: str, model: str) -> Price:
+        """Return the price of what a model says. What is not offered is refused before, and costs nothing."""
+        if kind == "speech":
+            return self.of_model(engine, model)
+        return self.of_conversion(engine, model) or FREE
 
 
 class Plan(PlanLimits[int | Agreed], frozen=True, kw_only=True):

@@ -12,6 +12,9 @@ MICRO = 1_000_000
 
 Per = Literal["minute", "character", "job"]
 
+Operation = Literal["speech", "clone", "conversion", "training"]
+"""What is charged for."""
+
 
 class Price(msgspec.Struct, frozen=True):
     """The micro-credits for a minute of sound, a character of text, or a job."""

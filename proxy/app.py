@@ -13,6 +13,7 @@ from proxy.access.logins import Logins
 from proxy.access.usage_throttle import UsageThrottle
 from proxy.api import admin_resources, health, speech, voice_routes, welcome
 from proxy.api.admin_tools import AdminTools
+from proxy.api.answering import Answering
 from proxy.api.me import Me
 from proxy.api.models import Models
 from proxy.api.server import ServerEndpoints, ServerLink
@@ -86,10 +87,15 @@ class Worker:
         admin_tools = self._admin_tools._replace(config=config)
         self.admission = Admission(plans, self.parts.limits)
         speaking = Speaking(self.admission, library)
+        answering = Answering(speaking, Idempotency(self.kernel.answers, self.metrics, self.ledger))
         served = self.open_house.at(
-            HouseRevision(config, admin_tools, library, house.clones, house.purges, voices, budgets, speaking)
+            HouseRevision(
+                *(config, admin_tools, library, house.clones, house.purges),
+                *(voices, budgets, speaking, answering),
+            )
         )
-        speech_endpoint = self._wire_speech(server, catalogue, budgets, library, speaking, served)
+        self._wire_speech(server, catalogue, budgets, library, speaking, served)
+        speech_endpoint = speech.SpeechEndpoint(speaking, answering, server, served.forms, served.background)
         dependencies = health.Dependencies(catalogue, self.engines, self.kernel.registry, budgets)
         readiness = health.HealthEndpoints(
             self.store, self.parts.limits, dependencies, server, self.server_state
@@ -124,15 +130,13 @@ class Worker:
         library: Library,
         speaking: Speaking,
         served: Served,
-    ) -> speech.SpeechEndpoint:
+    ) -> None:
         house, kernel = self.open_house.house, self.kernel
         path = wire_speech(self.parts.speech_means(house), server, catalogue, budgets, served.on_the_way)
         self.planner, self.pipeline = path.planner, path.pipeline
         speaking.wire(path)
         memories = (library, path.plans, house.levels, kernel.kept_samples)
         self.open_house.reach(DerivedThings(memories, (kernel.answers,), self.engines.drop_samples))
-        idempotency = Idempotency(kernel.answers, self.metrics, self.ledger)
-        return speech.SpeechEndpoint(speaking, idempotency, server, served.forms, served.background)
 
 
 @asynccontextmanager

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from proxy.api.admin_tools import AdminTools
+from proxy.api.answering import Answering
 from proxy.api.background import NO_BACKGROUND, Background
 from proxy.api.speech_forms import SpeechForms
 from proxy.api.voices import VoiceTools
@@ -101,7 +102,7 @@ class Served(NamedTuple):
 class HouseRevision(NamedTuple):
     """What a feature finds in each revision of the configuration, with what the features after it give.
 
-    A command without a server has no `voices`, no `budgets` and no `speaking`.
+    A command without a server has no `voices`, no `budgets`, and nothing that speaks or answers.
     """
 
     config: Config
@@ -112,6 +113,7 @@ class HouseRevision(NamedTuple):
     voices: VoiceTools | None = None
     budgets: Budgets | None = None
     speaking: Speaking | None = None
+    answering: Answering | None = None
 
 
 def nothing_served(_revision: HouseRevision) -> Served:

@@ -1,4 +1,4 @@
-"""PCM, 16-bit mono: a provider's is cut for `Audio` into whole samples, 100 ms at most, no more than the job
+"""PCM, 16-bit mono. A provider's is cut for `Audio` into whole samples, 100 ms at most, no more than the job
 allows.
 """
 
@@ -7,12 +7,27 @@ from __future__ import annotations
 import io
 import wave
 from array import array
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 
 from speech_engine.errors import EngineFailed
 
 _SAMPLE_BYTES = 2
 _ENCODED = (b"ID3", b"OggS", b"RIFF", b"fLaC")
+
+
+class PcmInMemory:
+    """A whole recording, which can be read again from its beginning."""
+
+    def __init__(self, pcm: bytes, sample_rate_hz: int) -> None:
+        self._pcm = pcm
+        self._second_bytes = _SAMPLE_BYTES * sample_rate_hz
+
+    def __repr__(self) -> str:
+        return f"<PcmInMemory {len(self._pcm)} bytes>"
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        for start in range(0, len(self._pcm), self._second_bytes):
+            yield self._pcm[start : start + self._second_bytes]
 
 
 class PcmPieces:

@@ -22,7 +22,7 @@ from speech_engine.sockets import NO_SOCKETS, SocketClient
 Need = Literal["network", "programs"]
 """What a host may do only if its engine says so."""
 
-Kind = Literal["engine", "front_end", "detector", "mark", "comparer", "runner"]
+Kind = Literal["engine", "front_end", "detector", "mark", "comparer", "runner", "trainer"]
 
 InstanceKind = Literal["front_end", "detector", "comparer", "mark", "runner"]
 """The kinds that are opened once for a section, with the settings of [front_ends] and the like. The section
@@ -81,6 +81,9 @@ class Hosted(msgspec.Struct, frozen=True):
     some ask for what is not needed, or cannot be had. `constraints` is a file of pinned versions beside
     the worker module; `imports` are modules that must be importable there; the build tries them.
 
+    `trainer` is a module that learns voices for it. It runs in a process of its own, in the same environment,
+    and its `voxgate_register` gives a plugin of the kind trainer, with the engine's name and settings.
+
     `devices` are the kinds of devices that it can compute on. The host chooses one, and sees that it is there
     and has the memory that the configuration asks for.
 
@@ -101,6 +104,7 @@ class Hosted(msgspec.Struct, frozen=True):
     memory_mb: int | None = None
     keeps_one_core: bool = False
     devices: tuple[DeviceKind, ...] = ("cpu",)
+    trainer: str = ""
 
     @property
     def has_environment(self) -> bool:

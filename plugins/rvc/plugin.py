@@ -41,11 +41,15 @@ HOSTED = Hosted(
         "safetensors>=0.8,<1",
         "transformers==5.23.0",
         "praat-parselmouth==0.4.7",
+        # For the voice that is taken home.
+        "onnx>=1.23,<2",
+        "onnxruntime>=1.31.1,<2",
     ),
     # rvc asks for what training, a page and other models need.
     bare=("rvc==0.3.5",),
     constraints="constraints.txt",
     devices=("cpu", "cuda", "rocm"),
+    trainer="plugins.rvc.trainer",
 )
 
 

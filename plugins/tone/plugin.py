@@ -34,5 +34,5 @@ class ToneSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
 
 
 def voxgate_register() -> tuple[Plugin[ToneSettings], ...]:
-    hosted = Hosted("plugins.tone.worker", in_process=True)
+    hosted = Hosted("plugins.tone.worker", in_process=True, trainer="plugins.tone.trainer")
     return (Plugin(kind="engine", name="tone", settings=ToneSettings, create=hosted),)

@@ -14,6 +14,7 @@ from plugins.tone.conversion import Conversion
 from plugins.tone.plugin import ToneSettings
 from plugins.tone.speech import Speech
 from plugins.tone.timbre import Timbre, blend, measure, nominal_timbre
+from plugins.tone.trainer import FORMAT, read_voice
 from plugins.tone.voices import SPECIAL, Behaviour
 from speech_engine.cloning import CloneRequest
 from speech_engine.errors import EngineFailed, UnusableSample, VoiceNotFound
@@ -57,6 +58,8 @@ class ToneEngine:
                 times_words=True,
                 clones=self._settings.clones,
                 converts=True,
+                trained_format=FORMAT,
+                trains=True,
                 speaks_samples=self._settings.speaks_samples,
                 sample_s=(1.0, 30.0),
                 sample_hz=SAMPLE_HZ,
@@ -117,6 +120,9 @@ class ToneEngine:
                     raise VoiceNotFound("each voice of a mix has a weight above 0")
                 if isinstance(part, EngineVoice):
                     self._behaviour_of(part)
+        if isinstance(job.voice, Trained):
+            self._trained(job, job.voice)
+            return self._settings.behaviour()
         if not find_samples(job.voice) and not (isinstance(job.voice, Mix) and job.voice.parts):
             raise VoiceNotFound("a voice has one recording or more, a mix one voice or more")
         return self._settings.behaviour()
@@ -129,8 +135,10 @@ class ToneEngine:
     async def _timbre(self, job: SpeechJob) -> Timbre | None:
         """Return what the marks in the speech say. A voice of this engine's own has none."""
         voice = job.voice
-        if isinstance(voice, (EngineVoice, Trained)):
+        if isinstance(voice, EngineVoice):
             return None
+        if isinstance(voice, Trained):
+            return self._trained(job, voice)
         if isinstance(voice, Samples):
             return await self._measured(job, voice)
         parts = [
@@ -142,6 +150,12 @@ class ToneEngine:
         ]
         total = sum(weight for _, weight in parts)
         return blend((timbre, weight / total) for timbre, weight in parts)
+
+    def _trained(self, job: SpeechJob, voice: Trained) -> Timbre:
+        try:
+            return read_voice(self._samples.model(job, voice)).timbre
+        except ValueError:
+            raise VoiceNotFound("the file of this voice is not one of tone's") from None
 
     async def _measured(self, job: SpeechJob, voice: Samples) -> Timbre:
         return await asyncio.to_thread(self._samples.derived, job, voice.samples, _measure)

@@ -162,11 +162,21 @@ def _no_samples(models: Sequence[Model], inputs: FilterInput) -> NoCandidate:
 
 
 def _is_in_plan(model: Model, inputs: FilterInput) -> bool:
-    return inputs.terms is None or is_allowed(model, inputs.terms)
+    terms = inputs.terms
+    if terms is None:
+        return True
+    return is_allowed(model, terms) and not (inputs.query.converts and _has_no_price(model, terms))
+
+
+def _has_no_price(model: Model, terms: Terms) -> bool:
+    return terms.prices.of_conversion(model.engine, model.info.id) is None
 
 
 def _not_in_plan(models: Sequence[Model], inputs: FilterInput) -> NoCandidate:
     plan = inputs.terms.plan if inputs.terms else ""
+    if inputs.terms is not None and all(is_allowed(model, inputs.terms) for model in models):
+        message = f"Your plan '{plan}' has no price for conversions by {_names(models)}."
+        return NoCandidate("model", "conversion_not_priced", message, is_forbidden=True)
     message = f"Your plan '{plan}' does not have {_names(models)}."
     return NoCandidate("model", "model_not_allowed", message, is_forbidden=True)
 
@@ -197,11 +207,19 @@ def _not_licensed(models: Sequence[Model], inputs: FilterInput) -> NoCandidate:
 
 
 def _may_receive(model: Model, inputs: FilterInput) -> bool:
-    return may_receive(inputs.voice, model)
+    return may_receive(inputs.voice, model) and _may_hear(model, inputs)
+
+
+def _may_hear(model: Model, inputs: FilterInput) -> bool:
+    """Tell whether who speaks in the recording lets this engine have it."""
+    return model.info.is_local or inputs.query.receivers is None or model.engine in inputs.query.receivers
 
 
 def _no_consent(models: Sequence[Model], inputs: FilterInput) -> NoCandidate:
     engines = ", ".join(dict.fromkeys(model.info.runner or model.engine for model in models))
+    if not any(_may_hear(model, inputs) for model in models):
+        message = f"The consent of who speaks in the recording does not name {engines}."
+        return NoCandidate("consent", "consent_not_given", message, is_forbidden=True)
     message = f"The consent of the voice '{inputs.voice.label}' does not name {engines}."
     return NoCandidate("voice", "consent_not_given", message, is_forbidden=True)
 

@@ -146,7 +146,8 @@ class RoutingQuery(msgspec.Struct, frozen=True, kw_only=True):
     """What a request needs from its candidates. `source` is where its language is known from.
 
     With `by_sentence`, the request said `auto` in the place of a language. One that `converts` has a
-    recording in place of a text.
+    recording in place of a text: of the engines that are not local, only `receivers` may have that, and None
+    is all.
     """
 
     language: str
@@ -155,6 +156,7 @@ class RoutingQuery(msgspec.Struct, frozen=True, kw_only=True):
     emotion: str | None = None
     by_sentence: bool = False
     converts: bool = False
+    receivers: tuple[str, ...] | None = None
 
 
 class Candidate(msgspec.Struct, frozen=True):

@@ -14,7 +14,7 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
-from policies.price import Per
+from policies.price import Operation, Per
 from policies.usage_sides import SIDES, By
 from proxy.access.callers import caller_of, caller_or_none
 from proxy.access.usage_throttle import UsageThrottle
@@ -28,7 +28,7 @@ from proxy.http.resource import Resource, answers
 from proxy.storage import usage, usage_sums
 from proxy.storage.rows import LAST_MOMENT, NEWEST, Place
 from proxy.storage.store import Store
-from proxy.storage.usage import Operation, Outcome, Period, UsageRow
+from proxy.storage.usage import Outcome, Period, UsageRow
 from proxy.storage.usage_sums import UsageSum
 
 

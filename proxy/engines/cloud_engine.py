@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections.abc import AsyncIterator, Callable, Collection, Sequence
+from collections.abc import AsyncIterable, Callable, Collection, Sequence
 
 import structlog
 
@@ -19,6 +19,7 @@ from proxy.engines.provider_key import REFUSED, KeyTurn, ProviderKey, Result
 from proxy.engines.sample_source import NO_SOURCE
 from proxy.telemetry.metrics import EngineMetrics
 from speech_engine import (
+    Convert,
     EngineError,
     EngineUnavailable,
     EngineVoice,
@@ -33,6 +34,7 @@ from speech_engine import (
 )
 from speech_engine.host.engine_stream import EngineAnswer, EngineStream, OnDispatch, ignore_dispatch
 from speech_engine.host.messages import HealthReport
+from speech_engine.pcm import PcmInMemory
 from speech_engine.work import job_with_samples, with_deadline
 
 _log = structlog.get_logger()
@@ -120,7 +122,7 @@ class CloudEngine:
         self,
         work: Work,
         on_dispatch: OnDispatch = ignore_dispatch,
-        pcm: AsyncIterator[bytes] | None = None,
+        pcm: AsyncIterable[bytes] | None = None,
     ) -> EngineStream:
         if (job := job_with_samples(work)) is None:
             return CloudStream(self, work, on_dispatch, pcm)
@@ -178,14 +180,14 @@ class CloudEngine:
 
     def note_use(self, work: Work) -> None:
         """Note that the clones of a job have spoken: some providers keep those that are used."""
-        if isinstance(work, Speak):
+        if isinstance(work, (Speak, Convert)):
             voice = work.job.voice
             parts = [part for part, _ in voice.parts] if isinstance(voice, Mix) else [voice]
             self.uses.update((work.credential, part.id) for part in parts if isinstance(part, EngineVoice))
 
     def note_loss(self, work: Work) -> None:
         """Note that the provider does not have the clone of a job. Of a mix, it is not known which one."""
-        if isinstance(work, Speak) and isinstance(voice := work.job.voice, EngineVoice):
+        if isinstance(work, (Speak, Convert)) and isinstance(voice := work.job.voice, EngineVoice):
             self.losses.add((work.credential, voice.id))
             self.on_loss()
 
@@ -198,7 +200,7 @@ class CloudStream:
     """Work for a cloud engine: it chooses a key, tries, and tries again where that is safe."""
 
     def __init__(
-        self, engine: CloudEngine, work: Work, on_dispatch: OnDispatch, pcm: AsyncIterator[bytes] | None
+        self, engine: CloudEngine, work: Work, on_dispatch: OnDispatch, pcm: AsyncIterable[bytes] | None
     ) -> None:
         self._engine = engine
         self._work = work
@@ -264,8 +266,8 @@ class CloudStream:
         return key, turn, EngineAnswer(key.engine, left, _log, self._pcm)
 
     def _delay_s(self, error: EngineError) -> float | None:
-        # A second clone could leave an unknown voice behind, and a recording can be read only once.
-        if not isinstance(self._work, Speak):
+        # A second clone could leave an unknown voice behind, and other sound can be read only once.
+        if not isinstance(self._work, Speak) and not isinstance(self._pcm, PcmInMemory):
             return None
         left_s = self._deadline - _now()
         return self._engine.retry_delay_s(error, self._tries, left_s, self._work, self._refused_by)

@@ -130,7 +130,8 @@ def recipe(plugin: str, hosted: Hosted, torch: str = "") -> Recipe:
     for package in (*hosted.packages, *hosted.bare):
         if not _PACKAGE.fullmatch(package) or "\n" in package:
             raise EnvironmentRefused(f"{plugin}: {package!r} is not a package as in 'name>=1.0'")
-    for module in (hosted.module, *hosted.imports):
+    modules = (hosted.module, *((hosted.trainer,) if hosted.trainer else ()))
+    for module in (*modules, *hosted.imports):
         if not _MODULE.fullmatch(module):
             raise EnvironmentRefused(f"{plugin}: {module!r} is not the name of a module")
     top = hosted.module.partition(".")[0]
@@ -139,7 +140,7 @@ def recipe(plugin: str, hosted: Hosted, torch: str = "") -> Recipe:
         packages=(*_host_packages(), *hosted.packages),
         bare=hosted.bare,
         constraints=_constraints(plugin, hosted),
-        imports=(_HOST_MODULE, *hosted.imports, hosted.module),
+        imports=(_HOST_MODULE, *hosted.imports, *modules),
         links={name: str(_place(plugin, name)) for name in (_OWN, top)},
         torch=torch,
     )

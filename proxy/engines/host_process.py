@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable
 from typing import Any
 
 import grpc
@@ -88,8 +88,8 @@ class HostProcess:
         except TimeoutError:
             raise EngineUnavailable("A host does not confirm that it has forgotten a voice.") from None
 
-    def call(self, begin: Begin, pcm: AsyncIterator[bytes] | None) -> HostCall:
-        call = self._run(begin) if pcm is None else self._run_with_input(_Inputs(begin, pcm))
+    def call(self, begin: Begin, pcm: AsyncIterable[bytes] | None) -> HostCall:
+        call = self._run(begin) if pcm is None else self._run_with_input(_Inputs(begin, aiter(pcm)))
         return HostCall(self, call, begin.work.tenant)
 
     def end(self, tenant: str) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterable
 from typing import Protocol
 
 from proxy.engines import host_process
@@ -28,6 +28,7 @@ from speech_engine import (
 from speech_engine.host.engine_stream import OnDispatch
 from speech_engine.host.messages import Begin, Failed, MissingSamples
 from speech_engine.host.suspects import KILLER
+from speech_engine.pcm import PcmInMemory
 from speech_engine.values import find_digests
 from speech_engine.work import job_with_samples, with_deadline
 
@@ -65,12 +66,13 @@ class HostStream:
     """The stream of work in a host. The host keeps the queue, so its first frame is the sign of dispatch."""
 
     def __init__(
-        self, hosts: HostPool, work: Work, on_dispatch: OnDispatch, pcm: AsyncIterator[bytes] | None
+        self, hosts: HostPool, work: Work, on_dispatch: OnDispatch, pcm: AsyncIterable[bytes] | None
     ) -> None:
         self._hosts = hosts
         self._work = work
         self._on_dispatch = on_dispatch
         self._pcm = pcm
+        self._can_repeat = pcm is None or isinstance(pcm, PcmInMemory)
         self._deadline = _now() + work.deadline_s
         self._call: HostCall | None = None
         self._name = ""
@@ -139,10 +141,7 @@ class HostStream:
         return process.call(Begin(self._name, left), self._pcm)
 
     async def _supply_first(self, process: HostProcess) -> None:
-        """Bring the recordings that never came to a process.
-
-        A conversion cannot be sent again: the recording that it repeats can be read only once.
-        """
+        """Bring the recordings that never came to a process, before those that it repeats go there."""
         if (job := job_with_samples(self._work)) is None:
             return
         digests = find_digests(job.voice)
@@ -165,7 +164,7 @@ class HostStream:
         except HostGone as gone:
             self._supplied = None
             await self._judge(process, gone)
-        if self._pcm is not None:
+        if not self._can_repeat:
             # It had them once. Now it has them again, and the next try of the client finds them.
             raise EngineBusy("The engine had no room for the recordings of the voice.", retry_after_s=1.0)
 
@@ -181,11 +180,11 @@ class HostStream:
             raise lost from None
         if self._name == process.killer:
             raise UnsupportedText(KILLER)
-        # A recording can be read only once, and part of it went to the first life.
-        if self._has_output or self._pcm is not None:
+        # Sound that another engine makes can be read only once, and part of it went to the first life.
+        if self._has_output or not self._can_repeat:
             raise lost
         if self._name in process.begun:
-            # Making a voice twice would leave an unknown one behind.
+            # Making a voice twice would leave an unknown one behind, and a conversion has no text that kills.
             if self._deaths == MOST_DEATHS or not isinstance(self._work, Speak):
                 raise lost
             self._deaths += 1

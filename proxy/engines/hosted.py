@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import os
-from collections.abc import AsyncIterator, Callable, Collection, Coroutine
+from collections.abc import AsyncIterable, Callable, Collection, Coroutine
 from contextlib import suppress
 from typing import Any
 
@@ -153,7 +153,7 @@ class HostedEngine(Introduced):
         self,
         work: Work,
         on_dispatch: OnDispatch = ignore_dispatch,
-        pcm: AsyncIterator[bytes] | None = None,
+        pcm: AsyncIterable[bytes] | None = None,
     ) -> HostStream:
         return HostStream(self, work, on_dispatch, pcm)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Collection
+from collections.abc import AsyncIterable, Callable, Collection
 
 import msgspec
 import structlog
@@ -70,7 +70,7 @@ class InProcessEngine(Introduced):
         self,
         work: Work,
         on_dispatch: OnDispatch = ignore_dispatch,
-        pcm: AsyncIterator[bytes] | None = None,
+        pcm: AsyncIterable[bytes] | None = None,
     ) -> EngineStream:
         if (job := job_with_samples(work)) is None:
             return SlotStream(self._engine, self._slots, work, _log, on_dispatch, pcm)

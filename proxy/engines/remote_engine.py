@@ -5,7 +5,7 @@ Here is what the rest of the server sees of it. Its runs are a feature's, which 
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Collection
+from collections.abc import AsyncIterable, Callable, Collection
 from typing import Protocol
 
 from msgspec.structs import replace
@@ -113,7 +113,7 @@ class RemoteEngine(Introduced):
         self,
         work: Work,
         on_dispatch: OnDispatch = ignore_dispatch,
-        pcm: AsyncIterator[bytes] | None = None,
+        pcm: AsyncIterable[bytes] | None = None,
     ) -> EngineStream:
         del pcm
         if not isinstance(work, Speak) or not work.job.step:

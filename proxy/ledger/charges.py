@@ -7,7 +7,7 @@ import msgspec
 from policies import costs, price
 from policies.costs import Rate
 from policies.plans import Prices
-from policies.price import FREE, Price, PricedPart
+from policies.price import FREE, Operation, Price, PricedPart
 from proxy.errors import REQUEST_FAULT_CODES
 from proxy.storage.usage import Outcome
 
@@ -63,6 +63,7 @@ class Spent(msgspec.Struct, frozen=True, kw_only=True):
     cache: str = "off"
     parts: tuple[SpentPart, ...] = ()
     attempts: tuple[SpentAttempt, ...] = ()
+    kind: Operation = "speech"
     rows: tuple[msgspec.Struct, ...] = ()
 
 
@@ -86,7 +87,7 @@ def compute_charge(spent: Spent, prices: Prices, outcome: Outcome) -> Charge:
     else:
         for part in spent.parts:
             at_least_s = part.estimated_s if outcome == "left" and part.was_submitted else None
-            of_model = prices.of_model(part.engine, part.model)
+            of_model = prices.of_work(spent.kind, part.engine, part.model)
             pieces.append(PricedPart(of_model, part.samples, part.characters, at_least_s))
     amount = price.total(pieces, spent.sample_rate_hz)
     charged = pieces[0].price if pieces else FREE

@@ -94,6 +94,7 @@ class Hold:
             price_per=charge.price.per,
             units=units or None,
             micro_usd=micro_usd,
+            kind=spent.kind,
             job=request.job,
         )
         taken = self._entries(charge.amount) if charge.amount else []

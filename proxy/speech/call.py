@@ -10,13 +10,14 @@ import msgspec
 from policies import price
 from policies.markdown.reading import Reading
 from policies.plans import Terms
+from policies.price import Operation
 from policies.routing import Candidate, Model
 from proxy.access.callers import Caller
 from proxy.audio.formats import OUTPUT_RATE_HZ, RULES, TRAINED, Chunk, OutputForm
 from proxy.ledger import Spent, SpentAttempt, SpentPart
 from proxy.speech.attempt import Attempt
 from proxy.speech.planning import Part, SpeechPlan
-from proxy.speech.speech_request import SpeechRequest
+from proxy.speech.speech_request import SourceSound, SpeechRequest
 from proxy.speech.tap import Tap
 from speech_engine import Alphabet, EngineError, Pronunciation, Segment
 from speech_engine.text.cleaning import is_speech
@@ -47,8 +48,8 @@ class PartRun(msgspec.Struct, eq=False):
     """One part of a request while it is spoken, and the model that speaks it or tries to.
 
     `text` is what is read of it; `places` are those of its characters in the user's text, if marks were left
-    out. `texts` has its text by front-end, or why there is none. `begins` is the sample of the answer at
-    which the part begins, None before its turn.
+    out. `texts` has its text by front-end, or why there is none. A `source` is repeated in place of a text.
+    `begins` is the sample of the answer at which the part begins, None before its turn.
     """
 
     number: int
@@ -57,6 +58,7 @@ class PartRun(msgspec.Struct, eq=False):
     places: Sequence[int] | None = None
     place_ends: Mapping[int, int] | None = None
     texts: dict[str, PreparedText | EngineError] = msgspec.field(default_factory=dict)
+    source: SourceSound | None = None
     model: Model | None = None
     begins: int | None = None
     is_passed_over: bool = False
@@ -87,6 +89,10 @@ class PartRun(msgspec.Struct, eq=False):
     @property
     def estimated_s(self) -> float:
         return self.measured.estimated_s
+
+    @property
+    def kind(self) -> Operation:
+        return "speech" if self.source is None else "conversion"
 
     def leave_out_marks(self, reading: Reading) -> None:
         """Take the part's text from the reading of the whole, unless only marks would be left out of it."""
@@ -119,7 +125,7 @@ class PartRun(msgspec.Struct, eq=False):
         for candidate in self.part.candidates:
             text = self.texts[candidate.front_end]
             if isinstance(text, PreparedText):
-                of_model = terms.prices.of_model(candidate.model.engine, candidate.model.info.id)
+                of_model = terms.prices.of_work(self.kind, candidate.model.engine, candidate.model.info.id)
                 estimated_s = text.estimated_s + self.part.pause_s
                 charge = price.estimate_charge(of_model, estimated_s=estimated_s, characters=text.characters)
                 price_, longest_s = max(price_, charge), max(longest_s, estimated_s)
@@ -138,7 +144,8 @@ class Tally:
     def __init__(self, request: SpeechRequest, plan: SpeechPlan) -> None:
         parts: list[PartRun] = []
         for part in plan.parts:
-            parts.append(PartRun(len(parts), part, request.text[part.start : part.end]))
+            text = request.text[part.start : part.end]
+            parts.append(PartRun(len(parts), part, text, source=request.source))
         self.parts = tuple(parts)
         self.parts[0].begins = 0
         self.began = 0.0
@@ -230,6 +237,7 @@ class Tally:
             cache=self.cache,
             parts=tuple(parts),
             attempts=tuple(attempts),
+            kind=self.parts[0].kind,
             rows=tuple(self.rows),
         )
 

@@ -25,8 +25,10 @@ from proxy.speech.client_fields import decoded, extra_of
 from proxy.speech.deadline import Deadline
 from proxy.speech.listening import listening_to
 from proxy.speech.planning import Part
+from proxy.speech.speech_request import SOURCE_HZ, SourceSound
 from proxy.speech.word_times import WordPlaces
 from speech_engine import (
+    Convert,
     EngineError,
     EngineFailed,
     EngineTimeout,
@@ -36,6 +38,7 @@ from speech_engine import (
     UnsupportedInstructions,
 )
 from speech_engine.host.engine_stream import run_to_end
+from speech_engine.pcm import PcmInMemory
 
 _log = structlog.get_logger()
 
@@ -114,17 +117,22 @@ class FirstAudio:
                     *(candidate, job, places, factor, form, deadline),
                     keeps_original=call.request.provenance is not None,
                 )
-                await self._begin(stream, self._attempt_of(call, run, stream), moment)
+                await self._begin(stream, self._attempt_of(call, run, stream), moment, run.source)
                 return stream
         finally:
             if stream is None or not stream.has_begun:
                 deadline.close()
 
-    async def _begin(self, stream: CandidateStream, attempt: Attempt, moment: float) -> None:
+    async def _begin(
+        self, stream: CandidateStream, attempt: Attempt, moment: float, source: SourceSound | None
+    ) -> None:
         job = stream.job_with_deadline(moment - time.monotonic())
         try:
             engine = self._engines[attempt.model.engine]
-            events = engine.open(Speak(job), attempt.note_dispatch)
+            if source is None:
+                events = engine.open(Speak(job), attempt.note_dispatch)
+            else:
+                events = engine.open(Convert(job), attempt.note_dispatch, PcmInMemory(source.pcm, SOURCE_HZ))
             await stream.begin(events)
         except EngineError as error:
             # If an engine refused a text, it has not begun the job, and no provider bills for it, unless the
@@ -264,6 +272,9 @@ def _job(call: SpeechCall, run: PartRun, candidate: Candidate, form: OutputForm)
         raise UnsupportedInstructions(
             f"Invalid 'instructions': this model takes up to {info.max_instructions} characters of them."
         )
+    # What repeats a recording is about as long as that.
+    source, estimated_s = run.source, text.estimated_s
+    cap_s = estimate.cap_seconds(estimated_s) if source is None else 1.05 * source.seconds + 1.0
     can_pass_through = (
         factor == 1.0
         and form.format in info.formats
@@ -273,7 +284,7 @@ def _job(call: SpeechCall, run: PartRun, candidate: Candidate, form: OutputForm)
     return SpeechJob(
         id=call.id,
         tenant=call.caller.account,
-        estimated_s=text.estimated_s,
+        estimated_s=estimated_s,
         share=call.plan.terms.share,
         model=info.id,
         voice=candidate.voice,
@@ -286,7 +297,7 @@ def _job(call: SpeechCall, run: PartRun, candidate: Candidate, form: OutputForm)
         seed=request.seed,
         formats=(form.format,) if can_pass_through else (),
         # The cap is on the sound that a listener hears. If that is slowed down later, the engine makes less.
-        max_samples=round(estimate.cap_seconds(text.estimated_s) * info.sample_rate_hz * factor),
+        max_samples=round(cap_s * info.sample_rate_hz * factor),
         pronunciations=text.pronunciations.get(info.phonemes, ()),
         credential=candidate.credential,
         of_job=call.of_job.job if call.of_job is not None else "",

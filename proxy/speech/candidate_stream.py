@@ -150,6 +150,8 @@ class CandidateStream:
             raise EngineFailed("The engine gave encoded audio without a single frame.")
         if self._finished and not self.seconds and any(is_speech(each.spoken) for each in self.job.segments):
             raise UnsupportedText("Invalid 'input': the engine can speak nothing of it.")
+        if self._finished and not self.seconds and not self.job.segments:
+            raise EngineFailed("The engine has made no sound of the recording.")
         self.has_begun = True
 
     async def next_chunk(self) -> Chunk | None:

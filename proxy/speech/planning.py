@@ -247,13 +247,14 @@ class Planner:
         query = decision.query
         if (error := decision.error) is not None:
             raise self.failure(error, request.model, query, advice_for(decision, self._catalogue, terms))
+        source, text = request.source, request.text[span.start : span.end]
         return Part(
             voice=span.voice,
             language=query.language,
             candidates=decision.candidates,
             start=span.start,
             end=span.end,
-            estimated_s=estimate.seconds(request.text[span.start : span.end], request.speed),
+            estimated_s=estimate.seconds(text, request.speed) if source is None else source.seconds,
             characters=span.characters,
             source=query.source,
             route=None if decision.route is None else decision.route.language,
@@ -273,7 +274,8 @@ class Planner:
         text = request.text[span.start : span.end]
         chosen = self._splitter.choose(span.voice, span.language, span.source, text)
         decision = self._decide_in(chosen, request, terms, span)
-        if decision.error is None or self._catalogue.is_coming(request.model, chosen.tag):
+        is_settled = decision.error is None or request.source is not None
+        if is_settled or self._catalogue.is_coming(request.model, chosen.tag):
             return decision
         for other in self._splitter.alternatives(chosen, span, request.text):
             decision = self._decide_in(other, request, terms, span)
@@ -284,7 +286,9 @@ class Planner:
     def _decide_in(
         self, chosen: LanguageChoice, request: SpeechRequest, terms: Terms | None, span: Span
     ) -> Decision:
-        style = (request.pitch, span.emotion, request.by_sentence)
+        source = request.source
+        receivers = None if source is None else source.receivers
+        style = (request.pitch, span.emotion, request.by_sentence, source is None, receivers)
         names = (request.model, span.voice.id, chosen, *style, id(terms))
         revision = self._catalogue.revision
         known = self._decisions.get(names)
@@ -296,6 +300,8 @@ class Planner:
             pitch=request.pitch,
             emotion=span.emotion,
             by_sentence=request.by_sentence,
+            converts=source is not None,
+            receivers=receivers,
         )
         offer = self._catalogue.offer(request.model, chosen.tag)
         decided = routing.decide(offer, span.voice, query, terms, self._rules)

@@ -114,7 +114,8 @@ class RecentPlans:
         """
         if lent is not None:
             own = own.having(lent)
-        is_own = lent is not None or isinstance(request.lexicon, Mapping) or _is_large(request)
+        is_own = lent is not None or request.source is not None
+        is_own = is_own or isinstance(request.lexicon, Mapping) or _is_large(request)
         has_tags = "[" in request.text and may_change_emotion(request.text)
         if is_own or has_tags or request.cast or request.by_sentence:
             # Its parts follow from its text, or more came with it than is kept.

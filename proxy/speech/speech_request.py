@@ -33,13 +33,18 @@ AnswerKind = Literal["audio", "sse", "words", "json", "background"]
 """In what form sound is answered. `background`: none, it is spoken later."""
 
 
+SOURCE_HZ = 24_000
+
+
 class SourceSound(msgspec.Struct, frozen=True, eq=False):
-    """A recording that a request brings in place of a text: 16-bit mono at 24 kHz. `digest` is the SHA-256 of
-    the file that was sent."""
+    """A recording that a request brings in place of a text: 16-bit mono at `SOURCE_HZ`. `digest` is
+    the SHA-256 of the file that was sent. Of engines that are not local, only `receivers` may have it; None
+    is all."""
 
     pcm: bytes
     seconds: float
     digest: str
+    receivers: tuple[str, ...] | None = None
 
     def __repr__(self) -> str:
         return f"<SourceSound {self.seconds:g} s>"

@@ -16,6 +16,7 @@ from policies.markdown.reading import MAY_HAVE_MARKS
 from proxy.errors import InvalidRequest, from_engine
 from proxy.speech.call import PartRun, PreparedText, Pronunciations, SpeechCall
 from proxy.speech.front_ends import FrontEnds, Prepare
+from proxy.speech.speech_request import SourceSound
 from speech_engine import EngineError, EngineTimeout, Segment, UnsupportedText
 
 MOST_SPOKEN_CHARACTERS = 40_000
@@ -38,6 +39,9 @@ class TextPreparation:
         Each front-end may take half of the time that is left. Raises RequestFailed if no candidate of a part
         can have a text, or if the text becomes far too long.
         """
+        if call.request.source is not None:
+            _say_nothing(call.tally.parts, call.request.source)
+            return
         if MAY_HAVE_MARKS[call.request.markdown](call.request.text):
             await self._leave_out_marks(call, within_s / 2)
         runs, until = call.tally.parts, time.monotonic() + within_s
@@ -61,6 +65,13 @@ class TextPreparation:
         if reading is not None:
             for run in call.tally.parts:
                 run.leave_out_marks(reading)
+
+
+def _say_nothing(runs: Sequence[PartRun], source: SourceSound) -> None:
+    """Give each part an empty text: who repeats a recording takes what is said from that, and its length."""
+    text = PreparedText((), 0, 0, 0, source.seconds)
+    for run in runs:
+        run.texts.update((candidate.front_end, text) for candidate in run.candidates)
 
 
 def _by_front_end(runs: Sequence[PartRun]) -> Mapping[str, Sequence[PartRun]]:

@@ -6,12 +6,11 @@ from typing import Literal
 
 import msgspec
 
-from policies.price import Per
+from policies.price import Operation, Per
 from proxy.storage.rows import LAST_MOMENT, NEWEST, Place, columns, insert, insert_sql
 from proxy.storage.store import Params, Statement, Store
 
 Outcome = Literal["finished", "left", "failed"]
-Operation = Literal["speech", "clone", "conversion", "training"]
 
 
 class Period(msgspec.Struct, frozen=True):

@@ -36,6 +36,8 @@ _CREATE_RULESET, _RESTRICT_SELF = 444, 446
 _GIVE_VERSION = 1
 _FILE_RIGHTS = (1 << 13) - 1
 """What version 1 of the kernel's interface knows: run, write, read, list, remove and make."""
+_READING = 1 << 0 | 1 << 2 | 1 << 3
+"""Of these, what changes nothing: to run, read and list."""
 _REFER, _TRUNCATE, _DEVICES = 1 << 13, 1 << 14, 1 << 15
 _NETWORK_RIGHTS = 3
 """From version 4 on: to bind a port, and to connect to one."""
@@ -158,12 +160,28 @@ def forbid_files() -> bool:
     What is open stays open. Call it before there are other threads.
     """
     version = _landlock_version()
-    if version < 1:
-        return False
     rights = _FILE_RIGHTS
     for since, right in ((2, _REFER), (3, _TRUNCATE), (5, _DEVICES)):
         rights |= right if version >= since else 0
-    fields = [rights] + ([_NETWORK_RIGHTS] if version >= 4 else [])
+    return _take(rights, _NETWORK_RIGHTS if version >= 4 else 0)
+
+
+def forbid_writing() -> bool:
+    """Take from this thread, and from what it starts, all that changes files. Return whether that worked.
+
+    What is open stays open, and files can be read.
+    """
+    version = _landlock_version()
+    rights = _FILE_RIGHTS & ~_READING
+    for since, right in ((2, _REFER), (3, _TRUNCATE)):
+        rights |= right if version >= since else 0
+    return _take(rights, 0)
+
+
+def _take(rights: int, network: int) -> bool:
+    if _landlock_version() < 1:
+        return False
+    fields = [rights, network] if network else [rights]
     ruleset = struct.pack(f"={len(fields)}Q", *fields)
     libc = _libc()
     descriptor = libc.syscall(_CREATE_RULESET, ctypes.c_char_p(ruleset), ctypes.c_size_t(len(ruleset)), 0)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import traceback
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncGenerator, AsyncIterable, Callable, Coroutine
 from typing import Any, Protocol
 
 from speech_engine.engine import Engine, EngineClones, EngineConverts, EngineDeletesVoices, EngineFindsClones
@@ -59,7 +59,7 @@ class EngineAnswer:
     """The stream of an engine's own generator. It holds no slot."""
 
     def __init__(
-        self, engine: Engine, work: Work, log: Logger, pcm: AsyncIterator[bytes] | None = None
+        self, engine: Engine, work: Work, log: Logger, pcm: AsyncIterable[bytes] | None = None
     ) -> None:
         self._engine = engine
         self._work = work
@@ -117,12 +117,12 @@ class EngineAnswer:
         self._log.warning("engine.speak.failed", job=self._work.id, error=name, where=places_of(error))
 
 
-def _events_of(engine: Engine, work: Work, pcm: AsyncIterator[bytes] | None) -> AsyncGenerator[Event, None]:
+def _events_of(engine: Engine, work: Work, pcm: AsyncIterable[bytes] | None) -> AsyncGenerator[Event, None]:
     match work:
         case Speak(job=job):
             return engine.speak(job)
         case Convert(job=job) if isinstance(engine, EngineConverts) and pcm is not None:
-            return engine.convert(job, pcm)
+            return engine.convert(job, aiter(pcm))
         case Clone() if isinstance(engine, EngineClones):
             return _clone(engine, work)
         case DeleteVoice() if isinstance(engine, EngineDeletesVoices):
@@ -188,7 +188,7 @@ class SlotStream:
         work: Work,
         log: Logger,
         on_dispatch: OnDispatch = ignore_dispatch,
-        pcm: AsyncIterator[bytes] | None = None,
+        pcm: AsyncIterable[bytes] | None = None,
     ) -> None:
         self._engine = engine
         self._slots = slots

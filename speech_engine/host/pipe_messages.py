@@ -1,7 +1,7 @@
 """The messages between a process and its children: what each of them says, and what is answered.
 
-Supervisor, workers and hosts talk so, and a worker with the processes of comparers and marks. Each stream of
-a mark and each question to it has a number, so many of them share one pipe.
+Supervisor, workers and hosts talk so, and a worker with the processes of comparers, marks and trainers. Each
+stream of a mark and each question to it has a number, so many of them share one pipe.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import msgspec
 
 from speech_engine.device import DeviceKind
 from speech_engine.mark import Detection, MarkKey
+from speech_engine.training import TrainingMessage
 
 
 class ComparerReady(msgspec.Struct, frozen=True, tag="comparer_ready"):
@@ -371,4 +372,4 @@ _ToSupervisor = (
     | WorkerQuestion
     | _OfPlugin
 )
-Message = _ToChild | _ToSupervisor
+Message = _ToChild | _ToSupervisor | TrainingMessage

@@ -124,7 +124,7 @@ async def test_a_voice_of_nothing_is_not_found(voice: Voice) -> None:
 def test_the_front_names_the_worker_and_both_have_the_same_settings() -> None:
     (front,) = plugin.voxgate_register()
     (back,) = worker.voxgate_register()
-    assert front.create == Hosted("plugins.tone.worker", in_process=True)
+    assert front.create == Hosted("plugins.tone.worker", in_process=True, trainer="plugins.tone.trainer")
     assert (front.kind, front.name, front.settings) == (back.kind, back.name, back.settings)
 
 

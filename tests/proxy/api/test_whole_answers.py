@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from starlette.types import Message
 
-from proxy.api.speech import MOST_LAST_BYTES
+from proxy.api.answering import MOST_LAST_BYTES
 from proxy.speech import spill
 from speech_engine import Finished, Started, errors
 from tests.features.marks.inside import manifests_of

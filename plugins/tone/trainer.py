@@ -1,0 +1,149 @@
+"""The tone engine's trainer: steps that take as long as the settings say, and a voice that is a timbre.
+
+So that training can be tried everywhere: nothing is learnt, but all is told and sent as by a real trainer.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+import zlib
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+
+import msgspec
+
+from plugins.tone.plugin import ToneSettings
+from plugins.tone.timbre import Timbre, blend, measure
+from plugins.tone.voices import CRASH_STATUS
+from speech_engine.plugin import Context, Plugin
+from speech_engine.training import (
+    FileRole,
+    Recording,
+    TrainedVoice,
+    TrainingError,
+    TrainingOrder,
+    TrainingProgress,
+    TrainingStops,
+    TrainingTalk,
+)
+
+FORMAT = "tone"
+_FIRST_MEL, _LEAST_MEL, _FALL = 100.0, 20.0, 0.97
+_HANG_S = 3_600.0
+
+
+class ToneVoice(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A trained voice's file, in JSON."""
+
+    format: str
+    pitch_hz: float
+    brightness: float
+    seconds: float
+    step: int
+
+    @property
+    def timbre(self) -> Timbre:
+        return Timbre(self.pitch_hz, self.brightness, self.seconds)
+
+
+class _Checkpoint(msgspec.Struct, frozen=True):
+    step: int
+    curve: list[float]
+
+
+def read_voice(data: bytes) -> ToneVoice:
+    """Raise ValueError with what is wrong."""
+    voice = msgspec.json.decode(data, type=ToneVoice)
+    if voice.format != FORMAT:
+        raise ValueError(f"its format is not {FORMAT}")
+    return voice
+
+
+class ToneTrainer:
+    """`fail` of the settings is what happens before step `fail_at_s`, and a step takes `delay_s`."""
+
+    def __init__(self, settings: ToneSettings) -> None:
+        self._settings = settings
+
+    def __repr__(self) -> str:
+        return f"<ToneTrainer, {self._settings.delay_s} s a step>"
+
+    def train(
+        self, order: TrainingOrder, recordings: Sequence[Recording], checkpoint: bytes, talk: TrainingTalk
+    ) -> TrainedVoice:
+        if not recordings:
+            raise TrainingError("there is no recording")
+        talk.progress(TrainingProgress(stage="preparing", of=order.most_steps))
+        curve = msgspec.json.decode(checkpoint, type=_Checkpoint).curve if checkpoint else []
+        timbre = blend((measure([each.pcm], each.sample_rate_hz), 1 / len(recordings)) for each in recordings)
+        while len(curve) < order.most_steps and not _is_flat(curve, order.patience):
+            if talk.must_stop:
+                self._keep(curve, talk)
+                raise TrainingStops
+            self._step(curve, order, talk)
+            if len(curve) % order.checkpoint_every == 0:
+                self._keep(curve, talk)
+        best_step = curve.index(min(curve)) + 1
+        voice = msgspec.json.encode(ToneVoice(FORMAT, *timbre, step=best_step))
+        return TrainedVoice(
+            voice=voice,
+            forms={form: self.export(voice, form) for form in order.forms},
+            steps=len(curve),
+            best_step=best_step,
+            best=min(curve),
+            ended_early=len(curve) < order.most_steps,
+            curve=tuple(curve),
+        )
+
+    def export(self, voice: bytes, form: FileRole) -> bytes:
+        try:
+            read_voice(voice)
+        except ValueError as error:
+            raise TrainingError(f"the voice's file cannot be read: {error}") from None
+        return b"tone as " + form.encode() + b"\n" + voice
+
+    def _step(self, curve: list[float], order: TrainingOrder, talk: TrainingTalk) -> None:
+        if self._settings.fail and len(curve) >= self._settings.fail_at_s:
+            _fail(self._settings.fail)
+        time.sleep(self._settings.delay_s)
+        step = len(curve) + 1
+        jitter = zlib.crc32(f"{order.seed} {step}".encode()) % 100 / 1000
+        curve.append(max(_LEAST_MEL, _FIRST_MEL * _FALL**step + jitter))
+        left = order.most_steps - step
+        talk.progress(
+            TrainingProgress(
+                stage="training",
+                step=step,
+                of=order.most_steps,
+                mel=curve[-1],
+                best=min(curve),
+                eta_s=left * self._settings.delay_s,
+            )
+        )
+
+    def _keep(self, curve: list[float], talk: TrainingTalk) -> None:
+        talk.checkpoint(len(curve), (msgspec.json.encode(_Checkpoint(len(curve), curve)),))
+
+
+def _is_flat(curve: Sequence[float], patience: int) -> bool:
+    return bool(curve) and len(curve) - (curve.index(min(curve)) + 1) >= patience
+
+
+def _fail(fault: str) -> None:
+    if fault == "crash":
+        os._exit(CRASH_STATUS)
+    if fault == "UnusableSample":
+        raise TrainingError("tone hears nothing in these recordings")
+    if fault in ("hang", "freeze"):
+        time.sleep(_HANG_S)
+    raise RuntimeError(fault)
+
+
+@asynccontextmanager
+async def _create(name: str, settings: ToneSettings, context: Context) -> AsyncIterator[ToneTrainer]:
+    yield ToneTrainer(settings)
+
+
+def voxgate_register() -> tuple[Plugin[ToneSettings], ...]:
+    return (Plugin(kind="trainer", name="tone", settings=ToneSettings, create=_create),)

@@ -1,0 +1,210 @@
+"""The process that trains a voice, `python -m speech_engine.host.training PIPE_FD`; `speech_engine.training`
+says what is sent.
+
+It reads the engine's model, gives up programs, the network and writing files, and then takes recordings. One
+thread trains; the one that reads the pipe notes a wish to stop, and ends the process when its parent ends.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+import threading
+from collections.abc import Iterable
+from queue import SimpleQueue
+
+import msgspec
+
+from speech_engine.device import Device
+from speech_engine.host.confinement import confine, forbid_writing, limit_memory
+from speech_engine.host.devices import GB, DeviceLacking, choose_device, find_memory, peak_gb
+from speech_engine.host.log import HostLogger
+from speech_engine.host.pipe import ParentPipe
+from speech_engine.host.pipe_messages import Broken, DeviceFound, Drain, MayLoad, Message, PeakMemory
+from speech_engine.model_files import UnusableModel
+from speech_engine.plugin import Context, worker_plugin
+from speech_engine.training import (
+    Assembly,
+    BeginTraining,
+    ExportVoice,
+    FilePiece,
+    FileRole,
+    Recording,
+    RecordingPiece,
+    Train,
+    TrainedVoice,
+    Trainer,
+    TrainerReady,
+    TrainingDone,
+    TrainingError,
+    TrainingFailed,
+    TrainingProgress,
+    TrainingStopped,
+    TrainingStops,
+    VoiceExported,
+    file_pieces,
+)
+
+HOST_MODULE = "speech_engine.host.training"
+
+_Question = RecordingPiece | FilePiece | Train | ExportVoice
+
+
+class _Talk:
+    """A `TrainingTalk` over the pipe."""
+
+    def __init__(self, pipe: ParentPipe, device: Device) -> None:
+        self.must_stop = False
+        self._pipe = pipe
+        self._device = device
+        self._told_gb = 0.0
+
+    def __repr__(self) -> str:
+        return f"<_Talk{', to stop' if self.must_stop else ''}>"
+
+    def progress(self, progress: TrainingProgress) -> None:
+        gb = peak_gb(self._device)
+        if gb > self._told_gb:
+            self._told_gb = gb
+            self._pipe.send(PeakMemory(gb))
+        self._pipe.send(progress)
+
+    def checkpoint(self, step: int, pieces: Iterable[bytes]) -> None:
+        self.file("checkpoint", pieces, step)
+
+    def file(self, role: FileRole, parts: Iterable[bytes], step: int = 0) -> None:
+        for piece in file_pieces(role, parts, step):
+            self._pipe.send(piece)
+
+
+class _Asked:
+    """What has come for the one question that this process answers."""
+
+    def __init__(self) -> None:
+        self.recordings: list[Recording] = []
+        self.files: dict[FileRole, bytes] = {}
+        self._pcm = bytearray()
+        self._assemblies: dict[FileRole, Assembly] = {}
+
+    def __repr__(self) -> str:
+        return f"<_Asked with {len(self.recordings)} recordings>"
+
+    def take(self, piece: RecordingPiece | FilePiece) -> None:
+        if isinstance(piece, FilePiece):
+            whole = self._assemblies.setdefault(piece.role, Assembly()).take(piece)
+            if whole is not None:
+                self.files[piece.role] = whole
+            return
+        self._pcm += piece.pcm
+        if piece.is_last:
+            self.recordings.append(Recording(piece.sample_rate_hz, bytes(self._pcm)))
+            self._pcm.clear()
+
+
+class _Process:
+    """This process: it opens its trainer, answers one question, and ends."""
+
+    def __init__(self, pipe: ParentPipe, begin: BeginTraining) -> None:
+        self._pipe = pipe
+        self._begin = begin
+        self._log = HostLogger(begin.name)
+        self._may_load = threading.Event()
+        self._questions: SimpleQueue[_Question] = SimpleQueue()
+        self._device = choose_device(begin.device, begin.devices)
+        self._talk = _Talk(pipe, self._device)
+
+    def __repr__(self) -> str:
+        return f"<_Process {self._begin!r}>"
+
+    async def live(self) -> None:
+        self._pipe.watch(self._on_message, lambda: None)
+        memory = find_memory(self._device)
+        free, total = memory if memory is not None else (0, 0)
+        self._pipe.send(DeviceFound(str(self._device), free / GB, total / GB))
+        self._may_load.wait()
+        # Before the trainer reads a model: a file may be made to take any amount.
+        limit_memory(self._begin.memory_mb)
+        settings_type, create = worker_plugin(self._begin.module, "trainer")
+        settings = msgspec.json.decode(self._begin.settings, type=settings_type)
+        context = Context(self._log, device=self._device)
+        async with create(self._begin.name, settings, context) as trainer:
+            self._confine()
+            self._pipe.send(TrainerReady())
+            # Nothing else runs in this loop: the trainer may keep it for hours.
+            self._answer(trainer)
+
+    def _on_message(self, message: Message) -> None:
+        match message:
+            case MayLoad():
+                self._may_load.set()
+            case Drain():
+                self._talk.must_stop = True
+            case RecordingPiece() | FilePiece() | Train() | ExportVoice():
+                self._questions.put(message)
+
+    def _confine(self) -> None:
+        lacks = confine()
+        if not forbid_writing():
+            lacks = (*lacks, "landlock")
+        for lack in lacks:
+            self._log.warning("host.confinement.missing", what=lack)
+
+    def _answer(self, trainer: Trainer) -> None:
+        try:
+            self._pipe.send(self._done(trainer))
+        except TrainingStops:
+            self._pipe.send(TrainingStopped())
+        except (TrainingError, UnusableModel) as error:
+            self._pipe.send(TrainingFailed(str(error), is_owners=True))
+        except Exception as error:  # noqa: BLE001 - the seam around a plugin: its class only, it may quote the sound
+            self._log.warning("training.failed", error=type(error).__name__)
+            self._pipe.send(TrainingFailed(type(error).__name__))
+
+    def _done(self, trainer: Trainer) -> TrainingDone | VoiceExported:
+        asked = _Asked()
+        while True:
+            match self._questions.get():
+                case Train(order):
+                    checkpoint = asked.files.pop("checkpoint", b"")
+                    return self._told(trainer.train(order, asked.recordings, checkpoint, self._talk))
+                case ExportVoice(form):
+                    if "voice" not in asked.files:
+                        raise TrainingError("there is no voice to export")
+                    self._talk.file(form, (trainer.export(asked.files["voice"], form),))
+                    return VoiceExported()
+                case piece:
+                    asked.take(piece)
+
+    def _told(self, voice: TrainedVoice) -> TrainingDone:
+        self._talk.file("voice", (voice.voice,))
+        for form, data in voice.forms.items():
+            self._talk.file(form, (data,))
+        return TrainingDone(
+            steps=voice.steps,
+            best_step=voice.best_step,
+            best=voice.best,
+            ended_early=voice.ended_early,
+            curve=voice.curve,
+        )
+
+
+def main() -> None:
+    # Ctrl-C in a terminal reaches the whole group, but the server decides when to stop.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    pipe = ParentPipe(int(sys.argv[1]))
+    begin = pipe.receive()
+    if isinstance(begin, BeginTraining):
+        try:
+            asyncio.run(_Process(pipe, begin).live())
+        except DeviceLacking as error:
+            pipe.send(Broken(str(error), lasting=True))
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - the seam around a plugin: the server learns why
+            pipe.send(Broken(f"{type(error).__name__}: {error}"))
+    # A library's threads must not keep the process.
+    os._exit(0)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,276 @@
+"""Training: a voice that is learnt from recordings. What is asked of a trainer, what it tells, and how both
+travel between the server and the process that trains.
+
+The process is `python -m speech_engine.host.training PIPE_FD`, in the engine's environment. It is asked one
+thing, and ends. All that is large goes in pieces of PIECE_BYTES at most, and nothing of it through a file:
+
+    server   BeginTraining                     MayLoad
+    process                 DeviceFound                 TrainerReady
+    server   RecordingPiece…  FilePiece("checkpoint")…  Train
+    process  TrainingProgress…  FilePiece("checkpoint")…
+    process  FilePiece("voice")…  FilePiece("onnx")…  TrainingDone
+
+Instead of Train, `FilePiece("voice")…` and ExportVoice bring a voice in another form. The answer may end with
+TrainingFailed at any time. `Drain` ends a training between two steps, with a checkpoint and TrainingStopped.
+To cancel one, kill the process: it leaves nothing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Literal, Protocol
+
+import msgspec
+
+from speech_engine.device import DeviceKind
+
+PIECE_BYTES = 1 << 20
+
+FileRole = Literal["checkpoint", "voice", "onnx"]
+"""A checkpoint goes on with a training; a voice's file is what the engine loads; the others are to take home.
+"""
+Stage = Literal["preparing", "training", "exporting"]
+
+
+class TrainingError(Exception):
+    """A training that cannot be done, or cannot go on. The message is for the voice's owner."""
+
+
+class TrainingStops(Exception):
+    """Raised by a trainer that was told to stop, when its last checkpoint is out."""
+
+
+class Recording(msgspec.Struct, frozen=True):
+    """A recording: mono, 16 bit."""
+
+    sample_rate_hz: int
+    pcm: bytes
+
+    def __repr__(self) -> str:
+        return f"<Recording {len(self.pcm)} bytes at {self.sample_rate_hz} Hz>"
+
+
+class TrainingOrder(msgspec.Struct, frozen=True, kw_only=True):
+    """A training as it is asked for. With the same seed and recordings, a processor gives the same voice.
+
+    It ends after `most_steps`, or when the voice has not become better for `patience` steps. `sample_rate_hz`
+    is the voice's; 0 leaves it to the trainer. `forms` are those that are wanted beside the voice's own.
+    """
+
+    seed: int
+    most_steps: int
+    batch: int = 8
+    checkpoint_every: int = 500
+    patience: int = 2_000
+    sample_rate_hz: int = 0
+    forms: tuple[FileRole, ...] = ("onnx",)
+
+
+class TrainingProgress(msgspec.Struct, frozen=True, kw_only=True, tag="training_progress"):
+    """How far it is. `mel` says how far the voice's sound is from the recordings, `best` the least of that.
+
+    Both are 0 before the first step. `eta_s` is None while nobody can say.
+    """
+
+    stage: Stage
+    step: int = 0
+    of: int = 0
+    mel: float = 0.0
+    best: float = 0.0
+    eta_s: float | None = None
+
+
+class TrainedVoice(msgspec.Struct, frozen=True, kw_only=True):
+    """What came of a training. `curve` has the mel loss of each step.
+
+    `best_step` is the one whose voice this is. A training that `ended_early` had become no better.
+    """
+
+    voice: bytes
+    forms: Mapping[FileRole, bytes]
+    steps: int
+    best_step: int
+    best: float
+    ended_early: bool
+    curve: tuple[float, ...]
+
+    def __repr__(self) -> str:
+        return f"<TrainedVoice of step {self.best_step}, {len(self.voice)} bytes>"
+
+
+class TrainingTalk(Protocol):
+    """What a trainer tells while it works."""
+
+    @property
+    def must_stop(self) -> bool:
+        """Ask between steps. If it is true, send a checkpoint and raise TrainingStops."""
+        ...
+
+    def progress(self, progress: TrainingProgress) -> None:
+        """Tell how far it is. Does not wait."""
+        ...
+
+    def checkpoint(self, step: int, pieces: Iterable[bytes]) -> None:
+        """Send what a later life needs to go on. It waits until the server has taken it."""
+        ...
+
+
+class Trainer(Protocol):
+    """Learns voices. A worker's module opens one, as it opens an engine, and it is used in one thread."""
+
+    def train(
+        self,
+        order: TrainingOrder,
+        recordings: Sequence[Recording],
+        checkpoint: bytes,
+        talk: TrainingTalk,
+    ) -> TrainedVoice:
+        """Learn a voice, from where a checkpoint was made unless that is empty. May take hours.
+
+        Raises TrainingError and TrainingStops.
+        """
+        ...
+
+    def export(self, voice: bytes, form: FileRole) -> bytes:
+        """Return a voice's file in another form, which was tried. Raises TrainingError."""
+        ...
+
+
+class BeginTraining(msgspec.Struct, frozen=True, kw_only=True, tag="begin_training"):
+    """The first message to the process. `settings` are those of the engine, `module` is its trainer's.
+
+    `device` is as a configuration names it; the trainer is able to use `devices`.
+    """
+
+    name: str
+    module: str
+    settings: bytes
+    device: str = "cpu"
+    devices: tuple[DeviceKind, ...] = ("cpu",)
+    memory_mb: int | None = None
+
+    def __repr__(self) -> str:
+        return f"<BeginTraining {self.name} {self.module}>"
+
+
+class TrainerReady(msgspec.Struct, frozen=True, tag="trainer_ready"):
+    """The trainer has read its model, is confined, and takes recordings."""
+
+
+class RecordingPiece(msgspec.Struct, frozen=True, kw_only=True, tag="recording_piece"):
+    """The next piece of a recording. They come one after the other, each to its end."""
+
+    sample_rate_hz: int
+    pcm: bytes
+    is_last: bool
+
+    def __repr__(self) -> str:
+        return f"<RecordingPiece {len(self.pcm)} bytes>"
+
+
+class FilePiece(msgspec.Struct, frozen=True, kw_only=True, tag="file_piece"):
+    """The next piece of a file. The last one has the SHA-256 of the whole; a checkpoint has its step."""
+
+    role: FileRole
+    data: bytes
+    is_last: bool = False
+    digest: str = ""
+    step: int = 0
+
+    def __repr__(self) -> str:
+        return f"<FilePiece {self.role}, {len(self.data)} bytes{', the last' if self.is_last else ''}>"
+
+
+class Train(msgspec.Struct, frozen=True, tag="train"):
+    """All recordings have come, and the checkpoint if there is one: begin."""
+
+    order: TrainingOrder
+
+
+class ExportVoice(msgspec.Struct, frozen=True, tag="export_voice"):
+    """The voice's file has come. The answer: pieces of the file in this form, then VoiceExported."""
+
+    form: FileRole
+
+
+class VoiceExported(msgspec.Struct, frozen=True, tag="voice_exported"):
+    """All pieces of the form have been sent."""
+
+
+class TrainingDone(msgspec.Struct, frozen=True, kw_only=True, tag="training_done"):
+    """The end: all pieces of the voice have been sent before. The fields are those of TrainedVoice."""
+
+    steps: int
+    best_step: int
+    best: float
+    ended_early: bool
+    curve: tuple[float, ...]
+
+
+class TrainingStopped(msgspec.Struct, frozen=True, tag="training_stopped"):
+    """The process was told to stop, and has sent its last checkpoint."""
+
+
+class TrainingFailed(msgspec.Struct, frozen=True, tag="training_failed"):
+    """There will be no voice. With `is_owners`, the recordings or files are to blame: no second try helps."""
+
+    reason: str
+    is_owners: bool = False
+
+
+TrainingMessage = (
+    BeginTraining
+    | TrainerReady
+    | RecordingPiece
+    | FilePiece
+    | Train
+    | ExportVoice
+    | VoiceExported
+    | TrainingProgress
+    | TrainingDone
+    | TrainingStopped
+    | TrainingFailed
+)
+
+
+def recording_pieces(recording: Recording) -> Iterator[RecordingPiece]:
+    """Yield a recording in pieces."""
+    hz, pcm = recording.sample_rate_hz, recording.pcm
+    for at in range(0, max(1, len(pcm)), PIECE_BYTES):
+        piece = pcm[at : at + PIECE_BYTES]
+        yield RecordingPiece(sample_rate_hz=hz, pcm=piece, is_last=at + PIECE_BYTES >= len(pcm))
+
+
+def file_pieces(role: FileRole, parts: Iterable[bytes], step: int = 0) -> Iterator[FilePiece]:
+    """Yield a file in pieces, the last one with its digest. Parts may have any length."""
+    digest = hashlib.sha256()
+    for part in parts:
+        digest.update(part)
+        for at in range(0, len(part), PIECE_BYTES):
+            yield FilePiece(role=role, data=bytes(part[at : at + PIECE_BYTES]), step=step)
+    yield FilePiece(role=role, data=b"", is_last=True, digest=digest.hexdigest(), step=step)
+
+
+class Assembly:
+    """A file that comes in pieces."""
+
+    def __init__(self) -> None:
+        self._data = bytearray()
+        self._digest = hashlib.sha256()
+
+    def __repr__(self) -> str:
+        return f"<Assembly of {len(self._data)} bytes>"
+
+    def take(self, piece: FilePiece) -> bytes | None:
+        """Return the whole file with its last piece. Raises TrainingError if it is not what was sent."""
+        self._data += piece.data
+        self._digest.update(piece.data)
+        if not piece.is_last:
+            return None
+        whole = bytes(self._data)
+        self._data.clear()
+        if piece.digest != self._digest.hexdigest():
+            raise TrainingError(f"the file of the {piece.role} has come damaged")
+        self._digest = hashlib.sha256()
+        return whole
