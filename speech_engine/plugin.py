@@ -18,6 +18,7 @@ from speech_engine.model_files.declarations import ModelFormat
 from speech_engine.names import Names, no_names
 from speech_engine.samples import NO_SAMPLES, SampleReader
 from speech_engine.sockets import NO_SOCKETS, SocketClient
+from speech_engine.trained_files import TrainedFormat
 
 Need = Literal["network", "programs"]
 """What a host may do only if its engine says so."""
@@ -179,7 +180,8 @@ class Plugin(msgspec.Struct, Generic[S], frozen=True, kw_only=True):
 
     With a `model_format`, operators import models for it, and name one as `model` in the engine's section.
     Its folder is then in the setting `model_path`, a text. The engine only reads it. `gallery` is the path of
-    gallery.toml beside the plugin's module: it lists models that can be had for it.
+    gallery.toml beside the plugin's module: it lists models that can be had for it. With a `trained_format`,
+    accounts bring voices that were trained for it.
     """
 
     kind: Kind
@@ -188,6 +190,7 @@ class Plugin(msgspec.Struct, Generic[S], frozen=True, kw_only=True):
     create: Create[S] | Hosted
     missing: Callable[[S], tuple[Missing, ...]] = _nothing_missing
     model_format: ModelFormat | None = None
+    trained_format: TrainedFormat | None = None
     gallery: str = ""
     names: Callable[[S], Names] = no_names
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from speech_engine.model_files import ModelContents, ModelFacts, ModelFile, ModelFormat, UnusableModel
+from speech_engine.trained_files import TrainedFormat
 
 CONVOLUTIONS = 7
 """Layers that make a frame of twenty milliseconds, with strides that are the same in every HuBERT."""
@@ -106,6 +107,26 @@ def _pretrained(kind: str, letter: str, rate: str) -> ModelFile:
         most_bytes=1024**3,
     )
 
+
+TRAINED_FORMAT = TrainedFormat(
+    name="rvc",
+    module="plugins.rvc.voice_format",
+    sources=(
+        ModelFile(
+            role="model",
+            kind="tensors",
+            name="model.pth",
+            roots=("weight", ""),
+            # What only training needs.
+            ignore=("enc_q.",),
+            values=("config", "sr", "f0", "version"),
+            most_bytes=200 * 1024**2,
+        ),
+        # A hundred vectors are a second of recordings or two.
+        ModelFile(role="index", kind="bytes", name="voice.index", is_optional=True, most_bytes=256 * 1024**2),
+    ),
+    exports=("pth", "index"),
+)
 
 MODEL_FORMAT = ModelFormat(
     files=(

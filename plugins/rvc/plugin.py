@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from plugins.rvc.model_format import MODEL_FORMAT
+from plugins.rvc.model_format import MODEL_FORMAT, TRAINED_FORMAT
 from speech_engine.host.batch_model import BatchSettings
 from speech_engine.plugin import Hosted, Plugin, missing_model
 
@@ -65,5 +65,6 @@ def voxgate_register() -> tuple[Plugin[RvcSettings], ...]:
             create=HOSTED,
             missing=missing,
             model_format=MODEL_FORMAT,
+            trained_format=TRAINED_FORMAT,
         ),
     )

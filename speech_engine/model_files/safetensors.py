@@ -18,11 +18,18 @@ _MOST_DIMENSIONS = 8
 _MOST_NAME = 512
 _LENGTH_BYTES = 8
 _METADATA = "__metadata__"
+VALUES = "values"
+"""The text in the header with the plain values of a pickle, as JSON."""
 _KEYS = {"dtype", "shape", "data_offsets"}
 
 
 def read_header(file: BinaryIO, size: int) -> dict[str, TensorInfo]:
     """Return all tensors of a file of this size, by name. Raise UnusableModel with what is wrong."""
+    return read_all(file, size)[0]
+
+
+def read_all(file: BinaryIO, size: int) -> tuple[dict[str, TensorInfo], dict[str, str]]:
+    """Return all tensors of a file, and the texts that its header has beside them. Raise UnusableModel."""
     file.seek(0)
     head = file.read(_LENGTH_BYTES)
     length = int.from_bytes(head, "little")
@@ -31,18 +38,20 @@ def read_header(file: BinaryIO, size: int) -> dict[str, TensorInfo]:
     if length > _MOST_HEADER_BYTES:
         raise UnusableModel(f"its header has {length:,} bytes; {_MOST_HEADER_BYTES:,} are allowed")
     header = _parse(file.read(length))
-    header.pop(_METADATA, None)
+    metadata = _texts(header.pop(_METADATA, {}))
     if len(header) > MOST_TENSORS:
         raise UnusableModel(f"it has {len(header):,} tensors; {MOST_TENSORS:,} are allowed")
     start = _LENGTH_BYTES + length
     found = {name: _tensor(name, entry, start) for name, entry in header.items()}
     _refuse_gaps(found, start, size)
-    return found
+    return found, metadata
 
 
-def header_of(tensors: Iterable[tuple[str, str, tuple[int, ...]]]) -> bytes:
+def header_of(
+    tensors: Iterable[tuple[str, str, tuple[int, ...]]], metadata: Mapping[str, str] | None = None
+) -> bytes:
     """Return the beginning of a file with these tensors (name, type, shape), in this order."""
-    entries: dict[str, Any] = {}
+    entries: dict[str, Any] = {_METADATA: dict(sorted(metadata.items()))} if metadata else {}
     at = 0
     for name, dtype, shape in tensors:
         end = at + TensorInfo(dtype, shape).bytes
@@ -72,6 +81,13 @@ def _without_doubles(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _no_constant(text: str) -> Any:
     raise ValueError(text)
+
+
+def _texts(metadata: Any) -> dict[str, str]:
+    # Of some writers the values are numbers. Nobody needs them.
+    if not isinstance(metadata, Mapping):
+        return {}
+    return {key: value for key, value in metadata.items() if isinstance(value, str)}
 
 
 def _tensor(name: str, entry: Any, start: int) -> TensorInfo:

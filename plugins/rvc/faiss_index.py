@@ -1,0 +1,175 @@
+"""The features of a voice's recordings, read from an index of faiss (.index), and written as one.
+
+Of the many kinds of indexes only those are read that RVC-WebUI makes: IVF with flat lists, and flat ones. A
+file is a stranger's, and each of its numbers is checked before it is used. It is read here rather than by
+faiss, whose readers believe what a file says.
+"""
+
+from __future__ import annotations
+
+import struct
+from typing import Any, BinaryIO, Final, NamedTuple
+
+import numpy as np
+
+from plugins.rvc.voice_rules import MOST_VECTORS
+from speech_engine.model_files import UnusableModel
+
+_FLAT: Final = (b"IxF2", b"IxFI")
+_IVF_FLAT: Final = b"IwFl"
+_L2: Final = 1
+_METRICS: Final = (0, _L2)
+_MOST_LISTS: Final = 1 << 20
+_DUMMY: Final = 1 << 20
+_FLOAT: Final = 4
+
+
+class Vectors(NamedTuple):
+    """Features as rows of numbers of 16 bits."""
+
+    shape: tuple[int, int]
+    data: bytes
+
+    def __repr__(self) -> str:
+        return f"<Vectors {self.shape[0]} × {self.shape[1]}>"
+
+
+def read_vectors(file: BinaryIO, size: int, width: int) -> Vectors:
+    """Return the features of an index, in the order in which they were added. Raise UnusableModel."""
+    reader = _Reader(file, size)
+    kind = reader.take(4)
+    head = reader.header(width)
+    if kind in _FLAT:
+        found = reader.floats(head.count * width)
+    elif kind == _IVF_FLAT:
+        found = _inverted(reader, head.count, width)
+    else:
+        shown = ascii(kind.decode("latin-1"))
+        raise UnusableModel(
+            f"it is an index of the kind {shown}; known are flat ones, and IVF with flat lists"
+        )
+    reader.finish()
+    with np.errstate(over="ignore", invalid="ignore"):
+        halves = found.reshape(head.count, width).astype("<f2")
+    if not np.isfinite(halves).all():
+        raise UnusableModel("it has features that are no numbers, or are too large")
+    return Vectors((head.count, width), halves.tobytes())
+
+
+def write_flat_index(halves: bytes, width: int, target: BinaryIO) -> None:
+    """Write features of 16 bits as a flat index, which every faiss reads, and RVC-WebUI with it."""
+    floats = np.frombuffer(halves, "<f2").astype("<f4")
+    count = len(floats) // width
+    target.write(_FLAT[0])
+    target.write(struct.pack("<iqqq?i", width, count, _DUMMY, _DUMMY, True, _L2))
+    target.write(struct.pack("<Q", len(floats)))
+    target.write(floats.tobytes())
+
+
+class _Header(NamedTuple):
+    count: int
+
+
+class _Reader:
+    """Reads a file from its beginning, and never beyond its end."""
+
+    def __init__(self, file: BinaryIO, size: int) -> None:
+        self._file = file
+        self._left = size
+        file.seek(0)
+
+    def take(self, count: int) -> bytes:
+        if count > self._left:
+            raise UnusableModel("it is cut off, or one of its numbers is wrong")
+        self._left -= count
+        data = self._file.read(count)
+        if len(data) < count:
+            raise UnusableModel("it is cut off")
+        return data
+
+    def number(self, form: str) -> int:
+        return int(struct.unpack(f"<{form}", self.take(struct.calcsize(f"<{form}")))[0])
+
+    def count(self, most: int, what: str) -> int:
+        found = self.number("Q")
+        if found > most:
+            raise UnusableModel(f"it has {found:,} {what}; {most:,} are allowed")
+        return found
+
+    def floats(self, expected: int) -> Any:
+        if self.count(expected, "numbers") != expected:
+            raise UnusableModel("it has not as many numbers as its features need")
+        return np.frombuffer(self.take(expected * _FLOAT), "<f4")
+
+    def header(self, width: int) -> _Header:
+        found = self.number("i")
+        if found != width:
+            raise UnusableModel(f"its features are {found} wide; this voice hears {width}")
+        count = self.number("q")
+        if not 0 < count <= MOST_VECTORS:
+            raise UnusableModel(f"it has {count:,} features; 1 to {MOST_VECTORS:,} are allowed")
+        self.take(16)  # two numbers of no meaning
+        if self.number("B") != 1 or self.number("i") not in _METRICS:
+            raise UnusableModel("it is not trained, or measures in a way that RVC does not")
+        return _Header(count)
+
+    def finish(self) -> None:
+        if self._left:
+            raise UnusableModel("bytes follow its end")
+
+
+def _inverted(reader: _Reader, count: int, width: int) -> Any:
+    lists = reader.count(_MOST_LISTS, "lists")
+    reader.number("Q")  # how many lists a search looks at
+    _skip_quantizer(reader, lists, width)
+    _skip_map(reader)
+    if reader.number("Q") != width * _FLOAT:
+        raise UnusableModel("its features have another size than numbers of 32 bits")
+    sizes = _list_sizes(reader, lists, width, count)
+    found = np.empty((count, width), "<f4")
+    seen = np.zeros(count, bool)
+    for size in sizes:
+        rows = np.frombuffer(reader.take(size * width * _FLOAT), "<f4").reshape(size, width)
+        ids = np.frombuffer(reader.take(size * 8), "<i8")
+        if size and (ids.min() < 0 or ids.max() >= count):
+            raise UnusableModel("it names a feature that it does not have")
+        found[ids], seen[ids] = rows, True
+    if not seen.all():
+        raise UnusableModel("it names a feature twice")
+    return found
+
+
+def _skip_quantizer(reader: _Reader, lists: int, width: int) -> None:
+    """Pass over the middles of the lists, which only a search in some of them needs."""
+    if reader.take(4) not in _FLAT or reader.header(width).count != lists:
+        raise UnusableModel("the middles of its lists are no flat index of them")
+    reader.floats(lists * width)
+
+
+def _skip_map(reader: _Reader) -> None:
+    kind = reader.number("B")
+    entries = reader.count(MOST_VECTORS, "entries of its map")
+    if kind not in (0, 1) or (entries and not kind):
+        raise UnusableModel("it has a map of features that voxgate does not know")
+    reader.take(8 * entries)
+
+
+def _list_sizes(reader: _Reader, lists: int, width: int, count: int) -> list[int]:
+    if reader.take(4) != b"ilar" or reader.number("Q") != lists or reader.number("Q") != width * _FLOAT:
+        raise UnusableModel("its lists are kept in a way that voxgate does not know")
+    form, numbers = reader.take(4), reader.count(2 * lists, "sizes of lists")
+    read = np.frombuffer(reader.take(8 * numbers), "<u8")
+    sizes = np.zeros(lists, "<u8")
+    if form == b"full" and numbers == lists:
+        sizes = read
+    elif form == b"sprs" and not numbers % 2:
+        places = read[::2]
+        if len(places) and (int(places.max()) >= lists or len(np.unique(places)) != len(places)):
+            raise UnusableModel("it names a list that it does not have")
+        sizes[places.astype(np.int64)] = read[1::2]
+    else:
+        raise UnusableModel("the sizes of its lists are kept in a way that voxgate does not know")
+    found = [int(each) for each in sizes]
+    if sum(found) != count:
+        raise UnusableModel("its lists have not as many features as it says")
+    return found

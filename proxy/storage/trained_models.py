@@ -1,0 +1,101 @@
+"""The models that were trained for voices, as rows. Their files are sealed: `kept/vault.py` opens them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+import msgspec
+
+from proxy.storage import blobs, library_revisions
+from proxy.storage.rows import columns
+from proxy.storage.store import ALWAYS, Condition, Params, Row, Statement, Store
+from proxy.storage.tombstones import NOT_ERASED
+
+Origin = Literal["import", "training"]
+
+
+class TrainedModel(msgspec.Struct, frozen=True, kw_only=True):
+    """A model of a voice, of which it has one for each format. `digest` names its sealed file."""
+
+    id: str
+    voice: str
+    account: str
+    format: str
+    digest: str
+    bytes: int
+    origin: Origin
+    created: int
+
+    def __repr__(self) -> str:
+        return f"<TrainedModel {self.id} of {self.voice}, {self.format}>"
+
+
+_COLUMNS = columns(TrainedModel)
+_OF_ACCOUNT = f"SELECT {_COLUMNS} FROM trained_models WHERE account = :account ORDER BY voice, format"
+_OF_VOICE = (
+    f"SELECT {_COLUMNS} FROM trained_models WHERE account = :account AND voice = :voice ORDER BY format"
+)
+_BYTES = "SELECT bytes FROM trained_models WHERE account = :account AND digest = :digest LIMIT 1"
+# Whatever changes a voice locks its row before the revision of its library.
+_HOLD_VOICE = "UPDATE voices SET id = id WHERE id = :voice"
+_PUT = f"""
+INSERT INTO trained_models ({_COLUMNS})
+SELECT CAST(:id AS TEXT), CAST(:voice AS TEXT), CAST(:account AS TEXT), CAST(:format AS TEXT),
+    CAST(:digest AS TEXT), CAST(:bytes AS BIGINT), CAST(:origin AS TEXT), CAST(:created AS BIGINT)
+WHERE {NOT_ERASED} AND EXISTS (SELECT 1 FROM voices WHERE id = :voice AND account = :account)
+    AND {blobs.IS_KEPT} AND {{only_if}}
+ON CONFLICT (voice, format) DO UPDATE SET id = excluded.id, digest = excluded.digest,
+    bytes = excluded.bytes, origin = excluded.origin, created = excluded.created
+"""
+_SOUNDS_OTHERWISE = """
+UPDATE voices SET revision = revision + 1
+WHERE id = :voice AND EXISTS (SELECT 1 FROM trained_models WHERE id = :id)
+"""
+_IS_KEPT = "SELECT 1 AS is_there FROM trained_models WHERE id = :id"
+
+
+async def of_account(store: Store, account: str) -> dict[str, list[TrainedModel]]:
+    """List the models of an account's voices, by voice."""
+    found: dict[str, list[TrainedModel]] = {}
+    for row in await store.read(_OF_ACCOUNT, {"account": account}):
+        found.setdefault(row["voice"], []).append(_record(row))
+    return found
+
+
+async def of_voice(store: Store, account: str, voice: str) -> list[TrainedModel]:
+    return [_record(row) for row in await store.read(_OF_VOICE, {"account": account, "voice": voice})]
+
+
+async def size_of(store: Store, account: str, digest: str) -> int | None:
+    """Return the bytes of a model's file, or None if no voice of the account has it."""
+    rows = await store.read(_BYTES, {"account": account, "digest": digest})
+    return int(rows[0]["bytes"]) if rows else None
+
+
+async def is_kept(store: Store, id_: str) -> bool:
+    return bool(await store.read(_IS_KEPT, {"id": id_}))
+
+
+def put_statements(model: TrainedModel, only_if: Condition = ALWAYS) -> Sequence[Statement]:
+    """Return what gives a voice a model, in the place of the one of this format that it has, and lets the
+    voice sound otherwise. It does nothing if the voice is gone or erased, if the file is, or if `only_if` is
+    untrue. Its last statement locks the revision of the library."""
+    row: Params = {**only_if.params, **msgspec.structs.asdict(model)}
+    return (
+        *only_if.held,
+        *blobs.hold_statements(model.account, model.digest),
+        Statement(_HOLD_VOICE, {"voice": model.voice}),
+        Statement(_PUT.format(only_if=only_if.sql), row),
+        Statement(_SOUNDS_OTHERWISE, {"voice": model.voice, "id": model.id}),
+        library_revisions.raise_statement(model.account),
+    )
+
+
+def insert_statement(model: TrainedModel) -> Statement:
+    """Return what gives a new voice its model, in the commit of that voice."""
+    return Statement(_PUT.format(only_if=ALWAYS.sql), msgspec.structs.asdict(model))
+
+
+def _record(row: Row) -> TrainedModel:
+    return msgspec.convert(row, TrainedModel)
