@@ -13,6 +13,7 @@ import plugins.rvc.boot  # noqa: F401 - before rvc
 import torch
 from safetensors.torch import load
 
+from plugins.rvc.generator import take_excitation
 from plugins.rvc.networks import (
     Layout,
     build_generator,
@@ -20,6 +21,7 @@ from plugins.rvc.networks import (
     on_meta,
     parameter_bytes,
 )
+from plugins.rvc.retrieval import Neighbours
 from speech_engine.host.weights import fill
 from speech_engine.model_files.safetensors import read_header
 
@@ -38,18 +40,18 @@ class VoiceFile(NamedTuple):
 
 
 class RvcVoice(NamedTuple):
-    """A voice that can sound. `vectors` has (n, width) features of the voice itself, or None."""
+    """A voice that can sound. `neighbours` has features of its own recordings, if there are any."""
 
     network: Any
     layout: Layout
-    vectors: Any | None
+    neighbours: Neighbours | None
 
     def __repr__(self) -> str:
         return f"<RvcVoice {self.layout.version} of {self.layout.rate_hz} Hz, {self.nbytes:,} bytes>"
 
     @property
     def nbytes(self) -> int:
-        return parameter_bytes(self.network) + (0 if self.vectors is None else int(self.vectors.nbytes))
+        return parameter_bytes(self.network) + (self.neighbours.nbytes if self.neighbours else 0)
 
 
 def read_voice(data: bytes) -> VoiceFile:
@@ -73,8 +75,10 @@ def load_voice(data: bytes, device: str, precision: str = "float32") -> RvcVoice
     fill(network, own, "the voice", assign=True)
     fold_weight_norms(network)
     network = network.eval().requires_grad_(False).to(device=device, dtype=dtype)
-    vectors = None if file.vectors is None else file.vectors.to(device=device, dtype=torch.float16)
-    return RvcVoice(network, file.layout, vectors)
+    if file.layout.has_pitch:
+        take_excitation(network)
+    neighbours = None if file.vectors is None else Neighbours(file.vectors, device)
+    return RvcVoice(network, file.layout, neighbours)
 
 
 def _layout(data: bytes) -> Layout:

@@ -1,1 +1,142 @@
-"""The worker of RVC."""
+"""The worker of RVC: HuBERT and voices in a batch, in the environment that has torch."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing, asynccontextmanager
+from pathlib import Path
+
+import msgspec
+
+import plugins.rvc.boot  # noqa: F401 - before rvc and transformers
+
+# isort: split
+import torch
+
+from plugins.rvc.checkpoint import RvcVoice
+from plugins.rvc.conversion import VoiceConversion, wishes_of
+from plugins.rvc.hubert import load_hubert
+from plugins.rvc.model import STATED_HZ, STEP_S, RvcModel, RvcRow
+from plugins.rvc.plugin import RvcSettings
+from plugins.rvc.rmvpe import load_rmvpe
+from plugins.rvc.voices import Voices, trained_voice
+from plugins.rvc.warming import rows_to_warm_up
+from speech_engine import (
+    ANY_LANGUAGE,
+    Context,
+    EngineCannot,
+    EngineFailed,
+    Event,
+    Language,
+    ModelInfo,
+    Plugin,
+    SpeechJob,
+    UnsupportedRequest,
+)
+from speech_engine.host.batch_loop import BatchLoop
+from speech_engine.model_files import UnusableModel, find_manifest
+
+MODEL = "standard"
+FORMAT = "rvc"
+MOST_SEMITONES = 12.0
+CLIENT_FIELDS = ("index_rate", "protect", "f0_method")
+
+_WIDTH_OF_A_PROCESSOR = 12
+"""A wider step makes no second of sound cheaper there, and everybody waits for it."""
+
+
+class RvcEngine:
+    """Converts recordings into trained voices. It speaks no texts."""
+
+    def __init__(
+        self,
+        settings: RvcSettings,
+        info: ModelInfo,
+        model: RvcModel,
+        voices: Voices,
+        batch: BatchLoop[RvcVoice, RvcRow],
+    ) -> None:
+        self._settings = settings
+        self._info = info
+        self._model = model
+        self.voices_lent = voices
+        self.batch = batch
+
+    def __repr__(self) -> str:
+        return f"<RvcEngine, {self.voices_lent!r}, {self.batch!r}>"
+
+    @property
+    def slots(self) -> int:
+        return self._settings.slots
+
+    def models(self) -> tuple[ModelInfo, ...]:
+        return (self._info,)
+
+    def speak(self, job: SpeechJob) -> AsyncGenerator[Event, None]:
+        raise EngineCannot("RVC converts recordings; it speaks no texts.")
+
+    async def convert(self, job: SpeechJob, pcm: AsyncIterator[bytes]) -> AsyncGenerator[Event, None]:
+        if job.model != MODEL:
+            raise EngineFailed(f"RVC has no model {job.model!r}.")
+        wishes = wishes_of(job, self._model.methods)
+        async with self.voices_lent.lend(job, trained_voice(job)) as voice:
+            if wishes.semitones and not voice.layout.has_pitch:
+                raise UnsupportedRequest("This voice was trained without pitch, so pitch cannot be set.")
+            conversion = VoiceConversion(job, voice, wishes)
+            async with aclosing(self.batch.convert(job, conversion, pcm)) as events:
+                async for event in events:
+                    yield event
+
+
+def model_info(folder: Path) -> ModelInfo:
+    """Describe the one model: its licence is that of the imported files."""
+    manifest = find_manifest(folder)
+    return ModelInfo(
+        id=MODEL,
+        languages=(Language(ANY_LANGUAGE),),
+        sample_rate_hz=STATED_HZ,
+        digest=manifest.digest if manifest else "",
+        speaks=False,
+        converts=True,
+        trained_format=FORMAT,
+        client_fields=CLIENT_FIELDS,
+        pitch=(-MOST_SEMITONES, MOST_SEMITONES),
+        seeds=True,
+        licence=manifest.licence if manifest else "",
+    )
+
+
+def _load(settings: RvcSettings, context: Context, folder: Path) -> RvcModel:
+    context.progress(0.1, "reading HuBERT")
+    hubert = load_hubert(folder, context.device.torch, settings.precision)
+    file = folder / "rmvpe.safetensors"
+    context.progress(0.7, "reading RMVPE")
+    rmvpe = load_rmvpe(file, context.device.torch) if file.is_file() else None
+    return RvcModel(hubert, rmvpe, context.tick)
+
+
+@asynccontextmanager
+async def _create(name: str, settings: RvcSettings, context: Context) -> AsyncIterator[RvcEngine]:
+    if not settings.model_path:
+        raise UnusableModel(f"[engines.{name}] names no model: import one, and name it as model")
+    folder = Path(settings.model_path)
+    is_card = context.device.kind != "cpu"
+    if not is_card:
+        settings = msgspec.structs.replace(settings, width=min(settings.width, _WIDTH_OF_A_PROCESSOR))
+    model = await asyncio.to_thread(_load, settings, context, folder)
+    voices = Voices(context, settings.voices_mb * 2**20, settings.precision)
+    try:
+        async with BatchLoop(model, settings, context, STEP_S) as batch:
+            await batch.call(lambda: torch.set_num_threads(settings.threads))  # for the thread that says it
+            if is_card:
+                context.progress(0.9, "warming up")
+                device, precision = context.device.torch, settings.precision
+                await batch.warm_up(lambda weight: rows_to_warm_up(weight, device, precision, model.methods))
+            yield RvcEngine(settings, model_info(folder), model, voices, batch)
+    finally:
+        await voices.shelf.close()
+
+
+def voxgate_register() -> tuple[Plugin[RvcSettings], ...]:
+    return (Plugin(kind="engine", name="rvc", settings=RvcSettings, create=_create),)

@@ -9,20 +9,23 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
+from contextlib import aclosing
 from functools import partial
 from types import TracebackType
 from typing import Generic, Self, TypeVar, cast
 
-from speech_engine.errors import EngineBusy, EngineUnavailable
+from speech_engine.errors import EngineBusy, EngineUnavailable, UnusableSample
 from speech_engine.events import Audio, Event, Finished, Started
 from speech_engine.host.batch_model import BatchModel, BatchSettings, OutOfMemory, R, RowWork, V, WeighsRows
 from speech_engine.host.batch_rows import BatchJob, BatchRow, ModelCalls, RowTable, ordinary
 from speech_engine.host.batch_steps import BatchFigures, StepWidth, WarmUp
 from speech_engine.host.continuity import Listener, SoundPieces, StepOrder, listener_of, weight_of
+from speech_engine.host.conversion import Conversion, ConversionJob, cut_windows
 from speech_engine.host.engine_stream import places_of
 from speech_engine.host.no_gap import AdmittedAnswers, waits_s
 from speech_engine.host.step_times import StepTimes
+from speech_engine.host.windows import WindowCutter
 from speech_engine.pcm import PcmPieces
 from speech_engine.plugin import Context
 from speech_engine.values import SpeechJob
@@ -106,17 +109,79 @@ class BatchLoop(Generic[V, R]):
     async def speak(self, job: SpeechJob, voice: V) -> AsyncGenerator[Event, None]:
         """Speak a job with a voice, as `Engine.speak` does. At its end, the model has none of its rows."""
         listener = self._listener(job, voice, self._clock())
-        speech: BatchJob[V, R] = BatchJob(job, voice, listener, asyncio.get_running_loop())
+        loop = asyncio.get_running_loop()
+        speech: BatchJob[V, R] = BatchJob(job, voice, listener, loop, self._model.rate_hz)
+        async with aclosing(self._answer(speech, lambda segment, pcm: (segment, pcm))) as events:
+            async for event in events:
+                yield event
+
+    async def convert(
+        self, job: SpeechJob, conversion: Conversion[V], pcm: AsyncIterator[bytes]
+    ) -> AsyncGenerator[Event, None]:
+        """Convert a recording, as `EngineConverts.convert` does, with a model that weighs its rows.
+
+        The first sound comes after the first window. At its end, the model has none of its rows, and the
+        recording is read no further.
+        """
+        listener = self._listener(job, conversion.voice, self._clock())
+        speech: ConversionJob[V, R] = ConversionJob(job, conversion, listener, asyncio.get_running_loop())
+
+        def joined(number: int, made: bytes) -> tuple[int, bytes]:
+            return 0, conversion.join(speech.windows[number], made)
+
+        feeding: asyncio.Task[None] | None = None
+        try:
+            async with aclosing(self._answer(speech, joined)) as events:
+                async for event in events:
+                    if feeding is None:  # only what was let in is read
+                        feeding = asyncio.create_task(self._feed(speech, conversion, pcm))
+                    yield event
+        finally:
+            if feeding is not None:
+                feeding.cancel()
+                await asyncio.wait([feeding])
+
+    async def _feed(
+        self, speech: ConversionJob[V, R], conversion: Conversion[V], pcm: AsyncIterator[bytes]
+    ) -> None:
+        """Bring the windows of a recording to the model, while its listener hears what was made."""
+        windows = cut_windows(pcm, WindowCutter(conversion.sizes))
+        try:
+            async for window in windows:
+                await speech.has_room.wait()
+                prepared = await asyncio.to_thread(conversion.prepare, window)
+                with self._changed:
+                    speech.add(window, prepared)
+                    self._changed.notify()
+            if not speech.windows:
+                raise UnusableSample("The recording is empty.")
+        except Exception as error:  # noqa: BLE001 - the seam around a plugin: raised again to the listener
+            with self._changed:
+                speech.fail(ordinary(error))
+                self._changed.notify()
+        else:
+            with self._changed:
+                speech.add_end()
+                self._table.forget_ended()
+
+    async def _answer(
+        self, speech: BatchJob[V, R], heard: Callable[[int, bytes], tuple[int, bytes]]
+    ) -> AsyncGenerator[Event, None]:
+        """Yield what the rows of a job make, as `heard` takes it. At the end, the model has none of them."""
+        job = speech.job
         with self._changed:
             self._raise_if_over()
             self._table.add(speech)
             self._answers.note(job, self._clock())
             self._changed.notify()
         try:
-            yield Started(self._model.rate_hz)
-            pieces = PcmPieces(self._model.rate_hz, job.max_samples)
+            yield Started(speech.rate_hz)
+            most = job.max_samples
+            if most is not None:
+                most = most * speech.rate_hz // self._model.rate_hz
+            pieces = PcmPieces(speech.rate_hz, most)
             while not pieces.is_full and (sound := await self._next_sound(speech)) is not None:
-                segment, pcm = sound
+                segment, pcm = heard(*sound)
                 for piece in pieces.feed(pcm):
                     yield Audio(segment, piece)
             yield Finished()
@@ -301,7 +366,7 @@ class BatchLoop(Generic[V, R]):
         except BaseException as error:  # noqa: BLE001 - the seam around a plugin: it ends this job alone
             self._fail(row, error)
             return
-        seconds = len(pcm) / 2 / self._model.rate_hz
+        seconds = len(pcm) / 2 / row.speech.rate_hz
         work = _work(row)
         made_s = work.worth_s(self._step_s) if work.steps else seconds
         self._times.beside.note_sound(self._clock() - began, made_s)

@@ -8,7 +8,7 @@ is one segment of one job.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated, Generic, Literal, NamedTuple, Protocol, TypeVar, runtime_checkable
+from typing import Annotated, Any, Generic, Literal, NamedTuple, Protocol, TypeVar, runtime_checkable
 
 import msgspec
 
@@ -31,13 +31,15 @@ class OutOfMemory(Exception):
 
 class RowSpec(msgspec.Struct, Generic[V], frozen=True):
     """A segment to speak. The `seed` is from 0 to 2**63 - 1, for a generator that belongs to this row alone:
-    then the row sounds the same in any company."""
+    then the row sounds the same in any company. A row of a conversion has no text, but a `window`: what the
+    engine prepared of a stretch of the recording."""
 
     job: SpeechJob
     segment: int
     spoken: str
     seed: int
     voice: V
+    window: Any = None
 
     def __repr__(self) -> str:
         return f"<RowSpec {self.job.id}, segment {self.segment}, {len(self.spoken)} characters>"

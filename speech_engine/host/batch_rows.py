@@ -30,8 +30,16 @@ RESERVED_PART = 4
 class BatchJob(Generic[V, R]):
     """One job: its listener, its segments that are to join, and its sound in order."""
 
-    def __init__(self, job: SpeechJob, voice: V, listener: Listener, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(
+        self,
+        job: SpeechJob,
+        voice: V,
+        listener: Listener,
+        loop: asyncio.AbstractEventLoop,
+        rate_hz: int,
+    ) -> None:
         self.job = job
+        self.rate_hz = rate_hz
         self.voice = voice
         self.listener = listener
         self.next_segment = 0
@@ -60,6 +68,11 @@ class BatchJob(Generic[V, R]):
         return not self.is_ending and self.next_segment < len(self.over)
 
     @property
+    def awaits_rows(self) -> bool:
+        """Whether rows may come that are not known yet."""
+        return False
+
+    @property
     def is_ending(self) -> bool:
         return self.is_dropped or self.error is not None
 
@@ -80,6 +93,10 @@ class BatchJob(Generic[V, R]):
         digest = blake2b(f"{self._seed}/{number}".encode(), digest_size=8).digest()
         spoken = self.job.segments[number].spoken
         return RowSpec(self.job, number, spoken, int.from_bytes(digest) >> 1, self.voice)
+
+    def add_segment(self) -> None:
+        self.over.append(False)
+        self._sounds.append(deque())
 
     def take(self) -> tuple[int, bytes] | None:
         """Return the sound that comes next, with its segment, if it is there."""
@@ -245,7 +262,8 @@ class RowTable(Generic[V, R]):
         row.speech.live -= 1
 
     def _forget(self, speech: BatchJob[V, R]) -> None:
-        if not speech.live and not speech.has_next and speech in self.speeches:
+        is_waiting = speech.has_next or speech.awaits_rows
+        if not speech.live and not is_waiting and speech in self.speeches:
             del self.speeches[speech]
             speech.end()
 

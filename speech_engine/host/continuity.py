@@ -111,6 +111,23 @@ class Listener:
         made_s = self._made_s[last] if last < len(self._made_s) else 0.0
         return self.begins_at + (before_s + made_s) / self.rate
 
+    def expect(self, segment: int, work: RowWork) -> None:
+        """Note what a segment will be. It may be one more than were known."""
+        if segment == len(self._works):
+            self._works.append(work)
+            self._steps_left.append(work.steps)
+            self._made_s.append(0.0)
+            self._is_over.append(False)
+            self._left_s += work.seconds
+        else:
+            self.note_work(segment, work)
+
+    def end_at(self, segments: int) -> None:
+        """Note that there are only so many segments."""
+        self._left_s -= sum(work.seconds for work in self._works[segments:])
+        for each in (self._works, self._steps_left, self._made_s, self._is_over):
+            del each[segments:]
+
     def note_work(self, segment: int, work: RowWork) -> None:
         """Note what a segment is, now that its row has joined."""
         self._left_s += work.seconds - self._works[segment].seconds

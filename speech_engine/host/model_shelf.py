@@ -42,6 +42,7 @@ class ModelShelf(Generic[M, T]):
         self._most_bytes = most_bytes
         self._load = load
         self._places: OrderedDict[str, _Place[T]] = OrderedDict()
+        self._leaving: list[_Place[T]] = []
         self._changed = asyncio.Event()
 
     def __repr__(self) -> str:
@@ -49,7 +50,7 @@ class ModelShelf(Generic[M, T]):
 
     @property
     def bytes(self) -> int:
-        return sum(place.size for place in self._places.values())
+        return sum(place.size for place in (*self._places.values(), *self._leaving))
 
     def names(self) -> list[str]:
         """Return the loaded models, the longest unused first."""
@@ -67,7 +68,18 @@ class ModelShelf(Generic[M, T]):
             yield await asyncio.shield(place.loading)
         finally:
             place.users -= 1
-            self._changed.set()
+            self._let_leave()
+
+    def forget(self, name: str) -> None:
+        """Lend a model to nobody any more. Those who have it keep it, and its room, until they end."""
+        place = self._places.pop(name, None)
+        if place is not None:
+            self._leaving.append(place)
+            self._let_leave()
+
+    def _let_leave(self) -> None:
+        self._leaving = [each for each in self._leaving if each.users or not each.loading.done()]
+        self._changed.set()
 
     def _place(self, model: M) -> _Place[T] | None:
         """Return the model's place, a new one if need be, or None as long as there is no room."""
@@ -87,15 +99,18 @@ class ModelShelf(Generic[M, T]):
         try:
             return await self._load(model)
         except BaseException:
-            # The next job tries again.
-            self._places.pop(model.name, None)
+            # The next job tries again. If the model was forgotten, the name may be another place's.
+            place = self._places.get(model.name)
+            if place is not None and place.loading is asyncio.current_task():
+                del self._places[model.name]
             raise
         finally:
-            self._changed.set()
+            asyncio.get_running_loop().call_soon(self._let_leave)
 
     async def close(self) -> None:
         """Wait for what is being loaded, and forget all."""
-        loading = [place.loading for place in self._places.values()]
+        loading = [place.loading for place in (*self._places.values(), *self._leaving)]
         if loading:
             await asyncio.wait(loading)
         self._places.clear()
+        self._leaving.clear()

@@ -1,14 +1,16 @@
 """A host's signs of life: how much work it does, at each change and while work goes on.
 
 They come from the engine's work, never from the host's event loop: a running loop proves nothing about
-a model that hangs. Jobs that wait for a slow reader are not counted as work. Each job is named when it
-begins and when it ends, so that after a host's death it is known which jobs may have killed it.
+a model that hangs. Jobs that wait for a slow reader, or for their recording, are not counted as work. Each
+job is named when it begins and when it ends, so that after a host's death it is known which jobs may have
+killed it.
 """
 
 from __future__ import annotations
 
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -30,6 +32,7 @@ class Pulse:
         self._working = 0
         self._told_at = 0.0
         self._begun: dict[str, bytes] = {}
+        self._waits: Counter[str] = Counter()
         self.figures: Callable[[], dict[str, float]] = dict
         self._changing = threading.Lock()
 
@@ -49,13 +52,21 @@ class Pulse:
             self._change(-1, ended=call, digest=digest, is_whole=is_whole, figures=figures)
 
     @contextmanager
-    def waiting(self) -> Iterator[None]:
-        """Mark a pause of a job that has begun: the engine waits, but not by its own fault."""
-        self._change(-1)
+    def waiting(self, call: str) -> Iterator[None]:
+        """Mark a pause of a job that has begun: the engine waits, but not by its own fault.
+
+        One job may wait for a reader and for its recording at once.
+        """
+        self._waits[call] += 1
+        if self._waits[call] == 1:
+            self._change(-1)
         try:
             yield
         finally:
-            self._change(1)
+            self._waits[call] -= 1
+            if not self._waits[call]:
+                del self._waits[call]
+                self._change(1)
 
     def tick(self) -> None:
         """Note a finished unit of work. A call is cheap: a sign is sent at most once a second."""

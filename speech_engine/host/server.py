@@ -86,7 +86,7 @@ class HostServer:
     async def run_with_input(self, _inputs: Any, call: Any) -> None:
         begin = await call.read()
         if isinstance(begin, Begin):
-            await self._answer(begin, _CallInput(call), call)
+            await self._answer(begin, _CallInput(call, begin.call, self._pulse), call)
 
     async def _answer(self, begin: Begin, pcm: AsyncIterator[bytes] | None, call: Any) -> None:
         """Write the frames while the engine runs ahead into a spool: a slow reader holds no slot."""
@@ -143,7 +143,7 @@ class HostServer:
             while (event := await stream.next_event()) is not None:
                 self._pulse.tick()
                 if spool.is_full:
-                    with self._pulse.waiting():
+                    with self._pulse.waiting(begin.call):
                         await spool.put(event)
                 else:
                     await spool.put(event)
@@ -180,14 +180,17 @@ class _Reading:
 class _CallInput:
     """The recording that comes in over a call, as an engine reads it."""
 
-    def __init__(self, call: Any) -> None:
+    def __init__(self, call: Any, name: str, pulse: Pulse) -> None:
         self._call = call
+        self._name = name
+        self._pulse = pulse
 
     def __aiter__(self) -> AsyncIterator[bytes]:
         return self
 
     async def __anext__(self) -> bytes:
-        message = await self._call.read()
+        with self._pulse.waiting(self._name):
+            message = await self._call.read()
         if not isinstance(message, Pcm):
             raise StopAsyncIteration
         return message.data

@@ -60,7 +60,7 @@ async def run_turns(loop: Batch, most: int = 10**6) -> None:
 def speech(id_: str, *texts: str, asked_at: float = 0.0, **more: Any) -> BatchJob[str, ToyRow]:
     order = job(id_, *texts, **more)
     listener = listener_of(order, BatchSettings(), asked_at)
-    return BatchJob(order, "anyone", listener, asyncio.get_running_loop())
+    return BatchJob(order, "anyone", listener, asyncio.get_running_loop(), 24_000)
 
 
 def join(table: RowTable[str, ToyRow], most: int = 100) -> list[str]:

@@ -13,7 +13,7 @@ def test_a_job_that_begins_pauses_and_ends_is_told_at_once() -> None:
     pulse = Pulse(told.append, clock=lambda: 100.0)
     pulse.begin("a", b"1")
     pulse.begin("b", b"2")
-    with pulse.waiting():
+    with pulse.waiting("a"):
         assert told == [Tick(1, begun="a", digest=b"1"), Tick(2, begun="b", digest=b"2"), Tick(1)]
     pulse.end("a")
     pulse.end("b", is_whole=False)
@@ -46,7 +46,7 @@ def test_a_job_whose_wait_breaks_off_is_in_work_again() -> None:
     pulse = Pulse(told.append)
     pulse.begin("a")
     try:
-        with pulse.waiting():
+        with pulse.waiting("a"):
             raise ValueError
     except ValueError:
         pass

@@ -1,0 +1,165 @@
+"""One conversion: what its client wishes, how its recording is cut, what is prepared of each window without
+the device, and how the made sound is joined.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from scipy import signal
+
+from plugins.rvc.checkpoint import RvcVoice
+from plugins.rvc.hubert import HEARD_HZ
+from plugins.rvc.joining import Joiner
+from plugins.rvc.noise import PlacedNoise
+from plugins.rvc.pitch import coarse, praat_pitch
+from speech_engine.errors import UnsupportedRequest
+from speech_engine.host.batch_model import RowWork
+from speech_engine.host.windows import Window, WindowSizes
+from speech_engine.values import SpeechJob
+
+GIVEN_HZ = 24_000
+"""The rate of the recordings that the server gives."""
+FRAMES_SHORT = 2
+"""HuBERT hears the last frames only with what would come after them."""
+
+SIZES = WindowSizes(
+    first=(GIVEN_HZ, 2 * GIVEN_HZ), usual=5 * GIVEN_HZ, context=GIVEN_HZ // 2, grid=GIVEN_HZ // 50
+)
+"""One second, two, and then five: the first sound comes soon. A frame of HuBERT is the grid."""
+
+_FRAME = GIVEN_HZ // 100
+_HIGH_PASS = signal.butter(5, 48, btype="high", fs=HEARD_HZ)
+_LATENT_BLOCK = 100
+_ALL_OF_IT = 0.5
+
+
+class Wishes(NamedTuple):
+    """What a client may set. `index_rate` is the share of features that are drawn towards the voice's own;
+    below 0.5, `protect` lets what has no pitch keep so much less of that."""
+
+    semitones: float = 0.0
+    index_rate: float = 0.75
+    protect: float = 0.33
+    f0_method: str = "pm"
+
+    @property
+    def protects(self) -> bool:
+        return self.protect < _ALL_OF_IT
+
+
+def wishes_of(job: SpeechJob, methods: tuple[str, ...]) -> Wishes:
+    """Return what a job wishes. Raise UnsupportedRequest for what makes no sense. `methods` are those that
+    find a pitch here, best first."""
+    extra, usual = job.extra, Wishes()
+    method = extra.get("f0_method", methods[0])
+    if method not in methods:
+        raise UnsupportedRequest(f"f0_method must be one of {', '.join(methods)}.")
+    return Wishes(
+        semitones=job.pitch,
+        index_rate=_number(extra, "index_rate", usual.index_rate, 1.0),
+        protect=_number(extra, "protect", usual.protect, _ALL_OF_IT),
+        f0_method=method,
+    )
+
+
+def _number(extra: Mapping[str, Any], name: str, usual: float, most: float) -> float:
+    value = extra.get(name, usual)
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0.0 <= value <= most:
+        raise UnsupportedRequest(f"{name} must be a number from 0 to {most:g}.")
+    return float(value)
+
+
+class Prepared(NamedTuple):
+    """A window before the device has seen it. `hz` is None if the model finds the pitch itself, or none is
+    needed. Of the made sound, the samples from `first` to `last` are wanted."""
+
+    sound: Any
+    hz: Any
+    latent: Any
+    source: Any
+    wishes: Wishes
+    first: int
+    last: int
+    seconds: float
+    weight: float
+
+
+class VoiceConversion:
+    """A `Conversion` of one recording with one voice."""
+
+    sizes = SIZES
+
+    def __init__(self, job: SpeechJob, voice: RvcVoice, wishes: Wishes) -> None:
+        layout = voice.layout
+        self._voice = voice
+        self._wishes = wishes
+        self._joiner = Joiner(GIVEN_HZ, layout.rate_hz)
+        seed = secrets.randbits(63) if job.seed is None else job.seed
+        self._latent = PlacedNoise(seed, "latent", layout.channels, _LATENT_BLOCK)
+        self._source = PlacedNoise(seed, "source", 1, layout.rate_hz)
+
+    def __repr__(self) -> str:
+        return f"<VoiceConversion with {self._voice!r}>"
+
+    @property
+    def voice(self) -> RvcVoice:
+        return self._voice
+
+    @property
+    def rate_hz(self) -> int:
+        return self._voice.layout.rate_hz
+
+    def work(self, window: Window) -> RowWork:
+        return work_of(window)
+
+    def prepare(self, window: Window) -> Prepared:
+        """Return what the model needs of a window: its sound as HuBERT hears it, its pitch and its noise."""
+        layout = self._voice.layout
+        sound = heard(window.pcm)
+        # Not of the last frames, which nobody makes.
+        first_frame = window.begin // _FRAME
+        frames = first_frame, first_frame + len(sound) * 100 // HEARD_HZ - FRAMES_SHORT
+        needs_pitch = layout.has_pitch and self._wishes.f0_method == "pm"
+        first, last = self._joiner.bounds(window)
+        work = work_of(window)
+        return Prepared(
+            sound=torch.from_numpy(sound),
+            hz=torch.from_numpy(praat_pitch(sound)) if needs_pitch else None,
+            latent=self._latent.between(*frames),
+            source=self._source.between(frames[0] * layout.hop, frames[1] * layout.hop)[0],
+            wishes=self._wishes,
+            first=first,
+            last=last,
+            seconds=work.seconds,
+            weight=work.weight,
+        )
+
+    def join(self, window: Window, pcm: bytes) -> bytes:
+        return self._joiner.join(window, pcm)
+
+
+def work_of(window: Window) -> RowWork:
+    """Tell what a window is: it is heard after one step, whose weight is its length in seconds."""
+    seconds = len(window.pcm) / 2 / GIVEN_HZ
+    return RowWork((window.end - window.start) / GIVEN_HZ, seconds, 1)
+
+
+def heard(pcm: bytes) -> Any:
+    """Return a window as HuBERT hears it: without what is below speech."""
+    sound = np.frombuffer(pcm, "<i2").astype(np.float64) / 32768.0
+    slow = signal.resample_poly(sound, HEARD_HZ // 8000, GIVEN_HZ // 8000)
+    return signal.filtfilt(*_HIGH_PASS, slow).astype(np.float32)
+
+
+def moved(hz: Any, semitones: float) -> Any:
+    """Return pitches that are so much higher."""
+    return hz * 2.0 ** (semitones / 12.0)
+
+
+def coarse_of(hz: Any) -> Any:
+    return torch.from_numpy(coarse(hz.cpu().numpy())).to(hz.device)

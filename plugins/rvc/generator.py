@@ -1,0 +1,82 @@
+"""From features and pitch to the sound of a voice, for many rows at once. All random numbers come from
+outside, so each row sounds as it would alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from math import tau
+from typing import Any
+
+import torch
+
+from plugins.rvc.networks import Layout
+
+SINE, BREATH = 0.1, 0.003
+"""How loud the sine of a voiced frame is, and the noise in it. A frame without pitch is a third of a sine of
+noise."""
+_SPREAD = 0.66666
+"""How far from their mean the hidden sounds are drawn."""
+
+
+# What torch has no types for, as it is not installed here.
+class _GivenSource(torch.nn.Module):  # type: ignore[misc]
+    """Stands where the network would make a sine and noise from a pitch: these were made before."""
+
+    def __init__(self, linear: Any) -> None:
+        super().__init__()
+        self.l_linear = linear
+
+    def forward(self, excitation: Any, _samples_a_frame: int) -> tuple[Any, None, None]:
+        return torch.tanh(self.l_linear(excitation)), None, None
+
+
+def take_excitation(network: Any) -> None:
+    """Let a network with pitch take what `excitation` makes, in place of a pitch."""
+    network.dec.m_source = _GivenSource(network.dec.m_source.l_linear)
+
+
+def tell_layers(network: Any, tick: Callable[[], None]) -> None:
+    """Call `tick` after each layer that makes sound: on a processor a whole pass may take seconds."""
+    for layer in network.dec.resblocks:
+        layer.register_forward_hook(lambda *_told: tick())
+
+
+def excitation(hz: Any, layout: Layout, noise: Any) -> Any:
+    """Return the source of a voice (rows, samples, 1): a sine with the pitch (rows, frames), and noise.
+
+    `noise` has normal numbers (rows, samples). The phase is added up in double precision, in which it does
+    not drift.
+    """
+    rows, frames = hz.shape
+    turns = hz.double() / layout.rate_hz
+    begins = (turns * layout.hop).cumsum(1) - turns * layout.hop
+    within = torch.arange(1, layout.hop + 1, device=hz.device)
+    phase = ((begins % 1.0)[..., None] + turns[..., None] * within) % 1.0
+    voiced = (hz > 0)[..., None].float()
+    sine = torch.sin(phase.float() * tau) * SINE
+    loudness = voiced * BREATH + (1.0 - voiced) * (SINE / 3)
+    return (sine * voiced + loudness * noise.view(rows, frames, layout.hop)).view(rows, -1, 1)
+
+
+def sound_of(
+    network: Any, layout: Layout, features: Any, pitch: tuple[Any, Any] | None, latent: Any, source: Any
+) -> Any:
+    """Return the sound (rows, samples) of features (rows, frames, width).
+
+    The `pitch` is coarse and in Hz, each (rows, frames), or None for a voice without. `latent` is the noise
+    of the hidden sound (rows, channels, frames), `source` that of the excitation (rows, samples).
+    """
+    rows, frames = features.shape[:2]
+    dtype, device = features.dtype, features.device
+    speaker = network.emb_g(torch.zeros(rows, dtype=torch.long, device=device)).unsqueeze(-1)
+    lengths = torch.full((rows,), frames, device=device)
+    coarse = None if pitch is None else pitch[0]
+    mean, spread, mask = network.enc_p(features, coarse, lengths)
+    hidden = (mean + torch.exp(spread) * latent.to(dtype) * _SPREAD) * mask
+    hidden = network.flow(hidden, mask, g=speaker, reverse=True) * mask
+    if pitch is None:
+        made = network.dec(hidden, g=speaker)
+    else:
+        made = network.dec(hidden, excitation(pitch[1], layout, source).to(dtype), g=speaker)
+    return made[:, 0].float()

@@ -1,0 +1,67 @@
+"""The windows of one conversion as one sound: each is moved by a few milliseconds to where it fits the one
+before it, and blended with that. No sample is lost, and none is added.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from speech_engine.host.windows import Window
+
+FADE_S = 0.02
+MARGIN_S = 0.008
+"""How far a window may be moved: half a period of the lowest voices, whose sine begins anew in each."""
+
+_NEARLY = 0.02
+"""A better fit by less than this is not worth being moved farther."""
+_QUIET = 1e-3
+
+
+class Joiner:
+    """The sound of one recording, at `rate_hz`. Its windows are in samples at `heard_hz`."""
+
+    def __init__(self, heard_hz: int, rate_hz: int) -> None:
+        self._heard_hz = heard_hz
+        self._rate_hz = rate_hz
+        self.fade = round(FADE_S * rate_hz)
+        self.margin = round(MARGIN_S * rate_hz)
+        self._tail: Any = None
+        self._rising = (np.arange(self.fade, dtype=np.float32) + 0.5) / self.fade
+
+    def __repr__(self) -> str:
+        return f"<Joiner at {self._rate_hz} Hz>"
+
+    def place(self, sample: int) -> int:
+        """Return where a sample of the recording lies in the sound."""
+        return sample * self._rate_hz // self._heard_hz
+
+    def bounds(self, window: Window) -> tuple[int, int]:
+        """Return which samples of a window's whole sound `join` needs, as far as they are there."""
+        before = self.place(window.begin)
+        first = self.place(window.start) - before - self.margin
+        return first, self.place(window.end) - before + self.fade + self.margin
+
+    def join(self, window: Window, pcm: bytes) -> bytes:
+        """Return what follows, of the samples within `bounds`: as much as the window stands for."""
+        sound = np.frombuffer(pcm, "<i2").astype(np.float32)
+        count = self.place(window.end) - self.place(window.start)
+        first = self.margin if self._tail is None else self._fitting(sound)
+        body = sound[first : first + count].copy()
+        if self._tail is not None:
+            length = min(self.fade, count)
+            rising = self._rising[:length]
+            body[:length] = body[:length] * rising + self._tail[:length] * (1.0 - rising)
+        self._tail = None if window.is_last else sound[first + count : first + count + self.fade]
+        return bytes(np.rint(body).clip(-32768, 32767).astype("<i2").tobytes())
+
+    def _fitting(self, sound: Any) -> int:
+        """Return where a window's sound goes on best after the tail: near its own place, if all are alike."""
+        head = sound[: self.fade + 2 * self.margin].astype(np.float64)
+        tail = self._tail.astype(np.float64)
+        products = np.correlate(head, tail, "valid")
+        energies = np.convolve(head**2, np.ones(self.fade), "valid")
+        likeness = products / np.sqrt(np.maximum(energies * (tail**2).sum(), _QUIET))
+        away = np.abs(np.arange(len(likeness)) - self.margin) / self.margin
+        return int(np.argmax(likeness - _NEARLY * away))

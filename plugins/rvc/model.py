@@ -1,0 +1,197 @@
+"""RVC as the host's batch loop drives it: windows of recordings in, the sound of each as a whole out.
+
+In a step, HuBERT hears the windows of all voices together, and each voice sounds for its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, NamedTuple
+
+import torch
+from torch.nn.functional import interpolate
+
+from plugins.rvc.checkpoint import RvcVoice
+from plugins.rvc.conversion import GIVEN_HZ, SIZES, Prepared, coarse_of, moved
+from plugins.rvc.generator import sound_of
+from plugins.rvc.hubert import Hubert
+from plugins.rvc.rmvpe import Rmvpe
+from speech_engine.host.batch_model import OutOfMemory, RowSpec, RowStep, RowWork
+from speech_engine.values import SpeechJob
+
+STATED_HZ = 48_000
+"""The rate that the server is told; each voice has its own."""
+STEP_S = 1.0
+"""The sound that a step makes of a second in it."""
+
+_HEARD_AT_ONCE = 8
+"""The windows that HuBERT hears at once: its first layers need 80 MB for each."""
+
+
+class RvcRow:
+    """One window on its way to sound. One that warms up takes several steps."""
+
+    def __init__(self, voice: RvcVoice, window: Prepared, steps: int = 1) -> None:
+        self.voice = voice
+        self.window = window
+        self.steps = steps
+        self.taken = 0
+        self.made: Any = None
+
+    def __repr__(self) -> str:
+        return f"<RvcRow of {self.window.weight:g} s with {self.voice!r}>"
+
+    @property
+    def is_over(self) -> bool:
+        return self.taken >= self.steps
+
+
+class _Heard(NamedTuple):
+    """What a voice gets of a window: features (frames, width), and the pitch in Hz if it has one."""
+
+    features: Any
+    hz: Any
+
+
+class RvcModel:
+    """A `BatchModel` that weighs its rows by their seconds."""
+
+    rate_hz = STATED_HZ
+
+    def __init__(self, hubert: Hubert, rmvpe: Rmvpe | None, tick: Callable[[], None]) -> None:
+        self._hubert = hubert
+        self._rmvpe = rmvpe
+        self._tick = tick
+        self._device = hubert.device
+
+    def __repr__(self) -> str:
+        return f"<RvcModel on {self._device}>"
+
+    @property
+    def methods(self) -> tuple[str, ...]:
+        """How a pitch can be found here, best first."""
+        return ("pm",) if self._rmvpe is None else ("rmvpe", "pm")
+
+    def expected(self, job: SpeechJob, voice: RvcVoice | None) -> list[RowWork]:
+        del voice
+        lengths = SIZES.expected(round(job.estimated_s * GIVEN_HZ))
+        return [RowWork((length - 2 * SIZES.context) / GIVEN_HZ, length / GIVEN_HZ, 1) for length in lengths]
+
+    def join(self, spec: RowSpec[RvcVoice]) -> RvcRow:
+        return RvcRow(spec.voice, spec.window)
+
+    def work(self, row: RvcRow) -> RowWork:
+        return RowWork(row.window.seconds, row.window.weight, row.steps)
+
+    def step(self, rows: Sequence[RvcRow]) -> list[RowStep]:
+        try:
+            with torch.inference_mode():
+                made = self._made(rows)
+        except torch.OutOfMemoryError as error:
+            # Without its frames, which hold what was allocated.
+            error.__traceback__ = None
+            raise OutOfMemory from None
+        for row, sound in zip(rows, made, strict=True):
+            row.made = sound
+            row.taken += 1
+        return [RowStep(False, row.is_over) for row in rows]
+
+    def sound(self, row: RvcRow, is_last: bool) -> bytes:
+        del is_last
+        return bytes(row.made.numpy().astype("<i2").tobytes())
+
+    def leave(self, row: RvcRow) -> None:
+        row.made = None
+
+    def _made(self, rows: Sequence[RvcRow]) -> list[Any]:
+        """Return the samples of all rows, in their order."""
+        heard: dict[int, _Heard] = {}
+        for group in _grouped(range(len(rows)), lambda number: len(rows[number].window.sound)):
+            for first in range(0, len(group), _HEARD_AT_ONCE):
+                part = group[first : first + _HEARD_AT_ONCE]
+                heard.update(zip(part, self._hear([rows[number] for number in part]), strict=True))
+                self._tick()
+
+        def alike(number: int) -> tuple[int, int]:
+            return id(rows[number].voice.network), len(heard[number].features)
+
+        made: dict[int, Any] = {}
+        for group in _grouped(range(len(rows)), alike):
+            sounds = self._sounds([rows[number] for number in group], [heard[number] for number in group])
+            made.update(zip(group, sounds, strict=True))
+            self._tick()
+        return [made[number] for number in range(len(rows))]
+
+    def _hear(self, rows: Sequence[RvcRow]) -> list[_Heard]:
+        """Return what the voices of these rows get; the windows have one length."""
+        sounds = torch.stack([row.window.sound for row in rows]).to(self._device)
+        by_version = dict(zip(("v1", "v2"), self._hubert(sounds), strict=True))
+        pitches = self._pitches(rows, sounds)
+        found = []
+        for number, row in enumerate(rows):
+            own = by_version[row.voice.layout.version][number]
+            frames = 2 * own.shape[0]
+            hz = pitches.get(number)
+            if hz is not None:
+                hz = moved(hz[:frames], row.window.wishes.semitones)
+            found.append(_Heard(_features(own, hz, row), hz))
+        return found
+
+    def _pitches(self, rows: Sequence[RvcRow], sounds: Any) -> dict[int, Any]:
+        """Return the pitch of each row whose voice has one."""
+        known = {
+            number: row.window.hz.to(self._device)
+            for number, row in enumerate(rows)
+            if row.window.hz is not None
+        }
+        missing = [
+            number for number, row in enumerate(rows) if number not in known and row.voice.layout.has_pitch
+        ]
+        if missing and self._rmvpe is not None:
+            known.update(zip(missing, self._rmvpe(sounds[missing]), strict=True))
+        return known
+
+    def _sounds(self, rows: Sequence[RvcRow], heard: Sequence[_Heard]) -> list[Any]:
+        """Return the wanted samples of rows with one voice and one length, for 16 bits."""
+        voice = rows[0].voice
+        dtype = voice.network.emb_g.weight.dtype
+        pitch = None
+        if voice.layout.has_pitch:
+            hz = torch.stack([each.hz for each in heard])
+            pitch = coarse_of(hz), hz
+        sounds = sound_of(
+            voice.network,
+            voice.layout,
+            torch.stack([each.features for each in heard]).to(dtype),
+            pitch,
+            torch.stack([row.window.latent for row in rows]).to(self._device),
+            torch.stack([row.window.source for row in rows]).to(self._device),
+        )
+        whole = (sounds.clamp(-1.0, 1.0) * 32767.0).round().to(torch.int16).cpu()
+        return [
+            sound[row.window.first : row.window.last].clone() for sound, row in zip(whole, rows, strict=True)
+        ]
+
+
+def _features(own: Any, hz: Any, row: RvcRow) -> Any:
+    """Return a window's features a hundred times a second, drawn towards those of its voice's recordings."""
+    wishes, neighbours = row.window.wishes, row.voice.neighbours
+    if neighbours is None or not wishes.index_rate:
+        return _twice(own)
+    drawn = _twice(neighbours.draw(own, wishes.index_rate))
+    if hz is None or not wishes.protects:
+        return drawn
+    # What has no pitch, breath and consonants, keeps most of what was said.
+    share = torch.where(hz > 0, 1.0, wishes.protect)[:, None].to(drawn.dtype)
+    return drawn * share + _twice(own) * (1.0 - share)
+
+
+def _twice(features: Any) -> Any:
+    return interpolate(features.T[None], scale_factor=2.0)[0].T
+
+
+def _grouped(numbers: Iterable[int], key: Callable[[int], Any]) -> list[list[int]]:
+    groups: dict[Any, list[int]] = {}
+    for number in numbers:
+        groups.setdefault(key(number), []).append(number)
+    return list(groups.values())

@@ -1,0 +1,92 @@
+"""The loaded voices: each loaded once, off the model's thread, within so many bytes. One in use stays, and
+one that was deleted is forgotten.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Collection
+from contextlib import asynccontextmanager
+from io import BytesIO
+from typing import NamedTuple
+
+from plugins.rvc.checkpoint import VECTORS, RvcVoice, load_voice
+from plugins.rvc.generator import tell_layers
+from plugins.rvc.plugin import Precision
+from speech_engine.errors import EngineFailed, VoiceNotFound
+from speech_engine.host.model_shelf import ModelShelf
+from speech_engine.model_files import UnusableModel
+from speech_engine.model_files.safetensors import read_header
+from speech_engine.plugin import Context
+from speech_engine.values import SpeechJob, Trained
+
+_BYTES = {"float32": 4, "float16": 2}
+
+
+class _Wanted(NamedTuple):
+    """A voice that may be loaded: its file, and the memory that it will need."""
+
+    name: str
+    file: bytes
+    bytes: int
+
+    def __repr__(self) -> str:
+        return f"<_Wanted of {self.bytes:,} bytes>"
+
+
+class Voices:
+    """Lends voices, and forgets those that the server drops."""
+
+    def __init__(self, context: Context, most_bytes: int, precision: Precision) -> None:
+        self._samples = context.samples
+        self._device = context.device.torch
+        self._tick: Callable[[], None] = context.tick
+        self._most_bytes = most_bytes
+        self._precision = precision
+        self.shelf: ModelShelf[_Wanted, RvcVoice] = ModelShelf(most_bytes, self._load)
+        context.samples.on_drop(self._forget)
+
+    def __repr__(self) -> str:
+        return f"<Voices, {self.shelf.bytes:,} of {self._most_bytes:,} bytes>"
+
+    @asynccontextmanager
+    async def lend(self, job: SpeechJob, voice: Trained) -> AsyncIterator[RvcVoice]:
+        """Give a job's voice. While it is lent, it stays. Raises VoiceNotFound if it was deleted, and
+        EngineFailed if it cannot be loaded."""
+        wanted = self._wanted(job, voice)
+        if wanted.bytes > self._most_bytes:
+            raise EngineFailed("The voice needs more memory than voices_mb allows.")
+        async with self.shelf.lend(wanted) as lent:
+            yield lent
+
+    def _wanted(self, job: SpeechJob, voice: Trained) -> _Wanted:
+        file = self._samples.model(job, voice)
+        try:
+            header = read_header(BytesIO(file), len(file))
+        except UnusableModel as fault:
+            raise EngineFailed("The voice's file is broken.", detail=str(fault)) from None
+        numbers = sum(info.numbers for name, info in header.items() if name != VECTORS)
+        # What is searched stays exact.
+        vectors = header[VECTORS].numbers * _BYTES["float32"] if VECTORS in header else 0
+        # No account gets what another one brought, even if the files are alike.
+        return _Wanted(f"{job.tenant}/{voice.digest}", file, numbers * _BYTES[self._precision] + vectors)
+
+    async def _load(self, wanted: _Wanted) -> RvcVoice:
+        try:
+            voice = await asyncio.to_thread(load_voice, wanted.file, self._device, self._precision)
+        except UnusableModel as fault:
+            raise EngineFailed("The voice's file cannot be used.", detail=str(fault)) from None
+        tell_layers(voice.network, self._tick)
+        return voice
+
+    def _forget(self, digests: Collection[str]) -> None:
+        for name in self.shelf.names():
+            if name.rpartition("/")[2] in digests:
+                self.shelf.forget(name)
+
+
+def trained_voice(job: SpeechJob) -> Trained:
+    """Return the voice of a job. Raise VoiceNotFound for one of another kind."""
+    if not isinstance(job.voice, Trained):
+        raise VoiceNotFound("RVC converts into voices that were trained for it.")
+    return job.voice

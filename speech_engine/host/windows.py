@@ -1,0 +1,133 @@
+"""A recording in windows that overlap: each is a stretch of it, with some of what is before and after.
+
+Every window has one of a few lengths, so a model can take windows of many recordings side by side without
+padding, and each sounds as it would alone. Where the recording begins and ends, a window goes on with its
+mirror image; a short last window has more of what is before it instead.
+"""
+
+from __future__ import annotations
+
+from array import array
+from typing import NamedTuple
+
+_SAMPLE_BYTES = 2
+
+
+class WindowSizes(NamedTuple):
+    """In samples, all multiples of `grid`. The first windows have the lengths `first`, all others `usual`:
+    the sooner one is whole, the sooner something is heard. Beside each, the model hears the `context`.
+    """
+
+    first: tuple[int, ...]
+    usual: int
+    context: int
+    grid: int
+
+    @property
+    def lengths(self) -> tuple[int, ...]:
+        """The lengths that windows can have with their context, in ascending order."""
+        return tuple(sorted({each + 2 * self.context for each in (*self.first, self.usual)}))
+
+    def of(self, number: int) -> int:
+        return self.first[number] if number < len(self.first) else self.usual
+
+    def expected(self, samples: int) -> list[int]:
+        """Return the lengths of the windows, with context, that so many samples will be, about."""
+        found: list[int] = []
+        while samples > 0:
+            size = self.of(len(found))
+            found.append(size + 2 * self.context)
+            samples -= size
+        return found
+
+
+class Window(NamedTuple):
+    """One stretch. Its PCM begins at the sample `begin` of the recording, which may be before its first one;
+    what is to be heard of it is from `start` to `end`."""
+
+    number: int
+    pcm: bytes
+    begin: int
+    start: int
+    end: int
+    is_last: bool
+
+    def __repr__(self) -> str:
+        return f"<Window {self.number} from {self.start} to {self.end}>"
+
+
+class WindowCutter:
+    """Cuts one recording, 16-bit mono, while it comes."""
+
+    def __init__(self, sizes: WindowSizes) -> None:
+        self._sizes = sizes
+        self._kept = array("h")
+        self._kept_from = 0
+        self._half = b""
+        self._number = 0
+        self._start = 0
+
+    def __repr__(self) -> str:
+        return f"<WindowCutter after {self._number} windows, at sample {self._start}>"
+
+    @property
+    def samples(self) -> int:
+        """How many samples came so far."""
+        return self._kept_from + len(self._kept)
+
+    def feed(self, pcm: bytes) -> list[Window]:
+        """Return the windows that are whole now. None of them is the last one."""
+        pcm = self._half + pcm
+        whole = len(pcm) - len(pcm) % _SAMPLE_BYTES
+        self._half = pcm[whole:]
+        self._kept.frombytes(pcm[:whole])
+        found = []
+        while self.samples >= self._start + (size := self._sizes.of(self._number)) + self._sizes.context:
+            found.append(self._window(size, size + 2 * self._sizes.context, is_last=False))
+        return found
+
+    def finish(self) -> list[Window]:
+        """Return the rest of the recording: nothing if it was empty, else one window or two."""
+        found = []
+        sizes = self._sizes
+        if self.samples - self._start + 2 * sizes.context > sizes.lengths[-1]:
+            # Two of about one length: a very short one would be a seam for nothing.
+            half = (self.samples - self._start) // 2
+            found.append(self._window(half - half % sizes.grid, sizes.lengths[-1], is_last=False))
+        if (left := self.samples - self._start) > 0:
+            needed = left + 2 * sizes.context
+            length = next(each for each in sizes.lengths if each >= needed)
+            found.append(self._window(left, length, is_last=True))
+        return found
+
+    def _window(self, size: int, length: int, *, is_last: bool) -> Window:
+        """Take the next stretch: `length` samples in all, with at least the context on each side."""
+        sizes, start, end = self._sizes, self._start, self._start + size
+        # What a shorter stretch leaves free is for more of what is before it.
+        spare = length - size - 2 * sizes.context
+        begin = max(-sizes.context, start - sizes.context - (spare - spare % sizes.grid))
+        window = Window(self._number, self._mirrored(begin, length), begin, start, end, is_last)
+        self._number, self._start = self._number + 1, end
+        self._forget(end + sizes.context - sizes.lengths[-1] - sizes.grid)
+        return window
+
+    def _mirrored(self, begin: int, length: int) -> bytes:
+        """Return samples of the recording; before its beginning and after its end, of its mirror image."""
+        count, end = self.samples, begin + length
+        inner = self._kept[max(0, begin - self._kept_from) : max(0, end - self._kept_from)]
+        before = array("h", map(self._image, range(begin, min(0, end))))
+        after = array("h", map(self._image, range(max(begin, count), end)))
+        return (before + inner + after).tobytes()
+
+    def _image(self, at: int) -> int:
+        """Return the sample at a place outside of the recording."""
+        count = self.samples
+        if count == 1:
+            return self._kept[0]
+        at %= 2 * (count - 1)
+        return self._kept[min(at, 2 * (count - 1) - at) - self._kept_from]
+
+    def _forget(self, before: int) -> None:
+        if before > self._kept_from:
+            del self._kept[: before - self._kept_from]
+            self._kept_from = before

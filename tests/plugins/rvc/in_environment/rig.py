@@ -1,0 +1,113 @@
+"""The tiny model in memory, recordings for it, and an engine with voices on its shelf."""
+
+from __future__ import annotations
+
+import atexit
+import hashlib
+import shutil
+import tempfile
+from collections.abc import AsyncIterator
+from contextlib import aclosing, asynccontextmanager
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from plugins.rvc.conversion import GIVEN_HZ
+from plugins.rvc.plugin import RvcSettings
+from plugins.rvc.worker import MODEL, RvcEngine
+from speech_engine import Audio, Context, SpeechJob, Started, Trained
+from speech_engine.host.log import HostLogger
+from speech_engine.host.sample_shelf import SampleShelf
+from speech_engine.plugin import worker_plugin
+from tests.plugins.rvc.tiny import write_model
+
+# isort: split
+import numpy as np
+import torch
+
+torch.set_num_threads(1)  # beside others on a busy machine, more of them only wait for one another
+
+MOST_LSB = 2
+TENANT = "acc_1"
+
+
+@cache
+def model_folder() -> Path:
+    folder = Path(tempfile.mkdtemp(prefix="rvc-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return write_model(folder)
+
+
+def recording(seconds: float, number: int = 0) -> bytes:
+    """Something like speech, at the rate that engines get: a moving pitch with pauses, and breath."""
+    count = round(seconds * GIVEN_HZ)
+    moments = np.arange(count) / GIVEN_HZ
+    hz = 140 + 12 * number + 40 * np.sin(2 * np.pi * (0.7 + 0.05 * number) * moments)
+    phase = 2 * np.pi * np.cumsum(hz) / GIVEN_HZ
+    voiced = sum(np.sin(part * phase) / part for part in range(1, 12))
+    loud = np.sin(2 * np.pi * 1.5 * moments) > -0.6
+    breath = np.random.default_rng(number).normal(0, 0.003, count)
+    return bytes(((voiced * loud * 0.15 + breath) * 20_000).astype("<i2").tobytes())
+
+
+def floats(pcm: bytes) -> Any:
+    return np.frombuffer(pcm, "<i2").astype(np.float64) / 32768.0
+
+
+def difference(one: bytes, other: bytes) -> int:
+    left, right = (np.frombuffer(each, "<i2").astype(np.int32) for each in (one, other))
+    assert left.shape == right.shape
+    return int(np.abs(left - right).max())
+
+
+def spectrum(sound: Any, size: int = 1024) -> Any:
+    frames = [sound[at : at + size] * np.hanning(size) for at in range(0, len(sound) - size, size // 2)]
+    return np.log(np.maximum(np.abs(np.fft.rfft(np.stack(frames))), 1e-3))
+
+
+class Rig:
+    """An engine, and the shelf of its host."""
+
+    def __init__(self, engine: RvcEngine, shelf: SampleShelf) -> None:
+        self.engine = engine
+        self.shelf = shelf
+        self._count = 0
+
+    def bring(self, file: bytes, tenant: str = TENANT) -> Trained:
+        digest = hashlib.sha256(file).hexdigest()
+        self.shelf.put(tenant, MODEL, digest, file)
+        return Trained(digest)
+
+    def job(self, voice: Trained, pcm: bytes, **more: Any) -> SpeechJob:
+        self._count += 1
+        told = {"tenant": TENANT, "seed": 1, "estimated_s": len(pcm) / 2 / GIVEN_HZ} | more
+        return SpeechJob(id=f"job_{self._count}", model=MODEL, voice=voice, segments=(), language="*", **told)
+
+    async def convert(self, voice: Trained, pcm: bytes, **more: Any) -> tuple[bytes, int]:
+        """Return the sound of a recording in a voice, and its rate."""
+        return await self.heard(self.job(voice, pcm, **more), in_pieces(pcm))
+
+    async def heard(self, job: SpeechJob, pcm: AsyncIterator[bytes]) -> tuple[bytes, int]:
+        """As a host runs a job: it may be dropped with its voice."""
+        made, rate = [], 0
+        async with aclosing(self.engine.convert(job, pcm)) as events:
+            async for event in events:
+                if isinstance(event, Started):
+                    rate = event.sample_rate_hz
+                elif isinstance(event, Audio):
+                    made.append(event.pcm)
+        return b"".join(made), rate
+
+
+async def in_pieces(pcm: bytes, size: int = 9_999) -> AsyncIterator[bytes]:
+    for at in range(0, len(pcm), size):
+        yield pcm[at : at + size]
+
+
+@asynccontextmanager
+async def running(**settings: Any) -> AsyncIterator[Rig]:
+    shelf = SampleShelf(2**30)
+    _, create = worker_plugin("plugins.rvc.worker")
+    told = RvcSettings(model_path=str(model_folder()), **settings)
+    async with create("rvc", told, Context(HostLogger("rvc"), samples=shelf)) as engine:
+        yield Rig(engine, shelf)

@@ -1,0 +1,186 @@
+"""Loaded voices: each loaded once, within so many bytes, kept while in use, and forgotten with its file."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import AsyncExitStack
+from typing import Any
+
+import pytest
+
+from plugins.rvc import voices
+from plugins.rvc.checkpoint import RvcVoice, load_voice
+from speech_engine import Trained
+from speech_engine.errors import EngineFailed, VoiceNotFound
+from tests.plugins.rvc.in_environment.rig import TENANT, Rig, in_pieces, recording, running
+from tests.plugins.rvc.tiny import layout, voice_file
+
+# isort: split
+import torch
+
+
+class Loads:
+    """Counts what is loaded, and may hold it up."""
+
+    def __init__(self) -> None:
+        self.count = 0
+
+    def __call__(self, *told: Any) -> RvcVoice:
+        self.count += 1
+        assert torch.is_grad_enabled()  # it is not the model's thread in a step
+        return load_voice(*told)
+
+
+@pytest.fixture
+def loads(monkeypatch: pytest.MonkeyPatch) -> Loads:
+    made = Loads()
+    monkeypatch.setattr(voices, "load_voice", made)
+    return made
+
+
+def narrowed(rig: Rig, most: int) -> None:
+    rig.engine.voices_lent._most_bytes = most
+    rig.engine.voices_lent.shelf._most_bytes = most
+
+
+def files(count: int) -> list[bytes]:
+    return [voice_file(layout(), seed) for seed in range(count)]
+
+
+def test_many_jobs_at_once_load_a_voice_once(loads: Loads) -> None:
+    async def run() -> None:
+        async with running(slots=8) as rig:
+            voice = rig.bring(files(1)[0])
+            await asyncio.gather(*(rig.convert(voice, recording(1.0)) for _ in range(6)))
+            await rig.convert(voice, recording(1.0))
+        assert loads.count == 1
+
+    asyncio.run(run())
+
+
+def test_the_longest_unused_goes_first_and_one_in_use_stays(loads: Loads) -> None:
+    async def run() -> None:
+        async with running() as rig:
+            lent = rig.engine.voices_lent
+            one, two, three, four = [rig.bring(file) for file in files(4)]
+            async with lent.lend(rig.job(one, b""), one) as voice:
+                size = voice.nbytes
+            # For two of them. The estimate has the norms of the weights, which are folded.
+            narrowed(rig, int(size * 2.9))
+            assert lent.shelf.bytes >= size
+            async with AsyncExitStack() as used:
+                await used.enter_async_context(lent.lend(rig.job(one, b""), one))
+                for each in (two, three):
+                    async with lent.lend(rig.job(each, b""), each):
+                        pass
+                assert lent.shelf.names() == [f"{TENANT}/{each.digest}" for each in (one, three)]
+                async with lent.lend(rig.job(three, b""), three):
+                    waiting = asyncio.create_task(rig.convert(four, recording(0.5)))
+                    await asyncio.sleep(0.05)
+                    assert not waiting.done()
+                # Now one is free, and goes.
+                await waiting
+                assert lent.shelf.names()[0] == f"{TENANT}/{one.digest}"
+                assert lent.shelf.bytes <= size * 2.9
+            assert loads.count == 4
+
+    asyncio.run(run())
+
+
+def test_a_voice_larger_than_all_room_is_refused_at_once() -> None:
+    async def run() -> None:
+        async with running() as rig:
+            narrowed(rig, 1000)
+            with pytest.raises(EngineFailed, match="voices_mb"):
+                await rig.convert(rig.bring(files(1)[0]), recording(0.5))
+
+    asyncio.run(run())
+
+
+def test_a_dropped_voice_is_gone_in_every_form(loads: Loads) -> None:
+    async def run() -> None:
+        async with running() as rig:
+            file = files(1)[0]
+            voice = rig.bring(file)
+            await rig.convert(voice, recording(0.5))
+            lent = rig.engine.voices_lent
+            assert lent.shelf.bytes
+            rig.shelf.drop([voice.digest])
+            assert (lent.shelf.names(), lent.shelf.bytes) == ([], 0)
+            with pytest.raises(VoiceNotFound):
+                await rig.convert(voice, recording(0.5))
+            rig.bring(file)
+            await rig.convert(voice, recording(0.5))
+            assert loads.count == 2
+
+    asyncio.run(run())
+
+
+def test_a_voice_that_is_dropped_while_it_loads_or_sounds_leaves_nothing() -> None:
+    async def run() -> None:
+        async with running() as rig:
+            file, pcm = files(1)[0], recording(20.0)
+            for waits_s in (0.0, 0.3):
+                voice = rig.bring(file)
+                job = rig.job(voice, pcm)
+                task = asyncio.create_task(rig.heard(job, in_pieces(pcm)))
+                await asyncio.sleep(waits_s)
+                # As the host does it: the loan cancels the job.
+                loan = rig.shelf.lend(job, task.cancel)
+                rig.shelf.drop([voice.digest])
+                with pytest.raises(asyncio.CancelledError):
+                    await task
+                loan.end()
+                lent = rig.engine.voices_lent
+                await lent.shelf.close()  # what is being loaded comes to nobody
+                assert lent.shelf.bytes == 0
+                assert lent.shelf.names() == []
+                assert "0 jobs, 0 of" in repr(rig.engine.batch)
+
+    asyncio.run(run())
+
+
+def test_what_one_account_brought_is_loaded_for_no_other(loads: Loads) -> None:
+    async def run() -> None:
+        async with running() as rig:
+            file, pcm = files(1)[0], recording(0.5)
+            voice = rig.bring(file)
+            await rig.convert(voice, pcm)
+            with pytest.raises(VoiceNotFound):
+                await rig.convert(voice, pcm, tenant="acc_2")
+            rig.bring(file, "acc_2")
+            await rig.convert(voice, pcm, tenant="acc_2")
+        assert loads.count == 2
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize("file", [b"", b"nothing", files(1)[0][:-10]])
+def test_a_broken_file_fails_its_job_alone(file: bytes) -> None:
+    async def run() -> None:
+        async with running() as rig:
+            with pytest.raises(EngineFailed, match="broken"):
+                await rig.convert(rig.bring(file), recording(0.5))
+            await rig.convert(rig.bring(files(1)[0]), recording(0.5))
+
+    asyncio.run(run())
+
+
+def test_a_voice_that_cannot_be_loaded_is_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def run() -> None:
+        async with running() as rig:
+            voice = rig.bring(files(1)[0])
+            told: list[Trained] = []
+
+            def broken(*_told: Any) -> RvcVoice:
+                told.append(voice)
+                raise MemoryError
+
+            with monkeypatch.context() as patch:
+                patch.setattr(voices, "load_voice", broken)
+                with pytest.raises(MemoryError):
+                    await rig.convert(voice, recording(0.5))
+            assert told
+            await rig.convert(voice, recording(0.5))
+
+    asyncio.run(run())

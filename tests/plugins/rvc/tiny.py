@@ -1,0 +1,111 @@
+"""A random RVC model and voices: `python -m tests.plugins.rvc.tiny FOLDER`, where torch is.
+
+The tiny ones have every part of real ones: HuBERT in 22 MB, and a voice in 250 kB. What they say is noise.
+Benches make some of full size.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from plugins.rvc.hubert import Hubert
+from plugins.rvc.model_format import HubertSizes
+from plugins.rvc.networks import FEATURES, Layout, Version, build_generator
+
+# isort: split
+import torch
+from safetensors.torch import save, save_file
+
+TINY_HUBERT = HubertSizes(768, 2, 4, 64, (32,) * 7, 16, 16, 256)
+FULL_HUBERT = HubertSizes(768, 12, 12, 3072, (512,) * 7, 128, 16, 256)
+"""The sizes of the published HuBERT, whose network has 95 million numbers."""
+
+_UPSAMPLING: dict[int, tuple[list[int], list[int]]] = {
+    32_000: ([10, 8, 2, 2], [20, 16, 4, 4]),
+    40_000: ([10, 10, 2, 2], [16, 16, 4, 4]),
+    48_000: ([12, 10, 2, 2], [24, 20, 4, 4]),
+}
+
+
+def layout(
+    version: Version = "v2", *, has_pitch: bool = True, rate_hz: int = 40_000, is_full: bool = False
+) -> Layout:
+    rates, kernels = _UPSAMPLING[rate_hz]
+    if is_full:
+        inner = [1025, 32, 192, 192, 768, 2, 6, 3, 0, "1", [3, 7, 11], [[1, 3, 5]] * 3]
+        config = (*inner, rates, 512, kernels, 109, 256, rate_hz)
+    else:
+        inner = [1025, 32, 8, 16, 32, 2, 1, 3, 0, "1", [3], [[1, 3, 5]]]
+        config = (*inner, rates, 32, kernels, 1, 8, rate_hz)
+    return Layout(version, has_pitch, rate_hz, config)
+
+
+LAYOUTS = (
+    layout("v1"),
+    layout("v1", has_pitch=False),
+    layout("v2"),
+    layout("v2", has_pitch=False),
+    layout("v2", rate_hz=48_000),
+)
+
+
+def voice_file(of: Layout, seed: int = 0, *, loudness: float = 0.1, vectors: int = 0) -> bytes:
+    """Return the file of a voice of random numbers, as an import makes it. Other seeds make other voices, and
+    each is as loud as it is told, about."""
+    torch.manual_seed(seed)
+    network = build_generator(of)
+    with torch.no_grad():
+        # As it is made, a small one hardly hears what is said, and is nearly silent.
+        network.enc_p.proj.weight.mul_(5.0)
+        hidden = torch.randn(1, of.channels, 100)
+        told = (hidden, torch.full((1, 100), 150.0)) if of.has_pitch else (hidden,)
+        network.dec.conv_post.weight.mul_(loudness / torch.atanh(network.dec(*told)).std())
+    tensors = {
+        name: value.half().contiguous()
+        for name, value in network.state_dict().items()
+        if not name.startswith("enc_q.")
+    }
+    if vectors:
+        tensors["index.vectors"] = torch.randn(vectors, FEATURES[of.version]).half()
+    about = {
+        "format": "rvc",
+        "version": of.version,
+        "f0": str(int(of.has_pitch)),
+        "sample_rate_hz": str(of.rate_hz),
+        "config": json.dumps(of.config),
+    }
+    return bytes(save(tensors, about))
+
+
+def write_model(folder: Path, sizes: HubertSizes = TINY_HUBERT) -> Path:
+    """Write HuBERT with random numbers as an import stores it, and return its folder."""
+    folder.mkdir(parents=True, exist_ok=True)
+    torch.manual_seed(0)
+    network = Hubert(sizes)
+    tensors = {name.removeprefix("model."): value for name, value in network.state_dict().items()}
+    save_file({name: value.contiguous() for name, value in tensors.items()}, folder / "model.safetensors")
+    (folder / "config.json").write_text(json.dumps(_config(sizes)))
+    return folder
+
+
+def _config(sizes: HubertSizes) -> dict[str, Any]:
+    return {
+        "model_type": "hubert",
+        "hidden_size": sizes.hidden,
+        "num_hidden_layers": sizes.layers,
+        "num_attention_heads": sizes.heads,
+        "intermediate_size": sizes.inner,
+        "conv_dim": list(sizes.convolutions),
+        "num_conv_pos_embeddings": sizes.positions,
+        "num_conv_pos_embedding_groups": sizes.groups,
+        "classifier_proj_size": sizes.projected,
+    }
+
+
+if __name__ == "__main__":
+    write_model(Path(sys.argv[1]))
+    for number, each in enumerate(LAYOUTS):
+        (Path(sys.argv[1]) / f"voice_{number}.safetensors").write_bytes(voice_file(each, number))
