@@ -23,11 +23,14 @@ class Rate(msgspec.Struct, frozen=True):
 
 
 def micro_usd(rate: Rate, *, seconds: float, characters: int, units: float | None) -> int:
-    """Return the cost of an attempt. If the provider did not count its units, characters count instead."""
+    """Return the cost of an attempt. If the provider did not count its units, characters count instead; and
+    its units, where there are no characters: a recording was converted."""
     if rate.is_by_time:
         amount = seconds / _SECONDS[rate.per]
     elif rate.per == "job":
         amount = 1.0
+    elif units is None or (rate.per == "character" and characters):
+        amount = characters
     else:
-        amount = characters if rate.per == "character" or units is None else units
+        amount = units
     return round(amount * rate.usd * 1_000_000)

@@ -36,8 +36,13 @@ class ListedLanguage(msgspec.Struct, frozen=True):
 class ListedModel(msgspec.Struct, frozen=True):
     model_id: str
     can_do_text_to_speech: bool = False
+    can_do_voice_conversion: bool = False
     maximum_text_length_per_request: int | None = None
     languages: tuple[ListedLanguage, ...] | None = None
+
+    @property
+    def is_able(self) -> bool:
+        return bool(self.can_do_text_to_speech and self.languages) or self.can_do_voice_conversion
 
     def info(self, settings: ElevenLabsSettings) -> ModelInfo:
         tags = dict.fromkeys(language.language_id for language in self.languages or ())
@@ -55,6 +60,8 @@ class ListedModel(msgspec.Struct, frozen=True):
             times_words=settings.word_times,
             seeds=True,
             billed_on_submit=True,
+            speaks=self.can_do_text_to_speech,
+            converts=self.can_do_voice_conversion,
             is_local=False,
             phonemes=phonemes.taken_by(self.model_id, is_timed=settings.word_times),
             licence=_LICENCE,
@@ -133,16 +140,16 @@ class Subscription(msgspec.Struct, frozen=True):
 
 
 async def models(api: Api, settings: ElevenLabsSettings) -> tuple[ModelInfo, ...]:
-    """Return the models that speak, in the operator's order. Without that, ElevenLabs' order holds.
+    """Return the models that speak or convert, in the operator's order, or else in that of ElevenLabs.
 
-    A model that names no language is left out, because no request could have a route to it.
+    One that speaks and names no language is left out, because no request could have a route to it.
     """
     listed = await api.look(tuple[ListedModel, ...], "/v1/models")
     if listed is None:
         raise EngineUnauthorized("The ElevenLabs key may not read the list of models.")
-    speaking = {each.model_id: each for each in listed if each.can_do_text_to_speech and each.languages}
-    names = dict.fromkeys(settings.models or speaking)
-    return tuple(speaking[name].info(settings) for name in names if name in speaking)
+    able = {each.model_id: each for each in listed if each.is_able}
+    names = dict.fromkeys(settings.models or able)
+    return tuple(able[name].info(settings) for name in names if name in able)
 
 
 async def voices(api: Api) -> tuple[tuple[VoiceInfo, ...], bool]:

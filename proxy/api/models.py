@@ -35,6 +35,10 @@ class ModelEntry(msgspec.Struct, frozen=True, kw_only=True):
     licence: str | None = None
     is_trained: bool | None = None
     """Whether it learned from recordings, or speaks by rules."""
+    converts: Literal[True] | UnsetType = UNSET
+    """It repeats recordings in another voice: /v1/audio/conversions."""
+    speaks: Literal[False] | UnsetType = UNSET
+    """It speaks no text."""
     jobs_only: Literal[True] | UnsetType = UNSET
     """It speaks on rented machines, for jobs alone. Of an alias: all of its models do."""
 
@@ -114,6 +118,8 @@ class Models(Resource):
                     shutdown_date=model.info.shutdown_date or None,
                     licence=model.info.licence or None,
                     is_trained=model.info.is_trained,
+                    converts=_only_if(model.info.converts),
+                    speaks=UNSET if model.info.speaks else False,
                     jobs_only=_only_if(bool(model.info.runner)),
                 )
                 for model in models

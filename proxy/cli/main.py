@@ -20,6 +20,7 @@ from proxy.cli.accounts import ACCOUNTS
 from proxy.cli.admin_requests import ask, failures
 from proxy.cli.asking import runner, typer_group
 from proxy.cli.backup import backup, restore
+from proxy.cli.convert import convert
 from proxy.cli.diagnosis import check, doctor
 from proxy.cli.engines import engines
 from proxy.cli.env import env
@@ -169,7 +170,7 @@ _OF_FEATURES = all_commands()
 
 # Both in the order of the help: first what a new operator needs.
 _FIRST: tuple[Command | Callable[..., None], ...] = (
-    *(serve, worker, say, reload, check, doctor, PLANS, usage, AUDIT),
+    *(serve, worker, say, convert, reload, check, doctor, PLANS, usage, AUDIT),
 )
 _COMMANDS = {
     command.name if isinstance(command, Command) else command.__name__: command

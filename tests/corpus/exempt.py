@@ -36,6 +36,7 @@ GONE = frozenset({"one_shot"})
 
 NEW = frozenset(
     {
+        "converts",
         "job",
         "job_characters",
         "voxgate_job_steps_total",

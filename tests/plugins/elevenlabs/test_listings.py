@@ -33,10 +33,15 @@ async def test_models_are_those_that_speak_with_their_own_languages_and_limits()
         "eleven_flash_v2_5",
         "eleven_flash_v2",
         "eleven_fake_small",
+        "eleven_multilingual_sts_v2",
     ]
+    converting = models["eleven_multilingual_sts_v2"]
+    assert (converting.speaks, converting.converts) == (False, True)
+    assert (models["eleven_v3"].speaks, models["eleven_v3"].converts) == (True, False)
     thai = [id_ for id_, model in models.items() if Language("th") in model.languages]
     assert thai == ["eleven_v3"]
-    assert [model.max_characters for model in models.values()] == [5_000, 10_000, 40_000, 30_000, 200]
+    most = [model.max_characters for model in models.values() if model.speaks]
+    assert most == [5_000, 10_000, 40_000, 30_000, 200]
     v3 = models["eleven_v3"]
     assert (v3.sample_rate_hz, v3.formats, v3.speed) == (24_000, ("mp3",), (0.7, 1.2))
     assert v3.joins_segments
@@ -121,7 +126,7 @@ async def test_a_key_that_may_not_list_voices_can_speak() -> None:
         made.account.permissions = {"models_read"}
         await made.engine.refresh()
         assert made.engine.voices() == ()
-        assert len(made.engine.models()) == 5
+        assert len(made.engine.models()) == 6
         assert heard(audio_of(await collect(made.engine, asked("Hello.")))) == ("Hello.",)
 
 

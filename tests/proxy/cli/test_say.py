@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from plugins.tone.decode import decode
 from tests import server
 from tests.commands import run
 from tests.server import TONE, VOXGATE, Server, running
@@ -223,3 +224,36 @@ def test_another_server_on_the_port_is_told_apart(beside: Server, tmp_path: Path
     metrics = beside.metrics.removesuffix("/metrics").rpartition(":")[2]
     done = say(beside, tmp_path, TEXT, VOXGATE_SERVER__DATA=str(tmp_path), VOXGATE_SERVER__PORT=metrics)
     assert "is no voxgate" in done.stderr.decode()
+
+
+def test_a_recording_is_converted_and_saved(beside: Server, tmp_path: Path) -> None:
+    assert say(beside, tmp_path, TEXT, "--out", str(tmp_path / "said.wav")).returncode == 0
+    done = run(
+        *("convert", str(tmp_path / "said.wav"), "--model", "tone/standard", "--voice", "alloy"),
+        *("--consent", "true", "--out", str(tmp_path / "again.wav")),
+        environ=_environ(beside, tmp_path),
+        folder=tmp_path,
+    )
+    assert done.stdout.decode() == f"tone/standard as alloy, saved as {tmp_path / 'again.wav'}\n", done.stderr
+    assert decode(*decoded((tmp_path / "again.wav").read_bytes(), "wav")) == (TEXT,)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "why"),
+    [
+        (("gone.wav", "--consent", "true"), "gone.wav: No such file"),
+        (("said.wav",), "Missing required parameter: 'consent'"),
+        (("said.wav", "--consent", "true", "--pitch", "2"), "'pitch' must be from 0 to 0"),
+    ],
+)
+def test_a_conversion_that_cannot_be_says_why(
+    beside: Server, tmp_path: Path, arguments: tuple[str, ...], why: str
+) -> None:
+    say(beside, tmp_path, TEXT, "--out", str(tmp_path / "said.wav"))
+    done = run(
+        *("convert", *arguments, "--model", "tone/standard", "--voice", "alloy", "--out", "-"),
+        environ=_environ(beside, tmp_path),
+        folder=tmp_path,
+    )
+    assert done.returncode == 1
+    assert why in done.stderr.decode()

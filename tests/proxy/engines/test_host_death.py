@@ -28,6 +28,7 @@ from speech_engine import (
 from speech_engine.host.pipe_messages import (
     Tick,
 )
+from speech_engine.pcm import PcmInMemory
 from tests.proxy.engines.hosts import hosted, spoken, state
 from tests.proxy.engines.test_dispatch import shows
 from tests.speech_engine.host.fakes import (
@@ -247,9 +248,44 @@ async def test_a_clone_and_a_conversion_that_had_begun_are_never_repeated(lives:
         reading = asyncio.create_task(read(stream))
         await until(lambda: first.jobs == ["anna"])
         if isinstance(work, Convert):
-            lives.begun.clear()  # not even from the line: a part of the recording is gone with the host
+            lives.begun.clear()  # not even from the line: what another engine says is gone with the host
         await lives.end()
         await lives.begin(reborn)
         with pytest.raises(EngineUnavailable):
             await reading
+    assert reborn.jobs == []
+
+
+class Converting(FakeEngine):
+    """Repeats all at its end."""
+
+    async def convert(self, job: SpeechJob, pcm: AsyncIterator[bytes]) -> AsyncGenerator[Event, None]:
+        self.jobs.append(job.id)
+        heard = b"".join([piece async for piece in pcm])
+        yield Started(24_000)
+        yield Audio(0, heard)
+        yield Finished()
+
+
+async def test_a_recording_in_memory_goes_to_the_next_life_from_its_beginning(lives: Lives) -> None:
+    await lives.begin(Cloning())
+    pcm = PcmInMemory(bytes(range(200)) * 24, 24_000)
+    reading = asyncio.create_task(read(lives.engine.open(Convert(job("anna")), pcm=pcm)))
+    await until(lambda: len(lives.begun) == 1)
+    lives.begun.clear()  # as if it had been in the line
+    await lives.end()
+    await lives.begin(reborn := Converting())
+    assert (await reading)[1:] == [Audio(0, bytes(range(200)) * 24), Finished()]
+    assert reborn.jobs == ["anna"]
+
+
+async def test_a_recording_in_memory_whose_conversion_had_begun_is_lost(lives: Lives) -> None:
+    await lives.begin(Cloning())
+    pcm = PcmInMemory(bytes(4_800), 24_000)
+    reading = asyncio.create_task(read(lives.engine.open(Convert(job("anna")), pcm=pcm)))
+    await until(lambda: len(lives.begun) == 1)
+    await lives.end()
+    await lives.begin(reborn := Converting())
+    with pytest.raises(EngineUnavailable):
+        await reading
     assert reborn.jobs == []

@@ -1,0 +1,49 @@
+"""`voxgate convert`: has a running server repeat a recording in another voice, and plays it or saves it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from proxy.cli.options import ConfigFile, Printed
+from proxy.cli.sound import Asked, FormatName, OutFile, check_out, format_of, hear
+from proxy.errors import CommandRefused
+from proxy.features.all import load_config
+
+
+def convert(
+    recording: Annotated[Path, typer.Argument(metavar="RECORDING", help="What is said again.")],
+    model: Annotated[str, typer.Option(help="A model that converts, as rvc/standard.")],
+    voice: Annotated[str, typer.Option(help="The voice that says it.")],
+    pitch: Annotated[float, typer.Option(min=-12, max=12, help="Semitones up or down.")] = 0.0,
+    seed: Annotated[int | None, typer.Option(min=0, help="Equal seeds sound equal.")] = None,
+    consent: Annotated[
+        str, typer.Option(help="A consent of who speaks in it; by true, you say that they agree.")
+    ] = "",
+    format_: FormatName = None,
+    out: OutFile = None,
+    config_file: ConfigFile = None,
+    form: Printed = None,
+) -> None:
+    """Repeat a recording in another voice with the running server: play it, or save it.
+
+    Its key is VOXGATE_KEY of the environment, or else that of make serve.
+    """
+    check_out(out, form)
+    found_format = format_of(format_, out)
+    try:
+        data = recording.read_bytes()
+    except OSError as error:
+        raise CommandRefused(f"{recording}: {error.strerror}") from None
+    fields = {
+        "model": model,
+        "voice": voice,
+        "pitch": str(pitch),
+        "response_format": found_format,
+        **({"consent": consent} if consent else {}),
+        **({} if seed is None else {"seed": str(seed)}),
+    }
+    body = {"data": fields, "files": {"file": (recording.name, data)}}
+    hear(load_config(config_file), Asked("/v1/audio/conversions", body, found_format, out), form)

@@ -1,0 +1,246 @@
+"""Sound that a command asks a running server for, as any client does: saved, or played.
+
+The imports inside functions are slow, and `voxgate --help` needs none of them.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import secrets
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, BinaryIO, NamedTuple
+
+import typer
+
+from proxy.commands.tables import Form, Line, Part, print_answer
+from proxy.errors import CommandRefused
+
+if TYPE_CHECKING:
+    import httpx2
+
+    from proxy.config.config_toml import Config
+
+FormatName = Annotated[
+    str | None, typer.Option("--format", help="A format; else that of FILE's name, else wav.")
+]
+OutFile = Annotated[
+    str | None, typer.Option(metavar="FILE", help="Save it there and play nothing; - is stdout.")
+]
+_CONNECT_S, _SILENCE_S = 5.0, 120.0
+_PLAYED_AS = "wav"
+"""What every player plays, and the server sends with true sizes."""
+_FORMATS = {
+    **{name: name for name in ("mp3", "opus", "aac", "flac", "wav", "pcm")},
+    "ogg": "opus",
+}
+"""The format of a file by the end of its name."""
+
+
+class Player(NamedTuple):
+    """A program that plays a file and ends. Without `formats` it plays all."""
+
+    command: tuple[str, ...]
+    formats: tuple[str, ...] = ()
+
+    @property
+    def name(self) -> str:
+        return self.command[0]
+
+
+PLAYERS = (
+    Player(("pw-play",), ("wav", "flac")),
+    Player(("paplay",), ("wav", "flac")),
+    Player(("afplay",), ("wav", "mp3", "aac", "flac")),
+    Player(("aplay", "-q"), ("wav",)),
+    Player(("ffplay", "-nodisp", "-autoexit", "-loglevel", "error")),
+    Player(("mpv", "--no-video", "--really-quiet")),
+    Player(("play", "-q"), ("wav",)),
+)
+"""Those that go by the desktop's own settings come first."""
+
+
+class Asked(NamedTuple):
+    """A request for sound. `body` is what httpx2 makes a body of."""
+
+    path: str
+    body: dict[str, Any]
+    format: str
+    out: str | None
+
+    def __repr__(self) -> str:
+        return f"<Asked {self.path} as {self.format}>"
+
+
+def hear(config: Config, asked: Asked, form: Form) -> None:
+    """Ask the running server, and play its answer or save it, as `asked.out` says. Raise CommandRefused."""
+    out = asked.out
+    if out == "-":
+        _write(config, asked, sys.stdout.buffer)
+        sys.stdout.flush()
+        return
+    sound = io.BytesIO()
+    is_new = out is None or not Path(out).is_file()
+    facts = _write(config, asked, sound)
+    file = _saved(sound.getvalue(), asked.format, out)
+    player = _play(file, asked.format) if out is None else None
+    if player is not None:
+        file.unlink()
+    answer = {**facts, "format": asked.format, "file": None if player else str(file), "player": player}
+    answer["replaced"] = not is_new
+    print_answer(answer, form, _kept if out is None and player is None else _said)
+
+
+def check_out(out: str | None, form: Form) -> None:
+    if out == "-" and form is not None:
+        raise CommandRefused("--out - and --json or --wide: stdout has room for only one of them")
+
+
+def format_of(format_: str | None, out: str | None) -> str:
+    """Return the format to ask for: the one that was named, or that of the file's name, or what is played."""
+    if format_ == "json":
+        raise CommandRefused("--format json: that is no sound, but an answer with sound inside")
+    ending = Path(out or "").suffix
+    known = _FORMATS.get(ending[1:].lower(), None if ending else _PLAYED_AS)
+    if format_ is None and known is None:
+        raise CommandRefused(f"{out}: {ending} is no format ({', '.join(_FORMATS)}); name one by --format")
+    return format_ or known or _PLAYED_AS
+
+
+def _dev_key(data: Path) -> str:
+    """Return the key of `make serve`, or "" if there is none for this user."""
+    try:
+        return (data / "dev-key").read_text().strip()
+    except OSError:
+        return ""
+
+
+def _saved(sound: bytes, format_: str, out: str | None) -> Path:
+    """Save the sound, in a new file if none was named. It is whole: what failed replaces nothing."""
+    try:
+        if out is not None:
+            _replace(Path(out), sound)
+            return Path(out)
+        descriptor, name = tempfile.mkstemp(prefix="voxgate-", suffix=f".{format_}")
+        with os.fdopen(descriptor, "wb") as opened:
+            opened.write(sound)
+        return Path(name)
+    except OSError as error:
+        raise CommandRefused(f"{out or tempfile.gettempdir()}: {error.strerror}") from None
+
+
+def _replace(out: Path, data: bytes) -> None:
+    """Write a file, whole or not at all. Raise OSError."""
+    target = out.resolve()
+    if target.exists() and not target.is_file():
+        # A device or a pipe takes the sound, and stays what it is.
+        target.write_bytes(data)
+        return
+    beside = target.with_name(f".voxgate-{secrets.token_hex(8)}")
+    try:
+        with beside.open("xb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        if target.exists():
+            shutil.copymode(target, beside)
+        beside.rename(target)
+    except BaseException:
+        beside.unlink(missing_ok=True)
+        raise
+
+
+def _write(config: Config, asked: Asked, to: BinaryIO) -> dict[str, Any]:
+    """Ask for sound, write it as it comes, and return what the headers tell of it. Raise CommandRefused."""
+    import httpx2
+
+    base = _address(config)
+    timeout = httpx2.Timeout(_SILENCE_S, connect=_CONNECT_S)
+    # A proxy of the environment is for other machines.
+    with httpx2.Client(base_url=base, timeout=timeout, trust_env=False) as client:
+        # Not an option: what a command is given, everybody on the machine can read.
+        key = os.environ.get("VOXGATE_KEY", "") or _dev_key(Path(config.data))
+        head = {"authorization": f"Bearer {key}"} if key else {}
+        try:
+            with client.stream("POST", asked.path, headers=head, **asked.body) as answer:
+                if answer.is_error:
+                    answer.read()
+                    raise CommandRefused(_refusal(answer, base))
+                size = sum(to.write(part) for part in answer.iter_bytes())
+        except httpx2.ConnectError:
+            raise CommandRefused(
+                f"no server answers on {base}; start one: make serve, or voxgate serve"
+            ) from None
+        except (httpx2.TransportError, httpx2.InvalidURL, UnicodeError) as error:
+            raise CommandRefused(f"{base}: asking failed ({type(error).__name__})") from None
+    facts = {name: answer.headers.get(f"x-voxgate-{name}") for name in ("engine", "voice", "language")}
+    return {**facts, "substitute": answer.headers.get("x-voxgate-substitute"), "bytes": size}
+
+
+def _address(config: Config) -> str:
+    """Return where the data folder's server listens, which `--port` may have said, else where it would."""
+    from proxy.processes import supervisor
+    from proxy.processes.admin_client import ask_once
+
+    host, port = config.server.host, config.server.port
+    if supervisor.is_running(config):
+        try:
+            found = ask_once(config, "GET", "server")
+        except CommandRefused:
+            return _base(host, port)  # it is another user's, who lets only some in
+        host, port = found["host"], found["port"]
+    return _base(host, port)
+
+
+def _base(host: str, port: int) -> str:
+    """Return the address at which a server that listens there is reached from here."""
+    reached = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
+    return f"http://{f'[{reached}]' if ':' in reached else reached}:{port}"
+
+
+def _refusal(answer: httpx2.Response, base: str) -> str:
+    try:
+        message = str(answer.json()["error"]["message"])
+    except (ValueError, KeyError, TypeError):
+        return f"{base} is no voxgate: it answered {answer.status_code}"
+    if answer.status_code == 401:
+        return f"{message} Put a key into VOXGATE_KEY; voxgate keys create makes one."
+    return message
+
+
+def _play(file: Path, format_: str) -> str | None:
+    """Play a file with the first player that can, and return its name, or None if there is none."""
+    for player in PLAYERS:
+        program = shutil.which(player.name)
+        if program is None or (player.formats and format_ not in player.formats):
+            continue
+        # One without a sound card or a desktop fails, and another may do.
+        command = [program, *player.command[1:], str(file)]
+        if subprocess.run(command, stderr=subprocess.DEVNULL, check=False).returncode == 0:
+            return player.name
+    return None
+
+
+def _said(answer: dict[str, Any]) -> list[Part]:
+    instead = ", in place of what was there" if answer["replaced"] else ""
+    where = f"saved as {answer['file']}{instead}" if answer["file"] else f"played with {answer['player']}"
+    return [Line(f"{_speaker(answer)}, {where}")]
+
+
+def _kept(answer: dict[str, Any]) -> list[Part]:
+    names = ", ".join(player.name for player in PLAYERS)
+    return [
+        Line(f"No player that works here plays {answer['format']} ({names}).", "yellow"),
+        Line(f"{_speaker(answer)}, saved as {answer['file']}"),
+    ]
+
+
+def _speaker(answer: dict[str, Any]) -> str:
+    instead = f" (by {answer['substitute']})" if answer["substitute"] else ""
+    # What was converted has no language.
+    spoken = "" if answer["language"] == "und" else f" in {answer['language']}"
+    return f"{answer['engine']} as {answer['voice']}{instead}{spoken}"
