@@ -48,4 +48,6 @@ class Sources:
         """Return the providers that may have it by the consent of its speaker, None for all."""
         if consent in (STATED, ""):
             return None
-        return (await self._grants.find(account, consent, CONSENT)).providers
+        grant = await self._grants.find(account, consent, CONSENT)
+        grant.check("conversion", CONSENT)
+        return grant.providers
