@@ -39,7 +39,7 @@ class Prices(msgspec.Struct, frozen=True, kw_only=True):
         if self.conversion is not None:
             return self.conversion
         of_speech = self.of_model(engine, model)
-        return None if of_speech.per == "character" else of_speech
+        return None if of_speech.per == "character" and of_speech.micro else of_speech
 
     def of_work(self, kind: Operation, engine: str, model: str) -> Price:
         """Return the price of what a model says. What is not offered is refused before, and costs nothing."""

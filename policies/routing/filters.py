@@ -10,7 +10,7 @@ from policies import language
 from policies.emotions import EMOTIONS
 from policies.licence import Licences
 from policies.plans import Terms
-from policies.routing.speakers import can_mix, find_emotions, find_speaker, may_receive
+from policies.routing.speakers import can_mix, find_emotions, find_speaker, may_be_used, may_receive
 from policies.routing.values import Model, NoCandidate, RoutingQuery, Voice
 from speech_engine import ANY_LANGUAGE, Language, ModelInfo
 
@@ -207,7 +207,12 @@ def _not_licensed(models: Sequence[Model], inputs: FilterInput) -> NoCandidate:
 
 
 def _may_receive(model: Model, inputs: FilterInput) -> bool:
-    return may_receive(inputs.voice, model) and _may_hear(model, inputs)
+    is_agreed = may_be_used(inputs.voice, _use(inputs)) and may_receive(inputs.voice, model)
+    return is_agreed and _may_hear(model, inputs)
+
+
+def _use(inputs: FilterInput) -> str:
+    return "conversion" if inputs.query.converts else "speech"
 
 
 def _may_hear(model: Model, inputs: FilterInput) -> bool:
@@ -216,6 +221,9 @@ def _may_hear(model: Model, inputs: FilterInput) -> bool:
 
 
 def _no_consent(models: Sequence[Model], inputs: FilterInput) -> NoCandidate:
+    if not may_be_used(inputs.voice, use := _use(inputs)):
+        message = f"The consent of the voice '{inputs.voice.label}' does not name {use}."
+        return NoCandidate("voice", "consent_not_given", message, is_forbidden=True)
     engines = ", ".join(dict.fromkeys(model.info.runner or model.engine for model in models))
     if not any(_may_hear(model, inputs) for model in models):
         message = f"The consent of who speaks in the recording does not name {engines}."

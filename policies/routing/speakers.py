@@ -92,6 +92,13 @@ def may_receive(voice: Voice, model: Model) -> bool:
     return all(may_receive(member, model) for member in voice.members)
 
 
+def may_be_used(voice: Voice, use: str) -> bool:
+    """Tell whether the people behind a voice have agreed to this use of it."""
+    if voice.uses is not None and use not in voice.uses:
+        return False
+    return all(may_be_used(member, use) for member in voice.members)
+
+
 def can_mix(voice: Voice, info: ModelInfo) -> bool:
     """Tell whether the model can blend as many voices as this voice has. A single voice needs no blending."""
     return not voice.members or (info.mixes and len(voice.members) <= info.most_mixed)

@@ -36,10 +36,10 @@ class Voice(msgspec.Struct, frozen=True, kw_only=True):
     A `cast` has no bindings: it has names, and the voice that each name speaks with. `samples` are
     recordings: each model that speaks samples has this voice without a binding. Their `language` is only what
     their speaker said, so it does not overrule what a text shows by itself. Of the engines that are not
-    local, only `providers` may receive it; None is all. A `mix` has the ids of voices and their weights.
-    Before it is routed, `members` has those voices. `account` is the owner. `consent` is the digest of the
-    record by which its speaker agreed, "" without one. `clips` are the ids and digests of those recordings
-    that can be erased alone.
+    local, only `providers` may receive it, and it may be used for `uses` alone; None is all. A `mix` has the
+    ids of voices and their weights. Before it is routed, `members` has those voices.
+    `account` is the owner. `consent` is the digest of the record by which its speaker agreed, "" without one.
+    `clips` are the ids and digests of those recordings that can be erased alone.
     """
 
     id: str
@@ -55,6 +55,7 @@ class Voice(msgspec.Struct, frozen=True, kw_only=True):
     cast: tuple[tuple[str, str], ...] = ()
     samples: tuple[Sample, ...] = ()
     providers: tuple[str, ...] | None = None
+    uses: tuple[str, ...] | None = None
     mix: tuple[tuple[str, float], ...] = ()
     members: tuple[Voice, ...] = ()
     account: str | None = None

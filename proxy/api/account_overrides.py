@@ -42,11 +42,15 @@ class ShownPrice(msgspec.Struct, frozen=True):
 
 
 class ShownPrices(msgspec.Struct, frozen=True):
-    """`models` has those that differ among the models that speak, by `engine/model` or by engine."""
+    """`models` has those that differ among the models that speak, by `engine/model` or by engine. Where
+    `conversion` is null, it costs what speech does by time; where `training` is null, it is for nothing, or
+    not offered if speech has a price."""
 
     speech: ShownPrice
     cached: ShownPrice
     clone: ShownPrice
+    conversion: ShownPrice | None
+    training: ShownPrice | None
     models: dict[str, ShownPrice]
 
 
@@ -108,6 +112,8 @@ def shown_prices(prices: Prices) -> ShownPrices:
         speech=_price(prices.speech),
         cached=_price(prices.cached),
         clone=_price(prices.clone),
+        conversion=_price_or_none(prices.conversion),
+        training=_price_or_none(prices.training),
         models={model: _price(price) for model, price in prices.models.items()},
     )
 
@@ -129,6 +135,10 @@ def _known(engine: str, config: Config) -> str:
             param="agreed.engines",
         )
     return engine
+
+
+def _price_or_none(price: Price | None) -> ShownPrice | None:
+    return None if price is None else _price(price)
 
 
 def _price(price: Price) -> ShownPrice:

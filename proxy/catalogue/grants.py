@@ -6,16 +6,22 @@ Without that feature there are no grants: a voice that names a grant goes to no 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import NamedTuple, Protocol
+from typing import Literal, NamedTuple, Protocol
 
 from proxy.audio.recordings.intake import TakenRecording
 from proxy.catalogue.voice_records import Compared
-from proxy.errors import InvalidRequest
+from proxy.errors import InvalidRequest, NotAllowed
 from proxy.storage.store import Condition
+
+Use = Literal["speech", "conversion", "training"]
+"""What a voice may be used for: speech, conversions from it or into it, and to train a model of it."""
+USUAL_USES: tuple[Use, ...] = ("speech", "conversion")
+"""Those of a consent that names none. Who trains a voice must ask for that."""
 
 
 class Grant(NamedTuple):
-    """What a speaker has agreed to. Only `providers` may receive the voice, None for all engines.
+    """What a speaker has agreed to. Only `providers` may receive the voice, None for all engines, and it may
+    be used for `uses` alone.
 
     Receipts name it by its `digest`, which tells nothing of the speaker.
     """
@@ -23,6 +29,16 @@ class Grant(NamedTuple):
     id: str
     providers: tuple[str, ...] | None
     digest: str
+    uses: tuple[Use, ...] = USUAL_USES
+
+    def check(self, use: Use, param: str) -> None:
+        """Raise NotAllowed, which names the parameter, if the speaker has not agreed to this use."""
+        if use not in self.uses:
+            raise NotAllowed(
+                f"The consent '{self.id}' does not name {use}, but {', '.join(self.uses)}.",
+                param=param,
+                code="consent_not_given",
+            )
 
 
 class Grants(Protocol):

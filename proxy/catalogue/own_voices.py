@@ -16,7 +16,8 @@ _ITEM_BYTES = 200
 
 
 class VoiceParts(NamedTuple):
-    """What a voice has in other tables. Only `providers` may receive it, if the consent names some.
+    """What a voice has in other tables. Only `providers` may receive it, if the consent names some, and
+    only for its `uses`.
 
     `consent` is the digest of the consent's record.
     """
@@ -25,6 +26,7 @@ class VoiceParts(NamedTuple):
     providers: tuple[str, ...] | None = None
     clones: Sequence[SavedClone] = ()
     consent: str = ""
+    uses: tuple[str, ...] | None = None
 
 
 NO_PARTS = VoiceParts()

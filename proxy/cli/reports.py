@@ -58,15 +58,23 @@ def audit(account: OfAccount = None, since: Since = None, limit: Limit = None) -
 _MORE = Line("There are more: see --limit and --csv.", "dim")
 
 
+_PRICED = ("speech", "conversion", "training")
+
+
 def _plans_table(answer: dict[str, Any]) -> list[Part]:
     rows = []
     for row in answer["data"]:
-        speech = row["prices"]["speech"]
-        price = f"{tables.number(speech['credits'])} a {speech['per']}" if speech["credits"] else "free"
         limits = (tables.limit(row[name]) for name in AGREEABLE)
-        rows.append((row["name"], row["price"] or "free", *limits, price, str(row["accounts"])))
-    columns = ("name", "price", *AGREEABLE, "speech", "accounts")
-    return [Grid(columns, rows, wide=("voices", "clones", "max_characters"))]
+        prices = (_price(row["prices"][kind]) for kind in _PRICED)
+        rows.append((row["name"], row["price"] or "free", *limits, *prices, str(row["accounts"])))
+    columns = ("name", "price", *AGREEABLE, *_PRICED, "accounts")
+    return [Grid(columns, rows, wide=("voices", "clones", "max_characters", "conversion", "training"))]
+
+
+def _price(price: dict[str, Any] | None) -> str:
+    if price is None:
+        return ""
+    return f"{tables.number(price['credits'])} a {price['per']}" if price["credits"] else "free"
 
 
 def _seconds(row: dict[str, Any]) -> str:

@@ -167,9 +167,9 @@ def _licence(config: Config, name: str, licence: str, models: str) -> Finding:
 
 
 def _plan(plan: Plan) -> str:
-    prices = {kind: getattr(plan.prices, kind) for kind in ("speech", "cached", "clone")} | dict(
-        plan.prices.models
-    )
+    kinds = ("speech", "cached", "clone", "conversion", "training")
+    of_kinds = {kind: getattr(plan.prices, kind) for kind in kinds}
+    prices = {kind: price for kind, price in of_kinds.items() if price is not None} | dict(plan.prices.models)
     parts = [
         plan.price or "free",
         *(f"{name} {_limit(limit)}" for name, limit in shown_limits(plan, AGREEABLE).items()),

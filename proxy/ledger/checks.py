@@ -59,7 +59,7 @@ USAGE = Walk(
             SELECT id AS subject, outcome || ', ' || credits || ' for ' || samples || ' samples' AS found
             FROM usage
             WHERE {_OF_USAGE} AND outcome = 'finished' AND credits <> CASE
-                WHEN kind = 'clone' THEN price_micro
+                WHEN kind IN ('clone', 'training') THEN price_micro
                 WHEN samples = 0 THEN 0
                 WHEN price_per = 'minute'
                     THEN (samples * price_micro + 60 * sample_rate_hz - 1) / (60 * sample_rate_hz)

@@ -38,13 +38,15 @@ SOURCE_HZ = 24_000
 
 class SourceSound(msgspec.Struct, frozen=True, eq=False):
     """A recording that a request brings in place of a text: 16-bit mono at `SOURCE_HZ`. `digest` is
-    the SHA-256 of the file that was sent. Of engines that are not local, only `receivers` may have it; None
-    is all."""
+    the SHA-256 of the `file` that was sent. Of engines that are not local, only `receivers` may have it; None
+    is all. `consent` is the digest of the record by which who speaks in it agreed, "" without one."""
 
     pcm: bytes
     seconds: float
     digest: str
     receivers: tuple[str, ...] | None = None
+    consent: str = ""
+    file: bytes = b""
 
     def __repr__(self) -> str:
         return f"<SourceSound {self.seconds:g} s>"

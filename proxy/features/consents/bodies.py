@@ -8,6 +8,7 @@ import msgspec
 from msgspec import Meta
 from starlette.requests import Request
 
+from proxy.catalogue.grants import USUAL_USES, Use
 from proxy.errors import InvalidRequest
 from proxy.features.consents import phrases
 from proxy.features.consents.keeper import NewConsent, OpenedConsent
@@ -21,14 +22,22 @@ from proxy.speech import speech_request
 Statement = Annotated[str, Meta(min_length=1, max_length=2000, description="a text of 1 to 2000 characters")]
 
 
+Uses = Annotated[
+    tuple[Use, ...],
+    Meta(min_length=1, max_length=3, description="a list of speech, conversion and training"),
+]
+
+
 class ConsentBody(msgspec.Struct, frozen=True, kw_only=True):
     """A consent to be kept. It has a recording of the phrase, in a form, or a `statement`: who agreed to
-    what, and where the operator can see it. Without `providers`, every engine may receive the voice."""
+    what, and where the operator can see it. Without `providers`, every engine may receive the voice. It
+    may be used for `uses` alone."""
 
     name: Name
     language: LanguageTag
     statement: Statement | None = None
     providers: EngineNames | None = None
+    uses: Uses = USUAL_USES
 
     def __repr__(self) -> str:
         return "<ConsentBody>"
@@ -60,6 +69,7 @@ class ConsentEntry(msgspec.Struct, frozen=True, kw_only=True):
     digest: str | None
     duration_seconds: float | None
     providers: list[str] | None
+    uses: list[Use]
     made_by: str
     words_checked: bool = False
 
@@ -114,7 +124,7 @@ async def read_consent(request: Request, type_: type[_Body]) -> tuple[_Body, byt
         new = await body(request, type_)
     else:
         form = await read_form(request, files={"recording": MOST_FILE_BYTES}, fields=type_.__struct_fields__)
-        new = speech_request.read(type_, form_values(form, lists=("providers",)))
+        new = speech_request.read(type_, form_values(form, lists=("providers", "uses")))
         recording = form.files["recording"].data if "recording" in form.files else None
     if recording is None and new.statement is None:
         raise InvalidRequest(
@@ -132,6 +142,7 @@ def new_consent(new: ConsentBody, recording: bytes | None, made_by: str) -> NewC
         recording=recording,
         statement=new.statement or "",
         providers=new.providers,
+        uses=tuple(dict.fromkeys(new.uses)),
         made_by=made_by,
     )
 
@@ -146,6 +157,7 @@ def consent_entry(consent: OpenedConsent) -> ConsentEntry:
         statement=consent.texts.statement or None,
         duration_seconds=record.seconds,
         providers=None if record.providers is None else list(record.providers),
+        uses=list(record.uses),
     )
 
 

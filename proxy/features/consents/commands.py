@@ -9,7 +9,7 @@ import typer
 
 from proxy.commands.command import Ask, Group, path
 from proxy.commands.options import OfAccount, Sure
-from proxy.commands.tables import Line, Part, grid
+from proxy.commands.tables import Cell, Line, Part, grid
 from proxy.errors import CommandRefused
 
 CONSENTS = Group("consents", "Consents of speakers.")
@@ -18,12 +18,17 @@ _Consent = Annotated[str, typer.Argument(metavar="CONSENT", help="A consent, by 
 
 
 def _list_table(answer: dict[str, Any]) -> list[Part]:
-    fields = {name: name for name in ("name", "account", "language", "kind")}
-    return [grid(answer, {**fields, "providers": _providers, "by": "made_by", "id": "id"}, wide=("by",))]
+    fields: dict[str, str | Cell] = {name: name for name in ("name", "account", "language", "kind")}
+    fields |= {"providers": _providers, "uses": _uses, "by": "made_by", "id": "id"}
+    return [grid(answer, fields, wide=("uses", "by"))]
 
 
 def _providers(row: dict[str, Any]) -> str:
     return "all" if row["providers"] is None else ", ".join(row["providers"]) or "none"
+
+
+def _uses(row: dict[str, Any]) -> str:
+    return ", ".join(row["uses"])
 
 
 def _table(row: dict[str, Any]) -> list[Part]:
@@ -47,20 +52,28 @@ def consents_add(
     language: Annotated[str, typer.Option(help="The language of the consent: pt-BR.")] = "en",
     statement: Annotated[str, typer.Option(help="In place of FILE: what was agreed, and where.")] = "",
     providers: Annotated[str, typer.Option(help="Engines that may have the voice; else all.")] = "",
+    uses: Annotated[str, typer.Option(help="What for: speech,conversion,training; else the first two.")] = "",
 ) -> Ask:
     """Keep a consent: a recording of the phrase, or a statement."""
     if not account:
         raise CommandRefused("--account: whose consent is it? Name the account")
     if (file is None) == (not statement):
         raise CommandRefused("give a FILE with the phrase, or --statement: one of them")
-    engines = [engine.strip() for engine in providers.split(",") if engine.strip()]
+    engines, what_for = _names(providers), _names(uses)
     if file is not None:
-        fields = {"account": account, "name": name, "language": language, "providers[]": engines}
+        fields: dict[str, Any] = {"account": account, "name": name, "language": language}
+        fields |= {"providers[]": engines, "uses[]": what_for}
         return Ask("POST", "consents", fields, files={"recording": file})
     body: dict[str, Any] = {"name": name, "language": language, "statement": statement}
     if engines:
         body["providers"] = engines
+    if what_for:
+        body["uses"] = what_for
     return Ask("POST", "consents", {"account": account, **body})
+
+
+def _names(written: str) -> list[str]:
+    return [name.strip() for name in written.split(",") if name.strip()]
 
 
 @CONSENTS.command("list", _list_table)

@@ -42,4 +42,4 @@ class ConsentGrants:
 
 
 def _grant(record: ConsentRecord) -> Grant:
-    return Grant(record.id, record.providers, record_digest(record))
+    return Grant(record.id, record.providers, record_digest(record), record.uses)

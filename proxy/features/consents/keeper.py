@@ -14,6 +14,7 @@ import structlog
 from policies.sample_quality import SampleQuality
 from proxy.audio.recordings.intake import RecordingIntake, TakenRecording, invalid_audio
 from proxy.catalogue.derived_things import OwnedRecord
+from proxy.catalogue.grants import USUAL_USES, Use
 from proxy.catalogue.voice_records import Compared
 from proxy.errors import Conflict, InvalidRequest, NotAllowed, NotFound
 from proxy.features.consents import records as consents
@@ -57,6 +58,7 @@ class NewConsent(msgspec.Struct, frozen=True, kw_only=True):
     recording: bytes | None = None
     statement: str = ""
     providers: tuple[str, ...] | None = None
+    uses: tuple[Use, ...] = USUAL_USES
     made_by: str
 
     def __repr__(self) -> str:
@@ -141,6 +143,7 @@ class ConsentKeeper:
             seconds=seconds,
             quality=quality,
             providers=new.providers,
+            uses=new.uses,
             made_by=new.made_by,
             created=await self.store.now(),
             wrapped=sealed.wrapped,

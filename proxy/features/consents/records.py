@@ -8,6 +8,7 @@ from typing import Literal
 
 import msgspec
 
+from proxy.catalogue.grants import USUAL_USES, Use
 from proxy.storage import audit, blobs
 from proxy.storage.audit import Act
 from proxy.storage.disk_names import account_name
@@ -36,7 +37,8 @@ TABLE = Table(
 
 
 class ConsentRecord(msgspec.Struct, frozen=True, kw_only=True):
-    """A speaker's consent. `providers` are the engines that may receive the voice, None for all.
+    """A speaker's consent. `providers` are the engines that may receive the voice, None for all,
+    and `uses` what for.
 
     `made_by` is the key that brought it, or `control`. `digest` names the recording, if there is one. The
     name and the statement are in `sealed`.
@@ -50,6 +52,7 @@ class ConsentRecord(msgspec.Struct, frozen=True, kw_only=True):
     seconds: float | None = None
     quality: str = "{}"
     providers: tuple[str, ...] | None = None
+    uses: tuple[Use, ...] = USUAL_USES
     made_by: str
     created: int
     wrapped: str
@@ -61,7 +64,8 @@ class ConsentRecord(msgspec.Struct, frozen=True, kw_only=True):
 
 def _record(row: Row) -> ConsentRecord:
     providers = decode_json(row["providers"]) if row["providers"] else None
-    return msgspec.convert({**row, "providers": providers}, ConsentRecord)
+    uses = decode_json(row["uses"])
+    return msgspec.convert({**row, "providers": providers, "uses": uses}, ConsentRecord)
 
 
 ROWS = ListedTable("consents", ConsentRecord, read=_record)
@@ -92,6 +96,7 @@ async def add(
     row: Params = {
         **msgspec.structs.asdict(record),
         "providers": "" if record.providers is None else encode_json(record.providers),
+        "uses": encode_json(record.uses),
     }
     held = blobs.hold_statements(record.account, record.digest)
     adding = ROWS.add_statements(row, most, Condition(_HAS_TIME, {"most_s": most_s}, held))

@@ -10,6 +10,13 @@ from starlette.types import Receive, Scope, Send
 from policies.plans import Terms
 from proxy.access.callers import Caller
 from proxy.api.answering import PACE_HEADER, Answering
+from proxy.api.conversion_form import (
+    FIELDS,
+    FILE,
+    ConversionForm,
+    SentConversion,
+    read_conversion,
+)
 from proxy.api.speech import SPEECH_FAILURES
 from proxy.api.speech_headers import ANSWER_HEADERS, SOME_ANSWER_HEADERS
 from proxy.audio.formats import MEDIA_TYPES
@@ -20,13 +27,6 @@ from proxy.errors import (
     NotFound,
     RequestUnderWay,
     UnsupportedMediaType,
-)
-from proxy.features.conversions.form import (
-    FIELDS,
-    FILE,
-    ConversionForm,
-    SentConversion,
-    read_conversion,
 )
 from proxy.features.conversions.sources import Sources
 from proxy.http.body import BODY_FAILURES

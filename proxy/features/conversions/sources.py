@@ -6,10 +6,10 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from hashlib import sha256
 
+from proxy.api.conversion_form import FILE, SentConversion, granted, source_sound
 from proxy.audio.recordings.intake import RecordingIntake
 from proxy.catalogue.grants import Grants
 from proxy.errors import NoPlace
-from proxy.features.conversions.form import CONSENT, FILE, STATED, SentConversion
 from proxy.speech.speech_request import SOURCE_HZ, SourceSound
 
 MOST_BYTES = 512 * 1024 * 1024
@@ -34,18 +34,13 @@ class Sources:
 
         Raises InvalidRequest, NotFound for an unknown consent, and NoPlace.
         """
-        receivers = await self._receivers(account, sent.consent)
+        grant = await granted(self._grants, account, sent.form)
         sound = await self._intake.sound(account, sent.audio, FILE, SOURCE_HZ)
         if self._bytes + len(sound.pcm) > self._most_bytes:
             raise NoPlace("conversions")
         self._bytes += len(sound.pcm)
         try:
-            yield SourceSound(sound.pcm, sound.seconds, sha256(sent.audio).hexdigest(), receivers)
+            digest = sha256(sent.audio).hexdigest()
+            yield source_sound(sound.pcm, sound.seconds, digest, grant, sent.audio)
         finally:
             self._bytes -= len(sound.pcm)
-
-    async def _receivers(self, account: str, consent: str) -> tuple[str, ...] | None:
-        """Return the providers that may have it by the consent of its speaker, None for all."""
-        if consent in (STATED, ""):
-            return None
-        return (await self._grants.find(account, consent, CONSENT)).providers

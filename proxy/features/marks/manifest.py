@@ -15,19 +15,24 @@ from proxy.audio.formats import RULES, TRAINED
 from proxy.features.marks.receipt_records import ClipSpeaker
 from proxy.features.marks.signing import PARENT
 
+_RECORDING = {"title": "recording", "relationship": "parentOf", "label": PARENT}
+
 
 class ManifestFacts(msgspec.Struct, frozen=True):
-    """What a manifest is made of. `made` is in microseconds of Unix time, `mark` a plugin and a key's id."""
+    """What a manifest is made of. `made` is in microseconds of Unix time, `mark` a plugin and a key's id.
+    `source` is the SHA-256 of the recording that was converted, "" if none was."""
 
     made: int
     speakers: tuple[ClipSpeaker, ...]
     mark: tuple[str, str] | None = None
+    source: str = ""
 
 
 def definition(facts: ManifestFacts, *, has_parent: bool = False) -> str:
-    """Write the manifest's definition, as the library reads it."""
+    """Write the manifest's definition, as the library reads it. If it `has_parent`, the library gets that
+    file; else a recording that was converted is named by its digest alone."""
     actions = [_created(facts, speaker) for speaker in facts.speakers]
-    if has_parent:
+    if has_parent or facts.source:
         # The standard wants one beginning: a parent is opened, and what was done to it is an edit.
         actions = [_opened(facts), *({**action, "action": "c2pa.edited"} for action in actions)]
     elif len(actions) > 1:
@@ -36,8 +41,15 @@ def definition(facts: ManifestFacts, *, has_parent: bool = False) -> str:
     if facts.mark is not None:
         plugin, key = facts.mark
         assertions.append({"label": "org.voxgate.mark", "data": {"plugin": plugin, "key": key}})
-    generator = [{"name": "voxgate", "version": __version__}]
-    return msgspec.json.encode({"claim_generator_info": generator, "assertions": assertions}).decode()
+    if facts.source:
+        assertions.append({"label": "org.voxgate.source", "data": {"alg": "sha256", "hash": facts.source}})
+    manifest: dict[str, Any] = {
+        "claim_generator_info": [{"name": "voxgate", "version": __version__}],
+        "assertions": assertions,
+    }
+    if facts.source and not has_parent:
+        manifest["ingredients"] = [_RECORDING]
+    return msgspec.json.encode(manifest).decode()
 
 
 def _created(facts: ManifestFacts, speaker: ClipSpeaker) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 
 from proxy.features.marks.claim_signature import is_signed_with
 from proxy.features.marks.findings import ManifestFinding, ManifestJob, ManifestState
+from proxy.features.marks.source_file import media_type
 from proxy.helpers.job_confinement import confine_job
 from speech_engine.host.pipe import pipe_of_one_thread
 
@@ -24,11 +25,11 @@ MOST_CPU_S = 10
 _MEMORY_MB = 256
 _MOST_TEXT = 200
 _OFFLINE = {"verify": {"remote_manifest_fetch": False, "ocsp_fetch": False}}
-_ANY_TYPE = "application/octet-stream"
 _STATES: dict[str, ManifestState] = {"Valid": "valid", "Trusted": "valid"}
 _MISSING = (c2pa.C2paError.ManifestNotFound, c2pa.C2paError.RemoteManifest, c2pa.C2paError.NotSupported)
 _ELSEWHERE = "Remote:"
 _MAKING = ("c2pa.created", "c2pa.opened")
+_EDITED = "c2pa.edited"
 
 
 def main() -> None:
@@ -59,22 +60,6 @@ def read_manifest(job: ManifestJob) -> ManifestFinding:
         return ManifestFinding("invalid")  # a manifest that says odd things
 
 
-def media_type(data: bytes) -> str:
-    """Return the media type of a file by its first bytes. A tag may stand before flac and mp3."""
-    if data[:3] == b"ID3" and len(data) > 10:
-        size = sum((byte & 0x7F) << shift for byte, shift in zip(data[6:10], (21, 14, 7, 0), strict=True))
-        return "audio/flac" if data[10 + size : 14 + size] == b"fLaC" else "audio/mpeg"
-    if data[:4] == b"RIFF":
-        return "audio/wav"
-    if data[4:8] == b"ftyp":
-        return "audio/mp4"
-    if data[:4] == b"fLaC":
-        return "audio/flac"
-    is_frame = len(data) > 1 and data[0] == 0xFF and data[1] & 0xE0 == 0xE0
-    # AAC's frames begin as those of mp3 do, with 0 as their layer.
-    return "audio/mpeg" if is_frame and data[1] & 0x06 else _ANY_TYPE
-
-
 def _finding(reader: c2pa.Reader, job: ManifestJob) -> ManifestFinding:
     state = _STATES.get(str(reader.get_validation_state()), "invalid")
     if state == "invalid":
@@ -96,12 +81,15 @@ def _finding(reader: c2pa.Reader, job: ManifestJob) -> ManifestFinding:
 
 
 def _making(manifest: dict[str, Any]) -> dict[str, Any]:
-    """Return the action that made the sound."""
+    """Return the action that made the sound: of one that was made of another, what was done to that."""
     for assertion in manifest.get("assertions", ()):
         if str(assertion.get("label", "")).startswith("c2pa.actions"):
-            for action in assertion["data"]["actions"]:
-                if action.get("action") in _MAKING:
-                    return dict(action)
+            actions = [dict(each) for each in assertion["data"]["actions"]]
+            begun = next((each for each in actions if each.get("action") in _MAKING), None)
+            if begun is None:
+                continue
+            edits = (each for each in actions if each.get("action") == _EDITED and _agent(each))
+            return begun if _agent(begun) else {**begun, **next(edits, {})}
     return {}
 
 

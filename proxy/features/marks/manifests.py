@@ -124,7 +124,7 @@ class Manifests:
 
 def _facts(facts: ClipFacts) -> ManifestFacts:
     mark = (facts.mark, facts.mark_key) if facts.mark else None
-    return ManifestFacts(facts.made, facts.speakers, mark)
+    return ManifestFacts(facts.made, facts.speakers, mark, facts.source)
 
 
 def _proof(key: bytes, request: str) -> str:

@@ -24,6 +24,7 @@ from proxy.features.marks.mark_filter import marking_of, possible_marking
 from proxy.features.marks.original_file import OriginalFile
 from proxy.features.marks.receipt_records import ClipFacts, ManifestPlace, ReceiptRow
 from proxy.features.marks.signer import FileTooLong, FileToSign, ParentFile, SignerUnavailable, SigningPlace
+from proxy.features.marks.source_file import SourceFile, media_type
 from proxy.ledger import Spent
 from proxy.speech.call import OpenTap, SpeechCall
 from proxy.speech.planning import SpeechPlan
@@ -115,6 +116,7 @@ class _ProvenanceTap(Tap):
         if speech is None or not (self._has_receipt or self._has_manifest):
             return spent
         plugin, key = self._mark or ("", "")
+        source = call.request.source
         sha256 = self._known.sha256 = self._known.sha256 or self._digest.hexdigest()
         facts = ClipFacts(
             sha256=sha256,
@@ -124,15 +126,23 @@ class _ProvenanceTap(Tap):
             sample_rate_hz=speech.sample_rate_hz,
             speakers=self._planned.speakers(speech.engine),
             language=call.plan.language,
-            consents=self._planned.consents,
+            consents=self._consents(),
             mark=plugin,
             mark_key=key,
             manifest=self._manifest,
             made=int(time.time() * _MICRO),
+            kind="speech" if source is None else "conversion",
+            source="" if source is None else source.digest,
             has_receipt=self._has_receipt,
         )
         row = ReceiptRow(call.id, call.caller.account, encode_json(facts))
         return msgspec.structs.replace(spent, rows=(*spent.rows, row))
+
+    def _consents(self) -> tuple[str, ...]:
+        """Return the digests of the consents of the voices, and of who speaks in a recording."""
+        source, planned = self._call.request.source, self._planned.consents
+        given = source.consent if source is not None else ""
+        return (*planned, given) if given and given not in planned else planned
 
 
 class _StreamTap(_ProvenanceTap):
@@ -201,7 +211,7 @@ class _SignedFileTap(_FileTap):
                     "The audio became too long for a file with the manifest that 'provenance' asks for."
                 ) from None
             raise self._unavailable() from None
-        if answer.has_parent:
+        if answer.has_parent and self._call.request.source is None:
             self._lost.keep(self._call)
         self._manifest = "embedded"
         return True
@@ -221,7 +231,11 @@ class _SignedFileTap(_FileTap):
         )
 
     def _parent(self, file: AnswerFile, speech: Speech) -> ParentFile | None:
-        """Return the file of the provider that spoke, if it was signed and its frames pass."""
+        """Return the recording that was converted, or the file of the provider that spoke, if it was signed
+        and its frames pass."""
+        if (source := self._call.request.source) is not None:
+            sent = source.file
+            return ParentFile(SourceFile(sent), media_type(sent)) if sent else None
         names = speech.engine.split(", ")
         signed = [
             attempt.output.original
@@ -234,4 +248,6 @@ class _SignedFileTap(_FileTap):
 
     def _facts(self, speech: Speech) -> ManifestFacts:
         made = int(time.time() * _MICRO)
-        return ManifestFacts(made, self._planned.speakers(speech.engine), self._mark)
+        source = self._call.request.source
+        digest = "" if source is None else source.digest
+        return ManifestFacts(made, self._planned.speakers(speech.engine), self._mark, digest)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -42,6 +43,8 @@ class _ClipClaims(msgspec.Struct, frozen=True):
     request: str
     sha256: str
     bytes: int
+    kind: str = "speech"
+    source_sha256: str | None = None
 
 
 class _KeySet(msgspec.Struct, frozen=True):
@@ -50,8 +53,11 @@ class _KeySet(msgspec.Struct, frozen=True):
     keys: list[Any]
 
 
-def check_receipt(file: Path, receipt: Path, keys: Path | None) -> list[CheckLine]:
-    """Check a file against its receipt, by the keys in a JWK set or by the receipt's own key.
+def check_receipt(
+    file: Path, receipt: Path, keys: Path | None, source: Path | None = None
+) -> list[CheckLine]:
+    """Check a file against its receipt, by the keys in a JWK set or by the receipt's own key, and the file
+    that it was converted from.
 
     Raises OSError and UnreadableReceipt.
     """
@@ -63,7 +69,7 @@ def check_receipt(file: Path, receipt: Path, keys: Path | None) -> list[CheckLin
     except (BadJws, ValueError) as error:
         raise UnreadableReceipt(f"{receipt}: this is no receipt of a clip: {error}") from None
     by_key = _check_key(signed, sent.jwk, keys)
-    return [*by_key, _check_claims(claims, sent), _check_file(clip, file)]
+    return [*by_key, _check_claims(claims, sent), _check_file(clip, file), *_check_source(clip, source)]
 
 
 def _check_key(signed: SignedText, own: Any, keys: Path | None) -> list[CheckLine]:
@@ -104,9 +110,30 @@ def _written(claims: dict[str, Any], name: str) -> bytes:
     return msgspec.json.encode(claims[name], order="deterministic") if name in claims else _NO_CLAIM
 
 
-def _check_file(claims: _ClipClaims, file: Path) -> CheckLine:
+def _check_source(claims: _ClipClaims, source: Path | None) -> Iterator[CheckLine]:
+    """Say what the clip was made of. A source that is named is compared."""
+    kind, digest = _printable(claims.kind[:64]), claims.source_sha256
+    if digest is None:
+        if claims.kind != "speech":
+            yield CheckLine("kind", True, kind)
+        if source is not None:
+            yield CheckLine("source", False, f"the receipt names none: it is of {kind or 'nothing'}")
+        return
+    named = _printable(digest[:64])
+    yield CheckLine("kind", True, f"{kind} of the recording with the SHA-256 {named}")
+    if source is not None:
+        is_it = _digest_of(source) == digest
+        found = "the recording of the receipt" if is_it else "another one: its SHA-256 differs"
+        yield CheckLine("source", is_it, found)
+
+
+def _digest_of(file: Path) -> str:
     with file.open("rb") as opened:
-        digest = hashlib.file_digest(opened, "sha256").hexdigest()
+        return hashlib.file_digest(opened, "sha256").hexdigest()
+
+
+def _check_file(claims: _ClipClaims, file: Path) -> CheckLine:
+    digest = _digest_of(file)
     size = file.stat().st_size
     if digest == claims.sha256:
         return CheckLine("file", True, f"the one of the receipt, {size} bytes")

@@ -38,12 +38,15 @@ def receipt_verify(
             help="The server's keys, from /v1/audio/receipts/keys; else the receipt's own, which a jws lacks."
         ),
     ] = None,
+    source: Annotated[
+        Path | None, typer.Option(help="Of a conversion: the recording that was sent for it.")
+    ] = None,
 ) -> KnownAnswer:
     """Verify a clip by its receipt. The status is 0 for yes, 1 for no, 2 for a failure."""
     from proxy.features.marks.receipt_check import UnreadableReceipt, check_receipt
 
     try:
-        findings = check_receipt(file, receipt_file, keys)
+        findings = check_receipt(file, receipt_file, keys, source)
     except (UnreadableReceipt, OSError) as error:
         reason = f"{error.filename}: {error.strerror}" if isinstance(error, OSError) else str(error)
         # Status 1 is an answer here, so a failure has another one.

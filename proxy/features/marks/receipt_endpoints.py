@@ -17,7 +17,7 @@ from proxy.errors import NotFound, ReceiptsUnavailable
 from proxy.features.marks import receipt_records as receipts
 from proxy.features.marks.jws import RECEIPT_TYPE, Jwk, JwkSet
 from proxy.features.marks.receipt_keys import ReceiptKeys
-from proxy.features.marks.receipt_records import ROOT, ClipSpeaker, FoundReceipt, ManifestPlace
+from proxy.features.marks.receipt_records import ROOT, ClipSpeaker, FoundReceipt, Kind, ManifestPlace
 from proxy.http.lists import iso
 from proxy.http.replies import encode_json, reply, shown_as
 from proxy.http.resource import Resource, account_of, answers
@@ -32,7 +32,8 @@ class ReceiptMark(msgspec.Struct, frozen=True):
 
 
 class ReceiptClaims(msgspec.Struct, frozen=True, kw_only=True):
-    """What is signed. `sha256` and `bytes` are of the audio as it was sent, decoded from events or JSON.
+    """What is signed. `sha256` and `bytes` are of the audio as it was sent, decoded from events or JSON. Of a
+    conversion, `source_sha256` is of the recording that came for it.
 
     `iss` is the operator's name. `speakers` are the models that spoke, with their licences. `consents` name
     the consents of the voices that were heard: each is the SHA-256 of the lines `voxgate/consent/v1`, kind,
@@ -41,6 +42,8 @@ class ReceiptClaims(msgspec.Struct, frozen=True, kw_only=True):
 
     iss: str
     request: str
+    kind: Kind
+    source_sha256: str | None
     made: str
     sha256: str
     bytes: int
@@ -130,6 +133,7 @@ def _claims(found: FoundReceipt, operator: str) -> ReceiptClaims:
         facts,
         iss=operator,
         request=found.request,
+        source_sha256=facts.source or None,
         made=iso(facts.made),
         media_type=MEDIA_TYPES[facts.format],
         duration_seconds=round(facts.samples / facts.sample_rate_hz, 3),

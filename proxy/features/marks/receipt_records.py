@@ -19,6 +19,8 @@ from proxy.storage.tables import Table
 ROOT = "/v1/audio/receipts"
 ManifestPlace = Literal["embedded", "sidecar", ""]
 """Where the clip's signed manifest is; "" if it has none."""
+Kind = Literal["speech", "conversion"]
+"""What the clip was made of: a text, or a recording."""
 
 
 class ClipSpeaker(msgspec.Struct, frozen=True):
@@ -37,7 +39,8 @@ class ClipFacts(msgspec.Struct, frozen=True, kw_only=True):
 
     `consents` are digests of the consent records of the voices that spoke. `mark` is the plugin of the
     inaudible mark, `mark_key` the id of its key. `made` is the moment of the last byte, in microseconds.
-    Without `has_receipt`, they are kept for the manifest alone.
+    Of a conversion, `source` is the SHA-256 of the file that was converted. Without `has_receipt`, they are
+    kept for the manifest alone.
     """
 
     sha256: str
@@ -52,6 +55,8 @@ class ClipFacts(msgspec.Struct, frozen=True, kw_only=True):
     mark_key: str = ""
     manifest: ManifestPlace = ""
     made: int
+    kind: Kind = "speech"
+    source: str = ""
     has_receipt: bool = True
 
 

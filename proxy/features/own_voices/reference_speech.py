@@ -173,6 +173,7 @@ def _voice(account: str, sample: Sample, grant: Grant | None) -> Voice:
         name=AUDIO,
         samples=(sample,),
         providers=None if grant is None else grant.providers,
+        uses=None if grant is None else grant.uses,
         account=account,
         consent="" if grant is None else grant.digest,
     )

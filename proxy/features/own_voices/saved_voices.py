@@ -74,6 +74,7 @@ class SavedVoices:
                 receivers(row.consent, grant),
                 tuple(cloned.get(row.id, ())),
                 "" if grant is None else grant.digest,
+                None if grant is None else grant.uses,
             )
         return parts
 
@@ -115,6 +116,7 @@ def voice_of(record: VoiceRecord, parts: VoiceParts = NO_PARTS, words: Sequence[
             for sample, text in zip(parts.samples, words, strict=True)
         ),
         providers=parts.providers,
+        uses=parts.uses,
         mix=tuple(record.mix.items()),
         account=record.account,
         consent=parts.consent,

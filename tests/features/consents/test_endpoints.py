@@ -32,6 +32,37 @@ async def test_a_statement_is_kept_with_who_brought_it(server: Inside) -> None:
     assert (await server.ask("GET", f"{PATH}/{consent['id']}")).json() == consent
 
 
+async def test_a_consent_has_the_usual_uses_unless_it_names_others(server: Inside) -> None:
+    assert (await agree(server))["uses"] == ["speech", "conversion"]
+    assert (await agree(server, uses=["training", "speech", "training"]))["uses"] == ["training", "speech"]
+    fields = {"name": "Ana", "language": "en-US", "uses[]": ["training"]}
+    assert (await send(server, fields, path=PATH, file="recording")).json()["uses"] == ["training"]
+
+
+async def test_a_consent_of_before_has_the_usual_uses(server: Inside) -> None:
+    id_ = (await agree(server))["id"]
+    await server.worker.store.write(
+        Statement(
+            """
+            INSERT INTO consents (id, account, kind, language, made_by, created, wrapped, sealed)
+            SELECT 'cons_old', account, kind, language, made_by, created, wrapped, sealed FROM consents
+            WHERE id = :id
+            """,
+            {"id": id_},
+        )
+    )
+    assert (await server.ask("GET", f"{PATH}/cons_old")).json()["uses"] == ["speech", "conversion"]
+
+
+async def test_a_voice_is_used_only_for_what_its_speaker_has_agreed_to(server: Inside) -> None:
+    consent = await agree(server, uses=["training"])
+    voice = await clone(server, consent=consent["id"])
+    body = {"model": "tone/standard", "input": "Hello.", "voice": voice["id"]}
+    answer = await server.ask("POST", "/v1/audio/speech", body=body)
+    assert (answer.status_code, envelope(answer)["code"]) == (403, "consent_not_given")
+    assert envelope(answer)["message"] == "The consent of the voice 'Ana' does not name speech."
+
+
 async def test_a_recording_is_kept_by_its_digest(server: Inside) -> None:
     fields = {"name": "Ana", "language": "en-US", "providers[]": ["tone"]}
     answer = await send(server, fields, path=PATH, file="recording")
@@ -51,6 +82,8 @@ async def test_a_recording_is_kept_by_its_digest(server: Inside) -> None:
         ({"statement": None}, "recording"),
         ({"providers": ["nobody"]}, "providers"),
         ({"providers": "tone"}, "providers"),
+        ({"uses": []}, "uses"),
+        ({"uses": ["speech", "singing"]}, "uses"),
         ({"statement": "x" * 2001}, "statement"),
     ],
 )

@@ -12,9 +12,9 @@ import pytest
 from starlette.types import Message
 
 from plugins.tone.decode import decode
+from proxy.api.conversion_form import ConversionForm, SentConversion
 from proxy.audio.formats import FORMATS, USUAL_FORMS, wav_header
 from proxy.errors import NoPlace
-from proxy.features.conversions.form import ConversionForm, SentConversion
 from proxy.features.conversions.sources import Sources
 from proxy.http.form import MOST_FILE_BYTES
 from proxy.ledger import verify

@@ -8,6 +8,7 @@ import msgspec
 from msgspec import Meta
 
 from proxy.audio.formats import FORMATS, RATES_HZ, FormFault, OutputForm, form_of
+from proxy.catalogue.grants import Grant, Grants
 from proxy.errors import InvalidRequest
 from proxy.http.form import RequestForm
 from proxy.http.replies import encode_json
@@ -92,6 +93,27 @@ class SentConversion(NamedTuple):
             provenance=form.provenance,
             source=source,
         )
+
+
+async def granted(grants: Grants, account: str, form: ConversionForm) -> Grant | None:
+    """Return the consent of who speaks in the recording, None if a request only states it or none is needed.
+
+    Raises NotFound, and NotAllowed if it is not for conversions.
+    """
+    consent = form.consent.strip()
+    if consent in (STATED, ""):
+        return None
+    grant = await grants.find(account, consent, CONSENT)
+    grant.check("conversion", CONSENT)
+    return grant
+
+
+def source_sound(
+    pcm: bytes, seconds: float, digest: str, grant: Grant | None, file: bytes = b""
+) -> SourceSound:
+    if grant is None:
+        return SourceSound(pcm, seconds, digest, file=file)
+    return SourceSound(pcm, seconds, digest, grant.providers, grant.digest, file)
 
 
 def read_conversion(form: RequestForm, *, needs_consent: bool) -> SentConversion:

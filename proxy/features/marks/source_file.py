@@ -1,0 +1,42 @@
+"""The recording that was converted, which is the parent of the manifest of what came out."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+_PIECE_BYTES = 64 * 1024
+_ANY_TYPE = "application/octet-stream"
+
+
+class SourceFile:
+    """The file of a recording as it was sent, which is in memory as long as its request."""
+
+    def __init__(self, data: bytes) -> None:
+        self._data = data
+
+    def __repr__(self) -> str:
+        return f"<SourceFile of {self.size} bytes>"
+
+    @property
+    def size(self) -> int:
+        return len(self._data)
+
+    async def pieces(self) -> AsyncIterator[bytes]:
+        for at in range(0, len(self._data), _PIECE_BYTES):
+            yield self._data[at : at + _PIECE_BYTES]
+
+
+def media_type(data: bytes) -> str:
+    """Return the media type of a file by its first bytes. A tag may stand before flac and mp3."""
+    if data[:3] == b"ID3" and len(data) > 10:
+        size = sum((byte & 0x7F) << shift for byte, shift in zip(data[6:10], (21, 14, 7, 0), strict=True))
+        return "audio/flac" if data[10 + size : 14 + size] == b"fLaC" else "audio/mpeg"
+    if data[:4] == b"RIFF":
+        return "audio/wav"
+    if data[4:8] == b"ftyp":
+        return "audio/mp4"
+    if data[:4] == b"fLaC":
+        return "audio/flac"
+    is_frame = len(data) > 1 and data[0] == 0xFF and data[1] & 0xE0 == 0xE0
+    # AAC's frames begin as those of mp3 do, with 0 as their layer.
+    return "audio/mpeg" if is_frame and data[1] & 0x06 else _ANY_TYPE
