@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from functools import partial
 from typing import NamedTuple
 
@@ -26,12 +27,12 @@ from proxy.errors import (
 from proxy.features.jobs import ends, records
 from proxy.features.jobs.batches.bodies import BatchJobBody
 from proxy.features.jobs.batches.maker import BatchMaker
-from proxy.features.jobs.bodies import DeletedJob, JobList, ShownJob, shown
+from proxy.features.jobs.bodies import DeletedJob, JobList, ShownJob, Watching
 from proxy.features.jobs.chapters import cut, mute
 from proxy.features.jobs.kept import JobFiles
 from proxy.features.jobs.making import MadeJob, add_job, check_length, made_once, too_many_wait
 from proxy.features.jobs.pieces import MOST_CHARACTERS
-from proxy.features.jobs.records import JOBS, Job, Made
+from proxy.features.jobs.records import JOBS, Job
 from proxy.features.jobs.request import (
     ENCODED,
     MOST_BODY_BYTES,
@@ -39,11 +40,13 @@ from proxy.features.jobs.request import (
     SentFields,
     SentJob,
     of_step,
-    parse_batch,
     parse_job,
+    parse_other,
     step_body,
 )
 from proxy.features.jobs.steps import Steps
+from proxy.features.jobs.training.bodies import TrainingBody
+from proxy.features.jobs.training.maker import TrainingMaker
 from proxy.http.body import raw_body
 from proxy.http.idempotency import KEY_HEADER, sent_key
 from proxy.http.lists import PAGE, page
@@ -63,6 +66,7 @@ class JobTools:
         self._store = tools.store
         self._files = files
         self._steps = steps
+        self._watching = Watching(tools.store)
 
     async def found(self, request: Request) -> Job:
         """Return the job that a path names. Another account's is as unknown as none."""
@@ -73,8 +77,7 @@ class JobTools:
         return job
 
     async def show(self, job: Job, status: int = 200, headers: dict[str, str] | None = None) -> Response:
-        made = await records.made(self._store, [job.id])
-        return reply(shown(job, made.get(job.id, Made())), status, headers)
+        return reply(await self._watching.shown_one(job), status, headers)
 
 
 class Jobs(JobTools, Resource):
@@ -93,8 +96,8 @@ class Jobs(JobTools, Resource):
         listed = await page(
             request, partial(JOBS.place_of, self._store, account), partial(JOBS.page, self._store, account)
         )
-        made = await records.made(self._store, [job.id for job in listed.rows])
-        return listed.answer(JobList, lambda job: shown(job, made.get(job.id, Made())))
+        shown = {job.id: job for job in await self._watching.shown(listed.rows)}
+        return listed.answer(JobList, lambda job: shown[job.id])
 
     @answers("GET", "/v1/jobs/{id}", ShownJob, failures=(NotFound,))
     @answers("GET", "/admin/jobs/{id}", ShownJob, failures=(NotFound,), name="get_job_of")
@@ -124,6 +127,8 @@ class Jobs(JobTools, Resource):
         job = await self.found(request)
         if job.kind == "batch":
             raise Conflict("A batch is not tried again: send the lines that failed in another.", param="id")
+        if job.kind == "training":
+            raise Conflict("A training is not tried again: ask for another one.", param="id")
         # The key that began it may be no good any more.
         key = None if account_of(request) is None else caller_of(request.scope).key
         if not await records.reopen(self._store, job, key):
@@ -165,10 +170,13 @@ class ClientJobs(JobTools, Resource):
         speaking: Speaking,
         asked_as: AskedAs,
         batches: BatchMaker,
+        trainings: TrainingMaker,
+        look_soon: Callable[[], None],
     ) -> None:
         super().__init__(tools, files, steps)
         self._batches = batches
-        self._look_soon = steps.look_soon
+        self._trainings = trainings
+        self._look_soon = look_soon
         self._speaking = speaking
         self._asked_as = asked_as
 
@@ -178,21 +186,23 @@ class ClientJobs(JobTools, Resource):
         ShownJob,
         status=202,
         body=JobBody,
-        other_body=BatchJobBody,
+        other_bodies=(BatchJobBody, TrainingBody),
         failures=(NotFound, IdempotencyKeyReused, *SPEECH_FAILURES),
         request_headers=(KEY_HEADER,),
         pace="own",
     )
     async def create_job(self, request: Request) -> Response:
-        """Have a long text spoken, or the lines of a file, however long that takes"""
+        """Have a long text spoken, the lines of a file, or a voice trained, however long that takes"""
         caller = caller_of(request.scope)
         terms = (await self._speaking.admission.admit(caller)).terms
         raw = await raw_body(request, MOST_BODY_BYTES)
         id_, key = request.scope["state"]["request_id"], sent_key(request.headers.getlist("idempotency-key"))
         asked = BackgroundRequest(id_, caller, terms, raw, self._asked_as.defaults, key)
-        batch = await asyncio.to_thread(parse_batch, raw)
-        if batch is not None:
-            return await self._begun(await self._batches.make(asked, batch))
+        match await asyncio.to_thread(parse_other, raw):
+            case BatchJobBody() as batch:
+                return await self._begun(await self._batches.make(asked, batch))
+            case TrainingBody() as training:
+                return await self._begun(await self._trainings.make(asked, training))
         return await self.begin(asked)
 
     async def begin(self, request: BackgroundRequest) -> Response:

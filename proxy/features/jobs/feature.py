@@ -10,6 +10,7 @@ from proxy.feature import Feature, House, HouseRevision, Opened, Served
 from proxy.features.jobs.batches.uploads import TABLE as FILES_TABLE
 from proxy.features.jobs.records import TABLES, StepRows
 from proxy.features.jobs.section import JOBS
+from proxy.features.jobs.training.records import TABLE as TRAININGS
 from proxy.http.resource import Resource
 from proxy.speech.speech_request import Defaults
 from proxy.storage.tables import Table
@@ -29,17 +30,20 @@ async def _open(house: House) -> AsyncIterator[Opened]:
     from proxy.features.jobs.retention import JobRetention
     from proxy.features.jobs.step_endpoints import JobSteps
     from proxy.features.jobs.steps import Steps
+    from proxy.features.jobs.training.wiring import OpenTrainings, open_trainings
 
     files = JobFiles(house.store, house.vault)
     retention = JobRetention(house.store, files, house.metrics, house.notices)
     streams = EventStreams()
     steps: Steps | None = None
+    trainings: OpenTrainings | None = None
     wishes: tuple[WishKind[Any], ...] = ()
     if house.engines is not None:
         metrics = JobMetrics(house.metrics.registry)
         encoding = FileSteps(house.store, house.vault, files, house.notices)
         steps = Steps(house.store, house.vault, files, metrics, house.notices, encoding)
-        wishes = (steps, encoding)
+        trainings = open_trainings(house, files)
+        wishes = (steps, encoding, trainings.wishes)
 
     def at(revision: HouseRevision) -> Served:
         section = JOBS.of(revision.config)
@@ -49,12 +53,17 @@ async def _open(house: House) -> AsyncIterator[Opened]:
             *Jobs(tools, files, steps, house.notices).endpoints,
             *JobSteps(tools, files, steps, house.receipts).endpoints,
         ]
-        if steps is None or speaking is None:
+        if steps is None or trainings is None or speaking is None:
             return Served(jobs)
         steps.revise(speaking, tools.callers, here=section.here, serves=revision.config.serves)
         maker = BatchMaker(tools, files, house.notices)
         asked_as = AskedAs(Defaults.of(revision.config.server), section.step_characters)
-        asked = ClientJobs(tools, files, steps, speaking, asked_as, maker)
+
+        def look_soon() -> None:
+            steps.look_soon()
+            trainings.wishes.look_soon()
+
+        asked = ClientJobs(tools, files, steps, speaking, asked_as, maker, trainings.at(revision), look_soon)
         given: list[Resource] = [
             JobEvents(tools, files, steps, streams),
             JobResults(tools, files, steps),
@@ -68,7 +77,8 @@ async def _open(house: House) -> AsyncIterator[Opened]:
         yield Opened(
             at=at,
             wishes=wishes,
-            alone=(retention.run,),
+            alone=(retention.run, *(() if trainings is None else (trainings.bills.run,))),
+            memories=() if trainings is None else (trainings.wishes,),
             files=(files,),
             steps=StepRows(house.store),
         )
@@ -92,4 +102,5 @@ async def _engines_elsewhere(house: House) -> AsyncIterator[None]:
         await repeated.close()
 
 
-FEATURE = Feature("jobs", _open, tables=(*TABLES, FILES_TABLE, Table("introductions", key=("engine",))))
+_TABLES = (*TABLES, FILES_TABLE, TRAININGS, Table("introductions", key=("engine",)))
+FEATURE = Feature("jobs", _open, tables=_TABLES)
