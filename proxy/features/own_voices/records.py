@@ -32,8 +32,9 @@ TABLE = Table(
     erasable=Erasable(
         "voice_",
         """
-        SELECT digest FROM (SELECT voice, digest FROM samples UNION ALL SELECT voice, digest FROM trained_models)
-        AS files WHERE voice = :subject
+        SELECT digest FROM (
+            SELECT voice, digest FROM samples UNION ALL SELECT voice, digest FROM trained_models
+        ) AS files WHERE voice = :subject
         """,
         (
             "DELETE FROM samples WHERE voice = :subject",
