@@ -31,6 +31,7 @@ from proxy.catalogue.notices import NO_NOTICES, Notices
 from proxy.catalogue.own_voices import NoOwnVoices, OwnVoices
 from proxy.catalogue.purges import NoPurges, Purges
 from proxy.catalogue.saved_words import NoWords, SavedWords
+from proxy.catalogue.trained_voices import TrainedVoices
 from proxy.catalogue.wanted_steps import NoSteps, WantedSteps
 from proxy.config.config_toml import Config
 from proxy.config.finding import Finding, ProbeResults
@@ -63,6 +64,7 @@ class House(NamedTuple):
     registry: Registry
     store: Store
     vault: Vault
+    trained: TrainedVoices
     ledger: Ledger
     decoder: Decoder
     intake: RecordingIntake

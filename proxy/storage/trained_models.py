@@ -43,7 +43,7 @@ _PUT = f"""
 INSERT INTO trained_models ({_COLUMNS})
 SELECT CAST(:id AS TEXT), CAST(:voice AS TEXT), CAST(:account AS TEXT), CAST(:format AS TEXT),
     CAST(:digest AS TEXT), CAST(:bytes AS BIGINT), CAST(:origin AS TEXT), CAST(:created AS BIGINT)
-WHERE {NOT_ERASED} AND EXISTS (SELECT 1 FROM voices WHERE id = :voice AND account = :account)
+WHERE {NOT_ERASED} AND EXISTS (SELECT 1 FROM voices WHERE id = :voice AND coalesce(account, '') = :account)
     AND {blobs.IS_KEPT} AND {{only_if}}
 ON CONFLICT (voice, format) DO UPDATE SET id = excluded.id, digest = excluded.digest,
     bytes = excluded.bytes, origin = excluded.origin, created = excluded.created
