@@ -166,10 +166,13 @@ class _Whole(NamedTuple):
     account: str
 
 
-async def end(store: Store, job: Job, state: State, notices: Notices = NO_NOTICES) -> None:
+async def end(
+    store: Store, job: Job, state: State, notices: Notices = NO_NOTICES, why: ErrorDetail | None = None
+) -> None:
     """End a job that is open, with all its steps that are wanted."""
     now = await store.now()
-    params: Params = {"job": job.id, "state": state, "now": now, "error": "", "error_code": ""}
+    of_failure = failed(why) if why is not None else {"error": "", "error_code": ""}
+    params: Params = {**of_failure, "job": job.id, "state": state, "now": now}
     statements = told(notices, _Whole(job.id, job.account), job.kind, state, now, "1 = 1")
     await store.write(
         hold(job.id), Statement(END, params), Statement(_CANCEL_STEPS, {"job": job.id}), *statements

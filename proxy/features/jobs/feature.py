@@ -79,7 +79,7 @@ async def _open(house: House) -> AsyncIterator[Opened]:
             wishes=wishes,
             alone=(retention.run, *(() if trainings is None else (trainings.bills.run,))),
             memories=() if trainings is None else (trainings.wishes,),
-            files=(files,),
+            files=(files, *(() if trainings is None else (trainings.ends,))),
             steps=StepRows(house.store),
         )
 

@@ -11,7 +11,7 @@ from proxy.catalogue.trained_voices import TrainedVoices
 from proxy.errors import ErrorDetail
 from proxy.features.jobs import ends
 from proxy.features.jobs import records as job_records
-from proxy.features.jobs.records import JobStep
+from proxy.features.jobs.records import JOBS, JobStep
 from proxy.features.jobs.results import encoded_records
 from proxy.features.jobs.training import records
 from proxy.features.jobs.training.blobs import BlobFile
@@ -55,7 +55,7 @@ class TrainingEnds:
         rows = [row for form in forms for row in form.rows]
         also = (
             *self._trained.statements(model, Condition(TRAININGS.finished, {})),
-            records.owe_statement(held, model.id),
+            records.owe_statement(held, model.id, learnt.done),
             *(
                 Statement(each.sql, {**each.params, **of_job})
                 for each in encoded_records.insertions(rows, _IS_OWED)
@@ -91,6 +91,14 @@ class TrainingEnds:
         _log.warning("job.training.failed", job=held.job, code=why.code)
         also = self._failure(held, why, await self._store.now())
         return Done({"state": "failed", "due": LAST_MOMENT, "error": why.message}, also)
+
+    async def remove_voice(self, voice: str, *, is_late: bool) -> None:
+        """End the trainings of a voice that is erased. Their files go with what it has spoken."""
+        del is_late
+        for id_ in await records.of_voice(self._store, voice):
+            job = await JOBS.get(self._store, None, id_)
+            if job is not None:
+                await ends.end(self._store, job, "failed", self._notices, VOICE_ERASED)
 
     def look_soon(self) -> None:
         self._notices.look_soon()

@@ -1,4 +1,4 @@
-"""What a trainer gets: an order, and the recordings of a voice, by the rights of the moment when it begins."""
+"""What a trainer gets: an order, and the recordings of a voice, by the rights of when it begins."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ from proxy.storage.rows import any_of, columns
 from proxy.storage.store import Condition, Params, Statement, Store
 from proxy.storage.tables import Table
 from proxy.storage.wish_tables import WishTable
-from speech_engine.training import Stage, TrainingProgress
+from speech_engine.training import Stage, TrainingDone, TrainingProgress
 
 
 class Training(msgspec.Struct, frozen=True, kw_only=True):
@@ -69,7 +69,8 @@ WHERE id = :id AND state = 'held'
     AND EXISTS (SELECT 1 FROM job_steps WHERE id = :step_id AND fence = :fence AND lease > 0)
 """
 _OWE = f"""
-UPDATE trainings SET state = 'owed', eta_s = NULL WHERE id = :id AND state = 'held' AND {TRAININGS.finished}
+UPDATE trainings SET state = 'owed', step = :steps, best = :best, eta_s = NULL
+WHERE id = :id AND state = 'held' AND {TRAININGS.finished}
 AND EXISTS (SELECT 1 FROM trained_models WHERE id = :trained)
 """
 _OWED = f"{_SELECT} state = 'owed' ORDER BY id LIMIT :limit"
@@ -85,10 +86,6 @@ DELETE FROM trainings WHERE state = 'over' AND NOT EXISTS (SELECT 1 FROM jobs WH
 _OF_VOICE = """
 SELECT trainings.id FROM trainings JOIN jobs ON jobs.id = trainings.id
 WHERE trainings.voice = :voice AND jobs.state = 'open'
-"""
-_OF_ERASED = """
-SELECT trainings.id FROM trainings JOIN jobs ON jobs.id = trainings.id
-JOIN erasures ON erasures.subject = trainings.voice WHERE jobs.state = 'open'
 """
 
 
@@ -123,9 +120,10 @@ async def note(store: Store, held: JobStep, progress: TrainingProgress) -> None:
     await store.write(Statement(_NOTE, {**said, **ours}))
 
 
-def owe_statement(step: JobStep, trained: str) -> Statement:
+def owe_statement(step: JobStep, trained: str, done: TrainingDone) -> Statement:
     """Return what makes a training owed, in the commit that gives its voice the model `trained`."""
-    return Statement(_OWE, {"id": step.job, "trained": trained})
+    params: Params = {"id": step.job, "trained": trained, "steps": done.steps, "best": done.best}
+    return Statement(_OWE, params)
 
 
 async def list_owed(store: Store, limit: int) -> list[Training]:
@@ -155,8 +153,3 @@ async def forget(store: Store) -> None:
 async def of_voice(store: Store, voice: str) -> Sequence[str]:
     """List the jobs that go on to learn a voice."""
     return [row["id"] for row in await store.read(_OF_VOICE, {"voice": voice})]
-
-
-async def of_erased(store: Store) -> Sequence[str]:
-    """List the jobs that go on to learn voices that were erased."""
-    return [row["id"] for row in await store.read(_OF_ERASED)]
