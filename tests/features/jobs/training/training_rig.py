@@ -55,6 +55,10 @@ async def trainings_inside(
     text = CONFIG.format(url=url, tone=tone, jobs=jobs)
     async with inside(folder, text, {}, plan, **more) as server:
         yield server
+        # A hold stays until somebody ends it.
+        for row in await server.worker.store.read("SELECT id FROM jobs WHERE state = 'open'"):
+            await server.ask("POST", f"/v1/jobs/{row['id']}/cancel")
+        await bills_of(server).sweep()
 
 
 def kind_of(server: Inside) -> Trainings:
