@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 from functools import partial
 from typing import NamedTuple
 
@@ -171,12 +170,11 @@ class ClientJobs(JobTools, Resource):
         asked_as: AskedAs,
         batches: BatchMaker,
         trainings: TrainingMaker,
-        look_soon: Callable[[], None],
     ) -> None:
         super().__init__(tools, files, steps)
         self._batches = batches
         self._trainings = trainings
-        self._look_soon = look_soon
+        self._look_soon = steps.look_soon
         self._speaking = speaking
         self._asked_as = asked_as
 
@@ -202,7 +200,9 @@ class ClientJobs(JobTools, Resource):
             case BatchJobBody() as batch:
                 return await self._begun(await self._batches.make(asked, batch))
             case TrainingBody() as training:
-                return await self._begun(await self._trainings.make(asked, training))
+                made = await self._trainings.make(asked, training)
+                self._trainings.look_soon()
+                return await self._begun(made)
         return await self.begin(asked)
 
     async def begin(self, request: BackgroundRequest) -> Response:

@@ -30,7 +30,7 @@ RATE_HZ = 48_000
 _MOST_S = 300.0
 
 
-class VoiceGone(Exception):
+class VoiceDeleted(Exception):
     """The voice was deleted."""
 
     detail = ErrorDetail("The voice was deleted.", "invalid_request_error", "voice", "voice_erased")
@@ -48,7 +48,7 @@ class TrainingFields(msgspec.Struct, frozen=True, kw_only=True):
         return TrainingOrder(seed=self.seed, most_steps=self.most_steps)
 
 
-class Asked(NamedTuple):
+class TrainingInputs(NamedTuple):
     """What a trainer is asked for."""
 
     order: TrainingOrder
@@ -92,17 +92,17 @@ class Learning:
             )
         return recordings
 
-    async def ask(self, job: Job, training: Training, info: ModelInfo | None) -> Asked:
-        """Return what a training's process gets. Raises VoiceGone, VaultFailed and RequestFailed."""
+    async def ask(self, job: Job, training: Training, info: ModelInfo | None) -> TrainingInputs:
+        """Return what a training's process gets. Raises VoiceDeleted, VaultFailed and RequestFailed."""
         assert self._newest is not None, "it is revised before it works"
         speaking, callers = self._newest
         terms = speaking.admission.terms(await callers.by_id(job.key))
         voice = await self._voices.get(training.voice)
         if voice is None or voice.account != job.account:
-            raise VoiceGone
+            raise VoiceDeleted
         recordings = await self.check(terms, voice)
         fields = self._vault.open_record(job.account, job.id, job.record, TrainingFields)
-        return Asked(fields.order, self._read(job.account, recordings, info))
+        return TrainingInputs(fields.order, self._read(job.account, recordings, info))
 
     async def _read(
         self, account: str, recordings: Sequence[SampleRecord], info: ModelInfo | None

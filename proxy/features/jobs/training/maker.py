@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from typing import NamedTuple
 
@@ -36,6 +37,7 @@ class TrainingMeans(NamedTuple):
     files: JobFiles
     learning: Learning
     bills: TrainingBills
+    look_soon: Callable[[], None]
 
 
 class TrainingMaker:
@@ -48,6 +50,10 @@ class TrainingMaker:
 
     def __repr__(self) -> str:
         return f"<TrainingMaker with {self._means.bills!r}>"
+
+    def look_soon(self) -> None:
+        """Begin what was just asked for."""
+        self._means.look_soon()
 
     async def make(self, request: BackgroundRequest, asked: TrainingBody) -> MadeJob:
         """Make a training. Raises InvalidRequest, NotFound, NotAllowed, QuotaExceeded, RateLimited,

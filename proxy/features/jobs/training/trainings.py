@@ -16,7 +16,7 @@ from proxy.features.jobs.training import records
 from proxy.features.jobs.training.blobs import DamagedFile, pieces_of
 from proxy.features.jobs.training.ending import VOICE_ERASED, TrainingEnds
 from proxy.features.jobs.training.following import TrainingJournal
-from proxy.features.jobs.training.learning import Asked, Learning, VoiceGone
+from proxy.features.jobs.training.learning import Learning, TrainingInputs, VoiceDeleted
 from proxy.features.jobs.training.process import (
     LearntVoice,
     MemoryLacking,
@@ -93,7 +93,7 @@ class Trainings(WishKind[JobStep]):
             return _LEFT
         try:
             return await self._learnt(job, held, training)
-        except VoiceGone:
+        except VoiceDeleted:
             return await self._ends.failed(held, VOICE_ERASED)
         except TrainingRefused as refused:
             detail = ErrorDetail(str(refused), "invalid_request_error", "voice", "unusable_sample")
@@ -132,7 +132,7 @@ class Trainings(WishKind[JobStep]):
             await journal.drop()
 
     async def _while_open(
-        self, job: Job, process: TrainingProcess, asked: Asked, journal: TrainingJournal
+        self, job: Job, process: TrainingProcess, asked: TrainingInputs, journal: TrainingJournal
     ) -> LearntVoice | None:
         """Train until the end, or until the job goes on no longer: another worker may have been told."""
         checkpoint = await encoded_records.list_encoded(self._store, job.id, CHECKPOINT)

@@ -45,5 +45,5 @@ def open_trainings(house: House, files: JobFiles) -> OpenTrainings:
     learning = Learning(house.store, house.vault, house.own_voices, house.grants, house.samples)
     ends = TrainingEnds(house.store, TrainedVoices(house.store, house.vault), house.notices)
     wishes = Trainings(house.store, files, trainers, learning, ends)
-    means = TrainingMeans(house.store, house.vault, files, learning, bills)
+    means = TrainingMeans(house.store, house.vault, files, learning, bills, wishes.look_soon)
     return OpenTrainings(wishes, bills, means, trainers, ends)
