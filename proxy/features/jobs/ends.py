@@ -49,7 +49,8 @@ AND {STEPS.finished} AND NOT EXISTS (SELECT 1 FROM job_steps WHERE job = :job AN
 """
 _FAILED_IF_LESS = f"""
 {END} AND {FILES.finished}
-AND (SELECT count(*) FROM job_encoded WHERE job = :job) < CAST(:files AS BIGINT)
+AND (SELECT count(*) FROM job_encoded WHERE job = :job AND {encoded_records.IS_RESULT})
+    < CAST(:files AS BIGINT)
 """
 _OVERDUE = f"{JOBS.select} kind = 'batch' AND state = 'open' AND created <= :before LIMIT 100"
 
@@ -101,7 +102,7 @@ def after_file(
     """
     of_job: Params = {"job": step.job, "now": now}
     is_less: Params = {**of_job, **failed(ERASED), "files": len(files)}
-    is_ours = f"{FILES.finished} AND job_encoded.job = :job"
+    is_ours = f"{FILES.finished} AND job_encoded.job = :job AND {encoded_records.IS_RESULT}"
     return (
         # Those of an earlier end, before the job was tried again.
         *encoded_records.removal(is_ours, of_job),
@@ -128,16 +129,13 @@ def failed(why: ErrorDetail) -> Params:
     return {"state": "failed", "error": why.message, "error_code": why.code}
 
 
-_EVENTS: Mapping[tuple[Kind, State], tuple[Event, ...]] = {
-    ("speech", "done"): ("job.done",),
-    ("speech", "failed"): ("job.failed",),
-    ("batch", "done"): ("job.done", "batch.completed"),
-    ("batch", "failed"): ("job.failed", "batch.failed"),
-    ("batch", "expired"): ("job.failed", "batch.expired"),
-    ("batch", "canceled"): ("batch.cancelled",),
-    ("training", "done"): ("job.done",),
-    ("training", "failed"): ("job.failed",),
+_OF_BATCHES: Mapping[State, tuple[Event, ...]] = {
+    "done": ("job.done", "batch.completed"),
+    "failed": ("job.failed", "batch.failed"),
+    "expired": ("job.failed", "batch.expired"),
+    "canceled": ("batch.cancelled",),
 }
+_OF_OTHERS: Mapping[State, tuple[Event, ...]] = {"done": ("job.done",), "failed": ("job.failed",)}
 
 
 class _Ended(Protocol):
@@ -155,7 +153,7 @@ def told(
     """Return what tells the account of the end of a job, if it ends in this commit."""
     params: Params = {"told_job": ended.job, "told_state": state, "told_ended": now}
     ends = Condition(f"{only_if} AND {_ENDED_NOW}", params)
-    for event in _EVENTS.get((kind, state), ()):
+    for event in (_OF_BATCHES if kind == "batch" else _OF_OTHERS).get(state, ()):
         yield from notices.statements(ended.account, event, {"id": ended.job}, now, ends)
 
 

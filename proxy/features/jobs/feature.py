@@ -14,10 +14,11 @@ from proxy.storage.tables import Table
 
 @asynccontextmanager
 async def _open(house: House) -> AsyncIterator[Opened]:
+    from proxy.audio.recordings.long_decoder import open_long_decoder
     from proxy.features.jobs.wiring import OpenJobs
 
-    jobs = OpenJobs(house)
-    async with _engines_elsewhere(house):
+    async with open_long_decoder() as long_decoder, _engines_elsewhere(house):
+        jobs = OpenJobs(house, long_decoder)
         yield Opened(
             at=jobs.at,
             wishes=jobs.wishes,

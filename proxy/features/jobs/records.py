@@ -23,7 +23,7 @@ from proxy.storage.tables import PathColumn, Remains, Table
 from proxy.storage.wish_tables import WishTable
 
 State = Literal["open", "done", "failed", "canceled", "expired"]
-Kind = Literal["speech", "batch", "training"]
+Kind = Literal["speech", "batch", "conversion", "training"]
 Waits = Literal["", "credits", "engine", "memory"]
 """What an open job waits for."""
 MOST_WANTED = 20_000
@@ -65,9 +65,9 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class JobStep(Wish, frozen=True, kw_only=True):
-    """A piece of a job's text, from `first` up to `last`. One of kind `file` has none: it makes the file out
-    of the sound of all others, and is wanted `later`, when they are done. One of kind `training` is all of a
-    training."""
+    """A piece of a job's text, from `first` up to `last`, or of its recording, in samples. One of kind `file`
+    has none: it makes the file out of the sound of all others, and is wanted `later`, when they are done. One
+    of kind `training` is all of a training."""
 
     id: str
     job: str

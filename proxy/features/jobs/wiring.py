@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 
+from proxy.audio.recordings.long_decoder import LongDecoder
 from proxy.catalogue.derived_things import VoiceFiles, VoiceMemory
 from proxy.feature import House, HouseRevision, Served
 from proxy.features.jobs.batches.endpoints import Batches, Files
 from proxy.features.jobs.batches.maker import BatchMaker
+from proxy.features.jobs.conversions.maker import ConversionMaker, ConversionMeans
 from proxy.features.jobs.endpoints import AskedAs, ClientJobs, Jobs
 from proxy.features.jobs.event_stream import EventStreams, JobEvents
 from proxy.features.jobs.kept import JobFiles
@@ -28,9 +30,10 @@ from proxy.work.wishes import WishKind
 class OpenJobs:
     """The jobs of one worker, or of a command, which works on none."""
 
-    def __init__(self, house: House) -> None:
+    def __init__(self, house: House, long_decoder: LongDecoder) -> None:
         self.files = JobFiles(house.store, house.vault)
         self._house = house
+        self._long_decoder = long_decoder
         self._retention = JobRetention(house.store, self.files, house.metrics, house.notices)
         self._streams = EventStreams()
         self._steps: Steps | None = None
@@ -39,7 +42,9 @@ class OpenJobs:
         if house.engines is not None:
             encoding = FileSteps(house.store, house.vault, self.files, house.notices)
             metrics = JobMetrics(house.metrics.registry)
-            self._steps = Steps(house.store, house.vault, self.files, metrics, house.notices, encoding)
+            self._steps = Steps(
+                *(house.store, house.vault, self.files, metrics, house.notices, encoding, house.grants)
+            )
             self._trainings = open_trainings(house, self.files)
             self.wishes = (self._steps, encoding, self._trainings.wishes)
 
@@ -72,8 +77,11 @@ class OpenJobs:
         steps.revise(speaking, tools.callers, here=section.here, serves=revision.config.serves)
         batches = BatchMaker(tools, files, house.notices)
         asked_as = AskedAs(Defaults.of(revision.config.server), section.step_characters)
-        trainings = self._trainings.at(revision)
-        asked = ClientJobs(tools, files, steps, speaking, asked_as, batches, trainings)
+        means = ConversionMeans(
+            house.store, house.vault, files, house.ledger, house.grants, self._long_decoder
+        )
+        conversions, trainings = ConversionMaker(means, speaking), self._trainings.at(revision)
+        asked = ClientJobs(tools, files, steps, speaking, asked_as, batches, conversions, trainings)
         given: list[Resource] = [
             JobEvents(tools, files, steps, self._streams),
             JobResults(tools, files, steps),
