@@ -41,7 +41,7 @@ class WindowSizes(NamedTuple):
         return found
 
 
-class Window(NamedTuple):
+class SoundWindow(NamedTuple):
     """One stretch. Its PCM begins at the sample `begin` of the recording, which may be before its first one;
     what is to be heard of it is from `start` to `end`."""
 
@@ -53,7 +53,7 @@ class Window(NamedTuple):
     is_last: bool
 
     def __repr__(self) -> str:
-        return f"<Window {self.number} from {self.start} to {self.end}>"
+        return f"<SoundWindow {self.number} from {self.start} to {self.end}>"
 
 
 class WindowCutter:
@@ -75,7 +75,7 @@ class WindowCutter:
         """How many samples came so far."""
         return self._kept_from + len(self._kept)
 
-    def feed(self, pcm: bytes) -> list[Window]:
+    def feed(self, pcm: bytes) -> list[SoundWindow]:
         """Return the windows that are whole now. None of them is the last one."""
         pcm = self._half + pcm
         whole = len(pcm) - len(pcm) % _SAMPLE_BYTES
@@ -86,7 +86,7 @@ class WindowCutter:
             found.append(self._window(size, size + 2 * self._sizes.context, is_last=False))
         return found
 
-    def finish(self) -> list[Window]:
+    def finish(self) -> list[SoundWindow]:
         """Return the rest of the recording: nothing if it was empty, else one window or two."""
         found = []
         sizes = self._sizes
@@ -100,13 +100,13 @@ class WindowCutter:
             found.append(self._window(left, length, is_last=True))
         return found
 
-    def _window(self, size: int, length: int, *, is_last: bool) -> Window:
+    def _window(self, size: int, length: int, *, is_last: bool) -> SoundWindow:
         """Take the next stretch: `length` samples in all, with at least the context on each side."""
         sizes, start, end = self._sizes, self._start, self._start + size
         # What a shorter stretch leaves free is for more of what is before it.
         spare = length - size - 2 * sizes.context
         begin = max(-sizes.context, start - sizes.context - (spare - spare % sizes.grid))
-        window = Window(self._number, self._mirrored(begin, length), begin, start, end, is_last)
+        window = SoundWindow(self._number, self._mirrored(begin, length), begin, start, end, is_last)
         self._number, self._start = self._number + 1, end
         self._forget(end + sizes.context - sizes.lengths[-1] - sizes.grid)
         return window
