@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from typing import Any, Generic, Protocol, TypeVar
 
 from speech_engine.host.batch_model import R, RowSpec, RowWork, V
@@ -106,7 +106,7 @@ class ConversionJob(BatchJob[V, R], Generic[V, R]):
             self.has_room.clear()
 
 
-async def cut_windows(pcm: AsyncIterator[bytes], cutter: WindowCutter) -> AsyncIterator[SoundWindow]:
+async def cut_windows(pcm: AsyncIterator[bytes], cutter: WindowCutter) -> AsyncGenerator[SoundWindow, None]:
     """Yield the windows of a recording as soon as each is whole."""
     async for data in pcm:
         for window in cutter.feed(data):
