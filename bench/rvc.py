@@ -2,10 +2,10 @@
 
 One process plays all sides, one after the other, with the same networks of random numbers, whose cost does
 not depend on what they have learned. One at a time is what other servers do: a recording is converted as a
-whole, and its voice is loaded for it; once more with the voice kept, to tell the two apart. Ours is the engine
-as a host runs it, with so many clients at the same time who share the voices. A side ends with its work, or
-after `--limit` seconds, and is judged by what was heard until then. A real-time factor is the time that a
-second of sound took. `bench.rvc_worker` does the work, in the environment that `voxgate env build rvc` makes.
+whole, and its voice is loaded for it; once more with the voice kept, to tell the two apart. Ours is the
+engine as a host runs it, with so many clients at the same time who share the voices. A side ends with its
+work, or after `--limit` seconds, and is judged by what was heard until then. A real-time factor is the time
+that a second of sound took. `bench.rvc_worker` does the work, in the environment of the engine.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from pathlib import Path
 
 import msgspec
 
-from plugins.rvc.plugin import HOSTED
+from plugins.rvc.plugin import HOSTED, Precision
 from proxy.engines import environments
 from proxy.engines.environments import EnvironmentRefused
 
@@ -28,7 +28,7 @@ class Options(msgspec.Struct, frozen=True):
     device: str = "cpu"
     threads: int = 1
     size: str = "tiny"
-    precision: str = "float32"
+    precision: Precision = "float32"
     clients: tuple[int, ...] = (1, 16)
     voices: int = 4
     seconds: float = 8.0
