@@ -106,7 +106,7 @@ class _Room:
             raise EngineBusy("The engine has no room for more recordings.", retry_after_s=1.0)
         others = [each for each in self._files if each not in lent]
         left -= sum(self._files[each].size for each in others)
-        gone = []
+        gone: list[_Name] = []
         while left < 0:
             gone.append(others[len(gone)])
             left += self._files.pop(gone[-1]).size
