@@ -28,7 +28,11 @@ FRAMES_SHORT = 2
 """HuBERT hears the last frames only with what would come after them."""
 
 SIZES = WindowSizes(
-    first=(GIVEN_HZ, 2 * GIVEN_HZ), usual=5 * GIVEN_HZ, context=GIVEN_HZ // 2, grid=GIVEN_HZ // 50
+    first=(GIVEN_HZ, 2 * GIVEN_HZ),
+    usual=5 * GIVEN_HZ,
+    context=GIVEN_HZ // 2,
+    grid=GIVEN_HZ // 50,
+    last=(3 * GIVEN_HZ,),
 )
 """One second, two, and then five: the first sound comes soon. A frame of HuBERT is the grid."""
 

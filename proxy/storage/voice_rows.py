@@ -5,8 +5,8 @@ from __future__ import annotations
 from proxy.storage.store import Statement
 
 IS_THERE = "EXISTS (SELECT 1 FROM voices WHERE id = :voice)"
-IS_OF_ACCOUNT = "EXISTS (SELECT 1 FROM voices WHERE id = :voice AND account = :account)"
-"""SQL that is true as long as the voice is there, and belongs to `:account`."""
+IS_OF_ACCOUNT = "EXISTS (SELECT 1 FROM voices WHERE id = :voice AND coalesce(account, '') = :account)"
+"""SQL that is true as long as the voice is there, and belongs to `:account`: the empty one is the operator."""
 
 _HOLD = "UPDATE voices SET id = id WHERE id = :voice"
 _CHANGE = "UPDATE voices SET revision = revision + 1 WHERE id = :voice AND {only_if}"

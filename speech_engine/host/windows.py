@@ -15,18 +15,20 @@ _SAMPLE_BYTES = 2
 
 class WindowSizes(NamedTuple):
     """In samples, all multiples of `grid`. The first windows have the lengths `first`, all others `usual`:
-    the sooner one is whole, the sooner something is heard. Beside each, the model hears the `context`.
+    the sooner one is whole, the sooner something is heard. Beside each, the model hears the `context`. The
+    last window has the least of these lengths in which it has room, or one of `last`.
     """
 
     first: tuple[int, ...]
     usual: int
     context: int
     grid: int
+    last: tuple[int, ...] = ()
 
     @property
     def lengths(self) -> tuple[int, ...]:
         """The lengths that windows can have with their context, in ascending order."""
-        return tuple(sorted({each + 2 * self.context for each in (*self.first, self.usual)}))
+        return tuple(sorted({each + 2 * self.context for each in (*self.first, *self.last, self.usual)}))
 
     def of(self, number: int) -> int:
         return self.first[number] if number < len(self.first) else self.usual

@@ -1,4 +1,4 @@
-"""Files of voices without torch: small ones that are right until a test spoils one, in RVC's form and ours."""
+"""Files of voices without torch: small ones that are right until a test spoils one."""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from speech_engine.host.windows import SoundWindow, WindowCutter, WindowSizes
 
-SIZES = WindowSizes(first=(30, 60), usual=150, context=20, grid=10)
+SIZES = WindowSizes(first=(30, 60), usual=150, context=20, grid=10, last=(90,))
 
 
 def recording(samples: int) -> array[int]:
@@ -63,6 +63,11 @@ def test_the_first_windows_are_short_and_the_end_makes_none_that_is_very_short()
     assert lengths[240] == [30, 60, 150]
     assert lengths[401][-2:] == [80, 81]
     assert min(lengths[400][2:]) > SIZES.usual / 3
+
+
+def test_a_last_window_is_no_longer_than_it_must_be() -> None:
+    lengths = {count: len(cut(recording(count).tobytes(), [])[-1].pcm) // 2 for count in (100, 180, 181, 240)}
+    assert lengths == {100: 70, 180: 130, 181: 190, 240: 190}
 
 
 def test_a_window_is_there_as_soon_as_its_context_is() -> None:
