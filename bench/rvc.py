@@ -3,9 +3,10 @@
 One process plays all sides, one after the other, with the same networks of random numbers, whose cost does
 not depend on what they have learned. One at a time is what other servers do: a recording is converted as a
 whole, and its voice is loaded for it; once more with the voice kept, to tell the two apart. Ours is the
-engine as a host runs it, with so many clients at the same time who share the voices. One at
-a time ends after `--limit` seconds, as its speed stays the same; ours may have five times as many, as what is
-under way is not heard yet. A real-time factor is the time that a second of sound took. `bench.rvc_worker` does the work, in the environment of the engine.
+engine as a host runs it, with so many clients at the same time who share the voices. One at a time ends after
+`--limit` seconds, as its speed stays the same; ours may have five times as many, as what is under way is not
+heard yet. A real-time factor is the time that a second of sound took. `bench.rvc_worker` does the work, in
+the environment of the engine.
 """
 
 from __future__ import annotations

@@ -6,7 +6,7 @@ from proxy.storage.store import Statement
 
 IS_THERE = "EXISTS (SELECT 1 FROM voices WHERE id = :voice)"
 IS_OF_ACCOUNT = "EXISTS (SELECT 1 FROM voices WHERE id = :voice AND coalesce(account, '') = :account)"
-"""SQL that is true as long as the voice is there, and belongs to `:account`: the empty one is the operator."""
+"""SQL that is true as long as the voice is there, and `:account` owns it: the empty one is the operator."""
 
 _HOLD = "UPDATE voices SET id = id WHERE id = :voice"
 _CHANGE = "UPDATE voices SET revision = revision + 1 WHERE id = :voice AND {only_if}"
