@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 import os
-import sys
-import tempfile
-from typing import BinaryIO, cast
+from typing import BinaryIO
 
 
 def memory_file(name: str) -> BinaryIO:
-    """Return a new file without a path. Where the system has none in memory, it has lost its name."""
-    if sys.platform == "linux":
-        return os.fdopen(os.memfd_create(name), "w+b", buffering=0)
-    return cast(BinaryIO, tempfile.TemporaryFile(buffering=0))
+    """Return a new file without a path."""
+    return os.fdopen(os.memfd_create(name), "w+b", buffering=0)

@@ -8,7 +8,7 @@ from typing import Literal
 import msgspec
 
 from proxy.storage import blobs, library_revisions, voice_rows
-from proxy.storage.rows import columns
+from proxy.storage.rows import any_of, columns
 from proxy.storage.store import ALWAYS, Condition, Params, Row, Statement, Store
 from proxy.storage.tombstones import NOT_ERASED
 
@@ -36,6 +36,7 @@ _OF_ACCOUNT = f"SELECT {_COLUMNS} FROM trained_models WHERE account = :account O
 _OF_VOICE = (
     f"SELECT {_COLUMNS} FROM trained_models WHERE account = :account AND voice = :voice ORDER BY format"
 )
+_FORMATS = "SELECT voice, format FROM trained_models WHERE voice IN ({voices}) ORDER BY voice, format"
 _BYTES = "SELECT bytes FROM trained_models WHERE account = :account AND digest = :digest LIMIT 1"
 _PUT = f"""
 INSERT INTO trained_models ({_COLUMNS})
@@ -59,6 +60,16 @@ async def of_account(store: Store, account: str) -> dict[str, list[TrainedModel]
 
 async def of_voice(store: Store, account: str, voice: str) -> list[TrainedModel]:
     return [_record(row) for row in await store.read(_OF_VOICE, {"account": account, "voice": voice})]
+
+
+async def formats_of(store: Store, voices: Sequence[str]) -> dict[str, list[str]]:
+    """List the formats of the models of these voices, by voice."""
+    found: dict[str, list[str]] = {}
+    if voices:
+        names, params = any_of(voices)
+        for row in await store.read(_FORMATS.format(voices=names), params):
+            found.setdefault(row["voice"], []).append(row["format"])
+    return found
 
 
 async def size_of(store: Store, account: str, digest: str) -> int | None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Mapping
 from importlib import import_module
 from io import BytesIO
 from typing import BinaryIO
@@ -44,7 +45,7 @@ def main() -> None:
 
 
 def _done(
-    files: TrainedFiles, order: VoiceOrder, sources: dict[str, BinaryIO], target: BinaryIO
+    files: TrainedFiles, order: VoiceOrder, sources: Mapping[str, BinaryIO], target: BinaryIO
 ) -> VoiceSaid:
     first = order.roles[0]
     try:
@@ -61,7 +62,7 @@ def _done(
     return VoiceSaid()
 
 
-def _work(files: TrainedFiles, order: VoiceOrder, sources: dict[str, BinaryIO], target: BinaryIO) -> None:
+def _work(files: TrainedFiles, order: VoiceOrder, sources: Mapping[str, BinaryIO], target: BinaryIO) -> None:
     if not order.form:
         files.bring(sources, target)
         return
