@@ -15,6 +15,7 @@ from proxy.audio.recordings.intake import RecordingIntake
 from proxy.catalogue.erased_voices import ErasedVoices
 from proxy.catalogue.erasing import Spread
 from proxy.catalogue.sample_store import SampleStore
+from proxy.catalogue.trained_voices import TrainedVoices
 from proxy.config.config_toml import Config
 from proxy.engines.engine_list import Engines, open_engines
 from proxy.engines.registry import Registry
@@ -58,6 +59,7 @@ class Kernel(NamedTuple):
             registry=self.registry,
             store=self.store,
             vault=self.vault,
+            trained=TrainedVoices(self.store, self.vault),
             ledger=self.ledger,
             decoder=self.decoder,
             intake=RecordingIntake(self.decoder),

@@ -131,6 +131,12 @@ KERNEL_TABLES: Tables = (
             is_part=True,
         ),
     ),
+    Table(
+        "trained_models",
+        recordings=("digest",),
+        personal=True,
+        paths=(PathColumn("account", owner_name), PathColumn("digest")),
+    ),
     Table("erasures", paths=(PathColumn("account", owner_name), PathColumn("digests", _each_digest))),
 )
 

@@ -31,8 +31,16 @@ TABLE = Table(
     paths=(PathColumn("account", account_name),),
     erasable=Erasable(
         "voice_",
-        "SELECT digest FROM samples WHERE voice = :subject",
-        ("DELETE FROM samples WHERE voice = :subject", "DELETE FROM voices WHERE id = :subject"),
+        """
+        SELECT digest FROM (
+            SELECT voice, digest FROM samples UNION ALL SELECT voice, digest FROM trained_models
+        ) AS files WHERE voice = :subject
+        """,
+        (
+            "DELETE FROM samples WHERE voice = :subject",
+            "DELETE FROM trained_models WHERE voice = :subject",
+            "DELETE FROM voices WHERE id = :subject",
+        ),
         hold="UPDATE voices SET id = id WHERE id = :subject",
     ),
     # Without a clip, it sounds otherwise.
