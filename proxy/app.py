@@ -90,7 +90,7 @@ class Worker:
         answering = Answering(speaking, Idempotency(self.kernel.answers, self.metrics, self.ledger))
         served = self.open_house.at(
             HouseRevision(
-                *(config, admin_tools, library, house.clones, house.purges),
+                *(config, admin_tools, library, house.clones, house.purges, house.trained_reading),
                 *(voices, budgets, speaking, answering),
             )
         )

@@ -31,6 +31,7 @@ from proxy.catalogue.notices import NO_NOTICES, Notices
 from proxy.catalogue.own_voices import NoOwnVoices, OwnVoices
 from proxy.catalogue.purges import NoPurges, Purges
 from proxy.catalogue.saved_words import NoWords, SavedWords
+from proxy.catalogue.trained_reading import NoTrainedReading, TrainedReading
 from proxy.catalogue.trained_voices import TrainedVoices
 from proxy.catalogue.wanted_steps import NoSteps, WantedSteps
 from proxy.config.config_toml import Config
@@ -87,6 +88,7 @@ class House(NamedTuple):
     notices: Notices = NO_NOTICES
     receipts: ClipReceipts = NoClipReceipts()
     steps: WantedSteps = NoSteps()
+    trained_reading: TrainedReading = NoTrainedReading()
 
     def library(self, config: Config) -> Library:
         words = self.words.configured(config)
@@ -115,6 +117,7 @@ class HouseRevision(NamedTuple):
     library: Library
     clones: Cloning
     purges: Purges
+    trained_reading: TrainedReading
     voices: VoiceTools | None = None
     budgets: Budgets | None = None
     speaking: Speaking | None = None
@@ -160,6 +163,7 @@ class Opened(NamedTuple):
     notices: Notices | None = None
     receipts: ClipReceipts | None = None
     steps: WantedSteps | None = None
+    trained_reading: TrainedReading | None = None
     memories: Sequence[VoiceMemory] = ()
     files: Sequence[VoiceFiles] = ()
 
@@ -260,5 +264,6 @@ async def open_features(house: House, features: Sequence[Feature]) -> AsyncItera
                 notices=each.notices or house.notices,
                 receipts=each.receipts or house.receipts,
                 steps=each.steps or house.steps,
+                trained_reading=each.trained_reading or house.trained_reading,
             )
         yield OpenHouse(house, tuple(opened))

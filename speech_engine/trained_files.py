@@ -31,8 +31,8 @@ class TrainedFacts(msgspec.Struct, frozen=True, kw_only=True):
 class TrainedFiles(Protocol):
     """What the `module` of a `TrainedFormat` knows of its files, as its name `FILES`.
 
-    It imports neither torch nor numpy. The form in which a file is kept is one safetensors file. `bring` runs
-    in a confined process, the rest also in the server.
+    It imports no torch. A voice is kept as one file, in the format's own form. `bring` and `export` run in a
+    confined process, `check` also in the server.
     """
 
     def bring(self, sources: Mapping[str, BinaryIO], target: BinaryIO) -> None:

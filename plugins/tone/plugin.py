@@ -6,6 +6,7 @@ from typing import Annotated
 
 import msgspec
 
+from plugins.tone.voice_format import TRAINED_FORMAT
 from plugins.tone.voices import Behaviour, Fault
 from speech_engine.plugin import Hosted, Plugin
 
@@ -35,4 +36,12 @@ class ToneSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
 
 def voxgate_register() -> tuple[Plugin[ToneSettings], ...]:
     hosted = Hosted("plugins.tone.worker", in_process=True, trainer="plugins.tone.trainer")
-    return (Plugin(kind="engine", name="tone", settings=ToneSettings, create=hosted),)
+    return (
+        Plugin(
+            kind="engine",
+            name="tone",
+            settings=ToneSettings,
+            create=hosted,
+            trained_format=TRAINED_FORMAT,
+        ),
+    )

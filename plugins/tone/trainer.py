@@ -14,7 +14,8 @@ from contextlib import asynccontextmanager
 import msgspec
 
 from plugins.tone.plugin import ToneSettings
-from plugins.tone.timbre import Timbre, blend, measure
+from plugins.tone.timbre import blend, measure
+from plugins.tone.voice_format import FORMAT, ToneVoice, read_voice
 from plugins.tone.voices import CRASH_STATUS
 from speech_engine.plugin import Context, Plugin
 from speech_engine.training import (
@@ -28,36 +29,13 @@ from speech_engine.training import (
     TrainingTalk,
 )
 
-FORMAT = "tone"
 _FIRST_MEL, _LEAST_MEL, _FALL = 100.0, 20.0, 0.97
 _HANG_S = 3_600.0
-
-
-class ToneVoice(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A trained voice's file, in JSON."""
-
-    format: str
-    pitch_hz: float
-    brightness: float
-    seconds: float
-    step: int
-
-    @property
-    def timbre(self) -> Timbre:
-        return Timbre(self.pitch_hz, self.brightness, self.seconds)
 
 
 class _Checkpoint(msgspec.Struct, frozen=True):
     step: int
     curve: list[float]
-
-
-def read_voice(data: bytes) -> ToneVoice:
-    """Raise ValueError with what is wrong."""
-    voice = msgspec.json.decode(data, type=ToneVoice)
-    if voice.format != FORMAT:
-        raise ValueError(f"its format is not {FORMAT}")
-    return voice
 
 
 class ToneTrainer:

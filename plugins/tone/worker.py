@@ -14,7 +14,7 @@ from plugins.tone.conversion import Conversion
 from plugins.tone.plugin import ToneSettings
 from plugins.tone.speech import Speech
 from plugins.tone.timbre import Timbre, blend, measure, nominal_timbre
-from plugins.tone.trainer import FORMAT, read_voice
+from plugins.tone.voice_format import FORMAT, read_voice
 from plugins.tone.voices import SPECIAL, Behaviour
 from speech_engine.cloning import CloneRequest
 from speech_engine.errors import EngineFailed, UnusableSample, VoiceNotFound

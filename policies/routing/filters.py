@@ -112,6 +112,12 @@ def _no_voice(models: Sequence[Model], inputs: FilterInput) -> NoCandidate:
     if voice.samples and not engines:
         message = f"{_names(models)} cannot speak with '{voice.label}', which is a voice of recordings."
         return NoCandidate("voice", "voice_not_available", message)
+    if all(model.info.trained_format and not model.info.speaks_samples for model in models):
+        message = (
+            f"{_names(models)} needs a model that was trained of '{voice.label}'; "
+            "POST /v1/audio/voice_models brings one."
+        )
+        return NoCandidate("voice", "voice_not_available", message)
     where = ", ".join(engines) or "no engine"
     message = f"The voice '{voice.label}' is on {where}, not on {_names(models)}."
     return NoCandidate("voice", "voice_not_available", message)

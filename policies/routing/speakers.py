@@ -1,4 +1,4 @@
-"""How a model speaks a voice: with a binding, with recordings, or with a mix of voices."""
+"""How a model speaks a voice: with what was trained of it, a binding, recordings, or a mix of voices."""
 
 from __future__ import annotations
 
@@ -45,6 +45,13 @@ def find_speaker(voice: Voice, model: Model, query: RoutingQuery) -> Speaker | N
     the voice at all."""
     if voice.members:
         return _find_mix(voice, model, query)
+    digest = voice.trained_for(model.info)
+    if digest and not _is_recorded_in(query.emotion, voice, model):
+        return Speaker(Trained(digest))
+    return _find_untrained(voice, model, query)
+
+
+def _find_untrained(voice: Voice, model: Model, query: RoutingQuery) -> Speaker | None:
     binding = voice.on(model.engine)
     if voice.samples and _needs_samples(binding, model.info):
         return _speaker_of_samples(model.info, voice.samples, query.emotion)
@@ -104,6 +111,14 @@ def can_mix(voice: Voice, info: ModelInfo) -> bool:
     return not voice.members or (info.mixes and len(voice.members) <= info.most_mixed)
 
 
+def _is_recorded_in(emotion: str | None, voice: Voice, model: Model) -> bool:
+    """Tell whether only the voice's recordings have this emotion: what was trained of them has none."""
+    if emotion is None or emotion in model.info.emotions:
+        return False
+    has_tag = any(sample.tag == emotion for sample in voice.samples)
+    return has_tag and _needs_samples(voice.on(model.engine), model.info)
+
+
 def _needs_samples(binding: Binding | None, info: ModelInfo) -> bool:
     """Tell whether a model speaks a voice of recordings by them: a clone that is ready goes before."""
     return info.speaks_samples and (binding is None or bool(binding.obstacle))
@@ -129,8 +144,9 @@ def _speaker_of_samples(info: ModelInfo, recorded: tuple[Sample, ...], emotion: 
 
 
 def _find_mix(voice: Voice, model: Model, query: RoutingQuery) -> Speaker | None:
-    """Blend the members. All of them must be on the engine, and with one provider account."""
-    speakers = [find_speaker(member, model, query) for member in voice.members]
+    """Blend the members. All of them must be on the engine, and with one provider account. What was trained
+    of one cannot be blended, but its recordings can."""
+    speakers = [_find_untrained(member, model, query) for member in voice.members]
     found = [speaker for speaker in speakers if speaker is not None]
     if len(found) < len(speakers):
         return None

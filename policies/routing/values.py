@@ -39,7 +39,9 @@ class Voice(msgspec.Struct, frozen=True, kw_only=True):
     local, only `providers` may receive it, and it may be used for `uses` alone; None is all. A `mix` has the
     ids of voices and their weights. Before it is routed, `members` has those voices.
     `account` is the owner. `consent` is the digest of the record by which its speaker agreed, "" without one.
-    `clips` are the ids and digests of those recordings that can be erased alone.
+    `clips` are the ids and digests of those recordings that can be erased alone. `trained` has formats, and
+    of each the digest of the model that was trained for the voice: each model that takes that format has the
+    voice by it.
     """
 
     id: str
@@ -61,11 +63,16 @@ class Voice(msgspec.Struct, frozen=True, kw_only=True):
     account: str | None = None
     consent: str = ""
     clips: tuple[tuple[str, str], ...] = ()
+    trained: tuple[tuple[str, str], ...] = ()
 
     @property
     def is_recorded(self) -> bool:
         """Whether it comes of recordings: it has no language of its own, but speaks what its engine can."""
-        return bool(self.samples) or any(member.samples for member in self.members)
+        return any(each.samples or each.trained for each in (self, *self.members))
+
+    def trained_for(self, info: ModelInfo) -> str:
+        """Return the digest of what was trained of this voice for such a model, or "" if nothing was."""
+        return next((digest for name, digest in self.trained if name == info.trained_format), "")
 
     @property
     def label(self) -> str:

@@ -13,6 +13,7 @@ from policies.routing import Voice
 from proxy.catalogue.known_voices import KnownVoices
 from proxy.catalogue.own_voices import LibraryVoice
 from proxy.catalogue.recording_speakers import RecordingSpeakers
+from proxy.storage.trained_models import TrainedModel
 
 _CREATED = 1_767_225_600
 
@@ -53,6 +54,16 @@ class CloneState(msgspec.Struct, frozen=True, kw_only=True):
     error: str
 
 
+class VoiceModelFacts(msgspec.Struct, frozen=True, kw_only=True):
+    """A model that was trained of a voice: each model of the server that takes its format speaks with it. It
+    was imported or trained here."""
+
+    format: str
+    bytes: int
+    origin: Literal["import", "training"]
+    created_at: int
+
+
 class VoiceEntry(msgspec.Struct, frozen=True, kw_only=True):
     """A voice, under every name that a known client reads: its id is also `voice_id` and `value`. `cast` says
     who speaks with which voice, if it is a cast. With `alias_of`, it is only another name for the voice of
@@ -87,6 +98,7 @@ class VoiceEntry(msgspec.Struct, frozen=True, kw_only=True):
     speaker: ComparedSpeakers | UnsetType = UNSET
     emotions: list[str] | UnsetType = UNSET
     clones: list[CloneState] | UnsetType = UNSET
+    models: list[VoiceModelFacts] | UnsetType = UNSET
     expires_at: int | UnsetType = UNSET
     hint: str | UnsetType = UNSET
 
@@ -189,6 +201,8 @@ class Entries:
                     for each in parts.clones
                 ],
             )
+        if parts.trained:
+            whole = msgspec.structs.replace(whole, models=[_facts(model) for model in parts.trained])
         if parts.samples:
             if not whole.engines and (hint := self.speakers.hint(record.language or None)):
                 whole = msgspec.structs.replace(whole, hint=hint)
@@ -203,3 +217,12 @@ class Entries:
             ends = record.ends_at(self._unused_days) // 1_000_000
             whole = msgspec.structs.replace(whole, expires_at=ends)
         return whole
+
+
+def _facts(model: TrainedModel) -> VoiceModelFacts:
+    return VoiceModelFacts(
+        format=model.format,
+        bytes=model.bytes,
+        origin=model.origin,
+        created_at=model.created // 1_000_000,
+    )

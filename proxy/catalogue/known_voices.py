@@ -71,12 +71,12 @@ class KnownVoices:
             mixers = [engine for engine, infos in self._models.items() if any(info.mixes for info in infos)]
             return [engine for engine in mixers if engine in common]
         bound = [binding.engine for binding in voice.bindings]
-        if not voice.samples:
+        if not (voice.samples or voice.trained):
             return bound
         return bound + [
             engine
             for engine, infos in self._models.items()
-            if any(info.speaks_samples and may_receive(voice, Model(engine, info)) for info in infos)
+            if any(_has(voice, info) and may_receive(voice, Model(engine, info)) for info in infos)
         ]
 
     def in_language(self, tag: str) -> list[Voice]:
@@ -117,6 +117,10 @@ class KnownVoices:
 
     def _member(self, voice: Voice, name: str) -> Voice | None:
         return self._own.members(voice).get(name) or self._by_id.get(name) or self._by_name.get(name)
+
+
+def _has(voice: Voice, info: ModelInfo) -> bool:
+    return bool(voice.trained_for(info)) or (info.speaks_samples and bool(voice.samples))
 
 
 def no_voice(id_: str, known: Iterable[str] = ()) -> NotFound:

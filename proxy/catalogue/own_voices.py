@@ -9,6 +9,7 @@ from policies.routing import Voice
 from proxy.catalogue.clones import Cloning, SavedClone
 from proxy.catalogue.voice_records import VoiceRecord
 from proxy.storage.samples import SampleRecord
+from proxy.storage.trained_models import TrainedModel
 
 _VOICE_BYTES = 1500
 """What a voice takes in all the tables of a library, without its members and recordings."""
@@ -19,7 +20,7 @@ class VoiceParts(NamedTuple):
     """What a voice has in other tables. Only `providers` may receive it, if the consent names some, and
     only for its `uses`.
 
-    `consent` is the digest of the consent's record.
+    `consent` is the digest of the consent's record, and `trained` are its models, one for each format.
     """
 
     samples: Sequence[SampleRecord] = ()
@@ -27,6 +28,7 @@ class VoiceParts(NamedTuple):
     clones: Sequence[SavedClone] = ()
     consent: str = ""
     uses: tuple[str, ...] | None = None
+    trained: Sequence[TrainedModel] = ()
 
 
 NO_PARTS = VoiceParts()
@@ -46,7 +48,7 @@ class LibraryVoice(NamedTuple):
         record, parts = self.record, self.parts
         texts = (record.name, record.description, record.sealed, *record.tags, *record.texts)
         texts += tuple(sample.sealed for sample in parts.samples)
-        lists = (record.members, record.mix, record.labels, parts.samples, parts.clones)
+        lists = (record.members, record.mix, record.labels, parts.samples, parts.clones, parts.trained)
         return _VOICE_BYTES + _ITEM_BYTES * sum(map(len, lists)) + sum(map(len, texts))
 
 

@@ -14,9 +14,11 @@ import msgspec
 
 from policies.sample_quality import SampleQuality
 from proxy.audio.recordings.recording import UnusableRecording
-from proxy.engines.sample_source import SampleUnavailable
+from proxy.engines.sample_source import ModelFileReader, SampleUnavailable
+from proxy.kept.sealed_file import SealedFileReader
 from proxy.kept.vault import Vault
-from proxy.storage import samples
+from proxy.storage import samples, trained_models
+from proxy.storage.library_revisions import OPERATOR
 from proxy.storage.read_cache import ReadCache, of_one
 from proxy.storage.store import StorageFailed, Store
 from speech_engine import ModelInfo
@@ -37,6 +39,20 @@ class _Key(NamedTuple):
 class _Derived(NamedTuple):
     digest: str
     pcm: bytes
+
+
+class _KeptFile:
+    """A sealed file, as it is read."""
+
+    def __init__(self, size: int, reader: SealedFileReader) -> None:
+        self.size = size
+        self._reader = reader
+
+    async def next_part(self) -> bytes:
+        try:
+            return await self._reader.next_part()
+        except StorageFailed as error:
+            raise SampleUnavailable(str(error)) from None
 
 
 class SampleStore:
@@ -66,6 +82,17 @@ class SampleStore:
             return (await self._derived.get(_Key(tenant, digest, spec))).pcm
         except StorageFailed as error:
             raise SampleUnavailable(str(error)) from None
+
+    async def model(self, tenant: str, digest: str) -> ModelFileReader:
+        """Return the file of a voice of this account, or of the operator's. Raises SampleUnavailable."""
+        try:
+            for account in dict.fromkeys((tenant, OPERATOR)):
+                size = await trained_models.size_of(self._store, account, digest)
+                if size is not None:
+                    return _KeptFile(size, await self._vault.reader(account, digest))
+        except StorageFailed as error:
+            raise SampleUnavailable(str(error)) from None
+        raise SampleUnavailable(f"the account has no model {digest[:8]}")
 
     def forget_voice(self, voice: str, digests: Collection[str]) -> None:
         """Forget what was derived of recordings, also what is being derived now."""

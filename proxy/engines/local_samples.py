@@ -49,7 +49,7 @@ class LocalSamples:
         await self._delivery.close()
 
     async def _put(self, sample: PutSample) -> None:
-        self.shelf.put(sample.tenant, sample.model, sample.digest, sample.pcm)
+        self.shelf.receive(sample)
 
 
 class SampledStream:

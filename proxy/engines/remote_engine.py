@@ -100,6 +100,7 @@ class RemoteEngine(Introduced):
             clones=False,
             converts=False,
             trains=False,
+            trained_format="",
         )
 
     async def has_begun(self, step: str) -> bool:

@@ -11,13 +11,15 @@ import structlog
 from cachetools import LRUCache
 
 from proxy.engines.sample_source import SampleSource, SampleUnavailable
-from speech_engine import EngineFailed, ModelInfo, SpeechJob, VoiceNotFound
+from speech_engine import EngineFailed, ModelInfo, SpeechJob, Trained, VoiceNotFound
 from speech_engine.host.messages import PutSample
 from speech_engine.host.sample_shelf import DROPPED
 
 _log = structlog.get_logger()
 
 _MOST_ARRIVALS = 4096
+PIECE_BYTES = 4 * 1024 * 1024
+"""Of a file that goes to a host. A message has 64 MiB at most, and a host answers others between two."""
 
 Put = Callable[[PutSample], Awaitable[None]]
 """Puts a recording on one shelf. It raises EngineError, or what its caller knows how to judge."""
@@ -118,10 +120,30 @@ class SampleDelivery:
 
     async def _fly(self, name: _Name, order: SampleOrder) -> None:
         try:
-            pcm = await self._source.pcm(name.tenant, name.digest, order.info)
+            if isinstance(order.job.voice, Trained):
+                await self._send_file(name, order)
+            else:
+                pcm = await self._source.pcm(name.tenant, name.digest, order.info)
+                await order.put(_message(name, order, pcm))
         except SampleUnavailable as error:
             _log.warning("sample.read.failed", model=name.model, reason=str(error))
             raise EngineFailed("The recording of the voice cannot be had.") from None
-        await order.put(PutSample(name.tenant, name.model, name.digest, order.info.sample_hz, pcm))
         self.arrived += 1
         self._arrivals[name] = self.arrived
+
+    async def _send_file(self, name: _Name, order: SampleOrder) -> None:
+        """Send the file of a trained voice in pieces, with one of them in memory."""
+        reader = await self._source.model(name.tenant, name.digest)
+        sent, piece = 0, b""
+        while sent < reader.size:
+            part = await reader.next_part()
+            piece += part
+            if not part:
+                raise SampleUnavailable("the file of the voice is not whole")
+            if len(piece) >= PIECE_BYTES or sent + len(piece) >= reader.size:
+                await order.put(_message(name, order, piece, sent, reader.size))
+                sent, piece = sent + len(piece), b""
+
+
+def _message(name: _Name, order: SampleOrder, data: bytes, begin: int = 0, size: int = 0) -> PutSample:
+    return PutSample(name.tenant, name.model, name.digest, order.info.sample_hz, data, begin, size)

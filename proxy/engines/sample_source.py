@@ -11,7 +11,18 @@ class SampleUnavailable(Exception):
     """A recording cannot be had: it was deleted, or its store fails. The message is for the log."""
 
 
-class SampleSource(Protocol):
+class ModelFileReader(Protocol):
+    """The file of a trained voice, read from its beginning."""
+
+    @property
+    def size(self) -> int: ...
+
+    async def next_part(self) -> bytes:
+        """Return the next bytes. Raises SampleUnavailable."""
+        ...
+
+
+class RecordingSource(Protocol):
     """The recordings of all accounts, as models need them."""
 
     async def pcm(self, tenant: str, digest: str, info: ModelInfo) -> bytes:
@@ -22,11 +33,22 @@ class SampleSource(Protocol):
         ...
 
 
+class SampleSource(RecordingSource, Protocol):
+    """The recordings of all accounts, and the files of their trained voices."""
+
+    async def model(self, tenant: str, digest: str) -> ModelFileReader:
+        """Return the file of a voice of this account, or of the operator's. Raises SampleUnavailable."""
+        ...
+
+
 class NoSource:
     """The source of a server that keeps no recordings."""
 
     async def pcm(self, tenant: str, digest: str, info: ModelInfo) -> bytes:
         raise SampleUnavailable("this server keeps no recordings")
+
+    async def model(self, tenant: str, digest: str) -> ModelFileReader:
+        raise SampleUnavailable("this server keeps no trained voices")
 
 
 NO_SOURCE = NoSource()

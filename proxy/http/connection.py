@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from types import TracebackType
 from typing import Protocol
 
@@ -58,6 +58,10 @@ class Peer(Protocol):
         """Wait until the kernel has what was written, or the peer has gone."""
         ...
 
+    def allow_body(self, within_s: float) -> None:
+        """Let the body take so long from now on: it is a large file."""
+        ...
+
     def follow_closely(self) -> None:
         """From now on, keep as little as possible between here and the network: `is_behind` is exact."""
         ...
@@ -74,6 +78,9 @@ class _SteadyPeer:
     body_failure: RequestFailed | None = None
 
     async def drain(self) -> None:
+        pass
+
+    def allow_body(self, within_s: float) -> None:
         pass
 
     def follow_closely(self) -> None:
@@ -176,6 +183,21 @@ class Connection:
         if len(part) > limit:
             raise _too_large(limit)
         return part if is_last else await self._whole_body(part, limit)
+
+    async def body_parts(self, limit: int, within_s: float) -> AsyncIterator[bytes]:
+        """Read a body piece by piece, within so many seconds. Its bytes are not counted with the key's other
+        bodies: whoever reads it holds a place. Raises what `body` raises."""
+        declared = self._fields.get(b"content-length", b"")
+        if declared.isdigit() and int(declared) > limit:
+            raise _too_large(limit)
+        self._peer.allow_body(within_s)
+        size, is_last = 0, False
+        while not is_last:
+            part, is_last = await self._body_part()
+            size += len(part)
+            if size > limit:
+                raise _too_large(limit)
+            yield part
 
     async def _whole_body(self, part: bytes, limit: int) -> bytes:
         state = self._scope.get("state", {})

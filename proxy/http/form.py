@@ -55,7 +55,9 @@ class RequestForm(msgspec.Struct, frozen=True):
         return f"<RequestForm {sorted(self.fields)}, {list(self.files.values())!r}>"
 
 
-class _Part(NamedTuple):
+class FormPart(NamedTuple):
+    """A part of a form. Of a file that is read piece by piece, `data` is empty."""
+
     name: str
     file_name: bytes | None
     media_type: str
@@ -81,7 +83,7 @@ async def read_form(
     its name.
     """
     connection = open_body(request)
-    boundary = _boundary(connection.header(b"content-type").encode("latin-1"))
+    boundary = boundary_of(connection.header(b"content-type").encode("latin-1"))
     body = await connection.body(sum(files.values()) + MOST_OTHER_BYTES)
     return parse_form(body, boundary, files, fields)
 
@@ -102,13 +104,13 @@ def parse_form(
                     f"Invalid value for '{part.name}': a text of a form has at most {MOST_TEXT_BYTES} bytes.",
                     param=part.name,
                 )
-            _add_text(form, part, fields)
+            add_text(form, part, fields)
         else:
             _add_file(form, part, files, fields)
     return form
 
 
-def _add_text(form: RequestForm, part: _Part, fields: Collection[str]) -> None:
+def add_text(form: RequestForm, part: FormPart, fields: Collection[str]) -> None:
     base, bracket, inner = part.name.partition("[")
     if base not in fields or (bracket and not inner.endswith("]")):
         return
@@ -121,7 +123,7 @@ def _add_text(form: RequestForm, part: _Part, fields: Collection[str]) -> None:
     form.fields.setdefault(base if inner == "]" else part.name, []).append(text)
 
 
-def _add_file(form: RequestForm, part: _Part, files: Mapping[str, int], fields: Collection[str]) -> None:
+def _add_file(form: RequestForm, part: FormPart, files: Mapping[str, int], fields: Collection[str]) -> None:
     name = part.name
     if name not in files:
         if name in fields:
@@ -141,71 +143,71 @@ def _add_file(form: RequestForm, part: _Part, files: Mapping[str, int], fields: 
     form.files[name] = SentFile(name, part.media_type, part.data, called)
 
 
-def _boundary(content_type: bytes) -> bytes:
+def boundary_of(content_type: bytes) -> bytes:
     kind, _, _ = content_type.partition(b";")
     if kind.strip().lower() != b"multipart/form-data":
         raise UnsupportedMediaType("Send a form, with content-type: multipart/form-data.")
     boundary = _parameters(content_type[len(kind) :]).get(b"boundary", b"")
     if not _BOUNDARY.fullmatch(boundary):
-        raise _broken("the header 'Content-Type' has no boundary of 1 to 70 characters")
+        raise broken_form("the header 'Content-Type' has no boundary of 1 to 70 characters")
     return boundary
 
 
-def _parts(body: bytes, boundary: bytes) -> Iterator[_Part]:
+def _parts(body: bytes, boundary: bytes) -> Iterator[FormPart]:
     """Yield the parts of a body that is whole. Each search goes on where the last one ended."""
     delimiter = b"\r\n--" + boundary
     at = 2 if body.startswith(b"\r\n") else 0
     if not body.startswith(delimiter[2:], at):
-        raise _broken("the body does not begin with its boundary")
+        raise broken_form("the body does not begin with its boundary")
     at += len(delimiter) - 2
     for count in range(MOST_PARTS + 1):
         if body.startswith(b"--", at):
             if body[at + 2 :].strip(b"\r\n"):
-                raise _broken("bytes follow its end")
+                raise broken_form("bytes follow its end")
             return
         at = _end_of_line(body, at)
         if count == MOST_PARTS:
             break
         blank = body.find(b"\r\n\r\n", at - 2, at + MOST_HEAD_BYTES)
         if blank < 0:
-            raise _broken(f"a part has no head, or one of more than {MOST_HEAD_BYTES} bytes")
+            raise broken_form(f"a part has no head, or one of more than {MOST_HEAD_BYTES} bytes")
         end = body.find(delimiter, blank + 2)
         if end < 0:
-            raise _broken("it is not whole: its closing boundary is missing")
-        yield _part(body[at:blank], body[min(blank + 4, end) : end])
+            raise broken_form("it is not whole: its closing boundary is missing")
+        yield part_of(body[at:blank], body[min(blank + 4, end) : end])
         at = end + len(delimiter)
-    raise _broken(f"it has more than {MOST_PARTS} parts")
+    raise broken_form(f"it has more than {MOST_PARTS} parts")
 
 
 def _end_of_line(body: bytes, at: int) -> int:
     line = body.find(b"\r\n", at, at + 128)
     if line < 0 or body[at:line].strip(b" \t"):
-        raise _broken("something else follows a boundary, or it is not whole")
+        raise broken_form("something else follows a boundary, or it is not whole")
     return line + 2
 
 
-def _part(head: bytes, data: bytes) -> _Part:
+def part_of(head: bytes, data: bytes) -> FormPart:
     headers: dict[bytes, bytes] = {}
     for line in head.split(b"\r\n") if head else ():
         name, colon, value = line.partition(b":")
         if not colon or name.strip().lower() in headers:
-            raise _broken("a part has a line in its head that is no header, or the same header twice")
+            raise broken_form("a part has a line in its head that is no header, or the same header twice")
         headers[name.strip().lower()] = value.strip()
     kind, _, _ = headers.get(b"content-disposition", b"").partition(b";")
     if kind.strip().lower() != b"form-data":
-        raise _broken("a part has no header 'Content-Disposition: form-data'")
+        raise broken_form("a part has no header 'Content-Disposition: form-data'")
     given = _parameters(headers[b"content-disposition"][len(kind) :])
     if headers.get(b"content-transfer-encoding", b"").lower() not in _PLAIN_ENCODINGS:
-        raise _broken("a part is encoded; send its bytes as they are")
+        raise broken_form("a part is encoded; send its bytes as they are")
     media_type = headers.get(b"content-type", b"").partition(b";")[0].strip().lower()
     file_name = given.get(b"filename", given.get(b"filename*"))
-    return _Part(_name(given.get(b"name", b"")), file_name, media_type.decode("latin-1"), data)
+    return FormPart(_name(given.get(b"name", b"")), file_name, media_type.decode("latin-1"), data)
 
 
 def _name(raw: bytes) -> str:
     name = raw.decode("utf-8", "replace")
     if not name or len(name) > 100 or not name.isprintable():
-        raise _broken("a part has no name, or one that is not 1 to 100 printable characters")
+        raise broken_form("a part has no name, or one that is not 1 to 100 printable characters")
     return name
 
 
@@ -218,12 +220,12 @@ def _parameters(text: bytes) -> dict[bytes, bytes]:
         if found is None or found[1].lower() in given:
             if not text[at:].strip(b"; \t"):
                 break
-            raise _broken("the parameters of a header cannot be read")
+            raise broken_form("the parameters of a header cannot be read")
         quoted = found[2]
         given[found[1].lower()] = found[3] if quoted is None else _QUOTED.sub(rb"\1", quoted)
         at = found.end()
     return given
 
 
-def _broken(fault: str) -> InvalidRequest:
+def broken_form(fault: str) -> InvalidRequest:
     return InvalidRequest(f"We could not read the form in your request: {fault}.", code="invalid_form")

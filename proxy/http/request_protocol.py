@@ -53,6 +53,7 @@ class RequestProtocol(HttpToolsProtocol):
         super().__init__(*args, **kwargs)
         self.body_failure: RequestFailed | None = None
         self._clock = _Clock(self.loop, self._be_late)
+        self._body_within_s = self.body_s
         self._phase = _IDLE
         # The phase that the clock counts. None: a message has begun since it was set.
         self._timed: int | None = _IDLE
@@ -153,7 +154,13 @@ class RequestProtocol(HttpToolsProtocol):
         if self._is_spare or self._offered:
             self.cycle.keep_alive = False
         self._phase = _BODY
+        self._body_within_s = self.body_s
         self._silent_bytes = 0
+
+    def allow_body(self, within_s: float) -> None:
+        if self._phase == _BODY:
+            self._body_within_s = within_s
+            self._clock.within(within_s)
 
     def on_body(self, body: bytes) -> None:
         if self._phase != _BODY:
@@ -215,7 +222,7 @@ class RequestProtocol(HttpToolsProtocol):
         if self._phase == _HEAD:
             self._clock.within(self.head_s)
         elif self._phase == _BODY:
-            self._clock.within(self.body_s)
+            self._clock.within(self._body_within_s)
         else:
             self._clock.within(self.timeout_keep_alive)
 
@@ -232,9 +239,10 @@ class RequestProtocol(HttpToolsProtocol):
                     RequestTimeout(f"The head of the request did not come within {self.head_s:g} s.")
                 )
         elif self.flow.read_paused:
-            self._clock.within(self.body_s)  # it is the server that does not read
+            self._clock.within(self._body_within_s)  # it is the server that does not read
         else:
-            self._refuse(RequestTimeout(f"The body of the request did not come within {self.body_s:g} s."))
+            late = f"The body of the request did not come within {self._body_within_s:g} s."
+            self._refuse(RequestTimeout(late))
 
     def _refuse(self, failure: RequestFailed) -> None:
         """Refuse what the client has begun to send, and all that would follow."""

@@ -43,7 +43,9 @@ async def direct_transport(config: Config) -> AsyncIterator[httpx2.AsyncBaseTran
                 lambda: names_of_engines(registry.load(), config),
             )
             library = house.library(config)
-            served = open_house.at(HouseRevision(config, admin_tools, library, house.clones, house.purges))
+            served = open_house.at(
+                HouseRevision(config, admin_tools, library, house.clones, house.purges, house.trained_reading)
+            )
             endpoints = [*record_endpoints(admin_tools), *for_admins(served.endpoints)]
             yield httpx2.ASGITransport(app=control_app(endpoints, kernel.metrics))
 

@@ -16,7 +16,7 @@ import structlog
 
 from policies.sample_quality import SampleQuality
 from proxy.audio.recordings.recording import UnusableRecording
-from proxy.engines.sample_source import SampleSource, SampleUnavailable
+from proxy.engines.sample_source import ModelFileReader, SampleSource, SampleUnavailable
 from speech_engine import EngineError, ModelInfo
 from speech_engine.host.engine_stream import run_to_end
 
@@ -60,6 +60,9 @@ class OneShotSamples:
             return await asyncio.to_thread(_derive, lent, info)
         except UnusableRecording as error:
             raise SampleUnavailable(str(error)) from None
+
+    async def model(self, tenant: str, digest: str) -> ModelFileReader:
+        return await self._kept.model(tenant, digest)
 
     @asynccontextmanager
     async def lend(self, account: str, recording: LentRecording, engines: DropsSamples) -> AsyncIterator[str]:

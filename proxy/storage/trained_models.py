@@ -7,8 +7,8 @@ from typing import Literal
 
 import msgspec
 
-from proxy.storage import blobs, library_revisions
-from proxy.storage.rows import columns
+from proxy.storage import blobs, library_revisions, voice_rows
+from proxy.storage.rows import any_of, columns
 from proxy.storage.store import ALWAYS, Condition, Params, Row, Statement, Store
 from proxy.storage.tombstones import NOT_ERASED
 
@@ -36,21 +36,16 @@ _OF_ACCOUNT = f"SELECT {_COLUMNS} FROM trained_models WHERE account = :account O
 _OF_VOICE = (
     f"SELECT {_COLUMNS} FROM trained_models WHERE account = :account AND voice = :voice ORDER BY format"
 )
+_FORMATS = "SELECT voice, format FROM trained_models WHERE voice IN ({voices}) ORDER BY voice, format"
 _BYTES = "SELECT bytes FROM trained_models WHERE account = :account AND digest = :digest LIMIT 1"
-# Whatever changes a voice locks its row before the revision of its library.
-_HOLD_VOICE = "UPDATE voices SET id = id WHERE id = :voice"
 _PUT = f"""
 INSERT INTO trained_models ({_COLUMNS})
 SELECT CAST(:id AS TEXT), CAST(:voice AS TEXT), CAST(:account AS TEXT), CAST(:format AS TEXT),
     CAST(:digest AS TEXT), CAST(:bytes AS BIGINT), CAST(:origin AS TEXT), CAST(:created AS BIGINT)
-WHERE {NOT_ERASED} AND EXISTS (SELECT 1 FROM voices WHERE id = :voice AND coalesce(account, '') = :account)
+WHERE {NOT_ERASED} AND {voice_rows.IS_OF_ACCOUNT}
     AND {blobs.IS_KEPT} AND {{only_if}}
 ON CONFLICT (voice, format) DO UPDATE SET id = excluded.id, digest = excluded.digest,
     bytes = excluded.bytes, origin = excluded.origin, created = excluded.created
-"""
-_SOUNDS_OTHERWISE = """
-UPDATE voices SET revision = revision + 1
-WHERE id = :voice AND EXISTS (SELECT 1 FROM trained_models WHERE id = :id)
 """
 _IS_KEPT = "SELECT 1 AS is_there FROM trained_models WHERE id = :id"
 
@@ -65,6 +60,16 @@ async def of_account(store: Store, account: str) -> dict[str, list[TrainedModel]
 
 async def of_voice(store: Store, account: str, voice: str) -> list[TrainedModel]:
     return [_record(row) for row in await store.read(_OF_VOICE, {"account": account, "voice": voice})]
+
+
+async def formats_of(store: Store, voices: Sequence[str]) -> dict[str, list[str]]:
+    """List the formats of the models of these voices, by voice."""
+    found: dict[str, list[str]] = {}
+    if voices:
+        names, params = any_of(voices)
+        for row in await store.read(_FORMATS.format(voices=names), params):
+            found.setdefault(row["voice"], []).append(row["format"])
+    return found
 
 
 async def size_of(store: Store, account: str, digest: str) -> int | None:
@@ -85,9 +90,9 @@ def put_statements(model: TrainedModel, only_if: Condition = ALWAYS) -> Sequence
     return (
         *only_if.held,
         *blobs.hold_statements(model.account, model.digest),
-        Statement(_HOLD_VOICE, {"voice": model.voice}),
+        voice_rows.hold_statement(model.voice),
         Statement(_PUT.format(only_if=only_if.sql), row),
-        Statement(_SOUNDS_OTHERWISE, {"voice": model.voice, "id": model.id}),
+        voice_rows.change_statement(model.voice, f"EXISTS ({_IS_KEPT})", id=model.id),
         library_revisions.raise_statement(model.account),
     )
 

@@ -105,13 +105,19 @@ class MissingSamples(msgspec.Struct, frozen=True, tag="missing"):
 
 
 class PutSample(msgspec.Struct, frozen=True):
-    """A recording for the jobs of one tenant with one model: 16-bit mono, at the model's `sample_hz`."""
+    """A recording for the jobs of one tenant with one model: 16-bit mono, at the model's `sample_hz`.
+
+    With a `size`, it is no recording but a piece of a trained voice's file of so many bytes, from `begin` on:
+    a file may be larger than a message.
+    """
 
     tenant: str
     model: str
     digest: str
     rate_hz: int
     pcm: bytes
+    begin: int = 0
+    size: int = 0
 
     def __repr__(self) -> str:
         return f"<PutSample {self.digest[:12]}, {len(self.pcm)} bytes>"

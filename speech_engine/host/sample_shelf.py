@@ -14,12 +14,16 @@ from threading import Lock
 from typing import Any, NamedTuple, TypeVar
 
 from speech_engine.errors import EngineBusy, VoiceNotFound
+from speech_engine.host.messages import PutSample
 from speech_engine.values import Sample, SpeechJob, Trained, find_digests
 
 T = TypeVar("T")
 
 SHELF_BYTES = 128 * 1024 * 1024
 """About ninety recordings of 30 seconds."""
+
+MODEL_BYTES = 1024 * 1024 * 1024
+"""The files of trained voices have so much beside: each may have hundreds of megabytes."""
 
 _MOST_DERIVED = 512
 """Several for each recording: other words of one make another. What was used longest ago goes first."""
@@ -41,9 +45,88 @@ class _Name(NamedTuple):
         return cls(job.tenant, job.model, digest)
 
 
+class FilePiece(NamedTuple):
+    """A piece of a file of `size` bytes: from the byte `begin` on."""
+
+    data: bytes
+    begin: int
+    size: int
+
+    def __repr__(self) -> str:
+        return f"<FilePiece {len(self.data)} bytes at {self.begin} of {self.size}>"
+
+
+class _File:
+    """A file, of which maybe the beginning alone has come."""
+
+    def __init__(self, size: int, data: bytes = b"") -> None:
+        self.size = size
+        self.data: bytes | bytearray = data if len(data) == size else bytearray(data)
+
+    def add(self, piece: FilePiece) -> bool:
+        """Add what is new of a piece. False: it is of another file, or one before it is missing."""
+        known = len(self.data) - piece.begin
+        if known < 0 or piece.size != self.size or piece.begin + len(piece.data) > self.size:
+            return False
+        if isinstance(self.data, bytearray):
+            self.data += piece.data[known:]
+            if len(self.data) == self.size:
+                self.data = bytes(self.data)
+        return True
+
+
 class _DerivedKey(NamedTuple):
     names: tuple[_Name, ...]
     texts: tuple[str, ...]
+
+
+class _Room:
+    """Files of one sort, within so many bytes, the longest unused first. Some have not come whole."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._files: OrderedDict[_Name, _File] = OrderedDict()
+
+    def __len__(self) -> int:
+        return len(self._files)
+
+    def get(self, name: _Name) -> bytes | None:
+        """Return a file that is there as a whole."""
+        file = self._files.get(name)
+        return file.data if file is not None and isinstance(file.data, bytes) else None
+
+    def add(self, name: _Name, file: _File, lent: Collection[_Name]) -> list[_Name]:
+        """Add a file in the place of what was used longest ago, which is returned, or of its own.
+
+        Raises EngineBusy if what is `lent` needs the room.
+        """
+        self._files.pop(name, None)
+        left = self._limit - file.size - sum(self._files[each].size for each in lent if each in self._files)
+        if left < 0:
+            raise EngineBusy("The engine has no room for more recordings.", retry_after_s=1.0)
+        others = [each for each in self._files if each not in lent]
+        left -= sum(self._files[each].size for each in others)
+        gone: list[_Name] = []
+        while left < 0:
+            gone.append(others[len(gone)])
+            left += self._files.pop(gone[-1]).size
+        self._files[name] = file
+        return gone
+
+    def add_piece(self, name: _Name, piece: FilePiece, lent: Collection[_Name]) -> None:
+        """Add a piece behind those before it. What another worker sent already is passed over."""
+        if name not in self._files and not piece.begin:
+            self.add(name, _File(piece.size), lent)
+        if name not in self._files or not self._files[name].add(piece):
+            raise EngineBusy("The model of the voice has to come once more.", retry_after_s=1.0)
+        self._files.move_to_end(name)
+
+    def note_use(self, name: _Name) -> None:
+        self._files.move_to_end(name)
+
+    def remove(self, digests: Collection[str]) -> None:
+        for name in [each for each in self._files if each.digest in digests]:
+            del self._files[name]
 
 
 class SampleLoan:
@@ -71,40 +154,52 @@ class SampleLoan:
 class SampleShelf:
     """A `SampleReader`. Engines read in any thread; all else is for the event loop of the shelf's owner."""
 
-    def __init__(self, limit_bytes: int = SHELF_BYTES, derived_bytes: int = DERIVED_BYTES) -> None:
-        self._limit = limit_bytes
+    def __init__(
+        self,
+        limit_bytes: int = SHELF_BYTES,
+        derived_bytes: int = DERIVED_BYTES,
+        model_bytes: int = MODEL_BYTES,
+    ) -> None:
         self._derived_limit = derived_bytes
-        self._bytes = 0
-        self._recordings: OrderedDict[_Name, bytes] = OrderedDict()
+        self._recordings = _Room(limit_bytes)
+        self._models = _Room(model_bytes)
         self._derived: OrderedDict[_DerivedKey, Any] = OrderedDict()
         self._loans: set[SampleLoan] = set()
         self._forgetters: list[Callable[[Collection[str]], object]] = []
         self._lock = Lock()
 
     def __repr__(self) -> str:
-        return f"<SampleShelf {len(self._recordings)} recordings, {len(self._loans)} loans>"
+        files = len(self._recordings) + len(self._models)
+        return f"<SampleShelf {files} recordings, {len(self._loans)} loans>"
 
     def missing(self, job: SpeechJob) -> tuple[str, ...]:
         """Return the digests of the recordings that the job needs and that are not here."""
         digests = find_digests(job.voice)
-        return tuple(each for each in digests if _Name.of(job, each) not in self._recordings)
+        room = self._room_of(job)
+        return tuple(each for each in digests if room.get(_Name.of(job, each)) is None)
+
+    def receive(self, sample: PutSample) -> None:
+        """Keep what the server sends: a recording, or a piece of a file. Raises EngineBusy."""
+        if sample.size:
+            piece = FilePiece(sample.pcm, sample.begin, sample.size)
+            self.put_piece(sample.tenant, sample.model, sample.digest, piece)
+        else:
+            self.put(sample.tenant, sample.model, sample.digest, sample.pcm)
 
     def put(self, tenant: str, model: str, digest: str, pcm: bytes) -> None:
         """Keep a recording. Raises EngineBusy if jobs that run now need all the room."""
         name = _Name(tenant, model, digest)
         with self._lock:
-            if name in self._recordings:
-                self._remove(name)
-            lent = {each for loan in self._loans for each in loan.names}
-            lent_bytes = sum(len(self._recordings.get(each, b"")) for each in lent)
-            if lent_bytes + len(pcm) > self._limit:
-                raise EngineBusy("The engine has no room for more recordings.", retry_after_s=1.0)
-            for old in [each for each in self._recordings if each not in lent]:
-                if self._bytes + len(pcm) <= self._limit:
-                    break
-                self._remove(old)
-            self._recordings[name] = pcm
-            self._bytes += len(pcm)
+            gone = self._recordings.add(name, _File(len(pcm), pcm), self._lent)
+            self._forget_derived([name, *gone])
+
+    def put_piece(self, tenant: str, model: str, digest: str, piece: FilePiece) -> None:
+        """Keep a piece of a trained voice's file, which is there once the last one is. They come in order.
+
+        Raises EngineBusy if there is no room, or if one before it was given up meanwhile.
+        """
+        with self._lock:
+            self._models.add_piece(_Name(tenant, model, digest), piece, self._lent)
 
     def lend(self, job: SpeechJob, on_drop: Callable[[], object]) -> SampleLoan:
         """Hold the recordings of a job. Call it in the same step in which none was missing."""
@@ -112,7 +207,7 @@ class SampleShelf:
         loan = SampleLoan(self, names, on_drop)
         with self._lock:
             for name in names:
-                self._recordings.move_to_end(name)
+                self._room_of(job).note_use(name)
             self._loans.add(loan)
         return loan
 
@@ -127,8 +222,11 @@ class SampleShelf:
         """
         dropped = frozenset(digests)
         with self._lock:
-            for name in [each for each in self._recordings if each.digest in dropped]:
-                self._remove(name)
+            self._recordings.remove(dropped)
+            self._models.remove(dropped)
+            self._forget_derived(
+                [name for key in self._derived for name in key.names if name.digest in dropped]
+            )
             loans = [each for each in self._loans if any(name.digest in dropped for name in each.names)]
         for forget in self._forgetters:
             forget(dropped)
@@ -147,7 +245,7 @@ class SampleShelf:
 
     def _here(self, job: SpeechJob, digest: str) -> bytes:
         with self._lock:
-            found = self._recordings.get(_Name.of(job, digest))
+            found = self._room_of(job).get(_Name.of(job, digest))
         if found is None:
             raise VoiceNotFound(DROPPED)
         return found
@@ -166,7 +264,7 @@ class SampleShelf:
         made = make(recordings)
         with self._lock:
             # A recording that was dropped in the meantime must leave nothing behind.
-            if all(name in self._recordings for name in names):
+            if all(self._recordings.get(name) is not None for name in names):
                 self._derived[key] = made
             while (
                 len(self._derived) > _MOST_DERIVED
@@ -175,7 +273,13 @@ class SampleShelf:
                 self._derived.popitem(last=False)
         return made
 
-    def _remove(self, name: _Name) -> None:
-        self._bytes -= len(self._recordings.pop(name))
-        for key in [each for each in self._derived if name in each.names]:
+    @property
+    def _lent(self) -> set[_Name]:
+        return {each for loan in self._loans for each in loan.names}
+
+    def _room_of(self, job: SpeechJob) -> _Room:
+        return self._models if isinstance(job.voice, Trained) else self._recordings
+
+    def _forget_derived(self, gone: Collection[_Name]) -> None:
+        for key in [each for each in self._derived if any(name in gone for name in each.names)]:
             del self._derived[key]

@@ -69,7 +69,7 @@ class HostServer:
         try:
             if sample.rate_hz != wanted_hz:
                 raise EngineFailed(f"The model reads recordings at {wanted_hz} Hz, not {sample.rate_hz}.")
-            self._shelf.put(sample.tenant, sample.model, sample.digest, sample.pcm)
+            self._shelf.receive(sample)
         except EngineError as error:
             return messages.PutReply(Failed.of(error))
         return messages.PutReply()

@@ -9,7 +9,7 @@ from proxy.audio.formats import wav_header
 from proxy.catalogue.clones import PARAM, ClonePlace, CloneRights
 from proxy.catalogue.grants import Grants, receivers
 from proxy.catalogue.own_voices import OwnVoices
-from proxy.engines.sample_source import SampleSource
+from proxy.engines.sample_source import RecordingSource
 from proxy.errors import InvalidRequest
 from proxy.features.clones.records import CloneRecord
 from proxy.storage import accounts, samples
@@ -35,7 +35,7 @@ class VoiceGone(Exception):
 class CloneRecordings:
     """The recordings of voices, as requests for clones."""
 
-    def __init__(self, store: Store, voices: OwnVoices, source: SampleSource, grants: Grants) -> None:
+    def __init__(self, store: Store, voices: OwnVoices, source: RecordingSource, grants: Grants) -> None:
         self._store = store
         self._voices = voices
         self._grants = grants

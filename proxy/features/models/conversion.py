@@ -24,14 +24,21 @@ def convert_apart(source: BinaryIO, target: BinaryIO, file: ModelFile, progress:
 
     Return what this machine could not take from that process. Raise UnusableModel with what is wrong.
     """
+    return asyncio.run(convert_alone(source, target, file, progress))
+
+
+async def convert_alone(
+    source: BinaryIO, target: BinaryIO, file: ModelFile, progress: Progress
+) -> tuple[str, ...]:
+    """Do what `convert_apart` does, on a loop."""
     try:
-        said = asyncio.run(_last_said(source, target, file, progress))
+        said = await _last_said(source, target, file, progress)
     except (HelperFailed, msgspec.MsgspecError):
         raise UnusableModel(
             "the process that read it ended before its time: it is damaged, or made to harm"
         ) from None
     if said.refused:
-        raise UnusableModel(_printable(said.refused))
+        raise UnusableModel(printable(said.refused))
     return said.lacks
 
 
@@ -57,6 +64,6 @@ async def _last_said(source: BinaryIO, target: BinaryIO, file: ModelFile, progre
         await helper.close()
 
 
-def _printable(reason: str) -> str:
+def printable(reason: str) -> str:
     """Return a reason as it may be shown: the process may be in the hands of the file that it read."""
     return "".join(letter if letter.isprintable() else "?" for letter in reason[:_LONGEST_REASON])

@@ -6,15 +6,16 @@ the file; only a scattered view is put together in memory.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator, Mapping
 from typing import BinaryIO
 
 import numpy as np
 
-from proxy.features.models.torch_archive import StoredTensor, is_archive, read_archive
+from proxy.features.models.torch_archive import SavedArchive, StoredTensor, is_archive, read_archive
 from speech_engine.model_files import ModelFile, UnusableModel
 from speech_engine.model_files.declarations import WIDTHS
-from speech_engine.model_files.safetensors import header_of, read_header
+from speech_engine.model_files.safetensors import VALUES, header_of, read_header
 
 _PIECE = 4 * 1024 * 1024
 _MOST_GROWTH = 4
@@ -26,12 +27,14 @@ Progress = Callable[[int, int], None]
 
 def convert(source: BinaryIO, size: int, target: BinaryIO, file: ModelFile, progress: Progress) -> int:
     """Write the tensors of `source` to `target`, and return how many bytes. Raise UnusableModel."""
-    tensors = dict(_renamed(_tensors(source, size, file), file))
+    saved = _saved(source, size, file)
+    tensors = dict(_renamed(saved.tensors, file))
     if not tensors:
         raise UnusableModel("it has no tensors that this engine needs")
     # Wide numbers first: so each tensor begins at a multiple of its width.
     ordered = sorted(tensors.items(), key=lambda item: (-WIDTHS[item[1].info.dtype], item[0]))
-    head = header_of((name, stored.info.dtype, stored.info.shape) for name, stored in ordered)
+    about = {VALUES: json.dumps(saved.values)} if saved.values else None
+    head = header_of(((name, stored.info.dtype, stored.info.shape) for name, stored in ordered), about)
     total = len(head) + sum(stored.info.bytes for _, stored in ordered)
     if total > file.most_bytes or total > _MOST_GROWTH * size + _PIECE:
         raise UnusableModel(f"its tensors would need {total:,} bytes, which is absurd for this file")
@@ -45,17 +48,18 @@ def convert(source: BinaryIO, size: int, target: BinaryIO, file: ModelFile, prog
     return written
 
 
-def _tensors(source: BinaryIO, size: int, file: ModelFile) -> Mapping[str, StoredTensor]:
+def _saved(source: BinaryIO, size: int, file: ModelFile) -> SavedArchive:
     source.seek(0)
     if is_archive(source.read(8)):
-        return read_archive(source, size, file.roots, file.stand_ins)
+        return read_archive(source, size, file.roots, file.stand_ins, file.values)
     source.seek(0)
     if source.read(9)[8:] != b"{":
         raise UnusableModel(
             "it is neither safetensors nor an archive of torch. Very old .pth files are bare pickles: "
             "load such a file where you trust it, and save it again with a torch of today"
         )
-    return {name: StoredTensor(info) for name, info in read_header(source, size).items()}
+    found = read_header(source, size).items()
+    return SavedArchive({name: StoredTensor(info) for name, info in found}, {})
 
 
 def _renamed(tensors: Mapping[str, StoredTensor], file: ModelFile) -> Iterator[tuple[str, StoredTensor]]:

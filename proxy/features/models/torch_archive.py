@@ -5,6 +5,7 @@ Nothing is unpacked. Storages are read where they lie, so an archive cannot grow
 
 from __future__ import annotations
 
+import math
 import struct
 import zipfile
 from collections.abc import Collection, Iterator, Sequence
@@ -20,6 +21,7 @@ _MAGIC = b"PK\x03\x04"
 _LOCAL = struct.Struct("<4s22xHH")
 _ENCRYPTED = 1
 _MOST_DEPTH = 50
+_MOST_VALUES, _MOST_NESTED, _MOST_TEXT = 1000, 4, 1000
 
 
 class StoredTensor(NamedTuple):
@@ -33,10 +35,18 @@ def is_archive(head: bytes) -> bool:
     return head.startswith(_MAGIC)
 
 
+class SavedArchive(NamedTuple):
+    """The tensors of an archive, and the plain values beside them by their keys."""
+
+    tensors: dict[str, StoredTensor]
+    values: dict[str, Any]
+
+
 def read_archive(
-    file: BinaryIO, size: int, roots: Sequence[str], stand_ins: Collection[str] = ()
-) -> dict[str, StoredTensor]:
-    """Return the tensors of an archive under the first of these roots. Raise UnusableModel."""
+    file: BinaryIO, size: int, roots: Sequence[str], stand_ins: Collection[str] = (), kept: Sequence[str] = ()
+) -> SavedArchive:
+    """Return the tensors of an archive under the first of these roots, and the plain ones of the values that
+    are to be `kept`. Raise UnusableModel."""
     try:
         archive = zipfile.ZipFile(file)
     except (zipfile.BadZipFile, ValueError, OSError, struct.error, NotImplementedError):
@@ -45,11 +55,36 @@ def read_archive(
         members = _Members(file, size, archive.infolist())
         saved = read_pickle(BytesIO(members.read_pickle()), stand_ins)
         found = dict(_named(_root(saved, roots), "", set()))
+        assert isinstance(saved, dict), "a root was found in it"
         if not found:
             raise UnusableModel("there are no tensors in it where this engine's have to be")
         if len(found) > MOST_TENSORS:
             raise UnusableModel(f"it has {len(found):,} tensors; {MOST_TENSORS:,} are allowed")
-        return {name: members.stored(ref) for name, ref in found.items()}
+        values = {key: saved[key] for key in kept if key in saved and is_plain(saved[key])}
+        return SavedArchive({name: members.stored(ref) for name, ref in found.items()}, values)
+
+
+def is_plain(value: Any) -> bool:
+    """Tell whether a value is of numbers, texts and lists of them alone: few, short and not deep."""
+    left, waiting = _MOST_VALUES, [(value, 0)]
+    while waiting:
+        each, depth = waiting.pop()
+        left -= 1
+        if isinstance(each, (list, tuple)) and not isinstance(each, TensorRef):
+            if depth == _MOST_NESTED or len(each) > left:
+                return False
+            waiting += [(inner, depth + 1) for inner in each]
+        elif not _is_plain_value(each):
+            return False
+    return True
+
+
+def _is_plain_value(value: Any) -> bool:
+    if isinstance(value, str):
+        return len(value) <= _MOST_TEXT
+    if type(value) is float:
+        return math.isfinite(value)
+    return value is None or (type(value) in (int, bool) and abs(value) < 2**63)
 
 
 class _Members:

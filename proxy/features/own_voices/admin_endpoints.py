@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 from typing import Annotated, Literal
 
@@ -28,16 +29,17 @@ from proxy.features.own_voices.bodies import (
 from proxy.features.own_voices.editor import LibraryEditor
 from proxy.features.own_voices.export import VoiceExport
 from proxy.features.own_voices.maker import Beginning, VoiceMaker
-from proxy.features.own_voices.zip_reply import ZipReply
+from proxy.features.own_voices.stream_reply import StreamReply
 from proxy.http.body import AccountName, Name, body
 from proxy.http.form import MOST_FILE_BYTES, read_form
 from proxy.http.lists import PAGE, iso, iso_or_none, page
 from proxy.http.replies import encode_json, reply, shown_as
 from proxy.http.resource import Resource, answers
 from proxy.speech import speech_request
-from proxy.storage import audit, samples
+from proxy.storage import audit, samples, trained_models
 from proxy.storage.accounts import Account
 from proxy.storage.rows import new_id
+from proxy.storage.store import Store
 
 _Bindings = Annotated[
     dict[str, Name], Meta(min_length=1, max_length=16, description='an object such as {"elevenlabs": "ID"}')
@@ -73,9 +75,10 @@ class SavedVoiceForm(VoiceForm, frozen=True, kw_only=True):
 
 
 class SavedVoice(msgspec.Struct, frozen=True, kw_only=True):
-    """A saved voice. `account` is null if it is everybody's. `cast` has who speaks with which voice, and
-    `bindings` the ids at engines. The name is empty if no master key opens it. `reasons` say what a better
-    recording needs, if one was just taken, or what nobody could try."""
+    """A saved voice. `account` is null if it is everybody's. `cast` has who speaks with which voice,
+    `bindings` the ids at engines, and `models` the formats of what was trained of it. The name is empty if no
+    master key opens it. `reasons` say what a better recording needs, if one was just taken, or what nobody
+    could try."""
 
     id: str
     account: str | None
@@ -92,6 +95,7 @@ class SavedVoice(msgspec.Struct, frozen=True, kw_only=True):
     consent: str | None
     used: str | None
     bindings: dict[str, str]
+    models: list[str]
     reasons: list[str] | UnsetType = UNSET
 
 
@@ -139,7 +143,7 @@ class AdminVoices(Resource):
             request, partial(records.place_of, store, None), partial(records.page, store, account)
         )
         whole = SavedVoiceList(
-            data=[_shown(self._editor.open(record)) for record in listed.rows],
+            data=await self._all_shown(listed.rows),
             configured=self._configured(),
             has_more=listed.has_more,
             last_id=listed.last_id,
@@ -204,8 +208,8 @@ class AdminVoices(Resource):
         # Before anything is sent: each export of a person's recordings is on record.
         act = await self._admin_tools.audit_row(request, "voice.exported", record.id, record.account or "")
         await self._admin_tools.store.write(*audit.insert_statements(act))
-        facts = encode_json(_shown(record))
-        return ZipReply(record.id, await self._export.zip(record, facts))
+        facts = encode_json(await saved_voice(self._admin_tools.store, record))
+        return StreamReply(f"{record.id}.zip", await self._export.zip(record, facts))
 
     @answers("DELETE", "/admin/voices/{id}", DeletedVoice, queries=(ACCOUNT_QUERY,), failures=(NotFound,))
     async def delete_saved_voice(self, request: Request) -> Response:
@@ -217,6 +221,10 @@ class AdminVoices(Resource):
         )
         await self._maker.delete(record, act)
         return reply(DeletedVoice(id=record.id))
+
+    async def _all_shown(self, rows: Sequence[VoiceRecord]) -> list[SavedVoice]:
+        formats = await trained_models.formats_of(self._admin_tools.store, [row.id for row in rows])
+        return [_shown(self._editor.open(row), formats.get(row.id, ())) for row in rows]
 
     async def _open_account(self, id_or_name: str) -> Account:
         owner = await self._admin_tools.account(id_or_name)
@@ -238,7 +246,13 @@ class AdminVoices(Resource):
         ]
 
 
-def _shown(record: VoiceRecord) -> SavedVoice:
+async def saved_voice(store: Store, record: VoiceRecord) -> SavedVoice:
+    """Return an opened voice as operators see it."""
+    formats = await trained_models.formats_of(store, [record.id])
+    return _shown(record, formats.get(record.id, ()))
+
+
+def _shown(record: VoiceRecord, formats: Sequence[str] = ()) -> SavedVoice:
     members = dict(record.members)
     is_bound = record.kind == "catalogue"
     return shown_as(
@@ -250,4 +264,5 @@ def _shown(record: VoiceRecord) -> SavedVoice:
         bindings=members if is_bound else {},
         mix=[MixPart(id=id_, weight=weight) for id_, weight in record.mix.items()],
         used=iso_or_none(record.used),
+        models=list(formats),
     )

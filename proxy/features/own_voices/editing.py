@@ -37,7 +37,7 @@ from proxy.features.own_voices.editor import LibraryEditor, not_own
 from proxy.features.own_voices.export import VoiceExport
 from proxy.features.own_voices.keyed import REPLAYED, KeyedMaking
 from proxy.features.own_voices.maker import Beginning, VoiceMaker
-from proxy.features.own_voices.zip_reply import ZipReply
+from proxy.features.own_voices.stream_reply import StreamReply
 from proxy.http.body import body
 from proxy.http.form import MOST_FILE_BYTES, read_form
 from proxy.http.idempotency import KEY_HEADER, sent_key
@@ -109,7 +109,7 @@ class VoiceEditing(Resource):
         """A voice of the account's own: its recordings, and what is known of them, as a zip file"""
         record = self._editor.opened(await own_voice(self._tools, self._editor, request))
         entry = await self._tools.entry(request, record.id)
-        return ZipReply(record.id, await self._export.zip(record, encode_json(entry)))
+        return StreamReply(f"{record.id}.zip", await self._export.zip(record, encode_json(entry)))
 
     @voice_answers("GET", "/erasures/{id}", ErasureReceipt, failures=(NotFound,))
     async def get_voice_erasure(self, request: Request) -> Response:

@@ -32,10 +32,12 @@ from proxy.features.own_voices.bodies import (
 from proxy.features.own_voices.editor import LibraryEditor, name_taken, no_room
 from proxy.features.own_voices.seals import open_voice, seal_voice
 from proxy.kept.vault import Vault
+from proxy.storage import tombstones, trained_models
 from proxy.storage.audit import Act
 from proxy.storage.rows import new_id
 from proxy.storage.samples import SampleRecord
 from proxy.storage.store import ALWAYS, AlreadyExists, Condition, Statement
+from proxy.storage.trained_models import TrainedModel
 
 R = TypeVar("R")
 
@@ -70,7 +72,7 @@ class VoiceMaker:
         self._vault = vault
         self._editor = editor
         self._intake = intake
-        self._grants = grants
+        self.grants = grants
         self._erasing = erasing
         self._clones = clones
 
@@ -101,7 +103,7 @@ class VoiceMaker:
                 beginning,
                 quality=taken.quality.rating,
                 consent=None if grant is None else grant.id,
-                compared=await self._grants.compare(account, taken, grant),
+                compared=await self.grants.compare(account, taken, grant),
                 texts=(new.ref_text,),
             )
             wishes = self._clones.statements(record, places, beginning.payer)
@@ -136,9 +138,50 @@ class VoiceMaker:
         async def explain() -> None:
             await self._check(account, record.name, most)
             if record.consent is not None:
-                await self._grants.find(account, record.consent, "consent")
+                await self.grants.find(account, record.consent, "consent")
 
         return await keep_recording(self._vault, account, taken.master, add, explain)
+
+    async def check_model(
+        self, account: str | None, new: DescribedVoice, consent: str | None, terms: Terms | None
+    ) -> str | None:
+        """Refuse a voice of a trained model that surely fails, before its file is read. Return its consent.
+
+        Raises what `make` raises.
+        """
+        await self._check(account, new.name, None if terms is None else terms.voices)
+        if account is None or terms is None:
+            return None
+        grant = await self._grant(account, consent, terms)
+        return None if grant is None else grant.id
+
+    async def make_of_model(
+        self,
+        account: str | None,
+        new: DescribedVoice,
+        consent: str | None,
+        most: int | None,
+        beginning: Beginning,
+        put: Callable[[str], Awaitable[TrainedModel]],
+    ) -> VoiceRecord:
+        """Make a voice of a model, which `put` seals for the voice of an id. Without an account, it belongs
+        to all accounts. Raises what `make` raises."""
+        kind: Kind = "catalogue" if account is None else "sample"
+        record = await self._record(account, kind, new, beginning, consent=consent)
+        for _ in range(_TRIES):
+            model, made = await put(record.id), None
+            try:
+                statement = trained_models.insert_statement(model)
+                made = await self._add(record, most, beginning.act, None, [statement], model.digest)
+            finally:
+                if made is None:
+                    await self._vault.drop(model.account, [model.digest])
+            if made is not None:
+                return made
+            await self._check(account, record.name, most)
+            if account is not None and consent is not None:
+                await self.grants.find(account, consent, "consent")
+        raise Conflict("The account is being changed by others; send it again.")
 
     async def compose(
         self, account: str | None, new: NewVoice, beginning: Beginning, most: int | None = None
@@ -244,8 +287,8 @@ class VoiceMaker:
         raise Conflict("The voice is being changed by others; read it again.")
 
     async def delete(self, record: VoiceRecord, act: Act | None = None) -> None:
-        """Delete a voice. Recordings and all that was derived of them are erased. Raises NotFound."""
-        if record.is_sealed:
+        """Delete a voice. Recordings, models and all that was derived of them are erased. Raises NotFound."""
+        if record.is_sealed or await tombstones.recordings_of(self._store, record.id):
             await self._erasing.erase_voice(record, act)
             self._editor.library.forget(record.account)
         else:
@@ -258,22 +301,24 @@ class VoiceMaker:
         act: Act | None,
         sample: SampleRecord | None = None,
         wishes: Iterable[Statement] = (),
+        needed: str | None = None,
     ) -> VoiceRecord | None:
+        """Add a voice with what is written beside it. `needed` is the digest of its model, if it has one."""
         is_plain = record.account is None or record.kind == "cast"
         row = record if is_plain else await seal_voice(self._vault, record)
         beside = [] if sample is None else [records.insert_sample(sample)]
         beside += wishes
         other_name = await self._editor.name_digest(record.account, record.name) if is_plain else record.name
-        digest = None if sample is None else sample.digest
+        digest = needed if sample is None else sample.digest
         try:
             made = await records.add(
                 self._store,
                 row,
                 other_name=other_name,
                 most=most,
-                digest=digest,
+                digest=None if record.account is None else digest,
                 beside=beside,
-                only_if=needs_of(row, self._grants),
+                only_if=needs_of(row, self.grants),
                 act=act,
             )
         except AlreadyExists:
@@ -293,7 +338,7 @@ class VoiceMaker:
 
     async def _grant(self, account: str, id_: str | None, terms: Terms) -> Grant | None:
         if id_ is not None:
-            return await self._grants.find(account, id_, "consent")
+            return await self.grants.find(account, id_, "consent")
         if terms.consent == "required":
             raise InvalidRequest(
                 "Missing required parameter: 'consent'. The speaker has to agree that a voice is made of "

@@ -42,8 +42,8 @@ class VoiceUse:
         return f"<VoiceUse {len(self._ids)} to note>"
 
     def note(self, voice: Voice) -> None:
-        """Note a voice that just spoke. What is neither of recordings nor mixed is never erased."""
-        if voice.samples or voice.mix:
+        """Note a voice that just spoke. What was neither recorded, trained nor mixed is never erased."""
+        if voice.samples or voice.trained or voice.mix:
             self._ids.update((voice.id, *(id_ for id_, _ in voice.mix)))
 
     async def write(self) -> None:

@@ -20,7 +20,8 @@ from proxy.catalogue.voice_records import VoiceRecord
 from proxy.features.own_voices import records
 from proxy.features.own_voices.seals import open_if_possible, texts_of_recordings
 from proxy.kept.vault import Vault
-from proxy.storage import samples
+from proxy.storage import samples, trained_models
+from proxy.storage.library_revisions import OPERATOR
 from proxy.storage.samples import NOT_MEASURED, SampleRecord
 from proxy.storage.store import Store
 from speech_engine import EngineVoice, Sample
@@ -45,9 +46,13 @@ class SavedVoices:
         return [self._opened(row, parts.get(row.id, NO_PARTS), before.get(row.id)) for row in rows]
 
     async def of_operator(self, before: Known = NONE) -> Sequence[LibraryVoice]:
-        """They have nothing in other tables, and no seal."""
+        """They have nothing in other tables but models, and no seal."""
         rows = await records.of_operator(self._store)
-        return await asyncio.to_thread(lambda: [_unsealed(row, before.get(row.id)) for row in rows])
+        trained = await trained_models.of_account(self._store, OPERATOR)
+        parts = {id_: VoiceParts(trained=models) for id_, models in trained.items()}
+        return await asyncio.to_thread(
+            lambda: [_unsealed(row, parts.get(row.id, NO_PARTS), before.get(row.id)) for row in rows]
+        )
 
     async def get(self, id_: str) -> VoiceRecord | None:
         return await records.get(self._store, None, id_)
@@ -61,8 +66,9 @@ class SavedVoices:
     async def _parts(
         self, account: str, clones: Cloning, rows: Sequence[VoiceRecord]
     ) -> dict[str, VoiceParts]:
-        sampled, granted, cloned = await asyncio.gather(
+        sampled, trained, granted, cloned = await asyncio.gather(
             samples.of_account(self._store, account),
+            trained_models.of_account(self._store, account),
             self._grants.of_account(account),
             clones.of_voices([row.id for row in rows if row.kind == "sample"]),
         )
@@ -75,6 +81,7 @@ class SavedVoices:
                 tuple(cloned.get(row.id, ())),
                 "" if grant is None else grant.digest,
                 None if grant is None else grant.uses,
+                trained.get(row.id, ()),
             )
         return parts
 
@@ -88,10 +95,10 @@ class SavedVoices:
         return LibraryVoice(row, parts, record, voice_of(record, parts, words))
 
 
-def _unsealed(row: VoiceRecord, known: LibraryVoice | None) -> LibraryVoice:
-    if known is not None and known.row == row:
+def _unsealed(row: VoiceRecord, parts: VoiceParts, known: LibraryVoice | None) -> LibraryVoice:
+    if known is not None and known.row == row and known.parts == parts:
         return known
-    return LibraryVoice(row, NO_PARTS, row, voice_of(row))
+    return LibraryVoice(row, parts, row, voice_of(row, parts))
 
 
 def voice_of(record: VoiceRecord, parts: VoiceParts = NO_PARTS, words: Sequence[str] = ()) -> Voice:
@@ -121,6 +128,7 @@ def voice_of(record: VoiceRecord, parts: VoiceParts = NO_PARTS, words: Sequence[
         account=record.account,
         consent=parts.consent,
         clips=tuple((sample.id, sample.digest) for sample in parts.samples if sample.id),
+        trained=tuple((model.format, model.digest) for model in parts.trained),
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from hashlib import sha256
 
 import pytest
 
@@ -16,7 +17,7 @@ from speech_engine import Audio, EngineFailed, Speak, SpeechJob, Started, VoiceN
 from speech_engine.host.slots import Slots
 from tests.proxy.engines.sources import Recordings
 from tests.speech_engine.host.fakes import RATE_HZ, job, read, until
-from tests.speech_engine.host.mimics import Mimic, sampled
+from tests.speech_engine.host.mimics import Mimic, sampled, trained
 
 Local = InProcessEngine | CloudEngine
 
@@ -47,6 +48,17 @@ async def test_recordings_are_read_once_before_the_work_begins(kind: str) -> Non
     assert await asyncio.gather(*(heard(engine, each) for each in jobs)) == [[b"aa"]] * 16
     assert await heard(engine, sampled("a", tenant="acc_2")) == [b"other"]
     assert source.asked == [("acc_1", "a"), ("acc_2", "a")]
+
+
+async def test_a_model_is_brought_in_pieces_and_a_drop_ends_its_work(kind: str) -> None:
+    file = bytes(range(256)) * 20_000
+    engine, _ = local(kind, Recordings(acc_1={"m": file}), holds=True)
+    stream = engine.open(Speak(trained("m")))
+    assert isinstance(await stream.next_event(), Started)
+    assert await stream.next_event() == Audio(0, sha256(file).digest())
+    await engine.drop_samples(["m"])
+    with pytest.raises(VoiceNotFound):
+        await stream.next_event()
 
 
 async def test_a_voice_of_the_engine_opens_what_it_always_did(kind: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from contextlib import AsyncExitStack
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
@@ -28,12 +29,13 @@ from speech_engine import (
     Started,
     VoiceNotFound,
 )
+from speech_engine.host.sample_shelf import SampleShelf
 from speech_engine.testing.recordings import PcmRecording
 from speech_engine.values import find_samples
 from tests.proxy.engines.hosts import hosted, odd_host, spoken, state
-from tests.proxy.engines.sources import Recordings
+from tests.proxy.engines.sources import FileInParts, Recordings
 from tests.speech_engine.host.fakes import RATE_HZ, host, read, short_folder, until
-from tests.speech_engine.host.mimics import CountingShelf, Mimic, sampled
+from tests.speech_engine.host.mimics import CountingShelf, Mimic, sampled, trained
 
 
 @pytest.fixture
@@ -54,6 +56,31 @@ async def test_a_host_gets_the_recordings_that_it_lacks_and_keeps_them(folder: P
         assert await heard(voice, sampled("b", "a")) == [b"bb", b"aa"]
     assert shelf.came == [("acc_1", "a"), ("acc_1", "b")]
     assert source.asked == shelf.came
+
+
+async def test_a_host_gets_a_large_model_in_pieces_and_keeps_it(folder: Path) -> None:
+    file = bytes(range(256)) * 300_000  # more than a message may have
+    source, shelf = Recordings(acc_1={"m": file}), SampleShelf()
+    async with host(Mimic(shelf), folder / "1", shelf=shelf), hosted(folder / "1", source=source) as voice:
+        found = await asyncio.gather(*(heard(voice, trained("m", f"job_{number}")) for number in range(2)))
+        assert found == [[sha256(file).digest()]] * 2
+        assert await heard(voice, trained("m")) == found[0]
+        with pytest.raises(EngineFailed, match="cannot be had"):
+            await heard(voice, trained("m", tenant="acc_2"))
+        await voice.drop_samples(["m"])
+        assert shelf.missing(trained("m")) == ("m",)
+    assert source.asked == [("acc_1", "m"), ("acc_2", "m")]
+
+
+async def test_a_model_that_is_not_whole_is_not_spoken_with(folder: Path) -> None:
+    class Broken(Recordings):
+        async def model(self, tenant: str, digest: str) -> FileInParts:
+            return FileInParts(b"some", 5)
+
+    shelf = SampleShelf()
+    async with host(Mimic(shelf), folder / "1", shelf=shelf), hosted(folder / "1", source=Broken()) as voice:
+        with pytest.raises(EngineFailed, match="cannot be had"):
+            await heard(voice, trained("m"))
 
 
 class Repeater(Mimic):

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator
+from hashlib import sha256
 
 from msgspec.structs import replace
 
-from speech_engine import Audio, Event, Finished, ModelInfo, Sample, Samples, SpeechJob, Started
+from speech_engine import Audio, Event, Finished, ModelInfo, Sample, Samples, SpeechJob, Started, Trained
 from speech_engine.host.sample_shelf import SampleShelf
 from speech_engine.values import find_samples
 from tests.speech_engine.host.fakes import MODEL, RATE_HZ, FakeEngine, job
 
-CLONING = replace(MODEL, speaks_samples=True, mixes=True)
+CLONING = replace(MODEL, speaks_samples=True, mixes=True, trained_format="mimic")
 
 
 class CountingShelf(SampleShelf):
@@ -28,7 +29,8 @@ class CountingShelf(SampleShelf):
 
 
 class Mimic(FakeEngine):
-    """Speaks the recordings of its voice, one after the other. With `holds`, it then waits to be stopped."""
+    """Speaks the recordings of its voice, one after the other, or a digest of its model. With `holds`, it
+    then waits to be stopped."""
 
     def __init__(self, shelf: SampleShelf, slots: int = 16, *, holds: bool = False) -> None:
         super().__init__(self._mimic, slots)
@@ -41,6 +43,8 @@ class Mimic(FakeEngine):
 
     async def _mimic(self, job: SpeechJob) -> AsyncGenerator[Event, None]:
         yield Started(RATE_HZ)
+        if isinstance(job.voice, Trained):
+            yield Audio(0, sha256(self._shelf.model(job, job.voice)).digest())
         for sample in find_samples(job.voice):
             yield Audio(0, self._shelf.pcm(job, sample))
         if self._holds:
@@ -49,6 +53,11 @@ class Mimic(FakeEngine):
             finally:
                 self.stopped.append(job.id)
         yield Finished()
+
+
+def trained(digest: str, id_: str = "job_1", tenant: str = "acc_1") -> SpeechJob:
+    """A job that speaks with the model of this digest."""
+    return replace(job(id_, tenant), voice=Trained(digest))
 
 
 def sampled(*digests: str, id_: str = "job_1", tenant: str = "acc_1", deadline_s: float = 5.0) -> SpeechJob:

@@ -1,24 +1,31 @@
-"""An export of a voice as an answer."""
+"""What a voice has, as a file that is made while it is sent."""
 
 from __future__ import annotations
 
 from contextlib import closing
+from typing import Protocol
 
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from proxy.features.own_voices.export import ZipStream
 from proxy.http.connection import Connection
 
 
-class ZipReply(Response):
-    """A zip file as an answer. A failure in its middle breaks the connection: a part never looks whole."""
+class FileStream(Protocol):
+    """A file in chunks: None is its end. Close it."""
 
-    media_type = "application/zip"
+    async def next_chunk(self) -> bytes | None: ...
 
-    def __init__(self, id_: str, stream: ZipStream) -> None:
+    def close(self) -> None: ...
+
+
+class StreamReply(Response):
+    """A file as an answer. A failure in its middle breaks the connection: a part never looks whole."""
+
+    def __init__(self, name: str, stream: FileStream, media_type: str = "application/zip") -> None:
+        self.media_type = media_type
         super().__init__(
-            headers={"content-disposition": f'attachment; filename="{id_}.zip"', "cache-control": "no-store"}
+            headers={"content-disposition": f'attachment; filename="{name}"', "cache-control": "no-store"}
         )
         del self.headers["content-length"]
         self._stream = stream

@@ -1,0 +1,73 @@
+"""A trained voice of tone as a file: a timbre in JSON. So what comes and leaves can be tried everywhere."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import BinaryIO, Final
+
+import msgspec
+
+from plugins.tone.timbre import Timbre
+from speech_engine.model_files import ModelFile, UnusableModel
+from speech_engine.trained_files import TrainedFacts, TrainedFiles, TrainedFormat
+
+FORMAT: Final = "tone"
+_MOST_BYTES: Final = 64 * 1024
+
+
+class ToneVoice(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A trained voice's file, in JSON."""
+
+    format: str
+    pitch_hz: float
+    brightness: float
+    seconds: float
+    step: int
+
+    @property
+    def timbre(self) -> Timbre:
+        return Timbre(self.pitch_hz, self.brightness, self.seconds)
+
+
+def read_voice(data: bytes) -> ToneVoice:
+    """Raise ValueError with what is wrong."""
+    voice = msgspec.json.decode(data, type=ToneVoice)
+    if voice.format != FORMAT:
+        raise ValueError(f"its format is not {FORMAT}")
+    return voice
+
+
+class ToneFiles:
+    """How voices of tone come and leave: as the JSON that is kept."""
+
+    def bring(self, sources: Mapping[str, BinaryIO], target: BinaryIO) -> None:
+        voice = _read(sources["model"])
+        if not 50 <= voice.pitch_hz <= 500 or not 0 <= voice.brightness <= 1:
+            raise UnusableModel(f"its pitch is {voice.pitch_hz:g} Hz; it must be 50 to 500")
+        target.write(msgspec.json.encode(voice))
+
+    def check(self, file: BinaryIO, size: int) -> TrainedFacts:
+        return TrainedFacts(parameters=3, words={"pitch_hz": f"{_read(file).pitch_hz:g}"})
+
+    def export(self, file: BinaryIO, size: int, form: str, target: BinaryIO) -> None:
+        if form != "json":
+            raise UnusableModel(f"a voice of tone has no form {form[:20]!r}; known is json")
+        target.write(msgspec.json.encode(_read(file)))
+
+
+FILES: TrainedFiles = ToneFiles()
+
+TRAINED_FORMAT = TrainedFormat(
+    name=FORMAT,
+    module="plugins.tone.voice_format",
+    sources=(ModelFile(role="model", kind="json", name="voice.json", most_bytes=_MOST_BYTES),),
+    exports=("json",),
+)
+
+
+def _read(file: BinaryIO) -> ToneVoice:
+    file.seek(0)
+    try:
+        return read_voice(file.read(_MOST_BYTES + 1))
+    except ValueError as fault:
+        raise UnusableModel(f"it is no voice of tone: {str(fault)[:100]}") from None

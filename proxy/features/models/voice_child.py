@@ -1,0 +1,82 @@
+"""The process that reads or writes one trained voice: `python -m …models.voice_child PIPE SOURCE… TARGET`.
+
+It gets the files as the numbers of open ones, and over its pipe what to do with them. Before it reads the
+first byte it gives up all other files, programs and the network. It answers once.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping
+from importlib import import_module
+from io import BytesIO
+from typing import BinaryIO
+
+import msgspec
+import numpy as np
+
+from proxy.features.models.voice_orders import VoiceOrder, VoiceSaid
+from proxy.helpers.job_confinement import confine_job
+from speech_engine.host.pipe import pipe_of_one_thread
+from speech_engine.model_files import UnusableModel
+from speech_engine.trained_files import TrainedFiles, UnusableSource
+
+_MEMORY_MB = 1024
+"""Beyond what the process has when it is ready: an index is in memory twice."""
+_LEAST_CPU_S = 60
+_BYTES_A_S = 10 * 1024 * 1024
+
+
+def main() -> None:
+    pipe = pipe_of_one_thread()
+    numbers = [int(each) for each in sys.argv[2:]]
+    order = msgspec.json.decode(pipe.read() or b"", type=VoiceOrder)
+    sources = {role: os.fdopen(each, "rb") for role, each in zip(order.roles, numbers[:-1], strict=True)}
+    target = os.fdopen(numbers[-1], "wb")
+    files: TrainedFiles = import_module(order.module).FILES
+    _warm_up(files, order)
+    size = sum(os.fstat(each.fileno()).st_size for each in sources.values())
+    lacks = confine_job(
+        _LEAST_CPU_S + size // _BYTES_A_S, _MEMORY_MB, most_file_bytes=order.most_bytes, is_alone=False
+    )
+    said = _done(files, order, sources, target)
+    pipe.write(msgspec.json.encode(msgspec.structs.replace(said, lacks=lacks)))
+
+
+def _done(
+    files: TrainedFiles, order: VoiceOrder, sources: Mapping[str, BinaryIO], target: BinaryIO
+) -> VoiceSaid:
+    first = order.roles[0]
+    try:
+        _work(files, order, sources, target)
+        target.flush()
+    except UnusableSource as fault:
+        return VoiceSaid(str(fault), fault.role)
+    except UnusableModel as fault:
+        return VoiceSaid(str(fault), first)
+    except MemoryError:
+        return VoiceSaid("to read it takes more memory than any such voice needs", first)
+    except OSError as error:
+        return VoiceSaid(f"the copy failed: {error.strerror}", first)
+    return VoiceSaid()
+
+
+def _work(files: TrainedFiles, order: VoiceOrder, sources: Mapping[str, BinaryIO], target: BinaryIO) -> None:
+    if not order.form:
+        files.bring(sources, target)
+        return
+    source = sources[order.roles[0]]
+    files.export(source, source.seek(0, os.SEEK_END), order.form, target)
+
+
+def _warm_up(files: TrainedFiles, order: VoiceOrder) -> None:
+    """Load all that the work needs. Python loads parts of itself at the first use, and at the first error;
+    once the process is confined, it cannot."""
+    np.frombuffer(bytes(8), "<f4").astype("<f2").tobytes()
+    "".encode("cp437")  # what names in a zip are written in
+    _done(files, order, {role: BytesIO(b"neither") for role in order.roles}, BytesIO())
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,86 @@
+"""The server's side of trained voices: each file is read, and written anew, in a confined process."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Mapping
+from contextlib import ExitStack
+from importlib import import_module
+from typing import BinaryIO
+
+import msgspec
+
+from proxy.features.models.voice_orders import VoiceOrder, VoiceSaid
+from proxy.helpers.helper import Helper, HelperFailed, HelperSpec
+from proxy.kept.memory_file import memory_file
+from speech_engine.model_files import UnusableModel
+from speech_engine.trained_files import TrainedFacts, TrainedFiles, TrainedFormat, UnusableSource
+
+WITHIN_S = 180.0
+_LONGEST_SAID = 4096
+_decode = msgspec.json.Decoder(VoiceSaid).decode
+
+
+class ConfinedReading:
+    """A `TrainedReading`."""
+
+    async def bring(
+        self, format_: TrainedFormat, sources: Mapping[str, BinaryIO], target: BinaryIO
+    ) -> TrainedFacts:
+        # Large libraries come with it: they are loaded by the first voice, and not at the start.
+        from proxy.features.models.conversion import convert_alone
+
+        with ExitStack() as opened:
+            ready: dict[str, BinaryIO] = {}
+            for file in format_.sources:
+                if (source := sources.get(file.role)) is None:
+                    continue
+                ready[file.role] = source
+                if file.kind == "tensors":
+                    ready[file.role] = opened.enter_context(memory_file(file.role))
+                    try:
+                        await convert_alone(source, ready[file.role], file, _quietly)
+                    except UnusableModel as fault:
+                        raise UnusableSource(file.role, str(fault)) from None
+            most = sum(file.most_bytes for file in format_.sources)
+            await _work(VoiceOrder(format_.module, tuple(ready), most), [*ready.values(), target])
+        # What the process wrote is believed as little as what it read.
+        return await asyncio.to_thread(_check, format_, target)
+
+    async def export(self, format_: TrainedFormat, kept: BinaryIO, form: str, target: BinaryIO) -> None:
+        most = 2 * sum(file.most_bytes for file in format_.sources)
+        await _work(VoiceOrder(format_.module, ("model",), most, form), [kept, target])
+
+
+def _check(format_: TrainedFormat, target: BinaryIO) -> TrainedFacts:
+    files: TrainedFiles = import_module(format_.module).FILES
+    return files.check(target, target.seek(0, os.SEEK_END))
+
+
+async def _work(order: VoiceOrder, files: list[BinaryIO]) -> None:
+    """Have an order carried out. Raises UnusableSource and TimeoutError."""
+    for file in files:
+        file.seek(0)  # the process has the same place in it
+    helper = Helper(
+        HelperSpec(
+            module="proxy.features.models.voice_child",
+            inherit=tuple(file.fileno() for file in files),
+            is_for_one=True,
+            most_answer_bytes=_LONGEST_SAID,
+        )
+    )
+    try:
+        said = _decode(await helper.ask(msgspec.json.encode(order), within_s=WITHIN_S))
+    except (HelperFailed, msgspec.MsgspecError):
+        said = VoiceSaid("the process that read it ended before its time: it is damaged, or made to harm")
+    finally:
+        await helper.close()
+    if said.refused:
+        from proxy.features.models.conversion import printable
+
+        raise UnusableSource(said.role or order.roles[0], printable(said.refused))
+
+
+def _quietly(_done: int, _of: int) -> None:
+    """Tell nobody."""

@@ -1,0 +1,92 @@
+"""The form with which a trained model of a voice comes, and the files beside it."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Annotated, Any, BinaryIO
+
+import msgspec
+from msgspec import Meta
+
+from proxy.errors import InvalidRequest
+from proxy.features.own_voices.bodies import DescribedVoice
+from proxy.http.body import AccountName, Label, Labels, LanguageTag, Name, ReasonText, Tags
+from proxy.kept.memory_file import memory_file
+
+FILE = "file"
+INDEX = "index"
+MOST_MODEL_BYTES = 200 * 1024 * 1024
+MOST_INDEX_BYTES = 256 * 1024 * 1024
+
+_Format = Annotated[
+    str,
+    Meta(max_length=50, description="the format of the model: that of the engine which will speak with it"),
+]
+
+
+class VoiceModelForm(msgspec.Struct, frozen=True, kw_only=True):
+    """A model that was trained of a voice. `name` makes a voice of it, and then the rest describes that;
+    `voice` gives it to a voice of the account. `format` is `rvc` if it is left out and an engine takes that.
+    """
+
+    name: Name | None = None
+    voice: Name | None = None
+    format: _Format = ""
+    consent: Name | None = None
+    description: ReasonText = ""
+    tags: Tags = ()
+    labels: Labels = {}
+    language: LanguageTag | None = None
+    gender: Label | None = None
+
+    def __repr__(self) -> str:
+        return "<VoiceModelForm>"
+
+    def check(self) -> None:
+        """Raise InvalidRequest unless it names a new voice or one that is there."""
+        if (self.name is None) == (self.voice is None):
+            raise InvalidRequest(
+                "Missing required parameter: 'name'. Send the 'name' of a new voice, or the 'voice' that "
+                "gets the model: one of them.",
+                param="name",
+                code="missing_required_parameter",
+            )
+        if self.voice is not None and self.consent is not None:
+            raise InvalidRequest(
+                "Invalid value for 'consent': the voice has its own; leave it out.", param="consent"
+            )
+
+    @property
+    def described(self) -> DescribedVoice:
+        """What is said of the new voice."""
+        given: dict[str, Any] = {
+            each: getattr(self, each) for each in ("description", "tags", "labels", "language", "gender")
+        }
+        return DescribedVoice(name=self.name or "", **given)
+
+
+class SavedVoiceModelForm(VoiceModelForm, frozen=True, kw_only=True):
+    """A model for a voice of one account. Without `account`, the voice is everybody's."""
+
+    account: AccountName | None = None
+
+
+class SentModel(msgspec.Struct):
+    """A file that is sent, in memory alone, with a digest of it. Close it."""
+
+    most_bytes: int
+    file: BinaryIO
+    digest: Any
+    size: int = 0
+
+    def __repr__(self) -> str:
+        return f"<SentModel {self.size} bytes>"
+
+    @classmethod
+    def of(cls, name: str, most_bytes: int) -> SentModel:
+        return cls(most_bytes, memory_file(name), hashlib.sha256())
+
+    def write(self, piece: bytes) -> None:
+        self.file.write(piece)
+        self.digest.update(piece)
+        self.size += len(piece)

@@ -1,0 +1,245 @@
+"""Take a trained model of a voice: read it apart, seal it, and give it to a voice in one commit."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from contextlib import ExitStack, asynccontextmanager
+from typing import BinaryIO, NamedTuple, TypeVar
+
+import structlog
+from starlette.requests import Request
+
+from policies.plans import Terms
+from proxy.api.voices import VoiceTools
+from proxy.catalogue.known_voices import no_voice
+from proxy.catalogue.trained_reading import TrainedReading
+from proxy.catalogue.trained_voices import TrainedVoices
+from proxy.catalogue.voice_records import VoiceRecord
+from proxy.engines.engine_list import Engines
+from proxy.engines.registry import Registry
+from proxy.errors import Conflict, InvalidRequest
+from proxy.features.own_voices.editor import LibraryEditor
+from proxy.features.own_voices.maker import Beginning, VoiceMaker, needs_of
+from proxy.features.own_voices.trained.bodies import (
+    FILE,
+    INDEX,
+    MOST_INDEX_BYTES,
+    MOST_MODEL_BYTES,
+    SentModel,
+    VoiceModelForm,
+)
+from proxy.helpers.places import WAIT_S, FairPlace, FairPlaces
+from proxy.http.form_values import form_values
+from proxy.http.streamed_form import stream_form
+from proxy.kept.memory_file import memory_file
+from proxy.speech import speech_request
+from proxy.storage.trained_models import TrainedModel
+from speech_engine import EngineError
+from speech_engine.model_files import UnusableModel
+from speech_engine.trained_files import TrainedFormat, UnusableSource
+
+UPLOAD_S = 600.0
+"""The longest time in which a form with a model may come."""
+_USUAL = "rvc"
+
+_log = structlog.get_logger()
+F = TypeVar("F", bound=VoiceModelForm)
+
+
+def model_places() -> FairPlaces:
+    """Each place has a model in memory, and one at a time is read or written."""
+    return FairPlaces("models of voices", places=4, of_account=1, at_once=1)
+
+
+class SentForm(NamedTuple):
+    """A form with a model, and the files by the fields in which they came."""
+
+    files: Mapping[str, SentModel]
+    place: FairPlace
+
+    def __repr__(self) -> str:
+        return f"<SentForm {list(self.files)}>"
+
+    @property
+    def digest(self) -> bytes:
+        return b"".join(name.encode() + sent.digest.digest() for name, sent in self.files.items())
+
+
+class TrainedIntake:
+    """The way of a model into a voice, for one revision of the configuration."""
+
+    def __init__(
+        self,
+        trained: TrainedVoices,
+        reading: TrainedReading,
+        registry: Registry,
+        maker: VoiceMaker,
+        editor: LibraryEditor,
+        engines: Engines | None,
+        places: FairPlaces,
+    ) -> None:
+        self._trained = trained
+        self._reading = reading
+        self._registry = registry
+        self._maker = maker
+        self._editor = editor
+        self._engines = engines
+        self._places = places
+
+    def __repr__(self) -> str:
+        return f"<TrainedIntake {sorted(self.formats)}>"
+
+    @property
+    def formats(self) -> dict[str, TrainedFormat]:
+        """The formats of all engines' plugins, by their names."""
+        plugins = self._registry.plugins("engine").values()
+        return {each.trained_format.name: each.trained_format for each in plugins if each.trained_format}
+
+    @asynccontextmanager
+    async def received(
+        self, request: Request, account: str, type_: type[F]
+    ) -> AsyncIterator[tuple[F, SentForm]]:
+        """Read a form, and have its files while the block runs. Raises NoPlace, and what a form raises."""
+        with ExitStack() as held:
+            place = held.enter_context(self._places.take(account))
+            sinks = {
+                FILE: SentModel.of(FILE, MOST_MODEL_BYTES),
+                INDEX: SentModel.of(INDEX, MOST_INDEX_BYTES),
+            }
+            for sink in sinks.values():
+                held.enter_context(sink.file)
+            form = await stream_form(request, sinks, type_.__struct_fields__, UPLOAD_S)
+            read = speech_request.read(type_, form_values(form, lists=("tags",)))
+            read.check()
+            if FILE not in form.files:
+                raise InvalidRequest(
+                    f"Missing required parameter: '{FILE}'.", param=FILE, code="missing_required_parameter"
+                )
+            yield read, SentForm({name: sinks[name] for name in sinks if name in form.files}, place)
+
+    def format_of(self, form: VoiceModelForm, tools: VoiceTools | None) -> TrainedFormat:
+        """Return the format of a model. Raises InvalidRequest if no engine here takes it."""
+        known = self.formats
+        taken = set(known)
+        if tools is not None:
+            taken = {model.info.trained_format for model in tools.catalogue.models()} & set(known)
+        name = form.format or (_USUAL if _USUAL in taken or len(taken) != 1 else next(iter(taken)))
+        if name not in taken:
+            names = ", ".join(sorted(taken)) or "none"
+            raise InvalidRequest(
+                f"Invalid value for 'format': no model on this server takes voices of the format "
+                f"'{name}'; it takes: {names}.",
+                param="format",
+                code="unsupported_value",
+            )
+        return known[name]
+
+    async def make(
+        self,
+        account: str | None,
+        form: VoiceModelForm,
+        sent: SentForm,
+        format_: TrainedFormat,
+        terms: Terms | None,
+        beginning: Beginning,
+    ) -> VoiceRecord:
+        """Make a voice of a model: of the account, or of everybody without one.
+
+        Raises InvalidRequest for a file that is no good, and what making a voice raises.
+        """
+        consent = await self._maker.check_model(account, form.described, form.consent, terms)
+
+        async def put(voice: str) -> TrainedModel:
+            return await self._put(account or "", voice, sent, format_)
+
+        return await self._maker.make_of_model(
+            account, form.described, consent, None if terms is None else terms.voices, beginning, put
+        )
+
+    async def give(self, record: VoiceRecord, sent: SentForm, format_: TrainedFormat) -> TrainedModel:
+        """Give a voice that is there a model, in the place of one of this format.
+
+        Raises InvalidRequest for a file that is no good or a voice that can have none, and NotFound.
+        """
+        if record.kind not in ("sample", "catalogue"):
+            raise InvalidRequest(
+                f"Invalid value for 'voice': a {record.kind} speaks with other voices; name one of those.",
+                param="voice",
+            )
+        account = record.account or ""
+        before = await self._trained.of_voice(account, record.id)
+        model = await self._put(account, record.id, sent, format_)
+        needs = needs_of(record, self._maker.grants)
+        try:
+            await self._editor.store.write(*self._trained.statements(model, needs))
+        except BaseException:
+            await self._trained.drop(model)
+            raise
+        if not await self._trained.is_kept(model):
+            await self._trained.drop(model)
+            if await self._editor.find_voice(record.account, record.id) is None:
+                raise no_voice(record.id)
+            raise Conflict("The voice is being changed by others; send it again.")
+        await self._editor.forget(record.account, record.id)
+        for old in before:
+            if old.format == model.format and old.digest != model.digest:
+                await self._forget(old)
+        return model
+
+    async def _forget(self, old: TrainedModel) -> None:
+        """Drop a model that another has replaced, here and in the hosts."""
+        await self._trained.drop(old)
+        try:
+            if self._engines is not None:
+                await self._engines.drop_samples([old.digest])
+        except EngineError as error:
+            # It stays in the host's memory until others need the room. Nothing names it any more.
+            _log.warning("sample.drop.failed", reason=error.reason)
+
+    async def _put(self, account: str, voice: str, sent: SentForm, format_: TrainedFormat) -> TrainedModel:
+        """Read the files in a turn, and seal what is to be kept."""
+        sources = _sources(sent, format_)
+        async with sent.place.turn(WAIT_S):
+            with memory_file("kept") as kept:
+                try:
+                    await self._reading.bring(format_, sources, kept)
+                except UnusableSource as fault:
+                    raise _unusable(_field_of(fault.role, format_), str(fault)) from None
+                except UnusableModel as fault:
+                    raise _unusable(FILE, str(fault)) from None
+                except TimeoutError:
+                    raise _unusable(FILE, "to read it takes too long") from None
+                data = await asyncio.to_thread(_read, kept)
+            return await self._trained.put(account, voice, format_.name, data, origin="import")
+
+
+def _sources(sent: SentForm, format_: TrainedFormat) -> dict[str, BinaryIO]:
+    """Return the files by their roles. Raises InvalidRequest for one that the format does not have."""
+    by_field = {_field_of(file.role, format_): file for file in format_.sources}
+    sources: dict[str, BinaryIO] = {}
+    for field, model in sent.files.items():
+        file = by_field.get(field)
+        if file is None:
+            raise _unusable(field, f"voices of the format '{format_.name}' have no such file")
+        if model.size > file.most_bytes:
+            raise InvalidRequest(
+                f"Invalid value for '{field}': the file is larger than {file.most_bytes} bytes.",
+                param=field,
+                code="file_too_large",
+            )
+        sources[file.role] = model.file
+    return sources
+
+
+def _field_of(role: str, format_: TrainedFormat) -> str:
+    return FILE if role == format_.sources[0].role else role
+
+
+def _unusable(field: str, why: str) -> InvalidRequest:
+    return InvalidRequest(f"Invalid value for '{field}': {why}.", param=field, code="unusable_model")
+
+
+def _read(kept: BinaryIO) -> bytes:
+    kept.seek(0)
+    return kept.read()
