@@ -32,7 +32,7 @@ from speech_engine.host.log import HostLogger
 from speech_engine.host.sample_shelf import SampleShelf
 from speech_engine.host.windows import WindowCutter, WindowSizes
 from speech_engine.plugin import worker_plugin
-from tests.plugins.rvc.in_environment.rig import in_pieces, recording
+from tests.plugins.rvc.in_environment.rig import in_pieces, put_voice, recording
 from tests.plugins.rvc.tiny import FULL_HUBERT, TINY_HUBERT, layout, voice_file, write_model
 
 # isort: split
@@ -188,7 +188,7 @@ async def run(options: Options, folder: Path) -> None:
     voices = []
     for file in files:
         voices.append(Trained(hashlib.sha256(file).hexdigest()))
-        shelf.put(TENANT, "standard", voices[-1].digest, file)
+        put_voice(shelf, TENANT, voices[-1].digest, file)
     settings = RvcSettings(
         model_path=str(folder), threads=options.threads, precision=options.precision, slots=most
     )

@@ -301,6 +301,7 @@ _REQUEST_FAULTS: dict[type, tuple[str, str]] = {
     engine_errors.UnsupportedLanguage: ("unsupported_language", "language"),
     engine_errors.UnsupportedText: ("unsupported_text", "input"),
     engine_errors.UnsupportedInstructions: ("string_above_max_length", "instructions"),
+    engine_errors.UnsupportedOption: ("unsupported_value", ""),
     engine_errors.VoiceNotFound: ("voice_not_found", "voice"),
     engine_errors.ContentRefused: ("content_refused", "input"),
     engine_errors.UnusableSample: ("unusable_sample", "voice"),
@@ -324,6 +325,8 @@ def from_engine(error: EngineError) -> RequestFailed:
     for kind in type(error).__mro__:
         if (request_fault := _REQUEST_FAULTS.get(kind)) is not None:
             code, param = request_fault
+            if kind is engine_errors.UnsupportedOption:
+                param = error.detail
             return InvalidRequest(error.message, code=code, param=param or None)
         if (engine_fault := _ENGINE_FAULTS.get(kind)) is not None:
             code, message = engine_fault

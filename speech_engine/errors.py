@@ -92,6 +92,11 @@ class UnsupportedInstructions(EngineError):
     """The instructions are more than this model takes; another model might."""
 
 
+class UnsupportedOption(EngineError):
+    """The model cannot do what an option asks for, or not with this voice; another one might. `detail` is the
+    name of the option's field."""
+
+
 class UnsupportedRequest(EngineError):
     """The provider does not take this request, and does not say what is wrong with it; another one might.
 
@@ -139,6 +144,7 @@ _BY_NAME: dict[str, type[EngineError]] = {
         UnsupportedLanguage,
         UnsupportedText,
         UnsupportedInstructions,
+        UnsupportedOption,
         UnsupportedRequest,
         VoiceNotFound,
         NoCloneRoom,

@@ -17,7 +17,7 @@ from plugins.rvc.hubert import HEARD_HZ
 from plugins.rvc.joining import Joiner
 from plugins.rvc.noise import PlacedNoise
 from plugins.rvc.pitch import coarse, praat_pitch
-from speech_engine.errors import UnsupportedRequest
+from speech_engine.errors import UnsupportedOption
 from speech_engine.host.batch_model import RowWork
 from speech_engine.host.windows import SoundWindow, WindowSizes
 from speech_engine.values import SpeechJob
@@ -57,12 +57,13 @@ class Wishes(NamedTuple):
 
 
 def wishes_of(job: SpeechJob, methods: tuple[str, ...]) -> Wishes:
-    """Return what a job wishes. Raise UnsupportedRequest for what makes no sense. `methods` are those that
+    """Return what a job wishes. Raise UnsupportedOption for what makes no sense. `methods` are those that
     find a pitch here, best first."""
     extra, usual = job.extra, Wishes()
     method = extra.get("f0_method", methods[0])
     if method not in methods:
-        raise UnsupportedRequest(f"f0_method must be one of {', '.join(methods)}.")
+        message = f"Invalid value for 'f0_method': it must be one of {', '.join(methods)}."
+        raise UnsupportedOption(message, detail="f0_method")
     return Wishes(
         semitones=job.pitch,
         index_rate=_number(extra, "index_rate", usual.index_rate, 1.0),
@@ -74,7 +75,8 @@ def wishes_of(job: SpeechJob, methods: tuple[str, ...]) -> Wishes:
 def _number(extra: Mapping[str, Any], name: str, usual: float, most: float) -> float:
     value = extra.get(name, usual)
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0.0 <= value <= most:
-        raise UnsupportedRequest(f"{name} must be a number from 0 to {most:g}.")
+        message = f"Invalid value for '{name}': it must be a number from 0 to {most:g}."
+        raise UnsupportedOption(message, detail=name)
     return float(value)
 
 

@@ -32,7 +32,7 @@ from speech_engine import (
     ModelInfo,
     Plugin,
     SpeechJob,
-    UnsupportedRequest,
+    UnsupportedOption,
 )
 from speech_engine.host.batch_loop import BatchLoop
 from speech_engine.model_files import UnusableModel, find_manifest
@@ -82,7 +82,8 @@ class RvcEngine:
         wishes = wishes_of(job, self._model.methods)
         async with self.voices_lent.lend(job, trained_voice(job)) as voice:
             if wishes.semitones and not voice.layout.has_pitch:
-                raise UnsupportedRequest("This voice was trained without pitch, so pitch cannot be set.")
+                message = "This voice was trained without pitch, so 'pitch' must be 0."
+                raise UnsupportedOption(message, detail="pitch")
             conversion = VoiceConversion(job, voice, wishes)
             async with aclosing(self.batch.convert(job, conversion, pcm)) as events:
                 async for event in events:

@@ -6,6 +6,7 @@ import math
 from array import array
 from collections.abc import AsyncIterator, Sequence
 from contextlib import aclosing
+from functools import cache
 
 from speech_engine.engine import EngineConverts
 from speech_engine.events import Audio, Event, Started
@@ -46,12 +47,14 @@ def put_missing(shelf: SampleShelf, model: ModelInfo, job: SpeechJob) -> None:
     if job.model != model.id or not model.speaks_samples:
         return
     for digest in shelf.missing(job):
-        shelf.put(job.tenant, model.id, digest, _hum(model.sample_hz, model.sample_s))
+        least_s, most_s = model.sample_s
+        shelf.put(job.tenant, model.id, digest, hum(model.sample_hz, min(max(least_s, _HUM_S), most_s)))
 
 
-def _hum(rate_hz: int, between_s: tuple[float, float]) -> bytes:
+@cache
+def hum(rate_hz: int, seconds: float) -> bytes:
     """Return a note with overtones that comes and goes, as a voice does: 16-bit mono."""
-    count = round(rate_hz * min(max(between_s[0], _HUM_S), between_s[1]))
+    count = round(rate_hz * seconds)
     waves = ((moment * 120 / rate_hz, moment * 3 / rate_hz) for moment in range(count))
     values = (
         sum(math.sin(math.tau * note * part) / part for part in range(1, 6)) * (0.6 + 0.4 * math.sin(swell))

@@ -86,11 +86,13 @@ def check_order(events: Sequence[Event]) -> None:
 def check_conversion(model: ModelInfo, events: Sequence[Event]) -> None:
     """Check a recording that was repeated in another voice. Its job has no segments, so all is segment 0."""
     check_order(events)
-    require(events[0] == Started(model.sample_rate_hz), "Started has the model's sample rate")
+    rate_hz = events[0].sample_rate_hz if isinstance(events[0], Started) else 0
+    is_own = rate_hz == model.sample_rate_hz or (bool(model.trained_format) and rate_hz > 0)
+    require(is_own, "Started has the model's sample rate, or that of a trained voice")
     for event in events:
         if isinstance(event, Audio):
             require(event.segment == 0, "the audio of a conversion is segment 0")
-            _check_chunk(event, model.sample_rate_hz)
+            _check_chunk(event, rate_hz)
     has_sound = any(isinstance(event, (Audio, Encoded)) for event in events)
     require(has_sound, "a recording with sound gives sound")
 

@@ -13,6 +13,7 @@ from proxy.http.replies import failure_reply
 from speech_engine import errors as engine_errors
 from speech_engine import runner
 from speech_engine.errors import EngineError
+from speech_engine.host.messages import Failed
 
 # Every worker of a test run must see the same ones, whatever it has imported.
 ENGINE_ERRORS = [*EngineError.__subclasses__(), runner.NotBegun, runner.CannotTell]
@@ -27,7 +28,7 @@ def test_every_engine_error_has_a_place(kind: type[EngineError]) -> None:
     elif isinstance(failure, InvalidRequest):
         # The user's to mend: the engine's message is for them, and asking again would not help.
         assert failure.message == "The engine's own words."
-        is_of_a_field = kind is not ReaderTooSlow
+        is_of_a_field = kind not in (ReaderTooSlow, engine_errors.UnsupportedOption)
         assert failure.param in (
             ("input", "instructions", "language", "voice", "provenance") if is_of_a_field else (None,)
         )
@@ -47,6 +48,7 @@ def test_every_engine_error_has_a_place(kind: type[EngineError]) -> None:
         (engine_errors.EngineTimeout, 503, "engine_timeout"),
         (engine_errors.UnsupportedLanguage, 400, "unsupported_language"),
         (engine_errors.UnsupportedText, 400, "unsupported_text"),
+        (engine_errors.UnsupportedOption, 400, "unsupported_value"),
         (engine_errors.VoiceNotFound, 400, "voice_not_found"),
         (engine_errors.ContentRefused, 400, "content_refused"),
         (engine_errors.UnusableSample, 400, "unusable_sample"),
@@ -56,6 +58,13 @@ def test_every_engine_error_has_a_place(kind: type[EngineError]) -> None:
 def test_the_class_decides_the_status(kind: type[EngineError], status: int, code: str) -> None:
     failure = from_engine(kind("x"))
     assert (failure.status, failure.code) == (status, code)
+
+
+def test_an_option_that_a_model_cannot_do_is_named_also_from_another_process() -> None:
+    error = engine_errors.UnsupportedOption("It must be pm.", detail="f0_method")
+    told = Failed.of(error).to_error()
+    assert from_engine(told).param == "f0_method"
+    assert from_engine(engine_errors.UnsupportedOption("It must be pm.")).param is None
 
 
 def test_a_plugins_own_kind_of_an_error_has_the_status_of_its_parent() -> None:

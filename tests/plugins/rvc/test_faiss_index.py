@@ -48,6 +48,11 @@ def test_what_is_cut_off_or_goes_on_is_refused(kind: str) -> None:
         read(data + b"\0")
 
 
+def test_nothing_beyond_the_end_of_an_index_is_read() -> None:
+    with pytest.raises(UnusableModel, match="cut off"):
+        read_vectors(BytesIO(FLAT), len(FLAT) - 4, WIDTH)
+
+
 @given(st.sampled_from(sorted(KINDS)), st.data())
 def test_what_was_changed_anywhere_is_read_or_refused_and_nothing_else_happens(
     kind: str, data: st.DataObject

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from speech_engine import Audio, Convert, EngineUnavailable
-from speech_engine.errors import EngineError, UnsupportedRequest, UnusableSample, VoiceNotFound
+from speech_engine.errors import EngineError, UnsupportedOption, UnusableSample, VoiceNotFound
 from speech_engine.host.engine_stream import EngineStream
 from tests.plugins.rvc.kept_host import GIVEN_HZ, RATES_HZ, kept_host, recording
 from tests.proxy.engines.test_dispatch import shows
@@ -138,8 +138,8 @@ async def test_what_cannot_be_converted_is_refused_by_name() -> None:
     async with kept_host() as kept:
         with pytest.raises(UnusableSample, match="empty"):
             await kept.convert(0, b"")
-        with pytest.raises(UnsupportedRequest, match="without pitch"):
+        with pytest.raises(UnsupportedOption, match="without pitch"):
             await kept.convert(1, recording(0.5), pitch=2.0)
-        with pytest.raises(UnsupportedRequest, match="index_rate"):
+        with pytest.raises(UnsupportedOption, match="index_rate"):
             await kept.convert(0, recording(0.5), extra={"index_rate": 2.0})
         assert b"".join(await kept.convert(0, recording(0.5)))

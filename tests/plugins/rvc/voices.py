@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from plugins.rvc.plugin import TRAINED_FORMAT
+from plugins.rvc.model_format import TRAINED_FORMAT
 from plugins.rvc.voice_format import FILES
 from plugins.rvc.voice_rules import Version, VoiceLayout, expected, read_layout
 from proxy.features.models.tensor_copy import convert

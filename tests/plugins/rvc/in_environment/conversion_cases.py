@@ -12,7 +12,7 @@ import pytest
 from plugins.rvc import conversion
 from plugins.rvc.conversion import GIVEN_HZ
 from speech_engine import Audio, Started
-from speech_engine.errors import UnsupportedRequest, UnusableSample, VoiceNotFound
+from speech_engine.errors import UnsupportedOption, UnusableSample, VoiceNotFound
 from speech_engine.host.windows import WindowSizes
 from speech_engine.values import EngineVoice
 from tests.plugins.rvc.in_environment.rig import (
@@ -53,7 +53,7 @@ def test_each_layout_sounds_at_each_pitch_and_as_long_as_its_recording(which: in
                 heard.append(made)
             assert len(set(heard)) == len(heard)
             if not of.has_pitch:
-                with pytest.raises(UnsupportedRequest, match="trained without pitch"):
+                with pytest.raises(UnsupportedOption, match="trained without pitch"):
                     await rig.convert(voice, pcm, pitch=2.0)
 
     asyncio.run(run())
@@ -229,16 +229,16 @@ def test_a_job_gets_no_more_than_it_may_have_at_the_stated_rate() -> None:
 @pytest.mark.parametrize(
     ("extra", "says"),
     [
-        ({"index_rate": 1.5}, "index_rate must be a number from 0 to 1"),
-        ({"protect": "much"}, "protect must be a number from 0 to 0.5"),
+        ({"index_rate": 1.5}, "'index_rate': it must be a number from 0 to 1"),
+        ({"protect": "much"}, "'protect': it must be a number from 0 to 0.5"),
         ({"protect": True}, "protect"),
-        ({"f0_method": "harvest"}, "f0_method must be one of pm"),
+        ({"f0_method": "harvest"}, "'f0_method': it must be one of pm"),
     ],
 )
 def test_wishes_that_make_no_sense_are_refused_by_name(extra: dict[str, object], says: str) -> None:
     async def run() -> None:
         async with running() as rig:
-            with pytest.raises(UnsupportedRequest, match=says):
+            with pytest.raises(UnsupportedOption, match=says):
                 await rig.convert(rig.bring(voice_file(layout())), recording(1.0), extra=extra)
 
     asyncio.run(run())

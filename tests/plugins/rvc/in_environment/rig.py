@@ -17,7 +17,7 @@ from plugins.rvc.plugin import RvcSettings
 from plugins.rvc.worker import MODEL, RvcEngine
 from speech_engine import Audio, Context, SpeechJob, Started, Trained
 from speech_engine.host.log import HostLogger
-from speech_engine.host.sample_shelf import SampleShelf
+from speech_engine.host.sample_shelf import FilePiece, SampleShelf
 from speech_engine.plugin import worker_plugin
 from tests.plugins.rvc.tiny import write_model
 
@@ -65,6 +65,10 @@ def spectrum(sound: Any, size: int = 1024) -> Any:
     return np.log(np.maximum(np.abs(np.fft.rfft(np.stack(frames))), 1e-3))
 
 
+def put_voice(shelf: SampleShelf, tenant: str, digest: str, file: bytes) -> None:
+    shelf.put_piece(tenant, MODEL, digest, FilePiece(file, 0, len(file)))
+
+
 class Rig:
     """An engine, and the shelf of its host."""
 
@@ -75,7 +79,7 @@ class Rig:
 
     def bring(self, file: bytes, tenant: str = TENANT) -> Trained:
         digest = hashlib.sha256(file).hexdigest()
-        self.shelf.put(tenant, MODEL, digest, file)
+        put_voice(self.shelf, tenant, digest, file)
         return Trained(digest)
 
     def job(self, voice: Trained, pcm: bytes, **more: Any) -> SpeechJob:

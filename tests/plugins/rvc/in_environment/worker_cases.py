@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 import pytest
 
 from plugins.rvc.plugin import RvcSettings
-from speech_engine import Context, EngineConverts
+from plugins.rvc.worker import RvcEngine
+from speech_engine import Context, EngineConverts, Trained
 from speech_engine.errors import EngineCannot
 from speech_engine.host.log import HostLogger
 from speech_engine.model_files import UnusableModel
 from speech_engine.plugin import worker_plugin
-from tests.plugins.rvc.in_environment.rig import recording, running
+from speech_engine.testing import ConversionContract
+from tests.plugins.rvc.in_environment.rig import TENANT, recording, running
 from tests.plugins.rvc.tiny import layout, voice_file
 
 
@@ -43,3 +47,21 @@ def test_without_a_model_it_says_so() -> None:
                 pass
 
     asyncio.run(run())
+
+
+class Contract(ConversionContract):
+    """Into a voice of a rate that is not the model's."""
+
+    voice = Trained("")
+    tenant = TENANT
+
+    @asynccontextmanager
+    async def engine(self) -> AsyncIterator[RvcEngine]:
+        async with running(slots=2) as rig:
+            type(self).voice = rig.bring(voice_file(layout()))
+            yield rig.engine
+
+
+@pytest.mark.parametrize("rule", [name for name in vars(ConversionContract) if name.startswith("test_")])
+def test_it_keeps_the_contract_of_engines_that_convert(rule: str) -> None:
+    asyncio.run(getattr(Contract(), rule)())

@@ -1,0 +1,223 @@
+"""RVC in a whole server: voices that were trained elsewhere come in, and recordings go out in them."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from io import BytesIO
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import httpx2
+import numpy as np
+import pytest
+
+from plugins.rvc.voice_format import FILES
+from proxy.audio.formats import wav_header
+from tests import server
+from tests.commands import command
+from tests.faults.processes import host, kill, state, until
+from tests.faults.test_owned_voices import agree
+from tests.plugins.neural import kept_model, lend
+from tests.plugins.rvc.kept_host import GIVEN_HZ, recording
+from tests.server import Server
+
+CLIENTS, PATIENCE = 6, 60
+VOICES = (0, 2, 4)
+"""Two of one layout would sound alike; these are of version 1, of version 2, and of 48 kHz."""
+
+MOST_LSB = 2
+LOADED_S, LOOKS_S = 120.0, 0.2
+PATH = "/v1/audio/conversions"
+CONFIG = """
+[server]
+default_model = "tone/standard"
+first_audio_s = 60
+[engines.tone]
+plugin = "tone"
+[engines.rvc]
+plugin = "rvc"
+model = "standard"
+slots = {slots}
+# Each answer has a mark of its own, and here they are compared.
+marking = false
+# A busy machine takes long for a step, and the gate would let few in at once.
+first_audio_s = 30
+"""
+
+
+class Rig(NamedTuple):
+    server: Server
+    voices: list[str]
+
+
+def bring(live: Server, model: Path, number: int) -> str:
+    kept = (model / f"voice_{number}.safetensors").read_bytes()
+    pth = BytesIO()
+    FILES.export(BytesIO(kept), len(kept), "pth", pth)
+    with live.client() as client:
+        answer = client.post(
+            "/v1/audio/voice_models",
+            data={"name": f"Voice {number}", "consent": agree(live)},
+            files={"file": ("model.pth", pth.getvalue(), "application/octet-stream")},
+        )
+    assert answer.status_code == 200, answer.text
+    id_: str = answer.json()["id"]
+    return id_
+
+
+def is_ready(live: Server) -> bool:
+    return bool(state(live, "rvc")["state"] == "ready")
+
+
+@pytest.fixture(scope="module")
+def rig(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rig]:
+    yield from opened(tmp_path_factory.mktemp("served"), slots=8)
+
+
+@pytest.fixture(scope="module")
+def narrow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rig]:
+    """A server whose engine has one slot."""
+    yield from opened(tmp_path_factory.mktemp("narrow"), slots=1)
+
+
+def opened(folder: Path, slots: int) -> Iterator[Rig]:
+    lend("rvc")
+    model = kept_model("rvc")
+    config = folder / "config.toml"
+    config.write_text("[engines.rvc]\n")
+    named = ("--engine", "rvc", "--name", "standard", "--licence", "MIT")
+    command(config, "models", "import", str(model), *named)
+    with server.running(folder, CONFIG.format(slots=slots)) as live:
+        until(lambda: is_ready(live), LOADED_S, LOOKS_S)
+        yield Rig(live, [bring(live, model, number) for number in VOICES])
+
+
+def asked(rig: Rig, number: int, pcm: bytes, **more: str) -> dict[str, Any]:
+    fields = {
+        "model": "rvc/standard",
+        "voice": rig.voices[number % len(VOICES)],
+        "consent": "true",
+        "seed": str(number),
+        "response_format": "pcm",
+        **more,
+    }
+    return {"data": fields, "files": {"file": ("me.wav", wav_of(pcm), "audio/wav")}}
+
+
+def wav_of(pcm: bytes) -> bytes:
+    return wav_header(len(pcm) // 2, GIVEN_HZ) + pcm
+
+
+@asynccontextmanager
+async def a_client(rig: Rig) -> AsyncIterator[httpx2.AsyncClient]:
+    headers = {"Authorization": f"Bearer {rig.server.key}"}
+    async with httpx2.AsyncClient(base_url=rig.server.url, headers=headers, timeout=120.0) as client:
+        yield client
+
+
+async def converted(client: httpx2.AsyncClient, rig: Rig, number: int, pcm: bytes) -> list[bytes]:
+    """Convert as the SDKs do: who is told to come again, since others' recordings are read now, does so."""
+    for _ in range(PATIENCE):
+        async with client.stream("POST", PATH, **asked(rig, number, pcm)) as answer:
+            if answer.status_code == 200:
+                return [piece async for piece in answer.aiter_bytes()]
+            assert answer.status_code == 503, await answer.aread()
+            assert b"uploads to decode" in await answer.aread()
+            await asyncio.sleep(float(answer.headers["retry-after"]) / 4)
+    raise AssertionError("there was never a place")
+
+
+def difference(one: bytes, other: bytes) -> int:
+    left, right = (np.frombuffer(each, "<i2").astype(np.int32) for each in (one, other))
+    assert left.shape == right.shape
+    return int(np.abs(left - right).max())
+
+
+def books(rig: Rig) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(rig.server.cli("ledger", "verify", "--json").stdout)
+    return found
+
+
+async def test_clients_with_three_voices_hear_what_each_hears_alone_as_long_as_it_was(rig: Rig) -> None:
+    said = [recording(3.0 + 0.7 * number, number) for number in range(CLIENTS)]
+    async with a_client(rig) as client:
+        alone = [b"".join(await converted(client, rig, number, pcm)) for number, pcm in enumerate(said)]
+        async with asyncio.TaskGroup() as group:
+            tasks = [
+                group.create_task(converted(client, rig, number, pcm)) for number, pcm in enumerate(said)
+            ]
+    for number, task in enumerate(tasks):
+        pieces = task.result()
+        assert len(pieces) > 1
+        assert len(b"".join(pieces)) == len(said[number])
+        assert difference(b"".join(pieces), alone[number]) <= MOST_LSB
+    assert len(set(alone)) == CLIENTS
+
+
+async def test_a_client_that_leaves_frees_the_slot_for_the_next(narrow: Rig) -> None:
+    long, short = recording(40.0), recording(1.0)
+    async with a_client(narrow) as client:
+        for number in range(2):
+            async with client.stream("POST", PATH, **asked(narrow, number, long)) as answer:
+                assert answer.status_code == 200
+                await anext(answer.aiter_bytes())
+        assert b"".join(await converted(client, narrow, 0, short))
+    until(lambda: state(narrow.server, "rvc")["running"] == 0)
+    until(lambda: books(narrow)["live_holds"] == 0)
+    assert books(narrow)["is_clean"]
+
+
+async def test_of_a_killed_host_who_heard_something_is_cut_off_and_who_is_in_line_hears_all(
+    narrow: Rig,
+) -> None:
+    long, short = recording(40.0), recording(2.0)
+    async with a_client(narrow) as client:
+        alone = b"".join(await converted(client, narrow, 1, short))
+        async with client.stream("POST", PATH, **asked(narrow, 0, long)) as answer:
+            pieces = answer.aiter_bytes()
+            await anext(pieces)
+            waiting = asyncio.create_task(converted(client, narrow, 1, short))
+            await asyncio.to_thread(until, lambda: state(narrow.server, "rvc")["waiting"] == 1)
+            victim = host(narrow.server, "rvc")
+            kill(victim)
+            with pytest.raises(httpx2.RemoteProtocolError):
+                await rest_of(pieces)
+        assert b"".join(await waiting) == alone
+    assert host(narrow.server, "rvc").pid != victim.pid
+    until(lambda: books(narrow)["live_holds"] == 0)
+    assert books(narrow)["is_clean"]
+
+
+async def rest_of(pieces: AsyncIterator[bytes]) -> None:
+    async for _ in pieces:
+        pass
+
+
+@pytest.mark.parametrize(
+    ("more", "code"),
+    [
+        ({"voice": "alloy"}, "voice_not_found"),
+        ({"index_rate": "2"}, "invalid_value"),
+        ({"pitch": "13"}, "invalid_value"),
+        ({"f0_method": "rmvpe"}, "unsupported_value"),
+    ],
+)
+def test_what_a_model_cannot_do_is_refused_by_the_name_of_its_field(
+    rig: Rig, more: dict[str, str], code: str
+) -> None:
+    with rig.server.client() as client:
+        answer = client.post(PATH, **asked(rig, 0, recording(0.5), **more))
+    assert answer.status_code in (400, 404), answer.text
+    error = answer.json()["error"]
+    assert [error["param"]] == [*more]
+    assert error["code"] == code
+
+
+def test_it_speaks_no_texts(rig: Rig) -> None:
+    body = {"model": "rvc/standard", "voice": rig.voices[0], "input": "Hello."}
+    with rig.server.client() as client:
+        answer = client.post("/v1/audio/speech", json=body)
+    assert answer.status_code == 400, answer.text
