@@ -102,7 +102,7 @@ def _speech(sound: Any, rate_hz: int) -> Iterator[tuple[int, int]]:
     loud = loudness > max(_SILENT, float(loudness.max()) * 10 ** (_QUIET_DB / 20))
     pause, margin = round(_PAUSE_S / _HOP_S), round(_MARGIN_S / _HOP_S)
     begin, last = -1, -1
-    for number in np.flatnonzero(loud):
+    for number in map(int, np.flatnonzero(loud)):
         if begin >= 0 and number - last > pause:
             yield max(0, begin - margin) * hop, (last + 1 + margin) * hop
             begin = -1

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from plugins.tone.trainer import read_voice
+from plugins.tone.voice_format import read_voice
 from proxy.features.jobs.kept import JobFiles
 from proxy.features.jobs.results.encoded_records import EncodedBlob, list_encoded
 from proxy.features.jobs.training import blobs, records, trainings

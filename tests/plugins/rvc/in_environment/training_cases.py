@@ -206,7 +206,9 @@ def test_a_training_that_is_no_better_ends_early() -> None:
 
 
 def test_losses_that_are_no_numbers_end_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(steps.losses, "kl_loss", lambda *told: told[0].sum() * float("nan"))
+    monkeypatch.setattr(
+        "plugins.rvc.training.loop.losses.kl_loss", lambda *told: told[0].sum() * float("nan")
+    )
     with pytest.raises(NoNumbers):
         opened().train(ORDER, recordings(), b"", Heard())
 
