@@ -150,6 +150,6 @@ async def open_worker(
     async with (
         open_kernel(config, registry, all_tables()) as kernel,
         open_server_parts(kernel) as parts,
-        open_features(parts.house(link and link.spread), features) as open_house,
+        open_features(parts.house(link and link.spread, link and link.book), features) as open_house,
     ):
         yield Worker(parts, open_house, link)

@@ -37,6 +37,7 @@ from proxy.catalogue.wanted_steps import NoSteps, WantedSteps
 from proxy.config.config_toml import Config
 from proxy.config.finding import Finding, ProbeResults
 from proxy.engines.engine_list import Engines
+from proxy.engines.memory_book import NO_BOOK, MemoryBook
 from proxy.engines.registry import Registry
 from proxy.http.endpoint import Endpoint
 from proxy.kept.vault import Vault
@@ -56,7 +57,8 @@ from proxy.work.wishes import WishKind
 class House(NamedTuple):
     """What a feature finds when it opens: the kernel, and what the features before it give.
 
-    `spread` lets every worker of this server forget something. A command has no other worker.
+    `spread` lets every worker of this server forget something. A command has no other worker. `book` has the
+    memory of the devices.
     """
 
     config_at_start: Config
@@ -74,6 +76,7 @@ class House(NamedTuple):
     levels: LoudnessLevels
     front_end_revision: Callable[[str], str]
     spread: Spread | None = None
+    book: MemoryBook = NO_BOOK
     erasing: Erasing = NothingErased()
     grants: Grants = NoGrants()
     own_voices: OwnVoices = NoOwnVoices()

@@ -18,6 +18,7 @@ from proxy.catalogue.sample_store import SampleStore
 from proxy.catalogue.trained_voices import TrainedVoices
 from proxy.config.config_toml import Config
 from proxy.engines.engine_list import Engines, open_engines
+from proxy.engines.memory_book import NO_BOOK, MemoryBook
 from proxy.engines.registry import Registry
 from proxy.feature import House
 from proxy.kept.answers import KeptAnswers, open_answers
@@ -83,10 +84,13 @@ class ServerParts(NamedTuple):
     detector: LanguageDetection
     spill_room: SpillRoom
 
-    def house(self, spread: Spread | None) -> House:
+    def house(self, spread: Spread | None, book: MemoryBook | None = None) -> House:
         """Return the house of a worker. `spread` lets every worker of the server forget something."""
         return self.kernel.house()._replace(
-            engines=self.engines, front_end_revision=self.front_ends.revision, spread=spread
+            engines=self.engines,
+            front_end_revision=self.front_ends.revision,
+            spread=spread,
+            book=book or NO_BOOK,
         )
 
     def speech_means(self, house: House) -> SpeechMeans:

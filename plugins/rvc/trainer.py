@@ -4,8 +4,25 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from io import BytesIO
+from pathlib import Path
+from typing import Any
 
+import plugins.rvc.boot  # noqa: F401 - before rvc and transformers
+
+# isort: split
+import torch
+
+from plugins.rvc.hubert import load_hubert
 from plugins.rvc.plugin import RvcSettings
+from plugins.rvc.training import networks as starting
+from plugins.rvc.training.loop import Loop
+from plugins.rvc.training.networks import Networks
+from plugins.rvc.training.onnx_form import as_onnx
+from plugins.rvc.training.recordings import Learnt, prepare
+from plugins.rvc.training.spectrum import SPECTRA
+from plugins.rvc.voice_format import VoiceTensor, read_voice_header, write_voice
+from plugins.rvc.voice_rules import MOST_VECTORS, VECTORS, read_layout
 from speech_engine.plugin import Context, Plugin
 from speech_engine.training import (
     FileRole,
@@ -13,25 +30,81 @@ from speech_engine.training import (
     TrainedVoice,
     TrainingError,
     TrainingOrder,
+    TrainingProgress,
     TrainingTalk,
 )
 
 
 class RvcTrainer:
-    """Learns a voice of version 2 with pitch."""
+    """Learns a voice of version 2 with pitch. What it needs of the model's folder is read before strangers'
+    recordings come."""
+
+    def __init__(self, settings: RvcSettings, device: str) -> None:
+        torch.set_num_threads(settings.threads)
+        self._folder = Path(settings.model_path)
+        self._device = device
+        self._hubert = load_hubert(self._folder, device)
+
+    def __repr__(self) -> str:
+        return f"<RvcTrainer on {self._device}>"
 
     def train(
         self, order: TrainingOrder, recordings: Sequence[Recording], checkpoint: bytes, talk: TrainingTalk
     ) -> TrainedVoice:
-        raise TrainingError("not yet")
+        def tell(part: float) -> None:
+            talk.progress(TrainingProgress(stage="preparing", step=round(part * 100), of=100))
+
+        tell(0.0)
+        rate_hz = starting.choose_rate(self._folder, order.sample_rate_hz)
+        if rate_hz not in SPECTRA:
+            raise TrainingError(
+                f"voices of {rate_hz} Hz cannot be trained, but of {', '.join(map(str, SPECTRA))}"
+            )
+        learnt = prepare(recordings, self._hubert, SPECTRA[rate_hz], tell)
+        torch.manual_seed(order.seed)
+        networks = starting.build(self._folder, rate_hz, self._device)
+        loop = Loop(networks, learnt.slices, order)
+        if checkpoint:
+            loop.go_on(checkpoint)
+        loop.run(talk)
+        talk.progress(TrainingProgress(stage="exporting", step=len(loop.curve), of=order.most_steps))
+        voice = _file(networks, loop, learnt)
+        return TrainedVoice(
+            voice=voice,
+            forms={form: self.export(voice, form) for form in order.forms},
+            steps=len(loop.curve),
+            best_step=loop.best_step,
+            best=loop.best,
+            ended_early=len(loop.curve) < order.most_steps,
+            curve=tuple(loop.curve),
+        )
 
     def export(self, voice: bytes, form: FileRole) -> bytes:
-        raise TrainingError("not yet")
+        if form != "onnx":
+            raise TrainingError(f"a voice of RVC has no form {form}")
+        read_voice_header(BytesIO(voice), len(voice))
+        return as_onnx(voice)
+
+
+def _file(networks: Networks, loop: Loop, learnt: Learnt) -> bytes:
+    """Return the voice of the best step in the form that is kept, with what HuBERT heard of it."""
+    layout = read_layout(list(networks.layout.config), "v2", 1, networks.layout.rate_hz)
+    # Evenly, if there is more than is searched in time.
+    every = -(-len(learnt.vectors) // MOST_VECTORS)
+    tensors: dict[str, Any] = {**loop.voice, VECTORS: learnt.vectors[::every].half()}
+    made = BytesIO()
+    write_voice(made, layout, {name: _tensor(each) for name, each in tensors.items()})
+    return made.getvalue()
+
+
+def _tensor(values: Any) -> VoiceTensor:
+    return VoiceTensor("F16", tuple(values.shape), lambda: (values.numpy().tobytes(),))
 
 
 @asynccontextmanager
 async def _create(name: str, settings: RvcSettings, context: Context) -> AsyncIterator[RvcTrainer]:
-    yield RvcTrainer()
+    del name
+    yield RvcTrainer(settings, context.device.torch)
 
 
 def voxgate_register() -> tuple[Plugin[RvcSettings], ...]:

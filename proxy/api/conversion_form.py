@@ -120,7 +120,7 @@ def read_conversion(form: RequestForm, *, needs_consent: bool) -> SentConversion
     """Read a form. Raises InvalidRequest, which names the field."""
     values = {name: _value(name, texts) for name, texts in form.fields.items() if texts != [""]}
     read = speech_request.read(ConversionForm, values)
-    output = _output(read)
+    output = output_of(read)
     if (file := form.files.get(FILE)) is None:
         raise _missing(FILE, "the recording that is to be converted, as a file")
     if needs_consent and not read.consent.strip():
@@ -140,7 +140,7 @@ def _value(name: str, texts: list[str]) -> Any:
         return texts[0]
 
 
-def _output(form: ConversionForm) -> OutputForm:
+def output_of(form: ConversionForm) -> OutputForm:
     format_ = form.response_format.lower()
     if format_ not in FORMATS:
         raise InvalidRequest(

@@ -11,6 +11,7 @@ from starlette.responses import Response
 
 from proxy import __version__
 from proxy.config.sections import Config
+from proxy.engines.memory_book import NO_BOOK, MemoryBook
 from proxy.errors import InvalidRequest, NotFound
 from proxy.http.body import body
 from proxy.http.replies import reply
@@ -27,6 +28,7 @@ class ServerLink(NamedTuple):
     reload: Callable[[], Awaitable[ReloadResult]]
     spread: Callable[[Tombstone], Awaitable[bool]]
     switch: Callable[[str, EngineAction, bool], Awaitable[EngineSwitched]]
+    book: MemoryBook = NO_BOOK
 
 
 class RunningServer(msgspec.Struct, frozen=True, kw_only=True):

@@ -16,12 +16,13 @@ from pathlib import Path
 
 import structlog
 
-from policies.device_book import DeviceBook
+from policies.device_book import DeviceBook, DeviceMemory, Holder, LoadRefusal
 from proxy.engines import environments
 from proxy.engines import stored_models as store
 from proxy.engines.environments import EnvironmentRefused
 from proxy.engines.host import EngineSuspects, Host, Python
 from proxy.engines.registry import HostedEngineSpec
+from speech_engine.host.booking_messages import BookingQuestion
 from speech_engine.host.pipe_messages import EngineAction, HostState
 from speech_engine.model_files import UnusableModel
 
@@ -59,6 +60,8 @@ class Hosts:
         # Of a model that is being removed, the file system alone could not tell.
         self._models: dict[str, ExitStack] = {}
         self._book = DeviceBook()
+        # What workers have booked, or wait for, by worker.
+        self._of_workers: dict[int, set[Holder]] = {}
         self._hosts = [host for spec in specs for host in self._of(spec, runtime)]
 
     def figures(self) -> dict[tuple[str, str], dict[str, float]]:
@@ -115,6 +118,28 @@ class Hosts:
         if self._keeping is not None and not self._stopping.is_set():
             host.keep(self._keeping)
 
+    def book(self, worker: int, asked: BookingQuestion) -> LoadRefusal | None:
+        """Book memory for a process of a worker. Return why not, or None."""
+        holder = (asked.holder, worker)
+        self._of_workers.setdefault(worker, set()).add(holder)
+        found = DeviceMemory(asked.device, asked.free_gb, asked.total_gb)
+        return self._book.ask(holder, asked.needs_gb, found)
+
+    def note_peak(self, worker: int, holder: str, gb: float) -> None:
+        """Note the most that a process of a worker has used."""
+        self._book.note_peak((holder, worker), gb)
+
+    def release(self, worker: int, holder: str) -> None:
+        """Give back what a worker has booked."""
+        self._of_workers.get(worker, set()).discard((holder, worker))
+        self._book.release((holder, worker))
+        self._wake_next()
+
+    def release_worker(self, worker: int) -> None:
+        """Give back all that a worker had booked: it has ended, and its processes with it."""
+        for holder, _ in self._of_workers.pop(worker, set()):
+            self.release(worker, holder)
+
     async def stop(self, within_s: float) -> None:
         self._stopping.set()
         await asyncio.gather(*(host.keeper.stop(within_s) for host in self._hosts))
@@ -164,6 +189,10 @@ class Hosts:
     def _changed(self, state: HostState) -> None:
         self.states[state.engine, state.process] = state
         self._tell(state)
+        self._wake_next()
+
+    def _wake_next(self) -> None:
+        """Let those load for which there is room now."""
         turns = self._book.turns()
         for host in self._hosts:
             if host.holder in turns:

@@ -51,9 +51,9 @@ class Endpoint(NamedTuple):
     `answers` has the structs of a good answer by media type. It has no struct if the answer is bytes, or a
     document that describes itself. `unready` is the body of a 503 that is no error, and `accepted` that of a
     202, whose header `location` is where to look. `headers` are on each good answer of this endpoint,
-    `some_headers` only on some; both map names to meanings. A body may be an `other_body`, too. `form` has
-    the texts of a body in multipart/form-data, and `files` its files. A direct endpoint is found without the
-    router, which costs time: its path has no parameters.
+    `some_headers` only on some; both map names to meanings. A body may be one of `other_bodies`, too. `form`
+    has the texts of a body in multipart/form-data, and `files` its files. A direct endpoint is found without
+    the router, which costs time: its path has no parameters.
     """
 
     method: Literal["GET", "POST", "PUT", "DELETE"]
@@ -65,7 +65,7 @@ class Endpoint(NamedTuple):
     status: int = 200
     access: Access = "key"
     body: Struct | None = None
-    other_body: Struct | None = None
+    other_bodies: tuple[Struct, ...] = ()
     needs_body: bool = True
     form: Struct | None = None
     files: tuple[str, ...] = ()

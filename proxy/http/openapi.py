@@ -98,8 +98,7 @@ def _operation(endpoint: Endpoint, public_catalogue: bool) -> dict[str, Any]:
 def _contents(endpoint: Endpoint) -> dict[str, Any]:
     contents: dict[str, Any] = {}
     if endpoint.body is not None:
-        other = endpoint.other_body
-        contents[JSON] = {"schema": _one_of(JSON, (endpoint.body, other) if other else (endpoint.body,))}
+        contents[JSON] = {"schema": _one_of(JSON, (endpoint.body, *endpoint.other_bodies))}
     if endpoint.files:
         files = {"type": "object", "properties": dict.fromkeys(endpoint.files, _BINARY)}
         schema = files if endpoint.form is None else {"allOf": [_ref(endpoint.form), files]}
@@ -242,7 +241,8 @@ def _schemas(endpoints: Sequence[Endpoint]) -> dict[str, Any]:
 
 
 def _bodies(endpoint: Endpoint) -> list[Struct]:
-    return [each for each in (endpoint.body, endpoint.other_body, endpoint.form) if each is not None]
+    bodies = (endpoint.body, *endpoint.other_bodies, endpoint.form)
+    return [each for each in bodies if each is not None]
 
 
 def _components(structs: Iterable[Struct]) -> dict[str, Any]:

@@ -29,7 +29,7 @@ class Details(TypedDict, total=False):
     status: int
     access: Access
     body: Struct
-    other_body: Struct
+    other_bodies: tuple[Struct, ...]
     needs_body: bool
     form: Struct
     files: tuple[str, ...]

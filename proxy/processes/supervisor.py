@@ -30,6 +30,7 @@ from proxy.processes import runtime
 from proxy.processes.metrics_page import ANSWER_S, MetricsPage
 from proxy.processes.metrics_sum import WorkerMetrics
 from proxy.processes.workers import Workers
+from speech_engine.host.booking_messages import Booked, BookedPeak, BookingOver, BookingQuestion
 from speech_engine.host.confinement import forbid_dumps
 from speech_engine.host.pipe_messages import (
     EngineQuestion,
@@ -135,7 +136,13 @@ class Supervisor:
         self._announce = announce
         environ = environ_for_hosts(os.environ, config.secrets)
         self._hosts = Hosts(specs, folder, lambda state: self._workers.tell(state), environ)
-        self._workers = Workers(config.server.workers, self._begin_worker, self._serves, self._on_question)
+        self._workers = Workers(
+            config.server.workers,
+            self._begin_worker,
+            self._serves,
+            self._on_question,
+            self._hosts.release_worker,
+        )
         self._page = MetricsPage(
             config.server.metrics,
             len(self._workers),
@@ -197,6 +204,13 @@ class Supervisor:
                 self._answer_soon(self._switch_engine(number, message))
             case EngineWanted(engine):
                 self._answer_soon(self._switch.load_wanted(engine))
+            case BookingQuestion():
+                refusal = self._hosts.book(number, message)
+                self._workers.answer(number, Booked(message.question, *(refusal or ())[:2]))
+            case BookedPeak(holder, gb):
+                self._hosts.note_peak(number, holder, gb)
+            case BookingOver(holder):
+                self._hosts.release(number, holder)
 
     async def _switch_engine(self, number: int, message: EngineQuestion) -> None:
         refusal = await self._switch.switch(message.engine, message.action, breaks_off=message.breaks_off)

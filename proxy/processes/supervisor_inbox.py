@@ -16,6 +16,7 @@ from proxy.storage import accounts
 from proxy.storage.store import StorageFailed
 from proxy.storage.tombstones import Tombstone
 from proxy.telemetry import logs
+from speech_engine.host.booking_messages import Booked
 from speech_engine.host.pipe import ParentPipe, remove_socket, tell
 from speech_engine.host.pipe_messages import (
     Drain,
@@ -81,7 +82,7 @@ class SupervisorInbox:
                     worker.revise(config)
                     front.revise(config)
                     _log.info("config.reload.complete", revision=revision.number)
-                case ReloadResult() | ErasureSpread() | EngineSwitched() as answer:
+                case ReloadResult() | ErasureSpread() | EngineSwitched() | Booked() as answer:
                     line.on_answer(answer)
                 case Drain():
                     worker.server_state.is_draining = True

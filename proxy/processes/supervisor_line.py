@@ -1,4 +1,5 @@
-"""A worker's questions to its supervisor, over the pipe: a reload, an erasure for all, an engine's load."""
+"""A worker's questions to its supervisor, over the pipe: a reload, an erasure for all, an engine's load, and
+memory for a process of its own."""
 
 from __future__ import annotations
 
@@ -7,8 +8,10 @@ import itertools
 from collections.abc import Callable
 from typing import TypeVar
 
+from policies.device_book import TRY_AGAIN_S, DeviceMemory, LoadRefusal
 from proxy.errors import UpstreamFailed
 from proxy.storage.tombstones import Tombstone
+from speech_engine.host.booking_messages import Booked, BookedPeak, BookingOver, BookingQuestion
 from speech_engine.host.pipe import ParentPipe
 from speech_engine.host.pipe_messages import (
     EngineAction,
@@ -26,10 +29,11 @@ from speech_engine.host.pipe_messages import (
 _RELOAD_S = 20.0
 """The supervisor reads the file, and asks a worker for up to 5 s which plans are in use."""
 _SPREAD_S = 10.0
+_BOOKING_S = 5.0
 _SWITCH_S = 15.0
 """A host that does not end is killed after four seconds; another switch may be under way."""
 
-_A = TypeVar("_A", ReloadResult, ErasureSpread, EngineSwitched)
+_A = TypeVar("_A", ReloadResult, ErasureSpread, EngineSwitched, Booked)
 
 
 class SupervisorLine:
@@ -75,6 +79,24 @@ class SupervisorLine:
     def want(self, engine: str) -> None:
         """Say that a request waits for an engine that loads on demand."""
         self._pipe.send(EngineWanted(engine))
+
+    async def ask(self, holder: str, needs_gb: float, found: DeviceMemory) -> LoadRefusal | None:
+        """Book memory on a device, as a `MemoryBook` does."""
+
+        def question(number: int) -> BookingQuestion:
+            return BookingQuestion(number, holder, needs_gb, *found)
+
+        try:
+            booked = await self._ask(question, _BOOKING_S, Booked)
+        except TimeoutError:
+            return LoadRefusal("the server is busy", again_s=TRY_AGAIN_S)
+        return LoadRefusal(booked.refusal, lasting=booked.lasting) if booked.refusal else None
+
+    def note_peak(self, holder: str, gb: float) -> None:
+        self._pipe.send(BookedPeak(holder, gb))
+
+    def release(self, holder: str) -> None:
+        self._pipe.send(BookingOver(holder))
 
     async def _ask(self, question: Callable[[int], WorkerQuestion], within_s: float, kind: type[_A]) -> _A:
         number = next(self._numbers)

@@ -107,7 +107,7 @@ async def _serve(
         libraries.load()
     line = SupervisorLine(pipe)
     host, port = ("", 0) if http is None else http.getsockname()[:2]
-    link = ServerLink(host, port, line.reload, line.spread, line.switch)
+    link = ServerLink(host, port, line.reload, line.spread, line.switch, line)
     async with open_worker(config, plugins, link) as worker:
         worker.engines.on_wanted(line.want)
         await _make_sure(worker, config)

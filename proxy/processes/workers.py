@@ -12,15 +12,11 @@ import structlog
 from proxy.helpers.child import Child
 from proxy.helpers.keeper import Keeper
 from speech_engine.host.pipe_messages import (
-    EngineQuestion,
-    EngineWanted,
-    ErasureQuestion,
     Message,
     MetricsReport,
     PlansInUse,
     Question,
     Ready,
-    ReloadQuestion,
     Reply,
     VoiceForgotten,
     WorkerGivenUp,
@@ -42,7 +38,8 @@ class Workers:
     """All workers. `begin` starts the process of a number.
 
     `on_served` is called once, with the dev key if there is one: when no worker is starting any more, and
-    one of them is ready. `on_question` is called with a worker's number and its question.
+    one of them is ready. `on_question` is called with a worker's number and its question, and `on_end` with
+    that of a worker that has ended.
     """
 
     def __init__(
@@ -51,8 +48,10 @@ class Workers:
         begin: Callable[[int], Awaitable[Child]],
         on_served: Callable[[str | None], None],
         on_question: Callable[[int, WorkerQuestion], None] = lambda _number, _question: None,
+        on_end: Callable[[int], None] = lambda _number: None,
     ) -> None:
         self._begin = begin
+        self._on_end = on_end
         self._on_question = on_question
         self._on_served = on_served
         self._is_served = False
@@ -159,6 +158,7 @@ class Workers:
 
     def _changed(self, number: int, state: str, reason: str) -> None:
         if state in ("restarting", "failed"):
+            self._on_end(number)
             for (_, worker), answer in self._answers.items():
                 if worker == number:
                     answer.cancel()
@@ -175,9 +175,9 @@ class Workers:
         match message:
             case Ready():
                 self._dev_key = message.dev_key or self._dev_key
-            case ReloadQuestion() | ErasureQuestion() | EngineQuestion() | EngineWanted():
-                self._on_question(number, message)
             case MetricsReport() | PlansInUse() | VoiceForgotten():
                 answer = self._answers.get((message.question, number))
                 if answer is not None and not answer.done():
                     answer.set_result(WorkerAnswer(number, self._keepers[number].generation, message))
+            case _ if isinstance(message, WorkerQuestion):
+                self._on_question(number, message)

@@ -1,8 +1,9 @@
-"""Holds that outlive their worker, as rows in both databases: what a clone may cost, until its end is known.
+"""Holds that outlive their worker, as rows in both databases: what a clone or a training may cost, until its
+end is known.
 
-Such a hold has the id of its clone's row as its request, and no key, so that it is no stream of its plan. It
-is counted among the clones of its cycle in the commit that keeps it, and no more in the commit that releases
-it.
+Such a hold has the id of what it is for as its request, and no key, so that it is no stream of its plan. That
+of a clone is counted among the clones of its cycle in the commit that keeps it, and no more in the commit
+that releases it.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import msgspec
 
 from policies.quota import Split
 from proxy.storage.rows import LAST_MOMENT
-from proxy.storage.store import Params, Statement, Store
+from proxy.storage.store import Condition, Params, Statement, Store
 
 JOB_KEY = ""
 """In place of a key: the hold is a job's."""
@@ -35,14 +36,16 @@ ON CONFLICT (account, cycle) DO UPDATE SET used = clone_counts.used + 1, last = 
 WHERE CAST(:most AS BIGINT) IS NULL OR clone_counts.used < CAST(:most AS BIGINT)
 """
 # PostgreSQL has the row of the take already, which would expire.
-_KEEP = f"""
+_KEEP_IF = f"""
 INSERT INTO holds (request, account, key, worker, pool, allowance, granted, expires)
 SELECT CAST(:request AS TEXT), CAST(:account AS TEXT), '', '', CAST(:pool AS BIGINT),
     CAST(:allowance AS BIGINT), CAST(:granted AS BIGINT), {LAST_MOMENT}
-WHERE EXISTS (SELECT 1 FROM clone_counts WHERE account = :account AND cycle = :pool AND last = :request)
+WHERE {{only_if}}
 ON CONFLICT (request) DO UPDATE SET expires = excluded.expires
 RETURNING request
 """
+_IS_COUNTED = "SELECT 1 FROM clone_counts WHERE account = :account AND cycle = :pool AND last = :request"
+_KEEP = _KEEP_IF.format(only_if=f"EXISTS ({_IS_COUNTED})")
 _COUNT_ANYWAY = """
 INSERT INTO clone_counts (account, cycle, used, last) VALUES (:account, :pool, 1, '')
 ON CONFLICT (account, cycle) DO UPDATE SET used = clone_counts.used + 1
@@ -80,6 +83,12 @@ async def keep(store: Store, hold: DurableHold, fence: int, most: int | None) ->
     values: Params = {**msgspec.structs.asdict(hold), "fence": fence, "most": most}
     _, kept = await store.write(Statement(_COUNT, values), Statement(_KEEP, values))
     return bool(kept)
+
+
+def keep_statement(hold: DurableHold, only_if: Condition) -> Statement:
+    """Return what keeps a hold that was taken, in the commit of what it is for."""
+    values: Params = {**only_if.params, **msgspec.structs.asdict(hold)}
+    return Statement(_KEEP_IF.format(only_if=only_if.sql), values)
 
 
 async def count(store: Store, account: str, pool: int) -> None:

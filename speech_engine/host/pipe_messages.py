@@ -11,6 +11,7 @@ from typing import Literal
 import msgspec
 
 from speech_engine.device import DeviceKind
+from speech_engine.host.booking_messages import Booked, BookingWord
 from speech_engine.mark import Detection, MarkKey
 from speech_engine.training import TrainingMessage
 
@@ -354,8 +355,8 @@ class Drain(msgspec.Struct, frozen=True, tag="drain"):
 
 Question = MetricsQuestion | PlansQuestion | ForgetQuestion
 Reply = MetricsReport | PlansInUse | VoiceForgotten
-WorkerQuestion = ReloadQuestion | ErasureQuestion | EngineQuestion | EngineWanted
-SupervisorAnswer = ReloadResult | ErasureSpread | EngineSwitched
+WorkerQuestion = ReloadQuestion | ErasureQuestion | EngineQuestion | EngineWanted | BookingWord
+SupervisorAnswer = ReloadResult | ErasureSpread | EngineSwitched | Booked
 _ToWorker = Revision | HostState | WorkerGivenUp | Question | SupervisorAnswer
 _ToPlugin = BeginPlugin | ComparisonQuestion | OpenMarkStream | MarkSound | CloseMarkStream | MarkQuestion
 _OfPlugin = ComparerReady | ComparisonScore | MarkReady | MarkedSound | MarkAnswer

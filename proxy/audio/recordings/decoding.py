@@ -6,6 +6,7 @@ come, and an endless file ends when enough is kept. A damaged file gives what ca
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from io import BytesIO
 from typing import Any
 
@@ -25,6 +26,7 @@ from proxy.audio.recordings.recording import (
     Fault,
     Undecoded,
 )
+from proxy.audio.resample import Resample
 
 # Decoders, by libav's names for them.
 _DECODERS = {"mp3float": "mp3", "libopus": "opus", "libvorbis": "vorbis"}
@@ -33,8 +35,20 @@ _PCM = "pcm_"
 _OPTIONS = {"format_whitelist": "mp3,ogg,wav,flac,mov,aac,matroska", "protocol_whitelist": "none"}
 _FAULTS = (av.error.FFmpegError, ValueError, OSError, IndexError, UnicodeError)
 _MOST_BAD_PACKETS = 50
+_HEARD_FIRST_S = 30.0
+_PIECE_BYTES = 1 << 20
 _LEAST_LEFT = 0.001
 """30 dB below."""
+
+
+class LongRecording(Exception):
+    """A recording is longer than it may be."""
+
+
+class LongRefused(Exception):
+    def __init__(self, fault: Fault) -> None:
+        super().__init__(fault)
+        self.fault: Fault = fault
 
 
 class _Refused(Exception):
@@ -57,23 +71,74 @@ def decode(data: bytes) -> Decoded | Undecoded:
 
 def _read(data: bytes, mix: _Mix) -> Decoded | None:
     """Decode once. Return None if the channels put one another out: some recorders turn one upside down."""
-    with av.open(BytesIO(data), "r", metadata_errors="replace", options=dict(_OPTIONS)) as container:
+    with _opened(data) as container:
         made = _decoded(container, mix)
     return None if mix.is_put_out else made
 
 
-def _decoded(container: Any, mix: _Mix) -> Decoded:
+def decode_long(data: bytes, rate_hz: int, most_s: float) -> Iterator[bytes]:
+    """Yield the sound of a file, 16-bit mono at this rate, piece by piece. Raises LongRefused, and after so
+    many seconds LongRecording. Little of it is in memory at once."""
+    try:
+        yield from _pieces(data, rate_hz, most_s)
+    except _Refused as refused:
+        raise LongRefused(refused.fault) from None
+    except _FAULTS:
+        raise LongRefused("unreadable") from None
+
+
+def _pieces(data: bytes, rate_hz: int, most_s: float) -> Iterator[bytes]:
+    if not data:
+        raise _Refused("empty")
+    first = _Mix()
+    with _opened(data) as container:
+        _decoded(container, first, _HEARD_FIRST_S)
+    mix = _Mix(takes_first=first.is_put_out)
+    resample: Resample | None = None
+    with _opened(data) as container:
+        # 16 bits, as engines take them.
+        kept = _Kept(mix, is_lossy=True, most_s=most_s)
+        for frame in _frames(container, kept):
+            kept.add(frame)
+            if resample is None:
+                resample = Resample(kept.rate_hz, rate_hz)
+            if kept.size >= _PIECE_BYTES:
+                yield resample.feed(kept.take())
+        if kept.is_full:
+            raise LongRecording
+        if resample is None:
+            raise _Refused("unreadable")
+        yield resample.feed(kept.take()) + resample.flush()
+
+
+def _opened(data: bytes) -> Any:
+    return av.open(BytesIO(data), "r", metadata_errors="replace", options=dict(_OPTIONS))
+
+
+def _decoded(container: Any, mix: _Mix, most_s: float = MOST_S) -> Decoded:
+    kept = _Kept(mix, is_lossy=_codec(container) in LOSSY, most_s=most_s)
+    for frame in _frames(container, kept):
+        kept.add(frame)
+    return kept.decoded(_codec(container))
+
+
+def _codec(container: Any) -> str:
     if not container.streams.audio:
         raise _Refused("no_audio")
-    stream = container.streams.audio[0]
-    context = stream.codec_context
+    context = container.streams.audio[0].codec_context
     if context is None:
         raise _Refused("codec")
-    codec = _DECODERS.get(context.name, context.name)
+    codec: str = _DECODERS.get(context.name, context.name)
     if codec not in LOSSY and codec not in LOSSLESS and not codec.startswith(_PCM):
         raise _Refused("codec")
-    context.thread_count = 1
-    kept = _Kept(mix, is_lossy=codec in LOSSY)
+    return codec
+
+
+def _frames(container: Any, kept: _Kept) -> Iterator[Any]:
+    """Yield the frames of a file that can be read, until it ends or enough is kept."""
+    _codec(container)
+    stream = container.streams.audio[0]
+    stream.codec_context.thread_count = 1
     bad_packets = 0
     packets = container.demux(stream)
     while not kept.is_full and bad_packets < _MOST_BAD_PACKETS:
@@ -86,19 +151,19 @@ def _decoded(container: Any, mix: _Mix) -> Decoded:
         except _FAULTS:
             bad_packets += 1
             continue
-        for frame in frames:
-            kept.add(frame)
-    return kept.decoded(codec)
+        yield from frames
 
 
 class _Kept:
     """The samples that are kept so far. The first frame decides the rate."""
 
-    def __init__(self, mix: _Mix, *, is_lossy: bool) -> None:
+    def __init__(self, mix: _Mix, *, is_lossy: bool, most_s: float = MOST_S) -> None:
+        self.rate_hz = 0
+        self._most_s = most_s
+        self._added = 0
         self._mix = mix
         self._is_lossy = is_lossy
         self._pcm = bytearray()
-        self._rate_hz = 0
         self._sample_bytes = 2
         self._channels = 0
         self._most = MOST_SAMPLES
@@ -112,20 +177,32 @@ class _Kept:
         channels = frame.layout.nb_channels
         if not 1 <= channels <= MOST_CHANNELS:
             raise _Refused("channels")
-        if not self._rate_hz:
+        if not self.rate_hz:
             self._begin(frame)
-        if frame.sample_rate != self._rate_hz:
+        if frame.sample_rate != self.rate_hz:
             raise _Refused("changes")
-        left = self._most - len(self._pcm) // self._sample_bytes
+        left = self._most - self._added
         if frame.samples > left:
             self._is_cut = True
+        self._added += min(left, frame.samples)
         self._pcm += self._mono(frame, channels)[: left * self._sample_bytes]
+
+    @property
+    def size(self) -> int:
+        return len(self._pcm)
+
+    def take(self) -> bytes:
+        """Return what is kept, and forget it."""
+        taken = bytes(self._pcm)
+        self._pcm.clear()
+        return taken
 
     def _begin(self, frame: Any) -> None:
         if not LEAST_RATE_HZ <= frame.sample_rate <= MOST_RATE_HZ:
             raise _Refused("rate")
-        self._rate_hz = frame.sample_rate
-        self._most = min(MOST_SAMPLES, round(MOST_S * self._rate_hz))
+        self.rate_hz = frame.sample_rate
+        most = round(self._most_s * self.rate_hz)
+        self._most = most if self._most_s > MOST_S else min(MOST_SAMPLES, most)
         # What a lossy codec leaves out is louder than the noise of 16 bits.
         self._sample_bytes = 2 if self._is_lossy or frame.format.bytes <= 2 else 3
 
@@ -145,9 +222,9 @@ class _Kept:
 
     def decoded(self, codec: str) -> Decoded:
         if not self._pcm:
-            raise _Refused("empty" if self._rate_hz else "unreadable")
+            raise _Refused("empty" if self.rate_hz else "unreadable")
         pcm = bytes(self._pcm)
-        return Decoded(pcm, self._rate_hz, self._sample_bytes, self._channels, codec, self._is_cut)
+        return Decoded(pcm, self.rate_hz, self._sample_bytes, self._channels, codec, self._is_cut)
 
 
 class _Mix:

@@ -24,7 +24,7 @@ _MEMORY_MB = 256
 
 def main() -> None:
     pipe = pipe_of_one_thread()
-    _warm_up()
+    warm_up()
     lacks = _confine()
     data = pipe.read() or b""
     try:
@@ -37,7 +37,7 @@ def main() -> None:
     pipe.write(answer)
 
 
-def _warm_up() -> None:
+def warm_up() -> None:
     """Load all that decoding needs. Python and libav load parts of themselves at the first use, and at the
     first error; once the process is confined, they cannot."""
     sink = Sink()

@@ -13,8 +13,7 @@ import msgspec
 
 from policies.cycles import Cycle, cycle_at
 from policies.limits import Caps
-from policies.plans import UNLIMITED, Terms
-from policies.plans import terms as terms_of
+from policies.plans import Terms
 from policies.price import FREE, Price
 from policies.quota import Split
 from proxy.catalogue.clones import PARAM
@@ -24,16 +23,12 @@ from proxy.features.clones import lists
 from proxy.features.clones.metrics import CloneMetrics
 from proxy.features.clones.records import CloneRecord
 from proxy.ledger import HoldRequest, Ledger
-from proxy.ledger.settlement import End, Settlement
-from proxy.storage import accounts, durable_holds, entries, usage
+from proxy.ledger.durable_ends import DurableEnds
+from proxy.storage import accounts, durable_holds, usage
 from proxy.storage.costs import Cost
 from proxy.storage.durable_holds import JOB_KEY, DurableHold
-from proxy.storage.entries import GRANTED
-from proxy.storage.store import StorageFailed, StorageUnreachable
+from proxy.storage.store import StorageFailed
 from proxy.storage.usage import UsageRow
-
-_TRIES = 10
-"""No client waits for it, so a bill may wait longer for the database than an answer: about a minute."""
 
 
 class CloneBills:
@@ -43,6 +38,7 @@ class CloneBills:
         self.metrics = metrics
         self._store = ledger.store
         self._ledger = ledger
+        self._ends = DurableEnds(ledger)
 
     def __repr__(self) -> str:
         return f"<CloneBills of {self._ledger!r}>"
@@ -95,12 +91,12 @@ class CloneBills:
         if not await usage.is_there(self._store, held.id):
             hold = await durable_holds.get(self._store, held.id)
             owed = hold or await self._without_hold(held, terms)
-            await self._write(_end(held, owed, await self._store.now(), fee))
+            row = _usage(held, owed, await self._store.now(), fee)
+            await self._ends.settle(row, owed, () if fee is None else (_cost(row),))
             if hold is None and held.payer:
                 await durable_holds.count(self._store, owed.account, owed.pool)
             self.metrics.ended(held.engine, "made")
-        await durable_holds.forget(self._store, held.id)
-        self._ledger.holds.drop(held.id, held.account)
+        await self._ends.forget(held.id, held.account)
 
     async def _without_hold(self, held: CloneRecord, terms: Terms | None) -> DurableHold:
         owner = await accounts.get(self._store, held.account)
@@ -112,34 +108,6 @@ class CloneBills:
         """Give back what was held for a clone that was not made."""
         await durable_holds.release(self._store, held.id)
         self._ledger.holds.drop(held.id, held.account)
-
-    async def _write(self, end: End) -> None:
-        request = HoldRequest(
-            request_id=end.usage.id,
-            account=end.usage.account,
-            key=JOB_KEY,
-            anchor=0,
-            terms=_OF_NOBODY,
-            amount=end.usage.credits,
-        )
-        settlement = Settlement(self._ledger.holds, request)
-        is_written = False
-        try:
-            for tries_left in reversed(range(_TRIES)):
-                try:
-                    await settlement.write(end)
-                    is_written = True
-                    return
-                except StorageUnreachable:
-                    if not tries_left:
-                        raise
-        finally:
-            if not is_written:
-                settlement.write_later(end)
-
-
-_OF_NOBODY = terms_of(UNLIMITED)
-"""The terms of a settlement, which asks no limit any more."""
 
 
 def _request(id_: str, account: str, anchor: int, terms: Terms) -> HoldRequest:
@@ -164,10 +132,10 @@ def _durable(held: CloneRecord, cycle: Cycle, split: Split) -> DurableHold:
     )
 
 
-def _end(held: CloneRecord, hold: DurableHold, now: int, fee: int | None) -> End:
-    """Return the end of a clone's hold. It is dated now, and charged in the cycle that it was held in."""
+def _usage(held: CloneRecord, hold: DurableHold, now: int, fee: int | None) -> UsageRow:
+    """Return the row of a clone. It is dated now, and charged in the cycle that it was held in."""
     price = Price(hold.split.amount, "job")
-    row = UsageRow(
+    return UsageRow(
         id=held.id,
         account=held.account,
         key=held.payer,
@@ -187,13 +155,6 @@ def _end(held: CloneRecord, hold: DurableHold, now: int, fee: int | None) -> End
         micro_usd=fee or 0,
         kind="clone",
     )
-    pools = ((hold.pool, hold.allowance), (GRANTED, hold.granted))
-    spent = [
-        entries.spend(held.id, held.account, pool, amount, at=now, actor=held.payer)
-        for pool, amount in pools
-        if amount
-    ]
-    return End("finished", row, spent, [] if fee is None else [_cost(row)])
 
 
 def _cost(row: UsageRow) -> Cost:

@@ -14,24 +14,29 @@ from policies.plans import Terms
 from proxy.access.callers import Caller, caller_of
 from proxy.api.admin_tools import AdminTools, answers_at_both
 from proxy.api.background import BackgroundRequest
+from proxy.api.conversion_form import FIELDS, FILE
 from proxy.api.speech import SPEECH_FAILURES
 from proxy.catalogue.notices import Notices
 from proxy.errors import (
     Conflict,
     IdempotencyKeyReused,
     InvalidRequest,
+    NoPlace,
     NotFound,
     RateLimited,
+    UnsupportedMediaType,
 )
 from proxy.features.jobs import ends, records
 from proxy.features.jobs.batches.bodies import BatchJobBody
 from proxy.features.jobs.batches.maker import BatchMaker
-from proxy.features.jobs.bodies import DeletedJob, JobList, ShownJob, shown
+from proxy.features.jobs.bodies import DeletedJob, JobList, ShownJob, Watching
 from proxy.features.jobs.chapters import cut, mute
+from proxy.features.jobs.conversions.kind import ConversionJobForm
+from proxy.features.jobs.conversions.maker import ConversionMaker
 from proxy.features.jobs.kept import JobFiles
 from proxy.features.jobs.making import MadeJob, add_job, check_length, made_once, too_many_wait
 from proxy.features.jobs.pieces import MOST_CHARACTERS
-from proxy.features.jobs.records import JOBS, Job, Made
+from proxy.features.jobs.records import JOBS, Job
 from proxy.features.jobs.request import (
     ENCODED,
     MOST_BODY_BYTES,
@@ -39,12 +44,15 @@ from proxy.features.jobs.request import (
     SentFields,
     SentJob,
     of_step,
-    parse_batch,
     parse_job,
+    parse_other,
     step_body,
 )
 from proxy.features.jobs.steps import Steps
+from proxy.features.jobs.training.bodies import TrainingBody
+from proxy.features.jobs.training.maker import TrainingMaker
 from proxy.http.body import raw_body
+from proxy.http.form import MOST_FILE_BYTES, RequestForm, read_form
 from proxy.http.idempotency import KEY_HEADER, sent_key
 from proxy.http.lists import PAGE, page
 from proxy.http.replies import reply
@@ -53,6 +61,8 @@ from proxy.speech import speech_request
 from proxy.speech.call import SpeechCall
 from proxy.speech.speaking import Speaking
 from proxy.speech.speech_request import Defaults
+
+_FORM_FIELDS = frozenset({*FIELDS, "kind"})
 
 
 class JobTools:
@@ -63,6 +73,7 @@ class JobTools:
         self._store = tools.store
         self._files = files
         self._steps = steps
+        self._watching = Watching(tools.store)
 
     async def found(self, request: Request) -> Job:
         """Return the job that a path names. Another account's is as unknown as none."""
@@ -73,8 +84,7 @@ class JobTools:
         return job
 
     async def show(self, job: Job, status: int = 200, headers: dict[str, str] | None = None) -> Response:
-        made = await records.made(self._store, [job.id])
-        return reply(shown(job, made.get(job.id, Made())), status, headers)
+        return reply(await self._watching.shown_one(job), status, headers)
 
 
 class Jobs(JobTools, Resource):
@@ -93,8 +103,8 @@ class Jobs(JobTools, Resource):
         listed = await page(
             request, partial(JOBS.place_of, self._store, account), partial(JOBS.page, self._store, account)
         )
-        made = await records.made(self._store, [job.id for job in listed.rows])
-        return listed.answer(JobList, lambda job: shown(job, made.get(job.id, Made())))
+        shown = {job.id: job for job in await self._watching.shown(listed.rows)}
+        return listed.answer(JobList, lambda job: shown[job.id])
 
     @answers("GET", "/v1/jobs/{id}", ShownJob, failures=(NotFound,))
     @answers("GET", "/admin/jobs/{id}", ShownJob, failures=(NotFound,), name="get_job_of")
@@ -124,6 +134,8 @@ class Jobs(JobTools, Resource):
         job = await self.found(request)
         if job.kind == "batch":
             raise Conflict("A batch is not tried again: send the lines that failed in another.", param="id")
+        if job.kind == "training":
+            raise Conflict("A training is not tried again: ask for another one.", param="id")
         # The key that began it may be no good any more.
         key = None if account_of(request) is None else caller_of(request.scope).key
         if not await records.reopen(self._store, job, key):
@@ -165,9 +177,13 @@ class ClientJobs(JobTools, Resource):
         speaking: Speaking,
         asked_as: AskedAs,
         batches: BatchMaker,
+        conversions: ConversionMaker,
+        trainings: TrainingMaker,
     ) -> None:
         super().__init__(tools, files, steps)
         self._batches = batches
+        self._conversions = conversions
+        self._trainings = trainings
         self._look_soon = steps.look_soon
         self._speaking = speaking
         self._asked_as = asked_as
@@ -178,21 +194,32 @@ class ClientJobs(JobTools, Resource):
         ShownJob,
         status=202,
         body=JobBody,
-        other_body=BatchJobBody,
-        failures=(NotFound, IdempotencyKeyReused, *SPEECH_FAILURES),
+        other_bodies=(BatchJobBody, TrainingBody),
+        form=ConversionJobForm,
+        files=(FILE,),
+        failures=(NotFound, IdempotencyKeyReused, UnsupportedMediaType, NoPlace, *SPEECH_FAILURES),
         request_headers=(KEY_HEADER,),
         pace="own",
     )
     async def create_job(self, request: Request) -> Response:
-        """Have a long text spoken, or the lines of a file, however long that takes"""
+        """Have a long text spoken, a long recording converted, a file's lines spoken, or a voice trained"""
         caller = caller_of(request.scope)
         terms = (await self._speaking.admission.admit(caller)).terms
-        raw = await raw_body(request, MOST_BODY_BYTES)
         id_, key = request.scope["state"]["request_id"], sent_key(request.headers.getlist("idempotency-key"))
+        if request.headers.get("content-type", "").lower().startswith("multipart/form-data"):
+            form = await read_form(request, files={FILE: MOST_FILE_BYTES}, fields=_FORM_FIELDS)
+            _check_kind(form)
+            asked = BackgroundRequest(id_, caller, terms, b"", self._asked_as.defaults, key)
+            return await self._begun(await self._conversions.make(asked, form))
+        raw = await raw_body(request, MOST_BODY_BYTES)
         asked = BackgroundRequest(id_, caller, terms, raw, self._asked_as.defaults, key)
-        batch = await asyncio.to_thread(parse_batch, raw)
-        if batch is not None:
-            return await self._begun(await self._batches.make(asked, batch))
+        match await asyncio.to_thread(parse_other, raw):
+            case BatchJobBody() as batch:
+                return await self._begun(await self._batches.make(asked, batch))
+            case TrainingBody() as training:
+                made = await self._trainings.make(asked, training)
+                self._trainings.look_soon()
+                return await self._begun(made)
         return await self.begin(asked)
 
     async def begin(self, request: BackgroundRequest) -> Response:
@@ -250,6 +277,13 @@ class ClientJobs(JobTools, Resource):
         plans = self._speaking.plans
         request = speech_request.parse_speech(body, speech_request.Defaults(), plans.client_fields)
         return await self._speaking.call(id_, caller, request, of_step(terms))
+
+
+def _check_kind(form: RequestForm) -> None:
+    """Raise InvalidRequest unless a form asks for a conversion: all else comes as JSON."""
+    kind = form.fields.get("kind", [""])
+    if kind != ["conversion"]:
+        raise InvalidRequest("Invalid value for 'kind': in a form it must be conversion.", param="kind")
 
 
 def _check_length(sent: SentJob, terms: Terms) -> None:

@@ -30,11 +30,11 @@ ERASED = ErrorDetail("The sound of a voice in it was erased.", "invalid_request_
 WINDOW_US = 24 * 3600 * SECOND
 """So long after it came, a batch goes on."""
 
-_END = """
+END = """
 UPDATE jobs SET state = :state, ended = :now, waits = '', error = :error, error_code = :error_code
 WHERE id = :job AND state = 'open'
 """
-_END_BY_STEP = f"{_END} AND {STEPS.finished}"
+_END_BY_STEP = f"{END} AND {STEPS.finished}"
 _CANCEL_STEPS = """
 UPDATE job_steps SET state = 'canceled' WHERE job = :job AND state IN ('wanted', 'later')
 AND EXISTS (SELECT 1 FROM jobs WHERE id = :job AND state <> 'open')
@@ -48,8 +48,9 @@ UPDATE jobs SET state = 'done', ended = :now, waits = '' WHERE id = :job AND sta
 AND {STEPS.finished} AND NOT EXISTS (SELECT 1 FROM job_steps WHERE job = :job AND state = 'wanted')
 """
 _FAILED_IF_LESS = f"""
-{_END} AND {FILES.finished}
-AND (SELECT count(*) FROM job_encoded WHERE job = :job) < CAST(:files AS BIGINT)
+{END} AND {FILES.finished}
+AND (SELECT count(*) FROM job_encoded WHERE job = :job AND {encoded_records.IS_RESULT})
+    < CAST(:files AS BIGINT)
 """
 _OVERDUE = f"{JOBS.select} kind = 'batch' AND state = 'open' AND created <= :before LIMIT 100"
 
@@ -70,7 +71,7 @@ def _after_last(step: JobStep, kind: Kind, now: int, notices: Notices) -> tuple[
         Statement(_GOES_ON, of_step),
         Statement(FILE_IF_LAST.format(finished=STEPS.finished), of_step),
         Statement(_DONE_IF_LAST, of_step),
-        *_told(notices, step, kind, "done", now, STEPS.finished),
+        *told(notices, step, kind, "done", now, STEPS.finished),
     )
 
 
@@ -88,7 +89,7 @@ def after_failure(
     return (
         Statement(_END_BY_STEP, end_),
         Statement(_CANCEL_STEPS, {"job": step.job}),
-        *_told(notices, step, kind, "failed", now, STEPS.finished),
+        *told(notices, step, kind, "failed", now, STEPS.finished),
     )
 
 
@@ -100,17 +101,17 @@ def after_file(
     A file in which an erased voice speaks is not kept, and then the job has failed.
     """
     of_job: Params = {"job": step.job, "now": now}
-    failed: Params = {**of_job, **_failed(ERASED), "files": len(files)}
-    is_ours = f"{FILES.finished} AND job_encoded.job = :job"
+    is_less: Params = {**of_job, **failed(ERASED), "files": len(files)}
+    is_ours = f"{FILES.finished} AND job_encoded.job = :job AND {encoded_records.IS_RESULT}"
     return (
         # Those of an earlier end, before the job was tried again.
         *encoded_records.removal(is_ours, of_job),
         *encoded_records.insertions(files, FILES.finished),
         *encoded_records.removal(f"{is_ours} AND {is_erased('job_encoded')}", of_job),
-        Statement(_FAILED_IF_LESS, failed),
+        Statement(_FAILED_IF_LESS, is_less),
         Statement(_DONE_IF_LAST, of_job),
-        *_told(notices, step, "speech", "failed", now, FILES.finished),
-        *_told(notices, step, "speech", "done", now, FILES.finished),
+        *told(notices, step, "speech", "failed", now, FILES.finished),
+        *told(notices, step, "speech", "done", now, FILES.finished),
     )
 
 
@@ -119,23 +120,22 @@ def after_no_file(
 ) -> tuple[Statement, ...]:
     """Return what follows from a file that cannot be made, in its commit: its job ends."""
     return (
-        Statement(_END_BY_STEP, {"job": step.job, "now": now, **_failed(why)}),
-        *_told(notices, step, "speech", "failed", now, FILES.finished),
+        Statement(_END_BY_STEP, {"job": step.job, "now": now, **failed(why)}),
+        *told(notices, step, "speech", "failed", now, FILES.finished),
     )
 
 
-def _failed(why: ErrorDetail) -> Params:
+def failed(why: ErrorDetail) -> Params:
     return {"state": "failed", "error": why.message, "error_code": why.code}
 
 
-_EVENTS: Mapping[tuple[Kind, State], tuple[Event, ...]] = {
-    ("speech", "done"): ("job.done",),
-    ("speech", "failed"): ("job.failed",),
-    ("batch", "done"): ("job.done", "batch.completed"),
-    ("batch", "failed"): ("job.failed", "batch.failed"),
-    ("batch", "expired"): ("job.failed", "batch.expired"),
-    ("batch", "canceled"): ("batch.cancelled",),
+_OF_BATCHES: Mapping[State, tuple[Event, ...]] = {
+    "done": ("job.done", "batch.completed"),
+    "failed": ("job.failed", "batch.failed"),
+    "expired": ("job.failed", "batch.expired"),
+    "canceled": ("batch.cancelled",),
 }
+_OF_OTHERS: Mapping[State, tuple[Event, ...]] = {"done": ("job.done",), "failed": ("job.failed",)}
 
 
 class _Ended(Protocol):
@@ -147,13 +147,13 @@ class _Ended(Protocol):
     def account(self) -> str: ...
 
 
-def _told(
+def told(
     notices: Notices, ended: _Ended, kind: Kind, state: State, now: int, only_if: str
 ) -> Iterator[Statement]:
     """Return what tells the account of the end of a job, if it ends in this commit."""
     params: Params = {"told_job": ended.job, "told_state": state, "told_ended": now}
     ends = Condition(f"{only_if} AND {_ENDED_NOW}", params)
-    for event in _EVENTS.get((kind, state), ()):
+    for event in (_OF_BATCHES if kind == "batch" else _OF_OTHERS).get(state, ()):
         yield from notices.statements(ended.account, event, {"id": ended.job}, now, ends)
 
 
@@ -164,17 +164,22 @@ class _Whole(NamedTuple):
     account: str
 
 
-async def end(store: Store, job: Job, state: State, notices: Notices = NO_NOTICES) -> None:
+async def end(
+    store: Store, job: Job, state: State, notices: Notices = NO_NOTICES, why: ErrorDetail | None = None
+) -> None:
     """End a job that is open, with all its steps that are wanted."""
     now = await store.now()
-    params: Params = {"job": job.id, "state": state, "now": now, "error": "", "error_code": ""}
-    told = _told(notices, _Whole(job.id, job.account), job.kind, state, now, "1 = 1")
-    await store.write(hold(job.id), Statement(_END, params), Statement(_CANCEL_STEPS, {"job": job.id}), *told)
+    of_failure = failed(why) if why is not None else {"error": "", "error_code": ""}
+    params: Params = {**of_failure, "job": job.id, "state": state, "now": now}
+    statements = told(notices, _Whole(job.id, job.account), job.kind, state, now, "1 = 1")
+    await store.write(
+        hold(job.id), Statement(END, params), Statement(_CANCEL_STEPS, {"job": job.id}), *statements
+    )
 
 
 def told_failed(job: Job, notices: Notices) -> tuple[Statement, ...]:
     """Return what tells of a job that has failed before it began, in the commit that adds it."""
-    return tuple(_told(notices, _Whole(job.id, job.account), job.kind, "failed", job.created, "1 = 1"))
+    return tuple(told(notices, _Whole(job.id, job.account), job.kind, "failed", job.created, "1 = 1"))
 
 
 async def expire(store: Store, now: int, notices: Notices = NO_NOTICES) -> int:

@@ -13,11 +13,10 @@ from starlette.types import Receive, Scope, Send
 
 from proxy.api.admin_tools import AdminTools
 from proxy.errors import NotFound, RateLimited
-from proxy.features.jobs import records
-from proxy.features.jobs.bodies import ShownJob, shown
+from proxy.features.jobs.bodies import ShownJob
 from proxy.features.jobs.endpoints import JobTools
 from proxy.features.jobs.kept import JobFiles
-from proxy.features.jobs.records import JOBS, Job, Made
+from proxy.features.jobs.records import JOBS, Job
 from proxy.features.jobs.steps import Steps
 from proxy.http.connection import Connection
 from proxy.http.endpoint import Header
@@ -85,7 +84,7 @@ class JobEvents(JobTools, Resource):
     async def _looks(self, job: Job) -> AsyncGenerator[ShownJob, None]:
         """Yield a job as it is, again and again until its end."""
         while True:
-            yield shown(job, (await records.made(self._store, [job.id])).get(job.id, Made()))
+            yield await self._watching.shown_one(job)
             if job.state != "open":
                 return
             await asyncio.sleep(_LOOK_S)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
 from hashlib import sha256
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import msgspec
 
@@ -73,15 +73,17 @@ async def add_job(
     beside: Sequence[Statement] = (),
     *,
     has_file: bool = False,
-) -> None:
+    kind: Literal["speech", "training"] = "speech",
+) -> bool:
     """Add a job, or drop its text. See `records.add`."""
     try:
-        is_added = await records.add(store, job, pieces, beside, has_file=has_file)
+        is_added = await records.add(store, job, pieces, beside, has_file=has_file, kind=kind)
     except AlreadyExists:
         await files.drop(job.account, job.digest)
         raise
     if not is_added:
         await files.drop(job.account, job.digest)
+    return is_added
 
 
 async def _made_before(store: Store, vault: Vault, once: Once) -> Job | None:
@@ -109,11 +111,15 @@ def _too_much_kept() -> NotAllowed:
     )
 
 
+def no_jobs(terms: Terms) -> NotAllowed:
+    return NotAllowed(f"Your plan '{terms.plan}' has no jobs.", code="jobs_not_allowed")
+
+
 def check_length(terms: Terms, characters: int, param: str) -> None:
     """Raise NotAllowed if a plan has no jobs, or none as long."""
     most = terms.job_characters
     if most == 0:
-        raise NotAllowed(f"Your plan '{terms.plan}' has no jobs.", code="jobs_not_allowed")
+        raise no_jobs(terms)
     if most is not None and characters > most:
         raise NotAllowed(
             f"Your plan '{terms.plan}' takes jobs of up to {most} characters; this one has {characters}.",

@@ -23,8 +23,8 @@ from proxy.storage.tables import PathColumn, Remains, Table
 from proxy.storage.wish_tables import WishTable
 
 State = Literal["open", "done", "failed", "canceled", "expired"]
-Kind = Literal["speech", "batch"]
-Waits = Literal["", "credits", "engine"]
+Kind = Literal["speech", "batch", "conversion", "training"]
+Waits = Literal["", "credits", "engine", "memory"]
 """What an open job waits for."""
 MOST_WANTED = 20_000
 """The most steps of an account that wait for their turn."""
@@ -65,8 +65,9 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class JobStep(Wish, frozen=True, kw_only=True):
-    """A piece of a job's text, from `first` up to `last`. One of kind `file` has none: it makes the file out
-    of the sound of all others, and is wanted `later`, when they are done."""
+    """A piece of a job's text, from `first` up to `last`, or of its recording, in samples. One of kind `file`
+    has none: it makes the file out of the sound of all others, and is wanted `later`, when they are done. One
+    of kind `training` is all of a training."""
 
     id: str
     job: str
@@ -74,7 +75,7 @@ class JobStep(Wish, frozen=True, kw_only=True):
     number: int
     first: int
     last: int
-    kind: Literal["speech", "file"] = "speech"
+    kind: Literal["speech", "file", "training"] = "speech"
     state: Literal["later", "wanted", "done", "failed", "canceled"] = "wanted"
     asked: int
 
@@ -226,10 +227,11 @@ async def add(
     beside: Sequence[Statement] = (),
     *,
     has_file: bool = False,
+    kind: Literal["speech", "training"] = "speech",
 ) -> bool:
-    """Add a job with its steps, in one unit with the statements `beside`, which must do nothing if it is not
-    added. There is a step more if the sound of all `has_file`. False: too many steps of its account wait, too
-    much of its is kept, or the account is closed.
+    """Add a job with its steps, all of this kind, in one unit with the statements `beside`, which must do
+    nothing if it is not added. There is a step more if the sound of all `has_file`. False: too many steps of
+    its account wait, too much of its is kept, or the account is closed.
 
     Raises AlreadyExists if there is a job with this id.
     """
@@ -241,6 +243,7 @@ async def add(
             number=number,
             first=first,
             last=last,
+            kind=kind,
             asked=job.created,
             due=job.created,
         )

@@ -7,10 +7,10 @@ from proxy.features.jobs.records import OF_CLIPS, OF_TEXTS, hold
 from proxy.features.jobs.results import encoded_records
 from proxy.storage.store import Params, Statement, Store, write_deletion
 
-_ENCODED = """
+_ENCODED = f"""
 SELECT DISTINCT job_clips.job FROM job_clips JOIN jobs ON jobs.id = job_clips.job
 WHERE jobs.state = 'done' AND job_clips.digest <> ''
-AND EXISTS (SELECT 1 FROM job_encoded WHERE job_encoded.job = jobs.id)
+AND EXISTS (SELECT 1 FROM job_encoded WHERE job_encoded.job = jobs.id AND {encoded_records.IS_RESULT})
 """
 _SOUND = "SELECT account, digest FROM job_clips WHERE job = :job AND digest <> ''"
 

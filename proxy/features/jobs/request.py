@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal, NamedTuple
 
 import msgspec
@@ -15,6 +15,7 @@ from proxy.errors import InvalidRequest
 from proxy.features.jobs.batches.bodies import BatchJobBody
 from proxy.features.jobs.chapters import ITEMS, MOST_CHAPTERS, Chapter, read_chapters
 from proxy.features.jobs.pieces import Saying, saying_at
+from proxy.features.jobs.training.bodies import TrainingBody
 from proxy.speech import speech_request
 from proxy.speech.speech_body import SpeechBody
 from proxy.speech.speech_request import Defaults
@@ -36,7 +37,9 @@ def step_format(format_: str) -> str:
 class JobBody(SpeechBody, frozen=True, kw_only=True):
     """The body of POST /v1/jobs: that of speech, with a text of up to a million characters, or chapters."""
 
-    kind: Annotated[Literal["speech"], Meta(description="speech or batch")] = "speech"
+    kind: Annotated[
+        Literal["speech"], Meta(description="speech, batch or training, or conversion in a form")
+    ] = "speech"
     input: Annotated[
         str,
         Meta(
@@ -69,7 +72,8 @@ class JobBody(SpeechBody, frozen=True, kw_only=True):
 
 class SentFields(msgspec.Struct, frozen=True, kw_only=True):
     """The fields of a step's request but its text, as they were sent. `cast` are the names of its cast, and
-    `request` is a digest of what was sent. `kbit_s` is for a sound that is encoded at the end."""
+    `request` is a digest of what was sent. `kbit_s` is for a sound that is encoded at the end.
+    `source` is the SHA-256 of the file that is converted."""
 
     sent: dict[str, msgspec.Raw]
     cast: tuple[str, ...] = ()
@@ -77,6 +81,7 @@ class SentFields(msgspec.Struct, frozen=True, kw_only=True):
     chapters: tuple[Chapter, ...] = ()
     files: Files = "one"
     kbit_s: int | None = None
+    source: str = ""
 
     def __repr__(self) -> str:
         return "<SentFields>"
@@ -112,13 +117,20 @@ class _Kind(msgspec.Struct, frozen=True):
 _decode_kind = msgspec.json.Decoder(_Kind).decode
 
 
-def parse_batch(raw: bytes) -> BatchJobBody | None:
-    """Parse a body that asks for a batch. None: it asks for something else. Raises InvalidRequest."""
+_OTHERS: Mapping[str, type[BatchJobBody] | type[TrainingBody]] = {
+    "batch": BatchJobBody,
+    "training": TrainingBody,
+}
+
+
+def parse_other(raw: bytes) -> BatchJobBody | TrainingBody | None:
+    """Parse a body that asks for no speech. None: it asks for that. Raises InvalidRequest."""
     try:
         kind = _decode_kind(raw).kind
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None  # `parse_job` says what is wrong
-    return speech_request.parse(BatchJobBody, raw) if kind == "batch" else None
+    other = _OTHERS.get(kind) if isinstance(kind, str) else None
+    return None if other is None else speech_request.parse(other, raw)
 
 
 def parse_job(raw: bytes, defaults: Defaults) -> SentJob:

@@ -1,4 +1,5 @@
-"""[jobs]: how long a job stays after its end, how long its steps are, and who speaks them."""
+"""[jobs]: how long a job stays after its end, how long its steps are, who speaks them, and what a training
+takes."""
 
 from __future__ import annotations
 
@@ -17,6 +18,7 @@ class JobSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         int, msgspec.Meta(ge=200, le=3500, description="a number of characters, 200 to 3500")
     ] = 2000
     here: Switch = True
+    training_gb: Annotated[float, msgspec.Meta(gt=0.0, description="a number of gigabytes")] | None = None
 
 
 JOBS = Section("jobs", JobSection)

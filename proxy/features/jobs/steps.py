@@ -18,6 +18,7 @@ from proxy.access.callers import Callers
 from proxy.api.speech_answers import told
 from proxy.audio.formats import USUAL_FORMS
 from proxy.audio.frames import open_frames
+from proxy.catalogue.grants import NO_GRANTS, Grants
 from proxy.catalogue.notices import NO_NOTICES, Notices
 from proxy.errors import (
     InvalidKey,
@@ -29,6 +30,7 @@ from proxy.errors import (
 from proxy.features.jobs import ends, records
 from proxy.features.jobs.batches.kind import LineJobs
 from proxy.features.jobs.blob_keys import voices_column
+from proxy.features.jobs.conversions.kind import RecordingJobs
 from proxy.features.jobs.kept import JobFiles
 from proxy.features.jobs.kinds import JobKind, PlannedStep
 from proxy.features.jobs.metrics import JobMetrics
@@ -89,11 +91,16 @@ class Steps(WishKind[JobStep]):
         metrics: JobMetrics,
         notices: Notices = NO_NOTICES,
         encoding: FileSteps | None = None,
+        grants: Grants = NO_GRANTS,
     ) -> None:
         super().__init__(store)
         self._encoding = encoding
         self._notices = notices
-        self._kinds: Mapping[Kind, JobKind] = {"speech": TextJobs(vault, files), "batch": LineJobs(files)}
+        self._kinds: Mapping[Kind, JobKind] = {
+            "speech": TextJobs(vault, files),
+            "batch": LineJobs(files),
+            "conversion": RecordingJobs(store, vault, files, grants),
+        }
         self._files = files
         self._metrics = metrics
         self.places = StepPlaces()

@@ -32,6 +32,8 @@ class EncodedBlob(msgspec.Struct, frozen=True, kw_only=True):
 _FIELDS = EncodedBlob.__struct_fields__
 _SELECT = f"SELECT {columns(EncodedBlob)} FROM job_encoded WHERE job = :job AND"
 _LIST = f"{_SELECT} chapter = :chapter ORDER BY chapter, number"
+IS_RESULT = "chapter >= 0"
+"""SQL for what was made: below are what a job has of its request, or goes on from."""
 _CHAPTERS = f"{_SELECT} chapter > 0 ORDER BY chapter, number"
 _KEYS = drop_keys("job_encoded", "digest")
 _REMOVE = "DELETE FROM job_encoded WHERE {only} RETURNING account, digest"

@@ -29,6 +29,8 @@ from proxy.features.jobs.steps import Steps
 from proxy.http.endpoint import Query
 from proxy.http.resource import Resource, answers
 
+ONNX = "application/octet-stream"
+"""There is no media type of its own."""
 _CHAPTER = Query("chapter", "Only this chapter, the first of which is 1.")
 _SUBTITLES = {"srt": "application/x-subrip", "vtt": "text/vtt"}
 _FORMAT = Query("format", "`srt`, if it is left out.", tuple(_SUBTITLES))
@@ -65,19 +67,24 @@ class JobResults(JobTools, Resource):
     @answers(
         "GET",
         "/v1/jobs/{id}/content",
-        media=(*(MEDIA_TYPES[name] for name in FORMATS), ZIP),
+        media=(*(MEDIA_TYPES[name] for name in FORMATS), ZIP, ONNX),
         queries=(_CHAPTER,),
         failures=(InvalidRequest, NotFound, Conflict, RangeNotSatisfiable),
         request_headers=(RANGE,),
     )
     async def get_job_content(self, request: Request) -> Response:
-        """The sound of a job that has ended, or a range of it. Of one that was cut short, what there is"""
+        """The sound of a job that has ended, or of one cut short what there is. Of a training, its voice"""
         job, range_ = await self._ended(request), request.headers.get("range")
         if job.kind == "batch":
             zip_ = await self._batch_files.of(job, "sound")
             if zip_ is None:
                 raise _no_sound()
             return whole_reply(zip_, f"{job.id}.zip", ZIP, range_)
+        if job.kind == "training":
+            blobs = await list_encoded(self._store, job.id, 0)
+            if not blobs:
+                raise Conflict("The training has ended without a voice.", param="id")
+            return whole_reply(JobSound(self._files, blobs), f"{job.id}.{job.format}", ONNX, range_)
         asked, format_ = self._asked(request, job), job.format
         sounds = await self._sounds(asked)
         if asked.chapter is None and asked.fields.files == "chapters":
@@ -104,6 +111,8 @@ class JobResults(JobTools, Resource):
         job = await self._ended(request)
         if job.kind == "batch":
             raise Conflict("A batch has no subtitles: the words of each line are in its output.", param="id")
+        if job.kind == "training":
+            raise Conflict("A training has no subtitles.", param="id")
         asked = self._asked(request, job)
         clips = asked.clips_of(await records.list_clips(self._store, asked.job.id), asked.chapter)
         if not clips:

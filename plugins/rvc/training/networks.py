@@ -1,0 +1,153 @@
+"""The two networks of a training: one that makes the voice, and one that tells it from recordings.
+
+Both begin as those that the operator has imported for this, if there are any: then their sizes are taken
+from there, too. Otherwise they begin with random numbers, and need much longer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import plugins.rvc.boot  # noqa: F401 - before rvc
+
+# isort: split
+import torch
+from rvc.lib.infer_pack import commons, models
+
+from plugins.rvc.networks import Layout, build_generator
+from plugins.rvc.training.spectrum import SPECTRA
+from speech_engine.host.weights import fill, read_tensors
+from speech_engine.model_files import UnusableModel
+
+SEGMENT = {32_000: 40, 40_000: 32, 48_000: 36}
+"""The frames of a slice that sound in a step."""
+_UPSAMPLING = {32_000: (10, 8, 2, 2), 40_000: (10, 10, 2, 2), 48_000: (12, 10, 2, 2)}
+_KERNELS = {32_000: (20, 16, 4, 4), 40_000: (16, 16, 4, 4), 48_000: (24, 20, 4, 4)}
+_USUAL_HZ = (40_000, 48_000, 32_000)
+_NAMES = {32_000: "32k", 40_000: "40k", 48_000: "48k"}
+_SMALL = 64
+"""A voice whose hidden sound is narrower is told from recordings by a small network, too."""
+
+
+def _gate(one: Any, other: Any, channels: Any) -> Any:
+    both = one + other
+    width = int(channels[0])
+    return torch.tanh(both[:, :width]) * torch.sigmoid(both[:, width:])
+
+
+# torch compiles the one of the library after some steps, and from then on its numbers are others.
+commons.fused_add_tanh_sigmoid_multiply = _gate
+
+
+class Networks(NamedTuple):
+    """A generator and a discriminator of the same size."""
+
+    layout: Layout
+    generator: Any
+    discriminator: Any
+
+    def __repr__(self) -> str:
+        return f"<Networks of {self.layout.rate_hz} Hz>"
+
+
+def choose_rate(folder: Path, asked_hz: int) -> int:
+    """Return the rate that is asked for, or the usual one for which there is a network to begin with."""
+    if asked_hz:
+        return asked_hz
+    return next((hz for hz in _USUAL_HZ if (folder / _file("generator", hz)).exists()), _USUAL_HZ[0])
+
+
+def build(folder: Path, rate_hz: int, device: str) -> Networks:
+    """Return the networks with which a training begins. Raise UnusableModel."""
+    begin = _read(folder / _file("generator", rate_hz))
+    layout = Layout("v2", True, rate_hz, _config(rate_hz) if begin is None else _config_of(begin, rate_hz))
+    generator = build_generator(layout)
+    if begin is not None:
+        fill(generator, begin, _file("generator", rate_hz))
+    is_small = layout.channels < _SMALL
+    discriminator = SmallDiscriminator() if is_small else models.MultiPeriodDiscriminatorV2()
+    against = None if is_small else _read(folder / _file("discriminator", rate_hz))
+    if against is not None:
+        fill(discriminator, against, _file("discriminator", rate_hz))
+    return Networks(layout, generator.to(device).train(), discriminator.to(device).train())
+
+
+# What torch has no types for, as it is not installed here.
+class SmallDiscriminator(torch.nn.Module):  # type: ignore[misc]
+    """Tells small voices from recordings: a few layers over the sound, folded at two periods."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.periods = (2, 3)
+        self.layers = torch.nn.ModuleList(
+            torch.nn.ModuleList(
+                torch.nn.Conv2d(width, wider, (5, 1), (3, 1), (2, 0))
+                for width, wider in ((1, 4), (4, 8), (8, 8))
+            )
+            for _ in self.periods
+        )
+        self.ends = torch.nn.ModuleList(torch.nn.Conv2d(8, 1, (3, 1), 1, (1, 0)) for _ in self.periods)
+
+    def forward(self, real: Any, made: Any) -> tuple[list[Any], list[Any], list[Any], list[Any]]:
+        reals = [self._judged(number, real) for number in range(len(self.periods))]
+        mades = [self._judged(number, made) for number in range(len(self.periods))]
+        return (
+            [end for end, _ in reals],
+            [end for end, _ in mades],
+            [maps for _, maps in reals],
+            [maps for _, maps in mades],
+        )
+
+    def _judged(self, number: int, sound: Any) -> tuple[Any, list[Any]]:
+        period = self.periods[number]
+        folded = sound[..., : sound.shape[-1] // period * period].unflatten(-1, (-1, period))
+        maps = []
+        for layer in self.layers[number]:
+            folded = torch.nn.functional.leaky_relu(layer(folded), 0.1)
+            maps.append(folded)
+        end = self.ends[number](folded)
+        return end.flatten(1), [*maps, end]
+
+
+def _file(kind: str, rate_hz: int) -> str:
+    return f"{kind}_{_NAMES[rate_hz]}.safetensors"
+
+
+def _read(file: Path) -> dict[str, Any] | None:
+    if not file.exists():
+        return None
+    return {name: tensor.float() for name, tensor in read_tensors(file).items()}
+
+
+def _config(rate_hz: int) -> tuple[Any, ...]:
+    """Return the sizes of all voices of this rate that are trained with RVC."""
+    inner = (*(SPECTRA[rate_hz].fft // 2 + 1, SEGMENT[rate_hz]), 192, 192, 768, 2, 6, 3, 0, "1")
+    blocks = ([3, 7, 11], [[1, 3, 5]] * 3)
+    return (*inner, *blocks, list(_UPSAMPLING[rate_hz]), 512, list(_KERNELS[rate_hz]), 109, 256, rate_hz)
+
+
+def _config_of(tensors: Mapping[str, Any], rate_hz: int) -> tuple[Any, ...]:
+    """Return the sizes of a network with which a training begins. Raise UnusableModel."""
+    try:
+        shape = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
+        hidden, width = shape["enc_p.emb_phone.weight"]
+        attention = "enc_p.encoder.attn_layers."
+        layers = len({name.split(".")[3] for name in shape if name.startswith(attention)})
+        head = shape[f"{attention}0.emb_rel_k"][2]
+        wide, _, kernel = shape["enc_p.encoder.ffn_layers.0.conv_1.weight"]
+        blocks = sorted({int(name.split(".")[2]) for name in shape if name.startswith("dec.resblocks.")})
+        kernels = [shape[f"dec.resblocks.{number}.convs1.0.weight_v"][2] for number in blocks]
+        speakers, gin = shape["emb_g.weight"]
+        initial, inter, _ = shape["dec.conv_pre.weight"]
+    except (KeyError, ValueError, IndexError):
+        raise UnusableModel(f"{_file('generator', rate_hz)}: it is no generator of version 2") from None
+    if width != 768:
+        raise UnusableModel(f"{_file('generator', rate_hz)}: it hears {width} numbers a frame, not 768")
+    kernels = kernels[: len(kernels) // len(_UPSAMPLING[rate_hz])]
+    return (
+        *(SPECTRA[rate_hz].fft // 2 + 1, SEGMENT[rate_hz], inter, hidden, wide, hidden // head, layers),
+        *(kernel, 0, "1", kernels, [[1, 3, 5]] * len(kernels), list(_UPSAMPLING[rate_hz]), initial),
+        *(list(_KERNELS[rate_hz]), speakers, gin, rate_hz),
+    )

@@ -1,0 +1,144 @@
+"""The recordings of a voice as its networks learn from them: slices of about three seconds, each with what
+HuBERT hears in it, its pitch, and its spectrum. All of it stays in memory.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from scipy import signal
+
+from plugins.rvc.hubert import HEARD_HZ, Hubert
+from plugins.rvc.pitch import coarse, praat_pitch
+from plugins.rvc.training.spectrum import SpectrumSizes, linear
+from speech_engine.training import Recording, TrainingError
+
+LEAST_S = 20.0
+"""Of speech, in all recordings together."""
+_SLICE_S, _OVERLAP_S, _LONGEST_S = 3.0, 0.3, 3.7
+_SHORTEST_S = 0.8
+_QUIET_DB, _PAUSE_S, _HOP_S = -42.0, 0.4, 0.01
+_MARGIN_S = 0.1
+_LOUDEST, _SHARE = 0.9, 0.75
+"""A slice is made so loud by this share, and stays as loud as it is by the rest."""
+_SILENT = 1e-3
+_FRAMES_A_FEATURE = 2
+
+
+class Slice(NamedTuple):
+    """A slice: `features` are (frames, width), `coarse` and `hz` its pitch, `spectrum` (frequencies, frames)
+    and `sound` its samples."""
+
+    features: Any
+    coarse: Any
+    hz: Any
+    spectrum: Any
+    sound: Any
+
+    @property
+    def frames(self) -> int:
+        return int(self.features.shape[0])
+
+    def __repr__(self) -> str:
+        return f"<Slice of {self.frames} frames>"
+
+
+class Learnt(NamedTuple):
+    """All slices, and what HuBERT heard: `vectors` (number, width)."""
+
+    slices: Sequence[Slice]
+    vectors: Any
+
+    def __repr__(self) -> str:
+        return f"<Learnt of {len(self.slices)} slices>"
+
+
+def prepare(
+    recordings: Sequence[Recording], hubert: Hubert, sizes: SpectrumSizes, tell: Callable[[float], None]
+) -> Learnt:
+    """Return the slices of recordings. `tell` gets the part that is done. Raises TrainingError."""
+    sounds = [sound for each in recordings for sound in _slices(each, sizes.rate_hz)]
+    seconds = sum(len(sound) for sound in sounds) / sizes.rate_hz
+    if seconds < LEAST_S:
+        raise TrainingError(
+            f"the recordings have {seconds:.0f} seconds of speech, and {LEAST_S:g} are needed: "
+            "they are too short, too quiet, or mostly silent"
+        )
+    found, vectors = [], []
+    for number, sound in enumerate(sounds):
+        slice_, heard = _slice(sound, hubert, sizes)
+        found.append(slice_)
+        vectors.append(heard)
+        tell((number + 1) / len(sounds))
+    return Learnt(found, torch.cat(vectors))
+
+
+def _slices(recording: Recording, rate_hz: int) -> Iterator[Any]:
+    """Yield the speech of a recording in slices, at this rate."""
+    sound = np.frombuffer(recording.pcm, "<i2").astype(np.float64) / 32768.0
+    if not len(sound):
+        return
+    divisor = int(np.gcd(rate_hz, recording.sample_rate_hz))
+    at_rate = signal.resample_poly(sound, rate_hz // divisor, recording.sample_rate_hz // divisor)
+    high_pass = signal.butter(5, 48, btype="high", fs=rate_hz)
+    clean = signal.lfilter(*high_pass, at_rate)
+    for start, end in _speech(clean, rate_hz):
+        for piece in _pieces(clean[start:end], rate_hz):
+            peak = float(np.abs(piece).max())
+            if peak > _SILENT:
+                yield (piece / peak * _LOUDEST * _SHARE + piece * (1 - _SHARE)).astype(np.float32)
+
+
+def _speech(sound: Any, rate_hz: int) -> Iterator[tuple[int, int]]:
+    """Yield where there is speech, between pauses."""
+    hop = round(_HOP_S * rate_hz)
+    count = len(sound) // hop
+    if not count:
+        return
+    loudness = np.sqrt((sound[: count * hop].reshape(count, hop) ** 2).mean(axis=1))
+    loud = loudness > max(_SILENT, float(loudness.max()) * 10 ** (_QUIET_DB / 20))
+    pause, margin = round(_PAUSE_S / _HOP_S), round(_MARGIN_S / _HOP_S)
+    begin, last = -1, -1
+    for number in map(int, np.flatnonzero(loud)):
+        if begin >= 0 and number - last > pause:
+            yield max(0, begin - margin) * hop, (last + 1 + margin) * hop
+            begin = -1
+        begin, last = (number if begin < 0 else begin), number
+    if begin >= 0:
+        yield max(0, begin - margin) * hop, min(len(sound), (last + 1 + margin) * hop)
+
+
+def _pieces(sound: Any, rate_hz: int) -> Iterator[Any]:
+    """Cut a sound into pieces that overlap, the last of which may be longer."""
+    step, start = round((_SLICE_S - _OVERLAP_S) * rate_hz), 0
+    while len(sound) - start > _LONGEST_S * rate_hz:
+        yield sound[start : start + round(_SLICE_S * rate_hz)]
+        start += step
+    if len(sound) - start >= _SHORTEST_S * rate_hz:
+        yield sound[start:]
+
+
+def _slice(sound: Any, hubert: Hubert, sizes: SpectrumSizes) -> tuple[Slice, Any]:
+    """Return a slice, and the vectors that its features repeat."""
+    divisor = int(np.gcd(HEARD_HZ, sizes.rate_hz))
+    heard = signal.resample_poly(sound, HEARD_HZ // divisor, sizes.rate_hz // divisor).astype(np.float32)
+    with torch.no_grad():
+        _, vectors = hubert(torch.from_numpy(heard)[None].to(hubert.device))
+        spectrum = linear(torch.from_numpy(sound)[None], sizes)[0]
+    vectors = vectors[0].float().cpu()
+    hz = praat_pitch(heard)
+    frames = min(len(vectors) * _FRAMES_A_FEATURE, len(hz), spectrum.shape[1], len(sound) // sizes.hop)
+    features = vectors.repeat_interleave(_FRAMES_A_FEATURE, 0)[:frames]
+    return (
+        Slice(
+            features=features,
+            coarse=torch.from_numpy(coarse(hz[:frames])),
+            hz=torch.from_numpy(hz[:frames]),
+            spectrum=spectrum[:, :frames],
+            sound=torch.from_numpy(sound[: frames * sizes.hop]),
+        ),
+        vectors,
+    )

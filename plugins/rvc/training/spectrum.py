@@ -1,0 +1,73 @@
+"""The spectra by which a voice is compared with its recordings: linear, and in bands of the mel scale."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch.nn.functional import pad
+
+_QUIETEST = 1e-5
+_LINEAR_HZ, _HZ_A_MEL = 1000.0, 200.0 / 3.0
+_LOG_STEP = np.log(6.4) / 27.0
+
+
+class SpectrumSizes(NamedTuple):
+    """The sizes of the spectra at one rate, with which voices of that rate are trained everywhere."""
+
+    rate_hz: int
+    fft: int
+    bands: int
+
+    @property
+    def hop(self) -> int:
+        return self.rate_hz // 100
+
+
+SPECTRA = {
+    32_000: SpectrumSizes(32_000, 1024, 80),
+    40_000: SpectrumSizes(40_000, 2048, 125),
+    48_000: SpectrumSizes(48_000, 2048, 128),
+}
+
+
+def linear(sounds: Any, sizes: SpectrumSizes) -> Any:
+    """Return spectra (rows, frequencies, frames) of sounds (rows, samples): a frame for each hop."""
+    around = (sizes.fft - sizes.hop) // 2
+    window = torch.hann_window(sizes.fft, device=sounds.device)
+    padded = pad(sounds[:, None], (around, around), mode="reflect")[:, 0]
+    found = torch.stft(padded, sizes.fft, sizes.hop, window=window, center=False, return_complex=True)
+    return torch.sqrt(found.real**2 + found.imag**2 + 1e-6)
+
+
+def mel(spectra: Any, sizes: SpectrumSizes) -> Any:
+    """Return the bands (rows, bands, frames) of linear spectra, as logarithms."""
+    filters = torch.from_numpy(_filters(sizes)).to(spectra.device)
+    return torch.log((filters @ spectra).clamp(min=_QUIETEST))
+
+
+@lru_cache
+def _filters(sizes: SpectrumSizes) -> Any:
+    """Return triangles on Slaney's mel scale, each of the area of its width: (bands, frequencies)."""
+    edges = _hz_of(np.linspace(0.0, _mel_of(sizes.rate_hz / 2), sizes.bands + 2))
+    hz = np.linspace(0.0, sizes.rate_hz / 2, sizes.fft // 2 + 1)
+    rising = (hz - edges[:-2, None]) / np.diff(edges)[:-1, None]
+    falling = (edges[2:, None] - hz) / np.diff(edges)[1:, None]
+    triangles = np.maximum(0.0, np.minimum(rising, falling))
+    return (triangles * (2.0 / (edges[2:] - edges[:-2]))[:, None]).astype(np.float32)
+
+
+def _mel_of(hz: float) -> float:
+    """Return how high a frequency is: linear up to 1,000 Hz, logarithmic above."""
+    if hz < _LINEAR_HZ:
+        return hz / _HZ_A_MEL
+    return float(_LINEAR_HZ / _HZ_A_MEL + np.log(hz / _LINEAR_HZ) / _LOG_STEP)
+
+
+def _hz_of(mels: Any) -> Any:
+    knee = _LINEAR_HZ / _HZ_A_MEL
+    return np.where(
+        mels < knee, mels * _HZ_A_MEL, _LINEAR_HZ * np.exp(_LOG_STEP * (np.maximum(mels, knee) - knee))
+    )

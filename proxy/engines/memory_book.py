@@ -1,0 +1,45 @@
+"""How a worker asks for memory on a device for a process of its own, such as one that trains.
+
+The supervisor keeps the book of all devices: what its hosts hold, and what is booked for workers.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from policies.device_book import DeviceMemory, LoadRefusal
+
+
+class MemoryBook(Protocol):
+    """The way to the book. `holder` names a process, in words that those who wait for it read."""
+
+    async def ask(self, holder: str, needs_gb: float, found: DeviceMemory) -> LoadRefusal | None:
+        """Book memory until `release`, and return None; otherwise return why not."""
+        ...
+
+    def note_peak(self, holder: str, gb: float) -> None:
+        """Note the most that the process has used so far."""
+        ...
+
+    def release(self, holder: str) -> None:
+        """Give it back, or wait for it no longer."""
+        ...
+
+
+class NoBook:
+    """For a worker without a supervisor: nobody else is on its devices."""
+
+    async def ask(self, holder: str, needs_gb: float, found: DeviceMemory) -> LoadRefusal | None:
+        del holder
+        if needs_gb > found.total_gb:
+            return LoadRefusal(f"{found.device} has {found.total_gb:.1f} GB, not {needs_gb:g}", lasting=True)
+        return None
+
+    def note_peak(self, holder: str, gb: float) -> None:
+        """Do nothing: nobody asks."""
+
+    def release(self, holder: str) -> None:
+        """Do nothing: nothing is booked."""
+
+
+NO_BOOK = NoBook()

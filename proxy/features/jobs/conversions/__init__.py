@@ -1,0 +1,1 @@
+"""Recordings of any length in another voice: jobs whose steps are stretches of a recording."""

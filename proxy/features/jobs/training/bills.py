@@ -1,0 +1,153 @@
+"""What trainings cost: held back when one is asked for, charged once when its voice has its model.
+
+The hold is a row that outlives every process. What gives the voice its model says in its own commit that the
+price is owed; a sweep charges what is owed, and gives back what was held for a job that ended otherwise. Its
+checkpoints go then, too.
+"""
+
+from __future__ import annotations
+
+import structlog
+
+from policies.plans import Terms
+from policies.price import FREE, Price
+from proxy.access.callers import Caller
+from proxy.errors import NotAllowed
+from proxy.features.jobs.kept import JobFiles
+from proxy.features.jobs.training import records
+from proxy.features.jobs.training.records import Training
+from proxy.ledger import Hold, HoldRequest, Ledger
+from proxy.ledger.durable_ends import DurableEnds
+from proxy.storage import durable_holds, usage
+from proxy.storage.durable_holds import DurableHold
+from proxy.storage.store import Statement, StorageFailed
+from proxy.storage.usage import UsageRow
+from proxy.telemetry.background import repeat
+from proxy.telemetry.metrics import Metrics
+
+EVERY_S = 5.0
+_BATCH = 100
+
+_log = structlog.get_logger()
+
+
+def price_of(terms: Terms) -> Price:
+    """Return what a training costs. Raises NotAllowed where it is not offered."""
+    prices = terms.prices
+    if prices.training is not None:
+        return prices.training
+    if prices.speech.micro or any(price.micro for price in prices.models.values()):
+        raise NotAllowed(
+            f"Your plan '{terms.plan}' has no price for a training.", param="kind", code="training_not_priced"
+        )
+    return FREE
+
+
+class TrainingBills:
+    """The bills of all trainings. One server sweeps."""
+
+    def __init__(self, ledger: Ledger, files: JobFiles, metrics: Metrics) -> None:
+        self._ledger = ledger
+        self._files = files
+        self._store = ledger.store
+        self._ends = DurableEnds(ledger)
+        self._metrics = metrics
+
+    def __repr__(self) -> str:
+        return f"<TrainingBills of {self._ledger!r}>"
+
+    async def hold(self, id_: str, caller: Caller, terms: Terms) -> Hold:
+        """Hold the price of a training. Raises NotAllowed and QuotaExceeded."""
+        return await self._ledger.hold(
+            HoldRequest(
+                request_id=id_,
+                account=caller.account,
+                key=caller.key,
+                anchor=caller.anchor,
+                terms=terms,
+                amount=price_of(terms).micro,
+                is_stream=False,
+                job=id_,
+            )
+        )
+
+    def kept_statement(self, hold: Hold) -> Statement:
+        """Return what keeps a hold in the commit that adds its training."""
+        request, held = hold.hold_request, hold.held
+        durable = DurableHold(
+            request=request.request_id,
+            account=request.account,
+            pool=held.cycle.start,
+            allowance=held.split.allowance,
+            granted=held.split.granted,
+        )
+        return durable_holds.keep_statement(durable, records.is_there(request.request_id))
+
+    def kept(self, hold: Hold) -> None:
+        """Note that a hold is a row."""
+        self._ledger.holds.keep(hold.hold_request.request_id)
+
+    def dropped(self, hold: Hold) -> None:
+        """Note that a hold is no row, as there is no training."""
+        self._ledger.holds.drop(hold.hold_request.request_id, hold.hold_request.account)
+
+    async def run(self) -> None:
+        """Sweep now, and every few seconds."""
+        await repeat("bills of trainings", self._turn, EVERY_S, self._metrics)
+
+    async def sweep(self) -> int:
+        """Charge what is owed, and give back what was held in vain. Return how many trainings that were."""
+        swept = 0
+        while batch := await records.list_owed(self._store, _BATCH):
+            for training in batch:
+                await self._charge(training)
+            swept += len(batch)
+        while batch := await records.list_left(self._store, _BATCH):
+            for training in batch:
+                await self._end(training)
+            swept += len(batch)
+        await records.forget(self._store)
+        return swept
+
+    async def _turn(self) -> None:
+        try:
+            await self.sweep()
+        except StorageFailed as error:
+            _log.warning("job.training.bills.failed", reason=str(error))
+
+    async def _charge(self, training: Training) -> None:
+        hold = await durable_holds.get(self._store, training.id)
+        if hold is not None and not await usage.is_there(self._store, training.id):
+            await self._ends.settle(_usage(training, hold, await self._store.now()), hold)
+            _log.info("job.training.charged", job=training.id)
+        await self._end(training)
+
+    async def _end(self, training: Training) -> None:
+        await self._ends.forget(training.id, training.account)
+        for digest in await records.settle(self._store, training.id):
+            await self._files.drop(training.account, digest)
+
+
+def _usage(training: Training, hold: DurableHold, now: int) -> UsageRow:
+    """Return the row of a training. It is dated now, and charged in the cycle that it was held in."""
+    amount = hold.split.amount
+    return UsageRow(
+        id=training.id,
+        account=training.account,
+        key=training.payer,
+        started=now,
+        engine=training.engine,
+        model=training.model,
+        voice=training.voice,
+        language="",
+        characters=0,
+        samples=0,
+        sample_rate_hz=24_000,
+        format="",
+        outcome="finished",
+        credits=amount,
+        price_micro=amount,
+        price_per="job",
+        kind="training",
+        job=training.id,
+    )

@@ -1,0 +1,86 @@
+"""Whoever follows a training writes down how far it is, and keeps its checkpoints and forms."""
+
+from __future__ import annotations
+
+import asyncio
+
+from proxy.features.jobs.kept import JobFiles
+from proxy.features.jobs.records import JobStep
+from proxy.features.jobs.results import encoded_records
+from proxy.features.jobs.training import records
+from proxy.features.jobs.training.blobs import BlobFile
+from proxy.features.jobs.training.records import CHECKPOINT, Training
+from proxy.storage.store import Params, Statement, StorageFailed, Store
+from speech_engine.training import FilePiece, TrainingProgress
+
+NOTED_EVERY_S = 2.0
+TO_TAKE_HOME = 0
+"""In place of a chapter: the whole file of a job."""
+
+_IS_OURS = """
+EXISTS (SELECT 1 FROM job_steps WHERE id = :step_id AND fence = :fence AND lease > 0 AND state = 'wanted')
+AND NOT EXISTS (SELECT 1 FROM erasures WHERE subject = :subject)
+"""
+
+
+class TrainingJournal:
+    """A `TrainingFollower` of one attempt. `forms` are the files to take home, for the commit of the end."""
+
+    def __init__(self, store: Store, files: JobFiles, held: JobStep, training: Training) -> None:
+        self.forms: list[BlobFile] = []
+        self._store = store
+        self._files = files
+        self._held = held
+        self._training = training
+        self._coming: BlobFile | None = None
+        self._noted_at = -NOTED_EVERY_S
+        self._stage = ""
+
+    def __repr__(self) -> str:
+        return f"<TrainingJournal of {self._training!r}>"
+
+    async def progress(self, progress: TrainingProgress) -> None:
+        now = asyncio.get_running_loop().time()
+        if progress.stage == self._stage and now - self._noted_at < NOTED_EVERY_S:
+            return
+        self._stage, self._noted_at = progress.stage, now
+        try:
+            await records.note(self._store, self._held, progress)
+        except StorageFailed:
+            pass  # The next one says more.
+
+    async def piece(self, piece: FilePiece) -> None:
+        if self._coming is None:
+            chapter = CHECKPOINT if piece.role == "checkpoint" else TO_TAKE_HOME
+            training = self._training
+            self._coming = BlobFile(self._files, training.account, training.id, chapter, training.voice)
+        if not await self._coming.take(piece):
+            return
+        whole, self._coming = self._coming, None
+        if piece.role == "checkpoint":
+            await self._keep(whole)
+        else:
+            self.forms.append(whole)
+
+    async def drop(self) -> None:
+        """Drop what came and was not kept."""
+        for left in (*self.forms, *([self._coming] if self._coming else ())):
+            await left.drop()
+
+    async def _keep(self, checkpoint: BlobFile) -> None:
+        """Put a checkpoint in the place of the last one, if the training is still ours."""
+        held = self._held
+        ours: Params = {"step_id": held.id, "fence": held.fence, "subject": self._training.voice}
+        before: Params = {**ours, "job": held.job, "chapter": CHECKPOINT}
+        insertions = encoded_records.insertions(checkpoint.rows, _IS_OURS)
+        answers = await self._store.write(
+            *encoded_records.removal(
+                f"{_IS_OURS} AND job_encoded.job = :job AND job_encoded.chapter = :chapter", before
+            ),
+            *(Statement(each.sql, {**each.params, **ours}) for each in insertions),
+        )
+        for row in answers[1]:
+            await self._files.drop(row["account"], row["digest"])
+        kept = await encoded_records.list_encoded(self._store, held.job, CHECKPOINT)
+        if [row.digest for row in kept] != [row.digest for row in checkpoint.rows]:
+            await checkpoint.drop()

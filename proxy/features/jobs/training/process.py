@@ -1,0 +1,253 @@
+"""The process that trains a voice, as the server drives it: one question, and one answer.
+
+Recordings and files go through its pipe in pieces. It is killed when whoever waits for it is cancelled, and
+when it has said nothing for too long.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from contextlib import aclosing, asynccontextmanager
+from typing import NamedTuple, Protocol
+
+import msgspec
+
+from policies.device_book import DeviceMemory
+from proxy.engines import environments
+from proxy.engines.environments import EnvironmentRefused
+from proxy.engines.memory_book import MemoryBook
+from proxy.engines.registry import HostedEngineSpec
+from proxy.helpers.child import JOB_NICENESS, Child
+from speech_engine.host.pipe_messages import Broken, DeviceFound, Drain, MayLoad, Message, PeakMemory
+from speech_engine.training import (
+    PIECE_BYTES,
+    Assembly,
+    BeginTraining,
+    FilePiece,
+    Recording,
+    Train,
+    TrainerReady,
+    TrainingDone,
+    TrainingError,
+    TrainingFailed,
+    TrainingOrder,
+    TrainingProgress,
+    TrainingStopped,
+    recording_pieces,
+)
+
+MODULE = "speech_engine.host.training"
+SILENT_S = 900.0
+"""A step takes seconds, and to prepare hours of sound or to write a checkpoint takes minutes."""
+_MOST_VOICE_BYTES = 200 << 20
+_FRAME_BYTES = PIECE_BYTES + 4096
+
+
+class TrainingRefused(Exception):
+    """The recordings are to blame, so another try would end alike. The message is for the voice's owner."""
+
+
+class TrainingBroken(Exception):
+    """The process has failed or died. If it is `lasting`, another one would, too."""
+
+    def __init__(self, reason: str, *, lasting: bool = False) -> None:
+        super().__init__(reason)
+        self.lasting = lasting
+
+
+class MemoryLacking(Exception):
+    """The device has not the memory now."""
+
+    def __init__(self, reason: str, after_s: float) -> None:
+        super().__init__(reason)
+        self.after_s = after_s
+
+
+class TrainingInterrupted(Exception):
+    """It was told to stop, and goes on later from its last checkpoint."""
+
+
+class TrainerSpec(NamedTuple):
+    """The trainer of an engine. Its process gets `environ` and no more, and needs `memory_gb` of its device,
+    if that is known."""
+
+    engine: HostedEngineSpec
+    environ: Mapping[str, str]
+    memory_gb: float | None
+
+    def __repr__(self) -> str:
+        return f"<TrainerSpec of {self.engine.name}>"
+
+
+class LearntVoice(NamedTuple):
+    """What came of a training."""
+
+    file: bytes
+    done: TrainingDone
+
+    def __repr__(self) -> str:
+        return f"<LearntVoice of {len(self.file)} bytes>"
+
+
+class TrainingFollower(Protocol):
+    """Whoever follows a training. While a call lasts, the process waits."""
+
+    async def progress(self, progress: TrainingProgress) -> None: ...
+
+    async def piece(self, piece: FilePiece) -> None:
+        """Take a piece of a checkpoint, or of a form of the voice. Raises DamagedFile."""
+        ...
+
+
+class TrainingProcess:
+    """One process for one training."""
+
+    def __init__(self, spec: TrainerSpec, book: MemoryBook) -> None:
+        self._spec = spec
+        self._book = book
+        self._holder = f"a training with {spec.engine.name}"
+        self._child: Child | None = None
+
+    def __repr__(self) -> str:
+        return f"<TrainingProcess {self._child!r}>"
+
+    def stop_soon(self) -> None:
+        """Have it write a checkpoint and end."""
+        if self._child is not None:
+            self._child.send(Drain(0.0))
+
+    def kill(self) -> None:
+        """End it at once."""
+        if self._child is not None:
+            self._child.kill()
+
+    async def train(
+        self,
+        order: TrainingOrder,
+        recordings: AsyncIterator[Recording],
+        checkpoint: AsyncIterator[FilePiece] | None,
+        follower: TrainingFollower,
+    ) -> LearntVoice:
+        """Train, and return the voice. Raises TrainingRefused, TrainingBroken, MemoryLacking,
+        TrainingInterrupted, and what the follower and the iterators raise."""
+        async with self._process() as child, aclosing(child.messages()) as messages:
+            await self._get_ready(child, messages)
+            async for recording in recordings:
+                for part in recording_pieces(recording):
+                    await _send(child, part)
+            if checkpoint is not None:
+                async for piece in checkpoint:
+                    await _send(child, piece)
+            await _send(child, Train(order))
+            return await self._answer(messages, follower)
+
+    @asynccontextmanager
+    async def _process(self) -> AsyncIterator[Child]:
+        engine = self._spec.engine
+        try:
+            interpreter = environments.interpreter(engine.section.plugin, engine.hosted)
+            child = await Child.start(
+                MODULE,
+                interpreter=interpreter,
+                environ=self._spec.environ,
+                niceness=JOB_NICENESS,
+                most_frame_bytes=_FRAME_BYTES,
+            )
+        except (EnvironmentRefused, OSError) as failure:
+            raise TrainingBroken(str(failure)) from None
+        self._child = child
+        try:
+            yield child
+        finally:
+            self._child = None
+            child.kill()
+            await asyncio.shield(_ended(child))
+            self._book.release(self._holder)
+
+    async def _get_ready(self, child: Child, messages: AsyncIterator[Message]) -> None:
+        engine = self._spec.engine
+        child.send(
+            BeginTraining(
+                name=engine.name,
+                module=engine.hosted.trainer,
+                settings=msgspec.json.encode(engine.section.settings),
+                device=engine.section.device,
+                devices=engine.hosted.devices,
+                memory_mb=engine.hosted.memory_mb,
+            )
+        )
+        while True:
+            match await self._next(messages):
+                case DeviceFound(device, free_gb, total_gb):
+                    await self._book_memory(DeviceMemory(device, free_gb, total_gb))
+                    child.send(MayLoad())
+                case TrainerReady():
+                    return
+
+    async def _book_memory(self, found: DeviceMemory) -> None:
+        if self._spec.memory_gb is None:
+            return
+        refusal = await self._book.ask(self._holder, self._spec.memory_gb, found)
+        if refusal is not None and refusal.lasting:
+            raise TrainingBroken(refusal.reason, lasting=True)
+        if refusal is not None:
+            raise MemoryLacking(refusal.reason, refusal.again_s or 0.0)
+
+    async def _answer(self, messages: AsyncIterator[Message], follower: TrainingFollower) -> LearntVoice:
+        assembly, voice, size = Assembly(), b"", 0
+        while True:
+            match await self._next(messages):
+                case TrainingProgress() as progress:
+                    await follower.progress(progress)
+                case FilePiece(role="voice") as piece:
+                    size += len(piece.data)
+                    if size > _MOST_VOICE_BYTES:
+                        raise TrainingBroken(f"the voice has more than {_MOST_VOICE_BYTES} bytes")
+                    voice = _assembled(assembly, piece) or b""
+                case FilePiece() as piece:
+                    await follower.piece(piece)
+                case TrainingDone() as done:
+                    return LearntVoice(voice, done)
+                case TrainingStopped():
+                    raise TrainingInterrupted
+                case TrainingFailed(reason, is_owners):
+                    raise TrainingRefused(reason) if is_owners else TrainingBroken(reason)
+
+    async def _next(self, messages: AsyncIterator[Message]) -> Message:
+        """Return the next message that is not of memory. Raises TrainingBroken at its end."""
+        while True:
+            try:
+                async with asyncio.timeout(SILENT_S):
+                    message = await anext(messages, None)
+            except TimeoutError:
+                raise TrainingBroken(f"it has said nothing for {SILENT_S:g} s") from None
+            match message:
+                case None:
+                    raise TrainingBroken("its process has died")
+                case Broken(reason, lasting):
+                    raise TrainingBroken(reason, lasting=lasting)
+                case PeakMemory(gb):
+                    self._book.note_peak(self._holder, gb)
+                case _:
+                    return message
+
+
+def _assembled(assembly: Assembly, piece: FilePiece) -> bytes | None:
+    try:
+        return assembly.take(piece)
+    except TrainingError as error:
+        raise TrainingBroken(str(error)) from None
+
+
+async def _send(child: Child, message: Message) -> None:
+    child.send(message)
+    try:
+        await child.drain()
+    except ConnectionError:
+        # Why it has ended is in its pipe, or its end is.
+        await asyncio.sleep(0)
+
+
+async def _ended(child: Child) -> None:
+    await child.wait_for_end()

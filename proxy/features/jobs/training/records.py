@@ -1,0 +1,155 @@
+"""Trainings as rows, beside their jobs: whose voice is learnt, how far that is, and whether it is paid.
+
+A training is `held` while its job goes on: its price is kept back. In the commit that gives the voice its
+model it becomes `owed`, and whoever sees that charges it. Then, or when its job has ended otherwise, it is
+`over`. The row outlives its job until then.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from typing import Literal
+
+import msgspec
+
+from proxy.features.jobs.records import JobStep
+from proxy.features.jobs.results import encoded_records
+from proxy.storage.rows import any_of, columns
+from proxy.storage.store import Condition, Params, Statement, Store
+from proxy.storage.tables import Table
+from proxy.storage.wish_tables import WishTable
+from speech_engine.training import Stage, TrainingDone, TrainingProgress
+
+
+class Training(msgspec.Struct, frozen=True, kw_only=True):
+    """A training, by the id of its job. `payer` is the key that asked for it. `mel` and `best` are 0 and
+    `stage` is "" before it begins."""
+
+    id: str
+    account: str
+    voice: str
+    payer: str
+    engine: str
+    model: str
+    format: str
+    state: Literal["held", "owed", "over"] = "held"
+    stage: Stage | Literal[""] = ""
+    step: int = 0
+    most_steps: int
+    mel: float = 0.0
+    best: float = 0.0
+    eta_s: float | None = None
+
+    def __repr__(self) -> str:
+        return f"<Training {self.id} of {self.voice}, {self.state}>"
+
+
+CHECKPOINT = -1
+"""In place of a chapter, in the rows of a job's files."""
+TABLE = Table("trainings", personal=True)
+TRAININGS = WishTable(
+    "job_steps", JobStep, "state = 'wanted' AND kind = 'training'", earliest="asked", of_account=1
+)
+"""Their steps: one of each."""
+
+_SELECT = f"SELECT {columns(Training)} FROM trainings WHERE"
+_INSERT = f"""
+INSERT INTO trainings ({columns(Training)})
+SELECT CAST(:id AS TEXT), CAST(:account AS TEXT), CAST(:voice AS TEXT), CAST(:payer AS TEXT),
+    CAST(:engine AS TEXT), CAST(:model AS TEXT), CAST(:format AS TEXT), CAST(:state AS TEXT),
+    CAST(:stage AS TEXT), CAST(:step AS BIGINT), CAST(:most_steps AS BIGINT),
+    CAST(:mel AS DOUBLE PRECISION), CAST(:best AS DOUBLE PRECISION), CAST(:eta_s AS DOUBLE PRECISION)
+WHERE EXISTS (SELECT 1 FROM jobs WHERE id = :id)
+"""
+_IS_THERE = "EXISTS (SELECT 1 FROM trainings WHERE id = :request)"
+_NOTE = """
+UPDATE trainings SET stage = :stage, step = :step, most_steps = :of, mel = :mel, best = :best,
+    eta_s = CAST(:eta_s AS DOUBLE PRECISION)
+WHERE id = :id AND state = 'held'
+    AND EXISTS (SELECT 1 FROM job_steps WHERE id = :step_id AND fence = :fence AND lease > 0)
+"""
+_OWE = f"""
+UPDATE trainings SET state = 'owed', step = :steps, best = :best, eta_s = NULL
+WHERE id = :id AND state = 'held' AND {TRAININGS.finished}
+AND EXISTS (SELECT 1 FROM trained_models WHERE id = :trained)
+"""
+_OWED = f"{_SELECT} state = 'owed' ORDER BY id LIMIT :limit"
+_LEFT = f"""
+{_SELECT} state = 'held'
+AND NOT EXISTS (SELECT 1 FROM jobs WHERE jobs.id = trainings.id AND jobs.state = 'open')
+ORDER BY id LIMIT :limit
+"""
+_SETTLE = "UPDATE trainings SET state = 'over', eta_s = NULL WHERE id = :id"
+_FORGET = """
+DELETE FROM trainings WHERE state = 'over' AND NOT EXISTS (SELECT 1 FROM jobs WHERE jobs.id = trainings.id)
+"""
+_OF_VOICE = """
+SELECT trainings.id FROM trainings JOIN jobs ON jobs.id = trainings.id
+WHERE trainings.voice = :voice AND jobs.state = 'open'
+"""
+
+
+def insert_statement(training: Training) -> Statement:
+    """Return what adds a training, in the commit of its job."""
+    return Statement(_INSERT, msgspec.structs.asdict(training))
+
+
+def is_there(id_: str) -> Condition:
+    """Return what is true in the commit that adds a training, behind `insert_statement`."""
+    return Condition(_IS_THERE, {"request": id_})
+
+
+async def get(store: Store, id_: str) -> Training | None:
+    rows = await store.read(f"{_SELECT} id = :id", {"id": id_})
+    return msgspec.convert(rows[0], Training) if rows else None
+
+
+async def of_jobs(store: Store, jobs: Collection[str]) -> dict[str, Training]:
+    """Return those of these jobs that are trainings."""
+    if not jobs:
+        return {}
+    names, params = any_of(sorted(jobs))
+    rows = await store.read(f"{_SELECT} id IN ({names})", params)
+    return {row["id"]: msgspec.convert(row, Training) for row in rows}
+
+
+async def note(store: Store, held: JobStep, progress: TrainingProgress) -> None:
+    """Note how far a training is, if its step is ours."""
+    said: Params = msgspec.structs.asdict(progress)
+    ours: Params = {"id": held.job, "step_id": held.id, "fence": held.fence}
+    await store.write(Statement(_NOTE, {**said, **ours}))
+
+
+def owe_statement(step: JobStep, trained: str, done: TrainingDone) -> Statement:
+    """Return what makes a training owed, in the commit that gives its voice the model `trained`."""
+    params: Params = {"id": step.job, "trained": trained, "steps": done.steps, "best": done.best}
+    return Statement(_OWE, params)
+
+
+async def list_owed(store: Store, limit: int) -> list[Training]:
+    return [msgspec.convert(row, Training) for row in await store.read(_OWED, {"limit": limit})]
+
+
+async def list_left(store: Store, limit: int) -> list[Training]:
+    """List trainings whose jobs have ended without a model, or are gone."""
+    return [msgspec.convert(row, Training) for row in await store.read(_LEFT, {"limit": limit})]
+
+
+async def settle(store: Store, id_: str) -> list[str]:
+    """Note that nothing is held or owed any more. Return the digests of its checkpoint, which is gone."""
+    of_job: Params = {"job": id_, "chapter": CHECKPOINT}
+    _, gone, _ = await store.write(
+        *encoded_records.removal("job_encoded.job = :job AND job_encoded.chapter = :chapter", of_job),
+        Statement(_SETTLE, {"id": id_}),
+    )
+    return [row["digest"] for row in gone]
+
+
+async def forget(store: Store) -> None:
+    """Delete what is over, and whose job is gone."""
+    await store.write(Statement(_FORGET))
+
+
+async def of_voice(store: Store, voice: str) -> Sequence[str]:
+    """List the jobs that go on to learn a voice."""
+    return [row["id"] for row in await store.read(_OF_VOICE, {"voice": voice})]

@@ -1,0 +1,49 @@
+"""Trainings, wired: what lives as long as a worker, and what each revision of the configuration makes."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from proxy.catalogue.trained_voices import TrainedVoices
+from proxy.feature import House, HouseRevision
+from proxy.features.jobs.kept import JobFiles
+from proxy.features.jobs.section import JOBS
+from proxy.features.jobs.training.bills import TrainingBills
+from proxy.features.jobs.training.ending import TrainingEnds
+from proxy.features.jobs.training.learning import Learning
+from proxy.features.jobs.training.maker import TrainingMaker, TrainingMeans
+from proxy.features.jobs.training.trainers import Trainers
+from proxy.features.jobs.training.trainings import Trainings
+
+
+class OpenTrainings(NamedTuple):
+    """The trainings of one worker."""
+
+    wishes: Trainings
+    bills: TrainingBills
+    means: TrainingMeans
+    trainers: Trainers
+    ends: TrainingEnds
+
+    def at(self, revision: HouseRevision) -> TrainingMaker:
+        """Go on by a new revision of the configuration, and return how accounts ask for trainings in it."""
+        config, speaking, voices = revision.config, revision.speaking, revision.voices
+        assert speaking is not None, "a worker speaks"
+        assert voices is not None, "a worker speaks"
+        self.trainers.revise(config)
+        self.means.learning.revise(speaking, revision.admin_tools.callers)
+        self.ends.revise(revision.library, revision.purges)
+        self.wishes.is_here = JOBS.of(config).here or not (config.serves and self.means.store.is_shared)
+        return TrainingMaker(self.means, voices.catalogue, revision.library)
+
+
+def open_trainings(house: House, files: JobFiles) -> OpenTrainings:
+    """Wire the trainings of a worker."""
+    assert house.engines is not None, "a command trains nothing"
+    bills = TrainingBills(house.ledger, files, house.metrics)
+    trainers = Trainers(house.registry, house.engines, house.config_at_start, house.book)
+    learning = Learning(house.store, house.vault, house.own_voices, house.grants, house.samples)
+    ends = TrainingEnds(house.store, TrainedVoices(house.store, house.vault), house.notices)
+    wishes = Trainings(house.store, files, trainers, learning, ends)
+    means = TrainingMeans(house.store, house.vault, files, learning, bills, wishes.look_soon)
+    return OpenTrainings(wishes, bills, means, trainers, ends)

@@ -1,0 +1,92 @@
+"""Jobs, wired: what lives as long as a worker or a command, and what each revision adds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Any
+
+from proxy.audio.recordings.long_decoder import LongDecoder
+from proxy.catalogue.derived_things import VoiceFiles, VoiceMemory
+from proxy.feature import House, HouseRevision, Served
+from proxy.features.jobs.batches.endpoints import Batches, Files
+from proxy.features.jobs.batches.maker import BatchMaker
+from proxy.features.jobs.conversions.maker import ConversionMaker, ConversionMeans
+from proxy.features.jobs.endpoints import AskedAs, ClientJobs, Jobs
+from proxy.features.jobs.event_stream import EventStreams, JobEvents
+from proxy.features.jobs.kept import JobFiles
+from proxy.features.jobs.metrics import JobMetrics
+from proxy.features.jobs.results.encoding import FileSteps
+from proxy.features.jobs.results.endpoints import JobResults
+from proxy.features.jobs.retention import JobRetention
+from proxy.features.jobs.section import JOBS
+from proxy.features.jobs.step_endpoints import JobSteps
+from proxy.features.jobs.steps import Steps
+from proxy.features.jobs.training.wiring import OpenTrainings, open_trainings
+from proxy.http.resource import Resource
+from proxy.speech.speech_request import Defaults
+from proxy.work.wishes import WishKind
+
+
+class OpenJobs:
+    """The jobs of one worker, or of a command, which works on none."""
+
+    def __init__(self, house: House, long_decoder: LongDecoder) -> None:
+        self.files = JobFiles(house.store, house.vault)
+        self._house = house
+        self._long_decoder = long_decoder
+        self._retention = JobRetention(house.store, self.files, house.metrics, house.notices)
+        self._streams = EventStreams()
+        self._steps: Steps | None = None
+        self._trainings: OpenTrainings | None = None
+        self.wishes: tuple[WishKind[Any], ...] = ()
+        if house.engines is not None:
+            encoding = FileSteps(house.store, house.vault, self.files, house.notices)
+            metrics = JobMetrics(house.metrics.registry)
+            self._steps = Steps(
+                *(house.store, house.vault, self.files, metrics, house.notices, encoding, house.grants)
+            )
+            self._trainings = open_trainings(house, self.files)
+            self.wishes = (self._steps, encoding, self._trainings.wishes)
+
+    def __repr__(self) -> str:
+        return f"<OpenJobs {self._steps!r}>"
+
+    @property
+    def alone(self) -> Sequence[Callable[[], Coroutine[None, None, None]]]:
+        """What one worker of a server runs."""
+        return (self._retention.run, *((self._trainings.bills.run,) if self._trainings else ()))
+
+    @property
+    def memories(self) -> Sequence[VoiceMemory]:
+        return (self._trainings.wishes,) if self._trainings else ()
+
+    @property
+    def voice_files(self) -> Sequence[VoiceFiles]:
+        return (self.files, *((self._trainings.ends,) if self._trainings else ()))
+
+    def at(self, revision: HouseRevision) -> Served:
+        section, house, files = JOBS.of(revision.config), self._house, self.files
+        self._retention.days, self._retention.plans = section.days, revision.config.plans
+        tools, speaking, steps = revision.admin_tools, revision.speaking, self._steps
+        jobs = [
+            *Jobs(tools, files, steps, house.notices).endpoints,
+            *JobSteps(tools, files, steps, house.receipts).endpoints,
+        ]
+        if steps is None or self._trainings is None or speaking is None:
+            return Served(jobs)
+        steps.revise(speaking, tools.callers, here=section.here, serves=revision.config.serves)
+        batches = BatchMaker(tools, files, house.notices)
+        asked_as = AskedAs(Defaults.of(revision.config.server), section.step_characters)
+        means = ConversionMeans(
+            house.store, house.vault, files, house.ledger, house.grants, self._long_decoder
+        )
+        conversions, trainings = ConversionMaker(means, speaking), self._trainings.at(revision)
+        asked = ClientJobs(tools, files, steps, speaking, asked_as, batches, conversions, trainings)
+        given: list[Resource] = [
+            JobEvents(tools, files, steps, self._streams),
+            JobResults(tools, files, steps),
+            Files(tools, files, self._retention.kept_us),
+            Batches(tools, steps, speaking, batches, house.notices),
+        ]
+        more = [endpoint for each in given for endpoint in each.endpoints]
+        return Served([*asked.endpoints, *more, *jobs], background=asked)

@@ -1,0 +1,13 @@
+"""A training in these tests needs fewer recordings than one of the shipped server."""
+
+from __future__ import annotations
+
+import pytest
+
+from proxy.features.jobs.training import learning
+from tests.features.jobs.training.training_rig import RECORDINGS
+
+
+@pytest.fixture(autouse=True)
+def few_recordings(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(learning, "LEAST_RECORDINGS", RECORDINGS)

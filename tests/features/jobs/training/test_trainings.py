@@ -1,0 +1,262 @@
+"""Trainings of a whole worker: asked for, paid once, heard, broken off, gone on with, and erased."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from plugins.tone.voice_format import read_voice
+from proxy.features.jobs.kept import JobFiles
+from proxy.features.jobs.results.encoded_records import EncodedBlob, list_encoded
+from proxy.features.jobs.training import blobs, records, trainings
+from proxy.features.jobs.training.records import CHECKPOINT
+from proxy.ledger.verify import verify
+from proxy.storage import trained_models
+from proxy.storage.store import Statement
+from speech_engine.training import FilePiece, FileRole
+from tests.features.jobs.job_rig import job, soon, until
+from tests.features.jobs.training.training_rig import (
+    PRICE,
+    ask_training,
+    bills_of,
+    hold_of,
+    kind_of,
+    new_training,
+    trainings_inside,
+    voice_to_train,
+)
+from tests.proxy.api.inside import Inside
+
+
+async def model_of(server: Inside, voice: str) -> trained_models.TrainedModel | None:
+    models = await trained_models.of_voice(server.worker.store, server.account.id, voice)
+    return models[0] if models else None
+
+
+async def test_a_voice_is_trained_and_charged_once(tmp_path: Path, store_url: str) -> None:
+    async with trainings_inside(tmp_path, store_url) as server:
+        voice = await voice_to_train(server)
+        id_ = await new_training(server, voice)
+        held = await hold_of(server, id_)
+        assert held is not None
+        assert held.split.amount == PRICE
+        shown = await until(server, id_, "done", "failed")
+        assert (shown["status"], shown["kind"], shown["steps_done"]) == ("done", "training", 1)
+        assert shown["training"]["step"] == shown["training"]["steps"] == 20
+        assert shown["training"]["best"] < 100.0
+        model = await model_of(server, voice)
+        assert model is not None
+        assert (model.origin, model.format) == ("training", "tone")
+        bills = bills_of(server)
+        assert await bills.sweep() == 1
+        assert await bills.sweep() == 0
+        assert await hold_of(server, id_) is None
+        (row,) = await server.usage()
+        assert (row.id, row.kind, row.credits, row.job) == (id_, "training", PRICE, id_)
+        assert (await verify(server.worker.store)).is_clean
+        assert not await list_encoded(server.worker.store, id_, CHECKPOINT)
+        me = (await server.ask("GET", "/v1/me")).json()
+        assert "600" in str(me["credits"])
+
+
+async def test_what_is_taken_home_is_there(tmp_path: Path) -> None:
+    async with trainings_inside(tmp_path) as server:
+        id_ = await new_training(server, await voice_to_train(server))
+        await until(server, id_, "done")
+        answer = await server.ask("GET", f"/v1/jobs/{id_}/content")
+        assert answer.status_code == 200, answer.text
+        head, _, rest = answer.content.partition(b"\n")
+        assert head == b"tone as onnx"
+        assert read_voice(rest).step == 20
+        assert answer.headers["content-disposition"].endswith('.onnx"')
+
+
+async def test_the_same_key_makes_one_training_and_holds_one_price(tmp_path: Path) -> None:
+    async with trainings_inside(tmp_path) as server:
+        voice = await voice_to_train(server)
+        sent = {"headers": {"idempotency-key": "once"}}
+        first = await new_training(server, voice, **sent)
+        assert await new_training(server, voice, **sent) == first
+        await until(server, first, "done")
+        await bills_of(server).sweep()
+        assert len(await server.usage()) == 1
+
+
+@pytest.mark.parametrize(
+    ("plan", "asked", "status", "param", "code"),
+    [
+        ("metered", {"model": "none"}, 404, "model", "model_not_found"),
+        ("metered", {"voice": "nobody"}, 404, "voice", "voice_not_found"),
+        ("metered", {"voice": "alloy"}, 404, "voice", "voice_not_found"),
+        ("metered", {"steps": 0}, 400, "steps", None),
+        ("metered", {"steps": 20_001}, 400, "steps", None),
+        ("metered", {"seed": -1}, 400, "seed", None),
+        ("metered", {"voice": 1}, 400, "voice", None),
+        ("unpriced", {}, 403, "kind", "training_not_priced"),
+        ("none", {}, 403, None, "jobs_not_allowed"),
+    ],
+)
+async def test_what_cannot_be_trained_is_refused_and_holds_nothing(
+    tmp_path: Path, plan: str, asked: dict[str, Any], status: int, param: str | None, code: str | None
+) -> None:
+    async with trainings_inside(tmp_path, plan=plan) as server:
+        voice = await voice_to_train(server)
+        answer = await ask_training(server, **{"voice": voice, **asked})
+        error = answer.json()["error"]
+        assert (answer.status_code, error["param"]) == (status, param), answer.text
+        assert code is None or error["code"] == code
+        assert not await server.worker.store.read("SELECT request FROM holds")
+        assert not await server.worker.store.read("SELECT id FROM trainings")
+
+
+async def test_a_consent_of_before_does_not_name_training(tmp_path: Path) -> None:
+    async with trainings_inside(tmp_path) as server:
+        voice = await voice_to_train(server, ("speech", "conversion"))
+        answer = await ask_training(server, voice)
+        assert answer.status_code == 403, answer.text
+        assert answer.json()["error"]["code"] == "consent_not_given"
+
+
+async def test_too_few_recordings_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with trainings_inside(tmp_path) as server:
+        voice = await voice_to_train(server)
+        monkeypatch.undo()
+        answer = await ask_training(server, voice)
+        assert answer.status_code == 400
+        error = answer.json()["error"]
+        assert (error["param"], error["code"]) == ("voice", "too_few_recordings")
+        assert "20 recordings" in error["message"]
+
+
+async def test_credits_that_are_not_there_are_not_held(tmp_path: Path) -> None:
+    async with trainings_inside(tmp_path, tone="delay_s = 0.05") as server:
+        voice = await voice_to_train(server)
+        for _ in range(2):
+            await new_training(server, voice)
+        answer = await ask_training(server, voice)
+        assert answer.status_code == 429
+        assert answer.json()["error"]["code"] == "insufficient_quota"
+
+
+async def test_a_canceled_training_costs_nothing(tmp_path: Path, store_url: str) -> None:
+    async with trainings_inside(tmp_path, store_url, tone="delay_s = 0.1") as server:
+        voice = await voice_to_train(server)
+        id_ = await new_training(server, voice, steps=2_000)
+        await until(server, id_, "running")
+        await server.ask("POST", f"/v1/jobs/{id_}/cancel")
+        await _idle(server)
+        assert await bills_of(server).sweep() == 1
+        assert await hold_of(server, id_) is None
+        assert await server.usage() == []
+        assert await model_of(server, voice) is None
+        assert (await server.ask("POST", f"/v1/jobs/{id_}/retry")).status_code == 409
+
+
+async def test_a_deleted_job_gives_its_hold_back(tmp_path: Path) -> None:
+    async with trainings_inside(tmp_path, tone="delay_s = 0.1") as server:
+        id_ = await new_training(server, await voice_to_train(server), steps=2_000)
+        await until(server, id_, "running")
+        assert (await server.ask("DELETE", f"/v1/jobs/{id_}")).status_code == 200
+        await _idle(server)
+        await bills_of(server).sweep()
+        assert await hold_of(server, id_) is None
+        assert not await server.worker.store.read("SELECT id FROM trainings")
+
+
+async def test_a_killed_process_goes_on_from_its_checkpoint(
+    tmp_path: Path, store_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    resumed: list[int] = []
+
+    def pieces_of(
+        files: JobFiles, rows: list[EncodedBlob], role: FileRole
+    ) -> AsyncGenerator[FilePiece, None]:
+        resumed.append(sum(row.bytes for row in rows))
+        return blobs.pieces_of(files, rows, role)
+
+    monkeypatch.setattr(trainings, "pieces_of", pieces_of)
+    async with trainings_inside(tmp_path, store_url, tone="delay_s = 0.002") as server:
+        voice = await voice_to_train(server)
+        id_ = await new_training(server, voice, steps=900)
+
+        async def has_checkpoint() -> bool:
+            return bool(await list_encoded(server.worker.store, id_, CHECKPOINT))
+
+        await soon(has_checkpoint)
+        kind_of(server).forget_voice(voice, ())
+        await soon_due(server, id_)
+        shown = await until(server, id_, "done", "failed")
+        assert shown["status"] == "done"
+        assert shown["training"]["step"] == 900
+        assert len(resumed) == 1
+        assert resumed[0] > 1000
+
+
+async def test_an_erasure_ends_the_training_of_its_voice(tmp_path: Path, store_url: str) -> None:
+    async with trainings_inside(tmp_path, store_url, tone="delay_s = 0.1") as server:
+        voice = await voice_to_train(server)
+        id_ = await new_training(server, voice, steps=2_000)
+        await until(server, id_, "running")
+        answer = await server.ask("DELETE", f"/v1/audio/voices/{voice}")
+        assert answer.status_code in (200, 202), answer.text
+        shown = await until(server, id_, "failed")
+        assert shown["error_code"] == "voice_erased"
+        await bills_of(server).sweep()
+        assert await hold_of(server, id_) is None
+        assert await server.usage() == []
+        assert not await list_encoded(server.worker.store, id_, CHECKPOINT)
+
+
+@pytest.mark.parametrize(("fail", "code"), [("UnusableSample", "unusable_sample"), ("crash", "server_error")])
+async def test_a_training_that_fails_costs_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fail: str, code: str
+) -> None:
+    monkeypatch.setattr(trainings, "MOST_TRIES", 1)
+    async with trainings_inside(tmp_path, tone=f'fail = "{fail}"\nfail_at_s = 3') as server:
+        id_ = await new_training(server, await voice_to_train(server))
+        shown = await until(server, id_, "failed")
+        assert shown["error_code"] == code
+        await bills_of(server).sweep()
+        assert await server.usage() == []
+
+
+async def test_it_says_that_it_waits_for_memory(tmp_path: Path) -> None:
+    async with trainings_inside(tmp_path, jobs="training_gb = 4000") as server:
+        id_ = await new_training(server, await voice_to_train(server))
+        shown = await until(server, id_, "failed")
+        # The device never has so much: that is not waited for.
+        assert shown["error_code"] == "server_error"
+
+
+async def soon_due(server: Inside, id_: str) -> None:
+    """Let a training that is put off be due now."""
+
+    async def is_put_off() -> bool:
+        rows = await server.worker.store.read("SELECT tries FROM job_steps WHERE job = :job", {"job": id_})
+        return bool(rows[0]["tries"])
+
+    await soon(is_put_off)
+    await server.worker.store.write(Statement("UPDATE job_steps SET due = 0 WHERE job = :job", {"job": id_}))
+    kind_of(server).look_soon()
+
+
+async def _idle(server: Inside) -> None:
+    async def is_idle() -> bool:
+        return "0 under way" in repr(kind_of(server))
+
+    await soon(is_idle)
+    await asyncio.sleep(0)
+
+
+async def test_a_row_shows_how_far_it_is(tmp_path: Path) -> None:
+    async with trainings_inside(tmp_path, tone="delay_s = 0.05") as server:
+        id_ = await new_training(server, await voice_to_train(server), steps=200)
+        await until(server, id_, "running")
+        training = await records.get(server.worker.store, id_)
+        assert training is not None
+        assert training.stage in ("preparing", "training")
+        assert (await job(server, id_))["training"]["voice"] == training.voice

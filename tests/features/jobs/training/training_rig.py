@@ -1,0 +1,99 @@
+"""A worker whose engine trains voices that are timbres, and trainings of it in processes of their own."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx2
+
+from proxy.features.jobs.kept import JobFiles
+from proxy.features.jobs.training.bills import TrainingBills
+from proxy.features.jobs.training.trainings import Trainings
+from proxy.storage.durable_holds import DurableHold, get
+from tests.features.own_voices.test_clips import added
+from tests.proxy.api.inside import Inside, inside
+from tests.proxy.api.owning import agree, send
+
+CONFIG = """
+[server]
+default_model = "tone"
+[storage]
+url = "{url}"
+[webhooks]
+on = true
+[jobs]
+{jobs}
+[engines.tone]
+hosted = false
+{tone}
+[models]
+tone = ["tone/standard"]
+[voices.alloy]
+tone = "tone"
+[plans.metered]
+allowance = 1000
+prices.speech = {{ credits = 1, per = "character" }}
+prices.training = {{ credits = 400, per = "job" }}
+[plans.unpriced]
+allowance = 1000
+prices.speech = {{ credits = 1, per = "character" }}
+[plans.none]
+job_characters = 0
+"""
+PRICE = 400_000_000
+RECORDINGS = 3
+"""Enough for these tests; `learning.LEAST_RECORDINGS` is set to it."""
+
+
+@asynccontextmanager
+async def trainings_inside(
+    folder: Path, url: str = "sqlite", plan: str = "metered", tone: str = "", jobs: str = "", **more: Any
+) -> AsyncIterator[Inside]:
+    text = CONFIG.format(url=url, tone=tone, jobs=jobs)
+    async with inside(folder, text, {}, plan, **more) as server:
+        yield server
+        # A hold stays until somebody ends it.
+        for row in await server.worker.store.read("SELECT id FROM jobs WHERE state = 'open'"):
+            await server.ask("POST", f"/v1/jobs/{row['id']}/cancel")
+        await bills_of(server).sweep()
+
+
+def kind_of(server: Inside) -> Trainings:
+    (kind,) = [kind for kind in server.worker.wishes if isinstance(kind, Trainings)]
+    return kind
+
+
+def bills_of(server: Inside) -> TrainingBills:
+    house = server.worker.open_house.house
+    return TrainingBills(house.ledger, JobFiles(house.store, house.vault), house.metrics)
+
+
+async def voice_to_train(server: Inside, uses: tuple[str, ...] = ("speech", "training")) -> str:
+    """Return the id of a voice with recordings enough, whose speaker agreed to these uses."""
+    consent = await agree(server, uses=list(uses))
+    answer = await send(server, {"name": "Ana", "consent": consent["id"]})
+    assert answer.status_code == 200, answer.text
+    voice: str = answer.json()["id"]
+    for number in range(RECORDINGS - 1):
+        await added(server, voice, number)
+    return voice
+
+
+async def ask_training(server: Inside, voice: str, **more: Any) -> httpx2.Response:
+    headers = more.pop("headers", {})
+    body = {"kind": "training", "voice": voice, "model": "tone", "steps": 20, **more}
+    return await server.ask("POST", "/v1/jobs", body=body, **headers)
+
+
+async def new_training(server: Inside, voice: str, **more: Any) -> str:
+    answer = await ask_training(server, voice, **more)
+    assert answer.status_code == 202, answer.text
+    id_: str = answer.json()["id"]
+    return id_
+
+
+async def hold_of(server: Inside, id_: str) -> DurableHold | None:
+    return await get(server.worker.store, id_)

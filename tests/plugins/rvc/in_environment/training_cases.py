@@ -1,0 +1,278 @@
+"""Training: a voice comes nearer to its recordings, goes on after a kill, and leaves in two forms."""
+
+from __future__ import annotations
+
+import asyncio
+import atexit
+import json
+import shutil
+import tempfile
+from collections.abc import Iterable, Sequence
+from functools import cache
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from plugins.rvc import trainer
+from plugins.rvc.networks import build_generator
+from plugins.rvc.plugin import RvcSettings
+from plugins.rvc.trainer import RvcTrainer
+from plugins.rvc.training import loop as steps
+from plugins.rvc.training.loop import NoNumbers
+from plugins.rvc.training.networks import SmallDiscriminator, build, choose_rate
+from plugins.rvc.training.onnx_form import MOST_DIFFERENCE, TRIED, _Voice, as_onnx, compare
+from plugins.rvc.training.recordings import _pieces, _speech
+from plugins.rvc.training.spectrum import SPECTRA, _filters, linear, mel
+from plugins.rvc.voice_format import FILES
+from speech_engine.host.weights import fill
+from speech_engine.model_files import UnusableModel
+from speech_engine.trained_files import TrainedFacts
+from speech_engine.training import (
+    Recording,
+    TrainedVoice,
+    TrainingError,
+    TrainingOrder,
+    TrainingProgress,
+    TrainingStops,
+)
+from tests.plugins.rvc.in_environment.rig import recording, running
+from tests.plugins.rvc.tiny import LAYOUTS, layout, voice_file, write_model
+
+# isort: split
+import numpy as np
+import torch
+from safetensors.torch import save_file
+
+ORDER = TrainingOrder(seed=7, most_steps=30, batch=4, checkpoint_every=10)
+
+
+@cache
+def folder() -> Path:
+    """A model's folder with tiny networks to begin with, which decide the sizes."""
+    made = write_model(Path(tempfile.mkdtemp(prefix="rvc-train-")))
+    atexit.register(shutil.rmtree, made, ignore_errors=True)
+    torch.manual_seed(3)
+    network = build_generator(layout())
+    tensors = {name: value.contiguous() for name, value in network.state_dict().items()}
+    save_file(tensors, made / "generator_40k.safetensors")
+    return made
+
+
+@cache
+def recordings() -> tuple[Recording, ...]:
+    return tuple(Recording(24_000, recording(8.0, number)) for number in range(4))
+
+
+@cache
+def opened() -> RvcTrainer:
+    return RvcTrainer(RvcSettings(model_path=str(folder())), "cpu")
+
+
+class Heard:
+    """A `TrainingTalk` that keeps what it is told, and stops a training after so many steps."""
+
+    def __init__(self, stops_at: int | None = None) -> None:
+        self.told: list[TrainingProgress] = []
+        self.checkpoints: dict[int, bytes] = {}
+        self._stops_at = stops_at
+
+    @property
+    def must_stop(self) -> bool:
+        steps = [each.step for each in self.told if each.stage == "training"]
+        return self._stops_at is not None and bool(steps) and steps[-1] >= self._stops_at
+
+    def progress(self, progress: TrainingProgress) -> None:
+        self.told.append(progress)
+
+    def checkpoint(self, step: int, pieces: Iterable[bytes]) -> None:
+        self.checkpoints[step] = b"".join(pieces)
+
+
+@cache
+def trained() -> tuple[TrainedVoice, Heard]:
+    talk = Heard()
+    return opened().train(ORDER, recordings(), b"", talk), talk
+
+
+def test_thirty_steps_bring_the_voice_nearer_by_a_quarter() -> None:
+    voice, talk = trained()
+    assert len(voice.curve) == voice.steps == 30
+    assert voice.curve[-1] < 0.75 * voice.curve[0]
+    assert voice.curve[-1] < voice.best < 0.9 * voice.curve[0]
+    stages = [each.stage for each in talk.told]
+    assert stages == sorted(stages, key=("preparing", "training", "exporting").index)
+    last = [each for each in talk.told if each.stage == "training"][-1]
+    assert (last.step, last.of) == (30, 30)
+    assert last.eta_s == 0.0
+
+
+def test_a_later_life_takes_the_same_steps() -> None:
+    voice, talk = trained()
+    stopping = Heard(stops_at=13)
+    with pytest.raises(TrainingStops):
+        opened().train(ORDER, recordings(), b"", stopping)
+    for checkpoint in (stopping.checkpoints[13], talk.checkpoints[10]):
+        again = opened().train(ORDER, recordings(), checkpoint, Heard())
+        assert again.curve == voice.curve
+        assert again.voice == voice.voice
+
+
+def test_another_seed_takes_other_steps() -> None:
+    other = TrainingOrder(seed=8, most_steps=2, batch=4, forms=())
+    assert opened().train(other, recordings(), b"", Heard()).curve != trained()[0].curve[:2]
+
+
+def test_the_voice_leaves_in_the_layout_of_others_and_comes_back() -> None:
+    voice, _ = trained()
+    facts: TrainedFacts = FILES.check(BytesIO(voice.voice), len(voice.voice))
+    assert facts.words["version"] == "v2"
+    assert int(facts.words["features"]) > 1_000
+    pth = BytesIO()
+    FILES.export(BytesIO(voice.voice), len(voice.voice), "pth", pth)
+    read = torch.load(BytesIO(pth.getvalue()), weights_only=True)
+    assert read["config"][-1] == 40_000
+    assert (read["sr"], read["f0"], read["version"]) == ("40k", 1, "v2")
+    assert all(value.dtype == torch.float16 for value in read["weight"].values())
+    assert not [name for name in read["weight"] if name.startswith("enc_q.")]
+
+
+def test_the_voice_converts() -> None:
+    voice, _ = trained()
+
+    async def convert() -> tuple[bytes, int]:
+        async with running() as rig:
+            return await rig.convert(rig.bring(voice.voice), recording(2.0, 1))
+
+    made, rate_hz = asyncio.run(convert())
+    assert (rate_hz, len(made)) == (40_000, 2 * 2 * 40_000)
+    assert np.frombuffer(made, "<i2").any()
+
+
+@pytest.mark.parametrize("number", range(len(LAYOUTS)))
+def test_onnx_sounds_the_same_at_any_length(number: int) -> None:
+    of = LAYOUTS[number]
+    file = voice_file(of, number)
+    data = as_onnx(file)
+    network = _Voice(of)
+    from plugins.rvc.checkpoint import read_voice
+
+    fill(network.network, {name: each.float() for name, each in read_voice(file).tensors.items()}, "it")
+    network.fold()
+    for frames in (*TRIED, 5, 711):
+        assert compare(network, data, frames) < MOST_DIFFERENCE
+
+
+def test_onnx_that_sounds_otherwise_is_not_given_away(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("plugins.rvc.training.onnx_form.compare", lambda *_told: 0.1)
+    with pytest.raises(TrainingError, match="otherwise"):
+        as_onnx(voice_file(layout()))
+
+
+def test_what_is_no_voice_is_not_exported() -> None:
+    with pytest.raises(UnusableModel):
+        opened().export(b"nothing", "onnx")
+    with pytest.raises(TrainingError):
+        opened().export(voice_file(layout()), "checkpoint")
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        (),
+        (Recording(24_000, b""),),
+        (Recording(24_000, bytes(2 * 24_000 * 30)),),
+        (Recording(24_000, recording(5.0)),),
+    ],
+    ids=["none", "empty", "silent", "short"],
+)
+def test_recordings_that_say_too_little_are_refused(given: Sequence[Recording]) -> None:
+    with pytest.raises(TrainingError, match="seconds of speech"):
+        opened().train(ORDER, given, b"", Heard())
+
+
+def test_a_rate_that_nobody_has_is_refused() -> None:
+    order = TrainingOrder(seed=1, most_steps=1, sample_rate_hz=44_100)
+    with pytest.raises(TrainingError, match="44100 Hz"):
+        opened().train(order, recordings(), b"", Heard())
+
+
+def test_a_training_that_is_no_better_ends_early() -> None:
+    order = TrainingOrder(seed=7, most_steps=400, batch=2, patience=0, forms=())
+    voice = opened().train(order, recordings(), b"", Heard())
+    assert voice.ended_early
+    assert voice.steps < 400
+
+
+def test_losses_that_are_no_numbers_end_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(
+        "plugins.rvc.training.loop.losses.kl_loss", lambda *told: told[0].sum() * float("nan")
+    )
+    with pytest.raises(NoNumbers):
+        opened().train(ORDER, recordings(), b"", Heard())
+
+
+def test_a_device_without_the_memory_takes_fewer_slices(monkeypatch: pytest.MonkeyPatch) -> None:
+    real, sizes = steps.Loop._learn, list[int]()
+
+    def learn(loop: Any, slices: Sequence[Any]) -> float:
+        sizes.append(len(slices))
+        if len(slices) > 2:
+            raise torch.OutOfMemoryError
+        return real(loop, slices)
+
+    monkeypatch.setattr(steps.Loop, "_learn", learn)
+    order = TrainingOrder(seed=7, most_steps=2, batch=4, forms=())
+    opened().train(order, recordings(), b"", Heard())
+    assert sizes == [4, 2, 2]
+
+
+def test_the_network_to_begin_with_decides_the_sizes() -> None:
+    assert choose_rate(folder(), 0) == 40_000
+    assert choose_rate(folder(), 48_000) == 48_000
+    networks = build(folder(), 40_000, "cpu")
+    assert json.dumps(networks.layout.config) == json.dumps(layout().config)
+    assert isinstance(networks.discriminator, SmallDiscriminator)
+    begun = networks.generator.state_dict()["emb_g.weight"]
+    assert begun.shape == (1, 8)
+
+
+def test_a_network_of_another_kind_is_refused(tmp_path: Path) -> None:
+    save_file({"nothing": torch.zeros(2)}, tmp_path / "generator_40k.safetensors")
+    with pytest.raises(UnusableModel, match="no generator"):
+        build(tmp_path, 40_000, "cpu")
+
+
+def test_filters_have_the_area_of_their_width() -> None:
+    for sizes in SPECTRA.values():
+        filters = _filters(sizes)
+        assert filters.shape == (sizes.bands, sizes.fft // 2 + 1)
+        step_hz = sizes.rate_hz / sizes.fft
+        # Wide triangles have many points; narrow ones are measured coarsely.
+        assert np.allclose(filters[-20:].sum(axis=1) * step_hz, 1.0, atol=0.05)
+
+
+def test_a_spectrum_has_a_frame_for_each_hop() -> None:
+    sizes = SPECTRA[40_000]
+    found = linear(torch.sin(torch.arange(40_000) * 0.1)[None], sizes)
+    assert found.shape == (1, 1025, 100)
+    assert mel(found, sizes).shape == (1, 125, 100)
+    peak_hz = float(found[0, :, 50].argmax()) * 40_000 / 2048
+    assert abs(peak_hz - 0.1 * 40_000 / (2 * np.pi)) < 40
+
+
+def test_speech_is_found_between_pauses() -> None:
+    rate_hz = 40_000
+    noise = np.random.default_rng(0).normal(0, 0.1, rate_hz)
+    sound = np.concatenate([np.zeros(rate_hz), noise, np.zeros(rate_hz), noise])
+    found = list(_speech(sound, rate_hz))
+    assert [round(start / rate_hz, 1) for start, _ in found] == [0.9, 2.9]
+    pieces = [len(each) / rate_hz for each in _pieces(np.zeros(10 * rate_hz), rate_hz)]
+    assert pieces[:3] == [3.0, 3.0, 3.0]
+    assert sum(pieces) - 0.3 * (len(pieces) - 1) == pytest.approx(10.0)
+
+
+def test_the_trainer_is_a_plugin() -> None:
+    (plugin,) = trainer.voxgate_register()
+    assert (plugin.kind, plugin.name) == ("trainer", "rvc")
