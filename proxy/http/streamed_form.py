@@ -6,6 +6,7 @@ The rules are those of `proxy/http/form.py`, which reads small forms. Nothing he
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
+from contextlib import aclosing
 from typing import Protocol
 
 from starlette.requests import Request
@@ -53,8 +54,9 @@ async def stream_form(
     boundary = boundary_of(connection.header(b"content-type").encode("latin-1"))
     reader = FormReader(boundary, sinks, fields)
     most_bytes = sum(sink.most_bytes for sink in sinks.values()) + MOST_OTHER_BYTES
-    async for part in connection.body_parts(most_bytes, within_s):
-        reader.feed(part)
+    async with aclosing(connection.body_parts(most_bytes, within_s)) as parts:
+        async for part in parts:
+            reader.feed(part)
     return reader.end()
 
 
