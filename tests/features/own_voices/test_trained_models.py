@@ -122,13 +122,13 @@ async def test_an_imported_voice_speaks_and_says_what_it_has(server: Inside) -> 
     entry = await made(server, tone_voice(220), language="en", description="Warm.", gender="female")
     assert entry["type"] == "audio_sample"
     assert entry["engines"] == ["tone", "slow"]
-    (model,) = entry["models"]
+    (model,) = entry["trained"]
     assert (model["format"], model["origin"]) == ("tone", "import")
     assert (entry["language"], entry["gender"], entry["description"]) == ("en", "female", "Warm.")
     assert "quality" not in entry
     assert await pitch_of(server, "Ana") == pytest.approx(220)
     listed = (await server.ask("GET", "/v1/audio/voices?mine=true")).json()["data"]
-    assert [each["models"] for each in listed] == [[model]]
+    assert [each["trained"] for each in listed] == [[model]]
 
 
 async def test_an_imported_voice_converts_recordings_at_its_pitch(server: Inside) -> None:
@@ -146,7 +146,7 @@ async def test_another_model_of_the_voice_is_another_sound_and_another_clip(serv
     assert await pitch_of(server, "Ana") == pytest.approx(220)
     answer = await bring(server, tone_voice(330), voice="Ana")
     assert answer.status_code == 200, answer.text
-    assert (answer.json()["id"], len(answer.json()["models"])) == (entry["id"], 1)
+    assert (answer.json()["id"], len(answer.json()["trained"])) == (entry["id"], 1)
     assert await pitch_of(server, "Ana") == pytest.approx(330)
     store = server.worker.store
     assert len(await store.read("SELECT digest FROM blobs")) == 1, "the old file is gone"
@@ -158,7 +158,7 @@ async def test_a_voice_of_everybody_has_a_model_and_is_erased(server: Inside) ->
     )
     assert answer.status_code == 201, answer.text
     saved = answer.json()
-    assert (saved["type"], saved["account"], saved["models"]) == ("catalogue", None, ["tone"])
+    assert (saved["type"], saved["account"], saved["trained"]) == ("catalogue", None, ["tone"])
     assert await pitch_of(server, "House") == pytest.approx(250)
     gone = await server.administer("DELETE", "voices/House")
     assert gone.status_code == 200, gone.text
@@ -169,14 +169,14 @@ async def test_a_voice_of_everybody_has_a_model_and_is_erased(server: Inside) ->
 
 async def test_the_operator_brings_one_for_an_account(server: Inside) -> None:
     answer = await bring(server, name="Ana", account="ada", key=server.admin_key, path="/admin/voice_models")
-    assert (answer.status_code, answer.json()["models"]) == (201, ["tone"])
+    assert (answer.status_code, answer.json()["trained"]) == (201, ["tone"])
     again = await bring(
         server, tone_voice(99), voice=answer.json()["id"], key=server.admin_key, path="/admin/voice_models"
     )
     assert again.status_code == 201, again.text
     assert await pitch_of(server, "Ana") == pytest.approx(99)
     (listed,) = (await server.administer("GET", "voices?account=ada")).json()["data"]
-    assert (listed["name"], listed["models"]) == ("Ana", ["tone"])
+    assert (listed["name"], listed["trained"]) == ("Ana", ["tone"])
     acts = {row["action"] for row in await server.worker.store.read("SELECT action FROM audit")}
     assert {"voice.created", "voice.changed"} <= acts
 
@@ -200,7 +200,7 @@ async def test_a_voice_of_rvc_comes_with_its_index_and_leaves_as_its_programs_re
     vectors = np.arange(20 * 768, dtype="<f2") / 10_000
     index = _index(vectors)
     entry = await made(server, rvc_voice(), index=index, format="")
-    assert [model["format"] for model in entry["models"]] == ["rvc"]
+    assert [model["format"] for model in entry["trained"]] == ["rvc"]
     assert entry["engines"] == ["rvc"]
     kept = await _kept(server)
     tensors, about = read_all(*kept)
@@ -208,7 +208,7 @@ async def test_a_voice_of_rvc_comes_with_its_index_and_leaves_as_its_programs_re
     assert tensors["index.vectors"].shape == (20, 768)
     left = await server.ask("GET", "/v1/audio/voices/Ana/model?form=pth")
     again = await made(server, left.content, name="Again", format="rvc")
-    assert again["models"][0]["bytes"] < entry["models"][0]["bytes"], "without its index"
+    assert again["trained"][0]["bytes"] < entry["trained"][0]["bytes"], "without its index"
     out = await server.ask("GET", "/v1/audio/voices/Ana/model?form=index")
     assert out.content == index
 

@@ -44,6 +44,10 @@ def _with(place: int, value: object) -> bytes:
     return rvc_voice([*CONFIG[:place], value, *CONFIG[place + 1 :]])
 
 
+def _was_called() -> bool:
+    return os.path.exists(_CALLED)
+
+
 def _zipped(value: object) -> bytes:
     made = BytesIO()
     with zipfile.ZipFile(made, "w") as archive:
@@ -89,12 +93,12 @@ def _numpy_scalar() -> bytes:
 async def test_a_voice_of_rvc_that_is_no_good(server: Inside, file: bytes, says: str) -> None:
     if not says:
         # The number of speakers is read from the tensors, whatever the config says of it.
-        assert (await made(server, file, format="rvc"))["models"]
+        assert (await made(server, file, format="rvc"))["trained"]
         return
     param, message = await refused(server, file, format="rvc")
     assert param == "file"
     assert says in message
-    assert not os.path.exists(_CALLED)
+    assert not _was_called()
 
 
 @pytest.mark.parametrize(
