@@ -31,7 +31,7 @@ from proxy.http.form import (
 _MOST_LINE = 128
 
 
-class FileSink(Protocol):
+class PieceSink(Protocol):
     """What takes the pieces of one file."""
 
     @property
@@ -42,7 +42,7 @@ class FileSink(Protocol):
 
 async def stream_form(
     request: Request | Connection,
-    sinks: Mapping[str, FileSink],
+    sinks: Mapping[str, PieceSink],
     fields: Collection[str],
     within_s: float,
 ) -> RequestForm:
@@ -63,7 +63,7 @@ async def stream_form(
 class FormReader:
     """A form as it comes. `feed` and `end` raise InvalidRequest."""
 
-    def __init__(self, boundary: bytes, sinks: Mapping[str, FileSink], fields: Collection[str]) -> None:
+    def __init__(self, boundary: bytes, sinks: Mapping[str, PieceSink], fields: Collection[str]) -> None:
         self._delimiter = b"\r\n--" + boundary
         self._sinks = sinks
         self._fields = fields

@@ -7,7 +7,7 @@ from typing import Literal
 
 import msgspec
 
-from proxy.storage import blobs, library_revisions
+from proxy.storage import blobs, voice_rows
 from proxy.storage.rows import any_of, columns
 from proxy.storage.store import ALWAYS, Condition, Params, Row, Statement, Store
 from proxy.storage.tombstones import NOT_ERASED
@@ -38,21 +38,16 @@ _OF_VOICE = (
 )
 _FORMATS = "SELECT voice, format FROM trained_models WHERE voice IN ({voices}) ORDER BY voice, format"
 _BYTES = "SELECT bytes FROM trained_models WHERE account = :account AND digest = :digest LIMIT 1"
-# Whatever changes a voice locks its row before the revision of its library.
-_HOLD_VOICE = "UPDATE voices SET id = id WHERE id = :voice"
 _PUT = f"""
 INSERT INTO trained_models ({_COLUMNS})
 SELECT CAST(:id AS TEXT), CAST(:voice AS TEXT), CAST(:account AS TEXT), CAST(:format AS TEXT),
     CAST(:digest AS TEXT), CAST(:bytes AS BIGINT), CAST(:origin AS TEXT), CAST(:created AS BIGINT)
-WHERE {NOT_ERASED} AND EXISTS (SELECT 1 FROM voices WHERE id = :voice AND coalesce(account, '') = :account)
+WHERE {NOT_ERASED} AND {voice_rows.IS_OF_ACCOUNT}
     AND {blobs.IS_KEPT} AND {{only_if}}
 ON CONFLICT (voice, format) DO UPDATE SET id = excluded.id, digest = excluded.digest,
     bytes = excluded.bytes, origin = excluded.origin, created = excluded.created
 """
-_SOUNDS_OTHERWISE = """
-UPDATE voices SET revision = revision + 1
-WHERE id = :voice AND EXISTS (SELECT 1 FROM trained_models WHERE id = :id)
-"""
+_WAS_PUT = "EXISTS (SELECT 1 FROM trained_models WHERE id = :id)"
 _IS_KEPT = "SELECT 1 AS is_there FROM trained_models WHERE id = :id"
 
 
@@ -96,10 +91,11 @@ def put_statements(model: TrainedModel, only_if: Condition = ALWAYS) -> Sequence
     return (
         *only_if.held,
         *blobs.hold_statements(model.account, model.digest),
-        Statement(_HOLD_VOICE, {"voice": model.voice}),
+        voice_rows.hold_statement(model.voice),
         Statement(_PUT.format(only_if=only_if.sql), row),
-        Statement(_SOUNDS_OTHERWISE, {"voice": model.voice, "id": model.id}),
-        library_revisions.raise_statement(model.account),
+        *voice_rows.sounds_otherwise_statements(
+            model.account, model.voice, Condition(_WAS_PUT, {"id": model.id})
+        ),
     )
 
 
