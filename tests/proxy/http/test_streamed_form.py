@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import AsyncIterator
 from io import BytesIO
 
 import aiohttp
@@ -123,3 +125,23 @@ async def test_a_large_form_comes_over_a_socket_and_is_counted_with_no_others() 
             assert await sent.json() == {"bytes": 4_000_000}
         async with client.post("/", data=BytesIO(whole(file(bytes(6_000_000)))), headers=MULTIPART) as sent:
             assert sent.status == 413
+
+
+class Hasty(ServerProtocol):
+    body_s = 0.05
+
+
+async def test_a_large_form_may_come_for_longer_than_other_bodies() -> None:
+    body = whole(file(bytes(1000)))
+
+    async def slowly() -> AsyncIterator[bytes]:
+        yield body[:100]
+        await asyncio.sleep(5 * Hasty.body_s)
+        yield body[100:]
+
+    async with (
+        serving(_large, Hasty) as (host, port),
+        aiohttp.ClientSession(f"http://{host}:{port}") as client,
+        client.post("/", data=slowly(), headers=MULTIPART) as sent,
+    ):
+        assert await sent.json() == {"bytes": 1000}
