@@ -164,6 +164,12 @@ async def test_nobody_gives_a_voice_of_others_a_model_or_reads_one(server: Insid
     assert await store.read("SELECT id FROM trained_models") == []
 
 
+async def test_a_voice_without_a_recording_is_not_cloned(server: Inside) -> None:
+    entry = await made(server)
+    answer = await server.ask("POST", f"/v1/audio/voices/{entry['id']}", body={"engines": ["tone"]})
+    assert envelope(answer)["param"] == "engines"
+
+
 async def test_a_mix_has_no_model(server: Inside) -> None:
     await made(server)
     await made(server, tone_voice(300), name="Ben")
