@@ -83,6 +83,13 @@ def test_a_form_in_pieces_is_read_as_one_that_is_whole(
     }
 
 
+def test_a_form_may_come_byte_by_byte() -> None:
+    body = whole(part("name", b"Ana"), file(b"\r\n--\r\n--sound\r"), part("tags[]", b"a"))
+    form, files = read(body, [*range(len(body))])
+    assert form.fields == {"name": ["Ana"], "tags": ["a"]}
+    assert files["audio_sample"] == b"\r\n--\r\n--sound\r"
+
+
 def test_a_file_is_refused_as_soon_as_it_is_too_large() -> None:
     reader = FormReader(b"B", {"audio_sample": Sink(10)}, FIELDS)
     with pytest.raises(InvalidRequest, match="larger than 10 bytes") as caught:
