@@ -19,7 +19,7 @@ from plugins.rvc.noise import PlacedNoise
 from plugins.rvc.pitch import coarse, praat_pitch
 from speech_engine.errors import UnsupportedRequest
 from speech_engine.host.batch_model import RowWork
-from speech_engine.host.windows import Window, WindowSizes
+from speech_engine.host.windows import SoundWindow, WindowSizes
 from speech_engine.values import SpeechJob
 
 GIVEN_HZ = 24_000
@@ -28,7 +28,11 @@ FRAMES_SHORT = 2
 """HuBERT hears the last frames only with what would come after them."""
 
 SIZES = WindowSizes(
-    first=(GIVEN_HZ, 2 * GIVEN_HZ), usual=5 * GIVEN_HZ, context=GIVEN_HZ // 2, grid=GIVEN_HZ // 50
+    first=(GIVEN_HZ, 2 * GIVEN_HZ),
+    usual=5 * GIVEN_HZ,
+    context=GIVEN_HZ // 2,
+    grid=GIVEN_HZ // 50,
+    last=(3 * GIVEN_HZ,),
 )
 """One second, two, and then five: the first sound comes soon. A frame of HuBERT is the grid."""
 
@@ -114,10 +118,10 @@ class VoiceConversion:
     def rate_hz(self) -> int:
         return self._voice.layout.rate_hz
 
-    def work(self, window: Window) -> RowWork:
+    def work(self, window: SoundWindow) -> RowWork:
         return work_of(window)
 
-    def prepare(self, window: Window) -> Prepared:
+    def prepare(self, window: SoundWindow) -> Prepared:
         """Return what the model needs of a window: its sound as HuBERT hears it, its pitch and its noise."""
         layout = self._voice.layout
         sound = heard(window.pcm)
@@ -139,11 +143,11 @@ class VoiceConversion:
             weight=work.weight,
         )
 
-    def join(self, window: Window, pcm: bytes) -> bytes:
+    def join(self, window: SoundWindow, pcm: bytes) -> bytes:
         return self._joiner.join(window, pcm)
 
 
-def work_of(window: Window) -> RowWork:
+def work_of(window: SoundWindow) -> RowWork:
     """Tell what a window is: it is heard after one step, whose weight is its length in seconds."""
     seconds = len(window.pcm) / 2 / GIVEN_HZ
     return RowWork((window.end - window.start) / GIVEN_HZ, seconds, 1)

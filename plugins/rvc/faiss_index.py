@@ -38,11 +38,11 @@ def read_vectors(file: BinaryIO, size: int, width: int) -> Vectors:
     """Return the features of an index, in the order in which they were added. Raise UnusableModel."""
     reader = _Reader(file, size)
     kind = reader.take(4)
-    head = reader.header(width)
+    count = reader.header(width)
     if kind in _FLAT:
-        found = reader.floats(head.count * width)
+        found = reader.floats(count * width)
     elif kind == _IVF_FLAT:
-        found = _inverted(reader, head.count, width)
+        found = _inverted(reader, count, width)
     else:
         shown = ascii(kind.decode("latin-1"))
         raise UnusableModel(
@@ -50,10 +50,10 @@ def read_vectors(file: BinaryIO, size: int, width: int) -> Vectors:
         )
     reader.finish()
     with np.errstate(over="ignore", invalid="ignore"):
-        halves = found.reshape(head.count, width).astype("<f2")
+        halves = found.reshape(count, width).astype("<f2")
     if not np.isfinite(halves).all():
         raise UnusableModel("it has features that are no numbers, or are too large")
-    return Vectors((head.count, width), halves.tobytes())
+    return Vectors((count, width), halves.tobytes())
 
 
 def write_flat_index(halves: bytes, width: int, target: BinaryIO) -> None:
@@ -64,10 +64,6 @@ def write_flat_index(halves: bytes, width: int, target: BinaryIO) -> None:
     target.write(struct.pack("<iqqq?i", width, count, _DUMMY, _DUMMY, True, _L2))
     target.write(struct.pack("<Q", len(floats)))
     target.write(floats.tobytes())
-
-
-class _Header(NamedTuple):
-    count: int
 
 
 class _Reader:
@@ -101,7 +97,7 @@ class _Reader:
             raise UnusableModel("it has not as many numbers as its features need")
         return np.frombuffer(self.take(expected * _FLOAT), "<f4")
 
-    def header(self, width: int) -> _Header:
+    def header(self, width: int) -> int:
         found = self.number("i")
         if found != width:
             raise UnusableModel(f"its features are {found} wide; this voice hears {width}")
@@ -111,7 +107,7 @@ class _Reader:
         self.take(16)  # two numbers of no meaning
         if self.number("B") != 1 or self.number("i") not in _METRICS:
             raise UnusableModel("it is not trained, or measures in a way that RVC does not")
-        return _Header(count)
+        return count
 
     def finish(self) -> None:
         if self._left:
@@ -141,7 +137,7 @@ def _inverted(reader: _Reader, count: int, width: int) -> Any:
 
 def _skip_quantizer(reader: _Reader, lists: int, width: int) -> None:
     """Pass over the middles of the lists, which only a search in some of them needs."""
-    if reader.take(4) not in _FLAT or reader.header(width).count != lists:
+    if reader.take(4) not in _FLAT or reader.header(width) != lists:
         raise UnusableModel("the middles of its lists are no flat index of them")
     reader.floats(lists * width)
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from speech_engine.host.windows import Window
+from speech_engine.host.windows import SoundWindow
 
 FADE_S = 0.02
 MARGIN_S = 0.008
@@ -37,13 +37,13 @@ class Joiner:
         """Return where a sample of the recording lies in the sound."""
         return sample * self._rate_hz // self._heard_hz
 
-    def bounds(self, window: Window) -> tuple[int, int]:
+    def bounds(self, window: SoundWindow) -> tuple[int, int]:
         """Return which samples of a window's whole sound `join` needs, as far as they are there."""
         before = self.place(window.begin)
         first = self.place(window.start) - before - self.margin
         return first, self.place(window.end) - before + self.fade + self.margin
 
-    def join(self, window: Window, pcm: bytes) -> bytes:
+    def join(self, window: SoundWindow, pcm: bytes) -> bytes:
         """Return what follows, of the samples within `bounds`: as much as the window stands for."""
         sound = np.frombuffer(pcm, "<i2").astype(np.float32)
         count = self.place(window.end) - self.place(window.start)

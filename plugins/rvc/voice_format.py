@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import partial
 from typing import Any, BinaryIO, Final, NamedTuple
 
 from plugins.rvc.faiss_index import read_vectors, write_flat_index
@@ -151,7 +152,7 @@ def _listed(value: Any) -> Any:
 
 def _copied(file: BinaryIO, tensors: Mapping[str, TensorInfo]) -> Iterator[tuple[str, VoiceTensor]]:
     for name, info in tensors.items():
-        yield name, VoiceTensor(info.dtype, info.shape, lambda info=info: _pieces(file, info))
+        yield name, VoiceTensor(info.dtype, info.shape, partial(_pieces, file, info))
 
 
 def _pieces(file: BinaryIO, info: TensorInfo) -> Iterator[bytes]:

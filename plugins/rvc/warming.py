@@ -13,7 +13,7 @@ from plugins.rvc.conversion import GIVEN_HZ, SIZES, VoiceConversion, Wishes
 from plugins.rvc.generator import take_excitation
 from plugins.rvc.model import RvcRow
 from plugins.rvc.networks import Layout, build_generator, fold_weight_norms
-from speech_engine.host.windows import Window
+from speech_engine.host.windows import SoundWindow
 from speech_engine.values import SpeechJob, Trained
 
 USUAL: Final = Layout(
@@ -40,7 +40,7 @@ def rows_to_warm_up(weight: int, device: str, precision: str, methods: tuple[str
     conversion = VoiceConversion(job, RvcVoice(network, USUAL, None), Wishes(f0_method=methods[0]))
     length = SIZES.lengths[-1]
     noise = torch.randint(-3000, 3000, (length,), dtype=torch.int16).numpy().tobytes()
-    window = Window(0, noise, -SIZES.context, 0, SIZES.usual, is_last=True)
+    window = SoundWindow(0, noise, -SIZES.context, 0, SIZES.usual, is_last=True)
     prepared = conversion.prepare(window)
     count = max(1, round(weight / (length / GIVEN_HZ)))
     return [RvcRow(conversion.voice, prepared, _STEPS) for _ in range(count)]

@@ -27,6 +27,8 @@ _numbers = itertools.count(1)
 _decode_frame = messages.decoder(Frame)
 
 _DEATHS = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED)
+_DEATHS_WITH_INPUT = (*_DEATHS, grpc.StatusCode.INTERNAL)
+"""What goes to a host that dies fails before anything comes back, and gRPC calls that an error of its own."""
 
 
 class HostGone(Exception):
@@ -90,7 +92,7 @@ class HostProcess:
 
     def call(self, begin: Begin, pcm: AsyncIterable[bytes] | None) -> HostCall:
         call = self._run(begin) if pcm is None else self._run_with_input(_Inputs(begin, aiter(pcm)))
-        return HostCall(self, call, begin.work.tenant)
+        return HostCall(self, call, begin.work.tenant, _DEATHS if pcm is None else _DEATHS_WITH_INPUT)
 
     def end(self, tenant: str) -> None:
         """Count a call of this tenant as ended."""
@@ -116,17 +118,20 @@ class HostProcess:
 class HostCall:
     """One call. The reader keeps the time, because gRPC does not notice a frozen host."""
 
-    def __init__(self, process: HostProcess, call: Any, tenant: str) -> None:
+    def __init__(
+        self, process: HostProcess, call: Any, tenant: str, deaths: tuple[grpc.StatusCode, ...]
+    ) -> None:
         self.process = process
         self._call = call
         self._tenant = tenant
+        self._deaths = deaths
         self._is_open = True
         process.running += 1
         process.tenants[tenant] += 1
 
     async def next_frame(self) -> Frame:
         """Return the next frame. Raises HostGone, or EngineUnavailable if a living host talks nonsense."""
-        frame: Frame = await _received(self._call.read())
+        frame: Frame = await _received(self._call.read(), self._deaths)
         return frame
 
     def close(self) -> None:
@@ -136,12 +141,14 @@ class HostCall:
             self.process.end(self._tenant)
 
 
-async def _received(answer: Awaitable[Any]) -> Any:
+async def _received(answer: Awaitable[Any], deaths: tuple[grpc.StatusCode, ...] = _DEATHS) -> Any:
     """Wait for a message of a host. Raises HostGone, or EngineUnavailable if a living host talks nonsense."""
     try:
         message = await answer
     except grpc.aio.AioRpcError as error:
-        raise _lost(error) from None
+        if error.code() in deaths:
+            raise HostGone(error.code().name) from None
+        raise EngineUnavailable(f"The host cannot answer: {error.code().name}.") from None
     except asyncio.CancelledError:
         if _is_own_task_cancelled():
             raise
@@ -150,12 +157,6 @@ async def _received(answer: Awaitable[Any]) -> Any:
     if message is grpc.aio.EOF or message is None:
         raise EngineUnavailable("The host gave no whole answer.", retry_after_s=1.0)
     return message
-
-
-def _lost(error: grpc.aio.AioRpcError) -> Exception:
-    if error.code() in _DEATHS:
-        return HostGone(error.code().name)
-    return EngineUnavailable(f"The host cannot answer: {error.code().name}.")
 
 
 def _is_own_task_cancelled() -> bool:

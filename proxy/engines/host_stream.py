@@ -133,7 +133,7 @@ class HostStream:
         process = self._supplied
         if process is None or process.died.is_set():
             process = await self._hosts.ready_process(self._work.tenant, self._deadline)
-        if self._pcm is not None:
+        if not self._can_repeat:
             await self._supply_first(process)
         self._arrived = self._hosts.arrived
         self._name = self._hosts.next_call()
@@ -141,7 +141,7 @@ class HostStream:
         return process.call(Begin(self._name, left), self._pcm)
 
     async def _supply_first(self, process: HostProcess) -> None:
-        """Bring the recordings that never came to a process, before those that it repeats go there."""
+        """Bring the recordings that never came to a process, before input that comes once goes there."""
         if (job := job_with_samples(self._work)) is None:
             return
         digests = find_digests(job.voice)

@@ -48,7 +48,7 @@ def _bare(folder: Path) -> EntryPoint:
     if len(fronts) != 1:
         raise CommandRefused(
             f"{folder} is no plugin: it has neither a pyproject.toml with [project.entry-points.{GROUP}] nor "
-            f"one module with voxgate_register() that is not a worker (found {len(fronts)})"
+            f"one module with voxgate_register() that is no worker and no trainer (found {len(fronts)})"
         )
     module = fronts[0].stem
     name = folder.name if _is_package(folder) else module
@@ -62,8 +62,8 @@ def _is_package(folder: Path) -> bool:
 
 
 def _is_front(file: Path) -> bool:
-    """Return whether a file has the hook and is not a worker, which has it too. The file is not run."""
-    if file.stem == "worker" or file.stem.endswith("_worker"):
+    """Return whether a file has the hook and is no worker or trainer, which have it too. It is not run."""
+    if file.stem.endswith(("_worker", "_trainer")) or file.stem in ("worker", "trainer"):
         return False
     try:
         tree = ast.parse(file.read_text())

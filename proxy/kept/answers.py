@@ -21,7 +21,7 @@ from proxy.kept import locked_files
 from proxy.kept.folder import KeptFolder
 from proxy.kept.locked_files import LOCK, PART, Lock
 from proxy.kept.once import Once
-from proxy.kept.recording import Recording
+from proxy.kept.recording import KeptRecording
 from proxy.storage import tombstones, usage
 from proxy.storage.store import StorageFailed, Store
 from proxy.telemetry.background import RepeatingTask
@@ -72,7 +72,7 @@ class KeptAnswer:
         self._file.close()
 
 
-class AnswerRecording(Recording):
+class AnswerRecording(KeptRecording):
     """An answer that goes to its client and to the disk. Call `begin` first, with `voices` set before."""
 
     def __init__(self, lock: Lock | None, head: Head, most_bytes: int, store: Store) -> None:

@@ -19,7 +19,7 @@ _MOST_WAITING = 16 * BLOCK_BYTES
 """The disk may be behind by so much. Past it the answer goes on and is not kept."""
 
 
-class Recording:
+class KeptRecording:
     """The bytes of one file. If the disk fails, the recording is given up and the answer goes on.
 
     The order is: `add` for each piece, `complete`, `close`. `close` may come at any time.

@@ -7,7 +7,7 @@ from typing import Literal
 
 import msgspec
 
-from proxy.storage import blobs, voice_rows
+from proxy.storage import blobs, library_revisions, voice_rows
 from proxy.storage.rows import any_of, columns
 from proxy.storage.store import ALWAYS, Condition, Params, Row, Statement, Store
 from proxy.storage.tombstones import NOT_ERASED
@@ -47,7 +47,6 @@ WHERE {NOT_ERASED} AND {voice_rows.IS_OF_ACCOUNT}
 ON CONFLICT (voice, format) DO UPDATE SET id = excluded.id, digest = excluded.digest,
     bytes = excluded.bytes, origin = excluded.origin, created = excluded.created
 """
-_WAS_PUT = "EXISTS (SELECT 1 FROM trained_models WHERE id = :id)"
 _IS_KEPT = "SELECT 1 AS is_there FROM trained_models WHERE id = :id"
 
 
@@ -93,9 +92,8 @@ def put_statements(model: TrainedModel, only_if: Condition = ALWAYS) -> Sequence
         *blobs.hold_statements(model.account, model.digest),
         voice_rows.hold_statement(model.voice),
         Statement(_PUT.format(only_if=only_if.sql), row),
-        *voice_rows.sounds_otherwise_statements(
-            model.account, model.voice, Condition(_WAS_PUT, {"id": model.id})
-        ),
+        voice_rows.change_statement(model.voice, f"EXISTS ({_IS_KEPT})", id=model.id),
+        library_revisions.raise_statement(model.account),
     )
 
 

@@ -145,14 +145,14 @@ class BatchLoop(Generic[V, R]):
         self, speech: ConversionJob[V, R], conversion: Conversion[V], pcm: AsyncIterator[bytes]
     ) -> None:
         """Bring the windows of a recording to the model, while its listener hears what was made."""
-        windows = cut_windows(pcm, WindowCutter(conversion.sizes))
         try:
-            async for window in windows:
-                await speech.has_room.wait()
-                prepared = await asyncio.to_thread(conversion.prepare, window)
-                with self._changed:
-                    speech.add(window, prepared)
-                    self._changed.notify()
+            async with aclosing(cut_windows(pcm, WindowCutter(conversion.sizes))) as windows:
+                async for window in windows:
+                    await speech.has_room.wait()
+                    prepared = await asyncio.to_thread(conversion.prepare, window)
+                    with self._changed:
+                        speech.add(window, prepared)
+                        self._changed.notify()
             if not speech.windows:
                 raise UnusableSample("The recording is empty.")
         except Exception as error:  # noqa: BLE001 - the seam around a plugin: raised again to the listener

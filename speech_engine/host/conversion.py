@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from typing import Any, Generic, Protocol, TypeVar
 
 from speech_engine.host.batch_model import R, RowSpec, RowWork, V
 from speech_engine.host.batch_rows import BatchJob
 from speech_engine.host.continuity import Listener
 from speech_engine.host.pipe import tell
-from speech_engine.host.windows import Window, WindowCutter, WindowSizes
+from speech_engine.host.windows import SoundWindow, WindowCutter, WindowSizes
 from speech_engine.values import SpeechJob
 
 MOST_UNHEARD = 8
@@ -38,16 +38,16 @@ class Conversion(Protocol[C]):
     @property
     def sizes(self) -> WindowSizes: ...
 
-    def prepare(self, window: Window) -> Any:
+    def prepare(self, window: SoundWindow) -> Any:
         """Return what `RowSpec.window` is to be: all that needs no device. Windows come in order, one after
         another. Whatever it raises ends the job."""
         ...
 
-    def work(self, window: Window) -> RowWork:
+    def work(self, window: SoundWindow) -> RowWork:
         """Tell what a window costs."""
         ...
 
-    def join(self, window: Window, pcm: bytes) -> bytes:
+    def join(self, window: SoundWindow, pcm: bytes) -> bytes:
         """Return the sound that follows what was joined so far, of the sound that a window's row made. All
         of it together is as long as the recording."""
         ...
@@ -60,7 +60,7 @@ class ConversionJob(BatchJob[V, R], Generic[V, R]):
         self, job: SpeechJob, conversion: Conversion[V], listener: Listener, loop: asyncio.AbstractEventLoop
     ) -> None:
         super().__init__(job, conversion.voice, listener, loop, conversion.rate_hz)
-        self.windows: list[Window] = []
+        self.windows: list[SoundWindow] = []
         self.has_room = asyncio.Event()
         self.has_room.set()
         self._conversion = conversion
@@ -75,7 +75,7 @@ class ConversionJob(BatchJob[V, R], Generic[V, R]):
     def is_over(self) -> bool:
         return self.error is not None or (self._has_all and self.reads == len(self.over))
 
-    def add(self, window: Window, prepared: Any) -> None:
+    def add(self, window: SoundWindow, prepared: Any) -> None:
         """Note the next window: its row may join."""
         # Its samples are in what was prepared.
         self.windows.append(window._replace(pcm=b""))
@@ -106,7 +106,7 @@ class ConversionJob(BatchJob[V, R], Generic[V, R]):
             self.has_room.clear()
 
 
-async def cut_windows(pcm: AsyncIterator[bytes], cutter: WindowCutter) -> AsyncIterator[Window]:
+async def cut_windows(pcm: AsyncIterator[bytes], cutter: WindowCutter) -> AsyncGenerator[SoundWindow, None]:
     """Yield the windows of a recording as soon as each is whole."""
     async for data in pcm:
         for window in cutter.feed(data):

@@ -15,18 +15,20 @@ _SAMPLE_BYTES = 2
 
 class WindowSizes(NamedTuple):
     """In samples, all multiples of `grid`. The first windows have the lengths `first`, all others `usual`:
-    the sooner one is whole, the sooner something is heard. Beside each, the model hears the `context`.
+    the sooner one is whole, the sooner something is heard. Beside each, the model hears the `context`. The
+    last window has the least of these lengths in which it has room, or one of `last`.
     """
 
     first: tuple[int, ...]
     usual: int
     context: int
     grid: int
+    last: tuple[int, ...] = ()
 
     @property
     def lengths(self) -> tuple[int, ...]:
         """The lengths that windows can have with their context, in ascending order."""
-        return tuple(sorted({each + 2 * self.context for each in (*self.first, self.usual)}))
+        return tuple(sorted({each + 2 * self.context for each in (*self.first, *self.last, self.usual)}))
 
     def of(self, number: int) -> int:
         return self.first[number] if number < len(self.first) else self.usual
@@ -41,7 +43,7 @@ class WindowSizes(NamedTuple):
         return found
 
 
-class Window(NamedTuple):
+class SoundWindow(NamedTuple):
     """One stretch. Its PCM begins at the sample `begin` of the recording, which may be before its first one;
     what is to be heard of it is from `start` to `end`."""
 
@@ -53,7 +55,7 @@ class Window(NamedTuple):
     is_last: bool
 
     def __repr__(self) -> str:
-        return f"<Window {self.number} from {self.start} to {self.end}>"
+        return f"<SoundWindow {self.number} from {self.start} to {self.end}>"
 
 
 class WindowCutter:
@@ -75,7 +77,7 @@ class WindowCutter:
         """How many samples came so far."""
         return self._kept_from + len(self._kept)
 
-    def feed(self, pcm: bytes) -> list[Window]:
+    def feed(self, pcm: bytes) -> list[SoundWindow]:
         """Return the windows that are whole now. None of them is the last one."""
         pcm = self._half + pcm
         whole = len(pcm) - len(pcm) % _SAMPLE_BYTES
@@ -86,7 +88,7 @@ class WindowCutter:
             found.append(self._window(size, size + 2 * self._sizes.context, is_last=False))
         return found
 
-    def finish(self) -> list[Window]:
+    def finish(self) -> list[SoundWindow]:
         """Return the rest of the recording: nothing if it was empty, else one window or two."""
         found = []
         sizes = self._sizes
@@ -100,13 +102,13 @@ class WindowCutter:
             found.append(self._window(left, length, is_last=True))
         return found
 
-    def _window(self, size: int, length: int, *, is_last: bool) -> Window:
+    def _window(self, size: int, length: int, *, is_last: bool) -> SoundWindow:
         """Take the next stretch: `length` samples in all, with at least the context on each side."""
         sizes, start, end = self._sizes, self._start, self._start + size
         # What a shorter stretch leaves free is for more of what is before it.
         spare = length - size - 2 * sizes.context
         begin = max(-sizes.context, start - sizes.context - (spare - spare % sizes.grid))
-        window = Window(self._number, self._mirrored(begin, length), begin, start, end, is_last)
+        window = SoundWindow(self._number, self._mirrored(begin, length), begin, start, end, is_last)
         self._number, self._start = self._number + 1, end
         self._forget(end + sizes.context - sizes.lengths[-1] - sizes.grid)
         return window

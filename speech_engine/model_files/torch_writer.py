@@ -77,7 +77,7 @@ def _tensor(number: int, info: TensorInfo) -> bytes:
     storage = STORAGES.get(info.dtype)
     if storage is None:
         raise UnusableModel(f"torch has no tensors of the type {info.dtype}")
-    strides = []
+    strides: list[int] = []
     step = 1
     for size in reversed(info.shape):
         strides.insert(0, step)

@@ -82,7 +82,7 @@ def test_env_list_has_it_as_missing(server: Server, plugins: dict[str, str]) -> 
         (
             ("build", "toon"),
             "no plugin called 'toon' is installed. The plugins with packages are: "
-            "f5tts, kokoro, piper, pocket, bell, xtts, resemblyzer, audioseal.",
+            "f5tts, kokoro, piper, pocket, rvc, bell, xtts, resemblyzer, audioseal.",
         ),
         (("build", "bell", "--torch", "cpu"), "--torch cpu: name the index that has it"),
         (("remove", "bell"), "this installation has no environment of 'bell'"),

@@ -18,6 +18,7 @@ from plugins.audioseal import plugin as audioseal
 from plugins.f5tts import plugin as f5tts
 from plugins.pocket import plugin as pocket
 from plugins.resemblyzer import plugin as resemblyzer
+from plugins.rvc import plugin as rvc
 from plugins.xtts import plugin as xtts
 from proxy.config.secret import environ_for_hosts
 from proxy.engines import environment_build, environments
@@ -31,6 +32,7 @@ PLUGINS = {
     "f5tts": f5tts.HOSTED,
     "pocket": pocket.HOSTED,
     "resemblyzer": resemblyzer.HOSTED,
+    "rvc": rvc.HOSTED,
     "xtts": xtts.HOSTED,
 }
 SHARED = "neural"

@@ -28,7 +28,7 @@ from proxy.features.cache.records import NewClip
 from proxy.kept import locked_files
 from proxy.kept.folder import KeptFolder
 from proxy.kept.locked_files import Lock
-from proxy.kept.recording import Recording
+from proxy.kept.recording import KeptRecording
 from proxy.storage.disk_names import DiskName
 from proxy.storage.store import StorageFailed, Store
 
@@ -39,7 +39,7 @@ _UNDER_WAY_US = 60 * 60 * 1_000_000
 """For so long the index waits for a file. Microseconds, as the store's clock has them."""
 
 
-class ClipRecording(Recording):
+class ClipRecording(KeptRecording):
     """A speech that goes to its client and to the disk. `indexing` ends when the index has its rows."""
 
     def __init__(

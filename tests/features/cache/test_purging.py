@@ -12,7 +12,7 @@ import pytest
 import structlog
 
 from proxy.kept.folder import KeptFolder
-from proxy.kept.recording import Recording
+from proxy.kept.recording import KeptRecording
 from proxy.storage.disk_names import DiskName
 from proxy.storage.store import Statement
 from tests.faults.processes import until
@@ -222,16 +222,16 @@ async def test_a_folder_that_is_emptied_by_hand_is_only_empty(tmp_path: Path) ->
 async def test_a_purge_that_comes_between_the_name_and_the_file_is_seen(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    complete = Recording.complete
+    complete = KeptRecording.complete
     completed: list[str] = []
 
-    async def complete_late(recording: Recording, tail: bytes = b"", name: str | None = None) -> None:
+    async def complete_late(recording: KeptRecording, tail: bytes = b"", name: str | None = None) -> None:
         await purge(server, "voice")
         await complete(recording, tail, name)
         completed.extend(path.name for path in kept(tmp_path) if not path.suffix)
 
     async with speaking(tmp_path, Scripted(*spoken(0.5))) as server:
-        monkeypatch.setattr(Recording, "complete", complete_late)
+        monkeypatch.setattr(KeptRecording, "complete", complete_late)
         assert found(await ask(server)) == "miss"
         await asyncio.to_thread(until, lambda: not cache_of(server)._ending)
         assert len(completed) == 1

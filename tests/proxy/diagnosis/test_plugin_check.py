@@ -57,7 +57,7 @@ def written(folder: Path, files: dict[str, str]) -> Path:
     [
         {"pyproject.toml": PROJECT.format("v_bell"), "v_bell.py": BELL},
         {"pyproject.toml": PROJECT.format("v_bell.front"), "src/v_bell/front.py": BELL},
-        {"v_bell.py": BELL, "notes.py": "", "v_bell_worker.py": BELL},
+        {"v_bell.py": BELL, "notes.py": "", "v_bell_worker.py": BELL, "trainer.py": BELL},
         {"__init__.py": "", "plugin.py": BELL, "worker.py": BELL},
     ],
     ids=["a project", "a project with src", "a bare module", "a package"],

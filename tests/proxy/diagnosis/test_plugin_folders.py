@@ -22,8 +22,8 @@ OTHERS = (
     *("audioseal", "latin", "plain", "py3langid", "pycld2", "pythainlp", "resemblyzer", "runpod", "spread"),
 )
 WITH_MODELS = ("f5tts", "pocket", "xtts")
-SHADOWED = ("kokoro", "piper")
-"""With these folders on the path, that of Piper hides the library of the same name, which both need."""
+SHADOWED = ("kokoro", "piper", "rvc")
+"""With these folders on the path, those of Piper and RVC hide the libraries of the same names."""
 
 
 @pytest.fixture(scope="module")

@@ -28,6 +28,7 @@ OURS = {
         "openai-realtime",
         "piper",
         "pocket",
+        "rvc",
         "tone",
     ),
     "xtts",

@@ -14,7 +14,7 @@ import pytest
 
 from proxy.kept import locked_files
 from proxy.kept.locked_files import Lock
-from proxy.kept.recording import BLOCK_BYTES, Recording
+from proxy.kept.recording import BLOCK_BYTES, KeptRecording
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer as Buffer
@@ -22,10 +22,10 @@ if TYPE_CHECKING:
 MOST = 64 * 1024 * 1024
 
 
-def record(folder: Path, most_bytes: int = MOST) -> Recording:
+def record(folder: Path, most_bytes: int = MOST) -> KeptRecording:
     lock = locked_files.take(folder / "name")
     assert lock is not None
-    return Recording(lock, most_bytes)
+    return KeptRecording(lock, most_bytes)
 
 
 def names(folder: Path) -> list[str]:
@@ -156,7 +156,7 @@ async def test_a_disk_that_is_far_behind_loses_the_recording_and_not_the_answer(
     held = threading.Event()
     with ThreadPoolExecutor(1) as threads:
         threads.submit(held.wait)
-        recording = Recording(locked_files.take(tmp_path / "name"), MOST, threads)
+        recording = KeptRecording(locked_files.take(tmp_path / "name"), MOST, threads)
         recording.add(bytes(BLOCK_BYTES))
         await asyncio.sleep(0)
         for _ in range(17):
@@ -176,7 +176,7 @@ async def test_a_close_that_is_cancelled_early_still_frees_the_name(
     lock = locked_files.take(tmp_path / "name")
     with ThreadPoolExecutor(1) as threads:
         threads.submit(held.wait)
-        recording = Recording(lock, MOST, threads)
+        recording = KeptRecording(lock, MOST, threads)
         closing = asyncio.create_task(recording.close())
         await asyncio.sleep(0)
         closing.cancel()

@@ -94,4 +94,6 @@ def test_whoever_writes_a_voice_or_a_lexicon_raises_the_number() -> None:
     assert writers == {"lexicons/records.py", "own_voices/records.py", "storage/voice_rows.py"}
     # What a table says of its rows' end is carried out there.
     raising = writers | {"storage/accounts.py", "storage/tombstones.py"}
+    # Those rows of voices are changed in the commits of their models.
+    raising = raising - {"storage/voice_rows.py"} | {"storage/trained_models.py"}
     assert all("library_revisions.raise_" in texts[name] for name in raising)

@@ -80,7 +80,7 @@ class Rig:
 
     def job(self, voice: Trained, pcm: bytes, **more: Any) -> SpeechJob:
         self._count += 1
-        told = {"tenant": TENANT, "seed": 1, "estimated_s": len(pcm) / 2 / GIVEN_HZ} | more
+        told: dict[str, Any] = {"tenant": TENANT, "seed": 1, "estimated_s": len(pcm) / 2 / GIVEN_HZ} | more
         return SpeechJob(id=f"job_{self._count}", model=MODEL, voice=voice, segments=(), language="*", **told)
 
     async def convert(self, voice: Trained, pcm: bytes, **more: Any) -> tuple[bytes, int]:

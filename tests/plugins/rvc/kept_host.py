@@ -1,0 +1,115 @@
+"""A host of RVC in its environment, kept as the supervisor keeps it, and conversions through it."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from array import array
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from math import pi, sin
+from typing import Any
+
+import msgspec
+
+from plugins.rvc.plugin import HOSTED
+from policies.device_book import DeviceBook
+from proxy.config.sections import EngineSection
+from proxy.engines.host import EngineSuspects, Host, Python
+from proxy.engines.hosted import HostedEngine
+from proxy.engines.registry import HostedEngineSpec
+from speech_engine import Audio, Convert, Event, SpeechJob, Started, Trained
+from speech_engine.pcm import PcmInMemory
+from tests.plugins import neural
+from tests.proxy.engines.sources import Recordings
+from tests.speech_engine.host.fakes import read, short_folder, until
+
+GIVEN_HZ = 24_000
+TENANT = "acc_1"
+RATES_HZ = (40_000, 40_000, 40_000, 40_000, 48_000)
+"""Those of the tiny voices, in their order."""
+
+_LOADED_S = 60.0
+
+
+class KeptHost:
+    """The engine as a worker has it, and the process that the supervisor keeps for it."""
+
+    def __init__(self, engine: HostedEngine, host: Host, source: Recordings, files: list[bytes]) -> None:
+        self.engine = engine
+        self.host = host
+        self.source = source
+        self.voices = [Trained(hashlib.sha256(file).hexdigest()) for file in files]
+        self._count = 0
+
+    @property
+    def lives(self) -> int:
+        """How many processes there have been."""
+        return self.host.keeper.generation
+
+    def kill(self) -> None:
+        child = self.host.keeper.child
+        assert child is not None
+        child.kill()
+
+    def job(self, voice: int, pcm: bytes, **more: Any) -> SpeechJob:
+        self._count += 1
+        job = SpeechJob(
+            id=f"job_{self._count}",
+            tenant=TENANT,
+            model="standard",
+            voice=self.voices[voice],
+            segments=(),
+            language="*",
+            seed=1,
+            estimated_s=len(pcm) / 2 / GIVEN_HZ,
+            deadline_s=60.0,
+        )
+        return msgspec.structs.replace(job, **more)
+
+    def open(self, voice: int, pcm: bytes, **more: Any) -> Any:
+        return self.engine.open(Convert(self.job(voice, pcm, **more)), pcm=PcmInMemory(pcm, GIVEN_HZ))
+
+    async def convert(self, voice: int, pcm: bytes, **more: Any) -> list[bytes]:
+        """Return the sound of a conversion in the pieces in which it came."""
+        return pieces_of(await read(self.open(voice, pcm, **more)), RATES_HZ[voice])
+
+
+def pieces_of(events: list[Event], rate_hz: int) -> list[bytes]:
+    assert events[0] == Started(rate_hz)
+    return [event.pcm for event in events if isinstance(event, Audio)]
+
+
+@asynccontextmanager
+async def kept_host(**settings: Any) -> AsyncIterator[KeptHost]:
+    """Give a host with tiny networks, once it is ready. Skips the test where the environment is absent."""
+    model = neural.kept_model("rvc")
+    files = [(model / f"voice_{number}.safetensors").read_bytes() for number in range(len(RATES_HZ))]
+    source = Recordings(**{TENANT: {hashlib.sha256(file).hexdigest(): file for file in files}})
+    section = EngineSection("rvc", device="cpu", settings={"model_path": str(model), **settings})
+    spec = HostedEngineSpec("rvc", HOSTED, section)
+    python = Python(neural.interpreter("rvc"), neural.environ(neural.ROOT))
+    with short_folder() as folder:
+        engine = HostedEngine("rvc", source)
+        host = Host(
+            spec, 0, python, folder, engine.update_host, EngineSuspects("rvc", b"k" * 32), DeviceBook()
+        )
+        async with asyncio.TaskGroup() as keeping:
+            host.keep(keeping)
+            try:
+                await until(lambda: engine.state == "ready", _LOADED_S)
+                yield KeptHost(engine, host, source, files)
+            finally:
+                await engine.close()
+                await host.unload(0.0)
+
+
+def recording(seconds: float, number: int = 0) -> bytes:
+    """A voice-like sound: a moving pitch with pauses, another one for each number."""
+    phase, made = 0.0, array("h")
+    for at in range(round(seconds * GIVEN_HZ)):
+        moment = at / GIVEN_HZ
+        phase += 2 * pi * (140 + 12 * number + 40 * sin((4.4 + 0.3 * number) * moment)) / GIVEN_HZ
+        is_loud = sin(9.4 * moment) > -0.6
+        made.append(round(2_500 * is_loud * sum(sin(part * phase) / part for part in range(1, 6))))
+    return made.tobytes()

@@ -1,0 +1,118 @@
+"""Indexes of strangers: those that RVC-WebUI makes are read to the last number, and all others refused."""
+
+from __future__ import annotations
+
+import struct
+from io import BytesIO
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from plugins.rvc.faiss_index import read_vectors, write_flat_index
+from plugins.rvc.voice_rules import MOST_VECTORS
+from speech_engine.model_files import UnusableModel
+from tests.plugins.rvc.voices import flat_index, index_header, ivf_index
+
+WIDTH = 4
+VECTORS = np.arange(28, dtype="<f4").reshape(7, WIDTH)
+FLAT, LISTS = flat_index(VECTORS), ivf_index(VECTORS, 3)
+SPARSE = ivf_index(VECTORS, 9, sparse=True)
+KINDS = {"flat": FLAT, "lists": LISTS, "sparse": SPARSE}
+
+
+def read(data: bytes, width: int = WIDTH) -> np.ndarray[tuple[int, ...], np.dtype[np.float16]]:
+    found = read_vectors(BytesIO(data), len(data), width)
+    return np.frombuffer(found.data, "<f2").reshape(found.shape)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_features_come_in_the_order_in_which_they_were_added(kind: str) -> None:
+    assert (read(KINDS[kind]) == VECTORS).all()
+
+
+def test_what_is_written_is_read_again() -> None:
+    target = BytesIO()
+    write_flat_index(VECTORS.astype("<f2").tobytes(), WIDTH, target)
+    assert target.getvalue() == FLAT
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_is_cut_off_or_goes_on_is_refused(kind: str) -> None:
+    data = KINDS[kind]
+    for size in range(len(data)):
+        with pytest.raises(UnusableModel):
+            read(data[:size])
+    with pytest.raises(UnusableModel, match="bytes follow its end"):
+        read(data + b"\0")
+
+
+@given(st.sampled_from(sorted(KINDS)), st.data())
+def test_what_was_changed_anywhere_is_read_or_refused_and_nothing_else_happens(
+    kind: str, data: st.DataObject
+) -> None:
+    changed = bytearray(KINDS[kind])
+    for _ in range(data.draw(st.integers(1, 3))):
+        at = data.draw(st.integers(0, len(changed) - 1))
+        changed[at] = data.draw(st.integers(0, 255))
+    try:
+        found = read(bytes(changed))
+    except UnusableModel:
+        return
+    assert found.shape == VECTORS.shape
+    assert np.isfinite(found).all()
+
+
+@pytest.mark.parametrize(
+    ("data", "says"),
+    [
+        (b"IxPQ" + FLAT[4:], "the kind 'IxPQ'"),
+        (b"IxF2" + index_header(WIDTH + 1, 7) + FLAT[-120:], "5 wide; this voice hears 4"),
+        (b"IxF2" + index_header(WIDTH, 0), "it has 0 features"),
+        (b"IxF2" + index_header(WIDTH, -1), "it has -1 features"),
+        (b"IxF2" + index_header(WIDTH, MOST_VECTORS + 1), "it has 200,001 features"),
+        (b"IxF2" + index_header(WIDTH, 2**62), "features"),
+        (b"IxF2" + index_header(WIDTH, 7, is_trained=False), "it is not trained"),
+        (b"IxF2" + index_header(WIDTH, 7, metric=4), "measures in a way"),
+        (b"IxF2" + index_header(WIDTH, 7) + struct.pack("<Q", 2**60), "numbers"),
+        (b"IxF2" + index_header(WIDTH, 7) + struct.pack("<Q", 27) + bytes(108), "not as many numbers"),
+        (b"IwFl" + index_header(WIDTH, 7) + struct.pack("<QQ", 2**40, 1), "lists; "),
+    ],
+)
+def test_numbers_that_make_no_sense_are_refused_before_memory_is_asked_for(data: bytes, says: str) -> None:
+    with pytest.raises(UnusableModel, match=says):
+        read(data)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, 1e6])
+def test_features_that_are_no_numbers_are_refused(value: float) -> None:
+    vectors = VECTORS.copy()
+    vectors[3, 1] = value
+    with pytest.raises(UnusableModel, match="no numbers, or are too large"):
+        read(flat_index(vectors))
+
+
+def test_a_feature_that_is_named_twice_or_is_not_there_is_refused() -> None:
+    last = struct.pack("<q", 5)
+    assert LISTS.endswith(last)
+    with pytest.raises(UnusableModel, match="names a feature twice"):
+        read(LISTS[:-8] + struct.pack("<q", 2))
+    for number in (7, -1, 2**62):
+        with pytest.raises(UnusableModel, match="that it does not have"):
+            read(LISTS[:-8] + struct.pack("<q", number))
+
+
+def test_lists_that_do_not_fit_the_index_are_refused() -> None:
+    sizes = b"full" + struct.pack("<4Q", 3, 3, 2, 2)
+    assert sizes in LISTS
+    for changed, says in (
+        (b"full" + struct.pack("<4Q", 3, 3, 2, 3), "not as many features"),
+        (b"full" + struct.pack("<4Q", 3, 2**63, 2**63, 7), "not as many features|cut off"),
+        (b"full" + struct.pack("<3Q", 2, 3, 2), "kept in a way"),
+        (b"none" + struct.pack("<4Q", 3, 3, 2, 2), "kept in a way"),
+        (b"sprs" + struct.pack("<7Q", 6, 0, 3, 1, 2, 1, 2), "names a list|not as many"),
+        (b"sprs" + struct.pack("<5Q", 4, 0, 3, 9, 4), "names a list"),
+    ):
+        with pytest.raises(UnusableModel, match=says):
+            read(LISTS.replace(sizes, changed))

@@ -1,0 +1,267 @@
+"""Recordings that go through a batch in windows: their order, their faults, and what a leaver leaves."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
+
+import pytest
+
+from speech_engine import Audio, Convert, Started
+from speech_engine.errors import EngineTimeout, EngineUnavailable, UnusableSample
+from speech_engine.host.conversion import MOST_UNHEARD
+from speech_engine.host.engine_stream import SlotStream
+from speech_engine.host.slots import Slots
+from speech_engine.host.windows import SoundWindow
+from tests.speech_engine.host import simulated_time
+from tests.speech_engine.host.batches import Host
+from tests.speech_engine.host.conversions import (
+    RATE_HZ,
+    SIZES,
+    Input,
+    MoverFault,
+    MoverModel,
+    MoverRow,
+    Movers,
+    Moving,
+    converted,
+    heard,
+    job,
+    moved,
+    movers,
+    recording,
+)
+from tests.speech_engine.host.fakes import FakeLog, Studio, until
+
+
+def is_free(loop: Movers, model: MoverModel) -> bool:
+    return not model.present and "0 jobs, 0 of" in repr(loop)
+
+
+@pytest.mark.parametrize("samples", [1, 239, 240, 361, 2_400, 12_345])
+@pytest.mark.parametrize("piece", [1, 301, 100_000])
+async def test_a_recording_of_any_length_comes_out_however_it_comes_in(samples: int, piece: int) -> None:
+    model, pcm = MoverModel(), recording(samples)
+    async with movers(model) as loop:
+        assert await converted(loop, "one", 3, pcm, piece) == moved(pcm, 3)
+        assert is_free(loop, model)
+
+
+async def test_a_recording_that_ends_in_mid_sample_has_one_less() -> None:
+    async with movers(MoverModel()) as loop:
+        assert await converted(loop, "one", 3, recording(500) + b"\x01", 7) == moved(recording(500), 3)
+
+
+@pytest.mark.parametrize("pcm", [b"", b"\x01"])
+async def test_a_recording_without_a_sample_is_refused(pcm: bytes) -> None:
+    model = MoverModel()
+    async with movers(model) as loop:
+        with pytest.raises(UnusableSample, match="empty"):
+            await converted(loop, "one", 3, pcm)
+        assert is_free(loop, model)
+
+
+async def test_many_at_once_never_mix_and_share_steps() -> None:
+    model = MoverModel()
+    async with movers(model, width=40, joins_per_step=40) as loop:
+        asked = [(number, recording(3_000 + 500 * number, number)) for number in range(12)]
+        made = await asyncio.gather(
+            *(converted(loop, f"job_{number}", 100 * number, pcm) for number, pcm in asked)
+        )
+        assert made == [moved(pcm, 100 * number) for number, pcm in asked]
+        assert max(model.widths) > 1
+        assert is_free(loop, model)
+
+
+async def test_the_first_sound_comes_while_most_of_the_recording_is_still_to_come() -> None:
+    pcm = recording(6_000)
+    slow = Input(pcm, stops_at=2 * (SIZES.first[0] + SIZES.context) + 301)
+    slow.goes_on = asyncio.Event()
+    async with movers(MoverModel()) as loop:
+        async with aclosing(loop.convert(job("slow", 6_000), Moving(5), slow.pieces())) as events:
+            assert await anext(events) == Started(RATE_HZ)
+            first = await anext(events)
+            assert isinstance(first, Audio)
+            assert slow.given < len(pcm) / 4
+            slow.goes_on.set()
+            rest = b"".join([event.pcm async for event in events if isinstance(event, Audio)])
+    assert first.pcm + rest == moved(pcm, 5)
+
+
+async def test_a_recording_that_stalls_holds_up_nobody_else_even_with_one_row() -> None:
+    model, pcm = MoverModel(), recording(6_000)
+    stalled = Input(pcm, stops_at=1_000)
+    stalled.goes_on = asyncio.Event()
+    async with movers(model, rows=1, width=1) as loop:
+        waiting = asyncio.create_task(heard(loop.convert(job("stalled"), Moving(5), stalled.pieces())))
+        await until(lambda: stalled.given >= 1_000)
+        for number in range(3):
+            assert await converted(loop, f"job_{number}", number, pcm) == moved(pcm, number)
+        assert not waiting.done()
+        stalled.goes_on.set()
+        assert await waiting == moved(pcm, 5)
+
+
+async def test_who_leaves_leaves_no_row_and_the_recording_is_read_no_further() -> None:
+    model, pcm = MoverModel(), recording(60_000)
+    async with movers(model) as loop:
+        left = Input(pcm)
+        staying = asyncio.create_task(converted(loop, "staying", 7, pcm))
+        async with aclosing(loop.convert(job("leaving", 60_000), Moving(5), left.pieces())) as events:
+            while not isinstance(await anext(events), Audio):
+                pass
+        given = left.given
+        assert given < len(pcm)
+        assert await staying == moved(pcm, 7)
+        assert left.given == given
+        assert is_free(loop, model)
+
+
+@pytest.mark.parametrize("stops_at", [0, 1_000])
+async def test_who_is_cancelled_while_the_recording_stalls_leaves_nothing(stops_at: int) -> None:
+    model = MoverModel()
+    stalled = Input(recording(6_000), stops_at=stops_at)
+    stalled.goes_on = asyncio.Event()
+    async with movers(model) as loop:
+        task = asyncio.create_task(heard(loop.convert(job("gone"), Moving(5), stalled.pieces())))
+        await until(lambda: stalled.given >= stops_at)
+        await until(lambda: "1 jobs, 0 of" in repr(loop))
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert stalled.is_closed
+        assert is_free(loop, model)
+
+
+async def test_who_leaves_while_a_window_is_prepared_leaves_nothing() -> None:
+    model, may_prepare = MoverModel(), threading.Event()
+    begun = threading.Event()
+
+    def held(_window: SoundWindow) -> None:
+        begun.set()
+        assert may_prepare.wait(20.0)
+
+    async with movers(model) as loop:
+        task = asyncio.create_task(
+            heard(loop.convert(job("gone"), Moving(5, held), Input(recording(6_000)).pieces()))
+        )
+        await until(begun.is_set)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert is_free(loop, model)
+        may_prepare.set()
+
+
+async def test_a_slow_reader_stops_what_feeds_it() -> None:
+    model, pcm = MoverModel(), recording(200_000)
+    fast = Input(pcm)
+    conversion = Moving(5)
+    async with movers(model) as loop:
+        async with aclosing(loop.convert(job("slow", 200_000), conversion, fast.pieces())) as events:
+            assert isinstance(await anext(events), Started)
+            assert isinstance(await anext(events), Audio)
+            await until(lambda: len(conversion.prepared) >= MOST_UNHEARD and not model.present)
+            for _ in range(5):
+                # Others use the model meanwhile, and what waits for its reader has its windows at most.
+                await converted(loop, "other", 6, recording(3_000))
+            assert len(conversion.prepared) <= MOST_UNHEARD + 1
+            assert fast.given < len(pcm) / 8
+
+
+async def test_windows_are_prepared_in_order_and_never_on_the_model_thread() -> None:
+    conversion = Moving(5)
+    async with movers(MoverModel()) as loop:
+        await heard(loop.convert(job("one"), conversion, Input(recording(20_000)).pieces()))
+    assert conversion.prepared == sorted(conversion.prepared)
+    assert len(conversion.prepared) > 10
+    assert not conversion.threads & {"model", "MainThread"}
+
+
+def at_third(window: SoundWindow) -> None:
+    if window.number == 2:
+        raise MoverFault
+
+
+async def test_a_window_that_cannot_be_prepared_ends_its_job_alone() -> None:
+    model, pcm = MoverModel(), recording(20_000)
+    async with movers(model) as loop:
+        staying = asyncio.create_task(converted(loop, "staying", 7, pcm))
+        given = Input(pcm)
+        with pytest.raises(MoverFault):
+            await heard(loop.convert(job("broken"), Moving(5, at_third), given.pieces()))
+        read = given.given
+        assert await staying == moved(pcm, 7)
+        assert given.given == read < len(pcm)
+        assert is_free(loop, model)
+
+
+async def test_a_row_that_cannot_join_ends_its_job_alone() -> None:
+    model, pcm = MoverModel(), recording(20_000)
+    model.faulty_voice = 5
+    async with movers(model) as loop:
+        staying = asyncio.create_task(converted(loop, "staying", 7, pcm))
+        with pytest.raises(MoverFault):
+            await converted(loop, "broken", 5, pcm)
+        assert await staying == moved(pcm, 7)
+        assert is_free(loop, model)
+
+
+async def test_a_recording_that_breaks_off_ends_its_job_with_that_fault() -> None:
+    model = MoverModel()
+
+    async def broken() -> AsyncGenerator[bytes, None]:
+        yield recording(2_000)
+        raise UnusableSample("it broke off")
+
+    async with movers(model) as loop:
+        with pytest.raises(UnusableSample, match="broke off"):
+            await heard(loop.convert(job("broken"), Moving(5), broken()))
+        assert is_free(loop, model)
+
+
+def break_down(_rows: Sequence[MoverRow]) -> None:
+    raise MoverFault
+
+
+async def test_when_the_model_breaks_all_conversions_end_and_a_new_one_is_refused_unread() -> None:
+    host, model = Host(), MoverModel(break_down)
+    stalled = Input(recording(6_000), stops_at=0)
+    stalled.goes_on = asyncio.Event()
+    async with movers(model, host) as loop:
+        waiting = asyncio.create_task(heard(loop.convert(job("stalled"), Moving(5), stalled.pieces())))
+        await until(lambda: "1 jobs" in repr(loop))
+        for task in (asyncio.create_task(converted(loop, "one", 3, recording(6_000))), waiting):
+            with pytest.raises(EngineUnavailable):
+                await task
+        late = Input(recording(6_000))
+        with pytest.raises(EngineUnavailable):
+            await heard(loop.convert(job("late"), Moving(5), late.pieces()))
+        assert late.given == 0
+    assert host.ended == ["the model failed: MoverFault"]
+
+
+@pytest.mark.parametrize("most", [1, 700, 2_400])
+async def test_no_more_comes_out_than_the_job_may_have(most: int) -> None:
+    model, pcm = MoverModel(), recording(6_000)
+    async with movers(model) as loop:
+        made = await converted(loop, "one", 3, pcm, max_samples=most)
+        assert made == moved(pcm, 3)[: 2 * most]
+        assert is_free(loop, model)
+
+
+def test_a_conversion_whose_deadline_passes_in_line_is_never_read() -> None:
+    async def play() -> None:
+        studio, slots = Studio(), Slots(1, 4)
+        first = SlotStream(studio, slots, Convert(job("first")), FakeLog(), pcm=Input(bytes(99)).pieces())
+        await first.next_event()
+        late = Input(recording(1_000))
+        asked = Convert(job("late", deadline_s=3.0))
+        with pytest.raises(EngineTimeout):
+            await SlotStream(studio, slots, asked, FakeLog(), pcm=late.pieces()).next_event()
+        assert late.given == 0
+        await first.close()
+
+    simulated_time.run(play())
