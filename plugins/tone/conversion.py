@@ -1,8 +1,10 @@
-"""A recording repeated by the tone engine: the same tones, as loud as the voice is."""
+"""A recording repeated by the tone engine: the same tones, as loud as the voice is. A trained voice hums its
+own pitch beside them, so that it can be told from others."""
 
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from array import array
 from collections.abc import AsyncGenerator, AsyncIterator
@@ -14,16 +16,21 @@ from speech_engine.pcm import PcmPieces, nearest_samples
 from speech_engine.values import SpeechJob
 
 INPUT_RATE_HZ = 24_000
+_HUM = 8_000
 
 
 class Conversion:
     """One job: it gives each piece as soon as it comes."""
 
-    def __init__(self, job: SpeechJob, sample_rate_hz: int, behaviour: Behaviour) -> None:
+    def __init__(
+        self, job: SpeechJob, sample_rate_hz: int, behaviour: Behaviour, hum_hz: float = 0.0
+    ) -> None:
         self._rate_hz = sample_rate_hz
         self._behaviour = behaviour
         self._pieces = PcmPieces(sample_rate_hz, job.max_samples)
         self._gain = 0.0 if behaviour.silent else 10 ** (behaviour.level_db / 20)
+        self._turn = 2 * math.pi * hum_hz / sample_rate_hz
+        self._hummed = 0
         self._samples = 0
         self._begun_s = 0.0
 
@@ -55,8 +62,14 @@ class Conversion:
 
     def _repeated(self, piece: bytes) -> bytes:
         pcm = nearest_samples(piece, INPUT_RATE_HZ, self._rate_hz)
-        if self._gain == 1.0:
+        if self._gain == 1.0 and not self._turn:
             return pcm
-        return array(
-            "h", (max(-32768, min(32767, round(each * self._gain))) for each in array("h", pcm))
-        ).tobytes()
+        loud = (each * self._gain for each in array("h", pcm))
+        if self._turn:
+            loud = (each / 2 + self._hum(number) for number, each in enumerate(loud, self._hummed))
+        made = array("h", (max(-32768, min(32767, round(each))) for each in loud))
+        self._hummed += len(made)
+        return made.tobytes()
+
+    def _hum(self, number: int) -> float:
+        return _HUM * math.sin(self._turn * number)

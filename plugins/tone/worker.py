@@ -89,7 +89,9 @@ class ToneEngine:
             self._speaking -= 1
 
     async def convert(self, job: SpeechJob, pcm: AsyncIterator[bytes]) -> AsyncGenerator[Event, None]:
-        conversion = Conversion(job, self._settings.sample_rate_hz, self._behaviour(job))
+        behaviour = self._behaviour(job)
+        hum_hz = self._trained(job, job.voice).pitch_hz if isinstance(job.voice, Trained) else 0.0
+        conversion = Conversion(job, self._settings.sample_rate_hz, behaviour, hum_hz)
         async with aclosing(conversion.events(pcm)) as events:
             async for event in events:
                 yield event

@@ -98,7 +98,7 @@ class VoiceEntry(msgspec.Struct, frozen=True, kw_only=True):
     speaker: ComparedSpeakers | UnsetType = UNSET
     emotions: list[str] | UnsetType = UNSET
     clones: list[CloneState] | UnsetType = UNSET
-    models: list[VoiceModelFacts] | UnsetType = UNSET
+    trained: list[VoiceModelFacts] | UnsetType = UNSET
     expires_at: int | UnsetType = UNSET
     hint: str | UnsetType = UNSET
 
@@ -202,7 +202,7 @@ class Entries:
                 ],
             )
         if parts.trained:
-            whole = msgspec.structs.replace(whole, models=[_facts(model) for model in parts.trained])
+            whole = msgspec.structs.replace(whole, trained=[_facts(model) for model in parts.trained])
         if parts.samples:
             if not whole.engines and (hint := self.speakers.hint(record.language or None)):
                 whole = msgspec.structs.replace(whole, hint=hint)

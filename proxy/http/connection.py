@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from types import TracebackType
 from typing import Protocol
 
@@ -184,7 +184,7 @@ class Connection:
             raise _too_large(limit)
         return part if is_last else await self._whole_body(part, limit)
 
-    async def body_parts(self, limit: int, within_s: float) -> AsyncIterator[bytes]:
+    async def body_parts(self, limit: int, within_s: float) -> AsyncGenerator[bytes, None]:
         """Read a body piece by piece, within so many seconds. Its bytes are not counted with the key's other
         bodies: whoever reads it holds a place. Raises what `body` raises."""
         declared = self._fields.get(b"content-length", b"")

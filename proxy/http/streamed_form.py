@@ -6,6 +6,7 @@ The rules are those of `proxy/http/form.py`, which reads small forms. Nothing he
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
+from contextlib import aclosing
 from typing import Protocol
 
 from starlette.requests import Request
@@ -30,7 +31,7 @@ from proxy.http.form import (
 _MOST_LINE = 128
 
 
-class FileSink(Protocol):
+class PieceSink(Protocol):
     """What takes the pieces of one file."""
 
     @property
@@ -41,7 +42,7 @@ class FileSink(Protocol):
 
 async def stream_form(
     request: Request | Connection,
-    sinks: Mapping[str, FileSink],
+    sinks: Mapping[str, PieceSink],
     fields: Collection[str],
     within_s: float,
 ) -> RequestForm:
@@ -53,15 +54,16 @@ async def stream_form(
     boundary = boundary_of(connection.header(b"content-type").encode("latin-1"))
     reader = FormReader(boundary, sinks, fields)
     most_bytes = sum(sink.most_bytes for sink in sinks.values()) + MOST_OTHER_BYTES
-    async for part in connection.body_parts(most_bytes, within_s):
-        reader.feed(part)
+    async with aclosing(connection.body_parts(most_bytes, within_s)) as parts:
+        async for part in parts:
+            reader.feed(part)
     return reader.end()
 
 
 class FormReader:
     """A form as it comes. `feed` and `end` raise InvalidRequest."""
 
-    def __init__(self, boundary: bytes, sinks: Mapping[str, FileSink], fields: Collection[str]) -> None:
+    def __init__(self, boundary: bytes, sinks: Mapping[str, PieceSink], fields: Collection[str]) -> None:
         self._delimiter = b"\r\n--" + boundary
         self._sinks = sinks
         self._fields = fields

@@ -13,7 +13,7 @@ from proxy.audio.silence import STEP_S, is_sound
 from proxy.catalogue.erased_voices import ErasedVoices
 from proxy.speech.speech_stream import PcmReader
 from speech_engine import Voice
-from speech_engine.values import find_samples
+from speech_engine.values import find_digests
 
 if TYPE_CHECKING:
     from proxy.audio.loudness import Gain, Meter
@@ -100,10 +100,8 @@ class LoudnessLevels:
         self._known.clear()
 
     def forget_samples(self, digests: Collection[str]) -> None:
-        """Forget the voices that are made of any of these recordings."""
-        for key in [
-            key for key in self._known if any(each.digest in digests for each in find_samples(key[1]))
-        ]:
+        """Forget the voices that are made of any of these recordings or models."""
+        for key in [key for key in self._known if any(each in digests for each in find_digests(key[1]))]:
             del self._known[key]
 
 

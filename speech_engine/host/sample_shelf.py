@@ -45,7 +45,7 @@ class _Name(NamedTuple):
         return cls(job.tenant, job.model, digest)
 
 
-class FilePiece(NamedTuple):
+class ModelPiece(NamedTuple):
     """A piece of a file of `size` bytes: from the byte `begin` on."""
 
     data: bytes
@@ -53,7 +53,7 @@ class FilePiece(NamedTuple):
     size: int
 
     def __repr__(self) -> str:
-        return f"<FilePiece {len(self.data)} bytes at {self.begin} of {self.size}>"
+        return f"<ModelPiece {len(self.data)} bytes at {self.begin} of {self.size}>"
 
 
 class _File:
@@ -63,7 +63,7 @@ class _File:
         self.size = size
         self.data: bytes | bytearray = data if len(data) == size else bytearray(data)
 
-    def add(self, piece: FilePiece) -> bool:
+    def add(self, piece: ModelPiece) -> bool:
         """Add what is new of a piece. False: it is of another file, or one before it is missing."""
         known = len(self.data) - piece.begin
         if known < 0 or piece.size != self.size or piece.begin + len(piece.data) > self.size:
@@ -113,7 +113,7 @@ class _Room:
         self._files[name] = file
         return gone
 
-    def add_piece(self, name: _Name, piece: FilePiece, lent: Collection[_Name]) -> None:
+    def add_piece(self, name: _Name, piece: ModelPiece, lent: Collection[_Name]) -> None:
         """Add a piece behind those before it. What another worker sent already is passed over."""
         if name not in self._files and not piece.begin:
             self.add(name, _File(piece.size), lent)
@@ -181,7 +181,7 @@ class SampleShelf:
     def receive(self, sample: PutSample) -> None:
         """Keep what the server sends: a recording, or a piece of a file. Raises EngineBusy."""
         if sample.size:
-            piece = FilePiece(sample.pcm, sample.begin, sample.size)
+            piece = ModelPiece(sample.pcm, sample.begin, sample.size)
             self.put_piece(sample.tenant, sample.model, sample.digest, piece)
         else:
             self.put(sample.tenant, sample.model, sample.digest, sample.pcm)
@@ -193,7 +193,7 @@ class SampleShelf:
             gone = self._recordings.add(name, _File(len(pcm), pcm), self._lent)
             self._forget_derived([name, *gone])
 
-    def put_piece(self, tenant: str, model: str, digest: str, piece: FilePiece) -> None:
+    def put_piece(self, tenant: str, model: str, digest: str, piece: ModelPiece) -> None:
         """Keep a piece of a trained voice's file, which is there once the last one is. They come in order.
 
         Raises EngineBusy if there is no room, or if one before it was given up meanwhile.

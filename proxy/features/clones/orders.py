@@ -81,6 +81,8 @@ class CloneOrders:
             raise InvalidRequest("Only a voice of a recording can be cloned.", param=PARAM)
         if places and terms is not None:
             recordings = await samples.made_of(self._store, record.id)
+            if not recordings:
+                raise InvalidRequest("Only a voice of a recording can be cloned.", param=PARAM)
             grant = await self._grants.get(record.account or "", record.consent)
             rights = CloneRights.under(terms, receivers(record.consent, grant))
             self.check(places, [each.seconds for each in recordings], rights)

@@ -76,7 +76,7 @@ class SavedVoiceForm(VoiceForm, frozen=True, kw_only=True):
 
 class SavedVoice(msgspec.Struct, frozen=True, kw_only=True):
     """A saved voice. `account` is null if it is everybody's. `cast` has who speaks with which voice,
-    `bindings` the ids at engines, and `models` the formats of what was trained of it. The name is empty if no
+    `bindings` the ids at engines, and `trained` the formats of its models. The name is empty if no
     master key opens it. `reasons` say what a better recording needs, if one was just taken, or what nobody
     could try."""
 
@@ -95,7 +95,7 @@ class SavedVoice(msgspec.Struct, frozen=True, kw_only=True):
     consent: str | None
     used: str | None
     bindings: dict[str, str]
-    models: list[str]
+    trained: list[str]
     reasons: list[str] | UnsetType = UNSET
 
 
@@ -264,5 +264,5 @@ def _shown(record: VoiceRecord, formats: Sequence[str] = ()) -> SavedVoice:
         bindings=members if is_bound else {},
         mix=[MixPart(id=id_, weight=weight) for id_, weight in record.mix.items()],
         used=iso_or_none(record.used),
-        models=list(formats),
+        trained=list(formats),
     )

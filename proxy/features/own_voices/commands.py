@@ -41,8 +41,11 @@ def _list_table(answer: dict[str, Any]) -> list[Part]:
 def _saved(row: dict[str, Any], names: Mapping[str, str]) -> tuple[str, ...]:
     whose = names.get(row["account"], row["account"]) if row["account"] else "everybody"
     speaks = _speakers(row["cast"], list(row["bindings"]))
-    if row["type"] == "sample":
-        speaks = f"a recording, {row['quality']} quality"
+    models = ", ".join(f"a model of {format_}" for format_ in row["trained"])
+    if row["quality"] is not None:
+        speaks = f"a recording, {row['quality']} quality" + (f", {models}" if models else "")
+    elif models:
+        speaks = models
     elif row["type"] == "mix":
         speaks = ", ".join(f"{part['id']} {part['weight']:.0%}" for part in row["mix"])
     return (row["name"], whose, row["language"] or "", row["gender"] or "", speaks, row["id"])
@@ -61,7 +64,8 @@ def _made(row: dict[str, Any]) -> list[Part]:
 
 
 def _exported(answer: dict[str, Any]) -> list[Part]:
-    return [Line(f"{answer['file']}: {answer['bytes'] / 1e6:,.2f} MB, recordings in plain.")]
+    what = "recordings" if answer["file"].endswith(".zip") else "a model"
+    return [Line(f"{answer['file']}: {answer['bytes'] / 1e6:,.2f} MB, {what} in plain.")]
 
 
 def _deletion(answer: dict[str, Any]) -> list[Part]:
@@ -103,6 +107,8 @@ def voices_add(
     cast: Annotated[str, typer.Option(help="In place of FILE: names and voices, Ana=nova,Ben=onyx.")] = "",
     mix: Annotated[str, typer.Option(help="In place of FILE: voices and weights, nova=2,onyx=1.")] = "",
     bind: Annotated[str, typer.Option(help="In place of FILE: engines and voices, elevenlabs=ID.")] = "",
+    rvc: Annotated[Path | None, typer.Option(help="In place of FILE: a voice of RVC, model.pth.")] = None,
+    index: Annotated[Path | None, typer.Option(help="With --rvc: its features, voice.index.")] = None,
     account: Annotated[str | None, typer.Option(help="The account; else it is everybody's.")] = None,
     consent: Annotated[str | None, typer.Option(help="The speaker's consent (cons_…).")] = None,
     text: Annotated[str, typer.Option(help="The words of the recording.")] = "",
@@ -115,10 +121,14 @@ def voices_add(
 
     A cast speaks texts such as "[Ana] Hello. [Ben] Hi." with several voices.
     """
-    if sum(map(bool, (file, cast, mix, bind))) != 1:
-        raise CommandRefused("give a FILE, or --cast, --mix or --bind: one of them")
+    if sum(map(bool, (file, cast, mix, bind, rvc))) != 1:
+        raise CommandRefused("give a FILE, or --cast, --mix, --bind or --rvc: one of them")
     words = [tag.strip() for tag in tags.split(",") if tag.strip()]
     beside = {"account": account, "description": description, "language": language, "gender": gender}
+    if rvc is not None:
+        fields = {"name": name, **beside, "tags[]": words, "consent": consent, "format": "rvc"}
+        sent = {"file": rvc} if index is None else {"file": rvc, "index": index}
+        return Ask("POST", "voice_models", fields, files=sent, work="it is read and sealed")
     if file is not None:
         if account is None:
             raise CommandRefused("--account: a voice of a recording belongs to an account; name it")
@@ -139,8 +149,14 @@ def voices_export(
     voice: _OneVoice,
     to: Annotated[Path | None, typer.Option(help="The new file; else VOICE.zip.")] = None,
     account: _ItsAccount = None,
+    model: Annotated[bool, typer.Option("--model", help="Its trained model, into VOICE.pth.")] = False,
+    ending: Annotated[str, typer.Option("--as", help="With --model: pth, index, json.")] = "pth",
 ) -> Ask:
-    """Write a voice's recordings and their facts into a zip file."""
+    """Write a voice's recordings and their facts into a zip file, or its trained model."""
+    if model:
+        file = to or Path(f"{voice.replace('/', '_')}.{ending.replace('/', '_')}")
+        query = {"account": account, "form": ending}
+        return Ask("GET", path("voices", voice, "model"), query=query, to=file)
     file = to or Path(f"{voice.replace('/', '_')}.zip")
     return Ask("GET", path("voices", voice, "export"), query={"account": account}, to=file)
 

@@ -23,9 +23,8 @@ async def _open(house: House) -> AsyncIterator[Opened]:
     from proxy.features.own_voices.retention import Retention, open_voice_use
     from proxy.features.own_voices.saved_voices import SavedVoices
     from proxy.features.own_voices.tap import VoiceUseConcern
-    from proxy.features.own_voices.trained.endpoints import AdminVoiceModels, VoiceModels
-    from proxy.features.own_voices.trained.intake import TrainedIntake, model_places
-    from proxy.features.own_voices.trained.leaving import ModelExport
+    from proxy.features.own_voices.trained.intake import model_places
+    from proxy.features.own_voices.trained.wiring import trained_endpoints
 
     forms = None
     if house.engines is not None:
@@ -51,17 +50,11 @@ async def _open(house: House) -> AsyncIterator[Opened]:
             )
             maker = VoiceMaker(house.vault, editor, house.intake, house.grants, house.erasing, clones)
             recordings = VoiceRecordings(house.vault, editor, house.intake, house.grants, house.erasing)
-            intake = TrainedIntake(
-                *(house.trained, revision.trained_reading, house.registry, maker, editor),
-                *(house.engines, model_room),
-            )
-            leaving = ModelExport(house.vault, house.trained, revision.trained_reading, intake, model_room)
-            served = AdminVoiceModels(revision.admin_tools, lists, editor, intake, leaving).endpoints
+            served = trained_endpoints(house, revision, maker, editor, model_room)
             served += AdminVoiceSamples(revision.admin_tools, editor, recordings).endpoints
             served += AdminVoices(revision.admin_tools, editor, maker, export).endpoints
             if lists is not None:
                 # The paths of samples first: the id of a voice may have slashes.
-                served += VoiceModels(lists, editor, intake, leaving).endpoints
                 served += VoiceSamples(lists, editor, recordings).endpoints
                 served += VoiceEditing(lists, editor, maker, export).endpoints
             return Served(

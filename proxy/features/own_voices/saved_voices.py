@@ -48,7 +48,9 @@ class SavedVoices:
     async def of_operator(self, before: Known = NONE) -> Sequence[LibraryVoice]:
         """They have nothing in other tables but models, and no seal."""
         rows = await records.of_operator(self._store)
-        trained = await trained_models.of_account(self._store, OPERATOR)
+        trained = {}
+        if any(row.kind == "catalogue" for row in rows):
+            trained = await trained_models.of_account(self._store, OPERATOR)
         parts = {id_: VoiceParts(trained=models) for id_, models in trained.items()}
         return await asyncio.to_thread(
             lambda: [_unsealed(row, parts.get(row.id, NO_PARTS), before.get(row.id)) for row in rows]

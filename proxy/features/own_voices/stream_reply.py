@@ -11,7 +11,7 @@ from starlette.types import Receive, Scope, Send
 from proxy.http.connection import Connection
 
 
-class FileStream(Protocol):
+class FileInChunks(Protocol):
     """A file in chunks: None is its end. Close it."""
 
     async def next_chunk(self) -> bytes | None: ...
@@ -22,7 +22,7 @@ class FileStream(Protocol):
 class StreamReply(Response):
     """A file as an answer. A failure in its middle breaks the connection: a part never looks whole."""
 
-    def __init__(self, name: str, stream: FileStream, media_type: str = "application/zip") -> None:
+    def __init__(self, name: str, stream: FileInChunks, media_type: str = "application/zip") -> None:
         self.media_type = media_type
         super().__init__(
             headers={"content-disposition": f'attachment; filename="{name}"', "cache-control": "no-store"}

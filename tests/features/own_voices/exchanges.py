@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tests import speech_clips
+from tests.features.own_voices.trained_files import tone_voice
 from tests.proxy.http.described import Exchange
 
 _CONSENT = {"name": "Ana", "language": "pt-BR", "statement": "Ana agreed on paper."}
@@ -10,6 +11,8 @@ _SENT = {"emotion": "sad", "ref_text": "Oh no."}
 _WRONG = {"emotion": "furious"}
 _RECORDING = speech_clips.wav()
 _LONG, _SHORT = "/v1/audio/voices", "/v1/voices"
+_MODELS = "/v1/audio/voice_models"
+_MODEL = {"voice": "{voice}", "format": "tone"}
 _OF_VOICE = "/admin/voices/{voice}/samples"
 
 EXCHANGES = (
@@ -33,4 +36,11 @@ EXCHANGES = (
     Exchange("list_saved_voice_samples", "GET", _OF_VOICE),
     Exchange("delete_saved_voice_sample", "DELETE", f"{_OF_VOICE}/{{sample}}"),
     Exchange("delete_saved_voice_sample", "DELETE", f"{_OF_VOICE}/{{sample}}", status=404),
+    Exchange("bring_voice_model", "POST", _MODELS, {"voice": "{voice}"}, file=tone_voice()),
+    Exchange("bring_voice_model", "POST", _MODELS, {"voice": "{voice}"}, 400, file=b"{}"),
+    Exchange("get_voice", "GET", f"{_LONG}/{{voice}}"),
+    Exchange("export_voice_model", "GET", f"{_LONG}/{{voice}}/model"),
+    Exchange("export_voice_model_by_short_path", "GET", f"{_SHORT}/{{voice}}/model?form=no", status=400),
+    Exchange("bring_saved_voice_model", "POST", "/admin/voice_models", _MODEL, 201, tone_voice()),
+    Exchange("export_saved_voice_model", "GET", "/admin/voices/{voice}/model"),
 )

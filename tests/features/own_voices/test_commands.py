@@ -12,6 +12,7 @@ import structlog
 from proxy.features.erasure import erasure
 from proxy.kept import vault
 from tests import server, speech_clips
+from tests.features.own_voices.trained_files import tone_voice
 from tests.proxy.cli.test_main import Run, folder, refused, run
 
 __all__ = ["folder", "run"]
@@ -99,7 +100,7 @@ def test_recordings_are_added_listed_and_deleted(run: Run, ada: str, recording: 
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (("voices", "add", "Ana"), "give a FILE, or --cast, --mix or --bind: one of them"),
+        (("voices", "add", "Ana"), "give a FILE, or --cast, --mix, --bind or --rvc: one of them"),
         (("voices", "add", "Ana", "no.wav"), "--account: a voice of a recording belongs to an account"),
         (("voices", "add", "Ana", "no.wav", "--account", "ada"), "no.wav: No such file or directory"),
         (("voices", "add", "Ana", "--mix", "a=much,b"), "--mix: 'a=much' is no voice with a weight"),
@@ -110,6 +111,27 @@ def test_recordings_are_added_listed_and_deleted(run: Run, ada: str, recording: 
 )
 def test_what_is_missing_is_said(run: Run, ada: str, arguments: tuple[str, ...], says: str) -> None:
     assert refused(run(*arguments)).startswith(says)
+
+
+def test_a_model_of_a_voice_comes_and_leaves_beside_a_live_server(tmp_path: Path) -> None:
+    with server.running(tmp_path) as live:
+        model = tmp_path / "ana.json"
+        model.write_bytes(tone_voice())
+        added = live.cli("voices", "add", "Ana", "--rvc", str(model), check=False)
+        assert added.returncode, "no engine here takes voices of RVC"
+        assert "it takes: tone" in added.stderr
+        with live.control() as operator, model.open("rb") as file:
+            operator.post(
+                "/admin/voice_models", data={"name": "Ana"}, files={"file": file}
+            ).raise_for_status()
+        assert "a model of tone" in live.cli("voices", "list").stdout
+        assert live.speech("Hello.", voice="Ana", model="tone").status_code == 200
+        out = tmp_path / "out.json"
+        left = live.cli("voices", "export", "Ana", "--model", "--as", "json", "--to", str(out)).stdout
+        assert left.endswith("MB, a model in plain.\n")
+        assert out.read_bytes() == model.read_bytes().replace(b" ", b"")
+        live.cli("voices", "delete", "Ana", "--yes")
+        assert live.speech("Hello.", voice="Ana", model="tone").status_code == 400
 
 
 def test_a_voice_is_made_beside_a_live_server(tmp_path: Path, recording: str) -> None:

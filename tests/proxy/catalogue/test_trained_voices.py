@@ -4,18 +4,21 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from proxy.catalogue.trained_voices import TrainedVoices
+from proxy.catalogue.voice_records import Kind, VoiceRecord
 from proxy.config.secret_sections import VaultSection
 from proxy.features.erasure.erasure import open_erasure
+from proxy.features.own_voices import records
 from proxy.kept.vault import Vault, VaultFailed
 from proxy.storage import library_revisions, tombstones, trained_models
-from proxy.storage.store import Condition, Statement, Store
+from proxy.storage.store import AlreadyExists, Condition, Statement, Store
 from proxy.storage.tombstones import Tombstone
 from proxy.storage.trained_models import TrainedModel
 from proxy.telemetry.metrics import Metrics
-from tests.proxy.kept.owned import Owned, add_voice
+from tests.proxy.kept.owned import Owned, add_account, add_voice
 
 ACCOUNT = "acc_a"
 FILE, OTHER = b"a model" * 1000, b"another model" * 1000
@@ -69,6 +72,28 @@ async def test_another_account_has_none_of_it(store: Store, trained: TrainedVoic
     strangers = await trained.put("acc_b", voice, "rvc", FILE)
     await store.write(*trained.statements(strangers))
     assert not await trained.is_kept(strangers)
+
+
+@pytest.mark.parametrize("account", [ACCOUNT, None])
+async def test_a_new_voice_has_its_model_in_one_commit(
+    store: Store, trained: TrainedVoices, account: str | None
+) -> None:
+    await add_account(store, ACCOUNT)
+    kind: Kind = "catalogue" if account is None else "cast"
+    record = VoiceRecord(id="voice_1", account=account, name="Ana", kind=kind, revision=1, created=1)
+    model = await trained.put(account or "", "voice_1", "tone", FILE, origin="import")
+    beside = [trained_models.insert_statement(model)]
+    digest = None if account is None else model.digest
+    made = await records.add(store, record, beside=beside, digest=digest)
+    assert made == record
+    assert list(await trained.of_voice(account or "", "voice_1")) == [model]
+    assert await trained_models.formats_of(store, ["voice_1", "voice_2"]) == {"voice_1": ["tone"]}
+    refused = await trained.put(account or "", "voice_2", "tone", OTHER, origin="import")
+    other = msgspec.structs.replace(record, id="voice_2")
+    beside = [trained_models.insert_statement(refused)]
+    with pytest.raises(AlreadyExists):  # its name is taken
+        await records.add(store, other, beside=beside)
+    assert not await trained.is_kept(refused)
 
 
 @pytest.mark.parametrize("lack", ["the voice", "its erasure", "the file", "the condition"])

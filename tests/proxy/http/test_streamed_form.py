@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import AsyncIterator
 from io import BytesIO
 
 import aiohttp
@@ -81,6 +83,13 @@ def test_a_form_in_pieces_is_read_as_one_that_is_whole(
     }
 
 
+def test_a_form_may_come_byte_by_byte() -> None:
+    body = whole(part("name", b"Ana"), file(b"\r\n--\r\n--sound\r"), part("tags[]", b"a"))
+    form, files = read(body, [*range(len(body))])
+    assert form.fields == {"name": ["Ana"], "tags": ["a"]}
+    assert files["audio_sample"] == b"\r\n--\r\n--sound\r"
+
+
 def test_a_file_is_refused_as_soon_as_it_is_too_large() -> None:
     reader = FormReader(b"B", {"audio_sample": Sink(10)}, FIELDS)
     with pytest.raises(InvalidRequest, match="larger than 10 bytes") as caught:
@@ -123,3 +132,23 @@ async def test_a_large_form_comes_over_a_socket_and_is_counted_with_no_others() 
             assert await sent.json() == {"bytes": 4_000_000}
         async with client.post("/", data=BytesIO(whole(file(bytes(6_000_000)))), headers=MULTIPART) as sent:
             assert sent.status == 413
+
+
+class Hasty(ServerProtocol):
+    body_s = 0.05
+
+
+async def test_a_large_form_may_come_for_longer_than_other_bodies() -> None:
+    body = whole(file(bytes(1000)))
+
+    async def slowly() -> AsyncIterator[bytes]:
+        yield body[:100]
+        await asyncio.sleep(5 * Hasty.body_s)
+        yield body[100:]
+
+    async with (
+        serving(_large, Hasty) as (host, port),
+        aiohttp.ClientSession(f"http://{host}:{port}") as client,
+        client.post("/", data=slowly(), headers=MULTIPART) as sent,
+    ):
+        assert await sent.json() == {"bytes": 1000}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from speech_engine import EngineBusy, Trained, VoiceNotFound
-from speech_engine.host.sample_shelf import FilePiece, SampleShelf
+from speech_engine.host.sample_shelf import ModelPiece, SampleShelf
 from tests.speech_engine.host.mimics import sampled, trained
 
 FILE = bytes(range(10))
@@ -14,7 +14,7 @@ FILE = bytes(range(10))
 def put(shelf: SampleShelf, digest: str, *cuts: int, data: bytes = FILE) -> None:
     """Put a file in pieces that begin at these bytes."""
     for begin, end in zip((0, *cuts), (*cuts, len(data)), strict=True):
-        shelf.put_piece("acc_1", "spoken", digest, FilePiece(data[begin:end], begin, len(data)))
+        shelf.put_piece("acc_1", "spoken", digest, ModelPiece(data[begin:end], begin, len(data)))
 
 
 def read(shelf: SampleShelf, digest: str) -> bytes:
@@ -23,9 +23,9 @@ def read(shelf: SampleShelf, digest: str) -> bytes:
 
 def test_a_file_is_there_with_its_last_piece_and_is_its_tenants_alone() -> None:
     shelf = SampleShelf()
-    shelf.put_piece("acc_1", "spoken", "a", FilePiece(FILE[:4], 0, 10))
+    shelf.put_piece("acc_1", "spoken", "a", ModelPiece(FILE[:4], 0, 10))
     assert shelf.missing(trained("a")) == ("a",)
-    shelf.put_piece("acc_1", "spoken", "a", FilePiece(FILE[4:], 4, 10))
+    shelf.put_piece("acc_1", "spoken", "a", ModelPiece(FILE[4:], 4, 10))
     assert shelf.missing(trained("a")) == ()
     assert read(shelf, "a") == FILE
     assert shelf.missing(trained("a", tenant="acc_2")) == ("a",)
@@ -35,17 +35,17 @@ def test_a_file_is_there_with_its_last_piece_and_is_its_tenants_alone() -> None:
 def test_two_workers_may_send_the_same_file_at_once() -> None:
     shelf = SampleShelf()
     for begin in (0, 0, 4, 4, 8, 8):
-        piece = FilePiece(FILE[begin : begin + 4], begin, 10)
+        piece = ModelPiece(FILE[begin : begin + 4], begin, 10)
         shelf.put_piece("acc_1", "spoken", "a", piece)
     assert read(shelf, "a") == FILE
 
 
 @pytest.mark.parametrize(
-    "piece", [FilePiece(FILE[4:], 4, 10), FilePiece(FILE, 0, 11), FilePiece(FILE[2:], 3, 10)]
+    "piece", [ModelPiece(FILE[4:], 4, 10), ModelPiece(FILE, 0, 11), ModelPiece(FILE[2:], 3, 10)]
 )
-def test_a_piece_that_does_not_fit_is_refused(piece: FilePiece) -> None:
+def test_a_piece_that_does_not_fit_is_refused(piece: ModelPiece) -> None:
     shelf = SampleShelf()
-    shelf.put_piece("acc_1", "spoken", "a", FilePiece(FILE[:2], 0, 10))
+    shelf.put_piece("acc_1", "spoken", "a", ModelPiece(FILE[:2], 0, 10))
     with pytest.raises(EngineBusy, match="once more"):
         shelf.put_piece("acc_1", "spoken", "a", piece)
     put(shelf, "a", 5)
@@ -54,7 +54,7 @@ def test_a_piece_that_does_not_fit_is_refused(piece: FilePiece) -> None:
 
 def test_what_was_used_longest_ago_and_what_never_came_whole_make_room() -> None:
     shelf = SampleShelf(model_bytes=30)
-    shelf.put_piece("acc_1", "spoken", "half", FilePiece(FILE[:2], 0, 10))
+    shelf.put_piece("acc_1", "spoken", "half", ModelPiece(FILE[:2], 0, 10))
     put(shelf, "a")
     put(shelf, "b")
     shelf.lend(trained("a"), lambda: None).end()
@@ -63,7 +63,7 @@ def test_what_was_used_longest_ago_and_what_never_came_whole_make_room() -> None
     put(shelf, "d")
     assert [shelf.missing(trained(each)) for each in "abcd"] == [(), ("b",), (), ()]
     with pytest.raises(EngineBusy, match="once more"):
-        shelf.put_piece("acc_1", "spoken", "half", FilePiece(FILE[2:], 2, 10))
+        shelf.put_piece("acc_1", "spoken", "half", ModelPiece(FILE[2:], 2, 10))
 
 
 def test_a_file_that_a_job_uses_stays_and_what_has_no_room_is_busy() -> None:
@@ -82,11 +82,11 @@ def test_a_file_that_a_job_uses_stays_and_what_has_no_room_is_busy() -> None:
 def test_a_drop_forgets_a_file_and_the_pieces_of_it() -> None:
     shelf, told = SampleShelf(), list[str]()
     put(shelf, "a")
-    shelf.put_piece("acc_1", "spoken", "b", FilePiece(FILE[:2], 0, 10))
+    shelf.put_piece("acc_1", "spoken", "b", ModelPiece(FILE[:2], 0, 10))
     loan = shelf.lend(trained("a"), lambda: told.append("stopped"))
     assert shelf.drop(["a", "b"]) == [loan]
     assert told == ["stopped"]
     with pytest.raises(VoiceNotFound):
         read(shelf, "a")
     with pytest.raises(EngineBusy):
-        shelf.put_piece("acc_1", "spoken", "b", FilePiece(FILE[2:], 2, 10))
+        shelf.put_piece("acc_1", "spoken", "b", ModelPiece(FILE[2:], 2, 10))

@@ -121,9 +121,9 @@ class TrainedIntake:
     def format_of(self, form: VoiceModelForm, tools: VoiceTools | None) -> TrainedFormat:
         """Return the format of a model. Raises InvalidRequest if no engine here takes it."""
         known = self.formats
-        taken = set(known)
-        if tools is not None:
-            taken = {model.info.trained_format for model in tools.catalogue.models()} & set(known)
+        if tools is None or not known:
+            raise InvalidRequest("Models of voices come while a server runs.", param="format")
+        taken = {model.info.trained_format for model in tools.catalogue.models()} & set(known)
         name = form.format or (_USUAL if _USUAL in taken or len(taken) != 1 else next(iter(taken)))
         if name not in taken:
             names = ", ".join(sorted(taken)) or "none"

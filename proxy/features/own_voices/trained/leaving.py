@@ -69,7 +69,7 @@ class ModelExport:
         model = await self._model(record, asked.get("format"))
         format_ = self._intake.formats.get(model.format)
         if format_ is None:
-            raise NotFound(f"No engine here knows the format '{model.format}'.", param="format")
+            raise NotFound(f"No plugin here knows the format '{model.format}'.", param="format")
         form = asked.get("form") or format_.exports[0]
         if form not in format_.exports:
             known = ", ".join(format_.exports)

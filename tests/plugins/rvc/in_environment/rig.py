@@ -17,7 +17,7 @@ from plugins.rvc.plugin import RvcSettings
 from plugins.rvc.worker import MODEL, RvcEngine
 from speech_engine import Audio, Context, SpeechJob, Started, Trained
 from speech_engine.host.log import HostLogger
-from speech_engine.host.sample_shelf import FilePiece, SampleShelf
+from speech_engine.host.sample_shelf import ModelPiece, SampleShelf
 from speech_engine.plugin import worker_plugin
 from tests.plugins.rvc.tiny import write_model
 
@@ -66,7 +66,7 @@ def spectrum(sound: Any, size: int = 1024) -> Any:
 
 
 def put_voice(shelf: SampleShelf, tenant: str, digest: str, file: bytes) -> None:
-    shelf.put_piece(tenant, MODEL, digest, FilePiece(file, 0, len(file)))
+    shelf.put_piece(tenant, MODEL, digest, ModelPiece(file, 0, len(file)))
 
 
 class Rig:
@@ -110,7 +110,7 @@ async def in_pieces(pcm: bytes, size: int = 9_999) -> AsyncIterator[bytes]:
 
 @asynccontextmanager
 async def running(**settings: Any) -> AsyncIterator[Rig]:
-    shelf = SampleShelf(2**30)
+    shelf = SampleShelf()
     _, create = worker_plugin("plugins.rvc.worker")
     told = RvcSettings(model_path=str(model_folder()), **settings)
     async with create("rvc", told, Context(HostLogger("rvc"), samples=shelf)) as engine:

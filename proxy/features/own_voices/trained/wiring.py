@@ -1,0 +1,23 @@
+"""The endpoints of models, for one revision of the configuration."""
+
+from __future__ import annotations
+
+from proxy.feature import House, HouseRevision
+from proxy.features.own_voices.editor import LibraryEditor
+from proxy.features.own_voices.maker import VoiceMaker
+from proxy.features.own_voices.trained.endpoints import AdminVoiceModels, VoiceModels
+from proxy.features.own_voices.trained.intake import TrainedIntake
+from proxy.features.own_voices.trained.leaving import ModelExport
+from proxy.helpers.places import FairPlaces
+from proxy.http.endpoint import Endpoint
+
+
+def trained_endpoints(
+    house: House, revision: HouseRevision, maker: VoiceMaker, editor: LibraryEditor, places: FairPlaces
+) -> list[Endpoint]:
+    """Return those of clients, which come before the other paths of a voice, and those of the operator."""
+    reading, tools = revision.trained_reading, revision.voices
+    intake = TrainedIntake(house.trained, reading, house.registry, maker, editor, house.engines, places)
+    export = ModelExport(house.vault, house.trained, reading, intake, places)
+    served = AdminVoiceModels(revision.admin_tools, tools, editor, intake, export).endpoints
+    return served if tools is None else VoiceModels(tools, editor, intake, export).endpoints + served
