@@ -6,8 +6,9 @@ come, and an endless file ends when enough is kept. A damaged file gives what ca
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from io import BytesIO
-from typing import Any
+from typing import Any, TypeVar
 
 import av
 import numpy as np
@@ -36,8 +37,12 @@ _MOST_BAD_PACKETS = 50
 _LEAST_LEFT = 0.001
 """30 dB below."""
 
+_T = TypeVar("_T")
 
-class _Refused(Exception):
+
+class RefusedUpload(Exception):
+    """A file of which nothing is made."""
+
     def __init__(self, fault: Fault) -> None:
         super().__init__(fault)
         self.fault: Fault = fault
@@ -45,116 +50,125 @@ class _Refused(Exception):
 
 def decode(data: bytes) -> Decoded | Undecoded:
     """Decode a file. Raises MemoryError, and what only a fault of the decoder's own would raise."""
+    return read_upload(data, _decoded)
+
+
+def read_upload(data: bytes, made_of: Callable[[MonoFrames], _T]) -> _T | Undecoded:
+    """Return what is made of the frames of a file. It is made anew if the channels put one another out: some
+    recorders turn one upside down."""
+    mix = Downmix()
+    made = read_frames(data, mix, made_of)
+    return read_frames(data, Downmix(takes_first=True), made_of) if mix.is_put_out else made
+
+
+def read_frames(data: bytes, mix: Downmix, made_of: Callable[[MonoFrames], _T]) -> _T | Undecoded:
+    """Return what is made of the frames of a file."""
     if not data:
         return Undecoded("empty")
     try:
-        return _read(data, _Mix()) or _read(data, _Mix(takes_first=True)) or Undecoded("empty")
-    except _Refused as refused:
+        with av.open(BytesIO(data), "r", metadata_errors="replace", options=dict(_OPTIONS)) as container:
+            return made_of(MonoFrames(container, mix))
+    except RefusedUpload as refused:
         return Undecoded(refused.fault)
     except _FAULTS:
         return Undecoded("unreadable")
 
 
-def _read(data: bytes, mix: _Mix) -> Decoded | None:
-    """Decode once. Return None if the channels put one another out: some recorders turn one upside down."""
-    with av.open(BytesIO(data), "r", metadata_errors="replace", options=dict(_OPTIONS)) as container:
-        made = _decoded(container, mix)
-    return None if mix.is_put_out else made
+class MonoFrames:
+    """The frames of a file, which the mix makes mono. The first one decides the rate; there may be no end."""
 
+    def __init__(self, container: Any, mix: Downmix) -> None:
+        if not container.streams.audio:
+            raise RefusedUpload("no_audio")
+        self._stream = container.streams.audio[0]
+        self._container = container
+        context = self._stream.codec_context
+        if context is None:
+            raise RefusedUpload("codec")
+        self.codec = _DECODERS.get(context.name, context.name)
+        if self.codec not in LOSSY and self.codec not in LOSSLESS and not self.codec.startswith(_PCM):
+            raise RefusedUpload("codec")
+        context.thread_count = 1
+        self.mix = mix
+        self.rate_hz = 0
+        self.sample_bytes = 2
+        self.channels = 0
 
-def _decoded(container: Any, mix: _Mix) -> Decoded:
-    if not container.streams.audio:
-        raise _Refused("no_audio")
-    stream = container.streams.audio[0]
-    context = stream.codec_context
-    if context is None:
-        raise _Refused("codec")
-    codec = _DECODERS.get(context.name, context.name)
-    if codec not in LOSSY and codec not in LOSSLESS and not codec.startswith(_PCM):
-        raise _Refused("codec")
-    context.thread_count = 1
-    kept = _Kept(mix, is_lossy=codec in LOSSY)
-    bad_packets = 0
-    packets = container.demux(stream)
-    while not kept.is_full and bad_packets < _MOST_BAD_PACKETS:
-        try:
-            packet = next(packets)
-        except (StopIteration, *_FAULTS):
-            break
-        try:
-            frames = packet.decode()
-        except _FAULTS:
-            bad_packets += 1
-            continue
-        for frame in frames:
-            kept.add(frame)
-    return kept.decoded(codec)
+    def __repr__(self) -> str:
+        return f"<MonoFrames of {self.codec} at {self.rate_hz} Hz>"
 
+    def __iter__(self) -> Iterator[Any]:
+        """Yield the frames, as far as they can be read. `mono` gives the sound of one."""
+        bad_packets = 0
+        packets = self._container.demux(self._stream)
+        while bad_packets < _MOST_BAD_PACKETS:
+            try:
+                packet = next(packets)
+            except (StopIteration, *_FAULTS):
+                return
+            try:
+                frames = packet.decode()
+            except _FAULTS:
+                bad_packets += 1
+                continue
+            for frame in frames:
+                self._check(frame)
+                yield frame
 
-class _Kept:
-    """The samples that are kept so far. The first frame decides the rate."""
-
-    def __init__(self, mix: _Mix, *, is_lossy: bool) -> None:
-        self._mix = mix
-        self._is_lossy = is_lossy
-        self._pcm = bytearray()
-        self._rate_hz = 0
-        self._sample_bytes = 2
-        self._channels = 0
-        self._most = MOST_SAMPLES
-        self._is_cut = False
-
-    @property
-    def is_full(self) -> bool:
-        return self._is_cut
-
-    def add(self, frame: Any) -> None:
-        channels = frame.layout.nb_channels
-        if not 1 <= channels <= MOST_CHANNELS:
-            raise _Refused("channels")
-        if not self._rate_hz:
-            self._begin(frame)
-        if frame.sample_rate != self._rate_hz:
-            raise _Refused("changes")
-        left = self._most - len(self._pcm) // self._sample_bytes
-        if frame.samples > left:
-            self._is_cut = True
-        self._pcm += self._mono(frame, channels)[: left * self._sample_bytes]
-
-    def _begin(self, frame: Any) -> None:
-        if not LEAST_RATE_HZ <= frame.sample_rate <= MOST_RATE_HZ:
-            raise _Refused("rate")
-        self._rate_hz = frame.sample_rate
-        self._most = min(MOST_SAMPLES, round(MOST_S * self._rate_hz))
-        # What a lossy codec leaves out is louder than the noise of 16 bits.
-        self._sample_bytes = 2 if self._is_lossy or frame.format.bytes <= 2 else 3
-
-    def _mono(self, frame: Any, channels: int) -> bytes:
+    def mono(self, frame: Any) -> NDArray[np.float64]:
         samples: NDArray[Any] = frame.to_ndarray()
+        channels = frame.layout.nb_channels
         if frame.format.is_planar or channels == 1:
             planes = samples.reshape(channels, -1)
         else:
             planes = samples.reshape(-1, channels).T
-        self._channels = max(self._channels, channels)
-        mono = self._mix.down(_floats(planes))
-        full = float(1 << (8 * self._sample_bytes - 1))
+        return self.mix.down(_floats(planes))
+
+    def packed(self, mono: NDArray[np.float64]) -> bytes:
+        """Return samples as integers of `sample_bytes`."""
+        full = float(1 << (8 * self.sample_bytes - 1))
         whole = np.clip(np.rint(mono * full), -full, full - 1).astype("<i4")
-        if self._sample_bytes == 2:
+        if self.sample_bytes == 2:
             return bytes(whole.astype("<i2").data)
         return bytes(np.ascontiguousarray(whole.view(np.uint8).reshape(-1, 4)[:, :3]).data)
 
-    def decoded(self, codec: str) -> Decoded:
-        if not self._pcm:
-            raise _Refused("empty" if self._rate_hz else "unreadable")
-        pcm = bytes(self._pcm)
-        return Decoded(pcm, self._rate_hz, self._sample_bytes, self._channels, codec, self._is_cut)
+    def no_sound(self) -> RefusedUpload:
+        return RefusedUpload("empty" if self.rate_hz else "unreadable")
+
+    def _check(self, frame: Any) -> None:
+        channels = frame.layout.nb_channels
+        if not 1 <= channels <= MOST_CHANNELS:
+            raise RefusedUpload("channels")
+        if not self.rate_hz:
+            if not LEAST_RATE_HZ <= frame.sample_rate <= MOST_RATE_HZ:
+                raise RefusedUpload("rate")
+            self.rate_hz = frame.sample_rate
+            # What a lossy codec leaves out is louder than the noise of 16 bits.
+            self.sample_bytes = 2 if self.codec in LOSSY or frame.format.bytes <= 2 else 3
+        if frame.sample_rate != self.rate_hz:
+            raise RefusedUpload("changes")
+        self.channels = max(self.channels, channels)
 
 
-class _Mix:
+def _decoded(frames: MonoFrames) -> Decoded:
+    pcm, is_cut = bytearray(), False
+    for frame in frames:
+        most = min(MOST_SAMPLES, round(MOST_S * frames.rate_hz))
+        left = most - len(pcm) // frames.sample_bytes
+        is_cut = frame.samples > left
+        pcm += frames.packed(frames.mono(frame))[: left * frames.sample_bytes]
+        if is_cut:
+            break
+    if not pcm:
+        raise frames.no_sound()
+    return Decoded(bytes(pcm), frames.rate_hz, frames.sample_bytes, frames.channels, frames.codec, is_cut)
+
+
+class Downmix:
     """The way from several channels to one: their mean, or the first one alone."""
 
     def __init__(self, *, takes_first: bool = False) -> None:
-        self._takes_first = takes_first
+        self.takes_first = takes_first
         self._in_energy = self._out_energy = 0.0
 
     @property
@@ -163,7 +177,7 @@ class _Mix:
         return self._out_energy < _LEAST_LEFT * self._in_energy
 
     def down(self, planes: NDArray[np.float64]) -> NDArray[np.float64]:
-        if len(planes) == 1 or self._takes_first:
+        if len(planes) == 1 or self.takes_first:
             return np.asarray(planes[0])
         mono: NDArray[np.float64] = planes.mean(axis=0)
         self._in_energy += float(np.sum(np.square(planes[0])))

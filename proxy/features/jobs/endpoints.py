@@ -14,12 +14,14 @@ from policies.plans import Terms
 from proxy.access.callers import Caller, caller_of
 from proxy.api.admin_tools import AdminTools, answers_at_both
 from proxy.api.background import BackgroundRequest
+from proxy.api.conversion_form import FILE
 from proxy.api.speech import SPEECH_FAILURES
 from proxy.catalogue.notices import Notices
 from proxy.errors import (
     Conflict,
     IdempotencyKeyReused,
     InvalidRequest,
+    NoPlace,
     NotFound,
     RateLimited,
 )
@@ -28,6 +30,8 @@ from proxy.features.jobs.batches.bodies import BatchJobBody
 from proxy.features.jobs.batches.maker import BatchMaker
 from proxy.features.jobs.bodies import DeletedJob, JobList, ShownJob, shown
 from proxy.features.jobs.chapters import cut, mute
+from proxy.features.jobs.conversions.maker import ConversionMaker
+from proxy.features.jobs.conversions.request import ConversionJobForm
 from proxy.features.jobs.kept import JobFiles
 from proxy.features.jobs.making import MadeJob, add_job, check_length, made_once, too_many_wait
 from proxy.features.jobs.pieces import MOST_CHARACTERS
@@ -152,6 +156,13 @@ class AskedAs(NamedTuple):
     step_characters: int
 
 
+class JobMakers(NamedTuple):
+    """What makes jobs that are no text."""
+
+    batches: BatchMaker
+    conversions: ConversionMaker
+
+
 class ClientJobs(JobTools, Resource):
     """How accounts ask for jobs, and get what was made."""
 
@@ -164,10 +175,10 @@ class ClientJobs(JobTools, Resource):
         steps: Steps,
         speaking: Speaking,
         asked_as: AskedAs,
-        batches: BatchMaker,
+        makers: JobMakers,
     ) -> None:
         super().__init__(tools, files, steps)
-        self._batches = batches
+        self._makers = makers
         self._look_soon = steps.look_soon
         self._speaking = speaking
         self._asked_as = asked_as
@@ -179,20 +190,26 @@ class ClientJobs(JobTools, Resource):
         status=202,
         body=JobBody,
         other_body=BatchJobBody,
-        failures=(NotFound, IdempotencyKeyReused, *SPEECH_FAILURES),
+        form=ConversionJobForm,
+        files=(FILE,),
+        failures=(NotFound, IdempotencyKeyReused, NoPlace, *SPEECH_FAILURES),
         request_headers=(KEY_HEADER,),
         pace="own",
     )
     async def create_job(self, request: Request) -> Response:
-        """Have a long text spoken, or the lines of a file, however long that takes"""
+        """Have a long text or the lines of a file spoken, or a recording converted, however long it takes"""
         caller = caller_of(request.scope)
         terms = (await self._speaking.admission.admit(caller)).terms
-        raw = await raw_body(request, MOST_BODY_BYTES)
         id_, key = request.scope["state"]["request_id"], sent_key(request.headers.getlist("idempotency-key"))
-        asked = BackgroundRequest(id_, caller, terms, raw, self._asked_as.defaults, key)
+        asked = BackgroundRequest(id_, caller, terms, b"", self._asked_as.defaults, key)
+        if request.headers.get("content-type", "").lower().startswith("multipart/"):
+            sent = await self._makers.conversions.read(request, terms)
+            return await self._begun(await self._makers.conversions.make(asked, sent))
+        raw = await raw_body(request, MOST_BODY_BYTES)
+        asked = asked._replace(body=raw)
         batch = await asyncio.to_thread(parse_batch, raw)
         if batch is not None:
-            return await self._begun(await self._batches.make(asked, batch))
+            return await self._begun(await self._makers.batches.make(asked, batch))
         return await self.begin(asked)
 
     async def begin(self, request: BackgroundRequest) -> Response:

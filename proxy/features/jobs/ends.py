@@ -131,6 +131,8 @@ def _failed(why: ErrorDetail) -> Params:
 _EVENTS: Mapping[tuple[Kind, State], tuple[Event, ...]] = {
     ("speech", "done"): ("job.done",),
     ("speech", "failed"): ("job.failed",),
+    ("conversion", "done"): ("job.done",),
+    ("conversion", "failed"): ("job.failed",),
     ("batch", "done"): ("job.done", "batch.completed"),
     ("batch", "failed"): ("job.failed", "batch.failed"),
     ("batch", "expired"): ("job.failed", "batch.expired"),

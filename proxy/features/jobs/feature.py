@@ -20,7 +20,8 @@ from proxy.work.wishes import WishKind
 async def _open(house: House) -> AsyncIterator[Opened]:
     from proxy.features.jobs.batches.endpoints import Batches, Files
     from proxy.features.jobs.batches.maker import BatchMaker
-    from proxy.features.jobs.endpoints import AskedAs, ClientJobs, Jobs
+    from proxy.features.jobs.conversions.maker import ConversionMaker
+    from proxy.features.jobs.endpoints import AskedAs, ClientJobs, JobMakers, Jobs
     from proxy.features.jobs.event_stream import EventStreams, JobEvents
     from proxy.features.jobs.kept import JobFiles
     from proxy.features.jobs.metrics import JobMetrics
@@ -29,67 +30,47 @@ async def _open(house: House) -> AsyncIterator[Opened]:
     from proxy.features.jobs.retention import JobRetention
     from proxy.features.jobs.step_endpoints import JobSteps
     from proxy.features.jobs.steps import Steps
+    from proxy.features.jobs.wiring import open_elsewhere, open_kinds
 
     files = JobFiles(house.store, house.vault)
     retention = JobRetention(house.store, files, house.metrics, house.notices)
     streams = EventStreams()
-    steps: Steps | None = None
-    wishes: tuple[WishKind[Any], ...] = ()
-    if house.engines is not None:
-        metrics = JobMetrics(house.metrics.registry)
-        encoding = FileSteps(house.store, house.vault, files, house.notices)
-        steps = Steps(house.store, house.vault, files, metrics, house.notices, encoding)
-        wishes = (steps, encoding)
+    async with open_kinds(house, files) as kinds, open_elsewhere(house):
+        steps: Steps | None = None
+        wishes: tuple[WishKind[Any], ...] = ()
+        if house.engines is not None:
+            metrics = JobMetrics(house.metrics.registry)
+            encoding = FileSteps(house.store, house.vault, files, house.notices)
+            steps = Steps(house.store, kinds.by_name, files, metrics, house.notices, encoding)
+            wishes = (steps, encoding)
 
-    def at(revision: HouseRevision) -> Served:
-        section = JOBS.of(revision.config)
-        retention.days, retention.plans = section.days, revision.config.plans
-        tools, speaking = revision.admin_tools, revision.speaking
-        jobs = [
-            *Jobs(tools, files, steps, house.notices).endpoints,
-            *JobSteps(tools, files, steps, house.receipts).endpoints,
-        ]
-        if steps is None or speaking is None:
-            return Served(jobs)
-        steps.revise(speaking, tools.callers, here=section.here, serves=revision.config.serves)
-        maker = BatchMaker(tools, files, house.notices)
-        asked_as = AskedAs(Defaults.of(revision.config.server), section.step_characters)
-        asked = ClientJobs(tools, files, steps, speaking, asked_as, maker)
-        given: list[Resource] = [
-            JobEvents(tools, files, steps, streams),
-            JobResults(tools, files, steps),
-            Files(tools, files, retention.kept_us),
-            Batches(tools, steps, speaking, maker, house.notices),
-        ]
-        more = [endpoint for each in given for endpoint in each.endpoints]
-        return Served([*asked.endpoints, *more, *jobs], background=asked)
+        def at(revision: HouseRevision) -> Served:
+            section = JOBS.of(revision.config)
+            retention.days, retention.plans = section.days, revision.config.plans
+            tools, speaking = revision.admin_tools, revision.speaking
+            jobs = [
+                *Jobs(tools, files, steps, house.notices).endpoints,
+                *JobSteps(tools, files, steps, house.receipts).endpoints,
+            ]
+            if steps is None or speaking is None:
+                return Served(jobs)
+            steps.revise(speaking, tools.callers, here=section.here, serves=revision.config.serves)
+            maker = BatchMaker(tools, files, house.notices)
+            asked_as = AskedAs(Defaults.of(revision.config.server), section.step_characters)
+            conversions = ConversionMaker(tools, files, kinds.decoder, house.grants, speaking)
+            asked = ClientJobs(tools, files, steps, speaking, asked_as, JobMakers(maker, conversions))
+            given: list[Resource] = [
+                JobEvents(tools, files, steps, streams),
+                JobResults(tools, files, steps),
+                Files(tools, files, retention.kept_us),
+                Batches(tools, steps, speaking, maker, house.notices),
+            ]
+            more = [endpoint for each in given for endpoint in each.endpoints]
+            return Served([*asked.endpoints, *more, *jobs], background=asked)
 
-    async with _engines_elsewhere(house):
         yield Opened(
-            at=at,
-            wishes=wishes,
-            alone=(retention.run,),
-            files=(files,),
-            steps=StepRows(house.store),
+            at=at, wishes=wishes, alone=(retention.run,), files=(files,), steps=StepRows(house.store)
         )
-
-
-@asynccontextmanager
-async def _engines_elsewhere(house: House) -> AsyncIterator[None]:
-    """Tell servers, or ask workers, what engines have. A command has none, and SQLite no workers."""
-    from proxy.features.jobs.elsewhere import EVERY_S, EnginesElsewhere
-    from proxy.telemetry.background import RepeatingTask
-
-    if house.engines is None or not house.store.is_shared:
-        yield
-        return
-    elsewhere = EnginesElsewhere(house.store, house.engines)
-    turn = elsewhere.ask if house.config_at_start.serves else elsewhere.tell
-    repeated = RepeatingTask("engines of workers", turn, EVERY_S, house.metrics)
-    try:
-        yield
-    finally:
-        await repeated.close()
 
 
 FEATURE = Feature("jobs", _open, tables=(*TABLES, FILES_TABLE, Table("introductions", key=("engine",))))

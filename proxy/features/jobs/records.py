@@ -23,7 +23,7 @@ from proxy.storage.tables import PathColumn, Remains, Table
 from proxy.storage.wish_tables import WishTable
 
 State = Literal["open", "done", "failed", "canceled", "expired"]
-Kind = Literal["speech", "batch"]
+Kind = Literal["speech", "batch", "conversion"]
 Waits = Literal["", "credits", "engine"]
 """What an open job waits for."""
 MOST_WANTED = 20_000
@@ -36,7 +36,8 @@ _ROWS = 64
 
 
 class Job(msgspec.Struct, frozen=True, kw_only=True):
-    """A job. `digest` is its text in the vault, and `sealed` has the other fields of its request."""
+    """A job. `digest` is its text in the vault, or its recording, and `sealed` has the other fields of its
+    request."""
 
     id: str
     account: str
@@ -65,8 +66,9 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class JobStep(Wish, frozen=True, kw_only=True):
-    """A piece of a job's text, from `first` up to `last`. One of kind `file` has none: it makes the file out
-    of the sound of all others, and is wanted `later`, when they are done."""
+    """A piece of a job's text, from `first` up to `last`, or of its recording, in milliseconds. One of kind
+    `file` has none: it makes the file out of the sound of all others, and is wanted `later`, when they are
+    done."""
 
     id: str
     job: str

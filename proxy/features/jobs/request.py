@@ -36,7 +36,9 @@ def step_format(format_: str) -> str:
 class JobBody(SpeechBody, frozen=True, kw_only=True):
     """The body of POST /v1/jobs: that of speech, with a text of up to a million characters, or chapters."""
 
-    kind: Annotated[Literal["speech"], Meta(description="speech or batch")] = "speech"
+    kind: Annotated[Literal["speech"], Meta(description="speech or batch, or in a form conversion")] = (
+        "speech"
+    )
     input: Annotated[
         str,
         Meta(

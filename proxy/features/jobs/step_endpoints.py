@@ -39,7 +39,8 @@ class StepMark(msgspec.Struct, frozen=True):
 
 class ShownStep(msgspec.Struct, frozen=True, kw_only=True):
     """A step: it speaks the characters from `start` up to `end` of the job's `input`, or of its chapters one
-    after the other, where it is in this `chapter`; of a batch the line from this byte of its file.
+    after the other, where it is in this `chapter`; of a batch the line from this byte of its file; of a
+    conversion the recording between these milliseconds.
 
     With sound it has a `request`, for which `credits` were charged, and perhaps a `receipt`, at this path,
     which signs `sha256` and `mark`. `voice` is what was asked for, and `voices` are the saved ones in it.
@@ -146,5 +147,5 @@ def _shown(job: Job, row: StepRow, chapter: int | None, receipt: ClipReceipt | N
         receipt=None if receipt is None else receipt.path,
         sha256=None if receipt is None else receipt.sha256,
         mark=StepMark(receipt.mark, receipt.mark_key) if receipt and receipt.mark else None,
-        error=row.error if job.kind == "speech" else why(row.error),
+        error=why(row.error) if job.kind == "batch" else row.error,
     )

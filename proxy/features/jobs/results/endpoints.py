@@ -104,6 +104,8 @@ class JobResults(JobTools, Resource):
         job = await self._ended(request)
         if job.kind == "batch":
             raise Conflict("A batch has no subtitles: the words of each line are in its output.", param="id")
+        if job.kind == "conversion":
+            raise Conflict("A conversion has no subtitles: it has no text.", param="id")
         asked = self._asked(request, job)
         clips = asked.clips_of(await records.list_clips(self._store, asked.job.id), asked.chapter)
         if not clips:

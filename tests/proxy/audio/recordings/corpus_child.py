@@ -10,7 +10,7 @@ from typing import BinaryIO
 import msgspec
 
 from proxy.audio.recordings.decoding import decode
-from proxy.audio.recordings.decoding_child import _confine, _warm_up
+from proxy.audio.recordings.decoding_child import _confine, warm_up
 from proxy.audio.recordings.recording import Decoded
 from tests.proxy.audio.recordings.corpus import Outcome
 
@@ -20,7 +20,7 @@ _ALL_FILES_S = 600
 def main() -> None:
     # Open to the end, since later nothing more can be opened. getrusage would count the parent, too.
     status = Path("/proc/self/status").open("rb", buffering=0)  # noqa: SIM115 - see above
-    _warm_up()
+    warm_up()
     msgspec.json.encode(Outcome("decoded", 0.0, 0))
     _confine(_ALL_FILES_S)
     while head := sys.stdin.buffer.read(4):

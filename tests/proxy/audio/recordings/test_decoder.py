@@ -199,9 +199,9 @@ def test_a_confined_process_is_refused_everything(tmp_path: Path) -> None:
     (tmp_path / "old").write_text("kept")
     code = f"""
 import os, resource, socket
-from {CHILD} import _confine, _warm_up
+from {CHILD} import _confine, warm_up
 folder = {str(tmp_path)!r}
-_warm_up()
+warm_up()
 _confine()
 for name, attempt in {ATTEMPTS!r}.items():
     try:
@@ -218,8 +218,8 @@ for name, attempt in {ATTEMPTS!r}.items():
 def test_a_confined_process_starts_no_other_and_stays_in_its_group() -> None:
     code = f"""
 import os, threading
-from {CHILD} import _confine, _warm_up
-_warm_up()
+from {CHILD} import _confine, warm_up
+warm_up()
 _confine()
 start = threading.Thread(target=print).start
 for attempt in (os.fork, lambda: os.posix_spawn("/bin/true", ["true"], {{}}), start, os.setsid, os.setpgrp):
