@@ -32,10 +32,10 @@ def stretch(asked: StretchOf) -> Decoded | Undecoded:
 def _surveyed(frames: MonoFrames, longest_s: int) -> LongSurvey:
     levels, rest, samples, is_cut = bytearray(), list[NDArray[np.float64]](), 0, False
     for frame in frames:
-        samples += frame.samples
-        if samples > longest_s * frames.rate_hz:
+        if samples + frame.samples > longest_s * frames.rate_hz:
             is_cut = True
             break
+        samples += frame.samples
         rest.append(np.abs(frames.mono(frame)))
         if sum(map(len, rest)) >= frames.rate_hz:
             heard = np.concatenate(rest)

@@ -8,11 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import httpx2
+import numpy as np
 import pytest
 
 from proxy.audio.formats import wav_header
 from proxy.features.jobs.conversions import maker
 from tests.proxy.api.inside import Inside, inside
+from tests.proxy.audio.recordings.clips import Kind, encoded
 from tests.tones import tones
 
 CONFIG = """
@@ -51,15 +53,24 @@ job_characters = 0
 """
 FORM = {"kind": "conversion", "model": "tone/standard", "voice": "alloy", "consent": "true"}
 PAUSE_S = 0.5
-STEP_MS = 6_000
+STEP_MS = 4_000
 """Of a stretch in most tests."""
 
 
-def recording(words: list[str], pause_s: float = PAUSE_S) -> bytes:
-    """A WAV that says each of these, with pauses between."""
-    pause = bytes(round(pause_s * 24_000) * 2)
-    pcm = pause.join(tones(word) for word in words)
+def said(words: list[str], pause_s: float = PAUSE_S) -> bytes:
+    """PCM that says each of these, with pauses between."""
+    return bytes(round(pause_s * 24_000) * 2).join(tones(word) for word in words)
+
+
+def recording(words: list[str]) -> bytes:
+    """A WAV that says this."""
+    pcm = said(words)
     return wav_header(len(pcm) // 2) + pcm
+
+
+def flac(pcm: bytes) -> bytes:
+    kind = Kind("flac", "flac", "s16", 24_000)
+    return encoded(kind, np.frombuffer(pcm, "<i2") / 32768)
 
 
 def seconds_of(wav: bytes) -> float:
@@ -83,10 +94,11 @@ async def ask_conversion(
     server: Inside, audio: bytes | None, headers: dict[str, str] | None = None, **more: Any
 ) -> httpx2.Response:
     """Send a form; a field of None is left out."""
-    fields = {name: value for name, value in {**FORM, **more}.items() if value is not None}
-    files = {} if audio is None else {"file": ("long.wav", audio)}
+    sent = {name: (None, value) for name, value in {**FORM, **more}.items() if value is not None}
+    if audio is not None:
+        sent["file"] = ("long.wav", audio)
     async with server.client(**(headers or {})) as client:
-        return await client.post("/v1/jobs", data=fields, files=files)
+        return await client.post("/v1/jobs", files=sent)
 
 
 async def new_conversion(server: Inside, audio: bytes, **more: Any) -> dict[str, Any]:
