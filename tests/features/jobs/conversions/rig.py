@@ -30,7 +30,7 @@ voices = ["tone", "other"]
 [engines.slow]
 plugin = "tone"
 hosted = false
-pace = 1.0
+pace = 0.25
 [engines.cloud]
 plugin = "openai"
 models = ["tts-1"]
