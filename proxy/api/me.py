@@ -52,7 +52,7 @@ class OwnLimits(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class MeAnswer(msgspec.Struct, frozen=True, kw_only=True):
-    """`prices` are this account's. `streams` counts its running requests, `clones_used` its clones of this cycle."""
+    """`prices` are its own. `streams` counts its running requests, `clones_used` this cycle's clones."""
 
     account: OwnAccount
     key: OwnKey
