@@ -94,7 +94,9 @@ async def ask_conversion(
     server: Inside, audio: bytes | None, headers: dict[str, str] | None = None, **more: Any
 ) -> httpx2.Response:
     """Send a form; a field of None is left out."""
-    sent = {name: (None, value) for name, value in {**FORM, **more}.items() if value is not None}
+    sent: dict[str, tuple[str | None, Any]] = {
+        name: (None, value) for name, value in {**FORM, **more}.items() if value is not None
+    }
     if audio is not None:
         sent["file"] = ("long.wav", audio)
     async with server.client(**(headers or {})) as client:
