@@ -116,10 +116,12 @@ def source_sound(
     return SourceSound(pcm, seconds, digest, grant.providers, grant.digest, file)
 
 
-def read_conversion(form: RequestForm, *, needs_consent: bool) -> SentConversion:
+def read_conversion(
+    form: RequestForm, *, needs_consent: bool, as_: type[ConversionForm] = ConversionForm
+) -> SentConversion:
     """Read a form. Raises InvalidRequest, which names the field."""
     values = {name: _value(name, texts) for name, texts in form.fields.items() if texts != [""]}
-    read = speech_request.read(ConversionForm, values)
+    read = speech_request.read(as_, values)
     output = output_of(read)
     if (file := form.files.get(FILE)) is None:
         raise _missing(FILE, "the recording that is to be converted, as a file")
@@ -141,6 +143,7 @@ def _value(name: str, texts: list[str]) -> Any:
 
 
 def output_of(form: ConversionForm) -> OutputForm:
+    """Return the form of the answer. Raises InvalidRequest, which names the field."""
     format_ = form.response_format.lower()
     if format_ not in FORMATS:
         raise InvalidRequest(
