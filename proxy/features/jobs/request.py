@@ -38,7 +38,7 @@ class JobBody(SpeechBody, frozen=True, kw_only=True):
     """The body of POST /v1/jobs: that of speech, with a text of up to a million characters, or chapters."""
 
     kind: Annotated[
-        Literal["speech"], Meta(description="speech, batch or training, or conversion in a form")
+        Literal["speech"], Meta(description="speech, batch or training, or in a form conversion")
     ] = "speech"
     input: Annotated[
         str,
