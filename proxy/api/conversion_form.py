@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Annotated, Any, Literal, NamedTuple
 
 import msgspec
 from msgspec import Meta
+from starlette.requests import Request
 
 from proxy.audio.formats import FORMATS, RATES_HZ, FormFault, OutputForm, form_of
 from proxy.catalogue.grants import Grant, Grants
-from proxy.errors import InvalidRequest
-from proxy.http.form import RequestForm
+from proxy.errors import InvalidRequest, RequestTooLarge
+from proxy.http.connection import Connection
+from proxy.http.form import MOST_FILE_BYTES, RequestForm, read_form
 from proxy.http.replies import encode_json
 from proxy.speech import speech_request
 from proxy.speech.client_fields import Extra
@@ -114,6 +117,15 @@ def source_sound(
     if grant is None:
         return SourceSound(pcm, seconds, digest, file=file)
     return SourceSound(pcm, seconds, digest, grant.providers, grant.digest, file)
+
+
+async def read_sent(request: Request | Connection, fields: Collection[str] = FIELDS) -> RequestForm:
+    """Read the body of a request. Raises what `read_form` does, and names the file if that is too large."""
+    try:
+        return await read_form(request, files={FILE: MOST_FILE_BYTES}, fields=fields)
+    except RequestTooLarge as failure:
+        failure.param = FILE
+        raise
 
 
 def read_conversion(

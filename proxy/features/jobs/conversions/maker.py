@@ -11,7 +11,7 @@ from policies.plans import Terms
 from proxy.access.callers import Caller
 from proxy.api.admin_tools import AdminTools
 from proxy.api.background import BackgroundRequest
-from proxy.api.conversion_form import FILE, SentConversion, granted, read_conversion, source_sound
+from proxy.api.conversion_form import FILE, SentConversion, granted, read_conversion, read_sent, source_sound
 from proxy.audio.recordings.intake import invalid_audio
 from proxy.audio.recordings.recording import MOST_SAMPLES, UnusableRecording
 from proxy.catalogue.grants import Grants
@@ -31,7 +31,6 @@ from proxy.features.jobs.kept import JobFiles
 from proxy.features.jobs.making import MadeJob, add_job, check_length, made_once
 from proxy.features.jobs.records import Job
 from proxy.features.jobs.request import ENCODED, of_step
-from proxy.http.form import MOST_FILE_BYTES, read_form
 from proxy.kept.once import digest_of_fields
 from proxy.ledger import Payer
 from proxy.speech.speaking import Speaking
@@ -56,7 +55,7 @@ class ConversionMaker:
 
     async def read(self, request: Request, terms: Terms) -> SentConversion:
         """Read the form of a request. Raises InvalidRequest and NotAllowed."""
-        form = await read_form(request, files={FILE: MOST_FILE_BYTES}, fields=FORM_FIELDS)
+        form = await read_sent(request, FORM_FIELDS)
         needs_consent = terms.consent == "required"
         sent = read_conversion(form, needs_consent=needs_consent, as_=ConversionJobForm)
         check_conversion(sent)
