@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Annotated, Any, Literal, NamedTuple
 
 import msgspec
 from msgspec import Meta
+from starlette.requests import Request
 
 from proxy.audio.formats import FORMATS, RATES_HZ, FormFault, OutputForm, form_of
 from proxy.catalogue.grants import Grant, Grants
-from proxy.errors import InvalidRequest
-from proxy.http.form import RequestForm
+from proxy.errors import InvalidRequest, RequestTooLarge
+from proxy.http.connection import Connection
+from proxy.http.form import MOST_FILE_BYTES, RequestForm, read_form
 from proxy.http.replies import encode_json
 from proxy.speech import speech_request
 from proxy.speech.client_fields import Extra
@@ -116,10 +119,21 @@ def source_sound(
     return SourceSound(pcm, seconds, digest, grant.providers, grant.digest, file)
 
 
-def read_conversion(form: RequestForm, *, needs_consent: bool) -> SentConversion:
+async def read_sent(request: Request | Connection, fields: Collection[str] = FIELDS) -> RequestForm:
+    """Read the body of a request. Raises what `read_form` does, and names the file if that is too large."""
+    try:
+        return await read_form(request, files={FILE: MOST_FILE_BYTES}, fields=fields)
+    except RequestTooLarge as failure:
+        failure.param = FILE
+        raise
+
+
+def read_conversion(
+    form: RequestForm, *, needs_consent: bool, as_: type[ConversionForm] = ConversionForm
+) -> SentConversion:
     """Read a form. Raises InvalidRequest, which names the field."""
     values = {name: _value(name, texts) for name, texts in form.fields.items() if texts != [""]}
-    read = speech_request.read(ConversionForm, values)
+    read = speech_request.read(as_, values)
     output = output_of(read)
     if (file := form.files.get(FILE)) is None:
         raise _missing(FILE, "the recording that is to be converted, as a file")
@@ -141,6 +155,7 @@ def _value(name: str, texts: list[str]) -> Any:
 
 
 def output_of(form: ConversionForm) -> OutputForm:
+    """Return the form of the answer. Raises InvalidRequest, which names the field."""
     format_ = form.response_format.lower()
     if format_ not in FORMATS:
         raise InvalidRequest(

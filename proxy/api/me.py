@@ -10,6 +10,7 @@ from policies.limits import COUNTED, limit_values, with_limits
 from policies.plans import ConsentRule
 from proxy.access.admission import Plans
 from proxy.access.callers import caller_of
+from proxy.api.account_overrides import ShownPrices, shown_prices
 from proxy.api.balance import Balance, ShownCaps, ShownCycle, read_balance
 from proxy.errors import InvalidKey, NotAllowed
 from proxy.http.replies import reply
@@ -51,12 +52,13 @@ class OwnLimits(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class MeAnswer(msgspec.Struct, frozen=True, kw_only=True):
-    """`streams` counts the account's running requests, `clones_used` its clones in this cycle."""
+    """`prices` are its own. `streams` counts its running requests, `clones_used` this cycle's clones."""
 
     account: OwnAccount
     key: OwnKey
     plan: OwnPlan
     limits: OwnLimits
+    prices: ShownPrices
     cycle: ShownCycle
     credits: Balance
     streams: int
@@ -84,6 +86,7 @@ class Me(Resource):
                 key=_key(key),
                 plan=OwnPlan(terms.plan, self._plans.by_name[terms.plan].price, terms.consent),
                 limits=OwnLimits(engines=terms.engines, **limit_values(terms, COUNTED)),
+                prices=shown_prices(terms.prices),
                 cycle=account_balance.cycle,
                 credits=account_balance.balance,
                 streams=account_balance.running,

@@ -87,9 +87,6 @@ class NoGrants:
         return Condition("1 = 0", {})
 
 
-NO_GRANTS: Grants = NoGrants()
-
-
 def receivers(id_: str | None, grant: Grant | None) -> tuple[str, ...] | None:
     """Return who may receive a voice by the grant `id_`, None for all; () if the grant is gone."""
     if id_ is None:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
+from proxy.cli.job_sound import write_job
 from proxy.cli.options import ConfigFile, Printed
-from proxy.cli.sound import Asked, FormatName, OutFile, check_out, format_of, hear
+from proxy.cli.sound import AnswerRefused, Asked, FormatName, OutFile, check_out, format_of, hear
 from proxy.errors import CommandRefused
 from proxy.features.all import load_config
 
@@ -27,7 +28,7 @@ def convert(
     config_file: ConfigFile = None,
     form: Printed = None,
 ) -> None:
-    """Repeat a recording in another voice with the running server: play it, or save it.
+    """Repeat a recording in another voice with the running server: play it, or save it. A long one is a job.
 
     Its key is VOXGATE_KEY of the environment, or else that of make serve.
     """
@@ -45,5 +46,12 @@ def convert(
         **({"consent": consent} if consent else {}),
         **({} if seed is None else {"seed": str(seed)}),
     }
-    body = {"data": fields, "files": {"file": (recording.name, data)}}
-    hear(load_config(config_file), Asked("/v1/audio/conversions", body, found_format, out), form)
+    body: dict[str, Any] = {"data": fields, "files": {"file": (recording.name, data)}}
+    config, asked = load_config(config_file), Asked("/v1/audio/conversions", body, found_format, out)
+    try:
+        hear(config, asked, form)
+    except AnswerRefused as refused:
+        if refused.code != "recording_too_long":
+            raise
+        body["data"] = {**fields, "kind": "conversion"}
+        hear(config, asked._replace(path="/v1/jobs"), form, write_job)

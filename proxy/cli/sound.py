@@ -12,6 +12,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, BinaryIO, NamedTuple
 
@@ -76,16 +77,54 @@ class Asked(NamedTuple):
         return f"<Asked {self.path} as {self.format}>"
 
 
-def hear(config: Config, asked: Asked, form: Form) -> None:
+class AnswerRefused(CommandRefused):
+    """The server has refused a request, for the reason of this code."""
+
+    def __init__(self, message: str, code: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+class Serving(NamedTuple):
+    """The running server, as a client of its own machine reaches it."""
+
+    client: httpx2.Client
+    base: str
+    head: dict[str, str]
+
+    def __repr__(self) -> str:
+        return f"<Serving at {self.base}>"
+
+    def check(self, answer: httpx2.Response) -> None:
+        """Raise AnswerRefused, or CommandRefused for what is no answer of ours."""
+        if answer.is_error:
+            answer.read()
+            raise _refusal(answer, self.base)
+
+
+Write = Callable[[Serving, Asked, BinaryIO], dict[str, Any]]
+"""Asks for sound, writes it as it comes, and returns what is told of it."""
+
+
+def streamed(serving: Serving, asked: Asked, to: BinaryIO) -> dict[str, Any]:
+    """Write an answer as it comes. Raise CommandRefused."""
+    with serving.client.stream("POST", asked.path, headers=serving.head, **asked.body) as answer:
+        serving.check(answer)
+        size = sum(to.write(part) for part in answer.iter_bytes())
+    facts = {name: answer.headers.get(f"x-voxgate-{name}") for name in ("engine", "voice", "language")}
+    return {**facts, "substitute": answer.headers.get("x-voxgate-substitute"), "bytes": size}
+
+
+def hear(config: Config, asked: Asked, form: Form, write: Write = streamed) -> None:
     """Ask the running server, and play its answer or save it, as `asked.out` says. Raise CommandRefused."""
     out = asked.out
     if out == "-":
-        _write(config, asked, sys.stdout.buffer)
+        _write(config, asked, sys.stdout.buffer, write)
         sys.stdout.flush()
         return
     sound = io.BytesIO()
     is_new = out is None or not Path(out).is_file()
-    facts = _write(config, asked, sound)
+    facts = _write(config, asked, sound, write)
     file = _saved(sound.getvalue(), asked.format, out)
     player = _play(file, asked.format) if out is None else None
     if player is not None:
@@ -154,8 +193,8 @@ def _replace(out: Path, data: bytes) -> None:
         raise
 
 
-def _write(config: Config, asked: Asked, to: BinaryIO) -> dict[str, Any]:
-    """Ask for sound, write it as it comes, and return what the headers tell of it. Raise CommandRefused."""
+def _write(config: Config, asked: Asked, to: BinaryIO, write: Write) -> dict[str, Any]:
+    """Write the sound of the running server, and return what is told of it. Raise CommandRefused."""
     import httpx2
 
     base = _address(config)
@@ -166,19 +205,13 @@ def _write(config: Config, asked: Asked, to: BinaryIO) -> dict[str, Any]:
         key = os.environ.get("VOXGATE_KEY", "") or _dev_key(Path(config.data))
         head = {"authorization": f"Bearer {key}"} if key else {}
         try:
-            with client.stream("POST", asked.path, headers=head, **asked.body) as answer:
-                if answer.is_error:
-                    answer.read()
-                    raise CommandRefused(_refusal(answer, base))
-                size = sum(to.write(part) for part in answer.iter_bytes())
+            return write(Serving(client, base, head), asked, to)
         except httpx2.ConnectError:
             raise CommandRefused(
                 f"no server answers on {base}; start one: make serve, or voxgate serve"
             ) from None
         except (httpx2.TransportError, httpx2.InvalidURL, UnicodeError) as error:
             raise CommandRefused(f"{base}: asking failed ({type(error).__name__})") from None
-    facts = {name: answer.headers.get(f"x-voxgate-{name}") for name in ("engine", "voice", "language")}
-    return {**facts, "substitute": answer.headers.get("x-voxgate-substitute"), "bytes": size}
 
 
 def _address(config: Config) -> str:
@@ -202,14 +235,15 @@ def _base(host: str, port: int) -> str:
     return f"http://{f'[{reached}]' if ':' in reached else reached}:{port}"
 
 
-def _refusal(answer: httpx2.Response, base: str) -> str:
+def _refusal(answer: httpx2.Response, base: str) -> CommandRefused:
     try:
-        message = str(answer.json()["error"]["message"])
+        error = answer.json()["error"]
+        message, code = str(error["message"]), str(error["code"])
     except (ValueError, KeyError, TypeError):
-        return f"{base} is no voxgate: it answered {answer.status_code}"
+        return CommandRefused(f"{base} is no voxgate: it answered {answer.status_code}")
     if answer.status_code == 401:
-        return f"{message} Put a key into VOXGATE_KEY; voxgate keys create makes one."
-    return message
+        message = f"{message} Put a key into VOXGATE_KEY; voxgate keys create makes one."
+    return AnswerRefused(message, code)
 
 
 def _play(file: Path, format_: str) -> str | None:

@@ -51,6 +51,9 @@ NEW = frozenset(
 PRICES_GONE = frozenset({"conversion", "training"})
 """The same, inside of `prices`."""
 
+ME_GONE = frozenset({"prices"})
+"""The same, in what an account asks of itself."""
+
 UNSTEADY = frozenset(
     {
         "duration_seconds",
@@ -83,6 +86,7 @@ def plain(value: Any, known: Mapping[str, str], field: str = "") -> Any:
     """The value with names, or kinds, in place of what may differ. `known` maps saved values to names."""
     if isinstance(value, Mapping):
         gone = GONE | NEW | (PRICES_GONE if field == "prices" else frozenset())
+        gone |= ME_GONE if "clones_used" in value else frozenset()
         kept = {key: entry for key, entry in value.items() if key not in gone}
         own = "reason" if "credits" in value else ""
         return {

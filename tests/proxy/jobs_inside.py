@@ -38,6 +38,12 @@ def _decode(job: bytes) -> bytes:
     return msgspec.msgpack.encode(decode(job))
 
 
+def _read_long(job: bytes) -> bytes:
+    from proxy.features.jobs.conversions.long_reading_child import answer
+
+    return answer(job)
+
+
 def _read_manifest(job: bytes) -> bytes:
     from proxy.features.marks.findings import ManifestJob
     from proxy.features.marks.manifest_child import read_manifest
@@ -55,6 +61,7 @@ def _search(job: bytes) -> bytes:
 
 _JOBS: Mapping[str, Callable[[bytes], bytes]] = {
     "proxy.audio.recordings.decoding_child": _decode,
+    "proxy.features.jobs.conversions.long_reading_child": _read_long,
     "proxy.features.marks.manifest_child": _read_manifest,
     "proxy.features.marks.search_child": _search,
 }

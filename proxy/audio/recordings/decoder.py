@@ -100,11 +100,14 @@ class Decoder:
 
 
 def _checked(answer: bytes) -> Decoded | Undecoded:
-    """Return the answer if it makes sense: a child may be dead, or in the hands of the file it decoded."""
     try:
-        made = _decode_answer(answer)
+        return checked_sound(_decode_answer(answer))
     except msgspec.MsgspecError:
         return Undecoded("lost")
+
+
+def checked_sound(made: Decoded | Undecoded) -> Decoded | Undecoded:
+    """Return what a child says if it makes sense: it may be in the hands of the file that it decoded."""
     if isinstance(made, Undecoded):
         return made
     samples, rest = divmod(len(made.pcm), made.sample_bytes) if made.sample_bytes in (2, 3) else (0, 0)

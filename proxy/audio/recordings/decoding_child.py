@@ -37,9 +37,12 @@ def main() -> None:
     pipe.write(answer)
 
 
-def warm_up() -> None:
-    """Load all that decoding needs. Python and libav load parts of themselves at the first use, and at the
-    first error; once the process is confined, they cannot."""
+def warm_up() -> bytes:
+    """Load all that decoding needs, and return a small recording.
+
+    Python and libav load parts of themselves at the first use, and at the first error; once the process is
+    confined, they cannot.
+    """
     sink = Sink()
     container = av.open(sink, "w", format="flac")
     stream = container.add_stream("flac", rate=24_000, layout="mono")
@@ -52,6 +55,7 @@ def warm_up() -> None:
     decode(whole[:100])
     decode(b"no recording at all")
     msgspec.msgpack.encode(Undecoded("empty"))
+    return whole
 
 
 def _confine(most_cpu_s: int = MOST_CPU_S) -> tuple[str, ...]:

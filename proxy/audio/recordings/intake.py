@@ -88,7 +88,8 @@ class RecordingIntake:
                 raise invalid_audio(str(error), param) from None
             if recording.is_cut:
                 raise InvalidRequest(
-                    f"Invalid '{param}': it is longer than {MOST_S / 60:g} minutes.",
+                    f"Invalid '{param}': it is longer than {MOST_S / 60:g} minutes. A job of kind conversion "
+                    "takes it: send the same form to /v1/jobs with kind=conversion.",
                     param=param,
                     code="recording_too_long",
                 )

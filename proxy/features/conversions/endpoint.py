@@ -11,11 +11,11 @@ from policies.plans import Terms
 from proxy.access.callers import Caller
 from proxy.api.answering import PACE_HEADER, Answering
 from proxy.api.conversion_form import (
-    FIELDS,
     FILE,
     ConversionForm,
     SentConversion,
     read_conversion,
+    read_sent,
 )
 from proxy.api.speech import SPEECH_FAILURES
 from proxy.api.speech_headers import ANSWER_HEADERS, SOME_ANSWER_HEADERS
@@ -32,7 +32,6 @@ from proxy.features.conversions.sources import Sources
 from proxy.http.body import BODY_FAILURES
 from proxy.http.connection import Connection
 from proxy.http.endpoint import Endpoint
-from proxy.http.form import MOST_FILE_BYTES, read_form
 from proxy.http.idempotency import KEY_HEADER
 from proxy.kept.once import digest_of_fields
 from proxy.ledger import Ledger, Payer
@@ -60,7 +59,7 @@ class Conversions:
         admitted = await self._speaking.admission.admit(caller)
         state["rate"] = admitted.window
         terms = admitted.terms
-        form = await read_form(connection, files={FILE: MOST_FILE_BYTES}, fields=FIELDS)
+        form = await read_sent(connection)
         sent = read_conversion(form, needs_consent=terms.consent == "required")
         convert = partial(self._convert, state, terms, sent)
         digest = partial(digest_of_fields, sent.form, sent.audio)

@@ -14,7 +14,7 @@ from policies.plans import Terms
 from proxy.access.callers import Caller, caller_of
 from proxy.api.admin_tools import AdminTools, answers_at_both
 from proxy.api.background import BackgroundRequest
-from proxy.api.conversion_form import FIELDS, FILE
+from proxy.api.conversion_form import FILE
 from proxy.api.speech import SPEECH_FAILURES
 from proxy.catalogue.notices import Notices
 from proxy.errors import (
@@ -24,15 +24,14 @@ from proxy.errors import (
     NoPlace,
     NotFound,
     RateLimited,
-    UnsupportedMediaType,
 )
 from proxy.features.jobs import ends, records
 from proxy.features.jobs.batches.bodies import BatchJobBody
 from proxy.features.jobs.batches.maker import BatchMaker
 from proxy.features.jobs.bodies import DeletedJob, JobList, ShownJob, Watching
 from proxy.features.jobs.chapters import cut, mute
-from proxy.features.jobs.conversions.kind import ConversionJobForm
 from proxy.features.jobs.conversions.maker import ConversionMaker
+from proxy.features.jobs.conversions.request import ConversionJobForm
 from proxy.features.jobs.kept import JobFiles
 from proxy.features.jobs.making import MadeJob, add_job, check_length, made_once, too_many_wait
 from proxy.features.jobs.pieces import MOST_CHARACTERS
@@ -52,7 +51,6 @@ from proxy.features.jobs.steps import Steps
 from proxy.features.jobs.training.bodies import TrainingBody
 from proxy.features.jobs.training.maker import TrainingMaker
 from proxy.http.body import raw_body
-from proxy.http.form import MOST_FILE_BYTES, RequestForm, read_form
 from proxy.http.idempotency import KEY_HEADER, sent_key
 from proxy.http.lists import PAGE, page
 from proxy.http.replies import reply
@@ -61,8 +59,6 @@ from proxy.speech import speech_request
 from proxy.speech.call import SpeechCall
 from proxy.speech.speaking import Speaking
 from proxy.speech.speech_request import Defaults
-
-_FORM_FIELDS = frozenset({*FIELDS, "kind"})
 
 
 class JobTools:
@@ -164,6 +160,14 @@ class AskedAs(NamedTuple):
     step_characters: int
 
 
+class JobMakers(NamedTuple):
+    """What makes jobs that are no text."""
+
+    batches: BatchMaker
+    conversions: ConversionMaker
+    trainings: TrainingMaker
+
+
 class ClientJobs(JobTools, Resource):
     """How accounts ask for jobs, and get what was made."""
 
@@ -176,14 +180,10 @@ class ClientJobs(JobTools, Resource):
         steps: Steps,
         speaking: Speaking,
         asked_as: AskedAs,
-        batches: BatchMaker,
-        conversions: ConversionMaker,
-        trainings: TrainingMaker,
+        makers: JobMakers,
     ) -> None:
         super().__init__(tools, files, steps)
-        self._batches = batches
-        self._conversions = conversions
-        self._trainings = trainings
+        self._makers = makers
         self._look_soon = steps.look_soon
         self._speaking = speaking
         self._asked_as = asked_as
@@ -197,7 +197,7 @@ class ClientJobs(JobTools, Resource):
         other_bodies=(BatchJobBody, TrainingBody),
         form=ConversionJobForm,
         files=(FILE,),
-        failures=(NotFound, IdempotencyKeyReused, UnsupportedMediaType, NoPlace, *SPEECH_FAILURES),
+        failures=(NotFound, IdempotencyKeyReused, NoPlace, *SPEECH_FAILURES),
         request_headers=(KEY_HEADER,),
         pace="own",
     )
@@ -206,19 +206,18 @@ class ClientJobs(JobTools, Resource):
         caller = caller_of(request.scope)
         terms = (await self._speaking.admission.admit(caller)).terms
         id_, key = request.scope["state"]["request_id"], sent_key(request.headers.getlist("idempotency-key"))
-        if request.headers.get("content-type", "").lower().startswith("multipart/form-data"):
-            form = await read_form(request, files={FILE: MOST_FILE_BYTES}, fields=_FORM_FIELDS)
-            _check_kind(form)
-            asked = BackgroundRequest(id_, caller, terms, b"", self._asked_as.defaults, key)
-            return await self._begun(await self._conversions.make(asked, form))
+        asked = BackgroundRequest(id_, caller, terms, b"", self._asked_as.defaults, key)
+        if request.headers.get("content-type", "").lower().startswith("multipart/"):
+            sent = await self._makers.conversions.read(request, terms)
+            return await self._begun(await self._makers.conversions.make(asked, sent))
         raw = await raw_body(request, MOST_BODY_BYTES)
-        asked = BackgroundRequest(id_, caller, terms, raw, self._asked_as.defaults, key)
+        asked = asked._replace(body=raw)
         match await asyncio.to_thread(parse_other, raw):
             case BatchJobBody() as batch:
-                return await self._begun(await self._batches.make(asked, batch))
+                return await self._begun(await self._makers.batches.make(asked, batch))
             case TrainingBody() as training:
-                made = await self._trainings.make(asked, training)
-                self._trainings.look_soon()
+                made = await self._makers.trainings.make(asked, training)
+                self._makers.trainings.look_soon()
                 return await self._begun(made)
         return await self.begin(asked)
 
@@ -277,13 +276,6 @@ class ClientJobs(JobTools, Resource):
         plans = self._speaking.plans
         request = speech_request.parse_speech(body, speech_request.Defaults(), plans.client_fields)
         return await self._speaking.call(id_, caller, request, of_step(terms))
-
-
-def _check_kind(form: RequestForm) -> None:
-    """Raise InvalidRequest unless a form asks for a conversion: all else comes as JSON."""
-    kind = form.fields.get("kind", [""])
-    if kind != ["conversion"]:
-        raise InvalidRequest("Invalid value for 'kind': in a form it must be conversion.", param="kind")
 
 
 def _check_length(sent: SentJob, terms: Terms) -> None:

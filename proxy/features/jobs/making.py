@@ -42,9 +42,15 @@ class _Sent(msgspec.Struct, frozen=True):
     request: str = ""
 
 
-async def made_once(store: Store, vault: Vault, request: BackgroundRequest, add: Add) -> MadeJob:
-    """Have a job added, unless its Idempotency-Key has made it. Raises IdempotencyKeyReused, RateLimited."""
-    account, digest, id_ = request.caller.account, sha256(request.body).digest(), new_id(PREFIX)
+async def made_once(
+    store: Store, vault: Vault, request: BackgroundRequest, add: Add, digest: bytes | None = None
+) -> MadeJob:
+    """Have a job added, unless its Idempotency-Key has made it. Without a digest, it is that of the body.
+
+    Raises IdempotencyKeyReused, RateLimited.
+    """
+    account, id_ = request.caller.account, new_id(PREFIX)
+    digest = digest or sha256(request.body).digest()
     once = None
     if request.key is not None:
         once = Once(request.id, account, request.key, digest)

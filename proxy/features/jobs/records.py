@@ -36,7 +36,8 @@ _ROWS = 64
 
 
 class Job(msgspec.Struct, frozen=True, kw_only=True):
-    """A job. `digest` is its text in the vault, and `sealed` has the other fields of its request."""
+    """A job. `digest` is its text in the vault, or its recording, and `sealed` has the other fields of its
+    request."""
 
     id: str
     account: str
@@ -65,9 +66,9 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class JobStep(Wish, frozen=True, kw_only=True):
-    """A piece of a job's text, from `first` up to `last`, or of its recording, in samples. One of kind `file`
-    has none: it makes the file out of the sound of all others, and is wanted `later`, when they are done. One
-    of kind `training` is all of a training."""
+    """A piece of a job's text, from `first` up to `last`, or of its recording, in milliseconds. One of kind
+    `file` has none: it makes the file out of the sound of all others, and is wanted `later`, when they are
+    done. One of kind `training` is all of a training."""
 
     id: str
     job: str

@@ -38,7 +38,7 @@ class JobBody(SpeechBody, frozen=True, kw_only=True):
     """The body of POST /v1/jobs: that of speech, with a text of up to a million characters, or chapters."""
 
     kind: Annotated[
-        Literal["speech"], Meta(description="speech, batch or training, or conversion in a form")
+        Literal["speech"], Meta(description="speech, batch or training, or in a form conversion")
     ] = "speech"
     input: Annotated[
         str,
@@ -73,7 +73,7 @@ class JobBody(SpeechBody, frozen=True, kw_only=True):
 class SentFields(msgspec.Struct, frozen=True, kw_only=True):
     """The fields of a step's request but its text, as they were sent. `cast` are the names of its cast, and
     `request` is a digest of what was sent. `kbit_s` is for a sound that is encoded at the end.
-    `source` is the SHA-256 of the file that is converted."""
+    """
 
     sent: dict[str, msgspec.Raw]
     cast: tuple[str, ...] = ()
@@ -81,7 +81,6 @@ class SentFields(msgspec.Struct, frozen=True, kw_only=True):
     chapters: tuple[Chapter, ...] = ()
     files: Files = "one"
     kbit_s: int | None = None
-    source: str = ""
 
     def __repr__(self) -> str:
         return "<SentFields>"

@@ -39,8 +39,8 @@ class StepMark(msgspec.Struct, frozen=True):
 
 class ShownStep(msgspec.Struct, frozen=True, kw_only=True):
     """A step: it speaks the characters from `start` up to `end` of the job's `input`, or of its chapters one
-    after the other, where it is in this `chapter`; of a batch the line from this byte of its file, and
-    of a conversion the stretch from this sample of its recording, at 24 kHz.
+    after the other, where it is in this `chapter`; of a batch the line from this byte of its file; of a
+    conversion the recording between these milliseconds.
 
     With sound it has a `request`, for which `credits` were charged, and perhaps a `receipt`, at this path,
     which signs `sha256` and `mark`. `voice` is what was asked for, and `voices` are the saved ones in it.

@@ -18,7 +18,6 @@ from proxy.access.callers import Callers
 from proxy.api.speech_answers import told
 from proxy.audio.formats import USUAL_FORMS
 from proxy.audio.frames import open_frames
-from proxy.catalogue.grants import NO_GRANTS, Grants
 from proxy.catalogue.notices import NO_NOTICES, Notices
 from proxy.errors import (
     InvalidKey,
@@ -28,9 +27,7 @@ from proxy.errors import (
     VaultUnavailable,
 )
 from proxy.features.jobs import ends, records
-from proxy.features.jobs.batches.kind import LineJobs
 from proxy.features.jobs.blob_keys import voices_column
-from proxy.features.jobs.conversions.kind import RecordingJobs
 from proxy.features.jobs.kept import JobFiles
 from proxy.features.jobs.kinds import JobKind, PlannedStep
 from proxy.features.jobs.metrics import JobMetrics
@@ -39,9 +36,8 @@ from proxy.features.jobs.request import of_step
 from proxy.features.jobs.results.encoding import FileSteps
 from proxy.features.jobs.settling import settle_to_the_end
 from proxy.features.jobs.step_places import StepPlaces, is_elsewhere, none_of
-from proxy.features.jobs.texts import TextJobs
 from proxy.http.replies import encode_json
-from proxy.kept.vault import Vault, VaultFailed
+from proxy.kept.vault import VaultFailed
 from proxy.ledger import Spent
 from proxy.speech.answer import Answer
 from proxy.speech.call import OfJob, SpeechCall
@@ -86,21 +82,16 @@ class Steps(WishKind[JobStep]):
     def __init__(
         self,
         store: Store,
-        vault: Vault,
+        kinds: Mapping[Kind, JobKind],
         files: JobFiles,
         metrics: JobMetrics,
         notices: Notices = NO_NOTICES,
         encoding: FileSteps | None = None,
-        grants: Grants = NO_GRANTS,
     ) -> None:
         super().__init__(store)
         self._encoding = encoding
         self._notices = notices
-        self._kinds: Mapping[Kind, JobKind] = {
-            "speech": TextJobs(vault, files),
-            "batch": LineJobs(files),
-            "conversion": RecordingJobs(store, vault, files, grants),
-        }
+        self._kinds = kinds
         self._files = files
         self._metrics = metrics
         self.places = StepPlaces()

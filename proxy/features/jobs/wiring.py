@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from contextlib import asynccontextmanager
 from typing import Any
 
-from proxy.audio.recordings.long_decoder import LongDecoder
 from proxy.catalogue.derived_things import VoiceFiles, VoiceMemory
 from proxy.feature import House, HouseRevision, Served
 from proxy.features.jobs.batches.endpoints import Batches, Files
 from proxy.features.jobs.batches.maker import BatchMaker
-from proxy.features.jobs.conversions.maker import ConversionMaker, ConversionMeans
-from proxy.features.jobs.endpoints import AskedAs, ClientJobs, Jobs
+from proxy.features.jobs.conversions.maker import ConversionMaker
+from proxy.features.jobs.elsewhere import EVERY_S, EnginesElsewhere
+from proxy.features.jobs.endpoints import AskedAs, ClientJobs, JobMakers, Jobs
 from proxy.features.jobs.event_stream import EventStreams, JobEvents
 from proxy.features.jobs.kept import JobFiles
+from proxy.features.jobs.kind_list import OpenKinds
 from proxy.features.jobs.metrics import JobMetrics
 from proxy.features.jobs.results.encoding import FileSteps
 from proxy.features.jobs.results.endpoints import JobResults
@@ -24,16 +26,17 @@ from proxy.features.jobs.steps import Steps
 from proxy.features.jobs.training.wiring import OpenTrainings, open_trainings
 from proxy.http.resource import Resource
 from proxy.speech.speech_request import Defaults
+from proxy.telemetry.background import RepeatingTask
 from proxy.work.wishes import WishKind
 
 
 class OpenJobs:
     """The jobs of one worker, or of a command, which works on none."""
 
-    def __init__(self, house: House, long_decoder: LongDecoder) -> None:
+    def __init__(self, house: House, kinds: OpenKinds) -> None:
         self.files = JobFiles(house.store, house.vault)
         self._house = house
-        self._long_decoder = long_decoder
+        self._decoder = kinds.decoder
         self._retention = JobRetention(house.store, self.files, house.metrics, house.notices)
         self._streams = EventStreams()
         self._steps: Steps | None = None
@@ -42,9 +45,7 @@ class OpenJobs:
         if house.engines is not None:
             encoding = FileSteps(house.store, house.vault, self.files, house.notices)
             metrics = JobMetrics(house.metrics.registry)
-            self._steps = Steps(
-                *(house.store, house.vault, self.files, metrics, house.notices, encoding, house.grants)
-            )
+            self._steps = Steps(house.store, kinds.by_name, self.files, metrics, house.notices, encoding)
             self._trainings = open_trainings(house, self.files)
             self.wishes = (self._steps, encoding, self._trainings.wishes)
 
@@ -77,11 +78,9 @@ class OpenJobs:
         steps.revise(speaking, tools.callers, here=section.here, serves=revision.config.serves)
         batches = BatchMaker(tools, files, house.notices)
         asked_as = AskedAs(Defaults.of(revision.config.server), section.step_characters)
-        means = ConversionMeans(
-            house.store, house.vault, files, house.ledger, house.grants, self._long_decoder
-        )
-        conversions, trainings = ConversionMaker(means, speaking), self._trainings.at(revision)
-        asked = ClientJobs(tools, files, steps, speaking, asked_as, batches, conversions, trainings)
+        conversions = ConversionMaker(tools, files, self._decoder, house.grants, speaking)
+        makers = JobMakers(batches, conversions, self._trainings.at(revision))
+        asked = ClientJobs(tools, files, steps, speaking, asked_as, makers)
         given: list[Resource] = [
             JobEvents(tools, files, steps, self._streams),
             JobResults(tools, files, steps),
@@ -90,3 +89,18 @@ class OpenJobs:
         ]
         more = [endpoint for each in given for endpoint in each.endpoints]
         return Served([*asked.endpoints, *more, *jobs], background=asked)
+
+
+@asynccontextmanager
+async def open_elsewhere(house: House) -> AsyncIterator[None]:
+    """Tell servers, or ask workers, what engines have. A command has none, and SQLite no workers."""
+    if house.engines is None or not house.store.is_shared:
+        yield
+        return
+    elsewhere = EnginesElsewhere(house.store, house.engines)
+    turn = elsewhere.ask if house.config_at_start.serves else elsewhere.tell
+    repeated = RepeatingTask("engines of workers", turn, EVERY_S, house.metrics)
+    try:
+        yield
+    finally:
+        await repeated.close()

@@ -19,6 +19,7 @@ from proxy.features.conversions.sources import Sources
 from proxy.http.form import MOST_FILE_BYTES
 from proxy.ledger import verify
 from tests.proxy.api.inside import Inside, LeavingPeer, envelope, inside
+from tests.proxy.api.owning import agree, clone, new_key
 from tests.sound import decoded
 from tests.tones import tones
 
@@ -164,6 +165,8 @@ WRONG: tuple[tuple[dict[str, Any], int, str | None, str], ...] = (
     ({"audio": of_seconds(3.0, level=0)}, 400, "file", "invalid_audio"),
     ({"audio": of_seconds(301.0)}, 400, "file", "recording_too_long"),
     ({"audio": bytes(MOST_FILE_BYTES + 1)}, 400, "file", "file_too_large"),
+    ({"audio": bytes(11 * 1024 * 1024)}, 413, "file", "request_too_large"),
+    ({"audio": of_seconds(360.0)}, 400, "file", "recording_too_long"),
     ({"consent": None}, 400, "consent", "missing_required_parameter"),
     ({"consent": "cons_nobody"}, 404, "consent", "consent_not_found"),
     ({"model": None}, 400, "model", "missing_required_parameter"),
@@ -190,6 +193,33 @@ async def test_what_is_wrong_is_named_and_costs_nothing(server: Inside) -> None:
         error = envelope(answer)
         assert (answer.status_code, error["param"], error["code"]) == (status, param, code), more
     assert [row for row in await server.usage() if row.credits or row.outcome == "finished"] == []
+
+
+async def test_a_voice_and_a_consent_of_another_account_are_as_unknown_as_none(server: Inside) -> None:
+    key = await new_key(server, "zoe")
+    voice, consent = await clone(server, "Zoe", key), await agree(server, key)
+    for field, id_, code in (
+        ("voice", voice["id"], "voice_not_found"),
+        ("consent", consent["id"], "consent_not_found"),
+    ):
+        answer = await sent(server, **{field: id_})
+        error = envelope(answer)
+        assert (error["param"], error["code"]) == (field, code)
+        assert "Zoe" not in error["message"]
+
+
+async def test_an_unknown_text_is_passed_over_and_an_unknown_file_is_refused(server: Inside) -> None:
+    assert (await sent(server, hobby="chess")).status_code == 200
+    async with server.client() as client:
+        files = {"file": recorded(), "other": recorded()}
+        answer = await client.post("/v1/audio/conversions", data=FIELDS, files=files)
+    assert (answer.status_code, envelope(answer)["param"]) == (400, "other")
+
+
+async def test_a_recording_that_is_too_long_is_told_of_the_job_that_takes_it(server: Inside) -> None:
+    message = envelope(await sent(server, of_seconds(301.0)))["message"]
+    assert "/v1/jobs" in message
+    assert "kind=conversion" in message
 
 
 async def test_a_body_that_is_no_form_is_refused(server: Inside) -> None:

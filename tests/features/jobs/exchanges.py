@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 
+from tests.proxy.audio.recordings.clips import wav
 from tests.proxy.http.described import Exchange
+from tests.sound import tone
 
 _JOB = {"model": "tts-1", "voice": "alloy", "input": "Hello there."}
 _LINES = json.dumps(
@@ -13,10 +15,15 @@ _LINES = json.dumps(
 _BATCH = {"input_file_id": "{file}", "endpoint": "/v1/audio/speech", "completion_window": "24h"}
 _FILE = ("lines.jsonl", _LINES.encode())
 
+_RECORDING = wav(tone(440, 0.3))
+_CONVERSION = {"kind": "conversion", "model": "tone/standard", "voice": "alloy", "consent": "true"}
+
 EXCHANGES = (
     Exchange("create_job", "POST", "/v1/jobs", _JOB, 202),
     Exchange("create_job", "POST", "/v1/jobs", _JOB | {"response_format": "json"}, 400),
     Exchange("create_job", "POST", "/v1/jobs", _JOB | {"model": "gone"}, 404),
+    Exchange("create_job", "POST", "/v1/jobs", _CONVERSION, 202, _RECORDING),
+    Exchange("create_job", "POST", "/v1/jobs", _CONVERSION | {"pitch": "13"}, 400, _RECORDING),
     Exchange("list_jobs", "GET", "/v1/jobs"),
     Exchange("list_jobs", "GET", "/v1/jobs?limit=0", status=400),
     Exchange("get_job", "GET", "/v1/jobs/{job}"),

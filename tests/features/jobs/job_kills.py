@@ -47,7 +47,7 @@ async def expect_one_of_each(
         later = await server.worker.store.now() + 2 * 86_400 * SECOND
         await server.worker.store.write(Statement("UPDATE accounts SET anchor = :later", {"later": later}))
         before = server
-    await _killed_at_each(folder, url, kills, days)
+    await killed_at_each(folder, url, kills, days)
     async with jobs_inside(folder, url, name="ben") as server:
         books = await expect_books(server.worker.store, id_, steps, text)
         ours = before._replace(worker=server.worker)
@@ -65,7 +65,7 @@ async def expect_one_of_each_line(folder: Path, url: str, kills: Sequence[Kill],
         kind_of(server).at_once = 0
         id_ = (await new_batch(server, *sent, line("nobody", "Lost.", voice="nobody")))["id"]
         before = server
-    await _killed_at_each(folder, url, kills)
+    await killed_at_each(folder, url, kills)
     async with jobs_inside(folder, url, name="ben") as server:
         store = server.worker.store
         rows = await store.read(
@@ -80,7 +80,7 @@ async def expect_one_of_each_line(folder: Path, url: str, kills: Sequence[Kill],
         assert [said_in(name, data) for name, data in sounds.items()] == [[text] for text in texts]
 
 
-async def _killed_at_each(folder: Path, url: str, kills: Sequence[Kill], days: float = 0.0) -> None:
+async def killed_at_each(folder: Path, url: str, kills: Sequence[Kill], days: float = 0.0) -> None:
     """Kill a worker at each of these points, and let a last one go on to the end. On PostgreSQL, every second
     one is a `voxgate worker`."""
     struck, roles = 0, ("server", "server" if url == "sqlite" else "worker")

@@ -50,7 +50,7 @@ def another(server: Inside) -> Steps:
     """Return the steps of another worker of this server."""
     first, house = kind_of(server), server.worker.open_house.house
     files = JobFiles(house.store, house.vault)
-    steps = Steps(house.store, house.vault, files, JobMetrics(CollectorRegistry()))
+    steps = Steps(house.store, first._kinds, files, JobMetrics(CollectorRegistry()))
     assert first._speaking is not None
     steps.revise(*first._speaking)
     return steps

@@ -135,6 +135,25 @@ def test_without_the_servers_keys_it_says_whose_key_it_is(live: server.Server, t
     assert verify(tmp_path, "--keys", "keys.json").status == 0
 
 
+def test_the_source_of_a_conversion_is_compared(live: server.Server, tmp_path: Path) -> None:
+    source = live.speech("Say it again.", response_format="wav").content
+    form = {"model": "tone", "voice": "alloy", "consent": "true", "response_format": "wav"}
+    with live.client() as client:
+        answer = client.post("/v1/audio/conversions", data=form, files={"file": source})
+    keep(live, tmp_path, answer)
+    (tmp_path / "me.wav").write_bytes(source)
+    verdict = verify(tmp_path, "--source", "me.wav")
+    assert (verdict.status, [*verdict.lines][-2:]) == (0, ["kind", "source"])
+    assert sha256(source).hexdigest() in verdict.lines["kind"][1]
+    (tmp_path / "other.wav").write_bytes(source + b"x")
+    verdict = verify(tmp_path, "--source", "other.wav")
+    assert verdict.status == 1
+    assert verdict.lines["source"] == (False, "another one: its SHA-256 differs")
+    keep(live, tmp_path, live.speech("No conversion."))
+    verdict = verify(tmp_path, "--source", "me.wav")
+    assert verdict.lines["source"] == (False, "the receipt names none: it is of speech")
+
+
 def test_a_new_key_signs_and_receipts_by_the_old_one_stay_good(live: server.Server, tmp_path: Path) -> None:
     answer = live.speech("Before and after.")
     old = json.loads(keep(live, tmp_path, answer))

@@ -28,6 +28,7 @@ from tests.policies.routing import worlds
 from tests.policies.routing.worlds import ANYONE, NO_RULES, info, plan, voice
 
 FIELDS = {
+    "converts": "model",
     "voice": "voice",
     "mix": "voice.mix",
     "sample": "voice",
@@ -49,13 +50,15 @@ def passes(
     """One filter's promise, as the documentation has it."""
     stated = model.info
     is_paid = terms is not None and terms.is_paid
+    has_price = terms is None or terms.prices.of_conversion(model.engine, stated.id) is not None
     return {
+        "converts": stated.converts if query.converts else stated.speaks,
         "voice": by.on(model.engine) is not None,
         "mix": True,
         "sample": True,
-        "plan": terms is None or routing.is_allowed(model, terms),
+        "plan": (terms is None or routing.is_allowed(model, terms)) and (has_price or not query.converts),
         "licence": rules.licences.obstacle(model.engine, stated, is_paid) is None,
-        "language": routing.speaks(stated, query.language),
+        "language": query.converts or routing.speaks(stated, query.language),
         "pitch": stated.pitch[0] <= query.pitch <= stated.pitch[1],
         "emotion": query.emotion is None or query.emotion in stated.emotions,
         "consent": True,
@@ -309,3 +312,22 @@ def test_a_poor_language_is_refused_though_the_engine_takes_any() -> None:
     model = ModelInfo(id="m", languages=(*poor, *info("*").languages), sample_rate_hz=24_000)
     assert not routing.speaks(model, "th")
     assert routing.speaks(model, "lo")
+
+
+@pytest.mark.parametrize(
+    ("runner", "said"),
+    [
+        ("", "red/m cannot convert recordings; the list of models says which do."),
+        ("pods", "red/m cannot convert recordings: machines that are rented only speak texts."),
+    ],
+)
+def test_who_cannot_convert_is_told_why(runner: str, said: str) -> None:
+    query = RoutingQuery(language="und", converts=True)
+    refused = error(decided(info("en", runner=runner), voice("red"), query))
+    assert (refused.field, refused.code, refused.message) == ("model", "unsupported_model", said)
+
+
+def test_what_only_converts_speaks_no_text() -> None:
+    refused = error(decided(info("en", converts=True, speaks=False), voice("red"), ENGLISH))
+    assert (refused.field, refused.code) == ("model", "unsupported_model")
+    assert "/v1/audio/conversions" in refused.message

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from policies.licence import AcceptedLicence, Licences
-from policies.plans import UNLIMITED, Plan, Terms, terms
+from policies.plans import UNLIMITED, Plan, Prices, Terms, terms
+from policies.price import Price
 from policies.routing import (
     Binding,
     FrontEndNames,
@@ -20,6 +22,7 @@ from policies.routing import (
 from speech_engine import ANY_LANGUAGE, EngineVoice, Language, ModelInfo
 from speech_engine.models import Quality
 
+BY_CHARACTER = Prices(speech=Price(1, "character"))
 ENGINES = ("red", "green", "blue")
 ANYONE = terms(UNLIMITED)
 NO_RULES = Rules()
@@ -56,6 +59,8 @@ infos = st.builds(
     paid_use=st.booleans(),
     must_accept_licence=st.booleans(),
     reads_numbers=st.booleans(),
+    converts=st.booleans(),
+    speaks=st.sampled_from([True, True, True, False]),
 )
 models = st.builds(Model, st.sampled_from(ENGINES), infos)
 lists = st.lists(models, min_size=1, max_size=6).map(tuple)
@@ -72,12 +77,14 @@ wishes = st.builds(
     language=st.sampled_from(["en", "EN-ng", "pt-PT", "th", "xx"]),
     pitch=st.sampled_from([0.0, 2.0]),
     emotion=st.sampled_from([None, "happy"]),
+    converts=st.booleans(),
 )
 plans = st.none() | st.builds(
     plan,
     price=st.sampled_from(["", "$19"]),
     engines=st.none() | st.lists(st.sampled_from(ENGINES), unique=True).map(tuple),
     local_only=st.booleans(),
+    prices=st.sampled_from([Prices(), BY_CHARACTER, replace(BY_CHARACTER, conversion=Price(1, "minute"))]),
 )
 settled = st.builds(
     AcceptedLicence, st.sampled_from(["", "cpml", "MIT"]), st.sampled_from(["", "an agreement"])

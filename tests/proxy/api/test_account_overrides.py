@@ -62,6 +62,19 @@ async def test_prices_are_agreed_as_the_configuration_writes_them(priced: Inside
     assert (await priced.usage())[0].credits == 3_000_000
 
 
+async def test_other_work_has_agreed_prices_too_and_the_account_sees_them(priced: Inside) -> None:
+    before = (await priced.ask("GET", "/v1/me")).json()["prices"]
+    assert (before["conversion"], before["training"]) == (None, None)
+    prices = {"conversion": {"credits": 0.5, "per": "second"}, "training": {"credits": 900, "per": "job"}}
+    changed = await change(priced, agreed={"prices": prices})
+    shown = (await priced.ask("GET", "/v1/me")).json()["prices"]
+    assert shown == changed["agreed"]["prices"]
+    assert shown["conversion"] == {"credits": 30, "per": "minute"}
+    assert shown["training"] == {"credits": 900, "per": "job"}
+    await change(priced, agreed={"prices": None})
+    assert (await priced.ask("GET", "/v1/me")).json()["prices"] == before
+
+
 async def test_changes_at_once_are_all_kept_and_each_act_tells_its_own(priced: Inside) -> None:
     changes = ({"plan": "unlimited"}, {"agreed": {"rpm": 7}}, {"agreed": {"streams": 3}})
     asked = (priced.administer("POST", "accounts/ada", change) for change in changes)

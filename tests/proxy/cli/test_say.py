@@ -13,6 +13,7 @@ import pytest
 from plugins.tone.decode import decode
 from tests import server
 from tests.commands import run
+from tests.features.jobs.conversions.rig import flac, said
 from tests.server import TONE, VOXGATE, Server, running
 from tests.sound import decoded
 
@@ -257,3 +258,34 @@ def test_a_conversion_that_cannot_be_says_why(
     )
     assert done.returncode == 1
     assert why in done.stderr.decode()
+
+
+@pytest.mark.parametrize("long", [True, False])
+def test_a_long_recording_is_a_job_that_the_command_waits_for(
+    beside: Server, tmp_path: Path, long: bool
+) -> None:
+    words = ["The beginning.", "The end."]
+    (tmp_path / "long.flac").write_bytes(flac(said(words, pause_s=330.0 if long else 1.0)))
+    done = run(
+        *("convert", "long.flac", "--model", "tone/standard", "--voice", "alloy"),
+        *("--consent", "true", "--out", "again.wav"),
+        environ=_environ(beside, tmp_path),
+        folder=tmp_path,
+    )
+    assert done.stdout.decode() == "tone/standard as alloy, saved as again.wav\n", done.stderr
+    assert decode(*decoded((tmp_path / "again.wav").read_bytes(), "wav")) == tuple(words)
+    assert ("It is long: the job job_" in done.stderr.decode()) == long
+    assert ("0 of 2 steps" in done.stderr.decode()) == long
+
+
+def test_what_a_job_refuses_too_is_told(beside: Server, tmp_path: Path) -> None:
+    (tmp_path / "long.flac").write_bytes(flac(bytes(330 * 48_000)))
+    done = run(
+        *("convert", "long.flac", "--model", "tone/standard", "--voice", "alloy", "--consent", "true"),
+        *("--out", "again.wav"),
+        environ=_environ(beside, tmp_path),
+        folder=tmp_path,
+    )
+    assert done.returncode == 1
+    assert "it is silent" in done.stderr.decode()
+    assert not (tmp_path / "again.wav").exists()

@@ -249,6 +249,7 @@ def test_a_program_can_rely_on_every_field_of_an_answer(document: Document) -> N
         *("NamedModel", "ModelEntry"),
         "ConversionForm",
         *("VoiceModelForm", "SavedVoiceModelForm"),
+        "ConversionJobForm",
         "NewVoice",
         "NewSavedVoice",
         *("VoiceForm", "SavedVoiceForm", "ChangedVoice", "ConsentBody", "AccountConsentBody"),

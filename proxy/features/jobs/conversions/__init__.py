@@ -1,1 +1,1 @@
-"""Recordings of any length in another voice: jobs whose steps are stretches of a recording."""
+"""Conversions of recordings too long for an answer: jobs whose steps are its stretches."""

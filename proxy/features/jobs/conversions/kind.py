@@ -1,67 +1,79 @@
-"""Jobs of a long recording, whose steps are its stretches."""
+"""Jobs of a long recording, whose steps are its stretches: each is a conversion of its own."""
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
-
-import msgspec
-from msgspec import Meta
-
+from policies import price
 from policies.plans import Terms
 from proxy.access.callers import Caller
-from proxy.api.conversion_form import ConversionForm, SentConversion, granted, output_of, source_sound
+from proxy.api.conversion_form import FILE, granted, source_sound
+from proxy.audio.formats import SAMPLE_BYTES
+from proxy.audio.recordings.intake import invalid_audio
+from proxy.audio.recordings.recording import UnusableRecording
 from proxy.catalogue.grants import Grants
+from proxy.features.jobs.conversions.long_decoder import LongDecoder
+from proxy.features.jobs.conversions.request import ConversionFields, of_form
 from proxy.features.jobs.kept import JobFiles
 from proxy.features.jobs.kinds import JobKind, PlannedStep
 from proxy.features.jobs.records import Job, JobStep
-from proxy.features.jobs.request import SentFields
-from proxy.features.jobs.results import encoded_records
-from proxy.kept.vault import Vault, VaultFailed
+from proxy.kept.vault import Vault
+from proxy.ledger import HoldRequest, Ledger
+from proxy.speech.call import SpeechCall
 from proxy.speech.speaking import Speaking
-from proxy.speech.speech_request import SOURCE_HZ, SpeechRequest
-from proxy.storage.store import Store
-
-SOURCE = -2
-"""In place of a chapter, in the rows of a job's files: the stretches of its recording."""
-
-
-class ConversionJobForm(ConversionForm, frozen=True, kw_only=True):
-    """A conversion of a recording of up to an hour as a form, for POST /v1/jobs."""
-
-    kind: Annotated[Literal["conversion"], Meta(description="conversion")]
+from proxy.speech.speech_request import SOURCE_HZ
 
 
 class RecordingJobs(JobKind):
+    """Whoever speaks in the recording must still agree when a step begins."""
+
     voice_gone = "The voice of this job is not here any more."
 
-    def __init__(self, store: Store, vault: Vault, files: JobFiles, grants: Grants) -> None:
-        self._store = store
+    def __init__(
+        self, vault: Vault, files: JobFiles, decoder: LongDecoder, grants: Grants, ledger: Ledger
+    ) -> None:
         self._vault = vault
         self._files = files
+        self._decoder = decoder
         self._grants = grants
+        self._ledger = ledger
 
     def __repr__(self) -> str:
-        return "<RecordingJobs>"
+        return f"<RecordingJobs by {self._decoder!r}>"
 
     async def plan(
         self, job: Job, held: JobStep, speaking: Speaking, caller: Caller, terms: Terms
     ) -> PlannedStep:
-        fields = self._vault.open_record(job.account, job.id, job.record, SentFields)
-        rows = await encoded_records.list_encoded(self._store, job.id, SOURCE)
-        row = next((row for row in rows if row.number == held.number), None)
-        if row is None:
-            raise VaultFailed(f"the job {job.id} has no stretch {held.number}")
-        pcm = await self._files.whole(row.account, row.digest)
-        request = await stretch_request(self._grants, job.account, fields, pcm)
+        fields = self._vault.open_record(job.account, job.id, job.record, ConversionFields)
+        grant = await granted(self._grants, job.account, fields.form)
+        sent, seconds = of_form(fields.form), (held.last - held.first) / 1000
+        request = sent.request(source_sound(b"", seconds, fields.source, grant))
+        # What nobody pays for, or nobody converts any more, is not decoded.
+        await self._check(await speaking.call(held.request, caller, request, terms), seconds)
+        file = await self._files.whole(job.account, job.digest)
+        try:
+            pcm = await self._decoder.stretch(file, held.first, held.last, takes_first=fields.takes_first)
+        except UnusableRecording as error:
+            raise invalid_audio(str(error), FILE) from None
+        heard_s = len(pcm) / SAMPLE_BYTES / SOURCE_HZ
+        request = sent.request(source_sound(pcm, heard_s, fields.source, grant))
         return PlannedStep(await speaking.call(held.request, caller, request, terms))
 
-
-async def stretch_request(grants: Grants, account: str, fields: SentFields, pcm: bytes) -> SpeechRequest:
-    """Return the request that converts a stretch, by the consent of who speaks in it at this moment.
-
-    Raises NotFound and NotAllowed.
-    """
-    sent = msgspec.json.decode(msgspec.json.encode(fields.sent), type=ConversionForm)
-    grant = await granted(grants, account, sent)
-    source = source_sound(pcm, len(pcm) / 2 / SOURCE_HZ, fields.source, grant)
-    return SentConversion(sent, output_of(sent), b"").request(source)
+    async def _check(self, call: SpeechCall, seconds: float) -> None:
+        """Raise QuotaExceeded if the account surely cannot pay for a step."""
+        prices, part = call.terms.prices, call.plan.parts[0]
+        models = [candidate.model for candidate in part.candidates]
+        amount = max(
+            price.estimate_charge(
+                prices.of_work("conversion", model.engine, model.info.id), estimated_s=seconds, characters=0
+            )
+            for model in models
+        )
+        hold = HoldRequest(
+            request_id=call.id,
+            account=call.caller.account,
+            key=call.caller.key,
+            anchor=call.caller.anchor,
+            terms=call.terms,
+            amount=amount,
+            is_stream=False,
+        )
+        await self._ledger.check(hold.of_job(), amount)

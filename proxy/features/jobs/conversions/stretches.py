@@ -1,48 +1,58 @@
-"""Where a long recording is cut into stretches that are converted one by one: where it is quiet."""
+"""Where a long recording is cut: at its quiet places, into stretches that are converted one by one."""
 
 from __future__ import annotations
 
-import numpy as np
+from collections.abc import Sequence
+from typing import NamedTuple
 
-from proxy.speech.speech_request import SOURCE_HZ
-
-LEAST_S, MOST_S = 90, 120
-"""A stretch holds an engine's slot for as long as it is converted, and a listener may wait for that."""
-KEEPS_BACK_S = 30
-"""What is left of a recording behind a cut is at least so long."""
-_RUN = SOURCE_HZ // 50
-_SAMPLE_BYTES = 2
-
-
-class Stretches:
-    """Cuts a recording that comes in pieces."""
-
-    def __init__(self) -> None:
-        self._kept = bytearray()
-
-    def __repr__(self) -> str:
-        return f"<Stretches, {len(self._kept)} bytes kept>"
-
-    def feed(self, pcm: bytes) -> list[bytes]:
-        """Return the stretches that are whole now."""
-        self._kept += pcm
-        found = []
-        while len(self._kept) >= (MOST_S + KEEPS_BACK_S) * SOURCE_HZ * _SAMPLE_BYTES:
-            cut = _quietest(self._kept) * _SAMPLE_BYTES
-            found.append(bytes(self._kept[:cut]))
-            del self._kept[:cut]
-        return found
-
-    def rest(self) -> bytes:
-        """Return the last stretch. b"": there was no sound."""
-        rest = bytes(self._kept)
-        self._kept.clear()
-        return rest
+LEVEL_MS = 20
+"""Of a recording, each so long has a level: how far its loudest sample is below the loudest there is, in half
+decibels, 0 to 255."""
+SILENT_LEVEL = 110
+"""55 dB below: what is never louder is silence."""
+MOST_MS = 180_000
+"""Of a stretch, which holds an engine's slot for as long as it is converted: a listener may wait for that."""
+LEAST_MS = 2_000
+"""Of a stretch, if the recording is as long."""
+_PAUSE_MS = 300
+"""A place is as quiet as so long around it."""
 
 
-def _quietest(pcm: bytearray) -> int:
-    """Return the middle of the quietest fiftieth of a second in which a cut may be, as a sample."""
-    first = LEAST_S * SOURCE_HZ
-    samples = np.frombuffer(pcm, "<i2", (MOST_S - LEAST_S) * SOURCE_HZ, first * _SAMPLE_BYTES)
-    runs = samples.reshape(-1, _RUN).astype(np.float64)
-    return first + int(np.argmin((runs * runs).mean(axis=1))) * _RUN + _RUN // 2
+class Stretch(NamedTuple):
+    """A part of a recording, from `start_ms` up to `end_ms`."""
+
+    start_ms: int
+    end_ms: int
+
+
+def stretches(
+    levels: bytes, whole_ms: int, most_ms: int = MOST_MS, least_ms: int = LEAST_MS
+) -> list[Stretch]:
+    """Cut a recording with these levels. The stretches follow each other without a gap.
+
+    Each but the last one ends at the quietest place of its second half.
+    """
+    found, start = list[Stretch](), 0
+    while whole_ms - start > most_ms:
+        first, last = start + most_ms // 2, min(start + most_ms, whole_ms - least_ms)
+        end = LEVEL_MS * _quietest(levels, first // LEVEL_MS, last // LEVEL_MS)
+        found.append(Stretch(start, end))
+        start = end
+    return [*found, Stretch(start, whole_ms)]
+
+
+def is_silent(levels: bytes) -> bool:
+    return min(levels, default=255) > SILENT_LEVEL
+
+
+def _quietest(levels: Sequence[int], first: int, last: int) -> int:
+    """Return the place from `first` to `last` around which it is quietest. Of several, it is the latest."""
+    around = _PAUSE_MS // LEVEL_MS // 2
+    quiet = sum(levels[max(0, first - around) : first + around + 1])
+    best, quietest = first, quiet
+    for place in range(first + 1, last + 1):
+        quiet += sum(levels[place + around : place + around + 1])
+        quiet -= levels[place - around - 1] if place > around else 0
+        if quiet >= quietest:
+            best, quietest = place, quiet
+    return best

@@ -113,6 +113,8 @@ class JobResults(JobTools, Resource):
             raise Conflict("A batch has no subtitles: the words of each line are in its output.", param="id")
         if job.kind == "training":
             raise Conflict("A training has no subtitles.", param="id")
+        if job.kind == "conversion":
+            raise Conflict("A conversion has no subtitles: it has no text.", param="id")
         asked = self._asked(request, job)
         clips = asked.clips_of(await records.list_clips(self._store, asked.job.id), asked.chapter)
         if not clips:

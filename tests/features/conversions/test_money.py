@@ -1,0 +1,133 @@
+"""What conversions cost, on each kind of database: what is shown is charged, and the books agree."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from policies.price import MICRO
+from proxy.ledger.verify import verify
+from tests.features.conversions.test_conversions import CONFIG, of_seconds, raw, sent
+from tests.proxy.api.inside import Inside, LeavingPeer, envelope, inside
+
+PLANS = """
+[storage]
+url = "{url}"
+[plans.priced]
+allowance = {allowance}
+streams = 1
+prices.speech = {{ credits = 1, per = "character" }}
+prices.conversion = {{ credits = 60, per = "minute" }}
+"""
+
+
+def config(url: str, allowance: int = 1000) -> str:
+    return CONFIG.replace("[plans.small]\n", "") + PLANS.format(url=url, allowance=allowance)
+
+
+async def left(server: Inside) -> float:
+    credits: float = (await server.ask("GET", "/v1/me")).json()["credits"]["available"]
+    return credits
+
+
+async def shown_price(server: Inside) -> dict[str, Any]:
+    """The price of a conversion as its account sees it."""
+    price: dict[str, Any] = (await server.ask("GET", "/v1/me")).json()["prices"]["conversion"]
+    return price
+
+
+async def test_what_is_shown_is_charged_and_what_usage_says(tmp_path: Path, store_url: str) -> None:
+    async with inside(tmp_path, config(store_url), plan="priced") as server:
+        assert await shown_price(server) == {"credits": 60, "per": "minute"}
+        plans = (await server.administer("GET", "plans")).json()["data"]
+        (plan,) = [each for each in plans if each["name"] == "priced"]
+        before = await left(server)
+        assert (await sent(server, of_seconds(6.0))).status_code == 200
+        assert before - await left(server) == pytest.approx(6.0)
+        (row,) = await server.usage()
+        assert (row.kind, row.outcome, row.credits) == ("conversion", "finished", 6 * MICRO)
+        assert (row.price_micro, row.price_per) == (60 * MICRO, "minute")
+        assert plan["prices"]["conversion"] == await shown_price(server)
+        assert (await verify(server.worker.store)).is_clean
+
+
+async def test_an_account_may_have_a_price_of_its_own(tmp_path: Path, store_url: str) -> None:
+    async with inside(tmp_path, config(store_url), plan="priced") as server:
+        own = {"prices": {"conversion": {"credits": 0.5, "per": "second"}}}
+        path = f"accounts/{server.account.id}"
+        assert (await server.administer("POST", path, {"agreed": own})).is_success
+        assert await shown_price(server) == {"credits": 30, "per": "minute"}
+        assert (await sent(server, of_seconds(6.0))).status_code == 200
+        own = {"prices": {"conversion": {"credits": 2, "per": "job"}}}
+        assert (await server.administer("POST", path, {"agreed": own})).is_success
+        assert (await sent(server, of_seconds(6.0))).status_code == 200
+        assert sorted(row.credits for row in await server.usage()) == [2 * MICRO, 3 * MICRO]
+        assert (await verify(server.worker.store)).is_clean
+
+
+async def test_who_cannot_pay_is_refused_before_and_after_the_length_is_known(
+    tmp_path: Path, store_url: str
+) -> None:
+    async with inside(tmp_path, config(store_url, allowance=5), plan="priced") as server:
+        refused = await sent(server, of_seconds(5.5))
+        assert (refused.status_code, envelope(refused)["code"]) == (429, "insufficient_quota")
+        assert (await sent(server, of_seconds(4.99))).status_code == 200
+        assert (await sent(server, of_seconds(0.5))).status_code == 429
+        assert await left(server) == pytest.approx(0.01)
+        spent = await sent(server, of_seconds(0.01))
+        assert spent.status_code == 200, "what is left is enough for this"
+        broke = await sent(server, b"no recording")
+        assert broke.status_code == 429, "it is not even decoded"
+        assert (await verify(server.worker.store)).is_clean
+
+
+async def test_a_stream_of_the_plan_is_held_while_it_is_converted(tmp_path: Path, store_url: str) -> None:
+    async with inside(tmp_path, config(store_url), plan="priced") as server:
+        peer, began = LeavingPeer(), asyncio.Event()
+        converting = asyncio.create_task(raw(server, "slow/standard", peer, began))
+        await asyncio.wait_for(began.wait(), 20.0)
+        busy = await sent(server, of_seconds(1.0))
+        assert (busy.status_code, envelope(busy)["code"]) == (429, "rate_limit_exceeded")
+        peer.leave()
+        await asyncio.wait_for(asyncio.wait([converting]), 20.0)
+        assert (await sent(server, of_seconds(1.0))).status_code == 200
+
+
+async def test_a_client_that_leaves_pays_for_what_was_sent(tmp_path: Path, store_url: str) -> None:
+    async with inside(tmp_path, config(store_url), plan="priced") as server:
+        before, peer, began = await left(server), LeavingPeer(), asyncio.Event()
+        converting = asyncio.create_task(raw(server, "slow/standard", peer, began))
+        await asyncio.wait_for(began.wait(), 20.0)
+        peer.leave()
+        await asyncio.wait_for(asyncio.wait([converting]), 20.0)
+        (row,) = await server.usage()
+        assert row.outcome == "left"
+        assert 0 < row.credits < 10 * MICRO
+        assert row.credits == -(-row.samples * MICRO // row.sample_rate_hz)
+        assert before - await left(server) == pytest.approx(row.credits / MICRO)
+        assert (await verify(server.worker.store)).is_clean
+
+
+async def test_one_that_breaks_costs_nothing_and_gives_its_hold_back(tmp_path: Path, store_url: str) -> None:
+    async with inside(tmp_path, config(store_url), plan="priced") as server:
+        before = await left(server)
+        await raw(server, "breaks/standard", LeavingPeer(), asyncio.Event())
+        (row,) = await server.usage()
+        assert (row.outcome, row.credits, row.kind) == ("failed", 0, "conversion")
+        assert await left(server) == before
+        assert (await verify(server.worker.store)).is_clean
+
+
+async def test_a_refund_gives_back_what_it_cost_once(tmp_path: Path, store_url: str) -> None:
+    async with inside(tmp_path, config(store_url), plan="priced") as server:
+        before = await left(server)
+        request = (await sent(server, of_seconds(6.0))).headers["x-request-id"]
+        refund = await server.administer("POST", f"requests/{request}/refund", {"reason": "noisy"})
+        assert refund.json()["credits"] == 6
+        assert await left(server) == before
+        again = await server.administer("POST", f"requests/{request}/refund", {"reason": "noisy"})
+        assert again.status_code == 409
+        assert (await verify(server.worker.store)).is_clean

@@ -1,0 +1,122 @@
+"""Why jobs of recordings end or wait, and what is left of them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from proxy.features.jobs.conversions.long_decoder import LongDecoder
+from proxy.ledger.verify import verify
+from tests.features.erasure.erasing import erasure_of
+from tests.features.jobs.conversions.rig import (
+    ask_conversion,
+    conversions_inside,
+    new_conversion,
+    recording,
+    seconds_of,
+    short_stretches,
+)
+from tests.features.jobs.job_rig import content, job, kind_of, soon, until
+from tests.proxy.api.inside import Inside
+from tests.proxy.api.owning import clone
+
+WORDS = [f"Sentence number {number}." for number in range(6)]
+AUDIO = recording(WORDS)
+__all__ = ["short_stretches"]
+pytestmark = pytest.mark.usefixtures("short_stretches")
+
+
+async def has_steps(server: Inside, id_: str, least: int) -> bool:
+    return bool((await job(server, id_))["steps_done"] >= least)
+
+
+async def test_a_cancelled_one_keeps_what_was_made_and_charges_no_more(
+    tmp_path: Path, store_url: str
+) -> None:
+    async with conversions_inside(tmp_path, store_url) as server:
+        kind_of(server).at_once = 1
+        made = await new_conversion(server, AUDIO, model="slow/standard", response_format="pcm")
+        await soon(lambda: has_steps(server, made["id"], 1))
+        canceled = await server.ask("POST", f"/v1/jobs/{made['id']}/cancel")
+        assert canceled.json()["status"] == "canceled"
+        kind_of(server).at_once = 0
+        shown = await job(server, made["id"])
+        sound = (await content(server, made["id"])).content
+        assert 0 < len(sound) < len(AUDIO)
+        assert shown["seconds"] == pytest.approx(len(sound) / 48_000, abs=0.001)
+        assert shown["credits"] == pytest.approx(shown["seconds"], abs=0.001)
+        assert (await verify(server.worker.store)).is_clean
+        kind_of(server).at_once = 4
+        assert (await server.ask("POST", f"/v1/jobs/{made['id']}/retry")).is_success
+        done = await until(server, made["id"], "done", "failed")
+        assert done["credits"] == pytest.approx(seconds_of(AUDIO), abs=0.001)
+
+
+async def test_one_without_credits_waits_and_is_not_decoded_again_and_again(
+    tmp_path: Path, store_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[int] = []
+    stretch = LongDecoder.stretch
+
+    async def counted(decoder: LongDecoder, file: bytes, start: int, end: int, **how: Any) -> bytes:
+        read.append(start)
+        return await stretch(decoder, file, start, end, **how)
+
+    monkeypatch.setattr(LongDecoder, "stretch", counted)
+    monkeypatch.setattr("proxy.features.jobs.steps.WAITS_S", 0.2)
+    async with conversions_inside(tmp_path, store_url, plan="short") as server:
+        kind_of(server).at_once = 1
+        made = await new_conversion(server, AUDIO, response_format="pcm")
+        waiting = await until(server, made["id"], "waiting")
+        assert (waiting["waits_for"], waiting["steps_done"]) == ("credits", 1)
+        assert len(read) == 1
+        assert [row.kind for row in await server.usage()] == ["conversion"]
+        grant = await server.administer("POST", f"accounts/{server.account.id}/grants", {"credits": 100})
+        assert grant.is_success, grant.text
+        done = await until(server, made["id"], "done", "failed")
+        assert done["credits"] == pytest.approx(seconds_of(AUDIO), abs=0.001)
+        assert len(read) == made["steps"]
+        assert (await verify(server.worker.store)).is_clean
+
+
+async def test_a_consent_that_is_withdrawn_ends_it(tmp_path: Path, store_url: str) -> None:
+    async with conversions_inside(tmp_path, store_url) as server:
+        kind_of(server).at_once = 1
+        body = {"name": "me", "language": "en", "statement": "I agree.", "uses": ["conversion"]}
+        consent = (await server.ask("POST", "/v1/audio/voice_consents", body=body)).json()["id"]
+        made = await new_conversion(server, AUDIO, model="slow/standard", consent=consent)
+        await soon(lambda: has_steps(server, made["id"], 1))
+        gone = await server.ask("DELETE", f"/v1/audio/voice_consents/{consent}")
+        assert gone.is_success, gone.text
+        failed = await until(server, made["id"], "done", "failed")
+        assert (failed["status"], failed["error_code"]) == ("failed", "consent_not_found")
+        assert failed["steps_done"] < failed["steps"]
+
+
+async def test_a_consent_to_speech_alone_is_refused(tmp_path: Path) -> None:
+    async with conversions_inside(tmp_path) as server:
+        body = {"name": "me", "language": "en", "statement": "I agree.", "uses": ["speech"]}
+        consent = (await server.ask("POST", "/v1/audio/voice_consents", body=body)).json()["id"]
+        answer = await ask_conversion(server, AUDIO, consent=consent)
+        error = answer.json()["error"]
+        assert (answer.status_code, error["code"], error["param"]) == (403, "consent_not_given", "consent")
+
+
+async def test_of_a_voice_that_is_erased_in_mid_job_nothing_is_left(tmp_path: Path, store_url: str) -> None:
+    async with conversions_inside(tmp_path, store_url) as server:
+        kind_of(server).at_once = 1
+        store = server.worker.store
+        voice = (await clone(server, "Ana Souza"))["id"]
+        made = await new_conversion(server, AUDIO, model="slow/standard", voice="Ana Souza")
+        await soon(lambda: has_steps(server, made["id"], 1))
+        assert (await server.ask("DELETE", f"/v1/audio/voices/{voice}")).is_success
+        failed = await until(server, made["id"], "done", "failed")
+        assert failed["error"].endswith(": The voice of this job is not here any more.")
+        await erasure_of(server.worker).finish_left_over()
+        assert await store.read("SELECT * FROM job_clips") == []
+        assert (await content(server, made["id"])).status_code == 409
+        assert (await server.ask("DELETE", f"/v1/jobs/{made['id']}")).is_success
+        assert await store.read("SELECT * FROM blobs") == []
+        assert (await verify(store)).is_clean

@@ -1,0 +1,139 @@
+"""Long recordings as their process reads them: how long, how loud where, and any stretch of them."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import msgspec
+import numpy as np
+import pytest
+
+from proxy.audio.recordings.decoding import decode
+from proxy.audio.recordings.recording import Decoded, Undecoded, UnusableRecording
+from proxy.features.jobs.conversions import long_decoder
+from proxy.features.jobs.conversions.long_decoder import LongDecoder, _checked_stretch, _checked_survey
+from proxy.features.jobs.conversions.long_reading import stretch, survey
+from proxy.features.jobs.conversions.long_recordings import LongSurvey, StretchOf
+from proxy.helpers.helper import HelperSpec
+from tests.features.jobs.conversions.rig import flac, recording, said
+from tests.proxy.audio.recordings.clips import KINDS, Kind, Samples, encoded
+from tests.sound import tone
+
+SECONDS = 3.217
+
+
+def samples(rate_hz: int) -> Samples:
+    return np.frombuffer(tone(440, SECONDS, rate_hz), "<i2") / 32768
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_the_stretches_of_any_file_are_its_whole(name: str) -> None:
+    kind = KINDS[name]
+    file = encoded(kind, samples(kind.rate_hz))
+    whole, surveyed = decode(file), survey(file)
+    assert isinstance(whole, Decoded)
+    assert isinstance(surveyed, LongSurvey)
+    at = [0, 700, 1_333, 2_999, surveyed.whole_ms]
+    parts = [stretch(StretchOf(file, *ends, takes_first=False)) for ends in pairwise(at)]
+    assert b"".join(each.pcm for each in parts if isinstance(each, Decoded)) == whole.pcm
+    assert surveyed.rate_hz == whole.rate_hz
+    assert len(surveyed.levels) == -(-surveyed.whole_ms // 20)
+
+
+def test_levels_tell_where_it_is_quiet() -> None:
+    kind = Kind("wav", "pcm_s16le", "s16", 11_025)
+    loud, quiet = np.full(11_025, 0.5), np.full(11_025, 0.001)
+    surveyed = survey(encoded(kind, np.concatenate((loud, quiet, loud[:5_000]))))
+    assert isinstance(surveyed, LongSurvey)
+    levels = list(surveyed.levels)
+    assert set(levels[:50]) == {12}, "6 dB below"
+    assert set(levels[50:100]) == {120}, "60 dB below"
+    assert set(levels[100:]) == {12}
+    assert surveyed.whole_ms == 2_454
+
+
+def test_of_channels_that_put_one_another_out_the_first_is_heard() -> None:
+    kind = KINDS["wav"]
+    left = samples(kind.rate_hz)
+    file = encoded(kind, np.stack((left, -left)))
+    surveyed = survey(file)
+    assert isinstance(surveyed, LongSurvey)
+    assert surveyed.takes_first
+    made = stretch(StretchOf(file, 0, 1000, takes_first=True))
+    assert isinstance(made, Decoded)
+    assert np.abs(np.frombuffer(made.pcm, "<i2")).max() > 1000
+
+
+@pytest.mark.parametrize(("file", "fault"), [(b"", "empty"), (b"x" * 1000, "unreadable")])
+def test_what_cannot_be_read_says_why(file: bytes, fault: str) -> None:
+    assert survey(file) == Undecoded(fault)  # type: ignore[arg-type]
+    assert stretch(StretchOf(file, 0, 1000, takes_first=False)) == Undecoded(fault)  # type: ignore[arg-type]
+
+
+def test_a_stretch_behind_the_end_has_no_sound() -> None:
+    file = recording(["Short."])
+    assert stretch(StretchOf(file, 60_000, 61_000, takes_first=False)) == Undecoded("empty")
+
+
+async def test_a_process_of_its_own_reads_each() -> None:
+    pcm = said(["One.", "Two."], pause_s=30.0)
+    file = flac(pcm)
+    decoder = LongDecoder()
+    try:
+        surveyed = await decoder.survey("acc_1", file)
+        assert surveyed.whole_ms == pytest.approx(len(pcm) / 48, abs=1)
+        half = surveyed.whole_ms // 2
+        heard = [
+            await decoder.stretch(file, start, end, takes_first=False)
+            for start, end in ((0, half), (half, surveyed.whole_ms))
+        ]
+        assert b"".join(heard) == pcm
+        with pytest.raises(UnusableRecording):
+            await decoder.survey("acc_1", b"no recording")
+    finally:
+        await decoder.close()
+
+
+@pytest.mark.parametrize(
+    "lie",
+    [
+        LongSurvey(levels=b"", whole_ms=10**12, rate_hz=24_000, takes_first=False, is_cut=False),
+        LongSurvey(levels=b"", whole_ms=100, rate_hz=24_000, takes_first=False, is_cut=False),
+        LongSurvey(levels=b"00000", whole_ms=100, rate_hz=1, takes_first=False, is_cut=False),
+        LongSurvey(levels=b"", whole_ms=0, rate_hz=24_000, takes_first=False, is_cut=False),
+        Decoded(b"000", 24_000, 2, 1, "mp3", False),
+        Decoded(b"0000", 24_000, 2, 1, "; rm", False),
+        Decoded(b"0000", 1, 2, 1, "mp3", False),
+        None,
+    ],
+)
+def test_an_answer_that_makes_no_sense_is_none(lie: object) -> None:
+    said_so = msgspec.msgpack.encode(lie)
+    assert _checked_survey(said_so) == Undecoded("lost")
+    assert _checked_stretch(said_so) == Undecoded("lost")
+
+
+async def test_a_process_that_dies_or_cannot_start_is_a_recording_that_cannot_be_decoded(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(long_decoder, "_SPEC", HelperSpec(module="no.such.module", is_for_one=True))
+    decoder = LongDecoder()
+    try:
+        with pytest.raises(UnusableRecording, match="it cannot be decoded"):
+            await decoder.survey("acc_1", b"x")
+        with pytest.raises(UnusableRecording, match="it cannot be decoded"):
+            await decoder.stretch(b"x", 0, 1000, takes_first=False)
+    finally:
+        await decoder.close()
+    assert repr(decoder) == "<LongDecoder, 0 surveys begun>"
+
+
+async def test_a_process_that_is_late_is_ended_and_its_turn_is_given_back() -> None:
+    decoder = LongDecoder(within_s=0.0)
+    try:
+        for _ in range(3):
+            with pytest.raises(UnusableRecording, match="too long to decode"):
+                await decoder.survey("acc_1", b"x")
+    finally:
+        await decoder.close()
+    assert repr(decoder) == "<LongDecoder, 0 surveys begun>"
