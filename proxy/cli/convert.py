@@ -28,9 +28,9 @@ def convert(
     config_file: ConfigFile = None,
     form: Printed = None,
 ) -> None:
-    """Repeat a recording in another voice with the running server: play it, or save it. A long one is a job.
+    """Repeat a recording in another voice with the running server: play it, or save it.
 
-    Its key is VOXGATE_KEY of the environment, or else that of make serve.
+    One of more than five minutes is a job, for which it waits. Its key is VOXGATE_KEY of the environment, or else that of make serve.
     """
     check_out(out, form)
     found_format = format_of(format_, out)
