@@ -28,9 +28,10 @@ def convert(
     config_file: ConfigFile = None,
     form: Printed = None,
 ) -> None:
-    """Repeat a recording in another voice with the running server: play it, or save it. A long one is a job.
+    """Repeat a recording in another voice: play it, or save it.
 
-    Its key is VOXGATE_KEY of the environment, or else that of make serve.
+    The running server does it; of more than five minutes, it makes a job. The key is VOXGATE_KEY of the
+    environment, or else that of make serve.
     """
     check_out(out, form)
     found_format = format_of(format_, out)

@@ -30,6 +30,7 @@ from proxy.cli.options import ConfigFile, Printed
 from proxy.cli.reports import AUDIT, PLANS, usage
 from proxy.cli.route import route
 from proxy.cli.say import say
+from proxy.cli.train import train
 from proxy.commands.command import Command, Group, by_name
 from proxy.commands.tables import Line, Part
 from proxy.errors import CommandRefused
@@ -170,7 +171,7 @@ _OF_FEATURES = all_commands()
 
 # Both in the order of the help: first what a new operator needs.
 _FIRST: tuple[Command | Callable[..., None], ...] = (
-    *(serve, worker, say, convert, reload, check, doctor, PLANS, usage, AUDIT),
+    *(serve, worker, say, convert, train, reload, check, doctor, PLANS, usage, AUDIT),
 )
 _COMMANDS = {
     command.name if isinstance(command, Command) else command.__name__: command

@@ -119,12 +119,12 @@ def hear(config: Config, asked: Asked, form: Form, write: Write = streamed) -> N
     """Ask the running server, and play its answer or save it, as `asked.out` says. Raise CommandRefused."""
     out = asked.out
     if out == "-":
-        _write(config, asked, sys.stdout.buffer, write)
+        write_answer(config, asked, sys.stdout.buffer, write)
         sys.stdout.flush()
         return
     sound = io.BytesIO()
     is_new = out is None or not Path(out).is_file()
-    facts = _write(config, asked, sound, write)
+    facts = write_answer(config, asked, sound, write)
     file = _saved(sound.getvalue(), asked.format, out)
     player = _play(file, asked.format) if out is None else None
     if player is not None:
@@ -172,6 +172,14 @@ def _saved(sound: bytes, format_: str, out: str | None) -> Path:
         raise CommandRefused(f"{out or tempfile.gettempdir()}: {error.strerror}") from None
 
 
+def save_whole(data: bytes, out: Path) -> None:
+    """Save a file, whole or not at all. Raise CommandRefused."""
+    try:
+        _replace(out, data)
+    except OSError as error:
+        raise CommandRefused(f"{out}: {error.strerror}") from None
+
+
 def _replace(out: Path, data: bytes) -> None:
     """Write a file, whole or not at all. Raise OSError."""
     target = out.resolve()
@@ -193,7 +201,7 @@ def _replace(out: Path, data: bytes) -> None:
         raise
 
 
-def _write(config: Config, asked: Asked, to: BinaryIO, write: Write) -> dict[str, Any]:
+def write_answer(config: Config, asked: Asked, to: BinaryIO, write: Write) -> dict[str, Any]:
     """Write the sound of the running server, and return what is told of it. Raise CommandRefused."""
     import httpx2
 

@@ -87,6 +87,11 @@ def _recordings(answer: dict[str, Any]) -> list[Part]:
     return [Grid(columns, rows, wide=("words",))]
 
 
+def _prompts(answer: dict[str, Any]) -> list[Part]:
+    rows = [(row["id"], row["text"]) for row in answer["data"]]
+    return [Grid(("id", "text"), rows), Line(f"A training needs {answer['needed']} recordings.")]
+
+
 def _added(row: dict[str, Any]) -> list[Part]:
     reasons = (Line(reason, "yellow") for reason in row["quality"]["reasons"])
     return [*_recordings({"data": [row]}), *reasons]
@@ -165,6 +170,14 @@ def voices_export(
 def voices_samples(voice: _OneVoice, account: _ItsAccount = None) -> Ask:
     """List the recordings of a voice, with their emotions."""
     return Ask("GET", path("voices", voice, "samples"), query={"account": account})
+
+
+@VOICES.command("prompts", _prompts)
+def voices_prompts(
+    language: Annotated[str, typer.Option(help="en, es, pt or th.")] = "en",
+) -> Ask:
+    """List sentences to read for a training."""
+    return Ask("GET", "voice_prompts", query={"language": language})
 
 
 @VOICES.command("add-sample", _added)

@@ -1,4 +1,4 @@
-"""The endpoints of models, for one revision of the configuration."""
+"""The endpoints of models and of what they are trained from, for one revision of the configuration."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from proxy.features.own_voices.maker import VoiceMaker
 from proxy.features.own_voices.trained.endpoints import AdminVoiceModels, VoiceModels
 from proxy.features.own_voices.trained.intake import TrainedIntake
 from proxy.features.own_voices.trained.leaving import ModelExport
+from proxy.features.own_voices.trained.prompts import Prompts
 from proxy.helpers.places import FairPlaces
 from proxy.http.endpoint import Endpoint
 
@@ -20,4 +21,5 @@ def trained_endpoints(
     intake = TrainedIntake(house.trained, reading, house.registry, maker, editor, house.engines, places)
     export = ModelExport(house.vault, house.trained, reading, intake, places)
     served = AdminVoiceModels(revision.admin_tools, tools, editor, intake, export).endpoints
+    served += Prompts().endpoints
     return served if tools is None else VoiceModels(tools, editor, intake, export).endpoints + served

@@ -1,0 +1,84 @@
+"""`voxgate train`: has a running server train a voice, and tells how far that is."""
+
+from __future__ import annotations
+
+import io
+import time
+from pathlib import Path
+from typing import Annotated, Any, BinaryIO
+
+import typer
+
+from proxy.cli.options import ConfigFile, Printed
+from proxy.cli.sound import Asked, Serving, save_whole, write_answer
+from proxy.commands.tables import Line, Part, print_answer
+from proxy.errors import CommandRefused
+from proxy.features.all import load_config
+
+_LOOK_S = 2.0
+
+
+def train(
+    voice: Annotated[str, typer.Argument(metavar="VOICE", help="An own voice, with 20 recordings or more.")],
+    model: Annotated[str, typer.Option(help="A model that trains, as rvc/standard.")],
+    steps: Annotated[int | None, typer.Option(min=1, help="At most so many.")] = None,
+    seed: Annotated[int | None, typer.Option(min=0, help="Equal seeds learn alike.")] = None,
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="Save the voice here, as ONNX.")] = None,
+    config_file: ConfigFile = None,
+    form: Printed = None,
+) -> None:
+    """Train a voice with the running server, and wait. The job goes on if the command ends before.
+
+    Its key is VOXGATE_KEY of the environment, or else that of make serve.
+    """
+    sent = {"kind": "training", "voice": voice, "model": model}
+    body = {**sent, **({} if steps is None else {"steps": steps}), **({} if seed is None else {"seed": seed})}
+    asked = Asked("/v1/jobs", {"json": body}, "onnx", None if out is None else str(out))
+    made = io.BytesIO()
+    answer = write_answer(load_config(config_file), asked, made, _follow)
+    if out is not None:
+        save_whole(made.getvalue(), out)
+    print_answer({**answer, "file": None if out is None else str(out)}, form, _trained)
+
+
+def _follow(serving: Serving, asked: Asked, to: BinaryIO) -> dict[str, Any]:
+    """Ask for a training, wait for its end, and write what is taken home, if it is wanted."""
+    answer = serving.client.post(asked.path, headers=serving.head, **asked.body)
+    serving.check(answer)
+    job, seen = answer.json(), ""
+    path = f"{asked.path}/{job['id']}"
+    typer.echo(f"The job {job['id']} trains it.", err=True)
+    while job["ended"] is None:
+        if (said := _progress(job)) != seen:
+            typer.echo(said, err=True)
+            seen = said
+        time.sleep(_LOOK_S)
+        answer = serving.client.get(path, headers=serving.head)
+        serving.check(answer)
+        job = answer.json()
+    if job["status"] != "done":
+        raise CommandRefused(f"the job {job['id']} is {job['status']}: {job['error'] or 'it has no voice'}")
+    if asked.out is not None:
+        with serving.client.stream("GET", f"{path}/content", headers=serving.head) as file:
+            serving.check(file)
+            for part in file.iter_bytes():
+                to.write(part)
+    told: dict[str, Any] = job["training"]
+    return {"job": job["id"], "voice": told["voice"], "steps": told["step"], "best": told["best"]}
+
+
+def _progress(job: dict[str, Any]) -> str:
+    if job["waits_for"]:
+        return f"waits for {job['waits_for']}"
+    told = job["training"]
+    if told["stage"] != "training":
+        return told["stage"] or "queued"
+    left = "" if told["eta_seconds"] is None else f", about {told['eta_seconds'] / 60:.0f} minutes left"
+    return f"step {told['step']} of {told['steps']}, {told['mel']:.1f} from its recordings{left}"
+
+
+def _trained(answer: dict[str, Any]) -> list[Part]:
+    lines: list[Part] = [Line(f"{answer['voice']} is trained, in {answer['steps']} steps.")]
+    if answer["file"]:
+        lines.append(Line(f"Saved as {answer['file']}."))
+    return lines

@@ -1,0 +1,102 @@
+"""`voxgate train` beside a real server: twenty recordings become a model, in memory that is booked."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from tests import speech_clips
+from tests.commands import run
+from tests.features.own_voices.test_clips import other_wav
+from tests.server import ALONE, Server, running
+
+CONFIG = ALONE.replace("[engines.tone]", "[engines.tone]\ndelay_s = 0.004") + "[jobs]\ntraining_gb = 0.5\n"
+
+
+@pytest.fixture(scope="module")
+def beside(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    with running(tmp_path_factory.mktemp("train"), CONFIG) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def voice(beside: Server) -> str:
+    """A voice with twenty recordings, whose speaker agrees to a training."""
+    with beside.client(timeout=60.0) as client:
+        consent = client.post(
+            "/v1/audio/voice_consents",
+            json={
+                "name": "Ana",
+                "language": "en",
+                "statement": "Ana agreed.",
+                "uses": ["training", "speech"],
+            },
+        ).json()["id"]
+        sent = {"name": "Ana", "consent": consent}
+        made = client.post("/v1/audio/voices", data=sent, files={"audio_sample": speech_clips.wav()})
+        assert made.status_code == 200, made.text
+        id_: str = made.json()["id"]
+        few = client.post("/v1/jobs", json={"kind": "training", "voice": id_, "model": "tone"})
+        assert few.json()["error"]["code"] == "too_few_recordings"
+        for number in range(19):
+            files = {"file": other_wav(number)}
+            added = client.post(f"/v1/audio/voices/{id_}/samples", data={"emotion": "neutral"}, files=files)
+            assert added.status_code == 201, added.text
+            assert added.json()["quality"]["rating"]
+    return id_
+
+
+def train(beside: Server, *arguments: str) -> subprocess.CompletedProcess[bytes]:
+    return run("train", *arguments, environ={"VOXGATE_CONFIG": str(beside.config)}, typed=b"")
+
+
+def trainers(beside: Server) -> list[psutil.Process]:
+    children = psutil.Process(beside.process.pid).children(recursive=True)
+    alive = [each for each in children if each.is_running() and each.status() != psutil.STATUS_ZOMBIE]
+    return [each for each in alive if "speech_engine.host.training" in " ".join(each.cmdline())]
+
+
+def test_a_voice_is_trained_and_taken_home(beside: Server, voice: str, tmp_path: Path) -> None:
+    file = tmp_path / "ana.onnx"
+    done = train(beside, "Ana", "--model", "tone", "--steps", "100", "--out", str(file))
+    assert done.returncode == 0, done.stderr.decode()
+    assert f"{voice} is trained, in 100 steps." in done.stdout.decode()
+    assert "trains it" in done.stderr.decode()
+    assert file.read_bytes().startswith(b"tone as onnx")
+    with beside.client() as client:
+        (model,) = client.get(f"/v1/audio/voices/{voice}").json()["trained"]
+        assert (model["format"], model["origin"]) == ("tone", "training")
+        answer = client.get(f"/v1/audio/voices/{voice}/model?form=json")
+        assert answer.status_code == 200, answer.text
+
+
+def test_a_killed_process_is_taken_up_again(beside: Server, voice: str) -> None:
+    with beside.client() as client:
+        asked = {"kind": "training", "voice": voice, "model": "tone", "steps": 2_000}
+        job = client.post("/v1/jobs", json=asked).json()["id"]
+        until = time.monotonic() + 30.0
+        while client.get(f"/v1/jobs/{job}").json()["training"]["step"] < 520:
+            assert time.monotonic() < until
+            time.sleep(0.05)
+        (process,) = trainers(beside)
+        os.kill(process.pid, signal.SIGKILL)
+        while trainers(beside):
+            time.sleep(0.05)
+        # What is put off for some seconds says so.
+        shown = client.get(f"/v1/jobs/{job}").json()
+        assert shown["status"] in ("running", "queued")
+        client.post(f"/v1/jobs/{job}/cancel")
+        assert client.get(f"/v1/jobs/{job}").json()["status"] == "canceled"
+
+
+def test_what_is_refused_is_said(beside: Server) -> None:
+    done = train(beside, "nobody", "--model", "tone")
+    assert done.returncode == 1
+    assert "You have no voice 'nobody'" in done.stderr.decode()
