@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from plugins.tone.voice_format import read_voice
+from proxy.features.jobs import records as job_records
 from proxy.features.jobs.kept import JobFiles
 from proxy.features.jobs.results.encoded_records import EncodedBlob, list_encoded
 from proxy.features.jobs.training import blobs, records, trainings
@@ -113,6 +114,15 @@ async def test_what_cannot_be_trained_is_refused_and_holds_nothing(
         assert not await server.worker.store.read("SELECT id FROM trainings")
 
 
+async def test_what_is_not_added_holds_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with trainings_inside(tmp_path) as server:
+        voice = await voice_to_train(server)
+        monkeypatch.setattr(job_records, "_ADD", job_records._ADD.replace("<= 20000", "<= 0"))
+        assert (await ask_training(server, voice)).status_code == 429
+        assert not await server.worker.store.read("SELECT request FROM holds")
+        assert repr(server.worker.ledger.holds).startswith("<MemoryHolds 0 live")
+
+
 async def test_a_consent_of_before_does_not_name_training(tmp_path: Path) -> None:
     async with trainings_inside(tmp_path) as server:
         voice = await voice_to_train(server, ("speech", "conversion"))
@@ -196,7 +206,11 @@ async def test_a_killed_process_goes_on_from_its_checkpoint(
         assert resumed[0] > 1000
 
 
-async def test_an_erasure_ends_the_training_of_its_voice(tmp_path: Path, store_url: str) -> None:
+async def test_an_erasure_ends_the_training_of_its_voice(
+    tmp_path: Path, store_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # The next attempt would notice it, too.
+    monkeypatch.setattr(trainings, "WAITS_S", 3_600.0)
     async with trainings_inside(tmp_path, store_url, tone="delay_s = 0.1") as server:
         voice = await voice_to_train(server)
         id_ = await new_training(server, voice, steps=2_000)
