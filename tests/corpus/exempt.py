@@ -41,6 +41,7 @@ NEW = frozenset(
         "job_characters",
         "trained",
         "voxgate_job_steps_total",
+        "voxgate_trainings_total",
         "voxgate_runs_total",
         "voxgate_run_usd_total",
         "voxgate_runs_open",

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from prometheus_client import CollectorRegistry, Counter
 
 
 class JobMetrics:
-    """What became of the attempts at steps."""
+    """What became of the attempts at steps, and of trainings."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self._steps = Counter(
@@ -16,5 +18,15 @@ class JobMetrics:
             registry=registry,
         )
 
+        self._trainings = Counter(
+            "voxgate_trainings",
+            "Ends of trainings: `done`, `failed`.",
+            ["result"],
+            registry=registry,
+        )
+
     def ended(self, result: str) -> None:
         self._steps.labels(result).inc()
+
+    def trained(self, result: Literal["done", "failed"]) -> None:
+        self._trainings.labels(result).inc()

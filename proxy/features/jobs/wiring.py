@@ -46,7 +46,7 @@ class OpenJobs:
             encoding = FileSteps(house.store, house.vault, self.files, house.notices)
             metrics = JobMetrics(house.metrics.registry)
             self._steps = Steps(house.store, kinds.by_name, self.files, metrics, house.notices, encoding)
-            self._trainings = open_trainings(house, self.files)
+            self._trainings = open_trainings(house, self.files, metrics)
             self.wishes = (self._steps, encoding, self._trainings.wishes)
 
     def __repr__(self) -> str:

@@ -1,10 +1,12 @@
--- The trainings of voices. A training is a job with one step; its hold, and what it costs, have the job's id.
+-- The trainings of voices. A training is a job with one step; what it costs has the job's id, and `hold` is that of
+-- what is held for it.
 -- `state` is held, owed or over. `stage`, `step`, `most_steps`, `mel`, `best` and `eta_s` say how far it is.
 CREATE TABLE trainings (
     id         TEXT PRIMARY KEY,
     account    TEXT NOT NULL,
     voice      TEXT NOT NULL,
     payer      TEXT NOT NULL,
+    hold       TEXT NOT NULL,
     engine     TEXT NOT NULL,
     model      TEXT NOT NULL,
     format     TEXT NOT NULL,

@@ -20,6 +20,7 @@ from proxy.ledger import Hold, HoldRequest, Ledger
 from proxy.ledger.durable_ends import DurableEnds
 from proxy.storage import durable_holds, usage
 from proxy.storage.durable_holds import DurableHold
+from proxy.storage.rows import new_id
 from proxy.storage.store import Statement, StorageFailed
 from proxy.storage.usage import UsageRow
 from proxy.telemetry.background import repeat
@@ -56,18 +57,18 @@ class TrainingBills:
     def __repr__(self) -> str:
         return f"<TrainingBills of {self._ledger!r}>"
 
-    async def hold(self, id_: str, caller: Caller, terms: Terms) -> Hold:
+    async def hold(self, job: str, caller: Caller, terms: Terms) -> Hold:
         """Hold the price of a training. Raises NotAllowed and QuotaExceeded."""
         return await self._ledger.hold(
             HoldRequest(
-                request_id=id_,
+                request_id=new_id("hold"),
                 account=caller.account,
                 key=caller.key,
                 anchor=caller.anchor,
                 terms=terms,
                 amount=price_of(terms).micro,
                 is_stream=False,
-                job=id_,
+                job=job,
             )
         )
 
@@ -81,7 +82,7 @@ class TrainingBills:
             allowance=held.split.allowance,
             granted=held.split.granted,
         )
-        return durable_holds.keep_statement(durable, records.is_there(request.request_id))
+        return durable_holds.keep_statement(durable, records.has_hold(request.request_id))
 
     def kept(self, hold: Hold) -> None:
         """Note that a hold is a row."""
@@ -116,14 +117,14 @@ class TrainingBills:
             _log.warning("job.training.bills.failed", reason=str(error))
 
     async def _charge(self, training: Training) -> None:
-        hold = await durable_holds.get(self._store, training.id)
+        hold = await durable_holds.get(self._store, training.hold)
         if hold is not None and not await usage.is_there(self._store, training.id):
             await self._ends.settle(_usage(training, hold, await self._store.now()), hold)
             _log.info("job.training.charged", job=training.id)
         await self._end(training)
 
     async def _end(self, training: Training) -> None:
-        await self._ends.forget(training.id, training.account)
+        await self._ends.forget(training.hold, training.account)
         for digest in await records.settle(self._store, training.id):
             await self._files.drop(training.account, digest)
 

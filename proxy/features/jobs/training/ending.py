@@ -11,6 +11,7 @@ from proxy.catalogue.trained_voices import TrainedVoices
 from proxy.errors import ErrorDetail
 from proxy.features.jobs import ends
 from proxy.features.jobs import records as job_records
+from proxy.features.jobs.metrics import JobMetrics
 from proxy.features.jobs.records import JOBS, JobStep
 from proxy.features.jobs.results import encoded_records
 from proxy.features.jobs.training import records
@@ -35,8 +36,11 @@ _log = structlog.get_logger()
 class TrainingEnds:
     """Writes the ends of trainings in one worker."""
 
-    def __init__(self, store: Store, trained: TrainedVoices, notices: Notices = NO_NOTICES) -> None:
+    def __init__(
+        self, store: Store, trained: TrainedVoices, metrics: JobMetrics, notices: Notices = NO_NOTICES
+    ) -> None:
         self._store = store
+        self._metrics = metrics
         self._trained = trained
         self._notices = notices
         self._library: Library | None = None
@@ -81,6 +85,7 @@ class TrainingEnds:
             self._library.forget(training.account)
         await self._purges.purge_voice(training.account, training.voice)
         self._notices.look_soon()
+        self._metrics.trained("done")
         _log.info(
             "job.training.complete", job=training.id, steps=learnt.done.steps, best=learnt.done.best_step
         )
@@ -88,6 +93,7 @@ class TrainingEnds:
 
     async def failed(self, held: JobStep, why: ErrorDetail) -> Done:
         """Return the end of a training that cannot be done."""
+        self._metrics.trained("failed")
         _log.warning("job.training.failed", job=held.job, code=why.code)
         also = self._failure(held, why, await self._store.now())
         return Done({"state": "failed", "due": LAST_MOMENT, "error": why.message}, also)

@@ -98,6 +98,7 @@ class TrainingMaker:
                 account=account,
                 voice=voice.id,
                 payer=caller.key,
+                hold=hold.hold_request.request_id,
                 engine=model.engine,
                 model=model.info.id,
                 format=model.info.trained_format,

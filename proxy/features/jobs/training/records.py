@@ -22,13 +22,15 @@ from speech_engine.training import Stage, TrainingDone, TrainingProgress
 
 
 class Training(msgspec.Struct, frozen=True, kw_only=True):
-    """A training, by the id of its job. `payer` is the key that asked for it. `mel` and `best` are 0 and
+    """A training, by the id of its job. `payer` is the key that asked for it, and `hold` names what is held:
+    the same request may come twice at once, and only one of its two holds is kept. `mel` and `best` are 0 and
     `stage` is "" before it begins."""
 
     id: str
     account: str
     voice: str
     payer: str
+    hold: str
     engine: str
     model: str
     format: str
@@ -56,12 +58,13 @@ _SELECT = f"SELECT {columns(Training)} FROM trainings WHERE"
 _INSERT = f"""
 INSERT INTO trainings ({columns(Training)})
 SELECT CAST(:id AS TEXT), CAST(:account AS TEXT), CAST(:voice AS TEXT), CAST(:payer AS TEXT),
+    CAST(:hold AS TEXT),
     CAST(:engine AS TEXT), CAST(:model AS TEXT), CAST(:format AS TEXT), CAST(:state AS TEXT),
     CAST(:stage AS TEXT), CAST(:step AS BIGINT), CAST(:most_steps AS BIGINT),
     CAST(:mel AS DOUBLE PRECISION), CAST(:best AS DOUBLE PRECISION), CAST(:eta_s AS DOUBLE PRECISION)
 WHERE EXISTS (SELECT 1 FROM jobs WHERE id = :id)
 """
-_IS_THERE = "EXISTS (SELECT 1 FROM trainings WHERE id = :request)"
+_IS_THERE = "EXISTS (SELECT 1 FROM trainings WHERE hold = :request)"
 _NOTE = """
 UPDATE trainings SET stage = :stage, step = :step, most_steps = :of, mel = :mel, best = :best,
     eta_s = CAST(:eta_s AS DOUBLE PRECISION)
@@ -94,9 +97,9 @@ def insert_statement(training: Training) -> Statement:
     return Statement(_INSERT, msgspec.structs.asdict(training))
 
 
-def is_there(id_: str) -> Condition:
-    """Return what is true in the commit that adds a training, behind `insert_statement`."""
-    return Condition(_IS_THERE, {"request": id_})
+def has_hold(hold: str) -> Condition:
+    """Return what is true in the commit that adds the training of a hold, behind `insert_statement`."""
+    return Condition(_IS_THERE, {"request": hold})
 
 
 async def get(store: Store, id_: str) -> Training | None:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from proxy.catalogue.trained_voices import TrainedVoices
 from proxy.feature import House, HouseRevision
 from proxy.features.jobs.kept import JobFiles
+from proxy.features.jobs.metrics import JobMetrics
 from proxy.features.jobs.section import JOBS
 from proxy.features.jobs.training.bills import TrainingBills
 from proxy.features.jobs.training.ending import TrainingEnds
@@ -37,13 +37,13 @@ class OpenTrainings(NamedTuple):
         return TrainingMaker(self.means, voices.catalogue, revision.library)
 
 
-def open_trainings(house: House, files: JobFiles) -> OpenTrainings:
+def open_trainings(house: House, files: JobFiles, metrics: JobMetrics) -> OpenTrainings:
     """Wire the trainings of a worker."""
     assert house.engines is not None, "a command trains nothing"
     bills = TrainingBills(house.ledger, files, house.metrics)
     trainers = Trainers(house.registry, house.engines, house.config_at_start, house.book)
     learning = Learning(house.store, house.vault, house.own_voices, house.grants, house.samples)
-    ends = TrainingEnds(house.store, TrainedVoices(house.store, house.vault), house.notices)
+    ends = TrainingEnds(house.store, house.trained, metrics, house.notices)
     wishes = Trainings(house.store, files, trainers, learning, ends)
     means = TrainingMeans(house.store, house.vault, files, learning, bills, wishes.look_soon)
     return OpenTrainings(wishes, bills, means, trainers, ends)

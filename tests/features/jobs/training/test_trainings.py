@@ -87,6 +87,28 @@ async def test_the_same_key_makes_one_training_and_holds_one_price(tmp_path: Pat
         assert len(await server.usage()) == 1
 
 
+async def test_of_two_equal_requests_at_once_one_hold_is_kept(tmp_path: Path, store_url: str) -> None:
+    async with trainings_inside(tmp_path, store_url, tone="delay_s = 0.05") as server:
+        voice = await voice_to_train(server)
+        sent = {"headers": {"idempotency-key": "once"}}
+        first, second = await asyncio.gather(*(new_training(server, voice, **sent) for _ in range(2)))
+        assert first == second
+        store = server.worker.store
+
+        async def is_one() -> bool:
+            return len(await store.read("SELECT request FROM holds")) == 1
+
+        await soon(is_one)
+        held = await hold_of(server, first)
+        assert held is not None
+        # The other's is given back, and a second training has just room.
+        await new_training(server, voice)
+        await until(server, first, "done")
+        await bills_of(server).sweep()
+        (row,) = [row for row in await server.usage() if row.id == first]
+        assert row.credits == PRICE
+
+
 @pytest.mark.parametrize(
     ("plan", "asked", "status", "param", "code"),
     [

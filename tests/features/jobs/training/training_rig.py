@@ -96,4 +96,5 @@ async def new_training(server: Inside, voice: str, **more: Any) -> str:
 
 
 async def hold_of(server: Inside, id_: str) -> DurableHold | None:
-    return await get(server.worker.store, id_)
+    rows = await server.worker.store.read("SELECT hold FROM trainings WHERE id = :id", {"id": id_})
+    return await get(server.worker.store, rows[0]["hold"]) if rows else None
