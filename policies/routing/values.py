@@ -118,6 +118,11 @@ class PostStep(msgspec.Struct, frozen=True, kw_only=True):
     emotion: str | None = None
     pitch: float = 0.0
 
+    @property
+    def when(self) -> str | None:
+        """Its condition, as the configuration has it."""
+        return None if self.emotion is None else f"emotion:{self.emotion}"
+
 
 class Route(msgspec.Struct, frozen=True, kw_only=True):
     """The models that speak a language, in order, and the front-end that prepares its texts.
