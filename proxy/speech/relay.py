@@ -90,8 +90,8 @@ class Relay:
     @property
     def engine(self) -> str:
         runs = [run for run in self._runs if not run.is_passed_over]
-        speakers = [run.speaker or run.candidates[0].speaker for run in runs]
-        return ", ".join(dict.fromkeys(speakers))
+        models = [model for run in runs for model in run.models or run.candidates[0].models]
+        return ", ".join(dict.fromkeys(model.name for model in models))
 
     @property
     def words(self) -> Sequence[SpokenWord] | None:

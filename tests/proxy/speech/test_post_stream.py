@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncIterator
 from itertools import pairwise
 
 import pytest
@@ -34,6 +34,7 @@ from speech_engine import (
 from speech_engine.host.engine_stream import EngineStream, SlotStream
 from speech_engine.host.slots import Slots
 from tests.proxy.api.scripted import RATE_HZ, Scripted, Step, sound, spoken
+from tests.proxy.speech.repeating import Repeating
 
 JOB = SpeechJob(
     id="j",
@@ -47,46 +48,6 @@ JOB = SpeechJob(
 
 
 _log = structlog.get_logger()
-
-
-class Repeating(Scripted):
-    """Repeats what it hears at a rate of its own, window by window, and then does what is written down."""
-
-    def __init__(self, *script: Step, window: int = 1, rate_hz: int = RATE_HZ) -> None:
-        super().__init__(*script, converts=True, sample_rate_hz=rate_hz)
-        self.heard = 0
-        self._window = window
-        self._rate_hz = rate_hz
-
-    async def convert(self, job: SpeechJob, pcm: AsyncIterator[bytes]) -> AsyncGenerator[Event, None]:
-        self.jobs.append(job)
-        self.open += 1
-        pieces = []
-        try:
-            yield Started(self._rate_hz)
-            async for piece in pcm:
-                self.heard += 1
-                pieces.append(piece)
-                if len(pieces) == self._window:
-                    yield self._sound(pieces)
-                    pieces = []
-            if pieces:
-                yield self._sound(pieces)
-            for step in self._script:
-                if isinstance(step, Exception):
-                    raise step
-                if callable(step):
-                    await step()
-                else:
-                    yield step
-            if not self._script:
-                yield Finished()
-        finally:
-            self.open -= 1
-
-    def _sound(self, pieces: list[bytes]) -> Audio:
-        samples = sum(map(len, pieces)) // 2
-        return Audio(0, bytes(2 * (samples * self._rate_hz // OUTPUT_RATE_HZ)))
 
 
 class Pair:
