@@ -11,8 +11,19 @@ from policies.licence import Licences
 from policies.plans import Terms
 from policies.routing import filters
 from policies.routing.filters import FILTERS, Filter, FilterInput
-from policies.routing.speakers import find_speaker
-from policies.routing.values import PLAIN, Candidate, Model, NoCandidate, Route, RoutingQuery, Voice
+from policies.routing.post_steps import find_post
+from policies.routing.speakers import find_emotions, find_speaker
+from policies.routing.values import (
+    PLAIN,
+    Candidate,
+    FoundStep,
+    Model,
+    NoCandidate,
+    Post,
+    Route,
+    RoutingQuery,
+    Voice,
+)
 from speech_engine import ModelInfo
 
 
@@ -31,10 +42,11 @@ class Rules(msgspec.Struct, frozen=True):
 
 
 class RoutingResult(msgspec.Struct, frozen=True):
-    """A route, and those of its candidates that exist at this moment."""
+    """A route, those of its candidates that exist at this moment, and its post-steps."""
 
     route: Route
     models: tuple[Model, ...]
+    steps: tuple[FoundStep, ...] = ()
 
 
 class Offer(msgspec.Struct, frozen=True, kw_only=True):
@@ -54,6 +66,11 @@ class Offer(msgspec.Struct, frozen=True, kw_only=True):
             return self.models
         return self.routed.models or self.models
 
+    @property
+    def steps(self) -> tuple[FoundStep, ...]:
+        """The post-steps. A request that names its models itself hears those, and none."""
+        return () if self.routed is None or self.is_pinned else self.routed.steps
+
 
 class Verdict(msgspec.Struct, frozen=True):
     """The filter that refused one model, and why. None means that the model passed all of them."""
@@ -64,7 +81,8 @@ class Verdict(msgspec.Struct, frozen=True):
 
 
 class Decision(msgspec.Struct, frozen=True, kw_only=True):
-    """The candidates in order, or the `error` of the filter that refused the last of them."""
+    """The candidates in order, or the `error` of the filter that refused the last of them. `steps` are the
+    post-steps of which the query has one, or none."""
 
     voice: Voice
     query: RoutingQuery
@@ -72,6 +90,13 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True):
     verdicts: tuple[Verdict, ...]
     candidates: tuple[Candidate, ...]
     error: NoCandidate | None = None
+    steps: tuple[FoundStep, ...] = ()
+
+    @property
+    def emotions(self) -> tuple[str, ...]:
+        """What the first candidate can express, by itself or by a post-step."""
+        of_steps = [found.step.emotion for found in self.steps if found.step.emotion is not None]
+        return (*find_emotions(self.voice, self.candidates[0].model), *of_steps)
 
 
 def decide(offer: Offer, voice: Voice, query: RoutingQuery, terms: Terms | None, rules: Rules) -> Decision:
@@ -81,6 +106,11 @@ def decide(offer: Offer, voice: Voice, query: RoutingQuery, terms: Terms | None,
     is in the decision.
     """
     inputs = FilterInput(voice, query, terms, rules.licences)
+    post: Post | None = None
+    if (steps := offer.steps) and (post := find_post(steps, inputs)) is not None:
+        query = msgspec.structs.replace(query, post=post)
+        inputs = inputs._replace(query=query)
+    repeater = None if post is None else post.speaker
     route = None if offer.routed is None else offer.routed.route
     judged = [(model, _first_refusal(model, inputs)) for model in offer.in_order]
     able = [
@@ -103,11 +133,13 @@ def decide(offer: Offer, voice: Voice, query: RoutingQuery, terms: Terms | None,
                     _front_end(model.info, route, query, rules),
                     speaker.credential,
                     speaker.share,
+                    post=repeater,
                 )
                 for model, speaker in able
             ]
         ),
         error=None if able else _last_refusal(judged, inputs, route),
+        steps=steps,
     )
 
 

@@ -26,9 +26,11 @@ Name = Literal[
     "language",
     "pitch",
     "emotion",
+    "post",
     "ready",
 ]
-"""`language`, `pitch` and `emotion` are about what a model can do. Only `ready` changes while one waits."""
+"""`language`, `pitch` and `emotion` are about what a model can do; `post` is about the post-step of its
+route. Only `ready` and `post` change while one waits."""
 _READY_AGAIN_S = 5.0
 _MOST_LISTED = 12
 _WORD = re.compile(r"[\w-]{1,32}")
@@ -289,8 +291,10 @@ def _no_pitch(models: Sequence[Model], inputs: FilterInput) -> NoCandidate:
 
 
 def _has_emotion(model: Model, inputs: FilterInput) -> bool:
-    emotion = inputs.query.emotion
-    return emotion is None or emotion in find_emotions(inputs.voice, model)
+    emotion, post = inputs.query.emotion, inputs.query.post
+    if emotion is None or (post is not None and post.step.emotion == emotion):
+        return True
+    return emotion in find_emotions(inputs.voice, model)
 
 
 def _no_emotion(models: Sequence[Model], inputs: FilterInput) -> NoCandidate:
@@ -307,6 +311,22 @@ def _no_emotion(models: Sequence[Model], inputs: FilterInput) -> NoCandidate:
     if is_saved and models[0].info.speaks_samples and emotion in EMOTIONS:
         message += f" A recording of it helps: POST /v1/audio/voices/{inputs.voice.id}/samples."
     return NoCandidate("emotion", "unsupported_value", message)
+
+
+def _is_repeated(model: Model, inputs: FilterInput) -> bool:
+    post = inputs.query.post
+    if post is None:
+        return True
+    return post.speaker is not None and post.speaker.model.engine != model.engine
+
+
+def _not_repeated(models: Sequence[Model], inputs: FilterInput) -> NoCandidate:
+    post = inputs.query.post
+    if post is not None and post.error is not None:
+        return post.error
+    # Both would take a slot of the same few, and each could wait for the other.
+    message = f"{_names(models)} cannot speak what its own engine repeats in the post-step of the route."
+    return NoCandidate("model", "unsupported_model", message)
 
 
 def _is_ready(model: Model, inputs: FilterInput) -> bool:
@@ -342,5 +362,6 @@ FILTERS = (
     Filter("language", _is_spoken, _not_spoken),
     Filter("pitch", _has_pitch, _no_pitch),
     Filter("emotion", _has_emotion, _no_emotion),
+    Filter("post", _is_repeated, _not_repeated),
     Filter("ready", _is_ready, _not_ready),
 )

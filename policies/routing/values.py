@@ -112,12 +112,32 @@ class Model(msgspec.Struct, frozen=True):
         msgspec.structs.force_setattr(self, "name", f"{self.engine}/{self.info.id}")
 
 
+class PostStep(msgspec.Struct, frozen=True, kw_only=True):
+    """What a route does to speech before anybody hears it: `engine` repeats it in its `voice`, so many
+    semitones higher.
+
+    The engine may be named with one of its models, as `engine/model`. With an `emotion`, only what is asked
+    for in that is repeated, and whoever speaks first need not know it.
+    """
+
+    engine: str
+    voice: str
+    emotion: str | None = None
+    pitch: float = 0.0
+
+    @property
+    def when(self) -> str | None:
+        """Its condition, as the configuration has it."""
+        return None if self.emotion is None else f"emotion:{self.emotion}"
+
+
 class Route(msgspec.Struct, frozen=True, kw_only=True):
     """The models that speak a language, in order, and the front-end that prepares its texts.
 
     Candidates are `engine/model`. Without any, the request's own models speak. With `sentences`, the route
     speaks the sentences of its language in texts of several languages. If the request's voice is on none of
-    its engines, `voice` speaks them.
+    its engines, `voice` speaks them. What they say is repeated by the first step of `post` that is for its
+    emotion.
     """
 
     language: str
@@ -125,6 +145,7 @@ class Route(msgspec.Struct, frozen=True, kw_only=True):
     front_end: str | None = None
     sentences: bool = False
     voice: str | None = None
+    post: tuple[PostStep, ...] = ()
 
 
 class Routes:
@@ -150,12 +171,41 @@ class Routes:
         return [self._by_tag[each] for each in tags if each in self._by_tag]
 
 
+class FoundStep(msgspec.Struct, frozen=True):
+    """A post-step with the model and the voice that it names, as they are now. Without one of them, `lack`
+    says why."""
+
+    step: PostStep
+    model: Model | None = None
+    voice: Voice | None = None
+    lack: str = ""
+
+
+class PostSpeaker(msgspec.Struct, frozen=True):
+    """Who repeats what a candidate speaks: this model, with this voice of its engine, which is that of the
+    voice `whose`."""
+
+    model: Model
+    voice: speech_engine.Voice
+    whose: Voice
+    credential: str = ""
+    pitch: float = 0.0
+
+
+class Post(msgspec.Struct, frozen=True):
+    """The post-step that a request has on its route, and who repeats it. If nobody can, `error` says why."""
+
+    step: PostStep
+    speaker: PostSpeaker | None = None
+    error: NoCandidate | None = None
+
+
 class RoutingQuery(msgspec.Struct, frozen=True, kw_only=True):
     """What a request needs from its candidates. `source` is where its language is known from.
 
     With `by_sentence`, the request said `auto` in the place of a language. One that `converts` has a
     recording in place of a text: of the engines that are not local, only `receivers` may have that, and None
-    is all.
+    is all. With a `post`, what the candidates speak is repeated.
     """
 
     language: str
@@ -165,13 +215,15 @@ class RoutingQuery(msgspec.Struct, frozen=True, kw_only=True):
     by_sentence: bool = False
     converts: bool = False
     receivers: tuple[str, ...] | None = None
+    post: Post | None = None
 
 
 class Candidate(msgspec.Struct, frozen=True):
     """One way to speak a request: this model, with this voice of its engine, under this credential.
 
     `share` is what the request's voice has here as one of OpenAI's names. With `alias_of`, that is only
-    another name for the voice of that name.
+    another name for the voice of that name. What it speaks is repeated by `post`, if there is one. `models`
+    are both of theirs, and `speaker` names them as an answer does.
     """
 
     model: Model
@@ -180,6 +232,24 @@ class Candidate(msgspec.Struct, frozen=True):
     credential: str = ""
     share: Share | None = None
     alias_of: str = ""
+    post: PostSpeaker | None = None
+    models: tuple[Model, ...] = ()
+    speaker: str = ""
+
+    def __post_init__(self) -> None:
+        models: tuple[Model, ...] = (self.model,)
+        speaker = self.model.name
+        if self.post is not None:
+            models, speaker = (self.model, self.post.model), f"{speaker}, {self.post.model.name}"
+        msgspec.structs.force_setattr(self, "models", models)
+        msgspec.structs.force_setattr(self, "speaker", speaker)
+
+    @property
+    def sound(self) -> tuple[str, speech_engine.Voice, speech_engine.Voice | None, float]:
+        """What tells its sound from that of others: its models and voices."""
+        if self.post is None:
+            return self.speaker, self.voice, None, 0.0
+        return self.speaker, self.voice, self.post.voice, self.post.pitch
 
 
 class NoCandidate(Exception):

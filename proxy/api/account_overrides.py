@@ -109,12 +109,12 @@ def shown(agreed: Overrides) -> ShownOverrides:
 
 def shown_prices(prices: Prices) -> ShownPrices:
     return ShownPrices(
-        speech=_price(prices.speech),
-        cached=_price(prices.cached),
-        clone=_price(prices.clone),
+        speech=shown_price(prices.speech),
+        cached=shown_price(prices.cached),
+        clone=shown_price(prices.clone),
         conversion=_price_or_none(prices.conversion),
         training=_price_or_none(prices.training),
-        models={model: _price(price) for model, price in prices.models.items()},
+        models={model: shown_price(price) for model, price in prices.models.items()},
     )
 
 
@@ -138,8 +138,8 @@ def _known(engine: str, config: Config) -> str:
 
 
 def _price_or_none(price: Price | None) -> ShownPrice | None:
-    return None if price is None else _price(price)
+    return None if price is None else shown_price(price)
 
 
-def _price(price: Price) -> ShownPrice:
+def shown_price(price: Price) -> ShownPrice:
     return ShownPrice(credits.number(price.micro), price.per)

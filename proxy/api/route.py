@@ -6,12 +6,14 @@ from typing import Annotated, Literal
 
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
+from msgspec.structs import replace
 from starlette.requests import Request
 from starlette.responses import Response
 
 from policies.plans import Terms
-from policies.routing import Decision, voice_text
+from policies.routing import Decision, PostStep, Route, voice_text
 from proxy.api import account_overrides
+from proxy.api.account_overrides import ShownPrice, shown_price
 from proxy.api.admin_tools import AdminTools
 from proxy.catalogue.library import Library
 from proxy.errors import Conflict, ErrorDetail, NotFound, UpstreamFailed
@@ -43,19 +45,34 @@ class RouteQuestion(msgspec.Struct, frozen=True, kw_only=True):
     account: AccountName | None = None
 
 
+class ExplainedStep(msgspec.Struct, frozen=True, kw_only=True):
+    """A post-step of the route. If it `is_used`, `model` repeats in the `voice` of its engine what a
+    candidate speaks; otherwise `reason` says why not. `price` is what the account's plan adds for that."""
+
+    engine: str
+    voice: str
+    when: str | None
+    pitch: float
+    is_used: bool
+    model: str | None = None
+    reason: str = ""
+    price: ShownPrice | None = None
+
+
 class ShownRoute(msgspec.Struct, frozen=True, kw_only=True):
-    """The route that matched, as the configuration has it."""
+    """The route that matched, as the configuration has it. `post` are its post-steps, if there are any."""
 
     language: str
     candidates: tuple[str, ...]
     front_end: str | None
     sentences: bool
     voice: str | None
+    post: list[ExplainedStep] | UnsetType = UNSET
 
 
 class JudgedModel(msgspec.Struct, frozen=True, kw_only=True):
     """`refused_by` is the first filter that refused it, null if none did. The filters are voice, plan,
-    licence, language, pitch, emotion."""
+    licence, language, pitch, emotion, and post: the post-step of the route."""
 
     model: str
     refused_by: str | None
@@ -127,13 +144,14 @@ class Explanations(Resource):
         )
         account = None if question.account is None else await self._admin_tools.account(question.account)
         own = await self._library.get(_NO_ACCOUNT if account is None else account.id)
-        explained = self._planner.explain(speech, self._terms(account), own)
+        terms = self._terms(account)
+        explained = self._planner.explain(speech, terms, own)
         return reply(
             RouteAnswer(
                 model=speech.model,
                 account=None if account is None else account.id,
                 plan=None if account is None else account.plan,
-                parts=[self._part(speech, span, decision) for span, decision in explained],
+                parts=[self._part(speech, span, decision, terms) for span, decision in explained],
             )
         )
 
@@ -146,15 +164,16 @@ class Explanations(Resource):
             raise Conflict(f"The plan '{account.plan}' of this account is not in force.", param="account")
         return terms
 
-    def _part(self, speech: SpeechRequest, span: Span, decision: Decision) -> ExplainedPart:
-        route = decision.route
+    def _part(
+        self, speech: SpeechRequest, span: Span, decision: Decision, terms: Terms | None
+    ) -> ExplainedPart:
         return ExplainedPart(
             start=span.start,
             end=span.end,
             voice=decision.voice.id,
             language=decision.query.language,
             source=decision.query.source,
-            route=None if route is None else ShownRoute(**msgspec.structs.asdict(route)),
+            route=None if decision.route is None else _route(decision.route, decision, terms),
             models=[
                 JudgedModel(model=each.model.name, refused_by=each.refused_by, reason=each.reason)
                 for each in decision.verdicts
@@ -177,3 +196,38 @@ class Explanations(Resource):
             return None
         failure = self._planner.failure(decision.error, model, decision.query)
         return ShownRefusal(failure.message, failure.kind, failure.param, failure.code, failure.status)
+
+
+def _route(route: Route, decision: Decision, terms: Terms | None) -> ShownRoute:
+    return ShownRoute(
+        language=route.language,
+        candidates=route.candidates,
+        front_end=route.front_end,
+        sentences=route.sentences,
+        voice=route.voice,
+        post=[_step(step, decision, terms) for step in route.post] or UNSET,
+    )
+
+
+def _step(step: PostStep, decision: Decision, terms: Terms | None) -> ExplainedStep:
+    post = decision.query.post
+    shown = ExplainedStep(
+        engine=step.engine, voice=step.voice, when=step.when, pitch=step.pitch, is_used=False
+    )
+    if not decision.steps:
+        return replace(shown, reason="the request names its model itself")
+    if post is None or post.step != step:
+        is_later = post is not None and step.emotion in (None, decision.query.emotion)
+        return replace(shown, reason="another step is used" if is_later else f"it is for {step.when}")
+    if post.speaker is None:
+        return replace(shown, reason="" if post.error is None else post.error.message)
+    model = post.speaker.model
+    price = None if terms is None else terms.prices.of_work("conversion", model.engine, model.info.id)
+    return replace(
+        shown,
+        is_used=bool(decision.candidates),
+        model=model.name,
+        voice=voice_text(post.speaker.voice),
+        reason="" if decision.candidates else "no candidate can speak",
+        price=None if price is None else shown_price(price),
+    )

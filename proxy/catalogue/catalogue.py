@@ -12,6 +12,7 @@ from policies.plans import Terms
 from policies.routing import (
     Binding,
     Decision,
+    FoundStep,
     Model,
     NameOwners,
     Offer,
@@ -29,6 +30,7 @@ from policies.routing import (
 )
 from proxy.catalogue.addable_models import AddableModels, NoAddableModels
 from proxy.catalogue.configured_voices import ConfiguredVoices
+from proxy.catalogue.post_steps import find_step
 from proxy.config.config_toml import Config, known_names
 from proxy.config.model_names import ModelNameFault, find_misnamed
 from proxy.config.reader import hint, nearest, possible
@@ -134,9 +136,14 @@ class Catalogue:
         aliases = [alias for alias, fulls in self._aliases.items() if is_routed or any(map(may_speak, fulls))]
         return aliases, models
 
-    def offer(self, name: str, tag: str) -> Offer:
-        """Return what a model's name stands for in this language. Raises as `resolve_model` does."""
+    def offer(self, name: str, tag: str, operators: Mapping[str, Voice] | None = None) -> Offer:
+        """Return what a model's name stands for in this language. Raises as `resolve_model` does.
+
+        `operators` are the voices that the operator saved. Without them, no route has a post-step.
+        """
         routed = self._routed(tag)
+        if operators is not None and routed is not None and routed.route.post:
+            routed = replace(routed, steps=self.find_steps(routed.route, operators))
         is_pinned = name not in self._aliases
         if routed is not None and routed.models and not is_pinned:
             # The models of the alias are not needed, and their engines may be down.
@@ -150,6 +157,11 @@ class Catalogue:
             if models or not route.candidates:
                 return RoutingResult(route, models)
         return None
+
+    def find_steps(self, route: Route, operators: Mapping[str, Voice]) -> tuple[FoundStep, ...]:
+        """Return the post-steps of a route, with what they name at this moment."""
+        engines = dict(self._engines.items())
+        return tuple([find_step(step, engines, operators, self._own.get(step.voice)) for step in route.post])
 
     def missing_candidates(self, route: Route) -> list[str]:
         """Return the candidates of a route that do not exist at this moment, each with the reason."""

@@ -110,6 +110,11 @@ class AccountLibrary:
         return f"<AccountLibrary {count} voices, {self._lexicons!r}>"
 
     @property
+    def operators(self) -> Mapping[str, Voice]:
+        """The voices that the operator saved, by id and by name."""
+        return self._shared.singles.by_both
+
+    @property
     def listed(self) -> tuple[Voice, ...]:
         return (*self.own.listed, *self._shared.listed) if self.own.listed else self._shared.listed
 

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from proxy.cli.job_sound import write_job
+from proxy.cli.job_sound import JOBS, write_job
 from proxy.cli.options import ConfigFile, Printed
 from proxy.cli.sound import AnswerRefused, Asked, FormatName, OutFile, check_out, format_of, hear
 from proxy.errors import CommandRefused
@@ -55,4 +55,4 @@ def convert(
         if refused.code != "recording_too_long":
             raise
         body["data"] = {**fields, "kind": "conversion"}
-        hear(config, asked._replace(path="/v1/jobs"), form, write_job)
+        hear(config, asked._replace(path=JOBS), form, write_job)

@@ -10,6 +10,7 @@ import typer
 from proxy.cli.sound import Asked, Serving
 from proxy.errors import CommandRefused
 
+JOBS = "/v1/jobs"
 _LOOK_S = 1.0
 
 

@@ -69,12 +69,23 @@ def _part(part: dict[str, Any]) -> list[Part]:
         Line(f"voice: {part['voice']}"),
         *([Line(f"emotion: {part['emotion'] or 'none'}")] if "emotion" in part else []),
         Line(f"route: {routed}"),
+        *(Line(_post_step(step)) for step in (part["route"] or {}).get("post", [])),
         *(Line(f"note: {note}", "yellow") for note in part["notes"]),
         _models_table(part),
     ]
     if (error := part["error"]) is not None:
         lines.append(Line(f"{error['status']} {error['code']}: {error['message']}", "red"))
     return lines
+
+
+def _post_step(step: dict[str, Any]) -> str:
+    """Return a post-step in a line: what is done, or why not, and what the plan adds for it."""
+    when = f" when {step['when']}" if step["when"] else ""
+    if not step["is_used"]:
+        return f"post-step {step['engine']} as {step['voice']}{when}: not used, {step['reason']}"
+    price = step["price"]
+    cost = "" if price is None else f", {price['credits']:g} credits a {price['per']} more"
+    return f"post-step {step['model']} as {step['voice']}{when}: used{cost}"
 
 
 def _models_table(part: dict[str, Any]) -> Grid:

@@ -9,6 +9,7 @@ from typing import Annotated, Any, BinaryIO
 
 import typer
 
+from proxy.cli.job_sound import JOBS
 from proxy.cli.options import ConfigFile, Printed
 from proxy.cli.sound import Asked, Serving, save_whole, write_answer
 from proxy.commands.tables import Line, Part, print_answer
@@ -33,7 +34,7 @@ def train(
     """
     sent = {"kind": "training", "voice": voice, "model": model}
     body = {**sent, **({} if steps is None else {"steps": steps}), **({} if seed is None else {"seed": seed})}
-    asked = Asked("/v1/jobs", {"json": body}, "onnx", None if out is None else str(out))
+    asked = Asked(JOBS, {"json": body}, "onnx", None if out is None else str(out))
     made = io.BytesIO()
     answer = write_answer(load_config(config_file), asked, made, _follow)
     if out is not None:

@@ -129,7 +129,10 @@ def _names(config: Config) -> Iterator[_Name]:
 
 def _spoken_by(config: Config) -> Iterator[_Name]:
     """Return the models that aliases and routes name."""
-    routes = {f"routes.{route.language}": route.candidates for route in config.routes}
+    routes = {
+        f"routes.{route.language}": (*route.candidates, *(step.engine for step in route.post))
+        for route in config.routes
+    }
     for where, fulls in (*config.models.items(), *routes.items()):
         for full in fulls:
             engine, slash, model = full.partition("/")

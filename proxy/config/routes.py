@@ -7,14 +7,29 @@ from typing import Annotated, Any
 
 import msgspec
 
+from policies.emotions import EMOTIONS, NEUTRAL
 from policies.language import usual
-from policies.routing import Route
-from proxy.config.reader import Reader
+from policies.routing import PostStep, Route
+from proxy.config.reader import Reader, nearest
 from proxy.config.sections import EngineSection, Switch, Tag
 
 Engines = Mapping[str, EngineSection]
 
 _Name = Annotated[str, msgspec.Meta(min_length=1, description="a name in quotes")]
+_WHEN = "emotion:"
+_When = Annotated[
+    str, msgspec.Meta(pattern=r"^emotion:[\w-]{1,32}$", description='"emotion:NAME", such as "emotion:happy"')
+]
+_Semitones = Annotated[float, msgspec.Meta(ge=-12, le=12, description="a number of semitones from -12 to 12")]
+
+
+class PostSection(msgspec.Struct, frozen=True):
+    """A post-step of a route as the file has it."""
+
+    engine: _Name
+    voice: _Name
+    when: _When | None = None
+    pitch: _Semitones = 0.0
 
 
 class RouteSection(msgspec.Struct, frozen=True):
@@ -27,6 +42,10 @@ class RouteSection(msgspec.Struct, frozen=True):
     front_end: _Name | None = None
     sentences: Switch = False
     voice: _Name | None = None
+    post: Annotated[
+        tuple[dict[str, Any], ...],
+        msgspec.Meta(description='a list of tables, [{ engine = "rvc", voice = "anna" }]'),
+    ] = ()
 
 
 def read_routes(
@@ -42,7 +61,7 @@ def read_routes(
         section = reader.section(RouteSection, written, key)
         if section is None:
             continue
-        route = _route(section)
+        route = _route(section, _read_post(reader, f"{key}.post", section.post, engines))
         if route.language in routes:
             reader.fault(f"{key}.language", f"another route is for {route.language} already")
         routes[route.language] = route
@@ -64,8 +83,36 @@ def missing_engines(route: Route, engines: Engines) -> dict[str, str]:
     return {full: engine for full, engine in engine_of.items() if engine not in engines}
 
 
-def _route(section: RouteSection) -> Route:
-    return Route(**{**msgspec.structs.asdict(section), "language": usual(section.language)})
+def _route(section: RouteSection, post: tuple[PostStep, ...] = ()) -> Route:
+    return Route(**{**msgspec.structs.asdict(section), "language": usual(section.language), "post": post})
+
+
+def _read_post(
+    reader: Reader, key: str, written: Sequence[Mapping[str, Any]], engines: Engines
+) -> tuple[PostStep, ...]:
+    """Return the post-steps of a route. One behind a step for all speech would never be done."""
+    steps: list[PostStep] = []
+    known = set[str | None]()
+    for number, table in enumerate(written, 1):
+        of_step = f"{key}.{number}"
+        section = reader.section(PostSection, table, of_step)
+        if section is None:
+            continue
+        emotion = None if section.when is None else section.when.removeprefix(_WHEN).lower()
+        if emotion == NEUTRAL:
+            reader.fault(f"{of_step}.when", "neutral is how speech is without an emotion")
+        elif emotion and emotion not in EMOTIONS and (near := nearest(emotion, EMOTIONS)):
+            reader.warn(f"{of_step}.when", f"{emotion!r} is no usual emotion; did you mean {near}?")
+        if None in known or emotion in known:
+            reader.fault(f"{of_step}.when", "is never used: a step before it is for the same speech")
+        known.add(emotion)
+        engine = section.engine.partition("/")[0]
+        if engine not in engines:
+            reader.warn(f"{of_step}.engine", f"cannot repeat speech: no [engines.{engine}] here")
+        steps.append(
+            PostStep(engine=section.engine, voice=section.voice, emotion=emotion, pitch=section.pitch)
+        )
+    return tuple(steps)
 
 
 def _key(number: int, written: object) -> str:
@@ -79,5 +126,5 @@ def _check(reader: Reader, key: str, route: Route) -> None:
         engine, slash, model = full.partition("/")
         if not (engine and slash and model):
             reader.fault(f"{key}.candidates", f'{full!r} must be written "engine/model"')
-    if not route.candidates and route.front_end is None and not route.sentences:
-        reader.fault(key, "has no effect; it needs candidates, a front_end or sentences")
+    if not route.candidates and route.front_end is None and not route.sentences and not route.post:
+        reader.fault(key, "has no effect; it needs candidates, a front_end, sentences or post")

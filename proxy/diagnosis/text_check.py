@@ -8,7 +8,7 @@ import msgspec
 
 from policies import routing
 from policies.language import base
-from policies.routing import Route
+from policies.routing import PostStep, Route
 from proxy.config import config_toml
 from proxy.config.config_toml import Config
 from proxy.config.finding import Finding, ProbeResults, note, ok
@@ -85,6 +85,9 @@ def _route(
     if faults and not there:
         return note("route", f"not used: {', '.join(warnings)}", name=route.language)
     notes = [", ".join(there) or "the model of the request"]
+    for step in route.post:
+        fault = _post_fault(config, results, sick, route, step)
+        (warnings if fault else notes).append(fault or f"repeated by {step.engine} as {step.voice}")
     if route.front_end is not None and (remark := _front_end(registry, results, route)):
         warnings.append(remark)
     elif route.front_end is not None:
@@ -111,6 +114,38 @@ def _fault(
     if info is None:
         return f"{engine} has no model of {full!r}; {hint(name, [info.id for info in infos])}"
     return "" if routing.speaks(info, tag) else f"{full} does not speak {tag} well enough"
+
+
+def _post_fault(
+    config: Config, results: ProbeResults, sick: Collection[str], route: Route, step: PostStep
+) -> str:
+    """Return why a post-step cannot be done, or "" if no reason is known."""
+    engine, _, name = step.engine.partition("/")
+    what = f"the post-step {step.engine}"
+    if engine not in config.engines:
+        return f"no [engines.{engine}] for {what}"
+    if engine in sick:
+        return f"{engine}, for {what}, cannot run"
+    infos = results.models.get(engine, ())
+    named = [info for info in infos if name in ("", info.id)]
+    if infos and not named:
+        return f"{engine} has no model of {step.engine!r}; {hint(name, [info.id for info in infos])}"
+    if named and not any(info.converts for info in named):
+        return f"{what} cannot be done: it does not convert"
+    if engine in {full.partition("/")[0] for full in route.candidates}:
+        return f"{what} does not repeat what {engine} speaks itself"
+    return _post_voice_fault(config, results, engine, step)
+
+
+def _post_voice_fault(config: Config, results: ProbeResults, engine: str, step: PostStep) -> str:
+    if (section := config.voices.get(step.voice)) is not None:
+        if (bound := section.bindings.get(engine)) is None:
+            return f"the voice {step.voice!r} of the post-step is not on {engine}"
+        is_missing = _is_missing(engine, bound, results)
+        return f"{engine} has no voice {bound!r}; {_like(bound, results, engine)}" if is_missing else ""
+    if not _is_missing(engine, step.voice.removeprefix(f"{engine}/"), results):
+        return ""
+    return f"{engine} has no voice {step.voice!r}, so it must be one that was saved for all accounts"
 
 
 def _front_end(registry: Registry, results: ProbeResults, route: Route) -> str:

@@ -16,7 +16,8 @@ class SpentPart(msgspec.Struct, frozen=True, kw_only=True):
     """A part of a request: the model that spoke it or tried to, and how many of its samples were written.
 
     `characters` and `estimated_s` are of its text. `was_submitted` tells whether that model has the text and
-    bills from that moment on.
+    bills from that moment on. The `kind` is that of the request, if it has none of its own: what repeats a
+    part for a post-step has an own part.
     """
 
     engine: str
@@ -25,6 +26,7 @@ class SpentPart(msgspec.Struct, frozen=True, kw_only=True):
     estimated_s: float
     samples: int
     was_submitted: bool = False
+    kind: Operation | None = None
 
 
 class SpentAttempt(msgspec.Struct, frozen=True, kw_only=True):
@@ -82,16 +84,18 @@ def compute_charge(spent: Spent, prices: Prices, outcome: Outcome) -> Charge:
     spoken before it: otherwise a last word that no engine can speak would pay for the rest.
     """
     pieces: list[PricedPart] = []
+    is_twofold = False
     if spent.cache == "hit":
         pieces.append(PricedPart(prices.cached, spent.samples, spent.characters))
     else:
         for part in spent.parts:
             at_least_s = part.estimated_s if outcome == "left" and part.was_submitted else None
-            of_model = prices.of_work(spent.kind, part.engine, part.model)
+            of_model = prices.of_work(part.kind or spent.kind, part.engine, part.model)
             pieces.append(PricedPart(of_model, part.samples, part.characters, at_least_s))
+            is_twofold = is_twofold or part.kind is not None
     amount = price.total(pieces, spent.sample_rate_hz)
     charged = pieces[0].price if pieces else FREE
-    if len(pieces) > 1 and (charged.per == "job" or len({piece.price for piece in pieces}) > 1):
+    if len(pieces) > 1 and (is_twofold or charged.per == "job" or len({piece.price for piece in pieces}) > 1):
         # This is the one price by which `verify` can prove the charge.
         charged = Price(amount, "job")
     is_free = outcome == "failed" and spent.error not in REQUEST_FAULT_CODES

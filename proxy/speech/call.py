@@ -11,7 +11,7 @@ from policies import price
 from policies.markdown.reading import Reading
 from policies.plans import Terms
 from policies.price import Operation
-from policies.routing import Candidate, Model
+from policies.routing import Candidate, Model, PostSpeaker
 from proxy.access.callers import Caller
 from proxy.audio.formats import OUTPUT_RATE_HZ, RULES, TRAINED, Chunk, OutputForm
 from proxy.ledger import Spent, SpentAttempt, SpentPart
@@ -49,6 +49,7 @@ class PartRun(msgspec.Struct, eq=False):
 
     `text` is what is read of it; `places` are those of its characters in the user's text, if marks were left
     out. `texts` has its text by front-end, or why there is none. A `source` is repeated in place of a text.
+    What the model speaks is repeated by `post`, if there is one.
     `begins` is the sample of the answer at which the part begins, None before its turn.
     """
 
@@ -60,6 +61,7 @@ class PartRun(msgspec.Struct, eq=False):
     texts: dict[str, PreparedText | EngineError] = msgspec.field(default_factory=dict)
     source: SourceSound | None = None
     model: Model | None = None
+    post: PostSpeaker | None = None
     begins: int | None = None
     is_passed_over: bool = False
     front_end: str = ""
@@ -69,12 +71,24 @@ class PartRun(msgspec.Struct, eq=False):
 
     @property
     def speaker(self) -> str:
-        """The model as `engine/model`, or "" before one was tried."""
-        return self.model.name if self.model is not None else ""
+        """The model as `engine/model`, and behind a comma who repeats that; "" before one was tried."""
+        if self.model is None:
+            return ""
+        return self.model.name if self.post is None else f"{self.model.name}, {self.post.model.name}"
+
+    @property
+    def models(self) -> tuple[Model, ...]:
+        """The model that speaks, and the one that repeats that."""
+        if self.model is None:
+            return ()
+        return (self.model,) if self.post is None else (self.model, self.post.model)
 
     @property
     def engine(self) -> str:
-        return self.model.engine if self.model is not None else ""
+        """The engine, or both of them with a plus between."""
+        if self.model is None:
+            return ""
+        return self.model.engine if self.post is None else f"{self.model.engine}+{self.post.model.engine}"
 
     @property
     def candidates(self) -> tuple[Candidate, ...]:
@@ -102,11 +116,12 @@ class PartRun(msgspec.Struct, eq=False):
 
     def pass_over(self) -> None:
         """Note that the part is left out, as nothing in it can be spoken. It costs nothing."""
-        self.model, self.is_passed_over = None, True
+        self.model, self.post, self.is_passed_over = None, None, True
 
     def give_to(self, candidate: Candidate) -> None:
         """Note that this candidate speaks the part, or tries to."""
         self.model = candidate.model
+        self.post = candidate.post
         self.front_end = candidate.front_end
 
     def text_for(self, candidate: Candidate) -> PreparedText:
@@ -128,6 +143,9 @@ class PartRun(msgspec.Struct, eq=False):
                 of_model = terms.prices.of_work(self.kind, candidate.model.engine, candidate.model.info.id)
                 estimated_s = text.estimated_s + self.part.pause_s
                 charge = price.estimate_charge(of_model, estimated_s=estimated_s, characters=text.characters)
+                if (post := candidate.post) is not None:
+                    of_post = terms.prices.of_work("conversion", post.model.engine, post.model.info.id)
+                    charge += price.estimate_charge(of_post, estimated_s=estimated_s, characters=0)
                 price_, longest_s = max(price_, charge), max(longest_s, estimated_s)
         return price_, longest_s
 
@@ -192,6 +210,18 @@ class Tally:
         written.reverse()
         return written
 
+    def _spent_post(self, run: PartRun, part: SpentPart, model: Model) -> SpentPart:
+        """Return what was spent on repeating a part: it is as long, and has no characters of its own."""
+        tries = [each for each in self.attempts if each.part == run.number and each.model == model]
+        return msgspec.structs.replace(
+            part,
+            engine=model.engine,
+            model=model.info.id,
+            characters=0,
+            was_submitted=any(each.was_submitted for each in tries),
+            kind="conversion",
+        )
+
     def spent(self) -> Spent:
         """Return what the ledger settles: frozen, as things stand now."""
         parts: list[SpentPart] = []
@@ -209,19 +239,22 @@ class Tally:
                 if attempt.part == run.number and attempt.model == model and attempt.was_submitted:
                     was_submitted = True
             engine, model_id = ("", "") if model is None else (model.engine, model.info.id)
-            parts.append(
-                SpentPart(
-                    engine=engine,
-                    model=model_id,
-                    characters=measured.characters,
-                    estimated_s=measured.estimated_s,
-                    samples=samples,
-                    was_submitted=was_submitted,
-                )
+            part = SpentPart(
+                engine=engine,
+                model=model_id,
+                characters=measured.characters,
+                estimated_s=measured.estimated_s,
+                samples=samples,
+                was_submitted=was_submitted,
             )
+            parts.append(part)
             characters += measured.characters
             if model is not None:
                 engines[engine] = models[model_id] = None
+            if run.post is not None:
+                repeater = run.post.model
+                parts.append(self._spent_post(run, part, repeater))
+                engines[repeater.engine] = models[repeater.info.id] = None
         names = self.names or ("+".join(engines), "+".join(models))
         return Spent(
             engine=names[0],
@@ -303,8 +336,9 @@ class SpeechCall(msgspec.Struct, frozen=True, eq=False):
         form = self.request.form
         if self.plan.treatment is None:
             return form
-        models = [candidate.model.info for part in self.plan.parts for candidate in part.candidates]
-        source = TRAINED if any(info.is_trained for info in models) else RULES
+        parts = self.plan.parts
+        models = [model for part in parts for candidate in part.candidates for model in candidate.models]
+        source = TRAINED if any(model.info.is_trained for model in models) else RULES
         return msgspec.structs.replace(form, source=source)
 
     def form_by(self, speaker: str) -> OutputForm:
@@ -326,7 +360,7 @@ class SpeechCall(msgspec.Struct, frozen=True, eq=False):
         is_whole = len(plan.parts) == 1
         if plan.treatment is None:
             return form if is_whole else _pcm(form)
-        if plan.spares(candidate.model.name):
+        if plan.spares(candidate.speaker):
             return form
         return self.sound_form if is_whole else _pcm(form)
 

@@ -5,13 +5,15 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable
+from functools import partial
 from typing import Any
 
 import structlog
+from msgspec.structs import replace
 
 from policies import estimate, provider_waits, segments
-from policies.routing import Candidate
+from policies.routing import Candidate, PostSpeaker
 from proxy.audio import libraries
 from proxy.audio.formats import OutputForm
 from proxy.audio.frames import COUNTED_FORMATS
@@ -25,7 +27,8 @@ from proxy.speech.client_fields import decoded, extra_of
 from proxy.speech.deadline import Deadline
 from proxy.speech.listening import listening_to
 from proxy.speech.planning import Part
-from proxy.speech.speech_request import SOURCE_HZ, SourceSound
+from proxy.speech.post_stream import PostStream
+from proxy.speech.speech_request import SOURCE_HZ
 from proxy.speech.word_times import WordPlaces
 from speech_engine import (
     Convert,
@@ -37,7 +40,7 @@ from speech_engine import (
     SpeechJob,
     UnsupportedInstructions,
 )
-from speech_engine.host.engine_stream import run_to_end
+from speech_engine.host.engine_stream import EngineStream, run_to_end
 from speech_engine.pcm import PcmInMemory
 
 _log = structlog.get_logger()
@@ -87,6 +90,9 @@ class FirstAudio:
         budget_s = IDLE_S if call.is_idle else self._within_s
         for candidate in part.candidates:
             budget_s = max(budget_s, candidate.model.info.first_audio_s or 0.0)
+        if (post := part.candidates[0].post) is not None:
+            # Who repeats them begins with their first sound.
+            budget_s += post.model.info.first_audio_s or 0.0
         return budget_s
 
     def has_one_slot(self, engine: str) -> bool:
@@ -109,7 +115,10 @@ class FirstAudio:
                 # Money is held already for what has begun elsewhere, before a kill perhaps.
                 if not job.step or not await self._engines.has_begun(candidate.model.engine, job.step):
                     await self._budgets.check(candidate.model.engine, call.caller.account, call.plan.terms)
-                if not job.formats:
+                if candidate.post is not None:
+                    engine = candidate.post.model.engine
+                    await self._budgets.check(engine, call.caller.account, call.plan.terms)
+                if not job.formats or candidate.post is not None:
                     await libraries.ensure_loaded()
                 places = WordPlaces(run.text, job.segments, run.part.start, run.places, run.place_ends)
                 factor = call.request.speed / job.speed
@@ -117,19 +126,23 @@ class FirstAudio:
                     *(candidate, job, places, factor, form, deadline),
                     keeps_original=call.request.provenance is not None,
                 )
-                await self._begin(stream, self._attempt_of(call, run, stream), moment, run.source)
+                await self._begin(call, run, stream, moment)
                 return stream
         finally:
             if stream is None or not stream.has_begun:
                 deadline.close()
 
-    async def _begin(
-        self, stream: CandidateStream, attempt: Attempt, moment: float, source: SourceSound | None
-    ) -> None:
+    async def _begin(self, call: SpeechCall, run: PartRun, stream: CandidateStream, moment: float) -> None:
+        attempt, source = self._attempt_of(call, run, stream), run.source
         job = stream.job_with_deadline(moment - time.monotonic())
         try:
             engine = self._engines[attempt.model.engine]
-            if source is None:
+            events: EngineStream
+            if (post := stream.candidate.post) is not None:
+                first = engine.open(Speak(replace(job, formats=())), attempt.note_dispatch)
+                events = PostStream(first, partial(self._open_post, call, run, stream, post, moment))
+                attempt.output = events.spoken
+            elif source is None:
                 events = engine.open(Speak(job), attempt.note_dispatch)
             else:
                 events = engine.open(Convert(job), attempt.note_dispatch, PcmInMemory(source.pcm, SOURCE_HZ))
@@ -137,12 +150,28 @@ class FirstAudio:
         except EngineError as error:
             # If an engine refused a text, it has not begun the job, and no provider bills for it, unless the
             # provider has counted something.
-            has_begun = isinstance(error, (EngineFailed, EngineTimeout)) or stream.units is not None
-            attempt.was_dispatched &= has_begun
+            if not isinstance(error, (EngineFailed, EngineTimeout)):
+                _take_back(each for each in call.tally.attempts if each is attempt or each.output is stream)
             raise
         finally:
             if not stream.has_begun:
                 await stream.close()
+
+    def _open_post(
+        self,
+        call: SpeechCall,
+        run: PartRun,
+        stream: CandidateStream,
+        post: PostSpeaker,
+        moment: float,
+        pcm: AsyncIterator[bytes],
+    ) -> EngineStream:
+        """Open the engine that repeats what another speaks, as an attempt of its own."""
+        rate = self._catalogue.rate(post.model)
+        attempt = Attempt(part=run.number, model=post.model, characters=0, output=stream, rate=rate)
+        call.tally.attempts.append(attempt)
+        job = _post_job(stream.job_with_deadline(moment - time.monotonic()), stream.candidate, post)
+        return self._engines[post.model.engine].open(Convert(job), attempt.note_dispatch, pcm)
 
     def _attempt_of(self, call: SpeechCall, run: PartRun, stream: CandidateStream) -> Attempt:
         model = stream.candidate.model
@@ -193,7 +222,8 @@ class CandidateRace:
         if self._wait_for_part_before is not None:
             # An engine may be busy with this request. The deadline moves by the same time.
             since = time.monotonic()
-            await self._wait_for_part_before(candidate.model.engine)
+            for model in candidate.models:
+                await self._wait_for_part_before(model.engine)
             self._deadline += time.monotonic() - since
         self._run.give_to(candidate)
         left_s = provider_waits.first_audio_share_s(self._deadline - time.monotonic(), len(self._left))
@@ -256,6 +286,12 @@ class CandidateRace:
                 await late.close()
 
 
+def _take_back(attempts: Iterable[Attempt]) -> None:
+    """Note that these engines have not begun, unless there is something of theirs."""
+    for attempt in attempts:
+        attempt.was_dispatched &= attempt.output.units is not None or attempt.output.seconds > 0
+
+
 def error_details(id_: str, model: str, error: EngineError) -> dict[str, str]:
     """Return the facts for the operator's log. Most clients learn only that the engine failed."""
     return {"request": id_, "model": model, "error": type(error).__name__, "reason": error.reason}
@@ -275,10 +311,12 @@ def _job(call: SpeechCall, run: PartRun, candidate: Candidate, form: OutputForm)
     # What repeats a recording is about as long as that.
     source, estimated_s = run.source, text.estimated_s
     cap_s = estimate.cap_seconds(estimated_s) if source is None else 1.05 * source.seconds + 1.0
+    # What comes out is as who speaks last gives it.
+    heard = candidate.models[-1].info
     can_pass_through = (
         factor == 1.0
-        and form.format in info.formats
-        and (form.is_usual or _is_given(form, info))
+        and form.format in heard.formats
+        and (form.is_usual or _is_given(form, heard))
         and form.format in COUNTED_FORMATS
     )
     return SpeechJob(
@@ -309,6 +347,28 @@ def _job(call: SpeechCall, run: PartRun, candidate: Candidate, form: OutputForm)
         follows_s=listening.follows_s,
         instructions=instructions,
         extra=decoded(extra_of(request.extra, info)) if request.extra else {},
+    )
+
+
+def _post_job(job: SpeechJob, candidate: Candidate, post: PostSpeaker) -> SpeechJob:
+    """Return the job of who repeats what a candidate speaks in its job: about as long, without a text."""
+    most, stated_hz = job.max_samples, candidate.model.info.sample_rate_hz
+    return replace(
+        job,
+        model=post.model.info.id,
+        voice=post.voice,
+        segments=(),
+        speed=1.0,
+        pitch=post.pitch,
+        emotion=None,
+        max_samples=None if most is None else round(most * post.model.info.sample_rate_hz / stated_hz),
+        pronunciations=(),
+        credential=post.credential,
+        # It never works elsewhere, where a step is looked for by its name.
+        step="",
+        follows_s=0.0,
+        instructions="",
+        extra={},
     )
 
 

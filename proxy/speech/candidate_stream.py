@@ -79,7 +79,7 @@ class CandidateStream:
     ) -> None:
         self._keeps_original = keeps_original
         self.candidate = candidate
-        self.engine = candidate.model.name
+        self.engine = candidate.speaker
         self.job = job
         self.has_begun = False
         self.sample_rate_hz = form.sample_rate_hz

@@ -34,6 +34,9 @@ _PATIENCE_S = 1.0
 _MOST_MEASURED_S = 2 * _ENOUGH_S
 
 
+_Key = tuple[str, Voice, Voice | None, float, str | None]
+
+
 class LoudnessLevel:
     """The level of one voice. It is measured over the first seconds of the voice, and then kept.
 
@@ -73,7 +76,7 @@ class LoudnessLevels:
 
     def __init__(self, erased: ErasedVoices | None = None) -> None:
         self._erased = erased or ErasedVoices()
-        self._known: OrderedDict[tuple[str, Voice, str | None], LoudnessLevel] = OrderedDict()
+        self._known: OrderedDict[_Key, LoudnessLevel] = OrderedDict()
 
     def __repr__(self) -> str:
         return f"<LoudnessLevels of {len(self._known)} voices>"
@@ -87,7 +90,7 @@ class LoudnessLevels:
         """
         if self._erased.are_any_erased(voices):
             return LoudnessLevel()
-        key = (candidate.model.name, candidate.voice, emotion)
+        key = (*candidate.sound, emotion)
         level = self._known.setdefault(key, LoudnessLevel())
         self._known.move_to_end(key)
         if len(self._known) > _MOST_VOICES:
@@ -101,7 +104,11 @@ class LoudnessLevels:
 
     def forget_samples(self, digests: Collection[str]) -> None:
         """Forget the voices that are made of any of these recordings or models."""
-        for key in [key for key in self._known if any(each in digests for each in find_digests(key[1]))]:
+        for key in [
+            key
+            for key in self._known
+            if any(digest in digests for voice in key[1:3] if voice for digest in find_digests(voice))
+        ]:
             del self._known[key]
 
 

@@ -166,7 +166,10 @@ class Pipeline:
                 note(call)
         for part, samples in tally.written_parts():
             if (model := part.model) is not None:
-                self._metrics.spoken(model.engine, model.info.id, samples / tally.sample_rate_hz)
+                engine, id_ = model.engine, model.info.id
+                if part.post is not None:
+                    engine, id_ = part.engine, f"{id_}+{part.post.model.info.id}"
+                self._metrics.spoken(engine, id_, samples / tally.sample_rate_hz)
 
     async def _begin(self, call: SpeechCall) -> Speech:
         began = time.monotonic()

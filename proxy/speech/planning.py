@@ -14,7 +14,16 @@ from policies import estimate, language, routing
 from policies.language import Detect, LanguageChoice, Source
 from policies.lexicon import EMPTY, Lexicon
 from policies.plans import Terms
-from policies.routing import Candidate, Decision, FrontEndNames, Route, RoutingQuery, Rules, Voice
+from policies.routing import (
+    Candidate,
+    Decision,
+    FrontEndNames,
+    PostSpeaker,
+    Route,
+    RoutingQuery,
+    Rules,
+    Voice,
+)
 from proxy.catalogue.catalogue import Catalogue
 from proxy.catalogue.library import NOTHING, AccountLibrary
 from proxy.catalogue.recording_speakers import advice_for
@@ -58,11 +67,18 @@ class Part(msgspec.Struct, frozen=True):
     emotion: str | None = None
 
     @property
+    def post(self) -> PostSpeaker | None:
+        """Who repeats what its candidates speak: it is the same for all of them."""
+        return self.candidates[0].post
+
+    @property
     def description(self) -> str:
-        """The part for an operator: `th (script), route th: xtts/thai, elevenlabs/eleven_v3`."""
+        """The part for an operator: `th (script), route th: xtts/thai, elevenlabs/eleven_v3`, and who repeats
+        that, as in `post rvc/standard`."""
         route = f"route {self.route}" if self.route else "no route"
         names = ", ".join(candidate.model.name for candidate in self.candidates)
-        return f"{self.language} ({self.source}), {route}: {names}"
+        post = f", post {self.post.model.name}" if self.post is not None else ""
+        return f"{self.language} ({self.source}), {route}: {names}{post}"
 
 
 class SpeechPlan(msgspec.Struct, frozen=True):
@@ -156,7 +172,7 @@ class Planner:
         if request.provenance is not None:
             self._check_provenance()
         voice, spans = self._spans(request, terms, own)
-        parts = [self.part(request, terms, span) for span in spans]
+        parts = [self.part(request, terms, span, own) for span in spans]
         if len(parts) > 1 and self._pause_s:
             parts = self._with_pauses(parts, spans, request.speed)
         return self._build_plan(voice, request, terms, parts, own)
@@ -189,7 +205,8 @@ class Planner:
         voices = {voice.id, *(part.voice.id for part in parts)}
         voices.update(member.id for part in parts for member in part.voice.members)
         voices.update(clip for part in parts for clip in _clips_of(part))
-        models = [candidate.model for part in parts for candidate in part.candidates]
+        voices.update(part.post.whose.id for part in parts if part.post is not None)
+        models = [model for part in parts for candidate in part.candidates for model in candidate.models]
         return SpeechPlan(
             voice=voice,
             language=_main_language(parts),
@@ -218,7 +235,7 @@ class Planner:
         Without terms, no plan limits the decision.
         """
         spans = self._spans(request, terms, own).spans
-        return [(span, self.decide(request, terms, span)) for span in spans]
+        return [(span, self.decide(request, terms, span, own)) for span in spans]
 
     def remarks(self, decision: Decision) -> list[str]:
         """List what is missing of the voice and of this language's routes: nothing else tells why."""
@@ -241,11 +258,11 @@ class Planner:
         return [f"the front_end {route.front_end} is not there, so plain prepares the text"]
 
     def _spans(self, request: SpeechRequest, terms: Terms | None, own: AccountLibrary) -> Spans:
-        return self._splitter.split(request, own, lambda asked, span: self.decide(asked, terms, span))
+        return self._splitter.split(request, own, lambda asked, span: self.decide(asked, terms, span, own))
 
-    def part(self, request: SpeechRequest, terms: Terms, span: Span) -> Part:
+    def part(self, request: SpeechRequest, terms: Terms, span: Span, own: AccountLibrary = NOTHING) -> Part:
         """Plan one part of a request. It raises what `plan` raises."""
-        decision = self.decide(request, terms, span)
+        decision = self.decide(request, terms, span, own)
         query = decision.query
         if (error := decision.error) is not None:
             raise self.failure(error, request.model, query, advice_for(decision, self._catalogue, terms))
@@ -267,7 +284,9 @@ class Planner:
         """Choose the language of a whole text that this voice speaks."""
         return self._splitter.choose(voice, request.language, "request", request.text)
 
-    def decide(self, request: SpeechRequest, terms: Terms | None, span: Span) -> Decision:
+    def decide(
+        self, request: SpeechRequest, terms: Terms | None, span: Span, own: AccountLibrary = NOTHING
+    ) -> Decision:
         """Decide who speaks a part. The error is in the decision when no candidate is left.
 
         If no model speaks the detected language, one may speak another likely one. Raises NotFound
@@ -275,19 +294,24 @@ class Planner:
         """
         text = request.text[span.start : span.end]
         if request.source is not None:
-            return self._decide_in(_NO_LANGUAGE, request, terms, span)
+            return self._decide_in(_NO_LANGUAGE, request, terms, span, own)
         chosen = self._splitter.choose(span.voice, span.language, span.source, text)
-        decision = self._decide_in(chosen, request, terms, span)
+        decision = self._decide_in(chosen, request, terms, span, own)
         if decision.error is None or self._catalogue.is_coming(request.model, chosen.tag):
             return decision
         for other in self._splitter.alternatives(chosen, span, request.text):
-            decision = self._decide_in(other, request, terms, span)
+            decision = self._decide_in(other, request, terms, span, own)
             if decision.error is None:
                 break
         return decision
 
     def _decide_in(
-        self, chosen: LanguageChoice, request: SpeechRequest, terms: Terms | None, span: Span
+        self,
+        chosen: LanguageChoice,
+        request: SpeechRequest,
+        terms: Terms | None,
+        span: Span,
+        own: AccountLibrary,
     ) -> Decision:
         source = request.source
         receivers = None if source is None else source.receivers
@@ -306,11 +330,12 @@ class Planner:
             converts=source is not None,
             receivers=receivers,
         )
-        offer = self._catalogue.offer(request.model, chosen.tag)
+        offer = self._catalogue.offer(request.model, chosen.tag, own.operators)
         decided = routing.decide(offer, span.voice, query, terms, self._rules)
         decision = self._catalogue.with_aliases(decided, request.model, terms)
-        if span.voice.account is None and not span.voice.members:
-            # What people own is theirs to delete: nothing here outlives a request with it.
+        if span.voice.account is None and not span.voice.members and not offer.steps:
+            # What people own is theirs to delete: nothing here outlives a request with it. And the voice of a
+            # post-step may be one that the operator saved.
             if len(self._decisions) >= _MOST_DECISIONS:
                 self._decisions.clear()
             self._decisions[names] = _KnownDecision(terms, revision, decision)
@@ -332,11 +357,15 @@ class Planner:
 
 
 def _clips_of(part: Part) -> list[str]:
-    """List the clips with which the candidates of a part may speak."""
-    clips = [clip for voice in (part.voice, *part.voice.members) for clip in voice.clips]
+    """List the clips with which the candidates of a part may speak, and those of who repeats them."""
+    post = part.post
+    voices = (part.voice, *part.voice.members, *(() if post is None else (post.whose,)))
+    clips = [clip for voice in voices for clip in voice.clips]
     if not clips:
         return []
     spoken = {sample.digest for candidate in part.candidates for sample in find_samples(candidate.voice)}
+    if post is not None:
+        spoken |= {sample.digest for sample in find_samples(post.voice)}
     return [id_ for id_, digest in clips if digest in spoken]
 
 

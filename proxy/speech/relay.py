@@ -90,8 +90,8 @@ class Relay:
     @property
     def engine(self) -> str:
         runs = [run for run in self._runs if not run.is_passed_over]
-        speakers = [run.speaker or run.candidates[0].model.name for run in runs]
-        return ", ".join(dict.fromkeys(speakers))
+        models = [model for run in runs for model in run.models or run.candidates[0].models]
+        return ", ".join(dict.fromkeys(model.name for model in models))
 
     @property
     def words(self) -> Sequence[SpokenWord] | None:
@@ -217,18 +217,15 @@ class Relay:
 
     async def _wait_until_free(self, number: int, engine: str) -> None:
         """Wait for the part before, if it has the same engine and the engine does one job at a time."""
-        if self._runs[number - 1].engine == engine and self._first_audio.has_one_slot(engine):
+        before = [model.engine for model in self._runs[number - 1].models]
+        if engine in before and self._first_audio.has_one_slot(engine):
             await self._prefetches[number - 1].finished.wait()
 
 
 def _has_several_voices(plan: SpeechPlan) -> bool:
     """Tell whether different voices, or one in several emotions, may speak in one answer: one may be louder
     than another."""
-    voices = {
-        (candidate.model.name, candidate.voice, part.emotion)
-        for part in plan.parts
-        for candidate in part.candidates
-    }
+    voices = {(candidate.sound, part.emotion) for part in plan.parts for candidate in part.candidates}
     return len(voices) > 1
 
 

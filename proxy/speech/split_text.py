@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from policies import language, mixing, text_tags
 from policies.emotions import NEUTRAL
 from policies.language import Detect, LanguageChoice, LanguageSpan, Source, base
-from policies.routing import Decision, Voice, find_emotions
+from policies.routing import Decision, Voice
 from policies.text_tags import Turn
 from proxy.catalogue.cast_members import resolve_members, resolve_mix
 from proxy.catalogue.catalogue import Catalogue
@@ -254,7 +254,8 @@ class TextSplitter:
 
 def _split_by_emotion(turn: Turn, span: Span, text: str, decide: Decide) -> Iterator[Span]:
     """Split a turn where its emotion changes. A tag counts if the voice can express it on the model that
-    would speak first without the tag. All passages have the language of the turn."""
+    would speak first without the tag, or if the route has a post-step for it. All passages have the language
+    of the turn."""
     if not turn.tags:
         yield span
         return
@@ -263,8 +264,7 @@ def _split_by_emotion(turn: Turn, span: Span, text: str, decide: Decide) -> Iter
     if decision.error is not None:
         yield whole  # the error is told when the part is planned
         return
-    emotions = find_emotions(span.voice, decision.candidates[0].model)
-    for start, end, tagged in text_tags.passages(text, turn, emotions):
+    for start, end, tagged in text_tags.passages(text, turn, decision.emotions):
         emotion = span.emotion if tagged is None else None if tagged == NEUTRAL else tagged
         yield whole._replace(start=start, end=end, emotion=emotion)
 

@@ -84,7 +84,7 @@ class Cache:
 
     def name_without_text(self, account: str, request: SpeechRequest, plan: SpeechPlan) -> bytes:
         """Return what names the clip besides its text, if the first candidates speak."""
-        speakers = [part.candidates[0].model.name for part in plan.parts]
+        speakers = [part.candidates[0].speaker for part in plan.parts]
         return self._names.without_text(CacheQuestion(account, request, plan), speakers)
 
     def path(self, name_without_text: bytes, text: str) -> str:

@@ -71,7 +71,7 @@ class CacheTap(Tap):
             words = speech.words
             # A part that was passed over has the name that the search will give it.
             parts = self._call.tally.parts
-            self.speakers = tuple(run.speaker or run.candidates[0].model.name for run in parts)
+            self.speakers = tuple(run.speaker or run.candidates[0].speaker for run in parts)
             self.about = About(
                 spoken_by=speech.engine,
                 engine=spent.engine,

@@ -8,9 +8,10 @@ from typing import NamedTuple
 import msgspec
 
 import proxy
+from policies.routing import PostSpeaker
 from proxy.config.sections import Config
 from proxy.features.cache import rules as caching
-from proxy.features.cache.rules import SpeakerUse
+from proxy.features.cache.rules import PostUse, SpeakerUse
 from proxy.speech.client_fields import extra_of
 from proxy.speech.planning import Part, SpeechPlan
 from proxy.speech.speech_request import SpeechRequest
@@ -107,7 +108,7 @@ class ClipNames:
         return caching.tag(self._secret, kind.encode() + b"\0" + data)[:_TAG_DIGITS]
 
     def _voiced(self, request: SpeechRequest, part: Part, speaker: str) -> SpeakerUse:
-        candidate = next(each for each in part.candidates if each.model.name == speaker)
+        candidate = next(each for each in part.candidates if each.speaker == speaker)
         model = candidate.model
         return SpeakerUse(
             start=part.start,
@@ -130,4 +131,17 @@ class ClipNames:
             emotion=part.emotion,
             instructions=request.instructions if model.info.max_instructions else "",
             extra=extra_of(request.extra, model.info) if request.extra else (),
+            post=None if candidate.post is None else self._repeated(candidate.post),
+        )
+
+    def _repeated(self, post: PostSpeaker) -> PostUse:
+        return PostUse(
+            voice=post.whose.id,
+            revision=post.whose.revision,
+            model=post.model.name,
+            checkpoint=post.model.info.digest,
+            engine_voice=post.voice,
+            credential=post.credential,
+            pitch=post.pitch,
+            settings=self._settings.get(f"engine/{post.model.engine}", ""),
         )

@@ -10,6 +10,19 @@ import msgspec
 from speech_engine import Voice
 
 
+class PostUse(msgspec.Struct, frozen=True, array_like=True, kw_only=True):
+    """Who repeats a part for the post-step of a route, in the same words."""
+
+    voice: str
+    revision: str
+    model: str
+    checkpoint: str
+    engine_voice: Voice
+    credential: str
+    pitch: float
+    settings: str
+
+
 class SpeakerUse(msgspec.Struct, frozen=True, array_like=True, kw_only=True):
     """A part of a text, and everything about its speaker that changes the sound.
 
@@ -35,6 +48,7 @@ class SpeakerUse(msgspec.Struct, frozen=True, array_like=True, kw_only=True):
     emotion: str | None = None
     instructions: str = ""
     extra: tuple[tuple[str, str], ...] = ()
+    post: PostUse | None = None
 
 
 def uses_cache(requested: bool | None, planned: bool, configured: bool) -> bool:

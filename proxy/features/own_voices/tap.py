@@ -32,3 +32,5 @@ class _VoiceUseTap(Tap):
         if self._call.tally.samples:
             for part in self._call.plan.parts:
                 self._use.note(part.voice)
+                if part.post is not None:
+                    self._use.note(part.post.whose)

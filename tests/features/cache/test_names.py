@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 import proxy
 from policies.lexicon import Lexicon
 from policies.plans import UNLIMITED, terms
-from policies.routing import Binding, Candidate, Model, Voice
+from policies.routing import Binding, Candidate, Model, PostSpeaker, Voice
 from proxy.audio.formats import USUAL_FORMS, OutputForm
 from proxy.config.sections import Config, EngineSection, PluginSection
 from proxy.features.cache.names import (
@@ -26,7 +26,7 @@ from proxy.features.cache.names import (
 )
 from proxy.speech.planning import Part, SpeechPlan
 from proxy.speech.speech_request import SpeechRequest
-from speech_engine import EngineVoice, ModelInfo
+from speech_engine import EngineVoice, ModelInfo, Trained
 
 SECRET = bytes(range(32))
 TEXT = "Hello there."
@@ -110,7 +110,7 @@ def _name(
         parts[0].voice, parts[0].language, parts, 1.0, terms(UNLIMITED), frozenset(), frozenset()
     )
     sought = CacheQuestion(account, request, plan)
-    return names.clip_name(sought, [part.candidates[0].model.name for part in parts])
+    return names.clip_name(sought, [part.candidates[0].speaker for part in parts])
 
 
 def test_every_field_of_a_request_is_looked_at_here() -> None:
@@ -160,6 +160,32 @@ def test_another_speaker_or_any_change_of_one_makes_another_name() -> None:
         ),
     ]
     names = [_name(REQUEST, part) for part in parts]
+    assert len(set(names)) == len(names)
+
+
+def test_whoever_repeats_the_speech_or_any_change_of_that_makes_another_name() -> None:
+    model = Model("rvc", ModelInfo(id="c", languages=(), sample_rate_hz=24_000, converts=True))
+    trained = msgspec.structs.replace(_voice(id="anna"), bindings=(Binding("rvc", Trained("d1")),))
+    post = PostSpeaker(model, Trained("d1"), trained)
+    other_model = msgspec.structs.replace(model.info, digest="of the checkpoint")
+    changed: list[dict[str, Any]] = [
+        {},
+        {"model": Model("rvc", msgspec.structs.replace(model.info, id="d"))},
+        {"model": Model("other", model.info)},
+        {"model": Model("rvc", other_model)},
+        {"voice": Trained("d2")},
+        {"whose": _voice(id="ben")},
+        {"whose": msgspec.structs.replace(trained, revision="2")},
+        {"credential": "account-2"},
+        {"pitch": 2.0},
+    ]
+    posts = [None, *(msgspec.structs.replace(post, **each) for each in changed)]
+    parts = [
+        msgspec.structs.replace(PART, candidates=(msgspec.structs.replace(_candidate(), post=each),))
+        for each in posts
+    ]
+    rvc = Config(engines={"rvc": EngineSection("rvc", settings={"windows": 2})})
+    names = [_name(REQUEST, part) for part in parts] + [_name(REQUEST, parts[1], config=rvc)]
     assert len(set(names)) == len(names)
 
 

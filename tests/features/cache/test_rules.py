@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import msgspec
 import pytest
@@ -10,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from proxy.features.cache import rules as caching
-from proxy.features.cache.rules import SpeakerUse
+from proxy.features.cache.rules import PostUse, SpeakerUse
 from speech_engine import EngineVoice, Mix, Sample, Samples
 
 SECRET = bytes(range(32))
@@ -29,6 +30,16 @@ PART = SpeakerUse(
     lexicon="",
     settings=("", ""),
     emotion="sad",
+    post=PostUse(
+        voice="anna",
+        revision="1",
+        model="two/m",
+        checkpoint="c",
+        engine_voice=EngineVoice("a"),
+        credential="",
+        pitch=0.0,
+        settings="",
+    ),
 )
 
 
@@ -55,12 +66,23 @@ def test_one_answer_may_take_a_quarter_and_a_wait_half() -> None:
 @pytest.mark.parametrize("field", SpeakerUse.__struct_fields__)
 def test_any_other_part_is_another_sound(field: str) -> None:
     value = getattr(PART, field)
-    if isinstance(value, EngineVoice):
-        other: object = EngineVoice(value.id + "x")
-    else:
-        other = value + (1 if isinstance(value, int | float) else ("x",) if isinstance(value, tuple) else "x")
-    changed = msgspec.structs.replace(PART, **{field: other})
+    changed = msgspec.structs.replace(PART, **{field: _other(value)})
     assert _name(parts=[changed]) != _name(parts=[PART])
+
+
+@pytest.mark.parametrize("field", PostUse.__struct_fields__)
+def test_whatever_who_repeats_has_otherwise_is_another_sound(field: str) -> None:
+    assert PART.post is not None
+    post = msgspec.structs.replace(PART.post, **{field: _other(getattr(PART.post, field))})
+    assert _name(parts=[msgspec.structs.replace(PART, post=post)]) != _name(parts=[PART])
+
+
+def _other(value: Any) -> object:
+    if isinstance(value, PostUse):
+        return None
+    if isinstance(value, EngineVoice):
+        return EngineVoice(value.id + "x")
+    return value + (1 if isinstance(value, int | float) else ("x",) if isinstance(value, tuple) else "x")
 
 
 def test_accounts_secrets_and_numbers_of_parts_make_other_names() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -52,9 +52,9 @@ class CountingCatalogue(Catalogue):
 
     offers = 0
 
-    def offer(self, name: str, tag: str) -> Offer:
+    def offer(self, name: str, tag: str, operators: Mapping[str, Voice] | None = None) -> Offer:
         self.offers += 1
-        return super().offer(name, tag)
+        return super().offer(name, tag, operators)
 
 
 def planner(

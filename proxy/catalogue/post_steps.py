@@ -1,0 +1,49 @@
+"""The model and the voice that a post-step of a route names, as they are at this moment."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from policies.routing import Binding, FoundStep, Model, PostStep, Voice
+from proxy.config.reader import hint
+from proxy.engines.engine_list import LiveEngine
+from speech_engine import EngineVoice
+
+
+def find_step(
+    step: PostStep,
+    engines: Mapping[str, LiveEngine],
+    operators: Mapping[str, Voice],
+    configured: Voice | None,
+) -> FoundStep:
+    """Find what a step names. Its voice is one that the operator saved, or configured, or the engine's own.
+
+    `operators` are the saved ones by id and name, `configured` is that of this name. An account's own voices
+    never count: the step is the operator's.
+    """
+    name, _, id_ = step.engine.partition("/")
+    if name not in engines:
+        return FoundStep(step, lack=f"no [engines.{name}] for {step.engine}")
+    engine = engines[name]
+    models = [Model(name, info) for info in engine.models()]
+    if not models:
+        return FoundStep(step, lack=f"{name} is {engine.state}, so {step.engine} is not there")
+    named = [model for model in models if model.info.id == id_] if id_ else models
+    if not named:
+        known = [model.info.id for model in models]
+        return FoundStep(step, lack=f"{name} has no model of {step.engine!r}; {hint(id_, known)}")
+    # An engine stands for the first of its models that can do it.
+    model = next((each for each in named if each.info.converts), named[0])
+    voice = operators.get(step.voice) or configured or _own_voice(name, engine, step.voice)
+    if voice is None:
+        return FoundStep(step, model, lack=f"there is no voice {step.voice!r} for {model.name}")
+    return FoundStep(step, model, voice)
+
+
+def _own_voice(name: str, engine: LiveEngine, written: str) -> Voice | None:
+    """Return a voice of the engine by its id, alone or as in the lists. It may not list all that it has."""
+    id_ = written.removeprefix(f"{name}/")
+    unlisted = engine.unlisted_voices
+    if unlisted is not None and id_ not in unlisted and all(info.id != id_ for info in engine.voices()):
+        return None
+    return Voice(id=f"{name}/{id_}", name=id_, bindings=(Binding(name, EngineVoice(id_)),))
