@@ -57,5 +57,6 @@ def _as_of_post_step(refusal: NoCandidate) -> NoCandidate:
     fault of the request, so it may be tried again."""
     message = f"The post-step of this language's route cannot be done: {refusal.message}"
     if refusal.is_forbidden:
-        return NoCandidate("model", refusal.code, message, is_forbidden=True)
+        refusal.field, refusal.message = "model", message
+        return refusal
     return NoCandidate("model", "post_step_not_ready", message, retry_after_s=_LATER_S)

@@ -32,6 +32,8 @@ def train(
 
     Its key is VOXGATE_KEY of the environment, or else that of make serve.
     """
+    if out is not None and out.suffix.lower() != ".onnx":
+        raise CommandRefused(f"{out}: it is ONNX; name it .onnx, or see voxgate voices export --model")
     sent = {"kind": "training", "voice": voice, "model": model}
     body = {**sent, **({} if steps is None else {"steps": steps}), **({} if seed is None else {"seed": seed})}
     asked = Asked(JOBS, {"json": body}, "onnx", None if out is None else str(out))

@@ -71,6 +71,9 @@ class Watching:
         made = await records.made(self._store, [job.id for job in jobs])
         learning = [job.id for job in jobs if job.kind == "training"]
         trainings = await training_records.of_jobs(self._store, learning)
+        if learning:
+            charged = await training_records.charged(self._store, learning)
+            made = {**made, **{id_: Made(credits=credits) for id_, credits in charged.items()}}
         return [_shown(job, made.get(job.id, Made()), trainings.get(job.id)) for job in jobs]
 
     async def shown_one(self, job: Job) -> ShownJob:
@@ -95,7 +98,7 @@ def _shown(job: Job, made: Made, training: Training | None) -> ShownJob:
         credits=made.credits / MICRO,
         error=job.error,
         error_code=job.error_code,
-        training=None if training is None else shown_training(training),
+        training=None if training is None else shown_training(training, is_done=job.state == "done"),
     )
 
 

@@ -93,6 +93,11 @@ class JobEvents(JobTools, Resource):
             job = found
 
 
+def _progress(job: ShownJob) -> int:
+    """Return how far a job is. It only grows, but that a training may go back to its last checkpoint."""
+    return job.steps_done if job.training is None else job.training.step
+
+
 class _Events(Response):
     """Server-sent events of a job. Their ids grow with it, so a client that comes again misses nothing."""
 
@@ -115,7 +120,7 @@ class _Events(Response):
             async with aclosing(self._looks) as looks:
                 async for job in looks:
                     # The end is one step further than the last one.
-                    number = job.steps_done + (job.ended is not None)
+                    number = _progress(job) + (job.ended is not None)
                     if job != before and (number > self._seen or job.ended is None):
                         await connection.send(b"id: %d\ndata: %b\n\n" % (number, encode_json(job)))
                     before = job

@@ -25,7 +25,7 @@ from proxy.features.cache.names import (
     ClipNames,
 )
 from proxy.speech.planning import Part, SpeechPlan
-from proxy.speech.speech_request import SpeechRequest
+from proxy.speech.speech_request import SourceSound, SpeechRequest
 from speech_engine import EngineVoice, ModelInfo, Trained
 
 SECRET = bytes(range(32))
@@ -63,6 +63,7 @@ OTHERWISE: dict[str, Any] = {
     "extra": (("task_type", '"Base"'),),
     "ignored": ("provider",),
     "provenance": "c2pa",
+    "source": SourceSound(b"\0\0", 0.5, "digest"),
 }
 """For each field of a request a value that differs from the one above."""
 

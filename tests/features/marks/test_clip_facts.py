@@ -9,10 +9,15 @@ from typing import Any
 
 import httpx2
 import pytest
+from msgspec.structs import replace
 
+from policies.plans import UNLIMITED, terms
+from policies.routing import Candidate, Model, PostSpeaker, Voice
 from proxy.features.marks import receipt_records as receipts
+from proxy.features.marks.clip_facts import PlannedFacts
 from proxy.features.marks.receipt_records import ClipFacts, ClipSpeaker
-from speech_engine import Encoded, Finished, Started, errors
+from proxy.speech.planning import Part, SpeechPlan
+from speech_engine import Encoded, EngineVoice, Finished, ModelInfo, Started, errors
 from tests import speech_clips
 from tests.features.marks.receipted import ANSWERS, saved
 from tests.proxy.api.inside import TONE, Inside, inside
@@ -140,3 +145,18 @@ async def test_without_receipts_no_row_is_written(tmp_path: Path) -> None:
             assert (await server.speech(**more)).status_code == 200
         assert len(await server.usage()) == len(ANSWERS)
         assert await server.worker.store.read(_COUNT) == [{"n": 0}]
+
+
+def test_who_repeats_a_speech_and_whose_voice_that_is_are_in_its_facts() -> None:
+    sung = ModelInfo(id="c", languages=(), sample_rate_hz=24_000, licence="MIT", is_trained=True)
+    anna = Voice(id="anna", name="anna", consent="of anna")
+    post = PostSpeaker(Model("rvc", sung), EngineVoice("a"), anna)
+    ana = Voice(id="ana", name="ana", consent="of ana")
+    first = Candidate(Model("one", replace(sung, id="m", licence="CPML")), EngineVoice("v"), post=post)
+    part = Part(ana, "en", (first,), 0, 1, 1.0, 1)
+    facts = PlannedFacts(SpeechPlan(ana, "en", (part,), 1.0, terms(UNLIMITED), frozenset(), frozenset()))
+    assert facts.consents == ("of ana", "of anna")
+    assert facts.speakers(first.speaker) == (
+        ClipSpeaker("one/m", "CPML", is_trained=True),
+        ClipSpeaker("rvc/c", "MIT", is_trained=True),
+    )

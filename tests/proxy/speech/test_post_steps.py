@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,17 @@ from starlette.types import Message
 from plugins.tone.decode import decode
 from proxy.ledger import verify
 from proxy.storage.costs import Cost
-from speech_engine import Audio, EngineFailed, EngineUnavailable, Finished, Started, VoiceNotFound
+from speech_engine import (
+    Audio,
+    Encoded,
+    EngineFailed,
+    EngineUnavailable,
+    Event,
+    Finished,
+    SpeechJob,
+    Started,
+    VoiceNotFound,
+)
 from tests.proxy.api.inside import Inside, LeavingPeer, envelope, inside
 from tests.proxy.api.scripted import RATE_HZ, Scripted, sound, spoken
 from tests.proxy.speech.repeating import Repeating
@@ -436,3 +446,30 @@ async def test_the_first_audio_may_take_as_much_longer_as_who_repeats_needs(tmp_
     assert budgets[0] > budgets[1]
     # Each of the two candidates has its share of the time.
     assert engines["rvc"].jobs[0].deadline_s > budgets[1] / 2
+
+
+class Encoding(Repeating):
+    """It gives MP3, and nothing else."""
+
+    def __init__(self, mp3: bytes) -> None:
+        super().__init__(formats=("mp3",))
+        self._mp3 = mp3
+
+    async def convert(self, job: SpeechJob, pcm: AsyncIterator[bytes]) -> AsyncGenerator[Event, None]:
+        async for event in super().convert(job, pcm):
+            if not isinstance(event, Audio):
+                yield Encoded("mp3", self._mp3) if isinstance(event, Finished) else event
+        yield Finished()
+
+
+async def test_what_the_second_engine_encodes_goes_out_as_it_is(tmp_path: Path) -> None:
+    engines = {"one": Scripted(*spoken(0.5), formats=("mp3",)), "two": Scripted(), "rvc": Repeating()}
+    (tmp_path / "mp3").mkdir()
+    async with inside(tmp_path / "mp3", scripted(), engines) as server:
+        mp3 = (await speak(server, response_format="mp3")).content
+    engines |= {"one": Scripted(*spoken(0.5), formats=("mp3",)), "rvc": Encoding(mp3)}
+    async with inside(tmp_path, scripted(), engines) as server:
+        answer = await speak(server, response_format="mp3")
+    assert answer.content == mp3
+    assert [each.jobs[0].formats for each in (engines["one"], engines["rvc"])] == [(), ("mp3",)]
+    check_nobody_works(*engines.values())

@@ -83,7 +83,8 @@ class JobResults(JobTools, Resource):
         if job.kind == "training":
             blobs = await list_encoded(self._store, job.id, 0)
             if not blobs:
-                raise Conflict("The training has ended without a voice.", param="id")
+                why = "The voice was deleted, and its model with it."
+                raise Conflict(why if job.state == "done" else "The training has no voice.", param="id")
             return whole_reply(JobSound(self._files, blobs), f"{job.id}.{job.format}", ONNX, range_)
         asked, format_ = self._asked(request, job), job.format
         sounds = await self._sounds(asked)

@@ -39,7 +39,9 @@ def price_of(terms: Terms) -> Price:
         return prices.training
     if prices.speech.micro or any(price.micro for price in prices.models.values()):
         raise NotAllowed(
-            f"Your plan '{terms.plan}' has no price for a training.", param="kind", code="training_not_priced"
+            f"Your plan '{terms.plan}' does not offer trainings; ask the operator.",
+            param="kind",
+            code="training_not_priced",
         )
     return FREE
 

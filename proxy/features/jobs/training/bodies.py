@@ -44,11 +44,11 @@ class ShownTraining(msgspec.Struct, frozen=True, kw_only=True):
     eta_seconds: float | None
 
 
-def shown_training(training: Training) -> ShownTraining:
+def shown_training(training: Training, *, is_done: bool) -> ShownTraining:
     return ShownTraining(
         voice=training.voice,
         model=f"{training.engine}/{training.model}",
-        stage=training.stage,
+        stage="done" if is_done else training.stage,
         step=training.step,
         steps=training.most_steps,
         mel=round(training.mel, 4) if training.mel else None,

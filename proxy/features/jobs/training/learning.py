@@ -73,6 +73,12 @@ class Learning:
 
     async def check(self, terms: Terms, voice: VoiceRecord) -> list[SampleRecord]:
         """Return the recordings of a voice of the caller. Raises InvalidRequest and NotAllowed."""
+        if voice.kind in ("cast", "mix"):
+            raise InvalidRequest(
+                f"The voice is a {voice.kind}, and a training needs one of recordings.",
+                param="voice",
+                code="unsupported_value",
+            )
         grant = await self._grants.get(voice.account or "", voice.consent)
         if grant is not None:
             grant.check("training", "voice")

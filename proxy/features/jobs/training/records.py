@@ -76,6 +76,7 @@ UPDATE trainings SET state = 'owed', step = :steps, best = :best, eta_s = NULL
 WHERE id = :id AND state = 'held' AND {TRAININGS.finished}
 AND EXISTS (SELECT 1 FROM trained_models WHERE id = :trained)
 """
+_CHARGED = "SELECT id, credits FROM usage WHERE id IN ({jobs})"
 _OWED = f"{_SELECT} state = 'owed' ORDER BY id LIMIT :limit"
 _LEFT = f"""
 {_SELECT} state = 'held'
@@ -114,6 +115,13 @@ async def of_jobs(store: Store, jobs: Collection[str]) -> dict[str, Training]:
     names, params = any_of(sorted(jobs))
     rows = await store.read(f"{_SELECT} id IN ({names})", params)
     return {row["id"]: msgspec.convert(row, Training) for row in rows}
+
+
+async def charged(store: Store, jobs: Collection[str]) -> dict[str, int]:
+    """Return what these trainings were charged, of those that were."""
+    names, params = any_of(sorted(jobs))
+    rows = await store.read(_CHARGED.format(jobs=names), params)
+    return {row["id"]: row["credits"] for row in rows}
 
 
 async def note(store: Store, held: JobStep, progress: TrainingProgress) -> None:

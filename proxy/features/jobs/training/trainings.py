@@ -35,7 +35,13 @@ MOST_TRIES = 4
 WAITS_S = 15.0
 _LOOK_S = 1.0
 _LEFT = Again(is_try=False)
-_HAS_FAILED = ErrorDetail("The training has failed on this server.", "server_error", None, "server_error")
+_IS_NOT_ABLE = ErrorDetail(
+    "This server cannot train voices as it is set up now; ask its operator.",
+    "server_error",
+    None,
+    "internal_error",
+)
+_HAS_FAILED = ErrorDetail("The training has failed on this server.", "server_error", None, "internal_error")
 
 _log = structlog.get_logger()
 
@@ -169,7 +175,8 @@ class Trainings(WishKind[JobStep]):
         if job is None or job.state != "open":
             return _LEFT
         _log.warning("job.training.broken", job=held.job, reason=str(broken), tries=held.tries + 1)
-        lasting = isinstance(broken, TrainingBroken) and broken.lasting
-        if lasting or self.gives_up(held):
+        if isinstance(broken, TrainingBroken) and broken.lasting:
+            return await self._ends.failed(held, _IS_NOT_ABLE)
+        if self.gives_up(held):
             return await self._ends.failed(held, _HAS_FAILED)
         return Again("The training was broken off, and goes on.", WAITS_S)

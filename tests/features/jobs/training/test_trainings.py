@@ -55,6 +55,8 @@ async def test_a_voice_is_trained_and_charged_once(tmp_path: Path, store_url: st
         bills = bills_of(server)
         assert await bills.sweep() == 1
         assert await bills.sweep() == 0
+        shown = await job(server, id_)
+        assert (shown["credits"], shown["training"]["stage"]) == (400.0, "done")
         assert await hold_of(server, id_) is None
         (row,) = await server.usage()
         assert (row.id, row.kind, row.credits, row.job) == (id_, "training", PRICE, id_)
@@ -247,7 +249,9 @@ async def test_an_erasure_ends_the_training_of_its_voice(
         assert not await list_encoded(server.worker.store, id_, CHECKPOINT)
 
 
-@pytest.mark.parametrize(("fail", "code"), [("UnusableSample", "unusable_sample"), ("crash", "server_error")])
+@pytest.mark.parametrize(
+    ("fail", "code"), [("UnusableSample", "unusable_sample"), ("crash", "internal_error")]
+)
 async def test_a_training_that_fails_costs_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fail: str, code: str
 ) -> None:
@@ -265,7 +269,7 @@ async def test_it_says_that_it_waits_for_memory(tmp_path: Path) -> None:
         id_ = await new_training(server, await voice_to_train(server))
         shown = await until(server, id_, "failed")
         # The device never has so much: that is not waited for.
-        assert shown["error_code"] == "server_error"
+        assert shown["error_code"] == "internal_error"
 
 
 async def soon_due(server: Inside, id_: str) -> None:
