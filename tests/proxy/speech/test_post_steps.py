@@ -173,9 +173,9 @@ async def test_each_language_has_the_steps_of_its_own_route(tmp_path: Path) -> N
 
 
 async def test_a_text_is_not_spoken_in_another_language_for_want_of_a_post_step(tmp_path: Path) -> None:
-    config = tones('[{ engine = "second", voice = "gone" }]')
+    config = tones('[{ engine = "second", voice = "gone" }]').replace('language = "en"', 'language = "de"')
     async with inside(tmp_path, config) as server:
-        answer = await server.speech("Good morning to all of you, my friends.")
+        answer = await server.speech("Guten Morgen, meine lieben Freunde und Nachbarn.")
     assert (answer.status_code, envelope(answer)["code"]) == (503, "post_step_not_ready")
 
 
