@@ -15,11 +15,12 @@ import torch
 
 from plugins.rvc.hubert import load_hubert
 from plugins.rvc.plugin import RvcSettings
+from plugins.rvc.rmvpe import load_rmvpe
 from plugins.rvc.training import networks as starting
 from plugins.rvc.training.loop import Loop
 from plugins.rvc.training.networks import Networks
 from plugins.rvc.training.onnx_form import as_onnx
-from plugins.rvc.training.recordings import Learnt, prepare
+from plugins.rvc.training.recordings import Ears, Learnt, prepare
 from plugins.rvc.training.spectrum import SPECTRA
 from plugins.rvc.voice_format import VoiceTensor, read_voice_header, write_voice
 from plugins.rvc.voice_rules import MOST_VECTORS, VECTORS, read_layout
@@ -43,7 +44,9 @@ class RvcTrainer:
         torch.set_num_threads(settings.threads)
         self._folder = Path(settings.model_path)
         self._device = device
-        self._hubert = load_hubert(self._folder, device)
+        file = self._folder / "rmvpe.safetensors"
+        rmvpe = load_rmvpe(file, device) if file.is_file() else None
+        self._ears = Ears(load_hubert(self._folder, device), rmvpe)
 
     def __repr__(self) -> str:
         return f"<RvcTrainer on {self._device}>"
@@ -60,7 +63,7 @@ class RvcTrainer:
             raise TrainingError(
                 f"voices of {rate_hz} Hz cannot be trained, but of {', '.join(map(str, SPECTRA))}"
             )
-        learnt = prepare(recordings, self._hubert, SPECTRA[rate_hz], tell)
+        learnt = prepare(recordings, self._ears, SPECTRA[rate_hz], tell)
         torch.manual_seed(order.seed)
         networks = starting.build(self._folder, rate_hz, self._device)
         loop = Loop(networks, learnt.slices, order)

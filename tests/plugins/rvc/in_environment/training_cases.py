@@ -17,7 +17,9 @@ import pytest
 
 from plugins.rvc import trainer
 from plugins.rvc.networks import build_generator
+from plugins.rvc.pitch import praat_pitch
 from plugins.rvc.plugin import RvcSettings
+from plugins.rvc.rmvpe import load_rmvpe
 from plugins.rvc.trainer import RvcTrainer
 from plugins.rvc.training import loop as steps
 from plugins.rvc.training.loop import NoNumbers
@@ -43,6 +45,7 @@ from tests.plugins.rvc.tiny import LAYOUTS, layout, voice_file, write_model
 # isort: split
 import numpy as np
 import torch
+from rvc.lib.rmvpe import E2E
 from safetensors.torch import save_file
 
 ORDER = TrainingOrder(seed=7, most_steps=30, batch=4, checkpoint_every=10)
@@ -141,13 +144,26 @@ def test_the_voice_leaves_in_the_layout_of_others_and_comes_back() -> None:
 def test_the_voice_converts() -> None:
     voice, _ = trained()
 
-    async def convert() -> tuple[bytes, int]:
+    async def convert() -> tuple[bytes, bytes, int]:
         async with running() as rig:
-            return await rig.convert(rig.bring(voice.voice), recording(2.0, 1))
+            made, rate_hz = await rig.convert(rig.bring(voice.voice), recording(2.0, 1))
+            returned, _ = await rig.convert(rig.bring(taken_home_and_back(voice.voice)), recording(2.0, 1))
+            return made, returned, rate_hz
 
-    made, rate_hz = asyncio.run(convert())
+    made, returned, rate_hz = asyncio.run(convert())
     assert (rate_hz, len(made)) == (40_000, 2 * 2 * 40_000)
     assert np.frombuffer(made, "<i2").any()
+    assert returned == made
+
+
+def taken_home_and_back(voice: bytes) -> bytes:
+    """Return the file of a voice that has left as others load it, with its index, and was brought again."""
+    sources: dict[str, BytesIO] = {"pth": BytesIO(), "index": BytesIO()}
+    for form, target in sources.items():
+        FILES.export(BytesIO(voice), len(voice), form, target)
+    brought = BytesIO()
+    FILES.bring({"model": sources["pth"], "index": sources["index"]}, brought)
+    return brought.getvalue()
 
 
 @pytest.mark.parametrize("number", range(len(LAYOUTS)))
@@ -177,19 +193,25 @@ def test_what_is_no_voice_is_not_exported() -> None:
         opened().export(voice_file(layout()), "checkpoint")
 
 
+SILENCE = bytes(2 * 24_000 * 30)
+
+
 @pytest.mark.parametrize(
-    "given",
+    ("given", "says"),
     [
-        (),
-        (Recording(24_000, b""),),
-        (Recording(24_000, bytes(2 * 24_000 * 30)),),
-        (Recording(24_000, recording(5.0)),),
+        ((), "have 0 seconds of speech"),
+        ((b"",), "recording 1 of 1 is empty or silent"),
+        ((recording(30.0), b"", recording(30.0)), "recording 2 of 3 is empty or silent"),
+        ((recording(30.0), SILENCE), "recording 2 of 2 is empty or silent"),
+        ((recording(5.0),), "have 5 seconds of speech, and 20 are needed"),
+        # The slices of it have 20 seconds together, but share some.
+        ((recording(18.6),), "have 19 seconds of speech, and 20 are needed"),
     ],
-    ids=["none", "empty", "silent", "short"],
+    ids=["none", "empty", "empty-among-others", "silent", "short", "overlapping"],
 )
-def test_recordings_that_say_too_little_are_refused(given: Sequence[Recording]) -> None:
-    with pytest.raises(TrainingError, match="seconds of speech"):
-        opened().train(ORDER, given, b"", Heard())
+def test_recordings_that_say_too_little_are_refused(given: Sequence[bytes], says: str) -> None:
+    with pytest.raises(TrainingError, match=says):
+        opened().train(ORDER, [Recording(24_000, pcm) for pcm in given], b"", Heard())
 
 
 def test_a_rate_that_nobody_has_is_refused() -> None:
@@ -202,7 +224,9 @@ def test_a_training_that_is_no_better_ends_early() -> None:
     order = TrainingOrder(seed=7, most_steps=400, batch=2, patience=0, forms=())
     voice = opened().train(order, recordings(), b"", Heard())
     assert voice.ended_early
-    assert voice.steps < 400
+    # The first look at the voice: before it there is none to keep.
+    assert voice.steps == voice.best_step == 25
+    FILES.check(BytesIO(voice.voice), len(voice.voice))
 
 
 def test_losses_that_are_no_numbers_end_it(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -213,19 +237,83 @@ def test_losses_that_are_no_numbers_end_it(monkeypatch: pytest.MonkeyPatch) -> N
         opened().train(ORDER, recordings(), b"", Heard())
 
 
+def test_a_step_without_a_number_is_told_as_the_one_before(monkeypatch: pytest.MonkeyPatch) -> None:
+    real = steps.Loop._learn
+
+    def learn(loop: Any, slices: Sequence[Any]) -> float:
+        distance = real(loop, slices)
+        return float("nan") if len(loop.curve) in (3, 24) else distance
+
+    monkeypatch.setattr(steps.Loop, "_learn", learn)
+    order = TrainingOrder(seed=7, most_steps=50, batch=2, forms=())
+    talk = Heard()
+    voice = opened().train(order, recordings(), b"", talk)
+    assert voice.curve[3] == voice.curve[2]
+    assert np.isfinite([*voice.curve, voice.best, *(each.mel + each.best for each in talk.told)]).all()
+    # The look after the 25th step did not end it: the voice became better after that.
+    assert (voice.best_step, voice.steps) == (50, 50)
+
+
+def test_networks_that_begin_without_a_number_train_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(steps.Loop, "_learn", lambda _loop, _slices: float("inf"))
+    with pytest.raises(NoNumbers):
+        opened().train(ORDER, recordings(), b"", Heard())
+
+
+def test_broken_steps_in_a_row_are_counted_over_lives(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(
+        "plugins.rvc.training.loop.losses.kl_loss", lambda *told: told[0].sum() * float("nan")
+    )
+    stopping = Heard(stops_at=15)
+    with pytest.raises(TrainingStops):
+        opened().train(ORDER, recordings(), b"", stopping)
+    talk = Heard()
+    with pytest.raises(NoNumbers):
+        opened().train(ORDER, recordings(), stopping.checkpoints[15], talk)
+    assert [each.step for each in talk.told if each.stage == "training"] == [16, 17, 18, 19]
+
+
 def test_a_device_without_the_memory_takes_fewer_slices(monkeypatch: pytest.MonkeyPatch) -> None:
     real, sizes = steps.Loop._learn, list[int]()
 
     def learn(loop: Any, slices: Sequence[Any]) -> float:
         sizes.append(len(slices))
+        gradients = [each.grad for each in loop._networks.generator.parameters()]
         if len(slices) > 2:
+            # What such a step leaves behind.
+            for each in loop._networks.generator.parameters():
+                each.grad = torch.zeros_like(each)
             raise torch.OutOfMemoryError
+        if sizes[-2:] == [4, 2]:
+            assert not [each for each in gradients if each is not None]
         return real(loop, slices)
 
     monkeypatch.setattr(steps.Loop, "_learn", learn)
     order = TrainingOrder(seed=7, most_steps=2, batch=4, forms=())
     opened().train(order, recordings(), b"", Heard())
     assert sizes == [4, 2, 2]
+
+
+def test_a_device_without_the_memory_for_one_slice_ends_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    def learn(_loop: Any, _slices: Sequence[Any]) -> float:
+        raise torch.OutOfMemoryError
+
+    monkeypatch.setattr(steps.Loop, "_learn", learn)
+    with pytest.raises(torch.OutOfMemoryError):
+        opened().train(ORDER, recordings(), b"", Heard())
+
+
+def test_rmvpe_finds_the_pitch_where_it_is(tmp_path: Path) -> None:
+    shutil.copytree(folder(), tmp_path, dirs_exist_ok=True)
+    torch.manual_seed(0)
+    state = {name: value.contiguous() for name, value in E2E(4, 1, (2, 2)).state_dict().items()}
+    save_file(state, tmp_path / "rmvpe.safetensors")
+    sound = np.frombuffer(recording(1.5), "<i2")[::3].astype(np.float32)[:16_000] / 32768
+    with torch.no_grad():
+        found = RvcTrainer(RvcSettings(model_path=str(tmp_path)), "cpu")._ears.pitch(sound)
+        expected = load_rmvpe(tmp_path / "rmvpe.safetensors", "cpu")(torch.from_numpy(sound)[None])[0]
+    assert found.tolist() == expected.tolist()
+    assert opened()._ears.pitch(sound).tolist() == praat_pitch(sound).tolist() != found.tolist()
 
 
 def test_the_network_to_begin_with_decides_the_sizes() -> None:
