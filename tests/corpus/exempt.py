@@ -39,6 +39,7 @@ NEW = frozenset(
         "converts",
         "job",
         "job_characters",
+        "post",
         "voxgate_job_steps_total",
         "voxgate_runs_total",
         "voxgate_run_usd_total",
