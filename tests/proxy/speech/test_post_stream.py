@@ -327,10 +327,9 @@ async def test_a_fault_of_ours_is_not_hidden_by_what_follows_from_it() -> None:
             self._events = iter([Started(RATE_HZ), *sound(0.1)])
 
         async def next_event(self) -> Event | None:
-            return next(self._events, None) or self._break()
-
-        def _break(self) -> None:
-            raise ZeroDivisionError("a fault of ours")
+            if (event := next(self._events, None)) is None:
+                raise ZeroDivisionError("a fault of ours")
+            return event
 
         async def close(self) -> None:
             """It holds nothing."""
