@@ -44,6 +44,7 @@ class RvcTrainer:
         torch.set_num_threads(settings.threads)
         self._folder = Path(settings.model_path)
         self._device = device
+        starting.check_beginnings(self._folder)
         file = self._folder / "rmvpe.safetensors"
         rmvpe = load_rmvpe(file, device) if file.is_file() else None
         self._ears = Ears(load_hubert(self._folder, device), rmvpe)

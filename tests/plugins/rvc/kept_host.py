@@ -82,7 +82,8 @@ def pieces_of(events: list[Event], rate_hz: int) -> list[bytes]:
 
 @asynccontextmanager
 async def kept_host(*more: bytes, **settings: Any) -> AsyncIterator[KeptHost]:
-    """Give a host with tiny networks, and `more` voices, once it is ready. Skips the test where the environment is absent."""
+    """Give a host with tiny networks, and `more` voices, once it is ready. Skips the test where the
+    environment is absent."""
     model = neural.kept_model("rvc")
     files = [(model / f"voice_{number}.safetensors").read_bytes() for number in range(len(RATES_HZ))]
     files += more

@@ -1,4 +1,4 @@
-"""The process that trains a voice of RVC: what it is sent and tells, how it is stopped, killed, and goes on."""
+"""The process that trains a voice of RVC: what it tells, how it is stopped or killed, and goes on."""
 
 from __future__ import annotations
 
@@ -116,7 +116,7 @@ async def test_a_cancelled_one_leaves_no_process() -> None:
 
 async def test_silent_recordings_are_refused_in_words() -> None:
     given = [recordings()[0], Recording(GIVEN_HZ, bytes(2 * GIVEN_HZ * 5)), recordings()[1]]
-    with pytest.raises(TrainingRefused, match="^recording 2 of 3 is empty or silent$"):
+    with pytest.raises(TrainingRefused, match=r"^recording 2 of 3 is empty or silent$"):
         await train(new_process(), Followed(), given=given)
 
 

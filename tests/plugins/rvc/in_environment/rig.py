@@ -39,7 +39,7 @@ def model_folder() -> Path:
 
 
 def recording(seconds: float, number: int = 0, *, pauses: bool = True) -> bytes:
-    """Something like speech, at the rate that engines get: a moving pitch with or without pauses, and breath."""
+    """Something like speech, at the rate that engines get: a moving pitch, pauses, and breath."""
     count = round(seconds * GIVEN_HZ)
     moments = np.arange(count) / GIVEN_HZ
     hz = 140 + 12 * number + 40 * np.sin(2 * np.pi * (0.7 + 0.05 * number) * moments)

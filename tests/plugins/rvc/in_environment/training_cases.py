@@ -17,13 +17,14 @@ import msgspec
 import pytest
 
 from plugins.rvc import trainer
+from plugins.rvc.networks import build_generator, on_meta
 from plugins.rvc.pitch import praat_pitch
 from plugins.rvc.plugin import RvcSettings
 from plugins.rvc.rmvpe import load_rmvpe
 from plugins.rvc.trainer import RvcTrainer
 from plugins.rvc.training import loop as steps
 from plugins.rvc.training.loop import NoNumbers
-from plugins.rvc.training.networks import SmallDiscriminator, build, choose_rate
+from plugins.rvc.training.networks import SmallDiscriminator, build, check_beginnings, choose_rate
 from plugins.rvc.training.onnx_form import MOST_DIFFERENCE, TRIED, _Voice, as_onnx, compare
 from plugins.rvc.training.recordings import _pieces, _speech, prepare
 from plugins.rvc.training.spectrum import SPECTRA, _filters, linear, mel
@@ -338,6 +339,36 @@ def test_a_network_of_another_kind_is_refused(tmp_path: Path) -> None:
     save_file({"nothing": torch.zeros(2)}, tmp_path / "generator_40k.safetensors")
     with pytest.raises(UnusableModel, match="no generator"):
         build(tmp_path, 40_000, "cpu")
+
+
+@pytest.mark.parametrize(
+    ("changed", "says"),
+    [
+        ({"nothing": torch.zeros(2)}, "no generator of version 2"),
+        ({**begin(), "dec.conv_post.weight": torch.zeros(1, 9, 7)}, "dec.conv_post.weight is not as"),
+        ({**begin(), "enc_r.weight": torch.zeros(2)}, "enc_r.weight is not as"),
+    ],
+    ids=["another", "shape", "more"],
+)
+def test_what_the_operator_begins_with_is_compared_before_recordings_come(
+    tmp_path: Path, changed: dict[str, Any], says: str
+) -> None:
+    shutil.copytree(folder(), tmp_path, dirs_exist_ok=True)
+    save_file(changed, tmp_path / "generator_40k.safetensors")
+    with pytest.raises(UnusableModel, match=rf"^generator_40k\.safetensors: .*{says}"):
+        RvcTrainer(RvcSettings(model_path=str(tmp_path)), "cpu")
+
+
+def test_of_full_size_the_discriminator_is_compared_too(tmp_path: Path) -> None:
+    with on_meta():
+        network = build_generator(layout(is_full=True))
+    # Empty numbers of full size: they are compared, never filled in.
+    sizes = {name: torch.zeros(tuple(each.shape)) for name, each in network.state_dict().items()}
+    save_file(sizes, tmp_path / "generator_40k.safetensors")
+    check_beginnings(tmp_path)
+    save_file({"nothing": torch.zeros(2)}, tmp_path / "discriminator_40k.safetensors")
+    with pytest.raises(UnusableModel, match=r"^discriminator_40k\.safetensors: "):
+        check_beginnings(tmp_path)
 
 
 def test_filters_have_the_area_of_their_width() -> None:
