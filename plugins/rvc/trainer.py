@@ -32,6 +32,7 @@ from speech_engine.training import (
     TrainingError,
     TrainingOrder,
     TrainingProgress,
+    TrainingStops,
     TrainingTalk,
 )
 
@@ -56,6 +57,9 @@ class RvcTrainer:
         self, order: TrainingOrder, recordings: Sequence[Recording], checkpoint: bytes, talk: TrainingTalk
     ) -> TrainedVoice:
         def tell(part: float) -> None:
+            if talk.must_stop:
+                # Nothing was learnt yet, so the last checkpoint is still what it goes on from.
+                raise TrainingStops
             talk.progress(TrainingProgress(stage="preparing", step=round(part * 100), of=100))
 
         tell(0.0)

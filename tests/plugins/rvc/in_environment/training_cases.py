@@ -144,6 +144,20 @@ def test_a_later_life_takes_the_same_steps() -> None:
         assert again.voice == voice.voice
 
 
+def test_who_is_stopped_before_the_first_step_leaves_at_once() -> None:
+    class Stopped(Heard):
+        @property
+        def must_stop(self) -> bool:
+            return len(self.told) >= 2
+
+    talk = Stopped()
+    with pytest.raises(TrainingStops):
+        opened().train(ORDER, recordings(), trained()[1].checkpoints[10], talk)
+    # One slice was prepared, and no more.
+    assert [each.stage for each in talk.told] == ["preparing", "preparing"]
+    assert not talk.checkpoints
+
+
 def test_another_seed_takes_other_steps() -> None:
     other = TrainingOrder(seed=8, most_steps=2, batch=4, forms=())
     assert opened().train(other, recordings(), b"", Heard()).curve != trained()[0].curve[:2]
