@@ -32,6 +32,7 @@ from speech_engine.training import (
     TrainingError,
     TrainingOrder,
     TrainingProgress,
+    TrainingStops,
     TrainingTalk,
 )
 
@@ -44,6 +45,7 @@ class RvcTrainer:
         torch.set_num_threads(settings.threads)
         self._folder = Path(settings.model_path)
         self._device = device
+        starting.check_beginnings(self._folder)
         file = self._folder / "rmvpe.safetensors"
         rmvpe = load_rmvpe(file, device) if file.is_file() else None
         self._ears = Ears(load_hubert(self._folder, device), rmvpe)
@@ -55,6 +57,9 @@ class RvcTrainer:
         self, order: TrainingOrder, recordings: Sequence[Recording], checkpoint: bytes, talk: TrainingTalk
     ) -> TrainedVoice:
         def tell(part: float) -> None:
+            if talk.must_stop:
+                # Nothing was learnt yet, so the last checkpoint is still what it goes on from.
+                raise TrainingStops
             talk.progress(TrainingProgress(stage="preparing", step=round(part * 100), of=100))
 
         tell(0.0)

@@ -162,7 +162,7 @@ class Loop:
             torch.cuda.empty_cache()
 
     def _told(self, distance: float) -> float:
-        """Return a distance that is a number: that of the step before, where there is none. Raise NoNumbers."""
+        """Return a distance, or that of the step before if it is no number. Raise NoNumbers."""
         if math.isfinite(distance):
             return distance
         if not self.curve:
