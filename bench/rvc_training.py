@@ -1,6 +1,6 @@
-"""The steps of a training with RVC: `python -m bench.rvc_training --steps 20 --device cuda`.
+"""The steps of a training with RVC: `python -m bench.rvc_training --size full --device cuda`.
 
-The networks have full size and random numbers, whose cost does not depend on what they have learned; the
+The networks have random numbers, whose cost does not depend on what they have learned; the
 recordings are noise with a pitch. It says what a step takes, the memory, and what a checkpoint and the file
 to take home take. On a processor a step takes many seconds. `bench.rvc_training_worker` does the work, in the
 environment of the engine.

@@ -44,7 +44,8 @@ class Prices(msgspec.Struct, frozen=True, kw_only=True):
     def of_work(self, kind: Operation, engine: str, model: str) -> Price:
         """Return the price of what a model says. What is not offered is refused before, and costs nothing."""
         if kind == "speech":
-            return self.of_model(engine, model)
+            # As `of_model`, without its call: every request comes here twice.
+            return self.models.get(f"{engine}/{model}") or self.models.get(engine) or self.speech
         return self.of_conversion(engine, model) or FREE
 
 

@@ -104,7 +104,10 @@ class TrainingTalk(Protocol):
 
     @property
     def must_stop(self) -> bool:
-        """Ask between steps. If it is true, send a checkpoint and raise TrainingStops."""
+        """Ask between steps. If it is true, send a checkpoint and raise TrainingStops.
+
+        Before its first step a trainer sends none: the last life's is still right.
+        """
         ...
 
     def progress(self, progress: TrainingProgress) -> None:
@@ -209,7 +212,7 @@ class TrainingDone(msgspec.Struct, frozen=True, kw_only=True, tag="training_done
 
 
 class TrainingStopped(msgspec.Struct, frozen=True, tag="training_stopped"):
-    """The process was told to stop, and has sent its last checkpoint."""
+    """The process was told to stop, and has sent its last checkpoint, if it had begun to learn."""
 
 
 class TrainingFailed(msgspec.Struct, frozen=True, tag="training_failed"):

@@ -102,6 +102,8 @@ def find_samples(voice: Voice) -> tuple[Sample, ...]:
 
 def find_digests(voice: Voice) -> tuple[str, ...]:
     """Return the digests of all that an engine needs for a voice: its recordings, or its trained model."""
+    if isinstance(voice, EngineVoice):
+        return ()
     if isinstance(voice, Trained):
         return (voice.digest,)
     return tuple([sample.digest for sample in find_samples(voice)])

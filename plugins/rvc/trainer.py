@@ -15,11 +15,12 @@ import torch
 
 from plugins.rvc.hubert import load_hubert
 from plugins.rvc.plugin import RvcSettings
+from plugins.rvc.rmvpe import load_rmvpe
 from plugins.rvc.training import networks as starting
 from plugins.rvc.training.loop import Loop
 from plugins.rvc.training.networks import Networks
 from plugins.rvc.training.onnx_form import as_onnx
-from plugins.rvc.training.recordings import Learnt, prepare
+from plugins.rvc.training.recordings import Ears, Learnt, prepare
 from plugins.rvc.training.spectrum import SPECTRA
 from plugins.rvc.voice_format import VoiceTensor, read_voice_header, write_voice
 from plugins.rvc.voice_rules import MOST_VECTORS, VECTORS, read_layout
@@ -31,6 +32,7 @@ from speech_engine.training import (
     TrainingError,
     TrainingOrder,
     TrainingProgress,
+    TrainingStops,
     TrainingTalk,
 )
 
@@ -43,7 +45,10 @@ class RvcTrainer:
         torch.set_num_threads(settings.threads)
         self._folder = Path(settings.model_path)
         self._device = device
-        self._hubert = load_hubert(self._folder, device)
+        starting.check_beginnings(self._folder)
+        file = self._folder / "rmvpe.safetensors"
+        rmvpe = load_rmvpe(file, device) if file.is_file() else None
+        self._ears = Ears(load_hubert(self._folder, device), rmvpe)
 
     def __repr__(self) -> str:
         return f"<RvcTrainer on {self._device}>"
@@ -52,6 +57,9 @@ class RvcTrainer:
         self, order: TrainingOrder, recordings: Sequence[Recording], checkpoint: bytes, talk: TrainingTalk
     ) -> TrainedVoice:
         def tell(part: float) -> None:
+            if talk.must_stop:
+                # Nothing was learnt yet, so the last checkpoint is still what it goes on from.
+                raise TrainingStops
             talk.progress(TrainingProgress(stage="preparing", step=round(part * 100), of=100))
 
         tell(0.0)
@@ -60,7 +68,7 @@ class RvcTrainer:
             raise TrainingError(
                 f"voices of {rate_hz} Hz cannot be trained, but of {', '.join(map(str, SPECTRA))}"
             )
-        learnt = prepare(recordings, self._hubert, SPECTRA[rate_hz], tell)
+        learnt = prepare(recordings, self._ears, SPECTRA[rate_hz], tell)
         torch.manual_seed(order.seed)
         networks = starting.build(self._folder, rate_hz, self._device)
         loop = Loop(networks, learnt.slices, order)

@@ -100,6 +100,7 @@ def model_info(folder: Path) -> ModelInfo:
         digest=manifest.digest if manifest else "",
         speaks=False,
         converts=True,
+        trains=True,
         trained_format=FORMAT,
         client_fields=CLIENT_FIELDS,
         pitch=(-MOST_SEMITONES, MOST_SEMITONES),

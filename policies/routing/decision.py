@@ -93,6 +93,11 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True):
     steps: tuple[FoundStep, ...] = ()
 
     @property
+    def lacks_post(self) -> bool:
+        """Whether its post-step cannot be done: in another language, the text might be spoken without."""
+        return self.query.post is not None and self.query.post.speaker is None
+
+    @property
     def emotions(self) -> tuple[str, ...]:
         """What the first candidate can express, by itself or by a post-step."""
         of_steps = [found.step.emotion for found in self.steps if found.step.emotion is not None]

@@ -147,6 +147,11 @@ class Route(msgspec.Struct, frozen=True, kw_only=True):
     voice: str | None = None
     post: tuple[PostStep, ...] = ()
 
+    @property
+    def named_models(self) -> tuple[str, ...]:
+        """The candidates, and the models that post-steps name."""
+        return (*self.candidates, *(step.engine for step in self.post if "/" in step.engine))
+
 
 class Routes:
     """The routes of a configuration, by language."""

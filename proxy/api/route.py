@@ -54,20 +54,20 @@ class ExplainedStep(msgspec.Struct, frozen=True, kw_only=True):
     when: str | None
     pitch: float
     is_used: bool
-    model: str | None = None
-    reason: str = ""
-    price: ShownPrice | None = None
+    model: str | None
+    reason: str
+    price: ShownPrice | None
 
 
 class ShownRoute(msgspec.Struct, frozen=True, kw_only=True):
-    """The route that matched, as the configuration has it. `post` are its post-steps, if there are any."""
+    """The route that matched, as the configuration has it. `post` are its post-steps."""
 
     language: str
     candidates: tuple[str, ...]
     front_end: str | None
     sentences: bool
     voice: str | None
-    post: list[ExplainedStep] | UnsetType = UNSET
+    post: list[ExplainedStep]
 
 
 class JudgedModel(msgspec.Struct, frozen=True, kw_only=True):
@@ -205,14 +205,21 @@ def _route(route: Route, decision: Decision, terms: Terms | None) -> ShownRoute:
         front_end=route.front_end,
         sentences=route.sentences,
         voice=route.voice,
-        post=[_step(step, decision, terms) for step in route.post] or UNSET,
+        post=[_step(step, decision, terms) for step in route.post],
     )
 
 
 def _step(step: PostStep, decision: Decision, terms: Terms | None) -> ExplainedStep:
     post = decision.query.post
     shown = ExplainedStep(
-        engine=step.engine, voice=step.voice, when=step.when, pitch=step.pitch, is_used=False
+        engine=step.engine,
+        voice=step.voice,
+        when=step.when,
+        pitch=step.pitch,
+        is_used=False,
+        model=None,
+        reason="",
+        price=None,
     )
     if not decision.steps:
         return replace(shown, reason="the request names its model itself")

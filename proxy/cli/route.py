@@ -16,6 +16,7 @@ from proxy.features.all import load_config
 
 route = typer.Typer(no_args_is_help=True, help="The engines that speak a request.")
 
+_NO_ROUTE: dict[str, list[Any]] = {"post": []}
 _SOURCES = {
     "request": "the request names it",
     "voice": "the voice speaks it",
@@ -69,7 +70,7 @@ def _part(part: dict[str, Any]) -> list[Part]:
         Line(f"voice: {part['voice']}"),
         *([Line(f"emotion: {part['emotion'] or 'none'}")] if "emotion" in part else []),
         Line(f"route: {routed}"),
-        *(Line(_post_step(step)) for step in (part["route"] or {}).get("post", [])),
+        *(Line(_post_step(step)) for step in (part["route"] or _NO_ROUTE)["post"]),
         *(Line(f"note: {note}", "yellow") for note in part["notes"]),
         _models_table(part),
     ]

@@ -129,10 +129,7 @@ def _names(config: Config) -> Iterator[_Name]:
 
 def _spoken_by(config: Config) -> Iterator[_Name]:
     """Return the models that aliases and routes name."""
-    routes = {
-        f"routes.{route.language}": (*route.candidates, *(step.engine for step in route.post))
-        for route in config.routes
-    }
+    routes = {f"routes.{route.language}": route.named_models for route in config.routes}
     for where, fulls in (*config.models.items(), *routes.items()):
         for full in fulls:
             engine, slash, model = full.partition("/")

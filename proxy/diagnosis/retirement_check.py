@@ -30,7 +30,7 @@ def retirements(
     today = today or datetime.now(UTC).date()
     lists = {
         **{f"alias {alias}": names for alias, names in config.models.items()},
-        **{f"route {route.language}": route.candidates for route in config.routes},
+        **{f"route {route.language}": route.named_models for route in config.routes},
     }
     for name, full_names in lists.items():
         days = {full: _last_day(config, registry, models, full) for full in full_names}

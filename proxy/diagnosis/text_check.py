@@ -134,7 +134,17 @@ def _post_fault(
         return f"{what} cannot be done: it does not convert"
     if engine in {full.partition("/")[0] for full in route.candidates}:
         return f"{what} does not repeat what {engine} speaks itself"
-    return _post_voice_fault(config, results, engine, step)
+    if fault := _post_voice_fault(config, results, engine, step):
+        return fault
+    refused = [
+        plan.name
+        for plan in config.plans.values()
+        if (plan.engines is not None and engine not in plan.engines)
+        or plan.prices.of_conversion(engine, name) is None
+    ]
+    if not refused:
+        return ""
+    return f"refused to the plans {', '.join(refused)}: they lack {engine}, or a price for conversions"
 
 
 def _post_voice_fault(config: Config, results: ProbeResults, engine: str, step: PostStep) -> str:

@@ -270,7 +270,7 @@ class Tally:
             cache=self.cache,
             parts=tuple(parts),
             attempts=tuple(attempts),
-            kind=self.parts[0].kind,
+            kind="speech" if self._request.source is None else "conversion",
             rows=tuple(self.rows),
         )
 

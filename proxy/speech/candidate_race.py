@@ -235,7 +235,7 @@ class CandidateRace:
             failure = error
         _log.warning(
             "engine.speak.refused",
-            **error_details(self._call.id, candidate.model.name, failure),
+            **error_details(self._call.id, candidate.speaker, failure),
         )
         self._failure = failure
         return None

@@ -297,7 +297,8 @@ class Planner:
             return self._decide_in(_NO_LANGUAGE, request, terms, span, own)
         chosen = self._splitter.choose(span.voice, span.language, span.source, text)
         decision = self._decide_in(chosen, request, terms, span, own)
-        if decision.error is None or self._catalogue.is_coming(request.model, chosen.tag):
+        is_final = decision.error is None or decision.lacks_post
+        if is_final or self._catalogue.is_coming(request.model, chosen.tag):
             return decision
         for other in self._splitter.alternatives(chosen, span, request.text):
             decision = self._decide_in(other, request, terms, span, own)

@@ -184,7 +184,8 @@ class PostStream:
                 self._take(await self._second.next_event())
             except EngineError as error:
                 self._is_over = True
-                raise self.spoken.failure or _as_own(error) from None
+                self._check_first()
+                raise _as_own(error) from None
         return self._ready.popleft()
 
     async def close(self) -> None:

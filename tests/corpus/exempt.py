@@ -40,6 +40,7 @@ NEW = frozenset(
         "job",
         "job_characters",
         "trained",
+        "post",
         "voxgate_job_steps_total",
         "voxgate_trainings_total",
         "voxgate_runs_total",

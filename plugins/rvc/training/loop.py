@@ -6,6 +6,7 @@ draws follows from its number, and a checkpoint has all that changes.
 
 from __future__ import annotations
 
+import math
 import time
 from collections import deque
 from collections.abc import Iterator, Sequence
@@ -97,6 +98,7 @@ class Loop:
                 "best_step": self.best_step,
                 "voice": self.voice,
                 "batch": self._batch,
+                "broken": self._broken,
                 "generator": networks.generator.state_dict(),
                 "discriminator": networks.discriminator.state_dict(),
                 "of_generator": self._of_generator.state_dict(),
@@ -113,6 +115,7 @@ class Loop:
         kept = torch.load(BytesIO(checkpoint), map_location=self._device, weights_only=True)
         self.curve, self.voice = kept["curve"], {name: each.cpu() for name, each in kept["voice"].items()}
         self.best, self.best_step, self._batch = kept["best"], kept["best_step"], kept["batch"]
+        self._broken = kept["broken"]
         self._networks.generator.load_state_dict(kept["generator"])
         self._networks.discriminator.load_state_dict(kept["discriminator"])
         self._of_generator.load_state_dict(kept["of_generator"])
@@ -120,7 +123,8 @@ class Loop:
 
     @property
     def _is_flat(self) -> bool:
-        return len(self.curve) - self.best_step >= self._order.patience
+        # There is no voice before the first look.
+        return bool(self.voice) and len(self.curve) - self.best_step >= self._order.patience
 
     def _smoothed(self) -> float:
         last = self.curve[-_SMOOTHED:]
@@ -146,13 +150,24 @@ class Loop:
             torch.manual_seed(int(draw.integers(2**62)))
             chosen = draw.choice(len(self._slices), self._batch, replace=False)
             try:
-                self.curve.append(self._learn([self._slices[number] for number in chosen]))
+                self.curve.append(self._told(self._learn([self._slices[number] for number in chosen])))
                 return
             except torch.OutOfMemoryError:
                 if self._batch == 1:
                     raise
-                self._batch //= 2
-                torch.cuda.empty_cache()
+            # Not while it is handled, as its frames hold what was allocated.
+            self._batch //= 2
+            self._of_generator.zero_grad(set_to_none=True)
+            self._of_discriminator.zero_grad(set_to_none=True)
+            torch.cuda.empty_cache()
+
+    def _told(self, distance: float) -> float:
+        """Return a distance, or that of the step before if it is no number. Raise NoNumbers."""
+        if math.isfinite(distance):
+            return distance
+        if not self.curve:
+            raise NoNumbers
+        return self.curve[-1]
 
     def _learn(self, slices: Sequence[Slice]) -> float:
         self._slow_down()

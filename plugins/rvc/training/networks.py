@@ -6,6 +6,7 @@ from there, too. Otherwise they begin with random numbers, and need much longer.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -16,10 +17,11 @@ import plugins.rvc.boot  # noqa: F401 - before rvc
 import torch
 from rvc.lib.infer_pack import commons, models
 
-from plugins.rvc.networks import Layout, build_generator
+from plugins.rvc.networks import Layout, build_generator, on_meta
 from plugins.rvc.training.spectrum import SPECTRA
 from speech_engine.host.weights import fill, read_tensors
 from speech_engine.model_files import UnusableModel
+from speech_engine.model_files.safetensors import read_header
 
 SEGMENT = {32_000: 40, 40_000: 32, 48_000: 36}
 """The frames of a slice that sound in a step."""
@@ -59,15 +61,53 @@ def choose_rate(folder: Path, asked_hz: int) -> int:
     return next((hz for hz in _USUAL_HZ if (folder / _file("generator", hz)).exists()), _USUAL_HZ[0])
 
 
+def check_beginnings(folder: Path) -> None:
+    """Compare what the operator has imported to begin with, by its shapes. Raise UnusableModel."""
+    for rate_hz in _USUAL_HZ:
+        generator, discriminator = (
+            folder / _file("generator", rate_hz),
+            folder / _file("discriminator", rate_hz),
+        )
+        if not generator.exists():
+            continue
+        shapes = _shapes(generator)
+        layout = Layout("v2", True, rate_hz, _config_of(shapes, rate_hz))
+        with on_meta():
+            _compare(build_generator(layout), shapes, generator.name)
+            if layout.channels >= _SMALL and discriminator.exists():
+                _compare(_full_discriminator(), _shapes(discriminator), discriminator.name)
+
+
+def _full_discriminator() -> Any:
+    with warnings.catch_warnings():
+        # Of torch, about the older form of weight norms: published files have their names.
+        warnings.simplefilter("ignore")
+        return models.MultiPeriodDiscriminatorV2()
+
+
+def _shapes(file: Path) -> dict[str, tuple[int, ...]]:
+    with file.open("rb") as opened:
+        return {name: info.shape for name, info in read_header(opened, file.stat().st_size).items()}
+
+
+def _compare(network: Any, shapes: Mapping[str, tuple[int, ...]], file: str) -> None:
+    wanted = {name: tuple(tensor.shape) for name, tensor in network.state_dict().items()}
+    odd = sorted(name for name in wanted.keys() | shapes.keys() if wanted.get(name) != shapes.get(name))
+    if odd:
+        raise UnusableModel(f"{file}: {odd[0]} is not as a training needs it")
+
+
 def build(folder: Path, rate_hz: int, device: str) -> Networks:
     """Return the networks with which a training begins. Raise UnusableModel."""
     begin = _read(folder / _file("generator", rate_hz))
-    layout = Layout("v2", True, rate_hz, _config(rate_hz) if begin is None else _config_of(begin, rate_hz))
+    shapes = {name: tuple(tensor.shape) for name, tensor in (begin or {}).items()}
+    config = _config_of(shapes, rate_hz) if shapes else _config(rate_hz)
+    layout = Layout("v2", True, rate_hz, config)
     generator = build_generator(layout)
     if begin is not None:
         fill(generator, begin, _file("generator", rate_hz))
     is_small = layout.channels < _SMALL
-    discriminator = SmallDiscriminator() if is_small else models.MultiPeriodDiscriminatorV2()
+    discriminator = SmallDiscriminator() if is_small else _full_discriminator()
     against = None if is_small else _read(folder / _file("discriminator", rate_hz))
     if against is not None:
         fill(discriminator, against, _file("discriminator", rate_hz))
@@ -128,10 +168,9 @@ def _config(rate_hz: int) -> tuple[Any, ...]:
     return (*inner, *blocks, list(_UPSAMPLING[rate_hz]), 512, list(_KERNELS[rate_hz]), 109, 256, rate_hz)
 
 
-def _config_of(tensors: Mapping[str, Any], rate_hz: int) -> tuple[Any, ...]:
+def _config_of(shape: Mapping[str, tuple[int, ...]], rate_hz: int) -> tuple[Any, ...]:
     """Return the sizes of a network with which a training begins. Raise UnusableModel."""
     try:
-        shape = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
         hidden, width = shape["enc_p.emb_phone.weight"]
         attention = "enc_p.encoder.attn_layers."
         layers = len({name.split(".")[3] for name in shape if name.startswith(attention)})

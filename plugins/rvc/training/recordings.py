@@ -13,11 +13,12 @@ from scipy import signal
 
 from plugins.rvc.hubert import HEARD_HZ, Hubert
 from plugins.rvc.pitch import coarse, praat_pitch
+from plugins.rvc.rmvpe import Rmvpe
 from plugins.rvc.training.spectrum import SpectrumSizes, linear
 from speech_engine.training import Recording, TrainingError
 
 LEAST_S = 20.0
-"""Of speech, in all recordings together."""
+"""Of speech, in all recordings together; what two slices share counts once."""
 _SLICE_S, _OVERLAP_S, _LONGEST_S = 3.0, 0.3, 3.7
 _SHORTEST_S = 0.8
 _QUIET_DB, _PAUSE_S, _HOP_S = -42.0, 0.4, 0.01
@@ -26,6 +27,22 @@ _LOUDEST, _SHARE = 0.9, 0.75
 """A slice is made so loud by this share, and stays as loud as it is by the rest."""
 _SILENT = 1e-3
 _FRAMES_A_FEATURE = 2
+
+
+class Ears(NamedTuple):
+    """What hears recordings. Praat finds the pitch where there is no RMVPE."""
+
+    hubert: Hubert
+    rmvpe: Rmvpe | None = None
+
+    def __repr__(self) -> str:
+        return f"<Ears{'' if self.rmvpe is None else ' with RMVPE'}>"
+
+    def pitch(self, heard: Any) -> Any:
+        """Return the pitch of each frame of a sound at HEARD_HZ, 0 where there is none."""
+        if self.rmvpe is None:
+            return praat_pitch(heard)
+        return self.rmvpe(torch.from_numpy(heard)[None].to(self.hubert.device))[0].cpu().numpy()
 
 
 class Slice(NamedTuple):
@@ -57,11 +74,18 @@ class Learnt(NamedTuple):
 
 
 def prepare(
-    recordings: Sequence[Recording], hubert: Hubert, sizes: SpectrumSizes, tell: Callable[[float], None]
+    recordings: Sequence[Recording], ears: Ears, sizes: SpectrumSizes, tell: Callable[[float], None]
 ) -> Learnt:
     """Return the slices of recordings. `tell` gets the part that is done. Raises TrainingError."""
-    sounds = [sound for each in recordings for sound in _slices(each, sizes.rate_hz)]
-    seconds = sum(len(sound) for sound in sounds) / sizes.rate_hz
+    sounds, seconds = list[Any](), 0.0
+    for number, each in enumerate(recordings, 1):
+        speech = _speech_of(each, sizes.rate_hz)
+        if not speech:
+            raise TrainingError(f"recording {number} of {len(recordings)} is empty or silent")
+        for said in speech:
+            slices = list(_slices(said, sizes.rate_hz))
+            seconds += len(said) / sizes.rate_hz if slices else 0.0
+            sounds += slices
     if seconds < LEAST_S:
         raise TrainingError(
             f"the recordings have {seconds:.0f} seconds of speech, and {LEAST_S:g} are needed: "
@@ -69,27 +93,31 @@ def prepare(
         )
     found, vectors = [], []
     for number, sound in enumerate(sounds):
-        slice_, heard = _slice(sound, hubert, sizes)
+        slice_, heard = _slice(sound, ears, sizes)
         found.append(slice_)
         vectors.append(heard)
         tell((number + 1) / len(sounds))
     return Learnt(found, torch.cat(vectors))
 
 
-def _slices(recording: Recording, rate_hz: int) -> Iterator[Any]:
-    """Yield the speech of a recording in slices, at this rate."""
+def _speech_of(recording: Recording, rate_hz: int) -> list[Any]:
+    """Return what is said in a recording between pauses, at this rate."""
     sound = np.frombuffer(recording.pcm, "<i2").astype(np.float64) / 32768.0
     if not len(sound):
-        return
+        return []
     divisor = int(np.gcd(rate_hz, recording.sample_rate_hz))
     at_rate = signal.resample_poly(sound, rate_hz // divisor, recording.sample_rate_hz // divisor)
     high_pass = signal.butter(5, 48, btype="high", fs=rate_hz)
     clean = signal.lfilter(*high_pass, at_rate)
-    for start, end in _speech(clean, rate_hz):
-        for piece in _pieces(clean[start:end], rate_hz):
-            peak = float(np.abs(piece).max())
-            if peak > _SILENT:
-                yield (piece / peak * _LOUDEST * _SHARE + piece * (1 - _SHARE)).astype(np.float32)
+    return [clean[start:end] for start, end in _speech(clean, rate_hz)]
+
+
+def _slices(said: Any, rate_hz: int) -> Iterator[Any]:
+    """Yield what is said in slices that are about equally loud."""
+    for piece in _pieces(said, rate_hz):
+        peak = float(np.abs(piece).max())
+        if peak > _SILENT:
+            yield (piece / peak * _LOUDEST * _SHARE + piece * (1 - _SHARE)).astype(np.float32)
 
 
 def _speech(sound: Any, rate_hz: int) -> Iterator[tuple[int, int]]:
@@ -121,15 +149,15 @@ def _pieces(sound: Any, rate_hz: int) -> Iterator[Any]:
         yield sound[start:]
 
 
-def _slice(sound: Any, hubert: Hubert, sizes: SpectrumSizes) -> tuple[Slice, Any]:
+def _slice(sound: Any, ears: Ears, sizes: SpectrumSizes) -> tuple[Slice, Any]:
     """Return a slice, and the vectors that its features repeat."""
     divisor = int(np.gcd(HEARD_HZ, sizes.rate_hz))
     heard = signal.resample_poly(sound, HEARD_HZ // divisor, sizes.rate_hz // divisor).astype(np.float32)
     with torch.no_grad():
-        _, vectors = hubert(torch.from_numpy(heard)[None].to(hubert.device))
+        _, vectors = ears.hubert(torch.from_numpy(heard)[None].to(ears.hubert.device))
+        hz = ears.pitch(heard)
         spectrum = linear(torch.from_numpy(sound)[None], sizes)[0]
     vectors = vectors[0].float().cpu()
-    hz = praat_pitch(heard)
     frames = min(len(vectors) * _FRAMES_A_FEATURE, len(hz), spectrum.shape[1], len(sound) // sizes.hop)
     features = vectors.repeat_interleave(_FRAMES_A_FEATURE, 0)[:frames]
     return (

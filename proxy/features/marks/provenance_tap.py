@@ -28,7 +28,7 @@ from proxy.features.marks.source_file import SourceFile, media_type
 from proxy.ledger import Spent
 from proxy.speech.call import OpenTap, SpeechCall
 from proxy.speech.planning import SpeechPlan
-from proxy.speech.speech_request import SpeechRequest
+from proxy.speech.speech_request import SourceSound, SpeechRequest
 from proxy.speech.speech_stream import SoundDigest, Speech
 from proxy.speech.tap import Tap
 from proxy.speech.whole_file import AnswerFile, SpilledBytes
@@ -126,7 +126,7 @@ class _ProvenanceTap(Tap):
             sample_rate_hz=speech.sample_rate_hz,
             speakers=self._planned.speakers(speech.engine),
             language=call.plan.language,
-            consents=self._consents(),
+            consents=self._planned.consents if source is None else self._consents(source),
             mark=plugin,
             mark_key=key,
             manifest=self._manifest,
@@ -138,10 +138,9 @@ class _ProvenanceTap(Tap):
         row = ReceiptRow(call.id, call.caller.account, encode_json(facts))
         return msgspec.structs.replace(spent, rows=(*spent.rows, row))
 
-    def _consents(self) -> tuple[str, ...]:
+    def _consents(self, source: SourceSound) -> tuple[str, ...]:
         """Return the digests of the consents of the voices, and of who speaks in a recording."""
-        source, planned = self._call.request.source, self._planned.consents
-        given = source.consent if source is not None else ""
+        planned, given = self._planned.consents, source.consent
         return (*planned, given) if given and given not in planned else planned
 
 

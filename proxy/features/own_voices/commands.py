@@ -157,7 +157,7 @@ def voices_export(
     model: Annotated[bool, typer.Option("--model", help="Its trained model, into VOICE.pth.")] = False,
     ending: Annotated[str, typer.Option("--as", help="With --model: pth, index, json.")] = "pth",
 ) -> Ask:
-    """Write a voice's recordings and their facts into a zip file, or its trained model."""
+    """Write a voice's recordings, or its model, to a file."""
     if model:
         file = to or Path(f"{voice.replace('/', '_')}.{ending.replace('/', '_')}")
         query = {"account": account, "form": ending}

@@ -81,10 +81,12 @@ def pieces_of(events: list[Event], rate_hz: int) -> list[bytes]:
 
 
 @asynccontextmanager
-async def kept_host(**settings: Any) -> AsyncIterator[KeptHost]:
-    """Give a host with tiny networks, once it is ready. Skips the test where the environment is absent."""
+async def kept_host(*more: bytes, **settings: Any) -> AsyncIterator[KeptHost]:
+    """Give a host with tiny networks, and `more` voices, once it is ready. Skips the test where the
+    environment is absent."""
     model = neural.kept_model("rvc")
     files = [(model / f"voice_{number}.safetensors").read_bytes() for number in range(len(RATES_HZ))]
+    files += more
     source = Recordings(**{TENANT: {hashlib.sha256(file).hexdigest(): file for file in files}})
     section = EngineSection("rvc", device="cpu", settings={"model_path": str(model), **settings})
     spec = HostedEngineSpec("rvc", HOSTED, section)

@@ -1,4 +1,7 @@
-"""A random RVC model and voices: `python -m tests.plugins.rvc.tiny FOLDER`, where torch is.
+"""A random RVC model and voices: `python -m tests.plugins.rvc.tiny FOLDER [KIND]`, where torch is.
+
+The KIND `begins` has the networks from which a training begins, too, as an import keeps them; `sources` as
+their makers save them.
 
 The tiny ones have every part of real ones: HuBERT in 22 MB, and a voice in 250 kB. What they say is noise.
 Benches make some of full size.
@@ -31,7 +34,12 @@ _UPSAMPLING: dict[int, tuple[list[int], list[int]]] = {
 
 
 def layout(
-    version: Version = "v2", *, has_pitch: bool = True, rate_hz: int = 40_000, is_full: bool = False
+    version: Version = "v2",
+    *,
+    has_pitch: bool = True,
+    rate_hz: int = 40_000,
+    is_full: bool = False,
+    initial: int = 32,
 ) -> Layout:
     rates, kernels = _UPSAMPLING[rate_hz]
     if is_full:
@@ -39,7 +47,7 @@ def layout(
         config = (*inner, rates, 512, kernels, 109, 256, rate_hz)
     else:
         inner = [1025, 32, 8, 16, 32, 2, 1, 3, 0, "1", [3], [[1, 3, 5]]]
-        config = (*inner, rates, 32, kernels, 1, 8, rate_hz)
+        config = (*inner, rates, initial, kernels, 1, 8, rate_hz)
     return Layout(version, has_pitch, rate_hz, config)
 
 
@@ -91,6 +99,13 @@ def write_model(folder: Path, sizes: HubertSizes = TINY_HUBERT) -> Path:
     return folder
 
 
+def begin(initial: int = 32) -> dict[str, Any]:
+    """Return the weights of a tiny network from which a training begins, so wide where its sound begins."""
+    torch.manual_seed(3)
+    network = build_generator(layout(initial=initial))
+    return {name: value.contiguous() for name, value in network.state_dict().items()}
+
+
 def _config(sizes: HubertSizes) -> dict[str, Any]:
     return {
         "model_type": "hubert",
@@ -106,6 +121,10 @@ def _config(sizes: HubertSizes) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    write_model(Path(sys.argv[1]))
+    made = write_model(Path(sys.argv[1]))
+    if "begins" in sys.argv[2:]:
+        save_file(begin(), made / "generator_40k.safetensors")
+    if "sources" in sys.argv[2:]:
+        torch.save({"model": begin(), "iteration": 1, "learning_rate": 1e-4}, made / "f0G40k.pth")
     for number, each in enumerate(LAYOUTS):
-        (Path(sys.argv[1]) / f"voice_{number}.safetensors").write_bytes(voice_file(each, number))
+        (made / f"voice_{number}.safetensors").write_bytes(voice_file(each, number))

@@ -87,16 +87,18 @@ async def check_kept_answers(world: AccessWorld) -> None:
 async def check_same_recording(world: AccessWorld, folder: Path) -> None:
     """The same bytes in two accounts are two files: one is erased, and the other speaks."""
     theirs = await world.ask("stranger", "POST", "/v1/audio/voices", {"name": "Twin"}, file="audio_sample")
-    assert len(_files(folder)) == 2
+    assert theirs.is_success, theirs.text
+    assert len(_accounts(folder)) == 2
     # Nothing but the voice of the owner's "voice with consent" may need the file any more.
     for voice in (await world.ask("owner", "GET", "/v1/voices?mine=true")).json()["data"]:
         if voice["type"] == "audio_sample":
             assert (await world.ask("owner", "DELETE", f"/v1/voices/{voice['id']}")).is_success
-    assert len(_files(folder)) == 1
+    assert len(_accounts(folder)) == 1
     body = {"model": "tts-1", "voice": theirs.json()["id"], "input": "I am still here."}
     assert (await world.ask("stranger", "POST", "/v1/audio/speech", body)).is_success
     assert (await world.ask("stranger", "GET", f"/v1/voices/{body['voice']}/export")).is_success
 
 
-def _files(folder: Path) -> list[Path]:
-    return [path for path in folder.rglob("*") if path.is_file()]
+def _accounts(folder: Path) -> set[str]:
+    """Whose sealed files lie there: each account has a folder of its own."""
+    return {path.relative_to(folder).parts[0] for path in folder.rglob("*") if path.is_file()}

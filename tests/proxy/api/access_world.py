@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import httpx2
 
 from tests import speech_clips
+from tests.features.own_voices.trained_files import tone_voice
 from tests.proxy.api.inside import TONE, Inside
 
 ROLES = ("nobody", "invented", "revoked", "closed", "owner", "stranger", "admin")
@@ -56,6 +57,8 @@ ACTIONS = {
     "change short": Action("POST", "/v1/voices/{id}", {"description": "changed"}),
     "export": Action("GET", f"{_VOICES}/{{id}}/export"),
     "export short": Action("GET", "/v1/voices/{id}/export"),
+    "model": Action("GET", f"{_VOICES}/{{id}}/model", objects=("voice",)),
+    "model short": Action("GET", "/v1/voices/{id}/model", objects=("voice",)),
     "recordings": Action("GET", f"{_VOICES}/{{id}}/samples", objects=("voice",)),
     "recordings short": Action("GET", "/v1/voices/{id}/samples", objects=("voice",)),
     "one more recording": Action(
@@ -171,6 +174,12 @@ async def _objects(world: AccessWorld) -> dict[str, str]:
     sample = {"name": "Ana Secret", "consent": consents[0]}
     voice = (await make("POST", _VOICES, sample, file="audio_sample")).json()["id"]
     clip = (await make("POST", f"{_VOICES}/{voice}/samples", {"emotion": "happy"}, file="file")).json()["id"]
+    model = {"file": ("a.json", tone_voice(), "application/json")}
+    head = {"authorization": f"Bearer {world.keys['owner']}"}
+    brought = await world.client.post(
+        "/v1/audio/voice_models", headers=head, data={"voice": voice}, files=model
+    )
+    assert brought.is_success, brought.text
     mix = {"name": "blend", "mix": [{"id": "alloy"}, {"id": "tone/slow"}]}
     cast = {"name": "talk", "cast": {"Ana": "alloy"}}
     mixed, casted = [(await make("POST", _VOICES, body)).json()["id"] for body in (mix, cast)]

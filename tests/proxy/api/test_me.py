@@ -33,6 +33,14 @@ async def test_the_answer_says_whose_key_it_is_and_what_is_left(priced: Inside) 
         "credits": {"allowance": 100, "used": 2.5, "left": 97.5, "granted": 0.25, "available": 97.75},
         "streams": 0,
         "clones_used": 0,
+        "prices": {
+            "speech": {"credits": 2.5, "per": "job"},
+            "cached": {"credits": 0, "per": "job"},
+            "clone": {"credits": 0, "per": "job"},
+            "conversion": None,
+            "training": None,
+            "models": {},
+        },
     }
     assert cycle == (await priced.administer("GET", "accounts/ada")).json()["cycle"]
 

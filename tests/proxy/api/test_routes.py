@@ -134,6 +134,7 @@ async def test_a_decision_is_explained_with_every_filter(server: Inside) -> None
         "front_end": None,
         "sentences": False,
         "voice": None,
+        "post": [],
     }
     assert [model["model"] for model in part["models"]] == ["thai/m", "house/m"]
     assert part["candidates"] == [

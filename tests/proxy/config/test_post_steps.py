@@ -135,6 +135,29 @@ def test_check_says_that_a_voice_of_the_file_is_not_on_the_engine_that_answers(t
     assert "tone has no voice 'sofd'; did you mean soft?" in finding(tmp_path, text).found
 
 
+@pytest.mark.parametrize(
+    ("plan", "is_refused"),
+    [
+        ("", False),
+        ('engines = ["tone"]', False),
+        ('engines = ["espeak"]', True),
+        ('prices.speech = { credits = 1, per = "minute" }', False),
+        ('prices.speech = { credits = 1, per = "character" }', True),
+        (
+            'prices.speech = { credits = 1, per = "character" }\n'
+            'prices.conversion = { credits = 1, per = "minute" }',
+            False,
+        ),
+    ],
+)
+def test_check_names_the_plans_whose_accounts_the_route_refuses(
+    tmp_path: Path, plan: str, is_refused: bool
+) -> None:
+    found = finding(tmp_path, f"{route(f'[{ALWAYS}]')}[plans.small]\n{plan}\n")
+    refused = "refused to the plans small: they lack tone, or a price for conversions"
+    assert (refused in found.found, found.verdict == "note") == (is_refused, is_refused)
+
+
 def test_an_engine_that_cannot_run_repeats_nothing(tmp_path: Path) -> None:
     found = finding(tmp_path, route(f"[{ALWAYS}]"), sick="tone")
     assert "tone, for the post-step tone, cannot run" in found.found

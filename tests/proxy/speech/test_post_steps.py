@@ -161,6 +161,24 @@ async def test_each_part_of_a_dialogue_is_repeated(tmp_path: Path) -> None:
     assert decode(*decoded(answer.content, "wav")) == ("Who goes there?", "It is only me.")
 
 
+async def test_each_language_has_the_steps_of_its_own_route(tmp_path: Path) -> None:
+    thai = '[[routes]]\nlanguage = "th"\nsentences = true\ncandidates = ["rough/standard"]\n'
+    async with inside(
+        tmp_path, thai + tones().replace("[[routes]]", "[[routes]]\nsentences = true")
+    ) as server:
+        text = "Good morning to all of you. สวัสดีครับ ยินดีต้อนรับ"
+        answer = await speak(server, text, language="auto")
+    assert answer.headers["x-voxgate-engine"] == f"{BOTH}, rough/standard"
+    assert "".join(decode(*decoded(answer.content, "wav"))) == text.replace(". ", ".")
+
+
+async def test_a_text_is_not_spoken_in_another_language_for_want_of_a_post_step(tmp_path: Path) -> None:
+    config = tones('[{ engine = "second", voice = "gone" }]').replace('language = "en"', 'language = "de"')
+    async with inside(tmp_path, config) as server:
+        answer = await server.speech("Guten Morgen, meine lieben Freunde und Nachbarn.")
+    assert (answer.status_code, envelope(answer)["code"]) == (503, "post_step_not_ready")
+
+
 async def test_pauses_are_as_long_as_the_speech_has_them(tmp_path: Path) -> None:
     text = "One sentence. Another sentence.\n\nA paragraph of its own."
     async with inside(tmp_path, tones()) as server:

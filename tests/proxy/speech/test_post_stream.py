@@ -318,3 +318,28 @@ async def test_what_no_engine_may_raise_reaches_the_reader() -> None:
     with pytest.raises(ZeroDivisionError):
         await stream.next_event()
     await stream.close()
+
+
+async def test_a_fault_of_ours_is_not_hidden_by_what_follows_from_it() -> None:
+    class Faulty(Scripted):
+        def __init__(self) -> None:
+            super().__init__()
+            self._events = iter([Started(RATE_HZ), *sound(0.1)])
+
+        async def next_event(self) -> Event | None:
+            if (event := next(self._events, None)) is None:
+                raise ZeroDivisionError("a fault of ours")
+            return event
+
+        async def close(self) -> None:
+            """It holds nothing."""
+
+    second = Repeating(UnusableSample("too short"))
+    slots = Slots(1, 1)
+    stream = PostStream(Faulty(), lambda pcm: SlotStream(second, slots, Convert(JOB), _log, pcm=pcm))
+    events = [await stream.next_event() for _ in range(2)]
+    assert isinstance(events[1], Audio)
+    with pytest.raises(ZeroDivisionError):
+        await stream.next_event()
+    await stream.close()
+    assert second.open == 0

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 from starlette.types import Message
 
 from policies.lexicon import Lexicons
@@ -14,7 +15,7 @@ from policies.routing import Binding, PostStep, Voice
 from proxy.catalogue.library import AccountLibrary, VoiceShelf
 from proxy.catalogue.post_steps import find_step
 from proxy.ledger import verify
-from speech_engine import EngineVoice, Started, Trained
+from speech_engine import EngineVoice, ModelInfo, Started, Trained
 from tests.features.erasure.erasing import erase, erasure_of
 from tests.features.own_voices.saving import add_cast, saved
 from tests.proxy.api.inside import Inside, envelope, inside
@@ -145,3 +146,18 @@ async def test_what_a_step_names_is_the_operators_the_files_or_the_engines(tmp_p
         assert found("Mine") == (None, "there is no voice 'Mine' for rvc/m")
         assert found("v", "rvc/x") == (None, "rvc has no model of 'rvc/x'; known: m")
         assert found("v", "gone") == (None, "no [engines.gone] for gone")
+
+
+class Both(Repeating):
+    """Its first model only speaks."""
+
+    def models(self) -> tuple[ModelInfo, ...]:
+        (converting,) = super().models()
+        return replace(converting, id="speaks", converts=False), converting
+
+
+async def test_an_engine_stands_for_its_first_model_that_converts(tmp_path: Path) -> None:
+    asked = engines() | {"rvc": Both()}
+    async with inside(tmp_path, CONFIG.replace('"Anna"', '"v"'), asked) as server:
+        answer = await server.speech(language="en")
+    assert answer.headers["x-voxgate-engine"] == "one/m, rvc/m"

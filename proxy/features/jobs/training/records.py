@@ -48,7 +48,12 @@ class Training(msgspec.Struct, frozen=True, kw_only=True):
 
 CHECKPOINT = -1
 """In place of a chapter, in the rows of a job's files."""
-TABLE = Table("trainings", personal=True)
+TABLE = Table(
+    "trainings",
+    personal=True,
+    # What is held or owed ends as that of a job that is gone.
+    closed_with=("DELETE FROM trainings WHERE account = :id AND state = 'over'",),
+)
 TRAININGS = WishTable(
     "job_steps", JobStep, "state = 'wanted' AND kind = 'training'", earliest="asked", of_account=1
 )

@@ -38,14 +38,14 @@ def model_folder() -> Path:
     return write_model(folder)
 
 
-def recording(seconds: float, number: int = 0) -> bytes:
-    """Something like speech, at the rate that engines get: a moving pitch with pauses, and breath."""
+def recording(seconds: float, number: int = 0, *, pauses: bool = True) -> bytes:
+    """Something like speech, at the rate that engines get: a moving pitch, pauses, and breath."""
     count = round(seconds * GIVEN_HZ)
     moments = np.arange(count) / GIVEN_HZ
     hz = 140 + 12 * number + 40 * np.sin(2 * np.pi * (0.7 + 0.05 * number) * moments)
     phase = 2 * np.pi * np.cumsum(hz) / GIVEN_HZ
     voiced = sum(np.sin(part * phase) / part for part in range(1, 12))
-    loud = np.sin(2 * np.pi * 1.5 * moments) > -0.6
+    loud = (np.sin(2 * np.pi * 1.5 * moments) > -0.6) | (not pauses)
     breath = np.random.default_rng(number).normal(0, 0.003, count)
     return bytes(((voiced * loud * 0.15 + breath) * 20_000).astype("<i2").tobytes())
 

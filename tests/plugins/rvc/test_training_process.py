@@ -1,0 +1,169 @@
+"""The process that trains a voice of RVC: what it tells, how it is stopped or killed, and goes on."""
+
+from __future__ import annotations
+
+import asyncio
+from io import BytesIO
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import psutil
+import pytest
+
+from plugins.rvc.plugin import HOSTED
+from plugins.rvc.voice_format import FILES
+from proxy.features.jobs.training.process import (
+    MODULE,
+    TrainingBroken,
+    TrainingInterrupted,
+    TrainingRefused,
+)
+from proxy.helpers.child import Child
+from speech_engine.host.pipe_messages import MayLoad, Message
+from speech_engine.training import (
+    BeginTraining,
+    ExportVoice,
+    FilePiece,
+    Recording,
+    TrainerReady,
+    TrainingFailed,
+    VoiceExported,
+    file_pieces,
+)
+from tests.plugins import neural
+from tests.plugins.rvc.kept_host import GIVEN_HZ, kept_host, pieces_of, recording
+from tests.plugins.rvc.training_processes import (
+    ORDER,
+    Followed,
+    new_process,
+    recordings,
+    train,
+    uninterrupted,
+)
+from tests.plugins.rvc.voices import bring, read_pth
+from tests.speech_engine.host.fakes import read
+
+
+def trainers() -> list[psutil.Process]:
+    children = psutil.Process().children(recursive=True)
+    return [each for each in children if each.is_running() and MODULE in " ".join(each.cmdline())]
+
+
+def test_a_voice_is_trained_taken_home_brought_back_and_converts(tmp_path: Path) -> None:
+    follower = Followed()
+    order = msgspec.structs.replace(ORDER, most_steps=5, forms=("onnx",))
+    voice = asyncio.run(train(new_process(), follower, order))
+    assert voice.done.curve == uninterrupted().done.curve[:5]
+    assert follower.told[0].stage == "preparing"
+    assert follower.steps == [1, 2, 3, 4, 5]
+    assert len(follower.file("onnx")) > 100_000
+    assert not trainers()
+
+    home = {form: BytesIO() for form in ("pth", "index")}
+    for form, target in home.items():
+        FILES.export(BytesIO(voice.file), len(voice.file), form, target)
+    (tmp_path / "model.pth").write_bytes(home["pth"].getvalue())
+    returned = bring(read_pth(tmp_path / "model.pth"), home["index"].getvalue())
+    assert returned == voice.file
+
+    pcm = recording(2.0)
+
+    async def convert() -> list[bytes]:
+        async with kept_host(returned) as kept:
+            return pieces_of(await read(kept.open(len(kept.voices) - 1, pcm)), 40_000)
+
+    made = np.frombuffer(b"".join(asyncio.run(convert())), "<i2")
+    assert len(made) == 2 * 40_000
+    assert made.any()
+
+
+def test_a_killed_one_goes_on_with_the_same_steps() -> None:
+    process = new_process()
+    follower = Followed(10, process.kill)
+    with pytest.raises(TrainingBroken, match="died"):
+        asyncio.run(train(process, follower))
+    assert not trainers()
+    again = Followed()
+    voice = asyncio.run(train(new_process(), again, checkpoint=follower.checkpoint))
+    assert again.steps[0] == follower.checkpoint[0].step + 1 > 8
+    assert voice.done == uninterrupted().done
+    assert voice.file == uninterrupted().file
+
+
+def test_a_stopped_one_leaves_a_checkpoint_and_goes_on_with_the_same_steps() -> None:
+    process = new_process()
+    follower = Followed(6, process.stop_soon)
+    with pytest.raises(TrainingInterrupted):
+        asyncio.run(train(process, follower))
+    # Not one of those that come every four steps anyway, but where it was.
+    assert follower.checkpoint[0].step == follower.steps[-1]
+    voice = asyncio.run(train(new_process(), Followed(), checkpoint=follower.checkpoint))
+    assert voice.done == uninterrupted().done
+    assert voice.file == uninterrupted().file
+
+
+async def test_a_cancelled_one_leaves_no_process() -> None:
+    process, begun = new_process(), asyncio.Event()
+    task = asyncio.create_task(train(process, Followed(2, begun.set)))
+    await begun.wait()
+    assert len(trainers()) == 1
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert not trainers()
+
+
+async def test_silent_recordings_are_refused_in_words() -> None:
+    given = [recordings()[0], Recording(GIVEN_HZ, bytes(2 * GIVEN_HZ * 5)), recordings()[1]]
+    with pytest.raises(TrainingRefused, match=r"^recording 2 of 3 is empty or silent$"):
+        await train(new_process(), Followed(), given=given)
+
+
+async def exported(voice: bytes) -> tuple[bytes, Message]:
+    """Return what a process makes of a voice's file in ONNX, and its last message."""
+    new_process()
+    folder = str(neural.kept_model("rvc", "begins"))
+    python, environ = neural.interpreter("rvc"), neural.environ(neural.ROOT)
+    settings = msgspec.json.encode({"model_path": folder})
+    child = await Child.start(MODULE, interpreter=python, environ=environ)
+    messages, made = child.messages(), bytearray()
+    try:
+        child.send(BeginTraining(name="rvc", module=HOSTED.trainer, settings=settings))
+        child.send(MayLoad())
+        async for message in messages:
+            match message:
+                case TrainerReady():
+                    for piece in file_pieces("voice", (voice,)):
+                        child.send(piece)
+                    child.send(ExportVoice("onnx"))
+                case FilePiece(role="onnx", data=data):
+                    made += data
+                case VoiceExported() | TrainingFailed():
+                    return bytes(made), message
+    finally:
+        await messages.aclose()
+        child.kill()
+        await child.wait_for_end()
+    raise AssertionError("it ended without an answer")
+
+
+async def test_a_voice_that_was_imported_leaves_in_onnx() -> None:
+    voice = (neural.kept_model("rvc", "begins") / "voice_0.safetensors").read_bytes()
+    made, last = await exported(voice)
+    assert last == VoiceExported()
+    assert len(made) > 100_000
+
+
+async def test_what_is_no_voice_leaves_in_no_form() -> None:
+    made, last = await exported(b"nothing")
+    assert isinstance(last, TrainingFailed)
+    assert last.is_owners
+    assert not made
+
+
+def test_a_process_that_has_not_begun_is_not_stopped() -> None:
+    process = new_process()
+    process.stop_soon()
+    process.kill()
+    assert not trainers()
