@@ -21,6 +21,7 @@ from proxy.speech.speech_request import MANIFEST_FORMATS, SourceSound, SpeechReq
 from proxy.speech.voice_reference import VoiceName
 
 FILE, CONSENT = "file", "consent"
+TOO_LARGE = "a recording has at most 10 MiB: send it as mp3, opus or flac"
 STATED = "true"
 """The consent of a request that only states that the speaker agrees."""
 _NUMBERS = ("pitch", "index_rate", "protect", "seed", "sample_rate", "bitrate")
@@ -123,9 +124,13 @@ async def read_sent(request: Request | Connection, fields: Collection[str] = FIE
     """Read the body of a request. Raises what `read_form` does, and names the file if that is too large."""
     try:
         return await read_form(request, files={FILE: MOST_FILE_BYTES}, fields=fields)
-    except RequestTooLarge as failure:
-        failure.param = FILE
-        raise
+    except RequestTooLarge:
+        raise RequestTooLarge(f"Invalid value for '{FILE}': {TOO_LARGE}.", param=FILE) from None
+    except InvalidRequest as failure:
+        if failure.code != "file_too_large":
+            raise
+        message = f"Invalid value for '{FILE}': {TOO_LARGE}."
+        raise InvalidRequest(message, param=FILE, code=failure.code) from None
 
 
 def read_conversion(

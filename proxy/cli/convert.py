@@ -1,4 +1,7 @@
-"""`voxgate convert`: has a running server repeat a recording in another voice, and plays it or saves it."""
+"""`voxgate convert`: has a running server repeat a recording in another voice, and plays it or saves it.
+
+The imports inside functions are slow, and `voxgate --help` needs none of them.
+"""
 
 from __future__ import annotations
 
@@ -35,10 +38,7 @@ def convert(
     """
     check_out(out, form)
     found_format = format_of(format_, out)
-    try:
-        data = recording.read_bytes()
-    except OSError as error:
-        raise CommandRefused(f"{recording}: {error.strerror}") from None
+    data = _read(recording)
     fields = {
         "model": model,
         "voice": voice,
@@ -56,3 +56,17 @@ def convert(
             raise
         body["data"] = {**fields, "kind": "conversion"}
         hear(config, asked._replace(path=JOBS), form, write_job)
+
+
+def _read(recording: Path) -> bytes:
+    """Return a recording that a request can bring. Raise CommandRefused."""
+    from proxy.api.conversion_form import TOO_LARGE
+    from proxy.http.form import MOST_FILE_BYTES
+
+    try:
+        data = recording.read_bytes()
+    except OSError as error:
+        raise CommandRefused(f"{recording}: {error.strerror}") from None
+    if len(data) > MOST_FILE_BYTES:
+        raise CommandRefused(f"{recording}: {TOO_LARGE}")
+    return data

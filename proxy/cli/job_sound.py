@@ -22,13 +22,13 @@ def write_job(serving: Serving, asked: Asked, to: BinaryIO) -> dict[str, Any]:
     client, head = serving.client, serving.head
     answer = client.post(asked.path, headers=head, **asked.body)
     serving.check(answer)
-    job, seen = answer.json(), -1
+    job, seen = answer.json(), ""
     path = f"{asked.path}/{job['id']}"
     typer.echo(f"It is long: the job {job['id']} converts it.", err=True)
     while job["ended"] is None:
-        if job["steps_done"] != seen:
-            seen = job["steps_done"]
-            typer.echo(f"{seen} of {job['steps']} steps", err=True)
+        if (said := _progress(job)) != seen:
+            typer.echo(said, err=True)
+            seen = said
         time.sleep(_LOOK_S)
         answer = client.get(path, headers=head)
         serving.check(answer)
@@ -46,3 +46,8 @@ def write_job(serving: Serving, asked: Asked, to: BinaryIO) -> dict[str, Any]:
         "substitute": None,
         "bytes": size,
     }
+
+
+def _progress(job: dict[str, Any]) -> str:
+    waits = f", waits for {job['waits_for']}" if job["waits_for"] else ""
+    return f"{job['steps_done']} of {job['steps']} steps{waits}"

@@ -29,6 +29,9 @@ from speech_engine.work import job_with_samples
 LAST_BYTES_S = 0.25
 """gRPC says that a call is over before its last bytes have left the process."""
 
+LAST_FRAMES_S = 10.0
+"""How long a reader may take to the last frame of a call with input."""
+
 
 class HostServer:
     """Answers Hello and Health, keeps recordings, and runs work, for one engine."""
@@ -86,7 +89,12 @@ class HostServer:
     async def run_with_input(self, _inputs: Any, call: Any) -> None:
         begin = await call.read()
         if isinstance(begin, Begin):
-            await self._answer(begin, _CallInput(call, begin.call, self._pulse), call)
+            pcm = _CallInput(call, begin.call, self._pulse)
+            await self._answer(begin, pcm, call)
+            if not pcm.is_over:
+                # Were this call over before its input is, gRPC could lose the frames that were just written.
+                # Whoever has read the last of them closes the call, and that ends this wait.
+                await asyncio.sleep(LAST_FRAMES_S)
 
     async def _answer(self, begin: Begin, pcm: AsyncIterator[bytes] | None, call: Any) -> None:
         """Write the frames while the engine runs ahead into a spool: a slow reader holds no slot."""
@@ -181,6 +189,7 @@ class _CallInput:
     """The recording that comes in over a call, as an engine reads it."""
 
     def __init__(self, call: Any, name: str, pulse: Pulse) -> None:
+        self.is_over = False
         self._call = call
         self._name = name
         self._pulse = pulse
@@ -192,6 +201,7 @@ class _CallInput:
         with self._pulse.waiting(self._name):
             message = await self._call.read()
         if not isinstance(message, Pcm):
+            self.is_over = True
             raise StopAsyncIteration
         return message.data
 

@@ -192,6 +192,7 @@ async def test_what_is_wrong_is_named_and_costs_nothing(server: Inside) -> None:
         answer = await sent(server, **more)
         error = envelope(answer)
         assert (answer.status_code, error["param"], error["code"]) == (status, param, code), more
+        assert ("mp3, opus or flac" in error["message"]) == (code in ("file_too_large", "request_too_large"))
     assert [row for row in await server.usage() if row.credits or row.outcome == "finished"] == []
 
 

@@ -14,7 +14,7 @@ from plugins.tone.decode import decode
 from tests import server
 from tests.commands import run
 from tests.features.jobs.conversions.rig import flac, said
-from tests.server import TONE, VOXGATE, Server, running
+from tests.server import ALONE, TONE, VOXGATE, Server, running
 from tests.sound import decoded
 
 TEXT = "Hello there."
@@ -243,6 +243,7 @@ def test_a_recording_is_converted_and_saved(beside: Server, tmp_path: Path) -> N
     ("arguments", "why"),
     [
         (("gone.wav", "--consent", "true"), "gone.wav: No such file"),
+        (("large.wav", "--consent", "true"), "large.wav: a recording has at most 10 MiB: send it as mp3,"),
         (("said.wav",), "Missing required parameter: 'consent'"),
         (("said.wav", "--consent", "true", "--pitch", "2"), "'pitch' must be from 0 to 0"),
     ],
@@ -251,6 +252,7 @@ def test_a_conversion_that_cannot_be_says_why(
     beside: Server, tmp_path: Path, arguments: tuple[str, ...], why: str
 ) -> None:
     say(beside, tmp_path, TEXT, "--out", str(tmp_path / "said.wav"))
+    (tmp_path / "large.wav").write_bytes(bytes(10 * 2**20 + 1))
     done = run(
         *("convert", *arguments, "--model", "tone/standard", "--voice", "alloy", "--out", "-"),
         environ=_environ(beside, tmp_path),
@@ -289,3 +291,27 @@ def test_what_a_job_refuses_too_is_told(beside: Server, tmp_path: Path) -> None:
     assert done.returncode == 1
     assert "it is silent" in done.stderr.decode()
     assert not (tmp_path / "again.wav").exists()
+
+
+def test_a_job_says_what_it_waits_for(tmp_path: Path) -> None:
+    (tmp_path / "long.flac").write_bytes(flac(said(["The beginning.", "The end."], pause_s=330.0)))
+    poor = '[plans.unlimited]\nallowance = 100\nprices.conversion = { credits = 1, per = "second" }\n'
+    with running(tmp_path, ALONE + poor) as server:
+        asking = subprocess.Popen(
+            [
+                *(VOXGATE, "convert", "long.flac", "--model", "tone/standard", "--voice", "alloy"),
+                *("--consent", "true", "--out", "again.wav"),
+            ],
+            env={**os.environ, **_environ(server, tmp_path)},
+            cwd=tmp_path,
+            stderr=subprocess.PIPE,
+        )
+        with asking, server.client() as client:
+            assert asking.stderr
+            while (line := asking.stderr.readline()) and b"waits for" not in line:
+                pass
+            assert line == b"0 of 2 steps, waits for credits\n"
+            (job,) = client.get("/v1/jobs").json()["data"]
+            client.post(f"/v1/jobs/{job['id']}/cancel")
+            assert b" is canceled" in asking.stderr.read()
+        assert asking.returncode == 1

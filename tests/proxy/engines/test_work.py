@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
 
 import msgspec
@@ -25,10 +25,13 @@ from speech_engine import (
     EngineFailed,
     EngineStumbled,
     EngineUnauthorized,
+    Event,
     FindClone,
     Finished,
     ListClones,
+    SpeechJob,
     Started,
+    UnsupportedText,
     VoiceMade,
     VoiceNotFound,
     Work,
@@ -156,3 +159,26 @@ async def test_a_clone_is_no_probe_of_an_open_breaker() -> None:
     engine.keys[0].breaker = opened
     await read(engine.open(clone("anna")))
     assert engine.keys[0].breaker == opened
+
+
+class Fussy(Studio):
+    """Refuses a recording after its beginning."""
+
+    async def convert(self, job: SpeechJob, pcm: AsyncIterator[bytes]) -> AsyncGenerator[Event, None]:
+        await anext(pcm)
+        yield Started(RATE_HZ)
+        raise UnsupportedText("It is silent.")
+
+
+async def endless() -> AsyncIterator[bytes]:
+    while True:
+        yield bytes(9_600)
+
+
+@pytest.mark.parametrize("place", PLACES)
+async def test_who_refuses_a_recording_that_still_comes_says_why(place: str) -> None:
+    async with placed(place, Fussy()) as engine:
+        for pcm in (endless(), PcmRecording(bytes(3_000_000))):
+            with pytest.raises(UnsupportedText, match="It is silent"):
+                await read(engine.open(Convert(job()), pcm=pcm))
+        assert (await engine.health()).running == 0

@@ -259,6 +259,27 @@ async def test_a_conversion_that_is_cancelled_frees_its_slot(address: Path) -> N
         await server.until_health(HealthReport(slots=2, running=0, waiting=0))
 
 
+async def test_a_call_whose_input_still_comes_lasts_until_its_reader_has_the_last_frame(
+    address: Path,
+) -> None:
+    pieces = asyncio.Queue[Any]()
+    pieces.put_nowait(Begin("call_1", Convert(job())))
+
+    async def inputs() -> AsyncGenerator[Any, None]:
+        while (piece := await pieces.get()) is not None:
+            yield piece
+
+    async with host(FakeEngine(), address), caller(address) as server:
+        converting = server.run_with_input(inputs())
+        assert isinstance(await converting.read(), Failed)
+        assert (await server.health()).running == 0
+        end = asyncio.create_task(converting.read())
+        await asyncio.sleep(0.1)
+        assert not end.done()
+        converting.cancel()
+        await asyncio.wait([end])
+
+
 @pytest.mark.parametrize("work", [clone("anna"), delete("anna")], ids=["clone", "delete"])
 async def test_work_that_an_engine_cannot_do_is_a_failure(address: Path, work: Work) -> None:
     async with host(FakeEngine(), address), caller(address) as server:
