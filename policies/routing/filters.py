@@ -286,7 +286,11 @@ def _has_pitch(model: Model, inputs: FilterInput) -> bool:
 
 def _no_pitch(models: Sequence[Model], inputs: FilterInput) -> NoCandidate:
     low, high = models[0].info.pitch
-    message = f"'pitch' must be from {low:g} to {high:g} on {models[0].name}."
+    name = models[0].name
+    if low == high:
+        message = f"{name} cannot change the pitch: leave out 'pitch', or name another model."
+    else:
+        message = f"'pitch' must be from {low:g} to {high:g} on {name}."
     return NoCandidate("pitch", "unsupported_value", message)
 
 
