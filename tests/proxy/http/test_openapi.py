@@ -248,8 +248,6 @@ def test_a_program_can_rely_on_every_field_of_an_answer(document: Document) -> N
         # OpenAI's object has no such field: `jobs_only` is there if it is so.
         *("NamedModel", "ModelEntry"),
         "ConversionForm",
-        # Its post-steps, if there are any.
-        "ShownRoute",
         *("VoiceModelForm", "SavedVoiceModelForm"),
         "ConversionJobForm",
         "NewVoice",
