@@ -25,10 +25,11 @@ serve: install
 
 install: $(VENV)/.serve-stamp
 
-# The types take a minute of one core the first time, beside the tests.
+# The types take a minute of one core the first time, beside the tests. A run that takes an hour has a test that
+# hangs: it is interrupted, and tells what has failed so far.
 test: $(VENV)/.test-stamp
 	scripts/check quick
-	$(BIN)/mypy & types=$$!; $(BIN)/pytest $(PARALLEL); tests=$$?; \
+	$(BIN)/mypy & types=$$!; timeout -s INT -k 300 3600 $(BIN)/pytest $(PARALLEL); tests=$$?; \
 	wait $$types || { echo "mypy has found errors, see above: make check" >&2; exit 1; }; exit $$tests
 
 # No process, no port, no database.

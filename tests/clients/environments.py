@@ -134,4 +134,5 @@ def _run(command: list[str], cwd: Path | None = None, env: dict[str, str] | None
 def _said(error: BaseException) -> str:
     """The line of a builder's complaint that says what is wrong; the rest is progress."""
     lines = error.stderr.splitlines() if isinstance(error, subprocess.CalledProcessError) else []
-    return next((line for line in lines if line.startswith(("ERROR", "npm error"))), str(error))
+    named = (line for line in lines if line.startswith(("ERROR", "npm error")))
+    return next(named, lines[-1] if lines else str(error))

@@ -8,6 +8,7 @@ from __future__ import annotations
 import importlib.util
 import os
 import subprocess
+import tempfile
 from functools import cache
 from pathlib import Path
 
@@ -22,6 +23,7 @@ from plugins.rvc import plugin as rvc
 from plugins.xtts import plugin as xtts
 from proxy.config.secret import environ_for_hosts
 from proxy.engines import environment_build, environments
+from proxy.engines.environment_build import BuildProgress
 from proxy.engines.environments import MANIFEST, Environment, EnvironmentRefused, Recipe
 from speech_engine import Hosted
 from tests.clients.environments import built
@@ -57,7 +59,7 @@ def shared_environment(plugin: str) -> Environment:
     if found is None and not is_ci():
         pytest.skip(f"{plugin}: its environment is not built: voxgate env build {plugin}")
     if found is None:
-        found, _ = environment_build.build(recipe, print)
+        found = build_once(recipe)
 
     def is_needed(each: Environment) -> bool:
         return each.recipe == found.recipe
@@ -68,6 +70,24 @@ def shared_environment(plugin: str) -> Environment:
     except EnvironmentRefused:
         pass  # somebody else is at work there
     return found
+
+
+def build_once(recipe: Recipe) -> Environment:
+    """Build an environment. What fails is not tried again in this run: each try takes minutes."""
+    run = os.environ.get("PYTEST_XDIST_TESTRUNUID", str(os.getpid()))
+    refused = Path(tempfile.gettempdir()) / f"voxgate-{recipe.name}-{run}.refused"
+
+    def say(progress: BuildProgress) -> None:
+        # Another process may fail while this one waits for its turn.
+        if refused.exists():
+            raise EnvironmentRefused(refused.read_text())
+        print(progress)
+
+    try:
+        return environment_build.build(recipe, say)[0]
+    except EnvironmentRefused as failure:
+        refused.write_text(str(failure))
+        raise
 
 
 def lend(plugin: str) -> None:
@@ -89,7 +109,7 @@ def environ(*paths: Path) -> dict[str, str]:
     return environ_for_hosts(os.environ, ()) | {"PYTHONPATH": os.pathsep.join(map(str, paths))}
 
 
-CASES_S = 1_200.0
+CASES_S = 900.0
 """The longest that a plugin's cases may take: what stands still is a failure."""
 
 
@@ -131,7 +151,7 @@ def kept_model(plugin: str, *kinds: str) -> Path:
 def run_module(plugin: str, module: str, *arguments: str) -> None:
     """Run a module of ours in a plugin's environment."""
     command = [interpreter(plugin), "-m", module, *arguments]
-    subprocess.run(command, cwd=ROOT, env=environ(ROOT), check=True, capture_output=True)
+    subprocess.run(command, cwd=ROOT, env=environ(ROOT), check=True, capture_output=True, text=True)
 
 
 def _of_all(plugins: tuple[tuple[str, Hosted], ...]) -> Recipe:
