@@ -23,6 +23,11 @@ WIDTHS: Final[Mapping[str, int]] = {"v1": 256, "v2": 768}
 MOST_VECTORS: Final = 200_000
 RATES: Final = (32_000, 40_000, 48_000)
 
+_MOST_WORK: Final = 2_000_000_000
+"""The multiplications by which a frame becomes sound: about four times those of RVC-WebUI's largest network.
+Others wait for each step, and its price goes by the second."""
+_MOST_NUMBERS: Final = 32_000
+"""The numbers of a frame in one layer, about twice as many as there."""
 _FRAMES_A_SECOND: Final = 100
 _WINDOW: Final = 10
 _FLOWS: Final = (0, 2, 4, 6)
@@ -251,6 +256,7 @@ def _config(config: Any) -> VoiceConfig:
         rate_hz=rate_hz,
     )
     _check_relations(checked)
+    _check_work(checked)
     return checked
 
 
@@ -275,6 +281,27 @@ def _check_relations(config: VoiceConfig) -> None:
         wrong = "its dilations are not those of its resblock"
     if wrong:
         raise UnusableModel(f"its config makes no network: {wrong}")
+
+
+def _check_work(config: VoiceConfig) -> None:
+    """Refuse a network that is small in its file and slow or wide at work: the weights near its end are used
+    once for each sample."""
+    places, work, widest = 1, 0, 0
+    parts = 2 if config.resblock == "1" else 1
+    taps = sum(
+        parts * len(dilations) * size
+        for size, dilations in zip(config.resblock_kernels, config.resblock_dilations, strict=True)
+    )
+    for step, (rate, kernel) in enumerate(zip(config.rates, config.rate_kernels, strict=True)):
+        before, after = config.initial >> step, config.initial >> (step + 1)
+        work += before * after * kernel * places
+        places *= rate
+        work += after * after * taps * places
+        widest = max(widest, after * places)
+    if work > _MOST_WORK or widest > _MOST_NUMBERS:
+        raise UnusableModel(
+            "its config makes a network that needs several times the work or memory of any of RVC-WebUI"
+        )
 
 
 def _dilations(values: Mapping[str, Any]) -> tuple[tuple[int, ...], ...]:
