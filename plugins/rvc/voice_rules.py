@@ -95,12 +95,10 @@ def read_layout(config: Any, version: Any, has_pitch: Any, rate_hz: int | None =
     if rate_hz not in (None, checked.rate_hz):
         raise UnusableModel(f"its rate is {_shown(rate_hz)}, but its config says {checked.rate_hz}")
     # What has no version is of the first one, and what has no f0 hears the pitch.
-    return VoiceLayout(
-        cast(Version, version or "v1"),
-        has_pitch is None or int(has_pitch) == 1,
-        checked.rate_hz,
-        checked,
-    )
+    hears_pitch = has_pitch is None or int(has_pitch) == 1
+    if hears_pitch:
+        _check_source(checked)
+    return VoiceLayout(cast(Version, version or "v1"), hears_pitch, checked.rate_hz, checked)
 
 
 def layout_of(metadata: Mapping[str, str]) -> VoiceLayout:
@@ -281,6 +279,15 @@ def _check_relations(config: VoiceConfig) -> None:
         wrong = "its dilations are not those of its resblock"
     if wrong:
         raise UnusableModel(f"its config makes no network: {wrong}")
+
+
+def _check_source(config: VoiceConfig) -> None:
+    """Refuse steps at which the sine of the pitch would be one place shorter than the sound that it joins."""
+    left = [math.prod(config.rates[step:]) for step in range(1, len(config.rates))]
+    if any(each % 2 for each in left):
+        raise UnusableModel(
+            "its config makes no network: with a pitch, the steps after each one must have an even product"
+        )
 
 
 def _check_work(config: VoiceConfig) -> None:

@@ -231,6 +231,13 @@ def test_what_has_no_version_and_no_f0_is_of_the_first_one_and_hears_the_pitch()
     assert (words["version"], words["pitch"]) == ("v1", "yes")
 
 
+@pytest.mark.parametrize("rates", [[10, 8, 5], [16, 5, 5], [20, 20, 1]])
+def test_steps_that_the_sine_of_the_pitch_does_not_fit_are_for_voices_without(rates: list[int]) -> None:
+    steps = {"rates": rates, "rate_kernels": rates}
+    assert "the steps after each one must have an even product" in refusal(told(**steps))
+    assert read_layout(told(**steps)["config"], "v2", 0).has_pitch is False
+
+
 def test_a_voice_has_as_many_speakers_as_rows_for_them_whatever_its_config_says() -> None:
     shapes = {**shapes_of(layout()), "emb_g.weight": (3, 8)}
     header = bring(source(shapes, told(speakers=109)))
