@@ -23,6 +23,11 @@ WIDTHS: Final[Mapping[str, int]] = {"v1": 256, "v2": 768}
 MOST_VECTORS: Final = 200_000
 RATES: Final = (32_000, 40_000, 48_000)
 
+_MOST_WORK: Final = 2_000_000_000
+"""The multiplications by which a frame becomes sound: about four times those of RVC-WebUI's largest network.
+Others wait for each step, and its price goes by the second."""
+_MOST_NUMBERS: Final = 32_000
+"""The numbers of a frame in one layer, about twice as many as there."""
 _FRAMES_A_SECOND: Final = 100
 _WINDOW: Final = 10
 _FLOWS: Final = (0, 2, 4, 6)
@@ -90,12 +95,10 @@ def read_layout(config: Any, version: Any, has_pitch: Any, rate_hz: int | None =
     if rate_hz not in (None, checked.rate_hz):
         raise UnusableModel(f"its rate is {_shown(rate_hz)}, but its config says {checked.rate_hz}")
     # What has no version is of the first one, and what has no f0 hears the pitch.
-    return VoiceLayout(
-        cast(Version, version or "v1"),
-        has_pitch is None or int(has_pitch) == 1,
-        checked.rate_hz,
-        checked,
-    )
+    hears_pitch = has_pitch is None or int(has_pitch) == 1
+    if hears_pitch:
+        _check_source(checked)
+    return VoiceLayout(cast(Version, version or "v1"), hears_pitch, checked.rate_hz, checked)
 
 
 def layout_of(metadata: Mapping[str, str]) -> VoiceLayout:
@@ -251,6 +254,7 @@ def _config(config: Any) -> VoiceConfig:
         rate_hz=rate_hz,
     )
     _check_relations(checked)
+    _check_work(checked)
     return checked
 
 
@@ -275,6 +279,36 @@ def _check_relations(config: VoiceConfig) -> None:
         wrong = "its dilations are not those of its resblock"
     if wrong:
         raise UnusableModel(f"its config makes no network: {wrong}")
+
+
+def _check_source(config: VoiceConfig) -> None:
+    """Refuse steps at which the sine of the pitch would be one place shorter than the sound that it joins."""
+    left = [math.prod(config.rates[step:]) for step in range(1, len(config.rates))]
+    if any(each % 2 for each in left):
+        raise UnusableModel(
+            "its config makes no network: with a pitch, the steps after each one must have an even product"
+        )
+
+
+def _check_work(config: VoiceConfig) -> None:
+    """Refuse a network that is small in its file and slow or wide at work: the weights near its end are used
+    once for each sample."""
+    places, work, widest = 1, 0, 0
+    parts = 2 if config.resblock == "1" else 1
+    taps = sum(
+        parts * len(dilations) * size
+        for size, dilations in zip(config.resblock_kernels, config.resblock_dilations, strict=True)
+    )
+    for step, (rate, kernel) in enumerate(zip(config.rates, config.rate_kernels, strict=True)):
+        before, after = config.initial >> step, config.initial >> (step + 1)
+        work += before * after * kernel * places
+        places *= rate
+        work += after * after * taps * places
+        widest = max(widest, after * places)
+    if work > _MOST_WORK or widest > _MOST_NUMBERS:
+        raise UnusableModel(
+            "its config makes a network that needs several times the work or memory of any of RVC-WebUI"
+        )
 
 
 def _dilations(values: Mapping[str, Any]) -> tuple[tuple[int, ...], ...]:

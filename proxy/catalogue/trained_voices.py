@@ -40,6 +40,15 @@ class TrainedVoices:
             created=await self._store.now(),
         )
 
+    async def replaced_by(self, model: TrainedModel) -> Sequence[TrainedModel]:
+        """List the models in whose place this one comes. Ask before the commit, and `drop` them after it: an
+        erasure knows what the voice has, and not what it had."""
+        return [
+            each
+            for each in await self.of_voice(model.account, model.voice)
+            if each.format == model.format and each.digest != model.digest
+        ]
+
     def statements(self, model: TrainedModel, only_if: Condition = ALWAYS) -> Sequence[Statement]:
         """Return what gives the voice its model, in the place of one that it has in this format.
 

@@ -27,6 +27,7 @@ from speech_engine import (
     Started,
     UnsupportedInstructions,
     UnsupportedLanguage,
+    UnsupportedOption,
     UnsupportedText,
     UnusableSample,
     VoiceNotFound,
@@ -40,7 +41,7 @@ MOST_WAITING = 10
 """The most pieces of 100 ms that wait between the engines."""
 
 _OF_REQUESTS = (
-    *(UnsupportedLanguage, UnsupportedText, UnsupportedInstructions),
+    *(UnsupportedLanguage, UnsupportedText, UnsupportedInstructions, UnsupportedOption),
     *(VoiceNotFound, ContentRefused, UnusableSample),
 )
 """The errors of an engine by which a request is at fault. Who repeats a speech got nothing of the request."""
@@ -78,6 +79,11 @@ class FirstSpeech:
     def __repr__(self) -> str:
         return f"<FirstSpeech of {self.seconds:g} s, {len(self._pieces)} pieces waiting>"
 
+    @property
+    def was_taken(self) -> bool:
+        """Whether all of the sound was taken, and no more will come."""
+        return self._is_over and not self._pieces
+
     def __aiter__(self) -> AsyncIterator[bytes]:
         return self
 
@@ -101,11 +107,14 @@ class FirstSpeech:
         except SoundFailed as error:
             self.failure = EngineFailed(f"The speech could not be passed on: {error}")
         finally:
-            self._is_over = True
-            self._changed.set()
-            if self._sound is not None:
-                self._sound.close()
-            await events.close()
+            try:
+                await events.close()
+            finally:
+                # Last of all: who hears the end of the sound finds this task done, and what it raises.
+                self._is_over = True
+                self._changed.set()
+                if self._sound is not None:
+                    self._sound.close()
 
     async def _take(self, event: Event | None) -> bool:
         """Take an event. Return whether there may be more of them."""
@@ -246,6 +255,8 @@ class PostStream:
                 self._check_first()
                 if not self._has_sound:
                     raise EngineFailed("The engine of the post-step has made no sound of the speech.")
+                if not self.spoken.was_taken:
+                    raise EngineFailed("The engine of the post-step ended before the speech did.")
                 self._tell_words()
                 self._ready.append(event)
             case Words():

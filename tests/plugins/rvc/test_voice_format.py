@@ -12,7 +12,7 @@ import pytest
 
 from plugins.rvc.faiss_index import read_vectors
 from plugins.rvc.voice_format import FILES, read_voice_header
-from plugins.rvc.voice_rules import MOST_VECTORS, VECTORS, Version
+from plugins.rvc.voice_rules import MOST_VECTORS, VECTORS, Version, read_layout
 from speech_engine.model_files import UnusableModel
 from speech_engine.model_files.safetensors import header_of
 from speech_engine.trained_files import UnusableSource
@@ -165,10 +165,35 @@ def test_what_training_alone_needs_stays_behind(tmp_path: Path) -> None:
         ({"hidden": 15}, "cannot be divided"),
         ({"inter": 9}, "cannot be divided"),
         ({"heads": 3}, "cannot be divided"),
+        ({"initial": 1024, "rates": [20, 20], "rate_kernels": [20, 20]}, "several times the work or memory"),
+        (
+            {
+                "initial": 512,
+                "resblock_kernels": [31] * 4,
+                "resblock_dilations": [[1, 3, 5]] * 4,
+            },
+            "several times the work or memory",
+        ),
     ],
 )
 def test_a_config_that_makes_no_network_is_refused_by_name(changes: dict[str, Any], says: str) -> None:
     assert says in refusal(told(**changes))
+
+
+@pytest.mark.parametrize(
+    ("rate_hz", "rates", "kernels"),
+    [
+        (32_000, [10, 4, 2, 2, 2], [16, 16, 4, 4, 4]),
+        (32_000, [10, 8, 2, 2], [20, 16, 4, 4]),
+        (40_000, [10, 10, 2, 2], [16, 16, 4, 4]),
+        (48_000, [10, 6, 2, 2, 2], [16, 16, 4, 4, 4]),
+        (48_000, [12, 10, 2, 2], [24, 20, 4, 4]),
+    ],
+)
+def test_all_networks_of_rvc_webui_are_known(rate_hz: int, rates: list[int], kernels: list[int]) -> None:
+    inner = [1025, 32, 192, 192, 768, 2, 6, 3, 0, "1", [3, 7, 11], [[1, 3, 5]] * 3]
+    made = read_layout([*inner, rates, 512, kernels, 109, 256, rate_hz], "v2", 1)
+    assert made.rate_hz == rate_hz
 
 
 @pytest.mark.parametrize(
@@ -204,6 +229,13 @@ def test_what_has_no_version_and_no_f0_is_of_the_first_one_and_hears_the_pitch()
     kept = bring(source(shapes_of(layout("v1")), {"config": config()}))
     words = FILES.check(BytesIO(kept), len(kept)).words
     assert (words["version"], words["pitch"]) == ("v1", "yes")
+
+
+@pytest.mark.parametrize("rates", [[10, 8, 5], [16, 5, 5], [20, 20, 1]])
+def test_steps_that_the_sine_of_the_pitch_does_not_fit_are_for_voices_without(rates: list[int]) -> None:
+    steps = {"rates": rates, "rate_kernels": rates}
+    assert "the steps after each one must have an even product" in refusal(told(**steps))
+    assert read_layout(told(**steps)["config"], "v2", 0).has_pitch is False
 
 
 def test_a_voice_has_as_many_speakers_as_rows_for_them_whatever_its_config_says() -> None:

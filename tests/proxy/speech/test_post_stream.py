@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from itertools import pairwise
 
 import pytest
@@ -26,6 +26,7 @@ from speech_engine import (
     Speak,
     SpeechJob,
     Started,
+    UnsupportedOption,
     UnusableSample,
     VoiceNotFound,
     Word,
@@ -224,6 +225,7 @@ async def test_a_failure_of_the_first_is_not_blamed_on_who_repeats() -> None:
         (EngineUnavailable("gone"), EngineUnavailable),
         (VoiceNotFound("no such voice"), EngineFailed),
         (UnusableSample("no speech in it"), EngineFailed),
+        (UnsupportedOption("this voice has no pitch", detail="pitch"), EngineFailed),
     ],
 )
 async def test_no_request_is_to_blame_for_who_repeats(raised: EngineError, kind: type) -> None:
@@ -255,8 +257,18 @@ class Mute(Repeating):
         return Audio(0, b"")
 
 
+class Early(Repeating):
+    """It ends after one piece, whatever is still to come."""
+
+    async def convert(self, job: SpeechJob, pcm: AsyncIterator[bytes]) -> AsyncGenerator[Event, None]:
+        yield Started(RATE_HZ)
+        yield self._sound([await anext(pcm)])
+        yield Finished()
+
+
 NO_CONTRACT: list[tuple[Scripted, Repeating]] = [
     (Scripted(*spoken(0.3)), Mute()),
+    (Scripted(*spoken(5.0)), Early()),
     (Scripted(*spoken(0.3)), Repeating(ProviderCount(1.0))),
     (Scripted(Audio(0, bytes(200)), Finished()), Repeating()),
     (Scripted(Started(1), Finished()), Repeating()),
@@ -320,7 +332,8 @@ async def test_what_no_engine_may_raise_reaches_the_reader() -> None:
     await stream.close()
 
 
-async def test_a_fault_of_ours_is_not_hidden_by_what_follows_from_it() -> None:
+@pytest.mark.parametrize("end", [(UnusableSample("too short"),), ()])
+async def test_a_fault_of_ours_is_not_hidden_by_what_follows_from_it(end: tuple[Step, ...]) -> None:
     class Faulty(Scripted):
         def __init__(self) -> None:
             super().__init__()
@@ -332,9 +345,9 @@ async def test_a_fault_of_ours_is_not_hidden_by_what_follows_from_it() -> None:
             return event
 
         async def close(self) -> None:
-            """It holds nothing."""
+            await asyncio.sleep(0.01)
 
-    second = Repeating(UnusableSample("too short"))
+    second = Repeating(*end)
     slots = Slots(1, 1)
     stream = PostStream(Faulty(), lambda pcm: SlotStream(second, slots, Convert(JOB), _log, pcm=pcm))
     events = [await stream.next_event() for _ in range(2)]

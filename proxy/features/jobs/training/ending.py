@@ -54,6 +54,7 @@ class TrainingEnds:
     ) -> bool:
         """Give a voice its model, and end the job. False: it goes on no longer, or the voice was erased."""
         model = await self._trained.put(training.account, training.voice, training.format, learnt.file)
+        before = await self._trained.replaced_by(model)
         now = await self._store.now()
         of_job: Params = {"of_job": training.id}
         rows = [row for form in forms for row in form.rows]
@@ -89,6 +90,8 @@ class TrainingEnds:
         _log.info(
             "job.training.complete", job=training.id, steps=learnt.done.steps, best=learnt.done.best_step
         )
+        for old in before:
+            await self._trained.drop(old)
         return True
 
     async def failed(self, held: JobStep, why: ErrorDetail) -> Done:

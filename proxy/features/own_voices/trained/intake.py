@@ -168,8 +168,8 @@ class TrainedIntake:
                 param="voice",
             )
         account = record.account or ""
-        before = await self._trained.of_voice(account, record.id)
         model = await self._put(account, record.id, sent, format_)
+        before = await self._trained.replaced_by(model)
         needs = needs_of(record, self._maker.grants)
         try:
             await self._editor.store.write(*self._trained.statements(model, needs))
@@ -183,8 +183,7 @@ class TrainedIntake:
             raise Conflict("The voice is being changed by others; send it again.")
         await self._editor.forget(record.account, record.id)
         for old in before:
-            if old.format == model.format and old.digest != model.digest:
-                await self._forget(old)
+            await self._forget(old)
         return model
 
     async def _forget(self, old: TrainedModel) -> None:

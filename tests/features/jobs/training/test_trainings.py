@@ -17,6 +17,7 @@ from proxy.features.jobs.training import blobs, records, trainings
 from proxy.features.jobs.training.records import CHECKPOINT
 from proxy.ledger.verify import verify
 from proxy.storage import trained_models
+from proxy.storage.blobs import find as find_blob
 from proxy.storage.store import Statement
 from speech_engine.training import FilePiece, FileRole
 from tests.features.jobs.job_rig import job, soon, until
@@ -64,6 +65,20 @@ async def test_a_voice_is_trained_and_charged_once(tmp_path: Path, store_url: st
         assert not await list_encoded(server.worker.store, id_, CHECKPOINT)
         me = (await server.ask("GET", "/v1/me")).json()
         assert "600" in str(me["credits"])
+
+
+async def test_a_second_training_leaves_no_file_of_the_first(tmp_path: Path) -> None:
+    async with trainings_inside(tmp_path) as server:
+        voice = await voice_to_train(server)
+        await until(server, await new_training(server, voice), "done")
+        first = await model_of(server, voice)
+        await until(server, await new_training(server, voice, steps=30), "done")
+        second = await model_of(server, voice)
+        assert first is not None
+        assert second is not None
+        assert first.digest != second.digest
+        assert await find_blob(server.worker.store, server.account.id, second.digest) is not None
+        assert await find_blob(server.worker.store, server.account.id, first.digest) is None
 
 
 async def test_what_is_taken_home_is_there(tmp_path: Path) -> None:
