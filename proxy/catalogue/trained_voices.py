@@ -41,8 +41,11 @@ class TrainedVoices:
         )
 
     async def replaced_by(self, model: TrainedModel) -> Sequence[TrainedModel]:
-        """List the models in whose place this one comes. Ask before the commit, and `drop` them after it: an
-        erasure knows what the voice has, and not what it had."""
+        """List the models in whose place this one comes. Ask before the commit, and `drop` them after it.
+
+        Hosts keep them until others need the room, as answers may be under way with them. An erasure of the
+        voice names them, too.
+        """
         return [
             each
             for each in await self.of_voice(model.account, model.voice)

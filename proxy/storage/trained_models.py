@@ -47,6 +47,12 @@ WHERE {NOT_ERASED} AND {voice_rows.IS_OF_ACCOUNT}
 ON CONFLICT (voice, format) DO UPDATE SET id = excluded.id, digest = excluded.digest,
     bytes = excluded.bytes, origin = excluded.origin, created = excluded.created
 """
+_REPLACE = """
+INSERT INTO former_models (voice, digest)
+SELECT voice, digest FROM trained_models WHERE voice = :voice AND format = :format AND digest <> :digest
+ON CONFLICT (voice, digest) DO NOTHING
+"""
+"""Also where the model is then refused: the erasure names what the voice has in any case."""
 _IS_KEPT = "SELECT 1 AS is_there FROM trained_models WHERE id = :id"
 
 
@@ -91,6 +97,7 @@ def put_statements(model: TrainedModel, only_if: Condition = ALWAYS) -> Sequence
         *only_if.held,
         *blobs.hold_statements(model.account, model.digest),
         voice_rows.hold_statement(model.voice),
+        Statement(_REPLACE, {"voice": model.voice, "format": model.format, "digest": model.digest}),
         Statement(_PUT.format(only_if=only_if.sql), row),
         voice_rows.change_statement(model.voice, f"EXISTS ({_IS_KEPT})", id=model.id),
         library_revisions.raise_statement(model.account),

@@ -34,11 +34,13 @@ TABLE = Table(
         """
         SELECT digest FROM (
             SELECT voice, digest FROM samples UNION ALL SELECT voice, digest FROM trained_models
+            UNION SELECT voice, digest FROM former_models
         ) AS files WHERE voice = :subject
         """,
         (
             "DELETE FROM samples WHERE voice = :subject",
             "DELETE FROM trained_models WHERE voice = :subject",
+            "DELETE FROM former_models WHERE voice = :subject",
             "DELETE FROM voices WHERE id = :subject",
         ),
         hold="UPDATE voices SET id = id WHERE id = :subject",

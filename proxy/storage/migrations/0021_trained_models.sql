@@ -12,3 +12,10 @@ CREATE TABLE trained_models (
 );
 CREATE UNIQUE INDEX trained_models_by_voice ON trained_models (voice, format);
 CREATE INDEX trained_models_by_digest ON trained_models (account, digest);
+-- What other models have replaced. Its file is gone, but engines may still have it in memory: so an erasure of the
+-- voice names it, too.
+CREATE TABLE former_models (
+    voice  TEXT NOT NULL REFERENCES voices (id),
+    digest TEXT NOT NULL,
+    PRIMARY KEY (voice, digest)
+);

@@ -146,3 +146,17 @@ async def test_an_erased_voice_takes_its_models(
     assert await store.read("SELECT id FROM trained_models") == []
     with pytest.raises(VaultFailed):
         await vault.open(ACCOUNT, model.digest)
+
+
+async def test_an_erasure_names_what_the_voice_had_before(
+    store: Store, vault: Vault, trained: TrainedVoices, tmp_path: Path
+) -> None:
+    recording = await vault.put(ACCOUNT, b"a recording" * 100)
+    voice = await add_voice(store, ACCOUNT, recording)
+    first = await put(store, trained, voice)
+    second = await trained.put(ACCOUNT, voice, first.format, b"another" * 100)
+    await store.write(*trained.statements(second))
+    async with open_erasure(store, vault, tmp_path, Metrics()) as erasure:
+        receipt = await erasure.erase_voice(Owned(voice, ACCOUNT))
+    assert set(receipt.digests) == {recording, first.digest, second.digest}
+    assert await store.read("SELECT voice FROM former_models") == []

@@ -16,7 +16,6 @@ from proxy.catalogue.known_voices import no_voice
 from proxy.catalogue.trained_reading import TrainedReading
 from proxy.catalogue.trained_voices import TrainedVoices
 from proxy.catalogue.voice_records import VoiceRecord
-from proxy.engines.engine_list import Engines
 from proxy.engines.registry import Registry
 from proxy.errors import Conflict, InvalidRequest
 from proxy.features.own_voices.editor import LibraryEditor
@@ -35,7 +34,6 @@ from proxy.http.streamed_form import stream_form
 from proxy.kept.memory_file import memory_file
 from proxy.speech import speech_request
 from proxy.storage.trained_models import TrainedModel
-from speech_engine import EngineError
 from speech_engine.model_files import UnusableModel
 from speech_engine.trained_files import TrainedFormat, UnusableSource
 
@@ -76,7 +74,6 @@ class TrainedIntake:
         registry: Registry,
         maker: VoiceMaker,
         editor: LibraryEditor,
-        engines: Engines | None,
         places: FairPlaces,
     ) -> None:
         self._trained = trained
@@ -84,7 +81,6 @@ class TrainedIntake:
         self._registry = registry
         self._maker = maker
         self._editor = editor
-        self._engines = engines
         self._places = places
 
     def __repr__(self) -> str:
@@ -183,18 +179,8 @@ class TrainedIntake:
             raise Conflict("The voice is being changed by others; send it again.")
         await self._editor.forget(record.account, record.id)
         for old in before:
-            await self._forget(old)
+            await self._trained.drop(old)
         return model
-
-    async def _forget(self, old: TrainedModel) -> None:
-        """Drop a model that another has replaced, here and in the hosts."""
-        await self._trained.drop(old)
-        try:
-            if self._engines is not None:
-                await self._engines.drop_samples([old.digest])
-        except EngineError as error:
-            # It stays in the host's memory until others need the room. Nothing names it any more.
-            _log.warning("sample.drop.failed", reason=error.reason)
 
     async def _put(self, account: str, voice: str, sent: SentForm, format_: TrainedFormat) -> TrainedModel:
         """Read the files in a turn, and seal what is to be kept."""

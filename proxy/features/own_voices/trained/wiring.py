@@ -18,7 +18,7 @@ def trained_endpoints(
 ) -> list[Endpoint]:
     """Return those of clients, which come before the other paths of a voice, and those of the operator."""
     reading, tools = revision.trained_reading, revision.voices
-    intake = TrainedIntake(house.trained, reading, house.registry, maker, editor, house.engines, places)
+    intake = TrainedIntake(house.trained, reading, house.registry, maker, editor, places)
     export = ModelExport(house.vault, house.trained, reading, intake, places)
     served = AdminVoiceModels(revision.admin_tools, tools, editor, intake, export).endpoints
     served += Prompts().endpoints
