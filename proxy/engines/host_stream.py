@@ -22,12 +22,11 @@ from speech_engine import (
     Speak,
     SpeechJob,
     Started,
-    UnsupportedText,
     Work,
 )
 from speech_engine.host.engine_stream import OnDispatch
 from speech_engine.host.messages import Begin, Failed, MissingSamples
-from speech_engine.host.suspects import KILLER
+from speech_engine.host.suspects import killer_error
 from speech_engine.pcm import PcmInMemory
 from speech_engine.values import find_digests
 from speech_engine.work import job_with_samples, with_deadline
@@ -169,8 +168,8 @@ class HostStream:
             raise EngineBusy("The engine had no room for the recordings of the voice.", retry_after_s=1.0)
 
     async def _judge(self, process: HostProcess, gone: HostGone) -> None:
-        """Return if the work may go to the next life. Otherwise raise EngineUnavailable, or UnsupportedText
-        if this work has certainly killed the host."""
+        """Return if the work may go to the next life. Otherwise raise EngineUnavailable, or
+        `killer_error` if this work has certainly killed the host."""
         lost = EngineUnavailable(f"The host is gone: {gone}.", retry_after_s=1.0)
         try:
             # Also after the first audio: it decides whether the failure is ours or the text's.
@@ -179,7 +178,7 @@ class HostStream:
         except TimeoutError:
             raise lost from None
         if self._name == process.killer:
-            raise UnsupportedText(KILLER)
+            raise killer_error(self._work)
         # Sound that another engine makes can be read only once, and part of it went to the first life.
         if self._has_output or not self._can_repeat:
             raise lost

@@ -147,7 +147,7 @@ class HostServer:
         stream = SlotStream(self._engine, self._slots, begin.work, self._log, on_dispatch, pcm)
         is_whole = False
         try:
-            stream.runs_alone = self._suspects.runs_alone(digest)
+            stream.runs_alone = self._suspects.runs_alone(begin.work, digest)
             while (event := await stream.next_event()) is not None:
                 self._pulse.tick()
                 if spool.is_full:

@@ -1,7 +1,8 @@
 """A host's side of the quarantine: texts that may have killed a host run alone, and killers do not run.
 
 The supervisor decides which they are. It sees only digests: under a key of its own, a digest tells nothing
-about the text to those who read it elsewhere. An account's text is a suspect for that account alone.
+about the text to those who read it elsewhere. An account's text is a suspect for that account alone. Of a
+conversion, the voice is what may kill: nobody knows the recording before it has come.
 """
 
 from __future__ import annotations
@@ -11,13 +12,21 @@ from collections.abc import Iterable
 
 import msgspec
 
-from speech_engine.errors import UnsupportedText
-from speech_engine.work import Speak, Work
+from speech_engine.errors import EngineError, UnsupportedOption, UnsupportedText
+from speech_engine.work import Convert, Speak, Work
 
 DIGEST_BYTES = 16
 _encode = msgspec.msgpack.Encoder().encode
 
 KILLER = "Invalid 'input': the engine's process ends each time it speaks this text."
+KILLER_VOICE = "Invalid 'voice': the engine's process ends each time it converts into this voice."
+
+
+def killer_error(work: Work) -> EngineError:
+    """Return what is said of work that kills its host."""
+    if isinstance(work, Convert):
+        return UnsupportedOption(KILLER_VOICE, detail="voice")
+    return UnsupportedText(KILLER)
 
 
 class Suspects:
@@ -35,15 +44,18 @@ class Suspects:
         self._alone, self._refused = frozenset(alone), frozenset(refused)
 
     def digest(self, work: Work) -> bytes:
-        if not isinstance(work, Speak):
+        if isinstance(work, Convert):
+            said = _encode((work.job.tenant, work.job.model, work.job.voice))
+        elif isinstance(work, Speak):
+            job = work.job
+            texts = [segment.spoken for segment in job.segments]
+            said = _encode((job.tenant, job.model, job.voice, job.language, texts, job.pronunciations))
+        else:
             return b""
-        job = work.job
-        texts = [segment.spoken for segment in job.segments]
-        said = _encode((job.tenant, job.model, job.voice, job.language, texts, job.pronunciations))
         return hashlib.blake2b(said, key=self._key, digest_size=DIGEST_BYTES).digest()
 
-    def runs_alone(self, digest: bytes) -> bool:
-        """Tell whether a text may only run alone. Raises UnsupportedText if it may not run."""
+    def runs_alone(self, work: Work, digest: bytes) -> bool:
+        """Tell whether work may only run alone. Raises `killer_error` if it may not run."""
         if digest in self._refused:
-            raise UnsupportedText(KILLER)
+            raise killer_error(work)
         return digest in self._alone

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from speech_engine import Segment, Speak, UnsupportedText
+from speech_engine import Convert, EngineVoice, Segment, Speak, UnsupportedOption, UnsupportedText
 from speech_engine.host import messages
 from speech_engine.host.messages import Failed
 from speech_engine.host.pipe_messages import (
@@ -60,12 +60,28 @@ def test_a_digest_is_of_the_account_and_the_text_under_a_key_and_not_of_the_requ
 def test_a_killer_is_refused_and_a_suspect_runs_alone() -> None:
     suspects, work = Suspects(), Speak(job())
     digest = suspects.digest(work)
-    assert not suspects.runs_alone(digest)
+    assert not suspects.runs_alone(work, digest)
     suspects.update(alone=[digest], refused=[])
-    assert suspects.runs_alone(digest)
+    assert suspects.runs_alone(work, digest)
     suspects.update(alone=[], refused=[digest])
     with pytest.raises(UnsupportedText):
-        suspects.runs_alone(digest)
+        suspects.runs_alone(work, digest)
+
+
+def test_of_a_conversion_the_voice_is_the_suspect() -> None:
+    suspects, work = Suspects(b"k" * 32), Convert(job())
+    digest = suspects.digest(work)
+    assert digest == suspects.digest(Convert(msgspec.structs.replace(job(), segments=())))
+    others = [
+        suspects.digest(Speak(job())),
+        suspects.digest(Convert(job(tenant="acc_2"))),
+        suspects.digest(Convert(msgspec.structs.replace(job(), voice=EngineVoice("another")))),
+    ]
+    assert len({digest, *others}) == 4
+    suspects.update(alone=[], refused=[digest])
+    with pytest.raises(UnsupportedOption) as refused:
+        suspects.runs_alone(work, digest)
+    assert refused.value.detail == "voice"
 
 
 async def test_a_refused_text_never_reaches_the_engine() -> None:
