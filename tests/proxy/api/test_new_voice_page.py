@@ -108,7 +108,8 @@ def test_a_voice_is_recorded_agreed_to_made_heard_and_deleted(
         told = record(page, "sample", 20.0)
     assert told.endswith("Its length and level are good.")
     assert "I consent to voxgate" in str(page.run("at('phrase').textContent"))
-    record(page, "reading", 3.5)
+    # Three seconds of speech are needed, and a busy browser loses some.
+    record(page, "reading", 8.0)
     assert page.run(MICROPHONE_IS_FREE)
     assert create(page).startswith("Ana is made. Its quality is ")
     assert page.run("document.activeElement.querySelector('h3').textContent") == "Ana"
