@@ -11,6 +11,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 from typing import Any, BinaryIO, Final, NamedTuple
 
+import numpy as np
+
 from plugins.rvc.faiss_index import read_vectors, write_flat_index
 from plugins.rvc.voice_rules import VECTORS, VoiceConfig, VoiceLayout, check_tensors, layout_of, read_layout
 from speech_engine.model_files import TensorInfo, UnusableModel
@@ -20,6 +22,7 @@ from speech_engine.model_files.torch_writer import write_archive
 from speech_engine.trained_files import TrainedFacts, TrainedFiles, UnusableSource
 
 _PIECE: Final = 4 * 1024 * 1024
+_TYPES: Final = {"F16": "<f2", "F32": "<f4"}
 
 Pieces = Callable[[], Iterable[bytes]]
 
@@ -152,7 +155,18 @@ def _listed(value: Any) -> Any:
 
 def _copied(file: BinaryIO, tensors: Mapping[str, TensorInfo]) -> Iterator[tuple[str, VoiceTensor]]:
     for name, info in tensors.items():
-        yield name, VoiceTensor(info.dtype, info.shape, partial(_pieces, file, info))
+        yield name, VoiceTensor(info.dtype, info.shape, partial(_finite_pieces, file, name, info))
+
+
+def _finite_pieces(file: BinaryIO, name: str, info: TensorInfo) -> Iterator[bytes]:
+    """Yield the bytes of a tensor. Raise UnusableModel if its voice could say nothing but silence."""
+    for piece in _pieces(file, info):
+        if not np.isfinite(np.frombuffer(piece, _TYPES[info.dtype])).all():
+            raise UnusableModel(
+                f"its tensor {name} has values that are no numbers: its training went wrong; "
+                "save an earlier one of its checkpoints"
+            )
+        yield piece
 
 
 def _pieces(file: BinaryIO, info: TensorInfo) -> Iterator[bytes]:

@@ -311,5 +311,15 @@ def test_a_file_that_is_cut_off_is_refused() -> None:
             FILES.check(BytesIO(kept[:size]), size)
 
 
+@pytest.mark.parametrize(("dtype", "kind"), [("F16", "<f2"), ("F32", "<f4")])
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_a_voice_whose_training_went_wrong_is_refused(dtype: str, kind: str, value: float) -> None:
+    came = source(shapes_of(layout()), told(), dtype)
+    bad = np.array([value], kind).tobytes()
+    for file in (came[: -len(bad)] + bad, bring(came)[: -len(bad)] + bad):
+        with pytest.raises(UnusableModel, match="has values that are no numbers"):
+            bring(file)
+
+
 def test_the_config_in_the_header_is_plain_json() -> None:
     assert json.loads(layout().metadata["config"]) == config()
