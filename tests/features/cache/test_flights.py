@@ -31,7 +31,9 @@ from tests.features.cache.keeping import (
 from tests.proxy.api.inside import Inside
 from tests.proxy.api.scripted import RATE_HZ, Scripted, Step, sound, spoken
 
-IMPATIENT = "[server]\nfirst_audio_s = 0.6\n" + CONFIG
+# Long enough for a busy machine: half of it is the patience with one another, and with the disk.
+FIRST_AUDIO_S = 2.0
+IMPATIENT = f"[server]\nfirst_audio_s = {FIRST_AUDIO_S}\n" + CONFIG
 CACHED = {**BODY, "cache": True}
 
 pytestmark = AS_SHIPPED
@@ -178,7 +180,7 @@ async def test_an_engine_that_takes_longer_than_anybody_is_patient_still_speaks_
     async with speaking(tmp_path, engine, text=IMPATIENT) as server:
         waiting = asking(server, 30)
         await gate.reached.wait()
-        await asyncio.sleep(0.7)  # both the patience and the time to first audio are over
+        await asyncio.sleep(FIRST_AUDIO_S + 0.1)  # both the patience and the time to first audio are over
         gate.opens.set()
         answers = await asyncio.gather(*waiting)
     assert sorted(found(answer) for answer in answers) == ["hit"] * 29 + ["miss"]
@@ -207,7 +209,7 @@ async def test_a_client_who_takes_his_time_is_not_waited_for_and_one_speaks_for_
         assert found(await ask(server)) == "hit"
     assert sorted(found(answer) for answer in answers) == ["hit"] * 9 + ["miss"]
     assert len(engine.jobs) == 2
-    assert engine.jobs[1].deadline_s <= 0.5 * 0.6
+    assert engine.jobs[1].deadline_s <= 0.5 * FIRST_AUDIO_S
 
 
 async def test_a_client_who_hears_live_is_not_waited_for(tmp_path: Path) -> None:
@@ -234,13 +236,11 @@ async def test_a_client_who_hears_live_is_not_waited_for(tmp_path: Path) -> None
 async def test_a_client_who_leaves_late_leaves_one_to_speak_for_the_others(tmp_path: Path) -> None:
     gate, leaves = Gate(only_first=True), asyncio.Event()
     engine = held_up(gate)
-    # Long enough for a machine that is busy with others: half of it is their patience with one another.
-    text = IMPATIENT.replace("first_audio_s = 0.6", "first_audio_s = 2.0")
-    async with speaking(tmp_path, engine, text=text) as server:
+    async with speaking(tmp_path, engine, text=IMPATIENT) as server:
         first = asyncio.create_task(server.raw_speech(CACHED, leaves))
         await gate.reached.wait()
         waiting = asking(server, 10)
-        await asyncio.sleep(2.1)
+        await asyncio.sleep(FIRST_AUDIO_S + 0.1)
         leaves.set()
         await first
         answers = await asyncio.gather(*waiting)
