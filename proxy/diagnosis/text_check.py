@@ -88,6 +88,11 @@ def _route(
     for step in route.post:
         fault = _post_fault(config, results, sick, route, step)
         (warnings if fault else notes).append(fault or f"repeated by {step.engine} as {step.voice}")
+    warnings += [
+        f"{engine} and {other} repeat each other's speech, so when both are busy, requests wait for one "
+        "another in vain until [server] first_audio_s is over"
+        for engine, other in _circles(config, route)
+    ]
     if route.front_end is not None and (remark := _front_end(registry, results, route)):
         warnings.append(remark)
     elif route.front_end is not None:
@@ -145,6 +150,32 @@ def _post_fault(
     if not refused:
         return ""
     return f"refused to the plans {', '.join(refused)}: they lack {engine}, or a price for conversions"
+
+
+def _circles(config: Config, route: Route) -> list[tuple[str, str]]:
+    """Return the engines that repeat what the candidates' engines speak, each with one of these that repeats
+    its own speech by other routes: each request holds a slot of the one and waits for a slot of the other."""
+    repeated: dict[str, set[str]] = {}
+    for each in config.routes:
+        for speaks in _speaking(each):
+            repeated.setdefault(speaks, set()).update(_repeating(each))
+    found = list[tuple[str, str]]()
+    for engine in _repeating(route):
+        reached, left = set[str](), [engine]
+        while left:
+            more = repeated.get(left.pop(), set()) - reached
+            reached |= more
+            left += more
+        found += [(engine, other) for other in _speaking(route) if other in reached and other != engine]
+    return found
+
+
+def _speaking(route: Route) -> list[str]:
+    return list(dict.fromkeys(full.partition("/")[0] for full in route.candidates))
+
+
+def _repeating(route: Route) -> list[str]:
+    return list(dict.fromkeys(step.engine.partition("/")[0] for step in route.post))
 
 
 def _post_voice_fault(config: Config, results: ProbeResults, engine: str, step: PostStep) -> str:

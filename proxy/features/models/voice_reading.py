@@ -40,7 +40,8 @@ class ConfinedReading:
                 if file.kind == "tensors":
                     ready[file.role] = opened.enter_context(memory_file(file.role))
                     try:
-                        await convert_alone(source, ready[file.role], file, _quietly)
+                        async with asyncio.timeout(WITHIN_S):
+                            await convert_alone(source, ready[file.role], file, _quietly)
                     except UnusableModel as fault:
                         raise UnusableSource(file.role, str(fault)) from None
             most = sum(file.most_bytes for file in format_.sources)

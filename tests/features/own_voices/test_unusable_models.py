@@ -9,15 +9,18 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from proxy.features.own_voices.trained import bodies
+from proxy.helpers.helper import HelperSpec
 from tests.checkpoints import Called, pickled
 from tests.features.own_voices.test_trained_models import TOML, bring, listener, made
 from tests.features.own_voices.trained_files import CONFIG, rvc_voice, tone_voice
 from tests.proxy.api.inside import Inside, envelope, inside
 from tests.proxy.kept.owned import add_voice
 
+ROOT = Path(__file__).parents[3]
 _CALLED = "/dev/shm/voxgate-was-called"
 _HEAD = (768).to_bytes(4, "little") + (1).to_bytes(8, "little") + bytes(16) + b"\x01" + bytes(4)
 """The beginning of an index of one feature."""
@@ -153,6 +156,23 @@ async def test_a_file_that_is_too_large_is_refused_while_it_comes(
     param, message = await refused(server, bytes(1_000_001), format="rvc")
     assert (param, message) == ("file", "Invalid value for 'file': the file is larger than 1000000 bytes.")
     assert bodies.MOST_MODEL_BYTES == 200 * 1024 * 1024
+
+
+@pytest.mark.parametrize("reader", ["conversion", "voice_reading"])
+async def test_a_reader_that_stands_still_is_not_waited_for(
+    server: Inside, monkeypatch: pytest.MonkeyPatch, reader: str
+) -> None:
+    def standing_still(**told: Any) -> HelperSpec:
+        return HelperSpec(**{**told, "module": "tests.features.own_voices.still_program"})
+
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    monkeypatch.setattr(f"proxy.features.models.{reader}.HelperSpec", standing_still)
+    monkeypatch.setattr("proxy.features.models.voice_reading.WITHIN_S", 3.0)
+    assert await refused(server, rvc_voice(), format="rvc") == (
+        "file",
+        "Invalid value for 'file': to read it takes too long.",
+    )
+    assert not [each for each in psutil.Process().children() if "still_program" in " ".join(each.cmdline())]
 
 
 async def test_nobody_gives_a_voice_of_others_a_model_or_reads_one(server: Inside) -> None:

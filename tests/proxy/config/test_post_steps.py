@@ -163,6 +163,30 @@ def test_an_engine_that_cannot_run_repeats_nothing(tmp_path: Path) -> None:
     assert "tone, for the post-step tone, cannot run" in found.found
 
 
+@pytest.mark.parametrize(
+    ("others", "is_told"),
+    [
+        ([], False),
+        ([("tone", "espeak")], True),
+        ([("tone", "piper")], False),
+        ([("tone", "piper"), ("piper", "espeak")], True),
+        ([("espeak", "piper"), ("piper", "kokoro")], False),
+    ],
+    ids=["alone", "both ways", "onwards", "round", "elsewhere"],
+)
+def test_check_tells_of_engines_that_repeat_each_other(
+    tmp_path: Path, others: list[tuple[str, str]], is_told: bool
+) -> None:
+    text = route(f"[{ALWAYS}]") + "".join(
+        f'[[routes]]\nlanguage = "{language}"\ncandidates = ["{speaks}/standard"]\n'
+        f'post = [{{ engine = "{repeats}", voice = "a" }}]\n'
+        for language, (speaks, repeats) in zip(("de", "fr"), others, strict=False)
+    )
+    found = finding(tmp_path, text)
+    told = "tone and espeak repeat each other's speech"
+    assert (told in found.found, found.verdict == "note") == (is_told, is_told)
+
+
 def test_a_model_that_the_engine_lacks_is_told_with_its_route(tmp_path: Path) -> None:
     from proxy.config.model_names import find_misnamed
 

@@ -49,7 +49,7 @@ import torch
 from rvc.lib.rmvpe import E2E
 from safetensors.torch import save_file
 
-ORDER = TrainingOrder(seed=7, most_steps=30, batch=4, checkpoint_every=10)
+ORDER = TrainingOrder(seed=7, most_steps=30, batch=2, checkpoint_every=10)
 
 
 @cache
