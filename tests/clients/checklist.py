@@ -22,7 +22,7 @@ Judge = Callable[[Visit], None]
 Prove = Callable[[Servers], None]
 
 _LIBRARY = "this line of the SDK has no voices of one's own"
-_SUPERSETS = "batch, text over a socket and the other façade are not offered yet"
+_SUPERSETS = "text over a socket and the other façade are not offered yet"
 _BYTES = "the same bytes for whoever asks: one client is enough"
 _BY_HAND = "no library sends this, or shows what came"
 _ITS_OWN_WAY = "the client itself asks again, whatever it is told, or hides what it was told"
@@ -205,7 +205,7 @@ ROWS: dict[int, Row] = {
         "Home Assistant probe", proven={"homeassistant": replays.home_assistant_s_probe}, why_not=_BY_HAND
     ),
     36: _row("CORS", proven={"raw": catalogue.cors_only_where_configured}, why_not=_BY_HAND),
-    37: _row("batch", why_not=_SUPERSETS),
+    37: _row("batch", _sdks(heard.batch_keeps_what_it_can)),
     38: _row("text WebSocket", why_not=_SUPERSETS),
     39: _row("ElevenLabs façade", why_not=_SUPERSETS),
     40: _row(

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import base64
+import io
 import json
+import zipfile
 from typing import Any
 
 from tests.clients.servers import BUILT_IN, FORMATS, seconds, texts
@@ -44,6 +46,23 @@ def six_formats(visit: Visit) -> None:
         longer = decoded(body, audio_format).seconds - seconds(TEXT)
         assert -0.001 <= longer <= PADDING_S[audio_format], audio_format
         assert texts(body, audio_format) == (TEXT,), audio_format
+
+
+def batch_keeps_what_it_can(visit: Visit) -> None:
+    seen = visit.see()
+    begun, ended = seen["begun"], seen["ended"]
+    assert (begun["object"], begun["metadata"]) == ("batch", {"book": "one"})
+    assert (ended["id"], ended["status"]) == (begun["id"], "completed")
+    assert ended["request_counts"] == {"total": 3, "completed": 2, "failed": 1}
+    assert begun["id"] in seen["listed"]
+    rows = [json.loads(line) for line in seen["rows"].splitlines()]
+    assert [row["custom_id"] for row in rows] == ["first", "last"]
+    with zipfile.ZipFile(io.BytesIO(base64.b64decode(seen["sound"], validate=True))) as sound:
+        said = [texts(sound.read(row["response"]["body"]["file"]), "wav") for row in rows]
+    assert said == [(TEXT,), (TEXT, "Twice.")]
+    (refused,) = [json.loads(line) for line in seen["errors"].splitlines()]
+    assert (refused["custom_id"], refused["response"]["status_code"]) == ("empty", 400)
+    assert refused["response"]["body"]["error"]["param"] == "input"
 
 
 def six_formats_decode_in_livekit(visit: Visit) -> None:

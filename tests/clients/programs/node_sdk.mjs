@@ -162,6 +162,37 @@ async function transcription() {
   return { error: seen.error, sent: seen.exchanges.map(({ path }) => path) };
 }
 
+async function batch() {
+  const { files, batches } = sdk;
+  const lines = Object.entries({ first: TEXT, empty: "", last: `${TEXT} Twice.` }).map(([custom_id, input]) => {
+    const body = { model: "tts-1", voice: "alloy", input, response_format: "wav" };
+    return JSON.stringify({ custom_id, method: "POST", url: "/v1/audio/speech", body });
+  });
+  const data = Buffer.from(lines.map((line) => `${line}\n`).join(""));
+  const file = await files.create({ file: await toFile(data, "lines.jsonl"), purpose: "batch" });
+  const begun = await batches.create({
+    input_file_id: file.id,
+    endpoint: "/v1/audio/speech",
+    completion_window: "24h",
+    metadata: { book: "one" },
+  });
+  let ended = begun;
+  while (ended.status === "in_progress") {
+    await new Promise((wake) => setTimeout(wake, 100));
+    ended = await batches.retrieve(begun.id);
+  }
+  const listed = [];
+  for await (const { id } of batches.list({ limit: 1 })) listed.push(id);
+  return {
+    begun,
+    ended,
+    listed,
+    rows: await (await files.content(ended.output_file_id)).text(),
+    errors: await (await files.content(ended.error_file_id)).text(),
+    sound: base64(await (await files.content(ended.sound_file_id)).arrayBuffer()),
+  };
+}
+
 async function headers(server) {
   const { headers: answered } = await answer(await say({}, at(server)));
   return { asked: {}, answered };
@@ -254,4 +285,5 @@ await run({
   31: consents,
   32: transcription,
   33: headers,
+  37: batch,
 });

@@ -11,6 +11,7 @@ import importlib
 import json
 import os
 import sys
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -236,6 +237,30 @@ def transcription(sdk: OpenAI) -> Any:
     return {"error": seen["error"], "sent": [exchange["path"] for exchange in seen["exchanges"]]}
 
 
+def batch(sdk: OpenAI) -> Any:
+    files: Any = sdk.files
+    batches: Any = sdk.batches
+    lines = [
+        {"custom_id": id_, "method": "POST", "url": "/v1/audio/speech", "body": _batched(text)}
+        for id_, text in {"first": _TEXT, "empty": "", "last": f"{_TEXT} Twice."}.items()
+    ]
+    data = "".join(f"{json.dumps(line)}\n" for line in lines).encode()
+    file = files.create(file=("lines.jsonl", data), purpose="batch")
+    begun = batches.create(
+        input_file_id=file.id, endpoint="/v1/audio/speech", completion_window="24h", metadata={"book": "one"}
+    )
+    while (ended := batches.retrieve(begun.id)).status == "in_progress":
+        time.sleep(0.1)
+    return {
+        "begun": begun.model_dump(),
+        "ended": ended.model_dump(),
+        "listed": [each.id for each in batches.list(limit=1)],
+        "rows": files.content(ended.output_file_id).text,
+        "errors": files.content(ended.error_file_id).text,
+        "sound": base64.b64encode(files.content(ended.sound_file_id).content).decode(),
+    }
+
+
 def headers(sdk: OpenAI) -> Any:
     answer = sdk.audio.speech.with_raw_response.create(model="tts-1", voice="alloy", input=_TEXT)
     return {"asked": dict(answer.http_request.headers), "answered": dict(answer.headers)}
@@ -262,6 +287,7 @@ ROWS: dict[int, Callable[[OpenAI], Any]] = {
     31: consents,
     32: transcription,
     33: headers,
+    37: batch,
 }
 
 
@@ -291,6 +317,10 @@ def _exchanged(call: Callable[[], dict[str, Any]]) -> dict[str, Any]:
 def _say(sdk: OpenAI, **more: Any) -> Any:
     create: Any = sdk.audio.speech.create
     return create(**{"model": "tts-1", "voice": "alloy", "input": _TEXT, **more})
+
+
+def _batched(text: str) -> dict[str, str]:
+    return {"model": "tts-1", "voice": "alloy", "input": text, "response_format": "wav"}
 
 
 def _refused(sdk: OpenAI, **more: Any) -> dict[str, Any]:
