@@ -18,7 +18,7 @@ from tests.plugins.rvc.kept_host import GIVEN_HZ, recording
 
 _Each = TypeVar("_Each")
 
-ORDER = TrainingOrder(seed=7, most_steps=16, batch=4, checkpoint_every=4, forms=())
+ORDER = TrainingOrder(seed=7, most_steps=16, batch=2, checkpoint_every=4, forms=())
 
 
 @cache
