@@ -9,6 +9,7 @@ from policies.limits import Caps
 from policies.price import MICRO
 from proxy.ledger import HoldRequest, Ledger, open_ledger
 from proxy.ledger.holds import Position
+from proxy.ledger.stored_holds import StoredHolds
 from proxy.storage import durable_holds
 from proxy.storage.durable_holds import JOB_KEY, DurableHold
 from proxy.storage.store import Statement, Store
@@ -52,6 +53,26 @@ async def position(ledger: Ledger) -> tuple[int | None, int]:
     found: Position = await ledger.holds.position(SPEECH)
     left = found.credits.allowance
     return (None if left is None else left // MICRO, found.live.account)
+
+
+@pytest.mark.parametrize("store_url", ["postgresql"], indirect=True)
+async def test_a_renewal_between_its_commit_and_the_answer_gives_it_no_end(store: Store) -> None:
+    await store.write(Statement(_WANTED))
+    async with open_ledger(store, Metrics()) as ledger:
+        assert isinstance(ledger.holds, StoredHolds)
+        held = (await ledger.hold(JOB)).held
+        hold = DurableHold(
+            request=BINDING,
+            account=ACCOUNT,
+            pool=held.cycle.start,
+            allowance=held.split.allowance,
+            granted=held.split.granted,
+        )
+        assert await durable_holds.keep(store, hold, 1, None)
+        await ledger.holds._renew()
+        ledger.holds.keep(BINDING)
+        assert await durable_holds.get(store, BINDING) == hold
+        await durable_holds.release(store, BINDING)
 
 
 @pytest.mark.usefixtures("leaves_holds")
