@@ -1,5 +1,5 @@
--- The trainings of voices. A training is a job with one step; what it costs has the job's id, and `hold` is that of
--- what is held for it.
+-- The trainings of voices. A training is a job with one step; `hold` is the id of what is held for it, and of what it
+-- costs.
 -- `state` is held, owed or over. `stage`, `step`, `most_steps`, `mel`, `best` and `eta_s` say how far it is.
 CREATE TABLE trainings (
     id         TEXT PRIMARY KEY,

@@ -1,11 +1,14 @@
 """What trainings cost: held back when one is asked for, charged once when its voice has its model.
 
-The hold is a row that outlives every process. What gives the voice its model says in its own commit that the
-price is owed; a sweep charges what is owed, and gives back what was held for a job that ended otherwise. Its
+The hold is a row that outlives every process, and the charge has its id: that of a job comes again, if its
+Idempotency-Key does when it is deleted. What gives the voice its model says in its own commit that the price
+is owed; a sweep charges what is owed, and gives back what was held for a job that ended otherwise. Its
 checkpoints go then, too.
 """
 
 from __future__ import annotations
+
+import asyncio
 
 import structlog
 
@@ -55,6 +58,7 @@ class TrainingBills:
         self._store = ledger.store
         self._ends = DurableEnds(ledger)
         self._metrics = metrics
+        self._sweeping = asyncio.Lock()
 
     def __repr__(self) -> str:
         return f"<TrainingBills of {self._ledger!r}>"
@@ -101,16 +105,22 @@ class TrainingBills:
     async def sweep(self) -> int:
         """Charge what is owed, and give back what was held in vain. Return how many trainings that were."""
         swept = 0
-        while batch := await records.list_owed(self._store, _BATCH):
-            for training in batch:
-                await self._charge(training)
-            swept += len(batch)
-        while batch := await records.list_left(self._store, _BATCH):
-            for training in batch:
-                await self._end(training)
-            swept += len(batch)
-        await records.forget(self._store)
+        async with self._sweeping:
+            while batch := await records.list_owed(self._store, _BATCH):
+                for training in batch:
+                    await self._charge(training)
+                swept += len(batch)
+            while batch := await records.list_left(self._store, _BATCH):
+                for training in batch:
+                    await self._end(training)
+                swept += len(batch)
+            await records.forget(self._store)
         return swept
+
+    async def make_room(self, job: str) -> None:
+        """Settle the training of a deleted job at once, as there will be another one of the same id."""
+        if await records.get(self._store, job) is not None:
+            await self.sweep()
 
     async def _turn(self) -> None:
         try:
@@ -120,14 +130,14 @@ class TrainingBills:
 
     async def _charge(self, training: Training) -> None:
         hold = await durable_holds.get(self._store, training.hold)
-        if hold is not None and not await usage.is_there(self._store, training.id):
+        if hold is not None and not await usage.is_there(self._store, training.hold):
             await self._ends.settle(_usage(training, hold, await self._store.now()), hold)
             _log.info("job.training.charged", job=training.id)
         await self._end(training)
 
     async def _end(self, training: Training) -> None:
         await self._ends.forget(training.hold, training.account)
-        for digest in await records.settle(self._store, training.id):
+        for digest in await records.settle(self._store, training):
             await self._files.drop(training.account, digest)
 
 
@@ -135,7 +145,7 @@ def _usage(training: Training, hold: DurableHold, now: int) -> UsageRow:
     """Return the row of a training. It is dated now, and charged in the cycle that it was held in."""
     amount = hold.split.amount
     return UsageRow(
-        id=training.id,
+        id=training.hold,
         account=training.account,
         key=training.payer,
         started=now,

@@ -74,6 +74,7 @@ class TrainingMaker:
                 code="voice_not_found",
             )
         await means.learning.check(terms, voice)
+        await means.bills.make_room(id_)
         hold = await means.bills.hold(id_, caller, terms)
         is_added = False
         try:

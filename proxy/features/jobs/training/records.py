@@ -22,9 +22,9 @@ from speech_engine.training import Stage, TrainingDone, TrainingProgress
 
 
 class Training(msgspec.Struct, frozen=True, kw_only=True):
-    """A training, by the id of its job. `payer` is the key that asked for it, and `hold` names what is held:
-    the same request may come twice at once, and only one of its two holds is kept. `mel` and `best` are 0 and
-    `stage` is "" before it begins."""
+    """A training, by the id of its job. `payer` is the key that asked for it, and `hold` names what is held,
+    and then what is charged: the same request may come twice at once, and only one of its two holds is kept.
+    `mel` and `best` are 0 and `stage` is "" before it begins."""
 
     id: str
     account: str
@@ -81,14 +81,20 @@ UPDATE trainings SET state = 'owed', step = :steps, best = :best, eta_s = NULL
 WHERE id = :id AND state = 'held' AND {TRAININGS.finished}
 AND EXISTS (SELECT 1 FROM trained_models WHERE id = :trained)
 """
-_CHARGED = "SELECT id, credits FROM usage WHERE id IN ({jobs})"
+_CHARGED = """
+SELECT trainings.id, usage.credits FROM trainings JOIN usage ON usage.id = trainings.hold
+WHERE trainings.id IN ({jobs})
+"""
 _OWED = f"{_SELECT} state = 'owed' ORDER BY id LIMIT :limit"
 _LEFT = f"""
 {_SELECT} state = 'held'
 AND NOT EXISTS (SELECT 1 FROM jobs WHERE jobs.id = trainings.id AND jobs.state = 'open')
 ORDER BY id LIMIT :limit
 """
-_SETTLE = "UPDATE trainings SET state = 'over', eta_s = NULL WHERE id = :id"
+# The same key may have made another training of this id since it was listed.
+_IS_THE_SAME = "EXISTS (SELECT 1 FROM trainings WHERE id = :job AND hold = :hold)"
+_CHECKPOINT = f"job_encoded.job = :job AND job_encoded.chapter = :chapter AND {_IS_THE_SAME}"
+_SETTLE = "UPDATE trainings SET state = 'over', eta_s = NULL WHERE id = :job AND hold = :hold"
 _FORGET = """
 DELETE FROM trainings WHERE state = 'over' AND NOT EXISTS (SELECT 1 FROM jobs WHERE jobs.id = trainings.id)
 """
@@ -151,12 +157,11 @@ async def list_left(store: Store, limit: int) -> list[Training]:
     return [msgspec.convert(row, Training) for row in await store.read(_LEFT, {"limit": limit})]
 
 
-async def settle(store: Store, id_: str) -> list[str]:
+async def settle(store: Store, training: Training) -> list[str]:
     """Note that nothing is held or owed any more. Return the digests of its checkpoint, which is gone."""
-    of_job: Params = {"job": id_, "chapter": CHECKPOINT}
+    ours: Params = {"job": training.id, "hold": training.hold}
     _, gone, _ = await store.write(
-        *encoded_records.removal("job_encoded.job = :job AND job_encoded.chapter = :chapter", of_job),
-        Statement(_SETTLE, {"id": id_}),
+        *encoded_records.removal(_CHECKPOINT, {**ours, "chapter": CHECKPOINT}), Statement(_SETTLE, ours)
     )
     return [row["digest"] for row in gone]
 

@@ -60,7 +60,7 @@ async def test_a_voice_is_trained_and_charged_once(tmp_path: Path, store_url: st
         assert (shown["credits"], shown["training"]["stage"]) == (400.0, "done")
         assert await hold_of(server, id_) is None
         (row,) = await server.usage()
-        assert (row.id, row.kind, row.credits, row.job) == (id_, "training", PRICE, id_)
+        assert (row.id, row.kind, row.credits, row.job) == (held.request, "training", PRICE, id_)
         assert (await verify(server.worker.store)).is_clean
         assert not await list_encoded(server.worker.store, id_, CHECKPOINT)
         me = (await server.ask("GET", "/v1/me")).json()
@@ -122,7 +122,7 @@ async def test_of_two_equal_requests_at_once_one_hold_is_kept(tmp_path: Path, st
         await new_training(server, voice)
         await until(server, first, "done")
         await bills_of(server).sweep()
-        (row,) = [row for row in await server.usage() if row.id == first]
+        (row,) = [row for row in await server.usage() if row.job == first]
         assert row.credits == PRICE
 
 

@@ -1,0 +1,46 @@
+"""A key whose training is over and deleted makes another training, which is another bill."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from proxy.ledger.verify import verify
+from tests.features.jobs.job_rig import until
+from tests.features.jobs.training.training_rig import (
+    PRICE,
+    bills_of,
+    hold_of,
+    new_training,
+    trainings_inside,
+    voice_to_train,
+)
+
+
+async def test_a_key_is_charged_for_each_training_that_it_makes(tmp_path: Path, store_url: str) -> None:
+    async with trainings_inside(tmp_path, store_url) as server:
+        voice = await voice_to_train(server)
+        sent = {"headers": {"idempotency-key": "once"}}
+        for number in (1, 2):
+            id_ = await new_training(server, voice, **sent)
+            assert await hold_of(server, id_) is not None
+            shown = await until(server, id_, "done", "failed")
+            assert shown["status"] == "done"
+            await bills_of(server).sweep()
+            assert [row.credits for row in await server.usage()] == [PRICE] * number
+            assert (await server.ask("DELETE", f"/v1/jobs/{id_}")).status_code == 200
+            await bills_of(server).sweep()
+        assert (await verify(server.worker.store)).is_clean
+
+
+async def test_a_key_makes_another_training_before_the_sweep(tmp_path: Path, store_url: str) -> None:
+    async with trainings_inside(tmp_path, store_url) as server:
+        voice = await voice_to_train(server)
+        sent = {"headers": {"idempotency-key": "once"}}
+        for _ in (1, 2):
+            id_ = await new_training(server, voice, **sent)
+            await until(server, id_, "done", "failed")
+            assert (await server.ask("DELETE", f"/v1/jobs/{id_}")).status_code == 200
+        await bills_of(server).sweep()
+        assert [row.credits for row in await server.usage()] == [PRICE] * 2
+        assert (await verify(server.worker.store)).is_clean
+        assert not await server.worker.store.read("SELECT request FROM holds")
