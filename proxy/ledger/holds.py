@@ -6,7 +6,7 @@ Both must decide the same: `policies.admission.admit` in memory, and the SQL of 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Protocol, Self
 
 import msgspec
 
@@ -30,6 +30,11 @@ class Payer(msgspec.Struct, frozen=True, kw_only=True):
     anchor: int
     terms: Terms
 
+    def of_job(self) -> Self:
+        """Return who pays for what is no stream: under no key, past limits of streams."""
+        terms = msgspec.structs.replace(self.terms, streams=None, key=Caps())
+        return msgspec.structs.replace(self, key=JOB_KEY, terms=terms)
+
 
 class HoldRequest(Payer, frozen=True, kw_only=True):
     """The hold that a request needs: for which account, and the most that it is expected to cost.
@@ -43,11 +48,6 @@ class HoldRequest(Payer, frozen=True, kw_only=True):
     estimated_s: float = 0.0
     is_stream: bool = True
     job: str = ""
-
-    def of_job(self) -> HoldRequest:
-        """Return the hold as it is taken if it is no stream: under no key, past limits of streams."""
-        terms = msgspec.structs.replace(self.terms, streams=None, key=Caps())
-        return msgspec.structs.replace(self, key=JOB_KEY, terms=terms)
 
 
 class HeldCredits(msgspec.Struct, frozen=True):

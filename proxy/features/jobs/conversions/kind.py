@@ -16,7 +16,7 @@ from proxy.features.jobs.kept import JobFiles
 from proxy.features.jobs.kinds import JobKind, PlannedStep
 from proxy.features.jobs.records import Job, JobStep
 from proxy.kept.vault import Vault
-from proxy.ledger import HoldRequest, Ledger
+from proxy.ledger import Ledger, Payer
 from proxy.speech.call import SpeechCall
 from proxy.speech.speaking import Speaking
 from proxy.speech.speech_request import SOURCE_HZ
@@ -67,13 +67,6 @@ class RecordingJobs(JobKind):
             )
             for model in models
         )
-        hold = HoldRequest(
-            request_id=call.id,
-            account=call.caller.account,
-            key=call.caller.key,
-            anchor=call.caller.anchor,
-            terms=call.terms,
-            amount=amount,
-            is_stream=False,
-        )
-        await self._ledger.check(hold.of_job(), amount)
+        caller = call.caller
+        payer = Payer(account=caller.account, key=caller.key, anchor=caller.anchor, terms=call.terms)
+        await self._ledger.check(payer.of_job(), amount)

@@ -77,7 +77,7 @@ class ConversionMaker:
         await self._speaking.call(id_, caller, request, of_step(terms))
         price = terms.prices.conversion
         payer = Payer(account=account, key=caller.key, anchor=caller.anchor, terms=terms)
-        await self._ledger.check(payer, None if price is None else min(1, price.micro))
+        await self._ledger.check(payer.of_job(), None if price is None else min(1, price.micro))
         survey = await self._survey(account, sent.audio)
         most_ms = min(MOST_MS, 1000 * MOST_SAMPLES // survey.rate_hz)
         found = stretches(survey.levels, survey.whole_ms, most_ms)

@@ -14,6 +14,7 @@ from proxy.audio.formats import FORMATS
 from proxy.features.jobs.conversions.stretches import MOST_MS
 from proxy.ledger.verify import verify
 from proxy.storage.blobs import list_all
+from tests.features.conversions.test_conversions import raw
 from tests.features.jobs.conversions.rig import (
     STEP_MS,
     ask_conversion,
@@ -26,7 +27,7 @@ from tests.features.jobs.conversions.rig import (
     short_stretches,
 )
 from tests.features.jobs.job_rig import content, until
-from tests.proxy.api.inside import envelope
+from tests.proxy.api.inside import LeavingPeer, envelope
 from tests.sound import decoded
 
 WORDS = [f"Sentence number {number}." for number in range(6)]
@@ -121,6 +122,19 @@ async def test_a_key_makes_one_job_however_the_form_is_written(tmp_path: Path) -
         )
         for other in others:
             assert (other.status_code, envelope(other)["code"]) == (422, "idempotency_key_reused")
+
+
+async def test_it_is_no_stream_of_its_plan_when_it_is_asked_for_either(
+    tmp_path: Path, store_url: str
+) -> None:
+    async with conversions_inside(tmp_path, store_url) as server:
+        peer, began = LeavingPeer(), asyncio.Event()
+        listening = asyncio.create_task(raw(server, "slow/standard", peer, began))
+        await asyncio.wait_for(began.wait(), 20.0)
+        made = await new_conversion(server, recording(WORDS[:2]))
+        await until(server, made["id"], "done")
+        peer.leave()
+        await asyncio.wait_for(asyncio.wait([listening]), 20.0)
 
 
 async def test_the_file_is_sealed_and_goes_with_its_job(tmp_path: Path, store_url: str) -> None:
