@@ -13,12 +13,13 @@ from plugins.elevenlabs.refusals import NoSuchPath
 from plugins.elevenlabs.settings import ConversionPath, ElevenLabsSettings
 from plugins.elevenlabs.speech import VoiceSettings, credits_told, expect_sound, open_sound, query
 from speech_engine.errors import EngineFailed, UnsupportedText, UnusableSample
-from speech_engine.events import Event, Finished, Started
+from speech_engine.events import Event, Finished, ProviderCount, Started
 from speech_engine.http import HttpFile, HttpForm
 from speech_engine.pcm import wav_file
 from speech_engine.values import SpeechJob
 
 _MOST_BYTES = 50 * 1024 * 1024
+_CREDITS_A_MINUTE = 1000
 _OTHER: dict[ConversionPath, ConversionPath] = {
     "voice-changer": "speech-to-speech",
     "speech-to-speech": "voice-changer",
@@ -42,10 +43,12 @@ class Converter:
     async def events(
         self, job: SpeechJob, voice: str, pcm: AsyncIterator[bytes]
     ) -> AsyncGenerator[Event, None]:
-        form = self._form(job, await _gathered(pcm))
+        recording = await _gathered(pcm)
+        minutes = len(recording) / (2 * SAMPLE_RATE_HZ * 60)
+        form = self._form(job, wav_file(recording, SAMPLE_RATE_HZ))
         for path in (self._path, _OTHER[self._path]):
             try:
-                async with aclosing(self._tried(path, job, voice, form)) as events:
+                async with aclosing(self._tried(path, job, voice, form, minutes)) as events:
                     async for event in events:
                         self._path = path
                         yield event
@@ -57,7 +60,7 @@ class Converter:
         raise EngineFailed("ElevenLabs has no voice changer at either of its addresses.")
 
     async def _tried(
-        self, path: ConversionPath, job: SpeechJob, voice: str, form: HttpForm
+        self, path: ConversionPath, job: SpeechJob, voice: str, form: HttpForm, minutes: float
     ) -> AsyncGenerator[Event, None]:
         sound, output_format = open_sound(job, self._settings)
         async with self._api.ask(
@@ -69,12 +72,16 @@ class Converter:
         ) as answer:
             yield Started(SAMPLE_RATE_HZ)
             await expect_sound(self._api, answer)
+            told = credits_told(answer)
+            units = _CREDITS_A_MINUTE * minutes if told is None else told
+            # All of it is billed now, whoever leaves: nothing else tells how much that is.
+            yield ProviderCount(units)
             while not sound.is_full and (piece := await answer.next_piece()):
                 for event in sound.feed(0, piece):
                     yield event
             if not sound.samples:
                 raise EngineFailed("ElevenLabs' answer has no audio.")
-            yield Finished(credits_told(answer))
+            yield Finished(units)
 
     def _form(self, job: SpeechJob, recording: bytes) -> HttpForm:
         fields = [("model_id", job.model)]
@@ -86,13 +93,10 @@ class Converter:
 
 
 async def _gathered(pcm: AsyncIterator[bytes]) -> bytes:
-    """Return the recording as one WAV file.
-
-    ElevenLabs takes bare samples only at 16 kHz, and it takes a form only as a whole.
-    """
+    """Return the whole recording, as ElevenLabs takes a form. It takes bare samples only at 16 kHz."""
     whole = bytearray()
     async for piece in pcm:
         whole += piece
         if len(whole) > _MOST_BYTES:
             raise UnusableSample("ElevenLabs takes recordings of up to 50 MB.")
-    return wav_file(whole, SAMPLE_RATE_HZ)
+    return bytes(whole)

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 import msgspec
 import pytest
 
+from fakes.elevenlabs import speaking
 from speech_engine import (
     EngineConverts,
     EngineError,
@@ -14,6 +15,7 @@ from speech_engine import (
     EngineStumbled,
     Event,
     Finished,
+    ProviderCount,
     Started,
     UnusableSample,
     VoiceNotFound,
@@ -53,6 +55,21 @@ async def test_the_words_stay_and_the_credits_are_told() -> None:
     assert events[0] == Started(24_000)
     assert isinstance(events[-1], Finished)
     assert events[-1].units
+
+
+async def test_the_credits_are_told_before_any_sound_as_who_leaves_is_billed_too() -> None:
+    async with rig() as made:
+        events = await _converted(made, _job())
+    assert isinstance(count := events[1], ProviderCount)
+    assert isinstance(last := events[-1], Finished)
+    assert count.units == last.units
+
+
+async def test_credits_that_are_not_told_are_a_thousand_a_minute(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(speaking, "_headers", lambda _cost: {"request-id": "r"})
+    async with rig() as made:
+        events = await _converted(made, _job(), (2 * tones(TEXT))[: 2 * 36_000])
+    assert events[1] == ProviderCount(25.0)
 
 
 async def test_the_settings_are_sent_beside_the_recording() -> None:

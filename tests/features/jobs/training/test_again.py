@@ -44,3 +44,16 @@ async def test_a_key_makes_another_training_before_the_sweep(tmp_path: Path, sto
         assert [row.credits for row in await server.usage()] == [PRICE] * 2
         assert (await verify(server.worker.store)).is_clean
         assert not await server.worker.store.read("SELECT request FROM holds")
+
+
+async def test_a_refund_gives_back_what_it_cost_once(tmp_path: Path, store_url: str) -> None:
+    async with trainings_inside(tmp_path, store_url) as server:
+        await until(server, await new_training(server, await voice_to_train(server)), "done")
+        await bills_of(server).sweep()
+        (row,) = await server.usage()
+        refund = await server.administer("POST", f"requests/{row.id}/refund", {"reason": "noisy"})
+        assert refund.json()["credits"] == 400
+        assert (await server.ask("GET", "/v1/me")).json()["credits"]["available"] == 1000
+        again = await server.administer("POST", f"requests/{row.id}/refund", {"reason": "noisy"})
+        assert again.status_code == 409
+        assert (await verify(server.worker.store)).is_clean
