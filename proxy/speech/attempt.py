@@ -33,7 +33,8 @@ class AttemptOutput(Protocol):
 
 
 class Attempt(msgspec.Struct, kw_only=True):
-    """One try of one engine, for the part with this number.
+    """One try of one engine, for the part with this number. It repeats a recording of `source_s`, if that is
+    not 0.
 
     `was_dispatched` is true when the engine has the job and has not said that it did nothing. Before that,
     the job waits in the server's own queue, and no provider bills for it.
@@ -44,6 +45,7 @@ class Attempt(msgspec.Struct, kw_only=True):
     characters: int
     output: AttemptOutput
     rate: Rate | None = None
+    source_s: float = 0.0
     was_dispatched: bool = False
 
     def note_dispatch(self, is_dispatched: bool) -> None:
@@ -59,7 +61,7 @@ class Attempt(msgspec.Struct, kw_only=True):
             engine=self.model.engine,
             model=self.model.info.id,
             characters=self.characters,
-            seconds=self.output.seconds,
+            seconds=max(self.output.seconds, self.source_s if self.was_submitted else 0.0),
             units=self.output.units,
             rate=self.rate if self.was_dispatched else None,
         )

@@ -182,6 +182,7 @@ class FirstAudio:
             characters=run.text_for(stream.candidate).spoken_characters + len(stream.job.instructions),
             output=stream,
             rate=self._catalogue.rate(model),
+            source_s=0.0 if run.source is None else run.source.seconds,
         )
         call.tally.attempts.append(attempt)
         return attempt

@@ -129,6 +129,16 @@ def test_the_output_of_an_attempt_is_what_it_is_when_it_is_settled() -> None:
     assert spent.attempts == (SpentAttempt(engine="one", model="standard", characters=1, seconds=60.0),)
 
 
+def test_a_recording_that_was_submitted_costs_its_length_however_little_came_of_it() -> None:
+    counted = tally(1)
+    dear = model("dear", billed_on_submit=True)
+    counted.attempts += [
+        Attempt(part=0, model=of, characters=0, output=Output(), source_s=60.0, was_dispatched=is_dispatched)
+        for of, is_dispatched in ((dear, True), (dear, False), (model("tone"), True))
+    ]
+    assert [each.seconds for each in counted.spent().attempts] == [60.0, Output().seconds, Output().seconds]
+
+
 def test_the_part_whose_turn_it_is_is_the_last_that_has_begun() -> None:
     counted = tally(3)
     assert counted.current_part is counted.parts[0]
