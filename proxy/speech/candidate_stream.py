@@ -248,6 +248,8 @@ class CandidateStream:
         # In seconds: audio that an engine encoded itself may have another rate than the engine states.
         self.seconds += samples / rate_hz
         if self.seconds > self._cap_s:
+            if not self.job.segments:
+                raise EngineFailed("The engine has made far more sound than the recording has.")
             raise CapReached(self._cap_s)
 
     def _add_words(self, words: Words) -> None:

@@ -293,13 +293,15 @@ async def test_the_room_for_recordings_is_bounded_and_given_back(
     assert repr(sources) == "<Sources 0 of 500000 bytes>"
 
 
-async def raw(server: Inside, model: str, peer: LeavingPeer, began: asyncio.Event) -> list[Message]:
-    """The ASGI messages of a long answer."""
+async def raw(
+    server: Inside, model: str, peer: LeavingPeer, began: asyncio.Event, audio: bytes | None = None
+) -> list[Message]:
+    """The ASGI messages of an answer, which is a long one without `audio`."""
     request = httpx2.Request(
         "POST",
         "http://voxgate.test/v1/audio/conversions",
         data={**FIELDS, "model": model, "response_format": "pcm"},
-        files={"file": of_seconds(20.0)},
+        files={"file": of_seconds(20.0) if audio is None else audio},
     )
 
     async def note(message: Message) -> None:

@@ -10,8 +10,11 @@ import pytest
 
 from policies.price import MICRO
 from proxy.ledger.verify import verify
+from speech_engine import Finished
 from tests.features.conversions.test_conversions import CONFIG, of_seconds, raw, sent
 from tests.proxy.api.inside import Inside, LeavingPeer, envelope, inside
+from tests.proxy.api.scripted import sound
+from tests.proxy.speech.repeating import Repeating
 
 PLANS = """
 [storage]
@@ -118,6 +121,28 @@ async def test_one_that_breaks_costs_nothing_and_gives_its_hold_back(tmp_path: P
         (row,) = await server.usage()
         assert (row.outcome, row.credits, row.kind) == ("failed", 0, "conversion")
         assert await left(server) == before
+        assert (await verify(server.worker.store)).is_clean
+
+
+SCRIPTED = """
+[server]
+[engines.one]
+[models]
+tts-1 = ["one/m"]
+[voices.alloy]
+one = "v"
+[plans.priced]
+allowance = 1000
+prices.conversion = { credits = 60, per = "minute" }
+"""
+
+
+async def test_an_engine_that_goes_on_and_on_is_at_fault_and_not_the_recording(tmp_path: Path) -> None:
+    one = Repeating(*sound(10.0), Finished())
+    async with inside(tmp_path, SCRIPTED, {"one": one}, plan="priced") as server:
+        await raw(server, "one/m", LeavingPeer(), asyncio.Event(), of_seconds(2.0))
+        (row,) = await server.usage()
+        assert (row.outcome, row.credits, row.error) == ("failed", 0, "engine_unavailable")
         assert (await verify(server.worker.store)).is_clean
 
 
