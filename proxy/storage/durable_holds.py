@@ -1,9 +1,9 @@
 """Holds that outlive their worker, as rows in both databases: what a clone or a training may cost, until its
 end is known.
 
-Such a hold has the id of what it is for as its request, and no key, so that it is no stream of its plan. That
-of a clone is counted among the clones of its cycle in the commit that keeps it, and no more in the commit
-that releases it.
+Such a hold has the id of its charge as its request, and no key, so that it is no stream of its plan. That of
+a clone is counted among the clones of its cycle in the commit that keeps it, and no more in the commit that
+releases it.
 """
 
 from __future__ import annotations

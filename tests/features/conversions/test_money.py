@@ -15,6 +15,7 @@ from tests.features.conversions.test_conversions import CONFIG, of_seconds, raw,
 from tests.proxy.api.inside import Inside, LeavingPeer, envelope, inside
 from tests.proxy.api.scripted import sound
 from tests.proxy.speech.repeating import Repeating
+from tests.speech_engine.host.fakes import until
 
 PLANS = """
 [storage]
@@ -143,6 +144,21 @@ async def test_an_engine_that_goes_on_and_on_is_at_fault_and_not_the_recording(t
         await raw(server, "one/m", LeavingPeer(), asyncio.Event(), of_seconds(2.0))
         (row,) = await server.usage()
         assert (row.outcome, row.credits, row.error) == ("failed", 0, "engine_unavailable")
+        assert (await verify(server.worker.store)).is_clean
+
+
+async def test_who_leaves_a_provider_that_bills_at_once_costs_it_all(tmp_path: Path) -> None:
+    one = Repeating(asyncio.Event().wait, window=1000, billed_on_submit=True)
+    costs = 'costs = { "*" = { usd = 0.3, per = "minute" } }'
+    priced = SCRIPTED.replace("[engines.one]", f"[engines.one]\n{costs}")
+    async with inside(tmp_path, priced, {"one": one}, plan="priced") as server:
+        peer = LeavingPeer()
+        converting = asyncio.create_task(raw(server, "one/m", peer, asyncio.Event(), of_seconds(2.0)))
+        await until(lambda: one.open == 1)
+        peer.leave()
+        await asyncio.wait_for(asyncio.wait([converting]), 20.0)
+        (row,) = await server.usage()
+        assert (row.outcome, row.credits, row.micro_usd) == ("left", 2 * MICRO, 10_000)
         assert (await verify(server.worker.store)).is_clean
 
 

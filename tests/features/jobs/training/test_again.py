@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from msgspec.structs import replace
+
+from proxy.features.jobs.training import records
 from proxy.ledger.verify import verify
 from tests.features.jobs.job_rig import until
 from tests.features.jobs.training.training_rig import (
@@ -44,6 +47,18 @@ async def test_a_key_makes_another_training_before_the_sweep(tmp_path: Path, sto
         assert [row.credits for row in await server.usage()] == [PRICE] * 2
         assert (await verify(server.worker.store)).is_clean
         assert not await server.worker.store.read("SELECT request FROM holds")
+
+
+async def test_a_sweep_that_has_listed_the_one_before_leaves_it_alone(tmp_path: Path, store_url: str) -> None:
+    async with trainings_inside(tmp_path, store_url, tone="delay_s = 0.1") as server:
+        store = server.worker.store
+        id_ = await new_training(server, await voice_to_train(server), steps=2_000)
+        training = await records.get(store, id_)
+        assert training is not None
+        await records.settle(store, replace(training, hold="hold_before"))
+        left = await records.get(store, id_)
+        assert left is not None
+        assert left.state == "held"
 
 
 async def test_a_refund_gives_back_what_it_cost_once(tmp_path: Path, store_url: str) -> None:
