@@ -195,7 +195,8 @@ async def test_the_last_job_that_is_cancelled_ends_the_delivery_and_the_next_beg
     source.gate.clear()
     async with host(Mimic(shelf), folder / "1", shelf=shelf), hosted(folder / "1", source=source) as voice:
         speaking = [asyncio.create_task(heard(voice, sampled("a", id_=f"job_{n}"))) for n in range(2)]
-        await until(lambda: source.waiting == 1)
+        await until(lambda: [each.waiting for each in voice._delivery._flights.values()] == [2])
+        assert source.waiting == 1
         speaking[0].cancel()
         await asyncio.wait(speaking[:1])
         assert source.waiting == 1
