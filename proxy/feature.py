@@ -25,6 +25,7 @@ from proxy.catalogue.clones import Cloning, NoClones
 from proxy.catalogue.derived_things import DerivedThings, VoiceFiles, VoiceMemory
 from proxy.catalogue.erased_voices import ErasedVoices
 from proxy.catalogue.erasing import Erasing, NothingErased, Spread
+from proxy.catalogue.far_trainings import FarTrainings, NoFarTrainings
 from proxy.catalogue.grants import Grants, NoGrants
 from proxy.catalogue.library import Library
 from proxy.catalogue.notices import NO_NOTICES, Notices
@@ -88,6 +89,7 @@ class House(NamedTuple):
     notices: Notices = NO_NOTICES
     receipts: ClipReceipts = NoClipReceipts()
     steps: WantedSteps = NoSteps()
+    far_trainings: FarTrainings = NoFarTrainings()
     trained_reading: TrainedReading = NoTrainedReading()
 
     def library(self, config: Config) -> Library:
@@ -163,6 +165,7 @@ class Opened(NamedTuple):
     notices: Notices | None = None
     receipts: ClipReceipts | None = None
     steps: WantedSteps | None = None
+    far_trainings: FarTrainings | None = None
     trained_reading: TrainedReading | None = None
     memories: Sequence[VoiceMemory] = ()
     files: Sequence[VoiceFiles] = ()
@@ -264,6 +267,7 @@ async def open_features(house: House, features: Sequence[Feature]) -> AsyncItera
                 notices=each.notices or house.notices,
                 receipts=each.receipts or house.receipts,
                 steps=each.steps or house.steps,
+                far_trainings=each.far_trainings or house.far_trainings,
                 trained_reading=each.trained_reading or house.trained_reading,
             )
         yield OpenHouse(house, tuple(opened))

@@ -39,12 +39,26 @@ class RemoteSample(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
         return f"<RemoteSample {self.digest[:12]}, {len(self.pcm) or self.size} bytes>"
 
 
+class RemoteTraining(msgspec.Struct, frozen=True, kw_only=True):
+    """A training for the far end: what it learns from comes from `url`, and what it makes goes there, see
+    `speech_engine.training`. After `stop_s` it sends a checkpoint, and ends.
+
+    Whoever has the address can do both, so nobody logs it. It leads nowhere when this run is over.
+    """
+
+    url: str
+    stop_s: float
+
+    def __repr__(self) -> str:
+        return f"<RemoteTraining for {self.stop_s:g} s>"
+
+
 class RemoteWork(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A piece of work for the far end, as JSON: `msgspec.json.encode` writes it, bytes as base64.
 
     `key` names it for all time: the far end never begins one key twice while it lives, and another start of
     the same work, after the first is surely over, has another key. The far end ends it after `most_s` seconds
-    of work. Without `work`, it is asked only what the engine has.
+    of work. Without `work` and `training`, it is asked only what the engine has.
     """
 
     key: str
@@ -52,6 +66,7 @@ class RemoteWork(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     version: int = REMOTE_VERSION
     work: Work | None = None
     samples: tuple[RemoteSample, ...] = ()
+    training: RemoteTraining | None = None
 
     def __repr__(self) -> str:
         return f"<RemoteWork {self.key}>"

@@ -13,6 +13,11 @@ thing, and ends. All that is large goes in pieces of PIECE_BYTES at most, and no
 Instead of Train, `FilePiece("voice")…` and ExportVoice bring a voice in another form. The answer may end with
 TrainingFailed at any time. `Drain` ends a training between two steps, with a checkpoint and TrainingStopped.
 To cancel one, kill the process: it leaves nothing.
+
+At a far end the same process is fed over HTTP, by a link of the server that asks (`speech_engine.runner`):
+
+    GET  LINK   the recordings, the checkpoint and Train, as the pipe has them
+    POST LINK   TrainingProgress, or the next FarPiece of a checkpoint, the voice or a form
 """
 
 from __future__ import annotations
@@ -185,6 +190,21 @@ class FilePiece(msgspec.Struct, frozen=True, kw_only=True, tag="file_piece"):
         return f"<FilePiece {self.role}, {len(self.data)} bytes{', the last' if self.is_last else ''}>"
 
 
+class FarPiece(msgspec.Struct, frozen=True, kw_only=True, tag="far_piece"):
+    """The next piece of a file that a far end sends. They are numbered from 0 in each file; who sends a
+    number again goes on from there. `digest` is the SHA-256 of these data, and a checkpoint has its step."""
+
+    role: FileRole
+    number: int
+    data: bytes
+    digest: str
+    is_last: bool = False
+    step: int = 0
+
+    def __repr__(self) -> str:
+        return f"<FarPiece {self.number} of the {self.role}, {len(self.data)} bytes>"
+
+
 class Train(msgspec.Struct, frozen=True, tag="train"):
     """All recordings have come, and the checkpoint if there is one: begin."""
 
@@ -212,7 +232,10 @@ class TrainingDone(msgspec.Struct, frozen=True, kw_only=True, tag="training_done
 
 
 class TrainingStopped(msgspec.Struct, frozen=True, tag="training_stopped"):
-    """The process was told to stop, and has sent its last checkpoint, if it had begun to learn."""
+    """The process was told to stop, and has sent its last checkpoint, if it had begun to learn. So many
+    `steps` it has learnt."""
+
+    steps: int = 0
 
 
 class TrainingFailed(msgspec.Struct, frozen=True, tag="training_failed"):
@@ -221,6 +244,10 @@ class TrainingFailed(msgspec.Struct, frozen=True, tag="training_failed"):
     reason: str
     is_owners: bool = False
 
+
+TrainingEnd = TrainingDone | TrainingStopped | TrainingFailed
+FarTold = TrainingProgress | FarPiece
+"""What a far end tells while it trains. The end is in the result of its work."""
 
 TrainingMessage = (
     BeginTraining

@@ -1,6 +1,7 @@
 """The far end at Runpod: a serverless worker, or with VOXGATE_TOKEN a pod that stops itself.
 
-VOXGATE_WORKER names the worker module of an engine, VOXGATE_SETTINGS has its settings as JSON.
+VOXGATE_WORKER names the worker module of an engine, VOXGATE_SETTINGS has its settings as JSON. The module
+`trainer` beside it, if there is one, trains voices.
 """
 
 from __future__ import annotations
@@ -12,17 +13,20 @@ import time
 import urllib.request
 from collections.abc import AsyncIterator
 from importlib import import_module
+from importlib.util import find_spec
 from typing import Any, get_args
 
 from speech_engine.device import DeviceKind
 from speech_engine.host.devices import choose_device
-from speech_engine.host.far_end import FarEnd, as_json, open_far_end
+from speech_engine.host.far_end import FarEnd, FarTrainer, as_json, open_far_end
 from speech_engine.host.far_server import FarServer
 from speech_engine.host.log import HostLogger
 from speech_engine.plugin import worker_plugin
 from speech_engine.runner import decode_work
+from speech_engine.training import BeginTraining
 
 WORKER = os.environ["VOXGATE_WORKER"]
+TRAINER = f"{WORKER.rpartition('.')[0]}.trainer"
 SETTINGS = os.environ.get("VOXGATE_SETTINGS", "{}").encode()
 PORT = int(os.environ.get("VOXGATE_PORT", "8000"))
 STOP_S = float(os.environ.get("VOXGATE_STOP_S", "3600"))
@@ -36,7 +40,13 @@ def opened() -> Any:
     named = os.environ.get("VOXGATE_DEVICES", "cuda,cpu").split(",")
     kinds: tuple[DeviceKind, ...] = tuple(kind for kind in get_args(DeviceKind) if kind in named)
     worker_plugin(WORKER)  # so that a wrong name ends the start at once
-    return open_far_end(WORKER, SETTINGS, choose_device(device, kinds), HostLogger("far end"))
+    chosen, trainer = choose_device(device, kinds), None
+    if find_spec(TRAINER) is not None:
+        begin = BeginTraining(
+            name="engine", module=TRAINER, settings=SETTINGS, device=str(chosen), devices=kinds
+        )
+        trainer = FarTrainer(begin)
+    return open_far_end(WORKER, SETTINGS, chosen, HostLogger("far end"), trainer=trainer)
 
 
 async def serve_pod(token: str) -> None:

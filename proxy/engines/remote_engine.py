@@ -1,4 +1,5 @@
-"""An engine that works elsewhere, on machines that are rented for a piece of work. It speaks for jobs only.
+"""An engine that works elsewhere, on machines that are rented for a piece of work. It speaks and trains for
+jobs only.
 
 Here is what the rest of the server sees of it. Its runs are a feature's, which gives itself to the engine.
 """
@@ -6,7 +7,7 @@ Here is what the rest of the server sees of it. Its runs are a feature's, which 
 from __future__ import annotations
 
 from collections.abc import AsyncIterable, Callable, Collection
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from msgspec.structs import replace
 
@@ -24,13 +25,33 @@ from speech_engine import (
 )
 from speech_engine.host.engine_stream import EngineStream, OnDispatch, ignore_dispatch
 from speech_engine.host.messages import HealthReport, HelloReply
+from speech_engine.training import TrainingEnd
 from speech_engine.work import job_with_samples
+
+
+class FarTraining(NamedTuple):
+    """A training for a rented machine: a step of an account's job. `said` is all that it is made of, so who
+    asks for the same goes on with the run that is under way. `digests` are those of the recordings."""
+
+    account: str
+    job: str
+    step: str
+    said: str
+    digests: tuple[str, ...]
+
+    def __repr__(self) -> str:
+        return f"<FarTraining {self.step}>"
 
 
 class RemoteRuns(Protocol):
     """The runs of one engine elsewhere."""
 
     def open(self, work: Speak, on_dispatch: OnDispatch) -> EngineStream: ...
+
+    async def train(self, asked: FarTraining) -> TrainingEnd:
+        """Train in one run, and return how that has ended. Who asks again after TrainingStopped has the next
+        run; who asks after TrainingDone may get the same. Raises EngineError."""
+        ...
 
     @property
     def running(self) -> int:
@@ -99,12 +120,18 @@ class RemoteEngine(Introduced):
             first_audio_s=first_audio_s,
             clones=False,
             converts=False,
-            trains=False,
+            # It learns voices, but speaks none of them: their files stay here.
             trained_format="",
         )
 
     async def has_begun(self, step: str) -> bool:
         return self.runs is not None and await self.runs.has_begun(step)
+
+    async def train(self, asked: FarTraining) -> TrainingEnd:
+        """See `RemoteRuns.train`."""
+        if self.runs is None:
+            raise EngineUnavailable(f"{self.name} is not there: {self.reason}")
+        return await self.runs.train(asked)
 
     async def health(self) -> HealthReport:
         running = 0 if self.runs is None else self.runs.running

@@ -6,7 +6,7 @@ import asyncio
 import itertools
 import secrets
 import time
-from collections.abc import Callable, Container, Mapping
+from collections.abc import Callable, Mapping
 
 import msgspec
 import structlog
@@ -29,7 +29,7 @@ from proxy.errors import (
     VaultUnavailable,
 )
 from proxy.http.connection import BodyShare
-from proxy.http.endpoint import is_admin_path
+from proxy.http.endpoint import OpenPaths, is_admin_path
 from proxy.http.hosts import KnownHosts
 from proxy.http.replies import failure_reply
 from proxy.kept.vault import VaultFailed
@@ -110,7 +110,7 @@ class KeyCheck:
     With `hosts`, the name under which the request came is checked before its key.
     """
 
-    def __init__(self, logins: Logins, open_paths: Container[str], hosts: KnownHosts | None = None) -> None:
+    def __init__(self, logins: Logins, open_paths: OpenPaths, hosts: KnownHosts | None = None) -> None:
         self._logins = logins
         self._open_paths = open_paths
         self._hosts = hosts
@@ -122,7 +122,7 @@ class KeyCheck:
         if self._hosts is not None:
             self._hosts.check(scope)
         secret = presented_key(scope)
-        if not secret and scope["method"] in ("GET", "HEAD") and scope["path"] in self._open_paths:
+        if not secret and self._open_paths.allow(scope["method"], scope["path"]):
             return
         if not secret:
             if _is_preflight(scope):

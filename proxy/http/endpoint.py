@@ -122,18 +122,19 @@ def is_admin_path(path: str) -> bool:
 
 
 class OpenPaths:
-    """The paths that a GET reaches without a key."""
+    """The methods and paths that need no key."""
 
     def __init__(self, endpoints: Iterable[Endpoint], public_catalogue: bool) -> None:
         keyless = {"open", "catalogue"} if public_catalogue else {"open"}
-        paths = [endpoint.path for endpoint in endpoints if endpoint.access in keyless]
-        self._plain = frozenset(path for path in paths if "{" not in path)
-        self._patterns = tuple(compile_path(path)[0] for path in paths if "{" in path)
+        found = [(each.method, each.path) for each in endpoints if each.access in keyless]
+        self._plain = frozenset(each for each in found if "{" not in each[1])
+        self._patterns = tuple((method, compile_path(path)[0]) for method, path in found if "{" in path)
 
     def __repr__(self) -> str:
         return f"<OpenPaths, {len(self._plain) + len(self._patterns)}>"
 
-    def __contains__(self, path: object) -> bool:
-        if not isinstance(path, str):
-            return False
-        return path in self._plain or any(pattern.match(path) for pattern in self._patterns)
+    def allow(self, method: str, path: str) -> bool:
+        asked = "GET" if method == "HEAD" else method
+        if (asked, path) in self._plain:
+            return True
+        return any(asked == each and pattern.match(path) for each, pattern in self._patterns)

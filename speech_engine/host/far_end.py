@@ -11,6 +11,7 @@ import time
 from collections import Counter, OrderedDict
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from typing import NamedTuple
 
 import msgspec
 
@@ -19,12 +20,14 @@ from speech_engine.engine import Engine
 from speech_engine.errors import EngineError, EngineFailed, EngineTimeout, UnusableSample
 from speech_engine.host.engine_stream import SlotStream
 from speech_engine.host.far_fetch import fetched
+from speech_engine.host.far_training import HttpLine, OpenLine, train
 from speech_engine.host.messages import Failed, introduction
 from speech_engine.host.remote_frames import FarIntroduction, Packer, RemoteFrame
 from speech_engine.host.sample_shelf import SampleShelf
 from speech_engine.host.slots import Slots, batch_of
 from speech_engine.plugin import Context, Logger, worker_plugin
 from speech_engine.runner import REMOTE_VERSION, RemotePiece, RemoteSample, RemoteWork
+from speech_engine.training import BeginTraining
 from speech_engine.work import Work, job_with_samples, with_deadline
 
 QUEUE = 64
@@ -59,14 +62,30 @@ class FarAnswer:
         self.more = asyncio.Event()
 
 
-class FarEnd:
-    """An engine with the work that was sent to it. `fetch` brings recordings that did not fit into a work."""
+class FarTrainer(NamedTuple):
+    """How trainings are begun here, and the lines to the servers that ask for them."""
 
-    def __init__(self, engine: Engine, shelf: SampleShelf, log: Logger, fetch: Fetch = fetched) -> None:
+    begin: BeginTraining
+    line: OpenLine = HttpLine
+
+
+class FarEnd:
+    """An engine with the work that was sent to it. `fetch` brings recordings that did not fit into a work.
+    Without a `trainer`, it trains nothing."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        shelf: SampleShelf,
+        log: Logger,
+        fetch: Fetch = fetched,
+        trainer: FarTrainer | None = None,
+    ) -> None:
         self._engine = engine
         self._shelf = shelf
         self._log = log
         self._fetch = fetch
+        self._trainer = trainer
         self._hello = introduction(engine)
         self._slots = Slots(engine.slots, QUEUE, batch_of(engine))
         self._answers: OrderedDict[str, FarAnswer] = OrderedDict()
@@ -137,7 +156,7 @@ class FarEnd:
             add(FarIntroduction(self._hello))
             try:
                 async with asyncio.timeout(work.most_s):
-                    await self._speak(work, add)
+                    await self._work(work, add)
             except TimeoutError:
                 add(Failed.of(EngineTimeout("The work took longer than it may.")))
             except EngineError as error:
@@ -148,12 +167,18 @@ class FarEnd:
             self.idle_since = time.monotonic()
             answer.tell()
 
-    async def _speak(self, work: RemoteWork, add: Callable[[RemoteFrame], None]) -> None:
+    async def _work(self, work: RemoteWork, add: Callable[[RemoteFrame], None]) -> None:
         if work.version != REMOTE_VERSION:
             raise EngineFailed(f"The far end has version {REMOTE_VERSION} of the work, not {work.version}.")
-        if work.work is None:
-            return
-        asked = with_deadline(work.work, work.most_s)
+        if work.training is not None:
+            if self._trainer is None:
+                raise EngineFailed("The far end has no trainer.")
+            line = self._trainer.line(work.training.url)
+            add(await train(self._trainer.begin, line, work.training.stop_s))
+        elif work.work is not None:
+            await self._speak(work, with_deadline(work.work, work.most_s), add)
+
+    async def _speak(self, work: RemoteWork, asked: Work, add: Callable[[RemoteFrame], None]) -> None:
         digests = {sample.digest for sample in work.samples}
         self._users.update(digests)
         try:
@@ -193,14 +218,20 @@ def as_json(piece: RemotePiece) -> dict[str, object]:
 
 @asynccontextmanager
 async def open_far_end(
-    module: str, settings: bytes, device: Device, log: Logger, name: str = "engine", fetch: Fetch = fetched
+    module: str,
+    settings: bytes,
+    device: Device,
+    log: Logger,
+    name: str = "engine",
+    fetch: Fetch = fetched,
+    trainer: FarTrainer | None = None,
 ) -> AsyncIterator[FarEnd]:
     """Create the engine of a worker module with these settings, as JSON, and let it work."""
     settings_type, create = worker_plugin(module)
     shelf = SampleShelf()
     context = Context(log, samples=shelf, device=device)
     async with create(name, msgspec.json.decode(settings, type=settings_type), context) as engine:
-        far_end = FarEnd(engine, shelf, log, fetch)
+        far_end = FarEnd(engine, shelf, log, fetch, trainer)
         try:
             yield far_end
         finally:

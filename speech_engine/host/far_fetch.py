@@ -30,6 +30,11 @@ class _NoRedirects(urllib.request.HTTPRedirectHandler):
         """Follow none: it might lead anywhere."""
 
 
+def direct_opener() -> urllib.request.OpenerDirector:
+    """Return what asks a server itself: neither a proxy of the environment nor a redirect is taken."""
+    return urllib.request.build_opener(urllib.request.ProxyHandler({}), _NoRedirects())
+
+
 async def fetched(
     sample: RemoteSample, schemes: tuple[str, ...] = ("https",), pause_s: float = _PAUSE_S
 ) -> bytes:
@@ -58,12 +63,10 @@ async def fetched(
 
 
 def _read(sample: RemoteSample) -> bytes:
-    """Read one byte more than there should be, at most. Neither a proxy of the environment nor a redirect is
-    taken."""
+    """Read one byte more than there should be, at most."""
     until = time.monotonic() + _MOST_S
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}), _NoRedirects())
     found = bytearray()
-    with opener.open(sample.url, timeout=_SOCKET_S) as answer:
+    with direct_opener().open(sample.url, timeout=_SOCKET_S) as answer:
         while len(found) <= sample.size and (block := answer.read1(_BLOCK_BYTES)):
             found += block
             if time.monotonic() > until:

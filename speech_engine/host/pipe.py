@@ -71,6 +71,14 @@ class ParentPipe:
             self._socket.sendall(head(frame))
             self._socket.sendall(frame)
 
+    def forward(self, frames: bytes) -> None:
+        """Sends bytes of frames that are packed already, as `send` does."""
+        with self._sending, suppress(OSError):
+            self._socket.sendall(frames)
+
+    def close(self) -> None:
+        self._socket.close()
+
     def receive(self) -> Message | None:
         """Returns the next message, or None at the end of the pipe. Blocks."""
         frame = self.read()

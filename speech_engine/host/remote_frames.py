@@ -1,4 +1,5 @@
-"""What the pieces of remote work hold: an introduction of the engine, then the frames of its answer.
+"""What the pieces of remote work hold: an introduction of the engine, then the frames of its answer, or how a
+training has ended.
 
 The far end packs them, and the server reads them. Whoever carries a piece needs to know nothing of this.
 """
@@ -12,6 +13,7 @@ import msgspec
 from speech_engine.events import Event
 from speech_engine.host.messages import Failed, HelloReply
 from speech_engine.runner import MOST_PIECE_BYTES, RemotePiece
+from speech_engine.training import TrainingEnd
 
 _MOST_DATA_BYTES = MOST_PIECE_BYTES * 7 // 10
 """Base64 adds a third, and JSON some bytes."""
@@ -23,7 +25,7 @@ class FarIntroduction(msgspec.Struct, frozen=True, tag="introduction"):
     hello: HelloReply
 
 
-RemoteFrame = Event | Failed | FarIntroduction
+RemoteFrame = Event | Failed | FarIntroduction | TrainingEnd
 
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(list[RemoteFrame]).decode

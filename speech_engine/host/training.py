@@ -60,11 +60,20 @@ class _Talk:
         self._pipe = pipe
         self._device = device
         self._told_gb = 0.0
+        self._steps = range(0)
 
     def __repr__(self) -> str:
         return f"<_Talk{', to stop' if self.must_stop else ''}>"
 
+    @property
+    def steps(self) -> int:
+        """How many steps this process has told of."""
+        return len(self._steps)
+
     def progress(self, progress: TrainingProgress) -> None:
+        if progress.stage == "training" and progress.step:
+            first = self._steps.start or progress.step
+            self._steps = range(first, progress.step + 1)
         gb = peak_gb(self._device)
         if gb > self._told_gb:
             self._told_gb = gb
@@ -155,7 +164,7 @@ class _Process:
         try:
             self._pipe.send(self._done(trainer))
         except TrainingStops:
-            self._pipe.send(TrainingStopped())
+            self._pipe.send(TrainingStopped(self._talk.steps))
         except (TrainingError, UnusableModel) as error:
             self._pipe.send(TrainingFailed(str(error), is_owners=True))
         except Exception as error:  # noqa: BLE001 - the seam around a plugin: its class only, it may quote the sound

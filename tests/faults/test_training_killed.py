@@ -7,10 +7,9 @@ import os
 import signal
 from pathlib import Path
 
-from proxy.features.jobs.training.learning import LEAST_RECORDINGS
-from tests import server, speech_clips
+from tests import server
 from tests.faults.processes import until
-from tests.features.own_voices.test_clips import other_wav
+from tests.features.jobs.training.recorded_voice import recorded_voice
 from tests.server import ALONE, Server
 
 CONFIG = ALONE.replace("[engines.tone]", "[engines.tone]\ndelay_s = 0.005") + (
@@ -19,24 +18,6 @@ CONFIG = ALONE.replace("[engines.tone]", "[engines.tone]\ndelay_s = 0.005") + (
 )
 STEPS = 900
 CHECKPOINT = 500
-
-
-def voice_of(live: Server, key: str) -> str:
-    with live.client(key, timeout=60.0) as client:
-        uses = {"name": "Ana", "language": "en", "statement": "Ana agreed.", "uses": ["training"]}
-        consent = client.post("/v1/audio/voice_consents", json=uses).raise_for_status().json()["id"]
-        made = client.post(
-            "/v1/audio/voices",
-            data={"name": "Ana", "consent": consent},
-            files={"audio_sample": speech_clips.wav()},
-        )
-        voice: str = made.raise_for_status().json()["id"]
-        for number in range(LEAST_RECORDINGS - 1):
-            files = {"file": other_wav(number)}
-            client.post(
-                f"/v1/audio/voices/{voice}/samples", data={"emotion": "neutral"}, files=files
-            ).raise_for_status()
-        return voice
 
 
 def training(live: Server, key: str, job: str) -> dict[str, object]:
@@ -54,7 +35,7 @@ def step(live: Server, key: str, job: str) -> int:
 def test_the_next_server_goes_on_and_it_is_paid_once(tmp_path: Path) -> None:
     with server.running(tmp_path, CONFIG) as killed:
         key = killed.mint_key("studio", plan="paid").secret
-        voice = voice_of(killed, key)
+        voice = recorded_voice(killed, key)
         with killed.client(key) as client:
             asked = {"kind": "training", "voice": voice, "model": "tone", "steps": STEPS}
             job = client.post("/v1/jobs", json=asked).raise_for_status().json()["id"]

@@ -26,6 +26,7 @@ async def _open(house: House) -> AsyncIterator[Opened]:
             memories=jobs.memories,
             files=jobs.voice_files,
             steps=StepRows(house.store),
+            far_trainings=jobs.far_trainings,
         )
 
 

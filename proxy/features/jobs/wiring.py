@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from proxy.catalogue.derived_things import VoiceFiles, VoiceMemory
+from proxy.catalogue.far_trainings import FarTrainings
 from proxy.feature import House, HouseRevision, Served
 from proxy.features.jobs.batches.endpoints import Batches, Files
 from proxy.features.jobs.batches.maker import BatchMaker
@@ -56,6 +57,10 @@ class OpenJobs:
     def alone(self) -> Sequence[Callable[[], Coroutine[None, None, None]]]:
         """What one worker of a server runs."""
         return (self._retention.run, *((self._trainings.bills.run,) if self._trainings else ()))
+
+    @property
+    def far_trainings(self) -> FarTrainings | None:
+        return self._trainings.far if self._trainings else None
 
     @property
     def memories(self) -> Sequence[VoiceMemory]:

@@ -36,13 +36,15 @@ async def _open(house: House) -> AsyncIterator[Opened]:
     from proxy.features.runners.sample_door import SampleDoor
     from proxy.features.runners.sample_links import SampleLinks
     from proxy.features.runners.sweeping import Sweeping
+    from proxy.features.runners.training_door import TrainingDoor
 
     links = SampleLinks(house.vault, house.config_at_start.server.public_url)
     door = SampleDoor(house.store, links, {engine.name: engine for engine in engines})
+    trainings = TrainingDoor(house.store, links, house.far_trainings)
 
     def at(revision: HouseRevision) -> Served:
         links.root = revision.config.server.public_url
-        return Served(door.endpoints)
+        return Served([*door.endpoints, *trainings.endpoints])
 
     async with AsyncExitStack() as stack:
         runners = await _open_runners(stack, house, {engine.runner for engine in engines})
@@ -81,8 +83,8 @@ async def _connect(
     metrics: RunnerMetrics,
 ) -> Runs:
     """Give an engine its runs, and begin to find out what it has."""
+    from proxy.features.runners.engine_runs import RemoteEngineRuns
     from proxy.features.runners.introducing import Introducing
-    from proxy.features.runners.remote_speech import RemoteSpeech
     from proxy.features.runners.runs import Runs
 
     section = engine.section
@@ -90,7 +92,7 @@ async def _connect(
     ceilings = Ceilings(round(section.budget_usd_day * _MICRO), round(section.job_usd * _MICRO))
     runs = Runs(house.store, engine.name, engine.runner, runner, ceilings, links, metrics)
     introducing = Introducing(house.store, engine, runs)
-    engine.runs = RemoteSpeech(engine, runs, house.vault, introducing.note)
+    engine.runs = RemoteEngineRuns(engine, runs, house.vault, introducing.note)
     stack.push_async_callback(_stop, asyncio.create_task(_introduce(introducing, house)))
     return runs
 

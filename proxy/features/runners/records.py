@@ -15,7 +15,7 @@ import msgspec
 from policies.cycles import day_at
 from proxy.storage.costs import Cost
 from proxy.storage.rows import columns, insert_sql
-from proxy.storage.store import AlreadyExists, Params, Statement, Store
+from proxy.storage.store import AlreadyExists, Condition, Params, Statement, Store
 from proxy.storage.tables import Table
 
 State = Literal["starting", "running", "done", "failed", "canceled", "lost", "refused"]
@@ -124,6 +124,8 @@ SELECT {_RUN} FROM remote_runs
 WHERE id = :id AND ended IS NULL AND over_at > :now AND samples LIKE '% ' || :digest || ' %'
 AND EXISTS (SELECT 1 FROM samples WHERE samples.account = remote_runs.account AND samples.digest = :digest)
 """
+_OPEN_AT = f"SELECT {_RUN} FROM remote_runs WHERE id = :id AND ended IS NULL AND over_at > :now"
+_IS_OPEN = "EXISTS (SELECT 1 FROM remote_runs WHERE remote_runs.id = :run AND remote_runs.ended IS NULL)"
 _COUNT_OPEN = "SELECT runner, count(*) AS runs FROM remote_runs WHERE ended IS NULL GROUP BY runner"
 # What introduces an engine has the same name for years, and would be charged under an old number.
 _FORGET = "DELETE FROM remote_runs WHERE ended < :before AND step <> ''"
@@ -223,6 +225,17 @@ async def for_recording(store: Store, id_: str, digest: str) -> Run | None:
     params: Params = {"id": id_, "digest": digest, "now": await store.now()}
     rows = await store.read(_FOR_RECORDING, params)
     return msgspec.convert(rows[0], Run) if rows else None
+
+
+async def open_run(store: Store, id_: str) -> Run | None:
+    """Return a run that is open, and not past its time."""
+    rows = await store.read(_OPEN_AT, {"id": id_, "now": await store.now()})
+    return msgspec.convert(rows[0], Run) if rows else None
+
+
+def is_open(run: Run) -> Condition:
+    """Return that a run is open still."""
+    return Condition(_IS_OPEN, {"run": run.id})
 
 
 async def forget(store: Store, before: int) -> None:

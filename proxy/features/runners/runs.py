@@ -101,6 +101,12 @@ class Runs:
         finally:
             self.running -= 1
 
+    async def pass_over(self, piece: WorkPiece) -> None:
+        """Let the next one begin anew: the result of the last run was taken, or is of no use."""
+        run = await records.latest(self._store, piece.name)
+        if run is not None and run.state == "done":
+            await records.spoil(self._store, run, "lost")
+
     async def has_begun(self, piece: str) -> bool:
         """Tell whether the last run of a piece is under way, or done."""
         run = await records.latest(self._store, piece)
@@ -179,7 +185,6 @@ class Runs:
     async def _begin(self, piece: WorkPiece, number: int) -> None:
         """Begin a run, after its row. If another one has begun meanwhile, it does nothing."""
         limits, now, read_at = self.runner.limits, await self._store.now(), time.monotonic()
-        job = piece.job
         asked_by = now + round(SUBMIT_S * SECOND)
         run = Run(
             id=f"{piece.name}.{number}",
@@ -188,8 +193,8 @@ class Runs:
             engine=self._engine,
             runner=self.name,
             account=piece.account,
-            job="" if job is None else job.of_job,
-            step="" if job is None else job.step.rpartition(".")[0],
+            job=piece.of_job,
+            step=piece.step,
             content=piece.digest,
             samples=piece.samples_column,
             begun=now,

@@ -1,4 +1,5 @@
-"""Links to recordings that are too large for a runner's request. Each is for one run of one piece of work.
+"""Links to recordings that are too large for a runner's request, and to what a training there learns from and
+brings. Each is for one run of one piece of work.
 
 A link says what it is for, under a proof that only the operator's key in the vault makes. The run's row says
 until when: a link to a run that is over leads nowhere.
@@ -10,6 +11,7 @@ import asyncio
 import hashlib
 import hmac
 from base64 import urlsafe_b64decode, urlsafe_b64encode
+from typing import TypeVar
 
 import msgspec
 
@@ -18,9 +20,13 @@ from speech_engine import EngineUnavailable
 from speech_engine.runner import RemoteSample
 
 PATH = "/remote/samples/"
+TRAININGS_PATH = "/remote/trainings/"
 _OPERATOR = ""
-_PURPOSE = "remote sample/v1"
+_SAMPLE = "remote sample/v1"
+_TRAINING = "remote training/v1"
 _MOST_CHARACTERS = 1000
+
+T = TypeVar("T")
 
 
 class SampleLink(msgspec.Struct, frozen=True, array_like=True):
@@ -43,24 +49,38 @@ class SampleLinks:
 
     async def linked(self, run: str, model: str, sample: RemoteSample) -> RemoteSample:
         """Return a recording as a link. It is the same each time. Raises EngineUnavailable."""
-        said = urlsafe_b64encode(msgspec.json.encode(SampleLink(run, model, sample.digest))).decode()
-        try:
-            token = f"{said}.{await self._proof(said)}"
-        except VaultFailed:
-            raise EngineUnavailable("The vault cannot be opened.") from None
+        url = await self._made(PATH, _SAMPLE, SampleLink(run, model, sample.digest))
         sha256 = await asyncio.to_thread(lambda: hashlib.sha256(sample.pcm).hexdigest())
-        url = f"{self.root.rstrip('/')}{PATH}{token}"
         return RemoteSample(digest=sample.digest, url=url, size=len(sample.pcm), sha256=sha256)
+
+    async def of_training(self, run: str) -> str:
+        """Return the link of a training. It is the same each time. Raises EngineUnavailable."""
+        return await self._made(TRAININGS_PATH, _TRAINING, run)
+
+    async def read_training(self, token: str) -> str | None:
+        """Return the run of a training's link. None: we have not made it."""
+        return await self._read(token, _TRAINING, str)
 
     async def read(self, token: str) -> SampleLink | None:
         """Return what a link is for. None: we have not made it."""
+        return await self._read(token, _SAMPLE, SampleLink)
+
+    async def _made(self, path: str, purpose: str, what: SampleLink | str) -> str:
+        said = urlsafe_b64encode(msgspec.json.encode(what)).decode()
+        try:
+            token = f"{said}.{await self._proof(purpose, said)}"
+        except VaultFailed:
+            raise EngineUnavailable("The vault cannot be opened.") from None
+        return f"{self.root.rstrip('/')}{path}{token}"
+
+    async def _read(self, token: str, purpose: str, type_: type[T]) -> T | None:
         said, _, proof = token.partition(".")
         if len(token) > _MOST_CHARACTERS or not token.isascii():
             return None
-        if not hmac.compare_digest(proof, await self._proof(said)):
+        if not hmac.compare_digest(proof, await self._proof(purpose, said)):
             return None
-        return msgspec.json.decode(urlsafe_b64decode(said), type=SampleLink)
+        return msgspec.json.decode(urlsafe_b64decode(said), type=type_)
 
-    async def _proof(self, said: str) -> str:
-        made = await self._vault.name_digest(_OPERATOR, f"{_PURPOSE}\0{said}")
+    async def _proof(self, purpose: str, said: str) -> str:
+        made = await self._vault.name_digest(_OPERATOR, f"{purpose}\0{said}")
         return made.rpartition(":")[2]

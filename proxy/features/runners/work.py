@@ -4,11 +4,13 @@ from try to try. So the digest of a piece stays the same, as long as the same is
 from __future__ import annotations
 
 import hashlib
-from typing import NamedTuple
+from collections.abc import Iterable
+from typing import NamedTuple, Protocol
 
 import msgspec
 from msgspec.structs import replace
 
+from proxy.engines.remote_engine import FarTraining
 from proxy.features.runners.records import Run
 from proxy.features.runners.sample_links import SampleLinks
 from proxy.kept.vault import Vault, VaultFailed
@@ -21,17 +23,57 @@ from speech_engine import (
     SpeechJob,
     UnsupportedRequest,
 )
-from speech_engine.runner import REMOTE_VERSION, RemoteSample, RemoteWork, RunnerLimits
+from speech_engine.runner import (
+    REMOTE_VERSION,
+    RemoteSample,
+    RemoteTraining,
+    RemoteWork,
+    RunnerLimits,
+)
 from speech_engine.values import find_samples
 
 TENANT = "server"
 """The far end has one: us."""
+_LEAVING_S = 300.0
+"""A training stops so long before its run must end: its checkpoint has to come here."""
 _JSON_BYTES = 2_000
 """What stands in a work's JSON around its recordings, each counted at four bytes for three."""
 
 
-class WorkPiece(NamedTuple):
-    """A piece of work. Without a `job`, it is what introduces the engine. `name` stays over all tries."""
+class WorkPiece(Protocol):
+    """A piece of work of a job's step, or of nobody's. `name` stays over all tries, and `digest` as long as
+    the same is to be done."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def digest(self) -> str: ...
+
+    @property
+    def account(self) -> str: ...
+
+    @property
+    def of_job(self) -> str: ...
+
+    @property
+    def step(self) -> str: ...
+
+    @property
+    def samples_column(self) -> str:
+        """The digests of the recordings that leave for it, as a row has them."""
+        ...
+
+    async def as_sent(self, run: Run, limits: RunnerLimits, links: SampleLinks) -> RemoteWork:
+        """Return what is submitted, the same each time. What does not fit has links.
+
+        Raises UnsupportedRequest if there are no links.
+        """
+        ...
+
+
+class SpeechPiece(NamedTuple):
+    """A text that is to be spoken. Without a `job`, it is what introduces the engine."""
 
     name: str
     digest: str
@@ -39,22 +81,25 @@ class WorkPiece(NamedTuple):
     samples: tuple[RemoteSample, ...] = ()
 
     def __repr__(self) -> str:
-        return f"<WorkPiece {self.name}>"
+        return f"<SpeechPiece {self.name}>"
 
     @property
     def account(self) -> str:
         return "" if self.job is None else self.job.tenant
 
     @property
+    def of_job(self) -> str:
+        return "" if self.job is None else self.job.of_job
+
+    @property
+    def step(self) -> str:
+        return "" if self.job is None else self.job.step.rpartition(".")[0]
+
+    @property
     def samples_column(self) -> str:
-        digests = sorted({sample.digest for sample in self.samples})
-        return f" {' '.join(digests)} " if digests else ""
+        return _column(sample.digest for sample in self.samples)
 
     async def as_sent(self, run: Run, limits: RunnerLimits, links: SampleLinks) -> RemoteWork:
-        """Return what is submitted, the same each time. What does not fit has links to its recordings.
-
-        Raises UnsupportedRequest if there are no links.
-        """
         work = None if self.job is None else Speak(_stripped(self.job, run.id))
         sent = RemoteWork(key=run.id, most_s=limits.most_s, work=work, samples=self.samples)
         size = len(msgspec.json.encode(replace(sent, samples=())))
@@ -73,27 +118,77 @@ class WorkPiece(NamedTuple):
         )
 
 
-def introduction_of(engine: str, plugin: str, runner: str) -> WorkPiece:
+class TrainingPiece(NamedTuple):
+    """A training, or what is left of one. All that it needs is fetched by a link."""
+
+    name: str
+    digest: str
+    asked: FarTraining
+
+    def __repr__(self) -> str:
+        return f"<TrainingPiece {self.name}>"
+
+    @property
+    def account(self) -> str:
+        return self.asked.account
+
+    @property
+    def of_job(self) -> str:
+        return self.asked.job
+
+    @property
+    def step(self) -> str:
+        return self.asked.step
+
+    @property
+    def samples_column(self) -> str:
+        return _column(self.asked.digests)
+
+    async def as_sent(self, run: Run, limits: RunnerLimits, links: SampleLinks) -> RemoteWork:
+        if not links.root:
+            raise UnsupportedRequest(
+                "Trainings elsewhere need server.public_url: rented machines fetch and bring all by it."
+            )
+        stop_s = limits.most_s - min(_LEAVING_S, limits.most_s / 4)
+        training = RemoteTraining(url=await links.of_training(run.id), stop_s=stop_s)
+        return RemoteWork(key=run.id, most_s=limits.most_s, training=training)
+
+
+def introduction_of(engine: str, plugin: str, runner: str) -> SpeechPiece:
     """Return the work that asks the far end what the engine has."""
     said = msgspec.json.encode((API_VERSION, REMOTE_VERSION, engine, plugin, runner))
     subject = hashlib.sha256(said).hexdigest()
-    return WorkPiece(f"hello.{engine}.{subject[:16]}", subject)
+    return SpeechPiece(f"hello.{engine}.{subject[:16]}", subject)
 
 
 def piece_name(step: str, engine: str) -> str:
     return f"{step}.{engine}"
 
 
-async def piece_of(engine: str, job: SpeechJob, recordings: SampleReader, vault: Vault) -> WorkPiece:
+async def piece_of(engine: str, job: SpeechJob, recordings: SampleReader, vault: Vault) -> SpeechPiece:
     """Return the piece that a step of a job asks of an engine. Raises EngineError."""
-    said = msgspec.json.encode(_stripped(job, "")).decode()
+    digest = await _digest(vault, job.tenant, msgspec.json.encode(_stripped(job, "")).decode())
+    samples = tuple([_sample(job, sample, recordings) for sample in find_samples(job.voice)])
+    return SpeechPiece(piece_name(job.step, engine), digest, job, samples)
+
+
+async def training_piece(engine: str, asked: FarTraining, vault: Vault) -> TrainingPiece:
+    """Return the piece of a training. Raises EngineUnavailable."""
+    digest = await _digest(vault, asked.account, asked.said)
+    return TrainingPiece(piece_name(asked.step, engine), digest, asked)
+
+
+async def _digest(vault: Vault, account: str, said: str) -> str:
     try:
         # Only the account's key makes it: nobody can try texts on the database.
-        digest = await vault.name_digest(job.tenant, said)
+        return await vault.name_digest(account, said)
     except VaultFailed:
         raise EngineUnavailable("The vault cannot be opened.") from None
-    samples = tuple([_sample(job, sample, recordings) for sample in find_samples(job.voice)])
-    return WorkPiece(piece_name(job.step, engine), digest, job, samples)
+
+
+def _column(digests: Iterable[str]) -> str:
+    unique = sorted(set(digests))
+    return f" {' '.join(unique)} " if unique else ""
 
 
 def _sample(job: SpeechJob, sample: Sample, recordings: SampleReader) -> RemoteSample:

@@ -11,8 +11,9 @@ import structlog
 
 from speech_engine import Context, EngineFailed, EngineTimeout, Plugin
 from speech_engine.device import CPU
-from speech_engine.host.far_end import FarEnd, Fetch, open_far_end
+from speech_engine.host.far_end import FarEnd, FarTrainer, Fetch, open_far_end
 from speech_engine.host.far_fetch import fetched
+from speech_engine.host.far_training import OpenLine
 from speech_engine.runner import (
     CannotTell,
     NotBegun,
@@ -23,6 +24,7 @@ from speech_engine.runner import (
     RunnerHealth,
     RunnerLimits,
 )
+from speech_engine.training import BeginTraining
 from tests.proxy.api.inside import NoSettings
 
 USD = 0.25
@@ -147,9 +149,15 @@ class Rented:
 
 @asynccontextmanager
 async def rented(
-    settings: bytes = b"{}", limits: RunnerLimits = LIMITS, fetch: Fetch = fetched
+    settings: bytes = b"{}",
+    limits: RunnerLimits = LIMITS,
+    fetch: Fetch = fetched,
+    line: OpenLine | None = None,
 ) -> AsyncIterator[Rented]:
-    """Rent machines with the tone engine."""
-    log = structlog.get_logger()
-    async with open_far_end("plugins.tone.worker", settings, CPU, log, fetch=fetch) as far_end:
+    """Rent machines with the tone engine, which train over these lines."""
+    log, worker, trainer = structlog.get_logger(), "plugins.tone.worker", None
+    if line is not None:
+        begin = BeginTraining(name="tone", module="plugins.tone.trainer", settings=settings)
+        trainer = FarTrainer(begin, line)
+    async with open_far_end(worker, settings, CPU, log, fetch=fetch, trainer=trainer) as far_end:
         yield Rented(far_end, limits)

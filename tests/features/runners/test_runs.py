@@ -19,7 +19,7 @@ from proxy.features.runners.metrics import RunnerMetrics
 from proxy.features.runners.records import Ceilings, Run
 from proxy.features.runners.runs import Runs
 from proxy.features.runners.sample_links import SampleLinks
-from proxy.features.runners.work import WorkPiece
+from proxy.features.runners.work import SpeechPiece
 from proxy.kept.vault import Vault
 from proxy.storage.store import Statement, StorageUnreachable, Store
 from speech_engine import (
@@ -50,7 +50,7 @@ JOB = SpeechJob(
     of_job="job_1",
     step="job_1_5_00001.0",
 )
-PIECE = WorkPiece("job_1_5_00001.0.far", "digest", JOB)
+PIECE = SpeechPiece("job_1_5_00001.0.far", "digest", JOB)
 
 
 class Rig:
@@ -73,7 +73,7 @@ class Rig:
         assert run is not None
         return run
 
-    async def leave(self, piece: WorkPiece) -> None:
+    async def leave(self, piece: SpeechPiece) -> None:
         """Ask for a piece, and leave as soon as its name is known, as a killed worker would."""
         asking = asyncio.create_task(self.runs.frames(piece))
 

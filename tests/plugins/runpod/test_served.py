@@ -19,11 +19,14 @@ from fakes.runpod.jobs_api import Desk
 from fakes.runpod.queue import JobQueue
 from proxy.audio.formats import wav_header
 from speech_engine.device import CPU
-from speech_engine.host.far_end import FarEnd, as_json, open_far_end
+from speech_engine.host.far_end import FarEnd, FarTrainer, as_json, open_far_end
 from speech_engine.host.far_fetch import fetched
+from speech_engine.host.far_training import HttpLine
 from speech_engine.runner import decode_work
+from speech_engine.training import BeginTraining
 from tests import speech_clips
 from tests.features.jobs.job_rig import text_of, words_of
+from tests.features.jobs.training.recorded_voice import recorded_voice
 from tests.plugins.runpod.asking import three, until
 from tests.plugins.runpod.rig import GPU
 from tests.server import VOXGATE, Server, free_port, running
@@ -45,7 +48,7 @@ plugin = "runpod"
 api_key = "env:TEST_RUNPOD_KEY"
 jobs_url = "{jobs}/v2"
 management_url = "{management}/v2"
-most_s = 60
+most_s = {most_s}
 {where}
 [models]
 "far" = ["far/standard"]
@@ -116,10 +119,12 @@ class Both(NamedTuple):
 
 
 @asynccontextmanager
-async def beside(folder: Path, where: str) -> AsyncIterator[Both]:
-    fetch = partial(fetched, schemes=("http",))
+async def beside(folder: Path, where: str, most_s: int = 60) -> AsyncIterator[Both]:
+    fetch, line = partial(fetched, schemes=("http",)), partial(HttpLine, schemes=("http",))
     log = structlog.get_logger()
-    async with open_far_end("plugins.tone.worker", b"{}", CPU, log, fetch=fetch) as end:
+    begin = BeginTraining(name="tone", module="plugins.tone.trainer", settings=b'{"delay_s": 0.02}')
+    trainer = FarTrainer(begin, line)
+    async with open_far_end("plugins.tone.worker", b"{}", CPU, log, fetch=fetch, trainer=trainer) as end:
         far = Far(end, asyncio.Event())
         far.may_work.set()
         clock = Clock(time.time(), runs=True)
@@ -127,7 +132,7 @@ async def beside(folder: Path, where: str) -> AsyncIterator[Both]:
         fake = FakeRunpod(far.handle, clock=clock, endpoints={ENDPOINT: desk})
         fake.fleet.provision_s = fake.fleet.start_s = 0.05
         async with three(fake) as urls:
-            config = CONFIG.format(where=where.format(proxy=urls.proxy), **urls._asdict())
+            config = CONFIG.format(where=where.format(proxy=urls.proxy), most_s=most_s, **urls._asdict())
             yield Both(fake, far, config, folder)
 
 
@@ -239,3 +244,32 @@ async def test_recordings_that_do_not_fit_are_fetched_from_the_server(tmp_path: 
         tokens = [sample["url"].rpartition("/")[2] for sample in samples]
         assert "/remote/samples/{token}" in log
         assert [token for token in tokens if token in log or token.rpartition(".")[2] in log] == []
+
+
+@pytest.mark.parametrize("where", [AN_ENDPOINT, OWN_PODS], ids=["endpoint", "pods"])
+async def test_a_voice_is_trained_at_runpod(tmp_path: Path, where: str) -> None:
+    """It needs several runs there, and what the machine learns from and brings goes over a link."""
+    async with beside(tmp_path, where, most_s=5) as at, at.server() as server:
+        voice = await asyncio.to_thread(recorded_voice, server, providers=["rented"])
+        body = {"kind": "training", "voice": voice, "model": "far", "steps": 200}
+        async with asyncio.timeout(60):
+            while (answer := await _ask(server, "POST", "jobs", body)).status_code != 202:
+                assert answer.status_code in (400, 404, 503), answer.text
+                await asyncio.sleep(0.2)
+        id_ = answer.json()["id"]
+        shown = await _done(server, id_)
+        assert (shown["status"], shown["training"]["step"]) == ("done", 200), shown
+        trained = (await _ask(server, "GET", f"audio/voices/{voice}")).json()["trained"]
+        assert [each["format"] for each in trained] == ["tone"]
+        assert (await _ask(server, "GET", f"jobs/{id_}/content")).content.startswith(b"tone as onnx")
+        works = [begun for _id, begun in at.fake.starts if begun.get("training")]
+        assert len(works) > 1
+        # The runs are over: nothing leaves, and nothing comes in any more.
+        paths = [work["training"]["url"].removeprefix(server.url) for work in works]
+        with server.client() as client:
+            for path in paths:
+                assert client.get(path).status_code == 404
+                assert client.post(path, content=b"x").status_code == 404
+        log = (tmp_path / "server.log").read_text()
+        assert "/remote/trainings/{token}" in log
+        assert [path for path in paths if path.rpartition("/")[2] in log] == []

@@ -11,7 +11,8 @@ import pytest
 from tests import server
 from tests.commands import command
 from tests.faults.processes import state, until
-from tests.faults.test_training_killed import training, voice_of
+from tests.faults.test_training_killed import training
+from tests.features.jobs.training.recorded_voice import recorded_voice
 from tests.plugins.neural import kept_model, lend
 from tests.server import Server
 
@@ -52,7 +53,7 @@ def imported(folder: Path, model: Path) -> None:
 
 def test_a_voice_is_trained_and_taken_home(live: Server) -> None:
     key = live.mint_key("studio", plan="paid").secret
-    voice = voice_of(live, key)
+    voice = recorded_voice(live, key)
     told: dict[str, Any] = {}
 
     with live.client(key, timeout=60.0) as client:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import structlog
 
 from proxy.catalogue.library import Library
@@ -13,9 +15,7 @@ from proxy.features.jobs import ends
 from proxy.features.jobs import records as job_records
 from proxy.features.jobs.metrics import JobMetrics
 from proxy.features.jobs.records import JOBS, JobStep
-from proxy.features.jobs.results import encoded_records
 from proxy.features.jobs.training import records
-from proxy.features.jobs.training.blobs import BlobFile
 from proxy.features.jobs.training.process import LearntVoice
 from proxy.features.jobs.training.records import TRAININGS, Training
 from proxy.storage.rows import LAST_MOMENT
@@ -24,9 +24,9 @@ from proxy.work.wishes import Done
 
 VOICE_ERASED = ErrorDetail("The voice was deleted.", "invalid_request_error", "voice", "voice_erased")
 
-_IS_OWED = f"{TRAININGS.finished} AND EXISTS (SELECT 1 FROM trainings WHERE id = :of_job AND state = 'owed')"
+IS_OWED = f"{TRAININGS.finished} AND EXISTS (SELECT 1 FROM trainings WHERE id = :of_job AND state = 'owed')"
 _DONE_IF_OWED = f"""
-UPDATE jobs SET state = 'done', ended = :now, waits = '' WHERE id = :of_job AND state = 'open' AND {_IS_OWED}
+UPDATE jobs SET state = 'done', ended = :now, waits = '' WHERE id = :of_job AND state = 'open' AND {IS_OWED}
 """
 _END_BY_STEP = f"{ends.END} AND {TRAININGS.finished}"
 
@@ -50,21 +50,18 @@ class TrainingEnds:
         self._library, self._purges = library, purges
 
     async def done(
-        self, held: JobStep, training: Training, learnt: LearntVoice, forms: list[BlobFile]
+        self, held: JobStep, training: Training, learnt: LearntVoice, given: Sequence[Statement]
     ) -> bool:
-        """Give a voice its model, and end the job. False: it goes on no longer, or the voice was erased."""
+        """Give a voice its model, and end the job, which is `given` its file. False: it goes on no longer, or
+        the voice was erased."""
         model = await self._trained.put(training.account, training.voice, training.format, learnt.file)
         before = await self._trained.replaced_by(model)
         now = await self._store.now()
         of_job: Params = {"of_job": training.id}
-        rows = [row for form in forms for row in form.rows]
         also = (
             *self._trained.statements(model, Condition(TRAININGS.finished, {})),
             records.owe_statement(held, model.id, learnt.done),
-            *(
-                Statement(each.sql, {**each.params, **of_job})
-                for each in encoded_records.insertions(rows, _IS_OWED)
-            ),
+            *(Statement(each.sql, {**each.params, **of_job}) for each in given),
             Statement(_DONE_IF_OWED, {**of_job, "now": now}),
             *self._failure(held, VOICE_ERASED, now),
             *ends.told(self._notices, held, "training", "done", now, TRAININGS.finished),
@@ -80,8 +77,6 @@ class TrainingEnds:
         if not is_written or not await self._trained.is_kept(model):
             await self._trained.drop(model)
             return False
-        for form in forms:
-            form.rows.clear()
         if self._library is not None:
             self._library.forget(training.account)
         await self._purges.purge_voice(training.account, training.voice)

@@ -10,16 +10,18 @@ from proxy.features.jobs.results import encoded_records
 from proxy.features.jobs.training import records
 from proxy.features.jobs.training.blobs import BlobFile
 from proxy.features.jobs.training.records import CHECKPOINT, Training
-from proxy.storage.store import Params, Statement, StorageFailed, Store
+from proxy.storage.store import Condition, Params, Statement, StorageFailed, Store
 from speech_engine.training import FilePiece, TrainingProgress
 
 NOTED_EVERY_S = 2.0
 TO_TAKE_HOME = 0
 """In place of a chapter: the whole file of a job."""
 
-_IS_OURS = """
+_IS_HELD = """
 EXISTS (SELECT 1 FROM job_steps WHERE id = :step_id AND fence = :fence AND lease > 0 AND state = 'wanted')
-AND NOT EXISTS (SELECT 1 FROM erasures WHERE subject = :subject)
+"""
+_IS_OURS = f"""
+{_IS_HELD} AND NOT EXISTS (SELECT 1 FROM erasures WHERE subject = :subject)
 """
 
 
@@ -45,7 +47,8 @@ class TrainingJournal:
             return
         self._stage, self._noted_at = progress.stage, now
         try:
-            await records.note(self._store, self._held, progress)
+            ours: Params = {"step_id": self._held.id, "fence": self._held.fence}
+            await records.note(self._store, self._held.job, progress, Condition(_IS_HELD, ours))
         except StorageFailed:
             pass  # The next one says more.
 

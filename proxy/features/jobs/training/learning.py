@@ -49,9 +49,10 @@ class TrainingFields(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class TrainingInputs(NamedTuple):
-    """What a trainer is asked for."""
+    """What a trainer is asked for. `digests` are those of the recordings."""
 
     order: TrainingOrder
+    digests: tuple[str, ...]
     recordings: AsyncIterator[Recording]
 
 
@@ -71,8 +72,11 @@ class Learning:
     def revise(self, speaking: Speaking, callers: Callers) -> None:
         self._newest = speaking, callers
 
-    async def check(self, terms: Terms, voice: VoiceRecord) -> list[SampleRecord]:
-        """Return the recordings of a voice of the caller. Raises InvalidRequest and NotAllowed."""
+    async def check(self, terms: Terms, voice: VoiceRecord, runner: str = "") -> list[SampleRecord]:
+        """Return the recordings of a voice of the caller, which may go to this runner if there is one.
+
+        Raises InvalidRequest and NotAllowed.
+        """
         if voice.kind in ("cast", "mix"):
             raise InvalidRequest(
                 f"The voice is a {voice.kind}, and a training needs one of recordings.",
@@ -82,6 +86,12 @@ class Learning:
         grant = await self._grants.get(voice.account or "", voice.consent)
         if grant is not None:
             grant.check("training", "voice")
+            if runner and grant.providers is not None and runner not in grant.providers:
+                raise NotAllowed(
+                    f"This model trains at '{runner}', which the consent '{grant.id}' does not name.",
+                    param="voice",
+                    code="consent_not_given",
+                )
         elif voice.consent is not None or terms.consent == "required":
             raise NotAllowed(
                 "To train this voice, it needs a consent of its speaker that names training.",
@@ -98,17 +108,23 @@ class Learning:
             )
         return recordings
 
-    async def ask(self, job: Job, training: Training, info: ModelInfo | None) -> TrainingInputs:
-        """Return what a training's process gets. Raises VoiceDeleted, VaultFailed and RequestFailed."""
+    async def ask(
+        self, job: Job, training: Training, info: ModelInfo | None, runner: str = ""
+    ) -> TrainingInputs:
+        """Return what a training's process gets, here or at a runner. Raises VoiceDeleted, VaultFailed and
+        RequestFailed."""
         assert self._newest is not None, "it is revised before it works"
         speaking, callers = self._newest
         terms = speaking.admission.terms(await callers.by_id(job.key))
         voice = await self._voices.get(training.voice)
         if voice is None or voice.account != job.account:
             raise VoiceDeleted
-        recordings = await self.check(terms, voice)
+        if runner and terms.local_only:
+            raise NotAllowed(f"Your plan '{terms.plan}' keeps recordings here.", param="model")
+        recordings = await self.check(terms, voice, runner)
         fields = self._vault.open_record(job.account, job.id, job.record, TrainingFields)
-        return TrainingInputs(fields.order, self._read(job.account, recordings, info))
+        read = self._read(job.account, recordings, info)
+        return TrainingInputs(fields.order, tuple([each.digest for each in recordings]), read)
 
     async def _read(
         self, account: str, recordings: Sequence[SampleRecord], info: ModelInfo | None

@@ -22,6 +22,7 @@ from proxy.features.jobs.training.bills import TrainingBills
 from proxy.features.jobs.training.bodies import TrainingBody
 from proxy.features.jobs.training.learning import Learning, TrainingFields
 from proxy.features.jobs.training.records import Training
+from proxy.features.jobs.training.trainers import Trainers
 from proxy.kept.vault import Vault
 from proxy.storage.store import Store
 
@@ -36,6 +37,7 @@ class TrainingMeans(NamedTuple):
     vault: Vault
     files: JobFiles
     learning: Learning
+    trainers: Trainers
     bills: TrainingBills
     look_soon: Callable[[], None]
 
@@ -43,10 +45,14 @@ class TrainingMeans(NamedTuple):
 class TrainingMaker:
     """How accounts ask for trainings, in one revision of the configuration."""
 
-    def __init__(self, means: TrainingMeans, catalogue: Catalogue, library: Library) -> None:
+    def __init__(
+        self, means: TrainingMeans, catalogue: Catalogue, library: Library, *, is_reachable: bool
+    ) -> None:
         self._means = means
         self._catalogue = catalogue
         self._library = library
+        # Rented machines fetch what they learn from, and bring what they have learnt.
+        self._is_reachable = is_reachable
 
     def __repr__(self) -> str:
         return f"<TrainingMaker with {self._means.bills!r}>"
@@ -73,7 +79,7 @@ class TrainingMaker:
                 param="voice",
                 code="voice_not_found",
             )
-        await means.learning.check(terms, voice)
+        await means.learning.check(terms, voice, model.info.runner)
         await means.bills.make_room(id_)
         hold = await means.bills.hold(id_, caller, terms)
         is_added = False
@@ -102,7 +108,7 @@ class TrainingMaker:
                 hold=hold.hold_request.request_id,
                 engine=model.engine,
                 model=model.info.id,
-                format=model.info.trained_format,
+                format=means.trainers.format_of(model.engine),
                 most_steps=asked.steps,
             )
             beside = (records.insert_statement(training), means.bills.kept_statement(hold))
@@ -118,8 +124,9 @@ class TrainingMaker:
         """Return the model for which a voice is trained. Raises as `resolve_model` does."""
         found = self._catalogue.resolve_model(name)
         for model in found:
-            is_able = model.info.trains and model.info.trained_format
-            if is_able and is_open(model, terms, self._catalogue.licences):
+            is_able = model.info.trains and self._means.trainers.format_of(model.engine)
+            is_near = self._is_reachable or not model.info.runner
+            if is_able and is_near and is_open(model, terms, self._catalogue.licences):
                 return model
         raise InvalidRequest(
             f"The model '{name[:80]}' cannot train voices.", param="model", code="unsupported_model"

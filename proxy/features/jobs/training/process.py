@@ -40,7 +40,7 @@ from speech_engine.training import (
 MODULE = "speech_engine.host.training"
 SILENT_S = 900.0
 """A step takes seconds, and to prepare hours of sound or to write a checkpoint takes minutes."""
-_MOST_VOICE_BYTES = 200 << 20
+MOST_VOICE_BYTES = 200 << 20
 _FRAME_BYTES = PIECE_BYTES + 4096
 
 
@@ -202,8 +202,8 @@ class TrainingProcess:
                     await follower.progress(progress)
                 case FilePiece(role="voice") as piece:
                     size += len(piece.data)
-                    if size > _MOST_VOICE_BYTES:
-                        raise TrainingBroken(f"the voice has more than {_MOST_VOICE_BYTES} bytes")
+                    if size > MOST_VOICE_BYTES:
+                        raise TrainingBroken(f"the voice has more than {MOST_VOICE_BYTES} bytes")
                     voice = _assembled(assembly, piece) or b""
                 case FilePiece() as piece:
                     await follower.piece(piece)

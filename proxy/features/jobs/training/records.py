@@ -47,7 +47,7 @@ class Training(msgspec.Struct, frozen=True, kw_only=True):
 
 
 CHECKPOINT = -1
-"""In place of a chapter, in the rows of a job's files."""
+"""In place of a chapter, in the rows of a job's files. Lower ones have what is coming of one elsewhere."""
 TABLE = Table(
     "trainings",
     personal=True,
@@ -73,8 +73,7 @@ _IS_THERE = "EXISTS (SELECT 1 FROM trainings WHERE hold = :request)"
 _NOTE = """
 UPDATE trainings SET stage = :stage, step = :step, most_steps = :of, mel = :mel, best = :best,
     eta_s = CAST(:eta_s AS DOUBLE PRECISION)
-WHERE id = :id AND state = 'held'
-    AND EXISTS (SELECT 1 FROM job_steps WHERE id = :step_id AND fence = :fence AND lease > 0)
+WHERE id = :id AND state = 'held' AND {only_if}
 """
 _OWE = f"""
 UPDATE trainings SET state = 'owed', step = :steps, best = :best, eta_s = NULL
@@ -93,7 +92,7 @@ ORDER BY id LIMIT :limit
 """
 # The same key may have made another training of this id since it was listed.
 _IS_THE_SAME = "EXISTS (SELECT 1 FROM trainings WHERE id = :job AND hold = :hold)"
-_CHECKPOINT = f"job_encoded.job = :job AND job_encoded.chapter = :chapter AND {_IS_THE_SAME}"
+_UNFINISHED = f"job_encoded.job = :job AND job_encoded.chapter <= {CHECKPOINT} AND {_IS_THE_SAME}"
 _SETTLE = "UPDATE trainings SET state = 'over', eta_s = NULL WHERE id = :job AND hold = :hold"
 _FORGET = """
 DELETE FROM trainings WHERE state = 'over' AND NOT EXISTS (SELECT 1 FROM jobs WHERE jobs.id = trainings.id)
@@ -135,11 +134,10 @@ async def charged(store: Store, jobs: Collection[str]) -> dict[str, int]:
     return {row["id"]: row["credits"] for row in rows}
 
 
-async def note(store: Store, held: JobStep, progress: TrainingProgress) -> None:
-    """Note how far a training is, if its step is ours."""
+async def note(store: Store, job: str, progress: TrainingProgress, only_if: Condition) -> None:
+    """Note how far a training is, if the condition is true."""
     said: Params = msgspec.structs.asdict(progress)
-    ours: Params = {"id": held.job, "step_id": held.id, "fence": held.fence}
-    await store.write(Statement(_NOTE, {**said, **ours}))
+    await store.write(Statement(_NOTE.format(only_if=only_if.sql), {"id": job, **said, **only_if.params}))
 
 
 def owe_statement(step: JobStep, trained: str, done: TrainingDone) -> Statement:
@@ -158,11 +156,10 @@ async def list_left(store: Store, limit: int) -> list[Training]:
 
 
 async def settle(store: Store, training: Training) -> list[str]:
-    """Note that nothing is held or owed any more. Return the digests of its checkpoint, which is gone."""
+    """Note that nothing is held or owed any more. Return the digests of its checkpoint, and of what else has
+    come of it, which are gone."""
     ours: Params = {"job": training.id, "hold": training.hold}
-    _, gone, _ = await store.write(
-        *encoded_records.removal(_CHECKPOINT, {**ours, "chapter": CHECKPOINT}), Statement(_SETTLE, ours)
-    )
+    _, gone, _ = await store.write(*encoded_records.removal(_UNFINISHED, ours), Statement(_SETTLE, ours))
     return [row["digest"] for row in gone]
 
 

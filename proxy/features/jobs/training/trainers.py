@@ -15,6 +15,7 @@ from proxy.engines import stored_models
 from proxy.engines.engine_list import Engines
 from proxy.engines.memory_book import MemoryBook
 from proxy.engines.registry import HostedEngineSpec, Registry
+from proxy.engines.remote_engine import RemoteEngine
 from proxy.features.jobs.section import JOBS
 from proxy.features.jobs.training.process import TrainerSpec, TrainingBroken
 from speech_engine import Hosted, ModelInfo
@@ -44,7 +45,22 @@ class Trainers:
     def info(self, engine: str) -> ModelInfo | None:
         """Return the model for which an engine trains voices, if it has said that it does."""
         infos = self._engines[engine].models() if engine in self._engines else ()
-        return next((info for info in infos if info.trains and info.trained_format), None)
+        return next((info for info in infos if info.trains and self.format_of(engine)), None)
+
+    def format_of(self, engine: str) -> str:
+        """Return the format of the voices that an engine's trainer makes."""
+        section = self._config.engines.get(engine)
+        plugin = None if section is None else self._registry.plugins("engine").get(section.plugin)
+        return "" if plugin is None or plugin.trained_format is None else plugin.trained_format.name
+
+    def runner(self, engine: str) -> str:
+        """Return the runner at which an engine trains, "" for none."""
+        found = self.elsewhere(engine)
+        return "" if found is None else found.runner
+
+    def elsewhere(self, engine: str) -> RemoteEngine | None:
+        """Return an engine that trains on rented machines. None: it trains here, or not at all."""
+        return next((each for each in self._engines.remote() if each.name == engine), None)
 
     def find(self, engine: str) -> TrainerSpec | None:
         """Return the trainer of an engine as it is configured now. None: it has none here."""
@@ -74,9 +90,9 @@ class Trainers:
                 raise TrainingBroken("the engine's model has just been removed") from None
             yield
 
-    async def check(self, spec: TrainerSpec, file: bytes) -> None:
+    async def check(self, engine: str, file: bytes) -> None:
         """Check the file of a trained voice as one that is imported. Raises TrainingBroken."""
-        plugin = self._registry.plugins("engine")[spec.engine.section.plugin]
+        plugin = self._registry.plugins("engine")[self._config.engines[engine].plugin]
         if plugin.trained_format is not None:
             try:
                 await asyncio.to_thread(_check, plugin.trained_format.module, file)

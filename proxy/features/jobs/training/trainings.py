@@ -1,20 +1,26 @@
-"""The trainings under way in one worker: each in a process of its own, from its last checkpoint."""
+"""The trainings under way in one worker, each from its last checkpoint: in a process of its own, or in runs
+on rented machines.
+"""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection
+from collections.abc import Collection, Coroutine, Hashable, Mapping
+from typing import Any, NamedTuple, TypeVar
 
+import msgspec
 import structlog
 
-from proxy.errors import ErrorDetail, RequestFailed
+from proxy.engines.remote_engine import FarTraining, RemoteEngine
+from proxy.errors import ErrorDetail, JobUsedUp, RequestFailed, from_engine
 from proxy.features.jobs import records as job_records
 from proxy.features.jobs.kept import JobFiles
 from proxy.features.jobs.records import JOBS, Job, JobStep, Waits
 from proxy.features.jobs.results import encoded_records
 from proxy.features.jobs.training import records
 from proxy.features.jobs.training.blobs import DamagedFile, pieces_of
-from proxy.features.jobs.training.ending import VOICE_ERASED, TrainingEnds
+from proxy.features.jobs.training.elsewhere import TrainingsElsewhere
+from proxy.features.jobs.training.ending import IS_OWED, VOICE_ERASED, TrainingEnds
 from proxy.features.jobs.training.following import TrainingJournal
 from proxy.features.jobs.training.learning import Learning, TrainingInputs, VoiceDeleted
 from proxy.features.jobs.training.process import (
@@ -25,15 +31,18 @@ from proxy.features.jobs.training.process import (
     TrainingProcess,
     TrainingRefused,
 )
-from proxy.features.jobs.training.records import CHECKPOINT, TRAININGS, Training
+from proxy.features.jobs.training.records import TRAININGS, Training
 from proxy.features.jobs.training.trainers import Trainers
 from proxy.kept.vault import VaultFailed
 from proxy.storage.store import Condition, StorageFailed, Store
 from proxy.work.wishes import Again, Result, WishKind
+from speech_engine import EngineError, EngineUnavailable
+from speech_engine.training import TrainingDone, TrainingFailed, TrainingStopped
 
 MOST_TRIES = 4
 WAITS_S = 15.0
 _LOOK_S = 1.0
+_MOST_LISTED = 32
 _LEFT = Again(is_try=False)
 _IS_NOT_ABLE = ErrorDetail(
     "This server cannot train voices as it is set up now; ask its operator.",
@@ -46,29 +55,52 @@ _HAS_FAILED = ErrorDetail("The training has failed on this server.", "server_err
 _log = structlog.get_logger()
 
 
+T = TypeVar("T")
+
+
+class LearningMeans(NamedTuple):
+    """What voices are learnt with."""
+
+    files: JobFiles
+    trainers: Trainers
+    learning: Learning
+    far: TrainingsElsewhere
+
+
 class Trainings(WishKind[JobStep]):
-    """One at a time: a training takes what a device has."""
+    """One at a time here, as a training takes what a device has; elsewhere, each has a machine of its own."""
 
     name = "trainings"
     table = TRAININGS
     at_once = 1
+    at_once_elsewhere = 8
     outlives = False
     is_for_workers = True
     hands_over = True
 
-    def __init__(
-        self, store: Store, files: JobFiles, trainers: Trainers, learning: Learning, ends: TrainingEnds
-    ) -> None:
+    def __init__(self, store: Store, means: LearningMeans, ends: TrainingEnds) -> None:
         super().__init__(store)
-        self._files = files
-        self._trainers = trainers
-        self._learning = learning
+        self._means = means
         self._ends = ends
         self._processes: dict[str, TrainingProcess] = {}
+        # The steps that were elsewhere when they were listed.
+        self._elsewhere: set[str] = set()
         self.is_here = True
 
     async def list_open(self, now: int) -> list[JobStep]:
-        return await super().list_open(now) if self.is_here else []
+        if not self.is_here:
+            return []
+        steps = await self.table.list_open(self._store, now, _MOST_LISTED)
+        trainings = await records.of_jobs(self._store, {step.job for step in steps})
+        trainers = self._means.trainers
+        far = {id_ for id_, training in trainings.items() if trainers.elsewhere(training.engine) is not None}
+        self._elsewhere |= {step.id for step in steps if step.job in far}
+        return steps
+
+    def takes(self, wish: JobStep) -> Mapping[Hashable, int]:
+        if wish.id in self._elsewhere:
+            return {"elsewhere": self.at_once_elsewhere}
+        return {"here": self.at_once}
 
     def gives_up(self, wish: JobStep) -> bool:
         return wish.tries + 1 >= MOST_TRIES
@@ -77,7 +109,8 @@ class Trainings(WishKind[JobStep]):
         return job_records.is_wanted(held)
 
     def noted(self, held: JobStep, result: Result) -> None:
-        del held, result
+        del result
+        self._elsewhere.discard(held.id)
         self._ends.look_soon()
 
     def forget_voice(self, voice: str, digests: Collection[str]) -> None:
@@ -99,52 +132,86 @@ class Trainings(WishKind[JobStep]):
             return _LEFT
         try:
             return await self._learnt(job, held, training)
-        except VoiceDeleted:
-            return await self._ends.failed(held, VOICE_ERASED)
-        except TrainingRefused as refused:
-            detail = ErrorDetail(str(refused), "invalid_request_error", "voice", "unusable_sample")
-            return await self._ends.failed(held, detail)
+        except (VoiceDeleted, TrainingRefused, JobUsedUp) as failure:
+            return await self._ends.failed(held, _detail(failure))
         except RequestFailed as failure:
             if failure.status >= 500 or failure.status == 429:
                 return Again(failure.message, WAITS_S, is_try=False)
             return await self._ends.failed(held, failure.body().error)
         except MemoryLacking as lacking:
             return await self._waits(held, "memory", str(lacking), max(lacking.after_s, WAITS_S))
+        except EngineUnavailable as away:
+            return await self._waits(held, "engine", away.reason, max(away.retry_after_s or 0.0, WAITS_S))
         except TrainingInterrupted:
             return _LEFT
-        except (TrainingBroken, DamagedFile, VaultFailed) as broken:
+        except (TrainingBroken, DamagedFile, VaultFailed, EngineError) as broken:
             return await self._broken(held, broken)
 
     async def _learnt(self, job: Job, held: JobStep, training: Training) -> Result:
-        spec, info = self._trainers.find(training.engine), self._trainers.info(training.engine)
-        if spec is None or info is None:
+        trainers = self._means.trainers
+        engine, info = trainers.elsewhere(training.engine), trainers.info(training.engine)
+        spec = trainers.find(training.engine)
+        if info is None or (spec is None and engine is None):
             # Another process may have it.
             return await self._waits(held, "engine", "its engine is not here", WAITS_S)
-        asked = await self._learning.ask(job, training, info)
+        asked = await self._means.learning.ask(job, training, info, trainers.runner(training.engine))
         if job.waits:
             await job_records.wait_for(self._store, job.id, "")
-        journal = TrainingJournal(self._store, self._files, held, training)
-        process = self._processes[training.voice] = TrainingProcess(spec, self._trainers.book)
+        if spec is None:
+            assert engine is not None
+            return await self._learnt_elsewhere(held, training, engine, asked)
+        journal = TrainingJournal(self._store, self._means.files, held, training)
+        process = self._processes[training.voice] = TrainingProcess(spec, trainers.book)
         try:
-            with self._trainers.held(spec):
-                learnt = await self._while_open(job, process, asked, journal)
+            with trainers.held(spec):
+                learnt = await self._while_open(job.id, self._trained_here(job.id, process, asked, journal))
             if learnt is None:
                 return _LEFT
-            await self._trainers.check(spec, learnt.file)
-            await self._ends.done(held, training, learnt, journal.forms)
+            await trainers.check(training.engine, learnt.file)
+            rows = [row for form in journal.forms for row in form.rows]
+            if await self._ends.done(held, training, learnt, encoded_records.insertions(rows, IS_OWED)):
+                journal.forms.clear()
             return None
         finally:
             del self._processes[training.voice]
             await journal.drop()
 
-    async def _while_open(
-        self, job: Job, process: TrainingProcess, asked: TrainingInputs, journal: TrainingJournal
-    ) -> LearntVoice | None:
+    async def _trained_here(
+        self, job: str, process: TrainingProcess, asked: TrainingInputs, journal: TrainingJournal
+    ) -> LearntVoice:
+        checkpoint = await self._means.far.checkpoint(job)
+        pieces = pieces_of(self._means.files, checkpoint, "checkpoint") if checkpoint else None
+        return await process.train(asked.order, asked.recordings, pieces, journal)
+
+    async def _learnt_elsewhere(
+        self, held: JobStep, training: Training, engine: RemoteEngine, asked: TrainingInputs
+    ) -> Result:
+        """Learn in one run, or go on with the one that is under way. A run has its time: then comes the next.
+
+        What it tells comes by another way, and may come to another worker.
+        """
+        far, job = self._means.far, training.id
+        said = msgspec.json.encode((training.model, asked.order, asked.digests)).decode()
+        run = FarTraining(training.account, job, held.id, said, asked.digests)
+        match await self._while_open(job, engine.train(run)):
+            case None:
+                return _LEFT
+            case TrainingStopped(steps):
+                if not steps:
+                    raise TrainingBroken("a run is too short for a step: its runner needs a larger most_s")
+                return Again(is_try=False, values={"tries": 0})
+            case TrainingFailed(reason, is_owners):
+                raise TrainingRefused(reason) if is_owners else TrainingBroken(reason)
+            case TrainingDone() as done:
+                learnt = LearntVoice(await far.voice(job), done)
+                await self._means.trainers.check(training.engine, learnt.file)
+                await self._ends.done(held, training, learnt, (far.given(job, IS_OWED),))
+        return None
+
+    async def _while_open(self, job: str, attempt: Coroutine[Any, Any, T]) -> T | None:
         """Train until the end, or until the job goes on no longer: another worker may have been told."""
-        checkpoint = await encoded_records.list_encoded(self._store, job.id, CHECKPOINT)
-        pieces = pieces_of(self._files, checkpoint, "checkpoint") if checkpoint else None
-        training = asyncio.create_task(process.train(asked.order, asked.recordings, pieces, journal))
-        looking = asyncio.create_task(self._until_over(job.id))
+        training = asyncio.create_task(attempt)
+        looking = asyncio.create_task(self._until_over(job))
         try:
             await asyncio.wait({training, looking}, return_when=asyncio.FIRST_COMPLETED)
         finally:
@@ -180,3 +247,14 @@ class Trainings(WishKind[JobStep]):
         if self.gives_up(held):
             return await self._ends.failed(held, _HAS_FAILED)
         return Again("The training was broken off, and goes on.", WAITS_S)
+
+
+def _detail(failure: VoiceDeleted | TrainingRefused | JobUsedUp) -> ErrorDetail:
+    """Return what an account is told of a training that no other try can save."""
+    match failure:
+        case VoiceDeleted():
+            return VOICE_ERASED
+        case TrainingRefused():
+            return ErrorDetail(str(failure), "invalid_request_error", "voice", "unusable_sample")
+        case JobUsedUp():
+            return from_engine(failure).body().error

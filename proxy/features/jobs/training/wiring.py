@@ -9,11 +9,12 @@ from proxy.features.jobs.kept import JobFiles
 from proxy.features.jobs.metrics import JobMetrics
 from proxy.features.jobs.section import JOBS
 from proxy.features.jobs.training.bills import TrainingBills
+from proxy.features.jobs.training.elsewhere import TrainingsElsewhere
 from proxy.features.jobs.training.ending import TrainingEnds
 from proxy.features.jobs.training.learning import Learning
 from proxy.features.jobs.training.maker import TrainingMaker, TrainingMeans
 from proxy.features.jobs.training.trainers import Trainers
-from proxy.features.jobs.training.trainings import Trainings
+from proxy.features.jobs.training.trainings import LearningMeans, Trainings
 
 
 class OpenTrainings(NamedTuple):
@@ -24,6 +25,7 @@ class OpenTrainings(NamedTuple):
     means: TrainingMeans
     trainers: Trainers
     ends: TrainingEnds
+    far: TrainingsElsewhere
 
     def at(self, revision: HouseRevision) -> TrainingMaker:
         """Go on by a new revision of the configuration, and return how accounts ask for trainings in it."""
@@ -34,7 +36,9 @@ class OpenTrainings(NamedTuple):
         self.means.learning.revise(speaking, revision.admin_tools.callers)
         self.ends.revise(revision.library, revision.purges)
         self.wishes.is_here = JOBS.of(config).here or not (config.serves and self.means.store.is_shared)
-        return TrainingMaker(self.means, voices.catalogue, revision.library)
+        return TrainingMaker(
+            self.means, voices.catalogue, revision.library, is_reachable=bool(config.server.public_url)
+        )
 
 
 def open_trainings(house: House, files: JobFiles, metrics: JobMetrics) -> OpenTrainings:
@@ -44,6 +48,7 @@ def open_trainings(house: House, files: JobFiles, metrics: JobMetrics) -> OpenTr
     trainers = Trainers(house.registry, house.engines, house.config_at_start, house.book)
     learning = Learning(house.store, house.vault, house.own_voices, house.grants, house.samples)
     ends = TrainingEnds(house.store, house.trained, metrics, house.notices)
-    wishes = Trainings(house.store, files, trainers, learning, ends)
-    means = TrainingMeans(house.store, house.vault, files, learning, bills, wishes.look_soon)
-    return OpenTrainings(wishes, bills, means, trainers, ends)
+    far = TrainingsElsewhere(house.store, files, learning, trainers)
+    wishes = Trainings(house.store, LearningMeans(files, trainers, learning, far), ends)
+    means = TrainingMeans(house.store, house.vault, files, learning, trainers, bills, wishes.look_soon)
+    return OpenTrainings(wishes, bills, means, trainers, ends, far)

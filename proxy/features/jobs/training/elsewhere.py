@@ -1,0 +1,169 @@
+"""Trainings on rented machines, as rows: what they learn from, and what comes of them piece by piece.
+
+Nothing of one is in memory between two pieces, so any worker of a server takes them. What comes lies under
+numbers of its own, in place of a chapter, until it is whole.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import zlib
+from collections.abc import AsyncGenerator, Mapping
+
+import msgspec
+
+from proxy.errors import NotFound, RequestFailed
+from proxy.features.jobs.kept import JobFiles
+from proxy.features.jobs.records import JOBS
+from proxy.features.jobs.results import encoded_records
+from proxy.features.jobs.results.encoded_records import EncodedBlob
+from proxy.features.jobs.training import records
+from proxy.features.jobs.training.blobs import MOST_BYTES, DamagedFile, pieces_of
+from proxy.features.jobs.training.following import TO_TAKE_HOME
+from proxy.features.jobs.training.learning import Learning, VoiceDeleted
+from proxy.features.jobs.training.process import MOST_VOICE_BYTES, TrainingBroken
+from proxy.features.jobs.training.records import CHECKPOINT, Training
+from proxy.features.jobs.training.trainers import Trainers
+from proxy.kept.vault import VaultFailed
+from proxy.storage.store import Condition, Params, Statement, Store
+from speech_engine.host.far_training import BLOB_BYTES
+from speech_engine.training import (
+    FarPiece,
+    FarTold,
+    FileRole,
+    Train,
+    TrainingMessage,
+    TrainingProgress,
+    recording_pieces,
+)
+
+CHECKPOINT_EVERY = 2_000
+"""Steps: each checkpoint of a large network goes over the network. A run ends with one anyway."""
+_VOICE = -3
+_COMING: Mapping[FileRole, int] = {"checkpoint": -2, "voice": _VOICE, "onnx": -4}
+_MOST_PIECES = MOST_BYTES // BLOB_BYTES
+
+_IS_OURS = """
+EXISTS (SELECT 1 FROM job_steps WHERE id = :step_id AND state = 'wanted')
+AND NOT EXISTS (SELECT 1 FROM erasures WHERE subject = :subject) AND ({only_if})
+"""
+_IS_NEXT = """
+(CAST(:number AS BIGINT) = 0 OR EXISTS (
+    SELECT 1 FROM job_encoded AS former WHERE former.job = :job AND former.chapter = :chapter
+    AND former.number = :number - 1
+))
+"""
+_OF_FILE = "job_encoded.job = :job AND job_encoded.chapter = :chapter"
+# Once the rows are moved, only its name tells that our piece is there.
+_IS_IN = "EXISTS (SELECT 1 FROM job_encoded AS mine WHERE mine.job = :job AND mine.digest = :digest)"
+_MOVE = f"UPDATE job_encoded SET chapter = :whole WHERE {_OF_FILE} AND {{only}}"
+
+
+class TrainingsElsewhere:
+    """The `FarTrainings` of a server."""
+
+    def __init__(self, store: Store, files: JobFiles, learning: Learning, trainers: Trainers) -> None:
+        self._store = store
+        self._files = files
+        self._learning = learning
+        self._trainers = trainers
+
+    def __repr__(self) -> str:
+        return f"<TrainingsElsewhere by {self._trainers!r}>"
+
+    async def asked(self, job: str) -> AsyncGenerator[TrainingMessage, None]:
+        asked, training = await JOBS.get(self._store, None, job), await records.get(self._store, job)
+        if asked is None or asked.state != "open" or training is None:
+            raise _nothing()
+        info, runner = self._trainers.info(training.engine), self._trainers.runner(training.engine)
+        try:
+            inputs = await self._learning.ask(asked, training, info, runner)
+            async for recording in inputs.recordings:
+                for part in recording_pieces(recording):
+                    yield part
+            if checkpoint := await self.checkpoint(job):
+                async for piece in pieces_of(self._files, checkpoint, "checkpoint"):
+                    yield piece
+        except (VoiceDeleted, RequestFailed, TrainingBroken, VaultFailed):
+            # Who waits for the run learns it, too.
+            raise _nothing() from None
+        yield Train(msgspec.structs.replace(inputs.order, checkpoint_every=CHECKPOINT_EVERY))
+
+    async def take(self, job: str, step: str, told: FarTold, only_if: Condition) -> None:
+        training = await records.get(self._store, job)
+        if training is None:
+            raise _nothing()
+        ours: Params = {"step_id": step, "subject": training.voice, **only_if.params}
+        is_ours = Condition(_IS_OURS.format(only_if=only_if.sql), ours)
+        if isinstance(told, TrainingProgress):
+            await records.note(self._store, job, told, is_ours)
+        else:
+            await self._keep(training, told, is_ours)
+
+    async def checkpoint(self, job: str) -> list[EncodedBlob]:
+        return await encoded_records.list_encoded(self._store, job, CHECKPOINT)
+
+    async def voice(self, job: str) -> bytes:
+        """Return the voice that came. Raises DamagedFile, VaultFailed."""
+        rows = await encoded_records.list_encoded(self._store, job, _VOICE)
+        if not 0 < sum(row.bytes for row in rows) <= MOST_VOICE_BYTES:
+            raise DamagedFile("the voice has not come, or is too large")
+        return b"".join([await self._files.whole(row.account, row.digest) for row in rows])
+
+    @staticmethod
+    def given(job: str, finished: str) -> Statement:
+        """Return what lets a job have the form that came, if the SQL `finished` is true."""
+        params: Params = {"job": job, "chapter": _COMING["onnx"], "whole": TO_TAKE_HOME}
+        return Statement(_MOVE.format(only=finished), params)
+
+    async def _keep(self, training: Training, piece: FarPiece, is_ours: Condition) -> None:
+        chapter, data = _COMING[piece.role], piece.data
+        digest, crc32 = await asyncio.to_thread(lambda: (hashlib.sha256(data).hexdigest(), zlib.crc32(data)))
+        if not 0 <= piece.number < _MOST_PIECES or digest != piece.digest:
+            raise _nothing()
+        row = EncodedBlob(
+            job=training.id,
+            chapter=chapter,
+            number=piece.number,
+            account=training.account,
+            digest=await self._files.put(training.account, data),
+            bytes=len(data),
+            crc32=crc32,
+            voices=f" {training.voice} ",
+        )
+        if not await self._write(row, is_ours, is_whole=piece.role == "checkpoint" and piece.is_last):
+            await self._files.drop(row.account, row.digest)
+            if not await self._is_there(row):
+                raise _nothing()
+
+    async def _write(self, row: EncodedBlob, is_ours: Condition, *, is_whole: bool) -> bool:
+        """Add a piece in the place of what came from there on. A whole checkpoint replaces the last one."""
+        file: Params = {"job": row.job, "chapter": row.chapter, "number": row.number}
+        ours: Params = {**is_ours.params, **file}
+        (insertion,) = encoded_records.insertions([row], f"{is_ours.sql} AND {_IS_NEXT}")
+        replaced = encoded_records.removal(
+            f"{_OF_FILE} AND job_encoded.number >= :number AND {is_ours.sql}", ours
+        )
+        statements = [*replaced, Statement(f"{insertion.sql} RETURNING number", {**insertion.params, **ours})]
+        if is_whole:
+            last: Params = {"job": row.job, "chapter": CHECKPOINT, "digest": row.digest}
+            moved: Params = {**last, "chapter": row.chapter, "whole": CHECKPOINT}
+            statements += encoded_records.removal(f"{_OF_FILE} AND {_IS_IN}", last)
+            statements.append(Statement(_MOVE.format(only=_IS_IN), moved))
+        answers = await self._store.write(*statements)
+        gone = [*answers[1], *(answers[4] if is_whole else ())]
+        for each in gone:
+            await self._files.drop(each["account"], each["digest"])
+        return bool(answers[2])
+
+    async def _is_there(self, row: EncodedBlob) -> bool:
+        """Tell whether this is the end of a checkpoint that came before, and whose answer was lost."""
+        rows = await self.checkpoint(row.job)
+        if row.chapter != _COMING["checkpoint"] or not rows:
+            return False
+        return (rows[-1].number, rows[-1].bytes, rows[-1].crc32) == (row.number, row.bytes, row.crc32)
+
+
+def _nothing() -> NotFound:
+    return NotFound("There is nothing here.")

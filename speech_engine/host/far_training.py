@@ -1,0 +1,281 @@
+"""A training at the far end: a process trains, as beside a server, and a thread relays its pipe over HTTP.
+
+All that is learnt goes to the server at once, so nothing is lost with the machine but the steps since the
+last checkpoint. An address is a secret: it is in no message of an error.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import http.client
+import os
+import socket
+import subprocess
+import sys
+import threading
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from typing import Protocol
+
+import msgspec
+
+from speech_engine.errors import EngineFailed, EngineUnavailable
+from speech_engine.host.far_fetch import direct_opener
+from speech_engine.host.pipe import ParentPipe
+from speech_engine.host.pipe_messages import Broken, DeviceFound, Drain, MayLoad
+from speech_engine.host.training import HOST_MODULE
+from speech_engine.training import (
+    BeginTraining,
+    FarPiece,
+    FarTold,
+    FilePiece,
+    TrainerReady,
+    TrainingDone,
+    TrainingEnd,
+    TrainingFailed,
+    TrainingProgress,
+    TrainingStopped,
+)
+
+BLOB_BYTES = 4 << 20
+_TOLD_EVERY_S = 5.0
+_READ_BYTES = 256 * 1024
+_SOCKET_S = 60.0
+_TRIES = 10
+PAUSE_S = 6.0
+"""A server that is started anew is away for some seconds."""
+
+
+class LineLost(Exception):
+    """The server does not answer now. Another try may succeed."""
+
+
+class TrainingLine(Protocol):
+    """The line to the server of one training. A thread uses it."""
+
+    def inputs(self) -> Iterator[bytes]:
+        """Yield what the process gets, as its pipe has it. Raises LineLost, and EngineFailed if the server
+        wants the training no more."""
+        ...
+
+    def tell(self, told: FarTold) -> None:
+        """Tell the server, which has it when this returns. Raises as `inputs` does."""
+        ...
+
+
+OpenLine = Callable[[str], TrainingLine]
+"""Opens the line to an address."""
+
+
+class HttpLine:
+    """A line over HTTP, to servers that have one of these schemes alone."""
+
+    def __init__(self, url: str, schemes: tuple[str, ...] = ("https",)) -> None:
+        if url.partition("://")[0] not in schemes:
+            raise EngineFailed(f"A training's server is reached over {' or '.join(schemes)} alone.")
+        self._url = url
+        self._opener = direct_opener()
+
+    def __repr__(self) -> str:
+        return "<HttpLine>"
+
+    def inputs(self) -> Iterator[bytes]:
+        yield from self._asked(None)
+
+    def tell(self, told: FarTold) -> None:
+        for _ in self._asked(msgspec.msgpack.encode(told)):
+            pass
+
+    def _asked(self, body: bytes | None) -> Iterator[bytes]:
+        headers = {} if body is None else {"content-type": "application/octet-stream"}
+        request = urllib.request.Request(self._url, body, headers)
+        try:
+            with self._opener.open(request, timeout=_SOCKET_S) as answer:
+                while block := answer.read1(_READ_BYTES):
+                    yield block
+        except urllib.error.HTTPError as error:
+            error.close()
+            if error.code < 500 and error.code not in (408, 429):
+                raise EngineFailed(f"The server wants no training here: status {error.code}.") from None
+            raise LineLost from None
+        except (OSError, http.client.HTTPException):
+            raise LineLost from None
+
+
+async def train(begin: BeginTraining, line: TrainingLine, stop_s: float) -> TrainingEnd:
+    """Train in a process of its own, and return how that has ended. What it made is at the server by then.
+
+    Cancelled, it leaves nothing. Raises EngineFailed and EngineUnavailable.
+    """
+    relay = _Relay(begin, line)
+    stopping = asyncio.get_running_loop().call_later(stop_s, relay.stop_soon)
+    running = asyncio.ensure_future(asyncio.to_thread(relay.run))
+    try:
+        return await asyncio.shield(running)
+    finally:
+        stopping.cancel()
+        relay.end()
+        await asyncio.wait({running})
+        if not running.cancelled():
+            running.exception()
+
+
+class _Relay:
+    """One training: `run` keeps a thread until its end."""
+
+    def __init__(self, begin: BeginTraining, line: TrainingLine) -> None:
+        self._begin = begin
+        self._line = line
+        self._is_over = threading.Event()
+        self._must_stop = False
+        # Held while blocks go into the pipe that may end within a message.
+        self._feeding = threading.Lock()
+        self._process: subprocess.Popen[bytes] | None = None
+        self._pipe: ParentPipe | None = None
+        self._file = _FileOut()
+        self._told_at = -_TOLD_EVERY_S
+        self._stage = ""
+
+    def __repr__(self) -> str:
+        return f"<_Relay of {self._begin!r}>"
+
+    def stop_soon(self) -> None:
+        """Have it write a checkpoint and end."""
+        self._must_stop = True
+        if self._pipe is not None and self._feeding.acquire(blocking=False):
+            self._pipe.send(Drain(0.0))
+            self._feeding.release()
+
+    def end(self) -> None:
+        """End it at once."""
+        self._is_over.set()
+        if self._process is not None:
+            self._process.kill()
+
+    def run(self) -> TrainingEnd:
+        process, pipe = self._start()
+        try:
+            pipe.send(self._begin)
+            while True:
+                match pipe.receive():
+                    case DeviceFound():
+                        pipe.send(MayLoad())
+                    case TrainerReady():
+                        self._feed(pipe)
+                    case TrainingProgress() as progress:
+                        self._tell_progress(progress)
+                    case FilePiece() as piece:
+                        for part in self._file.take(piece):
+                            self._insist(part)
+                    case (TrainingDone() | TrainingStopped() | TrainingFailed()) as end:
+                        return end
+                    case Broken(reason):
+                        raise EngineFailed("The trainer does not begin.", detail=reason)
+                    case None:
+                        raise EngineFailed("The process of a training has died.")
+        finally:
+            process.kill()
+            process.wait()
+            self._pipe = None
+            pipe.close()
+
+    def _start(self) -> tuple[subprocess.Popen[bytes], ParentPipe]:
+        ours, theirs = socket.socketpair()
+        try:
+            # What it needs to find are our modules, and none of the far end's secrets.
+            environ = {name: value for name, value in os.environ.items() if not name.startswith("VOXGATE_")}
+            environ["PYTHONPATH"] = os.pathsep.join(path or os.getcwd() for path in sys.path)
+            self._process = subprocess.Popen(
+                [sys.executable, "-P", "-m", HOST_MODULE, str(theirs.fileno())],
+                pass_fds=(theirs.fileno(),),
+                stdin=subprocess.DEVNULL,
+                env=environ,
+                start_new_session=True,
+            )
+        except BaseException:
+            ours.close()
+            raise
+        finally:
+            theirs.close()
+        if self._is_over.is_set():
+            self._process.kill()
+        self._pipe = ParentPipe(ours.detach())
+        return self._process, self._pipe
+
+    def _feed(self, pipe: ParentPipe) -> None:
+        """Pass all on that it learns from. What has begun to come is not asked for again."""
+        with self._feeding:
+            for tries_left in reversed(range(_TRIES)):
+                has_begun = False
+                try:
+                    for block in self._line.inputs():
+                        has_begun = True
+                        pipe.forward(block)
+                    break
+                except LineLost:
+                    if has_begun or not tries_left or self._is_over.wait(PAUSE_S):
+                        raise _no_answer() from None
+        if self._must_stop:
+            pipe.send(Drain(0.0))
+
+    def _tell_progress(self, progress: TrainingProgress) -> None:
+        """Tell it now and then. The next one says more, so nobody waits for a server that is away."""
+        now = time.monotonic()
+        if progress.stage == self._stage and now < self._told_at + _TOLD_EVERY_S:
+            return
+        self._stage, self._told_at = progress.stage, now
+        try:
+            self._line.tell(progress)
+        except LineLost:
+            self._told_at = time.monotonic() + _SOCKET_S
+
+    def _insist(self, part: FarPiece) -> None:
+        """Tell it until the server has it: the training waits meanwhile, and what it has learnt is kept."""
+        for tries_left in reversed(range(_TRIES)):
+            try:
+                self._line.tell(part)
+                return
+            except LineLost:
+                if not tries_left or self._is_over.wait(PAUSE_S):
+                    raise _no_answer() from None
+
+
+class _FileOut:
+    """The file that is going out, in pieces of BLOB_BYTES."""
+
+    def __init__(self) -> None:
+        self._data = bytearray()
+        self._number = 0
+
+    def __repr__(self) -> str:
+        return f"<_FileOut at piece {self._number}>"
+
+    def take(self, piece: FilePiece) -> Iterator[FarPiece]:
+        self._data += piece.data
+        # The last bytes stay until it is known that they are the last.
+        while len(self._data) > BLOB_BYTES:
+            yield self._part(piece, is_last=False)
+        if piece.is_last:
+            yield self._part(piece, is_last=True)
+            self._number = 0
+
+    def _part(self, piece: FilePiece, *, is_last: bool) -> FarPiece:
+        data = bytes(self._data[:BLOB_BYTES])
+        del self._data[:BLOB_BYTES]
+        part = FarPiece(
+            role=piece.role,
+            number=self._number,
+            data=data,
+            digest=hashlib.sha256(data).hexdigest(),
+            is_last=is_last,
+            step=piece.step,
+        )
+        self._number += 1
+        return part
+
+
+def _no_answer() -> EngineUnavailable:
+    return EngineUnavailable("The server of a training does not answer.")

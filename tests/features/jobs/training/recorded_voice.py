@@ -1,0 +1,25 @@
+"""A voice of a whole server, with as many recordings as a training needs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from proxy.features.jobs.training.learning import LEAST_RECORDINGS
+from tests import speech_clips
+from tests.features.own_voices.test_clips import other_wav
+from tests.server import Server
+
+
+def recorded_voice(live: Server, key: str | None = None, **consent: Any) -> str:
+    """Make a voice whose speaker agrees to be trained, and return its id."""
+    agreed = {"name": "Ana", "language": "en", "statement": "Ana agreed.", "uses": ["training"], **consent}
+    with live.client(key, timeout=60.0) as client:
+        id_ = client.post("/v1/audio/voice_consents", json=agreed).raise_for_status().json()["id"]
+        sent = {"name": "Ana", "consent": id_}
+        made = client.post("/v1/audio/voices", data=sent, files={"audio_sample": speech_clips.wav()})
+        voice: str = made.raise_for_status().json()["id"]
+        for number in range(LEAST_RECORDINGS - 1):
+            files = {"file": other_wav(number)}
+            path = f"/v1/audio/voices/{voice}/samples"
+            client.post(path, data={"emotion": "neutral"}, files=files).raise_for_status()
+        return voice
