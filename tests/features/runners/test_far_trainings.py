@@ -19,6 +19,7 @@ from proxy.features.jobs.training.records import CHECKPOINT
 from proxy.features.runners.sample_links import PATH, TRAININGS_PATH
 from proxy.ledger.verify import verify
 from proxy.storage import trained_models
+from proxy.storage.store import Statement
 from speech_engine.host import far_training
 from speech_engine.runner import RunnerLimits
 from speech_engine.training import FarPiece, TrainingProgress
@@ -251,9 +252,47 @@ async def test_what_does_not_follow_or_is_damaged_is_nothing(tmp_path: Path) -> 
         first, second = msgspec.msgpack.encode(_piece(b"a")), msgspec.msgpack.encode(_piece(b"b", number=1))
         for body in (first, second, second, first):
             assert (await rig.lines.post(rig.path, body)).status_code == 200
+        gap = msgspec.msgpack.encode(_piece(b"c", number=2))
+        assert (await rig.lines.post(rig.path, gap)).status_code == 404
         # Who begins a file anew has nothing of the old one.
         (piece,) = await rig.coming(id_)
         assert piece.bytes == 1
+
+
+async def test_the_end_of_a_checkpoint_is_taken_twice(tmp_path: Path, store_url: str) -> None:
+    """Its answer may be lost, when it already is the checkpoint."""
+    async with training(tmp_path, store_url, SLOW) as rig:
+        _, id_ = await rig.begun(steps=2000)
+
+        async def has_begun() -> bool:
+            return bool(rig.lines.told)
+
+        await soon(has_begun)
+        last = msgspec.msgpack.encode(_piece(b"end", number=1, is_last=True))
+        for body in (msgspec.msgpack.encode(_piece(b"beginning")), last, last):
+            assert (await rig.lines.post(rig.path, body)).status_code == 200
+        store = rig.server.worker.store
+        assert [row.bytes for row in await list_encoded(store, id_, CHECKPOINT)] == [9, 3]
+        assert len(await rig.coming(id_)) == 2
+        other = msgspec.msgpack.encode(_piece(b"other", number=1, is_last=True))
+        assert (await rig.lines.post(rig.path, other)).status_code == 404
+
+
+async def test_of_a_voice_that_is_being_erased_nothing_is_taken(tmp_path: Path, store_url: str) -> None:
+    """The tombstone comes first: until the erasure has reached the run, it is open."""
+    async with training(tmp_path, store_url, SLOW) as rig:
+        voice, id_ = await rig.begun(steps=2000)
+
+        async def has_begun() -> bool:
+            return bool(rig.lines.told)
+
+        await soon(has_begun)
+        erased = "INSERT INTO erasures (subject, account, began) VALUES (:voice, :account, 1)"
+        of_voice = {"account": rig.server.account.id, "voice": voice}
+        await rig.server.worker.store.write(Statement(erased, of_voice))
+        body = msgspec.msgpack.encode(_piece(b"late", is_last=True))
+        assert (await rig.lines.post(rig.path, body)).status_code == 404
+        assert await rig.coming(id_) == []
 
 
 async def test_a_link_opens_nothing_else(tmp_path: Path) -> None:
@@ -328,5 +367,6 @@ async def test_runs_that_are_too_short_for_a_step_end_it(tmp_path: Path) -> None
             assert len(await runs(rig.server)) == 2
 
 
-def _piece(data: bytes, number: int = 0) -> FarPiece:
-    return FarPiece(role="checkpoint", number=number, data=data, digest=hashlib.sha256(data).hexdigest())
+def _piece(data: bytes, number: int = 0, *, is_last: bool = False) -> FarPiece:
+    digest = hashlib.sha256(data).hexdigest()
+    return FarPiece(role="checkpoint", number=number, data=data, digest=digest, is_last=is_last)

@@ -187,6 +187,7 @@ def test_a_file_goes_out_in_pieces_that_are_full_but_for_the_last(size: int) -> 
         assert [part.is_last for part in parts] == [False] * (len(parts) - 1) + [True]
         assert all(len(part.data) == BLOB_BYTES for part in parts[:-1])
         assert {part.step for part in parts} == {7}
+        assert parts[-1].data or not size, "a piece without data"
 
 
 @contextmanager
