@@ -29,7 +29,8 @@ class _Clock:
 
     must_stop = False
 
-    def __init__(self) -> None:
+    def __init__(self, middle: int) -> None:
+        self.middle = middle
         self.ends: list[float] = []
         self.begins: dict[str, float] = {}
         self.checkpoint_s = 0.0
@@ -39,6 +40,10 @@ class _Clock:
         self.begins.setdefault(progress.stage, time.monotonic())
         if progress.stage == "training":
             self.ends.append(time.monotonic())
+
+    def is_due(self, step: int) -> bool:
+        """One, in the middle."""
+        return step == self.middle
 
     def checkpoint(self, step: int, pieces: Iterable[bytes]) -> None:
         del step
@@ -57,11 +62,15 @@ def main() -> None:
         begin = {name: value.contiguous() for name, value in network.state_dict().items()}
         save_file(begin, folder / "generator_40k.safetensors")
         settings = RvcSettings(model_path=str(folder), threads=int(threads))
-        trainer, clock, began = RvcTrainer(settings, device), _Clock(), time.monotonic()
-        order = TrainingOrder(
-            seed=1, most_steps=int(steps), batch=int(batch), checkpoint_every=max(1, int(steps) // 2)
+        trainer, clock, began = (
+            RvcTrainer(settings, device),
+            _Clock(max(1, int(steps) // 2)),
+            time.monotonic(),
         )
+        order = TrainingOrder(seed=1, most_steps=int(steps), batch=int(batch))
         voice = trainer.train(order, _recordings(float(minutes)), b"", clock)
+        learnt = time.monotonic()
+        onnx = trainer.export(voice.voice, "onnx")
         over = time.monotonic()
     gaps = np.diff(clock.ends)
     print(f"{size} networks on {device}, {threads} threads, batch {batch}, {minutes} minutes of recordings")
@@ -69,8 +78,8 @@ def main() -> None:
     print(f"a step: median {np.median(gaps):.3f} s, p95 {np.quantile(gaps, 0.95):.3f} s of {len(gaps)}")
     print(f"mel {voice.curve[0]:.1f} to {voice.curve[-1]:.1f} in {voice.steps} steps")
     print(f"a checkpoint {clock.checkpoint_bytes / 1e6:.0f} MB in {clock.checkpoint_s:.1f} s")
-    print(f"the voice {len(voice.voice) / 1e6:.0f} MB; ONNX {len(voice.forms['onnx']) / 1e6:.0f} MB, tried,")
-    print(f"in {over - clock.begins['exporting']:.1f} s")
+    sizes = f"the voice {len(voice.voice) / 1e6:.0f} MB; ONNX {len(onnx) / 1e6:.0f} MB"
+    print(f"{sizes}, tried, in {over - learnt:.1f} s")
     if device.startswith("cuda"):
         print(f"most memory of the device {torch.cuda.max_memory_allocated() / 1e9:.1f} GB")
     print(f"most memory {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6:.1f} GB")

@@ -10,9 +10,8 @@ thing, and ends. All that is large goes in pieces of PIECE_BYTES at most, and no
     process  TrainingProgress…  FilePiece("checkpoint")…
     process  FilePiece("voice")…  FilePiece("onnx")…  TrainingDone
 
-Instead of Train, `FilePiece("voice")…` and ExportVoice bring a voice in another form. The answer may end with
-TrainingFailed at any time. `Drain` ends a training between two steps, with a checkpoint and TrainingStopped.
-To cancel one, kill the process: it leaves nothing.
+The answer may end with TrainingFailed at any time. `Drain` ends a training between two steps, with a
+checkpoint and TrainingStopped. To cancel one, kill the process: it leaves nothing.
 
 At a far end the same process is fed over HTTP, by a link of the server that asks (`speech_engine.runner`):
 
@@ -23,7 +22,7 @@ At a far end the same process is fed over HTTP, by a link of the server that ask
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Literal, Protocol
 
 import msgspec
@@ -59,14 +58,16 @@ class Recording(msgspec.Struct, frozen=True):
 class TrainingOrder(msgspec.Struct, frozen=True, kw_only=True):
     """A training as it is asked for. With the same seed and recordings, a processor gives the same voice.
 
-    It ends after `most_steps`, or when the voice has not become better for `patience` steps. `sample_rate_hz`
-    is the voice's; 0 leaves it to the trainer. `forms` are those that are wanted beside the voice's own.
+    It ends after `most_steps`, or when the voice has not become better for `patience` steps. A checkpoint is
+    due after `checkpoint_every` steps, or `checkpoint_s`. `sample_rate_hz` is the voice's; 0 leaves it to the
+    trainer. `forms` are those that are wanted beside the voice's own, if it can have them.
     """
 
     seed: int
     most_steps: int
     batch: int = 8
     checkpoint_every: int = 500
+    checkpoint_s: float = 600.0
     patience: int = 2_000
     sample_rate_hz: int = 0
     forms: tuple[FileRole, ...] = ("onnx",)
@@ -93,7 +94,6 @@ class TrainedVoice(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     voice: bytes
-    forms: Mapping[FileRole, bytes]
     steps: int
     best_step: int
     best: float
@@ -119,6 +119,10 @@ class TrainingTalk(Protocol):
         """Tell how far it is. Does not wait."""
         ...
 
+    def is_due(self, step: int) -> bool:
+        """Ask after each step whether a checkpoint is due."""
+        ...
+
     def checkpoint(self, step: int, pieces: Iterable[bytes]) -> None:
         """Send what a later life needs to go on. It waits until the server has taken it."""
         ...
@@ -136,12 +140,13 @@ class Trainer(Protocol):
     ) -> TrainedVoice:
         """Learn a voice, from where a checkpoint was made unless that is empty. May take hours.
 
-        Raises TrainingError and TrainingStops.
+        Raises TrainingStops, and TrainingError only if the recordings are to blame.
         """
         ...
 
     def export(self, voice: bytes, form: FileRole) -> bytes:
-        """Return a voice's file in another form, which was tried. Raises TrainingError."""
+        """Return a voice's file in another form, which was tried. Raises TrainingError: then the voice goes
+        without it."""
         ...
 
 
@@ -211,16 +216,6 @@ class Train(msgspec.Struct, frozen=True, tag="train"):
     order: TrainingOrder
 
 
-class ExportVoice(msgspec.Struct, frozen=True, tag="export_voice"):
-    """The voice's file has come. The answer: pieces of the file in this form, then VoiceExported."""
-
-    form: FileRole
-
-
-class VoiceExported(msgspec.Struct, frozen=True, tag="voice_exported"):
-    """All pieces of the form have been sent."""
-
-
 class TrainingDone(msgspec.Struct, frozen=True, kw_only=True, tag="training_done"):
     """The end: all pieces of the voice have been sent before. The fields are those of TrainedVoice."""
 
@@ -255,8 +250,6 @@ TrainingMessage = (
     | RecordingPiece
     | FilePiece
     | Train
-    | ExportVoice
-    | VoiceExported
     | TrainingProgress
     | TrainingDone
     | TrainingStopped

@@ -24,6 +24,7 @@ from plugins.rvc.training.recordings import Ears, Learnt, prepare
 from plugins.rvc.training.spectrum import SPECTRA
 from plugins.rvc.voice_format import VoiceTensor, read_voice_header, write_voice
 from plugins.rvc.voice_rules import MOST_VECTORS, VECTORS, read_layout
+from speech_engine.model_files import UnusableModel
 from speech_engine.plugin import Context, Plugin
 from speech_engine.training import (
     FileRole,
@@ -65,7 +66,7 @@ class RvcTrainer:
         tell(0.0)
         rate_hz = starting.choose_rate(self._folder, order.sample_rate_hz)
         if rate_hz not in SPECTRA:
-            raise TrainingError(
+            raise UnusableModel(
                 f"voices of {rate_hz} Hz cannot be trained, but of {', '.join(map(str, SPECTRA))}"
             )
         learnt = prepare(recordings, self._ears, SPECTRA[rate_hz], tell)
@@ -75,11 +76,8 @@ class RvcTrainer:
         if checkpoint:
             loop.go_on(checkpoint)
         loop.run(talk)
-        talk.progress(TrainingProgress(stage="exporting", step=len(loop.curve), of=order.most_steps))
-        voice = _file(networks, loop, learnt)
         return TrainedVoice(
-            voice=voice,
-            forms={form: self.export(voice, form) for form in order.forms},
+            voice=_file(networks, loop, learnt),
             steps=len(loop.curve),
             best_step=loop.best_step,
             best=loop.best,

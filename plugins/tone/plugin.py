@@ -23,6 +23,7 @@ class ToneSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
     pace: Seconds = 0.0
     fail: Fault = ""
     fail_at_s: Seconds = 0.0
+    fail_form: bool = False
     level_db: Annotated[float, msgspec.Meta(ge=-40, le=7)] = 0.0
     says_voice: bool = False
     speaks_samples: bool = True

@@ -60,13 +60,12 @@ class ToneTrainer:
                 self._keep(curve, talk)
                 raise TrainingStops
             self._step(curve, order, talk)
-            if len(curve) % order.checkpoint_every == 0:
+            if talk.is_due(len(curve)):
                 self._keep(curve, talk)
         best_step = curve.index(min(curve)) + 1
         voice = msgspec.json.encode(ToneVoice(FORMAT, *timbre, step=best_step))
         return TrainedVoice(
             voice=voice,
-            forms={form: self.export(voice, form) for form in order.forms},
             steps=len(curve),
             best_step=best_step,
             best=min(curve),
@@ -75,6 +74,8 @@ class ToneTrainer:
         )
 
     def export(self, voice: bytes, form: FileRole) -> bytes:
+        if self._settings.fail_form:
+            raise TrainingError("it sounds otherwise in this form")
         try:
             read_voice(voice)
         except ValueError as error:

@@ -12,11 +12,11 @@ from policies.plans import terms as terms_of
 from proxy.ledger.holds import HoldRequest
 from proxy.ledger.ledger import Ledger
 from proxy.ledger.settlement import End, Settlement
-from proxy.storage import durable_holds, entries
+from proxy.storage import durable_holds, entries, usage
 from proxy.storage.costs import Cost
 from proxy.storage.durable_holds import JOB_KEY, DurableHold
 from proxy.storage.entries import GRANTED
-from proxy.storage.store import StorageUnreachable
+from proxy.storage.store import StorageFailed, StorageUnreachable
 from proxy.storage.usage import UsageRow
 
 _TRIES = 10
@@ -71,6 +71,13 @@ class DurableEnds:
                 except StorageUnreachable:
                     if not tries_left:
                         raise
+                except StorageFailed:
+                    if not await usage.is_there(self._ledger.store, end.usage.id):
+                        raise
+                    # Another server has seen the same, and was faster.
+                    settlement.leave()
+                    is_written = True
+                    return
         finally:
             if not is_written:
                 settlement.write_later(end)

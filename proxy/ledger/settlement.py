@@ -92,6 +92,10 @@ class Settlement:
             is_owed=is_kept,
         )
 
+    def leave(self) -> None:
+        """Write nothing any more, after a `write` was refused: somebody else has written an end."""
+        self._holds.end_settlement(self._hold_request, None)
+
     @property
     def content(self) -> Content:
         """The end as it is now. The store reads it when the database gets it."""

@@ -28,6 +28,7 @@ _PAUSE_S = 0.1
 _CLOSING_S = 5.0
 _RENEWED_AFTER = 5 / 6
 """The part of a lease after which it begins anew, if its attempt is still under way."""
+_RENEWED_AGAIN = 1 / 60
 _NOT_GIVEN_BACK = Condition("lease > 0", {})
 """A renewal that was cancelled may still be written, even after the end."""
 
@@ -63,7 +64,8 @@ Result = Done | Again | Poison | None
 
 
 class WishKind(ABC, Generic[W]):
-    """The wishes of one kind in one worker. `look` finds once what there is to do, and begins it.
+    """The wishes of one kind in one worker. `look` finds once what there is to do, and begins it. At the end
+    of the worker, what is under way has `closing_s` to end.
 
     `ended` is set when the next attempt ends; after that, it is a new event. If no part of an attempt
     `outlives` its worker, the leases of a killed server are ended at the next start. A `voxgate worker` works
@@ -76,6 +78,7 @@ class WishKind(ABC, Generic[W]):
     outlives = True
     is_for_workers = False
     hands_over = False
+    closing_s = _CLOSING_S
 
     def __init__(self, store: Store) -> None:
         self.ended = asyncio.Event()
@@ -210,7 +213,7 @@ class WishKind(ABC, Generic[W]):
         itself."""
         tasks = [task for task, _ in self._under_way.values()]
         if tasks:
-            await asyncio.wait(tasks, timeout=_CLOSING_S)
+            await asyncio.wait(tasks, timeout=self.closing_s)
             for task in tasks:
                 task.cancel()
             await asyncio.wait(tasks)
@@ -256,11 +259,16 @@ class WishKind(ABC, Generic[W]):
         self.noted(held, result if is_written else None)
 
     async def _renew(self, held: W) -> None:
+        wait_s = after_s = _RENEWED_AFTER * self.lease_s(held)
         while True:
-            await asyncio.sleep(_RENEWED_AFTER * self.lease_s(held))
-            with suppress(StorageFailed):
+            await asyncio.sleep(wait_s)
+            try:
                 until = await self._store.now() + self._lease_us(held)
                 await self.table.write(self._store, held, {"lease": until}, only_if=_NOT_GIVEN_BACK)
+                wait_s = after_s
+            except StorageFailed:
+                # As long as the lease lasts, another try is in time.
+                wait_s = _RENEWED_AGAIN * self.lease_s(held)
 
     async def _write(self, held: W, result: Done | Again | Poison) -> bool:
         values: dict[str, Any] = {"due": 0, "tries": 0, "error": ""}

@@ -12,6 +12,7 @@ import os
 import signal
 import sys
 import threading
+import time
 from collections.abc import Iterable
 from queue import SimpleQueue
 
@@ -28,7 +29,6 @@ from speech_engine.plugin import Context, worker_plugin
 from speech_engine.training import (
     Assembly,
     BeginTraining,
-    ExportVoice,
     FilePiece,
     FileRole,
     Recording,
@@ -40,16 +40,16 @@ from speech_engine.training import (
     TrainingDone,
     TrainingError,
     TrainingFailed,
+    TrainingOrder,
     TrainingProgress,
     TrainingStopped,
     TrainingStops,
-    VoiceExported,
     file_pieces,
 )
 
 HOST_MODULE = "speech_engine.host.training"
 
-_Question = RecordingPiece | FilePiece | Train | ExportVoice
+_Question = RecordingPiece | FilePiece | Train
 
 
 class _Talk:
@@ -61,9 +61,14 @@ class _Talk:
         self._device = device
         self._told_gb = 0.0
         self._steps = range(0)
+        self._order: TrainingOrder | None = None
+        self._kept_at = 0.0
 
     def __repr__(self) -> str:
         return f"<_Talk{', to stop' if self.must_stop else ''}>"
+
+    def begin(self, order: TrainingOrder) -> None:
+        self._order, self._kept_at = order, time.monotonic()
 
     @property
     def steps(self) -> int:
@@ -80,8 +85,14 @@ class _Talk:
             self._pipe.send(PeakMemory(gb))
         self._pipe.send(progress)
 
+    def is_due(self, step: int) -> bool:
+        assert self._order is not None, "a training has begun"
+        is_late = time.monotonic() >= self._kept_at + self._order.checkpoint_s
+        return step % self._order.checkpoint_every == 0 or is_late
+
     def checkpoint(self, step: int, pieces: Iterable[bytes]) -> None:
         self.file("checkpoint", pieces, step)
+        self._kept_at = time.monotonic()
 
     def file(self, role: FileRole, parts: Iterable[bytes], step: int = 0) -> None:
         for piece in file_pieces(role, parts, step):
@@ -150,7 +161,7 @@ class _Process:
                 self._may_load.set()
             case Drain():
                 self._talk.must_stop = True
-            case RecordingPiece() | FilePiece() | Train() | ExportVoice():
+            case RecordingPiece() | FilePiece() | Train():
                 self._questions.put(message)
 
     def _confine(self) -> None:
@@ -165,31 +176,37 @@ class _Process:
             self._pipe.send(self._done(trainer))
         except TrainingStops:
             self._pipe.send(TrainingStopped(self._talk.steps))
-        except (TrainingError, UnusableModel) as error:
+        except TrainingError as error:
             self._pipe.send(TrainingFailed(str(error), is_owners=True))
+        except UnusableModel as error:
+            self._pipe.send(TrainingFailed(str(error)))
         except Exception as error:  # noqa: BLE001 - the seam around a plugin: its class only, it may quote the sound
             self._log.warning("training.failed", error=type(error).__name__)
             self._pipe.send(TrainingFailed(type(error).__name__))
 
-    def _done(self, trainer: Trainer) -> TrainingDone | VoiceExported:
+    def _done(self, trainer: Trainer) -> TrainingDone:
         asked = _Asked()
         while True:
             match self._questions.get():
                 case Train(order):
+                    self._talk.begin(order)
                     checkpoint = asked.files.pop("checkpoint", b"")
-                    return self._told(trainer.train(order, asked.recordings, checkpoint, self._talk))
-                case ExportVoice(form):
-                    if "voice" not in asked.files:
-                        raise TrainingError("there is no voice to export")
-                    self._talk.file(form, (trainer.export(asked.files["voice"], form),))
-                    return VoiceExported()
+                    voice = trainer.train(order, asked.recordings, checkpoint, self._talk)
+                    return self._told(trainer, order, voice)
                 case piece:
                     asked.take(piece)
 
-    def _told(self, voice: TrainedVoice) -> TrainingDone:
+    def _told(self, trainer: Trainer, order: TrainingOrder, voice: TrainedVoice) -> TrainingDone:
+        """Send the voice, and the forms that it can have: for want of one, hours are not thrown away."""
+        self._talk.progress(TrainingProgress(stage="exporting", step=voice.steps, of=order.most_steps))
         self._talk.file("voice", (voice.voice,))
-        for form, data in voice.forms.items():
-            self._talk.file(form, (data,))
+        for form in order.forms:
+            try:
+                data = trainer.export(voice.voice, form)
+            except Exception as error:  # noqa: BLE001 - the seam around a plugin: it must not take the voice with it
+                self._log.warning("training.form.failed", form=form, error=type(error).__name__)
+            else:
+                self._talk.file(form, (data,))
         return TrainingDone(
             steps=voice.steps,
             best_step=voice.best_step,

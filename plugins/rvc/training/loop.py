@@ -85,7 +85,7 @@ class Loop:
                     eta_s=left_s,
                 )
             )
-            if step % self._order.checkpoint_every == 0 and step < self._order.most_steps:
+            if step < self._order.most_steps and talk.is_due(step):
                 talk.checkpoint(step, self.saved())
 
     def saved(self) -> Iterator[bytes]:

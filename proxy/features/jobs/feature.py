@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 
 from proxy.feature import Feature, House, Opened
 from proxy.features.jobs.batches.uploads import TABLE as FILES_TABLE
+from proxy.features.jobs.check import trainings
 from proxy.features.jobs.records import TABLES, StepRows
 from proxy.features.jobs.training.records import TABLE as TRAININGS
 from proxy.storage.tables import Table
@@ -31,4 +32,4 @@ async def _open(house: House) -> AsyncIterator[Opened]:
 
 
 _TABLES = (*TABLES, FILES_TABLE, TRAININGS, Table("introductions", key=("engine",)))
-FEATURE = Feature("jobs", _open, tables=_TABLES)
+FEATURE = Feature("jobs", _open, tables=_TABLES, checks=(trainings,))

@@ -11,7 +11,6 @@ import numpy as np
 import psutil
 import pytest
 
-from plugins.rvc.plugin import HOSTED
 from plugins.rvc.voice_format import FILES
 from proxy.features.jobs.training.process import (
     MODULE,
@@ -19,19 +18,9 @@ from proxy.features.jobs.training.process import (
     TrainingInterrupted,
     TrainingRefused,
 )
-from proxy.helpers.child import Child
-from speech_engine.host.pipe_messages import MayLoad, Message
 from speech_engine.training import (
-    BeginTraining,
-    ExportVoice,
-    FilePiece,
     Recording,
-    TrainerReady,
-    TrainingFailed,
-    VoiceExported,
-    file_pieces,
 )
-from tests.plugins import neural
 from tests.plugins.rvc.kept_host import GIVEN_HZ, kept_host, pieces_of, recording
 from tests.plugins.rvc.training_processes import (
     ORDER,
@@ -118,48 +107,6 @@ async def test_silent_recordings_are_refused_in_words() -> None:
     given = [recordings()[0], Recording(GIVEN_HZ, bytes(2 * GIVEN_HZ * 5)), recordings()[1]]
     with pytest.raises(TrainingRefused, match=r"^recording 2 of 3 is empty or silent$"):
         await train(new_process(), Followed(), given=given)
-
-
-async def exported(voice: bytes) -> tuple[bytes, Message]:
-    """Return what a process makes of a voice's file in ONNX, and its last message."""
-    new_process()
-    folder = str(neural.kept_model("rvc", "begins"))
-    python, environ = neural.interpreter("rvc"), neural.environ(neural.ROOT)
-    settings = msgspec.json.encode({"model_path": folder})
-    child = await Child.start(MODULE, interpreter=python, environ=environ)
-    messages, made = child.messages(), bytearray()
-    try:
-        child.send(BeginTraining(name="rvc", module=HOSTED.trainer, settings=settings))
-        child.send(MayLoad())
-        async for message in messages:
-            match message:
-                case TrainerReady():
-                    for piece in file_pieces("voice", (voice,)):
-                        child.send(piece)
-                    child.send(ExportVoice("onnx"))
-                case FilePiece(role="onnx", data=data):
-                    made += data
-                case VoiceExported() | TrainingFailed():
-                    return bytes(made), message
-    finally:
-        await messages.aclose()
-        child.kill()
-        await child.wait_for_end()
-    raise AssertionError("it ended without an answer")
-
-
-async def test_a_voice_that_was_imported_leaves_in_onnx() -> None:
-    voice = (neural.kept_model("rvc", "begins") / "voice_0.safetensors").read_bytes()
-    made, last = await exported(voice)
-    assert last == VoiceExported()
-    assert len(made) > 100_000
-
-
-async def test_what_is_no_voice_leaves_in_no_form() -> None:
-    made, last = await exported(b"nothing")
-    assert isinstance(last, TrainingFailed)
-    assert last.is_owners
-    assert not made
 
 
 def test_a_process_that_has_not_begun_is_not_stopped() -> None:

@@ -83,7 +83,10 @@ class JobResults(JobTools, Resource):
         if job.kind == "training":
             blobs = await list_encoded(self._store, job.id, 0)
             if not blobs:
-                why = "The voice was deleted, and its model with it."
+                why = (
+                    "The voice was deleted, or could not leave in ONNX: then GET "
+                    "/v1/audio/voices/{id}/model?form=pth has it."
+                )
                 raise Conflict(why if job.state == "done" else "The training has no voice.", param="id")
             return whole_reply(JobSound(self._files, blobs), f"{job.id}.{job.format}", ONNX, range_)
         asked, format_ = self._asked(request, job), job.format

@@ -76,9 +76,11 @@ class TrainingsElsewhere:
         asked, training = await JOBS.get(self._store, None, job), await records.get(self._store, job)
         if asked is None or asked.state != "open" or training is None:
             raise _nothing()
-        info, runner = self._trainers.info(training.engine), self._trainers.runner(training.engine)
+        info = self._trainers.info(training.engine)
+        if info is None:
+            raise _nothing()
         try:
-            inputs = await self._learning.ask(asked, training, info, runner)
+            inputs = await self._learning.ask(asked, training, info)
             async for recording in inputs.recordings:
                 for part in recording_pieces(recording):
                     yield part

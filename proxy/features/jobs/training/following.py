@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import asyncio
 
+import structlog
+
 from proxy.features.jobs.kept import JobFiles
 from proxy.features.jobs.records import JobStep
 from proxy.features.jobs.results import encoded_records
 from proxy.features.jobs.training import records
 from proxy.features.jobs.training.blobs import BlobFile
 from proxy.features.jobs.training.records import CHECKPOINT, Training
+from proxy.kept.vault import VaultFailed
 from proxy.storage.store import Condition, Params, Statement, StorageFailed, Store
 from speech_engine.training import FilePiece, TrainingProgress
 
@@ -17,6 +20,7 @@ NOTED_EVERY_S = 2.0
 TO_TAKE_HOME = 0
 """In place of a chapter: the whole file of a job."""
 
+_log = structlog.get_logger()
 _IS_HELD = """
 EXISTS (SELECT 1 FROM job_steps WHERE id = :step_id AND fence = :fence AND lease > 0 AND state = 'wanted')
 """
@@ -34,7 +38,10 @@ class TrainingJournal:
         self._files = files
         self._held = held
         self._training = training
+        self.has_kept = False
+        """Whether a checkpoint was kept: then the next attempt begins further on."""
         self._coming: BlobFile | None = None
+        self._is_lost = False
         self._noted_at = -NOTED_EVERY_S
         self._stage = ""
 
@@ -53,17 +60,32 @@ class TrainingJournal:
             pass  # The next one says more.
 
     async def piece(self, piece: FilePiece) -> None:
+        """Take a piece. A checkpoint that cannot be kept is let go: the training is worth more than that."""
+        try:
+            if not self._is_lost:
+                await self._take(piece)
+        except (StorageFailed, VaultFailed) as failure:
+            if piece.role != "checkpoint":
+                raise
+            _log.warning("job.training.checkpoint.lost", job=self._training.id, reason=str(failure))
+            # It may be written nevertheless. What no row names goes within the hour.
+            self._coming, self._is_lost = None, True
+        if piece.is_last:
+            self._is_lost = False
+
+    async def _take(self, piece: FilePiece) -> None:
         if self._coming is None:
             chapter = CHECKPOINT if piece.role == "checkpoint" else TO_TAKE_HOME
             training = self._training
             self._coming = BlobFile(self._files, training.account, training.id, chapter, training.voice)
         if not await self._coming.take(piece):
             return
-        whole, self._coming = self._coming, None
+        whole = self._coming
         if piece.role == "checkpoint":
             await self._keep(whole)
         else:
             self.forms.append(whole)
+        self._coming = None
 
     async def drop(self) -> None:
         """Drop what came and was not kept."""
@@ -87,3 +109,4 @@ class TrainingJournal:
         kept = await encoded_records.list_encoded(self._store, held.job, CHECKPOINT)
         if [row.digest for row in kept] != [row.digest for row in checkpoint.rows]:
             await checkpoint.drop()
+        self.has_kept |= bool(checkpoint.rows)

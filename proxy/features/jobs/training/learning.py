@@ -7,13 +7,17 @@ from typing import NamedTuple
 
 import msgspec
 
+from policies.licence import Licences
 from policies.plans import Terms
+from policies.routing import Model
+from policies.routing.filters import is_open
 from proxy.access.callers import Callers
 from proxy.catalogue.grants import Grants
 from proxy.catalogue.own_voices import OwnVoices
 from proxy.catalogue.voice_records import VoiceRecord
 from proxy.engines.sample_source import SampleSource, SampleUnavailable
-from proxy.errors import ErrorDetail, InvalidRequest, NotAllowed
+from proxy.errors import InvalidRequest, NotAllowed
+from proxy.features.jobs.making import no_jobs
 from proxy.features.jobs.records import Job
 from proxy.features.jobs.training.process import TrainingBroken
 from proxy.features.jobs.training.records import Training
@@ -32,8 +36,6 @@ _MOST_S = 300.0
 
 class VoiceDeleted(Exception):
     """The voice was deleted."""
-
-    detail = ErrorDetail("The voice was deleted.", "invalid_request_error", "voice", "voice_erased")
 
 
 class TrainingFields(msgspec.Struct, frozen=True, kw_only=True):
@@ -67,10 +69,10 @@ class Learning:
         self._voices = voices
         self._grants = grants
         self._source = source
-        self._newest: tuple[Speaking, Callers] | None = None
+        self._newest: tuple[Speaking, Callers, Licences] | None = None
 
-    def revise(self, speaking: Speaking, callers: Callers) -> None:
-        self._newest = speaking, callers
+    def revise(self, speaking: Speaking, callers: Callers, licences: Licences) -> None:
+        self._newest = speaking, callers, licences
 
     async def check(self, terms: Terms, voice: VoiceRecord, runner: str = "") -> list[SampleRecord]:
         """Return the recordings of a voice of the caller, which may go to this runner if there is one.
@@ -108,30 +110,32 @@ class Learning:
             )
         return recordings
 
-    async def ask(
-        self, job: Job, training: Training, info: ModelInfo | None, runner: str = ""
-    ) -> TrainingInputs:
+    async def ask(self, job: Job, training: Training, info: ModelInfo) -> TrainingInputs:
         """Return what a training's process gets, here or at a runner. Raises VoiceDeleted, VaultFailed and
         RequestFailed."""
         assert self._newest is not None, "it is revised before it works"
-        speaking, callers = self._newest
+        speaking, callers, licences = self._newest
         terms = speaking.admission.terms(await callers.by_id(job.key))
+        if terms.job_characters == 0:
+            raise no_jobs(terms)
+        if not is_open(Model(training.engine, info), terms, licences):
+            raise NotAllowed(
+                f"Your plan '{terms.plan}' does not have {training.engine}/{info.id} any more.",
+                param="model",
+                code="model_not_allowed",
+            )
         voice = await self._voices.get(training.voice)
         if voice is None or voice.account != job.account:
             raise VoiceDeleted
-        if runner and terms.local_only:
-            raise NotAllowed(f"Your plan '{terms.plan}' keeps recordings here.", param="model")
-        recordings = await self.check(terms, voice, runner)
+        recordings = await self.check(terms, voice, info.runner)
         fields = self._vault.open_record(job.account, job.id, job.record, TrainingFields)
         read = self._read(job.account, recordings, info)
         return TrainingInputs(fields.order, tuple([each.digest for each in recordings]), read)
 
     async def _read(
-        self, account: str, recordings: Sequence[SampleRecord], info: ModelInfo | None
+        self, account: str, recordings: Sequence[SampleRecord], info: ModelInfo
     ) -> AsyncIterator[Recording]:
         """Yield one recording after the other. Raises TrainingBroken."""
-        if info is None:
-            raise TrainingBroken("its engine has no model that trains")
         # Whole: a trainer cuts them itself.
         whole = msgspec.structs.replace(info, sample_s=(0.0, _MOST_S), sample_hz=RATE_HZ)
         for each in recordings:

@@ -154,7 +154,9 @@ class TrainingProcess:
                 niceness=JOB_NICENESS,
                 most_frame_bytes=_FRAME_BYTES,
             )
-        except (EnvironmentRefused, OSError) as failure:
+        except EnvironmentRefused as failure:
+            raise TrainingBroken(str(failure), lasting=True) from None
+        except OSError as failure:
             raise TrainingBroken(str(failure)) from None
         self._child = child
         try:

@@ -33,14 +33,10 @@ class Trainers:
         self._config = config
 
     def __repr__(self) -> str:
-        return f"<Trainers {self.engines()}>"
+        return f"<Trainers of {len(self._config.engines)} engines>"
 
     def revise(self, config: Config) -> None:
         self._config = config
-
-    def engines(self) -> list[str]:
-        """Return the names of the engines that train voices."""
-        return sorted(name for name in self._config.engines if self.info(name) is not None)
 
     def info(self, engine: str) -> ModelInfo | None:
         """Return the model for which an engine trains voices, if it has said that it does."""
@@ -52,11 +48,6 @@ class Trainers:
         section = self._config.engines.get(engine)
         plugin = None if section is None else self._registry.plugins("engine").get(section.plugin)
         return "" if plugin is None or plugin.trained_format is None else plugin.trained_format.name
-
-    def runner(self, engine: str) -> str:
-        """Return the runner at which an engine trains, "" for none."""
-        found = self.elsewhere(engine)
-        return "" if found is None else found.runner
 
     def elsewhere(self, engine: str) -> RemoteEngine | None:
         """Return an engine that trains on rented machines. None: it trains here, or not at all."""

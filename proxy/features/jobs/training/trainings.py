@@ -5,7 +5,7 @@ on rented machines.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Coroutine, Hashable, Mapping
+from collections.abc import Collection, Coroutine, Hashable, Mapping, Sequence
 from typing import Any, NamedTuple, TypeVar
 
 import msgspec
@@ -26,6 +26,7 @@ from proxy.features.jobs.training.learning import Learning, TrainingInputs, Voic
 from proxy.features.jobs.training.process import (
     LearntVoice,
     MemoryLacking,
+    TrainerSpec,
     TrainingBroken,
     TrainingInterrupted,
     TrainingProcess,
@@ -34,7 +35,7 @@ from proxy.features.jobs.training.process import (
 from proxy.features.jobs.training.records import TRAININGS, Training
 from proxy.features.jobs.training.trainers import Trainers
 from proxy.kept.vault import VaultFailed
-from proxy.storage.store import Condition, StorageFailed, Store
+from proxy.storage.store import Condition, Statement, StorageFailed, StorageUnreachable, Store
 from proxy.work.wishes import Again, Result, WishKind
 from speech_engine import EngineError, EngineUnavailable
 from speech_engine.training import TrainingDone, TrainingFailed, TrainingStopped
@@ -42,7 +43,9 @@ from speech_engine.training import TrainingDone, TrainingFailed, TrainingStopped
 MOST_TRIES = 4
 WAITS_S = 15.0
 _LOOK_S = 1.0
+_ELSEWHERE_S = 60.0
 _MOST_LISTED = 32
+_END_TRIES = 6
 _LEFT = Again(is_try=False)
 _IS_NOT_ABLE = ErrorDetail(
     "This server cannot train voices as it is set up now; ask its operator.",
@@ -77,10 +80,12 @@ class Trainings(WishKind[JobStep]):
     outlives = False
     is_for_workers = True
     hands_over = True
+    # A step and a checkpoint of a large network take their time.
+    closing_s = 20.0
 
     def __init__(self, store: Store, means: LearningMeans, ends: TrainingEnds) -> None:
         super().__init__(store)
-        self._means = means
+        self.means = means
         self._ends = ends
         self._processes: dict[str, TrainingProcess] = {}
         # The steps that were elsewhere when they were listed.
@@ -92,7 +97,7 @@ class Trainings(WishKind[JobStep]):
             return []
         steps = await self.table.list_open(self._store, now, _MOST_LISTED)
         trainings = await records.of_jobs(self._store, {step.job for step in steps})
-        trainers = self._means.trainers
+        trainers = self.means.trainers
         far = {id_ for id_, training in trainings.items() if trainers.elsewhere(training.engine) is not None}
         self._elsewhere |= {step.id for step in steps if step.job in far}
         return steps
@@ -148,30 +153,46 @@ class Trainings(WishKind[JobStep]):
             return await self._broken(held, broken)
 
     async def _learnt(self, job: Job, held: JobStep, training: Training) -> Result:
-        trainers = self._means.trainers
+        trainers = self.means.trainers
         engine, info = trainers.elsewhere(training.engine), trainers.info(training.engine)
         spec = trainers.find(training.engine)
         if info is None or (spec is None and engine is None):
             # Another process may have it.
             return await self._waits(held, "engine", "its engine is not here", WAITS_S)
-        asked = await self._means.learning.ask(job, training, info, trainers.runner(training.engine))
+        asked = await self.means.learning.ask(job, training, info)
         if job.waits:
             await job_records.wait_for(self._store, job.id, "")
         if spec is None:
             assert engine is not None
             return await self._learnt_elsewhere(held, training, engine, asked)
-        journal = TrainingJournal(self._store, self._means.files, held, training)
-        process = self._processes[training.voice] = TrainingProcess(spec, trainers.book)
+        return await self._learnt_here(held, training, TrainingProcess(spec, trainers.book), spec, asked)
+
+    async def _learnt_here(
+        self,
+        held: JobStep,
+        training: Training,
+        process: TrainingProcess,
+        spec: TrainerSpec,
+        asked: TrainingInputs,
+    ) -> Result:
+        trainers = self.means.trainers
+        journal = TrainingJournal(self._store, self.means.files, held, training)
+        self._processes[training.voice] = process
         try:
             with trainers.held(spec):
-                learnt = await self._while_open(job.id, self._trained_here(job.id, process, asked, journal))
+                attempt = self._trained_here(training.id, process, asked, journal)
+                learnt = await self._while_ours(held, attempt)
             if learnt is None:
                 return _LEFT
             await trainers.check(training.engine, learnt.file)
-            rows = [row for form in journal.forms for row in form.rows]
-            if await self._ends.done(held, training, learnt, encoded_records.insertions(rows, IS_OWED)):
-                journal.forms.clear()
+            # Until it is sure that no row names them, they are not dropped: within the hour they go anyway.
+            forms, journal.forms = journal.forms, []
+            rows = [row for form in forms for row in form.rows]
+            if not await self._ended(held, training, learnt, encoded_records.insertions(rows, IS_OWED)):
+                journal.forms = forms
             return None
+        except (TrainingBroken, DamagedFile, VaultFailed) as broken:
+            return await self._broken(held, broken, has_got_on=journal.has_kept)
         finally:
             del self._processes[training.voice]
             await journal.drop()
@@ -179,8 +200,8 @@ class Trainings(WishKind[JobStep]):
     async def _trained_here(
         self, job: str, process: TrainingProcess, asked: TrainingInputs, journal: TrainingJournal
     ) -> LearntVoice:
-        checkpoint = await self._means.far.checkpoint(job)
-        pieces = pieces_of(self._means.files, checkpoint, "checkpoint") if checkpoint else None
+        checkpoint = await self.means.far.checkpoint(job)
+        pieces = pieces_of(self.means.files, checkpoint, "checkpoint") if checkpoint else None
         return await process.train(asked.order, asked.recordings, pieces, journal)
 
     async def _learnt_elsewhere(
@@ -190,10 +211,10 @@ class Trainings(WishKind[JobStep]):
 
         What it tells comes by another way, and may come to another worker.
         """
-        far, job = self._means.far, training.id
+        far, job = self.means.far, training.id
         said = msgspec.json.encode((training.model, asked.order, asked.digests)).decode()
         run = FarTraining(training.account, job, held.id, said, asked.digests)
-        match await self._while_open(job, engine.train(run)):
+        match await self._while_ours(held, engine.train(run)):
             case None:
                 return _LEFT
             case TrainingStopped(steps):
@@ -204,14 +225,26 @@ class Trainings(WishKind[JobStep]):
                 raise TrainingRefused(reason) if is_owners else TrainingBroken(reason)
             case TrainingDone() as done:
                 learnt = LearntVoice(await far.voice(job), done)
-                await self._means.trainers.check(training.engine, learnt.file)
-                await self._ends.done(held, training, learnt, (far.given(job, IS_OWED),))
+                await self.means.trainers.check(training.engine, learnt.file)
+                await self._ended(held, training, learnt, (far.given(job, IS_OWED),))
         return None
 
-    async def _while_open(self, job: str, attempt: Coroutine[Any, Any, T]) -> T | None:
-        """Train until the end, or until the job goes on no longer: another worker may have been told."""
+    async def _ended(
+        self, held: JobStep, training: Training, learnt: LearntVoice, given: Sequence[Statement]
+    ) -> bool:
+        """Write the end: hours of work wait for a database that is away. False: it was surely not written."""
+        for tries in range(_END_TRIES):
+            try:
+                return await self._ends.done(held, training, learnt, given) or tries > 0
+            except StorageUnreachable:
+                await asyncio.sleep(WAITS_S)
+        return await self._ends.done(held, training, learnt, given) or True
+
+    async def _while_ours(self, held: JobStep, attempt: Coroutine[Any, Any, T]) -> T | None:
+        """Train until the end, or until that is no longer for us to do: another worker may have been told, or
+        have taken the step, as we could not renew our lease."""
         training = asyncio.create_task(attempt)
-        looking = asyncio.create_task(self._until_over(job))
+        looking = asyncio.create_task(self._until_over(held))
         try:
             await asyncio.wait({training, looking}, return_when=asyncio.FIRST_COMPLETED)
         finally:
@@ -220,14 +253,15 @@ class Trainings(WishKind[JobStep]):
             await asyncio.wait({training, looking})
         return None if training.cancelled() else training.result()
 
-    async def _until_over(self, job: str) -> None:
+    async def _until_over(self, held: JobStep) -> None:
         while True:
             await asyncio.sleep(_LOOK_S)
             try:
-                found = await JOBS.get(self._store, None, job)
+                job = await JOBS.get(self._store, None, held.job)
+                step = await TRAININGS.get(self._store, held.id)
             except StorageFailed:
                 continue
-            if found is None or found.state != "open":
+            if job is None or job.state != "open" or step is None or step.fence != held.fence:
                 return
 
     async def _waits(self, held: JobStep, what: Waits, why: str, after_s: float) -> Again:
@@ -237,13 +271,20 @@ class Trainings(WishKind[JobStep]):
             await job_records.wait_for(self._store, held.job, what)
         return Again(why, after_s, is_try=False)
 
-    async def _broken(self, held: JobStep, broken: Exception) -> Result:
+    async def _broken(self, held: JobStep, broken: Exception, *, has_got_on: bool = False) -> Result:
         job = await JOBS.get(self._store, None, held.job)
         if job is None or job.state != "open":
             return _LEFT
         _log.warning("job.training.broken", job=held.job, reason=str(broken), tries=held.tries + 1)
         if isinstance(broken, TrainingBroken) and broken.lasting:
+            if self._store.is_shared:
+                # Another machine may be able to.
+                return await self._waits(held, "engine", str(broken), _ELSEWHERE_S)
             return await self._ends.failed(held, _IS_NOT_ABLE)
+        if has_got_on:
+            return Again(
+                "The training was broken off, and goes on.", WAITS_S, is_try=False, values={"tries": 1}
+            )
         if self.gives_up(held):
             return await self._ends.failed(held, _HAS_FAILED)
         return Again("The training was broken off, and goes on.", WAITS_S)

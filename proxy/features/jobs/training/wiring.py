@@ -33,7 +33,7 @@ class OpenTrainings(NamedTuple):
         assert speaking is not None, "a worker speaks"
         assert voices is not None, "a worker speaks"
         self.trainers.revise(config)
-        self.means.learning.revise(speaking, revision.admin_tools.callers)
+        self.means.learning.revise(speaking, revision.admin_tools.callers, voices.catalogue.licences)
         self.ends.revise(revision.library, revision.purges)
         self.wishes.is_here = JOBS.of(config).here or not (config.serves and self.means.store.is_shared)
         return TrainingMaker(

@@ -1,0 +1,276 @@
+"""Trainings on days when the database is away, another server is faster, or a form cannot be made."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Collection
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from policies.device_book import DeviceMemory, LoadRefusal
+from proxy.features.jobs.results.encoded_records import list_encoded
+from proxy.features.jobs.training import trainings
+from proxy.features.jobs.training.blobs import BlobFile
+from proxy.features.jobs.training.ending import TrainingEnds
+from proxy.features.jobs.training.following import TrainingJournal
+from proxy.features.jobs.training.process import TrainingBroken, TrainingProcess
+from proxy.features.jobs.training.records import CHECKPOINT
+from proxy.ledger.verify import verify
+from proxy.storage.store import Statement, StorageFailed, StorageUnreachable, Store
+from tests.features.jobs.job_rig import job, soon, until
+from tests.features.jobs.training.test_trainings import model_of
+from tests.features.jobs.training.training_rig import (
+    PRICE,
+    bills_of,
+    hold_of,
+    kind_of,
+    new_training,
+    trainings_inside,
+    voice_to_train,
+)
+from tests.proxy.api.inside import Inside
+
+
+async def test_of_two_servers_that_sweep_at_once_one_charges(tmp_path: Path, store_url: str) -> None:
+    async with trainings_inside(tmp_path, store_url) as server:
+        await until(server, await new_training(server, await voice_to_train(server)), "done", "failed")
+        await asyncio.gather(*(bills_of(server).sweep() for _ in range(2)))
+        assert [row.credits for row in await server.usage()] == [PRICE]
+        store = server.worker.store
+        assert (await verify(store)).is_clean
+        assert not await store.read("SELECT request FROM holds")
+        # Nothing is left to be written later: it could never be.
+        assert server.worker.ledger.holds.pending.all_written.is_set()
+
+
+async def test_a_checkpoint_that_cannot_be_kept_is_let_go(
+    tmp_path: Path, store_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept = TrainingJournal._keep
+    failures: list[int] = []
+
+    async def away(journal: TrainingJournal, checkpoint: BlobFile) -> None:
+        if not failures:
+            failures.append(checkpoint.step)
+            raise StorageUnreachable("away for a moment")
+        await kept(journal, checkpoint)
+
+    monkeypatch.setattr(TrainingJournal, "_keep", away)
+    async with trainings_inside(tmp_path, store_url, tone="delay_s = 0.001") as server:
+        id_ = await new_training(server, await voice_to_train(server), steps=1_100)
+        shown = await until(server, id_, "done", "failed")
+        assert (shown["status"], shown["training"]["step"]) == ("done", 1_100)
+        assert failures == [500]
+        rows = await server.worker.store.read("SELECT fence FROM job_steps WHERE job = :job", {"job": id_})
+        assert [row["fence"] for row in rows] == [1], "one attempt"
+
+
+@pytest.mark.parametrize("is_written", [False, True], ids=["lost", "in doubt"])
+async def test_a_voice_waits_for_a_database_that_is_away(
+    tmp_path: Path, store_url: str, monkeypatch: pytest.MonkeyPatch, is_written: bool
+) -> None:
+    done = TrainingEnds.done
+    tries: list[bool] = []
+
+    async def away(ends: TrainingEnds, *asked: Any) -> bool:
+        tries.append(True)
+        if len(tries) > 1:
+            return bool(await done(ends, *asked))
+        if is_written:
+            assert await done(ends, *asked)
+        raise StorageUnreachable("away for a moment")
+
+    monkeypatch.setattr(TrainingEnds, "done", away)
+    monkeypatch.setattr(trainings, "WAITS_S", 0.01)
+    async with trainings_inside(tmp_path, store_url) as server:
+        voice = await voice_to_train(server)
+        id_ = await new_training(server, voice)
+        assert (await until(server, id_, "done", "failed"))["status"] == "done"
+
+        async def is_over() -> bool:
+            return len(tries) == 2 and "0 under way" in repr(kind_of(server))
+
+        await soon(is_over)
+        assert await model_of(server, voice) is not None
+        content = await server.ask("GET", f"/v1/jobs/{id_}/content")
+        assert content.content.startswith(b"tone as onnx")
+        await bills_of(server).sweep()
+        assert [row.credits for row in await server.usage()] == [PRICE]
+
+
+async def test_who_has_lost_the_step_stops(tmp_path: Path, store_url: str) -> None:
+    async with trainings_inside(tmp_path, store_url, tone="delay_s = 0.02") as server:
+        id_ = await new_training(server, await voice_to_train(server), steps=2_000)
+        await until(server, id_, "running")
+        # Another server has it, as this one could not renew its lease.
+        later = await server.worker.store.now() + 10**12
+        taken = "UPDATE job_steps SET fence = fence + 1, lease = :later WHERE job = :job"
+        await server.worker.store.write(Statement(taken, {"job": id_, "later": later}))
+
+        async def is_idle() -> bool:
+            return "0 under way" in repr(kind_of(server))
+
+        await soon(is_idle)
+        assert (await job(server, id_))["status"] in ("running", "queued")
+
+
+async def test_a_lease_is_renewed_again_after_a_failure(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("proxy.work.wishes.LEASE_S", 1.2)
+    async with trainings_inside(tmp_path, tone="delay_s = 0.02") as server:
+        written = type(kind_of(server).table).write
+        renewals: list[object] = []
+
+        async def write(table: Any, store: Store, held: Any, values: dict[str, Any], **more: Any) -> bool:
+            if set(values) == {"lease"} and values["lease"]:
+                renewals.append(values["lease"])
+                if len(renewals) == 1:
+                    raise StorageFailed("away for a moment")
+            return bool(await written(table, store, held, values, **more))
+
+        monkeypatch.setattr(type(kind_of(server).table), "write", write)
+        id_ = await new_training(server, await voice_to_train(server), steps=150)
+        shown = await until(server, id_, "done", "failed")
+        assert shown["status"] == "done"
+        rows = await server.worker.store.read("SELECT fence FROM job_steps WHERE job = :job", {"job": id_})
+        assert [row["fence"] for row in rows] == [1], "nobody else has taken it up"
+        assert len(renewals) > 1
+
+
+async def test_lives_that_get_on_are_no_failed_tries(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(trainings, "WAITS_S", 0.01)
+    monkeypatch.setattr(trainings, "MOST_TRIES", 2)
+    async with trainings_inside(tmp_path, tone="delay_s = 0.001") as server:
+        voice = await voice_to_train(server)
+        id_ = await new_training(server, voice, steps=2_400)
+        last: Collection[str] = ()
+        for _ in range(3):
+
+            async def is_further() -> bool:
+                nonlocal last
+                found = [each.digest for each in await list_encoded(server.worker.store, id_, CHECKPOINT)]
+                is_new = bool(found) and found != last
+                last = found if is_new else last
+                return is_new
+
+            await soon(is_further)
+            kind_of(server).forget_voice(voice, ())
+        shown = await until(server, id_, "done", "failed")
+        assert shown["status"] == "done"
+
+
+async def test_a_voice_without_its_onnx_is_a_voice(tmp_path: Path) -> None:
+    async with trainings_inside(tmp_path, tone="fail_form = true") as server:
+        voice = await voice_to_train(server)
+        id_ = await new_training(server, voice)
+        assert (await until(server, id_, "done", "failed"))["status"] == "done"
+        assert await model_of(server, voice) is not None
+        content = await server.ask("GET", f"/v1/jobs/{id_}/content")
+        assert content.status_code == 409
+        assert "form=pth" in content.json()["error"]["message"]
+
+
+async def test_what_one_machine_lacks_another_may_have(
+    tmp_path: Path, store_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def train(*_: object) -> None:
+        raise TrainingBroken("plugin tone: its environment is not built", lasting=True)
+
+    monkeypatch.setattr(TrainingProcess, "train", train)
+    async with trainings_inside(tmp_path, store_url) as server:
+        id_ = await new_training(server, await voice_to_train(server))
+        if server.worker.store.is_shared:
+
+            async def waits() -> bool:
+                return bool((await job(server, id_))["waits_for"] == "engine")
+
+            await soon(waits)
+            assert await hold_of(server, id_) is not None
+        else:
+            assert (await until(server, id_, "failed"))["error_code"] == "internal_error"
+
+
+class Scarce:
+    """A book of a device whose memory is somebody else's for a while."""
+
+    def __init__(self) -> None:
+        self.is_free = False
+        self.held: set[str] = set()
+        self.asked: list[float] = []
+
+    async def ask(self, holder: str, needs_gb: float, found: DeviceMemory) -> LoadRefusal | None:
+        assert found.total_gb > 0
+        self.asked.append(needs_gb)
+        if not self.is_free:
+            return LoadRefusal("xtts has it", again_s=0.01)
+        self.held.add(holder)
+        return None
+
+    def note_peak(self, holder: str, gb: float) -> None:
+        assert holder in self.held
+        assert gb > 0
+
+    def release(self, holder: str) -> None:
+        self.held.discard(holder)
+
+
+async def test_it_waits_for_memory_begins_when_there_is_some_and_gives_it_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(trainings, "WAITS_S", 0.01)
+    async with trainings_inside(tmp_path, jobs="training_gb = 3.5") as server:
+        book = kind_of(server).means.trainers.book = Scarce()
+        id_ = await new_training(server, await voice_to_train(server))
+
+        async def waits() -> bool:
+            return bool((await job(server, id_))["waits_for"] == "memory")
+
+        await soon(waits)
+        book.is_free = True
+        shown = await until(server, id_, "done", "failed")
+        assert (shown["status"], shown["waits_for"]) == ("done", "")
+        assert set(book.asked) == {3.5}
+        assert not book.held
+
+
+async def test_a_killed_one_gives_its_memory_back(tmp_path: Path) -> None:
+    async with trainings_inside(tmp_path, jobs="training_gb = 3.5", tone="delay_s = 0.02") as server:
+        book = kind_of(server).means.trainers.book = Scarce()
+        book.is_free = True
+        voice = await voice_to_train(server)
+        await new_training(server, voice, steps=2_000)
+
+        async def is_held() -> bool:
+            return bool(book.held)
+
+        await soon(is_held)
+        kind_of(server).forget_voice(voice, ())
+
+        async def is_free() -> bool:
+            return not book.held
+
+        await soon(is_free)
+
+
+async def test_a_plan_that_has_no_jobs_any_more_trains_nothing(tmp_path: Path) -> None:
+    async with trainings_inside(tmp_path, tone="delay_s = 0.05") as server:
+        # The first one of the account has its turn.
+        first = await new_training(server, await voice_to_train(server), steps=100)
+        await until(server, first, "running")
+        second = await new_training(server, await _other_voice(server))
+        changed = await server.administer("POST", f"accounts/{server.account.id}", {"plan": "none"})
+        assert changed.status_code == 200
+        await server.ask("POST", f"/v1/jobs/{first}/cancel")
+        shown = await until(server, second, "failed")
+        assert shown["error_code"] == "jobs_not_allowed"
+        await bills_of(server).sweep()
+        assert await server.usage() == []
+
+
+async def _other_voice(server: Inside) -> str:
+    rows = await server.worker.store.read("SELECT id FROM voices")
+    id_: str = rows[0]["id"]
+    return id_
