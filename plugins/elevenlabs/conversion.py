@@ -8,7 +8,7 @@ from contextlib import aclosing
 import msgspec
 
 from plugins.elevenlabs.api import Api
-from plugins.elevenlabs.listings import SAMPLE_RATE_HZ
+from plugins.elevenlabs.listings import CREDITS_A_MINUTE, SAMPLE_RATE_HZ
 from plugins.elevenlabs.refusals import NoSuchPath
 from plugins.elevenlabs.settings import ConversionPath, ElevenLabsSettings
 from plugins.elevenlabs.speech import VoiceSettings, credits_told, expect_sound, open_sound, query
@@ -19,7 +19,6 @@ from speech_engine.pcm import wav_file
 from speech_engine.values import SpeechJob
 
 _MOST_BYTES = 50 * 1024 * 1024
-_CREDITS_A_MINUTE = 1000
 _OTHER: dict[ConversionPath, ConversionPath] = {
     "voice-changer": "speech-to-speech",
     "speech-to-speech": "voice-changer",
@@ -73,7 +72,7 @@ class Converter:
             yield Started(SAMPLE_RATE_HZ)
             await expect_sound(self._api, answer)
             told = credits_told(answer)
-            units = _CREDITS_A_MINUTE * minutes if told is None else told
+            units = CREDITS_A_MINUTE * minutes if told is None else told
             # All of it is billed now, whoever leaves: nothing else tells how much that is.
             yield ProviderCount(units)
             while not sound.is_full and (piece := await answer.next_piece()):

@@ -32,9 +32,15 @@ class AttemptOutput(Protocol):
         ...
 
 
+class Heard(Protocol):
+    """The sound that an engine is given to repeat: a recording, or what another engine has spoken so far."""
+
+    @property
+    def seconds(self) -> float: ...
+
+
 class Attempt(msgspec.Struct, kw_only=True):
-    """One try of one engine, for the part with this number. It repeats a recording of `source_s`, if that is
-    not 0.
+    """One try of one engine, for the part with this number. It repeats what is `heard`, or speaks without.
 
     `was_dispatched` is true when the engine has the job and has not said that it did nothing. Before that,
     the job waits in the server's own queue, and no provider bills for it.
@@ -45,7 +51,7 @@ class Attempt(msgspec.Struct, kw_only=True):
     characters: int
     output: AttemptOutput
     rate: Rate | None = None
-    source_s: float = 0.0
+    heard: Heard | None = None
     was_dispatched: bool = False
 
     def note_dispatch(self, is_dispatched: bool) -> None:
@@ -57,11 +63,17 @@ class Attempt(msgspec.Struct, kw_only=True):
         return self.was_dispatched and self.model.info.billed_on_submit
 
     def spent(self) -> SpentAttempt:
+        heard_s = self.heard.seconds if self.heard is not None and self.was_submitted else 0.0
+        seconds, units = max(self.output.seconds, heard_s), self.output.units
+        if units is None and self.heard is not None and self.was_dispatched:
+            # It was cut off before the provider told: there are no characters that could count instead.
+            a_minute = self.model.info.units_a_minute
+            units = None if a_minute is None else a_minute * seconds / 60
         return SpentAttempt(
             engine=self.model.engine,
             model=self.model.info.id,
             characters=self.characters,
-            seconds=max(self.output.seconds, self.source_s if self.was_submitted else 0.0),
-            units=self.output.units,
+            seconds=seconds,
+            units=units,
             rate=self.rate if self.was_dispatched else None,
         )

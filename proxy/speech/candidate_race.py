@@ -140,7 +140,7 @@ class FirstAudio:
             events: EngineStream
             if (post := stream.candidate.post) is not None:
                 first = engine.open(Speak(replace(job, formats=())), attempt.note_dispatch)
-                events = PostStream(first, partial(self._open_post, call, run, stream, post, moment))
+                events = PostStream(first, partial(self._open_post, call, attempt, stream, post, moment))
                 attempt.output = events.spoken
             elif source is None:
                 events = engine.open(Speak(job), attempt.note_dispatch)
@@ -160,15 +160,21 @@ class FirstAudio:
     def _open_post(
         self,
         call: SpeechCall,
-        run: PartRun,
+        first: Attempt,
         stream: CandidateStream,
         post: PostSpeaker,
         moment: float,
         pcm: AsyncIterator[bytes],
     ) -> EngineStream:
         """Open the engine that repeats what another speaks, as an attempt of its own."""
-        rate = self._catalogue.rate(post.model)
-        attempt = Attempt(part=run.number, model=post.model, characters=0, output=stream, rate=rate)
+        attempt = Attempt(
+            part=first.part,
+            model=post.model,
+            characters=0,
+            output=stream,
+            rate=self._catalogue.rate(post.model),
+            heard=first.output,
+        )
         call.tally.attempts.append(attempt)
         job = _post_job(stream.job_with_deadline(moment - time.monotonic()), stream.candidate, post)
         return self._engines[post.model.engine].open(Convert(job), attempt.note_dispatch, pcm)
@@ -182,7 +188,7 @@ class FirstAudio:
             characters=run.text_for(stream.candidate).spoken_characters + len(stream.job.instructions),
             output=stream,
             rate=self._catalogue.rate(model),
-            source_s=0.0 if run.source is None else run.source.seconds,
+            heard=run.source,
         )
         call.tally.attempts.append(attempt)
         return attempt

@@ -147,9 +147,14 @@ async def test_an_engine_that_goes_on_and_on_is_at_fault_and_not_the_recording(t
         assert (await verify(server.worker.store)).is_clean
 
 
-async def test_who_leaves_a_provider_that_bills_at_once_costs_it_all(tmp_path: Path) -> None:
-    one = Repeating(asyncio.Event().wait, window=1000, billed_on_submit=True)
-    costs = 'costs = { "*" = { usd = 0.3, per = "minute" } }'
+@pytest.mark.parametrize(
+    ("usd", "per"), [(0.3, "minute"), (0.0003, "unit"), (0.0003, "character"), (0.01, "job")]
+)
+async def test_who_leaves_a_provider_that_bills_at_once_costs_it_all(
+    tmp_path: Path, usd: float, per: str
+) -> None:
+    one = Repeating(asyncio.Event().wait, window=1000, billed_on_submit=True, units_a_minute=1000.0)
+    costs = f'costs = {{ "*" = {{ usd = {usd}, per = "{per}" }} }}'
     priced = SCRIPTED.replace("[engines.one]", f"[engines.one]\n{costs}")
     async with inside(tmp_path, priced, {"one": one}, plan="priced") as server:
         peer = LeavingPeer()

@@ -72,6 +72,15 @@ async def test_credits_that_are_not_told_are_a_thousand_a_minute(monkeypatch: py
     assert events[1] == ProviderCount(25.0)
 
 
+async def test_a_model_says_what_a_minute_counts_as_who_leaves_before_the_head_is_billed_too() -> None:
+    async with rig() as made:
+        declared = {each.id: each.units_a_minute for each in made.engine.models() if each.converts}
+        spoken = [each.units_a_minute for each in made.engine.models() if not each.converts]
+    assert declared
+    assert set(declared.values()) == {1000.0}
+    assert set(spoken) == {None}
+
+
 async def test_the_settings_are_sent_beside_the_recording() -> None:
     async with rig(stability=0.5, enable_logging=False) as made:
         await _converted(made, _job(seed=7, formats=("mp3",)))

@@ -428,18 +428,22 @@ async def test_who_leaves_while_a_submitted_conversion_waits_pays_for_both(tmp_p
     """The second bills from the moment that it has the sound. The first has given nothing to the client."""
     never = asyncio.Event().wait
     one = Scripted(Started(RATE_HZ), *sound(0.5), never)
-    rvc = Repeating(window=1000, billed_on_submit=True)
+    rvc = Repeating(window=1000, billed_on_submit=True, units_a_minute=1200.0)
     engines = {"one": one, "two": Scripted(), "rvc": rvc}
-    async with inside(tmp_path, scripted(), engines, plan="small") as server:
+    by_unit = scripted().replace('usd = 0.25, per = "job"', 'usd = 0.001, per = "unit"')
+    async with inside(tmp_path, by_unit, engines, plan="small") as server:
         leaves = asyncio.Event()
         speaking = asyncio.create_task(server.raw_speech(BODY, leaves))
         await until(lambda: rvc.open == 1)
         leaves.set()
         await asyncio.wait_for(asyncio.wait([speaking]), 20.0)
         (row,) = await server.usage()
+        provider = (await costs(server))[-1]
         await check_no_hold(server)
     assert (row.outcome, row.samples) == ("left", 0)
     assert row.credits > 0
+    # It was given what the first had spoken: half a second, of which none has come back.
+    assert (provider.engine, provider.audio_ms, provider.micro_usd) == ("rvc", 500, 10_000)
     check_nobody_works(*engines.values())
 
 
