@@ -65,6 +65,7 @@ class ListedModel(msgspec.Struct, frozen=True):
             billed_on_submit=True,
             speaks=self.can_do_text_to_speech,
             converts=self.can_do_voice_conversion,
+            hears_all_first=True,
             units_a_minute=CREDITS_A_MINUTE if self.can_do_voice_conversion else None,
             is_local=False,
             phonemes=phonemes.taken_by(self.model_id, is_timed=settings.word_times),

@@ -90,9 +90,14 @@ class FirstAudio:
         budget_s = IDLE_S if call.is_idle else self._within_s
         for candidate in part.candidates:
             budget_s = max(budget_s, candidate.model.info.first_audio_s or 0.0)
+        source, hearing = call.request.source, [each.model.info for each in part.candidates]
+        sound_s = 0.0 if source is None else source.seconds
         if (post := part.candidates[0].post) is not None:
             # Who repeats them begins with their first sound.
             budget_s += post.model.info.first_audio_s or 0.0
+            sound_s, hearing = part.estimated_s, [post.model.info]
+        if any(each.hears_all_first for each in hearing):
+            budget_s += provider_waits.hearing_s(sound_s)
         return budget_s
 
     def has_one_slot(self, engine: str) -> bool:

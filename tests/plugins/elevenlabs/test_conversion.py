@@ -76,6 +76,7 @@ async def test_a_model_says_what_a_minute_counts_as_who_leaves_before_the_head_i
     async with rig() as made:
         declared = {each.id: each.units_a_minute for each in made.engine.models() if each.converts}
         spoken = [each.units_a_minute for each in made.engine.models() if not each.converts]
+        assert all(each.hears_all_first for each in made.engine.models() if each.converts)
     assert declared
     assert set(declared.values()) == {1000.0}
     assert set(spoken) == {None}

@@ -470,6 +470,15 @@ async def test_the_first_audio_may_take_as_much_longer_as_who_repeats_needs(tmp_
     assert engines["rvc"].jobs[0].deadline_s > budgets[1] / 2
 
 
+async def test_who_hears_all_before_repeating_has_more_time_the_longer_the_speech(tmp_path: Path) -> None:
+    engines = {"one": Scripted(*spoken(0.5)), "two": Scripted(), "rvc": Repeating(hears_all_first=True)}
+    async with inside(tmp_path, scripted(), engines) as server:
+        for text in (TEXT, TEXT * 20):
+            await speak(server, input=text)
+    short, long = (job.deadline_s for job in engines["rvc"].jobs)
+    assert long > short + 1.0
+
+
 class Encoding(Repeating):
     """It gives MP3, and nothing else."""
 
