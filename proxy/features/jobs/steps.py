@@ -20,6 +20,7 @@ from proxy.audio.formats import USUAL_FORMS
 from proxy.audio.frames import open_frames
 from proxy.catalogue.notices import NO_NOTICES, Notices
 from proxy.errors import (
+    DecodingFailed,
     InvalidKey,
     QuotaExceeded,
     RequestFailed,
@@ -187,7 +188,9 @@ class Steps(WishKind[JobStep]):
         wait long.
         """
         kind, message = self._kinds[job.kind], self._kept_message(failure, job)
-        is_try = isinstance(failure, UpstreamFailed) and attempt.has_reached_engine
+        is_of_engine = isinstance(failure, UpstreamFailed) and attempt.has_reached_engine
+        # A file that ends whatever reads it must not be read for ever.
+        is_try = is_of_engine or isinstance(failure, DecodingFailed)
         is_lacking = failure.code == _LACKING and not self._serves and kind.is_checked_before
         may_end_otherwise = (
             failure.status >= 500 or failure.status == 429 or failure.code == _TOO_SLOW or is_lacking
@@ -202,7 +205,7 @@ class Steps(WishKind[JobStep]):
                 _log.warning("job.step.waits", job=held.job, step=held.number, code=failure.code)
                 if isinstance(failure, UpstreamFailed) or is_lacking:
                     await records.wait_for(self._store, held.job, "engine")
-            if self._store.is_shared and not attempt.has_reached_engine:
+            if self._store.is_shared and not is_try and not attempt.has_reached_engine:
                 after_s = 0.0  # Another process may have an engine that we lack, or room in it.
             return Again(message, after_s, is_try=is_try)
         _log.warning("job.step.failed", job=held.job, step=held.number, code=failure.code)

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from proxy.errors import DecodingFailed
 from proxy.features.jobs.conversions.long_decoder import LongDecoder
 from proxy.ledger.verify import verify
 from tests.features.erasure.erasing import erasure_of
@@ -52,6 +53,35 @@ async def test_a_cancelled_one_keeps_what_was_made_and_charges_no_more(
         assert (await server.ask("POST", f"/v1/jobs/{made['id']}/retry")).is_success
         done = await until(server, made["id"], "done", "failed")
         assert done["credits"] == pytest.approx(seconds_of(AUDIO), abs=0.001)
+
+
+@pytest.mark.parametrize(("failures", "state"), [(1, "done"), (9, "failed")])
+async def test_a_step_is_read_again_if_its_process_was_lost_but_not_for_ever(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failures: int, state: str
+) -> None:
+    read: list[int] = []
+    stretch = LongDecoder.stretch
+
+    async def lost(decoder: LongDecoder, file: bytes, start: int, end: int, **how: Any) -> bytes:
+        read.append(start)
+        if len(read) > failures:
+            return await stretch(decoder, file, start, end, **how)
+        failure = DecodingFailed()
+        failure.retry_after_s = 0.1
+        raise failure
+
+    monkeypatch.setattr(LongDecoder, "stretch", lost)
+    monkeypatch.setattr("proxy.features.jobs.steps.WAITS_S", 0.1)
+    monkeypatch.setattr("policies.wishes.FIRST_DELAY_S", 0.1)
+    monkeypatch.setattr("proxy.work.wishes._LOOK_EVERY_S", 0.2)
+    monkeypatch.setattr("proxy.features.jobs.steps.MOST_TRIES", 2)
+    async with conversions_inside(tmp_path) as server:
+        made = await new_conversion(server, recording(WORDS[:1]))
+        ended = await until(server, made["id"], "done", "failed")
+        assert ended["status"] == state
+        assert ended["error_code"] == ("server_busy" if state == "failed" else "")
+        assert len(read) == 2
+        assert (await verify(server.worker.store)).is_clean
 
 
 async def test_one_without_credits_waits_and_is_not_decoded_again_and_again(
