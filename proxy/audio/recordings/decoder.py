@@ -60,9 +60,12 @@ class Decoder:
         ready = "one" if self._helper.is_ready else "none"
         return f"<Decoder, {self._places.taken} begun, {ready} ready>"
 
-    def turn(self, account: str) -> AbstractAsyncContextManager[None]:
-        """Wait for a turn, and have it until the recording needs no more memory. Raises NoPlace."""
-        return self._places.turn(account)
+    def turn(self, account: str, *, waits: bool = False) -> AbstractAsyncContextManager[None]:
+        """Wait for a turn, and have it until the recording needs no more memory. Raises NoPlace.
+
+        Only a caller whose upload is counted elsewhere `waits` for a place, too.
+        """
+        return self._places.turn(account, waits=waits)
 
     async def decode(self, data: bytes) -> SpeechRecording:
         """Decode an upload, within a turn. Raises UnusableRecording and DecodingFailed.
