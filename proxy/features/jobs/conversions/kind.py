@@ -11,6 +11,7 @@ from proxy.audio.recordings.intake import invalid_audio
 from proxy.audio.recordings.recording import UnusableRecording
 from proxy.catalogue.grants import Grants
 from proxy.features.jobs.conversions.long_decoder import LongDecoder
+from proxy.features.jobs.conversions.long_recordings import StretchOf
 from proxy.features.jobs.conversions.request import ConversionFields, of_form
 from proxy.features.jobs.kept import JobFiles
 from proxy.features.jobs.kinds import JobKind, PlannedStep
@@ -49,8 +50,9 @@ class RecordingJobs(JobKind):
         # What nobody pays for, or nobody converts any more, is not decoded.
         await self._check(await speaking.call(held.request, caller, request, terms), seconds)
         file = await self._files.whole(job.account, job.digest)
+        asked = StretchOf(file, held.first, held.last, fields.takes_first)
         try:
-            pcm = await self._decoder.stretch(file, held.first, held.last, takes_first=fields.takes_first)
+            pcm = await self._decoder.stretch(job.account, asked)
         except UnusableRecording as error:
             raise invalid_audio(str(error), FILE) from None
         heard_s = len(pcm) / SAMPLE_BYTES / SOURCE_HZ

@@ -1,4 +1,4 @@
-"""The server's side of reading long recordings: a process for each reading, and one at a time."""
+"""The server's side of reading long recordings: a process for each reading, and two at a time."""
 
 from __future__ import annotations
 
@@ -17,9 +17,12 @@ from proxy.helpers.helper import Helper, HelperSpec
 from proxy.helpers.places import FairPlaces
 from proxy.speech.speech_request import SOURCE_HZ
 
-WITHIN_S = 180.0
+WITHIN_S = 90.0
+MOST_AT_ONCE = 2
 MOST_WAITING = 4
 """Each of them keeps an upload of 10 MiB in memory."""
+_MOST_STEPS = 64
+"""More than there are steps at once, which are bounded where they begin."""
 _MOST_STRETCH_BYTES = 64 * 1024 * 1024
 
 _SPEC = HelperSpec(
@@ -36,8 +39,16 @@ class LongDecoder:
     """Reads recordings of a worker. Close it."""
 
     def __init__(self, within_s: float = WITHIN_S) -> None:
-        self._places = FairPlaces("long recordings", places=1 + MOST_WAITING, of_account=2, at_once=1)
-        self._stretches = asyncio.Semaphore(1)
+        self._places = FairPlaces(
+            "long recordings", places=MOST_AT_ONCE + MOST_WAITING, of_account=2, at_once=MOST_AT_ONCE
+        )
+        self._stretches = FairPlaces(
+            "stretches of recordings",
+            places=_MOST_STEPS,
+            of_account=_MOST_STEPS,
+            at_once=MOST_AT_ONCE,
+            wait_s=within_s,
+        )
         self._within_s = within_s
         self._helper = Helper(_SPEC)
 
@@ -52,10 +63,10 @@ class LongDecoder:
         async with self._places.turn(account):
             return await self._read(SurveyOf(file), _checked_survey)
 
-    async def stretch(self, file: bytes, start_ms: int, end_ms: int, *, takes_first: bool) -> bytes:
+    async def stretch(self, account: str, asked: StretchOf) -> bytes:
         """Return the sound of a stretch: 16-bit mono at `SOURCE_HZ`. Raises as `survey` does."""
-        async with self._stretches:
-            made = await self._read(StretchOf(file, start_ms, end_ms, takes_first), checked_sound)
+        async with self._stretches.turn(account, waits=True):
+            made = await self._read(asked, checked_sound)
         return await asyncio.to_thread(_heard, made)
 
     async def close(self) -> None:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from proxy.errors import DecodingFailed
 from proxy.features.jobs.conversions.long_decoder import LongDecoder
+from proxy.features.jobs.conversions.long_recordings import StretchOf
 from proxy.ledger.verify import verify
 from tests.features.erasure.erasing import erasure_of
 from tests.features.jobs.conversions.rig import (
@@ -62,10 +62,10 @@ async def test_a_step_is_read_again_if_its_process_was_lost_but_not_for_ever(
     read: list[int] = []
     stretch = LongDecoder.stretch
 
-    async def lost(decoder: LongDecoder, file: bytes, start: int, end: int, **how: Any) -> bytes:
-        read.append(start)
+    async def lost(decoder: LongDecoder, account: str, asked: StretchOf) -> bytes:
+        read.append(asked.start_ms)
         if len(read) > failures:
-            return await stretch(decoder, file, start, end, **how)
+            return await stretch(decoder, account, asked)
         failure = DecodingFailed()
         failure.retry_after_s = 0.1
         raise failure
@@ -90,9 +90,9 @@ async def test_one_without_credits_waits_and_is_not_decoded_again_and_again(
     read: list[int] = []
     stretch = LongDecoder.stretch
 
-    async def counted(decoder: LongDecoder, file: bytes, start: int, end: int, **how: Any) -> bytes:
-        read.append(start)
-        return await stretch(decoder, file, start, end, **how)
+    async def counted(decoder: LongDecoder, account: str, asked: StretchOf) -> bytes:
+        read.append(asked.start_ms)
+        return await stretch(decoder, account, asked)
 
     monkeypatch.setattr(LongDecoder, "stretch", counted)
     monkeypatch.setattr("proxy.features.jobs.steps.WAITS_S", 0.2)
