@@ -125,6 +125,43 @@ async def test_a_consent_that_is_withdrawn_ends_it(tmp_path: Path, store_url: st
         assert failed["steps_done"] < failed["steps"]
 
 
+async def test_a_consent_that_is_withdrawn_in_mid_step_leaves_no_sound_and_no_charge(
+    tmp_path: Path, store_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stretch = LongDecoder.stretch
+    async with conversions_inside(tmp_path, store_url) as server:
+        store, consents = server.worker.store, "/v1/audio/voice_consents"
+        body = {"name": "me", "language": "en", "statement": "I agree.", "uses": ["conversion"]}
+        consent = (await server.ask("POST", consents, body=body)).json()["id"]
+
+        async def withdrawn(decoder: LongDecoder, account: str, asked: StretchOf) -> bytes:
+            gone = await server.ask("DELETE", f"{consents}/{consent}")
+            assert gone.is_success, gone.text
+            return await stretch(decoder, account, asked)
+
+        monkeypatch.setattr(LongDecoder, "stretch", withdrawn)
+        made = await new_conversion(server, recording(WORDS[:1]), consent=consent)
+        failed = await until(server, made["id"], "done", "failed")
+        assert (failed["status"], failed["error_code"]) == ("failed", "consent_not_found")
+        assert (failed["steps_done"], failed["credits"]) == (0, 0)
+        assert await store.read("SELECT * FROM job_clips") == []
+        assert (await verify(store)).is_clean
+
+
+async def test_a_plan_that_needs_a_consent_by_now_ends_a_job_that_names_none(tmp_path: Path) -> None:
+    plans = '[plans.waives]\nallowance = 1000\nconsent = "waived"\n[plans.needs]\nallowance = 1000\n'
+    async with conversions_inside(tmp_path, plan="waives", more=plans) as server:
+        kind_of(server).at_once = 0
+        made = await new_conversion(server, AUDIO, consent=None)
+        moved = await server.administer("POST", f"accounts/{server.account.id}", {"plan": "needs"})
+        assert moved.is_success, moved.text
+        assert (await server.ask("GET", "/v1/me")).json()["plan"]["consent"] == "required"
+        kind_of(server).at_once = 4
+        kind_of(server).look_soon()
+        failed = await until(server, made["id"], "done", "failed")
+        assert (failed["status"], failed["error_code"]) == ("failed", "missing_required_parameter")
+
+
 async def test_a_consent_to_speech_alone_is_refused(tmp_path: Path) -> None:
     async with conversions_inside(tmp_path) as server:
         body = {"name": "me", "language": "en", "statement": "I agree.", "uses": ["speech"]}
