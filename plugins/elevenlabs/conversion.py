@@ -9,10 +9,10 @@ import msgspec
 
 from plugins.elevenlabs.api import Api
 from plugins.elevenlabs.listings import CREDITS_A_MINUTE, SAMPLE_RATE_HZ
-from plugins.elevenlabs.refusals import NoSuchPath
+from plugins.elevenlabs.refusals import NOT_TAKEN, NoSuchPath
 from plugins.elevenlabs.settings import ConversionPath, ElevenLabsSettings
 from plugins.elevenlabs.speech import VoiceSettings, credits_told, expect_sound, open_sound, query
-from speech_engine.errors import EngineFailed, UnsupportedText, UnusableSample
+from speech_engine.errors import EngineFailed, UnsupportedRequest, UnsupportedText, UnusableSample
 from speech_engine.events import Event, Finished, ProviderCount, Started
 from speech_engine.http import HttpFile, HttpForm
 from speech_engine.pcm import wav_file
@@ -54,7 +54,8 @@ class Converter:
             except NoSuchPath:
                 continue
             except UnsupportedText as error:
-                raise UnusableSample(error.message, detail=error.detail) from None
+                # There is no text: what it does not take is something else of the request.
+                raise UnsupportedRequest(NOT_TAKEN, detail=error.detail) from None
             return
         raise EngineFailed("ElevenLabs has no voice changer at either of its addresses.")
 

@@ -11,12 +11,14 @@ from fakes.elevenlabs import speaking
 from speech_engine import (
     EngineConverts,
     EngineError,
+    EngineExhausted,
     EngineFailed,
     EngineStumbled,
     Event,
     Finished,
     ProviderCount,
     Started,
+    UnsupportedRequest,
     UnusableSample,
     VoiceNotFound,
 )
@@ -123,9 +125,28 @@ async def test_a_missing_voice_is_no_missing_path() -> None:
 
 async def test_a_model_that_only_speaks_is_refused() -> None:
     async with rig() as made:
-        assert isinstance(
-            await _refusal(made, msgspec.structs.replace(_job(), model="eleven_v3")), UnusableSample
-        )
+        refusal = await _refusal(made, msgspec.structs.replace(_job(), model="eleven_v3"))
+    assert type(refusal) is UnsupportedRequest
+    assert "text" not in refusal.message
+
+
+async def test_only_what_it_says_of_the_recording_is_the_recordings_fault() -> None:
+    for code, kind in (
+        ("audio_too_short", UnusableSample),
+        ("invalid_parameters", UnsupportedRequest),
+        ("something_new", UnsupportedRequest),
+    ):
+        async with rig() as made:
+            made.provider.fail("5xx", path="/v1/voice-changer", status=400, code=code)
+            assert type(await _refusal(made, _job())) is kind, code
+
+
+async def test_an_account_that_a_conversion_has_used_up_rests_until_it_has_credit() -> None:
+    async with rig() as made:
+        made.account.credits = 0
+        assert isinstance(await _refusal(made, _job()), EngineExhausted)
+        with pytest.raises(EngineExhausted):
+            await made.engine.refresh()
 
 
 async def test_a_stumble_is_not_tried_elsewhere() -> None:
