@@ -127,8 +127,10 @@ class FirstAudio:
                     await libraries.ensure_loaded()
                 places = WordPlaces(run.text, job.segments, run.part.start, run.places, run.place_ends)
                 factor = call.request.speed / job.speed
+                source = run.source
                 stream = CandidateStream(
                     *(candidate, job, places, factor, form, deadline),
+                    least_s=0.0 if source is None else estimate.repeated_s(source.seconds)[0],
                     keeps_original=call.request.provenance is not None,
                 )
                 await self._begin(call, run, stream, moment)
@@ -322,7 +324,7 @@ def _job(call: SpeechCall, run: PartRun, candidate: Candidate, form: OutputForm)
         )
     # What repeats a recording is about as long as that.
     source, estimated_s = run.source, text.estimated_s
-    cap_s = estimate.cap_seconds(estimated_s) if source is None else 1.05 * source.seconds + 1.0
+    cap_s = estimate.cap_seconds(estimated_s) if source is None else estimate.repeated_s(source.seconds)[1]
     # What comes out is as who speaks last gives it.
     heard = candidate.models[-1].info
     can_pass_through = (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import pytest
 
 from policies.price import MICRO
 from proxy.ledger.verify import verify
-from speech_engine import Finished
+from speech_engine import Event, Finished, SpeechJob
 from tests.features.conversions.test_conversions import CONFIG, of_seconds, raw, sent
 from tests.proxy.api.inside import Inside, LeavingPeer, envelope, inside
 from tests.proxy.api.scripted import sound
@@ -144,6 +145,38 @@ async def test_an_engine_that_goes_on_and_on_is_at_fault_and_not_the_recording(t
         await raw(server, "one/m", LeavingPeer(), asyncio.Event(), of_seconds(2.0))
         (row,) = await server.usage()
         assert (row.outcome, row.credits, row.error) == ("failed", 0, "engine_unavailable")
+        assert (await verify(server.worker.store)).is_clean
+
+
+class Early(Repeating):
+    """It has finished when it has repeated so many seconds, however much it was given."""
+
+    def __init__(self, seconds: int) -> None:
+        super().__init__()
+        self._pieces = seconds
+
+    async def convert(self, job: SpeechJob, pcm: AsyncIterator[bytes]) -> AsyncGenerator[Event, None]:
+        async def first() -> AsyncIterator[bytes]:
+            left = self._pieces
+            async for piece in pcm:
+                if not left:
+                    return
+                left -= 1
+                yield piece
+
+        async for event in super().convert(job, first()):
+            yield event
+
+
+@pytest.mark.parametrize(("seconds", "is_whole"), [(1, False), (4, False), (5, True), (6, True)])
+async def test_an_engine_that_leaves_out_far_more_than_a_pause_has_failed_and_costs_nothing(
+    tmp_path: Path, seconds: int, is_whole: bool
+) -> None:
+    async with inside(tmp_path, SCRIPTED, {"one": Early(seconds)}, plan="priced") as server:
+        await raw(server, "one/m", LeavingPeer(), asyncio.Event(), of_seconds(6.0))
+        (row,) = await server.usage()
+        assert row.outcome == ("finished" if is_whole else "failed")
+        assert bool(row.credits) == is_whole
         assert (await verify(server.worker.store)).is_clean
 
 
