@@ -18,7 +18,7 @@ _CUT = f"It is long: only its first {MOST_S / 60:g} minutes are kept."
 
 
 class TakenRecording(NamedTuple):
-    """A recording that can be kept. `master` is lossless, at its own rate."""
+    """A recording that can be kept. `master` is lossless, at its own rate up to 48 kHz."""
 
     master: bytes
     seconds: float

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx2
+import numpy as np
 import pytest
 from starlette.types import Message
 
@@ -20,6 +21,7 @@ from proxy.http.form import MOST_FILE_BYTES
 from proxy.ledger import verify
 from tests.proxy.api.inside import Inside, LeavingPeer, envelope, inside
 from tests.proxy.api.owning import agree, clone, new_key
+from tests.proxy.audio.recordings.clips import Kind, encoded
 from tests.sound import decoded
 from tests.tones import tones
 
@@ -221,6 +223,13 @@ async def test_a_recording_that_is_too_long_is_told_of_the_job_that_takes_it(ser
     message = envelope(await sent(server, of_seconds(301.0)))["message"]
     assert "/v1/jobs" in message
     assert "kind=conversion" in message
+
+
+async def test_a_recording_of_a_high_rate_may_be_as_long_as_any(server: Inside) -> None:
+    seconds, half = 152, np.full(48, 0.25)
+    wave = np.tile(np.concatenate((half, -half)), seconds * 1000)
+    answer = await sent(server, encoded(Kind("flac", "flac", "s16", 96_000), wave), response_format="mp3")
+    assert answer.status_code == 200, answer.text
 
 
 async def test_a_body_that_is_no_form_is_refused(server: Inside) -> None:
