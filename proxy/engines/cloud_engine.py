@@ -157,6 +157,10 @@ class CloudEngine:
         soonest_s = min(key.opens_in_s for key in keys)
         raise EngineUnavailable(f"{self.name} is resting: {self.reason}", retry_after_s=max(1.0, soonest_s))
 
+    def expect(self, work: Work) -> None:
+        """Raise EngineUnavailable if no key may be tried for this work now."""
+        self.choose(work)
+
     def _keys_of(self, credential: str) -> Sequence[ProviderKey]:
         if not credential:
             return self.keys

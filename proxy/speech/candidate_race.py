@@ -27,7 +27,7 @@ from proxy.speech.client_fields import decoded, extra_of
 from proxy.speech.deadline import Deadline
 from proxy.speech.listening import listening_to
 from proxy.speech.planning import Part
-from proxy.speech.post_stream import PostStream
+from proxy.speech.post_stream import PostStream, RepeaterAway, as_own
 from proxy.speech.speech_request import SOURCE_HZ
 from proxy.speech.word_times import WordPlaces
 from speech_engine import (
@@ -35,6 +35,7 @@ from speech_engine import (
     EngineError,
     EngineFailed,
     EngineTimeout,
+    EngineUnavailable,
     ModelInfo,
     Speak,
     SpeechJob,
@@ -146,6 +147,7 @@ class FirstAudio:
             engine = self._engines[attempt.model.engine]
             events: EngineStream
             if (post := stream.candidate.post) is not None:
+                self._expect_post(job, stream.candidate, post)
                 first = engine.open(Speak(replace(job, formats=())), attempt.note_dispatch)
                 events = PostStream(first, partial(self._open_post, call, attempt, stream, post, moment))
                 attempt.output = events.spoken
@@ -163,6 +165,13 @@ class FirstAudio:
         finally:
             if not stream.has_begun:
                 await stream.close()
+
+    def _expect_post(self, job: SpeechJob, candidate: Candidate, post: PostSpeaker) -> None:
+        """Raise RepeaterAway if who repeats is known to be away: nobody is paid to speak in vain."""
+        try:
+            self._engines[post.model.engine].expect(Convert(_post_job(job, candidate, post)))
+        except EngineUnavailable as error:
+            raise as_own(error) from None
 
     def _open_post(
         self,
@@ -252,6 +261,8 @@ class CandidateRace:
             **error_details(self._call.id, candidate.speaker, failure),
         )
         self._failure = failure
+        if isinstance(failure, RepeaterAway):
+            self._left.clear()
         return None
 
     async def _try_with_hedge(self, candidate: Candidate) -> CandidateStream | None:

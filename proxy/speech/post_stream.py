@@ -19,8 +19,10 @@ from speech_engine import (
     Audio,
     ContentRefused,
     Encoded,
+    EngineCannot,
     EngineError,
     EngineFailed,
+    EngineUnavailable,
     Event,
     Finished,
     ProviderCount,
@@ -45,6 +47,12 @@ _OF_REQUESTS = (
     *(VoiceNotFound, ContentRefused, UnusableSample),
 )
 """The errors of an engine by which a request is at fault. Who repeats a speech got nothing of the request."""
+
+
+class RepeaterAway(EngineUnavailable):
+    """Who repeats is not there, or can never do it. All candidates have the same, so what another one speaks
+    would be bought in vain."""
+
 
 Repeat = Callable[[AsyncIterator[bytes]], EngineStream]
 """Opens the second engine with the PCM of the first."""
@@ -194,7 +202,7 @@ class PostStream:
             except EngineError as error:
                 self._is_over = True
                 self._check_first()
-                raise _as_own(error) from None
+                raise as_own(error) from None
         return self._ready.popleft()
 
     async def close(self) -> None:
@@ -291,8 +299,10 @@ class PostStream:
             raise EngineFailed("The engine of the post-step has made far more sound than it heard.")
 
 
-def _as_own(error: EngineError) -> EngineError:
+def as_own(error: EngineError) -> EngineError:
     """Return the error of who repeats, for which no request is to blame."""
+    if isinstance(error, (EngineUnavailable, EngineCannot)):
+        return RepeaterAway(error.message, detail=error.detail, retry_after_s=error.retry_after_s)
     if not isinstance(error, _OF_REQUESTS):
         return error
     return EngineFailed(f"The post-step failed: {error.message}", detail=error.detail)

@@ -19,7 +19,10 @@ from proxy.storage.costs import Cost
 from speech_engine import (
     Audio,
     Encoded,
+    EngineBusy,
+    EngineCannot,
     EngineFailed,
+    EngineUnauthorized,
     EngineUnavailable,
     Event,
     Finished,
@@ -319,7 +322,7 @@ class FailingFirst(Repeating):
         return super()._sound(pieces)
 
 
-@pytest.mark.parametrize("error", [EngineFailed("x"), EngineUnavailable("x"), VoiceNotFound("x")])
+@pytest.mark.parametrize("error", [EngineFailed("x"), EngineBusy("x"), VoiceNotFound("x")])
 async def test_a_post_engine_that_fails_before_its_sound_gets_another_candidates(
     tmp_path: Path, error: Exception
 ) -> None:
@@ -330,10 +333,40 @@ async def test_a_post_engine_that_fails_before_its_sound_gets_another_candidates
         await check_no_hold(server)
     assert answer.headers["x-voxgate-engine"] == "two/m, rvc/m"
     # What the first has spoken is paid to its provider all the same.
-    begun = [] if isinstance(error, EngineUnavailable) else ["rvc"]
+    begun = [] if isinstance(error, EngineBusy) else ["rvc"]
     assert [each.engine for each in found] == ["one", *begun, "two", "rvc"]
     assert found[0].micro_usd == 500_000
     check_nobody_works(*engines.values())
+
+
+@pytest.mark.parametrize("error", [EngineUnavailable("it is gone"), EngineCannot("it cannot")])
+@pytest.mark.parametrize("hedge", ["", "hedge_s = 5.0\n"])
+async def test_no_other_candidate_speaks_for_who_is_not_there_to_repeat_it(
+    tmp_path: Path, error: Exception, hedge: str
+) -> None:
+    engines = {"one": Scripted(*spoken(0.5)), "two": Scripted(*spoken(0.5)), "rvc": FailingFirst(error)}
+    config = scripted().replace("[engines.one]\n", f"[engines.one]\n{hedge}")
+    async with inside(tmp_path, config, engines, plan="small") as server:
+        answer = await server.speech(TEXT, language="en")
+        (row,) = await server.usage()
+        assert [each.engine for each in await costs(server)] == ["one"]
+        await check_no_hold(server)
+    assert (answer.status_code, envelope(answer)["code"]) == (503, "engine_unavailable")
+    assert (row.outcome, row.credits) == ("failed", 0)
+    assert engines["two"].jobs == []
+    check_nobody_works(*engines.values())
+
+
+async def test_nobody_speaks_while_who_repeats_is_known_to_be_away(tmp_path: Path) -> None:
+    """A key that was refused rests at once."""
+    rvc = FailingFirst(EngineUnauthorized("the key is gone"))
+    engines = {"one": Scripted(*spoken(0.5)), "two": Scripted(*spoken(0.5)), "rvc": rvc}
+    async with inside(tmp_path, scripted(), engines) as server:
+        for _ in range(2):
+            answer = await server.speech(TEXT, language="en", cache=False)
+            assert (answer.status_code, envelope(answer)["code"]) == (503, "engine_unavailable")
+            assert int(answer.headers["retry-after"]) >= 1
+    assert [len(each.jobs) for each in engines.values()] == [1, 0, 1]
 
 
 async def test_when_nobody_repeats_it_the_failure_is_the_servers_and_free(tmp_path: Path) -> None:

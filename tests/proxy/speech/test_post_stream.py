@@ -10,11 +10,13 @@ import pytest
 import structlog
 
 from proxy.audio.formats import OUTPUT_RATE_HZ
-from proxy.speech.post_stream import MOST_WAITING, PostStream
+from proxy.speech.post_stream import MOST_WAITING, PostStream, RepeaterAway
 from speech_engine import (
     Audio,
     Convert,
     Encoded,
+    EngineBusy,
+    EngineCannot,
     EngineError,
     EngineFailed,
     EngineUnavailable,
@@ -231,7 +233,9 @@ async def test_a_failure_of_the_first_is_not_blamed_on_who_repeats() -> None:
 @pytest.mark.parametrize(
     ("raised", "kind"),
     [
-        (EngineUnavailable("gone"), EngineUnavailable),
+        (EngineBusy("its queue is full"), EngineBusy),
+        (EngineUnavailable("gone"), RepeaterAway),
+        (EngineCannot("no such work"), RepeaterAway),
         (VoiceNotFound("no such voice"), EngineFailed),
         (UnusableSample("no speech in it"), EngineFailed),
         (UnsupportedOption("this voice has no pitch", detail="pitch"), EngineFailed),
