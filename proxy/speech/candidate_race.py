@@ -12,20 +12,17 @@ from typing import Any
 import structlog
 from msgspec.structs import replace
 
-from policies import estimate, provider_waits, segments
+from policies import estimate, provider_waits
 from policies.routing import Candidate, PostSpeaker
 from proxy.audio import libraries
-from proxy.audio.formats import OutputForm
-from proxy.audio.frames import COUNTED_FORMATS
 from proxy.catalogue.catalogue import Catalogue
 from proxy.engines.engine_list import Engines
 from proxy.ledger.budgets import Budgets
 from proxy.speech.attempt import Attempt
 from proxy.speech.call import PartRun, SpeechCall
 from proxy.speech.candidate_stream import CandidateStream
-from proxy.speech.client_fields import decoded, extra_of
 from proxy.speech.deadline import Deadline
-from proxy.speech.listening import listening_to
+from proxy.speech.engine_job import job_of, post_job_of
 from proxy.speech.planning import Part
 from proxy.speech.post_stream import PostStream, RepeaterAway, as_own
 from proxy.speech.speech_request import SOURCE_HZ
@@ -36,10 +33,8 @@ from speech_engine import (
     EngineFailed,
     EngineTimeout,
     EngineUnavailable,
-    ModelInfo,
     Speak,
     SpeechJob,
-    UnsupportedInstructions,
 )
 from speech_engine.host.engine_stream import EngineStream, run_to_end
 from speech_engine.pcm import PcmInMemory
@@ -117,7 +112,7 @@ class FirstAudio:
         try:
             with deadline.at(moment):
                 form = call.part_form(candidate)
-                job = _job(call, run, candidate, form)
+                job = job_of(call, run, candidate, form)
                 # Money is held already for what has begun elsewhere, before a kill perhaps.
                 if not job.step or not await self._engines.has_begun(candidate.model.engine, job.step):
                     await self._budgets.check(candidate.model.engine, call.caller.account, call.plan.terms)
@@ -169,7 +164,7 @@ class FirstAudio:
     def _expect_post(self, job: SpeechJob, candidate: Candidate, post: PostSpeaker) -> None:
         """Raise RepeaterAway if who repeats is known to be away: nobody is paid to speak in vain."""
         try:
-            self._engines[post.model.engine].expect(Convert(_post_job(job, candidate, post)))
+            self._engines[post.model.engine].expect(Convert(post_job_of(job, candidate, post)))
         except EngineUnavailable as error:
             raise as_own(error) from None
 
@@ -192,7 +187,7 @@ class FirstAudio:
             heard=first.output,
         )
         call.tally.attempts.append(attempt)
-        job = _post_job(stream.job_with_deadline(moment - time.monotonic()), stream.candidate, post)
+        job = post_job_of(stream.job_with_deadline(moment - time.monotonic()), stream.candidate, post)
         return self._engines[post.model.engine].open(Convert(job), attempt.note_dispatch, pcm)
 
     def _attempt_of(self, call: SpeechCall, run: PartRun, stream: CandidateStream) -> Attempt:
@@ -320,83 +315,3 @@ def _take_back(attempts: Iterable[Attempt]) -> None:
 def error_details(id_: str, model: str, error: EngineError) -> dict[str, str]:
     """Return the facts for the operator's log. Most clients learn only that the engine failed."""
     return {"request": id_, "model": model, "error": type(error).__name__, "reason": error.reason}
-
-
-def _job(call: SpeechCall, run: PartRun, candidate: Candidate, form: OutputForm) -> SpeechJob:
-    request, part, text = call.request, run.part, run.text_for(candidate)
-    info = candidate.model.info
-    native_speed = min(max(request.speed, info.speed[0]), info.speed[1])
-    factor = request.speed / native_speed
-    listening = listening_to(call, run, candidate, time.monotonic())
-    instructions = request.instructions if info.max_instructions else ""
-    if len(instructions) > info.max_instructions:
-        raise UnsupportedInstructions(
-            f"Invalid 'instructions': this model takes up to {info.max_instructions} characters of them."
-        )
-    # What repeats a recording is about as long as that.
-    source, estimated_s = run.source, text.estimated_s
-    cap_s = estimate.cap_seconds(estimated_s) if source is None else estimate.repeated_s(source.seconds)[1]
-    # What comes out is as who speaks last gives it.
-    heard = candidate.models[-1].info
-    can_pass_through = (
-        factor == 1.0
-        and form.format in heard.formats
-        and (form.is_usual or _is_given(form, heard))
-        and form.format in COUNTED_FORMATS
-    )
-    return SpeechJob(
-        id=call.id,
-        tenant=call.caller.account,
-        estimated_s=estimated_s,
-        share=call.plan.terms.share,
-        model=info.id,
-        voice=candidate.voice,
-        segments=segments.fit(text.segments, info.max_characters),
-        language=part.language,
-        speed=native_speed,
-        pitch=request.pitch,
-        # Else the recordings are those of the emotion.
-        emotion=part.emotion if part.emotion in info.emotions else None,
-        seed=request.seed,
-        formats=(form.format,) if can_pass_through else (),
-        # The cap is on the sound that a listener hears. If that is slowed down later, the engine makes less.
-        max_samples=round(cap_s * info.sample_rate_hz * factor),
-        pronunciations=text.pronunciations.get(info.phonemes, ()),
-        credential=candidate.credential,
-        of_job=call.of_job.job if call.of_job is not None else "",
-        # A part of a cast is a piece of its own.
-        step=f"{call.of_job.step}.{run.number}" if call.of_job is not None else "",
-        urgency=listening.urgency,
-        plays_in_s=listening.plays_in_s,
-        plays_rate=factor,
-        follows_s=listening.follows_s,
-        instructions=instructions,
-        extra=decoded(extra_of(request.extra, info)) if request.extra else {},
-    )
-
-
-def _post_job(job: SpeechJob, candidate: Candidate, post: PostSpeaker) -> SpeechJob:
-    """Return the job of who repeats what a candidate speaks in its job: about as long, without a text."""
-    most, stated_hz = job.max_samples, candidate.model.info.sample_rate_hz
-    return replace(
-        job,
-        model=post.model.info.id,
-        voice=post.voice,
-        segments=(),
-        speed=1.0,
-        pitch=post.pitch,
-        emotion=None,
-        max_samples=None if most is None else round(most * post.model.info.sample_rate_hz / stated_hz),
-        pronunciations=(),
-        credential=post.credential,
-        # It never works elsewhere, where a step is looked for by its name.
-        step="",
-        follows_s=0.0,
-        instructions="",
-        extra={},
-    )
-
-
-def _is_given(form: OutputForm, info: ModelInfo) -> bool:
-    """Tell whether a model's own encoding surely is what the client named. Its bits are not known."""
-    return form.kbit_s is None and form.sample_rate_hz == info.encoded_hz
