@@ -39,7 +39,7 @@ def cap_seconds(estimated_s: float) -> float:
     return max(_SHORTEST_CAP_S, CAP_FACTOR * estimated_s)
 
 
-def repeated_s(source_s: float) -> tuple[float, float]:
-    """Return how much sound, at least and at most, repeats a recording of so long: about as much. Less leaves
-    out what was said, and more is none of it."""
-    return max(0.0, 0.95 * source_s - 1.0), 1.05 * source_s + 1.0
+def repeated_s(heard_s: float) -> tuple[float, float]:
+    """Return how much sound, at least and at most, repeats a sound of so long: about as much. Less leaves out
+    what was said, and more is none of it."""
+    return max(0.0, 0.95 * heard_s - 1.0), 1.05 * heard_s + 1.0

@@ -18,7 +18,7 @@ from proxy.audio import libraries
 from proxy.catalogue.catalogue import Catalogue
 from proxy.engines.engine_list import Engines
 from proxy.ledger.budgets import Budgets
-from proxy.speech.attempt import Attempt
+from proxy.speech.attempt import Attempt, Heard
 from proxy.speech.call import PartRun, SpeechCall
 from proxy.speech.candidate_stream import CandidateStream
 from proxy.speech.deadline import Deadline
@@ -141,16 +141,17 @@ class FirstAudio:
         try:
             engine = self._engines[attempt.model.engine]
             events: EngineStream
+            heard: Heard | None = source
             if (post := stream.candidate.post) is not None:
                 self._expect_post(job, stream.candidate, post)
                 first = engine.open(Speak(replace(job, formats=())), attempt.note_dispatch)
                 events = PostStream(first, partial(self._open_post, call, attempt, stream, post, moment))
-                attempt.output = events.spoken
+                attempt.output = heard = events.spoken
             elif source is None:
                 events = engine.open(Speak(job), attempt.note_dispatch)
             else:
                 events = engine.open(Convert(job), attempt.note_dispatch, PcmInMemory(source.pcm, SOURCE_HZ))
-            await stream.begin(events)
+            await stream.begin(events, heard)
         except EngineError as error:
             # If an engine refused a text, it has not begun the job, and no provider bills for it, unless the
             # provider has counted something.

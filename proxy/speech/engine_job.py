@@ -43,7 +43,7 @@ def job_of(call: SpeechCall, run: PartRun, candidate: Candidate, form: OutputFor
     return SpeechJob(
         id=call.id,
         tenant=call.caller.account,
-        estimated_s=estimated_s,
+        estimated_s=text.estimated_s,
         share=call.plan.terms.share,
         model=info.id,
         voice=candidate.voice,

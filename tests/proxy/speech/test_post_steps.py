@@ -33,6 +33,7 @@ from speech_engine import (
 from tests.proxy.api.inside import Inside, LeavingPeer, envelope, inside
 from tests.proxy.api.scripted import RATE_HZ, Scripted, sound, spoken
 from tests.proxy.speech.repeating import Repeating
+from tests.proxy.speech.test_candidate_stream import mp3
 from tests.sound import decoded
 from tests.speech_engine.host.fakes import until
 
@@ -513,27 +514,72 @@ async def test_who_hears_all_before_repeating_has_more_time_the_longer_the_speec
 
 
 class Encoding(Repeating):
-    """It gives MP3, and nothing else."""
+    """It gives MP3, and nothing else: so many times the same, after all that it heard."""
 
-    def __init__(self, mp3: bytes) -> None:
+    def __init__(self, mp3: bytes, times: int = 1) -> None:
         super().__init__(formats=("mp3",))
         self._mp3 = mp3
+        self._times = times
 
     async def convert(self, job: SpeechJob, pcm: AsyncIterator[bytes]) -> AsyncGenerator[Event, None]:
         async for event in super().convert(job, pcm):
-            if not isinstance(event, Audio):
-                yield Encoded("mp3", self._mp3) if isinstance(event, Finished) else event
+            if isinstance(event, Started):
+                yield event
+        for _ in range(self._times):
+            yield Encoded("mp3", self._mp3)
         yield Finished()
 
 
 async def test_what_the_second_engine_encodes_goes_out_as_it_is(tmp_path: Path) -> None:
-    engines = {"one": Scripted(*spoken(0.5), formats=("mp3",)), "two": Scripted(), "rvc": Repeating()}
-    (tmp_path / "mp3").mkdir()
-    async with inside(tmp_path / "mp3", scripted(), engines) as server:
-        mp3 = (await speak(server, response_format="mp3")).content
-    engines |= {"one": Scripted(*spoken(0.5), formats=("mp3",)), "rvc": Encoding(mp3)}
+    made = mp3(0.5, tags=False)
+    engines = {"one": Scripted(*spoken(0.5), formats=("mp3",)), "two": Scripted(), "rvc": Encoding(made)}
     async with inside(tmp_path, scripted(), engines) as server:
         answer = await speak(server, response_format="mp3")
-    assert answer.content == mp3
+    assert answer.content == made
     assert [each.jobs[0].formats for each in (engines["one"], engines["rvc"])] == [(), ("mp3",)]
     check_nobody_works(*engines.values())
+
+
+@pytest.mark.parametrize("audio_format", ["pcm", "mp3"])
+async def test_who_repeats_far_more_than_it_heard_has_failed_and_nobody_pays(
+    tmp_path: Path, audio_format: str
+) -> None:
+    rvc = {
+        "pcm": Repeating(*sound(29.0), Finished()),
+        "mp3": Encoding(mp3(0.5, tags=False), times=60),
+    }[audio_format]
+    engines = {"one": Scripted(*spoken(0.5)), "two": Scripted(), "rvc": rvc}
+    async with inside(tmp_path, scripted(), engines, plan="small") as server:
+        messages = await server.raw_speech({**BODY, "response_format": audio_format})
+        (row,) = await server.usage()
+        await check_no_hold(server)
+    assert rvc.jobs[0].formats == (() if audio_format == "pcm" else ("mp3",))
+    assert messages[0]["status"] == 200
+    assert messages[-1]["more_body"], "the answer is broken off"
+    assert (row.outcome, row.error, row.credits) == ("failed", "engine_unavailable", 0)
+    assert row.samples / row.sample_rate_hz < 2.0
+    check_nobody_works(*engines.values())
+
+
+class Drawling(Repeating):
+    """It makes a little more than it hears."""
+
+    def _sound(self, pieces: list[bytes]) -> Audio:
+        pcm = super()._sound(pieces).pcm
+        return Audio(0, pcm + bytes(len(pcm) // 100 * 4))
+
+
+@pytest.mark.parametrize(
+    ("spoken_s", "ends"), [(9.8, ("finished", None)), (12.0, ("failed", "unsupported_text"))]
+)
+async def test_a_text_is_too_long_by_how_long_it_was_spoken(
+    tmp_path: Path, spoken_s: float, ends: tuple[str, str | None]
+) -> None:
+    engines = {"one": Scripted(*spoken(spoken_s)), "two": Scripted(), "rvc": Drawling()}
+    async with inside(tmp_path, scripted(), engines, plan="small") as server:
+        await server.raw_speech({**BODY, "input": "Hi."})
+        (row,) = await server.usage()
+        await check_no_hold(server)
+    assert (row.outcome, row.error) == ends
+    assert row.samples / row.sample_rate_hz == pytest.approx(10.1, abs=0.2)
+    assert row.credits > 0

@@ -100,15 +100,6 @@ async def test_all_of_the_speech_is_repeated_at_the_rate_of_who_repeats() -> Non
     pair.check_all_is_free()
 
 
-async def test_who_repeats_far_more_than_it_heard_has_failed() -> None:
-    pair = Pair(Scripted(*spoken(1.0)), Repeating(*sound(1.0), *sound(9.0), Finished()))
-    events, error = await pair.until_it_breaks()
-    assert type(error) is EngineFailed
-    assert 2.0 <= seconds(events) < 2.2
-    await pair.stream.close()
-    pair.check_all_is_free()
-
-
 async def test_words_and_sentences_are_where_the_first_engine_has_them() -> None:
     first = Scripted(
         Started(22_050),
