@@ -12,7 +12,7 @@ from typing import Any
 import structlog
 from msgspec.structs import replace
 
-from policies import estimate, provider_waits
+from policies import provider_waits
 from policies.routing import Candidate, PostSpeaker
 from proxy.audio import libraries
 from proxy.catalogue.catalogue import Catalogue
@@ -123,10 +123,8 @@ class FirstAudio:
                     await libraries.ensure_loaded()
                 places = WordPlaces(run.text, job.segments, run.part.start, run.places, run.place_ends)
                 factor = call.request.speed / job.speed
-                source = run.source
                 stream = CandidateStream(
                     *(candidate, job, places, factor, form, deadline),
-                    least_s=0.0 if source is None else estimate.repeated_s(source.seconds)[0],
                     keeps_original=call.request.provenance is not None,
                 )
                 await self._begin(call, run, stream, moment)

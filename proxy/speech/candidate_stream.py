@@ -77,10 +77,8 @@ class CandidateStream:
         form: OutputForm,
         deadline: Deadline,
         *,
-        least_s: float = 0.0,
         keeps_original: bool = False,
     ) -> None:
-        self._least_s = least_s
         self._keeps_original = keeps_original
         self.candidate = candidate
         self.engine = candidate.speaker
@@ -206,8 +204,8 @@ class CandidateStream:
             self._moments.append((len(self.job.segments), self.seconds / self._factor))
             self.units = self.units if event.units is None else event.units
             await self._events.close()
-            if self.seconds < self._least_s:
-                raise EngineFailed("The engine has made far less sound than the recording has.")
+            if self._heard is not None and self.seconds < estimate.repeated_s(self._heard.seconds)[0]:
+                raise EngineFailed("The engine has made far less sound than it heard.")
             return Chunk()
         if self.seconds >= self._turn_ends_s:
             # An engine may have all of its sound ready, and encoding takes time: others get a turn before

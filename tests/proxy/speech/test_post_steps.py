@@ -583,3 +583,31 @@ async def test_a_text_is_too_long_by_how_long_it_was_spoken(
     assert (row.outcome, row.error) == ends
     assert row.samples / row.sample_rate_hz == pytest.approx(10.1, abs=0.2)
     assert row.credits > 0
+
+
+class Short(Repeating):
+    """It hears everything, and gives this part of it."""
+
+    def __init__(self, share: float) -> None:
+        super().__init__()
+        self._share = share
+
+    def _sound(self, pieces: list[bytes]) -> Audio:
+        pcm = super()._sound(pieces).pcm
+        return Audio(0, pcm[: 2 * round(self._share * len(pcm) / 2)])
+
+
+@pytest.mark.parametrize(
+    ("share", "outcome"), [(0.02, "failed"), (0.83, "failed"), (0.87, "finished"), (1.0, "finished")]
+)
+async def test_who_repeats_far_less_than_it_heard_has_failed_and_nobody_pays(
+    tmp_path: Path, share: float, outcome: str
+) -> None:
+    engines = {"one": Scripted(*spoken(9.0)), "two": Scripted(), "rvc": Short(share)}
+    async with inside(tmp_path, scripted(), engines, plan="small") as server:
+        messages = await server.raw_speech(BODY)
+        (row,) = await server.usage()
+        await check_no_hold(server)
+    assert messages[-1]["more_body"] is (outcome == "failed")
+    assert (row.outcome, row.credits > 0) == (outcome, outcome == "finished")
+    check_nobody_works(*engines.values())
