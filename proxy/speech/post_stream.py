@@ -19,6 +19,7 @@ from speech_engine import (
     Audio,
     ContentRefused,
     Encoded,
+    EngineBusy,
     EngineCannot,
     EngineError,
     EngineFailed,
@@ -50,8 +51,8 @@ _OF_REQUESTS = (
 
 
 class RepeaterAway(EngineUnavailable):
-    """Who repeats is not there, or can never do it. All candidates have the same, so what another one speaks
-    would be bought in vain."""
+    """Who repeats is not there, has no room, or never can. All candidates have the same, so what another one
+    speaks would be bought in vain."""
 
 
 Repeat = Callable[[AsyncIterator[bytes]], EngineStream]
@@ -298,7 +299,7 @@ class PostStream:
 
 def as_own(error: EngineError) -> EngineError:
     """Return the error of who repeats, for which no request is to blame."""
-    if isinstance(error, (EngineUnavailable, EngineCannot)):
+    if isinstance(error, (EngineUnavailable, EngineBusy, EngineCannot)):
         return RepeaterAway(error.message, detail=error.detail, retry_after_s=error.retry_after_s)
     if not isinstance(error, _OF_REQUESTS):
         return error

@@ -22,6 +22,7 @@ from speech_engine import (
     EngineBusy,
     EngineCannot,
     EngineFailed,
+    EngineLimited,
     EngineUnauthorized,
     EngineUnavailable,
     Event,
@@ -323,7 +324,7 @@ class FailingFirst(Repeating):
         return super()._sound(pieces)
 
 
-@pytest.mark.parametrize("error", [EngineFailed("x"), EngineBusy("x"), VoiceNotFound("x")])
+@pytest.mark.parametrize("error", [EngineFailed("x"), EngineLimited("x"), VoiceNotFound("x")])
 async def test_a_post_engine_that_fails_before_its_sound_gets_another_candidates(
     tmp_path: Path, error: Exception
 ) -> None:
@@ -334,13 +335,13 @@ async def test_a_post_engine_that_fails_before_its_sound_gets_another_candidates
         await check_no_hold(server)
     assert answer.headers["x-voxgate-engine"] == "two/m, rvc/m"
     # What the first has spoken is paid to its provider all the same.
-    begun = [] if isinstance(error, EngineBusy) else ["rvc"]
+    begun = [] if isinstance(error, EngineLimited) else ["rvc"]
     assert [each.engine for each in found] == ["one", *begun, "two", "rvc"]
     assert found[0].micro_usd == 500_000
     check_nobody_works(*engines.values())
 
 
-@pytest.mark.parametrize("error", [EngineUnavailable("it is gone"), EngineCannot("it cannot")])
+@pytest.mark.parametrize("error", [EngineUnavailable("gone"), EngineBusy("full"), EngineCannot("never")])
 @pytest.mark.parametrize("hedge", ["", "hedge_s = 5.0\n"])
 async def test_no_other_candidate_speaks_for_who_is_not_there_to_repeat_it(
     tmp_path: Path, error: Exception, hedge: str

@@ -19,6 +19,7 @@ from speech_engine import (
     EngineCannot,
     EngineError,
     EngineFailed,
+    EngineLimited,
     EngineUnavailable,
     EngineVoice,
     Event,
@@ -224,7 +225,8 @@ async def test_a_failure_of_the_first_is_not_blamed_on_who_repeats() -> None:
 @pytest.mark.parametrize(
     ("raised", "kind"),
     [
-        (EngineBusy("its queue is full"), EngineBusy),
+        (EngineLimited("too many requests"), EngineLimited),
+        (EngineBusy("its queue is full"), RepeaterAway),
         (EngineUnavailable("gone"), RepeaterAway),
         (EngineCannot("no such work"), RepeaterAway),
         (VoiceNotFound("no such voice"), EngineFailed),
