@@ -38,6 +38,11 @@ class Heard(Protocol):
     @property
     def seconds(self) -> float: ...
 
+    @property
+    def was_heard_out(self) -> bool:
+        """Whether the engine that has it has heard its end."""
+        ...
+
 
 class Attempt(msgspec.Struct, kw_only=True):
     """One try of one engine, for the part with this number. It repeats what is `heard`, or speaks without.
@@ -58,14 +63,22 @@ class Attempt(msgspec.Struct, kw_only=True):
         self.was_dispatched = is_dispatched
 
     @property
+    def may_have_begun(self) -> bool:
+        """Whether there may be something to bill: who hears all of a sound first has done nothing before its
+        end."""
+        if self.heard is not None and self.model.info.hears_all_first and not self.heard.was_heard_out:
+            return False
+        return self.was_dispatched
+
+    @property
     def was_submitted(self) -> bool:
         """Whether the engine has the text, and bills from that moment on."""
-        return self.was_dispatched and self.model.info.billed_on_submit
+        return self.may_have_begun and self.model.info.billed_on_submit
 
     def spent(self) -> SpentAttempt:
         heard_s = self.heard.seconds if self.heard is not None and self.was_submitted else 0.0
         seconds, units = max(self.output.seconds, heard_s), self.output.units
-        if units is None and self.heard is not None and self.was_dispatched:
+        if units is None and self.heard is not None and self.may_have_begun:
             # It was cut off before the provider told: there are no characters that could count instead.
             a_minute = self.model.info.units_a_minute
             units = None if a_minute is None else a_minute * seconds / 60
@@ -75,5 +88,5 @@ class Attempt(msgspec.Struct, kw_only=True):
             characters=self.characters,
             seconds=seconds,
             units=units,
-            rate=self.rate if self.was_dispatched else None,
+            rate=self.rate if self.may_have_begun else None,
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable
+from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from functools import partial
 from typing import Any
 
@@ -24,7 +24,7 @@ from proxy.speech.candidate_stream import CandidateStream
 from proxy.speech.deadline import Deadline
 from proxy.speech.engine_job import job_of, post_job_of
 from proxy.speech.planning import Part
-from proxy.speech.post_stream import PostStream, RepeaterAway, as_own
+from proxy.speech.post_stream import FirstSpeech, PostStream, RepeaterAway, as_own
 from proxy.speech.speech_request import SOURCE_HZ
 from proxy.speech.word_times import WordPlaces
 from speech_engine import (
@@ -174,7 +174,7 @@ class FirstAudio:
         stream: CandidateStream,
         post: PostSpeaker,
         moment: float,
-        pcm: AsyncIterator[bytes],
+        spoken: FirstSpeech,
     ) -> EngineStream:
         """Open the engine that repeats what another speaks, as an attempt of its own."""
         attempt = Attempt(
@@ -183,11 +183,11 @@ class FirstAudio:
             characters=0,
             output=stream,
             rate=self._catalogue.rate(post.model),
-            heard=first.output,
+            heard=spoken,
         )
         call.tally.attempts.append(attempt)
         job = post_job_of(stream.job_with_deadline(moment - time.monotonic()), stream.candidate, post)
-        return self._engines[post.model.engine].open(Convert(job), attempt.note_dispatch, pcm)
+        return self._engines[post.model.engine].open(Convert(job), attempt.note_dispatch, spoken)
 
     def _attempt_of(self, call: SpeechCall, run: PartRun, stream: CandidateStream) -> Attempt:
         model = stream.candidate.model

@@ -55,10 +55,6 @@ class RepeaterAway(EngineUnavailable):
     speaks would be bought in vain."""
 
 
-Repeat = Callable[[AsyncIterator[bytes]], EngineStream]
-"""Opens the second engine with the PCM of the first."""
-
-
 class FirstSpeech:
     """What the first engine has made so far, as the output of its attempt, and its sound that waits.
 
@@ -72,6 +68,7 @@ class FirstSpeech:
     def __init__(self) -> None:
         self.seconds = 0.0
         self.units: float | None = None
+        self.was_heard_out = False
         self.failure: EngineError | None = None
         self.words: deque[tuple[Words, int]] = deque()
         # When each segment begins, in seconds.
@@ -99,6 +96,7 @@ class FirstSpeech:
     async def __anext__(self) -> bytes:
         while not self._pieces:
             if self._is_over:
+                self.was_heard_out = True
                 raise StopAsyncIteration
             await self._wait()
         self._changed.set()
@@ -167,6 +165,10 @@ class FirstSpeech:
         """Wait until the other one has put or taken a piece: never do both of them wait."""
         self._changed.clear()
         await self._changed.wait()
+
+
+Repeat = Callable[[FirstSpeech], EngineStream]
+"""Opens the second engine with the PCM of the first."""
 
 
 class PostStream:

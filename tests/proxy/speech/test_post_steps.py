@@ -482,6 +482,34 @@ async def test_who_leaves_while_a_submitted_conversion_waits_pays_for_both(tmp_p
     check_nobody_works(*engines.values())
 
 
+class Mute(Repeating):
+    def _sound(self, pieces: list[bytes]) -> Audio:
+        return Audio(0, b"")
+
+
+@pytest.mark.parametrize("has_ended", [False, True])
+async def test_who_hears_all_of_a_speech_first_has_cost_nothing_before_its_end(
+    tmp_path: Path, has_ended: bool
+) -> None:
+    never = asyncio.Event().wait
+    one = Scripted(Started(RATE_HZ), *sound(0.5), Finished() if has_ended else never)
+    rvc = Mute(never, window=1000, billed_on_submit=True, hears_all_first=True)
+    engines = {"one": one, "two": Scripted(), "rvc": rvc}
+    async with inside(tmp_path, scripted(), engines, plan="small") as server:
+        leaves = asyncio.Event()
+        speaking = asyncio.create_task(server.raw_speech(BODY, leaves))
+        await until(lambda: rvc.heard >= 5)
+        await until(lambda: one.open == (0 if has_ended else 1))
+        leaves.set()
+        await asyncio.wait_for(asyncio.wait([speaking]), 20.0)
+        (row,) = await server.usage()
+        found = await costs(server)
+        await check_no_hold(server)
+    assert (row.outcome, row.credits > 0) == ("left", has_ended)
+    assert [each.engine for each in found] == (["one", "rvc"] if has_ended else ["one"])
+    check_nobody_works(*engines.values())
+
+
 async def test_a_budget_of_the_post_engine_is_looked_at_before_anybody_speaks(tmp_path: Path) -> None:
     engines = {"one": Scripted(*spoken(0.5)), "two": Scripted(*spoken(0.5)), "rvc": Repeating()}
     async with inside(tmp_path, scripted("budget_usd_day = 0.2"), engines) as server:
