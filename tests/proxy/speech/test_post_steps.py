@@ -640,3 +640,17 @@ async def test_who_repeats_far_less_than_it_heard_has_failed_and_nobody_pays(
     assert messages[-1]["more_body"] is (outcome == "failed")
     assert (row.outcome, row.credits > 0) == (outcome, outcome == "finished")
     check_nobody_works(*engines.values())
+
+
+@pytest.mark.parametrize(("is_local", "status"), [(True, 200), (False, 503)])
+async def test_all_that_a_provider_may_repeat_has_room_on_the_disk(
+    tmp_path: Path, is_local: bool, status: int
+) -> None:
+    """Its estimate has room enough. What a provider has made is billed, so it may be as long as its cap."""
+    engines = {"one": Scripted(*spoken(0.5)), "two": Scripted(), "rvc": Repeating(is_local=is_local)}
+    async with inside(tmp_path, scripted(), engines) as server:
+        server.worker.parts.spill_room.bound(1)
+        text = TEXT * 4
+        answer = await server.speech(text, language="en", response_format="json", audio_format="wav")
+    assert answer.status_code == status, answer.text
+    assert len(engines["one"].jobs) == int(is_local)
