@@ -37,3 +37,9 @@ def written_length(text: str) -> int:
 def cap_seconds(estimated_s: float) -> float:
     """Return how much audio an engine may make before we stop it: an engine that never ends costs money."""
     return max(_SHORTEST_CAP_S, CAP_FACTOR * estimated_s)
+
+
+def repeated_s(heard_s: float) -> tuple[float, float]:
+    """Return how much sound, at least and at most, repeats a sound of so long: about as much. Less leaves out
+    what was said, and more is none of it."""
+    return max(0.0, 0.95 * heard_s - 1.0), 1.05 * heard_s + 1.0

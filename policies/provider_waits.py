@@ -11,6 +11,8 @@ TRIES = 3
 _BASE_S = 0.2
 _LONGEST_S = 4.0
 _FIRST_SHARE = 0.6
+_HEARING_SHARE = 0.25
+_LONGEST_HEARING_S = 90.0
 
 
 def pace_wait_s(sent: Sequence[float], most: int, now: float) -> float:
@@ -45,3 +47,13 @@ def first_audio_share_s(left_s: float, others: int) -> float:
     silent for this long seldom speaks in the rest, and another one may.
     """
     return left_s if others <= 0 else left_s * _FIRST_SHARE
+
+
+def hearing_s(sound_s: float) -> float:
+    """Return how much longer the first audio may take of an engine that hears a sound of so long to its end
+    before it begins: the sound is uploaded, then worked on whole.
+
+    A quarter of the sound's length is ten times what a usual line needs, and five times what engines do. Who
+    has uploaded minutes of sound waits longer than who has sent a text.
+    """
+    return min(_LONGEST_HEARING_S, _HEARING_SHARE * sound_s)

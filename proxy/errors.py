@@ -243,6 +243,15 @@ class NoPlace(RequestFailed):
         super().__init__(f"There are too many {what} now. Please try again later.", retry_after_s=2.0)
 
 
+class DecodingFailed(RequestFailed):
+    """503: a process of ours that read a recording ended, or was late, by no fault of the file's."""
+
+    status, default_code = 503, "server_busy"
+
+    def __init__(self) -> None:
+        super().__init__("The recording could not be decoded now. Please try again later.", retry_after_s=5.0)
+
+
 class UpstreamFailed(RequestFailed):
     """503: the engine failed, is busy, late or not available. Another try may succeed."""
 

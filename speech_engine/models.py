@@ -55,7 +55,10 @@ class ModelInfo(msgspec.Struct, frozen=True, kw_only=True):
     words. A model that `mixes` blends up to `most_mixed` voices (`Mix`).
 
     A model that `converts` repeats a recording in another voice; without `speaks` it does nothing else. With
-    a `trained_format`, it takes voices that were trained for it, whose files have that format.
+    a `trained_format`, it takes voices that were trained for it, whose files have that format. If its
+    provider counts units, a minute of a recording counts `units_a_minute` until the provider has told. If it
+    `hears_all_first`, nothing begins and nothing is billed before the end of what it hears, and it gets more
+    time for a long recording.
 
     A model that follows rules, and learnt from no recordings, is not `is_trained`: signed manifests say so.
     Without `is_speech`, nothing is said (a test's tones), and the mark of a machine's speech is not needed.
@@ -85,6 +88,8 @@ class ModelInfo(msgspec.Struct, frozen=True, kw_only=True):
     speaks: bool = True
     converts: bool = False
     trained_format: str = ""
+    units_a_minute: float | None = None
+    hears_all_first: bool = False
     trains: bool = False
     times_words: bool = False
     seeds: bool = False

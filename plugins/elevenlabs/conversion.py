@@ -8,18 +8,17 @@ from contextlib import aclosing
 import msgspec
 
 from plugins.elevenlabs.api import Api
-from plugins.elevenlabs.listings import SAMPLE_RATE_HZ
-from plugins.elevenlabs.refusals import NoSuchPath
+from plugins.elevenlabs.listings import CREDITS_A_MINUTE, SAMPLE_RATE_HZ
+from plugins.elevenlabs.refusals import NOT_TAKEN, NoSuchPath
 from plugins.elevenlabs.settings import ConversionPath, ElevenLabsSettings
 from plugins.elevenlabs.speech import VoiceSettings, credits_told, expect_sound, open_sound, query
-from speech_engine.errors import EngineFailed, UnsupportedText, UnusableSample
+from speech_engine.errors import EngineFailed, UnsupportedRequest, UnsupportedText, UnusableSample
 from speech_engine.events import Event, Finished, ProviderCount, Started
 from speech_engine.http import HttpFile, HttpForm
 from speech_engine.pcm import wav_file
 from speech_engine.values import SpeechJob
 
 _MOST_BYTES = 50 * 1024 * 1024
-_CREDITS_A_MINUTE = 1000
 _OTHER: dict[ConversionPath, ConversionPath] = {
     "voice-changer": "speech-to-speech",
     "speech-to-speech": "voice-changer",
@@ -55,7 +54,8 @@ class Converter:
             except NoSuchPath:
                 continue
             except UnsupportedText as error:
-                raise UnusableSample(error.message, detail=error.detail) from None
+                # There is no text: what it does not take is something else of the request.
+                raise UnsupportedRequest(NOT_TAKEN, detail=error.detail) from None
             return
         raise EngineFailed("ElevenLabs has no voice changer at either of its addresses.")
 
@@ -73,7 +73,7 @@ class Converter:
             yield Started(SAMPLE_RATE_HZ)
             await expect_sound(self._api, answer)
             told = credits_told(answer)
-            units = _CREDITS_A_MINUTE * minutes if told is None else told
+            units = CREDITS_A_MINUTE * minutes if told is None else told
             # All of it is billed now, whoever leaves: nothing else tells how much that is.
             yield ProviderCount(units)
             while not sound.is_full and (piece := await answer.next_piece()):

@@ -67,18 +67,25 @@ class ElevenLabsEngine(Cloner):
         segments = phonemes.tagged(job.segments, job.pronunciations) if job.pronunciations else job.segments
         known = (each.max_characters for each in self._models if each.id == job.model)
         calls = joined(segments, next(known, listings.DEFAULT_MAX_CHARACTERS))
+        async with aclosing(self._noted(speech.events(calls))) as events:
+            async for event in events:
+                yield event
+
+    async def convert(self, job: SpeechJob, pcm: AsyncIterator[bytes]) -> AsyncGenerator[Event, None]:
+        events = self._converter.events(job, voice_id(job.voice), pcm)
+        async with aclosing(self._noted(events)) as noted:
+            async for event in noted:
+                yield event
+
+    async def _noted(self, events: AsyncGenerator[Event, None]) -> AsyncGenerator[Event, None]:
+        """Give events, and note if the account has used up its credit."""
         try:
-            async with aclosing(speech.events(calls)) as events:
+            async with aclosing(events):
                 async for event in events:
                     yield event
         except EngineExhausted:
             self._is_spent = True
             raise
-
-    async def convert(self, job: SpeechJob, pcm: AsyncIterator[bytes]) -> AsyncGenerator[Event, None]:
-        async with aclosing(self._converter.events(job, voice_id(job.voice), pcm)) as events:
-            async for event in events:
-                yield event
 
 
 @asynccontextmanager

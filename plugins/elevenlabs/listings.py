@@ -24,6 +24,9 @@ DEFAULT_MAX_CHARACTERS = 5_000
 SAMPLE_S = (3.0, 120.0)
 """ElevenLabs names no bounds. It says that more than two minutes of a voice make it no better."""
 
+CREDITS_A_MINUTE = 1000.0
+"""Of a recording that is converted."""
+
 _PAGE = "100"
 _MOST_PAGES = 20
 _LICENCE = "ElevenLabs terms of service"
@@ -62,6 +65,8 @@ class ListedModel(msgspec.Struct, frozen=True):
             billed_on_submit=True,
             speaks=self.can_do_text_to_speech,
             converts=self.can_do_voice_conversion,
+            hears_all_first=True,
+            units_a_minute=CREDITS_A_MINUTE if self.can_do_voice_conversion else None,
             is_local=False,
             phonemes=phonemes.taken_by(self.model_id, is_timed=settings.word_times),
             licence=_LICENCE,

@@ -26,6 +26,7 @@ from speech_engine.errors import (
     UnsupportedLanguage,
     UnsupportedRequest,
     UnsupportedText,
+    UnusableSample,
     VoiceNotFound,
 )
 
@@ -60,6 +61,7 @@ _BY_STATUS: dict[int, type[EngineError]] = {
     403: EngineForbidden,
     404: UnsupportedRequest,
 }
+NOT_TAKEN = "ElevenLabs does not take this request."
 _SENTENCES: dict[type[EngineError], str] = {
     EngineUnauthorized: "ElevenLabs does not accept the key, or it lacks a permission.",
     EngineForbidden: "ElevenLabs does not let the key do this.",
@@ -70,9 +72,10 @@ _SENTENCES: dict[type[EngineError], str] = {
     EngineTimeout: "ElevenLabs ran out of time.",
     NoSuchPath: "ElevenLabs has nothing at this address.",
     EngineFailed: "ElevenLabs did not do what it was asked.",
-    UnsupportedRequest: "ElevenLabs does not take this request.",
+    UnsupportedRequest: NOT_TAKEN,
     VoiceNotFound: "ElevenLabs has no such voice.",
     UnsupportedText: "ElevenLabs does not take this text with these parameters.",
+    UnusableSample: "ElevenLabs does not take this recording.",
     UnsupportedLanguage: "This ElevenLabs model does not speak the language.",
 }
 _NAME = re.compile(r"[a-z0-9_]{1,64}")
@@ -124,6 +127,10 @@ def _kind(refusal: Refusal, http_status: int) -> type[EngineError]:
     named = _BY_NAME.get(refusal.code) or _BY_NAME.get(refusal.status)
     if named is UnsupportedText and refusal.param == "language_code":
         return UnsupportedLanguage
+    # Which names it has for a recording that is of no use is not documented.
+    is_of_audio = refusal.param == "audio" or "audio" in refusal.name.split("_")
+    if is_of_audio and (named or _BY_STATUS.get(http_status)) is UnsupportedText:
+        return UnusableSample
     if named is not None:
         return named
     if http_status == 404 and not refusal.name:

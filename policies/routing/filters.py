@@ -232,13 +232,18 @@ def _may_hear(model: Model, inputs: FilterInput) -> bool:
 
 def _no_consent(models: Sequence[Model], inputs: FilterInput) -> NoCandidate:
     if not may_be_used(inputs.voice, use := _use(inputs)):
-        message = f"The consent of the voice '{inputs.voice.label}' does not name {use}."
-        return NoCandidate("voice", "consent_not_given", message, is_forbidden=True)
+        return no_use(inputs.voice, use)
     engines = ", ".join(dict.fromkeys(model.info.runner or model.engine for model in models))
     if not any(_may_hear(model, inputs) for model in models):
         message = f"The consent of who speaks in the recording does not name {engines}."
         return NoCandidate("consent", "consent_not_given", message, is_forbidden=True)
     message = f"The consent of the voice '{inputs.voice.label}' does not name {engines}."
+    return NoCandidate("voice", "consent_not_given", message, is_forbidden=True)
+
+
+def no_use(voice: Voice, use: str) -> NoCandidate:
+    """Return the refusal of a voice whose consent does not name this use of it."""
+    message = f"The consent of the voice '{voice.label}' does not name {use}."
     return NoCandidate("voice", "consent_not_given", message, is_forbidden=True)
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from policies.routing.filters import FILTERS, FilterInput
-from policies.routing.speakers import find_speaker
+from policies.routing.filters import FILTERS, FilterInput, no_use
+from policies.routing.speakers import find_speaker, may_be_used
 from policies.routing.values import FoundStep, NoCandidate, Post, PostSpeaker, RoutingQuery, Voice
 
 _LATER_S = 5.0
@@ -28,6 +28,9 @@ def _judge(found: FoundStep, inputs: FilterInput) -> Post:
         # It is for the operator to mend, or its engine is starting: the request is not wrong.
         message = f"The post-step of this language's route cannot be done: {found.lack}."
         return Post(step, error=NoCandidate("model", "post_step_not_ready", message, retry_after_s=_LATER_S))
+    if not may_be_used(inputs.voice, "conversion"):
+        # What is converted is its speech, whoever's voice comes out of that.
+        return Post(step, error=_as_of_post_step(no_use(inputs.voice, "conversion")))
     query = RoutingQuery(
         language=inputs.query.language,
         source=inputs.query.source,

@@ -142,9 +142,14 @@ def read_conversion(
     output = output_of(read)
     if (file := form.files.get(FILE)) is None:
         raise _missing(FILE, "the recording that is to be converted, as a file")
-    if needs_consent and not read.consent.strip():
-        raise _missing(CONSENT, "the id of a consent of who speaks in the file, or true if they agree")
+    check_consent(read, needs_consent=needs_consent)
     return SentConversion(read, output, file.data)
+
+
+def check_consent(form: ConversionForm, *, needs_consent: bool) -> None:
+    """Raise InvalidRequest if a form names no consent, and the plan needs one."""
+    if needs_consent and not form.consent.strip():
+        raise _missing(CONSENT, "the id of a consent of who speaks in the file, or true if they agree")
 
 
 def _value(name: str, texts: list[str]) -> Any:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections.abc import AsyncIterable, Callable, Collection, Sequence
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Collection, Sequence
 
 import structlog
 
@@ -157,6 +157,10 @@ class CloudEngine:
         soonest_s = min(key.opens_in_s for key in keys)
         raise EngineUnavailable(f"{self.name} is resting: {self.reason}", retry_after_s=max(1.0, soonest_s))
 
+    def expect(self, work: Work) -> None:
+        """Raise EngineUnavailable if no key may be tried for this work now."""
+        self.choose(work)
+
     def _keys_of(self, credential: str) -> Sequence[ProviderKey]:
         if not credential:
             return self.keys
@@ -196,6 +200,28 @@ class CloudEngine:
         _log.info("engine.retry.started", engine=self.name, job=work.id, error=type(error).__name__)
 
 
+class AwaitedSound:
+    """The sound of another engine, for a provider to repeat. `is_awaited` while the provider has to wait for
+    more of it, also when that was cancelled."""
+
+    def __init__(self, pcm: AsyncIterable[bytes]) -> None:
+        self.is_awaited = False
+        self._pieces = aiter(pcm)
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return self
+
+    async def __anext__(self) -> bytes:
+        self.is_awaited = True
+        try:
+            piece = await anext(self._pieces)
+        except StopAsyncIteration:
+            self.is_awaited = False
+            raise
+        self.is_awaited = False
+        return piece
+
+
 class CloudStream:
     """Work for a cloud engine: it chooses a key, tries, and tries again where that is safe."""
 
@@ -205,7 +231,9 @@ class CloudStream:
         self._engine = engine
         self._work = work
         self._on_dispatch = on_dispatch
-        self._pcm = pcm
+        # A recording is all there. Other sound is made meanwhile, and can be read only once.
+        self._sound = None if pcm is None or isinstance(pcm, PcmInMemory) else AwaitedSound(pcm)
+        self._pcm = self._sound or pcm
         self._deadline = _now() + work.deadline_s
         self._tries = 0
         self._refused_by: tuple[ProviderKey, ...] = ()
@@ -266,7 +294,7 @@ class CloudStream:
         return key, turn, EngineAnswer(key.engine, left, _log, self._pcm)
 
     def _delay_s(self, error: EngineError) -> float | None:
-        # A second clone could leave an unknown voice behind, and other sound can be read only once.
+        # A second clone could leave an unknown voice behind.
         if not isinstance(self._work, Speak) and not isinstance(self._pcm, PcmInMemory):
             return None
         left_s = self._deadline - _now()
@@ -277,6 +305,7 @@ class CloudStream:
         key, turn = self._key, self._turn
         self._key = self._turn = self._answer = None
         if key is not None and turn is not None:
+            turn.lacks_sound = self._sound is not None and self._sound.is_awaited
             key.leave(turn, result)
             if isinstance(result, REFUSED):
                 self._refused_by += (key,)

@@ -179,20 +179,30 @@ class HostedEngine(Introduced):
         processes = self._processes.values()
         return self._choice.choose(processes, tenant, self._welcome.slots, is_patient=is_patient)
 
+    def expect(self, work: Work) -> None:
+        """Raise EngineUnavailable if it is known that this work would not begin in time. Ask for our hosts if
+        they load on demand."""
+        self._expect(asyncio.get_running_loop().time() + work.deadline_s)
+
+    def _expect(self, deadline: float) -> None:
+        if self._processes:
+            return
+        if self.state == "failed":
+            raise EngineUnavailable(f"{self.name} is down: {self.reason}")
+        if self.state == "waiting":
+            raise EngineUnavailable(f"{self.name} {self.reason}", retry_after_s=TRY_AGAIN_S)
+        if self.loads_on_demand:
+            self._want()
+        elif self.state == "unloaded":
+            raise EngineUnavailable(f"{self.name} is not loaded.")
+        late_s = min(self._ready_at.values(), default=0.0) - deadline
+        if late_s > 0.0:
+            # Other engines can still answer in time: it would not be ready, as its last life was not.
+            raise EngineUnavailable(f"{self.name} is loading.", retry_after_s=late_s)
+
     async def _wait_ready(self, deadline: float) -> None:
         while not self._processes:
-            if self.state == "failed":
-                raise EngineUnavailable(f"{self.name} is down: {self.reason}")
-            if self.state == "waiting":
-                raise EngineUnavailable(f"{self.name} {self.reason}", retry_after_s=TRY_AGAIN_S)
-            if self.loads_on_demand:
-                self._want()
-            elif self.state == "unloaded":
-                raise EngineUnavailable(f"{self.name} is not loaded.")
-            late_s = min(self._ready_at.values(), default=0.0) - deadline
-            if late_s > 0.0:
-                # Other engines can still answer in time: it would not be ready, as its last life was not.
-                raise EngineUnavailable(f"{self.name} is loading.", retry_after_s=late_s)
+            self._expect(deadline)
             self.changed.clear()
             try:
                 async with asyncio.timeout_at(deadline):

@@ -38,6 +38,9 @@ class Introduced:
     def tries_unknown_voices(self) -> bool:
         return self._welcome.tries_unknown_voices
 
+    def expect(self, work: Work) -> None:
+        """Raise EngineUnavailable if it is known that this work would not begin in time."""
+
     def _know(self, welcome: HelloReply, licence: str) -> None:
         """Take what it has, under the licence of its imported model, if it has one."""
         self._welcome = msgspec.structs.replace(welcome, models=with_licence(welcome.models, licence))

@@ -56,13 +56,15 @@ _log = structlog.get_logger()
 class KeyTurn(SlotTurn):
     """One try of a key: the turn in its slots, and what the key knows of it.
 
-    `probes_since` is the moment at which the breaker had opened, if the try is a probe.
+    `probes_since` is the moment at which the breaker had opened, if the try is a probe. If it `lacks_sound`,
+    it waits for what another engine has still to say.
     """
 
     has_slot = False
     probes_since: float | None = None
     dispatched_at: float | None = None
     has_audio = False
+    lacks_sound = False
     is_reported = False
 
     def __repr__(self) -> str:
@@ -70,9 +72,9 @@ class KeyTurn(SlotTurn):
 
     @property
     def was_silent(self) -> bool:
-        return self.dispatched_at is not None and _now() >= max(
-            self.deadline_at - _NEARLY_S, self.dispatched_at + _SILENCE_S
-        )
+        if self.dispatched_at is None or self.lacks_sound:
+            return False
+        return _now() >= max(self.deadline_at - _NEARLY_S, self.dispatched_at + _SILENCE_S)
 
 
 class ProviderKey:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager, nullcontext
@@ -36,7 +37,16 @@ class HelperRefused(HelperFailed):
 
 
 class HelperDied(HelperFailed):
-    """The process ended before its answer."""
+    """The process ended before its answer, with this exit status, which is below 0 for a signal."""
+
+    def __init__(self, message: str = "", status: int | None = None) -> None:
+        super().__init__(message)
+        self.status = status
+
+    @property
+    def has_used_its_time(self) -> bool:
+        """Whether it reached its limit of the processor's time: so would another life."""
+        return self.status == -signal.SIGXCPU
 
 
 class HelperSpec(msgspec.Struct, frozen=True, kw_only=True):
@@ -65,7 +75,7 @@ class HelperSpec(msgspec.Struct, frozen=True, kw_only=True):
     keeps_spare: bool = False
     """Start the next life as soon as one is used: the start takes a third of a second."""
     lives: int = 1
-    """With 2, a question of which the process dies goes to one more life."""
+    """With 2, a question of which the process dies goes to one more life, unless it has used up its time."""
     most_answer_bytes: int = MOST_FRAME_BYTES
 
     def __repr__(self) -> str:
@@ -95,7 +105,7 @@ class Life:
         try:
             await self.child.drain()
         except ConnectionError:
-            raise HelperDied("the process ended while it was asked") from None
+            raise await self._died() from None
 
     async def receive(self) -> bytes:
         """Return the next part of the answer. Raises HelperFailed."""
@@ -104,8 +114,11 @@ class Life:
         except FrameTooLong:
             raise HelperFailed("the process answered too much") from None
         if frame is None:
-            raise HelperDied("the process ended while it was asked")
+            raise await self._died()
         return frame
+
+    async def _died(self) -> HelperDied:
+        return HelperDied("the process ended while it was asked", await self.child.wait_for_end())
 
 
 class Helper:
@@ -154,8 +167,8 @@ class Helper:
             try:
                 async with asyncio.timeout(within_s), self.use() as life:
                     return await talk(life)
-            except HelperDied:
-                if not left:
+            except HelperDied as died:
+                if not left or died.has_used_its_time:
                     raise
         raise AssertionError("it has no lives")
 

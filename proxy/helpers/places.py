@@ -6,8 +6,9 @@ A pool is one worker's. Whoever takes a place leaves it in any case.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from typing import Self
 
 from proxy.errors import NoPlace
@@ -33,6 +34,7 @@ class FairPlaces:
         self._places = places
         self._of_account = of_account
         self._owners: dict[str, _Owner] = {}
+        self._left = asyncio.Event()
 
     def __repr__(self) -> str:
         return f"<FairPlaces for {self.what}, {self.taken} of {self._places} taken>"
@@ -50,14 +52,28 @@ class FairPlaces:
         return FairPlace(self, account, owner)
 
     @asynccontextmanager
-    async def turn(self, account: str) -> AsyncIterator[None]:
+    async def turn(self, account: str, *, waits: bool = False) -> AsyncIterator[None]:
         """Take a place, wait for its turn, and have both until the block is left.
 
-        Raises NoPlace if there is no place, or no turn within `wait_s`.
+        Raises NoPlace if there is no place, or no turn within `wait_s`. With `waits`, the place is waited for
+        within that time, too: for callers whose number is bounded elsewhere.
         """
-        with self.take(account) as place:
-            async with place.turn(self.wait_s):
+        until = time.monotonic() + self.wait_s
+        with await self._awaited(account) if waits else self.take(account) as place:
+            async with place.turn(until - time.monotonic()):
                 yield
+
+    async def _awaited(self, account: str) -> FairPlace:
+        """Take a place as soon as the account may have one. Whoever waits for longest is first."""
+        try:
+            async with asyncio.timeout(self.wait_s):
+                while True:
+                    with suppress(NoPlace):
+                        return self.take(account)
+                    self._left.clear()
+                    await self._left.wait()
+        except TimeoutError:
+            raise NoPlace(self.what) from None
 
     def leave(self, account: str) -> None:
         """Take back a place. Only `FairPlace` calls it, once for each."""
@@ -66,6 +82,7 @@ class FairPlaces:
         self.taken -= 1
         if not owner.taken:
             del self._owners[account]
+        self._left.set()
 
 
 class FairPlace:

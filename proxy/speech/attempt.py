@@ -32,9 +32,20 @@ class AttemptOutput(Protocol):
         ...
 
 
+class Heard(Protocol):
+    """The sound that an engine is given to repeat: a recording, or what another engine has spoken so far."""
+
+    @property
+    def seconds(self) -> float: ...
+
+    @property
+    def was_heard_out(self) -> bool:
+        """Whether the engine that has it has heard its end."""
+        ...
+
+
 class Attempt(msgspec.Struct, kw_only=True):
-    """One try of one engine, for the part with this number. It repeats a recording of `source_s`, if that is
-    not 0.
+    """One try of one engine, for the part with this number. It repeats what is `heard`, or speaks without.
 
     `was_dispatched` is true when the engine has the job and has not said that it did nothing. Before that,
     the job waits in the server's own queue, and no provider bills for it.
@@ -45,23 +56,37 @@ class Attempt(msgspec.Struct, kw_only=True):
     characters: int
     output: AttemptOutput
     rate: Rate | None = None
-    source_s: float = 0.0
+    heard: Heard | None = None
     was_dispatched: bool = False
 
     def note_dispatch(self, is_dispatched: bool) -> None:
         self.was_dispatched = is_dispatched
 
     @property
+    def may_have_begun(self) -> bool:
+        """Whether there may be something to bill: who hears all of a sound first has done nothing before its
+        end."""
+        if self.heard is not None and self.model.info.hears_all_first and not self.heard.was_heard_out:
+            return False
+        return self.was_dispatched
+
+    @property
     def was_submitted(self) -> bool:
         """Whether the engine has the text, and bills from that moment on."""
-        return self.was_dispatched and self.model.info.billed_on_submit
+        return self.may_have_begun and self.model.info.billed_on_submit
 
     def spent(self) -> SpentAttempt:
+        heard_s = self.heard.seconds if self.heard is not None and self.was_submitted else 0.0
+        seconds, units = max(self.output.seconds, heard_s), self.output.units
+        if units is None and self.heard is not None and self.may_have_begun:
+            # It was cut off before the provider told: there are no characters that could count instead.
+            a_minute = self.model.info.units_a_minute
+            units = None if a_minute is None else a_minute * seconds / 60
         return SpentAttempt(
             engine=self.model.engine,
             model=self.model.info.id,
             characters=self.characters,
-            seconds=max(self.output.seconds, self.source_s if self.was_submitted else 0.0),
-            units=self.output.units,
-            rate=self.rate if self.was_dispatched else None,
+            seconds=seconds,
+            units=units,
+            rate=self.rate if self.may_have_begun else None,
         )

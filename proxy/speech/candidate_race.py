@@ -5,29 +5,26 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable
+from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from functools import partial
 from typing import Any
 
 import structlog
 from msgspec.structs import replace
 
-from policies import estimate, provider_waits, segments
+from policies import provider_waits
 from policies.routing import Candidate, PostSpeaker
 from proxy.audio import libraries
-from proxy.audio.formats import OutputForm
-from proxy.audio.frames import COUNTED_FORMATS
 from proxy.catalogue.catalogue import Catalogue
 from proxy.engines.engine_list import Engines
 from proxy.ledger.budgets import Budgets
-from proxy.speech.attempt import Attempt
+from proxy.speech.attempt import Attempt, Heard
 from proxy.speech.call import PartRun, SpeechCall
 from proxy.speech.candidate_stream import CandidateStream
-from proxy.speech.client_fields import decoded, extra_of
 from proxy.speech.deadline import Deadline
-from proxy.speech.listening import listening_to
+from proxy.speech.engine_job import job_of, post_job_of
 from proxy.speech.planning import Part
-from proxy.speech.post_stream import PostStream
+from proxy.speech.post_stream import FirstSpeech, PostStream, RepeaterAway, as_own
 from proxy.speech.speech_request import SOURCE_HZ
 from proxy.speech.word_times import WordPlaces
 from speech_engine import (
@@ -35,10 +32,9 @@ from speech_engine import (
     EngineError,
     EngineFailed,
     EngineTimeout,
-    ModelInfo,
+    EngineUnavailable,
     Speak,
     SpeechJob,
-    UnsupportedInstructions,
 )
 from speech_engine.host.engine_stream import EngineStream, run_to_end
 from speech_engine.pcm import PcmInMemory
@@ -90,9 +86,14 @@ class FirstAudio:
         budget_s = IDLE_S if call.is_idle else self._within_s
         for candidate in part.candidates:
             budget_s = max(budget_s, candidate.model.info.first_audio_s or 0.0)
+        source, hearing = call.request.source, [each.model.info for each in part.candidates]
+        sound_s = 0.0 if source is None else source.seconds
         if (post := part.candidates[0].post) is not None:
             # Who repeats them begins with their first sound.
             budget_s += post.model.info.first_audio_s or 0.0
+            sound_s, hearing = part.estimated_s, [post.model.info]
+        if any(each.hears_all_first for each in hearing):
+            budget_s += provider_waits.hearing_s(sound_s)
         return budget_s
 
     def has_one_slot(self, engine: str) -> bool:
@@ -111,7 +112,7 @@ class FirstAudio:
         try:
             with deadline.at(moment):
                 form = call.part_form(candidate)
-                job = _job(call, run, candidate, form)
+                job = job_of(call, run, candidate, form)
                 # Money is held already for what has begun elsewhere, before a kill perhaps.
                 if not job.step or not await self._engines.has_begun(candidate.model.engine, job.step):
                     await self._budgets.check(candidate.model.engine, call.caller.account, call.plan.terms)
@@ -138,15 +139,17 @@ class FirstAudio:
         try:
             engine = self._engines[attempt.model.engine]
             events: EngineStream
+            heard: Heard | None = source
             if (post := stream.candidate.post) is not None:
+                self._expect_post(job, stream.candidate, post)
                 first = engine.open(Speak(replace(job, formats=())), attempt.note_dispatch)
-                events = PostStream(first, partial(self._open_post, call, run, stream, post, moment))
-                attempt.output = events.spoken
+                events = PostStream(first, partial(self._open_post, call, attempt, stream, post, moment))
+                attempt.output = heard = events.spoken
             elif source is None:
                 events = engine.open(Speak(job), attempt.note_dispatch)
             else:
                 events = engine.open(Convert(job), attempt.note_dispatch, PcmInMemory(source.pcm, SOURCE_HZ))
-            await stream.begin(events)
+            await stream.begin(events, heard)
         except EngineError as error:
             # If an engine refused a text, it has not begun the job, and no provider bills for it, unless the
             # provider has counted something.
@@ -157,21 +160,34 @@ class FirstAudio:
             if not stream.has_begun:
                 await stream.close()
 
+    def _expect_post(self, job: SpeechJob, candidate: Candidate, post: PostSpeaker) -> None:
+        """Raise RepeaterAway if who repeats is known to be away: nobody is paid to speak in vain."""
+        try:
+            self._engines[post.model.engine].expect(Convert(post_job_of(job, candidate, post)))
+        except EngineUnavailable as error:
+            raise as_own(error) from None
+
     def _open_post(
         self,
         call: SpeechCall,
-        run: PartRun,
+        first: Attempt,
         stream: CandidateStream,
         post: PostSpeaker,
         moment: float,
-        pcm: AsyncIterator[bytes],
+        spoken: FirstSpeech,
     ) -> EngineStream:
         """Open the engine that repeats what another speaks, as an attempt of its own."""
-        rate = self._catalogue.rate(post.model)
-        attempt = Attempt(part=run.number, model=post.model, characters=0, output=stream, rate=rate)
+        attempt = Attempt(
+            part=first.part,
+            model=post.model,
+            characters=0,
+            output=stream,
+            rate=self._catalogue.rate(post.model),
+            heard=spoken,
+        )
         call.tally.attempts.append(attempt)
-        job = _post_job(stream.job_with_deadline(moment - time.monotonic()), stream.candidate, post)
-        return self._engines[post.model.engine].open(Convert(job), attempt.note_dispatch, pcm)
+        job = post_job_of(stream.job_with_deadline(moment - time.monotonic()), stream.candidate, post)
+        return self._engines[post.model.engine].open(Convert(job), attempt.note_dispatch, spoken)
 
     def _attempt_of(self, call: SpeechCall, run: PartRun, stream: CandidateStream) -> Attempt:
         model = stream.candidate.model
@@ -182,7 +198,7 @@ class FirstAudio:
             characters=run.text_for(stream.candidate).spoken_characters + len(stream.job.instructions),
             output=stream,
             rate=self._catalogue.rate(model),
-            source_s=0.0 if run.source is None else run.source.seconds,
+            heard=run.source,
         )
         call.tally.attempts.append(attempt)
         return attempt
@@ -239,6 +255,8 @@ class CandidateRace:
             **error_details(self._call.id, candidate.speaker, failure),
         )
         self._failure = failure
+        if isinstance(failure, RepeaterAway):
+            self._left.clear()
         return None
 
     async def _try_with_hedge(self, candidate: Candidate) -> CandidateStream | None:
@@ -296,83 +314,3 @@ def _take_back(attempts: Iterable[Attempt]) -> None:
 def error_details(id_: str, model: str, error: EngineError) -> dict[str, str]:
     """Return the facts for the operator's log. Most clients learn only that the engine failed."""
     return {"request": id_, "model": model, "error": type(error).__name__, "reason": error.reason}
-
-
-def _job(call: SpeechCall, run: PartRun, candidate: Candidate, form: OutputForm) -> SpeechJob:
-    request, part, text = call.request, run.part, run.text_for(candidate)
-    info = candidate.model.info
-    native_speed = min(max(request.speed, info.speed[0]), info.speed[1])
-    factor = request.speed / native_speed
-    listening = listening_to(call, run, candidate, time.monotonic())
-    instructions = request.instructions if info.max_instructions else ""
-    if len(instructions) > info.max_instructions:
-        raise UnsupportedInstructions(
-            f"Invalid 'instructions': this model takes up to {info.max_instructions} characters of them."
-        )
-    # What repeats a recording is about as long as that.
-    source, estimated_s = run.source, text.estimated_s
-    cap_s = estimate.cap_seconds(estimated_s) if source is None else 1.05 * source.seconds + 1.0
-    # What comes out is as who speaks last gives it.
-    heard = candidate.models[-1].info
-    can_pass_through = (
-        factor == 1.0
-        and form.format in heard.formats
-        and (form.is_usual or _is_given(form, heard))
-        and form.format in COUNTED_FORMATS
-    )
-    return SpeechJob(
-        id=call.id,
-        tenant=call.caller.account,
-        estimated_s=estimated_s,
-        share=call.plan.terms.share,
-        model=info.id,
-        voice=candidate.voice,
-        segments=segments.fit(text.segments, info.max_characters),
-        language=part.language,
-        speed=native_speed,
-        pitch=request.pitch,
-        # Else the recordings are those of the emotion.
-        emotion=part.emotion if part.emotion in info.emotions else None,
-        seed=request.seed,
-        formats=(form.format,) if can_pass_through else (),
-        # The cap is on the sound that a listener hears. If that is slowed down later, the engine makes less.
-        max_samples=round(cap_s * info.sample_rate_hz * factor),
-        pronunciations=text.pronunciations.get(info.phonemes, ()),
-        credential=candidate.credential,
-        of_job=call.of_job.job if call.of_job is not None else "",
-        # A part of a cast is a piece of its own.
-        step=f"{call.of_job.step}.{run.number}" if call.of_job is not None else "",
-        urgency=listening.urgency,
-        plays_in_s=listening.plays_in_s,
-        plays_rate=factor,
-        follows_s=listening.follows_s,
-        instructions=instructions,
-        extra=decoded(extra_of(request.extra, info)) if request.extra else {},
-    )
-
-
-def _post_job(job: SpeechJob, candidate: Candidate, post: PostSpeaker) -> SpeechJob:
-    """Return the job of who repeats what a candidate speaks in its job: about as long, without a text."""
-    most, stated_hz = job.max_samples, candidate.model.info.sample_rate_hz
-    return replace(
-        job,
-        model=post.model.info.id,
-        voice=post.voice,
-        segments=(),
-        speed=1.0,
-        pitch=post.pitch,
-        emotion=None,
-        max_samples=None if most is None else round(most * post.model.info.sample_rate_hz / stated_hz),
-        pronunciations=(),
-        credential=post.credential,
-        # It never works elsewhere, where a step is looked for by its name.
-        step="",
-        follows_s=0.0,
-        instructions="",
-        extra={},
-    )
-
-
-def _is_given(form: OutputForm, info: ModelInfo) -> bool:
-    """Tell whether a model's own encoding surely is what the client named. Its bits are not known."""
-    return form.kbit_s is None and form.sample_rate_hz == info.encoded_hz

@@ -12,11 +12,13 @@ from math import inf
 
 import msgspec
 
+from policies import estimate
 from policies.routing import Candidate
 from proxy.audio.formats import SAMPLE_BYTES, Chunk, OutputForm, Tail, silence
 from proxy.audio.frames import Frames, open_frames
 from proxy.audio.frames_mp3 import Mp3Frames, Original
 from proxy.audio.sound import Sound
+from proxy.speech.attempt import Heard
 from proxy.speech.deadline import Deadline
 from proxy.speech.interpolated_words import InterpolatedWords
 from proxy.speech.told_words import ToldWords
@@ -102,6 +104,7 @@ class CandidateStream:
         self._first = Chunk()
         self._finished = False
         self._events: EngineStream | None = None
+        self._heard: Heard | None = None
         self._deadline = deadline
         cap, stated_hz = job.max_samples, candidate.model.info.sample_rate_hz
         self._cap_s = inf if cap is None else cap / stated_hz
@@ -139,9 +142,13 @@ class CandidateStream:
         room = round(_PAST_CAP_S * self.candidate.model.info.sample_rate_hz)
         return msgspec.structs.replace(job, max_samples=job.max_samples + room)
 
-    async def begin(self, events: EngineStream) -> None:
-        """Read events until there are bytes of audio to send. The caller keeps the time."""
+    async def begin(self, events: EngineStream, heard: Heard | None = None) -> None:
+        """Read events until there are bytes of audio to send. The caller keeps the time.
+
+        Whose events repeat what is `heard` may last about as long as that.
+        """
         self._events = events
+        self._heard = heard
         while not self._finished and not (self._first.data and self.seconds):
             chunk = await self._read()
             first = self._first
@@ -197,6 +204,8 @@ class CandidateStream:
             self._moments.append((len(self.job.segments), self.seconds / self._factor))
             self.units = self.units if event.units is None else event.units
             await self._events.close()
+            if self._heard is not None and self.seconds < estimate.repeated_s(self._heard.seconds)[0]:
+                raise EngineFailed("The engine has made far less sound than it heard.")
             return Chunk()
         if self.seconds >= self._turn_ends_s:
             # An engine may have all of its sound ready, and encoding takes time: others get a turn before
@@ -247,9 +256,13 @@ class CandidateStream:
     def _count(self, samples: int, rate_hz: int) -> None:
         # In seconds: audio that an engine encoded itself may have another rate than the engine states.
         self.seconds += samples / rate_hz
-        if self.seconds > self._cap_s:
-            if not self.job.segments:
-                raise EngineFailed("The engine has made far more sound than the recording has.")
+        said_s = self.seconds
+        if self._heard is not None:
+            if self.seconds > estimate.repeated_s(self._heard.seconds)[1]:
+                raise EngineFailed("The engine has made far more sound than it heard.")
+            # The text is too long only if it was so as it was spoken.
+            said_s = min(said_s, self._heard.seconds)
+        if said_s > self._cap_s:
             raise CapReached(self._cap_s)
 
     def _add_words(self, words: Words) -> None:

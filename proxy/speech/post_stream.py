@@ -19,8 +19,11 @@ from speech_engine import (
     Audio,
     ContentRefused,
     Encoded,
+    EngineBusy,
+    EngineCannot,
     EngineError,
     EngineFailed,
+    EngineUnavailable,
     Event,
     Finished,
     ProviderCount,
@@ -46,8 +49,10 @@ _OF_REQUESTS = (
 )
 """The errors of an engine by which a request is at fault. Who repeats a speech got nothing of the request."""
 
-Repeat = Callable[[AsyncIterator[bytes]], EngineStream]
-"""Opens the second engine with the PCM of the first."""
+
+class RepeaterAway(EngineUnavailable):
+    """Who repeats is not there, has no room, or never can. All candidates have the same, so what another one
+    speaks would be bought in vain."""
 
 
 class FirstSpeech:
@@ -63,6 +68,7 @@ class FirstSpeech:
     def __init__(self) -> None:
         self.seconds = 0.0
         self.units: float | None = None
+        self.was_heard_out = False
         self.failure: EngineError | None = None
         self.words: deque[tuple[Words, int]] = deque()
         # When each segment begins, in seconds.
@@ -90,6 +96,7 @@ class FirstSpeech:
     async def __anext__(self) -> bytes:
         while not self._pieces:
             if self._is_over:
+                self.was_heard_out = True
                 raise StopAsyncIteration
             await self._wait()
         self._changed.set()
@@ -160,6 +167,10 @@ class FirstSpeech:
         await self._changed.wait()
 
 
+Repeat = Callable[[FirstSpeech], EngineStream]
+"""Opens the second engine with the PCM of the first."""
+
+
 class PostStream:
     """An `EngineStream`: the sound of the second engine, with the times and segments of the first.
 
@@ -194,7 +205,7 @@ class PostStream:
             except EngineError as error:
                 self._is_over = True
                 self._check_first()
-                raise _as_own(error) from None
+                raise as_own(error) from None
         return self._ready.popleft()
 
     async def close(self) -> None:
@@ -286,13 +297,12 @@ class PostStream:
             self._has_sound = True
             self._samples += size // SAMPLE_BYTES
             pcm = pcm[size:]
-        if self._samples > self._rate_hz * (1.05 * self.spoken.seconds + 1.0):
-            # The text is not to blame, so it is not stopped as one that is far too long.
-            raise EngineFailed("The engine of the post-step has made far more sound than it heard.")
 
 
-def _as_own(error: EngineError) -> EngineError:
+def as_own(error: EngineError) -> EngineError:
     """Return the error of who repeats, for which no request is to blame."""
+    if isinstance(error, (EngineUnavailable, EngineBusy, EngineCannot)):
+        return RepeaterAway(error.message, detail=error.detail, retry_after_s=error.retry_after_s)
     if not isinstance(error, _OF_REQUESTS):
         return error
     return EngineFailed(f"The post-step failed: {error.message}", detail=error.detail)

@@ -51,6 +51,11 @@ class SourceSound(msgspec.Struct, frozen=True, eq=False):
     def __repr__(self) -> str:
         return f"<SourceSound {self.seconds:g} s>"
 
+    @property
+    def was_heard_out(self) -> bool:
+        """Whether an engine that has it has heard its end: all of it is there at once."""
+        return True
+
 
 class SpeechRequest(msgspec.Struct, frozen=True, kw_only=True):
     """A request for the pipeline. `voice` is empty when a `cast` or a `mix` speaks. With `by_sentence`, each

@@ -46,8 +46,8 @@ def room_bytes(call: SpeechCall, kept: KeptSpeech | None, *, is_rewritten: bool)
         # It is on the disk, and only read again.
         sizes = [kept.size] if is_rewritten else []
     else:
-        models = [candidate.model.info for run in call.tally.parts for candidate in run.candidates]
-        is_billed = any(not info.is_local for info in models)
+        speakers = [candidate for run in call.tally.parts for candidate in run.candidates]
+        is_billed = any(not model.info.is_local for each in speakers for model in each.models)
         runs = call.tally.parts
         seconds = most_s(call) if is_billed else sum([_estimated_s(run) + run.part.pause_s for run in runs])
         sizes = [int(seconds * bytes_a_second(call.request.form))]

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from speech_engine.events import Audio, Encoded, Event, Finished, Started, Words
+from speech_engine.events import Audio, Encoded, Event, Finished, ProviderCount, Started, Words
 from speech_engine.models import ModelInfo, VoiceInfo
 from speech_engine.values import SpeechJob
 
@@ -48,6 +48,8 @@ def _check_model(model: ModelInfo) -> None:
     lowest, highest = model.pitch
     require(lowest <= 0.0 <= highest, f"{model.id}: the pitch range has 0.0 in it")
     require(model.first_audio_s is None or model.first_audio_s > 0, f"{model.id}: first_audio_s is positive")
+    is_count = model.units_a_minute is None or model.units_a_minute >= 0
+    require(is_count, f"{model.id}: units_a_minute is not negative")
 
 
 def check_voices(voices: tuple[VoiceInfo, ...]) -> None:
@@ -95,6 +97,9 @@ def check_conversion(model: ModelInfo, events: Sequence[Event]) -> None:
             _check_chunk(event, rate_hz)
     has_sound = any(isinstance(event, (Audio, Encoded)) for event in events)
     require(has_sound, "a recording with sound gives sound")
+    counts = any(isinstance(event, (Finished, ProviderCount)) and event.units is not None for event in events)
+    is_told = model.units_a_minute is not None or not counts
+    require(is_told, f"{model.id}: a provider that counts units of recordings has units_a_minute")
 
 
 def check_audio(job: SpeechJob, sample_rate_hz: int, events: Sequence[Event]) -> None:

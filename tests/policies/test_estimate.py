@@ -51,3 +51,8 @@ def test_faster_is_never_longer(text: str, one: float, other: float) -> None:
 @given(st.floats(0, 1e6))
 def test_the_cap_leaves_room_and_is_never_under_ten_seconds(estimated_s: float) -> None:
     assert estimate.cap_seconds(estimated_s) == max(10.0, 4 * estimated_s)
+
+
+@pytest.mark.parametrize(("source_s", "least_s", "most_s"), [(0.2, 0.0, 1.21), (6.0, 4.7, 7.3)])
+def test_what_repeats_a_recording_is_about_as_long(source_s: float, least_s: float, most_s: float) -> None:
+    assert estimate.repeated_s(source_s) == pytest.approx((least_s, most_s))

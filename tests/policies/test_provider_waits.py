@@ -8,7 +8,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from policies.provider_waits import TRIES, WINDOW_S, first_audio_share_s, pace_wait_s, retry_delay_s
+from policies.provider_waits import (
+    TRIES,
+    WINDOW_S,
+    first_audio_share_s,
+    hearing_s,
+    pace_wait_s,
+    retry_delay_s,
+)
 
 CHANCE = st.floats(0.0, 1.0)
 
@@ -119,3 +126,10 @@ def test_all_in_turn_never_take_more_than_there_is_and_each_gets_some(budget_s: 
         assert share > 0
         left_s -= share
     assert left_s == pytest.approx(0.0, abs=1e-6)
+
+
+@pytest.mark.parametrize(("sound_s", "more_s"), [(0.0, 0.0), (10.0, 2.5), (300.0, 75.0), (7200.0, 90.0)])
+def test_a_sound_that_is_heard_to_its_end_first_gives_more_time_up_to_a_bound(
+    sound_s: float, more_s: float
+) -> None:
+    assert hearing_s(sound_s) == pytest.approx(more_s)

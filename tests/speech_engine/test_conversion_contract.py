@@ -27,6 +27,7 @@ class Repeater:
 
     slots = 2
     model = MODEL
+    units: float | None = None
 
     def __init__(self) -> None:
         self.taken = 0
@@ -62,7 +63,7 @@ class Repeater:
             for at in range(0, len(heard), 4_800):
                 await asyncio.sleep(0)
                 yield Audio(0, heard[at : at + 4_800])
-            yield Finished()
+            yield Finished(self.units)
         finally:
             self.free()
 
@@ -90,6 +91,10 @@ class Slow(Repeater):
 class Bears(Repeater):
     def heard(self, job: SpeechJob, pcm: bytes) -> bytes:
         return super().heard(job, pcm) or bytes(2)
+
+
+class Counts(Repeater):
+    units = 5.0
 
 
 class Silent(Repeater):
@@ -133,6 +138,7 @@ async def broken_rules(kind: type[Repeater]) -> set[str]:
         ),
         (Talks, {"it_stops_at_the_most_samples_allowed"}),
         (Bears, {"a_recording_without_sound_is_refused", "after_a_refusal_it_converts_on"}),
+        (Counts, {"a_recording_is_repeated_and_is_as_long_as_it_was", "each_step_may_run_in_another_task"}),
         (Silent, {"its_models_are_well_formed_and_convert"}),
     ],
 )

@@ -9,6 +9,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 import msgspec
 import structlog
 
+from proxy.audio.recordings.apart import LIVES, read_apart
 from proxy.audio.recordings.recording import (
     LEAST_RATE_HZ,
     MOST_CHANNELS,
@@ -17,9 +18,8 @@ from proxy.audio.recordings.recording import (
     Decoded,
     SpeechRecording,
     Undecoded,
-    UnusableRecording,
 )
-from proxy.helpers.helper import Helper, HelperDied, HelperFailed, HelperSpec
+from proxy.helpers.helper import Helper, HelperSpec
 from proxy.helpers.places import FairPlaces
 
 MOST_AT_ONCE = 2
@@ -34,6 +34,7 @@ _SPEC = HelperSpec(
     module="proxy.audio.recordings.decoding_child",
     is_for_one=True,
     keeps_spare=True,
+    lives=LIVES,
     most_answer_bytes=3 * MOST_SAMPLES + 4096,
 )
 
@@ -59,12 +60,15 @@ class Decoder:
         ready = "one" if self._helper.is_ready else "none"
         return f"<Decoder, {self._places.taken} begun, {ready} ready>"
 
-    def turn(self, account: str) -> AbstractAsyncContextManager[None]:
-        """Wait for a turn, and have it until the recording needs no more memory. Raises NoPlace."""
-        return self._places.turn(account)
+    def turn(self, account: str, *, waits: bool = False) -> AbstractAsyncContextManager[None]:
+        """Wait for a turn, and have it until the recording needs no more memory. Raises NoPlace.
+
+        Only a caller whose upload is counted elsewhere `waits` for a place, too.
+        """
+        return self._places.turn(account, waits=waits)
 
     async def decode(self, data: bytes) -> SpeechRecording:
-        """Decode an upload, within a turn. Raises UnusableRecording.
+        """Decode an upload, within a turn. Raises UnusableRecording and DecodingFailed.
 
         If it is cancelled, the process is killed.
         """
@@ -72,9 +76,7 @@ class Decoder:
 
     async def decode_samples(self, data: bytes) -> Decoded:
         """Decode an upload to bare samples, as `decode` does."""
-        made = await self._decoded(data)
-        if isinstance(made, Undecoded):
-            raise UnusableRecording.of(made.fault)
+        made = await read_apart(self._helper, data, self._within_s, checked_sound)
         self._warn_of(made.lacks)
         return made
 
@@ -82,32 +84,16 @@ class Decoder:
         """End all processes. No upload may be in one any more."""
         await self._helper.close()
 
-    async def _decoded(self, data: bytes) -> Decoded | Undecoded:
-        try:
-            return _checked(await self._helper.ask(data, within_s=self._within_s))
-        except TimeoutError:
-            return Undecoded("time")
-        except HelperDied:
-            return Undecoded("lost")
-        except HelperFailed:
-            _log.warning("decoder.child.failed", what="start")
-            return Undecoded("lost")
-
     def _warn_of(self, lacks: tuple[str, ...]) -> None:
         if lacks and not self._has_warned:
             self._has_warned = True
             _log.warning("decoder.confinement.missing", what=[lack[:40] for lack in lacks[:5]])
 
 
-def _checked(answer: bytes) -> Decoded | Undecoded:
-    try:
-        return checked_sound(_decode_answer(answer))
-    except msgspec.MsgspecError:
-        return Undecoded("lost")
-
-
-def checked_sound(made: Decoded | Undecoded) -> Decoded | Undecoded:
-    """Return what a child says if it makes sense: it may be in the hands of the file that it decoded."""
+def checked_sound(answer: bytes) -> Decoded | Undecoded:
+    """Return what a child says if it makes sense: it may be in the hands of the file that it decoded. Raises
+    MsgspecError."""
+    made = _decode_answer(answer)
     if isinstance(made, Undecoded):
         return made
     samples, rest = divmod(len(made.pcm), made.sample_bytes) if made.sample_bytes in (2, 3) else (0, 0)

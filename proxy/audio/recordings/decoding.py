@@ -12,6 +12,9 @@ from typing import Any, TypeVar
 
 import av
 import numpy as np
+
+# It ships no types.
+import soxr  # type: ignore[import-untyped]
 from numpy.typing import NDArray
 
 from proxy.audio.recordings.recording import (
@@ -19,6 +22,7 @@ from proxy.audio.recordings.recording import (
     LOSSLESS,
     LOSSY,
     MOST_CHANNELS,
+    MOST_KEPT_HZ,
     MOST_RATE_HZ,
     MOST_S,
     MOST_SAMPLES,
@@ -151,17 +155,37 @@ class MonoFrames:
 
 
 def _decoded(frames: MonoFrames) -> Decoded:
-    pcm, is_cut = bytearray(), False
+    pcm, heard, is_cut, kept = bytearray(), 0, False, None
     for frame in frames:
-        most = min(MOST_SAMPLES, round(MOST_S * frames.rate_hz))
-        left = most - len(pcm) // frames.sample_bytes
+        kept = kept or _KeptRate(frames.rate_hz)
+        left = round(MOST_S * frames.rate_hz) - heard
         is_cut = frame.samples > left
-        pcm += frames.packed(frames.mono(frame))[: left * frames.sample_bytes]
+        heard += min(frame.samples, left)
+        pcm += frames.packed(kept.feed(frames.mono(frame)[:left]))
         if is_cut:
             break
-    if not pcm:
+    if kept is None or not heard:
         raise frames.no_sound()
-    return Decoded(bytes(pcm), frames.rate_hz, frames.sample_bytes, frames.channels, frames.codec, is_cut)
+    pcm += frames.packed(kept.flush())
+    whole = bytes(pcm[: MOST_SAMPLES * frames.sample_bytes])
+    return Decoded(whole, kept.rate_hz, frames.sample_bytes, frames.channels, frames.codec, is_cut)
+
+
+class _KeptRate:
+    """The way to the rate at which sound is kept: its own up to `MOST_KEPT_HZ`, then nothing is changed."""
+
+    def __init__(self, rate_hz: int) -> None:
+        self.rate_hz = min(rate_hz, MOST_KEPT_HZ)
+        self._stream = None
+        if rate_hz > MOST_KEPT_HZ:
+            self._stream = soxr.ResampleStream(rate_hz, self.rate_hz, 1, dtype="float64", quality="HQ")
+
+    def feed(self, mono: NDArray[np.float64]) -> NDArray[np.float64]:
+        return mono if self._stream is None else np.asarray(self._stream.resample_chunk(mono))
+
+    def flush(self) -> NDArray[np.float64]:
+        rest = np.zeros(0)
+        return rest if self._stream is None else np.asarray(self._stream.resample_chunk(rest, last=True))
 
 
 class Downmix:

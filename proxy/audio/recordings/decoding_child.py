@@ -27,6 +27,8 @@ def main() -> None:
     warm_up()
     lacks = _confine()
     data = pipe.read() or b""
+    # Said of a file that ends this process by an error that nobody expects.
+    answer = msgspec.msgpack.encode(Undecoded("lost"))
     try:
         made = decode(data)
         if isinstance(made, Decoded):
@@ -34,7 +36,8 @@ def main() -> None:
         answer = msgspec.msgpack.encode(made)
     except MemoryError:
         answer = msgspec.msgpack.encode(Undecoded("memory"))
-    pipe.write(answer)
+    finally:
+        pipe.write(answer)
 
 
 def warm_up() -> bytes:

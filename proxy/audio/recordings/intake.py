@@ -18,7 +18,7 @@ _CUT = f"It is long: only its first {MOST_S / 60:g} minutes are kept."
 
 
 class TakenRecording(NamedTuple):
-    """A recording that can be kept. `master` is lossless, at its own rate."""
+    """A recording that can be kept. `master` is lossless, at its own rate up to 48 kHz."""
 
     master: bytes
     seconds: float
@@ -76,12 +76,12 @@ class RecordingIntake:
     async def sound(self, account: str, data: bytes, param: str, rate_hz: int) -> TakenSound:
         """Decode an upload whole, at this rate. The account has its turn until it is decoded.
 
-        Raises InvalidRequest, which names the field `param`: a recording is not too long, nor silent. Raises
-        NoPlace.
+        A place is waited for: the caller counts the uploads. Raises InvalidRequest, which names the field
+        `param`: a recording is not too long, nor silent. Raises NoPlace.
         """
         from proxy.audio.recordings.whole_sound import is_silent, whole_sound
 
-        async with self._decoder.turn(account):
+        async with self._decoder.turn(account, waits=True):
             try:
                 recording = await self._decoder.decode(data)
             except UnusableRecording as error:

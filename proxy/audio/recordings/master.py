@@ -1,4 +1,4 @@
-"""The master of a recording: a mono WAV at the rate that the recording came with, of 16 or 24 bits.
+"""The master of a recording: a mono WAV of 16 or 24 bits, at the rate of the recording up to 48 kHz.
 
 It is a WAV and not a FLAC, although that would be half the size. We write it from bare samples and read it
 with a few lines of our own. So no library ever parses what a decoder made of a stranger's file, and the

@@ -12,8 +12,10 @@ import msgspec
 LEAST_RATE_HZ, MOST_RATE_HZ = 8_000, 192_000
 MOST_CHANNELS = 8
 MOST_S = 300.0
-MOST_SAMPLES = round(MOST_S * 48_000)
-"""What is kept of a recording: five minutes, and less at a rate above 48 kHz."""
+MOST_KEPT_HZ = 48_000
+"""What is recorded at a higher rate is kept at this one: no voice has anything above it."""
+MOST_SAMPLES = round(MOST_S * MOST_KEPT_HZ)
+"""What is kept of a recording: five minutes."""
 
 LOSSY = ("mp3", "aac", "opus", "vorbis")
 LOSSLESS = ("flac", "alac")

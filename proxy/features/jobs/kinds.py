@@ -15,10 +15,12 @@ from proxy.storage.rows import LAST_MOMENT
 
 
 class PlannedStep(NamedTuple):
-    """A call, and how many characters of tags are in it before the step's piece of the text."""
+    """A call, and how many characters of tags are in it before the step's piece of the text. The `consent`
+    that it names must be there in the commit of its sound."""
 
     call: SpeechCall
     tags: int = 0
+    consent: str | None = None
 
 
 class JobKind(ABC):

@@ -91,7 +91,8 @@ class JobClip(msgspec.Struct, frozen=True, kw_only=True):
 
     `told` is the digest of what is told of the sound beside it, with the times of so many `words`. Joined
     with others it plays for `played` samples. `source` is IPTC's word for who made it, if the file says so.
-    `digest` is "" when the sound is in the encoded file of its job.
+    `digest` is "" when the sound is in the encoded file of its job. Without the `consent` that it names, it
+    is not committed, and neither is its charge.
     """
 
     step: str
@@ -109,6 +110,7 @@ class JobClip(msgspec.Struct, frozen=True, kw_only=True):
     played: int = 0
     words: int = 0
     source: str = ""
+    consent: str | None = None
 
     @property
     def played_s(self) -> float:

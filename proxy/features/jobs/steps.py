@@ -20,6 +20,7 @@ from proxy.audio.formats import USUAL_FORMS
 from proxy.audio.frames import open_frames
 from proxy.catalogue.notices import NO_NOTICES, Notices
 from proxy.errors import (
+    DecodingFailed,
     InvalidKey,
     QuotaExceeded,
     RequestFailed,
@@ -65,7 +66,8 @@ _TOO_SLOW = "client_too_slow"
 _FRAMED = ("mp3", "aac")
 _LACKING = "model_not_found"
 _LEFT = Again(is_try=False)
-"""Its job is over, which has written the step's end already, or has been opened again."""
+"""Its job is over, which has written the step's end already, or has been opened again. Or what it needs is
+gone: then the next attempt ends it."""
 
 _log = structlog.get_logger()
 
@@ -166,7 +168,8 @@ class Steps(WishKind[JobStep]):
         except RequestFailed as failure:
             return await self._failed(held, job, failure, attempt)
         except MissingReference:
-            return None  # the job was deleted meanwhile
+            # The job was deleted meanwhile, or a consent was withdrawn: planned once more, it says so.
+            return _LEFT
         except StorageFailed:
             # Perhaps another holder was first, as our lease was lost.
             if await records.find_clip(self._store, held.id) is None:
@@ -187,7 +190,9 @@ class Steps(WishKind[JobStep]):
         wait long.
         """
         kind, message = self._kinds[job.kind], self._kept_message(failure, job)
-        is_try = isinstance(failure, UpstreamFailed) and attempt.has_reached_engine
+        is_of_engine = isinstance(failure, UpstreamFailed) and attempt.has_reached_engine
+        # A file that ends whatever reads it must not be read for ever.
+        is_try = is_of_engine or isinstance(failure, DecodingFailed)
         is_lacking = failure.code == _LACKING and not self._serves and kind.is_checked_before
         may_end_otherwise = (
             failure.status >= 500 or failure.status == 429 or failure.code == _TOO_SLOW or is_lacking
@@ -202,7 +207,7 @@ class Steps(WishKind[JobStep]):
                 _log.warning("job.step.waits", job=held.job, step=held.number, code=failure.code)
                 if isinstance(failure, UpstreamFailed) or is_lacking:
                     await records.wait_for(self._store, held.job, "engine")
-            if self._store.is_shared and not attempt.has_reached_engine:
+            if self._store.is_shared and not is_try and not attempt.has_reached_engine:
                 after_s = 0.0  # Another process may have an engine that we lack, or room in it.
             return Again(message, after_s, is_try=is_try)
         _log.warning("job.step.failed", job=held.job, step=held.number, code=failure.code)
@@ -254,11 +259,11 @@ class Steps(WishKind[JobStep]):
                 return
 
     async def _spoken(self, job: Job, held: JobStep, attempt: _Attempt) -> None:
-        call, tags = await self._call(job, held)
+        call, tags, consent = await self._call(job, held)
         attempt.call = call
         if self.places.note(held, is_elsewhere=is_elsewhere(call.plan)):
             self._wake.set()
-        clip = _Clip(job, held, call)
+        clip = _Clip(job, held, call, consent)
         of_job = OfJob(job.id, held.id)
         call = replace(call, of_job=of_job, goes_whole=True, openers=(*call.openers, clip.opened))
 
@@ -316,7 +321,7 @@ class _Attempt:
 class _Clip(Tap):
     """Adds the sound of a step to the commit of its charge."""
 
-    def __init__(self, job: Job, step: JobStep, call: SpeechCall) -> None:
+    def __init__(self, job: Job, step: JobStep, call: SpeechCall, consent: str | None) -> None:
         self.digest = ""
         self.told = ""
         self.bytes = 0
@@ -327,6 +332,7 @@ class _Clip(Tap):
         self._job = job
         self._step = step
         self._call = call
+        self._consent = consent
 
     def opened(self, _call: SpeechCall) -> Tap:
         return self
@@ -348,6 +354,7 @@ class _Clip(Tap):
             played=spent.samples if self.played is None else self.played,
             words=self.words,
             source=self.source,
+            consent=self._consent,
         )
         return replace(spent, rows=(*spent.rows, row))
 

@@ -8,18 +8,20 @@ from pathlib import Path
 from typing import Any
 
 import httpx2
+import numpy as np
 import pytest
 from starlette.types import Message
 
 from plugins.tone.decode import decode
 from proxy.api.conversion_form import ConversionForm, SentConversion
 from proxy.audio.formats import FORMATS, USUAL_FORMS, wav_header
-from proxy.errors import NoPlace
+from proxy.errors import InvalidRequest, NoPlace
 from proxy.features.conversions.sources import Sources
 from proxy.http.form import MOST_FILE_BYTES
 from proxy.ledger import verify
 from tests.proxy.api.inside import Inside, LeavingPeer, envelope, inside
 from tests.proxy.api.owning import agree, clone, new_key
+from tests.proxy.audio.recordings.clips import Kind, encoded
 from tests.sound import decoded
 from tests.tones import tones
 
@@ -223,6 +225,13 @@ async def test_a_recording_that_is_too_long_is_told_of_the_job_that_takes_it(ser
     assert "kind=conversion" in message
 
 
+async def test_a_recording_of_a_high_rate_may_be_as_long_as_any(server: Inside) -> None:
+    seconds, half = 152, np.full(48, 0.25)
+    wave = np.tile(np.concatenate((half, -half)), seconds * 1000)
+    answer = await sent(server, encoded(Kind("flac", "flac", "s16", 96_000), wave), response_format="mp3")
+    assert answer.status_code == 200, answer.text
+
+
 async def test_a_body_that_is_no_form_is_refused(server: Inside) -> None:
     answer = await server.ask("POST", "/v1/audio/conversions", body={"model": "tone/standard"})
     assert answer.status_code == 415
@@ -281,16 +290,43 @@ async def test_the_room_for_recordings_is_bounded_and_given_back(
     server: Inside,
 ) -> None:
     house = server.worker.open_house.house
-    sources = Sources(house.intake, house.grants, most_bytes=500_000)
+    most = 14_600_000
+    sources = Sources(house.intake, house.grants, most_bytes=most)
     form = ConversionForm(model="tone/standard", voice="alloy")
     short = SentConversion(form, USUAL_FORMS["wav"], of_seconds(6.0))
     async with sources.taken("acc_1", short):
+        # The file counts beside its sound.
+        assert repr(sources) == f"<Sources {len(short.audio) + 288_000} of {most} bytes>"
         with pytest.raises(NoPlace):
             async with sources.taken("acc_2", short):
                 pass
     async with sources.taken("acc_2", short) as source:
         assert source.seconds == pytest.approx(6.0)
-    assert repr(sources) == "<Sources 0 of 500000 bytes>"
+    with pytest.raises(InvalidRequest):
+        async with sources.taken("acc_2", short._replace(audio=b"no recording")):
+            pass
+    assert repr(sources) == f"<Sources 0 of {most} bytes>"
+
+
+async def test_half_of_the_room_for_recordings_is_for_accounts_that_have_none_there(server: Inside) -> None:
+    house = server.worker.open_house.house
+    sources = Sources(house.intake, house.grants, most_bytes=29_600_000)
+    form = ConversionForm(model="tone/standard", voice="alloy")
+    short = SentConversion(form, USUAL_FORMS["wav"], of_seconds(6.0))
+    async with sources.taken("acc_1", short):
+        with pytest.raises(NoPlace):
+            async with sources.taken("acc_1", short):
+                pass
+        async with sources.taken("acc_2", short):
+            pass
+
+
+async def test_as_many_as_a_plan_has_streams_are_converted_however_many_places_there_are(
+    tmp_path: Path,
+) -> None:
+    async with inside(tmp_path, CONFIG + "streams = 8\n", plan="small") as server:
+        answers = await asyncio.gather(*(sent(server, of_seconds(1.0)) for _ in range(8)))
+    assert [answer.status_code for answer in answers] == [200] * 8
 
 
 async def raw(

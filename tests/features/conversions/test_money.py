@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import pytest
 
 from policies.price import MICRO
 from proxy.ledger.verify import verify
-from speech_engine import Finished
+from speech_engine import Event, Finished, SpeechJob
 from tests.features.conversions.test_conversions import CONFIG, of_seconds, raw, sent
 from tests.proxy.api.inside import Inside, LeavingPeer, envelope, inside
 from tests.proxy.api.scripted import sound
@@ -147,9 +148,46 @@ async def test_an_engine_that_goes_on_and_on_is_at_fault_and_not_the_recording(t
         assert (await verify(server.worker.store)).is_clean
 
 
-async def test_who_leaves_a_provider_that_bills_at_once_costs_it_all(tmp_path: Path) -> None:
-    one = Repeating(asyncio.Event().wait, window=1000, billed_on_submit=True)
-    costs = 'costs = { "*" = { usd = 0.3, per = "minute" } }'
+class Early(Repeating):
+    """It has finished when it has repeated so many seconds, however much it was given."""
+
+    def __init__(self, seconds: int) -> None:
+        super().__init__()
+        self._pieces = seconds
+
+    async def convert(self, job: SpeechJob, pcm: AsyncIterator[bytes]) -> AsyncGenerator[Event, None]:
+        async def first() -> AsyncIterator[bytes]:
+            left = self._pieces
+            async for piece in pcm:
+                if not left:
+                    return
+                left -= 1
+                yield piece
+
+        async for event in super().convert(job, first()):
+            yield event
+
+
+@pytest.mark.parametrize(("seconds", "is_whole"), [(1, False), (4, False), (5, True), (6, True)])
+async def test_an_engine_that_leaves_out_far_more_than_a_pause_has_failed_and_costs_nothing(
+    tmp_path: Path, seconds: int, is_whole: bool
+) -> None:
+    async with inside(tmp_path, SCRIPTED, {"one": Early(seconds)}, plan="priced") as server:
+        await raw(server, "one/m", LeavingPeer(), asyncio.Event(), of_seconds(6.0))
+        (row,) = await server.usage()
+        assert row.outcome == ("finished" if is_whole else "failed")
+        assert bool(row.credits) == is_whole
+        assert (await verify(server.worker.store)).is_clean
+
+
+@pytest.mark.parametrize(
+    ("usd", "per"), [(0.3, "minute"), (0.0003, "unit"), (0.0003, "character"), (0.01, "job")]
+)
+async def test_who_leaves_a_provider_that_bills_at_once_costs_it_all(
+    tmp_path: Path, usd: float, per: str
+) -> None:
+    one = Repeating(asyncio.Event().wait, window=1000, billed_on_submit=True, units_a_minute=1000.0)
+    costs = f'costs = {{ "*" = {{ usd = {usd}, per = "{per}" }} }}'
     priced = SCRIPTED.replace("[engines.one]", f"[engines.one]\n{costs}")
     async with inside(tmp_path, priced, {"one": one}, plan="priced") as server:
         peer = LeavingPeer()

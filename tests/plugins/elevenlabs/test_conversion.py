@@ -11,12 +11,14 @@ from fakes.elevenlabs import speaking
 from speech_engine import (
     EngineConverts,
     EngineError,
+    EngineExhausted,
     EngineFailed,
     EngineStumbled,
     Event,
     Finished,
     ProviderCount,
     Started,
+    UnsupportedRequest,
     UnusableSample,
     VoiceNotFound,
 )
@@ -72,6 +74,16 @@ async def test_credits_that_are_not_told_are_a_thousand_a_minute(monkeypatch: py
     assert events[1] == ProviderCount(25.0)
 
 
+async def test_a_model_says_what_a_minute_counts_as_who_leaves_before_the_head_is_billed_too() -> None:
+    async with rig() as made:
+        declared = {each.id: each.units_a_minute for each in made.engine.models() if each.converts}
+        spoken = [each.units_a_minute for each in made.engine.models() if not each.converts]
+        assert all(each.hears_all_first for each in made.engine.models() if each.converts)
+    assert declared
+    assert set(declared.values()) == {1000.0}
+    assert set(spoken) == {None}
+
+
 async def test_the_settings_are_sent_beside_the_recording() -> None:
     async with rig(stability=0.5, enable_logging=False) as made:
         await _converted(made, _job(seed=7, formats=("mp3",)))
@@ -113,9 +125,28 @@ async def test_a_missing_voice_is_no_missing_path() -> None:
 
 async def test_a_model_that_only_speaks_is_refused() -> None:
     async with rig() as made:
-        assert isinstance(
-            await _refusal(made, msgspec.structs.replace(_job(), model="eleven_v3")), UnusableSample
-        )
+        refusal = await _refusal(made, msgspec.structs.replace(_job(), model="eleven_v3"))
+    assert type(refusal) is UnsupportedRequest
+    assert "text" not in refusal.message
+
+
+async def test_only_what_it_says_of_the_recording_is_the_recordings_fault() -> None:
+    for code, kind in (
+        ("audio_too_short", UnusableSample),
+        ("invalid_parameters", UnsupportedRequest),
+        ("something_new", UnsupportedRequest),
+    ):
+        async with rig() as made:
+            made.provider.fail("5xx", path="/v1/voice-changer", status=400, code=code)
+            assert type(await _refusal(made, _job())) is kind, code
+
+
+async def test_an_account_that_a_conversion_has_used_up_rests_until_it_has_credit() -> None:
+    async with rig() as made:
+        made.account.credits = 0
+        assert isinstance(await _refusal(made, _job()), EngineExhausted)
+        with pytest.raises(EngineExhausted):
+            await made.engine.refresh()
 
 
 async def test_a_stumble_is_not_tried_elsewhere() -> None:

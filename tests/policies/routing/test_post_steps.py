@@ -186,6 +186,36 @@ def test_in_a_mix_all_members_must_agree_who_repeats_it() -> None:
     assert not decide(offer(found, models=able), closed, QUERY, ANYONE, NO_RULES).candidates
 
 
+@pytest.mark.parametrize(("found", "query"), [(step(), QUERY), (step("happy"), HAPPY)])
+def test_a_voice_whose_consent_names_no_conversion_is_repeated_by_nobody(
+    found: FoundStep, query: RoutingQuery
+) -> None:
+    mine = replace(voice("red", "green"), uses=("speech",))
+    decision = decide(offer(found), mine, query, ANYONE, NO_RULES)
+    assert decision.candidates == ()
+    assert {verdict.refused_by for verdict in decision.verdicts} == {"post"}
+    assert decision.error is not None
+    assert (decision.error.code, decision.error.is_forbidden) == ("consent_not_given", True)
+    assert "'v' does not name conversion" in decision.error.message
+    assert decide(
+        offer(found), replace(mine, uses=("speech", "conversion")), query, ANYONE, NO_RULES
+    ).candidates
+
+
+def test_a_step_for_another_emotion_leaves_out_no_voice_that_is_for_speech_alone() -> None:
+    mine = replace(voice("red", "green"), uses=("speech",))
+    assert len(decide(offer(step("happy")), mine, QUERY, ANYONE, NO_RULES).candidates) == 2
+
+
+def test_in_a_mix_all_members_must_agree_to_be_converted() -> None:
+    able = (Model("red", info("en", mixes=True)),)
+    members = [replace(voice("red"), uses=each) for each in (None, ("conversion", "speech"))]
+    mix = Voice(id="mix", name="mix", mix=(("a", 1.0), ("b", 1.0)), members=tuple(members))
+    assert decide(offer(step(), models=able), mix, QUERY, ANYONE, NO_RULES).candidates
+    closed = replace(mix, members=(members[0], replace(members[1], uses=("speech",))))
+    assert not decide(offer(step(), models=able), closed, QUERY, ANYONE, NO_RULES).candidates
+
+
 def test_the_emotions_of_the_steps_count_beside_those_of_the_first_candidate() -> None:
     decision = decide(offer(step("shout"), step("happy")), voice("red", "green"), QUERY, ANYONE, NO_RULES)
     assert decision.emotions == ("shout", "happy")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator
 
 import pytest
 
@@ -11,6 +12,7 @@ from proxy.engines.cloud_engine import CloudEngine
 from speech_engine import (
     Audio,
     ContentRefused,
+    Convert,
     EngineBusy,
     EngineCannot,
     EngineError,
@@ -22,12 +24,14 @@ from speech_engine import (
     EngineTimeout,
     EngineUnauthorized,
     EngineUnavailable,
+    Event,
+    SpeechJob,
     Started,
     UnsupportedRequest,
     UnsupportedText,
     VoiceNotFound,
 )
-from tests.proxy.api.scripted import RATE_HZ, spoken
+from tests.proxy.api.scripted import RATE_HZ, Scripted, spoken
 from tests.proxy.engines.keys import (
     SILENT,
     WELL,
@@ -39,6 +43,7 @@ from tests.proxy.engines.keys import (
     later,
     speech,
 )
+from tests.speech_engine.host.fakes import read
 
 FAULTY = (EngineFailed("it broke"),)
 WHOLE = RATE_HZ // 10 * 2
@@ -243,6 +248,40 @@ async def test_an_engine_that_was_silent_until_its_deadline_has_failed(
     engine = cloud_engine(Turns(SILENT))
     await silent_until(0.2, engine)
     assert engine.keys[0].breaker.faults == 1
+
+
+class Mute(Scripted):
+    """It hears all of a sound, and says nothing."""
+
+    heard = 0
+
+    async def convert(self, job: SpeechJob, pcm: AsyncIterator[bytes]) -> AsyncGenerator[Event, None]:
+        yield Started(RATE_HZ)
+        async for _ in pcm:
+            self.heard += 1
+        await asyncio.get_running_loop().create_future()
+
+
+async def _stalls(pieces: int, may_end: asyncio.Event) -> AsyncIterator[bytes]:
+    """What another engine speaks, until that falls silent."""
+    for _ in range(pieces):
+        yield bytes(4_800)
+    await may_end.wait()
+
+
+@pytest.mark.parametrize(("ends", "faults"), [(False, 0), (True, 1)])
+async def test_an_engine_that_waits_for_what_another_has_to_say_is_not_silent(
+    monkeypatch: pytest.MonkeyPatch, ends: bool, faults: int
+) -> None:
+    monkeypatch.setattr("proxy.engines.provider_key._SILENCE_S", 0.1)
+    cloud, may_end = Mute(), asyncio.Event()
+    engine = cloud_engine(cloud)
+    if ends:
+        may_end.set()
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.2):
+            await read(engine.open(Convert(job(deadline_s=0.2)), pcm=_stalls(3, may_end)))
+    assert (cloud.heard, engine.keys[0].breaker.faults) == (3, faults)
 
 
 async def test_a_client_who_left_before_the_deadline_tells_nothing(monkeypatch: pytest.MonkeyPatch) -> None:

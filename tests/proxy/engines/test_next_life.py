@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
 from msgspec.structs import replace
 
-from speech_engine import EngineUnavailable, Finished
+from speech_engine import EngineUnavailable, Finished, Speak
+from speech_engine.host.pipe_messages import HostState
 from tests.proxy.engines.hosts import hosted, spoken, state
 from tests.speech_engine.host.fakes import FakeEngine, host, job, short_folder
 
@@ -20,6 +22,32 @@ async def test_a_job_is_told_at_once_if_its_host_will_load_for_longer_than_it_ca
             with pytest.raises(EngineUnavailable) as told:
                 await spoken(engine, job(deadline_s=20.0))
     assert told.value.retry_after_s == pytest.approx(40.0, abs=2.0)
+
+
+@pytest.mark.parametrize(
+    ("of_host", "is_expected"),
+    [
+        (replace(state("", "restarting"), loads_s=60.0), False),
+        (replace(state("", "restarting"), loads_s=5.0), True),
+        (state("", "starting"), True),
+        (state("", "failed", reason="no memory"), False),
+        (state("", "waiting", reason="waits for memory"), False),
+        (state("", "unloaded"), False),
+        (replace(state("", "unloaded"), loads_on_demand=True, loads_s=60.0), False),
+        (replace(state("", "unloaded"), loads_on_demand=True, loads_s=5.0), True),
+    ],
+)
+async def test_it_is_told_before_a_job_whether_there_is_hope_for_it(
+    of_host: HostState, is_expected: bool
+) -> None:
+    asked: list[str] = []
+    async with hosted() as engine:
+        engine.on_wanted = asked.append
+        engine.update_host(of_host)
+        with nullcontext() if is_expected else pytest.raises(EngineUnavailable):
+            engine.expect(Speak(job(deadline_s=20.0)))
+    # Who loads on demand is asked for.
+    assert asked == (["fake"] if of_host.loads_on_demand else [])
 
 
 async def test_a_job_waits_for_a_host_that_will_load_in_time() -> None:

@@ -160,3 +160,35 @@ async def test_a_place_has_many_turns_between_which_others_have_theirs() -> None
     await asyncio.gather(work("acc_a"), work("acc_b"))
     assert order == ["acc_a", "acc_b"] * 3
     assert fair.taken == 0
+
+
+async def test_who_waits_for_a_place_gets_the_next_one_that_its_account_may_have() -> None:
+    fair, order = pool(places=4, of_account=2), list[str]()
+
+    async def work(account: str, number: int) -> None:
+        async with fair.turn(account, waits=True):
+            order.append(f"{account}{number}")
+            assert fair.taken <= 4
+            await settled()
+
+    many = [asyncio.create_task(work("a", number)) for number in range(4)]
+    await settled()
+    # Half is for accounts that hold none, however many of another wait.
+    other = asyncio.create_task(work("b", 0))
+    await asyncio.gather(*many, other)
+    assert order == ["a0", "b0", "a1", "a2", "a3"]
+    assert fair.taken == 0
+
+
+async def test_the_wait_for_a_place_is_bounded_and_leaves_nothing() -> None:
+    fair = pool(places=1, wait_s=0.01)
+    with fair.take("acc_busy"):
+        with pytest.raises(NoPlace):
+            async with fair.turn("acc_other", waits=True):
+                pytest.fail("there was no place")
+        waiting = asyncio.create_task(fair.turn("acc_other", waits=True).__aenter__())
+        await settled()
+        waiting.cancel()
+        await asyncio.wait([waiting])
+        assert fair.taken == 1
+    assert fair.taken == 0

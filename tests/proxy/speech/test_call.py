@@ -24,6 +24,13 @@ VOICE = Voice(id="ana", name="ana", bindings=())
 A_CHARACTER = Rate(0.0001, "character")
 
 
+class Recording(NamedTuple):
+    """A recording of so long."""
+
+    seconds: float
+    was_heard_out: bool = True
+
+
 class Output(NamedTuple):
     """What an attempt has come to."""
 
@@ -133,10 +140,55 @@ def test_a_recording_that_was_submitted_costs_its_length_however_little_came_of_
     counted = tally(1)
     dear = model("dear", billed_on_submit=True)
     counted.attempts += [
-        Attempt(part=0, model=of, characters=0, output=Output(), source_s=60.0, was_dispatched=is_dispatched)
+        Attempt(
+            part=0,
+            model=of,
+            characters=0,
+            output=Output(),
+            heard=Recording(60.0),
+            was_dispatched=is_dispatched,
+        )
         for of, is_dispatched in ((dear, True), (dear, False), (model("tone"), True))
     ]
     assert [each.seconds for each in counted.spent().attempts] == [60.0, Output().seconds, Output().seconds]
+
+
+def test_units_that_no_provider_told_follow_from_the_length_of_what_it_heard() -> None:
+    info = ModelInfo(
+        id="sts", languages=(), sample_rate_hz=RATE_HZ, billed_on_submit=True, units_a_minute=1000.0
+    )
+    heard, counted = Recording(90.0), tally(1)
+    counted.attempts += [
+        Attempt(part=0, model=Model("dear", info), characters=0, output=output, heard=of, was_dispatched=True)
+        for output, of in ((Output(), heard), (Output(units=7.0), heard), (Output(), None))
+    ]
+    assert [each.units for each in counted.spent().attempts] == [1500.0, 7.0, None]
+
+
+def test_who_hears_all_of_a_sound_first_has_submitted_nothing_before_its_end() -> None:
+    info = ModelInfo(
+        id="sts",
+        languages=(),
+        sample_rate_hz=RATE_HZ,
+        billed_on_submit=True,
+        hears_all_first=True,
+        units_a_minute=1000.0,
+    )
+    attempts = [
+        Attempt(
+            part=0,
+            model=Model("dear", info),
+            characters=0,
+            output=Output(0.0),
+            rate=A_CHARACTER,
+            heard=Recording(90.0, was_heard_out),
+            was_dispatched=True,
+        )
+        for was_heard_out in (False, True)
+    ]
+    assert [each.was_submitted for each in attempts] == [False, True]
+    assert [(each.spent().seconds, each.spent().units) for each in attempts] == [(0.0, None), (90.0, 1500.0)]
+    assert [each.spent().rate for each in attempts] == [None, A_CHARACTER]
 
 
 def test_the_part_whose_turn_it_is_is_the_last_that_has_begun() -> None:

@@ -11,6 +11,29 @@ from proxy.speech.deadline import Deadline
 AT_ONCE_S, LATE_S = 0.01, 60.0
 
 
+class Clock:
+    """The clock of the test's loop, which stands still until the test moves it."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+    async def move(self, seconds: float) -> None:
+        """Let so much time go by, and do what is due then."""
+        self.now += seconds
+        for _ in range(3):
+            await asyncio.sleep(0)
+
+
+@pytest.fixture
+async def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    moved = Clock()
+    monkeypatch.setattr(asyncio.get_running_loop(), "time", moved)
+    return moved
+
+
 async def wait() -> None:
     await asyncio.get_running_loop().create_future()
 
@@ -25,34 +48,33 @@ async def test_a_block_that_is_late_raises_a_timeout() -> None:
     assert task.cancelling() == 0
 
 
-async def test_a_block_that_is_in_time_leaves_nothing_behind() -> None:
+async def test_a_block_that_is_in_time_leaves_nothing_behind(clock: Clock) -> None:
     deadline = Deadline()
-    with deadline.within(AT_ONCE_S):
+    with deadline.at(clock.now + 1.0):
         pass
-    await asyncio.sleep(3 * AT_ONCE_S)
-    with deadline.within(LATE_S):
-        await asyncio.sleep(3 * AT_ONCE_S)
+    await clock.move(3.0)
+    with deadline.at(clock.now + 60.0):
+        await clock.move(3.0)
     deadline.close()
 
 
-async def test_a_deadline_moves_on_with_each_block() -> None:
+async def test_a_deadline_moves_on_with_each_block(clock: Clock) -> None:
     deadline = Deadline()
     for _ in range(5):
-        with deadline.within(5 * AT_ONCE_S):
-            await asyncio.sleep(2 * AT_ONCE_S)
+        with deadline.at(clock.now + 5.0):
+            await clock.move(2.0)
     with pytest.raises(TimeoutError):
-        with deadline.within(AT_ONCE_S):
-            await wait()
+        with deadline.at(clock.now + 1.0):
+            await clock.move(2.0)
 
 
-async def test_an_earlier_moment_comes_before_the_one_that_was_set() -> None:
+async def test_an_earlier_moment_comes_before_the_one_that_was_set(clock: Clock) -> None:
     deadline = Deadline()
-    with deadline.within(LATE_S):
+    with deadline.at(clock.now + 60.0):
         pass
-    async with asyncio.timeout(LATE_S / 2):
-        with pytest.raises(TimeoutError):
-            with deadline.within(AT_ONCE_S):
-                await wait()
+    with pytest.raises(TimeoutError):
+        with deadline.at(clock.now + 1.0):
+            await clock.move(2.0)
 
 
 async def test_a_task_that_is_cancelled_by_somebody_else_is_cancelled() -> None:

@@ -19,7 +19,11 @@ from proxy.storage.costs import Cost
 from speech_engine import (
     Audio,
     Encoded,
+    EngineBusy,
+    EngineCannot,
     EngineFailed,
+    EngineLimited,
+    EngineUnauthorized,
     EngineUnavailable,
     Event,
     Finished,
@@ -30,6 +34,7 @@ from speech_engine import (
 from tests.proxy.api.inside import Inside, LeavingPeer, envelope, inside
 from tests.proxy.api.scripted import RATE_HZ, Scripted, sound, spoken
 from tests.proxy.speech.repeating import Repeating
+from tests.proxy.speech.test_candidate_stream import mp3
 from tests.sound import decoded
 from tests.speech_engine.host.fakes import until
 
@@ -319,7 +324,7 @@ class FailingFirst(Repeating):
         return super()._sound(pieces)
 
 
-@pytest.mark.parametrize("error", [EngineFailed("x"), EngineUnavailable("x"), VoiceNotFound("x")])
+@pytest.mark.parametrize("error", [EngineFailed("x"), EngineLimited("x"), VoiceNotFound("x")])
 async def test_a_post_engine_that_fails_before_its_sound_gets_another_candidates(
     tmp_path: Path, error: Exception
 ) -> None:
@@ -330,10 +335,40 @@ async def test_a_post_engine_that_fails_before_its_sound_gets_another_candidates
         await check_no_hold(server)
     assert answer.headers["x-voxgate-engine"] == "two/m, rvc/m"
     # What the first has spoken is paid to its provider all the same.
-    begun = [] if isinstance(error, EngineUnavailable) else ["rvc"]
+    begun = [] if isinstance(error, EngineLimited) else ["rvc"]
     assert [each.engine for each in found] == ["one", *begun, "two", "rvc"]
     assert found[0].micro_usd == 500_000
     check_nobody_works(*engines.values())
+
+
+@pytest.mark.parametrize("error", [EngineUnavailable("gone"), EngineBusy("full"), EngineCannot("never")])
+@pytest.mark.parametrize("hedge", ["", "hedge_s = 5.0\n"])
+async def test_no_other_candidate_speaks_for_who_is_not_there_to_repeat_it(
+    tmp_path: Path, error: Exception, hedge: str
+) -> None:
+    engines = {"one": Scripted(*spoken(0.5)), "two": Scripted(*spoken(0.5)), "rvc": FailingFirst(error)}
+    config = scripted().replace("[engines.one]\n", f"[engines.one]\n{hedge}")
+    async with inside(tmp_path, config, engines, plan="small") as server:
+        answer = await server.speech(TEXT, language="en")
+        (row,) = await server.usage()
+        assert [each.engine for each in await costs(server)] == ["one"]
+        await check_no_hold(server)
+    assert (answer.status_code, envelope(answer)["code"]) == (503, "engine_unavailable")
+    assert (row.outcome, row.credits) == ("failed", 0)
+    assert engines["two"].jobs == []
+    check_nobody_works(*engines.values())
+
+
+async def test_nobody_speaks_while_who_repeats_is_known_to_be_away(tmp_path: Path) -> None:
+    """A key that was refused rests at once."""
+    rvc = FailingFirst(EngineUnauthorized("the key is gone"))
+    engines = {"one": Scripted(*spoken(0.5)), "two": Scripted(*spoken(0.5)), "rvc": rvc}
+    async with inside(tmp_path, scripted(), engines) as server:
+        for _ in range(2):
+            answer = await server.speech(TEXT, language="en", cache=False)
+            assert (answer.status_code, envelope(answer)["code"]) == (503, "engine_unavailable")
+            assert int(answer.headers["retry-after"]) >= 1
+    assert [len(each.jobs) for each in engines.values()] == [1, 0, 1]
 
 
 async def test_when_nobody_repeats_it_the_failure_is_the_servers_and_free(tmp_path: Path) -> None:
@@ -428,18 +463,50 @@ async def test_who_leaves_while_a_submitted_conversion_waits_pays_for_both(tmp_p
     """The second bills from the moment that it has the sound. The first has given nothing to the client."""
     never = asyncio.Event().wait
     one = Scripted(Started(RATE_HZ), *sound(0.5), never)
-    rvc = Repeating(window=1000, billed_on_submit=True)
+    rvc = Repeating(window=1000, billed_on_submit=True, units_a_minute=1200.0)
     engines = {"one": one, "two": Scripted(), "rvc": rvc}
-    async with inside(tmp_path, scripted(), engines, plan="small") as server:
+    by_unit = scripted().replace('usd = 0.25, per = "job"', 'usd = 0.001, per = "unit"')
+    async with inside(tmp_path, by_unit, engines, plan="small") as server:
         leaves = asyncio.Event()
         speaking = asyncio.create_task(server.raw_speech(BODY, leaves))
         await until(lambda: rvc.open == 1)
         leaves.set()
         await asyncio.wait_for(asyncio.wait([speaking]), 20.0)
         (row,) = await server.usage()
+        provider = (await costs(server))[-1]
         await check_no_hold(server)
     assert (row.outcome, row.samples) == ("left", 0)
     assert row.credits > 0
+    # It was given what the first had spoken: half a second, of which none has come back.
+    assert (provider.engine, provider.audio_ms, provider.micro_usd) == ("rvc", 500, 10_000)
+    check_nobody_works(*engines.values())
+
+
+class Mute(Repeating):
+    def _sound(self, pieces: list[bytes]) -> Audio:
+        return Audio(0, b"")
+
+
+@pytest.mark.parametrize("has_ended", [False, True])
+async def test_who_hears_all_of_a_speech_first_has_cost_nothing_before_its_end(
+    tmp_path: Path, has_ended: bool
+) -> None:
+    never = asyncio.Event().wait
+    one = Scripted(Started(RATE_HZ), *sound(0.5), Finished() if has_ended else never)
+    rvc = Mute(never, window=1000, billed_on_submit=True, hears_all_first=True)
+    engines = {"one": one, "two": Scripted(), "rvc": rvc}
+    async with inside(tmp_path, scripted(), engines, plan="small") as server:
+        leaves = asyncio.Event()
+        speaking = asyncio.create_task(server.raw_speech(BODY, leaves))
+        await until(lambda: rvc.heard >= 5)
+        await until(lambda: one.open == (0 if has_ended else 1))
+        leaves.set()
+        await asyncio.wait_for(asyncio.wait([speaking]), 20.0)
+        (row,) = await server.usage()
+        found = await costs(server)
+        await check_no_hold(server)
+    assert (row.outcome, row.credits > 0) == ("left", has_ended)
+    assert [each.engine for each in found] == (["one", "rvc"] if has_ended else ["one"])
     check_nobody_works(*engines.values())
 
 
@@ -466,28 +533,124 @@ async def test_the_first_audio_may_take_as_much_longer_as_who_repeats_needs(tmp_
     assert engines["rvc"].jobs[0].deadline_s > budgets[1] / 2
 
 
-class Encoding(Repeating):
-    """It gives MP3, and nothing else."""
+async def test_who_hears_all_before_repeating_has_more_time_the_longer_the_speech(tmp_path: Path) -> None:
+    engines = {"one": Scripted(*spoken(0.5)), "two": Scripted(), "rvc": Repeating(hears_all_first=True)}
+    async with inside(tmp_path, scripted(), engines) as server:
+        for text in (TEXT, TEXT * 20):
+            await speak(server, input=text)
+    short, long = (job.deadline_s for job in engines["rvc"].jobs)
+    assert long > short + 1.0
 
-    def __init__(self, mp3: bytes) -> None:
+
+class Encoding(Repeating):
+    """It gives MP3, and nothing else: so many times the same, after all that it heard."""
+
+    def __init__(self, mp3: bytes, times: int = 1) -> None:
         super().__init__(formats=("mp3",))
         self._mp3 = mp3
+        self._times = times
 
     async def convert(self, job: SpeechJob, pcm: AsyncIterator[bytes]) -> AsyncGenerator[Event, None]:
         async for event in super().convert(job, pcm):
-            if not isinstance(event, Audio):
-                yield Encoded("mp3", self._mp3) if isinstance(event, Finished) else event
+            if isinstance(event, Started):
+                yield event
+        for _ in range(self._times):
+            yield Encoded("mp3", self._mp3)
         yield Finished()
 
 
 async def test_what_the_second_engine_encodes_goes_out_as_it_is(tmp_path: Path) -> None:
-    engines = {"one": Scripted(*spoken(0.5), formats=("mp3",)), "two": Scripted(), "rvc": Repeating()}
-    (tmp_path / "mp3").mkdir()
-    async with inside(tmp_path / "mp3", scripted(), engines) as server:
-        mp3 = (await speak(server, response_format="mp3")).content
-    engines |= {"one": Scripted(*spoken(0.5), formats=("mp3",)), "rvc": Encoding(mp3)}
+    made = mp3(0.5, tags=False)
+    engines = {"one": Scripted(*spoken(0.5), formats=("mp3",)), "two": Scripted(), "rvc": Encoding(made)}
     async with inside(tmp_path, scripted(), engines) as server:
         answer = await speak(server, response_format="mp3")
-    assert answer.content == mp3
+    assert answer.content == made
     assert [each.jobs[0].formats for each in (engines["one"], engines["rvc"])] == [(), ("mp3",)]
     check_nobody_works(*engines.values())
+
+
+@pytest.mark.parametrize("audio_format", ["pcm", "mp3"])
+async def test_who_repeats_far_more_than_it_heard_has_failed_and_nobody_pays(
+    tmp_path: Path, audio_format: str
+) -> None:
+    rvc = {
+        "pcm": Repeating(*sound(29.0), Finished()),
+        "mp3": Encoding(mp3(0.5, tags=False), times=60),
+    }[audio_format]
+    engines = {"one": Scripted(*spoken(0.5)), "two": Scripted(), "rvc": rvc}
+    async with inside(tmp_path, scripted(), engines, plan="small") as server:
+        messages = await server.raw_speech({**BODY, "response_format": audio_format})
+        (row,) = await server.usage()
+        await check_no_hold(server)
+    assert rvc.jobs[0].formats == (() if audio_format == "pcm" else ("mp3",))
+    assert messages[0]["status"] == 200
+    assert messages[-1]["more_body"], "the answer is broken off"
+    assert (row.outcome, row.error, row.credits) == ("failed", "engine_unavailable", 0)
+    assert row.samples / row.sample_rate_hz < 2.0
+    check_nobody_works(*engines.values())
+
+
+class Drawling(Repeating):
+    """It makes a little more than it hears."""
+
+    def _sound(self, pieces: list[bytes]) -> Audio:
+        pcm = super()._sound(pieces).pcm
+        return Audio(0, pcm + bytes(len(pcm) // 100 * 4))
+
+
+@pytest.mark.parametrize(
+    ("spoken_s", "ends"), [(9.8, ("finished", None)), (12.0, ("failed", "unsupported_text"))]
+)
+async def test_a_text_is_too_long_by_how_long_it_was_spoken(
+    tmp_path: Path, spoken_s: float, ends: tuple[str, str | None]
+) -> None:
+    engines = {"one": Scripted(*spoken(spoken_s)), "two": Scripted(), "rvc": Drawling()}
+    async with inside(tmp_path, scripted(), engines, plan="small") as server:
+        await server.raw_speech({**BODY, "input": "Hi."})
+        (row,) = await server.usage()
+        await check_no_hold(server)
+    assert (row.outcome, row.error) == ends
+    assert row.samples / row.sample_rate_hz == pytest.approx(10.1, abs=0.2)
+    assert row.credits > 0
+
+
+class Short(Repeating):
+    """It hears everything, and gives this part of it."""
+
+    def __init__(self, share: float) -> None:
+        super().__init__()
+        self._share = share
+
+    def _sound(self, pieces: list[bytes]) -> Audio:
+        pcm = super()._sound(pieces).pcm
+        return Audio(0, pcm[: 2 * round(self._share * len(pcm) / 2)])
+
+
+@pytest.mark.parametrize(
+    ("share", "outcome"), [(0.02, "failed"), (0.83, "failed"), (0.87, "finished"), (1.0, "finished")]
+)
+async def test_who_repeats_far_less_than_it_heard_has_failed_and_nobody_pays(
+    tmp_path: Path, share: float, outcome: str
+) -> None:
+    engines = {"one": Scripted(*spoken(9.0)), "two": Scripted(), "rvc": Short(share)}
+    async with inside(tmp_path, scripted(), engines, plan="small") as server:
+        messages = await server.raw_speech(BODY)
+        (row,) = await server.usage()
+        await check_no_hold(server)
+    assert messages[-1]["more_body"] is (outcome == "failed")
+    assert (row.outcome, row.credits > 0) == (outcome, outcome == "finished")
+    check_nobody_works(*engines.values())
+
+
+@pytest.mark.parametrize(("is_local", "status"), [(True, 200), (False, 503)])
+async def test_all_that_a_provider_may_repeat_has_room_on_the_disk(
+    tmp_path: Path, is_local: bool, status: int
+) -> None:
+    """Its estimate has room enough. What a provider has made is billed, so it may be as long as its cap."""
+    engines = {"one": Scripted(*spoken(0.5)), "two": Scripted(), "rvc": Repeating(is_local=is_local)}
+    async with inside(tmp_path, scripted(), engines) as server:
+        server.worker.parts.spill_room.bound(1)
+        text = TEXT * 4
+        answer = await server.speech(text, language="en", response_format="json", audio_format="wav")
+    assert answer.status_code == status, answer.text
+    assert len(engines["one"].jobs) == int(is_local)

@@ -11,10 +11,19 @@ from msgspec.structs import replace
 from starlette.types import Message
 
 from policies.lexicon import Lexicons
-from policies.routing import Binding, PostStep, Voice
+from policies.plans import UNLIMITED, terms
+from policies.routing import Binding, PostStep, Route, Voice
+from proxy.catalogue.catalogue import Catalogue
 from proxy.catalogue.library import AccountLibrary, VoiceShelf
 from proxy.catalogue.post_steps import find_step
+from proxy.config.config_toml import Config, EngineSection
+from proxy.engines.engine_list import Engines, LiveEngine
+from proxy.engines.in_process import InProcessEngine
+from proxy.errors import NotAllowed
+from proxy.http.replies import encode_json
 from proxy.ledger import verify
+from proxy.speech.planning import Planner, SpeechPlan
+from proxy.speech.speech_request import Defaults, parse_speech
 from speech_engine import EngineVoice, ModelInfo, Started, Trained
 from tests.features.erasure.erasing import erase, erasure_of
 from tests.features.own_voices.saving import add_cast, saved
@@ -146,6 +155,36 @@ async def test_what_a_step_names_is_the_operators_the_files_or_the_engines(tmp_p
         assert found("Mine") == (None, "there is no voice 'Mine' for rvc/m")
         assert found("v", "rvc/x") == (None, "rvc has no model of 'rvc/x'; known: m")
         assert found("v", "gone") == (None, "no [engines.gone] for gone")
+
+
+def test_in_a_cast_each_voice_must_agree_to_be_repeated() -> None:
+    live: dict[str, LiveEngine] = {name: InProcessEngine(each, 0) for name, each in engines().items()}
+    sections = {name: EngineSection(plugin=name) for name in live}
+    route = Route(language="en", candidates=("one/m",), post=(PostStep(engine="rvc", voice="v"),))
+    config = Config(engines=sections, models={"tts-1": ("one/m",)}, routes=(route,))
+    planner = Planner(Catalogue(config, Engines(live, sections)))
+    body = {
+        "model": "tts-1",
+        "voice": {"cast": {"Ana": "Open", "Ben": "Closed"}},
+        "input": "[Ana] Who goes there? [Ben] It is only me.",
+        "language": "en",
+    }
+    request = parse_speech(encode_json(body), Defaults())
+    bound = (Binding("one", EngineVoice("v")),)
+    of_open = Voice(id="voice_2", name="Open", account="acc_1", bindings=bound)
+
+    def plan(uses: tuple[str, ...]) -> SpeechPlan:
+        mine = (of_open, replace(of_open, id="voice_3", name="Closed", uses=uses))
+        return planner.plan(
+            request, terms(UNLIMITED), AccountLibrary(VoiceShelf(mine), VoiceShelf(), Lexicons({}))
+        )
+
+    assert [part.candidates[0].speaker for part in plan(("speech", "conversion")).parts] == [
+        "one/m, rvc/m",
+        "one/m, rvc/m",
+    ]
+    with pytest.raises(NotAllowed, match="'Closed' does not name conversion"):
+        plan(("speech",))
 
 
 class Both(Repeating):

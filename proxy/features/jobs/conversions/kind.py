@@ -5,12 +5,13 @@ from __future__ import annotations
 from policies import price
 from policies.plans import Terms
 from proxy.access.callers import Caller
-from proxy.api.conversion_form import FILE, granted, source_sound
+from proxy.api.conversion_form import FILE, check_consent, granted, source_sound
 from proxy.audio.formats import SAMPLE_BYTES
 from proxy.audio.recordings.intake import invalid_audio
 from proxy.audio.recordings.recording import UnusableRecording
 from proxy.catalogue.grants import Grants
 from proxy.features.jobs.conversions.long_decoder import LongDecoder
+from proxy.features.jobs.conversions.long_recordings import StretchOf
 from proxy.features.jobs.conversions.request import ConversionFields, of_form
 from proxy.features.jobs.kept import JobFiles
 from proxy.features.jobs.kinds import JobKind, PlannedStep
@@ -23,7 +24,7 @@ from proxy.speech.speech_request import SOURCE_HZ
 
 
 class RecordingJobs(JobKind):
-    """Whoever speaks in the recording must still agree when a step begins."""
+    """Whoever speaks in the recording must still agree when a step begins, and when it is charged."""
 
     voice_gone = "The voice of this job is not here any more."
 
@@ -43,19 +44,23 @@ class RecordingJobs(JobKind):
         self, job: Job, held: JobStep, speaking: Speaking, caller: Caller, terms: Terms
     ) -> PlannedStep:
         fields = self._vault.open_record(job.account, job.id, job.record, ConversionFields)
+        # The plan may waive them no longer.
+        check_consent(fields.form, needs_consent=terms.consent == "required")
         grant = await granted(self._grants, job.account, fields.form)
         sent, seconds = of_form(fields.form), (held.last - held.first) / 1000
         request = sent.request(source_sound(b"", seconds, fields.source, grant))
         # What nobody pays for, or nobody converts any more, is not decoded.
         await self._check(await speaking.call(held.request, caller, request, terms), seconds)
         file = await self._files.whole(job.account, job.digest)
+        asked = StretchOf(file, held.first, held.last, fields.takes_first)
         try:
-            pcm = await self._decoder.stretch(file, held.first, held.last, takes_first=fields.takes_first)
+            pcm = await self._decoder.stretch(job.account, asked)
         except UnusableRecording as error:
             raise invalid_audio(str(error), FILE) from None
         heard_s = len(pcm) / SAMPLE_BYTES / SOURCE_HZ
         request = sent.request(source_sound(pcm, heard_s, fields.source, grant))
-        return PlannedStep(await speaking.call(held.request, caller, request, terms))
+        call = await speaking.call(held.request, caller, request, terms)
+        return PlannedStep(call, consent=None if grant is None else grant.id)
 
     async def _check(self, call: SpeechCall, seconds: float) -> None:
         """Raise QuotaExceeded if the account surely cannot pay for a step."""

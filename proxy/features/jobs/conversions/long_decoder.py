@@ -1,48 +1,54 @@
-"""The server's side of reading long recordings: a process for each reading, and one at a time."""
+"""The server's side of reading long recordings: a process for each reading, and two at a time."""
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import TypeVar
 
 import msgspec
 
+from proxy.audio.recordings.apart import LIVES, read_apart
 from proxy.audio.recordings.decoder import checked_sound
-from proxy.audio.recordings.recording import (
-    LEAST_RATE_HZ,
-    MOST_RATE_HZ,
-    Decoded,
-    Undecoded,
-    UnusableRecording,
-)
+from proxy.audio.recordings.recording import LEAST_RATE_HZ, MOST_RATE_HZ, Decoded, Undecoded
 from proxy.features.jobs.conversions.long_recordings import LONGEST_S, LongSurvey, StretchOf, SurveyOf
 from proxy.features.jobs.conversions.stretches import LEVEL_MS
-from proxy.helpers.helper import Helper, HelperFailed, HelperSpec
+from proxy.helpers.helper import Helper, HelperSpec
 from proxy.helpers.places import FairPlaces
 from proxy.speech.speech_request import SOURCE_HZ
 
-WITHIN_S = 180.0
+WITHIN_S = 90.0
+MOST_AT_ONCE = 2
 MOST_WAITING = 4
 """Each of them keeps an upload of 10 MiB in memory."""
-_TRIES = 2
+_MOST_STEPS = 64
+"""More than there are steps at once, which are bounded where they begin."""
 _MOST_STRETCH_BYTES = 64 * 1024 * 1024
 
 _SPEC = HelperSpec(
     module="proxy.features.jobs.conversions.long_reading_child",
     is_for_one=True,
+    lives=LIVES,
     most_answer_bytes=_MOST_STRETCH_BYTES,
 )
 _T = TypeVar("_T")
 _decode_survey = msgspec.msgpack.Decoder(LongSurvey | Undecoded).decode
-_decode_stretch = msgspec.msgpack.Decoder(Decoded | Undecoded).decode
 
 
 class LongDecoder:
     """Reads recordings of a worker. Close it."""
 
     def __init__(self, within_s: float = WITHIN_S) -> None:
-        self._places = FairPlaces("long recordings", places=1 + MOST_WAITING, of_account=2, at_once=1)
-        self._stretches = asyncio.Semaphore(1)
+        self._places = FairPlaces(
+            "long recordings", places=MOST_AT_ONCE + MOST_WAITING, of_account=2, at_once=MOST_AT_ONCE
+        )
+        self._stretches = FairPlaces(
+            "stretches of recordings",
+            places=_MOST_STEPS,
+            of_account=_MOST_STEPS,
+            at_once=MOST_AT_ONCE,
+            wait_s=within_s,
+        )
         self._within_s = within_s
         self._helper = Helper(_SPEC)
 
@@ -50,40 +56,30 @@ class LongDecoder:
         return f"<LongDecoder, {self._places.taken} surveys begun>"
 
     async def survey(self, account: str, file: bytes) -> LongSurvey:
-        """Find out how long a recording plays, and where it is quiet. Raises UnusableRecording, NoPlace."""
-        async with self._places.turn(account):
-            answer = await self._answer(SurveyOf(file))
-        return _or_raise(_checked_survey(answer))
+        """Find out how long a recording plays, and where it is quiet.
 
-    async def stretch(self, file: bytes, start_ms: int, end_ms: int, *, takes_first: bool) -> bytes:
-        """Return the sound of a stretch: 16-bit mono at `SOURCE_HZ`. Raises UnusableRecording."""
-        async with self._stretches:
-            for left in reversed(range(_TRIES)):
-                made = _checked_stretch(await self._answer(StretchOf(file, start_ms, end_ms, takes_first)))
-                # What could be read once can be read: perhaps the machine was out of breath.
-                if not isinstance(made, Undecoded) or not left:
-                    break
-        return await asyncio.to_thread(_heard, _or_raise(made))
+        Raises UnusableRecording, DecodingFailed and NoPlace.
+        """
+        async with self._places.turn(account):
+            return await self._read(SurveyOf(file), _checked_survey)
+
+    async def stretch(self, account: str, asked: StretchOf) -> bytes:
+        """Return the sound of a stretch: 16-bit mono at `SOURCE_HZ`. Raises as `survey` does."""
+        async with self._stretches.turn(account, waits=True):
+            made = await self._read(asked, checked_sound)
+        return await asyncio.to_thread(_heard, made)
 
     async def close(self) -> None:
         """End all processes."""
         await self._helper.close()
 
-    async def _answer(self, question: SurveyOf | StretchOf) -> bytes:
-        try:
-            return await self._helper.ask(msgspec.msgpack.encode(question), within_s=self._within_s)
-        except TimeoutError:
-            return msgspec.msgpack.encode(Undecoded("time"))
-        except HelperFailed:
-            return msgspec.msgpack.encode(Undecoded("lost"))
+    async def _read(self, question: SurveyOf | StretchOf, checked: Callable[[bytes], _T | Undecoded]) -> _T:
+        return await read_apart(self._helper, msgspec.msgpack.encode(question), self._within_s, checked)
 
 
 def _checked_survey(answer: bytes) -> LongSurvey | Undecoded:
     """Return the answer if it makes sense: a child may be in the hands of the file that it reads."""
-    try:
-        made = _decode_survey(answer)
-    except msgspec.MsgspecError:
-        return Undecoded("lost")
+    made = _decode_survey(answer)
     if isinstance(made, Undecoded):
         return made
     levels = -(-made.whole_ms // LEVEL_MS)
@@ -93,19 +89,6 @@ def _checked_survey(answer: bytes) -> LongSurvey | Undecoded:
         and LEAST_RATE_HZ <= made.rate_hz <= MOST_RATE_HZ
     )
     return made if is_survey else Undecoded("lost")
-
-
-def _checked_stretch(answer: bytes) -> Decoded | Undecoded:
-    try:
-        return checked_sound(_decode_stretch(answer))
-    except msgspec.MsgspecError:
-        return Undecoded("lost")
-
-
-def _or_raise(made: _T | Undecoded) -> _T:
-    if isinstance(made, Undecoded):
-        raise UnusableRecording.of(made.fault)
-    return made
 
 
 def _heard(made: Decoded) -> bytes:

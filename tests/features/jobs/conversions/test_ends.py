@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import pytest
 
+from proxy.errors import DecodingFailed
 from proxy.features.jobs.conversions.long_decoder import LongDecoder
+from proxy.features.jobs.conversions.long_recordings import StretchOf
 from proxy.ledger.verify import verify
 from tests.features.erasure.erasing import erasure_of
 from tests.features.jobs.conversions.rig import (
@@ -54,15 +55,44 @@ async def test_a_cancelled_one_keeps_what_was_made_and_charges_no_more(
         assert done["credits"] == pytest.approx(seconds_of(AUDIO), abs=0.001)
 
 
+@pytest.mark.parametrize(("failures", "state"), [(1, "done"), (9, "failed")])
+async def test_a_step_is_read_again_if_its_process_was_lost_but_not_for_ever(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failures: int, state: str
+) -> None:
+    read: list[int] = []
+    stretch = LongDecoder.stretch
+
+    async def lost(decoder: LongDecoder, account: str, asked: StretchOf) -> bytes:
+        read.append(asked.start_ms)
+        if len(read) > failures:
+            return await stretch(decoder, account, asked)
+        failure = DecodingFailed()
+        failure.retry_after_s = 0.1
+        raise failure
+
+    monkeypatch.setattr(LongDecoder, "stretch", lost)
+    monkeypatch.setattr("proxy.features.jobs.steps.WAITS_S", 0.1)
+    monkeypatch.setattr("policies.wishes.FIRST_DELAY_S", 0.1)
+    monkeypatch.setattr("proxy.work.wishes._LOOK_EVERY_S", 0.2)
+    monkeypatch.setattr("proxy.features.jobs.steps.MOST_TRIES", 2)
+    async with conversions_inside(tmp_path) as server:
+        made = await new_conversion(server, recording(WORDS[:1]))
+        ended = await until(server, made["id"], "done", "failed")
+        assert ended["status"] == state
+        assert ended["error_code"] == ("server_busy" if state == "failed" else "")
+        assert len(read) == 2
+        assert (await verify(server.worker.store)).is_clean
+
+
 async def test_one_without_credits_waits_and_is_not_decoded_again_and_again(
     tmp_path: Path, store_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     read: list[int] = []
     stretch = LongDecoder.stretch
 
-    async def counted(decoder: LongDecoder, file: bytes, start: int, end: int, **how: Any) -> bytes:
-        read.append(start)
-        return await stretch(decoder, file, start, end, **how)
+    async def counted(decoder: LongDecoder, account: str, asked: StretchOf) -> bytes:
+        read.append(asked.start_ms)
+        return await stretch(decoder, account, asked)
 
     monkeypatch.setattr(LongDecoder, "stretch", counted)
     monkeypatch.setattr("proxy.features.jobs.steps.WAITS_S", 0.2)
@@ -93,6 +123,43 @@ async def test_a_consent_that_is_withdrawn_ends_it(tmp_path: Path, store_url: st
         failed = await until(server, made["id"], "done", "failed")
         assert (failed["status"], failed["error_code"]) == ("failed", "consent_not_found")
         assert failed["steps_done"] < failed["steps"]
+
+
+async def test_a_consent_that_is_withdrawn_in_mid_step_leaves_no_sound_and_no_charge(
+    tmp_path: Path, store_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stretch = LongDecoder.stretch
+    async with conversions_inside(tmp_path, store_url) as server:
+        store, consents = server.worker.store, "/v1/audio/voice_consents"
+        body = {"name": "me", "language": "en", "statement": "I agree.", "uses": ["conversion"]}
+        consent = (await server.ask("POST", consents, body=body)).json()["id"]
+
+        async def withdrawn(decoder: LongDecoder, account: str, asked: StretchOf) -> bytes:
+            gone = await server.ask("DELETE", f"{consents}/{consent}")
+            assert gone.is_success, gone.text
+            return await stretch(decoder, account, asked)
+
+        monkeypatch.setattr(LongDecoder, "stretch", withdrawn)
+        made = await new_conversion(server, recording(WORDS[:1]), consent=consent)
+        failed = await until(server, made["id"], "done", "failed")
+        assert (failed["status"], failed["error_code"]) == ("failed", "consent_not_found")
+        assert (failed["steps_done"], failed["credits"]) == (0, 0)
+        assert await store.read("SELECT * FROM job_clips") == []
+        assert (await verify(store)).is_clean
+
+
+async def test_a_plan_that_needs_a_consent_by_now_ends_a_job_that_names_none(tmp_path: Path) -> None:
+    plans = '[plans.waives]\nallowance = 1000\nconsent = "waived"\n[plans.needs]\nallowance = 1000\n'
+    async with conversions_inside(tmp_path, plan="waives", more=plans) as server:
+        kind_of(server).at_once = 0
+        made = await new_conversion(server, AUDIO, consent=None)
+        moved = await server.administer("POST", f"accounts/{server.account.id}", {"plan": "needs"})
+        assert moved.is_success, moved.text
+        assert (await server.ask("GET", "/v1/me")).json()["plan"]["consent"] == "required"
+        kind_of(server).at_once = 4
+        kind_of(server).look_soon()
+        failed = await until(server, made["id"], "done", "failed")
+        assert (failed["status"], failed["error_code"]) == ("failed", "missing_required_parameter")
 
 
 async def test_a_consent_to_speech_alone_is_refused(tmp_path: Path) -> None:

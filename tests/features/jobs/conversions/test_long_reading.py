@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import asyncio
+from contextlib import suppress
 from itertools import pairwise
 
 import msgspec
 import numpy as np
 import pytest
 
+from proxy.audio.recordings.decoder import checked_sound
 from proxy.audio.recordings.decoding import decode
 from proxy.audio.recordings.recording import Decoded, Undecoded, UnusableRecording
+from proxy.errors import DecodingFailed
 from proxy.features.jobs.conversions import long_decoder
-from proxy.features.jobs.conversions.long_decoder import LongDecoder, _checked_stretch, _checked_survey
+from proxy.features.jobs.conversions.long_decoder import LongDecoder, _checked_survey
 from proxy.features.jobs.conversions.long_reading import stretch, survey
-from proxy.features.jobs.conversions.long_recordings import LongSurvey, StretchOf
-from proxy.helpers.helper import HelperSpec
+from proxy.features.jobs.conversions.long_reading_child import MOST_CPU_S
+from proxy.features.jobs.conversions.long_recordings import LongSurvey, StretchOf, SurveyOf
+from proxy.helpers.helper import Helper, HelperSpec
+from proxy.helpers.places import WAIT_S
 from tests.features.jobs.conversions.rig import flac, recording, said
 from tests.proxy.audio.recordings.clips import KINDS, Kind, Samples, encoded
 from tests.sound import tone
@@ -84,7 +90,7 @@ async def test_a_process_of_its_own_reads_each() -> None:
         assert surveyed.whole_ms == pytest.approx(len(pcm) / 48, abs=1)
         half = surveyed.whole_ms // 2
         heard = [
-            await decoder.stretch(file, start, end, takes_first=False)
+            await decoder.stretch("acc_1", StretchOf(file, start, end, takes_first=False))
             for start, end in ((0, half), (half, surveyed.whole_ms))
         ]
         assert b"".join(heard) == pcm
@@ -109,20 +115,24 @@ async def test_a_process_of_its_own_reads_each() -> None:
 )
 def test_an_answer_that_makes_no_sense_is_none(lie: object) -> None:
     said_so = msgspec.msgpack.encode(lie)
-    assert _checked_survey(said_so) == Undecoded("lost")
-    assert _checked_stretch(said_so) == Undecoded("lost")
+    for checked in (_checked_survey, checked_sound):
+        try:
+            made = checked(said_so)
+        except msgspec.MsgspecError:
+            continue
+        assert made == Undecoded("lost")
 
 
-async def test_a_process_that_dies_or_cannot_start_is_a_recording_that_cannot_be_decoded(
+async def test_a_process_that_cannot_start_is_no_fault_of_the_recording(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(long_decoder, "_SPEC", HelperSpec(module="no.such.module", is_for_one=True))
     decoder = LongDecoder()
     try:
-        with pytest.raises(UnusableRecording, match="it cannot be decoded"):
+        with pytest.raises(DecodingFailed):
             await decoder.survey("acc_1", b"x")
-        with pytest.raises(UnusableRecording, match="it cannot be decoded"):
-            await decoder.stretch(b"x", 0, 1000, takes_first=False)
+        with pytest.raises(DecodingFailed):
+            await decoder.stretch("acc_1", StretchOf(b"x", 0, 1000, takes_first=False))
     finally:
         await decoder.close()
     assert repr(decoder) == "<LongDecoder, 0 surveys begun>"
@@ -132,8 +142,52 @@ async def test_a_process_that_is_late_is_ended_and_its_turn_is_given_back() -> N
     decoder = LongDecoder(within_s=0.0)
     try:
         for _ in range(3):
-            with pytest.raises(UnusableRecording, match="too long to decode"):
+            with pytest.raises(DecodingFailed):
                 await decoder.survey("acc_1", b"x")
     finally:
         await decoder.close()
     assert repr(decoder) == "<LongDecoder, 0 surveys begun>"
+
+
+class SlowProcess(Helper):
+    """A process that reads as any other, but for ever if a file says so."""
+
+    def __init__(self) -> None:
+        super().__init__(long_decoder._SPEC)
+        self.order: list[str] = []
+        self.goes_on = asyncio.Event()
+
+    async def ask(self, question: bytes, *, within_s: float) -> bytes:
+        asked = msgspec.msgpack.decode(question, type=SurveyOf | StretchOf)
+        self.order.append(asked.file.decode())
+        if b"slow" in asked.file:
+            await self.goes_on.wait()
+        return msgspec.msgpack.encode(Undecoded("empty"))
+
+
+@pytest.mark.parametrize("what", ["surveys", "stretches"])
+async def test_a_slow_file_keeps_no_other_account_waiting(what: str) -> None:
+    decoder = LongDecoder()
+    decoder._helper = slow = SlowProcess()
+
+    async def read(account: str, file: bytes) -> None:
+        with suppress(UnusableRecording):
+            if what == "surveys":
+                await decoder.survey(account, file)
+            else:
+                await decoder.stretch(account, StretchOf(file, 0, 1000, takes_first=False))
+
+    try:
+        many = [asyncio.create_task(read("acc_1", name)) for name in (b"slow 1", b"slow 2")]
+        await asyncio.sleep(0)
+        async with asyncio.timeout(20.0):
+            await read("acc_2", b"quick")
+        assert slow.order == ["slow 1", "quick"]
+        slow.goes_on.set()
+        await asyncio.gather(*many)
+    finally:
+        await decoder.close()
+
+
+def test_a_file_that_takes_all_of_its_time_leaves_others_theirs() -> None:
+    assert MOST_CPU_S < WAIT_S

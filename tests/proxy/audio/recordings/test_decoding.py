@@ -8,9 +8,10 @@ import wave
 import numpy as np
 import pytest
 
+from proxy.audio.recordings import decoding
 from proxy.audio.recordings.decoding import decode
 from proxy.audio.recordings.master import Master, make_master
-from proxy.audio.recordings.recording import MOST_S, MOST_SAMPLES, Decoded, Undecoded, UnusableRecording
+from proxy.audio.recordings.recording import MOST_S, Decoded, Undecoded, UnusableRecording
 from tests.proxy.audio.recordings.clips import KINDS, Kind, Samples, encoded, sine, wav
 from tests.sound import Heard
 
@@ -92,11 +93,23 @@ def test_no_more_is_kept_than_five_minutes() -> None:
     assert len(made.pcm) == 2 * MOST_S * 8_000
 
 
-def test_no_more_is_kept_than_so_many_samples() -> None:
-    kind = Kind("flac", "flac", "s16", 192_000)
-    made = decoded(encoded(kind, np.zeros(MOST_SAMPLES + 192_000)))
-    assert made.is_cut
-    assert len(made.pcm) == 2 * MOST_SAMPLES
+@pytest.mark.parametrize("rate_hz", [88_200, 96_000, 192_000])
+def test_a_higher_rate_takes_nothing_of_the_five_minutes(
+    monkeypatch: pytest.MonkeyPatch, rate_hz: int
+) -> None:
+    monkeypatch.setattr(decoding, "MOST_S", 2.0)
+    monkeypatch.setattr(decoding, "MOST_SAMPLES", 96_000)
+    kind = Kind("flac", "flac", "s16", rate_hz)
+    whole, cut = (decoded(encoded(kind, sine(440, seconds, rate_hz))) for seconds in (2.0, 2.5))
+    assert (whole.rate_hz, whole.is_cut) == (48_000, False)
+    assert heard(whole).seconds == pytest.approx(2.0, abs=0.001)
+    assert (cut.is_cut, len(cut.pcm)) == (True, 2 * 96_000)
+
+
+def test_what_is_kept_of_a_higher_rate_is_the_same_sound() -> None:
+    sound = heard(decoded(encoded(Kind("wav", "pcm_s16le", "s16", 96_000), sine(440, 1.0, 96_000))))
+    assert sound.pitch_hz == pytest.approx(440, abs=2)
+    assert sound.loudness == pytest.approx(0.3 / np.sqrt(2), rel=0.01)
 
 
 def test_of_a_file_that_was_cut_the_rest_is_kept() -> None:

@@ -1,0 +1,64 @@
+"""What a process of ours makes of a stranger's recording, and whose fault it is if that is nothing.
+
+A file may keep its process busy, or end it, and is refused for that. A process also ends, or is late, because
+the machine is out of breath: then a good file must not be refused.
+"""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable
+from typing import TypeVar
+
+import msgspec
+import structlog
+
+from proxy.audio.recordings.recording import Undecoded, UnusableRecording
+from proxy.errors import DecodingFailed
+from proxy.helpers.helper import Helper, HelperDied, HelperFailed, HelperRefused
+
+LIVES = 2
+"""A file whose process died is read by one more."""
+_BY_FILE = {
+    -number
+    for number in (
+        *(signal.SIGSEGV, signal.SIGBUS, signal.SIGFPE, signal.SIGILL),
+        *(signal.SIGABRT, signal.SIGTRAP, signal.SIGSYS),
+    )
+}
+"""What a decoder dies of by itself. Anything else, as the kernel's kill for memory, comes from outside."""
+
+_T = TypeVar("_T")
+_log = structlog.get_logger()
+
+
+async def read_apart(
+    helper: Helper, question: bytes, within_s: float, checked: Callable[[bytes], _T | Undecoded]
+) -> _T:
+    """Return what a process makes of a recording; `checked` decodes its answer, if that makes sense.
+
+    Raises UnusableRecording for what the file is to blame for, and DecodingFailed for all else.
+    """
+    try:
+        made = checked(await helper.ask(question, within_s=within_s))
+    except msgspec.MsgspecError:
+        made = Undecoded("lost")
+    except TimeoutError:
+        # The process bounds a file's own time, which is much less.
+        raise _failed("late") from None
+    except HelperDied as died:
+        if not died.has_used_its_time and died.status not in _BY_FILE:
+            raise _failed("end") from None
+        made = Undecoded("time" if died.has_used_its_time else "lost")
+    except HelperRefused:
+        raise _failed("start") from None
+    except HelperFailed:
+        made = Undecoded("lost")
+    if isinstance(made, Undecoded):
+        raise UnusableRecording.of(made.fault)
+    return made
+
+
+def _failed(what: str) -> DecodingFailed:
+    _log.warning("decoder.child.failed", what=what)
+    return DecodingFailed()

@@ -1,0 +1,98 @@
+"""The job that an engine gets for a part of a request: what it speaks, or what it repeats."""
+
+from __future__ import annotations
+
+import time
+
+from msgspec.structs import replace
+
+from policies import estimate, segments
+from policies.routing import Candidate, PostSpeaker
+from proxy.audio.formats import OutputForm
+from proxy.audio.frames import COUNTED_FORMATS
+from proxy.speech.call import PartRun, SpeechCall
+from proxy.speech.client_fields import decoded, extra_of
+from proxy.speech.listening import listening_to
+from speech_engine import ModelInfo, SpeechJob, UnsupportedInstructions
+
+
+def job_of(call: SpeechCall, run: PartRun, candidate: Candidate, form: OutputForm) -> SpeechJob:
+    """Return the job of who speaks a part in this form. Raises EngineError if it has no text, or takes fewer
+    instructions."""
+    request, part, text = call.request, run.part, run.text_for(candidate)
+    info = candidate.model.info
+    native_speed = min(max(request.speed, info.speed[0]), info.speed[1])
+    factor = request.speed / native_speed
+    listening = listening_to(call, run, candidate, time.monotonic())
+    instructions = request.instructions if info.max_instructions else ""
+    if len(instructions) > info.max_instructions:
+        raise UnsupportedInstructions(
+            f"Invalid 'instructions': this model takes up to {info.max_instructions} characters of them."
+        )
+    # What repeats a recording is about as long as that.
+    source, estimated_s = run.source, text.estimated_s
+    cap_s = estimate.cap_seconds(estimated_s) if source is None else estimate.repeated_s(source.seconds)[1]
+    # What comes out is as who speaks last gives it.
+    heard = candidate.models[-1].info
+    can_pass_through = (
+        factor == 1.0
+        and form.format in heard.formats
+        and (form.is_usual or _is_given(form, heard))
+        and form.format in COUNTED_FORMATS
+    )
+    return SpeechJob(
+        id=call.id,
+        tenant=call.caller.account,
+        estimated_s=text.estimated_s,
+        share=call.plan.terms.share,
+        model=info.id,
+        voice=candidate.voice,
+        segments=segments.fit(text.segments, info.max_characters),
+        language=part.language,
+        speed=native_speed,
+        pitch=request.pitch,
+        # Else the recordings are those of the emotion.
+        emotion=part.emotion if part.emotion in info.emotions else None,
+        seed=request.seed,
+        formats=(form.format,) if can_pass_through else (),
+        # The cap is on the sound that a listener hears. If that is slowed down later, the engine makes less.
+        max_samples=round(cap_s * info.sample_rate_hz * factor),
+        pronunciations=text.pronunciations.get(info.phonemes, ()),
+        credential=candidate.credential,
+        of_job=call.of_job.job if call.of_job is not None else "",
+        # A part of a cast is a piece of its own.
+        step=f"{call.of_job.step}.{run.number}" if call.of_job is not None else "",
+        urgency=listening.urgency,
+        plays_in_s=listening.plays_in_s,
+        plays_rate=factor,
+        follows_s=listening.follows_s,
+        instructions=instructions,
+        extra=decoded(extra_of(request.extra, info)) if request.extra else {},
+    )
+
+
+def post_job_of(job: SpeechJob, candidate: Candidate, post: PostSpeaker) -> SpeechJob:
+    """Return the job of who repeats what a candidate speaks in its job: about as long, without a text."""
+    most, stated_hz = job.max_samples, candidate.model.info.sample_rate_hz
+    return replace(
+        job,
+        model=post.model.info.id,
+        voice=post.voice,
+        segments=(),
+        speed=1.0,
+        pitch=post.pitch,
+        emotion=None,
+        max_samples=None if most is None else round(most * post.model.info.sample_rate_hz / stated_hz),
+        pronunciations=(),
+        credential=post.credential,
+        # It never works elsewhere, where a step is looked for by its name.
+        step="",
+        follows_s=0.0,
+        instructions="",
+        extra={},
+    )
+
+
+def _is_given(form: OutputForm, info: ModelInfo) -> bool:
+    """Tell whether a model's own encoding surely is what the client named. Its bits are not known."""
+    return form.kbit_s is None and form.sample_rate_hz == info.encoded_hz
