@@ -38,6 +38,8 @@ from proxy.ledger import Ledger, Payer
 from proxy.speech.speaking import Speaking
 
 PATH = "/v1/audio/conversions"
+_OF_TEXTS = ("input", "language")
+"""What engines' refusals are said to be about. A conversion has the file in its place."""
 
 
 class Conversions:
@@ -102,6 +104,6 @@ class Conversions:
             try:
                 await self._answering.speak(state, sent.request(source), terms, connection)
             except InvalidRequest as failure:
-                if failure.code == "unusable_sample":
+                if failure.code == "unusable_sample" or failure.param in _OF_TEXTS:
                     failure.param = FILE
                 raise

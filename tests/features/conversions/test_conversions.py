@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +19,21 @@ from proxy.errors import InvalidRequest, NoPlace
 from proxy.features.conversions.sources import Sources
 from proxy.http.form import MOST_FILE_BYTES
 from proxy.ledger import verify
+from speech_engine import (
+    ContentRefused,
+    EngineError,
+    Event,
+    SpeechJob,
+    Started,
+    UnsupportedLanguage,
+    UnsupportedText,
+    UnusableSample,
+)
 from tests.proxy.api.inside import Inside, LeavingPeer, envelope, inside
 from tests.proxy.api.owning import agree, clone, new_key
+from tests.proxy.api.scripted import RATE_HZ
 from tests.proxy.audio.recordings.clips import Kind, encoded
+from tests.proxy.speech.repeating import Repeating
 from tests.sound import decoded
 from tests.tones import tones
 
@@ -327,6 +339,26 @@ async def test_as_many_as_a_plan_has_streams_are_converted_however_many_places_t
     async with inside(tmp_path, CONFIG + "streams = 8\n", plan="small") as server:
         answers = await asyncio.gather(*(sent(server, of_seconds(1.0)) for _ in range(8)))
     assert [answer.status_code for answer in answers] == [200] * 8
+
+
+class Refusing(Repeating):
+    def __init__(self, error: EngineError) -> None:
+        super().__init__()
+        self._error = error
+
+    async def convert(self, job: SpeechJob, pcm: AsyncIterator[bytes]) -> AsyncGenerator[Event, None]:
+        yield Started(RATE_HZ)
+        raise self._error
+
+
+@pytest.mark.parametrize("kind", [ContentRefused, UnsupportedText, UnsupportedLanguage, UnusableSample])
+async def test_what_an_engine_refuses_of_a_recording_is_the_file(
+    tmp_path: Path, kind: type[EngineError]
+) -> None:
+    config = CONFIG + '[engines.one]\n[voices.v]\none = "v"\n'
+    async with inside(tmp_path, config, {"one": Refusing(kind("No."))}) as server:
+        answer = await sent(server, model="one/m", voice="v")
+    assert (answer.status_code, envelope(answer)["param"]) == (400, "file")
 
 
 async def raw(
