@@ -168,7 +168,7 @@ async def test_without_a_price_of_its_own_it_costs_what_speech_does(tmp_path: Pa
 async def test_speech_by_the_character_gives_no_free_conversions(tmp_path: Path) -> None:
     by_text = 'allowance = 1000\nprices.speech = { credits = 1, per = "character" }\n'
     async with inside(tmp_path, CONFIG + by_text, plan="small") as server:
-        answer = await sent(server)
+        answer = await sent(server, b"it is not even decoded")
         assert (answer.status_code, envelope(answer)["code"]) == (403, "conversion_not_priced")
 
 
@@ -208,6 +208,22 @@ async def test_what_is_wrong_is_named_and_costs_nothing(server: Inside) -> None:
         assert (answer.status_code, error["param"], error["code"]) == (status, param, code), more
         assert ("mp3, opus or flac" in error["message"]) == (code in ("file_too_large", "request_too_large"))
     assert [row for row in await server.usage() if row.credits or row.outcome == "finished"] == []
+
+
+@pytest.mark.parametrize(
+    ("more", "code"),
+    [
+        ({"model": "nobody"}, "model_not_found"),
+        ({"model": "cloud/tts-1"}, "unsupported_model"),
+        ({"voice": "nobody"}, "voice_not_found"),
+        ({"pitch": "2"}, "unsupported_value"),
+        ({"consent": "cons_nobody"}, "consent_not_found"),
+    ],
+)
+async def test_what_is_refused_whatever_the_recording_is_costs_no_decoding(
+    server: Inside, more: dict[str, Any], code: str
+) -> None:
+    assert envelope(await sent(server, b"no recording", **more))["code"] == code
 
 
 async def test_a_voice_and_a_consent_of_another_account_are_as_unknown_as_none(server: Inside) -> None:
@@ -303,33 +319,33 @@ async def test_the_room_for_recordings_is_bounded_and_given_back(
 ) -> None:
     house = server.worker.open_house.house
     most = 14_600_000
-    sources = Sources(house.intake, house.grants, most_bytes=most)
+    sources = Sources(house.intake, most_bytes=most)
     form = ConversionForm(model="tone/standard", voice="alloy")
     short = SentConversion(form, USUAL_FORMS["wav"], of_seconds(6.0))
-    async with sources.taken("acc_1", short):
+    async with sources.taken("acc_1", short, None):
         # The file counts beside its sound.
         assert repr(sources) == f"<Sources {len(short.audio) + 288_000} of {most} bytes>"
         with pytest.raises(NoPlace):
-            async with sources.taken("acc_2", short):
+            async with sources.taken("acc_2", short, None):
                 pass
-    async with sources.taken("acc_2", short) as source:
+    async with sources.taken("acc_2", short, None) as source:
         assert source.seconds == pytest.approx(6.0)
     with pytest.raises(InvalidRequest):
-        async with sources.taken("acc_2", short._replace(audio=b"no recording")):
+        async with sources.taken("acc_2", short._replace(audio=b"no recording"), None):
             pass
     assert repr(sources) == f"<Sources 0 of {most} bytes>"
 
 
 async def test_half_of_the_room_for_recordings_is_for_accounts_that_have_none_there(server: Inside) -> None:
     house = server.worker.open_house.house
-    sources = Sources(house.intake, house.grants, most_bytes=29_600_000)
+    sources = Sources(house.intake, most_bytes=29_600_000)
     form = ConversionForm(model="tone/standard", voice="alloy")
     short = SentConversion(form, USUAL_FORMS["wav"], of_seconds(6.0))
-    async with sources.taken("acc_1", short):
+    async with sources.taken("acc_1", short, None):
         with pytest.raises(NoPlace):
-            async with sources.taken("acc_1", short):
+            async with sources.taken("acc_1", short, None):
                 pass
-        async with sources.taken("acc_2", short):
+        async with sources.taken("acc_2", short, None):
             pass
 
 

@@ -75,9 +75,8 @@ class ConversionMaker:
         # What a step would be refused for is said at once, and before anything is decoded.
         request = of_form(form).request(source_sound(b"", 0.0, source, grant))
         await self._speaking.call(id_, caller, request, of_step(terms))
-        price = terms.prices.conversion
         payer = Payer(account=account, key=caller.key, anchor=caller.anchor, terms=terms)
-        await self._ledger.check(payer.of_job(), None if price is None else min(1, price.micro))
+        await self._ledger.check_conversion(payer.of_job())
         survey = await self._survey(account, sent.audio)
         most_ms = min(MOST_MS, 1000 * MOST_SAMPLES // survey.rate_hz)
         found = stretches(survey.levels, survey.whole_ms, most_ms)
