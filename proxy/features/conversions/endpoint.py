@@ -24,6 +24,7 @@ from proxy.api.speech_headers import ANSWER_HEADERS, SOME_ANSWER_HEADERS
 from proxy.audio.formats import MEDIA_TYPES
 from proxy.catalogue.grants import Grants
 from proxy.errors import (
+    DecodingFailed,
     IdempotencyKeyReused,
     InvalidRequest,
     NoPlace,
@@ -88,6 +89,7 @@ class Conversions:
                 failures=(
                     *BODY_FAILURES,
                     *(NotFound, RequestUnderWay, UnsupportedMediaType, IdempotencyKeyReused, NoPlace),
+                    DecodingFailed,
                     *SPEECH_FAILURES,
                 ),
                 request_headers=(KEY_HEADER, PACE_HEADER),

@@ -17,6 +17,7 @@ from proxy.api.voice_routes import voice_answers
 from proxy.api.voices import VoiceTools
 from proxy.errors import (
     Conflict,
+    DecodingFailed,
     IdempotencyKeyReused,
     InvalidRequest,
     NoPlace,
@@ -46,7 +47,7 @@ from proxy.kept.once import Once, digest_of_fields
 from proxy.speech import speech_request
 from proxy.storage.rows import new_id
 
-_OF_ADDING = (UnsupportedMediaType, NotAllowed, NotFound, Conflict, NoPlace)
+_OF_ADDING = (UnsupportedMediaType, NotAllowed, NotFound, Conflict, NoPlace, DecodingFailed)
 _ADMIN = "/admin/voices/{id}/samples"
 
 

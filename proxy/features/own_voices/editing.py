@@ -15,6 +15,7 @@ from proxy.api.voices import VoiceTools
 from proxy.catalogue.voice_records import VoiceRecord
 from proxy.errors import (
     Conflict,
+    DecodingFailed,
     IdempotencyKeyReused,
     InvalidRequest,
     NoPlace,
@@ -78,7 +79,15 @@ class VoiceEditing(Resource):
         files=("audio_sample",),
         request_headers=(KEY_HEADER,),
         some_headers={"x-voxgate-replayed": "`true` if the same Idempotency-Key made the voice before."},
-        failures=(NotAllowed, NotFound, Conflict, RequestUnderWay, IdempotencyKeyReused, NoPlace),
+        failures=(
+            NotAllowed,
+            NotFound,
+            Conflict,
+            RequestUnderWay,
+            IdempotencyKeyReused,
+            NoPlace,
+            DecodingFailed,
+        ),
     )
     async def create_voice(self, request: Request) -> Response:
         """Make a voice of a recording, or save a cast or a mix as a voice"""
