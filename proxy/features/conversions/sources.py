@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -52,7 +53,7 @@ class Sources:
             self._bytes[account] -= held
             held = len(sent.audio) + len(sound.pcm)
             self._bytes[account] += held
-            digest = sha256(sent.audio).hexdigest()
+            digest = (await asyncio.to_thread(sha256, sent.audio)).hexdigest()
             yield source_sound(sound.pcm, sound.seconds, digest, grant, sent.audio)
         finally:
             self._bytes[account] -= held

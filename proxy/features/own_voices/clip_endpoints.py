@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Literal
 
 import msgspec
@@ -108,7 +109,8 @@ class VoiceSamples(Resource):
         key = sent_key(request.headers.getlist("idempotency-key"))
         if key is None:
             return reply(_entry(await self._recordings.add(voice, SentClip(form, audio), terms)), 201)
-        digest = digest_of_fields((voice.id, form.ref_text, form.emotion), audio)
+        fields = (voice.id, form.ref_text, form.emotion)
+        digest = await asyncio.to_thread(digest_of_fields, fields, audio)
         once = Once(request.scope["state"]["request_id"], caller.account, key, digest)
 
         async def add(id_: str, digest: str) -> None:

@@ -3,6 +3,7 @@ changed, exported and deleted."""
 
 from __future__ import annotations
 
+import asyncio
 from functools import partial
 
 from starlette.requests import Request
@@ -152,7 +153,8 @@ class VoiceEditing(Resource):
         if key is None:
             made = await self._make(caller, new, audio)
             return reply(await self._tools.entry(request, made.id))
-        once = Once(request.scope["state"]["request_id"], caller.account, key, digest_of(new, audio))
+        digest = await asyncio.to_thread(digest_of, new, audio)
+        once = Once(request.scope["state"]["request_id"], caller.account, key, digest)
         id_, is_replayed = await self._keyed.run(once, partial(self._make, caller, new, audio))
         return reply(await self._tools.entry(request, id_), headers=REPLAYED if is_replayed else None)
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator
+import threading
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,9 @@ from plugins.tone.decode import decode
 from proxy.api.conversion_form import ConversionForm, SentConversion
 from proxy.audio.formats import FORMATS, USUAL_FORMS, wav_header
 from proxy.errors import InvalidRequest, NoPlace
+from proxy.features.conversions import endpoint, sources
 from proxy.features.conversions.sources import Sources
+from proxy.features.jobs.conversions import maker
 from proxy.http.form import MOST_FILE_BYTES
 from proxy.ledger import verify
 from speech_engine import (
@@ -294,6 +297,32 @@ async def test_a_key_answers_once_however_the_form_is_written(server: Inside) ->
     assert (other.status_code, envelope(other)["code"]) == (422, "idempotency_key_reused")
 
 
+async def test_what_takes_long_for_a_large_file_holds_up_nobody(
+    server: Inside, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    threads: dict[str, int] = {}
+
+    def noting(name: str, work: Callable[..., Any]) -> Callable[..., Any]:
+        def noted(*given: Any) -> Any:
+            threads[name] = threading.get_ident()
+            return work(*given)
+
+        return noted
+
+    places = ((sources, "sha256"), (endpoint, "digest_of_fields"))
+    jobs = [(maker, name) for name in ("sha256", "digest_of_fields", "stretches", "is_silent")]
+    for module, name in (*places, *jobs):
+        named = f"{module.__name__}.{name}"
+        monkeypatch.setattr(module, name, noting(named, getattr(module, name)))
+    assert (await sent(server, headers={"idempotency-key": "one"})).status_code == 200
+    async with server.client() as client:
+        form = {**FIELDS, "kind": "conversion"}
+        made = await client.post("/v1/jobs", data=form, files={"file": recorded()})
+    assert made.status_code == 202
+    assert len(threads) == 6
+    assert threading.get_ident() not in threads.values()
+
+
 async def test_two_recordings_of_one_account_are_converted_at_once(server: Inside) -> None:
     texts = ["The first one.", "The second one."]
     answers = await asyncio.gather(*(sent(server, recorded(each), response_format="wav") for each in texts))
@@ -319,33 +348,33 @@ async def test_the_room_for_recordings_is_bounded_and_given_back(
 ) -> None:
     house = server.worker.open_house.house
     most = 14_600_000
-    sources = Sources(house.intake, most_bytes=most)
+    room = Sources(house.intake, most_bytes=most)
     form = ConversionForm(model="tone/standard", voice="alloy")
     short = SentConversion(form, USUAL_FORMS["wav"], of_seconds(6.0))
-    async with sources.taken("acc_1", short, None):
+    async with room.taken("acc_1", short, None):
         # The file counts beside its sound.
-        assert repr(sources) == f"<Sources {len(short.audio) + 288_000} of {most} bytes>"
+        assert repr(room) == f"<Sources {len(short.audio) + 288_000} of {most} bytes>"
         with pytest.raises(NoPlace):
-            async with sources.taken("acc_2", short, None):
+            async with room.taken("acc_2", short, None):
                 pass
-    async with sources.taken("acc_2", short, None) as source:
+    async with room.taken("acc_2", short, None) as source:
         assert source.seconds == pytest.approx(6.0)
     with pytest.raises(InvalidRequest):
-        async with sources.taken("acc_2", short._replace(audio=b"no recording"), None):
+        async with room.taken("acc_2", short._replace(audio=b"no recording"), None):
             pass
-    assert repr(sources) == f"<Sources 0 of {most} bytes>"
+    assert repr(room) == f"<Sources 0 of {most} bytes>"
 
 
 async def test_half_of_the_room_for_recordings_is_for_accounts_that_have_none_there(server: Inside) -> None:
     house = server.worker.open_house.house
-    sources = Sources(house.intake, most_bytes=29_600_000)
+    room = Sources(house.intake, most_bytes=29_600_000)
     form = ConversionForm(model="tone/standard", voice="alloy")
     short = SentConversion(form, USUAL_FORMS["wav"], of_seconds(6.0))
-    async with sources.taken("acc_1", short, None):
+    async with room.taken("acc_1", short, None):
         with pytest.raises(NoPlace):
-            async with sources.taken("acc_1", short, None):
+            async with room.taken("acc_1", short, None):
                 pass
-        async with sources.taken("acc_2", short, None):
+        async with room.taken("acc_2", short, None):
             pass
 
 
