@@ -21,7 +21,6 @@ from proxy.features.conversions import endpoint, sources
 from proxy.features.conversions.sources import Sources
 from proxy.features.jobs.conversions import maker
 from proxy.http.form import MOST_FILE_BYTES
-from proxy.ledger import verify
 from speech_engine import (
     ContentRefused,
     EngineError,
@@ -129,35 +128,6 @@ async def test_a_recording_may_have_any_rate(server: Inside, rate_hz: int) -> No
     data = recorded(rate_hz=rate_hz)
     answer = await sent(server, data, response_format="wav")
     assert seconds_of(answer) == pytest.approx((len(data) - len(wav_header(0))) / 2 / rate_hz, abs=0.001)
-
-
-async def test_it_is_charged_by_its_length_and_says_so(tmp_path: Path) -> None:
-    async with inside(tmp_path, CONFIG + PRICED, plan="small") as server:
-        answer = await sent(server, of_seconds(6.0), response_format="pcm")
-        assert answer.status_code == 200, answer.text
-        (row,) = await server.usage()
-        assert (row.kind, row.outcome, row.credits, row.characters) == (
-            "conversion",
-            "finished",
-            6_000_000,
-            0,
-        )
-        assert (row.price_micro, row.price_per) == (60_000_000, "minute")
-        assert (await verify.verify(server.worker.store)).is_clean
-
-
-async def test_what_cannot_be_paid_is_not_decoded(tmp_path: Path) -> None:
-    broke = PRICED.replace("1000", "0")
-    async with inside(tmp_path, CONFIG + broke, plan="small") as server:
-        answer = await sent(server, b"no recording")
-        assert (answer.status_code, envelope(answer)["code"]) == (429, "insufficient_quota")
-
-
-async def test_the_hold_is_for_the_whole_recording(tmp_path: Path) -> None:
-    async with inside(tmp_path, CONFIG + PRICED.replace("1000", "5"), plan="small") as server:
-        refused = await sent(server, of_seconds(6.0))
-        assert (refused.status_code, envelope(refused)["code"]) == (429, "insufficient_quota")
-        assert (await sent(server, of_seconds(4.9))).status_code == 200
 
 
 async def test_without_a_price_of_its_own_it_costs_what_speech_does(tmp_path: Path) -> None:
@@ -425,25 +395,3 @@ async def raw(
     return await server.raw_speech(
         request.read(), headers=headers, peer=peer, on_sent=note, path="/v1/audio/conversions"
     )
-
-
-async def test_an_engine_that_breaks_in_the_middle_costs_nothing(tmp_path: Path) -> None:
-    async with inside(tmp_path, CONFIG + PRICED, plan="small") as server:
-        messages = await raw(server, "breaks/standard", LeavingPeer(), asyncio.Event())
-        assert messages[-1]["more_body"], "the answer is broken off"
-        (row,) = await server.usage()
-        assert (row.outcome, row.credits, row.kind) == ("failed", 0, "conversion")
-
-
-async def test_a_client_that_leaves_pays_for_what_was_sent(tmp_path: Path) -> None:
-    async with inside(tmp_path, CONFIG + PRICED, plan="small") as server:
-        peer, began = LeavingPeer(), asyncio.Event()
-        converting = asyncio.create_task(raw(server, "slow/standard", peer, began))
-        await asyncio.wait_for(began.wait(), 20.0)
-        peer.leave()
-        await asyncio.wait_for(asyncio.wait([converting]), 20.0)
-        (row,) = await server.usage()
-        assert row.outcome == "left"
-        assert 0 < row.credits < 10_000_000
-        assert row.credits == -(-row.samples * 1_000_000 // row.sample_rate_hz)
-        assert (await verify.verify(server.worker.store)).is_clean

@@ -119,7 +119,8 @@ async def test_a_client_that_leaves_pays_for_what_was_sent(tmp_path: Path, store
 async def test_one_that_breaks_costs_nothing_and_gives_its_hold_back(tmp_path: Path, store_url: str) -> None:
     async with inside(tmp_path, config(store_url), plan="priced") as server:
         before = await left(server)
-        await raw(server, "breaks/standard", LeavingPeer(), asyncio.Event())
+        messages = await raw(server, "breaks/standard", LeavingPeer(), asyncio.Event())
+        assert messages[-1]["more_body"], "the answer is broken off"
         (row,) = await server.usage()
         assert (row.outcome, row.credits, row.kind) == ("failed", 0, "conversion")
         assert await left(server) == before
