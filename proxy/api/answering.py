@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from base64 import b64encode
 from collections.abc import Awaitable, Callable
 from functools import partial
@@ -74,7 +75,9 @@ class Answering:
             await respond(connection)
             return
         caller: Caller = state["caller"]
-        once = Once(state["request_id"], caller.account, key, digest())
+        # What was sent may be megabytes.
+        sent = await asyncio.to_thread(digest)
+        once = Once(state["request_id"], caller.account, key, sent)
         payer = Payer(account=caller.account, key=caller.key, anchor=caller.anchor, terms=terms)
         await self._idempotency.answer(connection, once, payer, respond)
 

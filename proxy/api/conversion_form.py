@@ -74,10 +74,6 @@ class SentConversion(NamedTuple):
     def __repr__(self) -> str:
         return f"<SentConversion {self.form!r}, {len(self.audio)} bytes>"
 
-    @property
-    def consent(self) -> str:
-        return self.form.consent.strip()
-
     def request(self, source: SourceSound) -> SpeechRequest:
         """Return the request that repeats this recording. Nothing of it is cached: nobody sends it twice."""
         form = self.form

@@ -25,6 +25,7 @@ from proxy.api.speech_headers import ANSWER_HEADERS, SOME_ANSWER_HEADERS
 from proxy.audio.formats import MEDIA_TYPES
 from proxy.config.sections import Server
 from proxy.errors import (
+    DecodingFailed,
     IdempotencyKeyReused,
     LimitsUnavailable,
     NoPlace,
@@ -126,6 +127,7 @@ def routes(
             failures=(
                 *BODY_FAILURES,
                 *(NotFound, RequestUnderWay, UnsupportedMediaType, IdempotencyKeyReused, NoPlace),
+                DecodingFailed,
                 *SPEECH_FAILURES,
             ),
             request_headers=(KEY_HEADER, PACE_HEADER),

@@ -183,7 +183,7 @@ class HostStream:
         if self._has_output or not self._can_repeat:
             raise lost
         if self._name in process.begun:
-            # Making a voice twice would leave an unknown one behind, and a conversion has no text that kills.
+            # Making a voice twice would leave an unknown one behind; a conversion may come again.
             if self._deaths == MOST_DEATHS or not isinstance(self._work, Speak):
                 raise lost
             self._deaths += 1

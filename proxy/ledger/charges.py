@@ -49,7 +49,8 @@ class SpentAttempt(msgspec.Struct, frozen=True, kw_only=True):
 class Spent(msgspec.Struct, frozen=True, kw_only=True):
     """The sound, characters and attempts of a request. A plus joins the names of several engines.
 
-    `rows` are of features, to be committed with the end.
+    Of its samples, `most_charged` are charged at most, and shown in usage. `rows` are of features, to be
+    committed with the end.
     """
 
     engine: str = ""
@@ -59,6 +60,7 @@ class Spent(msgspec.Struct, frozen=True, kw_only=True):
     format: str = ""
     characters: int = 0
     samples: int = 0
+    most_charged: int | None = None
     sample_rate_hz: int = 24_000
     first_byte_ms: int | None = None
     error: str | None = None
@@ -67,6 +69,10 @@ class Spent(msgspec.Struct, frozen=True, kw_only=True):
     attempts: tuple[SpentAttempt, ...] = ()
     kind: Operation = "speech"
     rows: tuple[msgspec.Struct, ...] = ()
+
+    @property
+    def charged_samples(self) -> int:
+        return self.samples if self.most_charged is None else min(self.samples, self.most_charged)
 
 
 class Charge(msgspec.Struct, frozen=True):

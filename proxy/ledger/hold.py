@@ -83,7 +83,7 @@ class Hold:
             language=spent.language,
             format=spent.format,
             characters=spent.characters,
-            samples=spent.samples,
+            samples=spent.charged_samples,
             sample_rate_hz=spent.sample_rate_hz,
             first_byte_ms=spent.first_byte_ms,
             error=spent.error,

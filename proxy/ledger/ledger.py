@@ -67,6 +67,12 @@ class Ledger:
         if isinstance(answer, Refusal):
             raise _failure(answer, position.cycle, payer, amount)
 
+    async def check_conversion(self, payer: Payer) -> None:
+        """Raise what `hold` would surely raise for a conversion, however short: what a recording costs is
+        known once it is decoded, and to decode for an account that cannot pay would cost the others."""
+        price = payer.terms.prices.conversion
+        await self.check(payer, None if price is None else min(1, price.micro))
+
 
 @asynccontextmanager
 async def open_ledger(store: Store, metrics: Metrics) -> AsyncIterator[Ledger]:

@@ -228,7 +228,9 @@ class Tally:
         engines: dict[str, None] = {}
         models: dict[str, None] = {}
         attempts: list[SpentAttempt] = []
-        characters = 0
+        characters, source = 0, self._request.source
+        # What is held is the recording's length, and nobody pays for what an engine adds to that.
+        most = None if source is None else max(1, int(source.seconds * self.sample_rate_hz))
         for attempt in self.attempts:
             attempts.append(attempt.spent())
         for run, samples in self.written_parts():
@@ -244,7 +246,7 @@ class Tally:
                 model=model_id,
                 characters=measured.characters,
                 estimated_s=measured.estimated_s,
-                samples=samples,
+                samples=samples if most is None else min(samples, most),
                 was_submitted=was_submitted,
             )
             parts.append(part)
@@ -264,13 +266,14 @@ class Tally:
             format=self._request.form.format,
             characters=characters,
             samples=self.samples,
+            most_charged=most,
             sample_rate_hz=self.sample_rate_hz,
             first_byte_ms=self.first_byte_ms,
             error=self.error,
             cache=self.cache,
             parts=tuple(parts),
             attempts=tuple(attempts),
-            kind="speech" if self._request.source is None else "conversion",
+            kind="speech" if source is None else "conversion",
             rows=tuple(self.rows),
         )
 

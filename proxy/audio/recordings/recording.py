@@ -38,22 +38,6 @@ _SENTENCES: dict[Fault, str] = {
 }
 
 
-class LongSound(msgspec.Struct, frozen=True, tag="sound"):
-    """A piece of a long recording, 16-bit mono."""
-
-    pcm: bytes
-
-    def __repr__(self) -> str:
-        return f"<LongSound {len(self.pcm)} bytes>"
-
-
-class LongEnd(msgspec.Struct, frozen=True, tag="end"):
-    """The end of a long recording, with what is wrong with it if anything is."""
-
-    fault: Fault | None = None
-    is_too_long: bool = False
-
-
 class UnusableRecording(Exception):
     """A recording that cannot be used. The message completes "Invalid value for 'x': …" for its sender."""
 

@@ -12,7 +12,7 @@ from starlette.responses import Response
 
 from proxy.access.callers import caller_of
 from proxy.api.admin_tools import ACCOUNT_QUERY, AdminTools, actor, check_open
-from proxy.errors import Conflict, InvalidRequest, NoPlace, NotAllowed, NotFound
+from proxy.errors import Conflict, DecodingFailed, InvalidRequest, NoPlace, NotAllowed, NotFound
 from proxy.features.consents import phrases
 from proxy.features.consents import records as consents
 from proxy.features.consents.bodies import (
@@ -64,7 +64,7 @@ class Consents(Resource):
         body=ConsentBody,
         form=ConsentBody,
         files=("recording",),
-        failures=(NotAllowed, NoPlace),
+        failures=(NotAllowed, NoPlace, DecodingFailed),
     )
     async def create_voice_consent(self, request: Request) -> Response:
         """Keep a speaker's consent: a recording of the phrase, or a statement"""

@@ -14,13 +14,17 @@ from proxy.api.conversion_form import (
     FILE,
     ConversionForm,
     SentConversion,
+    granted,
     read_conversion,
     read_sent,
+    source_sound,
 )
 from proxy.api.speech import SPEECH_FAILURES
 from proxy.api.speech_headers import ANSWER_HEADERS, SOME_ANSWER_HEADERS
 from proxy.audio.formats import MEDIA_TYPES
+from proxy.catalogue.grants import Grants
 from proxy.errors import (
+    DecodingFailed,
     IdempotencyKeyReused,
     InvalidRequest,
     NoPlace,
@@ -38,12 +42,17 @@ from proxy.ledger import Ledger, Payer
 from proxy.speech.speaking import Speaking
 
 PATH = "/v1/audio/conversions"
+_OF_TEXTS = ("input", "language")
+"""What engines' refusals are said to be about. A conversion has the file in its place."""
 
 
 class Conversions:
     """An ASGI app, as speech is: it sees the client leave, and can break off an answer."""
 
-    def __init__(self, speaking: Speaking, answering: Answering, sources: Sources, ledger: Ledger) -> None:
+    def __init__(
+        self, speaking: Speaking, answering: Answering, sources: Sources, grants: Grants, ledger: Ledger
+    ) -> None:
+        self._grants = grants
         self._speaking = speaking
         self._answering = answering
         self._sources = sources
@@ -80,6 +89,7 @@ class Conversions:
                 failures=(
                     *BODY_FAILURES,
                     *(NotFound, RequestUnderWay, UnsupportedMediaType, IdempotencyKeyReused, NoPlace),
+                    DecodingFailed,
                     *SPEECH_FAILURES,
                 ),
                 request_headers=(KEY_HEADER, PACE_HEADER),
@@ -94,14 +104,16 @@ class Conversions:
         self, state: dict[str, Any], terms: Terms, sent: SentConversion, connection: Connection
     ) -> None:
         caller: Caller = state["caller"]
-        # To decode for an account that cannot pay would cost the others.
+        grant = await granted(self._grants, caller.account, sent.form)
+        # What is refused whatever the recording is costs no decoding.
+        planned = sent.request(source_sound(b"", 0.0, "", grant))
+        await self._speaking.call(state["request_id"], caller, planned, terms)
         payer = Payer(account=caller.account, key=caller.key, anchor=caller.anchor, terms=terms)
-        price = terms.prices.conversion
-        await self._ledger.check(payer, None if price is None else min(1, price.micro))
-        async with self._sources.taken(caller.account, sent) as source:
+        await self._ledger.check_conversion(payer)
+        async with self._sources.taken(caller.account, sent, grant) as source:
             try:
                 await self._answering.speak(state, sent.request(source), terms, connection)
             except InvalidRequest as failure:
-                if failure.code == "unusable_sample":
+                if failure.code == "unusable_sample" or failure.param in _OF_TEXTS:
                     failure.param = FILE
                 raise

@@ -13,12 +13,12 @@ async def _open(house: House) -> AsyncIterator[Opened]:
     from proxy.features.conversions.endpoint import Conversions
     from proxy.features.conversions.sources import Sources
 
-    sources = Sources(house.intake, house.grants)
+    sources = Sources(house.intake)
 
     def at(revision: HouseRevision) -> Served:
         if revision.speaking is None or revision.answering is None:
             return Served()
-        conversions = Conversions(revision.speaking, revision.answering, sources, house.ledger)
+        conversions = Conversions(revision.speaking, revision.answering, sources, house.grants, house.ledger)
         return Served(conversions.endpoints)
 
     yield Opened(at=at)

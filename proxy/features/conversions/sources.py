@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from hashlib import sha256
 
-from proxy.api.conversion_form import FILE, SentConversion, granted, source_sound
+from proxy.api.conversion_form import FILE, SentConversion, source_sound
 from proxy.audio.recordings.intake import RecordingIntake
 from proxy.audio.recordings.recording import MOST_S
-from proxy.catalogue.grants import Grants
+from proxy.catalogue.grants import Grant
 from proxy.errors import NoPlace
 from proxy.speech.speech_request import SOURCE_HZ, SourceSound
 
@@ -25,9 +26,8 @@ class Sources:
     Half of the room is for accounts that have nothing in it, as half of all places are.
     """
 
-    def __init__(self, intake: RecordingIntake, grants: Grants, most_bytes: int = MOST_BYTES) -> None:
+    def __init__(self, intake: RecordingIntake, most_bytes: int = MOST_BYTES) -> None:
         self._intake = intake
-        self._grants = grants
         self._most_bytes = most_bytes
         self._bytes = Counter[str]()
 
@@ -35,12 +35,13 @@ class Sources:
         return f"<Sources {self._bytes.total()} of {self._most_bytes} bytes>"
 
     @asynccontextmanager
-    async def taken(self, account: str, sent: SentConversion) -> AsyncIterator[SourceSound]:
+    async def taken(
+        self, account: str, sent: SentConversion, grant: Grant | None
+    ) -> AsyncIterator[SourceSound]:
         """Give the recording of a request until the block is left. Its account's turn to decode is over then.
 
-        Raises InvalidRequest, NotFound for an unknown consent, and NoPlace.
+        Raises InvalidRequest, DecodingFailed and NoPlace.
         """
-        grant = await granted(self._grants, account, sent.form)
         # How much will come of a file is not known before it is decoded.
         held = len(sent.audio) + _MOST_SOUND_BYTES
         most = self._most_bytes // 2 if self._bytes[account] else self._most_bytes
@@ -52,7 +53,7 @@ class Sources:
             self._bytes[account] -= held
             held = len(sent.audio) + len(sound.pcm)
             self._bytes[account] += held
-            digest = sha256(sent.audio).hexdigest()
+            digest = (await asyncio.to_thread(sha256, sent.audio)).hexdigest()
             yield source_sound(sound.pcm, sound.seconds, digest, grant, sent.audio)
         finally:
             self._bytes[account] -= held

@@ -19,6 +19,7 @@ from proxy.api.speech import SPEECH_FAILURES
 from proxy.catalogue.notices import Notices
 from proxy.errors import (
     Conflict,
+    DecodingFailed,
     IdempotencyKeyReused,
     InvalidRequest,
     NoPlace,
@@ -197,7 +198,7 @@ class ClientJobs(JobTools, Resource):
         other_bodies=(BatchJobBody, TrainingBody),
         form=ConversionJobForm,
         files=(FILE,),
-        failures=(NotFound, IdempotencyKeyReused, NoPlace, *SPEECH_FAILURES),
+        failures=(NotFound, IdempotencyKeyReused, NoPlace, DecodingFailed, *SPEECH_FAILURES),
         request_headers=(KEY_HEADER,),
         pace="own",
     )

@@ -17,7 +17,7 @@ from starlette.responses import Response
 from proxy.access.callers import caller_of
 from proxy.api.admin_tools import CONTROL
 from proxy.audio.recordings.recording import UnusableRecording
-from proxy.errors import InvalidRequest, MarksUnavailable, NoPlace
+from proxy.errors import DecodingFailed, InvalidRequest, MarksUnavailable, NoPlace
 from proxy.features.marks.checker import ProvenanceChecker
 from proxy.features.marks.findings import Examination, ManifestFinding, ManifestState, MarkFinding
 from proxy.features.marks.marker import day_of
@@ -29,7 +29,7 @@ from speech_engine.mark import PAYLOAD_BITS
 
 MOST_MANIFEST_BYTES = 1024 * 1024
 _FILES: Mapping[str, int] = {"file": MOST_FILE_BYTES, "manifest": MOST_MANIFEST_BYTES}
-_FAILURES = (NoPlace, MarksUnavailable)
+_FAILURES = (NoPlace, DecodingFailed, MarksUnavailable)
 
 Technique = Literal["inaudible_mark", "c2pa"]
 Outcome = Literal["detected", "not_detected"]

@@ -16,7 +16,7 @@ from proxy.api.named_voice import find_voice, terms_of
 from proxy.api.voice_entries import MixPart, VoiceQuality
 from proxy.catalogue.voice_records import Kind, VoiceRecord
 from proxy.engines.engine_names import who_knows
-from proxy.errors import Conflict, InvalidRequest, NoPlace, NotFound, UpstreamFailed
+from proxy.errors import Conflict, DecodingFailed, InvalidRequest, NoPlace, NotFound, UpstreamFailed
 from proxy.features.own_voices import records
 from proxy.features.own_voices.bodies import (
     FORM_FIELDS,
@@ -158,7 +158,7 @@ class AdminVoices(Resource):
         body=NewSavedVoice,
         form=SavedVoiceForm,
         files=("audio_sample",),
-        failures=(NotFound, Conflict, NoPlace, UpstreamFailed),
+        failures=(NotFound, Conflict, NoPlace, DecodingFailed, UpstreamFailed),
     )
     async def save_voice(self, request: Request) -> Response:
         """Save a cast, a mix or a name for an engine's voice, or make an account's voice of a recording"""

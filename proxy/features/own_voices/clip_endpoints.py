@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Literal
 
 import msgspec
@@ -17,6 +18,7 @@ from proxy.api.voice_routes import voice_answers
 from proxy.api.voices import VoiceTools
 from proxy.errors import (
     Conflict,
+    DecodingFailed,
     IdempotencyKeyReused,
     InvalidRequest,
     NoPlace,
@@ -46,7 +48,7 @@ from proxy.kept.once import Once, digest_of_fields
 from proxy.speech import speech_request
 from proxy.storage.rows import new_id
 
-_OF_ADDING = (UnsupportedMediaType, NotAllowed, NotFound, Conflict, NoPlace)
+_OF_ADDING = (UnsupportedMediaType, NotAllowed, NotFound, Conflict, NoPlace, DecodingFailed)
 _ADMIN = "/admin/voices/{id}/samples"
 
 
@@ -107,7 +109,8 @@ class VoiceSamples(Resource):
         key = sent_key(request.headers.getlist("idempotency-key"))
         if key is None:
             return reply(_entry(await self._recordings.add(voice, SentClip(form, audio), terms)), 201)
-        digest = digest_of_fields((voice.id, form.ref_text, form.emotion), audio)
+        fields = (voice.id, form.ref_text, form.emotion)
+        digest = await asyncio.to_thread(digest_of_fields, fields, audio)
         once = Once(request.scope["state"]["request_id"], caller.account, key, digest)
 
         async def add(id_: str, digest: str) -> None:

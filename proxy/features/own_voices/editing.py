@@ -3,6 +3,7 @@ changed, exported and deleted."""
 
 from __future__ import annotations
 
+import asyncio
 from functools import partial
 
 from starlette.requests import Request
@@ -15,6 +16,7 @@ from proxy.api.voices import VoiceTools
 from proxy.catalogue.voice_records import VoiceRecord
 from proxy.errors import (
     Conflict,
+    DecodingFailed,
     IdempotencyKeyReused,
     InvalidRequest,
     NoPlace,
@@ -78,7 +80,15 @@ class VoiceEditing(Resource):
         files=("audio_sample",),
         request_headers=(KEY_HEADER,),
         some_headers={"x-voxgate-replayed": "`true` if the same Idempotency-Key made the voice before."},
-        failures=(NotAllowed, NotFound, Conflict, RequestUnderWay, IdempotencyKeyReused, NoPlace),
+        failures=(
+            NotAllowed,
+            NotFound,
+            Conflict,
+            RequestUnderWay,
+            IdempotencyKeyReused,
+            NoPlace,
+            DecodingFailed,
+        ),
     )
     async def create_voice(self, request: Request) -> Response:
         """Make a voice of a recording, or save a cast or a mix as a voice"""
@@ -143,7 +153,8 @@ class VoiceEditing(Resource):
         if key is None:
             made = await self._make(caller, new, audio)
             return reply(await self._tools.entry(request, made.id))
-        once = Once(request.scope["state"]["request_id"], caller.account, key, digest_of(new, audio))
+        digest = await asyncio.to_thread(digest_of, new, audio)
+        once = Once(request.scope["state"]["request_id"], caller.account, key, digest)
         id_, is_replayed = await self._keyed.run(once, partial(self._make, caller, new, audio))
         return reply(await self._tools.entry(request, id_), headers=REPLAYED if is_replayed else None)
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+import threading
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +17,25 @@ from plugins.tone.decode import decode
 from proxy.api.conversion_form import ConversionForm, SentConversion
 from proxy.audio.formats import FORMATS, USUAL_FORMS, wav_header
 from proxy.errors import InvalidRequest, NoPlace
+from proxy.features.conversions import endpoint, sources
 from proxy.features.conversions.sources import Sources
+from proxy.features.jobs.conversions import maker
 from proxy.http.form import MOST_FILE_BYTES
-from proxy.ledger import verify
+from speech_engine import (
+    ContentRefused,
+    EngineError,
+    Event,
+    SpeechJob,
+    Started,
+    UnsupportedLanguage,
+    UnsupportedText,
+    UnusableSample,
+)
 from tests.proxy.api.inside import Inside, LeavingPeer, envelope, inside
 from tests.proxy.api.owning import agree, clone, new_key
+from tests.proxy.api.scripted import RATE_HZ
 from tests.proxy.audio.recordings.clips import Kind, encoded
+from tests.proxy.speech.repeating import Repeating
 from tests.sound import decoded
 from tests.tones import tones
 
@@ -116,35 +130,6 @@ async def test_a_recording_may_have_any_rate(server: Inside, rate_hz: int) -> No
     assert seconds_of(answer) == pytest.approx((len(data) - len(wav_header(0))) / 2 / rate_hz, abs=0.001)
 
 
-async def test_it_is_charged_by_its_length_and_says_so(tmp_path: Path) -> None:
-    async with inside(tmp_path, CONFIG + PRICED, plan="small") as server:
-        answer = await sent(server, of_seconds(6.0), response_format="pcm")
-        assert answer.status_code == 200, answer.text
-        (row,) = await server.usage()
-        assert (row.kind, row.outcome, row.credits, row.characters) == (
-            "conversion",
-            "finished",
-            6_000_000,
-            0,
-        )
-        assert (row.price_micro, row.price_per) == (60_000_000, "minute")
-        assert (await verify.verify(server.worker.store)).is_clean
-
-
-async def test_what_cannot_be_paid_is_not_decoded(tmp_path: Path) -> None:
-    broke = PRICED.replace("1000", "0")
-    async with inside(tmp_path, CONFIG + broke, plan="small") as server:
-        answer = await sent(server, b"no recording")
-        assert (answer.status_code, envelope(answer)["code"]) == (429, "insufficient_quota")
-
-
-async def test_the_hold_is_for_the_whole_recording(tmp_path: Path) -> None:
-    async with inside(tmp_path, CONFIG + PRICED.replace("1000", "5"), plan="small") as server:
-        refused = await sent(server, of_seconds(6.0))
-        assert (refused.status_code, envelope(refused)["code"]) == (429, "insufficient_quota")
-        assert (await sent(server, of_seconds(4.9))).status_code == 200
-
-
 async def test_without_a_price_of_its_own_it_costs_what_speech_does(tmp_path: Path) -> None:
     by_time = 'allowance = 1000\nprices.speech = { credits = 120, per = "minute" }\n'
     async with inside(tmp_path, CONFIG + by_time, plan="small") as server:
@@ -156,7 +141,7 @@ async def test_without_a_price_of_its_own_it_costs_what_speech_does(tmp_path: Pa
 async def test_speech_by_the_character_gives_no_free_conversions(tmp_path: Path) -> None:
     by_text = 'allowance = 1000\nprices.speech = { credits = 1, per = "character" }\n'
     async with inside(tmp_path, CONFIG + by_text, plan="small") as server:
-        answer = await sent(server)
+        answer = await sent(server, b"it is not even decoded")
         assert (answer.status_code, envelope(answer)["code"]) == (403, "conversion_not_priced")
 
 
@@ -196,6 +181,22 @@ async def test_what_is_wrong_is_named_and_costs_nothing(server: Inside) -> None:
         assert (answer.status_code, error["param"], error["code"]) == (status, param, code), more
         assert ("mp3, opus or flac" in error["message"]) == (code in ("file_too_large", "request_too_large"))
     assert [row for row in await server.usage() if row.credits or row.outcome == "finished"] == []
+
+
+@pytest.mark.parametrize(
+    ("more", "code"),
+    [
+        ({"model": "nobody"}, "model_not_found"),
+        ({"model": "cloud/tts-1"}, "unsupported_model"),
+        ({"voice": "nobody"}, "voice_not_found"),
+        ({"pitch": "2"}, "unsupported_value"),
+        ({"consent": "cons_nobody"}, "consent_not_found"),
+    ],
+)
+async def test_what_is_refused_whatever_the_recording_is_costs_no_decoding(
+    server: Inside, more: dict[str, Any], code: str
+) -> None:
+    assert envelope(await sent(server, b"no recording", **more))["code"] == code
 
 
 async def test_a_voice_and_a_consent_of_another_account_are_as_unknown_as_none(server: Inside) -> None:
@@ -266,6 +267,32 @@ async def test_a_key_answers_once_however_the_form_is_written(server: Inside) ->
     assert (other.status_code, envelope(other)["code"]) == (422, "idempotency_key_reused")
 
 
+async def test_what_takes_long_for_a_large_file_holds_up_nobody(
+    server: Inside, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    threads: dict[str, int] = {}
+
+    def noting(name: str, work: Callable[..., Any]) -> Callable[..., Any]:
+        def noted(*given: Any) -> Any:
+            threads[name] = threading.get_ident()
+            return work(*given)
+
+        return noted
+
+    places = ((sources, "sha256"), (endpoint, "digest_of_fields"))
+    jobs = [(maker, name) for name in ("sha256", "digest_of_fields", "stretches", "is_silent")]
+    for module, name in (*places, *jobs):
+        named = f"{module.__name__}.{name}"
+        monkeypatch.setattr(module, name, noting(named, getattr(module, name)))
+    assert (await sent(server, headers={"idempotency-key": "one"})).status_code == 200
+    async with server.client() as client:
+        form = {**FIELDS, "kind": "conversion"}
+        made = await client.post("/v1/jobs", data=form, files={"file": recorded()})
+    assert made.status_code == 202
+    assert len(threads) == 6
+    assert threading.get_ident() not in threads.values()
+
+
 async def test_two_recordings_of_one_account_are_converted_at_once(server: Inside) -> None:
     texts = ["The first one.", "The second one."]
     answers = await asyncio.gather(*(sent(server, recorded(each), response_format="wav") for each in texts))
@@ -291,33 +318,33 @@ async def test_the_room_for_recordings_is_bounded_and_given_back(
 ) -> None:
     house = server.worker.open_house.house
     most = 14_600_000
-    sources = Sources(house.intake, house.grants, most_bytes=most)
+    room = Sources(house.intake, most_bytes=most)
     form = ConversionForm(model="tone/standard", voice="alloy")
     short = SentConversion(form, USUAL_FORMS["wav"], of_seconds(6.0))
-    async with sources.taken("acc_1", short):
+    async with room.taken("acc_1", short, None):
         # The file counts beside its sound.
-        assert repr(sources) == f"<Sources {len(short.audio) + 288_000} of {most} bytes>"
+        assert repr(room) == f"<Sources {len(short.audio) + 288_000} of {most} bytes>"
         with pytest.raises(NoPlace):
-            async with sources.taken("acc_2", short):
+            async with room.taken("acc_2", short, None):
                 pass
-    async with sources.taken("acc_2", short) as source:
+    async with room.taken("acc_2", short, None) as source:
         assert source.seconds == pytest.approx(6.0)
     with pytest.raises(InvalidRequest):
-        async with sources.taken("acc_2", short._replace(audio=b"no recording")):
+        async with room.taken("acc_2", short._replace(audio=b"no recording"), None):
             pass
-    assert repr(sources) == f"<Sources 0 of {most} bytes>"
+    assert repr(room) == f"<Sources 0 of {most} bytes>"
 
 
 async def test_half_of_the_room_for_recordings_is_for_accounts_that_have_none_there(server: Inside) -> None:
     house = server.worker.open_house.house
-    sources = Sources(house.intake, house.grants, most_bytes=29_600_000)
+    room = Sources(house.intake, most_bytes=29_600_000)
     form = ConversionForm(model="tone/standard", voice="alloy")
     short = SentConversion(form, USUAL_FORMS["wav"], of_seconds(6.0))
-    async with sources.taken("acc_1", short):
+    async with room.taken("acc_1", short, None):
         with pytest.raises(NoPlace):
-            async with sources.taken("acc_1", short):
+            async with room.taken("acc_1", short, None):
                 pass
-        async with sources.taken("acc_2", short):
+        async with room.taken("acc_2", short, None):
             pass
 
 
@@ -327,6 +354,26 @@ async def test_as_many_as_a_plan_has_streams_are_converted_however_many_places_t
     async with inside(tmp_path, CONFIG + "streams = 8\n", plan="small") as server:
         answers = await asyncio.gather(*(sent(server, of_seconds(1.0)) for _ in range(8)))
     assert [answer.status_code for answer in answers] == [200] * 8
+
+
+class Refusing(Repeating):
+    def __init__(self, error: EngineError) -> None:
+        super().__init__()
+        self._error = error
+
+    async def convert(self, job: SpeechJob, pcm: AsyncIterator[bytes]) -> AsyncGenerator[Event, None]:
+        yield Started(RATE_HZ)
+        raise self._error
+
+
+@pytest.mark.parametrize("kind", [ContentRefused, UnsupportedText, UnsupportedLanguage, UnusableSample])
+async def test_what_an_engine_refuses_of_a_recording_is_the_file(
+    tmp_path: Path, kind: type[EngineError]
+) -> None:
+    config = CONFIG + '[engines.one]\n[voices.v]\none = "v"\n'
+    async with inside(tmp_path, config, {"one": Refusing(kind("No."))}) as server:
+        answer = await sent(server, model="one/m", voice="v")
+    assert (answer.status_code, envelope(answer)["param"]) == (400, "file")
 
 
 async def raw(
@@ -348,25 +395,3 @@ async def raw(
     return await server.raw_speech(
         request.read(), headers=headers, peer=peer, on_sent=note, path="/v1/audio/conversions"
     )
-
-
-async def test_an_engine_that_breaks_in_the_middle_costs_nothing(tmp_path: Path) -> None:
-    async with inside(tmp_path, CONFIG + PRICED, plan="small") as server:
-        messages = await raw(server, "breaks/standard", LeavingPeer(), asyncio.Event())
-        assert messages[-1]["more_body"], "the answer is broken off"
-        (row,) = await server.usage()
-        assert (row.outcome, row.credits, row.kind) == ("failed", 0, "conversion")
-
-
-async def test_a_client_that_leaves_pays_for_what_was_sent(tmp_path: Path) -> None:
-    async with inside(tmp_path, CONFIG + PRICED, plan="small") as server:
-        peer, began = LeavingPeer(), asyncio.Event()
-        converting = asyncio.create_task(raw(server, "slow/standard", peer, began))
-        await asyncio.wait_for(began.wait(), 20.0)
-        peer.leave()
-        await asyncio.wait_for(asyncio.wait([converting]), 20.0)
-        (row,) = await server.usage()
-        assert row.outcome == "left"
-        assert 0 < row.credits < 10_000_000
-        assert row.credits == -(-row.samples * 1_000_000 // row.sample_rate_hz)
-        assert (await verify.verify(server.worker.store)).is_clean

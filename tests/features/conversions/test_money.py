@@ -119,7 +119,8 @@ async def test_a_client_that_leaves_pays_for_what_was_sent(tmp_path: Path, store
 async def test_one_that_breaks_costs_nothing_and_gives_its_hold_back(tmp_path: Path, store_url: str) -> None:
     async with inside(tmp_path, config(store_url), plan="priced") as server:
         before = await left(server)
-        await raw(server, "breaks/standard", LeavingPeer(), asyncio.Event())
+        messages = await raw(server, "breaks/standard", LeavingPeer(), asyncio.Event())
+        assert messages[-1]["more_body"], "the answer is broken off"
         (row,) = await server.usage()
         assert (row.outcome, row.credits, row.kind) == ("failed", 0, "conversion")
         assert await left(server) == before
@@ -145,6 +146,20 @@ async def test_an_engine_that_goes_on_and_on_is_at_fault_and_not_the_recording(t
         await raw(server, "one/m", LeavingPeer(), asyncio.Event(), of_seconds(2.0))
         (row,) = await server.usage()
         assert (row.outcome, row.credits, row.error) == ("failed", 0, "engine_unavailable")
+        assert (await verify(server.worker.store)).is_clean
+
+
+async def test_no_more_is_charged_than_the_recording_has_and_than_was_held(tmp_path: Path) -> None:
+    one = Repeating(*sound(0.9), Finished())
+    priced = SCRIPTED.replace("allowance = 1000", "allowance = 1")
+    async with inside(tmp_path, priced, {"one": one}, plan="priced") as server:
+        answer = await sent(server, of_seconds(0.2), model="one/m", response_format="pcm")
+        assert len(answer.content) == pytest.approx(1.1 * 48_000, abs=4)
+        (row,) = await server.usage()
+        assert row.credits == pytest.approx(0.2 * MICRO, rel=0.001)
+        assert row.price_per == "minute"
+        assert row.samples / row.sample_rate_hz == pytest.approx(0.2, abs=0.001)
+        assert await left(server) == pytest.approx(0.8, abs=0.001)
         assert (await verify(server.worker.store)).is_clean
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from functools import partial
 from hashlib import sha256
 
@@ -65,22 +66,22 @@ class ConversionMaker:
     async def make(self, request: BackgroundRequest, sent: SentConversion) -> MadeJob:
         """Make a job of what was read of a request. Raises RequestFailed."""
         add = partial(self._add, request.caller, request.terms, sent)
-        digest = digest_of_fields(sent.form, sent.audio)
+        digest = await asyncio.to_thread(digest_of_fields, sent.form, sent.audio)
         return await made_once(self._store, self._vault, request._replace(body=sent.audio), add, digest)
 
     async def _add(self, caller: Caller, terms: Terms, sent: SentConversion, id_: str, digest: bytes) -> None:
-        account, source = caller.account, sha256(sent.audio).hexdigest()
+        account = caller.account
+        source = (await asyncio.to_thread(sha256, sent.audio)).hexdigest()
         grant = await granted(self._grants, account, sent.form)
         form = step_form(sent)
         # What a step would be refused for is said at once, and before anything is decoded.
         request = of_form(form).request(source_sound(b"", 0.0, source, grant))
         await self._speaking.call(id_, caller, request, of_step(terms))
-        price = terms.prices.conversion
         payer = Payer(account=account, key=caller.key, anchor=caller.anchor, terms=terms)
-        await self._ledger.check(payer.of_job(), None if price is None else min(1, price.micro))
+        await self._ledger.check_conversion(payer.of_job())
         survey = await self._survey(account, sent.audio)
         most_ms = min(MOST_MS, 1000 * MOST_SAMPLES // survey.rate_hz)
-        found = stretches(survey.levels, survey.whole_ms, most_ms)
+        found = await asyncio.to_thread(stretches, survey.levels, survey.whole_ms, most_ms)
         fields = ConversionFields(
             sent={},
             request=digest.hex(),
@@ -117,6 +118,6 @@ class ConversionMaker:
                 param=FILE,
                 code="recording_too_long",
             )
-        if is_silent(survey.levels):
+        if await asyncio.to_thread(is_silent, survey.levels):
             raise invalid_audio("it is silent, or its level is far too low", FILE)
         return survey
