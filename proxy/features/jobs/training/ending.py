@@ -51,9 +51,9 @@ class TrainingEnds:
 
     async def done(
         self, held: JobStep, training: Training, learnt: LearntVoice, given: Sequence[Statement]
-    ) -> bool:
-        """Give a voice its model, and end the job, which is `given` its file. False: it goes on no longer, or
-        the voice was erased."""
+    ) -> None:
+        """Give a voice its model, and end the job, which is `given` its file, unless it goes on no longer or
+        the voice was erased. What was written once is not written again."""
         model = await self._trained.put(training.account, training.voice, training.format, learnt.file)
         before = await self._trained.replaced_by(model)
         now = await self._store.now()
@@ -76,7 +76,7 @@ class TrainingEnds:
         )
         if not is_written or not await self._trained.is_kept(model):
             await self._trained.drop(model)
-            return False
+            return
         if self._library is not None:
             self._library.forget(training.account)
         await self._purges.purge_voice(training.account, training.voice)
@@ -87,7 +87,6 @@ class TrainingEnds:
         )
         for old in before:
             await self._trained.drop(old)
-        return True
 
     async def failed(self, held: JobStep, why: ErrorDetail) -> Done:
         """Return the end of a training that cannot be done."""

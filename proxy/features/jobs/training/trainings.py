@@ -185,11 +185,8 @@ class Trainings(WishKind[JobStep]):
             if learnt is None:
                 return _LEFT
             await trainers.check(training.engine, learnt.file)
-            # Until it is sure that no row names them, they are not dropped: within the hour they go anyway.
-            forms, journal.forms = journal.forms, []
-            rows = [row for form in forms for row in form.rows]
-            if not await self._ended(held, training, learnt, encoded_records.insertions(rows, IS_OWED)):
-                journal.forms = forms
+            rows = [row for form in journal.forms for row in form.rows]
+            await self._end(held, training, learnt, encoded_records.insertions(rows, IS_OWED))
             return None
         except (TrainingBroken, DamagedFile, VaultFailed) as broken:
             return await self._broken(held, broken, has_got_on=journal.has_kept)
@@ -226,19 +223,21 @@ class Trainings(WishKind[JobStep]):
             case TrainingDone() as done:
                 learnt = LearntVoice(await far.voice(job), done)
                 await self.means.trainers.check(training.engine, learnt.file)
-                await self._ended(held, training, learnt, (far.given(job, IS_OWED),))
+                await self._end(held, training, learnt, (far.given(job, IS_OWED),))
         return None
 
-    async def _ended(
+    async def _end(
         self, held: JobStep, training: Training, learnt: LearntVoice, given: Sequence[Statement]
-    ) -> bool:
-        """Write the end: hours of work wait for a database that is away. False: it was surely not written."""
-        for tries in range(_END_TRIES):
+    ) -> None:
+        """Write the end: hours of work wait for a database that is away."""
+        for tries_left in reversed(range(_END_TRIES)):
             try:
-                return await self._ends.done(held, training, learnt, given) or tries > 0
+                await self._ends.done(held, training, learnt, given)
+                return
             except StorageUnreachable:
+                if not tries_left:
+                    raise
                 await asyncio.sleep(WAITS_S)
-        return await self._ends.done(held, training, learnt, given) or True
 
     async def _while_ours(self, held: JobStep, attempt: Coroutine[Any, Any, T]) -> T | None:
         """Train until the end, or until that is no longer for us to do: another worker may have been told, or
