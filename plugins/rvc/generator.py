@@ -4,7 +4,6 @@ outside, so each row sounds as it would alone.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from math import tau
 from typing import Any
 
@@ -34,12 +33,6 @@ class _GivenSource(torch.nn.Module):  # type: ignore[misc]
 def take_excitation(network: Any) -> None:
     """Let a network with pitch take what `excitation` makes, in place of a pitch."""
     network.dec.m_source = _GivenSource(network.dec.m_source.l_linear)
-
-
-def tell_layers(network: Any, tick: Callable[[], None]) -> None:
-    """Call `tick` after each layer that makes sound: on a processor a whole pass may take seconds."""
-    for layer in network.dec.resblocks:
-        layer.register_forward_hook(lambda *_told: tick())
 
 
 def excitation(hz: Any, layout: Layout, noise: Any) -> Any:

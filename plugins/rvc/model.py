@@ -5,7 +5,7 @@ In a step, HuBERT hears the windows of all voices together, and each voice sound
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import torch
@@ -15,7 +15,9 @@ from plugins.rvc.checkpoint import RvcVoice
 from plugins.rvc.conversion import GIVEN_HZ, SIZES, Prepared, coarse_of, moved
 from plugins.rvc.generator import sound_of
 from plugins.rvc.hubert import Hubert
+from plugins.rvc.networks import tell_layers
 from plugins.rvc.rmvpe import Rmvpe
+from plugins.rvc.voice_rules import VoiceConfig, largest_layer
 from speech_engine.host.batch_model import OutOfMemory, RowSpec, RowStep, RowWork
 from speech_engine.values import SpeechJob
 
@@ -26,6 +28,10 @@ STEP_S = 1.0
 
 _HEARD_AT_ONCE = 8
 """The windows that HuBERT hears at once: its first layers need 80 MB for each."""
+_MOST_OF_A_LAYER = 30_000_000_000
+"""The multiplications of a voice's largest layer for the rows that sound at once. A processor needs seconds
+for so many, and a layer gives no sign of life within it. A row of the largest voice has nearly as many, and a
+card is as busy with them as it can be."""
 
 
 class RvcRow:
@@ -63,6 +69,9 @@ class RvcModel:
         self._rmvpe = rmvpe
         self._tick = tick
         self._device = hubert.device
+        for network in (hubert, rmvpe):
+            if network is not None:
+                tell_layers(network, tick)
 
     def __repr__(self) -> str:
         return f"<RvcModel on {self._device}>"
@@ -107,19 +116,18 @@ class RvcModel:
         """Return the samples of all rows, in their order."""
         heard: dict[int, _Heard] = {}
         for group in _grouped(range(len(rows)), lambda number: len(rows[number].window.sound)):
-            for first in range(0, len(group), _HEARD_AT_ONCE):
-                part = group[first : first + _HEARD_AT_ONCE]
+            for part in _parts(group, _HEARD_AT_ONCE):
                 heard.update(zip(part, self._hear([rows[number] for number in part]), strict=True))
-                self._tick()
 
         def alike(number: int) -> tuple[int, int]:
             return id(rows[number].voice.network), len(heard[number].features)
 
         made: dict[int, Any] = {}
         for group in _grouped(range(len(rows)), alike):
-            sounds = self._sounds([rows[number] for number in group], [heard[number] for number in group])
-            made.update(zip(group, sounds, strict=True))
-            self._tick()
+            at_once = _rows_at_once(rows[group[0]].voice, len(heard[group[0]].features))
+            for part in _parts(group, at_once):
+                sounds = self._sounds([rows[number] for number in part], [heard[number] for number in part])
+                made.update(zip(part, sounds, strict=True))
         return [made[number] for number in range(len(rows))]
 
     def _hear(self, rows: Sequence[RvcRow]) -> list[_Heard]:
@@ -188,6 +196,16 @@ def _features(own: Any, hz: Any, row: RvcRow) -> Any:
 
 def _twice(features: Any) -> Any:
     return interpolate(features.T[None], scale_factor=2.0)[0].T
+
+
+def _rows_at_once(voice: RvcVoice, frames: int) -> int:
+    largest = largest_layer(VoiceConfig(*voice.layout.config))
+    return max(1, _MOST_OF_A_LAYER // (largest * frames))
+
+
+def _parts(numbers: Sequence[int], at_once: int) -> Iterator[Sequence[int]]:
+    for first in range(0, len(numbers), at_once):
+        yield numbers[first : first + at_once]
 
 
 def _grouped(numbers: Iterable[int], key: Callable[[int], Any]) -> list[list[int]]:

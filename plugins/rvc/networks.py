@@ -5,6 +5,7 @@ they are.
 from __future__ import annotations
 
 import warnings
+from collections.abc import Callable
 from typing import Any, Literal, NamedTuple
 
 import plugins.rvc.boot  # noqa: F401 - before rvc
@@ -60,6 +61,13 @@ def fold_weight_norms(network: Any) -> None:
     """Multiply the norms of a generator's weights in, once. It cannot be trained after that."""
     network.dec.remove_weight_norm()
     network.flow.remove_weight_norm()
+
+
+def tell_layers(network: Any, tick: Callable[[], None]) -> None:
+    """Call `tick` after each layer of a network: on a processor a whole pass may take many seconds."""
+    for layer in network.modules():
+        if not any(layer.children()):
+            layer.register_forward_hook(lambda *_told: tick())
 
 
 def parameter_bytes(network: Any) -> int:

@@ -11,7 +11,7 @@ from io import BytesIO
 from typing import NamedTuple
 
 from plugins.rvc.checkpoint import VECTORS, RvcVoice, load_voice
-from plugins.rvc.generator import tell_layers
+from plugins.rvc.networks import tell_layers
 from plugins.rvc.plugin import Precision
 from speech_engine.errors import EngineFailed, VoiceNotFound
 from speech_engine.host.model_shelf import ModelShelf

@@ -165,12 +165,27 @@ def test_what_training_alone_needs_stays_behind(tmp_path: Path) -> None:
         ({"hidden": 15}, "cannot be divided"),
         ({"inter": 9}, "cannot be divided"),
         ({"heads": 3}, "cannot be divided"),
-        ({"initial": 1024, "rates": [20, 20], "rate_kernels": [20, 20]}, "several times the work or memory"),
+        ({"initial": 512, "rates": [20, 20], "rate_kernels": [20, 20]}, "several times the work or memory"),
         (
             {
                 "initial": 512,
                 "resblock_kernels": [31] * 4,
                 "resblock_dilations": [[1, 3, 5]] * 4,
+            },
+            "several times the work or memory",
+        ),
+        # One of its layers alone would keep a processor for longer than a host may be silent.
+        ({"initial": 1024, "resblock_kernels": [23]}, "several times the work or memory"),
+        ({"initial": 512, "resblock_kernels": [31]}, "several times the work or memory"),
+        (
+            {
+                "hidden": 512,
+                "filter": 2048,
+                "kernel": 15,
+                "layers": 24,
+                "initial": 512,
+                "resblock_kernels": [3, 7, 11],
+                "resblock_dilations": [[1, 3, 5]] * 3,
             },
             "several times the work or memory",
         ),

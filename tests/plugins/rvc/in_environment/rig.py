@@ -6,7 +6,7 @@ import atexit
 import hashlib
 import shutil
 import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import aclosing, asynccontextmanager
 from functools import cache
 from pathlib import Path
@@ -109,9 +109,9 @@ async def in_pieces(pcm: bytes, size: int = 9_999) -> AsyncIterator[bytes]:
 
 
 @asynccontextmanager
-async def running(**settings: Any) -> AsyncIterator[Rig]:
+async def running(*, tick: Callable[[], None] = lambda: None, **settings: Any) -> AsyncIterator[Rig]:
     shelf = SampleShelf()
     _, create = worker_plugin("plugins.rvc.worker")
     told = RvcSettings(model_path=str(model_folder()), **settings)
-    async with create("rvc", told, Context(HostLogger("rvc"), samples=shelf)) as engine:
+    async with create("rvc", told, Context(HostLogger("rvc"), tick, samples=shelf)) as engine:
         yield Rig(engine, shelf)

@@ -1,0 +1,78 @@
+"""The signs of life of a host at work: they come from within a step, which may take a processor long."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+
+from plugins.rvc import model
+from tests.plugins.rvc.in_environment.rig import MOST_LSB, difference, recording, running
+from tests.plugins.rvc.tiny import LAYOUTS, layout, voice_file
+
+# isort: split
+import torch
+from torch.nn.modules.module import register_module_forward_pre_hook
+
+HEAVY = (torch.nn.Conv1d, torch.nn.ConvTranspose1d, torch.nn.Linear)
+
+
+@contextmanager
+def seen(see: Callable[[Any, Any], None]) -> Iterator[None]:
+    """Show what each module is given, while the block runs."""
+    hook = register_module_forward_pre_hook(lambda module, given: see(module, given))
+    try:
+        yield
+    finally:
+        hook.remove()
+
+
+@pytest.mark.parametrize("which", range(len(LAYOUTS)))
+def test_a_step_gives_a_sign_after_each_of_its_layers(which: int) -> None:
+    silent: list[str] = []
+    longest = heavy = 0
+
+    def tick() -> None:
+        silent.clear()
+
+    def see(module: Any, _given: Any) -> None:
+        nonlocal longest, heavy
+        if isinstance(module, HEAVY):
+            silent.append(repr(module))
+            longest, heavy = max(longest, len(silent)), heavy + 1
+
+    async def run() -> None:
+        async with running(tick=tick) as rig:
+            voice = rig.bring(voice_file(LAYOUTS[which], which))
+            with seen(see):
+                await rig.convert(voice, recording(1.0))
+
+    asyncio.run(run())
+    assert heavy > 50
+    assert longest == 1
+
+
+def test_rows_of_a_large_voice_sound_one_after_the_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    rows: list[int] = []
+
+    def see(module: Any, given: Any) -> None:
+        if type(module).__name__.startswith("GeneratorNSF"):
+            rows.append(len(given[0]))
+
+    async def run() -> None:
+        async with running() as rig:
+            voice, pcms = rig.bring(voice_file(layout())), [recording(1.5, number) for number in range(6)]
+            with seen(see):
+                together = await asyncio.gather(*(rig.convert(voice, pcm) for pcm in pcms))
+                assert max(rows) > 1
+                rows.clear()
+                monkeypatch.setattr(model, "_MOST_OF_A_LAYER", 1)
+                apart = await asyncio.gather(*(rig.convert(voice, pcm) for pcm in pcms))
+            assert set(rows) == {1}
+            for (one, _), (other, _) in zip(together, apart, strict=True):
+                assert difference(one, other) <= MOST_LSB
+
+    asyncio.run(run())
