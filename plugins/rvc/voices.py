@@ -43,7 +43,7 @@ class Voices:
         self._tick: Callable[[], None] = context.tick
         self._most_bytes = most_bytes
         self._precision = precision
-        self.shelf: ModelShelf[_Wanted, RvcVoice] = ModelShelf(most_bytes, self._load)
+        self.shelf: ModelShelf[_Wanted, RvcVoice] = ModelShelf(most_bytes, self._load, context.waiting)
         context.samples.on_drop(self._forget)
 
     def __repr__(self) -> str:
@@ -51,12 +51,15 @@ class Voices:
 
     @asynccontextmanager
     async def lend(self, job: SpeechJob, voice: Trained) -> AsyncIterator[RvcVoice]:
-        """Give a job's voice. While it is lent, it stays. Raises VoiceNotFound if it was deleted, and
-        EngineFailed if it cannot be loaded."""
+        """Give a job's voice. While it is lent, it stays.
+
+        Raises VoiceNotFound if it was deleted, EngineFailed if it cannot be loaded, and EngineBusy if others
+        need all the room until the job's deadline.
+        """
         wanted = self._wanted(job, voice)
         if wanted.bytes > self._most_bytes:
             raise EngineFailed("The voice needs more memory than voices_mb allows.")
-        async with self.shelf.lend(wanted) as lent:
+        async with self.shelf.lend(wanted, job.deadline_s) as lent:
             yield lent
 
     def _wanted(self, job: SpeechJob, voice: Trained) -> _Wanted:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import AbstractContextManager, asynccontextmanager, nullcontext
 from typing import Generic, Protocol, TypeVar
+
+from speech_engine.errors import EngineBusy
 
 
 class Shelved(Protocol):
@@ -36,11 +38,20 @@ class _Place(Generic[T]):
 
 
 class ModelShelf(Generic[M, T]):
-    """Lends loaded models. All of them have at most `most_bytes`, also while one comes and one goes."""
+    """Lends loaded models. All of them have at most `most_bytes`, also while one comes and one goes.
 
-    def __init__(self, most_bytes: int, load: Callable[[M], Awaitable[T]]) -> None:
+    `waiting` marks what is no work of the engine, as `Context.waiting` does.
+    """
+
+    def __init__(
+        self,
+        most_bytes: int,
+        load: Callable[[M], Awaitable[T]],
+        waiting: Callable[[], AbstractContextManager[None]] = nullcontext,
+    ) -> None:
         self._most_bytes = most_bytes
         self._load = load
+        self._waiting = waiting
         self._places: OrderedDict[str, _Place[T]] = OrderedDict()
         self._leaving: list[_Place[T]] = []
         self._changed = asyncio.Event()
@@ -57,11 +68,12 @@ class ModelShelf(Generic[M, T]):
         return list(self._places)
 
     @asynccontextmanager
-    async def lend(self, model: M) -> AsyncIterator[T]:
-        """Give a model, once there is room for it. While it is lent, it stays."""
-        while (place := self._place(model)) is None:
-            self._changed.clear()
-            await self._changed.wait()
+    async def lend(self, model: M, within_s: float | None = None) -> AsyncIterator[T]:
+        """Give a model, once there is room for it. While it is lent, it stays.
+
+        Raises EngineBusy if there is no room `within_s` seconds.
+        """
+        place = self._place(model) or await self._place_in_time(model, within_s)
         place.users += 1
         try:
             # A job that is cancelled leaves the loading to those who come after it.
@@ -80,6 +92,17 @@ class ModelShelf(Generic[M, T]):
     def _let_leave(self) -> None:
         self._leaving = [each for each in self._leaving if each.users or not each.loading.done()]
         self._changed.set()
+
+    async def _place_in_time(self, model: M, within_s: float | None) -> _Place[T]:
+        try:
+            with self._waiting():
+                async with asyncio.timeout(within_s):
+                    while (place := self._place(model)) is None:
+                        self._changed.clear()
+                        await self._changed.wait()
+        except TimeoutError:
+            raise EngineBusy("The engine has no room for one more model.", retry_after_s=1.0) from None
+        return place
 
     def _place(self, model: M) -> _Place[T] | None:
         """Return the model's place, a new one if need be, or None as long as there is no room."""

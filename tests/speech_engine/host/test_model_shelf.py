@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import random
-from contextlib import AsyncExitStack
+from collections.abc import Iterator
+from contextlib import AsyncExitStack, contextmanager
 from typing import NamedTuple
 
 import pytest
 
+from speech_engine.errors import EngineBusy
 from speech_engine.host.model_shelf import ModelShelf
+from tests.speech_engine.host.fakes import until
 
 
 class Model(NamedTuple):
@@ -73,6 +76,42 @@ async def test_who_waits_for_room_may_leave() -> None:
             await waiting
     await used(shelf, "c")
     assert shelf.names() == ["c"]
+
+
+async def test_who_waits_for_room_until_the_deadline_is_told_that_the_engine_is_busy() -> None:
+    shelf = ModelShelf(10, Loader().load)
+    async with shelf.lend(Model("a"), 0.0):
+        with pytest.raises(EngineBusy):
+            async with shelf.lend(Model("b"), 0.0):
+                pass
+    async with shelf.lend(Model("b"), 0.0) as lent:
+        assert lent == "b"
+
+
+async def test_a_wait_for_room_is_marked_as_no_work_and_loading_is_not() -> None:
+    marks: list[str] = []
+
+    @contextmanager
+    def waiting() -> Iterator[None]:
+        marks.append("waits")
+        try:
+            yield
+        finally:
+            marks.append("goes on")
+
+    loader = Loader()
+    shelf = ModelShelf(10, loader.load, waiting)
+    async with shelf.lend(Model("a")):
+        assert marks == []
+        second = asyncio.create_task(used(shelf, "b"))
+        await asyncio.sleep(0)
+        assert marks == ["waits"]
+        loader.gate.clear()
+    await until(lambda: len(loader.loaded) == 2)
+    assert marks == ["waits", "goes on"]
+    loader.gate.set()
+    await second
+    assert marks == ["waits", "goes on"]
 
 
 async def test_two_who_want_the_same_model_load_it_once_and_one_may_leave() -> None:

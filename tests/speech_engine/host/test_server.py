@@ -32,6 +32,7 @@ from speech_engine.host.messages import Begin, Failed, HealthQuestion, HealthRep
 from speech_engine.host.pipe_messages import (
     Tick,
 )
+from speech_engine.host.pulse import Pulse
 from tests.speech_engine.host.fakes import (
     CHUNK,
     MODEL,
@@ -45,6 +46,7 @@ from tests.speech_engine.host.fakes import (
     short_folder,
     speak_briefly,
     speak_for_ever,
+    until,
 )
 
 LONG = 1_000
@@ -303,6 +305,30 @@ async def test_a_call_is_told_to_the_supervisor_when_its_turn_begins_and_when_it
         await server.until_health(HealthReport(slots=1, running=0, waiting=0))
     assert [tick.begun for tick in ticks if tick.begun] == ["call_1"]
     assert [tick.ended for tick in ticks if tick.ended] == ["call_1"]
+    assert ticks[-1].working == 0
+
+
+async def test_a_job_that_waits_inside_of_its_engine_is_no_work(address: Path) -> None:
+    ticks: list[Tick] = []
+    pulse, gate = Pulse(ticks.append), asyncio.Event()
+
+    async def wait_for_room(job: SpeechJob) -> AsyncGenerator[Event, None]:
+        yield Started(RATE_HZ)
+        with pulse.waiting_here():
+            await gate.wait()
+        async for event in speak_briefly(job):
+            yield event
+
+    async with host(FakeEngine(wait_for_room, slots=2), address, pulse=pulse), caller(address) as server:
+        calls = [server.run(Speak(job(f"job_{number}")), f"call_{number}") for number in range(2)]
+        for call in calls:
+            assert await call.read() == Started(RATE_HZ)
+        await until(lambda: not ticks[-1].working)
+        assert [tick.ended for tick in ticks if tick.ended] == []
+        gate.set()
+        for call in calls:
+            while not isinstance(await call.read(), Finished):
+                pass
     assert ticks[-1].working == 0
 
 

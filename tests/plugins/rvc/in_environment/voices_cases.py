@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import AsyncExitStack
+from collections.abc import Iterator
+from contextlib import AsyncExitStack, contextmanager
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ import pytest
 from plugins.rvc import voices
 from plugins.rvc.checkpoint import RvcVoice, load_voice
 from speech_engine import Trained
-from speech_engine.errors import EngineFailed, VoiceNotFound
+from speech_engine.errors import EngineBusy, EngineFailed, VoiceNotFound
 from tests.plugins.rvc.in_environment.rig import TENANT, Rig, in_pieces, recording, running
 from tests.plugins.rvc.tiny import layout, voice_file
 
@@ -83,6 +84,29 @@ def test_the_longest_unused_goes_first_and_one_in_use_stays(loads: Loads) -> Non
                 assert lent.shelf.names()[0] == f"{TENANT}/{one.digest}"
                 assert lent.shelf.bytes <= size * 2.9
             assert loads.count == 4
+
+    asyncio.run(run())
+
+
+def test_who_gets_no_room_until_the_deadline_is_told_so_and_has_not_worked_meanwhile() -> None:
+    marks: list[str] = []
+
+    @contextmanager
+    def waiting() -> Iterator[None]:
+        marks.append("waits")
+        yield
+
+    async def run() -> None:
+        async with running(waiting=waiting) as rig:
+            lent = rig.engine.voices_lent
+            one, two = [rig.bring(file) for file in files(2)]
+            async with lent.lend(rig.job(one, b""), one) as voice:
+                narrowed(rig, int(voice.nbytes * 1.5))
+                assert marks == []
+                with pytest.raises(EngineBusy, match="no room"):
+                    await rig.convert(two, recording(0.5), deadline_s=0.0)
+                assert marks == ["waits"]
+            await rig.convert(two, recording(0.5), deadline_s=0.0)
 
     asyncio.run(run())
 
