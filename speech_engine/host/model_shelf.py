@@ -1,10 +1,12 @@
-"""The loaded models: loaded when needed, and forgotten, the longest unused first, when memory is short."""
+"""The loaded models: loaded when needed, and forgotten, the longest unused first, when memory is short. Who
+needs room gets it in the order of arrival.
+"""
 
 from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import AbstractContextManager, asynccontextmanager, nullcontext
 from typing import Generic, Protocol, TypeVar
 
@@ -54,6 +56,7 @@ class ModelShelf(Generic[M, T]):
         self._waiting = waiting
         self._places: OrderedDict[str, _Place[T]] = OrderedDict()
         self._leaving: list[_Place[T]] = []
+        self._line: dict[object, M] = {}
         self._changed = asyncio.Event()
 
     def __repr__(self) -> str:
@@ -73,7 +76,7 @@ class ModelShelf(Generic[M, T]):
 
         Raises EngineBusy if there is no room `within_s` seconds.
         """
-        place = self._place(model) or await self._place_in_time(model, within_s)
+        place = self._place(model, None) or await self._place_in_time(model, within_s)
         place.users += 1
         try:
             # A job that is cancelled leaves the loading to those who come after it.
@@ -94,29 +97,66 @@ class ModelShelf(Generic[M, T]):
         self._changed.set()
 
     async def _place_in_time(self, model: M, within_s: float | None) -> _Place[T]:
+        turn = object()
+        self._line[turn] = model
         try:
             with self._waiting():
                 async with asyncio.timeout(within_s):
-                    while (place := self._place(model)) is None:
+                    while (place := self._place(model, turn)) is None:
                         self._changed.clear()
                         await self._changed.wait()
         except TimeoutError:
             raise EngineBusy("The engine has no room for one more model.", retry_after_s=1.0) from None
+        finally:
+            del self._line[turn]
+            self._changed.set()
         return place
 
-    def _place(self, model: M) -> _Place[T] | None:
-        """Return the model's place, a new one if need be, or None as long as there is no room."""
+    def _place(self, model: M, turn: object | None) -> _Place[T] | None:
+        """Return the model's place, a new one if need be, or None as long as there is no room, or others come
+        before the one who has this turn."""
+        is_next = next(iter(self._line), turn) is turn
         place = self._places.get(model.name)
+        if place is not None and not is_next and model.name in self._promised():
+            return None
         if place is None:
-            idle = [name for name, each in self._places.items() if not each.users and each.loading.done()]
-            while idle and self.bytes + model.bytes > self._most_bytes:
-                del self._places[idle.pop(0)]
-            if self.bytes + model.bytes > self._most_bytes:
+            if not is_next or not self._make_room(model):
                 return None
             place = _Place(model.bytes, asyncio.create_task(self._loaded(model)))
             self._places[model.name] = place
         self._places.move_to_end(model.name)
         return place
+
+    def _make_room(self, model: M) -> bool:
+        """Forget models that nobody has, if that makes room enough; else none of them."""
+        lacking = self.bytes + model.bytes - self._most_bytes
+        going = self._going(lacking, self._idle())
+        if sum(self._places[name].size for name in going) < lacking:
+            return False
+        for name in going:
+            del self._places[name]
+        return True
+
+    def _promised(self) -> list[str]:
+        """Return the models that will make room for the first in line. Were they lent again and again, the
+        room would never come."""
+        kept = sum(place.size for place in self._places.values())
+        idle = self._idle()
+        used = [name for name in self._places if name not in idle]
+        return self._going(kept + next(iter(self._line.values())).bytes - self._most_bytes, [*idle, *used])
+
+    def _idle(self) -> list[str]:
+        return [name for name, each in self._places.items() if not each.users and each.loading.done()]
+
+    def _going(self, lacking: int, names: Iterable[str]) -> list[str]:
+        """Return the first of these that have the lacking bytes together, or all."""
+        going: list[str] = []
+        for name in names:
+            if lacking <= 0:
+                break
+            going.append(name)
+            lacking -= self._places[name].size
+        return going
 
     async def _loaded(self, model: M) -> T:
         try:

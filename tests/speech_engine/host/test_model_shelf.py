@@ -66,6 +66,51 @@ async def test_a_model_that_speaks_stays_and_another_waits_for_room() -> None:
         assert shelf.names() == ["a", "c"]
 
 
+async def test_a_model_in_constant_use_makes_room_for_who_came_before_its_next_listener() -> None:
+    shelf = ModelShelf(10, Loader().load)
+    heard: list[str] = []
+
+    async def listen(name: str) -> None:
+        async with shelf.lend(Model(name, 6)) as lent:
+            heard.append(lent)
+
+    async with shelf.lend(Model("popular", 6)):
+        other = asyncio.create_task(listen("other"))
+        await asyncio.sleep(0)
+        listeners = [asyncio.create_task(listen("popular")) for _ in range(3)]
+        await asyncio.sleep(0)
+        assert heard == []
+    await asyncio.gather(other, *listeners)
+    assert heard == ["other", *["popular"] * 3]
+
+
+async def test_who_waits_for_room_holds_up_only_the_listeners_of_what_will_make_it() -> None:
+    shelf = ModelShelf(30, Loader().load)
+    async with AsyncExitStack() as lent:
+        for name in "abc":
+            await lent.enter_async_context(shelf.lend(Model(name)))
+        first = asyncio.create_task(used(shelf, "d"))
+        await asyncio.sleep(0)
+        await used(shelf, "b", "c")
+        again = asyncio.create_task(used(shelf, "a"))
+        await asyncio.sleep(0)
+        assert not again.done()
+        first.cancel()
+        await again
+    with pytest.raises(asyncio.CancelledError):
+        await first
+
+
+async def test_no_model_is_forgotten_in_vain() -> None:
+    shelf = ModelShelf(30, Loader().load)
+    await used(shelf, "idle")
+    async with shelf.lend(Model("used", 15)):
+        with pytest.raises(EngineBusy):
+            async with shelf.lend(Model("large", 20), 0.0):
+                pass
+        assert shelf.names() == ["idle", "used"]
+
+
 async def test_who_waits_for_room_may_leave() -> None:
     shelf = ModelShelf(10, Loader().load)
     async with shelf.lend(Model("a")):
