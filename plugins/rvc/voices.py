@@ -8,7 +8,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Collection
 from contextlib import asynccontextmanager
 from io import BytesIO
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from plugins.rvc.checkpoint import VECTORS, RvcVoice, load_voice
 from plugins.rvc.networks import tell_layers
@@ -82,10 +82,9 @@ class Voices:
         tell_layers(voice.network, self._tick)
         return voice
 
-    def _forget(self, digests: Collection[str]) -> None:
-        for name in self.shelf.names():
-            if name.rpartition("/")[2] in digests:
-                self.shelf.forget(name)
+    def _forget(self, digests: Collection[str]) -> asyncio.Future[Any]:
+        names = [name for name in self.shelf.names() if name.rpartition("/")[2] in digests]
+        return asyncio.gather(*filter(None, map(self.shelf.forget, names)))
 
 
 def trained_voice(job: SpeechJob) -> Trained:

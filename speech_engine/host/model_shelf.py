@@ -33,6 +33,8 @@ class _Place(Generic[T]):
     def __init__(self, size: int, loading: asyncio.Task[T]) -> None:
         self.size = size
         self.loading = loading
+        self.has_tried = asyncio.get_running_loop().create_future()
+        loading.add_done_callback(lambda _loading: self.has_tried.set_result(None))
         self.users = 0
 
     def __repr__(self) -> str:
@@ -85,12 +87,17 @@ class ModelShelf(Generic[M, T]):
             place.users -= 1
             self._let_leave()
 
-    def forget(self, name: str) -> None:
-        """Lend a model to nobody any more. Those who have it keep it, and its room, until they end."""
+    def forget(self, name: str) -> asyncio.Future[None] | None:
+        """Lend a model to nobody any more. Those who have it keep it, and its room, until they end.
+
+        Returns what is done once it is not being loaded any more: until then its file is in use, too.
+        """
         place = self._places.pop(name, None)
-        if place is not None:
-            self._leaving.append(place)
-            self._let_leave()
+        if place is None:
+            return None
+        self._leaving.append(place)
+        self._let_leave()
+        return place.has_tried
 
     def _let_leave(self) -> None:
         self._leaving = [each for each in self._leaving if each.users or not each.loading.done()]

@@ -159,6 +159,23 @@ async def test_a_wait_for_room_is_marked_as_no_work_and_loading_is_not() -> None
     assert marks == ["waits", "goes on"]
 
 
+async def test_a_model_that_is_forgotten_while_it_loads_is_waited_for() -> None:
+    loader = Loader()
+    loader.gate.clear()
+    loader.fails = True
+    shelf = ModelShelf(10, loader.load)
+    assert shelf.forget("a") is None
+    listening = asyncio.create_task(used(shelf, "a"))
+    await until(lambda: bool(loader.loaded))
+    listening.cancel()
+    forgotten = shelf.forget("a")
+    assert forgotten is not None
+    assert (shelf.names(), shelf.bytes, forgotten.done()) == ([], 10, False)
+    loader.gate.set()
+    await forgotten
+    await until(lambda: not shelf.bytes)
+
+
 async def test_two_who_want_the_same_model_load_it_once_and_one_may_leave() -> None:
     loader = Loader()
     loader.gate.clear()

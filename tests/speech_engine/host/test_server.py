@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Collection, Iterator
 from contextlib import aclosing, asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -33,6 +33,7 @@ from speech_engine.host.pipe_messages import (
     Tick,
 )
 from speech_engine.host.pulse import Pulse
+from speech_engine.host.sample_shelf import SampleShelf
 from tests.speech_engine.host.fakes import (
     CHUNK,
     MODEL,
@@ -330,6 +331,25 @@ async def test_a_job_that_waits_inside_of_its_engine_is_no_work(address: Path) -
             while not isinstance(await call.read(), Finished):
                 pass
     assert ticks[-1].working == 0
+
+
+async def test_a_drop_is_answered_when_the_engine_has_forgotten_too(address: Path) -> None:
+    shelf, told = SampleShelf(), asyncio.Event()
+    forgetting = asyncio.get_running_loop().create_future()
+
+    def forget(_digests: Collection[str]) -> asyncio.Future[Any]:
+        told.set()
+        return forgetting
+
+    shelf.on_drop(forget)
+    async with host(FakeEngine(), address, shelf=shelf), caller(address) as server:
+        drop = messages.DropSamples(("a",))
+        answer = asyncio.create_task(server.ask(messages.DROP, drop, messages.DropReply))
+        await told.wait()
+        await server.health()
+        assert not answer.done()
+        forgetting.set_result(None)
+        assert await answer == messages.DropReply()
 
 
 async def test_a_method_of_another_version_is_unknown_and_not_a_crash(address: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Iterator
 from contextlib import AsyncExitStack, contextmanager
 from typing import Any
@@ -160,6 +161,37 @@ def test_a_voice_that_is_dropped_while_it_loads_or_sounds_leaves_nothing() -> No
                 assert lent.shelf.bytes == 0
                 assert lent.shelf.names() == []
                 assert "0 jobs, 0 of" in repr(rig.engine.batch)
+
+    asyncio.run(run())
+
+
+def test_a_drop_waits_until_no_voice_is_loaded_from_its_bytes_any_more(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    begun, gate = threading.Event(), threading.Event()
+
+    def slow(*told: Any) -> RvcVoice:
+        begun.set()
+        assert gate.wait(60.0)
+        return load_voice(*told)
+
+    async def run() -> None:
+        async with running() as rig:
+            voice = rig.bring(files(1)[0])
+            monkeypatch.setattr(voices, "load_voice", slow)
+            # Its client leaves: nobody is there whose end could be waited for.
+            task = asyncio.create_task(rig.convert(voice, recording(0.5)))
+            await asyncio.to_thread(begun.wait, 60.0)
+            task.cancel()
+            await asyncio.wait([task])
+            (forgotten,) = rig.shelf.drop([voice.digest])
+            dropping = asyncio.ensure_future(forgotten)
+            await asyncio.sleep(0)
+            assert not dropping.done()
+            gate.set()
+            await dropping
+            await rig.engine.voices_lent.shelf.close()
+            assert rig.engine.voices_lent.shelf.bytes == 0
 
     asyncio.run(run())
 
