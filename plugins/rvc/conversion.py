@@ -121,7 +121,7 @@ class VoiceConversion:
         return self._voice.layout.rate_hz
 
     def work(self, window: SoundWindow) -> RowWork:
-        return work_of(window)
+        return work_of(window, self._voice.cost)
 
     def prepare(self, window: SoundWindow) -> Prepared:
         """Return what the model needs of a window: its sound as HuBERT hears it, its pitch and its noise."""
@@ -132,7 +132,7 @@ class VoiceConversion:
         frames = first_frame, first_frame + len(sound) * 100 // HEARD_HZ - FRAMES_SHORT
         needs_pitch = layout.has_pitch and self._wishes.f0_method == "pm"
         first, last = self._joiner.bounds(window)
-        work = work_of(window)
+        work = work_of(window, self._voice.cost)
         return Prepared(
             sound=torch.from_numpy(sound),
             hz=torch.from_numpy(praat_pitch(sound)) if needs_pitch else None,
@@ -149,10 +149,11 @@ class VoiceConversion:
         return self._joiner.join(window, pcm)
 
 
-def work_of(window: SoundWindow) -> RowWork:
-    """Tell what a window is: it is heard after one step, whose weight is its length in seconds."""
+def work_of(window: SoundWindow, cost: float) -> RowWork:
+    """Tell what a window is: it is heard after one step, whose weight is its length in seconds, each at the
+    cost of its voice."""
     seconds = len(window.pcm) / 2 / GIVEN_HZ
-    return RowWork((window.end - window.start) / GIVEN_HZ, seconds, 1)
+    return RowWork((window.end - window.start) / GIVEN_HZ, seconds * cost, 1)
 
 
 def heard(pcm: bytes) -> Any:

@@ -11,7 +11,6 @@ from io import BytesIO
 from typing import Any, NamedTuple
 
 from plugins.rvc.checkpoint import VECTORS, RvcVoice, load_voice
-from plugins.rvc.networks import tell_layers
 from plugins.rvc.plugin import Precision
 from speech_engine.errors import EngineFailed, VoiceNotFound
 from speech_engine.host.model_shelf import ModelShelf
@@ -76,11 +75,9 @@ class Voices:
 
     async def _load(self, wanted: _Wanted) -> RvcVoice:
         try:
-            voice = await asyncio.to_thread(load_voice, wanted.file, self._device, self._precision)
+            return await asyncio.to_thread(load_voice, wanted.file, self._device, self._precision, self._tick)
         except UnusableModel as fault:
             raise EngineFailed("The voice's file cannot be used.", detail=str(fault)) from None
-        tell_layers(voice.network, self._tick)
-        return voice
 
     def _forget(self, digests: Collection[str]) -> asyncio.Future[Any]:
         names = [name for name in self.shelf.names() if name.rpartition("/")[2] in digests]

@@ -26,6 +26,9 @@ class Shelved(Protocol):
 M = TypeVar("M", bound=Shelved)
 T = TypeVar("T")
 
+LOADS_AT_ONCE = 2
+"""More of them only take the processors from each other, and from who speaks: all would be late."""
+
 
 class _Place(Generic[T]):
     """A model that is loaded, or will be soon."""
@@ -60,6 +63,7 @@ class ModelShelf(Generic[M, T]):
         self._leaving: list[_Place[T]] = []
         self._line: dict[object, M] = {}
         self._changed = asyncio.Event()
+        self._loads = asyncio.Semaphore(LOADS_AT_ONCE)
 
     def __repr__(self) -> str:
         return f"<ModelShelf, {self.names()} of {self.bytes} bytes>"
@@ -167,7 +171,8 @@ class ModelShelf(Generic[M, T]):
 
     async def _loaded(self, model: M) -> T:
         try:
-            return await self._load(model)
+            async with self._loads:
+                return await self._load(model)
         except BaseException:
             # The next job tries again. If the model was forgotten, the name may be another place's.
             place = self._places.get(model.name)

@@ -176,6 +176,20 @@ async def test_a_model_that_is_forgotten_while_it_loads_is_waited_for() -> None:
     await until(lambda: not shelf.bytes)
 
 
+async def test_no_more_than_two_models_are_loaded_at_a_time() -> None:
+    loader = Loader()
+    loader.gate.clear()
+    shelf = ModelShelf(50, loader.load)
+    listeners = [asyncio.create_task(used(shelf, name)) for name in "abcd"]
+    await until(lambda: len(loader.loaded) == 2)
+    for _ in range(5):
+        await asyncio.sleep(0)
+    assert loader.loaded == ["a", "b"]
+    loader.gate.set()
+    await asyncio.gather(*listeners)
+    assert loader.loaded == ["a", "b", "c", "d"]
+
+
 async def test_two_who_want_the_same_model_load_it_once_and_one_may_leave() -> None:
     loader = Loader()
     loader.gate.clear()
