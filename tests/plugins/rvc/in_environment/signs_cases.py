@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -17,24 +15,14 @@ from plugins.rvc.retrieval import Neighbours
 from plugins.rvc.warming import USUAL
 from speech_engine.host.windows import SoundWindow
 from tests.plugins.rvc.in_environment.rig import MOST_LSB, difference, recording, running
+from tests.plugins.rvc.in_environment.seeing import seen
 from tests.plugins.rvc.tiny import LAYOUTS, layout, voice_file
 
 # isort: split
 import torch
 from safetensors.torch import load
-from torch.nn.modules.module import register_module_forward_pre_hook
 
 HEAVY = (torch.nn.Conv1d, torch.nn.ConvTranspose1d, torch.nn.Linear)
-
-
-@contextmanager
-def seen(see: Callable[[Any, Any], None]) -> Iterator[None]:
-    """Show what each module is given, while the block runs."""
-    hook = register_module_forward_pre_hook(lambda module, given: see(module, given))
-    try:
-        yield
-    finally:
-        hook.remove()
 
 
 @pytest.mark.parametrize("which", range(len(LAYOUTS)))
