@@ -40,6 +40,9 @@ _FRAME = GIVEN_HZ // 100
 _HIGH_PASS = signal.butter(5, 48, btype="high", fs=HEARD_HZ)
 _LATENT_BLOCK = 100
 _ALL_OF_IT = 0.5
+_USUALLY_LOUD = 0.05
+"""Of a recording whose loud parts have not come yet, the loudest sample is taken to be so loud: few have
+nothing louder, and what hums before the first word is much quieter."""
 
 
 class Wishes(NamedTuple):
@@ -108,6 +111,7 @@ class VoiceConversion:
         seed = secrets.randbits(63) if job.seed is None else job.seed
         self._latent = PlacedNoise(seed, "latent", layout.channels, _LATENT_BLOCK)
         self._source = PlacedNoise(seed, "source", 1, layout.rate_hz)
+        self._loudest = _USUALLY_LOUD
 
     def __repr__(self) -> str:
         return f"<VoiceConversion with {self._voice!r}>"
@@ -127,6 +131,7 @@ class VoiceConversion:
         """Return what the model needs of a window: its sound as HuBERT hears it, its pitch and its noise."""
         layout = self._voice.layout
         sound = heard(window.pcm)
+        self._loudest = max(self._loudest, float(np.abs(sound).max()))
         # Not of the last frames, which nobody makes.
         first_frame = window.begin // _FRAME
         frames = first_frame, first_frame + len(sound) * 100 // HEARD_HZ - FRAMES_SHORT
@@ -135,7 +140,7 @@ class VoiceConversion:
         work = work_of(window, self._voice.cost)
         return Prepared(
             sound=torch.from_numpy(sound),
-            hz=torch.from_numpy(praat_pitch(sound)) if needs_pitch else None,
+            hz=torch.from_numpy(praat_pitch(sound, self._loudest)) if needs_pitch else None,
             latent=self._latent.between(*frames),
             source=self._source.between(frames[0] * layout.hop, frames[1] * layout.hop)[0],
             wishes=self._wishes,

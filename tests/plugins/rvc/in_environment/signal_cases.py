@@ -10,10 +10,13 @@ from typing import Any
 
 import pytest
 
-from plugins.rvc.conversion import GIVEN_HZ, Wishes, heard, moved
+from plugins.rvc.checkpoint import RvcVoice
+from plugins.rvc.conversion import GIVEN_HZ, SIZES, VoiceConversion, Wishes, heard, moved
 from plugins.rvc.generator import BREATH, SINE, excitation
 from plugins.rvc.hubert import HEARD_HZ, load_hubert
 from plugins.rvc.model import Heard, features_of
+from speech_engine import SpeechJob, Trained
+from speech_engine.host.windows import WindowCutter
 from tests.plugins.rvc.in_environment.rig import recording, running
 from tests.plugins.rvc.in_environment.seeing import seen
 from tests.plugins.rvc.tiny import TINY_HUBERT, layout, voice_file, write_model
@@ -77,6 +80,39 @@ def test_what_has_no_pitch_is_drawn_so_much_less(protect: float, hz: Any, shares
     found = features_of(Heard(OWN, hz), DRAWN, Wishes(protect=protect))
     assert torch.allclose(found, twice + 10.0 * torch.tensor(shares)[:, None])
     assert torch.equal(features_of(Heard(OWN, hz), None, Wishes(protect=protect)), twice)
+
+
+def voiced_frames(pcm: bytes) -> Any:
+    """Return for each hundredth of a second whether a conversion found a pitch there."""
+    voice = RvcVoice(None, layout(), None)
+    job = SpeechJob(id="", tenant="", model="", voice=Trained(""), segments=(), language="*")
+    conversion = VoiceConversion(job, voice, Wishes())
+    cutter, found = WindowCutter(SIZES), []
+    for window in cutter.feed(pcm) + cutter.finish():
+        first, last = ((each - window.begin) * 100 // GIVEN_HZ for each in (window.start, window.end))
+        found.append(conversion.prepare(window).hz[first:last] > 0)
+    return torch.cat(found)
+
+
+def test_a_hum_in_a_pause_has_no_pitch_also_where_a_window_has_nothing_else() -> None:
+    moments = np.arange(9 * GIVEN_HZ) / GIVEN_HZ
+    pause = (moments < 3) | (moments > 6)
+    speech = np.where(
+        pause, 0.0, sum(np.sin(2 * np.pi * 140 * part * moments) / part for part in range(1, 9))
+    )
+    # At the beginning it is not known how loud the recording is: a hum must be quieter there.
+    hum = np.sin(2 * np.pi * 100 * moments) * np.where(moments > 6, 0.004, 0.001)
+    voiced = voiced_frames(bytes(((speech * 0.2 + hum) * 32_767).astype("<i2").tobytes()))
+    assert voiced[310:590].float().mean() > 0.95
+    assert not voiced[:290].any()
+    assert not voiced[610:890].any()
+
+
+def test_a_quiet_recording_has_the_pitch_of_a_loud_one() -> None:
+    loud = np.frombuffer(recording(2.0, pauses=False), "<i2")
+    quiet = bytes((loud // 16).astype("<i2").tobytes())
+    assert voiced_frames(quiet).float().mean() > 0.9
+    assert voiced_frames(loud.tobytes()).float().mean() > 0.9
 
 
 def test_twelve_semitones_are_an_octave_up_and_less_than_none_are_down() -> None:
