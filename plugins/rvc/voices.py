@@ -17,7 +17,7 @@ from speech_engine.host.model_shelf import ModelShelf
 from speech_engine.model_files import UnusableModel
 from speech_engine.model_files.safetensors import read_header
 from speech_engine.plugin import Context
-from speech_engine.values import SpeechJob, Trained
+from speech_engine.values import SpeechJob, Trained, owner_of
 
 _BYTES = {"float32": 4, "float16": 2}
 
@@ -71,7 +71,7 @@ class Voices:
         # What is searched stays exact.
         vectors = header[VECTORS].numbers * _BYTES["float32"] if VECTORS in header else 0
         # No account gets what another one brought, even if the files are alike.
-        return _Wanted(f"{job.tenant}/{voice.digest}", file, numbers * _BYTES[self._precision] + vectors)
+        return _Wanted(f"{owner_of(job)}/{voice.digest}", file, numbers * _BYTES[self._precision] + vectors)
 
     async def _load(self, wanted: _Wanted) -> RvcVoice:
         try:

@@ -2,7 +2,8 @@
 files of trained voices are here as recordings are.
 
 A recording is there under its tenant, its model and its digest. So no tenant gets another's, and each
-model has it at its own rate and length. Jobs borrow recordings; the one that was used longest ago goes first.
+model has it at its own rate and length. What is the operator's is there once, under no tenant. Jobs borrow
+recordings; the one that was used longest ago goes first.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from typing import Any, NamedTuple, TypeVar
 
 from speech_engine.errors import EngineBusy, VoiceNotFound
 from speech_engine.host.messages import PutSample
-from speech_engine.values import Sample, SpeechJob, Trained, find_digests
+from speech_engine.values import Sample, SpeechJob, Trained, find_digests, owner_of
 
 T = TypeVar("T")
 
@@ -42,7 +43,7 @@ class _Name(NamedTuple):
 
     @classmethod
     def of(cls, job: SpeechJob, digest: str) -> _Name:
-        return cls(job.tenant, job.model, digest)
+        return cls(owner_of(job), job.model, digest)
 
 
 class ModelPiece(NamedTuple):

@@ -196,6 +196,18 @@ def test_a_drop_waits_until_no_voice_is_loaded_from_its_bytes_any_more(
     asyncio.run(run())
 
 
+def test_a_voice_of_the_operator_is_loaded_once_for_all_accounts(loads: Loads) -> None:
+    async def run() -> None:
+        async with running() as rig:
+            pcm = recording(0.5)
+            voice = Trained(rig.bring(files(1)[0], "").digest, is_operators=True)
+            made = [(await rig.convert(voice, pcm, tenant=each))[0] for each in ("acc_1", "acc_2")]
+            assert made[0] == made[1]
+            assert loads.count == 1
+
+    asyncio.run(run())
+
+
 def test_what_one_account_brought_is_loaded_for_no_other(loads: Loads) -> None:
     async def run() -> None:
         async with running() as rig:
