@@ -122,8 +122,8 @@ TRAINED_FORMAT = TrainedFormat(
             values=("config", "sr", "f0", "version"),
             most_bytes=200 * 1024**2,
         ),
-        # A hundred vectors are a second of recordings or two.
-        ModelFile(role="index", kind="bytes", name="voice.index", is_optional=True, most_bytes=256 * 1024**2),
+        # Two hundred thousand features, as wide as they can be: an hour or two of recordings.
+        ModelFile(role="index", kind="bytes", name="voice.index", is_optional=True, most_bytes=640 * 1024**2),
     ),
     exports=("pth", "index"),
 )

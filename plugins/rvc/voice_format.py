@@ -24,7 +24,7 @@ from speech_engine.trained_files import TrainedFacts, TrainedFiles, UnusableSour
 _PIECE: Final = 4 * 1024 * 1024
 _TYPES: Final = {"F16": "<f2", "F32": "<f4"}
 
-Pieces = Callable[[], Iterable[bytes]]
+Pieces = Callable[[], Iterable[bytes | memoryview]]
 
 
 class VoiceTensor(NamedTuple):
@@ -145,8 +145,8 @@ def _export_pth(file: BinaryIO, header: VoiceHeader, target: BinaryIO) -> None:
 def _export_index(file: BinaryIO, header: VoiceHeader, target: BinaryIO) -> None:
     if header.vectors is None:
         raise UnusableModel("this voice has no index")
-    file.seek(header.vectors.begin)
-    write_flat_index(file.read(header.vectors.bytes), header.layout.width, target)
+    count, width = header.vectors.shape
+    write_flat_index(_pieces(file, header.vectors), count, width, target)
 
 
 def _listed(value: Any) -> Any:
