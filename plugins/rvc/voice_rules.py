@@ -88,7 +88,7 @@ class VoiceLayout(NamedTuple):
         }
 
 
-def read_layout(config: Any, version: Any, has_pitch: Any, rate_hz: int | None = None) -> VoiceLayout:
+def read_layout(config: Any, version: Any, has_pitch: Any, rate_hz: Any = None) -> VoiceLayout:
     """Return the layout that these values name, as a file of RVC has them. Raise UnusableModel."""
     if version not in (None, "v1", "v2"):
         raise UnusableModel(f"its version is {_shown(version)}; known are v1 and v2")

@@ -211,6 +211,11 @@ def test_all_networks_of_rvc_webui_are_known(rate_hz: int, rates: list[int], ker
     assert made.rate_hz == rate_hz
 
 
+@pytest.mark.parametrize("told_rate", ["40k", 40_000, None])
+def test_a_rate_beside_the_weights_is_known_in_both_forms_and_may_be_missing(told_rate: object) -> None:
+    assert bring(source(shapes_of(layout()), {**told(), "sr": told_rate}))
+
+
 @pytest.mark.parametrize(
     ("values", "says"),
     [
@@ -221,6 +226,9 @@ def test_all_networks_of_rvc_webui_are_known(rate_hz: int, rates: list[int], ker
         ({**told(), "config": [*config(), 1]}, "config"),
         ({**told(), "version": "v3"}, "known are v1 and v2"),
         ({**told(), "f0": 2}, "it must be 0 or 1"),
+        ({**told(), "sr": "48k"}, "its rate is 48000, but its config says 40000"),
+        ({**told(), "sr": 32_000}, "its rate is 32000"),
+        ({**told(), "sr": "k"}, "its rate is 'k'"),
         ({**told(), "version": "v1"}, "enc_p.emb_phone.weight has the shape (16, 768)"),
         ({**told(), "f0": 0}, "which no voice of RVC has"),
     ],
