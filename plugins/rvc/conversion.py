@@ -85,7 +85,8 @@ def _number(extra: Mapping[str, Any], name: str, usual: float, most: float) -> f
 
 class Prepared(NamedTuple):
     """A window before the device has seen it. `hz` is None if the model finds the pitch itself, or none is
-    needed. Of the made sound, the samples from `first` to `last` are wanted."""
+    needed, and `source` for a voice without pitch. Of the made sound, the samples from `first` to `last` are
+    wanted."""
 
     sound: Any
     hz: Any
@@ -142,7 +143,9 @@ class VoiceConversion:
             sound=torch.from_numpy(sound),
             hz=torch.from_numpy(praat_pitch(sound, self._loudest)) if needs_pitch else None,
             latent=self._latent.between(*frames),
-            source=self._source.between(frames[0] * layout.hop, frames[1] * layout.hop)[0],
+            source=self._source.between(frames[0] * layout.hop, frames[1] * layout.hop)[0]
+            if layout.has_pitch
+            else None,
             wishes=self._wishes,
             first=first,
             last=last,

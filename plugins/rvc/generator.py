@@ -58,7 +58,8 @@ def sound_of(
     """Return the sound (rows, samples) of features (rows, frames, width).
 
     The `pitch` is coarse and in Hz, each (rows, frames), or None for a voice without. `latent` is the noise
-    of the hidden sound (rows, channels, frames), `source` that of the excitation (rows, samples).
+    of the hidden sound (rows, channels, frames), `source` that of the excitation (rows, samples), if there is
+    a pitch.
     """
     rows, frames = features.shape[:2]
     dtype, device = features.dtype, features.device

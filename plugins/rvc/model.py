@@ -171,17 +171,18 @@ class RvcModel:
         """Return the wanted samples of rows with one voice and one length, for 16 bits."""
         voice = rows[0].voice
         dtype = voice.network.emb_g.weight.dtype
-        pitch = None
+        pitch = source = None
         if voice.layout.has_pitch:
             hz = torch.stack([each.hz for each in heard])
             pitch = coarse_of(hz), hz
+            source = torch.stack([row.window.source for row in rows]).to(self._device)
         sounds = sound_of(
             voice.network,
             voice.layout,
             torch.stack([each.features for each in heard]).to(dtype),
             pitch,
             torch.stack([row.window.latent for row in rows]).to(self._device),
-            torch.stack([row.window.source for row in rows]).to(self._device),
+            source,
         )
         whole = (sounds.clamp(-1.0, 1.0) * 32767.0).round().to(torch.int16).cpu()
         return [

@@ -141,6 +141,16 @@ def test_the_network_gets_the_pitch_that_the_client_wishes() -> None:
     assert len(found) == 3
 
 
+def test_for_a_voice_without_pitch_no_noise_of_a_source_is_drawn() -> None:
+    job = SpeechJob(id="", tenant="", model="", voice=Trained(""), segments=(), language="*")
+    for has_pitch in (True, False):
+        voice = RvcVoice(None, layout(has_pitch=has_pitch), None)
+        (window,) = (cutter := WindowCutter(SIZES)).feed(tone(200.0)[:GIVEN_HZ]) + cutter.finish()
+        prepared = VoiceConversion(job, voice, Wishes()).prepare(window)
+        assert (prepared.source is not None) == has_pitch
+        assert (prepared.hz is not None) == has_pitch
+
+
 def test_a_voiced_frame_has_a_little_noise_and_one_without_pitch_is_nothing_else() -> None:
     of, hz = layout(), torch.tensor([[150.0, 0.0]])
     ones, none = torch.ones(1, 2 * of.hop), torch.zeros(1, 2 * of.hop)
