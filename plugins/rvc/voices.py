@@ -10,9 +10,11 @@ from contextlib import asynccontextmanager
 from io import BytesIO
 from typing import Any, NamedTuple
 
+import torch
+
 from plugins.rvc.checkpoint import VECTORS, RvcVoice, load_voice
 from plugins.rvc.plugin import Precision
-from speech_engine.errors import EngineFailed, VoiceNotFound
+from speech_engine.errors import EngineBusy, EngineFailed, VoiceNotFound
 from speech_engine.host.model_shelf import ModelShelf
 from speech_engine.model_files import UnusableModel
 from speech_engine.model_files.safetensors import read_header
@@ -74,6 +76,16 @@ class Voices:
         return _Wanted(f"{owner_of(job)}/{voice.digest}", file, numbers * _BYTES[self._precision] + vectors)
 
     async def _load(self, wanted: _Wanted) -> RvcVoice:
+        try:
+            return await self._load_once(wanted)
+        except torch.OutOfMemoryError:
+            self.shelf.forget_idle()
+        try:
+            return await self._load_once(wanted)
+        except torch.OutOfMemoryError:
+            raise EngineBusy("The engine has no memory for one more voice.", retry_after_s=1.0) from None
+
+    async def _load_once(self, wanted: _Wanted) -> RvcVoice:
         try:
             return await asyncio.to_thread(load_voice, wanted.file, self._device, self._precision, self._tick)
         except UnusableModel as fault:

@@ -103,6 +103,11 @@ class ModelShelf(Generic[M, T]):
         self._let_leave()
         return place.has_tried
 
+    def forget_idle(self) -> None:
+        """Forget all models that nobody has: there is less memory than was thought."""
+        for name in self._idle():
+            self.forget(name)
+
     def _let_leave(self) -> None:
         self._leaving = [each for each in self._leaving if each.users or not each.loading.done()]
         self._changed.set()

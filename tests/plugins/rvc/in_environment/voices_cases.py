@@ -196,6 +196,33 @@ def test_a_drop_waits_until_no_voice_is_loaded_from_its_bytes_any_more(
     asyncio.run(run())
 
 
+def test_a_card_without_memory_for_a_voice_forgets_those_of_nobody_and_is_then_busy(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    most = 1
+
+    async def run() -> None:
+        async with running() as rig:
+            shelf, pcm = rig.engine.voices_lent.shelf, recording(0.5)
+
+            def small_card(*told: Any) -> RvcVoice:
+                if len(shelf.names()) > most:
+                    raise torch.OutOfMemoryError
+                return load_voice(*told)
+
+            monkeypatch.setattr(voices, "load_voice", small_card)
+            one, two, three = [rig.bring(file) for file in files(3)]
+            await rig.convert(one, pcm)
+            await rig.convert(two, pcm)
+            assert shelf.names() == [f"{TENANT}/{two.digest}"]
+            async with rig.engine.voices_lent.lend(rig.job(two, b""), two):
+                with pytest.raises(EngineBusy, match="no memory"):
+                    await rig.convert(three, pcm)
+            await rig.convert(three, pcm)
+
+    asyncio.run(run())
+
+
 def test_a_voice_of_the_operator_is_loaded_once_for_all_accounts(loads: Loads) -> None:
     async def run() -> None:
         async with running() as rig:
