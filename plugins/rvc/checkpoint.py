@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
 from io import BytesIO
 from typing import Any, NamedTuple
@@ -23,11 +22,9 @@ from plugins.rvc.networks import (
     tell_layers,
 )
 from plugins.rvc.retrieval import Neighbours
-from plugins.rvc.voice_rules import VoiceConfig, work_of_a_frame
+from plugins.rvc.voice_rules import VECTORS, VoiceConfig, layout_of, work_of_a_frame
 from speech_engine.host.weights import fill
-from speech_engine.model_files.safetensors import read_header
-
-VECTORS = "index.vectors"
+from speech_engine.model_files.safetensors import read_all
 
 _USUAL_WORK = 470_000_000
 """The multiplications of a frame of most voices: version 2, with pitch, at 40 kHz."""
@@ -72,8 +69,9 @@ class RvcVoice(NamedTuple):
 
 def read_voice(data: bytes) -> VoiceFile:
     """Read a voice's file. Raise UnusableModel with what is wrong with it."""
-    read_header(BytesIO(data), len(data))
-    layout = _layout(data)
+    _, metadata = read_all(BytesIO(data), len(data))
+    told = layout_of(metadata)
+    layout = Layout(told.version, told.has_pitch, told.rate_hz, told.config)
     tensors = load(data)
     vectors = tensors.pop(VECTORS, None)
     return VoiceFile(layout, tensors, vectors)
@@ -108,10 +106,3 @@ def load_voice(
     tell_layers(network, tick)
     neighbours = None if file.vectors is None else Neighbours(file.vectors, device, tick)
     return RvcVoice(network, file.layout, neighbours)
-
-
-def _layout(data: bytes) -> Layout:
-    length = int.from_bytes(data[:8], "little")
-    told = json.loads(data[8 : 8 + length]).get("__metadata__", {})
-    config = json.loads(told["config"])
-    return Layout(told["version"], told["f0"] == "1", int(told["sample_rate_hz"]), tuple(config))

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import plugins.rvc.boot  # noqa: F401 - before rvc
 
@@ -14,11 +14,9 @@ import plugins.rvc.boot  # noqa: F401 - before rvc
 import torch
 from rvc.lib.infer_pack import models
 
-Version = Literal["v1", "v2"]
+from plugins.rvc.voice_rules import Version
 
 FRAMES_A_SECOND = 100
-FEATURES = {"v1": 256, "v2": 768}
-"""The width of what HuBERT tells of a frame, by the version of the voice."""
 
 _CLASSES = {
     ("v1", True): models.SynthesizerTrnMs256NSFsid,

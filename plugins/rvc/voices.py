@@ -12,8 +12,9 @@ from typing import Any, NamedTuple
 
 import torch
 
-from plugins.rvc.checkpoint import VECTORS, RvcVoice, load_voice
+from plugins.rvc.checkpoint import RvcVoice, load_voice
 from plugins.rvc.plugin import Precision
+from plugins.rvc.voice_rules import VECTORS
 from speech_engine.errors import EngineBusy, EngineFailed, VoiceNotFound
 from speech_engine.host.model_shelf import ModelShelf
 from speech_engine.model_files import UnusableModel

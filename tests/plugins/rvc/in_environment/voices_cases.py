@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import threading
 from collections.abc import Iterator
 from contextlib import AsyncExitStack, contextmanager
@@ -12,13 +13,19 @@ import pytest
 
 from plugins.rvc import voices
 from plugins.rvc.checkpoint import RvcVoice, load_voice
+from plugins.rvc.networks import Layout
+from plugins.rvc.warming import USUAL
 from speech_engine import Trained
 from speech_engine.errors import EngineBusy, EngineFailed, VoiceNotFound
+from speech_engine.model_files import UnusableModel
 from tests.plugins.rvc.in_environment.rig import TENANT, Rig, in_pieces, recording, running
 from tests.plugins.rvc.tiny import layout, voice_file
 
 # isort: split
 import torch
+from safetensors.torch import save
+
+USUAL_BUT_WIDE = USUAL._replace(config=(*USUAL.config[:13], 1024, *USUAL.config[14:]))
 
 
 class Loads:
@@ -221,6 +228,19 @@ def test_a_card_without_memory_for_a_voice_forgets_those_of_nobody_and_is_then_b
             await rig.convert(three, pcm)
 
     asyncio.run(run())
+
+
+@pytest.mark.parametrize(("of", "says"), [(layout(initial=24), "divided"), (USUAL_BUT_WIDE, "several times")])
+def test_a_file_that_breaks_the_rules_is_refused_before_its_network_is_built(of: Layout, says: str) -> None:
+    about = {
+        "format": "rvc",
+        "version": of.version,
+        "f0": "1",
+        "sample_rate_hz": str(of.rate_hz),
+        "config": json.dumps(of.config),
+    }
+    with pytest.raises(UnusableModel, match=says):
+        load_voice(bytes(save({}, about)), "cpu")
 
 
 def test_a_voice_of_the_operator_is_loaded_once_for_all_accounts(loads: Loads) -> None:
