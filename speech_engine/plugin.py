@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AbstractContextManager, asynccontextmanager, nullcontext
 from typing import Any, Generic, Literal, Protocol, TypeVar, runtime_checkable
 
 import msgspec
@@ -49,7 +49,9 @@ class Context(msgspec.Struct, frozen=True):
     """The tools that the server lends to a plugin.
 
     Call `tick`, from any thread, whenever a unit of work is done. If a host has work but neither ticks
-    nor yields an event for `tick_s` seconds, the host counts as frozen and is killed.
+    nor yields an event for `tick_s` seconds, the host counts as frozen and is killed. What a job waits for
+    that is no work, such as room that others have, belongs into a block `with context.waiting():`, on the
+    event loop and in the task that asks the engine.
     `http` and `sockets` are for cloud engines, which run in the server; a host has no client. `samples` has
     the recordings of the jobs that run now, for models that speak from recordings. `device` is the one to
     compute on.
@@ -67,6 +69,7 @@ class Context(msgspec.Struct, frozen=True):
     give_up: Callable[[str], None] = _nothing
     device: Device = CPU
     sockets: SocketClient = NO_SOCKETS
+    waiting: Callable[[], AbstractContextManager[None]] = nullcontext
 
 
 class Hosted(msgspec.Struct, frozen=True):

@@ -3,8 +3,8 @@ the file of a model that was trained for it (`Trained`)."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
-from typing import Protocol, TypeVar
+from collections.abc import Awaitable, Callable, Collection, Sequence
+from typing import Any, Protocol, TypeVar
 
 from speech_engine.errors import EngineFailed, VoiceNotFound
 from speech_engine.values import Mix, Sample, Samples, SpeechJob, Trained, Voice
@@ -36,9 +36,10 @@ class SampleReader(Protocol):
         """
         ...
 
-    def on_drop(self, forget: Callable[[Collection[str]], object]) -> None:
+    def on_drop(self, forget: Callable[[Collection[str]], Awaitable[Any] | None]) -> None:
         """Calls `forget` with the digests of what was deleted, whenever something is, on the event loop. The
-        jobs that use it end by themselves. What was made of it must be gone when they have."""
+        jobs that use it end by themselves. What was made of it must be gone when they have and, if `forget`
+        returns something to wait for, that is over."""
         ...
 
 
@@ -54,7 +55,7 @@ class NoSamples:
     def model(self, job: SpeechJob, voice: Trained) -> bytes:
         raise EngineFailed("Nobody brings trained voices to this engine.")
 
-    def on_drop(self, forget: Callable[[Collection[str]], object]) -> None:
+    def on_drop(self, forget: Callable[[Collection[str]], Awaitable[Any] | None]) -> None:
         """Do nothing: what nobody brings is not deleted."""
 
 

@@ -78,9 +78,10 @@ class Mix(msgspec.Struct, frozen=True, tag="mix"):
 
 class Trained(msgspec.Struct, frozen=True, tag="trained"):
     """A voice given by a model that was trained for it, named by the digest of its file. As a recording does,
-    the file travels apart from the job."""
+    the file travels apart from the job. One that `is_operators` is the same for all accounts."""
 
     digest: str
+    is_operators: bool = False
 
     def __repr__(self) -> str:
         return f"<Trained {self.digest[:12]}>"
@@ -166,3 +167,8 @@ class SpeechJob(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     def __repr__(self) -> str:
         return f"<SpeechJob {self.id} {self.model} {self.language}, {len(self.segments)} segments>"
+
+
+def owner_of(job: SpeechJob) -> str:
+    """Return whose the recordings of a job's voice are, or its file: its tenant, or "" for the operator."""
+    return "" if isinstance(job.voice, Trained) and job.voice.is_operators else job.tenant

@@ -54,7 +54,7 @@ class KokoroEngine(OnnxEngine[StyleVoice]):
     def read(self, text: str, voice: StyleVoice, said: int) -> list[Piece]:
         return read_text(text, voice.reading, self._model.symbols, self._phonemize, said)
 
-    def lend(self, voice: StyleVoice) -> AbstractAsyncContextManager[OnnxNetwork]:
+    def lend(self, voice: StyleVoice, within_s: float) -> AbstractAsyncContextManager[OnnxNetwork]:
         return nullcontext(self._network)
 
     def sound(

@@ -45,7 +45,7 @@ class PiperEngine(OnnxEngine[Speaker]):
         self._phonemize = phonemize
         self.unlisted_voices = voices.unlisted()
         self.shelf: ModelShelf[ImportedVoice, OnnxNetwork] = ModelShelf(
-            settings.voices_mb * 2**20, self._load
+            settings.voices_mb * 2**20, self._load, context.waiting
         )
 
     def __repr__(self) -> str:
@@ -54,8 +54,8 @@ class PiperEngine(OnnxEngine[Speaker]):
     def read(self, text: str, voice: Speaker, said: int) -> list[Piece]:
         return read_text(text, voice.voice.config, self._phonemize)
 
-    def lend(self, voice: Speaker) -> AbstractAsyncContextManager[OnnxNetwork]:
-        return self.shelf.lend(voice.voice)
+    def lend(self, voice: Speaker, within_s: float) -> AbstractAsyncContextManager[OnnxNetwork]:
+        return self.shelf.lend(voice.voice, within_s)
 
     async def _load(self, voice: ImportedVoice) -> OnnxNetwork:
         return await self.run(lambda _stop: OnnxNetwork(voice.folder / "voice.onnx", self._settings.threads))

@@ -98,7 +98,9 @@ class PocketEngine:
         self._models = {model.name: model for model in models}
         self._one_voice = threading.Lock()
         self.batch = batch
-        self.shelf: ModelShelf[ImportedModel, LoadedModel] = ModelShelf(settings.models_mb * 2**20, _load)
+        self.shelf: ModelShelf[ImportedModel, LoadedModel] = ModelShelf(
+            settings.models_mb * 2**20, _load, context.waiting
+        )
 
     def __repr__(self) -> str:
         return f"<PocketEngine, {self.shelf!r}, {self.batch!r}>"
@@ -117,7 +119,7 @@ class PocketEngine:
         voices = weighted_samples(job.voice, "Pocket TTS", MOST_MIXED)
         if job.language.split("-")[0].lower() != imported.language.split("-")[0].lower():
             raise UnsupportedLanguage(f"This model does not speak the language {job.language!r}.")
-        async with self.shelf.lend(imported) as model:
+        async with self.shelf.lend(imported, job.deadline_s) as model:
             voice = await self._voice(job, voices, model)
             async with aclosing(self.batch.speak(job, Spoken(model, voice))) as events:
                 async for event in events:

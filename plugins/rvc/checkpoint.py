@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from io import BytesIO
 from typing import Any, NamedTuple
 
@@ -20,12 +19,19 @@ from plugins.rvc.networks import (
     fold_weight_norms,
     on_meta,
     parameter_bytes,
+    tell_layers,
 )
 from plugins.rvc.retrieval import Neighbours
+from plugins.rvc.voice_rules import VECTORS, VoiceConfig, layout_of, work_of_a_frame
 from speech_engine.host.weights import fill
-from speech_engine.model_files.safetensors import read_header
+from speech_engine.model_files.safetensors import read_all
 
-VECTORS = "index.vectors"
+_USUAL_WORK = 470_000_000
+"""The multiplications of a frame of most voices: version 2, with pitch, at 40 kHz."""
+_HEARING = 0.2
+"""HuBERT's share of what a second of such a voice costs."""
+_VECTORS_OF_A_SECOND = 600_000
+"""To search so many costs as much as such a voice does."""
 
 
 class VoiceFile(NamedTuple):
@@ -53,36 +59,50 @@ class RvcVoice(NamedTuple):
     def nbytes(self) -> int:
         return parameter_bytes(self.network) + (self.neighbours.nbytes if self.neighbours else 0)
 
+    @property
+    def cost(self) -> float:
+        """What a second of it costs, in seconds of a usual voice: 1 at least."""
+        sounding = (1.0 - _HEARING) * work_of_a_frame(VoiceConfig(*self.layout.config)) / _USUAL_WORK
+        searching = len(self.neighbours) / _VECTORS_OF_A_SECOND if self.neighbours else 0.0
+        return max(1.0, _HEARING + sounding + searching)
+
 
 def read_voice(data: bytes) -> VoiceFile:
     """Read a voice's file. Raise UnusableModel with what is wrong with it."""
-    read_header(BytesIO(data), len(data))
-    layout = _layout(data)
+    _, metadata = read_all(BytesIO(data), len(data))
+    told = layout_of(metadata)
+    layout = Layout(told.version, told.has_pitch, told.rate_hz, told.config)
     tensors = load(data)
     vectors = tensors.pop(VECTORS, None)
     return VoiceFile(layout, tensors, vectors)
 
 
-def load_voice(data: bytes, device: str, precision: str = "float32") -> RvcVoice:
-    """Build the network of a voice's file. Raise UnusableModel with what is wrong with the file."""
+def load_voice(
+    data: bytes, device: str, precision: str = "float32", tick: Callable[[], None] = lambda: None
+) -> RvcVoice:
+    """Build the network of a voice's file. Raise UnusableModel with what is wrong with the file.
+
+    `tick` is called while it is built, and after each layer whenever it sounds.
+    """
     file = read_voice(data)
+    tick()
     dtype = getattr(torch, precision)
     with on_meta():
         network = build_generator(file.layout)
     # What only training needs. Of its own file, a voice has no weights for it.
     del network.enc_q
-    own = {name: tensor.float() for name, tensor in file.tensors.items()}
+    own = {}
+    for name, tensor in file.tensors.items():
+        own[name] = tensor.float()
+        tick()
     fill(network, own, "the voice", assign=True)
+    tick()
     fold_weight_norms(network)
+    tick()
     network = network.eval().requires_grad_(False).to(device=device, dtype=dtype)
+    tick()
     if file.layout.has_pitch:
         take_excitation(network)
-    neighbours = None if file.vectors is None else Neighbours(file.vectors, device)
+    tell_layers(network, tick)
+    neighbours = None if file.vectors is None else Neighbours(file.vectors, device, tick)
     return RvcVoice(network, file.layout, neighbours)
-
-
-def _layout(data: bytes) -> Layout:
-    length = int.from_bytes(data[:8], "little")
-    told = json.loads(data[8 : 8 + length]).get("__metadata__", {})
-    config = json.loads(told["config"])
-    return Layout(told["version"], told["f0"] == "1", int(told["sample_rate_hz"]), tuple(config))

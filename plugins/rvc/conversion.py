@@ -40,6 +40,9 @@ _FRAME = GIVEN_HZ // 100
 _HIGH_PASS = signal.butter(5, 48, btype="high", fs=HEARD_HZ)
 _LATENT_BLOCK = 100
 _ALL_OF_IT = 0.5
+_USUALLY_LOUD = 0.05
+"""Of a recording whose loud parts have not come yet, the loudest sample is taken to be so loud: few have
+nothing louder, and what hums before the first word is much quieter."""
 
 
 class Wishes(NamedTuple):
@@ -82,7 +85,8 @@ def _number(extra: Mapping[str, Any], name: str, usual: float, most: float) -> f
 
 class Prepared(NamedTuple):
     """A window before the device has seen it. `hz` is None if the model finds the pitch itself, or none is
-    needed. Of the made sound, the samples from `first` to `last` are wanted."""
+    needed, and `source` for a voice without pitch. Of the made sound, the samples from `first` to `last` are
+    wanted."""
 
     sound: Any
     hz: Any
@@ -108,6 +112,7 @@ class VoiceConversion:
         seed = secrets.randbits(63) if job.seed is None else job.seed
         self._latent = PlacedNoise(seed, "latent", layout.channels, _LATENT_BLOCK)
         self._source = PlacedNoise(seed, "source", 1, layout.rate_hz)
+        self._loudest = _USUALLY_LOUD
 
     def __repr__(self) -> str:
         return f"<VoiceConversion with {self._voice!r}>"
@@ -121,23 +126,26 @@ class VoiceConversion:
         return self._voice.layout.rate_hz
 
     def work(self, window: SoundWindow) -> RowWork:
-        return work_of(window)
+        return work_of(window, self._voice.cost)
 
     def prepare(self, window: SoundWindow) -> Prepared:
         """Return what the model needs of a window: its sound as HuBERT hears it, its pitch and its noise."""
         layout = self._voice.layout
         sound = heard(window.pcm)
+        self._loudest = max(self._loudest, float(np.abs(sound).max()))
         # Not of the last frames, which nobody makes.
         first_frame = window.begin // _FRAME
         frames = first_frame, first_frame + len(sound) * 100 // HEARD_HZ - FRAMES_SHORT
         needs_pitch = layout.has_pitch and self._wishes.f0_method == "pm"
         first, last = self._joiner.bounds(window)
-        work = work_of(window)
+        work = work_of(window, self._voice.cost)
         return Prepared(
             sound=torch.from_numpy(sound),
-            hz=torch.from_numpy(praat_pitch(sound)) if needs_pitch else None,
+            hz=torch.from_numpy(praat_pitch(sound, self._loudest)) if needs_pitch else None,
             latent=self._latent.between(*frames),
-            source=self._source.between(frames[0] * layout.hop, frames[1] * layout.hop)[0],
+            source=self._source.between(frames[0] * layout.hop, frames[1] * layout.hop)[0]
+            if layout.has_pitch
+            else None,
             wishes=self._wishes,
             first=first,
             last=last,
@@ -149,10 +157,11 @@ class VoiceConversion:
         return self._joiner.join(window, pcm)
 
 
-def work_of(window: SoundWindow) -> RowWork:
-    """Tell what a window is: it is heard after one step, whose weight is its length in seconds."""
+def work_of(window: SoundWindow, cost: float) -> RowWork:
+    """Tell what a window is: it is heard after one step, whose weight is its length in seconds, each at the
+    cost of its voice."""
     seconds = len(window.pcm) / 2 / GIVEN_HZ
-    return RowWork((window.end - window.start) / GIVEN_HZ, seconds, 1)
+    return RowWork((window.end - window.start) / GIVEN_HZ, seconds * cost, 1)
 
 
 def heard(pcm: bytes) -> Any:

@@ -8,6 +8,7 @@ faiss, whose readers believe what a file says.
 from __future__ import annotations
 
 import struct
+from collections.abc import Iterable
 from typing import Any, BinaryIO, Final, NamedTuple
 
 import numpy as np
@@ -22,13 +23,15 @@ _METRICS: Final = (0, _L2)
 _MOST_LISTS: Final = 1 << 20
 _DUMMY: Final = 1 << 20
 _FLOAT: Final = 4
+_NUMBERS_AT_ONCE: Final = 1 << 20
+"""A process that reads a stranger's file has little memory: an index may have most of it."""
 
 
 class Vectors(NamedTuple):
     """Features as rows of numbers of 16 bits."""
 
     shape: tuple[int, int]
-    data: bytes
+    data: memoryview
 
     def __repr__(self) -> str:
         return f"<Vectors {self.shape[0]} × {self.shape[1]}>"
@@ -40,7 +43,8 @@ def read_vectors(file: BinaryIO, size: int, width: int) -> Vectors:
     kind = reader.take(4)
     count = reader.header(width)
     if kind in _FLAT:
-        found = reader.floats(count * width)
+        reader.expect_floats(count * width)
+        found = reader.halves(count, width)
     elif kind == _IVF_FLAT:
         found = _inverted(reader, count, width)
     else:
@@ -49,21 +53,19 @@ def read_vectors(file: BinaryIO, size: int, width: int) -> Vectors:
             f"it is an index of the kind {shown}; known are flat ones, and IVF with flat lists"
         )
     reader.finish()
-    with np.errstate(over="ignore", invalid="ignore"):
-        halves = found.reshape(count, width).astype("<f2")
-    if not np.isfinite(halves).all():
+    if not np.isfinite(found).all():
         raise UnusableModel("it has features that are no numbers, or are too large")
-    return Vectors((count, width), halves.tobytes())
+    return Vectors((count, width), memoryview(found).cast("B"))
 
 
-def write_flat_index(halves: bytes, width: int, target: BinaryIO) -> None:
-    """Write features of 16 bits as a flat index, which every faiss reads, and RVC-WebUI with it."""
-    floats = np.frombuffer(halves, "<f2").astype("<f4")
-    count = len(floats) // width
+def write_flat_index(halves: Iterable[bytes | memoryview], count: int, width: int, target: BinaryIO) -> None:
+    """Write features of 16 bits, in pieces of whole numbers, as a flat index, which every faiss reads, and
+    RVC-WebUI with it."""
     target.write(_FLAT[0])
     target.write(struct.pack("<iqqq?i", width, count, _DUMMY, _DUMMY, True, _L2))
-    target.write(struct.pack("<Q", len(floats)))
-    target.write(floats.tobytes())
+    target.write(struct.pack("<Q", count * width))
+    for piece in halves:
+        target.write(np.frombuffer(piece, "<f2").astype("<f4").tobytes())
 
 
 class _Reader:
@@ -92,10 +94,26 @@ class _Reader:
             raise UnusableModel(f"it has {found:,} {what}; {most:,} are allowed")
         return found
 
-    def floats(self, expected: int) -> Any:
+    def expect_floats(self, expected: int) -> None:
         if self.count(expected, "numbers") != expected:
             raise UnusableModel("it has not as many numbers as its features need")
-        return np.frombuffer(self.take(expected * _FLOAT), "<f4")
+
+    def skip(self, count: int) -> None:
+        while count:
+            count -= len(self.take(min(count, _NUMBERS_AT_ONCE)))
+
+    def halves(self, count: int, width: int) -> Any:
+        """Return rows of numbers of 32 bits as such of 16. What is too large for them becomes infinite."""
+        if count * width * _FLOAT > self._left:
+            raise UnusableModel("it is cut off, or one of its numbers is wrong")
+        found = np.empty((count, width), "<f2")
+        rows = max(1, _NUMBERS_AT_ONCE // width)
+        for first in range(0, count, rows):
+            part = found[first : first + rows]
+            floats = np.frombuffer(self.take(part.size * _FLOAT), "<f4").reshape(part.shape)
+            with np.errstate(over="ignore", invalid="ignore"):
+                part[:] = floats
+        return found
 
     def header(self, width: int) -> int:
         found = self.number("i")
@@ -122,10 +140,10 @@ def _inverted(reader: _Reader, count: int, width: int) -> Any:
     if reader.number("Q") != width * _FLOAT:
         raise UnusableModel("its features have another size than numbers of 32 bits")
     sizes = _list_sizes(reader, lists, width, count)
-    found = np.empty((count, width), "<f4")
+    found = np.empty((count, width), "<f2")
     seen = np.zeros(count, bool)
     for size in sizes:
-        rows = np.frombuffer(reader.take(size * width * _FLOAT), "<f4").reshape(size, width)
+        rows = reader.halves(size, width)
         ids = np.frombuffer(reader.take(size * 8), "<i8")
         if size and (ids.min() < 0 or ids.max() >= count):
             raise UnusableModel("it names a feature that it does not have")
@@ -139,7 +157,8 @@ def _skip_quantizer(reader: _Reader, lists: int, width: int) -> None:
     """Pass over the middles of the lists, which only a search in some of them needs."""
     if reader.take(4) not in _FLAT or reader.header(width) != lists:
         raise UnusableModel("the middles of its lists are no flat index of them")
-    reader.floats(lists * width)
+    reader.expect_floats(lists * width)
+    reader.skip(lists * width * _FLOAT)
 
 
 def _skip_map(reader: _Reader) -> None:

@@ -4,7 +4,6 @@ outside, so each row sounds as it would alone.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from math import tau
 from typing import Any
 
@@ -36,12 +35,6 @@ def take_excitation(network: Any) -> None:
     network.dec.m_source = _GivenSource(network.dec.m_source.l_linear)
 
 
-def tell_layers(network: Any, tick: Callable[[], None]) -> None:
-    """Call `tick` after each layer that makes sound: on a processor a whole pass may take seconds."""
-    for layer in network.dec.resblocks:
-        layer.register_forward_hook(lambda *_told: tick())
-
-
 def excitation(hz: Any, layout: Layout, noise: Any) -> Any:
     """Return the source of a voice (rows, samples, 1): a sine with the pitch (rows, frames), and noise.
 
@@ -65,7 +58,8 @@ def sound_of(
     """Return the sound (rows, samples) of features (rows, frames, width).
 
     The `pitch` is coarse and in Hz, each (rows, frames), or None for a voice without. `latent` is the noise
-    of the hidden sound (rows, channels, frames), `source` that of the excitation (rows, samples).
+    of the hidden sound (rows, channels, frames), `source` that of the excitation (rows, samples), if there is
+    a pitch.
     """
     rows, frames = features.shape[:2]
     dtype, device = features.dtype, features.device

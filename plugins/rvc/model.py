@@ -5,17 +5,19 @@ In a step, HuBERT hears the windows of all voices together, and each voice sound
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import torch
 from torch.nn.functional import interpolate
 
 from plugins.rvc.checkpoint import RvcVoice
-from plugins.rvc.conversion import GIVEN_HZ, SIZES, Prepared, coarse_of, moved
+from plugins.rvc.conversion import GIVEN_HZ, SIZES, Prepared, Wishes, coarse_of, moved
 from plugins.rvc.generator import sound_of
 from plugins.rvc.hubert import Hubert
+from plugins.rvc.networks import tell_layers
 from plugins.rvc.rmvpe import Rmvpe
+from plugins.rvc.voice_rules import VoiceConfig, largest_layer
 from speech_engine.host.batch_model import OutOfMemory, RowSpec, RowStep, RowWork
 from speech_engine.values import SpeechJob
 
@@ -26,6 +28,10 @@ STEP_S = 1.0
 
 _HEARD_AT_ONCE = 8
 """The windows that HuBERT hears at once: its first layers need 80 MB for each."""
+_MOST_OF_A_LAYER = 30_000_000_000
+"""The multiplications of a voice's largest layer for the rows that sound at once. A processor needs seconds
+for so many, and a layer gives no sign of life within it. A row of the largest voice has nearly as many, and a
+card is as busy with them as it can be."""
 
 
 class RvcRow:
@@ -46,23 +52,26 @@ class RvcRow:
         return self.taken >= self.steps
 
 
-class _Heard(NamedTuple):
-    """What a voice gets of a window: features (frames, width), and the pitch in Hz if it has one."""
+class Heard(NamedTuple):
+    """What is heard in a window: features (frames, width), fifty a second, and the pitch in Hz, a hundred a
+    second, if its voice has one."""
 
     features: Any
     hz: Any
 
 
 class RvcModel:
-    """A `BatchModel` that weighs its rows by their seconds."""
+    """A `BatchModel` that weighs its rows by their seconds, and by what these cost with their voice."""
 
     rate_hz = STATED_HZ
 
     def __init__(self, hubert: Hubert, rmvpe: Rmvpe | None, tick: Callable[[], None]) -> None:
         self._hubert = hubert
         self._rmvpe = rmvpe
-        self._tick = tick
         self._device = hubert.device
+        for network in (hubert, rmvpe):
+            if network is not None:
+                tell_layers(network, tick)
 
     def __repr__(self) -> str:
         return f"<RvcModel on {self._device}>"
@@ -73,9 +82,12 @@ class RvcModel:
         return ("pm",) if self._rmvpe is None else ("rmvpe", "pm")
 
     def expected(self, job: SpeechJob, voice: RvcVoice | None) -> list[RowWork]:
-        del voice
+        cost = 1.0 if voice is None else voice.cost
         lengths = SIZES.expected(round(job.estimated_s * GIVEN_HZ))
-        return [RowWork((length - 2 * SIZES.context) / GIVEN_HZ, length / GIVEN_HZ, 1) for length in lengths]
+        return [
+            RowWork((length - 2 * SIZES.context) / GIVEN_HZ, length / GIVEN_HZ * cost, 1)
+            for length in lengths
+        ]
 
     def join(self, spec: RowSpec[RvcVoice]) -> RvcRow:
         return RvcRow(spec.voice, spec.window)
@@ -105,24 +117,28 @@ class RvcModel:
 
     def _made(self, rows: Sequence[RvcRow]) -> list[Any]:
         """Return the samples of all rows, in their order."""
-        heard: dict[int, _Heard] = {}
+        heard: dict[int, Heard] = {}
         for group in _grouped(range(len(rows)), lambda number: len(rows[number].window.sound)):
-            for first in range(0, len(group), _HEARD_AT_ONCE):
-                part = group[first : first + _HEARD_AT_ONCE]
+            for part in _parts(group, _HEARD_AT_ONCE):
                 heard.update(zip(part, self._hear([rows[number] for number in part]), strict=True))
-                self._tick()
+        drawn = _drawn(rows, heard)
+        told = {
+            number: Heard(features_of(each, drawn.get(number), rows[number].window.wishes), each.hz)
+            for number, each in heard.items()
+        }
 
         def alike(number: int) -> tuple[int, int]:
-            return id(rows[number].voice.network), len(heard[number].features)
+            return id(rows[number].voice.network), len(told[number].features)
 
         made: dict[int, Any] = {}
         for group in _grouped(range(len(rows)), alike):
-            sounds = self._sounds([rows[number] for number in group], [heard[number] for number in group])
-            made.update(zip(group, sounds, strict=True))
-            self._tick()
+            at_once = _rows_at_once(rows[group[0]].voice, len(told[group[0]].features))
+            for part in _parts(group, at_once):
+                sounds = self._sounds([rows[number] for number in part], [told[number] for number in part])
+                made.update(zip(part, sounds, strict=True))
         return [made[number] for number in range(len(rows))]
 
-    def _hear(self, rows: Sequence[RvcRow]) -> list[_Heard]:
+    def _hear(self, rows: Sequence[RvcRow]) -> list[Heard]:
         """Return what the voices of these rows get; the windows have one length."""
         sounds = torch.stack([row.window.sound for row in rows]).to(self._device)
         by_version = dict(zip(("v1", "v2"), self._hubert(sounds), strict=True))
@@ -134,7 +150,7 @@ class RvcModel:
             hz = pitches.get(number)
             if hz is not None:
                 hz = moved(hz[:frames], row.window.wishes.semitones)
-            found.append(_Heard(_features(own, hz, row), hz))
+            found.append(Heard(own, hz))
         return found
 
     def _pitches(self, rows: Sequence[RvcRow], sounds: Any) -> dict[int, Any]:
@@ -151,21 +167,22 @@ class RvcModel:
             known.update(zip(missing, self._rmvpe(sounds[missing]), strict=True))
         return known
 
-    def _sounds(self, rows: Sequence[RvcRow], heard: Sequence[_Heard]) -> list[Any]:
+    def _sounds(self, rows: Sequence[RvcRow], heard: Sequence[Heard]) -> list[Any]:
         """Return the wanted samples of rows with one voice and one length, for 16 bits."""
         voice = rows[0].voice
         dtype = voice.network.emb_g.weight.dtype
-        pitch = None
+        pitch = source = None
         if voice.layout.has_pitch:
             hz = torch.stack([each.hz for each in heard])
             pitch = coarse_of(hz), hz
+            source = torch.stack([row.window.source for row in rows]).to(self._device)
         sounds = sound_of(
             voice.network,
             voice.layout,
             torch.stack([each.features for each in heard]).to(dtype),
             pitch,
             torch.stack([row.window.latent for row in rows]).to(self._device),
-            torch.stack([row.window.source for row in rows]).to(self._device),
+            source,
         )
         whole = (sounds.clamp(-1.0, 1.0) * 32767.0).round().to(torch.int16).cpu()
         return [
@@ -173,21 +190,50 @@ class RvcModel:
         ]
 
 
-def _features(own: Any, hz: Any, row: RvcRow) -> Any:
-    """Return a window's features a hundred times a second, drawn towards those of its voice's recordings."""
-    wishes, neighbours = row.window.wishes, row.voice.neighbours
-    if neighbours is None or not wishes.index_rate:
-        return _twice(own)
-    drawn = _twice(neighbours.draw(own, wishes.index_rate))
-    if hz is None or not wishes.protects:
+def _drawn(rows: Sequence[RvcRow], heard: Mapping[int, Heard]) -> dict[int, Any]:
+    """Return the features of the rows that are drawn towards their voice's own. Those of a voice are searched
+    together, as each search reads all of its vectors."""
+    drawn: dict[int, Any] = {}
+    wanting = [number for number, row in enumerate(rows) if row.window.wishes.index_rate]
+    for group in _grouped(wanting, lambda number: id(rows[number].voice.neighbours)):
+        neighbours = rows[group[0]].voice.neighbours
+        if neighbours is not None:
+            own = [heard[number].features for number in group]
+            shares = [
+                torch.full((len(each), 1), rows[number].window.wishes.index_rate, device=each.device)
+                for number, each in zip(group, own, strict=True)
+            ]
+            found = neighbours.draw(torch.cat(own), torch.cat(shares))
+            drawn.update(zip(group, found.split([len(each) for each in own]), strict=True))
+    return drawn
+
+
+def features_of(heard: Heard, drawn: Any | None, wishes: Wishes) -> Any:
+    """Return a window's features a hundred times a second: its own, or those `drawn` towards its voice's
+    recordings, of which what has no pitch gets less."""
+    own = _twice(heard.features)
+    if drawn is None:
+        return own
+    drawn = _twice(drawn)
+    if heard.hz is None or not wishes.protects:
         return drawn
     # What has no pitch, breath and consonants, keeps most of what was said.
-    share = torch.where(hz > 0, 1.0, wishes.protect)[:, None].to(drawn.dtype)
-    return drawn * share + _twice(own) * (1.0 - share)
+    share = torch.where(heard.hz > 0, 1.0, wishes.protect)[:, None].to(drawn.dtype)
+    return drawn * share + own * (1.0 - share)
 
 
 def _twice(features: Any) -> Any:
     return interpolate(features.T[None], scale_factor=2.0)[0].T
+
+
+def _rows_at_once(voice: RvcVoice, frames: int) -> int:
+    largest = largest_layer(VoiceConfig(*voice.layout.config))
+    return max(1, _MOST_OF_A_LAYER // (largest * frames))
+
+
+def _parts(numbers: Sequence[int], at_once: int) -> Iterator[Sequence[int]]:
+    for first in range(0, len(numbers), at_once):
+        yield numbers[first : first + at_once]
 
 
 def _grouped(numbers: Iterable[int], key: Callable[[int], Any]) -> list[list[int]]:

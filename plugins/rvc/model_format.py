@@ -16,6 +16,9 @@ KERNELS = (10, 3, 3, 3, 3, 2, 2)
 HIDDEN = 768
 PROJECTED = 256
 """What voices of version 2 and of version 1 are trained on."""
+EXTRA_GB = 5.5
+"""Beside the weights: a step's sound in the widest layer of a voice and the windows that wait, two gigabytes
+of voices, and one of their files."""
 
 
 class HubertSizes(NamedTuple):
@@ -91,8 +94,7 @@ def check_rvc(model: ModelContents) -> ModelFacts:
         )
     model.expect("weights", "feature_projection.projection.weight", (hidden, before))
     model.expect("weights", "final_proj.weight", (sizes.projected, hidden))
-    # Beside the weights: a step's sound in the widest layer of a voice, and two gigabytes of voices.
-    return ModelFacts(extra_gb=4.0)
+    return ModelFacts(extra_gb=EXTRA_GB)
 
 
 def _pretrained(kind: str, letter: str, rate: str) -> ModelFile:
@@ -122,8 +124,8 @@ TRAINED_FORMAT = TrainedFormat(
             values=("config", "sr", "f0", "version"),
             most_bytes=200 * 1024**2,
         ),
-        # A hundred vectors are a second of recordings or two.
-        ModelFile(role="index", kind="bytes", name="voice.index", is_optional=True, most_bytes=256 * 1024**2),
+        # Two hundred thousand features, as wide as they can be: an hour or two of recordings.
+        ModelFile(role="index", kind="bytes", name="voice.index", is_optional=True, most_bytes=640 * 1024**2),
     ),
     exports=("pth", "index"),
 )

@@ -5,7 +5,8 @@ they are.
 from __future__ import annotations
 
 import warnings
-from typing import Any, Literal, NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import plugins.rvc.boot  # noqa: F401 - before rvc
 
@@ -13,11 +14,9 @@ import plugins.rvc.boot  # noqa: F401 - before rvc
 import torch
 from rvc.lib.infer_pack import models
 
-Version = Literal["v1", "v2"]
+from plugins.rvc.voice_rules import Version
 
 FRAMES_A_SECOND = 100
-FEATURES = {"v1": 256, "v2": 768}
-"""The width of what HuBERT tells of a frame, by the version of the voice."""
 
 _CLASSES = {
     ("v1", True): models.SynthesizerTrnMs256NSFsid,
@@ -60,6 +59,13 @@ def fold_weight_norms(network: Any) -> None:
     """Multiply the norms of a generator's weights in, once. It cannot be trained after that."""
     network.dec.remove_weight_norm()
     network.flow.remove_weight_norm()
+
+
+def tell_layers(network: Any, tick: Callable[[], None]) -> None:
+    """Call `tick` after each layer of a network: on a processor a whole pass may take many seconds."""
+    for layer in network.modules():
+        if not any(layer.children()):
+            layer.register_forward_hook(lambda *_told: tick())
 
 
 def parameter_bytes(network: Any) -> int:

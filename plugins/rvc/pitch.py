@@ -19,14 +19,22 @@ LEAST_HZ, MOST_HZ = 50.0, 1100.0
 
 _COARSE = 256
 _VOICED = 0.6
+_SILENT = 0.03
+"""What is quieter than so much of the loudest has no pitch."""
 
 
-def praat_pitch(sound: Any) -> Any:
-    """Return the pitch of each frame in Hz, 0 where there is none. `sound` has floats at HEARD_HZ."""
+def praat_pitch(sound: Any, loudest: float = 0.0) -> Any:
+    """Return the pitch of each frame in Hz, 0 where there is none. `sound` has floats at HEARD_HZ.
+
+    It may be a part of something in which the `loudest` sample is louder than its own.
+    """
     frames = len(sound) // HOP
+    own = float(np.abs(sound).max(initial=0.0))
     try:
         pitch = parselmouth.Sound(np.asarray(sound, np.float64), HEARD_HZ).to_pitch_ac(
             time_step=HOP / HEARD_HZ,
+            # Praat's is a share of the loudest sample here.
+            silence_threshold=_SILENT * max(1.0, loudest / own) if own else _SILENT,
             voicing_threshold=_VOICED,
             pitch_floor=LEAST_HZ,
             pitch_ceiling=MOST_HZ,

@@ -2,32 +2,45 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
 
 NEAREST = 8
 _FRAMES_AT_ONCE = 64
-"""With two hundred thousand vectors, the distances of so many frames need 50 MB."""
+"""With two hundred thousand vectors, the distances of so many frames need 50 MB, and a processor a second."""
+_VECTORS_AT_ONCE = 16_384
 _LEAST = 1e-9
 
 
 class Neighbours:
-    """The features of a voice's recordings, `vectors` (n, width)."""
+    """The features of a voice's recordings, `vectors` (n, width). `tick` is called after each part of what is
+    made of them."""
 
-    def __init__(self, vectors: Any, device: str) -> None:
-        self._vectors = vectors.to(device=device, dtype=torch.float32)
-        self._squares = self._vectors.square().sum(1)
+    def __init__(self, vectors: Any, device: str, tick: Callable[[], None] = lambda: None) -> None:
+        self._tick = tick
+        self._vectors = torch.empty(vectors.shape, dtype=torch.float32, device=device)
+        self._squares = torch.empty(len(vectors), dtype=torch.float32, device=device)
+        for first in range(0, len(vectors), _VECTORS_AT_ONCE):
+            part = slice(first, first + _VECTORS_AT_ONCE)
+            self._vectors[part] = vectors[part]
+            self._squares[part] = self._vectors[part].square().sum(1)
+            tick()
 
     def __repr__(self) -> str:
         return f"<Neighbours, {len(self._squares):,} vectors>"
+
+    def __len__(self) -> int:
+        return len(self._squares)
 
     @property
     def nbytes(self) -> int:
         return int(self._vectors.nbytes)
 
-    def draw(self, features: Any, share: float) -> Any:
-        """Return features (frames, width), of which a `share` comes from the nearest vectors.
+    def draw(self, features: Any, share: Any) -> Any:
+        """Return features (frames, width), of which a `share` comes from the nearest vectors: one number, or
+        one for each frame (frames, 1).
 
         Each of the eight counts by the square of the inverse of its squared distance, as RVC has it.
         """
@@ -43,4 +56,5 @@ class Neighbours:
         # Once more, without what a difference of large numbers loses.
         squared = (near - asked[:, None]).square().sum(2).clamp(min=_LEAST)
         weights = squared.reciprocal().square()
+        self._tick()
         return (near * (weights / weights.sum(1, keepdim=True))[..., None]).sum(1)

@@ -24,7 +24,7 @@ from speech_engine.trained_files import TrainedFacts, TrainedFiles, UnusableSour
 _PIECE: Final = 4 * 1024 * 1024
 _TYPES: Final = {"F16": "<f2", "F32": "<f4"}
 
-Pieces = Callable[[], Iterable[bytes]]
+Pieces = Callable[[], Iterable[bytes | memoryview]]
 
 
 class VoiceTensor(NamedTuple):
@@ -126,7 +126,13 @@ def _layout_of_source(metadata: Mapping[str, str], tensors: Mapping[str, TensorI
     if isinstance(config, list) and len(config) == len(VoiceConfig._fields) and speakers is not None:
         # What the file was made from has more speakers than it kept.
         config[VoiceConfig._fields.index("speakers")] = speakers.shape[0]
-    return read_layout(config, values.get("version"), values.get("f0"))
+    return read_layout(config, values.get("version"), values.get("f0"), _rate_of(values.get("sr")))
+
+
+def _rate_of(told: Any) -> Any:
+    """Return the rate that stands beside the weights: RVC-WebUI writes 40k, and others 40000."""
+    is_short = isinstance(told, str) and told.endswith("k") and told[:-1].isdecimal() and len(told) < 5
+    return int(told[:-1]) * 1000 if is_short else told
 
 
 def _export_pth(file: BinaryIO, header: VoiceHeader, target: BinaryIO) -> None:
@@ -145,8 +151,8 @@ def _export_pth(file: BinaryIO, header: VoiceHeader, target: BinaryIO) -> None:
 def _export_index(file: BinaryIO, header: VoiceHeader, target: BinaryIO) -> None:
     if header.vectors is None:
         raise UnusableModel("this voice has no index")
-    file.seek(header.vectors.begin)
-    write_flat_index(file.read(header.vectors.bytes), header.layout.width, target)
+    count, width = header.vectors.shape
+    write_flat_index(_pieces(file, header.vectors), count, width, target)
 
 
 def _listed(value: Any) -> Any:

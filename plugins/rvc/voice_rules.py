@@ -23,9 +23,12 @@ WIDTHS: Final[Mapping[str, int]] = {"v1": 256, "v2": 768}
 MOST_VECTORS: Final = 200_000
 RATES: Final = (32_000, 40_000, 48_000)
 
-_MOST_WORK: Final = 2_000_000_000
-"""The multiplications by which a frame becomes sound: about four times those of RVC-WebUI's largest network.
+_MOST_WORK: Final = 1_200_000_000
+"""The multiplications by which a frame becomes sound: about twice those of RVC-WebUI's largest network.
 Others wait for each step, and its price goes by the second."""
+_MOST_OF_A_LAYER: Final = 45_000_000
+"""Those of one layer, about twice as many as there: a layer is the longest in which a host gives no sign of
+life."""
 _MOST_NUMBERS: Final = 32_000
 """The numbers of a frame in one layer, about twice as many as there."""
 _FRAMES_A_SECOND: Final = 100
@@ -85,7 +88,7 @@ class VoiceLayout(NamedTuple):
         }
 
 
-def read_layout(config: Any, version: Any, has_pitch: Any, rate_hz: int | None = None) -> VoiceLayout:
+def read_layout(config: Any, version: Any, has_pitch: Any, rate_hz: Any = None) -> VoiceLayout:
     """Return the layout that these values name, as a file of RVC has them. Raise UnusableModel."""
     if version not in (None, "v1", "v2"):
         raise UnusableModel(f"its version is {_shown(version)}; known are v1 and v2")
@@ -293,22 +296,60 @@ def _check_source(config: VoiceConfig) -> None:
 def _check_work(config: VoiceConfig) -> None:
     """Refuse a network that is small in its file and slow or wide at work: the weights near its end are used
     once for each sample."""
-    places, work, widest = 1, 0, 0
-    parts = 2 if config.resblock == "1" else 1
-    taps = sum(
-        parts * len(dilations) * size
-        for size, dilations in zip(config.resblock_kernels, config.resblock_dilations, strict=True)
-    )
-    for step, (rate, kernel) in enumerate(zip(config.rates, config.rate_kernels, strict=True)):
-        before, after = config.initial >> step, config.initial >> (step + 1)
-        work += before * after * kernel * places
-        places *= rate
-        work += after * after * taps * places
-        widest = max(widest, after * places)
-    if work > _MOST_WORK or widest > _MOST_NUMBERS:
+    layers = tuple(_layers(config))
+    if (
+        sum(layer.work for layer in layers) > _MOST_WORK
+        or max(layer.work for layer in layers) > _MOST_OF_A_LAYER
+        or max(layer.numbers for layer in layers) > _MOST_NUMBERS
+    ):
         raise UnusableModel(
             "its config makes a network that needs several times the work or memory of any of RVC-WebUI"
         )
+
+
+class _Layer(NamedTuple):
+    """What a layer costs for each frame: multiplications, and the numbers that come out of it."""
+
+    work: int
+    numbers: int
+
+
+def work_of_a_frame(config: VoiceConfig) -> int:
+    """Return the multiplications by which a network makes the sound of a frame."""
+    return sum(layer.work for layer in _layers(config))
+
+
+def largest_layer(config: VoiceConfig) -> int:
+    """Return those of the layer that has the most of them."""
+    return max(layer.work for layer in _layers(config))
+
+
+def _layers(config: VoiceConfig) -> Iterator[_Layer]:
+    """Yield what the layers cost that are more than a few numbers."""
+    hidden, half = config.hidden, config.inter // 2
+    for _ in range(config.layers):
+        yield from [_Layer(hidden * hidden, hidden)] * 4
+        yield _Layer(hidden * config.filter * config.kernel, config.filter)
+        yield _Layer(config.filter * hidden * config.kernel, hidden)
+    for _ in _FLOWS:
+        yield _Layer(half * hidden, hidden)
+        yield from [_Layer(hidden * 2 * hidden * _FLOW_KERNEL, 2 * hidden)] * _FLOW_LAYERS
+        yield from [_Layer(hidden * 2 * hidden, 2 * hidden)] * _FLOW_LAYERS
+        yield _Layer(hidden * half, half)
+    yield _Layer(config.inter * config.initial * 7, config.initial)
+    yield from _sounding_layers(config)
+
+
+def _sounding_layers(config: VoiceConfig) -> Iterator[_Layer]:
+    """Yield those of the decoder, in which a frame has ever more places."""
+    places, parts = 1, 2 if config.resblock == "1" else 1
+    for step, (rate, kernel) in enumerate(zip(config.rates, config.rate_kernels, strict=True)):
+        before, after = config.initial >> step, config.initial >> (step + 1)
+        work = before * after * kernel * places
+        places *= rate
+        yield _Layer(work, after * places)
+        for size, dilations in zip(config.resblock_kernels, config.resblock_dilations, strict=True):
+            yield from [_Layer(after * after * size * places, after * places)] * (parts * len(dilations))
 
 
 def _dilations(values: Mapping[str, Any]) -> tuple[tuple[int, ...], ...]:

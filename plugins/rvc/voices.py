@@ -8,17 +8,19 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Collection
 from contextlib import asynccontextmanager
 from io import BytesIO
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from plugins.rvc.checkpoint import VECTORS, RvcVoice, load_voice
-from plugins.rvc.generator import tell_layers
+import torch
+
+from plugins.rvc.checkpoint import RvcVoice, load_voice
 from plugins.rvc.plugin import Precision
-from speech_engine.errors import EngineFailed, VoiceNotFound
+from plugins.rvc.voice_rules import VECTORS
+from speech_engine.errors import EngineBusy, EngineFailed, VoiceNotFound
 from speech_engine.host.model_shelf import ModelShelf
 from speech_engine.model_files import UnusableModel
 from speech_engine.model_files.safetensors import read_header
 from speech_engine.plugin import Context
-from speech_engine.values import SpeechJob, Trained
+from speech_engine.values import SpeechJob, Trained, owner_of
 
 _BYTES = {"float32": 4, "float16": 2}
 
@@ -43,7 +45,7 @@ class Voices:
         self._tick: Callable[[], None] = context.tick
         self._most_bytes = most_bytes
         self._precision = precision
-        self.shelf: ModelShelf[_Wanted, RvcVoice] = ModelShelf(most_bytes, self._load)
+        self.shelf: ModelShelf[_Wanted, RvcVoice] = ModelShelf(most_bytes, self._load, context.waiting)
         context.samples.on_drop(self._forget)
 
     def __repr__(self) -> str:
@@ -51,12 +53,15 @@ class Voices:
 
     @asynccontextmanager
     async def lend(self, job: SpeechJob, voice: Trained) -> AsyncIterator[RvcVoice]:
-        """Give a job's voice. While it is lent, it stays. Raises VoiceNotFound if it was deleted, and
-        EngineFailed if it cannot be loaded."""
+        """Give a job's voice. While it is lent, it stays.
+
+        Raises VoiceNotFound if it was deleted, EngineFailed if it cannot be loaded, and EngineBusy if others
+        need all the room until the job's deadline.
+        """
         wanted = self._wanted(job, voice)
         if wanted.bytes > self._most_bytes:
             raise EngineFailed("The voice needs more memory than voices_mb allows.")
-        async with self.shelf.lend(wanted) as lent:
+        async with self.shelf.lend(wanted, job.deadline_s) as lent:
             yield lent
 
     def _wanted(self, job: SpeechJob, voice: Trained) -> _Wanted:
@@ -69,20 +74,27 @@ class Voices:
         # What is searched stays exact.
         vectors = header[VECTORS].numbers * _BYTES["float32"] if VECTORS in header else 0
         # No account gets what another one brought, even if the files are alike.
-        return _Wanted(f"{job.tenant}/{voice.digest}", file, numbers * _BYTES[self._precision] + vectors)
+        return _Wanted(f"{owner_of(job)}/{voice.digest}", file, numbers * _BYTES[self._precision] + vectors)
 
     async def _load(self, wanted: _Wanted) -> RvcVoice:
         try:
-            voice = await asyncio.to_thread(load_voice, wanted.file, self._device, self._precision)
+            return await self._load_once(wanted)
+        except torch.OutOfMemoryError:
+            self.shelf.forget_idle()
+        try:
+            return await self._load_once(wanted)
+        except torch.OutOfMemoryError:
+            raise EngineBusy("The engine has no memory for one more voice.", retry_after_s=1.0) from None
+
+    async def _load_once(self, wanted: _Wanted) -> RvcVoice:
+        try:
+            return await asyncio.to_thread(load_voice, wanted.file, self._device, self._precision, self._tick)
         except UnusableModel as fault:
             raise EngineFailed("The voice's file cannot be used.", detail=str(fault)) from None
-        tell_layers(voice.network, self._tick)
-        return voice
 
-    def _forget(self, digests: Collection[str]) -> None:
-        for name in self.shelf.names():
-            if name.rpartition("/")[2] in digests:
-                self.shelf.forget(name)
+    def _forget(self, digests: Collection[str]) -> asyncio.Future[Any]:
+        names = [name for name in self.shelf.names() if name.rpartition("/")[2] in digests]
+        return asyncio.gather(*filter(None, map(self.shelf.forget, names)))
 
 
 def trained_voice(job: SpeechJob) -> Trained:

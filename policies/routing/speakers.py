@@ -47,7 +47,7 @@ def find_speaker(voice: Voice, model: Model, query: RoutingQuery) -> Speaker | N
         return _find_mix(voice, model, query)
     digest = voice.trained_for(model.info)
     if digest and not _is_recorded_in(query.emotion, voice, model):
-        return Speaker(Trained(digest))
+        return Speaker(Trained(digest, is_operators=voice.account is None))
     return _find_untrained(voice, model, query)
 
 

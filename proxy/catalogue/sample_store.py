@@ -18,7 +18,6 @@ from proxy.engines.sample_source import ModelFileReader, SampleUnavailable
 from proxy.kept.sealed_file import SealedFileReader
 from proxy.kept.vault import Vault
 from proxy.storage import samples, trained_models
-from proxy.storage.library_revisions import OPERATOR
 from proxy.storage.read_cache import ReadCache, of_one
 from proxy.storage.store import StorageFailed, Store
 from speech_engine import ModelInfo
@@ -84,12 +83,11 @@ class SampleStore:
             raise SampleUnavailable(str(error)) from None
 
     async def model(self, tenant: str, digest: str) -> ModelFileReader:
-        """Return the file of a voice of this account, or of the operator's. Raises SampleUnavailable."""
+        """Return the file of a voice of this account, "" for the operator. Raises SampleUnavailable."""
         try:
-            for account in dict.fromkeys((tenant, OPERATOR)):
-                size = await trained_models.size_of(self._store, account, digest)
-                if size is not None:
-                    return _KeptFile(size, await self._vault.reader(account, digest))
+            size = await trained_models.size_of(self._store, tenant, digest)
+            if size is not None:
+                return _KeptFile(size, await self._vault.reader(tenant, digest))
         except StorageFailed as error:
             raise SampleUnavailable(str(error)) from None
         raise SampleUnavailable(f"the account has no model {digest[:8]}")

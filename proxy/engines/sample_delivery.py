@@ -14,6 +14,7 @@ from proxy.engines.sample_source import SampleSource, SampleUnavailable
 from speech_engine import EngineFailed, ModelInfo, SpeechJob, Trained, VoiceNotFound
 from speech_engine.host.messages import PutSample
 from speech_engine.host.sample_shelf import DROPPED
+from speech_engine.values import owner_of
 
 _log = structlog.get_logger()
 
@@ -74,7 +75,7 @@ class SampleDelivery:
         is cancelled, the delivery is.
         """
         for digest in digests:
-            name = _Name(order.shelf, order.job.tenant, order.job.model, digest)
+            name = _Name(order.shelf, owner_of(order.job), order.job.model, digest)
             if self._arrivals.get(name, 0) <= order.arrived:
                 await self._bring(name, order)
 

@@ -37,7 +37,7 @@ class SampleSource(RecordingSource, Protocol):
     """The recordings of all accounts, and the files of their trained voices."""
 
     async def model(self, tenant: str, digest: str) -> ModelFileReader:
-        """Return the file of a voice of this account, or of the operator's. Raises SampleUnavailable."""
+        """Return the file of a voice of this account, "" for the operator. Raises SampleUnavailable."""
         ...
 
 

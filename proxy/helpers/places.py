@@ -21,11 +21,19 @@ class FairPlaces:
     """A pool of places for `what`. `at_once` of their holders have a turn at a time, of each account one.
 
     An account that holds a place gets another one only while less than half of all are taken, and up to
-    `of_account`. So however many a few accounts ask for, the other half is for those that hold none.
+    `of_account`. So however many a few accounts ask for, the other half is for those that hold none. Beside
+    them, `of_operator` places are for the operator, who has no account.
     """
 
     def __init__(
-        self, what: str, *, places: int, of_account: int, at_once: int, wait_s: float = WAIT_S
+        self,
+        what: str,
+        *,
+        places: int,
+        of_account: int,
+        at_once: int,
+        of_operator: int = 0,
+        wait_s: float = WAIT_S,
     ) -> None:
         self.what = what
         self.wait_s = wait_s
@@ -33,6 +41,7 @@ class FairPlaces:
         self.turns = asyncio.Semaphore(at_once)
         self._places = places
         self._of_account = of_account
+        self._of_operator = of_operator
         self._owners: dict[str, _Owner] = {}
         self._left = asyncio.Event()
 
@@ -43,7 +52,11 @@ class FairPlaces:
         """Take a place at once, or raise NoPlace."""
         owner = self._owners.get(account)
         most_taken = self._places if owner is None else self._places // 2
-        if self.taken >= most_taken or (owner is not None and owner.taken >= self._of_account):
+        operator = self._owners.get("")
+        apart = min(self._of_operator, operator.taken if operator else 0)
+        has_own = not account and apart < self._of_operator
+        is_full = self.taken - apart >= most_taken and not has_own
+        if is_full or (owner is not None and owner.taken >= self._of_account):
             raise NoPlace(self.what)
         if owner is None:
             owner = self._owners[account] = _Owner()

@@ -27,6 +27,11 @@ BODY_FOLLOWS = "voxgate.body_follows"
 MOST_BODY_BYTES = 16 * 1024 * 1024
 """Of one key at the same time. Bodies that come at once, as nearly all do, are not counted."""
 
+LARGE_BODY_S = 30.0
+LEAST_BODY_BYTES_S = 64 * 1024
+"""A large body may take so long, and a second more for so many bytes: nobody has its place for sending
+nothing."""
+
 Settle = Callable[[], Awaitable[None]]
 RawHeader = tuple[bytes, bytes]
 
@@ -185,14 +190,17 @@ class Connection:
         return part if is_last else await self._whole_body(part, limit)
 
     async def body_parts(self, limit: int, within_s: float) -> AsyncGenerator[bytes, None]:
-        """Read a body piece by piece, within so many seconds. Its bytes are not counted with the key's other
-        bodies: whoever reads it holds a place. Raises what `body` raises."""
+        """Read a body piece by piece, within so many seconds, or sooner if it comes slower than it must. Its
+        bytes are not counted with the key's other bodies: whoever reads it holds a place. Raises what `body`
+        raises."""
         declared = self._fields.get(b"content-length", b"")
         if declared.isdigit() and int(declared) > limit:
             raise _too_large(limit)
-        self._peer.allow_body(within_s)
-        size, is_last = 0, False
+        loop = asyncio.get_running_loop()
+        began, size, is_last = loop.time(), 0, False
         while not is_last:
+            allowed_s = min(within_s, LARGE_BODY_S + size / LEAST_BODY_BYTES_S)
+            self._peer.allow_body(max(0.0, began + allowed_s - loop.time()))
             part, is_last = await self._body_part()
             size += len(part)
             if size > limit:

@@ -85,6 +85,30 @@ async def _booked_device(pipe: ParentPipe, begin: BeginHost, may_load: asyncio.E
     return device
 
 
+def _context(
+    pipe: ParentPipe, begin: BeginHost, log: HostLogger, pulse: Pulse, shelf: SampleShelf, device: Device
+) -> Context:
+    """Return the tools that the engine gets."""
+
+    def give_up(reason: str) -> NoReturn:
+        # At once, and from any thread: a device that fails may also never let its threads end.
+        pipe.send(Broken(reason))
+        _exit(begin, 1)
+
+    def progress(fraction: float, what: str) -> None:
+        pipe.send(Loading(min(1.0, max(0.0, fraction)), what))
+
+    return Context(
+        log,
+        pulse.tick,
+        samples=shelf,
+        device=device,
+        progress=progress,
+        give_up=give_up,
+        waiting=pulse.waiting_here,
+    )
+
+
 async def _serve(pipe: ParentPipe, begin: BeginHost, log: HostLogger) -> None:
     loop, draining, may_load = asyncio.get_running_loop(), asyncio.Event(), asyncio.Event()
     grace_s = 0.0
@@ -114,15 +138,7 @@ async def _serve(pipe: ParentPipe, begin: BeginHost, log: HostLogger) -> None:
     gc.enable()
     pulse, shelf = Pulse(pipe.send), SampleShelf()
 
-    def give_up(reason: str) -> NoReturn:
-        # At once, and from any thread: a device that fails may also never let its threads end.
-        pipe.send(Broken(reason))
-        _exit(begin, 1)
-
-    def progress(fraction: float, what: str) -> None:
-        pipe.send(Loading(min(1.0, max(0.0, fraction)), what))
-
-    context = Context(log, pulse.tick, samples=shelf, device=device, progress=progress, give_up=give_up)
+    context = _context(pipe, begin, log, pulse, shelf, device)
     async with create(begin.engine, settings, context) as engine:
         batch, card = batch_of(engine), DeviceFigures(device)
         pulse.figures = partial(_figures, peak, batch, card)

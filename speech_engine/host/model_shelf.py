@@ -1,12 +1,16 @@
-"""The loaded models: loaded when needed, and forgotten, the longest unused first, when memory is short."""
+"""The loaded models: loaded when needed, and forgotten, the longest unused first, when memory is short. Who
+needs room gets it in the order of arrival.
+"""
 
 from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from contextlib import AbstractContextManager, asynccontextmanager, nullcontext
 from typing import Generic, Protocol, TypeVar
+
+from speech_engine.errors import EngineBusy
 
 
 class Shelved(Protocol):
@@ -22,6 +26,9 @@ class Shelved(Protocol):
 M = TypeVar("M", bound=Shelved)
 T = TypeVar("T")
 
+LOADS_AT_ONCE = 2
+"""More of them only take the processors from each other, and from who speaks: all would be late."""
+
 
 class _Place(Generic[T]):
     """A model that is loaded, or will be soon."""
@@ -29,6 +36,8 @@ class _Place(Generic[T]):
     def __init__(self, size: int, loading: asyncio.Task[T]) -> None:
         self.size = size
         self.loading = loading
+        self.has_tried = asyncio.get_running_loop().create_future()
+        loading.add_done_callback(lambda _loading: self.has_tried.set_result(None))
         self.users = 0
 
     def __repr__(self) -> str:
@@ -36,14 +45,25 @@ class _Place(Generic[T]):
 
 
 class ModelShelf(Generic[M, T]):
-    """Lends loaded models. All of them have at most `most_bytes`, also while one comes and one goes."""
+    """Lends loaded models. All of them have at most `most_bytes`, also while one comes and one goes.
 
-    def __init__(self, most_bytes: int, load: Callable[[M], Awaitable[T]]) -> None:
+    `waiting` marks what is no work of the engine, as `Context.waiting` does.
+    """
+
+    def __init__(
+        self,
+        most_bytes: int,
+        load: Callable[[M], Awaitable[T]],
+        waiting: Callable[[], AbstractContextManager[None]] = nullcontext,
+    ) -> None:
         self._most_bytes = most_bytes
         self._load = load
+        self._waiting = waiting
         self._places: OrderedDict[str, _Place[T]] = OrderedDict()
         self._leaving: list[_Place[T]] = []
+        self._line: dict[object, M] = {}
         self._changed = asyncio.Event()
+        self._loads = asyncio.Semaphore(LOADS_AT_ONCE)
 
     def __repr__(self) -> str:
         return f"<ModelShelf, {self.names()} of {self.bytes} bytes>"
@@ -57,11 +77,12 @@ class ModelShelf(Generic[M, T]):
         return list(self._places)
 
     @asynccontextmanager
-    async def lend(self, model: M) -> AsyncIterator[T]:
-        """Give a model, once there is room for it. While it is lent, it stays."""
-        while (place := self._place(model)) is None:
-            self._changed.clear()
-            await self._changed.wait()
+    async def lend(self, model: M, within_s: float | None = None) -> AsyncIterator[T]:
+        """Give a model, once there is room for it. While it is lent, it stays.
+
+        Raises EngineBusy if there is no room `within_s` seconds.
+        """
+        place = self._place(model, None) or await self._place_in_time(model, within_s)
         place.users += 1
         try:
             # A job that is cancelled leaves the loading to those who come after it.
@@ -70,34 +91,93 @@ class ModelShelf(Generic[M, T]):
             place.users -= 1
             self._let_leave()
 
-    def forget(self, name: str) -> None:
-        """Lend a model to nobody any more. Those who have it keep it, and its room, until they end."""
+    def forget(self, name: str) -> asyncio.Future[None] | None:
+        """Lend a model to nobody any more. Those who have it keep it, and its room, until they end.
+
+        Returns what is done once it is not being loaded any more: until then its file is in use, too.
+        """
         place = self._places.pop(name, None)
-        if place is not None:
-            self._leaving.append(place)
-            self._let_leave()
+        if place is None:
+            return None
+        self._leaving.append(place)
+        self._let_leave()
+        return place.has_tried
+
+    def forget_idle(self) -> None:
+        """Forget all models that nobody has: there is less memory than was thought."""
+        for name in self._idle():
+            self.forget(name)
 
     def _let_leave(self) -> None:
         self._leaving = [each for each in self._leaving if each.users or not each.loading.done()]
         self._changed.set()
 
-    def _place(self, model: M) -> _Place[T] | None:
-        """Return the model's place, a new one if need be, or None as long as there is no room."""
+    async def _place_in_time(self, model: M, within_s: float | None) -> _Place[T]:
+        turn = object()
+        self._line[turn] = model
+        try:
+            with self._waiting():
+                async with asyncio.timeout(within_s):
+                    while (place := self._place(model, turn)) is None:
+                        self._changed.clear()
+                        await self._changed.wait()
+        except TimeoutError:
+            raise EngineBusy("The engine has no room for one more model.", retry_after_s=1.0) from None
+        finally:
+            del self._line[turn]
+            self._changed.set()
+        return place
+
+    def _place(self, model: M, turn: object | None) -> _Place[T] | None:
+        """Return the model's place, a new one if need be, or None as long as there is no room, or others come
+        before the one who has this turn."""
+        is_next = next(iter(self._line), turn) is turn
         place = self._places.get(model.name)
+        if place is not None and not is_next and model.name in self._promised():
+            return None
         if place is None:
-            idle = [name for name, each in self._places.items() if not each.users and each.loading.done()]
-            while idle and self.bytes + model.bytes > self._most_bytes:
-                del self._places[idle.pop(0)]
-            if self.bytes + model.bytes > self._most_bytes:
+            if not is_next or not self._make_room(model):
                 return None
             place = _Place(model.bytes, asyncio.create_task(self._loaded(model)))
             self._places[model.name] = place
         self._places.move_to_end(model.name)
         return place
 
+    def _make_room(self, model: M) -> bool:
+        """Forget models that nobody has, if that makes room enough; else none of them."""
+        lacking = self.bytes + model.bytes - self._most_bytes
+        going = self._going(lacking, self._idle())
+        if sum(self._places[name].size for name in going) < lacking:
+            return False
+        for name in going:
+            del self._places[name]
+        return True
+
+    def _promised(self) -> list[str]:
+        """Return the models that will make room for the first in line. Were they lent again and again, the
+        room would never come."""
+        kept = sum(place.size for place in self._places.values())
+        idle = self._idle()
+        used = [name for name in self._places if name not in idle]
+        return self._going(kept + next(iter(self._line.values())).bytes - self._most_bytes, [*idle, *used])
+
+    def _idle(self) -> list[str]:
+        return [name for name, each in self._places.items() if not each.users and each.loading.done()]
+
+    def _going(self, lacking: int, names: Iterable[str]) -> list[str]:
+        """Return the first of these that have the lacking bytes together, or all."""
+        going: list[str] = []
+        for name in names:
+            if lacking <= 0:
+                break
+            going.append(name)
+            lacking -= self._places[name].size
+        return going
+
     async def _loaded(self, model: M) -> T:
         try:
-            return await self._load(model)
+            async with self._loads:
+                return await self._load(model)
         except BaseException:
             # The next job tries again. If the model was forgotten, the name may be another place's.
             place = self._places.get(model.name)

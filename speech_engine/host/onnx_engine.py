@@ -124,7 +124,7 @@ class OnnxEngine(ABC, Generic[V]):
         # All texts first: what cannot be spoken is refused before anybody hears a part.
         read = await self.run(lambda _stop: self._pieces(job, voice))
         rate_hz = self._info.sample_rate_hz
-        async with self.lend(voice) as network:
+        async with self.lend(voice, job.deadline_s) as network:
             yield Started(rate_hz)
             sounds = PcmPieces(rate_hz, job.max_samples)
             for number, (segment, piece) in enumerate(read):
@@ -157,8 +157,9 @@ class OnnxEngine(ABC, Generic[V]):
         """
 
     @abstractmethod
-    def lend(self, voice: V) -> AbstractAsyncContextManager[OnnxNetwork]:
-        """Give the network that a voice speaks with, once it is loaded."""
+    def lend(self, voice: V, within_s: float) -> AbstractAsyncContextManager[OnnxNetwork]:
+        """Give the network that a voice speaks with, once it is loaded. Raise EngineBusy if there is no room
+        for it in time."""
 
     @abstractmethod
     def sound(self, network: OnnxNetwork, piece: Piece, voice: V, speed: float, stop: StopSwitch) -> bytes:

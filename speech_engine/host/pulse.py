@@ -1,9 +1,9 @@
 """A host's signs of life: how much work it does, at each change and while work goes on.
 
 They come from the engine's work, never from the host's event loop: a running loop proves nothing about
-a model that hangs. Jobs that wait for a slow reader, or for their recording, are not counted as work. Each
-job is named when it begins and when it ends, so that after a host's death it is known which jobs may have
-killed it.
+a model that hangs. Jobs that wait for a slow reader, for their recording or for room are not counted as work.
+Each job is named when it begins and when it ends, so that after a host's death it is known which jobs may
+have killed it.
 """
 
 from __future__ import annotations
@@ -13,11 +13,15 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 
 from speech_engine.host.pipe_messages import Tick
 
 TELL_EVERY_S = 1.0
+
+_CALL: ContextVar[str] = ContextVar("call", default="")
+"""The job of which the running task is."""
 
 
 class Pulse:
@@ -40,7 +44,9 @@ class Pulse:
         return f"<Pulse {self._working} in work>"
 
     def begin(self, call: str, digest: bytes = b"") -> None:
-        """Tell that a job begins. Call this before the engine has the job. `digest` stands for its text."""
+        """Tell that a job begins. Call this in the job's task, before the engine has the job. `digest` stands
+        for its text."""
+        _CALL.set(call)
         self._begun[call] = digest
         self._change(1, begun=call, digest=digest)
 
@@ -55,7 +61,7 @@ class Pulse:
     def waiting(self, call: str) -> Iterator[None]:
         """Mark a pause of a job that has begun: the engine waits, but not by its own fault.
 
-        One job may wait for a reader and for its recording at once.
+        One job may wait for a reader and for its recording at once. It is for the event loop alone.
         """
         self._waits[call] += 1
         if self._waits[call] == 1:
@@ -67,6 +73,16 @@ class Pulse:
             if not self._waits[call]:
                 del self._waits[call]
                 self._change(1)
+
+    @contextmanager
+    def waiting_here(self) -> Iterator[None]:
+        """Mark a pause of the job whose task this is. In a task of no job it marks nothing."""
+        call = _CALL.get()
+        if call not in self._begun:
+            yield
+            return
+        with self.waiting(call):
+            yield
 
     def tick(self) -> None:
         """Note a finished unit of work. A call is cheap: a sign is sent at most once a second."""

@@ -2,20 +2,21 @@
 files of trained voices are here as recordings are.
 
 A recording is there under its tenant, its model and its digest. So no tenant gets another's, and each
-model has it at its own rate and length. Jobs borrow recordings; the one that was used longest ago goes first.
+model has it at its own rate and length. What is the operator's is there once, under no tenant. Jobs borrow
+recordings; the one that was used longest ago goes first.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection, Generator, Sequence
 from threading import Lock
 from typing import Any, NamedTuple, TypeVar
 
 from speech_engine.errors import EngineBusy, VoiceNotFound
 from speech_engine.host.messages import PutSample
-from speech_engine.values import Sample, SpeechJob, Trained, find_digests
+from speech_engine.values import Sample, SpeechJob, Trained, find_digests, owner_of
 
 T = TypeVar("T")
 
@@ -42,7 +43,7 @@ class _Name(NamedTuple):
 
     @classmethod
     def of(cls, job: SpeechJob, digest: str) -> _Name:
-        return cls(job.tenant, job.model, digest)
+        return cls(owner_of(job), job.model, digest)
 
 
 class ModelPiece(NamedTuple):
@@ -142,6 +143,9 @@ class SampleLoan:
     def __repr__(self) -> str:
         return f"<SampleLoan of {len(self.names)}{', dropped' if self.is_dropped else ''}>"
 
+    def __await__(self) -> Generator[Any, None, bool]:
+        return self.ended.wait().__await__()
+
     def drop(self) -> None:
         self.is_dropped = True
         self._on_drop()
@@ -165,7 +169,7 @@ class SampleShelf:
         self._models = _Room(model_bytes)
         self._derived: OrderedDict[_DerivedKey, Any] = OrderedDict()
         self._loans: set[SampleLoan] = set()
-        self._forgetters: list[Callable[[Collection[str]], object]] = []
+        self._forgetters: list[Callable[[Collection[str]], Awaitable[Any] | None]] = []
         self._lock = Lock()
 
     def __repr__(self) -> str:
@@ -215,10 +219,11 @@ class SampleShelf:
         with self._lock:
             self._loans.discard(loan)
 
-    def drop(self, digests: Collection[str]) -> list[SampleLoan]:
+    def drop(self, digests: Collection[str]) -> list[Awaitable[Any]]:
         """Forget these recordings and all that was derived from them. The jobs that use them end.
 
-        Returns their loans: what an engine holds itself is gone when they have ended.
+        Returns their loans, and what the engine still has to do: what it holds itself is gone when all of
+        that is over.
         """
         dropped = frozenset(digests)
         with self._lock:
@@ -228,11 +233,10 @@ class SampleShelf:
                 [name for key in self._derived for name in key.names if name.digest in dropped]
             )
             loans = [each for each in self._loans if any(name.digest in dropped for name in each.names)]
-        for forget in self._forgetters:
-            forget(dropped)
+        forgetting = [forget(dropped) for forget in self._forgetters]
         for loan in loans:
             loan.drop()
-        return loans
+        return [*loans, *filter(None, forgetting)]
 
     def pcm(self, job: SpeechJob, sample: Sample) -> bytes:
         return self._here(job, sample.digest)
@@ -240,7 +244,7 @@ class SampleShelf:
     def model(self, job: SpeechJob, voice: Trained) -> bytes:
         return self._here(job, voice.digest)
 
-    def on_drop(self, forget: Callable[[Collection[str]], object]) -> None:
+    def on_drop(self, forget: Callable[[Collection[str]], Awaitable[Any] | None]) -> None:
         self._forgetters.append(forget)
 
     def _here(self, job: SpeechJob, digest: str) -> bytes:

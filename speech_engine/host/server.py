@@ -78,8 +78,8 @@ class HostServer:
         return messages.PutReply()
 
     async def drop(self, samples: messages.DropSamples, _call: Any) -> messages.DropReply:
-        for loan in self._shelf.drop(samples.digests):
-            await loan.ended.wait()
+        for ending in self._shelf.drop(samples.digests):
+            await ending
         return messages.DropReply()
 
     async def run(self, begin: messages.Input, call: Any) -> None:

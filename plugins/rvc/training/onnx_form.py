@@ -22,7 +22,8 @@ from rvc.lib.infer_pack.attentions import MultiHeadAttention
 
 from plugins.rvc.checkpoint import read_voice
 from plugins.rvc.generator import SINE, take_excitation
-from plugins.rvc.networks import FEATURES, Layout, build_generator, fold_weight_norms
+from plugins.rvc.networks import Layout, build_generator, fold_weight_norms
+from plugins.rvc.voice_rules import WIDTHS
 from speech_engine.host.weights import fill
 from speech_engine.training import TrainingError
 
@@ -102,7 +103,7 @@ class _Voice(torch.nn.Module):  # type: ignore[misc]
         """Yield an example of each input."""
         draw = torch.Generator().manual_seed(seed)
         layout = self._layout
-        yield "phone", torch.randn(1, frames, FEATURES[layout.version], generator=draw)
+        yield "phone", torch.randn(1, frames, WIDTHS[layout.version], generator=draw)
         yield "phone_lengths", torch.tensor([frames])
         if layout.has_pitch:
             yield "pitch", torch.randint(1, 255, (1, frames), generator=draw)

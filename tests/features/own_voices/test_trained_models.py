@@ -215,7 +215,7 @@ async def test_a_voice_of_rvc_comes_with_its_index_and_leaves_as_its_programs_re
 
 def _index(vectors: Any) -> bytes:
     made = BytesIO()
-    write_flat_index(vectors.tobytes(), 768, made)
+    write_flat_index([vectors.tobytes()], vectors.size // 768, 768, made)
     return made.getvalue()
 
 

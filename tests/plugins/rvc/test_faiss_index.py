@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import math
+import os
 import struct
+import tracemalloc
 from io import BytesIO
 
 import numpy as np
@@ -11,7 +14,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from plugins.rvc.faiss_index import read_vectors, write_flat_index
-from plugins.rvc.voice_rules import MOST_VECTORS
+from plugins.rvc.model_format import TRAINED_FORMAT
+from plugins.rvc.voice_rules import MOST_VECTORS, WIDTHS
+from proxy.features.own_voices.trained.bodies import MOST_INDEX_BYTES
 from speech_engine.model_files import UnusableModel
 from tests.plugins.rvc.voices import flat_index, index_header, ivf_index
 
@@ -34,8 +39,40 @@ def test_features_come_in_the_order_in_which_they_were_added(kind: str) -> None:
 
 def test_what_is_written_is_read_again() -> None:
     target = BytesIO()
-    write_flat_index(VECTORS.astype("<f2").tobytes(), WIDTH, target)
+    write_flat_index([each.tobytes() for each in VECTORS.astype("<f2")], len(VECTORS), WIDTH, target)
     assert target.getvalue() == FLAT
+
+
+def test_an_index_of_as_many_features_as_there_may_be_can_come_back() -> None:
+    """As RVC-WebUI makes it: with lists, a number for each feature, and a middle for each list."""
+    width = max(WIDTHS.values())
+    lists = 16 * math.isqrt(MOST_VECTORS)
+    largest = MOST_VECTORS * (width * 4 + 8) + lists * (width * 4 + 8) + 4096
+    (declared,) = [each.most_bytes for each in TRAINED_FORMAT.sources if each.role == "index"]
+    assert declared == MOST_INDEX_BYTES >= largest
+
+
+@pytest.mark.parametrize("kind", ["flat", "lists"])
+def test_an_index_is_read_and_written_in_pieces(kind: str) -> None:
+    """The process that does it may not have memory for several of them."""
+    vectors = np.ones((20_000, 256), "<f4")
+    data = flat_index(vectors) if kind == "flat" else ivf_index(vectors, 1)
+    file, halves = BytesIO(data), vectors.size * 2
+    tracemalloc.start()
+    try:
+        found = read_vectors(file, len(data), 256)
+        read_bytes = tracemalloc.get_traced_memory()[1]
+        tracemalloc.reset_peak()
+        had = tracemalloc.get_traced_memory()[0]
+        pieces = (found.data[at : at + 4096] for at in range(0, halves, 4096))
+        with open(os.devnull, "wb") as target:
+            write_flat_index(pieces, *vectors.shape, target)
+        written_bytes = tracemalloc.get_traced_memory()[1] - had
+    finally:
+        tracemalloc.stop()
+    # A list has its features before their numbers, so they are there twice; and as many truths.
+    assert read_bytes < 3.5 * halves
+    assert written_bytes < halves / 4
 
 
 @pytest.mark.parametrize("kind", KINDS)

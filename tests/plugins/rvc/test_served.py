@@ -22,6 +22,7 @@ from tests.faults.processes import host, kill, state, until
 from tests.faults.test_owned_voices import agree
 from tests.plugins.neural import kept_model, lend
 from tests.plugins.rvc.kept_host import GIVEN_HZ, recording
+from tests.plugins.rvc.voices import flat_index
 from tests.server import Server
 
 CLIENTS, PATIENCE = 6, 60
@@ -53,15 +54,18 @@ class Rig(NamedTuple):
     voices: list[str]
 
 
-def bring(live: Server, model: Path, number: int) -> str:
-    kept = (model / f"voice_{number}.safetensors").read_bytes()
-    pth = BytesIO()
+def as_pth(model: Path, number: int) -> bytes:
+    kept, pth = (model / f"voice_{number}.safetensors").read_bytes(), BytesIO()
     FILES.export(BytesIO(kept), len(kept), "pth", pth)
+    return pth.getvalue()
+
+
+def bring(live: Server, model: Path, number: int) -> str:
     with live.client() as client:
         answer = client.post(
             "/v1/audio/voice_models",
             data={"name": f"Voice {number}", "consent": agree(live)},
-            files={"file": ("model.pth", pth.getvalue(), "application/octet-stream")},
+            files={"file": ("model.pth", as_pth(model, number), "application/octet-stream")},
         )
     assert answer.status_code == 200, answer.text
     id_: str = answer.json()["id"]
@@ -118,10 +122,12 @@ async def a_client(rig: Rig) -> AsyncIterator[httpx2.AsyncClient]:
         yield client
 
 
-async def converted(client: httpx2.AsyncClient, rig: Rig, number: int, pcm: bytes) -> list[bytes]:
+async def converted(
+    client: httpx2.AsyncClient, rig: Rig, number: int, pcm: bytes, **more: str
+) -> list[bytes]:
     """Convert as the SDKs do: who is told to come again, since others' recordings are read now, does so."""
     for _ in range(PATIENCE):
-        async with client.stream("POST", PATH, **asked(rig, number, pcm)) as answer:
+        async with client.stream("POST", PATH, **asked(rig, number, pcm, **more)) as answer:
             if answer.status_code == 200:
                 return [piece async for piece in answer.aiter_bytes()]
             assert answer.status_code == 503, await answer.aread()
@@ -155,6 +161,26 @@ async def test_clients_with_three_voices_hear_what_each_hears_alone_as_long_as_i
         assert len(b"".join(pieces)) == len(said[number])
         assert difference(b"".join(pieces), alone[number]) <= MOST_LSB
     assert len(set(alone)) == CLIENTS
+
+
+async def test_the_operator_adds_a_voice_with_its_index_for_everybody(rig: Rig, tmp_path: Path) -> None:
+    vectors = np.random.default_rng(0).standard_normal((50, 768)).astype("<f4")
+    files = tmp_path / "house.pth", tmp_path / "house.index"
+    files[0].write_bytes(as_pth(kept_model("rvc"), 2))
+    files[1].write_bytes(flat_index(vectors))
+    rig.server.cli("voices", "add", "House", "--rvc", str(files[0]), "--index", str(files[1]))
+    assert "a model of rvc" in rig.server.cli("voices", "list").stdout
+    home = tmp_path / "home.index"
+    rig.server.cli("voices", "export", "House", "--model", "--as", "index", "--to", str(home))
+    assert home.read_bytes() == flat_index(vectors.astype("<f2").astype("<f4"))
+    pcm = recording(2.0)
+    async with a_client(rig) as client:
+        drawn, plain = [
+            b"".join(await converted(client, rig, 1, pcm, voice=voice)) for voice in ("House", rig.voices[1])
+        ]
+    # Of the same network, but for its index.
+    assert len(drawn) == len(plain)
+    assert difference(drawn, plain) > MOST_LSB
 
 
 async def test_a_client_that_leaves_frees_the_slot_for_the_next(narrow: Rig) -> None:

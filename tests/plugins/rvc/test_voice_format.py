@@ -165,12 +165,27 @@ def test_what_training_alone_needs_stays_behind(tmp_path: Path) -> None:
         ({"hidden": 15}, "cannot be divided"),
         ({"inter": 9}, "cannot be divided"),
         ({"heads": 3}, "cannot be divided"),
-        ({"initial": 1024, "rates": [20, 20], "rate_kernels": [20, 20]}, "several times the work or memory"),
+        ({"initial": 512, "rates": [20, 20], "rate_kernels": [20, 20]}, "several times the work or memory"),
         (
             {
                 "initial": 512,
                 "resblock_kernels": [31] * 4,
                 "resblock_dilations": [[1, 3, 5]] * 4,
+            },
+            "several times the work or memory",
+        ),
+        # One of its layers alone would keep a processor for longer than a host may be silent.
+        ({"initial": 1024, "resblock_kernels": [23]}, "several times the work or memory"),
+        ({"initial": 512, "resblock_kernels": [31]}, "several times the work or memory"),
+        (
+            {
+                "hidden": 512,
+                "filter": 2048,
+                "kernel": 15,
+                "layers": 24,
+                "initial": 512,
+                "resblock_kernels": [3, 7, 11],
+                "resblock_dilations": [[1, 3, 5]] * 3,
             },
             "several times the work or memory",
         ),
@@ -196,6 +211,11 @@ def test_all_networks_of_rvc_webui_are_known(rate_hz: int, rates: list[int], ker
     assert made.rate_hz == rate_hz
 
 
+@pytest.mark.parametrize("told_rate", ["40k", 40_000, None])
+def test_a_rate_beside_the_weights_is_known_in_both_forms_and_may_be_missing(told_rate: object) -> None:
+    assert bring(source(shapes_of(layout()), {**told(), "sr": told_rate}))
+
+
 @pytest.mark.parametrize(
     ("values", "says"),
     [
@@ -206,6 +226,9 @@ def test_all_networks_of_rvc_webui_are_known(rate_hz: int, rates: list[int], ker
         ({**told(), "config": [*config(), 1]}, "config"),
         ({**told(), "version": "v3"}, "known are v1 and v2"),
         ({**told(), "f0": 2}, "it must be 0 or 1"),
+        ({**told(), "sr": "48k"}, "its rate is 48000, but its config says 40000"),
+        ({**told(), "sr": 32_000}, "its rate is 32000"),
+        ({**told(), "sr": "k"}, "its rate is 'k'"),
         ({**told(), "version": "v1"}, "enc_p.emb_phone.weight has the shape (16, 768)"),
         ({**told(), "f0": 0}, "which no voice of RVC has"),
     ],

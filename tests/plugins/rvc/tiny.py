@@ -16,7 +16,8 @@ from typing import Any
 
 from plugins.rvc.hubert import Hubert
 from plugins.rvc.model_format import HubertSizes
-from plugins.rvc.networks import FEATURES, Layout, Version, build_generator
+from plugins.rvc.networks import Layout, build_generator
+from plugins.rvc.voice_rules import VECTORS, WIDTHS, Version
 
 # isort: split
 import torch
@@ -77,7 +78,7 @@ def voice_file(of: Layout, seed: int = 0, *, loudness: float = 0.1, vectors: int
         if not name.startswith("enc_q.")
     }
     if vectors:
-        tensors["index.vectors"] = torch.randn(vectors, FEATURES[of.version]).half()
+        tensors[VECTORS] = torch.randn(vectors, WIDTHS[of.version]).half()
     about = {
         "format": "rvc",
         "version": of.version,

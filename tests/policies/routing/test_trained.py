@@ -23,6 +23,10 @@ def test_a_model_gets_the_file_of_its_own_format() -> None:
     assert OWNED.is_recorded
 
 
+def test_a_voice_of_the_operator_is_known_as_one_for_all_accounts() -> None:
+    assert spoken(replace(OWNED, account=None), RVC) == Trained("r", is_operators=True)
+
+
 def test_a_model_without_a_format_does_not_have_the_voice() -> None:
     field, code, message, _ = refused(OWNED, Model("red", info("en")))
     assert (field, code) == ("voice", "voice_not_available")

@@ -31,7 +31,7 @@ from speech_engine import (
 )
 from speech_engine.host.sample_shelf import SampleShelf
 from speech_engine.testing.recordings import PcmRecording
-from speech_engine.values import find_samples
+from speech_engine.values import Trained, find_samples
 from tests.proxy.engines.hosts import hosted, odd_host, spoken, state
 from tests.proxy.engines.sources import FileInParts, Recordings
 from tests.speech_engine.host.fakes import RATE_HZ, host, read, short_folder, until
@@ -70,6 +70,18 @@ async def test_a_host_gets_a_large_model_in_pieces_and_keeps_it(folder: Path) ->
         await voice.drop_samples(["m"])
         assert shelf.missing(trained("m")) == ("m",)
     assert source.asked == [("acc_1", "m"), ("acc_2", "m")]
+
+
+async def test_a_model_of_the_operator_comes_once_for_all_accounts(folder: Path) -> None:
+    source, shelf = Recordings(**{"": {"m": b"file"}}), SampleShelf()
+    voice = Trained("m", is_operators=True)
+    async with host(Mimic(shelf), folder / "1", shelf=shelf), hosted(folder / "1", source=source) as engine:
+        for tenant in ("acc_1", "acc_2"):
+            job = replace(trained("m", tenant=tenant), voice=voice)
+            assert await heard(engine, job) == [sha256(b"file").digest()]
+        with pytest.raises(EngineFailed, match="cannot be had"):
+            await heard(engine, trained("m"))
+    assert source.asked == [("", "m"), ("acc_1", "m")]
 
 
 async def test_a_model_that_is_not_whole_is_not_spoken_with(folder: Path) -> None:

@@ -56,6 +56,15 @@ def test_half_of_all_places_are_for_accounts_that_hold_none(
     assert fair.taken == sum(shares)
 
 
+def test_the_operator_has_a_place_when_accounts_hold_all_others_and_takes_none_of_theirs() -> None:
+    for operator_first in (True, False):
+        fair = FairPlaces("tries", places=2, of_account=1, at_once=1, of_operator=1)
+        order = ["", "acc_1", "acc_2"] if operator_first else ["acc_1", "acc_2", ""]
+        assert [len(taken(fair, account)) for account in order] == [1, 1, 1]
+        assert taken(fair, "acc_3") == []
+        assert taken(fair, "") == []
+
+
 def test_a_place_may_be_left_twice_and_then_an_account_is_new_again() -> None:
     fair = pool()
     (first, *others), _ = taken(fair, "acc_many"), taken(fair, "acc_other")

@@ -10,7 +10,7 @@ from starlette.types import Message, Scope
 
 from proxy.errors import ClientLeft, RequestTooLarge
 from proxy.features.all import open_store
-from proxy.http.connection import PEER, Connection
+from proxy.http.connection import LARGE_BODY_S, LEAST_BODY_BYTES_S, PEER, Connection
 from proxy.kept.answers import AnswerRecording, Head
 from tests.proxy.api.inside import LeavingPeer
 
@@ -28,6 +28,29 @@ def connection(peer: LeavingPeer | None, *messages: Message) -> tuple[Connection
         sent.append(message)
 
     return Connection(scope, receive, send), sent
+
+
+class PatientPeer(LeavingPeer):
+    """Notes how long a body may still take."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.allowed_s: list[float] = []
+
+    def allow_body(self, within_s: float) -> None:
+        self.allowed_s.append(within_s)
+
+
+async def test_a_large_body_may_take_as_long_as_its_bytes_are_worth() -> None:
+    peer = PatientPeer()
+    parts = [bytes(10 * LEAST_BODY_BYTES_S), b"", bytes(1000 * LEAST_BODY_BYTES_S), b"end"]
+    messages = [{"type": "http.request", "body": part, "more_body": part != b"end"} for part in parts]
+    client, _ = connection(peer, *messages)
+    assert [part async for part in client.body_parts(10**9, 600.0)] == parts
+    first, second, third, last = peer.allowed_s
+    # Less what has passed meanwhile.
+    assert first <= LARGE_BODY_S < second <= LARGE_BODY_S + 10
+    assert third <= second < last <= 600.0
 
 
 async def forever() -> None:

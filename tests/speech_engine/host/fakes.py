@@ -145,10 +145,11 @@ async def host(
     queue: int = 8,
     tell: Callable[[Tick], None] = ignore_tick,
     shelf: SampleShelf | None = None,
+    pulse: Pulse | None = None,
 ) -> AsyncIterator[FakeLog]:
     log = FakeLog()
     slots = Slots(engine.slots, queue)
-    server = HostServer(engine, slots, log, Pulse(tell), shelf=shelf)
+    server = HostServer(engine, slots, log, pulse or Pulse(tell), shelf=shelf)
     try:
         async with serving(server, str(address)):
             yield log

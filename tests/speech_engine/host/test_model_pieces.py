@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 
 from speech_engine import EngineBusy, Trained, VoiceNotFound
@@ -77,6 +78,20 @@ def test_a_file_that_a_job_uses_stays_and_what_has_no_room_is_busy() -> None:
     put(shelf, "b")
     assert shelf.missing(trained("a")) == ("a",)
     assert shelf.missing(sampled("r")) == (), "recordings have a room of their own"
+
+
+def test_a_file_of_the_operator_is_there_once_for_all_tenants_and_no_tenants_file_is_it() -> None:
+    shelf = SampleShelf()
+    voice = Trained("a", is_operators=True)
+    jobs = [msgspec.structs.replace(trained("a"), tenant=each, voice=voice) for each in ("acc_1", "acc_2")]
+    put(shelf, "a")
+    assert [shelf.missing(job) for job in jobs] == [("a",), ("a",)]
+    shelf.put_piece("", "spoken", "a", ModelPiece(FILE, 0, len(FILE)))
+    assert [shelf.model(job, voice) for job in jobs] == [FILE, FILE]
+    other = msgspec.structs.replace(trained("a"), tenant="acc_2")
+    assert shelf.missing(other) == ("a",)
+    shelf.drop(["a"])
+    assert [shelf.missing(job) for job in (*jobs, trained("a"))] == [("a",)] * 3
 
 
 def test_a_drop_forgets_a_file_and_the_pieces_of_it() -> None:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import random
-from contextlib import AsyncExitStack
+from collections.abc import Iterator
+from contextlib import AsyncExitStack, contextmanager
 from typing import NamedTuple
 
 import pytest
 
+from speech_engine.errors import EngineBusy
 from speech_engine.host.model_shelf import ModelShelf
+from tests.speech_engine.host.fakes import until
 
 
 class Model(NamedTuple):
@@ -63,6 +66,51 @@ async def test_a_model_that_speaks_stays_and_another_waits_for_room() -> None:
         assert shelf.names() == ["a", "c"]
 
 
+async def test_a_model_in_constant_use_makes_room_for_who_came_before_its_next_listener() -> None:
+    shelf = ModelShelf(10, Loader().load)
+    heard: list[str] = []
+
+    async def listen(name: str) -> None:
+        async with shelf.lend(Model(name, 6)) as lent:
+            heard.append(lent)
+
+    async with shelf.lend(Model("popular", 6)):
+        other = asyncio.create_task(listen("other"))
+        await asyncio.sleep(0)
+        listeners = [asyncio.create_task(listen("popular")) for _ in range(3)]
+        await asyncio.sleep(0)
+        assert heard == []
+    await asyncio.gather(other, *listeners)
+    assert heard == ["other", *["popular"] * 3]
+
+
+async def test_who_waits_for_room_holds_up_only_the_listeners_of_what_will_make_it() -> None:
+    shelf = ModelShelf(30, Loader().load)
+    async with AsyncExitStack() as lent:
+        for name in "abc":
+            await lent.enter_async_context(shelf.lend(Model(name)))
+        first = asyncio.create_task(used(shelf, "d"))
+        await asyncio.sleep(0)
+        await used(shelf, "b", "c")
+        again = asyncio.create_task(used(shelf, "a"))
+        await asyncio.sleep(0)
+        assert not again.done()
+        first.cancel()
+        await again
+    with pytest.raises(asyncio.CancelledError):
+        await first
+
+
+async def test_no_model_is_forgotten_in_vain() -> None:
+    shelf = ModelShelf(30, Loader().load)
+    await used(shelf, "idle")
+    async with shelf.lend(Model("used", 15)):
+        with pytest.raises(EngineBusy):
+            async with shelf.lend(Model("large", 20), 0.0):
+                pass
+        assert shelf.names() == ["idle", "used"]
+
+
 async def test_who_waits_for_room_may_leave() -> None:
     shelf = ModelShelf(10, Loader().load)
     async with shelf.lend(Model("a")):
@@ -73,6 +121,73 @@ async def test_who_waits_for_room_may_leave() -> None:
             await waiting
     await used(shelf, "c")
     assert shelf.names() == ["c"]
+
+
+async def test_who_waits_for_room_until_the_deadline_is_told_that_the_engine_is_busy() -> None:
+    shelf = ModelShelf(10, Loader().load)
+    async with shelf.lend(Model("a"), 0.0):
+        with pytest.raises(EngineBusy):
+            async with shelf.lend(Model("b"), 0.0):
+                pass
+    async with shelf.lend(Model("b"), 0.0) as lent:
+        assert lent == "b"
+
+
+async def test_a_wait_for_room_is_marked_as_no_work_and_loading_is_not() -> None:
+    marks: list[str] = []
+
+    @contextmanager
+    def waiting() -> Iterator[None]:
+        marks.append("waits")
+        try:
+            yield
+        finally:
+            marks.append("goes on")
+
+    loader = Loader()
+    shelf = ModelShelf(10, loader.load, waiting)
+    async with shelf.lend(Model("a")):
+        assert marks == []
+        second = asyncio.create_task(used(shelf, "b"))
+        await asyncio.sleep(0)
+        assert marks == ["waits"]
+        loader.gate.clear()
+    await until(lambda: len(loader.loaded) == 2)
+    assert marks == ["waits", "goes on"]
+    loader.gate.set()
+    await second
+    assert marks == ["waits", "goes on"]
+
+
+async def test_a_model_that_is_forgotten_while_it_loads_is_waited_for() -> None:
+    loader = Loader()
+    loader.gate.clear()
+    loader.fails = True
+    shelf = ModelShelf(10, loader.load)
+    assert shelf.forget("a") is None
+    listening = asyncio.create_task(used(shelf, "a"))
+    await until(lambda: bool(loader.loaded))
+    listening.cancel()
+    forgotten = shelf.forget("a")
+    assert forgotten is not None
+    assert (shelf.names(), shelf.bytes, forgotten.done()) == ([], 10, False)
+    loader.gate.set()
+    await forgotten
+    await until(lambda: not shelf.bytes)
+
+
+async def test_no_more_than_two_models_are_loaded_at_a_time() -> None:
+    loader = Loader()
+    loader.gate.clear()
+    shelf = ModelShelf(50, loader.load)
+    listeners = [asyncio.create_task(used(shelf, name)) for name in "abcd"]
+    await until(lambda: len(loader.loaded) == 2)
+    for _ in range(5):
+        await asyncio.sleep(0)
+    assert loader.loaded == ["a", "b"]
+    loader.gate.set()
+    await asyncio.gather(*listeners)
+    assert loader.loaded == ["a", "b", "c", "d"]
 
 
 async def test_two_who_want_the_same_model_load_it_once_and_one_may_leave() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from speech_engine.host.pipe_messages import (
     Tick,
 )
@@ -51,6 +53,30 @@ def test_a_job_whose_wait_breaks_off_is_in_work_again() -> None:
     except ValueError:
         pass
     assert told[-1] == Tick(1)
+
+
+async def test_a_pause_is_that_of_the_job_whose_task_waits() -> None:
+    told: list[Tick] = []
+    pulse = Pulse(told.append)
+    gate = asyncio.Event()
+
+    async def work(call: str) -> None:
+        pulse.begin(call)
+        with pulse.waiting_here():
+            await gate.wait()
+        pulse.end(call)
+
+    with pulse.waiting_here():
+        assert told == []  # no job's task
+    jobs = [asyncio.create_task(work(call)) for call in "ab"]
+    await asyncio.sleep(0)
+    assert [tick.working for tick in told] == [1, 0, 1, 0]
+    with pulse.waiting_here():
+        assert len(told) == 4
+    gate.set()
+    await asyncio.gather(*jobs)
+    assert told[-1].working == 0
+    assert max(tick.working for tick in told) == 1
 
 
 def test_figures_are_told_with_a_tick_and_when_all_work_has_ended() -> None:

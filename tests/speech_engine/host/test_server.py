@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Collection, Iterator
 from contextlib import aclosing, asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -32,6 +32,8 @@ from speech_engine.host.messages import Begin, Failed, HealthQuestion, HealthRep
 from speech_engine.host.pipe_messages import (
     Tick,
 )
+from speech_engine.host.pulse import Pulse
+from speech_engine.host.sample_shelf import SampleShelf
 from tests.speech_engine.host.fakes import (
     CHUNK,
     MODEL,
@@ -45,6 +47,7 @@ from tests.speech_engine.host.fakes import (
     short_folder,
     speak_briefly,
     speak_for_ever,
+    until,
 )
 
 LONG = 1_000
@@ -304,6 +307,49 @@ async def test_a_call_is_told_to_the_supervisor_when_its_turn_begins_and_when_it
     assert [tick.begun for tick in ticks if tick.begun] == ["call_1"]
     assert [tick.ended for tick in ticks if tick.ended] == ["call_1"]
     assert ticks[-1].working == 0
+
+
+async def test_a_job_that_waits_inside_of_its_engine_is_no_work(address: Path) -> None:
+    ticks: list[Tick] = []
+    pulse, gate = Pulse(ticks.append), asyncio.Event()
+
+    async def wait_for_room(job: SpeechJob) -> AsyncGenerator[Event, None]:
+        yield Started(RATE_HZ)
+        with pulse.waiting_here():
+            await gate.wait()
+        async for event in speak_briefly(job):
+            yield event
+
+    async with host(FakeEngine(wait_for_room, slots=2), address, pulse=pulse), caller(address) as server:
+        calls = [server.run(Speak(job(f"job_{number}")), f"call_{number}") for number in range(2)]
+        for call in calls:
+            assert await call.read() == Started(RATE_HZ)
+        await until(lambda: not ticks[-1].working)
+        assert [tick.ended for tick in ticks if tick.ended] == []
+        gate.set()
+        for call in calls:
+            while not isinstance(await call.read(), Finished):
+                pass
+    assert ticks[-1].working == 0
+
+
+async def test_a_drop_is_answered_when_the_engine_has_forgotten_too(address: Path) -> None:
+    shelf, told = SampleShelf(), asyncio.Event()
+    forgetting = asyncio.get_running_loop().create_future()
+
+    def forget(_digests: Collection[str]) -> asyncio.Future[Any]:
+        told.set()
+        return forgetting
+
+    shelf.on_drop(forget)
+    async with host(FakeEngine(), address, shelf=shelf), caller(address) as server:
+        drop = messages.DropSamples(("a",))
+        answer = asyncio.create_task(server.ask(messages.DROP, drop, messages.DropReply))
+        await told.wait()
+        await server.health()
+        assert not answer.done()
+        forgetting.set_result(None)
+        assert await answer == messages.DropReply()
 
 
 async def test_a_method_of_another_version_is_unknown_and_not_a_crash(address: Path) -> None:

@@ -16,7 +16,7 @@ from proxy.kept.memory_file import memory_file
 FILE = "file"
 INDEX = "index"
 MOST_MODEL_BYTES = 200 * 1024 * 1024
-MOST_INDEX_BYTES = 256 * 1024 * 1024
+MOST_INDEX_BYTES = 640 * 1024 * 1024
 
 _Format = Annotated[
     str,

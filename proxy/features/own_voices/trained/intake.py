@@ -47,7 +47,7 @@ F = TypeVar("F", bound=VoiceModelForm)
 
 def model_places() -> FairPlaces:
     """Each place has a model in memory, and one at a time is read or written."""
-    return FairPlaces("models of voices", places=4, of_account=1, at_once=1)
+    return FairPlaces("models of voices", places=4, of_account=1, at_once=1, of_operator=1)
 
 
 class SentForm(NamedTuple):

@@ -118,7 +118,7 @@ def test_a_sentence_is_heard_before_the_next_one_is_made() -> None:
     async def run() -> None:
         async with opened({"amy": {}}) as engine:
             runs, seen = 0, []
-            async with engine.lend(engine._voices.find(EngineVoice("amy"), "en")) as network:
+            async with engine.lend(engine._voices.find(EngineVoice("amy"), "en"), 9.0) as network:
                 run_whole = network.run
 
                 def counted(*given: Any) -> Any:
@@ -144,7 +144,7 @@ def test_a_cancelled_piece_ends_between_two_operators() -> None:
         async with opened({"slow": {"work": 400}, "amy": {}}) as engine:
             begun = threading.Event()
             ends: list[object] = []
-            async with engine.lend(engine._voices.find(EngineVoice("slow"), "en")) as network:
+            async with engine.lend(engine._voices.find(EngineVoice("slow"), "en"), 9.0) as network:
                 run_whole = network.run
 
                 def watched(*given: Any) -> Any:

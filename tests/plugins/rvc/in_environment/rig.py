@@ -6,8 +6,8 @@ import atexit
 import hashlib
 import shutil
 import tempfile
-from collections.abc import AsyncIterator
-from contextlib import aclosing, asynccontextmanager
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractContextManager, aclosing, asynccontextmanager, nullcontext
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -109,9 +109,15 @@ async def in_pieces(pcm: bytes, size: int = 9_999) -> AsyncIterator[bytes]:
 
 
 @asynccontextmanager
-async def running(**settings: Any) -> AsyncIterator[Rig]:
+async def running(
+    *,
+    tick: Callable[[], None] = lambda: None,
+    waiting: Callable[[], AbstractContextManager[None]] = nullcontext,
+    **settings: Any,
+) -> AsyncIterator[Rig]:
     shelf = SampleShelf()
     _, create = worker_plugin("plugins.rvc.worker")
     told = RvcSettings(model_path=str(model_folder()), **settings)
-    async with create("rvc", told, Context(HostLogger("rvc"), samples=shelf)) as engine:
+    context = Context(HostLogger("rvc"), tick, samples=shelf, waiting=waiting)
+    async with create("rvc", told, context) as engine:
         yield Rig(engine, shelf)

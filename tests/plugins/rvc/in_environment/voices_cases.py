@@ -3,20 +3,29 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import AsyncExitStack
+import json
+import threading
+from collections.abc import Iterator
+from contextlib import AsyncExitStack, contextmanager
 from typing import Any
 
 import pytest
 
 from plugins.rvc import voices
 from plugins.rvc.checkpoint import RvcVoice, load_voice
+from plugins.rvc.networks import Layout
+from plugins.rvc.warming import USUAL
 from speech_engine import Trained
-from speech_engine.errors import EngineFailed, VoiceNotFound
+from speech_engine.errors import EngineBusy, EngineFailed, VoiceNotFound
+from speech_engine.model_files import UnusableModel
 from tests.plugins.rvc.in_environment.rig import TENANT, Rig, in_pieces, recording, running
 from tests.plugins.rvc.tiny import layout, voice_file
 
 # isort: split
 import torch
+from safetensors.torch import save
+
+USUAL_BUT_WIDE = USUAL._replace(config=(*USUAL.config[:13], 1024, *USUAL.config[14:]))
 
 
 class Loads:
@@ -87,6 +96,29 @@ def test_the_longest_unused_goes_first_and_one_in_use_stays(loads: Loads) -> Non
     asyncio.run(run())
 
 
+def test_who_gets_no_room_until_the_deadline_is_told_so_and_has_not_worked_meanwhile() -> None:
+    marks: list[str] = []
+
+    @contextmanager
+    def waiting() -> Iterator[None]:
+        marks.append("waits")
+        yield
+
+    async def run() -> None:
+        async with running(waiting=waiting) as rig:
+            lent = rig.engine.voices_lent
+            one, two = [rig.bring(file) for file in files(2)]
+            async with lent.lend(rig.job(one, b""), one) as voice:
+                narrowed(rig, int(voice.nbytes * 1.5))
+                assert marks == []
+                with pytest.raises(EngineBusy, match="no room"):
+                    await rig.convert(two, recording(0.5), deadline_s=0.0)
+                assert marks == ["waits"]
+            await rig.convert(two, recording(0.5), deadline_s=0.0)
+
+    asyncio.run(run())
+
+
 def test_a_voice_larger_than_all_room_is_refused_at_once() -> None:
     async def run() -> None:
         async with running() as rig:
@@ -136,6 +168,89 @@ def test_a_voice_that_is_dropped_while_it_loads_or_sounds_leaves_nothing() -> No
                 assert lent.shelf.bytes == 0
                 assert lent.shelf.names() == []
                 assert "0 jobs, 0 of" in repr(rig.engine.batch)
+
+    asyncio.run(run())
+
+
+def test_a_drop_waits_until_no_voice_is_loaded_from_its_bytes_any_more(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    begun, gate = threading.Event(), threading.Event()
+
+    def slow(*told: Any) -> RvcVoice:
+        begun.set()
+        assert gate.wait(60.0)
+        return load_voice(*told)
+
+    async def run() -> None:
+        async with running() as rig:
+            voice = rig.bring(files(1)[0])
+            monkeypatch.setattr(voices, "load_voice", slow)
+            # Its client leaves: nobody is there whose end could be waited for.
+            task = asyncio.create_task(rig.convert(voice, recording(0.5)))
+            await asyncio.to_thread(begun.wait, 60.0)
+            task.cancel()
+            await asyncio.wait([task])
+            (forgotten,) = rig.shelf.drop([voice.digest])
+            dropping = asyncio.ensure_future(forgotten)
+            await asyncio.sleep(0)
+            assert not dropping.done()
+            gate.set()
+            await dropping
+            await rig.engine.voices_lent.shelf.close()
+            assert rig.engine.voices_lent.shelf.bytes == 0
+
+    asyncio.run(run())
+
+
+def test_a_card_without_memory_for_a_voice_forgets_those_of_nobody_and_is_then_busy(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    most = 1
+
+    async def run() -> None:
+        async with running() as rig:
+            shelf, pcm = rig.engine.voices_lent.shelf, recording(0.5)
+
+            def small_card(*told: Any) -> RvcVoice:
+                if len(shelf.names()) > most:
+                    raise torch.OutOfMemoryError
+                return load_voice(*told)
+
+            monkeypatch.setattr(voices, "load_voice", small_card)
+            one, two, three = [rig.bring(file) for file in files(3)]
+            await rig.convert(one, pcm)
+            await rig.convert(two, pcm)
+            assert shelf.names() == [f"{TENANT}/{two.digest}"]
+            async with rig.engine.voices_lent.lend(rig.job(two, b""), two):
+                with pytest.raises(EngineBusy, match="no memory"):
+                    await rig.convert(three, pcm)
+            await rig.convert(three, pcm)
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize(("of", "says"), [(layout(initial=24), "divided"), (USUAL_BUT_WIDE, "several times")])
+def test_a_file_that_breaks_the_rules_is_refused_before_its_network_is_built(of: Layout, says: str) -> None:
+    about = {
+        "format": "rvc",
+        "version": of.version,
+        "f0": "1",
+        "sample_rate_hz": str(of.rate_hz),
+        "config": json.dumps(of.config),
+    }
+    with pytest.raises(UnusableModel, match=says):
+        load_voice(bytes(save({}, about)), "cpu")
+
+
+def test_a_voice_of_the_operator_is_loaded_once_for_all_accounts(loads: Loads) -> None:
+    async def run() -> None:
+        async with running() as rig:
+            pcm = recording(0.5)
+            voice = Trained(rig.bring(files(1)[0], "").digest, is_operators=True)
+            made = [(await rig.convert(voice, pcm, tenant=each))[0] for each in ("acc_1", "acc_2")]
+            assert made[0] == made[1]
+            assert loads.count == 1
 
     asyncio.run(run())
 
