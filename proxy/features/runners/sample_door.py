@@ -5,22 +5,21 @@ Whatever is wrong with a link, the answer is the same 404. Its path is in no log
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from contextlib import aclosing, asynccontextmanager
 from typing import NamedTuple
 
 from cachetools import LRUCache
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.types import Receive, Scope, Send
 
 from proxy.engines.local_samples import find_model
 from proxy.engines.remote_engine import RemoteEngine
 from proxy.errors import NoPlace, NotFound
 from proxy.features.runners import records
+from proxy.features.runners.link_reply import LinkReply
 from proxy.features.runners.sample_links import PATH, SampleLink, SampleLinks
 from proxy.helpers.places import FairPlaces
-from proxy.http.connection import Connection
 from proxy.http.resource import Resource, answers
 from proxy.storage.store import Store
 from speech_engine import EngineError, Sample, Samples, SpeechJob
@@ -59,10 +58,10 @@ class SampleDoor(Resource):
     )
     async def remote_sample(self, request: Request) -> Response:
         """A recording for a run on a rented machine, by a link of this server's"""
-        return SampleReply(self, request.path_params["token"])
+        return LinkReply(self._opened(request.path_params["token"]))
 
     @asynccontextmanager
-    async def opened(self, token: str) -> AsyncIterator[Lent]:
+    async def _opened(self, token: str) -> AsyncIterator[AsyncIterator[bytes]]:
         """Open what a link leads to. Raises NotFound, and NoPlace if too many leave at once."""
         link = await self._links.read(token)
         if link is None or (reads := self._reads.get(link, 0)) >= MOST_READS:
@@ -75,7 +74,8 @@ class SampleDoor(Resource):
                 run = await records.for_recording(self._store, link.run, link.digest)
                 if run is None or lent.loan.is_dropped:
                     raise _nothing()
-                yield lent
+                async with aclosing(_blocks(lent)) as blocks:
+                    yield blocks
             finally:
                 lent.loan.end()
 
@@ -101,27 +101,12 @@ class SampleDoor(Resource):
         return Lent(engine.samples.shelf.pcm(job, sample), loan)
 
 
-class SampleReply(Response):
-    """A recording, in pieces. If its voice is erased meanwhile, the rest stays here."""
-
-    media_type = "application/octet-stream"
-
-    def __init__(self, door: SampleDoor, token: str) -> None:
-        super().__init__(headers={"cache-control": "no-store"})
-        del self.headers["content-length"]
-        self._door = door
-        self._token = token
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        connection = Connection(scope, receive, send)
-        with connection.stop_when_client_leaves():
-            async with self._door.opened(self._token) as (pcm, loan):
-                connection.set_head(200, self.raw_headers)
-                for at in range(0, len(pcm), _BLOCK_BYTES):
-                    if loan.is_dropped:
-                        return
-                    await connection.send(pcm[at : at + _BLOCK_BYTES])
-                await connection.end(b"")
+async def _blocks(lent: Lent) -> AsyncGenerator[bytes, None]:
+    """Yield a recording in pieces. If its voice is erased meanwhile, the rest stays here."""
+    for at in range(0, len(lent.pcm), _BLOCK_BYTES):
+        if lent.loan.is_dropped:
+            raise _nothing()
+        yield lent.pcm[at : at + _BLOCK_BYTES]
 
 
 def _nothing() -> NotFound:

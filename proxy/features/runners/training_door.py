@@ -12,16 +12,15 @@ from contextlib import aclosing, asynccontextmanager
 import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.types import Receive, Scope, Send
 
 from proxy.catalogue.far_trainings import FarTrainings
 from proxy.errors import NoPlace, NotFound
 from proxy.features.runners import records
+from proxy.features.runners.link_reply import LinkReply
 from proxy.features.runners.records import Run
 from proxy.features.runners.sample_links import TRAININGS_PATH, SampleLinks
 from proxy.helpers.places import FairPlaces
 from proxy.http.body import BODY_FAILURES, open_body
-from proxy.http.connection import Connection
 from proxy.http.resource import Resource, answers
 from proxy.storage.store import Store
 from speech_engine.host.far_training import BLOB_BYTES
@@ -52,7 +51,7 @@ class TrainingDoor(Resource):
     )
     async def remote_training(self, request: Request) -> Response:
         """What a training on a rented machine learns from, by a link of this server's"""
-        return TrainingReply(self, request.path_params["token"])
+        return LinkReply(self._frames(request.path_params["token"]))
 
     @answers(
         "POST",
@@ -73,10 +72,10 @@ class TrainingDoor(Resource):
             except msgspec.MsgspecError:
                 raise _nothing() from None
             await self._trainings.take(run.job, run.step, told, records.is_open(run))
-        return Response(media_type="application/octet-stream")
+        return Response(media_type=LinkReply.media_type)
 
     @asynccontextmanager
-    async def frames(self, token: str) -> AsyncIterator[AsyncIterator[bytes]]:
+    async def _frames(self, token: str) -> AsyncIterator[AsyncIterator[bytes]]:
         """Open what a link leads to. Raises NotFound, and NoPlace if too much is under way."""
         async with self._opened(token) as run, aclosing(self._trainings.asked(run.job)) as messages:
             yield (pack(message) async for message in messages)
@@ -89,27 +88,6 @@ class TrainingDoor(Resource):
             raise _nothing()
         async with self._places.turn(run.id):
             yield run
-
-
-class TrainingReply(Response):
-    """All of it, in pieces. If the run is no longer wanted, the rest stays here."""
-
-    media_type = "application/octet-stream"
-
-    def __init__(self, door: TrainingDoor, token: str) -> None:
-        super().__init__(headers={"cache-control": "no-store"})
-        del self.headers["content-length"]
-        self._door = door
-        self._token = token
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        connection = Connection(scope, receive, send)
-        with connection.stop_when_client_leaves():
-            async with self._door.frames(self._token) as frames:
-                connection.set_head(200, self.raw_headers)
-                async for frame in frames:
-                    await connection.send(frame)
-                await connection.end(b"")
 
 
 def _nothing() -> NotFound:
