@@ -29,7 +29,10 @@ import msgspec
 
 from speech_engine.device import DeviceKind
 
+TRAINING_MODULE = "speech_engine.host.training"
 PIECE_BYTES = 1 << 20
+BLOB_BYTES = 4 << 20
+"""Of a file that is kept, or sent by a far end, at once."""
 
 FileRole = Literal["checkpoint", "voice", "onnx"]
 """A checkpoint goes on with a training; a voice's file is what the engine loads; the others are to take home.

@@ -1,7 +1,7 @@
 """The far end at Runpod: a serverless worker, or with VOXGATE_TOKEN a pod that stops itself.
 
-VOXGATE_WORKER names the worker module of an engine, VOXGATE_SETTINGS has its settings as JSON. The module
-`trainer` beside it, if there is one, trains voices.
+VOXGATE_WORKER names the worker module of an engine, VOXGATE_SETTINGS has its settings as JSON.
+VOXGATE_TRAINER names the module that trains voices for it, where the plugin beside the worker does not.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from importlib import import_module
 from importlib.util import find_spec
 from typing import Any, get_args
 
+from speech_engine import Hosted
 from speech_engine.device import DeviceKind
 from speech_engine.host.devices import choose_device
 from speech_engine.host.far_end import FarEnd, FarTrainer, as_json, open_far_end
@@ -26,7 +27,6 @@ from speech_engine.runner import decode_work
 from speech_engine.training import BeginTraining
 
 WORKER = os.environ["VOXGATE_WORKER"]
-TRAINER = f"{WORKER.rpartition('.')[0]}.trainer"
 SETTINGS = os.environ.get("VOXGATE_SETTINGS", "{}").encode()
 PORT = int(os.environ.get("VOXGATE_PORT", "8000"))
 STOP_S = float(os.environ.get("VOXGATE_STOP_S", "3600"))
@@ -41,12 +41,21 @@ def opened() -> Any:
     kinds: tuple[DeviceKind, ...] = tuple(kind for kind in get_args(DeviceKind) if kind in named)
     worker_plugin(WORKER)  # so that a wrong name ends the start at once
     chosen, trainer = choose_device(device, kinds), None
-    if find_spec(TRAINER) is not None:
+    if module := os.environ.get("VOXGATE_TRAINER") or trainer_of(WORKER):
         begin = BeginTraining(
-            name="engine", module=TRAINER, settings=SETTINGS, device=str(chosen), devices=kinds
+            name="engine", module=module, settings=SETTINGS, device=str(chosen), devices=kinds
         )
         trainer = FarTrainer(begin)
     return open_far_end(WORKER, SETTINGS, chosen, HostLogger("far end"), trainer=trainer)
+
+
+def trainer_of(worker: str) -> str:
+    """Return the trainer that the plugin beside a worker names, "" for none."""
+    package = worker.rpartition(".")[0]
+    if not package or find_spec(f"{package}.plugin") is None:
+        return ""
+    plugins = import_module(f"{package}.plugin").voxgate_register()
+    return next((each.create.trainer for each in plugins if isinstance(each.create, Hosted)), "")
 
 
 async def serve_pod(token: str) -> None:

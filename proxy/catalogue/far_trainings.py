@@ -4,7 +4,7 @@ tell. A feature has them.
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Collection
 from typing import Protocol
 
 from proxy.errors import NotFound
@@ -13,9 +13,13 @@ from speech_engine.training import FarTold, TrainingMessage
 
 
 class FarTrainings(Protocol):
-    def asked(self, job: str) -> AsyncGenerator[TrainingMessage, None]:
-        """Yield what a job's training learns from, and `Train` at the end. Raises NotFound if it goes on no
-        longer, or nobody may train with it any more."""
+    def asked(self, job: str, digests: Collection[str]) -> AsyncGenerator[TrainingMessage, None]:
+        """Yield what a job's training learns from, and `Train` at the end: these recordings and no others, as
+        an erasure looks for them. What an earlier machine has brought in part is forgotten.
+
+        Raises NotFound if it goes on no longer, nobody may train with it any more, or its voice has other
+        recordings by now. Other failures may be over the next time.
+        """
         ...
 
     async def take(self, job: str, step: str, told: FarTold, only_if: Condition) -> None:
@@ -27,9 +31,7 @@ class FarTrainings(Protocol):
 class NoFarTrainings:
     """For a server without jobs."""
 
-    async def asked(self, job: str) -> AsyncGenerator[TrainingMessage, None]:
-        for message in tuple[TrainingMessage, ...]():
-            yield message
+    def asked(self, job: str, digests: Collection[str]) -> AsyncGenerator[TrainingMessage, None]:
         raise NotFound("There is nothing here.")
 
     async def take(self, job: str, step: str, told: FarTold, only_if: Condition) -> None:

@@ -43,14 +43,25 @@ class FarTraining(NamedTuple):
         return f"<FarTraining {self.step}>"
 
 
+class FarTrained(NamedTuple):
+    """How a run of a training has ended."""
+
+    run: str
+    end: TrainingEnd
+
+
 class RemoteRuns(Protocol):
     """The runs of one engine elsewhere."""
 
     def open(self, work: Speak, on_dispatch: OnDispatch) -> EngineStream: ...
 
-    async def train(self, asked: FarTraining) -> TrainingEnd:
-        """Train in one run, and return how that has ended. Who asks again after TrainingStopped has the next
-        run; who asks after TrainingDone may get the same. Raises EngineError."""
+    async def train(self, asked: FarTraining) -> FarTrained:
+        """Train in one run, and return how that has ended. Who asks again gets the same, until it is passed
+        over. Raises EngineError: EngineUnavailable if there is no run, and it may be asked again."""
+        ...
+
+    async def pass_over(self, run: str) -> None:
+        """Let the next one begin anew: the result of this run was taken, or is of no use."""
         ...
 
     @property
@@ -127,11 +138,11 @@ class RemoteEngine(Introduced):
     async def has_begun(self, step: str) -> bool:
         return self.runs is not None and await self.runs.has_begun(step)
 
-    async def train(self, asked: FarTraining) -> TrainingEnd:
-        """See `RemoteRuns.train`."""
+    def training_runs(self) -> RemoteRuns:
+        """Return the way to its runs. Raises EngineUnavailable."""
         if self.runs is None:
             raise EngineUnavailable(f"{self.name} is not there: {self.reason}")
-        return await self.runs.train(asked)
+        return self.runs
 
     async def health(self) -> HealthReport:
         running = 0 if self.runs is None else self.runs.running

@@ -29,6 +29,7 @@ _CLOSING_S = 5.0
 _RENEWED_AFTER = 5 / 6
 """The part of a lease after which it begins anew, if its attempt is still under way."""
 _RENEWED_AGAIN = 1 / 60
+"""The same, after a failure: the rest of the lease has room for ten tries."""
 _NOT_GIVEN_BACK = Condition("lease > 0", {})
 """A renewal that was cancelled may still be written, even after the end."""
 

@@ -17,7 +17,7 @@ import msgspec
 
 from speech_engine.device import Device
 from speech_engine.engine import Engine
-from speech_engine.errors import EngineError, EngineFailed, EngineTimeout, UnusableSample
+from speech_engine.errors import EngineCannot, EngineError, EngineFailed, EngineTimeout, UnusableSample
 from speech_engine.host.engine_stream import SlotStream
 from speech_engine.host.far_fetch import fetched
 from speech_engine.host.far_training import HttpLine, OpenLine, train
@@ -172,7 +172,7 @@ class FarEnd:
             raise EngineFailed(f"The far end has version {REMOTE_VERSION} of the work, not {work.version}.")
         if work.training is not None:
             if self._trainer is None:
-                raise EngineFailed("The far end has no trainer.")
+                raise EngineCannot("The far end has no trainer.")
             line = self._trainer.line(work.training.url)
             add(await train(self._trainer.begin, line, work.training.stop_s))
         elif work.work is not None:

@@ -22,12 +22,13 @@ from typing import Protocol
 
 import msgspec
 
-from speech_engine.errors import EngineFailed, EngineUnavailable
+from speech_engine.errors import EngineCannot, EngineFailed
 from speech_engine.host.far_fetch import direct_opener
 from speech_engine.host.pipe import ParentPipe
 from speech_engine.host.pipe_messages import Broken, DeviceFound, Drain, MayLoad
-from speech_engine.host.training import HOST_MODULE
 from speech_engine.training import (
+    BLOB_BYTES,
+    TRAINING_MODULE,
     BeginTraining,
     FarPiece,
     FarTold,
@@ -40,17 +41,25 @@ from speech_engine.training import (
     TrainingStopped,
 )
 
-BLOB_BYTES = 4 << 20
 _TOLD_EVERY_S = 5.0
 _READ_BYTES = 256 * 1024
 _SOCKET_S = 60.0
 _TRIES = 10
 PAUSE_S = 6.0
 """A server that is started anew is away for some seconds."""
+_LIVES = 3
+"""So many processes are begun if what one learns from breaks off."""
+_PASSED = frozenset({"PATH", "HOME", "LANG", "TMPDIR", "LD_LIBRARY_PATH"})
+_PASSED_FAMILIES = ("LC_", "CUDA_", "NVIDIA_", "OMP_", "MKL_", "OPENBLAS_", "PYTORCH_", "XDG_")
+"""What a process gets of the environment: the rest may be a key."""
 
 
 class LineLost(Exception):
     """The server does not answer now. Another try may succeed."""
+
+
+class _InputBroken(Exception):
+    """What a process learns from has broken off. Another process may get all of it."""
 
 
 class TrainingLine(Protocol):
@@ -108,7 +117,7 @@ class HttpLine:
 async def train(begin: BeginTraining, line: TrainingLine, stop_s: float) -> TrainingEnd:
     """Train in a process of its own, and return how that has ended. What it made is at the server by then.
 
-    Cancelled, it leaves nothing. Raises EngineFailed and EngineUnavailable.
+    Cancelled, it leaves nothing. Raises EngineFailed, and EngineCannot if another try would end alike.
     """
     relay = _Relay(begin, line)
     stopping = asyncio.get_running_loop().call_later(stop_s, relay.stop_soon)
@@ -156,6 +165,15 @@ class _Relay:
             self._process.kill()
 
     def run(self) -> TrainingEnd:
+        for lives_left in reversed(range(_LIVES)):
+            try:
+                return self._live()
+            except _InputBroken:
+                if not lives_left or self._is_over.wait(PAUSE_S):
+                    break
+        raise _no_answer()
+
+    def _live(self) -> TrainingEnd:
         process, pipe = self._start()
         try:
             pipe.send(self._begin)
@@ -164,7 +182,7 @@ class _Relay:
                     case DeviceFound():
                         pipe.send(MayLoad())
                     case TrainerReady():
-                        self._feed(pipe)
+                        self._feed(process, pipe)
                     case TrainingProgress() as progress:
                         self._tell_progress(progress)
                     case FilePiece() as piece:
@@ -172,8 +190,9 @@ class _Relay:
                             self._insist(part)
                     case (TrainingDone() | TrainingStopped() | TrainingFailed()) as end:
                         return end
-                    case Broken(reason):
-                        raise EngineFailed("The trainer does not begin.", detail=reason)
+                    case Broken(reason, lasting):
+                        failure = EngineCannot if lasting else EngineFailed
+                        raise failure("The trainer does not begin.", detail=reason)
                     case None:
                         raise EngineFailed("The process of a training has died.")
         finally:
@@ -185,11 +204,14 @@ class _Relay:
     def _start(self) -> tuple[subprocess.Popen[bytes], ParentPipe]:
         ours, theirs = socket.socketpair()
         try:
-            # What it needs to find are our modules, and none of the far end's secrets.
-            environ = {name: value for name, value in os.environ.items() if not name.startswith("VOXGATE_")}
+            environ = {
+                name: value
+                for name, value in os.environ.items()
+                if name in _PASSED or name.startswith(_PASSED_FAMILIES)
+            }
             environ["PYTHONPATH"] = os.pathsep.join(path or os.getcwd() for path in sys.path)
             self._process = subprocess.Popen(
-                [sys.executable, "-P", "-m", HOST_MODULE, str(theirs.fileno())],
+                [sys.executable, "-P", "-m", TRAINING_MODULE, str(theirs.fileno())],
                 pass_fds=(theirs.fileno(),),
                 stdin=subprocess.DEVNULL,
                 env=environ,
@@ -205,18 +227,22 @@ class _Relay:
         self._pipe = ParentPipe(ours.detach())
         return self._process, self._pipe
 
-    def _feed(self, pipe: ParentPipe) -> None:
-        """Pass all on that it learns from. What has begun to come is not asked for again."""
+    def _feed(self, process: subprocess.Popen[bytes], pipe: ParentPipe) -> None:
+        """Pass all on that it learns from, unless nobody takes it any more."""
         with self._feeding:
             for tries_left in reversed(range(_TRIES)):
                 has_begun = False
                 try:
                     for block in self._line.inputs():
                         has_begun = True
+                        if self._is_over.is_set() or process.poll() is not None:
+                            break
                         pipe.forward(block)
                     break
                 except LineLost:
-                    if has_begun or not tries_left or self._is_over.wait(PAUSE_S):
+                    if has_begun:
+                        raise _InputBroken from None
+                    if not tries_left or self._is_over.wait(PAUSE_S):
                         raise _no_answer() from None
         if self._must_stop:
             pipe.send(Drain(0.0))
@@ -277,5 +303,5 @@ class _FileOut:
         return part
 
 
-def _no_answer() -> EngineUnavailable:
-    return EngineUnavailable("The server of a training does not answer.")
+def _no_answer() -> EngineFailed:
+    return EngineFailed("The server of a training does not answer: machines must reach its public_url.")

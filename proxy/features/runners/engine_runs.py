@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable, Collection
+from collections.abc import AsyncGenerator, Callable, Collection, Iterable, Iterator
 
 import structlog
 
-from proxy.engines.remote_engine import FarTraining, RemoteEngine
+from proxy.engines.remote_engine import FarTrained, FarTraining, RemoteEngine
 from proxy.features.runners.runs import Runs
-from proxy.features.runners.work import WorkPiece, piece_name, piece_of, training_piece
+from proxy.features.runners.work import piece_name, piece_of, training_piece
 from proxy.kept.vault import Vault
-from speech_engine import EngineFailed, Event, ModelInfo, Speak, SpeechJob
-from speech_engine.host.engine_stream import EngineAnswer, EngineStream, OnDispatch, ignore_dispatch
+from speech_engine import EngineCannot, EngineFailed, Event, ModelInfo, Speak, SpeechJob
+from speech_engine.host.engine_stream import EngineAnswer, EngineStream, OnDispatch
 from speech_engine.host.messages import Failed, HelloReply
-from speech_engine.host.remote_frames import FarIntroduction
+from speech_engine.host.remote_frames import FarIntroduction, RemoteFrame
 from speech_engine.training import TrainingDone, TrainingEnd, TrainingFailed, TrainingStopped
 
 _log = structlog.get_logger()
@@ -50,33 +50,38 @@ class RemoteEngineRuns:
         """Yield the events of a result. If this is closed before it is there, the work goes on: who asks for
         the same piece gets it."""
         piece = await piece_of(self._engine.name, job, self._engine.samples.shelf, self._vault)
-        for frame in await self._frames(piece, on_dispatch):
+        for frame in self._heard(await self._runs.frames(piece, on_dispatch)):
+            if isinstance(frame, Failed):
+                raise frame.to_error()
             if isinstance(frame, (TrainingDone, TrainingStopped, TrainingFailed)):
                 raise EngineFailed("The far end has trained in place of speaking.")
             yield frame
 
-    async def train(self, asked: FarTraining) -> TrainingEnd:
+    async def train(self, asked: FarTraining) -> FarTrained:
         piece = await training_piece(self._engine.name, asked, self._vault)
-        frames = await self._frames(piece, ignore_dispatch)
-        end = frames[-1] if frames else None
-        if isinstance(end, (TrainingStopped, TrainingFailed)):
-            # Whoever asks again wants more.
-            await self._runs.pass_over(piece)
-        elif not isinstance(end, TrainingDone):
-            await self._runs.pass_over(piece)
-            raise EngineFailed("The far end does not say how a training has ended.")
-        return end
+        answer = await self._runs.answer(piece)
+        end = [*self._heard(answer.frames)][-1:]
+        match end:
+            case [TrainingDone() | TrainingStopped() | TrainingFailed() as said]:
+                return FarTrained(answer.run, said)
+            case [Failed() as failed] if isinstance(error := failed.to_error(), EngineCannot):
+                raise error
+            case [Failed() as failed]:
+                # Whatever it is there, here it is a run that has brought nothing.
+                raise EngineFailed(failed.to_error().message)
+        await self._runs.pass_over(answer.run)
+        raise EngineFailed("The far end does not say how a training has ended.")
 
-    async def _frames(self, piece: WorkPiece, on_dispatch: OnDispatch) -> list[Event | TrainingEnd]:
-        frames: list[Event | TrainingEnd] = []
-        for frame in await self._runs.frames(piece, on_dispatch):
+    async def pass_over(self, run: str) -> None:
+        await self._runs.pass_over(run)
+
+    def _heard(self, frames: Iterable[RemoteFrame]) -> Iterator[Event | Failed | TrainingEnd]:
+        """Yield the frames behind the introduction."""
+        for frame in frames:
             if isinstance(frame, FarIntroduction):
                 self._note(frame.hello)
-            elif isinstance(frame, Failed):
-                raise frame.to_error()
             else:
-                frames.append(frame)
-        return frames
+                yield frame
 
 
 class _Speaker:
@@ -84,12 +89,12 @@ class _Speaker:
 
     slots = 1
 
-    def __init__(self, speech: RemoteEngineRuns, on_dispatch: OnDispatch) -> None:
-        self._speech = speech
+    def __init__(self, runs: RemoteEngineRuns, on_dispatch: OnDispatch) -> None:
+        self._runs = runs
         self._on_dispatch = on_dispatch
 
     def models(self) -> tuple[ModelInfo, ...]:
         return ()
 
     def speak(self, job: SpeechJob) -> AsyncGenerator[Event, None]:
-        return self._speech.events(job, self._on_dispatch)
+        return self._runs.events(job, self._on_dispatch)

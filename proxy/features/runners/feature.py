@@ -13,9 +13,9 @@ from proxy.features.runners.records import TABLES, Ceilings
 if TYPE_CHECKING:
     from proxy.engines.remote_engine import RemoteEngine
     from proxy.features.runners.introducing import Introducing
+    from proxy.features.runners.links import Links
     from proxy.features.runners.metrics import RunnerMetrics
     from proxy.features.runners.runs import Runs
-    from proxy.features.runners.sample_links import SampleLinks
     from speech_engine.runner import Runner
 
 _MICRO = 1_000_000
@@ -33,12 +33,12 @@ async def _open(house: House) -> AsyncIterator[Opened]:
     if not engines:
         yield Opened()
         return
+    from proxy.features.runners.links import Links
     from proxy.features.runners.sample_door import SampleDoor
-    from proxy.features.runners.sample_links import SampleLinks
     from proxy.features.runners.sweeping import Sweeping
     from proxy.features.runners.training_door import TrainingDoor
 
-    links = SampleLinks(house.vault, house.config_at_start.server.public_url)
+    links = Links(house.vault, house.config_at_start.server.public_url)
     door = SampleDoor(house.store, links, {engine.name: engine for engine in engines})
     trainings = TrainingDoor(house.store, links, house.far_trainings)
 
@@ -79,7 +79,7 @@ async def _connect(
     house: House,
     engine: RemoteEngine,
     runner: Runner,
-    links: SampleLinks,
+    links: Links,
     metrics: RunnerMetrics,
 ) -> Runs:
     """Give an engine its runs, and begin to find out what it has."""

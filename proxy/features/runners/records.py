@@ -202,9 +202,9 @@ async def end(store: Store, run: Run, state: End, micro_usd: int) -> bool:
     return bool(rows)
 
 
-async def spoil(store: Store, run: Run, state: End) -> None:
+async def spoil(store: Store, run: str, state: End) -> None:
     """Note of a run that ended that its result is of no use, or gone: the next one begins anew."""
-    await store.write(Statement(_WITHOUT_RESULT, {"id": run.id, "state": state}))
+    await store.write(Statement(_WITHOUT_RESULT, {"id": run, "state": state}))
 
 
 async def with_samples(store: Store, engine: str, digests: Collection[str], since: int) -> list[Run]:

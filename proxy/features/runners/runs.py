@@ -15,7 +15,7 @@ import math
 import time
 from collections.abc import Awaitable, Collection
 from contextlib import suppress
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 import msgspec
 import structlog
@@ -24,9 +24,9 @@ from policies.cycles import day_at
 from policies.wishes import SECOND
 from proxy.errors import DayUsedUp, JobUsedUp
 from proxy.features.runners import records
+from proxy.features.runners.links import Links
 from proxy.features.runners.metrics import RunnerMetrics
 from proxy.features.runners.records import Ceilings, End, Run
-from proxy.features.runners.sample_links import SampleLinks
 from proxy.features.runners.work import WorkPiece
 from proxy.storage.store import StorageFailed, StorageUnreachable, Store
 from speech_engine import EngineError, EngineFailed, EngineUnavailable
@@ -65,6 +65,13 @@ class _Result(msgspec.Struct, frozen=True):
     reason: str = ""
 
 
+class RunAnswer(NamedTuple):
+    """What came of a run."""
+
+    run: str
+    frames: list[RemoteFrame]
+
+
 class Runs:
     """The runs of one engine in this worker."""
 
@@ -75,7 +82,7 @@ class Runs:
         name: str,
         runner: Runner,
         ceilings: Ceilings,
-        links: SampleLinks,
+        links: Links,
         metrics: RunnerMetrics,
     ) -> None:
         self.name = name
@@ -92,20 +99,22 @@ class Runs:
 
     async def frames(self, piece: WorkPiece, on_dispatch: OnDispatch = ignore_dispatch) -> list[RemoteFrame]:
         """Have a piece of work done, once, and return what came of it. Raises EngineError."""
+        return (await self.answer(piece, on_dispatch)).frames
+
+    async def answer(self, piece: WorkPiece, on_dispatch: OnDispatch = ignore_dispatch) -> RunAnswer:
+        """The same, with the name of the run that did it."""
         self.running += 1
         try:
             run = await self._held(piece)
             on_dispatch(True)
             result = await self._followed(run, piece)
-            return await self._ended(run, result)
+            return RunAnswer(run.id, await self._ended(run, result))
         finally:
             self.running -= 1
 
-    async def pass_over(self, piece: WorkPiece) -> None:
-        """Let the next one begin anew: the result of the last run was taken, or is of no use."""
-        run = await records.latest(self._store, piece.name)
-        if run is not None and run.state == "done":
-            await records.spoil(self._store, run, "lost")
+    async def pass_over(self, run: str) -> None:
+        """Let the next one begin anew: the result of this run was taken, or is of no use."""
+        await records.spoil(self._store, run, "lost")
 
     async def has_begun(self, piece: str) -> bool:
         """Tell whether the last run of a piece is under way, or done."""
@@ -152,7 +161,7 @@ class Runs:
                 await self.cancel(run)
             elif run.name:
                 await self._asked(self.runner.cancel(run.name))
-                await records.spoil(self._store, run, "canceled")
+                await records.spoil(self._store, run.id, "canceled")
 
     async def _held(self, piece: WorkPiece) -> Run:
         """Return the run of a piece that is running or done, and begin one only if surely none is."""
@@ -163,7 +172,7 @@ class Runs:
             elif run.state == "done":
                 if run.content == piece.digest and await self._is_kept(run):
                     return run
-                await records.spoil(self._store, run, "lost")
+                await records.spoil(self._store, run.id, "lost")
             elif run.state == "starting":
                 await self._resolve(run)
             elif run.content == piece.digest:
@@ -333,7 +342,7 @@ class Runs:
         if run.is_open:
             await self.end(run, end, self._micro(run, result.usd))
         elif end != "done":
-            await records.spoil(self._store, run, end)
+            await records.spoil(self._store, run.id, end)
         _log.info("runner.run.complete", runner=self.name, run=run.id, state=end, usd=result.usd)
         if not frames:
             raise EngineFailed("The work elsewhere failed.", detail=f"{end}: {reason}")

@@ -18,7 +18,7 @@ from proxy.engines.remote_engine import RemoteEngine
 from proxy.errors import NoPlace, NotFound
 from proxy.features.runners import records
 from proxy.features.runners.link_reply import LinkReply
-from proxy.features.runners.sample_links import PATH, SampleLink, SampleLinks
+from proxy.features.runners.links import PATH, Links, SampleLink
 from proxy.helpers.places import FairPlaces
 from proxy.http.resource import Resource, answers
 from proxy.storage.store import Store
@@ -41,7 +41,7 @@ class Lent(NamedTuple):
 class SampleDoor(Resource):
     """`engines` are those that work elsewhere, by their names."""
 
-    def __init__(self, store: Store, links: SampleLinks, engines: Mapping[str, RemoteEngine]) -> None:
+    def __init__(self, store: Store, links: Links, engines: Mapping[str, RemoteEngine]) -> None:
         self._store = store
         self._links = links
         self._engines = engines

@@ -11,8 +11,8 @@ import msgspec
 from msgspec.structs import replace
 
 from proxy.engines.remote_engine import FarTraining
+from proxy.features.runners.links import Links
 from proxy.features.runners.records import Run
-from proxy.features.runners.sample_links import SampleLinks
 from proxy.kept.vault import Vault, VaultFailed
 from speech_engine import (
     API_VERSION,
@@ -64,7 +64,7 @@ class WorkPiece(Protocol):
         """The digests of the recordings that leave for it, as a row has them."""
         ...
 
-    async def as_sent(self, run: Run, limits: RunnerLimits, links: SampleLinks) -> RemoteWork:
+    async def as_sent(self, run: Run, limits: RunnerLimits, links: Links) -> RemoteWork:
         """Return what is submitted, the same each time. What does not fit has links.
 
         Raises UnsupportedRequest if there are no links.
@@ -99,7 +99,7 @@ class SpeechPiece(NamedTuple):
     def samples_column(self) -> str:
         return _column(sample.digest for sample in self.samples)
 
-    async def as_sent(self, run: Run, limits: RunnerLimits, links: SampleLinks) -> RemoteWork:
+    async def as_sent(self, run: Run, limits: RunnerLimits, links: Links) -> RemoteWork:
         work = None if self.job is None else Speak(_stripped(self.job, run.id))
         sent = RemoteWork(key=run.id, most_s=limits.most_s, work=work, samples=self.samples)
         size = len(msgspec.json.encode(replace(sent, samples=())))
@@ -144,7 +144,7 @@ class TrainingPiece(NamedTuple):
     def samples_column(self) -> str:
         return _column(self.asked.digests)
 
-    async def as_sent(self, run: Run, limits: RunnerLimits, links: SampleLinks) -> RemoteWork:
+    async def as_sent(self, run: Run, limits: RunnerLimits, links: Links) -> RemoteWork:
         if not links.root:
             raise UnsupportedRequest(
                 "Trainings elsewhere need server.public_url: rented machines fetch and bring all by it."

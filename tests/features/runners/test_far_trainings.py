@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -13,10 +14,14 @@ import pytest
 from msgspec.structs import replace
 
 from plugins.tone.voice_format import read_voice
+from proxy.errors import NotFound
 from proxy.features.jobs.results.encoded_records import EncodedBlob, list_encoded
 from proxy.features.jobs.training import learning
 from proxy.features.jobs.training.records import CHECKPOINT
-from proxy.features.runners.sample_links import PATH, TRAININGS_PATH
+from proxy.features.jobs.training.trainings import MOST_TRIES, Trainings
+from proxy.features.runners.links import PATH, TRAININGS_PATH, Links
+from proxy.features.runners.training_door import MOST_READS, TrainingDoor
+from proxy.kept.vault import VaultFailed
 from proxy.ledger.verify import verify
 from proxy.storage import trained_models
 from proxy.storage.store import Statement
@@ -46,6 +51,7 @@ PLANS = """
 [plans.paying]
 allowance = 1000
 prices.training = {{ credits = 400, per = "job" }}
+[plans.many]
 """
 SLOW = b'{"delay_s": 0.05}'
 
@@ -152,7 +158,7 @@ async def test_a_piece_whose_answer_was_lost_is_sent_again(tmp_path: Path, store
         shown = await until(rig.server, id_, "done", "failed")
         assert (shown["status"], shown["training"]["step"]) == ("done", 80), shown
         assert rig.lines.lost == 0
-        assert await rig.coming(id_) == [] or await bills_of(rig.server).sweep()
+        await bills_of(rig.server).sweep()
         assert await rig.coming(id_) == []
 
 
@@ -252,11 +258,168 @@ async def test_what_does_not_follow_or_is_damaged_is_nothing(tmp_path: Path) -> 
         first, second = msgspec.msgpack.encode(_piece(b"a")), msgspec.msgpack.encode(_piece(b"b", number=1))
         for body in (first, second, second, first):
             assert (await rig.lines.post(rig.path, body)).status_code == 200
-        gap = msgspec.msgpack.encode(_piece(b"c", number=2))
+        # The late double of one that came long ago takes nothing away.
+        assert len(await rig.coming(id_)) == 2
+        gap = msgspec.msgpack.encode(_piece(b"c", number=3))
         assert (await rig.lines.post(rig.path, gap)).status_code == 404
+        other = msgspec.msgpack.encode(_piece(b"d"))
+        assert (await rig.lines.post(rig.path, other)).status_code == 200
         # Who begins a file anew has nothing of the old one.
         (piece,) = await rig.coming(id_)
         assert piece.bytes == 1
+
+
+async def test_a_server_that_no_machine_reaches_is_no_reason_to_rent_on(tmp_path: Path) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("proxy.features.jobs.training.trainings.WAITS_S", 0.01)
+        patch.setattr("policies.wishes.FIRST_DELAY_S", 0.01)
+        async with training(tmp_path) as rig:
+            rig.lines.is_away = True
+            _, id_ = await rig.begun()
+            shown = await until(rig.server, id_, "failed")
+            assert shown["error_code"] == "internal_error"
+            assert len(await runs(rig.server)) == MOST_TRIES
+
+
+async def test_machines_that_are_lost_but_got_on_are_no_failed_tries(tmp_path: Path, store_url: str) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("proxy.features.jobs.training.trainings.WAITS_S", 0.01)
+        patch.setattr("proxy.features.jobs.training.trainings.MOST_TRIES", 2)
+        patch.setattr("proxy.features.jobs.training.elsewhere.CHECKPOINT_EVERY", 10)
+        async with training(tmp_path, store_url, b'{"delay_s": 0.02}') as rig:
+            _, id_ = await rig.begun(steps=100)
+            last: list[EncodedBlob] = []
+            for _ in range(3):
+
+                async def is_further() -> bool:
+                    nonlocal last
+                    found = await list_encoded(rig.server.worker.store, id_, CHECKPOINT)
+                    is_new = bool(found) and found != last
+                    last = found if is_new else last
+                    return is_new
+
+                await soon(is_further)
+                await rig.machines.far_end.cancel(rig.machines.begun[-1])
+            shown = await until(rig.server, id_, "done", "failed")
+            assert (shown["status"], shown["training"]["step"]) == ("done", 100), shown
+            assert len(await runs(rig.server)) == 4
+
+
+async def test_a_recording_that_came_after_the_run_began_does_not_leave_for_it(tmp_path: Path) -> None:
+    """Its row does not name it, so an erasure would not find that machine."""
+    async with training(tmp_path, settings=SLOW) as rig:
+        rig.machines.may_answer.clear()
+        voice, id_ = await rig.begun(steps=40)
+
+        async def has_begun() -> bool:
+            return bool(await runs(rig.server))
+
+        rig.lines.may_ask.clear()
+        await soon(has_begun)
+        await added(rig.server, voice, RECORDINGS)
+        rig.lines.may_ask.set()
+        rig.machines.may_answer.set()
+        shown = await until(rig.server, id_, "done", "failed")
+        assert shown["status"] == "done", shown
+        rows = await rig.server.worker.store.read(
+            "SELECT samples FROM remote_runs WHERE step <> '' ORDER BY number"
+        )
+        assert [len(row["samples"].split()) for row in rows] == [RECORDINGS, RECORDINGS + 1]
+
+
+async def test_what_is_being_fetched_stays_here_when_its_run_is_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("proxy.features.runners.training_door._LOOK_S", 0.0)
+    async with training(tmp_path, settings=SLOW) as rig:
+        await rig.begun(steps=2_000)
+
+        async def has_begun() -> bool:
+            return bool(rig.lines.told)
+
+        await soon(has_begun)
+        whole = (await rig.lines.get(rig.path)).content
+        house = rig.server.worker.open_house.house
+        links = Links(house.vault, URL)
+        door = TrainingDoor(house.store, links, house.far_trainings)
+        token = rig.path.removeprefix(TRAININGS_PATH)
+        given: list[bytes] = []
+        over = "UPDATE remote_runs SET over_at = {} WHERE step <> ''"
+
+        async def give() -> None:
+            async with door._frames(token) as frames:
+                async for frame in frames:
+                    given.append(frame)
+                    await house.store.write(Statement(over.format("-over_at")))
+
+        with pytest.raises(NotFound):
+            await give()
+        await house.store.write(Statement(over.format("abs(over_at)")))
+        assert 0 < len(b"".join(given)) < len(whole)
+
+
+async def test_a_run_learns_only_so_often(tmp_path: Path) -> None:
+    async with training(tmp_path, settings=SLOW) as rig:
+        await rig.begun(steps=2_000)
+
+        async def has_begun() -> bool:
+            return bool(rig.lines.told)
+
+        await soon(has_begun)
+        statuses = [(await rig.lines.get(rig.path)).status_code for _ in range(MOST_READS)]
+        assert statuses == [200] * (MOST_READS - 1) + [404]
+
+
+async def test_a_database_that_is_away_is_no_end_for_a_machine(tmp_path: Path) -> None:
+    async with training(tmp_path, settings=SLOW) as rig:
+        await rig.begun(steps=2_000)
+
+        async def has_begun() -> bool:
+            return bool(rig.lines.told)
+
+        await soon(has_begun)
+        with pytest.MonkeyPatch.context() as patch:
+
+            async def ask(*_: object) -> None:
+                raise VaultFailed("it is away")
+
+            patch.setattr(learning.Learning, "ask", ask)
+            assert (await rig.lines.get(rig.path)).status_code == 503
+        assert (await rig.lines.get(rig.path)).status_code == 200
+
+
+async def test_a_server_that_stops_does_not_wait_for_a_machine(tmp_path: Path) -> None:
+    async with training(tmp_path, settings=SLOW) as rig:
+        _, id_ = await rig.begun(steps=2_000)
+
+        async def has_begun() -> bool:
+            return bool(rig.lines.told)
+
+        await soon(has_begun)
+        (kind,) = [kind for kind in rig.server.worker.wishes if isinstance(kind, Trainings)]
+        began = asyncio.get_running_loop().time()
+        await kind.close()
+        assert asyncio.get_running_loop().time() - began < kind.closing_s / 2
+        steps = await rig.server.worker.store.read(
+            "SELECT lease FROM job_steps WHERE job = :job", {"job": id_}
+        )
+        assert [row["lease"] for row in steps] == [0], "another worker may follow it at once"
+
+
+async def test_an_account_has_few_machines_at_a_time(tmp_path: Path) -> None:
+    async with training(tmp_path, plan="many", settings=SLOW) as rig:
+        voice = await voice_to_train(rig.server)
+        for _ in range(4):
+            await new_training(rig.server, voice, model="far", steps=2_000)
+
+        async def are_begun() -> bool:
+            return len(await runs(rig.server)) == 2
+
+        await soon(are_begun)
+        (kind,) = [kind for kind in rig.server.worker.wishes if isinstance(kind, Trainings)]
+        for _ in range(3):
+            await kind.look()
+        assert len(await runs(rig.server)) == 2
 
 
 async def test_the_end_of_a_checkpoint_is_taken_twice(tmp_path: Path, store_url: str) -> None:

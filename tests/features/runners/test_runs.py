@@ -15,10 +15,10 @@ from prometheus_client import CollectorRegistry
 from proxy.config.secret_sections import VaultSection
 from proxy.errors import DayUsedUp, JobUsedUp, from_engine
 from proxy.features.runners import records
+from proxy.features.runners.links import Links
 from proxy.features.runners.metrics import RunnerMetrics
 from proxy.features.runners.records import Ceilings, Run
 from proxy.features.runners.runs import Runs
-from proxy.features.runners.sample_links import SampleLinks
 from proxy.features.runners.work import SpeechPiece
 from proxy.kept.vault import Vault
 from proxy.storage.store import Statement, StorageUnreachable, Store
@@ -65,7 +65,7 @@ class Rig:
 
     def another(self, ceilings: Ceilings = NO_CEILINGS, engine: str = "far") -> Runs:
         """What another worker would have."""
-        links, metrics = SampleLinks(Vault(self.store, VaultSection(), Path())), self.metrics
+        links, metrics = Links(Vault(self.store, VaultSection(), Path())), self.metrics
         return Runs(self.store, engine, "rented", self.machines, ceilings, links, metrics)
 
     async def latest(self) -> Run:

@@ -13,8 +13,8 @@ import httpx2
 import pytest
 from msgspec.structs import replace
 
+from proxy.features.runners.links import PATH, Links
 from proxy.features.runners.sample_door import MOST_READS
-from proxy.features.runners.sample_links import PATH, SampleLinks
 from proxy.storage.store import Statement
 from speech_engine.runner import RemoteSample
 from tests.features.jobs.job_rig import content, new_job, said, soon, until
@@ -124,7 +124,7 @@ async def test_what_we_have_not_made_leads_nowhere(tmp_path: Path) -> None:
 async def test_a_link_of_another_run_or_recording_leads_nowhere(tmp_path: Path) -> None:
     async with fetching(tmp_path) as rig:
         _, sample = await rig.running()
-        links, key = SampleLinks(rig.server.worker.open_house.house.vault, URL), rig.machines.begun[-1]
+        links, key = Links(rig.server.worker.open_house.house.vault, URL), rig.machines.begun[-1]
         ours = await links.linked(key, "standard", sample)
         assert ours.url == sample.url
         for made in (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
 from collections.abc import Coroutine, Iterator
 from typing import Any, TypeVar
@@ -10,7 +11,7 @@ from typing import Any, TypeVar
 import httpx2
 import msgspec
 
-from proxy.features.runners.sample_links import TRAININGS_PATH
+from proxy.features.runners.links import TRAININGS_PATH
 from speech_engine.errors import EngineFailed
 from speech_engine.host.far_training import LineLost
 from speech_engine.training import FarPiece, FarTold
@@ -22,7 +23,8 @@ T = TypeVar("T")
 
 class Lines:
     """All lines to the newest of `servers`. `lost` says how often the next tellings lose their answers, and
-    `slow_s` how long they take to give what is learnt from."""
+    `slow_s` how long they take to give what is learnt from, which is not before `may_ask`. While the server
+    `is_away` it gives nothing."""
 
     def __init__(self) -> None:
         self.servers: list[Inside] = []
@@ -30,6 +32,9 @@ class Lines:
         self.told: list[FarTold] = []
         self.lost = 0
         self.slow_s = 0.0
+        self.may_ask = threading.Event()
+        self.may_ask.set()
+        self.is_away = False
         self._loop = asyncio.get_running_loop()
 
     def open(self, url: str) -> _Line:
@@ -59,6 +64,9 @@ class _Line:
 
     def inputs(self) -> Iterator[bytes]:
         time.sleep(self._lines.slow_s)
+        self._lines.may_ask.wait(30)
+        if self._lines.is_away:
+            raise LineLost
         yield _checked(self._lines.run(self._lines.get(self._path))).content
 
     def tell(self, told: FarTold) -> None:

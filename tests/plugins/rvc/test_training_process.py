@@ -13,12 +13,12 @@ import pytest
 
 from plugins.rvc.voice_format import FILES
 from proxy.features.jobs.training.process import (
-    MODULE,
     TrainingBroken,
     TrainingInterrupted,
     TrainingRefused,
 )
 from speech_engine.training import (
+    TRAINING_MODULE,
     Recording,
 )
 from tests.plugins.rvc.kept_host import GIVEN_HZ, kept_host, pieces_of, recording
@@ -36,7 +36,7 @@ from tests.speech_engine.host.fakes import read
 
 def trainers() -> list[psutil.Process]:
     children = psutil.Process().children(recursive=True)
-    return [each for each in children if each.is_running() and MODULE in " ".join(each.cmdline())]
+    return [each for each in children if each.is_running() and TRAINING_MODULE in " ".join(each.cmdline())]
 
 
 def test_a_voice_is_trained_taken_home_brought_back_and_converts(tmp_path: Path) -> None:

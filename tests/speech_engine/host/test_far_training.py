@@ -14,11 +14,12 @@ import psutil
 import pytest
 
 from plugins.tone.voice_format import read_voice
-from speech_engine.errors import EngineFailed, EngineUnavailable
+from speech_engine.errors import EngineCannot, EngineFailed
 from speech_engine.host import far_training
-from speech_engine.host.far_training import BLOB_BYTES, HttpLine, LineLost, _FileOut, train
+from speech_engine.host.far_training import HttpLine, LineLost, _FileOut, train
 from speech_engine.host.pipe import pack
 from speech_engine.training import (
+    BLOB_BYTES,
     BeginTraining,
     FarPiece,
     FarTold,
@@ -126,7 +127,7 @@ async def test_a_server_that_is_away_for_a_while_loses_nothing() -> None:
 
 
 async def test_a_server_that_stays_away_ends_it() -> None:
-    with pytest.raises(EngineUnavailable):
+    with pytest.raises(EngineFailed, match="public_url"):
         await train(begin(), Line(lost=10_000), 60.0)
     assert no_process_is_left()
 
@@ -157,9 +158,13 @@ async def test_what_fails_there_is_told_here(fail: str) -> None:
 
 
 async def test_a_trainer_that_is_not_there_says_so() -> None:
+    # Whatever fails while it begins may be over the next time; a device that is not there is not.
     nobody = msgspec.structs.replace(begin(), module="plugins.nobody.trainer")
     with pytest.raises(EngineFailed, match="does not begin"):
         await train(nobody, Line(), 60.0)
+    lacking = msgspec.structs.replace(begin(), device="cuda", devices=("cuda",))
+    with pytest.raises(EngineCannot):
+        await train(lacking, Line(), 60.0)
 
 
 async def test_a_cancelled_one_leaves_no_process() -> None:
@@ -175,6 +180,67 @@ async def test_a_cancelled_one_leaves_no_process() -> None:
     await asyncio.wait({training})
     assert training.cancelled()
     assert no_process_is_left()
+
+
+async def test_what_breaks_off_is_fetched_again_by_another_process() -> None:
+    class Torn(Line):
+        torn = 2
+
+        def inputs(self) -> Iterator[bytes]:
+            for block in super().inputs():
+                yield block
+                if self.torn:
+                    self.torn -= 1
+                    raise LineLost
+
+    line = Torn()
+    end = await train(begin(), line, 60.0)
+    assert isinstance(end, TrainingDone)
+    assert read_voice(line.file("voice")).step == 20
+    line = Torn()
+    line.torn = 1_000
+    with pytest.raises(EngineFailed, match="public_url"):
+        await train(begin(), line, 60.0)
+    assert no_process_is_left()
+
+
+async def test_a_cancelled_one_fetches_no_more() -> None:
+    loop, has_begun, read = asyncio.get_running_loop(), asyncio.Event(), [0]
+    may_go_on = threading.Event()
+
+    class Long(Line):
+        def inputs(self) -> Iterator[bytes]:
+            loop.call_soon_threadsafe(has_begun.set)
+            may_go_on.wait()
+            for block in super().inputs():
+                read[0] += 1
+                yield block
+
+    training = asyncio.create_task(train(begin(), Long(), 60.0))
+    await has_begun.wait()
+    training.cancel()
+    await asyncio.sleep(0)
+    may_go_on.set()
+    await asyncio.wait({training})
+    assert read[0] <= 1
+    assert no_process_is_left()
+
+
+async def test_a_process_has_none_of_the_far_end_s_keys(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("RUNPOD_API_KEY", "VOXGATE_STOP_KEY", "HF_TOKEN", "CUDA_VISIBLE_DEVICES"):
+        monkeypatch.setenv(name, "of the far end")
+    line, seen = Line(steps=2_000), dict[str, str]()
+
+    def look(_: FarTold) -> None:
+        for each in psutil.Process().children():
+            if "host.training" in " ".join(each.cmdline()):
+                seen.update(each.environ())
+        raise EngineFailed("seen")
+
+    line.on_told = look
+    with pytest.raises(EngineFailed, match="seen"):
+        await train(begin(delay_s=0.01), line, 60.0)
+    assert {name for name, value in seen.items() if value == "of the far end"} == {"CUDA_VISIBLE_DEVICES"}
 
 
 @pytest.mark.parametrize("size", [0, 1, BLOB_BYTES, BLOB_BYTES + 1, 3 * BLOB_BYTES])

@@ -8,9 +8,8 @@ from collections.abc import AsyncGenerator
 
 from proxy.features.jobs.kept import JobFiles
 from proxy.features.jobs.results.encoded_records import EncodedBlob
-from speech_engine.training import PIECE_BYTES, FilePiece, FileRole
+from speech_engine.training import BLOB_BYTES, PIECE_BYTES, FilePiece, FileRole
 
-BLOB_BYTES = 4 << 20
 MOST_BYTES = 4 << 30
 """Of a file: a checkpoint of a large network has about 1.3 GB."""
 

@@ -9,11 +9,12 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import zlib
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Collection, Mapping
+from contextlib import aclosing
 
 import msgspec
 
-from proxy.errors import NotFound, RequestFailed
+from proxy.errors import NotFound, RequestFailed, UpstreamFailed
 from proxy.features.jobs.kept import JobFiles
 from proxy.features.jobs.records import JOBS
 from proxy.features.jobs.results import encoded_records
@@ -21,14 +22,13 @@ from proxy.features.jobs.results.encoded_records import EncodedBlob
 from proxy.features.jobs.training import records
 from proxy.features.jobs.training.blobs import MOST_BYTES, DamagedFile, pieces_of
 from proxy.features.jobs.training.following import TO_TAKE_HOME
-from proxy.features.jobs.training.learning import Learning, VoiceDeleted
+from proxy.features.jobs.training.learning import Learning, TrainingInputs, VoiceDeleted
 from proxy.features.jobs.training.process import MOST_VOICE_BYTES, TrainingBroken
 from proxy.features.jobs.training.records import CHECKPOINT, Training
 from proxy.features.jobs.training.trainers import Trainers
-from proxy.kept.vault import VaultFailed
 from proxy.storage.store import Condition, Params, Statement, Store
-from speech_engine.host.far_training import BLOB_BYTES
 from speech_engine.training import (
+    BLOB_BYTES,
     FarPiece,
     FarTold,
     FileRole,
@@ -57,6 +57,9 @@ _IS_NEXT = """
 _OF_FILE = "job_encoded.job = :job AND job_encoded.chapter = :chapter"
 # Once the rows are moved, only its name tells that our piece is there.
 _IS_IN = "EXISTS (SELECT 1 FROM job_encoded AS mine WHERE mine.job = :job AND mine.digest = :digest)"
+_PIECE = """
+SELECT bytes, crc32 FROM job_encoded WHERE job = :job AND chapter = :chapter AND number = :number
+"""
 _MOVE = f"UPDATE job_encoded SET chapter = :whole WHERE {_OF_FILE} AND {{only}}"
 
 
@@ -72,24 +75,25 @@ class TrainingsElsewhere:
     def __repr__(self) -> str:
         return f"<TrainingsElsewhere by {self._trainers!r}>"
 
-    async def asked(self, job: str) -> AsyncGenerator[TrainingMessage, None]:
-        asked, training = await JOBS.get(self._store, None, job), await records.get(self._store, job)
-        if asked is None or asked.state != "open" or training is None:
+    async def asked(self, job: str, digests: Collection[str]) -> AsyncGenerator[TrainingMessage, None]:
+        training = await records.get(self._store, job)
+        if training is None:
             raise _nothing()
-        info = self._trainers.info(training.engine)
-        if info is None:
+        inputs = await self._inputs(training)
+        if {*inputs.digests} != {*digests}:
             raise _nothing()
+        await self._forget_parts(training)
         try:
-            inputs = await self._learning.ask(asked, training, info)
-            async for recording in inputs.recordings:
-                for part in recording_pieces(recording):
-                    yield part
-            if checkpoint := await self.checkpoint(job):
-                async for piece in pieces_of(self._files, checkpoint, "checkpoint"):
+            async with aclosing(inputs.recordings) as recordings:
+                async for recording in recordings:
+                    for part in recording_pieces(recording):
+                        yield part
+        except TrainingBroken as broken:
+            raise UpstreamFailed(f"A recording cannot be had now: {broken}", retry_after_s=5.0) from None
+        if checkpoint := await self.checkpoint(job):
+            async with aclosing(pieces_of(self._files, checkpoint, "checkpoint")) as pieces:
+                async for piece in pieces:
                     yield piece
-        except (VoiceDeleted, RequestFailed, TrainingBroken, VaultFailed):
-            # Who waits for the run learns it, too.
-            raise _nothing() from None
         yield Train(msgspec.structs.replace(inputs.order, checkpoint_every=CHECKPOINT_EVERY))
 
     async def take(self, job: str, step: str, told: FarTold, only_if: Condition) -> None:
@@ -119,11 +123,39 @@ class TrainingsElsewhere:
         params: Params = {"job": job, "chapter": _COMING["onnx"], "whole": TO_TAKE_HOME}
         return Statement(_MOVE.format(only=finished), params)
 
+    async def _inputs(self, training: Training) -> TrainingInputs:
+        """Return what a training learns from. Raises NotFound if nobody may, and others for the moment."""
+        job, info = await JOBS.get(self._store, None, training.id), self._trainers.info(training.engine)
+        if job is None or job.state != "open":
+            raise _nothing()
+        if info is None:
+            # This worker has just begun, and does not know yet what the engine has.
+            raise UpstreamFailed("The engine is not known yet.", retry_after_s=5.0)
+        try:
+            return await self._learning.ask(job, training, info)
+        except VoiceDeleted:
+            raise _nothing() from None
+        except RequestFailed as failure:
+            if failure.status >= 500 or failure.status == 429:
+                raise
+            raise _nothing() from None
+
+    async def _forget_parts(self, training: Training) -> None:
+        """Forget what an earlier machine has brought in part."""
+        parts: Params = {"job": training.id, "chapter": CHECKPOINT}
+        _, gone = await self._store.write(
+            *encoded_records.removal("job_encoded.job = :job AND job_encoded.chapter < :chapter", parts)
+        )
+        await self._files.drop(training.account, *(row["digest"] for row in gone))
+
     async def _keep(self, training: Training, piece: FarPiece, is_ours: Condition) -> None:
         chapter, data = _COMING[piece.role], piece.data
         digest, crc32 = await asyncio.to_thread(lambda: (hashlib.sha256(data).hexdigest(), zlib.crc32(data)))
         if not 0 <= piece.number < _MOST_PIECES or digest != piece.digest:
             raise _nothing()
+        if not piece.is_last and await self._is_there(training.id, chapter, piece.number, (len(data), crc32)):
+            # A late double of it: what came after it stays.
+            return
         row = EncodedBlob(
             job=training.id,
             chapter=chapter,
@@ -134,9 +166,10 @@ class TrainingsElsewhere:
             crc32=crc32,
             voices=f" {training.voice} ",
         )
-        if not await self._write(row, is_ours, is_whole=piece.role == "checkpoint" and piece.is_last):
+        is_written = await self._write(row, is_ours, is_whole=piece.role == "checkpoint" and piece.is_last)
+        if not is_written:
             await self._files.drop(row.account, row.digest)
-            if not await self._is_there(row):
+            if not await self._has_come(row):
                 raise _nothing()
 
     async def _write(self, row: EncodedBlob, is_ours: Condition, *, is_whole: bool) -> bool:
@@ -153,18 +186,21 @@ class TrainingsElsewhere:
             moved: Params = {**last, "chapter": row.chapter, "whole": CHECKPOINT}
             statements += encoded_records.removal(f"{_OF_FILE} AND {_IS_IN}", last)
             statements.append(Statement(_MOVE.format(only=_IS_IN), moved))
-        answers = await self._store.write(*statements)
-        gone = [*answers[1], *(answers[4] if is_whole else ())]
-        for each in gone:
+        _, replaced_rows, added, *moved_rows = await self._store.write(*statements)
+        for each in (*replaced_rows, *(moved_rows[1] if is_whole else ())):
             await self._files.drop(each["account"], each["digest"])
-        return bool(answers[2])
+        return bool(added)
 
-    async def _is_there(self, row: EncodedBlob) -> bool:
-        """Tell whether this is the end of a checkpoint that came before, and whose answer was lost."""
-        rows = await self.checkpoint(row.job)
-        if row.chapter != _COMING["checkpoint"] or not rows:
+    async def _is_there(self, job: str, chapter: int, number: int, of: tuple[int, int]) -> bool:
+        """Tell whether a piece of this size and check sum has come."""
+        rows = await self._store.read(_PIECE, {"job": job, "chapter": chapter, "number": number})
+        return [(row["bytes"], row["crc32"]) for row in rows] == [of]
+
+    async def _has_come(self, row: EncodedBlob) -> bool:
+        """Tell whether this is the end of a checkpoint that is whole, and whose answer was lost."""
+        if row.chapter != _COMING["checkpoint"]:
             return False
-        return (rows[-1].number, rows[-1].bytes, rows[-1].crc32) == (row.number, row.bytes, row.crc32)
+        return await self._is_there(row.job, CHECKPOINT, row.number, (row.bytes, row.crc32))
 
 
 def _nothing() -> NotFound:

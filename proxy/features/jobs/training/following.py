@@ -38,8 +38,6 @@ class TrainingJournal:
         self._files = files
         self._held = held
         self._training = training
-        self.has_kept = False
-        """Whether a checkpoint was kept: then the next attempt begins further on."""
         self._coming: BlobFile | None = None
         self._is_lost = False
         self._noted_at = -NOTED_EVERY_S
@@ -109,4 +107,3 @@ class TrainingJournal:
         kept = await encoded_records.list_encoded(self._store, held.job, CHECKPOINT)
         if [row.digest for row in kept] != [row.digest for row in checkpoint.rows]:
             await checkpoint.drop()
-        self.has_kept |= bool(checkpoint.rows)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from typing import NamedTuple
 
 import msgspec
@@ -55,7 +55,7 @@ class TrainingInputs(NamedTuple):
 
     order: TrainingOrder
     digests: tuple[str, ...]
-    recordings: AsyncIterator[Recording]
+    recordings: AsyncGenerator[Recording, None]
 
 
 class Learning:
@@ -134,7 +134,7 @@ class Learning:
 
     async def _read(
         self, account: str, recordings: Sequence[SampleRecord], info: ModelInfo
-    ) -> AsyncIterator[Recording]:
+    ) -> AsyncGenerator[Recording, None]:
         """Yield one recording after the other. Raises TrainingBroken."""
         # Whole: a trainer cuts them itself.
         whole = msgspec.structs.replace(info, sample_s=(0.0, _MOST_S), sample_hz=RATE_HZ)

@@ -22,6 +22,7 @@ from proxy.helpers.child import JOB_NICENESS, Child
 from speech_engine.host.pipe_messages import Broken, DeviceFound, Drain, MayLoad, Message, PeakMemory
 from speech_engine.training import (
     PIECE_BYTES,
+    TRAINING_MODULE,
     Assembly,
     BeginTraining,
     FilePiece,
@@ -37,7 +38,6 @@ from speech_engine.training import (
     recording_pieces,
 )
 
-MODULE = "speech_engine.host.training"
 SILENT_S = 900.0
 """A step takes seconds, and to prepare hours of sound or to write a checkpoint takes minutes."""
 MOST_VOICE_BYTES = 200 << 20
@@ -148,7 +148,7 @@ class TrainingProcess:
         try:
             interpreter = environments.interpreter(engine.section.plugin, engine.hosted)
             child = await Child.start(
-                MODULE,
+                TRAINING_MODULE,
                 interpreter=interpreter,
                 environ=self._spec.environ,
                 niceness=JOB_NICENESS,

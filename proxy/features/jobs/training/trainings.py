@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Collection, Coroutine, Hashable, Mapping, Sequence
+from contextlib import AsyncExitStack, aclosing
 from typing import Any, NamedTuple, TypeVar
 
 import msgspec
@@ -17,6 +18,7 @@ from proxy.features.jobs import records as job_records
 from proxy.features.jobs.kept import JobFiles
 from proxy.features.jobs.records import JOBS, Job, JobStep, Waits
 from proxy.features.jobs.results import encoded_records
+from proxy.features.jobs.results.encoded_records import EncodedBlob
 from proxy.features.jobs.training import records
 from proxy.features.jobs.training.blobs import DamagedFile, pieces_of
 from proxy.features.jobs.training.elsewhere import TrainingsElsewhere
@@ -37,8 +39,8 @@ from proxy.features.jobs.training.trainers import Trainers
 from proxy.kept.vault import VaultFailed
 from proxy.storage.store import Condition, Statement, StorageFailed, StorageUnreachable, Store
 from proxy.work.wishes import Again, Result, WishKind
-from speech_engine import EngineError, EngineUnavailable
-from speech_engine.training import TrainingDone, TrainingFailed, TrainingStopped
+from speech_engine import EngineCannot, EngineError, EngineUnavailable
+from speech_engine.training import TrainingDone, TrainingEnd, TrainingFailed, TrainingStopped
 
 MOST_TRIES = 4
 WAITS_S = 15.0
@@ -77,6 +79,7 @@ class Trainings(WishKind[JobStep]):
     table = TRAININGS
     at_once = 1
     at_once_elsewhere = 8
+    of_account_elsewhere = 2
     outlives = False
     is_for_workers = True
     hands_over = True
@@ -88,7 +91,7 @@ class Trainings(WishKind[JobStep]):
         self.means = means
         self._ends = ends
         self._processes: dict[str, TrainingProcess] = {}
-        # The steps that were elsewhere when they were listed.
+        # Those that are elsewhere, of the steps that are under way or were listed.
         self._elsewhere: set[str] = set()
         self.is_here = True
 
@@ -99,12 +102,16 @@ class Trainings(WishKind[JobStep]):
         trainings = await records.of_jobs(self._store, {step.job for step in steps})
         trainers = self.means.trainers
         far = {id_ for id_, training in trainings.items() if trainers.elsewhere(training.engine) is not None}
+        self._elsewhere &= self._under_way.keys()
         self._elsewhere |= {step.id for step in steps if step.job in far}
         return steps
 
     def takes(self, wish: JobStep) -> Mapping[Hashable, int]:
         if wish.id in self._elsewhere:
-            return {"elsewhere": self.at_once_elsewhere}
+            return {
+                "elsewhere": self.at_once_elsewhere,
+                ("elsewhere", wish.account): self.of_account_elsewhere,
+            }
         return {"here": self.at_once}
 
     def gives_up(self, wish: JobStep) -> bool:
@@ -114,8 +121,7 @@ class Trainings(WishKind[JobStep]):
         return job_records.is_wanted(held)
 
     def noted(self, held: JobStep, result: Result) -> None:
-        del result
-        self._elsewhere.discard(held.id)
+        del held, result
         self._ends.look_soon()
 
     def forget_voice(self, voice: str, digests: Collection[str]) -> None:
@@ -125,9 +131,11 @@ class Trainings(WishKind[JobStep]):
             process.kill()
 
     async def close(self) -> None:
-        """Let each process write a checkpoint, and stop it."""
+        """Let each process write a checkpoint, and stop it. A run elsewhere goes on without us."""
         for process in self._processes.values():
             process.stop_soon()
+        for id_ in self._elsewhere & self._under_way.keys():
+            self._under_way[id_][0].cancel()
         await super().close()
 
     async def work(self, held: JobStep) -> Result:
@@ -135,6 +143,7 @@ class Trainings(WishKind[JobStep]):
         training = await records.get(self._store, held.job)
         if job is None or job.state != "open" or training is None:
             return _LEFT
+        before = await self.means.far.checkpoint(job.id)
         try:
             return await self._learnt(job, held, training)
         except (VoiceDeleted, TrainingRefused, JobUsedUp) as failure:
@@ -150,7 +159,7 @@ class Trainings(WishKind[JobStep]):
         except TrainingInterrupted:
             return _LEFT
         except (TrainingBroken, DamagedFile, VaultFailed, EngineError) as broken:
-            return await self._broken(held, broken)
+            return await self._broken(held, broken, before)
 
     async def _learnt(self, job: Job, held: JobStep, training: Training) -> Result:
         trainers = self.means.trainers
@@ -188,8 +197,6 @@ class Trainings(WishKind[JobStep]):
             rows = [row for form in journal.forms for row in form.rows]
             await self._end(held, training, learnt, encoded_records.insertions(rows, IS_OWED))
             return None
-        except (TrainingBroken, DamagedFile, VaultFailed) as broken:
-            return await self._broken(held, broken, has_got_on=journal.has_kept)
         finally:
             del self._processes[training.voice]
             await journal.drop()
@@ -198,8 +205,12 @@ class Trainings(WishKind[JobStep]):
         self, job: str, process: TrainingProcess, asked: TrainingInputs, journal: TrainingJournal
     ) -> LearntVoice:
         checkpoint = await self.means.far.checkpoint(job)
-        pieces = pieces_of(self.means.files, checkpoint, "checkpoint") if checkpoint else None
-        return await process.train(asked.order, asked.recordings, pieces, journal)
+        async with AsyncExitStack() as stack:
+            recordings = await stack.enter_async_context(aclosing(asked.recordings))
+            pieces = pieces_of(self.means.files, checkpoint, "checkpoint") if checkpoint else None
+            if pieces is not None:
+                await stack.enter_async_context(aclosing(pieces))
+            return await process.train(asked.order, recordings, pieces, journal)
 
     async def _learnt_elsewhere(
         self, held: JobStep, training: Training, engine: RemoteEngine, asked: TrainingInputs
@@ -208,23 +219,36 @@ class Trainings(WishKind[JobStep]):
 
         What it tells comes by another way, and may come to another worker.
         """
-        far, job = self.means.far, training.id
+        job, runs = training.id, engine.training_runs()
         said = msgspec.json.encode((training.model, asked.order, asked.digests)).decode()
         run = FarTraining(training.account, job, held.id, said, asked.digests)
-        match await self._while_ours(held, engine.train(run)):
-            case None:
-                return _LEFT
+        trained = await self._while_ours(held, runs.train(run))
+        if trained is None:
+            return _LEFT
+        is_over = False
+        try:
+            is_over = await self._taken(held, training, trained.end)
+        finally:
+            if not is_over:
+                # Whoever asks again wants more than this run has brought.
+                await runs.pass_over(trained.run)
+        return None if is_over else Again(is_try=False, values={"tries": 0})
+
+    async def _taken(self, held: JobStep, training: Training, end: TrainingEnd) -> bool:
+        """Take what a run has brought. Return whether that is all. Raises what a process here does."""
+        match end:
             case TrainingStopped(steps):
                 if not steps:
                     raise TrainingBroken("a run is too short for a step: its runner needs a larger most_s")
-                return Again(is_try=False, values={"tries": 0})
+                return False
             case TrainingFailed(reason, is_owners):
                 raise TrainingRefused(reason) if is_owners else TrainingBroken(reason)
             case TrainingDone() as done:
-                learnt = LearntVoice(await far.voice(job), done)
+                far = self.means.far
+                learnt = LearntVoice(await far.voice(training.id), done)
                 await self.means.trainers.check(training.engine, learnt.file)
-                await self._end(held, training, learnt, (far.given(job, IS_OWED),))
-        return None
+                await self._end(held, training, learnt, (far.given(training.id, IS_OWED),))
+        return True
 
     async def _end(
         self, held: JobStep, training: Training, learnt: LearntVoice, given: Sequence[Statement]
@@ -270,23 +294,24 @@ class Trainings(WishKind[JobStep]):
             await job_records.wait_for(self._store, held.job, what)
         return Again(why, after_s, is_try=False)
 
-    async def _broken(self, held: JobStep, broken: Exception, *, has_got_on: bool = False) -> Result:
+    async def _broken(self, held: JobStep, broken: Exception, before: list[EncodedBlob]) -> Result:
+        """Let it be tried again from its last checkpoint, which may be further on than the one `before`."""
         job = await JOBS.get(self._store, None, held.job)
         if job is None or job.state != "open":
             return _LEFT
         _log.warning("job.training.broken", job=held.job, reason=str(broken), tries=held.tries + 1)
-        if isinstance(broken, TrainingBroken) and broken.lasting:
+        if isinstance(broken, EngineCannot) or (isinstance(broken, TrainingBroken) and broken.lasting):
             if self._store.is_shared:
                 # Another machine may be able to.
                 return await self._waits(held, "engine", str(broken), _ELSEWHERE_S)
             return await self._ends.failed(held, _IS_NOT_ABLE)
-        if has_got_on:
-            return Again(
-                "The training was broken off, and goes on.", WAITS_S, is_try=False, values={"tries": 1}
-            )
+        why = "The training was broken off, and goes on."
+        if await self.means.far.checkpoint(held.job) != before:
+            # It has failed once, since it got on.
+            return Again(why, WAITS_S, is_try=False, values={"tries": 1})
         if self.gives_up(held):
             return await self._ends.failed(held, _HAS_FAILED)
-        return Again("The training was broken off, and goes on.", WAITS_S)
+        return Again(why, WAITS_S)
 
 
 def _detail(failure: VoiceDeleted | TrainingRefused | JobUsedUp) -> ErrorDetail:

@@ -37,7 +37,7 @@ class SampleLink(msgspec.Struct, frozen=True, array_like=True):
     digest: str
 
 
-class SampleLinks:
+class Links:
     """Makes and reads links below `root`, this server's public address. Without a root, none are made."""
 
     def __init__(self, vault: Vault, root: str = "") -> None:
@@ -45,7 +45,7 @@ class SampleLinks:
         self._vault = vault
 
     def __repr__(self) -> str:
-        return f"<SampleLinks below {self.root or 'nothing'}>"
+        return f"<Links below {self.root or 'nothing'}>"
 
     async def linked(self, run: str, model: str, sample: RemoteSample) -> RemoteSample:
         """Return a recording as a link. It is the same each time. Raises EngineUnavailable."""
