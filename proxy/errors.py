@@ -264,6 +264,10 @@ class NoRoom(EngineError):
     may_fall_back = False
 
 
+class HostLost(EngineUnavailable):
+    """The host of an engine has died. Its next life may do what this one has not."""
+
+
 class DayUsedUp(EngineUnavailable):
     """What an engine may cost in a day is spent or reserved."""
 

@@ -14,6 +14,7 @@ from typing import Protocol
 
 from proxy.engines import host_process
 from proxy.engines.host_process import HostCall, HostGone, HostProcess
+from proxy.errors import HostLost
 from speech_engine import (
     EngineBusy,
     EngineUnavailable,
@@ -147,7 +148,7 @@ class HostStream:
         try:
             await self._hosts.bring_samples(process, job, digests, 0)
         except HostGone as gone:
-            raise EngineUnavailable(f"The host is gone: {gone}.", retry_after_s=1.0) from None
+            raise HostLost(f"The host is gone: {gone}.", retry_after_s=1.0) from None
 
     async def _supply(self, process: HostProcess, digests: tuple[str, ...]) -> None:
         """Bring the recordings that a process lacks. If it dies meanwhile, the next life gets the work."""
@@ -170,7 +171,7 @@ class HostStream:
     async def _judge(self, process: HostProcess, gone: HostGone) -> None:
         """Return if the work may go to the next life. Otherwise raise EngineUnavailable, or
         `killer_error` if this work has certainly killed the host."""
-        lost = EngineUnavailable(f"The host is gone: {gone}.", retry_after_s=1.0)
+        lost = HostLost(f"The host is gone: {gone}.", retry_after_s=1.0)
         try:
             # Also after the first audio: it decides whether the failure is ours or the text's.
             async with asyncio.timeout(min(host_process.DEATH_S, max(0.0, self._deadline - _now()))):

@@ -14,6 +14,7 @@ from proxy.audio.formats import SAMPLE_BYTES, USUAL_FORMS
 from proxy.audio.frames_mp3 import Original
 from proxy.audio.sound import Sound
 from proxy.audio.steps import SoundFailed
+from proxy.errors import HostLost
 from proxy.speech.speech_request import SOURCE_HZ
 from speech_engine import (
     Audio,
@@ -301,6 +302,8 @@ class PostStream:
 
 def as_own(error: EngineError) -> EngineError:
     """Return the error of who repeats, for which no request is to blame."""
+    if isinstance(error, HostLost):
+        return error
     if isinstance(error, (EngineUnavailable, EngineBusy, EngineCannot)):
         return RepeaterAway(error.message, detail=error.detail, retry_after_s=error.retry_after_s)
     if not isinstance(error, _OF_REQUESTS):
