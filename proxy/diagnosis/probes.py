@@ -16,6 +16,8 @@ from proxy.errors import CommandRefused
 from proxy.kept import data_folder
 from speech_engine import Language, ModelInfo
 
+_ANY_PITCH = {"lowest": -12.0, "highest": 12.0}
+
 
 def ask(config: Config, registry: Registry) -> ProbeResults:
     """Ask all of them. The results are without those that do not answer."""
@@ -51,10 +53,11 @@ def _is_same(config: Config, row: Mapping[str, Any]) -> bool:
 
 
 def _models(row: Mapping[str, Any]) -> tuple[ModelInfo, ...]:
-    """Return models with their languages, their last days and whether they are due for marks: the check reads
-    nothing else."""
-    # A server of before an update does not tell.
+    """Return models with their languages, their last days, whether they are due for marks, and how they
+    convert: the check reads nothing else."""
+    # A server of before an update does not tell, and is not blamed for it.
     own_speech = row.get("own_speech", row["languages"])
+    converting = row.get("converting", dict.fromkeys(row["languages"], _ANY_PITCH))
     return tuple(
         ModelInfo(
             id=name.partition("/")[2],
@@ -62,9 +65,15 @@ def _models(row: Mapping[str, Any]) -> tuple[ModelInfo, ...]:
             sample_rate_hz=0,
             shutdown_date=row["shutdown_dates"].get(name, ""),
             is_speech=name in own_speech,
+            converts=name in converting,
+            pitch=_pitch(converting.get(name)),
         )
         for name, languages in row["languages"].items()
     )
+
+
+def _pitch(range_: Mapping[str, float] | None) -> tuple[float, float]:
+    return (0.0, 0.0) if range_ is None else (range_["lowest"], range_["highest"])
 
 
 async def _front_ends(config: Config, registry: Registry) -> dict[str, frozenset[str]]:

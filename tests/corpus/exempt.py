@@ -36,6 +36,7 @@ GONE = frozenset({"one_shot"})
 
 NEW = frozenset(
     {
+        "converting",
         "converts",
         "job",
         "job_characters",
