@@ -27,11 +27,13 @@ def ask(config: Config, registry: Registry) -> ProbeResults:
     front_ends = asyncio.run(_front_ends(config, registry))
     rows: list[Any] = []
     address = ""
+    saved = frozenset[str]()
     if data_folder.is_held(Path(config.data)):
         try:
             rows = ask_once(config, "GET", "engines")["data"]
             server = ask_once(config, "GET", "server")
             address = f"{server['host']}:{server['port']}"
+            saved = frozenset(name for name in _of_post_steps(config) if _is_saved(config, name))
         except (CommandRefused, TimeoutError):
             pass  # it starts or stops, or another command has the folder
     # The file may be newer than the server, and name another plugin.
@@ -45,7 +47,25 @@ def ask(config: Config, registry: Registry) -> ProbeResults:
         },
         front_ends,
         address,
+        saved,
     )
+
+
+def _of_post_steps(config: Config) -> set[str]:
+    """Return the voices of post-steps that the operator may have saved."""
+    named = {step.voice for route in config.routes for step in route.post}
+    return {name for name in named if name not in config.voices and "/" not in name}
+
+
+def _is_saved(config: Config, name: str) -> bool:
+    from proxy.processes.admin_client import ask_once
+
+    try:
+        # The list of saved voices has those of all accounts. A name that is nobody's is refused here.
+        answer = ask_once(config, "POST", "route/explain", {"input": "a", "language": "en", "voice": name})
+    except CommandRefused:
+        return False
+    return all(part["voice"].startswith("voice_") for part in answer["parts"])
 
 
 def _is_same(config: Config, row: Mapping[str, Any]) -> bool:

@@ -40,3 +40,25 @@ def route_of(running: server.Server, step: str = "") -> tuple[str, str, str]:
 def test_a_post_step_that_works_is_said_to(running: server.Server) -> None:
     assert running.speech("Hi.", language="en", emotion="happy").status_code == 200
     assert route_of(running) == ("ok", "tone/standard; repeated by other as tone", "")
+
+
+def test_a_voice_that_was_saved_for_all_accounts_is_no_wrong_one(running: server.Server) -> None:
+    step = 'engine = "other", voice = "narrator"'
+    verdict, found, _ = route_of(running, step)
+    assert verdict == "wrong"
+    assert "other has no voice 'narrator', and none of that name is saved for all accounts" in found
+    running.cli("voices", "add", "narrator", "--bind", "other=tone")
+    assert route_of(running, step) == ("ok", "tone/standard; repeated by other as narrator", "")
+
+
+@pytest.mark.parametrize(
+    ("step", "do"),
+    [
+        ('engine = "other", voice = "other/nobody"', "voxgate engines --json lists its voices"),
+        ('engine = "other", voice = "tone", pitch = 3', "leave out pitch"),
+    ],
+)
+def test_a_step_that_its_engine_can_never_do_is_wrong(running: server.Server, step: str, do: str) -> None:
+    verdict, _, said = route_of(running, step)
+    assert verdict == "wrong"
+    assert said.startswith(do)
