@@ -46,6 +46,19 @@ def test_the_stretches_of_any_file_are_its_whole(name: str) -> None:
     assert len(surveyed.levels) == -(-surveyed.whole_ms // 20)
 
 
+@pytest.mark.parametrize("rate_hz", [96_000, 192_000])
+def test_a_stretch_is_as_long_at_any_rate(rate_hz: int) -> None:
+    file = encoded(Kind("wav", "pcm_s16le", "s16", rate_hz), samples(rate_hz))
+    at = [0, 700, 1_333, 3_217]
+    parts = [stretch(StretchOf(file, *ends, takes_first=False)) for ends in pairwise(at)]
+    for part, (start, end) in zip(parts, pairwise(at), strict=True):
+        assert isinstance(part, Decoded)
+        assert part.rate_hz == 48_000
+        assert len(part.pcm) / 2 == pytest.approx(48 * (end - start), abs=1)
+        # What has no sample of the stretches beside it is not louder for that.
+        assert np.abs(np.frombuffer(part.pcm, "<i2")).max() <= 1.1 * 32768 * np.abs(samples(48_000)).max()
+
+
 def test_levels_tell_where_it_is_quiet() -> None:
     kind = Kind("wav", "pcm_s16le", "s16", 11_025)
     loud, quiet = np.full(11_025, 0.5), np.full(11_025, 0.001)
