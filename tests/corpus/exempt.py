@@ -41,6 +41,7 @@ NEW = frozenset(
         "job",
         "job_characters",
         "trained",
+        "trains",
         "post",
         "voxgate_job_steps_total",
         "voxgate_trainings_total",
