@@ -36,9 +36,22 @@ class Prices(msgspec.Struct, frozen=True, kw_only=True):
 
     def of_conversion(self, engine: str, model: str) -> Price | None:
         """Return the price of a conversion. None: it has none, as a recording has no characters."""
+        return self._conversion_beside(self.of_model(engine, model))
+
+    def of_usual_conversion(self) -> Price | None:
+        """Return the price of a conversion by what `models` does not name, None as above."""
+        return self._conversion_beside(self.speech)
+
+    def of_training(self) -> Price | None:
+        """Return the price of a training. None: it is not offered, as where speech is sold none is free."""
+        if self.training is not None:
+            return self.training
+        is_sold = self.speech.micro or any(price.micro for price in self.models.values())
+        return None if is_sold else FREE
+
+    def _conversion_beside(self, of_speech: Price) -> Price | None:
         if self.conversion is not None:
             return self.conversion
-        of_speech = self.of_model(engine, model)
         return None if of_speech.per == "character" and of_speech.micro else of_speech
 
     def of_work(self, kind: Operation, engine: str, model: str) -> Price:

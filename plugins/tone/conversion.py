@@ -7,9 +7,10 @@ import asyncio
 import math
 import time
 from array import array
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from contextlib import aclosing
 
-from plugins.tone.voices import Behaviour, commit
+from plugins.tone.voices import Behaviour, commit, delay
 from speech_engine.errors import UnusableSample
 from speech_engine.events import Audio, Event, Finished, Started
 from speech_engine.pcm import PcmPieces, nearest_samples
@@ -23,10 +24,16 @@ class Conversion:
     """One job: it gives each piece as soon as it comes."""
 
     def __init__(
-        self, job: SpeechJob, sample_rate_hz: int, behaviour: Behaviour, hum_hz: float = 0.0
+        self,
+        job: SpeechJob,
+        sample_rate_hz: int,
+        behaviour: Behaviour,
+        tick: Callable[[], None],
+        hum_hz: float = 0.0,
     ) -> None:
         self._rate_hz = sample_rate_hz
         self._behaviour = behaviour
+        self._tick = tick
         self._pieces = PcmPieces(sample_rate_hz, job.max_samples)
         self._gain = 0.0 if behaviour.silent else 10 ** (behaviour.level_db / 20)
         self._turn = 2 * math.pi * hum_hz / sample_rate_hz
@@ -35,24 +42,35 @@ class Conversion:
         self._begun_s = 0.0
 
     async def events(self, pcm: AsyncIterator[bytes]) -> AsyncGenerator[Event, None]:
-        whole = PcmPieces(INPUT_RATE_HZ)
         fails_at = self._behaviour.fail_at_s * self._rate_hz if self._behaviour.fail else float("inf")
+        await delay(self._behaviour, self._tick)
+        if fails_at <= 0:
+            await commit(self._behaviour.fail)
+            return
         yield Started(self._rate_hz)
-        async for data in pcm:
-            for piece in whole.feed(data):
-                for sound in self._pieces.feed(self._repeated(piece)):
-                    # A turn for others, and a place to be cancelled at.
-                    await self._keep_pace()
-                    self._samples += len(sound) // 2
-                    yield Audio(0, sound)
-            if self._samples >= fails_at or self._pieces.is_full:
-                break
+        async with aclosing(self._sounds(pcm)) as sounds:
+            async for sound in sounds:
+                # A turn for others, and a place to be cancelled at.
+                await self._keep_pace()
+                self._samples += len(sound) // 2
+                yield Audio(0, sound)
+                if self._samples >= fails_at:
+                    break
         if self._behaviour.fail:
             await commit(self._behaviour.fail)
             return
         if not self._samples:
             raise UnusableSample("tone hears nothing in this recording: it is empty")
         yield Finished()
+
+    async def _sounds(self, pcm: AsyncIterator[bytes]) -> AsyncGenerator[bytes, None]:
+        whole = PcmPieces(INPUT_RATE_HZ)
+        async for data in pcm:
+            for piece in whole.feed(data):
+                for sound in self._pieces.feed(self._repeated(piece)):
+                    yield sound
+            if self._pieces.is_full:
+                return
 
     async def _keep_pace(self) -> None:
         now = time.monotonic()

@@ -8,12 +8,11 @@ from collections.abc import AsyncGenerator, Callable, Iterator
 
 from plugins.tone.frames import MAX_BYTES, PEAK, Clock, frame_symbols, symbol_of_byte, symbol_pcm
 from plugins.tone.timbre import Timbre
-from plugins.tone.voices import Behaviour, commit
+from plugins.tone.voices import Behaviour, commit, delay
 from speech_engine.errors import UnsupportedText
 from speech_engine.events import Audio, Event, Finished, Started, Word, Words
 from speech_engine.values import EngineVoice, Segment, SpeechJob
 
-_STEP_S = 0.5
 _WORD = re.compile(r"\S+")
 
 
@@ -46,7 +45,7 @@ class Speech:
             _check_text(self._prefix + segment.spoken)
 
     async def events(self) -> AsyncGenerator[Event, None]:
-        await self._delay()
+        await delay(self._behaviour, self._tick)
         if self._fails_at <= 0:
             await commit(self._behaviour.fail)
             return
@@ -63,14 +62,6 @@ class Speech:
             await commit(self._behaviour.fail)
             return
         yield Finished(units=float(sum(len(segment.spoken) for segment in self._segments)))
-
-    async def _delay(self) -> None:
-        """Wait in steps, with a tick for each step, like a model that is slow but not frozen."""
-        left_s = self._behaviour.delay_s
-        while left_s > 0:
-            await asyncio.sleep(min(left_s, _STEP_S))
-            left_s -= _STEP_S
-            self._tick()
 
     async def _keep_pace(self, start_s: float) -> None:
         loop = asyncio.get_running_loop()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import threading
+from collections.abc import Callable
 from typing import Literal
 
 import msgspec
@@ -76,6 +77,16 @@ SPECIAL: dict[str, Behaviour] = {
 
 CRASH_STATUS = 70
 RETRY_AFTER_S = 2.0
+_STEP_S = 0.5
+
+
+async def delay(behaviour: Behaviour, tick: Callable[[], None]) -> None:
+    """Wait in steps, with a tick for each step, like a model that is slow but not frozen."""
+    left_s = behaviour.delay_s
+    while left_s > 0:
+        await asyncio.sleep(min(left_s, _STEP_S))
+        left_s -= _STEP_S
+        tick()
 
 
 async def commit(fault: Fault) -> None:

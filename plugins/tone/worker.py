@@ -91,7 +91,7 @@ class ToneEngine:
     async def convert(self, job: SpeechJob, pcm: AsyncIterator[bytes]) -> AsyncGenerator[Event, None]:
         behaviour = self._behaviour(job)
         hum_hz = self._trained(job, job.voice).pitch_hz if isinstance(job.voice, Trained) else 0.0
-        conversion = Conversion(job, self._settings.sample_rate_hz, behaviour, hum_hz)
+        conversion = Conversion(job, self._settings.sample_rate_hz, behaviour, self._tick, hum_hz)
         async with aclosing(conversion.events(pcm)) as events:
             async for event in events:
                 yield event

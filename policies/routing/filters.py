@@ -97,7 +97,7 @@ def _does_not(models: Sequence[Model], inputs: FilterInput) -> NoCandidate:
     if inputs.query.converts and all(model.info.runner for model in models):
         message = f"{_names(models)} cannot convert recordings: machines that are rented only speak texts."
     elif inputs.query.converts:
-        message = f"{_names(models)} cannot convert recordings; the list of models says which do."
+        message = f"{_names(models)} cannot convert recordings."
     else:
         message = f"{_names(models)} speaks no text: it converts recordings, at /v1/audio/conversions."
     return NoCandidate("model", "unsupported_model", message)

@@ -42,9 +42,9 @@ class ShownPrice(msgspec.Struct, frozen=True):
 
 
 class ShownPrices(msgspec.Struct, frozen=True):
-    """`models` has those that differ among the models that speak, by `engine/model` or by engine. Where
-    `conversion` is null, it costs what speech does by time; where `training` is null, it is for nothing, or
-    not offered if speech has a price."""
+    """`models` has those that differ among the models that speak, by `engine/model` or by engine; they count
+    for a conversion, too, if that has no price of its own. `conversion` and `training` are null where they
+    are not offered."""
 
     speech: ShownPrice
     cached: ShownPrice
@@ -112,8 +112,8 @@ def shown_prices(prices: Prices) -> ShownPrices:
         speech=shown_price(prices.speech),
         cached=shown_price(prices.cached),
         clone=shown_price(prices.clone),
-        conversion=_price_or_none(prices.conversion),
-        training=_price_or_none(prices.training),
+        conversion=_price_or_none(prices.of_usual_conversion()),
+        training=_price_or_none(prices.of_training()),
         models={model: shown_price(price) for model, price in prices.models.items()},
     )
 

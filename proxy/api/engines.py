@@ -29,18 +29,27 @@ class SpokenLanguage(msgspec.Struct, frozen=True):
     quality: str
 
 
+class PitchRange(msgspec.Struct, frozen=True):
+    """By how many semitones a model can change the pitch."""
+
+    lowest: float
+    highest: float
+
+
 class ShownEngine(EngineStatus, frozen=True, kw_only=True):
     """An engine with the languages and the licence of each model, and the ids of its voices.
 
     `unlisted_voices` are those that clients do not see; null if it may have others. `budgets` shows its cost
     in each period with a budget. From `shutdown_dates` on, the provider serves a model no more. `own_speech`
-    are the models that the operator runs, so their speech is marked unless a setting decides.
+    are the models that the operator runs, so their speech is marked unless a setting decides. `converting`
+    are those that repeat recordings.
     """
 
     languages: dict[str, list[SpokenLanguage]]
     licences: dict[str, str]
     shutdown_dates: dict[str, str]
     own_speech: list[str]
+    converting: dict[str, PitchRange]
     voices: list[str]
     unlisted_voices: tuple[str, ...] | None
     budgets: tuple[Spend, ...]
@@ -84,6 +93,11 @@ class EngineList(Resource):
             own_speech=[
                 f"{status.name}/{info.id}" for info in engine.models() if info.is_ours and info.is_speech
             ],
+            converting={
+                f"{status.name}/{info.id}": PitchRange(*info.pitch)
+                for info in engine.models()
+                if info.converts
+            },
             voices=[voice.id for voice in engine.voices()],
             unlisted_voices=engine.unlisted_voices,
             budgets=await self._budgets.spends(status.name),

@@ -37,6 +37,8 @@ class ModelEntry(msgspec.Struct, frozen=True, kw_only=True):
     """Whether it learned from recordings, or speaks by rules."""
     converts: Literal[True] | UnsetType = UNSET
     """It repeats recordings in another voice: /v1/audio/conversions."""
+    trains: Literal[True] | UnsetType = UNSET
+    """It learns voices from recordings: jobs of kind training."""
     speaks: Literal[False] | UnsetType = UNSET
     """It speaks no text."""
     jobs_only: Literal[True] | UnsetType = UNSET
@@ -119,6 +121,7 @@ class Models(Resource):
                     licence=model.info.licence or None,
                     is_trained=model.info.is_trained,
                     converts=_only_if(model.info.converts),
+                    trains=_only_if(model.info.trains),
                     speaks=UNSET if model.info.speaks else False,
                     jobs_only=_only_if(bool(model.info.runner)),
                 )

@@ -55,8 +55,11 @@ class RecordingSpeakers:
 
 
 def advice_for(decision: Decision, catalogue: Catalogue, terms: Terms | None) -> str:
-    """Return what helps, if a voice of recordings was refused: another model here, or one to be added."""
+    """Return what helps, if a voice of recordings was refused: another model here, or one to be added. A
+    recording that the model cannot convert is for those that do."""
     error = decision.error
+    if error is not None and decision.query.converts and error.code == "unsupported_model":
+        return _converting(catalogue, terms)
     if error is None or not decision.voice.samples or error.code not in _HELPED:
         return ""
     speakers = RecordingSpeakers(catalogue, terms)
@@ -70,3 +73,10 @@ def advice_for(decision: Decision, catalogue: Catalogue, terms: Terms | None) ->
     if found is not None and found.candidates:
         return f"{', '.join(each.model.name for each in found.candidates)} can."
     return speakers.hint(decision.query.language)
+
+
+def _converting(catalogue: Catalogue, terms: Terms | None) -> str:
+    able = [model.name for model in catalogue.list_models(terms)[1] if model.info.converts]
+    if able:
+        return f"{', '.join(able)} can."
+    return "" if catalogue.awaits_models else "No model that you may use here can."

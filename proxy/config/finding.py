@@ -37,12 +37,14 @@ def wrong(what: str, found: str, do: str = "", *, name: str = "") -> Finding:
 
 class ProbeResults(msgspec.Struct, frozen=True):
     """The models of the engines that answered, the voices of those that know all theirs, and the
-    languages of the front-ends. `address` is where the running server listens."""
+    languages of the front-ends. `address` is where the running server listens, which knows `saved_voices` of
+    those that post-steps name."""
 
     models: Mapping[str, tuple[ModelInfo, ...]] = {}
     voices: Mapping[str, frozenset[str]] = {}
     front_ends: Mapping[str, frozenset[str]] = {}
     address: str = ""
+    saved_voices: frozenset[str] = frozenset()
 
 
 NO_RESULTS = ProbeResults()

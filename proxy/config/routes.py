@@ -10,7 +10,7 @@ import msgspec
 from policies.emotions import EMOTIONS, NEUTRAL
 from policies.language import usual
 from policies.routing import PostStep, Route
-from proxy.config.reader import Reader, nearest
+from proxy.config.reader import Reader, hint
 from proxy.config.sections import EngineSection, Switch, Tag
 
 Engines = Mapping[str, EngineSection]
@@ -101,14 +101,19 @@ def _read_post(
         emotion = None if section.when is None else section.when.removeprefix(_WHEN).lower()
         if emotion == NEUTRAL:
             reader.fault(f"{of_step}.when", "neutral is how speech is without an emotion")
-        elif emotion and emotion not in EMOTIONS and (near := nearest(emotion, EMOTIONS)):
-            reader.warn(f"{of_step}.when", f"{emotion!r} is no usual emotion; did you mean {near}?")
+        elif emotion and emotion not in EMOTIONS:
+            reader.fault(f"{of_step}.when", f"{emotion!r} is no emotion; {hint(emotion, EMOTIONS)}")
         if None in known or emotion in known:
             reader.fault(f"{of_step}.when", "is never used: a step before it is for the same speech")
         known.add(emotion)
         engine = section.engine.partition("/")[0]
         if engine not in engines:
             reader.warn(f"{of_step}.engine", f"cannot repeat speech: no [engines.{engine}] here")
+        elif engines[engine].runner:
+            reader.fault(
+                f"{of_step}.engine",
+                f"{engine} works at a runner, where nothing is converted; name an engine without one",
+            )
         steps.append(
             PostStep(engine=section.engine, voice=section.voice, emotion=emotion, pitch=section.pitch)
         )

@@ -16,6 +16,8 @@ from proxy.errors import CommandRefused
 from proxy.kept import data_folder
 from speech_engine import Language, ModelInfo
 
+_ANY_PITCH = {"lowest": -12.0, "highest": 12.0}
+
 
 def ask(config: Config, registry: Registry) -> ProbeResults:
     """Ask all of them. The results are without those that do not answer."""
@@ -25,11 +27,13 @@ def ask(config: Config, registry: Registry) -> ProbeResults:
     front_ends = asyncio.run(_front_ends(config, registry))
     rows: list[Any] = []
     address = ""
+    saved = frozenset[str]()
     if data_folder.is_held(Path(config.data)):
         try:
             rows = ask_once(config, "GET", "engines")["data"]
             server = ask_once(config, "GET", "server")
             address = f"{server['host']}:{server['port']}"
+            saved = frozenset(name for name in _of_post_steps(config) if _is_saved(config, name))
         except (CommandRefused, TimeoutError):
             pass  # it starts or stops, or another command has the folder
     # The file may be newer than the server, and name another plugin.
@@ -43,7 +47,25 @@ def ask(config: Config, registry: Registry) -> ProbeResults:
         },
         front_ends,
         address,
+        saved,
     )
+
+
+def _of_post_steps(config: Config) -> set[str]:
+    """Return the voices of post-steps that the operator may have saved."""
+    named = {step.voice for route in config.routes for step in route.post}
+    return {name for name in named if name not in config.voices and "/" not in name}
+
+
+def _is_saved(config: Config, name: str) -> bool:
+    from proxy.processes.admin_client import ask_once
+
+    try:
+        # The list of saved voices has those of all accounts. A name that is nobody's is refused here.
+        answer = ask_once(config, "POST", "route/explain", {"input": "a", "language": "en", "voice": name})
+    except CommandRefused:
+        return False
+    return all(part["voice"].startswith("voice_") for part in answer["parts"])
 
 
 def _is_same(config: Config, row: Mapping[str, Any]) -> bool:
@@ -51,10 +73,11 @@ def _is_same(config: Config, row: Mapping[str, Any]) -> bool:
 
 
 def _models(row: Mapping[str, Any]) -> tuple[ModelInfo, ...]:
-    """Return models with their languages, their last days and whether they are due for marks: the check reads
-    nothing else."""
-    # A server of before an update does not tell.
+    """Return models with their languages, their last days, whether they are due for marks, and how they
+    convert: the check reads nothing else."""
+    # A server of before an update does not tell, and is not blamed for it.
     own_speech = row.get("own_speech", row["languages"])
+    converting = row.get("converting", dict.fromkeys(row["languages"], _ANY_PITCH))
     return tuple(
         ModelInfo(
             id=name.partition("/")[2],
@@ -62,9 +85,15 @@ def _models(row: Mapping[str, Any]) -> tuple[ModelInfo, ...]:
             sample_rate_hz=0,
             shutdown_date=row["shutdown_dates"].get(name, ""),
             is_speech=name in own_speech,
+            converts=name in converting,
+            pitch=_pitch(converting.get(name)),
         )
         for name, languages in row["languages"].items()
     )
+
+
+def _pitch(range_: Mapping[str, float] | None) -> tuple[float, float]:
+    return (0.0, 0.0) if range_ is None else (range_["lowest"], range_["highest"])
 
 
 async def _front_ends(config: Config, registry: Registry) -> dict[str, frozenset[str]]:

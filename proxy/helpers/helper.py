@@ -10,6 +10,7 @@ import asyncio
 import os
 import signal
 import sys
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager, nullcontext
 from typing import Any, TypeVar
@@ -76,6 +77,8 @@ class HelperSpec(msgspec.Struct, frozen=True, kw_only=True):
     """Start the next life as soon as one is used: the start takes a third of a second."""
     lives: int = 1
     """With 2, a question of which the process dies goes to one more life, unless it has used up its time."""
+    again_within_s: float | None = None
+    """What dies later than this is not asked of another life: both would take too long."""
     most_answer_bytes: int = MOST_FRAME_BYTES
 
     def __repr__(self) -> str:
@@ -164,13 +167,19 @@ class Helper:
     async def talk(self, talk: Callable[[Life], Awaitable[_T]], *, within_s: float | None = None) -> _T:
         """Return what comes of a talk with a life, and with another one if that dies and the spec says so."""
         for left in reversed(range(self.spec.lives)):
+            begun_s = time.monotonic()
             try:
                 async with asyncio.timeout(within_s), self.use() as life:
+                    begun_s = time.monotonic()
                     return await talk(life)
             except HelperDied as died:
-                if not left or died.has_used_its_time:
+                if not left or died.has_used_its_time or self._is_late(begun_s):
                     raise
         raise AssertionError("it has no lives")
+
+    def _is_late(self, begun_s: float) -> bool:
+        most_s = self.spec.again_within_s
+        return most_s is not None and time.monotonic() - begun_s > most_s
 
     @asynccontextmanager
     async def use(self) -> AsyncIterator[Life]:

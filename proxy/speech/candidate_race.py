@@ -143,7 +143,11 @@ class FirstAudio:
             if (post := stream.candidate.post) is not None:
                 self._expect_post(job, stream.candidate, post)
                 first = engine.open(Speak(replace(job, formats=())), attempt.note_dispatch)
-                events = PostStream(first, partial(self._open_post, call, attempt, stream, post, moment))
+                events = PostStream(
+                    first,
+                    partial(self._open_post, call, attempt, stream, post, moment),
+                    hears_all_first=post.model.info.hears_all_first,
+                )
                 attempt.output = heard = events.spoken
             elif source is None:
                 events = engine.open(Speak(job), attempt.note_dispatch)

@@ -60,13 +60,15 @@ class FirstSpeech:
     """What the first engine has made so far, as the output of its attempt, and its sound that waits.
 
     One task puts the sound in, and the second engine takes it. A `failure` ends it as silence does: who
-    repeats must not take the failure of another for its own.
+    repeats must not take the failure of another for its own. If it `ends_only_whole`, nothing ends what has
+    failed: who hears all first would upload the rest, and be paid for it.
     """
 
     has_manifest = False
     original: Original | None = None
 
-    def __init__(self) -> None:
+    def __init__(self, *, ends_only_whole: bool = False) -> None:
+        self._ends_only_whole = ends_only_whole
         self.seconds = 0.0
         self.units: float | None = None
         self.was_heard_out = False
@@ -105,11 +107,13 @@ class FirstSpeech:
 
     async def read(self, events: EngineStream) -> None:
         """Read all that the first engine makes, as fast as it is taken. The engine is closed at the end."""
+        is_whole = False
         try:
             while await self._take(await events.next_event()):
                 pass
             if self._sound is not None:
                 await self._put(self._sound.flush().data)
+            is_whole = True
         except EngineError as error:
             self.failure = error
         except SoundFailed as error:
@@ -119,7 +123,7 @@ class FirstSpeech:
                 await events.close()
             finally:
                 # Last of all: who hears the end of the sound finds this task done, and what it raises.
-                self._is_over = True
+                self._is_over = is_whole or not self._ends_only_whole
                 self._changed.set()
                 if self._sound is not None:
                     self._sound.close()
@@ -176,11 +180,13 @@ class PostStream:
     """An `EngineStream`: the sound of the second engine, with the times and segments of the first.
 
     The second begins when the first has made a sound: until then it would take a slot from others. A
-    failure of the first comes after what the second makes of the sound before it.
+    failure of the first comes after what the second makes of the sound before it; at once if the second
+    `hears_all_first`, as it has made nothing then, and another candidate may speak.
     """
 
-    def __init__(self, first: EngineStream, repeat: Repeat) -> None:
-        self.spoken = FirstSpeech()
+    def __init__(self, first: EngineStream, repeat: Repeat, *, hears_all_first: bool = False) -> None:
+        self.spoken = FirstSpeech(ends_only_whole=hears_all_first)
+        self._hears_all_first = hears_all_first
         self._first = first
         self._repeat = repeat
         self._reading: asyncio.Task[None] | None = None
@@ -202,7 +208,7 @@ class PostStream:
             if self._is_over or self._second is None:
                 return None
             try:
-                self._take(await self._second.next_event())
+                self._take(await self._next_of(self._second))
             except EngineError as error:
                 self._is_over = True
                 self._check_first()
@@ -240,6 +246,19 @@ class PostStream:
         self._is_over = True
         self._check_first()
         self._ready += (Started(SOURCE_HZ), Finished())
+
+    async def _next_of(self, second: EngineStream) -> Event | None:
+        """Return the next event of the second. Raise what ends the first before one that hears all of it."""
+        if self._reading is None or not self._hears_all_first:
+            return await second.next_event()
+        coming = asyncio.create_task(second.next_event())
+        try:
+            await asyncio.wait((coming, self._reading), return_when=asyncio.FIRST_COMPLETED)
+            self._check_first()
+            return await coming
+        finally:
+            coming.cancel()
+            await run_to_end(_ended(coming))
 
     def _check_first(self) -> None:
         """Raise what has ended the first engine too early."""
@@ -298,6 +317,13 @@ class PostStream:
             self._has_sound = True
             self._samples += size // SAMPLE_BYTES
             pcm = pcm[size:]
+
+
+async def _ended(task: asyncio.Task[Event | None]) -> None:
+    """Wait for the end of a task, whose error counts no more if nobody has it."""
+    await asyncio.wait((task,))
+    if not task.cancelled():
+        task.exception()
 
 
 def as_own(error: EngineError) -> EngineError:

@@ -36,10 +36,12 @@ GONE = frozenset({"one_shot"})
 
 NEW = frozenset(
     {
+        "converting",
         "converts",
         "job",
         "job_characters",
         "trained",
+        "trains",
         "post",
         "voxgate_job_steps_total",
         "voxgate_trainings_total",

@@ -157,7 +157,7 @@ class MonoFrames:
 def _decoded(frames: MonoFrames) -> Decoded:
     pcm, heard, is_cut, kept = bytearray(), 0, False, None
     for frame in frames:
-        kept = kept or _KeptRate(frames.rate_hz)
+        kept = kept or KeptRate(frames.rate_hz)
         left = round(MOST_S * frames.rate_hz) - heard
         is_cut = frame.samples > left
         heard += min(frame.samples, left)
@@ -171,7 +171,7 @@ def _decoded(frames: MonoFrames) -> Decoded:
     return Decoded(whole, kept.rate_hz, frames.sample_bytes, frames.channels, frames.codec, is_cut)
 
 
-class _KeptRate:
+class KeptRate:
     """The way to the rate at which sound is kept: its own up to `MOST_KEPT_HZ`, then nothing is changed."""
 
     def __init__(self, rate_hz: int) -> None:

@@ -183,6 +183,15 @@ async def test_what_is_wrong_is_named_and_costs_nothing(server: Inside) -> None:
     assert [row for row in await server.usage() if row.credits or row.outcome == "finished"] == []
 
 
+async def test_the_list_of_models_says_which_convert_and_train_and_so_does_a_refusal(server: Inside) -> None:
+    models = {each["id"]: each for each in (await server.ask("GET", "/v1/models")).json()["data"]}
+    said = {name: (each.get("converts"), each.get("trains")) for name, each in models.items()}
+    assert (said["tone/standard"], said["cloud/tts-1"]) == ((True, True), (None, None))
+    message = envelope(await sent(server, model="cloud/tts-1"))["message"]
+    assert message.startswith("cloud/tts-1 cannot convert recordings. ")
+    assert "tone/standard" in message
+
+
 @pytest.mark.parametrize(
     ("more", "code"),
     [

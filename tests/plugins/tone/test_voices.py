@@ -8,19 +8,24 @@ import subprocess
 import sys
 
 import pytest
+import structlog
 
 from plugins.tone.decode import decode
 from plugins.tone.plugin import ToneSettings
 from plugins.tone.voices import CRASH_STATUS, RETRY_AFTER_S, SPECIAL
+from plugins.tone.worker import create
 from speech_engine import (
     Audio,
+    Context,
     Engine,
+    EngineError,
     Event,
     Finished,
     Started,
 )
 from speech_engine.errors import error_named
 from speech_engine.testing import collect, job, speaking
+from speech_engine.testing.recordings import PcmRecording, input_of
 from tests.plugins.tone.ears import pcm_of, tone, until_it_fails
 
 TEXT = "Hello there, world."
@@ -38,6 +43,34 @@ async def test_a_failing_voice_raises_its_error_without_the_text(voice: str, err
     assert type(raised).__name__ == error
     assert TEXT not in str(raised)
     assert bool(events) is voice.endswith("-late")
+
+
+@pytest.mark.parametrize(("voice", "error"), voices_that_fail())
+async def test_a_conversion_fails_when_speech_would(voice: str, error: str) -> None:
+    async with tone() as engine:
+        recording = input_of(await collect(engine, job(TEXT)))
+        for pcm in (recording, recording[:4_800]):
+            events: list[Event] = []
+
+            async def convert(pcm: bytes, events: list[Event]) -> None:
+                async for event in engine.convert(job(voice=voice), PcmRecording(pcm)):
+                    events.append(event)
+
+            with pytest.raises(EngineError) as raised:
+                await convert(pcm, events)
+            assert type(raised.value).__name__ == error
+            is_late = voice.endswith("-late")
+            heard = min(7_200, len(pcm) // 2) if is_late else 0
+            assert len(pcm_of(tuple(events))) == pytest.approx(heard, abs=2)
+            assert bool(events) is is_late
+
+
+async def test_a_late_conversion_waits_with_ticks() -> None:
+    ticks: list[None] = []
+    context = Context(structlog.get_logger(), lambda: ticks.append(None))
+    async with create("tone", ToneSettings(delay_s=0.02), context) as engine:
+        events = [e async for e in engine.convert(job(), PcmRecording(bytes(4_800)))]
+    assert (len(ticks), type(events[-1])) == (1, Finished)
 
 
 async def test_a_busy_engine_says_when_to_come_back() -> None:

@@ -317,7 +317,7 @@ def test_a_poor_language_is_refused_though_the_engine_takes_any() -> None:
 @pytest.mark.parametrize(
     ("runner", "said"),
     [
-        ("", "red/m cannot convert recordings; the list of models says which do."),
+        ("", "red/m cannot convert recordings."),
         ("pods", "red/m cannot convert recordings: machines that are rented only speak texts."),
     ],
 )

@@ -64,7 +64,7 @@ async def test_prices_are_agreed_as_the_configuration_writes_them(priced: Inside
 
 async def test_other_work_has_agreed_prices_too_and_the_account_sees_them(priced: Inside) -> None:
     before = (await priced.ask("GET", "/v1/me")).json()["prices"]
-    assert (before["conversion"], before["training"]) == (None, None)
+    assert (before["conversion"], before["training"]) == (before["speech"], None)
     prices = {"conversion": {"credits": 0.5, "per": "second"}, "training": {"credits": 900, "per": "job"}}
     changed = await change(priced, agreed={"prices": prices})
     shown = (await priced.ask("GET", "/v1/me")).json()["prices"]
@@ -73,6 +73,30 @@ async def test_other_work_has_agreed_prices_too_and_the_account_sees_them(priced
     assert shown["training"] == {"credits": 900, "per": "job"}
     await change(priced, agreed={"prices": None})
     assert (await priced.ask("GET", "/v1/me")).json()["prices"] == before
+
+
+_FREE = {"credits": 0, "per": "job"}
+_A_MINUTE = {"credits": 1, "per": "minute"}
+
+
+@pytest.mark.parametrize(
+    ("prices", "conversion", "training"),
+    [
+        ({}, _FREE, _FREE),
+        ({"speech": _A_MINUTE}, _A_MINUTE, None),
+        ({"speech": {"credits": 1, "per": "character"}}, None, None),
+        ({"models": {"tone": {"credits": 1, "per": "character"}}}, _FREE, None),
+        ({"speech": {"credits": 1, "per": "character"}, "conversion": _A_MINUTE}, _A_MINUTE, None),
+        ({"speech": _A_MINUTE, "training": _FREE}, _A_MINUTE, _FREE),
+    ],
+)
+async def test_an_account_sees_the_prices_that_apply(
+    priced: Inside, prices: dict[str, Any], conversion: object, training: object
+) -> None:
+    changed = await change(priced, agreed={"prices": prices})
+    shown = (await priced.ask("GET", "/v1/me")).json()["prices"]
+    assert (shown["conversion"], shown["training"]) == (conversion, training)
+    assert shown == changed["agreed"]["prices"]
 
 
 async def test_changes_at_once_are_all_kept_and_each_act_tells_its_own(priced: Inside) -> None:

@@ -121,3 +121,21 @@ def test_another_model_is_advised_only_if_it_may_and_can_speak_this_recording(
     query = RoutingQuery(language="en", source="default")
     refused = decide(catalogue.offer("rules", "en"), mine, query, None, Rules())
     assert advice_for(refused, catalogue, None) == advice
+
+
+@pytest.mark.parametrize(
+    ("others", "advice"),
+    [
+        ({}, "No model that you may use here can."),
+        ({"mute": Scripted(speaks=False, converts=True)}, "mute/m can."),
+        ({"starts": None}, ""),
+    ],
+)
+def test_who_cannot_convert_is_told_who_can_if_anybody_does(
+    others: dict[str, Scripted | None], advice: str
+) -> None:
+    catalogue = _catalogue(speaks=_engine("en"), **others)
+    query = RoutingQuery(language="und", converts=True)
+    mine = Voice(id="voice_1", name="Ana", account="acc_1")
+    refused = decide(catalogue.offer("speaks", "en"), mine, query, None, Rules())
+    assert advice_for(refused, catalogue, None) == advice

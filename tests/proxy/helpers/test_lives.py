@@ -225,6 +225,15 @@ async def test_a_death_is_tried_once_more_and_no_more(make: Make, tmp_path: Path
         await ask(helper, "hang", within_s=0.1)
 
 
+async def test_a_late_death_is_not_tried_again(make: Make, tmp_path: Path) -> None:
+    died = tmp_path / "died"
+    helper = make(lives=2, again_within_s=0.0)
+    with pytest.raises(HelperDied):
+        await ask(helper, f"die_once {died}")
+    died.unlink()
+    assert await ask(make(lives=2, again_within_s=WAIT_S), f"die_once {died}") == "alive"
+
+
 async def test_only_a_death_is_tried_once_more(make: Make) -> None:
     helper = make(lives=2, most_answer_bytes=1000)
     talks: list[Life] = []

@@ -510,6 +510,24 @@ async def test_who_hears_all_of_a_speech_first_has_cost_nothing_before_its_end(
     check_nobody_works(*engines.values())
 
 
+async def test_if_a_speech_fails_before_who_hears_all_has_its_end_the_next_candidate_speaks(
+    tmp_path: Path,
+) -> None:
+    one = Scripted(Started(RATE_HZ), *sound(0.5), EngineFailed("gone"))
+    rvc = Repeating(window=1000, billed_on_submit=True, hears_all_first=True)
+    engines = {"one": one, "two": Scripted(*spoken(0.5)), "rvc": rvc}
+    async with inside(tmp_path, scripted(), engines, plan="small") as server:
+        answer = await speak(server)
+        (row,) = await server.usage()
+        found = await costs(server)
+        await check_no_hold(server)
+    assert answer.status_code == 200
+    assert (row.outcome, row.engine) == ("finished", "two+rvc")
+    # What the first spoke is its cost; who repeats has cost only what it repeated.
+    assert [each.engine for each in found] == ["one", "two", "rvc"]
+    check_nobody_works(*engines.values())
+
+
 async def test_a_budget_of_the_post_engine_is_looked_at_before_anybody_speaks(tmp_path: Path) -> None:
     engines = {"one": Scripted(*spoken(0.5)), "two": Scripted(*spoken(0.5)), "rvc": Repeating()}
     async with inside(tmp_path, scripted("budget_usd_day = 0.2"), engines) as server:

@@ -57,10 +57,11 @@ _log = structlog.get_logger()
 class Pair:
     """Two engines, each in slots of its own, and the stream of both."""
 
-    def __init__(self, first: Scripted, second: Repeating) -> None:
+    def __init__(self, first: Scripted, second: Repeating, *, hears_all_first: bool = False) -> None:
         self.first, self.second = first, second
         self.slots = Slots(1, 1), Slots(1, 1)
-        self.stream = PostStream(self._open(Speak(JOB), first, self.slots[0]), self._repeat)
+        opened = self._open(Speak(JOB), first, self.slots[0])
+        self.stream = PostStream(opened, self._repeat, hears_all_first=hears_all_first)
 
     def _repeat(self, pcm: AsyncIterator[bytes]) -> EngineStream:
         return SlotStream(self.second, self.slots[1], Convert(JOB), _log, pcm=pcm)
@@ -210,6 +211,63 @@ async def test_what_was_spoken_before_a_failure_is_heard_before_it() -> None:
     events, error = await pair.until_it_breaks()
     assert (type(error), error.message) == (EngineUnavailable, "the first is gone")
     assert seconds(events) == pytest.approx(0.5, abs=0.01)
+    await pair.stream.close()
+    pair.check_all_is_free()
+
+
+class Uploading(Repeating):
+    """It hears all, and only then begins."""
+
+    async def convert(self, job: SpeechJob, pcm: AsyncIterator[bytes]) -> AsyncGenerator[Event, None]:
+        self.jobs.append(job)
+        self.open += 1
+        try:
+            pieces = [piece async for piece in pcm]
+            self.heard = len(pieces)
+            yield Started(RATE_HZ)
+            yield self._sound(pieces)
+            yield Finished()
+        finally:
+            self.open -= 1
+
+
+async def test_who_hears_all_first_gets_no_end_of_a_speech_that_fails() -> None:
+    first = Scripted(Started(RATE_HZ), *sound(0.5), EngineFailed("the first is gone"))
+    pair = Pair(first, Uploading(), hears_all_first=True)
+    events, error = await asyncio.wait_for(pair.until_it_breaks(), 20.0)
+    assert (events, error.message, error.may_fall_back) == ([], "the first is gone", True)
+    await pair.stream.close()
+    assert (len(pair.second.jobs), pair.second.heard, pair.stream.spoken.was_heard_out) == (1, 0, False)
+    pair.check_all_is_free()
+
+
+async def test_who_hears_all_first_repeats_a_whole_speech() -> None:
+    pair = Pair(Scripted(*spoken(2.5)), Uploading(), hears_all_first=True)
+    assert seconds(await pair.all()) == pytest.approx(2.5, abs=0.01)
+    assert pair.stream.spoken.was_heard_out
+    await pair.stream.close()
+    pair.check_all_is_free()
+
+
+@pytest.mark.parametrize("begins", [False, True])
+async def test_an_error_of_who_hears_all_first_is_its_own(begins: bool) -> None:
+    script = Repeating(EngineBusy("its queue is full"), window=1 if begins else 1000)
+    pair = Pair(Scripted(*spoken(0.3)), script, hears_all_first=True)
+    _, error = await pair.until_it_breaks()
+    assert type(error) is RepeaterAway
+    await pair.stream.close()
+    pair.check_all_is_free()
+
+
+async def test_a_reader_who_leaves_while_all_is_heard_ends_both_engines() -> None:
+    never = asyncio.Event()
+    pair = Pair(Scripted(Started(RATE_HZ), *sound(0.2), never.wait), Uploading(), hears_all_first=True)
+    reading = asyncio.create_task(pair.all())
+    for _ in range(100):
+        await asyncio.sleep(0)
+    reading.cancel()
+    await asyncio.wait((reading,))
+    assert reading.cancelled()
     await pair.stream.close()
     pair.check_all_is_free()
 

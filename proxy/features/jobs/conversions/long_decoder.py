@@ -18,6 +18,9 @@ from proxy.helpers.places import FairPlaces
 from proxy.speech.speech_request import SOURCE_HZ
 
 WITHIN_S = 90.0
+AGAIN_WITHIN_S = 4.0
+"""A process that dies by its file soon may have died by the machine, and the file is read again. One that
+worked for longer would do so twice, while others wait."""
 MOST_AT_ONCE = 2
 MOST_WAITING = 4
 """Each of them keeps an upload of 10 MiB in memory."""
@@ -29,6 +32,7 @@ _SPEC = HelperSpec(
     module="proxy.features.jobs.conversions.long_reading_child",
     is_for_one=True,
     lives=LIVES,
+    again_within_s=AGAIN_WITHIN_S,
     most_answer_bytes=_MOST_STRETCH_BYTES,
 )
 _T = TypeVar("_T")

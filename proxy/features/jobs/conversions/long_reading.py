@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from proxy.audio.recordings.decoding import Downmix, MonoFrames, read_frames, read_upload
+from proxy.audio.recordings.decoding import Downmix, KeptRate, MonoFrames, read_frames, read_upload
 from proxy.audio.recordings.recording import Decoded, Undecoded
 from proxy.features.jobs.conversions.long_recordings import LONGEST_S, LongSurvey, StretchOf
 from proxy.features.jobs.conversions.stretches import LEVEL_MS
@@ -65,15 +65,19 @@ def _levels(second: NDArray[np.float64]) -> bytes:
 
 
 def _stretch(frames: MonoFrames, asked: StretchOf) -> Decoded:
-    pcm, at = bytearray(), 0
+    pcm, at, kept = bytearray(), 0, None
     for frame in frames:
+        # A stretch is as long at any rate, so that its length, and with it the price, is the sound's alone.
+        kept = kept or KeptRate(frames.rate_hz)
         first = round(asked.start_ms * frames.rate_hz / 1000) - at
         last = round(asked.end_ms * frames.rate_hz / 1000) - at
         at += frame.samples
         if first < frame.samples:
-            pcm += frames.packed(frames.mono(frame)[max(0, first) : last])
+            pcm += frames.packed(kept.feed(frames.mono(frame)[max(0, first) : last]))
         if last <= frame.samples:
             break
-    if not pcm:
+    if kept is not None:
+        pcm += frames.packed(kept.flush())
+    if kept is None or not pcm:
         raise frames.no_sound()
-    return Decoded(bytes(pcm), frames.rate_hz, frames.sample_bytes, frames.channels, frames.codec, False)
+    return Decoded(bytes(pcm), kept.rate_hz, frames.sample_bytes, frames.channels, frames.codec, False)

@@ -16,8 +16,8 @@ from proxy.helpers.job_confinement import confine_job
 from speech_engine.host.pipe import pipe_of_one_thread
 
 MOST_CPU_S = 25
-"""Two hours of Opus take ten seconds. Less than others wait for their turn: a file that takes all of it makes
-nobody come back."""
+"""Two hours of Opus take ten seconds. With what a life before it may have had, it is less than others wait
+for their turn: a file that takes all of it makes nobody come back."""
 _MEMORY_MB = 256
 _decode_question = msgspec.msgpack.Decoder(SurveyOf | StretchOf).decode
 

@@ -14,7 +14,7 @@ from proxy.api.admin_tools import AdminTools
 from proxy.api.background import BackgroundRequest
 from proxy.api.conversion_form import FILE, SentConversion, granted, read_conversion, read_sent, source_sound
 from proxy.audio.recordings.intake import invalid_audio
-from proxy.audio.recordings.recording import MOST_SAMPLES, UnusableRecording
+from proxy.audio.recordings.recording import UnusableRecording
 from proxy.catalogue.grants import Grants
 from proxy.errors import InvalidRequest
 from proxy.features.jobs.conversions.long_decoder import LongDecoder
@@ -80,8 +80,7 @@ class ConversionMaker:
         payer = Payer(account=account, key=caller.key, anchor=caller.anchor, terms=terms)
         await self._ledger.check_conversion(payer.of_job())
         survey = await self._survey(account, sent.audio)
-        most_ms = min(MOST_MS, 1000 * MOST_SAMPLES // survey.rate_hz)
-        found = await asyncio.to_thread(stretches, survey.levels, survey.whole_ms, most_ms)
+        found = await asyncio.to_thread(stretches, survey.levels, survey.whole_ms, MOST_MS)
         fields = ConversionFields(
             sent={},
             request=digest.hex(),

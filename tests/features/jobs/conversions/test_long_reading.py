@@ -15,7 +15,7 @@ from proxy.audio.recordings.decoding import decode
 from proxy.audio.recordings.recording import Decoded, Undecoded, UnusableRecording
 from proxy.errors import DecodingFailed
 from proxy.features.jobs.conversions import long_decoder
-from proxy.features.jobs.conversions.long_decoder import LongDecoder, _checked_survey
+from proxy.features.jobs.conversions.long_decoder import AGAIN_WITHIN_S, LongDecoder, _checked_survey
 from proxy.features.jobs.conversions.long_reading import stretch, survey
 from proxy.features.jobs.conversions.long_reading_child import MOST_CPU_S
 from proxy.features.jobs.conversions.long_recordings import LongSurvey, StretchOf, SurveyOf
@@ -44,6 +44,19 @@ def test_the_stretches_of_any_file_are_its_whole(name: str) -> None:
     assert b"".join(each.pcm for each in parts if isinstance(each, Decoded)) == whole.pcm
     assert surveyed.rate_hz == whole.rate_hz
     assert len(surveyed.levels) == -(-surveyed.whole_ms // 20)
+
+
+@pytest.mark.parametrize("rate_hz", [96_000, 192_000])
+def test_a_stretch_is_as_long_at_any_rate(rate_hz: int) -> None:
+    file = encoded(Kind("wav", "pcm_s16le", "s16", rate_hz), samples(rate_hz))
+    at = [0, 700, 1_333, 3_217]
+    parts = [stretch(StretchOf(file, *ends, takes_first=False)) for ends in pairwise(at)]
+    for part, (start, end) in zip(parts, pairwise(at), strict=True):
+        assert isinstance(part, Decoded)
+        assert part.rate_hz == 48_000
+        assert len(part.pcm) / 2 == pytest.approx(48 * (end - start), abs=1)
+        # What has no sample of the stretches beside it is not louder for that.
+        assert np.abs(np.frombuffer(part.pcm, "<i2")).max() <= 1.1 * 32768 * np.abs(samples(48_000)).max()
 
 
 def test_levels_tell_where_it_is_quiet() -> None:
@@ -190,4 +203,5 @@ async def test_a_slow_file_keeps_no_other_account_waiting(what: str) -> None:
 
 
 def test_a_file_that_takes_all_of_its_time_leaves_others_theirs() -> None:
-    assert MOST_CPU_S < WAIT_S
+    assert AGAIN_WITHIN_S + MOST_CPU_S < WAIT_S
+    assert long_decoder._SPEC.again_within_s == AGAIN_WITHIN_S

@@ -7,10 +7,12 @@ from hashlib import sha256
 from itertools import pairwise
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from plugins.tone.decode import decode
 from proxy.audio.formats import FORMATS
+from proxy.features.jobs.conversions import maker
 from proxy.features.jobs.conversions.stretches import MOST_MS
 from proxy.ledger.verify import verify
 from proxy.storage.blobs import list_all
@@ -28,6 +30,7 @@ from tests.features.jobs.conversions.rig import (
 )
 from tests.features.jobs.job_rig import content, until
 from tests.proxy.api.inside import LeavingPeer, envelope
+from tests.proxy.audio.recordings.clips import Kind, encoded
 from tests.sound import decoded
 
 WORDS = [f"Sentence number {number}." for number in range(6)]
@@ -53,6 +56,19 @@ async def test_a_long_recording_is_heard_in_order_and_charged_by_its_length(
         assert len(rows) == made["steps"]
         assert done["credits"] == pytest.approx(seconds_of(audio), abs=0.001)
         assert (await verify(server.worker.store)).is_clean
+
+
+async def test_the_same_sound_has_as_many_steps_at_any_rate(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(maker, "MOST_MS", MOST_MS)
+    steps = []
+    async with conversions_inside(tmp_path) as server:
+        for rate_hz in (24_000, 192_000):
+            hum = np.tile(np.repeat((0.25, -0.25), rate_hz // 200), 80 * 100)
+            audio = encoded(Kind("flac", "flac", "s16", rate_hz), hum)
+            steps.append((await new_conversion(server, audio))["steps"])
+    assert steps == [1, 1]
 
 
 @pytest.mark.parametrize("format_", FORMATS)
