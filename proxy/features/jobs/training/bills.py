@@ -13,7 +13,7 @@ import asyncio
 import structlog
 
 from policies.plans import Terms
-from policies.price import FREE, Price
+from policies.price import Price
 from proxy.access.callers import Caller
 from proxy.errors import NotAllowed
 from proxy.features.jobs.kept import JobFiles
@@ -37,16 +37,13 @@ _log = structlog.get_logger()
 
 def price_of(terms: Terms) -> Price:
     """Return what a training costs. Raises NotAllowed where it is not offered."""
-    prices = terms.prices
-    if prices.training is not None:
-        return prices.training
-    if prices.speech.micro or any(price.micro for price in prices.models.values()):
-        raise NotAllowed(
-            f"Your plan '{terms.plan}' does not offer trainings; ask the operator.",
-            param="kind",
-            code="training_not_priced",
-        )
-    return FREE
+    if (price := terms.prices.of_training()) is not None:
+        return price
+    raise NotAllowed(
+        f"Your plan '{terms.plan}' does not offer trainings; ask the operator.",
+        param="kind",
+        code="training_not_priced",
+    )
 
 
 class TrainingBills:
