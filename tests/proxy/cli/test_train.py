@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import time
@@ -14,6 +15,7 @@ import pytest
 
 from tests import speech_clips
 from tests.commands import run
+from tests.faults.processes import until
 from tests.features.own_voices.test_clips import other_wav
 from tests.server import ALONE, Server, running
 
@@ -81,10 +83,7 @@ def test_a_killed_process_is_taken_up_again(beside: Server, voice: str) -> None:
     with beside.client() as client:
         asked = {"kind": "training", "voice": voice, "model": "tone", "steps": 2_000}
         job = client.post("/v1/jobs", json=asked).json()["id"]
-        until = time.monotonic() + 30.0
-        while client.get(f"/v1/jobs/{job}").json()["training"]["step"] < 520:
-            assert time.monotonic() < until
-            time.sleep(0.05)
+        until(lambda: client.get(f"/v1/jobs/{job}").json()["training"]["step"] >= 520, every_s=0.05)
         (process,) = trainers(beside)
         os.kill(process.pid, signal.SIGKILL)
         while trainers(beside):
@@ -94,6 +93,22 @@ def test_a_killed_process_is_taken_up_again(beside: Server, voice: str) -> None:
         assert shown["status"] in ("running", "queued")
         client.post(f"/v1/jobs/{job}/cancel")
         assert client.get(f"/v1/jobs/{job}").json()["status"] == "canceled"
+
+
+def test_commands_for_jobs_tell_the_stage_and_step_of_a_training(beside: Server, voice: str) -> None:
+    with beside.client() as client:
+        asked = {"kind": "training", "voice": voice, "model": "tone", "steps": 2_000}
+        job = client.post("/v1/jobs", json=asked).json()["id"]
+        try:
+            until(lambda: client.get(f"/v1/jobs/{job}").json()["training"]["step"] > 0, every_s=0.05)
+            for command in (("show", job), ("list",)):
+                shown = beside.cli("jobs", *command).stdout
+                assert re.search(rf"{job} +training +running +training, step \d+ of 2000 ", shown), shown
+            watched = beside.cli("jobs", "watch", job, "--minutes", "0", check=False).stdout
+            assert re.fullmatch(r"running, training, step \d+ of 2000\n", watched), watched
+        finally:
+            client.post(f"/v1/jobs/{job}/cancel")
+    assert "canceled, training, step " in beside.cli("jobs", "watch", job, check=False).stdout
 
 
 def test_what_is_refused_is_said(beside: Server) -> None:
