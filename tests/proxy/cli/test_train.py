@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 import re
 import signal
+import sqlite3
 import subprocess
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import psutil
@@ -77,6 +79,29 @@ def test_a_voice_is_trained_and_taken_home(beside: Server, voice: str, tmp_path:
         assert (model["format"], model["origin"]) == ("tone", "training")
         answer = client.get(f"/v1/audio/voices/{voice}/model?form=json")
         assert answer.status_code == 200, answer.text
+
+
+def test_a_voice_without_onnx_is_said_to_be_trained_and_how_it_leaves(
+    beside: Server, voice: str, tmp_path: Path
+) -> None:
+    # As an engine leaves it that cannot write this voice in ONNX.
+    lose = """
+        CREATE TRIGGER lose AFTER INSERT ON job_encoded WHEN NEW.chapter = 0
+        BEGIN DELETE FROM job_encoded WHERE job = NEW.job AND chapter = 0; END
+    """
+    with closing(sqlite3.connect(beside.data / "voxgate.db")) as database:
+        database.execute(lose)
+        try:
+            done = train(beside, "Ana", "--model", "tone", "--steps", "20", "--out", str(tmp_path / "a.onnx"))
+        finally:
+            database.execute("DROP TRIGGER lose")
+    assert done.returncode == 1
+    told = done.stderr.decode().splitlines()[-1]
+    assert told.startswith(f"{voice} is trained, in 20 steps, and charged; only the file is missing")
+    command = told.partition(": voxgate ")[2].split()
+    home = beside.cli(*command, "--as", "json", "--to", str(tmp_path / "ana.json"))
+    assert home.returncode == 0
+    assert (tmp_path / "ana.json").stat().st_size
 
 
 def test_a_killed_process_is_taken_up_again(beside: Server, voice: str) -> None:
