@@ -67,7 +67,7 @@ class _Rule(msgspec.Struct, frozen=True):
     advice: str
 
 
-_SPEECH = _Rule(6.0, LEAST_SPEECH_S, "it has little speech: send 6 to 30 seconds of it")
+_SPEECH = _Rule(6.0, LEAST_SPEECH_S, "it has little speech: for a clone, send 6 to 30 seconds of it")
 _SNR = _Rule(
     24.0, 12.0, "there is noise behind the voice: record in a quieter room, closer to the microphone"
 )

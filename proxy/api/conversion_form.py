@@ -11,7 +11,7 @@ from starlette.requests import Request
 
 from proxy.audio.formats import FORMATS, RATES_HZ, FormFault, OutputForm, form_of
 from proxy.catalogue.grants import Grant, Grants
-from proxy.errors import InvalidRequest, RequestTooLarge
+from proxy.errors import InvalidRequest, NotFound, RequestTooLarge
 from proxy.http.connection import Connection
 from proxy.http.form import MOST_FILE_BYTES, RequestForm, read_form
 from proxy.http.replies import encode_json
@@ -62,6 +62,8 @@ class ConversionForm(msgspec.Struct, frozen=True, kw_only=True):
 
 
 FIELDS = frozenset(ConversionForm.__struct_fields__)
+_OF_SPEECH = frozenset({"emotion", "instructions", "language", "speed", "stream_format"}) - FIELDS
+"""Fields that people know of speech. An answer names them, since nothing of a conversion follows them."""
 
 
 class SentConversion(NamedTuple):
@@ -70,6 +72,7 @@ class SentConversion(NamedTuple):
     form: ConversionForm
     output: OutputForm
     audio: bytes
+    ignored: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
         return f"<SentConversion {self.form!r}, {len(self.audio)} bytes>"
@@ -90,6 +93,7 @@ class SentConversion(NamedTuple):
             seed=form.seed,
             cache=False,
             extra=_extra(form),
+            ignored=self.ignored,
             provenance=form.provenance,
             source=source,
         )
@@ -103,7 +107,11 @@ async def granted(grants: Grants, account: str, form: ConversionForm) -> Grant |
     consent = form.consent.strip()
     if consent in (STATED, ""):
         return None
-    grant = await grants.find(account, consent, CONSENT)
+    try:
+        grant = await grants.find(account, consent, CONSENT)
+    except NotFound as failure:
+        message = f"{failure.message} It must be the id of a consent, or true if who speaks agrees."
+        raise NotFound(message, param=CONSENT, code=failure.code) from None
     grant.check("conversion", CONSENT)
     return grant
 
@@ -119,7 +127,7 @@ def source_sound(
 async def read_sent(request: Request | Connection, fields: Collection[str] = FIELDS) -> RequestForm:
     """Read the body of a request. Raises what `read_form` does, and names the file if that is too large."""
     try:
-        return await read_form(request, files={FILE: MOST_FILE_BYTES}, fields=fields)
+        return await read_form(request, files={FILE: MOST_FILE_BYTES}, fields={*fields, *_OF_SPEECH})
     except RequestTooLarge:
         raise RequestTooLarge(f"Invalid value for '{FILE}': {TOO_LARGE}.", param=FILE) from None
     except InvalidRequest as failure:
@@ -133,13 +141,15 @@ def read_conversion(
     form: RequestForm, *, needs_consent: bool, as_: type[ConversionForm] = ConversionForm
 ) -> SentConversion:
     """Read a form. Raises InvalidRequest, which names the field."""
-    values = {name: _value(name, texts) for name, texts in form.fields.items() if texts != [""]}
+    given = {name: texts for name, texts in form.fields.items() if texts != [""]}
+    ignored = tuple(sorted(given.keys() & _OF_SPEECH))
+    values = {name: _value(name, texts) for name, texts in given.items() if name not in ignored}
     read = speech_request.read(as_, values)
     output = output_of(read)
     if (file := form.files.get(FILE)) is None:
         raise _missing(FILE, "the recording that is to be converted, as a file")
     check_consent(read, needs_consent=needs_consent)
-    return SentConversion(read, output, file.data)
+    return SentConversion(read, output, file.data, ignored)
 
 
 def check_consent(form: ConversionForm, *, needs_consent: bool) -> None:

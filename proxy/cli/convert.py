@@ -22,6 +22,13 @@ def convert(
     model: Annotated[str, typer.Option(help="A model that converts, as rvc/standard.")],
     voice: Annotated[str, typer.Option(help="The voice that says it.")],
     pitch: Annotated[float, typer.Option(min=-12, max=12, help="Semitones up or down.")] = 0.0,
+    index_rate: Annotated[
+        float | None, typer.Option(help="How much of the voice's index is used, 0 to 1, where it has one.")
+    ] = None,
+    protect: Annotated[
+        float | None, typer.Option(help="What keeps breaths and consonants, 0 to 0.5; 0.5 is off.")
+    ] = None,
+    f0_method: Annotated[str | None, typer.Option(help="What hears the melody: pm or rmvpe.")] = None,
     seed: Annotated[int | None, typer.Option(min=0, help="Equal seeds sound equal.")] = None,
     consent: Annotated[
         str, typer.Option(help="A consent of who speaks in it; by true, you say that they agree.")
@@ -45,8 +52,9 @@ def convert(
         "pitch": str(pitch),
         "response_format": found_format,
         **({"consent": consent} if consent else {}),
-        **({} if seed is None else {"seed": str(seed)}),
     }
+    given = {"index_rate": index_rate, "protect": protect, "f0_method": f0_method, "seed": seed}
+    fields |= {name: str(value) for name, value in given.items() if value is not None}
     body: dict[str, Any] = {"data": fields, "files": {"file": (recording.name, data)}}
     config, asked = load_config(config_file), Asked("/v1/audio/conversions", body, found_format, out)
     try:

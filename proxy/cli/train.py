@@ -17,6 +17,8 @@ from proxy.errors import CommandRefused
 from proxy.features.all import load_config
 
 _LOOK_S = 2.0
+_NO_FILE = 409
+"""The status of what a training that is done has not."""
 
 
 def train(
@@ -61,13 +63,24 @@ def _follow(serving: Serving, asked: Asked, to: BinaryIO) -> dict[str, Any]:
         job = answer.json()
     if job["status"] != "done":
         raise CommandRefused(f"the job {job['id']} is {job['status']}: {job['error'] or 'it has no voice'}")
+    told: dict[str, Any] = job["training"]
     if asked.out is not None:
         with serving.client.stream("GET", f"{path}/content", headers=serving.head) as file:
+            if file.status_code == _NO_FILE:
+                raise CommandRefused(_without_file(told))
             serving.check(file)
             for part in file.iter_bytes():
                 to.write(part)
-    told: dict[str, Any] = job["training"]
     return {"job": job["id"], "voice": told["voice"], "steps": told["step"], "best": told["best"]}
+
+
+def _without_file(told: dict[str, Any]) -> str:
+    # It was long, and is paid for: a refusal alone reads as if all of that were lost.
+    voice = told["voice"]
+    return (
+        f"{voice} is trained, in {told['step']} steps, and charged; only the file is missing: it has no "
+        f"ONNX. Take it home in another form: voxgate voices export {voice} --model"
+    )
 
 
 def _progress(job: dict[str, Any]) -> str:

@@ -24,6 +24,8 @@ MOST_HEAD_BYTES = 4096
 MOST_TEXT_BYTES = 64 * 1024
 MOST_OTHER_BYTES = 512 * 1024
 """Of all that is no file: texts, the heads of parts, boundaries."""
+_MOST_NAME_BYTES = 255
+"""Of a file. A text in the place of a file is taken for one, but what is so short only names it."""
 
 _BOUNDARY = re.compile(rb"[0-9A-Za-z'()+_,./:=? -]{0,69}[0-9A-Za-z'()+_,./:=?-]")
 # A parameter of a header: its value is a token, or a quoted text in which a backslash quotes the next byte.
@@ -131,6 +133,11 @@ def _add_file(form: RequestForm, part: FormPart, files: Mapping[str, int], field
         else:
             message = f"Unknown file: '{name}'. Files of this form: {', '.join(files) or 'none'}."
         raise InvalidRequest(message, param=name)
+    if not part.is_file and len(part.data) <= _MOST_NAME_BYTES:
+        raise InvalidRequest(
+            f"Invalid value for '{name}': it must be a file, not a text; for curl, -F {name}=@me.wav.",
+            param=name,
+        )
     if name in form.files:
         raise InvalidRequest(f"Invalid value for '{name}': this file came twice. Send one.", param=name)
     if len(part.data) > files[name]:

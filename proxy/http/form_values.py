@@ -17,26 +17,33 @@ def form_values(
 ) -> dict[str, object]:
     """Return the fields of a form as JSON would have them. Raises InvalidRequest.
 
-    One of the `lists` is sent as `tags[]`, once for each entry; labels as `labels[accent]`, or as one field
-    with JSON. `aliases` are other names of fields.
+    One of the `lists` is sent as `tags[]`, once for each entry, or once as a JSON list; labels as
+    `labels[accent]`, or as one field with JSON. `aliases` are other names of fields.
     """
     values: dict[str, object] = {}
     labels: dict[str, str] = {}
     for name, sent in form.fields.items():
         if name in lists:
-            values[name] = [*filter(None, sent)]
+            values[name] = _list(sent)
         elif len(sent) > 1:
             raise InvalidRequest(f"Invalid value for '{name}': it must come once.", param=name)
         elif name.startswith("labels["):
             labels[name.removeprefix("labels[").removesuffix("]")] = sent[0]
         elif name == "labels" and sent[0]:
-            values[name] = _labels(sent[0])
+            values[name] = _json_or_text(sent[0])
         elif sent[0]:
             values[aliases.get(name, name)] = sent[0]
     return values | ({"labels": labels} if labels else {})
 
 
-def _labels(text: str) -> object:
+def _list(sent: list[str]) -> list[object]:
+    # A tag may be any text, so only what is a list as a whole is read as one.
+    if len(sent) == 1 and isinstance(read := _json_or_text(sent[0]), list):
+        return read
+    return [*filter(None, sent)]
+
+
+def _json_or_text(text: str) -> object:
     try:
         return msgspec.json.decode(text)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):

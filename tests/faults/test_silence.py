@@ -8,8 +8,10 @@ from collections.abc import Iterator
 import httpx2
 import pytest
 
+from proxy.audio.formats import wav_header
 from tests.faults.processes import until
 from tests.server import TONE, Server, running
+from tests.tones import tones
 
 TEXT = "Canary-Gruenfink sings"
 VOICE = "canary-voice"
@@ -49,6 +51,18 @@ def test_a_bug_in_an_engine_is_an_envelope_to_the_client_and_a_place_in_the_log(
     (line,) = [each for each in logged if each["event"] == "engine.speak.failed" and each["job"] == request]
     assert line["error"] == "ZeroDivisionError"
     assert any("tone/voices.py" in place for place in line["where"])
+
+
+def test_a_worker_with_hosts_that_starts_processes_logs_lines_of_json_alone(server: Server) -> None:
+    fields = {"model": "tone/standard", "voice": VOICE, "consent": "true"}
+    with server.client() as client:
+        for text in ("One.", "Two."):
+            pcm = tones(text)
+            file = {"file": wav_header(len(pcm) // 2) + pcm}
+            # Each is decoded in a process of its own.
+            assert client.post("/v1/audio/conversions", data=fields, files=file).status_code == 200
+    raw = [line for line in server.log.read_text().splitlines() if not line.startswith("{")]
+    assert raw == []
 
 
 def _every_way(server: Server) -> None:

@@ -35,7 +35,7 @@ GOOD = SampleMeasures(
         ({"clipped": 0.02}, "low", "turn the microphone down"),
         ({"peak_db": -31.0}, "medium", "turn the microphone up"),
         ({"peak_db": -46.0}, "low", "turn the microphone up"),
-        ({"speech_s": 5.0}, "medium", "send 6 to 30 seconds"),
+        ({"speech_s": 5.0}, "medium", "for a clone, send 6 to 30 seconds"),
     ],
 )
 def test_one_thing_that_is_missing_lowers_the_rating(

@@ -1,4 +1,4 @@
-"""`voxgate jobs …`: speech that outlives its request."""
+"""`voxgate jobs …`: work that outlives its request."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ JOBS = Group("jobs", "Jobs: long texts, spoken in steps.")
 
 _Id = Annotated[str, typer.Argument(metavar="JOB", help="The job, by its id.")]
 _LOOK_S = 1.0
-_COLUMNS = ("id", "account", "status", "steps", "credits", "created", "why")
+_COLUMNS = ("id", "account", "kind", "status", "steps", "credits", "created", "why")
 
 
 def _list_table(answer: dict[str, Any]) -> list[Part]:
@@ -29,8 +29,9 @@ def _list_table(answer: dict[str, Any]) -> list[Part]:
         (
             row["id"],
             row["account"],
+            row["kind"],
             row["status"],
-            f"{row['steps_done']} of {row['steps']}",
+            _steps(row),
             f"{row['credits']:g}",
             row["created"][:16].replace("T", " "),
             _why(row),
@@ -38,6 +39,15 @@ def _list_table(answer: dict[str, Any]) -> list[Part]:
         for row in answer["data"]
     ]
     return [Grid(_COLUMNS, rows, wide=("account",))]
+
+
+def _steps(row: dict[str, Any]) -> str:
+    """Say how far a job is. A training is one step of the job, and many of its own."""
+    told = row["training"]
+    if told is None:
+        return f"{row['steps_done']} of {row['steps']}"
+    stage = "" if told["stage"] == row["status"] else told["stage"]
+    return ", ".join(filter(None, (stage, f"step {told['step']} of {told['steps']}")))
 
 
 def _why(row: dict[str, Any]) -> str:
@@ -49,7 +59,7 @@ def _row_table(answer: dict[str, Any]) -> list[Part]:
 
 
 def _line(answer: dict[str, Any]) -> list[Part]:
-    step = f"{answer['steps_done']} of {answer['steps']} steps"
+    step = _steps(answer) if answer["training"] else f"{_steps(answer)} steps"
     return [Line(", ".join(filter(None, (answer["status"], step, _why(answer)))))]
 
 

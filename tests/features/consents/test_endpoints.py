@@ -39,6 +39,24 @@ async def test_a_consent_has_the_usual_uses_unless_it_names_others(server: Insid
     assert (await send(server, fields, path=PATH, file="recording")).json()["uses"] == ["training"]
 
 
+async def test_lists_of_a_form_may_be_json_as_the_pages_write_them(server: Inside) -> None:
+    named = {"name": "Ana", "language": "en-US"}
+    json = {**named, "uses": '["speech", "training"]', "providers": "[]"}
+    answer = await send(server, json, path=PATH, file="recording")
+    assert answer.status_code == 200, answer.text
+    assert (answer.json()["uses"], answer.json()["providers"]) == (["speech", "training"], [])
+    repeated = {**named, "uses": ["speech", "training"]}
+    answer = await send(server, repeated, path=PATH, file="recording")
+    assert answer.json()["uses"] == ["speech", "training"]
+
+
+@pytest.mark.parametrize("uses", ["speech,training", '{"speech": 1}', '["speech", 1]', "[" * 60_000])
+async def test_what_is_no_list_in_a_form_is_refused_by_its_field(server: Inside, uses: str) -> None:
+    fields = {"name": "Ana", "language": "en-US", "uses": uses}
+    answer = await send(server, fields, path=PATH, file="recording")
+    assert (answer.status_code, envelope(answer)["param"]) == (400, "uses")
+
+
 async def test_a_consent_of_before_has_the_usual_uses(server: Inside) -> None:
     id_ = (await agree(server))["id"]
     await server.worker.store.write(

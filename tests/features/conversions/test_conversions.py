@@ -117,6 +117,20 @@ async def test_the_words_come_out_in_every_format(server: Inside) -> None:
         assert answer.headers["x-voxgate-cache"] == "off"
 
 
+async def test_an_answer_names_the_fields_of_speech_that_a_conversion_does_not_have(server: Inside) -> None:
+    answer = await sent(server, speed="1.5", language="en", emotion="")
+    assert answer.status_code == 200, answer.text
+    assert answer.headers["x-voxgate-ignored"] == "language, speed"
+    assert "x-voxgate-ignored" not in (await sent(server)).headers
+
+
+async def test_a_consent_that_is_no_id_is_told_what_it_must_be(server: Inside) -> None:
+    message = (await sent(server, consent="false")).json()["error"]["message"]
+    assert message == (
+        "The consent 'false' does not exist. It must be the id of a consent, or true if who speaks agrees."
+    )
+
+
 async def test_it_is_exactly_as_long_as_the_recording(server: Inside) -> None:
     pcm = tones(TEXT)
     answer = await sent(server, response_format="pcm")

@@ -232,6 +232,7 @@ def test_a_recording_is_converted_and_saved(beside: Server, tmp_path: Path) -> N
     done = run(
         *("convert", str(tmp_path / "said.wav"), "--model", "tone/standard", "--voice", "alloy"),
         *("--consent", "true", "--out", str(tmp_path / "again.wav")),
+        *("--index-rate", "0.5", "--protect", "0.25", "--f0-method", "pm"),
         environ=_environ(beside, tmp_path),
         folder=tmp_path,
     )
@@ -246,6 +247,9 @@ def test_a_recording_is_converted_and_saved(beside: Server, tmp_path: Path) -> N
         (("large.wav", "--consent", "true"), "large.wav: a recording has at most 10 MiB: send it as mp3,"),
         (("said.wav",), "Missing required parameter: 'consent'"),
         (("said.wav", "--consent", "true", "--pitch", "2"), "tone/standard cannot change the pitch"),
+        (("said.wav", "--consent", "true", "--index-rate", "2"), "'index_rate': it must be a number from 0"),
+        (("said.wav", "--consent", "true", "--protect", "0.6"), "'protect': it must be a number from 0"),
+        (("said.wav", "--consent", "true", "--f0-method", "ear"), "'f0_method': it must be pm or rmvpe"),
     ],
 )
 def test_a_conversion_that_cannot_be_says_why(

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
+import sqlite3
 import subprocess
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import psutil
@@ -14,6 +17,7 @@ import pytest
 
 from tests import speech_clips
 from tests.commands import run
+from tests.faults.processes import until
 from tests.features.own_voices.test_clips import other_wav
 from tests.server import ALONE, Server, running
 
@@ -77,14 +81,34 @@ def test_a_voice_is_trained_and_taken_home(beside: Server, voice: str, tmp_path:
         assert answer.status_code == 200, answer.text
 
 
+def test_a_voice_without_onnx_is_said_to_be_trained_and_how_it_leaves(
+    beside: Server, voice: str, tmp_path: Path
+) -> None:
+    # As an engine leaves it that cannot write this voice in ONNX.
+    lose = """
+        CREATE TRIGGER lose AFTER INSERT ON job_encoded WHEN NEW.chapter = 0
+        BEGIN DELETE FROM job_encoded WHERE job = NEW.job AND chapter = 0; END
+    """
+    with closing(sqlite3.connect(beside.data / "voxgate.db")) as database:
+        database.execute(lose)
+        try:
+            done = train(beside, "Ana", "--model", "tone", "--steps", "20", "--out", str(tmp_path / "a.onnx"))
+        finally:
+            database.execute("DROP TRIGGER lose")
+    assert done.returncode == 1
+    told = done.stderr.decode().splitlines()[-1]
+    assert told.startswith(f"{voice} is trained, in 20 steps, and charged; only the file is missing")
+    command = told.partition(": voxgate ")[2].split()
+    home = beside.cli(*command, "--as", "json", "--to", str(tmp_path / "ana.json"))
+    assert home.returncode == 0
+    assert (tmp_path / "ana.json").stat().st_size
+
+
 def test_a_killed_process_is_taken_up_again(beside: Server, voice: str) -> None:
     with beside.client() as client:
         asked = {"kind": "training", "voice": voice, "model": "tone", "steps": 2_000}
         job = client.post("/v1/jobs", json=asked).json()["id"]
-        until = time.monotonic() + 30.0
-        while client.get(f"/v1/jobs/{job}").json()["training"]["step"] < 520:
-            assert time.monotonic() < until
-            time.sleep(0.05)
+        until(lambda: client.get(f"/v1/jobs/{job}").json()["training"]["step"] >= 520, every_s=0.05)
         (process,) = trainers(beside)
         os.kill(process.pid, signal.SIGKILL)
         while trainers(beside):
@@ -94,6 +118,22 @@ def test_a_killed_process_is_taken_up_again(beside: Server, voice: str) -> None:
         assert shown["status"] in ("running", "queued")
         client.post(f"/v1/jobs/{job}/cancel")
         assert client.get(f"/v1/jobs/{job}").json()["status"] == "canceled"
+
+
+def test_commands_for_jobs_tell_the_stage_and_step_of_a_training(beside: Server, voice: str) -> None:
+    with beside.client() as client:
+        asked = {"kind": "training", "voice": voice, "model": "tone", "steps": 2_000}
+        job = client.post("/v1/jobs", json=asked).json()["id"]
+        try:
+            until(lambda: client.get(f"/v1/jobs/{job}").json()["training"]["step"] > 0, every_s=0.05)
+            for command in (("show", job), ("list",)):
+                shown = beside.cli("jobs", *command).stdout
+                assert re.search(rf"{job} +training +running +training, step \d+ of 2000 ", shown), shown
+            watched = beside.cli("jobs", "watch", job, "--minutes", "0", check=False).stdout
+            assert re.fullmatch(r"running, training, step \d+ of 2000\n", watched), watched
+        finally:
+            client.post(f"/v1/jobs/{job}/cancel")
+    assert "canceled, training, step " in beside.cli("jobs", "watch", job, check=False).stdout
 
 
 def test_what_is_refused_is_said(beside: Server) -> None:

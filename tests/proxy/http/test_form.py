@@ -74,7 +74,15 @@ def test_what_is_not_known_is_ignored_as_in_json_and_what_is_empty_was_not_chose
 
 
 def test_a_file_may_come_without_a_name_of_its_own() -> None:
-    assert parsed(part("audio_sample", b"x")).files["audio_sample"].media_type == ""
+    assert parsed(part("audio_sample", bytes(256))).files["audio_sample"].media_type == ""
+
+
+def test_the_name_of_a_file_in_its_place_is_no_recording() -> None:
+    # What curl sends of -F audio_sample=me.wav.
+    failure = refused(whole(part("audio_sample", b"me.wav")))
+    assert failure.param == "audio_sample"
+    assert failure.message.endswith("a file, not a text; for curl, -F audio_sample=@me.wav.")
+    assert parsed(file(b"short")).files["audio_sample"].data == b"short"
 
 
 def test_a_form_is_shown_without_its_content() -> None:

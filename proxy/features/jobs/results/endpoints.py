@@ -84,8 +84,8 @@ class JobResults(JobTools, Resource):
             blobs = await list_encoded(self._store, job.id, 0)
             if not blobs:
                 why = (
-                    "The voice was deleted, or could not leave in ONNX: then GET "
-                    "/v1/audio/voices/{id}/model?form=pth has it."
+                    "The training has no ONNX: its voice could not be written so, was trained again, or was "
+                    "deleted. If it is there, GET /v1/audio/voices/{id}/model has it."
                 )
                 raise Conflict(why if job.state == "done" else "The training has no voice.", param="id")
             return whole_reply(JobSound(self._files, blobs), f"{job.id}.{job.format}", ONNX, range_)

@@ -93,6 +93,19 @@ async def test_what_is_taken_home_is_there(tmp_path: Path) -> None:
         assert answer.headers["content-disposition"].endswith('.onnx"')
 
 
+async def test_a_voice_without_onnx_is_said_to_be_there_in_the_form_that_it_has(tmp_path: Path) -> None:
+    async with trainings_inside(tmp_path) as server:
+        voice = await voice_to_train(server)
+        id_ = await new_training(server, voice)
+        await until(server, id_, "done")
+        await server.worker.store.write(Statement("DELETE FROM job_encoded WHERE job = :job", {"job": id_}))
+        answer = await server.ask("GET", f"/v1/jobs/{id_}/content")
+        assert answer.status_code == 409
+        message = answer.json()["error"]["message"]
+        assert message.endswith("If it is there, GET /v1/audio/voices/{id}/model has it.")
+        assert (await server.ask("GET", f"/v1/audio/voices/{voice}/model")).status_code == 200
+
+
 async def test_the_same_key_makes_one_training_and_holds_one_price(tmp_path: Path) -> None:
     async with trainings_inside(tmp_path) as server:
         voice = await voice_to_train(server)
