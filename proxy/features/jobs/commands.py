@@ -43,11 +43,9 @@ def _list_table(answer: dict[str, Any]) -> list[Part]:
 
 def _steps(row: dict[str, Any]) -> str:
     """Say how far a job is. A training is one step of the job, and many of its own."""
-    told = row["training"]
-    if told is None:
-        return f"{row['steps_done']} of {row['steps']}"
-    stage = "" if told["stage"] == row["status"] else told["stage"]
-    return ", ".join(filter(None, (stage, f"step {told['step']} of {told['steps']}")))
+    if told := row["training"]:
+        return f"{told['step']} of {told['steps']}"
+    return f"{row['steps_done']} of {row['steps']}"
 
 
 def _why(row: dict[str, Any]) -> str:
@@ -59,8 +57,8 @@ def _row_table(answer: dict[str, Any]) -> list[Part]:
 
 
 def _line(answer: dict[str, Any]) -> list[Part]:
-    step = _steps(answer) if answer["training"] else f"{_steps(answer)} steps"
-    return [Line(", ".join(filter(None, (answer["status"], step, _why(answer)))))]
+    stage = (answer["training"] or {}).get("stage", "")
+    return [Line(", ".join(filter(None, (answer["status"], stage, f"{_steps(answer)} steps", _why(answer)))))]
 
 
 def _deletion(answer: dict[str, Any]) -> list[Part]:

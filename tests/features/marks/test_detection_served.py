@@ -120,7 +120,7 @@ def test_hostile_recordings_are_refused_or_not_found(server: Server, each: int) 
     ("sent", "status", "param", "code"),
     [
         (form({}, "other", b"x"), 400, "other", "invalid_value"),
-        (form({"file": "a text"}, "manifest", b"x"), 400, "file", "invalid_audio"),
+        (form({"file": "a text"}, "manifest", b"x"), 400, "file", "invalid_value"),
         (form({}, "manifest", b"x"), 400, "file", "missing_required_parameter"),
         (form({}, "file", b""), 400, "file", "invalid_audio"),
         (form({}, "file", bytes(10 * 2**20 + 1)), 400, "file", "file_too_large"),

@@ -169,7 +169,7 @@ async def test_a_voice_without_its_onnx_is_a_voice(tmp_path: Path) -> None:
         assert await model_of(server, voice) is not None
         content = await server.ask("GET", f"/v1/jobs/{id_}/content")
         assert content.status_code == 409
-        assert "form=pth" in content.json()["error"]["message"]
+        assert "model has it" in content.json()["error"]["message"]
 
 
 async def test_what_one_machine_lacks_another_may_have(
