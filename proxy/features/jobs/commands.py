@@ -58,7 +58,9 @@ def _row_table(answer: dict[str, Any]) -> list[Part]:
 
 def _line(answer: dict[str, Any]) -> list[Part]:
     stage = (answer["training"] or {}).get("stage", "")
-    return [Line(", ".join(filter(None, (answer["status"], stage, f"{_steps(answer)} steps", _why(answer)))))]
+    # What is done says so once.
+    said = dict.fromkeys((answer["status"], stage, f"{_steps(answer)} steps", _why(answer)))
+    return [Line(", ".join(filter(None, said)))]
 
 
 def _deletion(answer: dict[str, Any]) -> list[Part]:
