@@ -17,6 +17,7 @@ from plugins.tone.voice_format import read_voice
 from proxy.errors import NotFound
 from proxy.features.jobs.results.encoded_records import EncodedBlob, list_encoded
 from proxy.features.jobs.training import learning
+from proxy.features.jobs.training.ending import TrainingEnds
 from proxy.features.jobs.training.records import CHECKPOINT
 from proxy.features.jobs.training.trainings import MOST_TRIES, Trainings
 from proxy.features.runners.links import PATH, TRAININGS_PATH, Links
@@ -279,6 +280,33 @@ async def test_a_server_that_no_machine_reaches_is_no_reason_to_rent_on(tmp_path
             shown = await until(rig.server, id_, "failed")
             assert shown["error_code"] == "internal_error"
             assert len(await runs(rig.server)) == MOST_TRIES
+
+
+async def test_a_machine_that_can_never_train_is_rented_once(tmp_path: Path, store_url: str) -> None:
+    async with training(tmp_path, store_url) as rig:
+        rig.machines.far_end._trainer = None
+        _, id_ = await rig.begun()
+        shown = await until(rig.server, id_, "failed")
+        assert shown["error_code"] == "internal_error"
+        assert len(await runs(rig.server)) == 1
+
+
+async def test_a_server_that_stops_at_the_end_keeps_what_the_machine_has_brought(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    has_come = asyncio.Event()
+
+    async def stand_still(*_: object) -> None:
+        has_come.set()
+        await asyncio.Event().wait()
+
+    async with training(tmp_path) as rig:
+        monkeypatch.setattr(TrainingEnds, "done", stand_still)
+        await rig.begun()
+        await has_come.wait()
+        (kind,) = [kind for kind in rig.server.worker.wishes if isinstance(kind, Trainings)]
+        await kind.close()
+        assert list((await runs(rig.server)).values()) == ["done"]
 
 
 async def test_machines_that_are_lost_but_got_on_are_no_failed_tries(tmp_path: Path, store_url: str) -> None:

@@ -225,14 +225,16 @@ class Trainings(WishKind[JobStep]):
         trained = await self._while_ours(held, runs.train(run))
         if trained is None:
             return _LEFT
-        is_over = False
         try:
             is_over = await self._taken(held, training, trained.end)
-        finally:
-            if not is_over:
-                # Whoever asks again wants more than this run has brought.
-                await runs.pass_over(trained.run)
-        return None if is_over else Again(is_try=False, values={"tries": 0})
+        except (TrainingBroken, TrainingRefused, DamagedFile):
+            await runs.pass_over(trained.run)
+            raise
+        if is_over:
+            return None
+        # Whoever asks again wants more than this run has brought.
+        await runs.pass_over(trained.run)
+        return Again(is_try=False, values={"tries": 0})
 
     async def _taken(self, held: JobStep, training: Training, end: TrainingEnd) -> bool:
         """Take what a run has brought. Return whether that is all. Raises what a process here does."""
@@ -300,10 +302,11 @@ class Trainings(WishKind[JobStep]):
         if job is None or job.state != "open":
             return _LEFT
         _log.warning("job.training.broken", job=held.job, reason=str(broken), tries=held.tries + 1)
-        if isinstance(broken, EngineCannot) or (isinstance(broken, TrainingBroken) and broken.lasting):
-            if self._store.is_shared:
-                # Another machine may be able to.
-                return await self._waits(held, "engine", str(broken), _ELSEWHERE_S)
+        is_lasting = isinstance(broken, TrainingBroken) and broken.lasting
+        if is_lasting and self._store.is_shared:
+            # Another machine may be able to.
+            return await self._waits(held, "engine", str(broken), _ELSEWHERE_S)
+        if is_lasting or isinstance(broken, EngineCannot):
             return await self._ends.failed(held, _IS_NOT_ABLE)
         why = "The training was broken off, and goes on."
         if await self.means.far.checkpoint(held.job) != before:
