@@ -42,7 +42,7 @@ class WordFinder:
         self._words = sorted(self._spoken)
         self._nested = _nested_lengths(self._words)
         self._longest = max(map(len, self._words), default=0)
-        self._beginnings = frozenset(_lowered(word)[:2] for word in self._words)
+        self._beginnings = frozenset(_of_one_sigma(_lowered(word))[:2] for word in self._words)
 
     def __repr__(self) -> str:
         return f"<WordFinder {len(self._spoken)}>"
@@ -51,11 +51,11 @@ class WordFinder:
         """Yields the words in a cleaned text, in order, without overlap. With `boundaries`, a word begins and
         ends at two of these places; without them, no letter stands beside a word."""
         lowered = _lowered(text)
-        known = self._beginnings
+        known, beginnings = self._beginnings, _of_one_sigma(lowered)
         ends = _Ends(text, boundaries)
         at = 0
         for start in self._starts(lowered, boundaries):
-            if start < at or not (lowered[start : start + 2] in known or lowered[start] in known):
+            if start < at or not (beginnings[start : start + 2] in known or beginnings[start] in known):
                 continue
             for length in self._lengths(text, lowered, start):
                 end = start + length
@@ -161,6 +161,12 @@ def _is_within_number(text: str, start: int) -> bool:
 
 def _goes_on_as_number(text: str, end: int) -> bool:
     return text[end - 1].isdigit() and _MORE_DIGITS.match(text, end) is not None
+
+
+def _of_one_sigma(lowered: str) -> str:
+    """Returns a text in which the sigma at the end of a word is as any other: which one a capital becomes
+    depends on what stands beside it."""
+    return lowered.replace("ς", "σ")
 
 
 def _lowered(text: str) -> str:

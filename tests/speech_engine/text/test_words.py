@@ -7,7 +7,7 @@ import time
 from itertools import pairwise
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from speech_engine.text import cleaning, words
@@ -92,6 +92,7 @@ def found_plainly(lexicon: dict[str, str], text: str, places: set[int] | None) -
     st.dictionaries(st.text(SIGNS, min_size=1, max_size=4), st.sampled_from(("X", "a", "A", "ไ"))),
     st.none() | st.sets(st.integers(0, 16)),
 )
+@example("Σ\u0301Σ", {"Σ": "X"}, None)
 def test_a_search_finds_what_trying_every_length_at_every_place_would(
     text: str, lexicon: dict[str, str], places: set[int] | None
 ) -> None:
