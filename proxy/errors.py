@@ -88,6 +88,18 @@ class NotAllowed(RequestFailed):
     status, kind, default_code = 403, "permission_error", "not_allowed"
 
 
+class AccountSuspended(RequestFailed):
+    """403: an operator has suspended the account of the key."""
+
+    status, kind, default_code = 403, "permission_error", "account_suspended"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "Your account is suspended. Nothing of it is deleted, and its keys work again when the operator "
+            "of this server resumes it: ask there."
+        )
+
+
 class NotFound(RequestFailed):
     status, kind, default_code = 404, "invalid_request_error", "not_found"
 

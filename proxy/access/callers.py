@@ -17,7 +17,7 @@ from starlette.types import Scope
 
 from policies.limits import Caps
 from policies.plans import Overrides
-from proxy.errors import InvalidKey
+from proxy.errors import AccountSuspended, InvalidKey
 from proxy.storage import api_key, key_records
 from proxy.storage.key_records import KeyStanding, Role
 from proxy.storage.read_cache import MOST_TOGETHER, ReadCache
@@ -43,6 +43,12 @@ class Caller(msgspec.Struct, frozen=True):
     anchor: int = 0
     agreed: Overrides = Overrides()
     caps: Caps = Caps()
+    is_suspended: bool = False
+
+    def check(self) -> None:
+        """Raise AccountSuspended if the account may do nothing at this moment."""
+        if self.is_suspended:
+            raise AccountSuspended
 
 
 def caller_of(scope: Scope) -> Caller:
@@ -92,12 +98,14 @@ class Callers:
         return answer.caller
 
     async def by_id(self, key: str) -> Caller:
-        """Return the caller of a key by its id, as it is now. Raises InvalidKey if it is no good."""
+        """Return the caller of a key by its id, as it is now. Raises InvalidKey and AccountSuspended."""
         record, now = await key_records.by_id(self._store, key), await self._store.now()
         fault = "No such key exists here." if record is None else _fault(record, now)
         if record is None or fault is not None:
             raise InvalidKey(f"The key {key} is no good any more. {fault}")
-        return _caller(record)
+        caller = _caller(record)
+        caller.check()
+        return caller
 
     def recent_caller(self, secret: str) -> Caller | None:
         """Return the caller whose key this is, if it was looked up within the last seconds."""
@@ -142,6 +150,7 @@ def _caller(record: KeyStanding) -> Caller:
         anchor=record.anchor,
         agreed=record.agreed,
         caps=record.caps,
+        is_suspended=record.suspended is not None,
     )
 
 

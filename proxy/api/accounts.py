@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Annotated
 
@@ -11,6 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from policies.plans import Overrides
+from proxy.access.callers import caller_or_none
 from proxy.api import account_overrides, keys
 from proxy.api.account_overrides import AgreedChange, ShownOverrides
 from proxy.api.admin_tools import AdminTools, check_open
@@ -18,16 +20,17 @@ from proxy.api.balance import Balance, ShownCycle
 from proxy.api.keys import KeyEntry
 from proxy.config.sections import Config
 from proxy.errors import Conflict, InvalidRequest, NotFound
-from proxy.http.body import Name, body
+from proxy.http.body import Name, NeededReason, body
 from proxy.http.lists import MOST, PAGE, Listing, iso_or_none, page
 from proxy.http.replies import reply, shown_as
 from proxy.http.resource import Resource, answers
 from proxy.storage import accounts, key_records
 from proxy.storage.accounts import Account, Change, Overtaken
+from proxy.storage.audit import Act
 from proxy.storage.rows import NEWEST, new_id
-from proxy.storage.store import AlreadyExists
+from proxy.storage.store import AlreadyExists, Store
 
-RESERVED = ("/grants", "/corrections", "/entries")
+RESERVED = ("/grants", "/corrections", "/entries", "/suspend", "/resume")
 """These follow an account in a path, so an account's name must not end in one of them."""
 _REMOVABLE = ("", ".", "..")
 """Parts of a path that a client or a proxy may remove."""
@@ -52,14 +55,21 @@ class AccountChange(msgspec.Struct, frozen=True):
     agreed: _Agreed | UnsetType = UNSET
 
 
+class SuspensionReason(msgspec.Struct, frozen=True):
+    """Why an account is suspended or resumed, for the audit. Its owner does not see it."""
+
+    reason: NeededReason
+
+
 class AccountEntry(msgspec.Struct, frozen=True, kw_only=True):
-    """Cycles are counted from the anchor."""
+    """Cycles are counted from the anchor. While an account is `suspended`, its keys are refused."""
 
     id: str
     name: str
     plan: str
     created: str
     closed: str | None
+    suspended: str | None
     anchor: str
     agreed: ShownOverrides
 
@@ -172,6 +182,52 @@ class Accounts(Resource):
         await self._admin_tools.erasing.erase_account(account.id)
         return reply(shown(closed or account))
 
+    @answers(
+        "POST",
+        "/admin/accounts/{id:path}/suspend",
+        AccountEntry,
+        body=SuspensionReason,
+        failures=(NotFound, Conflict),
+    )
+    async def suspend_account(self, request: Request) -> Response:
+        """Suspend an account: its keys are refused and its jobs wait, and nothing of it is deleted"""
+        account = await self._admin_tools.account(request.path_params["id"])
+        check_open(account)
+        caller = caller_or_none(request.scope)
+        if caller is not None and caller.account == account.id:
+            raise Conflict(
+                f"The key of this request belongs to the account '{account.name}', which would lock itself "
+                "out. Use a key of another account, or voxgate accounts suspend on the server.",
+                param="account",
+            )
+        return await self._switch(request, account, "account.suspended", accounts.suspend)
+
+    @answers(
+        "POST",
+        "/admin/accounts/{id:path}/resume",
+        AccountEntry,
+        body=SuspensionReason,
+        failures=(NotFound, Conflict),
+    )
+    async def resume_account(self, request: Request) -> Response:
+        """End the suspension of an account: its keys work again, and its jobs go on"""
+        account = await self._admin_tools.account(request.path_params["id"])
+        check_open(account)
+        return await self._switch(request, account, "account.resumed", accounts.resume)
+
+    async def _switch(
+        self,
+        request: Request,
+        account: Account,
+        action: str,
+        switch: Callable[[Store, str, Act], Awaitable[Account | None]],
+    ) -> Response:
+        reason = (await body(request, SuspensionReason)).reason
+        act = await self._admin_tools.audit_row(request, action, account.id, account.id, reason=reason)
+        changed = await switch(self._store, account.id, act)
+        self._admin_tools.callers.forget(account.id)
+        return reply(shown(changed or account))
+
     def _agree(self, before: Overrides, change: AgreedChange | UnsetType, plan: str) -> Overrides:
         terms = before if change is UNSET else account_overrides.changed(before, change, self._config)
         account_overrides.check(plan, terms, self._config)
@@ -179,7 +235,9 @@ class Accounts(Resource):
 
 
 def shown(account: Account) -> AccountEntry:
-    times = {name: iso_or_none(getattr(account, name)) for name in ("created", "closed", "anchor")}
+    times = {
+        name: iso_or_none(getattr(account, name)) for name in ("created", "closed", "suspended", "anchor")
+    }
     return shown_as(AccountEntry, account, agreed=account_overrides.shown(account.agreed), **times)
 
 

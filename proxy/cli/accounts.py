@@ -13,7 +13,7 @@ from policies.plans import Overrides
 from proxy.commands import tables
 from proxy.commands.command import Ask, Group, path
 from proxy.commands.limit_options import limit_options
-from proxy.commands.options import Account, Credits, Sure, credits_of, whole
+from proxy.commands.options import Account, Credits, Sure, asks, credits_of, whole
 from proxy.errors import CommandRefused
 
 ACCOUNTS = Group("accounts", "Accounts, their plans and credits.")
@@ -25,6 +25,7 @@ _NONE = "none"
 _of_account = limit_options(
     AGREEABLE, str, "", lambda row: f"Agreed {row.what}; `none` removes the agreement."
 )
+_Reason = Annotated[str, typer.Option(help="Why, for the audit.")]
 _AgreedFile = Annotated[
     Path | None,
     typer.Option(
@@ -104,18 +105,33 @@ def accounts_grant(
 def accounts_correct(
     account: Account,
     credits: Credits,
-    reason: Annotated[str, typer.Option(help="Why, for the entry and the audit.")],
+    reason: _Reason,
 ) -> Ask:
     """Add credits, or remove some (-5), to correct a mistake."""
     body = {"credits": credits_of(credits, "CREDITS"), "reason": reason}
     return Ask("POST", path("accounts", account, "corrections"), body)
 
 
+@ACCOUNTS.command("suspend", tables.account)
+def accounts_suspend(account: Account, reason: _Reason) -> Ask:
+    """Suspend an account at once. Its keys are refused and its jobs wait; nothing of it is deleted."""
+    return Ask("POST", path("accounts", account, "suspend"), {"reason": reason})
+
+
+@ACCOUNTS.command("resume", tables.account)
+def accounts_resume(account: Account, reason: _Reason) -> Ask:
+    """End the suspension of an account. Its keys work again, and its jobs go on."""
+    return Ask("POST", path("accounts", account, "resume"), {"reason": reason})
+
+
 @ACCOUNTS.command("close", tables.account)
 def accounts_close(account: Account, is_sure: Sure = False) -> Ask:
     """Close an account. Its keys stop working, its voices and lexicons are deleted, its usage stays."""
     question = f"Close the account {account} for good, and delete its voices and lexicons?"
-    return Ask("DELETE", path("accounts", account), question="" if is_sure else question)
+    asked = Ask("DELETE", path("accounts", account), question="" if is_sure else question)
+    if not is_sure and not asks(is_sure):
+        raise CommandRefused("--yes: without a terminal it is needed, as the account is closed for good")
+    return asked
 
 
 def _agreed(file: Path | None, limits: dict[str, str]) -> dict[str, Any] | None:

@@ -108,7 +108,7 @@ def number_in(field: str) -> Cell:
 
 
 def accounts(answer: dict[str, Any]) -> list[Part]:
-    times = {"created": time_in("created"), "closed": time_in("closed")}
+    times = {name: time_in(name) for name in ("created", "closed", "suspended")}
     return [grid(answer, {"name": "name", "plan": "plan", **times, "id": "id"}, wide=("id",))]
 
 

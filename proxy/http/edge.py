@@ -117,8 +117,8 @@ class KeyCheck:
         self._bodies = BodyShare()
 
     async def check(self, scope: Scope) -> None:
-        """Note the caller in the scope. Raises UnknownHost, InvalidKey, NotAllowed, and what
-        `Logins.identify` raises."""
+        """Note the caller in the scope. Raises UnknownHost, InvalidKey, NotAllowed, AccountSuspended, and
+        what `Logins.identify` raises."""
         if self._hosts is not None:
             self._hosts.check(scope)
         secret = presented_key(scope)
@@ -139,6 +139,7 @@ class KeyCheck:
         caller = await self._logins.identify(secret, address)
         scope["state"]["caller"] = caller
         scope["state"]["bodies"] = self._bodies
+        caller.check()
         if caller.role != "admin" and is_admin_path(scope["path"]):
             raise NotAllowed("This key has the role 'speech'; /admin needs a key with the role 'admin'.")
 

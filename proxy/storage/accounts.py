@@ -24,6 +24,8 @@ class Account(msgspec.Struct, frozen=True):
     closed: int | None = None
     anchor: int = 0
     agreed: Overrides = Overrides()
+    suspended: int | None = None
+    resumed: int = 0
 
 
 def _account(row: Row) -> Account:
@@ -50,6 +52,17 @@ UPDATE accounts SET plan = :new_plan, agreed = :new_agreed WHERE {_AS_READ} RETU
 _WAS_CLOSED = "EXISTS (SELECT 1 FROM accounts WHERE id = :subject AND closed = :at)"
 BY_PLAN = "SELECT plan, count(*) AS accounts FROM accounts WHERE closed IS NULL GROUP BY plan"
 _CLOSE = f"UPDATE accounts SET closed = coalesce(closed, :closed) WHERE id = :id RETURNING {ROWS.columns}"
+_IS_SUSPENDED = "SELECT 1 FROM accounts WHERE id = :id AND suspended IS NOT NULL"
+# The act comes before the change: it is written only if there is something to change.
+_SUSPENDS = "EXISTS (SELECT 1 FROM accounts WHERE id = :subject AND suspended IS NULL)"
+_SUSPEND = f"""
+UPDATE accounts SET suspended = coalesce(suspended, :at) WHERE id = :id RETURNING {ROWS.columns}
+"""
+_RESUMES = "EXISTS (SELECT 1 FROM accounts WHERE id = :subject AND suspended IS NOT NULL)"
+_RESUME = f"""
+UPDATE accounts SET resumed = CASE WHEN suspended IS NULL THEN resumed ELSE CAST(:at AS BIGINT) END,
+    suspended = NULL WHERE id = :id RETURNING {ROWS.columns}
+"""
 _PLANS_IN_USE = "SELECT DISTINCT plan FROM accounts WHERE closed IS NULL"
 _NOTHING = Overrides()
 _TRIES = 5
@@ -138,6 +151,25 @@ async def close(store: Store, account: str, act: Act | None = None) -> Account |
         library_revisions.raise_statement(account),
     )
     return _one(rows)
+
+
+async def suspend(store: Store, account: str, act: Act) -> Account | None:
+    """Suspend an account: its keys are refused, and nothing of it is deleted. Suspending twice keeps the
+    first time. Forget its callers afterwards."""
+    suspend_ = Statement(_SUSPEND, {"id": account, "at": act.at})
+    *_, rows = await store.write(hold_account(account), *audit.insert_statements(act, _SUSPENDS), suspend_)
+    return _one(rows)
+
+
+async def resume(store: Store, account: str, act: Act) -> Account | None:
+    """End the suspension of an account. Forget its callers afterwards."""
+    resume_ = Statement(_RESUME, {"id": account, "at": act.at})
+    *_, rows = await store.write(hold_account(account), *audit.insert_statements(act, _RESUMES), resume_)
+    return _one(rows)
+
+
+async def is_suspended(store: Store, account: str) -> bool:
+    return bool(await store.read(_IS_SUSPENDED, {"id": account}))
 
 
 async def by_plan(store: Store) -> dict[str, int]:

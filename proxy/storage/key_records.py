@@ -60,7 +60,8 @@ UPDATE keys SET revoked = :now WHERE id = :id AND EXISTS (SELECT 1 FROM keys AS 
 """
 _STANDING = """
 SELECT keys.hash, keys.id, keys.account, keys.role, keys.expires, keys.revoked, keys.caps,
-       accounts.plan, accounts.closed, accounts.anchor, accounts.agreed
+       accounts.plan, accounts.closed, accounts.anchor, accounts.agreed,
+       accounts.suspended
 FROM keys JOIN accounts ON accounts.id = keys.account
 """
 _BY_HASH = f"{_STANDING} WHERE keys.hash IN ({{hashes}})"
@@ -90,6 +91,7 @@ class KeyStanding(msgspec.Struct, frozen=True):
     anchor: int
     agreed: Overrides
     caps: Caps
+    suspended: int | None
 
 
 async def create(store: Store, key: ApiKey, values: NewKeyRecord, act: Act | None = None) -> KeyRecord:

@@ -22,10 +22,10 @@ Status = Literal["queued", "running", "waiting", "done", "failed", "canceled", "
 class ShownJob(msgspec.Struct, frozen=True, kw_only=True):
     """A job. Of its `steps`, `steps_done` are spoken: `seconds` of sound for `credits`.
 
-    One that is `waiting` goes on by itself when its account has credits. `waits_for` says it: `credits`, or
-    `engine` while one that it needs is away, busy or broken, `memory` while its device has none left. A job
-    that is a `training` says how far it is. `error` says why it has failed, and `error_code`
-    says it for programs, as a request for speech would.
+    One that is `waiting` goes on by itself when its account has credits, or is no longer suspended.
+    `waits_for` says it: `credits`, `suspended`, or `engine` while one that it needs is away, busy or broken,
+    `memory` while its device has none left. A job that is a `training` says how far it is. `error` says why
+    it has failed, and `error_code` says it for programs, as a request for speech would.
     """
 
     id: str
@@ -105,7 +105,7 @@ def _shown(job: Job, made: Made, training: Training | None) -> ShownJob:
 def _status(job: Job, made: Made, training: Training | None) -> Status:
     if job.state != "open":
         return job.state
-    if job.waits == "credits":
+    if job.waits in ("credits", "suspended"):
         return "waiting"
     has_begun = made.steps if training is None else training.stage
     return "running" if has_begun else "queued"

@@ -24,8 +24,8 @@ from proxy.storage.wish_tables import WishTable
 
 State = Literal["open", "done", "failed", "canceled", "expired"]
 Kind = Literal["speech", "batch", "conversion", "training"]
-Waits = Literal["", "credits", "engine", "memory"]
-"""What an open job waits for."""
+Waits = Literal["", "credits", "engine", "memory", "suspended"]
+"""Why an open job waits."""
 MOST_WANTED = 20_000
 """The most steps of an account that wait for their turn."""
 MOST_KEPT_BYTES = 512 * 1024 * 1024

@@ -20,6 +20,7 @@ from proxy.audio.formats import USUAL_FORMS
 from proxy.audio.frames import open_frames
 from proxy.catalogue.notices import NO_NOTICES, Notices
 from proxy.errors import (
+    AccountSuspended,
     DecodingFailed,
     InvalidKey,
     QuotaExceeded,
@@ -56,7 +57,7 @@ from proxy.storage.store import (
 from proxy.work.wishes import Again, Done, Result, WishKind
 
 WAITS_S = 10.0
-"""After so long, an account without credits is asked again, and a busy engine."""
+"""After so long, an account without credits is asked again, a suspended one, and a busy engine."""
 MOST_TRIES = 8
 _LOOK_S = 1.0
 _VOICE_FAILED = "Its voice cannot speak it."
@@ -99,7 +100,8 @@ class Steps(WishKind[JobStep]):
         self.places = StepPlaces()
         self._speaking: tuple[Speaking, Callers] | None = None
         self._is_here = self._serves = True
-        # Accounts without credits, and jobs that were put off, and until when nobody asks again.
+        # Accounts that are suspended or without credits, and jobs that were put off, and until when nobody
+        # asks again.
         self._short: dict[str, int] = {}
         self._resting: dict[str, int] = {}
 
@@ -160,9 +162,10 @@ class Steps(WishKind[JobStep]):
         attempt = _Attempt()
         try:
             await self._speak(job, held, attempt)
-        except QuotaExceeded as failure:
+        except (QuotaExceeded, AccountSuspended) as failure:
             await self._rest(self._short, held.account)
-            await records.wait_for(self._store, held.job, "credits")
+            lacks_credits = isinstance(failure, QuotaExceeded)
+            await records.wait_for(self._store, held.job, "credits" if lacks_credits else "suspended")
             asyncio.get_running_loop().call_later(WAITS_S, self.look_soon)
             return Again(failure.message, WAITS_S, is_try=False)
         except RequestFailed as failure:

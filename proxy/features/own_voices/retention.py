@@ -112,16 +112,18 @@ async def erase_unused(store: Store, plans: Mapping[str, Plan], erasing: Erasing
     erased, place = 0, NEWEST
     while limited and (page := await accounts.page(store, place, _BATCH)):
         for account in page:
-            if account.closed is None and account.plan in limited:
-                erased += await _erase_of(store, account.id, limited[account.plan], erasing)
+            # A suspended account cannot use its voices.
+            if account.closed is account.suspended is None and account.plan in limited:
+                before = await store.now() - limited[account.plan] * DAY_US
+                if account.resumed <= before:
+                    erased += await _erase_of(store, account.id, before, erasing)
         place = Place(page[-1].created, page[-1].id)
     if erased:
         _log.info("voice.retention.complete", voices=erased)
     return erased
 
 
-async def _erase_of(store: Store, account: str, days: int, erasing: Erasing) -> int:
-    before = await store.now() - days * DAY_US
+async def _erase_of(store: Store, account: str, before: int, erasing: Erasing) -> int:
     erased = 0
     while batch := await records.unused(store, account, before, _BATCH):
         for record in batch:

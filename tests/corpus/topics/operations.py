@@ -54,7 +54,7 @@ _commands = (
         "a route", "route", "explain", "--text", "Bom dia.", "--language", "pt", "--voice", "alloy", "--json"
     ),
     cli("no such command", "nothing"),
-    cli("closes it", "accounts", "close", "teller", "--json"),
+    cli("closes it", "accounts", "close", "teller", "--yes", "--json"),
 )
 
 TOPICS = (

@@ -14,6 +14,7 @@ from proxy.features.all import load_config, open_store
 from proxy.features.own_voices import records as voices
 from proxy.features.own_voices.retention import erase_unused
 from proxy.storage import accounts, blobs, tombstones
+from proxy.storage.audit import Act
 from proxy.storage.store import Params, Statement
 from tests.features.cache.keeping import revise
 from tests.features.erasure.erasing import erasure_of
@@ -67,6 +68,20 @@ async def test_a_voice_that_nobody_uses_ends_with_its_plan(server: Inside, tmp_p
     assert await voices.get(server.worker.store, None, kept) is not None
     receipt = await server.ask("GET", f"/v1/audio/voices/erasures/{old}")
     assert (receipt.json()["id"], receipt.json()["pending"]) == (old, [])
+
+
+async def test_a_suspended_account_keeps_its_voices_and_a_resumed_one_has_its_days_anew(
+    server: Inside, tmp_path: Path
+) -> None:
+    voice, store = (await clone(server))["id"], server.worker.store
+    await age(server, voice, 99)
+    act = Act(id="aud_1", at=await store.now(), actor="control", action="", subject="", account="")
+    await accounts.suspend(store, server.account.id, act)
+    assert await erase(server, tmp_path) == 0
+    await accounts.resume(store, server.account.id, act)
+    assert await erase(server, tmp_path) == 0
+    await store.write(Statement("UPDATE accounts SET resumed = :at", {"at": act.at - 31 * DAY_US}))
+    assert await erase(server, tmp_path) == 1
 
 
 async def test_a_server_erases_by_the_plans_of_its_newest_configuration(tmp_path: Path) -> None:

@@ -7,16 +7,18 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from policies.limits import Caps
 from policies.plans import Overrides
 from proxy.access import callers as callers_module
 from proxy.access.callers import Caller, Callers
-from proxy.errors import InvalidKey
+from proxy.errors import AccountSuspended, InvalidKey
 from proxy.features.all import open_store
 from proxy.storage import accounts, api_key, key_records
 from proxy.storage.accounts import Account
 from proxy.storage.api_key import ApiKey
+from proxy.storage.audit import Act
 from proxy.storage.key_records import KeyRecord, NewKeyRecord
 from proxy.storage.store import StorageFailed
 from tests.proxy.storage.changes import to_plan
@@ -245,6 +247,23 @@ async def test_the_keys_of_a_closed_account_are_dead(
 ) -> None:
     await accounts.close(store, ada.id)
     assert "closed" in await refused(callers, key.reveal())
+
+
+async def test_a_suspension_reaches_another_worker_within_five_seconds(
+    callers: Callers, store: WatchedStore, ada: Account, key: ApiKey, record: KeyRecord
+) -> None:
+    act = Act(id="aud_1", at=await store.now(), actor="control", action="", subject=ada.id, account=ada.id)
+    (await callers.identify(key.reveal())).check()
+    await accounts.suspend(store, ada.id, act)
+    store.seconds = 5.0
+    caller = await callers.identify(key.reveal())
+    with pytest.raises(AccountSuspended):
+        caller.check()
+    with pytest.raises(AccountSuspended):
+        await callers.by_id(record.id)
+    await accounts.resume(store, ada.id, replace(act, id="aud_2"))
+    store.seconds = 10.0
+    (await callers.identify(key.reveal())).check()
 
 
 async def test_a_new_plan_counts_once_the_account_is_forgotten(

@@ -79,7 +79,13 @@ def test_an_account_is_made_found_changed_and_closed(run: Run) -> None:
     assert run("accounts", "set-plan", "ada", "free", "--json").json["plan"] == "free"
     assert run("accounts", "set-plan", "ada", "--plan", "basic", "--json").json["plan"] == "basic"
     assert [row["name"] for row in run("accounts", "list", "--json").json["data"]] == ["ada"]
-    assert run("accounts", "close", made["id"], "--json").json["closed"] is not None
+    for _ in range(2):
+        assert run("accounts", "suspend", "ada", "--reason", "unpaid", "--json").json["suspended"] is not None
+    assert run("accounts", "resume", "ada", "--reason", "paid", "--json").json["suspended"] is None
+    # A script may have the wrong account in a variable.
+    assert "--yes" in refused(run("accounts", "close", made["id"]))
+    assert run("accounts", "show", "ada", "--json").json["closed"] is None
+    assert run("accounts", "close", made["id"], "--yes", "--json").json["closed"] is not None
     run("accounts", "create", "eve")
     assert refused(run("accounts", "show", "bob")) == "There is no account 'bob'. The accounts are: eve."
 
@@ -202,7 +208,7 @@ def test_a_key_is_shown_to_a_person_once_and_whole(run: Run) -> None:
 def test_an_account_of_any_name_is_the_one_that_is_meant(run: Run, name: str) -> None:
     run("accounts", "create", "ada")
     made = run("accounts", "create", "--json", "--", name).json
-    assert run("accounts", "close", "--json", "--", name).json["id"] == made["id"]
+    assert run("accounts", "close", "--yes", "--json", "--", name).json["id"] == made["id"]
     assert run("accounts", "show", "ada", "--json").json["closed"] is None
 
 

@@ -5,7 +5,7 @@ on rented machines.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Coroutine, Hashable, Mapping, Sequence
+from collections.abc import Callable, Collection, Coroutine, Hashable, Mapping, Sequence
 from contextlib import AsyncExitStack, aclosing
 from typing import Any, NamedTuple, TypeVar
 
@@ -13,7 +13,7 @@ import msgspec
 import structlog
 
 from proxy.engines.remote_engine import FarTraining, RemoteEngine
-from proxy.errors import ErrorDetail, JobUsedUp, RequestFailed, from_engine
+from proxy.errors import AccountSuspended, ErrorDetail, JobUsedUp, RequestFailed, from_engine
 from proxy.features.jobs import records as job_records
 from proxy.features.jobs.kept import JobFiles
 from proxy.features.jobs.records import JOBS, Job, JobStep, Waits
@@ -37,6 +37,7 @@ from proxy.features.jobs.training.process import (
 from proxy.features.jobs.training.records import TRAININGS, Training
 from proxy.features.jobs.training.trainers import Trainers
 from proxy.kept.vault import VaultFailed
+from proxy.storage import accounts
 from proxy.storage.store import Condition, Statement, StorageFailed, StorageUnreachable, Store
 from proxy.work.wishes import Again, Result, WishKind
 from speech_engine import EngineCannot, EngineError, EngineUnavailable
@@ -148,6 +149,8 @@ class Trainings(WishKind[JobStep]):
             return await self._learnt(job, held, training)
         except (VoiceDeleted, TrainingRefused, JobUsedUp) as failure:
             return await self._ends.failed(held, _detail(failure))
+        except AccountSuspended as suspended:
+            return await self._waits(held, "suspended", suspended.message, WAITS_S)
         except RequestFailed as failure:
             if failure.status >= 500 or failure.status == 429:
                 return Again(failure.message, WAITS_S, is_try=False)
@@ -190,7 +193,7 @@ class Trainings(WishKind[JobStep]):
         try:
             with trainers.held(spec):
                 attempt = self._trained_here(training.id, process, asked, journal)
-                learnt = await self._while_ours(held, attempt)
+                learnt = await self._while_ours(held, attempt, process.stop_soon)
             if learnt is None:
                 return _LEFT
             await trainers.check(training.engine, learnt.file)
@@ -265,11 +268,17 @@ class Trainings(WishKind[JobStep]):
                     raise
                 await asyncio.sleep(WAITS_S)
 
-    async def _while_ours(self, held: JobStep, attempt: Coroutine[Any, Any, T]) -> T | None:
+    async def _while_ours(
+        self, held: JobStep, attempt: Coroutine[Any, Any, T], interrupt: Callable[[], None] | None = None
+    ) -> T | None:
         """Train until the end, or until that is no longer for us to do: another worker may have been told, or
-        have taken the step, as we could not renew our lease."""
+        have taken the step, as we could not renew our lease.
+
+        `interrupt` ends the attempt with a checkpoint, once the account is suspended. A run elsewhere has
+        none: it is paid for, so it runs to its end, and the next one waits.
+        """
         training = asyncio.create_task(attempt)
-        looking = asyncio.create_task(self._until_over(held))
+        looking = asyncio.create_task(self._until_over(held, interrupt))
         try:
             await asyncio.wait({training, looking}, return_when=asyncio.FIRST_COMPLETED)
         finally:
@@ -278,10 +287,12 @@ class Trainings(WishKind[JobStep]):
             await asyncio.wait({training, looking})
         return None if training.cancelled() else training.result()
 
-    async def _until_over(self, held: JobStep) -> None:
+    async def _until_over(self, held: JobStep, interrupt: Callable[[], None] | None) -> None:
         while True:
             await asyncio.sleep(_LOOK_S)
             try:
+                if interrupt is not None and await accounts.is_suspended(self._store, held.account):
+                    interrupt()
                 job = await JOBS.get(self._store, None, held.job)
                 step = await TRAININGS.get(self._store, held.id)
             except StorageFailed:
