@@ -18,6 +18,7 @@ from tests.suite.collecting import Collecting
 from tests.suite.folders import Folders
 from tests.suite.guard import Guard
 from tests.suite.not_run import NotRun
+from tests.suite.second_run import SecondRun
 
 __all__ = [
     "leaks",
@@ -56,6 +57,7 @@ def pytest_configure(config: pytest.Config) -> None:
         "not run": NotRun(),
         "budget": Budget(),
         "collecting": Collecting(),
+        "second run": SecondRun(),
     }
     for name, part in parts.items():
         config.pluginmanager.register(part, name)

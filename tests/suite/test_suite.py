@@ -7,7 +7,8 @@ import socket
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime, timedelta
 from pathlib import Path, PurePath
 
 import pytest
@@ -19,6 +20,7 @@ from tests.suite.collecting import import_tests
 from tests.suite.folders import NOT_UNIT, TESTS, UNIT, is_soak, is_unit
 from tests.suite.guard import Guard
 from tests.suite.not_run import MAY_BE_SKIPPED, NotRun
+from tests.suite.second_run import LASTS, MOST, SecondRun, is_race, overdue
 
 
 @pytest.mark.parametrize("path", [*UNIT, *NOT_UNIT])
@@ -105,6 +107,41 @@ def test_what_a_machine_lacks_fails_by_its_name_in_ci(
 def test_what_may_be_skipped_is_there(nodeid: str) -> None:
     file, _, name = nodeid.partition("::")
     assert f"def {name}(" in (TESTS.parent / file).read_text()
+
+
+def test_what_passes_alone_has_failed_by_chance_and_is_written_down(tmp_path: Path) -> None:
+    asked: list[list[str]] = []
+    file = tmp_path / "by_chance.txt"
+
+    def run(passes: bool) -> SecondRun:
+        def passes_alone(failed: Sequence[str]) -> bool:
+            asked.append([*failed])
+            return passes
+
+        return SecondRun(passes_alone, file)
+
+    calm, race = "tests/proxy/api/test_me.py::test_a[x y]", "tests/proxy/ledger/test_hold.py::test_b"
+    assert run(passes=False).judge([calm]) == "it failed again"
+    assert race in run(passes=True).judge([calm, race])
+    assert "no chance" in run(passes=True).judge([calm] * (MOST + 1))
+    assert (asked, file.exists()) == ([[calm]], False)
+    assert run(passes=True).judge([calm]) == ""
+    assert file.read_text().endswith(f" {calm}\n")
+
+
+def test_a_test_that_fails_by_chance_is_mended_within_a_day() -> None:
+    failed = datetime(2026, 1, 1, 12, tzinfo=UTC)
+    line = f"{failed.isoformat()} tests/proxy/api/test_me.py::test_a[x y]"
+    assert overdue(f"{line}\n\n", failed + LASTS) == []
+    assert overdue(f"{line}\n", failed + LASTS + timedelta(seconds=1)) == [line]
+
+
+def test_tests_of_money_storage_erasure_and_kills_get_no_second_run() -> None:
+    named = {path for path in TESTS.rglob("test_*.py") if is_race(path.relative_to(TESTS.parent).as_posix())}
+    for race in ("ledger", "storage", "erasure", "kills", "killed", "exactly_once", "money", "renewals"):
+        files = [path for path in TESTS.rglob("test_*.py") if race in path.relative_to(TESTS).as_posix()]
+        assert files, race
+        assert set(files) <= named, race
 
 
 def test_no_folder_in_memory_is_chosen_without_room(tmp_path: Path) -> None:
