@@ -1,8 +1,8 @@
 """A second run for tests that failed in a whole run: each alone, after all others.
 
 A fault of the product fails again. A test that passes alone has failed by chance: the run is good, and the
-test gets a line in `by_chance.txt`, which `scripts/check` lets stand for a day. Tests of money, storage, erasure
-and kills get no second run: chance is a race there.
+test gets a line in `by_chance.txt`, which `scripts/check` lets stand for a day. Tests of money, storage,
+erasure and kills get no second run: chance is a race there.
 """
 
 from __future__ import annotations
