@@ -17,6 +17,7 @@ from tests.suite.budget import Budget
 from tests.suite.collecting import Collecting
 from tests.suite.folders import Folders
 from tests.suite.guard import Guard
+from tests.suite.held import Held
 from tests.suite.not_run import NotRun
 from tests.suite.second_run import SecondRun
 
@@ -57,6 +58,7 @@ def pytest_configure(config: pytest.Config) -> None:
         "not run": NotRun(),
         "budget": Budget(),
         "collecting": Collecting(),
+        "held": Held(),
         "second run": SecondRun(),
     }
     for name, part in parts.items():

@@ -48,6 +48,7 @@ def test_nothing_is_left_either_where_a_host_had_been_killed_before(folder: Path
         _kill_supervisor(server)
 
 
+@pytest.mark.clock
 def test_a_host_that_is_frozen_ends_with_its_supervisor(folder: Path) -> None:
     """Its event loop stands still; only the thread that reads the pipe can notice."""
     with running(folder, environ={"VOXGATE_SERVER__FIRST_AUDIO_S": "0.5"}) as server:

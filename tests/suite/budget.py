@@ -54,7 +54,7 @@ def is_whole(config: pytest.Config) -> bool:
     """Whether this run takes all that `make test` runs: a part knows too little of what the whole takes."""
     is_narrowed = config.option.keyword or config.option.maxfail or config.getoption("lf", False)
     is_all = config.args_source is pytest.Config.ArgsSource.TESTPATHS
-    return is_all and not is_narrowed and config.option.markexpr == "not soak"
+    return is_all and not is_narrowed and config.option.markexpr == "not soak and not clock"
 
 
 def by_file(tests: Mapping[str, float]) -> dict[str, float]:

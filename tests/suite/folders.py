@@ -32,16 +32,18 @@ NOT_UNIT = {
 }
 """What lies in the folders above and is not held to their rule, each with its reason."""
 
+_CLOCK = b"pytest.mark.clock"
 SOAK = "soak"
 """A folder of this name holds what is long; `make test` leaves it out, `make soak` runs it alone."""
 
 
 class Folders:
-    """Marks what is collected. A run of `-m unit` or `-m soak` does not even read the other files."""
+    """Marks what is collected. A run of one kind does not even read the other files."""
 
     def pytest_configure(self, config: pytest.Config) -> None:
         config.addinivalue_line("markers", "unit: opens no process, no port and no database")
         config.addinivalue_line("markers", "soak: long; to be run before a release")
+        config.addinivalue_line("markers", "clock: about real time; runs alone after all others")
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
@@ -56,6 +58,8 @@ class Folders:
                 wanted = is_unit(path) or (is_folder and _leads_to_unit(path))
             case "soak":
                 wanted = is_soak(path) or is_folder
+            case "clock and not soak":
+                wanted = is_folder or (path.suffix == ".py" and _CLOCK in collection_path.read_bytes())
             case _:
                 wanted = True
         return None if wanted else True

@@ -45,7 +45,8 @@ class SecondRun:
     ) -> None:
         session = terminalreporter._session
         # Each process of a run comes here, and only the first one knows all failures.
-        if session is None or hasattr(config, "workerinput") or not is_whole(config):
+        is_gate = is_whole(config) or config.option.markexpr == "clock and not soak"
+        if session is None or hasattr(config, "workerinput") or not is_gate:
             return
         if session.exitstatus != pytest.ExitCode.TESTS_FAILED:
             return

@@ -252,6 +252,7 @@ async def test_a_deleted_voice_is_gone_at_the_provider_before_its_receipt_is_com
         assert await records.is_gone(server.worker.store, voice)
 
 
+@pytest.mark.clock
 async def test_a_provider_that_is_away_holds_the_receipt_up(
     minimax: Provider, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

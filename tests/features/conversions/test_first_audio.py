@@ -29,6 +29,7 @@ class HearsAll(Repeating):
         yield Finished()
 
 
+@pytest.mark.clock
 @pytest.mark.parametrize(("hears_all_first", "status"), [(True, 200), (False, 503)])
 async def test_who_hears_all_first_has_more_time_for_a_longer_recording(
     tmp_path: Path, hears_all_first: bool, status: int

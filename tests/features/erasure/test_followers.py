@@ -53,6 +53,7 @@ async def owned(store: Store) -> Owned:
     return Owned(await add_voice(store, ACCOUNT), ACCOUNT)
 
 
+@pytest.mark.clock
 async def test_a_receipt_says_that_nothing_is_left_when_every_server_has_forgotten(
     store: Store, tmp_path: Path
 ) -> None:
@@ -67,6 +68,7 @@ async def test_a_receipt_says_that_nothing_is_left_when_every_server_has_forgott
         assert await finished(erasure, store) == [((), True)]
 
 
+@pytest.mark.clock
 async def test_nobody_waits_for_a_server_that_has_ended_or_is_dead(store: Store, tmp_path: Path) -> None:
     erasure, things = erasure_with(store, Things(), tmp_path), Things()
     async with following(store, tmp_path, things):

@@ -159,6 +159,7 @@ async def test_a_wait_that_the_receiver_wants_is_told() -> None:
     assert waits == [120.0, 0.0]
 
 
+@pytest.mark.clock
 async def test_a_receiver_that_hangs_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sender, "_HEAD_S", 1.0)
     async with receiver(None) as at:
@@ -174,6 +175,7 @@ async def test_an_answer_without_end_is_cut(monkeypatch: pytest.MonkeyPatch) -> 
         assert [(await sends.send(letter(at.url, is_allowed=True))).status for _ in range(2)] == [200, 200]
 
 
+@pytest.mark.clock
 async def test_a_name_server_that_keeps_silent_holds_up_neither_the_loop_nor_other_names(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -200,6 +202,7 @@ async def test_a_name_server_that_keeps_silent_holds_up_neither_the_loop_nor_oth
         assert (await sends.send(letter(at.url, is_allowed=True))).status == 200
 
 
+@pytest.mark.clock
 async def test_a_look_up_gives_its_place_back(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sender, "_LOOK_UPS", 1)
     monkeypatch.setattr(sender, "_LOOK_UPS_OF_ACCOUNT", 1)

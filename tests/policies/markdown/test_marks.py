@@ -143,6 +143,7 @@ def test_no_text_takes_long(sign: str, markdown: str) -> None:
     assert _least_seconds(lambda: read(text, "on" if markdown == "on" else "auto")) < most_s
 
 
+@pytest.mark.clock
 @pytest.mark.parametrize("pattern", PATTERNS)
 def test_no_search_holds_the_interpreter(pattern: re.Pattern[str]) -> None:
     """A search lets no other thread run. One in time that grows with the text takes about 1 ms here, and one

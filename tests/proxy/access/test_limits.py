@@ -53,6 +53,7 @@ async def test_without_a_limit_nothing_is_counted(limits: Limits, account: str) 
         assert await limits.admit(account, "k", _terms()) is None
 
 
+@pytest.mark.clock
 async def test_the_limit_is_exact_and_says_what_is_left(limits: Limits, account: str) -> None:
     left = [await limits.admit(account, "k", _terms(3)) for _ in range(3)]
     assert [(window.limit, window.remaining) for window in left if window] == [(3, 2), (3, 1), (3, 0)]
@@ -135,11 +136,13 @@ async def test_a_limit_that_changes_keeps_the_count(limits: Limits, account: str
     await _refused(limits, account, "k", _terms(2))
 
 
+@pytest.mark.clock
 async def test_a_limit_of_nothing_refuses_everything(limits: Limits, account: str) -> None:
     refusal = await _refused(limits, account, "k", _terms(0))
     assert 59 <= (refusal.retry_after_s or 0) <= 60
 
 
+@pytest.mark.clock
 async def test_a_limit_says_beforehand_what_may_be_taken(limits: Limits, account: str) -> None:
     limit = Limit("address", account, 2)
     assert await limits.wait_s(limit) == 0.0
@@ -224,6 +227,7 @@ async def test_what_is_older_than_a_minute_leaves_the_window_in_redis(
             assert (window.remaining, client.llen(name)) == (left, most - left)
 
 
+@pytest.mark.clock
 async def test_a_full_window_in_redis_says_when_it_has_room(shared_redis: RedisServer, account: str) -> None:
     with shared_redis.client() as client:
         now = time.time()

@@ -79,12 +79,9 @@ async def check(server: Inside, content: bytes) -> int:
     return answer.status_code
 
 
-DRAWN = "between two examples the loop stands still, and hypothesis draws"
-
-
 @pytest.fixture
 async def server(tmp_path: Path) -> AsyncIterator[Inside]:
-    async with inside(tmp_path, may_hold=DRAWN) as opened:
+    async with inside(tmp_path) as opened:
         yield opened
 
 
@@ -192,7 +189,7 @@ pieces = st.one_of(
 
 @pytest.fixture
 async def routed(tmp_path: Path) -> AsyncIterator[Inside]:
-    async with inside(tmp_path, ROUTED, may_hold=DRAWN) as opened:
+    async with inside(tmp_path, ROUTED) as opened:
         yield opened
 
 

@@ -98,6 +98,7 @@ def _choose(page: Tab, recorder: str, file: Path) -> str:
     return told(page, recorder)
 
 
+@pytest.mark.clock
 def test_a_voice_is_recorded_agreed_to_made_heard_and_deleted(
     page: Tab, server: Server, key: str, tmp_path: Path
 ) -> None:
@@ -236,6 +237,7 @@ def test_the_browser_says_what_it_can_know_before_anything_is_sent(
     assert page.run(f"document.activeElement === {part('sample', 'record')}")
 
 
+@pytest.mark.clock
 @pytest.mark.parametrize(
     "leave",
     [
@@ -270,6 +272,7 @@ def test_a_browser_that_cannot_record_gives_the_microphone_back(page: Tab) -> No
     assert page.run(MICROPHONE_IS_FREE)
 
 
+@pytest.mark.clock
 def test_the_keyboard_is_enough_to_record(page: Tab) -> None:
     assert page.run("document.activeElement.id") == "own-name"
     page.type("Ana")

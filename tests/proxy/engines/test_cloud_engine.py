@@ -128,6 +128,7 @@ async def test_a_provider_is_not_waited_for_longer_than_there_is_time() -> None:
     assert len(cloud.jobs) == 1
 
 
+@pytest.mark.clock
 async def test_each_try_has_the_time_that_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
     shorten(monkeypatch)
     cloud = Turns([lambda: asyncio.sleep(0.2), EngineStumbled("x")], WELL)
@@ -137,6 +138,7 @@ async def test_each_try_has_the_time_that_is_left(monkeypatch: pytest.MonkeyPatc
     assert second.deadline_s <= 1.8
 
 
+@pytest.mark.clock
 async def test_a_jobs_wait_for_its_slot_is_taken_off_its_time() -> None:
     cloud = Turns([lambda: asyncio.sleep(0.3), *WELL], WELL, slots=1)
     engine = cloud_engine(cloud)

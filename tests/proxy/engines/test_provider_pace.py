@@ -59,6 +59,7 @@ async def test_without_a_limit_nothing_is_waited_for_or_remembered() -> None:
     assert repr(pace) == "<ProviderPace 0 of any number a minute>"
 
 
+@pytest.mark.clock
 @pytest.mark.parametrize(("told_s", "pause_s"), [(30.0, 30.0), (None, 1.0), (0.0, 1.0), (86_400.0, 60.0)])
 @pytest.mark.parametrize("most", [None, 100])
 async def test_a_provider_that_says_so_is_left_alone(
@@ -73,6 +74,7 @@ async def test_a_provider_that_says_so_is_left_alone(
     assert raised.value.retry_after_s == pytest.approx(pause_s, abs=0.5)
 
 
+@pytest.mark.clock
 async def test_a_pause_is_never_made_shorter_by_another() -> None:
     pace = ProviderPace(None)
     pace.pause(30.0)

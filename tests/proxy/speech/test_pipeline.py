@@ -99,6 +99,7 @@ async def test_when_all_fail_the_last_ones_error_is_told(tmp_path: Path) -> None
     assert (row.outcome, row.samples, row.error) == ("failed", 0, "engine_timeout")
 
 
+@pytest.mark.clock
 async def test_one_budget_to_first_audio_is_for_all_together(tmp_path: Path) -> None:
     one, two = Scripted(asyncio.Event().wait), Scripted(asyncio.Event().wait)
     async with inside(tmp_path, BUDGET, {"one": one, "two": two}) as server:
@@ -109,6 +110,7 @@ async def test_one_budget_to_first_audio_is_for_all_together(tmp_path: Path) -> 
     assert one.jobs[0].deadline_s + two.jobs[0].deadline_s <= 0.3
 
 
+@pytest.mark.clock
 async def test_a_silent_first_leaves_time_for_the_second(tmp_path: Path) -> None:
     one, two = Scripted(asyncio.Event().wait), Scripted(*spoken(0.5))
     async with inside(tmp_path, BUDGET, {"one": one, "two": two}) as server:
@@ -116,6 +118,7 @@ async def test_a_silent_first_leaves_time_for_the_second(tmp_path: Path) -> None
     assert one.open == 0
 
 
+@pytest.mark.clock
 async def test_time_that_the_first_used_up_is_not_there_for_the_second(tmp_path: Path) -> None:
     one = Scripted(lambda: asyncio.sleep(0.1), errors.EngineFailed("x"))
     two = Scripted(*spoken(0.5))
@@ -124,6 +127,7 @@ async def test_time_that_the_first_used_up_is_not_there_for_the_second(tmp_path:
     assert two.jobs[0].deadline_s <= Server().first_audio_s - 0.09
 
 
+@pytest.mark.clock
 async def test_an_engine_may_raise_the_budget(tmp_path: Path) -> None:
     slow = Scripted(lambda: asyncio.sleep(0.5), *spoken(0.5), first_audio_s=60.0)
     async with inside(tmp_path, BUDGET, {"one": slow, "two": Scripted()}) as server:

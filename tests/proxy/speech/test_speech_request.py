@@ -336,6 +336,7 @@ MANY = {
 }
 
 
+@pytest.mark.clock
 @pytest.mark.parametrize(("body", "says"), MANY.values(), ids=MANY)
 def test_what_no_field_takes_is_never_built(body: bytes, says: str) -> None:
     took_s = []

@@ -36,7 +36,7 @@ def test_a_plugin_that_holds_a_worker_is_named_in_the_log(tmp_path: Path) -> Non
     plugin_folders.install(tmp_path, "slow", SLOW_DETECTOR)
     config = TONE.replace("[server]", '[server]\ndetector = "slow"', 1)
     environ = plugin_folders.environ(tmp_path)
-    with running(tmp_path, config, environ=environ, may_hold="its detector works too long") as server:
+    with running(tmp_path, config, environ=environ) as server:
         answer = server.speech("Hello there.", language="auto")
         assert answer.status_code == 200, answer.text
     step = "slow.Slow.detect < proxy.speech.language_detection."

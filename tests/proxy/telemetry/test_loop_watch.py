@@ -8,6 +8,7 @@ import threading
 import time
 from functools import partial
 
+import pytest
 from structlog.testing import capture_logs
 
 from proxy.telemetry.loop_watch import LoopHold, hold_notes, watch_loop
@@ -25,6 +26,7 @@ def longest(holds: list[LoopHold]) -> LoopHold:
     return max(holds, default=LoopHold(0.0, 0.0, ""))
 
 
+@pytest.mark.clock
 async def test_a_step_that_holds_the_loop_is_measured_and_named() -> None:
     holds: list[LoopHold] = []
     async with watch_loop(holds.append):
@@ -39,6 +41,7 @@ async def test_a_step_that_holds_the_loop_is_measured_and_named() -> None:
     assert names[1].endswith(".test_a_step_that_holds_the_loop_is_measured_and_named")
 
 
+@pytest.mark.clock
 async def test_a_thread_that_only_waits_holds_nothing_by_its_own_work() -> None:
     holds: list[LoopHold] = []
     async with watch_loop(holds.append):
@@ -48,6 +51,7 @@ async def test_a_thread_that_only_waits_holds_nothing_by_its_own_work() -> None:
     assert longest(holds).held_s < 0.1
 
 
+@pytest.mark.clock
 async def test_work_of_another_thread_and_many_short_steps_hold_nothing() -> None:
     holds: list[LoopHold] = []
     async with watch_loop(holds.append):
@@ -70,6 +74,7 @@ def keep_the_lock() -> None:
     work(0.2)
 
 
+@pytest.mark.clock
 async def test_a_thread_that_keeps_the_interpreters_lock_holds_the_loop() -> None:
     holds: list[LoopHold] = []
     async with watch_loop(holds.append):
@@ -81,6 +86,7 @@ async def test_a_thread_that_keeps_the_interpreters_lock_holds_the_loop() -> Non
     assert "tests.proxy.telemetry.test_loop_watch.keep_the_lock" in hold.step
 
 
+@pytest.mark.clock
 async def test_threads_that_work_without_the_lock_or_give_it_away_hold_nothing() -> None:
     holds: list[LoopHold] = []
     native = partial(hashlib.pbkdf2_hmac, "sha256", b"", b"", 400_000)

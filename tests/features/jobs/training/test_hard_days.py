@@ -115,6 +115,7 @@ async def test_who_has_lost_the_step_stops(tmp_path: Path, store_url: str) -> No
         assert (await job(server, id_))["status"] in ("running", "queued")
 
 
+@pytest.mark.clock
 async def test_a_lease_is_renewed_again_after_a_failure(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -51,6 +51,7 @@ async def test_an_engine_that_was_busy_while_another_was_heard_is_asked_once_mor
     assert (row.outcome, row.engine) == ("finished", "one+two")
 
 
+@pytest.mark.clock
 @pytest.mark.parametrize(
     ("second", "asked"),
     [
@@ -73,6 +74,7 @@ async def test_once_more_is_all(tmp_path: Path, second: list[Step], asked: int) 
     assert row.outcome == "failed"
 
 
+@pytest.mark.clock
 async def test_the_second_time_is_short_by_what_its_listener_has_waited(tmp_path: Path) -> None:
     async def linger() -> None:
         if len(two.jobs) == 1:
@@ -87,6 +89,7 @@ async def test_the_second_time_is_short_by_what_its_listener_has_waited(tmp_path
     assert 2.5 < second_s < first_s - 0.5
 
 
+@pytest.mark.clock
 async def test_the_second_candidate_is_not_asked_behind_the_answers_own_part_either(tmp_path: Path) -> None:
     """The one slot is that of the part before, and who was to speak this one instead has failed."""
     two = Scripted(errors.EngineFailed("x"))

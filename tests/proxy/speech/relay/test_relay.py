@@ -54,6 +54,7 @@ async def test_the_next_is_asked_while_one_is_heard_and_the_one_after_it_is_not(
     assert [len(engine.jobs) for engine in (one, two, three)] == [1, 1, 1]
 
 
+@pytest.mark.clock
 async def test_an_engine_with_one_slot_is_asked_when_it_has_made_the_part_before(tmp_path: Path) -> None:
     """In line behind its own answer a part would lose its time to first audio."""
     one = Scripted(*speech(0.3, lambda: asyncio.sleep(1.2)))
@@ -78,6 +79,7 @@ async def test_a_part_falls_back_before_its_first_sound(tmp_path: Path) -> None:
     assert [said(job) for job in three.jobs] == ["Hi."]
 
 
+@pytest.mark.clock
 async def test_every_part_has_its_own_time_to_first_audio(tmp_path: Path) -> None:
     """What they take in all is more than any one of them has."""
     late = [lambda: asyncio.sleep(0.5), *spoken(0.1)]
