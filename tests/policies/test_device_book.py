@@ -29,6 +29,13 @@ def test_who_does_not_fit_is_told_who_holds_the_memory() -> None:
     assert refusal == LoadRefusal("waits for 3.2 GB of cuda:0: xtts holds 5.1, f5tts 2.0 of 8.0 GB")
 
 
+def test_a_late_peak_of_a_process_that_has_ended_changes_nothing() -> None:
+    book = held()
+    book.release(F5)
+    book.note_peak(F5, 2.0)
+    assert book.ask(POCKET, 2.9, card()) is None
+
+
 def test_the_processes_of_an_engine_are_added_up() -> None:
     book = DeviceBook()
     for process in range(2):

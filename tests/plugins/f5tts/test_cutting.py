@@ -50,6 +50,12 @@ def test_the_first_piece_ends_with_a_clause_that_is_soon_spoken() -> None:
     assert pieces(text[28:], 20.0, usual_s, 2.5) == [text[28:]]
 
 
+def test_a_first_piece_is_no_single_short_word() -> None:
+    text = "No, this is a sentence of some length that goes on and on"
+    assert usual_s("No,") < 0.8 < usual_s(text)
+    assert pieces(text, 20.0, usual_s, 2.0) == [text]
+
+
 def test_a_better_place_just_beyond_the_longest_piece_is_none() -> None:
     assert pieces("一二三四。五六", 1.0, usual_s) == ["一二三四", "。五六"]
 

@@ -9,6 +9,7 @@ import pytest
 
 from proxy.errors import NoPlace
 from proxy.helpers.places import FairPlace, FairPlaces
+from tests.speech_engine.host import simulated_time
 
 MANY = 50
 
@@ -201,3 +202,20 @@ async def test_the_wait_for_a_place_is_bounded_and_leaves_nothing() -> None:
         await asyncio.wait([waiting])
         assert fair.taken == 1
     assert fair.taken == 0
+
+
+def test_the_wait_for_a_place_is_taken_off_the_wait_for_a_turn() -> None:
+    fair, waited = pool(places=2, at_once=1, wait_s=30.0), list[float]()
+
+    async def play() -> None:
+        loop = asyncio.get_running_loop()
+        async with fair.turn("acc_busy"):
+            second = fair.take("acc_second")
+            loop.call_later(20.0, second.leave)
+            with pytest.raises(NoPlace):
+                async with fair.turn("acc_other", waits=True):
+                    pytest.fail("another has the turn")
+            waited.append(loop.time())
+
+    simulated_time.run(play())
+    assert waited == [30.0]

@@ -136,6 +136,12 @@ async def test_an_erasure_of_either_voice_ends_the_answer_and_both_engines(
     assert [each.open for each in asked.values()] == [0, 0]
 
 
+class Unlisting(InProcessEngine):
+    """An engine that does not list one of its voices."""
+
+    unlisted_voices = ("hidden",)
+
+
 async def test_what_a_step_names_is_the_operators_the_files_or_the_engines(tmp_path: Path) -> None:
     async with inside(tmp_path, CONFIG, engines()) as server:
         live = dict(server.worker.engines.items())
@@ -153,6 +159,12 @@ async def test_what_a_step_names_is_the_operators_the_files_or_the_engines(tmp_p
         of_file = Voice(id="bound", name="bound")
         assert found("bound", configured=of_file) == (of_file, "")
         assert found("Mine") == (None, "there is no voice 'Mine' for rvc/m")
+        # An engine may speak a voice that it does not list.
+        unlisting = Unlisting(Repeating(), 0)
+        step = find_step(PostStep(engine="rvc", voice="hidden"), {"rvc": unlisting}, {}, None)
+        assert step.voice == Voice(
+            id="rvc/hidden", name="hidden", bindings=(Binding("rvc", EngineVoice("hidden")),)
+        )
         assert found("v", "rvc/x") == (None, "rvc has no model of 'rvc/x'; known: m")
         assert found("v", "gone") == (None, "no [engines.gone] for gone")
 
