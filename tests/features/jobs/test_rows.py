@@ -1,0 +1,86 @@
+"""What the rows of jobs bound: who may add some, what a retried job has, and a settlement in doubt."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from proxy.features.jobs import records
+from proxy.features.jobs.records import Job, step_id
+from proxy.features.jobs.settling import settle_to_the_end
+from proxy.storage import accounts
+from proxy.storage.store import Statement, StorageUnreachable, Store
+
+
+async def new_row(store: Store, steps: int = 1, name: str = "ada") -> Job:
+    account = await accounts.create(store, name=name, plan="unlimited")
+    return Job(
+        id="job_1",
+        account=account.id,
+        key="key_1",
+        created=await store.now(),
+        format="mp3",
+        characters=5,
+        steps=steps,
+        digest="d",
+        wrapped="",
+        sealed="",
+    )
+
+
+async def test_a_closed_account_adds_no_job(store: Store) -> None:
+    job = await new_row(store)
+    await accounts.close(store, job.account)
+    assert not await records.add(store, job, [(0, 5)])
+    assert await store.read("SELECT id FROM jobs UNION ALL SELECT id FROM job_steps") == []
+
+
+async def test_a_retried_job_has_all_its_tries(store: Store) -> None:
+    job = await new_row(store)
+    assert await records.add(store, job, [(0, 5)])
+    await store.write(
+        Statement("UPDATE jobs SET state = 'failed'"),
+        Statement("UPDATE job_steps SET state = 'failed', tries = 7"),
+    )
+    assert await records.reopen(store, job, None)
+    step = await records.STEPS.get(store, step_id(job, 1))
+    assert step is not None
+    assert (step.state, step.tries, step.error) == ("wanted", 0, "")
+
+
+async def test_a_retried_job_counts_among_the_steps_that_wait(store: Store) -> None:
+    job = await new_row(store, steps=records.MOST_WANTED)
+    assert await records.add(store, job, [(0, 5)])
+    await store.write(Statement("UPDATE jobs SET state = 'failed'"))
+    # Its one step waits beside as many as an account may have.
+    assert not await records.reopen(store, job, None)
+    await store.write(Statement("UPDATE job_steps SET state = 'failed'"))
+    assert await records.reopen(store, job, None)
+
+
+async def test_a_settlement_in_doubt_is_tried_until_it_is_known() -> None:
+    tries = []
+
+    class Doubtful:
+        async def settle(self) -> None:
+            tries.append(1)
+            await asyncio.sleep(0)
+            if len(tries) < 6:
+                raise StorageUnreachable("away for a moment")
+
+    answer: Any = Doubtful()
+    await settle_to_the_end(answer)
+    assert len(tries) == 6
+    tries.clear()
+
+    class Away(Doubtful):
+        async def settle(self) -> None:
+            tries.append(1)
+            raise StorageUnreachable("away")
+
+    answer = Away()
+    with pytest.raises(StorageUnreachable):
+        await settle_to_the_end(answer)
+    assert len(tries) == 6
