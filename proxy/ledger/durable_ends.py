@@ -35,8 +35,8 @@ class DurableEnds:
         return f"<DurableEnds of {self._ledger!r}>"
 
     async def settle(self, row: UsageRow, hold: DurableHold, costs: Sequence[Cost] = ()) -> None:
-        """Charge what the row of usage says out of a hold, in the cycle that it was held in. It is dated as the
-        row is.
+        """Charge what the row of usage says out of a hold, in the cycle that it was held in. It is dated as
+        the row is.
 
         Raises StorageFailed, and then it is written later.
         """

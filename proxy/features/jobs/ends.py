@@ -172,7 +172,8 @@ async def end(
     why: ErrorDetail | None = None,
     before: Sequence[Statement] = (),
 ) -> None:
-    """End a job that is open, with all its steps that are wanted. What comes `before` is in the same commit."""
+    """End a job that is open, with all its steps that are wanted, and write what comes `before` in the same
+    commit."""
     now = await store.now()
     of_failure = failed(why) if why is not None else {"error": "", "error_code": ""}
     params: Params = {**of_failure, "job": job.id, "state": state, "now": now}

@@ -89,7 +89,8 @@ async def _connect(
 
     section = engine.section
     assert section.budget_usd_day is not None, "the configuration was checked"
-    ceilings = Ceilings(round(section.budget_usd_day * _MICRO), round(section.job_usd * _MICRO))
+    of_account = None if section.account_usd_day is None else round(section.account_usd_day * _MICRO)
+    ceilings = Ceilings(round(section.budget_usd_day * _MICRO), round(section.job_usd * _MICRO), of_account)
     runs = Runs(house.store, engine.name, engine.runner, runner, ceilings, links, metrics)
     introducing = Introducing(house.store, engine, runs)
     engine.runs = RemoteEngineRuns(engine, runs, house.vault, introducing.note)

@@ -1,4 +1,4 @@
-"""What a training on a rented machine costs its account that ends it: the share of its steps that ran there."""
+"""What a training on a rented machine costs its account that ends it: the share of its steps that ran."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from typing import Any
 
 import msgspec
 import pytest
-from pytest import Subtests
 
 from proxy.features.jobs.training import records
 from proxy.ledger.verify import verify
@@ -101,7 +100,7 @@ ENDS: dict[str, tuple[Ends, bool]] = {
 
 
 async def test_who_ends_a_training_elsewhere_pays_for_the_steps_that_ran(
-    tmp_path: Path, store_url: str, subtests: Subtests
+    tmp_path: Path, store_url: str, subtests: pytest.Subtests
 ) -> None:
     async with training(tmp_path, store_url, SLOW) as rig:
         store, voice = rig.server.worker.store, await voice_to_train(rig.server)
@@ -130,7 +129,7 @@ async def test_who_ends_a_training_elsewhere_pays_for_the_steps_that_ran(
 
 
 async def test_what_a_training_owes_is_bounded_by_what_was_asked_and_kept(
-    tmp_path: Path, subtests: Subtests
+    tmp_path: Path, subtests: pytest.Subtests
 ) -> None:
     async with under_way(tmp_path) as (rig, _voice, id_):
         with subtests.test("preparing is no step, and a machine cannot tell of more than was asked for"):

@@ -178,8 +178,8 @@ class TrainingsElsewhere:
                 raise _nothing()
 
     async def _write(self, row: EncodedBlob, is_ours: Condition, keep: Statement | None) -> bool:
-        """Add a piece in the place of what came from there on. A whole checkpoint replaces the last one, and is
-        noted by `keep`."""
+        """Add a piece in the place of what came from there on. A whole checkpoint replaces the last one, and
+        `keep` notes it."""
         file: Params = {"job": row.job, "chapter": row.chapter, "number": row.number}
         ours: Params = {**is_ours.params, **file}
         (insertion,) = encoded_records.insertions([row], f"{is_ours.sql} AND {_IS_NEXT}")

@@ -2,8 +2,8 @@
 
 A training is `held` while its job goes on: its price is kept back. In the commit that gives the voice its
 model it becomes `owed`, and whoever sees that charges it. If its account ends it after steps on a rented
-machine, it becomes `owed_part` in that commit. Then, or when its job has ended otherwise, it is `over`. The row
-outlives its job until then.
+machine, it becomes `owed_part` in that commit. Then, or when its job has ended otherwise, it is `over`. The
+row outlives its job until then.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ from speech_engine.training import Stage, TrainingDone, TrainingProgress
 class Training(msgspec.Struct, frozen=True, kw_only=True):
     """A training, by the id of its job. `payer` is the key that asked for it, and `hold` names what is held,
     and then what is charged: the same request may come twice at once, and only one of its two holds is kept.
-    `mel` and `best` are 0 and `stage` is "" before it begins. Of the steps that were `asked` for, so many `ran`
-    on rented machines, and so many are `kept` in a whole checkpoint."""
+    `mel` and `best` are 0 and `stage` is "" before it begins. Of the steps that were `asked` for, so many
+    `ran` on rented machines, and so many are `kept` in a whole checkpoint."""
 
     id: str
     account: str
@@ -86,7 +86,8 @@ WHERE EXISTS (SELECT 1 FROM jobs WHERE id = :id)
 _IS_THERE = "EXISTS (SELECT 1 FROM trainings WHERE hold = :request)"
 _NOTE = """
 UPDATE trainings SET stage = :stage, step = :step, most_steps = :of, mel = :mel, best = :best,
-    eta_s = CAST(:eta_s AS DOUBLE PRECISION), ran = CASE WHEN ran < :ran THEN CAST(:ran AS BIGINT) ELSE ran END
+    eta_s = CAST(:eta_s AS DOUBLE PRECISION),
+    ran = CASE WHEN ran < :ran THEN CAST(:ran AS BIGINT) ELSE ran END
 WHERE id = :id AND state = 'held' AND {only_if}
 """
 _KEEP = "UPDATE trainings SET kept = CAST(:kept AS BIGINT) WHERE id = :job AND state = 'held' AND {only_if}"
@@ -170,8 +171,8 @@ async def lose(store: Store, job: str) -> None:
 
 
 def owe_part_statement(job: str, only_if: str = "1 = 1") -> Statement:
-    """Return what makes a training owe the share of its steps that ran on rented machines. It goes before what
-    ends the job, in the same commit, if its account ends it."""
+    """Return what makes a training owe the share of its steps that ran on rented machines. It goes before
+    what ends the job, in the same commit, if its account ends it."""
     return Statement(_OWE_PART.format(only_if=f"id = :of_job AND {only_if}"), {"of_job": job})
 
 
