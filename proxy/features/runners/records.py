@@ -14,7 +14,7 @@ import msgspec
 
 from policies.cycles import day_at
 from proxy.storage.costs import Cost
-from proxy.storage.rows import columns, insert_sql
+from proxy.storage.rows import columns
 from proxy.storage.store import AlreadyExists, Condition, Params, Statement, Store
 from proxy.storage.tables import Table
 
@@ -135,13 +135,11 @@ UPDATE remote_runs SET state = :state, ended = :now, micro_usd = :micro_usd
 WHERE id = :id AND ended IS NULL RETURNING id
 """
 _WITHOUT_RESULT = "UPDATE remote_runs SET state = :state WHERE id = :id AND ended IS NOT NULL"
-_CHARGE = (
-    insert_sql("costs", Cost).partition("VALUES")[0]
-    + """
-SELECT id, 0, account, CAST(:now AS BIGINT), engine, '', 0, 0, NULL, micro_usd FROM remote_runs
+_CHARGE = f"""
+INSERT INTO costs ({columns(Cost)}, job)
+SELECT id, 0, account, CAST(:now AS BIGINT), engine, '', 0, 0, NULL, micro_usd, job FROM remote_runs
 WHERE id = :id AND ended IS NOT NULL AND micro_usd > 0 ON CONFLICT (request, attempt) DO NOTHING
 """
-)
 _WITH_SAMPLE = f"""
 SELECT {_RUN} FROM remote_runs
 WHERE engine = :engine AND (ended IS NULL OR ended >= :since AND state <> 'canceled')

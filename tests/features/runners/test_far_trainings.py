@@ -128,6 +128,10 @@ async def test_a_voice_is_trained_elsewhere_and_charged_once(tmp_path: Path, sto
         assert list((await runs(rig.server)).values()) == ["done"]
         (cost,) = await store.read("SELECT sum(micro_usd) AS usd FROM costs WHERE account <> ''")
         assert cost["usd"] == USD * MICRO
+        account = rig.server.account.id
+        for by, name, usd in (("job", id_, USD), ("account", account, USD), ("engine", "far", 2 * USD)):
+            groups = (await rig.server.administer("GET", f"usage?by={by}")).json()["data"]
+            assert {group["name"]: group["cost_usd"] for group in groups}[name] == usd, by
         # Neither who it is for nor what is learnt stands in the work itself.
         (work,) = [machine for machine in rig.machines.works.values() if machine.training is not None]
         assert rig.server.account.id not in msgspec.json.encode(work).decode()
