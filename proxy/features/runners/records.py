@@ -208,7 +208,7 @@ async def begin(store: Store, run: Run, ceilings: Ceilings) -> bool:
 
 async def ceiling_over(store: Store, run: Run, ceilings: Ceilings) -> Over | None:
     """Return which ceiling a run would go over that could not begin. None: that was not the reason."""
-    of_run = {"engine": run.engine, "account": run.account, "job": run.job, "day": day_at(run.begun)}
+    of_run: Params = {"engine": run.engine, "account": run.account, "job": run.job, "day": day_at(run.begun)}
     (spent,) = await store.read(_SPENT, {**of_run, **ceilings.params})
     most: dict[Over, int] = {"job": ceilings.job_micro_usd, "day": ceilings.day_micro_usd}
     if run.account:

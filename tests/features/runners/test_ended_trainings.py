@@ -86,6 +86,8 @@ async def _fail(rig: Rig, _voice: str, id_: str) -> None:
         patch.setattr("proxy.features.jobs.training.trainings.MOST_TRIES", 1)
         await rig.machines.far_end.cancel(rig.machines.begun[-1])
         await until(rig.server, id_, "failed")
+    # What has ended before, nobody ends any more.
+    await _delete_job(rig, _voice, id_)
 
 
 ENDS: dict[str, tuple[Ends, bool]] = {
