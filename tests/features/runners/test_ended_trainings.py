@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ import pytest
 from proxy.features.jobs.training import records
 from proxy.ledger.verify import verify
 from proxy.storage.store import Statement
+from speech_engine.host import far_end
 from speech_engine.training import TrainingProgress
 from tests.features.jobs.job_rig import job, soon, until
 from tests.features.jobs.training.training_rig import (
@@ -28,6 +29,17 @@ from tests.features.runners.test_far_trainings import SLOW, Rig, _piece, few_rec
 
 __all__ = ["few_recordings"]
 
+
+@pytest.fixture(autouse=True)
+def no_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a machine tells is told by the test."""
+
+    async def train(*_: object) -> None:
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(far_end, "train", train)
+
+
 STEPS = 2_000
 Ends = Callable[[Rig, str, str], Awaitable[object]]
 
@@ -36,13 +48,20 @@ Ends = Callable[[Rig, str, str], Awaitable[object]]
 async def under_way(folder: Path) -> AsyncIterator[tuple[Rig, str, str]]:
     """Give the rig, the voice and the job of a training that has run some steps elsewhere."""
     async with training(folder, settings=SLOW) as rig:
-        voice, id_ = await rig.begun(steps=STEPS)
-        await soon(lambda: _has_run(rig, id_))
-        yield rig, voice, id_
+        voice = await voice_to_train(rig.server)
+        yield rig, voice, await _begun(rig, voice)
 
 
-async def _has_run(rig: Rig, id_: str) -> bool:
-    return (await _row(rig, id_)).ran > 0
+async def _begun(rig: Rig, voice: str) -> str:
+    """Begin a training, and return its job once the machine has its link."""
+    links = len(rig.lines.urls)
+    id_ = await new_training(rig.server, voice, model="far", steps=STEPS)
+
+    async def has_link() -> bool:
+        return len(rig.lines.urls) > links
+
+    await soon(has_link)
+    return id_
 
 
 async def _row(rig: Rig, id_: str) -> records.Training:
@@ -109,8 +128,7 @@ async def test_who_ends_a_training_elsewhere_pays_for_the_steps_that_ran(
         # What differs in PostgreSQL is the commit that ends a job with all its rows.
         for how, (end, is_charged) in list(ENDS.items())[4 if store.is_shared else 0 :]:
             with subtests.test(how):
-                id_ = await new_training(rig.server, voice, model="far", steps=STEPS)
-                await soon(partial(_has_run, rig, id_))
+                id_ = await _begun(rig, voice)
                 await _tell(rig, 777)
                 held = await hold_of(rig.server, id_)
                 assert held is not None
