@@ -75,6 +75,11 @@ async def _tell(rig: Rig, step: int, stage: Any = "training") -> None:
     assert (await rig.lines.post(rig.path, msgspec.msgpack.encode(said))).status_code == 200
 
 
+async def _keep(rig: Rig, step: int) -> None:
+    kept = msgspec.structs.replace(_piece(b"whole", is_last=True), step=step)
+    assert (await rig.lines.post(rig.path, msgspec.msgpack.encode(kept))).status_code == 200
+
+
 async def _cancel(rig: Rig, _voice: str, id_: str) -> None:
     assert (await rig.server.ask("POST", f"/v1/jobs/{id_}/cancel")).status_code == 200
 
@@ -100,9 +105,18 @@ async def _admin_delete(rig: Rig, _voice: str, id_: str) -> None:
 
 
 async def _fail(rig: Rig, _voice: str, id_: str) -> None:
-    """The machine ends, and the server asks for no other one."""
+    """The machine ends after a checkpoint, and so does the next one, and the server asks for no third."""
+    await _keep(rig, 300)
+    links = len(rig.lines.urls)
+
+    async def has_link() -> bool:
+        return len(rig.lines.urls) > links
+
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("proxy.features.jobs.training.trainings.MOST_TRIES", 1)
+        patch.setattr("proxy.features.jobs.training.trainings.WAITS_S", 0.01)
+        await rig.machines.far_end.cancel(rig.machines.begun[-1])
+        await soon(has_link)
         await rig.machines.far_end.cancel(rig.machines.begun[-1])
         await until(rig.server, id_, "failed")
     # What has ended before, nobody ends any more.
@@ -161,8 +175,7 @@ async def test_what_a_training_owes_is_bounded_by_what_was_asked_and_kept(
             await rig.lines.get(rig.path)
             assert (await _row(rig, id_)).ran == 0
         with subtests.test("with one, those after it do"):
-            kept = msgspec.structs.replace(_piece(b"whole", is_last=True), step=300)
-            assert (await rig.lines.post(rig.path, msgspec.msgpack.encode(kept))).status_code == 200
+            await _keep(rig, 300)
             await _tell(rig, 500)
             assert (await _row(rig, id_)).ran == 500
             await rig.lines.get(rig.path)
@@ -189,8 +202,7 @@ async def test_recordings_that_its_account_deletes_end_it_for_the_same_share(tmp
         patch.setattr("proxy.features.jobs.training.trainings.WAITS_S", 0.01)
         patch.setattr("policies.wishes.FIRST_DELAY_S", 0.01)
         async with under_way(tmp_path) as (rig, voice, id_):
-            kept = msgspec.structs.replace(_piece(b"whole", is_last=True), step=500)
-            assert (await rig.lines.post(rig.path, msgspec.msgpack.encode(kept))).status_code == 200
+            await _keep(rig, 500)
             path = f"/v1/audio/voices/{voice}/samples"
             sample = (await rig.server.ask("GET", path)).json()["data"][-1]["id"]
             assert (await rig.server.ask("DELETE", f"{path}/{sample}")).is_success

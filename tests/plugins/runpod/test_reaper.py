@@ -75,6 +75,8 @@ def test_work_keeps_a_pod_until_its_deadline(pods: list[SeenPod], data: st.DataO
 def test_all_of_ours_are_gone_after_the_idle_time_without_work(pods: list[SeenPod]) -> None:
     needed = last_needed({}, pods, {pod.id: _NOW for pod in pods})
     later = last_needed(needed, pods, {})
+    early = doomed(pods, later, _NOW + RULES.idle_s - 1.0, RULES)
+    assert [each for each in early if each.reason == "idle"] == []
     found = {each.id for each in doomed(pods, later, _NOW + RULES.idle_s, RULES)}
     assert found == {pod.id for pod in pods if pod.name == NAME and pod.status != "TERMINATED"}
 
