@@ -23,13 +23,7 @@ _EXPRESSIONS: dict[By, str] = {
     "operation": "kind",
 }
 # What runs on rented machines have cost is in no row of usage.
-_OF_RUNS: dict[By, str] = {
-    "account": "account",
-    "day": f"at / {DAY}",
-    "engine": "engine",
-    "job": "job",
-    "month": f"at / {DAY}",
-}
+_OF_RUNS: tuple[By, ...] = ("account", "day", "engine", "job", "month")
 # Cast, because PostgreSQL sums bigints to a numeric. The milliseconds of each row are cut off first, so that
 # the rows of a group add up to the sum of the group.
 _SUMS = ", ".join(
@@ -73,7 +67,8 @@ async def sums(
     sql = f"SELECT {expression} AS name, count(*) AS requests, {_SUMS} FROM usage WHERE {where} GROUP BY 1"
     if has_runs and by in _OF_RUNS:
         runs = f"{COSTS_OF_RUNS} AND {'1 = 1' if period.account is None else 'account = :account'}"
-        of_runs = f"SELECT {_OF_RUNS[by]}, 0, 0, 0, 0, 0, sum(micro_usd) FROM costs WHERE {runs} GROUP BY 1"
+        side = f"at / {DAY}" if is_time else by
+        of_runs = f"SELECT {side}, 0, 0, 0, 0, 0, sum(micro_usd) FROM costs WHERE {runs} GROUP BY 1"
         sql = f"SELECT name, {_BOTH} FROM ({sql} UNION ALL {of_runs}) AS sums GROUP BY 1"
     sql += f" ORDER BY {'name DESC' if is_time else 'credits DESC, requests DESC, name'} LIMIT :limit"
     # A month is complete only when all its days have been read.

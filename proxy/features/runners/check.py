@@ -13,15 +13,14 @@ from speech_engine.runner import PricedRuns
 def ceilings(config: Config, registry: Registry, *_: object) -> Iterator[Finding]:
     """Yield a finding for each ceiling of an engine that a job, or even one run, goes beyond."""
     for name, section in config.engines.items():
-        if not section.runner or section.budget_usd_day is None:
+        day, of_account = section.budget_usd_day, section.account_usd_day
+        if not section.runner or day is None:
             continue
-        of_account, least = section.account_usd_day, _most_of_run(config, registry, section.runner)
-        if of_account is None:
-            of_account = section.budget_usd_day / 2
+        of_account = day / 2 if of_account is None else of_account
         if section.job_usd > of_account:
             found = f"job_usd is ${section.job_usd:g}, and one account may use ${of_account:g} of its day"
             yield note("engine", found, "lower job_usd, or raise account_usd_day", name=name)
-        if least > min(section.job_usd, section.budget_usd_day):
+        if (least := _most_of_run(config, registry, section.runner)) > min(section.job_usd, day):
             found = f"one run may cost ${least:.2f}, and job_usd or budget_usd_day is less: it stays starting"
             yield note("engine", found, "raise them, or bound runs by their seconds", name=name)
 
