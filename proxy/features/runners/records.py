@@ -126,9 +126,6 @@ SELECT CAST({_OF_DAY} AS BIGINT) AS of_day, CAST({_OF_JOB} AS BIGINT) AS of_job,
 _LATEST = f"SELECT {_RUN} FROM remote_runs WHERE piece = :piece ORDER BY number DESC LIMIT 1"
 _OPEN = f"SELECT {_RUN} FROM remote_runs WHERE ended IS NULL ORDER BY begun"
 _ENDED = "SELECT name, ended FROM remote_runs WHERE runner = :runner AND name <> '' AND ended >= :since"
-_HAS_ENDED = """
-SELECT 1 AS one FROM remote_runs WHERE ended > :after AND ended <= :upto AND runner = :runner LIMIT 1
-"""
 _NAME = "UPDATE remote_runs SET state = 'running', name = :name WHERE id = :id AND ended IS NULL RETURNING id"
 _END = """
 UPDATE remote_runs SET state = :state, ended = :now, micro_usd = :micro_usd
@@ -175,11 +172,6 @@ async def list_open(store: Store) -> list[Run]:
 async def list_ended(store: Store, runner: str, since: int) -> dict[str, int]:
     """Return the names of what has ended at a runner since then, and when."""
     return {row["name"]: row["ended"] for row in await store.read(_ENDED, {"runner": runner, "since": since})}
-
-
-async def has_ended(store: Store, runner: str, after: int, upto: int) -> bool:
-    """Tell whether something has ended at a runner after the one moment, and up to the other."""
-    return bool(await store.read(_HAS_ENDED, {"runner": runner, "after": after, "upto": upto}))
 
 
 async def count_open(store: Store) -> dict[str, int]:

@@ -95,7 +95,8 @@ class Sweeping:
         if now >= latest or idle_s is None:
             return now >= latest
         idle_us = round(idle_s * SECOND)
-        return await records.has_ended(self._store, name, tidied - idle_us, now - idle_us)
+        ended = await records.list_ended(self._store, name, tidied - idle_us)
+        return any(at <= now - idle_us for at in ended.values())
 
     async def _end(self, run: Run, now: int) -> None:
         runs = self._runs.get(run.engine)
