@@ -7,7 +7,7 @@ import asyncio
 import socket
 import sys
 from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager, nullcontext
 
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
@@ -99,29 +99,41 @@ async def served(provider: Provider) -> AsyncIterator[ServedApp]:
 
 def run(provider: Provider, name: str) -> None:
     """Run the program `NAME --port N`: print the address and serve until SIGTERM or Ctrl-C."""
-    run_all((provider,), name)
+    run_all((provider,), name, parser_of(name).parse_args())
 
 
-def run_all(providers: Sequence[Provider], name: str) -> None:
-    """Run a program of several servers at ports in a row, each at any free one if the first is 0."""
+def parser_of(name: str) -> argparse.ArgumentParser:
+    """Return what reads the arguments that all programs have."""
     parser = argparse.ArgumentParser(prog=name, description="A fake of the provider, for tests.")
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=0)
-    arguments = parser.parse_args()
+    return parser
+
+
+def run_all(
+    providers: Sequence[Provider],
+    name: str,
+    arguments: argparse.Namespace,
+    inside: AbstractAsyncContextManager[None] | None = None,
+) -> None:
+    """Run a program of several servers at ports in a row, each at any free one if the first is 0. They serve
+    `inside` of this."""
     ports = [arguments.port + index if arguments.port else 0 for index in range(len(providers))]
     listeners = [_listener(arguments.host, port) for port in ports]
     sys.stdout.write(f"{name} serves on {' '.join(_url(listener) for listener in listeners)}\n")
     sys.stdout.flush()
     *others, first = zip(providers, listeners, strict=True)
-    asyncio.run(_serve_all(first, others))
+    asyncio.run(_serve_all(first, others, inside or nullcontext()))
 
 
 async def _serve_all(
-    last: tuple[Provider, socket.socket], others: Sequence[tuple[Provider, socket.socket]]
+    last: tuple[Provider, socket.socket],
+    others: Sequence[tuple[Provider, socket.socket]],
+    inside: AbstractAsyncContextManager[None],
 ) -> None:
     """Serve until a signal ends the last one, which has the process's signals."""
     beside = [(_Beside(_config(provider)), listener) for provider, listener in others]
-    async with asyncio.TaskGroup() as serving:
+    async with inside, asyncio.TaskGroup() as serving:
         for server, listener in beside:
             serving.create_task(server.serve(sockets=[listener]))
         await uvicorn.Server(_config(last[0])).serve(sockets=[last[1]])

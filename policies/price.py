@@ -69,6 +69,11 @@ def total(pieces: Iterable[PricedPart], rate_hz: int) -> int:
     return others - (-by_time // (60 * rate_hz * MICRO))
 
 
+def share(micro: int, part: int, whole: int) -> int:
+    """Return the charge for a part of a job: that share of its price, rounded upwards."""
+    return -(-micro * min(part, whole) // whole)
+
+
 def estimate_charge(price: Price, *, estimated_s: float, characters: int) -> int:
     """Return the charge before anything was spoken. Only a price by the minute needs the estimate."""
     return charge(price, samples=_estimated(estimated_s), rate_hz=MICRO, characters=characters)

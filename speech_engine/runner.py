@@ -6,7 +6,7 @@ it, and asks a second time only when the first surely is over. A runner keeps no
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Mapping
 from typing import Any, Literal, Protocol, runtime_checkable
 
 import msgspec
@@ -110,7 +110,8 @@ class RunnerLimits(msgspec.Struct, frozen=True, kw_only=True):
     neither waits nor runs any more, and a later start is no second one. `most_usd` is the most that one may
     cost, whatever happens: start of the machine and idle time after it included. `most_bytes` is the most
     that a work may have as JSON. The result can be had for `kept_s` after its end, and something of the work
-    may be with the provider for `stays_s`, unless it is canceled.
+    may be with the provider for `stays_s`, unless it is canceled. With `idle_s`, `tidy` is called so long
+    after a work has ended, to end a machine that has no other.
     """
 
     most_s: float
@@ -119,6 +120,15 @@ class RunnerLimits(msgspec.Struct, frozen=True, kw_only=True):
     most_bytes: int
     kept_s: float
     stays_s: float
+    idle_s: float | None = None
+
+
+@runtime_checkable
+class PricedRuns(Protocol):
+    """Settings of a runner that tell what `RunnerLimits.most_usd` will be. `voxgate check` asks them."""
+
+    @property
+    def most_usd(self) -> float: ...
 
 
 class RunnerHealth(msgspec.Struct, frozen=True, kw_only=True):
@@ -186,12 +196,12 @@ class Runner(Protocol):
         """Asks the provider. It costs nothing."""
         ...
 
-    async def tidy(self, live: Collection[str]) -> None:
-        """Ends what bills although no work needs it: `live` has the names of all work that is not over, or
-        whose result can be had.
+    async def tidy(self, live: Mapping[str, float]) -> None:
+        """Ends what bills although no work needs it: `live` has the names of all work that is not over, that
+        has ended within the idle time, or whose result can be had, and for how many seconds it is over.
 
-        Called at the start and every few minutes, in one worker of a server. What a `submit` is just
-        beginning is not among them yet: what is younger than some minutes stays.
+        Called at the start, every few minutes and when a machine may be idle, in one worker of a server. What
+        a `submit` is just beginning is not among them yet: what is younger than some minutes stays.
         """
         ...
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 import msgspec
@@ -18,7 +18,7 @@ from plugins.runpod.cloud import Pod
 from plugins.runpod.jobs import MOST_RUN_BYTES, JobTold, pieces_of
 from plugins.runpod.own_pods import OwnPods
 from plugins.runpod.reaper import BROKEN, ReaperRules, doomed, is_ours, last_needed
-from plugins.runpod.settings import PodSettings, RunpodSettings
+from plugins.runpod.settings import SWEEP_S, TIDY_S, PodSettings, RunpodSettings
 from speech_engine import Context, EngineError, EngineFailed
 from speech_engine.runner import (
     OPEN,
@@ -32,7 +32,6 @@ from speech_engine.runner import (
 _KEPT_S = 240.0
 """A pod that did its last work stays for `idle_s`, and its results with it."""
 _MARGIN_S = 60
-_TIDY_S = 300
 _TURN_S = 5.0
 _PAUSE_S = 1.0
 _MOST_LOOKS = 5
@@ -89,24 +88,15 @@ class PodRunner:
 
     @property
     def limits(self) -> RunnerLimits:
-        billed_s = self._pods.start_s + self._settings.most_s + self._idle_s + _TIDY_S
         return RunnerLimits(
             most_s=self._settings.most_s,
             over_s=self._wait_s + self._settings.most_s + _MARGIN_S,
-            most_usd=billed_s / 3600 * self._pods.usd_per_hour,
+            most_usd=self._settings.most_usd,
             most_bytes=MOST_RUN_BYTES,
-            kept_s=self._kept_s,
-            stays_s=self._pods.deadline_s + _TIDY_S,
+            kept_s=min(_KEPT_S, self._pods.idle_s),
+            stays_s=self._pods.deadline_s + TIDY_S,
+            idle_s=self._pods.idle_s,
         )
-
-    @property
-    def _kept_s(self) -> float:
-        return min(_KEPT_S, self._pods.idle_s)
-
-    @property
-    def _idle_s(self) -> float:
-        """How long a pod may stay after its last work: it has work as long as a result can be had."""
-        return self._kept_s + self._pods.idle_s
 
     async def submit(self, work: RemoteWork) -> str:
         """Find a pod for a piece of work, or make one. The pod gets the work when it runs, see `look`."""
@@ -172,13 +162,16 @@ class PodRunner:
         loads = await asyncio.gather(*(self._own.load(pod) for pod in ours if pod.status == "RUNNING"))
         return RunnerHealth(machines=len(ours), waiting=sum(load or 0 for load in loads))
 
-    async def tidy(self, live: Collection[str]) -> None:
+    async def tidy(self, live: Mapping[str, float]) -> None:
         pods = [
             pod.seen() for pod in await self._own.cloud.pods() if is_ours(pod.name, self._pods.deployment)
         ]
         now = self._now()
-        in_use = frozenset(_Place.named(name).pod for name in live)
-        self._needed = last_needed(self._needed, pods, in_use, now)
+        used: dict[str, float] = {}
+        for name, over_s in live.items():
+            pod = _Place.named(name).pod
+            used[pod] = max(used.get(pod, 0.0), now - over_s)
+        self._needed = last_needed(self._needed, pods, used)
         going = doomed(pods, self._needed, now, self._rules)
         are_gone = await asyncio.gather(*(self._own.end(each.id, each.reason) for each in going))
         if left := are_gone.count(False):
@@ -219,9 +212,9 @@ class PodRunner:
         begins anew: some is then paid for twice, and nothing never."""
         if pod.cost is None:
             return None
-        now, longest_s = self._now(), self._pods.deadline_s + _TIDY_S
+        now, longest_s = self._now(), self._pods.deadline_s + TIDY_S
         self._paid = {id_: paid for id_, paid in self._paid.items() if now - paid.until < longest_s}
-        paid = self._paid.get(pod.id, _Paid(pod.made_at - self._idle_s, {}))
+        paid = self._paid.get(pod.id, _Paid(pod.made_at - self._pods.idle_s - SWEEP_S, {}))
         if key not in paid.usd:
             billed_s = now - paid.until
             paid.usd[key] = min(billed_s / 3600 * pod.cost, self.limits.most_usd)

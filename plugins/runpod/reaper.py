@@ -6,7 +6,7 @@ A pod of another owner, or of another deployment of ours, is never touched.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Literal, NamedTuple
 
 Reason = Literal["idle", "deadline", "broken"]
@@ -48,11 +48,11 @@ def is_ours(name: str, deployment: str) -> bool:
 
 
 def last_needed(
-    before: Mapping[str, float], pods: Iterable[SeenPod], live: Collection[str], now: float
+    before: Mapping[str, float], pods: Iterable[SeenPod], used: Mapping[str, float]
 ) -> dict[str, float]:
-    """Return when each pod was needed last: now if it has `live` work, else when it was `before`. One that
-    was never seen with work has not been needed since it was made."""
-    return {pod.id: now if pod.id in live else before.get(pod.id, pod.created_at) for pod in pods}
+    """Return when each pod was needed last: when it was last `used`, as far as that is known now and was
+    `before`. One that was never seen with work has not been needed since it was made."""
+    return {pod.id: max(used.get(pod.id, pod.created_at), before.get(pod.id, pod.created_at)) for pod in pods}
 
 
 def doomed(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
@@ -51,7 +51,7 @@ class ServerlessRunner:
         return RunnerLimits(
             most_s=at.most_s,
             over_s=self._life_s + _MARGIN_S,
-            most_usd=(at.start_s + at.most_s + at.idle_s) * at.usd_per_second,
+            most_usd=at.most_usd,
             most_bytes=MOST_RUN_BYTES,
             kept_s=KEPT_S,
             stays_s=_STAYS_S,
@@ -97,7 +97,7 @@ class ServerlessRunner:
     async def health(self) -> RunnerHealth:
         return await self._jobs(self._settings.endpoint_id).health()
 
-    async def tidy(self, live: Collection[str]) -> None:
+    async def tidy(self, live: Mapping[str, float]) -> None:
         """Nothing bills without work: workers end by themselves."""
 
     def usd(self, told: JobTold) -> float | None:

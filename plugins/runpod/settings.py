@@ -14,6 +14,12 @@ _Seconds = Annotated[int, msgspec.Meta(ge=5, le=86_400, description="a whole num
 _Idle = Annotated[int, msgspec.Meta(ge=0, le=86_400, description="a whole number of seconds, up to 86400")]
 
 
+TIDY_S = 300
+"""So long a pod may live on, at the most, when it should be ended."""
+SWEEP_S = 15.0
+"""So long after its idle time a pod is gone."""
+
+
 class PodSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """[runners.NAME.pods]. README.md explains each setting."""
 
@@ -74,6 +80,14 @@ class RunpodSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
             raise ValueError("usd_per_second: what a second of a worker of the endpoint costs, above 0")
         if self.pods and self.pods.deadline_s < self.pods.start_s + self.queue_s + self.most_s:
             raise ValueError("pods.deadline_s: at least pods.start_s, queue_s and most_s together")
+
+    @property
+    def most_usd(self) -> float:
+        """What one run may cost at most, start and idle time included."""
+        if self.pods is None:
+            return (self.start_s + self.most_s + self.idle_s) * self.usd_per_second
+        billed_s = self.pods.start_s + self.most_s + self.pods.idle_s + TIDY_S
+        return billed_s / 3600 * self.pods.usd_per_hour
 
     def __repr__(self) -> str:
         return f"<RunpodSettings of {'pods' if self.pods else 'an endpoint'}>"

@@ -93,7 +93,8 @@ class AdminUsageEntry(UsageEntry, frozen=True, kw_only=True):
 
 
 class AdminUsageGroup(UsageGroup, frozen=True, kw_only=True):
-    """A sum, with the money that providers charged."""
+    """A sum, with the money that providers charged. By account, day, engine, job and month, it has what runs
+    on rented machines have cost, too."""
 
     cost_usd: float
 
@@ -173,17 +174,17 @@ class Reports:
         return listed.answer(UsageList, lambda row: _shown(self._view.entry, _entry(row)))
 
     async def _sums(self, period: Period, by: By, most: int) -> list[Any]:
-        groups = await usage_sums.sums(self._store, period, by, most)
+        groups = await usage_sums.sums(self._store, period, by, most, has_runs=self._view is _ALL)
         return [_shown(self._view.group, _group(each)) for each in groups]
 
     async def _all_sums(
         self, turn: AbstractContextManager[None], period: Period, by: By, limit: int | None
     ) -> AsyncGenerator[list[msgspec.Struct], None]:
         with turn:
-            groups = await usage_sums.sums(self._store, period, by, limit or usage_sums.ALL)
+            groups = await self._sums(period, by, limit or usage_sums.ALL)
         # An account may have as many voices as requests. There is a first batch, even if it is empty.
         for start in range(0, max(1, len(groups)), MOST):
-            yield [_shown(self._view.group, _group(each)) for each in groups[start : start + MOST]]
+            yield groups[start : start + MOST]
 
     async def _all(
         self, turn: AbstractContextManager[None], period: Period, limit: int | None

@@ -200,6 +200,7 @@ class EngineSection(msgspec.Struct, frozen=True):
     ] = None
     budget_usd_day: Usd = None
     budget_usd_month: Usd = None
+    account_usd_day: Usd = None
     runner: Annotated[str, msgspec.Meta(description='the name of a runner, or "" for none')] = ""
     job_usd: Annotated[
         float, msgspec.Meta(gt=0, le=1e6, description="US dollars, above 0, up to 1000000")

@@ -58,13 +58,14 @@ USAGE = Walk(
             f"""
             SELECT id AS subject, outcome || ', ' || credits || ' for ' || samples || ' samples' AS found
             FROM usage
-            WHERE {_OF_USAGE} AND outcome = 'finished' AND credits <> CASE
+            WHERE {_OF_USAGE} AND (outcome = 'left' AND kind = 'training' AND credits > price_micro
+            OR outcome = 'finished' AND credits <> CASE
                 WHEN kind IN ('clone', 'training') THEN price_micro
                 WHEN samples = 0 THEN 0
                 WHEN price_per = 'minute'
                     THEN (samples * price_micro + 60 * sample_rate_hz - 1) / (60 * sample_rate_hz)
                 WHEN price_per = 'character' THEN price_micro * characters
-                ELSE price_micro END
+                ELSE price_micro END)
             """,
         ),
         ConsistencyCheck(

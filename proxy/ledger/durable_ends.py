@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 from policies.plans import UNLIMITED
 from policies.plans import terms as terms_of
+from policies.quota import split_charge
 from proxy.ledger.holds import HoldRequest
 from proxy.ledger.ledger import Ledger
 from proxy.ledger.settlement import End, Settlement
@@ -34,11 +35,13 @@ class DurableEnds:
         return f"<DurableEnds of {self._ledger!r}>"
 
     async def settle(self, row: UsageRow, hold: DurableHold, costs: Sequence[Cost] = ()) -> None:
-        """Charge what a hold has, in the cycle that it was held in. It is dated as the row of usage is.
+        """Charge what the row of usage says out of a hold, in the cycle that it was held in. It is dated as
+        the row is.
 
         Raises StorageFailed, and then it is written later.
         """
-        pools = ((hold.pool, hold.allowance), (GRANTED, hold.granted))
+        split = split_charge(row.credits, hold.split)
+        pools = ((hold.pool, split.allowance), (GRANTED, split.granted))
         spent = [
             entries.spend(row.id, row.account, pool, amount, at=row.started, actor=row.key)
             for pool, amount in pools

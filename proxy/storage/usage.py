@@ -67,6 +67,7 @@ _PLACE_OF_ACCOUNT = f"{_PLACE} AND account = :account"
 _OLDEST = "SELECT id FROM usage WHERE started < :before ORDER BY started, id LIMIT :most"
 # What belongs to a request goes with its row, so it needs no index by time.
 _DELETE_COSTS = f"DELETE FROM costs WHERE request IN ({_OLDEST}) RETURNING attempt"
+_DELETE_RUNS = "DELETE FROM costs WHERE job IS NOT NULL AND at < :before RETURNING attempt"
 _DELETE = f"DELETE FROM usage WHERE id IN ({_OLDEST}) RETURNING id"
 _REFUNDED = "UPDATE usage SET refunded = :amount WHERE id = :id"
 _FINISHED = "SELECT started FROM usage WHERE id = :id AND account = :account AND outcome = 'finished'"
@@ -123,13 +124,14 @@ async def is_there(store: Store, id_: str) -> bool:
 
 
 async def delete(store: Store, before: int, most: int) -> tuple[int, int]:
-    """Delete the oldest rows from before then and what belongs to them, and count rows and costs."""
+    """Delete the oldest rows from before then and what belongs to them, and count rows and costs. What runs
+    have cost before then goes, too."""
     batch: Params = {"before": before, "most": most}
     others = [
         f"DELETE FROM {table.name} WHERE {table.request} IN ({_OLDEST})"
         for table in store.tables
         if table.request
     ]
-    deletions = (_DELETE_COSTS, *others, _DELETE)
-    costs, *_, rows = await store.write(*(Statement(sql, batch) for sql in deletions))
-    return len(rows), len(costs)
+    deletions = (_DELETE_COSTS, _DELETE_RUNS, *others, _DELETE)
+    costs, of_runs, *_, rows = await store.write(*(Statement(sql, batch) for sql in deletions))
+    return len(rows), len(costs) + len(of_runs)

@@ -22,6 +22,8 @@ _EXPRESSIONS: dict[By, str] = {
     "model": "engine || '/' || model",
     "operation": "kind",
 }
+# What runs on rented machines have cost is in no row of usage.
+_OF_RUNS: tuple[By, ...] = ("account", "day", "engine", "job", "month")
 # Cast, because PostgreSQL sums bigints to a numeric. The milliseconds of each row are cut off first, so that
 # the rows of a group add up to the sum of the group.
 _SUMS = ", ".join(
@@ -36,6 +38,9 @@ _SUMS = ", ".join(
 )
 
 
+COSTS_OF_RUNS = "job IS NOT NULL AND at >= :since AND at < :until"
+
+
 class UsageSum(msgspec.Struct, frozen=True):
     """One sum. `name` is a day (`2026-01-31`), a month (`2026-01`), an `engine/model`, an account's id, …."""
 
@@ -48,18 +53,24 @@ class UsageSum(msgspec.Struct, frozen=True):
     micro_usd: int
 
 
-async def sums(store: Store, period: Period, by: By, most: int = ALL) -> list[UsageSum]:
-    """Sum usage, with up to `most` sums: days and months newest first, others by credits, the most first."""
+async def sums(
+    store: Store, period: Period, by: By, most: int = ALL, *, has_runs: bool = False
+) -> list[UsageSum]:
+    """Sum usage, with up to `most` sums: days and months newest first, others by credits, the most first. If
+    it `has_runs`, their costs are in the sums by account, day, engine, job and month."""
     if by == "refusal":
         refused = await refusals.by_reason(store, period, most)
         return [_uncharged(str(row["name"]), int(row["requests"])) for row in refused]
     expression = _expression(store, by)
     where = IN_PERIOD if period.account is None else IN_PERIOD_OF_ACCOUNT
     is_time = by in ("day", "month")
-    sql = (
-        f"SELECT {expression} AS name, count(*) AS requests, {_SUMS} FROM usage WHERE {where} GROUP BY 1 "
-        f"ORDER BY {'name DESC' if is_time else 'credits DESC, requests DESC, name'} LIMIT :limit"
-    )
+    sql = f"SELECT {expression} AS name, count(*) AS requests, {_SUMS} FROM usage WHERE {where} GROUP BY 1"
+    if has_runs and by in _OF_RUNS:
+        runs = f"{COSTS_OF_RUNS} AND {'1 = 1' if period.account is None else 'account = :account'}"
+        side = f"at / {DAY}" if is_time else by
+        of_runs = f"SELECT {side}, 0, 0, 0, 0, 0, sum(micro_usd) FROM costs WHERE {runs} GROUP BY 1"
+        sql = f"SELECT name, {_BOTH} FROM ({sql} UNION ALL {of_runs}) AS sums GROUP BY 1"
+    sql += f" ORDER BY {'name DESC' if is_time else 'credits DESC, requests DESC, name'} LIMIT :limit"
     # A month is complete only when all its days have been read.
     parameters: Params = {**msgspec.structs.asdict(period), "limit": ALL if by == "month" else most}
     rows = await store.read_long(sql, parameters)
@@ -68,6 +79,11 @@ async def sums(store: Store, period: Period, by: By, most: int = ALL) -> list[Us
         return await _with_refused(store, period, found) if by == "outcome" else found
     days = msgspec.convert([{**row, "name": _day(row["name"])} for row in rows], list[UsageSum])
     return _months(days)[:most] if by == "month" else days
+
+
+_BOTH = ", ".join(
+    f"CAST(sum({name}) AS BIGINT) AS {name}" for name in UsageSum.__struct_fields__ if name != "name"
+)
 
 
 def _expression(store: Store, by: By) -> str:

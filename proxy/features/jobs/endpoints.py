@@ -51,6 +51,7 @@ from proxy.features.jobs.request import (
 from proxy.features.jobs.steps import Steps
 from proxy.features.jobs.training.bodies import TrainingBody
 from proxy.features.jobs.training.maker import TrainingMaker
+from proxy.features.jobs.training.records import owe_part_statement
 from proxy.http.body import raw_body
 from proxy.http.idempotency import KEY_HEADER, sent_key
 from proxy.http.lists import PAGE, page
@@ -60,6 +61,7 @@ from proxy.speech import speech_request
 from proxy.speech.call import SpeechCall
 from proxy.speech.speaking import Speaking
 from proxy.speech.speech_request import Defaults
+from proxy.storage.store import Statement
 
 
 class JobTools:
@@ -114,7 +116,7 @@ class Jobs(JobTools, Resource):
     async def cancel_job(self, request: Request) -> Response:
         """End a job. What was spoken stays"""
         job = await self.found(request)
-        await ends.end(self._store, job, "canceled", self._notices)
+        await ends.end(self._store, job, "canceled", self._notices, before=_owed(request, job))
         self._notices.look_soon()
         return await self.show(await self.found(request))
 
@@ -150,8 +152,14 @@ class Jobs(JobTools, Resource):
     async def delete_job(self, request: Request) -> Response:
         """Delete a job with its text and its sound"""
         job = await self.found(request)
-        await self._files.remove_job(job.id, job.account)
+        await self._files.remove_job(job.id, job.account, _owed(request, job))
         return reply(DeletedJob(id=job.id))
+
+
+def _owed(request: Request, job: Job) -> tuple[Statement, ...]:
+    """Return what makes a job owe for what ran of it, if its account ends it, and not the operator."""
+    is_owed = job.kind == "training" and account_of(request) is not None
+    return (owe_part_statement(job.id),) if is_owed else ()
 
 
 class AskedAs(NamedTuple):

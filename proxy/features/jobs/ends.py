@@ -165,15 +165,21 @@ class _Whole(NamedTuple):
 
 
 async def end(
-    store: Store, job: Job, state: State, notices: Notices = NO_NOTICES, why: ErrorDetail | None = None
+    store: Store,
+    job: Job,
+    state: State,
+    notices: Notices = NO_NOTICES,
+    why: ErrorDetail | None = None,
+    before: Sequence[Statement] = (),
 ) -> None:
-    """End a job that is open, with all its steps that are wanted."""
+    """End a job that is open, with all its steps that are wanted, and write what comes `before` in the same
+    commit."""
     now = await store.now()
     of_failure = failed(why) if why is not None else {"error": "", "error_code": ""}
     params: Params = {**of_failure, "job": job.id, "state": state, "now": now}
     statements = told(notices, _Whole(job.id, job.account), job.kind, state, now, "1 = 1")
     await store.write(
-        hold(job.id), Statement(END, params), Statement(_CANCEL_STEPS, {"job": job.id}), *statements
+        hold(job.id), *before, Statement(END, params), Statement(_CANCEL_STEPS, {"job": job.id}), *statements
     )
 
 

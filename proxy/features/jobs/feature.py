@@ -31,5 +31,6 @@ async def _open(house: House) -> AsyncIterator[Opened]:
         )
 
 
-_TABLES = (*TABLES, FILES_TABLE, TRAININGS, Table("introductions", key=("engine",)))
+# What a training owes is said while its job is there.
+_TABLES = (TRAININGS, *TABLES, FILES_TABLE, Table("introductions", key=("engine",)))
 FEATURE = Feature("jobs", _open, tables=_TABLES, checks=(trainings,))

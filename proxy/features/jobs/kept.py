@@ -12,7 +12,7 @@ from proxy.features.jobs.batches import uploads
 from proxy.features.jobs.records import JobClip
 from proxy.kept.vault import Vault
 from proxy.storage import blobs
-from proxy.storage.store import Store
+from proxy.storage.store import Statement, Store
 
 BEGINNING = 16
 """So many bytes each blob has before what was put."""
@@ -97,9 +97,9 @@ class JobFiles:
         await self._vault.drop(account, digests)
         return bool(digests)
 
-    async def remove_job(self, job: str, account: str) -> None:
+    async def remove_job(self, job: str, account: str, before: Sequence[Statement] = ()) -> None:
         """Delete a job and all that was made of it."""
-        digests = await removals.remove(self._store, job)
+        digests = await removals.remove(self._store, job, before)
         await self._vault.drop(account, digests)
 
     async def remove_voice(self, voice: str, *, is_late: bool) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from proxy.features.jobs.blob_keys import BY_VOICE, drop_keys, is_erased
 from proxy.features.jobs.records import OF_CLIPS, OF_TEXTS, hold
 from proxy.features.jobs.results import encoded_records
@@ -15,12 +17,14 @@ AND EXISTS (SELECT 1 FROM job_encoded WHERE job_encoded.job = jobs.id AND {encod
 _SOUND = "SELECT account, digest FROM job_clips WHERE job = :job AND digest <> ''"
 
 
-async def remove(store: Store, job: str) -> list[str]:
-    """Delete a job, the keys of all its sound and of its text. Return the digests of the files."""
+async def remove(store: Store, job: str, before: Sequence[Statement] = ()) -> list[str]:
+    """Delete a job, the keys of all its sound and of its text. Return the digests of the files. What comes
+    `before` is in the same commit."""
     of_job: Params = {"job": job}
     deleted = await write_deletion(
         store,
         hold(job),
+        *before,
         Statement(OF_CLIPS.format(only="job_clips.job = :job"), of_job),
         Statement("DELETE FROM job_clips WHERE job = :job RETURNING digest, told", of_job),
         *encoded_records.removal("job_encoded.job = :job", of_job),

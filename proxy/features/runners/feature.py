@@ -8,6 +8,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING
 
 from proxy.feature import Feature, House, HouseRevision, Opened, Served
+from proxy.features.runners.check import ceilings
 from proxy.features.runners.records import TABLES, Ceilings
 
 if TYPE_CHECKING:
@@ -89,8 +90,9 @@ async def _connect(
 
     section = engine.section
     assert section.budget_usd_day is not None, "the configuration was checked"
-    ceilings = Ceilings(round(section.budget_usd_day * _MICRO), round(section.job_usd * _MICRO))
-    runs = Runs(house.store, engine.name, engine.runner, runner, ceilings, links, metrics)
+    of_account = None if section.account_usd_day is None else round(section.account_usd_day * _MICRO)
+    most = Ceilings(round(section.budget_usd_day * _MICRO), round(section.job_usd * _MICRO), of_account)
+    runs = Runs(house.store, engine.name, engine.runner, runner, most, links, metrics)
     introducing = Introducing(house.store, engine, runs)
     engine.runs = RemoteEngineRuns(engine, runs, house.vault, introducing.note)
     stack.push_async_callback(_stop, asyncio.create_task(_introduce(introducing, house)))
@@ -111,4 +113,4 @@ async def _stop(task: asyncio.Task[None]) -> None:
     await asyncio.wait([task])
 
 
-FEATURE = Feature("runners", _open, tables=TABLES)
+FEATURE = Feature("runners", _open, tables=TABLES, checks=(ceilings,))

@@ -14,7 +14,7 @@ import msgspec
 
 from policies.cycles import day_at
 from proxy.storage.costs import Cost
-from proxy.storage.rows import columns, insert_sql
+from proxy.storage.rows import columns
 from proxy.storage.store import AlreadyExists, Condition, Params, Statement, Store
 from proxy.storage.tables import Table
 
@@ -53,13 +53,23 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Ceilings(msgspec.Struct, frozen=True):
-    """The most that an engine may cost in a day, and one job at that engine."""
+    """The most that an engine may cost in a day, one job at that engine, and one account in a day: None is
+    half of the engine's day, or all of it while there is one account only."""
 
     day_micro_usd: int
     job_micro_usd: int
+    account_micro_usd: int | None = None
+
+    @property
+    def params(self) -> dict[str, int]:
+        alone, shared = self.day_micro_usd, self.day_micro_usd // 2
+        if self.account_micro_usd is not None:
+            alone = shared = self.account_micro_usd
+        day, job = self.day_micro_usd, self.job_micro_usd
+        return {"most_of_day": day, "most_of_job": job, "most_alone": alone, "most_shared": shared}
 
 
-Over = Literal["day", "job", "held"]
+Over = Literal["job", "day", "account", "held"]
 """The ceiling over which a run might go: by what was spent, or by what is `held` for runs that are open."""
 
 TABLES = (
@@ -80,14 +90,26 @@ _OF_JOB = """
 (SELECT coalesce(sum(CASE WHEN ended IS NULL THEN most_micro_usd ELSE micro_usd END), 0)
 FROM remote_runs WHERE job = :job AND job <> '' AND engine = :engine)
 """
+# What introduces an engine is of no account.
+_OF_ACCOUNT = """
+(SELECT coalesce(sum(micro_usd), 0) FROM costs
+WHERE account = :account AND account <> '' AND engine = :engine AND at >= :day)
++ (SELECT coalesce(sum(most_micro_usd), 0) FROM remote_runs
+WHERE account = :account AND account <> '' AND engine = :engine AND ended IS NULL)
+"""
+_MOST_OF_ACCOUNT = """
+CASE WHEN (SELECT count(*) FROM (SELECT id FROM accounts WHERE closed IS NULL LIMIT 2) AS two) < 2
+THEN CAST(:most_alone AS BIGINT) ELSE CAST(:most_shared AS BIGINT) END
+"""
 _TYPES = {each.name: each.type for each in msgspec.structs.fields(Run)}
 _VALUES = ", ".join(
     f"CAST(:{name} AS {'BIGINT' if type_ in (int, int | None) else 'TEXT'})" for name, type_ in _TYPES.items()
 )
 _BEGIN = f"""
 INSERT INTO remote_runs ({_RUN}) SELECT {_VALUES}
-WHERE {_OF_DAY} + CAST(:most_micro_usd AS BIGINT) <= CAST(:of_day AS BIGINT)
-AND {_OF_JOB} + CAST(:most_micro_usd AS BIGINT) <= CAST(:of_job AS BIGINT)
+WHERE {_OF_DAY} + CAST(:most_micro_usd AS BIGINT) <= CAST(:most_of_day AS BIGINT)
+AND {_OF_JOB} + CAST(:most_micro_usd AS BIGINT) <= CAST(:most_of_job AS BIGINT)
+AND (:account = '' OR {_OF_ACCOUNT} + CAST(:most_micro_usd AS BIGINT) <= {_MOST_OF_ACCOUNT})
 """
 # A recording leaves only while its voice is there. An erasure holds the row of the engine, too.
 _IS_KEPT = "AND EXISTS (SELECT 1 FROM samples WHERE digest = :sample{number})"
@@ -96,24 +118,25 @@ SELECT CAST({_OF_DAY} AS BIGINT) AS of_day, CAST({_OF_JOB} AS BIGINT) AS of_job,
     CAST((SELECT coalesce(sum(most_micro_usd), 0) FROM remote_runs
     WHERE engine = :engine AND ended IS NULL) AS BIGINT) AS held_of_day,
     CAST((SELECT coalesce(sum(most_micro_usd), 0) FROM remote_runs
-    WHERE job = :job AND job <> '' AND engine = :engine AND ended IS NULL) AS BIGINT) AS held_of_job
+    WHERE job = :job AND job <> '' AND engine = :engine AND ended IS NULL) AS BIGINT) AS held_of_job,
+    CAST({_OF_ACCOUNT} AS BIGINT) AS of_account, {_MOST_OF_ACCOUNT} AS most_of_account,
+    CAST((SELECT coalesce(sum(most_micro_usd), 0) FROM remote_runs
+    WHERE account = :account AND engine = :engine AND ended IS NULL) AS BIGINT) AS held_of_account
 """
 _LATEST = f"SELECT {_RUN} FROM remote_runs WHERE piece = :piece ORDER BY number DESC LIMIT 1"
 _OPEN = f"SELECT {_RUN} FROM remote_runs WHERE ended IS NULL ORDER BY begun"
-_KEPT = "SELECT name FROM remote_runs WHERE runner = :runner AND state = 'done' AND ended >= :since"
+_ENDED = "SELECT name, ended FROM remote_runs WHERE runner = :runner AND name <> '' AND ended >= :since"
 _NAME = "UPDATE remote_runs SET state = 'running', name = :name WHERE id = :id AND ended IS NULL RETURNING id"
 _END = """
 UPDATE remote_runs SET state = :state, ended = :now, micro_usd = :micro_usd
 WHERE id = :id AND ended IS NULL RETURNING id
 """
 _WITHOUT_RESULT = "UPDATE remote_runs SET state = :state WHERE id = :id AND ended IS NOT NULL"
-_CHARGE = (
-    insert_sql("costs", Cost).partition("VALUES")[0]
-    + """
-SELECT id, 0, account, CAST(:now AS BIGINT), engine, '', 0, 0, NULL, micro_usd FROM remote_runs
+_CHARGE = f"""
+INSERT INTO costs ({columns(Cost)}, job)
+SELECT id, 0, account, CAST(:now AS BIGINT), engine, '', 0, 0, NULL, micro_usd, job FROM remote_runs
 WHERE id = :id AND ended IS NOT NULL AND micro_usd > 0 ON CONFLICT (request, attempt) DO NOTHING
 """
-)
 _WITH_SAMPLE = f"""
 SELECT {_RUN} FROM remote_runs
 WHERE engine = :engine AND (ended IS NULL OR ended >= :since AND state <> 'canceled')
@@ -146,9 +169,9 @@ async def list_open(store: Store) -> list[Run]:
     return [msgspec.convert(row, Run) for row in await store.read(_OPEN)]
 
 
-async def list_kept(store: Store, runner: str, since: int) -> set[str]:
-    """Return the names of what a runner has done since then: somebody may ask for it again."""
-    return {row["name"] for row in await store.read(_KEPT, {"runner": runner, "since": since})}
+async def list_ended(store: Store, runner: str, since: int) -> dict[str, int]:
+    """Return the names of what has ended at a runner since then, and when."""
+    return {row["name"]: row["ended"] for row in await store.read(_ENDED, {"runner": runner, "since": since})}
 
 
 async def count_open(store: Store) -> dict[str, int]:
@@ -165,11 +188,10 @@ async def begin(store: Store, run: Run, ceilings: Ceilings) -> bool:
     only_kept = " ".join(_IS_KEPT.format(number=number) for number in range(len(digests)))
     samples = {f"sample{number}": digest for number, digest in enumerate(digests)}
     given = {**msgspec.structs.asdict(run), "day": day_at(run.begun)}
-    of = {"of_day": ceilings.day_micro_usd, "of_job": ceilings.job_micro_usd}
     try:
         _, added = await store.write(
             Statement(_HOLD, {"engine": run.engine}),
-            Statement(f"{_BEGIN} {only_kept} RETURNING id", {**given, **of, **samples}),
+            Statement(f"{_BEGIN} {only_kept} RETURNING id", {**given, **ceilings.params, **samples}),
         )
     except AlreadyExists:
         return False  # a piece has one run of each number
@@ -178,14 +200,14 @@ async def begin(store: Store, run: Run, ceilings: Ceilings) -> bool:
 
 async def ceiling_over(store: Store, run: Run, ceilings: Ceilings) -> Over | None:
     """Return which ceiling a run would go over that could not begin. None: that was not the reason."""
-    params: Params = {"engine": run.engine, "day": day_at(run.begun), "job": run.job}
-    (spent,) = await store.read(_SPENT, params)
-    of_job, of_day = spent["of_job"] + run.most_micro_usd, spent["of_day"] + run.most_micro_usd
-    if of_job - spent["held_of_job"] > ceilings.job_micro_usd:
-        return "job"
-    if of_day - spent["held_of_day"] > ceilings.day_micro_usd:
-        return "day"
-    return "held" if of_job > ceilings.job_micro_usd or of_day > ceilings.day_micro_usd else None
+    of_run: Params = {"engine": run.engine, "account": run.account, "job": run.job, "day": day_at(run.begun)}
+    (spent,) = await store.read(_SPENT, {**of_run, **ceilings.params})
+    most: dict[Over, int] = {"job": ceilings.job_micro_usd, "day": ceilings.day_micro_usd}
+    if run.account:
+        most["account"] = spent["most_of_account"]
+    beyond = {over: spent[f"of_{over}"] + run.most_micro_usd - most_of for over, most_of in most.items()}
+    surely = (over for over, micro_usd in beyond.items() if micro_usd > spent[f"held_of_{over}"])
+    return next(surely, "held" if max(beyond.values()) > 0 else None)
 
 
 async def name(store: Store, run: Run, called: str) -> Run | None:

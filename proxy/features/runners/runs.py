@@ -224,9 +224,10 @@ class Runs:
         if over == "job":
             most = self._ceilings.job_micro_usd / _MICRO
             raise JobUsedUp(f"The job has used up what it may cost at {self._engine}: ${most:g}.")
-        if over == "day":
+        if over in ("day", "account"):
             left_s = (day_at(now) + _DAY - now) / SECOND
-            raise DayUsedUp(f"{self._engine} has used up what it may cost today.", retry_after_s=left_s)
+            what = "it may cost" if over == "day" else "it may cost for this account"
+            raise DayUsedUp(f"{self._engine} has used up what {what} today.", retry_after_s=left_s)
         if over == "held":
             # The runs under way may cost less than they might.
             raise EngineUnavailable("What is left is held for other work.", retry_after_s=_HELD_S)

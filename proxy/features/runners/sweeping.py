@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping, Sequence
 
 import structlog
@@ -20,6 +19,7 @@ from speech_engine import EngineError
 
 EVERY_S = 5.0
 TIDY_S = 300.0
+AGAIN_S = 60.0
 KEPT_DAYS = 32
 """A row counts for its job's ceiling. No job goes on for so long."""
 
@@ -42,7 +42,8 @@ class Sweeping:
         self._steps = steps
         self._metrics = metrics
         self._of_runners = of_runners
-        self._tidied_at: float | None = None
+        # When each runner was tidied, and is to be at the latest.
+        self._tidied: dict[str, tuple[int, int]] = {}
 
     def __repr__(self) -> str:
         return f"<Sweeping for {', '.join(self._runs)}>"
@@ -54,9 +55,7 @@ class Sweeping:
         try:
             await self.sweep()
             await self.count()
-            if self._tidied_at is None or time.monotonic() >= self._tidied_at + TIDY_S:
-                self._tidied_at = time.monotonic()
-                await self.tidy()
+            await self.tidy()
         except StorageFailed as error:
             _log.warning("runner.sweep.failed", reason=str(error))
 
@@ -78,11 +77,26 @@ class Sweeping:
         self._of_runners.stand(await records.count_open(self._store))
 
     async def tidy(self) -> None:
-        """Let each runner end what has no row, and forget old rows."""
+        """Let each runner end what has no row or is idle, where that is due, and forget old rows."""
+        now = await self._store.now()
+        by_name = {runs.name: runs for runs in self._runs.values()}
+        due = {name: runs for name, runs in by_name.items() if await self._is_due(name, runs, now)}
+        if not due:
+            return
         open_ = await records.list_open(self._store)
-        for name, runs in {runs.name: runs for runs in self._runs.values()}.items():
-            await self._tidy(name, runs, open_)
-        await records.forget(self._store, await self._store.now() - KEPT_DAYS * 86_400 * SECOND)
+        for name, runs in due.items():
+            await self._tidy(name, runs, open_, now)
+        await records.forget(self._store, now - KEPT_DAYS * 86_400 * SECOND)
+
+    async def _is_due(self, name: str, runs: Runs, now: int) -> bool:
+        """Tell whether some minutes have passed, or the idle time of a machine since its last work."""
+        tidied, latest = self._tidied.get(name, (now, now))
+        idle_s = runs.runner.limits.idle_s
+        if now >= latest or idle_s is None:
+            return now >= latest
+        idle_us = round(idle_s * SECOND)
+        ended = await records.list_ended(self._store, name, tidied - idle_us)
+        return any(at <= now - idle_us for at in ended.values())
 
     async def _end(self, run: Run, now: int) -> None:
         runs = self._runs.get(run.engine)
@@ -102,13 +116,17 @@ class Sweeping:
         if await records.end(self._store, run, "lost", run.most_micro_usd):
             self._of_runners.ended(run.runner, "lost", run.most_micro_usd)
 
-    async def _tidy(self, name: str, runs: Runs, open_: Sequence[Run]) -> None:
-        live = {run.name for run in open_ if run.runner == name and run.name}
-        since = await self._store.now() - round(runs.runner.limits.kept_s * SECOND)
+    async def _tidy(self, name: str, runs: Runs, open_: Sequence[Run], now: int) -> None:
+        limits = runs.runner.limits
+        since = now - round(max(limits.kept_s, limits.idle_s or 0.0) * SECOND)
         # A machine that has just done its work is not idle, and has its result.
-        live |= await records.list_kept(self._store, name, since)
+        ended = await records.list_ended(self._store, name, since)
+        live = {called: (now - at) / SECOND for called, at in ended.items()}
+        live |= {run.name: 0.0 for run in open_ if run.runner == name and run.name}
+        self._tidied[name] = now, now + round(TIDY_S * SECOND)
         try:
             await runs.runner.tidy(live)
         except Exception as error:  # noqa: BLE001 - the seam around a plugin: the next turn tries again
             reason = error.reason if isinstance(error, EngineError) else type(error).__name__
+            self._tidied[name] = now, now + round(AGAIN_S * SECOND)
             _log.warning("runner.tidy.failed", runner=name, reason=reason)

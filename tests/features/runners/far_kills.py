@@ -18,6 +18,8 @@ from proxy.features.jobs import records as jobs
 from proxy.ledger.verify import verify
 from proxy.storage import usage
 from proxy.storage.store import Statement, Store
+from proxy.storage.usage import Period
+from proxy.storage.usage_sums import sums
 from speech_engine import Context, Engine
 from speech_engine.host.far_end import FarAnswer, FarEnd
 from speech_engine.host.far_server import FarServer
@@ -103,6 +105,11 @@ async def _expect_books(store: Store, id_: str, text: str, begun: Sequence[str])
     rows = await store.read("SELECT request, micro_usd FROM costs")
     assert {row["request"]: row["micro_usd"] for row in rows} == dict.fromkeys(begun, USD * MICRO)
     assert await store.read("SELECT id FROM remote_runs WHERE ended IS NULL") == []
+    period = Period()
+    by_job = {row.name: row.micro_usd for row in await sums(store, period, "job", has_runs=True)}
+    assert by_job[id_] == (len(begun) - 1) * USD * MICRO, "all but the introduction"
+    by_engine = {row.name: row.micro_usd for row in await sums(store, period, "engine", has_runs=True)}
+    assert by_engine["far"] == len(begun) * USD * MICRO
     bills = {row.id: row.credits for row in await usage.list_(store) if row.credits}
     assert bills.keys() == {clip.request for clip in await jobs.list_clips(store, id_)}
     assert sum(bills.values()) == len(text) * MICRO

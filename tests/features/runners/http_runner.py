@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Collection
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -59,7 +59,7 @@ class HttpRunner:
     async def health(self) -> RunnerHealth:
         return RunnerHealth()
 
-    async def tidy(self, live: Collection[str]) -> None:
+    async def tidy(self, live: Mapping[str, float]) -> None:
         """The machine ends with the test."""
 
     async def _ask(self, method: str, path: str, body: bytes = b"") -> tuple[int, dict[str, Any]]:

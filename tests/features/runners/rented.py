@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Collection
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -50,7 +50,7 @@ class Rented:
         self.alive: set[str] = set()
         self.canceled: list[str] = []
         self.forgotten: set[str] = set()
-        self.live: list[frozenset[str]] = []
+        self.live: list[dict[str, float]] = []
         self.may_end = asyncio.Event()
         self.may_end.set()
         self.ends_at_once: tuple[str, ...] = ()
@@ -67,6 +67,7 @@ class Rented:
         """How often it will not answer a look."""
         self.cancels_left: int | None = None
         """How often it will answer a cancel, None for always."""
+        self.tidies_left: int | None = None
 
     async def submit(self, work: RemoteWork) -> str:
         fate = self.submits.pop(0) if self.submits else ""
@@ -125,8 +126,12 @@ class Rented:
     async def health(self) -> RunnerHealth:
         return RunnerHealth(machines=1)
 
-    async def tidy(self, live: Collection[str]) -> None:
-        self.live.append(frozenset(live))
+    async def tidy(self, live: Mapping[str, float]) -> None:
+        self.live.append(dict(live))
+        if self.tidies_left is not None:
+            if not self.tidies_left:
+                raise EngineFailed("It does not answer.")
+            self.tidies_left -= 1
 
     async def is_over(self, key: str) -> bool:
         answer = self.far_end.find(key)

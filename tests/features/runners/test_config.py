@@ -13,6 +13,7 @@ from proxy.config.reader import ConfigError
 from proxy.diagnosis.config_check import check_config
 from proxy.engines.registry import EngineConfigError, Registry
 from proxy.features.all import load_config
+from proxy.features.runners.check import ceilings
 from proxy.processes.supervisor import hosted_specs
 from tests.features.runners.far_rig import Plugins
 from tests.features.runners.http_runner import PLUGIN
@@ -40,6 +41,35 @@ def test_the_check_says_where_an_engine_works_and_what_it_may_cost(tmp_path: Pat
     )
     assert found["runner", "cards"].verdict == "ok"
     assert hosted_specs(config, registry) == (), "nothing of it runs here"
+
+
+RUNPOD = """
+[runners.cards]
+plugin = "runpod"
+api_key = "k"
+endpoint_id = "e"
+usd_per_second = 0.01
+"""
+
+
+def test_the_check_names_ceilings_that_a_job_or_a_run_goes_beyond(tmp_path: Path) -> None:
+    """A run of 120 s of start, 600 s of work and 5 s of idle time costs $7.25."""
+    of_account = "job_usd is $12, and one account may use $10 of its day"
+    of_run = "one run may cost $7.25, and job_usd or budget_usd_day is less: it stays starting"
+    for runner, more, expected in (
+        (RUNPOD, "", []),
+        (RUNPOD, "job_usd = 12", [of_account]),
+        (RUNPOD, "job_usd = 12\naccount_usd_day = 12", []),
+        (RUNPOD, "job_usd = 7", [of_run]),
+        (RUNPOD, "account_usd_day = 9", [of_account.replace("12", "10").replace("$10 of", "$9 of")]),
+        # Who cannot tell what a run costs is not judged.
+        (CARDS, "job_usd = 7", []),
+        ('[runners.cards]\nplugin = "none"\n', "job_usd = 7", []),
+    ):
+        config, registry = opened(tmp_path, f"{FAR}{more}\n{runner}")
+        found = [each.found for each in ceilings(config, registry)]
+        assert found == expected, more
+        assert {*found} <= {each.found for each in check_config(config, registry) if each.verdict == "note"}
 
 
 def test_what_a_runner_costs_needs_no_line_in_costs(tmp_path: Path) -> None:

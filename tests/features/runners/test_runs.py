@@ -301,6 +301,47 @@ async def test_no_run_begins_over_the_ceiling_of_a_day(store: Store) -> None:
         assert at.machines.begun == [f"{PIECE.name}.1"]
 
 
+async def test_one_account_uses_no_more_than_its_share_of_a_day(store: Store) -> None:
+    """Half of the day, or what is configured, and all of it while nobody else is there."""
+    day = int(4 * MOST_USD * MICRO)
+    runs = 0
+    for share, accounts, most in ((None, 1, 4), (None, 2, 2), (int(MOST_USD * MICRO), 1, 1), (day, 2, 4)):
+        async with rig(store, Ceilings(day, 1000 * MICRO, share)) as at:
+            await store.write(Statement("DELETE FROM costs"), Statement("DELETE FROM accounts"))
+            for number in range(accounts + 1):
+                closed = "1" if number == accounts else "NULL"
+                columns = "INSERT INTO accounts (id, name, plan, created, closed)"
+                values = f"VALUES (:id, :id, 'free', 0, {closed})"
+                await store.write(Statement(f"{columns} {values}", {"id": f"acct_{number}"}))
+            at.machines.usd = MOST_USD
+            told, begun = "", -1
+            while not told:
+                begun, runs = begun + 1, runs + 1
+                job = replace(JOB, tenant="acct_0", of_job=f"job_{runs}", step=f"job_{runs}_5_00001.0")
+                piece = PIECE._replace(name=f"job_{runs}_5_00001.0.far", job=job)
+                try:
+                    await at.runs.frames(piece)
+                except DayUsedUp as used_up:
+                    told, left_s = used_up.message, used_up.retry_after_s
+            assert (begun, "for this account" in told) == (most, most < 4), (share, accounts)
+            assert left_s is not None
+            assert 0 < left_s <= 86_400
+            if most < 4:
+                # Another account, and what introduces the engine, have the rest of the day.
+                other = PIECE._replace(name=f"other_{runs}", job=replace(JOB, tenant="b", of_job=f"b_{runs}"))
+                assert is_whole(await at.runs.frames(other))
+                assert await at.runs.frames(PIECE._replace(name=f"hello.far.{runs}", job=None))
+
+
+async def test_what_an_account_holds_may_come_free(store: Store) -> None:
+    async with rig(store, Ceilings(1000 * MICRO, 1000 * MICRO, int(MOST_USD * MICRO))) as at:
+        at.machines.may_end.clear()
+        await at.leave(PIECE)
+        with pytest.raises(EngineUnavailable, match="held for other work"):
+            await at.runs.frames(PIECE._replace(name="job_1_5_00002.0.far"))
+        at.machines.may_end.set()
+
+
 async def test_runs_that_begin_at_once_do_not_pass_a_ceiling_together(store: Store) -> None:
     async with rig(store, Ceilings(int(3 * MOST_USD * MICRO), 1000 * MICRO)) as at:
         at.machines.may_end.clear()

@@ -8,8 +8,9 @@ from contextlib import suppress
 import pytest
 from msgspec.structs import replace
 
-from proxy.features.runners.sweeping import Sweeping
-from proxy.storage.store import Store
+from policies.wishes import SECOND
+from proxy.features.runners.sweeping import AGAIN_S, Sweeping
+from proxy.storage.store import Statement, Store
 from proxy.telemetry.metrics import Metrics
 from speech_engine import EngineUnavailable
 from tests.features.runners.rented import MOST_USD, USD
@@ -89,10 +90,39 @@ async def test_a_runner_learns_which_names_are_alive(store: Store) -> None:
         await at.leave(PIECE._replace(name="job_1_5_00002.0.far"))
         await sweeping(at).tidy()
         # Whoever was killed may fetch the first one again.
-        assert at.machines.live == [{f"name-{PIECE.name}.1", "name-job_1_5_00002.0.far.1"}]
+        (live,) = at.machines.live
+        assert live.keys() == {f"name-{PIECE.name}.1", "name-job_1_5_00002.0.far.1"}
+        assert 0.0 == live["name-job_1_5_00002.0.far.1"] < live[f"name-{PIECE.name}.1"] < 60.0
         await at.pass_("ended")
         await sweeping(at).tidy()
-        assert at.machines.live[1:] == [{"name-job_1_5_00002.0.far.1"}]
+        assert at.machines.live[1:] == [{"name-job_1_5_00002.0.far.1": 0.0}]
+
+
+async def test_a_runner_is_asked_when_a_machine_has_been_idle_for_its_time(store: Store) -> None:
+    """It was only every five minutes: a machine billed for up to ten minutes more than its idle time."""
+    async with rig(store) as at:
+        at.machines.limits = replace(at.machines.limits, kept_s=20.0, idle_s=40.0)
+        await at.runs.frames(PIECE)
+        turns = sweeping(at)
+        for _ in range(2):
+            await turns.tidy()
+        assert len(at.machines.live) == 1, "nothing is idle for so long"
+        # It ended such a time ago that it is idle for 40 s just now, and then for less.
+        for idle_s, asked in ((40.0, 2), (39.0, 2), (30.0, 2)):
+            ended = turns._tidied["rented"][0] - round(idle_s * SECOND) + 1
+            await store.write(Statement("UPDATE remote_runs SET ended = :ended", {"ended": ended}))
+            await turns.tidy()
+            assert len(at.machines.live) == asked, idle_s
+
+
+async def test_a_runner_that_does_not_answer_is_asked_again_in_a_minute(store: Store) -> None:
+    async with rig(store) as at:
+        at.machines.tidies_left = 0
+        turns = sweeping(at)
+        await turns.tidy()
+        assert turns._tidied["rented"][1] <= await store.now() + round(AGAIN_S * SECOND)
+        await turns.tidy()
+        assert len(at.machines.live) == 1
 
 
 async def test_old_rows_go_and_their_costs_stay(store: Store) -> None:

@@ -157,7 +157,7 @@ async def test_in_pods_nothing_is_begun_twice_and_the_caps_hold(seed: int) -> No
         for server in (at.fake.jobs, at.fake.management, at.fake.proxy):
             server.faults.clear()
         at.fake.clock.advance(300.0)
-        await at.pods.tidy(())
+        await at.pods.tidy({})
         assert at.fake.fleet.billing == []
         hours = (at.fake.clock() - began) / 3600
         assert 0 < at.fake.spent_usd <= 0.9 * hours

@@ -45,13 +45,13 @@ async def test_a_pod_is_made_for_work_gets_it_when_it_runs_and_is_ended_when_idl
         assert (await at.pods.look(name, work(), 1)).pieces == PIECES[1:]
         assert len(at.fake.starts) == 1
         tidier = at.pods
-        await tidier.tidy({name})
+        await tidier.tidy({name: 0.0})
         assert _billing(at) == 1
         at.fake.clock.advance(299)
-        await tidier.tidy(())
+        await tidier.tidy({})
         assert _billing(at) == 1
         at.fake.clock.advance(1)
-        await tidier.tidy(())
+        await tidier.tidy({})
         assert _billing(at) == 0
         assert state.usd is not None
         assert at.fake.spent_usd <= state.usd <= runner.limits.most_usd
@@ -147,10 +147,10 @@ async def test_what_was_made_and_nobody_looks_for_is_reaped() -> None:
         await at.pods.submit(work())
         # The server dies here, and the next one has no row of it.
         at.fake.clock.advance(299)
-        await at.pods.tidy(())
+        await at.pods.tidy({})
         assert _billing(at) == 1
         at.fake.clock.advance(1)
-        await at.pods.tidy(())
+        await at.pods.tidy({})
         assert _billing(at) == 0
         assert at.fake.spent_usd == pytest.approx(0.44 * 300 / 3600)
 
@@ -164,15 +164,18 @@ async def test_all_work_of_a_pod_pays_for_all_of_its_time() -> None:
             state = await at.ended(runner, name, work(f"k{number}"))
             assert state.usd is not None
             usd += state.usd
-            await runner.tidy({name})
+            await runner.tidy({name: 0.0})
             # Who asks for a result again pays for nothing, and takes no time from the next one.
             at.fake.clock.advance(50.0)
             again = await runner.look(name, work(f"k{number}"), 0)
             assert again.usd == state.usd
-        at.fake.clock.advance(190.0)
-        await runner.tidy({name})
-        at.fake.clock.advance(300.0)
-        await runner.tidy(())
+        # The last one is over for as long, and a server looks every few seconds.
+        await runner.tidy({name: 50.0})
+        at.fake.clock.advance(249.0)
+        await runner.tidy({name: 299.0})
+        assert _billing(at) == 1
+        at.fake.clock.advance(6.0)
+        await runner.tidy({})
         assert _billing(at) == 0
         assert len(at.fake.fleet.pods) == 1
         assert usd == pytest.approx(at.fake.spent_usd, rel=0.01)
@@ -182,6 +185,17 @@ async def test_all_work_of_a_pod_pays_for_all_of_its_time() -> None:
         state = await at.ended(at.pods, name, work("more"))
         assert state.usd is not None
         assert state.usd >= at.fake.fleet.billing[0].spent(at.fake.clock())
+
+
+async def test_a_pod_is_idle_since_its_last_work_whatever_a_process_remembers() -> None:
+    async with rig(pods={}) as at:
+        name = await _started(at)
+        await at.ended(at.pods, name, work())
+        at.fake.clock.advance(1000.0)
+        # It was needed when the runner was asked for it, or when its work ended: the later counts.
+        for over_s, billing in ((299.0, 1), (300.0, 0)):
+            await at.pods.tidy({name: over_s, f"{name}.earlier": 900.0})
+            assert _billing(at) == billing
 
 
 async def test_work_shares_a_pod_that_runs() -> None:
@@ -266,7 +280,7 @@ async def test_other_pods_of_the_account_are_nobodys_business() -> None:
             await _create_beside(at, name)
         await at.pods.submit(work())
         at.fake.clock.advance(1_000_000)
-        await at.pods.tidy(())
+        await at.pods.tidy({})
         assert {pod.order.name for pod in at.fake.fleet.billing} == {
             "somebodys",
             "voxgate-green-0123456789abcdef0123",
@@ -282,7 +296,7 @@ async def test_a_pod_past_its_deadline_is_ended_though_it_has_work_and_gets_none
         assert other.partition("/")[0] != name.partition("/")[0]
         at.fake.clock.advance(1940)
         tidier = at.pods
-        await tidier.tidy({name, other})
+        await tidier.tidy({name: 0.0, other: 0.0})
         assert {pod.id for pod in at.fake.fleet.billing} == {other.partition("/")[0]}
 
 
@@ -319,7 +333,7 @@ async def test_a_pod_that_clings_is_told_of_in_the_log_and_to_the_server() -> No
         await at.pods.submit(work())
         at.fake.clock.advance(300)
         with pytest.raises(EngineFailed):
-            await at.pods.tidy(())
+            await at.pods.tidy({})
         assert "runpod.pod.bills_on" in at.logged()
 
 
@@ -329,7 +343,7 @@ async def test_a_termination_is_asked_for_again_until_it_is_sure() -> None:
         at.fake.clock.advance(300)
         at.fake.management.fail("lost", path="/pods/", method="DELETE")
         at.fake.management.fail("429", path="/pods/", method="DELETE", retry_after="2")
-        await at.pods.tidy(())
+        await at.pods.tidy({})
         assert _billing(at) == 0
 
 

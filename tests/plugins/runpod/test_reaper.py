@@ -64,7 +64,7 @@ def test_somebody_elses_pod_is_never_touched(pods: list[SeenPod], later_s: float
 @given(_PODS, st.data())
 def test_work_keeps_a_pod_until_its_deadline(pods: list[SeenPod], data: st.DataObject) -> None:
     live = data.draw(st.sets(st.sampled_from([pod.id for pod in pods]))) if pods else set[str]()
-    needed = last_needed({}, pods, live, _NOW)
+    needed = last_needed({}, pods, dict.fromkeys(live, _NOW))
     for each in doomed(pods, needed, _NOW, RULES):
         pod = next(pod for pod in pods if pod.id == each.id)
         assert each.reason != "idle" or pod.id not in live
@@ -73,28 +73,30 @@ def test_work_keeps_a_pod_until_its_deadline(pods: list[SeenPod], data: st.DataO
 
 @given(_PODS)
 def test_all_of_ours_are_gone_after_the_idle_time_without_work(pods: list[SeenPod]) -> None:
-    needed = last_needed({}, pods, {pod.id for pod in pods}, _NOW)
-    later = last_needed(needed, pods, set(), _NOW + RULES.idle_s)
+    needed = last_needed({}, pods, {pod.id: _NOW for pod in pods})
+    later = last_needed(needed, pods, {})
+    early = doomed(pods, later, _NOW + RULES.idle_s - 1.0, RULES)
+    assert [each for each in early if each.reason == "idle"] == []
     found = {each.id for each in doomed(pods, later, _NOW + RULES.idle_s, RULES)}
     assert found == {pod.id for pod in pods if pod.name == NAME and pod.status != "TERMINATED"}
 
 
 @given(_PODS)
 def test_turns_in_between_prolong_nobodys_life(pods: list[SeenPod]) -> None:
-    needed = last_needed({}, pods, set(), _NOW)
-    for step in range(5):
-        needed = last_needed(needed, pods, set(), _NOW + 60.0 * step)
+    needed = last_needed({}, pods, {})
+    for _ in range(5):
+        needed = last_needed(needed, pods, {})
     assert needed == {pod.id: pod.created_at for pod in pods}
 
 
 def test_a_new_process_ends_at_once_what_no_row_knows_and_leaves_what_is_young() -> None:
     pods = [_pod(age_s=301, id_="old"), _pod(age_s=299, id_="young")]
-    needed = last_needed({}, pods, set(), _NOW)
+    needed = last_needed({}, pods, {})
     assert doomed(pods, needed, _NOW, RULES) == (Doomed("old", "idle"),)
 
 
 def test_a_pod_that_is_gone_is_forgotten() -> None:
-    assert last_needed({"gone": 5.0}, [], {"gone"}, _NOW) == {}
+    assert last_needed({"gone": 5.0}, [], {"gone": _NOW}) == {}
 
 
 @given(st.from_regex(r"[a-z0-9]{1,20}", fullmatch=True), st.from_regex(r"[0-9a-f]{64}", fullmatch=True))

@@ -267,7 +267,7 @@ async def test_health_and_tidy() -> None:
         health = await at.serverless.health()
         assert (health.machines, health.waiting) == (1, 2)
         at.fake.jobs.reset()
-        await at.serverless.tidy(())
+        await at.serverless.tidy({})
         assert at.fake.jobs.seen == []
 
 

@@ -88,6 +88,6 @@ def test_limits_bound_what_a_work_may_cost_and_how_long_it_may_live() -> None:
     assert ours.most_usd == pytest.approx((120 + 600 + 5) * 0.0005)
     assert ours.over_s == 600 + 120 + 600 + 600 + 60
     pods = PodRunner(msgspec.convert(OWN, RunpodSettings), context).limits
-    assert pods.most_usd == pytest.approx((900 + 600 + 240 + 300 + 300) / 3600)
+    assert pods.most_usd == pytest.approx((900 + 600 + 300 + 300) / 3600)
     assert (pods.over_s, pods.kept_s, pods.stays_s) == (900 + 600 + 600 + 60, 240, 14_400 + 300)
     assert ours.stays_s == 1800

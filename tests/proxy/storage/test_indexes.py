@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from proxy.storage import books, costs, entries, usage
+from proxy.storage import books, costs, entries, usage, usage_sums
 from proxy.storage.store import Store
 
 _EXPECTED = {
     "usage": {"usage_by_account", "usage_by_time"},
     "entries": {"entries_by_account", "entries_by_reference"},
-    "costs": {"costs_by_account", "costs_by_engine"},
+    "costs": {"costs_by_account", "costs_by_engine", "costs_of_runs"},
     "receipts": set[str](),
     "holds": {"holds_by_account"},
     "balances": set[str](),
@@ -34,6 +34,9 @@ _NEEDED = [
     ("entries_by_reference", entries._OF_REFERENCE),
     ("costs_by_engine", costs._OF_ENGINE),
     ("costs_by_account", costs._OF_ACCOUNT),
+    # A request has no part in this one.
+    ("costs_of_runs", f"SELECT job, sum(micro_usd) FROM costs WHERE {usage_sums.COSTS_OF_RUNS} GROUP BY job"),
+    ("costs_of_runs", usage._DELETE_RUNS),
 ]
 
 

@@ -13,7 +13,7 @@ from proxy.storage import usage
 from proxy.storage.store import Statement, Store
 from proxy.storage.tables import Table
 from proxy.storage.usage import Outcome, Period, UsageRow
-from proxy.storage.usage_sums import sums
+from proxy.storage.usage_sums import UsageSum, sums
 from tests.proxy.storage.test_usage import ROW
 
 _DAY = 86_400_000_000
@@ -108,6 +108,37 @@ async def test_a_limited_sum_has_the_first_of_all_groups(store: Store, among: li
 
 async def test_a_store_without_usage_has_no_groups(store: Store) -> None:
     assert [await sums(store, Period(), by) for by in SIDES] == [[]] * len(SIDES)
+
+
+async def test_what_runs_have_cost_is_in_the_sums_that_ask_for_it(
+    store: Store, among: list[UsageRow]
+) -> None:
+    run = """
+    INSERT INTO costs (request, attempt, account, at, engine, model, characters, audio_ms, micro_usd, job)
+    VALUES (:id, 0, :account, :at, :engine, '', 0, 0, :micro_usd, :job)
+    """
+    of = [("acc_1", "engine_1", "job_1"), ("", "far", ""), ("acc_9", "far", "job_9"), ("acc_9", "far", "j")]
+    runs: list[dict[str, str | int]] = [
+        {"account": account, "at": _START + n * _DAY, "engine": engine, "job": job, "micro_usd": 10**n}
+        for n, (account, engine, job) in enumerate(of)
+    ]
+    await store.write(*(Statement(run, {"id": f"run_{n}", **each}) for n, each in enumerate(runs)))
+    for account in (None, "acc_9"):
+        period = Period(account, _START, _START + 3 * _DAY)
+        plain = {by: {row.name: row for row in await sums(store, period, by)} for by in SIDES}
+        ours = [each for each in runs[:3] if account in (None, each["account"])]
+        for by in SIDES:
+            added: dict[str, int] = defaultdict(int)
+            for each in ours if by in ("account", "day", "engine", "job", "month") else []:
+                day = datetime.fromtimestamp(int(each["at"]) // 1_000_000, UTC)
+                times = {"day": f"{day:%Y-%m-%d}", "month": f"{day:%Y-%m}"}
+                added[times.get(by) or str(each[by])] += int(each["micro_usd"])
+            found = {row.name: row for row in await sums(store, period, by, has_runs=True)}
+            assert found.keys() == plain[by].keys() | added.keys(), by
+            for name, row in found.items():
+                before = plain[by].get(name, UsageSum(name, 0, 0, 0, 0, 0, 0))
+                assert row == msgspec.structs.replace(before, micro_usd=before.micro_usd + added[name]), by
+    assert await usage.delete(store, _START + 3 * _DAY, 1) == (1, 3)
 
 
 async def test_a_table_may_have_a_side(

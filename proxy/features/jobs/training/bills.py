@@ -2,8 +2,8 @@
 
 The hold is a row that outlives every process, and the charge has its id: that of a job comes again, if its
 Idempotency-Key does when it is deleted. What gives the voice its model says in its own commit that the price
-is owed; a sweep charges what is owed, and gives back what was held for a job that ended otherwise. Its
-checkpoints go then, too.
+is owed, and what ends a training on a rented machine for its account that a part is; a sweep charges what is
+owed, and gives back what was held for a job that ended otherwise. Its checkpoints go then, too.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import asyncio
 import structlog
 
 from policies.plans import Terms
-from policies.price import Price
+from policies.price import Price, share
 from proxy.access.callers import Caller
 from proxy.errors import NotAllowed
 from proxy.features.jobs.kept import JobFiles
@@ -140,7 +140,7 @@ class TrainingBills:
 
 def _usage(training: Training, hold: DurableHold, now: int) -> UsageRow:
     """Return the row of a training. It is dated now, and charged in the cycle that it was held in."""
-    amount = hold.split.amount
+    is_whole, price = training.state == "owed", hold.split.amount
     return UsageRow(
         id=training.hold,
         account=training.account,
@@ -154,9 +154,9 @@ def _usage(training: Training, hold: DurableHold, now: int) -> UsageRow:
         samples=0,
         sample_rate_hz=24_000,
         format="",
-        outcome="finished",
-        credits=amount,
-        price_micro=amount,
+        outcome="finished" if is_whole else "left",
+        credits=price if is_whole else share(price, training.ran, training.asked),
+        price_micro=price,
         price_per="job",
         kind="training",
         job=training.id,

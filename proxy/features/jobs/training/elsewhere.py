@@ -83,6 +83,7 @@ class TrainingsElsewhere:
         if {*inputs.digests} != {*digests}:
             raise _nothing()
         await self._forget_parts(training)
+        await records.lose(self._store, job)
         try:
             async with aclosing(inputs.recordings) as recordings:
                 async for recording in recordings:
@@ -103,7 +104,9 @@ class TrainingsElsewhere:
         ours: Params = {"step_id": step, "subject": training.voice, **only_if.params}
         is_ours = Condition(_IS_OURS.format(only_if=only_if.sql), ours)
         if isinstance(told, TrainingProgress):
-            await records.note(self._store, job, told, is_ours)
+            # Before the training, other steps may be counted.
+            ran = 0 if told.stage == "preparing" else min(told.step, training.asked)
+            await records.note(self._store, job, told, is_ours, ran=ran)
         else:
             await self._keep(training, told, is_ours)
 
@@ -166,14 +169,17 @@ class TrainingsElsewhere:
             crc32=crc32,
             voices=f" {training.voice} ",
         )
-        is_written = await self._write(row, is_ours, is_whole=piece.role == "checkpoint" and piece.is_last)
+        keep = records.keep_statement(training, piece.step, _IS_IN)
+        is_whole = piece.role == "checkpoint" and piece.is_last
+        is_written = await self._write(row, is_ours, keep if is_whole else None)
         if not is_written:
             await self._files.drop(row.account, row.digest)
             if not await self._has_come(row):
                 raise _nothing()
 
-    async def _write(self, row: EncodedBlob, is_ours: Condition, *, is_whole: bool) -> bool:
-        """Add a piece in the place of what came from there on. A whole checkpoint replaces the last one."""
+    async def _write(self, row: EncodedBlob, is_ours: Condition, keep: Statement | None) -> bool:
+        """Add a piece in the place of what came from there on. A whole checkpoint replaces the last one, and
+        `keep` notes it."""
         file: Params = {"job": row.job, "chapter": row.chapter, "number": row.number}
         ours: Params = {**is_ours.params, **file}
         (insertion,) = encoded_records.insertions([row], f"{is_ours.sql} AND {_IS_NEXT}")
@@ -181,13 +187,14 @@ class TrainingsElsewhere:
             f"{_OF_FILE} AND job_encoded.number >= :number AND {is_ours.sql}", ours
         )
         statements = [*replaced, Statement(f"{insertion.sql} RETURNING number", {**insertion.params, **ours})]
-        if is_whole:
+        if keep is not None:
             last: Params = {"job": row.job, "chapter": CHECKPOINT, "digest": row.digest}
             moved: Params = {**last, "chapter": row.chapter, "whole": CHECKPOINT}
             statements += encoded_records.removal(f"{_OF_FILE} AND {_IS_IN}", last)
             statements.append(Statement(_MOVE.format(only=_IS_IN), moved))
+            statements.append(Statement(keep.sql, {**keep.params, "digest": row.digest}))
         _, replaced_rows, added, *moved_rows = await self._store.write(*statements)
-        for each in (*replaced_rows, *(moved_rows[1] if is_whole else ())):
+        for each in (*replaced_rows, *(moved_rows[1] if keep is not None else ())):
             await self._files.drop(each["account"], each["digest"])
         return bool(added)
 

@@ -88,11 +88,13 @@ class TrainingEnds:
         for old in before:
             await self._trained.drop(old)
 
-    async def failed(self, held: JobStep, why: ErrorDetail) -> Done:
-        """Return the end of a training that cannot be done."""
+    async def failed(self, held: JobStep, why: ErrorDetail, *, is_owners: bool = False) -> Done:
+        """Return the end of a training that cannot be done, or that its account has made impossible."""
         self._metrics.trained("failed")
         _log.warning("job.training.failed", job=held.job, code=why.code)
         also = self._failure(held, why, await self._store.now())
+        if is_owners:
+            also = (records.owe_part_statement(held.job, TRAININGS.finished), *also)
         return Done({"state": "failed", "due": LAST_MOMENT, "error": why.message}, also)
 
     async def remove_voice(self, voice: str, *, is_late: bool) -> None:

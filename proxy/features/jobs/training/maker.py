@@ -110,6 +110,7 @@ class TrainingMaker:
                 model=model.info.id,
                 format=means.trainers.format_of(model.engine),
                 most_steps=asked.steps,
+                asked=asked.steps,
             )
             beside = (records.insert_statement(training), means.bills.kept_statement(hold))
             is_added = await add_job(means.store, means.files, job, [(0, 0)], beside, kind="training")

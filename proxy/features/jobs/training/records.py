@@ -1,8 +1,9 @@
 """Trainings as rows, beside their jobs: whose voice is learnt, how far that is, and whether it is paid.
 
 A training is `held` while its job goes on: its price is kept back. In the commit that gives the voice its
-model it becomes `owed`, and whoever sees that charges it. Then, or when its job has ended otherwise, it is
-`over`. The row outlives its job until then.
+model it becomes `owed`, and whoever sees that charges it. If its account ends it after steps on a rented
+machine, it becomes `owed_part` in that commit. Then, or when its job has ended otherwise, it is `over`. The
+row outlives its job until then.
 """
 
 from __future__ import annotations
@@ -24,7 +25,8 @@ from speech_engine.training import Stage, TrainingDone, TrainingProgress
 class Training(msgspec.Struct, frozen=True, kw_only=True):
     """A training, by the id of its job. `payer` is the key that asked for it, and `hold` names what is held,
     and then what is charged: the same request may come twice at once, and only one of its two holds is kept.
-    `mel` and `best` are 0 and `stage` is "" before it begins."""
+    `mel` and `best` are 0 and `stage` is "" before it begins. Of the steps that were `asked` for, so many
+    `ran` on rented machines, and so many are `kept` in a whole checkpoint."""
 
     id: str
     account: str
@@ -34,13 +36,16 @@ class Training(msgspec.Struct, frozen=True, kw_only=True):
     engine: str
     model: str
     format: str
-    state: Literal["held", "owed", "over"] = "held"
+    state: Literal["held", "owed", "owed_part", "over"] = "held"
     stage: Stage | Literal[""] = ""
     step: int = 0
     most_steps: int
     mel: float = 0.0
     best: float = 0.0
     eta_s: float | None = None
+    asked: int
+    ran: int = 0
+    kept: int = 0
 
     def __repr__(self) -> str:
         return f"<Training {self.id} of {self.voice}, {self.state}>"
@@ -48,11 +53,19 @@ class Training(msgspec.Struct, frozen=True, kw_only=True):
 
 CHECKPOINT = -1
 """In place of a chapter, in the rows of a job's files. Lower ones have what is coming of one elsewhere."""
+_OWE_PART = """
+UPDATE trainings SET state = 'owed_part', eta_s = NULL WHERE state = 'held' AND ran > 0
+AND EXISTS (SELECT 1 FROM jobs WHERE jobs.id = trainings.id AND jobs.state = 'open') AND {only_if}
+"""
 TABLE = Table(
     "trainings",
     personal=True,
+    erased_with=(_OWE_PART.format(only_if="voice = :subject"),),
     # What is held or owed ends as that of a job that is gone.
-    closed_with=("DELETE FROM trainings WHERE account = :id AND state = 'over'",),
+    closed_with=(
+        _OWE_PART.format(only_if="account = :id"),
+        "DELETE FROM trainings WHERE account = :id AND state = 'over'",
+    ),
 )
 TRAININGS = WishTable(
     "job_steps", JobStep, "state = 'wanted' AND kind = 'training'", earliest="asked", of_account=1
@@ -66,15 +79,19 @@ SELECT CAST(:id AS TEXT), CAST(:account AS TEXT), CAST(:voice AS TEXT), CAST(:pa
     CAST(:hold AS TEXT),
     CAST(:engine AS TEXT), CAST(:model AS TEXT), CAST(:format AS TEXT), CAST(:state AS TEXT),
     CAST(:stage AS TEXT), CAST(:step AS BIGINT), CAST(:most_steps AS BIGINT),
-    CAST(:mel AS DOUBLE PRECISION), CAST(:best AS DOUBLE PRECISION), CAST(:eta_s AS DOUBLE PRECISION)
+    CAST(:mel AS DOUBLE PRECISION), CAST(:best AS DOUBLE PRECISION), CAST(:eta_s AS DOUBLE PRECISION),
+    CAST(:asked AS BIGINT), CAST(:ran AS BIGINT), CAST(:kept AS BIGINT)
 WHERE EXISTS (SELECT 1 FROM jobs WHERE id = :id)
 """
 _IS_THERE = "EXISTS (SELECT 1 FROM trainings WHERE hold = :request)"
 _NOTE = """
 UPDATE trainings SET stage = :stage, step = :step, most_steps = :of, mel = :mel, best = :best,
-    eta_s = CAST(:eta_s AS DOUBLE PRECISION)
+    eta_s = CAST(:eta_s AS DOUBLE PRECISION),
+    ran = CASE WHEN ran < :ran THEN CAST(:ran AS BIGINT) ELSE ran END
 WHERE id = :id AND state = 'held' AND {only_if}
 """
+_KEEP = "UPDATE trainings SET kept = CAST(:kept AS BIGINT) WHERE id = :job AND state = 'held' AND {only_if}"
+_LOSE = "UPDATE trainings SET ran = kept WHERE id = :id AND state = 'held' AND ran <> kept"
 _OWE = f"""
 UPDATE trainings SET state = 'owed', step = :steps, best = :best, eta_s = NULL
 WHERE id = :id AND state = 'held' AND {TRAININGS.finished}
@@ -84,7 +101,7 @@ _CHARGED = """
 SELECT trainings.id, usage.credits FROM trainings JOIN usage ON usage.id = trainings.hold
 WHERE trainings.id IN ({jobs})
 """
-_OWED = f"{_SELECT} state = 'owed' ORDER BY id LIMIT :limit"
+_OWED = f"{_SELECT} state IN ('owed', 'owed_part') ORDER BY id LIMIT :limit"
 _LEFT = f"""
 {_SELECT} state = 'held'
 AND NOT EXISTS (SELECT 1 FROM jobs WHERE jobs.id = trainings.id AND jobs.state = 'open')
@@ -134,10 +151,29 @@ async def charged(store: Store, jobs: Collection[str]) -> dict[str, int]:
     return {row["id"]: row["credits"] for row in rows}
 
 
-async def note(store: Store, job: str, progress: TrainingProgress, only_if: Condition) -> None:
-    """Note how far a training is, if the condition is true."""
-    said: Params = msgspec.structs.asdict(progress)
-    await store.write(Statement(_NOTE.format(only_if=only_if.sql), {"id": job, **said, **only_if.params}))
+async def note(
+    store: Store, job: str, progress: TrainingProgress, only_if: Condition, *, ran: int = 0
+) -> None:
+    """Note how far a training is, and how many steps `ran` on rented machines, if the condition is true."""
+    said: Params = {"id": job, "ran": ran, **msgspec.structs.asdict(progress)}
+    await store.write(Statement(_NOTE.format(only_if=only_if.sql), {**said, **only_if.params}))
+
+
+def keep_statement(training: Training, step: int, only_if: str) -> Statement:
+    """Return what notes of which step a checkpoint is that came from a rented machine."""
+    kept = min(max(0, step), training.asked)
+    return Statement(_KEEP.format(only_if=only_if), {"job": training.id, "kept": kept})
+
+
+async def lose(store: Store, job: str) -> None:
+    """Note that a rented machine is gone: what ran there after the last checkpoint is for nothing."""
+    await store.write(Statement(_LOSE, {"id": job}))
+
+
+def owe_part_statement(job: str, only_if: str = "1 = 1") -> Statement:
+    """Return what makes a training owe the share of its steps that ran on rented machines. It goes before
+    what ends the job, in the same commit, if its account ends it."""
+    return Statement(_OWE_PART.format(only_if=f"id = :of_job AND {only_if}"), {"of_job": job})
 
 
 def owe_statement(step: JobStep, trained: str, done: TrainingDone) -> Statement:

@@ -154,7 +154,9 @@ class Trainings(WishKind[JobStep]):
         except RequestFailed as failure:
             if failure.status >= 500 or failure.status == 429:
                 return Again(failure.message, WAITS_S, is_try=False)
-            return await self._ends.failed(held, failure.body().error)
+            why = failure.body().error
+            # Of the voice: its account has deleted recordings, or the consent names it no more.
+            return await self._ends.failed(held, why, is_owners=why.param == "voice")
         except MemoryLacking as lacking:
             return await self._waits(held, "memory", str(lacking), max(lacking.after_s, WAITS_S))
         except EngineUnavailable as away:
@@ -312,6 +314,7 @@ class Trainings(WishKind[JobStep]):
         job = await JOBS.get(self._store, None, held.job)
         if job is None or job.state != "open":
             return _LEFT
+        await records.lose(self._store, job.id)
         _log.warning("job.training.broken", job=held.job, reason=str(broken), tries=held.tries + 1)
         is_lasting = isinstance(broken, TrainingBroken) and broken.lasting
         if is_lasting and self._store.is_shared:

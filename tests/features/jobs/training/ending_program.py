@@ -1,0 +1,70 @@
+"""A server in which an account ends its training: `… CONFIG KEY ADMIN METHOD PATH POINT`.
+
+It asks itself, charges what is owed, and kills itself when it comes to the point. Without one it ends.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+from functools import wraps
+from pathlib import Path
+from typing import Any
+
+from proxy.app import open_worker
+from proxy.engines import registry
+from proxy.features.all import load_config
+from proxy.features.jobs import ends, removals
+from proxy.features.jobs.training import records
+from proxy.ledger.durable_ends import DurableEnds
+from proxy.storage import accounts, tombstones
+from tests.features.jobs.training.training_rig import bills_of
+from tests.proxy.api.inside import Inside
+
+ENDS: dict[str, tuple[Any, str]] = {
+    "cancel": (ends, "end"),
+    "job": (removals, "remove"),
+    "voice": (tombstones, "erase"),
+    "account": (accounts, "close"),
+}
+"""What is written when an account ends its training in one of these ways."""
+POINTS: dict[str, tuple[Any, str]] = {
+    "charge": (DurableEnds, "settle"),
+    "hold": (DurableEnds, "forget"),
+    "row": (records, "settle"),
+}
+"""What is written of its bill, in this order."""
+
+
+def arm(point: str) -> None:
+    """Kill this process `before` or `after` one of these."""
+    when, _, what = point.partition(" ")
+    owner, name = (ENDS | POINTS)[what]
+    method = getattr(owner, name)
+
+    @wraps(method)
+    async def passing(*arguments: Any, **named: Any) -> Any:
+        if when == "before":
+            os.kill(os.getpid(), signal.SIGKILL)
+        await method(*arguments, **named)
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    setattr(owner, name, passing)
+
+
+async def main(file: str, key: str, admin_key: str, method: str, path: str, point: str = "") -> None:
+    async with open_worker(load_config(Path(file), {}), registry.load()) as worker:
+        (row,) = await worker.store.read("SELECT id FROM accounts WHERE name = 'ada'")
+        account = await accounts.get(worker.store, row["id"])
+        assert account is not None
+        if point:
+            arm(point)
+        server = Inside(worker, account, key, admin_key)
+        await server.ask(method, path, key=admin_key if path.startswith("/admin") else key)
+        await bills_of(server).sweep()
+
+
+if __name__ == "__main__":
+    asyncio.run(main(*sys.argv[1:]))

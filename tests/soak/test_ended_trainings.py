@@ -1,0 +1,24 @@
+"""Kill -9 at each point at which an account ends a training on a rented machine, on both databases."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from proxy.features.jobs.training import learning
+from tests.features.jobs.training.ending_kills import expect_one_charge
+from tests.features.jobs.training.ending_program import ENDS, POINTS
+from tests.features.jobs.training.training_rig import RECORDINGS
+
+
+@pytest.mark.parametrize("how", ENDS)
+async def test_an_ended_training_is_charged_once_whatever_is_killed(
+    tmp_path: Path, store_url: str, how: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(learning, "LEAST_RECORDINGS", RECORDINGS)
+    points = [f"{when} {what}" for what in (how, *POINTS) for when in ("before", "after")]
+    if how == "voice":
+        # Its journal has it before the database: the next start erases it, and comes to this point no more.
+        points.remove("after voice")
+    await expect_one_charge(tmp_path, store_url, how, points)
