@@ -14,10 +14,9 @@ from starlette.types import Receive, Scope, Send
 
 from proxy.errors import InvalidRequest, RequestFailed
 from proxy.http.connection import BodyShare, Connection
-from proxy.http.form import RequestForm, parse_form
+from proxy.http.form import FormReader, RequestForm, parse_form, stream_form
 from proxy.http.replies import failure_reply, reply
 from proxy.http.server_protocol import ServerProtocol
-from proxy.http.streamed_form import FormReader, stream_form
 from tests.proxy.http.sockets import serving
 from tests.proxy.http.test_form import FIELDS, MULTIPART, file, part, whole
 

@@ -29,8 +29,8 @@ from proxy.features.own_voices.trained.bodies import (
     VoiceModelForm,
 )
 from proxy.helpers.places import WAIT_S, FairPlace, FairPlaces
+from proxy.http.form import stream_form
 from proxy.http.form_values import form_values
-from proxy.http.streamed_form import stream_form
 from proxy.kept.memory_file import memory_file
 from proxy.speech import speech_request
 from proxy.storage.trained_models import TrainedModel
