@@ -6,7 +6,7 @@ comes, and each odd case is a refusal that says what is wrong.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from contextlib import aclosing
 from typing import Protocol
 
@@ -93,10 +93,12 @@ async def stream_form(
     sinks: Mapping[str, PieceSink],
     fields: Collection[str],
     within_s: float,
+    grow: Callable[[int], Awaitable[None]],
 ) -> RequestForm:
     """Read a form within so many seconds, and give its files to their sinks. In the form they are empty.
 
-    Whoever calls it holds a place, as it may read for long. Raises what `read_form` raises.
+    `grow` is told of the bytes of each piece before it is kept: it may wait for room, which is not counted as
+    the client's time. Raises what `read_form` and `grow` raise.
     """
     connection = open_body(request)
     boundary = boundary_of(connection.header(b"content-type").encode("latin-1"))
@@ -104,6 +106,7 @@ async def stream_form(
     most_bytes = sum(sink.most_bytes for sink in sinks.values()) + MOST_OTHER_BYTES
     async with aclosing(connection.body_parts(most_bytes, within_s)) as parts:
         async for part in parts:
+            await grow(len(part))
             reader.feed(part)
     return reader.end()
 
