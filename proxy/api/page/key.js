@@ -19,30 +19,23 @@ function takeLinkedKey() {
 // A browser may forbid to keep anything. Then a reload asks for the key again.
 function keep(key) {
   try {
-    if (key) sessionStorage.setItem(KEPT, key);
-    else sessionStorage.removeItem(KEPT);
-    if (key && key === linkedKey) sessionStorage.setItem(LINKED, key);
-    else sessionStorage.removeItem(LINKED);
+    sessionStorage.setItem(KEPT, key);
+    sessionStorage.setItem(LINKED, key === linkedKey ? key : "");
   } catch {
     return;
   }
 }
 
-function keptKey() {
+function keptKey(name = KEPT) {
   try {
-    return sessionStorage.getItem(KEPT) ?? "";
+    return sessionStorage.getItem(name) ?? "";
   } catch {
     return "";
   }
 }
 
 // The key of a link, until the reader has agreed to upload with it. A reload does not make it the reader's own.
-let linkedKey = "";
-try {
-  linkedKey = sessionStorage.getItem(LINKED) ?? "";
-} catch {
-  linkedKey = "";
-}
+let linkedKey = keptKey(LINKED);
 
 // A dialog tells of its end a moment after it has closed.
 let lastQuestion = Promise.resolve();

@@ -199,7 +199,7 @@ async def _streamed(
     async def grow(count: int) -> None:
         nonlocal size
         size += count
-        place.moved(count)
+        place.moved += count
         if size > FREE_BYTES:
             await place.grow(size)
 

@@ -39,7 +39,7 @@ class ModelStream:
         if self._is_closed:
             raise RequestTimeout(f"The model was read with {TOO_SLOW}.")
         part = self.file.read(_PART_BYTES)
-        self.place.moved(len(part))
+        self.place.moved += len(part)
         return part or None
 
     def close(self) -> None:

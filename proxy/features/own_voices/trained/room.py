@@ -38,7 +38,7 @@ class ModelPlace(MovingTimer):
         self._account = account
         self._held = ExitStack()
         self._places: dict[FairPlaces, FairPlace] = {}
-        self._moved = 0
+        self.moved = 0
         self._on_slow: Callable[[], object] = self.rest
 
     async def grow(self, size: int) -> None:
@@ -51,14 +51,11 @@ class ModelPlace(MovingTimer):
 
     def begin(self, on_slow: Callable[[], object]) -> None:
         self._on_slow = on_slow
-        self._moved = 0
+        self.moved = 0
         self.within(PACE_S)
 
-    def moved(self, count: int) -> None:
-        self._moved += count
-
     def expire(self) -> None:
-        if self._moved < PACE_S * LEAST_BYTES_S and any(pool.is_awaited for pool in self._places):
+        if self.moved < PACE_S * LEAST_BYTES_S and any(pool.is_awaited for pool in self._places):
             self._on_slow()
         else:
             self.begin(self._on_slow)
