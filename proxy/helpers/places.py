@@ -43,6 +43,7 @@ class FairPlaces:
         self._of_account = of_account
         self._of_operator = of_operator
         self._owners: dict[str, _Owner] = {}
+        self._waiting: list[str] = []
         self._left = asyncio.Event()
 
     def __repr__(self) -> str:
@@ -72,12 +73,21 @@ class FairPlaces:
         within that time, too: for callers whose number is bounded elsewhere.
         """
         until = time.monotonic() + self.wait_s
-        with await self._awaited(account) if waits else self.take(account) as place:
+        with await self.wait(account) if waits else self.take(account) as place:
             async with place.turn(until - time.monotonic()):
                 yield
 
-    async def _awaited(self, account: str) -> FairPlace:
-        """Take a place as soon as the account may have one. Whoever waits for longest is first."""
+    @property
+    def is_awaited(self) -> bool:
+        """Whether an account that holds no place waits for one."""
+        return any(account not in self._owners for account in self._waiting)
+
+    async def wait(self, account: str) -> FairPlace:
+        """Take a place as soon as the account may have one. Whoever waits for longest is first.
+
+        Raises NoPlace if there is none within `wait_s`.
+        """
+        self._waiting.append(account)
         try:
             async with asyncio.timeout(self.wait_s):
                 while True:
@@ -87,6 +97,8 @@ class FairPlaces:
                     await self._left.wait()
         except TimeoutError:
             raise NoPlace(self.what) from None
+        finally:
+            self._waiting.remove(account)
 
     def leave(self, account: str) -> None:
         """Take back a place. Only `FairPlace` calls it, once for each."""

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager
 from types import TracebackType
 from typing import Protocol
 
@@ -190,9 +191,9 @@ class Connection:
         return part if is_last else await self._whole_body(part, limit)
 
     async def body_parts(self, limit: int, within_s: float) -> AsyncGenerator[bytes, None]:
-        """Read a body piece by piece, within so many seconds, or sooner if it comes slower than it must. Its
-        bytes are not counted with the key's other bodies: whoever reads it holds a place. Raises what `body`
-        raises."""
+        """Read a body piece by piece, within so many seconds, or sooner if it comes slower than it must. The
+        time that the caller takes for a piece is not the client's. The bytes are not counted with the key's
+        other bodies: the caller holds a place. Raises what `body` raises."""
         declared = self._fields.get(b"content-length", b"")
         if declared.isdigit() and int(declared) > limit:
             raise _too_large(limit)
@@ -205,12 +206,26 @@ class Connection:
             size += len(part)
             if size > limit:
                 raise _too_large(limit)
+            given = loop.time()
             yield part
+            began += loop.time() - given
+
+    @contextmanager
+    def counted(self, size: int) -> Iterator[None]:
+        """Count so many bytes with the key's other bodies while the block runs. Raises RateLimited."""
+        share, key = self._share()
+        share.take(key, size)
+        try:
+            yield
+        finally:
+            share.give_back(key, size)
+
+    def _share(self) -> tuple[BodyShare, str]:
+        state = self._scope.get("state", {})
+        return state.get("bodies", _NO_SHARE), state["caller"].key if "caller" in state else ""
 
     async def _whole_body(self, part: bytes, limit: int) -> bytes:
-        state = self._scope.get("state", {})
-        share: BodyShare = state.get("bodies", _NO_SHARE)
-        key = state["caller"].key if "caller" in state else ""
+        share, key = self._share()
         parts, size, is_last = [part], len(part), False
         share.take(key, size)
         try:

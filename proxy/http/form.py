@@ -1,17 +1,18 @@
 """Bodies of multipart/form-data, read in memory. Recordings never touch the disk in plain.
 
-Parsers of frameworks write large files to the disk, and a push parser saves nothing here: the whole body is
-in memory and bounded before its first byte is looked at. So this one searches for the boundaries, and each
-odd case is a refusal that says what is wrong.
+Parsers of frameworks write large files to the disk. This one gives each piece of a file to a sink as it
+comes, and each odd case is a refusal that says what is wrong.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator, Mapping
-from typing import NamedTuple
+from collections.abc import Awaitable, Callable, Collection, Mapping
+from contextlib import aclosing
+from typing import NamedTuple, Protocol
 
 import msgspec
+from msgspec.structs import replace
 from starlette.requests import Request
 
 from proxy.errors import InvalidRequest, UnsupportedMediaType
@@ -26,11 +27,13 @@ MOST_OTHER_BYTES = 512 * 1024
 """Of all that is no file: texts, the heads of parts, boundaries."""
 _MOST_NAME_BYTES = 255
 """Of a file. A text in the place of a file is taken for one, but what is so short only names it."""
+_MOST_LINE = 128
 
 _BOUNDARY = re.compile(rb"[0-9A-Za-z'()+_,./:=? -]{0,69}[0-9A-Za-z'()+_,./:=?-]")
 # A parameter of a header: its value is a token, or a quoted text in which a backslash quotes the next byte.
 _PARAMETER = re.compile(rb';[ \t]*([!#$%&\'*+.^_`|~0-9A-Za-z-]+)=(?:"((?:[^"\\]|\\.)*)"|([^\s;"]*))[ \t]*')
 _QUOTED = re.compile(rb"\\(.)")
+_NO_BEGIN = "the body does not begin with its boundary"
 _PLAIN_ENCODINGS = (b"", b"binary", b"8bit", b"7bit")
 
 
@@ -58,21 +61,31 @@ class RequestForm(msgspec.Struct, frozen=True):
 
 
 class FormPart(NamedTuple):
-    """A part of a form. Of a file that is read piece by piece, `data` is empty."""
+    """The head of a part. `file_name` is None if the part is a text."""
 
     name: str
     file_name: bytes | None
     media_type: str
-    data: bytes
+
+
+class PieceSink(Protocol):
+    """What takes the pieces of one file."""
 
     @property
-    def is_file(self) -> bool:
-        return self.file_name is not None
+    def most_bytes(self) -> int: ...
 
-    @property
-    def is_left_empty(self) -> bool:
-        """Whether it is what a browser sends for a file that was not chosen."""
-        return self.file_name == b"" and not self.data
+    def write(self, piece: bytes, /) -> object: ...
+
+
+class _Pieces:
+    """A file in memory."""
+
+    def __init__(self, most_bytes: int) -> None:
+        self.most_bytes = most_bytes
+        self.pieces: list[bytes] = []
+
+    def write(self, piece: bytes) -> None:
+        self.pieces.append(piece)
 
 
 async def read_form(
@@ -90,64 +103,200 @@ async def read_form(
     return parse_form(body, boundary, files, fields)
 
 
+async def stream_form(
+    request: Request | Connection,
+    sinks: Mapping[str, PieceSink],
+    fields: Collection[str],
+    within_s: float,
+    grow: Callable[[int], Awaitable[None]],
+) -> RequestForm:
+    """Read a form within so many seconds, and give its files to their sinks. In the form they are empty.
+
+    `grow` is told of the bytes of each piece before it is kept: it may wait for room, which is not counted as
+    the client's time. Raises what `read_form` and `grow` raise.
+    """
+    connection = open_body(request)
+    boundary = boundary_of(connection.header(b"content-type").encode("latin-1"))
+    reader = FormReader(boundary, sinks, fields)
+    most_bytes = sum(sink.most_bytes for sink in sinks.values()) + MOST_OTHER_BYTES
+    async with aclosing(connection.body_parts(most_bytes, within_s)) as parts:
+        async for part in parts:
+            await grow(len(part))
+            reader.feed(part)
+    return reader.end()
+
+
 def parse_form(
     body: bytes, boundary: bytes, files: Mapping[str, int], fields: Collection[str]
 ) -> RequestForm:
     """Parse a whole body. Raises InvalidRequest."""
-    form = RequestForm({}, {})
-    other_bytes = 0
-    for part in _parts(body, boundary):
-        if part.is_left_empty:
-            continue
-        if not (part.name in files or part.is_file):
-            other_bytes += len(part.data)
-            if len(part.data) > MOST_TEXT_BYTES or other_bytes > MOST_OTHER_BYTES:
+    sinks = {name: _Pieces(most_bytes) for name, most_bytes in files.items()}
+    reader = FormReader(boundary, sinks, fields)
+    reader.feed(body)
+    form = reader.end()
+    for name, file in form.files.items():
+        form.files[name] = replace(file, data=b"".join(sinks[name].pieces))
+    return form
+
+
+class FormReader:
+    """A form as it comes. `feed` and `end` raise InvalidRequest."""
+
+    def __init__(self, boundary: bytes, sinks: Mapping[str, PieceSink], fields: Collection[str]) -> None:
+        self._delimiter = b"\r\n--" + boundary
+        self._sinks = sinks
+        self._fields = fields
+        self._form = RequestForm({}, {})
+        self._buffer = bytearray()
+        self._step: Callable[[], bool] = self._begin
+        self._parts = 0
+        self._other_bytes = 0
+        self._part: FormPart | None = None
+        self._taken = 0
+        self._text = bytearray()
+
+    def __repr__(self) -> str:
+        return f"<FormReader after {self._parts} parts>"
+
+    def feed(self, data: bytes) -> None:
+        self._buffer += data
+        while self._step():
+            pass
+
+    def end(self) -> RequestForm:
+        if self._step != self._rest:
+            is_short = self._step == self._begin
+            raise broken_form(_NO_BEGIN if is_short else "it is not whole: its closing boundary is missing")
+        return self._form
+
+    def _begin(self) -> bool:
+        first = self._delimiter[2:]
+        start = 2 if self._buffer.startswith(b"\r\n") else 0
+        if len(self._buffer) < start + len(first):
+            return False
+        if not self._buffer.startswith(first, start):
+            raise broken_form(_NO_BEGIN)
+        del self._buffer[: start + len(first)]
+        self._step = self._line
+        return True
+
+    def _line(self) -> bool:
+        """Read what follows a boundary: the end of the form, or the end of the line."""
+        if len(self._buffer) < 2:
+            return False
+        if self._buffer.startswith(b"--"):
+            del self._buffer[:2]
+            self._step = self._rest
+            return True
+        line = self._buffer.find(b"\r\n", 0, _MOST_LINE)
+        if line < 0 and len(self._buffer) < _MOST_LINE:
+            return False
+        if line < 0 or self._buffer[:line].strip(b" \t"):
+            raise broken_form("something else follows a boundary, or it is not whole")
+        self._parts += 1
+        if self._parts > MOST_PARTS:
+            raise broken_form(f"it has more than {MOST_PARTS} parts")
+        # The end of this line may be the first half of the blank one.
+        del self._buffer[:line]
+        self._step = self._head
+        return True
+
+    def _head(self) -> bool:
+        blank = self._buffer.find(b"\r\n\r\n", 0, MOST_HEAD_BYTES + 2)
+        if blank < 0:
+            if len(self._buffer) >= MOST_HEAD_BYTES + 2:
+                raise broken_form(f"a part has no head, or one of more than {MOST_HEAD_BYTES} bytes")
+            return False
+        self._part = part_of(bytes(self._buffer[2:blank]))
+        self._taken = 0
+        del self._buffer[: blank + 4]
+        self._step = self._data
+        return True
+
+    def _check(self, part: FormPart) -> None:
+        name = part.name
+        if name in self._form.files:
+            raise InvalidRequest(f"Invalid value for '{name}': this file came twice. Send one.", param=name)
+        if part.file_name is None or name in self._sinks:
+            return
+        message = f"Unknown file: '{name}'. Files of this form: {', '.join(self._sinks) or 'none'}."
+        if name in self._fields:
+            message = f"Invalid value for '{name}': it must be a text, not a file."
+        raise InvalidRequest(message, param=name)
+
+    def _data(self) -> bool:
+        assert self._part is not None
+        end = self._buffer.find(self._delimiter)
+        # The end of what is here may be the beginning of a boundary.
+        count = end if end >= 0 else len(self._buffer) - len(self._delimiter) + 1
+        if count > 0:
+            self._take(self._part, bytes(memoryview(self._buffer)[:count]))
+            del self._buffer[:count]
+        if end < 0:
+            return False
+        del self._buffer[: len(self._delimiter)]
+        self._finish(self._part)
+        self._step = self._line
+        return True
+
+    def _take(self, part: FormPart, piece: bytes) -> None:
+        if not self._taken:
+            self._check(part)
+        self._taken += len(piece)
+        sink = self._sinks.get(part.name)
+        if sink is None:
+            self._other_bytes += len(piece)
+            if self._taken > MOST_TEXT_BYTES or self._other_bytes > MOST_OTHER_BYTES:
                 raise InvalidRequest(
                     f"Invalid value for '{part.name}': a text of a form has at most {MOST_TEXT_BYTES} bytes.",
                     param=part.name,
                 )
-            add_text(form, part, fields)
-        else:
-            _add_file(form, part, files, fields)
-    return form
+            self._text += piece
+            return
+        if self._taken > sink.most_bytes:
+            raise InvalidRequest(
+                f"Invalid value for '{part.name}': the file is larger than {sink.most_bytes} bytes.",
+                param=part.name,
+                code="file_too_large",
+            )
+        sink.write(piece)
 
+    def _finish(self, part: FormPart) -> None:
+        name = part.name
+        if not self._taken:
+            if part.file_name == b"":
+                return  # a browser sends this for a file that was not chosen
+            self._check(part)
+        if name not in self._sinks:
+            self._add_text(name)
+            return
+        if part.file_name is None and self._taken <= _MOST_NAME_BYTES:
+            raise InvalidRequest(
+                f"Invalid value for '{name}': it must be a file, not a text; for curl, -F {name}=@me.wav.",
+                param=name,
+            )
+        called = (part.file_name or b"").decode("utf-8", "replace")
+        self._form.files[name] = SentFile(name, part.media_type, b"", called)
 
-def add_text(form: RequestForm, part: FormPart, fields: Collection[str]) -> None:
-    base, bracket, inner = part.name.partition("[")
-    if base not in fields or (bracket and not inner.endswith("]")):
-        return
-    try:
-        text = part.data.decode()
-    except UnicodeDecodeError:
-        raise InvalidRequest(
-            f"Invalid value for '{part.name}': it must be a text in UTF-8.", param=part.name
-        ) from None
-    form.fields.setdefault(base if inner == "]" else part.name, []).append(text)
+    def _rest(self) -> bool:
+        if self._buffer.strip(b"\r\n"):
+            raise broken_form("bytes follow its end")
+        self._buffer.clear()
+        return False
 
-
-def _add_file(form: RequestForm, part: FormPart, files: Mapping[str, int], fields: Collection[str]) -> None:
-    name = part.name
-    if name not in files:
-        if name in fields:
-            message = f"Invalid value for '{name}': it must be a text, not a file."
-        else:
-            message = f"Unknown file: '{name}'. Files of this form: {', '.join(files) or 'none'}."
-        raise InvalidRequest(message, param=name)
-    if not part.is_file and len(part.data) <= _MOST_NAME_BYTES:
-        raise InvalidRequest(
-            f"Invalid value for '{name}': it must be a file, not a text; for curl, -F {name}=@me.wav.",
-            param=name,
-        )
-    if name in form.files:
-        raise InvalidRequest(f"Invalid value for '{name}': this file came twice. Send one.", param=name)
-    if len(part.data) > files[name]:
-        raise InvalidRequest(
-            f"Invalid value for '{name}': the file is larger than {files[name]} bytes.",
-            param=name,
-            code="file_too_large",
-        )
-    called = (part.file_name or b"").decode("utf-8", "replace")
-    form.files[name] = SentFile(name, part.media_type, part.data, called)
+    def _add_text(self, name: str) -> None:
+        raw = bytes(self._text)
+        self._text.clear()
+        base, bracket, inner = name.partition("[")
+        if base not in self._fields or (bracket and not inner.endswith("]")):
+            return
+        try:
+            text = raw.decode()
+        except UnicodeDecodeError:
+            raise InvalidRequest(
+                f"Invalid value for '{name}': it must be a text in UTF-8.", param=name
+            ) from None
+        self._form.fields.setdefault(base if inner == "]" else name, []).append(text)
 
 
 def boundary_of(content_type: bytes) -> bytes:
@@ -160,40 +309,7 @@ def boundary_of(content_type: bytes) -> bytes:
     return boundary
 
 
-def _parts(body: bytes, boundary: bytes) -> Iterator[FormPart]:
-    """Yield the parts of a body that is whole. Each search goes on where the last one ended."""
-    delimiter = b"\r\n--" + boundary
-    at = 2 if body.startswith(b"\r\n") else 0
-    if not body.startswith(delimiter[2:], at):
-        raise broken_form("the body does not begin with its boundary")
-    at += len(delimiter) - 2
-    for count in range(MOST_PARTS + 1):
-        if body.startswith(b"--", at):
-            if body[at + 2 :].strip(b"\r\n"):
-                raise broken_form("bytes follow its end")
-            return
-        at = _end_of_line(body, at)
-        if count == MOST_PARTS:
-            break
-        blank = body.find(b"\r\n\r\n", at - 2, at + MOST_HEAD_BYTES)
-        if blank < 0:
-            raise broken_form(f"a part has no head, or one of more than {MOST_HEAD_BYTES} bytes")
-        end = body.find(delimiter, blank + 2)
-        if end < 0:
-            raise broken_form("it is not whole: its closing boundary is missing")
-        yield part_of(body[at:blank], body[min(blank + 4, end) : end])
-        at = end + len(delimiter)
-    raise broken_form(f"it has more than {MOST_PARTS} parts")
-
-
-def _end_of_line(body: bytes, at: int) -> int:
-    line = body.find(b"\r\n", at, at + 128)
-    if line < 0 or body[at:line].strip(b" \t"):
-        raise broken_form("something else follows a boundary, or it is not whole")
-    return line + 2
-
-
-def part_of(head: bytes, data: bytes) -> FormPart:
+def part_of(head: bytes) -> FormPart:
     headers: dict[bytes, bytes] = {}
     for line in head.split(b"\r\n") if head else ():
         name, colon, value = line.partition(b":")
@@ -208,7 +324,7 @@ def part_of(head: bytes, data: bytes) -> FormPart:
         raise broken_form("a part is encoded; send its bytes as they are")
     media_type = headers.get(b"content-type", b"").partition(b";")[0].strip().lower()
     file_name = given.get(b"filename", given.get(b"filename*"))
-    return FormPart(_name(given.get(b"name", b"")), file_name, media_type.decode("latin-1"), data)
+    return FormPart(_name(given.get(b"name", b"")), file_name, media_type.decode("latin-1"))
 
 
 def _name(raw: bytes) -> str:

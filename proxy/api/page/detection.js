@@ -66,9 +66,10 @@ async function check() {
   const body = new FormData();
   body.append("file", file);
   if (manifest) body.append("manifest", manifest);
-  at("check-stop").hidden = at("check-progress").hidden = false;
-  at("check-status").textContent = "Looking for marks. This can take some seconds.";
   try {
+    if (!(await mayUpload(key)) || checking !== mine) return;
+    at("check-stop").hidden = at("check-progress").hidden = false;
+    at("check-status").textContent = "Looking for marks. This can take some seconds.";
     const answer = await ask("audio/marks/detect", key, { method: "POST", body, signal: mine.signal });
     tellVerdict(await answer.json());
   } catch (failure) {

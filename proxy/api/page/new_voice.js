@@ -178,6 +178,7 @@ async function create() {
   try {
     if (!at("own-language").value) throw { message: "Choose the language that is spoken in the recording.", param: "language" };
     if (!sample.take) throw { message: "Record the voice, or choose a file.", param: "audio_sample" };
+    if (!(await mayUpload(mine.key)) || making !== turn) return;
     const consent = await keepConsent(mine.key);
     if (making !== turn) return;
     const texts = { name: at("own-name").value, language: at("own-language").value, ref_text: at("own-words").value.trim() };

@@ -213,7 +213,7 @@ at("key-change").addEventListener("click", () => {
 async function offer(linked) {
   if (!(await isTaken(linked, at("key").value.trim()))) return;
   hush();
-  at("key").value = linked;
+  at("key").value = linkedKey = linked;
   tryKey();
 }
 

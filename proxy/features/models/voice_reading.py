@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Mapping
-from contextlib import ExitStack
+from contextlib import AsyncExitStack
 from importlib import import_module
 from typing import BinaryIO
 
@@ -13,7 +13,7 @@ import msgspec
 
 from proxy.features.models.voice_orders import VoiceOrder, VoiceSaid
 from proxy.helpers.helper import Helper, HelperFailed, HelperSpec
-from proxy.kept.memory_file import memory_file
+from proxy.kept.memory_file import open_memory_file
 from speech_engine.model_files import UnusableModel
 from speech_engine.trained_files import TrainedFacts, TrainedFiles, TrainedFormat, UnusableSource
 
@@ -31,14 +31,14 @@ class ConfinedReading:
         # Large libraries come with it: they are loaded by the first voice, and not at the start.
         from proxy.features.models.conversion import convert_alone
 
-        with ExitStack() as opened:
+        async with AsyncExitStack() as opened:
             ready: dict[str, BinaryIO] = {}
             for file in format_.sources:
                 if (source := sources.get(file.role)) is None:
                     continue
                 ready[file.role] = source
                 if file.kind == "tensors":
-                    ready[file.role] = opened.enter_context(memory_file(file.role))
+                    ready[file.role] = await opened.enter_async_context(open_memory_file(file.role))
                     try:
                         async with asyncio.timeout(WITHIN_S):
                             await convert_alone(source, ready[file.role], file, _quietly)

@@ -23,7 +23,7 @@ async def _open(house: House) -> AsyncIterator[Opened]:
     from proxy.features.own_voices.retention import Retention, open_voice_use
     from proxy.features.own_voices.saved_voices import SavedVoices
     from proxy.features.own_voices.tap import VoiceUseConcern
-    from proxy.features.own_voices.trained.intake import model_places
+    from proxy.features.own_voices.trained.room import ModelRoom
     from proxy.features.own_voices.trained.wiring import trained_endpoints
 
     forms = None
@@ -33,7 +33,7 @@ async def _open(house: House) -> AsyncIterator[Opened]:
         )
     retention = Retention(house.store, house.config_at_start.plans, house.erasing, house.metrics)
     export = VoiceExport(house.store, house.vault, export_places())
-    model_room = model_places()
+    model_room = ModelRoom()
     async with open_voice_use(house.store, house.metrics) as use:
 
         def at(revision: HouseRevision) -> Served:

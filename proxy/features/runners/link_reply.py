@@ -12,7 +12,10 @@ from proxy.http.connection import Connection
 
 
 class LinkReply(Response):
-    """Until the first piece is there, a failure has its own status. Later it breaks the answer off."""
+    """Until the first piece is there, a failure has its own status. Later it breaks the answer off.
+
+    `HEAD` is told whether the link leads somewhere, and has none of the pieces made.
+    """
 
     media_type = "application/octet-stream"
 
@@ -26,6 +29,7 @@ class LinkReply(Response):
         with connection.stop_when_client_leaves():
             async with self._opened as pieces:
                 connection.set_head(200, self.raw_headers)
-                async for piece in pieces:
-                    await connection.send(piece)
+                if scope["method"] != "HEAD":
+                    async for piece in pieces:
+                        await connection.send(piece)
                 await connection.end(b"")

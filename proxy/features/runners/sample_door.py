@@ -58,16 +58,16 @@ class SampleDoor(Resource):
     )
     async def remote_sample(self, request: Request) -> Response:
         """A recording for a run on a rented machine, by a link of this server's"""
-        return LinkReply(self._opened(request.path_params["token"]))
+        return LinkReply(self._opened(request.path_params["token"], is_read=request.method != "HEAD"))
 
     @asynccontextmanager
-    async def _opened(self, token: str) -> AsyncIterator[AsyncIterator[bytes]]:
+    async def _opened(self, token: str, *, is_read: bool = True) -> AsyncIterator[AsyncIterator[bytes]]:
         """Open what a link leads to. Raises NotFound, and NoPlace if too many leave at once."""
         link = await self._links.read(token)
         if link is None or (reads := self._reads.get(link, 0)) >= MOST_READS:
             raise _nothing()
         async with self._places.turn(link.run):
-            self._reads[link] = reads + 1
+            self._reads[link] = reads + is_read
             lent = await self._lent(link)
             try:
                 # An erasure drops what is lent, and what was lent too late for that has no row any more.

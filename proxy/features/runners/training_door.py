@@ -60,7 +60,7 @@ class TrainingDoor(Resource):
     )
     async def remote_training(self, request: Request) -> Response:
         """What a training on a rented machine learns from, by a link of this server's"""
-        return LinkReply(self._frames(request.path_params["token"]))
+        return LinkReply(self._frames(request.path_params["token"], is_read=request.method != "HEAD"))
 
     @answers(
         "POST",
@@ -85,7 +85,7 @@ class TrainingDoor(Resource):
         return Response(media_type=LinkReply.media_type)
 
     @asynccontextmanager
-    async def _frames(self, token: str) -> AsyncIterator[AsyncIterator[bytes]]:
+    async def _frames(self, token: str, *, is_read: bool = True) -> AsyncIterator[AsyncIterator[bytes]]:
         """Open what a link leads to. Raises NotFound, and NoPlace if too much is under way."""
         run = await self._run(token)
         if (reads := self._reads.get(run.id, 0)) >= MOST_READS:
@@ -95,7 +95,7 @@ class TrainingDoor(Resource):
             aclosing(self._trainings.asked(run.job, run.samples.split())) as messages,
             aclosing(self._while_open(token, messages)) as frames,
         ):
-            self._reads[run.id] = reads + 1
+            self._reads[run.id] = reads + is_read
             yield frames
 
     async def _while_open(

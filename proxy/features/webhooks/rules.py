@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 from typing import Literal, NamedTuple
 from urllib.parse import urlsplit
 
@@ -30,8 +30,13 @@ _FIRST_FREE_PORT = 1024
 _ADDRESS = re.compile(r".*:.*|(.*\.)?(\d+|0[xX][0-9a-fA-F]*)\.?")
 _UNICAST = IPv6Network("2000::/3")
 _NAT64 = IPv6Network("64:ff9b::/96")
-# Tunnels and documentation. What a tunnel leads to is for its other end to say.
-_NOT_UNICAST = tuple(map(IPv6Network, ("2001::/23", "2001:db8::/32", "2002::/16", "3fff::/20")))
+# Special purposes (IANA) that `is_global` takes for public: protocols, AS112, relays of multicast and 6to4,
+# tunnels, documentation. What is nearest to us may answer there, and a tunnel leads where its end likes.
+_SPECIAL: tuple[IPv4Network | IPv6Network, ...] = (
+    *map(IPv4Network, ("192.0.0.0/24", "192.31.196.0/24", "192.52.193.0/24")),
+    *map(IPv4Network, ("192.88.99.0/24", "192.175.48.0/24")),
+    *map(IPv6Network, ("2001::/23", "2001:db8::/32", "2002::/16", "2620:4f:8000::/48", "3fff::/20")),
+)
 
 
 class Target(NamedTuple):
@@ -57,10 +62,11 @@ def is_public(address: str) -> bool:
         inner = ip.ipv4_mapped
         if inner is None and ip in _NAT64:
             inner = IPv4Address(int(ip) & 0xFFFF_FFFF)
-        if inner is None:
-            return ip in _UNICAST and ip.is_global and not any(ip in each for each in _NOT_UNICAST)
-        ip = inner
-    return ip.is_global and not ip.is_multicast and not ip.is_reserved
+        if inner is None and ip not in _UNICAST:
+            return False
+        ip = inner or ip
+    is_special = any(ip in each for each in _SPECIAL)
+    return ip.is_global and not (is_special or ip.is_multicast or ip.is_reserved)
 
 
 def read_url(url: str) -> Target:

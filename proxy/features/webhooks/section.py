@@ -14,7 +14,7 @@ class WebhookSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """[webhooks]: `allow` are the hosts that may have any address, any port, and http. `accounts` has more of
     them for one account each, by its id or name."""
 
-    on: Switch = False
+    on: Switch = True
     allow: Hosts = ()
     accounts: Annotated[
         dict[str, Hosts], msgspec.Meta(description='a table of accounts, { ada = ["10.0.0.5"] }')

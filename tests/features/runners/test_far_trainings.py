@@ -397,6 +397,8 @@ async def test_a_run_learns_only_so_often(tmp_path: Path) -> None:
             return bool(rig.lines.told)
 
         await soon(has_begun)
+        heads = [(await rig.lines.get(rig.path, "HEAD")).status_code for _ in range(MOST_READS)]
+        assert heads == [200] * MOST_READS, "they use up no read"
         statuses = [(await rig.lines.get(rig.path)).status_code for _ in range(MOST_READS)]
         assert statuses == [200] * (MOST_READS - 1) + [404]
 

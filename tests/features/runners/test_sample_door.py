@@ -167,6 +167,9 @@ async def test_one_recording_leaves_a_few_times_and_no_more(tmp_path: Path) -> N
     async with fetching(tmp_path) as rig:
         _, sample = await rig.running()
         statuses = {}
+        for _ in range(MOST_READS):
+            head = await rig.server.ask("HEAD", path_of(sample), key="")
+            assert (head.status_code, head.content) == (200, b""), "it uses up no read"
         for number in range(MOST_READS + 2):
             statuses[number] = (await rig.get(path_of(sample))).status_code
         # The far end has fetched it once.

@@ -46,8 +46,8 @@ class Lines:
     def pieces(self) -> list[FarPiece]:
         return [told for told in self.told if isinstance(told, FarPiece)]
 
-    async def get(self, path: str) -> httpx2.Response:
-        return await self.servers[-1].ask("GET", path, key="")
+    async def get(self, path: str, method: str = "GET") -> httpx2.Response:
+        return await self.servers[-1].ask(method, path, key="")
 
     async def post(self, path: str, body: bytes) -> httpx2.Response:
         async with self.servers[-1].client("") as client:

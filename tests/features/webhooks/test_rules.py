@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
+from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address, ip_network
 
 import pytest
 from hypothesis import given
@@ -13,18 +13,32 @@ from proxy.features.webhooks.rules import DAY_US, Target, is_public, read_url, t
 
 pytestmark = pytest.mark.unit
 
-PRIVATE = tuple(
-    map(
-        ip_network,
-        (
-            *("0.0.0.0/8", "10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16", "172.16.0.0/12"),
-            *("192.0.2.0/24", "192.168.0.0/16", "198.18.0.0/15", "198.51.100.0/24", "203.0.113.0/24"),
-            *("224.0.0.0/4", "240.0.0.0/4"),
-            *("::/128", "::1/128", "fc00::/7", "fe80::/10", "fec0::/10", "ff00::/8", "2001:db8::/32"),
-            *("2002::/16", "2001::/32", "64:ff9b:1::/48", "100::/64", "::7f00:1/128"),
-        ),
-    )
+IANA_V4 = (
+    *("0.0.0.0/8", "10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16", "172.16.0.0/12"),
+    *("192.0.0.0/24", "192.0.0.0/29", "192.0.0.8/32", "192.0.0.9/32", "192.0.0.10/32", "192.0.0.170/31"),
+    *("192.0.2.0/24", "192.31.196.0/24", "192.52.193.0/24", "192.88.99.0/24", "192.88.99.2/32"),
+    *("192.168.0.0/16", "192.175.48.0/24", "198.18.0.0/15", "198.51.100.0/24", "203.0.113.0/24"),
+    *("224.0.0.0/4", "240.0.0.0/4", "255.255.255.255/32"),
 )
+"""The registry of special purposes, with multicast."""
+IANA_V6 = (
+    *("::/128", "::1/128", "64:ff9b:1::/48", "100::/64", "100:0:0:1::/64", "2001::/23", "2001::/32"),
+    *("2001:1::1/128", "2001:1::2/128", "2001:1::3/128", "2001:2::/48", "2001:3::/32", "2001:4:112::/48"),
+    *("2001:10::/28", "2001:20::/28", "2001:30::/28", "2001:db8::/32", "2002::/16", "2620:4f:8000::/48"),
+    *("3fff::/20", "5f00::/16", "fc00::/7", "fe80::/10", "fec0::/10", "ff00::/8"),
+)
+INSIDE_OF = tuple(map(IPv6Network, ("::ffff:0:0/96", "::ffff:0:0:0/96", "64:ff9b::/96", "::/96")))
+"""Forms of an IPv4 address as one of IPv6: mapped, translated, NAT64, compatible."""
+PRIVATE = tuple(map(ip_network, (*IANA_V4, *IANA_V6)))
+
+
+def test_no_special_purpose_is_public(subtests: pytest.Subtests) -> None:
+    for network in PRIVATE:
+        for address in (network[0], network[network.num_addresses // 2], network[-1]):
+            with subtests.test(address=str(address)):
+                assert not is_public(str(address))
+                if isinstance(address, IPv4Address):
+                    assert not [form for form in INSIDE_OF if is_public(str(form[int(address)]))]
 
 
 @given(st.data())
@@ -42,7 +56,10 @@ def test_an_address_inside_of_another_is_judged_as_itself(address: IPv4Address) 
     assert not is_public(str(IPv6Address(int(ip_address("2002::")) | int(address) << 80)))
 
 
-@pytest.mark.parametrize("address", ["8.8.8.8", "1.1.1.1", "2606:4700::1111", "::ffff:8.8.8.8", "2a00::1"])
+@pytest.mark.parametrize(
+    "address",
+    ["8.8.8.8", "1.1.1.1", "192.88.98.1", "192.88.100.1", "2606:4700::1111", "::ffff:8.8.8.8", "2a00::1"],
+)
 def test_others_are(address: str) -> None:
     assert is_public(address)
 

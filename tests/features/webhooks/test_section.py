@@ -1,4 +1,4 @@
-"""[webhooks]: off as shipped, taken on by a reload, and what is wrong in it."""
+"""[webhooks]: on as shipped, taken on by a reload, and what is wrong in it."""
 
 from __future__ import annotations
 
@@ -12,8 +12,9 @@ from proxy.features.webhooks.section import WEBHOOKS, WebhookSection
 from tests.proxy.config.files import faults, load
 
 
-def test_webhooks_are_off_as_shipped_and_read_as_written(tmp_path: Path) -> None:
-    assert WEBHOOKS.of(load(tmp_path, "")) == WebhookSection(on=False, most=10)
+def test_webhooks_are_on_as_shipped_and_read_as_written(tmp_path: Path) -> None:
+    assert WEBHOOKS.of(load(tmp_path, "")) == WebhookSection(on=True, allow=(), most=10)
+    assert not WEBHOOKS.of(load(tmp_path, "[webhooks]\non = false\n")).on
     text = '[webhooks]\non = true\nallow = ["*.example.org", "[::1]"]\naccounts = { ada = ["10.0.0.5"] }\n'
     written = WebhookSection(on=True, allow=("*.example.org", "[::1]"), accounts={"ada": ("10.0.0.5",)})
     assert WEBHOOKS.of(load(tmp_path, text)) == written
@@ -35,5 +36,5 @@ def test_a_fault_names_the_key_and_what_would_be_right(tmp_path: Path, line: str
 
 
 def test_a_reload_takes_it_on() -> None:
-    read = Config(features={"webhooks": WebhookSection(on=True)})
-    assert WEBHOOKS.of(merge(Config(), read, (WEBHOOKS,)).config).on
+    read = Config(features={"webhooks": WebhookSection(on=False)})
+    assert not WEBHOOKS.of(merge(Config(), read, (WEBHOOKS,)).config).on

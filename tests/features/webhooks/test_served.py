@@ -244,12 +244,24 @@ async def test_an_operators_acts_are_on_record_and_an_accounts_are_not(server: I
         assert refused.status_code == 409
 
 
+async def test_as_shipped_they_are_made_for_public_addresses_alone(tmp_path: Path) -> None:
+    async with inside(tmp_path) as server:
+        for number in range(10):
+            made = await server.ask("POST", PATH, body=new(url=f"https://hooks.example.org/{number}"))
+            assert made.status_code == 200, made.text
+        eleventh = await server.ask("POST", PATH, body=new(url="https://hooks.example.org/"))
+        assert envelope(eleventh)["code"] == "too_many_webhooks"
+        refused = await server.ask("POST", PATH, body=new(url="https://192.88.99.1/"))
+        assert envelope(refused)["param"] == "url"
+
+
 async def test_where_they_are_off_none_is_made_but_all_are_listed_and_deleted(tmp_path: Path) -> None:
     async with inside(tmp_path, ON) as server:
         made = (await server.ask("POST", PATH, body=new())).json()
         server.worker.revise(server.worker.kernel.config)  # the same: it stays on
         assert (await server.ask("POST", PATH, body=new())).status_code == 200
-    async with inside(tmp_path, name="bob") as server:
+    off = f"{TONE}[webhooks]\non = false\n"
+    async with inside(tmp_path, off, name="bob") as server:
         secret = api_key.mint()
         await key_records.create(server.worker.store, secret, NewKeyRecord(account=made["account"]))
         key = secret.reveal()

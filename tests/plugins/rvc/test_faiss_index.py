@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from plugins.rvc.faiss_index import read_vectors, write_flat_index
 from plugins.rvc.model_format import TRAINED_FORMAT
 from plugins.rvc.voice_rules import MOST_VECTORS, WIDTHS
-from proxy.features.own_voices.trained.bodies import MOST_INDEX_BYTES
+from proxy.features.own_voices.trained.bodies import INDEX, MOST_BYTES
 from speech_engine.model_files import UnusableModel
 from tests.plugins.rvc.voices import flat_index, index_header, ivf_index
 
@@ -49,7 +49,7 @@ def test_an_index_of_as_many_features_as_there_may_be_can_come_back() -> None:
     lists = 16 * math.isqrt(MOST_VECTORS)
     largest = MOST_VECTORS * (width * 4 + 8) + lists * (width * 4 + 8) + 4096
     (declared,) = [each.most_bytes for each in TRAINED_FORMAT.sources if each.role == "index"]
-    assert declared == MOST_INDEX_BYTES >= largest
+    assert declared == MOST_BYTES[INDEX] >= largest
 
 
 @pytest.mark.parametrize("kind", ["flat", "lists"])

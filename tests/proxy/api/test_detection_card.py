@@ -84,6 +84,29 @@ def _verdict(page: Tab) -> str:
     return str(page.run("at('verdict').innerText"))
 
 
+def test_with_the_key_of_a_link_a_recording_is_asked_about_before_it_is_sent(
+    page: Tab, server: Server, tmp_path: Path
+) -> None:
+    open_page(page, server)
+    page.open("about:blank")
+    page.open(f"{server.url}/#key={server.key}")
+    page.wait("!at('own-new').hidden")
+    page.requests.clear()
+    plain = tmp_path / "plain.wav"
+    plain.write_bytes(PLAIN)
+    page.choose_file("#check-file", plain)
+    page.run("at('check-start').click()")
+    page.wait("at('other').open")
+    page.press("Enter")
+    page.wait("!checking")
+    assert not [url for url in page.requests if "detect" in url]
+    assert page.run("at('check-status').textContent") == ""
+    page.run("at('check-start').click()")
+    page.wait("at('other').open")
+    page.run("at('other-use').click()")
+    page.wait(_IS_JUDGED)
+
+
 def test_a_recording_of_this_server_is_known(
     page: Tab, server: Server, spoken: bytes, tmp_path: Path
 ) -> None:

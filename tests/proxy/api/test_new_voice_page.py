@@ -15,6 +15,7 @@ from plugins.tone.decode import decode_timbres
 from tests import speech_clips
 from tests.browser import Tab
 from tests.proxy.api.try_page import (
+    HAS_VOICES,
     IN_TURN,
     IS_HEARD,
     MICROPHONE_IS_FREE,
@@ -26,6 +27,7 @@ from tests.proxy.api.try_page import (
     fill,
     load_axe,
     open_maker,
+    open_page,
     part,
     record,
     speak,
@@ -184,6 +186,40 @@ def test_a_voice_is_made_once_if_the_answer_is_lost(page: Tab, server: Server, k
     assert create(page).startswith("Ana is made.")
     with server.client(key) as client:
         assert len(client.get("/v1/audio/voices", params={"mine": "true"}).json()["data"]) == 1
+
+
+def test_with_the_key_of_a_link_the_first_upload_is_asked_about(browser: Tab, server: Server) -> None:
+    name = f"new-{next(_names)}"
+    key = server.mint_key(name, plan="unlimited").secret
+    open_page(browser, server)
+    browser.open("about:blank")
+    browser.open(f"{server.url}/#key={key}")
+    browser.wait(HAS_VOICES)
+    # A reload does not make it the reader's own.
+    browser.open(f"{server.url}/")
+    browser.wait("!at('own-new').hidden")
+    assert browser.run("at('other').open") is False
+    browser.run("at('own-new').click()")
+    browser.wait("at('own-language').options.length")
+    speaks(browser, "en-US")
+    state(browser, "Ana")
+    _choose(browser, "sample", speech_clips.wav_file())
+    browser.run("at('create').click()")
+    browser.wait("at('other').open")
+    assert browser.run("at('other-title').textContent") == f"Upload to the account “{name}”?"
+    assert browser.run("document.activeElement.id") == "other-keep"
+    browser.press("Enter")
+    browser.wait("!making && !at('other').open")
+    with server.client(key) as client:
+        assert client.get("/v1/audio/voice_consents").json()["data"] == []
+        browser.run("at('create').click()")
+        browser.wait("at('other').open")
+        browser.run("at('other-use').click()")
+        browser.wait("!making && at('maker').hidden")
+        assert len(client.get("/v1/audio/voice_consents").json()["data"]) == 1
+    browser.open(f"{server.url}/")
+    browser.wait(HAS_VOICES)
+    assert browser.run("mayUpload(keptKey())") is True
 
 
 def test_a_name_that_is_taken_is_told_beside_the_name(page: Tab) -> None:

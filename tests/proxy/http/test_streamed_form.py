@@ -14,10 +14,9 @@ from starlette.types import Receive, Scope, Send
 
 from proxy.errors import InvalidRequest, RequestFailed
 from proxy.http.connection import BodyShare, Connection
-from proxy.http.form import RequestForm, parse_form
+from proxy.http.form import FormReader, RequestForm, parse_form, stream_form
 from proxy.http.replies import failure_reply, reply
 from proxy.http.server_protocol import ServerProtocol
-from proxy.http.streamed_form import FormReader, stream_form
 from tests.proxy.http.sockets import serving
 from tests.proxy.http.test_form import FIELDS, MULTIPART, file, part, whole
 
@@ -112,11 +111,16 @@ def test_what_no_client_writes_is_refused(body: bytes, says: str) -> None:
         read(whole(body), [])
 
 
+async def waited(_count: int) -> None:
+    """There is room for all."""
+    await asyncio.sleep(0)
+
+
 async def _large(scope: Scope, receive: Receive, send: Send) -> None:
     scope.setdefault("state", {})["bodies"] = BodyShare(1000)
     sink = Sink(5_000_000)
     try:
-        await stream_form(Connection(scope, receive, send), {"audio_sample": sink}, FIELDS, 30.0)
+        await stream_form(Connection(scope, receive, send), {"audio_sample": sink}, FIELDS, 30.0, waited)
         answer = reply({"bytes": len(sink.data)})
     except RequestFailed as error:
         answer = failure_reply(error)
@@ -152,3 +156,26 @@ async def test_a_large_form_may_come_for_longer_than_other_bodies() -> None:
         client.post("/", data=slowly(), headers=MULTIPART) as sent,
     ):
         assert await sent.json() == {"bytes": 1000}
+
+
+async def test_time_in_which_the_server_has_no_room_is_not_the_clients() -> None:
+    waits_s = [0.4]
+
+    async def grow(_count: int) -> None:
+        await asyncio.sleep(waits_s.pop() if waits_s else 0.0)
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        sink = Sink()
+        try:
+            await stream_form(Connection(scope, receive, send), {"audio_sample": sink}, FIELDS, 0.3, grow)
+            answer = reply({"bytes": len(sink.data)})
+        except RequestFailed as error:
+            answer = failure_reply(error)
+        await answer(scope, receive, send)
+
+    async with (
+        serving(app, ServerProtocol) as (host, port),
+        aiohttp.ClientSession(f"http://{host}:{port}") as client,
+        client.post("/", data=BytesIO(whole(file(bytes(800_000)))), headers=MULTIPART) as sent,
+    ):
+        assert await sent.json() == {"bytes": 800_000}

@@ -11,12 +11,10 @@ from msgspec import Meta
 from proxy.errors import InvalidRequest
 from proxy.features.own_voices.bodies import DescribedVoice
 from proxy.http.body import AccountName, Label, Labels, LanguageTag, Name, ReasonText, Tags
-from proxy.kept.memory_file import memory_file
 
 FILE = "file"
 INDEX = "index"
-MOST_MODEL_BYTES = 200 * 1024 * 1024
-MOST_INDEX_BYTES = 640 * 1024 * 1024
+MOST_BYTES = {FILE: 200 * 1024 * 1024, INDEX: 640 * 1024 * 1024}
 
 _Format = Annotated[
     str,
@@ -71,20 +69,17 @@ class SavedVoiceModelForm(VoiceModelForm, frozen=True, kw_only=True):
     account: AccountName | None = None
 
 
-class SentModel(msgspec.Struct):
-    """A file that is sent, in memory alone, with a digest of it. Close it."""
+class SentModel:
+    """A file that is sent, in memory alone, with a digest of it."""
 
-    most_bytes: int
-    file: BinaryIO
-    digest: Any
-    size: int = 0
+    def __init__(self, file: BinaryIO, most_bytes: int) -> None:
+        self.file = file
+        self.most_bytes = most_bytes
+        self.digest = hashlib.sha256()
+        self.size = 0
 
     def __repr__(self) -> str:
         return f"<SentModel {self.size} bytes>"
-
-    @classmethod
-    def of(cls, name: str, most_bytes: int) -> SentModel:
-        return cls(most_bytes, memory_file(name), hashlib.sha256())
 
     def write(self, piece: bytes) -> None:
         self.file.write(piece)

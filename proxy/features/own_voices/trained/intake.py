@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping
-from contextlib import ExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, closing
+from functools import partial
 from typing import BinaryIO, NamedTuple, TypeVar
 
 import structlog
@@ -17,21 +18,15 @@ from proxy.catalogue.trained_reading import TrainedReading
 from proxy.catalogue.trained_voices import TrainedVoices
 from proxy.catalogue.voice_records import VoiceRecord
 from proxy.engines.registry import Registry
-from proxy.errors import Conflict, InvalidRequest
+from proxy.errors import Conflict, InvalidRequest, RequestTimeout
 from proxy.features.own_voices.editor import LibraryEditor
 from proxy.features.own_voices.maker import Beginning, VoiceMaker, needs_of
-from proxy.features.own_voices.trained.bodies import (
-    FILE,
-    INDEX,
-    MOST_INDEX_BYTES,
-    MOST_MODEL_BYTES,
-    SentModel,
-    VoiceModelForm,
-)
-from proxy.helpers.places import WAIT_S, FairPlace, FairPlaces
+from proxy.features.own_voices.trained.bodies import FILE, MOST_BYTES, SentModel, VoiceModelForm
+from proxy.features.own_voices.trained.room import FREE_BYTES, TOO_SLOW, ModelPlace, ModelRoom
+from proxy.http.body import open_body
+from proxy.http.form import RequestForm, stream_form
 from proxy.http.form_values import form_values
-from proxy.http.streamed_form import stream_form
-from proxy.kept.memory_file import memory_file
+from proxy.kept.memory_file import open_memory_file
 from proxy.speech import speech_request
 from proxy.storage.trained_models import TrainedModel
 from speech_engine.model_files import UnusableModel
@@ -45,16 +40,11 @@ _log = structlog.get_logger()
 F = TypeVar("F", bound=VoiceModelForm)
 
 
-def model_places() -> FairPlaces:
-    """Each place has a model in memory, and one at a time is read or written."""
-    return FairPlaces("models of voices", places=4, of_account=1, at_once=1, of_operator=1)
-
-
 class SentForm(NamedTuple):
     """A form with a model, and the files by the fields in which they came."""
 
     files: Mapping[str, SentModel]
-    place: FairPlace
+    place: ModelPlace
 
     def __repr__(self) -> str:
         return f"<SentForm {list(self.files)}>"
@@ -74,14 +64,14 @@ class TrainedIntake:
         registry: Registry,
         maker: VoiceMaker,
         editor: LibraryEditor,
-        places: FairPlaces,
+        room: ModelRoom,
     ) -> None:
         self._trained = trained
         self._reading = reading
         self._registry = registry
         self._maker = maker
         self._editor = editor
-        self._places = places
+        self._room = room
 
     def __repr__(self) -> str:
         return f"<TrainedIntake {sorted(self.formats)}>"
@@ -97,22 +87,23 @@ class TrainedIntake:
         self, request: Request, account: str, type_: type[F]
     ) -> AsyncIterator[tuple[F, SentForm]]:
         """Read a form, and have its files while the block runs. Raises NoPlace, and what a form raises."""
-        with ExitStack() as held:
-            place = held.enter_context(self._places.take(account))
-            sinks = {
-                FILE: SentModel.of(FILE, MOST_MODEL_BYTES),
-                INDEX: SentModel.of(INDEX, MOST_INDEX_BYTES),
-            }
-            for sink in sinks.values():
-                held.enter_context(sink.file)
-            form = await stream_form(request, sinks, type_.__struct_fields__, UPLOAD_S)
-            read = speech_request.read(type_, form_values(form, lists=("tags",)))
-            read.check()
-            if FILE not in form.files:
-                raise InvalidRequest(
-                    f"Missing required parameter: '{FILE}'.", param=FILE, code="missing_required_parameter"
-                )
-            yield read, SentForm({name: sinks[name] for name in sinks if name in form.files}, place)
+        with closing(ModelPlace(self._room, account)) as place, open_body(request).counted(FREE_BYTES):
+            async with AsyncExitStack() as files:
+                sinks = {
+                    name: SentModel(await files.enter_async_context(open_memory_file(name)), most_bytes)
+                    for name, most_bytes in MOST_BYTES.items()
+                }
+                form = await _streamed(request, sinks, type_, place)
+                read = speech_request.read(type_, form_values(form, lists=("tags",)))
+                read.check()
+                if FILE not in form.files:
+                    raise InvalidRequest(
+                        f"Missing required parameter: '{FILE}'.",
+                        param=FILE,
+                        code="missing_required_parameter",
+                    )
+                await place.grow(0)
+                yield read, SentForm({name: sinks[name] for name in sinks if name in form.files}, place)
 
     def format_of(self, form: VoiceModelForm, tools: VoiceTools | None) -> TrainedFormat:
         """Return the format of a model. Raises InvalidRequest if no engine here takes it."""
@@ -185,8 +176,8 @@ class TrainedIntake:
     async def _put(self, account: str, voice: str, sent: SentForm, format_: TrainedFormat) -> TrainedModel:
         """Read the files in a turn, and seal what is to be kept."""
         sources = _sources(sent, format_)
-        async with sent.place.turn(WAIT_S):
-            with memory_file("kept") as kept:
+        async with sent.place.turn():
+            async with open_memory_file("kept") as kept:
                 try:
                     await self._reading.bring(format_, sources, kept)
                 except UnusableSource as fault:
@@ -197,6 +188,29 @@ class TrainedIntake:
                     raise _unusable(FILE, "to read it takes too long") from None
                 data = await asyncio.to_thread(_read, kept)
             return await self._trained.put(account, voice, format_.name, data, origin="import")
+
+
+async def _streamed(
+    request: Request, sinks: Mapping[str, SentModel], type_: type[VoiceModelForm], place: ModelPlace
+) -> RequestForm:
+    """Read the form into its files. It has its place from the first MiB on, and loses it if it is slow."""
+    size = 0
+
+    async def grow(count: int) -> None:
+        nonlocal size
+        size += count
+        place.moved += count
+        if size > FREE_BYTES:
+            await place.grow(size)
+
+    try:
+        async with asyncio.timeout(None) as limit:
+            place.begin(partial(limit.reschedule, 0.0))
+            return await stream_form(request, sinks, type_.__struct_fields__, UPLOAD_S, grow)
+    except TimeoutError:
+        raise RequestTimeout(f"The form came with {TOO_SLOW}.") from None
+    finally:
+        place.rest()
 
 
 def _sources(sent: SentForm, format_: TrainedFormat) -> dict[str, BinaryIO]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack
+import asyncio
 from typing import BinaryIO
 
 from starlette.requests import Request
@@ -10,11 +10,11 @@ from starlette.requests import Request
 from proxy.catalogue.trained_reading import TrainedReading
 from proxy.catalogue.trained_voices import TrainedVoices
 from proxy.catalogue.voice_records import VoiceRecord
-from proxy.errors import InvalidRequest, NotFound
+from proxy.errors import InvalidRequest, NotFound, RequestTimeout
 from proxy.features.own_voices.trained.intake import TrainedIntake
-from proxy.helpers.places import WAIT_S, FairPlace, FairPlaces
+from proxy.features.own_voices.trained.room import TOO_SLOW, ModelPlace, ModelRoom
 from proxy.http.endpoint import Query
-from proxy.kept.memory_file import memory_file
+from proxy.kept.memory_file import memory_file, open_memory_file
 from proxy.kept.vault import Vault
 from proxy.storage.trained_models import TrainedModel
 from speech_engine.model_files import UnusableModel
@@ -23,23 +23,30 @@ QUERIES = (
     Query("form", "The form of the file: `pth`, or `index` if the voice has one. Without it, the first."),
     Query("format", "The format of the model, if the voice has several."),
 )
-_PART_BYTES = 256 * 1024
+_PART_BYTES = 64 * 1024
 
 
 class ModelStream:
-    """A file in parts. It has a place until it is closed."""
+    """A file in parts. It has its places until it is closed, or its reader is too slow for those who wait."""
 
-    def __init__(self, name: str, file: BinaryIO, place: FairPlace) -> None:
+    def __init__(self, name: str, place: ModelPlace) -> None:
         self.name = name
-        self._file = file
-        self._place = place
+        self.file = memory_file("made")
+        self.place = place
+        self._is_closed = False
 
     async def next_chunk(self) -> bytes | None:
-        return self._file.read(_PART_BYTES) or None
+        if self._is_closed:
+            raise RequestTimeout(f"The model was read with {TOO_SLOW}.")
+        part = self.file.read(_PART_BYTES)
+        self.place.moved += len(part)
+        return part or None
 
     def close(self) -> None:
-        self._file.close()
-        self._place.leave()
+        self._is_closed = True
+        # In a thread: to free hundreds of MiB takes long.
+        freed = asyncio.get_running_loop().run_in_executor(None, self.file.close)
+        freed.add_done_callback(lambda _: self.place.close())
 
 
 class ModelExport:
@@ -49,13 +56,13 @@ class ModelExport:
         trained: TrainedVoices,
         reading: TrainedReading,
         intake: TrainedIntake,
-        places: FairPlaces,
+        room: ModelRoom,
     ) -> None:
         self._vault = vault
         self._trained = trained
         self._reading = reading
         self._intake = intake
-        self._places = places
+        self._room = room
 
     def __repr__(self) -> str:
         return f"<ModelExport by {self._intake!r}>"
@@ -74,19 +81,21 @@ class ModelExport:
         if form not in format_.exports:
             known = ", ".join(format_.exports)
             raise InvalidRequest(f"Invalid value for 'form': it must be one of {known}.", param="form")
-        with ExitStack() as held:
-            place = held.enter_context(self._places.take(record.account or ""))
-            made = held.enter_context(memory_file("made"))
-            async with place.turn(WAIT_S):
-                with memory_file("kept") as kept:
-                    await self._open(model, kept)
-                    try:
-                        await self._reading.export(format_, kept, form, made)
-                    except (UnusableModel, TimeoutError) as fault:
-                        raise InvalidRequest(f"Invalid value for 'form': {fault}.", param="form") from None
-            made.seek(0)
-            held.pop_all()
-        return ModelStream(f"{record.id}.{form}", made, place)
+        stream = ModelStream(f"{record.id}.{form}", ModelPlace(self._room, record.account or ""))
+        try:
+            await stream.place.grow(model.bytes)
+            async with stream.place.turn(), open_memory_file("kept") as kept:
+                await self._open(model, kept)
+                try:
+                    await self._reading.export(format_, kept, form, stream.file)
+                except (UnusableModel, TimeoutError) as fault:
+                    raise InvalidRequest(f"Invalid value for 'form': {fault}.", param="form") from None
+        except BaseException:
+            stream.close()
+            raise
+        stream.file.seek(0)
+        stream.place.begin(stream.close)
+        return stream
 
     async def _model(self, record: VoiceRecord, format_: str | None) -> TrainedModel:
         models = await self._trained.of_voice(record.account or "", record.id)

@@ -9,17 +9,17 @@ from proxy.features.own_voices.trained.endpoints import AdminVoiceModels, VoiceM
 from proxy.features.own_voices.trained.intake import TrainedIntake
 from proxy.features.own_voices.trained.leaving import ModelExport
 from proxy.features.own_voices.trained.prompts import Prompts
-from proxy.helpers.places import FairPlaces
+from proxy.features.own_voices.trained.room import ModelRoom
 from proxy.http.endpoint import Endpoint
 
 
 def trained_endpoints(
-    house: House, revision: HouseRevision, maker: VoiceMaker, editor: LibraryEditor, places: FairPlaces
+    house: House, revision: HouseRevision, maker: VoiceMaker, editor: LibraryEditor, room: ModelRoom
 ) -> list[Endpoint]:
     """Return those of clients, which come before the other paths of a voice, and those of the operator."""
     reading, tools = revision.trained_reading, revision.voices
-    intake = TrainedIntake(house.trained, reading, house.registry, maker, editor, places)
-    export = ModelExport(house.vault, house.trained, reading, intake, places)
+    intake = TrainedIntake(house.trained, reading, house.registry, maker, editor, room)
+    export = ModelExport(house.vault, house.trained, reading, intake, room)
     served = AdminVoiceModels(revision.admin_tools, tools, editor, intake, export).endpoints
     served += Prompts().endpoints
     return served if tools is None else VoiceModels(tools, editor, intake, export).endpoints + served
