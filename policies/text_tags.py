@@ -7,6 +7,7 @@ end of the turn. Anything else in brackets is a part of the text: some providers
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import Literal, NamedTuple
 
@@ -45,19 +46,25 @@ class Passage(NamedTuple):
     emotion: str | None = None
 
 
-def turns(text: str, names: Iterable[str] = ()) -> tuple[Turn, ...]:
+def turns(text: str, names: Iterable[str] = (), *, has_emotions: bool = True) -> tuple[Turn, ...]:
     """Return the turns in order, without those that have nothing to say.
 
-    The text before the first name belongs to the first member.
+    The text before the first name belongs to the first member. Unless it `has_emotions`, their tags are text.
     """
     cast = {key(name): name for name in names}
-    found = _turns(text, _tags(text, cast), next(iter(cast.values()), ""))
+    tags = (tag for tag in _tags(text, cast) if has_emotions or tag.kind == "name")
+    found = _turns(text, tags, next(iter(cast.values()), ""))
     return tuple([turn for turn in found if cleaning.is_speech(text[turn.start : turn.end])])
 
 
 def may_change_emotion(text: str) -> bool:
     """Tell whether the text has a tag that counts for some voice: then not all of it may be spoken alike."""
-    return "[" in text and next(_tags(text, {}), None) is not None
+    return first_emotion(text, 0, len(text)) is not None
+
+
+def first_emotion(text: str, start: int, end: int) -> Tag | None:
+    """Return the first tag of an emotion in a part of the text."""
+    return next(_tags(text, {}, start, end), None) if "[" in text else None
 
 
 def passages(text: str, turn: Turn, emotions: Collection[str]) -> tuple[Passage, ...]:
@@ -78,8 +85,13 @@ def without_tags(text: str, turns: Iterable[Turn]) -> str:
     return "".join([*pieces, text[end:]])
 
 
-def _tags(text: str, cast: dict[str, str]) -> Iterator[Tag]:
-    for found in _TAG.finditer(text):
+def without_emotions(text: str) -> str:
+    """Return a text of one speaker with blanks in the place of all tags of emotions."""
+    return without_tags(text, _turns(text, _tags(text, {}), "")) if "[" in text else text
+
+
+def _tags(text: str, cast: dict[str, str], start: int = 0, end: int = sys.maxsize) -> Iterator[Tag]:
+    for found in _TAG.finditer(text, start, end):
         words = key(found.group(1))
         if (name := cast.get(words)) is not None:
             yield Tag("name", name, *found.span())

@@ -228,7 +228,8 @@ class Candidate(msgspec.Struct, frozen=True):
 
     `share` is what the request's voice has here as one of OpenAI's names. With `alias_of`, that is only
     another name for the voice of that name. What it speaks is repeated by `post`, if there is one. `models`
-    are both of theirs, and `speaker` names them as an answer does.
+    are both of theirs, and `speaker` names them as an answer does. It `ignores` what an answer reports by
+    these names, such as `emotion` if it cannot express the tags of a text.
     """
 
     model: Model
@@ -240,6 +241,7 @@ class Candidate(msgspec.Struct, frozen=True):
     post: PostSpeaker | None = None
     models: tuple[Model, ...] = ()
     speaker: str = ""
+    ignores: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         models: tuple[Model, ...] = (self.model,)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import msgspec
 
-from policies import price
+from policies import price, text_tags
 from policies.markdown.reading import Reading
 from policies.plans import Terms
 from policies.price import Operation
@@ -16,6 +16,7 @@ from proxy.access.callers import Caller
 from proxy.audio.formats import OUTPUT_RATE_HZ, RULES, TRAINED, Chunk, OutputForm
 from proxy.ledger import Spent, SpentAttempt, SpentPart
 from proxy.speech.attempt import Attempt
+from proxy.speech.emotion_tags import EMOTION
 from proxy.speech.planning import Part, SpeechPlan
 from proxy.speech.speech_request import SourceSound, SpeechRequest
 from proxy.speech.tap import Tap
@@ -44,12 +45,23 @@ class PreparedText(msgspec.Struct, frozen=True):
         return f"<PreparedText of {self.spoken_characters} characters>"
 
 
+class TextKey(NamedTuple):
+    """Which text of a part a candidate gets: by this front-end, and perhaps without tags of emotions."""
+
+    front_end: str
+    is_untagged: bool
+
+    @classmethod
+    def of(cls, candidate: Candidate) -> TextKey:
+        return cls(candidate.front_end, EMOTION in candidate.ignores)
+
+
 class PartRun(msgspec.Struct, eq=False):
     """One part of a request while it is spoken, and the model that speaks it or tries to.
 
     `text` is what is read of it; `places` are those of its characters in the user's text, if marks were left
-    out. `texts` has its text by front-end, or why there is none. A `source` is repeated in place of a text.
-    What the model speaks is repeated by `post`, if there is one.
+    out. `texts` has what candidates speak of it, or why there is nothing. A `source` is repeated in place of
+    a text. What the model speaks is repeated by `post`, if there is one.
     `begins` is the sample of the answer at which the part begins, None before its turn.
     """
 
@@ -58,13 +70,13 @@ class PartRun(msgspec.Struct, eq=False):
     text: str
     places: Sequence[int] | None = None
     place_ends: Mapping[int, int] | None = None
-    texts: dict[str, PreparedText | EngineError] = msgspec.field(default_factory=dict)
+    texts: dict[TextKey, PreparedText | EngineError] = msgspec.field(default_factory=dict)
     source: SourceSound | None = None
     model: Model | None = None
     post: PostSpeaker | None = None
     begins: int | None = None
     is_passed_over: bool = False
-    front_end: str = ""
+    text_key: TextKey | None = None
 
     def __repr__(self) -> str:
         return f"<PartRun {self.number} by {self.speaker or 'nobody'}>"
@@ -97,7 +109,7 @@ class PartRun(msgspec.Struct, eq=False):
     @property
     def measured(self) -> PreparedText | Part:
         """What has the charged characters and the estimate: the prepared text, or the part without one."""
-        text = self.texts.get(self.front_end)
+        text = None if self.text_key is None else self.texts.get(self.text_key)
         return text if isinstance(text, PreparedText) else self.part
 
     @property
@@ -122,11 +134,15 @@ class PartRun(msgspec.Struct, eq=False):
         """Note that this candidate speaks the part, or tries to."""
         self.model = candidate.model
         self.post = candidate.post
-        self.front_end = candidate.front_end
+        self.text_key = TextKey.of(candidate)
+
+    def text_read_by(self, key: TextKey) -> str:
+        """Return what is read of the part. Without tags it is as long, so places stay."""
+        return text_tags.without_emotions(self.text) if key.is_untagged else self.text
 
     def text_for(self, candidate: Candidate) -> PreparedText:
         """Return the text that a candidate speaks. Raises EngineError if there is none."""
-        text = self.texts[candidate.front_end]
+        text = self.texts[TextKey.of(candidate)]
         if isinstance(text, EngineError):
             raise text
         return text
@@ -138,7 +154,7 @@ class PartRun(msgspec.Struct, eq=False):
         """
         price_, longest_s = 0, 0.0
         for candidate in self.part.candidates:
-            text = self.texts[candidate.front_end]
+            text = self.texts[TextKey.of(candidate)]
             if isinstance(text, PreparedText):
                 of_model = terms.prices.of_work(self.kind, candidate.model.engine, candidate.model.info.id)
                 estimated_s = text.estimated_s + self.part.pause_s

@@ -28,6 +28,7 @@ from proxy.catalogue.catalogue import Catalogue
 from proxy.catalogue.library import NOTHING, AccountLibrary
 from proxy.catalogue.recording_speakers import advice_for
 from proxy.errors import InvalidRequest, NotAllowed, UpstreamFailed
+from proxy.speech.emotion_tags import candidates_for
 from proxy.speech.sound_filter import Treat, Treatment, untreated
 from proxy.speech.speech_request import SpeechRequest
 from proxy.speech.split_text import Span, Spans, TextSplitter
@@ -270,7 +271,7 @@ class Planner:
         return Part(
             voice=span.voice,
             language=query.language,
-            candidates=decision.candidates,
+            candidates=candidates_for(request, span, decision),
             start=span.start,
             end=span.end,
             estimated_s=estimate.seconds(text, request.speed) if source is None else source.seconds,

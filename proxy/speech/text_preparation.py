@@ -14,7 +14,7 @@ from policies import estimate
 from policies.lexicon import count_added, find_pronunciations, sounding_length
 from policies.markdown.reading import MAY_HAVE_MARKS
 from proxy.errors import InvalidRequest, from_engine
-from proxy.speech.call import PartRun, PreparedText, Pronunciations, SpeechCall
+from proxy.speech.call import PartRun, PreparedText, Pronunciations, SpeechCall, TextKey
 from proxy.speech.front_ends import FrontEnds, Prepare
 from proxy.speech.speech_request import SourceSound
 from speech_engine import EngineError, EngineTimeout, Segment, UnsupportedText
@@ -46,15 +46,17 @@ class TextPreparation:
             await self._leave_out_marks(call, within_s / 2)
         runs, until = call.tally.parts, time.monotonic() + within_s
         is_short = _is_short(runs)
-        for name, its_runs in _by_front_end(runs).items():
-            work = partial(_prepare_parts, its_runs, call.request.speed)
+        for key, its_runs in _by_key(runs).items():
+            work = partial(_prepare_parts, its_runs, key, call.request.speed)
             left_s = until - time.monotonic()
             try:
-                texts = await self._front_ends.use(name, work, is_short=is_short, within_s=left_s / 2)
+                texts = await self._front_ends.use(
+                    key.front_end, work, is_short=is_short, within_s=left_s / 2
+                )
             except EngineError as error:
                 texts = [error] * len(its_runs)
             for run, text in zip(its_runs, texts, strict=True):
-                run.texts[name] = text
+                run.texts[key] = text
         _check(runs)
 
     async def _leave_out_marks(self, call: SpeechCall, within_s: float) -> None:
@@ -71,15 +73,15 @@ def _say_nothing(runs: Sequence[PartRun], source: SourceSound) -> None:
     """Give each part an empty text: who repeats a recording takes what is said from that, and its length."""
     text = PreparedText((), 0, 0, 0, source.seconds)
     for run in runs:
-        run.texts.update((candidate.front_end, text) for candidate in run.candidates)
+        run.texts.update((TextKey.of(candidate), text) for candidate in run.candidates)
 
 
-def _by_front_end(runs: Sequence[PartRun]) -> Mapping[str, Sequence[PartRun]]:
-    """Return the parts that each front-end prepares."""
-    found: dict[str, list[PartRun]] = {}
+def _by_key(runs: Sequence[PartRun]) -> Mapping[TextKey, Sequence[PartRun]]:
+    """Return the parts that each front-end prepares, with their tags or without."""
+    found: dict[TextKey, list[PartRun]] = {}
     for run in runs:
         for candidate in run.part.candidates:
-            its_runs = found.setdefault(candidate.front_end, [])
+            its_runs = found.setdefault(TextKey.of(candidate), [])
             if not its_runs or its_runs[-1] is not run:
                 its_runs.append(run)
     return found
@@ -123,14 +125,14 @@ def _too_long() -> InvalidRequest:
 
 
 def _prepare_parts(
-    runs: Sequence[PartRun], speed: float, prepare: Prepare
+    runs: Sequence[PartRun], key: TextKey, speed: float, prepare: Prepare
 ) -> list[PreparedText | EngineError]:
     """Prepare these parts, in their front-end's thread. Raises InvalidRequest if they become too long."""
     texts: list[PreparedText | EngineError] = []
     room = MOST_SPOKEN_CHARACTERS
     for run in runs:
         try:
-            segments = prepare(run.text, run.part.language, run.part.lexicon.words)
+            segments = prepare(run.text_read_by(key), run.part.language, run.part.lexicon.words)
         except EngineError as error:
             texts.append(error)
             continue
