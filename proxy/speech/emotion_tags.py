@@ -15,9 +15,11 @@ EMOTION = "emotion"
 """How an answer names what such a candidate ignores."""
 
 
-def candidates_for(request: SpeechRequest, span: Span, decision: Decision) -> tuple[Candidate, ...]:
+def candidates_for(
+    request: SpeechRequest, span: Span, decision: Decision, *, is_for_job: bool
+) -> tuple[Candidate, ...]:
     """Return the candidates for a part. Those that cannot express its tags leave them out; those that cannot
-    express the emotion that a tag gave it come last.
+    express the emotion that a tag gave it come last, unless it is for a job, which waits for the others.
 
     Raises InvalidRequest if the request wants no tag left out, and no candidate expresses those of the part.
     """
@@ -34,7 +36,7 @@ def candidates_for(request: SpeechRequest, span: Span, decision: Decision) -> tu
             [each if each.model.info.reads_emotion_tags else _ignoring(each) for each in candidates]
         )
     plain = span.plain
-    if tags != "drop" or plain is None or span.emotion is None:
+    if tags != "drop" or plain is None or span.emotion is None or is_for_job:
         return candidates
     if plain.voice is not span.voice or plain.query.language != decision.query.language:
         return candidates  # the part is in another language or voice than its turn

@@ -271,7 +271,7 @@ class Planner:
         return Part(
             voice=span.voice,
             language=query.language,
-            candidates=candidates_for(request, span, decision),
+            candidates=candidates_for(request, span, decision, is_for_job=terms.is_for_job),
             start=span.start,
             end=span.end,
             estimated_s=estimate.seconds(text, request.speed) if source is None else source.seconds,

@@ -14,9 +14,21 @@ from proxy.features.jobs.training import records as training_records
 from proxy.features.jobs.training.bodies import ShownTraining, shown_training
 from proxy.features.jobs.training.records import Training
 from proxy.http.lists import Listing, iso, iso_or_none
+from proxy.kept.vault import Vault, VaultFailed
 from proxy.storage.store import Store
 
 Status = Literal["queued", "running", "waiting", "done", "failed", "canceled", "expired"]
+
+
+_WARNINGS = {"emotion": "Tags of emotions that the voice cannot express are not spoken."}
+_NOT_FOLLOWED = "The model that speaks does not follow '{}'."
+
+
+class JobWarning(msgspec.Struct, frozen=True, kw_only=True):
+    """What is not followed of a request, by the name of the field."""
+
+    param: str
+    message: str
 
 
 class ShownJob(msgspec.Struct, frozen=True, kw_only=True):
@@ -25,7 +37,7 @@ class ShownJob(msgspec.Struct, frozen=True, kw_only=True):
     One that is `waiting` goes on by itself when its account has credits. `waits_for` says it: `credits`, or
     `engine` while one that it needs is away, busy or broken, `memory` while its device has none left. A job
     that is a `training` says how far it is. `error` says why it has failed, and `error_code`
-    says it for programs, as a request for speech would.
+    says it for programs, as a request for speech would. `warnings` are of what is spoken all the same.
     """
 
     id: str
@@ -44,6 +56,7 @@ class ShownJob(msgspec.Struct, frozen=True, kw_only=True):
     credits: float
     error: str
     error_code: str
+    warnings: list[JobWarning]
     training: ShownTraining | None = None
 
 
@@ -57,11 +70,18 @@ class DeletedJob(msgspec.Struct, frozen=True, kw_only=True):
     deleted: Literal[True] = True
 
 
+class _Kept(msgspec.Struct, frozen=True):
+    """What is shown of what is sealed of a job."""
+
+    ignored: tuple[str, ...] = ()
+
+
 class Watching:
     """Reads what answers show of jobs."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, vault: Vault) -> None:
         self._store = store
+        self._vault = vault
 
     def __repr__(self) -> str:
         return f"<Watching {self._store!r}>"
@@ -74,14 +94,25 @@ class Watching:
         if learning:
             charged = await training_records.charged(self._store, learning)
             made = {**made, **{id_: Made(credits=credits) for id_, credits in charged.items()}}
-        return [_shown(job, made.get(job.id, Made()), trainings.get(job.id)) for job in jobs]
+        return [
+            _shown(job, made.get(job.id, Made()), trainings.get(job.id), self._warnings(job)) for job in jobs
+        ]
 
     async def shown_one(self, job: Job) -> ShownJob:
         (shown,) = await self.shown([job])
         return shown
 
+    def _warnings(self, job: Job) -> list[JobWarning]:
+        try:
+            names = self._vault.open_record(job.account, job.id, job.record, _Kept).ignored
+        except VaultFailed:
+            return []  # no reason to hide the job
+        return [
+            JobWarning(param=name, message=_WARNINGS.get(name, _NOT_FOLLOWED.format(name))) for name in names
+        ]
 
-def _shown(job: Job, made: Made, training: Training | None) -> ShownJob:
+
+def _shown(job: Job, made: Made, training: Training | None, warnings: list[JobWarning]) -> ShownJob:
     return ShownJob(
         id=job.id,
         kind=job.kind,
@@ -98,6 +129,7 @@ def _shown(job: Job, made: Made, training: Training | None) -> ShownJob:
         credits=made.credits / MICRO,
         error=job.error,
         error_code=job.error_code,
+        warnings=warnings,
         training=None if training is None else shown_training(training, is_done=job.state == "done"),
     )
 

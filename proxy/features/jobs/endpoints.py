@@ -7,6 +7,7 @@ from functools import partial
 from typing import NamedTuple
 
 import msgspec
+from msgspec.structs import replace
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -49,6 +50,7 @@ from proxy.features.jobs.request import (
     step_body,
 )
 from proxy.features.jobs.steps import Steps
+from proxy.features.jobs.tags import drops_tags
 from proxy.features.jobs.training.bodies import TrainingBody
 from proxy.features.jobs.training.maker import TrainingMaker
 from proxy.http.body import raw_body
@@ -58,6 +60,8 @@ from proxy.http.replies import reply
 from proxy.http.resource import Resource, account_of, answers
 from proxy.speech import speech_request
 from proxy.speech.call import SpeechCall
+from proxy.speech.emotion_tags import EMOTION
+from proxy.speech.ignored import ignored_by
 from proxy.speech.speaking import Speaking
 from proxy.speech.speech_request import Defaults
 
@@ -70,7 +74,7 @@ class JobTools:
         self._store = tools.store
         self._files = files
         self._steps = steps
-        self._watching = Watching(tools.store)
+        self._watching = Watching(tools.store, tools.vault)
 
     async def found(self, request: Request) -> Job:
         """Return the job that a path names. Another account's is as unknown as none."""
@@ -238,7 +242,10 @@ class ClientJobs(JobTools, Resource):
 
     async def _add(self, caller: Caller, sent: SentJob, id_: str, digest: bytes) -> None:
         """Plan the beginning as a step will be planned, and add the job. Raises RequestFailed."""
-        start = await self._planned(id_, caller, sent, self._speaking.admission.terms(caller))
+        terms = of_step(self._speaking.admission.terms(caller))
+        planned = partial(self._planned, id_, caller, sent, terms)
+        at = len(sent.text) - len(sent.text.lstrip())
+        start = await planned(sent.text[at : at + MOST_CHARACTERS])
         voice = start.plan.voice
         names = tuple(name for name, _ in start.request.cast or tuple(voice.cast))
         language = start.plan.language
@@ -254,6 +261,8 @@ class ClientJobs(JobTools, Resource):
             files=sent.files,
             kbit_s=sent.kbit_s,
         )
+        ignored = {*ignored_by(start), *([EMOTION] if await drops_tags(sent, fields, found, planned) else [])}
+        fields = replace(fields, ignored=tuple(sorted(ignored)))
         sealed = await vault.seal_record(account, id_, fields)
         text = sent.text.encode()
         job = Job(
@@ -271,12 +280,10 @@ class ClientJobs(JobTools, Resource):
         )
         await add_job(self._store, self._files, job, found, has_file=sent.format in ENCODED)
 
-    async def _planned(self, id_: str, caller: Caller, sent: SentJob, terms: Terms) -> SpeechCall:
-        start = len(sent.text) - len(sent.text.lstrip())
-        body = step_body(SentFields(sent=sent.sent), sent.text[start : start + MOST_CHARACTERS])
-        plans = self._speaking.plans
+    async def _planned(self, id_: str, caller: Caller, sent: SentJob, terms: Terms, piece: str) -> SpeechCall:
+        plans, body = self._speaking.plans, step_body(sent.planned, piece)
         request = speech_request.parse_speech(body, speech_request.Defaults(), plans.client_fields)
-        return await self._speaking.call(id_, caller, request, of_step(terms))
+        return await self._speaking.call(id_, caller, request, terms)
 
 
 def _check_length(sent: SentJob, terms: Terms) -> None:
