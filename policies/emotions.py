@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 EmotionTags = Literal["drop", "refuse", "text"]
-"""What is done with a tag of an emotion that a voice cannot express: it is left out, or the request is
-refused. As `text`, all tags are words of the text."""
+"""What is done with tags that a voice cannot express. As `text`, all tags are read."""
 
 NEUTRAL = "neutral"
 

@@ -46,24 +46,18 @@ class Passage(NamedTuple):
     emotion: str | None = None
 
 
-def turns(text: str, names: Iterable[str] = (), *, has_emotions: bool = True) -> tuple[Turn, ...]:
+def turns(text: str, names: Iterable[str] = ()) -> tuple[Turn, ...]:
     """Return the turns in order, without those that have nothing to say.
 
-    The text before the first name belongs to the first member. Unless it `has_emotions`, their tags are text.
+    The text before the first name belongs to the first member.
     """
     cast = {key(name): name for name in names}
-    tags = (tag for tag in _tags(text, cast) if has_emotions or tag.kind == "name")
-    found = _turns(text, tags, next(iter(cast.values()), ""))
+    found = _turns(text, _tags(text, cast), next(iter(cast.values()), ""))
     return tuple([turn for turn in found if cleaning.is_speech(text[turn.start : turn.end])])
 
 
-def may_change_emotion(text: str) -> bool:
-    """Tell whether the text has a tag that counts for some voice: then not all of it may be spoken alike."""
-    return first_emotion(text, 0, len(text)) is not None
-
-
-def first_emotion(text: str, start: int, end: int) -> Tag | None:
-    """Return the first tag of an emotion in a part of the text."""
+def first_emotion(text: str, start: int = 0, end: int = sys.maxsize) -> Tag | None:
+    """Return the first tag of an emotion in a text, or in a part of it."""
     return next(_tags(text, {}, start, end), None) if "[" in text else None
 
 
@@ -76,18 +70,13 @@ def passages(text: str, turn: Turn, emotions: Collection[str]) -> tuple[Passage,
     return tuple([each for each in found if cleaning.is_speech(text[each.start : each.end])])
 
 
-def without_tags(text: str, turns: Iterable[Turn]) -> str:
-    """Return the text with blanks in the place of all tags within its turns, so that places stay."""
-    pieces, end = [], 0
-    for tag in [tag for turn in turns for tag in turn.tags]:
+def without_emotions(text: str) -> str:
+    """Return the text with blanks in the place of its tags of emotions, so that places stay."""
+    pieces, end = list[str](), 0
+    for tag in _tags(text, {}) if "[" in text else ():
         pieces += [text[end : tag.start], " " * (tag.end - tag.start)]
         end = tag.end
     return "".join([*pieces, text[end:]])
-
-
-def without_emotions(text: str) -> str:
-    """Return a text of one speaker with blanks in the place of all tags of emotions."""
-    return without_tags(text, _turns(text, _tags(text, {}), "")) if "[" in text else text
 
 
 def _tags(text: str, cast: dict[str, str], start: int = 0, end: int = sys.maxsize) -> Iterator[Tag]:

@@ -29,8 +29,6 @@ CREDITS_A_MINUTE = 1000.0
 
 _PAGE = "100"
 _MOST_PAGES = 20
-_READS_TAGS = "eleven_v3"
-"""This model and its variants read tags such as `[excited]` in a text."""
 _LICENCE = "ElevenLabs terms of service"
 
 
@@ -70,7 +68,7 @@ class ListedModel(msgspec.Struct, frozen=True):
             hears_all_first=True,
             units_a_minute=CREDITS_A_MINUTE if self.can_do_voice_conversion else None,
             is_local=False,
-            reads_emotion_tags=self.model_id.startswith(_READS_TAGS),
+            reads_emotion_tags=self.model_id.startswith("eleven_v3"),
             phonemes=phonemes.taken_by(self.model_id, is_timed=settings.word_times),
             licence=_LICENCE,
         )

@@ -243,6 +243,11 @@ class Candidate(msgspec.Struct, frozen=True):
     speaker: str = ""
     ignores: tuple[str, ...] = ()
 
+    @property
+    def text_key(self) -> tuple[str, bool]:
+        """Which text of a part it gets: by its front-end, and perhaps without tags of emotions."""
+        return self.front_end, "emotion" in self.ignores
+
     def __post_init__(self) -> None:
         models: tuple[Model, ...] = (self.model,)
         speaker = self.model.name

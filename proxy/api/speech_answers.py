@@ -13,7 +13,6 @@ from msgspec.structs import replace
 from proxy.errors import ErrorDetail
 from proxy.http.replies import encode_json
 from proxy.speech.answer import Answer
-from proxy.speech.ignored import ignored_in
 
 _TOKENS_A_SECOND = 20
 
@@ -42,8 +41,8 @@ class SpeechUsage(msgspec.Struct, frozen=True):
 
 
 class ToldSpeech(msgspec.Struct, frozen=True, kw_only=True):
-    """What is told of a speech beside its sound. `words` is null if nothing tells when they are heard;
-    `ignored` is as in the header `x-voxgate-ignored`."""
+    """What is told of a speech beside its sound. `words` is null if nothing tells when they are heard. There
+    is something `ignored` as in the header `x-voxgate-ignored`."""
 
     audio_format: str
     duration_seconds: float
@@ -83,11 +82,10 @@ class AudioWords(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class AudioDone(msgspec.Struct, frozen=True, kw_only=True):
-    """The `data` of the last event of an answer that is whole, with what was `ignored` if anything was."""
+    """The `data` of the last event of an answer that is whole."""
 
     type: Literal["speech.audio.done"] = "speech.audio.done"
     usage: SpeechUsage
-    ignored: tuple[str, ...] | UnsetType = UNSET
 
 
 class AudioError(msgspec.Struct, frozen=True, kw_only=True):
@@ -132,7 +130,7 @@ def told(answer: Answer, begin: int = 0) -> ToldSpeech:
         language=call.plan.language,
         words=words,
         usage=speech_usage(answer),
-        ignored=ignored_in(answer) or UNSET,
+        ignored=call.ignored(answer.speech.engine) or UNSET,
     )
 
 
@@ -163,10 +161,6 @@ class WordEvents:
         words = _words(self._answer, self._sent) or []
         self._sent += len(words)
         return event(AudioWords(words=words)) if words else b""
-
-
-def done(answer: Answer) -> bytes:
-    return event(AudioDone(usage=speech_usage(answer), ignored=ignored_in(answer) or UNSET))
 
 
 def delta(data: bytes) -> bytes:

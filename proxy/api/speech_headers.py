@@ -11,7 +11,6 @@ from urllib.parse import quote
 from policies.routing import Candidate
 from proxy.http.connection import RawHeader
 from proxy.speech.answer import Answer
-from proxy.speech.ignored import ignored_in
 from speech_engine import EngineVoice
 
 _MOST_IN_A_HEADER = 1000
@@ -80,7 +79,7 @@ def _some_headers(answer: Answer) -> Iterator[RawHeader]:
         for candidate in part.candidates
         if candidate.model.name in names
     ]
-    if ignored := ignored_in(answer):
+    if ignored := answer.call.ignored(answer.speech.engine):
         yield b"x-voxgate-ignored", ", ".join(ignored).encode()
     if voices := [*dict.fromkeys(filter(None, map(_substitute, speakers)))]:
         yield b"x-voxgate-substitute", _in_a_header(", ".join(voices)).encode()

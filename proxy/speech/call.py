@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 import msgspec
 
@@ -16,7 +16,7 @@ from proxy.access.callers import Caller
 from proxy.audio.formats import OUTPUT_RATE_HZ, RULES, TRAINED, Chunk, OutputForm
 from proxy.ledger import Spent, SpentAttempt, SpentPart
 from proxy.speech.attempt import Attempt
-from proxy.speech.emotion_tags import EMOTION
+from proxy.speech.client_fields import find_ignored
 from proxy.speech.planning import Part, SpeechPlan
 from proxy.speech.speech_request import SourceSound, SpeechRequest
 from proxy.speech.tap import Tap
@@ -45,23 +45,12 @@ class PreparedText(msgspec.Struct, frozen=True):
         return f"<PreparedText of {self.spoken_characters} characters>"
 
 
-class TextKey(NamedTuple):
-    """Which text of a part a candidate gets: by this front-end, and perhaps without tags of emotions."""
-
-    front_end: str
-    is_untagged: bool
-
-    @classmethod
-    def of(cls, candidate: Candidate) -> TextKey:
-        return cls(candidate.front_end, EMOTION in candidate.ignores)
-
-
 class PartRun(msgspec.Struct, eq=False):
     """One part of a request while it is spoken, and the model that speaks it or tries to.
 
     `text` is what is read of it; `places` are those of its characters in the user's text, if marks were left
-    out. `texts` has what candidates speak of it, or why there is nothing. A `source` is repeated in place of
-    a text. What the model speaks is repeated by `post`, if there is one.
+    out. `texts` has those of its candidates, or why there is none. A `source` is repeated in place of a text.
+    What the model speaks is repeated by `post`, if there is one.
     `begins` is the sample of the answer at which the part begins, None before its turn.
     """
 
@@ -70,13 +59,13 @@ class PartRun(msgspec.Struct, eq=False):
     text: str
     places: Sequence[int] | None = None
     place_ends: Mapping[int, int] | None = None
-    texts: dict[TextKey, PreparedText | EngineError] = msgspec.field(default_factory=dict)
+    texts: dict[tuple[str, bool], PreparedText | EngineError] = msgspec.field(default_factory=dict)
     source: SourceSound | None = None
     model: Model | None = None
     post: PostSpeaker | None = None
     begins: int | None = None
     is_passed_over: bool = False
-    text_key: TextKey | None = None
+    text_key: tuple[str, bool] = "", False
 
     def __repr__(self) -> str:
         return f"<PartRun {self.number} by {self.speaker or 'nobody'}>"
@@ -109,7 +98,7 @@ class PartRun(msgspec.Struct, eq=False):
     @property
     def measured(self) -> PreparedText | Part:
         """What has the charged characters and the estimate: the prepared text, or the part without one."""
-        text = None if self.text_key is None else self.texts.get(self.text_key)
+        text = self.texts.get(self.text_key)
         return text if isinstance(text, PreparedText) else self.part
 
     @property
@@ -134,15 +123,15 @@ class PartRun(msgspec.Struct, eq=False):
         """Note that this candidate speaks the part, or tries to."""
         self.model = candidate.model
         self.post = candidate.post
-        self.text_key = TextKey.of(candidate)
+        self.text_key = candidate.text_key
 
-    def text_read_by(self, key: TextKey) -> str:
+    def text_read(self, *, is_untagged: bool) -> str:
         """Return what is read of the part. Without tags it is as long, so places stay."""
-        return text_tags.without_emotions(self.text) if key.is_untagged else self.text
+        return text_tags.without_emotions(self.text) if is_untagged else self.text
 
     def text_for(self, candidate: Candidate) -> PreparedText:
         """Return the text that a candidate speaks. Raises EngineError if there is none."""
-        text = self.texts[TextKey.of(candidate)]
+        text = self.texts[candidate.text_key]
         if isinstance(text, EngineError):
             raise text
         return text
@@ -154,7 +143,7 @@ class PartRun(msgspec.Struct, eq=False):
         """
         price_, longest_s = 0, 0.0
         for candidate in self.part.candidates:
-            text = self.texts[TextKey.of(candidate)]
+            text = self.texts[candidate.text_key]
             if isinstance(text, PreparedText):
                 of_model = terms.prices.of_work(self.kind, candidate.model.engine, candidate.model.info.id)
                 estimated_s = text.estimated_s + self.part.pause_s
@@ -348,6 +337,21 @@ class SpeechCall(msgspec.Struct, frozen=True, eq=False):
     @property
     def terms(self) -> Terms:
         return self.plan.terms
+
+    def ignored(self, spoken_by: str = "") -> tuple[str, ...]:
+        """Return what at least one of those that spoke does not follow, or of those whose turn comes.
+
+        A clip of the cache is `spoken_by` models of these names.
+        """
+        request, speakers, spoke = self.request, list[Candidate](), spoken_by.split(", ")
+        for run in self.tally.parts:
+            if not run.is_passed_over:
+                named = spoke if run.model is None else [run.model.name]
+                able = [each for each in run.candidates if each.model.name in named]
+                speakers.append((*able, run.candidates[0])[0])
+        more = [name for each in speakers for name in each.ignores]
+        infos = [each.model.info for each in speakers]
+        return find_ignored((*request.ignored, *more), request.instructions, request.extra, infos)
 
     @property
     def form(self) -> OutputForm:

@@ -19,7 +19,7 @@ from proxy.catalogue.catalogue import Catalogue
 from proxy.engines.engine_list import Engines
 from proxy.ledger.budgets import Budgets
 from proxy.speech.attempt import Attempt, Heard
-from proxy.speech.call import PartRun, SpeechCall, TextKey
+from proxy.speech.call import PartRun, SpeechCall
 from proxy.speech.candidate_stream import CandidateStream
 from proxy.speech.deadline import Deadline
 from proxy.speech.engine_job import job_of, post_job_of
@@ -121,7 +121,7 @@ class FirstAudio:
                     await self._budgets.check(engine, call.caller.account, call.plan.terms)
                 if not job.formats or candidate.post is not None:
                     await libraries.ensure_loaded()
-                text = run.text_read_by(TextKey.of(candidate))
+                text = run.text_read(is_untagged=candidate.text_key[1])
                 places = WordPlaces(text, job.segments, run.part.start, run.places, run.place_ends)
                 factor = call.request.speed / job.speed
                 stream = CandidateStream(

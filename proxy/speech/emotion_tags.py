@@ -12,37 +12,25 @@ from proxy.speech.speech_request import SpeechRequest
 from proxy.speech.split_text import Span
 
 EMOTION = "emotion"
-"""How an answer names what such a candidate ignores."""
 
 
-def candidates_for(
-    request: SpeechRequest, span: Span, decision: Decision, *, is_for_job: bool
-) -> tuple[Candidate, ...]:
+def candidates_of(request: SpeechRequest, span: Span, decision: Decision) -> tuple[Candidate, ...]:
     """Return the candidates for a part. Those that cannot express its tags leave them out; those that cannot
-    express the emotion that a tag gave it come last, unless it is for a job, which waits for the others.
-
-    Raises InvalidRequest if the request wants no tag left out, and no candidate expresses those of the part.
-    """
-    candidates, tags = decision.candidates, request.emotion_tags
-    if tags == "text" or "[" not in request.text:
+    express the emotion that a tag gave it come last. Raises InvalidRequest if the request refuses both."""
+    candidates, mode = decision.candidates, request.emotion_tags
+    tag = None if mode == "text" else text_tags.first_emotion(request.text, span.start, span.end)
+    if tag is not None:
+        candidates = tuple([c if c.model.info.reads_emotion_tags else _ignoring(c) for c in candidates])
+    if span.plain is not None and span.emotion is not None:
+        known, post = {each.model.name for each in candidates}, candidates[0].post
+        others = [each for each in span.plain if each.model.name not in known and each.post == post]
+        candidates += tuple(map(_ignoring, others))
+    if mode != "refuse":
         return candidates
-    if (tag := text_tags.first_emotion(request.text, span.start, span.end)) is not None:
-        if tags == "refuse":
-            able = tuple([each for each in candidates if each.model.info.reads_emotion_tags])
-            if not able:
-                raise inexpressible(tag, tag.start, candidates[0])
-            return able
-        candidates = tuple(
-            [each if each.model.info.reads_emotion_tags else _ignoring(each) for each in candidates]
-        )
-    plain = span.plain
-    if tags != "drop" or plain is None or span.emotion is None or is_for_job:
-        return candidates
-    if plain.voice is not span.voice or plain.query.language != decision.query.language:
-        return candidates  # the part is in another language or voice than its turn
-    known, post = {each.model.name for each in candidates}, candidates[0].post
-    others = [each for each in plain.candidates if each.model.name not in known and each.post == post]
-    return (*candidates, *map(_ignoring, others))
+    able = tuple([each for each in candidates if EMOTION not in each.ignores])
+    if tag is not None and not able:
+        raise inexpressible(tag, tag.start, candidates[0])
+    return able
 
 
 def inexpressible(tag: Tag, place: int, candidate: Candidate, param: str = "input") -> InvalidRequest:

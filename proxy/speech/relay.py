@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from proxy.audio.encode import open_encoder
 from proxy.audio.fade import FadeOut
 from proxy.audio.formats import SAMPLE_BYTES, Chunk, Tail, silence
-from proxy.speech.call import PartRun, SpeechCall, TextKey
+from proxy.speech.call import PartRun, SpeechCall
 from proxy.speech.candidate_race import FirstAudio
 from proxy.speech.candidate_stream import CandidateStream, CapReached
 from proxy.speech.loudness_levels import LevelSound, LoudnessLevels
@@ -231,5 +231,5 @@ def _has_several_voices(plan: SpeechPlan) -> bool:
 
 def _is_mute(run: PartRun, error: EngineError) -> bool:
     """Tell whether there was nothing to say: signs alone, which no engine reads."""
-    has_words = any(map(str.isalnum, run.text_read_by(TextKey.of(run.candidates[0]))))
+    has_words = any(map(str.isalnum, run.text_read(is_untagged=run.candidates[0].text_key[1])))
     return isinstance(error, UnsupportedText) and not isinstance(error, CapReached) and not has_words

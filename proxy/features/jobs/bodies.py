@@ -6,10 +6,12 @@ from collections.abc import Sequence
 from typing import Literal
 
 import msgspec
+from msgspec.structs import replace
 
 from policies.price import MICRO
 from proxy.features.jobs import records
 from proxy.features.jobs.records import Job, Kind, Made, Waits
+from proxy.features.jobs.request import SentFields
 from proxy.features.jobs.training import records as training_records
 from proxy.features.jobs.training.bodies import ShownTraining, shown_training
 from proxy.features.jobs.training.records import Training
@@ -20,24 +22,13 @@ from proxy.storage.store import Store
 Status = Literal["queued", "running", "waiting", "done", "failed", "canceled", "expired"]
 
 
-_WARNINGS = {"emotion": "Tags of emotions that the voice cannot express are not spoken."}
-_NOT_FOLLOWED = "The model that speaks does not follow '{}'."
-
-
-class JobWarning(msgspec.Struct, frozen=True, kw_only=True):
-    """What is not followed of a request, by the name of the field."""
-
-    param: str
-    message: str
-
-
 class ShownJob(msgspec.Struct, frozen=True, kw_only=True):
     """A job. Of its `steps`, `steps_done` are spoken: `seconds` of sound for `credits`.
 
     One that is `waiting` goes on by itself when its account has credits. `waits_for` says it: `credits`, or
     `engine` while one that it needs is away, busy or broken, `memory` while its device has none left. A job
     that is a `training` says how far it is. `error` says why it has failed, and `error_code`
-    says it for programs, as a request for speech would. `warnings` are of what is spoken all the same.
+    says it for programs, as a request for speech would. `warnings` begin with names of `x-voxgate-ignored`.
     """
 
     id: str
@@ -56,7 +47,7 @@ class ShownJob(msgspec.Struct, frozen=True, kw_only=True):
     credits: float
     error: str
     error_code: str
-    warnings: list[JobWarning]
+    warnings: tuple[str, ...] = ()
     training: ShownTraining | None = None
 
 
@@ -68,12 +59,6 @@ class DeletedJob(msgspec.Struct, frozen=True, kw_only=True):
     id: str
     object: Literal["job"] = "job"
     deleted: Literal[True] = True
-
-
-class _Kept(msgspec.Struct, frozen=True):
-    """What is shown of what is sealed of a job."""
-
-    ignored: tuple[str, ...] = ()
 
 
 class Watching:
@@ -94,25 +79,24 @@ class Watching:
         if learning:
             charged = await training_records.charged(self._store, learning)
             made = {**made, **{id_: Made(credits=credits) for id_, credits in charged.items()}}
-        return [
-            _shown(job, made.get(job.id, Made()), trainings.get(job.id), self._warnings(job)) for job in jobs
-        ]
+        shown = [_shown(job, made.get(job.id, Made()), trainings.get(job.id)) for job in jobs]
+        return [replace(each, warnings=self._warnings(job)) for each, job in zip(shown, jobs, strict=True)]
 
     async def shown_one(self, job: Job) -> ShownJob:
         (shown,) = await self.shown([job])
         return shown
 
-    def _warnings(self, job: Job) -> list[JobWarning]:
+    def _warnings(self, job: Job) -> tuple[str, ...]:
+        if job.kind != "speech":
+            return ()
         try:
-            names = self._vault.open_record(job.account, job.id, job.record, _Kept).ignored
+            fields = self._vault.open_record(job.account, job.id, job.record, SentFields)
         except VaultFailed:
-            return []  # no reason to hide the job
-        return [
-            JobWarning(param=name, message=_WARNINGS.get(name, _NOT_FOLLOWED.format(name))) for name in names
-        ]
+            return ()  # no reason to hide the job
+        return tuple(f"{each}: what speaks does not follow all of it" for each in fields.ignored)
 
 
-def _shown(job: Job, made: Made, training: Training | None, warnings: list[JobWarning]) -> ShownJob:
+def _shown(job: Job, made: Made, training: Training | None) -> ShownJob:
     return ShownJob(
         id=job.id,
         kind=job.kind,
@@ -129,7 +113,6 @@ def _shown(job: Job, made: Made, training: Training | None, warnings: list[JobWa
         credits=made.credits / MICRO,
         error=job.error,
         error_code=job.error_code,
-        warnings=warnings,
         training=None if training is None else shown_training(training, is_done=job.state == "done"),
     )
 

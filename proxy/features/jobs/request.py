@@ -9,7 +9,6 @@ import msgspec
 from msgspec import Meta
 from msgspec.structs import replace
 
-from policies.emotions import EmotionTags
 from policies.plans import Terms
 from proxy.audio.formats import AUDIO_FORMATS
 from proxy.errors import InvalidRequest
@@ -102,16 +101,9 @@ class SentJob(msgspec.Struct, frozen=True, kw_only=True):
     chapters: tuple[Chapter, ...] = ()
     files: Files = "one"
     kbit_s: int | None = None
-    emotion_tags: EmotionTags = "drop"
 
     def __repr__(self) -> str:
         return f"<SentJob of {len(self.text)} characters>"
-
-    @property
-    def planned(self) -> SentFields:
-        """The fields with which a piece is planned before. Tags are refused by their place in the whole."""
-        drop = {"emotion_tags": msgspec.Raw(b'"drop"')} if self.emotion_tags == "refuse" else {}
-        return SentFields(sent=self.sent | drop)
 
 
 _OF_JOB = ("input", "kind", "background", "chapters", "files")
@@ -170,15 +162,7 @@ def parse_job(raw: bytes, defaults: Defaults) -> SentJob:
         form = speech_request.sent_form(format_, body)
         kbit_s = form.kbit_s
         sent |= {"sample_rate": msgspec.Raw(b"%d" % form.sample_rate_hz), "bitrate": msgspec.Raw(b"null")}
-    return SentJob(
-        text=text,
-        format=format_,
-        sent=sent,
-        chapters=chapters,
-        files=body.files,
-        kbit_s=kbit_s,
-        emotion_tags=body.emotion_tags,
-    )
+    return SentJob(text=text, format=format_, sent=sent, chapters=chapters, files=body.files, kbit_s=kbit_s)
 
 
 def _text(body: JobBody) -> tuple[str, tuple[Chapter, ...]]:

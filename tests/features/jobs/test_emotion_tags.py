@@ -15,8 +15,8 @@ from tests.proxy.api.inside import Inside, envelope
 from tests.proxy.api.scripted import Scripted, spoken
 
 TEXT = f"{text_of(12)}\n\n[sad] Last.{' ' * 7000}"
-WARNING = {"param": "emotion", "message": "Tags of emotions that the voice cannot express are not spoken."}
-UNFOLLOWED = {"param": "instructions", "message": "The model that speaks does not follow 'instructions'."}
+WARNING = "emotion: what speaks does not follow all of it"
+UNFOLLOWED = "instructions: what speaks does not follow all of it"
 CHAPTERS = [{"title": "1", "input": "One."}, {"title": "2", "input": f"{text_of(2)}\n\n[HAPPY] Ha."}]
 CAST = {"cast": {"Ana": "one", "Ben": "alloy"}}
 
@@ -43,7 +43,7 @@ async def test_a_job_tells_when_it_comes_that_tags_are_left_out(tmp_path: Path) 
 async def test_a_job_is_judged_by_the_whole_text(tmp_path: Path, subtests: pytest.Subtests) -> None:
     engine = Scripted(*spoken(0.1), emotions=("sad",))
     async with jobs_inside(tmp_path, one=engine) as server:
-        cases: list[tuple[dict[str, Any], list[dict[str, str]]]] = [
+        cases: list[tuple[dict[str, Any], list[str]]] = [
             ({"input": TEXT, "emotion_tags": "text"}, []),
             ({"input": TEXT, "model": "one", "voice": "one"}, []),
             ({"input": TEXT, "model": "one", "voice": "one", "emotion_tags": "refuse"}, []),

@@ -18,7 +18,7 @@ from policies.price import Price
 from policies.routing import Candidate, Model, Voice
 from proxy.access.callers import Caller
 from proxy.errors import InvalidRequest, RequestFailed
-from proxy.speech.call import PreparedText, SpeechCall, TextKey
+from proxy.speech.call import PreparedText, SpeechCall
 from proxy.speech.front_ends import FrontEnds
 from proxy.speech.planning import Part, SpeechPlan
 from proxy.speech.speech_request import Defaults, parse_speech
@@ -163,7 +163,7 @@ async def test_a_front_end_that_hangs_or_breaks_leaves_time_for_another() -> Non
             made = call("Hi.", bad, "good")
             await texts.prepare(made, 1.0)
             (run,) = made.tally.parts
-            assert isinstance(run.texts[TextKey("good", False)], PreparedText)
+            assert isinstance(run.texts["good", False], PreparedText)
             with pytest.raises(EngineError):
                 run.text_for(run.candidates[0])
 
