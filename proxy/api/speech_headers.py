@@ -31,7 +31,8 @@ SOME_ANSWER_HEADERS = {
     "x-voxgate-substitute": "The engine's voice that spoke, if the engine lacks the one that was asked for, "
     "or has given it another name already.",
     "x-voxgate-ignored": "The fields of the request that a model which spoke does not follow: "
-    "`instructions`, and known fields of other servers; `emotion` if tags in the text were left out.",
+    "`instructions`, and known fields of other servers; `emotion` if tags in the text were left out, `route` "
+    "if no model of the language's route can speak the voice, and another one of the alias did.",
     "x-voxgate-replayed": "`true` on an answer from before, given once more to its Idempotency-Key.",
     "x-voxgate-replay-of": "The request that was spoken, on a replay: usage and receipt have its id.",
     "x-voxgate-route": "For keys of the role `admin`: the language, where it is known from, the route that "

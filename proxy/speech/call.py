@@ -16,7 +16,6 @@ from proxy.access.callers import Caller
 from proxy.audio.formats import OUTPUT_RATE_HZ, RULES, TRAINED, Chunk, OutputForm
 from proxy.ledger import Spent, SpentAttempt, SpentPart
 from proxy.speech.attempt import Attempt
-from proxy.speech.client_fields import find_ignored
 from proxy.speech.planning import Part, SpeechPlan
 from proxy.speech.speech_request import SourceSound, SpeechRequest
 from proxy.speech.tap import Tap
@@ -349,9 +348,14 @@ class SpeechCall(msgspec.Struct, frozen=True, eq=False):
                 named = spoke if run.model is None else [run.model.name]
                 able = [each for each in run.candidates if each.model.name in named]
                 speakers.append((*able, run.candidates[0])[0])
-        more = [name for each in speakers for name in each.ignores]
-        infos = [each.model.info for each in speakers]
-        return find_ignored((*request.ignored, *more), request.instructions, request.extra, infos)
+        names, infos = {*request.ignored}, [each.model.info for each in speakers]
+        names.update(*[each.ignores for each in speakers])
+        names.update(
+            name for name, _ in request.extra if any(name not in each.client_fields for each in infos)
+        )
+        if request.instructions and not all(each.max_instructions for each in infos):
+            names.add("instructions")
+        return tuple(sorted(names))
 
     @property
     def form(self) -> OutputForm:

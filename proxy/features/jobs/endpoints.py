@@ -281,8 +281,8 @@ class ClientJobs(JobTools, Resource):
         )
         await add_job(self._store, self._files, job, found, has_file=sent.format in ENCODED)
 
-    async def _planned(self, id_: str, caller: Caller, sent: SentJob, terms: Terms, piece: str) -> SpeechCall:
-        plans, body = self._speaking.plans, step_body(SentFields(sent=sent.sent), piece)
+    async def _planned(self, id_: str, caller: Caller, sent: SentJob, terms: Terms, text: str) -> SpeechCall:
+        plans, body = self._speaking.plans, step_body(SentFields(sent=sent.sent), text)
         request = speech_request.parse_speech(body, speech_request.Defaults(), plans.client_fields)
         if request.emotion_tags == "refuse":
             request = replace(request, emotion_tags="drop")  # a refusal tells the place in the whole text
