@@ -229,7 +229,8 @@ class Candidate(msgspec.Struct, frozen=True):
     `share` is what the request's voice has here as one of OpenAI's names. With `alias_of`, that is only
     another name for the voice of that name. What it speaks is repeated by `post`, if there is one. `models`
     are both of theirs, and `speaker` names them as an answer does. It `ignores` what an answer reports by
-    these names, such as `emotion` if it cannot express the tags of a text.
+    these names, such as `emotion` if it cannot express the tags of a text: these are not in what it gets. Its
+    `text_key` is its front-end, and whether that is so.
     """
 
     model: Model
@@ -242,11 +243,7 @@ class Candidate(msgspec.Struct, frozen=True):
     models: tuple[Model, ...] = ()
     speaker: str = ""
     ignores: tuple[str, ...] = ()
-
-    @property
-    def text_key(self) -> tuple[str, bool]:
-        """Which text of a part it gets: by its front-end, and perhaps without tags of emotions."""
-        return self.front_end, "emotion" in self.ignores
+    text_key: tuple[str, bool] = PLAIN, False
 
     def __post_init__(self) -> None:
         models: tuple[Model, ...] = (self.model,)
@@ -255,6 +252,7 @@ class Candidate(msgspec.Struct, frozen=True):
             models, speaker = (self.model, self.post.model), f"{speaker}, {self.post.model.name}"
         msgspec.structs.force_setattr(self, "models", models)
         msgspec.structs.force_setattr(self, "speaker", speaker)
+        msgspec.structs.force_setattr(self, "text_key", (self.front_end, "emotion" in self.ignores))
 
     @property
     def sound(self) -> tuple[str, speech_engine.Voice, speech_engine.Voice | None, float]:

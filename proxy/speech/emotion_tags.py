@@ -21,7 +21,7 @@ def candidates_of(request: SpeechRequest, span: Span, decision: Decision) -> tup
     tag = None if mode == "text" else text_tags.first_emotion(request.text, span.start, span.end)
     if tag is not None:
         candidates = tuple([c if c.model.info.reads_emotion_tags else _ignoring(c) for c in candidates])
-    if span.plain is not None and span.emotion is not None:
+    if span.plain and span.emotion is not None:
         known, post = {each.model.name for each in candidates}, candidates[0].post
         others = [each for each in span.plain if each.model.name not in known and each.post == post]
         candidates += tuple(map(_ignoring, others))

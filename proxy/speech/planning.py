@@ -266,7 +266,7 @@ class Planner:
         decision = self.decide(request, terms, span, own)
         query = decision.query
         if terms.is_for_job:
-            span = span._replace(plain=None)  # nobody waits: it waits for those that can express it
+            span = span._replace(plain=())  # nobody waits: it waits for those that can express it
         if (error := decision.error) is not None:
             raise self.failure(error, request.model, query, advice_for(decision, self._catalogue, terms))
         source, text = request.source, request.text[span.start : span.end]

@@ -116,7 +116,7 @@ class RecentPlans:
             own = own.having(lent)
         is_own = lent is not None or request.source is not None
         is_own = is_own or isinstance(request.lexicon, Mapping) or _is_large(request)
-        has_tags = first_emotion(request.text) is not None
+        has_tags = "[" in request.text and first_emotion(request.text) is not None
         if is_own or has_tags or request.cast or request.by_sentence:
             # Its parts follow from its text, or more came with it than is kept.
             plan = await self._planner.plan_in_thread(request, terms, own)

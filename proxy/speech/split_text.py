@@ -38,7 +38,7 @@ class Span(NamedTuple):
     source: Source = "request"
     emotion: str | None = None
     turn: int = 0
-    plain: tuple[Candidate, ...] | None = None
+    plain: tuple[Candidate, ...] = ()
 
 
 class Spans(NamedTuple):
@@ -217,7 +217,7 @@ class TextSplitter:
         usual = self._usual(original.voice)
         pieces = language.sentences(spoken_text, sentence_ends(text, main), main, self._detect, usual)
         tags = {piece.tag for piece in pieces} - {main}
-        others = {tag: original._replace(language=tag, source="detected", plain=None) for tag in tags}
+        others = {tag: original._replace(language=tag, source="detected", plain=()) for tag in tags}
         spoken = {tag: self._route_other_language(other, is_routed, decide) for tag, other in others.items()}
         for part, alike in groupby(
             _join_silent_pieces(pieces, spoken_text), lambda piece: spoken.get(piece.tag) or whole
@@ -251,7 +251,7 @@ class TextSplitter:
             return None
         if decision.error is not None and route.voice is not None:
             try:
-                span = span._replace(voice=self._catalogue.resolve_voice(route.voice), plain=None)
+                span = span._replace(voice=self._catalogue.resolve_voice(route.voice), plain=())
             except InvalidRequest:
                 return None
             decision = decide(span)

@@ -93,7 +93,7 @@ class Watching:
             fields = self._vault.open_record(job.account, job.id, job.record, SentFields)
         except VaultFailed:
             return ()  # no reason to hide the job
-        return tuple(f"{each}: what speaks does not follow all of it" for each in fields.ignored)
+        return tuple(f"{each}: not all of it is followed" for each in fields.ignored)
 
 
 def _shown(job: Job, made: Made, training: Training | None) -> ShownJob:

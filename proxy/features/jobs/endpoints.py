@@ -295,7 +295,7 @@ async def _dropped_tags(
     """Return EMOTION if tags of the text are left out. Raises InvalidRequest if the job refuses that."""
     mode, seen = msgspec.json.decode(fields.sent.get("emotion_tags", b"null")), set[tuple[str, str]]()
     for number, (start, end) in enumerate(pieces, 1):
-        if mode == "text" or text_tags.first_emotion(text, start, end) is None:
+        if mode == "text" or text_tags.first_emotion(text[start:end]) is None:
             continue
         begin = fields.begin_of(number)
         first, last = start - begin, end - begin

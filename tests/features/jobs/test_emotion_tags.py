@@ -15,8 +15,8 @@ from tests.proxy.api.inside import Inside, envelope
 from tests.proxy.api.scripted import Scripted, spoken
 
 TEXT = f"{text_of(12)}\n\n[sad] Last.{' ' * 7000}"
-WARNING = "emotion: what speaks does not follow all of it"
-UNFOLLOWED = "instructions: what speaks does not follow all of it"
+WARNING = "emotion: not all of it is followed"
+UNFOLLOWED = "instructions: not all of it is followed"
 CHAPTERS = [{"title": "1", "input": "One."}, {"title": "2", "input": f"{text_of(2)}\n\n[HAPPY] Ha."}]
 CAST = {"cast": {"Ana": "one", "Ben": "alloy"}}
 

@@ -163,7 +163,7 @@ async def test_a_route_that_lacks_an_own_voice_leaves_it_to_the_alias(tmp_path: 
         assert await heard(model="dull/m") == (400, None, None)
         assert await heard(emotion="happy") == (400, None, None)
         job = await server.ask("POST", "/v1/jobs", body={"model": "any", "voice": voice, "input": THAI})
-        assert job.json()["warnings"] == ["route: what speaks does not follow all of it"]
+        assert job.json()["warnings"] == ["route: not all of it is followed"]
         asked = {"input": THAI, "voice": voice, "model": "any", "account": server.account.id}
         (part,) = (await server.administer("POST", "route/explain", asked)).json()["parts"]
     assert [each["model"] for each in part["models"]] == ["dull/m", "able/m"]
