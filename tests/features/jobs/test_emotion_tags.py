@@ -14,7 +14,8 @@ from tests.features.jobs.job_rig import content, job, jobs_inside, new_job, said
 from tests.proxy.api.inside import Inside, envelope
 from tests.proxy.api.scripted import Scripted, spoken
 
-TEXT = f"{text_of(12)}\n\n[sad] Last.{' ' * 7000}"
+TEXT = f"{text_of(12)}\n\n[sad] Last.{' ' * 7000}\n\n[sad]"
+"""The last tag would be a piece of its own, which says nothing."""
 WARNING = "emotion: not all of it is followed"
 UNFOLLOWED = "instructions: not all of it is followed"
 CHAPTERS = [{"title": "1", "input": "One."}, {"title": "2", "input": f"{text_of(2)}\n\n[HAPPY] Ha."}]

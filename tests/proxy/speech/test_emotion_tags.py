@@ -147,6 +147,13 @@ async def test_a_request_may_refuse_what_is_not_expressed(world: World, subtests
         answer = await world.server.speech(TEXT, voice="any", model="unread", emotion_tags="refuse")
         assert answer.status_code == 503
         assert [row.engine for row in await world.server.usage() if row.credits] == []
+    for tags, status in (("drop", 400), ("refuse", 400), ("text", 200)):
+        with subtests.test(f"nothing but tags, {tags}"):
+            answer = await world.server.speech(
+                "[sad] ... [calm]", voice="any", model="plain", emotion_tags=tags
+            )
+            assert answer.status_code == status
+            assert status == 200 or "nothing to say, only tags" in envelope(answer)["message"]
     answer = await world.server.speech("Oh.", voice="any", model="plain", emotion_tags="sing")
     assert (answer.status_code, envelope(answer)["param"]) == (400, "emotion_tags")
 
