@@ -228,9 +228,8 @@ class Candidate(msgspec.Struct, frozen=True):
 
     `share` is what the request's voice has here as one of OpenAI's names. With `alias_of`, that is only
     another name for the voice of that name. What it speaks is repeated by `post`, if there is one. `models`
-    are both of theirs, and `speaker` names them as an answer does. It `ignores` what an answer reports by
-    these names, such as `emotion` if it cannot express the tags of a text: these are not in what it gets. Its
-    `text_key` is its front-end, and whether that is so.
+    are both of theirs, and `speaker` names them as an answer does. What it `ignores` is reported by these
+    names: for `emotion`, its text has no tags, and `text_key` is its front-end and whether that is so.
     """
 
     model: Model

@@ -41,8 +41,7 @@ class SpeechUsage(msgspec.Struct, frozen=True):
 
 
 class ToldSpeech(msgspec.Struct, frozen=True, kw_only=True):
-    """What is told of a speech beside its sound. `words` is null if nothing tells when they are heard. There
-    is something `ignored` as in the header `x-voxgate-ignored`."""
+    """What is told of a speech beside its sound. `words` is null if nothing tells when they are heard."""
 
     audio_format: str
     duration_seconds: float

@@ -338,10 +338,8 @@ class SpeechCall(msgspec.Struct, frozen=True, eq=False):
         return self.plan.terms
 
     def ignored(self, spoken_by: str = "") -> tuple[str, ...]:
-        """Return what at least one of those that spoke does not follow, or of those whose turn comes.
-
-        A clip of the cache is `spoken_by` models of these names.
-        """
+        """Return what a speaker does not follow of the request, or the first candidate of a part that waits.
+        A clip of the cache is `spoken_by` models of these names."""
         request, speakers, spoke = self.request, list[Candidate](), spoken_by.split(", ")
         for run in self.tally.parts:
             if not run.is_passed_over:
@@ -350,9 +348,7 @@ class SpeechCall(msgspec.Struct, frozen=True, eq=False):
                 speakers.append((*able, run.candidates[0])[0])
         names, infos = {*request.ignored}, [each.model.info for each in speakers]
         names.update(*[each.ignores for each in speakers])
-        names.update(
-            name for name, _ in request.extra if any(name not in each.client_fields for each in infos)
-        )
+        names.update(name for name, _ in request.extra for each in infos if name not in each.client_fields)
         if request.instructions and not all(each.max_instructions for each in infos):
             names.add("instructions")
         return tuple(sorted(names))

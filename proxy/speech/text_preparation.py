@@ -46,8 +46,7 @@ class TextPreparation:
             await self._leave_out_marks(call, within_s / 2)
         runs, until = call.tally.parts, time.monotonic() + within_s
         is_short = _is_short(runs)
-        for key, its_runs in _by_text_key(runs).items():
-            name, is_untagged = key
+        for (name, is_untagged), its_runs in _by_text_key(runs).items():
             work = partial(_prepare_parts, its_runs, is_untagged, call.request.speed)
             left_s = until - time.monotonic()
             try:
@@ -55,7 +54,7 @@ class TextPreparation:
             except EngineError as error:
                 texts = [error] * len(its_runs)
             for run, text in zip(its_runs, texts, strict=True):
-                run.texts[key] = text
+                run.texts[name, is_untagged] = text
         _check(runs)
 
     async def _leave_out_marks(self, call: SpeechCall, within_s: float) -> None:

@@ -243,9 +243,8 @@ class ClientJobs(JobTools, Resource):
 
     async def _add(self, caller: Caller, sent: SentJob, id_: str, digest: bytes) -> None:
         """Plan the beginning as a step will be planned, and add the job. Raises RequestFailed."""
-        terms = of_step(self._speaking.admission.terms(caller))
         at = len(sent.text) - len(sent.text.lstrip())
-        plan = partial(self._planned, id_, caller, sent, terms)
+        plan = partial(self._planned, id_, caller, sent, of_step(self._speaking.admission.terms(caller)))
         start = await plan(sent.text[at : at + MOST_CHARACTERS])
         voice = start.plan.voice
         names = tuple(name for name, _ in start.request.cast or tuple(voice.cast))
