@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
+EmotionTags = Literal["drop", "refuse", "text"]
+"""What is done with tags that a voice cannot express. As `text`, all tags are read."""
+
 NEUTRAL = "neutral"
 
 EMOTIONS: tuple[str, ...] = (

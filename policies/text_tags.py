@@ -7,6 +7,7 @@ end of the turn. Anything else in brackets is a part of the text: some providers
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import Literal, NamedTuple
 
@@ -55,9 +56,9 @@ def turns(text: str, names: Iterable[str] = ()) -> tuple[Turn, ...]:
     return tuple([turn for turn in found if cleaning.is_speech(text[turn.start : turn.end])])
 
 
-def may_change_emotion(text: str) -> bool:
-    """Tell whether the text has a tag that counts for some voice: then not all of it may be spoken alike."""
-    return "[" in text and next(_tags(text, {}), None) is not None
+def first_emotion(text: str, start: int = 0, end: int = sys.maxsize) -> Tag | None:
+    """Return the first tag of an emotion in a text, or in a part of it."""
+    return next(_tags(text, {}, start, end), None) if "[" in text else None
 
 
 def passages(text: str, turn: Turn, emotions: Collection[str]) -> tuple[Passage, ...]:
@@ -69,17 +70,17 @@ def passages(text: str, turn: Turn, emotions: Collection[str]) -> tuple[Passage,
     return tuple([each for each in found if cleaning.is_speech(text[each.start : each.end])])
 
 
-def without_tags(text: str, turns: Iterable[Turn]) -> str:
-    """Return the text with blanks in the place of all tags within its turns, so that places stay."""
-    pieces, end = [], 0
-    for tag in [tag for turn in turns for tag in turn.tags]:
+def without_emotions(text: str) -> str:
+    """Return the text with blanks in the place of its tags of emotions, so that places stay."""
+    pieces, end = list[str](), 0
+    for tag in _tags(text, {}) if "[" in text else ():
         pieces += [text[end : tag.start], " " * (tag.end - tag.start)]
         end = tag.end
     return "".join([*pieces, text[end:]])
 
 
-def _tags(text: str, cast: dict[str, str]) -> Iterator[Tag]:
-    for found in _TAG.finditer(text):
+def _tags(text: str, cast: dict[str, str], start: int = 0, end: int = sys.maxsize) -> Iterator[Tag]:
+    for found in _TAG.finditer(text, start, end):
         words = key(found.group(1))
         if (name := cast.get(words)) is not None:
             yield Tag("name", name, *found.span())

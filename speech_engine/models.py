@@ -45,8 +45,9 @@ class ModelInfo(msgspec.Struct, frozen=True, kw_only=True):
     any of `NEVER_PASSED`.
     `digest` stands for the checkpoint of a local model: another one sounds different under the same id.
     `phonemes` are the alphabets in which a job may say how a word sounds. If `reads_numbers` is false,
-    the front-end of the language prepares the texts. If the operator `must_accept_licence`, the model
-    serves no request before that. Without `paid_use`, it serves no plan with a price on a commercial server.
+    the front-end of the language prepares the texts. Others than one that `reads_emotion_tags` get texts
+    without tags such as `[happy]`. If the operator `must_accept_licence`, the model serves no request before
+    that. Without `paid_use`, it serves no plan with a price on a commercial server.
 
     A model that `clones` makes a voice of recordings once, and one that `speaks_samples` speaks with
     recordings of any voice (`Samples`). They have `sample_s` seconds (least, most), at `sample_hz`; longer
@@ -98,6 +99,7 @@ class ModelInfo(msgspec.Struct, frozen=True, kw_only=True):
     first_audio_s: float | None = None
     phonemes: tuple[Alphabet, ...] = ()
     reads_numbers: bool = True
+    reads_emotion_tags: bool = False
     licence: str = ""
     paid_use: bool = True
     must_accept_licence: bool = False

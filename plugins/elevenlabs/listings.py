@@ -68,6 +68,7 @@ class ListedModel(msgspec.Struct, frozen=True):
             hears_all_first=True,
             units_a_minute=CREDITS_A_MINUTE if self.can_do_voice_conversion else None,
             is_local=False,
+            reads_emotion_tags=self.model_id.startswith("eleven_v3"),
             phonemes=phonemes.taken_by(self.model_id, is_timed=settings.word_times),
             licence=_LICENCE,
         )

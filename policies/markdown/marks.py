@@ -1,8 +1,8 @@
 """The marks of Markdown that mean nothing else, found in time that grows with the text.
 
-They are paired `**`, `__` and backticks; `# `, `- ` and `* ` that begin a line; and links with a text. What
-may mean something stays: `2 * 3`, `2**3`, `(a)**2`, `C#`, `-5`, `- 5`, `snake_case`, `obj.__init__()`,
-`f[0](x.y)`.
+They are paired `**`, `__` and backticks; `*` and `_` close around words; `# `, `- ` and `* ` that begin a
+line; and links with a text. What may mean something stays: `2 * 3`, `5*3`, `2**3`, `(a)**2`, `C#`, `-5`,
+`- 5`, `snake_case`, `obj.__init__()`, `f[0](x.y)`.
 """
 
 from __future__ import annotations
@@ -110,10 +110,10 @@ class _Marks:
             at += 1
 
     def find_pairs(self, start: int, end: int) -> None:
-        """Leave out two or three `*` or `_` before words, with as many behind them."""
+        """Leave out one to three `*` or `_` before words, with as many behind them."""
         opened: dict[str, _Span] = {}
         for run in self._signs(_PAIRED, start, end):
-            if not 2 <= len(run[0]) <= 3:
+            if len(run[0]) > 3:
                 continue
             before = self.text[run.start() - 1] if run.start() > start else " "
             after = self.text[run.end()] if run.end() < end else " "
@@ -154,11 +154,15 @@ class _Marks:
                 self.leave_out(read.stop, link.end())
 
     def _may_open(self, run: re.Match[str], before: str, after: str) -> bool:
+        if len(run[0]) == 1:
+            return _may_be_italic(run[0], after, before)
         is_raised = before in ")]}%" and _OPERAND.match(self.text, run.end()) is not None
         return not after.isspace() and not _WORD.match(before) and not is_raised
 
     def _may_close(self, run: re.Match[str], before: str, after: str) -> bool:
         """Tell whether signs may end a pair: what may be a power of something does not."""
+        if len(run[0]) == 1:
+            return _may_be_italic(run[0], before, after)
         if before.isspace():
             return False
         if _WORD.match(before):
@@ -190,6 +194,12 @@ class _Marks:
 
     def _set_verbatim(self, start: int, end: int) -> None:
         self.verbatim[start:end] = b"\1" * (end - start)
+
+
+def _may_be_italic(sign: str, inner: str, outer: str) -> bool:
+    """Tell whether a single sign may belong to a pair: it touches a letter inside, and no word outside."""
+    is_word = outer.isalnum() if sign == "_" else _WORD.match(outer) is not None
+    return unicodedata.category(inner)[0] in "LM" and not is_word
 
 
 def _blocks(text: str) -> Iterator[_Span]:

@@ -53,12 +53,14 @@ class Offer(msgspec.Struct, frozen=True, kw_only=True):
     """The models that the request's `model` stands for.
 
     If `is_pinned`, the request names them itself, and no route replaces them. An alias is a default list.
-    `routed` is the route of the request's language.
+    `routed` is the route of the request's language, and `beyond_route` are the other models of the alias, for
+    voices of recordings that none of the route can speak.
     """
 
     models: tuple[Model, ...]
     is_pinned: bool = False
     routed: RoutingResult | None = None
+    beyond_route: tuple[Model, ...] = ()
 
     @property
     def in_order(self) -> tuple[Model, ...]:
@@ -125,7 +127,7 @@ def decide(offer: Offer, voice: Voice, query: RoutingQuery, terms: Terms | None,
     ]
     if len(able) > 1:
         able.sort(key=lambda each: not each[1].is_of_gender)
-    return Decision(
+    decision = Decision(
         voice=voice,
         query=query,
         route=route,
@@ -146,6 +148,18 @@ def decide(offer: Offer, voice: Voice, query: RoutingQuery, terms: Terms | None,
         error=None if able else _last_refusal(judged, inputs, route),
         steps=steps,
     )
+    error, routed, replace = decision.error, offer.routed, msgspec.structs.replace
+    lacks_voice = error is not None and error.field == "voice" and error.retry_after_s is None
+    if not (lacks_voice and voice.is_recorded and offer.beyond_route and routed is not None):
+        return decision
+    if query.by_sentence and routed.route.sentences:
+        return decision  # they have the voice of their route
+    beyond = Offer(models=(), routed=replace(routed, models=offer.beyond_route))
+    other = decide(beyond, voice, query, terms, rules)
+    if other.error is not None:
+        return decision
+    candidates = tuple([replace(each, ignores=("route",)) for each in other.candidates])
+    return replace(other, verdicts=(*decision.verdicts, *other.verdicts), candidates=candidates)
 
 
 def _first_refusal(model: Model, inputs: FilterInput) -> Filter | None:

@@ -228,7 +228,8 @@ class Candidate(msgspec.Struct, frozen=True):
 
     `share` is what the request's voice has here as one of OpenAI's names. With `alias_of`, that is only
     another name for the voice of that name. What it speaks is repeated by `post`, if there is one. `models`
-    are both of theirs, and `speaker` names them as an answer does.
+    are both of theirs, and `speaker` names them as an answer does. What it `ignores` is reported by these
+    names: for `emotion`, its text has no tags, and `text_key` is its front-end and whether that is so.
     """
 
     model: Model
@@ -240,6 +241,8 @@ class Candidate(msgspec.Struct, frozen=True):
     post: PostSpeaker | None = None
     models: tuple[Model, ...] = ()
     speaker: str = ""
+    ignores: tuple[str, ...] = ()
+    text_key: tuple[str, bool] = PLAIN, False
 
     def __post_init__(self) -> None:
         models: tuple[Model, ...] = (self.model,)
@@ -248,6 +251,7 @@ class Candidate(msgspec.Struct, frozen=True):
             models, speaker = (self.model, self.post.model), f"{speaker}, {self.post.model.name}"
         msgspec.structs.force_setattr(self, "models", models)
         msgspec.structs.force_setattr(self, "speaker", speaker)
+        msgspec.structs.force_setattr(self, "text_key", (self.front_end, "emotion" in self.ignores))
 
     @property
     def sound(self) -> tuple[str, speech_engine.Voice, speech_engine.Voice | None, float]:

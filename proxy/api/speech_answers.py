@@ -51,6 +51,7 @@ class ToldSpeech(msgspec.Struct, frozen=True, kw_only=True):
     language: str
     words: list[WordTime] | None
     usage: SpeechUsage
+    ignored: tuple[str, ...] | UnsetType = UNSET
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.duration_seconds} s of {self.audio_format}>"
@@ -128,6 +129,7 @@ def told(answer: Answer, begin: int = 0) -> ToldSpeech:
         language=call.plan.language,
         words=words,
         usage=speech_usage(answer),
+        ignored=call.ignored(answer.speech.engine) or UNSET,
     )
 
 

@@ -11,7 +11,6 @@ from urllib.parse import quote
 from policies.routing import Candidate
 from proxy.http.connection import RawHeader
 from proxy.speech.answer import Answer
-from proxy.speech.client_fields import find_ignored
 from speech_engine import EngineVoice
 
 _MOST_IN_A_HEADER = 1000
@@ -32,7 +31,8 @@ SOME_ANSWER_HEADERS = {
     "x-voxgate-substitute": "The engine's voice that spoke, if the engine lacks the one that was asked for, "
     "or has given it another name already.",
     "x-voxgate-ignored": "The fields of the request that a model which spoke does not follow: "
-    "`instructions`, and known fields of other servers.",
+    "`instructions`, and known fields of other servers; `emotion` if tags in the text were left out, `route` "
+    "if no model of the language's route can speak the voice, and another one of the alias did.",
     "x-voxgate-replayed": "`true` on an answer from before, given once more to its Idempotency-Key.",
     "x-voxgate-replay-of": "The request that was spoken, on a replay: usage and receipt have its id.",
     "x-voxgate-route": "For keys of the role `admin`: the language, where it is known from, the route that "
@@ -66,22 +66,21 @@ def _may_have_more(answer: Answer) -> bool:
     # Loops, since every answer comes here: a generator would be resumed for each candidate.
     for part in parts:
         for candidate in part.candidates:
-            if candidate.alias_of or candidate.model.info.substitutes:
+            if candidate.ignores or candidate.alias_of or candidate.model.info.substitutes:
                 return True
     return False
 
 
 def _some_headers(answer: Answer) -> Iterator[RawHeader]:
     """Yield what the speakers did otherwise: fields that they do not follow, voices that they lack."""
-    names, request = set(answer.speech.engine.split(", ")), answer.call.request
+    names = set(answer.speech.engine.split(", "))
     speakers = [
         candidate
         for part in answer.call.plan.parts
         for candidate in part.candidates
         if candidate.model.name in names
     ]
-    infos = [candidate.model.info for candidate in speakers]
-    if ignored := find_ignored(request.ignored, request.instructions, request.extra, infos):
+    if ignored := answer.call.ignored(answer.speech.engine):
         yield b"x-voxgate-ignored", ", ".join(ignored).encode()
     if voices := [*dict.fromkeys(filter(None, map(_substitute, speakers)))]:
         yield b"x-voxgate-substitute", _in_a_header(", ".join(voices)).encode()

@@ -146,8 +146,9 @@ class Catalogue:
             routed = replace(routed, steps=self.find_steps(routed.route, operators))
         is_pinned = name not in self._aliases
         if routed is not None and routed.models and not is_pinned:
-            # The models of the alias are not needed, and their engines may be down.
-            return Offer(models=(), routed=routed)
+            # The models of the alias are rarely needed, and their engines may be down.
+            others = [each for each in self._all_named(self._aliases[name]) if each not in routed.models]
+            return Offer(models=(), routed=routed, beyond_route=tuple(others))
         return Offer(models=tuple(self.resolve_model(name)), is_pinned=is_pinned, routed=routed)
 
     def _routed(self, tag: str) -> RoutingResult | None:

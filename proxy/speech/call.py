@@ -7,7 +7,7 @@ from typing import Protocol
 
 import msgspec
 
-from policies import price
+from policies import price, text_tags
 from policies.markdown.reading import Reading
 from policies.plans import Terms
 from policies.price import Operation
@@ -48,7 +48,7 @@ class PartRun(msgspec.Struct, eq=False):
     """One part of a request while it is spoken, and the model that speaks it or tries to.
 
     `text` is what is read of it; `places` are those of its characters in the user's text, if marks were left
-    out. `texts` has its text by front-end, or why there is none. A `source` is repeated in place of a text.
+    out. `texts` has those of its candidates, or why there is none. A `source` is repeated in place of a text.
     What the model speaks is repeated by `post`, if there is one.
     `begins` is the sample of the answer at which the part begins, None before its turn.
     """
@@ -58,13 +58,13 @@ class PartRun(msgspec.Struct, eq=False):
     text: str
     places: Sequence[int] | None = None
     place_ends: Mapping[int, int] | None = None
-    texts: dict[str, PreparedText | EngineError] = msgspec.field(default_factory=dict)
+    texts: dict[tuple[str, bool], PreparedText | EngineError] = msgspec.field(default_factory=dict)
     source: SourceSound | None = None
     model: Model | None = None
     post: PostSpeaker | None = None
     begins: int | None = None
     is_passed_over: bool = False
-    front_end: str = ""
+    text_key: tuple[str, bool] = "", False
 
     def __repr__(self) -> str:
         return f"<PartRun {self.number} by {self.speaker or 'nobody'}>"
@@ -97,7 +97,7 @@ class PartRun(msgspec.Struct, eq=False):
     @property
     def measured(self) -> PreparedText | Part:
         """What has the charged characters and the estimate: the prepared text, or the part without one."""
-        text = self.texts.get(self.front_end)
+        text = self.texts.get(self.text_key)
         return text if isinstance(text, PreparedText) else self.part
 
     @property
@@ -122,11 +122,15 @@ class PartRun(msgspec.Struct, eq=False):
         """Note that this candidate speaks the part, or tries to."""
         self.model = candidate.model
         self.post = candidate.post
-        self.front_end = candidate.front_end
+        self.text_key = candidate.text_key
+
+    def text_read(self, *, is_untagged: bool) -> str:
+        """Return what is read of the part. Without tags it is as long, so places stay."""
+        return text_tags.without_emotions(self.text) if is_untagged else self.text
 
     def text_for(self, candidate: Candidate) -> PreparedText:
         """Return the text that a candidate speaks. Raises EngineError if there is none."""
-        text = self.texts[candidate.front_end]
+        text = self.texts[candidate.text_key]
         if isinstance(text, EngineError):
             raise text
         return text
@@ -138,7 +142,7 @@ class PartRun(msgspec.Struct, eq=False):
         """
         price_, longest_s = 0, 0.0
         for candidate in self.part.candidates:
-            text = self.texts[candidate.front_end]
+            text = self.texts[candidate.text_key]
             if isinstance(text, PreparedText):
                 of_model = terms.prices.of_work(self.kind, candidate.model.engine, candidate.model.info.id)
                 estimated_s = text.estimated_s + self.part.pause_s
@@ -332,6 +336,22 @@ class SpeechCall(msgspec.Struct, frozen=True, eq=False):
     @property
     def terms(self) -> Terms:
         return self.plan.terms
+
+    def ignored(self, spoken_by: str = "") -> tuple[str, ...]:
+        """Return what a speaker does not follow of the request, or the first candidate of a part that waits.
+        A clip of the cache is `spoken_by` models of these names."""
+        request, speakers, spoke = self.request, list[Candidate](), spoken_by.split(", ")
+        for run in self.tally.parts:
+            if not run.is_passed_over:
+                named = spoke if run.model is None else [run.model.name]
+                able = [each for each in run.candidates if each.model.name in named]
+                speakers.append((*able, run.candidates[0])[0])
+        names, infos = {*request.ignored}, [each.model.info for each in speakers]
+        names.update(*[each.ignores for each in speakers])
+        names.update(name for name, _ in request.extra for each in infos if name not in each.client_fields)
+        if request.instructions and not all(each.max_instructions for each in infos):
+            names.add("instructions")
+        return tuple(sorted(names))
 
     @property
     def form(self) -> OutputForm:

@@ -121,7 +121,8 @@ class FirstAudio:
                     await self._budgets.check(engine, call.caller.account, call.plan.terms)
                 if not job.formats or candidate.post is not None:
                     await libraries.ensure_loaded()
-                places = WordPlaces(run.text, job.segments, run.part.start, run.places, run.place_ends)
+                text = run.text_read(is_untagged=candidate.text_key[1])
+                places = WordPlaces(text, job.segments, run.part.start, run.places, run.place_ends)
                 factor = call.request.speed / job.speed
                 stream = CandidateStream(
                     *(candidate, job, places, factor, form, deadline),

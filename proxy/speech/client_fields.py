@@ -6,7 +6,7 @@ Any other field is not looked at, and no answer repeats its name.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 import msgspec
@@ -53,17 +53,6 @@ def extra_of(extra: Extra, info: ModelInfo) -> Extra:
 
 def decoded(extra: Extra) -> dict[str, Any]:
     return {name: msgspec.json.decode(value) for name, value in extra}
-
-
-def find_ignored(
-    ignored: tuple[str, ...], instructions: str, extra: Extra, models: Iterable[ModelInfo]
-) -> tuple[str, ...]:
-    """Return the names of the fields that at least one of the models that spoke does not follow."""
-    infos = tuple(models)
-    names = {*ignored, *(name for name, _ in extra if any(name not in info.client_fields for info in infos))}
-    if instructions and not all(info.max_instructions for info in infos):
-        names.add("instructions")
-    return tuple(sorted(names))
 
 
 def _checked(name: str, value: msgspec.Raw) -> str:

@@ -28,6 +28,7 @@ from proxy.catalogue.catalogue import Catalogue
 from proxy.catalogue.library import NOTHING, AccountLibrary
 from proxy.catalogue.recording_speakers import advice_for
 from proxy.errors import InvalidRequest, NotAllowed, UpstreamFailed
+from proxy.speech.emotion_tags import candidates_of
 from proxy.speech.sound_filter import Treat, Treatment, untreated
 from proxy.speech.speech_request import SpeechRequest
 from proxy.speech.split_text import Span, Spans, TextSplitter
@@ -264,13 +265,15 @@ class Planner:
         """Plan one part of a request. It raises what `plan` raises."""
         decision = self.decide(request, terms, span, own)
         query = decision.query
+        if terms.is_for_job:
+            span = span._replace(plain=())  # nobody waits: it waits for those that can express it
         if (error := decision.error) is not None:
             raise self.failure(error, request.model, query, advice_for(decision, self._catalogue, terms))
         source, text = request.source, request.text[span.start : span.end]
         return Part(
             voice=span.voice,
             language=query.language,
-            candidates=decision.candidates,
+            candidates=candidates_of(request, span, decision),
             start=span.start,
             end=span.end,
             estimated_s=estimate.seconds(text, request.speed) if source is None else source.seconds,

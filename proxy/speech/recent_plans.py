@@ -13,7 +13,7 @@ from policies import estimate
 from policies.language import LanguageChoice
 from policies.plans import Terms
 from policies.routing import Voice
-from policies.text_tags import may_change_emotion
+from policies.text_tags import first_emotion
 from proxy.access.callers import Caller
 from proxy.catalogue.catalogue import Catalogue
 from proxy.catalogue.library import AccountLibrary
@@ -116,7 +116,7 @@ class RecentPlans:
             own = own.having(lent)
         is_own = lent is not None or request.source is not None
         is_own = is_own or isinstance(request.lexicon, Mapping) or _is_large(request)
-        has_tags = "[" in request.text and may_change_emotion(request.text)
+        has_tags = "[" in request.text and first_emotion(request.text) is not None
         if is_own or has_tags or request.cast or request.by_sentence:
             # Its parts follow from its text, or more came with it than is kept.
             plan = await self._planner.plan_in_thread(request, terms, own)

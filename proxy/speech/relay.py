@@ -231,5 +231,5 @@ def _has_several_voices(plan: SpeechPlan) -> bool:
 
 def _is_mute(run: PartRun, error: EngineError) -> bool:
     """Tell whether there was nothing to say: signs alone, which no engine reads."""
-    has_words = any(map(str.isalnum, run.text))
+    has_words = any(map(str.isalnum, run.text_read(is_untagged=run.candidates[0].text_key[1])))
     return isinstance(error, UnsupportedText) and not isinstance(error, CapReached) and not has_words

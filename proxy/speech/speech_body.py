@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
+from policies.emotions import EmotionTags
 from policies.lexicon import MOST_INLINE
 from proxy.audio.formats import FORMATS, RATES_HZ
 from proxy.speech.voice_reference import ONE_OF, VoiceName, VoiceReference
@@ -72,6 +73,7 @@ class SpeechBody(msgspec.Struct, frozen=True, kw_only=True):
     emotion: (
         Annotated[str, Meta(min_length=1, max_length=64, description="a text of 1 to 64 characters")] | None
     ) = None
+    emotion_tags: Annotated[EmotionTags, Meta(description="drop, refuse or text")] = "drop"
     seed: Annotated[int, Meta(ge=0, le=2**32 - 1, description="an integer from 0 to 4294967295")] | None = (
         None
     )

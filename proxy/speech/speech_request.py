@@ -12,7 +12,7 @@ from typing import Any, Literal
 import msgspec
 
 from policies import language, lexicon
-from policies.emotions import NEUTRAL
+from policies.emotions import NEUTRAL, EmotionTags
 from policies.lexicon import MOST_INLINE, NONE_BY_NAME, Words
 from policies.markdown.reading import Markdown
 from proxy.audio.formats import FORMATS, USUAL_FORMS, FormFault, OutputForm, form_of
@@ -73,6 +73,7 @@ class SpeechRequest(msgspec.Struct, frozen=True, kw_only=True):
     pitch: float
     emotion: str | None
     seed: int | None
+    emotion_tags: EmotionTags = "drop"
     lexicon: str | Words | None = None
     cache: bool | None = None
     cast: tuple[tuple[str, str], ...] = ()
@@ -156,6 +157,7 @@ def parse_speech(
         pitch=parsed.pitch,
         emotion=None if parsed.emotion is None else _emotion(parsed.emotion),
         seed=parsed.seed,
+        emotion_tags=parsed.emotion_tags,
         lexicon=None if parsed.lexicon is None else _lexicon(parsed.lexicon),
         cast=sent_as.cast,
         mix=sent_as.mix,

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from policies import language, mixing, text_tags
 from policies.emotions import NEUTRAL
 from policies.language import Detect, LanguageChoice, LanguageSpan, Source, base
-from policies.routing import Decision, Voice
+from policies.routing import Candidate, Decision, Voice
 from policies.text_tags import Turn
 from proxy.catalogue.cast_members import resolve_members, resolve_mix
 from proxy.catalogue.catalogue import Catalogue
@@ -27,7 +27,7 @@ class Span(NamedTuple):
     """A piece of the text: its place, its voice, and the characters that it is charged for.
 
     `language` is None while it is not known. `source` tells how it is known. `turn` is the number of its turn
-    in a dialogue.
+    in a dialogue. If a tag changed its emotion, `plain` are the candidates of its turn without one.
     """
 
     start: int
@@ -38,6 +38,7 @@ class Span(NamedTuple):
     source: Source = "request"
     emotion: str | None = None
     turn: int = 0
+    plain: tuple[Candidate, ...] = ()
 
 
 class Spans(NamedTuple):
@@ -51,6 +52,8 @@ MOST_PARTS = 256
 """The most parts of a text. Each of them is a job of its own."""
 
 Decide = Callable[[Span], Decision]
+_Texts = tuple[str, str]
+"""A text as it was sent, and without tags, which show no language."""
 DecideFor = Callable[[SpeechRequest, Span], Decision]
 
 
@@ -88,7 +91,8 @@ class TextSplitter:
         text = request.text
         voice, spans = self._split_by_voice(request, own, decide)
         if request.by_sentence and any(route.sentences for route in self._catalogue.routes):
-            spans = list(self._split_by_sentence(spans, text, partial(decide, request)))
+            texts = text, _untagged(request)
+            spans = list(self._split_by_sentence(spans, texts, partial(decide, request)))
             if not request.cast and not voice.cast:
                 voice = _combine_voices({span.voice.id: span.voice for span in spans})
         if len(spans) == 1 and spans[0].characters == len(text):
@@ -109,8 +113,7 @@ class TextSplitter:
                     voice = resolve_mix(self._catalogue, voice, own, "voice")
             if not voice.cast:
                 text, emotion = request.text, request.emotion
-                # Most texts have no bracket, so nothing is called for them.
-                if "[" in text and text_tags.may_change_emotion(text):
+                if request.emotion_tags != "text" and text_tags.first_emotion(text) is not None:
                     return voice, self._split_turns({"": voice}, text_tags.turns(text), request, decide)
                 length = len(text)
                 return voice, [Span(0, length, voice, length, request.language, emotion=emotion)]
@@ -124,6 +127,8 @@ class TextSplitter:
             members = resolve_members(self._catalogue, request.cast, own, "voice.cast.")
             voice = _combine_voices(members)
         turns = text_tags.turns(request.text, members)
+        if request.emotion_tags == "text":
+            turns = tuple([turn._replace(tags=()) for turn in turns])
         if not turns:
             raise InvalidRequest(
                 "Invalid 'input': it has nothing for the cast to say, only names or signs.", param="input"
@@ -140,7 +145,7 @@ class TextSplitter:
         """Give each turn its voice and language, and split it where its emotion changes."""
         _check_number(turns)
         # No language shows in a tag. Places stay as they are.
-        untagged = replace(request, text=text_tags.without_tags(request.text, turns))
+        untagged = replace(request, text=_untagged(request))
         emotion, tag = request.emotion, request.language
         spans = [
             Span(turn.start, turn.end, members[turn.name], 0, tag, emotion=emotion, turn=number)
@@ -151,7 +156,7 @@ class TextSplitter:
         parts = [
             part
             for turn, span in zip(turns, spans, strict=True)
-            for part in _split_by_emotion(turn, span, request.text, decide_untagged)
+            for part in _split_by_emotion(turn, span, untagged.text, decide_untagged)
         ]
         if not parts:
             raise InvalidRequest("Invalid 'input': it has nothing to say, only tags or signs.", param="input")
@@ -191,27 +196,28 @@ class TextSplitter:
             filled.append(like_whole if is_short and decide(like_whole).error is None else span)
         return filled
 
-    def _split_by_sentence(self, spans: Sequence[Span], text: str, decide: Decide) -> Iterator[Span]:
+    def _split_by_sentence(self, spans: Sequence[Span], texts: _Texts, decide: Decide) -> Iterator[Span]:
         """Split turns into sentences while there is room for parts. The rest of a turn stays one piece."""
         room = MOST_PARTS - len(spans)
         for span in spans:
             main = decide(span).query
             whole = span._replace(language=main.language, source=main.source)
             routed = self._route_sentences(whole, decide)
-            found = list(islice(self._sentences(span, routed or whole, text, decide), room + 1))
+            found = list(islice(self._sentences(span, routed or whole, texts, decide), room + 1))
             room -= len(found) - 1
             yield from found[:-1]
             last = found[-1]
             yield last if last.end == span.end else (routed or whole)._replace(start=last.start)
 
-    def _sentences(self, original: Span, whole: Span, text: str, decide: Decide) -> Iterator[Span]:
+    def _sentences(self, original: Span, whole: Span, texts: _Texts, decide: Decide) -> Iterator[Span]:
         """Join sentences that are spoken alike: that makes fewer jobs, and a better melody."""
-        spoken_text, main = text[whole.start : whole.end], whole.language or self._default
+        text, spoken_text = (each[whole.start : whole.end] for each in texts)
+        main = whole.language or self._default
         is_routed = any(route.sentences for route in self._catalogue.routes.of(main))
         usual = self._usual(original.voice)
-        pieces = language.sentences(spoken_text, sentence_ends(spoken_text, main), main, self._detect, usual)
+        pieces = language.sentences(spoken_text, sentence_ends(text, main), main, self._detect, usual)
         tags = {piece.tag for piece in pieces} - {main}
-        others = {tag: original._replace(language=tag, source="detected") for tag in tags}
+        others = {tag: original._replace(language=tag, source="detected", plain=()) for tag in tags}
         spoken = {tag: self._route_other_language(other, is_routed, decide) for tag, other in others.items()}
         for part, alike in groupby(
             _join_silent_pieces(pieces, spoken_text), lambda piece: spoken.get(piece.tag) or whole
@@ -245,14 +251,18 @@ class TextSplitter:
             return None
         if decision.error is not None and route.voice is not None:
             try:
-                span = span._replace(voice=self._catalogue.resolve_voice(route.voice))
+                span = span._replace(voice=self._catalogue.resolve_voice(route.voice), plain=())
             except InvalidRequest:
                 return None
             decision = decide(span)
         return span if decision.error is None else None
 
 
-def _split_by_emotion(turn: Turn, span: Span, text: str, decide: Decide) -> Iterator[Span]:
+def _untagged(request: SpeechRequest) -> str:
+    return request.text if request.emotion_tags == "text" else text_tags.without_emotions(request.text)
+
+
+def _split_by_emotion(turn: Turn, span: Span, untagged: str, decide: Decide) -> Iterator[Span]:
     """Split a turn where its emotion changes. A tag counts if the voice can express it on the model that
     would speak first without the tag, or if the route has a post-step for it. All passages have the language
     of the turn."""
@@ -264,7 +274,9 @@ def _split_by_emotion(turn: Turn, span: Span, text: str, decide: Decide) -> Iter
     if decision.error is not None:
         yield whole  # the error is told when the part is planned
         return
-    for start, end, tagged in text_tags.passages(text, turn, decision.emotions):
+    if span.emotion is None:
+        whole = whole._replace(plain=decision.candidates)
+    for start, end, tagged in text_tags.passages(untagged, turn, decision.emotions):
         emotion = span.emotion if tagged is None else None if tagged == NEUTRAL else tagged
         yield whole._replace(start=start, end=end, emotion=emotion)
 

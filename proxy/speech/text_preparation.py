@@ -46,15 +46,15 @@ class TextPreparation:
             await self._leave_out_marks(call, within_s / 2)
         runs, until = call.tally.parts, time.monotonic() + within_s
         is_short = _is_short(runs)
-        for name, its_runs in _by_front_end(runs).items():
-            work = partial(_prepare_parts, its_runs, call.request.speed)
+        for (name, is_untagged), its_runs in _by_text_key(runs).items():
+            work = partial(_prepare_parts, its_runs, is_untagged, call.request.speed)
             left_s = until - time.monotonic()
             try:
                 texts = await self._front_ends.use(name, work, is_short=is_short, within_s=left_s / 2)
             except EngineError as error:
                 texts = [error] * len(its_runs)
             for run, text in zip(its_runs, texts, strict=True):
-                run.texts[name] = text
+                run.texts[name, is_untagged] = text
         _check(runs)
 
     async def _leave_out_marks(self, call: SpeechCall, within_s: float) -> None:
@@ -71,15 +71,15 @@ def _say_nothing(runs: Sequence[PartRun], source: SourceSound) -> None:
     """Give each part an empty text: who repeats a recording takes what is said from that, and its length."""
     text = PreparedText((), 0, 0, 0, source.seconds)
     for run in runs:
-        run.texts.update((candidate.front_end, text) for candidate in run.candidates)
+        run.texts.update((candidate.text_key, text) for candidate in run.candidates)
 
 
-def _by_front_end(runs: Sequence[PartRun]) -> Mapping[str, Sequence[PartRun]]:
-    """Return the parts that each front-end prepares."""
-    found: dict[str, list[PartRun]] = {}
+def _by_text_key(runs: Sequence[PartRun]) -> Mapping[tuple[str, bool], Sequence[PartRun]]:
+    """Return the parts that each front-end prepares, with their tags or without."""
+    found: dict[tuple[str, bool], list[PartRun]] = {}
     for run in runs:
         for candidate in run.part.candidates:
-            its_runs = found.setdefault(candidate.front_end, [])
+            its_runs = found.setdefault(candidate.text_key, [])
             if not its_runs or its_runs[-1] is not run:
                 its_runs.append(run)
     return found
@@ -123,23 +123,24 @@ def _too_long() -> InvalidRequest:
 
 
 def _prepare_parts(
-    runs: Sequence[PartRun], speed: float, prepare: Prepare
+    runs: Sequence[PartRun], is_untagged: bool, speed: float, prepare: Prepare
 ) -> list[PreparedText | EngineError]:
     """Prepare these parts, in their front-end's thread. Raises InvalidRequest if they become too long."""
     texts: list[PreparedText | EngineError] = []
     room = MOST_SPOKEN_CHARACTERS
     for run in runs:
         try:
-            segments = prepare(run.text, run.part.language, run.part.lexicon.words)
+            text = run.text_read(is_untagged=is_untagged)
+            segments = prepare(text, run.part.language, run.part.lexicon.words)
         except EngineError as error:
             texts.append(error)
             continue
         if not segments:
             texts.append(UnsupportedText("Invalid 'input': it has nothing that can be spoken."))
             continue
-        text = _measure(segments, run, speed, room)
-        room -= text.written_characters
-        texts.append(text)
+        prepared = _measure(segments, run, speed, room)
+        room -= prepared.written_characters
+        texts.append(prepared)
     return texts
 
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from policies import text_tags
 from policies.emotions import EMOTIONS, NEUTRAL
-from policies.text_tags import Turn
+from policies.text_tags import Tag, Turn
 from speech_engine.text import cleaning
 
 ABLE = ("happy", "sad", "of its own")
@@ -118,15 +118,14 @@ def test_neutral_counts_for_every_voice(able: tuple[str, ...]) -> None:
 
 
 def test_a_text_whose_plan_may_be_kept_has_no_tag() -> None:
-    assert text_tags.may_change_emotion("Hm. [ Whisper ] Hm.")
+    assert text_tags.first_emotion("Hm. [ Whisper ] Hm.") == Tag("emotion", "whisper", 4, 15)
     for text in ("", "happy", "[happy](x)", "[laughs] [1] [", "[[ ]] Hm."):
-        assert not text_tags.may_change_emotion(text)
+        assert text_tags.first_emotion(text) is None
 
 
 def test_blanks_take_the_place_of_tags_when_a_language_is_sought() -> None:
     text = "[Ana] [happy] Oi. [happy](x) [laughs] [Ben] Hm. [sad]"
-    turns = text_tags.turns(text, CAST)
-    assert text_tags.without_tags(text, turns) == "[Ana]         Oi. [happy](x) [laughs] [Ben] Hm.      "
+    assert text_tags.without_emotions(text) == "[Ana]         Oi. [happy](x) [laughs] [Ben] Hm.      "
 
 
 texts = st.lists(
@@ -191,12 +190,10 @@ def _without(text: str, start: int, end: int, tags: set[text_tags.Tag]) -> str:
 
 @given(texts)
 def test_a_text_that_was_read_has_no_more_tags_and_the_same_places(text: str) -> None:
-    read = text_tags.without_tags(text, text_tags.turns(text))
+    read = text_tags.without_emotions(text)
     assert len(read) == len(text)
-    turns = text_tags.turns(read)
-    assert text_tags.without_tags(read, turns) == read
-    if cleaning.is_speech(text):
-        assert not text_tags.may_change_emotion(read)
+    assert text_tags.without_emotions(read) == read
+    assert text_tags.first_emotion(read) is None
 
 
 @given(texts)
@@ -206,6 +203,6 @@ def test_without_a_cast_a_text_is_one_turn(text: str) -> None:
     assert [(turn.name, turn.start, turn.end) for turn in found] == (
         [("", 0, len(text))] if cleaning.is_speech(text) else []
     )
-    assert bool(found and found[0].tags) == text_tags.may_change_emotion(text)
+    assert bool(found and found[0].tags) == (text_tags.first_emotion(text) is not None)
     whole = [each for turn in found for each in text_tags.passages(text, turn, ())]
     assert [(each.start, each.end, each.emotion) for each in whole] == [(0, len(text), None)] * len(found)

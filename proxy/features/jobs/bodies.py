@@ -6,14 +6,17 @@ from collections.abc import Sequence
 from typing import Literal
 
 import msgspec
+from msgspec.structs import replace
 
 from policies.price import MICRO
 from proxy.features.jobs import records
 from proxy.features.jobs.records import Job, Kind, Made, Waits
+from proxy.features.jobs.request import SentFields
 from proxy.features.jobs.training import records as training_records
 from proxy.features.jobs.training.bodies import ShownTraining, shown_training
 from proxy.features.jobs.training.records import Training
 from proxy.http.lists import Listing, iso, iso_or_none
+from proxy.kept.vault import Vault, VaultFailed
 from proxy.storage.store import Store
 
 Status = Literal["queued", "running", "waiting", "done", "failed", "canceled", "expired"]
@@ -25,7 +28,8 @@ class ShownJob(msgspec.Struct, frozen=True, kw_only=True):
     One that is `waiting` goes on by itself when its account has credits, or is no longer suspended.
     `waits_for` says it: `credits`, `suspended`, or `engine` while one that it needs is away, busy or broken,
     `memory` while its device has none left. A job that is a `training` says how far it is. `error` says why
-    it has failed, and `error_code` says it for programs, as a request for speech would.
+    it has failed, and `error_code` says it for programs, as a request for speech would. `warnings` begin with
+    names of `x-voxgate-ignored`.
     """
 
     id: str
@@ -44,6 +48,7 @@ class ShownJob(msgspec.Struct, frozen=True, kw_only=True):
     credits: float
     error: str
     error_code: str
+    warnings: tuple[str, ...] = ()
     training: ShownTraining | None = None
 
 
@@ -60,8 +65,9 @@ class DeletedJob(msgspec.Struct, frozen=True, kw_only=True):
 class Watching:
     """Reads what answers show of jobs."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, vault: Vault) -> None:
         self._store = store
+        self._vault = vault
 
     def __repr__(self) -> str:
         return f"<Watching {self._store!r}>"
@@ -74,11 +80,21 @@ class Watching:
         if learning:
             charged = await training_records.charged(self._store, learning)
             made = {**made, **{id_: Made(credits=credits) for id_, credits in charged.items()}}
-        return [_shown(job, made.get(job.id, Made()), trainings.get(job.id)) for job in jobs]
+        shown = [_shown(job, made.get(job.id, Made()), trainings.get(job.id)) for job in jobs]
+        return [replace(each, warnings=self._warnings(job)) for each, job in zip(shown, jobs, strict=True)]
 
     async def shown_one(self, job: Job) -> ShownJob:
         (shown,) = await self.shown([job])
         return shown
+
+    def _warnings(self, job: Job) -> tuple[str, ...]:
+        if job.kind != "speech":
+            return ()
+        try:
+            fields = self._vault.open_record(job.account, job.id, job.record, SentFields)
+        except VaultFailed:
+            return ()  # no reason to hide the job
+        return tuple(f"{each}: not all of it is followed" for each in fields.ignored)
 
 
 def _shown(job: Job, made: Made, training: Training | None) -> ShownJob:

@@ -49,7 +49,8 @@ def _steps(row: dict[str, Any]) -> str:
 
 
 def _why(row: dict[str, Any]) -> str:
-    return row["error"] or (f"waits for {row['waits_for']}" if row["waits_for"] else "")
+    waits = f"waits for {row['waits_for']}" if row["waits_for"] else ""
+    return row["error"] or waits or "; ".join(row["warnings"])
 
 
 def _row_table(answer: dict[str, Any]) -> list[Part]:

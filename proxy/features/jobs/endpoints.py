@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from typing import NamedTuple
 
 import msgspec
+from msgspec.structs import replace
 from starlette.requests import Request
 from starlette.responses import Response
 
+from policies import text_tags
 from policies.plans import Terms
 from proxy.access.callers import Caller, caller_of
 from proxy.api.admin_tools import AdminTools, answers_at_both
@@ -30,12 +33,12 @@ from proxy.features.jobs import ends, records
 from proxy.features.jobs.batches.bodies import BatchJobBody
 from proxy.features.jobs.batches.maker import BatchMaker
 from proxy.features.jobs.bodies import DeletedJob, JobList, ShownJob, Watching
-from proxy.features.jobs.chapters import cut, mute
+from proxy.features.jobs.chapters import chapter_of, cut, in_chapter, mute
 from proxy.features.jobs.conversions.maker import ConversionMaker
 from proxy.features.jobs.conversions.request import ConversionJobForm
 from proxy.features.jobs.kept import JobFiles
 from proxy.features.jobs.making import MadeJob, add_job, check_length, made_once, too_many_wait
-from proxy.features.jobs.pieces import MOST_CHARACTERS
+from proxy.features.jobs.pieces import MOST_CHARACTERS, TextPiece
 from proxy.features.jobs.records import JOBS, Job
 from proxy.features.jobs.request import (
     ENCODED,
@@ -47,6 +50,7 @@ from proxy.features.jobs.request import (
     parse_job,
     parse_other,
     step_body,
+    step_text,
 )
 from proxy.features.jobs.steps import Steps
 from proxy.features.jobs.training.bodies import TrainingBody
@@ -59,6 +63,7 @@ from proxy.http.replies import reply
 from proxy.http.resource import Resource, account_of, answers
 from proxy.speech import speech_request
 from proxy.speech.call import SpeechCall
+from proxy.speech.emotion_tags import EMOTION, inexpressible
 from proxy.speech.speaking import Speaking
 from proxy.speech.speech_request import Defaults
 from proxy.storage.store import Statement
@@ -72,7 +77,7 @@ class JobTools:
         self._store = tools.store
         self._files = files
         self._steps = steps
-        self._watching = Watching(tools.store)
+        self._watching = Watching(tools.store, tools.vault)
 
     async def found(self, request: Request) -> Job:
         """Return the job that a path names. Another account's is as unknown as none."""
@@ -246,7 +251,9 @@ class ClientJobs(JobTools, Resource):
 
     async def _add(self, caller: Caller, sent: SentJob, id_: str, digest: bytes) -> None:
         """Plan the beginning as a step will be planned, and add the job. Raises RequestFailed."""
-        start = await self._planned(id_, caller, sent, self._speaking.admission.terms(caller))
+        at = len(sent.text) - len(sent.text.lstrip())
+        plan = partial(self._planned, id_, caller, sent, of_step(self._speaking.admission.terms(caller)))
+        start = await plan(sent.text[at : at + MOST_CHARACTERS])
         voice = start.plan.voice
         names = tuple(name for name, _ in start.request.cast or tuple(voice.cast))
         language = start.plan.language
@@ -262,6 +269,8 @@ class ClientJobs(JobTools, Resource):
             files=sent.files,
             kbit_s=sent.kbit_s,
         )
+        ignored = {*start.ignored(), *await _dropped_tags(fields, sent.text, found, plan)}
+        fields = replace(fields, ignored=tuple(sorted(ignored)))
         sealed = await vault.seal_record(account, id_, fields)
         text = sent.text.encode()
         job = Job(
@@ -279,12 +288,40 @@ class ClientJobs(JobTools, Resource):
         )
         await add_job(self._store, self._files, job, found, has_file=sent.format in ENCODED)
 
-    async def _planned(self, id_: str, caller: Caller, sent: SentJob, terms: Terms) -> SpeechCall:
-        start = len(sent.text) - len(sent.text.lstrip())
-        body = step_body(SentFields(sent=sent.sent), sent.text[start : start + MOST_CHARACTERS])
-        plans = self._speaking.plans
+    async def _planned(self, id_: str, caller: Caller, sent: SentJob, terms: Terms, text: str) -> SpeechCall:
+        plans, body = self._speaking.plans, step_body(SentFields(sent=sent.sent), text)
         request = speech_request.parse_speech(body, speech_request.Defaults(), plans.client_fields)
-        return await self._speaking.call(id_, caller, request, of_step(terms))
+        if request.emotion_tags == "refuse":
+            request = replace(request, emotion_tags="drop")  # a refusal tells the place in the whole text
+        return await self._speaking.call(id_, caller, request, terms)
+
+
+async def _dropped_tags(
+    fields: SentFields, text: str, pieces: Sequence[TextPiece], plan: Callable[[str], Awaitable[SpeechCall]]
+) -> Sequence[str]:
+    """Return EMOTION if tags of the text are left out. Raises InvalidRequest if the job refuses that."""
+    mode, seen = msgspec.json.decode(fields.sent.get("emotion_tags", b"null")), set[tuple[str, str]]()
+    for number, (start, end) in enumerate(pieces, 1):
+        if mode == "text" or text_tags.first_emotion(text[start:end]) is None:
+            continue
+        begin = fields.begin_of(number)
+        first, last = start - begin, end - begin
+        work = partial(step_text, text[begin:], fields.cast, first, last, has_emotion=False)
+        piece = await asyncio.to_thread(work)
+        turns = text_tags.turns(piece.text, fields.cast)
+        tags = {(turn.name, tag.value) for turn in turns for tag in turn.tags}
+        # Those that were judged before fare alike.
+        for part in (await plan(piece.text)).plan.parts if tags - seen else ():
+            tag = text_tags.first_emotion(piece.text, part.start, part.end)
+            if tag is None or EMOTION not in part.candidates[0].ignores:
+                continue
+            if mode != "refuse":
+                return [EMOTION]
+            chapter = chapter_of(fields.chapters, number)
+            param = "input" if chapter is None else in_chapter(chapter - 1, "input")
+            raise inexpressible(tag, first + tag.start - piece.tags, part.candidates[0], param)
+        seen |= tags
+    return []
 
 
 def _check_length(sent: SentJob, terms: Terms) -> None:

@@ -104,7 +104,7 @@ def _pieces(text: str, language: str, turns: Turns, most: int) -> Iterator[TextP
         end = turns.limit(start, min(len(text), start + most))
         if end < len(text):
             end = start + _cut(text[start:end], language, [each - start for each in turns.within(start, end)])
-        if cleaning.is_speech(text[start:end]):
+        if cleaning.is_speech(text_tags.without_emotions(text[start:end])):
             yield TextPiece(start, end)
         start = end
 

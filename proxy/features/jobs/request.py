@@ -72,7 +72,8 @@ class JobBody(SpeechBody, frozen=True, kw_only=True):
 
 class SentFields(msgspec.Struct, frozen=True, kw_only=True):
     """The fields of a step's request but its text, as they were sent. `cast` are the names of its cast, and
-    `request` is a digest of what was sent. `kbit_s` is for a sound that is encoded at the end.
+    `request` is a digest of what was sent. `kbit_s` is for a sound that is encoded at the end. `ignored` is
+    what was not followed when it was asked for, as in the header `x-voxgate-ignored`.
     """
 
     sent: dict[str, msgspec.Raw]
@@ -81,6 +82,7 @@ class SentFields(msgspec.Struct, frozen=True, kw_only=True):
     chapters: tuple[Chapter, ...] = ()
     files: Files = "one"
     kbit_s: int | None = None
+    ignored: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
         return "<SentFields>"

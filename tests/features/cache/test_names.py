@@ -51,6 +51,7 @@ OTHERWISE: dict[str, Any] = {
     "speed": 1.01,
     "language": "en-GB",
     "pitch": -1.0,
+    "emotion_tags": "text",
     "emotion": "happy",
     "markdown": "off",
     "seed": 0,

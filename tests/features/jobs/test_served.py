@@ -506,7 +506,7 @@ async def test_an_emotion_goes_on_in_the_next_step_where_it_can_be_expressed(tmp
             assert len(engine.jobs) == made["steps"] == 2
             said_ = [" ".join(each.spoken for each in job.segments) for job in engine.jobs]
             assert [job.emotion for job in engine.jobs] == (["happy"] * 2 if emotions else [None] * 2)
-            assert ["happy" in each for each in sorted(said_)] == ([False] * 2 if emotions else [False, True])
+            assert not any("happy" in each for each in said_)
 
 
 async def test_who_asks_for_heads_alone_waits_for_no_sound_and_no_end(

@@ -57,11 +57,17 @@ LEFT_OUT = [
     ("https://a.org/x,https://b.org/y|www.c.org/z", "a.org,b.org|www.c.org"),
     ("https://a.org,me@b.org/x", "a.org,me@b.org/x"),
     ("[Ana] **hi** [laughs]", "[Ana] hi [laughs]"),
+    ("It *was* so, _very_ much so.", "It was so, very much so."),
+    ('*Now*! ("_never_") d\'*Artagnan*.', 'Now! ("never") d\'Artagnan.'),
+    ("*two words* and **bold *with* it**", "two words and bold with it"),
+    ("*Über* _éclair_ *สวัสดี* _नमस्ते_", "Über éclair สวัสดี नमस्ते"),
+    ("これは*強調*です", "これは強調です"),
+    ("5*3 and *so* on, a* and *b*", "5*3 and so on, a* and b"),
 ]
 STAYS = [
     *("Hello, there.", "2 * 3", "2**3 and 4**5", "C# and F#", "-5", "- ", "# ", "#1 #tag", "snake_case"),
     *("obj.__init__() and __init__.py", "a__b__c", "**kwargs, **options", "f(*a, **b)", "****", "** **"),
-    *("__", "``", "`", "it`s", "**a\n\nb**", "*once*", "_once_", "f[0](x)", "[Ana] Hi. [Ben] Ho.", "[](x)"),
+    *("__", "``", "`", "it`s", "**a\n\nb**", "f[0](x)", "[Ana] Hi. [Ben] Ho.", "[](x)"),
     *("1. one", "a - b", "well-known", "a/b", "http://", "x https:// y", "> quote", "e.g. example.com"),
     *("(a+b)**2 - (c+d)**2", "[x]**2 + [y]**2", "|x|**2 + |y|**2", "x **-1 + y**-1", "5%**2 or 6%**3"),
     *(
@@ -75,6 +81,9 @@ STAYS = [
     *("Ana [they](she/her) said", "f[0](x.y)", "array[0](1.5)", "Hotel [3 stars](4.5/5)", "[10](€2.50)"),
     *("[see](fig.3)", "[Note](v1.2)", "[a][b](c.de)", "[50%](#5)", "[3](/5)", "[sic](p.5)", "[x](a:b)"),
     *("10\n- 3\n= 7", "- 5 degrees", "Balance:\n- $50", "- R$ 50", "-\t.5", "a\n\n- 5\n\nb\n- 6"),
+    *("5*3", "2 * x * 3", "a*b*c", "3*x*", "*x*3", "f*ck and sh*t", "*args, b", "(*p).x", "A* and D*"),
+    *("obj._private_()", "_leading and _other", "変数_名前_値", "*5*", "_2nd_", "x * a *", "*-*", "^_^"),
+    "*a\n\nb*",
     *("and/or", "---", "***", "`**`", "```\nx", "] (", "10:30 - 11:00", "a_b_c", "foo(bar)[baz]"),
 ]
 

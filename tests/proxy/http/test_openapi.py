@@ -256,6 +256,8 @@ def test_a_program_can_rely_on_every_field_of_an_answer(document: Document) -> N
         *("WebhookUpdate", "WebhookTest", "SecretRotation"),
         # Of words whose times were not told by the engine alone.
         "WordTime",
+        # Of a request that was not followed in all.
+        "SpokenAnswer",
         # A hint where nothing can speak a recording.
         "VoiceList",
         # Of a text whose tags change its emotion.

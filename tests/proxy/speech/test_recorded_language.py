@@ -22,7 +22,7 @@ from proxy.speech.speech_request import Defaults, parse_speech
 from speech_engine import EngineVoice, Language, Sample
 from tests.proxy.api.inside import TONE, envelope, inside
 from tests.proxy.api.owning import clone
-from tests.proxy.api.scripted import Scripted
+from tests.proxy.api.scripted import Scripted, spoken
 
 ENGLISH = "How are you doing this fine morning, my old friend?"
 PORTUGUESE = "Tudo bem com você hoje de manhã, meu velho amigo?"
@@ -141,3 +141,29 @@ async def test_a_list_by_language_has_recordings_that_can_speak_it_behind_voices
         ids = [each["name"] for each in (await server.ask("GET", "/v1/voices?language=th")).json()["data"]]
     assert ids[0] == "bea"
     assert "Ana" in ids
+
+
+async def test_a_route_that_lacks_an_own_voice_leaves_it_to_the_alias(tmp_path: Path) -> None:
+    thai, both = (Language("th"),), (Language("th"), Language("en"))
+    able = Scripted(*spoken(0.2), languages=both, speaks_samples=True)
+    engines = {"dull": Scripted(*spoken(0.2), languages=thai), "able": able}
+    models = '[engines.dull]\n[engines.able]\n[models]\nany = ["dull/m", "able/m"]\nfew = ["dull/m"]\n'
+    route = '[[routes]]\nlanguage = "th"\ncandidates = ["dull/m"]\n'
+    async with inside(tmp_path, TONE.replace("[models]", models) + route, engines) as server:
+        voice = (await clone(server))["id"]
+
+        async def heard(**more: object) -> tuple[int, str | None, str | None]:
+            answer = await server.speech(THAI, **{"voice": voice, "model": "any", **more})
+            headers = answer.headers
+            return answer.status_code, headers.get("x-voxgate-engine"), headers.get("x-voxgate-ignored")
+
+        assert await heard() == (200, "able/m", "route")
+        assert await heard(voice="dull/v") == (200, "dull/m", None)
+        assert await heard(model="few") == (400, None, None)
+        assert await heard(model="dull/m") == (400, None, None)
+        assert await heard(emotion="happy") == (400, None, None)
+        job = await server.ask("POST", "/v1/jobs", body={"model": "any", "voice": voice, "input": THAI})
+        assert job.json()["warnings"] == ["route: not all of it is followed"]
+        asked = {"input": THAI, "voice": voice, "model": "any", "account": server.account.id}
+        (part,) = (await server.administer("POST", "route/explain", asked)).json()["parts"]
+    assert [each["model"] for each in part["models"]] == ["dull/m", "able/m"]

@@ -163,7 +163,7 @@ async def test_a_front_end_that_hangs_or_breaks_leaves_time_for_another() -> Non
             made = call("Hi.", bad, "good")
             await texts.prepare(made, 1.0)
             (run,) = made.tally.parts
-            assert isinstance(run.texts["good"], PreparedText)
+            assert isinstance(run.texts["good", False], PreparedText)
             with pytest.raises(EngineError):
                 run.text_for(run.candidates[0])
 
