@@ -93,9 +93,10 @@ class AdminUsageEntry(UsageEntry, frozen=True, kw_only=True):
 
 
 class AdminUsageGroup(UsageGroup, frozen=True, kw_only=True):
-    """A sum, with the money that providers charged."""
+    """A sum, with the money that providers charged. One of an account has its name."""
 
     cost_usd: float
+    account_name: str
 
 
 class AdminUsageList(Listing, frozen=True, kw_only=True):

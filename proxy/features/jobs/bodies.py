@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from typing import Literal
 
 import msgspec
+from msgspec import UNSET, UnsetType
+from msgspec.structs import replace
 
 from policies.price import MICRO
 from proxy.features.jobs import records
@@ -25,7 +27,8 @@ class ShownJob(msgspec.Struct, frozen=True, kw_only=True):
     One that is `waiting` goes on by itself when its account has credits. `waits_for` says it: `credits`, or
     `engine` while one that it needs is away, busy or broken, `memory` while its device has none left. A job
     that is a `training` says how far it is. `error` says why it has failed, and `error_code`
-    says it for programs, as a request for speech would.
+    says it for programs, as a request for speech would. One that was canceled is `settling` while steps are
+    under way, whose sound and credits may still come.
     """
 
     id: str
@@ -45,6 +48,7 @@ class ShownJob(msgspec.Struct, frozen=True, kw_only=True):
     error: str
     error_code: str
     training: ShownTraining | None = None
+    settling: Literal[True] | UnsetType = UNSET
 
 
 class JobList(Listing, frozen=True, kw_only=True):
@@ -74,7 +78,9 @@ class Watching:
         if learning:
             charged = await training_records.charged(self._store, learning)
             made = {**made, **{id_: Made(credits=credits) for id_, credits in charged.items()}}
-        return [_shown(job, made.get(job.id, Made()), trainings.get(job.id)) for job in jobs]
+        settling = await records.under_way(self._store, [job.id for job in jobs if job.state == "canceled"])
+        shown = [_shown(job, made.get(job.id, Made()), trainings.get(job.id)) for job in jobs]
+        return [replace(each, settling=True) if each.id in settling else each for each in shown]
 
     async def shown_one(self, job: Job) -> ShownJob:
         (shown,) = await self.shown([job])

@@ -64,7 +64,8 @@ class TrainingBills:
         """Hold the price of a training. Raises NotAllowed and QuotaExceeded."""
         return await self._ledger.hold(
             HoldRequest(
-                request_id=new_id("hold"),
+                # As the id of a step: usage by job tells two jobs of one id apart.
+                request_id=f"{job}_{await self._store.now()}_{new_id('hold')}",
                 account=caller.account,
                 key=caller.key,
                 anchor=caller.anchor,
