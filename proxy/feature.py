@@ -94,7 +94,7 @@ class House(NamedTuple):
 
     def library(self, config: Config) -> Library:
         words = self.words.configured(config)
-        return Library(self.store, self.own_voices, self.clones, self.words, words)
+        return Library(self.store, self.own_voices, self.clones, self.words, words, configured=config.voices)
 
 
 class Served(NamedTuple):

@@ -136,7 +136,9 @@ class Keys(Resource):
     async def _get(self, id_: str) -> KeyRecord:
         key = await key_records.get(self._store, None, id_) if can_be_named(id_) else None
         if key is None:
-            raise NotFound(f"There is no key '{id_[:80]}'; keys are named by their id (key_…).", param="id")
+            raise NotFound(
+                f"There is no key '{id_[:80]}'; see voxgate keys list for ids (key_…).", param="id"
+            )
         return key
 
 

@@ -167,7 +167,7 @@ class Money(Resource):
         new = await body(request, NewRefund)
         amount = None if new.credits is None else micro(new.credits, "credits")
         if not can_be_named(id_):
-            raise NotFound("There is no request with such an id.", param="request")
+            raise NotFound("There is no request with such an id; see voxgate usage --wide.", param="request")
         spent = await entries.of_request(self._ledger.store, id_)
         charged = -sum(entry.amount for entry in spent if entry.kind == "spend")
         # A request that was charged nothing is refused below, for every account.

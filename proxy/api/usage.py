@@ -94,9 +94,10 @@ class AdminUsageEntry(UsageEntry, frozen=True, kw_only=True):
 
 class AdminUsageGroup(UsageGroup, frozen=True, kw_only=True):
     """A sum, with the money that providers charged. By account, day, engine, job and month, it has what runs
-    on rented machines have cost, too."""
+    on rented machines have cost, too. One of an account has its name."""
 
     cost_usd: float
+    account_name: str
 
 
 class AdminUsageList(Listing, frozen=True, kw_only=True):

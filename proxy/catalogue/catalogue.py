@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Container, Iterable, Mapping
+from contextlib import suppress
 
 from msgspec.structs import replace
 
@@ -29,7 +30,7 @@ from policies.routing import (
     voice_text,
 )
 from proxy.catalogue.addable_models import AddableModels, NoAddableModels
-from proxy.catalogue.configured_voices import ConfiguredVoices
+from proxy.catalogue.configured_voices import ConfiguredVoices, unknown_voice
 from proxy.catalogue.post_steps import find_step
 from proxy.config.config_toml import Config, known_names
 from proxy.config.model_names import ModelNameFault, find_misnamed
@@ -214,6 +215,12 @@ class Catalogue:
             code="model_not_found",
         )
 
+    def check_model(self, name: str) -> None:
+        """Raise NotFound if a name is no alias, and surely no model."""
+        if name not in self._aliases:
+            with suppress(UpstreamFailed):
+                self.resolve_model(name)
+
     def is_for_jobs_only(self, alias: str) -> bool:
         """Tell whether all that may speak for an alias, by a route too, works elsewhere."""
         routed = [full for route in self._routes for full in route.candidates]
@@ -236,6 +243,8 @@ class Catalogue:
         listed, unlisted = [info.id for info in live.voices()], live.unlisted_voices
         if voice in listed or voice in (unlisted or ()):
             return ""
+        if live.tries_unknown_voices:
+            return f"'{engine}' lists a new voice after its first use, and '{voice[:80]}' is not in its list."
         if unlisted is None:
             return f"'{engine}' does not list all its voices, and '{voice[:80]}' is not in its list."
         raise InvalidRequest(
@@ -295,7 +304,7 @@ class Catalogue:
         else:
             self._check_known(name)
             ids = [*of_account, *(voice.id for voice in voices)]
-            message = f"The voice '{name[:80]}' does not exist. {possible(name, ids, 'voices')}"
+            message = unknown_voice(name, ids)
         raise InvalidRequest(message, param="voice", code="voice_not_found")
 
     def as_heard(self, voice: Voice, terms: Terms | None) -> tuple[Voice, str]:

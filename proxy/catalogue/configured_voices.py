@@ -11,7 +11,8 @@ from msgspec.structs import replace
 from policies import namesakes
 from policies.namesakes import Share
 from policies.routing import Binding, Voice, voice_text
-from proxy.config.config_toml import known_names
+from proxy.config.config_toml import known_names, voices_to_bind
+from proxy.config.reader import possible
 from proxy.config.sections import VoiceSection
 from proxy.engines.engine_list import Engines
 from proxy.engines.engine_names import who_knows
@@ -192,3 +193,11 @@ def _shared(binding: Binding, shares: _Shares) -> list[Binding]:
         return [binding]
     found = shares.get(voice_text(binding.voice), ())
     return [replace(binding, voice=EngineVoice(found[0].voice), shares=found)] if found else []
+
+
+def unknown_voice(name: str, known: Iterable[str]) -> str:
+    """Return what to say of a name that no voice has."""
+    said = f"The voice '{name[:80]}' does not exist."
+    if name in voices_to_bind():
+        return f"{said} The operator of this server can bind it: voxgate voices add {name} --bind minimax=ID."
+    return f"{said} {possible(name, known, 'voices')}"

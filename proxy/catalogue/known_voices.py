@@ -10,9 +10,9 @@ from policies.language import base
 from policies.plans import Terms
 from policies.routing import Model, Voice, may_receive
 from proxy.catalogue.catalogue import Catalogue
+from proxy.catalogue.configured_voices import unknown_voice
 from proxy.catalogue.library import AccountLibrary
 from proxy.catalogue.own_voices import LibraryVoice
-from proxy.config.reader import possible
 from proxy.errors import NotFound
 from speech_engine import ModelInfo
 
@@ -125,5 +125,5 @@ def _has(voice: Voice, info: ModelInfo) -> bool:
 
 def no_voice(id_: str, known: Iterable[str] = ()) -> NotFound:
     names = [*known]
-    others = f" {possible(id_, names, 'voices')}" if names else ""
-    return NotFound(f"The voice '{id_[:80]}' does not exist.{others}", param="voice", code="voice_not_found")
+    message = unknown_voice(id_, names) if names else f"The voice '{id_[:80]}' does not exist."
+    return NotFound(message, param="voice", code="voice_not_found")

@@ -13,7 +13,7 @@ import asyncio
 import math
 import time
 from collections import ChainMap
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Container, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from policies.lexicon import Lexicon, Lexicons, UnknownLexicon, Words
@@ -218,7 +218,8 @@ class _LibraryRead(NamedTuple):
 class Library:
     """The libraries of all accounts, for one revision of the configuration.
 
-    The configured lexicons count for every account. `clock` counts seconds and never goes back.
+    The configured lexicons count for every account. `clock` counts seconds and never goes back. The names of
+    the `configured` voices hide those that the operator has saved before.
     """
 
     def __init__(
@@ -229,8 +230,10 @@ class Library:
         saved_words: SavedWords,
         shared: Mapping[str, Words],
         clock: Callable[[], float] = time.monotonic,
+        configured: Container[str] = (),
     ) -> None:
         self._store = store
+        self._configured = configured
         self._own_voices, self._clones = own_voices, clones
         self._saved_words = saved_words
         self._words = shared
@@ -332,7 +335,8 @@ class Library:
     async def _read_operators(self, revision: int) -> VoiceShelf:
         if not revision and not self._store.is_shared:
             return _EMPTY
-        saved = await self._own_voices.of_operator(self._operators.saved)
+        found = await self._own_voices.of_operator(self._operators.saved)
+        saved = [each for each in found if each.record.name not in self._configured]
         shelf = await asyncio.to_thread(self._operators.renewed, saved)
         self._operators = shelf
         # All accounts together have the room that the operator's library leaves.

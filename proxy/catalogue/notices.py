@@ -16,6 +16,8 @@ Event = Literal[
     "voice.clone.failed",
     "job.done",
     "job.failed",
+    "job.canceled",
+    "job.waiting",
     "batch.completed",
     "batch.failed",
     "batch.expired",

@@ -21,6 +21,7 @@ ACCOUNTS = Group("accounts", "Accounts, their plans and credits.")
 # A number below zero must not be read as an option.
 _SIGNED = {"ignore_unknown_options": True}
 _NONE = "none"
+_AGREED_FORM = 'write one such as {"rpm": 60}, or --agreed none to remove what is agreed'
 
 _of_account = limit_options(
     AGREEABLE, str, "", lambda row: f"Agreed {row.what}; `none` removes the agreement."
@@ -150,7 +151,7 @@ def _read(file: Path) -> dict[str, Any]:
     try:
         found = json.loads(file.read_text())
     except (OSError, ValueError) as error:
-        raise CommandRefused(f"--agreed: {file} cannot be read: {error}") from None
-    if not isinstance(found, dict):
-        raise CommandRefused(f"--agreed: {file} must have a JSON object in it")
+        raise CommandRefused(f"--agreed: {file} cannot be read: {error}; {_AGREED_FORM}") from None
+    if not isinstance(found, dict) or not found:
+        raise CommandRefused(f"--agreed: {file} must have a JSON object in it; {_AGREED_FORM}")
     return found

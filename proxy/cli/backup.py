@@ -56,6 +56,8 @@ def restore(file: _File, config_file: ConfigFile = None, form: Printed = None) -
         _restore_whole(file, config_file, form)
         return
     config = _config(config_file, f"pg_restore --no-owner --dbname=ADDRESS {file}")
+    if not file.is_file():
+        raise CommandRefused(f"{file}: there is no such file; name one that voxgate backup has made")
     data = Path(config.data)
     with data_folder.locked(data):
         is_replaced = (data / sqlite_backup.DATABASE).exists()

@@ -95,7 +95,12 @@ _USAGE: Columns = {
     **_SUMS,
     **{name: name for name in ("voice", "cache", "id")},
 }
-_GROUPS: Columns = {**{name: name for name in ("name", "requests", "characters")}, "s": _seconds, **_SUMS}
+_GROUPS: Columns = {
+    "name": lambda row: row["account_name"] or row["name"],
+    **{name: name for name in ("requests", "characters")},
+    "s": _seconds,
+    **_SUMS,
+}
 _ACTS: Columns = {
     "at": tables.time_in("at"),
     "account": "account",

@@ -9,6 +9,7 @@ import typer
 
 from proxy.cli.options import ConfigFile, Printed
 from proxy.cli.sound import Asked, FormatName, OutFile, check_out, format_of, hear
+from proxy.errors import CommandRefused
 from proxy.features.all import load_config
 
 
@@ -29,12 +30,14 @@ def say(
     Its key is VOXGATE_KEY of the environment, or else that of make serve.
     """
     check_out(out, form)
-    found_format = format_of(format_, out)
+    found_format, said = format_of(format_, out), sys.stdin.read() if text == "-" else text
+    if not said.strip():
+        raise CommandRefused("TEXT: there is nothing to say; give a text, or - and a text on stdin")
     config = load_config(config_file)
     body = {
         "model": model or config.server.default_model,
         "voice": voice or config.server.default_voice,
-        "input": sys.stdin.read() if text == "-" else text,
+        "input": said,
         "response_format": found_format,
         **({"language": language} if language else {}),
     }

@@ -142,7 +142,7 @@ def check_out(out: str | None, form: Form) -> None:
 def format_of(format_: str | None, out: str | None) -> str:
     """Return the format to ask for: the one that was named, or that of the file's name, or what is played."""
     if format_ == "json":
-        raise CommandRefused("--format json: that is no sound, but an answer with sound inside")
+        raise CommandRefused(f"--format json: that is no sound; name one of {', '.join(_FORMATS)}")
     ending = Path(out or "").suffix
     known = _FORMATS.get(ending[1:].lower(), None if ending else _PLAYED_AS)
     if format_ is None and known is None:
@@ -248,7 +248,7 @@ def _refusal(answer: httpx2.Response, base: str) -> CommandRefused:
         error = answer.json()["error"]
         message, code = str(error["message"]), str(error["code"])
     except (ValueError, KeyError, TypeError):
-        return CommandRefused(f"{base} is no voxgate: it answered {answer.status_code}")
+        return CommandRefused(f"{base} is no voxgate: it answered {answer.status_code}; see server.port")
     if answer.status_code == 401:
         message = f"{message} Put a key into VOXGATE_KEY; voxgate keys create makes one."
     return AnswerRefused(message, code)

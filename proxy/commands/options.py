@@ -28,7 +28,7 @@ _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 def credits_of(text: str, option: str) -> float:
     """Read credits as a number whose JSON has the same digits. Raise CommandRefused."""
     if not _CREDITS.fullmatch(text):
-        raise CommandRefused(f"{option}: {text!r} is not a number of credits, with up to 6 decimals")
+        raise CommandRefused(f"{option}: {text!r} is not a number of credits; write one such as 5 or 0.25")
     return float(text) if "." in text else int(text)
 
 

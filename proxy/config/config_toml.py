@@ -41,6 +41,7 @@ __all__ = [
     "built_in_voices",
     "known_names",
     "load",
+    "voices_to_bind",
 ]
 
 T = TypeVar("T")
@@ -93,6 +94,11 @@ def load(
 def built_in_voices() -> frozenset[str]:
     """Return the names of the shipped voices, of all engines."""
     return frozenset(_shipped()["voices"])
+
+
+def voices_to_bind() -> Mapping[str, Mapping[str, str]]:
+    """Return the names that the operator may bind to a voice, each with its language and gender."""
+    return dict(_shipped()["voices_to_bind"])
 
 
 def built_in_routes() -> tuple[Route, ...]:

@@ -9,9 +9,17 @@ from typing import Any
 from proxy.config import fields
 from proxy.config.sections import Remark
 
-_MOST_SHOWN = 30
+_MOST_SHOWN = 12
 _MOST_COMPARED = 500
 _LONGEST_COMPARED = 80
+_LISTS = {
+    "accounts": "voxgate accounts list",
+    "lexicons": "GET /v1/lexicons",
+    "models": "voxgate models search",
+    "saved voices": "voxgate voices list",
+    "voices": "GET /v1/audio/voices",
+}
+"""What lists all names of a kind. Other kinds have few."""
 
 
 class ConfigError(Exception):
@@ -82,13 +90,17 @@ def nearest(name: str, known: Iterable[str]) -> str | None:
 
 
 def possible(name: str, known: Iterable[str], kind: str) -> str:
-    """Return the sentences that follow an unknown name: the name that is most like it, and all names."""
+    """Return the sentences that follow an unknown name: all names if they are few, else those that are most
+    like it, and where the list is."""
     # A provider may have thousands of voices, and a comparison with each takes time.
     names = [each for each, _ in zip(known, range(_MOST_COMPARED), strict=False)]
-    near = nearest(name[:_LONGEST_COMPARED], names)
-    shown = ", ".join(names[:_MOST_SHOWN]) or "none"
-    more = f" and {len(names) - _MOST_SHOWN} more" if len(names) > _MOST_SHOWN else ""
-    return f"{f'Did you mean {near}? ' if near else ''}The {kind} are: {shown}{more}."
+    is_short = len(names) <= _MOST_SHOWN or kind not in _LISTS
+    most, likeness = (1, 0.6) if is_short else (5, 0.35)
+    near = difflib.get_close_matches(name[:_LONGEST_COMPARED], names, most, likeness)
+    guess = f"Did you mean {' or '.join(near)}? " if near else ""
+    if is_short:
+        return f"{guess}The {kind} are: {', '.join(names) or 'none'}."
+    return f"{guess}{_LISTS[kind]} has all {kind}."
 
 
 def hint(name: str, known: Iterable[str]) -> str:

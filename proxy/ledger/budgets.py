@@ -86,6 +86,12 @@ class Budgets:
         sums = [(budget, await self._sums.get(budget)) for budget in self._of_engine[engine]]
         return tuple(Spend(budget.period, sum_.micro_usd / 1e6, budget.usd) for budget, sum_ in sums)
 
+    async def read_again(self, engine: str) -> None:
+        """Read what an engine has cost: a fee that no speech follows must be in the metric, too."""
+        for budget in self._of_engine.get(engine, ()):
+            self._sums.forget(budget)
+            await self._sums.get(budget)
+
     async def used_up(self, engine: str, account: str = "", terms: Terms | None = None) -> UsedUp | None:
         """Return why an engine gets no request now, of this account if one is named.
 
@@ -107,8 +113,6 @@ class Budgets:
         sum_ = await self._sums.get(budget)
         spent = sum_.micro_usd / 1e6
         part = spent / budget.usd if budget.usd else 1.0
-        if not budget.is_account:
-            self._metrics.spent(budget.owner, budget.period, spent, budget.usd)
         if part >= NEAR:
             self._log_once(budget, "used" if part >= 1 else "near", sum_)
         if part >= 1:
@@ -117,6 +121,8 @@ class Budgets:
     async def _read(self, budget: _Budget) -> _Sum:
         since, until = _period(budget.period, await self._store.now())
         total = await costs.total(self._store, budget.owner, since, is_account=budget.is_account)
+        if not budget.is_account:
+            self._metrics.spent(budget.owner, budget.period, total / 1e6, budget.usd)
         return _Sum(total, since, until)
 
     def _log_once(self, budget: _Budget, state: str, sum_: _Sum) -> None:

@@ -53,7 +53,9 @@ async def refund(ledger: Ledger, request: str, micro: int | None, reason: Reason
     spent = await entries.spent(ledger.store, request)
     charged = -sum(entry.amount for entry in spent)
     if not spent:
-        raise NotFound(f"Nothing was charged for a request '{request[:80]}'.", param="request")
+        raise NotFound(
+            f"Nothing was charged for '{request[:80]}'; see voxgate usage --wide.", param="request"
+        )
     if micro is not None and not 0 <= micro <= charged:
         raise InvalidRequest(
             f"'credits' must be up to {in_credits(charged)}, which is what the request was charged.",

@@ -17,6 +17,7 @@ from proxy.processes import runtime
 
 _STARTING_S = 5.0
 _TELLING_S = 10.0
+_LISTED = ("consent", "job", "webhook")
 
 
 class AdminClient:
@@ -54,7 +55,7 @@ class AdminClient:
             async with self._http.stream("GET", f"/admin/{path}", params=_given(query)) as answer:
                 if answer.is_error:
                     await answer.aread()
-                    raise CommandRefused(answer.json()["error"]["message"])
+                    raise _refusal(answer.json()["error"])
                 async for part in answer.aiter_bytes():
                     yield part
         except (httpx2.TransportError, ValueError) as error:
@@ -67,7 +68,7 @@ class AdminClient:
         except (httpx2.TransportError, ValueError) as error:
             raise _unanswered(error) from None
         if answer.is_error:
-            raise CommandRefused(parsed["error"]["message"])
+            raise _refusal(parsed["error"])
         return parsed
 
 
@@ -99,6 +100,11 @@ def ask_once(config: Config, method: str, path: str, body: Any = None, **query: 
 
 def _given(query: Mapping[str, str | int | None]) -> dict[str, str | int]:
     return {name: value for name, value in query.items() if value is not None}
+
+
+def _refusal(error: Mapping[str, str]) -> CommandRefused:
+    kind = error["code"].removesuffix("_not_found")
+    return CommandRefused(error["message"] + f" See voxgate {kind}s list." * (kind in _LISTED))
 
 
 def _unanswered(error: Exception) -> CommandRefused:

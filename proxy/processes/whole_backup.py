@@ -129,7 +129,7 @@ def back_up_database(data: Path, target: Path) -> sqlite_backup.Copy:
     """Copy the database of a data folder. Raise StorageFailed."""
     database = data / sqlite_backup.DATABASE
     if not database.exists():
-        raise StorageFailed(f"there is no database {database} yet")
+        raise StorageFailed(f"there is no database {database} yet; voxgate serve makes it")
     try:
         # No server may start in the middle: it would bring the schema up to date.
         with data_folder.locked(data):

@@ -89,7 +89,13 @@ class TextSplitter:
         nothing to say but tags.
         """
         text = request.text
-        voice, spans = self._split_by_voice(request, own, decide)
+        try:
+            voice, spans = self._split_by_voice(request, own, decide)
+        except InvalidRequest as failure:
+            if failure.code == "voice_not_found":
+                # The model decides which voices there are, so a wrong one is named first.
+                self._catalogue.check_model(request.model)
+            raise
         if request.by_sentence and any(route.sentences for route in self._catalogue.routes):
             texts = text, _untagged(request)
             spans = list(self._split_by_sentence(spans, texts, partial(decide, request)))

@@ -165,7 +165,7 @@ def check_target(database: Path, target: Path, magic: bytes = _MAGIC) -> None:
     with target.open("rb") as file:
         begins = file.read(len(magic))
     if begins not in (b"", magic):
-        raise StorageFailed(f"{target} is no backup; it is not replaced")
+        raise StorageFailed(f"{target} is no backup, and is not replaced; give the backup another name")
 
 
 def remove(part: Path) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import re
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 
 import msgspec
@@ -15,12 +17,20 @@ from proxy.storage.usage import IN_PERIOD, IN_PERIOD_OF_ACCOUNT, Period
 DAY = 86_400_000_000
 ALL = 2**31 - 1
 
+_MADE = re.compile("_[0-9]{16}$")
+"""When a job was made, in microseconds, in the ids of its steps."""
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+# The id of a step begins with its job's, and the moment in which that was made. So do those of its runs.
+_JOB = """
+CASE WHEN job <> '' AND substr({id}, 1, length(job) + 1) = job || '_'
+THEN substr({id}, 1, length(job) + 17) ELSE job END
+"""
 _EXPRESSIONS: dict[By, str] = {
     "day": f"started / {DAY}",
     "month": f"started / {DAY}",
     "model": "engine || '/' || model",
     "operation": "kind",
+    "job": _JOB.format(id="id"),
 }
 # What runs on rented machines have cost is in no row of usage.
 _OF_RUNS: tuple[By, ...] = ("account", "day", "engine", "job", "month")
@@ -36,13 +46,14 @@ _SUMS = ", ".join(
         ("micro_usd", "micro_usd"),
     )
 )
-
-
+_ACCOUNT_NAME = "coalesce((SELECT accounts.name FROM accounts WHERE id = sums.name), '') AS account_name"
 COSTS_OF_RUNS = "job IS NOT NULL AND at >= :since AND at < :until"
 
 
 class UsageSum(msgspec.Struct, frozen=True):
-    """One sum. `name` is a day (`2026-01-31`), a month (`2026-01`), an `engine/model`, an account's id, …."""
+    """One sum. `name` is a day (`2026-01-31`), a month (`2026-01`), an `engine/model`, an account's id, ….
+
+    Of an account, there is its `account_name`, too."""
 
     name: str
     requests: int
@@ -51,6 +62,7 @@ class UsageSum(msgspec.Struct, frozen=True):
     credits: int
     refunded: int
     micro_usd: int
+    account_name: str = ""
 
 
 async def sums(
@@ -63,26 +75,31 @@ async def sums(
         return [_uncharged(str(row["name"]), int(row["requests"])) for row in refused]
     expression = _expression(store, by)
     where = IN_PERIOD if period.account is None else IN_PERIOD_OF_ACCOUNT
-    is_time = by in ("day", "month")
+    is_time, named = by in ("day", "month"), f", {_ACCOUNT_NAME}" if by == "account" else ""
     sql = f"SELECT {expression} AS name, count(*) AS requests, {_SUMS} FROM usage WHERE {where} GROUP BY 1"
     if has_runs and by in _OF_RUNS:
         runs = f"{COSTS_OF_RUNS} AND {'1 = 1' if period.account is None else 'account = :account'}"
-        side = f"at / {DAY}" if is_time else by
+        side = f"at / {DAY}" if is_time else _JOB.format(id="request") if by == "job" else by
         of_runs = f"SELECT {side}, 0, 0, 0, 0, 0, sum(micro_usd) FROM costs WHERE {runs} GROUP BY 1"
         sql = f"SELECT name, {_BOTH} FROM ({sql} UNION ALL {of_runs}) AS sums GROUP BY 1"
-    sql += f" ORDER BY {'name DESC' if is_time else 'credits DESC, requests DESC, name'} LIMIT :limit"
+    order = "name DESC" if is_time else "credits DESC, requests DESC, name"
+    sql = f"SELECT sums.*{named} FROM ({sql}) AS sums ORDER BY {order} LIMIT :limit"
     # A month is complete only when all its days have been read.
     parameters: Params = {**msgspec.structs.asdict(period), "limit": ALL if by == "month" else most}
     rows = await store.read_long(sql, parameters)
     if not is_time:
         found = msgspec.convert(rows, list[UsageSum])
+        if by == "job":
+            return _jobs(found)
         return await _with_refused(store, period, found) if by == "outcome" else found
     days = msgspec.convert([{**row, "name": _day(row["name"])} for row in rows], list[UsageSum])
-    return _months(days)[:most] if by == "month" else days
+    return _joined(days, lambda day: day[:7])[:most] if by == "month" else days
 
 
 _BOTH = ", ".join(
-    f"CAST(sum({name}) AS BIGINT) AS {name}" for name in UsageSum.__struct_fields__ if name != "name"
+    f"CAST(sum({name}) AS BIGINT) AS {name}"
+    for name in UsageSum.__struct_fields__
+    if not name.endswith("name")
 )
 
 
@@ -106,18 +123,27 @@ def _day(number: int) -> str:
     return f"{_EPOCH + timedelta(days=number):%Y-%m-%d}"
 
 
-def _months(days: Iterable[UsageSum]) -> list[UsageSum]:
-    months: dict[str, UsageSum] = {}
-    for day in days:
-        name = day.name[:7]
-        months[name] = _both(months.get(name, UsageSum(name, 0, 0, 0, 0, 0, 0)), day)
-    return list(months.values())
+def _jobs(found: Sequence[UsageSum]) -> list[UsageSum]:
+    """Name jobs by their ids. Two have one id if an Idempotency-Key made both, the second one when the first
+    was deleted: then each name goes on with the microsecond in which the job was made."""
+    ids = {each.name: _MADE.sub("", each.name) for each in found}
+    jobs = Counter(id_ for name, id_ in ids.items() if name != id_)
+    return _joined(found, lambda name: name if jobs[ids[name]] > 1 else ids[name])
+
+
+def _joined(sums: Iterable[UsageSum], name_of: Callable[[str], str]) -> list[UsageSum]:
+    """Add up the sums that get the same name."""
+    found: dict[str, UsageSum] = {}
+    for each in sums:
+        name = name_of(each.name)
+        found[name] = _both(found.get(name, _uncharged(name, 0)), each)
+    return list(found.values())
 
 
 def _both(one: UsageSum, other: UsageSum) -> UsageSum:
     added = {
         field: getattr(one, field) + getattr(other, field)
         for field in UsageSum.__struct_fields__
-        if field != "name"
+        if not field.endswith("name")
     }
     return UsageSum(one.name, **added)

@@ -190,7 +190,10 @@ class CloneMaker(WishKind[CloneRecord]):
             # The operator may raise the budget, so it is read every hour.
             left_s = (used_up.until - await self._store.now()) / SECOND
             return Again(f"The {used_up.reason}.", min(left_s, LONGEST_DELAY_S), is_try=False)
-        return await attempt.make(held, self._recordings, _ATTEMPT_S)
+        made = await attempt.make(held, self._recordings, _ATTEMPT_S)
+        if budgets:
+            await budgets.read_again(held.engine)
+        return made
 
     async def _note_uses(self) -> None:
         self._uses |= self._engines.take_uses()

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Literal
 
 import msgspec
+from msgspec import UNSET, UnsetType
 from msgspec.structs import replace
 
 from policies.price import MICRO
@@ -29,7 +30,8 @@ class ShownJob(msgspec.Struct, frozen=True, kw_only=True):
     `waits_for` says it: `credits`, `suspended`, or `engine` while one that it needs is away, busy or broken,
     `memory` while its device has none left. A job that is a `training` says how far it is. `error` says why
     it has failed, and `error_code` says it for programs, as a request for speech would. `warnings` begin with
-    names of `x-voxgate-ignored`.
+    names of `x-voxgate-ignored`. One that was canceled is `settling` while steps are under way, whose sound
+    and credits may still come.
     """
 
     id: str
@@ -50,6 +52,7 @@ class ShownJob(msgspec.Struct, frozen=True, kw_only=True):
     error_code: str
     warnings: tuple[str, ...] = ()
     training: ShownTraining | None = None
+    settling: Literal[True] | UnsetType = UNSET
 
 
 class JobList(Listing, frozen=True, kw_only=True):
@@ -80,8 +83,15 @@ class Watching:
         if learning:
             charged = await training_records.charged(self._store, learning)
             made = {**made, **{id_: Made(credits=credits) for id_, credits in charged.items()}}
-        shown = [_shown(job, made.get(job.id, Made()), trainings.get(job.id)) for job in jobs]
-        return [replace(each, warnings=self._warnings(job)) for each, job in zip(shown, jobs, strict=True)]
+        settling = await records.under_way(self._store, [job.id for job in jobs if job.state == "canceled"])
+        return [
+            replace(
+                _shown(job, made.get(job.id, Made()), trainings.get(job.id)),
+                warnings=self._warnings(job),
+                settling=True if job.id in settling else UNSET,
+            )
+            for job in jobs
+        ]
 
     async def shown_one(self, job: Job) -> ShownJob:
         (shown,) = await self.shown([job])

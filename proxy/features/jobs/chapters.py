@@ -22,11 +22,11 @@ _BLANKS = re.compile(r"\s+")
 
 
 class SentChapter(msgspec.Struct, frozen=True, kw_only=True):
-    """A chapter as it is sent."""
+    """A chapter as it is sent. Without a title, the second one is called "Chapter 2"."""
 
     title: Annotated[
-        str, Meta(min_length=1, max_length=MOST_TITLE, description=f"a text of 1 to {MOST_TITLE} characters")
-    ]
+        str, Meta(max_length=MOST_TITLE, description=f"a text of up to {MOST_TITLE} characters")
+    ] = ""
     input: Annotated[str, Meta(min_length=1, description="a text")]
 
     def __repr__(self) -> str:
@@ -64,7 +64,8 @@ def read_chapters(sent: Sequence[dict[str, Any]]) -> tuple[str, tuple[Chapter, .
             raise mute(number)
         texts.append(chapter.input)
         end = start + len(chapter.input)
-        chapters.append(Chapter(title=chapter.title, start=start, end=end))
+        title = chapter.title.strip() or f"Chapter {number + 1}"
+        chapters.append(Chapter(title=title, start=start, end=end))
         start = end
     return "".join(texts), tuple(chapters)
 

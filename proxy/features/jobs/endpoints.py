@@ -56,7 +56,7 @@ from proxy.features.jobs.steps import Steps
 from proxy.features.jobs.training.bodies import TrainingBody
 from proxy.features.jobs.training.maker import TrainingMaker
 from proxy.features.jobs.training.records import owe_part_statement
-from proxy.http.body import raw_body
+from proxy.http.body import open_body, raw_body
 from proxy.http.idempotency import KEY_HEADER, sent_key
 from proxy.http.lists import PAGE, page
 from proxy.http.replies import reply
@@ -123,6 +123,9 @@ class Jobs(JobTools, Resource):
         job = await self.found(request)
         await ends.end(self._store, job, "canceled", self._notices, before=_owed(request, job))
         self._notices.look_soon()
+        if self._steps is not None:
+            with open_body(request).stop_when_client_leaves():
+                await self._steps.settled(job.id)
         return await self.show(await self.found(request))
 
     @answers("POST", "/v1/jobs/{id}/retry", ShownJob, failures=(NotFound, Conflict, RateLimited))
@@ -218,7 +221,12 @@ class ClientJobs(JobTools, Resource):
     async def create_job(self, request: Request) -> Response:
         """Have a long text spoken, a long recording converted, a file's lines spoken, or a voice trained"""
         caller = caller_of(request.scope)
-        terms = (await self._speaking.admission.admit(caller)).terms
+        try:
+            terms = (await self._speaking.admission.admit(caller)).terms
+        except RateLimited as failure:
+            most = records.MOST_WANTED
+            failure.message += f" A batch is one request for up to {most} texts: POST /v1/batches."
+            raise
         id_, key = request.scope["state"]["request_id"], sent_key(request.headers.getlist("idempotency-key"))
         asked = BackgroundRequest(id_, caller, terms, b"", self._asked_as.defaults, key)
         if request.headers.get("content-type", "").lower().startswith("multipart/"):

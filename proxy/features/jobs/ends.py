@@ -20,6 +20,7 @@ from proxy.features.jobs.records import (
     State,
     forget_erased,
     hold,
+    wait_for,
 )
 from proxy.features.jobs.results import encoded_records
 from proxy.features.jobs.results.encoded_records import EncodedBlob
@@ -42,6 +43,7 @@ AND EXISTS (SELECT 1 FROM jobs WHERE id = :job AND state <> 'open')
 _ENDED_NOW = """
 EXISTS (SELECT 1 FROM jobs WHERE id = :told_job AND state = :told_state AND ended = :told_ended)
 """
+_BEGINS_TO_WAIT = "EXISTS (SELECT 1 FROM jobs WHERE id = :told_job AND state = 'open' AND waits <> 'credits')"
 _GOES_ON = "UPDATE jobs SET waits = '' WHERE id = :job AND waits <> ''"
 _DONE_IF_LAST = f"""
 UPDATE jobs SET state = 'done', ended = :now, waits = '' WHERE id = :job AND state = 'open'
@@ -129,13 +131,13 @@ def failed(why: ErrorDetail) -> Params:
     return {"state": "failed", "error": why.message, "error_code": why.code}
 
 
-_OF_BATCHES: Mapping[State, tuple[Event, ...]] = {
+_TOLD: Mapping[State, tuple[Event, Event]] = {
     "done": ("job.done", "batch.completed"),
     "failed": ("job.failed", "batch.failed"),
     "expired": ("job.failed", "batch.expired"),
-    "canceled": ("batch.cancelled",),
+    "canceled": ("job.canceled", "batch.cancelled"),
 }
-_OF_OTHERS: Mapping[State, tuple[Event, ...]] = {"done": ("job.done",), "failed": ("job.failed",)}
+"""The event of each end, and the further one of a batch."""
 
 
 class _Ended(Protocol):
@@ -153,8 +155,17 @@ def told(
     """Return what tells the account of the end of a job, if it ends in this commit."""
     params: Params = {"told_job": ended.job, "told_state": state, "told_ended": now}
     ends = Condition(f"{only_if} AND {_ENDED_NOW}", params)
-    for event in (_OF_BATCHES if kind == "batch" else _OF_OTHERS).get(state, ()):
+    for event in _TOLD[state][: 2 if kind == "batch" else 1]:
         yield from notices.statements(ended.account, event, {"id": ended.job}, now, ends)
+
+
+async def wait_for_credits(store: Store, step: JobStep, notices: Notices) -> None:
+    """Note that a job waits for credits, and tell its account once: a person must act."""
+    now = await store.now()
+    begins = Condition(_BEGINS_TO_WAIT, {"told_job": step.job})
+    told_ = notices.statements(step.account, "job.waiting", {"id": step.job}, now, begins)
+    await wait_for(store, step.job, "credits", (hold(step.job), *told_))
+    notices.look_soon()
 
 
 class _Whole(NamedTuple):

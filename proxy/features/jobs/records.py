@@ -188,6 +188,7 @@ AND ({_WANTED}) + CAST(:steps AS BIGINT) <= {MOST_WANTED}
 AND ({_KEPT}) + CAST(:bytes AS BIGINT) <= {MOST_KEPT_BYTES} RETURNING id
 """
 _STILL_WANTED = "SELECT id FROM job_steps WHERE id IN ({steps}) AND state = 'wanted'"
+_UNDER_WAY = "SELECT DISTINCT job FROM job_steps WHERE job IN ({jobs}) AND lease > :now"
 _HOLD = "UPDATE jobs SET state = state WHERE id = :job"
 _CLIP = f"SELECT {columns(JobClip)} FROM job_clips WHERE step = :step"
 _CLIPS = f"SELECT {columns(JobClip)} FROM job_clips WHERE job = :job ORDER BY number"
@@ -325,6 +326,15 @@ async def made(store: Store, jobs: Collection[str]) -> dict[str, Made]:
     return {row["job"]: Made(row["steps"], row["bytes"], row["seconds"], row["credits"]) for row in rows}
 
 
+async def under_way(store: Store, jobs: Collection[str]) -> set[str]:
+    """Return those of these jobs of which a step is under way, also of one that has ended."""
+    if not jobs:
+        return set()
+    names, params = any_of(sorted(jobs))
+    rows = await store.read(_UNDER_WAY.format(jobs=names), {**params, "now": await store.now()})
+    return {row["job"] for row in rows}
+
+
 def hold(job: str) -> Statement:
     """Let the ends of a job's steps wait for each other: the last of them ends the job."""
     return Statement(_HOLD, {"job": job})
@@ -343,8 +353,8 @@ def forget_erased(step: str) -> tuple[Statement, ...]:
     )
 
 
-async def wait_for(store: Store, job: str, waits: Waits) -> None:
-    await store.write(Statement(_WAITS, {"job": job, "waits": waits}))
+async def wait_for(store: Store, job: str, waits: Waits, before: Sequence[Statement] = ()) -> None:
+    await store.write(*before, Statement(_WAITS, {"job": job, "waits": waits}))
 
 
 async def reopen(store: Store, job: Job, key: str | None) -> bool:

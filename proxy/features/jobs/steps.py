@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import zlib
 from collections.abc import Hashable, Mapping
+from contextlib import suppress
 
 import structlog
 from msgspec.structs import replace
@@ -47,19 +48,15 @@ from proxy.speech.pipeline import Delivery
 from proxy.speech.speaking import Speaking
 from proxy.speech.tap import Tap
 from proxy.storage.rows import LAST_MOMENT
-from proxy.storage.store import (
-    Condition,
-    MissingReference,
-    Params,
-    StorageFailed,
-    Store,
-)
+from proxy.storage.store import Condition, MissingReference, Params, StorageFailed, Store
 from proxy.work.wishes import Again, Done, Result, WishKind
 
 WAITS_S = 10.0
 """After so long, an account without credits is asked again, a suspended one, and a busy engine."""
 MOST_TRIES = 8
 _LOOK_S = 1.0
+_SETTLES_S = 5.0
+"""So long the answer to a cancel waits for steps under way."""
 _VOICE_FAILED = "Its voice cannot speak it."
 """What is kept of any other failure of a voice, beside the code."""
 _TOO_SLOW = "client_too_slow"
@@ -100,6 +97,7 @@ class Steps(WishKind[JobStep]):
         self.places = StepPlaces()
         self._speaking: tuple[Speaking, Callers] | None = None
         self._is_here = self._serves = True
+        self._canceled = asyncio.Event()
         # Accounts that are suspended or without credits, and jobs that were put off, and until when nobody
         # asks again.
         self._short: dict[str, int] = {}
@@ -126,6 +124,19 @@ class Steps(WishKind[JobStep]):
         super().look_soon()
         if self._encoding is not None:
             self._encoding.look_soon()
+
+    async def settled(self, job: str) -> None:
+        """Wait a few seconds for the steps of a job that was canceled."""
+        self._canceled.set()
+        self._canceled = asyncio.Event()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_SETTLES_S):
+                while True:
+                    ended = self.ended
+                    if not await records.under_way(self._store, [job]):
+                        return
+                    # Another worker may have a step, and trainings are of another kind.
+                    await _event_or_look(ended)
 
     def takes(self, wish: JobStep) -> Mapping[Hashable, int]:
         return self.places.elsewhere(wish) or {"": self.at_once, wish.account: records.OF_ACCOUNT}
@@ -163,11 +174,7 @@ class Steps(WishKind[JobStep]):
         try:
             await self._speak(job, held, attempt)
         except (QuotaExceeded, AccountSuspended) as failure:
-            await self._rest(self._short, held.account)
-            lacks_credits = isinstance(failure, QuotaExceeded)
-            await records.wait_for(self._store, held.job, "credits" if lacks_credits else "suspended")
-            asyncio.get_running_loop().call_later(WAITS_S, self.look_soon)
-            return Again(failure.message, WAITS_S, is_try=False)
+            return await self._wait_for_account(held, failure)
         except RequestFailed as failure:
             return await self._failed(held, job, failure, attempt)
         except MissingReference:
@@ -181,6 +188,15 @@ class Steps(WishKind[JobStep]):
             return _LEFT
         # An erasure may have taken the sound already.
         return await self._done(held, job)
+
+    async def _wait_for_account(self, held: JobStep, failure: QuotaExceeded | AccountSuspended) -> Again:
+        await self._rest(self._short, held.account)
+        if isinstance(failure, QuotaExceeded):
+            await ends.wait_for_credits(self._store, held, self._notices)
+        else:
+            await records.wait_for(self._store, held.job, "suspended")
+        asyncio.get_running_loop().call_later(WAITS_S, self.look_soon)
+        return Again(failure.message, WAITS_S, is_try=False)
 
     async def _done(self, held: JobStep, job: Job) -> Done:
         also = ends.after_step(held, job.kind, await self._store.now(), self._notices)
@@ -253,7 +269,7 @@ class Steps(WishKind[JobStep]):
     async def _until_over(self, job: str) -> None:
         """Return when a job goes on no longer: another worker may have been told."""
         while True:
-            await asyncio.sleep(_LOOK_S)
+            await _event_or_look(self._canceled)
             try:
                 found = await records.JOBS.get(self._store, None, job)
             except StorageFailed:
@@ -308,6 +324,13 @@ class Steps(WishKind[JobStep]):
     def _newest(self) -> tuple[Speaking, Callers]:
         assert self._speaking is not None, "it is revised before it works"
         return self._speaking
+
+
+async def _event_or_look(event: asyncio.Event) -> None:
+    """Wait for an event of this worker. Others tell nothing, so look again soon."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(_LOOK_S):
+            await event.wait()
 
 
 class _Attempt:

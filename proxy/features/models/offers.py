@@ -101,7 +101,7 @@ def source_of(source: str) -> str:
     """Check `--from`. Raise CommandRefused."""
     if "://" not in source:
         if source and not Path(source).is_dir():
-            raise CommandRefused(f"--from: {source} is no folder, and no address")
+            raise CommandRefused(f"--from: {source} is no folder, and no address as https://…")
         return source
     try:
         return parse_address(source).url

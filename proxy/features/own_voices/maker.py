@@ -20,6 +20,7 @@ from proxy.catalogue.erasing import Erasing
 from proxy.catalogue.grants import Grant, Grants
 from proxy.catalogue.known_voices import no_voice
 from proxy.catalogue.voice_records import DESCRIBED, Kind, VoiceRecord
+from proxy.config.config_toml import voices_to_bind
 from proxy.errors import Conflict, InvalidRequest
 from proxy.features.own_voices import records
 from proxy.features.own_voices.bodies import (
@@ -217,7 +218,10 @@ class VoiceMaker:
         """
         await self._check(None, new.name, None)
         unsure = await self._editor.check_bindings(bindings)
-        record = await self._record(None, "catalogue", new, beginning, members=bindings)
+        usual = voices_to_bind().get(new.name, {})
+        lacking = {name: value for name, value in usual.items() if not getattr(new, name)}
+        described = msgspec.structs.replace(new, **lacking)
+        record = await self._record(None, "catalogue", described, beginning, members=bindings)
         made = await self._add(record, None, beginning.act)
         assert made is not None, "nothing bounds the operator's voices"
         return made, unsure

@@ -189,10 +189,10 @@ def _sent(
     values = {name: _one(name, texts) for name, texts in form.fields.items()}
     text = values.pop(TEXT, "").strip()
     consent = values.pop(CONSENT, "").strip()
-    if values.pop("voice", ""):
-        raise InvalidRequest(f"Send 'voice' or '{AUDIO}', not both.", param="voice")
     if (file := form.files.get(AUDIO)) is None:
         raise _missing(AUDIO, "the recording of the voice, as a file; for other voices, send JSON")
+    if values.pop("voice", ""):
+        raise InvalidRequest(f"Send 'voice' or '{AUDIO}', not both.", param="voice")
     if needs_consent and not consent:
         raise _missing(CONSENT, "the id of a consent of the speaker, or true if the speaker agrees")
     if len(text) > _MOST_TEXT:

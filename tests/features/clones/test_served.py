@@ -136,6 +136,17 @@ async def test_a_voice_is_cloned_where_it_was_asked_for_and_speaks_there(
         assert minimax.fake.account.fees == 1
 
 
+async def test_the_metric_of_what_an_engine_spent_has_the_fee_of_a_clone(
+    minimax: Provider, tmp_path: Path
+) -> None:
+    config = minimax.config().replace("stream = false", "stream = false\nbudget_usd_day = 20")
+    async with inside(tmp_path, config) as server:
+        voice = await make_voice(server, **{"engines[]": "minimax"})
+        await told(server, voice, "ready")
+        page = server.worker.metrics.text()
+    assert 'voxgate_engine_spend_usd{engine="minimax",period="day"} 1.5' in page
+
+
 async def test_while_it_is_made_the_answer_is_503_and_says_when_to_come_back(
     minimax: Provider, tmp_path: Path
 ) -> None:

@@ -197,6 +197,14 @@ async def test_what_is_wrong_is_named_and_costs_nothing(server: Inside) -> None:
     assert [row for row in await server.usage() if row.credits or row.outcome == "finished"] == []
 
 
+async def test_of_a_model_and_a_voice_that_are_not_there_the_model_is_named(server: Inside) -> None:
+    both: dict[str, Any] = {"model": "nothing/here", "voice": "nobody"}
+    speech = await server.ask("POST", "/v1/audio/speech", body={**both, "input": "Hello."})
+    for answer in (await sent(server, **both), speech):
+        error = envelope(answer)
+        assert (answer.status_code, error["param"], error["code"]) == (404, "model", "model_not_found")
+
+
 async def test_the_list_of_models_says_which_convert_and_train_and_so_does_a_refusal(server: Inside) -> None:
     models = {each["id"]: each for each in (await server.ask("GET", "/v1/models")).json()["data"]}
     said = {name: (each.get("converts"), each.get("trains")) for name, each in models.items()}

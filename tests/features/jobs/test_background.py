@@ -109,6 +109,9 @@ async def test_it_counts_as_one_request(tmp_path: Path) -> None:
     async with inside(tmp_path, FILLED, plan="twice") as server:
         answers = [await ask(server) for _ in range(3)]
         assert [answer.status_code for answer in answers] == [202, 202, 429]
+        refused = envelope(await server.ask("POST", "/v1/jobs", body={"input": "Hello."}))
+        assert refused["code"] == "rate_limit_exceeded"
+        assert "up to 20000 texts: POST /v1/batches" in refused["message"]
 
 
 @pytest.mark.parametrize("plan", ["none", "few"])

@@ -86,6 +86,15 @@ async def test_a_zip_of_a_job_that_was_cut_short_has_what_there_is(tmp_path: Pat
         assert (await chapter(server, made["id"], 1)).status_code == 409
 
 
+async def test_a_chapter_without_a_title_is_called_by_its_number(tmp_path: Path) -> None:
+    chapters = [{"input": "One."}, {"title": " ", "input": "Two."}, {"title": "Three", "input": "Three."}]
+    async with jobs_inside(tmp_path) as server:
+        made = await new_chapters(server, chapters=chapters, files="chapters")
+        await until(server, made["id"], "done")
+        with zipfile.ZipFile(io.BytesIO((await content(server, made["id"])).content)) as file:
+            assert file.namelist() == ["1 Chapter 1.pcm", "2 Chapter 2.pcm", "3 Three.pcm"]
+
+
 async def test_bad_chapters_name_their_field(tmp_path: Path) -> None:
     async with jobs_inside(tmp_path) as server:
 
@@ -107,7 +116,6 @@ async def test_bad_chapters_name_their_field(tmp_path: Path) -> None:
             wrong = [good, good, good, {"title": "Four", "input": silent}]
             assert await refused(wrong) == ("invalid_value", "chapters[3].input")
         assert await refused([good, {"title": "Two"}]) == ("missing_required_parameter", "chapters[1].input")
-        assert await refused([{"input": "One."}]) == ("missing_required_parameter", "chapters[0].title")
         long = {"title": "x" * (MOST_TITLE + 1), "input": "One."}
         assert await refused([long]) == ("invalid_value", "chapters[0].title")
         assert await refused([good | {"input": 7}]) == ("invalid_value", "chapters[0].input")

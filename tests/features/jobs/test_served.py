@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from policies.price import MICRO
 from proxy.features.jobs import records
 from proxy.http.connection import PEER
 from proxy.ledger.verify import verify
-from proxy.storage.store import Statement
+from proxy.storage.store import Row, Statement, Store
 from speech_engine import EngineFailed, Event, Finished, SpeechJob, Started, UnsupportedText
 from tests.features.jobs.job_rig import (
     CONFIG,
@@ -219,14 +220,15 @@ async def test_a_cancel_ends_a_step_under_way_and_what_was_spoken_stays(
         await soon(is_in_the_middle)
         going = await content(server, made["id"])
         assert (going.status_code, envelope(going)["code"]) == (409, "conflict")
+        unwritten = await server.ask("GET", f"/v1/jobs/{made['id']}/subtitles")
+        assert envelope(unwritten)["message"] == (
+            "The job goes on; its subtitles are there when it has ended."
+        )
         answer = await server.ask("POST", f"/v1/jobs/{made['id']}/cancel")
         assert (answer.json()["status"], answer.json()["steps_done"]) == ("canceled", 1)
-
-        async def is_over() -> bool:
-            leases = await server.worker.store.read("SELECT id FROM job_steps WHERE lease > 0")
-            return not engine.open and not leases
-
-        await soon(is_over)
+        assert not engine.open
+        assert await server.worker.store.read("SELECT id FROM job_steps WHERE lease > 0") == []
+        assert "settling" not in answer.json()
         rows = await server.usage()
         assert {row.outcome for row in rows} == {"finished", "left"}
         assert sum(row.credits for row in rows) == max(row.credits for row in rows)
@@ -255,14 +257,29 @@ async def test_a_cancel_costs_what_a_provider_has_made(tmp_path: Path, is_local:
         await is_there.wait()
         canceled = await server.ask("POST", f"/v1/jobs/{made['id']}/cancel")
         assert (canceled.json()["status"], canceled.json()["credits"]) == ("canceled", 0)
-
-        async def is_over() -> bool:
-            return bool(await server.usage())
-
-        await soon(is_over)
         (row,) = await server.usage()
         assert (row.outcome, row.credits > 0) == ("left", not is_local)
         assert (await verify(server.worker.store)).is_clean
+
+
+async def test_a_cancel_says_if_a_step_is_under_way_elsewhere_and_waits_for_no_client_that_left(
+    tmp_path: Path, store_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with jobs_inside(tmp_path, store_url) as server:
+        kind_of(server).at_once = 0
+        made, store = await new_job(server, text_of(1)), server.worker.store
+        until_us = await store.now() + 60_000_000
+        await store.write(Statement("UPDATE job_steps SET lease = :until", {"until": until_us}))
+        left, path = asyncio.Event(), f"/v1/jobs/{made['id']}/cancel"
+        left.set()
+        monkeypatch.setattr("proxy.features.jobs.steps._SETTLES_S", 3600.0)
+        async with asyncio.timeout(20.0):
+            assert await server.raw_speech(b"", left, path=path) == []
+        monkeypatch.setattr("proxy.features.jobs.steps._SETTLES_S", 0.05)
+        canceled = (await server.ask("POST", path)).json()
+        assert (canceled["status"], canceled["settling"]) == ("canceled", True)
+        await store.write(Statement("UPDATE job_steps SET lease = 0"))
+        assert "settling" not in await job(server, made["id"])
 
 
 async def test_a_job_without_credits_waits_for_a_grant_and_no_step_is_charged_twice(
@@ -272,9 +289,20 @@ async def test_a_job_without_credits_waits_for_a_grant_and_no_step_is_charged_tw
     text = "\n\n".join(["Word one.", "Word two.", "Word three."])
     monkeypatch.setattr("proxy.features.jobs.chapters.pieces", _three)
     async with jobs_inside(tmp_path, store_url, "short") as server:
+        hook = {"name": "acts", "url": "https://hooks.invalid./", "event_types": ["job.waiting"]}
+        assert (await server.ask("POST", "/v1/webhook_endpoints", body=hook)).status_code == 200
         made = await new_job(server, text)
         waiting = await until(server, made["id"], "waiting")
         assert (waiting["waits_for"], waiting["steps_done"], waiting["credits"]) == ("credits", 2, 22)
+        store = server.worker.store
+        for _ in range(2):
+            rows = await store.read("SELECT type, data FROM webhook_deliveries")
+            assert [(row["type"], json.loads(row["data"])) for row in rows] == [
+                ("job.waiting", {"id": made["id"]})
+            ]
+            # It is tried again, and waits on: that is told once.
+            before = await store.read("SELECT max(fence) AS fence FROM job_steps")
+            await soon(partial(_is_tried_again, store, before))
         gift = {"credits": 100, "reason": "a gift"}
         given = await server.administer("POST", f"accounts/{server.account.id}/grants", gift)
         assert given.is_success, given.text
@@ -283,6 +311,10 @@ async def test_a_job_without_credits_waits_for_a_grant_and_no_step_is_charged_tw
         assert [row.credits for row in await server.usage()].count(0) == 0
         assert said((await content(server, made["id"])).content) == ["Word one.", "Word two.", "Word three."]
         assert (await verify(server.worker.store)).is_clean
+
+
+async def _is_tried_again(store: Store, before: Sequence[Row]) -> bool:
+    return await store.read("SELECT max(fence) AS fence FROM job_steps") != before
 
 
 def _three(text: str, *_more: object) -> list[tuple[int, int]]:
@@ -354,13 +386,19 @@ async def test_sound_behind_a_gap_is_not_given(tmp_path: Path) -> None:
         assert (await content(server, made["id"])).content == whole.content[: len(whole.content) // 2]
 
 
-@pytest.mark.parametrize("event", ["job.done", "job.failed"])
+@pytest.mark.parametrize("event", ["job.done", "job.failed", "job.canceled"])
 async def test_the_end_of_a_job_is_told_once(tmp_path: Path, store_url: str, event: str) -> None:
-    script = spoken(0.2) if event == "job.done" else (UnsupportedText("It cannot be spoken."),)
+    script = (UnsupportedText("It cannot be spoken."),) if event == "job.failed" else spoken(0.2)
     async with jobs_inside(tmp_path, store_url, one=Scripted(*script)) as server:
-        hook = {"name": "ends", "url": "https://hooks.invalid./", "event_types": ["job.done", "job.failed"]}
+        ends = ["job.done", "job.failed", "job.canceled"]
+        hook = {"name": "ends", "url": "https://hooks.invalid./", "event_types": ends}
         assert (await server.ask("POST", "/v1/webhook_endpoints", body=hook)).status_code == 200
+        if event == "job.canceled":
+            kind_of(server).at_once = 0
         made = await new_job(server, text_of(3), model="one", voice="one")
+        if event == "job.canceled":
+            for _ in range(2):
+                await server.ask("POST", f"/v1/jobs/{made['id']}/cancel")
         await until(server, made["id"], event.removeprefix("job."))
         rows = await server.worker.store.read("SELECT type, data FROM webhook_deliveries")
         assert [(row["type"], json.loads(row["data"])) for row in rows] == [(event, {"id": made["id"]})]

@@ -109,8 +109,6 @@ async def test_what_cannot_be_suspended_is_refused(tmp_path: Path) -> None:
         unpaid = {"reason": "unpaid"}
         closed = (await server.administer("POST", "accounts", {"name": "closed"})).json()["id"]
         await server.administer("DELETE", f"accounts/{closed}")
-        taken = await server.administer("POST", "accounts", {"name": "a/suspend"})
-        assert (taken.status_code, taken.json()["error"]["param"]) == (400, "name")
         for path, body, status, param in (
             (f"accounts/{closed}/suspend", unpaid, 409, "account"),
             (f"accounts/{closed}/resume", unpaid, 409, "account"),

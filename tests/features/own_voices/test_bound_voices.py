@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from proxy.storage.store import Statement
-from speech_engine import ModelInfo, VoiceInfo
+from speech_engine import EngineVoice, ModelInfo, VoiceInfo
 from tests.proxy.api.inside import TONE, Inside, envelope, inside
 from tests.proxy.api.owning import new_key
 from tests.proxy.api.scripted import Scripted, spoken
@@ -115,3 +115,42 @@ async def test_a_persons_clone_gets_no_name_for_everybody(server: Inside) -> Non
     )
     error = envelope(await bind(server, {"tone": "tone"}))
     assert (error["param"], error["code"]) == ("bindings.tone", "invalid_value")
+
+
+class NewVoices(Scripted):
+    """It lists a new voice after its first use, as MiniMax does."""
+
+    tries_unknown_voices = True
+
+
+async def test_a_name_of_the_documentation_is_there_once_it_is_bound(tmp_path: Path) -> None:
+    config = f'{TONE}[engines.minimax]\n[models]\nnew = ["minimax/m"]\n'.replace("[models]\ntone", "#")
+    engine, name = NewVoices(*spoken(0.5)), "nigerian-male"
+    speech = {"model": "minimax/m", "voice": name, "input": "Hello."}
+    async with inside(tmp_path, config, {"minimax": engine}) as server:
+        path = f"/v1/audio/voices/{name}"
+        for unbound in (
+            await server.ask("POST", "/v1/audio/speech", body=speech),
+            await server.ask("GET", path),
+        ):
+            error = envelope(unbound)
+            assert (error["param"], error["code"]) == ("voice", "voice_not_found")
+            assert "voxgate voices add nigerian-male --bind minimax=ID" in error["message"]
+        assert name not in (await server.ask("GET", "/v1/audio/voices?format=names")).json()["data"]
+        assert name not in str((await server.administer("GET", "voices")).json())
+        made = await bind(server, {"minimax": "lagos-1"}, name=name)
+        assert made.status_code == 201, made.text
+        row = made.json()
+        assert (row["language"], row["gender"], len(row["reasons"])) == ("en-NG", "male", 1)
+        assert (await server.ask("POST", "/v1/audio/speech", body=speech)).status_code == 200
+        assert [job.voice for job in engine.jobs] == [EngineVoice("lagos-1")]
+        listed = (await server.ask("GET", "/v1/audio/voices")).json()["data"]
+        assert [each["engines"] for each in listed if each["name"] == name] == [["minimax"]]
+    # What the operator writes into the file comes first.
+    config += f'[voices.{name}]\nminimax = "v"\n'
+    async with inside(tmp_path, config, {"minimax": engine}, name="ben") as server:
+        assert (await server.ask("POST", "/v1/audio/speech", body=speech)).status_code == 200
+        assert engine.jobs[-1].voice == EngineVoice("v")
+        listed = (await server.ask("GET", "/v1/audio/voices")).json()["data"]
+        assert [each["id"] for each in listed if each["name"] == name] == [name]
+        assert (await server.administer("DELETE", f"voices/{name}")).status_code == 200

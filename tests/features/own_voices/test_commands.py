@@ -50,7 +50,9 @@ def test_a_consent_is_kept_shown_and_deleted(run: Run, ada: str, recording: str)
     shown = run("consents", "show", spoken)
     assert shown.out.splitlines()[-1] == "That the words were said is not checked."
     assert run("consents", "delete", stated, "--json").json["deleted"]
-    assert refused(run("consents", "show", stated)) == f"The consent '{stated}' does not exist."
+    assert refused(run("consents", "show", stated)) == (
+        f"The consent '{stated}' does not exist. See voxgate consents list."
+    )
     assert max(map(len, run("consents", "list").out.splitlines())) <= 80
 
 

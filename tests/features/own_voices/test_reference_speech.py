@@ -167,6 +167,17 @@ async def test_a_form_without_a_recording_says_which_field_is_missing(server: In
     assert (answer.status_code, envelope(answer)["param"]) == (400, "reference_audio")
 
 
+async def test_a_form_with_a_voice_and_no_recording_lacks_the_recording(server: Inside) -> None:
+    """It is told so, and not that it has both."""
+    async with server.client() as client:
+        files = {name: (None, text) for name, text in {**FIELDS, "voice": "alloy"}.items()}
+        error = envelope(await client.post("/v1/audio/speech", files=files))
+    assert (error["param"], error["code"]) == ("reference_audio", "missing_required_parameter")
+    assert "for other voices, send JSON" in error["message"]
+    both = envelope(await sent(server, voice="alloy"))
+    assert (both["param"], both["message"]) == ("voice", "Send 'voice' or 'reference_audio', not both.")
+
+
 async def test_the_words_of_the_recording_open_a_model_that_needs_them(server: Inside) -> None:
     answer = await sent(server, model="reads/standard", reference_text="I am the owner of this voice.")
     assert answer.status_code == 200, answer.text

@@ -6,6 +6,7 @@ All of it goes over HTTP, so that the same rows hold inside the test's process a
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Awaitable, Callable, Iterator
 from ipaddress import ip_address
 from itertools import count
@@ -219,8 +220,12 @@ def never_was(id_: str) -> str:
     return id_[:-8] + ("0" * 8 if not id_.endswith("0" * 8) else "1" * 8)
 
 
+_GUESS = re.compile(r"Did you mean [^?]*\? ")
+
+
 def said(answer: httpx2.Response, id_: str) -> tuple[int, str, dict[str, str]]:
-    """What an answer tells whoever asked, without what differs between any two answers."""
+    """What an answer tells whoever asked, without what differs between any two answers, such as guesses that
+    follow from the name alone."""
     own = ("x-request-id", "openai-processing-ms", "content-length", "date", "x-ratelimit-remaining-requests")
     headers = {name: value for name, value in answer.headers.items() if name not in own}
-    return answer.status_code, answer.text.replace(id_, "ID"), headers
+    return answer.status_code, _GUESS.sub("", answer.text.replace(id_, "ID")), headers

@@ -9,6 +9,7 @@ from urllib.parse import quote
 import pytest
 
 from proxy.http import lists
+from proxy.storage import accounts
 from proxy.storage.store import Params, Statement
 from tests.proxy.api.inside import Inside, envelope
 
@@ -48,8 +49,8 @@ async def test_an_account_is_made_listed_shown_changed_and_closed(server: Inside
     assert (await server.administer("DELETE", "accounts/bob")).json()["closed"] == closed["closed"]
 
 
-async def test_an_account_may_have_a_slash_in_its_name(server: Inside) -> None:
-    await server.administer("POST", "accounts", {"name": "50/50"})
+async def test_an_older_account_may_have_a_slash_in_its_name(server: Inside) -> None:
+    await accounts.create(server.worker.store, name="50/50", plan="free")
     assert (await server.administer("GET", "accounts/50%2F50")).json()["name"] == "50/50"
 
 
@@ -219,7 +220,7 @@ async def test_control_characters_are_refused_by_name_and_unknown_in_a_path(
     assert unknown.status_code == 404
 
 
-@pytest.mark.parametrize("name", ["50\u00a0%", "\U0001f468\u200d\U0001f469", "[/]"])
+@pytest.mark.parametrize("name", ["50\u00a0%", "\U0001f468\u200d\U0001f469", "[bold]"])
 async def test_a_name_that_is_taken_is_found_again(server: Inside, name: str) -> None:
     assert (await server.administer("POST", "accounts", {"name": name})).status_code == 201
     shown = await server.administer("GET", f"accounts/{quote(name, safe='')}")

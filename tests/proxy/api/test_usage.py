@@ -177,6 +177,7 @@ async def test_operators_see_all_or_one(books: Books) -> None:
         "credits": 190.00002,
         "refunded": 7.5,
         "cost_usd": 30,
+        "account_name": "ada",
     }
     days = (await books.everybodys(f"?by=day&{_ALWAYS}"))["data"]
     assert [(day["name"], day["requests"]) for day in days] == [("2026-01-02", 16), ("2026-01-01", 24)]

@@ -140,13 +140,14 @@ def test_a_restore_beside_a_server_is_refused(run: Run, folder: Path) -> None:
     run("backup", str(folder / "backup.db"))
     with data_folder.locked(folder / "data"):
         assert "another voxgate already runs" in refused(run("restore", str(folder / "backup.db")))
+        assert "missing.tar: there is no such file" in refused(run("restore", str(folder / "missing.tar")))
     assert not (folder / "data" / REPLACED).exists()
 
 
 @pytest.mark.parametrize(
     ("spoil", "says"),
     [
-        (lambda file: file.unlink(), "unable to open database file"),
+        (lambda file: file.unlink(), "there is no such file; name one that voxgate backup has made"),
         (lambda file: file.write_bytes(b"no database" * 1000), "file is not a database"),
         (lambda file: file.write_bytes(b""), "it is no database of voxgate"),
         (lambda file: file.write_bytes(file.read_bytes()[: file.stat().st_size // 2]), "malformed"),

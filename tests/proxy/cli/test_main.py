@@ -204,7 +204,7 @@ def test_a_key_is_shown_to_a_person_once_and_whole(run: Run) -> None:
     assert secret not in run("keys", "list").out
 
 
-@pytest.mark.parametrize("name", ["50/50", "a b", "ada?x=1", "ada#2", "100%", "ümläut", "a/b/..c", "%2F"])
+@pytest.mark.parametrize("name", ["50-50", "a b", "ada?x=1", "ada#2", "100%", "ümläut", "..c", "%2F"])
 def test_an_account_of_any_name_is_the_one_that_is_meant(run: Run, name: str) -> None:
     run("accounts", "create", "ada")
     made = run("accounts", "create", "--json", "--", name).json
@@ -218,6 +218,14 @@ def test_an_account_of_any_name_is_the_one_that_is_meant(run: Run, name: str) ->
         (("accounts", "show", "nobody"), "There is no account 'nobody'."),
         (("accounts", "create", "ada"), "There is an account with the name 'ada' already."),
         (("accounts", "create", ""), "Invalid value for 'name'"),
+        (("accounts", "create", "a/b"), "Invalid value for 'name': it must have no '/'"),
+        (("jobs", "show", "job_1"), "The job 'job_1' does not exist. See voxgate jobs list."),
+        (("webhooks", "test", "hook_1"), "The webhook 'hook_1' does not exist. See voxgate webhooks list."),
+        (("say", ""), "TEXT: there is nothing to say; give a text"),
+        (
+            ("accounts", "grant", "ada", "much"),
+            "'much' is not a number of credits; write one such as",
+        ),
         (("accounts", "show", "adda"), "no account 'adda'. Did you mean ada? The accounts are: ada."),
         (
             ("accounts", "create", "bob", "--plan", "prp"),
@@ -235,7 +243,7 @@ def test_an_account_of_any_name_is_the_one_that_is_meant(run: Run, name: str) ->
         (("keys", "create", "--account", "ada", "--expires", "0d"), "'0d' is not a time"),
         (("keys", "create", "--account", "ada", "--expires", "9999w"), "expires_in_s"),
         (("keys", "list", "--account", "nobody"), "There is no account 'nobody'."),
-        (("keys", "revoke", "key_none"), "There is no key 'key_none'"),
+        (("keys", "revoke", "key_none"), "There is no key 'key_none'; see voxgate keys list for ids"),
         (("keys", "rotate", "key_none"), "There is no key 'key_none'"),
         (("keys", "revoke", ""), "'' names none of the keys"),
         (("accounts", "list", "--config", "/no/such.toml"), "/no/such.toml: no such file"),
@@ -385,10 +393,10 @@ def test_a_data_folder_that_cannot_be_one_is_named(run: Run, folder: Path) -> No
 
 
 def test_a_name_in_brackets_is_shown_as_it_is(run: Run) -> None:
-    run("accounts", "create", "[/]")
+    run("accounts", "create", "[bold]")
     ran = run("accounts", "list")
     assert (ran.status, ran.err) == (0, "")
-    assert "[/]" in ran.out
+    assert "[bold]" in ran.out
 
 
 @pytest.mark.parametrize("says", [b"", b"HTTP/1.1 200 OK\r\n\r\n", b"HTTP/1.1 502 X\r\n\r\nno JSON"])

@@ -58,7 +58,9 @@ def test_a_limit_without_an_option_is_agreed_in_a_file(folder: Path, run: Run) -
     assert changed["prices"]["speech"] == {"credits": 2, "per": "job"}
     for text, says in (
         ("[]", "must have a JSON object in it"),
-        ("{", "cannot be read"),
+        ("{", 'write one such as {"rpm": 60}, or --agreed none'),
+        ("", "cannot be read: Expecting value: line 1 column 1 (char 0); write one such as"),
+        ("{}", "must have a JSON object in it"),
         ('{"x": 1}', "agreed.x"),
     ):
         file.write_text(text)
@@ -177,6 +179,13 @@ def test_usage_is_listed_summed_and_exported(folder: Path, run: Run) -> None:
     assert "espeak/standard" in run("usage", *always, "--by", "model").out
     exported = list(csv.DictReader(io.StringIO(run("usage", "--csv").out)))
     assert [(row["id"], row["voice"]) for row in exported] == [(f"req_{n}", "'=1+1") for n in (2, 1, 0)]
+    ada = run("accounts", "create", "ada", "--json").json["id"]
+    hers = msgspec.structs.replace(ROW, id="req_hers", account=ada)
+    asyncio.run(written(folder / "data", usage.insert_statement(hers)))
+    sums = run("usage", *always, "--by", "account", "--json").json["data"]
+    assert {(row["name"], row["account_name"]) for row in sums} == {(ROW.account, ""), (ada, "ada")}
+    assert ada not in run("usage", *always, "--by", "account").out
+    assert run("usage", *always, "--by", "account", "--account", "ada").out.splitlines()[1].startswith("ada ")
 
 
 @pytest.mark.parametrize("kind", ["rows", "sums", "csv"])
@@ -209,7 +218,10 @@ def test_nothing_used_is_an_empty_answer(run: Run, kind: str) -> None:
         (("accounts", "grant", "nobody", "1"), "There is no account 'nobody'."),
         (("accounts", "correct", "ada", "0", "--reason", "x"), "it must not be 0"),
         (("accounts", "correct", "ada", "nan", "--reason", "x"), "CREDITS: 'nan'"),
-        (("ledger", "refund", "req_none", "--reason", "x"), "Nothing was charged for a request 'req_none'."),
+        (
+            ("ledger", "refund", "req_none", "--reason", "x"),
+            "charged for 'req_none'; see voxgate usage --wide.",
+        ),
         (
             ("ledger", "refund", "", "--reason", "x"),
             "'' names none of the requests; give an id, see",

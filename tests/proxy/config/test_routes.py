@@ -120,14 +120,6 @@ def test_a_voice_on_an_engine_that_is_not_there_is_a_warning_and_a_slip_is_a_fau
     ]
 
 
-def test_the_shipped_voices_are_there_as_soon_as_their_engine_is(tmp_path: Path) -> None:
-    assert not load(tmp_path, "").voices.keys() & {"nigerian-male", "nigerian-female"}
-    with_minimax = load(tmp_path, "[engines.minimax]").voices
-    assert with_minimax["nigerian-male"].language == with_minimax["nigerian-female"].language == "en-NG"
-    again = load(tmp_path, '[voices.nigerian-male]\nlanguage="en-NG"\ngender="male"\nminimax="nigerian-male"')
-    assert (again.warnings, "nigerian-male" in again.voices) == ((), False)
-
-
 @pytest.mark.parametrize(
     ("text", "note", "is_warning"),
     [

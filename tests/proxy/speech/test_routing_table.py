@@ -111,7 +111,7 @@ TABLE = """
     unknown  built-in  *          -model
     unknown  own       *          -model
     unknown  unbound   *          -model
-    unknown  other's   *          -which
+    unknown  other's   *          -model
 """
 FRONT_ENDS = {"th": "reader"}
 """By the request's language, also where its model is pinned; all others are `plain`."""

@@ -74,7 +74,7 @@ class JobResults(JobTools, Resource):
     )
     async def get_job_content(self, request: Request) -> Response:
         """The sound of a job that has ended, or of one cut short what there is. Of a training, its voice"""
-        job, range_ = await self._ended(request), request.headers.get("range")
+        job, range_ = await self._ended(request, "sound is"), request.headers.get("range")
         if job.kind == "batch":
             zip_ = await self._batch_files.of(job, "sound")
             if zip_ is None:
@@ -112,7 +112,7 @@ class JobResults(JobTools, Resource):
         format_ = request.query_params.get("format") or "srt"
         if format_ not in _SUBTITLES:
             raise InvalidRequest("Invalid value for 'format': it must be one of srt, vtt.", param="format")
-        job = await self._ended(request)
+        job = await self._ended(request, "subtitles are")
         if job.kind == "batch":
             raise Conflict("A batch has no subtitles: the words of each line are in its output.", param="id")
         if job.kind == "training":
@@ -147,10 +147,10 @@ class JobResults(JobTools, Resource):
             # Where clips are joined, their frames play for longer than the sound in them.
             begins_s += clip.played_s
 
-    async def _ended(self, request: Request) -> Job:
+    async def _ended(self, request: Request, what: str) -> Job:
         job = await self.found(request)
         if job.state == "open":
-            raise Conflict("The job goes on; its sound is there when it has ended.", param="id")
+            raise Conflict(f"The job goes on; its {what} there when it has ended.", param="id")
         return job
 
     def _asked(self, request: Request, job: Job) -> _Asked:

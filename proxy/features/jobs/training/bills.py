@@ -60,11 +60,12 @@ class TrainingBills:
     def __repr__(self) -> str:
         return f"<TrainingBills of {self._ledger!r}>"
 
-    async def hold(self, job: str, caller: Caller, terms: Terms) -> Hold:
-        """Hold the price of a training. Raises NotAllowed and QuotaExceeded."""
+    async def hold(self, job: str, created: int, caller: Caller, terms: Terms) -> Hold:
+        """Hold the price of a training, made at this moment. Raises NotAllowed and QuotaExceeded."""
         return await self._ledger.hold(
             HoldRequest(
-                request_id=new_id("hold"),
+                # As the id of a step: usage by job tells two jobs of one id apart.
+                request_id=f"{job}_{created}_{new_id('hold')}",
                 account=caller.account,
                 key=caller.key,
                 anchor=caller.anchor,

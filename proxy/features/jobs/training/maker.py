@@ -81,7 +81,8 @@ class TrainingMaker:
             )
         await means.learning.check(terms, voice, model.info.runner)
         await means.bills.make_room(id_)
-        hold = await means.bills.hold(id_, caller, terms)
+        created = await means.store.now()
+        hold = await means.bills.hold(id_, created, caller, terms)
         is_added = False
         try:
             fields = TrainingFields(request=digest.hex(), seed=asked.seed, most_steps=asked.steps)
@@ -91,7 +92,7 @@ class TrainingMaker:
                 account=account,
                 key=caller.key,
                 kind="training",
-                created=await means.store.now(),
+                created=created,
                 format=FORMAT,
                 characters=0,
                 bytes=len(sealed.sealed),

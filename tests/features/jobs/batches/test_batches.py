@@ -291,7 +291,7 @@ async def test_a_job_of_kind_batch_is_one_and_its_first_fault_is_a_400(tmp_path:
     [
         ([line("a", "Hello.")], "", {"job.done", "batch.completed"}),
         ([b"{"], "", {"job.failed", "batch.failed"}),
-        ([line("a", "Wait.", **ONE)], "cancel", {"batch.cancelled"}),
+        ([line("a", "Wait.", **ONE)], "cancel", {"job.canceled", "batch.cancelled"}),
         ([line("a", "Wait.", **ONE)], "expire", {"job.failed", "batch.expired"}),
     ],
 )
@@ -300,7 +300,7 @@ async def test_the_end_of_a_batch_is_told_once(
 ) -> None:
     goes_on = asyncio.Event()
     engine = Scripted(Started(24_000), goes_on.wait, *sound(0.1), Finished())
-    all_events = sorted({"job.done", "job.failed"} | {f"batch.{end}" for end in ENDS})
+    all_events = sorted({"job.done", "job.failed", "job.canceled"} | {f"batch.{end}" for end in ENDS})
     async with jobs_inside(tmp_path, store_url, one=engine) as server:
         hook = {"name": "ends", "url": "https://hooks.invalid./", "event_types": all_events}
         assert (await server.ask("POST", "/v1/webhook_endpoints", body=hook)).status_code == 200
