@@ -45,6 +45,8 @@ __all__ = [
 
 T = TypeVar("T")
 
+_shipped = natural.shipped
+
 _SECTIONS = (
     *("server", "storage", "limits", "upstream", "vault", "plans", "engines", "models", "routes", "voices"),
     *("consent", *(f"{kind}s" for kind in KINDS)),
@@ -57,10 +59,12 @@ def load(
     path: Path | None = None,
     environ: Mapping[str, str] = os.environ,
     server: Mapping[str, Any] | None = None,
+    plugins: natural.Plugins = dict,
 ) -> Config:
     """Read the file, or VOXGATE_CONFIG, or ./config.toml, or only the defaults. Raises ConfigError.
 
     `sections` are those of features, and `server` has the keys of [server] from the command line.
+    natural.toml may have engines of `plugins`.
     """
     file = path or (Path(environ["VOXGATE_CONFIG"]) if environ.get("VOXGATE_CONFIG") else None)
     if file is None and Path("config.toml").exists():
@@ -69,13 +73,13 @@ def load(
     reader = Reader(str(file) if file else "defaults")
     _refuse_other_sections(reader, raw, (*_SECTIONS, *(section.name for section in sections)))
     folder = file.parent if file else Path()
-    layer = _natural(reader, folder / _data(raw, environ, server or {}))
-    counting = natural.lay_beneath(raw, layer, _shipped())
+    layer = _natural(reader, folder / _data(raw, environ, server or {}), plugins)
+    counting = natural.lay_beneath(raw, layer)
     own = (section.name for section in sections if section.from_environment)
     _merge_environment(raw, environ, (*_FROM_ENVIRONMENT, *own))
     for key, value in (server or {}).items():
         _put(raw, ["server", key], value)
-    config = _read(reader, raw, environ, folder, natural.above(layer, _shipped()["models"]))
+    config = _read(reader, raw, environ, folder, layer)
     features = {
         section.name: section.read_from(reader, raw.get(section.name, {}), environ, folder)
         for section in sections
@@ -114,9 +118,12 @@ def _data(raw: Mapping[str, Any], environ: Mapping[str, str], server: Mapping[st
     return data if isinstance(data, str) and data else Server().data
 
 
-def _natural(reader: Reader, data: Path) -> natural.Layer:
+def _natural(reader: Reader, data: Path, plugins: natural.Plugins) -> natural.Layer:
+    def leave_out(section: str, why: str) -> None:
+        reader.warn(natural.FILE, f"{section} is left out, your own configuration may have it: {why}")
+
     try:
-        return natural.read(data) or natural.Layer()
+        return natural.read(data, plugins, leave_out) or natural.Layer()
     except ConfigError as error:
         reader.warn(natural.FILE, f"it is left out, and with it its voices: {error}")
         return natural.Layer()
@@ -127,11 +134,6 @@ def known_names() -> Mapping[str, str | None]:
     """Return OpenAI's names with their genders."""
     shipped = shipped_voices(_shipped()["voices"], {})
     return {name: voice.gender for name, voice in shipped.items()}
-
-
-@cache
-def _shipped() -> Mapping[str, Any]:
-    return tomllib.loads((Path(__file__).parent / "defaults.toml").read_text())
 
 
 def _parse(file: Path) -> dict[str, Any]:
@@ -181,15 +183,16 @@ def _read(
     raw: Mapping[str, Any],
     environ: Mapping[str, str],
     folder: Path,
-    built_in: Mapping[str, Sequence[str]],
+    layer: natural.Layer,
 ) -> Config:
-    """Read the kernel's sections. `built_in` has the aliases that are there without a word of the file."""
+    """Read the kernel's sections. The aliases of `layer` are there without a word of the file."""
     shipped = _shipped()
     server = read_server(reader, raw.get("server", {}))
     storage = read_storage(reader, raw.get("storage", {}), environ, folder)
     limits = read_limits(reader, raw.get("limits", {}), environ, folder)
     check_shared(reader, server, storage, limits)
     engines = read_engines(reader, raw.get("engines", shipped["engines"]), environ, folder)
+    built_in = natural.above(layer, engines)
     voices = _beside(
         read_voices(reader, raw.get("voices", {}), engines, shipped["voices"]),
         shipped_voices(shipped["voices"], engines),

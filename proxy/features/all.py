@@ -71,7 +71,12 @@ def load_config(
     """Read the configuration with the sections of all features. See `config_toml.load`."""
     from proxy.config import config_toml
 
-    return config_toml.load(all_sections(), path, environ, server)
+    def plugins() -> Mapping[str, str]:
+        from proxy.engines.pullable import pullable
+
+        return pullable()
+
+    return config_toml.load(all_sections(), path, environ, server, plugins)
 
 
 _NAMES = (

@@ -11,6 +11,7 @@ from proxy.config import config_toml, natural
 from proxy.config.natural import Layer
 from proxy.config.reader import ConfigError
 from proxy.config.sections import Config
+from proxy.engines.pullable import pullable
 from proxy.engines.stored_models import ModelStore
 from proxy.errors import CommandRefused
 from proxy.features.models import natural_voices
@@ -67,9 +68,14 @@ def changing_layer(config: Config) -> Iterator[None]:
 
 def read_layer(config: Config) -> Layer:
     try:
-        return natural.read(Path(config.data)) or natural.Layer()
+        return read(Path(config.data)) or natural.Layer()
     except ConfigError:
         return natural.Layer()  # it counted for nothing
+
+
+def read(data: Path) -> Layer | None:
+    """Return the sections of natural.toml that count. Raise ConfigError if it makes no sense."""
+    return natural.read(data, pullable, lambda _section, _why: None)
 
 
 def write_layer(config: Config, layer: Layer, remark: str = "") -> Path:

@@ -14,6 +14,7 @@ from proxy.commands.options import asks
 from proxy.config.secret import SecretMissing, resolve
 from proxy.config.sections import Config
 from proxy.engines import registry
+from proxy.engines.pullable import pullable
 from proxy.engines.registry import Registry
 from proxy.engines.stored_models import ModelStore
 from proxy.errors import CommandRefused
@@ -140,8 +141,7 @@ def taken(
         stored = current(store, listed.name)
     loaded = registry.load()
     fault = _build(here, loaded, listed.plugin) if builds else ""
-    is_engine = listed.plugin in loaded.plugins("engine")
-    steps = use_model(config, listed) if uses and is_engine else []
+    steps = use_model(config, listed) if uses and listed.plugin in pullable() else []
     now = here.config()
     row = {**row_of(now, stored), "is_new": made.is_new, "is_used": bool(steps), "fault": fault}
     then = steps or next_steps(now, stored.manifest, made.is_new)
