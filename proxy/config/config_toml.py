@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from policies.routing import Route
-from proxy.config import natural
+from proxy.config import natural, toml
 from proxy.config.engines import check_runners, read_engines, read_plugins
 from proxy.config.feature_sections import Sections
 from proxy.config.model_names import put_defaults_first, read_models, shipped_models
@@ -138,7 +138,7 @@ def known_names() -> Mapping[str, str | None]:
 
 def _parse(file: Path) -> dict[str, Any]:
     try:
-        return tomllib.loads(file.read_text())
+        return toml.loads(file.read_text())
     except FileNotFoundError:
         raise ConfigError(f"{file}: no such file") from None
     except OSError as error:

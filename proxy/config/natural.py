@@ -21,6 +21,7 @@ from typing import Annotated, Any
 
 import msgspec
 
+from proxy.config import toml
 from proxy.config.reader import ConfigError
 from proxy.config.sections import EngineSection
 from speech_engine.model_files.manifest import ModelName
@@ -84,7 +85,7 @@ def read(data: Path, plugins: Plugins, leave_out: LeaveOut) -> Layer | None:
     """
     file = data / FILE
     try:
-        raw = msgspec.convert(tomllib.loads(_content(file).decode()), dict[str, dict[str, Any]])
+        raw = msgspec.convert(toml.loads(_content(file).decode()), dict[str, dict[str, Any]])
     except (FileNotFoundError, NotADirectoryError):
         return None
     except OSError as error:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import tomllib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
@@ -16,7 +15,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from proxy.config import natural
+from proxy.config import natural, toml
 from proxy.config.addresses import is_postgres
 from proxy.config.config_toml import Config, ConfigError
 from proxy.engines.pullable import pullable
@@ -225,7 +224,7 @@ def _settings(unpacked: Unpacked, file: Path, data: Path, taken: bytes | None) -
         do = f"to restore without it, take it out: tar --delete -f {file} {natural.FILE}"
         raise StorageFailed(f"{file} is refused, and nothing was changed: {said}; {do}") from None
     if taken is not None:
-        yield from shown_settings.lines(CONFIG, tomllib.loads(taken.decode()))
+        yield from shown_settings.lines(CONFIG, toml.loads(taken.decode()))
     if not _is_same(unpacked.stage / natural.FILE, data / natural.FILE):
         yield from shown_settings.lines(natural.FILE, {"engines": layer.engines, "models": layer.models})
 
