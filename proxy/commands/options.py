@@ -75,10 +75,3 @@ def be_sure(is_sure: bool, question: str) -> None:
         return
     if not typer.confirm(question, err=True):
         raise CommandRefused("nothing was changed")
-
-
-def must_agree(is_sure: bool, question: str) -> None:
-    """Ask on a terminal. Raise CommandRefused if the answer is no, or if a script does not say --yes."""
-    if not is_sure and not asks(is_sure):
-        raise CommandRefused("nothing was changed: without a terminal, say with --yes that you mean it")
-    be_sure(is_sure, question)

@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from policies.routing import Route
-from proxy.config import natural, toml
+from proxy.config import natural
 from proxy.config.engines import check_runners, read_engines, read_plugins
 from proxy.config.feature_sections import Sections
 from proxy.config.model_names import put_defaults_first, read_models, shipped_models
@@ -44,8 +44,6 @@ __all__ = [
 ]
 
 T = TypeVar("T")
-
-_shipped = natural.shipped
 
 _SECTIONS = (
     *("server", "storage", "limits", "upstream", "vault", "plans", "engines", "models", "routes", "voices"),
@@ -96,17 +94,17 @@ def load(
 
 def built_in_voices() -> frozenset[str]:
     """Return the names of the shipped voices, of all engines."""
-    return frozenset(_shipped()["voices"])
+    return frozenset(natural.shipped()["voices"])
 
 
 def built_in_routes() -> tuple[Route, ...]:
     """Return the shipped routes, of all engines."""
-    return shipped_routes(_shipped()["routes"])
+    return shipped_routes(natural.shipped()["routes"])
 
 
 def built_in_models() -> dict[str, list[str]]:
     """Return the aliases that are there without a configuration, each with its candidates."""
-    return {alias: list(names) for alias, names in _shipped()["models"].items()}
+    return {alias: list(names) for alias, names in natural.shipped()["models"].items()}
 
 
 def _data(raw: Mapping[str, Any], environ: Mapping[str, str], server: Mapping[str, Any]) -> str:
@@ -132,13 +130,13 @@ def _natural(reader: Reader, data: Path, plugins: natural.Plugins) -> natural.La
 @cache
 def known_names() -> Mapping[str, str | None]:
     """Return OpenAI's names with their genders."""
-    shipped = shipped_voices(_shipped()["voices"], {})
+    shipped = shipped_voices(natural.shipped()["voices"], {})
     return {name: voice.gender for name, voice in shipped.items()}
 
 
 def _parse(file: Path) -> dict[str, Any]:
     try:
-        return toml.loads(file.read_text())
+        return natural.parse(file.read_text())
     except FileNotFoundError:
         raise ConfigError(f"{file}: no such file") from None
     except OSError as error:
@@ -186,7 +184,7 @@ def _read(
     layer: natural.Layer,
 ) -> Config:
     """Read the kernel's sections. The aliases of `layer` are there without a word of the file."""
-    shipped = _shipped()
+    shipped = natural.shipped()
     server = read_server(reader, raw.get("server", {}))
     storage = read_storage(reader, raw.get("storage", {}), environ, folder)
     limits = read_limits(reader, raw.get("limits", {}), environ, folder)

@@ -21,7 +21,6 @@ from typing import Annotated, Any
 
 import msgspec
 
-from proxy.config import toml
 from proxy.config.reader import ConfigError
 from proxy.config.sections import EngineSection
 from speech_engine.model_files.manifest import ModelName
@@ -45,10 +44,7 @@ _Candidates = dict[_Alias, Annotated[list[_Model], msgspec.Meta(min_length=1)]]
 
 
 class EngineKeys(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """The keys that a section of an engine may have: what commands write, and all that is read.
-
-    A plugin whose engines speak with several models has a list of them beside these.
-    """
+    """The keys of an engine's section, to write and to read. Some plugins have a list of models beside."""
 
     plugin: str = ""
     model: ModelName = ""
@@ -78,14 +74,21 @@ def shipped() -> Mapping[str, Any]:
     return tomllib.loads((Path(__file__).parent / "defaults.toml").read_text())
 
 
-def read(data: Path, plugins: Plugins, leave_out: LeaveOut) -> Layer | None:
-    """Return the layer of a data folder, or None without a file. Raise ConfigError if it makes no sense.
+def parse(text: str) -> dict[str, Any]:
+    """Return the tables of a stranger's TOML. Raise ValueError and RecursionError as tomllib does."""
+    # For a key of n parts, tomllib takes memory for n * n.
+    if sum(line.count(".") ** 2 for line in text.split("\n")) > 4_000_000:
+        raise ValueError("it has too many dots in a line")
+    return tomllib.loads(text)
 
-    `leave_out` is called for each section that has more than commands write.
-    """
+
+def read(data: Path, plugins: Plugins, leave_out: LeaveOut) -> Layer | None:
+    """Return what commands write of a layer, or None without a file, and `leave_out` the rest.
+
+    Raise ConfigError if the file makes no sense."""
     file = data / FILE
     try:
-        raw = msgspec.convert(toml.loads(_content(file).decode()), dict[str, dict[str, Any]])
+        raw = msgspec.convert(parse(_content(file).decode()), dict[str, dict[str, Any]])
     except (FileNotFoundError, NotADirectoryError):
         return None
     except OSError as error:
@@ -95,7 +98,8 @@ def read(data: Path, plugins: Plugins, leave_out: LeaveOut) -> Layer | None:
         raise ConfigError(f"{file}: {error}") from None
     for other in raw.keys() - {"engines", "models"}:
         leave_out(other, "no command writes it here")
-    engines, models = {}, {}
+    engines: dict[str, dict[str, Any]] = {}
+    models: dict[str, list[str]] = {}
     known = plugins() if raw.get("engines") else {}
     for name, section in raw.get("engines", {}).items():
         try:
@@ -104,7 +108,7 @@ def read(data: Path, plugins: Plugins, leave_out: LeaveOut) -> Layer | None:
             leave_out(f"engines.{name}", str(fault))
     for alias, listed in raw.get("models", {}).items():
         try:
-            models[alias] = msgspec.convert({alias: listed}, _Candidates)[alias]
+            models |= msgspec.convert({alias: listed}, _Candidates)
         except ValueError as fault:
             leave_out(f"models.{alias}", str(fault))
     return Layer(engines, _of_engines({*engines, *shipped()["engines"]}, models, leave_out))
@@ -130,8 +134,7 @@ def _engine(name: str, section: object, plugins: Mapping[str, str]) -> dict[str,
     table = msgspec.convert(section, dict[str, Any])
     plugin = table.get("plugin", name)
     if not isinstance(plugin, str) or plugin not in plugins:
-        known = ", ".join(plugins)
-        raise ValueError(f"{plugin!r} is no plugin that voxgate pulls models for; known: {known}")
+        raise ValueError(f"{plugin!r} is no plugin that models are pulled for; known: {', '.join(plugins)}")
     if not re.fullmatch(rf"{re.escape(plugin)}(-[a-z0-9._-]+)?", name):
         raise ValueError(f"an engine of {plugin} is called {plugin} or {plugin}-NAME here")
     listed_in = plugins[plugin]
@@ -160,8 +163,7 @@ def _content(file: Path) -> bytes:
 def above(layer: Layer, engines: Mapping[str, EngineSection]) -> dict[str, list[str]]:
     """Return the candidates of each alias that needs no file: the layer's, then the built-in ones.
 
-    `engines` are those of the whole configuration. An operator's engine that has the name of one here, but
-    works elsewhere, may cost money: its candidates in the layer do not count.
+    In `engines`, an engine of the operator's may have the name of one here. Elsewhere it costs money.
     """
     meant = {**shipped()["engines"], **layer.engines}
     same = [

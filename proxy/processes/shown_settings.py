@@ -8,8 +8,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 _SECRET = ("key", "token", "secret", "password", "auth")
-_PRIVATE_PART = re.compile(r"(?<=://)[^/]*@|\?.*")
-"""Of an address, the parts that may hold a password."""
+_PRIVATE_PART = re.compile(r"(?<=://)[^/]*@|\?.*")  # of an address: it may hold a password
 
 
 def lines(file: str, tables: Mapping[str, Any]) -> Iterator[str]:

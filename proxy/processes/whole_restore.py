@@ -15,12 +15,11 @@ from typing import NamedTuple
 
 import msgspec
 
-from proxy.config import natural, toml
+from proxy.config import natural
 from proxy.config.addresses import is_postgres
 from proxy.config.config_toml import Config, ConfigError
-from proxy.engines.pullable import pullable
 from proxy.errors import DataHeld
-from proxy.features.all import all_features, all_tables
+from proxy.features.all import all_features, all_tables, natural_plugins
 from proxy.kept import data_folder, key_ring, master_keys
 from proxy.kept.vault import recordings_folder
 from proxy.processes import plain_tar, shown_settings
@@ -213,18 +212,16 @@ def _settings(unpacked: Unpacked, file: Path, data: Path, taken: bytes | None) -
     """Yield lines for the settings that are new here. Raise StorageFailed for those that nobody may bring."""
 
     def refuse(section: str, why: str) -> None:
-        # A stranger may have written it, for a terminal that obeys.
-        said = "".join(each if each.isprintable() else ascii(each)[1:-1] for each in f"{section}: {why}")
-        raise ConfigError(f"{natural.FILE}: {said[:300]}")
+        raise ConfigError(f"{natural.FILE}: {ascii(f'{section}: {why}')[1:-1][:300]}")
 
     try:
-        layer = natural.read(unpacked.stage, pullable, refuse) or natural.Layer()
+        layer = natural.read(unpacked.stage, natural_plugins, refuse) or natural.Layer()
     except ConfigError as error:
         said = str(error).replace(f"{unpacked.stage}/", "")
-        do = f"to restore without it, take it out: tar --delete -f {file} {natural.FILE}"
-        raise StorageFailed(f"{file} is refused, and nothing was changed: {said}; {do}") from None
+        said += f"; to restore without it: tar --delete -f {file} {natural.FILE}"
+        raise StorageFailed(f"{file} is refused, and nothing was changed: {said}") from None
     if taken is not None:
-        yield from shown_settings.lines(CONFIG, toml.loads(taken.decode()))
+        yield from shown_settings.lines(CONFIG, natural.parse(taken.decode()))
     if not _is_same(unpacked.stage / natural.FILE, data / natural.FILE):
         yield from shown_settings.lines(natural.FILE, {"engines": layer.engines, "models": layer.models})
 

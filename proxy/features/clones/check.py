@@ -19,8 +19,7 @@ def clones(config: Config, registry: Registry, _results: ProbeResults) -> Iterat
         fee, is_cloning = section.costs.get(CLONE), section.plugin in known and known[section.plugin].clones
         if _has_budget(section) or not (fee.usd if fee else is_cloning):
             continue
-        plans = [plan.name for plan in config.plans.values() if _is_open(plan, name, fee is not None)]
-        if plans:
+        if plans := [plan.name for plan in config.plans.values() if _is_open(plan, name, fee is not None)]:
             costs = f"costs you ${fee.usd:g}" if fee else "may cost you a fee"
             found = f"a clone {costs}, and {', '.join(plans)} has no price or no limit for it, and no budget"
             do = 'write clone = { credits = 300, per = "job" } in prices and clones = 3, or a budget_usd_day'

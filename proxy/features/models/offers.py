@@ -14,14 +14,13 @@ from proxy.commands.options import asks
 from proxy.config.secret import SecretMissing, resolve
 from proxy.config.sections import Config
 from proxy.engines import registry
-from proxy.engines.pullable import pullable
 from proxy.engines.registry import Registry
 from proxy.engines.stored_models import ModelStore
 from proxy.errors import CommandRefused
 from proxy.features.models.addresses import UnsafeAddress, parse_address
 from proxy.features.models.commands import size
 from proxy.features.models.digests import is_sha256
-from proxy.features.models.listing import Listed, open_galleries
+from proxy.features.models.listing import Listed, open_galleries, pullable
 from proxy.features.models.model_use import next_steps, told_before
 from proxy.features.models.natural_file import use_model
 from proxy.features.models.natural_voices import build_environment
@@ -141,7 +140,7 @@ def taken(
         stored = current(store, listed.name)
     loaded = registry.load()
     fault = _build(here, loaded, listed.plugin) if builds else ""
-    steps = use_model(config, listed) if uses and listed.plugin in pullable() else []
+    steps = use_model(config, listed) if uses and listed.plugin in pullable(loaded) else []
     now = here.config()
     row = {**row_of(now, stored), "is_new": made.is_new, "is_used": bool(steps), "fault": fault}
     then = steps or next_steps(now, stored.manifest, made.is_new)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -129,7 +130,7 @@ def test_lists_of_voices_speak_after_the_upgrade(tmp_path: Path) -> None:
     )
     with server.running(tmp_path, own) as live:
         for model in ("piper/standard", "piper-kristin/standard"):
-            until(lambda model=model: _speaks(live, model), 60, 0.1)
+            until(partial(_speaks, live, model), 60, 0.1)
         heard = live.speech(tiny_text := "the boat is on the lake.", model="tts-1", response_format="pcm")
     assert heard.headers["x-voxgate-engine"] == "piper/standard"
     assert tiny.heard(heard.content, 24_000) == f"^{tiny_text}$"

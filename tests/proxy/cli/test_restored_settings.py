@@ -9,11 +9,11 @@ import pytest
 
 from proxy.config import natural
 from proxy.kept import data_folder
+from proxy.storage.sqlite_backup import DATABASE
 from tests.proxy.api.inside import TONE
 from tests.proxy.cli.test_main import Run, at_a_terminal, folder, refused, run
 from tests.proxy.cli.test_whole_backup import (
     ADDED,
-    DATABASE,
     Members,
     about,
     file_of,
@@ -167,7 +167,7 @@ def test_without_a_terminal_it_takes_yes_and_shows_what_it_brings(run: Run, tar:
     rewritten(tar, with_natural(GOOD))
     asked = run("restore", str(tar))
     assert asked.status == 1
-    assert "say with --yes that you mean it" in asked.err
+    assert "to agree without a terminal, add --yes" in asked.err
     assert [*empty.iterdir()] == []
     done = run("restore", str(tar), "--yes", "--json")
     assert (done.status, "engines.tone" in done.err) == (0, True)
