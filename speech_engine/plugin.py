@@ -184,7 +184,7 @@ class Plugin(msgspec.Struct, Generic[S], frozen=True, kw_only=True):
     With a `model_format`, operators import models for it, and name one as `model` in the engine's section.
     Its folder is then in the setting `model_path`, a text. The engine only reads it. `gallery` is the path of
     gallery.toml beside the plugin's module: it lists models that can be had for it. With a `trained_format`,
-    accounts bring voices that were trained for it.
+    accounts bring voices that were trained for it. If it `clones`, its provider may charge for each clone.
     """
 
     kind: Kind
@@ -196,6 +196,7 @@ class Plugin(msgspec.Struct, Generic[S], frozen=True, kw_only=True):
     trained_format: TrainedFormat | None = None
     gallery: str = ""
     names: Callable[[S], Names] = no_names
+    clones: bool = False
 
 
 class WorkerModuleError(Exception):

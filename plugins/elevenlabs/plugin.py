@@ -8,4 +8,6 @@ from speech_engine.plugin import Plugin, created_late
 
 def voxgate_register() -> tuple[Plugin[ElevenLabsSettings], ...]:
     create = created_late("plugins.elevenlabs.engine")
-    return (Plugin(kind="engine", name="elevenlabs", settings=ElevenLabsSettings, create=create),)
+    return (
+        Plugin(kind="engine", name="elevenlabs", settings=ElevenLabsSettings, create=create, clones=True),
+    )

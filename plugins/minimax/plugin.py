@@ -8,4 +8,4 @@ from speech_engine.plugin import Plugin, created_late
 
 def voxgate_register() -> tuple[Plugin[MinimaxSettings], ...]:
     create = created_late("plugins.minimax.engine")
-    return (Plugin(kind="engine", name="minimax", settings=MinimaxSettings, create=create),)
+    return (Plugin(kind="engine", name="minimax", settings=MinimaxSettings, create=create, clones=True),)

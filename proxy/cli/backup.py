@@ -5,12 +5,14 @@ The imports inside functions are slow, and `voxgate --help` needs none of them.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from proxy.cli.options import ConfigFile, Printed
+from proxy.commands.options import Sure, asks, be_sure
 from proxy.commands.tables import Form, Line, print_answer
 from proxy.errors import CommandRefused
 from proxy.features.all import load_config
@@ -42,7 +44,7 @@ def backup(file: _File, is_whole: _All = False, config_file: ConfigFile = None, 
     )
 
 
-def restore(file: _File, config_file: ConfigFile = None, form: Printed = None) -> None:
+def restore(file: _File, is_sure: Sure = False, config_file: ConfigFile = None, form: Printed = None) -> None:
     """Put a backup in the place of the data. The server must not run. The old database is kept."""
     import asyncio
 
@@ -53,7 +55,7 @@ def restore(file: _File, config_file: ConfigFile = None, form: Printed = None) -
     from proxy.storage import sqlite_backup
 
     if whole_backup.is_whole(file):
-        _restore_whole(file, config_file, form)
+        _restore_whole(file, is_sure, config_file, form)
         return
     config = _config(config_file, f"pg_restore --no-owner --dbname=ADDRESS {file}")
     if not file.is_file():
@@ -67,7 +69,7 @@ def restore(file: _File, config_file: ConfigFile = None, form: Printed = None) -
     _print(copy, form, f"{_again(replayed)}{_kept(data, is_replaced)}Now run voxgate ledger verify.")
 
 
-def _restore_whole(file: Path, config_file: Path | None, form: Form) -> None:
+def _restore_whole(file: Path, is_sure: bool, config_file: Path | None, form: Form) -> None:
     import asyncio
 
     from proxy.kept import data_folder
@@ -75,11 +77,18 @@ def _restore_whole(file: Path, config_file: Path | None, form: Form) -> None:
     from proxy.processes.admin_direct import replay_erasures
     from proxy.storage import sqlite_backup
 
-    with restored_config.of(file, config_file) as config:
+    def agree(settings: Sequence[str]) -> None:
+        if settings:
+            typer.echo("\n".join(("The backup brings these settings:", *settings)), err=True)
+            if not is_sure and not asks(is_sure):
+                raise CommandRefused("nothing was changed: to agree without a terminal, add --yes")
+            be_sure(is_sure, "Shall they count from the next start?")
+
+    with restored_config.of(file, config_file) as (config, taken):
         data = Path(config.data)
-        with data_folder.locked(data):
+        with whole_restore.without_trace(data / data_folder.LOCK), data_folder.locked(data):
             is_replaced = (data / sqlite_backup.DATABASE).exists()
-            whole = whole_restore.restore(file, config)
+            whole = whole_restore.restore(file, config, taken, agree)
             replayed = asyncio.run(replay_erasures(config))
     _print_whole(whole, form, f"{_again(replayed)}{_kept(data, is_replaced)}Now run voxgate ledger verify.")
 

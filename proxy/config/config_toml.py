@@ -58,10 +58,12 @@ def load(
     path: Path | None = None,
     environ: Mapping[str, str] = os.environ,
     server: Mapping[str, Any] | None = None,
+    plugins: natural.Plugins = dict,
 ) -> Config:
     """Read the file, or VOXGATE_CONFIG, or ./config.toml, or only the defaults. Raises ConfigError.
 
     `sections` are those of features, and `server` has the keys of [server] from the command line.
+    natural.toml may have engines of `plugins`.
     """
     file = path or (Path(environ["VOXGATE_CONFIG"]) if environ.get("VOXGATE_CONFIG") else None)
     if file is None and Path("config.toml").exists():
@@ -70,13 +72,13 @@ def load(
     reader = Reader(str(file) if file else "defaults")
     _refuse_other_sections(reader, raw, (*_SECTIONS, *(section.name for section in sections)))
     folder = file.parent if file else Path()
-    layer = _natural(reader, folder / _data(raw, environ, server or {}))
-    counting = natural.lay_beneath(raw, layer, _shipped())
+    layer = _natural(reader, folder / _data(raw, environ, server or {}), plugins)
+    counting = natural.lay_beneath(raw, layer)
     own = (section.name for section in sections if section.from_environment)
     _merge_environment(raw, environ, (*_FROM_ENVIRONMENT, *own))
     for key, value in (server or {}).items():
         _put(raw, ["server", key], value)
-    config = _read(reader, raw, environ, folder, natural.above(layer, _shipped()["models"]))
+    config = _read(reader, raw, environ, folder, layer)
     features = {
         section.name: section.read_from(reader, raw.get(section.name, {}), environ, folder)
         for section in sections
@@ -93,7 +95,7 @@ def load(
 
 def built_in_voices() -> frozenset[str]:
     """Return the names of the shipped voices, of all engines."""
-    return frozenset(_shipped()["voices"])
+    return frozenset(natural.shipped()["voices"])
 
 
 def voices_to_bind() -> Mapping[str, Mapping[str, str]]:
@@ -103,12 +105,12 @@ def voices_to_bind() -> Mapping[str, Mapping[str, str]]:
 
 def built_in_routes() -> tuple[Route, ...]:
     """Return the shipped routes, of all engines."""
-    return shipped_routes(_shipped()["routes"])
+    return shipped_routes(natural.shipped()["routes"])
 
 
 def built_in_models() -> dict[str, list[str]]:
     """Return the aliases that are there without a configuration, each with its candidates."""
-    return {alias: list(names) for alias, names in _shipped()["models"].items()}
+    return {alias: list(names) for alias, names in natural.shipped()["models"].items()}
 
 
 def _data(raw: Mapping[str, Any], environ: Mapping[str, str], server: Mapping[str, Any]) -> str:
@@ -120,9 +122,12 @@ def _data(raw: Mapping[str, Any], environ: Mapping[str, str], server: Mapping[st
     return data if isinstance(data, str) and data else Server().data
 
 
-def _natural(reader: Reader, data: Path) -> natural.Layer:
+def _natural(reader: Reader, data: Path, plugins: natural.Plugins) -> natural.Layer:
+    def leave_out(section: str, why: str) -> None:
+        reader.warn(natural.FILE, f"{section} is left out, your own configuration may have it: {why}")
+
     try:
-        return natural.read(data) or natural.Layer()
+        return natural.read(data, plugins, leave_out) or natural.Layer()
     except ConfigError as error:
         reader.warn(natural.FILE, f"it is left out, and with it its voices: {error}")
         return natural.Layer()
@@ -131,18 +136,13 @@ def _natural(reader: Reader, data: Path) -> natural.Layer:
 @cache
 def known_names() -> Mapping[str, str | None]:
     """Return OpenAI's names with their genders."""
-    shipped = shipped_voices(_shipped()["voices"], {})
+    shipped = shipped_voices(natural.shipped()["voices"], {})
     return {name: voice.gender for name, voice in shipped.items()}
-
-
-@cache
-def _shipped() -> Mapping[str, Any]:
-    return tomllib.loads((Path(__file__).parent / "defaults.toml").read_text())
 
 
 def _parse(file: Path) -> dict[str, Any]:
     try:
-        return tomllib.loads(file.read_text())
+        return natural.parse(file.read_text())
     except FileNotFoundError:
         raise ConfigError(f"{file}: no such file") from None
     except OSError as error:
@@ -187,15 +187,16 @@ def _read(
     raw: Mapping[str, Any],
     environ: Mapping[str, str],
     folder: Path,
-    built_in: Mapping[str, Sequence[str]],
+    layer: natural.Layer,
 ) -> Config:
-    """Read the kernel's sections. `built_in` has the aliases that are there without a word of the file."""
-    shipped = _shipped()
+    """Read the kernel's sections. The aliases of `layer` are there without a word of the file."""
+    shipped = natural.shipped()
     server = read_server(reader, raw.get("server", {}))
     storage = read_storage(reader, raw.get("storage", {}), environ, folder)
     limits = read_limits(reader, raw.get("limits", {}), environ, folder)
     check_shared(reader, server, storage, limits)
     engines = read_engines(reader, raw.get("engines", shipped["engines"]), environ, folder)
+    built_in = natural.above(layer, engines)
     voices = _beside(
         read_voices(reader, raw.get("voices", {}), engines, shipped["voices"]),
         shipped_voices(shipped["voices"], engines),

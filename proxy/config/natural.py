@@ -1,6 +1,7 @@
 """natural.toml in the data folder: natural voices, as a layer above the defaults and beneath the file.
 
-Commands write it whole, and no person need read it. So whatever is wrong with it, a server starts without it.
+Commands write it whole, and no person need read it. It may come from a stranger's backup, so a section with
+more than commands write does not count, and a server starts without it.
 """
 
 from __future__ import annotations
@@ -8,18 +9,21 @@ from __future__ import annotations
 import copy
 import json
 import os
+import re
 import stat
 import tempfile
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Container, Mapping
 from contextlib import suppress
+from functools import cache
 from pathlib import Path
 from typing import Annotated, Any
 
 import msgspec
 
-from proxy.config.engines import read_engines
-from proxy.config.reader import ConfigError, Reader
+from proxy.config.reader import ConfigError
+from proxy.config.sections import EngineSection
+from speech_engine.model_files.manifest import ModelName
 
 FILE = "natural.toml"
 _MOST_BYTES = 1_000_000
@@ -29,17 +33,32 @@ _HEAD = """\
 # alias of the same name in your own configuration wins. To be without it for good, leave this file empty.
 """
 
-_Model = Annotated[str, msgspec.Meta(pattern=r"^[^/]+/.+\Z")]
+Plugins = Callable[[], Mapping[str, str]]
+"""Return the plugins whose engines may stand here, each with the setting that lists its models, or ""."""
+LeaveOut = Callable[[str, str], None]
+"""Called with the name of a section that is left out, and why. It may raise."""
+
+_Alias = Annotated[str, msgspec.Meta(pattern=r"^(?!env:|file:)[^/]+\Z")]
+_Model = Annotated[str, msgspec.Meta(pattern=r"^(?!env:|file:)[^/]+/.+\Z")]
+_Candidates = dict[_Alias, Annotated[list[_Model], msgspec.Meta(min_length=1)]]
 
 
-class Layer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class EngineKeys(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """The keys of an engine's section, to write and to read. Some plugins have a list of models beside."""
+
+    plugin: str = ""
+    model: ModelName = ""
+    accept_licence: Annotated[str, msgspec.Meta(pattern=r"^(?!env:|file:)")] = ""
+
+
+class Layer(msgspec.Struct, frozen=True):
     """What natural.toml says: sections of engines, and aliases with their candidates.
 
     Built-in candidates that an alias does not name come after those that it names.
     """
 
     engines: dict[str, dict[str, Any]] = {}
-    models: dict[str, Annotated[list[_Model], msgspec.Meta(min_length=1)]] = {}
+    models: dict[str, list[str]] = {}
 
     def __repr__(self) -> str:
         return f"<Layer {', '.join(self.sections)}>"
@@ -49,12 +68,27 @@ class Layer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return (*(f"engines.{name}" for name in self.engines), *(f"models.{name}" for name in self.models))
 
 
-def read(data: Path) -> Layer | None:
-    """Return the layer of a data folder, or None without a file. Raise ConfigError if it makes no sense."""
+@cache
+def shipped() -> Mapping[str, Any]:
+    """Return the defaults, which lie beneath this layer."""
+    return tomllib.loads((Path(__file__).parent / "defaults.toml").read_text())
+
+
+def parse(text: str) -> dict[str, Any]:
+    """Return the tables of a stranger's TOML. Raise ValueError and RecursionError as tomllib does."""
+    # For a key of n parts, tomllib takes memory for n * n.
+    if sum(line.count(".") ** 2 for line in text.split("\n")) > 4_000_000:
+        raise ValueError("it has too many dots in a line")
+    return tomllib.loads(text)
+
+
+def read(data: Path, plugins: Plugins, leave_out: LeaveOut) -> Layer | None:
+    """Return what commands write of a layer, or None without a file, and `leave_out` the rest.
+
+    Raise ConfigError if the file makes no sense."""
     file = data / FILE
     try:
-        layer = msgspec.convert(tomllib.loads(_content(file).decode()), Layer)
-        text(layer)  # what could not be written again is no part of it: dates, and numbers without end
+        raw = msgspec.convert(parse(_content(file).decode()), dict[str, dict[str, Any]])
     except (FileNotFoundError, NotADirectoryError):
         return None
     except OSError as error:
@@ -62,10 +96,52 @@ def read(data: Path) -> Layer | None:
     except (ValueError, RecursionError) as error:
         # ValueError is that of tomllib, of msgspec, and of bytes that are no text.
         raise ConfigError(f"{file}: {error}") from None
-    reader = Reader(str(file))
-    read_engines(reader, copy.deepcopy(layer.engines), {}, data)
-    reader.raise_if_wrong()
-    return layer
+    for other in raw.keys() - {"engines", "models"}:
+        leave_out(other, "no command writes it here")
+    engines: dict[str, dict[str, Any]] = {}
+    models: dict[str, list[str]] = {}
+    known = plugins() if raw.get("engines") else {}
+    for name, section in raw.get("engines", {}).items():
+        try:
+            engines[name] = _engine(name, section, known)
+        except ValueError as fault:
+            leave_out(f"engines.{name}", str(fault))
+    for alias, listed in raw.get("models", {}).items():
+        try:
+            models |= msgspec.convert({alias: listed}, _Candidates)
+        except ValueError as fault:
+            leave_out(f"models.{alias}", str(fault))
+    return Layer(engines, _of_engines({*engines, *shipped()["engines"]}, models, leave_out))
+
+
+def _of_engines(
+    engines: Container[str], models: Mapping[str, list[str]], leave_out: LeaveOut
+) -> dict[str, list[str]]:
+    """Return aliases with those candidates whose engines are given."""
+    found = {}
+    for alias, candidates in models.items():
+        own = [each for each in candidates if each.partition("/")[0] in engines]
+        if own != candidates:
+            others = ", ".join(each for each in candidates if each not in own)
+            leave_out(f"models.{alias}", f"the engines of {others} are not in this file")
+        if own:
+            found[alias] = own
+    return found
+
+
+def _engine(name: str, section: object, plugins: Mapping[str, str]) -> dict[str, Any]:
+    """Return the section of an engine. Raise ValueError if it has more than commands write."""
+    table = msgspec.convert(section, dict[str, Any])
+    plugin = table.get("plugin", name)
+    if not isinstance(plugin, str) or plugin not in plugins:
+        raise ValueError(f"{plugin!r} is no plugin that models are pulled for; known: {', '.join(plugins)}")
+    if not re.fullmatch(rf"{re.escape(plugin)}(-[a-z0-9._-]+)?", name):
+        raise ValueError(f"an engine of {plugin} is called {plugin} or {plugin}-NAME here")
+    listed_in = plugins[plugin]
+    msgspec.convert({key: value for key, value in table.items() if key != listed_in}, EngineKeys)
+    if listed_in:
+        msgspec.convert(table.get(listed_in, []), list[ModelName])
+    return table
 
 
 def _content(file: Path) -> bytes:
@@ -84,28 +160,39 @@ def _content(file: Path) -> bytes:
     return content
 
 
-def above(layer: Layer, built_in: Mapping[str, Sequence[str]]) -> dict[str, list[str]]:
-    """Return the candidates of each alias that needs no file: the layer's, then the built-in ones."""
+def above(layer: Layer, engines: Mapping[str, EngineSection]) -> dict[str, list[str]]:
+    """Return the candidates of each alias that needs no file: the layer's, then the built-in ones.
+
+    In `engines`, an engine of the operator's may have the name of one here. Elsewhere it costs money.
+    """
+    meant = {**shipped()["engines"], **layer.engines}
+    same = [
+        name
+        for name, each in engines.items()
+        if name in meant and each.plugin == meant[name].get("plugin", name) and not each.runner
+    ]
+    built_in = shipped()["models"]
+    own = _of_engines(same, layer.models, lambda _section, _why: None)
     return {
-        alias: list(dict.fromkeys((*layer.models.get(alias, ()), *built_in.get(alias, ()))))
-        for alias in (*built_in, *(alias for alias in layer.models if alias not in built_in))
+        alias: list(dict.fromkeys((*own.get(alias, ()), *built_in.get(alias, ()))))
+        for alias in (*built_in, *(alias for alias in own if alias not in built_in))
     }
 
 
-def lay_beneath(raw: dict[str, Any], layer: Layer, shipped: Mapping[str, Any]) -> tuple[str, ...]:
+def lay_beneath(raw: dict[str, Any], layer: Layer) -> tuple[str, ...]:
     """Put a layer beneath a file's tables, in place. Return the sections of the layer that count.
 
     A file that has no engines has the shipped ones. An alias in it that is a copy of a shipped one is as good
     as none: a copied file chooses nothing.
     """
     counting = []
-    engines = raw.get("engines", copy.deepcopy(dict(shipped["engines"])))
+    engines = raw.get("engines", copy.deepcopy(shipped()["engines"]))
     if layer.engines and isinstance(engines, dict):
         counting += [f"engines.{name}" for name in layer.engines if name not in engines]
         raw["engines"] = {**copy.deepcopy(layer.engines), **engines}
     models = raw.get("models", {})
     if isinstance(models, dict):
-        copied = {name for name, listed in models.items() if listed == shipped["models"].get(name)}
+        copied = {name for name, listed in models.items() if listed == shipped()["models"].get(name)}
         raw["models"] = {name: models[name] for name in models if name not in copied & layer.models.keys()}
         counting += [f"models.{name}" for name in layer.models if name not in raw["models"]]
     return tuple(counting)
@@ -162,13 +249,6 @@ def _key(name: str) -> str:
     return name if is_bare else _value(name)
 
 
-def _value(value: Any) -> str:
-    """Return a value of TOML. JSON's texts, numbers and booleans are such values. Raise ValueError."""
-    if isinstance(value, dict):
-        pairs = ", ".join(f"{_key(key)} = {_value(each)}" for key, each in value.items())
-        return f"{{ {pairs} }}" if pairs else "{}"
-    if isinstance(value, list):
-        return f"[{', '.join(map(_value, value))}]"
-    if not isinstance(value, str | int | float):
-        raise ValueError(f"{value!r}: only texts, numbers, true, false, lists and tables can stand here")
-    return json.dumps(value, ensure_ascii=False, allow_nan=False).replace("\x7f", "\\u007f")
+def _value(value: str | list[str]) -> str:
+    """Return a value of TOML: JSON's texts and lists are such values."""
+    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")

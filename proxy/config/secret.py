@@ -9,6 +9,7 @@ from pathlib import Path
 from proxy.config.reader import Reader
 
 _KEY_BYTES = 32
+_MOST_CHARACTERS = 1_000_000
 KEY_IS_RIGHT = "must hold 32 bytes in base64; openssl rand -base64 32 makes such a key"
 
 
@@ -98,7 +99,8 @@ def _variable(name: str, environ: Mapping[str, str]) -> str:
 
 def _content(file: Path) -> str:
     try:
-        return file.read_text()
+        with file.open() as opened:
+            return opened.read(_MOST_CHARACTERS)  # a device has no end
     except OSError as error:
         raise SecretMissing(f"file:{file} cannot be read: {error.strerror}") from None
     except ValueError:  # also a path that can be none

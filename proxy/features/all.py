@@ -71,7 +71,15 @@ def load_config(
     """Read the configuration with the sections of all features. See `config_toml.load`."""
     from proxy.config import config_toml
 
-    return config_toml.load(all_sections(), path, environ, server)
+    return config_toml.load(all_sections(), path, environ, server, natural_plugins)
+
+
+def natural_plugins() -> Mapping[str, str]:
+    """Return the plugins whose engines natural.toml may have, as `natural.read` takes them."""
+    from proxy.engines import registry
+    from proxy.features.models.listing import pullable
+
+    return pullable(registry.load())
 
 
 _NAMES = (

@@ -33,6 +33,7 @@ _SHARED = frozenset(
 )
 """Folders of the system. Sticky ones, as /tmp is, are known by their mode."""
 
+LOCK = "lock"
 RUNTIME = "run"
 """A link to the runtime folder of the server that holds the data folder."""
 
@@ -48,7 +49,7 @@ def locked(data: Path) -> Iterator[None]:
     try:
         data.mkdir(parents=True, exist_ok=True, mode=0o700)
         _make_private(data)
-        descriptor = os.open(data / "lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+        descriptor = os.open(data / LOCK, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
     except OSError as error:
         raise CannotServe(f"server.data: {data} cannot be written: {error.strerror}") from None
     try:
@@ -119,7 +120,7 @@ def life_of(data: Path) -> str:
 def is_held(data: Path) -> bool:
     """Return whether a process has the data folder. Make neither the folder nor the file."""
     try:
-        descriptor = os.open(data / "lock", os.O_RDONLY)
+        descriptor = os.open(data / LOCK, os.O_RDONLY)
     except OSError:
         return False
     try:

@@ -17,8 +17,9 @@ from proxy.storage.store import StorageFailed
 
 
 @contextmanager
-def of(file: Path, config_file: Path | None) -> Iterator[Config]:
-    """Give the configuration. The backup's has its place when the block ends without a failure.
+def of(file: Path, config_file: Path | None) -> Iterator[tuple[Config, bytes | None]]:
+    """Give the configuration, and its text if it is the backup's. That has its place when the block ends
+    without a failure.
 
     Raises ConfigError, and StorageFailed if the backup's would put its data elsewhere: whoever wrote it may
     not choose whose folders are replaced.
@@ -26,7 +27,7 @@ def of(file: Path, config_file: Path | None) -> Iterator[Config]:
     place = Path(config_file or os.environ.get("VOXGATE_CONFIG") or CONFIG)
     content = None if place.exists() else whole_restore.read_config(file)
     if content is None:
-        yield load_config(config_file)
+        yield load_config(config_file), None
         return
     part = sqlite_backup.part_of(place)
     try:
@@ -34,10 +35,12 @@ def of(file: Path, config_file: Path | None) -> Iterator[Config]:
             opened.write(content)
         config = load_config(part)
         _check_folders(file, config, place)
-        yield config
+        yield config, content
         sqlite_backup.put(part, place)
     except OSError as error:
         raise StorageFailed(f"{place} cannot be written: {error.strerror}") from None
+    except RecursionError:
+        raise StorageFailed(f"the {CONFIG} in {file} has tables in tables without end") from None
     finally:
         sqlite_backup.remove(part)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
@@ -18,10 +18,11 @@ import msgspec
 from proxy.config import natural
 from proxy.config.addresses import is_postgres
 from proxy.config.config_toml import Config, ConfigError
-from proxy.features.all import all_features, all_tables
+from proxy.errors import DataHeld
+from proxy.features.all import all_features, all_tables, natural_plugins
 from proxy.kept import data_folder, key_ring, master_keys
 from proxy.kept.vault import recordings_folder
-from proxy.processes import plain_tar
+from proxy.processes import plain_tar, shown_settings
 from proxy.processes.plain_tar import ArchivedFile, BadArchive
 from proxy.processes.whole_backup import (
     ABOUT,
@@ -64,17 +65,19 @@ def read_config(file: Path) -> bytes | None:
     return None
 
 
-def restore(file: Path, config: Config) -> Whole:
+def restore(file: Path, config: Config, taken: bytes | None, agree: Callable[[Sequence[str]], None]) -> Whole:
     """Put a whole backup in the place of what a data folder has. The caller holds the folder.
 
-    Raises StorageFailed, and has changed nothing then, unless a disk failed in the middle: a second restore
-    mends that.
+    `taken` is the configuration, if it is that of the backup. `agree` gets the settings that the backup
+    brings, and raises if they must not count. Raises StorageFailed, and has changed nothing then, unless a
+    disk failed in the middle: a second restore mends that.
     """
     data, sound = Path(config.data), recordings_folder(config.vault, Path(config.data))
     try:
         with _stages(data, sound) as (stage, sound_stage), ExitStack() as stack:
             unpacked = _unpack(file, stage, sound_stage)
             copy = _check(unpacked, file, config, stack)
+            agree([*_settings(unpacked, file, data, taken)])
             _put_all(unpacked, data, sound)
             if copy is not None:
                 copy.put()
@@ -100,23 +103,35 @@ def _opened(file: Path) -> Iterator[Iterator[ArchivedFile]]:
 
 
 @contextmanager
+def without_trace(path: Path) -> Iterator[None]:
+    """Remove a file and its folders after a failure, as far as they are new and have nothing else in them."""
+    new = [each for each in (path, *path.parents) if not each.exists()]
+    try:
+        yield
+    except DataHeld:
+        raise  # they are another process's
+    except BaseException:
+        for each in new:
+            with suppress(OSError):
+                each.rmdir() if each.is_dir() else each.unlink()
+        raise
+
+
+@contextmanager
 def _stages(data: Path, sound: Path) -> Iterator[tuple[Path, Path]]:
     """Give two empty folders on the disks of the data and of the recordings, and remove them afterwards."""
-    is_new = not sound.exists()
-    sound.mkdir(mode=0o700, parents=True, exist_ok=True)
     stages = [folder / f"{_STAGE}{os.getpid()}" for folder in (data, sound)]
-    try:
-        for folder, stage in zip((data, sound), stages, strict=True):
-            for left in folder.glob(f"{_STAGE}*"):  # of a restore that was killed
-                shutil.rmtree(left)
-            stage.mkdir(mode=0o700)
-        yield stages[0], stages[1]
-    finally:
-        for stage in stages:
-            shutil.rmtree(stage, ignore_errors=True)
-        if is_new:
-            with suppress(OSError):  # there are recordings in it
-                sound.rmdir()
+    with without_trace(sound):
+        sound.mkdir(mode=0o700, parents=True, exist_ok=True)
+        try:
+            for folder, stage in zip((data, sound), stages, strict=True):
+                for left in folder.glob(f"{_STAGE}*"):  # of a restore that was killed
+                    shutil.rmtree(left)
+                stage.mkdir(mode=0o700)
+            yield stages[0], stages[1]
+        finally:
+            for stage in stages:
+                shutil.rmtree(stage, ignore_errors=True)
 
 
 def _unpack(file: Path, stage: Path, sound_stage: Path) -> Unpacked:
@@ -177,9 +192,7 @@ def _check(unpacked: Unpacked, file: Path, config: Config, stack: ExitStack) -> 
         for name, look in _CHECKS.items():
             if name in unpacked.files:
                 look((unpacked.stage / name).read_bytes(), name)
-        if natural.FILE in unpacked.files:
-            natural.read(unpacked.stage)
-    except (UnsafeName, key_ring.UnusableKeys, ConfigError) as error:
+    except (UnsafeName, key_ring.UnusableKeys) as error:
         raise StorageFailed(f"{file} is refused, and nothing was changed: {error}") from None
     if has == "postgresql":
         return None
@@ -193,6 +206,24 @@ def _check(unpacked: Unpacked, file: Path, config: Config, stack: ExitStack) -> 
         # Where it was unpacked is gone when the operator reads this.
         said = str(error).replace(str(unpacked.stage / DATABASE), f"{DATABASE} in {file}")
         raise StorageFailed(said) from None
+
+
+def _settings(unpacked: Unpacked, file: Path, data: Path, taken: bytes | None) -> Iterator[str]:
+    """Yield lines for the settings that are new here. Raise StorageFailed for those that nobody may bring."""
+
+    def refuse(section: str, why: str) -> None:
+        raise ConfigError(f"{natural.FILE}: {ascii(f'{section}: {why}')[1:-1][:300]}")
+
+    try:
+        layer = natural.read(unpacked.stage, natural_plugins, refuse) or natural.Layer()
+    except ConfigError as error:
+        said = str(error).replace(f"{unpacked.stage}/", "")
+        said += f"; to restore without it: tar --delete -f {file} {natural.FILE}"
+        raise StorageFailed(f"{file} is refused, and nothing was changed: {said}") from None
+    if taken is not None:
+        yield from shown_settings.lines(CONFIG, natural.parse(taken.decode()))
+    if not _is_same(unpacked.stage / natural.FILE, data / natural.FILE):
+        yield from shown_settings.lines(natural.FILE, {"engines": layer.engines, "models": layer.models})
 
 
 _BACKED_UP = [each for feature in all_features() for each in feature.backed_up]
@@ -229,8 +260,12 @@ def _put_all(unpacked: Unpacked, data: Path, sound: Path) -> None:
 
 def _put(part: Path, target: Path) -> None:
     """Put a file in its place. Another one that was there stays as `.before`."""
-    if target.exists() and target.read_bytes() == part.read_bytes():
+    if _is_same(part, target):
         return  # a second restore must not lose the first one's `.before`, and a link stays one
     if target.exists() or target.is_symlink():
         target.replace(target.with_name(target.name + BEFORE))
     part.replace(target)
+
+
+def _is_same(part: Path, target: Path) -> bool:
+    return part.exists() and target.exists() and target.read_bytes() == part.read_bytes()

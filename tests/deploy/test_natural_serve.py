@@ -12,7 +12,7 @@ import pytest
 from proxy.config import natural
 from proxy.engines import registry
 from proxy.engines.stored_models import ModelRefused
-from proxy.features.models import natural_voices
+from proxy.features.models import natural_file, natural_voices
 from proxy.features.models.listing import open_galleries
 from tests.server import Server, running
 
@@ -66,7 +66,7 @@ def serve_without_an_index(folder: Path) -> dict[str, str]:
         _first, line = said(server)
     assert LINE in line
     assert "the package index cannot be reached" in line
-    assert natural.read(folder / "data") == natural.Layer()
+    assert natural_file.read(folder / "data") == natural.Layer()
     return away
 
 

@@ -21,7 +21,7 @@ from proxy.engines import registry
 from proxy.engines.registry import Registry
 from proxy.engines.stored_models import ModelStore
 from proxy.errors import CommandRefused
-from proxy.features.models import natural_voices
+from proxy.features.models import natural_file, natural_voices
 from proxy.features.models.changes import locked
 from proxy.features.models.listing import Listed, open_galleries
 from proxy.features.models.natural_file import changing_layer, own_sections, owned, read_layer, write_layer
@@ -74,7 +74,7 @@ def begin(here: Here) -> None:
     """
     try:
         config = here.config()
-        kept = natural.read(Path(config.data))
+        kept = natural_file.read(Path(config.data))
     except ConfigError:
         return  # the server that starts next says what is wrong
     if data_folder.is_held(Path(config.data)):

@@ -11,11 +11,12 @@ from proxy.config import config_toml, natural
 from proxy.config.natural import Layer
 from proxy.config.reader import ConfigError
 from proxy.config.sections import Config
+from proxy.engines import registry
 from proxy.engines.stored_models import ModelStore
 from proxy.errors import CommandRefused
 from proxy.features.models import natural_voices
 from proxy.features.models.changes import locked
-from proxy.features.models.listing import Listed
+from proxy.features.models.listing import Listed, pullable
 from proxy.features.models.model_use import users
 from proxy.features.models.progress_line import say
 from proxy.kept import data_folder
@@ -67,9 +68,14 @@ def changing_layer(config: Config) -> Iterator[None]:
 
 def read_layer(config: Config) -> Layer:
     try:
-        return natural.read(Path(config.data)) or natural.Layer()
+        return read(Path(config.data)) or natural.Layer()
     except ConfigError:
         return natural.Layer()  # it counted for nothing
+
+
+def read(data: Path) -> Layer | None:
+    """Return the sections of natural.toml that count. Raise ConfigError if it makes no sense."""
+    return natural.read(data, lambda: pullable(registry.load()), lambda _section, _why: None)
 
 
 def write_layer(config: Config, layer: Layer, remark: str = "") -> Path:

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from proxy.config.model_names import STANDARD
-from proxy.config.natural import Layer
+from proxy.config.natural import EngineKeys, Layer
 from proxy.engines import environment_build, environments
 from proxy.engines.environment_build import BuildProgress, Say
 from proxy.engines.registry import Registry
@@ -254,9 +254,9 @@ def with_model(layer: Layer, listed: Listed) -> tuple[Layer, str]:
         if not listed_in and section.get("model") == listed.name:
             return layer, name
     name = plugin if plugin not in layer.engines else f"{plugin}-{listed.name}"
-    of_another = {} if name == plugin else {"plugin": plugin}
-    speaks = {listed_in: [listed.name]} if listed_in else {"model": listed.name}
-    return _replaced(layer, name, {**of_another, **speaks, **accepts}), name
+    keys = EngineKeys("" if name == plugin else plugin, "" if listed_in else listed.name, **accepts)
+    models = {listed_in: [listed.name]} if listed_in else {}
+    return _replaced(layer, name, {**msgspec.to_builtins(keys), **models}), name
 
 
 def _accepts(listed: Listed) -> dict[str, str]:

@@ -17,7 +17,7 @@ from proxy.engines import registry
 from proxy.engines.registry import HostedEngineSpec
 from proxy.engines.stored_models import ModelStore
 from proxy.features.all import load_config
-from proxy.features.models import natural_voices
+from proxy.features.models import natural_file, natural_voices
 from proxy.features.models.changes import locked
 from proxy.features.models.listing import open_galleries
 from proxy.features.models.natural_file import use_model
@@ -104,7 +104,7 @@ def test_an_operator_with_a_section_of_that_plugin_gets_the_lines_to_write(run: 
 def test_what_lies_there_broken_is_written_anew(run: Run, folder: Path) -> None:
     (folder / "data" / natural.FILE).write_text("[[[")
     assert run(*PULL).status == 0
-    layer = natural.read(folder / "data")
+    layer = natural_file.read(folder / "data")
     assert layer is not None
     assert layer.engines == {"chirp": SECTION}
 
@@ -114,7 +114,7 @@ def test_a_removed_model_is_taken_out_without_force(run: Run, folder: Path) -> N
     run(*PULL)
     assert "chirp" in _loaded(folder).engines
     assert run("models", "remove", "bird").status == 0
-    assert natural.read(folder / "data") == natural.Layer()
+    assert natural_file.read(folder / "data") == natural.Layer()
     assert "chirp" not in _loaded(folder).engines
     assert run("check").status == 0
 
@@ -131,7 +131,7 @@ def test_changes_at_the_same_time_are_all_kept(run: Run, folder: Path) -> None:
 
     with ThreadPoolExecutor(len(names)) as pool:
         list(pool.map(use, names))
-    layer = natural.read(folder / "data")
+    layer = natural_file.read(folder / "data")
     assert layer is not None
     assert {section["model"] for section in layer.engines.values()} == set(names)
 
@@ -213,7 +213,7 @@ def test_a_plugin_that_the_operator_uses_is_left_alone(run: Run, folder: Path) -
     ("prepare", "lines"),
     [
         (lambda folder: (folder / "config.toml").write_text("[[["), 0),
-        (lambda folder: natural.write(folder / "data", natural.Layer(models={"x": ["tone/standard"]})), 0),
+        (lambda folder: natural.write(folder / "data", natural.Layer(models={"x": ["espeak/standard"]})), 0),
         (lambda folder: (folder / "data" / natural.FILE).write_text("[[["), 0),
         (lambda folder: natural.write(folder / "data", natural.Layer()), 1),
         (lambda folder: (folder / "data" / natural.FILE).touch(), 0),
@@ -246,7 +246,7 @@ def test_before_a_start_any_failure_is_a_line_and_is_remembered(run: Run, folder
     begun, failed = ran.err.splitlines()
     assert begun == "Natural voices come first; without them: make serve VOICES=plain"
     assert failed.startswith("No natural voices, so espeak speaks: the package index cannot be reached")
-    assert natural.read(folder / "data") == natural.Layer()
+    assert natural_file.read(folder / "data") == natural.Layer()
 
 
 @pytest.mark.usefixtures("away")
@@ -255,7 +255,7 @@ def test_pulls_that_all_fail_leave_no_aliases_behind(
 ) -> None:
     monkeypatch.setattr(natural_voices, "require_index", lambda _listed: None)
     assert "No natural voices, so espeak speaks" in run("voices", "natural", "--at-start").err
-    assert natural.read(folder / "data") == natural.Layer()
+    assert natural_file.read(folder / "data") == natural.Layer()
     assert "To fetch them, run:" in run("voices", "natural", "--at-start").err
 
 
@@ -271,6 +271,6 @@ def test_what_is_gone_is_asked_for_again_at_each_start(run: Run, folder: Path) -
         assert begun == "A model, or what it runs in, is gone and comes again: joe"
         assert failed.startswith("joe cannot speak: the package index cannot be reached")
         assert "voices natural" in failed
-    assert natural.read(folder / "data") == layer
+    assert natural_file.read(folder / "data") == layer
     (folder / "config.toml").write_text(f'{TONE}[engines.piper]\nvoices = ["own"]\n')
     assert run("voices", "natural", "--at-start").err == "", "the operator's own section counts, not this one"

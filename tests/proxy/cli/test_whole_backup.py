@@ -90,7 +90,7 @@ def test_one_file_and_one_command_bring_an_installation_back(
     new = tmp_path / "new"
     new.mkdir()
     monkeypatch.setenv("VOXGATE_CONFIG", str(new / "config.toml"))
-    assert "Now run voxgate ledger verify." in run("restore", str(file)).out
+    assert "Now run voxgate ledger verify." in run("restore", str(file), "--yes").out
     assert (new / "config.toml").read_text() == TONE
     assert "ada" in names(run)
     for name in ("master-key", "mark-keys"):

@@ -18,13 +18,13 @@ from proxy.config.natural import FILE, Layer
 from proxy.diagnosis.config_check import check_config
 from proxy.engines import registry
 from proxy.features.all import all_sections
+from proxy.features.models.natural_file import read as layer_of
 from tests.proxy.config.files import load
 
 LAYER = """
 [engines.piper]
 voices = ["joe"]
 accept_licence = "Blizzard-2013"
-slots = 3
 [engines.kokoro]
 model = "kokoro"
 [models]
@@ -53,7 +53,7 @@ def test_it_stands_above_what_is_shipped(tmp_path: Path, text: str) -> None:
     config = with_layer(tmp_path, text)
     assert set(config.engines) == {"espeak", "piper", "kokoro"}
     assert config.engines["piper"].accept_licence == "Blizzard-2013"
-    assert config.engines["piper"].settings == {"voices": ["joe"], "slots": 3}
+    assert config.engines["piper"].settings == {"voices": ["joe"]}
     assert config.models["tts-1"] == NATURAL
     assert config.models["tts-1-hd"] == ("kokoro/standard", "espeak/standard")
     assert config.models["gpt-4o-mini-tts"] == PLAIN
@@ -64,7 +64,7 @@ def test_it_stands_above_what_is_shipped(tmp_path: Path, text: str) -> None:
 @pytest.mark.parametrize(
     ("text", "environ", "slots", "first"),
     [
-        ("", {}, 3, "piper"),
+        ("", {}, None, "piper"),
         ("", {"VOXGATE_ENGINES__PIPER__SLOTS": "5"}, 5, "piper"),
         ("[engines.espeak]\n[engines.piper]\n", {}, None, "piper"),
         ("[engines.espeak]\n[engines.piper]\nslots = 4\n", {}, 4, "piper"),
@@ -74,10 +74,10 @@ def test_it_stands_above_what_is_shipped(tmp_path: Path, text: str) -> None:
             5,
             "piper",
         ),
-        ('[engines.espeak]\n[models]\n"tts-1" = ["kokoro/standard"]\n', {}, 3, "kokoro"),
-        ('[models]\n"tts-1" = "espeak/other"\n', {}, 3, "espeak"),
-        ("[engines.espeak]\ndefault = true\n", {}, 3, "espeak"),
-        ("[engines.tone]\n", {}, 3, "piper"),
+        ('[engines.espeak]\n[models]\n"tts-1" = ["kokoro/standard"]\n', {}, None, "kokoro"),
+        ('[models]\n"tts-1" = "espeak/other"\n', {}, None, "espeak"),
+        ("[engines.espeak]\ndefault = true\n", {}, None, "espeak"),
+        ("[engines.tone]\n", {}, None, "piper"),
     ],
 )
 def test_what_the_operator_wrote_wins_section_by_section(
@@ -103,9 +103,9 @@ def test_what_is_built_in_follows_what_it_adds(tmp_path: Path) -> None:
 def test_the_first_writer_does_not_overwrite(tmp_path: Path) -> None:
     natural.write_first(tmp_path, Layer(), "There are none: no index")
     assert "# There are none" in (tmp_path / FILE).read_text()
-    natural.write(tmp_path, Layer(models={"x": ["tone/standard"]}))
+    natural.write(tmp_path, Layer(models={"x": ["espeak/standard"]}))
     natural.write_first(tmp_path, Layer(), "")
-    assert natural.read(tmp_path) == Layer(models={"x": ["tone/standard"]})
+    assert layer_of(tmp_path) == Layer(models={"x": ["espeak/standard"]})
     assert [path.name for path in tmp_path.iterdir()] == [FILE]
 
 
@@ -113,14 +113,14 @@ def test_nothing_of_it_outlives_a_load(tmp_path: Path) -> None:
     with_layer(tmp_path, "", VOXGATE_ENGINES__ESPEAK__PROCESSES="7", VOXGATE_ENGINES__PIPER__SLOTS="7")
     config = with_layer(tmp_path, "")
     assert config.engines["espeak"].processes is None
-    assert config.engines["piper"].settings["slots"] == 3
+    assert "slots" not in config.engines["piper"].settings
 
 
 def test_candidates_of_engines_that_are_not_there_are_passed_over(tmp_path: Path) -> None:
     config = with_layer(
-        tmp_path, "[engines.tone]\n", '[models]\n"tts-1" = ["piper/standard", "tone/standard"]\n'
+        tmp_path, "[engines.espeak]\n", '[models]\n"tts-1" = ["piper/standard", "espeak/other"]\n'
     )
-    assert config.models["tts-1"] == ("tone/standard",)
+    assert config.models["tts-1"] == ("espeak/other", "espeak/standard")
 
 
 def test_it_lies_in_the_data_folder_wherever_that_is(tmp_path: Path) -> None:
@@ -132,32 +132,105 @@ def test_it_lies_in_the_data_folder_wherever_that_is(tmp_path: Path) -> None:
     assert load(tmp_path, "", **environ).models["tts-1"] == NATURAL
 
 
-@pytest.mark.parametrize(
-    "layer",
-    [
-        "[engines",
-        "[server]\nport = 1\n",
-        "[engines]\npiper = 1\n",
-        '[engines.piper]\nqueue = "x"\n',
-        '[engines."a/b"]\n',
-        '[models]\n"tts-1" = ["piper"]\n',
-        '[models]\n"tts-1" = []\n',
-        '[models]\n"tts-1" = 1\n',
-        "[engines.piper]\nsince = 2026-01-01\n",
-        "[engines.piper]\nshift = { joe = [inf] }\n",
-        "x = " + "[" * 5000,
-        "\0",
-    ],
-)
-def test_a_broken_one_is_left_out_whole_and_noted(tmp_path: Path, layer: str) -> None:
-    config = with_layer(tmp_path, "[engines.espeak]\n", layer)
-    assert (list(config.engines), config.models["tts-1"], config.natural) == (["espeak"], PLAIN, ())
+def test_a_broken_one_is_left_out_whole_and_noted(tmp_path: Path, subtests: pytest.Subtests) -> None:
+    for layer in ("[engines", "port = 1\n", "x = " + "[" * 5000, "\0", "engines = 1\n", "[[models]]\n", BOMB):
+        with subtests.test(layer[:20]):
+            config = with_layer(tmp_path, "[engines.espeak]\n", layer)
+            assert (list(config.engines), config.models["tts-1"], config.natural) == (["espeak"], PLAIN, ())
+            (remark,) = config.warnings
+            assert remark.key == FILE
+            (noted,) = [each for each in check_config(config, registry.load()) if each.name == FILE]
+            assert (noted.verdict, noted.do) == ("note", "run voxgate voices natural, or delete it")
+            with pytest.raises(ConfigError, match=FILE):
+                layer_of(tmp_path / "data")
+
+
+BOMB = f"[engines.piper]\n{'.'.join('a' * 100_000)} = 1\n"
+"""A key of so many parts takes 40 GB of tomllib."""
+ALIAS, ENGINE = '"tts-1-hd" = ["kokoro/standard"]\n', '[engines.kokoro]\nmodel = "kokoro"\n'
+MORE = {
+    "another section": ("server", "[server]\nport = 1\n"),
+    "a setting of the operator's": ("engines.piper", '[engines.piper]\nvoices = ["joe"]\nslots = 3\n'),
+    "no table": ("engines.piper", "[engines]\npiper = 1\n"),
+    "a stranger's server": (
+        "engines.evil",
+        '[engines.evil]\nplugin = "openai"\nbase_url = "http://evil.test"\napi_key = "env:OPENAI_API_KEY"\n',
+    ),
+    "a provider": ("engines.minimax", "[engines.minimax]\n"),
+    "a plugin without a gallery": ("engines.tone", "[engines.tone]\n"),
+    "no plugin": ("engines.x", "[engines.x]\nplugin = [1]\n"),
+    "a plugin that is not here": ("engines.gone", "[engines.gone]\n"),
+    "a plugin by the name of another": (
+        "engines.openai",
+        '[engines.openai]\nplugin = "piper"\nvoices = ["joe"]\n',
+    ),
+    "a name in two parts": ("engines.piper-a/b", '[engines."piper-a/b"]\nplugin = "piper"\n'),
+    "a secret as the licence": ("engines.piper", '[engines.piper]\naccept_licence = "env:KEY"\n'),
+    "a secret as the model": ("engines.piper", '[engines.piper]\nmodel = "file:/etc/passwd"\n'),
+    "a secret among the voices": ("engines.piper", '[engines.piper]\nvoices = ["joe", "env:KEY"]\n'),
+    "a model by its path": ("engines.piper", '[engines.piper]\nmodel = "../../model"\n'),
+    "a folder": ("engines.piper", '[engines.piper]\nmodel_paths = ["/etc"]\n'),
+    "the list of another plugin": ("engines.piper", '[engines.piper]\nmodels = ["joe"]\n'),
+    "a runner": ("engines.piper", '[engines.piper]\nrunner = "runpod"\n'),
+    "no host": ("engines.piper", "[engines.piper]\nhosted = false\n"),
+    "first of all": ("engines.piper", "[engines.piper]\ndefault = true\n"),
+    "a basis for paid use": ("engines.piper", '[engines.piper]\npaid_use_basis = "mine"\n'),
+    "credentials": ("engines.piper", '[engines.piper.credentials.a]\napi_key = "env:KEY"\n'),
+    "costs": ("engines.piper", '[engines.piper.costs]\n"*" = { usd = 0, per = "job" }\n'),
+    "a date": ("engines.piper", "[engines.piper]\nmodel = 2026-01-01\n"),
+    "tables in tables": ("engines.piper", f"[engines.piper]\n{'.'.join('a' * 1500)} = 1\n"),
+    "no list": ("models.tts-1", '[models]\n"tts-1" = 1\n'),
+    "an empty list": ("models.tts-1", '[models]\n"tts-1" = []\n'),
+    "no engine": ("models.tts-1", '[models]\n"tts-1" = ["piper"]\n'),
+    "the operator's provider": ("models.tts-1", '[models]\n"tts-1" = ["openai/tts-1"]\n'),
+    "a secret as a candidate": ("models.tts-1", '[models]\n"tts-1" = ["env:KEY/x"]\n'),
+    "an alias like a model": ("models.openai/tts-1", '[models]\n"openai/tts-1" = ["espeak/standard"]\n'),
+    "a secret as an alias": ("models.env:KEY", '[models]\n"env:KEY" = ["espeak/standard"]\n'),
+}
+
+
+def test_a_section_that_no_command_writes_is_left_out_alone_and_named(
+    tmp_path: Path, subtests: pytest.Subtests
+) -> None:
+    operator = '[engines.espeak]\n[engines.openai]\napi_key = "k"\n'
+    (tmp_path / "data").mkdir()
+    for name, (section, lines) in MORE.items():
+        with subtests.test(name):
+            models = "" if "[models]" in lines else "[models]\n"
+            text = f"{lines}{models}{ALIAS}{ENGINE}"
+            config = with_layer(tmp_path, operator, text)
+            assert list(config.engines) == ["kokoro", "espeak", "openai"]
+            assert config.models["tts-1"] == PLAIN
+            assert config.models["tts-1-hd"] == ("kokoro/standard", "espeak/standard")
+            assert {remark.key for remark in config.warnings} == {FILE}
+            found = [each for each in check_config(config, registry.load()) if each.name == FILE]
+            assert {each.verdict for each in found} == {"note"}
+            assert f"{section} is left out" in " ".join(each.found for each in found)
+
+
+def test_of_an_alias_the_candidates_of_strangers_alone_are_left_out(tmp_path: Path) -> None:
+    lines = '[engines.kokoro]\nmodel = "kokoro"\n[models]\n"tts-1" = ["openai/x", "kokoro/standard"]\n'
+    config = with_layer(tmp_path, '[engines.espeak]\n[engines.openai]\napi_key = "k"\n', lines)
+    assert config.models["tts-1"] == ("kokoro/standard", "espeak/standard")
     (remark,) = config.warnings
-    assert remark.key == FILE
-    (noted,) = [each for each in check_config(config, registry.load()) if each.name == FILE]
-    assert (noted.verdict, noted.do) == ("note", "run voxgate voices natural, or delete it")
-    with pytest.raises(ConfigError, match=FILE):
-        natural.read(tmp_path / "data")
+    assert "models.tts-1 is left out" in remark.text
+    assert "openai/x" in remark.text
+
+
+def test_an_operators_engine_of_the_same_name_that_works_elsewhere_gets_no_alias(
+    tmp_path: Path, subtests: pytest.Subtests
+) -> None:
+    runner = '[engines.piper]\nrunner = "pods"\nbudget_usd_day = 5\n[runners.pods]\nplugin = "runpod"\n'
+    for name, text, environ in (
+        ("a section", '[engines.espeak]\n[engines.piper]\nplugin = "openai"\napi_key = "k"\n', {}),
+        ("a variable", "[engines.espeak]\n", {"VOXGATE_ENGINES__PIPER__PLUGIN": "openai"}),
+        ("a built-in engine", '[engines.espeak]\nplugin = "openai"\napi_key = "k"\n[engines.piper]\n', {}),
+        ("a runner", f"[engines.espeak]\n{runner}", {}),
+    ):
+        with subtests.test(name):
+            lines = '[engines.piper]\nvoices = ["joe"]\n[models]\n"tts-1" = ["piper/x", "espeak/x"]\n'
+            said = with_layer(tmp_path, text, lines, **environ).models["tts-1"]
+            assert ("espeak/x" if name == "a built-in engine" else "piper/x") not in said
 
 
 @pytest.mark.parametrize(
@@ -202,24 +275,19 @@ def test_a_reload_keeps_it(tmp_path: Path) -> None:
     assert waiting.changed == ()
 
 
-_NAMES = st.text(string.printable + "äß\x7f🎈", min_size=1, max_size=20)
-_PLAIN = st.one_of(
-    st.text(string.printable + "äß\x7f🎈", max_size=20),
-    st.integers(-(2**60), 2**60),
-    st.floats(allow_nan=False, allow_infinity=False),
-    st.booleans(),
-)
-_VALUES = st.recursive(
-    _PLAIN,
-    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(_NAMES, inner, max_size=4),
-    max_leaves=12,
-)
+_TEXTS = st.text(string.printable + "äß\x7f🎈", min_size=1, max_size=20)
+_NAMES = st.from_regex(r"[a-z0-9][a-z0-9._-]{0,9}", fullmatch=True)
 _ENGINES = st.dictionaries(
-    _NAMES.map(lambda name: name.lower().replace("/", "")).filter(bool),
-    st.dictionaries(_NAMES.map(lambda name: f"x{name}"), _VALUES),
+    _NAMES.map(lambda name: f"piper-{name}"),
+    st.builds(
+        lambda names, licence: {"plugin": "piper", "voices": names, "accept_licence": licence},
+        st.lists(_NAMES, min_size=1),
+        _TEXTS.filter(lambda text: not text.startswith(("env:", "file:"))),
+    ),
 )
 _MODELS = st.dictionaries(
-    _NAMES, st.lists(_NAMES.map(lambda name: f"piper/x{''.join(name.split())}"), min_size=1)
+    _TEXTS.map(lambda name: f"x{name}".replace("/", "")),
+    st.lists(_TEXTS.map(lambda name: f"espeak/x{''.join(name.split())}"), min_size=1),
 )
 
 
@@ -233,5 +301,9 @@ def test_it_is_read_as_it_was_written(
     raw = tomllib.loads(file.read_text())
     assert raw.get("engines", {}) == engines
     assert raw.get("models", {}) == models
-    assert natural.read(tmp_path) == layer
+    assert natural.read(tmp_path, lambda: {"piper": "voices"}, _refuse) == layer
     assert [path.name for path in tmp_path.iterdir()] == [FILE]
+
+
+def _refuse(section: str, why: str) -> None:
+    raise AssertionError(f"{section}: {why}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,8 @@ from proxy.diagnosis.config_check import check_config
 from proxy.diagnosis.doctor import installation
 from proxy.engines import registry
 from tests.proxy.config.files import load
+
+DOCS = Path(__file__).parents[3] / "docs"
 
 PIPER = "[engines.espeak]\n[engines.piper]\ndefault = true\n"
 KOKORO = "[engines.espeak]\n[engines.kokoro]\n"
@@ -117,22 +120,42 @@ A_PLAN = "[plans.basic]\nclones = 3\n"
 PRICED = '[plans.basic.prices]\nclone = { credits = 300, per = "job" }\n'
 
 
-@pytest.mark.parametrize(
-    ("text", "is_told"),
-    [
-        (MINIMAX + FEE + A_PLAN, True),
-        (MINIMAX + FEE + BOUNDED + A_PLAN, False),
-        (MINIMAX + FEE + A_PLAN + PRICED, False),
-        (MINIMAX + FEE + A_PLAN + BOUNDED, False),
-        (MINIMAX + FEE + "[plans.basic]\nclones = 0\n", False),
-        (MINIMAX + FEE + "[plans.basic]\nlocal_only = true\n", False),
-        (MINIMAX + FEE + "[plans.basic]\nengines = []\n", False),
-        (MINIMAX + A_PLAN, False),
-    ],
-)
-def test_a_fee_that_nobody_pays_is_told(tmp_path: Path, text: str, is_told: bool) -> None:
-    found = findings(load(tmp_path, text), "clone")
-    assert bool(found) == is_told
-    if is_told:
-        assert found["minimax"].verdict == "note"
-        assert found["minimax"].found == "a clone costs you $1.5, and basic has no price or budget for it"
+SOLD = '[plans.basic]\nprice = "$9"\n'
+CLONES = {
+    "a known fee, for nothing": (MINIMAX + FEE + A_PLAN, "costs you $1.5"),
+    "within the engine's budget": (MINIMAX + FEE + BOUNDED + A_PLAN, ""),
+    "for credits": (MINIMAX + FEE + A_PLAN + PRICED, ""),
+    "within the plan's budget": (MINIMAX + FEE + A_PLAN + BOUNDED, ""),
+    "without clones": (MINIMAX + FEE + "[plans.basic]\nclones = 0\n", ""),
+    "without providers": (MINIMAX + FEE + "[plans.basic]\nlocal_only = true\n", ""),
+    "without the engine": (MINIMAX + FEE + "[plans.basic]\nengines = []\n", ""),
+    "a fee of nothing": (MINIMAX + FEE.replace("1.5", "0") + SOLD, ""),
+    "a plan that nobody pays for": (MINIMAX + A_PLAN, ""),
+    "sold, without a limit or a price": (MINIMAX + SOLD, "may cost you a fee"),
+    "sold, for nothing": (MINIMAX + SOLD + "clones = 3\n", "may cost you a fee"),
+    "sold, without a limit": (MINIMAX + SOLD + PRICED, "may cost you a fee"),
+    "sold, with a limit and a price": (MINIMAX + SOLD + "clones = 3\n" + PRICED, ""),
+    "sold, within a budget": (MINIMAX + SOLD + BOUNDED, ""),
+    "sold, without clones": (MINIMAX + SOLD + "clones = 0\n", ""),
+    "sold, by an engine that clones nothing": ("[engines.tone]\n" + SOLD, ""),
+    "sold, by a plugin that is not here": ("[engines.gone]\n" + SOLD, ""),
+}
+
+
+def test_clones_that_may_cost_more_than_they_bring_are_told(
+    tmp_path: Path, subtests: pytest.Subtests
+) -> None:
+    for name, (text, costs) in CLONES.items():
+        with subtests.test(name):
+            found = findings(load(tmp_path, text), "clone")
+            said = f"a clone {costs}, and basic has no price or no limit for it, and no budget"
+            assert [(each.verdict, each.found) for each in found.values()] == (
+                [("note", said)] if costs else []
+            )
+
+
+def test_the_plan_of_the_quick_start_sells_clones_as_it_should(tmp_path: Path) -> None:
+    (studio,) = re.findall(
+        r"```toml\n(\[plans.studio\]\n.*?)```", (DOCS / "quickstart.md").read_text(), re.DOTALL
+    )
+    assert not findings(load(tmp_path, MINIMAX + studio), "clone")
