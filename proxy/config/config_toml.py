@@ -15,7 +15,6 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from policies.routing import Route
 from proxy.config import natural
 from proxy.config.engines import check_runners, read_engines, read_plugins
 from proxy.config.feature_sections import Sections
@@ -93,11 +92,6 @@ def load(
 def built_in_voices() -> frozenset[str]:
     """Return the names of the shipped voices, of all engines."""
     return frozenset(_shipped()["voices"])
-
-
-def built_in_routes() -> tuple[Route, ...]:
-    """Return the shipped routes, of all engines."""
-    return shipped_routes(_shipped()["routes"])
 
 
 def built_in_models() -> dict[str, list[str]]:
