@@ -77,6 +77,11 @@ class RvcModel:
         return f"<RvcModel on {self._device}>"
 
     @property
+    def hears_v1(self) -> bool:
+        """Whether voices of version 1 can be spoken with."""
+        return self._hubert.final_proj is not None
+
+    @property
     def methods(self) -> tuple[str, ...]:
         """How a pitch can be found here, best first."""
         return ("pm",) if self._rmvpe is None else ("rmvpe", "pm")

@@ -81,6 +81,9 @@ class RvcEngine:
             raise EngineFailed(f"RVC has no model {job.model!r}.")
         wishes = wishes_of(job, self._model.methods)
         async with self.voices_lent.lend(job, trained_voice(job)) as voice:
+            if voice.layout.version == "v1" and not self._model.hears_v1:
+                message = "This voice is of version 1, for which the server's HuBERT has no final_proj."
+                raise UnsupportedOption(message, detail="voice")
             if wishes.semitones and not voice.layout.has_pitch:
                 message = "This voice was trained without pitch, so 'pitch' must be 0."
                 raise UnsupportedOption(message, detail="pitch")

@@ -186,11 +186,16 @@ def _info(id_: str, tag: str) -> ModelInfo:
 def test_a_shipped_route_is_never_judged_by_the_models_of_an_engine_of_that_name(
     tmp_path: Path, subtests: pytest.Subtests
 ) -> None:
-    engines = {"xtts": "xtts-v2", "f5tts": "mine", "elevenlabs": "eleven_flash_v2_5", "minimax": "speech-02-hd"}
+    engines = {
+        "xtts": "xtts-v2",
+        "f5tts": "mine",
+        "elevenlabs": "eleven_flash_v2_5",
+        "minimax": "speech-02-hd",
+    }
     routed = {"xtts": "thai", "f5tts": "thai", "elevenlabs": "eleven_v3", "minimax": "speech-2.8-hd"}
     for engine, model in engines.items():
         with subtests.test(engine):
-            text = f"[engines.{engine}]\nbudget_usd_day = 1\ncosts.{model} = {{ usd = 1, per = \"minute\" }}\n"
+            text = f'[engines.{engine}]\nbudget_usd_day = 1\ncosts.{model} = {{ usd = 1, per = "minute" }}\n'
             config = load(tmp_path, text)
             results = ProbeResults(models={engine: (_info(model, "en"),)})
             findings = check_config(config, registry.load(), results)
