@@ -86,5 +86,6 @@ def voxgate_register() -> tuple[Plugin[F5Settings], ...]:
             create=HOSTED,
             missing=missing,
             model_format=MODEL_FORMAT,
+            gallery=str(Path(__file__).with_name("gallery.toml")),
         ),
     )

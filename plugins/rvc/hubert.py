@@ -35,7 +35,9 @@ class Hubert(torch.nn.Module):  # type: ignore[misc]
     def __init__(self, sizes: HubertSizes) -> None:
         super().__init__()
         self.model = HubertModel(_config(sizes))
-        self.final_proj = torch.nn.Linear(sizes.hidden, sizes.projected) if sizes.projected else None
+        self.final_proj: Any = None
+        if sizes.projected:
+            self.final_proj = torch.nn.Linear(sizes.hidden, sizes.projected)
 
     @property
     def device(self) -> Any:
