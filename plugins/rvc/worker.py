@@ -40,7 +40,7 @@ from speech_engine.model_files import UnusableModel, find_manifest
 MODEL = "standard"
 FORMAT = "rvc"
 MOST_SEMITONES = 12.0
-CLIENT_FIELDS = ("index_rate", "protect", "f0_method")
+CLIENT_FIELDS = ("index_rate", "protect", "f0_method", "rms_mix_rate")
 
 _WIDTH_OF_A_PROCESSOR = 12
 """A wider step makes no second of sound cheaper there, and everybody waits for it."""
