@@ -3,7 +3,7 @@ the file of a model that was trained for it (`Trained`)."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Collection, Container, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from typing import Any, Protocol, TypeGuard, TypeVar
 
 from speech_engine.errors import EngineFailed, VoiceNotFound
@@ -72,7 +72,7 @@ def weighted_samples(voice: Voice, engine: str, most_mixed: int = 1) -> tuple[tu
 
 
 def weighted_voices(
-    voice: Voice, engine: str, most_mixed: int = 1, own: Container[str] = ()
+    voice: Voice, engine: str, most_mixed: int = 1, own: Collection[str] = ()
 ) -> tuple[tuple[Samples | EngineVoice, float], ...]:
     """Return the voices in a voice, as `weighted_samples` does, for an engine with voices of its `own`.
 
@@ -94,7 +94,7 @@ def weighted_voices(
     return tuple((part, weight / total) for part, weight in found)
 
 
-def _is_known(part: Voice, own: Container[str]) -> TypeGuard[Samples | EngineVoice]:
+def _is_known(part: Voice, own: Collection[str]) -> TypeGuard[Samples | EngineVoice]:
     if isinstance(part, Samples):
         return bool(part.samples)
     return isinstance(part, EngineVoice) and part.id in own

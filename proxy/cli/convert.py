@@ -56,9 +56,9 @@ def convert(
         "response_format": found_format,
         **({"consent": consent} if consent else {}),
     }
-    given = {"index_rate": index_rate, "protect": protect, "rms_mix_rate": rms_mix_rate}
-    given |= {"f0_method": f0_method, "seed": seed}
+    given = {"index_rate": index_rate, "protect": protect, "rms_mix_rate": rms_mix_rate, "seed": seed}
     fields |= {name: str(value) for name, value in given.items() if value is not None}
+    fields |= {"f0_method": f0_method} if f0_method is not None else {}
     body: dict[str, Any] = {"data": fields, "files": {"file": (recording.name, data)}}
     config, asked = load_config(config_file), Asked("/v1/audio/conversions", body, found_format, out)
     try:
