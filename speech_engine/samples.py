@@ -4,10 +4,10 @@ the file of a model that was trained for it (`Trained`)."""
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Collection, Sequence
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol, TypeGuard, TypeVar
 
 from speech_engine.errors import EngineFailed, VoiceNotFound
-from speech_engine.values import Mix, Sample, Samples, SpeechJob, Trained, Voice
+from speech_engine.values import EngineVoice, Mix, Sample, Samples, SpeechJob, Trained, Voice
 
 T = TypeVar("T")
 
@@ -65,18 +65,40 @@ NO_SAMPLES = NoSamples()
 def weighted_samples(voice: Voice, engine: str, most_mixed: int = 1) -> tuple[tuple[Samples, float], ...]:
     """Return the recordings of each voice in a voice, with weights that add up to 1: one, or those of a mix.
 
-    For an engine without voices of its own, whose name is in the messages. However a mix names its voices,
-    they come in one order, since a sum in another would be a little different. Raises VoiceNotFound.
+    For an engine without voices of its own, whose name is in the messages. Raises VoiceNotFound.
+    """
+    found = weighted_voices(voice, engine, most_mixed)
+    return tuple((part, weight) for part, weight in found if isinstance(part, Samples))
+
+
+def weighted_voices(
+    voice: Voice, engine: str, most_mixed: int = 1, own: Collection[str] = ()
+) -> tuple[tuple[Samples | EngineVoice, float], ...]:
+    """Return the voices in a voice, as `weighted_samples` does, for an engine with voices of its `own`.
+
+    However a mix names its voices, they come in one order, since a sum in another would be a little
+    different. Raises VoiceNotFound.
     """
     parts = voice.parts if isinstance(voice, Mix) else ((voice, 1.0),)
-    found = [(part, weight) for part, weight in parts if isinstance(part, Samples) and part.samples]
+    found = [(part, weight) for part, weight in parts if _is_known(part, own)]
     if not found or len(found) < len(parts):
-        raise VoiceNotFound(f"{engine} has no voices of its own; it speaks with recordings.")
+        has = f"{engine} does not know this voice" if own else f"{engine} has no voices of its own"
+        raise VoiceNotFound(f"{has}; it speaks with recordings.")
     if len(found) > most_mixed:
         able = f"mixes at most {most_mixed} voices" if most_mixed > 1 else "cannot mix voices"
         raise VoiceNotFound(f"{engine} {able}.")
     if not all(weight > 0 for _, weight in found):
         raise VoiceNotFound("Each voice of a mix has a weight above 0.")
-    found.sort(key=lambda part: ([sample.digest for sample in part[0].samples], part[1]))
+    found.sort(key=lambda part: (_name_of(part[0]), part[1]))
     total = sum(weight for _, weight in found)
     return tuple((part, weight / total) for part, weight in found)
+
+
+def _is_known(part: Voice, own: Collection[str]) -> TypeGuard[Samples | EngineVoice]:
+    if isinstance(part, Samples):
+        return bool(part.samples)
+    return isinstance(part, EngineVoice) and part.id in own
+
+
+def _name_of(part: Samples | EngineVoice) -> list[str]:
+    return [part.id] if isinstance(part, EngineVoice) else [sample.digest for sample in part.samples]

@@ -189,6 +189,8 @@ def _pickled(value: Any) -> bytes:
 
 def _plain(value: Any) -> bytes:
     match value:
+        case None:
+            return b"N"
         case bool():
             return b"\x88" if value else b"\x89"
         case int():

@@ -19,11 +19,13 @@ from plugins.f5tts.model_format import (
     HOP,
     MELS,
     MODEL_FORMAT,
+    V0_SIGN,
     Sizes,
     VocoderSizes,
     read_sizes,
     read_vocabulary,
     read_vocoder_sizes,
+    told_version,
 )
 from speech_engine.host.weights import fill, read_tensors
 from speech_engine.model_files import FolderContents, UnusableModel, check_model
@@ -76,8 +78,8 @@ def load_checkpoint(
     check_model(MODEL_FORMAT, folder)
     contents = FolderContents(MODEL_FORMAT.files, folder)
     sizes = read_sizes(contents)
-    if version == "v0" and sizes.has_norms:
-        raise UnusableModel('model.safetensors: no model of v0 has attn.q_norm: set version = "v1"')
+    if (told := told_version(contents)) not in ("", version):
+        raise UnusableModel(f'model.safetensors: its network is of {told}: set version = "{told}"')
     progress(0.1, "building the networks")
     network, vocoder = build_network(sizes, version), Vocoder(read_vocoder_sizes(contents))
     progress(0.4, "reading the weights")
@@ -130,5 +132,6 @@ def _fill(network: Any, file: Path, prefix: str) -> None:
     own = {
         name.removeprefix(prefix): tensor.float() if tensor.is_floating_point() else tensor
         for name, tensor in read_tensors(file).items()
+        if not name.startswith(V0_SIGN)
     }
     fill(network, own, file.name)

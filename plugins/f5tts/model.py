@@ -30,10 +30,12 @@ _FADE_S = 0.005
 
 
 class F5Row(NamedTuple):
-    """One piece of text on its way to sound. `first` is the frame where it begins."""
+    """One piece of text on its way to sound. `first` is the frame where it begins. Its recording was
+    `raised`, and its sound is lowered again."""
 
     flow: FlowRow
     first: int
+    raised: float
 
 
 class F5Model:
@@ -101,7 +103,8 @@ class F5Model:
     def sound(self, row: F5Row, is_last: bool) -> bytes:
         try:
             with torch.inference_mode():
-                return pcm_of(self._vocoder(row.flow.spectrogram(row.first).T.unsqueeze(0))[0])
+                sound = self._vocoder(row.flow.spectrogram(row.first).T.unsqueeze(0))[0]
+                return pcm_of(sound / row.raised)
         except torch.OutOfMemoryError as error:
             raise out_of_memory(error) from None
 
@@ -118,7 +121,7 @@ class F5Model:
         return [self._row(voice, [0], frames, steps, seed) for seed in range(max(1, round(weight / each_s)))]
 
     def _row(self, voice: F5Voice, numbers: list[int], frames: int, steps: int, seed: int) -> F5Row:
-        return F5Row(self._flow.join(voice.mels, numbers, frames, steps, seed), voice.first)
+        return F5Row(self._flow.join(voice.mels, numbers, frames, steps, seed), voice.first, voice.raised)
 
 
 def pcm_of(sound: Any) -> bytes:

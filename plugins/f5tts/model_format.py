@@ -23,6 +23,9 @@ SAMPLE_S = (3.0, 12.0)
 STEPS = {"": 16, "-turbo": 7, "-hd": 32}
 """The models of one checkpoint, by the end of their names: each takes so many steps."""
 
+V0_SIGN = "mel_spec."
+"""What tensors are called that the project's code wrote in the days of v0 alone. Nothing needs them."""
+
 _FFT = 1024
 _KERNEL = 7
 _FREQUENCIES = 256
@@ -101,13 +104,22 @@ def read_sizes(model: ModelContents) -> Sizes:
 
 def read_vocabulary(model: ModelContents) -> dict[str, int]:
     """Return each character with its number: the line on which it stands. Raise UnusableModel."""
-    lines = model.text("vocabulary").split("\n")
+    # Some editors begin a text with a mark of its bytes' order. The first character is after it.
+    lines = model.text("vocabulary").removeprefix("\ufeff").split("\n")
     if lines[-1] == "":
         del lines[-1]
     numbers = {line: number for number, line in enumerate(lines)}
     if len(numbers) != len(lines) or " " not in numbers or len(lines) > 1 << 20:
         raise UnusableModel("vocab.txt: it must have one character on each line, no two alike, and a space")
     return numbers
+
+
+def told_version(model: ModelContents) -> str:
+    """Return the version that the tensors tell, or "", as most do not tell. Raise UnusableModel."""
+    tensors = model.tensors("weights")
+    if any(name.startswith(V0_SIGN) for name in tensors):
+        return "v0"
+    return "v1" if "transformer.transformer_blocks.0.attn.q_norm.weight" in tensors else ""
 
 
 def read_vocoder_sizes(model: ModelContents) -> VocoderSizes:
@@ -193,8 +205,8 @@ MODEL_FORMAT = ModelFormat(
             sources=("model.safetensors", "model_*.safetensors", "model.pt", "model_*.pt"),
             roots=("ema_model_state_dict", ""),
             strip=("ema_model.",),
-            # What only training needs, and two tensors of old checkpoints.
-            ignore=("initted", "step", "mel_spec."),
+            # What only training needs.
+            ignore=("initted", "step"),
         ),
         ModelFile(role="vocabulary", kind="text", name="vocab.txt"),
         ModelFile(

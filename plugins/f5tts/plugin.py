@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Literal
 
 import msgspec
 
-from plugins.f5tts.model_format import MODEL_FORMAT
+from plugins.f5tts.model_format import MODEL_FORMAT, told_version
 from speech_engine.host.batch_model import BatchSettings
-from speech_engine.plugin import Hosted, Plugin, missing_model
+from speech_engine.model_files import FolderContents, UnusableModel
+from speech_engine.plugin import Hosted, Missing, Plugin, missing_model
 
 Version = Literal["v1", "v0"]
 Precision = Literal["float32", "bfloat16", "float16"]
@@ -57,7 +59,22 @@ HOSTED = Hosted(
 )
 
 
-missing = missing_model("voxgate models import FOLDER --engine f5tts --name NAME --language pt --licence ...")
+_no_model = missing_model(
+    'voxgate models pull f5-tts, then model = "f5-tts"; or models import for files of yours'
+)
+
+
+def missing(settings: F5Settings) -> tuple[Missing, ...]:
+    """Tell the want of a model, or of the version that it has."""
+    if lacking := _no_model(settings):
+        return lacking
+    try:
+        told = told_version(FolderContents(MODEL_FORMAT.files, Path(settings.model_path)))
+    except UnusableModel:
+        return ()  # the engine says what is wrong with its files
+    if told in ("", settings.version):
+        return ()
+    return (Missing(f"its model is of {told}, and version is {settings.version}", f'set version = "{told}"'),)
 
 
 def voxgate_register() -> tuple[Plugin[F5Settings], ...]:
@@ -69,5 +86,6 @@ def voxgate_register() -> tuple[Plugin[F5Settings], ...]:
             create=HOSTED,
             missing=missing,
             model_format=MODEL_FORMAT,
+            gallery=str(Path(__file__).with_name("gallery.toml")),
         ),
     )

@@ -19,17 +19,25 @@ from plugins.f5tts.model_format import HOP, MOST_S, RATE_HZ
 from speech_engine.errors import UnusableSample
 
 LEAST_S = 1.0
+REVISION = "raised"
+"""Of what is made of a recording. It is in the models' digests: what was spoken with an older one, and is in
+the cache, is spoken anew."""
+_RAISED_TO = 0.1
+"""The root mean square that the project raises a quieter recording to. The speech gets as quiet again."""
+_QUIETEST = 1e-5
 _PAUSE_S = 0.05
 """Silence after the recording, so that its last word does not run into the first one of the text."""
 
 
 class F5Voice(NamedTuple):
-    """`mels` are (frames, bands); what is made begins at `first`. The `pace` is 1.0 for a usual one."""
+    """`mels` are (frames, bands); what is made begins at `first`. The `pace` is 1.0 for a usual one. The
+    recording is so many times as quiet as what the model hears of it: it is `raised`."""
 
     mels: Any
     first: int
     words: str
     pace: float
+    raised: float = 1.0
 
     def __repr__(self) -> str:
         return f"<F5Voice of {self.seconds:.1f} s>"
@@ -49,8 +57,9 @@ def make_voice(recording: bytes, words: str) -> F5Voice:
     seconds = len(sound) / RATE_HZ
     if not LEAST_S <= seconds < MOST_S - 2 * LEAST_S:
         raise UnusableSample(f"The recording has {seconds:.1f} seconds; this model hears {LEAST_S:g} to 28.")
-    sound = np.concatenate([sound, np.zeros(round(_PAUSE_S * RATE_HZ), np.float32)])
+    raised = max(1.0, _RAISED_TO / max(_QUIETEST, float(np.sqrt(np.mean(np.square(sound))))))
+    sound = np.concatenate([sound * np.float32(raised), np.zeros(round(_PAUSE_S * RATE_HZ), np.float32)])
     with torch.inference_mode():
         mels = get_vocos_mel_spectrogram(torch.from_numpy(sound).unsqueeze(0))[0].T.contiguous()
     # The project cuts its own sound so, though the spectrogram has one frame more.
-    return F5Voice(mels, len(sound) // HOP, words, pace_of(seconds, words))
+    return F5Voice(mels, len(sound) // HOP, words, pace_of(seconds, words), raised)

@@ -18,7 +18,7 @@ from plugins.f5tts.model import STEP_S, F5Model, F5Row
 from plugins.f5tts.model_format import RATE_HZ, SAMPLE_S, STEPS, written_languages
 from plugins.f5tts.plugin import F5Settings
 from plugins.f5tts.text import TextReader
-from plugins.f5tts.voices import F5Voice
+from plugins.f5tts.voices import REVISION, F5Voice
 from speech_engine import (
     Audio,
     Context,
@@ -103,7 +103,7 @@ def model_infos(manifest: ModelManifest, languages: tuple[str, ...]) -> tuple[Mo
             id=manifest.name + variant,
             languages=tuple(map(Language, languages)),
             sample_rate_hz=RATE_HZ,
-            digest=manifest.digest,
+            digest=f"{manifest.digest}-{REVISION}",
             max_characters=MOST_CHARACTERS,
             seeds=True,
             reads_numbers=False,

@@ -47,12 +47,14 @@ nothing louder, and what hums before the first word is much quieter."""
 
 class Wishes(NamedTuple):
     """What a client may set. `index_rate` is the share of features that are drawn towards the voice's own;
-    below 0.5, `protect` lets what has no pitch keep so much less of that."""
+    below 0.5, `protect` lets what has no pitch keep so much less of that. Below 1, `rms_mix_rate` gives the
+    sound so much less of its own loudness, and more of the recording's."""
 
     semitones: float = 0.0
     index_rate: float = 0.75
     protect: float = 0.33
     f0_method: str = "pm"
+    rms_mix_rate: float = 1.0
 
     @property
     def protects(self) -> bool:
@@ -72,6 +74,7 @@ def wishes_of(job: SpeechJob, methods: tuple[str, ...]) -> Wishes:
         index_rate=_number(extra, "index_rate", usual.index_rate, 1.0),
         protect=_number(extra, "protect", usual.protect, _ALL_OF_IT),
         f0_method=method,
+        rms_mix_rate=_number(extra, "rms_mix_rate", usual.rms_mix_rate, 1.0),
     )
 
 

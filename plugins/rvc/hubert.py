@@ -30,29 +30,33 @@ _POSITION = "encoder.pos_conv_embed.conv.weight"
 
 # What torch has no types for, as it is not installed here.
 class Hubert(torch.nn.Module):  # type: ignore[misc]
-    """The network, with the projection that voices of version 1 need."""
+    """The network, and the projection that voices of version 1 need, if its file has one."""
 
     def __init__(self, sizes: HubertSizes) -> None:
         super().__init__()
         self.model = HubertModel(_config(sizes))
-        self.final_proj = torch.nn.Linear(sizes.hidden, sizes.projected)
+        self.final_proj: Any = None
+        if sizes.projected:
+            self.final_proj = torch.nn.Linear(sizes.hidden, sizes.projected)
 
     @property
     def device(self) -> Any:
-        return self.final_proj.weight.device
+        return self.model.device
 
     @property
     def dtype(self) -> Any:
-        return self.final_proj.weight.dtype
+        return self.model.dtype
 
-    def forward(self, sounds: Any) -> tuple[Any, Any]:
+    def forward(self, sounds: Any) -> tuple[Any | None, Any]:
         """Return what voices of version 1 and of version 2 hear of sounds (rows, samples) at HEARD_HZ.
+        Without `final_proj`, there is nothing for those of version 1.
 
         Both are (rows, frames, width), fifty frames a second. All sounds must have their full length: the
         network knows no padding.
         """
         hidden = self.model(sounds.to(self.dtype), output_hidden_states=True).hidden_states
-        return self.final_proj(hidden[min(V1_LAYER, len(hidden) - 1)]), hidden[-1]
+        ninth = hidden[min(V1_LAYER, len(hidden) - 1)]
+        return None if self.final_proj is None else self.final_proj(ninth), hidden[-1]
 
 
 def load_hubert(folder: Path, device: str, precision: str = "float32") -> Hubert:
@@ -79,7 +83,6 @@ def _config(sizes: HubertSizes) -> HubertConfig:
         conv_dim=list(sizes.convolutions),
         num_conv_pos_embeddings=sizes.positions,
         num_conv_pos_embedding_groups=sizes.groups,
-        classifier_proj_size=sizes.projected,
         # They only count in training.
         layerdrop=0.0,
         mask_time_prob=0.0,

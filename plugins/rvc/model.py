@@ -13,8 +13,9 @@ from torch.nn.functional import interpolate
 
 from plugins.rvc.checkpoint import RvcVoice
 from plugins.rvc.conversion import GIVEN_HZ, SIZES, Prepared, Wishes, coarse_of, moved
+from plugins.rvc.envelope import followed
 from plugins.rvc.generator import sound_of
-from plugins.rvc.hubert import Hubert
+from plugins.rvc.hubert import HEARD_HZ, Hubert
 from plugins.rvc.networks import tell_layers
 from plugins.rvc.rmvpe import Rmvpe
 from plugins.rvc.voice_rules import VoiceConfig, largest_layer
@@ -75,6 +76,11 @@ class RvcModel:
 
     def __repr__(self) -> str:
         return f"<RvcModel on {self._device}>"
+
+    @property
+    def hears_v1(self) -> bool:
+        """Whether voices of version 1 can be spoken with."""
+        return self._hubert.final_proj is not None
 
     @property
     def methods(self) -> tuple[str, ...]:
@@ -184,6 +190,12 @@ class RvcModel:
             torch.stack([row.window.latent for row in rows]).to(self._device),
             source,
         )
+        for number, row in enumerate(rows):
+            rate = row.window.wishes.rms_mix_rate
+            if rate < 1.0:
+                heard_sound = row.window.sound.to(self._device)
+                made = sounds[number]
+                sounds[number] = followed(made, voice.layout.rate_hz, heard_sound, HEARD_HZ, rate)
         whole = (sounds.clamp(-1.0, 1.0) * 32767.0).round().to(torch.int16).cpu()
         return [
             sound[row.window.first : row.window.last].clone() for sound, row in zip(whole, rows, strict=True)

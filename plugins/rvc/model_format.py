@@ -5,7 +5,7 @@ Nothing here needs torch: the check runs where a model is imported, too.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from speech_engine.model_files import ModelContents, ModelFacts, ModelFile, ModelFormat, UnusableModel
 from speech_engine.trained_files import TrainedFormat
@@ -21,8 +21,22 @@ EXTRA_GB = 5.5
 of voices, and one of their files."""
 
 
+FAIRSEQ_NAMES = (
+    (r"^feature_extractor\.conv_layers\.(\d+)\.0\.", r"feature_extractor.conv_layers.\1.conv."),
+    (r"^feature_extractor\.conv_layers\.0\.2\.", "feature_extractor.conv_layers.0.layer_norm."),
+    (r"^post_extract_proj\.", "feature_projection.projection."),
+    (r"^layer_norm\.", "feature_projection.layer_norm."),
+    (r"^encoder\.pos_conv\.0\.", "encoder.pos_conv_embed.conv."),
+    (r"\.self_attn\.", ".attention."),
+    (r"\.self_attn_layer_norm\.", ".layer_norm."),
+    (r"\.fc1\.", ".feed_forward.intermediate_dense."),
+    (r"\.fc2\.", ".feed_forward.output_dense."),
+)
+"""The names of fairseq's file, hubert_base.pt, and those of transformers, which have none of the former."""
+
+
 class HubertSizes(NamedTuple):
-    """The sizes of HuBERT."""
+    """The sizes of HuBERT. `projected` is 0 without the projection that voices of version 1 need."""
 
     hidden: int
     layers: int
@@ -35,37 +49,41 @@ class HubertSizes(NamedTuple):
 
 
 def read_hubert_sizes(model: ModelContents) -> HubertSizes:
-    """Return the sizes that the configuration names. Raise UnusableModel."""
+    """Return the sizes that the configuration names. Raise UnusableModel.
+
+    fairseq's file comes without one, and has the sizes that are usual.
+    """
+    has_config = model.has("config")
+
+    def value(name: str) -> Any:
+        return model.value("config", name) if has_config else None
 
     def number(name: str, least: int, most: int, default: int) -> int:
-        if model.value("config", name) is None:
-            return default
-        return model.number("config", name, least, most)
+        return default if value(name) is None else model.number("config", name, least, most)
 
-    if model.value("config", "model_type") != "hubert":
+    if has_config and value("model_type") != "hubert":
         raise UnusableModel("config.json: its model_type must be hubert")
-    if model.value("config", "feat_extract_norm") not in (None, "group"):
+    if value("feat_extract_norm") not in (None, "group"):
         raise UnusableModel("config.json: its feat_extract_norm must be group")
     for name in ("do_stable_layer_norm", "conv_bias"):
-        if model.value("config", name) not in (None, False):
+        if value(name) not in (None, False):
             raise UnusableModel(f"config.json: a HuBERT with {name} has another network")
     sizes = HubertSizes(
         hidden=number("hidden_size", HIDDEN, HIDDEN, HIDDEN),
         layers=number("num_hidden_layers", 1, 48, 12),
         heads=number("num_attention_heads", 1, 48, 12),
         inner=number("intermediate_size", 8, 8192, 3072),
-        convolutions=_convolutions(model),
+        convolutions=_convolutions(value("conv_dim")),
         positions=number("num_conv_pos_embeddings", 2, 512, 128),
         groups=number("num_conv_pos_embedding_groups", 1, 128, 16),
-        projected=number("classifier_proj_size", PROJECTED, PROJECTED, PROJECTED),
+        projected=PROJECTED if "final_proj.weight" in model.tensors("weights") else 0,
     )
     if sizes.hidden % sizes.heads or sizes.hidden % sizes.groups:
         raise UnusableModel("config.json: hidden_size cannot be divided by its heads and groups")
     return sizes
 
 
-def _convolutions(model: ModelContents) -> tuple[int, ...]:
-    found = model.value("config", "conv_dim")
+def _convolutions(found: Any) -> tuple[int, ...]:
     if found is None:
         return (512,) * CONVOLUTIONS
     is_list = isinstance(found, list) and len(found) == CONVOLUTIONS
@@ -93,7 +111,8 @@ def check_rvc(model: ModelContents) -> ModelFacts:
             f"config.json: num_hidden_layers is {sizes.layers}, but model.safetensors has more"
         )
     model.expect("weights", "feature_projection.projection.weight", (hidden, before))
-    model.expect("weights", "final_proj.weight", (sizes.projected, hidden))
+    if sizes.projected:
+        model.expect("weights", "final_proj.weight", (sizes.projected, hidden))
     return ModelFacts(extra_gb=EXTRA_GB)
 
 
@@ -136,13 +155,22 @@ MODEL_FORMAT = ModelFormat(
             role="weights",
             kind="tensors",
             name="model.safetensors",
-            sources=("model.safetensors", "pytorch_model.bin"),
+            sources=(
+                "model.safetensors",
+                "pytorch_model.bin",
+                "hubert_base.pt",
+                "checkpoint_best_legacy_500.pt",
+            ),
+            roots=("model", ""),
             strip=("hubert.",),
             # What only its first training needed.
             ignore=("masked_spec_embed", "label_embs_concat", "mask_emb"),
+            renames=FAIRSEQ_NAMES,
+            # Of fairseq's settings beside the tensors.
+            stand_ins=("fairseq.*", "omegaconf.*", "typing.Any"),
             most_bytes=4 * 1024**3,
         ),
-        ModelFile(role="config", kind="json", name="config.json"),
+        ModelFile(role="config", kind="json", name="config.json", is_optional=True),
         ModelFile(
             role="rmvpe",
             kind="tensors",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Literal
 
 import msgspec
@@ -53,7 +54,9 @@ HOSTED = Hosted(
 )
 
 
-missing = missing_model("voxgate models import FOLDER --engine rvc --name NAME --licence MIT")
+missing = missing_model(
+    'voxgate models pull content-vec, then model = "content-vec"; or models import for files of yours'
+)
 
 
 def voxgate_register() -> tuple[Plugin[RvcSettings], ...]:
@@ -66,5 +69,6 @@ def voxgate_register() -> tuple[Plugin[RvcSettings], ...]:
             missing=missing,
             model_format=MODEL_FORMAT,
             trained_format=TRAINED_FORMAT,
+            gallery=str(Path(__file__).with_name("gallery.toml")),
         ),
     )

@@ -40,7 +40,7 @@ from speech_engine.model_files import UnusableModel, find_manifest
 MODEL = "standard"
 FORMAT = "rvc"
 MOST_SEMITONES = 12.0
-CLIENT_FIELDS = ("index_rate", "protect", "f0_method")
+CLIENT_FIELDS = ("index_rate", "protect", "f0_method", "rms_mix_rate")
 
 _WIDTH_OF_A_PROCESSOR = 12
 """A wider step makes no second of sound cheaper there, and everybody waits for it."""
@@ -81,6 +81,9 @@ class RvcEngine:
             raise EngineFailed(f"RVC has no model {job.model!r}.")
         wishes = wishes_of(job, self._model.methods)
         async with self.voices_lent.lend(job, trained_voice(job)) as voice:
+            if voice.layout.version == "v1" and not self._model.hears_v1:
+                message = "This voice is of version 1, for which the server's HuBERT has no final_proj."
+                raise UnsupportedOption(message, detail="voice")
             if wishes.semitones and not voice.layout.has_pitch:
                 message = "This voice was trained without pitch, so 'pitch' must be 0."
                 raise UnsupportedOption(message, detail="pitch")

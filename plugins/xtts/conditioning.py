@@ -5,7 +5,8 @@ The host keeps it under the recordings' digests, and forgets it with them.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import plugins.xtts.boot  # noqa: F401 - before torchaudio
@@ -16,8 +17,9 @@ import torch
 import torchaudio
 
 from plugins.xtts.checkpoint import Checkpoint
-from plugins.xtts.model_format import MELS, SAMPLE_HZ
+from plugins.xtts.model_format import MELS, SAMPLE_HZ, STUDIO_LATENTS, STUDIO_SPEAKER
 from speech_engine.errors import UnusableSample
+from speech_engine.host.weights import read_tensors
 
 LEAST_S = 0.33
 _SPEAKER_HZ = 16_000
@@ -47,6 +49,17 @@ def mix(parts: Sequence[tuple[XttsVoice, float]]) -> XttsVoice:
         length = sum(voice.speaker.norm() * weight for voice, weight in parts)
         latents = sum(voice.latents * weight for voice, weight in parts)
         return XttsVoice(latents, speaker * (length / speaker.norm().clamp(min=_SHORTEST)))
+
+
+def read_studio(file: Path, names: Mapping[str, str], device: str) -> dict[str, XttsVoice]:
+    """Return the voices that came with a model by their ids. `names` has what the file calls them."""
+    tensors = read_tensors(file) if names else {}
+    return {
+        id_: XttsVoice(
+            *(tensors[f"{name}.{part}"].float().to(device) for part in (STUDIO_LATENTS, STUDIO_SPEAKER))
+        )
+        for id_, name in names.items()
+    }
 
 
 class VoiceMaker:

@@ -5,6 +5,8 @@ Nothing here needs torch: the check runs where a model is imported, too.
 
 from __future__ import annotations
 
+import re
+import unicodedata
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -24,6 +26,8 @@ CONTEXT_FRAMES, UNSETTLED_FRAMES = 13, 4
 """Frames on each side that the network hears to make one, and the last ones, which still change."""
 LATENTS = 32
 MELS = 80
+STUDIO_LATENTS, STUDIO_SPEAKER = "gpt_cond_latent", "speaker_embedding"
+"""What the file with the studio's voices has of each."""
 
 _LETTERS = {"th": "ก", "ar": "ا", "ru": "а", "hi": "क"}
 """A letter without which a vocabulary does not know a language, whatever the configuration says."""
@@ -129,10 +133,26 @@ def check_xtts(model: ModelContents) -> ModelFacts:
     _check_language_model(model, sizes)
     read_decoder_sizes(model, sizes.dim)
     model.expect("weights", "mel_stats", (MELS,))
+    studio_voices(model, sizes.dim)
     tags = tuple(bcp47_of(language) for language in languages)
     # 32 rows of a thousand positions, and what one step needs.
     positions = 32 * 1024
     return ModelFacts(languages=tags, extra_gb=0.5 + positions * 2 * sizes.layers * sizes.dim * 4 / 1e9)
+
+
+def studio_voices(model: ModelContents, dim: int) -> dict[str, str]:
+    """Return the voices that come with a model: their names by their ids. Raise UnusableModel."""
+    tensors = model.tensors("speakers") if model.has("speakers") else ()
+    names = dict.fromkeys(tensor.rpartition(".")[0] for tensor in tensors)
+    for name in names:
+        model.expect("speakers", f"{name}.{STUDIO_LATENTS}", (1, LATENTS, dim))
+        model.expect("speakers", f"{name}.{STUDIO_SPEAKER}", (1, SPEAKER, 1))
+    return {_id_of(name): name for name in names}
+
+
+def _id_of(name: str) -> str:
+    letters = unicodedata.normalize("NFKD", name.replace("ı", "i")).encode("ascii", "ignore").decode().lower()
+    return re.sub(r"[^a-z0-9]+", "-", letters).strip("-") or name
 
 
 def bcp47_of(language: str) -> str:
@@ -215,6 +235,14 @@ MODEL_FORMAT = ModelFormat(
         ),
         ModelFile(role="config", kind="json", name="config.json"),
         ModelFile(role="vocabulary", kind="json", name="vocab.json"),
+        ModelFile(
+            role="speakers",
+            kind="tensors",
+            name="speakers.safetensors",
+            sources=("speakers_xtts.pth", "speakers.safetensors"),
+            is_optional=True,
+            most_bytes=256 * 1024**2,
+        ),
     ),
     names_models=True,
     check=check_xtts,

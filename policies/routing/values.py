@@ -137,7 +137,7 @@ class Route(msgspec.Struct, frozen=True, kw_only=True):
     Candidates are `engine/model`. Without any, the request's own models speak. With `sentences`, the route
     speaks the sentences of its language in texts of several languages. If the request's voice is on none of
     its engines, `voice` speaks them. What they say is repeated by the first step of `post` that is for its
-    emotion.
+    emotion. A route that `is_shipped` may name models that the engines here do not have.
     """
 
     language: str
@@ -146,6 +146,7 @@ class Route(msgspec.Struct, frozen=True, kw_only=True):
     sentences: bool = False
     voice: str | None = None
     post: tuple[PostStep, ...] = ()
+    is_shipped: bool = False
 
     @property
     def named_models(self) -> tuple[str, ...]:

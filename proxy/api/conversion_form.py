@@ -24,8 +24,8 @@ FILE, CONSENT = "file", "consent"
 TOO_LARGE = "a recording has at most 10 MiB: send it as mp3, opus or flac"
 STATED = "true"
 """The consent of a request that only states that the speaker agrees."""
-_NUMBERS = ("pitch", "index_rate", "protect", "seed", "sample_rate", "bitrate")
-_OF_ENGINES = ("f0_method", "index_rate", "protect")
+_NUMBERS = ("pitch", "index_rate", "protect", "rms_mix_rate", "seed", "sample_rate", "bitrate")
+_OF_ENGINES = ("f0_method", "index_rate", "protect", "rms_mix_rate")
 """What only some engines know, in the order of the names."""
 
 
@@ -37,6 +37,7 @@ class ConversionForm(msgspec.Struct, frozen=True, kw_only=True):
     pitch: Annotated[float, Meta(ge=-12, le=12, description="a number of semitones from -12 to 12")] = 0.0
     index_rate: Annotated[float, Meta(ge=0, le=1, description="a number from 0 to 1")] | None = None
     protect: Annotated[float, Meta(ge=0, le=0.5, description="a number from 0 to 0.5")] | None = None
+    rms_mix_rate: Annotated[float, Meta(ge=0, le=1, description="a number from 0 to 1")] | None = None
     f0_method: Annotated[Literal["pm", "rmvpe"], Meta(description="pm or rmvpe")] | None = None
     seed: Annotated[int, Meta(ge=0, le=2**32 - 1, description="an integer from 0 to 4294967295")] | None = (
         None

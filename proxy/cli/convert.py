@@ -28,6 +28,9 @@ def convert(
     protect: Annotated[
         float | None, typer.Option(help="What keeps breaths and consonants, 0 to 0.5; 0.5 is off.")
     ] = None,
+    rms_mix_rate: Annotated[
+        float | None, typer.Option(help="1 keeps the voice's loudness, 0 takes the recording's.")
+    ] = None,
     f0_method: Annotated[str | None, typer.Option(help="What hears the melody: pm or rmvpe.")] = None,
     seed: Annotated[int | None, typer.Option(min=0, help="Equal seeds sound equal.")] = None,
     consent: Annotated[
@@ -53,8 +56,9 @@ def convert(
         "response_format": found_format,
         **({"consent": consent} if consent else {}),
     }
-    given = {"index_rate": index_rate, "protect": protect, "f0_method": f0_method, "seed": seed}
+    given = {"index_rate": index_rate, "protect": protect, "rms_mix_rate": rms_mix_rate, "seed": seed}
     fields |= {name: str(value) for name, value in given.items() if value is not None}
+    fields |= {"f0_method": f0_method} if f0_method is not None else {}
     body: dict[str, Any] = {"data": fields, "files": {"file": (recording.name, data)}}
     config, asked = load_config(config_file), Asked("/v1/audio/conversions", body, found_format, out)
     try:

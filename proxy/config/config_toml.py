@@ -15,7 +15,6 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from policies.routing import Route
 from proxy.config import natural
 from proxy.config.engines import check_runners, read_engines, read_plugins
 from proxy.config.feature_sections import Sections
@@ -100,12 +99,7 @@ def built_in_voices() -> frozenset[str]:
 
 def voices_to_bind() -> Mapping[str, Mapping[str, str]]:
     """Return the names that the operator may bind to a voice, each with its language and gender."""
-    return dict(_shipped()["voices_to_bind"])
-
-
-def built_in_routes() -> tuple[Route, ...]:
-    """Return the shipped routes, of all engines."""
-    return shipped_routes(natural.shipped()["routes"])
+    return dict(natural.shipped()["voices_to_bind"])
 
 
 def built_in_models() -> dict[str, list[str]]:

@@ -128,8 +128,9 @@ def _names(config: Config) -> Iterator[_Name]:
 
 
 def _spoken_by(config: Config) -> Iterator[_Name]:
-    """Return the models that aliases and routes name."""
-    routes = {f"routes.{route.language}": route.named_models for route in config.routes}
+    """Return the models that aliases and the operator's routes name."""
+    written = [route for route in config.routes if not route.is_shipped]
+    routes = {f"routes.{route.language}": route.named_models for route in written}
     for where, fulls in (*config.models.items(), *routes.items()):
         for full in fulls:
             engine, slash, model = full.partition("/")

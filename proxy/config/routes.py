@@ -62,11 +62,14 @@ def read_routes(
         if section is None:
             continue
         route = _route(section, _read_post(reader, f"{key}.post", section.post, engines))
+        # A copy of a shipped route asks for no more than the shipped one does.
+        if (same := msgspec.structs.replace(route, is_shipped=True)) in shipped:
+            route = same
         if route.language in routes:
             reader.fault(f"{key}.language", f"another route is for {route.language} already")
         routes[route.language] = route
         _check(reader, key, route)
-        if route not in shipped:
+        if not route.is_shipped:
             for full, engine in missing_engines(route, engines).items():
                 reader.warn(f"{key}.candidates", f"{full!r} cannot speak: no [engines.{engine}] here")
     return (*routes.values(), *(route for route in shipped if route.language not in routes))
@@ -74,7 +77,7 @@ def read_routes(
 
 def shipped_routes(value: Sequence[Mapping[str, Any]]) -> tuple[Route, ...]:
     """Return the shipped routes, also those without an engine, of which there is no warning."""
-    return tuple(_route(msgspec.convert(written, RouteSection)) for written in value)
+    return tuple(_route(msgspec.convert(written, RouteSection), is_shipped=True) for written in value)
 
 
 def missing_engines(route: Route, engines: Engines) -> dict[str, str]:
@@ -83,8 +86,9 @@ def missing_engines(route: Route, engines: Engines) -> dict[str, str]:
     return {full: engine for full, engine in engine_of.items() if engine not in engines}
 
 
-def _route(section: RouteSection, post: tuple[PostStep, ...] = ()) -> Route:
-    return Route(**{**msgspec.structs.asdict(section), "language": usual(section.language), "post": post})
+def _route(section: RouteSection, post: tuple[PostStep, ...] = (), *, is_shipped: bool = False) -> Route:
+    fields = {**msgspec.structs.asdict(section), "language": usual(section.language), "post": post}
+    return Route(**fields, is_shipped=is_shipped)
 
 
 def _read_post(

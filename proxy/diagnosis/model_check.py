@@ -19,7 +19,7 @@ def models(
     config: Config, registry: Registry, results: ProbeResults, sick: Collection[str]
 ) -> Iterator[Finding]:
     """Yield a finding for each alias, and each wrong name of a model. `sick` are engines that cannot run."""
-    known = _known(config, registry, results)
+    known = known_models(config, registry, results)
     faults = [*model_names.find_misnamed(config, known), *model_names.find_without_cost(config, known)]
     faulty = {fault.where for fault in faults}
     for alias, names in config.models.items():
@@ -49,7 +49,7 @@ def _info(id_: str, tags: Iterable[str]) -> ModelInfo:
     return ModelInfo(id=id_, languages=tuple(map(Language, tags)), sample_rate_hz=1)
 
 
-def _known(config: Config, registry: Registry, results: ProbeResults) -> dict[str, Sequence[str]]:
+def known_models(config: Config, registry: Registry, results: ProbeResults) -> dict[str, Sequence[str]]:
     """Return the models of engines whose settings list them, that answered, or that have imported ones."""
     listed = model_names.listed_models(config)
     found: dict[str, Sequence[str]] = {}

@@ -9,31 +9,36 @@ import msgspec
 from policies import routing
 from policies.language import base
 from policies.routing import Route
-from proxy.config import config_toml
+from proxy.config import model_names
 from proxy.config.config_toml import Config
 from proxy.config.finding import Finding, ProbeResults, note, ok, wrong
 from proxy.config.reader import hint
 from proxy.config.routes import missing_engines
 from proxy.config.sections import Remark, VoiceSection
 from proxy.diagnosis import post_check
-from proxy.diagnosis.model_check import imported_infos
+from proxy.diagnosis.model_check import imported_infos, known_models
 from proxy.diagnosis.post_check import is_missing, like
 from proxy.engines.registry import Registry
 
 
 def routes(config: Config, registry: Registry, results: ProbeResults, sick: Collection[str]) -> list[Finding]:
     """Judge the routes. `sick` are the engines that cannot run."""
-    return [_route(config, registry, results, sick, route) for route in _in_use(config)]
+    known = known_models(config, registry, results)
+    return [_route(config, registry, results, sick, route) for route in _in_use(config, known)]
 
 
-def _in_use(config: Config) -> Iterator[Route]:
-    """Yield the routes, of the built-in ones only what the configured engines speak."""
-    built_in = config_toml.built_in_routes()
+def _in_use(config: Config, known: model_names.Known) -> Iterator[Route]:
+    """Yield the routes. Of a shipped one, only the candidates that the engines here may have."""
     for route in config.routes:
-        missing = missing_engines(route, config.engines) if route in built_in else {}
-        there = tuple(full for full in route.candidates if full not in missing)
-        if there or not missing:
+        if not route.is_shipped:
+            yield route
+        elif there := tuple(full for full in route.candidates if _may_be_there(config, known, full)):
             yield msgspec.structs.replace(route, candidates=there)
+
+
+def _may_be_there(config: Config, known: model_names.Known, full: str) -> bool:
+    engine, _, model = full.partition("/")
+    return engine in config.engines and (engine not in known or model in known[engine])
 
 
 def voices(config: Config, results: ProbeResults) -> list[Finding]:

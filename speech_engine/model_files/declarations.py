@@ -73,7 +73,8 @@ class ModelFile(msgspec.Struct, frozen=True, kw_only=True):
     safetensors or as a pickle of torch (.pth, .pt), and are stored as safetensors. Of a pickle, `roots` says
     where the tensors are: the first of these keys that it has, "" for the pickle itself. `strip` are
     beginnings that are taken from the tensors' names; tensors whose names begin with one of `ignore` are left
-    out. `values` are keys of the pickle, beside the tensors, whose plain values are kept: as JSON, in the
+    out. `renames` are pairs of a regular expression and what replaces it in the names, for files of another
+    library. `values` are keys of the pickle, beside the tensors, whose plain values are kept: as JSON, in the
     header of the safetensors file. `stand_ins` are classes that the pickle may name ("package.module.Class",
     or "package.*" for all of them); they are read as nothing.
     A `tokenizer` comes as the JSON of the tokenizers library or as a sentencepiece model (Unigram), and is
@@ -94,6 +95,7 @@ class ModelFile(msgspec.Struct, frozen=True, kw_only=True):
     roots: tuple[str, ...] = ("",)
     strip: tuple[str, ...] = ()
     ignore: tuple[str, ...] = ()
+    renames: tuple[tuple[str, str], ...] = ()
     values: tuple[str, ...] = ()
     stand_ins: tuple[str, ...] = ()
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from speech_engine import EngineVoice, Mix, Sample, Samples, Voice, VoiceNotFound
-from speech_engine.samples import weighted_samples
+from speech_engine.samples import weighted_samples, weighted_voices
 
 ANA, BIA = (Samples((Sample(digest),)) for digest in ("a", "b"))
 MEMBERS = st.lists(
@@ -52,6 +52,16 @@ def test_a_mix_is_the_same_in_any_order_and_its_weights_add_up_to_one(
 def test_what_is_no_voice_of_recordings_is_not_found(voice: Voice, said: str) -> None:
     with pytest.raises(VoiceNotFound, match=said):
         weighted_samples(voice, "Mimic", 2)
+
+
+def test_an_engine_with_voices_of_its_own_knows_those_too() -> None:
+    alba = EngineVoice("alba")
+    assert weighted_voices(alba, "Mimic", 2, {"alba"}) == ((alba, 1.0),)
+    found = weighted_voices(Mix(((alba, 1.0), (ANA, 3.0))), "Mimic", 2, {"alba"})
+    assert sorted(found, key=lambda part: part[1]) == [(alba, 0.25), (ANA, 0.75)]
+    assert weighted_voices(Mix(((ANA, 3.0), (alba, 1.0))), "Mimic", 2, {"alba"}) == found
+    with pytest.raises(VoiceNotFound, match="Mimic does not know this voice"):
+        weighted_voices(EngineVoice("bela"), "Mimic", 2, {"alba"})
 
 
 def test_an_engine_that_mixes_none_says_so() -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from io import BytesIO
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import av
 import numpy as np
@@ -78,8 +78,19 @@ def read_frames(data: bytes, mix: Downmix, made_of: Callable[[MonoFrames], _T]) 
         return Undecoded("unreadable")
 
 
+class SoundFrame(NamedTuple):
+    """A frame of which so many samples are sound: behind them, the encoder filled the frame up."""
+
+    frame: Any
+    samples: int
+
+
 class MonoFrames:
-    """The frames of a file, which the mix makes mono. The first one decides the rate; there may be no end."""
+    """The frames of a file, which the mix makes mono. The first one decides the rate; there may be no end.
+
+    What pads an AAC is left out: the encoder's run-in, the first frame, where the container does not tell
+    libav to skip it, and what is behind the end that an MP4 names, within its last frame.
+    """
 
     def __init__(self, container: Any, mix: Downmix) -> None:
         if not container.streams.audio:
@@ -101,9 +112,18 @@ class MonoFrames:
     def __repr__(self) -> str:
         return f"<MonoFrames of {self.codec} at {self.rate_hz} Hz>"
 
-    def __iter__(self) -> Iterator[Any]:
+    def __iter__(self) -> Iterator[SoundFrame]:
         """Yield the frames, as far as they can be read. `mono` gives the sound of one."""
-        bad_packets = 0
+        held = None
+        for frame in self._decoded():
+            if held is not None:
+                yield SoundFrame(held, held.samples)
+            held = frame
+        if held is not None:
+            yield SoundFrame(held, self._samples_of_last(held))
+
+    def _decoded(self) -> Iterator[Any]:
+        bad_packets, has_run_in = 0, None
         packets = self._container.demux(self._stream)
         while bad_packets < _MOST_BAD_PACKETS:
             try:
@@ -115,18 +135,34 @@ class MonoFrames:
             except _FAULTS:
                 bad_packets += 1
                 continue
+            if has_run_in is None:
+                is_skipped = packet.has_sidedata("skip_samples") or (packet.pts or 0) < 0
+                has_run_in = self.codec == "aac" and not is_skipped
             for frame in frames:
                 self._check(frame)
-                yield frame
+                if not has_run_in:
+                    yield frame
+                has_run_in = False
 
-    def mono(self, frame: Any) -> NDArray[np.float64]:
+    def _samples_of_last(self, frame: Any) -> int:
+        """Return how many samples of the last frame are before the end that the container names."""
+        stream, count = self._stream, int(frame.samples)
+        if "mp4" not in self._container.format.name or None in (stream.duration, frame.pts):
+            return count
+        left = stream.duration + (stream.start_time or 0) - frame.pts
+        samples = round(left * stream.time_base * self.rate_hz)
+        # Elsewhere it is no frame's end: what a file says of its length is not believed.
+        return samples if 0 < samples < count else count
+
+    def mono(self, sound: SoundFrame) -> NDArray[np.float64]:
+        frame = sound.frame
         samples: NDArray[Any] = frame.to_ndarray()
         channels = frame.layout.nb_channels
         if frame.format.is_planar or channels == 1:
             planes = samples.reshape(channels, -1)
         else:
             planes = samples.reshape(-1, channels).T
-        return self.mix.down(_floats(planes))
+        return self.mix.down(_floats(planes[:, : sound.samples]))
 
     def packed(self, mono: NDArray[np.float64]) -> bytes:
         """Return samples as integers of `sample_bytes`."""

@@ -190,13 +190,14 @@ def natural_layer(layer: Layer, ready: Sequence[Listed], built_in: Mapping[str, 
 def with_speech(layer: Layer, listed: Listed, built_in: Mapping[str, Sequence[str]]) -> tuple[Layer, str]:
     """Return a layer in which a model speaks what those before it do not, and the name it has for clients.
 
-    It comes before what is built in. One that speaks with people's own voices comes last of all.
+    It comes before what is built in. One that speaks with people's own voices comes last of all, and one
+    without languages speaks nothing: it converts recordings.
     """
     layer, engine = with_model(layer, listed)
     is_last = listed.entry.speaks_samples
     model = f"{engine}/{listed.name if listed.format_.names_models else STANDARD}"
     models = {}
-    for alias, candidates in built_in.items():
+    for alias, candidates in built_in.items() if listed.entry.languages else ():
         there = layer.models.get(alias, [])
         if is_last:
             models[alias] = list(dict.fromkeys((*there, *candidates, model)))

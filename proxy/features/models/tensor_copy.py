@@ -7,6 +7,7 @@ the file; only a scattered view is put together in memory.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import BinaryIO
 
@@ -70,6 +71,8 @@ def _renamed(tensors: Mapping[str, StoredTensor], file: ModelFile) -> Iterator[t
             name = name.removeprefix(prefix)
         if name.startswith(file.ignore):
             continue
+        for pattern, new in file.renames:
+            name = re.sub(pattern, new, name)
         if name in names:
             raise UnusableModel(f"it has two tensors that would both be called {name[:80]}")
         names.add(name)

@@ -181,6 +181,7 @@ WRONG: tuple[tuple[dict[str, Any], int, str | None, str], ...] = (
     ({"pitch": "2"}, 400, "pitch", "unsupported_value"),
     ({"index_rate": "1.5"}, 400, "index_rate", "invalid_value"),
     ({"protect": "0.6"}, 400, "protect", "invalid_value"),
+    ({"rms_mix_rate": "2"}, 400, "rms_mix_rate", "invalid_value"),
     ({"f0_method": "harvest"}, 400, "f0_method", "invalid_value"),
     ({"seed": "-1"}, 400, "seed", "invalid_value"),
     ({"response_format": "json"}, 400, "response_format", "invalid_value"),
@@ -282,9 +283,9 @@ async def test_a_consent_says_which_providers_may_hear_it(tmp_path: Path) -> Non
 
 
 async def test_fields_that_an_engine_does_not_know_are_named(server: Inside) -> None:
-    answer = await sent(server, index_rate="0.5", f0_method="pm")
+    answer = await sent(server, index_rate="0.5", f0_method="pm", rms_mix_rate="0.25")
     assert answer.status_code == 200, answer.text
-    assert answer.headers["x-voxgate-ignored"] == "f0_method, index_rate"
+    assert answer.headers["x-voxgate-ignored"] == "f0_method, index_rate, rms_mix_rate"
 
 
 async def test_a_key_answers_once_however_the_form_is_written(server: Inside) -> None:

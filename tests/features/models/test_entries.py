@@ -14,6 +14,7 @@ from proxy.engines import registry
 from proxy.engines.stored_models import ModelRefused
 from proxy.features.models.addresses import UnsafeAddress, parse_address
 from proxy.features.models.entries import BrokenGallery, read_gallery
+from proxy.features.models.importing import choose_file
 from proxy.features.models.listing import Galleries, Listed, open_galleries
 from speech_engine import Plugin
 from speech_engine.licences import bound_by, terms_of
@@ -154,6 +155,22 @@ def test_a_search_finds_names_words_and_languages(ours: Galleries) -> None:
     assert "faber" not in names(language="pt-PT")
     assert "norman" in names("united", language="en", is_paid=True)
     assert names("nothing of this name") == set()
+
+
+def test_all_files_that_rvc_and_f5tts_need_can_be_found(ours: Galleries) -> None:
+    """By the words that people know, with a digest or a fixed revision each."""
+    for plugin, words in {
+        "rvc": ("content-vec", "hubert", "rmvpe", "f0g40k", "f0d40k"),
+        "f5tts": ("vocos", "f5-tts", "f5tts"),
+    }.items():
+        for word in words:
+            assert plugin in {each.plugin for each in ours.search(word)}, word
+        for each in (each for each in ours.listed if each.plugin == plugin):
+            names, main = sorted(file.name for file in each.entry.files), ""
+            found = [choose_file(Path(each.name), names, file, main) for file in each.format_.files]
+            assert sorted(filter(None, found)) == names
+            needed = [file.role for file in each.format_.files if not file.is_optional]
+            assert len(needed) <= len(names)
 
 
 def test_a_printed_command_is_one_for_a_shell(tmp_path: Path) -> None:

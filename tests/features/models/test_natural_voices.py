@@ -153,6 +153,12 @@ def test_what_speaks_with_peoples_own_voices_comes_last_under_its_own_name() -> 
     assert alone.models["tts-1"] == ["espeak/standard", "pocket/p-en"]
 
 
+def test_a_model_that_speaks_nothing_gets_an_engine_and_no_alias() -> None:
+    layer, model = natural_voices.with_speech(Layer(), GALLERIES.find("content-vec"), BUILT_IN)
+    assert (model, layer.engines) == ("rvc/standard", {"rvc": {"model": "content-vec"}})
+    assert layer.models == {}
+
+
 _LISTED = st.builds(
     listed,
     st.sampled_from("abcd"),

@@ -5,11 +5,19 @@ from __future__ import annotations
 import math
 import struct
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
-from plugins.f5tts.model_format import MODEL_FORMAT, SAMPLE_S, STEPS, read_vocabulary, written_languages
-from plugins.f5tts.plugin import F5Settings, missing
+from plugins.f5tts.model_format import (
+    MODEL_FORMAT,
+    SAMPLE_S,
+    STEPS,
+    read_vocabulary,
+    told_version,
+    written_languages,
+)
+from plugins.f5tts.plugin import F5Settings, Version, missing
 from proxy.features.models.importing import choose_file
 from speech_engine.model_files import FolderContents, ModelFacts, UnusableModel, check_model
 from speech_engine.model_files.safetensors import header_of
@@ -182,8 +190,7 @@ def test_its_files_are_found_in_one_folder() -> None:
 def test_of_a_training_checkpoint_only_what_speaks_is_taken(tmp_path: Path) -> None:
     weights, _, vocoder = MODEL_FORMAT.files
     one = Stored("0", "F32", 1, (1,), (1,))
-    training = ("initted", "step", "ema_model.mel_spec.mel_stft.spectrogram.window")
-    state = dict.fromkeys(("ema_model.transformer.proj_out.weight", *training), one)
+    state = dict.fromkeys(("ema_model.transformer.proj_out.weight", "initted", "step"), one)
     numbers = {"0": struct.pack("<f", 1)}
     path = archive(tmp_path / "model_1.pt", {"ema_model_state_dict": state, "optimizer": {}}, numbers)
     assert list(converted(path, weights)) == ["transformer.proj_out.weight"]
@@ -213,8 +220,45 @@ def test_a_language_that_the_vocabulary_cannot_write_is_known(
 
 
 def test_an_engine_without_a_model_says_how_to_get_one(tmp_path: Path) -> None:
-    assert "voxgate models import" in missing(F5Settings())[0].do
+    assert "models import" in missing(F5Settings())[0].do
     assert missing(F5Settings(model_path=str(tmp_path))) == ()
+
+
+@pytest.mark.parametrize(
+    ("tensor", "told"),
+    [
+        # What F5TTS_Base has beside the network, and what no model of v0 has.
+        ("mel_spec.mel_stft.mel_scale.fb", "v0"),
+        (f"{BLOCK}0.attn.q_norm.weight", "v1"),
+        ("transformer.more", ""),
+    ],
+)
+def test_a_model_that_tells_its_version_is_not_taken_for_the_other(
+    model: Model, tensor: str, told: str
+) -> None:
+    model.shapes[tensor] = (4,)
+    model.facts()
+    contents = FolderContents(MODEL_FORMAT.files, model.folder)
+    assert told_version(contents) == told
+    for version in get_args(Version):
+        lacks = missing(F5Settings(model_path=str(model.folder), version=version))
+        assert [each.do for each in lacks] == ([] if told in ("", version) else [f'set version = "{told}"'])
+
+
+def test_the_version_that_a_pickle_tells_is_kept(tmp_path: Path) -> None:
+    one = Stored("0", "F32", 1, (1,), (1,))
+    names = ("ema_model.transformer.proj_out.weight", "ema_model.mel_spec.mel_stft.spectrogram.window")
+    state = {"ema_model_state_dict": dict.fromkeys(names, one)}
+    path = archive(tmp_path / "model_1200000.pt", state, {"0": struct.pack("<f", 1)})
+    assert "mel_spec.mel_stft.spectrogram.window" in converted(path, MODEL_FORMAT.files[0])
+
+
+def test_a_vocabulary_may_begin_with_a_mark_of_its_byte_order(model: Model) -> None:
+    model.write()
+    path = model.folder / "vocab.txt"
+    path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())
+    check_model(MODEL_FORMAT, model.folder)
+    assert list(read_vocabulary(FolderContents(MODEL_FORMAT.files, model.folder))) == CHARACTERS
 
 
 def test_one_checkpoint_is_three_models_by_their_steps() -> None:

@@ -1,7 +1,7 @@
 """A random RVC model and voices: `python -m tests.plugins.rvc.tiny FOLDER [KIND]`, where torch is.
 
 The KIND `begins` has the networks from which a training begins, too, as an import keeps them; `sources` as
-their makers save them.
+their makers save them, and HuBERT as fairseq does.
 
 The tiny ones have every part of real ones: HuBERT in 22 MB, and a voice in 250 kB. What they say is noise.
 Benches make some of full size.
@@ -10,8 +10,11 @@ Benches make some of full size.
 from __future__ import annotations
 
 import json
+import re
 import sys
+from argparse import Namespace
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from plugins.rvc.hubert import Hubert
@@ -21,11 +24,26 @@ from plugins.rvc.voice_rules import VECTORS, WIDTHS, Version
 
 # isort: split
 import torch
-from safetensors.torch import save, save_file
+from safetensors.torch import load_file, save, save_file
 
 TINY_HUBERT = HubertSizes(768, 2, 4, 64, (32,) * 7, 16, 16, 256)
 FULL_HUBERT = HubertSizes(768, 12, 12, 3072, (512,) * 7, 128, 16, 256)
 """The sizes of the published HuBERT, whose network has 95 million numbers."""
+
+FAIRSEQ_NAMES = (
+    (r"conv_layers\.(\d)\.conv\.", r"conv_layers.\1.0."),
+    (r"conv_layers\.0\.layer_norm\.", "conv_layers.0.2."),
+    (r"feature_projection\.projection\.", "post_extract_proj."),
+    (r"feature_projection\.layer_norm\.", "layer_norm."),
+    (r"pos_conv_embed\.conv\.parametrizations\.weight\.original0", "pos_conv.0.weight_g"),
+    (r"pos_conv_embed\.conv\.parametrizations\.weight\.original1", "pos_conv.0.weight_v"),
+    (r"pos_conv_embed\.conv\.bias", "pos_conv.0.bias"),
+    (r"(layers\.\d\.)attention\.", r"\1self_attn."),
+    (r"(layers\.\d\.)layer_norm\.", r"\1self_attn_layer_norm."),
+    (r"feed_forward\.intermediate_dense", "fc1"),
+    (r"feed_forward\.output_dense", "fc2"),
+)
+"""The names of transformers, and those of fairseq."""
 
 _UPSAMPLING: dict[int, tuple[list[int], list[int]]] = {
     32_000: ([10, 8, 2, 2], [20, 16, 4, 4]),
@@ -100,6 +118,30 @@ def write_model(folder: Path, sizes: HubertSizes = TINY_HUBERT) -> Path:
     return folder
 
 
+def write_fairseq(folder: Path) -> None:
+    """Write HuBERT of a folder as fairseq saves it: with its own names, in halves, beside its settings."""
+    model = {}
+    for name, value in load_file(folder / "model.safetensors").items():
+        for ours, theirs in FAIRSEQ_NAMES:
+            name = re.sub(ours, theirs, name)
+        model[name] = value.half()
+    module = ModuleType("fairseq.data.dictionary")
+    dictionary = type("Dictionary", (), {"__module__": module.__name__})
+    module.Dictionary = dictionary  # type: ignore[attr-defined]
+    for part in ("fairseq", "fairseq.data", module.__name__):
+        sys.modules[part] = module
+    labels = dictionary()
+    labels.symbols = ["<s>", "0"]
+    settings = {
+        "args": None,
+        "cfg": {"task": Namespace(labels=["km"])},
+        "task_state": {"dictionaries": [labels]},
+    }
+    torch.save(
+        {**settings, "model": {**model, "mask_emb": torch.ones(768).half()}}, folder / "hubert_base.pt"
+    )
+
+
 def begin(initial: int = 32) -> dict[str, Any]:
     """Return the weights of a tiny network from which a training begins, so wide where its sound begins."""
     torch.manual_seed(3)
@@ -117,7 +159,6 @@ def _config(sizes: HubertSizes) -> dict[str, Any]:
         "conv_dim": list(sizes.convolutions),
         "num_conv_pos_embeddings": sizes.positions,
         "num_conv_pos_embedding_groups": sizes.groups,
-        "classifier_proj_size": sizes.projected,
     }
 
 
@@ -127,5 +168,6 @@ if __name__ == "__main__":
         save_file(begin(), made / "generator_40k.safetensors")
     if "sources" in sys.argv[2:]:
         torch.save({"model": begin(), "iteration": 1, "learning_rate": 1e-4}, made / "f0G40k.pth")
+        write_fairseq(made)
     for number, each in enumerate(LAYOUTS):
         (made / f"voice_{number}.safetensors").write_bytes(voice_file(each, number))

@@ -11,9 +11,12 @@ from typing import Any
 
 import pytest
 
-from plugins.xtts.model_format import MODEL_FORMAT
+from plugins.xtts import plugin as xtts
+from plugins.xtts.model_format import MODEL_FORMAT, studio_voices
 from plugins.xtts.plugin import XttsSettings, missing
-from speech_engine.model_files import ModelFacts, UnusableModel, check_model
+from proxy.features.models.entries import read_gallery
+from proxy.features.models.importing import choose_file
+from speech_engine.model_files import FolderContents, ModelFacts, UnusableModel, check_model
 from speech_engine.model_files.safetensors import header_of
 from tests.checkpoints import Stored, archive
 from tests.features.models.test_conversion import converted
@@ -101,17 +104,21 @@ class Model:
             "pre_tokenizer": {"type": "Whitespace"},
             "model": {"type": "BPE", "vocab": dict(tokens), "merges": []},
         }
+        self.speakers: Shapes = {}
         self.shapes = {**_language_model(max(tokens.values()) + 1), **_vocoder(kernel), **_encoder()}
 
     def write(self) -> None:
         config = {"languages": self.languages, "model_args": self.arguments}
         (self.folder / "config.json").write_text(json.dumps(config))
         (self.folder / "vocab.json").write_text(json.dumps(self.vocabulary))
-        head = header_of((name, "F32", shape) for name, shape in self.shapes.items())
-        with (self.folder / "model.safetensors").open("wb") as file:
-            file.write(head)
-            # A hole in the file: its numbers are never read.
-            file.truncate(len(head) + sum(4 * math.prod(shape) for shape in self.shapes.values()))
+        for name, shapes in {"model": self.shapes, "speakers": self.speakers}.items():
+            if not shapes:
+                continue
+            head = header_of((name, "F32", shape) for name, shape in shapes.items())
+            with (self.folder / f"{name}.safetensors").open("wb") as file:
+                file.write(head)
+                # A hole in the file: its numbers are never read.
+                file.truncate(len(head) + sum(4 * math.prod(shape) for shape in shapes.values()))
 
     def facts(self) -> ModelFacts:
         self.write()
@@ -133,6 +140,45 @@ def test_a_whole_model_has_its_languages_and_the_memory_that_a_batch_takes(model
     assert facts.languages == ("en", "zh")
     # For 32 rows of 1024 positions: a key and a value in each layer, four bytes each number.
     assert facts.extra_gb == pytest.approx(0.5 + 32 * 1024 * 2 * LAYERS * DIM * 4 / 1e9)
+
+
+def _studio(*names: str) -> Shapes:
+    parts = {"gpt_cond_latent": (1, 32, DIM), "speaker_embedding": (1, 512, 1)}
+    return {f"{name}.{part}": shape for name in names for part, shape in parts.items()}
+
+
+def test_the_speakers_of_a_model_are_voices_by_their_names(model: Model, subtests: pytest.Subtests) -> None:
+    model.speakers = _studio("Ana Florence", "Camilla Holmström", "Eugenio Mataracı")
+    model.facts()
+    assert studio_voices(FolderContents(MODEL_FORMAT.files, model.folder), DIM) == {
+        "ana-florence": "Ana Florence",
+        "camilla-holmstrom": "Camilla Holmström",
+        "eugenio-mataraci": "Eugenio Mataracı",
+    }
+    for part, shape, says in (
+        ("gpt_cond_latent", (1, 32, 2 * DIM), "Ana Florence.gpt_cond_latent has the shape"),
+        ("speaker_embedding", (1, 256, 1), "Ana Florence.speaker_embedding has the shape"),
+    ):
+        with subtests.test(part):
+            model.speakers = _studio("Ana Florence") | {f"Ana Florence.{part}": shape}
+            assert says in model.refusal()
+    model.speakers = {"Ana Florence.gpt_cond_latent": (1, 32, DIM)}
+    assert "no tensor Ana Florence.speaker_embedding" in model.refusal()
+
+
+def test_the_file_with_the_speakers_is_read_as_coqui_published_it(tmp_path: Path) -> None:
+    (speakers,) = (file for file in MODEL_FORMAT.files if file.role == "speakers")
+    assert choose_file(tmp_path, ["model.pth", "speakers_xtts.pth"], speakers, "") == "speakers_xtts.pth"
+    one = Stored("0", "F32", 1, (1, 1, 1), (1, 1, 1))
+    saved = {"Ana Florence": {"gpt_cond_latent": one, "speaker_embedding": one}}
+    path = archive(tmp_path / "speakers_xtts.pth", saved, {"0": struct.pack("<f", 1)})
+    assert set(converted(path, speakers)) == set(_studio("Ana Florence"))
+
+
+def test_the_gallerys_genders_are_of_its_speakers() -> None:
+    entry = read_gallery(Path(xtts.__file__).with_name("gallery.toml"))["xtts-v2"]
+    assert len(entry.genders) == 58
+    assert {"ana-florence", "eugenio-mataraci", "alma-maria"} <= entry.genders.keys()
 
 
 @pytest.mark.parametrize(

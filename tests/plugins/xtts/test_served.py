@@ -81,7 +81,7 @@ def rig(tmp_path_factory: pytest.TempPathFactory, rows: int) -> Iterator[Rig]:
     config = folder / "config.toml"
     config.write_text('[engines.xtts]\naccept_licence = "CPML"\n')
     named = ("--engine", "xtts", "--name", "thai", "--licence", "CPML")
-    command(config, "models", "import", str(kept_model("xtts", "thai")), *named)
+    command(config, "models", "import", str(kept_model("xtts", "thai", "speakers")), *named)
     with server.running(folder, CONFIG.format(rows=rows)) as live:
         wait_until_loaded(live)
         yield Rig(live, (clone(live, "Ana", "m3"), clone(live, "Bia", "f3")))
@@ -154,5 +154,15 @@ def test_thai_is_spoken_with_a_thai_model_that_was_imported(rig: Rig) -> None:
     with rig.server.client() as client:
         body = {"model": "xtts", "voice": rig.voices[0], "input": "สวัสดีครับ", "language": "th"}
         answer = client.post("/v1/audio/speech", json=body)
+    assert answer.status_code == 200, answer.text
+    assert len(answer.content) > 1000
+
+
+def test_a_speaker_that_the_model_came_with_is_a_voice_of_the_server(rig: Rig) -> None:
+    with rig.server.client() as client:
+        listed = {each["id"]: each for each in client.get("/v1/audio/voices").json()["voices"]}
+        body = {"model": "xtts", "voice": "xtts/ana-florence", "input": "Bom dia.", "language": "pt"}
+        answer = client.post("/v1/audio/speech", json=body)
+    assert listed["xtts/camilla-holmstrom"]["name"] == "Camilla Holmström"
     assert answer.status_code == 200, answer.text
     assert len(answer.content) > 1000

@@ -1,4 +1,6 @@
-"""An XTTS model with random weights: `python -m tests.plugins.xtts.tiny FOLDER [thai] [pickled]` with torch.
+"""An XTTS model with random weights: `python -m tests.plugins.xtts.tiny FOLDER [KIND…]`, where torch is.
+
+A KIND is `thai`, `pickled`, or `speakers`: with voices of its own, as coqui-tts keeps them.
 
 The tiny one has every part of a real one, in 3 MB. What it says is noise. Benches make one of full size.
 """
@@ -65,7 +67,12 @@ FULL = ModelSize(30, 1024, 16, 1026, 605, 402, 6681, (3, 7, 11), 512, (3, 4, 6, 
 
 
 def write_model(
-    folder: Path, *, is_thai: bool = False, is_pickled: bool = False, size: ModelSize = TINY
+    folder: Path,
+    *,
+    is_thai: bool = False,
+    is_pickled: bool = False,
+    has_speakers: bool = False,
+    size: ModelSize = TINY,
 ) -> Path:
     """Write a model of this size, and return its folder; also as coqui-tts pickles one, if `is_pickled`."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -96,6 +103,12 @@ def write_model(
     (folder / "vocab.json").write_text(json.dumps(vocabulary, ensure_ascii=False))
     tensors = _tensors(tokens, size)
     save_file(tensors, folder / "model.safetensors")
+    speakers = {
+        name: {"gpt_cond_latent": torch.randn(1, 32, size.dim), "speaker_embedding": torch.randn(1, 512, 1)}
+        for name in ("Ana Florence", "Camilla Holmström")
+    }
+    if has_speakers:
+        torch.save(speakers, folder / "speakers_xtts.pth")
     if is_pickled:
         torch.save({"config": _coqui_config(folder), "model": tensors, "step": 1}, folder / "model.pth")
     return folder
@@ -169,4 +182,10 @@ def _tensors(tokens: dict[str, int], size: ModelSize) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    write_model(Path(sys.argv[1]), is_thai="thai" in sys.argv[2:], is_pickled="pickled" in sys.argv[2:])
+    kinds = sys.argv[2:]
+    write_model(
+        Path(sys.argv[1]),
+        is_thai="thai" in kinds,
+        is_pickled="pickled" in kinds,
+        has_speakers="speakers" in kinds,
+    )

@@ -249,6 +249,10 @@ def test_a_recording_is_converted_and_saved(beside: Server, tmp_path: Path) -> N
         (("said.wav", "--consent", "true", "--pitch", "2"), "tone/standard cannot change the pitch"),
         (("said.wav", "--consent", "true", "--index-rate", "2"), "'index_rate': it must be a number from 0"),
         (("said.wav", "--consent", "true", "--protect", "0.6"), "'protect': it must be a number from 0"),
+        (
+            ("said.wav", "--consent", "true", "--rms-mix-rate", "2"),
+            "'rms_mix_rate': it must be a number from",
+        ),
         (("said.wav", "--consent", "true", "--f0-method", "ear"), "'f0_method': it must be pm or rmvpe"),
     ],
 )

@@ -9,17 +9,22 @@ import pytest
 
 from policies.routing import Route
 from proxy.config.config_toml import Config
-from proxy.config.finding import Finding
+from proxy.config.finding import Finding, ProbeResults
+from proxy.config.model_names import find_misnamed
 from proxy.config.sections import PluginSection, Remark
 from proxy.diagnosis.config_check import check_config
 from proxy.engines import registry
 from proxy.features.all import load_config
+from speech_engine import Language, ModelInfo
 from tests.proxy.config.files import faults, load
 
 THAI = Route(
-    language="th", candidates=("xtts/thai", "f5tts/thai", "elevenlabs/eleven_v3"), front_end="pythainlp"
+    language="th",
+    candidates=("xtts/thai", "f5tts/thai", "elevenlabs/eleven_v3"),
+    front_end="pythainlp",
+    is_shipped=True,
 )
-NIGERIAN = Route(language="en-NG", candidates=("minimax/speech-2.8-hd",))
+NIGERIAN = Route(language="en-NG", candidates=("minimax/speech-2.8-hd",), is_shipped=True)
 _THAI = """
 [[routes]]
 language = "th"
@@ -164,6 +169,35 @@ def test_of_built_in_routes_check_tells_what_the_engines_here_speak(tmp_path: Pa
     routes = found(load(tmp_path, text + "\n[engines.elevenlabs]"), "route")
     assert routes.keys() == {"th"}
     assert "xtts" not in routes["th"].found
+
+
+def _info(id_: str, tag: str) -> ModelInfo:
+    return ModelInfo(id=id_, languages=(Language(tag),), sample_rate_hz=24_000)
+
+
+def test_a_shipped_route_is_never_judged_by_the_models_of_an_engine_of_that_name(
+    tmp_path: Path, subtests: pytest.Subtests
+) -> None:
+    engines = {
+        "xtts": "xtts-v2",
+        "f5tts": "mine",
+        "elevenlabs": "eleven_flash_v2_5",
+        "minimax": "speech-02-hd",
+    }
+    routed = {"xtts": "thai", "f5tts": "thai", "elevenlabs": "eleven_v3", "minimax": "speech-2.8-hd"}
+    for engine, model in engines.items():
+        with subtests.test(engine):
+            text = f'[engines.{engine}]\nbudget_usd_day = 1\ncosts.{model} = {{ usd = 1, per = "minute" }}\n'
+            config = load(tmp_path, text)
+            results = ProbeResults(models={engine: (_info(model, "en"),)})
+            findings = check_config(config, registry.load(), results)
+            assert [each for each in findings if each.what == "route"] == []
+            assert [each for each in findings if each.what == "model" and each.verdict == "wrong"] == []
+            assert find_misnamed(config, {engine: [model]}) == []
+            # What the operator wrote is judged.
+            named = f"{engine}/{routed[engine]}"
+            written = load(tmp_path, f'{text}[[routes]]\nlanguage = "de"\ncandidates = ["{named}"]')
+            assert [each.where for each in find_misnamed(written, {engine: [model]})] == ["routes.de"]
 
 
 def test_check_asks_for_nothing_where_the_file_is_as_it_is_shipped() -> None:

@@ -72,6 +72,22 @@ def difference(one: bytes, other: bytes) -> int:
     return int(np.abs(left - right).max())
 
 
+def test_what_a_raised_recording_speaks_is_as_quiet_as_it_was() -> None:
+    voice = rig().voices[1]._replace(raised=1.0)
+    asked = job(1, TEXTS[0])
+
+    async def said(voice: F5Voice) -> bytes:
+        settings = F5Settings(slots=1, rows=2, width=400)
+        async with BatchLoop(model(), settings, Context(HostLogger("f5tts")), STEP_S) as batch:
+            return await heard(batch, asked, voice)
+
+    loud = np.frombuffer(asyncio.run(said(voice)), "<i2").astype(np.float64)
+    quiet = np.frombuffer(asyncio.run(said(voice._replace(raised=4.0))), "<i2").astype(np.float64)
+    assert np.abs(loud).max() > 400
+    # What was clipped is not: of that, only the rest is compared.
+    assert np.abs(quiet - loud / 4)[np.abs(loud) < 32_000].max() <= 2
+
+
 def test_many_at_once_sound_as_each_alone_in_the_steps_of_the_longest() -> None:
     names = list(STEPS)
     jobs = [job(number, TEXTS[number % 4], name=names[number % 3]) for number in range(LISTENERS)]

@@ -11,6 +11,9 @@ from plugins.f5tts.voices import make_voice
 from speech_engine.errors import UnsupportedLanguage, UnsupportedText, UnusableSample
 from tests.plugins.f5tts.in_environment.rig import recording, rig
 
+# isort: split
+import numpy as np
+
 
 def reader() -> TextReader:
     return rig().reader
@@ -92,6 +95,22 @@ def test_any_text_is_read_or_refused(text: str) -> None:
 def test_a_recording_that_the_model_cannot_hear_as_a_whole_is_refused(seconds: float) -> None:
     with pytest.raises(UnusableSample, match="this model hears 1 to 28"):
         make_voice(recording(0, seconds), "Hello. ")
+
+
+def test_a_quiet_recording_is_heard_as_loud_as_the_projects_and_a_loud_one_as_it_is() -> None:
+    whole = np.frombuffer(recording(0, 4.0), "<i2").astype(np.float64)
+    level = np.sqrt(np.mean((whole / 32768) ** 2))
+    voices = {}
+    for target in (0.01, 0.05, 0.1, 0.2):
+        pcm = np.rint(whole * target / level).clip(-32768, 32767).astype("<i2").tobytes()
+        voices[target] = make_voice(pcm, "Hello there you all. ")
+    assert [round(voice.raised, 2) for voice in voices.values()] == [10.0, 2.0, 1.0, 1.0]
+    # A spectrogram has logarithms: of 0.01, rounding to sixteen bits is heard a little.
+    for quiet, apart in ((0.01, 0.5), (0.05, 0.1)):
+        off = (voices[quiet].mels - voices[0.1].mels)[:-8]
+        assert off[voices[0.1].mels[:-8] > -4].abs().mean() < apart
+    assert (voices[0.2].mels - voices[0.1].mels).mean() > 0.5
+    assert make_voice(bytes(96_000), "Hello. ").raised == pytest.approx(10_000)
 
 
 def test_a_voice_is_as_long_as_its_recording_and_the_pause_after_it() -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import aclosing
+from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -24,7 +26,7 @@ from tests.plugins.rvc.in_environment.rig import (
     running,
     spectrum,
 )
-from tests.plugins.rvc.tiny import LAYOUTS, layout, voice_file
+from tests.plugins.rvc.tiny import LAYOUTS, TINY_HUBERT, layout, voice_file, write_model
 
 # isort: split
 import numpy as np
@@ -232,6 +234,7 @@ def test_a_job_gets_no_more_than_it_may_have_at_the_stated_rate() -> None:
         ({"index_rate": 1.5}, "'index_rate': it must be a number from 0 to 1"),
         ({"protect": "much"}, "'protect': it must be a number from 0 to 0.5"),
         ({"protect": True}, "protect"),
+        ({"rms_mix_rate": 2}, "'rms_mix_rate': it must be a number from 0 to 1"),
         ({"f0_method": "harvest"}, "'f0_method': it must be one of pm"),
     ],
 )
@@ -271,6 +274,51 @@ def test_index_and_protection_change_the_sound_and_no_share_of_the_index_is_none
             assert len({without, drawn, protected}) == 3
 
     asyncio.run(run())
+
+
+def test_without_the_projection_a_voice_of_version_1_alone_is_refused(tmp_path: Path) -> None:
+    folder = write_model(tmp_path, TINY_HUBERT._replace(projected=0))
+
+    async def run() -> None:
+        async with running(model_path=str(folder)) as rig:
+            with pytest.raises(UnsupportedOption, match="of version 1") as refused:
+                await rig.convert(rig.bring(voice_file(layout("v1"))), recording(1.0))
+            assert refused.value.detail == "voice"
+            made, _ = await rig.convert(rig.bring(voice_file(layout("v2"))), recording(1.0))
+            assert floats(made).any()
+
+    asyncio.run(run())
+
+
+def test_the_loudness_of_the_recording_can_be_taken_from_moment_to_moment() -> None:
+    async def run() -> None:
+        async with running() as rig:
+            said = np.frombuffer(recording(6.0, pauses=False), "<i2")
+            # It is loud, quiet at 3 seconds, where two windows meet, and loud again.
+            quiet = 10 ** (np.cos(2 * np.pi * np.arange(len(said)) / GIVEN_HZ / 6) / 2 - 0.5)
+            pcm = (said * quiet).astype("<i2").tobytes()
+            voice = rig.bring(voice_file(layout()))
+            own, rate_hz = await rig.convert(voice, pcm)
+            heard = levels(floats(pcm), GIVEN_HZ)
+            made = {}
+            for rate in (1.0, 0.5, 0.0):
+                mixed, _ = await rig.convert(voice, pcm, extra={"rms_mix_rate": rate})
+                assert len(mixed) == len(own)
+                made[rate] = levels(floats(mixed), rate_hz)
+                assert (mixed == own) is (rate == 1.0)
+            assert np.abs(np.log(made[0.0] / heard)).max() < 0.2
+            between = np.sqrt(made[0.0] * made[1.0])
+            assert np.abs(np.log(made[0.5] / between)).max() < 0.2
+            assert np.abs(np.log(made[1.0] / heard)).max() > 1.0
+
+    asyncio.run(run())
+
+
+def levels(sound: Any, rate_hz: int) -> Any:
+    """How loud a second is, each half of a second, but for those at the ends."""
+    half = rate_hz // 2
+    starts = range(half, len(sound) - 3 * half, half)
+    return np.array([np.sqrt(np.mean(sound[at : at + 2 * half] ** 2)) for at in starts])
 
 
 def test_nothing_of_the_global_generator_is_drawn() -> None:

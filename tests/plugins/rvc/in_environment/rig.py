@@ -117,7 +117,7 @@ async def running(
 ) -> AsyncIterator[Rig]:
     shelf = SampleShelf()
     _, create = worker_plugin("plugins.rvc.worker")
-    told = RvcSettings(model_path=str(model_folder()), **settings)
+    told = RvcSettings(**{"model_path": str(model_folder()), **settings})
     context = Context(HostLogger("rvc"), tick, samples=shelf, waiting=waiting)
     async with create("rvc", told, context) as engine:
         yield Rig(engine, shelf)

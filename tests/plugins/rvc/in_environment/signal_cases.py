@@ -12,6 +12,7 @@ import pytest
 
 from plugins.rvc.checkpoint import RvcVoice
 from plugins.rvc.conversion import GIVEN_HZ, SIZES, VoiceConversion, Wishes, heard, moved
+from plugins.rvc.envelope import followed
 from plugins.rvc.generator import BREATH, SINE, excitation
 from plugins.rvc.hubert import HEARD_HZ, load_hubert
 from plugins.rvc.model import Heard, features_of
@@ -45,6 +46,30 @@ def test_what_is_below_speech_is_not_heard_and_speech_as_loud_as_it_is(
     assert len(sound) == 2 * HEARD_HZ
     inner = sound[HEARD_HZ // 2 : -HEARD_HZ // 2]
     assert least <= inner.std() / (10_000 / 32_768 / np.sqrt(2)) <= most
+
+
+def _rvcs_levels(sound: Any, rate_hz: int, count: int, out_hz: int) -> Any:
+    """Levels as RVC measures them: over a second around each half of one, and a line between them."""
+    half = rate_hz // 2
+    padded = np.pad(sound.astype(np.float64), half)
+    points = [
+        np.sqrt(np.mean(padded[at : at + 2 * half] ** 2)) for at in range(0, len(padded) - 2 * half + 1, half)
+    ]
+    return np.interp(np.arange(count) / out_hz, np.arange(len(points)) * 0.5, points)
+
+
+@pytest.mark.parametrize("rate", [0.0, 0.25, 1.0])
+def test_a_mixed_loudness_is_rvcs(rate: float) -> None:
+    random = np.random.default_rng(3)
+    heard_sound = random.normal(0, 0.1, 3 * HEARD_HZ) * np.linspace(1.0, 0.05, 3 * HEARD_HZ)
+    made = random.normal(0, 0.2, 3 * 40_000 - 800)
+    levels = (
+        _rvcs_levels(sound, hz, len(made), 40_000) for sound, hz in ((heard_sound, HEARD_HZ), (made, 40_000))
+    )
+    wanted, own = levels
+    expected = made * wanted ** (1 - rate) * np.maximum(own, 1e-6) ** (rate - 1)
+    found = followed(torch.from_numpy(made), 40_000, torch.from_numpy(heard_sound), HEARD_HZ, rate)
+    assert np.abs(found.numpy() - expected).max() < 1e-4
 
 
 def test_version_1_hears_the_ninth_of_twelve_layers_and_version_2_the_last(tmp_path: Path) -> None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 from collections.abc import AsyncIterator, Sequence
 from contextlib import aclosing, asynccontextmanager
+from pathlib import Path
 
 import msgspec
 import pytest
@@ -32,6 +34,7 @@ from tests.plugins.xtts.in_environment.rig import TEXTS, recording, rig
 
 # isort: split
 import torch
+from safetensors.torch import save_file
 
 SHORT = "short"
 
@@ -64,9 +67,9 @@ def test_a_mix_of_opposite_speakers_has_numbers() -> None:
 
 
 @asynccontextmanager
-async def engine() -> AsyncIterator[tuple[XttsEngine, SampleShelf]]:
+async def engine(folder: Path | None = None) -> AsyncIterator[tuple[XttsEngine, SampleShelf]]:
     shelf = SampleShelf()
-    settings = XttsSettings(model_path=str(rig().folder), slots=4, rows=4, width=4)
+    settings = XttsSettings(model_path=str(folder or rig().folder), slots=4, rows=4, width=4)
     _, create = worker_plugin("plugins.xtts.worker")
     async with create("xtts", settings, Context(HostLogger("xtts"), samples=shelf)) as made:
         (info,) = made.models()
@@ -91,6 +94,33 @@ async def said(made: XttsEngine, voice: Voice, seed: int = 1, text: str = TEXTS[
     each = msgspec.structs.replace(job(seed, text), model=made.models()[0].id, voice=voice)
     async with aclosing(made.speak(each)) as events:
         return b"".join([event.pcm async for event in events if isinstance(event, Audio)])
+
+
+def test_a_voice_that_came_with_the_model_speaks_alone_and_in_a_mix(tmp_path: Path) -> None:
+    folder = tmp_path / rig().folder.name
+    shutil.copytree(rig().folder, folder)
+    parts = {}
+    for name, voice in zip(("Ana Florence", "Luis Moray"), rig().voices, strict=False):
+        parts[f"{name}.gpt_cond_latent"] = voice.latents.contiguous()
+        parts[f"{name}.speaker_embedding"] = voice.speaker.contiguous()
+    save_file(parts, folder / "speakers.safetensors")
+
+    async def run() -> None:
+        async with engine(folder) as (made, _):
+            assert [(each.id, each.name) for each in made.voices()] == [
+                ("ana-florence", "Ana Florence"),
+                ("luis-moray", "Luis Moray"),
+            ]
+            ana = EngineVoice("ana-florence")
+            recorded = await said(made, mixed(1.0))
+            # The rig made it of the same recording.
+            assert are_alike(await said(made, ana), recorded)
+            both = Mix(((ana, 0.5), (EngineVoice("luis-moray"), 0.5)))
+            assert are_alike(await said(made, both), await said(made, mixed(0.5, 0.5)))
+            with pytest.raises(VoiceNotFound, match="does not know this voice"):
+                await said(made, EngineVoice("ana"))
+
+    asyncio.run(run())
 
 
 def test_it_says_that_it_mixes_three() -> None:
@@ -150,13 +180,13 @@ def test_a_mix_ends_with_any_of_its_recordings_and_leaves_nothing_of_them() -> N
 def test_a_recording_that_is_dropped_before_its_turn_ends_the_job() -> None:
     async def run() -> None:
         async with engine() as (made, shelf):
-            make = made._model.make_voice
+            make = made._loaded.model.make_voice
 
             def drop(recordings: Sequence[bytes]) -> XttsVoice:
                 shelf.drop(["s1"])
                 return make(recordings)
 
-            made._model.make_voice = drop  # type: ignore[method-assign]  # one moment of the shelf
+            made._loaded.model.make_voice = drop  # type: ignore[method-assign]  # one moment of the shelf
             with pytest.raises(VoiceNotFound, match="deleted"):
                 await said(made, mixed(0.5, 0.5))
             assert await said(made, mixed(1.0))
@@ -188,13 +218,13 @@ def test_a_mix_with_a_member_that_cannot_speak_is_refused(
 def test_who_comes_with_one_voice_does_not_wait_for_all_of_a_mix() -> None:
     async def run() -> None:
         async with engine() as (made, _):
-            make, order = made._model.make_voice, []
+            make, order = made._loaded.model.make_voice, []
 
             def noted(recordings: Sequence[bytes]) -> XttsVoice:
                 order.append(next(number for number in range(3) if recordings == [recording(number)]))
                 return make(recordings)
 
-            made._model.make_voice = noted  # type: ignore[method-assign]  # it only notes
+            made._loaded.model.make_voice = noted  # type: ignore[method-assign]  # it only notes
             await asyncio.gather(said(made, mixed(0.5, 0.5)), said(made, Samples((Sample("s2"),))))
             assert order == [0, 2, 1]
 

@@ -12,6 +12,8 @@ from proxy.audio.recordings import decoding
 from proxy.audio.recordings.decoding import decode
 from proxy.audio.recordings.master import Master, make_master
 from proxy.audio.recordings.recording import MOST_S, Decoded, Undecoded, UnusableRecording
+from proxy.features.jobs.conversions import long_reading
+from proxy.features.jobs.conversions.long_recordings import LongSurvey
 from tests.proxy.audio.recordings.clips import KINDS, Kind, Samples, encoded, sine, wav
 from tests.sound import Heard
 
@@ -51,6 +53,30 @@ def test_what_came_without_loss_is_kept_bit_for_bit(name: str, sample_bytes: int
     assert made.sample_bytes == sample_bytes
     master = Master(make_master(made.pcm, made.rate_hz, made.sample_bytes))
     assert np.array_equal(np.rint(master.read(0, 9000).astype(np.float64) * full), whole)
+
+
+def test_what_pads_an_aac_is_no_sound(subtests: pytest.Subtests) -> None:
+    fragments = {"movflags": "frag_keyframe+empty_moov"}
+    m4a, adts = KINDS["m4a"], KINDS["aac"]
+    for name, kind, least, most in (
+        ("an edit list tells where it begins and ends", m4a, 0, 0),
+        ("without an edit list", m4a._replace(container="mp4", options={"use_editlist": "0"}), 0, 0),
+        ("in fragments", m4a._replace(container="mp4", options=fragments), 0, 0),
+        # These tell no end, so the rest of their last frame counts.
+        ("without a container", adts, 0, 1023),
+        ("in Matroska", m4a._replace(container="matroska"), 0, 1023),
+    ):
+        for seconds in (0.5, 2.0):
+            with subtests.test(name, seconds=seconds):
+                file = encoded(kind, sine(440, seconds, kind.rate_hz))
+                made = decoded(file)
+                more = len(made.pcm) // made.sample_bytes - round(seconds * kind.rate_hz)
+                assert least <= more <= most
+                # It begins with the tone, and not with the encoder's silence.
+                assert heard(made).samples[100:500].std() > 0.1
+                survey = long_reading.survey(file)
+                assert isinstance(survey, LongSurvey)
+                assert survey.whole_ms == -(-len(made.pcm) // made.sample_bytes * 1000 // kind.rate_hz)
 
 
 @pytest.mark.parametrize("kind", [KINDS["wav"], KINDS["flac"], KINDS["ogg opus"], KINDS["m4a"]])
