@@ -13,7 +13,7 @@ from policies.plans import Overrides
 from proxy.commands import tables
 from proxy.commands.command import Ask, Group, path
 from proxy.commands.limit_options import limit_options
-from proxy.commands.options import Account, Credits, Sure, asks, credits_of, whole
+from proxy.commands.options import Account, Credits, Sure, credits_of, needs_yes, whole
 from proxy.errors import CommandRefused
 
 ACCOUNTS = Group("accounts", "Accounts, their plans and credits.")
@@ -129,10 +129,9 @@ def accounts_resume(account: Account, reason: _Reason) -> Ask:
 def accounts_close(account: Account, is_sure: Sure = False) -> Ask:
     """Close an account. Its keys stop working, its voices and lexicons are deleted, its usage stays."""
     question = f"Close the account {account} for good, and delete its voices and lexicons?"
-    asked = Ask("DELETE", path("accounts", account), question="" if is_sure else question)
-    if not is_sure and not asks(is_sure):
-        raise CommandRefused("--yes: without a terminal it is needed, as the account is closed for good")
-    return asked
+    place = path("accounts", account)
+    needs_yes(is_sure)
+    return Ask("DELETE", place, question="" if is_sure else question)
 
 
 def _agreed(file: Path | None, limits: dict[str, str]) -> dict[str, Any] | None:

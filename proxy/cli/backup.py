@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from proxy.cli.options import ConfigFile, Printed
-from proxy.commands.options import Sure, asks, be_sure
+from proxy.commands.options import Sure, be_sure, needs_yes
 from proxy.commands.tables import Form, Line, print_answer
 from proxy.errors import CommandRefused
 from proxy.features.all import load_config
@@ -80,8 +80,7 @@ def _restore_whole(file: Path, is_sure: bool, config_file: Path | None, form: Fo
     def agree(settings: Sequence[str]) -> None:
         if settings:
             typer.echo("\n".join(("The backup brings these settings:", *settings)), err=True)
-            if not is_sure and not asks(is_sure):
-                raise CommandRefused("nothing was changed: to agree without a terminal, add --yes")
+            needs_yes(is_sure)
             be_sure(is_sure, "Shall they count from the next start?")
 
     with restored_config.of(file, config_file) as (config, taken):

@@ -66,6 +66,12 @@ def asks(is_sure: bool) -> bool:
     return not is_sure and sys.stdin.isatty() and sys.stderr.isatty()
 
 
+def needs_yes(is_sure: bool) -> None:
+    """Raise CommandRefused if a script does not say --yes: no person is there to be asked."""
+    if not is_sure and not asks(is_sure):
+        raise CommandRefused("nothing was changed: without a terminal, add --yes")
+
+
 def be_sure(is_sure: bool, question: str) -> None:
     """Ask about what cannot be undone, on a terminal. Raise CommandRefused if the answer is no.
 

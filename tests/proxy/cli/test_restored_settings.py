@@ -167,7 +167,7 @@ def test_without_a_terminal_it_takes_yes_and_shows_what_it_brings(run: Run, tar:
     rewritten(tar, with_natural(GOOD))
     asked = run("restore", str(tar))
     assert asked.status == 1
-    assert "to agree without a terminal, add --yes" in asked.err
+    assert "without a terminal, add --yes" in asked.err
     assert [*empty.iterdir()] == []
     done = run("restore", str(tar), "--yes", "--json")
     assert (done.status, "engines.tone" in done.err) == (0, True)
