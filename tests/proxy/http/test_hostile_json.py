@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import chain, cycle, product
+from itertools import cycle, product
 from pathlib import Path
 from typing import Any
 
@@ -52,25 +52,29 @@ FIELDS_OF_JOBS = (
     "input",
     "unknown",
 )
-WORST = (
-    ("kind", "lists"),
-    ("kind", "a long text"),
-    ("chapters", "objects"),
-    ("chapters.more", "large numbers"),
-    ("unknown", "members"),
-)
+WORST = {
+    "lists": "kind",
+    "objects": "chapters",
+    "large numbers": "chapters.more",
+    "members": "unknown",
+    "a long text": "kind",
+    "escapes": "input",
+    "backslashes": "kind",
+}
 """What took most, before there was a bound."""
 
 
 async def jobs_cost_little(folder: Path, subtests: pytest.Subtests, *, every: bool) -> None:
     fields = cycle(FIELDS_OF_JOBS)
-    cases = product(FIELDS_OF_JOBS, SHAPES) if every else chain(WORST, zip(fields, SHAPES, strict=False))
+    some = ((WORST.get(shape) or next(fields), shape) for shape in SHAPES)
+    cases = product(FIELDS_OF_JOBS, SHAPES) if every else some
     async with inside(folder) as server:
         await sent(server, "POST", "/v1/jobs", b"{}")
         for field, shape in cases:
             # Without it a text is missing, and nothing else is looked at.
             good = {name: value for name, value in JOB.items() if name != "input" or "chapters" not in field}
-            data = body(good, field, shape, MOST_BODY_BYTES)
+            size = MOST_BODY_BYTES if every or shape in WORST else MOST_OF_LEXICONS
+            data = body(good, field, shape, size)
             with subtests.test(field, shape=shape):
                 answer, found = await sent(server, "POST", "/v1/jobs", data)
                 if found.held_s >= MOST_S:
@@ -79,7 +83,7 @@ async def jobs_cost_little(folder: Path, subtests: pytest.Subtests, *, every: bo
                 envelope(answer)
                 assert found.held_s < MOST_S
                 # The body itself is the client's here, and another part of the growth in a server.
-                assert found.grown_bytes < 2 * len(data), found
+                assert found.grown_bytes < 2 * len(data) + ALLOWED, found
 
 
 async def all_cost_little(folder: Path, subtests: pytest.Subtests, *, every: bool) -> None:
@@ -90,7 +94,7 @@ async def all_cost_little(folder: Path, subtests: pytest.Subtests, *, every: boo
         for method, path, schema in json_bodies(document):
             size = min(SIZES.get(path, USUAL_BYTES), MOST_OF_LEXICONS)
             fields = (*schema["properties"], "unknown")
-            for field, shape in product(fields, SHAPES) if every else zip(fields[-3:], shapes, strict=False):
+            for field, shape in product(fields, SHAPES) if every else zip(fields[-2:], shapes, strict=False):
                 data = body({}, field, shape, size)
                 with subtests.test(path, field=field, shape=shape):
                     answer, found = await sent(server, method, path.format(id="x", name="x"), data)
@@ -124,8 +128,8 @@ def json_bodies(document: dict[str, Any]) -> Iterator[tuple[str, str, dict[str, 
 
 async def test_a_text_may_have_as_many_brackets_as_it_has_characters(tmp_path: Path) -> None:
     async with inside(tmp_path) as server:
-        tags = '[happy] {x}, \\" ' * 60_000
-        for more in ({"input": tags}, {"chapters": [{"title": "[", "input": tags[:1900]}] * 500}):
+        tags = '[happy] {x}, \\" ' * 20_000
+        for more in ({"input": tags}, {"chapters": [{"title": "[", "input": tags[:190]}] * 500}):
             body = {"model": "tone", "voice": "alloy", **more}
             made = await server.ask("POST", "/v1/jobs", body=body)
             assert made.status_code == 202, made.text

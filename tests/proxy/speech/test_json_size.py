@@ -15,7 +15,7 @@ STRING = re.compile(r'"(?:[^"\\]|\\.)*"')
 
 
 @given(json_values, st.booleans(), st.sampled_from((None, 2)))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=30, deadline=None)
 def test_only_what_is_outside_of_texts_is_structure(value: object, ascii_: bool, indent: int | None) -> None:
     text = json.dumps(value, ensure_ascii=ascii_, indent=indent)
     found = json_size(text.encode("utf-8", "surrogatepass"))
@@ -27,7 +27,7 @@ def test_only_what_is_outside_of_texts_is_structure(value: object, ascii_: bool,
     st.integers(16_300, 16_400),
     st.booleans(),
 )
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=30, deadline=None)
 def test_a_text_is_not_longer_than_it_is(signs: list[str], length: int, ascii_: bool) -> None:
     said = "a" * length + "".join(signs) * (40_000 // len(signs))
     text = json.dumps([said, said], ensure_ascii=ascii_).encode()

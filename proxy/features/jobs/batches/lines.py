@@ -41,6 +41,21 @@ class BatchLine(msgspec.Struct, frozen=True):
         return "<BatchLine>"
 
 
+_NONE = msgspec.Raw(b"null")
+
+
+class _LineBody(msgspec.Struct, frozen=True):
+    """What is looked at of a line's request. Other fields are never built."""
+
+    model: msgspec.Raw = _NONE
+    input: msgspec.Raw = _NONE
+    voice: msgspec.Raw = _NONE
+    response_format: msgspec.Raw = _NONE
+    audio_format: msgspec.Raw = _NONE
+    stream_format: msgspec.Raw = _NONE
+    provenance: msgspec.Raw = _NONE
+
+
 class LineFault(msgspec.Struct, frozen=True, kw_only=True):
     """Why a file cannot be spoken, as OpenAI tells it. `line` counts from 1."""
 
@@ -70,6 +85,7 @@ class ReadFile(NamedTuple):
 
 
 _decode_line = msgspec.json.Decoder(BatchLine).decode
+_decode_body = msgspec.json.Decoder(_LineBody).decode
 _decode_any = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 
 
@@ -134,13 +150,13 @@ def _read_body(sent: msgspec.Raw, fault: Callable[[str, str, str], LineFault]) -
     if len(memoryview(sent)) > MAX_BODY_BYTES:
         return fault("request_too_large", f"'body' has more than {MAX_BODY_BYTES} bytes.", "body")
     try:
-        body = _decode_any(sent)
+        body = _decode_body(sent)
     except _UNREADABLE:
         return fault("invalid_type", "'body' must be an object.", "body")
     for name in _NEEDED:
-        if name not in body or bytes(body[name]) == b"null":
+        if bytes(getattr(body, name)) == b"null":
             return fault("missing_required_parameter", f"'body.{name}' is missing.", f"body.{name}")
-    return len(_text(body["input"]))
+    return len(_text(body.input))
 
 
 def _unreadable(raw: bytes, number: int) -> LineFault:
@@ -174,9 +190,9 @@ def line_of(raw: bytes) -> BatchLine:
 def request_body(raw: bytes) -> bytes:
     """Return the request that is in a line. Raises InvalidRequest for what a batch has no place for."""
     body = bytes(line_of(raw).body)
-    sent = _decode_any(body)
+    sent = _decode_body(body)
     for name, usual in (("stream_format", b'"audio"'), ("provenance", b"null")):
-        if name in sent and bytes(sent[name]) not in (usual, b"null"):
+        if bytes(getattr(sent, name)) not in (usual, b"null"):
             raise InvalidRequest(f"'{name}' is not for a batch: its sound comes as files.", param=name)
     return body
 
@@ -204,9 +220,8 @@ def named_lines(raws: Iterable[bytes]) -> list[NamedLine]:
 
 def _suffix(body: msgspec.Raw) -> str:
     """Return the format in which a line is spoken. One with another has failed, and has no sound."""
-    sent = _decode_any(body)
-    missing = msgspec.Raw(b"null")
-    format_ = _text(sent.get("response_format", missing)).lower()
+    sent = _decode_body(body)
+    format_ = _text(sent.response_format).lower()
     if format_ == "json":
-        format_ = _text(sent.get("audio_format", missing)).lower()
+        format_ = _text(sent.audio_format).lower()
     return format_ if format_ in FORMATS else "mp3"
