@@ -59,7 +59,7 @@ WORST = {
     "members": "unknown",
     "a long text": "kind",
     "escapes": "input",
-    "backslashes": "kind",
+    "backslashes": "stream_format",
 }
 """What took most, before there was a bound."""
 
