@@ -11,6 +11,7 @@ from policies.plans import MissingLimits, Plan, Terms, terms
 from policies.rate import Window
 from proxy.access.callers import Caller
 from proxy.access.limits import Limits
+from proxy.access.request_classes import RequestCounter
 from proxy.errors import NotAllowed
 from proxy.storage.rows import encode_json
 
@@ -84,6 +85,7 @@ class Admission:
     def __init__(self, plans: Plans, limits: Limits) -> None:
         self._plans = plans
         self._limits = limits
+        self.counter = RequestCounter(limits)
 
     def terms(self, caller: Caller) -> Terms:
         """Return what holds for a caller, and count nothing. Raises NotAllowed."""

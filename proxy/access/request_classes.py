@@ -17,13 +17,14 @@ from proxy.access.logins import client_network
 from proxy.access.windows import Limit
 from proxy.errors import RateLimited
 
-RequestClass = Literal["read", "list", "write", "usage", "admin", "unmatched"]
+RequestClass = Literal["read", "list", "write", "usage", "file", "admin", "unmatched"]
 
 MOST_A_MINUTE: dict[RequestClass, int] = {
     "read": 600,
     "list": 120,
     "write": 60,
     "usage": 60,
+    "file": 30,  # one of a batch is made of its lines each time
     "admin": 600,
     "unmatched": 120,  # a path or a method that is not served
 }

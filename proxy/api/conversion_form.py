@@ -14,6 +14,7 @@ from proxy.catalogue.grants import Grant, Grants
 from proxy.errors import InvalidRequest, NotFound, RequestTooLarge
 from proxy.http.connection import Connection
 from proxy.http.form import MOST_FILE_BYTES, RequestForm, read_form
+from proxy.http.form_values import json_or_text
 from proxy.http.replies import encode_json
 from proxy.speech import speech_request
 from proxy.speech.client_fields import Extra
@@ -163,12 +164,7 @@ def _value(name: str, texts: list[str]) -> Any:
     """Return a field of the form as JSON would have it. What is no number stays a text, and is refused."""
     if len(texts) > 1:
         raise InvalidRequest(f"Invalid value for '{name}': it must come once.", param=name)
-    if name not in _NUMBERS:
-        return texts[0]
-    try:
-        return msgspec.json.decode(texts[0])
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return texts[0]
+    return json_or_text(texts[0]) if name in _NUMBERS else texts[0]
 
 
 def output_of(form: ConversionForm) -> OutputForm:

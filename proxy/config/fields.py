@@ -36,7 +36,8 @@ class FieldFaults(Exception):
 
 
 class Field(NamedTuple):
-    """`takes_null` is of a field that may be left out and may be null: the two are not the same."""
+    """`takes_null` is of a field that may be left out and may be null: the two are not the same. A field
+    `has_choices` if its value is one of a few texts."""
 
     name: str
     key: str
@@ -44,6 +45,7 @@ class Field(NamedTuple):
     required: bool
     expected: str
     takes_null: bool
+    has_choices: bool
 
 
 @lru_cache
@@ -56,9 +58,14 @@ def fields_of(type_: type[msgspec.Struct]) -> tuple[Field, ...]:
             info.required,
             description(info.type),
             info.default is msgspec.UNSET and NoneType in get_args(info.type),
+            _has_choices(info.type),
         )
         for info in msgspec.structs.fields(type_)
     )
+
+
+def _has_choices(annotation: Any) -> bool:
+    return get_origin(annotation) is Literal or any(map(_has_choices, get_args(annotation)))
 
 
 def description(annotation: Any) -> str:

@@ -8,6 +8,7 @@ import msgspec
 
 from proxy.errors import InvalidRequest
 from proxy.http.form import RequestForm
+from proxy.speech.json_size import MOST_STRUCTURE, json_size
 
 _NO_ALIASES: Mapping[str, str] = {}
 
@@ -30,7 +31,7 @@ def form_values(
         elif name.startswith("labels["):
             labels[name.removeprefix("labels[").removesuffix("]")] = sent[0]
         elif name == "labels" and sent[0]:
-            values[name] = _json_or_text(sent[0])
+            values[name] = json_or_text(sent[0])
         elif sent[0]:
             values[aliases.get(name, name)] = sent[0]
     return values | ({"labels": labels} if labels else {})
@@ -38,13 +39,16 @@ def form_values(
 
 def _list(sent: list[str]) -> list[object]:
     # A tag may be any text, so only what is a list as a whole is read as one.
-    if len(sent) == 1 and isinstance(read := _json_or_text(sent[0]), list):
+    if len(sent) == 1 and isinstance(read := json_or_text(sent[0]), list):
         return read
     return [*filter(None, sent)]
 
 
-def _json_or_text(text: str) -> object:
+def json_or_text(text: str) -> object:
+    """Return a field as JSON would have it. What is no JSON, or too much of it, stays a text."""
     try:
+        if json_size(text.encode()).structure > MOST_STRUCTURE:
+            return text
         return msgspec.json.decode(text)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return text

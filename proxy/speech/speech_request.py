@@ -20,6 +20,7 @@ from proxy.config import fields
 from proxy.config.sections import Server
 from proxy.errors import InvalidRequest
 from proxy.speech.client_fields import NOTHING, Extra, read_extra
+from proxy.speech.json_size import ESCAPE_BYTES, MOST_STRUCTURE, json_size
 from proxy.speech.speech_body import FORMAT_NAMES, MAX_INPUT, SpeechBody
 from proxy.speech.voice_reference import SentVoice, sent_voice
 
@@ -110,6 +111,7 @@ _decode_speech = msgspec.json.Decoder(SpeechBody).decode
 _decode_values = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _OWN_FIELDS = frozenset(SpeechBody.__struct_fields__)
 _LARGE_BYTES = 64 * 1024
+"""A smaller body is decoded within milliseconds, whatever is in it."""
 
 
 def parse_speech(
@@ -139,7 +141,7 @@ def parse_speech(
         form = sent_form(format_, parsed)
     extra, ignored = NOTHING
     try:
-        sent = _decode_values(body)
+        sent = raw_fields(body)
     except UnicodeDecodeError:
         sent = {}  # only the name of an unknown field can be no text
     if not sent.keys() <= _OWN_FIELDS:
@@ -186,30 +188,59 @@ def words(sent: dict[str, str], field: str, most: int) -> Words:
 
 
 def _speech_body(body: bytes, defaults: Defaults) -> SpeechBody:
-    try:
-        return _decode_speech(body)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        # A field is missing, null or wrong: read the fields one by one, to fill that field in or to name it.
-        return read(SpeechBody, _fill(_sent(SpeechBody, body), defaults))
+    if len(body) <= _LARGE_BYTES:
+        try:
+            return _decode_speech(body)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            pass  # A field is missing, null or wrong. Read one by one, it is filled in or named.
+    return parse(SpeechBody, body, defaults, MAX_BODY_BYTES)
 
 
-def parse(type_: type[fields.T], body: bytes, defaults: Defaults = _NO_DEFAULTS) -> fields.T:
-    """Parse any JSON body as its struct. Raises InvalidRequest with the first field that is wrong."""
-    return read(type_, _fill(_sent(type_, body), defaults))
+def parse(
+    type_: type[fields.T], body: bytes, defaults: Defaults = _NO_DEFAULTS, most_bytes: int = _LARGE_BYTES
+) -> fields.T:
+    """Parse any JSON body of up to `most_bytes` as its struct. Raises InvalidRequest with the first field
+    that is wrong."""
+    return read(type_, _fill(_sent(type_, body, most_bytes), defaults))
 
 
-def _sent(type_: type[msgspec.Struct], body: bytes) -> dict[str, Any]:
+def raw_fields(body: bytes, known_characters: int = 0) -> dict[str, msgspec.Raw]:
+    """Return all fields of a valid body as they were sent. Raises UnicodeDecodeError for a name, and
+    InvalidRequest if fields are very many or very long, beside one with so many `known_characters`."""
+    if len(body) > _LARGE_BYTES:
+        size = json_size(body, 2 * MOST_STRUCTURE)
+        if size.structure > 2 * MOST_STRUCTURE or size.characters - known_characters > 2 * MAX_BODY_BYTES:
+            raise InvalidRequest(
+                "The JSON body of your request has too much in fields that are not known here.",
+                code="invalid_json",
+            )
+    return _decode_values(body)
+
+
+def _sent(type_: type[msgspec.Struct], body: bytes, most_bytes: int) -> dict[str, Any]:
     """Decode those fields of a body that its struct has. Other fields are never built."""
+    sent: dict[str, Any] = {}
+    room, most_characters = MOST_STRUCTURE, most_bytes // ESCAPE_BYTES
     try:
         raw = _decoder(type_)(body)
-        found = ((field, getattr(raw, field.name)) for field in fields.fields_of(type_))
-        return {field.key: _value(field, value) for field, value in found if value is not msgspec.UNSET}
+        for field in fields.fields_of(type_):
+            value = getattr(raw, field.name)
+            if value is msgspec.UNSET:
+                continue
+            if len(body) > MOST_STRUCTURE:
+                size = json_size(memoryview(value), room)
+                room -= size.structure
+                if room >= 0 and size.characters > most_characters and len(body) > _LARGE_BYTES:
+                    raise _too_long(field.key, most_characters)
+            # What is too large stays as it was sent. No field takes that, which is a fault as any other.
+            sent[field.key] = value if room < 0 else _value(field, value)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         raise InvalidRequest(
             "We could not parse the JSON body of your request. Expected one JSON object, "
             'such as {"model": "tts-1", "input": "Hello.", "voice": "alloy"} for speech.',
             code="invalid_json",
         ) from None
+    return sent
 
 
 @lru_cache
@@ -223,12 +254,14 @@ def _decoder(type_: type[msgspec.Struct]) -> Callable[[bytes], msgspec.Struct]:
 
 
 def _value(field: fields.Field, sent: msgspec.Raw) -> Any:
-    if len(bytes(sent)) <= _LARGE_BYTES:
+    if len(memoryview(sent)) <= _LARGE_BYTES:
         return msgspec.json.decode(sent)
+    if field.has_choices:
+        return sent  # msgspec would repeat it in its message
     try:
         return msgspec.json.decode(sent, type=field.type)
     except msgspec.ValidationError:
-        return sent  # no field takes it as it is: its fault is reported as any other
+        return sent
 
 
 def read(type_: type[fields.T], raw: dict[str, Any]) -> fields.T:
@@ -254,6 +287,14 @@ def _fill(raw: dict[str, Any], defaults: Defaults) -> dict[str, Any]:
 def _missing(field: str) -> InvalidRequest:
     return InvalidRequest(
         f"Missing required parameter: '{field}'.", param=field, code="missing_required_parameter"
+    )
+
+
+def _too_long(field: str, most: int) -> InvalidRequest:
+    return InvalidRequest(
+        f"Invalid '{field}': too long. It has more than {most} characters.",
+        param=field,
+        code="string_above_max_length",
     )
 
 

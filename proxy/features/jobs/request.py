@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from policies.plans import Terms
 from proxy.audio.formats import AUDIO_FORMATS
-from proxy.errors import InvalidRequest
+from proxy.errors import InvalidRequest, RequestTooLarge
 from proxy.features.jobs.batches.bodies import BatchJobBody
 from proxy.features.jobs.chapters import ITEMS, MOST_CHAPTERS, Chapter, read_chapters
 from proxy.features.jobs.pieces import Saying, saying_at
@@ -108,19 +108,19 @@ class SentJob(msgspec.Struct, frozen=True, kw_only=True):
 
 _OF_JOB = ("input", "kind", "background", "chapters", "files")
 """Fields that no step's request has."""
-_decode_values = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 
 
 class _Kind(msgspec.Struct, frozen=True):
-    kind: Any = None
+    kind: msgspec.Raw = msgspec.Raw(b"")
 
 
 _decode_kind = msgspec.json.Decoder(_Kind).decode
 
 
-_OTHERS: Mapping[str, type[BatchJobBody] | type[TrainingBody]] = {
-    "batch": BatchJobBody,
-    "training": TrainingBody,
+_MOST_KIND_BYTES = 100
+_OTHERS: Mapping[bytes, type[BatchJobBody] | type[TrainingBody]] = {
+    b'"batch"': BatchJobBody,
+    b'"training"': TrainingBody,
 }
 
 
@@ -130,13 +130,13 @@ def parse_other(raw: bytes) -> BatchJobBody | TrainingBody | None:
         kind = _decode_kind(raw).kind
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None  # `parse_job` says what is wrong
-    other = _OTHERS.get(kind) if isinstance(kind, str) else None
+    other = _OTHERS.get(bytes(memoryview(kind)[:_MOST_KIND_BYTES]))
     return None if other is None else speech_request.parse(other, raw)
 
 
 def parse_job(raw: bytes, defaults: Defaults) -> SentJob:
     """Parse a body. Raises InvalidRequest with the field that is wrong, but for those that a step shows."""
-    body = speech_request.parse(JobBody, raw, defaults)
+    body = speech_request.parse(JobBody, raw, defaults, MOST_BODY_BYTES)
     format_ = body.response_format.lower()
     if format_ not in FORMATS:
         raise InvalidRequest(
@@ -144,7 +144,7 @@ def parse_job(raw: bytes, defaults: Defaults) -> SentJob:
             param="response_format",
         )
     text, chapters = _text(body)
-    values = _values(raw)
+    values = _values(raw, len(text))
     for name, is_asked in (
         ("stream", bytes(values.get("stream", b"")) == b"true"),
         ("stream_format", body.stream_format != "audio"),
@@ -153,6 +153,11 @@ def parse_job(raw: bytes, defaults: Defaults) -> SentJob:
         if is_asked:
             raise InvalidRequest(f"'{name}' is not for a job: its sound comes as a file.", param=name)
     sent = {name: value for name, value in values.items() if name not in _OF_JOB}
+    # Each step's request has them.
+    if sum(len(memoryview(value)) for value in sent.values()) > speech_request.MAX_BODY_BYTES:
+        raise RequestTooLarge(
+            f"The fields beside 'input' and 'chapters' have more than {speech_request.MAX_BODY_BYTES} bytes."
+        )
     for name, given in (("model", body.model), ("voice", body.voice)):
         if bytes(sent.get(name, b"null")) == b"null":
             sent[name] = msgspec.Raw(msgspec.json.encode(given))
@@ -192,9 +197,10 @@ def _text(body: JobBody) -> tuple[str, tuple[Chapter, ...]]:
     return text, chapters
 
 
-def _values(raw: bytes) -> dict[str, msgspec.Raw]:
+def _values(raw: bytes, characters: int) -> dict[str, msgspec.Raw]:
+    """Return the fields as they were sent, beside a text of so many characters. Raises InvalidRequest."""
     try:
-        return _decode_values(raw)
+        return speech_request.raw_fields(raw, characters)
     except UnicodeDecodeError:
         # Only the name of an unknown field was not read yet.
         raise InvalidRequest(

@@ -10,6 +10,7 @@ from proxy.catalogue.derived_things import VoiceFiles, VoiceMemory
 from proxy.catalogue.far_trainings import FarTrainings
 from proxy.feature import House, HouseRevision, Served
 from proxy.features.jobs.batches.endpoints import Batches, Files
+from proxy.features.jobs.batches.files import BatchFiles, batch_places
 from proxy.features.jobs.batches.maker import BatchMaker
 from proxy.features.jobs.conversions.maker import ConversionMaker
 from proxy.features.jobs.elsewhere import EVERY_S, EnginesElsewhere
@@ -40,6 +41,7 @@ class OpenJobs:
         self._decoder = kinds.decoder
         self._retention = JobRetention(house.store, self.files, house.metrics, house.notices)
         self._streams = EventStreams()
+        self._batch_places = batch_places()
         self._steps: Steps | None = None
         self._trainings: OpenTrainings | None = None
         self.wishes: tuple[WishKind[Any], ...] = ()
@@ -82,14 +84,15 @@ class OpenJobs:
             return Served(jobs)
         steps.revise(speaking, tools.callers, here=section.here, serves=revision.config.serves)
         batches = BatchMaker(tools, files, house.notices)
+        batch_files = BatchFiles(house.store, files, speaking.admission.counter, self._batch_places)
         asked_as = AskedAs(Defaults.of(revision.config.server), section.step_characters)
         conversions = ConversionMaker(tools, files, self._decoder, house.grants, speaking)
         makers = JobMakers(batches, conversions, self._trainings.at(revision))
         asked = ClientJobs(tools, files, steps, speaking, asked_as, makers)
         given: list[Resource] = [
             JobEvents(tools, files, steps, self._streams),
-            JobResults(tools, files, steps),
-            Files(tools, files, self._retention.kept_us),
+            JobResults(tools, files, steps, batch_files),
+            Files(tools, files, batch_files, self._retention.kept_us),
             Batches(tools, steps, speaking, batches, house.notices),
         ]
         more = [endpoint for each in given for endpoint in each.endpoints]

@@ -20,6 +20,7 @@ from proxy.engines.engine_list import Engines
 from proxy.errors import InvalidRequest, NotAllowed
 from proxy.http.connection import Connection
 from proxy.http.form import MOST_FILE_BYTES, RequestForm, read_form
+from proxy.http.form_values import json_or_text
 from proxy.http.replies import encode_json
 from proxy.ledger import Ledger, Payer
 from proxy.speech import speech_request
@@ -221,12 +222,7 @@ def _one(name: str, texts: list[str]) -> str:
 def _value(name: str, text: str, *, is_foreign: bool) -> object:
     """Return a field of the form as JSON would have it. What is no JSON stays a text."""
     is_json = is_foreign or name in _JSON_VALUES or (name == "lexicon" and text.startswith("{"))
-    if not is_json:
-        return text
-    try:
-        return msgspec.json.decode(text)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return text
+    return json_or_text(text) if is_json else text
 
 
 def _missing(field: str, what: str) -> InvalidRequest:

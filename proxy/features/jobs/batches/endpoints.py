@@ -19,6 +19,7 @@ from proxy.errors import (
     Conflict,
     IdempotencyKeyReused,
     InvalidRequest,
+    NoPlace,
     NotAllowed,
     NotFound,
     RangeNotSatisfiable,
@@ -77,11 +78,13 @@ _OF_BATCHES = (
 class Files(Resource):
     """Files that accounts have uploaded, and those that their batches give."""
 
-    def __init__(self, tools: AdminTools, files: JobFiles, kept_us: Callable[[str], int]) -> None:
+    def __init__(
+        self, tools: AdminTools, files: JobFiles, given: BatchFiles, kept_us: Callable[[str], int]
+    ) -> None:
         self._store = tools.store
         self._vault = tools.vault
         self._files = files
-        self._given = BatchFiles(tools.store, files)
+        self._given = given
         self._kept_us = kept_us
 
     @answers(
@@ -150,13 +153,13 @@ class Files(Resource):
         first, last = (data[0].id, data[-1].id) if data else (None, None)
         return reply(FileList(data=data, has_more=len(rows) > limit, first_id=first, last_id=last))
 
-    @answers("GET", "/v1/files/{id}", FileObject, failures=(NotFound,))
+    @answers("GET", "/v1/files/{id}", FileObject, failures=(NotFound, NoPlace))
     async def get_file(self, request: Request) -> Response:
         """One file, also one that a batch gives"""
         account, id_ = caller_of(request.scope).account, request.path_params["id"]
         if (of_batch := job_of(id_)) is None:
             return reply(self._shown(await self._found(account, id_)))
-        job, whole = await self._given_by(account, id_, *of_batch)
+        job, whole = await self._given_by(request, *of_batch)
         return reply(
             FileObject(
                 id=id_,
@@ -172,7 +175,7 @@ class Files(Resource):
         "GET",
         "/v1/files/{id}/content",
         media=(JSONL, ZIP),
-        failures=(NotFound, RangeNotSatisfiable),
+        failures=(NotFound, RangeNotSatisfiable, NoPlace),
         request_headers=(RANGE,),
     )
     async def get_file_content(self, request: Request) -> Response:
@@ -180,7 +183,7 @@ class Files(Resource):
         account, id_ = caller_of(request.scope).account, request.path_params["id"]
         header = request.headers.get("range")
         if (of_batch := job_of(id_)) is not None:
-            job, whole = await self._given_by(account, id_, *of_batch)
+            job, whole = await self._given_by(request, *of_batch)
             suffix = SUFFIXES[of_batch[1]]
             name = f"{job.id}_{of_batch[1]}.{suffix}"
             return whole_reply(whole, name, ZIP if suffix == "zip" else JSONL, header)
@@ -193,7 +196,7 @@ class Files(Resource):
         """Delete an uploaded file. A batch of it goes on"""
         account, id_ = caller_of(request.scope).account, request.path_params["id"]
         if (of_batch := job_of(id_)) is not None:
-            await self._given_by(account, id_, *of_batch)
+            await self._batch(request, of_batch[0])
             raise Conflict("It is a part of its batch: DELETE /v1/jobs/{id} deletes that.", param="id")
         file = await self._found(account, id_)
         if not await self._files.remove_file(file.id, account):
@@ -216,14 +219,20 @@ class Files(Resource):
             raise _no_file(id_)
         return file
 
-    async def _given_by(self, account: str, id_: str, batch: str, what: What) -> tuple[Job, BatchFile]:
-        """Return a file of a batch that has ended. Raises NotFound."""
-        job = await JOBS.get(self._store, account, batch)
-        if job is not None and job.kind == "batch" and job.ended is not None:
-            whole = await self._given.of(job, what)
-            if whole is not None:
-                return job, whole
-        raise _no_file(id_)
+    async def _batch(self, request: Request, batch: str) -> Job:
+        """Return the batch that has a file, if it has ended. Raises NotFound."""
+        job = await JOBS.get(self._store, caller_of(request.scope).account, batch)
+        if job is None or job.kind != "batch" or job.ended is None:
+            raise _no_file(request.path_params["id"])
+        return job
+
+    async def _given_by(self, request: Request, batch: str, what: What) -> tuple[Job, BatchFile]:
+        """Return a file of a batch that has ended. Raises NotFound, RateLimited and NoPlace."""
+        job = await self._batch(request, batch)
+        whole = await self._given.of(request.scope, job, what)
+        if whole is None:
+            raise _no_file(request.path_params["id"])
+        return job, whole
 
 
 class Batches(Resource):
@@ -323,7 +332,7 @@ def _checked(sent: SentFile | None) -> SentFile:
         raise InvalidRequest(
             "Missing required parameter: 'file'.", param="file", code="missing_required_parameter"
         )
-    if not sent.data.strip():
+    if not sent.data or sent.data.isspace():
         raise InvalidRequest("Invalid value for 'file': it is empty.", param="file", code="empty_file")
     if not sent.called.lower().endswith(".jsonl"):
         raise InvalidRequest(

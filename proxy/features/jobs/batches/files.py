@@ -15,14 +15,17 @@ from typing import Literal, NamedTuple, get_args
 
 import msgspec
 from starlette.responses import Response
+from starlette.types import Scope
 
+from proxy.access.request_classes import RequestCounter
 from proxy.audio.formats import MEDIA_TYPES
 from proxy.errors import ErrorDetail, ErrorEnvelope
-from proxy.features.jobs.batches.lines import NamedLine, named_lines
+from proxy.features.jobs.batches.lines import NamedLine, line_of, named_lines
 from proxy.features.jobs.kept import BEGINNING, JobFiles
 from proxy.features.jobs.records import Job, JobClip
 from proxy.features.jobs.results.content import Range, whole_reply
 from proxy.features.jobs.results.zip_sound import ZipEntry, ZipLayout
+from proxy.helpers.places import FairPlaces
 from proxy.http.replies import encode_json
 from proxy.storage.store import Row, Store
 
@@ -30,8 +33,8 @@ What = Literal["output", "errors", "sound"]
 SUFFIXES: dict[What, str] = {"output": "jsonl", "errors": "jsonl", "sound": "zip"}
 ZIP = "application/zip"
 _ID = re.compile(rf"file-(job_[0-9a-z]{{1,40}})-({'|'.join(get_args(What))})", re.ASCII)
-_AT_ONCE = 2
-"""So many of these files are laid out at once: with very many lines, each takes some megabytes."""
+_PLACES, _OF_ACCOUNT, _AT_ONCE = 32, 4, 2
+"""So many accounts' files are laid out at once: with very many lines, each takes a quarter of a second."""
 _LINES = """
 SELECT job_steps.id, job_steps.number, first, last, state, error, request, job_clips.digest, bytes, crc32,
     told, blobs.size AS told_bytes
@@ -151,20 +154,26 @@ def _size(segment: bytes | _Blob) -> int:
     return len(segment) if isinstance(segment, bytes) else segment.last - segment.first
 
 
-class BatchFiles:
-    """The files of all batches."""
+def batch_places() -> FairPlaces:
+    return FairPlaces("files of batches", places=_PLACES, of_account=_OF_ACCOUNT, at_once=_AT_ONCE)
 
-    def __init__(self, store: Store, files: JobFiles) -> None:
+
+class BatchFiles:
+    """The files of all batches. Each is laid out anew when it is asked for, so that is counted apart."""
+
+    def __init__(self, store: Store, files: JobFiles, counter: RequestCounter, places: FairPlaces) -> None:
         self._store = store
         self._files = files
-        self._places = asyncio.Semaphore(_AT_ONCE)
+        self._counter = counter
+        self._places = places
 
     def __repr__(self) -> str:
         return f"<BatchFiles of {self._files!r}>"
 
-    async def of(self, job: Job, what: What) -> BatchFile | None:
-        """Return a file of a batch. None: nothing is in it. Raises StorageFailed."""
-        async with self._places:
+    async def of(self, scope: Scope, job: Job, what: What) -> BatchFile | None:
+        """Return a file of a batch. None: nothing is in it. Raises RateLimited, NoPlace and StorageFailed."""
+        await self._counter.count("file", scope)
+        async with self._places.turn(job.account):
             text = await self._files.whole(job.account, job.digest)
             rows = await self._store.read_long(_LINES, {"job": job.id})
             segments = await asyncio.to_thread(_segments, job, what, text, rows)
@@ -173,17 +182,15 @@ class BatchFiles:
 
 def _segments(job: Job, what: What, text: bytes, rows: Sequence[Row]) -> Sequence[bytes | _Blob]:
     lines = [msgspec.convert(row, _Line) for row in rows]
-    named = named_lines(text[line.first : line.last] for line in lines)
+    if what == "errors":
+        failed = (line for line in lines if not line.digest and line.state != "wanted")
+        named = ((line, line_of(text[line.first : line.last]).custom_id) for line in failed)
+        return [encode_json(_failed_line(job, line, custom_id)) + b"\n" for line, custom_id in named]
+    names = named_lines(text[line.first : line.last] for line in lines)
+    spoken = [(line, name) for line, name in zip(lines, names, strict=True) if line.digest]
     if what == "sound":
-        return _zip([(line, name) for line, name in zip(lines, named, strict=True) if line.digest])
-    if what == "output":
-        both = zip(lines, named, strict=True)
-        return [segment for line, name in both if line.digest for segment in _answer(line, name)]
-    return [
-        encode_json(_failed_line(job, line, name)) + b"\n"
-        for line, name in zip(lines, named, strict=True)
-        if not line.digest and line.state != "wanted"
-    ]
+        return _zip(spoken)
+    return [segment for line, name in spoken for segment in _answer(line, name)]
 
 
 def _answer(line: _Line, name: NamedLine) -> Iterator[bytes | _Blob]:
@@ -200,7 +207,7 @@ def _answer(line: _Line, name: NamedLine) -> Iterator[bytes | _Blob]:
     yield b'},"error":null}\n'
 
 
-def _failed_line(job: Job, line: _Line, name: NamedLine) -> _FailedLine:
+def _failed_line(job: Job, line: _Line, custom_id: str) -> _FailedLine:
     response = None
     if line.state == "failed":
         failure = msgspec.json.decode(line.error, type=LineFailure)
@@ -208,7 +215,7 @@ def _failed_line(job: Job, line: _Line, name: NamedLine) -> _FailedLine:
         response = _Response(failure.status_code, _request_of(line), ErrorEnvelope(failure.error))
     else:
         why = _Why(*_WHY[job.state if line.state == "canceled" else line.state])
-    return _FailedLine(id=_request_of(line), custom_id=name.custom_id, response=response, error=why)
+    return _FailedLine(id=_request_of(line), custom_id=custom_id, response=response, error=why)
 
 
 def _request_of(line: _Line) -> str:

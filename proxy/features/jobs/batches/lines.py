@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
-from typing import Annotated, Any, NamedTuple
+from collections.abc import Callable, Iterable, Iterator
+from typing import Annotated, NamedTuple
 
 import msgspec
 from msgspec import Meta
@@ -20,6 +20,8 @@ MOST_LINES = MOST_WANTED
 MOST_NAMED = 50
 """Of the faults of a file."""
 
+_MOST_LINE_BYTES = MAX_BODY_BYTES + 8 * 1024
+"""It has a body and a few short texts. A longer one is not decoded, not even to name its fault."""
 _MOST_NAME = 100
 _UNSAFE = re.compile(r"[^\w.\- ]+")
 _MARK = b"\xef\xbb\xbf"
@@ -31,12 +33,27 @@ class BatchLine(msgspec.Struct, frozen=True):
     """A line: the request of this `custom_id`."""
 
     custom_id: Annotated[str, Meta(min_length=1, max_length=256)]
-    method: Any
-    url: Any
+    method: msgspec.Raw
+    url: msgspec.Raw
     body: msgspec.Raw
 
     def __repr__(self) -> str:
         return "<BatchLine>"
+
+
+_NONE = msgspec.Raw(b"null")
+
+
+class _LineBody(msgspec.Struct, frozen=True):
+    """What is looked at of a line's request. Other fields are never built."""
+
+    model: msgspec.Raw = _NONE
+    input: msgspec.Raw = _NONE
+    voice: msgspec.Raw = _NONE
+    response_format: msgspec.Raw = _NONE
+    audio_format: msgspec.Raw = _NONE
+    stream_format: msgspec.Raw = _NONE
+    provenance: msgspec.Raw = _NONE
 
 
 class LineFault(msgspec.Struct, frozen=True, kw_only=True):
@@ -68,6 +85,7 @@ class ReadFile(NamedTuple):
 
 
 _decode_line = msgspec.json.Decoder(BatchLine).decode
+_decode_body = msgspec.json.Decoder(_LineBody).decode
 _decode_any = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 
 
@@ -112,6 +130,8 @@ def _read_line(raw: bytes, number: int, seen: dict[str, int]) -> int | LineFault
     def fault(code: str, message: str, param: str | None = None) -> LineFault:
         return LineFault(code=code, line=number, message=f"Line {number}: {message}", param=param)
 
+    if len(raw) > _MOST_LINE_BYTES:
+        return fault("request_too_large", f"it has more than {_MOST_LINE_BYTES} bytes.", "body")
     try:
         line = _decode_line(raw)
     except _UNREADABLE:
@@ -119,21 +139,24 @@ def _read_line(raw: bytes, number: int, seen: dict[str, int]) -> int | LineFault
     before = seen.setdefault(line.custom_id, number)
     if before != number:
         return fault("duplicate_custom_id", f"its custom_id is that of line {before}, too.", "custom_id")
-    if line.method != "POST":
+    if _text(line.method) != "POST":
         return fault("invalid_method", "'method' must be POST.", "method")
-    if line.url != ENDPOINT:
+    if _text(line.url) != ENDPOINT:
         return fault("invalid_url", f"'url' must be {ENDPOINT}, the endpoint of the batch.", "url")
-    if len(bytes(line.body)) > MAX_BODY_BYTES:
+    return _read_body(line.body, fault)
+
+
+def _read_body(sent: msgspec.Raw, fault: Callable[[str, str, str], LineFault]) -> int | LineFault:
+    if len(memoryview(sent)) > MAX_BODY_BYTES:
         return fault("request_too_large", f"'body' has more than {MAX_BODY_BYTES} bytes.", "body")
     try:
-        body = _decode_any(line.body)
+        body = _decode_body(sent)
     except _UNREADABLE:
         return fault("invalid_type", "'body' must be an object.", "body")
     for name in _NEEDED:
-        if name not in body or bytes(body[name]) == b"null":
+        if bytes(getattr(body, name)) == b"null":
             return fault("missing_required_parameter", f"'body.{name}' is missing.", f"body.{name}")
-    text = _value(body["input"])
-    return len(text) if isinstance(text, str) else 0
+    return len(_text(body.input))
 
 
 def _unreadable(raw: bytes, number: int) -> LineFault:
@@ -151,11 +174,12 @@ def _unreadable(raw: bytes, number: int) -> LineFault:
     return LineFault(code="invalid_custom_id", line=number, message=message, param="custom_id")
 
 
-def _value(raw: msgspec.Raw) -> object:
+def _text(raw: msgspec.Raw) -> str:
+    """Return a text, and "" for what is none: nothing else is built."""
     try:
-        return msgspec.json.decode(raw)
+        return msgspec.json.decode(raw, type=str)
     except _UNREADABLE:
-        return None
+        return ""
 
 
 def line_of(raw: bytes) -> BatchLine:
@@ -166,10 +190,9 @@ def line_of(raw: bytes) -> BatchLine:
 def request_body(raw: bytes) -> bytes:
     """Return the request that is in a line. Raises InvalidRequest for what a batch has no place for."""
     body = bytes(line_of(raw).body)
-    sent = _decode_any(body)
-    usual: tuple[tuple[str, object], ...] = (("stream_format", "audio"), ("provenance", None))
-    for name, value in usual:
-        if name in sent and _value(sent[name]) not in (value, None):
+    sent = _decode_body(body)
+    for name, usual in (("stream_format", b'"audio"'), ("provenance", b"null")):
+        if bytes(getattr(sent, name)) not in (usual, b"null"):
             raise InvalidRequest(f"'{name}' is not for a batch: its sound comes as files.", param=name)
     return body
 
@@ -197,13 +220,8 @@ def named_lines(raws: Iterable[bytes]) -> list[NamedLine]:
 
 def _suffix(body: msgspec.Raw) -> str:
     """Return the format in which a line is spoken. One with another has failed, and has no sound."""
-    sent = _decode_any(body)
-    format_ = _text(sent, "response_format")
+    sent = _decode_body(body)
+    format_ = _text(sent.response_format).lower()
     if format_ == "json":
-        format_ = _text(sent, "audio_format")
+        format_ = _text(sent.audio_format).lower()
     return format_ if format_ in FORMATS else "mp3"
-
-
-def _text(sent: dict[str, msgspec.Raw], name: str) -> str:
-    value = _value(sent[name]) if name in sent else None
-    return value.lower() if isinstance(value, str) else ""

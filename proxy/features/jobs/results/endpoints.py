@@ -14,7 +14,7 @@ from starlette.responses import Response
 from proxy.api.admin_tools import AdminTools
 from proxy.api.speech_answers import ToldSpeech
 from proxy.audio.formats import MEDIA_TYPES
-from proxy.errors import Conflict, InvalidRequest, NotFound, RangeNotSatisfiable
+from proxy.errors import Conflict, InvalidRequest, NoPlace, NotFound, RangeNotSatisfiable
 from proxy.features.jobs import records
 from proxy.features.jobs.batches.files import ZIP, BatchFiles
 from proxy.features.jobs.chapters import file_name
@@ -60,23 +60,23 @@ class _Asked(NamedTuple):
 class JobResults(JobTools, Resource):
     """What accounts get of their jobs."""
 
-    def __init__(self, tools: AdminTools, files: JobFiles, steps: Steps) -> None:
+    def __init__(self, tools: AdminTools, files: JobFiles, steps: Steps, batch_files: BatchFiles) -> None:
         super().__init__(tools, files, steps)
-        self._batch_files = BatchFiles(tools.store, files)
+        self._batch_files = batch_files
 
     @answers(
         "GET",
         "/v1/jobs/{id}/content",
         media=(*(MEDIA_TYPES[name] for name in FORMATS), ZIP, ONNX),
         queries=(_CHAPTER,),
-        failures=(InvalidRequest, NotFound, Conflict, RangeNotSatisfiable),
+        failures=(InvalidRequest, NotFound, Conflict, RangeNotSatisfiable, NoPlace),
         request_headers=(RANGE,),
     )
     async def get_job_content(self, request: Request) -> Response:
         """The sound of a job that has ended, or of one cut short what there is. Of a training, its voice"""
         job, range_ = await self._ended(request, "sound is"), request.headers.get("range")
         if job.kind == "batch":
-            zip_ = await self._batch_files.of(job, "sound")
+            zip_ = await self._batch_files.of(request.scope, job, "sound")
             if zip_ is None:
                 raise _no_sound()
             return whole_reply(zip_, f"{job.id}.zip", ZIP, range_)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+from itertools import cycle
 from typing import Any
 
 import pytest
@@ -13,6 +15,8 @@ from proxy.errors import InvalidRequest
 from proxy.features.jobs.batches import lines as batch_lines
 from proxy.features.jobs.batches.lines import MOST_NAMED, line_of, named_lines, read_file, request_body
 from tests.features.jobs.batches.rig import jsonl, line
+from tests.proxy.http import hostile_json
+from tests.proxy.http.hostile_json import SHAPES
 
 
 def changed(**fields: Any) -> dict[str, Any]:
@@ -38,6 +42,9 @@ def test_each_line_is_found_at_its_place() -> None:
         (b"[" * 5000, "invalid_json_line", None),
         (changed(method="GET"), "invalid_method", "method"),
         (changed(url="/v1/embeddings"), "invalid_url", "url"),
+        (changed(method=["POST"]), "invalid_method", "method"),
+        (changed(url={"a": 1}), "invalid_url", "url"),
+        (changed(more="x" * 300_000), "request_too_large", "body"),
         (changed(custom_id=""), "invalid_custom_id", "custom_id"),
         (changed(custom_id=7), "invalid_custom_id", "custom_id"),
         (changed(custom_id="x" * 257), "invalid_custom_id", "custom_id"),
@@ -54,6 +61,24 @@ def test_a_fault_is_named_with_its_line(broken: Any, code: str, param: str | Non
     (fault,) = read_file(jsonl(*lines)).faults
     assert (fault.code, fault.line, fault.param) == (code, 300, param)
     assert fault.message.startswith("Line 300: ")
+
+
+async def test_hostile_lines_cost_little() -> None:
+    good = line("one", "Hello.")
+    fields = cycle(("method", "url", "custom_id", "body", "more"))
+    many = [hostile_json.body(good, next(fields), shape, 260_000) for shape in SHAPES]
+    whole = [hostile_json.body(good, "url", shape, 10 * 2**20) for shape in ("lists", "a long text")]
+    for data in (b"\n".join(many), *whole):
+        async with hostile_json.cost() as found:
+            read = await asyncio.to_thread(read_file, data)
+        assert read.faults
+        assert found.held_s < hostile_json.MOST_S
+        assert found.grown_bytes < 2 * len(data), found
+
+
+def test_a_url_may_be_written_with_escapes() -> None:
+    data = json.dumps(line("one", "Hello.")).replace("/v1/audio/speech", "\\/v1\\/audio\\/speech").encode()
+    assert read_file(data).faults == []
 
 
 def test_of_two_equal_custom_ids_both_lines_are_named() -> None:
