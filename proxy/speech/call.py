@@ -14,7 +14,7 @@ from policies.price import Operation
 from policies.routing import Candidate, Model, PostSpeaker
 from proxy.access.callers import Caller
 from proxy.audio.formats import OUTPUT_RATE_HZ, RULES, TRAINED, Chunk, OutputForm
-from proxy.ledger import Spent, SpentAttempt, SpentPart
+from proxy.ledger import Spent, SpentPart
 from proxy.speech.attempt import Attempt
 from proxy.speech.planning import Part, SpeechPlan
 from proxy.speech.speech_request import SourceSound, SpeechRequest
@@ -50,7 +50,8 @@ class PartRun(msgspec.Struct, eq=False):
     `text` is what is read of it; `places` are those of its characters in the user's text, if marks were left
     out. `texts` has its text by front-end, or why there is none. A `source` is repeated in place of a text.
     What the model speaks is repeated by `post`, if there is one.
-    `begins` is the sample of the answer at which the part begins, None before its turn.
+    `begins` is the sample of the answer at which the part begins, None before its turn. `heard` is the
+    candidate that has given audio.
     """
 
     number: int
@@ -63,6 +64,7 @@ class PartRun(msgspec.Struct, eq=False):
     model: Model | None = None
     post: PostSpeaker | None = None
     begins: int | None = None
+    heard: Candidate | None = None
     is_passed_over: bool = False
     front_end: str = ""
 
@@ -156,7 +158,8 @@ class Tally:
     `began` is the moment of `time.monotonic` since which the client waits for the first audio.
     `cache` is the state of the audio cache for this request. A clip `names` the engine and the model that
     spoke it; otherwise they follow from the parts, joined by a plus. Once it `is_held`, the request has a row
-    in usage, however it ends, and the `rows` of features are committed with it.
+    in usage, however it ends, and the `rows` of features are committed with it. After the headers,
+    `told_robot` is whether they tell that a rule-based voice speaks in place of a natural one.
     """
 
     def __init__(self, request: SpeechRequest, plan: SpeechPlan) -> None:
@@ -175,6 +178,7 @@ class Tally:
         self.cache = "off"
         self.names: tuple[str, str] | None = None
         self.is_held = False
+        self.told_robot: bool | None = None
         self.rows: list[msgspec.Struct] = []
         self._request = request
         self._plan = plan
@@ -191,8 +195,34 @@ class Tally:
         return self.parts[0]
 
     @property
-    def seconds(self) -> float:
-        return self.samples / self.sample_rate_hz
+    def speaking(self) -> list[Candidate]:
+        """Who speaks each part. A part to come has its first candidate."""
+        return [run.heard or run.candidates[0] for run in self.parts if not run.is_passed_over]
+
+    @property
+    def substitute(self) -> str:
+        """The voices heard so far that the answer has to tell, joined by commas; "" for none."""
+        found: dict[str, None] = {}
+        for run in self.parts:
+            if run.heard is not None and run.heard.substitute:
+                found[run.heard.substitute] = None
+        return ", ".join(found)
+
+    def replay(self, names: tuple[str, str], speakers: Sequence[str]) -> None:
+        """Note who speaks in a kept answer: the engine and the model, and the speaker of each part."""
+        self.names = names
+        for run, speaker in zip(self.parts, speakers, strict=True):
+            run.heard = next((each for each in run.candidates if each.speaker == speaker), None)
+
+    def tell(self) -> str:
+        """Return the voices for the headers, which go out now."""
+        found: dict[str, None] = {}
+        self.told_robot = False
+        for each in self.speaking:
+            if each.substitute:
+                found[each.substitute] = None
+                self.told_robot = self.told_robot or each.is_robot
+        return ", ".join(found)
 
     def add(self, chunk: Chunk) -> None:
         """Count a chunk as written."""
@@ -227,12 +257,9 @@ class Tally:
         parts: list[SpentPart] = []
         engines: dict[str, None] = {}
         models: dict[str, None] = {}
-        attempts: list[SpentAttempt] = []
         characters, source = 0, self._request.source
         # What is held is the recording's length, and nobody pays for what an engine adds to that.
         most = None if source is None else max(1, int(source.seconds * self.sample_rate_hz))
-        for attempt in self.attempts:
-            attempts.append(attempt.spent())
         for run, samples in self.written_parts():
             if run.is_passed_over:
                 continue
@@ -271,8 +298,9 @@ class Tally:
             first_byte_ms=self.first_byte_ms,
             error=self.error,
             cache=self.cache,
+            substitute=self.substitute,
             parts=tuple(parts),
-            attempts=tuple(attempts),
+            attempts=tuple(map(Attempt.spent, self.attempts)),
             kind="speech" if source is None else "conversion",
             rows=tuple(self.rows),
         )
@@ -312,18 +340,6 @@ class SpeechCall(msgspec.Struct, frozen=True, eq=False):
 
     def __repr__(self) -> str:
         return f"<SpeechCall {self.id}, {self.tally!r}>"
-
-    @classmethod
-    def of(
-        cls,
-        id_: str,
-        caller: Caller,
-        request: SpeechRequest,
-        plan: SpeechPlan,
-        clip: str | None = None,
-        openers: tuple[OpenTap, ...] = (),
-    ) -> SpeechCall:
-        return cls(id_, caller, request, plan, Tally(request, plan), clip, openers)
 
     @property
     def is_idle(self) -> bool:

@@ -25,7 +25,8 @@ class ShownJob(msgspec.Struct, frozen=True, kw_only=True):
     One that is `waiting` goes on by itself when its account has credits. `waits_for` says it: `credits`, or
     `engine` while one that it needs is away, busy or broken, `memory` while its device has none left. A job
     that is a `training` says how far it is. `error` says why it has failed, and `error_code`
-    says it for programs, as a request for speech would.
+    says it for programs, as a request for speech would. If answers of its steps would tell a
+    `x-voxgate-substitute`, one of these is in `substitute`.
     """
 
     id: str
@@ -42,6 +43,7 @@ class ShownJob(msgspec.Struct, frozen=True, kw_only=True):
     steps_done: int
     seconds: float
     credits: float
+    substitute: str
     error: str
     error_code: str
     training: ShownTraining | None = None
@@ -96,6 +98,7 @@ def _shown(job: Job, made: Made, training: Training | None) -> ShownJob:
         steps_done=made.steps if training is None else int(job.state == "done"),
         seconds=round(made.seconds, 3),
         credits=made.credits / MICRO,
+        substitute=made.substitute,
         error=job.error,
         error_code=job.error_code,
         training=None if training is None else shown_training(training, is_done=job.state == "done"),
