@@ -3,7 +3,8 @@
 There is one for each key of each engine, so that a key without credit does not stop the others.
 
 One account may have texts at which a provider fails. So it takes two witnesses to call a provider faulty: two
-accounts, or an account and a call of our own. One that cannot connect is believed alone.
+accounts, or an account and a call of our own. One that cannot connect is believed alone. Each account has a
+breaker of its own as well, which believes it: then the provider rests for this account alone.
 """
 
 from __future__ import annotations

@@ -49,6 +49,11 @@ def first_audio_share_s(left_s: float, others: int) -> float:
     return left_s if others <= 0 else left_s * _FIRST_SHARE
 
 
+def is_late(misses: Sequence[float], now: float) -> bool:
+    """Tell whether an engine is late: it has missed its time to first audio twice within the window."""
+    return len(misses) >= 2 and now - misses[-2] < WINDOW_S
+
+
 def hearing_s(sound_s: float) -> float:
     """Return how much longer the first audio may take of an engine that hears a sound of so long to its end
     before it begins: the sound is uploaded, then worked on whole.

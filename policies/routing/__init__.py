@@ -10,6 +10,7 @@ from policies.routing.decision import (
     Rules,
     Verdict,
     decide,
+    late_last,
 )
 from policies.routing.filters import find_language, is_allowed, is_open, speaks
 from policies.routing.name_owners import NameOwners, find_owners
@@ -68,6 +69,7 @@ __all__ = [
     "is_allowed",
     "is_cloned_for",
     "is_open",
+    "late_last",
     "may_receive",
     "needs_text",
     "speaks",

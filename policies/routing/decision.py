@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
+from itertools import groupby
 
 import msgspec
 
@@ -12,7 +13,7 @@ from policies.plans import Terms
 from policies.routing import filters
 from policies.routing.filters import FILTERS, Filter, FilterInput
 from policies.routing.post_steps import find_post
-from policies.routing.speakers import find_emotions, find_speaker
+from policies.routing.speakers import Speaker, find_emotions, find_speaker
 from policies.routing.values import (
     PLAIN,
     Candidate,
@@ -26,6 +27,8 @@ from policies.routing.values import (
 )
 from speech_engine import ModelInfo
 
+_NO_ROBOT = "The natural voice is not available right now, and no rule-based one speaks in its place."
+
 
 class FrontEndNames(msgspec.Struct, frozen=True):
     """The installed front-ends. `by_language` has those that are made for one language, by its base tag."""
@@ -35,10 +38,14 @@ class FrontEndNames(msgspec.Struct, frozen=True):
 
 
 class Rules(msgspec.Struct, frozen=True):
-    """The rules for all requests of one revision of the configuration."""
+    """The rules for all requests of one revision of the configuration.
+
+    Without `robot_fallback`, a rule-based model never speaks in place of a natural one.
+    """
 
     licences: Licences = Licences()
     front_ends: FrontEndNames = FrontEndNames()
+    robot_fallback: bool = True
 
 
 class RoutingResult(msgspec.Struct, frozen=True):
@@ -54,13 +61,16 @@ class Offer(msgspec.Struct, frozen=True, kw_only=True):
 
     If `is_pinned`, the request names them itself, and no route replaces them. An alias is a default list.
     `routed` is the route of the request's language, and `beyond_route` are the other models of the alias, for
-    voices of recordings that none of the route can speak.
+    voices of recordings that none of the route can speak. No operator wrote a list that `is_built_in`. The
+    engines in `unknown` are in the list, and have not been up yet.
     """
 
     models: tuple[Model, ...]
     is_pinned: bool = False
     routed: RoutingResult | None = None
     beyond_route: tuple[Model, ...] = ()
+    is_built_in: bool = False
+    unknown: tuple[str, ...] = ()
 
     @property
     def in_order(self) -> tuple[Model, ...]:
@@ -109,8 +119,7 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True):
 def decide(offer: Offer, voice: Voice, query: RoutingQuery, terms: Terms | None, rules: Rules) -> Decision:
     """Apply the filters in their order. Without terms, the plan refuses nothing.
 
-    A model that has no voice of the voice's gender comes after those that have one. Raises nothing: the error
-    is in the decision.
+    Raises nothing: the error is in the decision.
     """
     inputs = FilterInput(voice, query, terms, rules.licences)
     post: Post | None = None
@@ -125,8 +134,15 @@ def decide(offer: Offer, voice: Voice, query: RoutingQuery, terms: Terms | None,
         for model, refuser in judged
         if refuser is None and (speaker := find_speaker(voice, model, query)) is not None
     ]
+    error = None if able else _last_refusal(judged, inputs, route)
     if len(able) > 1:
-        able.sort(key=lambda each: not each[1].is_of_gender)
+        able = _ranked(able, is_built_in=offer.is_built_in)
+    # An engine of the list that has not been up yet, and may have the voice, may be natural.
+    may_come = any(voice.samples or voice.on(engine) is not None for engine in offer.unknown)
+    has_natural = may_come or any(model.info.is_trained for model, _ in able)
+    if has_natural and able and not rules.robot_fallback:
+        able = [each for each in able if each[0].info.is_trained]
+        error = None if able else NoCandidate("model", "engine_unavailable", _NO_ROBOT, retry_after_s=2.0)
     decision = Decision(
         voice=voice,
         query=query,
@@ -141,14 +157,15 @@ def decide(offer: Offer, voice: Voice, query: RoutingQuery, terms: Terms | None,
                     speaker.credential,
                     speaker.share,
                     post=repeater,
+                    is_robot=has_natural and not model.info.is_trained,
                 )
                 for model, speaker in able
             ]
         ),
-        error=None if able else _last_refusal(judged, inputs, route),
+        error=error,
         steps=steps,
     )
-    error, routed, replace = decision.error, offer.routed, msgspec.structs.replace
+    routed, replace = offer.routed, msgspec.structs.replace
     lacks_voice = error is not None and error.field == "voice" and error.retry_after_s is None
     if not (lacks_voice and voice.is_recorded and offer.beyond_route and routed is not None):
         return decision
@@ -160,6 +177,24 @@ def decide(offer: Offer, voice: Voice, query: RoutingQuery, terms: Terms | None,
         return decision
     candidates = tuple([replace(each, ignores=("route",)) for each in other.candidates])
     return replace(other, verdicts=(*decision.verdicts, *other.verdicts), candidates=candidates)
+
+
+def _ranked(able: Iterable[tuple[Model, Speaker]], *, is_built_in: bool) -> list[tuple[Model, Speaker]]:
+    """Order the models that can speak: a rule-based one comes last, unless the operator wrote the order.
+
+    Of neighbours of one kind, those that have a voice of the voice's gender come first.
+    """
+    if is_built_in:
+        able = sorted(able, key=lambda each: not each[0].info.is_trained)
+    runs = groupby(able, key=lambda each: each[0].info.is_trained)
+    return [each for _, run in runs for each in sorted(run, key=lambda each: not each[1].is_of_gender)]
+
+
+def late_last(candidates: Sequence[Candidate], late: Container[str]) -> list[Candidate]:
+    """Return candidates in the order in which they are tried while these engines are late: each behind its
+    neighbours of the same kind. So it is skipped while another natural candidate can speak."""
+    runs = groupby(candidates, key=lambda each: each.model.info.is_trained)
+    return [each for _, run in runs for each in sorted(run, key=lambda each: each.model.engine in late)]
 
 
 def _first_refusal(model: Model, inputs: FilterInput) -> Filter | None:

@@ -230,7 +230,9 @@ class Candidate(msgspec.Struct, frozen=True):
     `share` is what the request's voice has here as one of OpenAI's names. With `alias_of`, that is only
     another name for the voice of that name. What it speaks is repeated by `post`, if there is one. `models`
     are both of theirs, and `speaker` names them as an answer does. What it `ignores` is reported by these
-    names: for `emotion`, its text has no tags, and `text_key` is its front-end and whether that is so.
+    names: for `emotion`, its text has no tags, and `text_key` is its front-end and whether that is so. A
+    rule-based model `is_robot` where a natural one could speak, too. `substitute` is the engine's voice, if
+    the answer has to tell it.
     """
 
     model: Model
@@ -240,19 +242,26 @@ class Candidate(msgspec.Struct, frozen=True):
     share: Share | None = None
     alias_of: str = ""
     post: PostSpeaker | None = None
+    is_robot: bool = False
     models: tuple[Model, ...] = ()
     speaker: str = ""
     ignores: tuple[str, ...] = ()
     text_key: tuple[str, bool] = PLAIN, False
+    substitute: str = ""
 
     def __post_init__(self) -> None:
         models: tuple[Model, ...] = (self.model,)
         speaker = self.model.name
         if self.post is not None:
             models, speaker = (self.model, self.post.model), f"{speaker}, {self.post.model.name}"
+        substitute = voice_text(self.voice) if self.is_robot else ""
+        if isinstance(self.voice, EngineVoice):
+            own = substitute or (self.voice.id if self.alias_of else "")
+            substitute = dict(self.model.info.substitutes).get(self.voice.id, own)
         msgspec.structs.force_setattr(self, "models", models)
         msgspec.structs.force_setattr(self, "speaker", speaker)
         msgspec.structs.force_setattr(self, "text_key", (self.front_end, "emotion" in self.ignores))
+        msgspec.structs.force_setattr(self, "substitute", substitute)
 
     @property
     def sound(self) -> tuple[str, speech_engine.Voice, speech_engine.Voice | None, float]:

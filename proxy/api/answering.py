@@ -14,13 +14,12 @@ from policies.plans import Terms
 from policies.routing import Voice
 from proxy.access.callers import Caller
 from proxy.api.speech_answers import (
-    AudioDone,
     AudioError,
     JsonFrame,
     WordEvents,
     delta,
+    done,
     event,
-    speech_usage,
 )
 from proxy.api.speech_headers import answer_headers
 from proxy.audio.formats import MEDIA_TYPES
@@ -162,7 +161,7 @@ async def _write_events(connection: Connection, answer: Answer) -> None:
     except EngineError as error:
         await connection.send(event(AudioError(error=from_engine(error).body().error)))
         raise
-    await connection.end(last + event(AudioDone(usage=speech_usage(answer))), answer.settle)
+    await connection.end(last + done(answer), answer.settle)
 
 
 _Write = Callable[[Connection, Answer], Awaitable[None]]

@@ -41,7 +41,8 @@ class SpeechUsage(msgspec.Struct, frozen=True):
 
 
 class ToldSpeech(msgspec.Struct, frozen=True, kw_only=True):
-    """What is told of a speech beside its sound. `words` is null if nothing tells when they are heard."""
+    """What is told of a speech beside its sound. `words` is null if nothing tells when they are heard.
+    `substitute` is there if the header `x-voxgate-substitute` is."""
 
     audio_format: str
     duration_seconds: float
@@ -52,6 +53,7 @@ class ToldSpeech(msgspec.Struct, frozen=True, kw_only=True):
     words: list[WordTime] | None
     usage: SpeechUsage
     ignored: tuple[str, ...] | UnsetType = UNSET
+    substitute: str | UnsetType = UNSET
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.duration_seconds} s of {self.audio_format}>"
@@ -81,10 +83,12 @@ class AudioWords(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class AudioDone(msgspec.Struct, frozen=True, kw_only=True):
-    """The `data` of the last event of an answer that is whole."""
+    """The `data` of the last event of an answer that is whole. `substitute` is there if the header
+    `x-voxgate-substitute` is."""
 
     type: Literal["speech.audio.done"] = "speech.audio.done"
     usage: SpeechUsage
+    substitute: str | UnsetType = UNSET
 
 
 class AudioError(msgspec.Struct, frozen=True, kw_only=True):
@@ -129,8 +133,15 @@ def told(answer: Answer, begin: int = 0) -> ToldSpeech:
         language=call.plan.language,
         words=words,
         usage=speech_usage(answer),
-        ignored=call.ignored(answer.speech.engine) or UNSET,
+        ignored=call.ignored() or UNSET,
+        substitute=call.tally.substitute or UNSET,
     )
+
+
+def done(answer: Answer) -> bytes:
+    """Return the last event of a whole answer."""
+    substitute = answer.call.tally.substitute or UNSET
+    return event(AudioDone(usage=speech_usage(answer), substitute=substitute))
 
 
 def speech_usage(answer: Answer) -> SpeechUsage:

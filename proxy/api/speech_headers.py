@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterator
 from functools import lru_cache
 from itertools import accumulate
 from urllib.parse import quote
 
-from policies.routing import Candidate
 from proxy.http.connection import RawHeader
 from proxy.speech.answer import Answer
-from speech_engine import EngineVoice
+from proxy.speech.call import SpeechCall
 
 _MOST_IN_A_HEADER = 1000
 """Characters of a voice's name. A cast has a long one, and proxies take a few thousand for all headers."""
@@ -29,7 +27,7 @@ SOME_ANSWER_HEADERS = {
     "link": "Where the signed manifest of a marked answer can be had, once the answer is whole, with "
     '`rel="c2pa-manifest"`; not if the manifest is in the file.',
     "x-voxgate-substitute": "The engine's voice that spoke, if the engine lacks the one that was asked for, "
-    "or has given it another name already.",
+    "or has given it another name already, or is rule-based, and a natural one could have spoken.",
     "x-voxgate-ignored": "The fields of the request that a model which spoke does not follow: "
     "`instructions`, and known fields of other servers; `emotion` if tags in the text were left out, `route` "
     "if no model of the language's route can speak the voice, and another one of the alias did.",
@@ -55,43 +53,20 @@ def answer_headers(answer: Answer, media_type: str) -> tuple[RawHeader, ...]:
         headers = (*headers, *treatment.filter.headers)
     for more in answer.taps.headers:
         headers = (*headers, *more())
-    return (*headers, *_some_headers(answer)) if _may_have_more(answer) else headers
-
-
-def _may_have_more(answer: Answer) -> bool:
-    """Return whether to look further, which most answers need not."""
-    request, parts = answer.call.request, answer.call.plan.parts
+    if voices := call.tally.tell():
+        headers = (*headers, (b"x-voxgate-substitute", _in_a_header(voices).encode()))
+    request = call.request
     if request.instructions or request.extra or request.ignored:
-        return True
-    # Loops, since every answer comes here: a generator would be resumed for each candidate.
-    for part in parts:
-        for candidate in part.candidates:
-            if candidate.ignores or candidate.alias_of or candidate.model.info.substitutes:
-                return True
-    return False
+        return _with_ignored(headers, call)
+    for speaker in call.tally.speaking:
+        if speaker.ignores:
+            return _with_ignored(headers, call)
+    return headers
 
 
-def _some_headers(answer: Answer) -> Iterator[RawHeader]:
-    """Yield what the speakers did otherwise: fields that they do not follow, voices that they lack."""
-    names = set(answer.speech.engine.split(", "))
-    speakers = [
-        candidate
-        for part in answer.call.plan.parts
-        for candidate in part.candidates
-        if candidate.model.name in names
-    ]
-    if ignored := answer.call.ignored(answer.speech.engine):
-        yield b"x-voxgate-ignored", ", ".join(ignored).encode()
-    if voices := [*dict.fromkeys(filter(None, map(_substitute, speakers)))]:
-        yield b"x-voxgate-substitute", _in_a_header(", ".join(voices)).encode()
-
-
-def _substitute(speaker: Candidate) -> str:
-    """Return the voice that stands for the request's own, if there is one."""
-    voice = speaker.voice
-    if not isinstance(voice, EngineVoice):
-        return ""
-    return dict(speaker.model.info.substitutes).get(voice.id, voice.id if speaker.alias_of else "")
+def _with_ignored(headers: tuple[RawHeader, ...], call: SpeechCall) -> tuple[RawHeader, ...]:
+    ignored = ", ".join(call.ignored())
+    return (*headers, (b"x-voxgate-ignored", ignored.encode())) if ignored else headers
 
 
 @lru_cache(maxsize=1024)

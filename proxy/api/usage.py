@@ -35,7 +35,8 @@ from proxy.storage.usage_sums import UsageSum
 class UsageEntry(msgspec.Struct, frozen=True, kw_only=True):
     """One request, or a clone at a provider, as `operation` says. `credits` were charged, at a `price` of so
     many credits `price_per` minute, character or job. `refunded` of them were given back later. `units` is
-    what providers counted in units of their own. `job` is the one of which it is a step."""
+    what providers counted in units of their own. `job` is the one of which it is a step. `substitute` is what
+    the answer told in `x-voxgate-substitute`, "" for nothing."""
 
     id: str
     started: str
@@ -59,6 +60,7 @@ class UsageEntry(msgspec.Struct, frozen=True, kw_only=True):
     cache: str
     operation: Operation
     job: str
+    substitute: str
 
 
 class UsageGroup(msgspec.Struct, frozen=True, kw_only=True):

@@ -149,8 +149,24 @@ class Catalogue:
         if routed is not None and routed.models and not is_pinned:
             # The models of the alias are rarely needed, and their engines may be down.
             others = [each for each in self._all_named(self._aliases[name]) if each not in routed.models]
-            return Offer(models=(), routed=routed, beyond_route=tuple(others))
-        return Offer(models=tuple(self.resolve_model(name)), is_pinned=is_pinned, routed=routed)
+            unknown = self._unknown(routed.route.candidates)
+            return Offer(models=(), routed=routed, beyond_route=tuple(others), unknown=unknown)
+        listed = [] if is_pinned else [*self._aliases[name], *self._routed_names(tag)]
+        return Offer(
+            models=tuple(self.resolve_model(name)),
+            is_pinned=is_pinned,
+            routed=routed,
+            is_built_in=name in self._config.built_in_models,
+            unknown=self._unknown(listed),
+        )
+
+    def _routed_names(self, tag: str) -> list[str]:
+        return [full for route in self._routes.of(tag) for full in route.candidates]
+
+    def _unknown(self, fulls: Iterable[str]) -> tuple[str, ...]:
+        """Return the engines of a list that have not been up yet."""
+        engines = dict.fromkeys(full.partition("/")[0] for full in fulls)
+        return tuple([each for each in engines if each in self._engines and not self._engines[each].models()])
 
     def _routed(self, tag: str) -> RoutingResult | None:
         """Return the most exact route that can be used: a route without any of its candidates cannot."""
@@ -187,13 +203,8 @@ class Catalogue:
         """Tell whether a route for this alias has candidates whose engine is still starting."""
         if name not in self._aliases:
             return False
-        engines = {full.partition("/")[0] for route in self._routes.of(tag) for full in route.candidates}
-        return any(
-            engine in self._engines
-            and self._engines[engine].state != "failed"
-            and not self._engines[engine].models()
-            for engine in engines
-        )
+        coming = self._unknown(self._routed_names(tag))
+        return any(self._engines[engine].state != "failed" for engine in coming)
 
     def resolve_model(self, name: str) -> list[Model]:
         """Return the models that a name stands for.

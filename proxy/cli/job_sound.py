@@ -43,7 +43,7 @@ def write_job(serving: Serving, asked: Asked, to: BinaryIO) -> dict[str, Any]:
         "engine": sent["model"],
         "voice": sent["voice"],
         "language": "und",
-        "substitute": None,
+        "substitute": job["substitute"] or None,
         "bytes": size,
     }
 

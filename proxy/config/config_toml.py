@@ -200,6 +200,8 @@ def _read(
         kind: read_plugins(reader, raw.get(f"{kind}s", {}), f"{kind}s", environ, folder) for kind in KINDS
     }
     check_runners(reader, engines, plugins["runner"])
+    written, offered = read_models(reader, raw.get("models", {}), engines), shipped_models(built_in, engines)
+    models = put_defaults_first(_beside(written, offered), built_in, engines)
     return Config(
         server=server,
         storage=storage,
@@ -209,13 +211,10 @@ def _read(
         consent=read_consent(reader, raw.get("consent", {})),
         plans=read_plans(reader, raw.get("plans", shipped["plans"]), engines),
         engines=engines,
-        models=put_defaults_first(
-            _beside(
-                read_models(reader, raw.get("models", {}), engines),
-                shipped_models(built_in, engines),
-            ),
-            built_in,
-            engines,
+        models=models,
+        # A line `default = true` is an order that the operator wrote, too.
+        built_in_models=frozenset(
+            name for name, fulls in offered.items() if name not in written and models[name] == fulls
         ),
         routes=read_routes(reader, raw.get("routes", []), engines, shipped_routes(shipped["routes"])),
         plugins=plugins,

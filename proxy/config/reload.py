@@ -16,7 +16,9 @@ NEEDS_RESTART = (
 """The keys of [server] that count only at the start. All keys of `_OPENED_ONCE` do, too."""
 
 _OPENED_ONCE = ("storage", "limits", "upstream", "consent", "engines", "plugins")
-_NO_SECTIONS = ("server", "features", "warnings", "secrets", "natural", "data", "source", "serves")
+_NO_SECTIONS = (
+    *("server", "features", "warnings", "secrets", "natural", "built_in_models", "data", "source", "serves"),
+)
 
 
 class Reload(NamedTuple):
@@ -77,5 +79,5 @@ def _waiting_for_engines(running: Config, read: Config) -> tuple[str, ...]:
     if running.engines == read.engines:
         return ()
     plan_engines = {engine for plan in read.plans.values() for engine in plan.engines or ()}
-    waiting = ("models", "routes", "voices")
+    waiting = ("models", "built_in_models", "routes", "voices")
     return waiting if plan_engines <= running.engines.keys() else (*waiting, "plans")

@@ -77,6 +77,7 @@ class Server(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     connections: _Number = 2000
     connections_per_client: _Number = 500
     first_audio_s: _Seconds = 9.0
+    robot_fallback: Switch = True
     commercial: Switch = True
     public_catalogue: Switch = False
     default_model: _Text = "tts-1"
@@ -274,8 +275,8 @@ class Config(msgspec.Struct, frozen=True):
     """The whole configuration. `secrets` has the names of the environment variables that hold secrets.
 
     `features` has the sections of features, for `Section.of`. `warnings` has the keys of the file that have
-    no effect, and `natural` the sections of natural.toml that have one. A `voxgate worker` never `serves`:
-    no client reaches it.
+    no effect, and `natural` the sections of natural.toml that have one. `built_in_models` are the names of
+    those lists in `models` that no operator wrote. A `voxgate worker` never `serves`: no client reaches it.
     """
 
     server: Server = Server()
@@ -294,6 +295,7 @@ class Config(msgspec.Struct, frozen=True):
     warnings: tuple[Remark, ...] = ()
     secrets: tuple[str, ...] = ()
     natural: tuple[str, ...] = ()
+    built_in_models: frozenset[str] = frozenset()
     data: str = "data"
     source: str = "the built-in defaults"
     serves: bool = True

@@ -148,14 +148,15 @@ class CloudEngine:
         credential = work.credential
         keys = self._keys_of(credential) if credential else self.keys
         for key in keys:
-            if key not in refused_by and (key.breaker.is_closed or key.may_try(work.tenant)):
+            if key not in refused_by and key.may_try(work.tenant):
                 return key
         if not self.keys:
             raise EngineUnavailable(f"{self.name} is down: {self.reason}")
         if not keys:
             raise EngineUnavailable(f"{self.name} has no credential called {credential} any more.")
-        soonest_s = min(key.opens_in_s for key in keys)
-        raise EngineUnavailable(f"{self.name} is resting: {self.reason}", retry_after_s=max(1.0, soonest_s))
+        soonest_s = min(key.opens_in_s(work.tenant) for key in keys)
+        reason = self.reason or "it has failed for this account again and again"
+        raise EngineUnavailable(f"{self.name} is resting: {reason}", retry_after_s=max(1.0, soonest_s))
 
     def expect(self, work: Work) -> None:
         """Raise EngineUnavailable if no key may be tried for this work now."""

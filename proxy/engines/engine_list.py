@@ -19,6 +19,7 @@ from proxy.config.engines import credentials_of
 from proxy.engines.cloud_engine import CloudEngine
 from proxy.engines.engine_names import names_of_engines
 from proxy.engines.in_process import InProcessEngine
+from proxy.engines.late_engines import LateEngines
 from proxy.engines.local_samples import LocalSamples
 from proxy.engines.provider_key import ProviderKey
 from proxy.engines.provider_pace import ProviderPace
@@ -71,7 +72,7 @@ class EngineStatus(msgspec.Struct, frozen=True):
 
 
 class Engines:
-    """`names` is what they know of the names that clients have from OpenAI."""
+    """`names` is what they know of the names that clients have from OpenAI, `late` which are too slow now."""
 
     def __init__(
         self,
@@ -86,6 +87,7 @@ class Engines:
         for engine in live.values():
             engine.on_introduced = self._count_revision
         self.names = names
+        self.late = LateEngines(live.__getitem__)
 
     def __repr__(self) -> str:
         return f"<Engines {', '.join(f'{name} {engine.state}' for name, engine in self._live.items())}>"
@@ -232,7 +234,9 @@ async def open_engines(
         opening = _Opening(stack, registry, metrics, config, source)
         for name, section in config.engines.items():
             live[name] = await opening.open(name, section)
-        yield Engines(live, config.engines, names_of_engines(registry, config))
+        engines = Engines(live, config.engines, names_of_engines(registry, config))
+        stack.push_async_callback(engines.late.close)
+        yield engines
 
 
 class _Opening:

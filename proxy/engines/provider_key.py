@@ -9,6 +9,7 @@ from math import inf
 from typing import Literal
 
 import structlog
+from cachetools import LRUCache
 
 from policies import breaker
 from policies.breaker import CLOSED, Breaker, Outcome
@@ -46,6 +47,8 @@ _NEARLY_S = 0.1
 """A try that is cancelled so shortly before its deadline was cancelled because of the deadline."""
 _SILENCE_S = 1.0
 """A provider that had less time than this is not called silent: the job spent the rest in our own queue."""
+_MOST_OWN = 1000
+"""Accounts whose own breaker a key has, those that saw faults last."""
 
 Result = EngineError | Literal["finished", "left"]
 """How a try ended. `left`: its client closed or cancelled it."""
@@ -56,12 +59,13 @@ _log = structlog.get_logger()
 class KeyTurn(SlotTurn):
     """One try of a key: the turn in its slots, and what the key knows of it.
 
-    `probes_since` is the moment at which the breaker had opened, if the try is a probe. If it `lacks_sound`,
-    it waits for what another engine has still to say.
+    `probes_since` is the moment at which the breaker had opened, if the try is a probe; `own_probes_since` is
+    that of the account's own breaker. If it `lacks_sound`, it waits for what another engine has still to say.
     """
 
     has_slot = False
     probes_since: float | None = None
+    own_probes_since: float | None = None
     dispatched_at: float | None = None
     has_audio = False
     lacks_sound = False
@@ -104,6 +108,7 @@ class ProviderKey:
         self.reason = ""
         self.first_answer = asyncio.Event()
         self.wants_look = asyncio.Event()
+        self._own: LRUCache[str, Breaker] = LRUCache(_MOST_OWN)
         self._spoke_at = -inf
         self._owner = owner
         self._pace = pace
@@ -119,11 +124,14 @@ class ProviderKey:
         self.on_introduced()
 
     def may_try(self, account: str) -> bool:
-        return breaker.may_try(self.breaker, account, _now())
+        if self.breaker.is_closed and not self._own:
+            return True
+        both = self.breaker, self._own.get(account, CLOSED)
+        return all(breaker.may_try(each, account, _now()) for each in both)
 
-    @property
-    def opens_in_s(self) -> float:
-        return breaker.wait_s(self.breaker, _now())
+    def opens_in_s(self, account: str) -> float:
+        both = self.breaker, self._own.get(account, CLOSED)
+        return max(breaker.wait_s(each, _now()) for each in both)
 
     async def enter(self, work: Work, deadline: float, on_dispatch: OnDispatch) -> KeyTurn:
         """Take a slot, and wait for the pace in it. Raises EngineError like `Slots.enter`, or EngineLimited.
@@ -137,6 +145,10 @@ class ProviderKey:
         if not self.breaker.is_closed:
             turn.probes_since = self.breaker.since
             self.breaker = breaker.start_try(self.breaker, turn.tenant)
+        own = self._own.get(turn.tenant)
+        if own is not None and not own.is_closed:
+            turn.own_probes_since = own.since
+            self._own[turn.tenant] = breaker.start_try(own, turn.tenant)
         try:
             if not self.slots.take_now(turn):
                 await self.slots.take(turn)
@@ -185,10 +197,13 @@ class ProviderKey:
                 self._report(turn, EngineTimeout("It gave no audio in time."))
         if turn.probes_since == self.breaker.since and not turn.is_reported:
             self.breaker = breaker.abandon_try(self.breaker, turn.tenant)
+        own = self._own.get(turn.tenant)
+        if own is not None and turn.own_probes_since == own.since:
+            self._own[turn.tenant] = breaker.abandon_try(own, turn.tenant)
 
     def _report(self, turn: KeyTurn, error: EngineError | None) -> None:
         """Tell the breaker how the provider answered; None means audio. Some errors say nothing about it."""
-        if error is None and self.breaker == CLOSED:
+        if error is None and self.breaker == CLOSED and turn.tenant not in self._own:
             turn.is_reported, self._spoke_at = True, _now()
             return
         outcome = _outcome(error)
@@ -207,6 +222,12 @@ class ProviderKey:
         if outcome == "well":
             self._spoke_at = now
         self._set_breaker(after, error)
+        if outcome != "refused":  # that is a matter of all accounts
+            own = self._own.pop(turn.tenant, CLOSED)
+            is_probe = turn.own_probes_since == own.since
+            own = breaker.end_try(own, outcome, breaker.OURS, now, is_probe=is_probe)
+            if own != CLOSED:
+                self._own[turn.tenant] = own
 
     def note_refresh(self, error: EngineError | None) -> None:
         """Note how a refresh ended; None means that the provider answered."""

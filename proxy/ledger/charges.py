@@ -65,6 +65,7 @@ class Spent(msgspec.Struct, frozen=True, kw_only=True):
     first_byte_ms: int | None = None
     error: str | None = None
     cache: str = "off"
+    substitute: str = ""
     parts: tuple[SpentPart, ...] = ()
     attempts: tuple[SpentAttempt, ...] = ()
     kind: Operation = "speech"

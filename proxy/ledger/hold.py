@@ -88,6 +88,7 @@ class Hold:
             first_byte_ms=spent.first_byte_ms,
             error=spent.error,
             cache=spent.cache,
+            substitute=spent.substitute,
             outcome=outcome,
             credits=charge.amount,
             price_micro=charge.price.micro,

@@ -14,7 +14,7 @@ from policies.price import Operation
 from policies.routing import Candidate, Model, PostSpeaker
 from proxy.access.callers import Caller
 from proxy.audio.formats import OUTPUT_RATE_HZ, RULES, TRAINED, Chunk, OutputForm
-from proxy.ledger import Spent, SpentAttempt, SpentPart
+from proxy.ledger import Spent, SpentPart
 from proxy.speech.attempt import Attempt
 from proxy.speech.planning import Part, SpeechPlan
 from proxy.speech.speech_request import SourceSound, SpeechRequest
@@ -50,7 +50,8 @@ class PartRun(msgspec.Struct, eq=False):
     `text` is what is read of it; `places` are those of its characters in the user's text, if marks were left
     out. `texts` has those of its candidates, or why there is none. A `source` is repeated in place of a text.
     What the model speaks is repeated by `post`, if there is one.
-    `begins` is the sample of the answer at which the part begins, None before its turn.
+    `begins` is the sample of the answer at which the part begins, None before its turn. `heard` is the
+    candidate that has given audio.
     """
 
     number: int
@@ -63,6 +64,7 @@ class PartRun(msgspec.Struct, eq=False):
     model: Model | None = None
     post: PostSpeaker | None = None
     begins: int | None = None
+    heard: Candidate | None = None
     is_passed_over: bool = False
     text_key: tuple[str, bool] = "", False
 
@@ -160,7 +162,8 @@ class Tally:
     `began` is the moment of `time.monotonic` since which the client waits for the first audio.
     `cache` is the state of the audio cache for this request. A clip `names` the engine and the model that
     spoke it; otherwise they follow from the parts, joined by a plus. Once it `is_held`, the request has a row
-    in usage, however it ends, and the `rows` of features are committed with it.
+    in usage, however it ends, and the `rows` of features are committed with it. After the headers,
+    `told_robot` is whether they tell that a rule-based voice speaks in place of a natural one.
     """
 
     def __init__(self, request: SpeechRequest, plan: SpeechPlan) -> None:
@@ -179,6 +182,7 @@ class Tally:
         self.cache = "off"
         self.names: tuple[str, str] | None = None
         self.is_held = False
+        self.told_robot: bool | None = None
         self.rows: list[msgspec.Struct] = []
         self._request = request
         self._plan = plan
@@ -195,8 +199,34 @@ class Tally:
         return self.parts[0]
 
     @property
-    def seconds(self) -> float:
-        return self.samples / self.sample_rate_hz
+    def speaking(self) -> list[Candidate]:
+        """Who speaks each part. A part to come has its first candidate."""
+        return [run.heard or run.candidates[0] for run in self.parts if not run.is_passed_over]
+
+    @property
+    def substitute(self) -> str:
+        """The voices heard so far that the answer has to tell, joined by commas; "" for none."""
+        found: dict[str, None] = {}
+        for run in self.parts:
+            if run.heard is not None and run.heard.substitute:
+                found[run.heard.substitute] = None
+        return ", ".join(found)
+
+    def replay(self, names: tuple[str, str], speakers: Sequence[str]) -> None:
+        """Note who speaks in a kept answer: the engine and the model, and the speaker of each part."""
+        self.names = names
+        for run, speaker in zip(self.parts, speakers, strict=True):
+            run.heard = next((each for each in run.candidates if each.speaker == speaker), None)
+
+    def tell(self) -> str:
+        """Return the voices for the headers, which go out now."""
+        found: dict[str, None] = {}
+        self.told_robot = False
+        for each in self.speaking:
+            if each.substitute:
+                found[each.substitute] = None
+                self.told_robot = self.told_robot or each.is_robot
+        return ", ".join(found)
 
     def add(self, chunk: Chunk) -> None:
         """Count a chunk as written."""
@@ -231,12 +261,9 @@ class Tally:
         parts: list[SpentPart] = []
         engines: dict[str, None] = {}
         models: dict[str, None] = {}
-        attempts: list[SpentAttempt] = []
         characters, source = 0, self._request.source
         # What is held is the recording's length, and nobody pays for what an engine adds to that.
         most = None if source is None else max(1, int(source.seconds * self.sample_rate_hz))
-        for attempt in self.attempts:
-            attempts.append(attempt.spent())
         for run, samples in self.written_parts():
             if run.is_passed_over:
                 continue
@@ -275,8 +302,9 @@ class Tally:
             first_byte_ms=self.first_byte_ms,
             error=self.error,
             cache=self.cache,
+            substitute=self.substitute,
             parts=tuple(parts),
-            attempts=tuple(attempts),
+            attempts=tuple(map(Attempt.spent, self.attempts)),
             kind="speech" if source is None else "conversion",
             rows=tuple(self.rows),
         )
@@ -317,18 +345,6 @@ class SpeechCall(msgspec.Struct, frozen=True, eq=False):
     def __repr__(self) -> str:
         return f"<SpeechCall {self.id}, {self.tally!r}>"
 
-    @classmethod
-    def of(
-        cls,
-        id_: str,
-        caller: Caller,
-        request: SpeechRequest,
-        plan: SpeechPlan,
-        clip: str | None = None,
-        openers: tuple[OpenTap, ...] = (),
-    ) -> SpeechCall:
-        return cls(id_, caller, request, plan, Tally(request, plan), clip, openers)
-
     @property
     def is_idle(self) -> bool:
         return self.of_job is not None
@@ -337,15 +353,9 @@ class SpeechCall(msgspec.Struct, frozen=True, eq=False):
     def terms(self) -> Terms:
         return self.plan.terms
 
-    def ignored(self, spoken_by: str = "") -> tuple[str, ...]:
-        """Return what a speaker does not follow of the request, or the first candidate of a part that waits.
-        A clip of the cache is `spoken_by` models of these names."""
-        request, speakers, spoke = self.request, list[Candidate](), spoken_by.split(", ")
-        for run in self.tally.parts:
-            if not run.is_passed_over:
-                named = spoke if run.model is None else [run.model.name]
-                able = [each for each in run.candidates if each.model.name in named]
-                speakers.append((*able, run.candidates[0])[0])
+    def ignored(self) -> tuple[str, ...]:
+        """Return what a speaker, or the first candidate of a part that waits, does not follow of the request."""
+        request, speakers = self.request, self.tally.speaking
         names, infos = {*request.ignored}, [each.model.info for each in speakers]
         names.update(*[each.ignores for each in speakers])
         names.update(name for name, _ in request.extra for each in infos if name not in each.client_fields)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable, Coroutine, Iterable
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
 from functools import partial
 from typing import Any
 
@@ -13,7 +13,7 @@ import structlog
 from msgspec.structs import replace
 
 from policies import provider_waits
-from policies.routing import Candidate, PostSpeaker
+from policies.routing import Candidate, PostSpeaker, late_last
 from proxy.audio import libraries
 from proxy.catalogue.catalogue import Catalogue
 from proxy.engines.engine_list import Engines
@@ -43,6 +43,10 @@ _log = structlog.get_logger()
 
 IDLE_S = 300.0
 """So long a call may wait for its first audio for which nobody waits."""
+_NEARLY_S = 0.1
+"""A try that ends so shortly before its time was ended by it."""
+_LEAST_SHARE = 0.25
+"""An engine that had less of the time to first audio than this has not missed it."""
 
 WaitUntilFree = Callable[[str], Awaitable[None]]
 """Waits until the engine of this name has finished the previous part of the same request. Without this wait,
@@ -98,6 +102,17 @@ class FirstAudio:
 
     def has_one_slot(self, engine: str) -> bool:
         return self._engines[engine].slots == 1
+
+    def in_order(self, candidates: Sequence[Candidate]) -> Sequence[Candidate]:
+        """Return candidates in the order in which they are tried now."""
+        late = self._engines.late.names
+        return late_last(candidates, late) if late else candidates
+
+    def note_miss(self, call: SpeechCall, run: PartRun, candidate: Candidate, within_s: float) -> None:
+        """Note that a candidate used all its time to first audio, if that tells of its engine."""
+        is_local = candidate.model.info.is_local and candidate.post is None and run.source is None
+        if is_local and not call.is_idle and within_s >= _LEAST_SHARE * self.budget_s(call, run.part):
+            self._engines.late.note_miss(candidate, run.part.language, within_s)
 
     def hedge_s(self, candidate: Candidate) -> float:
         return self._catalogue.hedge_s(candidate.model.engine)
@@ -225,18 +240,26 @@ class CandidateRace:
         self._run = run
         self._wait_for_part_before = wait_until_free
         self._deadline = time.monotonic() + within_s
-        self._left = deque(run.part.candidates)
+        self._left = deque(first_audio.in_order(run.part.candidates))
         self._failure: EngineError = EngineTimeout("No engine was tried.")
         self._running: dict[asyncio.Task[CandidateStream | None], Candidate] = {}
 
     async def first(self) -> CandidateStream:
+        if self._call.tally.told_robot is False:
+            self._left = deque([each for each in self._left if not each.is_robot])
         while self._left and self._failure.may_fall_back and time.monotonic() < self._deadline:
             candidate = self._left.popleft()
             hedge_s = self._first_audio.hedge_s(candidate) if self._left else 0.0
             stream = await (self._try_with_hedge(candidate) if hedge_s else self._try_candidate(candidate))
-            if stream is not None:
-                self._run.give_to(stream.candidate)
-                return stream
+            if stream is None:
+                continue
+            if self._call.tally.told_robot is False and stream.candidate.is_robot:
+                # The headers went out meanwhile, and say nothing of it.
+                await run_to_end(stream.close())
+                continue
+            self._run.give_to(stream.candidate)
+            self._run.heard = stream.candidate
+            return stream
         raise self._failure
 
     async def _try_candidate(self, candidate: Candidate) -> CandidateStream | None:
@@ -248,13 +271,16 @@ class CandidateRace:
                 await self._wait_for_part_before(model.engine)
             self._deadline += time.monotonic() - since
         self._run.give_to(candidate)
-        left_s = provider_waits.first_audio_share_s(self._deadline - time.monotonic(), len(self._left))
+        since = time.monotonic()
+        left_s = provider_waits.first_audio_share_s(self._deadline - since, len(self._left))
         try:
             return await self._first_audio.attempt(self._call, self._run, candidate, left_s)
         except TimeoutError:
             failure: EngineError = EngineTimeout("No audio in time.", retry_after_s=2.0)
         except EngineError as error:
             failure = error
+        if time.monotonic() >= since + left_s - _NEARLY_S:
+            self._first_audio.note_miss(self._call, self._run, candidate, left_s)
         _log.warning(
             "engine.speak.refused",
             **error_details(self._call.id, candidate.speaker, failure),

@@ -114,10 +114,10 @@ class Pipeline:
         tally, answer = call.tally, None
         hold, taps, room = ready.hold, ready.taps, ready.room
         tally.cache = ready.lookup.state
-        if ready.lookup.kept is not None:
-            tally.names = ready.lookup.kept.names
+        if (kept := ready.lookup.kept) is not None:
+            tally.replay(kept.names, kept.speakers)
         try:
-            speech = ready.lookup.kept or await self._begin(call)
+            speech = kept or await self._begin(call)
             answer = Answer(call, speech, hold, self._room, taps, None if room is None else room.promise)
             for note_begin in taps.begin:
                 note_begin(speech)

@@ -148,9 +148,11 @@ class Planner:
         pause_ms: int = 0,
         treat: Treat = untreated,
         check_provenance: Callable[[], None] = no_proof,
+        *,
+        robot_fallback: bool = True,
     ) -> None:
         self._catalogue = catalogue
-        self._rules = Rules(catalogue.licences, front_ends)
+        self._rules = Rules(catalogue.licences, front_ends, robot_fallback)
         self._splitter = TextSplitter(catalogue, detect, default_language)
         self._pause_s = pause_ms / 1000
         self._treat = treat

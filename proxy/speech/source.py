@@ -22,6 +22,11 @@ class KeptSpeech(Speech, WholeSound, Protocol):
         """The engine and the model, as usage names them."""
         ...
 
+    @property
+    def speakers(self) -> tuple[str, ...]:
+        """Who speaks each part, as `Candidate.speaker` names it."""
+        ...
+
 
 class LookUp(msgspec.Struct, frozen=True):
     """What a source has for a call, after it waited for an equal one. The tap tells it how the call ends."""

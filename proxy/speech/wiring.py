@@ -60,6 +60,7 @@ def wire_speech(
         server.turn_pause_ms,
         features.treat or untreated,
         features.check_provenance or no_proof,
+        robot_fallback=server.robot_fallback,
     )
     pipeline = Pipeline(
         TextPreparation(means.front_ends),

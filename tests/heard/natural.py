@@ -8,15 +8,17 @@ from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
+from proxy.config import config_toml, natural
 from proxy.engines.registry import load
 from proxy.engines.stored_models import ModelStore
 from proxy.features.models.listing import Listed, open_galleries
+from proxy.features.models.natural_voices import natural_layer
 from proxy.features.models.pulling import PullOrder, pull
 from proxy.features.models.wheels import IndexPatience, WheelRefused, fetch_wheel
 from tests import server
 from tests.clients.environments import Absent, built
 from tests.faults.processes import until
-from tests.plugins.piper.environment import interpreter
+from tests.plugins.piper.environment import ROOT, interpreter
 from tests.programs import present
 from tests.server import Server
 
@@ -54,6 +56,20 @@ def speaking(folder: Path, *speakers: Speaker) -> Iterator[Server]:
         config += f"[engines.{speaker.engine}]\n{speaker.settings}\n{_accepting(speaker.model)}\n"
     with server.running(folder, config) as live:
         until(lambda: all(_state(live, each.engine) == "ready" for each in speakers), _LOADED_S, _LOOKS_S)
+        yield live
+
+
+@contextmanager
+def shipped(folder: Path) -> Iterator[Server]:
+    """A server with the configuration that is shipped, and with the voices of `voxgate voices natural`. Its
+    engines may still be loading. Skips where the models cannot be had, but never in CI."""
+    data = folder / "data"
+    for speaker in (JOE, KOKORO):
+        interpreter(speaker.engine)
+        put(speaker.model, data)
+    ready = [_listed(speaker.model) for speaker in (JOE, KOKORO)]
+    natural.write(data, natural_layer(natural.Layer(), ready, config_toml.built_in_models()))
+    with server.running(folder, (ROOT / "config.toml").read_text()) as live:
         yield live
 
 

@@ -13,6 +13,7 @@ from policies.provider_waits import (
     WINDOW_S,
     first_audio_share_s,
     hearing_s,
+    is_late,
     pace_wait_s,
     retry_delay_s,
 )
@@ -133,3 +134,17 @@ def test_a_sound_that_is_heard_to_its_end_first_gives_more_time_up_to_a_bound(
     sound_s: float, more_s: float
 ) -> None:
     assert hearing_s(sound_s) == pytest.approx(more_s)
+
+
+@pytest.mark.parametrize(
+    ("misses", "late"),
+    [
+        ((), False),
+        ((100.0,), False),
+        ((40.0, 100.0), False),
+        ((40.1, 100.0), True),
+        ((1.0, 99.0, 100.0), True),
+    ],
+)
+def test_two_misses_within_a_minute_make_an_engine_late(misses: tuple[float, ...], late: bool) -> None:
+    assert is_late(misses, 100.0) is late

@@ -27,7 +27,8 @@ TOUCHED_S = 60.0
 
 
 class About(msgspec.Struct, frozen=True, array_like=True, kw_only=True):
-    """What is known of the bytes: who spoke them, for header and usage row, and the times of words."""
+    """What is known of the bytes: who spoke them, for header and usage row, and the times of words.
+    `speakers` has one for each part."""
 
     spoken_by: str
     engine: str
@@ -36,6 +37,7 @@ class About(msgspec.Struct, frozen=True, array_like=True, kw_only=True):
     sample_rate_hz: int
     words: tuple[SpokenWord, ...] | None
     audio_bytes: int
+    speakers: tuple[str, ...]
 
     def __repr__(self) -> str:
         return f"<About {self.audio_bytes} bytes of {self.spoken_by}>"

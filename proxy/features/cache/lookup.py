@@ -80,6 +80,7 @@ class CacheTap(Tap):
                 sample_rate_hz=speech.sample_rate_hz,
                 words=None if words is None else tuple(words),
                 audio_bytes=self.recording.size,
+                speakers=self.speakers,
             )
         return spent
 

@@ -23,6 +23,7 @@ class Replay:
         about = clip.about
         self.engine = about.spoken_by
         self.names = about.engine, about.model
+        self.speakers = about.speakers
         self.words = about.words
         self.sample_rate_hz = about.sample_rate_hz
         self.size = about.audio_bytes

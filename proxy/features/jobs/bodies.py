@@ -30,8 +30,9 @@ class ShownJob(msgspec.Struct, frozen=True, kw_only=True):
     `waits_for` says it: `credits`, `suspended`, or `engine` while one that it needs is away, busy or broken,
     `memory` while its device has none left. A job that is a `training` says how far it is. `error` says why
     it has failed, and `error_code` says it for programs, as a request for speech would. `warnings` begin with
-    names of `x-voxgate-ignored`. One that was canceled is `settling` while steps are under way, whose sound
-    and credits may still come.
+    names of `x-voxgate-ignored`. If answers of its steps would tell a `x-voxgate-substitute`, one of these is
+    in `substitute`. One that was canceled is `settling` while steps are under way, whose sound and credits
+    may still come.
     """
 
     id: str
@@ -48,6 +49,7 @@ class ShownJob(msgspec.Struct, frozen=True, kw_only=True):
     steps_done: int
     seconds: float
     credits: float
+    substitute: str
     error: str
     error_code: str
     warnings: tuple[str, ...] = ()
@@ -122,6 +124,7 @@ def _shown(job: Job, made: Made, training: Training | None) -> ShownJob:
         steps_done=made.steps if training is None else int(job.state == "done"),
         seconds=round(made.seconds, 3),
         credits=made.credits / MICRO,
+        substitute=made.substitute,
         error=job.error,
         error_code=job.error_code,
         training=None if training is None else shown_training(training, is_done=job.state == "done"),

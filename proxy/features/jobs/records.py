@@ -127,6 +127,7 @@ class Made(NamedTuple):
     bytes: int = 0
     seconds: float = 0.0
     credits: int = 0
+    substitute: str = ""
 
 
 def step_id(job: Job, step: int | Literal["file"]) -> str:
@@ -198,7 +199,8 @@ _PIECES = "SELECT number, first, last FROM job_steps WHERE job = :job AND kind =
 _MADE = """
 SELECT job_clips.job, count(*) AS steps, CAST(sum(bytes) AS BIGINT) AS bytes,
     sum(CAST(job_clips.samples AS DOUBLE PRECISION) / job_clips.sample_rate_hz) AS seconds,
-    CAST(coalesce(sum(usage.credits), 0) AS BIGINT) AS credits
+    CAST(coalesce(sum(usage.credits), 0) AS BIGINT) AS credits,
+    coalesce(max(usage.substitute), '') AS substitute
 FROM job_clips LEFT JOIN usage ON usage.id = job_clips.request
 WHERE job_clips.job IN ({jobs}) GROUP BY job_clips.job
 """
@@ -338,7 +340,7 @@ async def made(store: Store, jobs: Collection[str]) -> dict[str, Made]:
         return {}
     names, params = any_of(sorted(jobs))
     rows = await store.read_long(_MADE.format(jobs=names), params)
-    return {row["job"]: Made(row["steps"], row["bytes"], row["seconds"], row["credits"]) for row in rows}
+    return {row["job"]: Made(*(row[name] for name in Made._fields)) for row in rows}
 
 
 async def under_way(store: Store, jobs: Collection[str]) -> set[str]:

@@ -43,7 +43,8 @@ class ShownStep(msgspec.Struct, frozen=True, kw_only=True):
     conversion the recording between these milliseconds.
 
     With sound it has a `request`, for which `credits` were charged, and perhaps a `receipt`, at this path,
-    which signs `sha256` and `mark`. `voice` is what was asked for, and `voices` are the saved ones in it.
+    which signs `sha256` and `mark`. `voice` is what was asked for, and `voices` are the saved ones in it;
+    `substitute` is what an answer tells in `x-voxgate-substitute`, "" for nothing.
     """
 
     id: str
@@ -58,6 +59,7 @@ class ShownStep(msgspec.Struct, frozen=True, kw_only=True):
     credits: float
     voice: str | None
     voices: list[str]
+    substitute: str
     receipt: str | None
     sha256: str | None
     mark: StepMark | None
@@ -144,6 +146,7 @@ def _shown(job: Job, row: StepRow, chapter: int | None, receipt: ClipReceipt | N
         credits=credits.number(row.credits or 0),
         voice=row.voice,
         voices=(row.voices or "").split(),
+        substitute=row.substitute or "",
         receipt=None if receipt is None else receipt.path,
         sha256=None if receipt is None else receipt.sha256,
         mark=StepMark(receipt.mark, receipt.mark_key) if receipt and receipt.mark else None,

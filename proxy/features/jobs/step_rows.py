@@ -12,8 +12,8 @@ from proxy.storage.store import Params, Store
 
 
 class StepRow(msgspec.Struct, frozen=True, kw_only=True):
-    """A step, and its sound if there is any: then it has the `request` that was charged. `voice` is what
-    usage says of it, and `voices` are the saved ones, each between blanks."""
+    """A step, and its sound if there is any: then it has the `request` that was charged. `voice` and
+    `substitute` are what usage says of it, and `voices` are the saved ones, each between blanks."""
 
     id: str
     number: int
@@ -26,13 +26,14 @@ class StepRow(msgspec.Struct, frozen=True, kw_only=True):
     sample_rate_hz: int | None
     voices: str | None
     voice: str | None
+    substitute: str | None
     credits: int | None
 
 
 _SELECT = """
 SELECT job_steps.id, job_steps.number, job_steps.first, job_steps.last, job_steps.state, job_steps.error,
     job_clips.request, job_clips.samples, job_clips.sample_rate_hz, job_clips.voices,
-    usage.voice, usage.credits
+    usage.voice, usage.substitute, usage.credits
 FROM job_steps LEFT JOIN job_clips ON job_clips.step = job_steps.id
 LEFT JOIN usage ON usage.id = job_clips.request
 WHERE job_steps.job = :job AND job_steps.kind = 'speech' AND job_steps.number > :number

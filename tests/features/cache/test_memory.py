@@ -30,6 +30,7 @@ def _about(audio_bytes: int) -> About:
         sample_rate_hz=24_000,
         words=None,
         audio_bytes=audio_bytes,
+        speakers=("one/m",),
     )
 
 

@@ -48,6 +48,9 @@ ONE = """
 [engines.one]
 [voices.one]
 one = "v"
+[voices.both]
+one = "v"
+tone = "tone"
 """
 MODELS = 'one = ["one/m"]\nboth = ["tone/standard", "one/m"]'
 RATE_HZ = 24_000

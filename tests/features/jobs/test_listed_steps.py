@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from proxy.features.marks.receipt_check import check_receipt
-from speech_engine import Audio, Event, Finished, Started
+from speech_engine import Audio, EngineUnavailable, Event, Finished, Started
 from tests import speech_clips
 from tests.features.jobs.job_rig import content, jobs_inside, new_job, said, text_of, until, words_of
 from tests.features.jobs.test_retention import retention
@@ -93,6 +93,15 @@ async def test_the_steps_are_the_text_and_the_sound_of_the_job(tmp_path: Path, s
             assert (await server.ask("GET", f"/v1/jobs/{made['id']}/steps?{query}")).status_code == 400
         admins = await server.administer("GET", f"jobs/{made['id']}/steps?limit=3")
         assert admins.json() == first
+
+
+async def test_a_step_and_its_job_tell_of_a_robot(tmp_path: Path, store_url: str) -> None:
+    async with jobs_inside(tmp_path, store_url, one=Scripted(EngineUnavailable("down"))) as server:
+        for model, substitute in (("both", "tone"), ("tone", "")):
+            made = await new_job(server, text_of(2), model=model, voice="both")
+            assert (await until(server, made["id"], "done"))["substitute"] == substitute
+            listed = (await steps(server, made["id"]))["data"]
+            assert [each["substitute"] for each in listed] == [substitute] * 2
 
 
 async def test_a_step_has_its_sound_before_the_job_ends_and_none_before_it_is_spoken(

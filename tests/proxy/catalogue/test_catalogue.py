@@ -205,6 +205,25 @@ def test_an_alias_may_yet_get_an_engine_that_is_only_starting(
     assert catalogue.is_coming(model, tag) is is_coming
 
 
+def test_an_offer_names_the_engines_of_its_list_that_have_not_been_up() -> None:
+    aliases = {"late": ("away/m", "one/m"), "early": ("one/m",)}
+    config = Config(
+        engines=opened()._config.engines,
+        models=aliases,
+        routes=(COMING,),
+        built_in_models=frozenset(("late",)),
+    )
+    catalogue = Catalogue(config, opened()._engines)
+    for name, tag, unknown in (
+        ("late", "en", ("away",)),
+        ("early", "en", ()),
+        ("early", "fr", ("away",)),
+        ("one/m", "fr", ()),
+    ):
+        offer = catalogue.offer(name, tag)
+        assert (offer.unknown, offer.is_built_in) == (unknown, name == "late")
+
+
 def test_a_name_that_two_voices_have_is_refused_with_their_ids(catalogue: Catalogue) -> None:
     with pytest.raises(InvalidRequest) as caught:
         catalogue.resolve_voice("V")

@@ -93,6 +93,22 @@ def test_what_the_operator_wrote_wins_section_by_section(
     assert ("engines.piper" in config.natural) == (not is_own)
 
 
+@pytest.mark.parametrize(
+    ("text", "is_built_in"),
+    [
+        ("", True),
+        (SHIPPED, True),
+        (f"[engines.espeak]\n{COPIES}", True),
+        ('[engines.espeak]\n[models]\n"tts-1" = ["espeak/standard", "kokoro/standard"]\n', False),
+        ("[engines.espeak]\ndefault = true\n", False),
+    ],
+)
+def test_a_list_that_no_operator_wrote_is_known_as_such(tmp_path: Path, text: str, is_built_in: bool) -> None:
+    config = with_layer(tmp_path, text)
+    assert ("tts-1" in config.built_in_models) is is_built_in
+    assert load(tmp_path, "").built_in_models == config.models.keys()
+
+
 def test_what_is_built_in_follows_what_it_adds(tmp_path: Path) -> None:
     config = with_layer(tmp_path, "", '[engines.kokoro]\n[models]\n"tts-1" = ["kokoro/standard"]\n')
     assert config.models["tts-1"] == ("kokoro/standard", "espeak/standard")

@@ -109,9 +109,9 @@ async def speak(cloud: CloudEngine, account: str, text: str = "Hello.") -> bool:
         return False
 
 
-async def fail(cloud: CloudEngine, times: int = 1) -> None:
+async def fail(cloud: CloudEngine, times: int = 1, account: str = "acc_bad") -> None:
     for _ in range(times):
-        assert not await speak(cloud, "acc_bad", POISON)
+        assert not await speak(cloud, account, POISON)
 
 
 async def until(is_so: Callable[[], bool]) -> None:
@@ -175,7 +175,7 @@ async def test_one_accounts_faults_are_looked_into_and_end_there(monkeypatch: py
     async with refreshing.keep_refreshed(cloud):
         at_start = provider.looks
         for number in (2, 3):
-            await fail(cloud, FAULTS)
+            await fail(cloud, FAULTS, f"acc_bad{number}")
             await until(lambda: cloud.keys[0].breaker == CLOSED)
             assert provider.looks == number * at_start
             assert await speak(cloud, "acc_neighbour")

@@ -21,7 +21,7 @@ from proxy.http.replies import encode_json
 from proxy.ledger import Outcome, Spent
 from proxy.speech import speech_request
 from proxy.speech.answer import Answer
-from proxy.speech.call import OpenTap, SpeechCall
+from proxy.speech.call import OpenTap, SpeechCall, Tally
 from proxy.speech.pipeline import Delivery
 from proxy.speech.speech_stream import Speech
 from proxy.speech.tap import NO_TAPS, Tap, Taps
@@ -104,7 +104,8 @@ async def answer(
         answer.last()
         await answer.settle()
 
-    call = replace(SpeechCall.of("req_1", caller, request, plan, None, openers), goes_whole=goes_whole)
+    tally = Tally(request, plan)
+    call = SpeechCall("req_1", caller, request, plan, tally, None, openers, goes_whole=goes_whole)
     await server.worker.pipeline.answer(call, Delivery(take_all, lambda: 0.5))
 
 

@@ -18,7 +18,7 @@ from policies.price import Price
 from policies.routing import Candidate, Model, Voice
 from proxy.access.callers import Caller
 from proxy.errors import InvalidRequest, RequestFailed
-from proxy.speech.call import PreparedText, SpeechCall
+from proxy.speech.call import PreparedText, SpeechCall, Tally
 from proxy.speech.front_ends import FrontEnds
 from proxy.speech.planning import Part, SpeechPlan
 from proxy.speech.speech_request import Defaults, parse_speech
@@ -89,7 +89,7 @@ def call(text: str, *front_ends: str, lexicon: Lexicon | None = None, parts: int
         part = msgspec.structs.replace(part, lexicon=lexicon)
     request = parse_speech(msgspec.json.encode({"model": "m", "voice": "ana", "input": text}), Defaults())
     plan = SpeechPlan(VOICE, "en", (part,) * parts, 1.0, terms(DEAR), frozenset(), frozenset())
-    return SpeechCall.of("req_1", CALLER, request, plan)
+    return SpeechCall("req_1", CALLER, request, plan, Tally(request, plan))
 
 
 DEAR = Plan(

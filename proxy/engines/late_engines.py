@@ -1,0 +1,111 @@
+"""The local engines that were late with their first audio: others speak until a probe finds them quick."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from typing import Protocol
+
+import structlog
+
+from policies import estimate, provider_waits
+from policies.preview_texts import preview_text
+from policies.routing import Candidate
+from speech_engine import Audio, Encoded, EngineError, EngineVoice, Segment, Speak, SpeechJob, VoiceInfo
+from speech_engine.host.engine_stream import EngineStream
+from speech_engine.host.messages import HealthReport
+
+PROBE_S = 5.0
+"""The pause before each probe."""
+
+_log = structlog.get_logger()
+
+
+class ProbedEngine(Protocol):
+    @property
+    def state(self) -> str: ...
+    def voices(self) -> tuple[VoiceInfo, ...]: ...
+    async def health(self) -> HealthReport: ...
+    def open(self, work: Speak, /) -> EngineStream: ...
+
+
+class LateEngines:
+    """`names` are the engines that are late. Each gets a short text now and then while it has no other work;
+    once it speaks that in time, it is late no longer."""
+
+    def __init__(self, engine_of: Callable[[str], ProbedEngine]) -> None:
+        self.names: set[str] = set()
+        self._engine_of = engine_of
+        self._misses: dict[str, tuple[float, ...]] = {}
+        self._probes: set[asyncio.Task[None]] = set()
+
+    def __repr__(self) -> str:
+        return f"<LateEngines {', '.join(sorted(self.names)) or 'none'}>"
+
+    def note_miss(self, candidate: Candidate, language: str, within_s: float) -> None:
+        """Note that a candidate gave no audio of this language within this time."""
+        name, now = candidate.model.engine, time.monotonic()
+        misses = self._misses[name] = (*self._misses.get(name, ())[-1:], now)
+        probe = _probe(candidate, self._engine_of(name).voices(), language, within_s)
+        # Recordings are an account's. An engine that has no other voices cannot be probed.
+        if name in self.names or probe is None or not provider_waits.is_late(misses, now):
+            return
+        self.names.add(name)
+        _log.warning("engine.late.started", engine=name)
+        task = asyncio.create_task(self._wait_until_quick(name, probe))
+        self._probes.add(task)
+        task.add_done_callback(self._probes.discard)
+
+    async def close(self) -> None:
+        for task in self._probes:
+            task.cancel()
+        if self._probes:
+            await asyncio.wait(self._probes)
+
+    async def _wait_until_quick(self, name: str, probe: Speak) -> None:
+        is_quick = False
+        while not is_quick:
+            await asyncio.sleep(PROBE_S)
+            engine = self._engine_of(name)
+            health = await engine.health()
+            is_idle = not health.running and not health.waiting and engine.state in ("ready", "unloaded")
+            is_quick = is_idle and await _is_quick(engine.open(probe), probe.deadline_s)
+        self.names.discard(name)
+        del self._misses[name]
+        _log.info("engine.late.complete", engine=name)
+
+
+def _probe(
+    candidate: Candidate, voices: tuple[VoiceInfo, ...], language: str, within_s: float
+) -> Speak | None:
+    known = (candidate.voice, *[EngineVoice(each.id) for each in voices])
+    voice = next((each for each in known if isinstance(each, EngineVoice)), None)
+    if voice is None:
+        return None
+    text = preview_text(language)
+    job = SpeechJob(
+        id="probe",
+        tenant="",
+        model=candidate.model.info.id,
+        voice=voice,
+        segments=(Segment(text, 0, len(text)),),
+        language=language,
+        deadline_s=within_s,
+        estimated_s=estimate.seconds(text, 1.0),
+        urgency="idle",
+    )
+    return Speak(job)
+
+
+async def _is_quick(stream: EngineStream, within_s: float) -> bool:
+    try:
+        async with asyncio.timeout(within_s):
+            event = await stream.next_event()
+            while event is not None and not isinstance(event, (Audio, Encoded)):
+                event = await stream.next_event()
+            return event is not None
+    except (EngineError, TimeoutError):
+        return False
+    finally:
+        await stream.close()

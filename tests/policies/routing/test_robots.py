@@ -1,0 +1,97 @@
+"""Rule-based models: their place in a list, and when they speak in place of a natural one."""
+
+from __future__ import annotations
+
+import pytest
+from msgspec.structs import replace
+
+from policies.namesakes import Share
+from policies.routing import Binding, Decision, Model, Offer, RoutingQuery, Rules, Voice, decide
+from speech_engine import EngineVoice
+from tests.policies.routing.worlds import ANYONE, NO_RULES, info
+
+MODELS = {
+    "men": Model("men", info("en")),
+    "both": Model("both", info("en")),
+    "robot": Model("robot", info("*", is_trained=False)),
+}
+OTHER_GENDER = {"men": "male", "both": "", "robot": ""}
+STRICT = Rules(robot_fallback=False)
+
+
+def coral(*engines: str) -> Voice:
+    """OpenAI's female name. One engine has men alone."""
+    bindings = [
+        Binding(name, EngineVoice(name), shares=(Share("*", name, name, OTHER_GENDER[name]),))
+        for name in engines
+    ]
+    return Voice(id="coral", name="coral", bindings=tuple(bindings))
+
+
+CORAL = coral(*MODELS)
+
+
+def decided(
+    *names: str,
+    tag: str = "en",
+    rules: Rules = NO_RULES,
+    voice: Voice = CORAL,
+    is_built_in: bool = True,
+    unknown: tuple[str, ...] = (),
+) -> Decision:
+    models = tuple(MODELS[name] for name in names)
+    offer = Offer(models=models, is_built_in=is_built_in, unknown=unknown)
+    return decide(offer, voice, RoutingQuery(language=tag), ANYONE, rules)
+
+
+def order(decision: Decision) -> str:
+    return " ".join(candidate.model.engine for candidate in decision.candidates)
+
+
+@pytest.mark.parametrize(
+    ("listed", "built_in", "written"),
+    [
+        # Of the natural ones, those that have a woman come first.
+        ("men both robot", "both men robot", "both men robot"),
+        ("men robot", "men robot", "men robot"),
+        ("robot men both", "both men robot", "robot both men"),
+        ("men robot both", "both men robot", "men robot both"),
+        ("robot", "robot", "robot"),
+    ],
+)
+def test_a_robot_comes_last_unless_the_operator_wrote_the_order(
+    listed: str, built_in: str, written: str
+) -> None:
+    assert order(decided(*listed.split())) == built_in
+    assert order(decided(*listed.split(), is_built_in=False)) == written
+
+
+@pytest.mark.parametrize("names", ["both robot", "robot both"])
+@pytest.mark.parametrize("is_built_in", [True, False])
+def test_a_robot_is_one_only_where_a_natural_model_could_speak(names: str, is_built_in: bool) -> None:
+    found = decided(*names.split(), is_built_in=is_built_in)
+    told = {each.model.engine: (each.is_robot, each.substitute) for each in found.candidates}
+    assert told == {"both": (False, ""), "robot": (True, "robot")}
+    # Not in a language, nor with a voice, that it alone speaks.
+    for alone in (decided(*names.split(), tag="de"), decided(*names.split(), voice=coral("robot"))):
+        assert [(each.is_robot, each.substitute) for each in alone.candidates] == [(False, "")]
+
+
+def test_an_engine_that_has_not_been_up_may_be_the_natural_one() -> None:
+    own = replace(
+        coral("robot", "both"), bindings=(*coral("robot").bindings, Binding("both", EngineVoice("x")))
+    )
+    for voice, is_robot in ((own, True), (coral("robot"), False)):
+        found = decided("robot", voice=voice, unknown=("both",))
+        assert [each.is_robot for each in found.candidates] == [is_robot]
+    refused = decided("robot", voice=own, unknown=("both",), rules=STRICT)
+    assert refused.error is not None
+    assert (refused.candidates, refused.error.code) == ((), "engine_unavailable")
+    assert refused.error.retry_after_s == 2.0
+
+
+@pytest.mark.parametrize("names", ["both robot", "robot both"])
+def test_without_a_fallback_a_robot_speaks_only_what_is_its_own(names: str) -> None:
+    assert order(decided(*names.split(), rules=STRICT)) == "both"
+    assert order(decided(*names.split(), rules=STRICT, tag="de")) == "robot"
+    assert order(decided("robot", rules=STRICT)) == "robot"
