@@ -14,6 +14,7 @@ from policies import estimate
 from proxy.speech.candidate_race import FirstAudio
 from proxy.speech.candidate_stream import CandidateStream
 from proxy.storage.costs import Cost
+from proxy.storage.rows import columns
 from speech_engine import Finished, ProviderCount, Started, errors
 from tests.proxy.api.inside import Inside, envelope, inside
 from tests.proxy.api.scripted import RATE_HZ, Scripted, Step, sound, spoken
@@ -50,7 +51,7 @@ async def ask(server: Inside) -> tuple[int, str]:
 
 
 async def costs(server: Inside) -> list[Cost]:
-    rows = await server.worker.store.read("SELECT * FROM costs ORDER BY attempt", {})
+    rows = await server.worker.store.read(f"SELECT {columns(Cost)} FROM costs ORDER BY attempt", {})
     return [Cost(**row) for row in rows]
 
 

@@ -16,6 +16,7 @@ from starlette.types import Message
 from plugins.tone.decode import decode
 from proxy.ledger import verify
 from proxy.storage.costs import Cost
+from proxy.storage.rows import columns
 from speech_engine import (
     Audio,
     Encoded,
@@ -271,7 +272,7 @@ def scripted(budget: str = "") -> str:
 
 
 async def costs(server: Inside) -> list[Cost]:
-    rows = await server.worker.store.read("SELECT * FROM costs ORDER BY attempt", {})
+    rows = await server.worker.store.read(f"SELECT {columns(Cost)} FROM costs ORDER BY attempt", {})
     return [Cost(**row) for row in rows]
 
 
