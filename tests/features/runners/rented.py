@@ -105,7 +105,7 @@ class Rented:
         if answer is None or key in self.forgotten:
             self.alive.discard(key)
             return RemoteState(status="lost", usd=self.usd)
-        may_end = self.may_end.is_set() or key.startswith(self.ends_at_once)
+        may_end = self.may_end.is_set() or key.startswith(self.ends_at_once) or key in self.canceled
         if not may_end or not answer.is_over:
             return RemoteState(status="running", pieces=tuple(answer.pieces[since:]))
         self.alive.discard(key)

@@ -6,15 +6,17 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
+from types import SimpleNamespace
 
 import msgspec
 import pytest
 from msgspec.structs import replace
 from prometheus_client import CollectorRegistry
 
+from policies.cycles import day_at
 from proxy.config.secret_sections import VaultSection
 from proxy.errors import DayUsedUp, JobUsedUp, from_engine
-from proxy.features.runners import records
+from proxy.features.runners import records, runs
 from proxy.features.runners.links import Links
 from proxy.features.runners.metrics import RunnerMetrics
 from proxy.features.runners.records import Ceilings, Run
@@ -276,6 +278,63 @@ async def test_a_result_of_another_version_is_a_failure(store: Store) -> None:
         assert await at.costs() == {key: USD * MICRO}
 
 
+async def test_a_result_without_its_last_piece_is_lost_and_the_next_try_begins_anew(store: Store) -> None:
+    async with rig(store) as at:
+        at.machines.may_end.clear()
+        await at.leave(PIECE)
+        key = f"{PIECE.name}.1"
+        await soon(lambda: at.machines.is_over(key))
+        answer = at.machines.far_end.find(key)
+        assert answer is not None
+        at.machines.spoil(key, replace(answer.pieces[0], is_last=False))
+        at.machines.may_end.set()
+        with pytest.raises(EngineFailed) as failure:
+            await at.runs.frames(PIECE)
+        assert failure.value.detail.startswith("lost: ")
+        assert (await at.latest()).state == "lost"
+        assert is_whole(await at.runs.frames(PIECE))
+        assert at.machines.begun == [key, f"{PIECE.name}.2"]
+        assert await at.costs() == dict.fromkeys(at.machines.begun, USD * MICRO)
+
+
+async def test_a_result_over_the_limit_ends_its_run(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with rig(store) as at:
+        at.machines.may_end.clear()
+        await at.leave(PIECE)
+        key = f"{PIECE.name}.1"
+        await soon(lambda: at.machines.is_over(key))
+        # A run past its time is looked at once more: without a limit it would be lost at this look.
+        await at.pass_("over_at")
+        monkeypatch.setattr(runs, "_MOST_RESULT_BYTES", 100)
+        with pytest.raises(EngineFailed) as failure:
+            await at.runs.frames(PIECE)
+        assert failure.value.detail == "failed: the result is too long"
+        assert at.machines.canceled == [key]
+        assert await at.costs() == {key: USD * MICRO}
+
+
+async def test_a_run_is_refused_if_its_row_took_too_long(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another worker may soon ask what became of it, so a late `submit` could make two."""
+    clock, real = SimpleNamespace(now=0.0), records.begin
+
+    async def begin(to: Store, run: Run, ceilings: Ceilings) -> bool:
+        clock.now += runs.SUBMIT_S
+        return await real(to, run, ceilings)
+
+    async with rig(store) as at:
+        with monkeypatch.context() as slow:
+            slow.setattr(records, "begin", begin)
+            slow.setattr(runs, "time", SimpleNamespace(monotonic=lambda: clock.now))
+            with pytest.raises(EngineUnavailable, match="database was too slow"):
+                await at.runs.frames(PIECE)
+        assert (at.machines.begun, (await at.latest()).state) == ([], "refused")
+        # It holds no money, and the next one begins at once.
+        assert is_whole(await at.runs.frames(PIECE))
+        assert await at.costs() == {f"{PIECE.name}.2": USD * MICRO}
+
+
 async def test_no_run_begins_over_the_ceiling_of_its_job(store: Store) -> None:
     async with rig(store, Ceilings(1000 * MICRO, int(MOST_USD * MICRO))) as at:
         await at.runs.frames(PIECE)
@@ -299,6 +358,10 @@ async def test_no_run_begins_over_the_ceiling_of_a_day(store: Store) -> None:
         assert failure.value.retry_after_s is not None
         assert 0 < failure.value.retry_after_s <= 86_400
         assert at.machines.begun == [f"{PIECE.name}.1"]
+        # What was spent on the day before counts no longer, neither for the engine nor for the account.
+        day = day_at(await store.now())
+        await store.write(Statement("UPDATE costs SET at = :before", {"before": day - 1}))
+        assert is_whole(await at.runs.frames(next_))
 
 
 async def test_one_account_uses_no_more_than_its_share_of_a_day(store: Store) -> None:

@@ -12,7 +12,9 @@ from typing import NamedTuple
 import httpx2
 import pytest
 from msgspec.structs import replace
+from starlette.types import Message
 
+from proxy.features.runners import sample_door
 from proxy.features.runners.links import PATH, Links
 from proxy.features.runners.sample_door import MOST_READS
 from proxy.storage.store import Statement
@@ -154,6 +156,23 @@ async def test_a_link_ends_with_its_voice(tmp_path: Path, store_url: str) -> Non
         voice, sample = await rig.running()
         assert (await rig.server.ask("DELETE", f"/v1/audio/voices/{voice}")).status_code == 200
         assert await rig.is_nothing(path_of(sample))
+
+
+async def test_a_recording_whose_voice_is_erased_stops_leaving(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sample_door, "_BLOCK_BYTES", 10_000)
+    async with fetching(tmp_path) as rig:
+        voice, sample = await rig.running()
+        sent: list[bytes] = []
+
+        async def erase(message: Message) -> None:
+            sent.append(message.get("body", b""))
+            if len(b"".join(sent)) == 10_000:
+                assert (await rig.server.ask("DELETE", f"/v1/audio/voices/{voice}")).status_code == 200
+
+        await rig.server.raw_speech(b"", on_sent=erase, path=path_of(sample), method="GET")
+        assert len(b"".join(sent)) == 10_000 < sample.size
 
 
 async def test_a_recording_whose_row_alone_is_gone_does_not_leave(tmp_path: Path) -> None:

@@ -81,6 +81,7 @@ async def test_a_run_whose_engine_is_gone_ends_when_it_surely_is_over(
         await at.pass_(*moments)
         await sweeping(at, engine="another").sweep()
         assert (await at.latest()).state == ("lost" if moments else "running")
+        assert await at.costs() == ({f"{PIECE.name}.1": MOST_USD * MICRO} if moments else {})
 
 
 async def test_a_runner_learns_which_names_are_alive(store: Store) -> None:

@@ -143,6 +143,7 @@ class Inside(NamedTuple):
         headers: Mapping[str, str] | None = None,
         peer: LeavingPeer | None = None,
         path: str = "/v1/audio/speech",
+        method: str = "POST",
     ) -> list[Message]:
         """The ASGI messages of an answer, whether it ends well or not; the client leaves at the event."""
         sent: list[Message] = []
@@ -161,7 +162,7 @@ class Inside(NamedTuple):
 
         scope = {
             "type": "http",
-            "method": "POST",
+            "method": method,
             "path": path,
             "query_string": b"",
             "headers": [

@@ -13,6 +13,7 @@ from proxy.features.jobs import steps
 from proxy.features.jobs.batches import uploads
 from proxy.features.jobs.ends import WINDOW_US
 from proxy.features.jobs.kept import JobFiles
+from proxy.features.jobs.records import MOST_KEPT_BYTES
 from proxy.features.jobs.retention import JobRetention
 from proxy.ledger.verify import verify
 from proxy.storage.store import Statement
@@ -348,6 +349,32 @@ async def test_an_account_has_so_many_files_and_bytes(
         assert len(await server.worker.store.read("SELECT digest FROM blobs")) == 2
         assert (await server.ask("DELETE", f"/v1/files/{first.json()['id']}")).status_code == 200
         assert (await upload(server, data)).status_code == 200
+
+
+async def test_the_file_of_a_batch_counts_as_kept(tmp_path: Path, store_url: str) -> None:
+    data = jsonl(line("a", "Hello.")) + b" " * 10_000
+    async with jobs_inside(tmp_path, store_url) as server:
+        store = server.worker.store
+        made = await ask_batch(server, data)
+        await ended(server, made.json()["id"])
+        # A row of a job without its file would fit.
+        room = MOST_KEPT_BYTES - len(data)
+        await store.write(Statement("UPDATE jobs SET bytes = :bytes", {"bytes": room}))
+        refused = await ask_batch(server, data)
+        assert refused.is_client_error, refused.text
+        assert len(await store.read("SELECT id FROM jobs")) == 1
+        await store.write(Statement("UPDATE jobs SET bytes = :bytes", {"bytes": room - 10_000}))
+        assert (await ask_batch(server, data)).status_code == 200
+
+
+async def test_of_a_bad_file_a_batch_has_no_copy(tmp_path: Path) -> None:
+    async with jobs_inside(tmp_path) as server:
+        file = (await upload(server, b"{" * 10_000)).json()["id"]
+        made = await ask_batch_of(server, file)
+        assert made.json()["status"] == "failed"
+        assert (await server.ask("DELETE", f"/v1/files/{file}")).status_code == 200
+        kept = [path for path in (tmp_path / "data" / "voices").rglob("*") if path.is_file()]
+        assert sum(path.stat().st_size for path in kept) < 10_000
 
 
 async def test_files_end_by_themselves_and_with_their_account(tmp_path: Path, store_url: str) -> None:

@@ -104,8 +104,9 @@ def test_a_file_full_of_faults_names_some() -> None:
 
 
 def test_a_request_is_its_lines_body() -> None:
-    sent = line("one", "Hello.", stream_format="audio", provenance=None)
-    assert json.loads(request_body(json.dumps(sent).encode())) == sent["body"]
+    for stream_format in ("audio", None):
+        sent = line("one", "Hello.", stream_format=stream_format, provenance=None)
+        assert json.loads(request_body(json.dumps(sent).encode())) == sent["body"]
     for name, value in (("stream_format", "sse"), ("stream_format", "words"), ("provenance", "c2pa")):
         with pytest.raises(InvalidRequest) as caught:
             request_body(json.dumps(line("one", "Hello.", **{name: value})).encode())
