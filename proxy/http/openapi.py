@@ -11,6 +11,7 @@ import msgspec
 
 from proxy import __version__
 from proxy.errors import (
+    AccountSuspended,
     ErrorEnvelope,
     HeadTooLarge,
     InternalError,
@@ -168,7 +169,8 @@ def _responses(endpoint: Endpoint) -> dict[str, Any]:
 def _by_status(endpoint: Endpoint) -> list[tuple[Failure, ...]]:
     """Group the failures of an endpoint by status, with those that any endpoint may have."""
     # Even if no key is needed, a key that is sent must be good.
-    common = (InvalidKey, *((NotAllowed,) if endpoint.is_for_admins else ()), UnknownHost, HeadTooLarge)
+    of_role = (NotAllowed,) if endpoint.is_for_admins else ()
+    common = (InvalidKey, AccountSuspended, *of_role, UnknownHost, HeadTooLarge)
     grouped: dict[int, list[Failure]] = {}
     counted = (RateLimited, LimitsUnavailable) if endpoint.request_class else ()
     last = (InternalError, ServerBusy, StorageUnavailable, VaultUnavailable)

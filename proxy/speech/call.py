@@ -354,7 +354,7 @@ class SpeechCall(msgspec.Struct, frozen=True, eq=False):
         return self.plan.terms
 
     def ignored(self) -> tuple[str, ...]:
-        """Return what a speaker, or the first candidate of a part that waits, does not follow of the request."""
+        """Return what the request has and its speakers do not follow. A part to come has its first candidate."""
         request, speakers = self.request, self.tally.speaking
         names, infos = {*request.ignored}, [each.model.info for each in speakers]
         names.update(*[each.ignores for each in speakers])

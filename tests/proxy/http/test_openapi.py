@@ -155,6 +155,9 @@ EXCHANGES = (
     ),
     Exchange("correct_credits", "POST", "/admin/accounts/bob/corrections", {"credits": -1}, 400),
     Exchange("list_entries", "GET", "/admin/accounts/bob/entries?limit=1"),
+    Exchange("suspend_account", "POST", "/admin/accounts/bob/suspend", {"reason": "x"}),
+    Exchange("suspend_account", "POST", "/admin/accounts/bob/suspend", {}, 400),
+    Exchange("resume_account", "POST", "/admin/accounts/bob/resume", {"reason": "x"}),
     Exchange("close_account", "DELETE", "/admin/accounts/bob"),
     Exchange("close_account", "DELETE", "/admin/accounts/nobody", status=404),
     Exchange("list_engines", "GET", "/admin/engines"),
@@ -245,8 +248,8 @@ def test_a_program_can_rely_on_every_field_of_an_answer(document: Document) -> N
         "RouteQuestion",
         "NewClone",
         *("JobBody", "BatchJobBody", "BatchBody", "TrainingBody"),
-        # `substitute` is there if the header is.
-        *("SpokenAnswer", "AudioDone"),
+        # `substitute` is there if the header is, and `settling` while steps of a canceled job are under way.
+        *("AudioDone", "ShownJob"),
         # OpenAI's object has no such field: `jobs_only` is there if it is so.
         *("NamedModel", "ModelEntry"),
         "ConversionForm",
