@@ -59,23 +59,19 @@ class Catalogue:
         self.addable = addable
         self._config = config
         self._aliases = config.models
-        self._hedges = {name: section.hedge_s for name, section in config.engines.items()}
-        self._costs = {name: section.costs for name, section in config.engines.items()}
+        sections = config.engines.items()
+        self._hedges = {name: section.hedge_s for name, section in sections}
+        self._costs = {name: section.costs for name, section in sections}
+        accepted = {
+            name: AcceptedLicence(section.accept_licence, section.paid_use_basis)
+            for name, section in sections
+        }
+        self.licences = Licences(config.server.commercial, accepted)
         self._engines = engines
         self._own = ConfiguredVoices(config.voices, engines)
         self._routes = Routes(config.routes)
         self._owners_at = -1
         self._owners: dict[tuple[str, str, _Caller], NameOwners] = {}
-        self.licences = Licences(
-            config.server.commercial,
-            {
-                name: AcceptedLicence(section.accept_licence, section.paid_use_basis)
-                for name, section in config.engines.items()
-            },
-        )
-
-    def __repr__(self) -> str:
-        return f"<Catalogue {len(self._aliases)} aliases, {self._own!r}>"
 
     @property
     def revision(self) -> int:
@@ -151,17 +147,14 @@ class Catalogue:
             others = [each for each in self._all_named(self._aliases[name]) if each not in routed.models]
             unknown = self._unknown(routed.route.candidates)
             return Offer(models=(), routed=routed, beyond_route=tuple(others), unknown=unknown)
-        listed = [] if is_pinned else [*self._aliases[name], *self._routed_names(tag)]
+        of_routes = [full for route in self._routes.of(tag) for full in route.candidates]
         return Offer(
             models=tuple(self.resolve_model(name)),
             is_pinned=is_pinned,
             routed=routed,
             is_built_in=name in self._config.built_in_models,
-            unknown=self._unknown(listed),
+            unknown=() if is_pinned else self._unknown((*self._aliases[name], *of_routes)),
         )
-
-    def _routed_names(self, tag: str) -> list[str]:
-        return [full for route in self._routes.of(tag) for full in route.candidates]
 
     def _unknown(self, fulls: Iterable[str]) -> tuple[str, ...]:
         """Return the engines of a list that have not been up yet."""
@@ -267,8 +260,7 @@ class Catalogue:
 
     def _check_known(self, full: str) -> None:
         """Raise UpstreamFailed if the engine has not been up yet: it may have this model or voice."""
-        engine = full.partition("/")[0]
-        if engine in self._engines and not self._engines[engine].models():
+        if self._unknown([full]):
             raise UpstreamFailed("The engine is not available right now.", retry_after_s=2.0)
 
     def hedge_s(self, engine: str) -> float:

@@ -187,9 +187,6 @@ class Tally:
         self._request = request
         self._plan = plan
 
-    def __repr__(self) -> str:
-        return f"<Tally {self.samples} samples, {self.parts!r}>"
-
     @property
     def current_part(self) -> PartRun:
         """The part whose turn it is. When the answer breaks, its engine is to blame."""
@@ -354,7 +351,7 @@ class SpeechCall(msgspec.Struct, frozen=True, eq=False):
         return self.plan.terms
 
     def ignored(self) -> tuple[str, ...]:
-        """Return what the request has and its speakers do not follow. A part to come has its first candidate."""
+        """Return what speakers do not follow of the request. A part to come has its first candidate."""
         request, speakers = self.request, self.tally.speaking
         names, infos = {*request.ignored}, [each.model.info for each in speakers]
         names.update(*[each.ignores for each in speakers])

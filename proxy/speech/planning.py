@@ -161,9 +161,6 @@ class Planner:
         # voices. A plain dict, because threads plan as well.
         self._decisions: dict[object, _KnownDecision] = {}
 
-    def __repr__(self) -> str:
-        return f"<Planner over {self._catalogue!r}>"
-
     def plan(self, request: SpeechRequest, terms: Terms, own: AccountLibrary = NOTHING) -> SpeechPlan:
         """Plan a request. `own` are the account's own voices and lexicons.
 
