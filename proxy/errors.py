@@ -284,6 +284,10 @@ class DayUsedUp(EngineUnavailable):
     """What an engine may cost in a day is spent or reserved."""
 
 
+class ShareUsedUp(DayUsedUp):
+    """What an engine may cost in a day for one account is spent. The share may grow before the day ends."""
+
+
 class JobUsedUp(EngineError):
     """What one job may cost at an engine is spent. The operator decides that, so it charges nothing."""
 
@@ -300,6 +304,10 @@ _ENGINE_FAULTS: dict[type, tuple[str, str]] = {
     engine_errors.UnsupportedRequest: ("engine_unavailable", "The engine does not take this request."),
     engine_errors.EngineTimeout: ("engine_timeout", "The engine gave no audio in time."),
     DayUsedUp: ("engine_unavailable", "The engine has used up what it may cost today."),
+    ShareUsedUp: (
+        "engine_unavailable",
+        "Your account has used up its share of what the engine may cost today.",
+    ),
     NoRoom: ("server_busy", "The server has no room to collect a whole answer now."),
 }
 

@@ -86,11 +86,14 @@ class Watching:
             charged = await training_records.charged(self._store, learning)
             made = {**made, **{id_: Made(credits=credits) for id_, credits in charged.items()}}
         settling = await records.under_way(self._store, [job.id for job in jobs if job.state == "canceled"])
+        owing = {id_ for id_, each in trainings.items() if each.state == "owed_part"}
         return [
             replace(
                 _shown(job, made.get(job.id, Made()), trainings.get(job.id)),
                 warnings=self._warnings(job),
-                settling=True if job.id in settling else UNSET,
+                settling=True
+                if job.id in settling or (job.state == "canceled" and job.id in owing)
+                else UNSET,
             )
             for job in jobs
         ]

@@ -53,6 +53,7 @@ from proxy.features.jobs.request import (
     step_text,
 )
 from proxy.features.jobs.steps import Steps
+from proxy.features.jobs.training.bills import TrainingBills
 from proxy.features.jobs.training.bodies import TrainingBody
 from proxy.features.jobs.training.maker import TrainingMaker
 from proxy.features.jobs.training.records import owe_part_statement
@@ -94,9 +95,17 @@ class JobTools:
 class Jobs(JobTools, Resource):
     """What accounts and the operator do with jobs that are there."""
 
-    def __init__(self, tools: AdminTools, files: JobFiles, steps: Steps | None, notices: Notices) -> None:
+    def __init__(
+        self,
+        tools: AdminTools,
+        files: JobFiles,
+        steps: Steps | None,
+        notices: Notices,
+        bills: TrainingBills | None,
+    ) -> None:
         super().__init__(tools, files, steps)
         self._notices = notices
+        self._bills = bills
 
     @answers_at_both(
         "GET", "/jobs", JobList, queries=PAGE, failures=(InvalidRequest,), summary="The jobs of all accounts"
@@ -123,6 +132,8 @@ class Jobs(JobTools, Resource):
         job = await self.found(request)
         await ends.end(self._store, job, "canceled", self._notices, before=_owed(request, job))
         self._notices.look_soon()
+        if self._bills is not None and job.kind == "training":
+            await self._bills.make_room(job.id)
         if self._steps is not None:
             with open_body(request).stop_when_client_leaves():
                 await self._steps.settled(job.id)

@@ -31,6 +31,6 @@ async def _open(house: House) -> AsyncIterator[Opened]:
         )
 
 
-# What a training owes is said while its job is there.
+# TRAININGS first: its SQL reads jobs, which the next table's SQL deletes.
 _TABLES = (TRAININGS, *TABLES, FILES_TABLE, Table("introductions", key=("engine",)))
 FEATURE = Feature("jobs", _open, tables=_TABLES, checks=(trainings,))

@@ -76,8 +76,9 @@ class OpenJobs:
         section, house, files = JOBS.of(revision.config), self._house, self.files
         self._retention.days, self._retention.plans = section.days, revision.config.plans
         tools, speaking, steps = revision.admin_tools, revision.speaking, self._steps
+        bills = self._trainings.bills if self._trainings else None
         jobs = [
-            *Jobs(tools, files, steps, house.notices).endpoints,
+            *Jobs(tools, files, steps, house.notices, bills).endpoints,
             *JobSteps(tools, files, steps, house.receipts).endpoints,
         ]
         if steps is None or self._trainings is None or speaking is None:

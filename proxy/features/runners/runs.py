@@ -22,7 +22,7 @@ import structlog
 
 from policies.cycles import day_at
 from policies.wishes import SECOND
-from proxy.errors import DayUsedUp, JobUsedUp
+from proxy.errors import DayUsedUp, JobUsedUp, ShareUsedUp
 from proxy.features.runners import records
 from proxy.features.runners.links import Links
 from proxy.features.runners.metrics import RunnerMetrics
@@ -43,6 +43,7 @@ _LONGEST_PAUSE_S = 4.0
 """Between two looks at a run: each waits twice as long as the one before."""
 _CALL_S = 60.0
 _HELD_S = 5.0
+_SHARE_S = 3600.0
 _NAME_TRIES = 10
 _MICRO = 1_000_000
 _DAY = 86_400 * SECOND
@@ -226,8 +227,10 @@ class Runs:
             raise JobUsedUp(f"The job has used up what it may cost at {self._engine}: ${most:g}.")
         if over in ("day", "account"):
             left_s = (day_at(now) + _DAY - now) / SECOND
-            what = "it may cost" if over == "day" else "it may cost for this account"
-            raise DayUsedUp(f"{self._engine} has used up what {what} today.", retry_after_s=left_s)
+            if over == "account":
+                why = f"{self._engine} has used up what it may cost for this account today."
+                raise ShareUsedUp(why, retry_after_s=min(left_s, _SHARE_S))
+            raise DayUsedUp(f"{self._engine} has used up what it may cost today.", retry_after_s=left_s)
         if over == "held":
             # The runs under way may cost less than they might.
             raise EngineUnavailable("What is left is held for other work.", retry_after_s=_HELD_S)

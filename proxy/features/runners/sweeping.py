@@ -20,6 +20,8 @@ from speech_engine import EngineError
 EVERY_S = 5.0
 TIDY_S = 300.0
 AGAIN_S = 60.0
+MISSED_S = 15.0
+"""So long a machine that was idle already is asked about again: one turn may have missed it."""
 KEPT_DAYS = 32
 """A row counts for its job's ceiling. No job goes on for so long."""
 
@@ -78,13 +80,14 @@ class Sweeping:
 
     async def tidy(self) -> None:
         """Let each runner end what has no row or is idle, where that is due, and forget old rows."""
-        now = await self._store.now()
         by_name = {runs.name: runs for runs in self._runs.values()}
+        now = await self._store.now()
         due = {name: runs for name, runs in by_name.items() if await self._is_due(name, runs, now)}
         if not due:
             return
-        open_ = await records.list_open(self._store)
         for name, runs in due.items():
+            # Those before it may have taken their time.
+            open_, now = await records.list_open(self._store), await self._store.now()
             await self._tidy(name, runs, open_, now)
         await records.forget(self._store, now - KEPT_DAYS * 86_400 * SECOND)
 
@@ -95,7 +98,8 @@ class Sweeping:
         if now >= latest or idle_s is None:
             return now >= latest
         idle_us = round(idle_s * SECOND)
-        ended = await records.list_ended(self._store, name, tidied - idle_us)
+        since = tidied - idle_us - round(MISSED_S * SECOND)
+        ended = await records.list_ended(self._store, name, since)
         return any(at <= now - idle_us for at in ended.values())
 
     async def _end(self, run: Run, now: int) -> None:

@@ -116,7 +116,7 @@ class TrainingBills:
         return swept
 
     async def make_room(self, job: str) -> None:
-        """Settle the training of a deleted job at once, as there will be another one of the same id."""
+        """Settle a training that was ended at once: its account is told, or there will be another one of its id."""
         if await records.get(self._store, job) is not None:
             await self.sweep()
 

@@ -135,7 +135,8 @@ class TrainingsElsewhere:
             # This worker has just begun, and does not know yet what the engine has.
             raise UpstreamFailed("The engine is not known yet.", retry_after_s=5.0)
         try:
-            return await self._learning.ask(job, training, info)
+            # A run is open, which goes on to its end: the next one waits.
+            return await self._learning.ask(job, training, info, may_be_suspended=True)
         except VoiceDeleted:
             raise _nothing() from None
         except RequestFailed as failure:

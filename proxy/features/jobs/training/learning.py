@@ -110,12 +110,14 @@ class Learning:
             )
         return recordings
 
-    async def ask(self, job: Job, training: Training, info: ModelInfo) -> TrainingInputs:
+    async def ask(
+        self, job: Job, training: Training, info: ModelInfo, *, may_be_suspended: bool = False
+    ) -> TrainingInputs:
         """Return what a training's process gets, here or at a runner. Raises VoiceDeleted, VaultFailed and
         RequestFailed."""
         assert self._newest is not None, "it is revised before it works"
         speaking, callers, licences = self._newest
-        terms = speaking.admission.terms(await callers.by_id(job.key))
+        terms = speaking.admission.terms(await callers.by_id(job.key, may_be_suspended=may_be_suspended))
         if terms.job_characters == 0:
             raise no_jobs(terms)
         if not is_open(Model(training.engine, info), terms, licences):
