@@ -126,7 +126,11 @@ class Jobs(JobTools, Resource):
         if self._steps is not None:
             with open_body(request).stop_when_client_leaves():
                 await self._steps.settled(job.id)
-        return await self.show(await self.found(request))
+        try:
+            job = await self.found(request)
+        except NotFound:
+            job = replace(job, state="canceled")  # it was deleted meanwhile
+        return await self.show(job)
 
     @answers("POST", "/v1/jobs/{id}/retry", ShownJob, failures=(NotFound, Conflict, RateLimited))
     @answers(

@@ -20,7 +20,6 @@ from proxy.features.jobs.records import (
     State,
     forget_erased,
     hold,
-    wait_for,
 )
 from proxy.features.jobs.results import encoded_records
 from proxy.features.jobs.results.encoded_records import EncodedBlob
@@ -43,7 +42,14 @@ AND EXISTS (SELECT 1 FROM jobs WHERE id = :job AND state <> 'open')
 _ENDED_NOW = """
 EXISTS (SELECT 1 FROM jobs WHERE id = :told_job AND state = :told_state AND ended = :told_ended)
 """
-_BEGINS_TO_WAIT = "EXISTS (SELECT 1 FROM jobs WHERE id = :told_job AND state = 'open' AND waits <> 'credits')"
+# While another step is under way, credits that it holds may come back.
+_IS_LAST = """
+NOT EXISTS (SELECT 1 FROM job_steps WHERE job = :told_job AND id <> :told_step AND lease > :told_now)
+"""
+_WAITS = f"UPDATE jobs SET waits = 'credits' WHERE id = :told_job AND state = 'open' AND {_IS_LAST}"
+_BEGINS_TO_WAIT = f"""
+EXISTS (SELECT 1 FROM jobs WHERE id = :told_job AND state = 'open' AND waits <> 'credits') AND {_IS_LAST}
+"""
 _GOES_ON = "UPDATE jobs SET waits = '' WHERE id = :job AND waits <> ''"
 _DONE_IF_LAST = f"""
 UPDATE jobs SET state = 'done', ended = :now, waits = '' WHERE id = :job AND state = 'open'
@@ -54,7 +60,15 @@ _FAILED_IF_LESS = f"""
 AND (SELECT count(*) FROM job_encoded WHERE job = :job AND {encoded_records.IS_RESULT})
     < CAST(:files AS BIGINT)
 """
-_OVERDUE = f"{JOBS.select} kind = 'batch' AND state = 'open' AND created <= :before LIMIT 100"
+# While an account is suspended, its window stands still; after that it begins anew.
+_WAS_SUSPENDED = """
+EXISTS (SELECT 1 FROM accounts
+    WHERE accounts.id = jobs.account AND (suspended IS NOT NULL OR resumed > CAST(:before AS BIGINT)))
+"""
+_OVERDUE = f"""
+{JOBS.select} kind = 'batch' AND state = 'open' AND created <= :before AND NOT {_WAS_SUSPENDED} LIMIT 100
+"""
+_IS_OVERDUE = f"SELECT 1 FROM jobs WHERE id = :job AND created <= :before AND NOT {_WAS_SUSPENDED}"
 
 
 def after_step(step: JobStep, kind: Kind, now: int, notices: Notices = NO_NOTICES) -> tuple[Statement, ...]:
@@ -162,9 +176,10 @@ def told(
 async def wait_for_credits(store: Store, step: JobStep, notices: Notices) -> None:
     """Note that a job waits for credits, and tell its account once: a person must act."""
     now = await store.now()
-    begins = Condition(_BEGINS_TO_WAIT, {"told_job": step.job})
+    of_step: Params = {"told_job": step.job, "told_step": step.id, "told_now": now}
+    begins = Condition(_BEGINS_TO_WAIT, of_step)
     told_ = notices.statements(step.account, "job.waiting", {"id": step.job}, now, begins)
-    await wait_for(store, step.job, "credits", (hold(step.job), *told_))
+    await store.write(hold(step.job), *told_, Statement(_WAITS, of_step))
     notices.look_soon()
 
 
@@ -197,6 +212,12 @@ async def end(
 def told_failed(job: Job, notices: Notices) -> tuple[Statement, ...]:
     """Return what tells of a job that has failed before it began, in the commit that adds it."""
     return tuple(told(notices, _Whole(job.id, job.account), job.kind, "failed", job.created, "1 = 1"))
+
+
+async def is_overdue(store: Store, job: Job, window_us: int) -> bool:
+    """Tell whether a job came so long ago that it goes on no longer."""
+    before = await store.now() - window_us
+    return job.created <= before and bool(await store.read(_IS_OVERDUE, {"job": job.id, "before": before}))
 
 
 async def expire(store: Store, now: int, notices: Notices = NO_NOTICES) -> int:

@@ -23,7 +23,9 @@ _BATCH = 100
 
 _OLD = """
 SELECT jobs.id, jobs.account FROM jobs JOIN accounts ON accounts.id = jobs.account
-WHERE jobs.ended < :latest AND jobs.ended < {before} ORDER BY jobs.ended LIMIT :limit
+WHERE jobs.ended < :latest AND jobs.ended < {before}
+    AND accounts.suspended IS NULL AND accounts.resumed < {before}
+ORDER BY jobs.ended LIMIT :limit
 """
 
 _log = structlog.get_logger()

@@ -167,7 +167,7 @@ class Steps(WishKind[JobStep]):
             return _LEFT
         if await records.find_clip(self._store, held.id) is not None:
             return await self._done(held, job)
-        if self._kinds[job.kind].window_us <= await self._store.now() - job.created:
+        if await ends.is_overdue(self._store, job, self._kinds[job.kind].window_us):
             await ends.end(self._store, job, "expired", self._notices)
             return _LEFT
         attempt = _Attempt()

@@ -60,7 +60,11 @@ _HAS_ROOM = """
 (SELECT coalesce(sum(mine.bytes), 0) FROM job_files AS mine WHERE mine.account = :account)
     + CAST(:bytes AS BIGINT) <= CAST(:most_bytes AS BIGINT)
 """
-_OLD = "SELECT id, account FROM job_files WHERE expires < :now ORDER BY expires LIMIT :limit"
+_OLD = """
+SELECT job_files.id, account FROM job_files JOIN accounts ON accounts.id = account
+WHERE expires < :now AND suspended IS NULL AND resumed < :now - 604800000000 ORDER BY expires LIMIT :limit
+"""
+"""A resumed account has a week to fetch what expired while it was suspended."""
 
 
 async def add(store: Store, file: UploadedFile) -> bool:
