@@ -66,6 +66,9 @@ class Cache:
         self._is_on = False
         self._is_failing = False
 
+    def __repr__(self) -> str:
+        return f"<Cache of {self._shelf!r}, {self._flights!r}>"
+
     def revise(self, config: Config) -> None:
         section = CACHE.of(config)
         self._names.revise(config)

@@ -75,6 +75,9 @@ class Shelf:
         self._memory = Memory(_MEMORY_BYTES)
         self._unremoved: set[DiskName] = set()
 
+    def __repr__(self) -> str:
+        return f"<Shelf {self.folder!r}, {self._memory!r}>"
+
     def path(self, name: str) -> str:
         """Return the path as text: most hits need no Path."""
         return f"{self._root}/{name}"

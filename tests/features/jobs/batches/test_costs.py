@@ -15,6 +15,7 @@ LINES = 10_000
 """Half of what a batch may have, and so of the hold."""
 
 
+@pytest.mark.clock
 async def test_many_lines_hold_nobody(tmp_path: Path) -> None:
     async with jobs_inside(tmp_path) as server:
         kind_of(server).at_once = 0
