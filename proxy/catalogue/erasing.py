@@ -23,7 +23,9 @@ class Erasing(Protocol):
         """Erase a voice or a consent. None: it is gone already, or something needs it."""
         ...
 
-    async def erase_voice(self, record: OwnedRecord, act: Act | None = None) -> Tombstone:
+    async def erase_voice(
+        self, record: OwnedRecord, act: Act | None = None, *, by_owner: bool = False
+    ) -> Tombstone:
         """Erase a voice, which is unusable when this returns. Raises NotFound if it is gone already."""
         ...
 
@@ -44,7 +46,9 @@ class NothingErased:
     async def erase(self, record: OwnedRecord, act: Act | None = None) -> Tombstone | None:
         raise Conflict("This server erases nothing.")
 
-    async def erase_voice(self, record: OwnedRecord, act: Act | None = None) -> Tombstone:
+    async def erase_voice(
+        self, record: OwnedRecord, act: Act | None = None, *, by_owner: bool = False
+    ) -> Tombstone:
         raise Conflict("This server erases nothing.")
 
     async def erase_account(self, account: str) -> None:

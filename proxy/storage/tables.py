@@ -58,11 +58,11 @@ class Table(NamedTuple):
 
     `recordings` are the columns with digests of recordings that it needs. What was deleted in a `personal`
     table must not stay in the database's files. `erased_with` runs in the commit of each tombstone, before
-    the rows go: it has the id of what is erased as `:subject`, and ends with its WHERE. `closed_with` runs in
-    the commit that closes the account `:id`, `rotated_with` in the one that replaces the key `:id` by
-    `:new_id`, which may have been refused. Rows of the type that it `settles` are written with the end of a
-    request. A row goes with the usage of the request that its column `request` names. `sides` are what usage
-    is summed by in it: names, and SQL for a row of usage.
+    the rows go: it has the id of what is erased as `:subject`, 1 as `:by_owner` if its account deletes it,
+    and ends with its WHERE. `closed_with` runs in the commit that closes the account `:id`, `rotated_with` in
+    the one that replaces the key `:id` by `:new_id`, which may have been refused. Rows of the type that it
+    `settles` are written with the end of a request. A row goes with the usage of the request that its column
+    `request` names. `sides` are what usage is summed by in it: names, and SQL for a row of usage.
     """
 
     name: str

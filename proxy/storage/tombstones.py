@@ -94,7 +94,12 @@ def digests_in(recordings: Iterable[str]) -> tuple[str, ...]:
 
 
 async def erase(
-    store: Store, tombstone: Tombstone, act: Act | None = None, *, recordings: Collection[str] | None = None
+    store: Store,
+    tombstone: Tombstone,
+    act: Act | None = None,
+    *,
+    recordings: Collection[str] | None = None,
+    by_owner: bool = False,
 ) -> bool:
     """Put a tombstone, and delete what it is for: all in one commit, or nothing.
 
@@ -122,7 +127,7 @@ async def erase(
         *audit.insert_statements(act, _WAS_INSERTED, {"began": tombstone.began}),
         Statement(_SCRUB_AUDIT, {"subject": tombstone.subject}),
         *(
-            Statement(f"{sql} AND {is_due}", subject)
+            Statement(f"{sql} AND {is_due}", {**subject, "by_owner": int(by_owner)})
             for sql in (*(each for table in store.tables for each in table.erased_with), *how.deletes)
         ),
         library_revisions.raise_statement(tombstone.account),

@@ -99,16 +99,20 @@ class Erasure(WishKind[Tombstone]):
     def is_erased(self, voice_id: str) -> bool:
         return self.erased.is_erased(voice_id)
 
-    async def erase_voice(self, record: OwnedRecord, act: Act | None = None) -> Receipt:
+    async def erase_voice(
+        self, record: OwnedRecord, act: Act | None = None, *, by_owner: bool = False
+    ) -> Receipt:
         """Erase a voice: no request can use it when this returns. Raises NotFound if it is gone already."""
-        receipt = await self.erase(record, act)
+        receipt = await self.erase(record, act, by_owner=by_owner)
         if receipt is None:
             raise NotFound(f"The voice '{record.id}' does not exist.", param="voice", code="voice_not_found")
         return receipt
 
-    async def erase(self, record: OwnedRecord, act: Act | None = None) -> Receipt | None:
+    async def erase(
+        self, record: OwnedRecord, act: Act | None = None, *, by_owner: bool = False
+    ) -> Receipt | None:
         """Erase a record with an owner. None: it is gone already, or something needs it."""
-        tombstone = await self._bury(record, act)
+        tombstone = await self._bury(record, act, by_owner=by_owner)
         return None if tombstone is None else await self._receipt_soon(tombstone)
 
     async def erase_account(self, account: str) -> None:
@@ -183,7 +187,9 @@ class Erasure(WishKind[Tombstone]):
         if await _try("files", lambda: self._remove_files(tombstone, is_late=True)) and is_forgotten:
             self._followed.pop(tombstone.subject, None)
 
-    async def _bury(self, record: OwnedRecord, act: Act | None) -> Tombstone | None:
+    async def _bury(
+        self, record: OwnedRecord, act: Act | None, *, by_owner: bool = False
+    ) -> Tombstone | None:
         """Write the journal, then the tombstone in one commit with the deletion. None: there is nothing."""
         nameless = act and msgspec.structs.replace(act, details="{}")
         while True:
@@ -197,7 +203,9 @@ class Erasure(WishKind[Tombstone]):
                 lease=now + LEASE_S * SECOND,
             )
             await write_down(self._journal, tombstone)
-            if await tombstones.erase(self._store, tombstone, nameless, recordings=recordings):
+            if await tombstones.erase(
+                self._store, tombstone, nameless, recordings=recordings, by_owner=by_owner
+            ):
                 return tombstone
             # One may just have been added, which the tombstone has to name.
             if not await tombstones.recordings_of(self._store, record.id) - recordings:

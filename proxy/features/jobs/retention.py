@@ -72,9 +72,6 @@ class JobRetention:
         self._metrics = metrics
         self._notices = notices
 
-    def __repr__(self) -> str:
-        return f"<JobRetention of {self.days:g} days>"
-
     def kept_us(self, plan: str) -> int:
         """Return how long a file is kept on this plan, in microseconds."""
         days = self.plans[plan].job_days if plan in self.plans else None

@@ -77,9 +77,6 @@ class VoiceMaker:
         self._erasing = erasing
         self._clones = clones
 
-    def __repr__(self) -> str:
-        return f"<VoiceMaker for {self._editor!r}>"
-
     async def make(
         self, account: str, new: VoiceForm, audio: bytes, terms: Terms, beginning: Beginning
     ) -> VoiceRecord:
@@ -293,7 +290,7 @@ class VoiceMaker:
     async def delete(self, record: VoiceRecord, act: Act | None = None) -> None:
         """Delete a voice. Recordings, models and all that was derived of them are erased. Raises NotFound."""
         if record.is_sealed or await tombstones.recordings_of(self._store, record.id):
-            await self._erasing.erase_voice(record, act)
+            await self._erasing.erase_voice(record, act, by_owner=act is None)
             self._editor.library.forget(record.account)
         else:
             await self._editor.delete_voice(record, act)

@@ -45,9 +45,6 @@ class Sweeping:
         # When each runner was tidied, and is to be at the latest.
         self._tidied: dict[str, tuple[int, int]] = {}
 
-    def __repr__(self) -> str:
-        return f"<Sweeping for {', '.join(self._runs)}>"
-
     async def run(self) -> None:
         await repeat("runs elsewhere", self._turn, EVERY_S, self._metrics)
 
@@ -85,7 +82,8 @@ class Sweeping:
             return
         open_ = await records.list_open(self._store)
         for name, runs in due.items():
-            await self._tidy(name, runs, open_, now)
+            # Each call takes its time, and what has ended is told by how long ago that was.
+            await self._tidy(name, runs, open_, await self._store.now())
         await records.forget(self._store, now - KEPT_DAYS * 86_400 * SECOND)
 
     async def _is_due(self, name: str, runs: Runs, now: int) -> bool:
@@ -95,7 +93,8 @@ class Sweeping:
         if now >= latest or idle_s is None:
             return now >= latest
         idle_us = round(idle_s * SECOND)
-        ended = await records.list_ended(self._store, name, tidied - idle_us)
+        # A machine that was not quite idle at the last turn is asked about again.
+        ended = await records.list_ended(self._store, name, tidied - idle_us - 15 * SECOND)
         return any(at <= now - idle_us for at in ended.values())
 
     async def _end(self, run: Run, now: int) -> None:

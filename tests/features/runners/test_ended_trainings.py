@@ -104,6 +104,10 @@ async def _admin_delete(rig: Rig, _voice: str, id_: str) -> None:
     assert (await rig.server.administer("DELETE", f"jobs/{id_}")).is_success
 
 
+async def _admin_delete_voice(rig: Rig, voice: str, _id: str) -> None:
+    assert (await rig.server.administer("DELETE", f"voices/{voice}")).is_success
+
+
 async def _fail(rig: Rig, _voice: str, id_: str) -> None:
     """The machine ends after a checkpoint, and so does the next one, and the server asks for no third."""
     await _keep(rig, 300)
@@ -126,6 +130,7 @@ async def _fail(rig: Rig, _voice: str, id_: str) -> None:
 ENDS: dict[str, tuple[Ends, bool]] = {
     "cancelled by the operator": (_admin_cancel, False),
     "deleted by the operator": (_admin_delete, False),
+    "its voice deleted by the operator": (_admin_delete_voice, False),
     "broken by the machine": (_fail, False),
     "cancelled": (_cancel, True),
     "its job deleted": (_delete_job, True),
@@ -140,7 +145,7 @@ async def test_who_ends_a_training_elsewhere_pays_for_the_steps_that_ran(
     async with training(tmp_path, store_url, SLOW) as rig:
         store, voice = rig.server.worker.store, await voice_to_train(rig.server)
         # What differs in PostgreSQL is the commit that ends a job with all its rows.
-        for how, (end, is_charged) in list(ENDS.items())[4 if store.is_shared else 0 :]:
+        for how, (end, is_charged) in list(ENDS.items())[5 if store.is_shared else 0 :]:
             with subtests.test(how):
                 id_ = await _begun(rig, voice)
                 await _tell(rig, 777)
@@ -158,7 +163,7 @@ async def test_who_ends_a_training_elsewhere_pays_for_the_steps_that_ran(
                 assert not await store.read("SELECT request FROM holds")
                 assert (await verify(store)).is_clean
                 await sweeping(rig.server).sweep()
-                if end is _delete_voice:
+                if end in (_delete_voice, _admin_delete_voice):
                     voice = await voice_to_train(rig.server)
 
 

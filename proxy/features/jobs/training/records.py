@@ -60,7 +60,7 @@ AND EXISTS (SELECT 1 FROM jobs WHERE jobs.id = trainings.id AND jobs.state = 'op
 TABLE = Table(
     "trainings",
     personal=True,
-    erased_with=(_OWE_PART.format(only_if="voice = :subject"),),
+    erased_with=(_OWE_PART.format(only_if="voice = :subject AND CAST(:by_owner AS BIGINT) = 1"),),
     # What is held or owed ends as that of a job that is gone.
     closed_with=(
         _OWE_PART.format(only_if="account = :id"),

@@ -155,8 +155,8 @@ class Trainings(WishKind[JobStep]):
             if failure.status >= 500 or failure.status == 429:
                 return Again(failure.message, WAITS_S, is_try=False)
             why = failure.body().error
-            # Of the voice: its account has deleted recordings, or the consent names it no more.
-            return await self._ends.failed(held, why, is_owners=why.param == "voice")
+            # A consent never changes, and goes only after its voices; a plan is the operator's.
+            return await self._ends.failed(held, why, is_owners=why.code == "too_few_recordings")
         except MemoryLacking as lacking:
             return await self._waits(held, "memory", str(lacking), max(lacking.after_s, WAITS_S))
         except EngineUnavailable as away:
