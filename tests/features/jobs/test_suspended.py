@@ -122,34 +122,6 @@ async def test_answers_under_way_finish(tmp_path: Path) -> None:
         assert [row.outcome for row in await server.usage()] == ["finished"] * 2
 
 
-async def test_of_a_suspended_account_nothing_ends_by_its_age(tmp_path: Path, store_url: str) -> None:
-    async with jobs_inside(tmp_path, store_url) as opened:
-        server = await with_operator(opened)
-        store, day = server.worker.store, 86_400_000_000
-        made = await new_job(server, "Hello.")
-        await until(server, made["id"], "done")
-        old = await store.now() - 40 * day
-        await store.write(
-            Statement("UPDATE jobs SET ended = :old, created = :old", {"old": old}),
-            Statement(
-                f"INSERT INTO jobs ({columns(Job)}) SELECT 'job_batch', account, key, 'batch', 'open', "
-                f"{columns(Job).split('state, ')[1]} FROM jobs"
-            ),
-        )
-
-        async def ending() -> tuple[int, int]:
-            now = await store.now()
-            kept = retention.KeptSince(now - 7 * day, {})
-            return len(await retention.list_old(store, kept, 10)), await ends.expire(store, now)
-
-        await switch(server, "suspend")
-        assert await ending() == (0, 0)
-        await switch(server, "resume")
-        assert await ending() == (0, 0)
-        await store.write(Statement("UPDATE accounts SET resumed = :old", {"old": old}))
-        assert await ending() == (2, 1)
-
-
 async def test_what_cannot_be_suspended_is_refused(tmp_path: Path) -> None:
     async with jobs_inside(tmp_path) as opened:
         server = await with_operator(opened)
