@@ -171,7 +171,7 @@ class PodRunner:
         used: dict[str, float] = {}
         for name, over_s in live.items():
             pod = _Place.named(name).pod
-            used[pod] = max(used.get(pod, 0.0), now - over_s)
+            used[pod] = max(used.get(pod, 0.0), asked - over_s)
         self._needed = last_needed(self._needed, pods, used)
         going = doomed(pods, self._needed, now, self._rules)
         are_gone = await asyncio.gather(*(self._own.end(each.id, each.reason) for each in going))

@@ -117,10 +117,27 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def decide(offer: Offer, voice: Voice, query: RoutingQuery, terms: Terms | None, rules: Rules) -> Decision:
-    """Apply the filters in their order. Without terms, the plan refuses nothing.
+    """Apply the filters in their order. Without terms, the plan refuses nothing. If
+    no model of a route can speak a voice of recordings, the other models of the alias are asked.
 
     Raises nothing: the error is in the decision.
     """
+    decision = _decide(offer, voice, query, terms, rules)
+    error, routed, replace = decision.error, offer.routed, msgspec.structs.replace
+    lacks_voice = error is not None and error.field == "voice" and error.retry_after_s is None
+    if not (lacks_voice and voice.is_recorded and offer.beyond_route and routed is not None):
+        return decision
+    if query.by_sentence and routed.route.sentences:
+        return decision  # they have the voice of their route
+    beyond = Offer(models=(), routed=replace(routed, models=offer.beyond_route))
+    other = _decide(beyond, voice, query, terms, rules)
+    if other.error is not None:
+        return decision
+    candidates = tuple([replace(each, ignores=("route",)) for each in other.candidates])
+    return replace(other, verdicts=(*decision.verdicts, *other.verdicts), candidates=candidates)
+
+
+def _decide(offer: Offer, voice: Voice, query: RoutingQuery, terms: Terms | None, rules: Rules) -> Decision:
     inputs = FilterInput(voice, query, terms, rules.licences)
     post: Post | None = None
     if (steps := offer.steps) and (post := find_post(steps, inputs)) is not None:
@@ -143,7 +160,7 @@ def decide(offer: Offer, voice: Voice, query: RoutingQuery, terms: Terms | None,
     if has_natural and able and not rules.robot_fallback:
         able = [each for each in able if each[0].info.is_trained]
         error = None if able else NoCandidate("model", "engine_unavailable", _NO_ROBOT, retry_after_s=2.0)
-    decision = Decision(
+    return Decision(
         voice=voice,
         query=query,
         route=route,
@@ -165,18 +182,6 @@ def decide(offer: Offer, voice: Voice, query: RoutingQuery, terms: Terms | None,
         error=error,
         steps=steps,
     )
-    routed, replace = offer.routed, msgspec.structs.replace
-    lacks_voice = error is not None and error.field == "voice" and error.retry_after_s is None
-    if not (lacks_voice and voice.is_recorded and offer.beyond_route and routed is not None):
-        return decision
-    if query.by_sentence and routed.route.sentences:
-        return decision  # they have the voice of their route
-    beyond = Offer(models=(), routed=replace(routed, models=offer.beyond_route))
-    other = decide(beyond, voice, query, terms, rules)
-    if other.error is not None:
-        return decision
-    candidates = tuple([replace(each, ignores=("route",)) for each in other.candidates])
-    return replace(other, verdicts=(*decision.verdicts, *other.verdicts), candidates=candidates)
 
 
 def _ranked(able: Iterable[tuple[Model, Speaker]], *, is_built_in: bool) -> list[tuple[Model, Speaker]]:

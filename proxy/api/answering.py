@@ -57,9 +57,6 @@ class Answering:
         self._speaking = speaking
         self._idempotency = idempotency
 
-    def __repr__(self) -> str:
-        return f"<Answering by {self._speaking!r}>"
-
     async def once(
         self,
         connection: Connection,

@@ -104,10 +104,6 @@ class ServerState:
         self.is_draining = False
         self.given_up: dict[int, str] = {}
 
-    def __repr__(self) -> str:
-        state = " draining," if self.is_draining else ""
-        return f"<ServerState{state} {len(self.given_up)} workers given up>"
-
 
 class HealthEndpoints(Resource):
     def __init__(

@@ -163,9 +163,6 @@ class WordEvents:
         self._answer = answer
         self._sent = 0
 
-    def __repr__(self) -> str:
-        return f"<WordEvents {self._sent} sent>"
-
     def next(self) -> bytes:
         """Return an event with the words since the last one, or nothing if there are none."""
         words = _words(self._answer, self._sent) or []

@@ -157,9 +157,6 @@ class Entries:
         self.speakers = speakers
         self._unused_days = unused_days
 
-    def __repr__(self) -> str:
-        return f"<Entries of {self.known!r}>"
-
     def entry(self, voice: Voice) -> VoiceEntry:
         saved = self.known.saved(voice)
         kind = None if saved is None else saved.row.kind

@@ -60,12 +60,9 @@ class Catalogue:
         self._config = config
         self._aliases = config.models
         sections = config.engines.items()
-        self._hedges = {name: section.hedge_s for name, section in sections}
-        self._costs = {name: section.costs for name, section in sections}
-        accepted = {
-            name: AcceptedLicence(section.accept_licence, section.paid_use_basis)
-            for name, section in sections
-        }
+        self._hedges = {name: each.hedge_s for name, each in sections}
+        self._costs = {name: each.costs for name, each in sections}
+        accepted = {name: AcceptedLicence(of.accept_licence, of.paid_use_basis) for name, of in sections}
         self.licences = Licences(config.server.commercial, accepted)
         self._engines = engines
         self._own = ConfiguredVoices(config.voices, engines)
@@ -92,8 +89,7 @@ class Catalogue:
 
     def client_fields(self) -> frozenset[str]:
         """Return the fields beyond ours that clients may set for some model."""
-        names = [model.info.client_fields for model in self.models()]
-        return frozenset[str]().union(*names) - NEVER_PASSED
+        return frozenset[str]().union(*(model.info.client_fields for model in self.models())) - NEVER_PASSED
 
     def needs_text(self, providers: Container[str] | None, *, is_local_only: bool) -> bool:
         """Tell whether all models that could speak with a recording must know its words.
@@ -147,14 +143,16 @@ class Catalogue:
             others = [each for each in self._all_named(self._aliases[name]) if each not in routed.models]
             unknown = self._unknown(routed.route.candidates)
             return Offer(models=(), routed=routed, beyond_route=tuple(others), unknown=unknown)
-        of_routes = [full for route in self._routes.of(tag) for full in route.candidates]
         return Offer(
             models=tuple(self.resolve_model(name)),
             is_pinned=is_pinned,
             routed=routed,
             is_built_in=name in self._config.built_in_models,
-            unknown=() if is_pinned else self._unknown((*self._aliases[name], *of_routes)),
+            unknown=() if is_pinned else self._unknown((*self._aliases[name], *self._routed_names(tag))),
         )
+
+    def _routed_names(self, tag: str) -> list[str]:
+        return [full for route in self._routes.of(tag) for full in route.candidates]
 
     def _unknown(self, fulls: Iterable[str]) -> tuple[str, ...]:
         """Return the engines of a list that have not been up yet."""

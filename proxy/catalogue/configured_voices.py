@@ -58,9 +58,6 @@ class ConfiguredVoices:
         self._engines = engines
         self._kept = _Bound(-1, {}, (), frozenset())
 
-    def __repr__(self) -> str:
-        return f"<ConfiguredVoices {len(self._written)}>"
-
     def __contains__(self, name: object) -> bool:
         return name in self._written
 

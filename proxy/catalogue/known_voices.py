@@ -34,9 +34,6 @@ class KnownVoices:
             self._models[model.engine].append(model.info)
         self._spoken: dict[tuple[str, str], bool] = {}
 
-    def __repr__(self) -> str:
-        return f"<KnownVoices {len(self.voices)}>"
-
     def find(self, name: str) -> Voice:
         """Return a voice by id or name, as a speech request would find it. Raises NotFound."""
         voice = self._own.voices.get(name) or self._by_id.get(name) or self._by_name.get(name)

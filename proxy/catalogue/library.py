@@ -71,9 +71,6 @@ class VoiceShelf:
         singles = [voice for voice in listed if not voice.cast]
         self.singles = self.names if len(singles) == len(listed) else _Names(singles)
 
-    def __repr__(self) -> str:
-        return f"<VoiceShelf {len(self.listed)}>"
-
     @classmethod
     def of(cls, saved: Sequence[LibraryVoice]) -> VoiceShelf:
         return cls(tuple(each.voice for each in saved), {each.row.id: each for each in saved})
@@ -104,10 +101,6 @@ class AccountLibrary:
         self._singles = own.singles.over(shared.singles)
         self._composed = frozenset(voice.id for voice in own.listed if voice.cast or voice.mix)
         self._lexicons = lexicons
-
-    def __repr__(self) -> str:
-        count = len(self.own.listed) + len(self._shared.listed)
-        return f"<AccountLibrary {count} voices, {self._lexicons!r}>"
 
     @property
     def operators(self) -> Mapping[str, Voice]:

@@ -24,9 +24,6 @@ class RecordingSpeakers:
         self._addable = catalogue.addable
         self._is_paid = terms is not None and terms.is_paid
 
-    def __repr__(self) -> str:
-        return f"<RecordingSpeakers {len(self.able(None))} of {len(self._models)} models>"
-
     def hint(self, tag: str | None = None) -> str:
         """Return what helps, if no model can speak a recording in this language, or in any; else "".
 

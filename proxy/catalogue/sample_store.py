@@ -67,9 +67,6 @@ class SampleStore:
             weight=lambda derived: len(derived.pcm),
         )
 
-    def __repr__(self) -> str:
-        return f"<SampleStore {self._derived!r}>"
-
     async def pcm(self, tenant: str, digest: str, info: ModelInfo) -> bytes:
         """Return a recording of this account as the model needs it. Raises SampleUnavailable."""
         # The large libraries of sound are loaded with it: by the first recording, and not at the start.

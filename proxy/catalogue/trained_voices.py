@@ -19,9 +19,6 @@ class TrainedVoices:
         self._store = store
         self._vault = vault
 
-    def __repr__(self) -> str:
-        return f"<TrainedVoices in {self._vault!r}>"
-
     async def put(
         self, account: str, voice: str, format_: str, data: bytes, origin: Origin = "training"
     ) -> TrainedModel:

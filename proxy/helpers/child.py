@@ -53,9 +53,6 @@ class Child:
         self._writer = writer
         self._most_frame_bytes = most_frame_bytes
 
-    def __repr__(self) -> str:
-        return f"<Child pid {self.process.pid}>"
-
     @classmethod
     async def start(
         cls,

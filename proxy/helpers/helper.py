@@ -94,9 +94,6 @@ class Life:
         self.users = 0
         self.is_over = False
 
-    def __repr__(self) -> str:
-        return f"<Life of {self.child!r}, {self.users} users>"
-
     async def ask(self, question: bytes) -> bytes:
         """Return the answer. Raises HelperFailed."""
         await self.send(question)

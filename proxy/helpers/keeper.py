@@ -59,9 +59,6 @@ class Keeper:
         self._stopping = asyncio.Event()
         self._awake = asyncio.Event()
 
-    def __repr__(self) -> str:
-        return f"<Keeper of {self.name}: {self.state}, generation {self.generation}>"
-
     async def run(self) -> None:
         while not self._stopping.is_set():
             self.generation += 1

@@ -130,9 +130,6 @@ class OpenPaths:
         self._plain = frozenset(each for each in found if "{" not in each[1])
         self._patterns = tuple((method, compile_path(path)[0]) for method, path in found if "{" in path)
 
-    def __repr__(self) -> str:
-        return f"<OpenPaths, {len(self._plain) + len(self._patterns)}>"
-
     def allow(self, method: str, path: str) -> bool:
         asked = "GET" if method == "HEAD" else method
         if (asked, path) in self._plain:

@@ -155,9 +155,6 @@ class FormReader:
         self._taken = 0
         self._text = bytearray()
 
-    def __repr__(self) -> str:
-        return f"<FormReader after {self._parts} parts>"
-
     def feed(self, data: bytes) -> None:
         self._buffer += data
         while self._step():

@@ -25,9 +25,6 @@ class KnownHosts:
         self._names = frozenset(lower)
         self._ends = tuple(name.removeprefix("*") for name in lower if name.startswith("*."))
 
-    def __repr__(self) -> str:
-        return f"<KnownHosts {', '.join(sorted(self._names)) or 'none'}>"
-
     def check(self, scope: Scope) -> None:
         """Raise UnknownHost if a request came under another name. Health is answered under any."""
         if scope["path"] in _ALWAYS:

@@ -27,9 +27,6 @@ class AdminClient:
         self._http = http
         self.is_live = is_live
 
-    def __repr__(self) -> str:
-        return f"<AdminClient {'of a live server' if self.is_live else 'on the store'}>"
-
     async def ask(self, method: str, path: str, body: Any = None, **query: str | int | None) -> Any:
         """Return the answer's JSON. Raise CommandRefused."""
         return await self._json(self._http.request(method, f"/admin/{path}", json=body, params=_given(query)))

@@ -44,9 +44,6 @@ class HttpFront:
         protocol = server_protocol(config.server, self._places)
         self._public = uvicorn_server(worker.public, protocol, _drain_seconds(config))
 
-    def __repr__(self) -> str:
-        return f"<HttpFront, {self._places!r}>"
-
     def revise(self, config: Config) -> None:
         self._places.revise(config.server)
         self._public.config.timeout_graceful_shutdown = _drain_seconds(config)
@@ -70,9 +67,6 @@ class WorkFront:
         self._wishes = wishes
         self._stopping = asyncio.Event()
         self.revise(config)
-
-    def __repr__(self) -> str:
-        return f"<WorkFront {self._wishes}>"
 
     def revise(self, config: Config) -> None:
         self._drain_s = config.server.drain_s

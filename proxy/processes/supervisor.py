@@ -156,9 +156,6 @@ class Supervisor:
         self._answering: set[asyncio.Task[None]] = set()
         self._reloading = asyncio.Lock()
 
-    def __repr__(self) -> str:
-        return f"<Supervisor {self._workers!r}, {self._hosts!r}>"
-
     async def run(self) -> int:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):

@@ -58,9 +58,6 @@ class SupervisorInbox:
 
         pipe.watch(on_message, on_end)
 
-    def __repr__(self) -> str:
-        return f"<SupervisorInbox, {self._messages.qsize()} wait>"
-
     async def follow(self, worker: Worker, front: Front, line: SupervisorLine) -> None:
         """Do what the messages say, for ever."""
         while True:

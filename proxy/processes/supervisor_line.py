@@ -44,9 +44,6 @@ class SupervisorLine:
         self._numbers = itertools.count(1)
         self._waiting: dict[int, asyncio.Future[SupervisorAnswer]] = {}
 
-    def __repr__(self) -> str:
-        return f"<SupervisorLine, {len(self._waiting)} wait>"
-
     async def reload(self) -> ReloadResult:
         """Return what came of a reload. Raises UpstreamFailed if the supervisor does not answer in time."""
         try:

@@ -60,9 +60,6 @@ class Workers:
         self._answers: dict[tuple[int, int], asyncio.Future[WorkerAnswer]] = {}
         self._keepers = [self._keeper(number) for number in range(count)]
 
-    def __repr__(self) -> str:
-        return f"<Workers {[keeper.state for keeper in self._keepers]}>"
-
     def __len__(self) -> int:
         return len(self._keepers)
 

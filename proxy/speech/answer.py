@@ -54,9 +54,6 @@ class Answer:
         # The samples that were given out when the client left: a recorded answer goes on without it.
         self._given_at_departure: int | None = None
 
-    def __repr__(self) -> str:
-        return f"<Answer {self.speech!r}, {self._hold!r}>"
-
     async def next_chunk(self) -> bytes | None:
         """Return the next bytes, or None before the last ones. They count as written at the next call."""
         if self._unwritten:

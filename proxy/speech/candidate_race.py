@@ -68,9 +68,6 @@ class FirstAudio:
         self._budgets = budgets
         self._within_s = within_s
 
-    def __repr__(self) -> str:
-        return f"<FirstAudio within {self._within_s:g} s of {self._engines!r}>"
-
     def begin(
         self,
         call: SpeechCall,

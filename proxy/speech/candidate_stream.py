@@ -109,9 +109,6 @@ class CandidateStream:
         cap, stated_hz = job.max_samples, candidate.model.info.sample_rate_hz
         self._cap_s = inf if cap is None else cap / stated_hz
 
-    def __repr__(self) -> str:
-        return f"<CandidateStream {self.job!r} as {self._form.format}>"
-
     @property
     def words(self) -> Sequence[SpokenWord] | None:
         info = self.candidate.model.info

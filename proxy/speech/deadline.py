@@ -23,9 +23,6 @@ class MovingTimer:
     def __init__(self, loop: asyncio.AbstractEventLoop | None = None) -> None:
         self._loop = loop or asyncio.get_running_loop()
 
-    def __repr__(self) -> str:
-        return f"<{type(self).__name__} in {self._moment - time.monotonic():.3f} s>"
-
     def at(self, moment: float) -> Self:
         """Set the moment, in the loop's time."""
         self._moment = moment

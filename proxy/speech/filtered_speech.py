@@ -64,9 +64,6 @@ class FilteredSpeech:
         self._first = Chunk()
         self._is_over = False
 
-    def __repr__(self) -> str:
-        return f"<FilteredSpeech {self._speech!r}, {self._filter!r}>"
-
     @property
     def holds_engine(self) -> bool:
         return self._speech.holds_engine

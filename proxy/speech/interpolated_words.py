@@ -33,9 +33,6 @@ class InterpolatedWords:
         self._found: list[SpokenWord] = []
         self._is_whole = True
 
-    def __repr__(self) -> str:
-        return f"<InterpolatedWords: {len(self._found)} found>"
-
     def so_far(self) -> Sequence[SpokenWord] | None:
         """Return the words that have a time by now, or None if none of them will ever have one."""
         while self._seen < len(self._moments):

@@ -32,9 +32,6 @@ class PacedStream:
         self._began: float | None = None
         self._given_s = 0.0
 
-    def __repr__(self) -> str:
-        return f"<PacedStream, {self._given_s:.1f} s of {self._sound!r}>"
-
     async def next_chunk(self) -> Chunk | None:
         if not self._rest.data:
             chunk = await self._sound.next_chunk()

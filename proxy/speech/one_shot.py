@@ -37,9 +37,6 @@ class LentRecording:
         self.quality = quality
         self.was_read = False
 
-    def __repr__(self) -> str:
-        return f"<LentRecording {len(self.master)} bytes{', read' if self.was_read else ''}>"
-
 
 class OneShotSamples:
     """A source of recordings: those of the requests under way, and behind them the `kept` ones."""

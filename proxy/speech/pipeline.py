@@ -72,9 +72,6 @@ class Pipeline:
         self._metrics = metrics
         self._room = room
 
-    def __repr__(self) -> str:
-        return f"<Pipeline over {self._first_audio!r}>"
-
     async def answer(self, call: SpeechCall, delivery: Delivery) -> None:
         """Answer a call. Raises RequestFailed."""
         opened: list[Tap] = []

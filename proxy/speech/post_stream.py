@@ -85,9 +85,6 @@ class FirstSpeech:
         self._rate_hz = 0
         self._segment = -1
 
-    def __repr__(self) -> str:
-        return f"<FirstSpeech of {self.seconds:g} s, {len(self._pieces)} pieces waiting>"
-
     @property
     def was_taken(self) -> bool:
         """Whether all of the sound was taken, and no more will come."""
@@ -197,9 +194,6 @@ class PostStream:
         self._segment = 0
         self._ready: deque[Event] = deque()
         self._is_over = False
-
-    def __repr__(self) -> str:
-        return f"<PostStream of {self.spoken!r} by {self._second!r}>"
 
     async def next_event(self) -> Event | None:
         if self._second is None and not self._is_over:

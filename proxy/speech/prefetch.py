@@ -35,9 +35,6 @@ class Prefetch(Generic[S]):
         self._task = asyncio.create_task(self._fetch(begin))
         self._task.add_done_callback(self._end)
 
-    def __repr__(self) -> str:
-        return f"<Prefetch {self.stream!r}, {self._queue!r}>"
-
     async def wait_begun(self) -> S:
         """Wait for the first sound, but do not take it. Raises what the engines raised."""
         await self._wait_for_more()

@@ -84,9 +84,6 @@ class Relay:
         # How many words of each part are among them, for those parts whose words have times.
         self._known_words: dict[int, int] = {}
 
-    def __repr__(self) -> str:
-        return f"<Relay, {len(self._prefetches)} of {len(self._runs)} parts begun, {self._encoder!r}>"
-
     @property
     def engine(self) -> str:
         runs = [run for run in self._runs if not run.is_passed_over]

@@ -44,11 +44,6 @@ class SoundQueue:
         # Writer and reader use the file in turn: what is just being written cannot be read.
         self._filing = asyncio.Lock()
 
-    def __repr__(self) -> str:
-        return (
-            f"<SoundQueue {self._first_bytes} bytes in memory, {self._file.size - self._read_to} in a file>"
-        )
-
     def __bool__(self) -> bool:
         return bool(self._first or self._filed or self._newest)
 

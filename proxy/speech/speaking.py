@@ -25,9 +25,6 @@ class Speaking:
         self.admission = admission
         self._library = library
 
-    def __repr__(self) -> str:
-        return f"<Speaking by {self.admission!r}>"
-
     def wire(self, path: SpeechPath) -> None:
         self.plans, self.pipeline = path.plans, path.pipeline
 

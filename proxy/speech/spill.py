@@ -85,9 +85,6 @@ class RoomPromise:
         self._promised = size
         self._used = 0
 
-    def __repr__(self) -> str:
-        return f"<RoomPromise {self._used} of {self._promised} bytes>"
-
     @property
     def size(self) -> int:
         return max(self._promised, self._used)
@@ -222,9 +219,6 @@ class SpillFile:
         self._on_broken = on_broken
         self._file: IO[bytes] | None = None
         self._at_work: set[asyncio.Future[Any]] = set()
-
-    def __repr__(self) -> str:
-        return f"<SpillFile of {self.size} bytes>"
 
     async def append(self, data: bytes) -> None:
         """Add bytes. Raises ReaderTooSlow if there is no room for them, or the disk fails."""

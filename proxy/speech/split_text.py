@@ -65,9 +65,6 @@ class TextSplitter:
         self._detect = detect
         self._default = default
 
-    def __repr__(self) -> str:
-        return f"<TextSplitter by {self._catalogue.routes!r}>"
-
     def choose(self, voice: Voice, tag: str | None, source: Source, spoken_text: str) -> LanguageChoice:
         """Choose the language in which a voice speaks a text. The tag is the one that is known, if any."""
         if tag is not None:

@@ -30,9 +30,6 @@ class TextPreparation:
     def __init__(self, front_ends: FrontEnds) -> None:
         self._front_ends = front_ends
 
-    def __repr__(self) -> str:
-        return f"<TextPreparation by {self._front_ends!r}>"
-
     async def prepare(self, call: SpeechCall, within_s: float) -> None:
         """Prepare each part by each front-end that a candidate of it names.
 

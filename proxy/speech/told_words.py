@@ -33,9 +33,6 @@ class ToldWords:
         self._letters = 0
         self._found: list[SpokenWord] = []
 
-    def __repr__(self) -> str:
-        return f"<ToldWords: {self._seen} of {len(self._found)} given>"
-
     def so_far(self, whole_s: float | None = None) -> Sequence[SpokenWord]:
         """Return the words that have a time by now. `whole_s` is the length of the sound once it is whole."""
         while self._seen < len(self._given):

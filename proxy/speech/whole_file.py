@@ -29,9 +29,6 @@ class SpilledBytes:
         self._newest = bytearray()
         self._on_cut = on_cut
 
-    def __repr__(self) -> str:
-        return f"<SpilledBytes {self.size}>"
-
     @property
     def size(self) -> int:
         return self._file.size + len(self._newest)
@@ -86,9 +83,6 @@ class AnswerFile:
             # It began as a stream of unknown length; now the sizes are known, and players trust them.
             self._head, self._tag = true_wav(streamed.size, rate_hz, is_tagged=bool(form.source))
 
-    def __repr__(self) -> str:
-        return f"<AnswerFile of {self.size} bytes>"
-
     @property
     def size(self) -> int:
         return self._streamed_bytes + len(self._tag)
@@ -120,9 +114,6 @@ class FileStream:
         self._pace = pace
         self._at = 0
         self._last = Chunk()
-
-    def __repr__(self) -> str:
-        return f"<FileStream, {self._at} bytes of {self._whole!r}>"
 
     async def next_chunk(self) -> Chunk | None:
         data = await self._whole.read(self._at, PIECE_BYTES)

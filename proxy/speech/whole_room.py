@@ -18,9 +18,6 @@ class WholeRoom:
         self._room = room
         self._room_bytes = room_bytes
 
-    def __repr__(self) -> str:
-        return f"<WholeRoom {self.promise!r}>"
-
     @classmethod
     def of(
         cls, call: SpeechCall, kept: KeptSpeech | None, room: SpillRoom, *, is_rewritten: bool

@@ -54,9 +54,6 @@ class WordPlaces:
         self._ends = ends or {}
         self._known: dict[int, list[_Range]] = {}
 
-    def __repr__(self) -> str:
-        return f"<WordPlaces in {len(self.segments)} segments>"
-
     def locate(self, segment: int, word: Word, seconds: float) -> SpokenWord:
         ranges = self._known.get(segment)
         if ranges is None:

@@ -84,13 +84,13 @@ async def sums(
         sql = f"SELECT name, {_BOTH} FROM ({sql} UNION ALL {of_runs}) AS sums GROUP BY 1"
     order = "name DESC" if is_time else "credits DESC, requests DESC, name"
     sql = f"SELECT sums.*{named} FROM ({sql}) AS sums ORDER BY {order} LIMIT :limit"
-    # A month is complete only when all its days have been read.
-    parameters: Params = {**msgspec.structs.asdict(period), "limit": ALL if by == "month" else most}
+    # A month is complete only when all its days have been read, and a job when all its groups have.
+    parameters: Params = {**msgspec.structs.asdict(period), "limit": ALL if by in ("job", "month") else most}
     rows = await store.read_long(sql, parameters)
     if not is_time:
         found = msgspec.convert(rows, list[UsageSum])
         if by == "job":
-            return _jobs(found)
+            return _jobs(found)[:most]
         return await _with_refused(store, period, found) if by == "outcome" else found
     days = msgspec.convert([{**row, "name": _day(row["name"])} for row in rows], list[UsageSum])
     return _joined(days, lambda day: day[:7])[:most] if by == "month" else days
@@ -128,7 +128,8 @@ def _jobs(found: Sequence[UsageSum]) -> list[UsageSum]:
     was deleted: then each name goes on with the microsecond in which the job was made."""
     ids = {each.name: _MADE.sub("", each.name) for each in found}
     jobs = Counter(id_ for name, id_ in ids.items() if name != id_)
-    return _joined(found, lambda name: name if jobs[ids[name]] > 1 else ids[name])
+    joined = _joined(found, lambda name: name if jobs[ids[name]] > 1 else ids[name])
+    return sorted(joined, key=lambda each: (-each.credits, -each.requests, each.name))
 
 
 def _joined(sums: Iterable[UsageSum], name_of: Callable[[str], str]) -> list[UsageSum]:

@@ -44,7 +44,7 @@ class Done(msgspec.Struct, frozen=True):
 class Again(msgspec.Struct, frozen=True):
     """It is put off. After each failed try it waits twice as long as before, and `after_s` at least. If the
     attempt was no try, it waits for `after_s`. With `keeps_lease`, nobody takes it up before the lease ends:
-    the attempt may still have an effect.
+    the attempt may still have an effect. What is `also` written is in the commit of the delay.
     """
 
     error: str = ""
@@ -52,6 +52,7 @@ class Again(msgspec.Struct, frozen=True):
     is_try: bool = True
     keeps_lease: bool = False
     values: Params = {}
+    also: tuple[Statement, ...] = ()
 
 
 class Poison(msgspec.Struct, frozen=True):
@@ -283,6 +284,7 @@ class WishKind(ABC, Generic[W]):
                 wait_s = delay_s(tries, result.after_s) if is_try else result.after_s
                 due = await self._store.now() + round(wait_s * SECOND)
                 values |= {"due": due, "tries": tries, "error": result.error, **result.values}
+                also = result.also
             case _:
                 values |= {"due": LAST_MOMENT, "tries": held.tries, "error": result.error}
                 values |= await self.poisoned(held)

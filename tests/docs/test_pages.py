@@ -14,7 +14,7 @@ from tests.docs import pages
 from tests.docs.pages import PAGES, PLUGIN_PAGES, ROOT
 
 _TWO_SCREENS = 100
-MOST_WORDS = 23_500
+MOST_WORDS = 23_700
 """In docs/ and the README together; a sign alone is no word. Code and recorded output are not counted."""
 
 _BLOCK = re.compile(r"^```.*?^```", re.MULTILINE | re.DOTALL)

@@ -109,9 +109,6 @@ class MonoFrames:
         self.sample_bytes = 2
         self.channels = 0
 
-    def __repr__(self) -> str:
-        return f"<MonoFrames of {self.codec} at {self.rate_hz} Hz>"
-
     def __iter__(self) -> Iterator[SoundFrame]:
         """Yield the frames, as far as they can be read. `mono` gives the sound of one."""
         held = None

@@ -48,9 +48,6 @@ class RecordingIntake:
     def __init__(self, decoder: Decoder) -> None:
         self._decoder = decoder
 
-    def __repr__(self) -> str:
-        return f"<RecordingIntake by {self._decoder!r}>"
-
     @asynccontextmanager
     async def taken(self, account: str, data: bytes, param: str) -> AsyncIterator[TakenRecording]:
         """Decode and measure an upload, and give it until the block is left.

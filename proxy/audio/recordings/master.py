@@ -41,9 +41,6 @@ class Master:
         self._sample_bytes: int = sample_bytes
         self._master = master
 
-    def __repr__(self) -> str:
-        return f"<Master {self.seconds:.1f} s at {self.rate_hz} Hz>"
-
     @property
     def seconds(self) -> float:
         return self.samples / self.rate_hz

@@ -36,9 +36,6 @@ class ProviderClones:
         self._credential = credential
         self._tenant = tenant
 
-    def __repr__(self) -> str:
-        return f"<ProviderClones of {self._engine!r}, {self._credential}>"
-
     async def make(self, request: CloneRequest) -> str:
         """Make a voice, and return its id."""
         found = _voice_in(await self._events(Clone, request=request))

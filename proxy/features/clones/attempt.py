@@ -76,9 +76,6 @@ class CloneAttempt:
         self._notices = notices
         self._has_name = False
 
-    def __repr__(self) -> str:
-        return f"<CloneAttempt at {self._place.engine}, {self._place.credential}>"
-
     async def make(self, held: CloneRecord, recordings: CloneRecordings, within_s: float) -> Result:
         """Make a clone. What fails is tried later, or gives up with an error that its owner can read."""
         return await self._within(within_s, self._make(held, recordings), held)

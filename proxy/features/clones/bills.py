@@ -40,9 +40,6 @@ class CloneBills:
         self._ledger = ledger
         self._ends = DurableEnds(ledger)
 
-    def __repr__(self) -> str:
-        return f"<CloneBills of {self._ledger!r}>"
-
     async def check(self, account: str, terms: Terms, number: int) -> None:
         """Refuse so many more clones before anything is made. Wishes that are open count too.
 

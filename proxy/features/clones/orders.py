@@ -35,9 +35,6 @@ class CloneOrders:
         self._grants = grants
         self._maker = maker
 
-    def __repr__(self) -> str:
-        return f"<CloneOrders for {self._maker!r}>"
-
     @property
     def maker(self) -> CloneMaker:
         """Return the maker. Raises Conflict without a server."""

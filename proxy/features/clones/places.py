@@ -17,9 +17,6 @@ class ClonePlaces:
     def __init__(self, engines: Engines) -> None:
         self._engines = engines
 
-    def __repr__(self) -> str:
-        return f"<ClonePlaces of {self._engines!r}>"
-
     def configured(self) -> set[tuple[str, str]]:
         """Return every engine with each of its credentials, those too that are down now."""
         return {

@@ -81,9 +81,6 @@ class HostedComparer:
         self._helper = helper
         self._within_s = within_s
 
-    def __repr__(self) -> str:
-        return f"<HostedComparer {self.name}, {self._helper!r}>"
-
     async def score(self, one: bytes, other: bytes) -> SpeakerScore:
         question = pipe.encode(ComparisonQuestion(one, other))
         try:

@@ -55,9 +55,6 @@ class SpeakerComparison:
         self._section = section
         self._comparer = comparer
 
-    def __repr__(self) -> str:
-        return f"<SpeakerComparison by {self._section.comparer or 'nobody'}>"
-
     async def compare(self, one: RatedRecording, other: RatedRecording) -> SpeakerVerdict | None:
         """Compare two recordings. Return None if the operator names no comparer.
 

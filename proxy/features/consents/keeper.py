@@ -96,9 +96,6 @@ class ConsentKeeper:
         self._comparison = comparison
         self._erase = erase
 
-    def __repr__(self) -> str:
-        return f"<ConsentKeeper in {self._vault!r}>"
-
     async def keep(self, account: str, new: NewConsent, act: Act | None = None) -> OpenedConsent:
         """Keep a consent. With an act, it has the id that the act is about.
 

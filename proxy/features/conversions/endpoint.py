@@ -58,9 +58,6 @@ class Conversions:
         self._sources = sources
         self._ledger = ledger
 
-    def __repr__(self) -> str:
-        return f"<Conversions {self._sources!r}>"
-
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         connection, state = Connection(scope, receive, send), scope["state"]
         caller: Caller = state["caller"]

@@ -54,9 +54,6 @@ class ErasureJournal:
     def __init__(self, data: Path) -> None:
         self._file = data / FILE
 
-    def __repr__(self) -> str:
-        return f"<ErasureJournal {self._file}>"
-
     def append(self, tombstone: Tombstone, *, is_withdrawn: bool = False) -> None:
         """Append a line, and wait until it is on the disk."""
         line = JournalLine(

@@ -74,9 +74,6 @@ class Watching:
         self._store = store
         self._vault = vault
 
-    def __repr__(self) -> str:
-        return f"<Watching {self._store!r}>"
-
     async def shown(self, jobs: Sequence[Job]) -> list[ShownJob]:
         """Return jobs as they are now, in this order."""
         made = await records.made(self._store, [job.id for job in jobs])

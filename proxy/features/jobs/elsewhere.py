@@ -29,9 +29,6 @@ class EnginesElsewhere:
         self._engines = engines
         self._told: dict[str, tuple[str, int]] = {}
 
-    def __repr__(self) -> str:
-        return f"<EnginesElsewhere, {len(self._told)} told>"
-
     async def tell(self) -> None:
         """Tell what our engines have: when it is new, and now and then."""
         now = await self._store.now()

@@ -137,7 +137,11 @@ class Jobs(JobTools, Resource):
         if self._steps is not None:
             with open_body(request).stop_when_client_leaves():
                 await self._steps.settled(job.id)
-        return await self.show(await self.found(request))
+        # Another request may have deleted it meanwhile.
+        left = await JOBS.get(self._store, job.account, job.id)
+        if left is None and job.state == "open":
+            job = replace(job, state="canceled", ended=await self._store.now(), waits="")
+        return await self.show(left or job)
 
     @answers("POST", "/v1/jobs/{id}/retry", ShownJob, failures=(NotFound, Conflict, RateLimited))
     @answers(

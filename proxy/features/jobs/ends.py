@@ -20,7 +20,6 @@ from proxy.features.jobs.records import (
     State,
     forget_erased,
     hold,
-    wait_for,
 )
 from proxy.features.jobs.results import encoded_records
 from proxy.features.jobs.results.encoded_records import EncodedBlob
@@ -43,7 +42,14 @@ AND EXISTS (SELECT 1 FROM jobs WHERE id = :job AND state <> 'open')
 _ENDED_NOW = """
 EXISTS (SELECT 1 FROM jobs WHERE id = :told_job AND state = :told_state AND ended = :told_ended)
 """
-_BEGINS_TO_WAIT = "EXISTS (SELECT 1 FROM jobs WHERE id = :told_job AND state = 'open' AND waits <> 'credits')"
+# While another step is under way, nobody needs to act: the step that was put off is tried again after it.
+_WAITS_ALONE = f"""
+{STEPS.finished} AND NOT EXISTS (SELECT 1 FROM job_steps WHERE job = :told_job AND lease > :told_now)
+"""
+_BEGINS_TO_WAIT = f"""
+{_WAITS_ALONE} AND EXISTS (SELECT 1 FROM jobs WHERE id = :told_job AND state = 'open' AND waits <> 'credits')
+"""
+_WAITS = f"UPDATE jobs SET waits = 'credits' WHERE id = :told_job AND state = 'open' AND {_WAITS_ALONE}"
 _GOES_ON = "UPDATE jobs SET waits = '' WHERE id = :job AND waits <> ''"
 _DONE_IF_LAST = f"""
 UPDATE jobs SET state = 'done', ended = :now, waits = '' WHERE id = :job AND state = 'open'
@@ -54,7 +60,12 @@ _FAILED_IF_LESS = f"""
 AND (SELECT count(*) FROM job_encoded WHERE job = :job AND {encoded_records.IS_RESULT})
     < CAST(:files AS BIGINT)
 """
-_OVERDUE = f"{JOBS.select} kind = 'batch' AND state = 'open' AND created <= :before LIMIT 100"
+# A suspended account loses nothing meanwhile, and then has the whole window.
+_OVERDUE = f"""
+{JOBS.select} kind = 'batch' AND state = 'open' AND created <= :before AND CAST(:job AS TEXT) IN ('', id)
+AND EXISTS (SELECT 1 FROM accounts WHERE accounts.id = account AND suspended IS NULL AND resumed <= :before)
+LIMIT 100
+"""
 
 
 def after_step(step: JobStep, kind: Kind, now: int, notices: Notices = NO_NOTICES) -> tuple[Statement, ...]:
@@ -155,17 +166,18 @@ def told(
     """Return what tells the account of the end of a job, if it ends in this commit."""
     params: Params = {"told_job": ended.job, "told_state": state, "told_ended": now}
     ends = Condition(f"{only_if} AND {_ENDED_NOW}", params)
-    for event in _TOLD[state][: 2 if kind == "batch" else 1]:
+    of_job, of_batch = _TOLD[state]
+    for event in (of_job, of_batch) if kind == "batch" else (of_job,):
         yield from notices.statements(ended.account, event, {"id": ended.job}, now, ends)
 
 
-async def wait_for_credits(store: Store, step: JobStep, notices: Notices) -> None:
-    """Note that a job waits for credits, and tell its account once: a person must act."""
-    now = await store.now()
-    begins = Condition(_BEGINS_TO_WAIT, {"told_job": step.job})
+def wait_for_credits(step: JobStep, now: int, notices: Notices) -> tuple[Statement, ...]:
+    """Return what follows from a step that is put off for want of credits, in its commit: unless another step
+    is under way, its job waits, and its account is told once that a person must act."""
+    params: Params = {"told_job": step.job, "told_now": now}
+    begins = Condition(_BEGINS_TO_WAIT, params)
     told_ = notices.statements(step.account, "job.waiting", {"id": step.job}, now, begins)
-    await wait_for(store, step.job, "credits", (hold(step.job), *told_))
-    notices.look_soon()
+    return (*told_, Statement(_WAITS, params))
 
 
 class _Whole(NamedTuple):
@@ -199,9 +211,10 @@ def told_failed(job: Job, notices: Notices) -> tuple[Statement, ...]:
     return tuple(told(notices, _Whole(job.id, job.account), job.kind, "failed", job.created, "1 = 1"))
 
 
-async def expire(store: Store, now: int, notices: Notices = NO_NOTICES) -> int:
-    """End the batches that are still open at the end of their window. Return how many these were."""
-    rows = await store.read(_OVERDUE, {"before": now - WINDOW_US})
+async def expire(store: Store, notices: Notices = NO_NOTICES, job: str = "") -> int:
+    """End the batches that are still open at the end of their window, or this one. Return how many these
+    were."""
+    rows = await store.read(_OVERDUE, {"before": await store.now() - WINDOW_US, "job": job})
     for row in rows:
         await end(store, JOBS.read(row), "expired", notices)
     return len(rows)

@@ -38,9 +38,6 @@ class JobFiles:
         self._store = store
         self._vault = vault
 
-    def __repr__(self) -> str:
-        return f"<JobFiles in {self._vault!r}>"
-
     async def put(self, account: str, data: bytes) -> str:
         """Keep bytes, and return their digest. A row has to name it within an hour."""
         return await self._vault.put(account, secrets.token_bytes(BEGINNING) + data)

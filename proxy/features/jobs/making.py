@@ -65,8 +65,6 @@ async def made_once(
             raise
     job = await JOBS.get(store, account, id_)
     if job is None:
-        if await records.kept_bytes(store, account) + len(request.body) > records.MOST_KEPT_BYTES:
-            raise _too_much_kept()
         raise too_many_wait()
     return MadeJob(job, was_there=False)
 
@@ -81,7 +79,7 @@ async def add_job(
     has_file: bool = False,
     kind: Literal["speech", "training"] = "speech",
 ) -> bool:
-    """Add a job, or drop its text. See `records.add`."""
+    """Add a job, or drop its text. See `records.add`. Raises NotAllowed if too much is kept."""
     try:
         is_added = await records.add(store, job, pieces, beside, has_file=has_file, kind=kind)
     except AlreadyExists:
@@ -89,6 +87,8 @@ async def add_job(
         raise
     if not is_added:
         await files.drop(job.account, job.digest)
+        if await records.kept_bytes(store, job.account) + job.bytes > records.MOST_KEPT_BYTES:
+            raise _too_much_kept()
     return is_added
 
 

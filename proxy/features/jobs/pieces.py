@@ -49,9 +49,6 @@ class Turns:
         # Before the name that a turn begins with, which ends where it starts.
         self.starts = [text.rfind("[", 0, turn.start) for turn in self._turns if turn.start]
 
-    def __repr__(self) -> str:
-        return f"<Turns, {len(self.starts)}>"
-
     def saying_at(self, place: int) -> Saying:
         """Return what the tags before a place say of it. Some voices cannot express the emotion."""
         number = bisect_left(self._begins, place) - 1

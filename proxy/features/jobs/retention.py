@@ -23,7 +23,8 @@ _BATCH = 100
 
 _OLD = """
 SELECT jobs.id, jobs.account FROM jobs JOIN accounts ON accounts.id = jobs.account
-WHERE jobs.ended < :latest AND jobs.ended < {before} ORDER BY jobs.ended LIMIT :limit
+WHERE jobs.ended < :latest AND jobs.ended < {before}
+AND accounts.suspended IS NULL AND accounts.resumed < {before} ORDER BY jobs.ended LIMIT :limit
 """
 
 _log = structlog.get_logger()
@@ -71,9 +72,6 @@ class JobRetention:
         self._metrics = metrics
         self._notices = notices
 
-    def __repr__(self) -> str:
-        return f"<JobRetention of {self.days:g} days>"
-
     def kept_us(self, plan: str) -> int:
         """Return how long a file is kept on this plan, in microseconds."""
         days = self.plans[plan].job_days if plan in self.plans else None
@@ -85,7 +83,7 @@ class JobRetention:
 
     async def _turn(self) -> None:
         try:
-            await ends.expire(self._store, await self._store.now(), self._notices)
+            await ends.expire(self._store, self._notices)
             await self.delete_old()
         except StorageFailed as error:
             _log.warning("job.retention.failed", reason=str(error))

@@ -3,12 +3,25 @@
 from __future__ import annotations
 
 import asyncio
+import zlib
 
+from proxy.audio.formats import USUAL_FORMS
+from proxy.audio.frames import open_frames
 from proxy.speech.answer import Answer
 from proxy.storage.store import StorageUnreachable
 from speech_engine.host.engine_stream import run_to_end
 
 _TRIES = 6
+_FRAMED = ("mp3", "aac")
+
+
+def sound_facts(sound: bytes, format_: str) -> tuple[int, int | None]:
+    """Return the check sum of a sound, and the samples that it plays for if its frames have more than it has:
+    each encoder gives silence before and after."""
+    played = None
+    if format_ in _FRAMED and (frames := open_frames(USUAL_FORMS[format_])) is not None:
+        played = (frames.feed(sound) + frames.flush()).samples
+    return zlib.crc32(sound), played
 
 
 async def settle_to_the_end(answer: Answer) -> None:

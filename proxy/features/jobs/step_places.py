@@ -31,9 +31,6 @@ class StepPlaces:
         self._jobs: LRUCache[str, str] = LRUCache(_MOST_JOBS)
         self._planned: dict[str, bool] = {}
 
-    def __repr__(self) -> str:
-        return f"<StepPlaces, {sum(self._planned.values())} of {self.at_once} elsewhere>"
-
     def elsewhere(self, step: JobStep) -> dict[Hashable, int]:
         """Return the places that a step takes among those that wait for machines, if it is one."""
         if not self._planned.get(step.id, step.job in self._jobs):

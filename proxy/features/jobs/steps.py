@@ -7,7 +7,6 @@ its lease may go on to that commit: of two, the second falls whole, as a step ha
 from __future__ import annotations
 
 import asyncio
-import zlib
 from collections.abc import Hashable, Mapping
 from contextlib import suppress
 
@@ -17,8 +16,6 @@ from msgspec.structs import replace
 from policies.wishes import SECOND
 from proxy.access.callers import Callers
 from proxy.api.speech_answers import told
-from proxy.audio.formats import USUAL_FORMS
-from proxy.audio.frames import open_frames
 from proxy.catalogue.notices import NO_NOTICES, Notices
 from proxy.errors import (
     AccountSuspended,
@@ -37,7 +34,7 @@ from proxy.features.jobs.metrics import JobMetrics
 from proxy.features.jobs.records import STEPS, Job, JobClip, JobStep, Kind
 from proxy.features.jobs.request import of_step
 from proxy.features.jobs.results.encoding import FileSteps
-from proxy.features.jobs.settling import settle_to_the_end
+from proxy.features.jobs.settling import settle_to_the_end, sound_facts
 from proxy.features.jobs.step_places import StepPlaces, is_elsewhere, none_of
 from proxy.http.replies import encode_json
 from proxy.kept.vault import VaultFailed
@@ -48,7 +45,7 @@ from proxy.speech.pipeline import Delivery
 from proxy.speech.speaking import Speaking
 from proxy.speech.tap import Tap
 from proxy.storage.rows import LAST_MOMENT
-from proxy.storage.store import Condition, MissingReference, Params, StorageFailed, Store
+from proxy.storage.store import Condition, MissingReference, Params, Statement, StorageFailed, Store
 from proxy.work.wishes import Again, Done, Result, WishKind
 
 WAITS_S = 10.0
@@ -61,7 +58,6 @@ _VOICE_FAILED = "Its voice cannot speak it."
 """What is kept of any other failure of a voice, beside the code."""
 _TOO_SLOW = "client_too_slow"
 """Others needed the room on the disk in which a step was collected."""
-_FRAMED = ("mp3", "aac")
 _LACKING = "model_not_found"
 _LEFT = Again(is_try=False)
 """Its job is over, which has written the step's end already, or has been opened again. Or what it needs is
@@ -125,10 +121,14 @@ class Steps(WishKind[JobStep]):
         if self._encoding is not None:
             self._encoding.look_soon()
 
-    async def settled(self, job: str) -> None:
-        """Wait a few seconds for the steps of a job that was canceled."""
+    def look_at_ends(self) -> None:
+        """Let the steps under way see at once that a job was canceled."""
         self._canceled.set()
         self._canceled = asyncio.Event()
+
+    async def settled(self, job: str) -> None:
+        """Wait a few seconds for the steps of a job that was canceled."""
+        self.look_at_ends()
         with suppress(TimeoutError):
             async with asyncio.timeout(_SETTLES_S):
                 while True:
@@ -150,10 +150,9 @@ class Steps(WishKind[JobStep]):
     def noted(self, held: JobStep, result: Result) -> None:
         state = result.values.get("state") if isinstance(result, Done) else None
         self._metrics.ended("lost" if result is None else str(state or "put off"))
-        if state is not None:
-            self._notices.look_soon()
-            if self._encoding is not None:
-                self._encoding.look_soon()
+        self._notices.look_soon()
+        if state is not None and self._encoding is not None:
+            self._encoding.look_soon()
 
     async def work(self, held: JobStep) -> Result:
         try:
@@ -167,8 +166,8 @@ class Steps(WishKind[JobStep]):
             return _LEFT
         if await records.find_clip(self._store, held.id) is not None:
             return await self._done(held, job)
-        if self._kinds[job.kind].window_us <= await self._store.now() - job.created:
-            await ends.end(self._store, job, "expired", self._notices)
+        is_late = self._kinds[job.kind].window_us <= await self._store.now() - job.created
+        if is_late and await ends.expire(self._store, self._notices, job.id):
             return _LEFT
         attempt = _Attempt()
         try:
@@ -191,12 +190,13 @@ class Steps(WishKind[JobStep]):
 
     async def _wait_for_account(self, held: JobStep, failure: QuotaExceeded | AccountSuspended) -> Again:
         await self._rest(self._short, held.account)
+        also: tuple[Statement, ...] = ()
         if isinstance(failure, QuotaExceeded):
-            await ends.wait_for_credits(self._store, held, self._notices)
+            also = ends.wait_for_credits(held, await self._store.now(), self._notices)
         else:
             await records.wait_for(self._store, held.job, "suspended")
         asyncio.get_running_loop().call_later(WAITS_S, self.look_soon)
-        return Again(failure.message, WAITS_S, is_try=False)
+        return Again(failure.message, WAITS_S, is_try=False, also=also)
 
     async def _done(self, held: JobStep, job: Job) -> Done:
         also = ends.after_step(held, job.kind, await self._store.now(), self._notices)
@@ -294,7 +294,7 @@ class Steps(WishKind[JobStep]):
                     sound += data
             sound += answer.last()
             assert len(sound) == size, "a whole answer has the size that it said"
-            clip.crc32, clip.played = await asyncio.to_thread(_facts, bytes(sound), job.format)
+            clip.crc32, clip.played = await asyncio.to_thread(sound_facts, bytes(sound), job.format)
             clip.source = call.form_by(answer.speech.engine).source
             clip.digest, clip.bytes = await self._put(job, bytes(sound)), size
             about = told(answer, tags)
@@ -383,15 +383,6 @@ class _Clip(Tap):
             consent=self._consent,
         )
         return replace(spent, rows=(*spent.rows, row))
-
-
-def _facts(sound: bytes, format_: str) -> tuple[int, int | None]:
-    """Return the check sum of a sound, and the samples that it plays for if its frames have more than it has:
-    each encoder gives silence before and after."""
-    played = None
-    if format_ in _FRAMED and (frames := open_frames(USUAL_FORMS[format_])) is not None:
-        played = (frames.feed(sound) + frames.flush()).samples
-    return zlib.crc32(sound), played
 
 
 def _no_vault(job: Job, failed: VaultFailed) -> VaultUnavailable:

@@ -23,9 +23,6 @@ class TextJobs(JobKind):
         self._vault = vault
         self._files = files
 
-    def __repr__(self) -> str:
-        return "<TextJobs>"
-
     async def plan(
         self, job: Job, held: JobStep, speaking: Speaking, caller: Caller, terms: Terms
     ) -> PlannedStep:

@@ -52,9 +52,6 @@ class OpenJobs:
             self._trainings = open_trainings(house, self.files, metrics)
             self.wishes = (self._steps, encoding, self._trainings.wishes)
 
-    def __repr__(self) -> str:
-        return f"<OpenJobs {self._steps!r}>"
-
     @property
     def alone(self) -> Sequence[Callable[[], Coroutine[None, None, None]]]:
         """What one worker of a server runs."""

@@ -80,9 +80,6 @@ class _LocalAnswerMark:
         self._name = name
         self._stream = stream
 
-    def __repr__(self) -> str:
-        return f"<_LocalAnswerMark {self._name}>"
-
     async def feed(self, pcm: bytes) -> bytes:
         try:
             return self._stream.feed(pcm)

@@ -56,9 +56,6 @@ class HostedMark:
         self._asked = 0
         """The number of the question that the process has, or had last."""
 
-    def __repr__(self) -> str:
-        return f"<HostedMark {self.name}, {self._process!r}>"
-
     async def open(self, sample_rate_hz: int, key: MarkKey, payload: int) -> HostedMarkStream:
         """Open a stream. Raise MarkUnusable."""
         stream = HostedMarkStream(self, await self._taken(), next(self._numbers))
@@ -160,9 +157,6 @@ class HostedMarkStream:
         self._is_broken = False
         self._is_closed = False
 
-    def __repr__(self) -> str:
-        return f"<HostedMarkStream {self._mark.name} {self.number}>"
-
     async def feed(self, pcm: bytes) -> bytes:
         pieces = (pcm[at : at + PIECE_BYTES] for at in range(0, len(pcm), PIECE_BYTES))
         return b"".join([await self.step(MarkSound(self.number, piece)) for piece in pieces])
@@ -212,9 +206,6 @@ class MarkProcess:
         self.life = life
         self.heard = 0
         self._asked: dict[int, asyncio.Future[MarkedSound | MarkAnswer]] = {}
-
-    def __repr__(self) -> str:
-        return f"<MarkProcess {self.life!r}, {len(self._asked)} asked>"
 
     async def ask(
         self, number: int, message: OpenMarkStream | MarkSound | MarkQuestion, within_s: float

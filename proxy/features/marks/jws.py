@@ -65,9 +65,6 @@ class SigningKey:
         self._private = Ed25519PrivateKey.from_private_bytes(seed)
         self.jwk = jwk_of(self._private.public_key().public_bytes_raw())
 
-    def __repr__(self) -> str:
-        return f"<SigningKey {self.jwk.kid}>"
-
     def sign(self, payload: bytes, type_: str) -> str:
         """Return a compact JWS of a payload."""
         header = msgspec.json.encode({"alg": "EdDSA", "kid": self.jwk.kid, "typ": type_})

@@ -18,9 +18,6 @@ class LostManifests:
         self._kept: set[str] = set()
         self._known: set[str] = set()
 
-    def __repr__(self) -> str:
-        return f"<LostManifests of {len(self._known)} engines>"
-
     def keep(self, call: SpeechCall) -> None:
         """Say that the answer of this call keeps its provider's manifest."""
         self._kept.add(call.id)

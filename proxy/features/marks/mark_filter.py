@@ -32,9 +32,6 @@ class Marks:
         use = None if marking is None else marking.mark
         self._filter = None if use is None else MarkFilter(marker, use)
 
-    def __repr__(self) -> str:
-        return f"<Marks by {self._marker!r}>"
-
     def treat(self, models: Sequence[Model], terms: Terms, *, has_parts: bool) -> Treatment | None:
         marking = self._rules.decide(models, terms.marking)
         if marking is None:
@@ -67,9 +64,6 @@ class MarkFilter:
         self.headers = ((b"x-voxgate-mark", f"{use.plugin}; key={use.key}".encode("latin-1", "replace")),)
         self._marker = marker
 
-    def __repr__(self) -> str:
-        return f"<MarkFilter {self.key.plugin}>"
-
     async def open(self, sample_rate_hz: int, within_s: float) -> OpenFilter:
         try:
             async with asyncio.timeout(within_s):
@@ -85,9 +79,6 @@ class _OpenMark:
     def __init__(self, mark: AnswerMark) -> None:
         self._mark = mark
         self.close = mark.close
-
-    def __repr__(self) -> str:
-        return repr(self._mark)
 
     async def feed(self, pcm: bytes) -> bytes:
         try:

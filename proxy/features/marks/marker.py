@@ -59,9 +59,6 @@ class Marker:
         self._known_keys: dict[str, bytes] = {}
         self.rules = MarkingRules()
 
-    def __repr__(self) -> str:
-        return f"<Marker with {self._keys!r}>"
-
     @property
     def keys(self) -> KeyRing | None:
         """The keys of this revision, None if there are none: then what is due cannot be spoken."""

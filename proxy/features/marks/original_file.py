@@ -16,9 +16,6 @@ class OriginalFile:
         self._file = file
         self._taken_out = original.taken_out
 
-    def __repr__(self) -> str:
-        return f"<OriginalFile of {self.size} bytes>"
-
     @property
     def size(self) -> int:
         return self._file.size + sum(len(each.data) for each in self._taken_out)

@@ -82,9 +82,6 @@ class Receipts(Resource):
         self._operator = operator
         self._is_on = is_on
 
-    def __repr__(self) -> str:
-        return f"<Receipts by {self._keys!r}>"
-
     # Before the ids, which have the same form.
     @answers(
         "GET", f"{ROOT}/keys", JwkSet, access="open", failures=(NotFound, ReceiptsUnavailable), pace="own"

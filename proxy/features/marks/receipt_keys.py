@@ -22,9 +22,6 @@ class ReceiptKeys:
     def __init__(self, ring: KeyRing) -> None:
         self._keys = [SigningKey(key.secret) for key in ring]
 
-    def __repr__(self) -> str:
-        return f"<ReceiptKeys {self._keys!r}>"
-
     @property
     def newest(self) -> SigningKey:
         return self._keys[0]

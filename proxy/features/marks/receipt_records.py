@@ -109,9 +109,6 @@ class ReadReceipts:
     def __init__(self, store: Store) -> None:
         self._store = store
 
-    def __repr__(self) -> str:
-        return f"<ReadReceipts of {self._store!r}>"
-
     async def of_requests(self, account: str, requests: Collection[str]) -> Mapping[str, ClipReceipt]:
         if not requests:
             return {}

@@ -21,9 +21,6 @@ class RingSource:
         self._file_name = file_name
         self._has_read_file = False
 
-    def __repr__(self) -> str:
-        return f"<RingSource of marking.{self._setting}>"
-
     def read(self, config: Config, *, may_make: bool) -> KeyRing | None:
         """Return the keys, None if there never were any. Waits for the disk.
 

@@ -104,9 +104,6 @@ class SigningPlace:
         self.was_promised = was_promised
         self.is_signing = False
 
-    def __repr__(self) -> str:
-        return f"<SigningPlace, {self.place!r}>"
-
     def leave(self) -> None:
         if not self.is_signing:
             self.place.leave()

@@ -65,9 +65,6 @@ class SigningLane:
         )
         self._large = asyncio.Lock()
 
-    def __repr__(self) -> str:
-        return f"<SigningLane, {self._helper!r}>"
-
     def prepare(self) -> None:
         """Start the process beside a speech whose file will need it, if there is none."""
         self._helper.warm()

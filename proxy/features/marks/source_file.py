@@ -14,9 +14,6 @@ class SourceFile:
     def __init__(self, data: bytes) -> None:
         self._data = data
 
-    def __repr__(self) -> str:
-        return f"<SourceFile of {self.size} bytes>"
-
     @property
     def size(self) -> int:
         return len(self._data)

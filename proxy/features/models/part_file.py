@@ -42,9 +42,6 @@ class PartFile:
         self.path = folder / f"{name}.part"
         self._told = folder / f"{name}.told"
 
-    def __repr__(self) -> str:
-        return f"<PartFile {self.path.name}, {self.size:,} bytes>"
-
     @property
     def size(self) -> int:
         try:

@@ -101,9 +101,6 @@ class VoiceRecordings:
         self._grants = grants
         self._erasing = erasing
 
-    def __repr__(self) -> str:
-        return f"<VoiceRecordings for {self._editor!r}>"
-
     async def list_(self, voice: VoiceRecord) -> list[OpenedRecording]:
         """List the recordings of a voice, the first one first. Raises InvalidRequest if it is of none."""
         owner_of(voice)

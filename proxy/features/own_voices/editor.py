@@ -51,9 +51,6 @@ class LibraryEditor:
         self._configured = configured
         self._catalogue = catalogue
 
-    def __repr__(self) -> str:
-        return f"<LibraryEditor over {self.library!r}>"
-
     async def update(self, was: VoiceRecord, now: VoiceRecord, name: str) -> VoiceRecord | None:
         """Change a voice's row. None means that it is not as it was read. Raises AlreadyExists."""
         other = name if now.is_sealed else await self.name_digest(now.account, name)

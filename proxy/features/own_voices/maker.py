@@ -77,9 +77,6 @@ class VoiceMaker:
         self._erasing = erasing
         self._clones = clones
 
-    def __repr__(self) -> str:
-        return f"<VoiceMaker for {self._editor!r}>"
-
     async def make(
         self, account: str, new: VoiceForm, audio: bytes, terms: Terms, beginning: Beginning
     ) -> VoiceRecord:

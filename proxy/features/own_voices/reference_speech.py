@@ -93,9 +93,6 @@ class ReferenceSpeech:
         self._grants = grants
         self._ledger = ledger
 
-    def __repr__(self) -> str:
-        return f"<ReferenceSpeech {self._samples!r}>"
-
     @asynccontextmanager
     async def speaking(
         self,

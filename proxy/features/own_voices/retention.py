@@ -87,9 +87,6 @@ class Retention:
         self._erasing = erasing
         self._metrics = metrics
 
-    def __repr__(self) -> str:
-        return f"<Retention by {len(self.plans)} plans>"
-
     async def run(self) -> None:
         """Erase now and every day."""
         await repeat("erasure of unused voices", self._turn, EVERY_S, self._metrics)

@@ -35,9 +35,6 @@ class SavedVoices:
         self._vault = vault
         self._grants = grants
 
-    def __repr__(self) -> str:
-        return f"<SavedVoices by {self._grants!r}>"
-
     async def of_account(self, account: str, clones: Cloning, before: Known = NONE) -> Sequence[LibraryVoice]:
         rows = await records.of_account(self._store, account)
         parts: Mapping[str, VoiceParts] = {}

@@ -30,9 +30,6 @@ class RemoteEngineRuns:
         self._vault = vault
         self._note = note
 
-    def __repr__(self) -> str:
-        return f"<RemoteEngineRuns by {self._runs!r}>"
-
     @property
     def running(self) -> int:
         return self._runs.running

@@ -33,9 +33,6 @@ class Introducing:
         self._known: HelloReply | None = None
         self._pause_s = AGAIN_S
 
-    def __repr__(self) -> str:
-        return f"<Introducing {self._engine!r}>"
-
     def note(self, hello: HelloReply) -> None:
         """Take what the far end has said beside a result. It is kept at the next `turn`."""
         if hello != self._known and hello.api_version == API_VERSION:

@@ -44,9 +44,6 @@ class Links:
         self.root = root
         self._vault = vault
 
-    def __repr__(self) -> str:
-        return f"<Links below {self.root or 'nothing'}>"
-
     async def linked(self, run: str, model: str, sample: RemoteSample) -> RemoteSample:
         """Return a recording as a link. It is the same each time. Raises EngineUnavailable."""
         url = await self._made(PATH, _SAMPLE, SampleLink(run, model, sample.digest))

@@ -95,9 +95,6 @@ class Runs:
         self._links = links
         self._metrics = metrics
 
-    def __repr__(self) -> str:
-        return f"<Runs of {self._engine} at {self.name}, {self.running} awaited>"
-
     async def frames(self, piece: WorkPiece, on_dispatch: OnDispatch = ignore_dispatch) -> list[RemoteFrame]:
         """Have a piece of work done, once, and return what came of it. Raises EngineError."""
         return (await self.answer(piece, on_dispatch)).frames

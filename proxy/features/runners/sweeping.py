@@ -47,9 +47,6 @@ class Sweeping:
         # When each runner was tidied, and is to be at the latest.
         self._tidied: dict[str, tuple[int, int]] = {}
 
-    def __repr__(self) -> str:
-        return f"<Sweeping for {', '.join(self._runs)}>"
-
     async def run(self) -> None:
         await repeat("runs elsewhere", self._turn, EVERY_S, self._metrics)
 

@@ -40,9 +40,6 @@ class WebhookDelivery(Wish, frozen=True, kw_only=True):
     status: int | None = None
     answered: int | None = None
 
-    def __repr__(self) -> str:
-        return f"<WebhookDelivery {self.id}, {self.state}>"
-
     @property
     def body(self) -> bytes:
         """What is sent, the same in each try."""

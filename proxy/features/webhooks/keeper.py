@@ -65,9 +65,6 @@ class WebhookKeeper:
         self._vault = vault
         self._courier = courier
 
-    def __repr__(self) -> str:
-        return f"<WebhookKeeper of {self._courier!r}>"
-
     async def add(
         self, account: str, name: str, url: str, events: tuple[Event, ...], act: Act | None = None
     ) -> OpenedWebhook:

@@ -70,9 +70,6 @@ class Sender:
         self._look_up = look_up
         self._threads = LookUpThreads()
 
-    def __repr__(self) -> str:
-        return "<Sender>"
-
     async def send(self, letter: Letter) -> Tried:
         """Send once, within `MOST_S` seconds. Whatever fails is an outcome."""
         if self._trust is None:

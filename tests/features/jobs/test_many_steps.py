@@ -45,6 +45,7 @@ async def test_a_look_reads_a_few_steps_of_each_account(store: Store) -> None:
     assert not [line for line in plan if line.startswith("SCAN job_steps") and "INDEX" not in line]
 
 
+@pytest.mark.clock
 async def test_what_looks_at_all_steps_of_a_job_delays_no_check_of_a_key(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -30,6 +30,10 @@ async def test_a_job_is_deleted_days_after_its_end(tmp_path: Path, store_url: st
         day_us = 86_400 * 1_000_000
         of_old = {"id": old["id"], "ended": await store.now() - 7 * day_us - 1}
         await store.write(Statement("UPDATE jobs SET ended = :ended WHERE id = :id", of_old))
+        for switch in ("suspended = 1", f"suspended = NULL, resumed = {await store.now()}"):
+            await store.write(Statement(f"UPDATE accounts SET {switch}"))
+            assert await retention(server).delete_old() == 0, "a suspended account loses nothing"
+        await store.write(Statement("UPDATE accounts SET resumed = 1"))
         assert await retention(server).delete_old() == 1
         assert await retention(server).delete_old() == 0
         longer = retention(server)

@@ -16,6 +16,7 @@ from starlette.types import Message
 
 from policies.price import MICRO
 from proxy.features.jobs import records
+from proxy.features.jobs.steps import Steps
 from proxy.http.connection import PEER
 from proxy.ledger.verify import verify
 from proxy.storage.store import Row, Statement, Store
@@ -311,6 +312,46 @@ async def test_a_job_without_credits_waits_for_a_grant_and_no_step_is_charged_tw
         assert [row.credits for row in await server.usage()].count(0) == 0
         assert said((await content(server, made["id"])).content) == ["Word one.", "Word two.", "Word three."]
         assert (await verify(server.worker.store)).is_clean
+
+
+async def test_a_job_waits_for_credits_once_no_step_of_it_is_under_way(
+    tmp_path: Path, store_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("proxy.features.jobs.steps.WAITS_S", 0.2)
+    monkeypatch.setattr("proxy.features.jobs.chapters.pieces", _three)
+    engine = FirstOnly()
+    told = "SELECT id FROM webhook_deliveries"
+    async with jobs_inside(tmp_path, store_url, "short", engine) as server:
+        hook = {"name": "acts", "url": "https://hooks.invalid./", "event_types": ["job.waiting"]}
+        assert (await server.ask("POST", "/v1/webhook_endpoints", body=hook)).status_code == 200
+        text, store = "\n\n".join(["Word one.", "Word two.", "Word three."]), server.worker.store
+        made = await new_job(server, text, model="one", voice="one")
+
+        async def is_refused_twice() -> bool:
+            return bool(await store.read("SELECT id FROM job_steps WHERE error <> '' AND fence > 1"))
+
+        await soon(is_refused_twice)
+        assert ((await job(server, made["id"]))["status"], await store.read(told)) == ("running", [])
+        engine.goes_on.set()
+        await until(server, made["id"], "waiting")
+        before = await store.read("SELECT max(fence) AS fence FROM job_steps")
+        await soon(partial(_is_tried_again, store, before))
+        assert len(await store.read(told)) == 1
+
+
+async def test_a_job_that_is_deleted_while_its_cancel_waits_was_canceled(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with jobs_inside(tmp_path) as server:
+        kind_of(server).at_once = 0
+        made = await new_job(server, text_of(1))
+
+        async def settled(_steps: Steps, id_: str) -> None:
+            assert (await server.ask("DELETE", f"/v1/jobs/{id_}")).is_success
+
+        monkeypatch.setattr(Steps, "settled", settled)
+        canceled = await server.ask("POST", f"/v1/jobs/{made['id']}/cancel")
+        assert (canceled.status_code, canceled.json()["status"]) == (200, "canceled")
 
 
 async def _is_tried_again(store: Store, before: Sequence[Row]) -> bool:

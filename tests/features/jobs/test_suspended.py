@@ -9,8 +9,11 @@ from typing import Any
 
 import pytest
 
-from proxy.features.jobs import steps
+from proxy.features.jobs import ends, steps
+from proxy.features.jobs.ends import WINDOW_US
 from proxy.ledger.verify import verify
+from proxy.storage.store import Statement
+from tests.features.jobs.batches.rig import ended, line, new_batch
 from tests.features.jobs.job_rig import jobs_inside, kind_of, new_job, soon, text_of, until
 from tests.features.jobs.test_ends import SecondWaits
 from tests.proxy.api.inside import Inside
@@ -82,6 +85,26 @@ async def test_a_suspended_account_is_refused_and_its_job_waits_until_it_is_resu
         acts = [(row["action"], row["details"].get("reason")) for row in reversed(listed)]
         assert acts[-2:] == [("account.suspended", "unpaid"), ("account.resumed", "unpaid")]
         assert (await verify(server.worker.store)).is_clean
+
+
+async def test_a_batch_does_not_expire_while_its_account_is_suspended(
+    tmp_path: Path, store_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(steps, "WAITS_S", 0.1)
+    async with jobs_inside(tmp_path, store_url) as opened:
+        server, store = await with_operator(opened), opened.worker.store
+        kind = kind_of(server)
+        kind.at_once = 0
+        made = await new_batch(server, line("a", "Hello."))
+        await store.write(Statement(f"UPDATE jobs SET created = created - {WINDOW_US}"))
+        await switch(server, "suspend")
+        assert await ends.expire(store) == 0
+        kind.at_once = 4
+        kind.look_soon()
+        await soon(waits(server, made["id"]))
+        await switch(server, "resume")
+        assert await ends.expire(store) == 0, "the window begins again"
+        assert (await ended(server, made["id"]))["status"] == "completed"
 
 
 async def test_answers_under_way_finish(tmp_path: Path) -> None:

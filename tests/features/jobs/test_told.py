@@ -11,6 +11,7 @@ from proxy.api.speech_answers import ToldSpeech
 from proxy.features.jobs import records
 from proxy.features.jobs.kept import JobFiles
 from proxy.features.jobs.records import STEPS
+from proxy.storage.store import Statement
 from tests.features.jobs.job_rig import content, jobs_inside, new_job, text_of, until
 
 CAST = {"cast": {"Ana": "alloy", "Ben": "alloy"}}
@@ -58,6 +59,13 @@ async def test_usage_says_of_which_job_it_is(tmp_path: Path, store_url: str) -> 
         names = {row["id"].removesuffix("_1") for row in rows if row["job"]}
         listed = (await server.ask("GET", f"/v1/jobs/{made['id']}/steps")).json()["data"]
         assert names == {step["id"] for step in listed}
+        # What a run has cost is of the job too, but of no step.
+        await server.worker.store.write(
+            Statement(f"UPDATE usage SET id = 'a_run' WHERE id LIKE '{listed[0]['id']}%'")
+        )
+        most = (await server.ask("GET", "/v1/usage?by=job&limit=1")).json()
+        assert [(each["name"], each["requests"]) for each in most["data"]] == [(made["id"], 2)]
+        assert most["has_more"]
 
 
 async def test_two_jobs_of_one_idempotency_key_are_two_sums(tmp_path: Path, store_url: str) -> None:

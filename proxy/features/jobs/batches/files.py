@@ -123,9 +123,6 @@ class BatchFile:
         self._segments = segments
         self._offsets = [*accumulate(map(_size, segments), initial=0)]
 
-    def __repr__(self) -> str:
-        return f"<BatchFile of {self.size} bytes>"
-
     @classmethod
     def of_blob(cls, files: JobFiles, account: str, digest: str, size: int) -> BatchFile:
         """Return a file that is a whole blob."""
@@ -166,9 +163,6 @@ class BatchFiles:
         self._files = files
         self._counter = counter
         self._places = places
-
-    def __repr__(self) -> str:
-        return f"<BatchFiles of {self._files!r}>"
 
     async def of(self, scope: Scope, job: Job, what: What) -> BatchFile | None:
         """Return a file of a batch. None: nothing is in it. Raises RateLimited, NoPlace and StorageFailed."""

@@ -28,9 +28,6 @@ class LineJobs(JobKind):
     def __init__(self, files: JobFiles) -> None:
         self._files = files
 
-    def __repr__(self) -> str:
-        return "<LineJobs>"
-
     async def plan(
         self, job: Job, held: JobStep, speaking: Speaking, caller: Caller, terms: Terms
     ) -> PlannedStep:

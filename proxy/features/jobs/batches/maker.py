@@ -75,9 +75,6 @@ class BatchMaker:
         # A file is a few megabytes, and reading it keeps a thread busy.
         self._places = asyncio.Semaphore(_READ_AT_ONCE)
 
-    def __repr__(self) -> str:
-        return f"<BatchMaker of {self._files!r}>"
-
     async def make(self, request: BackgroundRequest, asked: BatchBody | BatchJobBody) -> MadeJob:
         """Make a batch. With a fault in its file it has failed; but for a job, that raises InvalidRequest.
 

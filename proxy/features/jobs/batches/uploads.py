@@ -60,7 +60,12 @@ _HAS_ROOM = """
 (SELECT coalesce(sum(mine.bytes), 0) FROM job_files AS mine WHERE mine.account = :account)
     + CAST(:bytes AS BIGINT) <= CAST(:most_bytes AS BIGINT)
 """
-_OLD = "SELECT id, account FROM job_files WHERE expires < :now ORDER BY expires LIMIT :limit"
+# After a suspension, a file is kept as long again as at first.
+_OLD = """
+SELECT job_files.id, account FROM job_files JOIN accounts ON accounts.id = account
+WHERE expires < :now AND suspended IS NULL AND resumed + (expires - job_files.created) < :now
+ORDER BY expires LIMIT :limit
+"""
 
 
 async def add(store: Store, file: UploadedFile) -> bool:

@@ -37,9 +37,6 @@ class RecordingJobs(JobKind):
         self._grants = grants
         self._ledger = ledger
 
-    def __repr__(self) -> str:
-        return f"<RecordingJobs by {self._decoder!r}>"
-
     async def plan(
         self, job: Job, held: JobStep, speaking: Speaking, caller: Caller, terms: Terms
     ) -> PlannedStep:

@@ -51,9 +51,6 @@ class ConversionMaker:
         self._grants = grants
         self._speaking = speaking
 
-    def __repr__(self) -> str:
-        return f"<ConversionMaker by {self._decoder!r}>"
-
     async def read(self, request: Request, terms: Terms) -> SentConversion:
         """Read the form of a request. Raises InvalidRequest and NotAllowed."""
         form = await read_sent(request, FORM_FIELDS)

@@ -93,9 +93,6 @@ class JobSound:
         self._end = len(head) + sum(blob.bytes for blob in blobs)
         self.size = self._end + len(tag)
 
-    def __repr__(self) -> str:
-        return f"<JobSound of {len(self._blobs)} blobs, {self.size} bytes>"
-
     @classmethod
     def joined(cls, files: JobFiles, clips: Sequence[JobClip], format_: str) -> JobSound:
         """Return the sound of clips in a format in which they are a file when they are joined."""
@@ -131,9 +128,6 @@ class ZipOfSounds:
         self._sounds = [sound for _, sound in sounds]
         self._layout = ZipLayout([ZipEntry(name, sound.size, sound.crc32()) for name, sound in sounds])
         self.size = self._layout.size
-
-    def __repr__(self) -> str:
-        return f"<ZipOfSounds, {self._layout!r}>"
 
     async def parts(self, part: Range) -> AsyncGenerator[bytes, None]:
         for own in self._layout.parts(*part):

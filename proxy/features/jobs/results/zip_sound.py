@@ -55,9 +55,6 @@ class ZipLayout:
         self._directory = self._made_directory()
         self.size = self._offsets[-1] + len(self._directory)
 
-    def __repr__(self) -> str:
-        return f"<ZipLayout of {len(self._entries)} entries, {self.size} bytes>"
-
     def parts(self, start: int, end: int) -> Iterator[bytes | EntryPart]:
         """Yield what is from byte `start` up to `end`: bytes of the zip file's own, and of its entries."""
         first_number = max(0, bisect_right(self._offsets, start) - 1)

@@ -57,9 +57,6 @@ class TrainingBills:
         self._metrics = metrics
         self._sweeping = asyncio.Lock()
 
-    def __repr__(self) -> str:
-        return f"<TrainingBills of {self._ledger!r}>"
-
     async def hold(self, job: str, created: int, caller: Caller, terms: Terms) -> Hold:
         """Hold the price of a training, made at this moment. Raises NotAllowed and QuotaExceeded."""
         return await self._ledger.hold(

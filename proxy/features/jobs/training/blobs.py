@@ -33,9 +33,6 @@ class BlobFile:
         self._size = 0
         self._digest = hashlib.sha256()
 
-    def __repr__(self) -> str:
-        return f"<BlobFile of {self._size} bytes>"
-
     async def take(self, piece: FilePiece) -> bool:
         """Take the next piece, and tell whether it was the last one. Raises DamagedFile."""
         self._buffer += piece.data

@@ -72,9 +72,6 @@ class TrainingsElsewhere:
         self._learning = learning
         self._trainers = trainers
 
-    def __repr__(self) -> str:
-        return f"<TrainingsElsewhere by {self._trainers!r}>"
-
     async def asked(self, job: str, digests: Collection[str]) -> AsyncGenerator[TrainingMessage, None]:
         training = await records.get(self._store, job)
         if training is None:

@@ -43,9 +43,6 @@ class TrainingJournal:
         self._noted_at = -NOTED_EVERY_S
         self._stage = ""
 
-    def __repr__(self) -> str:
-        return f"<TrainingJournal of {self._training!r}>"
-
     async def progress(self, progress: TrainingProgress) -> None:
         now = asyncio.get_running_loop().time()
         if progress.stage == self._stage and now - self._noted_at < NOTED_EVERY_S:

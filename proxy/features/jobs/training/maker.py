@@ -54,9 +54,6 @@ class TrainingMaker:
         # Rented machines fetch what they learn from, and bring what they have learnt.
         self._is_reachable = is_reachable
 
-    def __repr__(self) -> str:
-        return f"<TrainingMaker with {self._means.bills!r}>"
-
     def look_soon(self) -> None:
         """Begin what was just asked for."""
         self._means.look_soon()

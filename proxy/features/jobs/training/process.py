@@ -109,9 +109,6 @@ class TrainingProcess:
         self._holder = f"a training with {spec.engine.name}"
         self._child: Child | None = None
 
-    def __repr__(self) -> str:
-        return f"<TrainingProcess {self._child!r}>"
-
     def stop_soon(self) -> None:
         """Have it write a checkpoint and end."""
         if self._child is not None:

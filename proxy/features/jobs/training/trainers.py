@@ -32,9 +32,6 @@ class Trainers:
         self._engines = engines
         self._config = config
 
-    def __repr__(self) -> str:
-        return f"<Trainers of {len(self._config.engines)} engines>"
-
     def revise(self, config: Config) -> None:
         self._config = config
 

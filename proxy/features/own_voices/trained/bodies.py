@@ -78,9 +78,6 @@ class SentModel:
         self.digest = hashlib.sha256()
         self.size = 0
 
-    def __repr__(self) -> str:
-        return f"<SentModel {self.size} bytes>"
-
     def write(self, piece: bytes) -> None:
         self.file.write(piece)
         self.digest.update(piece)

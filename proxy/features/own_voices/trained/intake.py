@@ -73,9 +73,6 @@ class TrainedIntake:
         self._editor = editor
         self._room = room
 
-    def __repr__(self) -> str:
-        return f"<TrainedIntake {sorted(self.formats)}>"
-
     @property
     def formats(self) -> dict[str, TrainedFormat]:
         """The formats of all engines' plugins, by their names."""

@@ -64,9 +64,6 @@ class ModelExport:
         self._intake = intake
         self._room = room
 
-    def __repr__(self) -> str:
-        return f"<ModelExport by {self._intake!r}>"
-
     async def stream(self, record: VoiceRecord, request: Request) -> ModelStream:
         """Return a voice's model in the form that the request names.
 

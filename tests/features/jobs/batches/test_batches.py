@@ -249,6 +249,25 @@ async def test_a_batch_ends_with_its_window_and_what_was_spoken_stays(
         goes_on.set()
 
 
+async def test_a_line_under_way_hears_of_a_cancel_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("proxy.features.jobs.steps._LOOK_S", 3600.0)
+    is_there = asyncio.Event()
+    never = asyncio.Event()
+
+    async def wait() -> None:
+        is_there.set()
+        await never.wait()
+
+    async with jobs_inside(tmp_path, one=Scripted(Started(24_000), wait)) as server:
+        made = await new_batch(server, line("a", "Wait.", **ONE))
+        await is_there.wait()
+        await server.ask("POST", f"/v1/batches/{made['id']}/cancel")
+        async with asyncio.timeout(5.0):
+            await kind_of(server).ended.wait()
+
+
 async def test_an_idempotency_key_makes_one_batch(tmp_path: Path, store_url: str) -> None:
     async with jobs_inside(tmp_path, store_url) as server:
         once = {"idempotency-key": "june"}
@@ -361,7 +380,7 @@ async def test_the_file_of_a_batch_counts_as_kept(tmp_path: Path, store_url: str
         room = MOST_KEPT_BYTES - len(data)
         await store.write(Statement("UPDATE jobs SET bytes = :bytes", {"bytes": room}))
         refused = await ask_batch(server, data)
-        assert refused.is_client_error, refused.text
+        assert (refused.status_code, envelope(refused)["code"]) == (403, "too_many_jobs")
         assert len(await store.read("SELECT id FROM jobs")) == 1
         await store.write(Statement("UPDATE jobs SET bytes = :bytes", {"bytes": room - 10_000}))
         assert (await ask_batch(server, data)).status_code == 200
@@ -386,8 +405,16 @@ async def test_files_end_by_themselves_and_with_their_account(tmp_path: Path, st
         )
         assert soon_gone.json()["expires_at"] == soon_gone.json()["created_at"] + 3600
         kept = await upload(server, data)
-        await store.write(Statement("UPDATE job_files SET expires = expires - 3601000000"))
-        await JobRetention(store, JobFiles(store, house.vault), house.metrics).delete_old()
+        await store.write(
+            Statement("UPDATE job_files SET created = created - 3601000000, expires = expires - 3601000000")
+        )
+        retention = JobRetention(store, JobFiles(store, house.vault), house.metrics)
+        for switch in ("suspended = 1", f"suspended = NULL, resumed = {await store.now()}"):
+            await store.write(Statement(f"UPDATE accounts SET {switch}"))
+            await retention.delete_old()
+            assert len(await store.read("SELECT id FROM job_files")) == 2, "a suspended account loses nothing"
+        await store.write(Statement("UPDATE accounts SET resumed = 0"))
+        await retention.delete_old()
         listed = (await server.ask("GET", "/v1/files")).json()
         assert [each["id"] for each in listed["data"]] == [kept.json()["id"]]
         assert len(await store.read("SELECT digest FROM blobs")) == 1

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
+import pytest
+
 from proxy.access.request_classes import MOST_A_MINUTE
 from tests.features.jobs.batches.rig import ask_batch_of, ended, file_content, jsonl, line, new_batch, upload
 from tests.features.jobs.job_rig import content, jobs_inside, kind_of
@@ -15,6 +17,7 @@ LINES = 10_000
 """Half of what a batch may have, and so of the hold."""
 
 
+@pytest.mark.clock
 async def test_many_lines_hold_nobody(tmp_path: Path) -> None:
     async with jobs_inside(tmp_path) as server:
         kind_of(server).at_once = 0
