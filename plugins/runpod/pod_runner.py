@@ -163,11 +163,11 @@ class PodRunner:
         return RunnerHealth(machines=len(ours), waiting=sum(load or 0 for load in loads))
 
     async def tidy(self, live: Mapping[str, float]) -> None:
-        # The ages in `live` are of now, and the cloud may take its time to answer.
-        now = self._now()
+        asked = self._now()
         pods = [
             pod.seen() for pod in await self._own.cloud.pods() if is_ours(pod.name, self._pods.deployment)
         ]
+        now = self._now()
         used: dict[str, float] = {}
         for name, over_s in live.items():
             pod = _Place.named(name).pod

@@ -16,8 +16,8 @@ _Idle = Annotated[int, msgspec.Meta(ge=0, le=86_400, description="a whole number
 
 TIDY_S = 300
 """So long a pod may live on, at the most, when it should be ended."""
-SWEEP_S = 75.0
-"""So long after its idle time a pod is gone, if its end failed once and was tried again after a minute."""
+SWEEP_S = 15.0
+"""So long after its idle time a pod is gone."""
 
 
 class PodSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

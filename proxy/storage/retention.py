@@ -47,6 +47,6 @@ async def _delete_older(store: Store, moment: int) -> None:
         rows, costs = await usage.delete(store, moment, BATCH)
         deleted["usage"] += rows
         deleted["costs"] += costs
-        is_done = max(rows, costs) < BATCH
+        is_done = rows < BATCH
     if any(deleted.values()):
         _log.info("usage.delete.complete", **deleted)

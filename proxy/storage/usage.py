@@ -6,7 +6,6 @@ from typing import Literal
 
 import msgspec
 
-from policies.cycles import cycle_at
 from policies.price import Operation, Per
 from proxy.storage.rows import LAST_MOMENT, NEWEST, Place, columns, insert, insert_sql
 from proxy.storage.store import Params, Statement, Store
@@ -70,11 +69,7 @@ _PLACE_OF_ACCOUNT = f"{_PLACE} AND account = :account"
 _OLDEST = "SELECT id FROM usage WHERE started < :before ORDER BY started, id LIMIT :most"
 # What belongs to a request goes with its row, so it needs no index by time.
 _DELETE_COSTS = f"DELETE FROM costs WHERE request IN ({_OLDEST}) RETURNING attempt"
-_DELETE_RUNS = """
-DELETE FROM costs WHERE job IS NOT NULL AND (request, attempt) IN (
-    SELECT request, attempt FROM costs WHERE job IS NOT NULL AND at < :before_runs ORDER BY at LIMIT :most
-) RETURNING attempt
-"""
+_DELETE_RUNS = "DELETE FROM costs WHERE job IS NOT NULL AND at < :before RETURNING attempt"
 _DELETE = f"DELETE FROM usage WHERE id IN ({_OLDEST}) RETURNING id"
 _REFUNDED = "UPDATE usage SET refunded = :amount WHERE id = :id"
 _FINISHED = "SELECT started FROM usage WHERE id = :id AND account = :account AND outcome = 'finished'"
@@ -132,9 +127,8 @@ async def is_there(store: Store, id_: str) -> bool:
 
 async def delete(store: Store, before: int, most: int) -> tuple[int, int]:
     """Delete the oldest rows from before then and what belongs to them, and count rows and costs. What runs
-    have cost before then goes, too, but what this month's budgets sum."""
-    month = cycle_at(0, await store.now()).start
-    batch: Params = {"before": before, "before_runs": min(before, month), "most": most}
+    have cost before then goes, too."""
+    batch: Params = {"before": before, "most": most}
     others = [
         f"DELETE FROM {table.name} WHERE {table.request} IN ({_OLDEST})"
         for table in store.tables

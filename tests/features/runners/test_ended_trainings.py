@@ -16,7 +16,7 @@ from proxy.ledger.verify import verify
 from proxy.storage.store import Statement
 from speech_engine.host import far_end
 from speech_engine.training import TrainingProgress
-from tests.features.jobs.job_rig import job, soon, until
+from tests.features.jobs.job_rig import soon, until
 from tests.features.jobs.training.training_rig import (
     PRICE,
     bills_of,

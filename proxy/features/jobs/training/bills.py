@@ -113,7 +113,7 @@ class TrainingBills:
         return swept
 
     async def make_room(self, job: str) -> None:
-        """Settle a training that was ended at once: its account is told, or there will be another one of its id."""
+        """Settle a training that has ended: its account waits, or makes another one of its id."""
         if await records.get(self._store, job) is not None:
             await self.sweep()
 

