@@ -47,7 +47,10 @@ class PodSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
     idle_s: _Seconds = 300
     deadline_s: _Seconds = 14_400
     proxy_url: Annotated[
-        str, msgspec.Meta(pattern=r"^https?://[^\s?#]*\{pod\}", description="an address with {pod} in it")
+        str,
+        msgspec.Meta(
+            pattern=r"^https?://[^\s?#]*\{pod\}[^\s?#]*\Z", description="an address with {pod} in it"
+        ),
     ] = "https://{pod}-8000.proxy.runpod.net"
 
     def __repr__(self) -> str:

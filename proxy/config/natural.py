@@ -38,6 +38,12 @@ Plugins = Callable[[], Mapping[str, str]]
 LeaveOut = Callable[[str, str], None]
 """Called with the name of a section that is left out, and why. It may raise."""
 
+_NO_KEYS = re.compile(
+    r"""#[^\n]*|\"{3}(?:[^"\\]|\\.|\"(?!\"\"))*+(?:\"{3}|\\?\Z)|'{3}.*?(?:'{3}|\Z)"""
+    r"""|\"(?:[^"\\\n]|\\[^\n])*+\"?|'[^'\n]*'?""",
+    re.DOTALL,
+)
+"""Comments and texts: dots in them part no key."""
 _Alias = Annotated[str, msgspec.Meta(pattern=r"^(?!env:|file:)[^/]+\Z")]
 _Model = Annotated[str, msgspec.Meta(pattern=r"^(?!env:|file:)[^/]+/.+\Z")]
 _Candidates = dict[_Alias, Annotated[list[_Model], msgspec.Meta(min_length=1)]]
@@ -77,7 +83,7 @@ def shipped() -> Mapping[str, Any]:
 def parse(text: str) -> dict[str, Any]:
     """Return the tables of a stranger's TOML. Raise ValueError and RecursionError as tomllib does."""
     # For a key of n parts, tomllib takes memory for n * n.
-    if sum(line.count(".") ** 2 for line in text.split("\n")) > 4_000_000:
+    if sum(line.count(".") ** 2 for line in _NO_KEYS.sub("", text).split("\n")) > 4_000_000:
         raise ValueError("it has too many dots in a line")
     return tomllib.loads(text)
 

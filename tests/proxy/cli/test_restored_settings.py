@@ -98,6 +98,14 @@ ORDERS = "\\u001b[2J\\u009b2J\\u202e\\u007f$9"
 CONFIGS = {
     "an engine of a stranger": (EVIL, '"base_url": "http://evil.test/v1", "api_key": "env:KEY"'),
     "an alias to it": (ALIAS + EVIL, '"models.tts-1-hd": ["evil/x"]'),
+    "an alias with a secret's name": (
+        f'{EVIL}[models]\n"monkey" = ["evil/x"]\nkey = ["evil/x"]\n',
+        '"models.key": ["evil/x"]',
+    ),
+    "a user who is none": (
+        '[engines.evil]\nplugin = "openai"\nbase_url = "http://evil.test/a@b?me:@c"\n',
+        '"base_url": "http://evil.test/a@b?(not shown)"',
+    ),
     "a route to it": (
         f'{EVIL}[[routes]]\nlanguage = "de"\ncandidates = ["evil/x"]\n',
         '"routes": [{"language": "de", "candidates": ["evil/x"]}]',
@@ -118,7 +126,7 @@ CONFIGS = {
         '[upstream]\nproxy = "http://me:s3cret@evil.test:3128"\n',
         '"upstream.proxy": "http://evil.test:3128"',
     ),
-    "a database": (POSTGRES, '"storage.url": "postgresql://evil.test/db"'),
+    "a database": (POSTGRES, '"storage.url": "postgresql://evil.test/db?(not shown)"'),
     "a count of requests": (
         '[limits]\nurl = "redis://:s3cret@evil.test/0"\n',
         '"limits.url": "redis://evil.test/0"',

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import string
+import time
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -323,3 +324,34 @@ def test_it_is_read_as_it_was_written(
 
 def _refuse(section: str, why: str) -> None:
     raise AssertionError(f"{section}: {why}")
+
+
+PARSED = {
+    "dots in a text": ("x = '" + "." * 3_000 + "'", True),
+    "dots in a long text": ('x = """\n' + "." * 3_000 + '"""', True),
+    "dots in a comment": ("x = 1  # " + "." * 3_000, True),
+    "addresses in a line": ("x = [" + ", ".join(['"10.0.0.1"'] * 700) + "]", True),
+    "a key of many parts": (".".join("a" * 2_100) + " = 1", False),
+    "such a key behind a text": ('x = "#"\n' + ".".join("a" * 2_100) + " = 1", False),
+    "such a key between texts": ('"".' + ".".join("a" * 2_100) + '."" = 1', False),
+}
+
+
+def test_a_key_of_too_many_parts_is_refused_and_a_text_is_not(subtests: pytest.Subtests) -> None:
+    for name, (text, may) in PARSED.items():
+        with subtests.test(name):
+            if may:
+                assert natural.parse(text)
+            else:
+                with pytest.raises(ValueError, match="dots in a line"):
+                    natural.parse(text)
+
+
+@pytest.mark.clock
+def test_a_text_without_end_takes_no_longer_than_its_letters(subtests: pytest.Subtests) -> None:
+    for text in ('a = "' + '\\"' * 400_000, '"""' * 300_000, '"' + "\\" * 900_000, "'''" + "y\n" * 400_000):
+        with subtests.test(text[:8]):
+            began = time.thread_time()
+            with pytest.raises(ValueError):
+                natural.parse(text)
+            assert time.thread_time() - began < 2.0

@@ -207,6 +207,8 @@ async def _streamed(
     except TimeoutError:
         raise RequestTimeout(f"The form came with {TOO_SLOW}.") from None
     finally:
+        # The time that follows is not the client's.
+        place.begin(place.rest)
         place.rest()
 
 
